@@ -1,0 +1,202 @@
+"""Dynamic batching: while a batch runs, arrivals gather; the next batch takes the oldest and all that fits with it.
+
+Threads: ``submit`` runs on an event loop, any number of them. ``_queue`` and the counters are touched only under
+``_changed``. Worker threads take batches, run them without the lock, and hand results back by
+``loop.call_soon_threadsafe``; futures are never touched off their loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import itertools
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from inference.engine import EngineStats, Unit
+from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
+
+LIVE_LEAD_S = 2.0  # a live unit counts as this much older than it is: it goes first, and cannot starve the others
+SMOOTHING = 0.2  # weight of the newest batch in the measured service time
+
+U = TypeVar("U", bound=Unit)
+R = TypeVar("R")
+
+
+@dataclass(order=True)
+class _Waiting(Generic[U, R]):
+    rank: float
+    number: int
+    unit: U = field(compare=False)
+    key: Hashable = field(compare=False)
+    arrived: float = field(compare=False)
+    future: asyncio.Future[R] = field(compare=False)
+    gone: bool = field(compare=False, default=False)
+
+
+class Batcher(Generic[U, R]):
+    """Runs ``run(units)`` in worker threads on batches of units with equal ``key``.
+
+    ``run`` returns one result, or one exception, per unit; an exception that it raises fails the whole batch.
+    ``limit`` tells the largest batch that a unit may be part of. ``on_batch(size, seconds)`` observes each batch.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[list[U]], Sequence[R | Exception]],
+        *,
+        key: Callable[[U], Hashable] = lambda unit: None,
+        limit: Callable[[U], int] = lambda unit: 16,
+        workers: int = 1,
+        max_queue: int = 256,
+        on_batch: Callable[[int, float], None] = lambda size, seconds: None,
+    ) -> None:
+        self.name = name
+        self._run, self._key, self._limit, self._on_batch = run, key, limit, on_batch
+        self._workers, self._max_queue = workers, max_queue
+        self._changed = threading.Condition()
+        self._queue: list[_Waiting[U, R]] = []
+        self._numbers = itertools.count()
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+        self._running = self._units = self._batches = self._largest = 0
+        self._busy_s = self._seconds_per_cost = 0.0
+
+    def start(self) -> None:
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{self.name}-{index}", daemon=True)
+            for index in range(self._workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Finish the batches that run, refuse the units that wait. Blocks; call it off the event loop."""
+        with self._changed:
+            self._closed = True
+            waiting, self._queue = self._queue, []
+            self._changed.notify_all()
+        self._resolve([(item, EngineUnavailable(f"{self.name} is closing")) for item in waiting])
+        for thread in self._threads:
+            thread.join()
+
+    async def submit(self, unit: U) -> R:
+        now = time.monotonic()
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        item = _Waiting(now - LIVE_LEAD_S * unit.live, next(self._numbers), unit, self._key(unit), now, future)
+        with self._changed:
+            self._admit(unit, now)
+            bisect.insort(self._queue, item)
+            self._changed.notify()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            item.gone = True  # a worker that comes across it drops it unrun
+            raise
+
+    def stats(self) -> EngineStats:
+        with self._changed:
+            return EngineStats(
+                ready=not self._closed and bool(self._threads),
+                queue_length=len(self._queue),
+                running=self._running,
+                units=self._units,
+                batches=self._batches,
+                largest_batch=self._largest,
+                busy_s=self._busy_s,
+                estimated_wait_s=self._wait(),
+            )
+
+    def _admit(self, unit: U, now: float) -> None:
+        if self._closed or not self._threads:
+            raise EngineUnavailable(f"{self.name} is not running")
+        if unit.admitted:
+            return
+        wait = self._wait()
+        late = unit.deadline is not None and now + wait > unit.deadline
+        if late or len(self._queue) >= self._max_queue:
+            raise OverCapacity(max(1.0, wait))
+
+    def _wait(self) -> float:
+        """Seconds until a unit that arrives now would start: the cost that waits by the measured time per cost."""
+        if not self._queue:
+            return 0.0
+        return sum(item.unit.cost for item in self._queue) * self._seconds_per_cost / self._workers
+
+    def _work(self) -> None:
+        while batch := self._take():
+            units = [item.unit for item in batch]
+            started = time.monotonic()
+            for item in batch:
+                item.unit.queued_ms = 1000 * (started - item.arrived)
+            try:
+                results = self._run(units)
+            except Exception as error:  # noqa: BLE001: whatever the model raises is the callers' to see
+                results = [error] * len(units)
+            self._finish(batch, results, time.monotonic() - started)
+
+    def _take(self) -> list[_Waiting[U, R]]:
+        """The oldest unit and those that go with it; blocks until there is one. Empty when closed."""
+        with self._changed:
+            while True:
+                self._drop_unwanted()
+                if self._queue:
+                    break
+                if self._closed:
+                    return []
+                self._changed.wait()
+            first = self._queue[0]
+            limit = self._limit(first.unit)
+            batch: list[_Waiting[U, R]] = []
+            rest: list[_Waiting[U, R]] = []
+            for item in self._queue:
+                (batch if item.key == first.key and len(batch) < limit else rest).append(item)
+            self._queue = rest
+            self._running += len(batch)
+            return batch
+
+    def _drop_unwanted(self) -> None:
+        now = time.monotonic()
+        late = [item for item in self._queue if item.unit.deadline is not None and item.unit.deadline < now]
+        self._queue = [item for item in self._queue if not item.gone and item not in late]
+        self._resolve([(item, DeadlineExceeded(max(1.0, self._wait()))) for item in late])
+
+    def _finish(self, batch: list[_Waiting[U, R]], results: Sequence[R | Exception], seconds: float) -> None:
+        per_cost = seconds / sum(item.unit.cost for item in batch)
+        with self._changed:
+            self._running -= len(batch)
+            self._units += len(batch)
+            self._batches += 1
+            self._largest = max(self._largest, len(batch))
+            self._busy_s += seconds
+            old = self._seconds_per_cost
+            self._seconds_per_cost = per_cost if old == 0 else old + SMOOTHING * (per_cost - old)
+        self._on_batch(len(batch), seconds)
+        self._resolve(list(zip(batch, results, strict=True)))
+
+    @staticmethod
+    def _resolve(outcomes: Sequence[tuple[_Waiting[U, R], R | Exception]]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[R], R | Exception]]] = defaultdict(list)
+        for item, outcome in outcomes:
+            by_loop[item.future.get_loop()].append((item.future, outcome))
+        for loop, futures in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_settle, futures)
+            except RuntimeError:  # the loop is closed: its callers are gone
+                continue
+
+
+def _settle(futures: list[tuple[asyncio.Future[R], R | Exception]]) -> None:
+    for future, outcome in futures:
+        if future.done():
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

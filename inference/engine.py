@@ -1,0 +1,63 @@
+"""The one face that engines show: units of speech work go in, results come out.
+
+A unit is pure: it holds all that its result depends on, so it may be batched with anybody's, run anywhere, and run
+again after a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+
+@dataclass(kw_only=True)
+class Unit:
+    """``deadline``: in ``time.monotonic()`` seconds, after which nobody wants the result.
+    ``live``: someone is listening right now (realtime); goes ahead of file work.
+    ``admitted``: part of a request whose first unit was already accepted, so it waits instead of being refused.
+    ``queued_ms``: filled in by the batcher: how long the unit waited for its batch."""
+
+    deadline: float | None = None
+    live: bool = False
+    admitted: bool = False
+    queued_ms: float = 0.0
+
+    @property
+    def cost(self) -> float:
+        """Relative cost, for estimates of the wait; seconds of encoded audio or any unit the engine likes."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class EngineStats:
+    """A reading of one engine. Times in seconds; ``estimated_wait_s`` is what a unit submitted now would wait."""
+
+    ready: bool
+    queue_length: int
+    running: int
+    units: int
+    batches: int
+    largest_batch: int
+    busy_s: float
+    estimated_wait_s: float
+
+
+UnitT = TypeVar("UnitT", bound=Unit, contravariant=True)
+ResultT = TypeVar("ResultT", covariant=True)
+
+
+class Engine(Protocol[UnitT, ResultT]):
+    async def load(self) -> None:
+        """Make the engine ready; safe to call again and from several tasks. Raises ``EngineUnavailable``."""
+
+    async def close(self) -> None:
+        """Finish what runs, refuse what waits."""
+
+    async def submit(self, unit: UnitT) -> ResultT:
+        """Raises ``OverCapacity``, ``DeadlineExceeded`` or ``EngineUnavailable``."""
+
+    def stream(self, units: AsyncIterator[UnitT]) -> AsyncIterator[ResultT]:
+        """Results in the order of the units, several of them under way at once."""
+
+    def stats(self) -> EngineStats: ...

@@ -1,0 +1,69 @@
+"""The engines of this process by name: made on first use, loaded at start, closed at the end.
+
+Rooms register a factory in ``AppConfig.ready``; nothing heavy is imported until an engine is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from inference.engine import Engine, EngineStats
+
+# Engines differ in their units; a room knows the type of its own and casts what it gets.
+AnyEngine = Engine[Any, Any]
+BatchObserver = Callable[[str, int, float], None]
+
+_factories: dict[str, Callable[[], AnyEngine]] = {}
+_engines: dict[str, AnyEngine] = {}
+_observers: list[BatchObserver] = []
+
+
+def register(name: str, factory: Callable[[], AnyEngine]) -> None:
+    _factories[name] = factory
+
+
+def engine(name: str) -> AnyEngine:
+    """The engine of that name, made but not necessarily loaded. Raises ``KeyError`` for an unknown name."""
+    if name not in _engines:
+        _engines[name] = _factories[name]()
+    return _engines[name]
+
+
+def names() -> list[str]:
+    return sorted(_factories)
+
+
+async def load_all(progress: Callable[[str], None] = lambda name: None) -> None:
+    """Load every registered engine, calling ``progress(name)`` as each becomes ready."""
+
+    async def load(name: str) -> None:
+        await engine(name).load()
+        progress(name)
+
+    await asyncio.gather(*(load(name) for name in names()))
+
+
+async def close_all() -> None:
+    await asyncio.gather(*(running.close() for running in _engines.values()))
+    _engines.clear()
+
+
+def status() -> dict[str, EngineStats]:
+    return {name: running.stats() for name, running in sorted(_engines.items())}
+
+
+def observe_batches(observer: BatchObserver) -> None:
+    """Call ``observer(engine name, batch size, seconds)`` after every batch, on the worker's thread."""
+    _observers.append(observer)
+
+
+def batch_observer(name: str) -> Callable[[int, float], None]:
+    """What an engine hands its batcher as ``on_batch``."""
+
+    def tell(size: int, seconds: float) -> None:
+        for observer in _observers:
+            observer(name, size, seconds)
+
+    return tell

@@ -1,0 +1,174 @@
+"""The batcher as its callers see it: who runs with whom, who goes first, who is refused, who is dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from inference.batcher import Batcher
+from inference.engine import Unit
+from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
+
+
+@dataclass(kw_only=True)
+class Number(Unit):
+    value: int
+    kind: str = "a"
+
+
+class Model:
+    """Doubles numbers; while ``busy`` is cleared, batches wait inside, as on a slow machine."""
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+        self.free.set()
+        self.batches: list[list[int]] = []
+
+    def run(self, units: list[Number]) -> list[int | Exception]:
+        self.batches.append([unit.value for unit in units])
+        assert self.free.wait(10)
+        return [ValueError("unlucky") if unit.value == 13 else 2 * unit.value for unit in units]
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model()
+
+
+@pytest.fixture
+def batcher(model: Model) -> Iterator[Batcher[Number, int]]:
+    batcher: Batcher[Number, int] = Batcher(
+        "numbers", model.run, key=lambda unit: unit.kind, limit=lambda unit: 4, max_queue=8
+    )
+    batcher.start()
+    yield batcher
+    model.free.set()
+    batcher.close()
+
+
+async def blocked(batcher: Batcher[Number, int], model: Model) -> asyncio.Task[int]:
+    """A first unit that keeps the only worker busy until ``model.free`` is set."""
+    model.free.clear()
+    task = asyncio.create_task(batcher.submit(Number(value=0)))
+    await until(lambda: bool(model.batches))
+    return task
+
+
+async def until(condition: object) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # type: ignore[operator]
+            await asyncio.sleep(0.002)
+
+
+async def submit(batcher: Batcher[Number, int], *units: Number) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(batcher.submit(unit)) for unit in units]
+    await asyncio.sleep(0.01)
+    return tasks
+
+
+async def test_it_works(batcher: Batcher[Number, int]) -> None:
+    assert await batcher.submit(Number(value=21)) == 42
+
+
+async def test_a_lone_unit_does_not_wait_for_company(batcher: Batcher[Number, int], model: Model) -> None:
+    await batcher.submit(Number(value=1))
+    await batcher.submit(Number(value=2))
+    assert model.batches == [[1], [2]]
+
+
+async def test_arrivals_gather_while_a_batch_runs(batcher: Batcher[Number, int], model: Model) -> None:
+    first = await blocked(batcher, model)
+    tasks = await submit(batcher, *(Number(value=value) for value in range(1, 7)))
+    model.free.set()
+    assert await asyncio.gather(first, *tasks) == [0, 2, 4, 6, 8, 10, 12]
+    assert model.batches == [[0], [1, 2, 3, 4], [5, 6]]
+    assert batcher.stats().largest_batch == 4
+
+
+async def test_only_units_with_the_same_key_share_a_batch(batcher: Batcher[Number, int], model: Model) -> None:
+    first = await blocked(batcher, model)
+    units = [Number(value=1, kind="a"), Number(value=2, kind="b"), Number(value=3, kind="a"), Number(value=4, kind="b")]
+    tasks = await submit(batcher, *units)
+    model.free.set()
+    await asyncio.gather(first, *tasks)
+    assert model.batches == [[0], [1, 3], [2, 4]]
+
+
+async def test_live_units_go_first(batcher: Batcher[Number, int], model: Model) -> None:
+    first = await blocked(batcher, model)
+    tasks = await submit(batcher, Number(value=1), Number(value=2, kind="b", live=True))
+    model.free.set()
+    await asyncio.gather(first, *tasks)
+    assert model.batches == [[0], [2], [1]]
+
+
+async def test_live_units_do_not_starve_the_others(batcher: Batcher[Number, int], model: Model) -> None:
+    first = await blocked(batcher, model)
+    old = await submit(batcher, Number(value=1))
+    await asyncio.sleep(2.1)  # longer than a live unit's lead
+    live = await submit(batcher, Number(value=2, kind="b", live=True))
+    model.free.set()
+    await asyncio.gather(first, *old, *live)
+    assert model.batches == [[0], [1], [2]]
+
+
+async def test_one_bad_unit_does_not_spoil_its_batch(batcher: Batcher[Number, int], model: Model) -> None:
+    first = await blocked(batcher, model)
+    tasks = await submit(batcher, Number(value=12), Number(value=13), Number(value=14))
+    model.free.set()
+    results = await asyncio.gather(first, *tasks, return_exceptions=True)
+    assert results[1] == 24
+    assert isinstance(results[2], ValueError)
+    assert results[3] == 28
+
+
+async def test_a_full_queue_refuses_at_once(batcher: Batcher[Number, int], model: Model) -> None:
+    first = await blocked(batcher, model)
+    tasks = await submit(batcher, *(Number(value=value) for value in range(8)))
+    with pytest.raises(OverCapacity) as refusal:
+        await batcher.submit(Number(value=9))
+    assert refusal.value.retry_after_s >= 1
+    waits = await submit(batcher, Number(value=10, admitted=True))  # its request is already in: it may wait
+    model.free.set()
+    await asyncio.gather(first, *tasks, *waits)
+
+
+async def test_a_unit_whose_deadline_has_passed_is_dropped_unrun(batcher: Batcher[Number, int], model: Model) -> None:
+    first = await blocked(batcher, model)
+    tasks = await submit(batcher, Number(value=1, deadline=time.monotonic() + 0.05), Number(value=2))
+    await asyncio.sleep(0.1)
+    model.free.set()
+    results = await asyncio.gather(first, *tasks, return_exceptions=True)
+    assert isinstance(results[1], DeadlineExceeded)
+    assert model.batches == [[0], [2]]
+
+
+async def test_a_unit_whose_caller_has_gone_is_dropped_unrun(batcher: Batcher[Number, int], model: Model) -> None:
+    first = await blocked(batcher, model)
+    gone, stays = await submit(batcher, Number(value=1), Number(value=2))
+    gone.cancel()
+    await asyncio.sleep(0.01)
+    model.free.set()
+    assert await stays == 4
+    await first
+    assert model.batches == [[0], [2]]
+
+
+async def test_closing_refuses_what_waits_and_finishes_what_runs(model: Model) -> None:
+    batcher: Batcher[Number, int] = Batcher("numbers", model.run)
+    batcher.start()
+    first = await blocked(batcher, model)
+    waiting = (await submit(batcher, Number(value=1)))[0]
+    closing = asyncio.create_task(asyncio.to_thread(batcher.close))
+    with pytest.raises(EngineUnavailable):
+        await waiting
+    model.free.set()
+    await closing
+    assert await first == 0
+    with pytest.raises(EngineUnavailable):
+        await batcher.submit(Number(value=2))

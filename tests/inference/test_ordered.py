@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from inference.ordered import in_order
+
+
+async def numbers(count: int) -> AsyncIterator[int]:
+    for number in range(count):
+        yield number
+
+
+async def test_it_works() -> None:
+    async def work(number: int) -> int:
+        await asyncio.sleep(0.01 * (5 - number))  # the last is ready first
+        return number
+
+    assert [result async for result in in_order(numbers(5), work, ahead=3)] == [0, 1, 2, 3, 4]
+
+
+async def test_no_more_than_ahead_are_under_way() -> None:
+    running = most = 0
+
+    async def work(number: int) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.005)
+        running -= 1
+        return number
+
+    assert len([result async for result in in_order(numbers(20), work, ahead=4)]) == 20
+    assert 2 <= most <= 4
+
+
+async def test_an_error_cancels_the_others() -> None:
+    cancelled: list[int] = []
+
+    async def work(number: int) -> int:
+        if number == 1:
+            raise ValueError("no")
+        try:
+            await asyncio.sleep(10 if number else 0)
+        except asyncio.CancelledError:
+            cancelled.append(number)
+            raise
+        return number
+
+    with pytest.raises(ValueError, match="no"):
+        async for _ in in_order(numbers(4), work, ahead=4):
+            pass
+    assert cancelled == [2, 3]

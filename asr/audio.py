@@ -1,0 +1,128 @@
+"""Any container that FFmpeg reads, decoded to 16 kHz mono in memory."""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from asr.units import SAMPLE_RATE
+from voiceproject.errors import ApiError
+
+MIN_DURATION_S = 0.1
+#: Demuxers of formats that carry sound. A playlist or a script would make FFmpeg open other addresses: not here.
+FORMATS = "wav,w64,mp3,mov,ogg,matroska,webm,flac,amr,amrnb,amrwb,aac,aiff,caf,au,ac3,eac3,asf,mpeg,mpegts,loas,latm"
+_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what a WAV writer on a pipe leaves in the header
+
+
+@dataclass(frozen=True)
+class Recording:
+    """``samples``: int16 mono at ``SAMPLE_RATE``, shape (n,). int16 because an hour then takes 115 MB."""
+
+    samples: npt.NDArray[np.int16]
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
+
+    def float32(self, start: int, end: int) -> npt.NDArray[np.float32]:
+        """Samples [start, end) scaled to [-1, 1]."""
+        return self.samples[start:end].astype(np.float32) / 32768
+
+
+def decode(data: bytes, *, max_duration_s: float) -> Recording:
+    """Decode the first audio track.
+
+    Raises ``ApiError``: ``invalid_audio`` (empty, undecodable, truncated), ``unsupported_format`` (no audio in it),
+    ``audio_too_short``, ``audio_too_long`` (noticed while decoding: no more than ``max_duration_s`` is ever held).
+    """
+    if not data:
+        raise _invalid("The audio file is empty.")
+    if _is_cut_wav(data):
+        raise _invalid("The audio file is truncated: its header announces more than is there.")
+    try:
+        options = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
+        container = av.open(io.BytesIO(data), options=options, metadata_errors="ignore")
+    except (av.FFmpegError, ValueError, OSError) as error:
+        if _is_image_or_text(data):
+            raise _unsupported() from error
+        raise _invalid("The audio file could not be decoded. Is it damaged?") from error
+    with container:
+        if not container.streams.audio:
+            raise _unsupported()
+        samples, announced_s = _read(container, max_duration_s)
+    recording = Recording(samples)
+    if len(samples) == 0:
+        raise _invalid("The audio file holds no sound that can be decoded.")
+    if announced_s - recording.duration_s > max(0.5, 0.05 * announced_s):
+        raise _invalid("The audio file is truncated: its header announces more than is there.")
+    if recording.duration_s < MIN_DURATION_S:
+        message = f"The audio is too short: {recording.duration_s:.2f} s; at least {MIN_DURATION_S} s are needed."
+        raise ApiError(400, "audio_too_short", message, param="file")
+    return recording
+
+
+def _read(container: av.container.InputContainer, max_duration_s: float) -> tuple[npt.NDArray[np.int16], float]:
+    stream = container.streams.audio[0]
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+    limit = int(max_duration_s * SAMPLE_RATE)
+    chunks: list[npt.NDArray[np.int16]] = []
+    length = packets = damaged = 0
+
+    def take(frame: av.AudioFrame | None) -> None:
+        nonlocal length
+        for resampled in resampler.resample(frame):
+            chunk = resampled.to_ndarray().reshape(-1)
+            chunks.append(chunk)
+            length += len(chunk)
+        if length > limit:
+            message = f"The audio is longer than {max_duration_s:g} s, the longest that is accepted."
+            raise ApiError(413, "audio_too_long", message, param="file")
+
+    try:
+        for packet in container.demux(stream):
+            packets += 1
+            try:
+                for frame in packet.decode():
+                    take(frame)
+            except av.FFmpegError:
+                damaged += 1
+        if chunks:
+            take(None)
+    except (av.FFmpegError, ValueError) as error:
+        raise _invalid("The audio file is damaged or truncated.") from error
+    if damaged > 0.1 * packets:
+        raise _invalid("The audio file is damaged or truncated.")
+    announced_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+    return np.concatenate(chunks) if chunks else np.zeros(0, np.int16), announced_s
+
+
+def _is_cut_wav(data: bytes) -> bool:
+    """Whether the data chunk of a RIFF WAV announces more bytes than follow."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        return False
+    position = 12
+    while position + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, position)
+        if name == b"data":
+            return size not in _UNKNOWN_SIZES and position + 8 + size > len(data)
+        position += 8 + size + size % 2
+    return True
+
+
+def _is_image_or_text(data: bytes) -> bool:
+    magic = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"PK\x03\x04", b"<", b"{", b"#EXTM3U")
+    return data.startswith(magic) or data[8:12] == b"WEBP"
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError(400, "invalid_audio", message, param="file")
+
+
+def _unsupported() -> ApiError:
+    message = "There is no audio in this file. Send wav, mp3, m4a, ogg, opus, webm, flac or amr."
+    return ApiError(400, "unsupported_format", message, param="file")

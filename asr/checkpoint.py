@@ -1,0 +1,63 @@
+"""Which Whisper checkpoint to load, and what is known about it.
+
+A checkpoint directory may hold ``voice.json`` beside the weights: what this service should know of the model and
+CTranslate2 does not say. Without it the model is taken for a stock Whisper.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+BUNDLED = Path(__file__).parent / "bundled"
+FULL_CONTEXT_S = 30
+CONTEXTS_S = (5, 10, 15, 20, FULL_CONTEXT_S)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """``source``: a directory, a size (``small``) or a hub id. ``contexts_s``: encoder contexts the model was trained
+    for, ascending. ``languages``: what it understands, empty if all of Whisper's. ``plain``: it writes lower-case words
+    without punctuation. ``segment_s``: the longest segment worth giving it."""
+
+    source: str
+    name: str
+    contexts_s: tuple[int, ...] = (FULL_CONTEXT_S,)
+    languages: tuple[str, ...] = ()
+    plain: bool = False
+    bundled: bool = False
+
+    @property
+    def segment_s(self) -> int:
+        """Full-context models pay for 30 s whatever they are given, so they are given as much as fits."""
+        return FULL_CONTEXT_S if self.contexts_s == (FULL_CONTEXT_S,) else 10
+
+    def context_s(self, duration_s: float) -> int:
+        """The smallest context that holds ``duration_s``."""
+        return next((context for context in self.contexts_s if context >= duration_s), FULL_CONTEXT_S)
+
+
+def configured() -> Checkpoint:
+    """The checkpoint that the settings name; ``VOICE_ASR_CONTEXT`` overrides what the model says of itself."""
+    source = settings.VOICE_ASR_MODEL or str(BUNDLED)
+    directory = Path(source)
+    about: dict[str, object] = {}
+    described = directory / "voice.json"
+    if described.is_file():
+        about = json.loads(described.read_text("utf-8"))
+    contexts = tuple(int(value) for value in about.get("contexts_s", (FULL_CONTEXT_S,)))  # type: ignore[attr-defined]
+    if settings.VOICE_ASR_CONTEXT == "full":
+        contexts = (FULL_CONTEXT_S,)
+    elif settings.VOICE_ASR_CONTEXT == "dynamic":
+        contexts = CONTEXTS_S
+    return Checkpoint(
+        source=source,
+        name=str(about.get("name") or (directory.name if directory.is_dir() else source)),
+        contexts_s=contexts,
+        languages=tuple(about.get("languages", ())),  # type: ignore[arg-type]
+        plain=bool(about.get("plain", False)),
+        bundled=directory == BUNDLED,
+    )

@@ -1,0 +1,87 @@
+"""What goes into the speech-recognition engine and what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.engine import Unit
+
+SAMPLE_RATE = 16_000
+MAX_SEGMENT_S = 30.0
+
+Samples = npt.NDArray[np.float32]
+Task = Literal["transcribe", "translate"]
+
+#: Whisper's own ladder: greedy (or beam) first, hotter only for a segment whose text looks wrong.
+FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to recognise. ``language``: ISO 639-1, None to detect it. ``timestamps``/``words``: what to time."""
+
+    language: str | None = None
+    task: Task = "transcribe"
+    prompt: str = ""
+    keywords: tuple[str, ...] = ()
+    temperatures: tuple[float, ...] = FALLBACK_TEMPERATURES
+    timestamps: bool = False
+    words: bool = False
+
+
+@dataclass(kw_only=True)
+class SpeechUnit(Unit):
+    """One speech segment: float32 mono at ``SAMPLE_RATE`` within [-1, 1], shape (n,), at most ``MAX_SEGMENT_S``."""
+
+    audio: Samples
+    options: Options = field(default_factory=Options)
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.audio) / SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Word:
+    """``start`` and ``end`` in seconds; ``probability`` is the model's mean over the word's tokens."""
+
+    text: str
+    start: float
+    end: float
+    probability: float
+
+    def shifted(self, seconds: float) -> Word:
+        return Word(self.text, self.start + seconds, self.end + seconds, self.probability)
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A timed stretch of text within a hypothesis, as the model's timestamp tokens cut it. Seconds."""
+
+    text: str
+    start: float
+    end: float
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What the model believes was said in one unit; times are seconds from the unit's start.
+
+    ``avg_logprob``: mean log probability of its tokens. ``compression_ratio``: UTF-8 bytes over deflated bytes; high
+    for loops. ``no_speech_prob``: the model's own probability that nothing was said."""
+
+    text: str
+    language: str
+    language_probability: float
+    phrases: tuple[Phrase, ...]
+    words: tuple[Word, ...]
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    temperature: float
+    queued_ms: float = 0.0

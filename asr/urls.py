@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from asr.views import TranscriptionView, TranslationView
+
+urlpatterns = [
+    path("v1/audio/transcriptions", TranscriptionView.as_view(), name="transcriptions"),
+    path("v1/audio/translations", TranslationView.as_view(), name="translations"),
+]

@@ -1,0 +1,128 @@
+"""`POST /v1/audio/transcriptions` and `/v1/audio/translations`, as OpenAI's audio API has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpResponse, HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from asr import languages, serializers
+from asr.checkpoint import configured
+from asr.engine import whisper
+from asr.transcript import FORMATS, Transcript
+from asr.transcription import Transcription
+from usage.recent import remember
+from voiceproject.catalogue import Task, resolve
+from voiceproject.errors import ApiError
+from voiceproject.gate import Kind, Work, gate
+from voiceproject.views import ApiView
+
+_RESPONSES = {
+    (200, "application/json"): OpenApiResponse(OpenApiTypes.OBJECT, "json, verbose_json"),
+    (200, "text/plain"): OpenApiResponse(OpenApiTypes.STR, "text, srt, vtt"),
+    (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream` = true"),
+}
+
+
+class TranscriptionView(ApiView):
+    """Speech to text, in the language that is spoken."""
+
+    gated = True
+    parser_classes = [MultiPartParser]
+    kind = Kind.TRANSCRIPTION
+
+    @extend_schema(
+        operation_id="create_transcription",
+        summary="Speech to text",
+        request={"multipart/form-data": serializers.TranscriptionSerializer},
+        responses=_RESPONSES,
+    )
+    async def post(self, request: Request) -> HttpResponseBase:
+        return await self._answer(request)
+
+    async def _answer(self, request: Request) -> HttpResponseBase:
+        async with gate(request, self.kind) as work:
+            fields = _valid(serializers.fields(await self.body(request)))
+            work.user = fields.get("user")
+            work.model = resolve(fields.get("model"), Task.TRANSCRIPTION).id
+            transcription = await self._open(fields, work)
+            if fields["stream"]:
+                return await work.stream(_events(transcription, work), content_type="text/event-stream")
+            transcript = await transcription.whole()
+            await _meter(work, transcript)
+            return _response(transcript, fields)
+
+    async def _open(self, fields: dict[str, Any], work: Work) -> Transcription:
+        checkpoint = configured()
+        language = languages.parse(fields.get("language", ""), checkpoint)
+        options = serializers.options(fields, language=language, translate=self.kind is Kind.TRANSLATION)
+        upload: UploadedFile = fields["file"]
+        transcription = await Transcription.open(
+            upload.read(), whisper(), checkpoint, options, deadline=work.deadline
+        )
+        work.audio_ms = round(1000 * transcription.transcript.duration_s)
+        return transcription
+
+
+class TranslationView(TranscriptionView):
+    """Speech to English text."""
+
+    kind = Kind.TRANSLATION
+
+    @extend_schema(
+        operation_id="create_translation",
+        summary="Speech to English text",
+        request={"multipart/form-data": serializers.TranscriptionSerializer},
+        responses=_RESPONSES,
+    )
+    async def post(self, request: Request) -> HttpResponseBase:
+        return await self._answer(request)
+
+
+def _valid(data: dict[str, Any]) -> dict[str, Any]:
+    form = serializers.TranscriptionSerializer(data=data)
+    form.is_valid(raise_exception=True)
+    fields: dict[str, Any] = form.validated_data
+    if fields["timestamp_granularities"] and fields["response_format"] != "verbose_json":
+        message = "timestamp_granularities needs response_format=verbose_json."
+        raise ApiError(400, "invalid_value", message, param="timestamp_granularities")
+    return fields
+
+
+async def _meter(work: Work, transcript: Transcript) -> None:
+    work.queue_ms = round(transcript.queued_ms)
+    work.language = transcript.language
+    await remember(work, transcript.text)
+
+
+def _response(transcript: Transcript, fields: dict[str, Any]) -> HttpResponseBase:
+    wanted = fields["response_format"]
+    if wanted == "json":
+        return Response(transcript.json())
+    if wanted == "verbose_json":
+        return Response(transcript.verbose_json(fields["timestamp_granularities"]))
+    content_type, render = FORMATS[wanted]
+    return HttpResponse(render(transcript), content_type=content_type)
+
+
+async def _events(transcription: Transcription, work: Work) -> AsyncIterator[bytes]:
+    """OpenAI's transcript events: one delta per segment, then the whole text."""
+    transcript = transcription.transcript
+    sent = ""
+    async for _ in transcription.parts():
+        delta, sent = transcript.text[len(sent) :], transcript.text
+        yield _event({"type": "transcript.text.delta", "delta": delta})
+    await _meter(work, transcript)
+    yield _event({"type": "transcript.text.done", "text": transcript.text, "usage": transcript.usage()})
+
+
+def _event(body: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()

@@ -1,0 +1,82 @@
+"""Where somebody speaks, and how that is cut into the segments that the engine works on.
+
+Silero VAD as shipped in faster-whisper. Only what it calls speech reaches the engine: a Whisper model that is given
+silence, noise or music invents words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+from asr.audio import Recording
+from asr.units import MAX_SEGMENT_S, SAMPLE_RATE
+
+WINDOW_S = 120  # audio is examined this much at a time, so that the engine starts before a long file is read through
+LONGEST_PAUSE_S = 0.8  # a longer one always ends a segment: no silence is left for a model to fill
+_OPTIONS = VadOptions(
+    threshold=0.5,
+    min_speech_duration_ms=100,
+    max_speech_duration_s=MAX_SEGMENT_S - 1,
+    min_silence_duration_ms=300,
+    speech_pad_ms=200,
+)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of the recording to recognise: samples [start, end), of which ``speech`` samples are speech."""
+
+    start: int
+    end: int
+    speech: int
+
+    @property
+    def start_s(self) -> float:
+        return self.start / SAMPLE_RATE
+
+    @property
+    def speech_s(self) -> float:
+        return self.speech / SAMPLE_RATE
+
+
+def spans(recording: Recording) -> Iterator[tuple[int, int]]:
+    """Stretches of speech in order, as sample ranges [start, end)."""
+    position, length = 0, len(recording.samples)
+    while position < length:
+        end = min(length, position + WINDOW_S * SAMPLE_RATE)
+        found = get_speech_timestamps(recording.float32(position, end), _OPTIONS)
+        # Speech that runs into the window's end is examined again, whole, in the next window.
+        reaches_end = bool(found) and end < length and found[-1]["end"] >= end - position - SAMPLE_RATE
+        if reaches_end and found[-1]["start"] > 0:
+            last = found.pop()
+            following = position + last["start"]
+        else:
+            following = end
+        for span in found:
+            yield position + span["start"], position + span["end"]
+        position = following
+
+
+def segments(recording: Recording, longest_s: float) -> Iterator[Segment]:
+    """Neighbouring spans joined up to ``longest_s`` (at most ``MAX_SEGMENT_S``), never across a long pause."""
+    longest = int(min(longest_s, MAX_SEGMENT_S) * SAMPLE_RATE)
+    current: Segment | None = None
+    for start, end in spans(recording):
+        for piece_start in range(start, end, longest):  # a span is rarely longer than a segment may be
+            piece_end = min(end, piece_start + longest)
+            fits = (
+                current is not None
+                and piece_end - current.start <= longest
+                and piece_start - current.end <= LONGEST_PAUSE_S * SAMPLE_RATE
+            )
+            if current is not None and fits:
+                current = Segment(current.start, piece_end, current.speech + piece_end - piece_start)
+            else:
+                if current is not None:
+                    yield current
+                current = Segment(piece_start, piece_end, piece_end - piece_start)
+    if current is not None:
+        yield current

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tts.espeak import SAMPLE_RATE, EspeakError, speak
+from tts.espeak_engine import espeak_rate
+
+SENTENCE = "Selamat pagi, apa khabar semua?"
+
+
+def test_it_speaks() -> None:
+    samples = speak(SENTENCE)
+    assert samples.dtype == np.int16
+    assert 1.5 < len(samples) / SAMPLE_RATE < 4
+    assert np.abs(samples).max() > 5000
+
+
+def test_the_same_words_sound_the_same_after_another_voice_spoke() -> None:
+    before = speak(SENTENCE, "ms")
+    speak("How are you?", "en-us", rate=300, pitch=90)
+    assert np.array_equal(speak(SENTENCE, "ms"), before)
+
+
+def test_threads_do_not_mix_their_words() -> None:
+    texts = [f"Ayat nombor {number} daripada semua ayat." for number in ("satu", "dua", "tiga", "empat", "lima")] * 4
+    alone = {text: speak(text) for text in texts}
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(speak, texts))
+    assert all(np.array_equal(samples, alone[text]) for text, samples in zip(texts, together, strict=True))
+
+
+def test_unknown_voice_says_which() -> None:
+    with pytest.raises(EspeakError, match="'xx-nonesuch'"):
+        speak(SENTENCE, "xx-nonesuch")
+
+
+@pytest.mark.parametrize("text", ["", " ", "\0", "\n\n"])
+def test_nothing_to_say_is_no_error(text: str) -> None:
+    assert np.abs(speak(text)).max(initial=0) < 500
+
+
+def test_control_characters_are_not_commands_to_the_library() -> None:
+    assert np.array_equal(speak("Apa \x0199P khabar"), speak("Apa  99P khabar"))
+
+
+@pytest.mark.parametrize("speed", [0.25, 0.46, 0.7, 1.0, 1.3, 2.0, 2.55, 4.0])
+def test_rate_and_tempo_make_the_speed_together(speed: float) -> None:
+    rate, tempo = espeak_rate(speed)
+    normal, spoken = len(speak(SENTENCE * 3)), len(speak(SENTENCE * 3, rate=rate))
+    assert normal / spoken * tempo == pytest.approx(speed, rel=0.06)
+    assert 80 <= rate <= 450

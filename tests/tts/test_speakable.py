@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import random
+import re
+import time
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tts.sentences import split_sentences
+from tts.speakable import LANGUAGES, detect_language, speakable
+
+
+def _cases() -> list[tuple[str, str, str]]:
+    """language, text and spoken form; "\\n" in a text is a line feed, "# ..." a heading of the table."""
+    lines = Path(__file__).with_name("speakable_cases.tsv").read_text(encoding="utf-8").split("\n")
+    rows = [line.split("\t") for line in lines if "\t" in line]
+    return [(language, text.replace("\\n", "\n"), spoken) for language, text, spoken in rows]
+
+
+CASES = _cases()
+SPELLED = [case for case in CASES if case[0] in ("ms", "en") and detect_language(case[1], case[0]) in ("ms", "en")]
+
+
+def test_it_works() -> None:
+    assert speakable("**Harga:** RM3.50 😀") == "Harga: tiga ringgit lima puluh sen"
+
+
+def test_the_table_is_large_enough() -> None:
+    assert len(CASES) >= 260
+
+
+@pytest.mark.parametrize(("language", "text", "spoken"), CASES)
+def test_it_says_what_a_malaysian_would(language: str, text: str, spoken: str) -> None:
+    assert speakable(text, language) == spoken
+
+
+@pytest.mark.parametrize(("language", "text", "spoken"), SPELLED)
+def test_no_digit_or_mark_is_left(language: str, text: str, spoken: str) -> None:
+    assert not re.search(r"[0-9*#_<>\[\]{}|~^`\\=+%$@&/()\"]", spoken)
+
+
+@pytest.mark.parametrize(("language", "text", "spoken"), SPELLED)
+def test_what_is_speakable_stays_as_it_is(language: str, text: str, spoken: str) -> None:
+    assert speakable(spoken, language) == spoken
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n ", "😀 👩‍👩‍👧 🇲🇾", "**", "---", "***\n\n---", "[^1]: http://a.b", "<br>", "![](a.png)", "``` "]
+)
+def test_nothing_is_said_for_mere_markup(text: str) -> None:
+    assert speakable(text) == ("blok kod dilangkau." if "```" in text else "")
+
+
+def test_a_document() -> None:
+    text = """# Panduan ke KL 🚆
+
+Hai! **Terima kasih** kerana bertanya:
+
+1. *Tiket* – RM49.00 seorang
+2. Hotel: lihat [Booking](https://www.booking.com/my?x=1)
+   - Bilik `Deluxe`: RM250/malam
+
+| Bandar | Jarak (km) |
+|:-------|-----------:|
+| Ipoh   | 205 |
+
+```python
+print("hello")
+```
+
+> Nota: harga boleh berubah.
+"""
+    assert speakable(text) == (
+        "Panduan ke ke el. Hai! Terima kasih kerana bertanya: satu, Tiket, empat puluh sembilan ringgit seorang. "
+        "dua, Hotel: lihat Booking. Bilik Deluxe: dua ratus lima puluh ringgit semalam. "
+        "Bandar: Ipoh, Jarak: dua ratus lima kilometer. blok kod dilangkau. Nota: harga boleh berubah."
+    )
+
+
+def test_each_sentence_is_read_in_its_own_language() -> None:
+    assert speakable("Saya ada 2 ekor kucing. They are 3 years old.") == (
+        "Saya ada dua ekor kucing. They are three years old."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Saya suka makan nasi lemak.", "ms"),
+        ("I like to eat rice.", "en"),
+        ("Saya nak order satu burger for my friend ya", "ms"),
+        ("我喜欢吃饭。", "zh"),
+        ("நான் சாப்பிட விரும்புகிறேன்", "ta"),
+        ("OK 5", "ms"),
+        ("", "ms"),
+        ("Lihat https://www.the-and.com/is/the", "ms"),
+    ],
+)
+def test_the_language_of_a_sentence(text: str, language: str) -> None:
+    assert detect_language(text, "ms") == language
+
+
+@given(text=st.text(max_size=300), language=st.sampled_from(LANGUAGES))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_taken(text: str, language: str) -> None:
+    spoken = speakable(text, language)
+    assert spoken == spoken.strip()
+    spoken.encode("utf-8")
+
+
+@given(text=st.text(alphabet="0123456789.,-/:RM$%x +kmhbag°²()*_#`[]!<>|~^=\\\n'\"@&", max_size=120))
+@settings(max_examples=400, deadline=None)
+def test_any_mixture_of_marks_is_taken_and_no_digit_is_left(text: str) -> None:
+    assert not re.search(r"\d", speakable(text, "ms"))
+
+
+def test_lone_surrogates_are_left_out() -> None:
+    assert speakable("a\ud800b") == "ab"
+
+
+_PARTS = [
+    "kata ",
+    "Perkataan ",
+    "RM1,250.50 ",
+    "Dr. Ali ",
+    "12/3/2026 ",
+    "(nota) ",
+    "**tebal** ",
+    "[label](https://a.b/c?d=e. F) ",
+    "`kod. Lain` ",
+    "https://a.com/b.c ",
+    "5 km ",
+    "😀 ",
+    ". ",
+    "? ",
+    "! ",
+    "... ",
+    ", ",
+    "\n",
+    "\n\n",
+    "\n# Tajuk\n",
+    "\n- perkara ",
+    "\n1. pertama ",
+    "\n> petikan ",
+    "\n| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n",
+    "\n```py\nx = 1. Y\n```\n",
+    "\n---\n",
+    "The 3 cats are here. ",
+    "我喜欢。",
+]
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_the_sentences_say_what_the_whole_says(seed: int) -> None:
+    draw = random.Random(seed)
+    text = "".join(draw.choice(_PARTS) for _ in range(draw.randint(1, 80)))
+    said = [spoken for sentence in split_sentences(text) if (spoken := speakable(sentence))]
+    # A sentence that has no full stop of its own gets one only where another follows.
+    words = re.compile(r"[\s.]+")
+    assert words.sub(" ", speakable(text)).strip() == words.sub(" ", " ".join(said)).strip()
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a",
+        "1",
+        "1,111",
+        " ",
+        "[",
+        "(",
+        "`a",
+        "<a ",
+        "* a",
+        "A.",
+        "-",
+        "1-",
+        "a@",
+        "a.",
+        "$a",
+        "\\(",
+        "![",
+        "[a](",
+        "{",
+        "?!",
+        ".",
+        "0",
+        "12 34 ",
+        "http://",
+        "#a",
+        "A1",
+        "1/",
+        "1:1",
+        "a\n",
+        "a_",
+        "| a | b |\n",
+        "&a;",
+        "a" + " " * 300,
+        "RM1-",
+        "^1",
+    ],
+)
+def test_time_grows_with_the_length_only(unit: str) -> None:
+    def seconds(length: int) -> float:
+        text = (unit * length)[:length]
+        best = 1e9
+        for _ in range(3):
+            start = time.perf_counter()
+            speakable(text)
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    short, long = seconds(2048), seconds(8192)
+    assert long < 0.2 or long < short * 10  # four times the text; sixteen times would be quadratic
+
+
+def test_the_command_prints_a_line_for_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tts.management.commands.speakable import Command
+
+    monkeypatch.setattr("sys.stdin", StringIO("RM5\n\n# Tajuk\n"))
+    out = StringIO()
+    Command(stdout=out).handle(text=[], language="ms", document=False)
+    assert out.getvalue() == "lima ringgit\n\nTajuk.\n"
+
+
+def test_the_command_takes_an_argument_or_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tts.management.commands.speakable import Command
+
+    out = StringIO()
+    Command(stdout=out).handle(text=["5", "km"], language="en", document=False)
+    monkeypatch.setattr("sys.stdin", StringIO("```\nx\n```\nRM5\n"))
+    Command(stdout=out).handle(text=[], language="ms", document=True)
+    assert out.getvalue() == "five kilometres\nblok kod dilangkau. lima ringgit\n"

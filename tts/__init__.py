@@ -1,0 +1,15 @@
+"""Text to speech: speakable text, sentences, voices, engines, audio files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voiceproject.catalogue import ModelCard
+
+
+def models_offered() -> list[ModelCard]:
+    """The text-to-speech models, the default first."""
+    from tts.offers import models_offered as offered  # late: the training scripts use tts.espeak without Django
+
+    return offered()

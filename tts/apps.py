@@ -1,0 +1,36 @@
+"""Tells the inference room which speech engines there are."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.conf import settings
+
+from inference import runtime
+
+
+class TtsConfig(AppConfig):
+    name = "tts"
+
+    def ready(self) -> None:
+        from tts.espeak_engine import EspeakEngine
+        from tts.voices import catalogue
+
+        runtime.register("espeak-ng", lambda: EspeakEngine(max_queue=settings.VOICE_TTS_QUEUE))
+        if settings.VOICE_COQUI_MODELS:
+            from tts import coqui
+            from tts.coqui_engine import CoquiEngine
+
+            sources = [coqui.describe(source) for source in settings.VOICE_COQUI_MODELS]
+            voices = catalogue()
+            voices.register(source.voice() for source in sources)
+            runtime.register(
+                "coqui",
+                lambda: CoquiEngine(
+                    sources,
+                    voices,
+                    device=settings.VOICE_COQUI_DEVICE,
+                    threads=settings.VOICE_COQUI_THREADS,
+                    max_batch=settings.VOICE_COQUI_BATCH,
+                    max_queue=settings.VOICE_TTS_QUEUE,
+                ),
+            )

@@ -1,0 +1,69 @@
+"""Finished speech by its content, in this process: asking again for the same words costs nothing.
+
+Used on the event loop only, so it needs no lock. Nothing is written to disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cache
+
+from django.conf import settings
+
+
+@dataclass(frozen=True)
+class FinishedSpeech:
+    data: bytes  # a complete file
+    audio_ms: int
+
+
+class SpeechCache:
+    """The least recently used goes first. `max_bytes` 0 switches it off."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.size = 0
+        self._speech: OrderedDict[str, FinishedSpeech] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._speech)
+
+    def get(self, key: str) -> FinishedSpeech | None:
+        found = self._speech.get(key)
+        if found is not None:
+            self._speech.move_to_end(key)
+        return found
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest speech it takes: one alone should not push out most of the others."""
+        return self.max_bytes // 16
+
+    def put(self, key: str, speech: FinishedSpeech) -> None:
+        """Keep a complete speech, unless it is too large."""
+        if len(speech.data) > self.largest:
+            return
+        self._drop(key)
+        self._speech[key] = speech
+        self.size += len(speech.data)
+        while self.size > self.max_bytes:
+            self._drop(next(iter(self._speech)))
+
+    def _drop(self, key: str) -> None:
+        old = self._speech.pop(key, None)
+        if old is not None:
+            self.size -= len(old.data)
+
+
+@cache
+def speech_cache() -> SpeechCache:
+    """This process's cache."""
+    return SpeechCache(settings.VOICE_TTS_CACHE_BYTES)
+
+
+def cache_key(text: str, *, voice: str, language: str, speed: float, audio_format: str) -> str:
+    """A digest: the text itself is not kept."""
+    content = "\0".join([voice, language, f"{speed:.3f}", audio_format, text])
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

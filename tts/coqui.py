@@ -1,0 +1,239 @@
+"""Coqui models: which one a name or folder means, its licence, and speaking a batch of sentences with it.
+
+`torch` and Coqui are imported when a model loads, never before: the base installation has neither.
+Threads: a `CoquiModel` is loaded and used by one thread at a time (the batcher's only worker).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.errors import EngineUnavailable
+from tts.voices import DEFAULT_LANGUAGE, Voice, primary
+
+if TYPE_CHECKING:
+    from TTS.api import TTS
+    from TTS.tts.models.vits import Vits
+
+logger = logging.getLogger(__name__)
+
+Audio = npt.NDArray[np.float32]
+
+UNKNOWN_LICENSE = "unknown, ask the author"
+ABOUT_FILE = "voice.toml"  # beside a checkpoint's config.json: name, language, license, commercial_use, gender
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model as the operator named it, described without loading it."""
+
+    id: str
+    name: str
+    source: str
+    language: str
+    license: str
+    commercial_use: bool | None
+    gender: str | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        return _folder(self.source)
+
+    def voice(self, speaker: str | None = None, languages: Sequence[str] = ()) -> Voice:
+        """The voice of one speaker; None is the model's only or first one."""
+        known = [one for one in languages if primary(one) == primary(self.language)]
+        return Voice(
+            id=f"{self.id}/{speaker}" if speaker else self.id,
+            name=f"{self.name}, {speaker}" if speaker else self.name,
+            language=self.language if known or not languages else primary(languages[0]),
+            languages=tuple(languages),
+            model=self.id,
+            engine="coqui",
+            license=self.license,
+            commercial_use=self.commercial_use,
+            gender=None if speaker else self.gender,
+            parameters={"speaker": speaker} if speaker else {},
+        )
+
+
+def describe(source: str) -> ModelSource:
+    """What can be said of a Coqui model name or a checkpoint folder (config.json and *.pth) before it is loaded."""
+    folder = _folder(source)
+    if folder is not None:
+        about = _about(folder)
+        return ModelSource(
+            id=f"coqui/{folder.name}",
+            name=str(about.get("name", folder.name)),
+            source=source,
+            language=str(about.get("language", DEFAULT_LANGUAGE)),
+            license=str(about.get("license", UNKNOWN_LICENSE)),
+            commercial_use=about.get("commercial_use"),
+            gender=about.get("gender"),
+        )
+    short = source.removeprefix("tts_models/")
+    license_name = _published_license(source)
+    return ModelSource(
+        id=f"coqui/{short}",
+        name=short,
+        source=source,
+        language=primary(short.split("/")[0]) if short.count("/") == 2 else DEFAULT_LANGUAGE,
+        license=license_name or UNKNOWN_LICENSE,
+        commercial_use=commercial_use(license_name),
+    )
+
+
+def commercial_use(license_name: str | None) -> bool | None:
+    """Whether a licence allows commercial use; None where its name does not tell."""
+    name = (license_name or "").lower().replace(" ", "-")
+    if "cpml" in name or "-nc" in name:
+        return False
+    free = ("apache", "mit", "mpl", "bsd", "cc-by-4", "cc-by-sa", "cc0")
+    return True if name.startswith(free) else None
+
+
+class CoquiModel:
+    """One loaded model."""
+
+    def __init__(self, source: ModelSource, tts: TTS) -> None:
+        self._source = source
+        self._tts = tts
+        self.speakers: list[str] = list(tts.speakers or [])
+        self.languages: list[str] = list(tts.languages or [])
+        self.sample_rate: int = tts.synthesizer.output_sample_rate
+
+    def voices(self) -> list[Voice]:
+        """The model's default voice first, then one for every speaker if there are several."""
+        first = self._source.voice(languages=self.languages)
+        if not self.speakers:
+            return [first]
+        named = [self._source.voice(speaker, self.languages) for speaker in self.speakers]
+        return [replace(first, parameters=named[0].parameters), *named]
+
+    def speak(self, texts: Sequence[str], speaker: str | None, language: str) -> list[Audio | Exception]:
+        """Speak sentences with one speaker: float32 mono at `sample_rate`, or what went wrong with that sentence."""
+        import torch
+        from TTS.tts.models.vits import Vits
+
+        tag = next((one for one in self.languages if primary(one) == primary(language)), None)
+        if self.languages and tag is None:
+            tag = self.languages[0]
+        model = self._tts.synthesizer.tts_model
+        if isinstance(model, Vits) and len(texts) > 1:
+            try:
+                with torch.inference_mode():
+                    return list(_speak_vits(model, texts, speaker, tag))
+            except Exception as error:  # one odd sentence must not take the others with it
+                logger.warning("batch of %d sentences failed (%s): speaking them singly", len(texts), type(error).__name__)
+        return [self._speak_one(text, speaker, tag) for text in texts]
+
+    def _speak_one(self, text: str, speaker: str | None, language: str | None) -> Audio | Exception:
+        try:
+            spoken = self._tts.tts(text, speaker=speaker, language=language, split_sentences=False)
+            return np.asarray(spoken, np.float32)
+        except Exception as error:
+            return error
+
+
+def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiModel:
+    """Load a model to `device` (auto, cpu, cuda); `threads` of the CPU at most, 0: all but one.
+
+    Raises `EngineUnavailable` with what to do about it.
+    """
+    try:
+        import torch
+        from TTS.api import TTS
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"{source.id} needs Coqui, which does not start: pip install -r requirements-coqui.txt ({error})"
+        ) from error
+    logging.getLogger("TTS").setLevel(logging.ERROR)  # below, it logs the text it speaks
+    # Torch's threads spin while they wait for each other: with as many as there are cores, next to a busy event loop,
+    # a sentence was measured to take 25 times as long.
+    torch.set_num_threads(threads or max(1, (os.cpu_count() or 1) - 1))
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        tts = TTS(**_arguments(source), progress_bar=False).to(device)
+    except Exception as error:
+        raise EngineUnavailable(f"{source.id} does not load: {error}") from error
+    return CoquiModel(source, tts)
+
+
+def _arguments(source: ModelSource) -> dict[str, str]:
+    folder = source.folder
+    if folder is None:
+        return {"model_name": source.source}
+    checkpoint = folder / "best_model.pth"
+    if (folder / "vocab.json").exists():  # XTTS and the like read the whole folder
+        checkpoint = folder
+    elif not checkpoint.exists():
+        found = [path for path in folder.glob("*.pth") if not path.name.startswith("speakers")]
+        if not found:
+            raise FileNotFoundError(f"no *.pth in {folder}")
+        checkpoint = max(found, key=lambda path: path.stat().st_mtime)
+    arguments = {"model_path": str(checkpoint), "config_path": str(folder / "config.json")}
+    speakers = next((str(path) for path in folder.glob("speakers.*") if path.suffix in {".pth", ".json"}), None)
+    return {**arguments, "speakers_file_path": speakers} if speakers else arguments
+
+
+def _speak_vits(model: Vits, texts: Sequence[str], speaker: str | None, language: str | None) -> list[Audio]:
+    """A batch through VITS, which Coqui's own interface feeds one by one: padded in, cut to length out."""
+    import torch
+
+    single = language or next(iter(model.language_manager.language_names), None)
+    tokens = [torch.as_tensor(model.tokenizer.text_to_ids(text, language=single)) for text in texts]
+    lengths = torch.tensor([len(one) for one in tokens], device=model.device)
+    padded = torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True).long().to(model.device)
+
+    speaker_id, d_vector = model._get_speaker_id_or_dvector(speaker)
+    language_id = model._get_language_id(language)
+    count = len(texts)
+    outputs = model.inference(
+        padded,
+        aux_input={
+            "x_lengths": lengths,
+            "speaker_ids": None if speaker_id is None else speaker_id.expand(count),
+            "d_vectors": None if d_vector is None else d_vector.expand(count, -1),
+            "language_ids": None if language_id is None else torch.full((count,), language_id, device=model.device),
+        },
+    )
+    waves = outputs["model_outputs"][:, 0].float().cpu().numpy()
+    frames = outputs["y_mask"].sum(dim=(1, 2))
+    hop = waves.shape[1] // outputs["y_mask"].shape[2]
+    return [wave[: int(count) * hop] for wave, count in zip(waves, frames, strict=True)]
+
+
+def _folder(source: str) -> Path | None:
+    path = Path(source).expanduser()
+    return path if path.is_dir() else None
+
+
+def _about(folder: Path) -> Mapping[str, Any]:
+    path = folder / ABOUT_FILE
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _published_license(name: str) -> str | None:
+    """The licence in Coqui's own list of models, read without importing Coqui."""
+    if "/fairseq/" in name:  # Meta's MMS
+        return "CC-BY-NC-4.0"
+    package = importlib.util.find_spec("TTS")
+    places = list(package.submodule_search_locations or []) if package else []
+    parts = name.split("/")
+    if not places or len(parts) != 4:
+        return None
+    models = json.loads((Path(places[0]) / ".models.json").read_text(encoding="utf-8"))
+    kind, language, dataset, model = parts
+    entry = models.get(kind, {}).get(language, {}).get(dataset, {}).get(model, {})
+    return entry.get("license")

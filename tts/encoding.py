@@ -1,0 +1,180 @@
+"""Speech to bytes: MP3, Opus, AAC, FLAC, WAV and raw PCM, piece by piece or all at once.
+
+An encoder belongs to one response; it is used by one thread at a time, off the event loop (`inference.pool`).
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from enum import StrEnum
+from fractions import Fraction
+from typing import Protocol
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+
+SAMPLE_RATE = 24_000  # what OpenAI's `pcm` is, and every codec here takes it
+
+Samples = npt.NDArray[np.int16]
+
+_BYTES_PER_SAMPLE = 2
+_UNKNOWN_SIZE = 0xFFFFFFFF  # RIFF's largest; players read on until the stream ends
+_WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+
+# STREAMINFO keeps the number of samples in the lower 36 bits of its eight bytes from the sample rate on (RFC 9639, 8.2).
+_FLAC_TOTAL, _FLAC_TOTAL_OFFSET, _FLAC_TOTAL_MASK = struct.Struct(">Q"), 18, (1 << 36) - 1
+
+
+class AudioFormat(StrEnum):
+    MP3 = "mp3"
+    OPUS = "opus"
+    AAC = "aac"
+    FLAC = "flac"
+    WAV = "wav"
+    PCM = "pcm"
+
+    @property
+    def content_type(self) -> str:
+        return _CONTENT_TYPES[self]
+
+
+_CONTENT_TYPES = {
+    AudioFormat.MP3: "audio/mpeg",
+    AudioFormat.OPUS: "audio/ogg",
+    AudioFormat.AAC: "audio/aac",
+    AudioFormat.FLAC: "audio/flac",
+    AudioFormat.WAV: "audio/wav",
+    AudioFormat.PCM: "audio/pcm",
+}
+
+# FFmpeg's container, encoder, bits per second (None: lossless) and muxer options.
+# Ogg pages of 0.2 s instead of a second: a listener need not wait for the rest of a page.
+_FFMPEG: dict[AudioFormat, tuple[str, str, int | None, dict[str, str]]] = {
+    AudioFormat.MP3: ("mp3", "libmp3lame", 64_000, {}),
+    AudioFormat.OPUS: ("ogg", "libopus", 40_000, {"page_duration": "200000"}),
+    AudioFormat.AAC: ("adts", "aac", 64_000, {}),
+    AudioFormat.FLAC: ("flac", "flac", None, {}),
+}
+
+
+class Encoder(Protocol):
+    """Feed samples (int16 mono at `SAMPLE_RATE`), send what comes back; `finish` ends the container."""
+
+    def feed(self, samples: Samples) -> bytes: ...
+
+    def finish(self) -> bytes: ...
+
+
+def stream_encoder(audio_format: AudioFormat) -> Encoder:
+    """An encoder whose bytes can leave at once: headers say that the length is not known yet."""
+    if audio_format is AudioFormat.PCM:
+        return _Pcm()
+    if audio_format is AudioFormat.WAV:
+        return _StreamedWav()
+    return _Ffmpeg(audio_format, _Pipe())
+
+
+def encode(samples: Samples, audio_format: AudioFormat) -> bytes:
+    """The whole speech as one file, its headers exact (length of WAV, frame count of MP3, MD5 of FLAC)."""
+    if audio_format is AudioFormat.PCM:
+        return _little_endian(samples)
+    if audio_format is AudioFormat.WAV:
+        return wav_header(len(samples)) + _little_endian(samples)
+    target = io.BytesIO()
+    encoder = _Ffmpeg(audio_format, target)
+    encoder.feed(samples)
+    encoder.finish()
+    return target.getvalue()
+
+
+def wav_header(samples: int | None) -> bytes:
+    """The 44 bytes before 16-bit mono samples; None where their number is not known yet."""
+    size = _UNKNOWN_SIZE if samples is None else samples * _BYTES_PER_SAMPLE
+    riff = _UNKNOWN_SIZE if samples is None else size + _WAV_HEADER.size - 8
+    fmt = (16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * _BYTES_PER_SAMPLE, _BYTES_PER_SAMPLE, 16)
+    return _WAV_HEADER.pack(b"RIFF", riff, b"WAVE", b"fmt ", *fmt, b"data", size)
+
+
+def with_length(data: bytes, audio_format: AudioFormat, samples: int) -> bytes:
+    """A streamed file as it would be had its number of samples been known from the start."""
+    if audio_format is AudioFormat.WAV:
+        return wav_header(samples) + data[_WAV_HEADER.size :]
+    if audio_format is AudioFormat.FLAC:
+        (packed,) = _FLAC_TOTAL.unpack_from(data, _FLAC_TOTAL_OFFSET)
+        total = _FLAC_TOTAL.pack(packed & ~_FLAC_TOTAL_MASK | samples)
+        return data[:_FLAC_TOTAL_OFFSET] + total + data[_FLAC_TOTAL_OFFSET + _FLAC_TOTAL.size :]
+    return data
+
+
+def _little_endian(samples: Samples) -> bytes:
+    return samples.astype("<i2", copy=False).tobytes()
+
+
+class _Pcm:
+    def feed(self, samples: Samples) -> bytes:
+        return _little_endian(samples)
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class _StreamedWav(_Pcm):
+    def __init__(self) -> None:
+        self._header = wav_header(None)
+
+    def feed(self, samples: Samples) -> bytes:
+        header, self._header = self._header, b""
+        return header + super().feed(samples)
+
+    def finish(self) -> bytes:
+        return self.feed(np.zeros(0, np.int16))
+
+
+class _Pipe:
+    """Where FFmpeg writes when nobody can seek. It has no `seek`, by which PyAV knows."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+class _Ffmpeg:
+    def __init__(self, audio_format: AudioFormat, target: _Pipe | io.BytesIO) -> None:
+        container, codec, bit_rate, options = _FFMPEG[audio_format]
+        self._target = target
+        self._container: OutputContainer = av.open(
+            target, "w", format=container, container_options={"flush_packets": "1", **options}
+        )
+        self._stream: AudioStream = self._container.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
+        if bit_rate:
+            self._stream.bit_rate = bit_rate
+        self._written = 0
+
+    def feed(self, samples: Samples) -> bytes:
+        if len(samples):
+            frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+            frame.sample_rate = SAMPLE_RATE
+            frame.time_base = Fraction(1, SAMPLE_RATE)
+            frame.pts = self._written
+            self._written += len(samples)
+            self._container.mux(self._stream.encode(frame))
+        return self._take()
+
+    def finish(self) -> bytes:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        return self._take()
+
+    def _take(self) -> bytes:
+        return self._target.take() if isinstance(self._target, _Pipe) else b""

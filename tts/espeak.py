@@ -1,0 +1,84 @@
+"""eSpeak NG as a library in this process.
+
+Threads: libespeak-ng keeps its voice and parameters in globals, so one lock serialises every call; a call takes about
+a thousandth of the duration it speaks. The callback runs on the calling thread, inside ``espeak_Synth``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from functools import cache
+
+import espeakng_loader
+import numpy as np
+import numpy.typing as npt
+
+SAMPLE_RATE = 22_050
+MIN_RATE, NORMAL_RATE, MAX_RATE = 80, 175, 450  # words per minute that libespeak-ng accepts
+
+_AUDIO_OUTPUT_SYNCHRONOUS = 2
+_PARAMETER_RATE, _PARAMETER_PITCH = 1, 3
+_CHARS_UTF8 = 1
+_POSITION_CHARACTER = 1
+
+# U+0001 starts a command to the library, U+0000 ends the text: neither is anything to say.
+_CONTROLS = {code: " " for code in [*range(32), 127]}
+
+_Samples = npt.NDArray[np.int16]
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+
+
+class EspeakError(RuntimeError):
+    """libespeak-ng refused to start, to take a voice or to speak."""
+
+
+class _Library:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._chunks: list[_Samples] = []
+        self._lib = ctypes.CDLL(espeakng_loader.get_library_path())
+        data = espeakng_loader.get_data_path().encode()
+        rate = self._lib.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, data, 0)
+        if rate != SAMPLE_RATE:
+            raise EspeakError(f"libespeak-ng did not start (it answered {rate})")
+        self._callback = _Callback(self._collect)  # kept: ctypes does not hold a reference for the library
+        self._lib.espeak_SetSynthCallback(self._callback)
+
+    def _collect(self, samples: object, count: int, _events: object) -> int:
+        if samples and count > 0:
+            self._chunks.append(np.ctypeslib.as_array(samples, shape=(count,)).copy())  # type: ignore[arg-type]
+        return 0
+
+    def speak(self, text: str, voice: str, rate: int, pitch: int) -> _Samples:
+        utf8 = text.translate(_CONTROLS).encode("utf-8", "replace")
+        with self._lock:
+            self._chunks = []
+            if self._lib.espeak_SetVoiceByName(voice.encode()) != 0:
+                raise EspeakError(f"libespeak-ng has no voice {voice!r}")
+            self._lib.espeak_SetParameter(_PARAMETER_RATE, rate, 0)
+            self._lib.espeak_SetParameter(_PARAMETER_PITCH, pitch, 0)
+            size = ctypes.c_size_t(len(utf8) + 1)
+            status = self._lib.espeak_Synth(utf8, size, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None)
+            if status != 0:
+                raise EspeakError(f"libespeak-ng could not speak (status {status})")
+            return np.concatenate(self._chunks) if self._chunks else np.zeros(0, np.int16)
+
+
+@cache
+def _library() -> _Library:
+    return _Library()
+
+
+def start() -> None:
+    """Load the library now instead of at the first `speak`. Raises ``EspeakError`` if it does not start."""
+    _library()
+
+
+def speak(text: str, voice: str = "ms", *, rate: int = NORMAL_RATE, pitch: int = 50) -> _Samples:
+    """Speak ``text`` (already speakable) and return int16 mono samples, shape (n,), at ``SAMPLE_RATE``.
+
+    ``voice`` is a language with an optional variant (``ms``, ``ms+f3``), ``rate`` words per minute within
+    [MIN_RATE, MAX_RATE], ``pitch`` 0–99. Raises ``EspeakError`` for an unknown voice.
+    """
+    return _library().speak(text, voice, min(max(rate, MIN_RATE), MAX_RATE), min(max(pitch, 0), 99))

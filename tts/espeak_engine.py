@@ -1,0 +1,70 @@
+"""The embedded default engine: eSpeak NG in this process, in batches on one thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import numpy as np
+
+from inference.batcher import Batcher
+from inference.engine import EngineStats
+from inference.ordered import in_order
+from inference.runtime import batch_observer
+from tts.espeak import NORMAL_RATE, SAMPLE_RATE, EspeakError, speak, start
+from tts.units import Speech, SpeechUnit
+
+# Words per minute do not divide the duration exactly: what each rate was measured to do to Malay and English.
+_RATES = (80, 100, 120, 140, 160, 175, 200, 240, 300, 350, 400, 450)
+_SPEEDS = (0.457, 0.547, 0.661, 0.784, 0.905, 1.0, 1.150, 1.412, 1.787, 2.119, 2.394, 2.589)
+
+_MAX_BATCH = 16  # a batch shares only the hand-over between threads, and the first of it should not wait for many
+_AHEAD = 8
+
+
+class EspeakEngine:
+    def __init__(self, name: str = "espeak-ng", *, max_queue: int = 1024) -> None:
+        self._batcher: Batcher[SpeechUnit, Speech] = Batcher(
+            name, _run, limit=lambda unit: _MAX_BATCH, max_queue=max_queue, on_batch=batch_observer(name)
+        )
+
+    async def load(self) -> None:
+        """Milliseconds: the library and its data come with the package."""
+        if not self._batcher.stats().ready:
+            self._batcher.start()
+            await asyncio.to_thread(start)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._batcher.close)
+
+    async def submit(self, unit: SpeechUnit) -> Speech:
+        return await self._batcher.submit(unit)
+
+    def stream(self, units: AsyncIterator[SpeechUnit]) -> AsyncIterator[Speech]:
+        return in_order(units, self.submit, ahead=_AHEAD)
+
+    def stats(self) -> EngineStats:
+        return self._batcher.stats()
+
+
+def espeak_rate(speed: float) -> tuple[int, float]:
+    """eSpeak NG's words per minute for a speed, and the tempo that is left where it can go no further."""
+    rate = round(float(np.interp(speed, _SPEEDS, _RATES)))
+    return rate, speed / min(max(speed, _SPEEDS[0]), _SPEEDS[-1])
+
+
+def _run(units: list[SpeechUnit]) -> list[Speech | Exception]:
+    return [_speak(unit) for unit in units]
+
+
+def _speak(unit: SpeechUnit) -> Speech | Exception:
+    parameters = unit.voice.parameters
+    own_pace = int(parameters.get("rate", NORMAL_RATE)) / NORMAL_RATE
+    rate, tempo = espeak_rate(unit.speed * own_pace)
+    try:
+        samples = speak(
+            unit.text, str(parameters.get("voice", "ms")), rate=rate, pitch=int(parameters.get("pitch", 50))
+        )
+    except EspeakError as error:
+        return error
+    return Speech(samples.astype(np.float32) / 32768, SAMPLE_RATE, tempo)

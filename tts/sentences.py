@@ -1,0 +1,434 @@
+"""Cut a language model's Markdown into sentences, at once or while it still arrives.
+
+A piece is raw text: speaking the pieces one by one says what speaking the whole says. Therefore a code fence, a
+link or a code span stays in one piece, every row of a table carries the table's head, and the marks of a block
+quote, which nobody says, are left out.
+
+Lines are sorted into blocks first (`line_kind`), then the text of a block is scanned for ends of sentences. A
+decision is taken only when no later character could change it, so that it does not matter how the text was split
+on its way here.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import NamedTuple
+
+MAX_SENTENCE_CHARS = 300
+_MIN_CUT_CHARS = 80  # a shorter piece sounds like a stumble
+_SPAN_CHARS = 300  # an opening bracket that is not closed by then is a plain character
+_DESTINATION_CHARS = 2000
+_LOOKBACK_CHARS = 48
+
+
+class LineKind(enum.Enum):
+    BLANK = "blank"
+    RULE = "rule"
+    FENCE = "fence"
+    TABLE = "table"
+    HEADING = "heading"
+    ITEM = "item"
+    REFERENCE = "reference"
+    TEXT = "text"
+
+
+class Piece(NamedTuple):
+    """`text` to speak; `ends` is False where a long sentence was cut and goes on in the next piece."""
+
+    text: str
+    ends: bool
+
+
+QUOTE_MARKS = re.compile(r"\s*+(?:>(?!\d)\s*+)*+")
+FENCE_MARK = re.compile(r"(?P<mark>`{3,}|~{3,})(?P<info>.*)", re.DOTALL)
+HEADING_MARK = re.compile(r"#{1,6}(?:\s+|$)")
+ITEM_MARK = re.compile(r"(?:[-*+•‣◦▪●–]|(?P<number>\d{1,3})[.)]|(?P<letter>[a-zA-Z])\))(?:\s+|$)")
+_REFERENCE = re.compile(r"\[(?:\^[^\]\s]{1,60}\]:|[^\]]{1,80}\]:\s*<?(?:https?:|www\.|mailto:|[#/]))")
+_MAYBE_REFERENCE = re.compile(r"\[[^\]]{0,80}(?:\](?::.*)?)?$", re.DOTALL)
+_MAYBE_LETTER_ITEM = re.compile(r"[a-zA-Z]\)?$")
+_MARKS = frozenset("-*_=+#~`•‣◦▪●–.)(:|>0123456789")
+
+
+def line_kind(line: str) -> LineKind:
+    """The kind of a whole line, without its quote marks."""
+    line = line.strip()
+    if not line:
+        return LineKind.BLANK
+    if line[0] == "|":
+        return LineKind.TABLE
+    marks = set(line) - {" ", "\t"}
+    if (len(marks) == 1 and marks <= set("-*_=") and len(line) > 1) or is_delimiter_row(line):
+        return LineKind.RULE
+    fence = FENCE_MARK.match(line)
+    if fence and not (fence["mark"][0] == "`" and "`" in fence["info"]):
+        return LineKind.FENCE
+    if HEADING_MARK.match(line):
+        return LineKind.HEADING
+    if ITEM_MARK.match(line):
+        return LineKind.ITEM
+    if _REFERENCE.match(line):
+        return LineKind.REFERENCE
+    return LineKind.TEXT
+
+
+def is_delimiter_row(line: str) -> bool:
+    """Whether the line is the `|---|:--:|` under a table's head."""
+    return "-" in line and "|" in line and set(line) <= set("|:- \t\r")
+
+
+def _kind_so_far(line: str) -> LineKind | None:
+    """The kind of a line still being written, None while its kind is open."""
+    if all(char in _MARKS or char.isspace() for char in line):
+        return None
+    if line.startswith(("|", "```", "~~~")):
+        return None
+    if _MAYBE_REFERENCE.match(line) or _MAYBE_LETTER_ITEM.match(line):
+        return None
+    return line_kind(line)
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of a complete text, none longer than about 300 characters, blank ones left out."""
+    return [piece.text for piece in split_pieces(text)]
+
+
+def split_pieces(text: str) -> list[Piece]:
+    """As `split_sentences`, and says for every piece whether its sentence ends there."""
+    blocks = _Blocks()
+    return blocks.feed(text) + blocks.close()
+
+
+class SentenceStream:
+    """Sentences of a text that arrives in parts, split anywhere. Not safe for use by several threads at once."""
+
+    def __init__(self) -> None:
+        self._blocks = _Blocks()
+
+    def push(self, text: str) -> list[str]:
+        """Add `text`; return the sentences that are now certainly complete."""
+        return [piece.text for piece in self._blocks.feed(text)]
+
+    def flush(self) -> list[str]:
+        """Return what is left. The stream is empty afterwards and may be used for the next text."""
+        pieces = self._blocks.close()
+        self._blocks = _Blocks()
+        return [piece.text for piece in pieces]
+
+
+class _Blocks:
+    """Sorts arriving lines into blocks; hands running text to `_Sentences` before its line is complete."""
+
+    def __init__(self) -> None:
+        self._line = ""  # a line whose kind is open
+        self._in_text_line = False
+        self._kind = LineKind.BLANK  # of the block being read
+        self._fence: list[str] = []
+        self._fence_close = ""
+        self._head: list[str] = []  # the head of the table being read, then its delimiter row
+        self._rows = 0
+        self._sentences = _Sentences()
+
+    def feed(self, text: str) -> list[Piece]:
+        pieces: list[Piece] = []
+        for part in _lines(text):
+            pieces += self._feed_part(part)
+        return pieces
+
+    def close(self) -> list[Piece]:
+        pieces: list[Piece] = []
+        if self._line:
+            pieces += self._take_line(self._line)
+        return pieces + self._end_block()
+
+    def _feed_part(self, part: str) -> list[Piece]:
+        complete = part.endswith("\n")
+        if self._in_text_line:
+            self._in_text_line = not complete
+            pieces = self._sentences.feed(part)
+            if complete and self._kind is LineKind.HEADING:
+                pieces += self._end_block()
+            return pieces
+        self._line += part
+        if complete:
+            line, self._line = self._line, ""
+            return self._take_line(line)
+        if self._fence:
+            return []
+        line = QUOTE_MARKS.sub("", self._line, count=1)
+        kind = _kind_so_far(line)
+        if kind is None:
+            return []
+        self._line, self._in_text_line = "", True
+        return self._take_text(kind, line)
+
+    def _take_line(self, raw: str) -> list[Piece]:
+        line = QUOTE_MARKS.sub("", raw, count=1)
+        if self._fence:
+            self._fence.append(raw.rstrip())
+            mark = line.strip()
+            if mark.startswith(self._fence_close) and not mark.strip(self._fence_close[0]):
+                return self._end_block()
+            return []
+        kind = line_kind(line)
+        if kind is LineKind.TABLE:
+            return self._take_row(line.rstrip())
+        if kind in (LineKind.TEXT, LineKind.ITEM, LineKind.HEADING):
+            pieces = self._take_text(kind, line)
+            return pieces + self._end_block() if kind is LineKind.HEADING else pieces
+        pieces = self._end_block()
+        fence = FENCE_MARK.match(line)
+        if kind is LineKind.FENCE and fence:
+            self._fence, self._fence_close = [line.rstrip()], fence["mark"]
+        return pieces
+
+    def _take_text(self, kind: LineKind, text: str) -> list[Piece]:
+        goes_on = kind is LineKind.TEXT and self._kind in (LineKind.TEXT, LineKind.ITEM)
+        pieces = [] if goes_on else self._end_block()
+        if not goes_on:
+            self._kind = kind
+        return pieces + self._sentences.feed(text)
+
+    def _take_row(self, row: str) -> list[Piece]:
+        pieces = [] if self._kind is LineKind.TABLE else self._end_block()
+        self._kind = LineKind.TABLE
+        if not self._head:
+            self._head = [row]
+        elif is_delimiter_row(row):
+            if len(self._head) == 1:
+                self._head.append(row)
+        elif len(self._head) == 2:
+            self._rows += 1
+            pieces.append(Piece("\n".join([*self._head, row]), ends=True))
+        else:  # no delimiter row: every line stands for itself
+            pieces.append(Piece(self._head[0], ends=True))
+            self._head = [row]
+        return pieces
+
+    def _end_block(self) -> list[Piece]:
+        pieces = self._sentences.close()
+        if self._fence:
+            pieces.append(Piece("\n".join(self._fence), ends=True))
+        if self._head and not self._rows and not is_delimiter_row(self._head[0]):
+            pieces.append(Piece("\n".join(self._head), ends=True))
+        self._fence, self._head, self._rows, self._kind = [], [], 0, LineKind.BLANK
+        return pieces
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of `text` with their line feeds (`str.splitlines` would also cut at other characters)."""
+    parts = text.split("\n")
+    lines = [part + "\n" for part in parts[:-1]]
+    return [*lines, parts[-1]] if parts[-1] else lines
+
+
+# Never the end of a sentence: a name, a number or an example follows.
+_TITLES = frozenset(
+    "dr prof tn pn en encik tuan puan cik dato datuk datin tun hj hjh ust ustz ir ts mr mrs ms st sr jr "
+    "jln tmn kg lrg bkt sg psn lbh tkt sdn spt cth rujuk vs fig approx e.g i.e a.k.a viz cf kol lt mej kapt sarj "
+    "ybhg yb yab".split()
+)
+_ONLY_CAPITALISED = frozenset("encik tuan puan cik dato datuk datin tun en ms st sr jr sg lt ir ts rujuk fig".split())
+# Before a number only: "No. 5", "ms. 12".
+_COUNTERS = frozenset("no nos bil tel hlm ms bab fasal vol pp p art sek".split())
+# May end a sentence: it does if a capital follows.
+_TAILS = frozenset("dll dsb dst dkk etc bhd inc ltd co corp a.m p.m s.w.t a.s r.a s.a.w et.al al jan feb sept".split())
+_LETTERED = frozenset(
+    "vitamin pelan kelas gred blok plan grade class block hepatitis kumpulan group option pilihan jawapan bahagian "
+    "seksyen section part sijil team pasukan jenis type".split()
+)
+
+_INTEREST = re.compile(r"[.!?…。！？｡`\[<【]|https?://")
+_TERMINATORS = re.compile(r"[.!?…。！？｡]+")
+_CLOSERS = re.compile(r"[\"'”’»)\]*_~」』）】]*")
+_NEXT = re.compile(r"\s++[\"'“‘«(\[*_~「『（]*+(.)", re.DOTALL)
+_LAST_WORD = re.compile(r"[^\s\"“”‘’(\[*_/]+$")
+_LABEL = re.compile(r"\[(?:[^\[\]]|\[[^\[\]]{0,200}+\](?:\([^()\s]{0,2000}+\))?)*+\]")
+_DESTINATION = re.compile(r"\([^()\n]*+(?:\([^()\n]*+\)[^()\n]*+)?\)")
+_TAG = re.compile(r"<[/!a-zA-Z][^<>\n]*+>")
+_CITATION = re.compile(r"【[^】]*+】")
+_URL = re.compile(r"https?://[^\s<>]*")
+_CLAUSE = re.compile(r"[,;:)–—][\"'”’)*_]*\s+|\s-\s+|[，、；：]")
+_SPACE = re.compile(r"\s+")
+_WIDE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
+
+
+class _Sentences:
+    """Finds the ends of sentences in the text of one block."""
+
+    def __init__(self) -> None:
+        self._reset("")
+
+    def _reset(self, text: str) -> None:
+        self._text = text
+        self._begin = 0  # of the piece being read
+        self._scanned = 0  # no sentence ends before this point
+        self._spans: list[tuple[int, int, int]] = []  # start, end and how many of its characters nobody hears
+
+    def feed(self, text: str) -> list[Piece]:
+        self._text += text
+        if not self._scanned:
+            self._text = self._text.lstrip()
+        return self._take(final=False)
+
+    def close(self) -> list[Piece]:
+        pieces = self._take(final=True)
+        rest = self._text[self._begin :].strip()
+        self._reset("")
+        return [*pieces, Piece(rest, ends=True)] if rest else pieces
+
+    def _take(self, final: bool) -> list[Piece]:
+        pieces: list[Piece] = []
+        while True:
+            end = self._scan(final)
+            while (cut := self._cut()) is not None:
+                pieces.append(Piece(self._text[self._begin : cut].strip(), ends=False))
+                self._begin = cut
+            if end is None:
+                return pieces
+            if sentence := self._text[self._begin : end].strip():
+                pieces.append(Piece(sentence, ends=True))
+            self._reset(self._text[end:].lstrip())
+
+    def _scan(self, final: bool) -> int | None:
+        """Go on from `_scanned`; the index after the sentence's end, None if there is none yet."""
+        text = self._text
+        while True:
+            found = _INTEREST.search(text, self._scanned)
+            if found is None:
+                # The last characters may be the start of "https://".
+                self._scanned = len(text) if final else max(self._scanned, len(text) - 8)
+                return None
+            at = found.start()
+            if text[at] in "`[<【h":
+                after, hidden = _span(text, at, final)
+                if after is None and not final:
+                    self._scanned = at
+                    return None
+                if after is not None and after > at + 1:
+                    self._spans.append((at, after, hidden))
+                self._scanned = after or at + 1
+                continue
+            run = _TERMINATORS.match(text, at)
+            stop = run.end() if run else at + 1
+            close = _CLOSERS.match(text, stop)
+            after = close.end() if close else stop
+            ends = _ends(text, at, stop, after)
+            if ends is None and not final:
+                self._scanned = at
+                return None
+            self._scanned = after
+            if ends:
+                return after
+
+    def _cut(self) -> int | None:
+        """Where to cut a piece that has grown too long, looking only at what is certain."""
+        window = self._begin + MAX_SENTENCE_CHARS
+        for start, after, hidden in self._spans:
+            if self._begin <= start < window:
+                window = max(window + hidden, after if hidden else 0)
+        if self._scanned <= window:
+            return None
+        earliest = self._begin + _MIN_CUT_CHARS
+        clauses = [m.end() for m in _CLAUSE.finditer(self._text, earliest, window)]
+        words = [m.end() for m in _SPACE.finditer(self._text, earliest, window)]
+        for candidates in (clauses, words):
+            for cut in reversed(candidates):
+                if not self._joins(cut):
+                    return cut
+        return words[-1] if words else window
+
+    def _joins(self, cut: int) -> bool:
+        """Whether a cut here would tear a span or a number from its unit."""
+        if any(start < cut < after for start, after, _ in self._spans):
+            return True
+        before, after = self._text[:cut].rstrip()[-6:], self._text[cut : cut + 6]
+        if not after or not (after[0].isalnum() or after[0] in "\"'“‘([*_`"):
+            return True
+        digit_before = any(char.isdigit() for char in before)
+        return digit_before or after[0].isdigit() or before.endswith(("RM", "$", "Dr.", "No."))
+
+
+def _ends(text: str, at: int, stop: int, after: int) -> bool | None:
+    """Whether the terminators text[at:stop], with closing marks up to `after`, end a sentence; None: too early."""
+    if after >= len(text):
+        return None
+    run = text[at:stop]
+    if run[-1] in "。！？｡" or (run[-1] in "!?" and _WIDE.match(text, after)):
+        return True
+    if not text[after].isspace():
+        return False
+    following = _NEXT.match(text, after)
+    if following is None:
+        return None
+    char = following[1]
+    if run == ".":
+        return _full_stop_ends(text, at, char)
+    if "!" in run or "?" in run:
+        return not (after > stop and char.islower())
+    return not char.islower()  # an ellipsis
+
+
+def _full_stop_ends(text: str, at: int, following: str) -> bool:
+    found = _LAST_WORD.search(text, max(0, at - _LOOKBACK_CHARS), at)
+    if found is None:
+        return True
+    word = found[0]
+    lowered = word.lower().rstrip("'’")
+    if word == "No" or (lowered in _COUNTERS and following.isdigit()):
+        return False
+    if lowered in _TITLES and (lowered not in _ONLY_CAPITALISED or word[0].isupper()):
+        return False
+    if lowered in _TAILS:
+        return not (following.islower() or following.isdigit())
+    if re.fullmatch(r"(?:[A-Z]\.)+[A-Z]", word):
+        return False
+    if len(word) == 1 and word.isupper() and word != "I":
+        before = text[: found.start()].split()[-1:]
+        return bool(before) and before[0].lower() in _LETTERED
+    # The number of a list item or a heading.
+    return not (word.isdigit() and len(word) <= 3 and not text[: found.start()].strip(" \t\n#*_"))
+
+
+def _span(text: str, at: int, final: bool) -> tuple[int | None, int]:
+    """The end of the span that opens at `at` (at + 1: none opens, None: too early) and its unheard characters."""
+    opener = text[at]
+    if opener == "h":
+        url = _URL.match(text, at)
+        end = url.end() if url else at + 1
+        if end == len(text) and not final:
+            return None, 0
+        heard = text[at:end].rstrip(".,;:!?)\"'*_~]")
+        return at + max(len(heard), 1), len(heard)
+    early = None if len(text) - at <= _SPAN_CHARS else at + 1
+    if opener == "`":
+        return _code_span(text, at, early), 0
+    pattern = {"[": _LABEL, "<": _TAG, "【": _CITATION}[opener]
+    found = pattern.match(text, at, at + _SPAN_CHARS)
+    if found is None:
+        if opener == "<" and not re.match(r"<(?:$|[/!a-zA-Z][^<>\n]*+$)", text[at : at + _SPAN_CHARS]):
+            return at + 1, 0
+        return early, 0
+    end = found.end()
+    if opener != "[":
+        return end, 0
+    if end == len(text):
+        return None, 0
+    if text[end] != "(":
+        return end, 0
+    destination = _DESTINATION.match(text, end, end + _DESTINATION_CHARS)
+    if destination:
+        return destination.end(), len(destination[0])
+    open_still = len(text) - end <= _DESTINATION_CHARS and "\n" not in text[end:]
+    return (None if open_still else end), 0
+
+
+def _code_span(text: str, at: int, early: int | None) -> int | None:
+    ticks = re.compile(r"`+").match(text, at, at + _SPAN_CHARS)
+    run = ticks[0] if ticks else "`"
+    if at + len(run) == len(text):
+        return None
+    close = re.compile(rf"(?<!`){run}(?!`)").search(text, at + len(run), at + _SPAN_CHARS)
+    if close is None:
+        return early if early is None else at + len(run)
+    return None if close.end() == len(text) else close.end()

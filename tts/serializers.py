@@ -1,0 +1,94 @@
+"""What `POST /v1/audio/speech` takes and `GET /v1/audio/voices` gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from tts.encoding import AudioFormat
+from tts.voices import OPENAI_VOICES
+
+STREAM_FORMATS = ("audio", "sse")
+
+
+class StrictCharField(serializers.CharField):
+    """A string and nothing else: DRF would take numbers for text."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class StrictFloatField(serializers.FloatField):
+    """A number and nothing else: DRF would take "1" and true."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, (str, bool)):
+            self.fail("invalid")
+        try:
+            return super().to_internal_value(data)
+        except OverflowError:  # an integer of 400 digits
+            self.fail("invalid")
+
+
+class VoiceField(StrictCharField):
+    """A voice's id, or `{"id": ...}` as OpenAI has it for custom voices."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if isinstance(data, dict):
+            data = data.get("id")
+        return super().to_internal_value(data)
+
+
+class SpeechRequestSerializer(serializers.Serializer[dict[str, Any]]):
+    # Empty and overlong input have errors of their own, so both pass here.
+    input = StrictCharField(
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="What to say: Markdown as a language model writes it. At most 4,096 characters.",
+    )
+    model = StrictCharField(required=False, max_length=200, help_text="A model of `GET /v1/models`.")
+    voice = VoiceField(
+        required=False,
+        max_length=200,
+        help_text='A voice of `GET /v1/audio/voices`, one of OpenAI\'s names, or `{"id": "..."}`.',
+    )
+    speed = StrictFloatField(required=False, default=1.0, min_value=0.25, max_value=4.0)
+    response_format = serializers.ChoiceField(
+        required=False, default=AudioFormat.MP3.value, choices=[one.value for one in AudioFormat]
+    )
+    stream_format = serializers.ChoiceField(required=False, default="audio", choices=STREAM_FORMATS)
+    language = serializers.RegexField(
+        r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$",
+        required=False,
+        help_text="Language of the text (BCP 47). Default: the voice's.",
+    )
+    instructions = StrictCharField(
+        required=False,
+        allow_blank=True,
+        max_length=4096,
+        help_text="Taken for compatibility; no engine here follows instructions yet.",
+    )
+    user = StrictCharField(required=False, allow_blank=True, max_length=200, help_text="The end user.")
+
+
+class VoiceSerializer(serializers.Serializer[dict[str, Any]]):
+    id = serializers.CharField()
+    object = serializers.CharField(default="voice")
+    name = serializers.CharField()
+    language = serializers.CharField(help_text="BCP 47")
+    languages = serializers.ListField(child=serializers.CharField())
+    gender = serializers.CharField(allow_null=True)
+    engine = serializers.CharField()
+    model = serializers.CharField()
+    license = serializers.CharField()
+    commercial_use = serializers.BooleanField(allow_null=True, help_text="null: nobody knows, ask the author")
+    aliases = serializers.ListField(child=serializers.ChoiceField(choices=OPENAI_VOICES))
+    default = serializers.BooleanField()
+
+
+class VoiceListSerializer(serializers.Serializer[dict[str, Any]]):
+    object = serializers.CharField(default="list")
+    data = VoiceSerializer(many=True)

@@ -1,0 +1,92 @@
+"""What a language model writes, as a person would read it aloud."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tts.sentences import Piece, split_pieces
+from tts.speakable.abbreviations import CHAT, SHORT_FORMS
+from tts.speakable.acronyms import ACRONYMS, unshout
+from tts.speakable.characters import plain_characters, tidy, tidy_spaces
+from tts.speakable.dates import DATES, YEARS
+from tts.speakable.identifiers import CODES, IDENTIFIERS
+from tts.speakable.language import detect_language
+from tts.speakable.links import LINKS
+from tts.speakable.markdown import plain_pieces
+from tts.speakable.maths import MATHS, RANGES
+from tts.speakable.money import MONEY
+from tts.speakable.numbers import FRACTIONS, LONG_RUNS, NUMBERS, ORDINALS
+from tts.speakable.roman import ROMANS
+from tts.speakable.rules import apply
+from tts.speakable.times import TIMES
+from tts.speakable.units import LONE_UNITS, UNITS
+
+__all__ = ["LANGUAGES", "detect_language", "speakable"]
+
+LANGUAGES = ("ms", "en", "zh", "ta")
+SPELLED_LANGUAGES = ("ms", "en")  # the engine reads digits and signs of the others itself
+
+_DIGIT = re.compile(r"\d")
+_PAUSES = ".?!:,。？！：，；"
+
+# What is more specific comes first: "RM5-10" before "5-10" before "5".
+_WITH_DIGITS = [
+    *LONG_RUNS,
+    *IDENTIFIERS,
+    *DATES,
+    *RANGES,
+    *MONEY,
+    *TIMES,
+    *ORDINALS,
+    *FRACTIONS,
+    *UNITS,
+    *YEARS,
+]
+_NUMBERS = [*CODES, *NUMBERS]
+
+
+def speakable(text: str, language: str = "ms") -> str:
+    """`text` (Markdown) as words and pauses to be spoken; "" where there is nothing to say.
+
+    Each sentence is read in its own language, Malay or English; `language` ("ms", "en", "zh" or "ta") decides where
+    the sentence does not tell. In Chinese and Tamil text, digits are left to the engine. Never raises for any `str`.
+    """
+    spoken, complete = "", True
+    for piece in _pieces(text):
+        if said := _speak(piece.text, language):
+            if spoken:
+                spoken += " " if complete else ". "
+            spoken += said
+            complete = said[-1] in _PAUSES or not piece.ends
+    return spoken
+
+
+def _pieces(text: str) -> Iterator[Piece]:
+    """The pieces of `text`; one that begins with a mark is what it would be on its own ("Ya. > Tidak")."""
+    for piece in split_pieces(text):
+        if piece.text[0].isalnum():
+            yield piece
+        else:
+            yield from split_pieces(piece.text)
+
+
+def _speak(piece: str, language: str) -> str:
+    return " ".join(filter(None, (_read(text, language) for text in plain_pieces(piece, language))))
+
+
+def _read(text: str, language: str) -> str:
+    """A text without markup, at most one sentence or one row of a table."""
+    text = re.sub(r"\s+", " ", plain_characters(text))
+    language = detect_language(text, language)
+    text = apply(LINKS, text, language)
+    if language not in SPELLED_LANGUAGES:
+        return tidy_spaces(text)
+    text = apply(SHORT_FORMS, unshout(text), language)
+    has_digits = bool(_DIGIT.search(text))
+    if has_digits:
+        text = apply(_WITH_DIGITS, text, language)
+    text = apply(CHAT, apply(ROMANS, apply([*LONE_UNITS, *MATHS], text, language), language), language)
+    if has_digits:
+        text = apply(_NUMBERS, text, language)
+    return tidy(apply(ACRONYMS, text, language))

@@ -1,0 +1,163 @@
+"""Letter words: which are spelled ("SPM") and which are said as a word ("UMNO")."""
+
+from __future__ import annotations
+
+import re
+
+from tts.speakable.rules import Rule, rule
+
+_MALAY_LETTERS = dict(
+    zip(
+        "abcdefghijklmnopqrstuvwxyz",
+        "e bi si di i ef ji hec ai je ke el em en o pi kiu ar es ti yu vi dabliu eks wai zet".split(),
+        strict=True,
+    )
+)
+
+# Said as words although short, or although their look suggests spelling.
+_WORDS = frozenset(
+    """
+    UMNO PETRONAS FELDA MARA ASEAN UNICEF UNESCO JAKIM FELCRA RISDA MITI MIDA MARDI SIRIM MIMOS PERODUA PROTON BERNAMA
+    SOCSO PERKESO PERHILITAN SUHAKAM JAIS JAWI JASA MAS RON NATO NASA OPEC FIFA UEFA FAMA FIDE COVID SARS AIDS MAGGI
+    LASER RADAR TADIKA TABIKA TASKA PERMATA PAS AMANAH BERSATU MUDA PEJUANG PASTI MAIS SEDA TERAJU KADA
+    MADA KEMAS GIATMARA PERKIM YADIM ABIM IKIM ISTAC NADMA RAPID PRASARANA EKUINAS BERSIH TEKUN INTAN
+    BRIM PENJANA PRIHATIN KESUMA PUSPAKOM JPEG GIF ROM RAM PIN SIM LAN WAN APEC UNIX YOLO FOMO ASAP
+    SUKMA SUKIPT KOSPEN RELA MERCY WAJA SAGA AXIA BEZZA ATIVA MYVI ALZA WIRA
+    JSON WIFI SQLITE NUMPY MYKAD MYSEJAHTERA UNIMAS UNIMAP UNISEL UNITEN UNIKL TOEFL MUET DELIMA
+    """.split()
+)
+# Spelled although they could be said.
+_SPELLED = frozenset(
+    """
+    KLIA UITM USIM UTEM UTHM UNISZA USAS IKBN IPTA IPTS IIUM UIAM AKPK EPF IPO API URL UAE USA EU UN UK AI IT IC
+    ID OKU IKS PKS ICU IQ EQ TV PC CEO CFO COO CTO HR PR GPA CGPA IPG ILP IKM AADK APM ATM ETS IJN IOI IMF WHO GST SST
+    UPSR UPU USB LED LCD EV SUV OTP FAQ DIY BRT LRT MRT ERL NGO ASB ASNB OCBC UOB PTPTN EPU EIA ESG HIV ISO AES
+    IELTS IOT OKR ROI UI UX PDF GIS IPK IPD OCPD BSN CIMB EMCO MCO ABC RAV EEG ECG ADHD
+    """.split()
+)
+# Plain words that people shout.
+_SHOUTED = frozenset(
+    """
+    DAN ATAU DI KE ITU INI ADA TAK TIDAK SAYA AKU KAMI KITA DIA BUKAN JANGAN SILA AWAS NOTA PENTING YA DARI PADA APA
+    BOLEH SUDAH SEMUA THE AND NOT OR IS TO OF IN ON FOR YOU ALL NO YES STOP FREE NEW NOW GO DO IF BUT ARE WE HOW WHY
+    NEVER ALWAYS MUST BARU LAMA PERCUMA TIPS OKAY KATA BUAT CARA JIKA MESTI SATU DUA TIGA WAJIB
+    """.split()
+)
+_EXPANDED = {
+    "ms": {
+        "SWT": "Subhanahu wa Taala",
+        "SAW": "sallallahu alaihi wasallam",
+        "YAB": "Yang Amat Berhormat",
+        "YB": "Yang Berhormat",
+        "OK": "okey",
+        "ASAP": "secepat mungkin",
+    },
+    "en": {
+        "SWT": "Subhanahu wa Taala",
+        "SAW": "sallallahu alaihi wasallam",
+        "YAB": "Yang Amat Berhormat",
+        "YB": "Yang Berhormat",
+        "OK": "okay",
+        "ASAP": "as soon as possible",
+    },
+}
+_MIXED = {
+    "UiTM": "UITM",
+    "UniSZA": "Uni SZA",
+    "UniMAP": "Unimap",
+    "UniKL": "Uni KL",
+    "UTeM": "UTEM",
+    "PhD": "PHD",
+    "MSc": "MSC",
+    "BSc": "BSC",
+    "IoT": "IOT",
+    "eKYC": "E KYC",
+    "KPDNHEP": "KPDNHEP",
+    "WiFi": "waifai",
+    "Wi-Fi": "waifai",
+    "wifi": "waifai",
+    "iOS": "I O S",
+    "MySQL": "My SQL",
+    "PostgreSQL": "Postgres Q L",
+    "LinkedIn": "Linked In",
+    "ChatGPT": "Chat GPT",
+    "DuitNow": "Duit Now",
+    "macOS": "mac O S",
+    "eWallet": "e-wallet",
+}
+_MAX_SPELLED = 5  # a longer one with vowels is a word in capitals
+_VOWELS = frozenset("AEIOU")
+_UNSAYABLE = re.compile(
+    r"[^AEIOU]{3,}|[AEIOU]{3}|[^AEIOUNKMTSRLH]$"
+    r"|^(?!BR|PR|TR|KR|GR|DR|FR|PL|KL|BL|GL|FL|SL|ST|SP|SK|SY|NY|NG|KH|SW|SM|SN|CH|SH|TH)[^AEIOU]{2}"
+)
+
+
+def spell(letters: str, language: str) -> str:
+    """Letter by letter; in Malay by the names Malaysians give them, in English as separate capitals."""
+    if language == "ms":
+        return " ".join(_MALAY_LETTERS.get(char, char) for char in letters.lower())
+    return " ".join(letters.upper())
+
+
+def is_spelled(word: str) -> bool:
+    """Whether a word in capitals is said letter by letter."""
+    if word in _WORDS or word in _SHOUTED:
+        return False
+    if word in _SPELLED or not _VOWELS & set(word):
+        return True
+    if len(word) <= 3:
+        return True
+    return len(word) <= _MAX_SPELLED and bool(_UNSAYABLE.search(word))
+
+
+def _acronym(match: re.Match[str], language: str) -> str:
+    word, plural = match[1], match[2] or ""
+    expanded = _EXPANDED[language].get(word)
+    if expanded and not plural:
+        return expanded
+    if not is_spelled(word):
+        return (word.lower() if word in _SHOUTED else word.capitalize()) + plural.lower()
+    return spell(word, language) + (f" {plural}" if plural and language == "ms" else plural)
+
+
+def _mixed(match: re.Match[str], language: str) -> str:
+    written = _MIXED[match[0]]
+    if written == "waifai" and language == "en":
+        return "Wi-Fi"
+    return written
+
+
+def _letter(match: re.Match[str], language: str) -> str:
+    """A single capital: an initial, a grade, "Vitamin C"."""
+    if language == "en":
+        return match[1]
+    return spell(match[1], "ms")
+
+
+def unshout(text: str) -> str:
+    """A text all in capitals in small letters, so that it is not spelled."""
+    found = re.findall(r"[^\W\d_]{2,}", text)
+    shouted = [word for word in found if word.isupper()]
+    if len(found) < 3 or len(shouted) < len(found) * 0.8:
+        return text
+    if sum(is_spelled(word) for word in shouted) > len(shouted) / 2 and all(len(word) <= 5 for word in shouted):
+        return text  # a list of acronyms
+    return re.sub(r"[^\W\d_]{2,}", lambda m: m[0].lower() if not _kept(m[0]) else m[0], text)
+
+
+def _kept(word: str) -> bool:
+    return word in _SPELLED or word in _WORDS or not _VOWELS & set(word)
+
+
+ACRONYMS: list[Rule] = [
+    rule(r"(?<![\w])(?:" + "|".join(sorted(map(re.escape, _MIXED), key=len, reverse=True)) + r")(?!\w)", _mixed),
+    rule(r"(?<![\w])((?:[A-Z]\.){2,6}[A-Z]?)(?!\w)", lambda m, lang: spell(m[1].replace(".", ""), lang) + _stop(m)),
+    rule(r"(?<!\w)([A-Z]{2,20})(s|nya|lah|kah)?(?!\w)", _acronym),
+    rule(r"(?<![\w'’])(?!I\b)([A-Z])(?:\.(?= ?[A-Z]))?(?![\w'’])", _letter),
+]
+
+
+def _stop(match: re.Match[str]) -> str:
+    """The full stop of "U.S." at a sentence's end."""
+    return "." if match[1].endswith(".") and not match.string[match.end() :].strip() else ""

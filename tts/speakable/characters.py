@@ -1,0 +1,146 @@
+"""Characters nobody says: emoji, invisible marks, look-alikes of digits and letters; and the final tidying."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_EMOJI = re.compile(
+    "[\U0001f000-\U0001faff\U0001fb00-\U0001fbff\u2600-\u27bf\u2b00-\u2bff\u2300-\u23ff\u25a0-\u25ff\u2460-\u24ff"
+    "\u3030\u303d\u3297\u3299\U000e0000-\U000e007f\ufe00-\ufe0f\u200d\u20e3\u2190-\u2193\u21a0-\u21ff\u2900-\u297f]"
+)
+_INVISIBLE = re.compile(
+    "[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u00ad\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffd\ud800-\udfff]"
+)
+_SPACES = re.compile(r"[^\S\n]+")
+_EXPONENTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
+_VULGAR = re.compile(r"(\d?)\s?([¼-¾⅐-⅞↉])")
+_TABLE = str.maketrans(
+    {
+        "‐": "-",
+        "‑": "-",
+        "‒": "–",
+        "―": "—",
+        "℃": "°C",
+        "℉": "°F",
+        "º": "°",
+        "µ": "μ",
+        "′": "'",
+        "″": '"',
+        "→": " → ",
+        "⇒": " → ",
+        "➜": " → ",
+        "➔": " → ",
+        "№": "No. ",
+        "™": "",
+        "®": "",
+        "©": "",
+        "\u2044": "/",
+        "✕": "×",
+        "✖": "×",
+        "•": ",",
+        "·": ",",
+    }
+)
+
+
+def plain_characters(text: str) -> str:
+    """Emoji and invisible characters left out, digits and letters of any width as ASCII, "½" as "1/2"."""
+    if text.isascii():
+        return _INVISIBLE.sub("", text)
+    text = _VULGAR.sub(_fraction, text.translate(_TABLE))
+    text = _INVISIBLE.sub("", _EMOJI.sub(_emoji, text))
+    text = _RAISED.sub(lambda m: "^" + m[0].translate(_EXPONENTS), text)
+    return "".join(_narrow(char) if char > "\u02ff" else char for char in text)
+
+
+def _fraction(match: re.Match[str]) -> str:
+    top, _, bottom = unicodedata.normalize("NFKC", match[2]).partition("\u2044")
+    return f"{match[1]} {top}/{bottom}" if match[1] else f" {top}/{bottom}"
+
+
+def _emoji(match: re.Match[str]) -> str:
+    char = match[0]
+    if "\u2460" <= char <= "\u24ff" or "\u2776" <= char <= "\u2793":  # circled numbers and letters
+        return f" {unicodedata.normalize('NFKC', char).strip('().')} "
+    if char in "\u23b7\u221a→" or char in "\ufe0f\u200d\u20e3":
+        return "" if char in "\ufe0f\u200d\u20e3" else char
+    return " "
+
+
+def _narrow(char: str) -> str:
+    if "\uff01" <= char <= "\uff5e":
+        if char in "，！？；：（）":
+            return char
+        return chr(ord(char) - 0xFEE0)
+    digit = unicodedata.decimal(char, None)
+    if digit is not None:
+        return str(digit)
+    if "\u2080" <= char <= "\u2089" or "\U0001d400" <= char <= "\U0001d7ff":
+        return unicodedata.normalize("NFKC", char)
+    return char
+
+
+_WIDE_MARKS = str.maketrans(
+    {"，": ", ", "！": "! ", "？": "? ", "；": ", ", "：": ": ", "（": " (", "）": ") ", "。": ". ", "、": ", "}
+)
+_QUOTES = re.compile(r"[\"“”„«»「」『』〝〞‹›`]|(?<![\w])['‘’]|(?<=[^\w\s])['‘’]|['‘’](?=\s*[-–—]\s)")
+_QUOTED = re.compile(r"(?<!\w)['‘]([^'‘’]{1,200})['’](?!\w)")
+_OPEN = re.compile(r"\s*[(\[{]\s*")
+_CLOSE = re.compile(r"\s*[)\]}]\s*")
+_CLOSED_AT_END = re.compile(r"[)\]}\s]+$")
+_ELLIPSIS = re.compile(r"\s*(?:…|\.{2,})(?:[.…]*)")
+_LOUD = re.compile(r"[?!][?!\s]*[?!]")
+_DASHES = re.compile(r"\s+[-–—−]+(?=\s|$)|(?<=\w)\s*[–—]\s*(?=\w)|^[-–—−]+\s*|[–—−]")
+_REST = re.compile(r"[^\w\s.,?!:'’\-\u0300-\u036f\u0600-\u06ff\u0900-\u0dff\u0e00-\u0eff]|_")
+_NUMERALS = re.compile(r"[^\W_a-zA-Z]")
+_GLUED = re.compile(r"([,:?!])(?=\w)|(?<=[^\W\dA-Z_])(\.)(?=[A-Z])")
+_DOT_INSIDE = re.compile(r"(?<=\w)\.(?=\w)")
+_PAUSES = re.compile(r"(?:\s*[,:.?!](?=[\s,:.?!]|$)){2,}")
+_BEFORE_PAUSE = re.compile(r"\s+(?=[,:.?!](?:\s|$))")
+_LEADING = re.compile(r"^[\s,:.?!\-]+")
+
+
+def tidy(text: str) -> str:
+    """What remains of the punctuation as pauses: only , . ? ! : and the marks inside words are kept."""
+    text = text.translate(_WIDE_MARKS).replace("\n", " ")
+    text = _QUOTES.sub("", _QUOTED.sub(r"\1", text))
+    text = _ELLIPSIS.sub(_ellipsis, text)
+    text = _CLOSED_AT_END.sub("", text)
+    text = _CLOSE.sub(", ", _OPEN.sub(", ", text))
+    text = _LOUD.sub(lambda m: "? " if "?" in m[0] else "! ", text)
+    text = _DASHES.sub(", ", text.replace(";", ","))
+    text = _REST.sub(" ", text)
+    text = _NUMERALS.sub(lambda m: "" if m[0].isnumeric() and not _is_ideograph(m[0]) else m[0], text)
+    text = re.sub(r"(?<!\w)-+|-+(?!\w)", " ", text)
+    text = _DOT_INSIDE.sub(" dot ", _GLUED.sub(lambda m: m[0] + " ", text))
+    text = _BEFORE_PAUSE.sub("", _SPACES.sub(" ", text))
+    text = _PAUSES.sub(_strongest, text)
+    text = _LEADING.sub("", text)
+    return _SPACES.sub(" ", text).strip()
+
+
+def _ellipsis(match: re.Match[str]) -> str:
+    rest = match.string[match.end() :].lstrip(' )]"”’*')
+    return ". " if not rest or rest[0].isupper() else ", "
+
+
+def _is_ideograph(char: str) -> bool:
+    return "\u3400" <= char <= "\u9fff"
+
+
+def _strongest(match: re.Match[str]) -> str:
+    marks = match[0]
+    return next((mark for mark in "?!.:," if mark in marks), ",")
+
+
+_BETWEEN_IDEOGRAPHS = re.compile(
+    r"(?<=[\u3400-\u9fff，。！？；：、])\s(?=[\u3400-\u9fff，。！？；：、])|\s(?=[，。！？；：、])"
+)
+
+
+def tidy_spaces(text: str) -> str:
+    """For text whose punctuation the engine reads itself."""
+    return _BETWEEN_IDEOGRAPHS.sub("", re.sub(r"\s+", " ", text)).strip()

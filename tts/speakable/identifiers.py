@@ -1,0 +1,132 @@
+"""Numbers that name something: telephone, identity card, account, postcode, flight and room numbers, versions."""
+
+from __future__ import annotations
+
+import re
+
+from tts.speakable.acronyms import is_spelled, spell
+from tts.speakable.numbers import cardinal, digit_groups, digits, number
+from tts.speakable.rules import EDGE, END, Rule, pick, rule
+
+_MAX_READ_DIGITS = 2  # after letters: "B40" as a number, "MH370" digit by digit
+
+
+def _groups(match: re.Match[str], language: str) -> str:
+    return digit_groups(match[0], language)
+
+
+def _telephone(match: re.Match[str], language: str) -> str:
+    return digit_groups(re.sub(r"(?<=\d{3})(?=\d{4}$)", " ", match[0]), language)
+
+
+def _international(match: re.Match[str], language: str) -> str:
+    plus = pick(language, "tambah", "plus")
+    value = "".join(re.findall(r"\d", match[0]))
+    if value.startswith("60") and len(value) > 8:
+        return f"{plus} {digits('60', language)}, {digit_groups(_grouped('0' + value[2:])[1:], language)}"
+    return f"{plus} {digit_groups(match[0], language)}"
+
+
+def _unbroken(match: re.Match[str], language: str) -> str:
+    return digit_groups(_grouped(match[0]), language)
+
+
+def _grouped(value: str) -> str:
+    """0123456789 in the groups people say it in: 012 345 6789; 0321611234 as 03 2161 1234."""
+    cut = 3 if value[1] in "18" else 2
+    return f"{value[:cut]} {value[cut:-4]} {value[-4:]}"
+
+
+def _unit_number(match: re.Match[str], language: str) -> str:
+    """Block, floor and door of a flat: "A-12-3"."""
+    letters, *rest = match[0].split("-")
+    return " ".join([spell(letters, language), *(cardinal(int(part), language) for part in rest)])
+
+
+def _street(match: re.Match[str], language: str) -> str:
+    first, second = (cardinal(int(part), language) for part in (match[2], match[3]))
+    return f"{match[1]}{first} {pick(language, 'per', 'slash')} {second}"
+
+
+def _plate(match: re.Match[str], language: str) -> str:
+    return f"{match[1]}{spell(match[2], language)} {digits(match[3], language)}"
+
+
+def _cued(match: re.Match[str], language: str) -> str:
+    return match[1] + digit_groups(match[2], language)
+
+
+def _code(match: re.Match[str], language: str) -> str:
+    """Letters, digits, perhaps letters again: "MH370", "4G", "KLIA2", "B12", "1MDB"."""
+    spoken: list[str] = []
+    for part in re.findall(r"\d+|[^\W\d_]+", match[0]):
+        if not part[0].isdigit():
+            spoken.append(_letters(part, language))
+        elif len(part) > _MAX_READ_DIGITS or (len(part) > 1 and part[0] == "0"):
+            spoken.append(digits(part, language))
+        else:
+            spoken.append(cardinal(int(part), language))
+    return " ".join(spoken)
+
+
+def _letters(part: str, language: str) -> str:
+    if not part.isupper():
+        return part
+    return spell(part, language) if is_spelled(part) else part.capitalize()
+
+
+def _version(match: re.Match[str], language: str) -> str:
+    return f"{pick(language, 'versi', 'version')} {_dotted(match[1], language)}"
+
+
+def _dotted(text: str, language: str) -> str:
+    point = pick(language, " perpuluhan ", " point ")
+    head, *rest = text.split(".")
+    return point.join([number(head, language), *(digits(part, language) for part in rest)])
+
+
+_S = r"[-\s.]?"
+_CUES = (
+    "akaun|account|rujukan|reference|ref|otp|pin|kod|code|poskod|postcode|siri|serial|tracking|pengesahan|kad|card|ic|"
+    "pasport|passport|resit|receipt|invois|invoice|pendaftaran|kelompok|matrik|password|kata laluan"
+)
+_FILLERS = "anda|bank|saya|is|ialah|adalah|pengesahan|awak|rujukan|pos|no\\.|nombor|number"
+_CALL = "talian|hubungi|telefon|dail|call|dial|hotline|kecemasan|emergency|whatsapp|tel|sms ke"
+
+IDENTIFIERS: list[Rule] = [
+    rule(rf"{EDGE}\d{{6}}-\d{{2}}-\d{{4}}{END}", _groups),
+    rule(rf"{EDGE}\d{{4}}([- ])\d{{4}}\1\d{{4}}\1\d{{4}}{END}", _groups),
+    rule(rf"(?<![\w+])\+\d{{1,3}}{_S}\(?\d{{1,4}}\)?(?:{_S}\d{{2,4}}){{1,4}}{END}(?!-?\d)", _international),
+    rule(rf"(?<![\w.,])\(?0\d{{1,2}}\)?[-\s]\d{{3,4}}{_S}\d{{3,4}}{END}(?!-\d)", _telephone),
+    rule(rf"{EDGE}\+60{END}", lambda m, lang: f"{pick(lang, 'tambah', 'plus')} {digits('60', lang)}"),
+    rule(rf"{EDGE}[A-Z]{{1,2}}(?:-\d{{1,3}}){{2}}{END}(?!-)", _unit_number),
+    rule(r"(\b(?:Jalan|Jln\.?|Lorong|Persiaran|SS|PJU|PJS|USJ|Taman) )(\d{1,3})/(\d{1,3})(?![\w/])", _street),
+    rule(
+        r"(\b(?:[Pp]late?|[Pp]endaftaran|[Kk]ereta|[Cc]ar|[Mm]otosikal) (?:nombor |number )?)"
+        r"([A-Z]{1,3}) ?(\d{1,4})(?![\w,.]\d?)",
+        _plate,
+    ),
+    rule(rf"{EDGE}1[-\s]?[378]00[-\s]\d\d[-\s]?\d{{4}}{END}", _groups),
+    rule(rf"{EDGE}0\d{{8,10}}{END}(?!\.\d)", _unbroken),
+    rule(
+        rf"(\b(?:{_CALL})(?: (?:nombor|number|di|at|ke|kecemasan|on))?[:.]? )"
+        rf"(\d{{3,5}}(?:-\d{{3,4}}){{0,2}}){END}(?!\s?(?:orang|kali|[%.]\d))",
+        _cued,
+        re.IGNORECASE,
+    ),
+    rule(
+        rf"(\b(?:{_CUES})(?: (?:{_FILLERS})){{0,2}}[:#]? )(\d{{3,15}}(?:-\d{{1,12}}){{0,3}}){END}(?![,.]\d)",
+        _cued,
+        re.IGNORECASE,
+    ),
+    rule(r"(^|[,:] )(\d{5})(?= [A-Z][a-z])", _cued),
+    rule(rf"{EDGE}[vV](?:er\.? ?)?(\d{{1,4}}(?:\.\d{{1,4}}){{0,3}}){END}(?!\.\d)", _version),
+    rule(r"(?<=[A-Za-z] )(\d{1,3}(?:\.\d{1,3}){2})(?![\w.])", lambda m, lang: _dotted(m[1], lang)),
+    rule(rf"{EDGE}#\s?(?=\d)", lambda m, lang: pick(lang, "nombor ", "number ")),
+]
+
+CODES: list[Rule] = [
+    rule(r"(?<![\w.])[A-Z]{1,6}-?\d{1,15}[A-Z]{0,3}(?!\w)(?![.,]\d)", _code),
+    rule(r"(?<![\w.,])\d{1,4}-?[A-Z]{1,5}(?:\d{1,4})?(?!\w)", _code),
+    rule(r"(?<!\w)[A-Za-z]{1,15}\d{1,6}[A-Za-z]{0,6}(?!\w)", _code),
+]

@@ -1,0 +1,57 @@
+"""Web and e-mail addresses, @mentions and #hashtags."""
+
+from __future__ import annotations
+
+import re
+
+from tts.speakable.rules import Rule, rule
+
+_TLD = "com|net|org|edu|gov|my|io|ai|co|sg|id|uk|info|dev|app|me|tv|asia|biz|xyz"
+_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9-]{1,63}){1,6}"
+_DOT = " dot "
+_LINK = {"ms": "pautan ke", "en": "link to", "zh": "链接", "ta": "இணைப்பு"}
+
+
+def _host(host: str) -> str:
+    host = host.removeprefix("www.").strip(".-")
+    return _DOT.join(part.replace("-", " ") for part in host.split(".") if part)
+
+
+def _url(match: re.Match[str], language: str) -> str:
+    """Only the host is spoken: nobody reads a path aloud."""
+    url = match[0]
+    tail = url[len(url.rstrip(".,;:!?)\"'”’]*_~}")) :]
+    host = re.split(r"[/?#:]", url[: len(url) - len(tail)].split("://", 1)[-1], maxsplit=1)[0].rsplit("@", 1)[-1]
+    spoken = _host(host)
+    tail = "".join(char for char in tail if char in ".,;:!?)")
+    return f"{_LINK.get(language, 'link')} {spoken}{tail}" if spoken else tail
+
+
+def _bare(match: re.Match[str], language: str) -> str:
+    return _host(match[1])
+
+
+def _email(match: re.Match[str], language: str) -> str:
+    name = re.sub(r"[_+-]", lambda m: {"_": " underscore ", "+": " plus ", "-": " dash "}[m[0]], match[1])
+    return f"{name.replace('.', _DOT)} at {_host(match[2])}"
+
+
+def _split_camel(word: str) -> str:
+    word = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", word)
+    return word.replace("_", " ").strip()
+
+
+LINKS: list[Rule] = [
+    rule(r"(?<![\w.+-])([A-Za-z0-9][\w.+-]{0,63})@(" + _HOST + ")", _email),
+    rule(r"(?:\b(?:https?|ftp)://|\bwww\.(?=\w))[^\s<>\[\]{}|\\^`\u2e80-\uffef]*", _url, re.IGNORECASE),
+    rule(
+        rf"(?<![\w.@/-])((?:[A-Za-z0-9-]{{1,63}}\.){{1,4}}(?:{_TLD}))(?![\w-])(?:/[\w/.?=&%#~+-]{{0,300}}[\w/])?",
+        _bare,
+    ),
+    rule(r"(?<![\w@])@(\w{1,64})", lambda m, lang: f"at {_split_camel(m[1])}"),
+    rule(r"(?<![\w#&])#([^\W\d]\w{0,80})", lambda m, lang: f"{_hash(lang)} {_split_camel(m[1])}"),
+]
+
+
+def _hash(language: str) -> str:
+    return "hashtag" if language in ("ms", "en") else "#"

@@ -1,0 +1,160 @@
+"""Numbers as they stand in a text ("1,250.50", "ke-3", "2/3", "-5", "1990-an") in the words of a language."""
+
+from __future__ import annotations
+
+import re
+
+from tts.speakable import numbers_en, numbers_ms
+from tts.speakable.rules import DASH, EDGE, END, NUMBER, pick, rule, words
+
+MAX_DIGITS = 15  # of a number read as a whole; a longer one is read digit by digit
+
+
+def cardinal(number: int, language: str) -> str:
+    return numbers_ms.cardinal(number) if language == "ms" else numbers_en.cardinal(number)
+
+
+def ordinal(number: int, language: str) -> str:
+    return numbers_ms.ordinal(number) if language == "ms" else numbers_en.ordinal(number)
+
+
+def year(number: int, language: str) -> str:
+    return numbers_ms.year(number) if language == "ms" else numbers_en.year(number)
+
+
+def fraction(top: int, bottom: int, language: str) -> str:
+    return numbers_ms.fraction(top, bottom) if language == "ms" else numbers_en.fraction(top, bottom)
+
+
+def digits(text: str, language: str) -> str:
+    """The ASCII digits of `text`, one by one; other characters are left out."""
+    names = numbers_ms.DIGITS if language == "ms" else numbers_en.DIGITS
+    return " ".join(names[int(char)] for char in text if char in "0123456789")
+
+
+def digit_groups(text: str, language: str) -> str:
+    """As `digits`, with a pause where `text` has something else between its digits."""
+    return ", ".join(digits(group, language) for group in re.findall(r"\d+", text))
+
+
+def number(text: str, language: str) -> str:
+    """A number of the shape NUMBER in words; decimals and a number such as "007" digit by digit."""
+    whole, _, decimals = text.replace(",", "").partition(".")
+    if len(whole) > MAX_DIGITS or (len(whole) > 1 and whole[0] == "0"):
+        spoken = digits(whole, language)
+    else:
+        spoken = cardinal(int(whole or "0"), language)
+    if not decimals:
+        return spoken
+    point = pick(language, numbers_ms.POINT, numbers_en.POINT)
+    return f"{spoken} {point} {digits(decimals, language)}"
+
+
+def _minus(language: str) -> str:
+    return pick(language, numbers_ms.NEGATIVE, numbers_en.NEGATIVE)
+
+
+def _ordinal(match: re.Match[str], language: str) -> str:
+    spoken = ordinal(int(match[2]), language)
+    return spoken.capitalize() if match[1] == "K" else spoken
+
+
+def _decade(match: re.Match[str], language: str) -> str:
+    """A decade: "1990-an", "20-an", "1990s"."""
+    value = int(match[1].replace(",", ""))
+    if language == "ms":
+        return cardinal(value, "ms") + "an"
+    spoken = year(value, "en")
+    return spoken[:-1] + "ies" if spoken.endswith("y") else spoken + "s"
+
+
+_SCALES = {
+    "k": ("ribu", "thousand"),
+    "K": ("ribu", "thousand"),
+    "j": ("juta", "million"),
+    "jt": ("juta", "million"),
+    "M": ("juta", "million"),
+    "m": ("juta", "million"),
+    "mil": ("juta", "million"),
+    "mn": ("juta", "million"),
+    "b": ("bilion", "billion"),
+    "B": ("bilion", "billion"),
+    "bil": ("bilion", "billion"),
+    "bn": ("bilion", "billion"),
+    "t": ("trilion", "trillion"),
+    "T": ("trilion", "trillion"),
+    "ribu": ("ribu", "thousand"),
+    "juta": ("juta", "million"),
+    "bilion": ("bilion", "billion"),
+    "billion": ("bilion", "billion"),
+    "trilion": ("trilion", "trillion"),
+    "trillion": ("trilion", "trillion"),
+    "thousand": ("ribu", "thousand"),
+    "million": ("juta", "million"),
+}
+SCALE = "|".join(sorted(_SCALES, key=len, reverse=True))
+
+
+def scale(text: str, language: str) -> str:
+    """One of SCALE ("k", "juta", "bn", …) in the words of a language."""
+    return pick(language, *_SCALES[text])
+
+
+def scaled(value: str, size: str, language: str) -> str:
+    """A number and its scale: "1.2 juta", "5k"."""
+    if language == "ms" and value == "1" and scale(size, "ms") == "ribu":
+        return "seribu"
+    return f"{number(value, language)} {scale(size, language)}"
+
+
+def _fraction(match: re.Match[str], language: str) -> str:
+    whole, top, bottom = match[1], int(match[2]), int(match[3])
+    if bottom == 0:
+        return f"{match[1] or ''}{digits(match[2], language)} {pick(language, 'per', 'over')} {digits('0', language)}"
+    spoken = fraction(top, bottom, language)
+    if not whole:
+        return spoken
+    joined = " " if language == "ms" else " and a " if (top, bottom) == (1, 2) else " and "
+    return f"{number(whole.strip(), language)}{joined}{spoken}"
+
+
+def _plain(match: re.Match[str], language: str) -> str:
+    before = " " if match.start() and match.string[match.start() - 1].isalpha() else ""
+    after = " " if match.end() < len(match.string) and match.string[match.end()].isalpha() else ""
+    return before + number(match[0], language) + after
+
+
+LONG_RUNS = [rule(rf"\d{{{MAX_DIGITS + 1},}}", lambda m, lang: f" {digits(m[0], lang)} ")]
+
+ORDINALS = [
+    rule(rf"{EDGE}([Kk])e[-–‑]?(\d{{1,9}}){END}", _ordinal),
+    rule(rf"{EDGE}()(\d{{1,9}})(?:st|nd|rd|th){END}", _ordinal),
+    rule(rf"{EDGE}(\d{{1,3}},\d{{3}}|\d{{2,6}})[-–‑]an{END}", lambda m, lang: _decade(m, "ms")),
+    rule(rf"{EDGE}['’]?(\d{{2,4}})['’]?s{END}", _decade),
+]
+
+FRACTIONS = [
+    rule(rf"{EDGE}24/7{END}", words("dua puluh empat jam tujuh hari seminggu", "twenty-four seven")),
+    rule(rf"{EDGE}(\d{{1,9}}[ -])?(\d{{1,3}})[/⁄](\d{{1,4}})(?![\w/.]*\d){END}", _fraction),
+]
+
+NUMBERS = [
+    rule(r"(?<=[^\W\d_])-(?=\d)|(?<=\d)-(?=[^\W\d_])", words(" ", " ")),
+    rule(r"(?<=\d)/(?=\d)", words(", ", ", ")),
+    rule(
+        rf"(?<![\w.,)])(?<![\d)] ){DASH}(?=\d)",
+        lambda m, lang: f"{_minus(lang)} ",
+    ),
+    rule(
+        rf"{EDGE}({NUMBER})\s?({SCALE}){END}",
+        lambda m, lang: scaled(m[1], m[2], lang),
+    ),
+    rule(r"(?<![\d.])\d{1,6}(?:\.\d{1,6}){2,}", lambda m, lang: _dotted(m[0], lang)),
+    rule(NUMBER, _plain),
+]
+
+
+def _dotted(text: str, language: str) -> str:
+    """A version or an address: "192.168.0.1"."""
+    joined = pick(language, " titik ", " point ")
+    return joined.join(number(part, language) for part in text.split("."))

@@ -1,0 +1,43 @@
+"""Roman numerals where the word before them says that they are numerals."""
+
+from __future__ import annotations
+
+import re
+
+from tts.speakable.numbers import cardinal, ordinal
+from tts.speakable.rules import Rule, rule
+
+_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+_ROMAN = r"(?=[IVXL])(?:X{0,3}|XL|LX{0,3})(?:IX|IV|V?I{0,3})"
+_PARTS = (
+    "Tingkatan|Bab|Perang Dunia|Bahagian|Jilid|Siri|Fasa|Peringkat|Jadual|Lampiran|Tahap|Gred|Form|Chapter|Part|Volume|"
+    "Phase|World War|Section|Stage|Level|Book|Buku|Kelas|Class|Type|Jenis|Malaya|Rancangan Malaysia"
+)
+_RULERS = (
+    "Elizabeth|Charles|George|Henry|Louis|William|Edward|Richard|James|Rama|Paus [A-Z][a-z]+|Pope [A-Z][a-z]+|"
+    "John Paul|Benedict|Napoleon|Abdul Hamid|Murad|Mehmed|Selim|Ramses|Ramesses|Pakubuwono|Hamengkubuwono"
+)
+
+
+def roman(text: str) -> int:
+    """The value of a well-formed Roman numeral."""
+    values = [_VALUES[char] for char in text]
+    following = [*values[1:], 0]
+    return sum(-value if value < after else value for value, after in zip(values, following, strict=True))
+
+
+def _part(match: re.Match[str], language: str) -> str:
+    return f"{match[1]} {cardinal(roman(match[2]), language)}"
+
+
+def _ruler(match: re.Match[str], language: str) -> str:
+    the = "" if language == "ms" else "the "
+    return f"{match[1]} {the}{ordinal(roman(match[2]), language)}"
+
+
+ROMANS: list[Rule] = [
+    rule(rf"\b({_PARTS}) ({_ROMAN})(?![\w.'’])", _part),
+    rule(rf"\b({_RULERS}) ({_ROMAN})(?![\w'’])", _ruler),
+    rule(rf"\b([Kk])e-({_ROMAN})(?!\w)", lambda m, lang: ordinal(roman(m[2]), lang)),
+    rule(r"\b([A-Z][a-z]{2,20}) (I{2,3}|IV|VI{1,3}|IX)(?![\w.'’])", _part),
+]

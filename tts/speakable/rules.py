@@ -1,0 +1,48 @@
+"""A rule says what a pattern is spoken as; a list of rules is applied in order.
+
+Every pattern is bounded ({1,15} instead of +) and starts at the edge of a word, so that no text, however odd, takes
+more than linear time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+EDGE = r"(?<!\w)(?<!\d[.,])"  # where a number or a word may start
+END = r"(?![\w])"
+NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,15})(?:\.\d{1,15})?"
+DASH = r"[-–—−]"
+
+Say = Callable[[re.Match[str], str], str]
+
+
+class Rule(NamedTuple):
+    """`say(match, language)` is what to speak for a match; language is "ms" or "en"."""
+
+    pattern: re.Pattern[str]
+    say: Say
+
+
+def rule(pattern: str, say: Say, flags: int = 0) -> Rule:
+    return Rule(re.compile(pattern, flags), say)
+
+
+def apply(rules: Iterable[Rule], text: str, language: str) -> str:
+    for pattern, say in rules:
+
+        def replacement(match: re.Match[str], say: Say = say) -> str:
+            return say(match, language)
+
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def pick(language: str, malay: str, english: str) -> str:
+    return malay if language == "ms" else english
+
+
+def words(malay: str, english: str) -> Say:
+    """A rule's `say` that does not depend on the match."""
+    return lambda match, language: pick(language, malay, english)

@@ -1,0 +1,180 @@
+"""Measures: "5 km", "30°C", "110 km/j", "RM5/kg", "5%"."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from tts.speakable.numbers import number, scale
+from tts.speakable.rules import EDGE, NUMBER, Rule, pick, rule
+
+
+class _Unit(NamedTuple):
+    malay: str
+    one: str
+    many: str
+
+
+def _unit(malay: str, one: str, many: str = "") -> _Unit:
+    return _Unit(malay, one, many or one + "s")
+
+
+_UNITS = {
+    "km": _unit("kilometer", "kilometre"),
+    "m": _unit("meter", "metre"),
+    "cm": _unit("sentimeter", "centimetre"),
+    "mm": _unit("milimeter", "millimetre"),
+    "μm": _unit("mikrometer", "micrometre"),
+    "nm": _unit("nanometer", "nanometre"),
+    "kg": _unit("kilogram", "kilogram"),
+    "g": _unit("gram", "gram"),
+    "mg": _unit("miligram", "milligram"),
+    "mcg": _unit("mikrogram", "microgram"),
+    "μg": _unit("mikrogram", "microgram"),
+    "ml": _unit("mililiter", "millilitre"),
+    "mL": _unit("mililiter", "millilitre"),
+    "l": _unit("liter", "litre"),
+    "L": _unit("liter", "litre"),
+    "cc": _unit("si si", "C C", "C C"),
+    "ha": _unit("hektar", "hectare"),
+    "ft": _unit("kaki", "foot", "feet"),
+    "kaki": _unit("kaki", "kaki", "kaki"),
+    "lb": _unit("paun", "pound"),
+    "lbs": _unit("paun", "pound"),
+    "tbsp": _unit("sudu besar", "tablespoon"),
+    "tsp": _unit("sudu kecil", "teaspoon"),
+    "oz": _unit("auns", "ounce"),
+    "km/j": _unit("kilometer sejam", "kilometre per hour", "kilometres per hour"),
+    "km/h": _unit("kilometer sejam", "kilometre per hour", "kilometres per hour"),
+    "km/jam": _unit("kilometer sejam", "kilometre per hour", "kilometres per hour"),
+    "kmj": _unit("kilometer sejam", "kilometre per hour", "kilometres per hour"),
+    "kmh": _unit("kilometer sejam", "kilometre per hour", "kilometres per hour"),
+    "kph": _unit("kilometer sejam", "kilometre per hour", "kilometres per hour"),
+    "mph": _unit("batu sejam", "mile per hour", "miles per hour"),
+    "m/s": _unit("meter sesaat", "metre per second", "metres per second"),
+    "°C": _unit("darjah Celsius", "degree Celsius", "degrees Celsius"),
+    "°F": _unit("darjah Fahrenheit", "degree Fahrenheit", "degrees Fahrenheit"),
+    "°": _unit("darjah", "degree"),
+    "KB": _unit("kilobait", "kilobyte"),
+    "kB": _unit("kilobait", "kilobyte"),
+    "MB": _unit("megabait", "megabyte"),
+    "GB": _unit("gigabait", "gigabyte"),
+    "TB": _unit("terabait", "terabyte"),
+    "kbps": _unit("kilobit sesaat", "kilobit per second", "kilobits per second"),
+    "Mbps": _unit("megabit sesaat", "megabit per second", "megabits per second"),
+    "mbps": _unit("megabit sesaat", "megabit per second", "megabits per second"),
+    "Gbps": _unit("gigabit sesaat", "gigabit per second", "gigabits per second"),
+    "MB/s": _unit("megabait sesaat", "megabyte per second", "megabytes per second"),
+    "W": _unit("watt", "watt"),
+    "kW": _unit("kilowatt", "kilowatt"),
+    "MW": _unit("megawatt", "megawatt"),
+    "GW": _unit("gigawatt", "gigawatt"),
+    "kWh": _unit("kilowatt jam", "kilowatt hour"),
+    "kwh": _unit("kilowatt jam", "kilowatt hour"),
+    "mAh": _unit("miliampere jam", "milliamp hour"),
+    "V": _unit("volt", "volt"),
+    "Hz": _unit("hertz", "hertz", "hertz"),
+    "kHz": _unit("kilohertz", "kilohertz", "kilohertz"),
+    "MHz": _unit("megahertz", "megahertz", "megahertz"),
+    "GHz": _unit("gigahertz", "gigahertz", "gigahertz"),
+    "kcal": _unit("kilokalori", "kilocalorie"),
+    "kkal": _unit("kilokalori", "kilocalorie"),
+    "cal": _unit("kalori", "calorie"),
+    "kJ": _unit("kilojoule", "kilojoule"),
+    "psi": _unit("psi", "P S I", "P S I"),
+    "dB": _unit("desibel", "decibel"),
+    "px": _unit("piksel", "pixel"),
+    "MP": _unit("megapiksel", "megapixel"),
+    "ms": _unit("milisaat", "millisecond"),
+    "sec": _unit("saat", "second"),
+    "secs": _unit("saat", "second"),
+    "min": _unit("minit", "minute"),
+    "mins": _unit("minit", "minute"),
+    "hr": _unit("jam", "hour"),
+    "hrs": _unit("jam", "hour"),
+}
+_AREA = {"m", "km", "cm", "mm", "ft", "kaki"}
+for _name in sorted(_AREA):
+    _base = _UNITS[_name]
+    for _square in ("^2", "2", "²"):
+        _UNITS[_name + _square] = _Unit(f"{_base.malay} persegi", f"square {_base.one}", f"square {_base.many}")
+    for _cube in ("^3", "3", "³"):
+        _UNITS[_name + _cube] = _Unit(f"{_base.malay} padu", f"cubic {_base.one}", f"cubic {_base.many}")
+for _name in ("sq ft", "sqft", "sq. ft.", "sq. ft"):
+    _UNITS[_name] = _UNITS["ft2"]
+
+_NAMES = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=True))
+_RIGHT = r"(?![\w^²³])"
+
+# "RM5/kg", "3 kali/hari": the Malay and the English word after the slash.
+_PER = {
+    "hari": ("sehari", "per day"),
+    "day": ("sehari", "per day"),
+    "minggu": ("seminggu", "per week"),
+    "week": ("seminggu", "per week"),
+    "bulan": ("sebulan", "per month"),
+    "bln": ("sebulan", "per month"),
+    "month": ("sebulan", "per month"),
+    "mth": ("sebulan", "per month"),
+    "tahun": ("setahun", "per year"),
+    "thn": ("setahun", "per year"),
+    "year": ("setahun", "per year"),
+    "jam": ("sejam", "per hour"),
+    "hour": ("sejam", "per hour"),
+    "hr": ("sejam", "per hour"),
+    "minit": ("seminit", "per minute"),
+    "min": ("seminit", "per minute"),
+    "saat": ("sesaat", "per second"),
+    "s": ("sesaat", "per second"),
+    "orang": ("seorang", "per person"),
+    "pax": ("seorang", "per person"),
+    "person": ("seorang", "per person"),
+    "malam": ("semalam", "per night"),
+    "night": ("semalam", "per night"),
+    "kg": ("sekilogram", "per kilogram"),
+    "g": ("segram", "per gram"),
+    "km": ("sekilometer", "per kilometre"),
+    "l": ("seliter", "per litre"),
+    "L": ("seliter", "per litre"),
+    "liter": ("seliter", "per litre"),
+    "unit": ("seunit", "per unit"),
+    "kWh": ("sekilowatt jam", "per kilowatt hour"),
+    "m2": ("semeter persegi", "per square metre"),
+    "kaki": ("sekaki", "per foot"),
+    "biji": ("sebiji", "each"),
+    "keping": ("sekeping", "each"),
+    "helai": ("sehelai", "each"),
+    "kotak": ("sekotak", "per box"),
+    "ekor": ("seekor", "each"),
+}
+_PER_NAMES = "|".join(sorted(_PER, key=len, reverse=True))
+
+
+def _measure(match: re.Match[str], language: str) -> str:
+    value, size, unit = match[1], match[2], _UNITS[match[3]]
+    name = unit.malay if language == "ms" else unit.one if value == "1" and not size else unit.many
+    scaled = f" {scale(size, language)}" if size else ""
+    return f"{number(value, language)}{scaled} {name}"
+
+
+def _per(match: re.Match[str], language: str) -> str:
+    return " " + pick(language, *_PER[match[1]])
+
+
+def _percent(match: re.Match[str], language: str) -> str:
+    return f"{number(match[1], language)} {pick(language, 'peratus', 'per cent')}"
+
+
+LONE_UNITS: list[Rule] = [
+    rule(
+        r"(?<![\w/.\-])(km|kg|cm|mm|ml|kWh|Mbps|GB|MB|km/j|km/h|°C)(?![\w/])",
+        lambda m, lang: pick(lang, _UNITS[m[1]].malay, _UNITS[m[1]].many),
+    ),
+]
+
+UNITS: list[Rule] = [
+    rule(rf"{EDGE}({NUMBER})\s?%", _percent),
+    rule(rf"{EDGE}({NUMBER})\s?(?:(ribu|juta|million) )?({_NAMES}){_RIGHT}", _measure),
+    rule(rf"(?<=[a-zA-Z])\s?/\s?({_PER_NAMES}){_RIGHT}", _per),
+    rule(r"(?<=\w)\s?%", lambda m, lang: pick(lang, " peratus", " per cent")),
+]

@@ -1,0 +1,127 @@
+"""One speech as the bytes of a file: from the cache, at once when it is short, or sentence by sentence."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import numpy as np
+
+from inference.pool import in_pool
+from tts.cache import FinishedSpeech, cache_key, speech_cache
+from tts.encoding import AudioFormat, encode, stream_encoder, with_length
+from tts.synthesis import Synthesis, sentences_of
+from tts.voices import Voice, primary
+
+# Up to here the listener waits for all of it, and gets a file whose header says how long it is.
+WHOLE_UP_TO_CHARACTERS = 200
+
+
+class NothingToSay(ValueError):
+    """The text has nothing that can be spoken, only emoji for example."""
+
+
+@dataclass(frozen=True)
+class SpeechOrder:
+    """What is asked for. `text` is raw; `language` is the text's, None for the voice's own."""
+
+    text: str
+    voice: Voice
+    audio_format: AudioFormat = AudioFormat.MP3
+    speed: float = 1.0
+    language: str | None = None
+    deadline: float | None = None  # `time.monotonic()` seconds
+
+    @property
+    def spoken_language(self) -> str:
+        return primary(self.language or self.voice.language)
+
+    @property
+    def key(self) -> str:
+        return cache_key(
+            self.text,
+            voice=self.voice.id,
+            language=self.spoken_language,
+            speed=self.speed,
+            audio_format=self.audio_format,
+        )
+
+
+@dataclass
+class SpeechFile:
+    """The file for an order: `finished`, or made while `body` is read. Counts what has been made so far."""
+
+    order: SpeechOrder
+    finished: FinishedSpeech | None = None
+    synthesis: Synthesis | None = None
+
+    @property
+    def audio_ms(self) -> int:
+        if self.finished is not None:
+            return self.finished.audio_ms
+        return self.synthesis.audio_ms if self.synthesis else 0
+
+    @property
+    def queue_ms(self) -> int:
+        return self.synthesis.queue_ms if self.synthesis else 0
+
+    async def body(self) -> AsyncGenerator[bytes, None]:
+        """The file piece by piece, the first one as soon as the first sentence is spoken."""
+        if self.finished is not None:
+            yield self.finished.data
+        elif self.synthesis is not None:
+            async with aclosing(self._stream(self.synthesis)) as stream:
+                async for data in stream:
+                    yield data
+
+    async def _stream(self, synthesis: Synthesis) -> AsyncGenerator[bytes, None]:
+        encoder = stream_encoder(self.order.audio_format)
+        cache = speech_cache()
+        kept: list[bytes] | None = [] if cache.max_bytes else None
+        size = 0
+        async with aclosing(synthesis.chunks()) as chunks:
+            async for samples in chunks:
+                data = await in_pool(encoder.feed, samples)
+                size += len(data)
+                kept = None if kept is None or size > cache.largest else [*kept, data]
+                if data:
+                    yield data
+        if not synthesis.samples:
+            raise NothingToSay
+        tail = await in_pool(encoder.finish)
+        if kept is not None:
+            self._remember(with_length(b"".join([*kept, tail]), self.order.audio_format, synthesis.samples))
+        if tail:
+            yield tail
+
+    async def make(self, synthesis: Synthesis) -> None:
+        """All of it at once."""
+        async with aclosing(synthesis.chunks()) as chunks:
+            parts = [samples async for samples in chunks]
+        if not parts:
+            raise NothingToSay
+        data = await in_pool(encode, np.concatenate(parts), self.order.audio_format)
+        self.finished = self._remember(data)
+
+    def _remember(self, data: bytes) -> FinishedSpeech:
+        speech = FinishedSpeech(data, self.audio_ms)
+        speech_cache().put(self.order.key, speech)
+        return speech
+
+
+async def speech_file(order: SpeechOrder) -> SpeechFile:
+    """Begin (long text) or finish (short text, cached) the speech. Raises `NothingToSay` and what engines raise."""
+    cached = speech_cache().get(order.key)
+    if cached is not None:
+        return SpeechFile(order, finished=cached)
+    sentences = await in_pool(sentences_of, order.text, order.spoken_language)
+    if not sentences:
+        raise NothingToSay
+    synthesis = Synthesis(
+        sentences, order.voice, language=order.spoken_language, speed=order.speed, deadline=order.deadline
+    )
+    file = SpeechFile(order, synthesis=synthesis)
+    if len(sentences) == 1 or len(order.text) <= WHOLE_UP_TO_CHARACTERS:
+        await file.make(synthesis)
+    return file

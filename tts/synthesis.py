@@ -1,0 +1,124 @@
+"""Text to audio: sentences, made speakable, spoken ahead of the listener, put together in order.
+
+The first sentence is asked for first; while it is sent, the next ones are being spoken, so that an engine can batch
+them with each other and with everyone else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from inference import runtime
+from inference.ordered import in_order
+from inference.pool import in_pool
+from tts.encoding import SAMPLE_RATE, Samples
+from tts.loudness import level, trim
+from tts.sentences import split_pieces
+from tts.speakable import speakable
+from tts.tempo import retime
+from tts.units import Speech, SpeechUnit
+from tts.voices import Voice, primary
+
+LOOK_AHEAD = 8  # sentences of one speech in the engine at once: no request fills the queue alone
+
+CLAUSE_PAUSE_MS = 90  # within a sentence that was too long for one unit
+SENTENCE_PAUSE_MS = 280
+PARAGRAPH_PAUSE_MS = 550
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Speakable text and the silence before it, at speed 1."""
+
+    text: str
+    pause_ms: int
+
+
+def sentences_of(text: str, language: str) -> list[Sentence]:
+    """What is said for a raw text, in order; empty if nothing in it can be said."""
+    sentences: list[Sentence] = []
+    position = pause_ms = 0
+    for piece in split_pieces(text):
+        start = text.find(piece.text, position)
+        if start >= 0:
+            if "\n\n" in text[position:start].replace("\r", ""):
+                pause_ms = PARAGRAPH_PAUSE_MS
+            position = start + len(piece.text)
+        if spoken := speakable(piece.text, language):
+            sentences.append(Sentence(spoken, pause_ms))
+            pause_ms = 0
+        pause_ms = max(pause_ms, SENTENCE_PAUSE_MS if piece.ends else CLAUSE_PAUSE_MS)
+    return sentences
+
+
+class Synthesis:
+    """One speech in the making."""
+
+    def __init__(
+        self,
+        sentences: Sequence[Sentence],
+        voice: Voice,
+        *,
+        language: str | None = None,
+        speed: float = 1.0,
+        deadline: float | None = None,
+        live: bool = False,
+    ) -> None:
+        self.samples = 0  # given so far, at `SAMPLE_RATE`
+        self.queue_ms = 0  # until the first sentence's turn came
+        self._sentences, self._voice, self._speed = sentences, voice, speed
+        self._deadline, self._live = deadline, live
+        self._language = language or primary(voice.language)
+
+    @property
+    def audio_ms(self) -> int:
+        return round(self.samples * 1000 / SAMPLE_RATE)
+
+    async def chunks(self) -> AsyncGenerator[Samples, None]:
+        """The sentences' audio in order, each with the pause before it: int16 mono at `SAMPLE_RATE`, shape (n,).
+
+        Closing the iterator drops what has not been spoken yet. Raises what the engine raises.
+        """
+        spoken = in_order(self._units(), self._speak, ahead=LOOK_AHEAD)
+        async with aclosing(cast("AsyncGenerator[Samples, None]", spoken)):
+            index = 0
+            async for samples in spoken:
+                if self.samples and len(samples):
+                    samples = np.concatenate([self._pause(self._sentences[index].pause_ms), samples])
+                index += 1
+                if len(samples):
+                    self.samples += len(samples)
+                    yield samples
+
+    async def _units(self) -> AsyncIterator[SpeechUnit]:
+        for index, sentence in enumerate(self._sentences):
+            yield SpeechUnit(
+                text=sentence.text,
+                voice=self._voice,
+                speed=self._speed,
+                language=self._language,
+                deadline=self._deadline,
+                live=self._live,
+                admitted=index > 0,  # the first one decides: no speech breaks off because others came later
+            )
+
+    async def _speak(self, unit: SpeechUnit) -> Samples:
+        speech: Speech = await runtime.engine(self._voice.engine).submit(unit)
+        if not unit.admitted:
+            self.queue_ms = round(unit.queued_ms)
+        return await in_pool(finish, speech)
+
+    def _pause(self, milliseconds: int) -> Samples:
+        return np.zeros(int(SAMPLE_RATE * milliseconds / 1000 / self._speed), np.int16)
+
+
+def finish(speech: Speech) -> Samples:
+    """Raw speech, trimmed, at the speed asked for, at the loudness that all voices share."""
+    audio = trim(speech.audio, speech.sample_rate)
+    audio = retime(audio, speech.sample_rate, tempo=speech.tempo, to_rate=SAMPLE_RATE)
+    return np.round(level(audio, SAMPLE_RATE) * 32767).clip(-32768, 32767).astype(np.int16)

@@ -1,0 +1,154 @@
+"""`POST /v1/audio/speech` and `GET /v1/audio/voices`, as OpenAI's audio API has them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse, HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tts.encoding import AudioFormat
+from tts.serializers import SpeechRequestSerializer, VoiceListSerializer
+from tts.speech import NothingToSay, SpeechFile, SpeechOrder, speech_file
+from tts.voices import LanguageNotFound, Voice, VoiceNotFound, catalogue, default_voice
+from voiceproject.catalogue import Task, resolve
+from voiceproject.errors import ApiError
+from voiceproject.gate import Kind, Work, gate
+from voiceproject.views import ApiView
+
+OUTPUT_TOKENS_PER_SECOND = 20  # as OpenAI counts spoken audio
+_SSE_BYTES = 3 * 16_384  # of audio in one event; a multiple of three needs no base64 padding
+
+
+class SpeechView(ApiView):
+    """Text to speech."""
+
+    gated = True
+
+    @extend_schema(
+        operation_id="create_speech",
+        summary="Text to speech",
+        request=SpeechRequestSerializer,
+        responses={
+            (200, "audio/mpeg"): OpenApiResponse(OpenApiTypes.BINARY, "The speech, sent sentence by sentence"),
+            (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream_format` = sse"),
+        },
+    )
+    async def post(self, request: Request) -> HttpResponseBase:
+        async with gate(request, Kind.SPEECH) as work:
+            fields = _valid(await self.body(request))
+            work.user = fields.get("user")
+            order = _order(fields, work)
+            work.model, work.voice, work.language = order.voice.model, order.voice.id, order.spoken_language
+            work.characters = len(order.text)
+            try:
+                file = await speech_file(order)
+            except NothingToSay as error:
+                raise _nothing_to_say() from error
+            work.audio_ms, work.queue_ms = file.audio_ms, file.queue_ms
+            if fields["stream_format"] == "sse":
+                return await work.stream(_events(file, work), content_type="text/event-stream")
+            if file.finished is not None:
+                return HttpResponse(file.finished.data, content_type=order.audio_format.content_type)
+            return await work.stream(_metered(file, work), content_type=order.audio_format.content_type)
+
+
+class VoicesView(ApiView):
+    """What can speak, under which licence."""
+
+    @extend_schema(operation_id="list_voices", summary="Voices", responses=VoiceListSerializer)
+    async def get(self, request: Request) -> Response:
+        return Response({"object": "list", "data": [_card(voice) for voice in catalogue().all()]})
+
+
+def _valid(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The request's fields. A null is a field that was not sent."""
+    given = {name: value for name, value in body.items() if value is not None or name == "input"}
+    form = SpeechRequestSerializer(data=given)
+    form.is_valid(raise_exception=True)
+    fields: dict[str, Any] = form.validated_data
+    limit = settings.VOICE_TTS_MAX_CHARACTERS
+    if not fields["input"].strip():
+        raise ApiError(400, "empty_input", "There is no text to speak.", param="input")
+    if len(fields["input"]) > limit:
+        message = f"The text has {len(fields['input']):,} characters; {limit:,} are allowed."
+        raise ApiError(413, "input_too_long", message, param="input")
+    return fields
+
+
+def _order(fields: Mapping[str, Any], work: Work) -> SpeechOrder:
+    model, voice, language = fields.get("model"), fields.get("voice"), fields.get("language")
+    card = resolve(model, Task.SPEECH)
+    try:
+        chosen = catalogue().resolve(
+            default=default_voice().id, model=card.id if model == card.id else None, voice=voice, language=language
+        )
+    except VoiceNotFound as error:
+        message = f"There is no voice {str(error)!r} here. GET /v1/audio/voices lists them."
+        raise ApiError(404, "voice_not_found", message, param="voice") from error
+    except LanguageNotFound as error:
+        raise ApiError(400, "invalid_value", f"No voice speaks {str(error)!r}.", param="language") from error
+    return SpeechOrder(
+        text=fields["input"],
+        voice=chosen,
+        audio_format=AudioFormat(fields["response_format"]),
+        speed=fields["speed"],
+        language=language,
+        deadline=work.deadline,
+    )
+
+
+async def _metered(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
+    """The file's bytes; what has been made is on the bill even if the client leaves."""
+    try:
+        async with aclosing(file.body()) as body:
+            async for data in body:
+                work.audio_ms, work.queue_ms = file.audio_ms, file.queue_ms
+                yield data
+    except NothingToSay as error:
+        raise _nothing_to_say() from error
+
+
+async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
+    """OpenAI's speech events: audio in base64, then what it cost."""
+    async with aclosing(_metered(file, work)) as body:
+        async for data in body:
+            for start in range(0, len(data), _SSE_BYTES):
+                audio = base64.b64encode(data[start : start + _SSE_BYTES]).decode()
+                yield _event({"type": "speech.audio.delta", "audio": audio})
+    spoken, heard = work.characters, round(file.audio_ms * OUTPUT_TOKENS_PER_SECOND / 1000)
+    usage = {"input_tokens": spoken, "output_tokens": heard, "total_tokens": spoken + heard}
+    yield _event({"type": "speech.audio.done", "usage": usage})
+
+
+def _event(body: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(body)}\n\n".encode()
+
+
+def _nothing_to_say() -> ApiError:
+    return ApiError(400, "empty_input", "There is nothing in the text that can be spoken.", param="input")
+
+
+def _card(voice: Voice) -> dict[str, Any]:
+    return {
+        "id": voice.id,
+        "object": "voice",
+        "name": voice.name,
+        "language": voice.language,
+        "languages": list(voice.languages or (voice.language,)),
+        "gender": voice.gender,
+        "engine": voice.engine,
+        "model": voice.model,
+        "license": voice.license,
+        "commercial_use": voice.commercial_use,
+        "aliases": list(voice.openai),
+        "default": voice == default_voice(),
+    }

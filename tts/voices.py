@@ -1,0 +1,135 @@
+"""What can speak: voices as data, and how a request's model, voice and language choose one.
+
+The catalogue is filled at import (`voices.toml`) and when an engine has loaded (`register`); afterwards it is only read.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+
+OPENAI_VOICES = (
+    "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse",
+)  # fmt: skip
+DEFAULT_LANGUAGE = "ms"
+
+# Names of the same language that are not its BCP 47 tag.
+_SAME_LANGUAGE = {"zlm": "ms", "msa": "ms", "may": "ms", "eng": "en", "cmn": "zh", "zho": "zh", "tam": "ta"}
+
+
+class VoiceNotFound(LookupError):
+    """No voice of this name, or the model asked for does not have it."""
+
+
+class LanguageNotFound(LookupError):
+    """Nothing here speaks this language."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One voice. `commercial_use` is None where nobody knows: ask the model's author."""
+
+    id: str
+    name: str
+    language: str
+    model: str
+    engine: str
+    license: str
+    commercial_use: bool | None = None
+    gender: str | None = None
+    languages: tuple[str, ...] = ()
+    openai: tuple[str, ...] = ()
+    parameters: Mapping[str, str | int] = field(default_factory=dict, hash=False)
+
+    def speaks(self, language: str) -> bool:
+        return primary(language) in {primary(one) for one in (self.language, *self.languages)}
+
+
+class Catalogue:
+    """All voices by id, in the order in which they are offered. The first voice of a model is its default."""
+
+    def __init__(self, voices: Iterable[Voice] = ()) -> None:
+        self._voices: dict[str, Voice] = {}
+        self.register(voices)
+
+    def register(self, voices: Iterable[Voice]) -> None:
+        """Add voices; one with a known id replaces the old one."""
+        self._voices.update({voice.id: voice for voice in voices})
+
+    def all(self) -> list[Voice]:
+        return list(self._voices.values())
+
+    def models(self) -> dict[str, Voice]:
+        """Every model with its default voice."""
+        models: dict[str, Voice] = {}
+        for voice in self._voices.values():
+            models.setdefault(voice.model, voice)
+        return models
+
+    def resolve(
+        self, *, default: str, model: str | None = None, voice: str | None = None, language: str | None = None
+    ) -> Voice:
+        """The voice that a request means; `default` is the id of the voice for those who name none.
+
+        `model` None means any: then OpenAI's voice names are voices of the default voice's model. A voice that is named
+        by its id is taken whatever its language. Raises `VoiceNotFound` and `LanguageNotFound`.
+        """
+        fallback = self._voices.get(default)
+        if fallback is None:
+            raise VoiceNotFound(default)
+        if voice is not None and voice not in OPENAI_VOICES:
+            chosen = self._voices.get(voice)
+            if chosen is None or model not in (None, chosen.model):
+                raise VoiceNotFound(voice)
+            return chosen
+        named = self._named(model or fallback.model, voice, language, fallback)
+        if named is None and model is None and language is not None:
+            named = next((one for one in self._voices.values() if one.speaks(language)), None)
+        if named is None:
+            raise LanguageNotFound(language)
+        return named
+
+    def _named(self, model: str, openai_name: str | None, language: str | None, fallback: Voice) -> Voice | None:
+        """The voice of `model` for an OpenAI name (None: the model's default) in a language (None: any)."""
+        voices = [
+            one for one in self._voices.values() if one.model == model and (language is None or one.speaks(language))
+        ]
+        if not voices:
+            return None
+        start = fallback if fallback in voices else voices[0]
+        if openai_name is None:
+            return start
+        alike = [one for one in voices if one.language == start.language]
+        declared = next((one for one in alike if openai_name in one.openai), None)
+        return declared or alike[OPENAI_VOICES.index(openai_name) % len(alike)]
+
+
+def primary(language: str) -> str:
+    """The language without region or script: `en` for `en-GB`, `ms` for `zlm`."""
+    tag = language.replace("_", "-").split("-")[0].lower()
+    return _SAME_LANGUAGE.get(tag, tag)
+
+
+def default_voice() -> Voice:
+    """The voice for those who name none. Raises `VoiceNotFound` if the setting names one that is not there."""
+    return catalogue().resolve(default=settings.VOICE_TTS_DEFAULT_VOICE or "ms")
+
+
+def read_voices(path: Path) -> list[Voice]:
+    """The voices of a TOML file such as `voices.toml`."""
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    return [
+        Voice(**{**data["models"][entry["model"]], **entry, "openai": tuple(entry.get("openai", ()))})
+        for entry in data["voices"]
+    ]
+
+
+@cache
+def catalogue() -> Catalogue:
+    """This process's voices."""
+    return Catalogue(read_voices(Path(__file__).with_name("voices.toml")))

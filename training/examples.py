@@ -95,7 +95,7 @@ class Examples:
         audio = speech.distort(audio, rng, self._generator)
         spoken = " ".join(piece.text for piece in pieces)
         english = utterances[0].english if len(utterances) == 1 else None
-        translating = english is not None and rng.random() < 0.6
+        translating = english is not None and rng.random() < 0.5
         ids = self._prompt(spoken) if not translating else []
         ids += [tokens.SOT, tokens.MALAY, tokens.TRANSLATE if translating else tokens.TRANSCRIBE]
         if translating:

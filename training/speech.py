@@ -25,8 +25,8 @@ class Voice:
 
 
 def draw_voice(rng: random.Random) -> Voice:
-    """The default voice half of the time; all variants, speeds of 0.6 to 1.5 and pitches otherwise."""
-    name = "ms" if rng.random() < 0.5 else f"ms+{rng.choice(VARIANTS)}"
+    """The default voice more often than not; all variants, speeds of 0.6 to 1.5 and pitches otherwise."""
+    name = "ms" if rng.random() < 0.6 else f"ms+{rng.choice(VARIANTS)}"
     rate = 175 if rng.random() < 0.4 else rng.randint(110, 240)
     pitch = 50 if rng.random() < 0.5 else rng.randint(20, 85)
     return Voice(name, rate, pitch)

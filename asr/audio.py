@@ -16,6 +16,7 @@ from voiceproject.errors import ApiError
 MIN_DURATION_S = 0.1
 #: Demuxers of formats that carry sound. A playlist or a script would make FFmpeg open other addresses: not here.
 FORMATS = "wav,w64,mp3,mov,ogg,matroska,webm,flac,amr,amrnb,amrwb,aac,aiff,caf,au,ac3,eac3,asf,mpeg,mpegts,loas,latm"
+_WITH_DURATION = ("flac", "mov,mp4,m4a,3gp,3g2,mj2")  # for other formats FFmpeg guesses the duration from the bit rate
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what a WAV writer on a pipe leaves in the header
 
 
@@ -97,7 +98,9 @@ def _read(container: av.container.InputContainer, max_duration_s: float) -> tupl
         raise _invalid("The audio file is damaged or truncated.") from error
     if damaged > 0.1 * packets:
         raise _invalid("The audio file is damaged or truncated.")
-    announced_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+    announced_s = 0.0
+    if stream.duration and stream.time_base and container.format.name in _WITH_DURATION:
+        announced_s = float(stream.duration * stream.time_base)
     return np.concatenate(chunks) if chunks else np.zeros(0, np.int16), announced_s
 
 

@@ -21,18 +21,21 @@ CONTEXTS_S = (5, 10, 15, 20, FULL_CONTEXT_S)
 class Checkpoint:
     """``source``: a directory, a size (``small``) or a hub id. ``contexts_s``: encoder contexts the model was trained
     for, ascending. ``languages``: what it understands, empty if all of Whisper's. ``plain``: it writes lower-case words
-    without punctuation. ``segment_s``: the longest segment worth giving it."""
+    without punctuation. ``longest_pause_s``: a pause longer than this within a segment is not good for it.
+    ``prompt_tokens``: the longest prompt it has learnt to take."""
 
     source: str
     name: str
     contexts_s: tuple[int, ...] = (FULL_CONTEXT_S,)
     languages: tuple[str, ...] = ()
     plain: bool = False
+    longest_pause_s: float = 0.8
+    prompt_tokens: int = 223
     bundled: bool = False
 
     @property
     def segment_s(self) -> int:
-        """Full-context models pay for 30 s whatever they are given, so they are given as much as fits."""
+        """The longest segment worth giving it: full-context models pay for 30 s whatever they get, so they get that."""
         return FULL_CONTEXT_S if self.contexts_s == (FULL_CONTEXT_S,) else 10
 
     def context_s(self, duration_s: float) -> int:
@@ -59,5 +62,7 @@ def configured() -> Checkpoint:
         contexts_s=contexts,
         languages=tuple(about.get("languages", ())),  # type: ignore[arg-type]
         plain=bool(about.get("plain", False)),
+        longest_pause_s=float(about.get("longest_pause_s", Checkpoint.longest_pause_s)),  # type: ignore[arg-type]
+        prompt_tokens=int(about.get("prompt_tokens", Checkpoint.prompt_tokens)),  # type: ignore[call-overload]
         bundled=directory == BUNDLED,
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 COMPRESSION_RATIO_THRESHOLD = 2.4
 LOGPROB_THRESHOLD = -1.0
+LOGPROB_OF_NOTHING = -10.0  # no tokens, no mean: as bad as can be, so that a hotter try may find something
 NO_SPEECH_THRESHOLD = 0.6
 BEST_OF = 5
 FRAMES_PER_SECOND = 100
@@ -93,7 +94,7 @@ class Decoder:
         ]
 
     def prompt(self, unit: SpeechUnit) -> tuple[int, ...]:
-        """Token ids of prompt and keywords, at most half of the model's text context, without the start token."""
+        """Token ids of prompt and keywords, as many as the model takes, without the start token."""
         options = unit.options
         hints = self._as_written(", ".join(options.keywords))
         earlier = self._as_written(options.prompt)
@@ -102,7 +103,8 @@ class Decoder:
         tokenizer = self.tokenizer(options.language or "en", options.task)
         previous = tokenizer.encode(" " + earlier) if earlier else []
         tokens = self._model.get_prompt(tokenizer, previous, hotwords=hints or None)
-        return tuple(tokens[: tokens.index(tokenizer.sot)])
+        earliest, *hint = tokens[: tokens.index(tokenizer.sot)]
+        return (earliest, *hint[-self._checkpoint.prompt_tokens :])
 
     def _as_written(self, text: str) -> str:
         """Text as the model would write it: a plain model has never seen capitals or commas."""
@@ -242,7 +244,7 @@ def _draft(result: Any, tokenizer: Tokenizer, temperature: float) -> _Draft:
     tokens = result.sequences_ids[0]
     text = tokenizer.decode([token for token in tokens if token < tokenizer.eot]).strip()
     # CTranslate2 divides the score by the length without the end token, Whisper counts it.
-    avg_logprob = result.scores[0] * len(tokens) / (len(tokens) + 1)
+    avg_logprob = result.scores[0] * len(tokens) / (len(tokens) + 1) if tokens else LOGPROB_OF_NOTHING
     return _Draft(tokens, text, avg_logprob, get_compression_ratio(text), result.no_speech_prob, temperature)
 
 

@@ -102,10 +102,11 @@ class WhisperEngine:
         self._batcher = batcher
 
     def _parallelism(self, cores: int) -> tuple[int, int]:
-        """Workers and threads of each. A small model gains nothing from many threads, so each core gets a worker."""
+        """Workers and threads of each. A small model gains nothing from many threads: half of the cores run it, one
+        worker each, while the others decode audio, find speech and compute features."""
         weights = os.path.join(self.checkpoint.source, "model.bin")
         small = os.path.isfile(weights) and os.path.getsize(weights) < SMALL_MODEL_BYTES
-        return (cores, 1) if small else (1, cores)
+        return (max(1, cores // 2), 1) if small else (1, cores)
 
     def _prepare(self, unit: SpeechUnit) -> Prepared:
         assert self._decoder is not None

@@ -32,7 +32,7 @@ class Transcription:
         deadline: float | None = None,
     ) -> None:
         self._recording, self._engine, self._options, self._deadline = recording, engine, options, deadline
-        self._segments = segments(recording, checkpoint.segment_s)
+        self._segments = segments(recording, checkpoint.segment_s, checkpoint.longest_pause_s)
         fallback = checkpoint.languages[0] if checkpoint.languages else settings.VOICE_ASR_LANGUAGES[0]
         language = options.language or fallback
         self.transcript = Transcript(recording.duration_s, language, options.task)

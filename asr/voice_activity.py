@@ -15,7 +15,6 @@ from asr.audio import Recording
 from asr.units import MAX_SEGMENT_S, SAMPLE_RATE
 
 WINDOW_S = 120  # audio is examined this much at a time, so that the engine starts before a long file is read through
-LONGEST_PAUSE_S = 0.8  # a longer one always ends a segment: no silence is left for a model to fill
 _OPTIONS = VadOptions(
     threshold=0.5,
     min_speech_duration_ms=100,
@@ -60,8 +59,9 @@ def spans(recording: Recording) -> Iterator[tuple[int, int]]:
         position = following
 
 
-def segments(recording: Recording, longest_s: float) -> Iterator[Segment]:
-    """Neighbouring spans joined up to ``longest_s`` (at most ``MAX_SEGMENT_S``), never across a long pause."""
+def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> Iterator[Segment]:
+    """Neighbouring spans joined up to ``longest_s`` (at most ``MAX_SEGMENT_S``), never across a longer pause: no
+    silence is left for a model to fill."""
     longest = int(min(longest_s, MAX_SEGMENT_S) * SAMPLE_RATE)
     current: Segment | None = None
     for start, end in spans(recording):
@@ -70,7 +70,7 @@ def segments(recording: Recording, longest_s: float) -> Iterator[Segment]:
             fits = (
                 current is not None
                 and piece_end - current.start <= longest
-                and piece_start - current.end <= LONGEST_PAUSE_S * SAMPLE_RATE
+                and piece_start - current.end < longest_pause_s * SAMPLE_RATE
             )
             if current is not None and fits:
                 current = Segment(current.start, piece_end, current.speech + piece_end - piece_start)

@@ -1,0 +1,35 @@
+"""``make bench``: the figures of the README's performance table, as ratios within one run where they are ratios."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import environment  # first: it sets Django up
+
+environment.prepare()
+
+from benchmarks import straight, through_http  # noqa: E402
+from benchmarks.report import Row, table  # noqa: E402
+
+CONCURRENCY = (1, 10, 50, 100)
+
+
+async def main(seconds: float) -> None:
+    print(environment.machine())
+    for direction in ("asr", "tts"):
+        alone = await straight.measure(direction, concurrency=50, seconds=seconds)
+        rows: list[Row] = [Row(f"{direction} straight through the engine", 50, alone)]
+        with tempfile.TemporaryDirectory() as folder:
+            for concurrency in CONCURRENCY:
+                result = await through_http.measure(direction, Path(folder), concurrency=concurrency, seconds=seconds)
+                rows.append(Row(f"{direction} through HTTP", concurrency, result))
+        print(table(rows))
+        best = max(row.result.per_second for row in rows[1:])
+        print(f"{direction}: HTTP / straight = {best / alone.per_second:.2f}\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 10.0))

@@ -1,0 +1,27 @@
+"""What a benchmark runs in: Django set up on throw-away state, and the machine named."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from pathlib import Path
+
+
+def prepare() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
+    os.environ.setdefault("VOICE_STATE_DIR", tempfile.mkdtemp(prefix="voice-bench-"))
+    os.environ.setdefault("VOICE_TTS_CACHE_BYTES", "0")  # speech is made, not looked up
+    os.environ.setdefault("VOICE_LOG_LEVEL", "WARNING")
+    import django
+
+    django.setup()
+
+
+def machine() -> str:
+    model = "unknown processor"
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} before"

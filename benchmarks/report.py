@@ -1,0 +1,41 @@
+"""Results of closed-loop runs and how they are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Result:
+    """``latencies_s`` of the successful calls, in any order; ``elapsed_s`` of the whole run."""
+
+    latencies_s: list[float] = field(default_factory=list)
+    failures: int = 0
+    elapsed_s: float = 0.0
+
+    @property
+    def per_second(self) -> float:
+        return len(self.latencies_s) / self.elapsed_s if self.elapsed_s else 0.0
+
+    def percentile_ms(self, percent: float) -> float:
+        ordered = sorted(self.latencies_s)
+        return 1000 * ordered[min(len(ordered) - 1, int(percent / 100 * len(ordered)))] if ordered else float("nan")
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    concurrency: int
+    result: Result
+
+
+def table(rows: Iterable[Row]) -> str:
+    lines = [f"{'what':<36}{'at once':>8}{'per second':>12}{'p50 ms':>9}{'p95 ms':>9}{'failed':>8}"]
+    for row in rows:
+        result = row.result
+        lines.append(
+            f"{row.name:<36}{row.concurrency:>8}{result.per_second:>12.1f}{result.percentile_ms(50):>9.0f}"
+            f"{result.percentile_ms(95):>9.0f}{result.failures:>8}"
+        )
+    return "\n".join(lines)

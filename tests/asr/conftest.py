@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from asr.checkpoint import configured
+from asr.engine import WhisperEngine
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[WhisperEngine]:
+    """The real engine on the bundled model, of this test alone."""
+    engine = WhisperEngine(configured())
+    await engine.load()
+    yield engine
+    await engine.close()

@@ -1,0 +1,82 @@
+"""Decoding: every container that a chat front end sends, and what is refused and why."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+
+from asr.audio import decode
+from asr.units import SAMPLE_RATE
+from tests import sound
+from voiceproject.errors import ApiError
+
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde"
+
+
+def refused(data: bytes, max_duration_s: float = 60) -> ApiError:
+    with pytest.raises(ApiError) as refusal:
+        decode(data, max_duration_s=max_duration_s)
+    return refusal.value
+
+
+@pytest.mark.parametrize(
+    ("container", "channels"),
+    [(name, channels) for name in sound.CONTAINERS for channels in (1, 2) if name != "amr" or channels == 1],
+)
+def test_it_works(container: str, channels: int) -> None:
+    audio = sound.joined([sound.silence(0.5), sound.tone(1.0), sound.silence(0.5)])
+    recording = decode(sound.encoded(audio, container, channels=channels), max_duration_s=60)
+    assert recording.duration_s == pytest.approx(2.0, abs=0.1)
+    loud = np.flatnonzero(np.abs(recording.samples) > 3000) / SAMPLE_RATE
+    assert loud[0] == pytest.approx(0.5, abs=0.1)
+    assert loud[-1] == pytest.approx(1.5, abs=0.1)
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 96_000])
+def test_any_sample_rate_keeps_the_pitch(rate: int) -> None:
+    time = np.arange(rate) / rate
+    recording = decode(sound.wav(np.sin(2 * np.pi * 1000 * time).astype(np.float32), rate), max_duration_s=60)
+    spectrum = np.abs(np.fft.rfft(recording.samples))
+    assert np.argmax(spectrum) * SAMPLE_RATE / len(recording.samples) == pytest.approx(1000, abs=3)
+
+
+def test_a_wav_from_a_pipe_has_no_sizes_and_is_read_all_the_same() -> None:
+    data = bytearray(sound.wav(sound.tone(1)))
+    data[4:8] = data[40:44] = b"\xff\xff\xff\xff"
+    assert decode(bytes(data), max_duration_s=60).duration_s == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "invalid_audio"),
+        (b"RIFF", "invalid_audio"),
+        (bytes(range(256)) * 40, "invalid_audio"),
+        (PNG, "unsupported_format"),
+        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", "unsupported_format"),
+        (sound.wav(sound.tone(2))[:20_000], "invalid_audio"),
+        (sound.encoded(sound.tone(4), "m4a")[:20_000], "invalid_audio"),
+        (sound.encoded(sound.noise(4), "flac")[:60_000], "invalid_audio"),
+        (sound.wav(sound.tone(0.05)), "audio_too_short"),
+        (sound.wav(np.zeros(0, np.float32)), "invalid_audio"),
+    ],
+    ids=["empty", "header", "random", "png", "playlist", "cut-wav", "cut-m4a", "cut-flac", "50-ms", "no-samples"],
+)
+def test_what_cannot_be_used_is_refused(data: bytes, code: str) -> None:
+    refusal = refused(data)
+    assert (refusal.status, refusal.code, refusal.param) == (400, code, "file")
+
+
+def test_too_much_sound_in_a_small_file_is_noticed_while_decoding() -> None:
+    two_hours = sound.encoded(sound.silence(120), "flac")
+    assert len(two_hours) < 200_000
+    refusal = refused(two_hours, max_duration_s=60)
+    assert (refusal.status, refusal.code) == (413, "audio_too_long")
+
+
+def test_a_header_that_lies_about_its_chunks_does_no_harm() -> None:
+    data = bytearray(sound.wav(sound.tone(1)))
+    struct.pack_into("<I", data, 16, 0xFFFFFFF0)
+    refused(bytes(data))

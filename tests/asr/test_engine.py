@@ -1,0 +1,159 @@
+"""The engine on the bundled model: the words of faster-whisper, in batches, and nothing that was not said."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+from pytest_django import Settings
+
+from asr.checkpoint import FULL_CONTEXT_S, Checkpoint, configured
+from asr.engine import WhisperEngine
+from asr.transcription import Transcription
+from asr.units import Hypothesis, Options, SpeechUnit
+from inference.errors import EngineUnavailable
+from tests import sound
+from tests.asr import smallwhisper
+
+MALAY = Options(language="ms")
+SENTENCES = [
+    "selamat pagi semua",
+    "saya mahu pergi ke kuala lumpur esok pagi",
+    "berapa harga nasi lemak ini",
+    "tolong buka lampu di ruang tamu",
+    "hari ini cuaca sangat panas",
+    "ibu saya memasak di dapur",
+    "kami akan sampai pada pukul lapan malam",
+    "sila hubungi kami di talian ini",
+    "anak itu sedang bermain bola di padang",
+    "dia bekerja sebagai guru di sekolah rendah",
+    "bayaran bulan ini dua ratus lima puluh ringgit",
+    "terima kasih kerana membantu saya",
+]
+
+
+async def heard(engine: WhisperEngine, audio: sound.Audio, options: Options = MALAY) -> Hypothesis:
+    return await engine.submit(SpeechUnit(audio=audio, options=options))
+
+
+async def transcribed(engine: WhisperEngine, audio: sound.Audio, options: Options = MALAY) -> str:
+    transcription = await Transcription.open(sound.wav(audio), engine, engine.checkpoint, options)
+    return (await transcription.whole()).text
+
+
+async def test_it_works(engine: WhisperEngine) -> None:
+    hypothesis = await heard(engine, sound.said("selamat pagi"))
+    assert hypothesis.text == "selamat pagi"
+    assert (hypothesis.language, hypothesis.temperature) == ("ms", 0.0)
+
+
+@pytest.mark.parametrize("timestamps", [False, True])
+async def test_the_words_are_those_of_faster_whisper(timestamps: bool) -> None:
+    engine = WhisperEngine(Checkpoint(configured().source, "full", languages=("ms",)))
+    await engine.load()
+    clips = [sound.said(sentence) for sentence in SENTENCES]
+    options = Options(language="ms", timestamps=timestamps)
+    ours = await asyncio.gather(*(heard(engine, clip, options) for clip in clips))
+    for clip, hypothesis in zip(clips, ours, strict=True):
+        theirs, _ = engine._model.transcribe(
+            clip, language="ms", beam_size=1, without_timestamps=not timestamps, condition_on_previous_text=False
+        )
+        if hypothesis.temperature == 0:  # above that both draw lots
+            assert hypothesis.text == "".join(segment.text for segment in theirs).strip()
+    await engine.close()
+
+
+async def test_a_context_that_fits_hears_as_well_as_thirty_seconds(engine: WhisperEngine) -> None:
+    full = WhisperEngine(Checkpoint(configured().source, "full", contexts_s=(FULL_CONTEXT_S,), languages=("ms",)))
+    await full.load()
+    clips = [sound.said(sentence) for sentence in SENTENCES]
+    short = await asyncio.gather(*(heard(engine, clip) for clip in clips))
+    long = await asyncio.gather(*(heard(full, clip) for clip in clips))
+    difference = jiwer.wer(SENTENCES, [h.text for h in short]) - jiwer.wer(SENTENCES, [h.text for h in long])
+    assert difference <= 0.05
+    await full.close()
+
+
+async def test_many_at_once_share_batches_and_keep_their_words(engine: WhisperEngine) -> None:
+    clips = [sound.said(sentence) for sentence in SENTENCES]
+    alone = [await heard(engine, clip) for clip in clips]
+    together = await asyncio.gather(*(heard(engine, clip) for clip in clips * 4))
+    assert [h.text for h in together] == [h.text for h in alone] * 4
+    assert engine.stats().largest_batch > 1
+
+
+async def test_word_times_lie_in_order_within_the_clip(engine: WhisperEngine) -> None:
+    clip = sound.joined([sound.silence(0.5), sound.said("saya mahu pergi ke kuala lumpur"), sound.silence(0.5)])
+    words = (await heard(engine, clip, Options(language="ms", words=True))).words
+    starts = [word.start for word in words]
+    assert len(words) >= 5
+    assert starts == sorted(starts)
+    assert all(word.start <= word.end <= len(clip) / sound.RATE for word in words)
+    assert words[-1].end > 1.5
+
+
+async def test_keywords_and_prompt_change_neither_shape_nor_safety(engine: WhisperEngine) -> None:
+    clip = sound.said("saya mahu pergi ke kuala lumpur")
+    hinted = Options(language="ms", keywords=("Kuala Lumpur", "KLCC"), prompt="Perjalanan esok. " * 200)
+    assert "lumpur" in (await heard(engine, clip, hinted)).text
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [sound.silence(35), sound.noise(35, 0.1), sound.tone(35), sound.hold_music(65)],
+    ids=["silence", "noise", "tone", "hold-music"],
+)
+async def test_nothing_is_invented_where_nobody_speaks(engine: WhisperEngine, audio: sound.Audio) -> None:
+    assert await transcribed(engine, audio) == ""
+
+
+@pytest.mark.parametrize("tail", [sound.silence(40), sound.noise(40, 0.02), sound.hold_music(40)], ids=["silence", "noise", "music"])
+async def test_a_long_tail_adds_no_words(engine: WhisperEngine, tail: sound.Audio) -> None:
+    speech = sound.said("selamat pagi semua apa khabar")
+    alone = await transcribed(engine, speech)
+    assert await transcribed(engine, sound.joined([speech, tail])) == alone != ""
+
+
+async def test_a_long_file_keeps_the_order_of_its_sentences(engine: WhisperEngine) -> None:
+    audio = sound.joined(sound.joined([sound.said(sentence), sound.silence(0.7)]) for sentence in SENTENCES)
+    text = await transcribed(engine, audio)
+    assert jiwer.wer(" ".join(SENTENCES), text) <= 0.25
+    assert text.index("selamat pagi") < text.index("membantu")
+
+
+async def test_a_real_checkpoint_directory_is_loaded_by_the_same_path(tmp_path: Path, settings: Settings) -> None:
+    settings.VOICE_ASR_MODEL = str(smallwhisper.make(tmp_path / "whisper-small-ms"))
+    engine = WhisperEngine(configured())
+    assert (engine.checkpoint.name, engine.checkpoint.contexts_s) == ("whisper-small-ms", (30,))
+    await engine.load()
+    detected = await heard(engine, sound.said("selamat pagi"), Options(temperatures=(0.0,)))
+    assert detected.language in settings.VOICE_ASR_LANGUAGES  # never Indonesian or Javanese, which it also knows
+    translated = Options(language="ms", task="translate", temperatures=(0.0,), timestamps=True, words=True)
+    assert (await heard(engine, sound.said("selamat pagi"), translated)).language == "ms"
+    await engine.close()
+
+
+async def test_a_checkpoint_that_cannot_be_loaded_is_said(tmp_path: Path) -> None:
+    engine = WhisperEngine(Checkpoint(str(tmp_path), "nothing"))
+    with pytest.raises(EngineUnavailable, match="cannot load"):
+        await engine.load()
+
+
+async def test_an_idle_model_leaves_memory_and_comes_back(settings: Settings) -> None:
+    settings.VOICE_ASR_IDLE_UNLOAD_S = 0.1
+    engine = WhisperEngine(configured())
+    first = await heard(engine, sound.said("selamat pagi"))
+    async with asyncio.timeout(5):
+        while engine._model.model.model_is_loaded:
+            await asyncio.sleep(0.05)
+    assert (await heard(engine, sound.said("selamat pagi"))).text == first.text
+    await engine.close()
+
+
+async def test_the_smallest_context_that_holds_the_clip_is_used() -> None:
+    checkpoint = configured()
+    assert [checkpoint.context_s(seconds) for seconds in (0.5, 5.0, 5.1, 14, 29, 30)] == [5, 5, 10, 15, 30, 30]
+    assert np.isclose(checkpoint.segment_s, 10)

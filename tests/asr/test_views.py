@@ -1,0 +1,173 @@
+"""`POST /v1/audio/transcriptions` as a chat front end calls it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from asr.checkpoint import configured
+from tests import sound
+from tests.asr.test_audio import PNG
+from usage.models import LedgerEntry
+
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
+SENTENCE = "selamat pagi semua"
+
+
+@pytest.fixture(scope="module")
+def clip() -> bytes:
+    return sound.wav(sound.said(SENTENCE))
+
+
+async def post(api: httpx.AsyncClient, file: bytes | None, path: str = TRANSCRIPTIONS, **fields: Any) -> httpx.Response:
+    files = None if file is None else {"file": ("clip.wav", file, "audio/wav")}
+    data = {"model": "whisper-1"} | fields
+    # httpx sends a form without a file URL-encoded; OpenAI's clients always send multipart.
+    return await api.post(path, files=files or {"other": ("x", b"x")}, data=data)
+
+
+async def test_it_works(api: httpx.AsyncClient, clip: bytes) -> None:
+    answer = await post(api, clip)
+    assert answer.status_code == 200
+    assert answer.json() == {"text": SENTENCE, "usage": {"type": "duration", "seconds": 2}}
+    assert answer.headers["x-request-id"]
+    assert float(answer.headers["openai-processing-ms"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("response_format", "content_type", "contains"),
+    [
+        ("json", "application/json", '"text"'),
+        ("text", "text/plain", SENTENCE),
+        ("srt", "application/x-subrip", "00:00:0"),
+        ("vtt", "text/vtt", "WEBVTT"),
+        ("verbose_json", "application/json", '"segments"'),
+    ],
+)
+async def test_response_formats(
+    api: httpx.AsyncClient, clip: bytes, response_format: str, content_type: str, contains: str
+) -> None:
+    answer = await post(api, clip, response_format=response_format)
+    assert answer.headers["content-type"].startswith(content_type)
+    assert contains in answer.text
+
+
+async def test_word_and_segment_timestamps(api: httpx.AsyncClient, clip: bytes) -> None:
+    fields = {"response_format": "verbose_json", "timestamp_granularities[]": ["word", "segment"]}
+    body = (await post(api, clip, **fields)).json()
+    assert body["language"] == "malay"
+    assert body["duration"] == pytest.approx(1.82, abs=0.1)
+    assert [word["word"] for word in body["words"]] == SENTENCE.split()
+    assert 0 <= body["words"][0]["start"] < body["words"][-1]["end"] <= body["duration"]
+    assert body["segments"][0]["text"].strip() == SENTENCE
+
+
+async def test_streaming_by_segment(api: httpx.AsyncClient) -> None:
+    audio = sound.joined([sound.said(SENTENCE), sound.silence(1.5), sound.said("terima kasih")])
+    answer = await post(api, sound.wav(audio), stream="true")
+    assert answer.headers["content-type"] == "text/event-stream"
+    events = [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
+    assert [event["type"] for event in events] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
+    assert "".join(event["delta"] for event in events[:-1]) == events[-1]["text"] == f"{SENTENCE} terima kasih"
+
+
+async def test_translation(api: httpx.AsyncClient, clip: bytes) -> None:
+    answer = await post(api, clip, "/v1/audio/translations", response_format="verbose_json")
+    assert answer.json()["task"] == "translate"
+    assert "good" in answer.json()["text"]
+
+
+async def test_a_lower_case_plain_model_takes_prompt_and_keywords(api: httpx.AsyncClient, clip: bytes) -> None:
+    answer = await post(api, clip, prompt="Ucapan:", **{"keywords[]": ["Pagi", "Semua"]})
+    assert SENTENCE in answer.json()["text"]
+
+
+async def test_nothing_said_is_an_empty_text(api: httpx.AsyncClient) -> None:
+    for audio in (sound.silence(3), sound.noise(3), sound.hold_music(8)):
+        answer = await post(api, sound.wav(audio))
+        assert (answer.status_code, answer.json()["text"]) == (200, "")
+
+
+async def test_the_ledger_has_one_row_for_each_request(api: httpx.AsyncClient, clip: bytes) -> None:
+    await api.post(TRANSCRIPTIONS, files={"file": clip}, data={"user": "aminah"})
+    await post(api, b"not audio")
+    rows = [row async for row in LedgerEntry.objects.order_by("id").values("kind", "user", "audio_ms", "status", "model", "error_code")]
+    good, bad = rows
+    assert good["user"] == "aminah"
+    assert good["audio_ms"] == pytest.approx(1820, abs=100)
+    assert (good["status"], good["model"], good["error_code"]) == (200, configured().name, "")
+    assert (bad["status"], bad["audio_ms"], bad["error_code"]) == (400, 0, "invalid_audio")
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "status", "code", "param"),
+    [
+        (None, {}, 400, "missing_field", "file"),
+        (b"", {}, 400, "invalid_audio", "file"),
+        (b"RIFF....WAVE", {}, 400, "invalid_audio", "file"),
+        (np.random.default_rng(1).bytes(30_000), {}, 400, "invalid_audio", "file"),
+        (PNG, {}, 400, "unsupported_format", "file"),
+        (sound.wav(sound.tone(2))[:30_000], {}, 400, "invalid_audio", "file"),
+        (sound.wav(sound.tone(0.05)), {}, 400, "audio_too_short", "file"),
+        ("clip", {"response_format": "xml"}, 400, "invalid_value", "response_format"),
+        ("clip", {"temperature": "hot"}, 400, "invalid_value", "temperature"),
+        ("clip", {"temperature": "1.5"}, 400, "invalid_value", "temperature"),
+        ("clip", {"language": "klingon"}, 400, "invalid_value", "language"),
+        ("clip", {"language": "en"}, 400, "invalid_value", "language"),
+        ("clip", {"timestamp_granularities[]": "word"}, 400, "invalid_value", "timestamp_granularities"),
+        ("clip", {"response_format": "verbose_json", "timestamp_granularities[]": "letter"}, 400, "invalid_value", None),
+        ("clip", {"stream": "perhaps"}, 400, "invalid_value", "stream"),
+        ("clip", {"model": "whisper-9"}, 404, "model_not_found", "model"),
+        ("clip", {"prompt": "x" * 5000}, 400, "invalid_value", "prompt"),
+    ],
+)
+async def test_bad_input_is_explained(
+    api: httpx.AsyncClient, clip: bytes, file: Any, fields: dict[str, Any], status: int, code: str, param: str | None
+) -> None:
+    answer = await post(api, clip if file == "clip" else file, **fields)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code)
+    assert error["message"] and error["type"] == "invalid_request_error"
+    if param:
+        assert error["param"] == param
+
+
+async def test_two_hours_of_silence_in_a_small_file(api: httpx.AsyncClient) -> None:
+    small = sound.encoded(sound.silence(7200), "flac")
+    assert len(small) < 1_000_000
+    answer = await post(api, small)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "audio_too_long")
+
+
+@pytest.mark.parametrize("size", [27_300_000, 100_000_000])
+async def test_a_body_that_is_too_large_is_refused(api: httpx.AsyncClient, size: int) -> None:
+    answer = await post(api, b"\0" * size)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "file_too_large")
+
+
+async def test_json_instead_of_a_form(api: httpx.AsyncClient) -> None:
+    answer = await api.post(TRANSCRIPTIONS, json={"file": "x"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
+
+
+async def test_fifty_at_once_each_get_their_own_words(api: httpx.AsyncClient) -> None:
+    from asr.engine import whisper
+
+    numbers = ["satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "lapan", "sembilan", "sepuluh"]
+    sentences = [f"saya beli {a} ekor ikan dan {b} biji telur" for a in numbers for b in numbers[:5]]
+    clips = [sound.wav(sound.said(sentence)) for sentence in sentences]
+    alone = [(await post(api, clip)).json()["text"] for clip in clips]
+    before = whisper().stats()
+    together = await asyncio.gather(*(post(api, clip) for clip in clips))
+    assert [answer.status_code for answer in together] == [200] * 50
+    assert [answer.json()["text"] for answer in together] == alone
+    assert len(set(alone)) > 40
+    after = whisper().stats()
+    assert after.units - before.units >= 50
+    assert after.batches - before.batches < after.units - before.units
+    assert after.largest_batch > 1

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from asr.audio import Recording
+from asr.units import SAMPLE_RATE
+from asr.voice_activity import WINDOW_S, Segment, segments
+from tests import sound
+
+PAUSE_S = 0.8
+SENTENCE = "selamat pagi semua apa khabar hari ini"
+
+
+def recording(audio: sound.Audio) -> Recording:
+    return Recording((np.clip(audio, -1, 1) * 32767).astype(np.int16))
+
+
+def found(audio: sound.Audio, longest_s: float = 30, longest_pause_s: float = PAUSE_S) -> list[Segment]:
+    return list(segments(recording(audio), longest_s, longest_pause_s))
+
+
+def test_it_works() -> None:
+    speech = sound.said(SENTENCE)
+    audio = sound.joined([sound.silence(2), speech, sound.silence(3)])
+    [segment] = found(audio)
+    assert segment.start_s == pytest.approx(2.3, abs=0.4)
+    assert segment.end / SAMPLE_RATE == pytest.approx(2 + len(speech) / SAMPLE_RATE - 0.3, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [sound.silence(5), sound.noise(5), sound.noise(5, 0.3), sound.tone(5), sound.hold_music(20)],
+    ids=["silence", "noise", "loud-noise", "tone", "hold-music"],
+)
+def test_what_is_not_speech_reaches_no_engine(audio: sound.Audio) -> None:
+    assert found(audio) == []
+
+
+def test_short_pauses_are_kept_together_and_long_ones_are_not() -> None:
+    one = sound.said(SENTENCE)  # 0.3 s of silence on both sides
+    near = sound.joined([one, one])
+    far = sound.joined([one, sound.silence(PAUSE_S + 1), one])
+    assert len(found(near)) == 1
+    assert len(found(near, longest_pause_s=0)) == 2
+    assert len(found(far)) == 2
+
+
+def test_no_segment_is_longer_than_asked_for() -> None:
+    audio = sound.joined([sound.said(SENTENCE)] * 12)
+    cut = found(audio, longest_s=10)
+    assert len(cut) > 2
+    assert max(segment.end - segment.start for segment in cut) <= 10 * SAMPLE_RATE
+    assert all(a.end <= b.start for a, b in zip(cut, cut[1:], strict=False))
+
+
+def test_a_long_recording_is_examined_in_windows_without_losing_what_lies_across() -> None:
+    speech = sound.said(SENTENCE)
+    lead = WINDOW_S - len(speech) / SAMPLE_RATE / 2  # the sentence straddles the first window's end
+    audio = sound.joined([sound.silence(lead), speech, sound.silence(20), speech])
+    first, second = found(audio)
+    assert first.start_s == pytest.approx(lead + 0.3, abs=0.4)
+    assert (first.end - first.start) / SAMPLE_RATE == pytest.approx(len(speech) / SAMPLE_RATE - 0.4, abs=0.5)
+    assert second.start_s > WINDOW_S

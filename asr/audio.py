@@ -32,7 +32,7 @@ class Recording:
 
     def float32(self, start: int, end: int) -> npt.NDArray[np.float32]:
         """Samples [start, end) scaled to [-1, 1]."""
-        return self.samples[start:end].astype(np.float32) / 32768
+        return self.samples[start:end].astype(np.float32) * np.float32(1 / 32768)
 
 
 def decode(data: bytes, *, max_duration_s: float) -> Recording:
@@ -47,7 +47,7 @@ def decode(data: bytes, *, max_duration_s: float) -> Recording:
         raise _invalid("The audio file is truncated: its header announces more than is there.")
     try:
         options = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
-        container = av.open(io.BytesIO(data), options=options, metadata_errors="ignore")
+        container = av.open(io.BytesIO(data), "r", options=options, metadata_errors="ignore")
     except (av.FFmpegError, ValueError, OSError) as error:
         if _is_image_or_text(data):
             raise _unsupported() from error
@@ -77,7 +77,7 @@ def _read(container: av.container.InputContainer, max_duration_s: float) -> tupl
     def take(frame: av.AudioFrame | None) -> None:
         nonlocal length
         for resampled in resampler.resample(frame):
-            chunk = resampled.to_ndarray().reshape(-1)
+            chunk = resampled.to_ndarray().reshape(-1).astype(np.int16, copy=False)
             chunks.append(chunk)
             length += len(chunk)
         if length > limit:

@@ -113,9 +113,7 @@ class Decoder:
         return " ".join("".join(c if c.isalnum() or c in "-'" else " " for c in text.lower()).split())
 
     def _tokenizer(self, language: str, task: Task) -> Tokenizer:
-        return Tokenizer(
-            self._model.hf_tokenizer, self._model.model.is_multilingual, task=task, language=language
-        )
+        return Tokenizer(self._model.hf_tokenizer, self._model.model.is_multilingual, task=task, language=language)
 
     def _suppressed_tokens(self, language: str, task: Task) -> tuple[int, ...]:
         return tuple(get_suppressed_tokens(self.tokenizer(language, task), [-1]) or ())

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -104,8 +105,8 @@ class WhisperEngine:
     def _parallelism(self, cores: int) -> tuple[int, int]:
         """Workers and threads of each. A small model gains nothing from many threads: half of the cores run it, one
         worker each, while the others decode audio, find speech and compute features."""
-        weights = os.path.join(self.checkpoint.source, "model.bin")
-        small = os.path.isfile(weights) and os.path.getsize(weights) < SMALL_MODEL_BYTES
+        weights = Path(self.checkpoint.source) / "model.bin"
+        small = weights.is_file() and weights.stat().st_size < SMALL_MODEL_BYTES
         return (max(1, cores // 2), 1) if small else (1, cores)
 
     def _prepare(self, unit: SpeechUnit) -> Prepared:

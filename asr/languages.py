@@ -11,8 +11,8 @@ from voiceproject.errors import ApiError
 #: OpenAI answers English names, in lower case. Only those of the service's own languages differ by country.
 NAMES = {
     "ms": "malay", "en": "english", "zh": "chinese", "ta": "tamil", "id": "indonesian", "yue": "cantonese",
-    "hi": "hindi", "ar": "arabic", "th": "thai", "vi": "vietnamese", "tl": "tagalog", "jw": "javanese", "su": "sundanese",
-    "ja": "japanese", "ko": "korean", "fr": "french", "de": "german", "es": "spanish", "pt": "portuguese",
+    "hi": "hindi", "ar": "arabic", "th": "thai", "vi": "vietnamese", "tl": "tagalog", "jw": "javanese",
+    "su": "sundanese", "ja": "japanese", "ko": "korean", "fr": "french", "de": "german", "es": "spanish", "pt": "portuguese",
     "it": "italian", "ru": "russian", "nl": "dutch", "tr": "turkish", "bn": "bengali", "ur": "urdu", "ne": "nepali",
     "my": "myanmar", "km": "khmer", "lo": "lao", "ml": "malayalam", "te": "telugu",
 }  # fmt: skip

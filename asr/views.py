@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
-from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -64,9 +63,8 @@ class TranscriptionView(ApiView):
         checkpoint = configured()
         language = languages.parse(fields.get("language", ""), checkpoint)
         options = serializers.options(fields, language=language, translate=self.kind is Kind.TRANSLATION)
-        upload: UploadedFile = fields["file"]
         transcription = await Transcription.open(
-            upload.read(), whisper(), checkpoint, options, deadline=work.deadline
+            fields["file"].read(), whisper(), checkpoint, options, deadline=work.deadline
         )
         work.audio_ms = round(1000 * transcription.transcript.duration_s)
         return transcription
@@ -113,7 +111,7 @@ def _response(transcript: Transcript, fields: dict[str, Any]) -> HttpResponseBas
     return HttpResponse(render(transcript), content_type=content_type)
 
 
-async def _events(transcription: Transcription, work: Work) -> AsyncIterator[bytes]:
+async def _events(transcription: Transcription, work: Work) -> AsyncGenerator[bytes, None]:
     """OpenAI's transcript events: one delta per segment, then the whole text."""
     transcript = transcription.transcript
     sent = ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.report import Result
-from benchmarks.work import SENTENCES, clips, closed_loop
+from benchmarks.work import SENTENCES, Call, clips, closed_loop
 from tests.services import Served, served
 
 WARM_UP_S = 1.0
@@ -22,7 +22,7 @@ async def measure(direction: str, folder: Path, *, concurrency: int, seconds: fl
             return await closed_loop(call, concurrency=concurrency, seconds=seconds)
 
 
-def _asr(session: aiohttp.ClientSession, service: Served):
+def _asr(session: aiohttp.ClientSession, service: Served) -> Call:
     files = clips()
 
     async def call(number: int) -> bool:
@@ -36,7 +36,7 @@ def _asr(session: aiohttp.ClientSession, service: Served):
     return call
 
 
-def _tts(session: aiohttp.ClientSession, service: Served):
+def _tts(session: aiohttp.ClientSession, service: Served) -> Call:
     async def call(number: int) -> bool:
         body = {"model": "tts-1", "voice": "alloy", "input": SENTENCES[number % len(SENTENCES)].capitalize() + "."}
         async with session.post(f"{service.url}/v1/audio/speech", json=body) as answer:

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from benchmarks.report import Result
 from tests import sound
 
+Call = Callable[[int], Awaitable[bool]]  # makes the numbered call; whether it worked
+
 _SUBJECTS = ["saya mahu pergi ke", "kami akan sampai di", "mereka pulang dari", "ibu membeli ikan di", "dia bekerja di"]
 _PLACES = ["kuala lumpur", "pulau pinang", "johor bahru", "kota kinabalu", "shah alam"]
 _TIMES = ["pada pukul lapan pagi esok", "pada hari isnin minggu depan", "selepas waktu makan tengah hari"]
@@ -20,8 +22,8 @@ def clips() -> list[bytes]:
     return [sound.wav(sound.said(sentence)) for sentence in SENTENCES]
 
 
-async def closed_loop(call: Callable[[int], Awaitable[bool]], *, concurrency: int, seconds: float) -> Result:
-    """``concurrency`` callers that ask again as soon as they are answered. ``call(number)`` tells whether it worked."""
+async def closed_loop(call: Call, *, concurrency: int, seconds: float) -> Result:
+    """``concurrency`` callers that ask again as soon as they are answered."""
     result = Result()
     numbers = iter(range(10**9))
     started = time.perf_counter()

@@ -137,7 +137,7 @@ class Batcher(Generic[U, R]):
                 item.unit.queued_ms = 1000 * (started - item.arrived)
             try:
                 results = self._run(units)
-            except Exception as error:  # noqa: BLE001: whatever the model raises is the callers' to see
+            except Exception as error:  # noqa: BLE001 whatever the model raises is the callers' to see
                 results = [error] * len(units)
             self._finish(batch, results, time.monotonic() - started)
 

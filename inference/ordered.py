@@ -11,9 +11,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-async def in_order(
-    items: AsyncIterator[T], work: Callable[[T], Awaitable[R]], *, ahead: int
-) -> AsyncIterator[R]:
+async def in_order(items: AsyncIterator[T], work: Callable[[T], Awaitable[R]], *, ahead: int) -> AsyncIterator[R]:
     """At most ``ahead`` items are under way; an error, or the reader leaving, cancels the others."""
     tasks: deque[asyncio.Task[R]] = deque()
 

@@ -50,8 +50,8 @@ def collate(examples: list[Example], context: int) -> Batch:
 class Batches(IterableDataset[Batch]):
     """Endless batches of about ``frames`` frames, padding included.
 
-    Most of them are padded a little beyond their longest example (cheap), the others to the context bucket that the engine
-    would use, or, now and then, to a larger one up to the 30 s that ``WhisperModel.transcribe`` always encodes.
+    Most of them are padded a little beyond their longest example (cheap), the others to the context bucket that the
+    engine would use, or, now and then, to a larger one up to the 30 s that ``WhisperModel.transcribe`` always encodes.
     """
 
     POOL = 192

@@ -33,7 +33,7 @@ class Example:
 
     @property
     def frames(self) -> int:
-        return self.features.shape[1]
+        return int(self.features.shape[1])
 
     def targets(self) -> list[int]:
         """Next-token targets for ``ids[:-1]``: the opening after the start token, then all that is not given."""

@@ -61,9 +61,7 @@ class Trainer:
         hidden = self.model.encode(batch.features)
         log_probs = F.log_softmax(self.model.ctc(hidden), -1).transpose(0, 1)
         frames = ((batch.lengths + 1) // 2).clamp(max=hidden.shape[1])
-        ctc = F.ctc_loss(
-            log_probs, batch.pieces, frames, batch.piece_counts, blank=tokens.PIECES, zero_infinity=True
-        )
+        ctc = F.ctc_loss(log_probs, batch.pieces, frames, batch.piece_counts, blank=tokens.PIECES, zero_infinity=True)
         logits = self.model.decode(hidden, batch.inputs)
         attention = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), label_smoothing=0.05)
         weight = 0.4 - 0.25 * self.progress

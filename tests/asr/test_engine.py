@@ -110,7 +110,9 @@ async def test_nothing_is_invented_where_nobody_speaks(engine: WhisperEngine, au
     assert await transcribed(engine, audio) == ""
 
 
-@pytest.mark.parametrize("tail", [sound.silence(40), sound.noise(40, 0.02), sound.hold_music(40)], ids=["silence", "noise", "music"])
+@pytest.mark.parametrize(
+    "tail", [sound.silence(40), sound.noise(40, 0.02), sound.hold_music(40)], ids=["silence", "noise", "music"]
+)
 async def test_a_long_tail_adds_no_words(engine: WhisperEngine, tail: sound.Audio) -> None:
     speech = sound.said("selamat pagi semua apa khabar")
     alone = await transcribed(engine, speech)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -51,7 +53,7 @@ def test_no_segment_is_longer_than_asked_for() -> None:
     cut = found(audio, longest_s=10)
     assert len(cut) > 2
     assert max(segment.end - segment.start for segment in cut) <= 10 * SAMPLE_RATE
-    assert all(a.end <= b.start for a, b in zip(cut, cut[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(cut))
 
 
 def test_a_long_recording_is_examined_in_windows_without_losing_what_lies_across() -> None:

@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("manifest", type=Path)
-        parser.add_argument("--model", default="", help="checkpoint directory, size or hub id (default: the configured)")
+        parser.add_argument("--model", default="", help="directory, size or hub id (default: the configured)")
         parser.add_argument("--language", help="ISO 639-1 (default: detected)")
         parser.add_argument("--limit", type=int, help="only the first so many recordings")
         parser.add_argument("--worst", type=int, default=10, help="how many of the worst lines to print")
@@ -64,7 +64,9 @@ class Command(BaseCommand):
             return
         self._report(f"{checkpoint.name}, full context", full, options)
         self._report(f"{checkpoint.name}, dynamic context", dynamic, options)
-        self.stdout.write(f"same words in {same} of {len(lines)} recordings; WER changes by {100 * difference:+.2f} points")
+        self.stdout.write(
+            f"same words in {same} of {len(lines)} recordings; WER changes by {100 * difference:+.2f} points"
+        )
         verdict = "dynamic" if difference <= WORDS_STAY_THE_SAME else "full"
         self.stdout.write(f"dynamic is {speed:.1f} times as fast; use VOICE_ASR_CONTEXT={verdict} with this checkpoint")
 

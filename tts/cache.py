@@ -6,10 +6,10 @@ Used on the event loop only, so it needs no lock. Nothing is written to disk.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cache
 
+from cachetools import LRUCache
 from django.conf import settings
 
 
@@ -24,37 +24,28 @@ class SpeechCache:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self.size = 0
-        self._speech: OrderedDict[str, FinishedSpeech] = OrderedDict()
+        self._speech: LRUCache[str, FinishedSpeech] = LRUCache(max_bytes, getsizeof=lambda speech: len(speech.data))
 
     def __len__(self) -> int:
         return len(self._speech)
 
-    def get(self, key: str) -> FinishedSpeech | None:
-        found = self._speech.get(key)
-        if found is not None:
-            self._speech.move_to_end(key)
-        return found
+    @property
+    def size(self) -> int:
+        """Bytes of what it holds."""
+        return int(self._speech.currsize)
 
     @property
     def largest(self) -> int:
         """Bytes of the largest speech it takes: one alone should not push out most of the others."""
         return self.max_bytes // 16
 
+    def get(self, key: str) -> FinishedSpeech | None:
+        return self._speech.get(key)
+
     def put(self, key: str, speech: FinishedSpeech) -> None:
         """Keep a complete speech, unless it is too large."""
-        if len(speech.data) > self.largest:
-            return
-        self._drop(key)
-        self._speech[key] = speech
-        self.size += len(speech.data)
-        while self.size > self.max_bytes:
-            self._drop(next(iter(self._speech)))
-
-    def _drop(self, key: str) -> None:
-        old = self._speech.pop(key, None)
-        if old is not None:
-            self.size -= len(old.data)
+        if 0 < len(speech.data) <= self.largest:
+            self._speech[key] = speech
 
 
 @cache

@@ -24,6 +24,7 @@ from tts.voices import DEFAULT_LANGUAGE, Voice, primary
 
 if TYPE_CHECKING:
     from TTS.api import TTS
+    from TTS.tts.models.base_tts import BaseTTS
     from TTS.tts.models.vits import Vits
 
 logger = logging.getLogger(__name__)
@@ -121,28 +122,41 @@ class CoquiModel:
         return [replace(first, parameters=named[0].parameters), *named]
 
     def speak(self, texts: Sequence[str], speaker: str | None, language: str) -> list[Audio | Exception]:
-        """Speak sentences with one speaker: float32 mono at `sample_rate`, or what went wrong with that sentence."""
-        import torch
-        from TTS.tts.models.vits import Vits
+        """Speak sentences with one speaker: float32 mono at `sample_rate`, or what went wrong with that sentence.
 
+        A sentence without a single letter of the model's alphabet is empty audio.
+        """
         tag = next((one for one in self.languages if primary(one) == primary(language)), None)
         if self.languages and tag is None:
             tag = self.languages[0]
+        sayable = [text for text in texts if _can_say(self._tts.synthesizer.tts_model, text, tag)]
+        spoken = iter(self._speak(sayable, speaker, tag))
+        return [next(spoken) if text in sayable else np.zeros(0, np.float32) for text in texts]
+
+    def _speak(self, texts: Sequence[str], speaker: str | None, language: str | None) -> list[Audio | Exception]:
+        import torch
+        from TTS.tts.models.vits import Vits
+
         model = self._tts.synthesizer.tts_model
         if isinstance(model, Vits) and len(texts) > 1:
             try:
                 with torch.inference_mode():
-                    return list(_speak_vits(model, texts, speaker, tag))
-            except Exception as error:  # one odd sentence must not take the others with it
-                logger.warning("batch of %d sentences failed (%s): speaking them singly", len(texts), type(error).__name__)
-        return [self._speak_one(text, speaker, tag) for text in texts]
+                    return list(_speak_vits(model, texts, speaker, language))
+            except Exception as error:  # noqa: BLE001  # one odd sentence must not take the others with it
+                logger.warning(
+                    "batch of %d sentences failed (%s): speaking them singly", len(texts), type(error).__name__
+                )
+        return [self._speak_one(text, speaker, language) for text in texts]
 
     def _speak_one(self, text: str, speaker: str | None, language: str | None) -> Audio | Exception:
         try:
             spoken = self._tts.tts(text, speaker=speaker, language=language, split_sentences=False)
             return np.asarray(spoken, np.float32)
-        except Exception as error:
-            return error
+        except Exception as error:  # noqa: BLE001  # a model may fail in any way
+            logger.error(
+                "%s failed on a sentence: %s", self._source.id, type(error).__name__
+            )  # its text is not ours to log
+            return EngineUnavailable(f"{self._source.id} could not speak a sentence ({type(error).__name__}).")
 
 
 def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiModel:
@@ -191,8 +205,7 @@ def _speak_vits(model: Vits, texts: Sequence[str], speaker: str | None, language
     """A batch through VITS, which Coqui's own interface feeds one by one: padded in, cut to length out."""
     import torch
 
-    single = language or next(iter(model.language_manager.language_names), None)
-    tokens = [torch.as_tensor(model.tokenizer.text_to_ids(text, language=single)) for text in texts]
+    tokens = [torch.as_tensor(model.tokenizer.text_to_ids(text, language=_only(model, language))) for text in texts]
     lengths = torch.tensor([len(one) for one in tokens], device=model.device)
     padded = torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True).long().to(model.device)
 
@@ -212,6 +225,21 @@ def _speak_vits(model: Vits, texts: Sequence[str], speaker: str | None, language
     frames = outputs["y_mask"].sum(dim=(1, 2))
     hop = waves.shape[1] // outputs["y_mask"].shape[2]
     return [wave[: int(count) * hop] for wave, count in zip(waves, frames, strict=True)]
+
+
+def _can_say(model: BaseTTS, text: str, language: str | None) -> bool:
+    from TTS.tts.utils.text.tokenizer import TTSTokenizer
+
+    tokenizer = model.tokenizer
+    if not isinstance(tokenizer, TTSTokenizer):  # XTTS and the like take any character
+        return True
+    characters = map(tokenizer.characters.id_to_char, tokenizer.text_to_ids(text, language=_only(model, language)))
+    return any(len(character) == 1 and character.isalnum() for character in characters)
+
+
+def _only(model: BaseTTS, language: str | None) -> str | None:
+    """The language for the tokenizer: the one asked for, or the only one that the model has."""
+    return language or next(iter(model.language_manager.language_names), None)
 
 
 def _folder(source: str) -> Path | None:
@@ -235,5 +263,5 @@ def _published_license(name: str) -> str | None:
         return None
     models = json.loads((Path(places[0]) / ".models.json").read_text(encoding="utf-8"))
     kind, language, dataset, model = parts
-    entry = models.get(kind, {}).get(language, {}).get(dataset, {}).get(model, {})
-    return entry.get("license")
+    found: str | None = models.get(kind, {}).get(language, {}).get(dataset, {}).get(model, {}).get("license")
+    return found

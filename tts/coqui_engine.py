@@ -1,4 +1,4 @@
-"""Coqui's models behind the engine protocol: sentences of one voice and similar length go through the model together."""
+"""Coqui's models behind the engine protocol: sentences of one voice and alike in length go through a model together."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _CHARS_UTF8 = 1
 _POSITION_CHARACTER = 1
 
 # U+0001 starts a command to the library, U+0000 ends the text: neither is anything to say.
-_CONTROLS = {code: " " for code in [*range(32), 127]}
+_CONTROLS = dict.fromkeys([*range(32), 127], " ")
 
 _Samples = npt.NDArray[np.int16]
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
@@ -47,7 +47,7 @@ class _Library:
 
     def _collect(self, samples: object, count: int, _events: object) -> int:
         if samples and count > 0:
-            self._chunks.append(np.ctypeslib.as_array(samples, shape=(count,)).copy())  # type: ignore[arg-type]
+            self._chunks.append(np.ctypeslib.as_array(samples, shape=(count,)).copy())
         return 0
 
     def speak(self, text: str, voice: str, rate: int, pitch: int) -> _Samples:

@@ -67,4 +67,4 @@ def _speak(unit: SpeechUnit) -> Speech | Exception:
         )
     except EspeakError as error:
         return error
-    return Speech(samples.astype(np.float32) / 32768, SAMPLE_RATE, tempo)
+    return Speech(samples.astype(np.float32) / np.float32(32768), SAMPLE_RATE, tempo)

@@ -23,7 +23,8 @@ def active_level_db(audio: Audio, sample_rate: int) -> float:
     """Level of the frames in which somebody speaks, dB relative to full scale; -inf for silence."""
     frame = int(sample_rate * _FRAME_S)
     count = len(audio) // frame
-    power = np.mean(audio[: count * frame].reshape(count, frame) ** 2, axis=1) if count else np.mean(audio**2, keepdims=True)
+    frames = audio[: count * frame].reshape(count, frame) if count else audio.reshape(1, -1)
+    power = np.mean(frames**2, axis=1)
     loudest = power.max(initial=0.0)
     if loudest <= 0:
         return -np.inf

@@ -91,4 +91,4 @@ class VoiceSerializer(serializers.Serializer[dict[str, Any]]):
 
 class VoiceListSerializer(serializers.Serializer[dict[str, Any]]):
     object = serializers.CharField(default="list")
-    data = VoiceSerializer(many=True)
+    data = VoiceSerializer(many=True)  # type: ignore[assignment]  # a field, which DRF takes out of the class

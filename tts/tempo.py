@@ -22,13 +22,14 @@ def retime(audio: Audio, sample_rate: int, *, tempo: float, to_rate: int) -> Aud
     if not len(audio) or (not tempos and sample_rate == to_rate):
         return audio
     graph = Graph()
-    nodes = [graph.add_abuffer(format="flt", sample_rate=sample_rate, layout="mono", time_base=Fraction(1, sample_rate))]
+    time_base = Fraction(1, sample_rate)
+    nodes = [graph.add_abuffer(format="flt", sample_rate=sample_rate, layout="mono", time_base=time_base)]
     nodes += [graph.add("atempo", f"{step:.6f}") for step in tempos]
     nodes += [graph.add("aresample", str(to_rate)), graph.add("abuffersink")]
     graph.link_nodes(*nodes).configure()
 
     frame = av.AudioFrame.from_ndarray(audio.astype(np.float32, copy=False).reshape(1, -1), format="flt", layout="mono")
-    frame.sample_rate, frame.time_base, frame.pts = sample_rate, Fraction(1, sample_rate), 0
+    frame.sample_rate, frame.time_base, frame.pts = sample_rate, time_base, 0
     graph.push(frame)
     graph.push(None)
     return np.concatenate([np.zeros(0, np.float32), *_drain(graph)])
@@ -48,10 +49,10 @@ def _steps(tempo: float) -> list[float]:
 
 
 def _drain(graph: Graph) -> list[Audio]:
-    parts = []
+    parts: list[Audio] = []
     while True:
         try:
             frame = graph.pull()
         except (av.error.BlockingIOError, av.error.EOFError):
             return parts
-        parts.append(frame.to_ndarray().reshape(-1))
+        parts.append(frame.to_ndarray().reshape(-1).astype(np.float32, copy=False))

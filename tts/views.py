@@ -25,6 +25,13 @@ from voiceproject.gate import Kind, Work, gate
 from voiceproject.views import ApiView
 
 OUTPUT_TOKENS_PER_SECOND = 20  # as OpenAI counts spoken audio
+_RESPONSES = {
+    **{
+        (200, one.content_type): OpenApiResponse(OpenApiTypes.BINARY, "Sent sentence by sentence")
+        for one in AudioFormat
+    },
+    (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream_format` = sse"),
+}
 _SSE_BYTES = 3 * 16_384  # of audio in one event; a multiple of three needs no base64 padding
 
 
@@ -37,10 +44,7 @@ class SpeechView(ApiView):
         operation_id="create_speech",
         summary="Text to speech",
         request=SpeechRequestSerializer,
-        responses={
-            (200, "audio/mpeg"): OpenApiResponse(OpenApiTypes.BINARY, "The speech, sent sentence by sentence"),
-            (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream_format` = sse"),
-        },
+        responses=_RESPONSES,
     )
     async def post(self, request: Request) -> HttpResponseBase:
         async with gate(request, Kind.SPEECH) as work:

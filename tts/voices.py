@@ -1,6 +1,6 @@
 """What can speak: voices as data, and how a request's model, voice and language choose one.
 
-The catalogue is filled at import (`voices.toml`) and when an engine has loaded (`register`); afterwards it is only read.
+The catalogue is filled from `voices.toml`, and by `register` once an engine has loaded; afterwards it is only read.
 """
 
 from __future__ import annotations
@@ -61,6 +61,9 @@ class Catalogue:
         """Add voices; one with a known id replaces the old one."""
         self._voices.update({voice.id: voice for voice in voices})
 
+    def get(self, voice_id: str) -> Voice | None:
+        return self._voices.get(voice_id)
+
     def all(self) -> list[Voice]:
         return list(self._voices.values())
 
@@ -116,8 +119,9 @@ def primary(language: str) -> str:
 
 
 def default_voice() -> Voice:
-    """The voice for those who name none. Raises `VoiceNotFound` if the setting names one that is not there."""
-    return catalogue().resolve(default=settings.VOICE_TTS_DEFAULT_VOICE or "ms")
+    """The voice for those who name none: the one of the settings, or the first while that one is not there."""
+    voices = catalogue()
+    return voices.get(settings.VOICE_TTS_DEFAULT_VOICE) or voices.all()[0]
 
 
 def read_voices(path: Path) -> list[Voice]:

@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.tts.listening import heard
 from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, encode, stream_encoder, with_length
 
 SECONDS = 3
@@ -23,15 +24,6 @@ def streamed(audio_format: AudioFormat, samples: Samples, pieces: int = 5) -> by
     return b"".join([*map(encoder.feed, np.array_split(samples, pieces)), encoder.finish()])
 
 
-def decoded(data: bytes) -> tuple[str, Samples]:
-    """What FFmpeg hears: the container's name, and mono int16 at `SAMPLE_RATE`."""
-    with av.open(io.BytesIO(data)) as container:
-        resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE)
-        frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
-        frames += resampler.resample(None)
-        return container.format.name, np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
-
-
 def loudest_pitch(samples: Samples) -> float:
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
     return float(spectrum.argmax() * SAMPLE_RATE / len(samples))
@@ -41,7 +33,7 @@ def loudest_pitch(samples: Samples) -> float:
 @pytest.mark.parametrize("audio_format", CONTAINERS)
 def test_every_format_opens_and_sounds_as_it_went_in(audio_format: AudioFormat, pieces: int) -> None:
     data = streamed(audio_format, tone(), pieces) if pieces else encode(tone(), audio_format)
-    name, samples = decoded(data)
+    name, samples = heard(data)
     assert name == {"opus": "ogg"}.get(audio_format, audio_format)
     assert len(samples) / SAMPLE_RATE == pytest.approx(SECONDS, abs=0.1)
     assert loudest_pitch(samples) == pytest.approx(440, abs=2)
@@ -58,7 +50,7 @@ def test_a_few_samples_are_enough(audio_format: AudioFormat) -> None:
     for data in (encode(tone(0.01), audio_format), streamed(audio_format, tone(0.01), 1)):
         assert data
         if audio_format is not AudioFormat.PCM:
-            assert len(decoded(data)[1])
+            assert len(heard(data)[1])
 
 
 def test_pcm_is_the_samples_themselves() -> None:
@@ -67,7 +59,7 @@ def test_pcm_is_the_samples_themselves() -> None:
 
 @pytest.mark.parametrize("audio_format", [AudioFormat.WAV, AudioFormat.FLAC])
 def test_lossless_formats_lose_nothing(audio_format: AudioFormat) -> None:
-    assert np.array_equal(decoded(streamed(audio_format, tone()))[1], tone())
+    assert np.array_equal(heard(streamed(audio_format, tone()))[1], tone())
 
 
 def test_wave_module_reads_whole_and_streamed_files() -> None:
@@ -91,6 +83,6 @@ def test_length_put_in_afterwards(audio_format: AudioFormat) -> None:
     if audio_format is AudioFormat.WAV:
         assert data == encode(tone(), AudioFormat.WAV)
     elif audio_format is not AudioFormat.PCM:
-        with av.open(io.BytesIO(data)) as container:
-            assert container.duration / 1e6 == pytest.approx(SECONDS, abs=0.1)
-        assert len(decoded(data)[1]) / SAMPLE_RATE == pytest.approx(SECONDS, abs=0.1)
+        with av.open(io.BytesIO(data), "r") as container:
+            assert (container.duration or 0) / 1e6 == pytest.approx(SECONDS, abs=0.1)
+        assert len(heard(data)[1]) / SAMPLE_RATE == pytest.approx(SECONDS, abs=0.1)

@@ -1,0 +1,74 @@
+# The service's everyday commands. `make run` needs Debian's python3 (3.11 or later) and python3-venv, nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+export PORT
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup setup-dev services test test-coqui lint format bench requirements clean
+
+help:
+	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
+	@echo "make test         lint, then all tests (PostgreSQL and Redis are started for them)"
+	@echo "make test-coqui   the Coqui voices, in an environment of their own"
+	@echo "make lint         ruff and mypy"
+	@echo "make format       ruff's formatter"
+	@echo "make bench        the figures of the README's performance table"
+	@echo "make requirements pin what requirements*.in ask for"
+	@echo "make clean        remove environments, caches and local state"
+
+run: $(VENV)/base.stamp
+	@exec $(BIN)/python manage.py serve --demo
+
+setup: $(VENV)/base.stamp
+setup-dev: $(VENV)/dev.stamp
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || scripts/debian-packages.sh python3-venv
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/base.stamp: requirements.txt | $(BIN)/python
+	@echo "Installing the requirements (a minute or two, once) ..."
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/base.stamp
+	@echo "Installing the tools for tests ..."
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+services:
+	@scripts/debian-packages.sh postgresql redis-server
+
+test: lint services
+	$(BIN)/python -m pytest
+
+test-coqui:
+	scripts/test_coqui.sh
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+
+format: setup-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup-dev
+	$(BIN)/python -m benchmarks
+
+COMPILE = $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11
+requirements: setup-dev
+	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	for part in train coqui; do \
+	  $(COMPILE) requirements-$$part.in -o requirements-$$part.txt && \
+	  sed -i -E '/^(nvidia|cuda|triton)/d' requirements-$$part.txt; done  # torch itself brings those that its build needs
+
+clean:
+	rm -rf $(VENV) .venv-coqui var .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

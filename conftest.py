@@ -1,0 +1,98 @@
+"""Fixtures for every room's tests: the service in this process, the service as a process of its own, its neighbours."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from tests import services
+
+CI = os.environ.get("CI", "").lower() in ("1", "true")
+
+
+class InProcessServer(uvicorn.Server):
+    def capture_signals(self):  # pytest keeps its own
+        return nullcontext()
+
+
+@pytest.fixture(scope="session")
+async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[str]:
+    """The service on this process's own event loop, over a real socket: streams stream and clients can hang up."""
+    with django_db_blocker.unblock():  # the server outlives single tests
+        config = uvicorn.Config(
+            "voiceproject.asgi:application", port=0, log_config=None, access_log=False, lifespan="on"
+        )
+        server = InProcessServer(config)
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+            assert not serving.done(), "the server did not start"
+        host, port = server.servers[0].sockets[0].getsockname()[:2]
+        yield f"http://{host}:{port}"
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture
+def api_key(transactional_db) -> str:
+    """A fresh key of the client application `chat-ujian`."""
+    from voiceproject.identity import forget_lookups
+    from voiceproject.models import ApiKey, ClientApplication
+
+    forget_lookups()
+    client, _created = ClientApplication.objects.get_or_create(name="chat-ujian")
+    return ApiKey.issue(client, label="tests")[1]
+
+
+@pytest.fixture
+async def stranger(server_address: str, transactional_db) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client without credentials."""
+    async with httpx.AsyncClient(base_url=server_address, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+async def api(server_address: str, api_key: str) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client with a key."""
+    headers = {"Authorization": f"Bearer {api_key}"}
+    async with httpx.AsyncClient(base_url=server_address, headers=headers, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def served_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Served]:
+    """`manage.py serve --demo` as a process, for SDKs and load."""
+    with services.served(tmp_path_factory.mktemp("live")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def live_server_url(served_service: services.Served) -> str:
+    return served_service.url
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from _neighbour(services.postgres, tmp_path_factory.mktemp("postgres"))
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from _neighbour(services.redis, tmp_path_factory.mktemp("redis"))
+
+
+def _neighbour(start, folder: Path) -> Iterator[str]:
+    try:
+        with start(folder) as url:
+            yield url
+    except services.Missing as error:
+        if CI:
+            raise
+        pytest.skip(str(error))

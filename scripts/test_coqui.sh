@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Tests the Coqui voices in an environment of their own (.venv-coqui), with checkpoints made on the spot.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+venv=.venv-coqui
+python="$venv/bin/python"
+wanted=$(cat requirements.txt requirements-coqui.txt | sha256sum)
+if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
+    echo "Installing Coqui into $venv (about two minutes)"
+    "${PYTHON:-python3}" -m venv --clear "$venv"
+    "$python" -m pip install -r requirements.txt -r requirements-coqui.txt
+    "$python" -m pip install --quiet -c requirements-dev.txt pytest pytest-django pytest-asyncio pytest-timeout
+    # torchaudio's wheel links CUDA's libraries. Where there are none, its Python part is all that speech needs.
+    "$python" -c "import torchaudio" 2>/dev/null || rm -f "$venv"/lib/python*/site-packages/torchaudio/lib/*.so
+    "$python" -c "import torchaudio"
+    echo "$wanted" >"$venv/installed"
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+echo "Making checkpoints"
+"$python" -m tests.coqui.checkpoint "$work" 2>/dev/null
+VOICE_STATE_DIR="$work/state" VOICE_COQUI_MODELS="$work/satu,$work/ramai" "$python" -m pytest tests/coqui "$@"

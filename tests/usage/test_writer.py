@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError
+
+from usage import writer
+from usage.entry import Entry, Kind
+from usage.models import LedgerEntry
+from usage.writer import LedgerWriter
+from voiceproject.models import ClientApplication
+
+
+@pytest.fixture
+async def entry(transactional_db) -> Entry:
+    client = await ClientApplication.objects.acreate(name="chat")
+    return Entry(
+        request_id="req_0", kind=Kind.SPEECH, client_id=client.pk, user="u", model="m", voice="v", language="ms",
+        audio_ms=1, characters=2, queue_ms=3, total_ms=4, status=200, error_code="",
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def ledger():
+    ledger = LedgerWriter()
+    yield ledger
+    await ledger.close()
+
+
+async def test_it_works(ledger: LedgerWriter, entry: Entry) -> None:
+    await ledger.write(entry)
+    stored = await LedgerEntry.objects.values(*(field.name for field in dataclasses.fields(entry))).aget()
+    assert stored == dataclasses.asdict(entry)
+
+
+async def test_rows_that_come_together_share_a_commit(ledger: LedgerWriter, entry: Entry, monkeypatch) -> None:
+    commits: list[int] = []
+
+    def commit(entries: list[Entry]) -> list[DatabaseError | None]:
+        commits.append(len(entries))
+        return original(entries)
+
+    original = writer.commit
+    monkeypatch.setattr(writer, "commit", commit)
+    entries = [dataclasses.replace(entry, request_id=f"req_{number}") for number in range(100)]
+    await asyncio.gather(*map(ledger.write, entries))
+    assert sum(commits) == await LedgerEntry.objects.acount() == 100
+    assert len(commits) <= 3
+
+
+async def test_a_bad_row_does_not_take_its_neighbours_along(ledger: LedgerWriter, entry: Entry) -> None:
+    bad = dataclasses.replace(entry, status=None)
+    outcomes = await asyncio.gather(*map(ledger.write, [entry, bad, entry]), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), type(outcomes[1]), type(None)]
+    assert isinstance(outcomes[1], DatabaseError)
+    assert await LedgerEntry.objects.acount() == 2
+
+
+async def test_a_caller_who_leaves_does_not_take_the_row_along(ledger: LedgerWriter, entry: Entry) -> None:
+    leaving = asyncio.ensure_future(ledger.write(entry))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await ledger.write(entry)
+    assert await LedgerEntry.objects.acount() == 2
+
+
+async def test_a_commit_is_one_transaction(ledger: LedgerWriter, entry: Entry, django_assert_num_queries) -> None:
+    def count() -> None:
+        with django_assert_num_queries(3):  # BEGIN, INSERT, COMMIT
+            writer.commit([entry] * 50)
+
+    await sync_to_async(count)()

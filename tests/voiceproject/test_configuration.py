@@ -1,0 +1,46 @@
+"""docs/configuration.md and settings.py tell the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from django.conf import settings
+
+ROOT = Path(settings.BASE_DIR)
+
+
+def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
+    code = (ROOT / "voiceproject" / "settings.py").read_text()
+    read = set(re.findall(r'env\.\w+\(\s*"([A-Z_0-9]+)"', code))
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    documented = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", page, re.MULTILINE))
+    assert read == documented
+
+
+def test_the_documented_defaults_are_the_defaults() -> None:
+    code = (ROOT / "voiceproject" / "settings.py").read_text()
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    documented = dict(re.findall(r"^\| `([A-Z_0-9]+)` \| `([^`]*)` \|", page, re.MULTILINE))
+    for name, default in re.findall(r'env\.\w+\("([A-Z_0-9]+)", default=("[^"]*"|[\d_.]+|True|False)\)', code):
+        value = default.strip('"').replace("_", "" if default[0].isdigit() else "_")
+        if value:
+            assert _same(documented[name], value), f"{name}: documented {documented[name]}, default {value}"
+
+
+def _same(documented: str, default: str) -> bool:
+    try:
+        return float(documented) == float(default)
+    except ValueError:
+        return documented.lower() == default.lower()
+
+
+def test_nothing_else_reads_the_environment() -> None:
+    rooms = ("voiceproject", "usage", "asr", "tts", "inference")
+    readers = [
+        path.relative_to(ROOT).as_posix()
+        for room in rooms
+        for path in (ROOT / room).rglob("*.py")
+        if re.search(r"os\.(environ|getenv)\b", path.read_text())
+    ]
+    assert sorted(readers) == ["voiceproject/asgi.py"]  # it only names the settings module

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from usage.models import LedgerEntry
+
+SPEECH = {"input": "Selamat pagi. Apa khabar?", "response_format": "wav"}
+
+
+async def speak(api: httpx.AsyncClient, key: str, **body: object) -> httpx.Response:
+    return await api.post("/v1/audio/speech", json={**SPEECH, **body}, headers={"Idempotency-Key": key})
+
+
+async def test_a_retry_gets_the_first_answer_and_no_second_row(api: httpx.AsyncClient) -> None:
+    first, second = await speak(api, "k-1"), await speak(api, "k-1")
+    assert first.status_code == second.status_code == 200
+    assert first.content == second.content
+    assert second.headers["Content-Type"] == first.headers["Content-Type"]
+    assert (first.headers.get("Idempotent-Replayed"), second.headers["Idempotent-Replayed"]) == (None, "true")
+    assert await LedgerEntry.objects.acount() == 1
+
+
+async def test_a_retry_while_the_first_runs_waits_for_it(api: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(*(speak(api, "k-2") for _ in range(5)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert await LedgerEntry.objects.acount() == 1
+
+
+async def test_another_request_with_the_same_key(api: httpx.AsyncClient) -> None:
+    await speak(api, "k-3")
+    response = await speak(api, "k-3", input="Lain.")
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "Idempotency-Key"
+
+
+async def test_another_users_key_is_another_key(api: httpx.AsyncClient) -> None:
+    await speak(api, "k-4")
+    headers = {"Idempotency-Key": "k-4", "X-Voice-User": "orang-lain"}
+    response = await api.post("/v1/audio/speech", json=SPEECH, headers=headers)
+    assert "Idempotent-Replayed" not in response.headers
+    assert await LedgerEntry.objects.acount() == 2
+
+
+async def test_the_callers_mistake_is_kept_too(api: httpx.AsyncClient) -> None:
+    first, second = await speak(api, "k-5", speed=99), await speak(api, "k-5", speed=99)
+    assert (first.status_code, second.status_code) == (400, 400)
+    assert first.json() == second.json()
+    assert await LedgerEntry.objects.acount() == 1
+
+
+async def test_our_failure_is_not_kept(api: httpx.AsyncClient, monkeypatch) -> None:
+    from voiceproject.lifecycle import lifecycle
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lifecycle(), "draining", True)
+        assert (await speak(api, "k-6")).status_code == 503
+    assert (await speak(api, "k-6")).status_code == 200
+
+
+async def test_a_key_that_cannot_be_one(api: httpx.AsyncClient) -> None:
+    assert (await speak(api, "x" * 256)).status_code == 400

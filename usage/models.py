@@ -1,0 +1,130 @@
+"""Who used what: an append-only ledger with one row per request, and what users said about the results."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NoReturn
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Count, Q, Sum
+
+from usage.entry import Kind
+from voiceproject.errors import ApiError
+from voiceproject.identity import Caller
+from voiceproject.models import ClientApplication
+
+KINDS = [(kind.value, kind.name.capitalize()) for kind in Kind]
+
+
+class AppendOnly(Exception):
+    """A row of the ledger was about to be changed or deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("the ledger is append-only")
+
+
+class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
+    def update(self, **_values: Any) -> NoReturn:
+        raise AppendOnly
+
+    def delete(self) -> NoReturn:
+        raise AppendOnly
+
+    def bulk_update(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise AppendOnly
+
+    async def found(self, request_id: str, kind: Kind, *, caller: Caller) -> LedgerEntry:
+        """The newest successful request of that id and kind by that end user. Raises ``ApiError`` 403 or 404."""
+        rows = self.filter(request_id=request_id, kind=kind, status=200)
+        mine = await rows.of(caller).afirst()
+        if mine is not None:
+            return mine
+        if await rows.aexists():
+            raise ApiError(403, "forbidden", "This request was made by somebody else.")
+        raise ApiError(404, "not_found", f"There is no such request: {request_id}.", param="request_id")
+
+    def since(self, moment: datetime) -> LedgerQuerySet:
+        return self.filter(created_at__gte=moment)
+
+    def totals_by_kind(self) -> models.QuerySet[LedgerEntry, Any]:
+        """Of each kind: all requests, those that failed, and what the successful ones used."""
+        succeeded = Q(status=200)
+        return (
+            self.order_by("kind")
+            .values("kind")
+            .annotate(
+                requests=Count("id"),
+                failed=Count("id", filter=~succeeded),
+                audio_ms=Sum("audio_ms", filter=succeeded, default=0),
+                characters=Sum("characters", filter=succeeded, default=0),
+            )
+        )
+
+    def of(self, caller: Caller) -> LedgerQuerySet:
+        """The rows of one end user; the same id at another client application is another person."""
+        return self.filter(client_id=caller.client_id, user=caller.user)
+
+
+class LedgerEntry(models.Model):
+    """One request for speech work, however it ended. Written once; see ``usage.entry.Entry`` for the fields."""
+
+    # A caller may send the same id twice, so it finds rows but does not identify one.
+    request_id = models.CharField(max_length=128, db_index=True)
+    kind = models.CharField(max_length=16, choices=KINDS)
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
+    user = models.CharField(max_length=200)
+    model = models.CharField(max_length=200, blank=True)
+    voice = models.CharField(max_length=200, blank=True)
+    language = models.CharField(max_length=35, blank=True)
+    audio_ms = models.PositiveBigIntegerField(default=0)
+    characters = models.PositiveIntegerField(default=0)
+    queue_ms = models.PositiveIntegerField(default=0)
+    total_ms = models.PositiveIntegerField(default=0)
+    status = models.PositiveSmallIntegerField()
+    error_code = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    objects = LedgerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["client", "user", "created_at"], name="ledger_user_month")]
+        verbose_name_plural = "ledger entries"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.request_id}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise AppendOnly
+        super().save(*args, **kwargs)
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise AppendOnly
+
+
+class Correction(models.Model):
+    """What was really said in a transcription: its word error rate. Neither text is kept."""
+
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="correction")
+    word_error_rate = models.FloatField(validators=[MinValueValidator(0.0)])
+    reference_words = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.entry}: {self.word_error_rate:.1%}"
+
+
+class Rating(models.Model):
+    """How good a speech sounded to its listener, 1 to 5: their mean is the mean opinion score."""
+
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="rating")
+    score = models.PositiveSmallIntegerField(validators=[MinValueValidator(1), MaxValueValidator(5)])
+    created_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(score__range=(1, 5)), name="rating_score_1_to_5")]
+
+    def __str__(self) -> str:
+        return f"{self.entry}: {self.score}"

@@ -1,0 +1,33 @@
+"""What was recently transcribed, so that a correction can be compared with it. Kept in memory or Redis, then gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from voiceproject.store import make_store
+
+if TYPE_CHECKING:
+    from voiceproject.gate import Work
+    from voiceproject.identity import Caller
+
+MAX_BYTES = 16_777_216
+
+_store = make_store("recent", MAX_BYTES, settings.VOICE_CORRECTION_WINDOW_S)
+
+
+async def remember(work: Work, text: str) -> None:
+    """Keep a transcript for ``VOICE_CORRECTION_WINDOW_S``; 0 keeps none."""
+    if settings.VOICE_CORRECTION_WINDOW_S > 0:
+        await _store().put(_name(work.caller.client_id, work.user, work.request_id), text.encode("utf-8", "replace"))
+
+
+async def recall(caller: Caller, request_id: str) -> str | None:
+    """The transcript of that end user's request, while it is remembered."""
+    text = await _store().get(_name(caller.client_id, caller.user, request_id))
+    return None if text is None else text.decode()
+
+
+def _name(client_id: int, user: str, request_id: str) -> str:
+    return f"{client_id}\0{user}\0{request_id}"

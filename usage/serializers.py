@@ -1,0 +1,49 @@
+"""What the usage calls take and give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from usage.entry import Kind
+
+MAX_CORRECTION_CHARACTERS = 100_000
+
+
+class CorrectionRequest(serializers.Serializer[dict[str, Any]]):
+    text = serializers.CharField(
+        max_length=MAX_CORRECTION_CHARACTERS, help_text="What was really said, all of it. It is compared, not kept."
+    )
+
+
+class CorrectionAnswer(serializers.Serializer[dict[str, Any]]):
+    object = serializers.CharField(default="transcription.correction")
+    request_id = serializers.CharField()
+    word_error_rate = serializers.FloatField(help_text="Substitutions, deletions and insertions per word really said")
+    reference_words = serializers.IntegerField()
+
+
+class RatingRequest(serializers.Serializer[dict[str, Any]]):
+    score = serializers.IntegerField(min_value=1, max_value=5, help_text="1 bad, 5 excellent")
+
+
+class RatingAnswer(serializers.Serializer[dict[str, Any]]):
+    object = serializers.CharField(default="speech.rating")
+    request_id = serializers.CharField()
+    score = serializers.IntegerField()
+
+
+class KindTotals(serializers.Serializer[dict[str, Any]]):
+    kind = serializers.ChoiceField(choices=[kind.value for kind in Kind])
+    requests = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    audio_seconds = serializers.FloatField()
+    characters = serializers.IntegerField()
+
+
+class UsageAnswer(serializers.Serializer[dict[str, Any]]):
+    object = serializers.CharField(default="usage")
+    user = serializers.CharField()
+    period_start = serializers.DateTimeField()
+    data = KindTotals(many=True)  # type: ignore[assignment]

@@ -1,0 +1,72 @@
+"""What an end user used, and what they say about the results."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from inference.pool import in_pool
+from usage import recent
+from usage.entry import Kind
+from usage.models import Correction, LedgerEntry, Rating
+from usage.serializers import CorrectionAnswer, CorrectionRequest, RatingAnswer, RatingRequest, UsageAnswer
+from usage.wer import compare
+from voiceproject.errors import ApiError
+from voiceproject.identity import caller_of
+from voiceproject.views import ApiView
+
+
+class UsageView(ApiView):
+    """The calling user's consumption this month."""
+
+    @extend_schema(operation_id="retrieve_usage", summary="This month's consumption", responses=UsageAnswer)
+    async def get(self, request: Request) -> Response:
+        month = timezone.localtime().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        caller = caller_of(request)
+        rows = LedgerEntry.objects.of(caller).since(month).totals_by_kind()
+        data = [{**row, "audio_seconds": row.pop("audio_ms") / 1000} async for row in rows]
+        answer = UsageAnswer({"object": "usage", "user": caller.user, "period_start": month, "data": data})
+        return Response(answer.data)
+
+
+class CorrectionView(ApiView):
+    """What was really said in a transcription."""
+
+    @extend_schema(
+        operation_id="correct_transcription",
+        summary="What was really said",
+        request=CorrectionRequest,
+        responses=CorrectionAnswer,
+    )
+    async def post(self, request: Request, request_id: str) -> Response:
+        order = CorrectionRequest(data=await self.body(request))
+        order.is_valid(raise_exception=True)
+        caller = caller_of(request)
+        entry = await LedgerEntry.objects.found(request_id, Kind.TRANSCRIPTION, caller=caller)
+        transcript = await recent.recall(caller, request_id)
+        if transcript is None:
+            raise ApiError(404, "not_found", "This transcript is no longer remembered.", param="request_id")
+        try:
+            found = await in_pool(compare, order.validated_data["text"], transcript)
+        except ValueError as error:
+            raise ApiError(400, "empty_input", "The text has no words.", param="text") from error
+        measured = {"word_error_rate": found.word_error_rate, "reference_words": found.reference_words}
+        await Correction.objects.aupdate_or_create(entry=entry, defaults=measured)
+        return Response({"object": "transcription.correction", "request_id": request_id, **measured})
+
+
+class RatingView(ApiView):
+    """How good a speech sounded."""
+
+    @extend_schema(
+        operation_id="rate_speech", summary="How good it sounded", request=RatingRequest, responses=RatingAnswer
+    )
+    async def post(self, request: Request, request_id: str) -> Response:
+        order = RatingRequest(data=await self.body(request))
+        order.is_valid(raise_exception=True)
+        caller = caller_of(request)
+        entry = await LedgerEntry.objects.found(request_id, Kind.SPEECH, caller=caller)
+        await Rating.objects.aupdate_or_create(entry=entry, defaults=order.validated_data)
+        return Response({"object": "speech.rating", "request_id": request_id, **order.validated_data})

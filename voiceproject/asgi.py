@@ -1,0 +1,44 @@
+"""The ASGI application: `voiceproject.asgi:application` under any ASGI server, `manage.py serve` by default."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import cast
+
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
+django_application = cast("HttpApp", get_asgi_application())
+
+# These need Django to be set up.
+from django.conf import settings  # noqa: E402
+from django.urls import get_resolver  # noqa: E402
+
+from voiceproject.edge import BodyLimit, Edge, HttpApp  # noqa: E402
+from voiceproject.lifecycle import lifecycle  # noqa: E402
+from voiceproject.static import StaticFiles  # noqa: E402
+
+_http = Edge(BodyLimit(StaticFiles(django_application, settings.STATIC_URL)))
+
+
+async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    match scope["type"]:
+        case "http":
+            await _http(scope, receive, send)
+        case "lifespan":
+            await _lifespan(receive, send)
+        case "websocket":
+            await send({"type": "websocket.close", "code": 4404, "reason": "not found"})
+
+
+async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """Start loading the engines with the server, and let go of everything before it ends."""
+    await receive()
+    lifecycle().start_loading()
+    await asyncio.to_thread(lambda: get_resolver().url_patterns)  # imports all views: not while the first caller waits
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await lifecycle().close()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,63 @@
+"""What can be asked for by name: the rooms' own models, and OpenAI's names as aliases of the default ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from voiceproject.errors import ApiError
+
+
+class Task(StrEnum):
+    TRANSCRIPTION = "transcription"
+    SPEECH = "speech"
+
+
+ALIASES = {
+    "whisper-1": Task.TRANSCRIPTION,
+    "gpt-4o-transcribe": Task.TRANSCRIPTION,
+    "gpt-4o-mini-transcribe": Task.TRANSCRIPTION,
+    "tts-1": Task.SPEECH,
+    "tts-1-hd": Task.SPEECH,
+    "gpt-4o-mini-tts": Task.SPEECH,
+}
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """``created`` is in Unix seconds, 0 where nobody knows."""
+
+    id: str
+    task: Task
+    owned_by: str
+    created: int = 0
+
+
+def offered(task: Task) -> list[ModelCard]:
+    """The models for a task, the default first."""
+    import asr
+    import tts
+
+    return {Task.TRANSCRIPTION: asr.models_offered, Task.SPEECH: tts.models_offered}[task]()
+
+
+def resolve(name: str | None, task: Task) -> ModelCard:
+    """The model that ``name`` stands for; no name is the default. Raises ``ApiError`` 404."""
+    cards = offered(task)
+    if not name or ALIASES.get(name) is task:
+        return cards[0]
+    for card in cards:
+        if card.id == name:
+            return card
+    names = ", ".join(card.id for card in cards)
+    raise ApiError(404, "model_not_found", f"There is no {task} model {name!r}. There is: {names}.", param="model")
+
+
+def everything() -> Iterator[tuple[str, ModelCard]]:
+    """Every name that can be asked for, with the model that answers."""
+    for task in Task:
+        for card in offered(task):
+            yield card.id, card
+    for alias, task in ALIASES.items():
+        yield alias, offered(task)[0]

@@ -1,0 +1,87 @@
+"""What a stranger needs to try the service: a key, an admin, a sample, and lines to paste."""
+
+from __future__ import annotations
+
+import shlex
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+
+from voiceproject.models import ApiKey, ClientApplication, digest_of
+from voiceproject.statedir import kept_secret
+
+CLIENT = "demo"
+ADMIN = "admin"
+SPOKEN = "Selamat pagi. Apa khabar? Hari ini cuaca sangat baik."
+
+
+@dataclass(frozen=True)
+class Demo:
+    key: str
+    admin_password: str
+    sample: Path
+
+    def instructions(self, address: str) -> str:
+        authorization = shlex.quote(f"Authorization: Bearer {self.key}")
+        return f"""
+  Voice service   {address}
+  API key         {self.key}
+  API page        {address}/docs/
+  Admin           {address}/admin/   user {ADMIN}, password {self.admin_password}
+
+  Text to speech (writes malay.mp3):
+    curl {address}/v1/audio/speech -H {authorization} -H 'Content-Type: application/json' \\
+      -d '{{"input": "Selamat datang ke Kuala Lumpur. Harga tiket RM12.50.", "model": "tts-1", "voice": "alloy"}}' \\
+      -o malay.mp3
+
+  Speech to text (the sample is {self.sample}):
+    curl {address}/v1/audio/transcriptions -H {authorization} \\
+      -F {shlex.quote(f"file=@{self.sample}")} -F model=whisper-1 -F language=ms
+
+  Ctrl-C stops.
+"""
+
+
+def prepare() -> Demo:
+    """Make what is missing. What ``VOICE_DEMO_API_KEY`` and ``VOICE_DEMO_ADMIN_PASSWORD`` fix is as they say; the rest
+    is generated once and kept in the state directory."""
+    state = settings.VOICE_STATE_DIR
+    key = settings.VOICE_DEMO_API_KEY or kept_secret(state / "demo_api_key", prefix="vk_demo_", bytes_of_entropy=32)
+    password = settings.VOICE_DEMO_ADMIN_PASSWORD or kept_secret(state / "demo_admin_password", bytes_of_entropy=9)
+    _make_key(key)
+    _make_admin(password)
+    return Demo(key, password, _make_sample(state / "malay.wav"))
+
+
+def _make_key(key: str) -> None:
+    client, _created = ClientApplication.objects.get_or_create(
+        name=CLIENT, defaults={"description": "Made by `make run`"}
+    )
+    if not ApiKey.objects.filter(digest=digest_of(key)).exists():
+        ApiKey.issue(client, label="demo", key=key)
+
+
+def _make_admin(password: str) -> None:
+    users = get_user_model().objects
+    admin = users.filter(username=ADMIN).first()
+    if admin is None:
+        users.create_superuser(ADMIN, password=password)
+    elif settings.VOICE_DEMO_ADMIN_PASSWORD and not admin.check_password(password):
+        admin.set_password(password)
+        admin.save()
+
+
+def _make_sample(path: Path) -> Path:
+    """A Malay sentence as a WAV file."""
+    if not path.exists():
+        from tts.espeak import SAMPLE_RATE, speak  # loads the speech library, so only when needed
+
+        draft = path.with_suffix(".draft")
+        with wave.open(str(draft), "wb") as file:
+            file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
+            file.writeframes(speak(SPOKEN).tobytes())
+        draft.replace(path)
+    return path

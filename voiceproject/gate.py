@@ -1,0 +1,176 @@
+"""The one gate in front of every endpoint that does speech work.
+
+    async with gate(request, Kind.SPEECH) as work:
+        work.model, work.characters = "espeak-ng", len(text)
+        return await work.stream(chunks, content_type="audio/mpeg")
+
+It admits, measures and settles: whatever happens inside, exactly one ledger row is committed before the answer is
+complete. A streamed answer takes the open gate along and settles when its last chunk has been taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+
+from django.conf import settings
+from django.http import StreamingHttpResponse
+from rest_framework.request import Request
+
+from usage.entry import Entry, Kind
+from usage.writer import ledger
+from voiceproject import metrics
+from voiceproject.context import current
+from voiceproject.errors import ApiError, as_api_error
+from voiceproject.identity import Caller, caller_of, end_user
+from voiceproject.lifecycle import lifecycle
+
+__all__ = ["Kind", "Work", "WorkStream", "gate"]
+
+
+class Work:
+    """One request's work: what the view fills in is metered when the gate closes.
+
+    ``deadline`` is in ``time.monotonic()`` seconds: the units of this request are worthless afterwards.
+    """
+
+    def __init__(self, kind: Kind, caller: Caller) -> None:
+        self._context = current()
+        self.kind = kind
+        self.caller = caller
+        self.request_id = self._context.id
+        self.deadline = self._context.started + settings.VOICE_DEADLINE_S
+        self.model = ""
+        self.voice = ""
+        self.language = ""
+        self.characters = 0
+        self.audio_ms: float = 0
+        self.queue_ms: float = 0
+        self.user = caller.user
+        self.is_streaming = False
+        self._settled = False
+
+    @property
+    def user(self) -> str:
+        """The end user. Setting it from a body counts only where neither a header nor a token named one."""
+        return self._user
+
+    @user.setter
+    def user(self, value: str | None) -> None:
+        named_already = self.caller.key_prefix is None or self.caller.user != f"key:{self.caller.key_prefix}"
+        self._user = self.caller.user if named_already or not value else end_user(value, "user")
+
+    async def stream(
+        self, chunks: AsyncGenerator[bytes, None], *, content_type: str, headers: Mapping[str, str] | None = None
+    ) -> WorkStream:
+        """A streaming answer whose end closes the gate.
+
+        The first chunk is made before this returns, so that a failure until then is a proper error answer.
+        """
+        try:
+            first = await anext(chunks, b"")
+        except BaseException:
+            await chunks.aclose()
+            raise
+        self.is_streaming = True
+        return WorkStream(self, first, chunks, content_type=content_type, headers=dict(headers or {}))
+
+    async def settle(self, error: BaseException | None = None) -> None:
+        """Commit this request's ledger row; only the first call counts. Raises ``DatabaseError`` if that fails."""
+        if self._settled:
+            return
+        self._settled = True
+        if self in self._context.work:
+            self._context.work.remove(self)
+        answer = as_api_error(error) if error is not None else None
+        entry = self._entry(answer)
+        self._context.notes.update(kind=self.kind.value, model=self.model, voice=self.voice)
+        metrics.observe_work(entry)
+        # Shielded: a caller who hangs up now must not take the row along.
+        await asyncio.shield(asyncio.ensure_future(ledger().write(entry)))
+
+    def _entry(self, answer: ApiError | None) -> Entry:
+        return Entry(
+            request_id=self.request_id,
+            kind=self.kind,
+            client_id=self.caller.client_id,
+            user=self.user,
+            model=self.model,
+            voice=self.voice or "",
+            language=self.language or "",
+            audio_ms=round(self.audio_ms),
+            characters=self.characters,
+            queue_ms=round(self.queue_ms),
+            total_ms=self._context.elapsed_ms(),
+            status=answer.status if answer else 200,
+            error_code=answer.code if answer else "",
+        )
+
+
+@asynccontextmanager
+async def gate(request: Request, kind: Kind, *, user: str | None = None) -> AsyncIterator[Work]:
+    """Let one request of an authenticated caller in. Raises ``ApiError`` 429 or 503 when it may not enter."""
+    work = Work(kind, caller_of(request))
+    context = current()
+    context.work.append(work)
+    try:
+        work.user = user
+        await lifecycle().admit(work.deadline)
+        if context.rate is not None:
+            context.rate.check()
+        yield work
+    except BaseException as error:
+        await work.settle(error)
+        raise
+    if not work.is_streaming:
+        await work.settle()
+
+
+class WorkStream(StreamingHttpResponse):
+    """Streams the chunks of one ``Work`` and settles it: at the end, at an error, when the client has gone.
+
+    ``on_end``, when set, gets the whole body, or None when it was not sent to its end.
+    """
+
+    on_end: Callable[[bytes | None], Awaitable[None]] | None = None
+
+    def __init__(
+        self,
+        work: Work,
+        first: bytes,
+        rest: AsyncGenerator[bytes, None],
+        *,
+        content_type: str,
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(rest, content_type=content_type, headers=headers)
+        self._work, self._first, self._rest = work, first, rest
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        # Django closes what this returns as soon as the client has gone. What its own version returns would leave the
+        # chunks' generator, and with it the settling, to the garbage collector.
+        return self._chunks()
+
+    async def _chunks(self) -> AsyncGenerator[bytes, None]:
+        outcome: BaseException | None = None
+        sent: list[bytes] = []
+        try:
+            async with aclosing(self._rest):
+                if self._first:
+                    sent.append(self._first)
+                    yield self._first
+                async for chunk in self._rest:
+                    if self.on_end is not None:
+                        sent.append(chunk)
+                    yield chunk
+        except GeneratorExit:
+            outcome = asyncio.CancelledError()
+            raise
+        except BaseException as error:
+            outcome = error
+            raise
+        finally:
+            await self._work.settle(outcome)
+            if self.on_end is not None:
+                await self.on_end(None if outcome else b"".join(sent))

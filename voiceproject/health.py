@@ -1,0 +1,74 @@
+"""Liveness and readiness, for whoever restarts this process and whoever sends it traffic."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from voiceproject.lifecycle import lifecycle
+
+logger = logging.getLogger(__name__)
+
+CHECK_TIMEOUT_S = 3.0
+
+
+@require_safe
+async def live(request: HttpRequest) -> JsonResponse:
+    """The process answers. It asks nobody else: a database that is away is no reason to restart this."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+async def ready(request: HttpRequest) -> JsonResponse:
+    """This process takes work: engines loaded, database and Redis reachable, not draining."""
+    checks: dict[str, Callable[[], Awaitable[str]]] = {"models": _models, "database": _database}
+    if settings.REDIS_URL:
+        checks["redis"] = _redis
+    found = dict(zip(checks, await asyncio.gather(*(_outcome(name, checks[name]) for name in checks)), strict=True))
+    if lifecycle().draining:
+        found["process"] = "draining"
+    is_ready = all(outcome == "ok" for outcome in found.values())
+    body = {"status": "ready" if is_ready else "not ready", "checks": found}
+    return JsonResponse(body, status=200 if is_ready else 503)
+
+
+async def _outcome(name: str, check: Callable[[], Awaitable[str]]) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return await check()
+    except Exception:  # the reason goes to the log, not to whoever can reach this page
+        logger.warning("not ready", exc_info=True, extra={"check": name})
+        return "unreachable"
+
+
+async def _models() -> str:
+    life = lifecycle()
+    life.start_loading()
+    if life.failures:
+        return "failed: " + ", ".join(sorted(life.failures))
+    return "ok" if life.loaded else "loading"
+
+
+async def _database() -> str:
+    await database_sync_to_async(_select_one)()
+    return "ok"
+
+
+def _select_one() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+async def _redis() -> str:
+    import redis.asyncio  # slow to import, so only where it is used
+
+    async with redis.asyncio.from_url(settings.REDIS_URL) as client:
+        await client.ping()
+    return "ok"

@@ -1,0 +1,113 @@
+"""`Idempotency-Key`: a POST that is sent again gets the first one's answer, and its work is neither done nor counted
+twice.
+
+Only answers that a retry should get again are kept: what succeeded and what was the caller's fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Callable
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from voiceproject.context import current
+from voiceproject.errors import ApiError, exception_handler
+from voiceproject.gate import WorkStream
+from voiceproject.identity import caller_of
+from voiceproject.store import make_store
+
+POLL_S = 0.05
+CLAIM_MARGIN_S = 5.0  # a claim outlives its request by this; then whoever made it must have died
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_NOT_KEPT = {401, 403, 408, 409, 429, 499}
+
+_store = make_store("idempotency", settings.VOICE_IDEMPOTENCY_BYTES, settings.VOICE_IDEMPOTENCY_TTL_S)
+
+
+async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
+    """``run()``'s answer, or the one that this caller's request with the same key got before."""
+    key = request.headers.get("Idempotency-Key")
+    if request.method != "POST" or key is None or not settings.VOICE_IDEMPOTENCY_TTL_S:
+        return await run()
+    if not _KEY.fullmatch(key):
+        raise _unusable("Idempotency-Key must be 1 to 255 printable ASCII characters.")
+    caller = caller_of(request)
+    name = _digest(caller.rate_key, caller.user, request.path, key)
+    # The boundary of a multipart body is new at each try, so such a body is compared by its length alone.
+    is_multipart = request.content_type.startswith("multipart/")
+    body = str(request.META.get("CONTENT_LENGTH")) if is_multipart else request._request.body.decode("latin-1")
+    return await _Try(name, _digest(body)).answer(run)
+
+
+class _Try:
+    def __init__(self, name: str, fingerprint: str) -> None:
+        self._name = name
+        self._fingerprint = fingerprint
+
+    async def answer(self, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
+        claim = json.dumps({"fingerprint": self._fingerprint}).encode()
+        while not await _store().claim(self._name, claim, CLAIM_MARGIN_S + settings.VOICE_DEADLINE_S):
+            kept = await _store().get(self._name)
+            if kept is not None and (replay := self._replay(kept)) is not None:
+                return replay
+            if current().elapsed_ms() > 1000 * settings.VOICE_DEADLINE_S:
+                message = "The first request with this Idempotency-Key is still under way."
+                raise ApiError(503, "over_capacity", message, retry_after=1.0)
+            await asyncio.sleep(POLL_S)
+        return await self._first(run)
+
+    async def _first(self, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
+        try:
+            response = await run()
+        except asyncio.CancelledError:
+            await _store().drop(self._name)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, its answer may have to be kept
+            response = exception_handler(error, {})
+        if isinstance(response, WorkStream):
+            response.on_end = lambda content: self._keep(response, content)
+        elif response.status_code >= 500 or response.status_code in _NOT_KEPT:
+            await self._keep(response, None)
+        elif isinstance(response, Response):
+            await self._keep(response, JSONRenderer().render(response.data))
+        elif isinstance(response, HttpResponse):
+            await self._keep(response, response.content)
+        return response
+
+    async def _keep(self, response: HttpResponseBase, content: bytes | None) -> None:
+        if content is None:
+            await _store().drop(self._name)
+            return
+        head = {
+            "fingerprint": self._fingerprint,
+            "status": response.status_code,
+            "headers": {**dict(response.items()), "Content-Type": response.get("Content-Type", "application/json")},
+        }
+        await _store().put(self._name, json.dumps(head).encode() + b"\n" + content)
+
+    def _replay(self, kept: bytes) -> HttpResponse | None:
+        head_line, finished, content = kept.partition(b"\n")
+        head = json.loads(head_line)
+        if head["fingerprint"] != self._fingerprint:
+            raise _unusable("This Idempotency-Key was used for a different request.")
+        if not finished:
+            return None
+        headers = {**head["headers"], "Idempotent-Replayed": "true"}
+        return HttpResponse(content, status=head["status"], headers=headers)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _unusable(message: str) -> ApiError:
+    return ApiError(400, "invalid_value", message, param="Idempotency-Key")

@@ -1,0 +1,51 @@
+"""`manage.py serve`: migrate, then serve until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from voiceproject import demo
+from voiceproject.server import Server, listen
+
+
+class Command(BaseCommand):
+    help = "Serve the API. Stops cleanly on SIGINT and SIGTERM."
+    requires_system_checks = []  # they take longer than everything else here
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--demo", action="store_true", help="make a demo key and an admin, and print how to start")
+        parser.add_argument("--no-migrate", action="store_true", help="leave the database's tables as they are")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            listening = listen(settings.VOICE_HOST, settings.PORT)
+        except OSError as error:
+            other = settings.PORT + 1
+            raise CommandError(f"cannot listen on port {settings.PORT}: {error.strerror}. Try PORT={other}.") from error
+        address = f"http://{settings.VOICE_HOST}:{listening.getsockname()[1]}"
+        if not options["no_migrate"]:
+            self._migrate()
+        text = demo.prepare().instructions(address) if options["demo"] else f"Serving on {address}"
+        connections.close_all()  # the server's threads open their own
+        Server(on_started=lambda: self._say(text), on_stopping=self._say_stopping).run(sockets=[listening])
+
+    def _migrate(self) -> None:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            self._say("Preparing the database ...")
+            call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+
+    def _say_stopping(self, running: int) -> None:
+        what = f"finishing {running} request{'s' * (running != 1)}" if running else "nothing under way"
+        self._say(f"Stopping: {what}.")
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()

@@ -1,0 +1,77 @@
+"""What Prometheus reads at /metrics, on top of django-prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from inference import runtime
+from usage.entry import Entry, Kind
+
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 120, 300)
+
+requests_total = Counter("voice_requests_total", "Requests for speech work", ["kind", "status"])
+request_seconds = Histogram("voice_request_seconds", "From arrival to the last byte", ["kind"], buckets=_SECONDS)
+queue_seconds = Histogram(
+    "voice_queue_seconds", "Waiting for a batch", ["kind"], buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10)
+)
+audio_seconds_total = Counter("voice_audio_seconds_total", "Audio heard or spoken", ["kind"])
+characters_total = Counter("voice_characters_total", "Characters spoken")
+real_time_factor = Histogram(
+    "voice_real_time_factor",
+    "Seconds of work per second of audio",
+    ["kind"],
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+batch_size = Histogram("voice_batch_size", "Units run together", ["engine"], buckets=(1, 2, 4, 8, 16, 32, 64))
+batch_seconds = Histogram("voice_batch_seconds", "Running one batch", ["engine"], buckets=_SECONDS)
+ledger_write_seconds = Histogram(
+    "voice_ledger_write_seconds",
+    "Committing a group of rows",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
+)
+
+
+def observe_work(entry: Entry) -> None:
+    """Count one finished request for speech work."""
+    kind = entry.kind.value
+    requests_total.labels(kind, entry.status).inc()
+    request_seconds.labels(kind).observe(entry.total_ms / 1000)
+    if entry.status != 200:
+        return
+    queue_seconds.labels(kind).observe(entry.queue_ms / 1000)
+    audio_seconds_total.labels(kind).inc(entry.audio_ms / 1000)
+    if entry.kind is Kind.SPEECH:
+        characters_total.inc(entry.characters)
+    if entry.audio_ms:
+        real_time_factor.labels(kind).observe(entry.total_ms / entry.audio_ms)
+
+
+def _observe_batch(engine: str, size: int, seconds: float) -> None:
+    batch_size.labels(engine).observe(size)
+    batch_seconds.labels(engine).observe(seconds)
+
+
+class EngineCollector(Collector):
+    """Readings of the engines, taken when Prometheus asks."""
+
+    def collect(self) -> Iterable[Metric]:
+        ready = GaugeMetricFamily("voice_engine_ready", "1 when the engine takes work", labels=["engine"])
+        queue = GaugeMetricFamily("voice_queue_length", "Units waiting for a batch", labels=["engine"])
+        running = GaugeMetricFamily("voice_units_running", "Units in a batch that runs", labels=["engine"])
+        wait = GaugeMetricFamily("voice_estimated_wait_seconds", "What a unit would wait now", labels=["engine"])
+        for name, stats in runtime.status().items():
+            ready.add_metric([name], float(stats.ready))
+            queue.add_metric([name], stats.queue_length)
+            running.add_metric([name], stats.running)
+            wait.add_metric([name], stats.estimated_wait_s)
+        return ready, queue, running, wait
+
+
+def register() -> None:
+    """Once per process, when Django is ready."""
+    REGISTRY.register(EngineCollector())
+    runtime.observe_batches(_observe_batch)

@@ -1,0 +1,78 @@
+"""Who may call: client applications (the chat front end is one) and their API keys."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.db import models
+from django.utils import timezone
+
+KEY_START = "vk_"
+PREFIX_LENGTH = len(KEY_START) + 8
+LAST_USED_RESOLUTION = timedelta(minutes=1)
+
+
+def digest_of(key: str) -> str:
+    """What is stored of a key. A plain SHA-256 does: a key has 256 random bits, so there is nothing to guess."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class ClientApplication(models.Model):
+    """A program that calls the service on behalf of its users."""
+
+    name = models.SlugField(max_length=64, unique=True)
+    description = models.CharField(max_length=200, blank=True)
+    is_active = models.BooleanField(default=True, help_text="Off refuses all of its keys and tokens.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiKey(models.Model):
+    """A client application's credential. The key itself exists only in ``issue``'s return value."""
+
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="keys")
+    label = models.CharField(max_length=100, blank=True, help_text="Where this key is used.")
+    prefix = models.CharField(max_length=16, editable=False, help_text="The key's first characters.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.client}: {self.prefix}…"
+
+    @classmethod
+    def issue(cls, client: ClientApplication, *, label: str = "", key: str = "") -> tuple[ApiKey, str]:
+        """Make a key (or record the given one) and return it with its row: the only time that it can be seen."""
+        key = key or KEY_START + secrets.token_urlsafe(32)
+        row = cls.objects.create(client=client, label=label, prefix=key[:PREFIX_LENGTH], digest=digest_of(key))
+        return row, key
+
+    @classmethod
+    def find(cls, key: str) -> ApiKey | None:
+        """The usable key with this text, its client loaded; its use is noted at most once a minute."""
+        rows = cls.objects.select_related("client").filter(digest=digest_of(key))
+        row = rows.filter(revoked_at=None, client__is_active=True).first()
+        if row is not None:
+            row._note_use()
+        return row
+
+    def _note_use(self) -> None:
+        now = timezone.now()
+        if self.last_used_at is None or now - self.last_used_at > LAST_USED_RESOLUTION:
+            type(self).objects.filter(pk=self.pk).update(last_used_at=now)
+
+    def revoke(self) -> None:
+        """Refuse this key from now on; what an earlier revocation noted stays."""
+        type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now())

@@ -1,0 +1,76 @@
+"""uvicorn, stopped the way this service stops: refuse new work, finish what runs, let go, exit 0."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from django.conf import settings
+
+from voiceproject.lifecycle import lifecycle
+
+KEEP_ALIVE_S = 75  # longer than the usual 60 s of a load balancer, so that it is never us who hang up first
+CANCEL_S = 5  # for requests that outlived the grace: to be cancelled and settled
+
+
+class Server(uvicorn.Server):
+    """``on_started()`` is called when connections are accepted, ``on_stopping(running)`` at the first signal with the
+    number of requests under way. A second signal does not wait for them."""
+
+    def __init__(self, on_started: Callable[[], None], on_stopping: Callable[[int], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                "voiceproject.asgi:application",
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                server_header=False,
+                forwarded_allow_ips=settings.VOICE_TRUSTED_PROXIES,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=CANCEL_S,
+            )
+        )
+        self._on_started, self._on_stopping = on_started, on_stopping
+        self._draining: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._on_started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn's own version raises the signal again at the end, which would be an exit status other than 0.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._signalled)
+        yield
+
+    def _signalled(self) -> None:
+        if self._draining is None:
+            self._on_stopping(lifecycle().requests)
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+        else:
+            self.should_exit = self.force_exit = True
+
+    async def _drain(self) -> None:
+        await lifecycle().drain(settings.VOICE_GRACE_S)
+        self.should_exit = True
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises ``OSError`` when the address is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    bound.set_inheritable(True)
+    return bound

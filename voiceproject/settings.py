@@ -1,0 +1,208 @@
+"""Every setting of the service, read from the environment here and nowhere else.
+
+docs/configuration.md explains each one; a test keeps that page and this module in step.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import environ
+
+from voiceproject.statedir import kept_secret, state_directory
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Conventional names ----------------------------------------------------------------------------------------------
+VOICE_STATE_DIR = state_directory(env.str("VOICE_STATE_DIR", default="") or BASE_DIR / "var")
+PORT: int = env.int("PORT", default=8000)
+DEBUG: bool = env.bool("DEBUG", default=False)
+SECRET_KEY: str = env.str("SECRET_KEY", default="") or kept_secret(VOICE_STATE_DIR / "secret_key")
+DATABASE_URL: str = env.str("DATABASE_URL", default="") or f"sqlite:///{VOICE_STATE_DIR / 'voice.sqlite3'}"
+REDIS_URL: str = env.str("REDIS_URL", default="")
+
+# --- Serving ---------------------------------------------------------------------------------------------------------
+VOICE_HOST: str = env.str("VOICE_HOST", default="127.0.0.1")
+VOICE_ALLOWED_HOSTS: list[str] = env.list("VOICE_ALLOWED_HOSTS", default=["*"])
+VOICE_TRUSTED_PROXIES: list[str] = env.list("VOICE_TRUSTED_PROXIES", default=["127.0.0.1"])
+VOICE_CSRF_TRUSTED_ORIGINS: list[str] = env.list("VOICE_CSRF_TRUSTED_ORIGINS", default=[])
+VOICE_GRACE_S: float = env.float("VOICE_GRACE_S", default=30.0)
+VOICE_DEADLINE_S: float = env.float("VOICE_DEADLINE_S", default=300.0)
+VOICE_CPU_THREADS: int = env.int("VOICE_CPU_THREADS", default=0)
+VOICE_LOG_LEVEL: str = env.str("VOICE_LOG_LEVEL", default="INFO").upper()
+VOICE_TIME_ZONE: str = env.str("VOICE_TIME_ZONE", default="Asia/Kuala_Lumpur")
+VOICE_DATABASE_POOL: int = env.int("VOICE_DATABASE_POOL", default=8)
+
+# --- Limits ----------------------------------------------------------------------------------------------------------
+VOICE_MAX_UPLOAD_BYTES: int = env.int("VOICE_MAX_UPLOAD_BYTES", default=26_214_400)
+VOICE_MAX_JSON_BYTES: int = env.int("VOICE_MAX_JSON_BYTES", default=1_048_576)
+VOICE_MAX_AUDIO_S: float = env.float("VOICE_MAX_AUDIO_S", default=3600.0)
+VOICE_RATE_LIMIT: int = env.int("VOICE_RATE_LIMIT", default=60_000)
+VOICE_IDEMPOTENCY_TTL_S: int = env.int("VOICE_IDEMPOTENCY_TTL_S", default=3600)
+VOICE_IDEMPOTENCY_BYTES: int = env.int("VOICE_IDEMPOTENCY_BYTES", default=67_108_864)
+
+# --- Identity --------------------------------------------------------------------------------------------------------
+VOICE_JWT_SECRET: str = env.str("VOICE_JWT_SECRET", default="")
+VOICE_JWT_JWKS_URL: str = env.str("VOICE_JWT_JWKS_URL", default="")
+VOICE_JWT_AUDIENCE: str = env.str("VOICE_JWT_AUDIENCE", default="")
+VOICE_JWT_ISSUER: str = env.str("VOICE_JWT_ISSUER", default="")
+VOICE_JWT_CLIENT: str = env.str("VOICE_JWT_CLIENT", default="chat")
+VOICE_DEMO_API_KEY: str = env.str("VOICE_DEMO_API_KEY", default="")
+VOICE_DEMO_ADMIN_PASSWORD: str = env.str("VOICE_DEMO_ADMIN_PASSWORD", default="")
+
+# --- Speech to text --------------------------------------------------------------------------------------------------
+VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="")
+VOICE_ASR_DEVICE: str = env.str("VOICE_ASR_DEVICE", default="auto")
+VOICE_ASR_COMPUTE_TYPE: str = env.str("VOICE_ASR_COMPUTE_TYPE", default="default")
+VOICE_ASR_THREADS: int = env.int("VOICE_ASR_THREADS", default=0)
+VOICE_ASR_BATCH: int = env.int("VOICE_ASR_BATCH", default=16)
+VOICE_ASR_BEAM: int = env.int("VOICE_ASR_BEAM", default=1)
+VOICE_ASR_CONTEXT: str = env.str("VOICE_ASR_CONTEXT", default="auto")
+VOICE_ASR_LANGUAGES: list[str] = env.list("VOICE_ASR_LANGUAGES", default=["ms", "en", "zh", "ta"])
+VOICE_ASR_IDLE_UNLOAD_S: float = env.float("VOICE_ASR_IDLE_UNLOAD_S", default=0.0)
+VOICE_ASR_QUEUE: int = env.int("VOICE_ASR_QUEUE", default=256)
+VOICE_CORRECTION_WINDOW_S: int = env.int("VOICE_CORRECTION_WINDOW_S", default=3600)
+
+# --- Text to speech --------------------------------------------------------------------------------------------------
+VOICE_TTS_DEFAULT_VOICE: str = env.str("VOICE_TTS_DEFAULT_VOICE", default="")
+VOICE_TTS_MAX_CHARACTERS: int = env.int("VOICE_TTS_MAX_CHARACTERS", default=4096)
+VOICE_TTS_QUEUE: int = env.int("VOICE_TTS_QUEUE", default=1024)
+VOICE_TTS_CACHE_BYTES: int = env.int("VOICE_TTS_CACHE_BYTES", default=67_108_864)
+VOICE_COQUI_MODELS: list[str] = env.list("VOICE_COQUI_MODELS", default=[])
+VOICE_COQUI_DEVICE: str = env.str("VOICE_COQUI_DEVICE", default="auto")
+VOICE_COQUI_THREADS: int = env.int("VOICE_COQUI_THREADS", default=0)
+VOICE_COQUI_BATCH: int = env.int("VOICE_COQUI_BATCH", default=8)
+
+# --- Django ----------------------------------------------------------------------------------------------------------
+ALLOWED_HOSTS = VOICE_ALLOWED_HOSTS
+CSRF_TRUSTED_ORIGINS = VOICE_CSRF_TRUSTED_ORIGINS
+ROOT_URLCONF = "voiceproject.urls"
+ASGI_APPLICATION = "voiceproject.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = VOICE_TIME_ZONE
+STATIC_URL = "/static/"
+APPEND_SLASH = False
+X_FRAME_OPTIONS = "DENY"
+
+INSTALLED_APPS = [
+    *(["daphne"] if DEBUG else []),  # for `runserver`; half a second of imports that `serve` does not need
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_prometheus",
+    "rest_framework",
+    "adrf",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "channels",
+    "voiceproject",
+    "usage",
+    "asr",
+    "tts",
+]
+
+# What an API call passes is native async and touches neither session nor database; the admin gets Django's own chain.
+MIDDLEWARE = [
+    "voiceproject.middleware.ContentLength",
+    "voiceproject.middleware.Metrics",
+    "voiceproject.middleware.Security",
+    "voiceproject.middleware.Sessions",
+    "voiceproject.middleware.Csrf",
+    "voiceproject.middleware.Authentication",
+    "voiceproject.middleware.Messages",
+    "voiceproject.middleware.ClickJacking",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL)}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",  # a writer waits at BEGIN instead of failing at its first write
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+    }
+    DATABASES["default"]["TEST"] = {"NAME": VOICE_STATE_DIR / "test.sqlite3"}  # a file: threads share it, WAL works
+elif VOICE_DATABASE_POOL:
+    # Under ASGI every request has its own thread, hence connection: the pool is what keeps them alive and bounded.
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": VOICE_DATABASE_POOL}
+
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "voice"}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+CHANNEL_LAYERS = {
+    "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+    if REDIS_URL
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+
+# Uploads stay in memory: neither Django's body file nor an upload handler may reach the disk.
+MULTIPART_OVERHEAD_BYTES = 1_048_576
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = VOICE_MAX_UPLOAD_BYTES + MULTIPART_OVERHEAD_BYTES
+DATA_UPLOAD_MAX_MEMORY_SIZE = VOICE_MAX_JSON_BYTES
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["voiceproject.identity.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["voiceproject.parsers.JsonParser"],
+    "EXCEPTION_HANDLER": "voiceproject.errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Voice service",
+    "DESCRIPTION": "Speech to text and text to speech behind OpenAI's audio API. Malay first.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "voiceproject.logs.RequestIdFilter"}},
+    "formatters": {"json": {"()": "voiceproject.logs.JsonFormatter"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request_id"]},
+    },
+    "root": {"handlers": ["console"], "level": VOICE_LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "level": VOICE_LOG_LEVEL, "propagate": True},
+        "django.server": {"handlers": [], "level": VOICE_LOG_LEVEL, "propagate": True},
+        # The service's own access line (voiceproject.requests) says it once, with more.
+        "django.request": {"level": "CRITICAL"},
+        "uvicorn": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "faster_whisper": {"level": "WARNING"},
+    },
+}

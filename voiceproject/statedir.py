@@ -1,0 +1,34 @@
+"""The state directory: what one copy of the service keeps on disk (database, generated secrets, the demo's sample)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+def state_directory(path: str | Path) -> Path:
+    """The absolute directory, made when missing and readable by its owner only."""
+    directory = Path(path).expanduser().resolve()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+def write_private(path: Path, content: str) -> None:
+    """Write a file that only its owner can read; an existing file is replaced whole, never half written."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(content)
+    draft.replace(path)
+
+
+def kept_secret(path: Path, *, prefix: str = "", bytes_of_entropy: int = 48) -> str:
+    """The secret in ``path``, generated on first use. Processes that start together agree on one."""
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        write_private(draft, prefix + secrets.token_urlsafe(bytes_of_entropy))
+        with suppress(FileExistsError):
+            os.link(draft, path)  # unlike a rename it never replaces the secret that another process just kept
+        draft.unlink()
+    return path.read_text(encoding="utf-8").strip()

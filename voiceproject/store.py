@@ -1,0 +1,93 @@
+"""Short-lived values that requests leave for later ones: in this process, bounded in bytes, or in Redis for all.
+
+They may hold what users said, so they are never written to disk by us and expire soon.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+from cachetools import TTLCache
+from django.conf import settings
+
+from voiceproject.perloop import PerLoop
+
+OVERHEAD_BYTES = 512  # what an entry costs besides its value
+
+
+class Store(Protocol):
+    async def get(self, name: str) -> bytes | None: ...
+
+    async def put(self, name: str, value: bytes) -> None:
+        """Keep the value under the name for the store's lifetime; one too large to keep is dropped."""
+
+    async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
+        """``put`` for ``lifetime_s`` unless the name is taken; tells whether it was free."""
+
+    async def drop(self, name: str) -> None: ...
+
+
+def _size(value: bytes) -> int:
+    return len(value) + OVERHEAD_BYTES
+
+
+class MemoryStore:
+    def __init__(self, max_bytes: int, lifetime_s: float) -> None:
+        self._values: TTLCache[str, bytes] = TTLCache(
+            max_bytes, lifetime_s, getsizeof=lambda v: len(v) + OVERHEAD_BYTES
+        )
+
+    async def get(self, name: str) -> bytes | None:
+        return self._values.get(name)
+
+    async def put(self, name: str, value: bytes) -> None:
+        self._values.pop(name, None)
+        if _size(value) <= self._values.maxsize:
+            self._values[name] = value
+
+    async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
+        # The lifetime guards against another process dying; in this one, whoever claims also puts or drops.
+        if name in self._values:
+            return False
+        await self.put(name, value)
+        return True
+
+    async def drop(self, name: str) -> None:
+        self._values.pop(name, None)
+
+
+class RedisStore:
+    def __init__(self, url: str, namespace: str, max_bytes: int, lifetime_s: int) -> None:
+        import redis.asyncio  # slow to import, so only where it is used
+
+        self._redis = redis.asyncio.from_url(url)
+        self._namespace, self._max_bytes, self._lifetime_s = namespace, max_bytes, lifetime_s
+
+    async def get(self, name: str) -> bytes | None:
+        return cast("bytes | None", await self._redis.get(self._key(name)))
+
+    async def put(self, name: str, value: bytes) -> None:
+        if len(value) <= self._max_bytes:
+            await self._redis.set(self._key(name), value, ex=self._lifetime_s)
+        else:
+            await self.drop(name)
+
+    async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
+        return bool(await self._redis.set(self._key(name), value, px=round(1000 * lifetime_s), nx=True))
+
+    async def drop(self, name: str) -> None:
+        await self._redis.delete(self._key(name))
+
+    def _key(self, name: str) -> str:
+        return f"voice:{self._namespace}:{name}"
+
+
+def make_store(namespace: str, max_bytes: int, lifetime_s: int) -> PerLoop[Store]:
+    """A store of at most ``max_bytes`` in this process, or of values of at most so much each in Redis."""
+
+    def make() -> Store:
+        if settings.REDIS_URL:
+            return RedisStore(settings.REDIS_URL, namespace, max_bytes, lifetime_s)
+        return MemoryStore(max_bytes, lifetime_s)
+
+    return PerLoop(make)

@@ -1,0 +1,33 @@
+"""Every address of the service."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django_prometheus.exports import ExportToDjangoView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from voiceproject import errors, health
+from voiceproject.modelviews import ModelsView, ModelView
+
+admin.site.site_header = admin.site.site_title = "Voice service"
+
+urlpatterns = [
+    path("", include("asr.urls")),
+    path("", include("tts.urls")),
+    path("", include("usage.urls")),
+    path("v1/models", ModelsView.as_view()),
+    path("v1/models/<path:name>", ModelView.as_view()),
+    path("healthz", health.live),
+    path("readyz", health.ready),
+    path("metrics", ExportToDjangoView),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="schema")),
+    path("admin/", admin.site.urls),
+    re_path("", errors.not_found),  # also with DEBUG, where Django would answer with a page
+]
+
+handler400 = "voiceproject.errors.bad_request"
+handler403 = "voiceproject.errors.permission_denied"
+handler404 = "voiceproject.errors.not_found"
+handler500 = "voiceproject.errors.server_error"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from django.conf import settings
@@ -45,16 +46,20 @@ class Checkpoint:
 
 def configured() -> Checkpoint:
     """The checkpoint that the settings name; ``VOICE_ASR_CONTEXT`` overrides what the model says of itself."""
-    source = settings.VOICE_ASR_MODEL or str(BUNDLED)
+    return _described(settings.VOICE_ASR_MODEL or str(BUNDLED), settings.VOICE_ASR_CONTEXT)
+
+
+@cache
+def _described(source: str, context: str) -> Checkpoint:
     directory = Path(source)
     about: dict[str, object] = {}
     described = directory / "voice.json"
     if described.is_file():
         about = json.loads(described.read_text("utf-8"))
     contexts = tuple(int(value) for value in about.get("contexts_s", (FULL_CONTEXT_S,)))  # type: ignore[attr-defined]
-    if settings.VOICE_ASR_CONTEXT == "full":
+    if context == "full":
         contexts = (FULL_CONTEXT_S,)
-    elif settings.VOICE_ASR_CONTEXT == "dynamic":
+    elif context == "dynamic":
         contexts = CONTEXTS_S
     return Checkpoint(
         source=source,

@@ -13,8 +13,8 @@ NAMES = {
     "ms": "malay", "en": "english", "zh": "chinese", "ta": "tamil", "id": "indonesian", "yue": "cantonese",
     "hi": "hindi", "ar": "arabic", "th": "thai", "vi": "vietnamese", "tl": "tagalog", "jw": "javanese",
     "su": "sundanese", "ja": "japanese", "ko": "korean", "fr": "french", "de": "german", "es": "spanish",
-    "pt": "portuguese", "it": "italian", "ru": "russian", "nl": "dutch", "tr": "turkish", "bn": "bengali", "ur": "urdu", "ne": "nepali",
-    "my": "myanmar", "km": "khmer", "lo": "lao", "ml": "malayalam", "te": "telugu",
+    "pt": "portuguese", "it": "italian", "ru": "russian", "nl": "dutch", "tr": "turkish", "bn": "bengali",
+    "ur": "urdu", "ne": "nepali", "my": "myanmar", "km": "khmer", "lo": "lao", "ml": "malayalam", "te": "telugu",
 }  # fmt: skip
 _CODES = {name: code for code, name in NAMES.items()} | {"bahasa melayu": "ms", "melayu": "ms", "mandarin": "zh"}
 

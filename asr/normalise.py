@@ -7,18 +7,20 @@ import unicodedata
 
 from tts.speakable import speakable
 
-_NOT_WORD = re.compile(r"[^\w\s']|_")  # the hyphen too: "anak-anak" and "anak anak" are the same two words
-_EDGES = re.compile(r"(?<!\w)'+|'+(?!\w)")
-_HAN = re.compile(r"([\u3400-\u9fff])")
-#: Written both ways by careful people; said the same.
+_HAN = re.compile(r"([\u3400-\u9fff\uf900-\ufaff])")  # written without spaces: each character counts as a word
+_IN_WORDS = ("L", "M", "N")  # letters, marks (Tamil's vowel signs are such) and numbers, as Unicode classes them
+#: Written either way by careful people; said the same.
 _SPELLINGS = {"ok": "okey", "okay": "okey"}
 
 
 def normalise(text: str, language: str = "ms") -> str:
-    """Lower-case words separated by single spaces, numbers in words, no punctuation; Chinese by character."""
+    """Lower-case words separated by single spaces, numbers in words, no punctuation; Chinese by character.
+
+    The hyphen separates too: "anak-anak" and "anak anak" are the same two words.
+    """
     if any(character.isdigit() for character in text):
         text = speakable(text, language)
-    text = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
-    text = _EDGES.sub(" ", _NOT_WORD.sub(" ", text.replace("e-mel", "emel")))
-    text = _HAN.sub(r" \1 ", text)
-    return " ".join(_SPELLINGS.get(word, word) for word in text.split())
+    text = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'").replace("e-mel", "emel")
+    kept = "".join(char if char == "'" or unicodedata.category(char)[0] in _IN_WORDS else " " for char in text)
+    words = (word.strip("'") for word in _HAN.sub(r" \1 ", kept).split())
+    return " ".join(_SPELLINGS.get(word, word) for word in words if word)

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -89,6 +90,9 @@ def _valid(data: dict[str, Any]) -> dict[str, Any]:
     form = serializers.TranscriptionSerializer(data=data)
     form.is_valid(raise_exception=True)
     fields: dict[str, Any] = form.validated_data
+    if fields["file"].size > settings.VOICE_MAX_UPLOAD_BYTES:
+        message = f"The file is larger than {settings.VOICE_MAX_UPLOAD_BYTES:,} bytes, the most that is accepted."
+        raise ApiError(413, "file_too_large", message, param="file")
     if fields["timestamp_granularities"] and fields["response_format"] != "verbose_json":
         message = "timestamp_granularities needs response_format=verbose_json."
         raise ApiError(400, "invalid_value", message, param="timestamp_granularities")

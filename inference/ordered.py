@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-async def in_order(items: AsyncIterator[T], work: Callable[[T], Awaitable[R]], *, ahead: int) -> AsyncIterator[R]:
+async def in_order(
+    items: AsyncIterator[T], work: Callable[[T], Awaitable[R]], *, ahead: int
+) -> AsyncGenerator[R, None]:
     """At most ``ahead`` items are under way; an error, or the reader leaving, cancels the others."""
     tasks: deque[asyncio.Task[R]] = deque()
 

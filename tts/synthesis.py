@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -85,7 +84,7 @@ class Synthesis:
         Closing the iterator drops what has not been spoken yet. Raises what the engine raises.
         """
         spoken = in_order(self._units(), self._speak, ahead=LOOK_AHEAD)
-        async with aclosing(cast("AsyncGenerator[Samples, None]", spoken)):
+        async with aclosing(spoken):
             index = 0
             async for samples in spoken:
                 if self.samples and len(samples):

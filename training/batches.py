@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.utils.data import IterableDataset
@@ -66,8 +66,11 @@ class Batches(IterableDataset[Batch]):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         rng = random.Random(self._seed)
         examples = Examples(Corpus(), self._seed)
+        previous: list[Example] = []  # each is used twice, masked differently: speaking costs as much as learning
         while True:
-            pool = sorted((examples.draw() for _ in range(self.POOL)), key=lambda example: example.frames)
+            fresh = [examples.draw() for _ in range(self.POOL // 2)]
+            pool = sorted(fresh + previous, key=lambda example: example.frames)
+            previous = fresh
             batches = list(self._cut(pool, rng))
             rng.shuffle(batches)
             yield from batches
@@ -96,8 +99,8 @@ class Batches(IterableDataset[Batch]):
 
 
 def _masked(example: Example, rng: random.Random) -> Example:
-    """SpecAugment: two bands of frequency and two stretches of time at the mean."""
-    features = example.features
+    """SpecAugment on a copy: two bands of frequency and two stretches of time at the mean."""
+    features = example.features.copy()
     level = features.mean()
     for _ in range(2):
         width = rng.randint(0, 10)
@@ -106,4 +109,4 @@ def _masked(example: Example, rng: random.Random) -> Example:
         width = rng.randint(0, 12)
         start = rng.randint(0, max(1, example.frames - width))
         features[:, start : start + width] = level
-    return example
+    return replace(example, features=features)

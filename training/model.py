@@ -25,7 +25,7 @@ def whisper_config(width: int, encoder_layers: int, decoder_layers: int) -> Whis
         encoder_ffn_dim=4 * width,
         decoder_ffn_dim=4 * width,
         max_target_positions=448,
-        dropout=0.0,  # no audio is ever heard twice
+        dropout=0.0,  # no audio is heard more than twice
         attention_dropout=0.0,
         pad_token_id=tokens.EOT,
         bos_token_id=tokens.EOT,

@@ -14,8 +14,9 @@ from tts.encoding import AudioFormat, encode, stream_encoder, with_length
 from tts.synthesis import Synthesis, sentences_of
 from tts.voices import Voice, primary
 
-# Up to here the listener waits for all of it, and gets a file whose header says how long it is.
+# Up to here a listener who asks for a format whose header says how long it is waits for all of it, and gets that.
 WHOLE_UP_TO_CHARACTERS = 200
+WITH_LENGTH = (AudioFormat.WAV, AudioFormat.FLAC)
 
 
 class NothingToSay(ValueError):
@@ -122,6 +123,7 @@ async def speech_file(order: SpeechOrder) -> SpeechFile:
         sentences, order.voice, language=order.spoken_language, speed=order.speed, deadline=order.deadline
     )
     file = SpeechFile(order, synthesis=synthesis)
-    if len(sentences) == 1 or len(order.text) <= WHOLE_UP_TO_CHARACTERS:
+    short = order.audio_format in WITH_LENGTH and len(order.text) <= WHOLE_UP_TO_CHARACTERS
+    if short or len(sentences) == 1:
         await file.make(synthesis)
     return file

@@ -51,7 +51,7 @@ async def test_it_works(engine: WhisperEngine) -> None:
 
 
 @pytest.mark.parametrize("timestamps", [False, True])
-async def test_the_words_are_those_of_faster_whisper(timestamps: bool) -> None:
+async def test_the_words_are_those_of_faster_whisper(timestamps: bool, settings: Settings) -> None:
     engine = WhisperEngine(Checkpoint(configured().source, "full", languages=("ms",)))
     await engine.load()
     clips = [sound.said(sentence) for sentence in SENTENCES]
@@ -59,7 +59,11 @@ async def test_the_words_are_those_of_faster_whisper(timestamps: bool) -> None:
     ours = await asyncio.gather(*(heard(engine, clip, options) for clip in clips))
     for clip, hypothesis in zip(clips, ours, strict=True):
         theirs, _ = engine._model.transcribe(
-            clip, language="ms", beam_size=1, without_timestamps=not timestamps, condition_on_previous_text=False
+            clip,
+            language="ms",
+            beam_size=settings.VOICE_ASR_BEAM,
+            without_timestamps=not timestamps,
+            condition_on_previous_text=False,
         )
         if hypothesis.temperature == 0:  # above that both draw lots
             assert hypothesis.text == "".join(segment.text for segment in theirs).strip()

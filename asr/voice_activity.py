@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
 from asr.audio import Recording
 from asr.units import MAX_SEGMENT_S, SAMPLE_RATE
 
 WINDOW_S = 120  # audio is examined this much at a time, so that the engine starts before a long file is read through
+_LULL = SAMPLE_RATE // 8  # long enough to be a gap between words rather than a stop consonant
 _OPTIONS = VadOptions(
     threshold=0.5,
     min_speech_duration_ms=100,
     max_speech_duration_s=MAX_SEGMENT_S - 1,
-    min_silence_duration_ms=300,
+    min_silence_duration_ms=200,
     speech_pad_ms=200,
 )
 
@@ -65,8 +67,7 @@ def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> 
     longest = int(min(longest_s, MAX_SEGMENT_S) * SAMPLE_RATE)
     current: Segment | None = None
     for start, end in spans(recording):
-        for piece_start in range(start, end, longest):  # a span is rarely longer than a segment may be
-            piece_end = min(end, piece_start + longest)
+        for piece_start, piece_end in _pieces(recording, start, end, longest):
             fits = (
                 current is not None
                 and piece_end - current.start <= longest
@@ -80,3 +81,16 @@ def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> 
                 current = Segment(piece_start, piece_end, piece_end - piece_start)
     if current is not None:
         yield current
+
+
+def _pieces(recording: Recording, start: int, end: int, longest: int) -> Iterator[tuple[int, int]]:
+    """A span that is longer than a segment may be, cut where it is quietest: between words, not within one."""
+    while end - start > longest:
+        earliest = start + longest // 2
+        candidates = recording.float32(earliest, start + longest)
+        power = np.cumsum(np.square(candidates, dtype=np.float64))
+        loudness = power[_LULL:] - power[:-_LULL]
+        cut = earliest + int(np.argmin(loudness)) + _LULL // 2
+        yield start, cut
+        start = cut
+    yield start, end

@@ -27,7 +27,7 @@ VOICE = {
     "languages": ["ms"],
     "plain": True,
     "longest_pause_s": 0,
-    "prompt_tokens": 60,
+    "prompt_tokens": 24,
 }
 
 

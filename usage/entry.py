@@ -12,6 +12,7 @@ class Kind(StrEnum):
     TRANSCRIPTION = "transcription"
     TRANSLATION = "translation"
     SPEECH = "speech"
+    REALTIME = "realtime"  # live recognition: a stream, which lasts as long as people talk
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,6 +104,17 @@ class LedgerEntry(models.Model):
         raise AppendOnly
 
 
+class OpenStream(models.Model):
+    """What a stream that is still open has used so far; see ``usage.checkpoints``. ``entry``: ``Entry``'s fields."""
+
+    key = models.CharField(max_length=32, primary_key=True)
+    entry = models.JSONField()
+    noted_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class Correction(models.Model):
     """What was really said in a transcription: its word error rate. Neither text is kept."""
 

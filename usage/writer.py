@@ -47,14 +47,14 @@ class LedgerWriter:
         """Commit what waits and let go of the connection."""
         if self._committing is not None:
             await self._committing
-        await self._in_thread(lambda: connection.close())  # the thread's own connection
+        await self.run(lambda: connection.close())  # the thread's own connection
 
     async def _commit_all(self) -> None:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:LARGEST_COMMIT], self._waiting[LARGEST_COMMIT:]
                 entries = [entry for entry, _committed in batch]
-                errors = await self._in_thread(partial(commit, entries))
+                errors = await self.run(partial(commit, entries))
                 for (_entry, committed), error in zip(batch, errors, strict=True):
                     if committed.done():  # its request was cancelled
                         continue
@@ -65,7 +65,8 @@ class LedgerWriter:
         finally:
             self._committing = None
 
-    async def _in_thread(self, function: Callable[[], T]) -> T:
+    async def run(self, function: Callable[[], T]) -> T:
+        """Call ``function`` in the thread that holds the connection, in turn with the commits."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
 

@@ -18,8 +18,8 @@ from django.conf import settings
 from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 
+from usage.checkpoints import Checkpoint
 from usage.entry import Entry, Kind
-from usage.writer import ledger
 from voiceproject import metrics
 from voiceproject.context import current
 from voiceproject.errors import ApiError, as_api_error
@@ -50,6 +50,7 @@ class Work:
         self.user = caller.user
         self.is_streaming = False
         self._settled = False
+        self._checkpoint = Checkpoint()
 
     @property
     def user(self) -> str:
@@ -76,6 +77,12 @@ class Work:
         self.is_streaming = True
         return WorkStream(self, first, chunks, content_type=content_type, headers=dict(headers or {}))
 
+    async def checkpoint(self) -> None:
+        """Note what has been used so far, for work that lasts: if this process is killed, no more than what came after
+        is lost. Raises ``DatabaseError``."""
+        if not self._settled:
+            await self._checkpoint.note(self._entry(None))
+
     async def settle(self, error: BaseException | None = None) -> None:
         """Commit this request's ledger row; only the first call counts. Raises ``DatabaseError`` if that fails."""
         if self._settled:
@@ -88,7 +95,7 @@ class Work:
         self._context.notes.update(kind=self.kind.value, model=self.model, voice=self.voice)
         metrics.observe_work(entry)
         # Shielded: a caller who hangs up now must not take the row along.
-        await asyncio.shield(asyncio.ensure_future(ledger().write(entry)))
+        await asyncio.shield(asyncio.ensure_future(self._checkpoint.settle(entry)))
 
     def _entry(self, answer: ApiError | None) -> Entry:
         return Entry(

@@ -86,6 +86,12 @@ async def _token_caller(token: str) -> Caller:
     return Caller(client.id, client.name, user, None, f"user:{client.id}:{user}")
 
 
+async def active_client(client_id: int) -> str | None:
+    """The name of that client application, None when it has been switched off."""
+    client = await _remembered(f"client id {client_id}", _find_client, str(client_id))
+    return client.name if client else None
+
+
 def _find_key(key: str) -> _Client | None:
     row = ApiKey.find(key)
     return _Client(row.client_id, row.client.name, row.prefix) if row else None
@@ -94,6 +100,11 @@ def _find_key(key: str) -> _Client | None:
 def _token_client(name: str) -> _Client | None:
     row, _created = ClientApplication.objects.get_or_create(name=name, defaults={"description": "Signs JWTs"})
     return _Client(row.pk, row.name, None) if row.is_active else None
+
+
+def _find_client(client_id: str) -> _Client | None:
+    row = ClientApplication.objects.filter(pk=int(client_id), is_active=True).first()
+    return _Client(row.pk, row.name, None) if row else None
 
 
 _lookups: TTLCache[str, asyncio.Task[_Client | None]] = TTLCache(REMEMBERED_CREDENTIALS, REMEMBERED_S)

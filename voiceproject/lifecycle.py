@@ -19,10 +19,12 @@ DRAINING_RETRY_AFTER_S = 1.0
 
 
 class Lifecycle:
-    """``requests``: how many are under way. ``failures``: engines that did not load, with the reason."""
+    """``requests``: how many are under way, open sockets among them. ``failures``: engines that did not load, with the
+    reason. ``stopping`` is set when draining begins, for what lasts longer than a request and has to be told."""
 
     def __init__(self) -> None:
         self.draining = False
+        self.stopping = asyncio.Event()
         self.requests = 0
         self.failures: dict[str, str] = {}
         self._loading: asyncio.Task[None] | None = None
@@ -66,6 +68,7 @@ class Lifecycle:
     async def drain(self, grace_s: float) -> bool:
         """Refuse new work and wait for what runs, at most ``grace_s``. Tells whether everything finished."""
         self.draining = True
+        self.stopping.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self._nothing_under_way.wait()

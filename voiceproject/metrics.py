@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -28,6 +28,7 @@ real_time_factor = Histogram(
 )
 batch_size = Histogram("voice_batch_size", "Units run together", ["engine"], buckets=(1, 2, 4, 8, 16, 32, 64))
 batch_seconds = Histogram("voice_batch_seconds", "Running one batch", ["engine"], buckets=_SECONDS)
+streams_open = Gauge("voice_streams_open", "Open WebSockets that do speech work", ["kind"])
 ledger_write_seconds = Histogram(
     "voice_ledger_write_seconds",
     "Committing a group of rows",
@@ -46,7 +47,7 @@ def observe_work(entry: Entry) -> None:
     audio_seconds_total.labels(kind).inc(entry.audio_ms / 1000)
     if entry.kind is Kind.SPEECH:
         characters_total.inc(entry.characters)
-    if entry.audio_ms:
+    if entry.audio_ms and entry.kind is not Kind.REALTIME:  # a stream takes as long as people talk
         real_time_factor.labels(kind).observe(entry.total_ms / entry.audio_ms)
 
 

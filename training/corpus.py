@@ -46,13 +46,13 @@ class Corpus:
         where = rng.random()
         if where < 0.08 and self._pairs:
             return rng.choice(self._pairs)
-        if where < 0.38 and self._natural:
+        if where < 0.42 and self._natural:
             return Utterance(rng.choice(self._natural))
-        if where < 0.52 and self._natural:
+        if where < 0.62 and self._natural:
             return Utterance(self._spliced(rng))
-        if where < 0.60 and self._templates:
+        if where < 0.70 and self._templates:
             return Utterance(rng.choice(self._templates))
-        if where < 0.65:
+        if where < 0.73:
             return Utterance(" ".join(rng.choices(self._words, k=rng.randint(1, 7))))
         return Utterance(rng.choice(self._general))
 

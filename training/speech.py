@@ -26,7 +26,7 @@ class Voice:
 
 def draw_voice(rng: random.Random) -> Voice:
     """The default voice as it speaks by default often; all variants, speeds of 0.6 to 1.4 and pitches otherwise."""
-    if rng.random() < 0.35:
+    if rng.random() < 0.45:
         return Voice()
     name = "ms" if rng.random() < 0.4 else f"ms+{rng.choice(VARIANTS)}"
     rate = 175 if rng.random() < 0.3 else rng.randint(110, 240)

@@ -23,7 +23,8 @@ class Checkpoint:
     """``source``: a directory, a size (``small``) or a hub id. ``contexts_s``: encoder contexts the model was trained
     for, ascending. ``languages``: what it understands, empty if all of Whisper's. ``plain``: it writes lower-case words
     without punctuation. ``longest_pause_s``: a pause longer than this within a segment is not good for it.
-    ``prompt_tokens``: the longest prompt it has learnt to take."""
+    ``prompt_tokens``: the longest prompt it has learnt to take. ``timestamps``: whether its own timestamps are worth
+    asking for; without them a phrase is a segment, as voice activity detection cut it."""
 
     source: str
     name: str
@@ -32,6 +33,7 @@ class Checkpoint:
     plain: bool = False
     longest_pause_s: float = 0.8
     prompt_tokens: int = 223
+    timestamps: bool = True
     bundled: bool = False
 
     @property
@@ -69,5 +71,6 @@ def _described(source: str, context: str) -> Checkpoint:
         plain=bool(about.get("plain", False)),
         longest_pause_s=float(about.get("longest_pause_s", Checkpoint.longest_pause_s)),  # type: ignore[arg-type]
         prompt_tokens=int(about.get("prompt_tokens", Checkpoint.prompt_tokens)),  # type: ignore[call-overload]
+        timestamps=bool(about.get("timestamps", True)),
         bundled=directory == BUNDLED,
     )

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -111,6 +112,8 @@ class WhisperEngine:
 
     def _prepare(self, unit: SpeechUnit) -> Prepared:
         assert self._decoder is not None
+        if not self.checkpoint.timestamps:
+            unit = replace(unit, options=replace(unit.options, timestamps=False))
         return Prepared(
             unit=unit,
             features=self._features(unit.audio),

@@ -17,7 +17,7 @@ from asr.units import MAX_SEGMENT_S, SAMPLE_RATE
 
 WINDOW_S = 120  # audio is examined this much at a time, so that the engine starts before a long file is read through
 _LULL = SAMPLE_RATE // 8  # long enough to be a gap between words rather than a stop consonant
-_OPTIONS = VadOptions(
+SPEECH = VadOptions(
     threshold=0.5,
     min_speech_duration_ms=100,
     max_speech_duration_s=MAX_SEGMENT_S - 1,
@@ -48,7 +48,7 @@ def spans(recording: Recording) -> Iterator[tuple[int, int]]:
     position, length = 0, len(recording.samples)
     while position < length:
         end = min(length, position + WINDOW_S * SAMPLE_RATE)
-        found = get_speech_timestamps(recording.float32(position, end), _OPTIONS)
+        found = get_speech_timestamps(recording.float32(position, end), SPEECH)
         # Speech that runs into the window's end is examined again, whole, in the next window.
         reaches_end = bool(found) and end < length and found[-1]["end"] >= end - position - SAMPLE_RATE
         if reaches_end and found[-1]["start"] > 0:

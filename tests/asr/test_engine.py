@@ -52,7 +52,7 @@ async def test_it_works(engine: WhisperEngine) -> None:
 
 @pytest.mark.parametrize("timestamps", [False, True])
 async def test_the_words_are_those_of_faster_whisper(timestamps: bool, settings: Settings) -> None:
-    engine = WhisperEngine(Checkpoint(configured().source, "full", languages=("ms",)))
+    engine = WhisperEngine(Checkpoint(configured().source, "full", languages=("ms",), timestamps=True))
     await engine.load()
     clips = [sound.said(sentence) for sentence in SENTENCES]
     options = Options(language="ms", timestamps=timestamps)

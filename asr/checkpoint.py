@@ -24,7 +24,8 @@ class Checkpoint:
     for, ascending. ``languages``: what it understands, empty if all of Whisper's. ``plain``: it writes lower-case words
     without punctuation. ``longest_pause_s``: a pause longer than this within a segment is not good for it.
     ``prompt_tokens``: the longest prompt it has learnt to take. ``timestamps``: whether its own timestamps are worth
-    asking for; without them a phrase is a segment, as voice activity detection cut it."""
+    asking for; without them a phrase is a segment, as voice activity detection cut it.
+    ``translates``: whether it can write English for what is said in another language."""
 
     source: str
     name: str
@@ -34,6 +35,7 @@ class Checkpoint:
     longest_pause_s: float = 0.8
     prompt_tokens: int = 223
     timestamps: bool = True
+    translates: bool = True
     bundled: bool = False
 
     @property
@@ -72,5 +74,6 @@ def _described(source: str, context: str) -> Checkpoint:
         longest_pause_s=float(about.get("longest_pause_s", Checkpoint.longest_pause_s)),  # type: ignore[arg-type]
         prompt_tokens=int(about.get("prompt_tokens", Checkpoint.prompt_tokens)),  # type: ignore[call-overload]
         timestamps=bool(about.get("timestamps", True)),
+        translates=bool(about.get("translates", True)),
         bundled=directory == BUNDLED,
     )

@@ -39,11 +39,13 @@ class Part:
 
 @dataclass
 class Transcript:
-    """``duration_s`` is the recording's; ``language`` that of its first speech, or the one asked for."""
+    """``duration_s`` is the recording's; ``language`` that of its first speech, or the one asked for. ``warning``: what
+    was asked for and could not be done."""
 
     duration_s: float
     language: str
     task: str = "transcribe"
+    warning: str = ""
     parts: list[Part] = field(default_factory=list)
     queued_ms: float = 0.0
 
@@ -52,7 +54,7 @@ class Transcript:
         return join([part.text for part in self.parts], self.language)
 
     def json(self) -> dict[str, Any]:
-        return {"text": self.text, "usage": self.usage()}
+        return {"text": self.text, "usage": self.usage()} | self._warnings()
 
     def verbose_json(self, granularities: Iterable[str]) -> dict[str, Any]:
         """OpenAI's ``TranscriptionVerbose``; ``words`` only if asked for, ``segments`` unless only words were."""
@@ -72,7 +74,7 @@ class Transcript:
         if "segment" in wanted:
             phrases = [(part, phrase) for part in self.parts for phrase in part.phrases]
             body["segments"] = [_segment(number, *pair) for number, pair in enumerate(phrases)]
-        return body | {"usage": self.usage()}
+        return body | {"usage": self.usage()} | self._warnings()
 
     def srt(self) -> str:
         return "".join(
@@ -86,6 +88,9 @@ class Transcript:
 
     def usage(self) -> dict[str, Any]:
         return {"type": "duration", "seconds": max(1, round(self.duration_s))}
+
+    def _warnings(self) -> dict[str, list[str]]:
+        return {"warnings": [self.warning]} if self.warning else {}
 
     def _cues(self) -> list[tuple[float, float, str]]:
         return [cue for part in self.parts for phrase in part.phrases for cue in _split_cue(phrase)]

@@ -25,6 +25,10 @@ from voiceproject.errors import ApiError
 from voiceproject.gate import Kind, Work, gate
 from voiceproject.views import ApiView
 
+_UNTRANSLATED = (
+    "The model {} cannot translate: this is what was said, as it was said. Set VOICE_ASR_MODEL to one that can."
+)
+
 _RESPONSES = {
     (200, "application/json"): OpenApiResponse(OpenApiTypes.OBJECT, "json, verbose_json"),
     (200, "text/plain"): OpenApiResponse(OpenApiTypes.STR, "text, srt, vtt"),
@@ -58,15 +62,21 @@ class TranscriptionView(ApiView):
                 return await work.stream(_events(transcription, work), content_type="text/event-stream")
             transcript = await transcription.whole()
             await _meter(work, transcript)
-            return _response(transcript, fields)
+            response = _response(transcript, fields)
+            if transcript.warning:
+                response["Warning"] = f'199 - "{transcript.warning}"'
+            return response
 
     async def _open(self, fields: dict[str, Any], work: Work) -> Transcription:
         checkpoint = configured()
         language = languages.parse(fields.get("language", ""), checkpoint)
-        options = serializers.options(fields, language=language, translate=self.kind is Kind.TRANSLATION)
+        translate = self.kind is Kind.TRANSLATION
+        options = serializers.options(fields, language=language, translate=translate and checkpoint.translates)
         transcription = await Transcription.open(
             fields["file"].read(), whisper(), checkpoint, options, deadline=work.deadline
         )
+        if translate and not checkpoint.translates:
+            transcription.transcript.warning = _UNTRANSLATED.format(checkpoint.name)
         work.audio_ms = round(1000 * transcription.transcript.duration_s)
         return transcription
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from faster_whisper.feature_extractor import FeatureExtractor
 
 from training import speech, tokens
-from training.corpus import Corpus, Utterance
+from training.corpus import Corpus
 from training.speech import RATE, Audio, Voice
 
 FRAMES_PER_SECOND = 100
@@ -88,21 +88,14 @@ class Examples:
         ids = [tokens.SOT, tokens.MALAY, tokens.TRANSCRIBE, tokens.NO_STAMPS, tokens.EOT]
         return Example(self.features(audio), ids, known=4, opening=tokens.NO_SPEECH, pieces=[])
 
-    def _speech(self, utterances: list[Utterance]) -> Example:
+    def _speech(self, texts: list[str]) -> Example:
         rng = self._rng
         voice = speech.draw_voice(rng)
-        audio, pieces = self._spoken([u.malay for u in utterances], voice)
+        audio, pieces = self._spoken(texts, voice)
         audio = speech.distort(audio, rng, self._generator)
         spoken = " ".join(piece.text for piece in pieces)
-        english = utterances[0].english if len(utterances) == 1 else None
-        translating = english is not None and rng.random() < 0.5
-        ids = self._prompt(spoken) if not translating else []
-        ids += [tokens.SOT, tokens.MALAY, tokens.TRANSLATE if translating else tokens.TRANSCRIBE]
-        if translating:
-            ids += [tokens.NO_STAMPS]
-            known = len(ids)
-            ids += tokens.encode(english or "")
-        elif rng.random() < 0.4:
+        ids = [*self._prompt(spoken), tokens.SOT, tokens.MALAY, tokens.TRANSCRIBE]
+        if rng.random() < 0.4:
             known = len(ids)
             for piece in pieces:
                 ids += [tokens.stamp(piece.start), *tokens.encode(piece.text), tokens.stamp(piece.end)]
@@ -135,7 +128,7 @@ class Examples:
         rng = self._rng
         if rng.random() > 0.12:
             return []
-        words = self._corpus.draw(rng).malay.split()
+        words = self._corpus.draw(rng).split()
         if rng.random() < 0.5:
             mine = spoken.split()
             words = rng.sample(mine, min(len(mine), rng.randint(1, 3))) + words[:4]

@@ -28,6 +28,7 @@ VOICE = {
     "plain": True,
     "longest_pause_s": 0,
     "prompt_tokens": 24,
+    "translates": False,
     "timestamps": False,  # it knows them, but errs more while it writes them, and its segments are single utterances
 }
 

@@ -107,7 +107,7 @@ class Trainer:
         self.model.eval()
         rng = random.Random(1)
         examples = Examples(Corpus(), seed=1)
-        sentences = held_out()[:count] or [Corpus().draw(rng).malay for _ in range(count)]
+        sentences = held_out()[:count]
         clean = [examples.clean(text, Voice()) for text in sentences]
         hard = [examples.clean(text, draw_voice(rng), distorted=True) for text in sentences]
         for name, spoken in (("default voice", clean), ("all voices", hard)):

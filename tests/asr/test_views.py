@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from pytest_django import Settings
 
 from asr.checkpoint import configured
+from inference import runtime
 from tests import sound
+from tests.asr import smallwhisper
 from tests.asr.test_audio import PNG
 from usage.models import LedgerEntry
 
@@ -76,10 +80,23 @@ async def test_streaming_by_segment(api: httpx.AsyncClient) -> None:
     assert "".join(event["delta"] for event in events[:-1]) == events[-1]["text"] == f"{SENTENCE} terima kasih"
 
 
-async def test_translation(api: httpx.AsyncClient, clip: bytes) -> None:
+async def test_a_model_that_cannot_translate_says_so(api: httpx.AsyncClient, clip: bytes) -> None:
     answer = await post(api, clip, "/v1/audio/translations", response_format="verbose_json")
+    body = answer.json()
+    assert (body["task"], body["language"], body["text"]) == ("transcribe", "malay", SENTENCE)
+    assert "cannot translate" in body["warnings"][0]
+    assert "cannot translate" in answer.headers["warning"]
+
+
+async def test_a_model_that_can_translate_is_asked_to(
+    api: httpx.AsyncClient, clip: bytes, tmp_path: Path, settings: Settings
+) -> None:
+    settings.VOICE_ASR_MODEL = str(smallwhisper.make(tmp_path / "whisper-small-ms"))
+    await runtime.close_all()
+    answer = await post(api, clip, "/v1/audio/translations", response_format="verbose_json", temperature="0.1")
+    await runtime.close_all()
     assert answer.json()["task"] == "translate"
-    assert "good" in answer.json()["text"]
+    assert "warnings" not in answer.json()
 
 
 async def test_a_lower_case_plain_model_takes_prompt_and_keywords(api: httpx.AsyncClient, clip: bytes) -> None:

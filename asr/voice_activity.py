@@ -13,7 +13,7 @@ import numpy as np
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
 from asr.audio import Recording
-from asr.units import MAX_SEGMENT_S, SAMPLE_RATE
+from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Samples
 
 WINDOW_S = 120  # audio is examined this much at a time, so that the engine starts before a long file is read through
 _LULL = SAMPLE_RATE // 8  # long enough to be a gap between words rather than a stop consonant
@@ -86,11 +86,15 @@ def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> 
 def _pieces(recording: Recording, start: int, end: int, longest: int) -> Iterator[tuple[int, int]]:
     """A span that is longer than a segment may be, cut where it is quietest: between words, not within one."""
     while end - start > longest:
-        earliest = start + longest // 2
-        candidates = recording.float32(earliest, start + longest)
-        power = np.cumsum(np.square(candidates, dtype=np.float64))
-        loudness = power[_LULL:] - power[:-_LULL]
-        cut = earliest + int(np.argmin(loudness)) + _LULL // 2
+        cut = start + quietest(recording.float32(start, start + longest))
         yield start, cut
         start = cut
     yield start, end
+
+
+def quietest(samples: Samples) -> int:
+    """The sample in the second half of so many around which it is quietest."""
+    earliest = len(samples) // 2
+    power = np.cumsum(np.square(samples[earliest:], dtype=np.float64))
+    loudness = power[_LULL:] - power[:-_LULL]
+    return earliest + int(np.argmin(loudness)) + _LULL // 2

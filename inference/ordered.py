@@ -1,11 +1,10 @@
-"""Run a stream of awaitables several at a time and yield their results in order."""
+"""Run a stream of work several items at a time and yield the results in order."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -14,25 +13,37 @@ R = TypeVar("R")
 async def in_order(
     items: AsyncIterator[T], work: Callable[[T], Awaitable[R]], *, ahead: int
 ) -> AsyncGenerator[R, None]:
-    """At most ``ahead`` items are under way; an error, or the reader leaving, cancels the others."""
-    tasks: deque[asyncio.Task[R]] = deque()
+    """At most ``ahead`` items are under way. A result is yielded as soon as its turn has come, also while the next
+    item is still awaited. An error, or the reader leaving, cancels the others."""
+    room = asyncio.Semaphore(ahead)
+    started: asyncio.Queue[asyncio.Future[R] | None] = asyncio.Queue()
+    unfinished: set[asyncio.Future[R]] = set()
 
     async def call(item: T) -> R:
         return await work(item)
 
+    async def feed() -> None:
+        try:
+            async for item in items:
+                await room.acquire()
+                task = asyncio.create_task(call(item))
+                unfinished.add(task)
+                started.put_nowait(task)
+            started.put_nowait(None)
+        except Exception as error:  # noqa: BLE001 - raised where the results are read
+            failed: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            started.put_nowait(failed)
+
+    feeding = asyncio.create_task(feed())
     try:
-        async for item in items:
-            tasks.append(asyncio.create_task(call(item)))
-            if len(tasks) >= ahead:
-                yield await tasks[0]
-                tasks.popleft()
-            while tasks and tasks[0].done():
-                yield tasks[0].result()
-                tasks.popleft()
-        while tasks:
-            yield await tasks[0]
-            tasks.popleft()
+        while (task := await started.get()) is not None:
+            result = await task
+            unfinished.discard(task)
+            room.release()
+            yield result
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        under_way: list[asyncio.Future[Any]] = [feeding, *unfinished]
+        for future in under_way:
+            future.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)

@@ -15,11 +15,11 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tts.choice import chosen_voice
 from tts.encoding import AudioFormat
 from tts.serializers import SpeechRequestSerializer, VoiceListSerializer
 from tts.speech import NothingToSay, SpeechFile, SpeechOrder, speech_file
-from tts.voices import LanguageNotFound, Voice, VoiceNotFound, catalogue, default_voice
-from voiceproject.catalogue import Task, resolve
+from tts.voices import Voice, catalogue, default_voice
 from voiceproject.errors import ApiError
 from voiceproject.gate import Kind, Work, gate
 from voiceproject.views import ApiView
@@ -89,23 +89,12 @@ def _valid(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _order(fields: Mapping[str, Any], work: Work) -> SpeechOrder:
-    model, voice, language = fields.get("model"), fields.get("voice"), fields.get("language")
-    card = resolve(model, Task.SPEECH)
-    try:
-        chosen = catalogue().resolve(
-            default=default_voice().id, model=card.id if model == card.id else None, voice=voice, language=language
-        )
-    except VoiceNotFound as error:
-        message = f"There is no voice {str(error)!r} here. GET /v1/audio/voices lists them."
-        raise ApiError(404, "voice_not_found", message, param="voice") from error
-    except LanguageNotFound as error:
-        raise ApiError(400, "invalid_value", f"No voice speaks {str(error)!r}.", param="language") from error
     return SpeechOrder(
         text=fields["input"],
-        voice=chosen,
+        voice=chosen_voice(fields),
         audio_format=AudioFormat(fields["response_format"]),
         speed=fields["speed"],
-        language=language,
+        language=fields.get("language"),
         deadline=work.deadline,
     )
 

@@ -2,9 +2,9 @@
 
 The ledger keeps its rule of one row per piece of work. While a stream is open its running total stands in
 ``OpenStream``; settling deletes that row and adds the ledger's in one transaction. If the process is killed, the row
-grows stale and ``recover`` (run by every process, at its start and then regularly) turns it into the ledger's row, again
-in one transaction: what came after the last note is lost, nothing is counted twice. Should the process have been only
-frozen, or the stream quiet, it finds its row gone and counts the difference.
+grows stale and ``recover`` (run by every process, at its start and then regularly) turns it into the ledger's row,
+again in one transaction: what came after the last note is lost, nothing is counted twice. Should the process have been
+only frozen, or the stream quiet, it finds its row gone and counts the difference.
 
 Threads: all database work runs in the ledger's thread, in turn with its commits.
 """

@@ -34,9 +34,12 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
     def bulk_update(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise AppendOnly
 
-    async def found(self, request_id: str, kind: Kind, *, caller: Caller) -> LedgerEntry:
-        """The newest successful request of that id and kind by that end user. Raises ``ApiError`` 403 or 404."""
-        rows = self.filter(request_id=request_id, kind=kind, status=200)
+    async def found(self, request_id: str, *kinds: Kind, caller: Caller) -> LedgerEntry:
+        """The newest successful request of that id, of one of those kinds, by that end user.
+
+        Raises ``ApiError`` 403 or 404.
+        """
+        rows = self.filter(request_id=request_id, kind__in=kinds, status=200)
         mine = await rows.of(caller).afirst()
         if mine is not None:
             return mine

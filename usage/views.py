@@ -44,7 +44,7 @@ class CorrectionView(ApiView):
         order = CorrectionRequest(data=await self.body(request))
         order.is_valid(raise_exception=True)
         caller = caller_of(request)
-        entry = await LedgerEntry.objects.found(request_id, Kind.TRANSCRIPTION, caller=caller)
+        entry = await LedgerEntry.objects.found(request_id, Kind.TRANSCRIPTION, Kind.REALTIME, caller=caller)
         transcript = await recent.recall(caller, request_id)
         if transcript is None:
             raise ApiError(404, "not_found", "This transcript is no longer remembered.", param="request_id")

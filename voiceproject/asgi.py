@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import cast
+from functools import cache
+from typing import Any, cast
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from django.core.asgi import get_asgi_application
@@ -16,11 +17,25 @@ django_application = cast("HttpApp", get_asgi_application())
 from django.conf import settings  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
+from usage.checkpoints import keep_recovering  # noqa: E402
 from voiceproject.edge import BodyLimit, Edge, HttpApp  # noqa: E402
 from voiceproject.lifecycle import lifecycle  # noqa: E402
 from voiceproject.static import StaticFiles  # noqa: E402
 
 _http = Edge(BodyLimit(StaticFiles(django_application, settings.STATIC_URL)))
+
+
+@cache
+def _sockets() -> dict[str, Any]:
+    """Every WebSocket address. Made late: the rooms' protocols import their engines' libraries."""
+    from asr.routing import websockets as asr
+    from tts.routing import websockets as tts
+
+    return {**asr, **tts}
+
+
+async def _no_socket(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    await send({"type": "websocket.close", "code": 4404, "reason": "not found"})
 
 
 async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -30,15 +45,18 @@ async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISend
         case "lifespan":
             await _lifespan(receive, send)
         case "websocket":
-            await send({"type": "websocket.close", "code": 4404, "reason": "not found"})
+            await _sockets().get(scope["path"], _no_socket)(scope, receive, send)
 
 
 async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """Start loading the engines with the server, and let go of everything before it ends."""
     await receive()
     lifecycle().start_loading()
-    await asyncio.to_thread(lambda: get_resolver().url_patterns)  # imports all views: not while the first caller waits
+    # These import all views and protocols: not while the first caller waits.
+    await asyncio.to_thread(lambda: (get_resolver().url_patterns, _sockets()))
+    recovering = asyncio.create_task(keep_recovering())
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    recovering.cancel()
     await lifecycle().close()
     await send({"type": "lifespan.shutdown.complete"})

@@ -32,6 +32,9 @@ class Server(uvicorn.Server):
                 forwarded_allow_ips=settings.VOICE_TRUSTED_PROXIES,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=CANCEL_S,
+                # Somewhat larger messages than allowed still get an answer that says so; audio does not compress.
+                ws_max_size=4 * max(settings.VOICE_WS_MAX_BYTES, settings.VOICE_WS_MAX_JSON_BYTES),
+                ws_per_message_deflate=False,
             )
         )
         self._on_started, self._on_stopping = on_started, on_stopping

@@ -52,4 +52,35 @@ async def test_an_error_cancels_the_others() -> None:
     with pytest.raises(ValueError, match="no"):
         async for _ in in_order(numbers(4), work, ahead=4):
             pass
-    assert cancelled == [2, 3]
+    assert sorted(cancelled) == [2, 3]
+
+
+async def test_a_result_does_not_wait_for_the_next_item() -> None:
+    more = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[int]:
+        yield 1
+        await more.wait()
+        yield 2
+
+    async def work(number: int) -> int:
+        return number
+
+    results = in_order(slowly(), work, ahead=4)
+    assert await asyncio.wait_for(anext(results), 1) == 1
+    more.set()
+    assert [result async for result in results] == [2]
+
+
+async def test_an_error_of_the_items_is_raised_to_the_reader() -> None:
+    async def broken() -> AsyncIterator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    async def work(number: int) -> int:
+        return number
+
+    results = in_order(broken(), work, ahead=4)
+    assert await anext(results) == 1
+    with pytest.raises(ValueError, match="broken"):
+        await anext(results)

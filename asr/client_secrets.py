@@ -1,0 +1,58 @@
+"""`POST /v1/realtime/client_secrets`: a browser's short-lived token, as OpenAI's API has it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from asr.realtime_session import RealtimeSettings
+from voiceproject import client_secrets
+from voiceproject.identity import caller_of, end_user
+from voiceproject.views import ApiView
+
+
+class _ExpiresAfter(serializers.Serializer[dict[str, Any]]):
+    anchor = serializers.ChoiceField(["created_at"], default="created_at")
+    seconds = serializers.IntegerField(required=False, min_value=10, max_value=7_200)
+
+
+class ClientSecretSerializer(serializers.Serializer[dict[str, Any]]):
+    expires_after = _ExpiresAfter(required=False, allow_null=True)
+    session = serializers.DictField(
+        required=False, allow_null=True, help_text="As in `session.update`; the connection starts with it."
+    )
+    user = serializers.CharField(
+        required=False, allow_blank=True, max_length=200, help_text="The end user, if no `X-Voice-User` names one."
+    )
+
+
+class ClientSecretView(ApiView):
+    """A token for one end user's browser."""
+
+    @extend_schema(
+        operation_id="create_client_secret",
+        summary="Token for a browser's WebSocket",
+        request=ClientSecretSerializer,
+        responses={200: OpenApiTypes.OBJECT},
+    )
+    async def post(self, request: Request) -> Response:
+        form = ClientSecretSerializer(data=await self.body(request))
+        form.is_valid(raise_exception=True)
+        fields = form.validated_data
+        caller = caller_of(request)
+        if fields.get("user") and caller.user == f"key:{caller.key_prefix}":
+            caller = replace(caller, user=end_user(fields["user"], "user"))
+        session = {"type": "transcription", **(fields.get("session") or {})}
+        described = RealtimeSettings().updated(session).ga(f"sess_{uuid.uuid4().hex}")
+        lifetime_s = (fields.get("expires_after") or {}).get("seconds", settings.VOICE_CLIENT_SECRET_S)
+        lifetime_s = min(lifetime_s, settings.VOICE_CLIENT_SECRET_S)  # the operator's word is the last
+        secret = client_secrets.issue(caller, lifetime_s=lifetime_s, session=session)
+        return Response({"value": secret.value, "expires_at": secret.expires_at, "session": described})

@@ -1,0 +1,130 @@
+"""What the live protocols share: a line, a streaming session, and what is metered of it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rest_framework import serializers
+
+from asr import languages
+from asr.checkpoint import configured
+from asr.endpointing import TurnDetection
+from asr.engine import whisper
+from asr.resample import Line
+from asr.streaming import Event, Final, StreamingSession
+from asr.transcript import join
+from asr.units import Options, Samples
+from inference.errors import OverCapacity
+from inference.pool import in_pool
+from usage.recent import remember
+from voiceproject.catalogue import Task, resolve
+from voiceproject.gate import Kind
+from voiceproject.handshake import Handshake
+from voiceproject.socket import SocketConsumer
+
+MOST_WAIT_S = 2.0  # no new streams while finals wait this long
+HEAR_IN_POOL_BYTES = 65_536  # below this, decoding is quicker than the way to another thread
+
+
+class TurnDetectionSerializer(serializers.Serializer[dict[str, Any]]):
+    type = serializers.ChoiceField(["server_vad"], default="server_vad")
+    threshold = serializers.FloatField(required=False, min_value=0.05, max_value=0.95)
+    prefix_padding_ms = serializers.IntegerField(required=False, min_value=0, max_value=2_000)
+    silence_duration_ms = serializers.IntegerField(required=False, min_value=100, max_value=10_000)
+
+
+class RecognitionSerializer(serializers.Serializer[dict[str, Any]]):
+    """What the protocols let a client ask of the recogniser."""
+
+    model = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=200)
+    language = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=40)
+    prompt = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=4096)
+    keywords = serializers.ListField(
+        child=serializers.CharField(max_length=100), required=False, allow_null=True, max_length=100
+    )
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """A model that exists, and options that it can follow."""
+
+    model: str
+    options: Options
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any], *, words: bool = False) -> Recognition:
+        """Raises ``ApiError`` 400 or 404."""
+        options = Options(
+            language=languages.parse(fields.get("language") or "", configured()),
+            prompt=fields.get("prompt") or "",
+            keywords=tuple(fields.get("keywords") or ()),
+            words=words,
+        )
+        return cls(resolve(fields.get("model"), Task.TRANSCRIPTION).id, options)
+
+
+def turn_detection(fields: Mapping[str, Any] | None) -> TurnDetection | None:
+    if fields is None:
+        return None
+    return TurnDetection(**{name: value for name, value in fields.items() if name != "type"})
+
+
+class LiveConsumer(SocketConsumer):
+    """A protocol sets ``line`` and calls ``start``; it overrides ``tell`` to put events into its own words."""
+
+    kind = Kind.REALTIME
+    line: Line
+    session: StreamingSession | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._texts: list[str] = []
+
+    @abstractmethod
+    def tell(self, event: Event) -> None:
+        """Send what a streaming session says."""
+
+    async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
+        wait = whisper().stats().estimated_wait_s
+        if wait > MOST_WAIT_S:
+            raise OverCapacity(wait)
+
+    def start(self, recognition: Recognition, detection: TurnDetection | None, *, partials: bool) -> StreamingSession:
+        self.work.model = recognition.model
+        self.session = StreamingSession(
+            whisper(),
+            configured(),
+            self._emit,
+            options=recognition.options,
+            detection=detection,
+            partials=partials,
+        )
+        return self.session
+
+    async def hear(self, data: bytes) -> Samples:
+        """Raises ``ApiError`` 400 for what is no audio."""
+        return await in_pool(self.line.hear, data) if len(data) > HEAR_IN_POOL_BYTES else self.line.hear(data)
+
+    async def wind_down(self) -> None:
+        if self.session is not None:
+            await self.session.finish()
+
+    def meter(self) -> None:
+        if self.session is not None:
+            self.work.audio_ms = self.session.audio_ms
+            self.work.queue_ms = self.session.queued_ms
+            self.work.language = self.session.language
+
+    async def closed(self) -> None:
+        if self.session is not None:
+            await self.session.abort()
+            self.meter()
+            await remember(self.work, join(self._texts, self.session.language))
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, Final):
+            self._texts.append(event.text)
+        self.tell(event)

@@ -1,0 +1,163 @@
+"""`/v1/realtime?intent=transcription`: OpenAI's realtime transcription session, over the same streaming session.
+
+Deltas are the words as they become stable (``asr.agreement``), while the speaker still speaks; ``completed`` has the
+final text, which is right where they differ. A mistake is answered with an ``error`` event and the session goes on, as
+OpenAI's does. Clients of the beta (its header, or its ``transcription_session.update``) are spoken to in its words.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework.exceptions import ValidationError
+
+from asr.live import LiveConsumer
+from asr.realtime_session import RealtimeSettings
+from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
+from voiceproject.errors import ApiError, report
+from voiceproject.handshake import Handshake
+
+_BETA_PROTOCOL = "openai-beta.realtime-v1"
+_ITEM_TRANSCRIPTION = "conversation.item.input_audio_transcription"
+
+
+class RealtimeConsumer(LiveConsumer):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._settings = RealtimeSettings()
+        self._id = f"sess_{uuid.uuid4().hex}"
+        self._beta = False
+        self._answering: str | None = None  # the client's id of the message that is being handled
+        self._previous_item: str | None = None
+        self._sent: dict[int, str] = {}  # the deltas of each utterance that has no final yet
+
+    async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
+        if handshake.query.get("intent") != "transcription" and preset.get("type") != "transcription":
+            message = "Only transcription is offered here: connect with ?intent=transcription."
+            raise ApiError(400, "invalid_value", message, param="intent")
+        await super().opened(handshake, preset)
+        in_header = "realtime=v1" in handshake.headers.get("openai-beta", "")
+        self._beta = in_header or _BETA_PROTOCOL in handshake.subprotocols
+        if preset:
+            self._settings = self._settings.updated(preset)
+        self.line = self._settings.line()
+        self.start(self._settings.recognition(), self._settings.detection, partials=True)
+        self._send_session("created")
+
+    async def on_message(self, message: dict[str, Any]) -> None:
+        wanted = message.get("event_id")
+        self._answering = wanted if isinstance(wanted, str) else None
+        assert self.session is not None
+        match message["type"]:
+            case "session.update":
+                self._update(self._settings.updated(message.get("session") or {}))
+            case "transcription_session.update":
+                self._beta = True
+                self._update(self._settings.updated_by_beta(message.get("session") or {}))
+            case "input_audio_buffer.append":
+                await self.session.append(await self.hear(_audio(message)))
+            case "input_audio_buffer.commit":
+                await self.session.commit()
+            case "input_audio_buffer.clear":
+                await self.session.clear()
+                self._sent.clear()
+                self._send("input_audio_buffer.cleared")
+            case kind:
+                text = f"{kind!r} is not a message of a transcription session."
+                raise ApiError(400, "invalid_value", text, param="type")
+
+    async def on_binary(self, data: bytes) -> None:
+        raise ApiError(400, "invalid_value", "Send audio as base64 in input_audio_buffer.append.")
+
+    async def on_error(self, error: Exception) -> None:
+        if isinstance(error, NothingToCommit):
+            message = "The buffer is too small to commit: at least 100 ms of audio are needed."
+            error = ApiError(400, "input_audio_buffer_commit_empty", message)
+        if isinstance(error, ValidationError) or (isinstance(error, ApiError) and error.status in (400, 404)):
+            self.send_event(self.error_event(report(error)))
+        else:
+            await super().on_error(error)
+
+    def error_event(self, answer: ApiError) -> dict[str, Any]:
+        error = {**answer.envelope()["error"], "event_id": self._answering}
+        return {"type": "error", "event_id": _event_id(), "error": error}
+
+    def tell(self, event: Event) -> None:
+        item = f"item_{self._id[5:17]}{event.number:05}"
+        match event:
+            case SpeechStarted():
+                self._send("input_audio_buffer.speech_started", item_id=item, audio_start_ms=event.at_ms)
+            case SpeechStopped():
+                self._send("input_audio_buffer.speech_stopped", item_id=item, audio_end_ms=event.at_ms)
+            case Committed():
+                self._tell_committed(item)
+            case Partial():
+                self._tell_delta(event.number, item, event.stable)
+            case Final():
+                self._tell_delta(event.number, item, event.text)
+                del self._sent[event.number]
+                usage = {"type": "duration", "seconds": event.audio_ms / 1000}
+                self._send_of(item, "completed", transcript=event.text, usage=usage)
+            case Failed():
+                self._sent.pop(event.number, None)
+                self._send_of(item, "failed", error=report(event.error).envelope()["error"])
+
+    def _tell_committed(self, item: str) -> None:
+        previous, self._previous_item = self._previous_item, item
+        content = [{"type": "input_audio", "transcript": None}]
+        message = {
+            "id": item,
+            "object": "realtime.item",
+            "type": "message",
+            "status": "completed",
+            "role": "user",
+            "content": content,
+        }
+        self._send("input_audio_buffer.committed", item_id=item, previous_item_id=previous)
+        for name in ("created",) if self._beta else ("added", "done"):
+            self._send(f"conversation.item.{name}", item=message, previous_item_id=previous)
+
+    def _tell_delta(self, number: int, item: str, text: str) -> None:
+        """What ``text`` adds to what was sent; nothing if it does not go on from there."""
+        sent = self._sent.setdefault(number, "")
+        if len(text) > len(sent) and text.startswith(sent):
+            self._sent[number] = text
+            self._send_of(item, "delta", delta=text[len(sent) :])
+
+    def _update(self, wanted: RealtimeSettings) -> None:
+        before, self._settings = self._settings, wanted
+        assert self.session is not None
+        recognition = wanted.recognition()
+        self.session.options, self.work.model = recognition.options, recognition.model
+        if wanted.detection != before.detection:
+            self.session.detect(wanted.detection)
+        if (wanted.encoding, wanted.rate) != (before.encoding, before.rate):
+            self.line = wanted.line()
+        self._send_session("updated")
+
+    def _send_session(self, what: str) -> None:
+        if self._beta:
+            self._send(f"transcription_session.{what}", session=self._settings.beta(self._id))
+        else:
+            self._send(f"session.{what}", session=self._settings.ga(self._id))
+
+    def _send_of(self, item: str, what: str, **fields: Any) -> None:
+        self._send(f"{_ITEM_TRANSCRIPTION}.{what}", item_id=item, content_index=0, **fields)
+
+    def _send(self, kind: str, **fields: Any) -> None:
+        self.send_event({"type": kind, "event_id": _event_id(), **fields})
+
+
+def _event_id() -> str:
+    return f"event_{uuid.uuid4().hex}"
+
+
+def _audio(message: Mapping[str, Any]) -> bytes:
+    try:
+        return base64.b64decode(message["audio"], validate=True)
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise ApiError(400, "invalid_value", "`audio` must be base64.", param="audio") from error

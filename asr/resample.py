@@ -1,0 +1,118 @@
+"""What arrives on a line, piece by piece, as float32 mono at 16 kHz: PCM16, G.711 and Opus, at the usual rates.
+
+A resampler holds back the few milliseconds that it needs to look ahead, never drops or adds any: sample n that comes
+out is what was heard n/16000 s after the first sample, however the audio was cut into messages.
+
+Threads: a ``Line`` belongs to one stream; one thread at a time.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import av
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from asr.units import SAMPLE_RATE, Samples
+from voiceproject.errors import ApiError
+
+RATES = (8_000, 16_000, 24_000, 44_100, 48_000)
+OPUS_RATE = 48_000  # what a decoder gives, whatever was encoded
+G711_RATE = 8_000
+MAX_OPUS_BYTES = 1275 * 48  # a packet of the longest kind: 120 ms in 48 frames
+
+
+class Encoding(StrEnum):
+    PCM16 = "pcm16"  # little endian
+    MULAW = "mulaw"
+    ALAW = "alaw"
+    OPUS = "opus"  # a message is a packet
+
+
+class Line:
+    """Decodes and resamples the messages of one stream.
+
+    Raises ``ApiError`` 400 for a rate that is not on offer, and from ``hear`` for audio that is none.
+    """
+
+    def __init__(self, encoding: Encoding, sample_rate: int) -> None:
+        if encoding is Encoding.OPUS:
+            sample_rate = OPUS_RATE
+        if sample_rate not in RATES:
+            offered = ", ".join(map(str, RATES))
+            message = f"A sample rate of {sample_rate} is not supported; use one of {offered}."
+            raise ApiError(400, "invalid_value", message, param="sample_rate")
+        self.encoding, self.sample_rate = encoding, sample_rate
+        self._resampler = None if sample_rate == SAMPLE_RATE else soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1)
+        self._opus = av.CodecContext.create("libopus", "r") if encoding is Encoding.OPUS else None
+
+    def hear(self, data: bytes) -> Samples:
+        """The samples, (n,), that are certain with this message."""
+        match self.encoding:
+            case Encoding.PCM16:
+                if len(data) % 2:
+                    message = f"A message of 16-bit samples has an even number of bytes, not {len(data)}."
+                    raise ApiError(400, "invalid_audio", message)
+                samples = np.frombuffer(data, "<i2").astype(np.float32) * np.float32(1 / 32768)
+            case Encoding.MULAW:
+                samples = _MULAW[np.frombuffer(data, np.uint8)]
+            case Encoding.ALAW:
+                samples = _ALAW[np.frombuffer(data, np.uint8)]
+            case Encoding.OPUS:
+                samples = self._decode_opus(data)
+        return self._resampled(samples)
+
+    def rest(self) -> Samples:
+        """What the resampler still held; the line is used up."""
+        return self._resampled(np.zeros(0, np.float32), last=True)
+
+    def _resampled(self, samples: Samples, *, last: bool = False) -> Samples:
+        if self._resampler is None:
+            return samples
+        return np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
+
+    def _decode_opus(self, packet: bytes) -> Samples:
+        assert self._opus is not None
+        if not packet or len(packet) > MAX_OPUS_BYTES:
+            raise _bad_packet()
+        try:
+            frames = self._opus.decode(av.Packet(packet))
+        except (av.FFmpegError, ValueError) as error:
+            raise _bad_packet() from error
+        if not frames:
+            return np.zeros(0, np.float32)
+        return np.concatenate([_mono(frame) for frame in frames])
+
+
+def _mono(frame: av.AudioFrame) -> Samples:
+    channels = len(frame.layout.channels)
+    data = frame.to_ndarray()
+    if data.dtype == np.int16:
+        data = data.astype(np.float32) * np.float32(1 / 32768)
+    rows = data if frame.format.is_planar else data.reshape(-1, channels).T
+    return np.asarray(rows.mean(axis=0), np.float32)
+
+
+def _bad_packet() -> ApiError:
+    return ApiError(400, "invalid_audio", "A binary message must be one whole Opus packet.")
+
+
+def _mulaw() -> npt.NDArray[np.float32]:
+    """ITU-T G.711 μ-law, each byte's sample."""
+    code = ~np.arange(256, dtype=np.uint8)
+    exponent, mantissa = (code >> 4 & 7).astype(np.int32), (code & 15).astype(np.int32)
+    magnitude = ((mantissa << 3) + 0x84 << exponent) - 0x84
+    return np.where(code & 0x80, -magnitude, magnitude).astype(np.float32) / np.float32(32768)
+
+
+def _alaw() -> npt.NDArray[np.float32]:
+    """ITU-T G.711 A-law, each byte's sample."""
+    code = np.arange(256, dtype=np.uint8) ^ 0x55
+    exponent, mantissa = (code >> 4 & 7).astype(np.int32), (code & 15).astype(np.int32)
+    magnitude = np.where(exponent == 0, (mantissa << 4) + 8, (mantissa << 4) + 0x108 << np.maximum(exponent - 1, 0))
+    return np.where(code & 0x80, magnitude, -magnitude).astype(np.float32) / np.float32(32768)
+
+
+_MULAW, _ALAW = _mulaw(), _alaw()

@@ -1,0 +1,324 @@
+"""Live recognition: audio goes in as it is spoken, what is heard comes out as events. Knows nothing of sockets.
+
+    LISTENING --speech starts (or, without turn detection, any audio)--> SPEAKING
+    SPEAKING --silence, commit--> LISTENING          the utterance's final follows by itself
+    SPEAKING --clear--> LISTENING                    the utterance is forgotten
+    any --finish--> FINISHED (after the finals)      any --abort--> FINISHED (at once)
+
+An utterance is cut into segments as a recording is (``asr.segmenting``); each is recognised as soon as it is complete,
+so its words are mostly there when the speaker stops. The final is those segments' words, checked by the same guard as a
+file's. Partials are extra: greedy guesses at the open segment, one at a time, at most every ``PARTIAL_EVERY_MS`` of new
+audio, none while the engine is busy. They get rarer under load; finals go first.
+
+Everything runs on one event loop; voice activity detection in the CPU pool. ``append``, ``commit``, ``clear`` and
+``finish`` take turns. ``emit`` is called on the loop and must not block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from asr.checkpoint import Checkpoint
+from asr.endpointing import FRAME, FRAME_MS, MIN_SPEECH_MS, Endpointer, FrameVad, Turn, TurnDetection
+from asr.transcription import Recogniser
+from asr.units import SAMPLE_RATE, Options, Samples, Word
+from asr.utterance import Utterance
+from inference.pool import in_pool
+
+FRAMES_AT_ONCE = 2  # what voice activity detection waits for: each call costs a trip to another thread
+MOST_UTTERANCES_PENDING = 4  # a client that sends faster than the engine works is made to wait
+MIN_COMMIT_MS = 100  # OpenAI's rule
+
+
+class State(StrEnum):
+    LISTENING = "listening"
+    SPEAKING = "speaking"
+    FINISHED = "finished"
+
+
+class WrongState(Exception):
+    """A call that makes no sense now; says what was wanted and what the session is doing."""
+
+
+class NothingToCommit(Exception):
+    """There is no audio, or too little, in the open utterance."""
+
+
+@dataclass(frozen=True)
+class SpeechStarted:
+    """``number`` counts utterances from 0. All times are milliseconds of the stream's audio."""
+
+    number: int
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class SpeechStopped:
+    number: int
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class Committed:
+    """The utterance is complete; its ``Final`` or ``Failed`` follows."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Partial:
+    """``text`` so far; its beginning ``stable`` will not be changed by a later partial."""
+
+    number: int
+    text: str
+    stable: str
+
+
+@dataclass(frozen=True)
+class Final:
+    """``start_ms``, ``end_ms``: of the speech in it. ``words``: timed on the stream's clock, if asked for."""
+
+    number: int
+    text: str
+    words: tuple[Word, ...]
+    start_ms: int
+    end_ms: int
+    audio_ms: int
+    language: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The utterance could not be recognised; the stream goes on."""
+
+    number: int
+    error: Exception
+
+
+Event = SpeechStarted | SpeechStopped | Committed | Partial | Final | Failed
+
+
+class StreamingSession:
+    """``detection`` None: nothing ends an utterance but ``commit``."""
+
+    def __init__(
+        self,
+        engine: Recogniser,
+        checkpoint: Checkpoint,
+        emit: Callable[[Event], None],
+        *,
+        options: Options,
+        detection: TurnDetection | None,
+        partials: bool = True,
+    ) -> None:
+        self.options, self.partials = options, partials
+        self.queued_ms = 0.0  # how long the segments waited for their batches
+        self.language = options.language or ""
+        self.state = State.LISTENING
+        self._engine, self._checkpoint, self._emit = engine, checkpoint, emit
+        self._turn = asyncio.Lock()
+        self._vad = FrameVad()
+        self._waiting: list[Samples] = []  # audio that does not fill ``FRAMES_AT_ONCE`` yet
+        self._taken = 0  # samples, altogether
+        self._position = 0  # those of them that have been through voice activity detection
+        self._utterance: Utterance | None = None
+        self._concluding: deque[asyncio.Task[None]] = deque()
+        self._count = 0
+        self.detect(detection)
+
+    @property
+    def audio_ms(self) -> float:
+        """How much has been taken in."""
+        return 1000 * self._taken / SAMPLE_RATE
+
+    @property
+    def seconds_kept(self) -> float:
+        """How much audio is in memory, other than in the engine."""
+        kept = len(self._before) * FRAME + sum(map(len, self._waiting))
+        return kept / SAMPLE_RATE + (self._utterance.segmenter.seconds_kept if self._utterance else 0.0)
+
+    def detect(self, detection: TurnDetection | None) -> None:
+        """Change the turn detection; an utterance that is open goes on under the new one."""
+        self._endpointer = Endpointer(detection) if detection else None
+        self._endpointer_from = self._position
+        padding_ms = detection.prefix_padding_ms + MIN_SPEECH_MS + 2 * FRAME_MS if detection else 0
+        # What was heard before a start is certain: it belongs to the utterance, as far as its padding reaches.
+        self._before: deque[tuple[Samples, float]] = deque(maxlen=int(padding_ms / FRAME_MS) + 1)
+
+    async def append(self, samples: Samples) -> None:
+        """Take audio, float32 (n,) at 16 kHz. Waits while too many finals are outstanding."""
+        async with self._turn:
+            self._expect("audio", State.LISTENING, State.SPEAKING)
+            self._waiting.append(samples)
+            self._taken += len(samples)
+            ready = sum(map(len, self._waiting)) // (FRAMES_AT_ONCE * FRAME) * FRAMES_AT_ONCE
+            if ready:
+                await self._hear(ready)
+            while len(self._concluding) > MOST_UTTERANCES_PENDING:
+                await asyncio.shield(self._concluding[0])
+
+    async def commit(self) -> None:
+        """End the open utterance now. Raises ``NothingToCommit``."""
+        async with self._turn:
+            self._expect("commit", State.LISTENING, State.SPEAKING)
+            await self._hear_whole_frames()
+            utterance = self._utterance
+            if utterance is None or utterance.audio_ms + FRAME_MS < MIN_COMMIT_MS:
+                raise NothingToCommit
+            self._conclude(utterance)
+
+    async def clear(self) -> None:
+        """Forget the open utterance and what has not been looked at."""
+        async with self._turn:
+            self._expect("clear", State.LISTENING, State.SPEAKING)
+            await self._hear_whole_frames()
+            if self._utterance is not None:
+                self._utterance.abandon()
+                self._close_utterance()
+            self._before.clear()
+
+    async def finish(self) -> None:
+        """End the open utterance and wait for all finals."""
+        async with self._turn:
+            if self.state is not State.FINISHED:
+                await self._hear_whole_frames()
+                if self._utterance is not None:
+                    await self._hear_rest()
+                if self._utterance is not None:
+                    if self._endpointer is not None:
+                        self._emit(SpeechStopped(self._utterance.number, self._ms(self._position)))
+                    self._conclude(self._utterance)
+                self.state = State.FINISHED
+            while self._concluding:
+                await asyncio.shield(self._concluding[0])
+
+    async def abort(self) -> None:
+        """Drop everything: nobody listens any more."""
+        self.state = State.FINISHED
+        if self._utterance is not None:
+            self._utterance.abandon()
+            self._utterance = None
+        tasks = list(self._concluding)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._concluding.clear()
+
+    def _expect(self, what: str, *states: State) -> None:
+        if self.state not in states:
+            raise WrongState(f"{what} makes no sense: the stream is {self.state}")
+
+    # --- hearing ------------------------------------------------------------------------------------------------------
+    async def _hear(self, count: int) -> None:
+        """Take ``count`` whole frames off what waits."""
+        audio = np.concatenate(self._waiting)
+        frames, rest = audio[: count * FRAME].reshape(-1, FRAME), audio[count * FRAME :]
+        self._waiting = [rest] if len(rest) else []
+        probabilities = await in_pool(self._vad.probabilities, frames)
+        if self.state is State.FINISHED:  # aborted meanwhile
+            return
+        for frame, probability in zip(frames, probabilities.tolist(), strict=True):
+            self._take(frame, probability)
+        if self._utterance is not None and self.partials:
+            self._utterance.guess()
+
+    async def _hear_whole_frames(self) -> None:
+        """Look at all there is, but for the last few samples that do not fill a frame: they stay for what follows, so
+        that the clock stays right."""
+        if count := sum(map(len, self._waiting)) // FRAME:
+            await self._hear(count)
+
+    async def _hear_rest(self) -> None:
+        """Fill the last frame up with silence: nothing follows."""
+        if length := sum(map(len, self._waiting)):
+            self._waiting.append(np.zeros(FRAME - length, np.float32))
+            await self._hear(1)
+
+    def _take(self, frame: Samples, probability: float) -> None:
+        self._position += FRAME
+        if self._utterance is None and self._endpointer is None:
+            self._open_utterance(self._position - FRAME)
+        if self._utterance is not None:
+            self._utterance.feed(frame, probability)
+        else:
+            self._before.append((frame, probability))
+        match self._endpointer.feed(probability) if self._endpointer else None:
+            case Turn.STARTED if self._utterance is None:
+                self._start()
+            case Turn.STOPPED if self._utterance is not None:
+                self._emit(SpeechStopped(self._utterance.number, self._ms(self._position)))
+                self._conclude(self._utterance)
+
+    def _start(self) -> None:
+        """Speech has begun, some frames ago."""
+        assert self._endpointer is not None
+        began = self._endpointer_from + self._endpointer.started_at * FRAME
+        padding = self._endpointer.detection.prefix_padding_ms * SAMPLE_RATE // 1000
+        earliest = self._position - len(self._before) * FRAME
+        start = max(earliest, began - padding)
+        skipped = (start - earliest) // FRAME
+        utterance = self._open_utterance(earliest + skipped * FRAME)
+        self._emit(SpeechStarted(utterance.number, self._ms(start)))
+        for frame, probability in list(self._before)[skipped:]:
+            utterance.feed(frame, probability)
+        self._before.clear()
+
+    # --- utterances ---------------------------------------------------------------------------------------------------
+    def _open_utterance(self, start: int) -> Utterance:
+        threshold = self._endpointer.detection.threshold if self._endpointer else 1.0
+        self._utterance = Utterance(
+            self._count, start, self._engine, self._checkpoint, self.options, self._tell_partial, threshold=threshold
+        )
+        self._count += 1
+        self.state = State.SPEAKING
+        return self._utterance
+
+    def _close_utterance(self) -> None:
+        self._utterance = None
+        self.state = State.LISTENING
+        if self._endpointer is not None:
+            self._endpointer.reset()
+
+    def _conclude(self, utterance: Utterance) -> None:
+        self._close_utterance()
+        utterance.complete()
+        self._emit(Committed(utterance.number))
+        before = self._concluding[-1] if self._concluding else None
+        self._concluding.append(asyncio.create_task(self._tell_final(utterance, before)))
+
+    async def _tell_final(self, utterance: Utterance, before: asyncio.Task[None] | None) -> None:
+        """Finals come in the order of their utterances."""
+        try:
+            heard = await utterance.heard()
+            event: Event = Final(
+                utterance.number,
+                heard.text,
+                heard.words,
+                self._ms(heard.start),
+                self._ms(heard.end),
+                round(utterance.audio_ms),
+                heard.language,
+            )
+            self.queued_ms += heard.queued_ms
+            self.language = self.language or heard.language
+        except Exception as error:  # noqa: BLE001 - one utterance's failure is told and is its own
+            event = Failed(utterance.number, error)
+        finally:
+            utterance.abandon()
+        if before is not None:
+            await asyncio.wait([before])
+        self._emit(event)
+        self._concluding.popleft()
+
+    def _tell_partial(self, utterance: Utterance, text: str, stable: str) -> None:
+        self._emit(Partial(utterance.number, text, stable))
+
+    @staticmethod
+    def _ms(samples: int) -> int:
+        return round(1000 * samples / SAMPLE_RATE)

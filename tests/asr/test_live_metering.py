@@ -1,0 +1,130 @@
+"""Streams of a process that is stopped, and of one that is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import sys
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.utils import timezone
+
+from tests import sound
+from tests.asr.sockets import START, opened
+from tests.services import ROOT, Served, served
+from usage.checkpoints import Checkpoint, recover
+from usage.entry import Entry, Kind
+from usage.models import LedgerEntry, OpenStream
+from voiceproject.models import ClientApplication
+
+TALK = sound.joined([sound.silence(0.3), sound.said("selamat pagi semua apa khabar hari ini")])
+RECOVER = "import django; django.setup(); from usage.checkpoints import recover; print(recover(0), recover(0))"
+
+
+def selected(state: Path, query: str) -> list[tuple]:
+    with sqlite3.connect(state / "voice.sqlite3") as database:
+        return database.execute(query).fetchall()
+
+
+async def test_sigterm_finishes_the_utterance_tells_and_settles(tmp_path: Path) -> None:
+    with served(tmp_path) as service:
+        async with opened(service.url, service.key) as client:
+            await client.send(START)
+            await client.speak(TALK)
+            await client.until("speech_started")
+            await asyncio.sleep(0.3)
+            service.process.terminate()
+            assert await client.close_code() == 4503
+        assert service.process.wait(20) == 0
+        assert "Traceback" not in service.log.read_text()
+    kinds = [event["type"] for event in client.events]
+    assert kinds.index("final") < kinds.index("error") == len(kinds) - 1
+    assert client.error["code"] == "over_capacity"
+    rows = selected(tmp_path / "state", "select kind, status, audio_ms from usage_ledgerentry")
+    assert rows == [("realtime", 200, round(len(TALK) / 16))]
+    assert selected(tmp_path / "state", "select * from usage_openstream") == []
+
+
+async def hear_and_kill(service: Served, state: Path) -> None:
+    async with opened(service.url, service.key) as client:
+        await client.send(START | {"partials": False})
+        await client.speak(sound.silence(25))
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            noted = selected(state, "select json_extract(entry, '$.audio_ms') from usage_openstream")
+            if noted and noted[0][0] >= 20_000:
+                break
+            await asyncio.sleep(0.1)
+        service.process.kill()
+        service.process.wait(10)
+
+
+async def test_a_killed_process_loses_the_last_seconds_at_most(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with served(tmp_path) as service:
+        await hear_and_kill(service, state)
+    assert selected(state, "select count(*) from usage_ledgerentry") == [(0,)]
+    environment = {"VOICE_STATE_DIR": str(state), "DJANGO_SETTINGS_MODULE": "voiceproject.settings"}
+    recovering = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", RECOVER, env=os.environ | environment, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await recovering.communicate()
+    assert printed.split() == [b"1", b"0"]
+    [(audio_ms, status)] = selected(state, "select audio_ms, status from usage_ledgerentry")
+    assert 15_000 <= audio_ms <= 25_000
+    assert status == 200
+
+
+@pytest.fixture
+def entry(transactional_db) -> Entry:
+    client = ClientApplication.objects.create(name="chat")
+    return Entry(
+        request_id="req_1", kind=Kind.REALTIME, client_id=client.pk, user="aminah", model="m", voice="", language="ms",
+        audio_ms=0, characters=0, queue_ms=0, total_ms=0, status=200, error_code="",
+    )  # fmt: skip
+
+
+def heard(entry: Entry, audio_ms: int) -> Entry:
+    return replace(entry, audio_ms=audio_ms)
+
+
+async def total() -> int:
+    return sum([row.audio_ms async for row in LedgerEntry.objects.all()])
+
+
+async def test_one_row_however_often_it_was_noted(entry: Entry) -> None:
+    checkpoint = Checkpoint()
+    for audio_ms in (10_000, 20_000):
+        await checkpoint.note(heard(entry, audio_ms))
+    assert (await total(), await OpenStream.objects.acount()) == (0, 1)
+    await checkpoint.settle(heard(entry, 23_000))
+    assert (await total(), await OpenStream.objects.acount(), await LedgerEntry.objects.acount()) == (23_000, 0, 1)
+
+
+async def test_a_stream_that_was_given_up_too_early_is_not_counted_twice(entry: Entry) -> None:
+    """Of a process that was frozen for so long that another one settled for it."""
+    checkpoint = Checkpoint()
+    await checkpoint.note(heard(entry, 10_000))
+    assert await sync_to_async(recover)(0) == 1
+    await checkpoint.note(heard(entry, 20_000))
+    await checkpoint.settle(heard(entry, 25_000))
+    assert await total() == 25_000
+
+    second = Checkpoint()
+    await second.note(heard(entry, 10_000))
+    assert await sync_to_async(recover)(0) == 1
+    await second.settle(heard(entry, 15_000))
+    assert await total() == 40_000
+
+
+async def test_streams_that_are_noted_are_left_alone(entry: Entry) -> None:
+    await Checkpoint().note(heard(entry, 10_000))
+    assert await sync_to_async(recover)() == 0
+    await OpenStream.objects.aupdate(noted_at=timezone.now() - timedelta(hours=1))
+    assert await sync_to_async(recover)() == 1

@@ -1,0 +1,248 @@
+"""OpenAI's realtime transcription session: by the `openai` SDK with nothing but its base URL changed, and by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+import av
+import jiwer
+import numpy as np
+import openai
+import pytest
+import soxr
+
+from tests import sound
+from tests.asr.sockets import Client, opened, pcm16, quiet
+from tests.services import Served
+
+SENTENCE = "selamat pagi semua"
+TALK = sound.joined([sound.silence(0.4), sound.said(SENTENCE), sound.silence(0.9)])
+PATH = "/v1/realtime?intent=transcription"
+TRANSCRIPTION = "conversation.item.input_audio_transcription"
+
+
+@pytest.fixture(autouse=True)
+async def settled(api_key: str) -> AsyncIterator[None]:
+    """No stream outlives its test: the tables are emptied then."""
+    yield
+    await quiet()
+
+
+def encoded(audio: sound.Audio, rate: int = 24_000) -> list[str]:
+    """100 ms messages of base64."""
+    data = pcm16(soxr.resample(audio, 16_000, rate))
+    size = 2 * rate // 10
+    return [base64.b64encode(data[start : start + size]).decode() for start in range(0, len(data), size)]
+
+
+@pytest.fixture
+def sdk(served_service: Served) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=f"{served_service.url}/v1", api_key=served_service.key)
+
+
+async def transcribed(connection: Any, audio: sound.Audio, *, commit: bool) -> list[Any]:
+    """All events until the transcript is completed."""
+    for audio_message in encoded(audio):
+        await connection.input_audio_buffer.append(audio=audio_message)
+    if commit:
+        await connection.input_audio_buffer.commit()
+    events = []
+    async with asyncio.timeout(30):
+        async for event in connection:
+            events.append(event)
+            if event.type in (f"{TRANSCRIPTION}.completed", "error"):
+                break
+    return events
+
+
+async def test_the_sdk_with_server_vad(sdk: openai.AsyncOpenAI) -> None:
+    async with sdk.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+        created = await connection.recv()
+        assert created.type == "session.created"
+        assert created.session.type == "transcription"
+        assert created.session.audio.input.turn_detection.silence_duration_ms == 500
+        transcription = {"model": "gpt-4o-transcribe", "language": "ms", "prompt": ""}
+        detection = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 400}
+        microphone = {
+            "format": {"type": "audio/pcm", "rate": 24_000},
+            "transcription": transcription,
+            "turn_detection": detection,
+            "noise_reduction": {"type": "near_field"},
+        }
+        await connection.session.update(session={"type": "transcription", "audio": {"input": microphone}})
+        updated = await connection.recv()
+        assert updated.type == "session.updated"
+        assert updated.session.audio.input.turn_detection.silence_duration_ms == 400
+        assert updated.session.audio.input.transcription.model == "gpt-4o-transcribe"
+        events = await transcribed(connection, TALK, commit=False)
+    kinds = [event.type for event in events if not event.type.endswith(".delta")]
+    assert kinds == [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        f"{TRANSCRIPTION}.completed",
+    ]
+    by_kind = {event.type: event for event in events}
+    completed = by_kind[f"{TRANSCRIPTION}.completed"]
+    assert jiwer.wer(SENTENCE, completed.transcript) <= 0.4
+    assert completed.usage.type == "duration"
+    assert 1 < completed.usage.seconds < 4
+    assert by_kind["conversation.item.added"].item.id == completed.item_id
+    assert by_kind["input_audio_buffer.speech_started"].item_id == completed.item_id
+    assert 100 < by_kind["input_audio_buffer.speech_started"].audio_start_ms < 800
+    assert 1_500 < by_kind["input_audio_buffer.speech_stopped"].audio_end_ms < len(TALK) / 16
+
+
+async def test_the_sdk_with_manual_commit(sdk: openai.AsyncOpenAI) -> None:
+    async with sdk.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+        await connection.recv()
+        session = {"type": "transcription", "audio": {"input": {"turn_detection": None}}}
+        await connection.session.update(session=session)
+        assert (await connection.recv()).session.audio.input.turn_detection is None
+        events = await transcribed(connection, TALK, commit=True)
+        assert jiwer.wer(SENTENCE, events[-1].transcript) <= 0.4
+        assert "input_audio_buffer.speech_started" not in [event.type for event in events]
+        again = await transcribed(connection, TALK, commit=True)
+        first, second = (next(e for e in all_ if e.type.endswith("committed")) for all_ in (events, again))
+        assert (first.previous_item_id, second.previous_item_id) == (None, first.item_id)
+        await connection.input_audio_buffer.clear()
+        assert (await connection.recv()).type == "input_audio_buffer.cleared"
+
+
+async def test_the_sdk_makes_client_secrets(sdk: openai.AsyncOpenAI, served_service: Served) -> None:
+    secret = await sdk.realtime.client_secrets.create(
+        expires_after={"anchor": "created_at", "seconds": 30},
+        session={"type": "transcription", "audio": {"input": {"format": {"type": "audio/pcmu"}}}},
+    )
+    assert secret.value.startswith("ek_")
+    assert secret.session.type == "transcription"
+    browser = openai.AsyncOpenAI(base_url=f"{served_service.url}/v1", api_key=secret.value)
+    async with browser.realtime.connect() as connection:  # the intent came with the token
+        created = await connection.recv()
+        assert created.session.audio.input.format.type == "audio/pcmu"
+
+
+async def test_the_sdk_is_refused_plainly(served_service: Served) -> None:
+    stranger = openai.AsyncOpenAI(base_url=f"{served_service.url}/v1", api_key="vk_wrong")
+    async with stranger.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+        event = await connection.recv()
+        assert (event.type, event.error.code) == ("error", "invalid_api_key")
+
+
+async def test_no_token_is_ever_in_a_log(served_service: Served) -> None:
+    async with opened(served_service.url, None, path="/ws/asr?token=ek_rahsia_satu.x.y") as client:
+        assert await client.close_code() == 4401
+    protocols = ["realtime", "openai-insecure-api-key.ek_rahsia_dua"]
+    async with opened(served_service.url, None, path=PATH, subprotocols=protocols) as client:
+        assert await client.close_code() == 4401
+    await asyncio.sleep(0.2)
+    log = served_service.log.read_text()
+    assert '"/ws/asr"' in log
+    assert "rahsia_satu" not in log
+    assert "rahsia_dua" not in log
+
+
+async def append(client: Client, audio: sound.Audio, rate: int = 24_000) -> None:
+    for message in encoded(audio, rate):
+        await client.send({"type": "input_audio_buffer.append", "audio": message})
+
+
+async def test_the_beta_is_spoken_to_in_its_words(server_address: str, api_key: str) -> None:
+    async with opened(server_address, api_key, path=PATH, headers={"OpenAI-Beta": "realtime=v1"}) as client:
+        assert (await client.event())["type"] == "transcription_session.created"
+        session = {
+            "input_audio_format": "pcm16",
+            "input_audio_transcription": {"model": "gpt-4o-mini-transcribe", "language": "ms", "prompt": ""},
+            "turn_detection": {"type": "server_vad", "threshold": 0.5, "silence_duration_ms": 300},
+            "input_audio_noise_reduction": {"type": "near_field"},
+            "include": ["item.input_audio_transcription.logprobs"],
+        }
+        await client.send({"type": "transcription_session.update", "session": session})
+        updated = (await client.until("transcription_session.updated"))["session"]
+        assert updated["input_audio_format"] == "pcm16"
+        assert updated["turn_detection"]["silence_duration_ms"] == 300
+        await append(client, TALK)
+        await client.until(f"{TRANSCRIPTION}.completed")
+    assert len(client.of("conversation.item.created")) == 1
+    assert not client.of("conversation.item.added")
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("audio/pcmu", "pcm_mulaw"), ("audio/pcma", "pcm_alaw")])
+async def test_telephone_audio(server_address: str, api_key: str, kind: str, codec: str) -> None:
+    narrow = soxr.resample(TALK, 16_000, 8_000)
+    encoder: Any = av.CodecContext.create(codec, "w")
+    encoder.sample_rate, encoder.layout, encoder.format = 8_000, "mono", "s16"
+    frame = av.AudioFrame.from_ndarray(np.frombuffer(pcm16(narrow), "<i2")[None], "s16", "mono")
+    frame.sample_rate = 8_000
+    data = b"".join(bytes(packet) for packet in encoder.encode(frame))
+    async with opened(server_address, api_key, path=PATH) as client:
+        session = {"audio": {"input": {"format": {"type": kind}, "transcription": {"language": "ms"}}}}
+        await client.send({"type": "session.update", "session": session})
+        message = base64.b64encode(data).decode()
+        await client.send({"type": "input_audio_buffer.append", "audio": message})
+        completed = await client.until(f"{TRANSCRIPTION}.completed")
+    assert completed["transcript"]
+    assert 1.5 < completed["usage"]["seconds"] < len(TALK) / 16_000
+
+
+def microphone(**fields: Any) -> dict[str, Any]:
+    return {"type": "session.update", "session": {"type": "transcription", "audio": {"input": fields}}}
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "param"),
+    [
+        ("nonsense", "invalid_value", None),
+        (b"\0\0", "invalid_value", None),
+        ({"type": "response.create"}, "invalid_value", "type"),
+        ({"type": "input_audio_buffer.commit"}, "input_audio_buffer_commit_empty", None),
+        ({"type": "input_audio_buffer.append"}, "invalid_value", "audio"),
+        ({"type": "input_audio_buffer.append", "audio": "***"}, "invalid_value", "audio"),
+        ({"type": "input_audio_buffer.append", "audio": "YWJj"}, "invalid_audio", None),
+        ({"type": "session.update", "session": {"type": "realtime"}}, "invalid_value", "type"),
+        ({"type": "session.update", "session": "x"}, "invalid_value", None),
+        (microphone(transcription={"model": "whisper-9"}), "model_not_found", "model"),
+        (microphone(turn_detection={"type": "semantic_vad"}), "invalid_value", "audio.input.turn_detection.type"),
+        (microphone(format={"rate": 12_345}), "invalid_value", "sample_rate"),
+    ],
+)
+async def test_a_mistake_is_told_and_the_session_goes_on(server_address, api_key, message, code, param) -> None:
+    async with opened(server_address, api_key, path=PATH) as client:
+        await client.until("session.created")
+        if isinstance(message, dict):
+            message = message | {"event_id": "mine"}
+        await client.send(message)
+        event = await client.until("error")
+        assert event["event_id"]
+        error = event["error"]
+        assert (error["code"], error["type"]) == (code, "invalid_request_error")
+        assert param is None or error["param"] == param
+        assert error["event_id"] == ("mine" if isinstance(message, dict) else None)
+        await append(client, TALK)
+        await client.until(f"{TRANSCRIPTION}.completed")
+
+
+async def test_a_huge_message_ends_it(server_address: str, api_key: str) -> None:
+    async with opened(server_address, api_key, path=PATH) as client:
+        await client.send({"type": "input_audio_buffer.append", "audio": "A" * 1_100_000})
+        assert await client.close_code() == 4413
+    assert client.error["code"] == "message_too_large"
+
+
+async def test_deltas_come_while_one_speaks(server_address: str, api_key: str) -> None:
+    long = sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok")
+    async with opened(server_address, api_key, path=PATH) as client:
+        for message in encoded(sound.joined([long, sound.silence(0.8)])):
+            await client.send({"type": "input_audio_buffer.append", "audio": message})
+            await asyncio.sleep(0.04)
+        completed = await client.until(f"{TRANSCRIPTION}.completed")
+    deltas = [event["delta"] for event in client.of(f"{TRANSCRIPTION}.delta")]
+    assert len(deltas) >= 2
+    assert jiwer.wer(completed["transcript"], "".join(deltas)) <= 0.6
+    kinds = [event["type"] for event in client.events]
+    assert kinds.index(f"{TRANSCRIPTION}.delta") < kinds.index("input_audio_buffer.speech_stopped")

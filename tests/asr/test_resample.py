@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import soxr
+
+from asr.resample import RATES, Encoding, Line
+from asr.units import SAMPLE_RATE
+from tests import sound
+from tests.asr.sockets import pcm16
+from voiceproject.errors import ApiError
+
+
+def heard(line: Line, messages: list[bytes]) -> sound.Audio:
+    return np.concatenate([*(line.hear(message) for message in messages), line.rest()])
+
+
+def cut(data: bytes, size: int) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("size", [320, 1_764, 7_000])
+def test_any_rate_in_any_pieces_is_the_same_sound_at_the_same_time(rate: int, size: int) -> None:
+    audio = 0.5 * sound.said("selamat pagi")
+    sent = soxr.resample(audio, SAMPLE_RATE, rate).astype(np.float32)
+    found = heard(Line(Encoding.PCM16, rate), cut(pcm16(sent), size))
+    assert abs(len(found) - len(audio)) <= 2
+    length = min(len(found), len(audio))
+    expected = soxr.resample(sent, rate, SAMPLE_RATE)[:length] if rate != SAMPLE_RATE else audio[:length]
+    np.testing.assert_allclose(found[:length], expected, atol=2e-3)
+
+
+@pytest.mark.parametrize(("encoding", "codec"), [(Encoding.MULAW, "pcm_mulaw"), (Encoding.ALAW, "pcm_alaw")])
+def test_g711_is_the_standards_table(encoding: Encoding, codec: str) -> None:
+    every_byte = bytes(range(256))
+    decoder: Any = av.CodecContext.create(codec, "r")
+    decoder.sample_rate, decoder.layout = 8_000, "mono"
+    [frame] = decoder.decode(av.Packet(every_byte))
+    expected = frame.to_ndarray().reshape(-1) / 32768
+    np.testing.assert_allclose(Line(encoding, SAMPLE_RATE).hear(every_byte), expected, atol=1e-7)
+
+
+def test_opus_packets() -> None:
+    audio = sound.said("selamat pagi semua")
+    line = Line(Encoding.OPUS, 8_000)
+    assert line.sample_rate == 48_000
+    found = heard(line, opus_packets(audio))
+    assert abs(len(found) - len(audio)) < 0.1 * SAMPLE_RATE
+    # A lossy codec: the sound is alike, not the samples. Its delay is a few milliseconds.
+    lag = max(range(0, 400, 2), key=lambda shift: np.dot(found[shift : shift + 16_000], audio[:16_000]))
+    aligned = found[lag : lag + 16_000]
+    assert np.corrcoef(aligned, audio[: len(aligned)])[0, 1] > 0.8
+
+
+def opus_packets(audio: sound.Audio) -> list[bytes]:
+    encoder: Any = av.CodecContext.create("libopus", "w")
+    encoder.sample_rate, encoder.layout, encoder.format = 48_000, "mono", "flt"
+    encoder.bit_rate = 32_000
+    encoder.open()
+    samples = soxr.resample(audio, SAMPLE_RATE, 48_000).astype(np.float32)
+    packets = []
+    for start in range(0, len(samples) - 960, 960):
+        frame = av.AudioFrame.from_ndarray(samples[None, start : start + 960], "flt", "mono")
+        frame.sample_rate, frame.pts = 48_000, start
+        packets += [bytes(packet) for packet in encoder.encode(frame)]
+    return packets + [bytes(packet) for packet in encoder.encode(None)]
+
+
+@pytest.mark.parametrize("rate", [0, 7_999, 11_025, 96_000, -16_000])
+def test_another_rate_is_refused(rate: int) -> None:
+    with pytest.raises(ApiError) as refusal:
+        Line(Encoding.PCM16, rate)
+    assert (refusal.value.status, refusal.value.param) == (400, "sample_rate")
+
+
+def test_half_a_sample_is_refused() -> None:
+    with pytest.raises(ApiError, match="even number of bytes, not 3"):
+        Line(Encoding.PCM16, 16_000).hear(b"abc")
+
+
+@pytest.mark.parametrize("packet", [b"", b"\xff" * 40, bytes(70_000)])
+def test_what_is_no_opus_is_refused(packet: bytes) -> None:
+    with pytest.raises(ApiError) as refusal:
+        Line(Encoding.OPUS, 48_000).hear(packet)
+    assert refusal.value.code == "invalid_audio"

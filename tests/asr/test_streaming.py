@@ -1,0 +1,297 @@
+"""The streaming session without sockets: real voice activity detection, the real engine on the bundled model."""
+
+from __future__ import annotations
+
+import asyncio
+
+import jiwer
+import pytest
+
+from asr.audio import decode
+from asr.checkpoint import configured
+from asr.endpointing import TurnDetection
+from asr.engine import WhisperEngine
+from asr.normalise import normalise
+from asr.streaming import (
+    Committed,
+    Event,
+    Failed,
+    Final,
+    NothingToCommit,
+    Partial,
+    SpeechStarted,
+    SpeechStopped,
+    State,
+    StreamingSession,
+    WrongState,
+)
+from asr.transcription import Transcription
+from asr.units import SAMPLE_RATE, Options
+from inference.engine import EngineStats
+from inference.errors import OverCapacity
+from tests import sound
+
+CHUNK = 1_600  # 100 ms
+TALK = sound.joined(
+    [
+        sound.silence(0.5),
+        sound.said("selamat pagi semua"),
+        sound.silence(1.0),
+        sound.said("terima kasih"),
+        sound.silence(1),
+    ]
+)
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def of(self, kind: type) -> list:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def text(self) -> str:
+        return " ".join(final.text for final in self.of(Final))
+
+
+def session(engine, listener: Listener, detection: TurnDetection | None = TurnDetection(), **more) -> StreamingSession:  # noqa: B008
+    options = Options(language="ms", words=True)
+    return StreamingSession(engine, configured(), listener.events.append, options=options, detection=detection, **more)
+
+
+async def speak(stream: StreamingSession, audio: sound.Audio, pause_s: float = 0.0) -> None:
+    for start in range(0, len(audio), CHUNK):
+        await stream.append(audio[start : start + CHUNK])
+        await asyncio.sleep(pause_s)
+
+
+async def test_it_works(engine: WhisperEngine) -> None:
+    listener = Listener()
+    stream = session(engine, listener)
+    await speak(stream, TALK)
+    await stream.finish()
+    kinds = [type(event) for event in listener.events if not isinstance(event, Partial | Final)]
+    assert kinds == [SpeechStarted, SpeechStopped, Committed] * 2
+    first, second = listener.of(Final)
+    assert jiwer.wer("selamat pagi semua terima kasih", f"{first.text} {second.text}") <= 0.4
+    assert stream.state is State.FINISHED
+    assert stream.audio_ms == pytest.approx(1000 * len(TALK) / SAMPLE_RATE)
+
+
+async def test_times_are_those_of_the_audio(engine: WhisperEngine) -> None:
+    listener = Listener()
+    stream = session(engine, listener, TurnDetection(prefix_padding_ms=300, silence_duration_ms=500))
+    await speak(stream, TALK)
+    await stream.finish()
+    started, stopped, final = (listener.of(kind)[0] for kind in (SpeechStarted, SpeechStopped, Final))
+    spoken_ms = len(sound.said("selamat pagi semua")) / 16 - 600
+    assert started.at_ms == pytest.approx(800 - 300, abs=100)
+    assert stopped.at_ms == pytest.approx(800 + spoken_ms + 500, abs=200)
+    assert final.start_ms == pytest.approx(800 - 200, abs=100)
+    assert final.end_ms == pytest.approx(800 + spoken_ms + 200, abs=200)
+    starts = [word.start for word in final.words]
+    assert final.start_ms / 1000 <= starts[0] < final.end_ms / 1000
+    assert starts == sorted(starts)
+
+
+async def test_manual_commit(engine: WhisperEngine) -> None:
+    listener = Listener()
+    stream = session(engine, listener, None)
+    await speak(stream, TALK)
+    await stream.commit()
+    await speak(stream, sound.said("apa khabar"))
+    await stream.finish()
+    assert listener.of(SpeechStarted) == listener.of(SpeechStopped) == []
+    assert [event.number for event in listener.of(Committed)] == [0, 1]
+    assert [final.number for final in listener.of(Final)] == [0, 1]
+    assert len(listener.of(Final)[0].text.split()) >= 3
+
+
+async def test_commits_do_not_shift_the_clock(engine: WhisperEngine) -> None:
+    listener = Listener()
+    stream = session(engine, listener, None)
+    for _ in range(5):
+        await stream.append(sound.silence(0.111))
+        await stream.commit()
+    await stream.append(sound.said("terima kasih"))
+    await stream.finish()
+    at_once = Listener()
+    other = session(engine, at_once, None)
+    await other.append(sound.joined([sound.silence(0.555), sound.said("terima kasih")]))
+    await other.finish()
+    assert listener.of(Final)[-1].start_ms == pytest.approx(at_once.of(Final)[0].start_ms, abs=33)
+
+
+async def test_commit_cuts_a_turn_short(engine: WhisperEngine) -> None:
+    listener = Listener()
+    stream = session(engine, listener)
+    await speak(stream, TALK[: int(1.5 * SAMPLE_RATE)])
+    assert stream.state is State.SPEAKING
+    await stream.commit()
+    assert stream.state is State.LISTENING
+    await stream.finish()
+    assert len(listener.of(Final)) >= 1
+
+
+@pytest.mark.parametrize("detection", [None, TurnDetection()])
+async def test_there_may_be_nothing_to_commit(engine: WhisperEngine, detection: TurnDetection | None) -> None:
+    stream = session(engine, Listener(), detection)
+    with pytest.raises(NothingToCommit):
+        await stream.commit()
+    await stream.append(sound.silence(0.05))
+    with pytest.raises(NothingToCommit):
+        await stream.commit()
+
+
+async def test_clear_forgets(engine: WhisperEngine) -> None:
+    listener = Listener()
+    stream = session(engine, listener, None)
+    await speak(stream, sound.said("selamat pagi"))
+    await stream.clear()
+    await stream.append(sound.silence(0.3))
+    await stream.finish()
+    assert [final.text for final in listener.of(Final)] == [""]
+
+
+async def test_nothing_said_gives_nothing(engine: WhisperEngine) -> None:
+    listener = Listener()
+    stream = session(engine, listener)
+    await speak(stream, sound.joined([sound.silence(1), sound.noise(2), sound.hold_music(3)]))
+    await stream.finish()
+    assert listener.text == ""
+
+
+async def test_after_the_end_calls_are_refused_by_name(engine: WhisperEngine) -> None:
+    stream = session(engine, Listener())
+    await stream.finish()
+    await stream.finish()
+    for call, name in (
+        (stream.append(sound.silence(0.1)), "audio"),
+        (stream.commit(), "commit"),
+        (stream.clear(), "clear"),
+    ):
+        with pytest.raises(WrongState, match=f"{name} makes no sense: the stream is finished"):
+            await call
+
+
+async def test_partials_grow_and_stable_words_stay(engine: WhisperEngine) -> None:
+    listener = Listener()
+    stream = session(engine, listener)
+    await speak(stream, sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok"), pause_s=0.04)
+    await stream.finish()
+    partials = listener.of(Partial)
+    assert len(partials) >= 3
+    stable: list[str] = []
+    for partial in partials:
+        words = partial.stable.split()
+        assert words[: len(stable)] == stable
+        assert partial.text.split()[: len(words)] == words
+        stable = words
+    assert len(stable) >= 3
+    assert listener.events.index(partials[-1]) < listener.events.index(listener.of(Final)[0])
+
+
+class BusyEngine:
+    """An engine whose work is never done at once."""
+
+    def __init__(self, engine: WhisperEngine, *, refuse: bool = False) -> None:
+        self.engine, self.refuse = engine, refuse
+        self.live: list[bool] = []
+
+    async def submit(self, unit):
+        self.live.append(unit.live)
+        if self.refuse:
+            raise OverCapacity(1.0)
+        return await self.engine.submit(unit)
+
+    def stats(self) -> EngineStats:
+        return EngineStats(True, 9, 9, 0, 0, 0, 0.0, estimated_wait_s=3.0)
+
+
+async def test_a_busy_engine_is_asked_for_finals_only(engine: WhisperEngine) -> None:
+    listener, busy = Listener(), BusyEngine(engine)
+    stream = session(busy, listener)
+    await speak(stream, TALK, pause_s=0.01)
+    await stream.finish()
+    assert listener.of(Partial) == []
+    assert len(listener.of(Final)) == 2
+    assert set(busy.live) == {True}
+
+
+async def test_a_failure_is_of_its_utterance(engine: WhisperEngine) -> None:
+    listener, busy = Listener(), BusyEngine(engine, refuse=True)
+    stream = session(busy, listener, None)
+    await speak(stream, sound.said("selamat pagi"))
+    await stream.commit()
+    await asyncio.sleep(0.05)
+    busy.refuse = False
+    await speak(stream, sound.said("selamat pagi"))
+    await stream.finish()
+    assert [type(event) for event in listener.of(Failed) + listener.of(Final)] == [Failed, Final]
+
+
+async def test_a_client_that_hurries_is_made_to_wait(engine: WhisperEngine) -> None:
+    listener = Listener()
+    stream = session(engine, listener, None, partials=False)
+    short = sound.said("terima kasih")
+    for _ in range(20):
+        await stream.append(short)
+        await stream.commit()
+        assert len(stream._concluding) <= 5
+    await stream.finish()
+    assert [final.number for final in listener.of(Final)] == list(range(20))
+
+
+async def test_memory_holds_the_open_segment_only(engine: WhisperEngine) -> None:
+    stream = session(engine, Listener(), partials=False)
+    most = 0.0
+    for _ in range(3):
+        for start in range(0, len(TALK), CHUNK):
+            await stream.append(TALK[start : start + CHUNK])
+            most = max(most, stream.seconds_kept)
+        await speak(stream, sound.silence(3))
+        assert stream.seconds_kept < 1
+    assert most < configured().segment_s + 1.5
+    await stream.abort()
+
+
+async def test_abort_leaves_nothing_behind(engine: WhisperEngine) -> None:
+    before = len(asyncio.all_tasks())
+    listener = Listener()
+    stream = session(engine, listener)
+    await speak(stream, TALK[: 3 * SAMPLE_RATE], pause_s=0.005)
+    await stream.abort()
+    told = len(listener.events)
+    await asyncio.sleep(0.2)
+    assert len(asyncio.all_tasks()) <= before
+    assert len(listener.events) == told
+
+
+SENTENCES = [
+    f"{subject} {place} {when}"
+    for subject in ("saya mahu pergi ke", "kami akan sampai di", "ibu membeli ikan di", "dia bekerja di")
+    for place in ("kuala lumpur", "pulau pinang", "shah alam")
+    for when in ("pada pukul lapan pagi esok", "selepas waktu makan tengah hari")
+]
+
+
+async def test_the_final_words_are_those_of_the_file(engine: WhisperEngine) -> None:
+    """Issue: word error rates differ by 2 points at most over at least 20 clips."""
+    assert len(SENTENCES) >= 20
+    live, file = [], []
+    for number, sentence in enumerate(SENTENCES):
+        audio = sound.said(sentence, rate=(150, 175, 200)[number % 3])
+        audio = sound.joined([audio, sound.silence(0.5), sound.said("terima kasih")])
+        data = sound.wav(audio)
+        recording = decode(data, max_duration_s=60)
+        listener = Listener()
+        stream = session(engine, listener, partials=number % 2 == 0)
+        await speak(stream, recording.float32(0, len(recording.samples)), pause_s=0.001)
+        await stream.finish()
+        live.append(normalise(listener.text))
+        transcription = await Transcription.open(data, engine, configured(), Options(language="ms"))
+        file.append(normalise((await transcription.whole()).text))
+    said = [normalise(f"{sentence} terima kasih") for sentence in SENTENCES]
+    assert abs(jiwer.wer(said, live) - jiwer.wer(said, file)) <= 0.02
+    assert jiwer.wer(file, live) <= 0.02

@@ -1,0 +1,156 @@
+"""`/ws/tts` over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.asr.sockets import quiet
+from usage.models import LedgerEntry
+
+PATIENCE_S = 20.0
+
+
+@pytest.fixture(autouse=True)
+async def settled(api_key: str) -> AsyncIterator[None]:
+    """No stream outlives its test: the tables are emptied then."""
+    yield
+    await quiet()
+
+
+class Reader:
+    """A client of `/ws/tts`: ``events`` and ``audio`` that have come."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.events: list[dict[str, Any]] = []
+        self.audio = b""
+
+    async def send(self, **message: Any) -> None:
+        await self.connection.send(json.dumps(message))
+
+    async def read(self) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            message = await self.connection.recv()
+        if isinstance(message, bytes):
+            self.audio += message
+        else:
+            self.events.append(json.loads(message))
+
+    async def until(self, kind: str) -> dict[str, Any]:
+        while not self.events or self.events[-1]["type"] != kind:
+            await self.read()
+        return self.events[-1]
+
+    async def to_the_end(self) -> int | None:
+        with suppress(ConnectionClosed):
+            while True:
+                await self.read()
+        return self.connection.close_code
+
+    def kinds(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+
+@pytest.fixture
+async def reader(server_address: str, api_key: str) -> AsyncIterator[Reader]:
+    url = server_address.replace("http://", "ws://") + "/ws/tts"
+    async with connect(url, additional_headers={"Authorization": f"Bearer {api_key}"}) as connection:
+        yield Reader(connection)
+
+
+async def rows() -> list[LedgerEntry]:
+    await quiet()
+    return [row async for row in LedgerEntry.objects.order_by("id")]
+
+
+async def test_it_works(reader: Reader) -> None:
+    await reader.send(type="start", voice="nova", speed=2)
+    for part in ("Selamat pa", "gi, semua. Har", "ga RM1", "2.50 sahaja."):
+        await reader.send(type="text", text=part)
+    await reader.send(type="end")
+    assert await reader.to_the_end() == 1000
+    assert reader.kinds() == ["ready", "sentence", "sentence", "usage", "done"]
+    assert [event["text"] for event in reader.events[1:3]] == ["Selamat pagi, semua.", "Harga RM12.50 sahaja."]
+    assert reader.events[1]["start_ms"] == 0 < reader.events[2]["start_ms"]
+    usage = reader.events[3]
+    assert usage["audio_ms"] == pytest.approx(len(reader.audio) / 2 / 24, abs=1)
+    [row] = await rows()
+    assert (row.kind, row.status, row.characters) == ("speech", 200, usage["characters"])
+    assert row.audio_ms == usage["audio_ms"]
+
+
+async def test_opus_comes_as_an_ogg_stream(reader: Reader) -> None:
+    await reader.send(type="start", format="opus", speed=3)
+    await reader.send(type="text", text="Selamat pagi.")
+    await reader.send(type="end")
+    await reader.to_the_end()
+    assert reader.audio.startswith(b"OggS")
+
+
+async def test_start_may_be_left_out(reader: Reader) -> None:
+    await reader.send(type="text", text="Hai.")
+    await reader.send(type="flush")
+    await reader.until("flushed")
+    assert reader.kinds() == ["ready", "sentence", "flushed"]
+
+
+async def test_cancel_is_answered_at_once(reader: Reader) -> None:
+    await reader.send(type="text", text="Ayat pertama yang panjang sekali supaya lama dibaca. " * 20)
+    await reader.until("sentence")
+    loop = asyncio.get_running_loop()
+    asked = loop.time()
+    await reader.send(type="cancel")
+    await reader.until("cancelled")
+    assert loop.time() - asked < 0.5  # the goal is a tenth; this machine may be busy
+    heard = len(reader.audio)
+    await reader.send(type="end")
+    assert await reader.to_the_end() == 1000
+    assert len(reader.audio) == heard
+    [row] = await rows()
+    assert row.status == 200
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "close_code"),
+    [
+        ("{", "invalid_value", 4400),
+        ('{"type": "sing"}', "invalid_value", 4400),
+        ('{"type": "text", "text": 3}', "invalid_value", 4400),
+        ('{"type": "start", "voice": "nobody"}', "voice_not_found", 4404),
+        ('{"type": "start", "speed": 9}', "invalid_value", 4400),
+        ('{"type": "start", "format": "tape"}', "invalid_value", 4400),
+        (b"\x00\x01", "invalid_value", 4400),
+        (json.dumps({"type": "text", "text": "a" * 40_000}), "input_too_long", 4413),
+    ],
+)
+async def test_mistakes_are_explained(reader: Reader, message: str | bytes, code: str, close_code: int) -> None:
+    await reader.connection.send(message)
+    assert await reader.to_the_end() == close_code
+    assert reader.events[-1]["error"]["code"] == code
+
+
+async def test_without_a_key_nothing_is_said(server_address: str) -> None:
+    async with connect(server_address.replace("http://", "ws://") + "/ws/tts") as connection:
+        reader = Reader(connection)
+        assert await reader.to_the_end() == 4401
+    assert reader.events[-1]["error"]["code"] == "missing_credentials"
+
+
+async def test_a_client_that_vanishes_is_billed_for_what_was_sent(server_address: str, api_key: str) -> None:
+    url = server_address.replace("http://", "ws://") + "/ws/tts"
+    async with connect(url, additional_headers={"Authorization": f"Bearer {api_key}"}) as connection:
+        reader = Reader(connection)
+        await reader.send(type="text", text="Ayat yang panjang supaya lama dibaca oleh suara ini. " * 10)
+        await reader.until("sentence")
+        await reader.read()
+        connection.transport.abort()
+    [row] = await rows()
+    assert row.characters > 0

@@ -1,0 +1,25 @@
+"""Which voice a request means, in the API's own terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tts.voices import LanguageNotFound, Voice, VoiceNotFound, catalogue, default_voice
+from voiceproject.catalogue import Task, resolve
+from voiceproject.errors import ApiError
+
+
+def chosen_voice(fields: Mapping[str, Any]) -> Voice:
+    """For the fields ``model``, ``voice`` and ``language``, each optional. Raises ``ApiError`` 400 or 404."""
+    model, voice, language = fields.get("model"), fields.get("voice"), fields.get("language")
+    card = resolve(model, Task.SPEECH)
+    try:
+        return catalogue().resolve(
+            default=default_voice().id, model=card.id if model == card.id else None, voice=voice, language=language
+        )
+    except VoiceNotFound as error:
+        message = f"There is no voice {str(error)!r} here. GET /v1/audio/voices lists them."
+        raise ApiError(404, "voice_not_found", message, param="voice") from error
+    except LanguageNotFound as error:
+        raise ApiError(400, "invalid_value", f"No voice speaks {str(error)!r}.", param="language") from error

@@ -1,0 +1,137 @@
+"""`/ws/tts`: text goes in as a language model writes it, speech comes out while it writes on.
+
+-> {"type": "start", "voice", "speed", "format", ...}  (may be left out)      <- ready
+-> {"type": "text", "text": "..."}                                            <- sentence, then binary audio
+-> {"type": "flush"}                                                          <- flushed, once spoken
+-> {"type": "cancel"}                                                         <- cancelled
+-> {"type": "end"}                                                            <- usage, done
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rest_framework import serializers
+
+from tts.choice import chosen_voice
+from tts.encoding import SAMPLE_RATE, AudioFormat
+from tts.live import Audio, Cancelled, Ended, Event, Flushed, LiveSpeech, SentenceStarts, State, TooMuchText
+from tts.serializers import StrictCharField, StrictFloatField, VoiceField
+from tts.voices import primary
+from voiceproject.errors import ApiError
+from voiceproject.gate import Kind
+from voiceproject.socket import SocketConsumer
+
+FORMATS = (AudioFormat.PCM.value, AudioFormat.OPUS.value)
+
+
+class StartSerializer(serializers.Serializer[dict[str, Any]]):
+    model = StrictCharField(required=False, max_length=200)
+    voice = VoiceField(required=False, max_length=200)
+    language = StrictCharField(required=False, max_length=20)
+    speed = StrictFloatField(required=False, default=1.0, min_value=0.25, max_value=4.0)
+    format = serializers.ChoiceField(FORMATS, default=AudioFormat.PCM.value)
+    user = StrictCharField(required=False, allow_blank=True, max_length=200)
+
+
+class SpeechConsumer(SocketConsumer):
+    kind = Kind.SPEECH
+    speech: LiveSpeech | None = None
+    is_winding_down = False
+
+    async def on_message(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "start":
+            self._start(message)
+            return
+        if self.speech is None:
+            self._start({})
+        assert self.speech is not None
+        try:
+            match kind:
+                case "text":
+                    self.speech.push(_text(message))
+                case "flush":
+                    self.speech.flush()
+                case "cancel":
+                    await self.speech.cancel()
+                case "end":
+                    self.speech.end()
+                case _:
+                    raise ApiError(400, "invalid_value", f"There is no message {kind!r}.", param="type")
+        except TooMuchText as error:
+            raise ApiError(413, "input_too_long", "Too much text waits to be spoken.", param="text") from error
+        except ValueError as error:
+            raise ApiError(400, "invalid_value", f"{error}.", param="type") from error
+
+    async def on_binary(self, data: bytes) -> None:
+        raise ApiError(400, "invalid_value", "Text goes in as JSON; binary messages are what comes out.")
+
+    async def wind_down(self) -> None:
+        """Speak what has arrived; then the machinery says why the connection ends."""
+        self.is_winding_down = True
+        if self.speech is not None:
+            if self.speech.state is State.OPEN:
+                self.speech.end()
+            await self.speech.ended()
+
+    async def closed(self) -> None:
+        self.meter()
+        if self.speech is not None:
+            await self.speech.close()
+
+    def meter(self) -> None:
+        if self.speech is not None:
+            self.work.characters, self.work.audio_ms = self.speech.characters, self.speech.audio_ms
+            self.work.queue_ms = self.speech.queue_ms
+
+    def _start(self, message: dict[str, Any]) -> None:
+        if self.speech is not None:
+            raise ApiError(400, "invalid_value", "'start' comes first, and once.", param="type")
+        form = StartSerializer(data={name: value for name, value in message.items() if value is not None})
+        form.is_valid(raise_exception=True)
+        fields = form.validated_data
+        self.work.user = fields.get("user")
+        voice = chosen_voice(fields)
+        language = primary(fields.get("language") or voice.language)
+        self.work.model, self.work.voice, self.work.language = voice.model, voice.id, language
+        self.speech = LiveSpeech(
+            voice,
+            language=language,
+            tell=self._tell,
+            failed=self.fail,
+            speed=fields["speed"],
+            audio_format=AudioFormat(fields["format"]),
+        )
+        about = {"voice": voice.id, "language": language, "format": fields["format"], "sample_rate": SAMPLE_RATE}
+        self.send_event({"type": "ready", "session_id": self.work.request_id, **about})
+
+    async def _tell(self, event: Event) -> None:
+        self._heard_at = time.monotonic()  # whoever listens to a long answer is not idle
+        match event:
+            case Audio(data):
+                self.send_event(data)
+                await self._note_progress()
+            case SentenceStarts():
+                self.send_event(
+                    {"type": "sentence", "index": event.index, "text": event.text, "start_ms": event.start_ms}
+                )
+            case Flushed():
+                self.send_event({"type": "flushed"})
+            case Cancelled():
+                self.send_event({"type": "cancelled", "audio_ms": event.audio_ms})
+            case Ended():
+                self.meter()
+                usage = {"characters": self.work.characters, "audio_ms": round(self.work.audio_ms)}
+                self.send_event({"type": "usage", **usage})
+                if not self.is_winding_down:
+                    self.send_event({"type": "done"})
+                    self.finish()
+
+
+def _text(message: dict[str, Any]) -> str:
+    text = message.get("text")
+    if not isinstance(text, str):
+        raise ApiError(400, "invalid_value", "`text` must be a string.", param="text")
+    return text

@@ -1,0 +1,243 @@
+"""Speech that starts before its text ends: text goes in as a language model writes it, audio comes out in order.
+
+Knows nothing of sockets. One task speaks: it takes complete sentences, asks the engine for a few of them ahead, and
+lets the audio out in small steps, never much further than the listener has heard, so that a cancel is felt at once.
+All of it runs on one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from inference import runtime
+from inference.ordered import in_order
+from inference.pool import in_pool
+from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, stream_encoder
+from tts.sentences import SentenceStream
+from tts.speakable import speakable
+from tts.synthesis import LOOK_AHEAD, SENTENCE_PAUSE_MS, finish
+from tts.units import SpeechUnit
+from tts.voices import Voice
+
+STEP_S = 0.1  # audio in one message
+LEAD_S = 0.4  # audio sent beyond what the listener has heard: covers a hiccup of the network, no more
+MOST_WAITING_CHARACTERS = 32_768  # of text that has arrived and is not spoken yet: about half an hour of speech
+
+
+class State(StrEnum):
+    OPEN = "open"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+class TooMuchText(ValueError):
+    """More text waits to be spoken than ``MOST_WAITING_CHARACTERS``."""
+
+
+@dataclass(frozen=True)
+class SentenceStarts:
+    """The audio that follows speaks ``text``; ``start_ms`` on the clock of the audio sent since the beginning."""
+
+    index: int
+    text: str
+    start_ms: int
+
+
+@dataclass(frozen=True)
+class Audio:
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Flushed:
+    """All text up to the flush has been spoken."""
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """No more audio follows for the text before the cancel; ``audio_ms`` had been sent until then."""
+
+    audio_ms: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Everything has been spoken."""
+
+
+Event = SentenceStarts | Audio | Flushed | Cancelled | Ended
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A place in the text at which something is to be told once the speech has come there."""
+
+    event: Flushed | Ended
+
+
+@dataclass(frozen=True)
+class _Spoken:
+    text: str
+    samples: Samples
+
+
+class LiveSpeech:
+    """``tell(event)`` is awaited for every event, in order. An engine's error ends the speaking task and reaches
+    ``failed(error)``."""
+
+    def __init__(
+        self,
+        voice: Voice,
+        *,
+        language: str,
+        tell: Callable[[Event], Awaitable[None]],
+        failed: Callable[[Exception], None],
+        speed: float = 1.0,
+        audio_format: AudioFormat = AudioFormat.PCM,
+    ) -> None:
+        self.state = State.OPEN
+        self.characters = 0  # given to the engine
+        self.samples = 0  # sent
+        self.queue_ms = 0.0  # until the first sentence's turn came
+        self._voice, self._language, self._speed = voice, language, speed
+        self._tell, self._failed = tell, failed
+        self._text = SentenceStream()
+        self._waiting: asyncio.Queue[str | _Mark] = asyncio.Queue()
+        self._waiting_characters = 0
+        self._encoder = stream_encoder(audio_format)
+        self._sentences = 0
+        self._heard_until = 0.0  # when the listener will have heard what was sent, by the monotonic clock
+        self._speaking = asyncio.create_task(self._speak_all())
+
+    @property
+    def audio_ms(self) -> int:
+        return round(1000 * self.samples / SAMPLE_RATE)
+
+    def push(self, text: str) -> None:
+        """Text, split anywhere. Sentences that are certainly complete are spoken. Raises ``TooMuchText``."""
+        self._must_be_open("text")
+        if self._waiting_characters + len(text) > MOST_WAITING_CHARACTERS:
+            raise TooMuchText
+        self._give(self._text.push(text))
+
+    def flush(self) -> None:
+        """Speak what there is, complete or not."""
+        self._must_be_open("flush")
+        self._give(self._text.flush())
+        self._waiting.put_nowait(_Mark(Flushed()))
+
+    def end(self) -> None:
+        """Speak what there is, then tell ``Ended``. Nothing but a cancel may follow."""
+        self._must_be_open("end")
+        self.state = State.ENDING
+        self._give(self._text.flush())
+        self._waiting.put_nowait(_Mark(Ended()))
+
+    async def cancel(self) -> None:
+        """Be silent at once and forget all text so far; text that comes later is spoken again."""
+        ending = self.state is State.ENDING
+        await self._stop()
+        self._text = SentenceStream()
+        self._waiting = asyncio.Queue()
+        self._waiting_characters = 0
+        self._heard_until = 0.0
+        await self._tell(Cancelled(self.audio_ms))
+        self._speaking = asyncio.create_task(self._speak_all())
+        if ending:
+            self._waiting.put_nowait(_Mark(Ended()))
+
+    async def ended(self) -> None:
+        """Wait until everything that was asked for has been told."""
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(self._speaking)
+
+    async def close(self) -> None:
+        """Drop everything."""
+        self.state = State.ENDED
+        await self._stop()
+
+    def _must_be_open(self, what: str) -> None:
+        if self.state is not State.OPEN:
+            raise ValueError(f"{what} makes no sense now: the speech is {self.state}")
+
+    def _give(self, sentences: list[str]) -> None:
+        for sentence in sentences:
+            self._waiting_characters += len(sentence)
+            self._waiting.put_nowait(sentence)
+
+    async def _stop(self) -> None:
+        self._speaking.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._speaking
+
+    async def _speak_all(self) -> None:
+        try:
+            async with aclosing(in_order(self._taken(), self._spoken, ahead=LOOK_AHEAD)) as speech:
+                async for spoken in speech:
+                    if isinstance(spoken, _Spoken):
+                        await self._send(spoken)
+                        continue
+                    if isinstance(spoken.event, Ended):
+                        await self._end()
+                        return
+                    await self._tell(spoken.event)
+        except Exception as error:  # noqa: BLE001 - the owner decides what becomes of it
+            self._failed(error)
+
+    async def _taken(self) -> AsyncIterator[str | _Mark]:
+        while True:
+            item = await self._waiting.get()
+            yield item
+            if isinstance(item, _Mark) and isinstance(item.event, Ended):
+                return
+
+    async def _spoken(self, item: str | _Mark) -> _Spoken | _Mark:
+        if isinstance(item, _Mark):
+            return item
+        text = await in_pool(speakable, item, self._language)
+        self._waiting_characters -= len(item)
+        if not text:
+            return _Spoken(item, np.zeros(0, np.int16))
+        self.characters += len(item)
+        unit = SpeechUnit(text=text, voice=self._voice, speed=self._speed, language=self._language, live=True)
+        speech = await runtime.engine(self._voice.engine).submit(unit)
+        self.queue_ms = self.queue_ms or unit.queued_ms
+        return _Spoken(item, await in_pool(finish, speech))
+
+    async def _send(self, spoken: _Spoken) -> None:
+        if not len(spoken.samples):
+            return
+        if self._sentences:
+            await self._send_samples(np.zeros(int(SAMPLE_RATE * SENTENCE_PAUSE_MS / 1000 / self._speed), np.int16))
+        await self._tell(SentenceStarts(self._sentences, spoken.text, self.audio_ms))
+        self._sentences += 1
+        await self._send_samples(spoken.samples)
+
+    async def _send_samples(self, samples: Samples) -> None:
+        step = int(STEP_S * SAMPLE_RATE)
+        for start in range(0, len(samples), step):
+            part = samples[start : start + step]
+            await self._pace(len(part) / SAMPLE_RATE)
+            self.samples += len(part)
+            if data := self._encoder.feed(part):
+                await self._tell(Audio(data))
+
+    async def _pace(self, seconds: float) -> None:
+        now = time.monotonic()
+        ahead = self._heard_until - now
+        if ahead > LEAD_S:
+            await asyncio.sleep(ahead - LEAD_S)
+        self._heard_until = max(self._heard_until, now) + seconds
+
+    async def _end(self) -> None:
+        if tail := self._encoder.finish():
+            await self._tell(Audio(tail))
+        self.state = State.ENDED
+        await self._tell(Ended())

@@ -41,7 +41,7 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/base.stamp
 	@touch $@
 
 services:
-	@scripts/debian-packages.sh postgresql redis-server
+	@scripts/debian-packages.sh postgresql redis-server chromium
 
 test: lint services
 	$(BIN)/python -m pytest

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from voiceproject.catalogue import ModelCard
 
+DEMO_NOTICE = (
+    "The bundled demo model is on: it understands clear synthetic Malay, not people. "
+    "For people, the operator sets VOICE_ASR_MODEL to a Whisper checkpoint."
+)
+
 
 def models_offered() -> list[ModelCard]:
+    from django.conf import settings
+
     from asr.checkpoint import configured
     from voiceproject.catalogue import ModelCard, Task
 
     checkpoint = configured()
     owner = "voice" if checkpoint.bundled else checkpoint.source.rpartition("/")[0].rpartition("/")[2] or "openai"
-    return [ModelCard(checkpoint.name, Task.TRANSCRIPTION, owned_by=owner)]
+    languages = checkpoint.languages or tuple(settings.VOICE_ASR_LANGUAGES)
+    notice = DEMO_NOTICE if checkpoint.bundled else ""
+    return [ModelCard(checkpoint.name, Task.TRANSCRIPTION, owned_by=owner, languages=languages, notice=notice)]

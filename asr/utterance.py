@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ BUSY_S = 0.25  # no guess when it would wait longer than this
 PARTIAL_DEADLINE_S = 1.0  # nobody wants to see a guess at what was said longer ago
 FINAL_DEADLINE_S = 30.0
 _UNSPACED = ("zh", "yue", "ja")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class Utterance:
         """What is still under way is not wanted."""
         self._stop_guessing()
         for closed in self._closed:
-            closed.task.cancel()
+            if not closed.task.cancel() and not closed.task.cancelled():
+                closed.task.exception()  # seen, if there was one
 
     async def heard(self) -> Heard:
         """All words. Raises what the engine raises."""
@@ -108,9 +112,11 @@ class Utterance:
 
     def guess(self) -> None:
         """Start recognising what is open, if that is due and the engine has the time."""
-        audio = self.segmenter.open_audio
         due = self.segmenter.position - self._guessed_at >= PARTIAL_EVERY_MS * SAMPLE_RATE // 1000
-        if audio is None or not due or self._guess is not None or self._engine.stats().estimated_wait_s > BUSY_S:
+        if not due or self._guess is not None or self._engine.stats().estimated_wait_s > BUSY_S:
+            return
+        audio = self.segmenter.open_audio
+        if audio is None:
             return
         self._guessed_at = self.segmenter.position
         speech_s = self.segmenter.open_speech_s
@@ -125,11 +131,14 @@ class Utterance:
             hypothesis = guard.checked(await self._engine.submit(unit), speech_s=speech_s)
             for segment in closed:  # what comes before it is being recognised for good
                 await asyncio.shield(segment.task)
+            certain = [found.text for segment in closed if (found := segment.found())]
         except InferenceError:
             return  # too busy, or the final will tell
+        except Exception:  # a guess is a courtesy: it must not end anything
+            logger.exception("a partial could not be recognised")
+            return
         finally:
             self._guess = None
-        certain = [found.text for segment in closed if (found := segment.found())]
         open_text = [hypothesis.text] if hypothesis else []
         language = hypothesis.language if hypothesis else self._options.language or ""
         self._show(certain, open_text, language)

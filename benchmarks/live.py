@@ -127,9 +127,7 @@ def memory(service: Served) -> int:
 
 async def main(numbers: list[int]) -> None:
     print(environment.machine())
-    print(
-        f"{'streams':>8}{'first partial ms':>20}{'final ms':>16}{'beyond silence':>18}{'KiB/stream':>12}{'failed':>8}"
-    )
+    print(f"{'streams':>8}{'first partial':>20}{'final':>16}{'beyond silence':>18}{'KiB/stream':>12}{'failed':>8}")
     for streams in numbers:
         with tempfile.TemporaryDirectory() as folder, served(Path(folder), VOICE_LOG_LEVEL="WARNING") as service:
             await measure(service, 1)  # warm up
@@ -142,7 +140,7 @@ async def main(numbers: list[int]) -> None:
             f"{measured.bytes_per_stream / 1024:>12.0f}{measured.final.failures:>8}"
         )
         print(f"         {measured.changed} of {measured.words} stable words were otherwise in the final")
-    print("p50 / p95; the final's time includes the turn's silence of", SILENCE_MS, "ms")
+    print("ms, p50 / p95; the final's time includes the turn's silence of", SILENCE_MS, "ms")
 
 
 if __name__ == "__main__":

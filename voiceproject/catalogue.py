@@ -26,12 +26,15 @@ ALIASES = {
 
 @dataclass(frozen=True)
 class ModelCard:
-    """``created`` is in Unix seconds, 0 where nobody knows."""
+    """``created`` is in Unix seconds, 0 where nobody knows. ``languages``: ISO 639-1, of those this service offers;
+    ``notice``: what a person should know before trying it."""
 
     id: str
     task: Task
     owned_by: str
     created: int = 0
+    languages: tuple[str, ...] = ()
+    notice: str = ""
 
 
 def offered(task: Task) -> list[ModelCard]:

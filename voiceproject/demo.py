@@ -28,6 +28,7 @@ class Demo:
         authorization = shlex.quote(f"Authorization: Bearer {self.key}")
         return f"""
   Voice service   {address}
+  Try it          {address}/#key={self.key}
   API key         {self.key}
   API page        {address}/docs/
   Admin           {address}/admin/   user {ADMIN}, password {self.admin_password}

@@ -95,6 +95,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = VOICE_TIME_ZONE
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
 APPEND_SLASH = False
 X_FRAME_OPTIONS = "DENY"
 

@@ -235,7 +235,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 await self._wind_down(ApiError(413, "audio_too_long", message))
             elif time.monotonic() >= self._heard_at + settings.VOICE_WS_IDLE_S:
                 message = f"Nothing arrived for {settings.VOICE_WS_IDLE_S:g} s."
-                self.fail(ApiError(408, "idle_timeout", message))
+                await self._wind_down(ApiError(408, "idle_timeout", message))
 
     async def _wind_down(self, reason: ApiError) -> None:
         self._deaf = True

@@ -7,12 +7,13 @@ from django.urls import include, path, re_path
 from django_prometheus.exports import ExportToDjangoView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from voiceproject import errors, health
+from voiceproject import errors, health, playground
 from voiceproject.modelviews import ModelsView, ModelView
 
 admin.site.site_header = admin.site.site_title = "Voice service"
 
 urlpatterns = [
+    path("", playground.page),
     path("", include("asr.urls")),
     path("", include("tts.urls")),
     path("", include("usage.urls")),

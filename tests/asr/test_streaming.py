@@ -256,6 +256,24 @@ async def test_memory_holds_the_open_segment_only(engine: WhisperEngine) -> None
     await stream.abort()
 
 
+async def test_speech_without_a_pause_is_cut_as_a_file_is(engine: WhisperEngine) -> None:
+    unbroken = sound.joined([sound.said("saya mahu pergi ke kedai buku")[6_000:-6_000]] * 12)
+    recording = decode(sound.wav(unbroken), max_duration_s=60)
+    listener = Listener()
+    stream = session(engine, listener)
+    for start in range(0, len(unbroken), CHUNK):
+        await stream.append(recording.float32(start, start + CHUNK))
+        await asyncio.sleep(0.002)
+        assert stream.seconds_kept < configured().segment_s + 1.5
+    await stream.finish()
+    [final] = listener.of(Final)
+    transcription = await Transcription.open(sound.wav(unbroken), engine, configured(), Options(language="ms"))
+    whole = await transcription.whole()
+    assert len(whole.parts) > 1
+    assert jiwer.wer(normalise(whole.text), normalise(final.text)) <= 0.02
+    assert listener.of(Partial)[-1].stable.split()[:3] == final.text.split()[:3]
+
+
 async def test_abort_leaves_nothing_behind(engine: WhisperEngine) -> None:
     before = len(asyncio.all_tasks())
     listener = Listener()

@@ -1,0 +1,36 @@
+"""The page at `/`: speak and read the words, type and hear them."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from voiceproject.catalogue import Task, offered
+
+_LANGUAGES = {"ms": "Malay", "en": "English", "zh": "Mandarin", "ta": "Tamil"}
+_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "connect-src 'self' ws: wss:",
+        "media-src 'self' blob: mediastream:",
+        "img-src 'self' data:",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+@require_safe
+async def page(request: HttpRequest) -> HttpResponse:
+    model = offered(Task.TRANSCRIPTION)[0]
+    languages = [(code, _LANGUAGES.get(code, code)) for code in model.languages]
+    if len(languages) != 1:
+        languages.insert(0, ("", "Detect it"))
+    response = render(request, "playground.html", {"notice": model.notice, "languages": languages})
+    response["Content-Security-Policy"] = _POLICY
+    response["Permissions-Policy"] = "microphone=(self)"
+    response["Referrer-Policy"] = "no-referrer"
+    response["Cache-Control"] = "no-cache"
+    return response

@@ -42,7 +42,7 @@ class PlainConsumer(LiveConsumer):
     async def on_message(self, message: dict[str, Any]) -> None:
         match self.state, message["type"]:
             case State.NEW, "start":
-                self._start(message)
+                await self._start(message)
             case State.STREAMING, "commit":
                 await self._streaming().commit()
             case State.STREAMING, "clear":
@@ -91,11 +91,11 @@ class PlainConsumer(LiveConsumer):
         assert self.session is not None
         return self.session
 
-    def _start(self, message: dict[str, Any]) -> None:
+    async def _start(self, message: dict[str, Any]) -> None:
         form = StartSerializer(data=message)
         form.is_valid(raise_exception=True)
         fields = form.validated_data
-        self.work.user = fields.get("user")
+        await self.name_user(fields.get("user"))
         encoding = Encoding(fields["encoding"])
         g711 = encoding in (Encoding.MULAW, Encoding.ALAW)
         self.line = Line(encoding, fields.get("sample_rate") or (8_000 if g711 else 16_000))

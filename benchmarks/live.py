@@ -54,11 +54,11 @@ class Utterance:
     ended: float = 0.0
 
 
-async def measure(service: Served, streams: int) -> Measured:
+async def measure(service: Served, streams: int, turns: int = UTTERANCES) -> Measured:
     measured = Measured()
     before = memory(service)
     opened, done = asyncio.Barrier(streams + 1), asyncio.Event()
-    tasks = [asyncio.create_task(stream(service, number, measured, opened, done)) for number in range(streams)]
+    tasks = [asyncio.create_task(stream(service, number, measured, turns, opened, done)) for number in range(streams)]
     await opened.wait()  # all have said all of it
     measured.bytes_per_stream = (memory(service) - before) / streams
     done.set()
@@ -67,7 +67,7 @@ async def measure(service: Served, streams: int) -> Measured:
 
 
 async def stream(
-    service: Served, number: int, measured: Measured, opened: asyncio.Barrier, done: asyncio.Event
+    service: Served, number: int, measured: Measured, turns: int, opened: asyncio.Barrier, done: asyncio.Event
 ) -> None:
     headers = service.headers(**{"X-Voice-User": f"user-{number}"})
     async with connect(service.url.replace("http", "ws") + "/ws/asr", additional_headers=headers) as socket:
@@ -77,7 +77,7 @@ async def stream(
         said: list[Utterance] = []
         listening = asyncio.create_task(listen(socket, said, measured))
         await asyncio.sleep(PAUSE_S * number / 20)  # people do not start together
-        for turn in range(UTTERANCES):
+        for turn in range(turns):
             await say(socket, sound.said(SENTENCES[(number + turn) % len(SENTENCES)]), said)
         await opened.wait()
         await done.wait()
@@ -130,7 +130,7 @@ async def main(numbers: list[int]) -> None:
     print(f"{'streams':>8}{'first partial':>20}{'final':>16}{'beyond silence':>18}{'KiB/stream':>12}{'failed':>8}")
     for streams in numbers:
         with tempfile.TemporaryDirectory() as folder, served(Path(folder), VOICE_LOG_LEVEL="WARNING") as service:
-            await measure(service, 1)  # warm up
+            await measure(service, streams, turns=1)  # warm up: what is left then is the streams' own memory
             measured = await measure(service, streams)
         partial = [measured.first_partial.percentile_ms(percent) for percent in (50, 95)]
         final = [measured.final.percentile_ms(percent) for percent in (50, 95)]

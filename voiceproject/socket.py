@@ -107,6 +107,12 @@ class SocketConsumer(AsyncWebsocketConsumer):
     def meter(self) -> None:
         """Bring ``self.work`` up to date."""
 
+    async def name_user(self, user: str | None) -> None:
+        """A message names the end user; it counts where neither a header nor a token did. Raises ``ApiError`` 429."""
+        before, self.work.user = self.work.user, user or ""
+        if self.work.user != before:
+            await self._gate.enter_async_context(seat(self.work.caller, self.work.user))
+
     def error_event(self, answer: ApiError) -> dict[str, Any]:
         return {"type": "error", **answer.envelope()}
 

@@ -220,6 +220,16 @@ async def test_streams_per_user(server_address: str, api_key: str, settings) -> 
     assert sorted(row.status for row in await rows()) == [429, 499, 499, 499, 499]
 
 
+async def test_a_user_that_start_names_has_the_same_limit(server_address: str, api_key: str, settings) -> None:
+    settings.VOICE_STREAMS_PER_USER = 1
+    async with opened(server_address, api_key) as first, opened(server_address, api_key) as second:
+        await first.send(START | {"user": "aminah"})
+        await first.until("ready")
+        await second.send(START | {"user": "aminah"})
+        assert await second.close_code() == 4429
+    assert [row.user for row in await rows()] == ["aminah", "aminah"]
+
+
 async def test_the_rate_limit(server_address: str, api_key: str, settings) -> None:
     settings.VOICE_RATE_LIMIT = 1
     async with opened(server_address, api_key) as first:

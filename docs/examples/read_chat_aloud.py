@@ -22,8 +22,9 @@ VOICE_URL = os.environ.get("VOICE_URL", "ws://127.0.0.1:8000/ws/tts")
 async def write(voice: ClientConnection, question: str) -> None:
     """Every token goes on as it comes, however it is cut: the service finds the sentences."""
     chat = AsyncOpenAI(base_url=os.environ["CHAT_URL"], api_key=os.environ.get("CHAT_KEY", "none"))
-    messages = [{"role": "user", "content": question}]
-    stream = await chat.chat.completions.create(model=os.environ["CHAT_MODEL"], messages=messages, stream=True)
+    stream = await chat.chat.completions.create(
+        model=os.environ["CHAT_MODEL"], messages=[{"role": "user", "content": question}], stream=True
+    )
     async for chunk in stream:
         if chunk.choices and (text := chunk.choices[0].delta.content):
             await voice.send(json.dumps({"type": "text", "text": text}))

@@ -38,6 +38,7 @@ class EspeakEngine:
         await asyncio.to_thread(self._batcher.close)
 
     async def submit(self, unit: SpeechUnit) -> Speech:
+        await self.load()
         return await self._batcher.submit(unit)
 
     def stream(self, units: AsyncIterator[SpeechUnit]) -> AsyncIterator[Speech]:

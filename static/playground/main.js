@@ -81,7 +81,7 @@ const wordsTell = {
     listening = null;
     $("microphone").setAttribute("aria-pressed", "false");
     $("microphone").setAttribute("aria-label", "Speak");
-    $("listen-state").innerHTML = "Press to speak<span class="keys">, or <kbd>Space</kbd></span>";
+    $("listen-state").innerHTML = 'Press to speak<span class="keys">, or <kbd>Space</kbd></span>';
   },
 };
 

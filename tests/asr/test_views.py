@@ -10,11 +10,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from pytest_django import Settings
 
 from asr.checkpoint import configured
-from inference import runtime
-from tests import sound
+from tests import services, sound
 from tests.asr import smallwhisper
 from tests.asr.test_audio import PNG
 from usage.models import LedgerEntry
@@ -88,13 +86,11 @@ async def test_a_model_that_cannot_translate_says_so(api: httpx.AsyncClient, cli
     assert "cannot translate" in answer.headers["warning"]
 
 
-async def test_a_model_that_can_translate_is_asked_to(
-    api: httpx.AsyncClient, clip: bytes, tmp_path: Path, settings: Settings
-) -> None:
-    settings.VOICE_ASR_MODEL = str(smallwhisper.make(tmp_path / "whisper-small-ms"))
-    await runtime.close_all()
-    answer = await post(api, clip, "/v1/audio/translations", response_format="verbose_json", temperature="0.1")
-    await runtime.close_all()
+async def test_a_model_that_can_translate_is_asked_to(clip: bytes, tmp_path: Path) -> None:
+    model = smallwhisper.make(tmp_path / "whisper-small-ms")
+    with services.served(tmp_path, VOICE_ASR_MODEL=str(model)) as service:
+        async with httpx.AsyncClient(base_url=service.url, headers=service.headers(), timeout=60) as api:
+            answer = await post(api, clip, "/v1/audio/translations", response_format="verbose_json", temperature="0.1")
     assert answer.json()["task"] == "translate"
     assert "warnings" not in answer.json()
 

@@ -45,7 +45,7 @@ async def test_a_sane_request_id_is_kept(stranger: httpx.AsyncClient, sent: str,
 
 async def test_nothing_at_an_address_is_an_envelope(stranger: httpx.AsyncClient) -> None:
     assert code(await stranger.get("/v1/audio/nothing")) == (404, "not_found")
-    assert code(await stranger.get("/")) == (404, "not_found")
+    assert code(await stranger.get("/nothing")) == (404, "not_found")
 
 
 async def test_a_wrong_method_is_an_envelope(api: httpx.AsyncClient) -> None:

@@ -25,7 +25,8 @@ class Checkpoint:
     without punctuation. ``longest_pause_s``: a pause longer than this within a segment is not good for it.
     ``prompt_tokens``: the longest prompt it has learnt to take. ``timestamps``: whether its own timestamps are worth
     asking for; without them a phrase is a segment, as voice activity detection cut it.
-    ``translates``: whether it can write English for what is said in another language."""
+    ``translates``: whether it can write English for what is said in another language. ``lexicon``: a list of words by
+    which its spaces are put right (``asr.lexicon``)."""
 
     source: str
     name: str
@@ -36,6 +37,7 @@ class Checkpoint:
     prompt_tokens: int = 223
     timestamps: bool = True
     translates: bool = True
+    lexicon: Path | None = None
     bundled: bool = False
 
     @property
@@ -75,5 +77,6 @@ def _described(source: str, context: str) -> Checkpoint:
         prompt_tokens=int(about.get("prompt_tokens", Checkpoint.prompt_tokens)),  # type: ignore[call-overload]
         timestamps=bool(about.get("timestamps", True)),
         translates=bool(about.get("translates", True)),
+        lexicon=directory / "lexicon.txt" if (directory / "lexicon.txt").is_file() else None,
         bundled=directory == BUNDLED,
     )

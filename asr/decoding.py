@@ -20,6 +20,7 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_compression_ratio, get_suppressed_tokens, merge_punctuations
 
 from asr.checkpoint import Checkpoint
+from asr.lexicon import Lexicon, retimed
 from asr.units import Hypothesis, Phrase, SpeechUnit, Task, Word
 from inference.engine import Unit
 
@@ -78,6 +79,7 @@ class Decoder:
         self._model, self._checkpoint, self._beam_size = model, checkpoint, beam_size
         # A stock model hears Malay as Indonesian or Javanese now and then: only languages on offer are candidates.
         self._languages = [code for code in languages if not checkpoint.languages or code in checkpoint.languages]
+        self._lexicon = Lexicon.read(checkpoint.lexicon) if checkpoint.lexicon else None
         self.tokenizer = lru_cache(maxsize=64)(self._tokenizer)
         self._suppressed = lru_cache(maxsize=64)(self._suppressed_tokens)
 
@@ -89,7 +91,7 @@ class Decoder:
         wants_words = any(item.unit.options.words for item in batch)
         words = self._align(batch, languages, encoded, drafts) if wants_words else [()] * len(batch)
         return [
-            self._hypothesis(item, language, draft, timed)
+            self._spaced(self._hypothesis(item, language, draft, timed))
             for item, language, draft, timed in zip(batch, languages, drafts, words, strict=True)
         ]
 
@@ -236,6 +238,13 @@ class Decoder:
             temperature=draft.temperature,
             queued_ms=item.queued_ms,
         )
+
+    def _spaced(self, hypothesis: Hypothesis) -> Hypothesis:
+        if self._lexicon is None or not hypothesis.text:
+            return hypothesis
+        text = self._lexicon.spaced(hypothesis.text)
+        phrases = [replace(phrase, text=self._lexicon.spaced(phrase.text)) for phrase in hypothesis.phrases]
+        return replace(hypothesis, text=text, phrases=tuple(phrases), words=retimed(hypothesis.words, text))
 
 
 def _draft(result: Any, tokenizer: Tokenizer, temperature: float) -> _Draft:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -27,6 +28,10 @@ class Corpus:
             for name in ("natural.txt", "generated.txt", "general.txt")
         )
         self._words = sorted({word for line in self._natural + self._general for word in line.split()})
+
+    def counts(self) -> Counter[str]:
+        """How often each word stands in the corpus."""
+        return Counter(word for line in self._natural + self._generated + self._general for word in line.split())
 
     def draw(self, rng: random.Random) -> str:
         where = rng.random()

@@ -16,6 +16,7 @@ from ctranslate2.converters.transformers import WhisperLoader
 from tokenizers import Tokenizer
 
 from training import tokens
+from training.corpus import Corpus
 from training.examples import CONTEXTS, FRAMES_PER_SECOND
 from training.model import TrainedWhisper, whisper_config
 
@@ -50,6 +51,8 @@ def export(checkpoint: Path, directory: Path, quantization: str = "int8") -> Non
     spec.save(str(directory))
     _save_tokenizer(directory / "tokenizer.json")
     (directory / "preprocessor_config.json").write_text(json.dumps(FEATURES) + "\n")
+    counts = sorted(Corpus().counts().items())
+    (directory / "lexicon.txt").write_text("".join(f"{word} {count}\n" for word, count in counts), "utf-8")
     (directory / "voice.json").write_text(json.dumps(VOICE, indent=2) + "\n")
 
 

@@ -3,7 +3,7 @@
 -> {"type": "start", "voice", "speed", "format", ...}  (may be left out)      <- ready
 -> {"type": "text", "text": "..."}                                            <- sentence, then binary audio
 -> {"type": "flush"}                                                          <- flushed, once spoken
--> {"type": "cancel"}                                                         <- cancelled
+-> {"type": "cancel"}                                                         <- cancelled, at once
 -> {"type": "end"}                                                            <- usage, done
 """
 
@@ -32,6 +32,7 @@ class StartSerializer(serializers.Serializer[dict[str, Any]]):
     language = StrictCharField(required=False, max_length=20)
     speed = StrictFloatField(required=False, default=1.0, min_value=0.25, max_value=4.0)
     format = serializers.ChoiceField(FORMATS, default=AudioFormat.PCM.value)
+    sample_rate = serializers.ChoiceField([SAMPLE_RATE], default=SAMPLE_RATE)
     user = StrictCharField(required=False, allow_blank=True, max_length=200)
 
 
@@ -43,10 +44,10 @@ class SpeechConsumer(SocketConsumer):
     async def on_message(self, message: dict[str, Any]) -> None:
         kind = message["type"]
         if kind == "start":
-            self._start(message)
+            await self._start(message)
             return
         if self.speech is None:
-            self._start({})
+            await self._start({})
         assert self.speech is not None
         try:
             match kind:
@@ -86,13 +87,13 @@ class SpeechConsumer(SocketConsumer):
             self.work.characters, self.work.audio_ms = self.speech.characters, self.speech.audio_ms
             self.work.queue_ms = self.speech.queue_ms
 
-    def _start(self, message: dict[str, Any]) -> None:
+    async def _start(self, message: dict[str, Any]) -> None:
         if self.speech is not None:
             raise ApiError(400, "invalid_value", "'start' comes first, and once.", param="type")
         form = StartSerializer(data={name: value for name, value in message.items() if value is not None})
         form.is_valid(raise_exception=True)
         fields = form.validated_data
-        self.work.user = fields.get("user")
+        await self.name_user(fields.get("user"))
         voice = chosen_voice(fields)
         language = primary(fields.get("language") or voice.language)
         self.work.model, self.work.voice, self.work.language = voice.model, voice.id, language
@@ -112,6 +113,7 @@ class SpeechConsumer(SocketConsumer):
         match event:
             case Audio(data):
                 self.send_event(data)
+                await self.sent()
                 await self._note_progress()
             case SentenceStarts():
                 self.send_event(

@@ -29,6 +29,7 @@ from tts.voices import Voice
 STEP_S = 0.1  # audio in one message
 LEAD_S = 0.4  # audio sent beyond what the listener has heard: covers a hiccup of the network, no more
 MOST_WAITING_CHARACTERS = 32_768  # of text that has arrived and is not spoken yet: about half an hour of speech
+MOST_UNFINISHED_CHARACTERS = 65_536  # since the last sentence was complete: a block of code is one piece
 
 
 class State(StrEnum):
@@ -38,7 +39,7 @@ class State(StrEnum):
 
 
 class TooMuchText(ValueError):
-    """More text waits to be spoken than ``MOST_WAITING_CHARACTERS``."""
+    """More text waits to be spoken, or to become a sentence, than is kept."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class LiveSpeech:
         self._text = SentenceStream()
         self._waiting: asyncio.Queue[str | _Mark] = asyncio.Queue()
         self._waiting_characters = 0
+        self._unfinished_characters = 0
+        self._format = audio_format
         self._encoder = stream_encoder(audio_format)
         self._sentences = 0
         self._heard_until = 0.0  # when the listener will have heard what was sent, by the monotonic clock
@@ -123,7 +126,9 @@ class LiveSpeech:
     def push(self, text: str) -> None:
         """Text, split anywhere. Sentences that are certainly complete are spoken. Raises ``TooMuchText``."""
         self._must_be_open("text")
-        if self._waiting_characters + len(text) > MOST_WAITING_CHARACTERS:
+        self._unfinished_characters += len(text)
+        too_many_wait = self._waiting_characters + len(text) > MOST_WAITING_CHARACTERS
+        if too_many_wait or self._unfinished_characters > MOST_UNFINISHED_CHARACTERS:
             raise TooMuchText
         self._give(self._text.push(text))
 
@@ -141,12 +146,14 @@ class LiveSpeech:
         self._waiting.put_nowait(_Mark(Ended()))
 
     async def cancel(self) -> None:
-        """Be silent at once and forget all text so far; text that comes later is spoken again."""
+        """Be silent at once and forget all text so far; text that comes later is spoken again, in Opus as a new
+        stream: the old one's encoder still holds the end of what was said."""
         ending = self.state is State.ENDING
         await self._stop()
         self._text = SentenceStream()
+        self._encoder = stream_encoder(self._format)
         self._waiting = asyncio.Queue()
-        self._waiting_characters = 0
+        self._waiting_characters = self._unfinished_characters = 0
         self._heard_until = 0.0
         await self._tell(Cancelled(self.audio_ms))
         self._speaking = asyncio.create_task(self._speak_all())
@@ -168,6 +175,8 @@ class LiveSpeech:
             raise ValueError(f"{what} makes no sense now: the speech is {self.state}")
 
     def _give(self, sentences: list[str]) -> None:
+        if sentences:
+            self._unfinished_characters = 0
         for sentence in sentences:
             self._waiting_characters += len(sentence)
             self._waiting.put_nowait(sentence)
@@ -226,8 +235,11 @@ class LiveSpeech:
             part = samples[start : start + step]
             await self._pace(len(part) / SAMPLE_RATE)
             self.samples += len(part)
-            if data := self._encoder.feed(part):
+            if data := await self._encoded(self._encoder.feed, part):
                 await self._tell(Audio(data))
+
+    async def _encoded(self, step: Callable[..., bytes], *samples: Samples) -> bytes:
+        return step(*samples) if self._format is AudioFormat.PCM else await in_pool(step, *samples)
 
     async def _pace(self, seconds: float) -> None:
         now = time.monotonic()
@@ -237,7 +249,7 @@ class LiveSpeech:
         self._heard_until = max(self._heard_until, now) + seconds
 
     async def _end(self) -> None:
-        if tail := self._encoder.finish():
+        if tail := await self._encoded(self._encoder.finish):
             await self._tell(Audio(tail))
         self.state = State.ENDED
         await self._tell(Ended())

@@ -39,9 +39,20 @@ class Checkpoint:
         self._key = uuid.uuid4().hex
         self._noted: Entry | None = None
         self._recovered: Entry | None = None  # the total when somebody else settled for us
+        self._noting: asyncio.Task[None] | None = None
 
     async def note(self, entry: Entry) -> None:
-        """Raises ``DatabaseError``."""
+        """Raises ``DatabaseError``. Who calls may be cancelled; a note that is under way is finished all the same, or
+        settling would not know of its row."""
+        await self._note_under_way()
+        self._noting = asyncio.create_task(self._note(entry))
+        await asyncio.shield(self._noting)
+
+    async def _note_under_way(self) -> None:
+        if self._noting is not None:
+            await asyncio.wait([self._noting])
+
+    async def _note(self, entry: Entry) -> None:
         kept = await ledger().run(partial(_note, self._key, self._open(entry), first=self._noted is None))
         if not kept:
             self._recovered = self._noted
@@ -50,6 +61,7 @@ class Checkpoint:
 
     async def settle(self, entry: Entry) -> None:
         """Commit the one ledger row. Raises ``DatabaseError``."""
+        await self._note_under_way()
         if self._noted is None:
             await ledger().write(entry)
         else:

@@ -40,6 +40,7 @@ from voiceproject.streams import seat
 logger = logging.getLogger("voiceproject.requests")
 
 MOST_WAITING = 256  # messages to a client that does not read; then it is cut
+TAKEN_WITHIN_S = 10.0  # by the connection, of a message that somebody waits to see sent; then the client is cut
 PARSE_IN_POOL_CHARACTERS = 65_536
 NORMAL, INTERNAL_ERROR = 1000, 1011
 
@@ -119,6 +120,15 @@ class SocketConsumer(AsyncWebsocketConsumer):
     def send_event(self, event: Mapping[str, Any] | bytes) -> None:
         """Queue a message. A client that lets too many wait is cut off."""
         self._put(event if isinstance(event, bytes) else json.dumps(event, ensure_ascii=False))
+
+    async def sent(self) -> None:
+        """Wait until the connection has taken what was queued: a client that reads slowly slows its audio down, so
+        that little of it is on its way. One that takes nothing is cut off."""
+        try:
+            async with asyncio.timeout(TAKEN_WITHIN_S):
+                await self._outgoing.join()
+        except TimeoutError:
+            self._cut()
 
     def finish(self) -> None:
         """Close: all has been done."""
@@ -222,6 +232,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
                         await self.send(bytes_data=data)
                     case text:
                         await self.send(text_data=text)
+                self._outgoing.task_done()
 
     async def _watch(self) -> None:
         """Ends the stream when nothing arrives, when it has lasted too long, when the process drains."""

@@ -1,0 +1,84 @@
+"""Puts the spaces between words right, for a small model that hears the letters well and the words' ends badly.
+
+No pause tells "bunga api" from "bungaapi"; a large model knows the words, a small one guesses. A checkpoint may come
+with ``lexicon.txt``, words with their counts; the likeliest way to cut the model's letters into words (Viterbi over a
+unigram model) then replaces its own cuts, unless those are nearly as likely. Letters are never changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from asr.units import Word
+
+LONGEST_WORD = 24
+OWN_CUT = 5.0  # nats by which another cut must be likelier than the model's own, for each of those it moves
+UNKNOWN, UNKNOWN_LETTER = 9.0, 2.0  # nats that a word costs which is in no list, and each of its letters
+
+
+class Lexicon:
+    def __init__(self, counts: dict[str, int]) -> None:
+        total = sum(counts.values())
+        self._costs = {word: -math.log(count / total) for word, count in counts.items()}
+
+    @classmethod
+    def read(cls, path: Path) -> Lexicon:
+        """Lines of a word, a space and its count."""
+        lines = (line.rpartition(" ") for line in path.read_text("utf-8").splitlines())
+        return cls({word: int(count) for word, _, count in lines})
+
+    def spaced(self, text: str) -> str:
+        """The same letters with the likeliest spaces."""
+        words = text.split()
+        letters = "".join(words)
+        own, end = set[int](), 0
+        for word in words:
+            end += len(word)
+            own.add(end)
+        return " ".join(letters[start:end] for start, end in self._cuts(letters, own))
+
+    def _cuts(self, letters: str, own: set[int]) -> list[tuple[int, int]]:
+        best: list[tuple[float, int]] = [(0.0, 0)]  # for each prefix: its cost and where its last word starts
+        for end in range(1, len(letters) + 1):
+            moved, options = 0, []
+            for start in range(end - 1, max(-1, end - LONGEST_WORD - 1), -1):
+                word = letters[start:end]
+                if moved == 0 or word in self._costs:  # what no list knows is not made of several words
+                    cost = best[start][0] + self._cost(word) + OWN_CUT * (moved + (end not in own))
+                    options.append((cost, start))
+                moved += start in own
+            best.append(min(options))
+        cuts, end = [], len(letters)
+        while end:
+            start = best[end][1]
+            cuts.append((start, end))
+            end = start
+        return cuts[::-1]
+
+    def _cost(self, word: str) -> float:
+        known = self._costs.get(word)
+        return UNKNOWN + UNKNOWN_LETTER * len(word) if known is None else known
+
+
+def retimed(words: Sequence[Word], text: str) -> tuple[Word, ...]:
+    """The timed words cut as in ``text``, which has the same letters: a letter takes its share of its word's time."""
+    starts: list[float] = []
+    ends: list[float] = []
+    probabilities: list[float] = []
+    for word in words:
+        share = (word.end - word.start) / len(word.text)
+        starts += [word.start + share * index for index in range(len(word.text))]
+        ends += [word.start + share * (index + 1) for index in range(len(word.text))]
+        probabilities += [word.probability] * len(word.text)
+    cut: list[Word] = []
+    at = 0
+    for text_word in text.split():
+        end = at + len(text_word)
+        if end > len(starts):  # the letters differ after all: better the words as they were timed
+            return tuple(words)
+        probability = sum(probabilities[at:end]) / len(text_word)
+        cut.append(Word(text_word, starts[at], ends[end - 1], probability))
+        at = end
+    return tuple(cut)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -162,8 +162,7 @@ class LiveSpeech:
 
     async def ended(self) -> None:
         """Wait until everything that was asked for has been told."""
-        with suppress(asyncio.CancelledError):
-            await asyncio.shield(self._speaking)
+        await asyncio.wait([self._speaking])
 
     async def close(self) -> None:
         """Drop everything."""
@@ -183,8 +182,7 @@ class LiveSpeech:
 
     async def _stop(self) -> None:
         self._speaking.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._speaking
+        await asyncio.wait([self._speaking])
 
     async def _speak_all(self) -> None:
         try:

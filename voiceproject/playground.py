@@ -9,17 +9,7 @@ from django.views.decorators.http import require_safe
 from voiceproject.catalogue import Task, offered
 
 _LANGUAGES = {"ms": "Malay", "en": "English", "zh": "Mandarin", "ta": "Tamil"}
-_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "connect-src 'self' ws: wss:",
-        "media-src 'self' blob: mediastream:",
-        "img-src 'self' data:",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
+_POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
 
 
 @require_safe

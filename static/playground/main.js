@@ -6,22 +6,14 @@ import { samples } from "./samples.js";
 import { call, key, takeKeyFromAddress } from "./service.js";
 
 const $ = (id) => document.getElementById(id);
-const THEME = "voice-theme";
+const HINT = $("listen-state").innerHTML;
+
+/** @type {Listening | null} */
 let listening = null;
+/** @type {Reading | null} */
 let reading = null;
 
-// --- light and dark ---------------------------------------------------------------------------------------------
-const prefersDark = matchMedia("(prefers-color-scheme: dark)");
-function showTheme() {
-  document.documentElement.dataset.theme = localStorage.getItem(THEME) ?? (prefersDark.matches ? "dark" : "light");
-}
-prefersDark.addEventListener("change", showTheme);
-$("theme").onclick = () => {
-  localStorage.setItem(THEME, document.documentElement.dataset.theme === "dark" ? "light" : "dark");
-  showTheme();
-};
-
-// --- problems and latencies ---------------------------------------------------------------------------------------
+// --- problems and latencies -----------------------------------------------------------------------------------------
 function showProblem(id, problem) {
   $(id).hidden = !problem;
   $(id).textContent = problem?.message ?? "";
@@ -56,6 +48,8 @@ async function begin() {
 
 // --- speech to text -------------------------------------------------------------------------------------------------
 const latencies = new Map();
+
+/** @type {import("./listening.js").ListeningTell} */
 const wordsTell = {
   state: (text) => ($("listen-state").textContent = text),
   level: (level) => document.documentElement.style.setProperty("--level", Math.min(1, 1.4 * Math.sqrt(level)).toFixed(2)),
@@ -71,6 +65,7 @@ const wordsTell = {
     line.className = "";
     line.textContent = text;
     if (!text) line.remove();
+    $("words").scrollTop = $("words").scrollHeight;
   },
   latency(name, ms) {
     latencies.set(name, milliseconds(ms));
@@ -79,9 +74,10 @@ const wordsTell = {
   problem: (problem) => showProblem("listen-problem", problem),
   ended() {
     listening = null;
+    $("words").querySelector(".open")?.classList.remove("open");
     $("microphone").setAttribute("aria-pressed", "false");
     $("microphone").setAttribute("aria-label", "Speak");
-    $("listen-state").innerHTML = 'Press to speak<span class="keys">, or <kbd>Space</kbd></span>';
+    $("listen-state").innerHTML = HINT;
   },
 };
 
@@ -108,17 +104,19 @@ function toggleMicrophone() {
 $("microphone").onclick = toggleMicrophone;
 
 // --- text to speech -------------------------------------------------------------------------------------------------
-let marked = 0; // how far into the text sentences have been found
+let searchFrom = 0; // in the text, after the sentence that was heard last
+
+/** @type {import("./reading.js").ReadingTell} */
 const readTell = {
   sentence(text) {
     const whole = $("text").value;
-    const at = text === null ? -1 : whole.indexOf(text, marked);
+    const at = whole.indexOf(text, searchFrom);
     if (at < 0) return void ($("script").textContent = whole);
-    marked = at;
+    searchFrom = at + text.length;
     const mark = document.createElement("mark");
     mark.textContent = text;
-    $("script").replaceChildren(whole.slice(0, at), mark, whole.slice(at + text.length));
-    mark.scrollIntoView({ block: "nearest" });
+    $("script").replaceChildren(whole.slice(0, at), mark, whole.slice(searchFrom));
+    $("script").scrollTop = mark.offsetTop - $("script").clientHeight / 3;
   },
   latency: (ms) => ($("speak-latency").textContent = `first sound ${milliseconds(ms)}`),
   problem: (problem) => showProblem("speak-problem", problem),
@@ -135,7 +133,7 @@ $("read").onclick = () => {
   showProblem("speak-problem", null);
   const text = $("text").value.trim();
   if (!text) return $("text").focus();
-  marked = 0;
+  searchFrom = 0;
   $("read").disabled = true;
   $("stop").disabled = false;
   $("script").textContent = $("text").value;
@@ -149,20 +147,26 @@ $("stop").onclick = () => reading?.stop();
 $("speed").oninput = () => ($("speed-shown").value = `${Number($("speed").value).toFixed(1)}×`);
 
 // --- code -----------------------------------------------------------------------------------------------------------
-const tabs = [...document.querySelectorAll("[data-sample]")];
+const choices = [...document.querySelectorAll("[data-sample]")];
 function showSample() {
-  const chosen = tabs.find((tab) => tab.getAttribute("aria-selected") === "true");
+  const chosen = choices.find((choice) => choice.getAttribute("aria-pressed") === "true");
   $("sample").textContent = samples[chosen.dataset.sample](location.origin, key.value || "YOUR_KEY");
 }
-for (const tab of tabs) {
-  tab.onclick = () => {
-    for (const other of tabs) other.setAttribute("aria-selected", String(other === tab));
+for (const choice of choices) {
+  choice.onclick = () => {
+    for (const other of choices) other.setAttribute("aria-pressed", String(other === choice));
     showSample();
   };
 }
 $("copy").onclick = async () => {
-  await navigator.clipboard.writeText($("sample").textContent);
-  $("copy").textContent = "Copied";
+  try {
+    await navigator.clipboard.writeText($("sample").textContent);
+    $("copy").textContent = "Copied";
+  } catch {
+    // Without permission, or on a page that is not secure: the visitor copies what is now selected.
+    getSelection().selectAllChildren($("sample"));
+    $("copy").textContent = "Press Ctrl+C";
+  }
   setTimeout(() => ($("copy").textContent = "Copy"), 1500);
 };
 
@@ -179,6 +183,5 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-showTheme();
 takeKeyFromAddress();
 begin();

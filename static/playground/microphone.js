@@ -7,9 +7,15 @@ const REFUSED = {
   NotFoundError: "No microphone was found. Plug one in, then try again.",
   NotReadableError: "Another program is using the microphone. Close it, then try again.",
 };
+const SAMPLE_RATES = [8000, 16000, 24000, 44100, 48000]; // what `/ws/asr` takes
 
-/** Start capturing. `onFrame(pcm: ArrayBuffer, level: number)` ten times a second. Throws `Problem`. */
-export async function openMicrophone(onFrame) {
+/**
+ * Start capturing. Throws `Problem`.
+ * @param {(pcm: ArrayBuffer, level: number) => void} onFrame ten times a second: PCM16, and its peak from 0 to 1
+ * @param {() => void} onLost the microphone has been unplugged, or its permission taken back
+ * @returns {Promise<{sampleRate: number, close: () => void}>}
+ */
+export async function openMicrophone(onFrame, onLost) {
   if (!navigator.mediaDevices) throw new Problem("The microphone needs a secure page: use https or localhost.");
   let stream;
   try {
@@ -19,16 +25,28 @@ export async function openMicrophone(onFrame) {
   } catch (error) {
     throw new Problem(REFUSED[error.name] ?? "The microphone could not be opened.");
   }
-  const context = new AudioContext();
-  await context.audioWorklet.addModule(new URL("capture-worklet.js", import.meta.url));
-  const capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0 });
-  capture.port.onmessage = ({ data }) => onFrame(data.pcm, data.level);
-  context.createMediaStreamSource(stream).connect(capture);
+  const [track] = stream.getTracks();
+  let context = new AudioContext();
+  try {
+    if (!SAMPLE_RATES.includes(context.sampleRate)) {
+      context.close();
+      context = new AudioContext({ sampleRate: 48000 });
+    }
+    await context.resume();
+    await context.audioWorklet.addModule(new URL("capture-worklet.js", import.meta.url));
+    const capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0 });
+    capture.port.onmessage = ({ data }) => onFrame(data.pcm, data.level);
+    context.createMediaStreamSource(stream).connect(capture);
+  } catch (error) {
+    track.stop();
+    throw new Problem("The microphone could not be opened.", { cause: error });
+  }
+  track.onended = onLost;
   return {
     sampleRate: context.sampleRate,
     close() {
-      capture.port.onmessage = null;
-      for (const track of stream.getTracks()) track.stop();
+      track.onended = null;
+      track.stop();
       context.close();
     },
   };

@@ -4,42 +4,58 @@ import { Problem, openSocket } from "./service.js";
 
 const SAMPLE_RATE = 24000;
 const CUSHION_S = 0.06; // between arrival and playing, against hiccups
+const TAIL_MS = 150; // of the loudspeaker's own delay
 
-/** `tell` gets: sentence(text | null), latency(ms), problem(Problem), ended(). */
+/**
+ * @typedef {object} ReadingTell what a `Reading` says
+ * @property {(text: string) => void} sentence it begins to be heard
+ * @property {(ms: number) => void} latency
+ * @property {(problem: Problem) => void} problem
+ * @property {() => void} ended
+ */
+
+/** One text, read aloud. */
 export class Reading {
+  /**
+   * @param {HTMLAudioElement} player
+   * @param {ReadingTell} tell
+   */
   constructor(player, tell) {
     this.player = player;
     this.tell = tell;
     this.timers = [];
+    this.upcoming = []; // sentences whose audio comes next
+    this.nextAt = 0; // on the audio clock: when the audio that comes next will be heard
+    this.over = false;
   }
 
+  /**
+   * @param {string} text
+   * @param {{voice: string, speed: number}} how `voice`: an id, or empty for the default
+   */
   async start(text, { voice, speed }) {
     this.askedAt = performance.now();
     this.context = new AudioContext({ sampleRate: SAMPLE_RATE });
     this.output = this.context.createMediaStreamDestination();
     this.player.srcObject = this.output.stream;
-    this.playing = this.player.play();
-    this.nextAt = 0;
-    this.beganAt = null;
     try {
-      await this.playing;
+      await this.player.play();
       this.socket = await openSocket("/ws/tts", {
         onEvent: (event) => this.#event(event),
         onAudio: (buffer) => this.#audio(buffer),
-        onClose: (problem) => this.#closed(problem),
+        onClose: (problem) => problem && this.#failed(problem),
       });
-      if (this.over) return this.socket.close();
+      if (this.over) return this.socket.close(1000);
       const start = { type: "start", speed };
       if (voice) start.voice = voice;
       for (const message of [start, { type: "text", text }, { type: "end" }]) this.socket.send(JSON.stringify(message));
     } catch (error) {
-      if (!this.over) this.#failed(error);
+      this.#failed(error);
     }
   }
 
   /** Silence, at once. */
   stop() {
-    if (this.over) return;
     if (this.socket?.readyState === WebSocket.OPEN) {
       this.socket.send(JSON.stringify({ type: "cancel" }));
       this.socket.close(1000);
@@ -48,13 +64,8 @@ export class Reading {
   }
 
   #event(event) {
-    if (event.type === "sentence") {
-      const wait = this.beganAt === null ? 0 : this.beganAt + event.start_ms / 1000 - this.context.currentTime;
-      this.timers.push(setTimeout(() => this.tell.sentence(event.text), Math.max(0, 1000 * wait)));
-    } else if (event.type === "done") {
-      const left = Math.max(0, this.nextAt - this.context.currentTime);
-      this.timers.push(setTimeout(() => this.#end(), 1000 * left + 150));
-    }
+    if (event.type === "sentence") this.upcoming.push(event.text);
+    if (event.type === "done") this.#at(this.nextAt, () => this.#end(), TAIL_MS);
   }
 
   #audio(buffer) {
@@ -65,20 +76,20 @@ export class Reading {
     const source = this.context.createBufferSource();
     source.buffer = audio;
     source.connect(this.output);
+    if (!this.nextAt) this.tell.latency(performance.now() - this.askedAt);
     const at = Math.max(this.nextAt, this.context.currentTime + CUSHION_S);
     source.start(at);
     this.nextAt = at + audio.duration;
-    if (this.beganAt === null) {
-      this.beganAt = at;
-      this.tell.latency(performance.now() - this.askedAt);
-    }
+    for (const text of this.upcoming.splice(0)) this.#at(at, () => this.tell.sentence(text));
   }
 
-  #closed(problem) {
-    if (problem && !this.over) this.#failed(problem);
+  #at(seconds, act, moreMs = 0) {
+    const ms = 1000 * Math.max(0, seconds - this.context.currentTime);
+    this.timers.push(setTimeout(act, ms + moreMs));
   }
 
   #failed(error) {
+    if (this.over) return;
     this.tell.problem(error instanceof Problem ? error : new Problem("The sound could not be played."));
     this.#end();
   }
@@ -90,7 +101,6 @@ export class Reading {
     this.player.pause();
     this.player.srcObject = null;
     this.context.close();
-    this.tell.sentence(null);
     this.tell.ended();
   }
 }

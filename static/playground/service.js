@@ -4,8 +4,8 @@ const KEY = "voice-key";
 
 /** A failure in words that a person can act on. `retry`: trying again by itself may help. */
 export class Problem extends Error {
-  constructor(message, { retry = false, needsKey = false } = {}) {
-    super(message);
+  constructor(message, { retry = false, needsKey = false, cause = undefined } = {}) {
+    super(message, { cause });
     this.retry = retry;
     this.needsKey = needsKey;
   }
@@ -49,7 +49,12 @@ export function takeKeyFromAddress() {
   }
 }
 
-/** Fetch JSON with the key. Throws `Problem`. */
+/**
+ * Fetch JSON with the key. Throws `Problem`.
+ * @param {string} path
+ * @param {RequestInit} options
+ * @returns {Promise<any>}
+ */
 export async function call(path, options = {}) {
   if (!key.value) throw problemOf({ code: "missing_credentials" });
   let answer;
@@ -64,8 +69,12 @@ export async function call(path, options = {}) {
 }
 
 /**
- * Open a socket with a fresh short-lived token. `onEvent(event)` gets JSON, `onAudio(buffer)` binary messages,
- * `onClose(problem | null)` the end: null when all was well.
+ * Open a socket with a fresh short-lived token. Throws `Problem`. `onEvent` gets JSON, `onAudio` binary messages,
+ * `onClose` the end of a socket that was open: null when all was well.
+ * @param {string} path
+ * @param {{onEvent: (event: any) => void, onAudio?: (buffer: ArrayBuffer) => void,
+ *   onClose: (problem: Problem | null) => void}} handlers
+ * @returns {Promise<WebSocket>}
  */
 export async function openSocket(path, { onEvent, onAudio, onClose }) {
   const headers = { "Content-Type": "application/json" };
@@ -74,6 +83,10 @@ export async function openSocket(path, { onEvent, onAudio, onClose }) {
   address.protocol = address.protocol.replace("http", "ws");
   const socket = new WebSocket(address, ["realtime", `openai-insecure-api-key.${secret.value}`]);
   socket.binaryType = "arraybuffer";
+  await new Promise((resolve, reject) => {
+    socket.onopen = resolve;
+    socket.onclose = () => reject(new Problem("The service cannot be reached.", { retry: true }));
+  });
   let problem = null;
   socket.onmessage = ({ data }) => {
     if (typeof data !== "string") return onAudio?.(data);
@@ -85,9 +98,5 @@ export async function openSocket(path, { onEvent, onAudio, onClose }) {
     if (code !== 1000 && !problem) problem = new Problem("The connection was lost.", { retry: true });
     onClose(problem);
   };
-  await new Promise((resolve, reject) => {
-    socket.onopen = resolve;
-    socket.onerror = () => reject(new Problem("The service cannot be reached.", { retry: true }));
-  });
   return socket;
 }

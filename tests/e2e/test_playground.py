@@ -15,6 +15,8 @@ from tests.e2e import browser
 from tests.services import Served
 
 SPOKEN = "selamat pagi semua"
+GROUND = "getComputedStyle(document.body).backgroundColor"
+LIGHT, DARK = "rgb(246, 245, 241)", "rgb(17, 22, 21)"
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -94,6 +96,50 @@ async def test_a_refused_microphone_is_explained(served_service: Served) -> None
         await expect(page.locator("#microphone")).to_have_attribute("aria-pressed", "false")
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (403, "voice_not_enabled", "not switched on for you"),
+        (429, "quota_exceeded", "allowance is used up"),
+        (429, "too_many_streams", "Close another tab"),
+        (503, "over_capacity", "at its capacity"),
+        (418, "something_new", "Words of the service."),
+    ],
+)
+async def test_refusals_are_said_in_words(served_service: Served, status: int, code: str, said: str) -> None:
+    async with browser.page() as (page, _errors):
+        await ready(page, served_service)
+        refusal = {"error": {"message": "Words of the service.", "type": "", "param": None, "code": code}}
+        await page.route("**/client_secrets", lambda route: route.fulfill(status=status, json=refusal))
+        await page.click("#read")
+        await expect(page.locator("#speak-problem")).to_contain_text(said)
+        await expect(page.locator("#read")).to_be_enabled()
+
+
+async def test_a_lost_connection_is_made_again(served_service: Served, microphone: Path) -> None:
+    async with browser.page(microphone=microphone) as (page, _errors):
+        await page.add_init_script(
+            "window.WebSocket = class extends WebSocket { constructor(...all) { super(...all); window.last = this; } }"
+        )
+        await ready(page, served_service)
+        await page.click("#microphone")
+        await expect(page.locator("#listen-state")).to_contain_text("Listening")
+        await page.evaluate("last.close(3000)")
+        await expect(page.locator("#listen-problem")).to_contain_text("Trying again")
+        await expect(page.locator("#listen-state")).to_contain_text("Listening")
+        await expect(page.locator("#listen-problem")).to_be_hidden()
+        await expect(page.locator("#words p:not(.open)").first).to_be_visible(timeout=20_000)
+
+
+async def test_the_chosen_look_stays(served_service: Served) -> None:
+    async with browser.page(dark=True) as (page, errors):
+        await ready(page, served_service)
+        await page.click("[data-theme-toggle]")
+        await page.reload()
+        assert await page.evaluate(GROUND) == LIGHT
+        assert errors == []
+
+
 async def test_a_wrong_key_is_asked_for_again(served_service: Served) -> None:
     async with browser.page() as (page, _errors):
         await page.goto(f"{served_service.url}/#key=vk_wrong")
@@ -130,10 +176,10 @@ async def test_it_says_that_the_demo_model_is_on(served_service: Served) -> None
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [browser.PHONE, browser.DESKTOP], ids=["phone", "desktop"])
 async def test_the_page_fits_and_can_be_photographed(served_service: Served, size: tuple[int, int], dark: bool) -> None:
-    """`SCREENSHOTS=docs/screenshots make test` keeps the pictures."""
+    """`make screenshots` keeps the pictures."""
     async with browser.page(size, dark=dark) as (page, errors):
         await ready(page, served_service)
-        assert await page.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
+        assert await page.evaluate(GROUND) == (DARK if dark else LIGHT)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         folder = os.environ.get("SCREENSHOTS")
         if folder:

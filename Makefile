@@ -7,12 +7,13 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev services test test-coqui lint format bench requirements clean
+.PHONY: help run setup setup-dev services test screenshots test-coqui lint format bench requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
 	@echo "make test         lint, then all tests (PostgreSQL and Redis are started for them)"
 	@echo "make test-coqui   the Coqui voices, in an environment of their own"
+	@echo "make screenshots  the page's pictures in docs/screenshots"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       ruff's formatter"
 	@echo "make bench        the figures of the README's performance table"
@@ -45,6 +46,9 @@ services:
 
 test: lint services
 	$(BIN)/python -m pytest
+
+screenshots: setup-dev services
+	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e -k photographed
 
 test-coqui:
 	scripts/test_coqui.sh

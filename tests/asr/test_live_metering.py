@@ -107,6 +107,18 @@ async def test_one_row_however_often_it_was_noted(entry: Entry) -> None:
     assert (await total(), await OpenStream.objects.acount(), await LedgerEntry.objects.acount()) == (23_000, 0, 1)
 
 
+async def test_a_note_whose_caller_is_cancelled_is_not_counted_twice(entry: Entry) -> None:
+    """Somebody interrupts the speech while its checkpoint is being written."""
+    checkpoint = Checkpoint()
+    noting = asyncio.create_task(checkpoint.note(heard(entry, 10_000)))
+    await asyncio.sleep(0)
+    noting.cancel()
+    await asyncio.wait([noting])
+    assert noting.cancelled()
+    await checkpoint.settle(heard(entry, 12_000))
+    assert (await total(), await OpenStream.objects.acount()) == (12_000, 0)
+
+
 async def test_a_stream_that_was_given_up_too_early_is_not_counted_twice(entry: Entry) -> None:
     """Of a process that was frozen for so long that another one settled for it."""
     checkpoint = Checkpoint()

@@ -27,19 +27,19 @@ def chromium() -> str | None:
 
 @asynccontextmanager
 async def page(
-    size: tuple[int, int] = DESKTOP, *, microphone: Path | None = None, dark: bool = False
+    size: tuple[int, int] = DESKTOP, *, microphone: Path | None = None, refused: bool = False, dark: bool = False
 ) -> AsyncIterator[tuple[Page, list[str]]]:
-    """A page and the list that its console's errors go into. Without ``microphone`` permission is refused."""
+    """A page and the list that its console's errors go into. ``refused``: the microphone may not be used."""
     flags = list(_FLAGS)
     if microphone is not None:
-        flags += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-        flags += [f"--use-file-for-fake-audio-capture={microphone}%noloop"]
+        flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}%noloop"]
+        flags += [] if refused else ["--use-fake-ui-for-media-stream"]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=flags)
         context = await browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if dark else "light",
-            permissions=["microphone"] if microphone is not None else [],
+            permissions=["microphone"] if microphone is not None and not refused else [],
         )
         opened = await context.new_page()
         errors: list[str] = []

@@ -88,11 +88,11 @@ async def test_stop_is_silence(served_service: Served) -> None:
         assert errors == []
 
 
-async def test_a_refused_microphone_is_explained(served_service: Served) -> None:
-    async with browser.page() as (page, _errors):
+async def test_a_refused_microphone_is_explained(served_service: Served, microphone: Path) -> None:
+    async with browser.page(microphone=microphone, refused=True) as (page, _errors):
         await ready(page, served_service)
         await page.keyboard.press("Space")
-        await expect(page.locator("#listen-problem")).to_contain_text("microphone")
+        await expect(page.locator("#listen-problem")).to_contain_text("microphone is blocked")
         await expect(page.locator("#microphone")).to_have_attribute("aria-pressed", "false")
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from io import StringIO
 from pathlib import Path
 
@@ -204,18 +203,9 @@ def test_the_sentences_say_what_the_whole_says(seed: int) -> None:
         "^1",
     ],
 )
-def test_time_grows_with_the_length_only(unit: str) -> None:
-    def seconds(length: int) -> float:
-        text = (unit * length)[:length]
-        best = 1e9
-        for _ in range(3):
-            start = time.perf_counter()
-            speakable(text)
-            best = min(best, time.perf_counter() - start)
-        return best
-
-    short, long = seconds(2048), seconds(8192)
-    assert long < 0.2 or long < short * 10  # four times the text; sixteen times would be quadratic
+@pytest.mark.timeout(30)  # linear time takes a second here; quadratic time would take minutes
+def test_hostile_text_is_not_a_trap(unit: str) -> None:
+    assert isinstance(speakable((unit * 40_000)[:40_000]), str)
 
 
 def test_the_command_prints_a_line_for_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import shlex
 import signal
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -16,7 +15,6 @@ import pytest
 from tests.services import Served, served
 
 LONG = "Selamat pagi semua. Hari ini hujan turun dengan lebat sekali. Kami duduk di rumah sahaja. " * 40
-START_S = 4.0
 
 
 def printed_curls(server: Served) -> list[str]:
@@ -57,13 +55,11 @@ def test_the_printed_login_opens_the_admin(served_service: Served) -> None:
         assert browser.get("/admin/usage/ledgerentry/").status_code == 200
 
 
-def test_a_later_start_is_quick_and_prints_the_same(tmp_path: Path) -> None:
+def test_a_later_start_migrates_nothing_and_prints_the_same(tmp_path: Path) -> None:
     with served(tmp_path, VOICE_DEMO_API_KEY="") as first:
         before = [shlex.split(line)[3] for line in printed_curls(first)]
         assert first.stop() == 0
-    started = time.monotonic()
     with served(tmp_path, VOICE_DEMO_API_KEY="") as second:
-        assert time.monotonic() - started < 2 * START_S  # twice: the test machine is busy
         assert [shlex.split(line)[3] for line in printed_curls(second)] == before
         assert "Applying" not in second.log.read_text()
     for secret in ("demo_api_key", "secret_key"):
@@ -102,9 +98,7 @@ def test_what_outlives_the_grace_is_cancelled_and_settled(tmp_path: Path) -> Non
         url = f"{server.url}/v1/audio/speech"
         with httpx.stream("POST", url, json=body, headers=server.headers(), timeout=60) as response:
             next(response.iter_raw(1))  # and then take no more: the server cannot finish
-            began = time.monotonic()
-            assert server.stop() == 0
-            assert time.monotonic() - began < 12
+            assert server.stop(timeout_s=15) == 0
         assert "Traceback" not in server.log.read_text()
     assert [kind for kind, _status in rows(tmp_path / "state")] == ["speech"]
 

@@ -65,7 +65,7 @@ def speakable(text: str, language: str = "ms") -> str:
 def _pieces(text: str) -> Iterator[Piece]:
     """The pieces of `text`; one that begins with a mark is what it would be on its own ("Ya. > Tidak")."""
     for piece in split_pieces(text):
-        if piece.text[0].isalnum():
+        if piece.text[:1].isalnum():
             yield piece
         else:
             yield from split_pieces(piece.text)

@@ -11,7 +11,7 @@ from benchmarks import environment  # first: it sets Django up
 
 environment.prepare()
 
-from benchmarks import straight, through_http  # noqa: E402
+from benchmarks import live, live_speech, straight, through_http  # noqa: E402
 from benchmarks.report import Row, table  # noqa: E402
 
 CONCURRENCY = (1, 10, 50, 100)
@@ -29,6 +29,9 @@ async def main(seconds: float) -> None:
         print(table(rows))
         best = max(row.result.per_second for row in rows[1:])
         print(f"{direction}: HTTP / straight = {best / alone.per_second:.2f}\n")
+    await live.main([1, 50])
+    print()
+    await live_speech.main()
 
 
 if __name__ == "__main__":

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import aiohttp
@@ -57,15 +55,16 @@ async def main() -> None:
         # Daphne on the same database, beside the first one, which is idle now.
         port = free_port()
         settings = {"VOICE_STATE_DIR": f"{folder}/state", "VOICE_LOG_LEVEL": "WARNING"}
-        command = [sys.executable, "-m", "daphne", "-p", str(port), "-v", "0", "voiceproject.asgi:application"]
-        process = subprocess.Popen(command, env={**os.environ, **settings}, stderr=subprocess.DEVNULL)
+        command = ["-m", "daphne", "-p", str(port), "-v", "0", "voiceproject.asgi:application"]
+        daphne = await asyncio.create_subprocess_exec(
+            sys.executable, *command, env={**os.environ, **settings}, stderr=asyncio.subprocess.DEVNULL
+        )
         try:
             await wait_for(f"http://127.0.0.1:{port}")
-            time.sleep(1)
             rows.append(Row("daphne", 20, await measure(f"http://127.0.0.1:{port}", headers, 20)))
         finally:
-            process.terminate()
-            process.wait()
+            daphne.terminate()
+            await daphne.wait()
     print(table(rows))
     print(f"uvicorn / daphne = {rows[0].result.per_second / rows[1].result.per_second:.2f}")
 

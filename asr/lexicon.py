@@ -16,18 +16,24 @@ from asr.units import Word
 LONGEST_WORD = 24
 OWN_CUT = 5.0  # nats by which another cut must be likelier than the model's own, for each of those it moves
 UNKNOWN, UNKNOWN_LETTER = 9.0, 2.0  # nats that a word costs which is in no list, and each of its letters
+SUFFIXED = 3.0  # nats that a suffix adds to a known word
 
 
 class Lexicon:
-    def __init__(self, counts: dict[str, int]) -> None:
+    """``counts``: how often each word was seen. ``suffixes``: what known words may end on besides ("bukunya")."""
+
+    def __init__(self, counts: dict[str, int], suffixes: Sequence[str] = ()) -> None:
         total = sum(counts.values())
         self._costs = {word: -math.log(count / total) for word, count in counts.items()}
+        self._suffixes = tuple(suffixes)
 
     @classmethod
     def read(cls, path: Path) -> Lexicon:
-        """Lines of a word, a space and its count."""
-        lines = (line.rpartition(" ") for line in path.read_text("utf-8").splitlines())
-        return cls({word: int(count) for word, _, count in lines})
+        """Lines of a word, a space and its count; a suffix has a hyphen before it and no count."""
+        lines = path.read_text("utf-8").splitlines()
+        suffixes = [line[1:] for line in lines if line.startswith("-")]
+        words = (line.rpartition(" ") for line in lines if not line.startswith("-"))
+        return cls({word: int(count) for word, _, count in words}, suffixes)
 
     def spaced(self, text: str) -> str:
         """The same letters with the likeliest spaces."""
@@ -45,9 +51,10 @@ class Lexicon:
             moved, options = 0, []
             for start in range(end - 1, max(-1, end - LONGEST_WORD - 1), -1):
                 word = letters[start:end]
-                if moved == 0 or word in self._costs:  # what no list knows is not made of several words
-                    cost = best[start][0] + self._cost(word) + OWN_CUT * (moved + (end not in own))
-                    options.append((cost, start))
+                known = self._known(word)
+                if moved == 0 or known is not None:  # what no list knows is not made of several words
+                    own_cost = UNKNOWN + UNKNOWN_LETTER * len(word) if known is None else known
+                    options.append((best[start][0] + own_cost + OWN_CUT * (moved + (end not in own)), start))
                 moved += start in own
             best.append(min(options))
         cuts, end = [], len(letters)
@@ -57,9 +64,12 @@ class Lexicon:
             end = start
         return cuts[::-1]
 
-    def _cost(self, word: str) -> float:
-        known = self._costs.get(word)
-        return UNKNOWN + UNKNOWN_LETTER * len(word) if known is None else known
+    def _known(self, word: str) -> float | None:
+        if word in self._costs:
+            return self._costs[word]
+        stems = (word.removesuffix(suffix) for suffix in self._suffixes if word.endswith(suffix))
+        costs = [self._costs[stem] + SUFFIXED for stem in stems if stem in self._costs]
+        return min(costs, default=None)
 
 
 def retimed(words: Sequence[Word], text: str) -> tuple[Word, ...]:

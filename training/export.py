@@ -22,6 +22,7 @@ from training.model import TrainedWhisper, whisper_config
 
 DEFAULT = Path(__file__).parent.parent / "asr" / "bundled"
 FEATURES = {"feature_size": 80, "sampling_rate": 16000, "hop_length": 160, "n_fft": 400, "chunk_length": 30}
+SUFFIXES = ("nya", "mu", "ku", "lah", "kah", "kan")  # any Malay word may carry them, and no list has all that do
 VOICE = {
     "name": "whisper-ms-demo",
     "contexts_s": [context // FRAMES_PER_SECOND for context in CONTEXTS],
@@ -51,9 +52,13 @@ def export(checkpoint: Path, directory: Path, quantization: str = "int8") -> Non
     spec.save(str(directory))
     _save_tokenizer(directory / "tokenizer.json")
     (directory / "preprocessor_config.json").write_text(json.dumps(FEATURES) + "\n")
-    counts = sorted(Corpus().counts().items())
-    (directory / "lexicon.txt").write_text("".join(f"{word} {count}\n" for word, count in counts), "utf-8")
+    _save_lexicon(directory / "lexicon.txt")
     (directory / "voice.json").write_text(json.dumps(VOICE, indent=2) + "\n")
+
+
+def _save_lexicon(path: Path) -> None:
+    words = [f"{word} {count}" for word, count in sorted(Corpus().counts().items())]
+    path.write_text("\n".join([*(f"-{suffix}" for suffix in SUFFIXES), *words]) + "\n", "utf-8")
 
 
 def _save_tokenizer(path: Path) -> None:

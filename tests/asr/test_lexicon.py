@@ -6,7 +6,8 @@ from asr.lexicon import Lexicon, retimed
 from asr.units import Word
 
 LEXICON = Lexicon(
-    {"bunga": 20, "api": 30, "dengan": 900, "apa": 400, "di": 2000, "dibazirkan": 3, "masa": 200, "itu": 800}
+    {"bunga": 20, "api": 30, "dengan": 900, "apa": 400, "di": 2000, "dibazirkan": 3, "masa": 200, "itu": 800},
+    suffixes=["nya", "lah"],
 )
 
 
@@ -19,6 +20,8 @@ LEXICON = Lexicon(
         ("di bazirkan", "dibazirkan"),
         ("masa itu", "masa itu"),
         ("sumazau", "sumazau"),
+        ("api nya", "apinya"),
+        ("masalah itulah", "masalah itulah"),
         ("asyah mengail haruan", "asyah mengail haruan"),
         ("", ""),
     ],

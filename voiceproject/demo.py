@@ -10,6 +10,8 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth import get_user_model
 
+from rollout.audit import acting
+from rollout.models import ALL, ClientShare, Flag
 from voiceproject.models import ApiKey, ClientApplication, digest_of
 from voiceproject.statedir import kept_secret
 
@@ -62,6 +64,14 @@ def _make_key(key: str) -> None:
     )
     if not ApiKey.objects.filter(digest=digest_of(key)).exists():
         ApiKey.issue(client, label="demo", key=key)
+    _roll_out(client)
+
+
+def _roll_out(client: ClientApplication) -> None:
+    """Voice is off until somebody rolls it out; for who tries the service that is this. What they change later stays."""
+    with acting("make run", "The demo's own client has everything."):
+        for flag in Flag.objects.all():
+            ClientShare.objects.get_or_create(flag=flag, client=client, defaults={"percent": ALL})
 
 
 def _make_admin(password: str) -> None:

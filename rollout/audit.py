@@ -1,4 +1,4 @@
-"""Every change of the roll-out leaves a row in the audit trail, in the change's own transaction: nobody has to think of it.
+"""Every change of the roll-out leaves a row in the audit trail, in its own transaction: nobody has to think of it.
 
 ``acting`` says who changes and why, for all that is saved within it.
 """
@@ -70,7 +70,7 @@ class ChangeQuerySet(models.QuerySet["Change"]):
 
 
 class Change(models.Model):
-    """What somebody, or a ramp, changed. ``before`` and ``after`` hold the fields that differ; {} = was or is not there."""
+    """What somebody, or a ramp, changed. ``before`` and ``after``: the fields that differ; {} = was or is not there."""
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     who = models.CharField(max_length=150, db_index=True)
@@ -89,11 +89,6 @@ class Change(models.Model):
     def __str__(self) -> str:
         return f"{self.subject}: {self.summary()}"
 
-    def summary(self) -> str:
-        """In words: `percent 5 → 7`."""
-        names = [*self.before, *(name for name in self.after if name not in self.before)]
-        return ", ".join(f"{name} {_shown(self.before, name)} → {_shown(self.after, name)}" for name in names)
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.pk is not None:
             raise AppendOnly
@@ -101,6 +96,11 @@ class Change(models.Model):
 
     def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise AppendOnly
+
+    def summary(self) -> str:
+        """In words: `percent 5 → 7`."""
+        names = [*self.before, *(name for name in self.after if name not in self.before)]
+        return ", ".join(f"{name} {_shown(self.before, name)} → {_shown(self.after, name)}" for name in names)
 
 
 def _shown(fields: dict[str, Any], name: str) -> str:
@@ -117,7 +117,7 @@ def record(subject: str, before: dict[str, Any], after: dict[str, Any]) -> None:
 
 
 class AuditedQuerySet(models.QuerySet[M]):
-    """What is done to many rows is done one by one, so that each has its row in the audit trail."""
+    """An update of many rows is done one by one, so that each has its row in the audit trail."""
 
     def update(self, **values: Any) -> int:
         with transaction.atomic():
@@ -128,13 +128,6 @@ class AuditedQuerySet(models.QuerySet[M]):
                 row.save()
         return len(rows)
 
-    def delete(self) -> tuple[int, dict[str, int]]:
-        with transaction.atomic():
-            rows = list(self)
-            for row in rows:
-                row.delete()
-        return len(rows), {self.model._meta.label: len(rows)}
-
 
 class Audited(models.Model):
     """A model whose changes are recorded. ``recorded``: the fields that matter."""
@@ -143,17 +136,6 @@ class Audited(models.Model):
 
     class Meta:
         abstract = True
-
-    def subject(self) -> str:
-        """What the audit trail calls this row."""
-        return f"{self._meta.verbose_name} {self}"
-
-    def _facts(self) -> dict[str, Any]:
-        return {name: _plain(getattr(self, name)) for name in self.recorded}
-
-    def _stored(self) -> Audited | None:
-        rows: Any = type(self)._base_manager
-        return rows.select_for_update().filter(pk=self.pk).first() if self.pk is not None else None
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         with transaction.atomic():
@@ -174,12 +156,16 @@ class Audited(models.Model):
         row: Audited = rows.get(pk=self.pk)
         return row
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        with transaction.atomic():
-            subject, before = self.subject(), self._facts()
-            deleted = super().delete(*args, **kwargs)
-            record(subject, before, {})
-        return deleted
+    def subject(self) -> str:
+        """What the audit trail calls this row."""
+        return f"{self._meta.verbose_name} {self}"
+
+    def _facts(self) -> dict[str, Any]:
+        return {name: _plain(getattr(self, name)) for name in self.recorded}
+
+    def _stored(self) -> Audited | None:
+        rows: Any = type(self)._base_manager
+        return rows.select_for_update().filter(pk=self.pk).first() if self.pk is not None else None
 
 
 def _plain(value: Any) -> Any:
@@ -191,7 +177,14 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def relation_changed(instance: Flag, action: str, model: type[models.Model], pk_set: set[int] | None, **kw: Any) -> None:
+def is_deleted(instance: Audited, **_signal: Any) -> None:
+    """Django's ``pre_delete``: it is also sent for what goes along with something else."""
+    record(instance.subject(), instance._facts(), {})
+
+
+def relation_changed(
+    instance: Flag, action: str, model: type[models.Model], pk_set: set[int] | None, **kw: Any
+) -> None:
     """A flag's users, groups or cohorts: Django tells of these apart from the flag's own saving."""
     if kw["reverse"]:
         raise NotImplementedError("change this from the flag's side, so that it is recorded")

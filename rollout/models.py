@@ -42,7 +42,7 @@ def valid_end_user(value: str) -> None:
         raise ValidationError(error.message) from error
 
 
-class Flag(Audited, AbstractUserFlag):  # type: ignore[misc]
+class Flag(Audited, AbstractUserFlag):
     """Who has one feature of voice. ``rollout.policy`` decides by it."""
 
     recorded = ("killed", "everyone", "percent", "staff", "superusers", "note")
@@ -62,8 +62,8 @@ class Flag(Audited, AbstractUserFlag):  # type: ignore[misc]
     )
     cohorts = models.ManyToManyField("rollout.Cohort", blank=True, help_text="Groups of end users that have it.")
 
-    # What waffle decides by a cookie, a query parameter, the browser's language or mere authentication: any caller could
-    # switch voice on with it.
+    # What waffle decides by a cookie, a query parameter, a language or mere authentication: any caller could switch
+    # voice on with it.
     testing = authenticated = languages = rollout = None  # type: ignore[assignment]
 
     objects = FlagManager.from_queryset(AuditedQuerySet)()  # type: ignore[misc]
@@ -74,6 +74,14 @@ class Flag(Audited, AbstractUserFlag):  # type: ignore[misc]
 
     def subject(self) -> str:
         return self.name
+
+    def in_words(self) -> str:
+        """Who has it, in a few words."""
+        if self.killed:
+            return "off for everybody: kill switch"
+        if self.everyone is not None:
+            return "on for everyone" if self.everyone else "off for everyone"
+        return f"{(self.percent or NONE).normalize():f} % of end users"
 
     def is_active(self, request: Any, read_only: bool = False) -> bool | None:
         """waffle's question. For an API caller it is ``rollout.policy``'s answer, from the database at this moment."""
@@ -211,7 +219,7 @@ class CohortMember(models.Model):
 
 
 class Ramp(Audited):
-    """Steps up in percentage, each held for a while and kept only if no critical alert fires. ``rollout.ramp`` moves it."""
+    """Steps up in percentage, each held for a while and kept if no critical alert fires. ``rollout.ramp`` moves it."""
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"

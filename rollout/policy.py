@@ -125,8 +125,8 @@ class Rules:
 def load(known: Rules | None = None) -> Rules:
     """The rules in the database now. Unchanged lists are taken from ``known``."""
     # Rows of the audit trail may be committed in another order than numbered, so their number counts too.
-    version = Change.objects.aggregate(last=Max("id"), number=Count("id"))
-    version = (version["last"] or 0, version["number"])
+    trail = Change.objects.aggregate(last=Max("id"), number=Count("id"))
+    version = (trail["last"] or 0, trail["number"])
     flags = list(Flag.objects.all())
     shares: dict[int, dict[int, Decimal]] = defaultdict(dict)
     for row in ClientShare.objects.all():
@@ -160,7 +160,7 @@ def _load_lists(flag: Flag) -> _Lists:
 
 @dataclass
 class _Memory:
-    """The rules that this event loop knows. ``epoch``: how often ``forget`` had been called when they were asked for."""
+    """The rules that this event loop knows. ``epoch``: how often ``forget`` had been called when they were read."""
 
     rules: Rules | None = None
     asked_at: float = 0.0
@@ -190,7 +190,7 @@ _memory = PerLoop(_Memory)
 
 def forget() -> None:
     """Make the next decision of this process ask the database again."""
-    global _epoch  # noqa: PLW0603 - one number for all loops and threads
+    global _epoch  # one number for all loops and threads
     _epoch += 1
 
 

@@ -1,7 +1,7 @@
 """Guarded ramps: step by step to a larger share, as long as no critical alert fires.
 
-``tick`` moves them; whoever watches the alerts calls it every few seconds with what fires. A step's hold counts only the
-time that was watched: when the watcher was away, nobody knows whether the step did harm.
+``tick`` moves them; whoever watches the alerts calls it every few seconds with what fires. A step's hold counts only
+the time that was watched: when the watcher was away, nobody knows whether the step did harm.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
         ramp, flag = _locked(ramp_id)
         _expect(ramp, State.DRAFT)
         if flag.killed or flag.everyone is not None:
-            raise RampError(f"{flag.name} is switched {'on' if flag.everyone and not flag.killed else 'off'} for everyone.")
+            raise RampError(f"A percentage has no say: {flag.name} is {flag.in_words()}.")
         if Ramp.objects.filter(flag=flag, state__in=(State.RUNNING, State.PAUSED)).exists():
             raise RampError(f"Another ramp of {flag.name} is under way.")
         ramp.base_percent = flag.percent or Decimal(0)

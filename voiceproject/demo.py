@@ -68,7 +68,7 @@ def _make_key(key: str) -> None:
 
 
 def _roll_out(client: ClientApplication) -> None:
-    """Voice is off until somebody rolls it out; for who tries the service that is this. What they change later stays."""
+    """Voice is off until somebody rolls it out; for a demo that is here. What is changed later in the admin stays."""
     with acting("make run", "The demo's own client has everything."):
         for flag in Flag.objects.all():
             ClientShare.objects.get_or_create(flag=flag, client=client, defaults={"percent": ALL})

@@ -8,8 +8,8 @@ It admits, measures and settles: whatever happens inside, exactly one ledger row
 complete. A streamed answer takes the open gate along and settles when its last chunk has been taken.
 
 To be admitted is to have voice: the roll-out decides by the end user. Who has been named by a header or a token is
-admitted at the door. Who has not may still be named by the body, so such a caller is admitted by ``Work.admit`` once the
-view has read it. A view that forgets to call it does no harm: nothing is handed out before it has been done.
+admitted at the door. Who has not may still be named by the body, so such a caller is admitted by ``Work.admit`` once
+the view has read it. A view that forgets to call it does no harm: nothing is handed out before it has been done.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from voiceproject.errors import ApiError, as_api_error
 from voiceproject.identity import Caller, caller_of, end_user
 from voiceproject.lifecycle import lifecycle
 
-__all__ = ["FEATURES", "Kind", "Work", "WorkStream", "gate"]
+__all__ = ["FEATURES", "Kind", "Work", "WorkStream", "gate", "preflight"]
 
 FEATURES = {
     "transcription": Feature.ASR,
@@ -87,7 +87,10 @@ class Work:
 
     async def recheck(self) -> None:
         """For work that lasts: raises ``ApiError`` 403 once this end user has lost voice (the kill switch, say)."""
-        await policy.require(self.caller, self._user, self.feature)
+        if self._admitted is None:
+            await policy.require_for_anybody(self.caller, self.feature)
+        else:
+            await policy.require(self.caller, self._user, self.feature)
 
     async def stream(
         self, chunks: AsyncGenerator[bytes, None], *, content_type: str, headers: Mapping[str, str] | None = None
@@ -158,6 +161,11 @@ async def gate(request: Request, kind: Kind, *, user: str | None = None) -> Asyn
         raise
     if not work.is_streaming:
         await work.settle()
+
+
+async def preflight(caller: Caller, kind: Kind) -> None:
+    """For what only prepares work (a browser's token, say): raises what the gate would raise now. Takes nothing."""
+    await policy.require(caller, caller.user, FEATURES[kind.value])
 
 
 class WorkStream(StreamingHttpResponse):

@@ -5,6 +5,7 @@ A new route is refused to strangers and outside the roll-out, or is named below 
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from typing import Any
 
 import httpx
 import pytest
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
 
 from rollout.models import Flag
 from usage.models import LedgerEntry
@@ -112,13 +113,12 @@ async def test_no_endpoint_works_outside_the_roll_out(api: httpx.AsyncClient, vo
     assert rows == [(403, "voice_not_enabled", "aminah")] * endpoint.is_gated
 
 
-async def first_and_last(url: str, **headers: str) -> tuple[dict[str, Any] | str | bytes, int]:
+async def first_and_last(url: str, **headers: str) -> tuple[str | bytes, int]:
     """The first message of a socket that closes by itself, and its close code."""
     async with connect(url, additional_headers=headers) as socket:
-        messages = [message async for message in socket]
-        with pytest.raises(ConnectionClosed):
-            await socket.recv()
-        return messages[0], socket.close_code or 0
+        message = await socket.recv()
+        await socket.wait_closed()
+        return message, socket.close_code or 0
 
 
 async def test_no_socket_answers_strangers(server_address: str, voice_on) -> None:
@@ -134,3 +134,22 @@ async def test_no_socket_works_outside_the_roll_out(server_address: str, api_key
         message, code = await first_and_last(server_address.replace("http", "ws", 1) + path, **headers)
         assert code == 4403, path
         assert "voice_not_enabled" in str(message)
+
+
+async def test_the_kill_switch_ends_open_sockets(server_address: str, api_key: str, voice_on) -> None:
+    async def ended(path: str) -> int:
+        url, headers = server_address.replace("http", "ws", 1) + path, {"Authorization": f"Bearer {api_key}"}
+        async with connect(url, additional_headers=headers) as socket:
+            opened.release()
+            await socket.wait_closed()
+            return socket.close_code or 0
+
+    opened = asyncio.Semaphore(0)
+    async with asyncio.TaskGroup() as tasks:
+        ends = [tasks.create_task(ended(path)) for path in sockets()]
+        for _path in ends:
+            await opened.acquire()
+        await sync_to_async(Flag.objects.update)(killed=True)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*ends)
+    assert {task.result() for task in ends} <= {4403}

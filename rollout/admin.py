@@ -21,12 +21,13 @@ from rollout import ramp as ramps
 from rollout.audit import acting
 from rollout.confirmation import ask, why_field
 from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser, Ramp, RampStep, valid_end_user
-from rollout.policy import FRESH_S
+from rollout.policy import ACTS_WITHIN_S
+from rollout.share import shown
 from rollout.whoisin import who_is_in
 
 ASK_ABOVE_POINTS = 10  # a larger raise at once is more likely a slip of the finger than a plan
 
-ACTS = f"It acts everywhere within {FRESH_S:g} seconds."
+ACTS = f"It acts everywhere within {ACTS_WITHIN_S:g} seconds."
 
 
 class AuditedAdmin(ModelAdmin):
@@ -75,11 +76,11 @@ def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
     if everyone != stored.everyone and everyone is not None:
         return f"This switches it {'on' if everyone else 'off'} for everyone."
     if everyone != stored.everyone and stored.everyone:
-        return f"This takes it from all but {after.normalize():f} % of end users."
+        return f"This takes it from all but {shown(after)} of end users."
     if after < before:
-        return f"This takes it from {(before - after).normalize():f} % of all end users."
+        return f"This takes it from {shown(before - after)} of all end users."
     if after - before > ASK_ABOVE_POINTS:
-        return f"This gives it to another {(after - before).normalize():f} % of all end users at once."
+        return f"This gives it to another {shown(after - before)} of all end users at once."
     return ""
 
 
@@ -100,7 +101,7 @@ class FlagAdmin(AuditedAdmin):
     readonly_fields = ["name"]
     actions_list = ["kill_all"]
     actions_detail = ["kill", "revive"]
-    change_form_outer_after_template = "admin/rollout/who_is_in.html"
+    change_form_outer_before_template = "admin/rollout/who_is_in.html"
 
     @display(description="Who has it")
     def state(self, flag: Flag) -> str:
@@ -148,7 +149,9 @@ class FlagAdmin(AuditedAdmin):
             Flag.objects.filter(pk=flag.pk).update(killed=killed)
             return f"{flag.name} is {Flag.objects.get(pk=flag.pk).in_words()}. {ACTS}"
 
-        consequence = f"{flag.note or flag.name} stops for everybody at once: every new request is refused. {ACTS}"
+        consequence = (
+            f"{flag.note or flag.name} stops for everybody at once: requests are refused, open streams end. {ACTS}"
+        )
         revived = f"{flag.note or flag.name} is on again for whom it was before: nothing else was changed. {ACTS}"
         return ask(
             request, self, title=f"Kill switch of {flag.name}", consequence=consequence if killed else revived,
@@ -167,7 +170,7 @@ class FlagAdmin(AuditedAdmin):
         return ask(
             request, self, title="Kill switch for all voice", button="Switch off for everybody", do=do,
             back=reverse("admin:rollout_flag_changelist"),
-            consequence=f"All of voice stops for everybody at once: every new request is refused. {ACTS}",
+            consequence=f"All of voice stops for everybody at once: requests are refused, open streams end. {ACTS}",
         )  # fmt: skip
 
 

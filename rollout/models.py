@@ -19,6 +19,7 @@ from waffle.managers import FlagManager
 from waffle.models import AbstractUserFlag
 
 from rollout.audit import Audited, AuditedQuerySet, Change, names, record
+from rollout.share import shown
 from voiceproject.identity import Caller, end_user
 from voiceproject.models import ClientApplication
 
@@ -81,7 +82,7 @@ class Flag(Audited, AbstractUserFlag):
             return "off for everybody: kill switch"
         if self.everyone is not None:
             return "on for everyone" if self.everyone else "off for everyone"
-        return f"{(self.percent or NONE).normalize():f} % of end users"
+        return f"{shown(self.percent)} of end users"
 
     def is_active(self, request: Any, read_only: bool = False) -> bool | None:
         """waffle's question. For an API caller it is ``rollout.policy``'s answer, from the database at this moment."""
@@ -112,7 +113,7 @@ class ClientShare(Audited):
         constraints = [models.UniqueConstraint(fields=["flag", "client"], name="share_of_flag_and_client")]
 
     def __str__(self) -> str:
-        return f"{self.client} {self.percent} %"
+        return f"{self.client} {shown(self.percent)}"
 
     def subject(self) -> str:
         return f"{self.flag.name}: client {self.client}"
@@ -277,4 +278,4 @@ class RampStep(models.Model):
         constraints = [models.UniqueConstraint(fields=["ramp", "percent"], name="ramp_step_once")]
 
     def __str__(self) -> str:
-        return f"{self.percent.normalize():f} %"
+        return shown(self.percent)

@@ -29,6 +29,7 @@ from voiceproject.identity import Caller
 from voiceproject.perloop import PerLoop
 
 FRESH_S = 2.0
+ACTS_WITHIN_S = 5.0  # what is promised of a change: the reading takes its time, and open streams ask now and then
 LISTS_FRESH_S = 60.0  # also when the audit trail has not grown: somebody may have used SQL
 
 

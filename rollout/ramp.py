@@ -15,6 +15,7 @@ from django.db import transaction
 
 from rollout.audit import acting, actor
 from rollout.models import Flag, Ramp, RampStep
+from rollout.share import shown
 
 # What a new ramp proposes; each can be changed before it starts.
 USUAL_STEPS = (
@@ -51,7 +52,7 @@ def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
         ramp.base_percent = flag.percent or Decimal(0)
         first = ramp.steps.filter(percent__gt=ramp.base_percent).first()
         if first is None:
-            raise RampError(f"No step is above the {ramp.base_percent.normalize():f} % that {flag.name} has now.")
+            raise RampError(f"No step is above the {shown(ramp.base_percent)} that {flag.name} has now.")
         ramp.started_at, ramp.started_by = now, actor().who
         _move(ramp, State.RUNNING, why)
         _take(ramp, flag, first, now)
@@ -120,7 +121,7 @@ def roll_back(reason: str, now: datetime) -> list[Ramp]:
             if (flag.percent or 0) > good:  # never up: somebody may have lowered it by hand already
                 flag.percent = good
                 flag.save()
-            _move(ramp, State.ROLLED_BACK, f"Back to {good.normalize():f} %. {reason}")
+            _move(ramp, State.ROLLED_BACK, f"Back to {shown(good)}. {reason}")
             ramp.ended_at = now
             ramp.save()
             rolled_back.append(ramp)

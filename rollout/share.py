@@ -22,3 +22,8 @@ def is_within(flag: str, user: str, percent: Decimal) -> bool:
     """The end user is among the first ``percent`` (to two decimals) of the queue for this flag."""
     hundredths = int(percent * 100)
     return place(flag, user) * 10_000 < hundredths * PLACES
+
+
+def shown(percent: Decimal | int | None) -> str:
+    """`7 %`, however it is stored."""
+    return f"{Decimal(percent or 0).normalize():f} %"

@@ -164,6 +164,7 @@ CHANNEL_LAYERS = {
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
 
+UNFOLD = {"SITE_TITLE": "Voice service", "SITE_HEADER": "Voice service", "SHOW_VIEW_ON_SITE": False}
 WAFFLE_FLAG_MODEL = "rollout.Flag"
 WAFFLE_CACHE_NAME = "flags"
 WAFFLE_ENABLE_ADMIN_PAGES = False  # the roll-out has its own; waffle's other models are not used

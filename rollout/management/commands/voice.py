@@ -12,7 +12,7 @@ from django.db import transaction
 from rollout.audit import acting
 from rollout.feature import Feature
 from rollout.models import Flag
-from rollout.policy import FRESH_S
+from rollout.policy import ACTS_WITHIN_S
 
 
 class Command(BaseCommand):
@@ -32,6 +32,6 @@ class Command(BaseCommand):
                 for flag in Flag.objects.select_for_update().filter(name__in=wanted):
                     flag.killed = action == "off"
                     flag.save()
-            self.stdout.write(f"Acts everywhere within {FRESH_S:g} s.")
+            self.stdout.write(f"Acts everywhere within {ACTS_WITHIN_S:g} s.")
         for flag in Flag.objects.filter(name__in=wanted):
             self.stdout.write(f"{flag.name}: {flag.in_words()}")

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
+from django.utils import timezone
 
 from rollout.audit import acting, actor
 from rollout.models import Flag, Ramp, RampStep
@@ -109,7 +110,7 @@ def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
     return moved
 
 
-def roll_back(reason: str, now: datetime) -> list[Ramp]:
+def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
     """Put every running ramp back to its last good step, for this reason. Gives them."""
     rolled_back = []
     for ramp_id in _running():
@@ -122,7 +123,7 @@ def roll_back(reason: str, now: datetime) -> list[Ramp]:
                 flag.percent = good
                 flag.save()
             _move(ramp, State.ROLLED_BACK, f"Back to {shown(good)}. {reason}")
-            ramp.ended_at = now
+            ramp.ended_at = now or timezone.now()
             ramp.save()
             rolled_back.append(ramp)
     return rolled_back

@@ -82,7 +82,7 @@ def test_a_critical_alert_rolls_back_to_the_last_good_step(ramp: Ramp, watch: Wa
 
 
 def test_capacity_may_roll_back_by_itself(ramp: Ramp) -> None:
-    assert ramps.roll_back("GPU on fire", START) == [ramp]
+    assert ramps.roll_back("GPU on fire") == [ramp]
     assert percent() == 0
     assert ramps.roll_back("GPU on fire", START) == []
 

@@ -41,7 +41,17 @@ async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[st
 
 
 @pytest.fixture
-def api_key(transactional_db) -> str:
+def voice_on(transactional_db) -> None:
+    """Voice is on for everybody. (Emptied databases have lost the flags that a migration makes.)"""
+    from rollout.feature import Feature
+    from rollout.models import Flag
+
+    for feature in Feature:
+        Flag.objects.update_or_create(name=feature, defaults={"everyone": True})
+
+
+@pytest.fixture
+def api_key(voice_on) -> str:
     """A fresh key of the client application `chat-ujian`."""
     from voiceproject.identity import forget_lookups
     from voiceproject.models import ApiKey, ClientApplication

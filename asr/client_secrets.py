@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from asr.realtime_session import RealtimeSettings
 from voiceproject import client_secrets
+from voiceproject.gate import Kind, preflight
 from voiceproject.identity import caller_of, end_user
 from voiceproject.views import ApiView
 
@@ -50,6 +51,7 @@ class ClientSecretView(ApiView):
         caller = caller_of(request)
         if fields.get("user") and caller.user == f"key:{caller.key_prefix}":
             caller = replace(caller, user=end_user(fields["user"], "user"))
+        await preflight(caller, Kind.REALTIME)
         session = {"type": "transcription", **(fields.get("session") or {})}
         described = RealtimeSettings().updated(session).ga(f"sess_{uuid.uuid4().hex}")
         lifetime_s = (fields.get("expires_after") or {}).get("seconds", settings.VOICE_CLIENT_SECRET_S)

@@ -39,6 +39,7 @@ class RealtimeConsumer(LiveConsumer):
         if handshake.query.get("intent") != "transcription" and preset.get("type") != "transcription":
             message = "Only transcription is offered here: connect with ?intent=transcription."
             raise ApiError(400, "invalid_value", message, param="intent")
+        await self.work.admit()
         await super().opened(handshake, preset)
         in_header = "realtime=v1" in handshake.headers.get("openai-beta", "")
         self._beta = in_header or _BETA_PROTOCOL in handshake.subprotocols

@@ -55,7 +55,7 @@ class TranscriptionView(ApiView):
     async def _answer(self, request: Request) -> HttpResponseBase:
         async with gate(request, self.kind) as work:
             fields = _valid(serializers.fields(await self.body(request)))
-            work.user = fields.get("user")
+            await work.admit(fields.get("user"))
             work.model = resolve(fields.get("model"), Task.TRANSCRIPTION).id
             transcription = await self._open(fields, work)
             if fields["stream"]:

@@ -49,7 +49,7 @@ class SpeechView(ApiView):
     async def post(self, request: Request) -> HttpResponseBase:
         async with gate(request, Kind.SPEECH) as work:
             fields = _valid(await self.body(request))
-            work.user = fields.get("user")
+            await work.admit(fields.get("user"))
             order = _order(fields, work)
             work.model, work.voice, work.language = order.voice.model, order.voice.id, order.spoken_language
             work.characters = len(order.text)

@@ -5,23 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.cache import add_never_cache_headers
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from voiceproject.models import ApiKey, ClientApplication
 
 
 @admin.register(ClientApplication)
-class ClientApplicationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ClientApplicationAdmin(ModelAdmin):
     list_display = ["name", "description", "is_active", "created_at"]
     list_filter = ["is_active"]
     search_fields = ["name", "description"]
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiKeyAdmin(ModelAdmin):
     list_display = ["prefix", "client", "label", "created_at", "last_used_at", "revoked_at"]
     list_filter = ["client", ("revoked_at", admin.EmptyFieldListFilter)]
     list_select_related = ["client"]
@@ -65,3 +69,20 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             key.revoke()
             self.log_change(request, key, "Revoked.")
         self.message_user(request, f"Revoked {len(keys)}; refused everywhere within 5 seconds.", messages.SUCCESS)
+
+
+# Django's own pages for the people who log in, in the look of the rest.
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
+@admin.register(Group)
+class RolesAdmin(GroupAdmin, ModelAdmin):
+    pass

@@ -10,6 +10,8 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth import get_user_model
 
+from rollout.audit import acting
+from rollout.models import ALL, Flag
 from voiceproject.models import ApiKey, ClientApplication, digest_of
 from voiceproject.statedir import kept_secret
 
@@ -58,11 +60,21 @@ def prepare() -> Demo:
 
 
 def _make_key(key: str) -> None:
-    client, _created = ClientApplication.objects.get_or_create(
+    client, is_first_start = ClientApplication.objects.get_or_create(
         name=CLIENT, defaults={"description": "Made by `make run`"}
     )
     if not ApiKey.objects.filter(digest=digest_of(key)).exists():
         ApiKey.issue(client, label="demo", key=key)
+    if is_first_start:
+        _roll_out()
+
+
+def _roll_out() -> None:
+    """Voice is off until somebody rolls it out; for a demo that is here. What is changed later in the admin stays."""
+    with acting("make run", "Whoever tries the service has everything."):
+        for flag in Flag.objects.filter(percent=0):
+            flag.percent = ALL
+            flag.save()
 
 
 def _make_admin(password: str) -> None:

@@ -6,6 +6,10 @@
 
 It admits, measures and settles: whatever happens inside, exactly one ledger row is committed before the answer is
 complete. A streamed answer takes the open gate along and settles when its last chunk has been taken.
+
+To be admitted is to have voice: the roll-out decides by the end user. Who has been named by a header or a token is
+admitted at the door. Who has not may still be named by the body, so such a caller is admitted by ``Work.admit`` once
+the view has read it. A view that forgets to call it does no harm: nothing is handed out before it has been done.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from django.conf import settings
 from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 
+from rollout import policy
+from rollout.feature import Feature
 from usage.checkpoints import Checkpoint
 from usage.entry import Entry, Kind
 from voiceproject import metrics
@@ -26,7 +32,14 @@ from voiceproject.errors import ApiError, as_api_error
 from voiceproject.identity import Caller, caller_of, end_user
 from voiceproject.lifecycle import lifecycle
 
-__all__ = ["Kind", "Work", "WorkStream", "gate"]
+__all__ = ["FEATURES", "Kind", "Work", "WorkStream", "gate", "preflight"]
+
+FEATURES = {
+    "transcription": Feature.ASR,
+    "translation": Feature.ASR,
+    "speech": Feature.TTS,
+    "realtime": Feature.REALTIME,
+}
 
 
 class Work:
@@ -47,20 +60,38 @@ class Work:
         self.characters = 0
         self.audio_ms: float = 0
         self.queue_ms: float = 0
-        self.user = caller.user
         self.is_streaming = False
+        self._user = caller.user
+        self._admitted: str | None = None
         self._settled = False
         self._checkpoint = Checkpoint()
 
     @property
     def user(self) -> str:
-        """The end user. Setting it from a body counts only where neither a header nor a token named one."""
+        """The end user, or the key itself when nobody has been named."""
         return self._user
 
-    @user.setter
-    def user(self, value: str | None) -> None:
-        named_already = self.caller.key_prefix is None or self.caller.user != f"key:{self.caller.key_prefix}"
-        self._user = self.caller.user if named_already or not value else end_user(value, "user")
+    @property
+    def feature(self) -> Feature:
+        return FEATURES[self.kind.value]
+
+    async def admit(self, user: str | None = None) -> None:
+        """Let this end user in: a body's ``user``, which counts only where neither a header nor a token named one.
+
+        Raises ``ApiError`` 400 for an impossible id, 403 outside the roll-out.
+        """
+        if user and not self.caller.names_user:
+            self._user = end_user(user, "user")
+        if self._admitted != self._user:
+            await policy.require(self.caller, self._user, self.feature)
+            self._admitted = self._user
+
+    async def recheck(self) -> None:
+        """For work that lasts: raises ``ApiError`` 403 once this end user has lost voice (the kill switch, say)."""
+        if self._admitted is None:
+            await policy.require_for_anybody(self.caller, self.feature)
+        else:
+            await policy.require(self.caller, self._user, self.feature)
 
     async def stream(
         self, chunks: AsyncGenerator[bytes, None], *, content_type: str, headers: Mapping[str, str] | None = None
@@ -70,6 +101,7 @@ class Work:
         The first chunk is made before this returns, so that a failure until then is a proper error answer.
         """
         try:
+            await self.admit()
             first = await anext(chunks, b"")
         except BaseException:
             await chunks.aclose()
@@ -117,21 +149,30 @@ class Work:
 
 @asynccontextmanager
 async def gate(request: Request, kind: Kind, *, user: str | None = None) -> AsyncIterator[Work]:
-    """Let one request of an authenticated caller in. Raises ``ApiError`` 429 or 503 when it may not enter."""
+    """Let one request of an authenticated caller in. Raises ``ApiError`` 403, 429 or 503 when it may not enter."""
     work = Work(kind, caller_of(request))
     context = current()
     context.work.append(work)
     try:
-        work.user = user
-        await lifecycle().admit(work.deadline)
         if context.rate is not None:
             context.rate.check()
+        if work.caller.names_user or user:
+            await work.admit(user)
+        else:
+            await policy.require_for_anybody(work.caller, work.feature)
+        await lifecycle().admit(work.deadline)
         yield work
+        await work.admit()
     except BaseException as error:
         await work.settle(error)
         raise
     if not work.is_streaming:
         await work.settle()
+
+
+async def preflight(caller: Caller, kind: Kind) -> None:
+    """For what only prepares work (a browser's token, say): raises what the gate would raise now. Takes nothing."""
+    await policy.require(caller, caller.user, FEATURES[kind.value])
 
 
 class WorkStream(StreamingHttpResponse):

@@ -42,6 +42,11 @@ class Caller:
 
     is_authenticated = True
 
+    @property
+    def names_user(self) -> bool:
+        """A header or a token says who the end user is."""
+        return self.key_prefix is None or self.user != f"key:{self.key_prefix}"
+
 
 @dataclass(frozen=True)
 class _Client:

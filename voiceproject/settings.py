@@ -101,6 +101,7 @@ X_FRAME_OPTIONS = "DENY"
 
 INSTALLED_APPS = [
     *(["daphne"] if DEBUG else []),  # for `runserver`; half a second of imports that `serve` does not need
+    "unfold",  # before the admin, whose templates it replaces
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -113,7 +114,9 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "channels",
+    "waffle",
     "voiceproject",
+    "rollout",
     "usage",
     "asr",
     "tts",
@@ -161,13 +164,21 @@ elif VOICE_DATABASE_POOL:
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "voice"}
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # In this process and short, so that no flag is older than the kill switch allows. The gate does not need it:
+    # rollout.policy keeps its own.
+    "flags": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "flags", "TIMEOUT": 2},
 }
 CHANNEL_LAYERS = {
     "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
     if REDIS_URL
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
+
+UNFOLD = {"SITE_TITLE": "Voice service", "SITE_HEADER": "Voice service", "SHOW_VIEW_ON_SITE": False}
+WAFFLE_FLAG_MODEL = "rollout.Flag"
+WAFFLE_CACHE_NAME = "flags"
+WAFFLE_ENABLE_ADMIN_PAGES = False  # the roll-out has its own; waffle's other models are not used
 
 # Uploads stay in memory: neither Django's body file nor an upload handler may reach the disk.
 MULTIPART_OVERHEAD_BYTES = 1_048_576

@@ -39,6 +39,7 @@ from voiceproject.streams import seat
 
 logger = logging.getLogger("voiceproject.requests")
 
+RECHECK_S = 2.0  # how soon a kill switch ends what is open
 MOST_WAITING = 256  # messages to a client that does not read; then it is cut
 TAKEN_WITHIN_S = 10.0  # by the connection, of a message that somebody waits to see sent; then the client is cut
 PARSE_IN_POOL_CHARACTERS = 65_536
@@ -109,8 +110,10 @@ class SocketConsumer(AsyncWebsocketConsumer):
         """Bring ``self.work`` up to date."""
 
     async def name_user(self, user: str | None) -> None:
-        """A message names the end user; it counts where neither a header nor a token did. Raises ``ApiError`` 429."""
-        before, self.work.user = self.work.user, user or ""
+        """A message names the end user; it counts where neither a header nor a token did. Raises ``ApiError`` 403 outside
+        the roll-out, 429 for too many streams."""
+        before = self.work.user
+        await self.work.admit(user)
         if self.work.user != before:
             await self._gate.enter_async_context(seat(self.work.caller, self.work.user))
 
@@ -235,11 +238,12 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 self._outgoing.task_done()
 
     async def _watch(self) -> None:
-        """Ends the stream when nothing arrives, when it has lasted too long, when the process drains."""
+        """Ends the stream when nothing arrives, when it has lasted too long, when the process drains, when its user has lost
+        voice."""
         ends_at = time.monotonic() + settings.VOICE_WS_MAX_S
         while not self._deaf:
             idle_at = self._heard_at + settings.VOICE_WS_IDLE_S
-            left = min(ends_at, idle_at) - time.monotonic()
+            left = min(ends_at, idle_at, time.monotonic() + RECHECK_S) - time.monotonic()
             if left > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(left):
@@ -253,6 +257,11 @@ class SocketConsumer(AsyncWebsocketConsumer):
             elif time.monotonic() >= self._heard_at + settings.VOICE_WS_IDLE_S:
                 message = f"Nothing arrived for {settings.VOICE_WS_IDLE_S:g} s."
                 await self._wind_down(ApiError(408, "idle_timeout", message))
+            else:
+                try:
+                    await self.work.recheck()
+                except ApiError as error:
+                    self.fail(error)
 
     async def _wind_down(self, reason: ApiError) -> None:
         self._deaf = True

@@ -8,6 +8,7 @@ from django_prometheus.exports import ExportToDjangoView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from voiceproject import errors, health, playground
+from voiceproject.availability import AvailabilityView
 from voiceproject.modelviews import ModelsView, ModelView
 
 admin.site.site_header = admin.site.site_title = "Voice service"
@@ -19,6 +20,7 @@ urlpatterns = [
     path("", include("usage.urls")),
     path("v1/models", ModelsView.as_view()),
     path("v1/models/<path:name>", ModelView.as_view()),
+    path("v1/voice/availability", AvailabilityView.as_view()),
     path("healthz", health.live),
     path("readyz", health.ready),
     path("metrics", ExportToDjangoView),

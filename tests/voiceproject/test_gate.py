@@ -25,7 +25,7 @@ LONG = "Selamat pagi semua. Hari ini hujan turun dengan lebat sekali. Kami duduk
 
 
 @pytest.fixture
-async def request_of_a_caller(transactional_db) -> SimpleNamespace:
+async def request_of_a_caller(voice_on) -> SimpleNamespace:
     enter(RequestContext(id="req_1"))
     client = await ClientApplication.objects.acreate(name="chat")
     return SimpleNamespace(user=Caller(client.pk, "chat", "key:vk_x", "vk_x", "key:vk_x"))
@@ -156,8 +156,8 @@ async def test_no_new_work_while_draining(api: httpx.AsyncClient, monkeypatch) -
 @pytest.mark.parametrize(
     ("header", "body", "expected"), [("", "dari-badan", "dari-badan"), ("kepala", "badan", "kepala")]
 )
-def test_the_user_field_counts_where_no_header_names_one(header: str, body: str, expected: str) -> None:
+async def test_the_user_field_counts_where_no_header_names_one(voice_on, header: str, body: str, expected: str) -> None:
     caller = Caller(1, "chat", header or "key:vk_x", "vk_x", "key:vk_x")
     work = Work(Kind.SPEECH, caller)
-    work.user = body
+    await work.admit(body)
     assert work.user == expected

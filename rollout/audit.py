@@ -1,0 +1,211 @@
+"""Every change of the roll-out leaves a row in the audit trail, in its own transaction: nobody has to think of it.
+
+``acting`` says who changes and why, for all that is saved within it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
+
+from django.db import models, transaction
+
+if TYPE_CHECKING:
+    from rollout.models import Flag
+
+M = TypeVar("M", bound="Audited")
+
+MOST_SHOWN = 20  # names in one row; of more the number is told
+
+
+@dataclass(frozen=True)
+class Actor:
+    who: str
+    why: str = ""
+
+
+_actor: ContextVar[Actor | None] = ContextVar("rollout_actor", default=None)
+
+
+@contextmanager
+def acting(who: str, why: str = "") -> Iterator[None]:
+    token = _actor.set(Actor(who, why))
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
+def actor() -> Actor:
+    """Who ``acting`` named, else the management command that runs."""
+    named = _actor.get()
+    if named is not None:
+        return named
+    program, *arguments = sys.argv or [""]
+    return Actor(" ".join([Path(program).name, *arguments[:1]]).strip() or "python")
+
+
+class AppendOnly(Exception):
+    """A row of the audit trail was about to be changed or deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("the audit trail is append-only")
+
+
+class ChangeQuerySet(models.QuerySet["Change"]):
+    def update(self, **_values: Any) -> NoReturn:
+        raise AppendOnly
+
+    def delete(self) -> NoReturn:
+        raise AppendOnly
+
+    def bulk_update(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise AppendOnly
+
+
+class Change(models.Model):
+    """What somebody, or a ramp, changed. ``before`` and ``after``: the fields that differ; {} = was or is not there."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    who = models.CharField(max_length=150, db_index=True)
+    subject = models.CharField(max_length=200, db_index=True)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    why = models.TextField(blank=True)
+
+    objects = ChangeQuerySet.as_manager()
+
+    class Meta:
+        app_label = "rollout"
+        ordering = ["-id"]
+        verbose_name_plural = "audit trail"
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.summary()}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise AppendOnly
+        super().save(*args, **kwargs)
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise AppendOnly
+
+    def summary(self) -> str:
+        """In words: `percent 5 → 7`."""
+        names = [*self.before, *(name for name in self.after if name not in self.before)]
+        return ", ".join(f"{name} {_shown(self.before, name)} → {_shown(self.after, name)}" for name in names)
+
+
+def _shown(fields: dict[str, Any], name: str) -> str:
+    return str(fields[name]) if fields.get(name) not in (None, "") else "–"
+
+
+def record(subject: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Add a row, and let this process notice the change at once. Call it in the change's transaction."""
+    from rollout import policy
+
+    who = actor()
+    Change.objects.create(who=who.who[:150], why=who.why, subject=subject[:200], before=before, after=after)
+    transaction.on_commit(policy.forget)
+
+
+class AuditedQuerySet(models.QuerySet[M]):
+    """An update of many rows is done one by one, so that each has its row in the audit trail."""
+
+    def update(self, **values: Any) -> int:
+        with transaction.atomic():
+            rows = list(self)
+            for row in rows:
+                for name, value in values.items():
+                    setattr(row, name, value)
+                row.save()
+        return len(rows)
+
+
+class Audited(models.Model):
+    """A model whose changes are recorded. ``recorded``: the fields that matter."""
+
+    recorded: ClassVar[tuple[str, ...]]
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        with transaction.atomic():
+            stored = self._stored()
+            super().save(*args, **kwargs)
+            before, after = stored._facts() if stored else {}, self._reread()._facts()
+            changed = [name for name in after if name not in before or before[name] != after[name]]
+            if changed:
+                record(
+                    self.subject(),
+                    {name: before[name] for name in changed if name in before},
+                    {name: after[name] for name in changed},
+                )
+
+    def _reread(self) -> Audited:
+        # As it is stored: what was given as a float or a string compares and reads like what was there before.
+        rows: Any = type(self)._base_manager
+        row: Audited = rows.get(pk=self.pk)
+        return row
+
+    def subject(self) -> str:
+        """What the audit trail calls this row."""
+        return f"{self._meta.verbose_name} {self}"
+
+    def _facts(self) -> dict[str, Any]:
+        return {name: _plain(getattr(self, name)) for name in self.recorded}
+
+    def _stored(self) -> Audited | None:
+        rows: Any = type(self)._base_manager
+        return rows.select_for_update().filter(pk=self.pk).first() if self.pk is not None else None
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"  # 5.00 and 5 are the same percentage
+    return str(value)
+
+
+def is_deleted(instance: Audited, **_signal: Any) -> None:
+    """Django's ``pre_delete``: it is also sent for what goes along with something else."""
+    record(instance.subject(), instance._facts(), {})
+
+
+def relation_changed(
+    instance: Flag, action: str, model: type[models.Model], pk_set: set[int] | None, **kw: Any
+) -> None:
+    """A flag's users, groups or cohorts: Django tells of these apart from the flag's own saving."""
+    if kw["reverse"]:
+        raise NotImplementedError("change this from the flag's side, so that it is recorded")
+    name = str(model._meta.verbose_name_plural)
+    if action == "pre_clear":
+        instance._cleared = {name: names(instance_rows(instance, model))}  # type: ignore[attr-defined]
+    elif action == "post_clear":
+        if gone := instance.__dict__.pop("_cleared", {}).get(name):
+            record(instance.subject(), {name: gone}, {name: ""})
+    elif action in ("post_add", "post_remove") and pk_set:
+        changed = names(str(row) for row in model._base_manager.filter(pk__in=pk_set))
+        record(instance.subject(), *(({}, {name: changed}) if action == "post_add" else ({name: changed}, {})))
+
+
+def instance_rows(flag: Flag, model: type[models.Model]) -> Iterable[str]:
+    relations: list[Any] = [flag.cohorts, flag.users, flag.groups]
+    return [str(row) for relation in relations if relation.model is model for row in relation.all()]
+
+
+def names(values: Iterable[str]) -> str:
+    """A list that stays readable, also of thousands."""
+    known = list(values)
+    more = f" and {len(known) - MOST_SHOWN:,} more" if len(known) > MOST_SHOWN else ""
+    return ", ".join(known[:MOST_SHOWN]) + more

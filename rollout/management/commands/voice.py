@@ -1,0 +1,37 @@
+"""`manage.py voice off`: the kill switch, for when the admin is out of reach; `on` lets go of it."""
+
+from __future__ import annotations
+
+import getpass
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from rollout.audit import acting
+from rollout.feature import Feature
+from rollout.models import Flag
+from rollout.policy import ACTS_WITHIN_S
+
+
+class Command(BaseCommand):
+    help = "Switch voice off for everybody, or let go of that switch; `status` shows who has it."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("action", choices=["off", "on", "status"])
+        known = f"{', '.join(Feature)}; none: all"
+        parser.add_argument("features", nargs="*", type=Feature, metavar="feature", help=known)
+        parser.add_argument("--why", default="", help="kept in the audit trail")
+
+    def handle(self, *args: Any, action: str, features: list[Feature], why: str, **options: Any) -> None:
+        wanted = features or list(Feature)
+        if action != "status":
+            with transaction.atomic(), acting(f"manage.py voice ({getpass.getuser()})", why):
+                for flag in Flag.objects.select_for_update().filter(name__in=wanted):
+                    flag.killed = action == "off"
+                    flag.save()
+            self.stdout.write(f"Acts everywhere within {ACTS_WITHIN_S:g} s.")
+        for flag in Flag.objects.filter(name__in=wanted):
+            self.stdout.write(f"{flag.name}: {flag.in_words()}")

@@ -1,0 +1,281 @@
+"""Who has voice: a flag for each feature, lists and cohorts of end users, shares of client applications, guarded ramps.
+
+End users are the opaque ids of the client applications; they have no accounts here. The flag's own users, groups, staff
+and superusers are accounts of this service: the end user with the same name as such an account is that person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models, transaction
+from django.db.models import Q
+from waffle.managers import FlagManager
+from waffle.models import AbstractUserFlag
+
+from rollout.audit import Audited, AuditedQuerySet, Change, names, record
+from rollout.share import shown
+from voiceproject.identity import Caller, end_user
+from voiceproject.models import ClientApplication
+
+__all__ = ["Change", "ClientShare", "Cohort", "CohortMember", "Flag", "ListedUser", "Ramp", "RampStep"]
+
+NONE, ALL = Decimal(0), Decimal(100)
+LISTED_ALREADY = "This end user is on a list of this flag already."
+
+
+def percent_field(**options: Any) -> models.DecimalField[Any, Any]:
+    limits = [MinValueValidator(NONE), MaxValueValidator(ALL)]
+    return models.DecimalField(max_digits=5, decimal_places=2, validators=limits, **options)
+
+
+def valid_end_user(value: str) -> None:
+    from voiceproject.errors import ApiError
+
+    try:
+        end_user(value, "The end user's id")
+    except ApiError as error:
+        raise ValidationError(error.message) from error
+
+
+class Flag(Audited, AbstractUserFlag):
+    """Who has one feature of voice. ``rollout.policy`` decides by it."""
+
+    recorded = ("killed", "everyone", "percent", "staff", "superusers", "note")
+
+    killed = models.BooleanField("kill switch", default=False, help_text="Off for everybody, whatever else is set.")
+    everyone = models.BooleanField(
+        null=True, blank=True, help_text="Yes: on for all but the deny-list. No: off for all. Unknown: as set below."
+    )
+    percent = percent_field(
+        null=True, blank=True, help_text="Of all end users. Raising it adds users, lowering it removes the latest."
+    )
+    staff = models.BooleanField(
+        default=False, help_text="On for end users whose id is the name of a staff account of this service."
+    )
+    superusers = models.BooleanField(
+        default=False, help_text="On for end users whose id is the name of a superuser's account of this service."
+    )
+    cohorts = models.ManyToManyField("rollout.Cohort", blank=True, help_text="Groups of end users that have it.")
+
+    # What waffle decides by a cookie, a query parameter, a language or mere authentication: any caller could switch
+    # voice on with it.
+    testing = authenticated = languages = rollout = None  # type: ignore[assignment]
+
+    objects = FlagManager.from_queryset(AuditedQuerySet)()  # type: ignore[misc]
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = "flag"
+
+    def subject(self) -> str:
+        return self.name
+
+    def in_words(self) -> str:
+        """Who has it, in a few words."""
+        if self.killed:
+            return "off for everybody: kill switch"
+        if self.everyone is not None:
+            return "on for everyone" if self.everyone else "off for everyone"
+        return f"{shown(self.percent)} of end users"
+
+    def is_active(self, request: Any, read_only: bool = False) -> bool | None:
+        """waffle's question. For an API caller it is ``rollout.policy``'s answer, from the database at this moment."""
+        from rollout import policy
+
+        if self.pk is None or self.killed:
+            return False
+        caller = getattr(request, "user", None)
+        if isinstance(caller, Caller):
+            return policy.load().decide(caller.client_id, caller.user, self.name).allowed
+        if self.everyone is not None:
+            return self.everyone
+        return bool(self.is_active_for_user(caller)) if caller is not None else False
+
+
+class ClientShare(Audited):
+    """A client application's own percentage, in place of the flag's."""
+
+    recorded = ("percent",)
+
+    flag = models.ForeignKey(Flag, on_delete=models.CASCADE, related_name="shares")
+    client = models.ForeignKey(ClientApplication, on_delete=models.CASCADE, related_name="+")
+    percent = percent_field(help_text="0: none of this client's users, 100: all.")
+
+    objects = AuditedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["flag", "client"], name="share_of_flag_and_client")]
+
+    def __str__(self) -> str:
+        return f"{self.client} {shown(self.percent)}"
+
+    def subject(self) -> str:
+        return f"{self.flag.name}: client {self.client}"
+
+
+class ListedUser(Audited):
+    """An end user who has a feature, or has it not, whatever the percentage is."""
+
+    class List(models.TextChoices):
+        ALLOW = "allow", "Allow"
+        DENY = "deny", "Deny"
+
+    recorded = ("list", "note")
+
+    flag = models.ForeignKey(Flag, on_delete=models.CASCADE, related_name="listed")
+    client = models.ForeignKey(
+        ClientApplication, null=True, blank=True, on_delete=models.CASCADE, related_name="+", help_text="Empty: of any."
+    )
+    user = models.CharField("end user", max_length=200, validators=[valid_end_user])
+    list = models.CharField(max_length=5, choices=List)
+    note = models.CharField(max_length=200, blank=True)
+
+    objects = AuditedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["flag", "client", "user"], name="listed_once", violation_error_message=LISTED_ALREADY
+            ),
+            models.UniqueConstraint(
+                fields=["flag", "user"],
+                condition=Q(client=None),
+                name="listed_once_for_any_client",
+                violation_error_message=LISTED_ALREADY,
+            ),
+        ]
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.user
+
+    def subject(self) -> str:
+        return f"{self.flag.name}: end user {self.user}" + (f" of {self.client}" if self.client else "")
+
+
+class Cohort(Audited):
+    """A named group of end users, for any number of flags."""
+
+    recorded = ("name", "note")
+
+    name = models.CharField(max_length=100, unique=True)
+    note = models.CharField(max_length=200, blank=True)
+
+    objects = AuditedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def subject(self) -> str:
+        return f"cohort {self.name}"
+
+    def add(self, users: Iterable[str]) -> int:
+        """Add end users, with one row in the audit trail. Gives how many were new. Raises ``ValidationError``."""
+        wanted = dict.fromkeys(users)
+        for user in wanted:
+            valid_end_user(user)
+        with transaction.atomic():
+            known = set(self.members.values_list("user", flat=True))
+            new = [user for user in wanted if user not in known]
+            CohortMember.objects.bulk_create([CohortMember(cohort=self, user=user) for user in new], batch_size=500)
+            if new:
+                record(self.subject(), {"members": len(known)}, {"members": len(known) + len(new), "added": names(new)})
+        return len(new)
+
+    def remove(self, users: Iterable[str]) -> int:
+        """Remove end users, with one row in the audit trail. Gives how many were in it."""
+        unwanted = set(users)
+        with transaction.atomic():
+            known = list(self.members.values_list("user", flat=True))
+            gone = [user for user in known if user in unwanted]
+            for start in range(0, len(gone), 500):
+                self.members.filter(user__in=gone[start : start + 500]).delete()
+            if gone:
+                left = len(known) - len(gone)
+                record(self.subject(), {"members": len(known)}, {"members": left, "removed": names(gone)})
+        return len(gone)
+
+
+class CohortMember(models.Model):
+    """Changed by ``Cohort.add`` and ``remove`` only: they keep the audit trail."""
+
+    cohort = models.ForeignKey(Cohort, on_delete=models.CASCADE, related_name="members")
+    user = models.CharField("end user", max_length=200)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["cohort", "user"], name="cohort_member_once")]
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.user
+
+
+class Ramp(Audited):
+    """Steps up in percentage, each held for a while and kept if no critical alert fires. ``rollout.ramp`` moves it."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        RUNNING = "running", "Running"
+        PAUSED = "paused", "Paused"
+        FINISHED = "finished", "Finished"
+        ROLLED_BACK = "rolled_back", "Rolled back"
+        ABORTED = "aborted", "Aborted"
+
+    recorded = ("state", "step", "reason")
+
+    flag = models.ForeignKey(Flag, on_delete=models.PROTECT, related_name="ramps")
+    state = models.CharField(max_length=11, choices=State, default=State.DRAFT, editable=False)
+    step = models.ForeignKey(
+        "rollout.RampStep", null=True, on_delete=models.PROTECT, related_name="+", editable=False,
+        help_text="The step that is being held.",
+    )  # fmt: skip
+    base_percent = percent_field(null=True, editable=False, help_text="The flag's percentage before the first step.")
+    watched_s = models.FloatField(default=0, editable=False, help_text="How long this step has been held and watched.")
+    ticked_at = models.DateTimeField(null=True, editable=False)
+    started_at = models.DateTimeField(null=True, editable=False)
+    ended_at = models.DateTimeField(null=True, editable=False)
+    started_by = models.CharField(max_length=150, blank=True, editable=False)
+    reason = models.TextField(blank=True, editable=False, help_text="Why it is in this state.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = AuditedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["flag"], condition=Q(state__in=["running", "paused"]), name="one_ramp_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"ramp {self.pk} of {self.flag.name}"
+
+    def subject(self) -> str:
+        return f"{self.flag.name}: ramp {self.pk}"
+
+
+class RampStep(models.Model):
+    """``hold``: how long the percentage must do no harm before the next step."""
+
+    ramp = models.ForeignKey(Ramp, on_delete=models.CASCADE, related_name="steps")
+    percent = percent_field()
+    hold = models.DurationField(
+        default=timedelta(hours=24), validators=[MinValueValidator(timedelta(0))], help_text="For example 24:00:00."
+    )
+
+    class Meta:
+        ordering = ["percent"]
+        constraints = [models.UniqueConstraint(fields=["ramp", "percent"], name="ramp_step_once")]
+
+    def __str__(self) -> str:
+        return shown(self.percent)

@@ -1,0 +1,201 @@
+"""Guarded ramps: step by step to a larger share, as long as no critical alert fires.
+
+``tick`` moves them; whoever watches the alerts calls it every few seconds with what fires. A step's hold counts only
+the time that was watched: when the watcher was away, nobody knows whether the step did harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import transaction
+from django.utils import timezone
+
+from rollout.audit import acting, actor
+from rollout.models import Flag, Ramp, RampStep
+from rollout.share import shown
+
+# What a new ramp proposes; each can be changed before it starts.
+USUAL_STEPS = (
+    (Decimal(1), timedelta(hours=24)),
+    (Decimal(5), timedelta(hours=48)),
+    (Decimal(10), timedelta(hours=72)),
+)
+LONGEST_TICK_S = 300.0  # of a longer silence of the watcher only so much counts
+
+State = Ramp.State
+
+
+class RampError(Exception):
+    """This ramp cannot do that now; says why in words for the operator."""
+
+
+def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS) -> Ramp:
+    """A draft."""
+    with transaction.atomic():
+        ramp = Ramp.objects.create(flag=flag)
+        RampStep.objects.bulk_create([RampStep(ramp=ramp, percent=percent, hold=hold) for percent, hold in steps])
+    return ramp
+
+
+def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
+    """Take the first step above the present percentage. Raises ``RampError``."""
+    with transaction.atomic():
+        ramp, flag = _locked(ramp_id)
+        _expect(ramp, State.DRAFT)
+        if flag.killed or flag.everyone is not None:
+            raise RampError(f"A percentage has no say: {flag.name} is {flag.in_words()}.")
+        if Ramp.objects.filter(flag=flag, state__in=(State.RUNNING, State.PAUSED)).exists():
+            raise RampError(f"Another ramp of {flag.name} is under way.")
+        ramp.base_percent = flag.percent or Decimal(0)
+        first = ramp.steps.filter(percent__gt=ramp.base_percent).first()
+        if first is None:
+            raise RampError(f"No step is above the {shown(ramp.base_percent)} that {flag.name} has now.")
+        ramp.started_at, ramp.started_by = now, actor().who
+        _move(ramp, State.RUNNING, why)
+        _take(ramp, flag, first, now)
+    return ramp
+
+
+def pause(ramp_id: int, why: str = "") -> Ramp:
+    """Stay at this percentage until ``resume``. Raises ``RampError``."""
+    with transaction.atomic():
+        ramp, _flag = _locked(ramp_id)
+        _expect(ramp, State.RUNNING)
+        _move(ramp, State.PAUSED, why)
+        ramp.save()
+    return ramp
+
+
+def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
+    """Go on; the step's hold begins again. Raises ``RampError``."""
+    with transaction.atomic():
+        ramp, flag = _locked(ramp_id)
+        _expect(ramp, State.PAUSED)
+        if not _is_in_hand(ramp, flag):
+            raise RampError(f"{flag.name} was changed by hand meanwhile. Abort this ramp and start another.")
+        _move(ramp, State.RUNNING, why)
+        ramp.watched_s, ramp.ticked_at = 0.0, now
+        ramp.save()
+    return ramp
+
+
+def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
+    """End it here; the percentage stays. Raises ``RampError``."""
+    with transaction.atomic():
+        ramp, _flag = _locked(ramp_id)
+        _expect(ramp, State.DRAFT, State.RUNNING, State.PAUSED)
+        _move(ramp, State.ABORTED, why)
+        ramp.ended_at = now
+        ramp.save()
+    return ramp
+
+
+def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
+    """Move every running ramp as far as it may go; back, when a critical alert fires. Gives those that moved.
+
+    ``critical_alerts``: what fires now, in words. One process at a time should call this; two do no harm.
+    """
+    if critical_alerts:
+        return roll_back("Critical: " + "; ".join(critical_alerts), now)
+    moved = []
+    for ramp_id in _running():
+        with transaction.atomic():
+            ramp, flag = _locked(ramp_id)
+            if ramp.state == State.RUNNING and _tick(ramp, flag, now):
+                moved.append(ramp)
+    return moved
+
+
+def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
+    """Put every running ramp back to its last good step, for this reason. Gives them."""
+    rolled_back = []
+    for ramp_id in _running():
+        with transaction.atomic(), _as(ramp_id, reason):
+            ramp, flag = _locked(ramp_id)
+            if ramp.state != State.RUNNING:
+                continue
+            good = last_good(ramp)
+            if (flag.percent or 0) > good:  # never up: somebody may have lowered it by hand already
+                flag.percent = good
+                flag.save()
+            _move(ramp, State.ROLLED_BACK, f"Back to {shown(good)}. {reason}")
+            ramp.ended_at = now or timezone.now()
+            ramp.save()
+            rolled_back.append(ramp)
+    return rolled_back
+
+
+def last_good(ramp: Ramp) -> Decimal:
+    """The last percentage that was held to its end, or the one from before the ramp."""
+    base = ramp.base_percent or Decimal(0)
+    if ramp.step is None:
+        return base
+    done = ramp.steps.filter(percent__gt=base, percent__lt=ramp.step.percent).last()
+    return done.percent if done else base
+
+
+def _tick(ramp: Ramp, flag: Flag, now: datetime) -> bool:
+    step = ramp.step
+    assert step is not None  # a running ramp has one
+    if not _is_in_hand(ramp, flag):
+        with _as(ramp.pk, "changed by hand"):
+            _move(ramp, State.PAUSED, f"{flag.name} was changed by hand while the ramp held {step}.")
+            ramp.save()
+        return True
+    since = (now - ramp.ticked_at).total_seconds() if ramp.ticked_at else 0.0
+    if since > 0:
+        ramp.watched_s += min(since, LONGEST_TICK_S)
+        ramp.ticked_at = now
+    if ramp.watched_s < step.hold.total_seconds():
+        ramp.save()
+        return False
+    following = ramp.steps.filter(percent__gt=step.percent).first()
+    held = f"{step} held for {step.hold} without a critical alert."
+    with _as(ramp.pk, held):
+        if following is None:
+            _move(ramp, State.FINISHED, held)
+            ramp.ended_at = now
+            ramp.save()
+        else:
+            ramp.reason = held
+            _take(ramp, flag, following, now)
+    return True
+
+
+def _take(ramp: Ramp, flag: Flag, step: RampStep, now: datetime) -> None:
+    ramp.step, ramp.watched_s, ramp.ticked_at = step, 0.0, now
+    ramp.save()
+    flag.percent = step.percent
+    flag.save()
+
+
+def _is_in_hand(ramp: Ramp, flag: Flag) -> bool:
+    """The flag is as the ramp has set it."""
+    return ramp.step is not None and flag.percent == ramp.step.percent and not flag.killed and flag.everyone is None
+
+
+def _running() -> list[int]:
+    return list(Ramp.objects.filter(state=State.RUNNING).order_by("id").values_list("id", flat=True))
+
+
+def _locked(ramp_id: int) -> tuple[Ramp, Flag]:
+    """Both rows as they are now, and nobody else's until the transaction ends."""
+    ramp = Ramp.objects.select_for_update().get(pk=ramp_id)
+    return ramp, Flag.objects.select_for_update().get(pk=ramp.flag_id)
+
+
+def _expect(ramp: Ramp, *states: State) -> None:
+    if ramp.state not in states:
+        raise RampError(f"This ramp is {ramp.get_state_display().lower()}.")
+
+
+def _move(ramp: Ramp, state: State, reason: str) -> None:
+    ramp.state, ramp.reason = state, reason
+
+
+def _as(ramp_id: int, why: str) -> AbstractContextManager[None]:
+    return acting(f"ramp {ramp_id}", why)

@@ -1,0 +1,65 @@
+"""What a flag's page tells of who has it: in words, the lists, and an answer for one end user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from rollout import policy, share
+from rollout.audit import names
+from rollout.models import CohortMember, Flag, ListedUser, Ramp
+from voiceproject.models import ClientApplication
+
+_WHY = {
+    policy.Reason.KILLED: "the kill switch is on",
+    policy.Reason.OFF: "it is off for everyone",
+    policy.Reason.DENIED: "on the deny-list",
+    policy.Reason.EVERYONE: "it is on for everyone",
+    policy.Reason.ALLOWED: "on the allow-list",
+    policy.Reason.COHORT: "in a cohort",
+    policy.Reason.STAFF: "has an account here that the flag is on for",
+    policy.Reason.CLIENT: "within the client application's percentage",
+    policy.Reason.PERCENTAGE: "within the percentage",
+    policy.Reason.OUTSIDE: "outside the percentage",
+}
+
+
+class CheckForm(forms.Form):
+    end_user = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget())
+    client = forms.ModelChoiceField(
+        ClientApplication.objects.all(), required=False, empty_label="any", widget=UnfoldAdminSelectWidget()
+    )
+
+
+def who_is_in(flag: Flag, query: Mapping[str, str]) -> dict[str, Any]:
+    """For templates/admin/rollout/who_is_in.html. ``query``: the page's, with the end user to check, if any."""
+    check = CheckForm(query) if "end_user" in query else CheckForm()
+    return {
+        "in_words": flag.in_words(),
+        "ramp": flag.ramps.filter(state__in=[Ramp.State.RUNNING, Ramp.State.PAUSED]).first(),
+        "lists": _lists(flag),
+        "check": check,
+        "answer": _answer(flag, **check.cleaned_data) if check.is_valid() else "",
+    }
+
+
+def _lists(flag: Flag) -> list[tuple[str, int, str]]:
+    """Name, size and first members."""
+    lists: list[tuple[str, QuerySet[Any]]] = [
+        ("Allow-list", flag.listed.filter(list=ListedUser.List.ALLOW)),
+        ("Deny-list", flag.listed.filter(list=ListedUser.List.DENY)),
+        ("In cohorts", CohortMember.objects.filter(cohort__in=flag.cohorts.all())),
+        ("Clients' shares", flag.shares.select_related("client")),
+    ]
+    return [(name, rows.count(), names(str(row) for row in rows[:20])) for name, rows in lists]
+
+
+def _answer(flag: Flag, end_user: str, client: ClientApplication | None) -> str:
+    decision = policy.load().decide(client.pk if client else 0, end_user, flag.name)
+    comes_in_at = 100 * share.place(flag.name, end_user) / share.PLACES
+    verdict = "has it" if decision.allowed else "does not have it"
+    return f"{end_user} {verdict}: {_WHY[decision.reason]}. Comes in at {comes_in_at:.2f} % of end users."

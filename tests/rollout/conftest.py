@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from rollout import policy
+from rollout.feature import Feature
+from rollout.models import Flag
+from voiceproject.identity import Caller
+from voiceproject.models import ClientApplication
+
+
+@pytest.fixture
+def flags(db) -> dict[str, Flag]:
+    """All off."""
+    policy.forget()
+    return {name: Flag.objects.get_or_create(name=name, defaults={"percent": 0})[0] for name in Feature}
+
+
+@pytest.fixture
+def chat(db) -> ClientApplication:
+    return ClientApplication.objects.create(name="chat")
+
+
+@pytest.fixture
+def caller(chat: ClientApplication) -> Caller:
+    return Caller(chat.pk, chat.name, "aminah", "vk_x", "key:vk_x")

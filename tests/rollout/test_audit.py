@@ -1,0 +1,86 @@
+"""No change of the roll-out without its row: who, what, before, after, why."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.db import DatabaseError, connection, transaction
+
+from rollout.audit import AppendOnly, acting
+from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser
+
+
+def newest() -> Change:
+    return Change.objects.all()[0]
+
+
+def test_it_works(flags: dict[str, Flag]) -> None:
+    with acting("siti", "pilot went well"):
+        flags["asr"].percent = 7
+        flags["asr"].save()
+    row = newest()
+    assert (row.who, row.why, row.subject) == ("siti", "pilot went well", "asr")
+    assert (row.before, row.after) == ({"percent": "0"}, {"percent": "7"})
+    assert str(row) == "asr: percent 0 → 7"
+
+
+def test_what_changes_nothing_leaves_no_row(flags: dict[str, Flag]) -> None:
+    before = Change.objects.count()
+    flags["asr"].save()
+    assert Change.objects.count() == before
+
+
+def test_a_change_that_fails_leaves_no_row(flags: dict[str, Flag]) -> None:
+    before = Change.objects.count()
+    flags["asr"].percent = 7
+    with pytest.raises(RuntimeError), transaction.atomic():
+        flags["asr"].save()
+        raise RuntimeError
+    assert Change.objects.count() == before
+
+
+def test_waffles_own_commands_are_in_it(flags: dict[str, Flag], monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", ["manage.py", "waffle_flag", "asr"])
+    Group.objects.create(name="testers")
+    call_command("waffle_flag", "asr", percent=5, group=["testers"])
+    flag, group = Change.objects.all()[:2]
+    assert (flag.who, flag.before, flag.after) == ("manage.py waffle_flag", {"percent": "0"}, {"percent": "5"})
+    assert (group.before, group.after) == ({}, {"groups": "testers"})
+    call_command("waffle_delete", flag_names=["asr"])
+    assert (newest().subject, newest().after) == ("asr", {})
+
+
+def test_lists_shares_and_cohorts_are_in_it(flags: dict[str, Flag], chat) -> None:
+    listed = ListedUser.objects.create(flag=flags["asr"], user="aminah", list="allow")
+    assert newest().summary() == "list – → allow, note – → –"
+    listed.delete()
+    assert (newest().subject, newest().before["list"]) == ("asr: end user aminah", "allow")
+    ClientShare.objects.create(flag=flags["asr"], client=chat, percent=50)
+    assert (newest().subject, newest().after) == ("asr: client chat", {"percent": "50"})
+    pilot = Cohort.objects.create(name="pilot")
+    pilot.add([f"user-{number}" for number in range(100)])
+    assert newest().after["members"] == 100
+    assert newest().after["added"].endswith("and 80 more")
+    flags["asr"].cohorts.set([pilot])
+    assert newest().after == {"cohorts": "pilot"}
+    flags["asr"].cohorts.clear()
+    assert newest().before == {"cohorts": "pilot"}
+
+
+def test_many_at_once_are_many_rows(flags: dict[str, Flag]) -> None:
+    before = Change.objects.count()
+    Flag.objects.update(percent=3)
+    assert Change.objects.count() == before + 3
+
+
+def test_it_is_append_only(flags: dict[str, Flag]) -> None:
+    flags["asr"].percent = 7
+    flags["asr"].save()
+    row = newest()
+    row.why = "other"
+    for rewrite in (row.save, row.delete, Change.objects.all().delete, lambda: Change.objects.update(why="other")):
+        with pytest.raises(AppendOnly):
+            rewrite()
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("UPDATE rollout_change SET why = 'other'")

@@ -1,0 +1,62 @@
+"""100,000 end users and the percentages that the product is rolled out by."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from decimal import Decimal
+
+import pytest
+from django.conf import settings
+
+from rollout.feature import Feature
+from rollout.share import is_within, place
+
+IDS = [f"user-{number}" for number in range(100_000)]
+
+
+def enabled(flag: str, percent: str) -> set[str]:
+    return {user for user in IDS if is_within(flag, user, Decimal(percent))}
+
+
+@pytest.mark.parametrize("flag", list(Feature))
+def test_the_share_is_what_was_asked_for_and_raising_it_removes_nobody(flag: Feature) -> None:
+    before: set[str] = set()
+    for percent in ("5", "7", "10"):
+        now = enabled(flag, percent)
+        assert abs(100 * len(now) / len(IDS) - float(percent)) <= 0.3
+        assert before < now
+        before = now
+
+
+def test_the_ends() -> None:
+    assert enabled("asr", "0") == set()
+    assert enabled("asr", "100") == set(IDS)
+    assert 0 < len(enabled("asr", "0.01")) < 40
+
+
+def test_lowering_removes_the_latest() -> None:
+    at_5, at_7, at_10 = (enabled("asr", percent) for percent in ("5", "7", "10"))
+    latest = at_10 - at_7
+    assert at_10 - latest == at_7
+    assert at_7 - (at_7 - at_5) == at_5
+
+
+def test_flags_are_independent_of_each_other() -> None:
+    asr, tts = enabled("asr", "10"), enabled("tts", "10")
+    assert abs(100 * len(asr & tts) / len(IDS) - 1.0) <= 0.15  # a tenth of a tenth
+
+
+def test_another_process_has_the_same_places() -> None:
+    program = "from rollout.share import place; print([place('asr', f'user-{n}') for n in range(50)])"
+    for seed in ("0", "1"):  # of Python's own hash, which must have no say
+        output = subprocess.run(
+            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, cwd=settings.BASE_DIR, check=True,
+            capture_output=True, text=True,
+        ).stdout  # fmt: skip
+        assert output.strip() == str([place("asr", user) for user in IDS[:50]])
+
+
+def test_places_never_change() -> None:
+    """An update that moved them would give voice to some and take it from others."""
+    assert place("asr", "user-1") == 0x1E3E297492303658

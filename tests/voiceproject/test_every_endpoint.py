@@ -1,0 +1,155 @@
+"""Every address and socket of the service, found by walking its routes: none does speech work for whom it should not.
+
+A new route is refused to strangers and outside the roll-out, or is named below with the reason why not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, get_resolver
+from websockets.asyncio.client import connect
+
+from rollout.models import Flag
+from usage.models import LedgerEntry
+from voiceproject import asgi
+
+# For machines and for browsers: no end user's, and with logins of their own where they show more than health.
+NOT_FOR_CALLERS = {"healthz", "readyz", "metrics", "schema/", "docs/", "admin/"}
+# These need credentials, but no engine works for them: what is offered, what the caller used, what it thought of it.
+NO_SPEECH_WORK = {
+    "GET v1/models",
+    "GET v1/models/<path:name>",
+    "GET v1/audio/voices",
+    "GET v1/usage",
+    "GET v1/voice/availability",
+    "POST v1/audio/transcriptions/<str:request_id>/correction",
+    "POST v1/audio/speech/<str:request_id>/rating",
+}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    method: str
+    route: str
+    is_gated: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.route}"
+
+    @property
+    def path(self) -> str:
+        return "/" + re.sub(r"<[^>]+>", "anything", self.route)
+
+    async def call(self, client: httpx.AsyncClient, **headers: str) -> httpx.Response:
+        return await client.request(self.method, self.path, headers=headers)
+
+
+def routes(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for entry in patterns:
+        route = prefix + str(entry.pattern)
+        if route in NOT_FOR_CALLERS or (route == "" and isinstance(entry, URLPattern)):
+            continue
+        if isinstance(entry, URLResolver):
+            yield from routes(entry.url_patterns, route)
+        else:
+            yield route, entry.callback
+
+
+def endpoints() -> list[Endpoint]:
+    found = []
+    for route, callback in routes(get_resolver().url_patterns):
+        view = getattr(callback, "cls", None) or getattr(callback, "view_class", None)
+        methods = [name for name in view.http_method_names if hasattr(view, name)] if view else ["get", "post"]
+        found += [
+            Endpoint(name.upper(), route, getattr(view, "gated", False))
+            for name in methods
+            if name not in ("options", "head")
+        ]
+    return found
+
+
+def sockets() -> list[str]:
+    """The paths of every WebSocket; a room that has some must not escape this test."""
+    if not list(settings.BASE_DIR.glob("*/routing.py")):
+        return []
+    return list(vars(asgi)["_sockets"]())
+
+
+ENDPOINTS = endpoints()
+WORK = [endpoint for endpoint in ENDPOINTS if str(endpoint) not in NO_SPEECH_WORK]
+
+
+@pytest.fixture
+def voice_off(voice_on) -> None:
+    Flag.objects.update(everyone=None, percent=0)
+
+
+def test_it_finds_them() -> None:
+    found = {str(endpoint) for endpoint in ENDPOINTS}
+    assert {"POST v1/audio/speech", "POST v1/audio/transcriptions", "POST v1/audio/translations"} <= found
+    assert found >= NO_SPEECH_WORK
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
+async def test_no_endpoint_answers_strangers(stranger: httpx.AsyncClient, voice_on, endpoint: Endpoint) -> None:
+    response = await endpoint.call(stranger)
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials")
+
+
+@pytest.mark.parametrize("endpoint", WORK, ids=str)
+async def test_no_endpoint_works_outside_the_roll_out(api: httpx.AsyncClient, voice_off, endpoint: Endpoint) -> None:
+    response = await endpoint.call(api, **{"X-Voice-User": "aminah"})
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "voice_not_enabled")
+    rows = [(row.status, row.error_code, row.user) async for row in LedgerEntry.objects.all()]
+    assert rows == [(403, "voice_not_enabled", "aminah")] * endpoint.is_gated
+
+
+async def first_and_last(url: str, **headers: str) -> tuple[str | bytes, int]:
+    """The first message of a socket that closes by itself, and its close code."""
+    async with connect(url, additional_headers=headers) as socket:
+        message = await socket.recv()
+        await socket.wait_closed()
+        return message, socket.close_code or 0
+
+
+async def test_no_socket_answers_strangers(server_address: str, voice_on) -> None:
+    for path in sockets():
+        message, code = await first_and_last(server_address.replace("http", "ws", 1) + path)
+        assert code == 4401, path
+        assert "missing_credentials" in str(message)
+
+
+async def test_no_socket_works_outside_the_roll_out(server_address: str, api_key: str, voice_off) -> None:
+    for path in sockets():
+        headers = {"Authorization": f"Bearer {api_key}", "X-Voice-User": "aminah"}
+        message, code = await first_and_last(server_address.replace("http", "ws", 1) + path, **headers)
+        assert code == 4403, path
+        assert "voice_not_enabled" in str(message)
+
+
+async def test_the_kill_switch_ends_open_sockets(server_address: str, api_key: str, voice_on) -> None:
+    async def ended(path: str) -> int:
+        url, headers = server_address.replace("http", "ws", 1) + path, {"Authorization": f"Bearer {api_key}"}
+        async with connect(url, additional_headers=headers) as socket:
+            opened.release()
+            await socket.wait_closed()
+            return socket.close_code or 0
+
+    opened = asyncio.Semaphore(0)
+    async with asyncio.TaskGroup() as tasks:
+        ends = [tasks.create_task(ended(path)) for path in sockets()]
+        for _path in ends:
+            await opened.acquire()
+        await sync_to_async(Flag.objects.update)(killed=True)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*ends)
+    assert {task.result() for task in ends} <= {4403}

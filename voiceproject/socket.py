@@ -110,8 +110,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
         """Bring ``self.work`` up to date."""
 
     async def name_user(self, user: str | None) -> None:
-        """A message names the end user; it counts where neither a header nor a token did. Raises ``ApiError`` 403 outside
-        the roll-out, 429 for too many streams."""
+        """A message names the end user; it counts where neither a header nor a token did. Raises ``ApiError`` 403
+        outside the roll-out, 429 for too many streams."""
         before = self.work.user
         await self.work.admit(user)
         if self.work.user != before:
@@ -238,8 +238,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 self._outgoing.task_done()
 
     async def _watch(self) -> None:
-        """Ends the stream when nothing arrives, when it has lasted too long, when the process drains, when its user has lost
-        voice."""
+        """Ends the stream when nothing arrives, when it has lasted too long, when the process drains, when its user has
+        lost voice."""
         ends_at = time.monotonic() + settings.VOICE_WS_MAX_S
         while not self._deaf:
             idle_at = self._heard_at + settings.VOICE_WS_IDLE_S

@@ -262,6 +262,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
                     await self.work.recheck()
                 except ApiError as error:
                     self.fail(error)
+                except DatabaseError:  # asked again soon; the clock and the process must be watched meanwhile
+                    logger.warning("cannot ask whether a stream's user still has voice", exc_info=True)
 
     async def _wind_down(self, reason: ApiError) -> None:
         self._deaf = True

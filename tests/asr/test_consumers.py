@@ -11,11 +11,14 @@ import httpx
 import jiwer
 import pytest
 import soxr
+from django.db import OperationalError
 from websockets.exceptions import ConnectionClosed
 
 from tests import sound
 from tests.asr.sockets import START, opened, pcm16, quiet, whole
 from usage.models import LedgerEntry, OpenStream
+from voiceproject import socket
+from voiceproject.gate import Work
 from voiceproject.lifecycle import lifecycle
 
 SENTENCE = "selamat pagi semua"
@@ -247,6 +250,26 @@ async def test_silence_on_the_line(server_address: str, api_key: str, settings) 
         await client.speak(sound.silence(0.5), pause_s=0.1)  # audio that is silent is not silence on the line
         assert await client.close_code() == 4408
     assert client.error["code"] == "idle_timeout"
+
+
+async def test_a_failing_database_does_not_end_the_watch(
+    server_address: str, api_key: str, settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether voice is still on cannot be asked; all else that ends a stream must go on ending it."""
+    asked = 0
+
+    async def fails(_work: Work) -> None:
+        nonlocal asked
+        asked += 1
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(socket, "RECHECK_S", 0.05)
+    monkeypatch.setattr(Work, "recheck", fails)
+    settings.VOICE_WS_IDLE_S = 0.5
+    async with opened(server_address, api_key) as client:
+        await client.send(START)
+        assert await client.close_code() == 4408
+    assert asked > 1
 
 
 async def test_the_longest_session(server_address: str, api_key: str, settings) -> None:

@@ -20,15 +20,17 @@ CONCURRENCY = (1, 10, 50, 100)
 async def main(seconds: float) -> None:
     print(environment.machine())
     for direction in ("asr", "tts"):
-        alone = await straight.measure(direction, concurrency=50, seconds=seconds)
-        rows: list[Row] = [Row(f"{direction} straight through the engine", 50, alone)]
+        rows: list[Row] = []
+        ratios: list[str] = []
         with tempfile.TemporaryDirectory() as folder:
             for concurrency in CONCURRENCY:
-                result = await through_http.measure(direction, Path(folder), concurrency=concurrency, seconds=seconds)
-                rows.append(Row(f"{direction} through HTTP", concurrency, result))
+                alone = await straight.measure(direction, concurrency=concurrency, seconds=seconds)
+                http = await through_http.measure(direction, Path(folder), concurrency=concurrency, seconds=seconds)
+                rows.append(Row(f"{direction} straight through the engine", concurrency, alone))
+                rows.append(Row(f"{direction} through HTTP", concurrency, http))
+                ratios.append(f"{http.per_second / alone.per_second:.2f} at {concurrency}")
         print(table(rows))
-        best = max(row.result.per_second for row in rows[1:])
-        print(f"{direction}: HTTP / straight = {best / alone.per_second:.2f}\n")
+        print(f"{direction}: HTTP / straight = {', '.join(ratios)}\n")
     await live.main([1, 50])
     print()
     await live_speech.main()

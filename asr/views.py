@@ -68,6 +68,7 @@ class TranscriptionView(ApiView):
             fields["file"].read(), whisper(), checkpoint, options, deadline=work.deadline
         )
         work.audio_ms = round(1000 * transcription.transcript.duration_s)
+        await work.cover()
         return transcription
 
 

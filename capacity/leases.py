@@ -45,6 +45,11 @@ REDIS_TIMEOUT_S = 2.0
 concurrent_users = Gauge("voice_concurrent_users", "Distinct end users with work in flight in this process")
 
 
+def beat_s() -> float:
+    """Seconds between two heartbeats."""
+    return float(settings.VOICE_LEASE_S) / BEATS_PER_LEASE
+
+
 def process_name() -> str:
     """Unique also among containers, which tend to have the same process id."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -154,7 +159,7 @@ class Leases:
             return
         if len(self._elsewhere | here.keys()) >= most:
             message = f"{most} users are being served, which is as many as there is room for. Try again."
-            raise ApiError(503, "over_capacity", message, retry_after=self._beat_s())
+            raise ApiError(503, "over_capacity", message, retry_after=beat_s())
 
     def enter(self, someone: str, feature: Feature) -> None:
         self._present.enter(someone, feature)
@@ -178,14 +183,10 @@ class Leases:
             with suppress(Exception):  # it expires by itself
                 await self._publish(Presence())
 
-    @staticmethod
-    def _beat_s() -> float:
-        return float(settings.VOICE_LEASE_S) / BEATS_PER_LEASE
-
     async def _beat(self) -> None:
         """Publish for as long as there is something to tell: an idle process costs nothing."""
         while True:
-            await asyncio.sleep(self._beat_s())
+            await asyncio.sleep(beat_s())
             try:
                 await self._publish(self._present.take_busiest())
             except Exception:

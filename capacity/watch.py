@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
@@ -23,7 +24,8 @@ from rollout import ramp
 
 logger = logging.getLogger(__name__)
 
-TICK_S = 5.0  # as often as processes publish, so that no busy instant is missed
+TICKS_PER_BEAT = 2  # more often than processes publish, so that no busy instant is missed
+RENEW_EVERY_S = 5.0
 EVALUATE_EVERY = timedelta(seconds=15)
 PROBE_EVERY_S = 15.0
 SEND_EVERY_S = 2.0
@@ -92,6 +94,7 @@ class Watcher:
         self._election: Election | None = None
         self._is_leader = threading.Event()
         self._stopping = stopping
+        self._renewed_at = float("-inf")
         self._watch = Watch()
         self._counted_at: datetime | None = None
 
@@ -110,7 +113,7 @@ class Watcher:
         ]
         for helper in helpers:
             helper.start()
-        self._loop(self._tick, TICK_S, is_for_leaders=False)
+        self._loop(self._tick, leases.beat_s() / TICKS_PER_BEAT, is_for_leaders=False)
         self._resign()
         for helper in helpers:
             helper.join(STOP_S)
@@ -128,16 +131,21 @@ class Watcher:
                 close_old_connections()
 
     def _tick(self) -> None:
+        if time.monotonic() - self._renewed_at >= RENEW_EVERY_S:
+            self._renew()
+        if self.is_leader:
+            self._watch.tick(self._clock(), read_presence())
+
+    def _renew(self) -> None:
         try:
             is_leader = self._elected().renew(self.name, LEASE_S)
         except Exception:
             self._is_leader.clear()  # whoever can reach the store leads
             raise
+        self._renewed_at = time.monotonic()
         if is_leader != self.is_leader:
             logger.info("leads the watch" if is_leader else "another process leads the watch")
         (self._is_leader.set if is_leader else self._is_leader.clear)()
-        if is_leader:
-            self._watch.tick(self._clock(), read_presence())
 
     def _elected(self) -> Election:
         if self._election is None:

@@ -24,7 +24,8 @@ CROWD = frozenset(str(number) for number in range(90))
 
 @pytest.fixture
 def quick(monkeypatch, settings) -> None:
-    for name in ("TICK_S", "PROBE_EVERY_S", "SEND_EVERY_S"):
+    settings.VOICE_LEASE_S = 0.4
+    for name in ("RENEW_EVERY_S", "PROBE_EVERY_S", "SEND_EVERY_S"):
         monkeypatch.setattr(watch, name, 0.05)
     monkeypatch.setattr(watch, "EVALUATE_EVERY", timedelta(seconds=0.1))
     settings.VOICE_PROBE_URL = "http://127.0.0.1:1/readyz"

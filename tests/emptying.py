@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.backends.sqlite3.operations import DatabaseOperations
+from django.db.backends.sqlite3.base import DatabaseWrapper
 
 
 def let_tests_empty_the_books() -> None:
     from usage import guards  # models, which are not ready when this module is imported
 
-    flush = DatabaseOperations.execute_sql_flush
+    operations = DatabaseWrapper.ops_class
+    flush = operations.execute_sql_flush
 
     def execute_sql_flush(self: Any, sql_list: list[str]) -> None:
         guards.remove(self.connection)
@@ -19,4 +20,4 @@ def let_tests_empty_the_books() -> None:
         finally:
             guards.install(self.connection)
 
-    setattr(DatabaseOperations, "execute_sql_flush", execute_sql_flush)  # noqa: B010 - mypy forbids an assignment
+    setattr(operations, "execute_sql_flush", execute_sql_flush)  # noqa: B010 - mypy forbids an assignment

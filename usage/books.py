@@ -9,9 +9,11 @@ import dataclasses
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
 
 from usage import upsert
 from usage.entry import Entry
@@ -26,7 +28,8 @@ DAILY: tuple[type[models.Model], ...] = (DailyUse, DailyMix, DailyLatency)
 
 def book(entries: Sequence[Entry]) -> list[LedgerEntry]:
     """Call it in a transaction. Frees the entries' reservations."""
-    rows = [_row(entry) for entry in entries]
+    now = timezone.now()
+    rows = [_row(entry, now) for entry in entries]
     write(rows, [entry.reservation for entry in entries if entry.reservation])
     return rows
 
@@ -78,10 +81,10 @@ def ceiling_ms(took_ms: int) -> int:
     return CEILINGS_MS[min(bisect_left(CEILINGS_MS, took_ms), len(CEILINGS_MS) - 1)]
 
 
-def _row(entry: Entry) -> LedgerEntry:
+def _row(entry: Entry, now: datetime) -> LedgerEntry:
     values = dataclasses.asdict(entry)
     del values["reservation"]
-    return LedgerEntry(**values)
+    return LedgerEntry(**values, created_at=now)
 
 
 def _freed(keys: Iterable[str]) -> list[tuple[tuple[Any, ...], int]]:

@@ -26,7 +26,7 @@ from usage.models import (
     Rating,
     Statement,
 )
-from usage.period import day_of, month_of, start_of
+from usage.period import month_of, start_of
 from voiceproject.models import ClientApplication
 
 _NOBODY = Q(user="") | Q(user__startswith=PSEUDONYM) | Q(user__startswith="key:")
@@ -38,14 +38,14 @@ def pseudonym(client_id: int, user: str) -> str:
 
 
 def prune(before: datetime) -> int:
-    """Make nameless what was used before the day of that moment. Gives the number of end users it was done for."""
-    day = day_of(before)
+    """Make nameless what was used before the month of that moment: whole months, or a month's quota would fall apart.
+    Gives the number of end users it was done for."""
+    month = month_of(before)
     old: dict[type[models.Model], Q] = {
-        LedgerEntry: Q(created_at__lt=start_of(day)),
-        DailyUse: Q(day__lt=day),
-        # Those of a whole month: a month that has days within the time stays as it is.
-        Consumption: Q(month__lt=month_of(before)),
-        Statement: Q(month__lt=month_of(before), state=Statement.State.FINAL),
+        LedgerEntry: Q(created_at__lt=start_of(month)),
+        DailyUse: Q(day__lt=month),
+        Consumption: Q(month__lt=month),
+        Statement: Q(month__lt=month),
     }
     users: set[tuple[int, str]] = set()
     for model, is_old in old.items():
@@ -73,7 +73,7 @@ def export(client: ClientApplication, user: str) -> dict[str, Any]:
     return {
         "client": client.name,
         "user": user,
-        "plans": _values(PlanAssignment, mine, "starts_at", "note", plan=F("plan__name")),
+        "plans": _values(PlanAssignment, mine, "starts_at", "note", plan_name=F("plan__name")),
         "requests": _values(
             LedgerEntry, mine, "request_id", "created_at", "kind", "model", "voice", "language", "audio_ms",
             "characters", "queue_ms", "total_ms", "status", "error_code", "note",

@@ -51,7 +51,7 @@ def record(now: datetime, failure: str) -> None:
     day = timezone.localdate(now)
     with transaction.atomic():
         ProbeDay.objects.get_or_create(day=day)
-        ProbeDay.objects.filter(day=day).update(probes=F("probes") + 1, failures=F("failures") + bool(failure))
+        ProbeDay.objects.filter(day=day).update(probes=F("probes") + 1, failures=F("failures") + int(bool(failure)))
         outage = Outage.objects.filter(ended_at=None).first()
         if outage is not None and now - outage.seen_at > UNWATCHED:
             outage.ended_at = outage.seen_at  # what came after, nobody saw

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class RequestContext:
-    """``started``: ``time.monotonic()`` seconds. ``headers`` are added to the response, ``notes`` to the request's access
-    line in the log."""
+    """``started``: ``time.monotonic()`` seconds. ``headers`` are added to the response, ``notes`` to the request's
+    access line in the log."""
 
     id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
     started: float = field(default_factory=time.monotonic)

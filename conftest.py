@@ -13,8 +13,14 @@ import pytest
 import uvicorn
 
 from tests import services
+from tests.emptying import let_tests_empty_the_books
 
 CI = os.environ.get("CI", "").lower() in ("1", "true")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def emptying() -> None:
+    let_tests_empty_the_books()
 
 
 class InProcessServer(uvicorn.Server):

@@ -53,6 +53,7 @@ class SpeechView(ApiView):
             order = _order(fields, work)
             work.model, work.voice, work.language = order.voice.model, order.voice.id, order.spoken_language
             work.characters = len(order.text)
+            await work.cover()
             try:
                 file = await speech_file(order)
             except NothingToSay as error:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class UsageConfig(AppConfig):
     name = "usage"
+    verbose_name = "Usage and billing"
+
+    def ready(self) -> None:
+        from usage import guards
+
+        pre_migrate.connect(guards.remove_before_migrate, sender=self, dispatch_uid="usage.guards")
+        post_migrate.connect(guards.install_after_migrate, sender=self, dispatch_uid="usage.guards")

@@ -21,8 +21,9 @@ from functools import partial
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from usage.entry import Entry
-from usage.models import LedgerEntry, OpenStream
+from usage.books import book
+from usage.entry import Entry, Kind
+from usage.models import OpenStream
 from usage.writer import ledger
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def _note(key: str, entry: Entry, *, first: bool) -> bool:
 def _settle(key: str, entry: Entry, rest: Entry) -> None:
     with transaction.atomic():
         deleted, _by_model = OpenStream.objects.filter(key=key).delete()
-        LedgerEntry.objects.create(**dataclasses.asdict(entry if deleted else rest))
+        book([entry if deleted else rest])
 
 
 def recover(stale_s: float = STALE_S) -> int:
@@ -103,7 +104,7 @@ def recover(stale_s: float = STALE_S) -> int:
             # The filter on the time: it may have been noted, or recovered elsewhere, a moment ago.
             deleted, _by_model = OpenStream.objects.filter(key=stream.key, noted_at=stream.noted_at).delete()
             if deleted:
-                LedgerEntry.objects.create(**stream.entry)
+                book([Entry(**{**stream.entry, "kind": Kind(stream.entry["kind"])})])
                 recovered += 1
     return recovered
 

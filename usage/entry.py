@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class Measure(StrEnum):
+    """What work is counted by, for quotas and money: milliseconds of audio heard, or characters spoken."""
+
+    AUDIO = "audio"
+    CHARACTERS = "characters"
+
+
 class Kind(StrEnum):
     """What a request asked for."""
 
@@ -14,10 +21,22 @@ class Kind(StrEnum):
     SPEECH = "speech"
     REALTIME = "realtime"  # live recognition: a stream, which lasts as long as people talk
 
+    @property
+    def measure(self) -> Measure:
+        return Measure.CHARACTERS if self is Kind.SPEECH else Measure.AUDIO
+
+
+# A client that left while its answer was on the way has had what was made until then; see ``voiceproject.gate``.
+CHARGED_STATUSES = (200, 499)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One row of the ledger, not yet written. ``status`` is the HTTP status; 499 says that the client went away."""
+    """One row of the ledger, not yet written. ``status`` is the HTTP status; 499 says that the client went away.
+
+    ``is_live``: it lasted as long as somebody spoke or listened, so ``total_ms`` is no response time.
+    ``reservation``: the key of the quota that was held for this work, which the row's writing frees.
+    """
 
     request_id: str
     kind: Kind
@@ -32,3 +51,5 @@ class Entry:
     total_ms: int
     status: int
     error_code: str
+    is_live: bool = False
+    reservation: str = ""

@@ -1,4 +1,7 @@
-"""Who used what: an append-only ledger with one row per request, and what users said about the results."""
+"""Who used what: an append-only ledger with one row per request, and what users said about the results.
+
+The room's other models are in modules of their own: plans, roll-ups, statements, cost.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,22 @@ from typing import Any, NoReturn
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Count, Q, Sum
+from django.utils import timezone
 
-from usage.entry import Kind
+from usage.cost import InfrastructureCost
+from usage.entry import CHARGED_STATUSES, Kind, Measure
+from usage.plans import Plan, PlanAssignment
+from usage.rollups import Consumption, DailyLatency, DailyMix, DailyUse, ReservedQuota
+from usage.statements import CreditNote, Statement, StatementLine
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller
 from voiceproject.models import ClientApplication
+
+__all__ = [
+    "KINDS", "AppendOnly", "Consumption", "Correction", "CreditNote", "DailyLatency", "DailyMix", "DailyUse",
+    "InfrastructureCost", "LedgerEntry", "OpenStream", "Plan", "PlanAssignment", "Rating", "ReservedQuota", "Statement",
+    "StatementLine",
+]  # fmt: skip
 
 KINDS = [(kind.value, kind.name.capitalize()) for kind in Kind]
 
@@ -51,16 +65,16 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
         return self.filter(created_at__gte=moment)
 
     def totals_by_kind(self) -> models.QuerySet[LedgerEntry, Any]:
-        """Of each kind: all requests, those that failed, and what the successful ones used."""
-        succeeded = Q(status=200)
+        """Of each kind: all requests, those that failed, and what is charged."""
+        charged, request = Q(status__in=CHARGED_STATUSES), Q(counters=None)
         return (
             self.order_by("kind")
             .values("kind")
             .annotate(
-                requests=Count("id"),
-                failed=Count("id", filter=~succeeded),
-                audio_ms=Sum("audio_ms", filter=succeeded, default=0),
-                characters=Sum("characters", filter=succeeded, default=0),
+                requests=Count("id", filter=request),
+                failed=Count("id", filter=request & ~Q(status=200)),
+                audio_ms=Sum("audio_ms", filter=charged, default=0),
+                characters=Sum("characters", filter=charged, default=0),
             )
         )
 
@@ -70,7 +84,11 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
 
 
 class LedgerEntry(models.Model):
-    """One request for speech work, however it ended. Written once; see ``usage.entry.Entry`` for the fields."""
+    """One request for speech work, however it ended. Written once; see ``usage.entry.Entry`` for the fields.
+
+    A mistake is corrected by a counter-entry: a row with amounts below zero, at the time of the row that it
+    ``counters``, so that every sum over that time comes out right. See ``usage.counterentry``.
+    """
 
     # A caller may send the same id twice, so it finds rows but does not identify one.
     request_id = models.CharField(max_length=128, db_index=True)
@@ -80,13 +98,19 @@ class LedgerEntry(models.Model):
     model = models.CharField(max_length=200, blank=True)
     voice = models.CharField(max_length=200, blank=True)
     language = models.CharField(max_length=35, blank=True)
-    audio_ms = models.PositiveBigIntegerField(default=0)
-    characters = models.PositiveIntegerField(default=0)
+    audio_ms = models.BigIntegerField(default=0)
+    characters = models.IntegerField(default=0)
     queue_ms = models.PositiveIntegerField(default=0)
     total_ms = models.PositiveIntegerField(default=0)
     status = models.PositiveSmallIntegerField()
     error_code = models.CharField(max_length=64, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    is_live = models.BooleanField(default=False, help_text="A stream over a socket: its total time says nothing.")
+    created_at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
+    counters = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="counter_entries",
+        help_text="The row that this one takes back, in part or whole.",
+    )  # fmt: skip
+    note = models.CharField(max_length=300, blank=True, help_text="Of a counter-entry: why, who and when.")
 
     objects = LedgerQuerySet.as_manager()
 
@@ -105,6 +129,21 @@ class LedgerEntry(models.Model):
 
     def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise AppendOnly
+
+    @property
+    def is_charged(self) -> bool:
+        return self.status in CHARGED_STATUSES
+
+    @property
+    def measure(self) -> Measure:
+        return Kind(self.kind).measure
+
+    @property
+    def units(self) -> int:
+        """What quotas and statements count of this row, in its kind's measure."""
+        if not self.is_charged:
+            return 0
+        return self.characters if self.measure is Measure.CHARACTERS else self.audio_ms
 
 
 class OpenStream(models.Model):

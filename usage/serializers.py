@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from usage.entry import Kind
+from usage.entry import Kind, Measure
 
 MAX_CORRECTION_CHARACTERS = 100_000
 
@@ -42,8 +42,30 @@ class KindTotals(serializers.Serializer[dict[str, Any]]):
     characters = serializers.IntegerField()
 
 
+class QuotaAnswer(serializers.Serializer[dict[str, Any]]):
+    """Audio counts what was heard, in seconds; null: not limited."""
+
+    measure = serializers.ChoiceField(choices=[measure.value for measure in Measure])
+    unit = serializers.ChoiceField(choices=["seconds", "characters"])
+    included = serializers.FloatField(help_text="What the plan includes; more is paid for")
+    soft_limit = serializers.FloatField(allow_null=True, help_text="From here on answers warn")
+    hard_limit = serializers.FloatField(allow_null=True, help_text="Beyond it requests are refused")
+    used = serializers.FloatField()
+    reserved = serializers.FloatField(help_text="Held by requests under way")
+    remaining = serializers.FloatField(allow_null=True)
+    warning = serializers.BooleanField(help_text="The soft limit is reached")
+
+
+class PlanAnswer(serializers.Serializer[dict[str, Any]]):
+    id = serializers.CharField()
+    description = serializers.CharField()
+
+
 class UsageAnswer(serializers.Serializer[dict[str, Any]]):
     object = serializers.CharField(default="usage")
     user = serializers.CharField()
     period_start = serializers.DateTimeField()
+    period_end = serializers.DateTimeField(help_text="When the quota starts anew")
+    plan = PlanAnswer(allow_null=True)
+    quotas = QuotaAnswer(many=True)
     data = KindTotals(many=True)  # type: ignore[assignment]

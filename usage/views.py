@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
+from typing import Any
+
+from channels.db import database_sync_to_async
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from inference.pool import in_pool
-from usage import recent
-from usage.entry import Kind
+from usage import quota, recent
+from usage.entry import Kind, Measure
 from usage.models import Correction, LedgerEntry, Rating
+from usage.period import end_of_month, start_of
+from usage.plans import as_json
 from usage.serializers import CorrectionAnswer, CorrectionRequest, RatingAnswer, RatingRequest, UsageAnswer
 from usage.wer import compare
 from voiceproject.errors import ApiError
@@ -19,16 +23,44 @@ from voiceproject.views import ApiView
 
 
 class UsageView(ApiView):
-    """The calling user's consumption this month."""
+    """The calling user's plan, and how much of it is used this month."""
 
-    @extend_schema(operation_id="retrieve_usage", summary="This month's consumption", responses=UsageAnswer)
+    @extend_schema(operation_id="retrieve_usage", summary="This month's consumption and quota", responses=UsageAnswer)
     async def get(self, request: Request) -> Response:
-        month = timezone.localtime().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         caller = caller_of(request)
+        account = await database_sync_to_async(quota.load)(caller.client_id, caller.user)
+        month = start_of(account.month)
         rows = LedgerEntry.objects.of(caller).since(month).totals_by_kind()
         data = [{**row, "audio_seconds": row.pop("audio_ms") / 1000} async for row in rows]
-        answer = UsageAnswer({"object": "usage", "user": caller.user, "period_start": month, "data": data})
-        return Response(answer.data)
+        answer = {
+            "object": "usage",
+            "user": caller.user,
+            "period_start": month,
+            "period_end": end_of_month(account.month),
+            "plan": as_json(account.plan),
+            "quotas": [_quota(standing) for standing in account.standings.values()],
+            "data": data,
+        }
+        return Response(UsageAnswer(answer).data)
+
+
+def _quota(standing: quota.Standing) -> dict[str, Any]:
+    is_audio = standing.measure is Measure.AUDIO
+
+    def amount(units: int | None) -> float | None:
+        return units / 1000 if is_audio and units is not None else units
+
+    return {
+        "measure": standing.measure.value,
+        "unit": "seconds" if is_audio else "characters",
+        "included": amount(standing.terms.included),
+        "soft_limit": amount(standing.terms.soft),
+        "hard_limit": amount(standing.terms.hard),
+        "used": amount(standing.used),
+        "reserved": amount(standing.reserved),
+        "remaining": amount(standing.remaining),
+        "warning": standing.is_near,
+    }
 
 
 class CorrectionView(ApiView):

@@ -12,11 +12,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from capacity import leases
 from rollout import policy
 from rollout.feature import Feature
+from usage import quota
+from usage.entry import Kind
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller, caller_of
 from voiceproject.views import ApiView
+
+KINDS = {Feature.ASR: Kind.TRANSCRIPTION, Feature.TTS: Kind.SPEECH, Feature.REALTIME: Kind.REALTIME}
 
 _feature = inline_serializer(
     "VoiceFeature",
@@ -73,4 +78,11 @@ async def _first_obstacle(caller: Caller, feature: Feature, decision: policy.Dec
     """What stands in a request's way now: the refusal that the gate would come to first."""
     if not decision.allowed:
         return "rollout", decision.refusal()
+    exhausted = await quota.obstacle(caller, caller.user, KINDS[feature])
+    if exhausted is not None:
+        return "quota", exhausted
+    try:
+        await leases.admit(caller.client_id, caller.user)
+    except ApiError as full:
+        return "capacity", full
     return None

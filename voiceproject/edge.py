@@ -88,6 +88,7 @@ class _Response:
             "X-Request-Id": self._context.id,
             "OpenAI-Processing-Ms": str(self._context.elapsed_ms()),
             **(self._context.rate or ratelimit.untouched()).headers(),
+            **self._context.headers,
         }
         return [(name.encode(), value.encode()) for name, value in headers.items()]
 

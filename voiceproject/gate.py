@@ -1,31 +1,36 @@
 """The one gate in front of every endpoint that does speech work.
 
     async with gate(request, Kind.SPEECH) as work:
+        await work.admit(body.get("user"))
         work.model, work.characters = "espeak-ng", len(text)
+        await work.cover()
         return await work.stream(chunks, content_type="audio/mpeg")
 
 It admits, measures and settles: whatever happens inside, exactly one ledger row is committed before the answer is
 complete. A streamed answer takes the open gate along and settles when its last chunk has been taken.
 
-To be admitted is to have voice: the roll-out decides by the end user. Who has been named by a header or a token is
-admitted at the door. Who has not may still be named by the body, so such a caller is admitted by ``Work.admit`` once
-the view has read it. A view that forgets to call it does no harm: nothing is handed out before it has been done.
+To be admitted an end user needs voice (the roll-out), quota and room (capacity), asked in this order. Who has been
+named by a header or a token is admitted at the door. Who has not may still be named by the body, so such a caller is
+admitted by ``Work.admit`` once the view has read it; ``Work.cover`` reserves the quota once the view knows how much.
+A view that forgets either does no harm: nothing is handed out before both have been done.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 
 from django.conf import settings
 from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 
+from capacity import leases
 from rollout import policy
 from rollout.feature import Feature
+from usage import quota
 from usage.checkpoints import Checkpoint
-from usage.entry import Entry, Kind
+from usage.entry import Entry, Kind, Measure
 from voiceproject import metrics
 from voiceproject.context import current
 from voiceproject.errors import ApiError, as_api_error
@@ -35,17 +40,18 @@ from voiceproject.lifecycle import lifecycle
 __all__ = ["FEATURES", "Kind", "Work", "WorkStream", "gate", "preflight"]
 
 FEATURES = {
-    "transcription": Feature.ASR,
-    "translation": Feature.ASR,
-    "speech": Feature.TTS,
-    "realtime": Feature.REALTIME,
+    Kind.TRANSCRIPTION: Feature.ASR,
+    Kind.TRANSLATION: Feature.ASR,
+    Kind.SPEECH: Feature.TTS,
+    Kind.REALTIME: Feature.REALTIME,
 }
 
 
 class Work:
     """One request's work: what the view fills in is metered when the gate closes.
 
-    ``deadline`` is in ``time.monotonic()`` seconds: the units of this request are worthless afterwards.
+    ``deadline`` is in ``time.monotonic()`` seconds: the units of this request are worthless afterwards. ``is_live``:
+    what is made reaches the caller at once, so nothing can be held back when the gate closes.
     """
 
     def __init__(self, kind: Kind, caller: Caller) -> None:
@@ -61,10 +67,14 @@ class Work:
         self.audio_ms: float = 0
         self.queue_ms: float = 0
         self.is_streaming = False
+        self.is_live = False
         self._user = caller.user
         self._admitted: str | None = None
-        self._settled = False
+        self._covered = 0
+        self._reservation = quota.Reservation(kind)
+        self._hold: leases.Hold | None = None
         self._checkpoint = Checkpoint()
+        self._settled = False
 
     @property
     def user(self) -> str:
@@ -73,18 +83,41 @@ class Work:
 
     @property
     def feature(self) -> Feature:
-        return FEATURES[self.kind.value]
+        return FEATURES[self.kind]
+
+    @property
+    def units(self) -> int:
+        """What quotas count of this work, as far as it is known: characters, or milliseconds of audio."""
+        return self.characters if self.kind.measure is Measure.CHARACTERS else round(self.audio_ms)
 
     async def admit(self, user: str | None = None) -> None:
         """Let this end user in: a body's ``user``, which counts only where neither a header nor a token named one.
 
-        Raises ``ApiError`` 400 for an impossible id, 403 outside the roll-out.
+        Raises ``ApiError`` 400 for an impossible id, 403 outside the roll-out, 429 when the quota is used up, 503 when
+        there is no room.
         """
         if user and not self.caller.names_user:
             self._user = end_user(user, "user")
-        if self._admitted != self._user:
-            await policy.require(self.caller, self._user, self.feature)
-            self._admitted = self._user
+        if self._admitted == self._user:
+            return
+        await policy.require(self.caller, self._user, self.feature)
+        await quota.check(self.caller, self._user, self.kind)
+        self._leave()
+        hold = leases.hold(self.caller.client_id, self._user, self.feature)
+        await hold.begin()
+        self._hold, self._admitted = hold, self._user
+
+    async def cover(self, *, ahead: int = 0) -> None:
+        """Reserve quota for the ``units`` known so far. Work that lasts reserves some ``ahead``, so that it rarely has
+        to ask the database; near the limit it gets what is left. Raises ``ApiError`` 429 when they do not fit."""
+        if ahead and self.units > self._covered:
+            with suppress(ApiError):
+                await self._reserve(self.units + ahead)
+        await self._reserve(max(self.units, self._covered))
+
+    async def _reserve(self, units: int) -> None:
+        await self._reservation.cover(self.caller, self._user, units=units)
+        self._covered = units
 
     async def recheck(self) -> None:
         """For work that lasts: raises ``ApiError`` 403 once this end user has lost voice (the kill switch, say)."""
@@ -102,6 +135,7 @@ class Work:
         """
         try:
             await self.admit()
+            await self.cover()
             first = await anext(chunks, b"")
         except BaseException:
             await chunks.aclose()
@@ -127,9 +161,18 @@ class Work:
         self._context.notes.update(kind=self.kind.value, model=self.model, voice=self.voice)
         metrics.observe_work(entry)
         # Shielded: a caller who hangs up now must not take the row along.
-        await asyncio.shield(asyncio.ensure_future(self._checkpoint.settle(entry)))
+        try:
+            await asyncio.shield(asyncio.ensure_future(self._checkpoint.settle(entry)))
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._hold is not None:
+            self._hold.release()
 
     def _entry(self, answer: ApiError | None) -> Entry:
+        # Who left before the answer began has had nothing of it.
+        is_for_nothing = answer is not None and answer.status == 499 and not (self.is_streaming or self.is_live)
         return Entry(
             request_id=self.request_id,
             kind=self.kind,
@@ -138,12 +181,14 @@ class Work:
             model=self.model,
             voice=self.voice or "",
             language=self.language or "",
-            audio_ms=round(self.audio_ms),
-            characters=self.characters,
+            audio_ms=0 if is_for_nothing else round(self.audio_ms),
+            characters=0 if is_for_nothing else self.characters,
             queue_ms=round(self.queue_ms),
             total_ms=self._context.elapsed_ms(),
             status=answer.status if answer else 200,
             error_code=answer.code if answer else "",
+            is_live=self.is_live,
+            reservation=self._reservation.key,
         )
 
 
@@ -162,7 +207,9 @@ async def gate(request: Request, kind: Kind, *, user: str | None = None) -> Asyn
             await policy.require_for_anybody(work.caller, work.feature)
         await lifecycle().admit(work.deadline)
         yield work
-        await work.admit()
+        if not (work.is_streaming or work.is_live):
+            await work.admit()
+            await work.cover()
     except BaseException as error:
         await work.settle(error)
         raise
@@ -172,7 +219,9 @@ async def gate(request: Request, kind: Kind, *, user: str | None = None) -> Asyn
 
 async def preflight(caller: Caller, kind: Kind) -> None:
     """For what only prepares work (a browser's token, say): raises what the gate would raise now. Takes nothing."""
-    await policy.require(caller, caller.user, FEATURES[kind.value])
+    await policy.require(caller, caller.user, FEATURES[kind])
+    await quota.check(caller, caller.user, kind)
+    await leases.admit(caller.client_id, caller.user)
 
 
 class WorkStream(StreamingHttpResponse):

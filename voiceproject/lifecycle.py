@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from capacity.leases import leases
 from inference import runtime
 from usage.writer import ledger
 from voiceproject.errors import ApiError
@@ -79,6 +80,7 @@ class Lifecycle:
         if self._loading is not None and not self._loading.done():
             self._loading.cancel()
             await asyncio.wait([self._loading])
+        await leases().close()
         await runtime.close_all()
         await ledger().close()
 

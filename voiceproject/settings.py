@@ -86,6 +86,18 @@ VOICE_COQUI_DEVICE: str = env.str("VOICE_COQUI_DEVICE", default="auto")
 VOICE_COQUI_THREADS: int = env.int("VOICE_COQUI_THREADS", default=0)
 VOICE_COQUI_BATCH: int = env.int("VOICE_COQUI_BATCH", default=8)
 
+# --- Usage -----------------------------------------------------------------------------------------------------------
+VOICE_USAGE_RETENTION_DAYS: int = env.int("VOICE_USAGE_RETENTION_DAYS", default=400)
+
+# --- Capacity --------------------------------------------------------------------------------------------------------
+VOICE_MAX_CONCURRENT_USERS: int = env.int("VOICE_MAX_CONCURRENT_USERS", default=0)
+VOICE_LEASE_S: float = env.float("VOICE_LEASE_S", default=20.0)
+VOICE_PROBE_URL: str = env.str("VOICE_PROBE_URL", default="")
+VOICE_ALERT_EMAILS: list[str] = env.list("VOICE_ALERT_EMAILS", default=[])
+VOICE_ALERT_WEBHOOKS: list[str] = env.list("VOICE_ALERT_WEBHOOKS", default=[])
+VOICE_EMAIL_URL: str = env.str("VOICE_EMAIL_URL", default="")
+VOICE_EMAIL_FROM: str = env.str("VOICE_EMAIL_FROM", default="voice@localhost")
+
 # --- Django ----------------------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = VOICE_ALLOWED_HOSTS
 CSRF_TRUSTED_ORIGINS = VOICE_CSRF_TRUSTED_ORIGINS
@@ -118,6 +130,7 @@ INSTALLED_APPS = [
     "voiceproject",
     "rollout",
     "usage",
+    "capacity",
     "asr",
     "tts",
 ]
@@ -160,6 +173,11 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 elif VOICE_DATABASE_POOL:
     # Under ASGI every request has its own thread, hence connection: the pool is what keeps them alive and bounded.
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": VOICE_DATABASE_POOL}
+
+# An address such as smtp+tls://user:password@host:587, as Django's separate settings.
+globals().update(env.email_url_config(VOICE_EMAIL_URL or "smtp://localhost:25"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = VOICE_EMAIL_FROM
 
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "voice"}

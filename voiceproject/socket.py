@@ -28,6 +28,7 @@ from rest_framework.request import Request
 
 from inference.pool import in_pool
 from usage.checkpoints import CHECKPOINT_AUDIO_S
+from usage.entry import Measure
 from voiceproject import metrics, ratelimit
 from voiceproject.context import RequestContext, enter
 from voiceproject.errors import ApiError, as_api_error, report
@@ -40,6 +41,8 @@ from voiceproject.streams import seat
 logger = logging.getLogger("voiceproject.requests")
 
 RECHECK_S = 2.0  # how soon a kill switch ends what is open
+# What a stream reserves of the quota beyond what it has used, so that it need not ask at each message.
+COVER_AHEAD = {Measure.AUDIO: 30_000, Measure.CHARACTERS: 2_000}
 MOST_WAITING = 256  # messages to a client that does not read; then it is cut
 TAKEN_WITHIN_S = 10.0  # by the connection, of a message that somebody waits to see sent; then the client is cut
 PARSE_IN_POOL_CHARACTERS = 65_536
@@ -184,6 +187,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             await ratelimit.spend(caller)
             request = cast(Request, _Opening(caller))
             self.work = await self._gate.enter_async_context(gate(request, self.kind))
+            self.work.is_live = True
             await self._gate.enter_async_context(seat(caller, self.work.user))
             self._gate.push_async_callback(self.closed)
             await self.opened(handshake, preset)
@@ -258,12 +262,15 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 message = f"Nothing arrived for {settings.VOICE_WS_IDLE_S:g} s."
                 await self._wind_down(ApiError(408, "idle_timeout", message))
             else:
-                try:
-                    await self.work.recheck()
-                except ApiError as error:
-                    self.fail(error)
-                except DatabaseError:  # asked again soon; the clock and the process must be watched meanwhile
-                    logger.warning("cannot ask whether a stream's user still has voice", exc_info=True)
+                await self._recheck()
+
+    async def _recheck(self) -> None:
+        try:
+            await self.work.recheck()
+        except ApiError as error:
+            self.fail(error)
+        except DatabaseError:  # asked again soon; the clock and the process must be watched meanwhile
+            logger.warning("cannot ask whether a stream's user still has voice", exc_info=True)
 
     async def _wind_down(self, reason: ApiError) -> None:
         self._deaf = True
@@ -278,6 +285,9 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
     async def _note_progress(self) -> None:
         self.meter()
+        if self.work.units:
+            await self.work.admit()  # now at the latest it is for whom a message has named, or for the key itself
+            await self.work.cover(ahead=COVER_AHEAD[self.work.kind.measure])
         if self.work.audio_ms - self._noted_ms >= 1000 * CHECKPOINT_AUDIO_S:
             self._noted_ms = self.work.audio_ms
             try:

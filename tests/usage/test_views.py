@@ -3,7 +3,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from usage.models import Correction, LedgerEntry, Rating
+from usage import quota
+from usage.models import Correction, LedgerEntry, Plan, Rating
 from usage.recent import remember
 from voiceproject.context import RequestContext, enter
 from voiceproject.gate import Kind, Work
@@ -47,6 +48,30 @@ class TestUsage:
             {"kind": "transcription", "requests": 3, "failed": 1, "audio_seconds": 4.0, "characters": 0},
         ]
         assert body["period_start"].endswith("-01T00:00:00+08:00")
+
+    async def test_the_plan_and_what_is_left_of_it(self, api: httpx.AsyncClient, small_plan: Plan) -> None:
+        quota.forget()
+        await api.post("/v1/audio/speech", json={"input": "x" * 850}, headers=ALI)
+        body = (await api.get("/v1/usage", headers=ALI)).json()
+        assert body["plan"] == {"id": "small", "description": ""}
+        assert body["quotas"] == [
+            {
+                "measure": "audio", "unit": "seconds", "included": 300.0, "soft_limit": 480.0, "hard_limit": 600.0,
+                "used": 0.0, "reserved": 0.0, "remaining": 600.0, "warning": False,
+            },
+            {
+                "measure": "characters", "unit": "characters", "included": 500.0, "soft_limit": 800.0,
+                "hard_limit": 1000.0, "used": 850.0, "reserved": 0.0, "remaining": 150.0, "warning": True,
+            },
+        ]  # fmt: skip
+        assert body["period_end"].endswith("-01T00:00:00+08:00")
+        assert body["period_end"] > body["period_start"]
+
+    async def test_no_plan(self, api: httpx.AsyncClient) -> None:
+        await Plan.objects.all().adelete()
+        body = (await api.get("/v1/usage", headers=ALI)).json()
+        assert body["plan"] is None
+        assert [row["hard_limit"] for row in body["quotas"]] == [None, None]
 
     async def test_real_work_shows(self, api: httpx.AsyncClient) -> None:
         await api.post("/v1/audio/speech", json={"input": "Apa khabar?", "user": "ali"})

@@ -36,7 +36,7 @@ def _same(documented: str, default: str) -> bool:
 
 
 def test_nothing_else_reads_the_environment() -> None:
-    rooms = ("voiceproject", "usage", "asr", "tts", "inference")
+    rooms = ("voiceproject", "rollout", "usage", "capacity", "asr", "tts", "inference")
     readers = [
         path.relative_to(ROOT).as_posix()
         for room in rooms

@@ -20,6 +20,7 @@ from websockets.asyncio.client import connect
 
 from rollout.models import Flag
 from usage.models import LedgerEntry
+from usage.plans import Plan
 from voiceproject import asgi
 
 # For machines and for browsers: no end user's, and with logins of their own where they show more than health.
@@ -93,6 +94,12 @@ def voice_off(voice_on) -> None:
     Flag.objects.update(everyone=None, percent=0)
 
 
+@pytest.fixture
+def no_quota(voice_on) -> None:
+    Plan.objects.update(is_default=False)
+    Plan.objects.create(name="nothing", is_default=True, hard_audio_minutes=0, hard_characters=0)
+
+
 def test_it_finds_them() -> None:
     found = {str(endpoint) for endpoint in ENDPOINTS}
     assert {"POST v1/audio/speech", "POST v1/audio/transcriptions", "POST v1/audio/translations"} <= found
@@ -111,6 +118,15 @@ async def test_no_endpoint_works_outside_the_roll_out(api: httpx.AsyncClient, vo
     assert (response.status_code, response.json()["error"]["code"]) == (403, "voice_not_enabled")
     rows = [(row.status, row.error_code, row.user) async for row in LedgerEntry.objects.all()]
     assert rows == [(403, "voice_not_enabled", "aminah")] * endpoint.is_gated
+
+
+@pytest.mark.parametrize("endpoint", WORK, ids=str)
+async def test_no_endpoint_works_over_the_quota(api: httpx.AsyncClient, no_quota, endpoint: Endpoint) -> None:
+    response = await endpoint.call(api, **{"X-Voice-User": "aminah"})
+    assert (response.status_code, response.json()["error"]["code"]) == (429, "quota_exceeded")
+    assert int(response.headers["Retry-After"]) > 0
+    rows = [(row.status, row.units) async for row in LedgerEntry.objects.all()]
+    assert rows == [(429, 0)] * endpoint.is_gated
 
 
 async def first_and_last(url: str, **headers: str) -> tuple[str | bytes, int]:
@@ -134,6 +150,14 @@ async def test_no_socket_works_outside_the_roll_out(server_address: str, api_key
         message, code = await first_and_last(server_address.replace("http", "ws", 1) + path, **headers)
         assert code == 4403, path
         assert "voice_not_enabled" in str(message)
+
+
+async def test_no_socket_works_over_the_quota(server_address: str, api_key: str, no_quota) -> None:
+    for path in sockets():
+        headers = {"Authorization": f"Bearer {api_key}", "X-Voice-User": "aminah"}
+        message, code = await first_and_last(server_address.replace("http", "ws", 1) + path, **headers)
+        assert code == 4429, path
+        assert "quota_exceeded" in str(message)
 
 
 async def test_the_kill_switch_ends_open_sockets(server_address: str, api_key: str, voice_on) -> None:

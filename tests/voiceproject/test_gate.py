@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import replace
 from types import SimpleNamespace
 
 import httpx
@@ -12,8 +14,10 @@ from django.db import OperationalError
 from pytest_django import Settings
 
 from inference.errors import OverCapacity
+from rollout.models import Flag, ListedUser
 from usage import writer
-from usage.models import LedgerEntry
+from usage.models import Consumption, LedgerEntry
+from usage.plans import Plan
 from voiceproject.context import RequestContext, enter
 from voiceproject.errors import ApiError
 from voiceproject.gate import Kind, Work, WorkStream, gate
@@ -156,8 +160,68 @@ async def test_no_new_work_while_draining(api: httpx.AsyncClient, monkeypatch) -
 @pytest.mark.parametrize(
     ("header", "body", "expected"), [("", "dari-badan", "dari-badan"), ("kepala", "badan", "kepala")]
 )
-async def test_the_user_field_counts_where_no_header_names_one(voice_on, header: str, body: str, expected: str) -> None:
-    caller = Caller(1, "chat", header or "key:vk_x", "vk_x", "key:vk_x")
-    work = Work(Kind.SPEECH, caller)
+async def test_the_user_field_counts_where_no_header_names_one(
+    request_of_a_caller, header: str, body: str, expected: str
+) -> None:
+    caller = request_of_a_caller.user
+    work = Work(Kind.SPEECH, replace(caller, user=header or caller.user))
     await work.admit(body)
     assert work.user == expected
+    await work.settle()
+
+
+async def test_the_roll_out_decides_by_the_user_field_too(api: httpx.AsyncClient) -> None:
+    await Flag.objects.filter(name="tts").aupdate(everyone=None)
+    flag = await Flag.objects.aget(name="tts")
+    await ListedUser.objects.acreate(flag=flag, user="aminah", list="allow")
+    body = {"input": "Apa khabar?"}
+    for user, status in (("aminah", 200), ("bala", 403), (None, 403)):
+        response = await api.post("/v1/audio/speech", json=body | ({"user": user} if user else {}))
+        assert response.status_code == status, user
+
+
+async def test_a_view_that_forgets_to_admit_hands_nothing_out(request_of_a_caller) -> None:
+    await Flag.objects.aupdate(everyone=None)
+    with pytest.raises(ApiError) as refused:
+        async with gate(request_of_a_caller, Kind.SPEECH):
+            pass
+    assert refused.value.code == "voice_not_enabled"
+    with pytest.raises(ApiError):
+        await stream(request_of_a_caller, b"a")
+    assert {row.status async for row in LedgerEntry.objects.all()} == {403}
+
+
+async def test_a_view_that_forgets_to_cover_hands_nothing_out(request_of_a_caller) -> None:
+    await Plan.objects.all().aupdate(is_default=False)
+    await Plan.objects.acreate(name="little", is_default=True, hard_characters=100)
+    for characters, left in ((90, 10), (20, 10), (10, 0)):
+        with suppress(ApiError):
+            async with gate(request_of_a_caller, Kind.SPEECH) as work:
+                work.characters = characters
+        row = await Consumption.objects.aget()
+        assert (row.used + left, row.reserved) == (100, 0)
+    assert {row.status async for row in LedgerEntry.objects.all()} == {200, 429}
+
+
+async def test_no_more_users_at_once_than_there_is_room_for(request_of_a_caller, settings: Settings) -> None:
+    settings.VOICE_MAX_CONCURRENT_USERS = 1
+    caller = request_of_a_caller.user
+    aminah, bala = (SimpleNamespace(user=replace(caller, user=user)) for user in ("aminah", "bala"))
+    async with gate(aminah, Kind.SPEECH):
+        async with gate(aminah, Kind.SPEECH):
+            pass  # the same end user again is no further one
+        with pytest.raises(ApiError) as refused:
+            async with gate(bala, Kind.SPEECH):
+                pass
+        assert (refused.value.status, refused.value.code) == (503, "over_capacity")
+    async with gate(bala, Kind.SPEECH):
+        pass
+
+
+async def test_who_leaves_before_the_answer_pays_nothing(request_of_a_caller) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        async with gate(request_of_a_caller, Kind.SPEECH) as work:
+            work.characters = 50
+            raise asyncio.CancelledError
+    row = await the_row()
+    assert (row.status, row.characters) == (499, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from argparse import ArgumentParser
 from typing import Any
 
@@ -14,6 +15,8 @@ from django.db.migrations.executor import MigrationExecutor
 from voiceproject import demo
 from voiceproject.server import Server, listen
 
+WATCH_STOP_S = 2.0  # what it is doing then is finished by whoever leads next
+
 
 class Command(BaseCommand):
     help = "Serve the API. Stops cleanly on SIGINT and SIGTERM."
@@ -21,6 +24,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--demo", action="store_true", help="make a demo key and an admin, and print how to start")
+        parser.add_argument("--watch", action="store_true", help="watch the capacity too; --demo does")
         parser.add_argument("--no-migrate", action="store_true", help="leave the database's tables as they are")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,7 +38,18 @@ class Command(BaseCommand):
             self._migrate()
         text = demo.prepare().instructions(address) if options["demo"] else f"Serving on {address}"
         connections.close_all()  # the server's threads open their own
-        Server(on_started=lambda: self._say(text), on_stopping=self._say_stopping).run(sockets=[listening])
+        self._stopping = threading.Event()
+        watch = threading.Thread(target=_watch, args=[self._stopping], name="capacity-watch", daemon=True)
+
+        def started() -> None:
+            self._say(text)
+            if options["demo"] or options["watch"]:
+                watch.start()
+
+        Server(on_started=started, on_stopping=self._say_stopping).run(sockets=[listening])
+        self._stopping.set()
+        if watch.is_alive():
+            watch.join(WATCH_STOP_S)
 
     def _migrate(self) -> None:
         executor = MigrationExecutor(connection)
@@ -43,9 +58,17 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
 
     def _say_stopping(self, running: int) -> None:
+        self._stopping.set()
         what = f"finishing {running} request{'s' * (running != 1)}" if running else "nothing under way"
         self._say(f"Stopping: {what}.")
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def _watch(stopping: threading.Event) -> None:
+    """What `manage.py watch_capacity` does, beside the server."""
+    from capacity.watch import Watcher  # not before the server has started
+
+    Watcher(stopping).run()

@@ -1,0 +1,126 @@
+"""Alerts: pending, firing, resolved.
+
+    above the threshold          for `pending_for`                              for `clear_for` at or below the
+    ──────────────────► pending ──────────────────► firing ───────────────────► clear level, or no data: resolved
+                           │ no longer above
+                           ▼
+                        forgotten
+
+Between the clear level and the threshold nothing changes: that is the hysteresis. The state is in the database, so that
+a new leader goes on where the last one stopped; time in which nobody evaluated does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from capacity import delivery
+from capacity.measure import Readings
+from capacity.models import Alert, Rule
+
+UNWATCHED = timedelta(minutes=2)  # a longer pause between two evaluations starts waiting times again
+REMIND_EVERY = timedelta(hours=1)  # of a critical alert that nobody has acknowledged
+
+State = Alert.State
+
+
+def evaluate(now: datetime, readings: Readings) -> list[Alert]:
+    """Move every alert as the readings demand, and put what has to be told in the queue. Gives those that moved."""
+    rules = list(Rule.objects.all())
+    open_alerts = {alert.rule_id: alert for alert in Alert.objects.exclude(state=State.RESOLVED)}
+    moved = []
+    for rule in rules:
+        alert = open_alerts.get(rule.pk)
+        if alert is not None:
+            alert.rule = rule
+        with transaction.atomic():
+            changed = _evaluate(rule, alert, readings.of(rule), now)
+        if changed is not None:
+            moved.append(changed)
+    return moved
+
+
+def firing() -> list[Alert]:
+    """Critical ones first, then the oldest."""
+    return list(Alert.objects.filter(state=State.FIRING).select_related("rule").order_by("rule__severity", "fired_at"))
+
+
+def critical_in_words(alerts: Iterable[Alert]) -> list[str]:
+    return [alert.in_words() for alert in alerts if alert.rule.severity == Rule.Severity.CRITICAL]
+
+
+def _evaluate(rule: Rule, alert: Alert | None, value: float | None, now: datetime) -> Alert | None:
+    if not rule.is_enabled:
+        return _close(alert, now, "The rule was switched off.") if alert else None
+    is_above = value is not None and value > rule.threshold
+    if alert is None:
+        if not is_above or value is None:
+            return None
+        alert = Alert(rule=rule, since=now, value=value, worst=value)
+    elif now - alert.evaluated_at > UNWATCHED:
+        alert.since = now if alert.state == State.PENDING else alert.since
+        alert.clear_since = None
+    alert.evaluated_at = now
+    if value is not None:
+        alert.value, alert.worst = value, max(alert.worst, value)
+    if alert.state == State.PENDING:
+        return _evaluate_pending(alert, now, is_above=is_above)
+    return _evaluate_firing(alert, value, now)
+
+
+def _evaluate_pending(alert: Alert, now: datetime, *, is_above: bool) -> Alert | None:
+    if not is_above:
+        if alert.pk is not None:
+            alert.delete()
+        return None
+    if now - alert.since >= alert.rule.pending_for:
+        alert.state, alert.fired_at = State.FIRING, now
+        alert.save()
+        _tell(alert, now)
+        return alert
+    alert.save()
+    return None
+
+
+def _evaluate_firing(alert: Alert, value: float | None, now: datetime) -> Alert | None:
+    rule = alert.rule
+    if value is not None and value > rule.clear_level:
+        alert.clear_since = None
+    else:
+        alert.clear_since = alert.clear_since or now
+        if now - alert.clear_since >= rule.clear_for:
+            return _close(alert, now, "No data any more." if value is None else f"Back at {rule.reading(value)}.")
+    alert.save()
+    _tell_late_or_again(alert, now)
+    return None
+
+
+def _close(alert: Alert, now: datetime, outcome: str) -> Alert | None:
+    if alert.state == State.PENDING:
+        alert.delete()
+        return None
+    alert.state, alert.resolved_at, alert.outcome, alert.evaluated_at = State.RESOLVED, now, outcome, now
+    alert.save()
+    _tell(alert, now)
+    return alert
+
+
+def _tell(alert: Alert, now: datetime) -> None:
+    # The end of what nobody was told of is nobody's business either.
+    is_known = alert.state == State.FIRING or alert.notified_at is not None
+    if is_known and not alert.rule.is_silenced(now):
+        alert.notified_at = now
+        alert.save(update_fields=["notified_at"])
+        delivery.put(alert, now)
+
+
+def _tell_late_or_again(alert: Alert, now: datetime) -> None:
+    """Once a silence is over; and again and again while nobody has acknowledged a critical alert."""
+    if alert.acknowledged_at is not None:
+        return
+    is_critical = alert.rule.severity == Rule.Severity.CRITICAL
+    if alert.notified_at is None or (is_critical and now - alert.notified_at >= REMIND_EVERY):
+        _tell(alert, now)

@@ -1,0 +1,103 @@
+"""What the pages show of the capacity: now, the day's curve, peaks, levels."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db.models import Max
+from django.utils import timezone
+
+from capacity import leases
+from capacity.models import HourlyPeak, Metric, Phase, Rule, Sample
+from capacity.presence import Presence
+
+logger = logging.getLogger(__name__)
+
+CURVE_STEP = timedelta(minutes=5)
+FRESH = timedelta(minutes=2)  # an older sample is not "now"
+
+
+@dataclass(frozen=True)
+class Users:
+    """How many distinct end users: of ASR, of TTS, of both together."""
+
+    asr: int
+    tts: int
+    together: int
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The busiest instant of one step of the day. None: nobody watched."""
+
+    at: datetime
+    users: Users | None
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What concurrent users are shown against. None: no such rule or phase."""
+
+    warning: float | None
+    critical: float | None
+    design: int | None
+
+
+def now_served() -> Users | None:
+    """As of the processes' last heartbeats. None: the leases cannot be read."""
+    try:
+        served: Presence = leases.now_served()
+    except Exception:  # a page without this number is better than none
+        logger.warning("the leases cannot be read", exc_info=True)
+        return None
+    return Users(len(served.asr), len(served.tts), len(served.together))
+
+
+def latest(now: datetime) -> Sample | None:
+    """The newest sample; None when the watcher is not running."""
+    return Sample.objects.filter(at__gt=now - FRESH, at__lte=now).first()
+
+
+def day_curve(day: date) -> list[CurvePoint]:
+    """From midnight to midnight in the service's time zone, every 5 minutes."""
+    start = timezone.make_aware(datetime.combine(day, datetime.min.time()))
+    steps = timedelta(days=1) // CURVE_STEP
+    busiest: list[Users | None] = [None] * steps
+    rows = Sample.objects.filter(at__gte=start, at__lt=start + timedelta(days=1)).exclude(users=None).order_by("at")
+    for at, asr, tts, together in rows.values_list("at", "asr_users", "tts_users", "users"):
+        step = (at - start) // CURVE_STEP
+        known = busiest[step] or Users(0, 0, 0)
+        busiest[step] = Users(max(known.asr, asr or 0), max(known.tts, tts or 0), max(known.together, together or 0))
+    return [CurvePoint(start + index * CURVE_STEP, users) for index, users in enumerate(busiest)]
+
+
+def peak(since: datetime, until: datetime) -> Users | None:
+    """The most at once in whole hours of that time. None: nobody watched."""
+    hours = HourlyPeak.objects.filter(hour__gt=since - timedelta(hours=1), hour__lte=until).order_by()
+    most = hours.aggregate(asr=Max("asr_users"), tts=Max("tts_users"), together=Max("users"))
+    return None if most["together"] is None else Users(most["asr"], most["tts"], most["together"])
+
+
+def peaks_by_day(since: date, until: date) -> list[tuple[date, Users]]:
+    """Of each day that was watched, the last included."""
+    start = timezone.make_aware(datetime.combine(since, datetime.min.time()))
+    end = timezone.make_aware(datetime.combine(until + timedelta(days=1), datetime.min.time()))
+    days: dict[date, Users] = {}
+    rows = HourlyPeak.objects.filter(hour__gte=start, hour__lt=end).order_by("hour")
+    for hour, asr, tts, together in rows.values_list("hour", "asr_users", "tts_users", "users"):
+        day = timezone.localdate(hour)
+        known = days.get(day, Users(0, 0, 0))
+        days[day] = Users(max(known.asr, asr), max(known.tts, tts), max(known.together, together))
+    return list(days.items())
+
+
+def levels() -> Levels:
+    """The warning, the critical one, and what the service is built for: the first phase that reaches above them."""
+    thresholds: dict[str, float] = {}
+    for severity, threshold in Rule.objects.filter(metric=Metric.USERS).values_list("severity", "threshold"):
+        thresholds[severity] = min(threshold, thresholds.get(severity, threshold))
+    critical = thresholds.get(Rule.Severity.CRITICAL)
+    reaching = Phase.objects.filter(concurrent_to__gt=critical or 0).values_list("concurrent_to", flat=True)
+    return Levels(thresholds.get(Rule.Severity.WARNING), critical, reaching.first())

@@ -1,0 +1,16 @@
+"""What this month will have cost at its end, by the rates and the usage of the ``usage`` room."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from usage.cost import InfrastructureCost, month_cost
+
+MICROS = 1_000_000
+
+
+def month_cost_usd(now: datetime) -> float | None:
+    """None where nobody has entered what anything costs: no data, not zero."""
+    if not InfrastructureCost.objects.exists():
+        return None
+    return month_cost(now).forecast_micros / MICROS

@@ -1,0 +1,128 @@
+"""Notifications by e-mail and webhook: put in a queue with the alert's own change, sent by another thread.
+
+So an evaluation never waits for a mail server, and nothing is lost when the process ends in between: what was put will
+be tried until it has arrived, or until the last attempt has failed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.utils import timezone
+
+from capacity.models import Alert, Delivery, Rule
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_S = 10.0
+MOST_ATTEMPTS = 10
+FIRST_BACKOFF = timedelta(seconds=10)
+LONGEST_BACKOFF = timedelta(minutes=15)  # with these, the last attempt is about an hour after the first
+AT_ONCE = 20  # deliveries of one round
+
+_COLOURS = {Rule.Severity.CRITICAL.value: "#c62828", Rule.Severity.WARNING.value: "#ef6c00"}
+_RESOLVED_COLOUR = "#2e7d32"
+
+Channel, State = Delivery.Channel, Delivery.State
+
+
+class Undeliverable(Exception):
+    """Trying again would not help."""
+
+
+def put(alert: Alert, now: datetime) -> None:
+    """Queue the news of this alert for every receiver that the settings name."""
+    receivers = [(Channel.EMAIL, address) for address in settings.VOICE_ALERT_EMAILS]
+    receivers += [(Channel.WEBHOOK, label(url)) for url in settings.VOICE_ALERT_WEBHOOKS]
+    subject, text = subject_of(alert), text_of(alert)
+    Delivery.objects.bulk_create(
+        Delivery(alert=alert, channel=channel, receiver=receiver, subject=subject, text=text, due_at=now)
+        for channel, receiver in receivers
+    )
+
+
+def label(url: str) -> str:
+    """What a webhook is called where people see it: its address often is a secret."""
+    return f"{urlsplit(url).hostname} ({hashlib.sha256(url.encode()).hexdigest()[:8]})"
+
+
+def subject_of(alert: Alert) -> str:
+    return f"[voice] {_heading(alert)}: {alert.in_words()}"
+
+
+def _heading(alert: Alert) -> str:
+    return "Resolved" if alert.state == Alert.State.RESOLVED else alert.rule.get_severity_display()
+
+
+def text_of(alert: Alert) -> str:
+    lines = [f"{_heading(alert)}: {alert.in_words()}", f"Rule: {alert.rule}", f"Since: {_time(alert.since)}"]
+    if alert.state == Alert.State.RESOLVED and alert.resolved_at is not None:
+        lines += [f"Resolved: {_time(alert.resolved_at)}. {alert.outcome}", f"Worst: {alert.rule.reading(alert.worst)}"]
+    return "\n".join(lines)
+
+
+def _time(moment: datetime) -> str:
+    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def send_due(now: datetime) -> int:
+    """Try what is due. Gives how many attempts were made."""
+    due = list(
+        Delivery.objects.filter(state=State.WAITING, due_at__lte=now).select_related("alert__rule").order_by("due_at")
+    )[:AT_ONCE]
+    return sum(_attempt(delivery, now) for delivery in due)
+
+
+def _attempt(delivery: Delivery, now: datetime) -> bool:
+    # Claimed before it is sent: two senders, or one that dies while sending, cannot flood anybody.
+    attempts = delivery.attempts + 1
+    backoff = min(FIRST_BACKOFF * 2 ** (attempts - 1), LONGEST_BACKOFF)
+    claim = Delivery.objects.filter(pk=delivery.pk, state=State.WAITING, attempts=delivery.attempts)
+    if not claim.update(attempts=attempts, due_at=now + backoff):
+        return False
+    mine = Delivery.objects.filter(pk=delivery.pk)
+    try:
+        _send(delivery)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next receiver must not suffer
+        is_last = isinstance(error, Undeliverable) or attempts >= MOST_ATTEMPTS
+        words = (str(error) or type(error).__name__)[:500]
+        mine.update(state=State.FAILED if is_last else State.WAITING, error=words)
+        where = {"receiver": delivery.receiver, "attempts": attempts}
+        logger.warning("a notification was given up" if is_last else "a notification failed", extra=where)
+    else:
+        mine.update(state=State.SENT, sent_at=timezone.now(), error="")
+    return True
+
+
+def _send(delivery: Delivery) -> None:
+    if delivery.channel == Channel.EMAIL:
+        EmailMessage(
+            delivery.subject, delivery.text + "\n", settings.DEFAULT_FROM_EMAIL, [delivery.receiver],
+            headers={"Auto-Submitted": "auto-generated"},
+        ).send()  # fmt: skip
+        return
+    url = {label(url): url for url in settings.VOICE_ALERT_WEBHOOKS}.get(delivery.receiver)
+    if url is None:
+        raise Undeliverable("This webhook is no longer in the settings.")
+    try:
+        response = httpx.post(url, json=slack_message(delivery), timeout=TIMEOUT_S)
+    except httpx.HTTPError as error:
+        raise ConnectionError(type(error).__name__) from None  # its text may hold the address
+    if response.status_code in (408, 429) or response.status_code >= 500:
+        raise ConnectionError(f"Status {response.status_code}.")
+    if not response.is_success:
+        raise Undeliverable(f"Status {response.status_code}.")
+
+
+def slack_message(delivery: Delivery) -> dict[str, Any]:
+    """As Slack's incoming webhooks take it; Mattermost, Rocket.Chat and Discord's `/slack` do too."""
+    is_over = delivery.subject.startswith("[voice] Resolved")
+    colour = _RESOLVED_COLOUR if is_over else _COLOURS[delivery.alert.rule.severity]
+    return {"text": delivery.subject, "attachments": [{"color": colour, "text": delivery.text}]}

@@ -1,0 +1,79 @@
+"""A line or an exponential through a history of measurements, and when it reaches a level.
+
+Both are least squares (the exponential through the logarithms); the one that explains more of the variance of the
+measurements themselves is taken. Times are days, counted from any day.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+LEAST_POINTS = 4
+LEAST_SPAN_DAYS = 14.0
+
+Point = tuple[float, float]  # day, measurement
+
+
+class Shape(StrEnum):
+    LINEAR = "linear"
+    EXPONENTIAL = "exponential"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """``slope``: per day; of an exponential, of the logarithm. ``r_squared``: 1 is a perfect fit."""
+
+    shape: Shape
+    intercept: float
+    slope: float
+    r_squared: float
+
+    def at(self, day: float) -> float:
+        value = self.intercept + self.slope * day
+        return math.exp(min(value, 700.0)) if self.shape == Shape.EXPONENTIAL else value
+
+    def reaches(self, level: float) -> float | None:
+        """The day. None when it does not grow."""
+        if self.slope <= 0 or level <= 0:
+            return None
+        height = math.log(level) if self.shape == Shape.EXPONENTIAL else level
+        return (height - self.intercept) / self.slope
+
+    def in_words(self) -> str:
+        """`linear, 12 a day, R² 0.97`."""
+        if self.shape == Shape.LINEAR:
+            pace = f"{self.slope:+.3g} a day"
+        else:
+            pace = f"{100 * math.expm1(30 * self.slope):+.3g} % in 30 days"
+        return f"{self.shape}, {pace}, R² {self.r_squared:.2f}"
+
+
+def fit(points: Sequence[Point]) -> Fit | None:
+    """None when the history is too short to tell."""
+    days = [day for day, _value in points]
+    if len(points) < LEAST_POINTS or max(days) - min(days) < LEAST_SPAN_DAYS:
+        return None
+    fits = [_fit(Shape.LINEAR, points, lambda value: value)]
+    if all(value > 0 for _day, value in points):
+        fits.append(_fit(Shape.EXPONENTIAL, points, math.log))
+    return max(fits, key=lambda candidate: candidate.r_squared)  # of two equals the line, which comes first
+
+
+def _fit(shape: Shape, points: Sequence[Point], scale: Callable[[float], float]) -> Fit:
+    number = len(points)
+    heights = [scale(value) for _day, value in points]
+    mean_day = sum(day for day, _value in points) / number
+    mean_height = sum(heights) / number
+    spread = sum((day - mean_day) ** 2 for day, _value in points)
+    covariance = sum(
+        (day - mean_day) * (height - mean_height) for (day, _value), height in zip(points, heights, strict=True)
+    )
+    slope = covariance / spread
+    rough = Fit(shape, mean_height - slope * mean_day, slope, 0.0)
+    mean = sum(value for _day, value in points) / number
+    total = sum((value - mean) ** 2 for _day, value in points)
+    residual = sum((value - rough.at(day)) ** 2 for day, value in points)
+    return Fit(shape, rough.intercept, slope, 1 - residual / total if total else 1.0)

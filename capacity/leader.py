@@ -1,0 +1,80 @@
+"""One process at a time does what only one may do: a lease in Redis, or a row where there is no Redis.
+
+A leader that is killed is followed after ``LEASE_S``; one that stops cleanly at once. The clock is the store's.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from capacity.models import Leadership
+
+logger = logging.getLogger(__name__)
+
+LEASE_S = 20.0
+REDIS_TIMEOUT_S = 2.0
+
+
+class Election(Protocol):
+    def renew(self, holder: str, lease_s: float) -> bool:
+        """Stay or become the leader for so long; tells whether this is the leader now."""
+
+    def resign(self, holder: str) -> None: ...
+
+
+class DatabaseElection:
+    def __init__(self, role: str) -> None:
+        self._role = role
+
+    def renew(self, holder: str, lease_s: float) -> bool:
+        until: Any = Now() + timedelta(seconds=lease_s)
+        mine_or_free = Q(holder=holder) | Q(expires_at__lte=Now())
+        rows = Leadership.objects.filter(role=self._role)
+        if rows.filter(mine_or_free).update(holder=holder, expires_at=until):  # one statement: two cannot both win
+            return True
+        if rows.exists():
+            return False
+        Leadership.objects.bulk_create(
+            [Leadership(role=self._role, holder=holder, expires_at=until)], ignore_conflicts=True
+        )
+        return rows.filter(holder=holder).exists()
+
+    def resign(self, holder: str) -> None:
+        Leadership.objects.filter(role=self._role, holder=holder).delete()
+
+
+_RENEW = """
+local holder = redis.call('GET', KEYS[1])
+if holder == false or holder == ARGV[1] then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  return 1
+end
+return 0
+"""
+_RESIGN = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+
+class RedisElection:
+    def __init__(self, role: str, url: str) -> None:
+        import redis  # slow to import, so only where it is used
+
+        timeout = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
+        client: Any = redis.Redis.from_url(url, **timeout)
+        self._keys = [f"voice:leader:{role}"]
+        self._renew, self._resign = client.register_script(_RENEW), client.register_script(_RESIGN)
+
+    def renew(self, holder: str, lease_s: float) -> bool:
+        return bool(self._renew(keys=self._keys, args=[holder, round(1000 * lease_s)]))
+
+    def resign(self, holder: str) -> None:
+        self._resign(keys=self._keys, args=[holder])
+
+
+def election(role: str) -> Election:
+    return RedisElection(role, settings.REDIS_URL) if settings.REDIS_URL else DatabaseElection(role)

@@ -1,0 +1,250 @@
+"""Concurrent users: distinct end users with work in flight or a stream open, in all processes.
+
+    async with hold(client_id, user, feature):
+        ...
+
+A request costs a count in this process's memory. While anybody is served, one heartbeat every few seconds publishes
+who, as a lease: in Redis, or in the database where there is no Redis. A process that is killed stops renewing its
+lease, so its users vanish by themselves. The leases' clock is Redis's or the database's, never a machine's own.
+
+Threads: ``Leases`` belongs to one event loop; its heartbeat talks to the store from a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+import os
+import socket
+import uuid
+from contextlib import suppress
+from datetime import timedelta
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, Protocol
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db.models.functions import Now
+from prometheus_client import Gauge
+
+from capacity import gpu
+from capacity.models import ProcessLease
+from capacity.presence import Presence, Present, person, united
+from rollout.feature import Feature
+from voiceproject.errors import ApiError
+from voiceproject.perloop import PerLoop
+
+logger = logging.getLogger(__name__)
+
+BEATS_PER_LEASE = 4  # three may be lost before a living process's users vanish
+REDIS_TIMEOUT_S = 2.0
+
+concurrent_users = Gauge("voice_concurrent_users", "Distinct end users with work in flight in this process")
+
+
+def beat_s() -> float:
+    """Seconds between two heartbeats."""
+    return float(settings.VOICE_LEASE_S) / BEATS_PER_LEASE
+
+
+def process_name() -> str:
+    """Unique also among containers, which tend to have the same process id."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+class Store(Protocol):
+    def publish(self, process: str, presence: Presence, lease_s: float) -> dict[str, Presence]:
+        """Renew the process's lease, or withdraw it when it serves nobody. Gives all that have not expired."""
+
+    def read(self) -> dict[str, Presence]: ...
+
+
+class DatabaseStore:
+    def publish(self, process: str, presence: Presence, lease_s: float) -> dict[str, Presence]:
+        if presence.is_empty:
+            ProcessLease.objects.filter(process=process).delete()
+        else:
+            # The sum is the database's: pods whose clocks differ agree on it.
+            expires_at: Any = Now() + timedelta(seconds=lease_s)
+            lease = ProcessLease(process=process, served=presence.as_json(), expires_at=expires_at)
+            ProcessLease.objects.bulk_create(
+                [lease], update_conflicts=True, unique_fields=["process"], update_fields=["served", "expires_at"]
+            )
+        return self.read()
+
+    def read(self) -> dict[str, Presence]:
+        rows = ProcessLease.objects.filter(expires_at__gt=Now()).values_list("process", "served")
+        return {process: Presence.from_json(served) for process, served in rows}
+
+    def forget_expired(self) -> None:
+        ProcessLease.objects.filter(expires_at__lte=Now()).delete()
+
+
+# KEYS: a sorted set of processes, scored by when their leases expire; a hash of whom they serve.
+# ARGV: process ("" only reads), whom it serves ("" withdraws), the lease in milliseconds.
+_SCRIPT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
+  redis.call('ZREM', KEYS[1], dead)
+  redis.call('HDEL', KEYS[2], dead)
+end
+if ARGV[1] ~= '' then
+  if ARGV[2] == '' then
+    redis.call('ZREM', KEYS[1], ARGV[1])
+    redis.call('HDEL', KEYS[2], ARGV[1])
+  else
+    redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
+    redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+  end
+end
+return redis.call('HGETALL', KEYS[2])
+"""
+_KEYS = ("{voice:leases}:expiry", "{voice:leases}:served")  # the braces keep both on one node of a cluster
+
+
+class RedisStore:
+    def __init__(self, url: str) -> None:
+        import redis  # slow to import, so only where it is used
+
+        timeout = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
+        client: Any = redis.Redis.from_url(url, decode_responses=True, **timeout)
+        self._run = client.register_script(_SCRIPT)
+
+    def publish(self, process: str, presence: Presence, lease_s: float) -> dict[str, Presence]:
+        served = "" if presence.is_empty else json.dumps(presence.as_json())
+        return self._parsed(self._run(keys=_KEYS, args=[process, served, round(1000 * lease_s)]))
+
+    def read(self) -> dict[str, Presence]:
+        return self._parsed(self._run(keys=_KEYS, args=["", "", 0]))
+
+    @staticmethod
+    def _parsed(flat: list[str]) -> dict[str, Presence]:
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        return {process: Presence.from_json(json.loads(served)) for process, served in pairs}
+
+
+@lru_cache
+def _redis(url: str) -> RedisStore:
+    return RedisStore(url)
+
+
+def store() -> Store:
+    return _redis(settings.REDIS_URL) if settings.REDIS_URL else DatabaseStore()
+
+
+def now_served() -> Presence:
+    """Of all processes, as of their last heartbeats. Raises what the store raises when it is away."""
+    return united(store().read().values())
+
+
+class Leases:
+    """Who is served in this process, and the heartbeat that tells the others."""
+
+    def __init__(self) -> None:
+        self.process = process_name()
+        self._present = Present()
+        self._elsewhere: frozenset[str] = frozenset()
+        self._is_published = False
+        self._beating: asyncio.Task[None] | None = None
+
+    def admit(self, someone: str) -> None:
+        """Raises ``ApiError`` 503 when this end user would be one too many. Who is being served already never is."""
+        most = settings.VOICE_MAX_CONCURRENT_USERS
+        here = self._present.people
+        if not most or someone in here or someone in self._elsewhere:
+            return
+        if len(self._elsewhere | here.keys()) >= most:
+            message = f"{most} users are being served, which is as many as there is room for. Try again."
+            raise ApiError(503, "over_capacity", message, retry_after=beat_s())
+
+    def enter(self, someone: str, feature: Feature) -> None:
+        self._present.enter(someone, feature)
+        concurrent_users.set(len(self._present.people))
+        if self._beating is None:
+            # An empty context: this outlives the request that happens to start it.
+            loop = asyncio.get_running_loop()
+            self._beating = loop.create_task(self._beat(), context=contextvars.Context())
+
+    def leave(self, someone: str, feature: Feature) -> None:
+        self._present.leave(someone, feature)
+        concurrent_users.set(len(self._present.people))
+
+    async def close(self) -> None:
+        """Stop the heartbeat and withdraw the lease."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.wait([self._beating])
+            self._beating = None
+        if self._is_published:
+            with suppress(Exception):  # it expires by itself
+                await self._publish(Presence())
+
+    async def _beat(self) -> None:
+        """Publish for as long as there is something to tell: an idle process costs nothing."""
+        while True:
+            await asyncio.sleep(beat_s())
+            try:
+                await self._publish(self._present.take_busiest())
+            except Exception:
+                logger.warning("the concurrent users cannot be published", exc_info=True)
+                continue
+            if not self._is_published and not self._present.people:
+                self._elsewhere, self._beating = frozenset(), None
+                return
+
+    async def _publish(self, busiest: Presence) -> None:
+        is_published, known = await database_sync_to_async(_publish, thread_sensitive=False)(self.process, busiest)
+        self._is_published = is_published
+        others = (presence for process, presence in known.items() if process != self.process)
+        self._elsewhere = united(others).together
+
+
+def _publish(process: str, busiest: Presence) -> tuple[bool, dict[str, Presence]]:
+    presence = Presence(busiest.asr, busiest.tts, busiest.together, gpu.busiest_percent() if busiest.together else None)
+    return not presence.is_empty, store().publish(process, presence, settings.VOICE_LEASE_S)
+
+
+leases = PerLoop(Leases)
+
+
+class Hold:
+    """One piece of work of one end user: counted from ``begin`` to ``release``, of which only the first call counts."""
+
+    def __init__(self, client_id: int, user: str, feature: Feature) -> None:
+        self._someone, self._feature = person(client_id, user), feature
+        self._leases: Leases | None = None
+
+    async def begin(self) -> None:
+        """Raises ``ApiError`` 503 when there is no room."""
+        held = leases()
+        held.admit(self._someone)
+        held.enter(self._someone, self._feature)
+        self._leases = held
+
+    def release(self) -> None:
+        if self._leases is not None:
+            self._leases.leave(self._someone, self._feature)
+            self._leases = None
+
+    async def __aenter__(self) -> Hold:
+        await self.begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def hold(client_id: int, user: str, feature: Feature) -> Hold:
+    """Count this end user as served until the block ends."""
+    return Hold(client_id, user, feature)
+
+
+async def admit(client_id: int, user: str) -> None:
+    """What ``hold`` would say now, without taking anything. Raises ``ApiError`` 503 when there is no room."""
+    leases().admit(person(client_id, user))

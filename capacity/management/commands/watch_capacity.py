@@ -1,0 +1,25 @@
+"""`manage.py watch_capacity`: samples, alerts, ramps and probes, until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from capacity.watch import Watcher
+
+
+class Command(BaseCommand):
+    help = "Watch the capacity. Any number may run: one leads, the others wait to take over. Stops cleanly on SIGTERM."
+    requires_system_checks = []  # they take longer than everything else here
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stopping = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_signal: stopping.set())
+        self.stdout.write("Watching.")
+        self.stdout.flush()
+        Watcher(stopping).run()
+        self.stdout.write("Stopped.")

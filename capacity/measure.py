@@ -1,0 +1,130 @@
+"""What the rules are measured by: the last 5 minutes, of all processes.
+
+Response times and errors are read from the ledger. It has every request of every process, exactly once, and is there
+anyway; the two numbers cost a few queries on an index every 15 s, and nothing on a request's path.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Avg, Count, Max, Q, QuerySet
+
+from capacity import cost
+from capacity.models import HourlyPeak, Metric, Rule, Sample
+from capacity.presence import Presence
+from usage.entry import Kind
+from usage.models import LedgerEntry
+
+logger = logging.getLogger(__name__)
+
+WINDOW = timedelta(minutes=5)
+
+ASR_KINDS = (Kind.TRANSCRIPTION.value, Kind.TRANSLATION.value)
+TTS_KINDS = (Kind.SPEECH.value,)
+
+# Neither served nor failed: refused by the roll-out, by a quota or a rate, or left by the caller.
+NOT_COUNTED = (403, 429, 499)
+FAILED = Q(status__gte=500)
+
+
+@dataclass(frozen=True)
+class Responses:
+    """Successful answers of one direction."""
+
+    number: int = 0
+    p95_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Traffic:
+    requests: int = 0
+    failures: int = 0
+    asr: Responses = Responses()
+    tts: Responses = Responses()
+
+    @property
+    def error_percent(self) -> float | None:
+        return 100 * self.failures / self.requests if self.requests else None
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Of the last 5 minutes: most users at once, mean utilisation of the busiest GPU, traffic. The month's cost."""
+
+    users: float | None = None
+    gpu_percent: float | None = None
+    month_cost_usd: float | None = None
+    traffic: Traffic = Traffic()
+
+    def of(self, rule: Rule) -> float | None:
+        """None: no data."""
+        match Metric(rule.metric):
+            case Metric.USERS:
+                return self.users
+            case Metric.GPU:
+                return self.gpu_percent
+            case Metric.COST:
+                return self.month_cost_usd
+            case Metric.ERRORS:
+                return self.traffic.error_percent if self.traffic.requests >= rule.least_requests else None
+            case Metric.P95:  # the slower direction: nobody is helped by a fast one
+                enough = (half for half in (self.traffic.asr, self.traffic.tts) if half.number >= rule.least_requests)
+                return max((half.p95_s for half in enough if half.p95_s is not None), default=None)
+
+
+def traffic(now: datetime) -> Traffic:
+    rows = LedgerEntry.objects.filter(created_at__gt=now - WINDOW, created_at__lte=now, counters=None)
+    rows = rows.exclude(status__in=NOT_COUNTED)
+    counts = rows.order_by().aggregate(requests=Count("id"), failures=Count("id", filter=FAILED))
+    succeeded = rows.filter(status=200, is_live=False)  # a live stream lasts as long as people talk
+    return Traffic(
+        counts["requests"],
+        counts["failures"],
+        _responses(succeeded.filter(kind__in=ASR_KINDS)),
+        _responses(succeeded.filter(kind__in=TTS_KINDS)),
+    )
+
+
+def _responses(rows: QuerySet[LedgerEntry]) -> Responses:
+    number = rows.count()
+    if not number:
+        return Responses()
+    # The nearest rank, which every database can tell.
+    rank = math.ceil(0.95 * number) - 1
+    return Responses(number, rows.order_by("total_ms").values_list("total_ms", flat=True)[rank] / 1000)
+
+
+def take_sample(now: datetime, presence: Presence | None) -> Readings:
+    """Write one row of history and give what the rules are measured by. ``presence`` None: it cannot be known."""
+    seen = traffic(now)
+    month_cost = cost.month_cost_usd(now)
+    sample = Sample(
+        at=now, requests=seen.requests, asr_p95_s=seen.asr.p95_s, tts_p95_s=seen.tts.p95_s,
+        error_percent=seen.error_percent, month_cost_usd=month_cost,
+    )  # fmt: skip
+    if presence is not None:
+        sample.users, sample.gpu_percent = len(presence.together), presence.gpu_percent
+        sample.asr_users, sample.tts_users = len(presence.asr), len(presence.tts)
+    sample.save()
+    _note_peak(sample)
+    recent = Sample.objects.filter(at__gt=now - WINDOW, at__lte=now).order_by()
+    window = recent.aggregate(users=Max("users"), gpu_percent=Avg("gpu_percent"))
+    return Readings(window["users"], window["gpu_percent"], month_cost, seen)
+
+
+def _note_peak(sample: Sample) -> None:
+    if sample.users is None:
+        return
+    fields = ("users", "asr_users", "tts_users")
+    values = {name: getattr(sample, name) for name in fields}
+    hour = sample.at.replace(minute=0, second=0, microsecond=0)
+    peak, is_new = HourlyPeak.objects.get_or_create(hour=hour, defaults=values)
+    higher = [name for name in fields if values[name] > getattr(peak, name)]
+    if not is_new and higher:
+        for name in higher:
+            setattr(peak, name, values[name])
+        peak.save(update_fields=higher)

@@ -1,0 +1,327 @@
+"""How full are we: leases of processes, samples and peaks, alert rules and alerts, phases of growth, uptime.
+
+Who writes: every process its own ``ProcessLease`` (only where there is no Redis); the one leader everything that is
+measured; people the rules, the phases, acknowledgements and silences.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+NOT_NEGATIVE = [MinValueValidator(0)]
+
+
+class ProcessLease(models.Model):
+    """Who is served by one process, until the lease expires. ``served``: ``presence.Presence`` as JSON."""
+
+    process = models.CharField(max_length=200, primary_key=True)
+    served = models.JSONField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.process
+
+
+class Leadership(models.Model):
+    """Which process does what only one may do, until when."""
+
+    role = models.CharField(max_length=50, primary_key=True)
+    holder = models.CharField(max_length=200)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.holder}"
+
+
+class Sample(models.Model):
+    """One evaluation's readings. Users: the busiest instant since the sample before; the rest: the last 5 minutes."""
+
+    at = models.DateTimeField(unique=True)
+    users = models.PositiveIntegerField(null=True, help_text="Distinct end users, of ASR and TTS together.")
+    asr_users = models.PositiveIntegerField(null=True)
+    tts_users = models.PositiveIntegerField(null=True)
+    requests = models.PositiveIntegerField(default=0)
+    asr_p95_s = models.FloatField("ASR p95, seconds", null=True)
+    tts_p95_s = models.FloatField("TTS p95, seconds", null=True)
+    error_percent = models.FloatField(null=True)
+    gpu_percent = models.FloatField("GPU, %", null=True, help_text="The busiest GPU, at this moment.")
+    month_cost_usd = models.FloatField(null=True, help_text="What this month will have cost at its end.")
+
+    class Meta:
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class HourlyPeak(models.Model):
+    """The most end users at once within an hour. Kept for good, unlike the samples."""
+
+    hour = models.DateTimeField(unique=True, help_text="When it began.")
+    users = models.PositiveIntegerField(default=0)
+    asr_users = models.PositiveIntegerField(default=0)
+    tts_users = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-hour"]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H:%M}: {self.users}"
+
+
+class ActiveUsers(models.Model):
+    """How many distinct end users were served in the 30 days that ended with ``day``."""
+
+    day = models.DateField(unique=True)
+    users = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["-day"]
+        verbose_name_plural = "active users"
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.users}"
+
+
+class Metric(models.TextChoices):
+    USERS = "users", "Concurrent users"
+    P95 = "p95_s", "p95 response, seconds"
+    ERRORS = "error_percent", "Error rate, %"
+    GPU = "gpu_percent", "GPU utilisation, %"
+    COST = "month_cost_usd", "Monthly cost, USD"
+
+
+_IN_WORDS = {
+    Metric.USERS: ("concurrent users", ""),
+    Metric.P95: ("p95 response", " s"),
+    Metric.ERRORS: ("error rate", " %"),
+    Metric.GPU: ("GPU utilisation", " %"),
+    Metric.COST: ("monthly cost", " USD"),
+}
+
+
+class Rule(models.Model):
+    """When to alert. Measured over the last 5 minutes, see ``capacity.measure``."""
+
+    class Severity(models.TextChoices):
+        CRITICAL = "critical", "Critical"
+        WARNING = "warning", "Warning"
+
+    severity = models.CharField(max_length=8, choices=Severity)
+    metric = models.CharField(max_length=20, choices=Metric)
+    threshold = models.FloatField(validators=NOT_NEGATIVE, help_text="Alert above this.")
+    pending_for = models.DurationField(
+        default=timedelta(seconds=30), validators=[MinValueValidator(timedelta(0))],
+        help_text="It must have been above for so long before the alert fires.",
+    )  # fmt: skip
+    margin_percent = models.FloatField(
+        default=10, validators=[MinValueValidator(0), MaxValueValidator(100)],
+        help_text="It counts as over only when this many percent below the threshold: no flapping around it.",
+    )  # fmt: skip
+    clear_for = models.DurationField(
+        default=timedelta(minutes=2), validators=[MinValueValidator(timedelta(0))],
+        help_text="It must have been over for so long before the alert is resolved.",
+    )  # fmt: skip
+    least_requests = models.PositiveIntegerField(
+        default=20, help_text="Of response times and error rates: with fewer requests there is no data."
+    )
+    is_enabled = models.BooleanField("enabled", default=True)
+    silenced_until = models.DateTimeField(
+        null=True, blank=True, editable=False,
+        help_text="Nobody is notified until then. Alerts fire and ramps roll back all the same.",
+    )  # fmt: skip
+    silenced_by = models.CharField(max_length=150, blank=True, editable=False)
+    silenced_why = models.CharField(max_length=1000, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["severity", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.condition()}"
+
+    def condition(self) -> str:
+        name, unit = _IN_WORDS[Metric(self.metric)]
+        return f"{name} > {_number(self.threshold)}{unit}"
+
+    def reading(self, value: float | None) -> str:
+        """`concurrent users 93 > 80`."""
+        name, unit = _IN_WORDS[Metric(self.metric)]
+        if value is None:
+            return f"{name}: no data"
+        sign = ">" if value > self.threshold else "≤"
+        return f"{name} {_number(value)}{unit} {sign} {_number(self.threshold)}{unit}"
+
+    @property
+    def clear_level(self) -> float:
+        return self.threshold * (1 - self.margin_percent / 100)
+
+    def is_silenced(self, now: datetime) -> bool:
+        return self.silenced_until is not None and now < self.silenced_until
+
+    def silence(self, until: datetime | None, *, by: str = "", why: str = "") -> None:
+        """Notify nobody of this rule until then; None ends a silence."""
+        self.silenced_until, self.silenced_by, self.silenced_why = until, by, why
+        self.save(update_fields=["silenced_until", "silenced_by", "silenced_why"])
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+class Alert(models.Model):
+    """One time that a rule's condition held, from pending to resolved. One that never fired is deleted."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Pending"
+        FIRING = "firing", "Firing"
+        RESOLVED = "resolved", "Resolved"
+
+    rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="alerts")
+    state = models.CharField(max_length=8, choices=State, default=State.PENDING)
+    since = models.DateTimeField(help_text="When the condition began to hold.")
+    fired_at = models.DateTimeField(null=True)
+    clear_since = models.DateTimeField(null=True, help_text="Since when it has been over, while it still fires.")
+    resolved_at = models.DateTimeField(null=True)
+    evaluated_at = models.DateTimeField()
+    value = models.FloatField(null=True, help_text="At the last evaluation.")
+    worst = models.FloatField(help_text="The highest value.")
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.CharField(max_length=150, blank=True)
+    notified_at = models.DateTimeField(null=True, help_text="The last time that a notification was put in the queue.")
+    outcome = models.CharField(max_length=200, blank=True, help_text="Why it was resolved.")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rule"], condition=Q(state__in=["pending", "firing"]), name="one_open_alert_of_a_rule"
+            )
+        ]
+        indexes = [models.Index(fields=["state"], name="alert_state")]
+
+    def __str__(self) -> str:
+        return f"{self.rule.severity}: {self.in_words()}"
+
+    def in_words(self) -> str:
+        return self.rule.reading(self.value)
+
+    def acknowledge(self, by: str, now: datetime) -> bool:
+        """Somebody sees to it: no more reminders. Tells whether that was new."""
+        rows = type(self).objects.filter(pk=self.pk, acknowledged_at=None).exclude(state=self.State.RESOLVED)
+        return bool(rows.update(acknowledged_at=now, acknowledged_by=by))
+
+
+class Delivery(models.Model):
+    """One notification to one receiver, until it has arrived or been given up. ``capacity.delivery`` sends them."""
+
+    class Channel(models.TextChoices):
+        EMAIL = "email", "E-mail"
+        WEBHOOK = "webhook", "Webhook"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Given up"
+
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
+    channel = models.CharField(max_length=7, choices=Channel)
+    receiver = models.CharField(max_length=300, help_text="Of a webhook only its host: the address is a secret.")
+    subject = models.CharField(max_length=200)
+    text = models.TextField()
+    state = models.CharField(max_length=7, choices=State, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["state", "due_at"], name="delivery_due")]
+        verbose_name_plural = "deliveries"
+
+    def __str__(self) -> str:
+        return f"{self.subject} → {self.receiver}"
+
+
+class Phase(models.Model):
+    """A phase of growth and what it takes. No upper limit: empty. GPUs or pods empty: scaled automatically."""
+
+    number = models.PositiveSmallIntegerField(unique=True)
+    name = models.CharField(max_length=50)
+    months = models.CharField(max_length=50)
+    users_from = models.PositiveIntegerField("voice users from")
+    users_to = models.PositiveIntegerField("voice users to", null=True, blank=True)
+    concurrent_from = models.PositiveIntegerField("peak concurrent from")
+    concurrent_to = models.PositiveIntegerField("peak concurrent to", null=True, blank=True)
+    gpus_from = models.PositiveSmallIntegerField("T4 GPUs from", null=True, blank=True)
+    gpus_to = models.PositiveSmallIntegerField("T4 GPUs to", null=True, blank=True)
+    pods_from = models.PositiveSmallIntegerField("API pods from", null=True, blank=True)
+    pods_to = models.PositiveSmallIntegerField("API pods to", null=True, blank=True)
+    cost_from_usd = models.PositiveIntegerField("cost from, USD a month")
+    cost_to_usd = models.PositiveIntegerField("cost to, USD a month", null=True, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.name}"
+
+    def holds(self, users: int, concurrent: int) -> bool:
+        """So much use is not above this phase."""
+        return (self.users_to is None or users <= self.users_to) and (
+            self.concurrent_to is None or concurrent <= self.concurrent_to
+        )
+
+    def span(self, what: str) -> str:
+        """Of `users`, `concurrent`, `gpus` or `pods`: from and to, in words."""
+        return _span(getattr(self, f"{what}_from"), getattr(self, f"{what}_to"))
+
+    def needs(self) -> str:
+        """`3–4 T4 GPUs, 4–5 API pods, 1,200–2,000 USD a month`."""
+        machines = (_amount(self.gpus_from, self.gpus_to, "T4 GPU"), _amount(self.pods_from, self.pods_to, "API pod"))
+        return ", ".join([*machines, f"{_span(self.cost_from_usd, self.cost_to_usd)} USD a month"])
+
+
+def _span(low: int, high: int | None) -> str:
+    if high is None:
+        return f"{low:,}+"
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def _amount(low: int | None, high: int | None, what: str) -> str:
+    if low is None:
+        return f"{what}s scaled automatically"
+    return f"{_span(low, high)} {what}{'s' * ((high or low) != 1)}"
+
+
+class ProbeDay(models.Model):
+    """The service's own probes of one day: is it ready."""
+
+    day = models.DateField(unique=True)
+    probes = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-day"]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.probes - self.failures} of {self.probes}"
+
+
+class Outage(models.Model):
+    """A time in which no probe succeeded."""
+
+    began_at = models.DateTimeField(help_text="The first probe that failed.")
+    seen_at = models.DateTimeField(help_text="The last one that failed.")
+    ended_at = models.DateTimeField(null=True, help_text="The first that succeeded again.")
+    reason = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ["-began_at"]
+
+    def __str__(self) -> str:
+        return f"{self.began_at:%Y-%m-%d %H:%M:%S}: {self.reason}"

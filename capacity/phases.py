@@ -1,0 +1,139 @@
+"""Which phase of growth the service is in by its measured use, what the next one needs, and when it will be there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db.models import Max
+from django.utils import timezone
+
+from capacity.growth import Fit, Point, fit
+from capacity.models import ActiveUsers, HourlyPeak, Phase
+from usage.models import LedgerEntry
+
+ACTIVE_DAYS = 30
+HISTORY_DAYS = 91  # that growth is judged by
+WEEK = 7
+FARTHEST_DAYS = 730.0  # nobody should believe a line that far
+
+
+@dataclass(frozen=True)
+class Use:
+    """Distinct end users served in the last 30 days, and the most at once in them. None: not measured yet."""
+
+    active_users: int | None
+    peak_concurrent: int | None
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """When one measure leaves the present phase. ``day`` None: not within two years, or it cannot be told."""
+
+    measure: str
+    now: int | None
+    limit: int
+    fit: Fit | None
+    day: date | None
+
+    def in_words(self) -> str:
+        if self.fit is None:
+            return f"{self.measure}: not enough history"
+        when = f"{self.limit:,} around {self.day:%d %B %Y}" if self.day else f"{self.limit:,} not within two years"
+        return f"{self.measure}: {when} ({self.fit.in_words()})"
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """``next_at``: the earliest crossing."""
+
+    use: Use
+    phase: Phase
+    following: Phase | None
+    crossings: tuple[Crossing, ...]
+
+    @property
+    def next_at(self) -> date | None:
+        return min((crossing.day for crossing in self.crossings if crossing.day), default=None)
+
+
+def measured_use(now: datetime) -> Use:
+    today = timezone.localdate(now)
+    active = ActiveUsers.objects.filter(day__gt=today - timedelta(days=ACTIVE_DAYS), day__lte=today).first()
+    peaks = HourlyPeak.objects.filter(hour__gt=now - timedelta(days=ACTIVE_DAYS), hour__lte=now)
+    return Use(active.users if active else None, peaks.aggregate(peak=Max("users"))["peak"])
+
+
+def phase_of(use: Use) -> Phase | None:
+    """The first phase that is large enough; the last one when none is."""
+    phases = list(Phase.objects.all())
+    large_enough = (phase for phase in phases if phase.holds(use.active_users or 0, use.peak_concurrent or 0))
+    return next(large_enough, phases[-1] if phases else None)
+
+
+def outlook(now: datetime) -> Outlook | None:
+    """None when there are no phases."""
+    use = measured_use(now)
+    phase = phase_of(use)
+    if phase is None:
+        return None
+    following = Phase.objects.filter(number__gt=phase.number).first()
+    crossings = [
+        _crossing("voice users", use.active_users, phase.users_to, _active_history(now), now),
+        _crossing("peak concurrent users", use.peak_concurrent, phase.concurrent_to, _peak_history(now), now),
+    ]
+    return Outlook(use, phase, following, tuple(crossing for crossing in crossings if crossing))
+
+
+def _crossing(
+    measure: str, value: int | None, limit: int | None, history: list[Point], now: datetime
+) -> Crossing | None:
+    if limit is None:
+        return None
+    curve = fit(history)
+    ahead = curve.reaches(limit) if curve else None  # history counts its days from now
+    day = None
+    if ahead is not None and ahead <= FARTHEST_DAYS:
+        day = timezone.localdate(now) + timedelta(days=max(0, round(ahead)))
+    return Crossing(measure, value, limit, curve, day)
+
+
+def _active_history(now: datetime) -> list[Point]:
+    today = timezone.localdate(now)
+    rows = ActiveUsers.objects.filter(day__gt=today - timedelta(days=HISTORY_DAYS), day__lte=today)
+    return [((day - today).days, users) for day, users in rows.order_by("day").values_list("day", "users")]
+
+
+def _peak_history(now: datetime) -> list[Point]:
+    """The peak of each week, so that weekends and quiet nights are not growth."""
+    weeks: dict[int, int] = {}
+    rows = HourlyPeak.objects.filter(hour__gt=now - timedelta(days=HISTORY_DAYS), hour__lte=now)
+    for hour, users in rows.values_list("hour", "users"):
+        week = (now - hour).days // WEEK
+        weeks[week] = max(weeks.get(week, 0), users)
+    return [(-WEEK * (week + 0.5), users) for week, users in sorted(weeks.items(), reverse=True)]
+
+
+def count_active_users(today: date) -> int:
+    """Fill in the days that are missing: today's count is renewed, history has one for each week. Gives how many.
+
+    History is the ledger's, so a service that has run for long knows its growth at once.
+    """
+    days = [today - timedelta(days=WEEK * weeks) for weeks in range(HISTORY_DAYS // WEEK)]
+    first = LedgerEntry.objects.filter(status=200).order_by("created_at").values_list("created_at", flat=True).first()
+    if first is None:
+        return 0
+    oldest = timezone.localdate(first)
+    counted = 0
+    for day in days:
+        known = ActiveUsers.objects.filter(day__gt=day - timedelta(days=WEEK), day__lte=day).exists()
+        if day == today or (day >= oldest and not known):
+            ActiveUsers.objects.update_or_create(day=day, defaults={"users": _active_users(day)})
+            counted += 1
+    return counted
+
+
+def _active_users(day: date) -> int:
+    end = timezone.make_aware(datetime.combine(day + timedelta(days=1), datetime.min.time()))
+    rows = LedgerEntry.objects.filter(status=200, created_at__gte=end - timedelta(days=ACTIVE_DAYS), created_at__lt=end)
+    return rows.order_by().values("client_id", "user").distinct().count()

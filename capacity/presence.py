@@ -1,0 +1,102 @@
+"""Who is being served: in this process, and as processes tell each other.
+
+An end user is `client:id`: the same id at another client application is another person.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rollout.feature import Feature
+
+ASR, TTS, TOGETHER = "asr", "tts", "together"
+_HALF = {Feature.ASR: ASR, Feature.REALTIME: ASR, Feature.TTS: TTS}  # live recognition is speech to text too
+
+
+def person(client_id: int, user: str) -> str:
+    return f"{client_id}:{user}"
+
+
+@dataclass(frozen=True)
+class Presence:
+    """The end users of ASR, of TTS, and of both together. ``gpu_percent``: of the busiest GPU, None without one."""
+
+    asr: frozenset[str] = frozenset()
+    tts: frozenset[str] = frozenset()
+    together: frozenset[str] = frozenset()
+    gpu_percent: float | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.together and self.gpu_percent is None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "asr": sorted(self.asr), "tts": sorted(self.tts), "together": sorted(self.together), "gpu": self.gpu_percent
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, served: dict[str, Any]) -> Presence:
+        return cls(frozenset(served["asr"]), frozenset(served["tts"]), frozenset(served["together"]), served["gpu"])
+
+
+def united(several: Iterable[Presence]) -> Presence:
+    """Of all processes: who is served by two of them counts once."""
+    known = list(several)
+    gpus = [one.gpu_percent for one in known if one.gpu_percent is not None]
+    return Presence(
+        asr=frozenset().union(*(one.asr for one in known)),
+        tts=frozenset().union(*(one.tts for one in known)),
+        together=frozenset().union(*(one.together for one in known)),
+        gpu_percent=max(gpus, default=None),
+    )
+
+
+class _Crowd:
+    """Who is here, and who was at the busiest instant since that was last asked."""
+
+    def __init__(self) -> None:
+        self.here: Counter[str] = Counter()
+        self._busiest: frozenset[str] = frozenset()
+
+    def enter(self, someone: str) -> None:
+        self.here[someone] += 1
+        if len(self.here) > len(self._busiest):
+            self._busiest = frozenset(self.here)
+
+    def leave(self, someone: str) -> None:
+        self.here[someone] -= 1
+        if not self.here[someone]:
+            del self.here[someone]
+
+    def take_busiest(self) -> frozenset[str]:
+        busiest, self._busiest = self._busiest, frozenset(self.here)
+        return busiest
+
+
+class Present:
+    """The end users whose work is in flight in this process. One event loop's own."""
+
+    def __init__(self) -> None:
+        self._crowds = {ASR: _Crowd(), TTS: _Crowd(), TOGETHER: _Crowd()}
+
+    def enter(self, someone: str, feature: Feature) -> None:
+        for name in (_HALF[feature], TOGETHER):
+            self._crowds[name].enter(someone)
+
+    def leave(self, someone: str, feature: Feature) -> None:
+        for name in (_HALF[feature], TOGETHER):
+            self._crowds[name].leave(someone)
+
+    @property
+    def people(self) -> Counter[str]:
+        """Those who are here now, with how many pieces of work each."""
+        return self._crowds[TOGETHER].here
+
+    def take_busiest(self) -> Presence:
+        """Each crowd at its busiest instant since the last call: short requests between two heartbeats count too."""
+        asr, tts, together = (self._crowds[name].take_busiest() for name in (ASR, TTS, TOGETHER))
+        return Presence(asr, tts, together)

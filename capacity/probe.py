@@ -1,0 +1,71 @@
+"""Uptime as the service itself has seen it: every 15 s somebody asks whether it is ready.
+
+Kept as counts by day, and as outages with their reasons. Time in which nobody probed is neither up nor down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import httpx
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Sum
+from django.utils import timezone
+
+from capacity.models import Outage, ProbeDay
+
+TIMEOUT_S = 5.0
+UNWATCHED = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Uptime:
+    probes: int
+    failures: int
+
+    @property
+    def percent(self) -> float | None:
+        """None: nobody has probed."""
+        return 100 * (self.probes - self.failures) / self.probes if self.probes else None
+
+
+def url() -> str:
+    return settings.VOICE_PROBE_URL or f"http://127.0.0.1:{settings.PORT}/readyz"
+
+
+def probe(address: str) -> str:
+    """Why the service is not ready, in words; empty when it is."""
+    try:
+        response = httpx.get(address, timeout=TIMEOUT_S)
+    except httpx.HTTPError as error:
+        return f"no answer: {type(error).__name__}"
+    if response.status_code == 200:
+        return ""
+    return f"status {response.status_code}: {response.text[:200]}"
+
+
+def record(now: datetime, failure: str) -> None:
+    """One probe's outcome: count it, and begin or end an outage."""
+    day = timezone.localdate(now)
+    with transaction.atomic():
+        ProbeDay.objects.get_or_create(day=day)
+        ProbeDay.objects.filter(day=day).update(probes=F("probes") + 1, failures=F("failures") + int(bool(failure)))
+        outage = Outage.objects.filter(ended_at=None).first()
+        if outage is not None and now - outage.seen_at > UNWATCHED:
+            outage.ended_at = outage.seen_at  # what came after, nobody saw
+            outage.save(update_fields=["ended_at"])
+            outage = None
+        if failure and outage is None:
+            Outage.objects.create(began_at=now, seen_at=now, reason=failure[:300])
+        elif outage is not None:
+            outage.seen_at, outage.ended_at = (now, None) if failure else (outage.seen_at, now)
+            outage.save(update_fields=["seen_at", "ended_at"])
+
+
+def uptime(month: date) -> Uptime:
+    """Of the calendar month that ``month`` is in."""
+    days = ProbeDay.objects.filter(day__year=month.year, day__month=month.month)
+    sums = days.order_by().aggregate(probes=Sum("probes", default=0), failures=Sum("failures", default=0))
+    return Uptime(sums["probes"], sums["failures"])

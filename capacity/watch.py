@@ -1,0 +1,184 @@
+"""The watcher: one leader samples, evaluates the rules, drives ramps, tells people, probes.
+
+Threads, each with its own database connection: the watch itself, which never waits for anybody outside (mail servers,
+webhooks, the service's own answer); the messenger, which sends; the prober, which asks whether the service is ready and
+counts what takes longer. All end when they are told to.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+
+from django.db import close_old_connections
+from django.utils import timezone
+
+from capacity import alerts, delivery, gpu, leases, measure, phases, probe
+from capacity.leader import LEASE_S, Election, election
+from capacity.models import Sample
+from capacity.presence import Presence, united
+from rollout import ramp
+
+logger = logging.getLogger(__name__)
+
+TICKS_PER_BEAT = 2  # more often than processes publish, so that no busy instant is missed
+RENEW_EVERY_S = 5.0
+EVALUATE_EVERY = timedelta(seconds=15)
+PROBE_EVERY_S = 15.0
+SEND_EVERY_S = 2.0
+COUNT_EVERY = timedelta(hours=1)  # active users, and what is too old
+KEEP_SAMPLES = timedelta(days=8)
+STOP_S = 10.0
+
+Clock = Callable[[], datetime]
+
+
+def read_presence() -> Presence | None:
+    """Of all processes, this machine's GPU included. None: the leases cannot be read."""
+    try:
+        served = leases.now_served()
+    except Exception:  # evaluation goes on without
+        logger.warning("the leases cannot be read", exc_info=True)
+        return None
+    return united([served, Presence(gpu_percent=gpu.busiest_percent())])
+
+
+class Watch:
+    """What the leader does at each tick. ``presence`` and times are given, so that tests can have their own."""
+
+    def __init__(self) -> None:
+        self._busiest: Presence | None = None
+        self._evaluated_at: datetime | None = None
+
+    def tick(self, now: datetime, presence: Presence | None) -> bool:
+        """Note who is served; every 15 s evaluate. Tells whether it did."""
+        self._note(presence)
+        if self._evaluated_at is not None and now - self._evaluated_at < EVALUATE_EVERY:
+            return False
+        self._evaluated_at = now
+        busiest, self._busiest = self._busiest, None
+        evaluate(now, busiest)
+        return True
+
+    def _note(self, presence: Presence | None) -> None:
+        """Each number's largest since the last evaluation; the users of different moments are not added up."""
+        if presence is None:
+            return
+        known = self._busiest or presence
+        self._busiest = Presence(
+            max(known.asr, presence.asr, key=len),
+            max(known.tts, presence.tts, key=len),
+            max(known.together, presence.together, key=len),
+            presence.gpu_percent,
+        )
+
+
+def evaluate(now: datetime, presence: Presence | None) -> None:
+    """Sample, move the alerts, and let ramps go on or back by what fires."""
+    alerts.evaluate(now, measure.take_sample(now, presence))
+    try:
+        ramp.tick(now, alerts.critical_in_words(alerts.firing()))
+    except Exception:  # the next evaluation tries again
+        logger.exception("the ramps could not be moved")
+
+
+class Watcher:
+    """``stopping``: ends it when set, from any thread or a signal handler."""
+
+    def __init__(self, stopping: threading.Event, *, clock: Clock = timezone.now) -> None:
+        self.name = leases.process_name()
+        self._clock = clock
+        self._election: Election | None = None
+        self._is_leader = threading.Event()
+        self._stopping = stopping
+        self._renewed_at = float("-inf")
+        self._watch = Watch()
+        self._counted_at: datetime | None = None
+
+    @property
+    def is_leader(self) -> bool:
+        return self._is_leader.is_set()
+
+    def run(self) -> None:
+        """Until it is to stop. Being one of several is no work: only the leader does any."""
+        helpers = [
+            threading.Thread(target=self._loop, args=args, name=name, daemon=True)
+            for name, args in {
+                "capacity-messenger": (self._send, SEND_EVERY_S),
+                "capacity-prober": (self._probe, PROBE_EVERY_S),
+            }.items()
+        ]
+        for helper in helpers:
+            helper.start()
+        self._loop(self._tick, leases.beat_s() / TICKS_PER_BEAT, is_for_leaders=False)
+        self._resign()
+        for helper in helpers:
+            helper.join(STOP_S)
+
+    def _loop(self, work: Callable[[], None], every_s: float, is_for_leaders: bool = True) -> None:
+        """Do the work every so often; an error in it is logged and does not end the loop."""
+        while not self._stopping.wait(every_s):
+            if is_for_leaders and not self.is_leader:
+                continue
+            try:
+                work()
+            except Exception:
+                logger.exception("the watcher goes on after an error")
+            finally:
+                close_old_connections()
+
+    def _tick(self) -> None:
+        if time.monotonic() - self._renewed_at >= RENEW_EVERY_S:
+            self._renew()
+        if self.is_leader:
+            self._watch.tick(self._clock(), read_presence())
+
+    def _renew(self) -> None:
+        try:
+            is_leader = self._elected().renew(self.name, LEASE_S)
+        except Exception:
+            self._is_leader.clear()  # whoever can reach the store leads
+            raise
+        self._renewed_at = time.monotonic()
+        if is_leader != self.is_leader:
+            logger.info("leads the watch" if is_leader else "another process leads the watch")
+        (self._is_leader.set if is_leader else self._is_leader.clear)()
+
+    def _elected(self) -> Election:
+        if self._election is None:
+            self._election = election("watch")
+        return self._election
+
+    def _resign(self) -> None:
+        if self.is_leader:
+            self._is_leader.clear()
+            try:
+                self._elected().resign(self.name)
+            except Exception:
+                logger.warning("the lead could not be given back; it expires by itself", exc_info=True)
+            finally:
+                close_old_connections()
+
+    def _send(self) -> None:
+        while delivery.send_due(self._clock()) and not self._stopping.is_set():
+            pass
+
+    def _probe(self) -> None:
+        failure = probe.probe(probe.url())
+        if self._stopping.is_set():
+            return  # the service may be stopping with us
+        now = self._clock()
+        probe.record(now, failure)
+        if self._counted_at is None or now - self._counted_at >= COUNT_EVERY:
+            self._counted_at = now
+            count_and_forget(now, timezone.localdate(now))
+
+
+def count_and_forget(now: datetime, today: date) -> None:
+    """What may take a while: active users, and rows that are too old."""
+    phases.count_active_users(today)
+    Sample.objects.filter(at__lt=now - KEEP_SAMPLES).delete()
+    leases.DatabaseStore().forget_expired()

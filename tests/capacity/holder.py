@@ -1,0 +1,39 @@
+"""One process of several: `python -m tests.capacity.holder asr:aminah tts:aminah ...` serves these end users until
+it is killed; with nobody to serve it prints, again and again, what all processes tell: `asr tts together`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
+django.setup()
+
+from capacity import leases  # noqa: E402
+from rollout.feature import Feature  # noqa: E402
+
+
+async def serve(work: list[str]) -> None:
+    for item in work:
+        feature, user = item.split(":")
+        await leases.hold(1, user, Feature(feature)).begin()
+    print("serving", flush=True)
+    await asyncio.Event().wait()
+
+
+def watch() -> None:
+    while True:
+        served = leases.now_served()
+        print(len(served.asr), len(served.tts), len(served.together), flush=True)
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        asyncio.run(serve(sys.argv[1:]))
+    else:
+        watch()

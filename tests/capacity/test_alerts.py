@@ -1,0 +1,266 @@
+"""Alerts as an operator meets them, in injected time, with a real receiver of webhooks and a real mail server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from capacity import alerts, watch
+from capacity.cost import MICROS
+from capacity.models import Alert, Rule
+from rollout import ramp as ramps
+from rollout.models import Flag, Ramp
+from tests.capacity.conftest import START, Mailbox, Webhook, World
+from usage.cost import InfrastructureCost
+
+MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
+
+Change = Callable[[World], None]
+
+FAST = [("transcription", 400, 200), ("speech", 900, 200)]
+
+
+def set_users(number: int) -> Change:
+    return lambda world: setattr(world, "users", number)
+
+
+def set_gpu(percent: float) -> Change:
+    return lambda world: setattr(world, "gpu_percent", percent)
+
+
+def answer_in(ms: int, kind: str) -> Change:
+    return lambda world: setattr(world, "requests", [*FAST, (kind, ms, 200), (kind, ms, 200)])
+
+
+def fail(share: int) -> Change:
+    """One of so many requests."""
+    ok = [("speech", 900, 200)] * (share - 1)
+    return lambda world: setattr(world, "requests", [*ok, ("speech", 900, 503)])
+
+
+def set_cost(usd: int) -> Change:
+    """What all of the infrastructure costs a month."""
+
+    def change(_world: World) -> None:
+        InfrastructureCost.objects.update_or_create(
+            resource="other",
+            per="month",
+            starts_at=START - timedelta(days=400),
+            defaults={"price_micros": usd * MICROS},
+        )
+
+    return change
+
+
+def calm(world: World) -> None:
+    world.users, world.gpu_percent, world.requests = 5, 20.0, FAST
+    set_cost(900)(world)
+
+
+CASES = [
+    ("critical: concurrent users > 80", set_users(81), ["concurrent users > 60"]),
+    ("critical: p95 response > 5 s", answer_in(5_400, "transcription"), ["p95 response > 3 s"]),
+    ("critical: error rate > 5 %", fail(15), ["error rate > 2 %"]),
+    ("critical: GPU utilisation > 90 %", set_gpu(97), []),
+    ("warning: concurrent users > 60", set_users(61), []),
+    ("warning: p95 response > 3 s", answer_in(3_100, "speech"), []),
+    ("warning: error rate > 2 %", fail(30), []),
+    ("warning: monthly cost > 2,000 USD", set_cost(2_310), []),
+]
+
+
+@pytest.mark.parametrize(("rule", "trouble", "warnings"), CASES, ids=[case[0] for case in CASES])
+def test_each_rule_fires_notifies_and_resolves(
+    world: World, webhook: Webhook, mailbox: Mailbox, rule: str, trouble: Change, warnings: list[str]
+) -> None:
+    calm(world)
+    world.wait(6 * MINUTE)
+    assert world.firing() == set()
+    trouble(world)
+    world.wait(6 * MINUTE)
+    assert world.firing() == {rule, *(f"warning: {warning}" for warning in warnings)}
+    severity, condition = rule.split(": ")
+    told = f"[voice] {severity.capitalize()}: {condition.split(' >')[0]}"
+    for received in (webhook.texts(), mailbox.subjects()):
+        assert len([text for text in received if text.startswith(told)]) == 1
+        assert len(received) == 1 + len(warnings)
+    calm(world)
+    world.wait(8 * MINUTE)
+    assert world.firing() == set()
+    over = f"[voice] Resolved: {condition.split(' >')[0]}"
+    for received in (webhook.texts(), mailbox.subjects()):
+        assert len([text for text in received if text.startswith(over)]) == 1 + len(warnings)
+    alert = Alert.objects.get(rule__severity=severity, rule__metric=Rule.objects.get(pk=_pk(rule)).metric)
+    assert alert.since <= alert.fired_at <= alert.resolved_at
+    assert alert.worst > alert.rule.threshold >= alert.value
+
+
+def _pk(words: str) -> int:
+    return next(rule.pk for rule in Rule.objects.all() if str(rule) == words)
+
+
+def test_the_eight_rules_are_seeded(seeded) -> None:
+    assert {str(rule) for rule in Rule.objects.all()} == {case[0] for case in CASES}
+
+
+def test_what_is_told(world: World, webhook: Webhook, mailbox: Mailbox) -> None:
+    world.users = 93
+    world.wait(MINUTE)
+    message = next(body for body in webhook.received if "Critical" in body["text"])
+    assert message["text"] == "[voice] Critical: concurrent users 93 > 80"
+    (attachment,) = message["attachments"]
+    assert "Since: 2026-03-02 17:00:15 +08" in attachment["text"]
+    mail = next(mail for mail in mailbox.received if "Critical" in mail["Subject"])
+    assert (mail["To"], mail["From"]) == ("petugas@example.com", "voice@localhost")
+    assert "concurrent users 93 > 80" in mail.get_payload()
+
+
+def test_a_critical_alert_stops_a_running_ramp_and_rolls_it_back(world: World) -> None:
+    flag, _created = Flag.objects.get_or_create(name="asr", defaults={"percent": 0})
+    ramp = ramps.create(flag, [(Decimal(1), 2 * MINUTE), (Decimal(5), timedelta(hours=1))])
+    ramps.start(ramp.pk, world.now, "a test")
+    world.users = 70  # a warning is no reason
+    world.wait(4 * MINUTE)
+    assert Flag.objects.get(pk=flag.pk).percent == 5
+    world.users = 85
+    world.wait(MINUTE)
+    ramp.refresh_from_db()
+    assert (ramp.state, Flag.objects.get(pk=flag.pk).percent) == (Ramp.State.ROLLED_BACK, 1)
+    assert "concurrent users 85 > 80" in ramp.reason
+    world.wait(5 * MINUTE)
+    assert Flag.objects.get(pk=flag.pk).percent == 1
+
+
+def test_pending_comes_first_and_is_forgotten_when_it_was_nothing(world: World) -> None:
+    Rule.objects.filter(metric="gpu_percent").update(pending_for=2 * MINUTE)
+    world.gpu_percent = 99
+    world.wait(MINUTE)
+    assert Alert.objects.get().state == Alert.State.PENDING
+    world.gpu_percent = 10
+    world.wait(MINUTE)
+    assert not Alert.objects.exists()
+
+
+def test_between_the_clear_level_and_the_threshold_nothing_changes(world: World) -> None:
+    Rule.objects.filter(severity="warning").update(is_enabled=False)
+    world.users = 81
+    world.wait(MINUTE)
+    world.users = 75  # above 80 less 10 %
+    world.wait(30 * MINUTE)
+    assert world.firing() == {"critical: concurrent users > 80"}
+    assert Alert.objects.count() == 1
+    world.users = 72
+    world.wait(8 * MINUTE)
+    assert world.firing() == set()
+    world.users = 75
+    world.wait(10 * MINUTE)
+    assert world.firing() == set()
+    assert Alert.objects.count() == 1
+
+
+def test_it_must_stay_over_to_be_resolved(world: World) -> None:
+    Rule.objects.filter(severity="warning").update(is_enabled=False)
+    world.users = 81
+    world.wait(MINUTE)
+    world.users = 10
+    world.wait(6 * MINUTE)  # the last 5 minutes are clear, but only for one minute
+    assert Alert.objects.get().clear_since is not None
+    world.users = 81
+    world.wait(MINUTE)
+    assert Alert.objects.get().clear_since is None
+    assert world.firing() == {"critical: concurrent users > 80"}
+
+
+def test_no_data_never_fires(world: World) -> None:
+    world.requests = [("speech", 60_000, 503)]  # 16 failures in 5 minutes: too few to judge by
+    Rule.objects.update(least_requests=30)
+    world.wait(10 * MINUTE)
+    watch.evaluate(world.now + SECOND, None)
+    assert not Alert.objects.exists()
+
+
+def test_what_fires_is_resolved_when_there_is_no_data_any_more(world: World, webhook: Webhook) -> None:
+    world.requests = [("speech", 4_000, 200)] * 3
+    world.wait(5 * MINUTE)
+    assert world.firing() == {"warning: p95 response > 3 s"}
+    world.requests = []
+    world.wait(8 * MINUTE)
+    assert world.firing() == set()
+    assert Alert.objects.get().outcome == "No data any more."
+    assert webhook.texts()[-1] == "[voice] Resolved: p95 response 4 s > 3 s"
+
+
+def test_acknowledging_ends_the_reminders(world: World, webhook: Webhook) -> None:
+    Rule.objects.filter(severity="warning").update(is_enabled=False)
+    world.users = 90
+    world.wait(62 * MINUTE)
+    assert len(webhook.received) == 2
+    (alert,) = alerts.firing()
+    assert alert.acknowledge("siti", world.now)
+    assert not alert.acknowledge("paul", world.now)
+    world.wait(70 * MINUTE)
+    assert len(webhook.received) == 2
+    assert Alert.objects.get().acknowledged_by == "siti"
+
+
+def test_a_silenced_rule_tells_nobody_until_the_silence_ends(world: World, webhook: Webhook) -> None:
+    Rule.objects.filter(severity="warning").update(is_enabled=False)
+    rule = Rule.objects.get(severity="critical", metric="users")
+    rule.silence(world.now + 10 * MINUTE, by="siti", why="load test")
+    world.users = 90
+    world.wait(9 * MINUTE)
+    assert world.firing() == {"critical: concurrent users > 80"}
+    assert webhook.received == []
+    world.wait(2 * MINUTE)
+    assert webhook.texts() == ["[voice] Critical: concurrent users 90 > 80"]
+
+
+def test_of_what_came_and_went_in_silence_nobody_hears(world: World, webhook: Webhook) -> None:
+    Rule.objects.update(silenced_until=world.now + 10 * MINUTE)
+    world.users = 90
+    world.wait(MINUTE)
+    world.users = 0
+    world.wait(12 * MINUTE)
+    assert world.firing() == set()
+    assert webhook.received == []
+
+
+def test_a_rule_that_is_switched_off_resolves_its_alert(world: World) -> None:
+    world.users = 90
+    world.wait(MINUTE)
+    Rule.objects.update(is_enabled=False)
+    world.step()
+    assert world.firing() == set()
+    assert Alert.objects.first().outcome == "The rule was switched off."
+
+
+def test_edited_rules_act_at_the_next_evaluation(world: World) -> None:
+    Rule.objects.filter(metric="users", severity="warning").update(threshold=5, pending_for=timedelta(0))
+    world.users = 6
+    world.step()
+    assert world.firing() == {"warning: concurrent users > 5"}
+
+
+def test_time_that_nobody_watched_does_not_count(world: World) -> None:
+    Rule.objects.filter(severity="warning").update(is_enabled=False)
+    world.users = 90
+    world.step()
+    world.now += timedelta(hours=3)
+    world.step()
+    assert world.firing() == set()
+    world.wait(30 * SECOND)
+    assert world.firing() == {"critical: concurrent users > 80"}
+
+
+def test_an_evaluation_asks_the_database_a_bounded_number_of_times(world: World, django_assert_max_num_queries) -> None:
+    world.users = 5
+    world.requests = FAST * 20
+    world.wait(MINUTE)
+    # The sample with its peak and its window: 10. Traffic: 5. Rules and alerts: 2, what fires: 1, running ramps: 1; and
+    # a savepoint and its release for each of the eight rules.
+    with django_assert_max_num_queries(36):
+        watch.evaluate(world.now + timedelta(seconds=15), world.served())

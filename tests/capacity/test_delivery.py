@@ -1,0 +1,96 @@
+"""Notifications arrive, whatever happens to their receivers in between."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from capacity import delivery
+from capacity.models import Alert, Delivery, Rule
+from tests.capacity.conftest import Mailbox, Webhook, World
+from tests.services import free_port
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def fired(world: World) -> World:
+    """With one thing to tell."""
+    Rule.objects.filter(severity="warning").update(is_enabled=False)
+    world.users = 90
+    return world
+
+
+def test_it_is_tried_again_later_and_later(fired: World, webhook: Webhook) -> None:
+    webhook.statuses = [503, 500, 429]
+    fired.wait(MINUTE)
+    row = Delivery.objects.get()
+    waits = []
+    while row.state == Delivery.State.WAITING:
+        waits.append(row.due_at)
+        delivery.send_due(row.due_at)
+        row.refresh_from_db()
+    assert (row.state, row.attempts, row.error) == (Delivery.State.SENT, 4, "")
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(waits)]
+    assert gaps == sorted(gaps)
+    assert webhook.texts() == ["[voice] Critical: concurrent users 90 > 80"]
+
+
+def test_a_dead_receiver_is_given_up_in_the_end_and_holds_nobody_up(fired: World, mailbox: Mailbox, settings) -> None:
+    settings.VOICE_ALERT_WEBHOOKS = [f"http://127.0.0.1:{free_port()}/secret"]
+    fired.wait(MINUTE)
+    assert mailbox.subjects() == ["[voice] Critical: concurrent users 90 > 80"]
+    row = Delivery.objects.get(channel="webhook")
+    first = row.due_at
+    while row.state == Delivery.State.WAITING:
+        last = row.due_at
+        delivery.send_due(row.due_at)
+        row.refresh_from_db()
+    assert (row.state, row.attempts, row.error) == (Delivery.State.FAILED, delivery.MOST_ATTEMPTS, "ConnectError")
+    assert timedelta(minutes=30) < last - first < timedelta(hours=3)
+    assert "secret" not in f"{row.receiver}{row.error}"
+
+
+def test_a_refusal_is_not_tried_again(fired: World, webhook: Webhook) -> None:
+    webhook.statuses = [404]
+    fired.wait(MINUTE)
+    row = Delivery.objects.get()
+    assert (row.state, row.attempts, row.error) == (Delivery.State.FAILED, 1, "Status 404.")
+
+
+def test_a_mail_server_that_is_away(fired: World, mailbox: Mailbox, settings) -> None:
+    port, settings.EMAIL_PORT = settings.EMAIL_PORT, free_port()
+    fired.wait(MINUTE)
+    row = Delivery.objects.get()
+    assert (row.state, row.attempts) == (Delivery.State.WAITING, 2)
+    settings.EMAIL_PORT = port
+    fired.wait(2 * MINUTE)
+    assert mailbox.subjects() == ["[voice] Critical: concurrent users 90 > 80"]
+
+
+def test_evaluating_does_not_wait_for_anybody(fired: World, settings) -> None:
+    from capacity import watch
+
+    settings.VOICE_ALERT_WEBHOOKS = ["http://192.0.2.1/"]  # an address where nobody answers
+    settings.VOICE_ALERT_EMAILS = ["petugas@example.com"]
+    settings.EMAIL_HOST = "192.0.2.1"
+    started = time.monotonic()
+    for _ in range(5):
+        fired.now += watch.EVALUATE_EVERY
+        watch.evaluate(fired.now, fired.served())
+    assert time.monotonic() - started < 3
+    assert Delivery.objects.filter(state=Delivery.State.WAITING).count() == 2
+
+
+def test_two_senders_send_once(fired: World, webhook: Webhook) -> None:
+    fired.wait(MINUTE)
+    row = Delivery.objects.get()
+    Delivery.objects.update(state=Delivery.State.WAITING, attempts=0)
+    row.state, row.attempts = Delivery.State.WAITING, 0
+    assert delivery._attempt(row, fired.now)
+    assert not delivery._attempt(row, fired.now)
+    assert len(webhook.received) == 2
+    assert Alert.objects.count() == 1

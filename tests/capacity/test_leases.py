@@ -1,0 +1,201 @@
+"""Concurrent users: distinct people, in all processes, of living ones only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from capacity import leases
+from capacity.leases import DatabaseStore, Leases, RedisStore, hold
+from capacity.models import ProcessLease
+from capacity.presence import Presence, Present, united
+from rollout.feature import Feature
+from tests.services import ROOT
+from voiceproject.errors import ApiError
+from voiceproject.perloop import PerLoop
+
+LEASE_S = 2.0
+
+
+@pytest.fixture
+def here(monkeypatch, settings) -> PerLoop[Leases]:
+    """This process's leases, with nobody in them and a quick heartbeat."""
+    settings.VOICE_LEASE_S = 0.4
+    fresh = PerLoop(Leases)
+    monkeypatch.setattr(leases, "leases", fresh)
+    return fresh
+
+
+async def eventually(condition, timeout_s: float = 10) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not await asyncio.to_thread(condition):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+def counts() -> tuple[int, int, int]:
+    served = leases.now_served()
+    return len(served.asr), len(served.tts), len(served.together)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_it_works(here: PerLoop[Leases]) -> None:
+    held = here()
+    async with hold(1, "aminah", Feature.ASR), hold(1, "aminah", Feature.TTS), hold(1, "bala", Feature.REALTIME):
+        await eventually(lambda: counts() == (2, 1, 2))
+    await eventually(lambda: counts() == (0, 0, 0))
+    await eventually(lambda: held._beating is None)  # nobody to tell of: nothing is written any more
+    assert not await ProcessLease.objects.aexists()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_is_over_before_the_heartbeat_counts_too(here: PerLoop[Leases]) -> None:
+    async with hold(1, "aminah", Feature.ASR), hold(1, "bala", Feature.ASR):
+        pass
+    async with hold(1, "chong", Feature.TTS):
+        pass
+    await eventually(lambda: counts() == (2, 1, 2))
+
+
+def test_the_busiest_instant() -> None:
+    present = Present()
+    for name in ("a", "b", "b"):
+        present.enter(name, Feature.ASR)
+    present.leave("b", Feature.ASR)
+    assert present.take_busiest().together == {"a", "b"}
+    present.leave("b", Feature.ASR)
+    present.enter("c", Feature.TTS)
+    assert present.take_busiest() == Presence(frozenset("ab"), frozenset("c"), frozenset("ab"))
+    assert present.take_busiest() == Presence(frozenset("a"), frozenset("c"), frozenset("ac"))
+
+
+def test_who_is_served_by_two_processes_counts_once() -> None:
+    one = Presence(frozenset("ab"), frozenset(), frozenset("ab"), gpu_percent=40)
+    two = Presence(frozenset("b"), frozenset("c"), frozenset("bc"), gpu_percent=70)
+    assert united([one, two]) == Presence(frozenset("ab"), frozenset("c"), frozenset("abc"), 70)
+    assert united([]) == Presence()
+
+
+async def test_a_request_costs_no_query(here: PerLoop[Leases], settings) -> None:
+    """This test has no database: whoever asked it would fail."""
+    settings.VOICE_LEASE_S = 60
+    for number in range(100):
+        async with hold(1, f"u{number}", Feature.ASR):
+            pass
+    assert len(here()._present.take_busiest().together) == 1
+    await here().close()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_it_lets_go_when_the_work_fails(here: PerLoop[Leases]) -> None:
+    with pytest.raises(ValueError, match="broken"):
+        async with hold(1, "aminah", Feature.ASR):
+            raise ValueError("broken")
+    assert not here()._present.people
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_store_that_is_away_keeps_nobody_from_being_served(here: PerLoop[Leases], settings) -> None:
+    held, settings.REDIS_URL = here(), "redis://127.0.0.1:1/0"
+    async with hold(1, "aminah", Feature.ASR):
+        await asyncio.sleep(0.5)
+    settings.REDIS_URL = ""
+    await eventually(lambda: held._beating is None)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_where_there_is_no_room(here: PerLoop[Leases], settings) -> None:
+    held = here()
+    settings.VOICE_MAX_CONCURRENT_USERS = 3
+    elsewhere = Presence(frozenset(["1:zul"]), frozenset(), frozenset(["1:zul"]))
+    await asyncio.to_thread(lambda: DatabaseStore().publish("another", elsewhere, 60))
+    async with hold(1, "aminah", Feature.ASR):
+        await eventually(lambda: held._elsewhere == {"1:zul"})
+        async with hold(1, "bala", Feature.ASR), hold(1, "zul", Feature.ASR), hold(1, "aminah", Feature.TTS):
+            with pytest.raises(ApiError) as refusal:
+                async with hold(2, "aminah", Feature.ASR):  # another client's aminah is another person
+                    pass
+            assert (refusal.value.status, refusal.value.code) == (503, "over_capacity")
+            assert refusal.value.retry_after
+            await leases.admit(1, "bala")
+        await leases.admit(2, "aminah")
+    await held.close()
+
+
+@pytest.mark.parametrize("kind", ["database", "redis"])
+@pytest.mark.django_db(transaction=True)
+def test_a_store(kind: str, request) -> None:
+    store = RedisStore(request.getfixturevalue("redis_url")) if kind == "redis" else DatabaseStore()
+    one, two = (Presence(frozenset([name]), frozenset(), frozenset([name])) for name in ("1:a", "1:b"))
+    store.publish("one", one, 60)
+    assert store.publish("two", two, 0.3) == {"one": one, "two": two}
+    time.sleep(0.35)
+    assert store.read() == {"one": one}
+    store.publish("one", Presence(), 60)
+    assert store.read() == {}
+
+
+@contextmanager
+def process(environment: dict[str, str], *work: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.capacity.holder", *work]
+    started = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait(10)
+        assert started.stdout is not None
+        started.stdout.close()
+
+
+def wait_for(reader: subprocess.Popen[str], expected: str) -> float:
+    """How long it took until the reader said so."""
+    started = time.monotonic()
+    assert reader.stdout is not None
+    for line in reader.stdout:
+        if line.strip() == expected:
+            return time.monotonic() - started
+        assert time.monotonic() - started < 60, line
+    raise AssertionError("the reader ended")
+
+
+@pytest.fixture(params=["sqlite", "postgres", "redis"])
+def environment(request, tmp_path: Path) -> dict[str, str]:
+    """Where several processes meet."""
+    shared = {
+        "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
+        "VOICE_STATE_DIR": str(tmp_path),
+        "VOICE_LEASE_S": str(LEASE_S),
+        "DATABASE_URL": "",
+        "REDIS_URL": "",
+    }
+    if request.param == "postgres":
+        shared["DATABASE_URL"] = request.getfixturevalue("postgres_url")
+    if request.param == "redis":
+        shared["REDIS_URL"] = request.getfixturevalue("redis_url")
+    else:
+        migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"]
+        subprocess.run(migrate, cwd=ROOT, env={**os.environ, **shared}, check=True)
+    return shared
+
+
+def test_the_users_of_a_killed_process_vanish(environment: dict[str, str]) -> None:
+    with ExitStack() as stack:
+        reader = stack.enter_context(process(environment))
+        one = stack.enter_context(process(environment, "asr:aminah", "tts:aminah", "asr:bala"))
+        stack.enter_context(process(environment, "realtime:bala", "tts:chong"))
+        wait_for(reader, "2 2 3")
+        one.send_signal(signal.SIGKILL)
+        took_s = wait_for(reader, "1 1 2")
+        assert took_s < LEASE_S + 2  # the machine is busy; with the usual lease of 20 s that is within 30 s
+        time.sleep(LEASE_S)
+        wait_for(reader, "1 1 2")  # who lives stays

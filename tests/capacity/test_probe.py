@@ -1,0 +1,52 @@
+"""Uptime by the service's own probes."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date, timedelta
+
+from capacity import probe
+from capacity.models import Outage, ProbeDay
+from tests.capacity.conftest import START
+from tests.services import free_port
+
+STEP = timedelta(seconds=15)
+MARCH = date(2026, 3, 1)
+
+
+def test_it_works(db) -> None:
+    for number in range(200):
+        probe.record(START + number * STEP, "status 503: draining" if 50 <= number < 52 else "")
+    up = probe.uptime(MARCH)
+    assert (up.probes, up.failures, up.percent) == (200, 2, 99.0)
+    outage = Outage.objects.get()
+    assert (outage.began_at, outage.ended_at) == (START + 50 * STEP, START + 52 * STEP)
+    assert outage.reason == "status 503: draining"
+
+
+def test_a_month_is_the_services_own(db) -> None:
+    probe.record(START.replace(month=3, day=31, hour=15), "")  # 23:00 in Kuala Lumpur
+    probe.record(START.replace(month=3, day=31, hour=17), "away")  # April there
+    assert probe.uptime(MARCH).percent == 100
+    assert probe.uptime(date(2026, 4, 9)).percent == 0
+    assert probe.uptime(date(2026, 5, 1)).percent is None
+    assert ProbeDay.objects.count() == 2
+
+
+def test_time_that_nobody_watched_is_neither_up_nor_down(db) -> None:
+    probe.record(START, "away")
+    probe.record(START + timedelta(hours=5), "away")
+    first, second = Outage.objects.order_by("began_at")
+    assert (first.began_at, first.ended_at) == (START, START)
+    assert (second.began_at, second.ended_at) == (START + timedelta(hours=5), None)
+    assert probe.uptime(MARCH).probes == 2
+
+
+async def test_it_probes_the_service(server_address: str, voice_on) -> None:
+    assert await asyncio.to_thread(probe.probe, f"{server_address}/readyz") == ""
+    missing = await asyncio.to_thread(probe.probe, f"{server_address}/nowhere")
+    assert missing.startswith("status 404")
+
+
+def test_nobody_there() -> None:
+    assert probe.probe(f"http://127.0.0.1:{free_port()}/readyz") == "no answer: ConnectError"

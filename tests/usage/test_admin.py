@@ -1,0 +1,169 @@
+"""The books as people see them: to look at for all, to change for who may, and never without asking."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db.models import Model
+from django.test import Client
+
+from tests.usage.conftest import Fill
+from tests.usage.test_statements import last_month, moment
+from usage.drafting import draft_month, finalise
+from usage.entry import Kind
+from usage.models import Consumption, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Statement
+from voiceproject.models import ClientApplication
+
+LISTS = [
+    "ledgerentry", "consumption", "dailyuse", "dailymix", "correction", "rating", "plan", "planassignment",
+    "infrastructurecost", "statement",
+]  # fmt: skip
+
+
+@pytest.fixture
+def boss(db) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("siti"))
+    return client
+
+
+@pytest.fixture
+def product(db) -> Client:
+    user = User.objects.create_user("paul", is_staff=True)
+    user.groups.add(Group.objects.get(name="Product"))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def draft(chat: ClientApplication, small_plan: Plan, fill: Fill) -> Statement:
+    fill(1500, at=moment(last_month()))
+    fill(60_000, Kind.TRANSCRIPTION, at=moment(last_month()))
+    draft_month(last_month())
+    return Statement.objects.get(user="aminah")
+
+
+@pytest.fixture
+def final(draft: Statement) -> Statement:
+    return finalise(draft, by="siti")
+
+
+def url(row: Model, action: str = "change") -> str:
+    return f"/admin/usage/{type(row).__name__.lower()}/{row.pk}/{action}/"
+
+
+def act(client: Client, row: Model, action: str, **fields: object) -> str:
+    """Ask, then confirm; gives the page that follows."""
+    assert "Cancel" in client.get(url(row, action)).content.decode()
+    return client.post(url(row, action), fields, follow=True).content.decode()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_list_opens_for_who_may_only_look(product: Client, draft: Statement, name: str) -> None:
+    PlanAssignment.objects.create(client=draft.client, user="aminah", plan=Plan.objects.get(name="small"))
+    response = product.get(f"/admin/usage/{name}/", {"q": "aminah"})
+    assert response.status_code == 200
+    assert product.get(f"/admin/usage/{name}/add/").status_code == 403
+
+
+def test_nobody_edits_what_is_written(boss: Client, final: Statement) -> None:
+    for row in (LedgerEntry.objects.all()[0], final, Consumption.objects.all()[0]):
+        assert boss.get(url(row)).status_code == 200
+        assert boss.post(url(row), {}).status_code == 403
+        assert boss.post(url(row, "delete"), {"post": "yes"}).status_code == 403
+
+
+class TestTakeBack:
+    def test_it_works(self, boss: Client, draft: Statement) -> None:
+        row = LedgerEntry.objects.get(kind="speech")
+        page = act(boss, row, "take-back", units=600, why="a test call")
+        assert "Took 600 of 1500 back." in page
+        assert row.counter_entries.get().characters == -600
+
+    def test_too_much_is_told(self, boss: Client, draft: Statement) -> None:
+        row = LedgerEntry.objects.get(kind="speech")
+        assert "at most 1500" in act(boss, row, "take-back", units=1501, why="x")
+        assert not row.counter_entries.exists()
+
+    def test_not_by_who_may_only_look(self, product: Client, draft: Statement) -> None:
+        row = LedgerEntry.objects.get(kind="speech")
+        assert product.post(url(row, "take-back"), {"units": 1, "why": "x"}).status_code == 403
+
+
+class TestStatements:
+    def test_drafts(self, boss: Client, chat: ClientApplication, fill: Fill) -> None:
+        fill(100, at=moment(last_month()))
+        address = "/admin/usage/statement/draft/"
+        page = boss.get(address).content.decode()
+        assert f'value="{last_month():%Y-%m}"' in page
+        page = boss.post(address, {"month": f"{last_month():%Y-%m}"}, follow=True).content.decode()
+        assert "Wrote 2 drafts" in page
+        assert Statement.objects.count() == 2
+
+    def test_one_final(self, boss: Client, draft: Statement) -> None:
+        assert "is final: RM 0.20." in act(boss, draft, "final")
+        assert Statement.objects.get(pk=draft.pk).finalised_by == "siti"
+        assert boss.get(url(draft, "final")).status_code == 403
+
+    def test_many_final(self, boss: Client, draft: Statement) -> None:
+        address, chosen = "/admin/usage/statement/", [str(one.pk) for one in Statement.objects.all()]
+        order = {"action": "finalise_selected", "_selected_action": chosen}
+        page = boss.post(address, order).content.decode()
+        assert "Make 2 statements final" in page
+        assert not Statement.objects.filter(state="final").exists()
+        hidden = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page)
+        sent: dict[str, list[str]] = {}
+        for name, value in hidden:
+            sent.setdefault(name, []).append(value)
+        assert "2 are final now." in boss.post(address, sent, follow=True).content.decode()
+        assert Statement.objects.filter(state="final").count() == 2
+
+    def test_a_credit_note_begins_with_the_difference(self, boss: Client, final: Statement) -> None:
+        boss.post(url(LedgerEntry.objects.get(kind="speech"), "take-back"), {"units": 600, "why": "a test call"})
+        assert 'value="12"' in boss.get(url(final, "credit")).content.decode()
+        assert "of RM 0.12 is written" in act(boss, final, "credit", amount_sen=12, why="a test call")
+        assert "at most RM 0.08" in act(boss, final, "credit", amount_sen=9, why="more")
+
+    def test_to_print(self, product: Client, final: Statement) -> None:
+        final.credit(5, why="a wrong <price>", by="siti")
+        page = product.get(url(final, "print")).content.decode()
+        for text in (final.number, "aminah", "1500 characters", "RM 0.20", "-RM 0.05", "RM 0.15", "&lt;price&gt;"):
+            assert text in page
+        assert "Draft" not in page
+
+    def test_csv(self, product: Client, draft: Statement) -> None:
+        response = product.get(url(draft, "csv"))
+        assert response["Content-Type"].startswith("text/csv")
+        assert f'filename="{draft.number}.csv"' in response["Content-Disposition"]
+        assert b"1500,500,1000,0.200000" in response.content
+        chosen = [str(one.pk) for one in Statement.objects.all()]
+        order = {"action": "download_selected", "_selected_action": chosen}
+        lines = product.post("/admin/usage/statement/", order).content.splitlines()
+        assert len(lines) == 1 + 2 * 3
+
+    @pytest.mark.parametrize("action", ["final", "credit"])
+    def test_who_may_only_look_changes_nothing(self, product: Client, draft: Statement, action: str) -> None:
+        assert product.post(url(draft, action), {"amount_sen": 1, "why": "x"}).status_code == 403
+        assert product.post("/admin/usage/statement/draft/", {"month": "2026-01"}).status_code == 403
+
+
+def test_plans_are_assigned_and_kept(boss: Client, chat: ClientApplication, small_plan: Plan) -> None:
+    form = {"client": chat.pk, "user": "aminah", "plan": small_plan.pk, "note": "asked for it"}
+    form |= {"starts_at_0": "2026-11-01", "starts_at_1": "00:00:00"}
+    assert boss.post("/admin/usage/planassignment/add/", form).status_code == 302
+    assert boss.post(url(PlanAssignment.objects.get(), "delete"), {"post": "yes"}).status_code == 403
+
+
+def test_the_cost_page_says_what_the_month_costs(product: Client, fill: Fill) -> None:
+    InfrastructureCost.objects.all().delete()
+    InfrastructureCost.objects.create(
+        resource="other", price_micros=30_000_000, per="month", starts_at=moment(last_month())
+    )
+    fill(100_000)
+    page = product.get("/admin/usage/infrastructurecost/").content.decode()
+    assert "USD 30.00" in page
+    assert "target &lt; 1,000: met" in page or "target < 1,000: met" in page
+    assert "not enough data" in page

@@ -1,0 +1,72 @@
+"""The database itself keeps the ledger as it was written."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.management import call_command
+from django.db import DatabaseError, connection, models, transaction
+
+from tests.usage.conftest import Fill
+from usage import guards
+from usage.models import LedgerEntry
+from voiceproject.models import ClientApplication
+
+
+def sql(query: str) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "UPDATE usage_ledgerentry SET characters = 1",
+        "UPDATE usage_ledgerentry SET status = 503",
+        "UPDATE usage_ledgerentry SET created_at = '2020-01-01 00:00:00+00:00'",
+        "UPDATE usage_ledgerentry SET counters_id = id",
+        """UPDATE usage_ledgerentry SET "user" = 'bala'""",
+        "UPDATE usage_ledgerentry SET request_id = 'another'",
+        "DELETE FROM usage_ledgerentry",
+    ],
+)
+def test_it_refuses(fill: Fill, query: str) -> None:
+    fill(100)
+    before = LedgerEntry.objects.values().get()
+    with pytest.raises(DatabaseError, match="append-only"):
+        sql(query)
+    assert LedgerEntry.objects.values().get() == before
+
+
+def test_only_a_pseudonym_may_take_a_name_s_place(fill: Fill) -> None:
+    fill(100)
+    sql("""UPDATE usage_ledgerentry SET "user" = 'gone:1', request_id = ''""")
+    assert LedgerEntry.objects.get().user == "gone:1"
+
+
+def test_every_column_is_guarded(chat: ClientApplication) -> None:
+    columns = {field.column for field in LedgerEntry._meta.concrete_fields} - guards.PERSONAL
+    guarded = next(guard.event for guard in guards._guards() if guard.trigger == "usage_ledgerentry_fixed")
+    assert {name.strip(' "') for name in guarded.removeprefix("UPDATE OF ").split(",")} == columns
+
+
+@pytest.mark.django_db(transaction=True)
+def test_they_survive_a_migration_that_alters_the_table(fill: Fill) -> None:
+    fill(100)
+    guards.remove(connection)
+    field = models.CharField(max_length=99, default="")
+    field.set_attributes_from_name("further")
+    with connection.schema_editor() as editor:
+        editor.add_field(LedgerEntry, field)
+        editor.remove_field(LedgerEntry, field)
+    call_command("migrate", verbosity=0)
+    with pytest.raises(DatabaseError, match="append-only"):
+        sql("DELETE FROM usage_ledgerentry")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_back_and_forth(chat: ClientApplication) -> None:
+    call_command("migrate", "usage", "0003", verbosity=0)
+    call_command("migrate", "usage", verbosity=0)
+    guards.remove(connection)
+    guards.install(connection)
+    guards.install(connection)

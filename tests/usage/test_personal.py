@@ -1,0 +1,156 @@
+"""What the law gives an end user: their data handed out, erased, and forgotten in time. The books still add up."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.models import Sum
+from django.utils import timezone
+
+from tests.usage.conftest import Fill
+from tests.usage.test_rebuild import rollups
+from tests.usage.test_statements import last_month, moment
+from usage.drafting import draft_month, finalise
+from usage.entry import Kind
+from usage.guards import PSEUDONYM
+from usage.models import (
+    Consumption,
+    Correction,
+    DailyUse,
+    LedgerEntry,
+    Plan,
+    PlanAssignment,
+    Rating,
+    Statement,
+)
+from usage.personal import prune, pseudonym
+from usage.rebuild import rebuild
+from voiceproject.models import ClientApplication
+
+OLD = timedelta(days=500)
+
+
+def totals() -> dict[str, Any]:
+    by_kind = LedgerEntry.objects.order_by("kind").values_list("kind").annotate(Sum("audio_ms"), Sum("characters"))
+    days = DailyUse.objects.order_by("day").values_list("day").annotate(Sum("characters"), Sum("requests"))
+    return {
+        "ledger": list(by_kind),
+        "days": list(days),
+        "months": list(Consumption.objects.order_by("month").values_list("month").annotate(Sum("used"))),
+        "people": DailyUse.objects.values("user").distinct().count(),
+    }
+
+
+class TestPrune:
+    def test_old_use_loses_its_names_not_its_numbers(self, chat: ClientApplication, fill: Fill) -> None:
+        now = timezone.now()
+        for user in ("aminah", "bala"):
+            fill(100, at=now - OLD, user=user, request_id="chat-with-aminah")
+            fill(50, Kind.TRANSCRIPTION, at=now - OLD - timedelta(days=1), user=user)
+        fill(7, user="chong")
+        before = totals()
+        out = io.StringIO()
+        call_command("prune_usage", stdout=out)
+        assert "2 end users" in out.getvalue()
+        assert totals() == before
+        old = LedgerEntry.objects.exclude(user="chong")
+        assert all(row.user.startswith(PSEUDONYM) and row.request_id == "" for row in old)
+        assert LedgerEntry.objects.get(user="chong").request_id == "r"
+        as_pruned = rollups()
+        rebuild()
+        assert rollups() == as_pruned
+
+    def test_what_is_recent_keeps_its_names(self, chat: ClientApplication, fill: Fill) -> None:
+        fill(100, at=timezone.now() - OLD)
+        fill(100)
+        assert prune(timezone.now() - timedelta(days=400)) == 1
+        assert set(LedgerEntry.objects.values_list("user", flat=True)) == {pseudonym(chat.pk, "aminah"), "aminah"}
+        assert prune(timezone.now() - timedelta(days=400)) == 0
+
+    def test_whole_months_at_a_time(self, chat: ClientApplication, fill: Fill) -> None:
+        fill(100, at=moment(last_month(), 2))
+        fill(100, at=moment(last_month(), 20))
+        assert prune(moment(last_month(), 10)) == 0
+        assert prune(timezone.now()) == 1
+        as_pruned = rollups()
+        rebuild()
+        assert rollups() == as_pruned
+
+    def test_a_pseudonym_is_one_persons(self, chat: ClientApplication) -> None:
+        names = {pseudonym(chat.pk, "aminah"), pseudonym(chat.pk, "bala"), pseudonym(chat.pk + 1, "aminah")}
+        assert len(names) == 3
+        assert pseudonym(chat.pk, "aminah") in names
+        assert not any("aminah" in name for name in names)
+
+    def test_a_key_is_nobodys_name(self, chat: ClientApplication, fill: Fill) -> None:
+        fill(100, at=timezone.now() - OLD, user="key:vk_x")
+        assert prune(timezone.now()) == 0
+
+    def test_final_statements_too(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
+        fill(1500, at=moment(last_month()))
+        draft_month(last_month())
+        finalise(Statement.objects.get(user="aminah"), by="siti")
+        prune(timezone.now() + timedelta(days=40))
+        statement = Statement.objects.exclude(user="").get()
+        assert (statement.user, statement.total_micros) == (pseudonym(chat.pk, "aminah"), 200_000)
+
+    def test_no_limit(self, fill: Fill) -> None:
+        fill(100, at=timezone.now() - 9 * OLD)
+        call_command("prune_usage", days=0, stdout=io.StringIO())
+        assert LedgerEntry.objects.get().user == "aminah"
+
+
+@pytest.fixture
+def a_life(chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
+    speech = fill(1500, at=moment(last_month()))
+    heard = fill(9000, Kind.TRANSCRIPTION, at=moment(last_month()))
+    fill(70)
+    fill(33, user="bala")
+    Rating.objects.create(entry=speech, score=4)
+    Correction.objects.create(entry=heard, word_error_rate=0.25, reference_words=8)
+    PlanAssignment.objects.create(client=chat, user="aminah", plan=small_plan)
+    draft_month(last_month())
+    finalise(Statement.objects.get(user="aminah"), by="siti")
+
+
+def test_export(a_life: None) -> None:
+    out = io.StringIO()
+    call_command("export_user", "chat", "aminah", stdout=out)
+    data = json.loads(out.getvalue())
+    assert (data["client"], data["user"]) == ("chat", "aminah")
+    assert [row["kind"] for row in data["requests"]] == ["speech", "transcription", "speech"]
+    assert [row["score"] for row in data["ratings"]] == [4]
+    assert [row["word_error_rate"] for row in data["corrections"]] == [0.25]
+    assert [row["plan_name"] for row in data["plans"]] == ["small"]
+    assert data["statements"][0]["total_sen"] == 20
+    assert "bala" not in out.getvalue()
+
+
+def test_erase(a_life: None) -> None:
+    before = totals()
+    call_command("erase_user", "chat", "aminah", yes=True, stdout=io.StringIO())
+    assert totals() == before
+    for model in (LedgerEntry, DailyUse, Consumption, Statement, PlanAssignment):
+        assert not model._default_manager.filter(user="aminah").exists()
+    erased = set(LedgerEntry.objects.exclude(user="bala").values_list("user", flat=True))
+    assert len(erased) == 1
+    assert pseudonym(ClientApplication.objects.get().pk, "aminah") not in erased
+    out = io.StringIO()
+    call_command("export_user", "chat", "aminah", stdout=out)
+    assert not any(value for name, value in json.loads(out.getvalue()).items() if name not in ("client", "user"))
+    as_erased = rollups()
+    rebuild()
+    assert rollups() == as_erased
+
+
+def test_erasing_asks(a_life: None, monkeypatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda _question: "bala")
+    with pytest.raises(CommandError, match="Nothing was erased"):
+        call_command("erase_user", "chat", "aminah")
+    with pytest.raises(CommandError, match="no client application"):
+        call_command("export_user", "nobody", "aminah")

@@ -1,0 +1,275 @@
+"""No end user gets more than the plan allows, however many requests come at once, and whatever becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import timedelta
+
+import httpx
+import pytest
+from asgiref.sync import sync_to_async
+from django.db.models import Sum
+from django.utils import timezone
+
+from tests.usage.conftest import Fill
+from usage import quota
+from usage.entry import Entry, Kind
+from usage.models import Consumption, DailyUse, LedgerEntry, Plan, PlanAssignment, ReservedQuota
+from usage.period import end_of_month, month_after, month_of
+from usage.quota import Reservation
+from usage.rebuild import rebuild
+from usage.reservations import free_all_stale
+from usage.writer import ledger
+from voiceproject.context import RequestContext, current, enter
+from voiceproject.errors import ApiError
+from voiceproject.identity import Caller
+from voiceproject.models import ApiKey
+
+SENTENCE = "Selamat pagi, semua."  # 20 characters
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+async def fresh() -> None:
+    enter(RequestContext())
+    quota.forget()
+
+
+def entry(caller: Caller, units: int, held: Reservation, kind: Kind = Kind.SPEECH, **fields: object) -> Entry:
+    amounts = {"audio_ms": 0, "characters": 0, "characters" if kind is Kind.SPEECH else "audio_ms": units}
+    values = {"status": 200, "error_code": "", **amounts, **fields}
+    return Entry(
+        request_id="r", kind=kind, client_id=caller.client_id, user=caller.user, model="", voice="", language="",
+        queue_ms=0, total_ms=1, reservation=held.key, **values,
+    )  # fmt: skip
+
+
+async def cover(caller: Caller, units: int, kind: Kind = Kind.SPEECH) -> Reservation:
+    held = Reservation(kind)
+    await held.cover(caller, caller.user, units=units)
+    return held
+
+
+async def standing(caller: Caller, kind: Kind = Kind.SPEECH) -> tuple[int, int]:
+    row = await Consumption.objects.aget(client_id=caller.client_id, user=caller.user, measure=kind.measure.value)
+    return row.used, row.reserved
+
+
+async def test_room_for_ten_of_fifty_at_once(api: httpx.AsyncClient, small_plan: Plan) -> None:
+    await Plan.objects.aupdate(hard_characters=10 * len(SENTENCE))
+    headers = {"X-Voice-User": "aminah"}
+    posts = [api.post("/v1/audio/speech", json={"input": SENTENCE}, headers=headers) for _ in range(50)]
+    responses = await asyncio.gather(*posts)
+    refused = [response for response in responses if response.status_code != 200]
+    assert len(refused) == 40
+    for response in refused:
+        assert (response.status_code, response.json()["error"]["code"]) == (429, "quota_exceeded")
+        assert response.json()["error"]["type"] == "insufficient_quota"
+        assert int(response.headers["Retry-After"]) >= 1
+    used = 10 * len(SENTENCE)
+    rows = LedgerEntry.objects.filter(user="aminah")
+    assert await rows.acount() == 50
+    assert (await rows.filter(status=200).aaggregate(sum=Sum("characters")))["sum"] == used
+    for _ in ("as written", "as rebuilt"):
+        day = await DailyUse.objects.aget(user="aminah")
+        assert (day.requests, day.failed, day.characters) == (50, 40, used)
+        row = await Consumption.objects.aget(user="aminah")
+        assert (row.used, row.reserved) == (used, 0)
+        await sync_to_async(rebuild)()
+    assert not await ReservedQuota.objects.aexists()
+
+
+async def test_what_is_held_cannot_be_held_again(caller: Caller, small_plan: Plan) -> None:
+    first = await cover(caller, 900)
+    with pytest.raises(ApiError) as refusal:
+        await cover(caller, 101)
+    assert refusal.value.retry_after == quota.RETRY_WHEN_HELD_S  # the first may turn out to need less
+    await ledger().write(entry(caller, 900, first))
+    await cover(caller, 100)
+    assert await standing(caller) == (900, 100)
+
+
+async def test_a_full_month_is_refused_until_the_next(caller: Caller, small_plan: Plan, fill: Fill) -> None:
+    await sync_to_async(fill)(1000)
+    with pytest.raises(ApiError) as refusal:
+        await quota.check(caller, "aminah", Kind.SPEECH)
+    left = (end_of_month(month_of(timezone.now())) - timezone.now()).total_seconds()
+    assert refusal.value.retry_after == pytest.approx(left, abs=10)
+    assert (refusal.value.status, refusal.value.code) == (429, "quota_exceeded")
+    await quota.check(caller, "aminah", Kind.TRANSCRIPTION)  # another measure
+    await quota.check(caller, "bala", Kind.SPEECH)
+    await sync_to_async(fill)(1000, at=end_of_month(month_of(timezone.now())), user="bala")
+    quota.forget()
+    await quota.check(caller, "bala", Kind.SPEECH)  # another month
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
+async def test_a_failure_gives_its_quota_back(caller: Caller, small_plan: Plan, status: int) -> None:
+    held = await cover(caller, 700)
+    await ledger().write(entry(caller, 700, held, status=status))
+    assert await standing(caller) == (0, 0)
+
+
+async def test_less_or_more_than_was_held(caller: Caller, small_plan: Plan) -> None:
+    for held_units, used_units, expected in ((100, 60, 60), (100, 130, 190)):
+        held = await cover(caller, held_units)
+        await ledger().write(entry(caller, used_units, held))
+        assert await standing(caller) == (expected, 0)
+
+
+async def test_a_stream_holds_more_as_it_goes(caller: Caller, small_plan: Plan) -> None:
+    held = Reservation(Kind.REALTIME)
+    for seconds in (10, 20, 600):
+        await held.cover(caller, "aminah", units=1000 * seconds)
+        assert await standing(caller, Kind.REALTIME) == (0, 1000 * seconds)
+    with pytest.raises(ApiError):
+        await held.cover(caller, "aminah", units=600_001)
+    assert await standing(caller, Kind.REALTIME) == (0, 600_000)
+    await ledger().write(entry(caller, 595_000, held, Kind.REALTIME))
+    assert await standing(caller, Kind.REALTIME) == (595_000, 0)
+
+
+async def test_covering_what_is_covered_asks_nobody(caller: Caller, small_plan: Plan, monkeypatch) -> None:
+    held = await cover(caller, 100)
+    monkeypatch.setattr(ledger(), "reserve", None)
+    await held.cover(caller, "aminah", units=100)
+    await held.cover(caller, "aminah", units=7)
+
+
+async def test_another_end_user_after_all(caller: Caller, small_plan: Plan) -> None:
+    held = await cover(caller, 100)
+    await held.cover(caller, "bala", units=100)
+    assert await standing(caller) == (0, 0)
+    assert (await Consumption.objects.aget(user="bala")).reserved == 100
+
+
+async def test_what_dead_work_held_expires(caller: Caller, small_plan: Plan) -> None:
+    dead = await cover(caller, 1000)
+    with pytest.raises(ApiError):
+        await cover(caller, 1)
+    await ReservedQuota.objects.aupdate(expires_at=timezone.now() - timedelta(seconds=1))
+    await cover(caller, 1000)
+    assert await standing(caller) == (0, 1000)
+    assert not await ReservedQuota.objects.filter(key=dead.key).aexists()
+
+
+async def test_the_door_does_not_count_what_dead_work_held(caller: Caller, small_plan: Plan) -> None:
+    await cover(caller, 1000)
+    await ReservedQuota.objects.aupdate(expires_at=timezone.now() - timedelta(seconds=1))
+    quota.forget()
+    await quota.check(caller, "aminah", Kind.SPEECH)
+    assert await standing(caller) == (0, 0)
+
+
+async def test_work_thought_dead_that_goes_on(caller: Caller, small_plan: Plan) -> None:
+    held = await cover(caller, 300)
+    await ReservedQuota.objects.aupdate(expires_at=timezone.now() - timedelta(seconds=1))
+    assert await sync_to_async(free_all_stale)() == 1
+    assert await standing(caller) == (0, 0)
+    await held.cover(caller, "aminah", units=400)
+    assert await standing(caller) == (0, 400)
+    await ledger().write(entry(caller, 400, held))
+    assert await standing(caller) == (400, 0)
+
+
+async def test_work_that_lasts_past_the_months_end(caller: Caller, small_plan: Plan, monkeypatch) -> None:
+    held = await cover(caller, 300)
+    this_month = month_of(timezone.now())
+    later = end_of_month(this_month) + timedelta(seconds=5)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    quota.forget()
+    await held.cover(caller, "aminah", units=400)
+    await ledger().write(entry(caller, 400, held))
+    rows = {row.month: (row.used, row.reserved) async for row in Consumption.objects.all()}
+    assert rows == {this_month: (0, 0), month_after(this_month): (400, 0)}
+
+
+async def test_reservations_that_come_together_share_a_transaction(
+    caller: Caller, small_plan: Plan, monkeypatch
+) -> None:
+    outcomes = await asyncio.gather(*(cover(caller, 100) for _ in range(30)), return_exceptions=True)
+    assert sum(isinstance(outcome, Reservation) for outcome in outcomes) == 10
+    assert await standing(caller) == (0, 1000)
+
+
+async def test_without_a_plan_nothing_is_limited(caller: Caller) -> None:
+    await Plan.objects.all().adelete()
+    held = await cover(caller, 10**12)
+    assert held.key == ""
+    assert not await Consumption.objects.aexists()
+
+
+async def test_a_plan_of_ones_own(caller: Caller, small_plan: Plan) -> None:
+    large = await Plan.objects.acreate(name="large", hard_characters=5000)
+    client = {"client_id": caller.client_id, "user": caller.user}
+    now = timezone.now()
+    await PlanAssignment.objects.acreate(**client, plan=large, starts_at=now - timedelta(days=1))
+    await PlanAssignment.objects.acreate(**client, plan=small_plan, starts_at=now + timedelta(days=1))
+    await cover(caller, 5000)
+    with pytest.raises(ApiError):
+        await cover(Caller(caller.client_id, "chat", "bala", "vk_x", "key:vk_x"), 5000)
+
+
+async def test_the_plan_of_a_client_application(caller: Caller, small_plan: Plan) -> None:
+    large = await Plan.objects.acreate(name="large", hard_characters=5000)
+    await PlanAssignment.objects.acreate(client_id=caller.client_id, plan=large)
+    await cover(caller, 5000)
+    assert (await quota.account(caller, "aminah")).plan == large
+
+
+class TestHeaders:
+    async def test_they_tell_what_is_left(self, caller: Caller, small_plan: Plan) -> None:
+        await quota.check(caller, "aminah", Kind.SPEECH)
+        await cover(caller, 100)
+        assert current().headers == {
+            "X-Voice-Quota-Limit-Characters": "1000",
+            "X-Voice-Quota-Remaining-Characters": "900",
+        }
+
+    async def test_near_the_limit_they_warn(self, caller: Caller, small_plan: Plan) -> None:
+        await cover(caller, 510_000, Kind.TRANSCRIPTION)
+        assert current().headers == {
+            "X-Voice-Quota-Limit-Audio-Seconds": "600",
+            "X-Voice-Quota-Remaining-Audio-Seconds": "90",
+            "X-Voice-Quota-Warning": "85 % of this month's speech-to-text quota is used",
+        }
+
+    async def test_on_an_answer(self, api: httpx.AsyncClient, small_plan: Plan) -> None:
+        response = await api.post("/v1/audio/speech", json={"input": SENTENCE * 41}, headers={"X-Voice-User": "aminah"})
+        assert response.headers["X-Voice-Quota-Remaining-Characters"] == "180"
+        assert response.headers["X-Voice-Quota-Warning"].startswith("82 %")
+        response = await api.post("/v1/audio/speech", json={"input": SENTENCE * 10}, headers={"X-Voice-User": "aminah"})
+        assert response.status_code == 429
+        assert "more than is left" in response.json()["error"]["message"]
+
+
+async def test_a_transcription_is_refused_before_the_work(api: httpx.AsyncClient, small_plan: Plan) -> None:
+    speech = await api.post("/v1/audio/speech", json={"input": SENTENCE, "response_format": "wav"})
+    await Plan.objects.aupdate(hard_audio_minutes=1, soft_audio_minutes=None)
+    client_id = (await ApiKey.objects.aget()).client_id
+    month = month_of(timezone.now())
+    await Consumption.objects.acreate(client_id=client_id, user="bala", month=month, measure="audio", used=59_500)
+    files = {"file": ("pagi.wav", speech.content)}
+    response = await api.post("/v1/audio/transcriptions", files=files, headers={"X-Voice-User": "bala"})
+    assert (response.status_code, response.json()["error"]["code"]) == (429, "quota_exceeded")
+    row = await LedgerEntry.objects.aget(user="bala")
+    assert (row.status, row.units) == (429, 0)
+
+
+async def test_a_caller_who_leaves_while_quota_is_being_held(caller: Caller, small_plan: Plan) -> None:
+    held = Reservation(Kind.SPEECH)
+    covering = asyncio.ensure_future(held.cover(caller, "aminah", units=500))
+    while not held.key:
+        await asyncio.sleep(0)
+    covering.cancel()
+    await asyncio.gather(covering, return_exceptions=True)
+    await ledger().write(entry(caller, 0, held, status=499))
+    assert await standing(caller) == (0, 0)
+
+
+async def test_keys_are_new_each_time(caller: Caller, small_plan: Plan) -> None:
+    keys = {(await cover(caller, 1)).key for _ in range(3)}
+    assert len(keys) == 3
+    assert all(uuid.UUID(key) for key in keys)

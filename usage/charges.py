@@ -1,0 +1,62 @@
+"""What is to be paid for a month, by end user and kind of work: from the roll-ups and the plans.
+
+The plan that an end user has when the month ends holds for all of it. Its included amount goes to the kinds of work in
+the order of ``Kind``; what is beyond is paid by the price, each line rounded half up to a millionth of a ringgit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import groupby
+
+from django.db.models import Sum
+
+from usage.entry import Kind, Measure
+from usage.money import divide_half_up
+from usage.period import end_of_month, month_after
+from usage.plans import PlanBook
+from usage.rollups import DailyUse
+
+_ORDER = list(Kind)
+
+
+@dataclass(frozen=True)
+class Charge:
+    """Units: milliseconds or characters."""
+
+    user: str
+    plan: str
+    kind: Kind
+    units: int
+    included: int
+    price_micros: int
+    amount_micros: int
+
+
+def charges(client_id: int, month: date, *, user: str | None = None) -> Iterator[Charge]:
+    """Of each end user with something to charge, or of the one asked for; users in order, kinds in ``Kind``'s."""
+    book = PlanBook(client_id, end_of_month(month) - timedelta(microseconds=1), user=user)
+    rows = DailyUse.objects.filter(client_id=client_id, day__gte=month, day__lt=month_after(month))
+    if user is not None:
+        rows = rows.filter(user=user)
+    sums = rows.order_by("user").values_list("user", "kind").annotate(Sum("audio_ms"), Sum("characters"))
+    for name, of_user in groupby(sums.iterator(), key=lambda row: row[0]):
+        used = {}
+        for _name, kind, audio_ms, characters in of_user:
+            used[Kind(kind)] = characters if Kind(kind).measure is Measure.CHARACTERS else audio_ms
+        yield from _of_user(name, used, book)
+
+
+def _of_user(user: str, used: dict[Kind, int], book: PlanBook) -> Iterator[Charge]:
+    plan, terms = book.plan_of(user), book.terms_of(user)
+    left = {measure: terms[measure].included for measure in Measure}
+    for kind in sorted(used, key=_ORDER.index):
+        units, of_kind = used[kind], terms[kind.measure]
+        if not units:
+            continue
+        included = min(units, left[kind.measure])
+        left[kind.measure] -= max(0, included)
+        amount = divide_half_up((units - included) * of_kind.price_micros, of_kind.per)
+        yield Charge(user, plan.name if plan else "", kind, units, included, of_kind.price_micros, amount)

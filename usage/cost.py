@@ -1,0 +1,135 @@
+"""What the service costs: rates of infrastructure as rows, spread over what it did.
+
+All amounts are integers, millionths of a US dollar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
+from django.db import models
+from django.db.models import Q, Sum
+from django.utils import timezone
+
+from usage.entry import Kind, Measure
+from usage.money import divide_half_up
+from usage.period import day_of, end_of_month, month_after, month_of, start_of
+from usage.rollups import DailyUse
+
+MS_PER_HOUR = 3_600_000
+SECONDS_PER_HOUR = 3600
+CHARACTERS = 1000
+
+
+class InfrastructureCost(models.Model):
+    """So many of one thing at one price for a time. When the number or the price changes, end the row and add one."""
+
+    class Resource(models.TextChoices):
+        T4 = "t4", "T4 GPU"
+        API_POD = "api_pod", "API pod"
+        OTHER = "other", "Other"
+
+    class Per(models.TextChoices):
+        HOUR = "hour", "Hour"
+        MONTH = "month", "Month"
+
+    resource = models.CharField(max_length=16, choices=Resource)
+    note = models.CharField(max_length=200, blank=True)
+    quantity = models.PositiveIntegerField(default=1)
+    price_micros = models.PositiveBigIntegerField("price of one", help_text="Millionths of a US dollar")
+    per = models.CharField(max_length=5, choices=Per)
+    speech_to_text_percent = models.PositiveSmallIntegerField(
+        default=50, validators=[MaxValueValidator(100)],
+        help_text="How much of it serves speech to text; the rest serves text to speech.",
+    )  # fmt: skip
+    starts_at = models.DateTimeField(default=timezone.now)
+    ends_at = models.DateTimeField(null=True, blank=True, help_text="Empty: still running.")
+
+    class Meta:
+        ordering = ["resource", "-starts_at"]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.get_resource_display()}"
+
+    def clean(self) -> None:
+        if self.ends_at is not None and self.starts_at is not None and self.ends_at <= self.starts_at:
+            raise ValidationError({"ends_at": "It ends before it starts."})
+
+    def cost_micros(self, start: datetime, end: datetime) -> int:
+        """Of the part of one month between the two moments."""
+        first, last = max(start, self.starts_at), min(end, self.ends_at or end)
+        seconds = max(0, round((last - first).total_seconds()))
+        whole = SECONDS_PER_HOUR
+        if self.per == self.Per.MONTH:
+            month = month_of(start)
+            whole = round((end_of_month(month) - start_of(month)).total_seconds())
+        return divide_half_up(self.quantity * self.price_micros * seconds, whole)
+
+
+@dataclass(frozen=True)
+class MonthCost:
+    """A month's cost until ``until``; ``forecast_micros``: at its end, if what runs now runs on.
+
+    ``per_audio_hour_micros`` and ``per_1000_characters_micros`` are None until there was something to spread it over.
+    """
+
+    until: datetime
+    spent_micros: int
+    forecast_micros: int
+    run_rate_micros_per_day: int
+    speech_to_text_micros: int
+    text_to_speech_micros: int
+    audio_ms: int
+    characters: int
+
+    @property
+    def per_audio_hour_micros(self) -> int | None:
+        return _per(self.speech_to_text_micros, MS_PER_HOUR, self.audio_ms)
+
+    @property
+    def per_1000_characters_micros(self) -> int | None:
+        return _per(self.text_to_speech_micros, CHARACTERS, self.characters)
+
+
+def month_cost(now: datetime | None = None) -> MonthCost:
+    """Of the month that ``now`` is in."""
+    now = now or timezone.now()
+    month = month_of(now)
+    start, end = start_of(month), end_of_month(month)
+    rows = list(InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=start), starts_at__lt=end))
+    spent = {row.pk: row.cost_micros(start, now) for row in rows}
+    heard = sum(divide_half_up(spent[row.pk] * row.speech_to_text_percent, 100) for row in rows)
+    total = sum(spent.values())
+    used = DailyUse.objects.filter(day__gte=month, day__lt=day_of(end))
+    return MonthCost(
+        until=now,
+        spent_micros=total,
+        forecast_micros=total + sum(row.cost_micros(now, end) for row in rows),
+        run_rate_micros_per_day=sum(_per_day(row, now) for row in rows),
+        speech_to_text_micros=heard,
+        text_to_speech_micros=total - heard,
+        audio_ms=_total(used, Measure.AUDIO, "audio_ms"),
+        characters=_total(used, Measure.CHARACTERS, "characters"),
+    )
+
+
+def _total(used: models.QuerySet[DailyUse], measure: Measure, column: str) -> int:
+    kinds = [kind.value for kind in Kind if kind.measure is measure]
+    return int(used.filter(kind__in=kinds).aggregate(total=Sum(column, default=0))["total"])
+
+
+def _per_day(row: InfrastructureCost, now: datetime) -> int:
+    """What runs now costs a day of this month."""
+    if row.starts_at > now or (row.ends_at is not None and row.ends_at <= now):
+        return 0
+    if row.per == row.Per.HOUR:
+        return 24 * row.quantity * row.price_micros
+    days = (month_after(month_of(now)) - month_of(now)).days
+    return divide_half_up(row.quantity * row.price_micros, days)
+
+
+def _per(micros: int, unit: int, amount: int) -> int | None:
+    return divide_half_up(micros * unit, amount) if amount > 0 else None

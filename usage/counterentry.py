@@ -1,0 +1,51 @@
+"""Correcting the ledger: a row is never changed, another one takes back what was wrong with it."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import Sum
+from django.utils import timezone
+
+from usage.books import write
+from usage.entry import Measure
+from usage.models import LedgerEntry
+
+
+class CounterEntryError(Exception):
+    """It cannot be taken back; the message says why."""
+
+
+@transaction.atomic
+def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None) -> LedgerEntry:
+    """Write a counter-entry for all that is left of the row, or so many of its units. It counts when the row counted,
+    so that month's roll-ups, quota and draft statement are corrected; for a final statement, write a credit note.
+
+    Raises ``CounterEntryError``.
+    """
+    entry = LedgerEntry.objects.select_for_update(no_key=True).get(pk=entry.pk)
+    left = left_of(entry)
+    units = left if units is None else units
+    if entry.counters_id is not None or not entry.is_charged:
+        raise CounterEntryError("Only a row that is charged can be taken back.")
+    if not 0 < units <= left:
+        raise CounterEntryError(f"Of this row at most {left} can be taken back, at least 1.")
+    if not why.strip():
+        raise CounterEntryError("A counter-entry says why.")
+    row = LedgerEntry(
+        request_id=entry.request_id, kind=entry.kind, client_id=entry.client_id, user=entry.user, model=entry.model,
+        voice=entry.voice, language=entry.language, status=entry.status, error_code=entry.error_code,
+        created_at=entry.created_at, counters=entry, note=f"{timezone.localdate()} {by}: {why.strip()}"[:300],
+    )  # fmt: skip
+    if entry.measure is Measure.AUDIO:
+        row.audio_ms = -units
+    else:
+        row.characters = -units
+    write([row])
+    return row
+
+
+def left_of(entry: LedgerEntry) -> int:
+    """Units of the row that have not been taken back."""
+    sums = entry.counter_entries.aggregate(audio_ms=Sum("audio_ms", default=0), characters=Sum("characters", default=0))
+    taken = sums["audio_ms"] if entry.measure is Measure.AUDIO else sums["characters"]
+    return entry.units + int(taken)

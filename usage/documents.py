@@ -1,0 +1,60 @@
+"""Statements to hand out: a page to print, and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Any
+
+from usage.money import decimal
+from usage.statements import CURRENCY, Statement
+
+COLUMNS = [
+    "number", "client", "user", "month", "state", "currency", "item", "plan", "unit", "quantity", "included", "charged",
+    "price", "price_per", "amount", "note",
+]  # fmt: skip
+
+
+def page(statement: Statement) -> dict[str, Any]:
+    """The context of the template ``admin/usage/statement.html``."""
+    return {
+        "statement": statement,
+        "lines": [line.in_words() for line in statement.lines.all()],
+        "credit_notes": list(statement.credit_notes.all()),
+        "currency": CURRENCY,
+    }
+
+
+def as_csv(statements: Iterable[Statement]) -> str:
+    """A row per line, then the total in whole sen, then the credit notes, of each statement."""
+    out = io.StringIO()
+    table = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\r\n")
+    table.writeheader()
+    for statement in statements:
+        for row in _rows(statement):
+            table.writerow({name: _harmless(value) for name, value in row.items()})
+    return out.getvalue()
+
+
+def _rows(statement: Statement) -> Iterable[dict[str, str]]:
+    head = {
+        "number": statement.number,
+        "client": statement.client.name,
+        "user": statement.user,
+        "month": f"{statement.month:%Y-%m}",
+        "state": statement.state,
+        "currency": CURRENCY,
+    }
+    for line in statement.lines.all():
+        words = line.in_words()
+        yield {**head, "item": words.pop("kind"), **words}
+    yield {**head, "item": "Total", "amount": decimal(statement.total_sen, 2)}
+    for note in statement.credit_notes.all():
+        yield {**head, "item": f"Credit note {note.number}", "amount": decimal(-note.amount_sen, 2), "note": note.why}
+
+
+def _harmless(value: str) -> str:
+    """Spreadsheets take text that begins like this for a formula; an end user's id is whatever the caller chose."""
+    is_number = value[1:].replace(".", "", 1).isdecimal()
+    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") and not is_number else value

@@ -1,0 +1,92 @@
+"""Writing statements: drafts of a month for every client application and end user, and making them final."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from usage.charges import Charge, charges
+from usage.statements import Statement, StatementLine
+from voiceproject.models import ClientApplication
+
+BATCH = 1000
+
+_Key = tuple[str, str, int]  # of a line: plan, kind, price
+
+
+def draft_month(month: date) -> int:
+    """Write the month's drafts anew. Gives the number of statements; final ones stay as they are."""
+    return sum(draft_client(client.pk, month) for client in ClientApplication.objects.all())
+
+
+@transaction.atomic
+def draft_client(client_id: int, month: date) -> int:
+    """The client application's statement and one for each end user with something to charge."""
+    month = month.replace(day=1)
+    lines = _lines(charges(client_id, month))
+    if not lines:
+        return 0
+    # The lock keeps two of these, or one and a finalisation, from meeting half-way.
+    ClientApplication.objects.select_for_update(no_key=True).get(pk=client_id)
+    known = {one.user: one for one in Statement.objects.filter(client_id=client_id, month=month)}
+    drafts = [one for one in known.values() if not one.is_final]
+    StatementLine.objects.filter(
+        statement__client_id=client_id, statement__month=month, statement__state=Statement.State.DRAFT
+    ).delete()
+    new = [Statement(client_id=client_id, user=user, month=month) for user in lines if user not in known]
+    Statement.objects.bulk_create(new, BATCH)
+    _fill([*drafts, *new], lines)
+    return len(drafts) + len(new)
+
+
+@transaction.atomic
+def finalise(statement: Statement, *, by: str, now: datetime | None = None) -> Statement:
+    """Write it a last time and close it for good. Raises ``StatementError``."""
+    now = now or timezone.now()
+    ClientApplication.objects.select_for_update(no_key=True).get(pk=statement.client_id)
+    statement = Statement.objects.get(pk=statement.pk)
+    statement.check_final(now)
+    statement.lines.all().delete()
+    found = charges(statement.client_id, statement.month, user=statement.user or None)
+    _fill([statement], _lines(found))
+    statement.state, statement.finalised_at, statement.finalised_by = Statement.State.FINAL, now, by
+    statement.save(update_fields=["state", "finalised_at", "finalised_by"])
+    return statement
+
+
+def overcharged_sen(statement: Statement) -> int:
+    """By how much a final statement, less its credit notes, is above what it would be if it were written now."""
+    found = charges(statement.client_id, statement.month, user=statement.user or None)
+    total = Statement(total_micros=sum(charge.amount_micros for charge in found))
+    return statement.total_sen - statement.credited_sen - total.total_sen
+
+
+def _lines(found: Iterable[Charge]) -> dict[str, dict[_Key, list[int]]]:
+    """Each user's lines and, under "", those of all together: units, included units and amount."""
+    lines: dict[str, dict[_Key, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0]))
+    for charge in found:
+        for owner in (charge.user, ""):
+            line = lines[owner][(charge.plan, charge.kind.value, charge.price_micros)]
+            for place, amount in enumerate((charge.units, charge.included, charge.amount_micros)):
+                line[place] += amount
+    return lines
+
+
+def _fill(statements: list[Statement], lines: dict[str, dict[_Key, list[int]]]) -> None:
+    rows, now = [], timezone.now()
+    for statement in statements:
+        statement.total_micros, statement.drafted_at = 0, now
+        for (plan, kind, price), (units, included, amount) in lines.get(statement.user, {}).items():
+            statement.total_micros += amount
+            rows.append(
+                StatementLine(
+                    statement=statement, plan=plan, kind=kind, units=units, included_units=included,
+                    price_micros=price, amount_micros=amount,
+                )
+            )  # fmt: skip
+    Statement.objects.bulk_update(statements, ["total_micros", "drafted_at"], BATCH)
+    StatementLine.objects.bulk_create(rows, BATCH)

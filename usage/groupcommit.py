@@ -1,0 +1,80 @@
+"""Group commit: what comes at the same time shares a transaction, yet each waits for its own outcome.
+
+Threads: ``submit`` and the queue live on one event loop; ``commit`` runs where ``run`` takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Generic, TypeVar
+
+from django.db import DatabaseError, connection, transaction
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+LARGEST_COMMIT = 500
+
+
+class GroupCommit(Generic[T, R]):
+    """``commit`` gives the outcome of each of its items, or the error that it met."""
+
+    def __init__(
+        self,
+        run: Callable[[Callable[[], list[R | DatabaseError]]], Awaitable[list[R | DatabaseError]]],
+        commit: Callable[[list[T]], list[R | DatabaseError]],
+    ) -> None:
+        self._run, self._commit = run, commit
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+        self._committing: asyncio.Task[None] | None = None
+
+    async def submit(self, item: T) -> R:
+        """Return once the item is committed. Raises ``DatabaseError`` when it cannot be."""
+        loop = asyncio.get_running_loop()
+        committed: asyncio.Future[R] = loop.create_future()
+        self._waiting.append((item, committed))
+        if self._committing is None:
+            # An empty context: this outlives the request that happens to start it.
+            self._committing = loop.create_task(self._commit_all(), context=contextvars.Context())
+        return await committed
+
+    async def drain(self) -> None:
+        """Commit what waits."""
+        if self._committing is not None:
+            await self._committing
+
+    async def _commit_all(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:LARGEST_COMMIT], self._waiting[LARGEST_COMMIT:]
+                items = [item for item, _committed in batch]
+                outcomes = await self._run(partial(self._commit, items))
+                for (_item, committed), outcome in zip(batch, outcomes, strict=True):
+                    if committed.done():  # its request was cancelled
+                        continue
+                    if isinstance(outcome, DatabaseError):
+                        committed.set_exception(outcome)
+                    else:
+                        committed.set_result(outcome)
+        finally:
+            self._committing = None
+
+
+def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> list[R | DatabaseError]:
+    """``write`` the items in one transaction; if that fails, each in its own: none fails for another's fault."""
+    try:
+        with transaction.atomic():
+            return [*write(items)]
+    except DatabaseError:
+        connection.close()  # it may be what is broken
+    outcomes: list[R | DatabaseError] = []
+    for item in items:
+        try:
+            with transaction.atomic():
+                outcomes += write([item])
+        except DatabaseError as error:
+            outcomes.append(error)
+    return outcomes

@@ -1,0 +1,30 @@
+"""`manage.py erase_user`: one end user's id taken out of the books, for their request under the PDPA."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from usage.personal import erase
+from voiceproject.models import ClientApplication
+
+
+class Command(BaseCommand):
+    help = "Replace one end user's id by a pseudonym that leads nowhere. Totals stay. It cannot be undone."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("client", help="name of the client application")
+        parser.add_argument("user", help="the end user's id there")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+
+    def handle(self, *args: Any, client: str, user: str, yes: bool, **options: Any) -> None:
+        try:
+            application = ClientApplication.objects.get(name=client)
+        except ClientApplication.DoesNotExist as error:
+            raise CommandError(f"There is no client application {client!r}.") from error
+        if not yes and input(f"Erase {user!r} of {client}? It cannot be undone. Type the id again: ") != user:
+            raise CommandError("Nothing was erased.")
+        for table, rows in erase(application, user).items():
+            self.stdout.write(f"{table}: {rows}")

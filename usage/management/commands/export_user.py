@@ -1,0 +1,28 @@
+"""`manage.py export_user`: all that the books hold on one end user, for their request under the PDPA."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.core.serializers.json import DjangoJSONEncoder
+
+from usage.personal import export
+from voiceproject.models import ClientApplication
+
+
+class Command(BaseCommand):
+    help = "Write one end user's plans, requests, corrections, ratings and statements as JSON to the standard output."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("client", help="name of the client application")
+        parser.add_argument("user", help="the end user's id there")
+
+    def handle(self, *args: Any, client: str, user: str, **options: Any) -> None:
+        try:
+            application = ClientApplication.objects.get(name=client)
+        except ClientApplication.DoesNotExist as error:
+            raise CommandError(f"There is no client application {client!r}.") from error
+        self.stdout.write(json.dumps(export(application, user), cls=DjangoJSONEncoder, ensure_ascii=False, indent=2))

@@ -1,0 +1,29 @@
+"""`manage.py prune_usage`: for a daily job. Old use loses its names, not its numbers."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from usage.personal import prune
+from usage.reservations import free_all_stale
+
+
+class Command(BaseCommand):
+    help = "Replace end users' ids in use older than VOICE_USAGE_RETENTION_DAYS by pseudonyms."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--days", type=int, default=settings.VOICE_USAGE_RETENTION_DAYS, help="0 keeps all")
+
+    def handle(self, *args: Any, days: int, **options: Any) -> None:
+        free_all_stale()
+        if days <= 0:
+            self.stdout.write("Nothing is pruned: the retention is not limited.")
+            return
+        users = prune(timezone.now() - timedelta(days=days))
+        self.stdout.write(f"Made nameless what {users} end users had used more than {days} days ago.")

@@ -1,0 +1,40 @@
+"""`manage.py statements`: drafts of a month, or making them final; for a monthly job."""
+
+from __future__ import annotations
+
+import getpass
+from argparse import ArgumentParser
+from datetime import date, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from usage.drafting import draft_month, finalise
+from usage.period import month_before, month_of
+from usage.statements import Statement, StatementError
+
+
+def _month(text: str) -> date:
+    return datetime.strptime(text, "%Y-%m").date()
+
+
+class Command(BaseCommand):
+    help = "Write the drafts of a month, or make all of them final."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("action", choices=["draft", "finalise"])
+        parser.add_argument("--month", type=_month, help="YYYY-MM; by default the last one")
+
+    def handle(self, *args: Any, action: str, month: date | None, **options: Any) -> None:
+        month = month or month_before(month_of(timezone.now()))
+        count = draft_month(month)
+        self.stdout.write(f"Wrote {count} drafts of {month:%Y-%m}.")
+        if action == "finalise":
+            drafts = Statement.objects.filter(month=month, state=Statement.State.DRAFT)
+            try:
+                for statement in drafts:
+                    finalise(statement, by=f"manage.py statements ({getpass.getuser()})")
+            except StatementError as error:
+                raise CommandError(str(error)) from error
+            self.stdout.write(f"Made {count} final.")

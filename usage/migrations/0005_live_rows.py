@@ -1,0 +1,15 @@
+"""Which rows are live streams: their time is no response time."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("usage", "0004_first_rows")]
+
+    operations = [
+        migrations.AddField(
+            model_name="ledgerentry",
+            name="is_live",
+            field=models.BooleanField(default=False, help_text="A stream over a socket: its total time says nothing."),
+        ),
+    ]

@@ -1,0 +1,38 @@
+"""Money is integers: micro-units (millionths) of ringgit or of US dollars, rounded half up to sen where it is paid."""
+
+from __future__ import annotations
+
+MICROS = 1_000_000
+MICROS_PER_SEN = 10_000
+
+
+def divide_half_up(amount: int, by: int) -> int:
+    """Rounded to the nearest, halves away from zero: ``by`` is above zero."""
+    sign = -1 if amount < 0 else 1
+    return sign * ((2 * abs(amount) + by) // (2 * by))
+
+
+def in_sen(micros: int) -> int:
+    return divide_half_up(micros, MICROS_PER_SEN)
+
+
+def decimal(amount: int, places: int) -> str:
+    """An integer as a decimal number: ``decimal(123456, 2)`` is ``1234.56``."""
+    sign = "-" if amount < 0 else ""
+    whole, part = divmod(abs(amount), 10**places)
+    return f"{sign}{whole}.{part:0{places}d}"
+
+
+def ringgit(sen: int) -> str:
+    """For people: ``RM 1,234.56``."""
+    sign = "-" if sen < 0 else ""
+    whole, part = divmod(abs(sen), 100)
+    return f"{sign}RM {whole:,}.{part:02d}"
+
+
+def dollars(micros: int) -> str:
+    """For people, whole cents: ``USD 1,234.56``."""
+    cents = in_sen(micros)
+    sign = "-" if cents < 0 else ""
+    whole, part = divmod(abs(cents), 100)
+    return f"{sign}USD {whole:,}.{part:02d}"

@@ -1,0 +1,158 @@
+"""Plans: what a month includes, where it is limited and what is paid beyond. Who has which, with its history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from usage.entry import Measure
+from voiceproject.models import ClientApplication
+
+MS_PER_MINUTE = 60_000
+CHARACTERS_PER_PRICE = 1000
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A plan's terms for one measure, in its units (milliseconds or characters) a month; None: no limit.
+
+    ``price_micros`` of ringgit are paid for each ``per`` units beyond the included ones.
+    """
+
+    included: int
+    soft: int | None
+    hard: int | None
+    price_micros: int
+    per: int
+
+
+UNLIMITED = {
+    Measure.AUDIO: Terms(0, None, None, 0, MS_PER_MINUTE),
+    Measure.CHARACTERS: Terms(0, None, None, 0, CHARACTERS_PER_PRICE),
+}
+
+
+class Plan(models.Model):
+    """Counts are per end user and month. What counts as audio is heard (speech to text); characters are spoken."""
+
+    name = models.SlugField(max_length=64, unique=True)
+    description = models.CharField(max_length=200, blank=True)
+    is_default = models.BooleanField(
+        default=False, help_text="For everybody who has no other. Without such a plan they are not limited."
+    )
+    included_audio_minutes = models.PositiveIntegerField(default=0)
+    soft_audio_minutes = models.PositiveIntegerField(null=True, blank=True, help_text="From here on answers warn.")
+    hard_audio_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Beyond it requests are refused until the month ends. Empty: no limit."
+    )
+    micros_per_audio_minute = models.PositiveBigIntegerField(
+        default=0, verbose_name="price per minute beyond", help_text="Millionths of a ringgit: 50000 is 5 sen."
+    )
+    included_characters = models.PositiveIntegerField(default=0)
+    soft_characters = models.PositiveIntegerField(null=True, blank=True, help_text="From here on answers warn.")
+    hard_characters = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Beyond it requests are refused until the month ends. Empty: no limit."
+    )
+    micros_per_1000_characters = models.PositiveBigIntegerField(
+        default=0, verbose_name="price per 1,000 characters beyond", help_text="Millionths of a ringgit."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_default"], condition=Q(is_default=True), name="one_default_plan",
+                violation_error_message="Another plan is the default one.",
+            )
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        for what in ("audio_minutes", "characters"):
+            included, soft, hard = (getattr(self, f"{part}_{what}") for part in ("included", "soft", "hard"))
+            if hard is not None and included is not None and hard < included:
+                raise ValidationError({f"hard_{what}": "The hard limit is below what is included."})
+            if hard is not None and soft is not None and hard < soft:
+                raise ValidationError({f"soft_{what}": "The soft limit is above the hard one."})
+
+    @property
+    def terms(self) -> dict[Measure, Terms]:
+        minute = MS_PER_MINUTE
+        return {
+            Measure.AUDIO: Terms(
+                self.included_audio_minutes * minute,
+                None if self.soft_audio_minutes is None else self.soft_audio_minutes * minute,
+                None if self.hard_audio_minutes is None else self.hard_audio_minutes * minute,
+                self.micros_per_audio_minute,
+                minute,
+            ),
+            Measure.CHARACTERS: Terms(
+                self.included_characters,
+                self.soft_characters,
+                self.hard_characters,
+                self.micros_per_1000_characters,
+                CHARACTERS_PER_PRICE,
+            ),
+        }
+
+
+class PlanAssignment(models.Model):
+    """From when on an end user, or everybody of a client application, has a plan. Rows are added, so they are the
+    history; the newest that has started counts."""
+
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
+    user = models.CharField(
+        "end user", max_length=200, blank=True, help_text="Empty: all of this client's without a plan of their own."
+    )
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="assignments")
+    starts_at = models.DateTimeField(
+        default=timezone.now,
+        help_text="It holds for the whole month that it starts in, so a smaller plan should start with a month.",
+    )
+    note = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-starts_at", "-id"]
+        indexes = [models.Index(fields=["client", "user", "-starts_at"], name="plan_of_user")]
+
+    def __str__(self) -> str:
+        return f"{self.client}{f': {self.user}' if self.user else ''}: {self.plan}"
+
+
+class PlanBook:
+    """The plans of a client application's users at one moment."""
+
+    def __init__(self, client_id: int, moment: datetime, *, user: str | None = None) -> None:
+        """With ``user``, only that end user may be asked for."""
+        started = PlanAssignment.objects.filter(client_id=client_id, starts_at__lte=moment)
+        if user is not None:
+            started = started.filter(user__in=[user, ""])
+        rows = started.select_related("plan").order_by("starts_at", "id")
+        self._plans: dict[str, Plan] = {row.user: row.plan for row in rows}
+        self._default = self._plans.get("") or Plan.objects.filter(is_default=True).first()
+
+    def plan_of(self, user: str) -> Plan | None:
+        return self._plans.get(user) or self._default
+
+    def terms_of(self, user: str) -> Mapping[Measure, Terms]:
+        plan = self.plan_of(user)
+        return plan.terms if plan else UNLIMITED
+
+
+def current_plan(client_id: int, user: str, moment: datetime | None = None) -> Plan | None:
+    return PlanBook(client_id, moment or timezone.now(), user=user).plan_of(user)
+
+
+def as_json(plan: Plan | None) -> dict[str, Any] | None:
+    return {"id": plan.name, "description": plan.description} if plan else None

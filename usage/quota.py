@@ -1,0 +1,212 @@
+"""Is there quota left? Reserve before the work, settle with its ledger row.
+
+    await quota.check(caller, user, Kind.SPEECH)            # at the door: refuses who has used it all up
+    held = quota.Reservation(Kind.SPEECH)
+    await held.cover(caller, user, units=len(text))         # before the work, and again when it turns out to be more
+    Entry(..., reservation=held.key)                        # writing it frees what is held and counts what was used
+
+What is asked at the door, plans and rough standings, is remembered for ``REMEMBERED_S`` in this process; ``cover`` asks
+the database (see ``usage.reservations``) and is exact. A user's month is full when used and reserved units reach the
+hard limit of the plan. Where the amount of work is not known yet (a stream), cover a little and then more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from cachetools import TTLCache
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.utils import timezone
+
+from usage.entry import Kind, Measure
+from usage.models import Consumption
+from usage.period import end_of_month, month_of
+from usage.plans import Plan, PlanBook, Terms
+from usage.reservations import Claim, free_stale, release
+from usage.writer import ledger
+from voiceproject.context import current
+from voiceproject.errors import ApiError
+from voiceproject.identity import Caller
+from voiceproject.perloop import PerLoop
+
+REMEMBERED_S = 2.0
+REMEMBERED_ACCOUNTS = 20_000
+MARGIN_S = 60.0  # a reservation outlives the deadline of its work by this; then whoever made it must have died
+RETRY_WHEN_HELD_S = 2.0  # work under way holds what is missing, and will soon be done
+
+_NAMES = {Measure.AUDIO: ("Audio-Seconds", 1000), Measure.CHARACTERS: ("Characters", 1)}
+_WORDS = {Measure.AUDIO: "speech-to-text", Measure.CHARACTERS: "text-to-speech"}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One measure of one end user's month. Units: milliseconds or characters."""
+
+    terms: Terms
+    measure: Measure
+    used: int
+    reserved: int
+
+    @property
+    def remaining(self) -> int | None:
+        """None: not limited."""
+        return None if self.terms.hard is None else max(0, self.terms.hard - self.used - self.reserved)
+
+    @property
+    def is_near(self) -> bool:
+        return self.terms.soft is not None and self.used + self.reserved >= self.terms.soft
+
+    def headers(self) -> dict[str, str]:
+        """Near the limit, a warning; always what is left."""
+        name, per = _NAMES[self.measure]
+        if self.terms.hard is None or self.remaining is None:
+            return {}
+        headers = {
+            f"X-Voice-Quota-Limit-{name}": str(self.terms.hard // per),
+            f"X-Voice-Quota-Remaining-{name}": str(self.remaining // per),
+        }
+        if self.is_near:
+            share = 100 * (self.used + self.reserved) // max(1, self.terms.hard)
+            headers["X-Voice-Quota-Warning"] = f"{share} % of this month's {_WORDS[self.measure]} quota is used"
+        return headers
+
+    def refusal(self, units: int = 1, now: datetime | None = None) -> ApiError:
+        """The answer to a request for so many units that do not fit."""
+        now = now or timezone.now()
+        if self.terms.hard is not None and self.used + units <= self.terms.hard:
+            message = f"Your other requests hold the rest of this month's {_WORDS[self.measure]} quota. Try again."
+            return ApiError(429, "quota_exceeded", message, retry_after=RETRY_WHEN_HELD_S)
+        month = month_of(now)
+        ends_in_s = (end_of_month(month) - now).total_seconds()
+        left = "" if not self.remaining else " This request needs more than is left of it."
+        message = f"This month's {_WORDS[self.measure]} quota is used up.{left}"
+        return ApiError(429, "quota_exceeded", message, retry_after=ends_in_s)
+
+
+@dataclass(frozen=True)
+class Account:
+    """An end user's plan and standings in a month."""
+
+    plan: Plan | None
+    month: date
+    standings: Mapping[Measure, Standing]
+
+
+def load(client_id: int, user: str) -> Account:
+    """From the database; what dead work still holds of a full quota is freed."""
+    now = timezone.now()
+    month = month_of(now)
+    book = PlanBook(client_id, now, user=user)
+    rows = {row.measure: row for row in Consumption.objects.filter(client_id=client_id, user=user, month=month)}
+    standings = {}
+    for measure, terms in book.terms_of(user).items():
+        row = rows.get(measure.value)
+        used, reserved = (row.used, row.reserved) if row else (0, 0)
+        if row and reserved and terms.hard is not None and used + reserved >= terms.hard:
+            reserved -= free_stale(row)
+        standings[measure] = Standing(terms, measure, used, reserved)
+    return Account(book.plan_of(user), month, standings)
+
+
+_Accounts = TTLCache[tuple[int, str], "asyncio.Task[Account]"]
+_remembered: PerLoop[_Accounts] = PerLoop(lambda: TTLCache(REMEMBERED_ACCOUNTS, REMEMBERED_S))
+
+
+async def account(caller: Caller, user: str) -> Account:
+    """At most ``REMEMBERED_S`` old. Raises ``DatabaseError``."""
+    accounts, name = _remembered(), (caller.client_id, user)
+    task = accounts.get(name)
+    if task is None:
+        # An empty context: the look-up belongs to no request, so none can cancel it or close its connection.
+        lookup = database_sync_to_async(load)(*name)
+        task = asyncio.get_running_loop().create_task(lookup, context=contextvars.Context())
+        accounts[name] = task
+    try:
+        return await asyncio.shield(task)
+    except Exception:
+        if accounts.get(name) is task:
+            del accounts[name]
+        raise
+
+
+def forget() -> None:
+    """Make this event loop's next question ask the database."""
+    _remembered().clear()
+
+
+async def obstacle(caller: Caller, user: str, kind: Kind) -> ApiError | None:
+    """The refusal that a request of that kind would get now, if any."""
+    standing = (await account(caller, user)).standings[kind.measure]
+    return standing.refusal() if standing.remaining == 0 else None
+
+
+async def check(caller: Caller, user: str, kind: Kind) -> None:
+    """Raises ``ApiError`` 429 when the quota is full; else notes the headers that tell what is left."""
+    refusal = await obstacle(caller, user, kind)
+    if refusal is not None:
+        raise refusal
+    _tell((await account(caller, user)).standings[kind.measure])
+
+
+class Reservation:
+    """What one piece of work holds. ``key`` is empty while it holds nothing (the plan has no limit, for example)."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._measure = kind.measure
+        self._holder: tuple[int, str] | None = None
+        self._units = 0
+        self._month: date | None = None  # of its start: what is reserved in a month is freed in it
+        self._expires_at: datetime | None = None
+        self.key = ""
+
+    async def cover(self, caller: Caller, user: str, *, units: int) -> None:
+        """Hold at least so many units in all. Costs nothing while it does already.
+
+        Raises ``ApiError`` 429 when they do not fit; what was held before stays held. Raises ``DatabaseError``.
+        """
+        if self._holder not in (None, (caller.client_id, user)):
+            await self.let_go()
+        if units <= self._units and not self._is_short_lived():
+            return
+        known = await account(caller, user)
+        standing = known.standings[self._measure]
+        if standing.terms.hard is None:
+            return
+        self._month = self._month or known.month
+        await self._claim(caller, user, max(units, self._units), self._month, standing)
+
+    async def let_go(self) -> None:
+        """Free it without a ledger row."""
+        key, self.key, self._units, self._holder, self._month = self.key, "", 0, None, None
+        if key:
+            await ledger().run(lambda: release(key))
+
+    async def _claim(self, caller: Caller, user: str, units: int, month: date, standing: Standing) -> None:
+        hard = standing.terms.hard
+        assert hard is not None
+        lasts = timedelta(seconds=settings.VOICE_DEADLINE_S + MARGIN_S)
+        key, expires_at = self.key or uuid.uuid4().hex, timezone.now() + lasts
+        claim = Claim(caller.client_id, user, month, self._measure, key, units, hard, expires_at, is_first=not self.key)
+        # Known before the outcome is: a caller who leaves meanwhile still frees it with its ledger row.
+        self.key, self._holder = key, (caller.client_id, user)
+        outcome = await asyncio.shield(asyncio.ensure_future(ledger().reserve(claim)))
+        standing = Standing(standing.terms, self._measure, outcome.used, outcome.reserved)
+        if not outcome.granted:
+            raise standing.refusal(units)
+        self._units, self._expires_at = units, expires_at
+        _tell(standing)
+
+    def _is_short_lived(self) -> bool:
+        """Half of its time is over: work that lasts renews it as it goes."""
+        half = timedelta(seconds=(settings.VOICE_DEADLINE_S + MARGIN_S) / 2)
+        return self._expires_at is not None and timezone.now() > self._expires_at - half
+
+
+def _tell(standing: Standing) -> None:
+    current().headers.update(standing.headers())

@@ -1,0 +1,79 @@
+"""Making the roll-ups and the quotas' counters again from the ledger: with the same result, whenever it is done.
+
+Those who write meanwhile wait for the day, or the month, that is being rebuilt. What they had written is seen, what
+they have yet to write is added afterwards.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from django.db import connection, models, transaction
+from django.db.models import Max, Min, Sum
+from django.utils import timezone
+
+from usage import upsert
+from usage.books import DAILY, DailyTally
+from usage.entry import Kind, Measure
+from usage.models import Consumption, DailyUse, LedgerEntry
+from usage.period import day_of, month_after, start_of
+
+
+def rebuild(first: date | None = None, last: date | None = None) -> int:
+    """The days from ``first`` to ``last``, both included, and their months' counters; by default all. Gives the number
+    of days."""
+    known = [*_known_days()]
+    if not known and first is None:
+        return 0
+    first, last = first or min(known), last or max([*known, day_of(timezone.now())])
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    for day in days:
+        rebuild_day(day)
+    for month in sorted({day.replace(day=1) for day in days}):
+        rebuild_month(month)
+    return len(days)
+
+
+@transaction.atomic
+def rebuild_day(day: date) -> None:
+    _lock(*DAILY)
+    for model in DAILY:
+        model._default_manager.filter(day=day).delete()
+    tally = DailyTally()
+    rows = LedgerEntry.objects.filter(created_at__gte=start_of(day), created_at__lt=start_of(day + timedelta(days=1)))
+    for row in rows.order_by().iterator():
+        tally.count(row)
+    tally.add()
+
+
+@transaction.atomic
+def rebuild_month(month: date) -> None:
+    """What each end user used of the month's quotas, from the daily roll-ups; reservations stay as they are."""
+    _lock(Consumption)
+    Consumption.objects.filter(month=month).update(used=0)
+    sums: dict[tuple[int, str, date, str], list[int]] = defaultdict(lambda: [0, 0])
+    rows = DailyUse.objects.filter(day__gte=month, day__lt=month_after(month))
+    by_kind = rows.order_by().values_list("client_id", "user", "kind").annotate(Sum("audio_ms"), Sum("characters"))
+    for client_id, user, kind, audio_ms, characters in by_kind.iterator():
+        measure = Kind(kind).measure
+        units = characters if measure is Measure.CHARACTERS else audio_ms
+        if units:
+            sums[(client_id, user, month, measure.value)][0] += units
+    upsert.add(Consumption, sums)
+
+
+def _known_days() -> Iterator[date]:
+    in_ledger = LedgerEntry.objects.order_by().aggregate(first=Min("created_at"), last=Max("created_at"))
+    yield from (day_of(moment) for moment in in_ledger.values() if moment)
+    in_rollups = DailyUse.objects.order_by().aggregate(first=Min("day"), last=Max("day"))
+    yield from (day for day in in_rollups.values() if day)
+
+
+def _lock(*tables: type[models.Model]) -> None:
+    """Against all writers, until the transaction ends. SQLite has only one at a time anyway."""
+    if connection.vendor == "postgresql":
+        names = ", ".join(upsert.quoted(model._meta.db_table) for model in tables)
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")

@@ -1,0 +1,131 @@
+"""Holding quota for work under way: one conditional statement on the end user's row of the month decides, so however
+many requests come at once, together they cannot reserve more than is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from usage import upsert
+from usage.entry import Measure
+from usage.models import Consumption, ReservedQuota
+
+
+@dataclass(frozen=True, order=True)
+class Claim:
+    """``wanted``: units in all that ``key`` is to hold. ``is_first``: it holds none yet."""
+
+    client_id: int
+    user: str
+    month: date
+    measure: Measure
+    key: str
+    wanted: int
+    hard: int
+    expires_at: datetime
+    is_first: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What stands on the row afterwards, this claim's units included if it was ``granted``."""
+
+    granted: bool
+    used: int
+    reserved: int
+
+
+def reserve_all(claims: Sequence[Claim]) -> list[Outcome]:
+    """Call it in a transaction. Rows are locked in the order of their keys."""
+    outcomes = {claim: _reserve(claim) for claim in sorted(claims)}
+    return [outcomes[claim] for claim in claims]
+
+
+def _reserve(claim: Claim) -> Outcome:
+    held = 0 if claim.is_first else _held(claim.key)
+    row = _add(claim, claim.wanted - held)
+    if row is None and _expire(claim):
+        row = _add(claim, claim.wanted - held)
+    if row is None:
+        standing = _consumption(claim).values_list("used", "reserved").first()
+        return Outcome(False, *(standing or (0, 0)))
+    consumption_id, used, reserved = row
+    values = {"consumption_id": consumption_id, "units": claim.wanted, "expires_at": claim.expires_at}
+    if held:
+        ReservedQuota.objects.filter(key=claim.key).update(**values)
+    else:
+        ReservedQuota.objects.create(key=claim.key, **values)
+    return Outcome(True, used, reserved)
+
+
+def _held(key: str) -> int:
+    """Nothing when it has expired meanwhile."""
+    row = ReservedQuota.objects.select_for_update().filter(key=key).first()
+    return row.units if row else 0
+
+
+def _add(claim: Claim, units: int) -> tuple[int, int, int] | None:
+    """Add to what is reserved if it fits: the row's id, used and reserved afterwards; None when it does not."""
+    if units > claim.hard:
+        return None
+    keys, amounts = upsert.key_fields(Consumption), upsert.amount_fields(Consumption)
+    values = [claim.client_id, claim.user, claim.month, claim.measure.value, 0, units]
+    sql, params = upsert.insert(Consumption, [*keys, *amounts], [values])
+    t = upsert.quoted(Consumption._meta.db_table)
+    fits = f"{t}.used + {t}.reserved + EXCLUDED.reserved <= %s"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{sql} {upsert.on_conflict(keys)} reserved = {t}.reserved + EXCLUDED.reserved WHERE {fits}"
+            " RETURNING id, used, reserved",
+            [*params, claim.hard],
+        )
+        rows = cursor.fetchall()
+    return rows[0] if rows else None
+
+
+def _consumption(claim: Claim) -> Any:
+    return Consumption.objects.filter(
+        client_id=claim.client_id, user=claim.user, month=claim.month, measure=claim.measure.value
+    )
+
+
+def _expire(claim: Claim) -> int:
+    return sum(free_stale(row) for row in _consumption(claim))
+
+
+@transaction.atomic
+def free_stale(consumption: Consumption) -> int:
+    """Free what work that died still holds. Gives the units."""
+    # Whoever holds a lock on one of them is about to free or to renew it.
+    stale = list(
+        consumption.reservations.select_for_update(skip_locked=True)
+        .filter(expires_at__lt=timezone.now())
+        .order_by("key")
+    )
+    units = sum(one.units for one in stale)
+    if stale:
+        ReservedQuota.objects.filter(key__in=[one.key for one in stale]).delete()
+        Consumption.objects.filter(pk=consumption.pk).update(reserved=F("reserved") - units)
+    return units
+
+
+def free_all_stale() -> int:
+    """For every end user. Gives how many rows of consumption had some."""
+    expired = ReservedQuota.objects.filter(expires_at__lt=timezone.now())
+    return sum(free_stale(row) > 0 for row in Consumption.objects.filter(pk__in=expired.values("consumption")))
+
+
+@transaction.atomic
+def release(key: str) -> None:
+    """Free a reservation whose work turns out to be nobody's, or somebody else's."""
+    row = ReservedQuota.objects.select_for_update().filter(key=key).first()
+    if row is not None:
+        row.delete()
+        Consumption.objects.filter(pk=row.consumption_id).update(reserved=F("reserved") - row.units)

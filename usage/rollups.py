@@ -1,0 +1,114 @@
+"""Sums of the ledger: by day, and by end user and month. Written with it, in one transaction; rebuilt from it."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from usage.entry import Kind, Measure
+from voiceproject.models import ClientApplication
+
+KINDS = [(kind.value, kind.name.capitalize()) for kind in Kind]
+MEASURES = [(measure.value, measure.name.capitalize()) for measure in Measure]
+
+
+class DailyUse(models.Model):
+    """What one end user used in a day. ``audio_ms`` and ``characters`` are those that are charged."""
+
+    day = models.DateField()
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
+    user = models.CharField(max_length=200)
+    kind = models.CharField(max_length=16, choices=KINDS)
+    requests = models.BigIntegerField(default=0)
+    failed = models.BigIntegerField(default=0)
+    audio_ms = models.BigIntegerField(default=0)
+    characters = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["day", "client", "user", "kind"]
+        constraints = [models.UniqueConstraint(fields=["day", "client", "user", "kind"], name="daily_use_key")]
+        indexes = [models.Index(fields=["client", "user", "day"], name="daily_use_of_user")]
+        verbose_name_plural = "daily use"
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.user} {self.kind}"
+
+
+class DailyMix(models.Model):
+    """A day's requests by what they asked for and how they ended; an ``error_code`` of "" is success."""
+
+    day = models.DateField()
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=16, choices=KINDS)
+    model = models.CharField(max_length=200)
+    voice = models.CharField(max_length=200)
+    language = models.CharField(max_length=35)
+    error_code = models.CharField(max_length=64)
+    requests = models.BigIntegerField(default=0)
+    audio_ms = models.BigIntegerField(default=0)
+    characters = models.BigIntegerField(default=0)
+    queue_ms = models.BigIntegerField(default=0)
+    total_ms = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["day", "client", "kind"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "client", "kind", "model", "voice", "language", "error_code"], name="daily_mix_key"
+            )
+        ]
+        verbose_name_plural = "daily mix"
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.kind}"
+
+
+class DailyLatency(models.Model):
+    """How long a day's successful requests took: ``requests`` of them more than the ceiling before, at most this."""
+
+    day = models.DateField()
+    kind = models.CharField(max_length=16, choices=KINDS)
+    ceiling_ms = models.PositiveIntegerField()
+    requests = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["day", "kind", "ceiling_ms"]
+        constraints = [models.UniqueConstraint(fields=["day", "kind", "ceiling_ms"], name="daily_latency_key")]
+        verbose_name_plural = "daily latency"
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.kind} {self.ceiling_ms}"
+
+
+class Consumption(models.Model):
+    """What an end user used of a month's quota, and what is reserved by work under way. See ``usage.quota``."""
+
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
+    user = models.CharField(max_length=200)
+    month = models.DateField(help_text="Its first day")
+    measure = models.CharField(max_length=16, choices=MEASURES)
+    used = models.BigIntegerField(default=0)
+    reserved = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-month", "client", "user", "measure"]
+        constraints = [models.UniqueConstraint(fields=["client", "user", "month", "measure"], name="consumption_key")]
+        indexes = [models.Index(fields=["month"], name="consumption_month")]
+        verbose_name_plural = "consumption"
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m} {self.user} {self.measure}"
+
+
+class ReservedQuota(models.Model):
+    """Quota held by work under way. Its ledger row frees it; if that never comes, its time does."""
+
+    key = models.CharField(max_length=32, primary_key=True)
+    consumption = models.ForeignKey(Consumption, on_delete=models.CASCADE, related_name="reservations")
+    units = models.BigIntegerField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name_plural = "reserved quota"
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,80 @@
+"""What the service is to reach, as its owners fixed it: the one place where these numbers stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Metric(StrEnum):
+    WORD_ERROR_RATE = "word_error_rate"
+    AUDIO_HOUR_COST = "audio_hour_cost"
+    OPINION_SCORE = "opinion_score"
+    THOUSAND_CHARACTERS_COST = "thousand_characters_cost"
+    CONCURRENT_USERS = "concurrent_users"
+    UPTIME = "uptime"
+    ACTIVE_USERS = "active_users"
+    MONTH_COST = "month_cost"
+
+
+class Verdict(StrEnum):
+    MET = "met"
+    NOT_MET = "not met"
+    NOT_ENOUGH_DATA = "not enough data"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Met below ``below``, above ``above`` or from ``at_least`` on; ``in_words`` as it was agreed."""
+
+    in_words: str
+    below: float | None = None
+    above: float | None = None
+    at_least: float | None = None
+
+    def verdict(self, value: float | None, *, is_enough: bool = True) -> Verdict:
+        if value is None or not is_enough:
+            return Verdict.NOT_ENOUGH_DATA
+        is_met = (
+            (self.below is None or value < self.below)
+            and (self.above is None or value > self.above)
+            and (self.at_least is None or value >= self.at_least)
+        )
+        return Verdict.MET if is_met else Verdict.NOT_MET
+
+
+@dataclass(frozen=True)
+class Goal:
+    """``growth`` is None where only the launch has a number. Costs are in US dollars."""
+
+    metric: Metric
+    name: str
+    launch: Target
+    growth: Target | None
+
+
+GOALS = (
+    Goal(
+        Metric.WORD_ERROR_RATE, "ASR word error rate", Target("< 15 %", below=0.15), Target("< 13 %", below=0.13)
+    ),
+    Goal(
+        Metric.AUDIO_HOUR_COST, "ASR cost per hour of audio, USD",
+        Target("< 0.01", below=0.01), Target("< 0.008", below=0.008),
+    ),
+    Goal(Metric.OPINION_SCORE, "TTS mean opinion score", Target("> 4.0", above=4.0), Target("> 4.2", above=4.2)),
+    Goal(
+        Metric.THOUSAND_CHARACTERS_COST, "TTS cost per 1,000 characters, USD",
+        Target("< 0.10", below=0.10), Target("< 0.08", below=0.08),
+    ),
+    Goal(
+        Metric.CONCURRENT_USERS, "Concurrent users", Target("50–100", at_least=50), Target("100–200", at_least=100)
+    ),
+    Goal(Metric.UPTIME, "Uptime", Target("> 99.0 %", above=0.990), Target("> 99.5 %", above=0.995)),
+    Goal(
+        Metric.ACTIVE_USERS, "Active voice users",
+        Target("500–2,000", at_least=500), Target("5,000–10,000", at_least=5000),
+    ),
+    Goal(Metric.MONTH_COST, "Monthly cost, USD", Target("< 1,000", below=1000), None),
+)  # fmt: skip
+
+GOAL = {goal.metric: goal for goal in GOALS}

@@ -1,0 +1,196 @@
+"""The statements' pages: drafts, making them final, credit notes, printing and CSV."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action, display
+
+from usage import documents
+from usage.confirmation import CreditForm, MonthForm, SureForm, ask
+from usage.drafting import draft_month, finalise, overcharged_sen
+from usage.money import decimal
+from usage.period import month_before, month_of
+from usage.statements import CreditNote, Statement, StatementError, StatementLine
+
+
+class _Fixed:
+    """Written by the room, not by hand."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class LineInline(_Fixed, TabularInline):
+    model = StatementLine
+    extra = 0
+    fields = readonly_fields = ["kind", "plan", "used", "included", "charged", "price", "amount"]
+
+    def _word(self, line: StatementLine, name: str) -> str:
+        return str(line.in_words()[name])
+
+    @display(description="Used")
+    def used(self, line: StatementLine) -> str:
+        return f"{self._word(line, 'quantity')} {line.unit_name}"
+
+    @display(description="Included")
+    def included(self, line: StatementLine) -> str:
+        return self._word(line, "included")
+
+    @display(description="Charged")
+    def charged(self, line: StatementLine) -> str:
+        return self._word(line, "charged")
+
+    @display(description="Price, RM")
+    def price(self, line: StatementLine) -> str:
+        return f"{self._word(line, 'price')} a {self._word(line, 'price_per')}"
+
+    @display(description="Amount, RM")
+    def amount(self, line: StatementLine) -> str:
+        return decimal(line.amount_micros, 6)
+
+
+class CreditNoteInline(_Fixed, TabularInline):
+    model = CreditNote
+    extra = 0
+    fields = readonly_fields = ["number", "amount", "why", "by", "created_at"]
+
+
+@admin.register(Statement)
+class StatementAdmin(_Fixed, ModelAdmin):
+    inlines = [LineInline, CreditNoteInline]
+    list_display = ["number", "client", "user", "month", "shown_state", "total", "finalised_at"]
+    list_filter = ["state", "month", "client"]
+    list_select_related = ["client"]
+    search_fields = ["=user", "client__name"]
+    fields = [
+        "number", "client", "user", "month", "state", "total", "balance", "drafted_at", "finalised_at", "finalised_by",
+    ]  # fmt: skip
+    readonly_fields = ["number", "total", "balance"]
+    actions = ["download_selected", "finalise_selected"]
+    actions_list = ["draft"]
+    actions_detail = ["show", "download", "make_final", "credit"]
+    show_full_result_count = False
+
+    @display(description="State", ordering="state", label={"Draft": "warning", "Final": "success"})
+    def shown_state(self, statement: Statement) -> str:
+        return statement.get_state_display()
+
+    # --- to hand out --------------------------------------------------------------------------------------------------
+    @action(description="Print", url_path="print", permissions=["view"], icon="print")
+    def show(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        statement = Statement.objects.select_related("client").get(pk=object_id)
+        return TemplateResponse(request, "admin/usage/statement.html", documents.page(statement))
+
+    @action(description="CSV", url_path="csv", permissions=["view"], icon="download")
+    def download(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        statement = Statement.objects.select_related("client").get(pk=object_id)
+        return _csv([statement], statement.number)
+
+    @admin.action(description="Download as CSV", permissions=["view"])
+    def download_selected(self, request: HttpRequest, queryset: QuerySet[Statement]) -> HttpResponse:
+        return _csv(queryset.select_related("client").prefetch_related("lines", "credit_notes"), "statements")
+
+    # --- to change ----------------------------------------------------------------------------------------------------
+    def _may_change(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("usage.change_statement")  # nobody edits one; who may, may do what follows
+
+    def has_draft_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self._may_change(request)
+
+    def has_make_final_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        is_draft = object_id is None or Statement.objects.filter(pk=object_id, state=Statement.State.DRAFT).exists()
+        return is_draft and self._may_change(request)
+
+    def has_credit_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        is_final = Statement.objects.filter(pk=object_id, state=Statement.State.FINAL).exists()
+        return is_final and self._may_change(request)
+
+    @action(description="Write drafts", url_path="draft", permissions=["draft"], icon="edit_document")
+    def draft(self, request: HttpRequest) -> HttpResponse:
+        def do(fields: dict[str, Any]) -> str:
+            return f"Wrote {draft_month(fields['month'])} drafts of {fields['month']:%Y-%m}."
+
+        return ask(
+            request, self, MonthForm, title="Write drafts", do=do, back=_list_page(),
+            consequence="Statements of the month are written anew for every client application and end user; those that"
+            " are final stay as they are.",
+            initial={"month": f"{month_before(month_of(timezone.now())):%Y-%m}"},
+        )  # fmt: skip
+
+    @action(description="Make final", url_path="final", permissions=["make_final"], icon="lock")
+    def make_final(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        statement = Statement.objects.get(pk=object_id)
+
+        def do(_fields: dict[str, Any]) -> str:
+            done = finalise(statement, by=request.user.get_username())
+            self.log_change(request, done, "Made final.")
+            return f"{done.number} is final: {done.total}."
+
+        return ask(
+            request, self, SureForm, title=f"Make {statement.number} final", back=_page(object_id), do=do,
+            consequence="It is written a last time from the ledger and can never be changed again.",
+        )  # fmt: skip
+
+    @admin.action(description="Make final", permissions=["make_final"])
+    def finalise_selected(self, request: HttpRequest, queryset: QuerySet[Statement]) -> HttpResponse:
+        def do(_fields: dict[str, Any]) -> str:
+            done, left = 0, ""
+            for statement in queryset:
+                try:
+                    finalise(statement, by=request.user.get_username())
+                except StatementError as error:
+                    left = f" Not all: {error}"
+                else:
+                    done += 1
+                    self.log_change(request, statement, "Made final.")
+            return f"{done} are final now.{left}"
+
+        chosen = [(ACTION_CHECKBOX_NAME, str(pk)) for pk in queryset.values_list("pk", flat=True)]
+        return ask(
+            request, self, SureForm, title=f"Make {len(chosen)} statements final", back=_list_page(), do=do,
+            consequence="They are written a last time from the ledger and can never be changed again.",
+            carried=[("action", "finalise_selected"), ("sure", "yes"), *chosen], is_sent="sure" in request.POST,
+        )  # fmt: skip
+
+    @action(description="Credit note", url_path="credit", permissions=["credit"], icon="undo")
+    def credit(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        statement = Statement.objects.get(pk=object_id)
+
+        def do(fields: dict[str, Any]) -> str:
+            note = statement.credit(fields["amount_sen"], why=fields["why"], by=request.user.get_username())
+            self.log_change(request, statement, f"Credit note {note.number}: {note.amount}.")
+            return f"Credit note {note.number} of {note.amount} is written."
+
+        return ask(
+            request, self, CreditForm, title=f"Credit note on {statement.number}", back=_page(object_id), do=do,
+            consequence=f"Money is given back: of {statement.total}, {statement.balance} is left to pay.",
+            initial={"amount_sen": max(0, overcharged_sen(statement)) or None},
+        )  # fmt: skip
+
+
+def _csv(statements: Any, name: str) -> HttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return HttpResponse(documents.as_csv(statements), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _page(object_id: str) -> str:
+    return reverse("admin:usage_statement_change", args=[object_id])
+
+
+def _list_page() -> str:
+    return reverse("admin:usage_statement_changelist")

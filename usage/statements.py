@@ -1,0 +1,177 @@
+"""What a month cost an end user, or a client application with all its end users.
+
+A draft may be written anew at any time (``usage.drafting``). Once final, a statement and its lines never change: the
+database refuses it (``usage.guards``). What turns out wrong afterwards is given back by a credit note.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import Q, Sum
+from django.utils import timezone
+
+from usage.entry import Kind, Measure
+from usage.money import decimal, in_sen, ringgit
+from usage.period import end_of_month
+from usage.plans import CHARACTERS_PER_PRICE, MS_PER_MINUTE
+from voiceproject.models import ClientApplication
+
+CURRENCY = "MYR"
+SETTLING = timedelta(hours=1)  # after the month's end: what was under way then has its row by now
+
+PER = {Measure.AUDIO: MS_PER_MINUTE, Measure.CHARACTERS: CHARACTERS_PER_PRICE}
+
+
+class StatementError(Exception):
+    """It cannot be done with this statement; the message says why."""
+
+
+class Statement(models.Model):
+    """``user`` is empty for a client application's own statement, which sums up those of its end users."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        FINAL = "final", "Final"
+
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
+    user = models.CharField("end user", max_length=200, blank=True)
+    month = models.DateField(help_text="Its first day")
+    state = models.CharField(max_length=5, choices=State, default=State.DRAFT)
+    total_micros = models.BigIntegerField(default=0)
+    drafted_at = models.DateTimeField(default=timezone.now)
+    finalised_at = models.DateTimeField(null=True, blank=True)
+    finalised_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["-month", "client", "user"]
+        constraints = [
+            models.UniqueConstraint(fields=["client", "user", "month"], name="statement_key"),
+            models.CheckConstraint(
+                condition=Q(state="draft", finalised_at=None) | Q(state="final", finalised_at__isnull=False),
+                name="statement_final_has_a_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.client}{f': {self.user}' if self.user else ''}"
+
+    @property
+    def number(self) -> str:
+        return f"S-{self.month:%Y%m}-{self.pk:06d}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.state == self.State.FINAL
+
+    @property
+    def total_sen(self) -> int:
+        return in_sen(self.total_micros)
+
+    @property
+    def total(self) -> str:
+        return ringgit(self.total_sen)
+
+    @property
+    def credited_sen(self) -> int:
+        return int(self.credit_notes.aggregate(sum=Sum("amount_sen", default=0))["sum"])
+
+    @property
+    def balance(self) -> str:
+        return ringgit(self.total_sen - self.credited_sen)
+
+    def check_final(self, now: datetime) -> None:
+        """Raises ``StatementError`` when it is too early to make it final, or too late."""
+        if self.is_final:
+            raise StatementError(f"{self.number} is final already.")
+        if now < end_of_month(self.month) + SETTLING:
+            raise StatementError(f"{self.number} cannot be final before its month is over.")
+
+    @transaction.atomic
+    def credit(self, amount_sen: int, *, why: str, by: str) -> CreditNote:
+        """Give money back. Raises ``StatementError`` for a draft, no reason, or more than was to be paid."""
+        statement = Statement.objects.select_for_update().get(pk=self.pk)
+        if not statement.is_final:
+            raise StatementError("A draft needs no credit note: write it anew.")
+        left_sen = statement.total_sen - statement.credited_sen
+        if not 0 < amount_sen <= left_sen:
+            raise StatementError(f"A credit note on {self.number} is of at least 1 sen, at most {ringgit(left_sen)}.")
+        if not why.strip():
+            raise StatementError("A credit note says why.")
+        return CreditNote.objects.create(statement=statement, amount_sen=amount_sen, why=why.strip(), by=by)
+
+
+class StatementLine(models.Model):
+    """One kind of work under one plan. Units: milliseconds or characters; prices are of ``PER`` units."""
+
+    statement = models.ForeignKey(Statement, on_delete=models.CASCADE, related_name="lines")
+    plan = models.CharField(max_length=64, blank=True)
+    kind = models.CharField(max_length=16, choices=[(kind.value, kind.name.capitalize()) for kind in Kind])
+    units = models.BigIntegerField()
+    included_units = models.BigIntegerField()
+    price_micros = models.BigIntegerField()
+    amount_micros = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["plan", "kind", "price_micros"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}, {self.plan or 'no plan'}"
+
+    @property
+    def measure(self) -> Measure:
+        return Kind(self.kind).measure
+
+    @property
+    def charged_units(self) -> int:
+        return self.units - self.included_units
+
+    @property
+    def unit_name(self) -> str:
+        return "minutes" if self.measure is Measure.AUDIO else "characters"
+
+    def in_words(self) -> dict[str, Any]:
+        """For people and CSV: minutes with three places, characters whole, money as decimal numbers of ringgit."""
+        return {
+            "kind": self.get_kind_display(),
+            "plan": self.plan,
+            "unit": self.unit_name,
+            "quantity": self._amount(self.units),
+            "included": self._amount(self.included_units),
+            "charged": self._amount(self.charged_units),
+            "price": decimal(self.price_micros, 6),
+            "price_per": "minute" if self.measure is Measure.AUDIO else "1,000 characters",
+            "amount": decimal(self.amount_micros, 6),
+        }
+
+    def _amount(self, units: int) -> str:
+        if self.measure is Measure.CHARACTERS:
+            return str(units)
+        return decimal((units * 1000 + MS_PER_MINUTE // 2) // MS_PER_MINUTE, 3)
+
+
+class CreditNote(models.Model):
+    """Money given back on a final statement. Never changed."""
+
+    statement = models.ForeignKey(Statement, on_delete=models.PROTECT, related_name="credit_notes")
+    amount_sen = models.PositiveBigIntegerField()
+    why = models.CharField(max_length=300)
+    by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.CheckConstraint(condition=Q(amount_sen__gt=0), name="credit_note_above_zero")]
+
+    def __str__(self) -> str:
+        return f"{self.number} on {self.statement.number}"
+
+    @property
+    def number(self) -> str:
+        return f"C-{self.pk:06d}"
+
+    @property
+    def amount(self) -> str:
+        return ringgit(self.amount_sen)

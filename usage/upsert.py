@@ -1,0 +1,70 @@
+"""Adding to rows that may not be there yet, in one statement that SQLite and PostgreSQL understand alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import connection, models
+
+MOST_ROWS = 500  # in one statement
+
+Amounts = Mapping[tuple[Any, ...], Sequence[int]]
+
+
+def key_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
+    """Those of the model's unique constraint."""
+    (constraint,) = (one for one in model._meta.constraints if isinstance(one, models.UniqueConstraint))
+    return [_field(model, name) for name in constraint.fields]
+
+
+def add(model: type[models.Model], rows: Amounts) -> None:
+    """For each key (values of the unique constraint's fields), add to the amounts (the values of all other fields).
+
+    Rows are locked in the order of their keys, so that two of these cannot wait for each other.
+    """
+    keys = key_fields(model)
+    amounts = amount_fields(model)
+    ordered = sorted(rows.items())
+    for start in range(0, len(ordered), MOST_ROWS):
+        batch = [(*key, *values) for key, values in ordered[start : start + MOST_ROWS]]
+        sql, params = insert(model, [*keys, *amounts], batch)
+        table = quoted(model._meta.db_table)
+        sums = ", ".join(f"{c} = {table}.{c} + EXCLUDED.{c}" for c in map(_column, amounts))
+        with connection.cursor() as cursor:
+            cursor.execute(f"{sql} {on_conflict(keys)} {sums}", params)
+
+
+def amount_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
+    keys = key_fields(model)
+    return [field for field in model._meta.concrete_fields if not field.primary_key and field not in keys]
+
+
+def insert(
+    model: type[models.Model], fields: Sequence[models.Field[Any, Any]], rows: Sequence[Sequence[Any]]
+) -> tuple[str, list[Any]]:
+    """An INSERT of the rows' values, one for each field."""
+    columns = ", ".join(map(_column, fields))
+    places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(rows))
+    params = [
+        field.get_db_prep_save(value, connection) for row in rows for field, value in zip(fields, row, strict=True)
+    ]
+    return f"INSERT INTO {quoted(model._meta.db_table)} ({columns}) VALUES {places}", params  # noqa: S608 - quoted names
+
+
+def on_conflict(keys: Sequence[models.Field[Any, Any]]) -> str:
+    return f"ON CONFLICT ({', '.join(map(_column, keys))}) DO UPDATE SET"
+
+
+def quoted(name: str) -> str:
+    return connection.ops.quote_name(name)
+
+
+def _column(field: models.Field[Any, Any]) -> str:
+    return quoted(str(field.column))
+
+
+def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
+    field = model._meta.get_field(name)
+    assert isinstance(field, models.Field)
+    return field

@@ -37,6 +37,15 @@ def test_what_is_not_counted(world: World) -> None:
     assert (seen.requests, seen.failures, seen.asr, seen.tts) == (2, 0, Responses(), Responses())
 
 
+def test_a_live_stream_has_no_response_time(world: World) -> None:
+    add(world, ("speech", 700, 200))
+    row = LedgerEntry.objects.get()
+    row.pk, row.is_live, row.total_ms = None, True, 600_000
+    row.save()
+    seen = measure.traffic(START)
+    assert (seen.requests, seen.tts) == (2, Responses(1, 0.7))
+
+
 def test_only_the_last_five_minutes(world: World) -> None:
     add(world, ("speech", 1, 500), at=START - 5 * MINUTE)
     add(world, ("speech", 1, 500), at=START + MINUTE)

@@ -1,4 +1,4 @@
-"""`manage.py erase_user`: one end user's id taken out of the books, for their request under the PDPA."""
+"""`manage.py erase_user`: one end user's id taken out of every room, for their request under the PDPA."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
-from usage.personal import erase
+import rollout.personal
+import usage.personal
 from voiceproject.models import ClientApplication
 
 
 class Command(BaseCommand):
-    help = "Replace one end user's id by a pseudonym that leads nowhere. Totals stay. It cannot be undone."
+    help = (
+        "Replace one end user's id by a pseudonym that leads nowhere, and take it off the roll-out's lists. Totals "
+        "stay. It cannot be undone."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("client", help="name of the client application")
@@ -26,5 +31,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no client application {client!r}.") from error
         if not yes and input(f"Erase {user!r} of {client}? It cannot be undone. Type the id again: ") != user:
             raise CommandError("Nothing was erased.")
-        for table, rows in erase(application, user).items():
+        with transaction.atomic():
+            erased = usage.personal.erase(application, user) | rollout.personal.erase(application, user)
+        for table, rows in erased.items():
             self.stdout.write(f"{table}: {rows}")

@@ -1,4 +1,4 @@
-"""`manage.py export_user`: all that the books hold on one end user, for their request under the PDPA."""
+"""`manage.py export_user`: all that the service holds on one end user, for their request under the PDPA."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
-from usage.personal import export
+import rollout.personal
+import usage.personal
 from voiceproject.models import ClientApplication
 
 
 class Command(BaseCommand):
-    help = "Write one end user's plans, requests, corrections, ratings and statements as JSON to the standard output."
+    help = "Write all that is held on one end user (use, plans, statements, lists) as JSON to the standard output."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("client", help="name of the client application")
@@ -25,4 +26,5 @@ class Command(BaseCommand):
             application = ClientApplication.objects.get(name=client)
         except ClientApplication.DoesNotExist as error:
             raise CommandError(f"There is no client application {client!r}.") from error
-        self.stdout.write(json.dumps(export(application, user), cls=DjangoJSONEncoder, ensure_ascii=False, indent=2))
+        held = {**usage.personal.export(application, user), "rollout": rollout.personal.export(application, user)}
+        self.stdout.write(json.dumps(held, cls=DjangoJSONEncoder, ensure_ascii=False, indent=2))

@@ -1,0 +1,43 @@
+"""One end user's data in the roll-out."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollout import personal
+from rollout.models import Change, Cohort, CohortMember, Flag, ListedUser
+from voiceproject.models import ClientApplication
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def chat() -> ClientApplication:
+    asr, tts = Flag.objects.get(name="asr"), Flag.objects.get(name="tts")
+    client = ClientApplication.objects.create(name="chat")
+    other = ClientApplication.objects.create(name="other")
+    ListedUser.objects.create(flag=asr, client=client, user="aminah", list=ListedUser.List.ALLOW, note="asked for it")
+    ListedUser.objects.create(flag=tts, user="aminah", list=ListedUser.List.DENY)
+    ListedUser.objects.create(flag=asr, client=other, user="aminah", list=ListedUser.List.DENY)
+    ListedUser.objects.create(flag=asr, client=client, user="aminah2", list=ListedUser.List.ALLOW)
+    Cohort.objects.create(name="testers").add(["bala", "aminah", "aminah2"])
+    return client
+
+
+def test_export(chat: ClientApplication) -> None:
+    held = personal.export(chat, "aminah")
+    assert [(one["flag_name"], one["list"]) for one in held["lists"]] == [("asr", "allow"), ("tts", "deny")]
+    assert held["cohorts"] == ["testers"]
+
+
+def test_erase(chat: ClientApplication) -> None:
+    assert personal.erase(chat, "aminah") == {"lists": 2, "cohorts": 1}
+    assert not any(personal.export(chat, "aminah").values())
+    left = {(one.client and one.client.name, one.user) for one in ListedUser.objects.all()}
+    assert left == {("other", "aminah"), ("chat", "aminah2")}
+    assert [one.user for one in CohortMember.objects.all()] == ["bala", "aminah2"]
+    assert {change.who for change in Change.objects.all()[:3]} == {"erase_user"}
+
+
+def test_nobody_known(chat: ClientApplication) -> None:
+    assert personal.erase(chat, "nobody") == {"lists": 0, "cohorts": 0}

@@ -1,6 +1,6 @@
 """Writing to the ledger: the rows, their roll-ups and the quota that they use, in one transaction or not at all.
 
-Locks are taken in one order everywhere: daily roll-ups, reservations, consumption; within a table by key.
+Locks are taken in one order everywhere: daily roll-ups, weeks, reservations, consumption; within a table by key.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import dataclasses
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import models
 from django.utils import timezone
 
-from usage import upsert
+from usage import upsert, weeks
 from usage.entry import Entry
 from usage.models import Consumption, DailyLatency, DailyMix, DailyUse, LedgerEntry, ReservedQuota
 from usage.period import day_of
@@ -55,6 +55,7 @@ class DailyTally:
 
     def __init__(self) -> None:
         self._sums: dict[type[models.Model], dict[tuple[Any, ...], list[int]]] = {model: {} for model in DAILY}
+        self._served: set[tuple[date, int, str]] = set()
 
     def count(self, row: LedgerEntry) -> None:
         day, requests = day_of(row.created_at), int(row.counters_id is None)
@@ -64,12 +65,15 @@ class DailyTally:
         mix = (day, row.client_id, row.kind, row.model, row.voice, row.language, row.error_code)
         self._add(DailyMix, mix, requests, audio_ms, characters, row.queue_ms, row.total_ms)
         if requests and not failed:
+            self._served.add((day, row.client_id, row.user))
+        if requests and not failed and not row.is_live:  # a live stream lasts as long as people talk
             self._add(DailyLatency, (day, row.kind, ceiling_ms(row.total_ms)), 1)
 
     def add(self) -> None:
         """To what the database holds."""
         for model in DAILY:
             upsert.add(model, self._sums[model])
+        weeks.note(self._served)
 
     def _add(self, model: type[models.Model], key: tuple[Any, ...], *amounts: int) -> None:
         key = tuple(str(part) if isinstance(part, str) else part for part in key)

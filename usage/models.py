@@ -13,19 +13,20 @@ from django.db import models
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
+from usage.audience import ChatUsers
 from usage.cost import InfrastructureCost
 from usage.entry import CHARGED_STATUSES, Kind, Measure
 from usage.plans import Plan, PlanAssignment
-from usage.rollups import Consumption, DailyLatency, DailyMix, DailyUse, ReservedQuota
+from usage.rollups import Consumption, DailyLatency, DailyMix, DailyUse, FirstUse, ReservedQuota, UserWeek
 from usage.statements import CreditNote, Statement, StatementLine
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller
 from voiceproject.models import ClientApplication
 
 __all__ = [
-    "KINDS", "AppendOnly", "Consumption", "Correction", "CreditNote", "DailyLatency", "DailyMix", "DailyUse",
-    "InfrastructureCost", "LedgerEntry", "OpenStream", "Plan", "PlanAssignment", "Rating", "ReservedQuota", "Statement",
-    "StatementLine",
+    "KINDS", "AppendOnly", "ChatUsers", "Consumption", "Correction", "CreditNote", "DailyLatency", "DailyMix",
+    "DailyUse", "FirstUse", "InfrastructureCost", "LedgerEntry", "OpenStream", "Plan", "PlanAssignment", "Rating",
+    "ReservedQuota", "Statement", "StatementLine", "UserWeek",
 ]  # fmt: skip
 
 KINDS = [(kind.value, kind.name.capitalize()) for kind in Kind]

@@ -1,4 +1,5 @@
-"""Sums of the ledger: by day, and by end user and month. Written with it, in one transaction; rebuilt from it."""
+"""Sums of the ledger: by day, by end user and month, by person and week. Written with it, in one transaction; rebuilt
+from it."""
 
 from __future__ import annotations
 
@@ -77,6 +78,40 @@ class DailyLatency(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.kind} {self.ceiling_ms}"
+
+
+class UserWeek(models.Model):
+    """On which days of a week a person was served. ``usage.weeks`` tells what a person's number is."""
+
+    week = models.DateField(help_text="Its Monday")
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
+    person = models.BigIntegerField()
+    days = models.PositiveSmallIntegerField(help_text="Bits: 1 is Monday, 64 is Sunday")
+
+    class Meta:
+        ordering = ["week", "client", "person"]
+        constraints = [models.UniqueConstraint(fields=["week", "client", "person"], name="user_week_key")]
+        permissions = [("view_dashboard", "Can view the product dashboard")]
+
+    def __str__(self) -> str:
+        return f"{self.week} {self.person}"
+
+
+class FirstUse(models.Model):
+    """The first week in which a person was served."""
+
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
+    person = models.BigIntegerField()
+    week = models.DateField(help_text="Its Monday")
+
+    class Meta:
+        ordering = ["week", "client", "person"]
+        constraints = [models.UniqueConstraint(fields=["client", "person"], name="first_use_key")]
+        indexes = [models.Index(fields=["week"], name="first_use_week")]
+        verbose_name_plural = "first uses"
+
+    def __str__(self) -> str:
+        return f"{self.week} {self.person}"
 
 
 class Consumption(models.Model):

@@ -19,12 +19,12 @@ from usage import upsert
 from usage.books import CEILINGS_MS, DAILY, ceiling_ms, write
 from usage.counterentry import take_back
 from usage.entry import Kind
-from usage.models import Consumption, DailyLatency, DailyMix, DailyUse, LedgerEntry
+from usage.models import Consumption, DailyLatency, DailyMix, DailyUse, FirstUse, LedgerEntry, UserWeek
 from usage.period import day_of, start_of
 from usage.rebuild import rebuild
 from voiceproject.models import ClientApplication
 
-ROLLUPS: tuple[type[models.Model], ...] = (*DAILY, Consumption)
+ROLLUPS: tuple[type[models.Model], ...] = (*DAILY, UserWeek, FirstUse, Consumption)
 
 
 def rollups() -> dict[str, set[tuple[Any, ...]]]:

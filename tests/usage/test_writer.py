@@ -70,8 +70,11 @@ async def test_a_caller_who_leaves_does_not_take_the_row_along(ledger: LedgerWri
 
 async def test_a_commit_is_one_transaction(ledger: LedgerWriter, entry: Entry, django_assert_num_queries) -> None:
     def count() -> None:
-        # BEGIN, the rows, three daily roll-ups, what the month's quota has been used, COMMIT
-        with django_assert_num_queries(7):
+        # BEGIN, the rows, three daily roll-ups, the week, the first week, what the month's quota has been used, COMMIT
+        with django_assert_num_queries(9):
+            writer.commit([entry] * 50)
+        # Whose week is known has a first one.
+        with django_assert_num_queries(8):
             writer.commit([entry] * 50)
 
     await sync_to_async(count)()

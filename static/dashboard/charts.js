@@ -1,8 +1,8 @@
 // Draws each chart from the table that stands below it, so that both always say the same.
 
 const DAY_S = 86_400;
-const HEIGHT = 200;
-const ON_PAPER = { half: 318, wide: 660 }; // CSS pixels of a plot on A4, see dashboard.css
+const HEIGHT = { screen: 200, paper: 150 };
+const ON_PAPER = 318; // CSS pixels of a plot on A4, two beside each other; see dashboard.css
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
@@ -17,13 +17,13 @@ const FORMS = {
   seconds: { full: (v) => `${fixed(2).format(v)} s`, axis: (v) => `${upTo(2).format(v)} s` },
   share: { full: (v) => `${fixed(1).format(100 * v)} %`, axis: (v) => `${upTo(2).format(100 * v)} %` },
   usd: { full: (v) => `USD ${fixed(2).format(v)}`, axis: (v) => upTo(2).format(v) },
-  "usd-fine": { full: (v) => `USD ${fixed(4).format(v)}`, axis: (v) => upTo(4).format(v) },
+  "usd-fine": { full: (v) => `USD ${fixed(v < 1 ? 4 : 2).format(v)}`, axis: (v) => upTo(4).format(v) },
 };
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 const LINES = [
   { colour: "--series-1", dash: [] },
-  { colour: "--series-2", dash: [6, 3] }, // told apart without colour too
+  { colour: "--series-2", dash: [9, 4] }, // told apart without colour too
   { colour: "--series-3", dash: [2, 3] },
 ];
 
@@ -80,12 +80,12 @@ function targetLine(target, palette) {
   };
 }
 
-function draw(plot, data, kind, width) {
+function draw(plot, data, kind, width, height) {
   const palette = colours();
   const drawn = data.columns.filter((column) => column.plot === plot.dataset.plot);
   const form = FORMS[drawn[0].form];
   const target = drawn[0].target === undefined ? null : Number(drawn[0].target);
-  const font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  const font = `${isPrinting ? 10 : 12}px ${getComputedStyle(document.body).fontFamily}`;
   const highest = Math.max(...drawn.flatMap((column) => column.values.map((value) => value ?? 0)), target ?? 0);
   const lowest = Math.min(...drawn.flatMap((column) => column.values.filter((v) => v !== null)), target ?? Infinity);
   const isFromZero = drawn[0].form !== "score"; // an opinion score begins at 1, not at 0
@@ -125,7 +125,7 @@ function draw(plot, data, kind, width) {
   const chart = new uPlot(
     {
       width,
-      height: HEIGHT,
+      height,
       legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
@@ -152,7 +152,7 @@ function draw(plot, data, kind, width) {
           grid: { stroke: palette["--line"], width: 1 },
           size: (_chart, values) => 18 + 6.6 * Math.max(...(values ?? [""]).map((value) => value.length)),
           values: (_chart, splits) => splits.map((value) => form.axis(value)),
-          space: 36,
+          space: isPrinting ? 20 : 30,
         },
       ],
       series: [
@@ -188,12 +188,13 @@ function render(onPaper) {
   for (const entry of cards) {
     entry.charts.forEach((chart) => chart.destroy());
     entry.charts = entry.plots.map((plot) => {
-      const width = onPaper ? ON_PAPER.half : Math.floor(plot.querySelector(".canvas").clientWidth);
-      return draw(plot, entry.data, entry.card.dataset.chart, width);
+      const width = onPaper ? ON_PAPER : Math.floor(plot.querySelector(".canvas").clientWidth);
+      return draw(plot, entry.data, entry.card.dataset.chart, width, onPaper ? HEIGHT.paper : HEIGHT.screen);
     });
   }
 }
 
+let isPrinting = false;
 render(false);
 document.body.dataset.charts = "drawn";
 
@@ -207,7 +208,6 @@ addEventListener("resize", () => {
 });
 
 const root = document.documentElement;
-let isPrinting = false;
 new MutationObserver(() => isPrinting || render(false)).observe(root, { attributeFilter: ["data-theme"] });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => isPrinting || render(false));
 
@@ -222,6 +222,6 @@ addEventListener("beforeprint", () => {
 addEventListener("afterprint", () => {
   if (chosen) root.dataset.theme = chosen;
   else delete root.dataset.theme;
-  render(false);
   isPrinting = false;
+  render(false);
 });

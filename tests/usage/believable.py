@@ -14,7 +14,7 @@ from capacity.models import ActiveUsers, HourlyPeak, ProbeDay
 from rollout.models import Flag
 from usage.books import write
 from usage.entry import Kind
-from usage.models import ChatUsers, Correction, LedgerEntry, Rating
+from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Rating
 from voiceproject.models import ClientApplication
 
 KL = ZoneInfo("Asia/Kuala_Lumpur")
@@ -45,6 +45,7 @@ def history(last: date, days: int, *, people: int = 60, seed: int = 7) -> None:
         defaults={"users": people * 12, "note": "as the app's team counts"},
     )
     ChatUsers.objects.get_or_create(client=web, day=last - timedelta(days=days), defaults={"users": people * 4})
+    InfrastructureCost.objects.update(starts_at=timezone.now() - timedelta(days=days + 30))
     Flag.objects.filter(everyone=None).update(percent=7)
 
 

@@ -189,7 +189,8 @@ def _by_client(
         shares = [enabled[client].shares[feature] for feature in Feature]
         chat_users, as_of, rate = (row.users, row.day, users / row.users) if row else (None, None, None)
         rows.append((name, chat_users, as_of, *shares, users, rate))
-    features = [Column(f"{feature}_enabled", FEATURES[feature], Form.SHARE) for feature in Feature]
+    short = {Feature.ASR: "ASR", Feature.TTS: "TTS", Feature.REALTIME: "Live"}
+    features = [Column(f"{feature}_enabled", f"{short[feature]} on", Form.SHARE) for feature in Feature]
     return Table(
         "adoption-by-client",
         "Adoption by client application",

@@ -35,7 +35,7 @@ class Form(StrEnum):
     SECONDS = "seconds"
     SHARE = "share"  # a fraction, shown as per cent
     USD = "usd"  # millionths of a dollar, shown with cents
-    USD_FINE = "usd-fine"  # with four decimals
+    USD_FINE = "usd-fine"  # with four decimals below a dollar
 
     @property
     def is_number(self) -> bool:
@@ -160,7 +160,7 @@ def shown(value: Value, form: Form) -> str:
         case Form.USD:
             return usd(int(value), 2)
         case Form.USD_FINE:
-            return usd(int(value), 4)
+            return usd(int(value), 2 if abs(value) >= 10**MICRO_DIGITS else 4)
     return str(value)
 
 

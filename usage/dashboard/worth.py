@@ -67,7 +67,7 @@ def money(span: Span, found: Work) -> Money:
 def _unit_column(metric: Metric, name: str, label: str) -> Column:
     target = GOAL[metric].launch
     return Column(
-        name, label, Form.USD_FINE, plot=f"{label}, USD", target=target.below, target_label=f"Target {target.in_words}"
+        name, label, Form.USD_FINE, plot=label, target=target.below, target_label=f"Target {target.in_words}"
     )
 
 
@@ -223,7 +223,7 @@ def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float
 
 def _spent(metric: Metric, costs: Money, micros: int | None, basis: str) -> Score:
     value = micros / MICROS if micros is not None and costs.is_known else None
-    shown = "–" if value is None or micros is None else usd(micros, 4)
+    shown = "–" if value is None or micros is None else usd(micros, 2 if micros >= MICROS else 4)
     return Score(GOAL[metric], value, shown, basis)
 
 

@@ -9,7 +9,7 @@ import dataclasses
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -44,6 +44,7 @@ def write(rows: list[LedgerEntry], reservations: Sequence[str] = ()) -> None:
         if row.units:
             used[(row.client_id, row.user, day_of(row.created_at).replace(day=1), row.measure.value)][0] += row.units
     tally.add()
+    weeks.note(tally.served)
     if reservations:
         for key, units in _freed(reservations):
             used[key][1] -= units
@@ -55,7 +56,7 @@ class DailyTally:
 
     def __init__(self) -> None:
         self._sums: dict[type[models.Model], dict[tuple[Any, ...], list[int]]] = {model: {} for model in DAILY}
-        self._served: set[tuple[date, int, str]] = set()
+        self.served: set[weeks.Served] = set()
 
     def count(self, row: LedgerEntry) -> None:
         day, requests = day_of(row.created_at), int(row.counters_id is None)
@@ -65,7 +66,7 @@ class DailyTally:
         mix = (day, row.client_id, row.kind, row.model, row.voice, row.language, row.error_code)
         self._add(DailyMix, mix, requests, audio_ms, characters, row.queue_ms, row.total_ms)
         if requests and not failed:
-            self._served.add((day, row.client_id, row.user))
+            self.served.add((day, row.client_id, row.user))
         if requests and not failed and not row.is_live:  # a live stream lasts as long as people talk
             self._add(DailyLatency, (day, row.kind, ceiling_ms(row.total_ms)), 1)
 
@@ -73,7 +74,6 @@ class DailyTally:
         """To what the database holds."""
         for model in DAILY:
             upsert.add(model, self._sums[model])
-        weeks.note(self._served)
 
     def _add(self, model: type[models.Model], key: tuple[Any, ...], *amounts: int) -> None:
         key = tuple(str(part) if isinstance(part, str) else part for part in key)

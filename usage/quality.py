@@ -6,14 +6,17 @@ Each with how much it rests on and the interval that holds the true value with 9
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import Avg, Count, F, FloatField, Q, QuerySet, Sum, Variance
-from django.db.models.functions import Cast, TruncWeek
+from django.db.models import Count, F, FloatField, Q, QuerySet, Sum
+from django.db.models.functions import Cast
 
 from usage.models import Correction, Rating
+from usage.weeks import week_of
 
 Z = 1.96  # of 95 % confidence, by the normal distribution
 ENOUGH = 30  # from here on that distribution is a fair one for a mean
@@ -37,24 +40,22 @@ class Estimate:
 def word_error_rate(since: datetime, until: datetime, **where: Any) -> Estimate:
     """Errors per word over all corrected transcripts of requests in that time; ``where`` selects ledger rows further
     (``model="small"``). The interval takes each transcript as one observation (linearised ratio estimator)."""
-    return _error_rate(_corrections(since, until, where).aggregate(**_error_sums()))
+    return _error_rate(Correction.objects.filter(_made(since, until, where)).aggregate(**_error_sums()))
 
 
-def word_error_rate_by_week(since: datetime, until: datetime) -> dict[date, Estimate]:
-    """By the Monday of the week that the requests were made in."""
-    weeks = _corrections(since, until, {}).annotate(week=TruncWeek("entry__created_at")).order_by().values("week")
-    return {row["week"].date(): _error_rate(dict(row)) for row in weeks.annotate(**_error_sums())}
+def word_error_rates(first: date, last: date) -> tuple[Estimate, dict[date, Estimate]]:
+    """Of requests from ``first`` to ``last``: of all, and of each week by its Monday. The ledger is not read."""
+    return _by_week(Correction.objects.all(), first, last, _error_sums(), _error_rate)
 
 
 def opinion_score(since: datetime, until: datetime, **where: Any) -> Estimate:
     """The mean of the ratings of requests in that time; ``where`` selects ledger rows further (``voice="ms-1"``)."""
-    return _opinion(_ratings(since, until, where).aggregate(**_OPINIONS))
+    return _opinion(Rating.objects.filter(_made(since, until, where)).aggregate(**_opinion_sums()))
 
 
-def opinion_score_by_week(since: datetime, until: datetime) -> dict[date, Estimate]:
-    """By the Monday of the week that the requests were made in."""
-    weeks = _ratings(since, until, {}).annotate(week=TruncWeek("entry__created_at")).order_by().values("week")
-    return {row["week"].date(): _opinion(dict(row)) for row in weeks.annotate(**_OPINIONS)}
+def opinion_scores(first: date, last: date) -> tuple[Estimate, dict[date, Estimate]]:
+    """As ``word_error_rates``."""
+    return _by_week(Rating.objects.all(), first, last, _opinion_sums(), _opinion)
 
 
 def _error_sums() -> dict[str, Any]:
@@ -69,7 +70,7 @@ def _error_sums() -> dict[str, Any]:
     }
 
 
-def _error_rate(sums: dict[str, Any]) -> Estimate:
+def _error_rate(sums: Mapping[str, Any]) -> Estimate:
     n, w = sums["n"], sums["w"]
     if not w:
         return Estimate(None, None, None, n)
@@ -81,27 +82,38 @@ def _error_rate(sums: dict[str, Any]) -> Estimate:
     return Estimate(value, max(0.0, value - margin), value + margin, n, round(w))
 
 
-_OPINIONS: dict[str, Any] = {"n": Count("id"), "mean": Avg("score"), "variance": Variance("score")}
+def _opinion_sums() -> dict[str, Any]:
+    return {"n": Count("id"), "s": Sum("score", default=0), "ss": Sum(F("score") * F("score"), default=0)}
 
 
-def _opinion(found: dict[str, Any]) -> Estimate:
-    n, mean = found["n"], found["mean"]
+def _opinion(sums: Mapping[str, Any]) -> Estimate:
+    n = sums["n"]
+    if not n:
+        return Estimate(None, None, None, 0)
+    mean = sums["s"] / n
     if n < 2:
-        return Estimate(None if mean is None else float(mean), None, None, n)
-    # The database's variance is the population's; the sample's estimates it by n - 1.
-    margin = Z * math.sqrt(float(found["variance"]) / (n - 1))
-    return Estimate(float(mean), max(1.0, float(mean) - margin), min(5.0, float(mean) + margin), n)
+        return Estimate(mean, None, None, n)
+    variance = max(0.0, sums["ss"] / n - mean * mean)  # the population's; the sample's estimates it by n - 1
+    margin = Z * math.sqrt(variance / (n - 1))
+    return Estimate(mean, max(1.0, mean - margin), min(5.0, mean + margin), n)
 
 
-def _corrections(since: datetime, until: datetime, where: dict[str, Any]) -> QuerySet[Correction]:
-    return Correction.objects.filter(_made(since, until, where))
-
-
-def _ratings(since: datetime, until: datetime, where: dict[str, Any]) -> QuerySet[Rating]:
-    return Rating.objects.filter(_made(since, until, where))
+def _by_week(
+    rows: QuerySet[Any],
+    first: date,
+    last: date,
+    sums: dict[str, Any],
+    estimate: Callable[[Mapping[str, Any]], Estimate],
+) -> tuple[Estimate, dict[date, Estimate]]:
+    total: dict[str, Any] = dict.fromkeys(sums, 0)
+    weeks: dict[date, dict[str, Any]] = defaultdict(lambda: dict.fromkeys(sums, 0))
+    for row in rows.filter(day__range=(first, last)).order_by().values("day").annotate(**sums):
+        for added in (total, weeks[week_of(row["day"])]):
+            for name in sums:
+                added[name] += row[name]
+    return estimate(total), {week: estimate(added) for week, added in weeks.items()}
 
 
 def _made(since: datetime, until: datetime, where: dict[str, Any]) -> Q:
-    """Of requests in that time. Nobody corrects or rates before the request is made: that condition spares old rows."""
     further = {f"entry__{name}": value for name, value in where.items()}
-    return Q(created_at__gte=since, entry__created_at__gte=since, entry__created_at__lt=until, **further)
+    return Q(entry__created_at__gte=since, entry__created_at__lt=until, **further)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from usage import upsert, weeks
 from usage.books import DAILY, DailyTally
 from usage.entry import Kind, Measure
-from usage.models import Consumption, DailyUse, FirstUse, LedgerEntry, UserWeek
+from usage.models import CohortWeek, Consumption, DailyActive, DailyUse, LedgerEntry, UserWeek
 from usage.period import day_of, month_after, start_of
 
 
@@ -31,7 +31,7 @@ def rebuild(first: date | None = None, last: date | None = None) -> int:
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     for day in days:
         rebuild_day(day)
-    rebuild_first_weeks()
+    rebuild_activity()
     for month in sorted({day.replace(day=1) for day in days}):
         rebuild_month(month)
     return len(days)
@@ -39,7 +39,7 @@ def rebuild(first: date | None = None, last: date | None = None) -> int:
 
 @transaction.atomic
 def rebuild_day(day: date) -> None:
-    _lock(*DAILY, UserWeek, FirstUse)
+    _lock(*DAILY, UserWeek)
     for model in DAILY:
         model._default_manager.filter(day=day).delete()
     weeks.forget(day)
@@ -48,13 +48,14 @@ def rebuild_day(day: date) -> None:
     for row in rows.order_by().iterator():
         tally.count(row)
     tally.add()
+    weeks.mark(tally.served)
 
 
 @transaction.atomic
-def rebuild_first_weeks() -> None:
-    """From the weeks. Of everybody: a day that was rebuilt may have been somebody's first, or is it no more."""
-    _lock(UserWeek, FirstUse)
-    weeks.find_first()
+def rebuild_activity() -> None:
+    """Who was active and who came back, from the weeks. Of all time: a day touches the counts of the 30 after it."""
+    _lock(UserWeek, DailyActive, CohortWeek)
+    weeks.recount()
 
 
 @transaction.atomic

@@ -83,35 +83,53 @@ class DailyLatency(models.Model):
 class UserWeek(models.Model):
     """On which days of a week a person was served. ``usage.weeks`` tells what a person's number is."""
 
-    week = models.DateField(help_text="Its Monday")
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
     person = models.BigIntegerField()
+    week = models.DateField(help_text="Its Monday")
     days = models.PositiveSmallIntegerField(help_text="Bits: 1 is Monday, 64 is Sunday")
 
     class Meta:
-        ordering = ["week", "client", "person"]
-        constraints = [models.UniqueConstraint(fields=["week", "client", "person"], name="user_week_key")]
+        ordering = ["client", "person", "week"]
+        constraints = [models.UniqueConstraint(fields=["client", "person", "week"], name="user_week_key")]
         permissions = [("view_dashboard", "Can view the product dashboard")]
 
     def __str__(self) -> str:
         return f"{self.week} {self.person}"
 
 
-class FirstUse(models.Model):
-    """The first week in which a person was served."""
+class DailyActive(models.Model):
+    """How many people were served on a day, and by how many those served in 7 and in 30 days changed with it: the sum
+    of all changes up to a day is their number on that day."""
 
-    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
-    person = models.BigIntegerField()
-    week = models.DateField(help_text="Its Monday")
+    day = models.DateField()
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
+    users = models.BigIntegerField(default=0)
+    change_7 = models.BigIntegerField(default=0)
+    change_30 = models.BigIntegerField(default=0)
 
     class Meta:
-        ordering = ["week", "client", "person"]
-        constraints = [models.UniqueConstraint(fields=["client", "person"], name="first_use_key")]
-        indexes = [models.Index(fields=["week"], name="first_use_week")]
-        verbose_name_plural = "first uses"
+        ordering = ["day", "client"]
+        constraints = [models.UniqueConstraint(fields=["day", "client"], name="daily_active_key")]
+        verbose_name_plural = "daily active"
 
     def __str__(self) -> str:
-        return f"{self.week} {self.person}"
+        return f"{self.day} {self.users}"
+
+
+class CohortWeek(models.Model):
+    """Of the people first served in the week ``first``, how many were in the week ``week``."""
+
+    first = models.DateField(help_text="Its Monday")
+    week = models.DateField(help_text="Its Monday")
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
+    users = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["first", "week", "client"]
+        constraints = [models.UniqueConstraint(fields=["first", "week", "client"], name="cohort_week_key")]
+
+    def __str__(self) -> str:
+        return f"{self.first} {self.week} {self.users}"
 
 
 class Consumption(models.Model):

@@ -30,19 +30,13 @@ def add(model: type[models.Model], rows: Amounts) -> None:
             cursor.execute(f"{statement} {sums}", params)
 
 
-def merge(model: type[models.Model], rows: Amounts, change: str, when: str) -> list[tuple[Any, ...]]:
-    """``add``, but with a change of one's own: SQL that calls the row that is there ``old`` and the one that comes
-    ``new``. Gives the keys of the rows that were made or, ``when`` that holds, changed."""
-    changed: list[tuple[Any, ...]] = []
-    names = {"old": quoted(model._meta.db_table), "new": "EXCLUDED"}
-    returned = ", ".join(map(_column, key_fields(model)))
+def unite(model: type[models.Model], rows: Amounts) -> None:
+    """``add``, but of amounts that are bits: the ones of both."""
+    table = quoted(model._meta.db_table)
+    both = ", ".join(f"{c} = {table}.{c} | EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
     for statement, params in _inserts(model, rows):
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"{statement} {change.format(**names)} WHERE {when.format(**names)} RETURNING {returned}", params
-            )
-            changed += cursor.fetchall()
-    return changed
+            cursor.execute(f"{statement} {both}", params)
 
 
 def _inserts(model: type[models.Model], rows: Amounts) -> Iterator[tuple[str, list[Any]]]:

@@ -1,28 +1,36 @@
-"""Who was served on which days, week by week, and since when: what adoption and retention are counted from.
+"""Who was served on which days, and from that how many are active and how many come back.
 
 A person has a number in place of an id, made from the pseudonym that ``usage.personal`` would give. So these rows name
 nobody, and stay one person's when the ledger's old rows get their pseudonyms. Served means: at least one request
 succeeded. The same id at two client applications is two people.
+
+Counting distinct people takes long once there are many days of many people. So the counts are kept up to date instead:
+each first time that somebody is served on a day changes them by what that day adds to the days already known.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 from django.db import connection
-from django.db.models import F, Min, Q, QuerySet
+from django.db.models import F, Q, Sum
 from django.utils.crypto import salted_hmac
 
 from usage import upsert
-from usage.rollups import FirstUse, UserWeek
+from usage.rollups import CohortWeek, DailyActive, UserWeek
 
 PSEUDONYM = "gone:"  # how every pseudonym begins
 PSEUDONYM_DIGITS = 24  # hexadecimal ones
 NUMBER_DIGITS = 15  # 60 bits, which every database has
 WHOLE_WEEK = 0b1111111
+WINDOWS = (7, 30)  # days that somebody who was served counts as active
+
+Served = tuple[date, int, str]  # a day, a client application, an end user
+Someone = tuple[int, int]  # a client application, a person
 
 
 def pseudonym(client_id: int, user: str) -> str:
@@ -51,83 +59,185 @@ def bit(day: date) -> int:
     return 1 << day.weekday()
 
 
-def note(served: Iterable[tuple[date, int, str]]) -> None:
-    """Days, client applications and end users. Call it in the ledger's transaction."""
-    days: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0])
+class Activity:
+    """What people's days change in the counts. Pure: it knows no database."""
+
+    def __init__(self) -> None:
+        self.active: dict[tuple[date, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+        self.cohorts: dict[tuple[date, date, int], list[int]] = defaultdict(lambda: [0])
+
+    def add(self, client_id: int, known: list[date], day: date) -> None:
+        """One more day of somebody; ``known``: the other days in order, to which it is added."""
+        place = bisect_left(known, day)
+        self.active[day, client_id][0] += 1
+        for column, window in enumerate(WINDOWS, 1):
+            # Active from a day until so many days later; what the day before or after covers already is not new.
+            enters = max(day, known[place - 1] + timedelta(days=window)) if place else day
+            leaves = day + timedelta(days=window)
+            if place < len(known):
+                leaves = min(leaves, known[place])
+            if enters < leaves:
+                self.active[enters, client_id][column] += 1
+                self.active[leaves, client_id][column] -= 1
+        self._add_week(client_id, known, week_of(day))
+        insort(known, day)
+
+    def _add_week(self, client_id: int, known: list[date], week: date) -> None:
+        first, latest = (week_of(known[0]), week_of(known[-1])) if known else (week, None)
+        if week == latest:  # spares the rest to most
+            return
+        if week < first:  # the beginning is earlier than was known: all weeks go over to that cohort
+            for other in {week_of(day) for day in known}:
+                self.cohorts[first, other, client_id][0] -= 1
+                self.cohorts[week, other, client_id][0] += 1
+            first = week
+        elif latest is not None and week < latest and any(week_of(day) == week for day in known):
+            return
+        self.cohorts[first, week, client_id][0] += 1
+
+
+def note(served: Iterable[Served]) -> None:
+    """Bring weeks and counts up to date. Call it in the ledger's transaction."""
+    days = _by_person(served)
+    known_days = _known(days, {week_of(day) for some in days.values() for day in some})
+    new = {someone: fresh for someone, some in days.items() if (fresh := some.difference(known_days.get(someone, ())))}
+    if not new:  # mostly: people come back on the same day
+        return
+    _lock(new)
+    known_days = _known(new)
+    activity = Activity()
+    for (client_id, number), fresh in sorted(new.items()):
+        known = known_days.get((client_id, number), [])
+        for day in sorted(fresh - set(known)):
+            activity.add(client_id, known, day)
+    _mark(new)
+    _write(activity)
+
+
+def mark(served: Iterable[Served]) -> None:
+    """The weeks only, for a rebuild that counts anew afterwards."""
+    _mark(_by_person(served))
+
+
+def _by_person(served: Iterable[Served]) -> dict[Someone, set[date]]:
+    days: dict[Someone, set[date]] = defaultdict(set)
     for day, client_id, user in served:
-        days[(week_of(day), client_id, person(client_id, user))][0] |= bit(day)
-    new = upsert.merge(
-        UserWeek, days, "days = {old}.days | {new}.days", "{old}.days | {new}.days <> {old}.days"
-    )  # mostly nothing: people come back on the same day
-    first: dict[tuple[Any, ...], date] = {}
-    for week, client_id, number in new:
-        key, began = (client_id, number), _date(week)
-        first[key] = min(began, first.get(key, began))
-    _note_first({key: [week] for key, week in first.items()})
+        days[client_id, person(client_id, user)].add(day)
+    return days
 
 
-def _note_first(weeks: dict[tuple[Any, ...], list[Any]]) -> None:
-    upsert.merge(FirstUse, weeks, "week = {new}.week", "{new}.week < {old}.week")
+def _known(people: Iterable[Someone], weeks: Iterable[date] | None = None) -> dict[Someone, list[date]]:
+    """Their days in order, of all or of some weeks."""
+    by_client: dict[int, list[int]] = defaultdict(list)
+    for client_id, number in people:
+        by_client[client_id].append(number)
+    which = Q()
+    for client_id, numbers in by_client.items():
+        which |= Q(client_id=client_id, person__in=numbers)
+    if weeks is not None:
+        which &= Q(week__in=list(weeks))
+    known: dict[Someone, list[date]] = defaultdict(list)
+    if by_client:
+        rows = UserWeek.objects.filter(which).order_by("client_id", "person", "week")
+        for client_id, number, week, mask in rows.values_list("client_id", "person", "week", "days"):
+            known[client_id, number] += _days(week, mask)
+    return known
+
+
+def _days(week: date, mask: int) -> Iterator[date]:
+    return (week + timedelta(days=place) for place in range(7) if mask >> place & 1)
+
+
+def _lock(people: Iterable[Someone]) -> None:
+    """One writer at a time for each person, or two that write different weeks would not see each other's. SQLite has
+    only one writer anyway."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(p) FROM (SELECT unnest(%s::bigint[]) AS p ORDER BY 1) AS people",
+                [sorted({number for _client, number in people})],
+            )
+
+
+def _mark(days: dict[Someone, set[date]]) -> None:
+    weeks: dict[tuple[int, int, date], list[int]] = defaultdict(lambda: [0])
+    for (client_id, number), some in days.items():
+        for day in some:
+            weeks[client_id, number, week_of(day)][0] |= bit(day)
+    upsert.unite(UserWeek, weeks)
+
+
+def _write(activity: Activity) -> None:
+    upsert.add(DailyActive, {key: amounts for key, amounts in activity.active.items() if any(amounts)})
+    upsert.add(CohortWeek, {key: amounts for key, amounts in activity.cohorts.items() if any(amounts)})
 
 
 def forget(day: date) -> None:
-    """Take one day out of everybody's week."""
+    """Take one day out of everybody's week; the counts stay as they are."""
     rows = UserWeek.objects.filter(week=week_of(day))
     rows.update(days=F("days").bitand(WHOLE_WEEK ^ bit(day)))
     rows.filter(days=0).delete()
 
 
-def find_first() -> None:
-    """Everybody's first week anew, from the weeks that are there."""
-    FirstUse.objects.all().delete()
-    fields = "client_id", "person", "week"
-    firsts = UserWeek.objects.order_by().values("client_id", "person").annotate(first=Min("week"))
-    sql, params = firsts.values_list("client_id", "person", "first").query.sql_with_params()
-    table, columns = upsert.quoted(FirstUse._meta.db_table), ", ".join(map(upsert.quoted, fields))
-    with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {table} ({columns}) {sql}", params)
+def recount() -> None:
+    """All counts anew, from the weeks."""
+    DailyActive.objects.all().delete()
+    CohortWeek.objects.all().delete()
+    activity, someone, known = Activity(), None, list[date]()
+    rows = UserWeek.objects.order_by("client_id", "person", "week").values_list("client_id", "person", "week", "days")
+    for client_id, number, week, mask in rows.iterator():
+        if someone != (client_id, number):
+            someone, known = (client_id, number), []
+        for day in _days(week, mask):
+            activity.add(client_id, known, day)
+    _write(activity)
 
 
 def erase(client_id: int, before: str, after: str) -> int:
     """Give an end user's weeks another id's number. Gives how many weeks they were."""
-    mine = {"client_id": client_id, "person": person(client_id, before)}
-    FirstUse.objects.filter(**mine).update(person=person(client_id, after))
-    return UserWeek.objects.filter(**mine).update(person=person(client_id, after))
+    mine = UserWeek.objects.filter(client_id=client_id, person=person(client_id, before))
+    return mine.update(person=person(client_id, after))
 
 
-def served(first: date, last: date) -> QuerySet[UserWeek]:
-    """The weeks of those who were served from ``first`` to ``last``, both included: a row for each person and week."""
-    begins, ends = week_of(first), week_of(last)
-    head = WHOLE_WEEK & ~(bit(first) - 1)
-    tail = (bit(last) << 1) - 1
-    rows = UserWeek.objects.order_by().filter(week__gte=begins, week__lte=ends)
-    if begins == ends:
-        return rows.alias(within=F("days").bitand(head & tail)).exclude(within=0)
-    rows = rows.alias(of_head=F("days").bitand(head), of_tail=F("days").bitand(tail))
-    return rows.exclude(Q(week=begins, of_head=0) | Q(week=ends, of_tail=0))
+@dataclass
+class Active:
+    """People served on a day, and in the 7 and in the 30 days to it."""
+
+    day: int = 0
+    week: int = 0
+    month: int = 0
 
 
-def people(first: date, last: date) -> int:
-    """How many people were served in that time."""
-    return served(first, last).values("client_id", "person").distinct().count()
+def active_by_day(first: date, last: date) -> dict[date, Active]:
+    """Of all client applications together."""
+    rows = DailyActive.objects.filter(day__lte=last).order_by("day").values_list("day")
+    found = {first + timedelta(days=number): Active() for number in range((last - first).days + 1)}
+    sums = {day: amounts for day, *amounts in rows.annotate(Sum("users"), Sum("change_7"), Sum("change_30"))}
+    week, month = (sum(amounts[column] for day, amounts in sums.items() if day < first) for column in (1, 2))
+    for day, one in found.items():
+        one.day, changed_week, changed_month = sums.get(day, (0, 0, 0))
+        week, month = week + changed_week, month + changed_month
+        one.week, one.month = week, month
+    return found
+
+
+def active_by_client(last: date) -> dict[int, Active]:
+    """On one day."""
+    rows = DailyActive.objects.filter(day__lte=last).order_by().values_list("client_id")
+    return {
+        client_id: Active(*amounts)
+        for client_id, *amounts in rows.annotate(
+            on_day=Sum("users", filter=Q(day=last), default=0), week=Sum("change_7"), month=Sum("change_30")
+        )
+        if any(amounts)
+    }
 
 
 def cohorts(first: date, last: date) -> dict[date, dict[date, int]]:
     """For each week of first use, both included, how many of its people were served in it and in each later week."""
-    weeks, firsts = (upsert.quoted(model._meta.db_table) for model in (UserWeek, FirstUse))
     found: dict[date, dict[date, int]] = defaultdict(dict)
-    sql = (
-        f"SELECT f.week, w.week, COUNT(*) FROM {firsts} f"  # noqa: S608 - quoted names
-        f" JOIN {weeks} w ON w.client_id = f.client_id AND w.person = f.person"
-        " WHERE f.week BETWEEN %s AND %s AND w.week BETWEEN %s AND %s GROUP BY f.week, w.week ORDER BY f.week, w.week"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [week_of(first), week_of(last)] * 2)
-        for began, week, number in cursor.fetchall():
-            found[_date(began)][_date(week)] = number
+    rows = CohortWeek.objects.filter(first__gte=week_of(first), week__lte=week_of(last)).order_by("first", "week")
+    for began, week, users in rows.values_list("first", "week").annotate(Sum("users")):
+        if users:
+            found[began][week] = users
     return dict(found)
-
-
-def _date(value: date | str) -> date:
-    """SQLite gives text."""
-    return date.fromisoformat(value) if isinstance(value, str) else value

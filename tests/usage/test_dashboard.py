@@ -1,12 +1,13 @@
 from __future__ import annotations
-import pytest
+
 from django.test import Client
-from datetime import timedelta
 from django.utils import timezone
+
 from tests.usage.believable import history
+
 
 def test_it_works(admin_client: Client) -> None:
     history(timezone.localdate(), 50)
     page = admin_client.get("/dashboard/")
     assert page.status_code == 200
-    open("/tmp/dash.html","w").write(page.content.decode())
+    open("/tmp/dash.html", "w").write(page.content.decode())

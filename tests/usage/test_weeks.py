@@ -17,12 +17,10 @@ from tests.usage.test_rebuild import rollups, varied
 from usage import personal, weeks
 from usage.books import write
 from usage.entry import Kind
-from usage.models import FirstUse, LedgerEntry, UserWeek
+from usage.models import CohortWeek, DailyActive, LedgerEntry, UserWeek
 from usage.period import day_of
 from usage.rebuild import rebuild
 from voiceproject.models import ClientApplication
-
-MONDAY = date(2026, 6, 1)
 
 
 def who(first: date, last: date) -> set[tuple[int, str]]:
@@ -43,8 +41,8 @@ def cohorts() -> dict[date, dict[date, int]]:
     return {first: dict(sorted(of_week.items())) for first, of_week in sorted(found.items())}
 
 
-def some_use(chat: ClientApplication) -> tuple[date, date]:
-    rows = varied(chat, 300)
+def some_use(*clients: ClientApplication) -> tuple[date, date]:
+    rows = [row for seed, client in enumerate(clients) for row in varied(client, 300, seed)]
     random.Random(4).shuffle(rows)  # recovered streams and counter-entries come late
     for start in range(0, len(rows), 40):
         write(rows[start : start + 40])
@@ -52,13 +50,20 @@ def some_use(chat: ClientApplication) -> tuple[date, date]:
     return min(days), max(days)
 
 
-def test_people_are_those_of_the_ledger(chat: ClientApplication) -> None:
-    first, last = some_use(chat)
-    for begins in range(0, (last - first).days, 5):
-        for length in (1, 2, 7, 9, 30):
-            start = first + timedelta(days=begins)
-            end = start + timedelta(days=length - 1)
-            assert weeks.people(start, end) == len(who(start, end)), (start, end)
+def test_active_people_are_those_of_the_ledger(chat: ClientApplication) -> None:
+    other = ClientApplication.objects.create(name="other")
+    first, last = some_use(chat, other)
+    by_day = weeks.active_by_day(first - timedelta(days=3), last + timedelta(days=33))
+    for day, one in by_day.items():
+        expected = [len(who(day - timedelta(days=days - 1), day)) for days in (1, 7, 30)]
+        assert [one.day, one.week, one.month] == expected, day
+    assert weeks.active_by_day(last, last)[last] == by_day[last]
+    by_client = weeks.active_by_client(last)
+    assert by_client.keys() == {chat.pk, other.pk}
+    assert sum(one.month for one in by_client.values()) == by_day[last].month
+    assert by_client[other.pk].month == sum(
+        client == other.pk for client, _user in who(last - timedelta(days=29), last)
+    )
 
 
 def test_cohorts_are_those_of_the_ledger(chat: ClientApplication) -> None:
@@ -72,21 +77,21 @@ def test_who_was_refused_was_not_served(chat: ClientApplication, fill: Fill) -> 
     fill(1, status=499, error_code="client_closed_request")
     assert not UserWeek.objects.exists()
     fill(1, Kind.REALTIME, is_live=True)
-    assert UserWeek.objects.count() == FirstUse.objects.count() == 1
+    assert UserWeek.objects.count() == CohortWeek.objects.count() == 1
 
 
 def test_the_same_id_elsewhere_is_somebody_else(chat: ClientApplication, fill: Fill) -> None:
     fill(1)
     fill(1, client=ClientApplication.objects.create(name="other"))
     today = day_of(timezone.now())
-    assert weeks.people(today, today) == 2
+    assert weeks.active_by_day(today, today)[today] == weeks.Active(2, 2, 2)
 
 
 def test_names_that_are_taken_away_change_nothing(chat: ClientApplication) -> None:
     first, last = some_use(chat)
     before, found = rollups(), weeks.cohorts(first, last)
     assert personal.prune(timezone.now() - timedelta(days=31)) > 0
-    assert (rollups()["UserWeek"], rollups()["FirstUse"]) == (before["UserWeek"], before["FirstUse"])
+    assert rollups()["UserWeek"] == before["UserWeek"]
     rebuild()
     assert weeks.cohorts(first, last) == found
     call_command("erase_user", "chat", "u1", yes=True)
@@ -111,9 +116,10 @@ def test_a_day_that_is_gone_from_the_ledger_is_gone_here(chat: ClientApplication
     rebuild()
     today = day_of(timezone.now())
     assert UserWeek.objects.get().days & weeks.bit(today)
-    FirstUse.objects.update(week=MONDAY - timedelta(days=700))
+    CohortWeek.objects.update(users=7)
+    DailyActive.objects.update(users=7)
     rebuild(today, today)
-    assert FirstUse.objects.get().week == weeks.week_of(today)
+    assert CohortWeek.objects.get().users == DailyActive.objects.get(day=today).users == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -11,6 +11,7 @@ from usage.dashboard import people, work, worth
 from usage.dashboard.span import Span
 from usage.dashboard.tables import Table
 from usage.scorecard import ADOPTION
+from usage.weeks import Active, active_by_client
 
 EVERYTHING = "daily-mix"  # a CSV that is no table of the page
 
@@ -48,13 +49,13 @@ class Board:
         return work.work(self.span)
 
     @cached_property
-    def _active(self) -> dict[int, dict[int, int]]:
-        return {days: people.active_by_client(self.span.last, days) for days in people.ACTIVE_DAYS}
+    def _active(self) -> dict[int, Active]:
+        return active_by_client(self.span.last)
 
     @cached_property
     def active(self) -> int:
         """People served in the 30 days that end with the span."""
-        return sum(self._active[30].values())
+        return sum(one.month for one in self._active.values())
 
     @cached_property
     def adoption(self) -> people.Adoption:
@@ -90,7 +91,7 @@ class Board:
 
     @cached_property
     def clients(self) -> Table:
-        return work.by_client(self.span, self._clients, people.people_of_clients(self.span))
+        return work.by_client(self.span, self._clients, self._active)
 
     @cached_property
     def speed(self) -> work.Speed:
@@ -123,15 +124,22 @@ class Board:
     @cached_property
     def tiles(self) -> list[Tile]:
         now, before = self._work.total(self.span), work.total_before(self.span)
+        heard, minutes = _change(now.audio_ms, before.audio_ms), work.minutes(now.audio_ms)
+        spoken, asked = _change(now.characters, before.characters), _change(now.requests, before.requests)
         adoption = self.adoption
         rate = "–" if adoption.rate is None else f"{100 * adoption.rate:.1f} %"
         failed = self._work.failure_rate()
         return [
             Tile("Active users", f"{self.active:,}", "in 30 days"),
             Tile("Adoption", rate, f"of chat users; the aim is {ADOPTION.in_words}"),
-            Tile("Heard", f"{work.minutes(now.audio_ms):,.0f} min", "in these days", _change(now.audio_ms, before.audio_ms)),
-            Tile("Spoken", f"{now.characters:,}", "characters in these days", _change(now.characters, before.characters)),
-            Tile("Requests", f"{now.requests:,}", "in these days", _change(now.requests, before.requests)),
+            Tile(
+                "Heard",
+                f"{work.minutes(now.audio_ms):,.0f} min",
+                "in these days",
+                _change(now.audio_ms, before.audio_ms),
+            ),
+            Tile("Spoken", f"{now.characters:,}", "characters in these days", spoken),
+            Tile("Requests", f"{now.requests:,}", "in these days", asked),
             Tile("Failed", "–" if failed is None else f"{100 * failed:.2f} %", "of requests, by our fault"),
         ]
 

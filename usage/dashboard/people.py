@@ -1,56 +1,41 @@
 """Who uses voice: active users, adoption from chat users to active ones, client applications, retention.
 
-All but the history of 30-day users is counted from ``UserWeek``; that history is the capacity watcher's.
+The counts are those of ``usage.weeks``.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from django.db.models import Count
-
-from capacity.models import ActiveUsers
 from rollout.feature import Feature
 from rollout.models import ClientShare, Flag
 from usage import audience, weeks
 from usage.dashboard.span import Span
 from usage.dashboard.tables import Column, Form, Table, Value, shown
 from usage.scorecard import ADOPTION, ADOPTION_BAND, Verdict
+from usage.weeks import Active
 from voiceproject.models import ClientApplication
 
-ACTIVE_DAYS = (30, 7, 1)
 LEAST_COHORTS, MOST_COHORTS = 8, 26
 FEATURES = {Feature.ASR: "Speech to text", Feature.TTS: "Text to speech", Feature.REALTIME: "Live speech to text"}
 
-ByClient = Mapping[int, int]
-
-
-def active_by_client(last: date, days: int) -> dict[int, int]:
-    """People served in the days that end with ``last``, by client application."""
-    rows = weeks.served(last - timedelta(days=days - 1), last)
-    return dict(rows.values_list("client_id").annotate(Count("person", distinct=True)))
-
 
 def active_by_day(span: Span) -> Table:
-    """Who was served on each day, and in the 30 days to it."""
-    masks = weeks.served(span.first, span.last).values_list("week", "days").annotate(Count("id"))
-    served: Counter[date] = Counter()
-    for week, mask, number in masks:
-        for place in range(7):
-            if mask >> place & 1:
-                served[week + timedelta(days=place)] += number
-    in_30_days = dict(ActiveUsers.objects.filter(day__range=(span.first, span.last)).values_list("day", "users"))
+    days = weeks.active_by_day(span.first, span.last)
     return Table(
         "active-users",
         "Active users",
-        [Column("day", "Day", Form.DAY), Column("users", "On the day"), Column("users_30_days", "In 30 days")],
-        [(day, served[day], in_30_days.get(day)) for day in span.days],
+        [
+            Column("day", "Day", Form.DAY),
+            Column("users", "On the day"),
+            Column("users_7_days", "In 7 days"),
+            Column("users_30_days", "In 30 days"),
+        ],
+        [(day, one.day, one.week, one.month) for day, one in days.items()],
         chart="line",
-        note="The 30-day line has a point for each day that the capacity watcher counted.",
     )
 
 
@@ -137,8 +122,8 @@ class Adoption:
         )
 
 
-def adoption(span: Span, clients: Mapping[int, str], active: Mapping[int, ByClient]) -> Adoption:
-    """``active``: by number of days, then client application."""
+def adoption(span: Span, clients: Mapping[int, str], active: Mapping[int, Active]) -> Adoption:
+    """``active``: on the span's last day, by client application."""
     told = audience.known_on(span.last)
     enabled = enabled_by_client(clients)
     eligible = sum(row.users for row in told.values()) if told else None
@@ -147,25 +132,21 @@ def adoption(span: Span, clients: Mapping[int, str], active: Mapping[int, ByClie
     def of_eligible(users: int | None) -> float | None:
         return users / eligible if eligible and users is not None else None
 
-    counted = {
-        days: sum(users for client, users in by_client.items() if not told or client in told)
-        for days, by_client in active.items()
-    }
-    rate = of_eligible(counted[30])
+    counted = [one for client, one in active.items() if not told or client in told]
+    month, week, day = (sum(getattr(one, name) for one in counted) for name in ("month", "week", "day"))
+    rate = of_eligible(month)
     steps = (
         Step("Chat users", eligible, of_eligible(eligible)),
         Step("Have voice switched on", having, of_eligible(having), "as the roll-out is now"),
-        *(Step(f"Used it in {_days(days)}", counted[days], of_eligible(counted[days])) for days in ACTIVE_DAYS),
+        Step("Used it in 30 days", month, of_eligible(month)),
+        Step("Used it in 7 days", week, of_eligible(week)),
+        Step("Used it on the last day", day, of_eligible(day)),
     )
-    untold = tuple(sorted(clients[client] for client in active[30] if client not in told))
+    untold = tuple(sorted(clients[client] for client, one in active.items() if one.month and client not in told))
     return Adoption(
-        steps, eligible, rate, ADOPTION.verdict(rate), untold, _by_client(clients, told, enabled, active[30]),
+        steps, eligible, rate, ADOPTION.verdict(rate), untold, _by_client(clients, told, enabled, active),
         tuple((FEATURES[feature], _percents(enabled, feature)) for feature in Feature),
     )  # fmt: skip
-
-
-def _days(number: int) -> str:
-    return "1 day" if number == 1 else f"{number} days"
 
 
 def _percents(enabled: Mapping[int, Enabled], feature: Feature) -> str:
@@ -179,11 +160,11 @@ def _by_client(
     clients: Mapping[int, str],
     told: Mapping[int, audience.ChatUsers],
     enabled: Mapping[int, Enabled],
-    active: ByClient,
+    active: Mapping[int, Active],
 ) -> Table:
     rows: list[Sequence[Value]] = []
-    for client, name in sorted(clients.items(), key=lambda one: (-active.get(one[0], 0), one[1])):
-        row, users = told.get(client), active.get(client, 0)
+    for client, name in sorted(clients.items(), key=lambda one: (-active.get(one[0], Active()).month, one[1])):
+        row, users = told.get(client), active.get(client, Active()).month
         if row is None and not users:
             continue
         shares = [enabled[client].shares[feature] for feature in Feature]
@@ -280,7 +261,3 @@ def retention(span: Span) -> Retention:
             cells.append(CohortCell(users, share, round(10 * share), is_running and later == last))
         cohorts.append(Cohort(week, size, tuple(cells)))
     return Retention(tuple(cohorts))
-
-
-def people_of_clients(span: Span) -> dict[int, int]:
-    return active_by_client(span.last, len(span.days))

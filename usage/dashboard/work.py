@@ -14,6 +14,7 @@ from usage.dashboard.span import Span
 from usage.dashboard.tables import Column, Form, Table, csv_lines, plain
 from usage.entry import Kind, Measure
 from usage.rollups import DailyLatency, DailyMix
+from usage.weeks import Active
 
 MS_PER_MINUTE = 60_000
 LANGUAGES = {"ms": "Malay", "en": "English", "zh": "Mandarin", "ta": "Tamil", "": "Not told"}
@@ -183,7 +184,7 @@ def mixes(span: Span) -> tuple[Table, Table]:
     return by_language, by_voice
 
 
-def by_client(span: Span, clients: Mapping[int, str], people: Mapping[int, int]) -> Table:
+def by_client(span: Span, clients: Mapping[int, str], active: Mapping[int, Active]) -> Table:
     found: dict[int, Amount] = defaultdict(Amount)
     for client, kind, requests, audio_ms, characters in _mix(span, "client_id", "kind"):
         is_audio = Kind(kind).measure is Measure.AUDIO
@@ -194,14 +195,15 @@ def by_client(span: Span, clients: Mapping[int, str], people: Mapping[int, int])
         "clients",
         "Top clients",
         [
-            Column("client", "Client", Form.TEXT), Column("users", "Active users"), Column("requests", "Requests"),
-            Column("share", "Of all requests", Form.SHARE, bar=True), Column("minutes", "Minutes heard", Form.TENTHS),
+            Column("client", "Client", Form.TEXT), Column("active_30_days", "Active, 30 days"),
+            Column("requests", "Requests"), Column("share", "Of all requests", Form.SHARE, bar=True),
+            Column("minutes", "Minutes heard", Form.TENTHS),
             Column("characters", "Characters spoken"),
         ],
         [
             (
-                clients.get(client, str(client)), people.get(client, 0), one.requests, _share(one.requests, requests),
-                minutes(one.audio_ms), one.characters,
+                clients.get(client, str(client)), active.get(client, Active()).month, one.requests,
+                _share(one.requests, requests), minutes(one.audio_ms), one.characters,
             )
             for client, one in most
         ],

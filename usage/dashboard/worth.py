@@ -66,9 +66,7 @@ def money(span: Span, found: Work) -> Money:
 
 def _unit_column(metric: Metric, name: str, label: str) -> Column:
     target = GOAL[metric].launch
-    return Column(
-        name, label, Form.USD_FINE, plot=label, target=target.below, target_label=f"Target {target.in_words}"
-    )
+    return Column(name, label, Form.USD_FINE, plot=label, target=target.below, target_label=f"Target {target.in_words}")
 
 
 def _unit_costs(days: Sequence[DayCost], found: Work) -> tuple[int, int | None, int | None]:
@@ -96,8 +94,8 @@ class Quality:
 
 
 def measured_quality(span: Span) -> Quality:
-    wrong = quality.word_error_rate_by_week(span.start, span.end)
-    liked = quality.opinion_score_by_week(span.start, span.end)
+    words_in_all, wrong = quality.word_error_rates(span.first, span.last)
+    opinion_in_all, liked = quality.opinion_scores(span.first, span.last)
     nothing = Estimate(None, None, None, 0)
     rows = []
     for monday in sorted({weeks.week_of(day) for day in span.days}):
@@ -133,7 +131,7 @@ def measured_quality(span: Span) -> Quality:
         chart="line",
         note="From and to hold the true value with 95 % confidence.",
     )  # fmt: skip
-    return Quality(quality.word_error_rate(span.start, span.end), quality.opinion_score(span.start, span.end), table)
+    return Quality(words_in_all, opinion_in_all, table)
 
 
 def peaks(span: Span) -> Table:

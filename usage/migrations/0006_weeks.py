@@ -1,29 +1,10 @@
-"""Who was served in which week, filled in from the daily roll-ups; how many users a chat has."""
+"""Who was served in which week, how many are active, who comes back; how many users a chat has."""
 
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
+import usage.fields
 from django.db import migrations, models
-
-from usage.weeks import bit, person, week_of
-
-
-def fill(apps, _schema_editor):
-    DailyUse, UserWeek, FirstUse = (apps.get_model("usage", name) for name in ("DailyUse", "UserWeek", "FirstUse"))
-    days, first = {}, {}
-    served = DailyUse.objects.filter(requests__gt=models.F("failed")).order_by()
-    for day, client_id, user in served.values_list("day", "client_id", "user").iterator():
-        someone = (client_id, person(client_id, user))
-        week = week_of(day)
-        days[(week, *someone)] = days.get((week, *someone), 0) | bit(day)
-        first[someone] = min(week, first.get(someone, week))
-    UserWeek.objects.bulk_create(
-        [UserWeek(week=week, client_id=client, person=number, days=mask) for (week, client, number), mask in days.items()],
-        batch_size=1000,
-    )
-    FirstUse.objects.bulk_create(
-        [FirstUse(client_id=client, person=number, week=week) for (client, number), week in first.items()], batch_size=1000
-    )
 
 
 class Migration(migrations.Migration):
@@ -34,6 +15,18 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name='correction',
+            name='day',
+            field=usage.fields.DayOfRequest(db_index=True, default='2000-01-01', editable=False),
+            preserve_default=False,
+        ),
+        migrations.AddField(
+            model_name='rating',
+            name='day',
+            field=usage.fields.DayOfRequest(db_index=True, default='2000-01-01', editable=False),
+            preserve_default=False,
+        ),
         migrations.CreateModel(
             name='ChatUsers',
             fields=[
@@ -50,34 +43,48 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='FirstUse',
+            name='CohortWeek',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('person', models.BigIntegerField()),
+                ('first', models.DateField(help_text='Its Monday')),
                 ('week', models.DateField(help_text='Its Monday')),
-                ('client', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='voiceproject.clientapplication')),
+                ('users', models.BigIntegerField(default=0)),
+                ('client', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='voiceproject.clientapplication')),
             ],
             options={
-                'verbose_name_plural': 'first uses',
-                'ordering': ['week', 'client', 'person'],
-                'indexes': [models.Index(fields=['week'], name='first_use_week')],
-                'constraints': [models.UniqueConstraint(fields=('client', 'person'), name='first_use_key')],
+                'ordering': ['first', 'week', 'client'],
+                'constraints': [models.UniqueConstraint(fields=('first', 'week', 'client'), name='cohort_week_key')],
+            },
+        ),
+        migrations.CreateModel(
+            name='DailyActive',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('day', models.DateField()),
+                ('users', models.BigIntegerField(default=0)),
+                ('change_7', models.BigIntegerField(default=0)),
+                ('change_30', models.BigIntegerField(default=0)),
+                ('client', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='voiceproject.clientapplication')),
+            ],
+            options={
+                'verbose_name_plural': 'daily active',
+                'ordering': ['day', 'client'],
+                'constraints': [models.UniqueConstraint(fields=('day', 'client'), name='daily_active_key')],
             },
         ),
         migrations.CreateModel(
             name='UserWeek',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('week', models.DateField(help_text='Its Monday')),
                 ('person', models.BigIntegerField()),
+                ('week', models.DateField(help_text='Its Monday')),
                 ('days', models.PositiveSmallIntegerField(help_text='Bits: 1 is Monday, 64 is Sunday')),
                 ('client', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='voiceproject.clientapplication')),
             ],
             options={
-                'ordering': ['week', 'client', 'person'],
+                'ordering': ['client', 'person', 'week'],
                 'permissions': [('view_dashboard', 'Can view the product dashboard')],
-                'constraints': [models.UniqueConstraint(fields=('week', 'client', 'person'), name='user_week_key')],
+                'constraints': [models.UniqueConstraint(fields=('client', 'person', 'week'), name='user_week_key')],
             },
         ),
-        migrations.RunPython(fill, migrations.RunPython.noop),
     ]

@@ -98,7 +98,7 @@ def total_before(span: Span) -> Amount:
 def _mix(span: Span, *by: str) -> Iterator[tuple]:  # type: ignore[type-arg]
     rows = DailyMix.objects.filter(day__range=(span.first, span.last)).order_by()
     sums = rows.values_list(*by).annotate(Sum("requests"), Sum("audio_ms"), Sum("characters"))
-    yield from sums.iterator()
+    yield from sums
 
 
 def minutes(ms: int) -> float:

@@ -132,12 +132,7 @@ class Board:
         return [
             Tile("Active users", f"{self.active:,}", "in 30 days"),
             Tile("Adoption", rate, f"of chat users; the aim is {ADOPTION.in_words}"),
-            Tile(
-                "Heard",
-                f"{work.minutes(now.audio_ms):,.0f} min",
-                "in these days",
-                _change(now.audio_ms, before.audio_ms),
-            ),
+            Tile("Heard", f"{minutes:,.0f} min", "in these days", heard),
             Tile("Spoken", f"{now.characters:,}", "characters in these days", spoken),
             Tile("Requests", f"{now.requests:,}", "in these days", asked),
             Tile("Failed", "–" if failed is None else f"{100 * failed:.2f} %", "of requests, by our fault"),

@@ -349,7 +349,7 @@ _EVERYTHING = {
 def everything(span: Span) -> Iterator[bytes]:
     """The roll-up that most of the page is made of, row by row as CSV."""
     fields = ["client__name" if name == "client" else name for name in _EVERYTHING]
-    rows = DailyMix.objects.filter(day__range=(span.first, span.last)).order_by("day", "client__name", "pk")
+    rows = DailyMix.objects.filter(day__range=(span.first, span.last)).order_by(*fields[:7])
     forms = list(_EVERYTHING.values())
     plainly = (
         [plain(value, form) for value, form in zip(row, forms, strict=True)]

@@ -11,8 +11,8 @@ const upTo = (digits) => new Intl.NumberFormat("en", { maximumFractionDigits: di
 
 // How a column's values are written: beside the chart, and shorter along its axis.
 const FORMS = {
-  number: { full: (v) => whole.format(v), axis: (v) => (Math.abs(v) < 10_000 ? upTo(1) : compact).format(v) },
-  tenths: { full: (v) => fixed(1).format(v), axis: (v) => (Math.abs(v) < 10_000 ? upTo(1) : compact).format(v) },
+  number: { full: (v) => whole.format(v), axis: (v, highest) => (highest < 10_000 ? upTo(1) : compact).format(v) },
+  tenths: { full: (v) => fixed(1).format(v), axis: (v, highest) => (highest < 10_000 ? upTo(1) : compact).format(v) },
   score: { full: (v) => fixed(2).format(v), axis: (v) => upTo(2).format(v) },
   seconds: { full: (v) => `${fixed(2).format(v)} s`, axis: (v) => `${upTo(2).format(v)} s` },
   share: { full: (v) => `${fixed(1).format(100 * v)} %`, axis: (v) => `${upTo(2).format(100 * v)} %` },
@@ -100,10 +100,8 @@ function draw(plot, data, kind, width, height) {
     drawn.forEach((column, place) => {
       const value = column.values[at];
       const item = document.createElement("span");
-      if (drawn.length > 1) {
-        item.className = `key key-${place + 1}`;
-        item.append(`${column.label.split(", ").at(-1)} `);
-      }
+      if (drawn.length > 1) item.className = `key key-${place + 1}`;
+      if (column.label !== column.plot) item.append(`${column.label.split(", ").at(-1)} `);
       const figure = document.createElement("b");
       figure.textContent = value === null ? "–" : FORMS[column.form].full(value);
       item.append(figure);
@@ -151,7 +149,7 @@ function draw(plot, data, kind, width, height) {
           ...axis,
           grid: { stroke: palette["--line"], width: 1 },
           size: (_chart, values) => 18 + 6.6 * Math.max(...(values ?? [""]).map((value) => value.length)),
-          values: (_chart, splits) => splits.map((value) => form.axis(value)),
+          values: (_chart, splits) => splits.map((value) => form.axis(value, highest)),
           space: isPrinting ? 20 : 30,
         },
       ],

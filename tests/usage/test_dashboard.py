@@ -81,20 +81,24 @@ def days_between(first: date, last: date) -> list[date]:
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
-SPANS: dict[str, Callable[[date], tuple[date, date]]] = {
-    "all": lambda last: (last - timedelta(days=DAYS - 1), last),
-    "a-week": lambda last: (last - timedelta(days=6), last),
-    "in-the-middle": lambda last: (last - timedelta(days=29), last - timedelta(days=12)),
-    "one-day": lambda last: (last - timedelta(days=3), last - timedelta(days=3)),
-}
+def spans(last: date) -> list[tuple[date, date]]:
+    """All of it, the newest week, some of the middle, one day."""
+    ago = [last - timedelta(days=days) for days in range(DAYS)]
+    return [(ago[-1], last), (ago[6], last), (ago[29], ago[12]), (ago[3], ago[3])]
 
 
-@pytest.fixture(params=SPANS)
-def span(request: pytest.FixtureRequest, used: date) -> tuple[date, date]:
-    return SPANS[request.param](used)
+def over_spans(test: Callable[[Any, tuple[date, date]], None]) -> Callable[[Any, date], None]:
+    """One history does for all of them."""
+
+    def over_all(self: Any, used: date) -> None:
+        for span in spans(used):
+            test(self, span)
+
+    return over_all
 
 
 class TestNumbers:
+    @over_spans
     def test_minutes_and_characters(self, span: tuple[date, date]) -> None:
         heard: Counter[date] = Counter()
         spoken: Counter[date] = Counter()
@@ -112,6 +116,7 @@ class TestNumbers:
             spoken[day] for day in days_between(*span)
         ]
 
+    @over_spans
     def test_active_users(self, span: tuple[date, date]) -> None:
         served = {(day_of(row.created_at), row.client_id, row.user) for row in LedgerEntry.objects.filter(status=200)}
 
@@ -124,6 +129,7 @@ class TestNumbers:
         ]
         assert found == [(active(day, 1), active(day, 7), active(day, 30)) for day in days_between(*span)]
 
+    @over_spans
     def test_languages_and_voices(self, span: tuple[date, date]) -> None:
         heard: Counter[str] = Counter()
         spoken: Counter[str] = Counter()
@@ -146,6 +152,7 @@ class TestNumbers:
             by_voice[row["voice"]] += int(row["characters"])
         assert by_voice == {voice: number for voice, number in voices.items() if voice}
 
+    @over_spans
     def test_clients(self, span: tuple[date, date]) -> None:
         requests = Counter(row.client.name for row in ledger(*span))
         active: dict[str, set[str]] = defaultdict(set)
@@ -155,6 +162,7 @@ class TestNumbers:
         found = {row["client"]: (int(row["requests"]), int(row["active_30_days"])) for row in table("clients", *span)}
         assert found == {name: (number, len(active[name])) for name, number in requests.items()}
 
+    @over_spans
     def test_errors(self, span: tuple[date, date]) -> None:
         codes = Counter(row.error_code for row in ledger(*span))
         requests = codes.total()
@@ -164,6 +172,7 @@ class TestNumbers:
         for row in found:
             assert float(row["share"]) == pytest.approx(codes[row["code"]] / requests, abs=1e-6)
 
+    @over_spans
     def test_error_rate(self, span: tuple[date, date]) -> None:
         for row in table("error-rate", *span):
             day = date.fromisoformat(row["day"])
@@ -177,6 +186,7 @@ class TestNumbers:
                 else float(row["failure_rate"]) == pytest.approx(failed / len(counted), abs=1e-6)
             )
 
+    @over_spans
     def test_response_times(self, span: tuple[date, date]) -> None:
         for row in table("response-times", *span):
             day = date.fromisoformat(row["day"])
@@ -196,6 +206,7 @@ class TestNumbers:
                     assert float(found) == ceiling / 1000
                     assert exact <= ceiling <= 1.2 * exact + 1
 
+    @over_spans
     def test_retention(self, span: tuple[date, date]) -> None:
         served: dict[tuple[int, str], set[date]] = defaultdict(set)
         for entry in LedgerEntry.objects.filter(status=200):
@@ -209,6 +220,7 @@ class TestNumbers:
             assert (int(row["cohort"]), int(row["users"])) == (len(cohort), back)
             assert float(row["share"]) == pytest.approx(back / len(cohort), abs=1e-6)
 
+    @over_spans
     def test_cost(self, span: tuple[date, date]) -> None:
         InfrastructureCost.objects.all().delete()
         long_ago = timezone.now() - timedelta(days=400)
@@ -229,6 +241,7 @@ class TestNumbers:
         if characters:
             assert money.per_1000_characters == pytest.approx(hours * 0.125 / characters * 1e9, rel=1e-3)
 
+    @over_spans
     def test_quality(self, span: tuple[date, date]) -> None:
         good = board(*span).quality
         in_span = [row.pk for row in ledger(*span)]
@@ -247,6 +260,7 @@ class TestNumbers:
         assert sum(int(row["corrections"]) for row in rows) == len(corrections)
         assert sum(int(row["ratings"]) for row in rows) == len(scores)
 
+    @over_spans
     def test_the_most_at_once(self, span: tuple[date, date]) -> None:
         for row in table("peak-users", *span):
             day = date.fromisoformat(row["day"])
@@ -254,6 +268,7 @@ class TestNumbers:
             assert int(row["asr_users"]) == max(peak.asr_users for peak in of_day)
             assert int(row["tts_users"]) == max(peak.tts_users for peak in of_day)
 
+    @over_spans
     def test_everything(self, span: tuple[date, date]) -> None:
         rows = table("daily-mix", *span)
         assert sum(int(row["requests"]) for row in rows) == len(ledger(*span))

@@ -131,11 +131,11 @@ class Board:
         failed = self._work.failure_rate()
         return [
             Tile("Active users", f"{self.active:,}", "in 30 days"),
-            Tile("Adoption", rate, f"of chat users; the aim is {ADOPTION.in_words}"),
+            Tile("Adoption", rate, f"of chat users, aim {ADOPTION.in_words}"),
             Tile("Heard", f"{minutes:,.0f} min", "in these days", heard),
-            Tile("Spoken", f"{now.characters:,}", "characters in these days", spoken),
+            Tile("Spoken", f"{now.characters:,}", "characters", spoken),
             Tile("Requests", f"{now.requests:,}", "in these days", asked),
-            Tile("Failed", "–" if failed is None else f"{100 * failed:.2f} %", "of requests, by our fault"),
+            Tile("Failed", "–" if failed is None else f"{100 * failed:.2f} %", "our own failures"),
         ]
 
     @property

@@ -185,4 +185,5 @@ def _cell(value: Value, column: Column, scale: float, *, is_first: bool) -> str:
             '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
             f'<rect width="{100 * abs(value) / scale:.1f}" height="8"/></svg>'
         )
+        text = f'<span class="beside">{text}</span>'
     return f'<td class="number"{raw}>{bar}{text}</td>'

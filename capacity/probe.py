@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 import httpx
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
 from capacity.models import Outage, ProbeDay
@@ -66,6 +66,14 @@ def record(now: datetime, failure: str) -> None:
 
 def uptime(month: date) -> Uptime:
     """Of the calendar month that ``month`` is in."""
-    days = ProbeDay.objects.filter(day__year=month.year, day__month=month.month)
+    return _uptime(ProbeDay.objects.filter(day__year=month.year, day__month=month.month))
+
+
+def uptime_of_days(first: date, last: date) -> Uptime:
+    """Both included."""
+    return _uptime(ProbeDay.objects.filter(day__range=(first, last)))
+
+
+def _uptime(days: QuerySet[ProbeDay]) -> Uptime:
     sums = days.order_by().aggregate(probes=Sum("probes", default=0), failures=Sum("failures", default=0))
     return Uptime(sums["probes"], sums["failures"])

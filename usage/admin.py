@@ -10,7 +10,7 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from usage import statementadmin
+from usage import audienceadmin, statementadmin
 from usage.confirmation import UnitsForm, ask
 from usage.cost import InfrastructureCost, MonthCost, month_cost
 from usage.counterentry import left_of, take_back
@@ -19,7 +19,7 @@ from usage.money import MICROS, decimal, dollars
 from usage.plans import MS_PER_MINUTE
 from usage.scorecard import GOAL, Metric
 
-__all__ = ["statementadmin"]
+__all__ = ["audienceadmin", "statementadmin"]
 
 
 class ReadOnlyAdmin(ModelAdmin):

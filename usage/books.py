@@ -1,6 +1,6 @@
 """Writing to the ledger: the rows, their roll-ups and the quota that they use, in one transaction or not at all.
 
-Locks are taken in one order everywhere: daily roll-ups, reservations, consumption; within a table by key.
+Locks are taken in one order everywhere: daily roll-ups, weeks, reservations, consumption; within a table by key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from usage import upsert
+from usage import upsert, weeks
 from usage.entry import Entry
 from usage.models import Consumption, DailyLatency, DailyMix, DailyUse, LedgerEntry, ReservedQuota
 from usage.period import day_of
@@ -44,6 +44,7 @@ def write(rows: list[LedgerEntry], reservations: Sequence[str] = ()) -> None:
         if row.units:
             used[(row.client_id, row.user, day_of(row.created_at).replace(day=1), row.measure.value)][0] += row.units
     tally.add()
+    weeks.note(tally.served)
     if reservations:
         for key, units in _freed(reservations):
             used[key][1] -= units
@@ -55,6 +56,7 @@ class DailyTally:
 
     def __init__(self) -> None:
         self._sums: dict[type[models.Model], dict[tuple[Any, ...], list[int]]] = {model: {} for model in DAILY}
+        self.served: set[weeks.Served] = set()
 
     def count(self, row: LedgerEntry) -> None:
         day, requests = day_of(row.created_at), int(row.counters_id is None)
@@ -64,6 +66,8 @@ class DailyTally:
         mix = (day, row.client_id, row.kind, row.model, row.voice, row.language, row.error_code)
         self._add(DailyMix, mix, requests, audio_ms, characters, row.queue_ms, row.total_ms)
         if requests and not failed:
+            self.served.add((day, row.client_id, row.user))
+        if requests and not failed and not row.is_live:  # a live stream lasts as long as people talk
             self._add(DailyLatency, (day, row.kind, ceiling_ms(row.total_ms)), 1)
 
     def add(self) -> None:

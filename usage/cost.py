@@ -5,8 +5,9 @@ All amounts are integers, millionths of a US dollar.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
@@ -17,7 +18,7 @@ from django.utils import timezone
 from usage.entry import Kind, Measure
 from usage.money import divide_half_up
 from usage.period import day_of, end_of_month, month_after, month_of, start_of
-from usage.rollups import DailyUse
+from usage.rollups import DailyMix
 
 MS_PER_HOUR = 3_600_000
 SECONDS_PER_HOUR = 3600
@@ -87,11 +88,11 @@ class MonthCost:
 
     @property
     def per_audio_hour_micros(self) -> int | None:
-        return _per(self.speech_to_text_micros, MS_PER_HOUR, self.audio_ms)
+        return per_audio_hour(self.speech_to_text_micros, self.audio_ms)
 
     @property
     def per_1000_characters_micros(self) -> int | None:
-        return _per(self.text_to_speech_micros, CHARACTERS, self.characters)
+        return per_1000_characters(self.text_to_speech_micros, self.characters)
 
 
 def month_cost(now: datetime | None = None) -> MonthCost:
@@ -103,7 +104,7 @@ def month_cost(now: datetime | None = None) -> MonthCost:
     spent = {row.pk: row.cost_micros(start, now) for row in rows}
     heard = sum(divide_half_up(spent[row.pk] * row.speech_to_text_percent, 100) for row in rows)
     total = sum(spent.values())
-    used = DailyUse.objects.filter(day__gte=month, day__lt=day_of(end))
+    used = DailyMix.objects.filter(day__gte=month, day__lt=day_of(end))  # far fewer rows than end users have days
     return MonthCost(
         until=now,
         spent_micros=total,
@@ -116,7 +117,43 @@ def month_cost(now: datetime | None = None) -> MonthCost:
     )
 
 
-def _total(used: models.QuerySet[DailyUse], measure: Measure, column: str) -> int:
+@dataclass(frozen=True)
+class DayCost:
+    """What a day cost, until now if it is today."""
+
+    day: date
+    micros: int
+    speech_to_text_micros: int
+
+    @property
+    def text_to_speech_micros(self) -> int:
+        return self.micros - self.speech_to_text_micros
+
+
+def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
+    """Of days in a row."""
+    if not days:
+        return []
+    start, end = start_of(days[0]), start_of(days[-1] + timedelta(days=1))
+    rows = list(InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=start), starts_at__lt=end))
+    costs = []
+    for day in days:
+        begins, ends = start_of(day), min(now, start_of(day + timedelta(days=1)))
+        spent = [(row.cost_micros(begins, ends), row.speech_to_text_percent) for row in rows]
+        heard = sum(divide_half_up(micros * percent, 100) for micros, percent in spent)
+        costs.append(DayCost(day, sum(micros for micros, _percent in spent), heard))
+    return costs
+
+
+def per_audio_hour(micros: int, audio_ms: int) -> int | None:
+    return _per(micros, MS_PER_HOUR, audio_ms)
+
+
+def per_1000_characters(micros: int, characters: int) -> int | None:
+    return _per(micros, CHARACTERS, characters)
+
+
+def _total(used: models.QuerySet[DailyMix], measure: Measure, column: str) -> int:
     kinds = [kind.value for kind in Kind if kind.measure is measure]
     return int(used.filter(kind__in=kinds).aggregate(total=Sum(column, default=0))["total"])
 

@@ -33,7 +33,7 @@ def as_csv(statements: Iterable[Statement]) -> str:
     table.writeheader()
     for statement in statements:
         for row in _rows(statement):
-            table.writerow({name: _harmless(value) for name, value in row.items()})
+            table.writerow({name: harmless(value) for name, value in row.items()})
     return out.getvalue()
 
 
@@ -54,7 +54,7 @@ def _rows(statement: Statement) -> Iterable[dict[str, str]]:
         yield {**head, "item": f"Credit note {note.number}", "amount": decimal(-note.amount_sen, 2), "note": note.why}
 
 
-def _harmless(value: str) -> str:
+def harmless(value: str) -> str:
     """Spreadsheets take text that begins like this for a formula; an end user's id is whatever the caller chose."""
     is_number = value[1:].replace(".", "", 1).isdecimal()
     return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") and not is_number else value

@@ -16,8 +16,8 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from usage.models import CreditNote, LedgerEntry, Statement, StatementLine
+from usage.weeks import PSEUDONYM
 
-PSEUDONYM = "gone:"  # how every pseudonym begins
 PERSONAL = {"user", "request_id"}  # what a pseudonym, or nothing, may take the place of
 
 

@@ -13,19 +13,30 @@ from django.db import models
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
+from usage.audience import ChatUsers
 from usage.cost import InfrastructureCost
 from usage.entry import CHARGED_STATUSES, Kind, Measure
+from usage.fields import DayOfRequest
 from usage.plans import Plan, PlanAssignment
-from usage.rollups import Consumption, DailyLatency, DailyMix, DailyUse, ReservedQuota
+from usage.rollups import (
+    CohortWeek,
+    Consumption,
+    DailyActive,
+    DailyLatency,
+    DailyMix,
+    DailyUse,
+    ReservedQuota,
+    UserWeek,
+)
 from usage.statements import CreditNote, Statement, StatementLine
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller
 from voiceproject.models import ClientApplication
 
 __all__ = [
-    "KINDS", "AppendOnly", "Consumption", "Correction", "CreditNote", "DailyLatency", "DailyMix", "DailyUse",
-    "InfrastructureCost", "LedgerEntry", "OpenStream", "Plan", "PlanAssignment", "Rating", "ReservedQuota", "Statement",
-    "StatementLine",
+    "KINDS", "AppendOnly", "ChatUsers", "CohortWeek", "Consumption", "Correction", "CreditNote", "DailyActive",
+    "DailyLatency", "DailyMix", "DailyUse", "InfrastructureCost", "LedgerEntry", "OpenStream", "Plan", "PlanAssignment",
+    "Rating", "ReservedQuota", "Statement", "StatementLine", "UserWeek",
 ]  # fmt: skip
 
 KINDS = [(kind.value, kind.name.capitalize()) for kind in Kind]
@@ -161,6 +172,7 @@ class Correction(models.Model):
     """What was really said in a transcription: its word error rate. Neither text is kept."""
 
     entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="correction")
+    day = DayOfRequest()
     word_error_rate = models.FloatField(validators=[MinValueValidator(0.0)])
     reference_words = models.PositiveIntegerField()
     created_at = models.DateTimeField(auto_now=True)
@@ -173,6 +185,7 @@ class Rating(models.Model):
     """How good a speech sounded to its listener, 1 to 5: their mean is the mean opinion score."""
 
     entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="rating")
+    day = DayOfRequest()
     score = models.PositiveSmallIntegerField(validators=[MinValueValidator(1), MaxValueValidator(5)])
     created_at = models.DateTimeField(auto_now=True)
 

@@ -13,9 +13,8 @@ from typing import Any
 
 from django.db import models, transaction
 from django.db.models import F, Q
-from django.utils.crypto import salted_hmac
 
-from usage.guards import PSEUDONYM
+from usage import weeks
 from usage.models import (
     Consumption,
     Correction,
@@ -25,16 +24,13 @@ from usage.models import (
     PlanAssignment,
     Rating,
     Statement,
+    UserWeek,
 )
 from usage.period import month_of, start_of
+from usage.weeks import PSEUDONYM, PSEUDONYM_DIGITS, pseudonym
 from voiceproject.models import ClientApplication
 
 _NOBODY = Q(user="") | Q(user__startswith=PSEUDONYM) | Q(user__startswith="key:")
-
-
-def pseudonym(client_id: int, user: str) -> str:
-    digest = salted_hmac("usage.personal", f"{client_id}\0{user}", algorithm="sha256").hexdigest()
-    return f"{PSEUDONYM}{digest[:24]}"
 
 
 def prune(before: datetime) -> int:
@@ -57,11 +53,16 @@ def prune(before: datetime) -> int:
 
 
 def erase(client: ClientApplication, user: str) -> dict[str, int]:
-    """Take an end user's id out of everything. Gives, by table, the number of rows."""
+    """Take an end user's id, and the pseudonym that old rows have, out of everything. Gives, by table, the number of
+    rows."""
     tables: tuple[type[models.Model], ...] = (LedgerEntry, DailyUse, Consumption, Statement, PlanAssignment)
     everything = {model: Q() for model in tables}
     with transaction.atomic():
-        erased = _rename(client.pk, user, f"{PSEUDONYM}{secrets.token_hex(12)}", everything)
+        nobody = f"{PSEUDONYM}{secrets.token_hex(PSEUDONYM_DIGITS // 2)}"
+        erased = _rename(client.pk, user, nobody, everything)
+        for name, rows in _rename(client.pk, pseudonym(client.pk, user), nobody, everything).items():
+            erased[name] += rows
+        erased["weeks"] = weeks.erase(client.pk, user, nobody)
         streams = OpenStream.objects.filter(entry__client_id=client.pk, entry__user=user)
         erased["open streams"] = streams.delete()[0]
     return erased
@@ -86,6 +87,7 @@ def export(client: ClientApplication, user: str) -> dict[str, Any]:
             Rating, Q(entry__client=client, entry__user=user), "score", "created_at", request_id=F("entry__request_id")
         ),
         "months": _values(Consumption, mine, "month", "measure", "used"),
+        "weeks": _values(UserWeek, Q(client=client, person=weeks.person(client.pk, user)), "week", "days"),
         "statements": [
             {
                 "number": one.number,

@@ -6,14 +6,17 @@ Each with how much it rests on and the interval that holds the true value with 9
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from django.db.models import Avg, Count, F, FloatField, Q, Sum, Variance
+from django.db.models import Count, F, FloatField, Q, QuerySet, Sum
 from django.db.models.functions import Cast
 
 from usage.models import Correction, Rating
+from usage.weeks import week_of
 
 Z = 1.96  # of 95 % confidence, by the normal distribution
 ENOUGH = 30  # from here on that distribution is a fair one for a mean
@@ -37,15 +40,37 @@ class Estimate:
 def word_error_rate(since: datetime, until: datetime, **where: Any) -> Estimate:
     """Errors per word over all corrected transcripts of requests in that time; ``where`` selects ledger rows further
     (``model="small"``). The interval takes each transcript as one observation (linearised ratio estimator)."""
+    return _error_rate(Correction.objects.filter(_made(since, until, where)).aggregate(**_error_sums()))
+
+
+def word_error_rates(first: date, last: date) -> tuple[Estimate, dict[date, Estimate]]:
+    """Of requests from ``first`` to ``last``: of all, and of each week by its Monday. The ledger is not read."""
+    return _by_week(Correction.objects.all(), first, last, _error_sums(), _error_rate)
+
+
+def opinion_score(since: datetime, until: datetime, **where: Any) -> Estimate:
+    """The mean of the ratings of requests in that time; ``where`` selects ledger rows further (``voice="ms-1"``)."""
+    return _opinion(Rating.objects.filter(_made(since, until, where)).aggregate(**_opinion_sums()))
+
+
+def opinion_scores(first: date, last: date) -> tuple[Estimate, dict[date, Estimate]]:
+    """As ``word_error_rates``."""
+    return _by_week(Rating.objects.all(), first, last, _opinion_sums(), _opinion)
+
+
+def _error_sums() -> dict[str, Any]:
     words, rate = Cast("reference_words", FloatField()), F("word_error_rate")
-    sums = Correction.objects.filter(_made(since, until, where)).aggregate(
-        n=Count("id"),
-        w=Sum(words, default=0.0),
-        we=Sum(words * rate, default=0.0),
-        ww=Sum(words * words, default=0.0),
-        wwe=Sum(words * words * rate, default=0.0),
-        wwee=Sum(words * words * rate * rate, default=0.0),
-    )
+    return {
+        "n": Count("id"),
+        "w": Sum(words, default=0.0),
+        "we": Sum(words * rate, default=0.0),
+        "ww": Sum(words * words, default=0.0),
+        "wwe": Sum(words * words * rate, default=0.0),
+        "wwee": Sum(words * words * rate * rate, default=0.0),
+    }
+
+
+def _error_rate(sums: Mapping[str, Any]) -> Estimate:
     n, w = sums["n"], sums["w"]
     if not w:
         return Estimate(None, None, None, n)
@@ -57,17 +82,36 @@ def word_error_rate(since: datetime, until: datetime, **where: Any) -> Estimate:
     return Estimate(value, max(0.0, value - margin), value + margin, n, round(w))
 
 
-def opinion_score(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """The mean of the ratings of requests in that time; ``where`` selects ledger rows further (``voice="ms-1"``)."""
-    found = Rating.objects.filter(_made(since, until, where)).aggregate(
-        n=Count("id"), mean=Avg("score"), variance=Variance("score")
-    )
-    n, mean = found["n"], found["mean"]
+def _opinion_sums() -> dict[str, Any]:
+    return {"n": Count("id"), "s": Sum("score", default=0), "ss": Sum(F("score") * F("score"), default=0)}
+
+
+def _opinion(sums: Mapping[str, Any]) -> Estimate:
+    n = sums["n"]
+    if not n:
+        return Estimate(None, None, None, 0)
+    mean = sums["s"] / n
     if n < 2:
-        return Estimate(None if mean is None else float(mean), None, None, n)
-    # The database's variance is the population's; the sample's estimates it by n - 1.
-    margin = Z * math.sqrt(float(found["variance"]) / (n - 1))
-    return Estimate(float(mean), max(1.0, float(mean) - margin), min(5.0, float(mean) + margin), n)
+        return Estimate(mean, None, None, n)
+    variance = max(0.0, sums["ss"] / n - mean * mean)  # the population's; the sample's estimates it by n - 1
+    margin = Z * math.sqrt(variance / (n - 1))
+    return Estimate(mean, max(1.0, mean - margin), min(5.0, mean + margin), n)
+
+
+def _by_week(
+    rows: QuerySet[Any],
+    first: date,
+    last: date,
+    sums: dict[str, Any],
+    estimate: Callable[[Mapping[str, Any]], Estimate],
+) -> tuple[Estimate, dict[date, Estimate]]:
+    total: dict[str, Any] = dict.fromkeys(sums, 0)
+    weeks: dict[date, dict[str, Any]] = defaultdict(lambda: dict.fromkeys(sums, 0))
+    for row in rows.filter(day__range=(first, last)).order_by().values("day").annotate(**sums):
+        for added in (total, weeks[week_of(row["day"])]):
+            for name in sums:
+                added[name] += row[name]
+    return estimate(total), {week: estimate(added) for week, added in weeks.items()}
 
 
 def _made(since: datetime, until: datetime, where: dict[str, Any]) -> Q:

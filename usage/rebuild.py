@@ -14,10 +14,10 @@ from django.db import connection, models, transaction
 from django.db.models import Max, Min, Sum
 from django.utils import timezone
 
-from usage import upsert
+from usage import upsert, weeks
 from usage.books import DAILY, DailyTally
 from usage.entry import Kind, Measure
-from usage.models import Consumption, DailyUse, LedgerEntry
+from usage.models import CohortWeek, Consumption, DailyActive, DailyUse, LedgerEntry, UserWeek
 from usage.period import day_of, month_after, start_of
 
 
@@ -31,6 +31,7 @@ def rebuild(first: date | None = None, last: date | None = None) -> int:
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     for day in days:
         rebuild_day(day)
+    rebuild_activity()
     for month in sorted({day.replace(day=1) for day in days}):
         rebuild_month(month)
     return len(days)
@@ -38,14 +39,23 @@ def rebuild(first: date | None = None, last: date | None = None) -> int:
 
 @transaction.atomic
 def rebuild_day(day: date) -> None:
-    _lock(*DAILY)
+    _lock(*DAILY, UserWeek)
     for model in DAILY:
         model._default_manager.filter(day=day).delete()
+    weeks.forget(day)
     tally = DailyTally()
     rows = LedgerEntry.objects.filter(created_at__gte=start_of(day), created_at__lt=start_of(day + timedelta(days=1)))
     for row in rows.order_by().iterator():
         tally.count(row)
     tally.add()
+    weeks.mark(tally.served)
+
+
+@transaction.atomic
+def rebuild_activity() -> None:
+    """Who was active and who came back, from the weeks. Of all time: a day touches the counts of the 30 after it."""
+    _lock(UserWeek, DailyActive, CohortWeek)
+    weeks.recount()
 
 
 @transaction.atomic

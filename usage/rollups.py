@@ -1,4 +1,5 @@
-"""Sums of the ledger: by day, and by end user and month. Written with it, in one transaction; rebuilt from it."""
+"""Sums of the ledger: by day, by end user and month, by person and week. Written with it, in one transaction; rebuilt
+from it."""
 
 from __future__ import annotations
 
@@ -77,6 +78,58 @@ class DailyLatency(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.kind} {self.ceiling_ms}"
+
+
+class UserWeek(models.Model):
+    """On which days of a week a person was served. ``usage.weeks`` tells what a person's number is."""
+
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
+    person = models.BigIntegerField()
+    week = models.DateField(help_text="Its Monday")
+    days = models.PositiveSmallIntegerField(help_text="Bits: 1 is Monday, 64 is Sunday")
+
+    class Meta:
+        ordering = ["client", "person", "week"]
+        constraints = [models.UniqueConstraint(fields=["client", "person", "week"], name="user_week_key")]
+        permissions = [("view_dashboard", "Can view the product dashboard")]
+
+    def __str__(self) -> str:
+        return f"{self.week} {self.person}"
+
+
+class DailyActive(models.Model):
+    """How many people were served on a day, and by how many those served in 7 and in 30 days changed with it: the sum
+    of all changes up to a day is their number on that day."""
+
+    day = models.DateField()
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
+    users = models.BigIntegerField(default=0)
+    change_7 = models.BigIntegerField(default=0)
+    change_30 = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["day", "client"]
+        constraints = [models.UniqueConstraint(fields=["day", "client"], name="daily_active_key")]
+        verbose_name_plural = "daily active"
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.users}"
+
+
+class CohortWeek(models.Model):
+    """Of the people first served in the week ``first``, how many were in the week ``week``."""
+
+    first = models.DateField(help_text="Its Monday")
+    week = models.DateField(help_text="Its Monday")
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
+    users = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["first", "week", "client"]
+        constraints = [models.UniqueConstraint(fields=["first", "week", "client"], name="cohort_week_key")]
+
+    def __str__(self) -> str:
+        return f"{self.first} {self.week} {self.users}"
 
 
 class Consumption(models.Model):

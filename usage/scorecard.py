@@ -77,4 +77,8 @@ GOALS = (
     Goal(Metric.MONTH_COST, "Monthly cost, USD", Target("< 1,000", below=1000), None),
 )  # fmt: skip
 
+# Of the users of the chat, how many are to use voice.
+ADOPTION_BAND = (0.05, 0.10)
+ADOPTION = Target("5–10 %", at_least=ADOPTION_BAND[0])
+
 GOAL = {goal.metric: goal for goal in GOALS}

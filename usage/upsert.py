@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import connection, models
@@ -23,16 +23,30 @@ def add(model: type[models.Model], rows: Amounts) -> None:
 
     Rows are locked in the order of their keys, so that two of these cannot wait for each other.
     """
-    keys = key_fields(model)
-    amounts = amount_fields(model)
+    table = quoted(model._meta.db_table)
+    sums = ", ".join(f"{c} = {table}.{c} + EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
+    for statement, params in _inserts(model, rows):
+        with connection.cursor() as cursor:
+            cursor.execute(f"{statement} {sums}", params)
+
+
+def unite(model: type[models.Model], rows: Amounts) -> None:
+    """``add``, but of amounts that are bits: the ones of both."""
+    table = quoted(model._meta.db_table)
+    both = ", ".join(f"{c} = {table}.{c} | EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
+    for statement, params in _inserts(model, rows):
+        with connection.cursor() as cursor:
+            cursor.execute(f"{statement} {both}", params)
+
+
+def _inserts(model: type[models.Model], rows: Amounts) -> Iterator[tuple[str, list[Any]]]:
+    """INSERTs of a bearable size, up to what is to be done with a row that is there."""
+    keys, amounts = key_fields(model), amount_fields(model)
     ordered = sorted(rows.items())
     for start in range(0, len(ordered), MOST_ROWS):
         batch = [(*key, *values) for key, values in ordered[start : start + MOST_ROWS]]
         sql, params = insert(model, [*keys, *amounts], batch)
-        table = quoted(model._meta.db_table)
-        sums = ", ".join(f"{c} = {table}.{c} + EXCLUDED.{c}" for c in map(_column, amounts))
-        with connection.cursor() as cursor:
-            cursor.execute(f"{sql} {on_conflict(keys)} {sums}", params)
+        yield f"{sql} {on_conflict(keys)}", params
 
 
 def amount_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:

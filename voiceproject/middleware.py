@@ -21,43 +21,43 @@ from django.middleware.security import SecurityMiddleware
 from django_prometheus.middleware import Metrics as PrometheusMetrics
 from django_prometheus.middleware import PrometheusAfterMiddleware
 
-ADMIN = "/admin/"
+FOR_PEOPLE = ("/admin/", "/dashboard/")  # who sign in; everything else is called with keys and tokens
 
 
-class AdminOnly:
-    """Mixed into a Django middleware: it applies to the admin's pages only."""
+class PeopleOnly:
+    """Mixed into a Django middleware: it applies to the pages of people who sign in only."""
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info.startswith(ADMIN):
+        if request.path_info.startswith(FOR_PEOPLE):
             return cast(HttpResponseBase, await super().__acall__(request))  # type: ignore[misc]
         return cast(HttpResponseBase, await self.get_response(request))  # type: ignore[attr-defined]
 
 
-class Security(AdminOnly, SecurityMiddleware):
+class Security(PeopleOnly, SecurityMiddleware):
     pass
 
 
-class Sessions(AdminOnly, SessionMiddleware):
+class Sessions(PeopleOnly, SessionMiddleware):
     pass
 
 
-class Csrf(AdminOnly, CsrfViewMiddleware):
+class Csrf(PeopleOnly, CsrfViewMiddleware):
     async def process_view(self, request: HttpRequest, *args: Any) -> Any:  # type: ignore[override]
-        if request.path_info.startswith(ADMIN):
+        if request.path_info.startswith(FOR_PEOPLE):
             return await sync_to_async(super().process_view)(request, *args)
         return None
 
 
-class Authentication(AdminOnly, AuthenticationMiddleware):
+class Authentication(PeopleOnly, AuthenticationMiddleware):
     async def process_view(self, request: HttpRequest, *args: Any) -> Any:
         return None  # the admin site asks for the login itself
 
 
-class Messages(AdminOnly, MessageMiddleware):
+class Messages(PeopleOnly, MessageMiddleware):
     pass
 
 
-class ClickJacking(AdminOnly, XFrameOptionsMiddleware):
+class ClickJacking(PeopleOnly, XFrameOptionsMiddleware):
     pass
 
 

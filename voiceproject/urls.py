@@ -27,6 +27,7 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema")),
     path("admin/", admin.site.urls),
+    path("dashboard/", include("usage.dashboard.urls")),
     re_path("", errors.not_found),  # also with DEBUG, where Django would answer with a page
 ]
 

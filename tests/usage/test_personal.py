@@ -17,7 +17,6 @@ from tests.usage.test_rebuild import rollups
 from tests.usage.test_statements import last_month, moment
 from usage.drafting import draft_month, finalise
 from usage.entry import Kind
-from usage.guards import PSEUDONYM
 from usage.models import (
     Consumption,
     Correction,
@@ -28,8 +27,9 @@ from usage.models import (
     Rating,
     Statement,
 )
-from usage.personal import prune, pseudonym
+from usage.personal import prune
 from usage.rebuild import rebuild
+from usage.weeks import PSEUDONYM, pseudonym
 from voiceproject.models import ClientApplication
 
 OLD = timedelta(days=500)

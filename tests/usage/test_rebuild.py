@@ -19,12 +19,21 @@ from usage import upsert
 from usage.books import CEILINGS_MS, DAILY, ceiling_ms, write
 from usage.counterentry import take_back
 from usage.entry import Kind
-from usage.models import Consumption, DailyLatency, DailyMix, DailyUse, LedgerEntry
+from usage.models import (
+    CohortWeek,
+    Consumption,
+    DailyActive,
+    DailyLatency,
+    DailyMix,
+    DailyUse,
+    LedgerEntry,
+    UserWeek,
+)
 from usage.period import day_of, start_of
 from usage.rebuild import rebuild
 from voiceproject.models import ClientApplication
 
-ROLLUPS: tuple[type[models.Model], ...] = (*DAILY, Consumption)
+ROLLUPS: tuple[type[models.Model], ...] = (*DAILY, UserWeek, DailyActive, CohortWeek, Consumption)
 
 
 def rollups() -> dict[str, set[tuple[Any, ...]]]:
@@ -34,6 +43,8 @@ def rollups() -> dict[str, set[tuple[Any, ...]]]:
         rows = model._default_manager.values_list(*fields)
         if model is Consumption:
             rows = rows.exclude(used=0)
+        if model in (DailyActive, CohortWeek):  # what came and went leaves a row of nothing
+            rows = rows.exclude(**{field.name: 0 for field in upsert.amount_fields(model)})
         found[model.__name__] = set(rows)
     return found
 

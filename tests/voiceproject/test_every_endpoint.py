@@ -25,6 +25,8 @@ from voiceproject import asgi
 
 # For machines and for browsers: no end user's, and with logins of their own where they show more than health.
 NOT_FOR_CALLERS = {"healthz", "readyz", "metrics", "schema/", "docs/", "admin/"}
+# Pages of people who sign in, no end user's either. What is below them is found, and sends strangers to the login.
+FOR_SIGNED_IN_PEOPLE = {"dashboard/"}
 # These need credentials, but no engine works for them: what is offered, what the caller used, what it thought of it.
 NO_SPEECH_WORK = {
     "GET v1/models",
@@ -57,7 +59,7 @@ class Endpoint:
 def routes(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for entry in patterns:
         route = prefix + str(entry.pattern)
-        if route in NOT_FOR_CALLERS or (route == "" and isinstance(entry, URLPattern)):
+        if route in NOT_FOR_CALLERS | FOR_SIGNED_IN_PEOPLE or (route == "" and isinstance(entry, URLPattern)):
             continue
         if isinstance(entry, URLResolver):
             yield from routes(entry.url_patterns, route)
@@ -76,6 +78,15 @@ def endpoints() -> list[Endpoint]:
             if name not in ("options", "head")
         ]
     return found
+
+
+def pages() -> list[str]:
+    """The paths below ``FOR_SIGNED_IN_PEOPLE``."""
+    resolvers = [entry for entry in get_resolver().url_patterns if str(entry.pattern) in FOR_SIGNED_IN_PEOPLE]
+    assert len(resolvers) == len(FOR_SIGNED_IN_PEOPLE)
+    below = [routes(entry.url_patterns, str(entry.pattern)) for entry in resolvers]
+    found = [route for some in below for route, _view in some]
+    return ["/" + re.sub(r"<[^>]+>", "anything", route) for route in [*found, *FOR_SIGNED_IN_PEOPLE]]
 
 
 def sockets() -> list[str]:
@@ -110,6 +121,15 @@ def test_it_finds_them() -> None:
 async def test_no_endpoint_answers_strangers(stranger: httpx.AsyncClient, voice_on, endpoint: Endpoint) -> None:
     response = await endpoint.call(stranger)
     assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials")
+
+
+@pytest.mark.parametrize("path", pages())
+async def test_no_page_shows_itself_to_strangers(stranger: httpx.AsyncClient, api_key: str, path: str) -> None:
+    for headers in ({}, {"Authorization": f"Bearer {api_key}"}):  # a key signs nobody in
+        response = await stranger.get(path, headers=headers)
+        assert response.status_code == 302
+        assert response.headers["Location"] == f"/admin/login/?next={path}"
+        assert (await stranger.post(path, headers=headers)).status_code in (403, 405)
 
 
 @pytest.mark.parametrize("endpoint", WORK, ids=str)

@@ -1,0 +1,225 @@
+// Draws each chart from the table that stands below it, so that both always say the same.
+
+const DAY_S = 86_400;
+const HEIGHT = { screen: 200, paper: 150 };
+const ON_PAPER = 318; // CSS pixels of a plot on A4, two beside each other; see dashboard.css
+
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const fixed = (digits) => new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const upTo = (digits) => new Intl.NumberFormat("en", { maximumFractionDigits: digits });
+
+// How a column's values are written: beside the chart, and shorter along its axis.
+const FORMS = {
+  number: { full: (v) => whole.format(v), axis: (v, highest) => (highest < 10_000 ? upTo(1) : compact).format(v) },
+  tenths: { full: (v) => fixed(1).format(v), axis: (v, highest) => (highest < 10_000 ? upTo(1) : compact).format(v) },
+  score: { full: (v) => fixed(2).format(v), axis: (v) => upTo(2).format(v) },
+  seconds: { full: (v) => `${fixed(2).format(v)} s`, axis: (v) => `${upTo(2).format(v)} s` },
+  share: { full: (v) => `${fixed(1).format(100 * v)} %`, axis: (v) => `${upTo(2).format(100 * v)} %` },
+  usd: { full: (v) => `USD ${fixed(2).format(v)}`, axis: (v) => upTo(2).format(v) },
+  "usd-fine": { full: (v) => `USD ${fixed(v < 1 ? 4 : 2).format(v)}`, axis: (v) => upTo(4).format(v) },
+};
+
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+const LINES = [
+  { colour: "--series-1", dash: [] },
+  { colour: "--series-2", dash: [9, 4] }, // told apart without colour too
+  { colour: "--series-3", dash: [2, 3] },
+];
+
+function read(card) {
+  const [head, body] = [card.querySelector("thead"), card.querySelector("tbody")];
+  const columns = [...head.querySelectorAll("th")].map((th) => ({ ...th.dataset, label: th.textContent, values: [] }));
+  for (const row of body.rows) {
+    [...row.cells].forEach((cell, place) => columns[place].values.push(cell.dataset.v ?? null));
+  }
+  const days = columns[0].values.map((day) => Date.parse(day) / 1000);
+  for (const column of columns) column.values = column.values.map((value) => (value === null ? null : Number(value)));
+  return { days, columns };
+}
+
+function colours() {
+  // A probe, since a custom property's own value is not worked out.
+  const probe = document.createElement("i");
+  document.body.append(probe);
+  const found = {};
+  for (const name of ["--series-1", "--series-2", "--series-3", "--line", "--muted", "--danger"]) {
+    probe.style.color = `var(${name})`;
+    found[name] = getComputedStyle(probe).color;
+  }
+  probe.remove();
+  return found;
+}
+
+const dayLabel = (seconds, year) => {
+  const day = new Date(seconds * 1000);
+  return `${day.getUTCDate()} ${MONTHS[day.getUTCMonth()]}${year ? ` ${day.getUTCFullYear()}` : ""}`;
+};
+
+// Whole days, or weeks, and as many labels as fit.
+function dayTicks(days, width) {
+  const fits = Math.max(2, Math.floor(width / 72));
+  const step = Math.max(1, Math.ceil(days.length / fits));
+  return days.filter((_, index) => (days.length - 1 - index) % step === 0);
+}
+
+function targetLine(target, palette) {
+  return (chart) => {
+    const [at, from, to] = [chart.valToPos(target, "y", true), chart.bbox.left, chart.bbox.left + chart.bbox.width];
+    if (at < chart.bbox.top || at > chart.bbox.top + chart.bbox.height) return;
+    const { ctx } = chart;
+    ctx.save();
+    ctx.strokeStyle = palette["--danger"];
+    ctx.lineWidth = 1.25 * devicePixelRatio;
+    ctx.setLineDash([5 * devicePixelRatio, 4 * devicePixelRatio]);
+    ctx.beginPath();
+    ctx.moveTo(from, at);
+    ctx.lineTo(to, at);
+    ctx.stroke();
+    ctx.restore();
+  };
+}
+
+function draw(plot, data, kind, width, height) {
+  const palette = colours();
+  const drawn = data.columns.filter((column) => column.plot === plot.dataset.plot);
+  const form = FORMS[drawn[0].form];
+  const target = drawn[0].target === undefined ? null : Number(drawn[0].target);
+  const font = `${isPrinting ? 10 : 12}px ${getComputedStyle(document.body).fontFamily}`;
+  const highest = Math.max(...drawn.flatMap((column) => column.values.map((value) => value ?? 0)), target ?? 0);
+  const lowest = Math.min(...drawn.flatMap((column) => column.values.filter((v) => v !== null)), target ?? Infinity);
+  const isFromZero = drawn[0].form !== "score"; // an opinion score begins at 1, not at 0
+  const readout = plot.querySelector(".readout");
+
+  const tell = (index) => {
+    const last = data.days.length - 1 - [...data.days].reverse().findIndex((_, back) =>
+      drawn.some((column) => column.values[data.days.length - 1 - back] !== null));
+    const at = index ?? last;
+    readout.replaceChildren();
+    if (data.days[at] === undefined) return;
+    drawn.forEach((column, place) => {
+      const value = column.values[at];
+      const item = document.createElement("span");
+      if (drawn.length > 1) item.className = `key key-${place + 1}`;
+      if (column.label !== column.plot) item.append(`${column.label.split(", ").at(-1)} `);
+      const figure = document.createElement("b");
+      figure.textContent = value === null ? "–" : FORMS[column.form].full(value);
+      item.append(figure);
+      readout.append(item);
+    });
+    const day = document.createElement("span");
+    day.textContent = dayLabel(data.days[at], true);
+    readout.append(day);
+    if (target !== null) {
+      const aim = document.createElement("span");
+      aim.className = "key key-target";
+      aim.textContent = drawn[0].targetLabel;
+      readout.append(aim);
+    }
+  };
+
+  const gap = data.days.length > 1 ? data.days[1] - data.days[0] : DAY_S;
+  const axis = { stroke: palette["--muted"], font, ticks: { show: false } };
+  const chart = new uPlot(
+    {
+      width,
+      height,
+      legend: { show: false },
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
+      scales: {
+        x: { time: true, range: (_chart, min, max) => (kind === "bars" || min === max ? [min - gap * 0.6, max + gap * 0.6] : [min, max]) },
+        y: {
+          range: () => {
+            if (isFromZero) return [0, highest > 0 ? highest * 1.1 : 1];
+            const room = Math.max(0.1, (highest - lowest) * 0.2);
+            return [Math.max(1, lowest - room), Math.min(5, highest + room)];
+          },
+        },
+      },
+      axes: [
+        {
+          ...axis,
+          grid: { show: false },
+          size: 30,
+          splits: () => dayTicks(data.days, width - 70),
+          values: (_chart, splits) => splits.map((day) => dayLabel(day, data.days.length * (gap / DAY_S) > 400)),
+        },
+        {
+          ...axis,
+          grid: { stroke: palette["--line"], width: 1 },
+          size: (_chart, values) => 18 + 6.6 * Math.max(...(values ?? [""]).map((value) => value.length)),
+          values: (_chart, splits) => splits.map((value) => form.axis(value, highest)),
+          space: isPrinting ? 20 : 30,
+        },
+      ],
+      series: [
+        {},
+        ...drawn.map((column, place) => ({
+          label: column.label,
+          stroke: palette[LINES[place].colour],
+          width: kind === "bars" ? 0 : 2,
+          dash: LINES[place].dash,
+          fill: kind === "bars" ? palette[LINES[place].colour] : undefined,
+          paths: kind === "bars" ? uPlot.paths.bars({ size: [0.72, 42], radius: 0.12 }) : undefined,
+          spanGaps: true,
+          points: { show: data.days.length < 15 || column.values.filter((value) => value !== null).length < 15, size: 6, fill: palette[LINES[place].colour] },
+        })),
+      ],
+      hooks: {
+        draw: target === null ? [] : [targetLine(target, palette)],
+        setCursor: [(shown) => tell(shown.cursor.idx)],
+      },
+    },
+    [data.days, ...drawn.map((column) => column.values)],
+    plot.querySelector(".canvas"),
+  );
+  tell(null);
+  return chart;
+}
+
+const cards = [...document.querySelectorAll("[data-chart]")]
+  .filter((card) => card.querySelector("tbody"))
+  .map((card) => ({ card, data: read(card), plots: [...card.querySelectorAll(".plot")], charts: [] }));
+
+function render(onPaper) {
+  for (const entry of cards) {
+    entry.charts.forEach((chart) => chart.destroy());
+    entry.charts = entry.plots.map((plot) => {
+      const width = onPaper ? ON_PAPER : Math.floor(plot.querySelector(".canvas").clientWidth);
+      return draw(plot, entry.data, entry.card.dataset.chart, width, onPaper ? HEIGHT.paper : HEIGHT.screen);
+    });
+  }
+}
+
+let isPrinting = false;
+render(false);
+document.body.dataset.charts = "drawn";
+
+let width = innerWidth;
+let waiting = 0;
+addEventListener("resize", () => {
+  if (innerWidth === width) return; // a phone's address bar came or went
+  width = innerWidth;
+  cancelAnimationFrame(waiting);
+  waiting = requestAnimationFrame(() => render(false));
+});
+
+const root = document.documentElement;
+new MutationObserver(() => isPrinting || render(false)).observe(root, { attributeFilter: ["data-theme"] });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => isPrinting || render(false));
+
+// Paper is white and narrower than most screens.
+let chosen;
+addEventListener("beforeprint", () => {
+  isPrinting = true;
+  chosen = root.dataset.theme;
+  root.dataset.theme = "light";
+  render(true);
+});
+addEventListener("afterprint", () => {
+  if (chosen) root.dataset.theme = chosen;
+  else delete root.dataset.theme;
+  isPrinting = false;
+  render(false);
+});

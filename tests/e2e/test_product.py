@@ -1,0 +1,232 @@
+"""The dashboard at `/dashboard/`, used as a product manager uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pypdfium2
+import pytest
+from django.conf import settings
+from playwright.async_api import Page, expect
+
+from tests import services
+from tests.e2e import browser
+from tests.services import Served
+
+NAME, PASSWORD = "puteri", "rahsia-produk"
+HISTORY = f"""
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+from rollout.models import Flag
+from tests.usage.believable import history
+
+Flag.objects.update(percent=7)  # the demo gives voice to everybody
+history(timezone.localdate(), 90, people=240)
+person = User.objects.create_user({NAME!r}, password={PASSWORD!r}, is_staff=True)
+person.groups.add(Group.objects.get(name="Product"))
+User.objects.create_user("tamu", password={PASSWORD!r}, is_staff=True)
+"""
+WRITES = (
+    "input[name=_save], input[name=_addanother], a.addlink, a[href$='/add/'], a[href*='/delete/'], button[name=_save]"
+)
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(autouse=True)
+def needs_chromium() -> None:
+    if browser.chromium() is None:
+        message = "Chromium is not installed (make test installs it as root)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The service with a quarter of use."""
+    folder = tmp_path_factory.mktemp("product")
+    with services.served(folder) as running:
+        environment = {
+            **os.environ, "VOICE_STATE_DIR": str(folder / "state"), "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
+        }  # fmt: skip
+        command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", HISTORY]
+        subprocess.run(command, cwd=settings.BASE_DIR, env=environment, check=True)
+        yield running
+
+
+async def signed_in(page: Page, service: Served, query: str = "", name: str = NAME) -> None:
+    """By the admin's login, which leads back."""
+    await page.goto(f"{service.url}/dashboard/{query}")
+    await page.fill("#id_username", name)
+    await page.fill("#id_password", PASSWORD)
+    await page.click("button[type=submit]")
+    await page.wait_for_url(f"{service.url}/dashboard/{query}")
+
+
+async def drawn(page: Page) -> None:
+    await page.wait_for_selector("body[data-charts=drawn]")
+
+
+async def downloaded(page: Page, selector: str) -> tuple[str, bytes]:
+    async with page.expect_download() as waiting:
+        await page.click(selector)
+    download = await waiting.value
+    return download.suggested_filename, await asyncio.to_thread(Path(await download.path()).read_bytes)
+
+
+async def test_a_product_managers_day(service: Served) -> None:
+    async with browser.page() as (page, errors):
+        await signed_in(page, service)
+        errors.clear()  # the login page's own
+        await drawn(page)
+        await expect(page.locator("h1")).to_have_text("Voice in use")
+        score = page.locator(".score tbody tr")
+        await expect(score).to_have_count(8)
+        await expect(score.filter(has_text="ASR word error rate")).to_contain_text("met")
+        await expect(score.filter(has_text="Active voice users")).to_contain_text("not met")
+        assert await page.locator(".uplot canvas").count() >= 9
+
+        heard_in_30 = await page.inner_text(".tile:has-text('Heard') b")
+        await page.click("text=90 days")
+        await page.wait_for_url("**/dashboard/?range=90")
+        assert await page.inner_text(".tile:has-text('Heard') b") != heard_in_30
+        await expect(page.locator("[aria-current=true]")).to_have_text("90 days")
+
+        last = await page.input_value("input[name=to]")
+        first = f"{last[:8]}01"
+        await page.fill("input[name=from]", first)
+        await page.click("text=Show")
+        await page.wait_for_url(f"**/dashboard/?from={first}&to={last}")
+        await drawn(page)
+
+        name, content = await downloaded(page, "a.csv[aria-label='Minutes heard as CSV']")
+        assert name == f"minutes_{first}_{last}.csv"
+        rows = list(csv.DictReader(io.StringIO(content.decode())))
+        assert [row["day"] for row in rows] == [f"{last[:8]}{day:02}" for day in range(1, int(last[8:]) + 1)]
+        shown = await page.inner_text(".tile:has-text('Heard') b")
+        assert f"{sum(float(row['minutes']) for row in rows):,.0f} min" == shown
+
+        name, content = await downloaded(page, "text=Download all as CSV")
+        assert name == f"voice_{first}_{last}.zip"
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            scorecard = list(csv.DictReader(io.StringIO(archive.read("scorecard.csv").decode())))
+            assert archive.read("minutes.csv").decode().splitlines()[1].startswith(first)
+        assert {row["launch"] for row in scorecard} <= {"met", "not met", "not enough data"}
+        assert errors == []
+
+
+async def test_the_table_says_what_the_chart_does(service: Served) -> None:
+    async with browser.page() as (page, _errors):
+        await signed_in(page, service, "?range=7")
+        await drawn(page)
+        card = page.locator("section:has(#active-users-title)")
+        await card.locator("summary").click()
+        last = card.locator("tbody tr").last
+        await expect(last).to_be_visible()
+        cells = await last.locator("td").all_inner_texts()
+        assert await card.locator(".readout b").all_inner_texts() == cells
+        plot = await card.locator(".u-over").bounding_box()
+        await page.mouse.move(plot["x"] + 1, plot["y"] + 20)
+        first = await card.locator("tbody tr").first.locator("td").all_inner_texts()
+        await expect(card.locator(".readout b").first).to_have_text(first[0])
+
+
+async def test_bad_days_are_explained(service: Served) -> None:
+    async with browser.page() as (page, _errors):
+        await signed_in(page, service)
+        await page.goto(f"{service.url}/dashboard/?from=2026-03-09&to=2026-03-02")
+        await expect(page.get_by_role("alert")).to_contain_text("The first day, 2026-03-09, is after the last")
+        await expect(page.locator("input[name=from]")).to_have_attribute("aria-invalid", "true")
+        assert await page.input_value("input[name=from]") == "2026-03-09"
+
+
+async def test_nothing_can_be_changed(service: Served) -> None:
+    """Of all that the admin shows to a product manager."""
+    async with browser.page() as (page, _errors):
+        await signed_in(page, service)
+        await page.goto(f"{service.url}/admin/")
+        links = await page.eval_on_selector_all("a[href^='/admin/']", "links => links.map(link => link.pathname)")
+        lists = sorted({link for link in links if len(link.strip("/").split("/")) == 3})
+        assert len(lists) > 10
+        assert not any(link.startswith("/admin/auth/") for link in lists)
+        for link in lists:
+            response = await page.goto(service.url + link)
+            assert response is not None
+            assert response.status == 200, link
+            assert await page.locator(WRITES).count() == 0, link
+            actions = await page.locator("select[name=action] option:not([value=''])").all_inner_texts()
+            assert set(actions) <= {"Download as CSV"}, link
+            added = await page.request.get(f"{service.url}{link}add/")
+            assert added.status == 403, link
+        await page.goto(f"{service.url}/admin/rollout/flag/")
+        await page.click("#result_list th a")
+        await expect(page.locator(".readonly").first).to_be_visible()
+        assert await page.locator(WRITES).count() == 0
+        token = (await page.context.cookies())[0]["value"]
+        form = {"percent": "100", "csrfmiddlewaretoken": token}
+        assert (await page.request.post(page.url, form=form)).status == 403
+
+
+async def test_who_may_not_look_is_told_so(service: Served) -> None:
+    async with browser.page() as (page, _errors):
+        await signed_in(page, service, name="tamu")
+        await expect(page.locator("h2")).to_have_text("This account may not see the dashboard")
+        await page.click("text=Sign out")
+        await page.goto(f"{service.url}/dashboard/")
+        await expect(page.locator("#id_username")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("size", "dark"),
+    [(browser.PHONE, False), (browser.DESKTOP, False), (browser.DESKTOP, True)],
+    ids=["phone-light", "desktop-light", "desktop-dark"],
+)
+async def test_the_page_fits_and_can_be_photographed(service: Served, size: tuple[int, int], dark: bool) -> None:
+    """`make screenshots` keeps the pictures."""
+    async with browser.page(size, dark=dark) as (page, errors):
+        await signed_in(page, service, "?range=90")
+        errors.clear()
+        await page.reload()
+        await drawn(page)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await photograph(
+            page, f"dashboard-{'phone' if size == browser.PHONE else 'desktop'}-{'dark' if dark else 'light'}"
+        )
+        assert errors == []
+
+
+async def photograph(page: Page, name: str) -> None:
+    if folder := os.environ.get("SCREENSHOTS"):
+        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+async def test_it_prints_and_the_paper_can_be_photographed(service: Served, tmp_path: Path) -> None:
+    async with browser.page(dark=True) as (page, errors):
+        await signed_in(page, service, "?range=90")
+        errors.clear()
+        await page.reload()
+        await drawn(page)
+        paper = tmp_path / "dashboard.pdf"
+        await page.pdf(path=paper, prefer_css_page_size=True, print_background=True)
+        assert errors == []
+    document = pypdfium2.PdfDocument(paper)
+    width, height = document[0].get_size()
+    assert (round(width), round(height)) == (595, 842)  # A4, in points
+    assert 4 <= len(document) <= 6
+    text = "".join(document[number].get_textpage().get_text_bounded() for number in range(len(document)))
+    assert "Scorecard" in text
+    assert "Download all" not in text
+    corner = document[0].render(scale=1).to_numpy()[2, 2]
+    assert corner.min() == 255, "paper is white, whatever the screen"
+    if folder := os.environ.get("SCREENSHOTS"):
+        for number in range(2):
+            document[number].render(scale=1.7).to_pil().save(Path(folder) / f"dashboard-paper-{number + 1}.png")

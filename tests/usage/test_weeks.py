@@ -1,0 +1,134 @@
+"""Who was served when, counted without names, against the ledger."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from datetime import date, timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from tests.usage.conftest import Fill
+from tests.usage.test_rebuild import rollups, varied
+from usage import personal, weeks
+from usage.books import write
+from usage.entry import Kind
+from usage.models import CohortWeek, DailyActive, LedgerEntry, UserWeek
+from usage.period import day_of
+from usage.rebuild import rebuild
+from voiceproject.models import ClientApplication
+
+
+def who(first: date, last: date) -> set[tuple[int, str]]:
+    """From the ledger."""
+    rows = LedgerEntry.objects.filter(status=200)
+    return {(row.client_id, row.user) for row in rows if first <= day_of(row.created_at) <= last}
+
+
+def cohorts() -> dict[date, dict[date, int]]:
+    """From the ledger."""
+    served: dict[tuple[int, str], set[date]] = defaultdict(set)
+    for row in LedgerEntry.objects.filter(status=200):
+        served[(row.client_id, row.user)].add(weeks.week_of(day_of(row.created_at)))
+    found: dict[date, dict[date, int]] = defaultdict(lambda: defaultdict(int))
+    for weeks_of_one in served.values():
+        for week in weeks_of_one:
+            found[min(weeks_of_one)][week] += 1
+    return {first: dict(sorted(of_week.items())) for first, of_week in sorted(found.items())}
+
+
+def some_use(*clients: ClientApplication) -> tuple[date, date]:
+    rows = [row for seed, client in enumerate(clients) for row in varied(client, 300, seed)]
+    random.Random(4).shuffle(rows)  # recovered streams and counter-entries come late
+    for start in range(0, len(rows), 40):
+        write(rows[start : start + 40])
+    days = [day_of(row.created_at) for row in rows]
+    return min(days), max(days)
+
+
+def test_active_people_are_those_of_the_ledger(chat: ClientApplication) -> None:
+    other = ClientApplication.objects.create(name="other")
+    first, last = some_use(chat, other)
+    by_day = weeks.active_by_day(first - timedelta(days=3), last + timedelta(days=33))
+    for day, one in by_day.items():
+        expected = [len(who(day - timedelta(days=days - 1), day)) for days in (1, 7, 30)]
+        assert [one.day, one.week, one.month] == expected, day
+    assert weeks.active_by_day(last, last)[last] == by_day[last]
+    by_client = weeks.active_by_client(last)
+    assert by_client.keys() == {chat.pk, other.pk}
+    assert sum(one.month for one in by_client.values()) == by_day[last].month
+    assert by_client[other.pk].month == sum(
+        client == other.pk for client, _user in who(last - timedelta(days=29), last)
+    )
+
+
+def test_cohorts_are_those_of_the_ledger(chat: ClientApplication) -> None:
+    first, last = some_use(chat)
+    assert weeks.cohorts(first, last) == cohorts()
+    assert set(weeks.cohorts(last, last)) <= {weeks.week_of(last)}
+
+
+def test_who_was_refused_was_not_served(chat: ClientApplication, fill: Fill) -> None:
+    fill(1, status=429, error_code="quota_exceeded")
+    fill(1, status=499, error_code="client_closed_request")
+    assert not UserWeek.objects.exists()
+    fill(1, Kind.REALTIME, is_live=True)
+    assert UserWeek.objects.count() == CohortWeek.objects.count() == 1
+
+
+def test_the_same_id_elsewhere_is_somebody_else(chat: ClientApplication, fill: Fill) -> None:
+    fill(1)
+    fill(1, client=ClientApplication.objects.create(name="other"))
+    today = day_of(timezone.now())
+    assert weeks.active_by_day(today, today)[today] == weeks.Active(2, 2, 2)
+
+
+def test_names_that_are_taken_away_change_nothing(chat: ClientApplication) -> None:
+    first, last = some_use(chat)
+    before, found = rollups(), weeks.cohorts(first, last)
+    assert personal.prune(timezone.now() - timedelta(days=31)) > 0
+    assert rollups()["UserWeek"] == before["UserWeek"]
+    rebuild()
+    assert weeks.cohorts(first, last) == found
+    call_command("erase_user", "chat", "u1", yes=True)
+    assert weeks.cohorts(first, last) == found
+    assert rollups()["UserWeek"] != before["UserWeek"]
+    as_erased = rollups()
+    rebuild()
+    assert rollups() == as_erased
+    old = weeks.pseudonym(chat.pk, "u1")
+    assert not LedgerEntry.objects.filter(user__in=["u1", old]).exists()
+
+
+def test_a_strange_id_is_a_person_too(chat: ClientApplication) -> None:
+    assert weeks.person(chat.pk, "gone:with the wind") != weeks.person(chat.pk, "gone:with the win")
+    assert weeks.person(chat.pk, "aminah") == weeks.person(chat.pk, weeks.pseudonym(chat.pk, "aminah"))
+    assert 0 <= weeks.person(chat.pk, "gone:" + "f" * 24) < 2**63
+
+
+def test_a_day_that_is_gone_from_the_ledger_is_gone_here(chat: ClientApplication, fill: Fill) -> None:
+    fill(1)
+    UserWeek.objects.update(days=weeks.WHOLE_WEEK)
+    rebuild()
+    today = day_of(timezone.now())
+    assert UserWeek.objects.get().days & weeks.bit(today)
+    CohortWeek.objects.update(users=7)
+    DailyActive.objects.update(users=7)
+    rebuild(today, today)
+    assert CohortWeek.objects.get().users == DailyActive.objects.get(day=today).users == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_with_a_history_is_filled_by_the_migration(chat: ClientApplication) -> None:
+    some_use(chat)
+    before = rollups()
+    try:
+        MigrationExecutor(connection).migrate([("usage", "0005_live_rows")])
+    finally:
+        executor = MigrationExecutor(connection)
+        executor.migrate(executor.loader.graph.leaf_nodes())
+    assert rollups() == before

@@ -1,0 +1,34 @@
+"""How many users a chat has. This service meets only those who use voice, so somebody has to tell it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from voiceproject.models import ClientApplication
+
+
+class ChatUsers(models.Model):
+    """The users of a client application's chat, as its owners count them. Rows are added, so they are the history."""
+
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
+    day = models.DateField("as of", default=timezone.localdate)
+    users = models.PositiveIntegerField("chat users", validators=[MinValueValidator(1)])
+    note = models.CharField(max_length=200, blank=True, help_text="Where the number comes from.")
+
+    class Meta:
+        ordering = ["-day", "client"]
+        constraints = [models.UniqueConstraint(fields=["client", "day"], name="chat_users_once_a_day")]
+        verbose_name_plural = "chat users"
+
+    def __str__(self) -> str:
+        return f"{self.client}: {self.users:,}"
+
+
+def known_on(day: date) -> dict[int, ChatUsers]:
+    """The newest number of each client application on that day, by its id."""
+    rows = ChatUsers.objects.filter(day__lte=day).select_related("client").order_by("day", "pk")
+    return {row.client_id: row for row in rows}

@@ -1,0 +1,189 @@
+"""A table of the dashboard: shown with its chart, and handed out as CSV with plain numbers.
+
+The charts of the page are drawn from the tables in it, so that both always say the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+from usage.documents import harmless
+from usage.money import decimal, divide_half_up
+
+Value = str | int | float | date | None
+
+NOTHING = "–"
+MICRO_DIGITS = 6
+
+
+class Form(StrEnum):
+    """How a column's values are written for people. In CSV they are plain."""
+
+    TEXT = "text"
+    DAY = "day"
+    NUMBER = "number"  # whole
+    TENTHS = "tenths"
+    SCORE = "score"  # two decimals
+    SECONDS = "seconds"
+    SHARE = "share"  # a fraction, shown as per cent
+    USD = "usd"  # millionths of a dollar, shown with cents
+    USD_FINE = "usd-fine"  # with four decimals below a dollar
+
+    @property
+    def is_number(self) -> bool:
+        return self not in (Form.TEXT, Form.DAY)
+
+    @property
+    def is_money(self) -> bool:
+        return self in (Form.USD, Form.USD_FINE)
+
+
+@dataclass(frozen=True)
+class Column:
+    """``name`` heads the CSV's column, ``label`` the page's. ``bar``: a bar beside the number. ``is_drawn``: in the
+    chart, in that one of its plots. ``target``: a level that the plot marks."""
+
+    name: str
+    label: str
+    form: Form = Form.NUMBER
+    bar: bool = False
+    is_drawn: bool = True
+    plot: str = ""
+    target: float | None = None
+    target_label: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """``name`` is that of its CSV. ``chart``: `line`, `bars`, or empty. ``note``: what it does not say by itself."""
+
+    name: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Value]]
+    chart: str = ""
+    note: str = ""
+    empty: str = "Nothing in these days."
+    shown_rows: int | None = None
+
+    @property
+    def has_data(self) -> bool:
+        """Something other than zeros and gaps beside the first column."""
+        return any(value for row in self.rows for value in row[1:] if not isinstance(value, str | date))
+
+    @property
+    def plots(self) -> list[str]:
+        return list(dict.fromkeys(column.plot for column in self.columns[1:] if column.is_drawn))
+
+    @property
+    def left_out(self) -> int:
+        """Rows that only the CSV has."""
+        return max(0, len(self.rows) - self.shown_rows) if self.shown_rows is not None else 0
+
+    def body(self) -> SafeString:
+        """The rows as HTML: by hand, as a template takes ten times as long for a year of days."""
+        scales = [
+            max((abs(row[place]) for row in self.rows if isinstance(row[place], int | float)), default=0)  # type: ignore[arg-type]
+            if column.bar else 0
+            for place, column in enumerate(self.columns)
+        ]  # fmt: skip
+        rows = []
+        for row in self.rows[: self.shown_rows]:
+            cells = [
+                _cell(value, column, scale, is_first=place == 0)
+                for place, (value, column, scale) in enumerate(zip(row, self.columns, scales, strict=True))
+            ]
+            rows.append(f"<tr>{''.join(cells)}</tr>")
+        return mark_safe("\n".join(rows))  # noqa: S308 - its texts are escaped
+
+    def lines(self) -> Iterator[bytes]:
+        """The CSV, line by line."""
+        yield from csv_lines([column.name for column in self.columns], map(self._plain, self.rows))
+
+    def _plain(self, row: Sequence[Value]) -> list[str]:
+        return [plain(value, column.form) for value, column in zip(row, self.columns, strict=True)]
+
+
+def csv_lines(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow(row)
+        if buffer.tell() > 16_384:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()
+
+
+def plain(value: Value, form: Form) -> str:
+    """For CSV: no thousands separators, no units; days as 2026-11-24, shares as fractions, money in dollars."""
+    if value is None:
+        return ""
+    if isinstance(value, date):
+        return value.isoformat()
+    if form.is_money:
+        return decimal(int(value), MICRO_DIGITS)
+    if isinstance(value, float):
+        return f"{value:.6f}".rstrip("0").rstrip(".")
+    return harmless(value) if isinstance(value, str) else str(value)
+
+
+def shown(value: Value, form: Form) -> str:
+    """For people."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, date):
+        return f"{value.day} {value:%b %Y}"
+    if isinstance(value, str):
+        return value
+    match form:
+        case Form.NUMBER:
+            return f"{value:,.0f}"
+        case Form.TENTHS:
+            return f"{value:,.1f}"
+        case Form.SCORE:
+            return f"{value:.2f}"
+        case Form.SECONDS:
+            return f"{value:.2f} s"
+        case Form.SHARE:
+            return f"{100 * value:.1f} %"
+        case Form.USD:
+            return usd(int(value), 2)
+        case Form.USD_FINE:
+            return usd(int(value), 2 if abs(value) >= 10**MICRO_DIGITS else 4)
+    return str(value)
+
+
+def usd(micros: int, places: int) -> str:
+    """`USD 1,234.56`."""
+    rounded = divide_half_up(micros, 10 ** (MICRO_DIGITS - places))
+    sign, (whole, part) = "-" if rounded < 0 else "", divmod(abs(rounded), 10**places)
+    return f"{sign}USD {whole:,}.{part:0{places}d}"
+
+
+def _cell(value: Value, column: Column, scale: float, *, is_first: bool) -> str:
+    text = escape(shown(value, column.form))
+    if is_first:
+        raw = f' data-v="{value.isoformat()}"' if isinstance(value, date) else ""
+        return f'<th scope="row"{raw}>{text}</th>'
+    if not column.form.is_number:
+        return f"<td>{text}</td>"
+    raw = "" if value is None else f' data-v="{plain(value, column.form)}"'
+    bar = ""
+    if column.bar and scale and isinstance(value, int | float):
+        bar = (
+            '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+            f'<rect width="{100 * abs(value) / scale:.1f}" height="8"/></svg>'
+        )
+        text = f'<span class="beside">{text}</span>'
+    return f'<td class="number"{raw}>{bar}{text}</td>'

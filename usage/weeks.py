@@ -1,0 +1,243 @@
+"""Who was served on which days, and from that how many are active and how many come back.
+
+A person has a number in place of an id, made from the pseudonym that ``usage.personal`` would give. So these rows name
+nobody, and stay one person's when the ledger's old rows get their pseudonyms. Served means: at least one request
+succeeded. The same id at two client applications is two people.
+
+Counting distinct people takes long once there are many days of many people. So the counts are kept up to date instead:
+each first time that somebody is served on a day changes them by what that day adds to the days already known.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.db import connection
+from django.db.models import F, Q, Sum
+from django.utils.crypto import salted_hmac
+
+from usage import upsert
+from usage.rollups import CohortWeek, DailyActive, UserWeek
+
+PSEUDONYM = "gone:"  # how every pseudonym begins
+PSEUDONYM_DIGITS = 24  # hexadecimal ones
+NUMBER_DIGITS = 15  # 60 bits, which every database has
+WHOLE_WEEK = 0b1111111
+WINDOWS = (7, 30)  # days that somebody who was served counts as active
+
+Served = tuple[date, int, str]  # a day, a client application, an end user
+Someone = tuple[int, int]  # a client application, a person
+
+
+def pseudonym(client_id: int, user: str) -> str:
+    """The same for the same end user, always; it takes the service's secret key to know whose it is."""
+    digest = salted_hmac("usage.personal", f"{client_id}\0{user}", algorithm="sha256").hexdigest()
+    return f"{PSEUDONYM}{digest[:PSEUDONYM_DIGITS]}"
+
+
+def person(client_id: int, user: str) -> int:
+    """The number of an end user, the same before and after the id has become a pseudonym."""
+    if not user.startswith(PSEUDONYM):
+        user = pseudonym(client_id, user)
+    digits = user.removeprefix(PSEUDONYM)[:NUMBER_DIGITS]
+    try:
+        return int(digits, 16)
+    except ValueError:  # a caller chose an id that only begins like a pseudonym
+        return int(pseudonym(client_id, f"{PSEUDONYM}{user}").removeprefix(PSEUDONYM)[:NUMBER_DIGITS], 16)
+
+
+def week_of(day: date) -> date:
+    """Its Monday."""
+    return day - timedelta(days=day.weekday())
+
+
+def bit(day: date) -> int:
+    return 1 << day.weekday()
+
+
+class Activity:
+    """What people's days change in the counts. Pure: it knows no database."""
+
+    def __init__(self) -> None:
+        self.active: dict[tuple[date, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+        self.cohorts: dict[tuple[date, date, int], list[int]] = defaultdict(lambda: [0])
+
+    def add(self, client_id: int, known: list[date], day: date) -> None:
+        """One more day of somebody; ``known``: the other days in order, to which it is added."""
+        place = bisect_left(known, day)
+        self.active[day, client_id][0] += 1
+        for column, window in enumerate(WINDOWS, 1):
+            # Active from a day until so many days later; what the day before or after covers already is not new.
+            enters = max(day, known[place - 1] + timedelta(days=window)) if place else day
+            leaves = day + timedelta(days=window)
+            if place < len(known):
+                leaves = min(leaves, known[place])
+            if enters < leaves:
+                self.active[enters, client_id][column] += 1
+                self.active[leaves, client_id][column] -= 1
+        self._add_week(client_id, known, week_of(day))
+        insort(known, day)
+
+    def _add_week(self, client_id: int, known: list[date], week: date) -> None:
+        first, latest = (week_of(known[0]), week_of(known[-1])) if known else (week, None)
+        if week == latest:  # spares the rest to most
+            return
+        if week < first:  # the beginning is earlier than was known: all weeks go over to that cohort
+            for other in {week_of(day) for day in known}:
+                self.cohorts[first, other, client_id][0] -= 1
+                self.cohorts[week, other, client_id][0] += 1
+            first = week
+        elif latest is not None and week < latest and any(week_of(day) == week for day in known):
+            return
+        self.cohorts[first, week, client_id][0] += 1
+
+
+def note(served: Iterable[Served]) -> None:
+    """Bring weeks and counts up to date. Call it in the ledger's transaction."""
+    days = _by_person(served)
+    known_days = _known(days, {week_of(day) for some in days.values() for day in some})
+    new = {someone: fresh for someone, some in days.items() if (fresh := some.difference(known_days.get(someone, ())))}
+    if not new:  # mostly: people come back on the same day
+        return
+    _lock(new)
+    known_days = _known(new)
+    activity = Activity()
+    for (client_id, number), fresh in sorted(new.items()):
+        known = known_days.get((client_id, number), [])
+        for day in sorted(fresh - set(known)):
+            activity.add(client_id, known, day)
+    _mark(new)
+    _write(activity)
+
+
+def mark(served: Iterable[Served]) -> None:
+    """The weeks only, for a rebuild that counts anew afterwards."""
+    _mark(_by_person(served))
+
+
+def _by_person(served: Iterable[Served]) -> dict[Someone, set[date]]:
+    days: dict[Someone, set[date]] = defaultdict(set)
+    for day, client_id, user in served:
+        days[client_id, person(client_id, user)].add(day)
+    return days
+
+
+def _known(people: Iterable[Someone], weeks: Iterable[date] | None = None) -> dict[Someone, list[date]]:
+    """Their days in order, of all or of some weeks."""
+    by_client: dict[int, list[int]] = defaultdict(list)
+    for client_id, number in people:
+        by_client[client_id].append(number)
+    which = Q()
+    for client_id, numbers in by_client.items():
+        which |= Q(client_id=client_id, person__in=numbers)
+    if weeks is not None:
+        which &= Q(week__in=list(weeks))
+    known: dict[Someone, list[date]] = defaultdict(list)
+    if by_client:
+        rows = UserWeek.objects.filter(which).order_by("client_id", "person", "week")
+        for client_id, number, week, mask in rows.values_list("client_id", "person", "week", "days"):
+            known[client_id, number] += _days(week, mask)
+    return known
+
+
+def _days(week: date, mask: int) -> Iterator[date]:
+    return (week + timedelta(days=place) for place in range(7) if mask >> place & 1)
+
+
+def _lock(people: Iterable[Someone]) -> None:
+    """One writer at a time for each person, or two that write different weeks would not see each other's. SQLite has
+    only one writer anyway."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(p) FROM (SELECT unnest(%s::bigint[]) AS p ORDER BY 1) AS people",
+                [sorted({number for _client, number in people})],
+            )
+
+
+def _mark(days: dict[Someone, set[date]]) -> None:
+    weeks: dict[tuple[int, int, date], list[int]] = defaultdict(lambda: [0])
+    for (client_id, number), some in days.items():
+        for day in some:
+            weeks[client_id, number, week_of(day)][0] |= bit(day)
+    upsert.unite(UserWeek, weeks)
+
+
+def _write(activity: Activity) -> None:
+    upsert.add(DailyActive, {key: amounts for key, amounts in activity.active.items() if any(amounts)})
+    upsert.add(CohortWeek, {key: amounts for key, amounts in activity.cohorts.items() if any(amounts)})
+
+
+def forget(day: date) -> None:
+    """Take one day out of everybody's week; the counts stay as they are."""
+    rows = UserWeek.objects.filter(week=week_of(day))
+    rows.update(days=F("days").bitand(WHOLE_WEEK ^ bit(day)))
+    rows.filter(days=0).delete()
+
+
+def recount() -> None:
+    """All counts anew, from the weeks."""
+    DailyActive.objects.all().delete()
+    CohortWeek.objects.all().delete()
+    activity, someone, known = Activity(), None, list[date]()
+    rows = UserWeek.objects.order_by("client_id", "person", "week").values_list("client_id", "person", "week", "days")
+    for client_id, number, week, mask in rows.iterator():
+        if someone != (client_id, number):
+            someone, known = (client_id, number), []
+        for day in _days(week, mask):
+            activity.add(client_id, known, day)
+    _write(activity)
+
+
+def erase(client_id: int, before: str, after: str) -> int:
+    """Give an end user's weeks another id's number. Gives how many weeks they were."""
+    mine = UserWeek.objects.filter(client_id=client_id, person=person(client_id, before))
+    return mine.update(person=person(client_id, after))
+
+
+@dataclass
+class Active:
+    """People served on a day, and in the 7 and in the 30 days to it."""
+
+    day: int = 0
+    week: int = 0
+    month: int = 0
+
+
+def active_by_day(first: date, last: date) -> dict[date, Active]:
+    """Of all client applications together."""
+    rows = DailyActive.objects.filter(day__lte=last).order_by("day").values_list("day")
+    found = {first + timedelta(days=number): Active() for number in range((last - first).days + 1)}
+    sums = {day: amounts for day, *amounts in rows.annotate(Sum("users"), Sum("change_7"), Sum("change_30"))}
+    week, month = (sum(amounts[column] for day, amounts in sums.items() if day < first) for column in (1, 2))
+    for day, one in found.items():
+        one.day, changed_week, changed_month = sums.get(day, (0, 0, 0))
+        week, month = week + changed_week, month + changed_month
+        one.week, one.month = week, month
+    return found
+
+
+def active_by_client(last: date) -> dict[int, Active]:
+    """On one day."""
+    rows = DailyActive.objects.filter(day__lte=last).order_by().values_list("client_id")
+    return {
+        client_id: Active(*amounts)
+        for client_id, *amounts in rows.annotate(
+            on_day=Sum("users", filter=Q(day=last), default=0), week=Sum("change_7"), month=Sum("change_30")
+        )
+        if any(amounts)
+    }
+
+
+def cohorts(first: date, last: date) -> dict[date, dict[date, int]]:
+    """For each week of first use, both included, how many of its people were served in it and in each later week."""
+    found: dict[date, dict[date, int]] = defaultdict(dict)
+    rows = CohortWeek.objects.filter(first__gte=week_of(first), week__lte=week_of(last)).order_by("first", "week")
+    for began, week, users in rows.values_list("first", "week").annotate(Sum("users")):
+        if users:
+            found[began][week] = users
+    return dict(found)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 
 SHORTEST_S = 0.3
 LIVE_RATE = 24_000
@@ -32,7 +34,7 @@ def check_words(body: bytes | str) -> None:
 def check_audio(body: bytes, name: str) -> None:
     """A file of this format, whole and audible. Raises ``Wrong``."""
     try:
-        with av.open(io.BytesIO(body)) as container:
+        with av.open(io.BytesIO(body), "r") as container:
             found = container.format.name
             stream = container.streams.audio[0]
             parts = [frame.to_ndarray().ravel() for frame in container.decode(stream)]
@@ -52,7 +54,7 @@ def check_pcm(body: bytes) -> None:
     _check_sound(np.frombuffer(body, "<i2"), LIVE_RATE)
 
 
-def _check_sound(samples: np.ndarray[tuple[int, ...], np.dtype[np.generic]], rate: int) -> None:
+def _check_sound(samples: npt.NDArray[Any], rate: int) -> None:
     if len(samples) < SHORTEST_S * rate:
         raise Wrong(f"only {len(samples) / rate:.2f} s of audio")
     full_scale = np.iinfo(samples.dtype).max if samples.dtype.kind == "i" else 1.0

@@ -3,8 +3,8 @@
 A service at work takes memory and gives it back: only what it never gives back is a leak. So, after a warm-up, the time
 is cut into blocks and each block's lowest reading is taken. Through these goes the Theil–Sen line: the median of the
 slopes of all pairs, which a few wild readings do not move. Its 95 % interval is Sen's, from Kendall's rank statistic
-(Sen 1968, Journal of the American Statistical Association 63). It is a leak when the growth at the interval's lower end is
-more than what memory allocators leave behind anyway.
+(Sen 1968, Journal of the American Statistical Association 63). It is a leak when the growth at the interval's lower end
+is more than what memory allocators leave behind anyway.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 WARM_UP_SHARE = 1 / 3  # of the time under load: caches fill, pools grow to the number of users
@@ -70,7 +71,7 @@ def _troughs(readings: Sequence[Reading]) -> list[Reading]:
     """The lowest of each block of equally many readings, at the block's middle."""
     blocks = min(MOST_BLOCKS, len(readings) // 2)
     edges = [round(index * len(readings) / blocks) for index in range(blocks + 1)]
-    parts = [readings[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    parts = [readings[start:end] for start, end in pairwise(edges)]
     return [((part[0][0] + part[-1][0]) / 2, min(bytes_ for _at, bytes_ in part)) for part in parts]
 
 

@@ -17,7 +17,7 @@ from websocket import WebSocket, WebSocketBadStatusException, WebSocketException
 from loadtests.answers import Wrong, check_pcm
 from loadtests.orders import HANG_S
 
-CHUNK_S = 0.04  # what a microphone hands over at a time
+CHUNK_S = 0.1  # what the playground's microphone hands over at a time
 WORD_S = 0.06  # a language model's pace
 LONGEST_TALK_S = 60.0
 REFUSALS = {
@@ -143,7 +143,7 @@ def _converse(
         heard.over.wait()
     finally:
         listening.kill()
-        socket.shutdown()
+        socket.shutdown()  # type: ignore[no-untyped-call]
     if heard.failure is not None:
         raise heard.failure
     return result, heard
@@ -154,11 +154,11 @@ def _listen(socket: WebSocket, heard: Heard) -> None:
         while "done" not in heard.events:
             message = socket.recv()
             now = time.monotonic()
-            if isinstance(message, bytes):
+            if not isinstance(message, str):
                 heard.first_audio = heard.first_audio or now
                 heard.audio.append(message)
                 continue
-            event = json.loads(message) if message else {"type": "closed"}
+            event: dict[str, Any] = json.loads(message) if message else {"type": "closed"}
             heard.events[event["type"]] = now, event
             match event["type"]:
                 case "ready":
@@ -168,7 +168,7 @@ def _listen(socket: WebSocket, heard: Heard) -> None:
                 case "error":
                     code = event["error"]["code"]
                     status = REFUSALS.get(code)
-                    raise Refused(str(status)) if status else Wrong(f"{code}: {event['error']['message']}"[:200])
+                    raise Refused(f"{status} {code}") if status else Wrong(f"{code}: {event['error']['message']}"[:200])
                 case "closed":
                     raise Wrong("closed before it was done")
     except (OSError, WebSocketException, ValueError, KeyError, Refused, Wrong) as error:

@@ -12,6 +12,7 @@ import os
 import random
 import time
 import uuid
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,6 @@ from loadtests.orders import FILE_VARIABLE, HANG_S, PIPE_VARIABLE, Orders
 from loadtests.scenarios import MIX, THINK_S, Work
 from loadtests.sentences import sentence
 
-REFUSALS = (429, 503)
 RETRY_AFTER_S = 1.0  # where a refusal does not say
 PULSE_S = 1.0
 LAG_PROBE_S = 0.05
@@ -43,6 +43,10 @@ _in_flight = 0
 
 class Hung(Exception):
     """No end within ``HANG_S``."""
+
+
+class Failed(Exception):
+    """Neither success nor a refusal."""
 
 
 class VoiceUser(FastHttpUser):
@@ -67,9 +71,7 @@ class VoiceUser(FastHttpUser):
     @task(MIX[Work.ASR])
     def transcribe(self) -> None:
         clip = random.choice(orders.clips)
-        body, content_type = _form(
-            {"model": "whisper-1", "language": orders.language}, clip.file, clip.content_type
-        )
+        body, content_type = _form({"model": "whisper-1", "language": orders.language}, clip.file, clip.content_type)
         self._post(Work.ASR, "/v1/audio/transcriptions", body, content_type, check_words)
 
     @task(MIX[Work.TTS])
@@ -87,34 +89,43 @@ class VoiceUser(FastHttpUser):
     def be_read_to(self) -> None:
         self._live(Work.LIVE_TTS, lambda: live.read_aloud(orders.host, self.headers, orders.voice, _reply(at_least=2)))
 
-    def _post(self, work: Work, path: str, body: Any, content_type: str, check: Any) -> None:
-        kind = {"json": body} if isinstance(body, dict) else {"data": body}
+    def _post(self, work: Work, path: str, body: Any, content_type: str, check: Callable[[bytes], None]) -> None:
+        kind: dict[str, Any] = {"json": body} if isinstance(body, dict) else {"data": body}
         headers = {**self.headers, "Content-Type": content_type}
         with _Counted():
             with gevent.Timeout(HANG_S):  # whatever the server sends meanwhile
-                answer = self.client.post(path, **kind, headers=headers, name=work.value, catch_response=True)
+                answer: Any = self.client.post(path, **kind, headers=headers, name=work.value, catch_response=True)
             with answer:
-                if answer.status_code == 200:
-                    try:
-                        check(answer.content)
-                    except Wrong as error:
-                        answer.failure(error)
-                elif answer.status_code in REFUSALS:
-                    self.retry_after_s = _seconds(answer.headers.get("Retry-After"))
-                    answer.failure(Refused(f"{answer.status_code}"))
-                elif answer.status_code == 0 and isinstance(answer.error, gevent.Timeout | TimeoutError):
-                    answer.failure(Hung(f"nothing within {HANG_S:g} s"))
-                elif answer.status_code == 0:
-                    answer.failure(f"{type(answer.error).__name__}: {answer.error}")
-                else:
-                    answer.failure(f"{answer.status_code} {_code(answer.content)}")
+                error = self._judge(answer, check)
+                if error is not None:
+                    answer.failure(error)
 
-    def _live(self, work: Work, talk: Any) -> None:
-        seconds, size, error = 0.0, 0, None
+    def _judge(self, answer: Any, check: Callable[[bytes], None]) -> Exception | None:
+        """What is wrong with it. (Locust's answers have no types: 0 is its status of none.)"""
+        match answer.status_code:
+            case 200:
+                try:
+                    check(answer.content)
+                except Wrong as error:
+                    return error
+                return None
+            case 429 | 503 as status:
+                self.retry_after_s = _seconds(answer.headers.get("Retry-After"))
+                return Refused(f"{status} {_code(answer.content)}")
+            case 0 if isinstance(answer.error, gevent.Timeout | TimeoutError):
+                return Hung(f"nothing within {HANG_S:g} s")
+            case 0:
+                return Failed(f"{type(answer.error).__name__}: {answer.error}")
+            case status:
+                return Failed(f"{status} {_code(answer.content)}")
+
+    def _live(self, work: Work, talk: Callable[[], Live]) -> None:
+        seconds, size = 0.0, 0
+        error: Exception | None = None
         with _Counted():
             try:
                 with gevent.Timeout(HANG_S + live.LONGEST_TALK_S, Hung(f"no end within {HANG_S:g} s")):
-                    done: Live = talk()
+                    done = talk()
                 seconds, size = done.seconds, done.size
             except Refused as refusal:
                 self.retry_after_s, error = refusal.retry_after_s or RETRY_AFTER_S, refusal
@@ -203,5 +214,3 @@ def _pulse(environment: Environment) -> None:
             lag = max(lag, time.monotonic() - now - LAG_PROBE_S)
         users = environment.runner.user_count if environment.runner else 0
         os.write(pipe, line(Pulse(time.time(), users, _in_flight, lag)))
-
-

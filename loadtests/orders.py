@@ -24,7 +24,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Orders:
-    """``people``: the start of the end users' ids, other ones in each run. ``first``: the number of the first sentence."""
+    """``people``: the start of the end users' ids, other ones in each run. ``first``: the first sentence's number."""
 
     host: str
     key: str

@@ -11,7 +11,8 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from loadtests.chart import Chart, Curve, chart
-from loadtests.leak import WARM_UP_SHARE, Reading
+from loadtests.leak import WARM_UP_SHARE
+from loadtests.processes import Process
 from loadtests.run import Result
 from loadtests.scenarios import MIX, P95_S, THINK_S, Work
 
@@ -46,8 +47,7 @@ def facts(result: Result) -> Facts:
         "kinds": tally.figures(result.ended),
         "timeline": tally.timeline(result.ended),
         "memory": [
-            {"mib": [[round(at - result.started, 1), round(bytes_ / 2**20, 2)] for at, bytes_ in thinned(process.memory)]}
-            for process in result.watch.processes.values()
+            {"mib": _mib(process, result.started, result.ended)} for process in result.watch.processes.values()
         ],
         "reasons": [
             {"kind": work.value, "outcome": outcome.value, "why": why, "number": number}
@@ -57,9 +57,10 @@ def facts(result: Result) -> Facts:
     }  # fmt: skip
 
 
-def thinned(readings: list[Reading]) -> list[Reading]:
-    step = max(1, len(readings) // MOST_READINGS)
-    return readings[::step]
+def _mib(process: Process, started: float, ended: float) -> list[list[float]]:
+    """Seconds from the start and MiB, at most ``MOST_READINGS`` of them, give or take."""
+    readings = [(at - started, bytes_ / 2**20) for at, bytes_ in process.memory if started <= at <= ended]
+    return [[round(at, 1), round(mib, 2)] for at, mib in readings[:: max(1, len(readings) // MOST_READINGS)]]
 
 
 def write(told: Facts, folder: Path) -> Path:
@@ -107,7 +108,7 @@ def charts(told: Facts) -> list[Chart]:
             for name, colour, key in (("p95", 1, "p95_s"), ("p50", 2, "p50_s"))
         ]
         limit = P95_S[work]
-        return chart(f"{work.title}: {work.measured}", "s", curves, limits=[(limit, f"p95 limit {limit:g} s")])
+        return chart(f"{work.label}: {work.measured}", "s", curves, limits=[(limit, f"p95 limit {limit:g} s")])
 
     drawn = [
         chart("Users at once", "", [curve("there", 1, "users"), curve("waiting or talking", 2, "in_flight")]),
@@ -117,7 +118,7 @@ def charts(told: Facts) -> list[Chart]:
     if told["memory"]:
         names = [f"process {number}" if len(told["memory"]) > 1 else "" for number, _ in enumerate(told["memory"], 1)]
         memory = [
-            Curve(name, 1 + index % 4, [(max(0.0, at), mib) for at, mib in process["mib"]])
+            Curve(name, 1 + index % 4, [(at, mib) for at, mib in process["mib"]])
             for index, (name, process) in enumerate(zip(names, told["memory"], strict=True))
         ]
         drawn.append(chart("Memory of the server", "MiB", memory))

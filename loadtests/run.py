@@ -16,8 +16,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from loadtests import events, service
 from loadtests.orders import FILE_VARIABLE, HANG_S, PIPE_VARIABLE, Orders
@@ -29,6 +30,7 @@ from loadtests.verdict import Criterion, Server, Verdict, judge, overall
 
 GENERATOR_STARTS_S = 60.0
 LOOK_S = 1.0
+WARM_UP_USERS, WARM_UP_S = 30, 15.0
 INTERRUPTED_STOP_S = 3.0  # somebody waits at the keyboard
 _LOCUSTFILE = "loadtests/locustfile.py"
 
@@ -50,6 +52,12 @@ class Options:
     @property
     def total_s(self) -> int:
         return math.ceil(self.ramp_s + self.duration_s)
+
+
+def warm_up(options: Options) -> Options:
+    """The same work at once, for a while: what a service allocates at its first requests is no leak."""
+    users = min(WARM_UP_USERS, options.users)
+    return replace(options, users=users, duration_s=WARM_UP_S, is_closed_loop=True)
 
 
 @dataclass(frozen=True)
@@ -78,12 +86,12 @@ def locust_is_missing() -> bool:
 class Run:
     """``show(run)`` is called every second while it runs."""
 
-    def __init__(self, options: Options, target: Service, root: Path) -> None:
+    def __init__(self, options: Options, target: Service, root: Path, interrupted: threading.Event) -> None:
         self.options, self.target, self._root = options, target, root
         self.lock = threading.Lock()
         self.tally = Tally(time.time())
         self.watch = Watch(target.metrics, options.total_s)
-        self.interrupted = threading.Event()
+        self.interrupted = interrupted
 
     def go(self, orders: Orders, show: Callable[[Run], None]) -> Result:
         """Raises ``Unusable`` when the generator does not start."""
@@ -107,7 +115,7 @@ class Run:
                 raise Unusable("the load generator did not start:\n" + log.read_text(errors="replace")[-2000:])
         return self._result(generator.returncode)
 
-    def _start(self, file: Path, writing: int, output: object) -> subprocess.Popen[bytes]:
+    def _start(self, file: Path, writing: int, output: BinaryIO) -> subprocess.Popen[bytes]:
         options = self.options
         command = [
             sys.executable, "-m", "locust", "-f", _LOCUSTFILE, "--headless", "--host", self.target.host,
@@ -118,8 +126,8 @@ class Run:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
         environment |= {FILE_VARIABLE: str(file), PIPE_VARIABLE: str(writing)}
         return subprocess.Popen(  # noqa: S603 - our own generator
-            command, cwd=self._root, env=environment, stdin=subprocess.DEVNULL, stdout=output,  # type: ignore[call-overload]
-            stderr=subprocess.STDOUT, pass_fds=[writing], start_new_session=True,
+            command, cwd=self._root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            pass_fds=[writing], start_new_session=True,
         )  # fmt: skip
 
     def _follow(self, reading: int) -> None:

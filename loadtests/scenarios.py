@@ -15,15 +15,15 @@ class Work(StrEnum):
     LIVE_TTS = "live_tts"
 
     @property
-    def title(self) -> str:
-        return _TITLES[self][0]
+    def label(self) -> str:
+        return _LABELS[self][0]
 
     @property
     def measured(self) -> str:
-        return _TITLES[self][1]
+        return _LABELS[self][1]
 
 
-_TITLES = {
+_LABELS = {
     Work.ASR: ("Speech to text", "request to last byte"),
     Work.TTS: ("Text to speech", "request to last byte"),
     Work.LIVE_ASR: ("Live recognition", "end of speech to its words"),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from loadtests.events import Outcome
 from loadtests.scenarios import Work
@@ -31,9 +30,9 @@ def heading(options: Options, host: str) -> str:
 class Progress:
     """A block of lines, written over on a terminal, else one line every ``PLAIN_EVERY_S``."""
 
-    def __init__(self, out: TextIO | OutputWrapper) -> None:
+    def __init__(self, out: OutputWrapper) -> None:
         self._out = out
-        self._is_terminal = sys.stdout.isatty() and getattr(out, "_out", out) is sys.stdout
+        self._is_terminal = out.isatty()
         self._height = 0
         self._told_at = 0.0
 
@@ -50,7 +49,7 @@ class Progress:
         self._height = len(lines)
 
     def _write(self, text: str) -> None:
-        self._out.write(text, ending="") if hasattr(self._out, "style_func") else self._out.write(text)
+        self._out.write(text, ending="")
         self._out.flush()
 
 

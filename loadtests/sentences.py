@@ -5,21 +5,22 @@ from __future__ import annotations
 from math import prod
 
 _WHO = [
-    "Saya", "Kami", "Mereka", "Ibu saya", "Abang Ali", "Puan Siti", "Kawan saya", "Jiran kami", "Guru itu", "Doktor muda itu",
-    "Pemandu teksi itu", "Adik perempuan saya", "Encik Rahman", "Pekedai itu",
+    "Saya", "Kami", "Mereka", "Ibu saya", "Abang Ali", "Puan Siti", "Kawan saya", "Jiran kami", "Guru itu",
+    "Doktor muda itu", "Pemandu teksi itu", "Adik perempuan saya", "Encik Rahman", "Pekedai itu",
 ]  # fmt: skip
 _DOES = [
-    "mahu pergi ke", "akan sampai di", "baru pulang dari", "membeli ikan di", "bekerja di", "bertemu kawan di", "menunggu bas di",
-    "mencari hotel di", "belajar memasak di", "menghantar surat ke", "melawat nenek di", "menempah tiket ke",
+    "mahu pergi ke", "akan sampai di", "baru pulang dari", "membeli ikan di", "bekerja di", "bertemu kawan di",
+    "menunggu bas di", "mencari hotel di", "belajar memasak di", "menghantar surat ke", "melawat nenek di",
+    "menempah tiket ke",
 ]  # fmt: skip
 _WHERE = [
-    "Kuala Lumpur", "Pulau Pinang", "Johor Bahru", "Kota Kinabalu", "Shah Alam", "Melaka", "Kuching", "Ipoh", "Kota Bharu",
-    "Seremban", "Alor Setar", "Kuantan", "Langkawi",
+    "Kuala Lumpur", "Pulau Pinang", "Johor Bahru", "Kota Kinabalu", "Shah Alam", "Melaka", "Kuching", "Ipoh",
+    "Kota Bharu", "Seremban", "Alor Setar", "Kuantan", "Langkawi",
 ]  # fmt: skip
 _WHEN = [
-    "pada pukul lapan pagi esok", "pada hari Isnin minggu depan", "selepas waktu makan tengah hari", "sebelum matahari terbenam",
-    "pada hujung minggu ini", "pada cuti sekolah nanti", "setiap hari Jumaat", "selepas hujan berhenti", "pada bulan hadapan",
-    "sebelum kedai ditutup", "dengan kereta api malam",
+    "pada pukul lapan pagi esok", "pada hari Isnin minggu depan", "selepas waktu makan tengah hari",
+    "sebelum matahari terbenam", "pada hujung minggu ini", "pada cuti sekolah nanti", "setiap hari Jumaat",
+    "selepas hujan berhenti", "pada bulan hadapan", "sebelum kedai ditutup", "dengan kereta api malam",
 ]  # fmt: skip
 _PARTS = (_WHO, _DOES, _WHERE, _WHEN)
 NUMBER = prod(len(part) for part in _PARTS)

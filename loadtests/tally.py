@@ -41,7 +41,7 @@ class Kind:
 
 @dataclass
 class Tally:
-    """All that a run's generator told. Times in it are Unix time."""
+    """All that a run's generator told. Times are Unix time; ``started``: when it began to tell."""
 
     started: float
     asked: list[Asked] = field(default_factory=list)
@@ -50,6 +50,8 @@ class Tally:
     reasons: Counter[tuple[Work, Outcome, str]] = field(default_factory=Counter)
 
     def add(self, event: Asked | Pulse) -> None:
+        if not self.pulses and not self.asked:
+            self.started = event.at  # the generator takes a while to load
         if isinstance(event, Pulse):
             self.pulses.append(event)
             return

@@ -80,7 +80,7 @@ def _success(scenario: Scenario, tally: Tally) -> Criterion:
 
 
 def _p95(work: Work, tally: Tally) -> Criterion:
-    name, limit, seconds = f"p95, {work.title.lower()}", P95_S[work], tally.p95_s(work)
+    name, limit, seconds = f"p95, {work.label.lower()}", P95_S[work], tally.p95_s(work)
     if seconds is None:
         return Criterion(name, f"< {limit:g} s", "no answers", Verdict.NOT_MEASURED)
     number = len(tally.kinds[work].seconds)

@@ -7,9 +7,11 @@ import secrets
 import signal
 import sys
 import tempfile
+import threading
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from django.utils import timezone
 from capacity import loadtests as kept
 from loadtests import material, report, screen
 from loadtests.orders import Clip, Orders
-from loadtests.run import Options, Result, Run, locust_is_missing
+from loadtests.run import Options, Result, Run, locust_is_missing, warm_up
 from loadtests.scenarios import SCENARIOS
 from loadtests.service import Service, Unusable, address, check, throw_away
 from loadtests.verdict import Verdict
@@ -42,11 +44,14 @@ class Command(BaseCommand):
         parser.add_argument("--scale-time", type=_positive, default=1.0, help="0.1: a tenth of the duration")
         parser.add_argument("--users-scale", type=_positive, default=1.0, help="0.1: a tenth of the users")
         parser.add_argument("--closed-loop", action="store_true", help="users ask again as soon as they are answered")
-        parser.add_argument("--clips", type=Path, help="a folder of recordings to be said, instead of the bundled voice")
+        parser.add_argument(
+            "--clips", type=Path, help="a folder of recordings to be said, instead of the bundled voice"
+        )
         parser.add_argument("--language", default="ms", help="that is spoken in them (default: ms)")
         parser.add_argument("--voice", default="alloy", help="that reads to the users (default: alloy)")
         parser.add_argument("--metrics", help="where the server's memory is read (default: --host's /metrics)")
         parser.add_argument("--report", type=Path, help="the folder for report.html and report.json")
+        parser.add_argument("--no-warm-up", action="store_true", help="do not warm the service up before")
         parser.add_argument("--no-store", action="store_true", help="do not keep the run in the database")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -77,15 +82,24 @@ class Command(BaseCommand):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voice-loadtest-")))
             target = self._target(options, folder, stack)
             check(target, people, run_options.users)
-            clips = self._clips(options, folder, run_options.users)
             orders = Orders(
-                host=target.host, key=target.key, people=people, first=secrets.randbelow(10**6), clips=clips,
-                is_closed_loop=run_options.is_closed_loop, language=options["language"], voice=options["voice"],
+                host=target.host, key=target.key, people=people, first=secrets.randbelow(10**6),
+                clips=self._clips(options, folder, run_options.users), is_closed_loop=run_options.is_closed_loop,
+                language=options["language"], voice=options["voice"],
             )  # fmt: skip
-            run = Run(run_options, target, settings.BASE_DIR)
+            interrupted = stack.enter_context(_interruptible())
+            if not options["no_warm_up"]:
+                self._warm_up(run_options, target, orders, interrupted)
             self.stdout.write(screen.heading(run_options, target.host))
-            with _interruptible(run):
-                return run.go(orders, screen.Progress(self.stdout))
+            return Run(run_options, target, settings.BASE_DIR, interrupted).go(orders, screen.Progress(self.stdout))
+
+    def _warm_up(self, run_options: Options, target: Service, orders: Orders, interrupted: threading.Event) -> None:
+        self.stdout.write("Warming up ...")
+        gentle = warm_up(run_options)
+        first = orders.first + run_options.users * 1000  # other sentences than those of the run
+        Run(gentle, target, settings.BASE_DIR, interrupted).go(
+            replace(orders, is_closed_loop=True, first=first), lambda _run: None
+        )
 
     def _target(self, options: dict[str, Any], folder: Path, stack: ExitStack) -> Service:
         if not options["host"]:
@@ -123,13 +137,12 @@ class Command(BaseCommand):
 
 
 @contextmanager
-def _interruptible(run: Run) -> Iterator[None]:
+def _interruptible() -> Iterator[threading.Event]:
     """Ctrl-C and SIGTERM end the run, not the report."""
-    before = {
-        number: signal.signal(number, lambda *_: run.interrupted.set()) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    interrupted = threading.Event()
+    before = {number: signal.signal(number, lambda *_: interrupted.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield interrupted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 720, 210
-LEFT, RIGHT, TOP, BOTTOM = 52, 10, 10, 26
+WIDTH, HEIGHT = 500, 190
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 28
+HEADROOM = 1.2  # above a limit, for its name
 _STEPS = (1, 2, 2.5, 5, 10)
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
@@ -51,7 +52,7 @@ class Chart:
 
 def chart(title: str, unit: str, curves: Sequence[Curve], *, limits: Sequence[tuple[float, str]] = ()) -> Chart:
     values = [value for curve in curves for _at, value in curve.points if value is not None]
-    axis = _axis(max([*values, *(limit for limit, _name in limits)], default=0.0))
+    axis = _axis(max([*values, *(HEADROOM * limit for limit, _name in limits)], default=0.0))
     longest = max((at for curve in curves for at, _value in curve.points), default=1.0) or 1.0
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
 
@@ -85,7 +86,7 @@ def _axis(highest: float) -> Axis:
 
 
 def _times(longest: float) -> list[float]:
-    step = next((step for step in _TIME_STEPS if longest / step <= 8), _TIME_STEPS[-1])
+    step = next((step for step in _TIME_STEPS if longest / step <= 7), _TIME_STEPS[-1])
     return [index * step for index in range(int(longest / step) + 1)]
 
 

@@ -2,7 +2,7 @@
 
 A service at work takes memory and gives it back: only what it never gives back is a leak. So, after a warm-up, the time
 is cut into blocks and each block's lowest reading is taken. Through these goes the Theil–Sen line: the median of the
-slopes of all pairs, which a few wild readings do not move. Its 95 % interval is Sen's, from Kendall's rank statistic
+slopes of all pairs, which a few wild readings do not move. Its 99 % interval is Sen's, from Kendall's rank statistic
 (Sen 1968, Journal of the American Statistical Association 63). It is a leak when the growth at the interval's lower end
 is more than what memory allocators leave behind anyway.
 """
@@ -19,14 +19,14 @@ WARM_UP_SHARE = 1 / 3  # of the time under load: caches fill, pools grow to the 
 LEAST_S, LEAST_READINGS = 10.0, 12  # after the warm-up
 MOST_BLOCKS, LEAST_BLOCKS = 24, 6
 TOLERATED_SHARE = 0.02  # of the memory in use
-_NORMAL_95 = 1.959964
+_NORMAL_99 = 2.575829
 
 Reading = tuple[float, float]  # seconds, bytes
 
 
 @dataclass(frozen=True)
 class Trend:
-    """Bytes; ``slope``, ``low`` and ``high`` per second. ``low`` to ``high`` holds the true slope with 95 %."""
+    """Bytes; ``slope``, ``low`` and ``high`` per second. ``low`` to ``high`` holds the true slope with 99 %."""
 
     slope: float
     low: float
@@ -47,7 +47,7 @@ class Trend:
         per_hour = [f"{3600 * slope / 2**20:+,.1f}" for slope in (self.slope, self.low, self.high)]
         return (
             f"{self.grown / 2**20:+.1f} MiB in {self.span_s:.0f} s at {self.level / 2**20:,.0f} MiB "
-            f"({per_hour[0]} MiB an hour, 95 %: {per_hour[1]} to {per_hour[2]})"
+            f"({per_hour[0]} MiB an hour, 99 %: {per_hour[1]} to {per_hour[2]})"
         )
 
 
@@ -76,14 +76,14 @@ def _troughs(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def _theil_sen(points: Sequence[Reading]) -> tuple[float, float, float]:
-    """The median slope and its 95 % interval."""
+    """The median slope and its 99 % interval."""
     slopes = sorted(
         (later[1] - earlier[1]) / (later[0] - earlier[0])
         for index, earlier in enumerate(points)
         for later in points[index + 1 :]
     )
     number, pairs = len(points), len(slopes)
-    width = _NORMAL_95 * math.sqrt(number * (number - 1) * (2 * number + 5) / 18)
+    width = _NORMAL_99 * math.sqrt(number * (number - 1) * (2 * number + 5) / 18)
     low = max(0, math.floor((pairs - width) / 2))
     high = min(pairs - 1, math.ceil((pairs + width) / 2))
     return median(slopes), slopes[low], slopes[high]

@@ -55,10 +55,11 @@ class Watch:
     def _run(self) -> None:
         while not self._stopping.is_set():
             at = time.monotonic()
-            self.readings.append(self._read())
+            self.readings.append(self.read())
             self._stopping.wait(max(0.0, at + self._interval_s - time.monotonic()))
 
-    def _read(self) -> Process | None:
+    def read(self) -> Process | None:
+        """Whichever process answers now; None: not reached, or it does not tell (see ``problem``)."""
         try:
             answer = httpx.get(self._url, timeout=TIMEOUT_S)  # a connection of its own: any process may answer
             answer.raise_for_status()

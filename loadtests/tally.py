@@ -117,28 +117,34 @@ class Tally:
         }
 
     def timeline(self, until: float) -> list[dict[str, Any]]:
-        """At most ``POINTS`` steps of whole seconds: what was there and what was answered in each."""
+        """At most ``POINTS`` steps of whole seconds: what was there and what was answered in each; percentiles are of
+        the ``RECENT_S`` to its end."""
         step = max(1, math.ceil((until - self.started) / POINTS))
         number = max(1, math.ceil((until - self.started) / step))
-        users, in_flight = [0] * number, [0] * number
+        pulses: list[list[Pulse]] = [[] for _ in range(number)]
         for pulse in self.pulses:
-            index = self._index(pulse.at, step, number)
-            users[index], in_flight[index] = max(users[index], pulse.users), max(in_flight[index], pulse.in_flight)
+            pulses[self._index(pulse.at, step, number)].append(pulse)
         answered: list[list[Asked]] = [[] for _ in range(number)]
         for asked in self.asked:
             answered[self._index(asked.at, step, number)].append(asked)
-        return [
-            {
-                "at_s": index * step,
-                "users": users[index],
-                "in_flight": in_flight[index],
-                "rps": round(len(answers) / step, 3),
-                "not_ok": sum(answer.outcome is not Outcome.OK for answer in answers),
-                "p50_s": {work.value: _of(answers, work, 50) for work in Work},
-                "p95_s": {work.value: _of(answers, work, 95) for work in Work},
-            }
-            for index, answers in enumerate(answered)
-        ]
+        before = math.ceil(RECENT_S / step)  # a percentile of one step's few answers would jump about
+        points: list[dict[str, Any]] = []
+        for index, answers in enumerate(answered):
+            beats = pulses[index]
+            last = points[-1] if points else {"users": 0, "in_flight": 0}
+            recent = [answer for answers in answered[max(0, index + 1 - before) : index + 1] for answer in answers]
+            points.append(
+                {
+                    "at_s": index * step,
+                    "users": max(beat.users for beat in beats) if beats else last["users"],
+                    "in_flight": max(beat.in_flight for beat in beats) if beats else last["in_flight"],
+                    "rps": round(len(answers) / step, 3),
+                    "not_ok": sum(answer.outcome is not Outcome.OK for answer in answers),
+                    "p50_s": {work.value: _of(recent, work, 50) for work in Work},
+                    "p95_s": {work.value: _of(recent, work, 95) for work in Work},
+                }
+            )
+        return points
 
     def _index(self, at: float, step: int, number: int) -> int:
         return min(number - 1, max(0, int((at - self.started) / step)))

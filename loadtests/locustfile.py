@@ -8,6 +8,7 @@ happens goes out on a pipe (``loadtests.events``).
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import random
 import time
@@ -49,6 +50,23 @@ class Failed(Exception):
     """Neither success nor a refusal."""
 
 
+class Deck:
+    """Work for all users, in the mix's proportions, which short runs keep too. At first one of each kind."""
+
+    def __init__(self) -> None:
+        self._cards = list(Work)
+
+    def draw(self) -> Work:
+        if not self._cards:
+            common = math.gcd(*MIX.values())
+            self._cards = [work for work, share in MIX.items() for _ in range(share // common)]
+            random.shuffle(self._cards)
+        return self._cards.pop()
+
+
+_deck = Deck()
+
+
 class VoiceUser(FastHttpUser):
     host = orders.host
     network_timeout = connection_timeout = HANG_S
@@ -68,24 +86,32 @@ class VoiceUser(FastHttpUser):
         waits, self.retry_after_s = max(think, self.retry_after_s), 0.0
         return waits
 
-    @task(MIX[Work.ASR])
+    @task
+    def use_voice(self) -> None:
+        match _deck.draw():
+            case Work.ASR:
+                self.transcribe()
+            case Work.TTS:
+                self.speak()
+            case Work.LIVE_ASR:
+                self.be_heard()
+            case Work.LIVE_TTS:
+                self.be_read_to()
+
     def transcribe(self) -> None:
         clip = random.choice(orders.clips)
         body, content_type = _form({"model": "whisper-1", "language": orders.language}, clip.file, clip.content_type)
         self._post(Work.ASR, "/v1/audio/transcriptions", body, content_type, check_words)
 
-    @task(MIX[Work.TTS])
     def speak(self) -> None:
         name = random.choices(("mp3", "opus", "wav"), (60, 25, 15))[0]
         words = {"model": "tts-1", "voice": orders.voice, "input": _reply(), "response_format": name}
         self._post(Work.TTS, "/v1/audio/speech", words, "application/json", lambda body: check_audio(body, name))
 
-    @task(MIX[Work.LIVE_ASR])
     def be_heard(self) -> None:
         clip = random.choice(orders.clips)
         self._live(Work.LIVE_ASR, lambda: live.recognise(orders.host, self.headers, orders.language, _read(clip.pcm)))
 
-    @task(MIX[Work.LIVE_TTS])
     def be_read_to(self) -> None:
         self._live(Work.LIVE_TTS, lambda: live.read_aloud(orders.host, self.headers, orders.voice, _reply(at_least=2)))
 

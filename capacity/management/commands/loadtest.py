@@ -29,7 +29,8 @@ from loadtests.scenarios import SCENARIOS
 from loadtests.service import Service, Unusable, address, check, throw_away
 from loadtests.verdict import Verdict
 
-PASSED, FAILED, NO_VERDICT = 0, 1, 2
+NO_VERDICT = 2
+STATUS = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.NOT_MEASURED: NO_VERDICT}
 CLIPS_PER_USER = 3
 
 
@@ -72,8 +73,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt as interrupt:
             raise CommandError("interrupted before the load began", returncode=NO_VERDICT) from interrupt
         self._tell(result, options)
-        status = {Verdict.PASSED: PASSED, Verdict.FAILED: FAILED}.get(result.verdict, NO_VERDICT)
-        if status:
+        if status := STATUS[result.verdict]:
             sys.exit(status)
 
     def _run(self, run_options: Options, options: dict[str, Any]) -> Result:

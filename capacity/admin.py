@@ -282,7 +282,7 @@ class LoadTestRunAdmin(ReadOnly, ModelAdmin):
 
     @display(description="Duration", ordering="duration_s")
     def duration(self, run: LoadTestRun) -> str:
-        scale = "" if run.time_scale == 1 else f" ({run.time_scale:g} of its length)"
+        scale = "" if run.time_scale == 1 else f" (× {run.time_scale:g})"
         return f"{run.duration_s:g} s{scale}"
 
     @display(description="Success")

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 NOT_NEGATIVE = [MinValueValidator(0)]
 
@@ -350,4 +351,5 @@ class LoadTestRun(models.Model):
         ordering = ["-started_at"]
 
     def __str__(self) -> str:
-        return f"{self.scenario}, {self.started_at:%Y-%m-%d %H:%M}"
+        scale = "" if self.time_scale == 1 else f" × {self.time_scale:g}"
+        return f"{self.scenario}{scale}, {timezone.localtime(self.started_at):%Y-%m-%d %H:%M}"

@@ -41,6 +41,7 @@ def facts(result: Result) -> Facts:
         "mix": {work.value: share for work, share in MIX.items()},
         "think_s": None if options.is_closed_loop else list(THINK_S),
         "is_complete": result.is_complete,
+        "incomplete_because": result.incomplete_because,
         "verdict": result.verdict.value,
         "success_percent": tally.success_percent,
         "criteria": [asdict(criterion) for criterion in result.criteria],

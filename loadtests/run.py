@@ -72,7 +72,11 @@ class Result:
     started: float
     ended: float
     full_from: float | None
-    is_complete: bool
+    incomplete_because: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.incomplete_because
 
     @property
     def verdict(self) -> Verdict:
@@ -159,7 +163,9 @@ class Run:
         ended = time.time()
         full_from = next((pulse.at for pulse in tally.pulses if pulse.users >= options.users), None)
         load_ends = max((pulse.at for pulse in tally.pulses if pulse.users), default=ended)
-        is_complete = not self.interrupted.is_set() and status == 0
+        because = "it was interrupted" if self.interrupted.is_set() else ""
+        if not because and status != 0:
+            because = "the load generator broke off"
         trends = watch.trends(full_from or tally.started, load_ends) if watch.processes else None
         died = self.target.process is not None and self.target.process.poll() is not None
         server = Server(
@@ -169,4 +175,4 @@ class Run:
             why=watch.problem,
         )
         criteria = judge(options.scenario, options.users, tally, server)
-        return Result(options, self.target.host, tally, watch, criteria, tally.started, ended, full_from, is_complete)
+        return Result(options, self.target.host, tally, watch, criteria, tally.started, ended, full_from, because)

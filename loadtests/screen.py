@@ -84,5 +84,5 @@ def verdict(result: Result) -> str:
         + ("  (not measured)" if criterion.verdict is Verdict.NOT_MEASURED else "")
         for mark, criterion in rows
     ]
-    why = "" if result.is_complete else ": incomplete, it was interrupted"
+    why = "" if result.is_complete else f": incomplete, {result.incomplete_because}"
     return "\n".join(["", *lines, "", f"{result.options.scenario.name}: {_IN_WORDS[result.verdict]}{why}"])

@@ -37,7 +37,7 @@ def test_it_works(seeded) -> None:
 
 def test_only_what_passed_to_the_end_proves_anything(seeded) -> None:
     keep(refused_each=2)
-    keep(is_complete=False)
+    keep(incomplete_because="the load generator broke off")
     assert LoadTestRun.objects.filter(passed=False).count() == 2
     assert loadtests.latest_for(Phase.objects.get(number=1)) is None
 

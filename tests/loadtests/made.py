@@ -18,7 +18,7 @@ FLAT = Trend(0, -1, 1, 60, 300 * 2**20)
 
 
 def facts(
-    scenario: str = "peak_load", users: int = 100, *, is_complete: bool = True, why: str = "503 over_capacity",
+    scenario: str = "peak_load", users: int = 100, *, incomplete_because: str = "", why: str = "503 over_capacity",
     host: str = "http://127.0.0.1:8000", refused_each: int = 50,
 ) -> dict[str, Any]:  # fmt: skip
     """A minute in which one request of ``refused_each`` is refused."""
@@ -36,4 +36,6 @@ def facts(
     watch.readings = [watch.processes[1.0]] * 60
     criteria = judge(SCENARIOS[scenario], users, tally, Server([FLAT], 0, True))
     options = Options(SCENARIOS[scenario], users, 60, 0.1, is_closed_loop=False)
-    return report.facts(Result(options, host, tally, watch, criteria, STARTED, STARTED + 60, STARTED + 6, is_complete))
+    return report.facts(
+        Result(options, host, tally, watch, criteria, STARTED, STARTED + 60, STARTED + 6, incomplete_because)
+    )

@@ -44,7 +44,7 @@ def test_what_came_from_elsewhere_is_only_text() -> None:
 
 
 def test_an_incomplete_run_says_so() -> None:
-    html = report.page(facts(is_complete=False))
+    html = report.page(facts(incomplete_because="it was interrupted"))
     assert "Incomplete" in html
     assert "It was interrupted after 60 s" in html
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from loadtests.run import Options, Result, Run
 
-PLAIN_EVERY_S = 10.0  # where lines cannot be written over
+PLAIN_EVERY_S = 5.0  # where lines cannot be written over
 _MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.NOT_MEASURED: "–"}
 _IN_WORDS = {Verdict.PASSED: "PASSED", Verdict.FAILED: "FAILED", Verdict.NOT_MEASURED: "NO VERDICT"}
 

@@ -19,7 +19,9 @@ from tests import services
 from tests.services import Served, free_port
 
 TINY = ["--scale-time", "0.02", "--users-scale", "0.4", "--no-warm-up"]  # of the baseline: 4 users, 6 s
-ENOUGH_S = 110
+ENOUGH_S = 200
+
+pytestmark = pytest.mark.timeout(ENOUGH_S + 40)
 
 
 def command(state: Path, report: Path, *options: str) -> tuple[list[str], dict[str, str]]:
@@ -102,10 +104,8 @@ def test_options_that_make_no_sense(tmp_path: Path, wrong: list[str]) -> None:
     assert run(tmp_path / "state", tmp_path, *wrong).returncode == 2
 
 
-def test_an_interrupted_run_still_reports(tmp_path: Path) -> None:
-    """Against its own throw-away service, which is gone afterwards."""
-    options = ["normal_load", "--users-scale", "0.1", "--no-warm-up"]
-    line, environment = command(tmp_path / "state", tmp_path / "report", *options)
+def started(line: list[str], environment: dict[str, str], until: str) -> tuple[subprocess.Popen[str], str]:
+    """The command, and what it has said until it said ``until``."""
     process = subprocess.Popen(
         line, cwd=services.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -113,8 +113,15 @@ def test_an_interrupted_run_still_reports(tmp_path: Path) -> None:
     seen = ""
     for text in process.stdout:
         seen += text
-        if " 5 users, " in text:
+        if until in text:
             break
+    return process, seen
+
+
+def test_an_interrupted_run_still_reports(tmp_path: Path) -> None:
+    """Against its own throw-away service."""
+    options = ["normal_load", "--users-scale", "0.1", "--no-warm-up"]
+    process, seen = started(*command(tmp_path / "state", tmp_path / "report", *options), " 5 users, ")
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate(timeout=ENOUGH_S)
     assert process.returncode == 2, seen + rest + errors
@@ -124,3 +131,19 @@ def test_an_interrupted_run_still_reports(tmp_path: Path) -> None:
     assert report["most_users"] == 5
     assert "Incomplete" in (tmp_path / "report" / "report.html").read_text()
     assert "Not stored" in errors  # no tables there
+
+
+def test_a_service_that_dies(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+    with services.served(tmp_path / "service") as service:
+        at = ["--host", service.url, "--key", service.key, "--no-store", "--users-scale", "0.4", "--no-warm-up"]
+        options = ["baseline", *at, "--scale-time", "0.05"]
+        process, seen = started(*command(tmp_path / "state", tmp_path / "report", *options), " 4 users, ")
+        service.process.kill()
+        rest, errors = process.communicate(timeout=ENOUGH_S)
+    assert process.returncode == 1, seen + rest + errors
+    report = told(tmp_path / "report")
+    assert report["is_complete"]
+    assert {row["name"]: row["verdict"] for row in report["criteria"]}["No crash"] == "failed"
+    assert report["success_percent"] < 99
+    assert all(reason["outcome"] == "failed" for reason in report["reasons"])

@@ -14,7 +14,7 @@ class Outcome(StrEnum):
     OK = "ok"
     REFUSED = "refused"  # 429 or 503: the service says that it cannot now
     FAILED = "failed"
-    HUNG = "hung"  # no end within loadtests.orders.HANG_S
+    HUNG = "hung"  # no end within the orders' patience
 
 
 @dataclass(frozen=True)

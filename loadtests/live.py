@@ -15,11 +15,9 @@ from gevent.event import Event
 from websocket import WebSocket, WebSocketBadStatusException, WebSocketException, create_connection
 
 from loadtests.answers import Wrong, check_pcm
-from loadtests.orders import HANG_S
 
 CHUNK_S = 0.1  # what the playground's microphone hands over at a time
 WORD_S = 0.06  # a language model's pace
-LONGEST_TALK_S = 60.0
 REFUSALS = {
     "rate_limit_exceeded": 429, "quota_exceeded": 429, "too_many_streams": 429, "over_capacity": 503,
     "engine_unavailable": 503,
@@ -32,6 +30,15 @@ class Refused(Exception):
     def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where to and as whom. A silence of ``patience_s`` breaks it off."""
+
+    host: str
+    headers: dict[str, str]
+    patience_s: float
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Heard:
     ready: Event = field(default_factory=Event)
 
 
-def recognise(host: str, headers: dict[str, str], language: str, recording: bytes) -> Live:
+def recognise(line: Line, language: str, recording: bytes) -> Live:
     """Stream a WAV file through `/ws/asr` in real time. From its end to its last words.
 
     Raises ``Refused``, ``Wrong`` or what the connection raises.
@@ -76,13 +83,13 @@ def recognise(host: str, headers: dict[str, str], language: str, recording: byte
         socket.send(json.dumps({"type": "stop"}))
         return ended
 
-    ended, heard = _converse(host, "/ws/asr", headers, start, talk)
+    ended, heard = _converse(line, "/ws/asr", start, talk)
     if not " ".join(heard.words).strip():
         raise Wrong("a transcript without words")
     return Live(heard.events["done"][0] - ended, sum(map(len, heard.words)))
 
 
-def read_aloud(host: str, headers: dict[str, str], voice: str, text: str) -> Live:
+def read_aloud(line: Line, voice: str, text: str) -> Live:
     """Send a text to `/ws/tts` word by word. From the end of its first sentence to the first sound."""
 
     def talk(socket: WebSocket, heard: Heard) -> float:
@@ -97,7 +104,7 @@ def read_aloud(host: str, headers: dict[str, str], voice: str, text: str) -> Liv
         socket.send(json.dumps({"type": "end"}))
         return complete
 
-    complete, heard = _converse(host, "/ws/tts", headers, {"type": "start", "voice": voice, "format": "pcm"}, talk)
+    complete, heard = _converse(line, "/ws/tts", {"type": "start", "voice": voice, "format": "pcm"}, talk)
     audio = b"".join(heard.audio)
     check_pcm(audio)
     assert heard.first_audio is not None
@@ -114,14 +121,13 @@ def error_code(body: bytes | str) -> str:
 
 
 def _converse(
-    host: str, path: str, headers: dict[str, str], start: dict[str, Any], talk: Callable[[WebSocket, Heard], float]
+    line: Line, path: str, start: dict[str, Any], talk: Callable[[WebSocket, Heard], float]
 ) -> tuple[float, Heard]:
     """Open, start, talk, hear everything to `done`. What ``talk`` returns, and what was heard."""
-    address = "ws" + host.removeprefix("http") + path
+    address = "ws" + line.host.removeprefix("http") + path
+    header = [f"{name}: {value}" for name, value in line.headers.items()]
     try:
-        socket = create_connection(
-            address, timeout=HANG_S, header=[f"{name}: {value}" for name, value in headers.items()]
-        )
+        socket = create_connection(address, timeout=line.patience_s, header=header)
     except WebSocketBadStatusException as error:  # a proxy's own refusal
         if error.status_code in (429, 503):
             retry_after = (error.resp_headers or {}).get("retry-after", "")

@@ -26,8 +26,8 @@ from websocket import WebSocketTimeoutException
 from loadtests import live
 from loadtests.answers import Wrong, check_audio, check_words
 from loadtests.events import Asked, Outcome, Pulse, line
-from loadtests.live import Live, Refused
-from loadtests.orders import FILE_VARIABLE, HANG_S, PIPE_VARIABLE, Orders
+from loadtests.live import Line, Live, Refused
+from loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE, Orders
 from loadtests.scenarios import MIX, THINK_S, Work
 from loadtests.sentences import sentence
 
@@ -43,7 +43,7 @@ _in_flight = 0
 
 
 class Hung(Exception):
-    """No end within ``HANG_S``."""
+    """No end within the patience that was ordered."""
 
 
 class Failed(Exception):
@@ -69,7 +69,7 @@ _deck = Deck()
 
 class VoiceUser(FastHttpUser):
     host = orders.host
-    network_timeout = connection_timeout = HANG_S
+    network_timeout = connection_timeout = orders.patience_s
     insecure = False
 
     def on_start(self) -> None:
@@ -78,6 +78,7 @@ class VoiceUser(FastHttpUser):
             "Authorization": f"Bearer {orders.key}",
             "X-Voice-User": f"{orders.people}-{next(_numbers)}",
         }
+        self.line = Line(orders.host, self.headers, orders.patience_s)
         if not orders.is_closed_loop:
             gevent.sleep(random.uniform(0, THINK_S[0]))  # people do not begin together
 
@@ -110,16 +111,16 @@ class VoiceUser(FastHttpUser):
 
     def be_heard(self) -> None:
         clip = random.choice(orders.clips)
-        self._live(Work.LIVE_ASR, lambda: live.recognise(orders.host, self.headers, orders.language, _read(clip.pcm)))
+        self._live(Work.LIVE_ASR, lambda: live.recognise(self.line, orders.language, _read(clip.pcm)))
 
     def be_read_to(self) -> None:
-        self._live(Work.LIVE_TTS, lambda: live.read_aloud(orders.host, self.headers, orders.voice, _reply(at_least=2)))
+        self._live(Work.LIVE_TTS, lambda: live.read_aloud(self.line, orders.voice, _reply(at_least=2)))
 
     def _post(self, work: Work, path: str, body: Any, content_type: str, check: Callable[[bytes], None]) -> None:
         kind: dict[str, Any] = {"json": body} if isinstance(body, dict) else {"data": body}
         headers = {**self.headers, "Content-Type": content_type}
         with _Counted():
-            with gevent.Timeout(HANG_S):  # whatever the server sends meanwhile
+            with gevent.Timeout(orders.patience_s):  # whatever the server sends meanwhile
                 answer: Any = self.client.post(path, **kind, headers=headers, name=work.value, catch_response=True)
             with answer:
                 error = self._judge(answer, check)
@@ -132,16 +133,17 @@ class VoiceUser(FastHttpUser):
             case 200:
                 try:
                     check(answer.content)
-                except Wrong as error:
-                    return error
+                except Wrong as wrong:
+                    return wrong
                 return None
             case 429 | 503 as status:
                 self.retry_after_s = _seconds(answer.headers.get("Retry-After"))
                 return Refused(f"{status} {_code(answer.content)}")
-            case 0 if isinstance(answer.error, gevent.Timeout | TimeoutError):
-                return Hung(f"nothing within {HANG_S:g} s")
             case 0:
-                return Failed(f"{type(answer.error).__name__}: {answer.error}")
+                error = getattr(answer.error, "original", None) or answer.error  # the client wraps some
+                if isinstance(error, gevent.Timeout | TimeoutError):
+                    return Hung(f"nothing within {orders.patience_s:g} s")
+                return Failed(f"{type(error).__name__}: {error}")
             case status:
                 return Failed(f"{status} {_code(answer.content)}")
 
@@ -150,13 +152,13 @@ class VoiceUser(FastHttpUser):
         error: Exception | None = None
         with _Counted():
             try:
-                with gevent.Timeout(HANG_S + live.LONGEST_TALK_S, Hung(f"no end within {HANG_S:g} s")):
+                with gevent.Timeout(orders.patience_s + LONGEST_TALK_S, Hung(f"no end within {orders.patience_s:g} s")):
                     done = talk()
                 seconds, size = done.seconds, done.size
             except Refused as refusal:
                 self.retry_after_s, error = refusal.retry_after_s or RETRY_AFTER_S, refusal
             except (WebSocketTimeoutException, TimeoutError):
-                error = Hung(f"nothing within {HANG_S:g} s")
+                error = Hung(f"nothing within {orders.patience_s:g} s")
             except Exception as failure:  # noqa: BLE001 - whatever it was, this user goes on
                 error = failure
         self.environment.events.request.fire(

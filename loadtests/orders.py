@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 FILE_VARIABLE, PIPE_VARIABLE = "LOADTEST_ORDERS", "LOADTEST_EVENTS"  # of the generator's environment
-HANG_S = 60.0  # an answer that has not come after so long will not come
+LONGEST_TALK_S = 60.0  # of a live one, whatever the patience
+PATIENCE_S = 60.0  # an answer that has not come after so long will not come
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Clip:
 
 @dataclass(frozen=True)
 class Orders:
-    """``people``: the start of the end users' ids, other ones in each run. ``first``: the first sentence's number."""
+    """``people``: the start of the end users' ids, other ones in each run. ``first``: the first sentence's number.
+    ``patience_s``: what takes longer hangs."""
 
     host: str
     key: str
@@ -34,6 +36,7 @@ class Orders:
     language: str
     voice: str
     clips: list[Clip]
+    patience_s: float = PATIENCE_S
 
     def write(self, path: Path) -> None:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from loadtests import events, service
-from loadtests.orders import FILE_VARIABLE, HANG_S, PIPE_VARIABLE, Orders
+from loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE, Orders
 from loadtests.processes import Watch
 from loadtests.scenarios import Scenario, ramp_s
 from loadtests.service import Service, Unusable
@@ -104,13 +104,13 @@ class Run:
             file, log = Path(folder) / "orders.json", Path(folder) / "locust.log"
             orders.write(file)
             with log.open("wb") as output:
-                generator = self._start(file, writing, output)
+                generator = self._start(file, orders.patience_s, writing, output)
             os.close(writing)
             following = threading.Thread(target=self._follow, args=[reading], name="loadtest-events", daemon=True)
             following.start()
             self.watch.start()
             try:
-                self._wait(generator, show)
+                self._wait(generator, orders.patience_s, show)
             finally:
                 self._stop(generator)
                 self.watch.stop()
@@ -119,13 +119,13 @@ class Run:
                 raise Unusable("the load generator did not start:\n" + log.read_text(errors="replace")[-2000:])
         return self._result(generator.returncode)
 
-    def _start(self, file: Path, writing: int, output: BinaryIO) -> subprocess.Popen[bytes]:
+    def _start(self, file: Path, patience_s: float, writing: int, output: BinaryIO) -> subprocess.Popen[bytes]:
         options = self.options
         command = [
             sys.executable, "-m", "locust", "-f", _LOCUSTFILE, "--headless", "--host", self.target.host,
             "--users", str(options.users), "--spawn-rate", f"{options.users / options.ramp_s:.3f}",
-            "--run-time", f"{options.total_s}s", "--stop-timeout", f"{HANG_S + 60:.0f}", "--exit-code-on-error", "0",
-            "--loglevel", "WARNING", "--only-summary",
+            "--run-time", f"{options.total_s}s", "--stop-timeout", f"{patience_s + LONGEST_TALK_S:.0f}",
+            "--exit-code-on-error", "0", "--loglevel", "WARNING", "--only-summary",
         ]  # fmt: skip
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
         environment |= {FILE_VARIABLE: str(file), PIPE_VARIABLE: str(writing)}
@@ -142,9 +142,9 @@ class Run:
                     with self.lock:
                         self.tally.add(event)
 
-    def _wait(self, generator: subprocess.Popen[bytes], show: Callable[[Run], None]) -> None:
+    def _wait(self, generator: subprocess.Popen[bytes], patience_s: float, show: Callable[[Run], None]) -> None:
         begun = time.monotonic()
-        longest = GENERATOR_STARTS_S + self.options.total_s + 2 * HANG_S + 60
+        longest = GENERATOR_STARTS_S + self.options.total_s + 2 * (patience_s + LONGEST_TALK_S)
         while generator.poll() is None and time.monotonic() < begun + longest:
             if self.interrupted.wait(LOOK_S):
                 return

@@ -8,7 +8,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +149,43 @@ def test_a_service_that_dies(tmp_path: Path) -> None:
     assert {row["name"]: row["verdict"] for row in report["criteria"]}["No crash"] == "failed"
     assert report["success_percent"] < 99
     assert all(reason["outcome"] == "failed" for reason in report["reasons"])
+
+
+class Silent(BaseHTTPRequestHandler):
+    """A service that looks well and never answers."""
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/ws/"):
+            return self.do_POST()
+        self.send_response(404 if self.path == "/metrics" else 200)
+        self.end_headers()
+        self.wfile.write(b'{"features": {}}')
+        return None
+
+    def do_POST(self) -> None:
+        over.wait(ENOUGH_S)
+
+    def log_message(self, *_args: Any) -> None:
+        pass
+
+
+over = threading.Event()
+
+
+def test_a_service_that_hangs(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+    thread = threading.Thread(target=server.serve_forever, args=[0.02])
+    thread.start()
+    at = ["--host", f"http://127.0.0.1:{server.server_port}", "--key", "x", "--no-store", "--patience", "2"]
+    try:
+        done = run(tmp_path / "state", tmp_path, "baseline", *at, *TINY)
+    finally:
+        over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert done.returncode == 1, done.stdout + done.stderr
+    report = told(tmp_path)
+    assert all(kind["hung"] == kind["requests"] > 0 for kind in report["kinds"].values())
+    verdicts = {row["name"]: row["verdict"] for row in report["criteria"]}
+    assert (verdicts["None hangs"], verdicts["No memory leak"]) == ("failed", "not measured")

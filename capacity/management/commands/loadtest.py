@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from capacity import loadtests as kept
 from loadtests import material, report, screen
-from loadtests.orders import Clip, Orders
+from loadtests.orders import PATIENCE_S, Clip, Orders
 from loadtests.run import Options, Result, Run, locust_is_missing, warm_up
 from loadtests.scenarios import SCENARIOS
 from loadtests.service import Service, Unusable, address, check, throw_away
@@ -52,6 +52,9 @@ class Command(BaseCommand):
         parser.add_argument("--voice", default="alloy", help="that reads to the users (default: alloy)")
         parser.add_argument("--metrics", help="where the server's memory is read (default: --host's /metrics)")
         parser.add_argument("--report", type=Path, help="the folder for report.html and report.json")
+        parser.add_argument(
+            "--patience", type=_positive, default=PATIENCE_S, help="seconds; an answer later than that hangs"
+        )
         parser.add_argument("--no-warm-up", action="store_true", help="do not warm the service up before")
         parser.add_argument("--no-store", action="store_true", help="do not keep the run in the database")
 
@@ -85,7 +88,7 @@ class Command(BaseCommand):
             orders = Orders(
                 host=target.host, key=target.key, people=people, first=secrets.randbelow(10**6),
                 clips=self._clips(options, folder, run_options.users), is_closed_loop=run_options.is_closed_loop,
-                language=options["language"], voice=options["voice"],
+                language=options["language"], voice=options["voice"], patience_s=options["patience"],
             )  # fmt: skip
             interrupted = stack.enter_context(_interruptible())
             if not options["no_warm_up"]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
-from websocket import WebSocket, WebSocketBadStatusException, WebSocketException, create_connection
+from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, create_connection
 
 from loadtests.answers import Wrong, check_pcm
 
@@ -158,13 +158,16 @@ def _converse(
 def _listen(socket: WebSocket, heard: Heard) -> None:
     try:
         while "done" not in heard.events:
-            message = socket.recv()
+            opcode, message = socket.recv_data()
             now = time.monotonic()
-            if not isinstance(message, str):
+            if opcode == ABNF.OPCODE_CLOSE:
+                code, why = int.from_bytes(message[:2], "big"), message[2:].decode("utf-8", "replace")
+                raise Wrong(f"closed before it was done: {code} {why}".rstrip())
+            if opcode == ABNF.OPCODE_BINARY:
                 heard.first_audio = heard.first_audio or now
                 heard.audio.append(message)
                 continue
-            event: dict[str, Any] = json.loads(message) if message else {"type": "closed"}
+            event: dict[str, Any] = json.loads(message)
             heard.events[event["type"]] = now, event
             match event["type"]:
                 case "ready":
@@ -175,8 +178,6 @@ def _listen(socket: WebSocket, heard: Heard) -> None:
                     code = event["error"]["code"]
                     status = REFUSALS.get(code)
                     raise Refused(f"{status} {code}") if status else Wrong(f"{code}: {event['error']['message']}"[:200])
-                case "closed":
-                    raise Wrong("closed before it was done")
     except (OSError, WebSocketException, ValueError, KeyError, Refused, Wrong) as error:
         heard.failure = error
     finally:

@@ -16,16 +16,26 @@ from loadtests import leak
 
 TIMEOUT_S = 10.0
 FASTEST_S, SLOWEST_S, READINGS = 0.5, 5.0, 240.0
-_GAUGE = re.compile(r"^(process_resident_memory_bytes|process_start_time_seconds) (\S+)$", re.MULTILINE)
+_GAUGE = re.compile(
+    r"^(process_resident_memory_bytes|process_start_time_seconds|process_cpu_seconds_total) (\S+)$", re.MULTILINE
+)
 EDGE_SHARE = 0.2  # the first and the last of the readings: who was there, who still is
 
 
 @dataclass
 class Process:
-    """``began``: Unix time. ``memory``: Unix time and bytes."""
+    """``began``: Unix time. ``memory``: Unix time and bytes. ``worked``: Unix time and seconds of processor time."""
 
     began: float
     memory: list[leak.Reading] = field(default_factory=list)
+    worked: list[tuple[float, float]] = field(default_factory=list)
+
+    def cores(self, since: float, until: float) -> float | None:
+        """How many it kept busy in that time, on average. None: too few readings."""
+        readings = [reading for reading in self.worked if since <= reading[0] <= until]
+        if len(readings) < 2 or readings[-1][0] <= readings[0][0]:
+            return None
+        return (readings[-1][1] - readings[0][1]) / (readings[-1][0] - readings[0][0])
 
 
 class Watch:
@@ -74,6 +84,8 @@ class Watch:
             return None
         process = self.processes.setdefault(began, Process(began))
         process.memory.append((time.time(), bytes_))
+        if (worked := gauges.get("process_cpu_seconds_total")) is not None:
+            process.worked.append((time.time(), worked))
         return process
 
     # --- afterwards ---------------------------------------------------------------------------------------------------

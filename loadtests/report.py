@@ -48,7 +48,8 @@ def facts(result: Result) -> Facts:
         "kinds": tally.figures(result.ended),
         "timeline": tally.timeline(result.ended),
         "memory": [
-            {"mib": _mib(process, result.started, result.ended)} for process in result.watch.processes.values()
+            {"mib": _mib(process, result.started, result.ended), "cores": _cores(process, result)}
+            for process in result.watch.processes.values()
         ],
         "reasons": [
             {"kind": work.value, "outcome": outcome.value, "why": why, "number": number}
@@ -62,6 +63,11 @@ def _mib(process: Process, started: float, ended: float) -> list[list[float]]:
     """Seconds from the start and MiB, at most ``MOST_READINGS`` of them, give or take."""
     readings = [(at - started, bytes_ / 2**20) for at, bytes_ in process.memory if started <= at <= ended]
     return [[round(at, 1), round(mib, 2)] for at, mib in readings[:: max(1, len(readings) // MOST_READINGS)]]
+
+
+def _cores(process: Process, result: Result) -> float | None:
+    cores = process.cores(result.full_from or result.started, result.started + result.options.total_s)
+    return None if cores is None else round(cores, 3)
 
 
 def write(told: Facts, folder: Path) -> Path:
@@ -92,6 +98,7 @@ def context(told: Facts) -> dict[str, Any]:
         "charts": charts(told),
         "reasons": [{**reason, "work": Work(reason["kind"])} for reason in told["reasons"]],
         "is_generator_late": (told["generator_lag_s"] or 0) > LAG_S,
+        "cores": sum(process["cores"] or 0 for process in told["memory"]),
         "warm_up_percent": round(100 * WARM_UP_SHARE),
         "mix": [(Work(kind), share) for kind, share in told["mix"].items()],
     }

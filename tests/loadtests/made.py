@@ -33,6 +33,7 @@ def facts(
                 tally.add(Asked(STARTED + second + 0.5, work, 0.2 + second / 100, outcome, text))
     watch = Watch("http://nowhere/metrics", 60)
     watch.processes[1.0] = Process(1.0, [(STARTED + second, 300.0 * 2**20) for second in range(60)])
+    watch.processes[1.0].worked = [(STARTED + second, 1.25 * second) for second in range(60)]
     watch.readings = [watch.processes[1.0]] * 60
     criteria = judge(SCENARIOS[scenario], users, tally, Server([FLAT], 0, True))
     options = Options(SCENARIOS[scenario], users, 60, 0.1, is_closed_loop=False)

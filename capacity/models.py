@@ -333,8 +333,8 @@ class LoadTestRun(models.Model):
 
     ``kinds``: per kind of work (``asr``, ``tts``, ``live_asr``, ``live_tts``) ``requests``, ``ok``, ``failures``,
     ``refusals``, ``hung``, ``rps``, ``p50_s``, ``p95_s``, ``p99_s``, ``longest_s``; ``timeline``: ``at_s`` (from the
-    start), ``users``, ``rps`` and, per kind, ``p95_s``; ``criteria``: ``name``, ``limit``, ``measured``, ``verdict``; ``memory``: per
-    process of the server ``mib`` (seconds, MiB) and ``cores``, those that it kept busy under load.
+    start), ``users``, ``rps`` and, per kind, ``p95_s``; ``criteria``: ``name``, ``limit``, ``measured``, ``verdict``;
+    ``memory``: per process of the server ``mib`` (seconds, MiB) and ``cores``, those that it kept busy under load.
     """
 
     scenario = models.CharField(max_length=50)

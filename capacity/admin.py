@@ -11,17 +11,27 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from capacity.models import ActiveUsers, Alert, Delivery, HourlyPeak, Outage, Phase, ProbeDay, Rule, Sample
+from capacity import loadtests
+from capacity.models import ActiveUsers, Alert, Delivery, HourlyPeak, LoadTestRun, Outage, Phase, ProbeDay, Rule, Sample
 
 SEVERITY_COLOURS = {"Critical": "danger", "Warning": "warning"}
 STATE_COLOURS = {"Firing": "danger", "Pending": "warning", "Resolved": "success"}
+VERDICT_COLOURS = {"Passed": "success", "Failed": "danger", "No verdict": "warning", "Incomplete": "warning"}
+# A load test's report needs nothing but the styles in it, wherever what it shows came from.
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 SILENCES = [(1, "1 hour"), (4, "4 hours"), (24, "A day"), (168, "A week")]
 
 
@@ -229,7 +239,7 @@ class AlertAdmin(ReadOnly, ModelAdmin):
 
 @admin.register(Phase)
 class PhaseAdmin(ModelAdmin):
-    list_display = ["number", "name", "months", "voice_users", "peak_concurrent", "needs"]
+    list_display = ["number", "name", "months", "voice_users", "peak_concurrent", "needs", "proven_by"]
     list_display_links = ["number", "name"]
     search_fields = ["name"]
 
@@ -240,6 +250,71 @@ class PhaseAdmin(ModelAdmin):
     @display(description="Peak concurrent")
     def peak_concurrent(self, phase: Phase) -> str:
         return phase.span("concurrent")
+
+    @display(description="Proven by")
+    def proven_by(self, phase: Phase) -> str:
+        """The last load test that passed with so many users at once."""
+        run = loadtests.latest_for(phase)
+        return "–" if run is None else format_html('<a href="{}">{}</a>', page_of(run), run)
+
+
+@admin.register(LoadTestRun)
+class LoadTestRunAdmin(ReadOnly, ModelAdmin):
+    list_display = [
+        "scenario", "started_at", "shown_verdict", "concurrent_users", "duration", "success", "asr_p95", "tts_p95",
+        "host",
+    ]  # fmt: skip
+    list_filter = ["scenario", "passed", "is_complete", "is_closed_loop"]
+    search_fields = ["scenario", "host"]
+    date_hierarchy = "started_at"
+    show_full_result_count = False
+    fields = readonly_fields = [
+        "scenario", "shown_verdict", "started_at", "duration", "concurrent_users", "is_closed_loop", "host",
+        "shown_report",
+    ]  # fmt: skip
+    actions_detail = ["open_report"]
+
+    @display(description="Verdict", label=VERDICT_COLOURS)
+    def shown_verdict(self, run: LoadTestRun) -> str:
+        if not run.is_complete:
+            return "Incomplete"
+        return {"passed": "Passed", "failed": "Failed"}.get(run.report["verdict"], "No verdict")
+
+    @display(description="Duration", ordering="duration_s")
+    def duration(self, run: LoadTestRun) -> str:
+        scale = "" if run.time_scale == 1 else f" (× {run.time_scale:g})"
+        return f"{run.duration_s:g} s{scale}"
+
+    @display(description="Success")
+    def success(self, run: LoadTestRun) -> str:
+        percent = run.report["success_percent"]
+        return "–" if percent is None else f"{percent:.2f} %"
+
+    @display(description="p95 ASR")
+    def asr_p95(self, run: LoadTestRun) -> str:
+        return _seconds(run.report["kinds"]["asr"]["p95_s"])
+
+    @display(description="p95 TTS")
+    def tts_p95(self, run: LoadTestRun) -> str:
+        return _seconds(run.report["kinds"]["tts"]["p95_s"])
+
+    @display(description="Report")
+    def shown_report(self, run: LoadTestRun) -> SafeString:
+        from loadtests.report import context  # with the rest of that room only when it is looked at
+
+        return render_to_string("loadtest/in_admin.html", context(run.report))
+
+    @action(description="Open the report", url_path="report", icon="open_in_new")
+    def open_report(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        from loadtests.report import page
+
+        response = HttpResponse(page(get_object_or_404(LoadTestRun, pk=object_id).report))
+        response["Content-Security-Policy"] = REPORT_POLICY
+        return response
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} s"
 
 
 @admin.register(Sample)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 NOT_NEGATIVE = [MinValueValidator(0)]
 
@@ -325,3 +326,31 @@ class Outage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.began_at:%Y-%m-%d %H:%M:%S}: {self.reason}"
+
+
+class LoadTestRun(models.Model):
+    """One run of `manage.py loadtest`. ``report`` has everything that its page shows (``loadtests.report``):
+
+    ``kinds``: per kind of work (``asr``, ``tts``, ``live_asr``, ``live_tts``) ``requests``, ``ok``, ``failures``,
+    ``refusals``, ``hung``, ``rps``, ``p50_s``, ``p95_s``, ``p99_s``, ``longest_s``; ``timeline``: ``at_s`` (from the
+    start), ``users``, ``rps`` and, per kind, ``p95_s``; ``criteria``: ``name``, ``limit``, ``measured``, ``verdict``;
+    ``memory``: per process of the server ``mib`` (seconds, MiB) and ``cores``, those that it kept busy under load.
+    """
+
+    scenario = models.CharField(max_length=50)
+    started_at = models.DateTimeField(db_index=True)
+    duration_s = models.FloatField("duration, seconds", help_text="With all users there.")
+    time_scale = models.FloatField(help_text="1 is the scenario's full length.")
+    concurrent_users = models.PositiveIntegerField(help_text="That were there at once.")
+    is_closed_loop = models.BooleanField("closed loop", default=False, help_text="No pause between requests.")
+    host = models.CharField(max_length=300)
+    passed = models.BooleanField(help_text="Every criterion.")
+    is_complete = models.BooleanField("complete", default=True, help_text="It was not interrupted.")
+    report = models.JSONField()
+
+    class Meta:
+        ordering = ["-started_at"]
+
+    def __str__(self) -> str:
+        scale = "" if self.time_scale == 1 else f" × {self.time_scale:g}"
+        return f"{self.scenario}{scale}, {timezone.localtime(self.started_at):%Y-%m-%d %H:%M}"

@@ -1,0 +1,32 @@
+"""Load tests that were run: kept, and set beside the phase of growth that they prove."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from capacity.models import LoadTestRun, Phase
+
+
+def keep(facts: dict[str, Any]) -> LoadTestRun:
+    """Store a report's facts (``loadtests.report.facts``)."""
+    return LoadTestRun.objects.create(
+        scenario=facts["scenario"],
+        started_at=datetime.fromisoformat(facts["started_at"]),
+        duration_s=facts["duration_s"],
+        time_scale=facts["time_scale"],
+        concurrent_users=facts["most_users"],
+        is_closed_loop=facts["is_closed_loop"],
+        host=facts["host"],
+        passed=facts["verdict"] == "passed",
+        is_complete=facts["is_complete"],
+        report=facts,
+    )
+
+
+def latest_for(phase: Phase) -> LoadTestRun | None:
+    """The last run that passed with as many users at once as the phase is to hold. None: nothing proves it, as is
+    always so of a phase without an upper limit."""
+    if phase.concurrent_to is None:
+        return None
+    return LoadTestRun.objects.filter(passed=True, concurrent_users__gte=phase.concurrent_to).first()

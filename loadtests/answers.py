@@ -1,0 +1,63 @@
+"""Is an answer what was asked for: words in a transcript, sound in audio."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+SHORTEST_S = 0.3
+LIVE_RATE = 24_000
+QUIETEST = 100  # of 32768: below this peak nobody hears anything
+
+FORMATS = {"mp3": "mp3", "opus": "ogg", "wav": "wav", "flac": "flac", "aac": "aac"}  # FFmpeg's names
+
+
+class Wrong(Exception):
+    """The service answered with success, but not with what was asked for."""
+
+
+def check_words(body: bytes | str) -> None:
+    """A transcript as JSON. Raises ``Wrong``."""
+    try:
+        text = json.loads(body)["text"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Wrong("no transcript in the answer") from error
+    if not isinstance(text, str) or not text.strip():
+        raise Wrong("a transcript without words")
+
+
+def check_audio(body: bytes, name: str) -> None:
+    """A file of this format, whole and audible. Raises ``Wrong``."""
+    try:
+        with av.open(io.BytesIO(body), "r") as container:
+            found = container.format.name
+            stream = container.streams.audio[0]
+            parts = [frame.to_ndarray().ravel() for frame in container.decode(stream)]
+            rate = stream.rate
+    except (av.FFmpegError, IndexError, ValueError) as error:
+        raise Wrong(f"{name} that does not decode") from error
+    if FORMATS[name] not in found.split(","):
+        raise Wrong(f"{found} instead of {name}")
+    samples = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+    _check_sound(samples, rate)
+
+
+def check_pcm(body: bytes) -> None:
+    """Raw 16-bit audio at ``LIVE_RATE``. Raises ``Wrong``."""
+    if len(body) % 2:
+        raise Wrong("half a sample")
+    _check_sound(np.frombuffer(body, "<i2"), LIVE_RATE)
+
+
+def _check_sound(samples: npt.NDArray[Any], rate: int) -> None:
+    if len(samples) < SHORTEST_S * rate:
+        raise Wrong(f"only {len(samples) / rate:.2f} s of audio")
+    full_scale = np.iinfo(samples.dtype).max if samples.dtype.kind == "i" else 1.0
+    peak = float(np.max(np.abs(samples.astype(np.float64)))) / full_scale
+    if peak < QUIETEST / 32_768:
+        raise Wrong("silence instead of speech")

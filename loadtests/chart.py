@@ -1,0 +1,104 @@
+"""Curves as SVG, drawn here: a report is one file that needs no script and prints well."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 500, 190
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 28
+HEADROOM = 1.2  # above a limit, for its name
+_STEPS = (1, 2, 2.5, 5, 10)
+_TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """``points``: (seconds, value); a None leaves a gap. ``colour``: the number of one of the page's."""
+
+    name: str
+    colour: int
+    points: Sequence[tuple[float, float | None]]
+
+
+@dataclass(frozen=True)
+class Axis:
+    top: float
+    step: float
+    decimals: int
+
+    def values(self) -> list[float]:
+        return [index * self.step for index in range(round(self.top / self.step) + 1)]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """All that the template draws. Coordinates are those of the view box."""
+
+    title: str
+    unit: str
+    width: int
+    height: int
+    left: int
+    right: float
+    bottom: float
+    lines: list[tuple[float, str]]  # of the grid: y, what stands there
+    ticks: list[tuple[float, str]]  # of time: x, what stands there
+    paths: list[tuple[int, str]]  # colour, d
+    legend: list[tuple[int, str]]
+    limits: list[tuple[float, str]]
+
+
+def chart(title: str, unit: str, curves: Sequence[Curve], *, limits: Sequence[tuple[float, str]] = ()) -> Chart:
+    values = [value for curve in curves for _at, value in curve.points if value is not None]
+    axis = _axis(max([*values, *(HEADROOM * limit for limit, _name in limits)], default=0.0))
+    longest = max((at for curve in curves for at, _value in curve.points), default=1.0) or 1.0
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+
+    def x(at: float) -> float:
+        return round(LEFT + at / longest * (right - LEFT), 1)
+
+    def y(value: float) -> float:
+        return round(bottom - value / axis.top * (bottom - TOP), 1)
+
+    return Chart(
+        title, unit, WIDTH, HEIGHT, LEFT, right, bottom,
+        lines=[(y(value), f"{value:,.{axis.decimals}f}") for value in axis.values()],
+        ticks=[(x(at), _clock(at)) for at in _times(longest)],
+        paths=[(curve.colour, _path([(x(at), None if value is None else y(value)) for at, value in curve.points]))
+               for curve in reversed(curves)],  # the first one on top
+        legend=[(curve.colour, curve.name) for curve in curves if curve.name],
+        limits=[(y(limit), name) for limit, name in limits],
+    )  # fmt: skip
+
+
+def _axis(highest: float) -> Axis:
+    """From 0 to a round number, in about four steps."""
+    if highest <= 0:
+        return Axis(1.0, 0.25, 2)
+    size = 10 ** math.floor(math.log10(highest / 4))
+    step = next(size * factor for factor in _STEPS if size * factor * 4 >= highest * 0.999)
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    if round(step, decimals) != round(step, decimals + 1):
+        decimals += 1  # 2.5 and its like
+    return Axis(step * math.ceil(highest / step - 1e-9), step, decimals)
+
+
+def _times(longest: float) -> list[float]:
+    step = next((step for step in _TIME_STEPS if longest / step <= 7), _TIME_STEPS[-1])
+    return [index * step for index in range(int(longest / step) + 1)]
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def _path(points: Sequence[tuple[float, float | None]]) -> str:
+    """Lines between neighbours that are there; one alone is a dot."""
+    parts, is_drawing = [], False
+    for at, height in points:
+        if height is not None:
+            parts.append(f"{'L' if is_drawing else 'M'}{at} {height}" + ("" if is_drawing else "h0"))
+        is_drawing = height is not None
+    return "".join(parts)

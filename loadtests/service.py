@@ -1,0 +1,134 @@
+"""The service that is tested: one of somebody's, looked at before it is loaded, or a throw-away one of this machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+START_S, STOP_S = 120.0, 40.0
+TIMEOUT_S = 15.0
+MOST_ASKED = 20  # users whose availability is asked for before the run
+
+# Of a throw-away service: no other database, nobody alarmed, limits that are about abuse out of the way, and speech
+# that is made, not remembered. What decides on speed is as the environment says.
+THROW_AWAY = {
+    "DATABASE_URL": "", "REDIS_URL": "", "VOICE_HOST": "127.0.0.1", "VOICE_ALERT_EMAILS": "",
+    "VOICE_ALERT_WEBHOOKS": "", "VOICE_PROBE_URL": "", "VOICE_RATE_LIMIT": "0", "VOICE_TTS_CACHE_BYTES": "0",
+    "VOICE_LOG_LEVEL": "WARNING",
+}  # fmt: skip
+
+
+class Unusable(Exception):
+    """The service cannot be tested as it is; the message says why."""
+
+
+@dataclass(frozen=True)
+class Service:
+    host: str
+    key: str
+    metrics: str
+    process: subprocess.Popen[bytes] | None = None
+
+
+def address(host: str) -> str:
+    """Without a path or a slash at the end. Raises ``Unusable`` for what is not an http(s) address."""
+    parts = urlsplit(host)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
+        raise Unusable(f"{host}: an address such as https://voice.example.com is needed")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@contextmanager
+def throw_away(folder: Path, root: Path) -> Iterator[Service]:
+    """`manage.py serve --demo` with its state in ``folder``. Raises ``Unusable`` when it does not start."""
+    port, key, log = _free_port(), f"vk_demo_{secrets.token_urlsafe(24)}", folder / "serve.log"
+    (folder / "state").mkdir(mode=0o700)
+    environment = {
+        **os.environ, **THROW_AWAY, "PORT": str(port), "VOICE_STATE_DIR": str(folder / "state"),
+        "VOICE_DEMO_API_KEY": key,
+    }  # fmt: skip
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve", "--demo"],
+            cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for us: the service stops last
+        )  # fmt: skip
+        try:
+            host = f"http://127.0.0.1:{port}"
+            _wait_until_ready(host, process, log)
+            yield Service(host, key, f"{host}/metrics", process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def is_ready(host: str) -> bool:
+    try:
+        return httpx.get(f"{host}/readyz", timeout=TIMEOUT_S).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def check(service: Service, people: str, users: int) -> None:
+    """Reachable, ready, the key good, voice on for those who will come. Raises ``Unusable``."""
+    try:
+        ready = httpx.get(f"{service.host}/readyz", timeout=TIMEOUT_S)
+    except httpx.HTTPError as error:
+        raise Unusable(f"{service.host} cannot be reached: {error or type(error).__name__}") from error
+    if ready.status_code != httpx.codes.OK:
+        raise Unusable(f"{service.host} is not ready (/readyz answers {ready.status_code})")
+    headers = {"Authorization": f"Bearer {service.key}"}
+    step = max(1, users // MOST_ASKED)
+    with httpx.Client(base_url=service.host, headers=headers, timeout=TIMEOUT_S) as client:
+        for number in range(0, users, step):
+            _check_availability(client, f"{people}-{number}")
+
+
+def _check_availability(client: httpx.Client, user: str) -> None:
+    try:
+        answer = client.get("/v1/voice/availability", headers={"X-Voice-User": user})
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise Unusable("the key is not good for this service (401)")
+        features = answer.raise_for_status().json()["features"]
+        blocked = {name: facts["message"] for name, facts in features.items() if not facts["available"]}
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise Unusable(f"/v1/voice/availability: {error or type(error).__name__}") from error
+    if blocked:
+        reasons = "; ".join(f"{name}: {message}" for name, message in blocked.items())
+        raise Unusable(
+            f"voice is not there for all users of the test ({reasons}). Let their client application in "
+            "(roll-out, 'per client') and give it a plan that is large enough"
+        )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(host: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        if is_ready(host):
+            return
+        time.sleep(0.2)
+    raise Unusable("the service did not start:\n" + log.read_text(errors="replace")[-2000:])

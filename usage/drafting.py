@@ -58,6 +58,26 @@ def finalise(statement: Statement, *, by: str, now: datetime | None = None) -> S
     return statement
 
 
+def finalise_month(month: date, *, by: str, now: datetime | None = None) -> int:
+    """Write the month's statements a last time and close all of them, one client application at a time. Gives how many.
+
+    The same as ``finalise`` for each, in a few statements instead of some for every end user. Raises
+    ``StatementError``.
+    """
+    now = now or timezone.now()
+    Statement(month=month.replace(day=1)).check_final(now)
+    return sum(_finalise_client(client.pk, month, by, now) for client in ClientApplication.objects.all())
+
+
+@transaction.atomic
+def _finalise_client(client_id: int, month: date, by: str, now: datetime) -> int:
+    ClientApplication.objects.select_for_update(no_key=True).get(pk=client_id)
+    drafts = Statement.objects.filter(client_id=client_id, month=month.replace(day=1), state=Statement.State.DRAFT)
+    if not draft_client(client_id, month):  # all was taken back since: what drafts say is no longer so
+        return len([finalise(statement, by=by, now=now) for statement in drafts])
+    return drafts.update(state=Statement.State.FINAL, drafted_at=now, finalised_at=now, finalised_by=by)
+
+
 def overcharged_sen(statement: Statement) -> int:
     """By how much a final statement, less its credit notes, is above what it would be if it were written now."""
     found = charges(statement.client_id, statement.month, user=statement.user or None)

@@ -38,8 +38,9 @@ _actor: ContextVar[Actor | None] = ContextVar("rollout_actor", default=None)
 
 @contextmanager
 def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None]:
-    """``at``: when, if it was not now (a history that is written down afterwards)."""
-    token = _actor.set(Actor(who, why, at))
+    """``at``: when, if it was not now (a history that is written down afterwards); it holds within for others too."""
+    outer = _actor.get()
+    token = _actor.set(Actor(who, why, at or (outer.at if outer else None)))
     try:
         yield
     finally:

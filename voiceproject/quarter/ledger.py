@@ -84,6 +84,7 @@ def _date_feedback(since: datetime) -> None:
     """As old as the request: what was said of it came soon after."""
     made = LedgerEntry.objects.filter(pk=OuterRef("entry_id")).order_by().values("created_at")[:1]
     ours = {"entry__client__description__endswith": MADE_BY, "entry__created_at__gte": since}
-    for model in (Correction, Rating):
-        keys = model._default_manager.filter(**ours).values("pk")
-        model._default_manager.filter(pk__in=keys).update(created_at=Subquery(made))
+    corrections = Correction.objects.filter(**ours).values("pk")
+    Correction.objects.filter(pk__in=corrections).update(created_at=Subquery(made))
+    ratings = Rating.objects.filter(**ours).values("pk")
+    Rating.objects.filter(pk__in=ratings).update(created_at=Subquery(made))

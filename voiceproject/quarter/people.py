@@ -10,8 +10,8 @@ from rollout.feature import Feature
 from rollout.share import PLACES, place
 from voiceproject.quarter.story import CLIENTS, LANGUAGES, LAST_PERCENT, PILOT_USERS, PLUS_SHARE, Quarter
 
-DAYS_TO_FIRST_USE = 14.0  # on average, after voice has appeared
-WEEKLY_LOSS = (0.31, 0.14, 0.08, 0.03)  # share of users who do not come back, week by week; the last one holds on
+DAYS_TO_FIRST_USE = 26.0  # on average, after voice has appeared
+WEEKLY_LOSS = (0.30, 0.12, 0.06, 0.02)  # share of users who do not come back, week by week; the last one holds on
 RATE_SPREAD = 0.85  # sigma of the lognormal of how much people talk
 
 

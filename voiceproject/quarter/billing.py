@@ -11,8 +11,8 @@ from django.db.models import F, Q
 from usage.counterentry import take_back
 from usage.drafting import draft_month, finalise_month, overcharged_sen
 from usage.models import InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
-from usage.period import month_after, month_of, start_of
-from usage.statements import CreditNote
+from usage.period import end_of_month, month_after, month_of, start_of
+from usage.statements import SETTLING, CreditNote
 from voiceproject.models import ClientApplication
 from voiceproject.quarter.people import Person
 from voiceproject.quarter.story import BASIC, PLUS, SECOND_GPU, DemoPlan, Quarter
@@ -83,12 +83,15 @@ def make_costs(quarter: Quarter) -> bool:
 
 def make_statements(quarter: Quarter) -> Statements:
     """Final ones of the months that are over, with a credit note on one; drafts of this month."""
-    this_month, month, final = month_of(quarter.now), quarter.first.replace(day=1), 0
-    while month < this_month:
-        closed = min(start_of(month_after(month)) + CLOSED_AFTER, quarter.now)
-        final += finalise_month(month, by=ACCOUNTANT, now=closed)
+    this_month, month, final, drafts = month_of(quarter.now), quarter.first.replace(day=1), 0, 0
+    while month <= this_month:
+        closed = min(end_of_month(month) + CLOSED_AFTER, quarter.now)
+        if closed < end_of_month(month) + SETTLING:
+            drafts += draft_month(month)
+        else:
+            final += finalise_month(month, by=ACCOUNTANT, now=closed)
         month = month_after(month)
-    return Statements(final, draft_month(this_month), _credit(final_month=_latest_final(this_month)))
+    return Statements(final, drafts, _credit(_latest_final(this_month)))
 
 
 def _latest_final(this_month: date) -> date | None:
@@ -118,7 +121,7 @@ def _credit(final_month: date | None) -> CreditNote | None:
 
 
 def _longest(statement: Statement, month: date) -> LedgerEntry | None:
-    within = Q(created_at__gte=start_of(month), created_at__lt=start_of(month_after(month)))
+    within = Q(created_at__gte=start_of(month), created_at__lt=end_of_month(month))
     rows = LedgerEntry.objects.filter(
         within, client=statement.client_id, user=statement.user, kind="speech", status=200
     )

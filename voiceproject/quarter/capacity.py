@@ -46,7 +46,7 @@ def write_load(minutes: Iterable[Minute], quarter: Quarter) -> tuple[int, int]:
     """Samples as far back as they are kept, and every hour's peak. What was measured stays. Gives both counts."""
     keep_from = quarter.now - watch.KEEP_SAMPLES
     samples: list[Sample] = []
-    peaks = []
+    peaks, cost = [], None
     for hour, within in groupby(minutes, key=lambda minute: minute.at.replace(minute=0)):
         of_hour = list(within)
         peaks.append(
@@ -57,8 +57,10 @@ def write_load(minutes: Iterable[Minute], quarter: Quarter) -> tuple[int, int]:
                 tts_users=max(minute.tts_users for minute in of_hour),
             )
         )
-        cost = month_cost_usd(hour) if hour.hour == 0 or not samples else samples[-1].month_cost_usd
-        samples += [_sample(minute, quarter, cost) for minute in of_hour if minute.at > keep_from]
+        kept = [minute for minute in of_hour if minute.at > keep_from]
+        if kept and (cost is None or hour.hour == 0):  # once a day
+            cost = month_cost_usd(hour)
+        samples += [_sample(minute, quarter, cost) for minute in kept]
     Sample.objects.bulk_create(samples, BATCH, ignore_conflicts=True)
     HourlyPeak.objects.bulk_create(peaks, BATCH, ignore_conflicts=True)
     return len(samples), len(peaks)

@@ -1,4 +1,4 @@
-"""How full the service was, minute by minute: what its watcher would have seen.
+"""How full the service was: what its watcher would have seen.
 
 The ledger of a demo is a sample: some hundred end users, who hardly ever meet. So concurrent users are not counted from
 it but drawn as for a service of that phase of growth, along the same days and hours.
@@ -17,7 +17,8 @@ from voiceproject.quarter.rhythm import BUSIEST, Rhythm
 from voiceproject.quarter.story import Quarter
 from voiceproject.quarter.traffic import Traffic
 
-STEP = timedelta(minutes=1)
+STEP, COARSE_STEP = timedelta(minutes=1), timedelta(minutes=10)
+FINE_DAYS = 10  # at the end; of the time before only the hours' peaks are kept
 PER_USER_5_MIN = 11  # requests that one user at any moment stands for
 ASR_SHARE, TTS_SHARE = 0.62, 0.47  # some do both
 STEADY = 0.93  # of a minute's surprise lasts into the next
@@ -46,9 +47,10 @@ def minutes(seed: int, peak: float, people: list[Person], traffic: Traffic, quar
     reached, surprise = reach(people, quarter), 0.0
     for index in range(quarter.days):
         rng, rhythm, midnight = Random(f"{seed} load {index}"), Rhythm(quarter.date(index)), quarter.midnight(index)
-        for number in range(int(quarter.seconds_of(index) // STEP.total_seconds())):
-            at = midnight + number * STEP
-            second = STEP.total_seconds() * number
+        step = STEP if index >= quarter.days - FINE_DAYS else COARSE_STEP
+        for number in range(int(quarter.seconds_of(index) // step.total_seconds())):
+            at = midnight + number * step
+            second = step.total_seconds() * number
             surprise = STEADY * surprise + math.sqrt(1 - STEADY**2) * rng.gauss(0, 1)
             expected = 0.85 * peak * reached[index] * rhythm.intensity(second) / BUSIEST
             users = max(0, round(expected + surprise * math.sqrt(expected)))

@@ -36,7 +36,8 @@ def make_rollout(quarter: Quarter, people: list[Person], stopped_by: str) -> int
     before = Change.objects.count()
     for _at, happen in sorted(_events(quarter, people, stopped_by), key=lambda event: event[0]):
         happen()
-    ramps.create(Flag.objects.get(name=Feature.ASR), [(Decimal(10), LAST_HOLD)])  # for somebody to start
+    with _then(quarter.now, PRODUCT, "To be started after the next review"):  # for whoever tries the pages
+        ramps.create(Flag.objects.get(name=Feature.ASR), [(Decimal(10), LAST_HOLD)])
     return Change.objects.count() - before
 
 

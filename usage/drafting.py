@@ -10,7 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from usage.charges import Charge, charges
-from usage.statements import Statement, StatementLine
+from usage.period import end_of_month
+from usage.statements import SETTLING, Statement, StatementError, StatementLine
 from voiceproject.models import ClientApplication
 
 BATCH = 1000
@@ -65,7 +66,8 @@ def finalise_month(month: date, *, by: str, now: datetime | None = None) -> int:
     ``StatementError``.
     """
     now = now or timezone.now()
-    Statement(month=month.replace(day=1)).check_final(now)
+    if now < end_of_month(month) + SETTLING:
+        raise StatementError(f"Statements of {month:%Y-%m} cannot be final before the month is over.")
     return sum(_finalise_client(client.pk, month, by, now) for client in ClientApplication.objects.all())
 
 

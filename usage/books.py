@@ -37,6 +37,11 @@ def book(entries: Sequence[Entry]) -> list[LedgerEntry]:
 def write(rows: list[LedgerEntry], reservations: Sequence[str] = ()) -> None:
     """``book`` for rows that are already made."""
     LedgerEntry.objects.bulk_create(rows)
+    roll_up(rows, reservations)
+
+
+def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> None:
+    """What else is written with rows, in their transaction."""
     tally = DailyTally()
     used: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
+from django.db import connection
 from django.db.models import OuterRef, Subquery
 
-from usage.books import write
+from usage.books import roll_up
 from usage.models import Correction, LedgerEntry, Rating
 from voiceproject.models import ClientApplication
 from voiceproject.quarter.story import CLIENTS, MADE_BY, Quarter
 from voiceproject.quarter.traffic import Request, Traffic
 
 BATCH = 5000
+ROLLED_UP_AT_ONCE = 50_000  # the more, the fewer times is a month's counter of an end user written
+AT_ONCE = 500  # ids in one question
 
 
 @dataclass
@@ -45,16 +49,34 @@ def own_rows() -> bool:
 
 def write_days(traffic: Traffic, quarter: Quarter, clients: list[ClientApplication]) -> Counts:
     """Call it in a transaction."""
-    counts = Counts()
+    counts, rows = Counts(), []
     for index in range(quarter.days):
         requests = traffic.day(index)
-        rows = [_row(request, clients) for request in requests]
-        for start in range(0, len(rows), BATCH):
-            write(rows[start : start + BATCH])
-        counts.rows += len(rows)
-        _write_feedback(requests, rows, counts)
+        of_day = [_row(request, clients) for request in requests]
+        _insert(of_day)
+        _write_feedback(requests, counts)
+        counts.rows += len(of_day)
+        rows += of_day
+        if len(rows) >= ROLLED_UP_AT_ONCE or index == quarter.days - 1:
+            roll_up(rows)
+            rows = []
     _date_feedback(quarter.midnight(0))
     return counts
+
+
+def _insert(rows: list[LedgerEntry]) -> None:
+    if connection.vendor != "postgresql":
+        LedgerEntry.objects.bulk_create(rows, BATCH)
+        return
+    # Ten times as fast as INSERT, where a million rows are wanted.
+    columns = [field for field in LedgerEntry._meta.concrete_fields if not field.primary_key]
+    names = ", ".join(connection.ops.quote_name(str(field.column)) for field in columns)
+    value_of = attrgetter(*(field.attname for field in columns))
+    with connection.cursor() as cursor:
+        sql = f"COPY {connection.ops.quote_name(LedgerEntry._meta.db_table)} ({names}) FROM STDIN"
+        with cursor.copy(sql) as copy:
+            for row in rows:
+                copy.write_row(value_of(row))
 
 
 def _row(request: Request, clients: list[ClientApplication]) -> LedgerEntry:
@@ -66,14 +88,18 @@ def _row(request: Request, clients: list[ClientApplication]) -> LedgerEntry:
     )  # fmt: skip
 
 
-def _write_feedback(requests: list[Request], rows: list[LedgerEntry], counts: Counts) -> None:
+def _write_feedback(requests: list[Request], counts: Counts) -> None:
+    said = {one.request_id: one for one in requests if one.wer is not None or one.score is not None}
     corrections, ratings = [], []
-    for request, row in zip(requests, rows, strict=True):
-        if request.wer is not None:
-            rate, words = request.wer
-            corrections.append(Correction(entry=row, word_error_rate=rate, reference_words=words))
-        if request.score is not None:
-            ratings.append(Rating(entry=row, score=request.score))
+    for number in range(0, len(said), AT_ONCE):
+        some = list(said)[number : number + AT_ONCE]
+        for pk, request_id in LedgerEntry.objects.filter(request_id__in=some).values_list("pk", "request_id"):
+            request = said[request_id]
+            if request.wer is not None:
+                rate, words = request.wer
+                corrections.append(Correction(entry_id=pk, word_error_rate=rate, reference_words=words))
+            if request.score is not None:
+                ratings.append(Rating(entry_id=pk, score=request.score))
     Correction.objects.bulk_create(corrections)
     Rating.objects.bulk_create(ratings)
     counts.corrections += len(corrections)

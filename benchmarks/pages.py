@@ -165,7 +165,7 @@ def _pages(client: Any) -> Iterator[Page]:
         path = urlsplit(address).path
         if address not in seen and not any(part in path for part in NOT_PAGES) and "/admin/auth/user/" not in path:
             seen.add(address)
-            if client.get(address).status_code != 404:
+            if client.get(address, follow=True).status_code not in (403, 404):
                 yield Page("found", address)
 
 
@@ -174,7 +174,7 @@ def _of_model(client: Any, model: Any, model_admin: Any, name: str, address: str
 
     yield Page("list", address)
     response = client.get(address)
-    changelist = (response.context or {}).get("cl")
+    changelist = (getattr(response, "context_data", None) or {}).get("cl")
     if changelist is None:
         return
     row = model._default_manager.order_by("-pk").first()

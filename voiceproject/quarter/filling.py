@@ -48,6 +48,7 @@ def fill(
     traffic = Traffic(seed, rows, people, quarter, scale)
     with transaction.atomic():
         clients = ledger.make_clients(quarter)
+        ledger.count_chat_users(quarter, clients, users)
         assignments = billing.make_plans(quarter, clients, people, scale)
         costs = billing.make_costs(quarter)
         changes = None

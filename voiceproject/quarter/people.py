@@ -52,6 +52,11 @@ def crowd(seed: int, users: int, quarter: Quarter) -> list[Person]:
     return sorted(people, key=lambda person: person.joined)
 
 
+def population(users: int) -> int:
+    """How many the chat has, of whom so many have speech to text or text to speech at the end."""
+    return round(users / (1 - (1 - LAST_PERCENT / 100) ** 2))
+
+
 def _person(rng: Random, user: str, places: dict[Feature, float], quarter: Quarter, *, is_pilot: bool) -> Person:
     enabled = (
         0 if is_pilot else min(_enabled(quarter, feature, places[feature]) for feature in (Feature.ASR, Feature.TTS))

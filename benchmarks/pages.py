@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from asgiref.sync import async_to_sync
+
 from benchmarks import environment
 from tests import services
 
@@ -136,7 +138,7 @@ def _time(client: Any, page: Page) -> Timing:
         with CaptureQueriesContext(connection) as queries:
             started = time.perf_counter()
             response = client.get(page.address, follow=True)
-            size = len(b"".join(response.streaming_content) if response.streaming else response.content)
+            size = len(_body(response))
             seconds.append(time.perf_counter() - started)
         status = response.status_code
         if seconds[-1] > 5 * LIMIT_S:
@@ -145,6 +147,18 @@ def _time(client: Any, page: Page) -> Timing:
     slowest_s, slowest_sql = max(took, default=(0.0, ""))
     later = sorted(seconds[1:] or seconds)
     return Timing(page, status, seconds[0], later[len(later) // 2], len(queries), slowest_s, slowest_sql, size)
+
+
+def _body(response: Any) -> bytes:
+    if not response.streaming:
+        return bytes(response.content)
+    if not response.is_async:
+        return b"".join(response.streaming_content)
+
+    async def whole() -> bytes:
+        return b"".join([part async for part in response.streaming_content])
+
+    return async_to_sync(whole)()
 
 
 def _pages(client: Any) -> Iterator[Page]:

@@ -32,7 +32,7 @@ LIMIT_S = 1.0
 RUNS = 3
 AREAS = ("/admin/", "/dashboard/")
 NOT_PAGES = ("/logout/", "/login/", "/jsi18n/", "/password_change/", "/autocomplete/", "/static/")
-MOST_LINKS = 80
+MOST_LINKS = 200
 
 
 @dataclass(frozen=True)
@@ -235,18 +235,22 @@ def _routes() -> Iterator[str]:
     yield from walk(get_resolver().url_patterns, "/")
 
 
-def _links(client: Any) -> Iterator[str]:
-    """What the first pages of the areas link to within them."""
-    number = 0
-    for area in AREAS:
-        response = client.get(area)
-        if response.status_code != 200:
+def _links(client: Any) -> list[str]:
+    """What the first pages of the areas link to within them, and the dashboard's pages again."""
+    found: dict[str, None] = {}
+    waiting = list(AREAS)
+    while waiting and len(found) < MOST_LINKS:
+        address = waiting.pop(0)
+        response = client.get(address)
+        if response.status_code != 200 or not response.get("Content-Type", "").startswith("text/html"):
             continue
-        for link in re.findall(r'(?:href|data-[a-z-]+)="([^"#]+)', response.content.decode()):
-            address = urljoin(area, unescape(link))
-            if address.startswith(AREAS) and number < MOST_LINKS:
-                number += 1
-                yield address
+        for link in re.findall(r'(?:href|data-[a-z-]+)="([^"#]+)', _body(response).decode()):
+            linked = urljoin(address, unescape(link))
+            if linked.startswith(AREAS) and linked not in found and linked not in AREAS:
+                found[linked] = None
+                if not linked.startswith(AREAS[0]):
+                    waiting.append(linked)
+    return list(found)
 
 
 if __name__ == "__main__":

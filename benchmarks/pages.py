@@ -244,7 +244,7 @@ def _links(client: Any) -> list[str]:
         response = client.get(address)
         if response.status_code != 200 or not response.get("Content-Type", "").startswith("text/html"):
             continue
-        for link in re.findall(r'(?:href|data-[a-z-]+)="([^"#]+)', _body(response).decode()):
+        for link in re.findall(r'(?:href="|data-[a-z-]+="(?=/))([^"#]+)', _body(response).decode()):
             linked = urljoin(address, unescape(link))
             if linked.startswith(AREAS) and linked not in found and linked not in AREAS:
                 found[linked] = None

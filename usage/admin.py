@@ -14,6 +14,7 @@ from usage import statementadmin
 from usage.confirmation import UnitsForm, ask
 from usage.cost import InfrastructureCost, MonthCost, month_cost
 from usage.counterentry import left_of, take_back
+from usage.manyrows import ManyRows
 from usage.models import Consumption, Correction, DailyMix, DailyUse, LedgerEntry, Plan, PlanAssignment, Rating
 from usage.money import MICROS, decimal, dollars
 from usage.plans import MS_PER_MINUTE
@@ -22,9 +23,7 @@ from usage.scorecard import GOAL, Metric
 __all__ = ["statementadmin"]
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    show_full_result_count = False  # counting a large table takes longer than showing a page of it
-
+class ReadOnlyAdmin(ManyRows):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

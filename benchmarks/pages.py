@@ -206,7 +206,8 @@ def _of_model(client: Any, model: Any, model_admin: Any, name: str, address: str
         yield Page("month", f"{address}?{field}__year={value.year}&{field}__month={value.month}")
     if changelist.paginator.num_pages > 1:
         yield Page("last", f"{address}?p={changelist.paginator.num_pages}")
-    for place, _title in list(enumerate(changelist.list_display, 1))[:4]:
+    sortable = [place for place, name in enumerate(changelist.list_display) if name in changelist.sortable_by]
+    for place in sortable[:4]:
         yield Page("sorted", f"{address}?o={place}")
     if client.get(f"{address}add/").status_code == 200:
         yield Page("form", f"{address}add/")

@@ -42,6 +42,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
     list_filter = ["kind", "client", "status", "model", ("counters", admin.EmptyFieldListFilter)]
     list_select_related = ["client"]
+    sortable_by = ["created_at"]  # by anything else all rows would have to be sorted
     search_fields = ["=request_id", "=user"]
     date_hierarchy = "created_at"
     actions_detail = ["take_back"]

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Page, Paginator
 from django.db.models import Max, Min, Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
@@ -21,11 +22,25 @@ from voiceproject.models import ClientApplication
 ROWS_ON_A_PAGE = 50
 
 
+class FarPaginator(Paginator):  # type: ignore[type-arg]
+    """Pages beyond the middle are read from the end: the last one is as near as the first."""
+
+    def page(self, number: int | str) -> Page[Any]:
+        number = self.validate_number(number)
+        first = (number - 1) * self.per_page
+        last = min(first + self.per_page, self.count)
+        if first <= self.count // 2 or not isinstance(self.object_list, QuerySet):
+            return super().page(number)
+        turned = self.object_list.reverse()[self.count - last : self.count - first]
+        return Page(list(turned)[::-1], number, self)
+
+
 class ManyRows(ModelAdmin):
     """Search fields that begin with "=" are matched as they are, whole."""
 
     show_full_result_count = False  # counting a large table takes longer than showing a page of it
     list_per_page = ROWS_ON_A_PAGE
+    paginator = FarPaginator
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         usual: type[ChangeList] = super().get_changelist(request, **kwargs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 from django.contrib.auth.models import User
@@ -101,7 +101,23 @@ def test_nothing_reads_every_row_for_its_month(boss: Client, rows: list[LedgerEn
     assert not [one for one in sql if "UPPER" in one or " LIKE " in one]
 
 
-def test_a_page_has_a_bearable_number_of_rows(boss: Client, fill: Fill) -> None:
-    for number in range(60):
-        fill(1, at=timezone.now() - timedelta(minutes=number))
-    assert len(shown(boss, LEDGER)) == 50
+class TestPages:
+    @pytest.fixture
+    def many(self, fill: Fill) -> list[str]:
+        """From the newest on."""
+        return [fill(1, user=f"u{number}").user for number in range(237)][::-1]
+
+    @pytest.mark.parametrize("page", [1, 2, 3, 4, 5])
+    def test_all_of_them(self, boss: Client, many: list[str], page: int) -> None:
+        assert shown(boss, f"{LEDGER}?p={page}") == many[50 * (page - 1) : 50 * page]
+
+    def test_sorted_the_other_way(self, boss: Client, many: list[str]) -> None:
+        assert shown(boss, f"{LEDGER}?o=0&p=5") == many[:37][::-1]
+
+    def test_the_last_one_is_read_from_the_end(self, boss: Client, many: list[str]) -> None:
+        with CaptureQueriesContext(connection) as asked:
+            boss.get(f"{LEDGER}?p=5")
+        assert not [query["sql"] for query in asked.captured_queries if "OFFSET" in query["sql"]]
+
+    def test_a_page_too_far(self, boss: Client, many: list[str]) -> None:
+        assert boss.get(f"{LEDGER}?p=77").status_code in (200, 302)

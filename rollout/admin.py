@@ -10,6 +10,8 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -20,7 +22,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from rollout import ramp as ramps
 from rollout.audit import acting
 from rollout.confirmation import ask, why_field
-from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser, Ramp, RampStep, valid_end_user
+from rollout.models import Change, ClientShare, Cohort, CohortMember, Flag, ListedUser, Ramp, RampStep, valid_end_user
 from rollout.policy import ACTS_WITHIN_S
 from rollout.share import shown
 from rollout.whoisin import who_is_in
@@ -218,9 +220,14 @@ class CohortAdmin(AuditedAdmin):
     search_fields = ["name", "note", "=members__user"]
     readonly_fields = ["size", "first_members"]
 
-    @display(description="Members")
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Cohort]:
+        members = CohortMember.objects.filter(cohort=OuterRef("pk")).order_by().values("cohort")
+        counted: QuerySet[Cohort] = super().get_queryset(request)
+        return counted.annotate(member_count=Coalesce(Subquery(members.annotate(n=Count("pk")).values("n")), 0))
+
+    @display(description="Members", ordering="member_count")
     def size(self, cohort: Cohort) -> int:
-        return cohort.members.count()
+        return int(getattr(cohort, "member_count", 0))  # a cohort that is being added has none
 
     @display(description="The first of them")
     def first_members(self, cohort: Cohort) -> str:

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from django.db import models, transaction
+from django.utils import timezone
 
 if TYPE_CHECKING:
     from rollout.models import Flag
@@ -28,14 +30,17 @@ MOST_SHOWN = 20  # names in one row; of more the number is told
 class Actor:
     who: str
     why: str = ""
+    at: datetime | None = None
 
 
 _actor: ContextVar[Actor | None] = ContextVar("rollout_actor", default=None)
 
 
 @contextmanager
-def acting(who: str, why: str = "") -> Iterator[None]:
-    token = _actor.set(Actor(who, why))
+def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None]:
+    """``at``: when, if it was not now (a history that is written down afterwards); it holds within for others too."""
+    outer = _actor.get()
+    token = _actor.set(Actor(who, why, at or (outer.at if outer else None)))
     try:
         yield
     finally:
@@ -72,7 +77,7 @@ class ChangeQuerySet(models.QuerySet["Change"]):
 class Change(models.Model):
     """What somebody, or a ramp, changed. ``before`` and ``after``: the fields that differ; {} = was or is not there."""
 
-    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
     who = models.CharField(max_length=150, db_index=True)
     subject = models.CharField(max_length=200, db_index=True)
     before = models.JSONField(default=dict)
@@ -112,7 +117,8 @@ def record(subject: str, before: dict[str, Any], after: dict[str, Any]) -> None:
     from rollout import policy
 
     who = actor()
-    Change.objects.create(who=who.who[:150], why=who.why, subject=subject[:200], before=before, after=after)
+    at = who.at or timezone.now()
+    Change.objects.create(at=at, who=who.who[:150], why=who.why, subject=subject[:200], before=before, after=after)
     transaction.on_commit(policy.forget)
 
 

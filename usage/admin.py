@@ -14,6 +14,7 @@ from usage import audienceadmin, statementadmin
 from usage.confirmation import UnitsForm, ask
 from usage.cost import InfrastructureCost, MonthCost, month_cost
 from usage.counterentry import left_of, take_back
+from usage.manyrows import ManyRows
 from usage.models import Consumption, Correction, DailyMix, DailyUse, LedgerEntry, Plan, PlanAssignment, Rating
 from usage.money import MICROS, decimal, dollars
 from usage.plans import MS_PER_MINUTE
@@ -22,9 +23,7 @@ from usage.scorecard import GOAL, Metric
 __all__ = ["audienceadmin", "statementadmin"]
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    show_full_result_count = False  # counting a large table takes longer than showing a page of it
-
+class ReadOnlyAdmin(ManyRows):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -43,6 +42,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
     list_filter = ["kind", "client", "status", "model", ("counters", admin.EmptyFieldListFilter)]
     list_select_related = ["client"]
+    sortable_by = ["created_at"]  # by anything else all rows would have to be sorted
     search_fields = ["=request_id", "=user"]
     date_hierarchy = "created_at"
     actions_detail = ["take_back"]

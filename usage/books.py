@@ -37,6 +37,11 @@ def book(entries: Sequence[Entry]) -> list[LedgerEntry]:
 def write(rows: list[LedgerEntry], reservations: Sequence[str] = ()) -> None:
     """``book`` for rows that are already made."""
     LedgerEntry.objects.bulk_create(rows)
+    roll_up(rows, reservations)
+
+
+def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> None:
+    """What else is written with rows, in their transaction."""
     tally = DailyTally()
     used: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:
@@ -76,9 +81,12 @@ class DailyTally:
             upsert.add(model, self._sums[model])
 
     def _add(self, model: type[models.Model], key: tuple[Any, ...], *amounts: int) -> None:
-        key = tuple(str(part) if isinstance(part, str) else part for part in key)
-        known = self._sums[model].get(key, [0] * len(amounts))
-        self._sums[model][key] = [one + more for one, more in zip(known, amounts, strict=True)]
+        known = self._sums[model].get(key)
+        if known is None:  # kept as plain strings: an enumeration's member finds its own place by them
+            self._sums[model][tuple(str(part) if isinstance(part, str) else part for part in key)] = list(amounts)
+            return
+        for place, more in enumerate(amounts):
+            known[place] += more
 
 
 def ceiling_ms(took_ms: int) -> int:

@@ -16,6 +16,8 @@ from voiceproject.models import ApiKey, ClientApplication, digest_of
 from voiceproject.statedir import kept_secret
 
 CLIENT = "demo"
+DESCRIPTION = "Made by `make run`"
+STARTED_BY = "make run"  # in the audit trail
 ADMIN = "admin"
 SPOKEN = "Selamat pagi. Apa khabar? Hari ini cuaca sangat baik."
 
@@ -60,9 +62,7 @@ def prepare() -> Demo:
 
 
 def _make_key(key: str) -> None:
-    client, is_first_start = ClientApplication.objects.get_or_create(
-        name=CLIENT, defaults={"description": "Made by `make run`"}
-    )
+    client, is_first_start = ClientApplication.objects.get_or_create(name=CLIENT, defaults={"description": DESCRIPTION})
     if not ApiKey.objects.filter(digest=digest_of(key)).exists():
         ApiKey.issue(client, label="demo", key=key)
     if is_first_start:
@@ -71,7 +71,7 @@ def _make_key(key: str) -> None:
 
 def _roll_out() -> None:
     """Voice is off until somebody rolls it out; for a demo that is here. What is changed later in the admin stays."""
-    with acting("make run", "Whoever tries the service has everything."):
+    with acting(STARTED_BY, "Whoever tries the service has everything."):
         for flag in Flag.objects.filter(percent=0):
             flag.percent = ALL
             flag.save()

@@ -21,7 +21,7 @@ from tests.usage.conftest import Fill
 from usage import documents
 from usage.books import write
 from usage.counterentry import CounterEntryError, take_back
-from usage.drafting import draft_client, draft_month, finalise, overcharged_sen
+from usage.drafting import draft_client, draft_month, finalise, finalise_month, overcharged_sen
 from usage.entry import Kind
 from usage.models import CreditNote, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
 from usage.period import month_before, month_of, start_of
@@ -191,6 +191,23 @@ class TestFinal:
         fill(1000, at=moment(last_month()))
         done = finalise(Statement.objects.get(user="aminah"), by="siti")
         assert (done.total_micros, done.finalised_by, done.is_final) == (400_000, "siti", True)
+
+    def test_a_whole_month(self, chat: ClientApplication, small_plan: Plan, fill: Fill) -> None:
+        fill(1500, at=moment(last_month()))
+        fill(2500, at=moment(last_month()), user="budi")
+        assert finalise_month(last_month(), by="siti") == 3
+        totals = dict(Statement.objects.filter(state="final", finalised_by="siti").values_list("user", "total_micros"))
+        assert totals == {"aminah": 200_000, "budi": 400_000, "": 600_000}
+        assert finalise_month(last_month(), by="siti") == 0
+
+    def test_a_whole_month_of_which_all_was_taken_back(
+        self, chat: ClientApplication, small_plan: Plan, fill: Fill
+    ) -> None:
+        row = fill(1500, at=moment(last_month()))
+        draft_month(last_month())
+        take_back(row, why="a test call", by="siti")
+        assert finalise_month(last_month(), by="siti") == 2
+        assert set(Statement.objects.values_list("state", "total_micros")) == {("final", 0)}
 
     def test_not_twice(self, final: Statement) -> None:
         with pytest.raises(StatementError, match="final already"):

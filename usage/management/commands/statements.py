@@ -10,9 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from usage.drafting import draft_month, finalise
+from usage.drafting import draft_month, finalise_month
 from usage.period import month_before, month_of
-from usage.statements import Statement, StatementError
+from usage.statements import StatementError
 
 
 def _month(text: str) -> date:
@@ -28,13 +28,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, action: str, month: date | None, **options: Any) -> None:
         month = month or month_before(month_of(timezone.now()))
-        count = draft_month(month)
-        self.stdout.write(f"Wrote {count} drafts of {month:%Y-%m}.")
-        if action == "finalise":
-            drafts = Statement.objects.filter(month=month, state=Statement.State.DRAFT)
-            try:
-                for statement in drafts:
-                    finalise(statement, by=f"manage.py statements ({getpass.getuser()})")
-            except StatementError as error:
-                raise CommandError(str(error)) from error
-            self.stdout.write(f"Made {count} final.")
+        if action == "draft":
+            self.stdout.write(f"Wrote {draft_month(month)} drafts of {month:%Y-%m}.")
+            return
+        try:
+            count = finalise_month(month, by=f"manage.py statements ({getpass.getuser()})")
+        except StatementError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"Made {count} statements of {month:%Y-%m} final.")

@@ -1,0 +1,98 @@
+"""Lists of tables that grow without end: their pages must not read all rows.
+
+What is slow in the admin with a million rows: which months occur (every row is read), ids compared without their case
+(no index helps), hundreds of rows on a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Page, Paginator
+from django.db.models import Max, Min, Q, QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from usage.period import day_of, month_after, start_of
+from voiceproject.models import ClientApplication
+
+ROWS_ON_A_PAGE = 50
+
+
+class FarPaginator(Paginator):  # type: ignore[type-arg]
+    """Pages beyond the middle are read from the end: the last one is as near as the first."""
+
+    def page(self, number: int | str) -> Page[Any]:
+        number = self.validate_number(number)
+        first = (number - 1) * self.per_page
+        last = min(first + self.per_page, self.count)
+        if first <= self.count // 2 or not isinstance(self.object_list, QuerySet):
+            return super().page(number)
+        turned = self.object_list.reverse()[self.count - last : self.count - first]
+        return Page(list(turned)[::-1], number, self)
+
+
+class ManyRows(ModelAdmin):
+    """Search fields that begin with "=" are matched as they are, whole."""
+
+    show_full_result_count = False  # counting a large table takes longer than showing a page of it
+    list_per_page = ROWS_ON_A_PAGE
+    paginator = FarPaginator
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        usual: type[ChangeList] = super().get_changelist(request, **kwargs)
+        return type("ManyRowsChangeList", (_Spans, usual), {})
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        names = self.get_search_fields(request)
+        if not search_term or not all(name.startswith("=") for name in names):
+            results: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
+            return results
+        found = Q()
+        for name in (name.removeprefix("=") for name in names):
+            found |= Q(**{name: search_term}) & _index_leader(name)
+        return queryset.filter(found), False
+
+
+def _index_leader(name: str) -> Q:
+    """Indexes on end users begin with the client application, so that all of those have to be named."""
+    if name.rpartition("__")[2] != "user":
+        return Q()
+    clients = list(ClientApplication.objects.order_by().values_list("pk", flat=True))
+    return Q(**{f"{name.removesuffix('user')}client__in": clients})
+
+
+class _Spans(ChangeList):
+    """Its date hierarchy names the years, months or days from the first row to the last, without looking in between."""
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        queryset = super().get_queryset(request, *args, **kwargs)
+
+        def dates(field: str, kind: str) -> list[date]:
+            span = queryset.order_by().aggregate(first=Min(field), last=Max(field))
+            return [] if span["first"] is None else list(_periods(span["first"], span["last"], kind))
+
+        def datetimes(field: str, kind: str) -> list[datetime]:
+            span = queryset.order_by().aggregate(first=Min(field), last=Max(field))
+            if span["first"] is None:
+                return []
+            return [start_of(day) for day in _periods(day_of(span["first"]), day_of(span["last"]), kind)]
+
+        queryset.dates, queryset.datetimes = dates, datetimes  # type: ignore[method-assign,assignment]
+        return queryset
+
+
+def _periods(first: date, last: date, kind: str) -> Iterator[date]:
+    """The first days of all years or months, or all days, that the span touches."""
+    day = first.replace(month=1, day=1) if kind == "year" else first.replace(day=1) if kind == "month" else first
+    while day <= last:
+        yield day
+        if kind == "year":
+            day = day.replace(year=day.year + 1)
+        else:
+            day = month_after(day) if kind == "month" else day + timedelta(days=1)

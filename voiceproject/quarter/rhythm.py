@@ -1,0 +1,78 @@
+"""When people in Malaysia talk to a chat assistant: peaks at lunch and in the evening, less at night and weekends."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from datetime import date
+from functools import cached_property
+from itertools import accumulate
+
+HOUR_S = 3600.0
+DAY_S = 24 * HOUR_S
+
+_WEEKDAY = (
+    0.22, 0.13, 0.09, 0.07, 0.08, 0.18, 0.40, 0.75, 1.05, 1.25, 1.30, 1.50,
+    2.00, 1.90, 1.35, 1.25, 1.30, 1.40, 1.25, 1.40, 1.90, 2.15, 1.60, 0.75,
+)  # fmt: skip
+_RESTDAY = (
+    0.45, 0.28, 0.16, 0.11, 0.09, 0.12, 0.22, 0.40, 0.70, 1.00, 1.20, 1.30,
+    1.45, 1.40, 1.25, 1.20, 1.20, 1.25, 1.20, 1.35, 1.70, 1.85, 1.50, 0.90,
+)  # fmt: skip
+_OF_WEEK = (1.05, 1.08, 1.06, 1.04, 0.95, 0.74, 0.68)  # Monday first
+_OF_HOLIDAY = 0.55
+FRIDAY, SATURDAY = 4, 5
+FRIDAY_PRAYER_HOUR, PRAYER = 13, 0.6
+
+FIXED_HOLIDAYS = {
+    (1, 1): "New Year", (2, 1): "Federal Territory Day", (5, 1): "Labour Day", (8, 31): "Merdeka",
+    (9, 16): "Malaysia Day", (12, 25): "Christmas",
+}  # fmt: skip
+# These follow the moon: as announced or expected.
+MOVING_HOLIDAYS = {
+    date(2026, 2, 17): "Chinese New Year", date(2026, 3, 20): "Hari Raya Aidilfitri", date(2026, 11, 8): "Deepavali",
+    date(2027, 2, 6): "Chinese New Year", date(2027, 3, 10): "Hari Raya Aidilfitri", date(2027, 10, 28): "Deepavali",
+}  # fmt: skip
+
+
+def holiday(day: date) -> str:
+    """Its name, or nothing."""
+    return FIXED_HOLIDAYS.get((day.month, day.day), "") or MOVING_HOLIDAYS.get(day, "")
+
+
+class Rhythm:
+    """One day's. Times are seconds since midnight, in the service's time zone; 1.0 is an ordinary day's mean hour."""
+
+    def __init__(self, day: date) -> None:
+        self.is_restday = day.weekday() >= SATURDAY or bool(holiday(day))
+        self.weight = _OF_HOLIDAY if holiday(day) else _OF_WEEK[day.weekday()]
+        hours = list(_RESTDAY if self.is_restday else _WEEKDAY)
+        if day.weekday() == FRIDAY and not self.is_restday:
+            hours[FRIDAY_PRAYER_HOUR] *= PRAYER
+        self._hours = hours
+
+    @cached_property
+    def _until(self) -> list[float]:
+        """The share of the day that is over when an hour begins; 25 of them."""
+        return [done / sum(self._hours) for done in accumulate(self._hours, initial=0.0)]
+
+    def intensity(self, second: float) -> float:
+        """How busy this moment is. Smooth: between the middles of two hours it changes evenly."""
+        place = (second / HOUR_S - 0.5) % 24
+        hour, part = int(place), place % 1
+        here, following = self._hours[hour], self._hours[(hour + 1) % 24]
+        return self.weight * (here + part * (following - here))
+
+    def share_before(self, second: float) -> float:
+        """Of the day's requests: 0 at midnight, 1 at the next."""
+        hour, part = divmod(min(max(second, 0.0), DAY_S - 1e-6) / HOUR_S, 1)
+        before, after = self._until[int(hour)], self._until[int(hour) + 1]
+        return before + part * (after - before)
+
+    def moment(self, share: float) -> float:
+        """The second before which that share of the day's requests comes: the inverse of ``share_before``."""
+        hour = min(bisect_right(self._until, share) - 1, 23)
+        before, after = self._until[hour], self._until[hour + 1]
+        return (hour + (share - before) / (after - before)) * HOUR_S
+
+
+BUSIEST = max(_WEEKDAY) * max(_OF_WEEK)  # no moment of any day is busier

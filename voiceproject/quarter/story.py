@@ -1,0 +1,127 @@
+"""What was decided and what went wrong in the quarter. Places in it are shares of its length: 0 its first day, 1 today.
+
+A pilot, 1 % of end users, a ramp to 5 % that a slow GPU stopped, another that held, a second GPU, 7 %.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
+
+from rollout.feature import Feature
+
+PILOT_USERS = 12
+CLIENTS = (  # name, description, share of end users
+    ("chat-web", "The chat assistant in the browser", 0.52),
+    ("chat-mobile", "The chat assistant's app", 0.41),
+    ("helpdesk", "A partner's help desk", 0.07),
+)
+MADE_BY = "made by seed_demo"  # at the end of each client application's description: whose rows these are
+
+# Per cent of end users from a place in the quarter on.
+FIRST_PERCENT, RAMP_PERCENT, LAST_PERCENT = 1, 5, 7
+STOPPED_RAMP, STOPPED_AT, HELD_RAMP, LAST_RAMP = 0.24, 0.255, 0.36, 0.62
+_SPEECH = (
+    (0.03, FIRST_PERCENT), (STOPPED_RAMP, RAMP_PERCENT), (STOPPED_AT, FIRST_PERCENT), (HELD_RAMP, RAMP_PERCENT),
+    (LAST_RAMP, LAST_PERCENT),
+)  # fmt: skip
+STEPS: dict[Feature, tuple[tuple[float, int], ...]] = {
+    Feature.ASR: _SPEECH,
+    Feature.TTS: _SPEECH,
+    Feature.REALTIME: ((0.45, FIRST_PERCENT), (0.70, RAMP_PERCENT), (0.88, LAST_PERCENT)),
+}
+
+SECOND_GPU = 0.58
+GPU_FULL = 0.555  # the alert that led to it
+OUTAGE, OUTAGE_LENGTH = 0.47, timedelta(minutes=34)
+SHORT_OUTAGE, SHORT_OUTAGE_LENGTH = 0.82, timedelta(minutes=4)
+
+BETTER_MODEL = 0.40  # from here on the second one
+MODELS = ("whisper-small", "whisper-small-ms")
+SPEECH_MODEL = "coqui/suara"
+VOICES = {
+    "ms": ("coqui/suara/aisyah", "coqui/suara/hafiz", "coqui/suara/siti"),
+    "en": ("coqui/suara/grace", "coqui/suara/daniel"),
+    "zh": ("coqui/suara/meiling",),
+    "ta": ("coqui/suara/kavitha",),
+}
+LANGUAGES = {"ms": 0.62, "en": 0.22, "zh": 0.11, "ta": 0.05}
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """Minutes and characters a month: included, soft limit, hard limit; millionths of a ringgit beyond."""
+
+    name: str
+    description: str
+    minutes: tuple[int, int, int]
+    characters: tuple[int, int, int]
+    micros_per_minute: int
+    micros_per_1000_characters: int
+
+
+BASIC = DemoPlan("basic", "For everybody", (3, 48, 60), (6_000, 96_000, 120_000), 50_000, 200_000)
+PLUS = DemoPlan("plus", "For who talks much", (60, 480, 600), (100_000, 800_000, 1_000_000), 40_000, 150_000)
+PLUS_SHARE = 0.08
+
+
+@dataclass(frozen=True)
+class Quarter:
+    """``days`` days, of which the last is the one that ``now`` (aware) is in; nothing happens after ``now``.
+
+    ``now``'s own time zone is the service's.
+    """
+
+    days: int
+    now: datetime
+
+    @cached_property
+    def first(self) -> date:
+        return self.now.date() - timedelta(days=self.days - 1)
+
+    def date(self, index: int) -> date:
+        return self.first + timedelta(days=index)
+
+    def midnight(self, index: int) -> datetime:
+        return datetime.combine(self.date(index), time.min, tzinfo=self.now.tzinfo)
+
+    def seconds_of(self, index: int) -> float:
+        """How long the day has lasted: 86,400, or less for today."""
+        return min(timedelta(days=1), self.now - self.midnight(index)).total_seconds()
+
+    def index(self, place: float) -> int:
+        """The day at that place."""
+        return min(int(place * self.days), self.days - 1)
+
+    def moment(self, place: float, hour: float = 10.0) -> datetime:
+        """On the day at that place, at that time of day, but not after ``now``."""
+        return min(self.midnight(self.index(place)) + timedelta(hours=hour), self.now)
+
+    def percent(self, feature: Feature, index: int) -> int:
+        """Of end users who have it at the end of that day."""
+        return self._percents[feature][index]
+
+    @cached_property
+    def _percents(self) -> dict[Feature, list[int]]:
+        return {
+            feature: [
+                next((percent for place, percent in reversed(steps) if self.index(place) <= index), 0)
+                for index in range(self.days)
+            ]
+            for feature, steps in STEPS.items()
+        }
+
+    def gpus(self, index: int) -> int:
+        return 2 if index >= self.index(SECOND_GPU) else 1
+
+    @cached_property
+    def outages(self) -> tuple[tuple[datetime, datetime], ...]:
+        """From, until. In one of them nothing is answered."""
+        return tuple(
+            (begin, min(begin + length, self.now))
+            for begin, length in (
+                (self.moment(OUTAGE, 14.3), OUTAGE_LENGTH),
+                (self.moment(SHORT_OUTAGE, 3.1), SHORT_OUTAGE_LENGTH),
+            )
+        )

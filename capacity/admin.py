@@ -214,7 +214,9 @@ class AlertAdmin(ReadOnly, ModelAdmin):
             return f"{alert.in_words()}: {'acknowledged' if is_new else 'was acknowledged or resolved already'}."
 
         consequence = "You see to it: nobody is reminded of it any more. It fires until what it measures is well again."
-        return ask(request, self, Question(f"Acknowledge {alert}", consequence, "Acknowledge", page_of(alert), do))
+        # The first page's button is a POST already, so nothing is asked again.
+        back = reverse("admin:index") if "home" in request.GET else page_of(alert)
+        return ask(request, self, Question(f"Acknowledge {alert}", consequence, "Acknowledge", back, do))
 
     @action(description="Silence", url_path="silence", permissions=["silence"], icon="notifications_off")
     def silence(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -12,12 +12,12 @@ from unfold.decorators import action, display
 
 from usage import statementadmin
 from usage.confirmation import UnitsForm, ask
-from usage.cost import InfrastructureCost, MonthCost, month_cost
+from usage.cost import InfrastructureCost, month_cost
+from usage.costboard import figures
 from usage.counterentry import left_of, take_back
 from usage.models import Consumption, Correction, DailyMix, DailyUse, LedgerEntry, Plan, PlanAssignment, Rating
-from usage.money import MICROS, decimal, dollars
+from usage.money import decimal, dollars
 from usage.plans import MS_PER_MINUTE
-from usage.scorecard import GOAL, Metric
 
 __all__ = ["statementadmin"]
 
@@ -181,21 +181,5 @@ class InfrastructureCostAdmin(ModelAdmin):
         return dollars(row.price_micros)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        figures = _figures(month_cost())
-        return super().changelist_view(request, {**(extra_context or {}), "figures": figures})
-
-
-def _figures(cost: MonthCost) -> list[dict[str, Any]]:
-    return [
-        {"name": "Spent", "value": dollars(cost.spent_micros)},
-        _against(Metric.MONTH_COST, "At the month's end", cost.forecast_micros),
-        _against(Metric.AUDIO_HOUR_COST, "An hour of audio", cost.per_audio_hour_micros),
-        _against(Metric.THOUSAND_CHARACTERS_COST, "1,000 characters", cost.per_1000_characters_micros),
-    ]
-
-
-def _against(metric: Metric, name: str, micros: int | None) -> dict[str, Any]:
-    target = GOAL[metric].launch
-    value = None if micros is None else micros / MICROS
-    shown = "–" if micros is None else f"USD {decimal(micros // 100, 4)}"
-    return {"name": name, "value": shown, "target": target.in_words, "verdict": target.verdict(value)}
+        shown = figures(month_cost())
+        return super().changelist_view(request, {**(extra_context or {}), "figures": shown})

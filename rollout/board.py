@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from rollout.models import Flag, Ramp, RampStep
 from rollout.share import shown
+from voiceproject.units import span
 
 UNDER_WAY = (Ramp.State.RUNNING, Ramp.State.PAUSED)
 
@@ -28,11 +29,11 @@ class Climb:
 
     @property
     def held(self) -> str:
-        return in_hours(timedelta(seconds=min(self.ramp.watched_s, self.step.hold.total_seconds())))
+        return span(timedelta(seconds=min(self.ramp.watched_s, self.step.hold.total_seconds())))
 
     @property
     def hold(self) -> str:
-        return in_hours(self.step.hold)
+        return span(self.step.hold)
 
     @property
     def is_paused(self) -> bool:
@@ -81,13 +82,3 @@ def _climb(ramp: Ramp) -> Climb | None:
 
 def _after(step: RampStep, steps: Iterable[RampStep]) -> RampStep | None:
     return next((other for other in steps if other.percent > step.percent), None)
-
-
-def in_hours(span: timedelta) -> str:
-    """`45 min`, `3.5 h`, `2 days`; of whole days, hours and minutes no decimals."""
-    seconds = span.total_seconds()
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min" if seconds >= 60 or not seconds else f"{seconds:.0f} s"
-    if seconds >= 48 * 3600 and seconds % 86_400 == 0:
-        return f"{seconds / 86_400:.0f} days"
-    return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"

@@ -106,9 +106,11 @@ ASGI_APPLICATION = "voiceproject.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = VOICE_TIME_ZONE
+FORMAT_MODULE_PATH = "voiceproject.formats"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 APPEND_SLASH = False
+LOGIN_REDIRECT_URL = "/admin/"
 X_FRAME_OPTIONS = "DENY"
 
 INSTALLED_APPS = [

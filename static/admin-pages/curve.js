@@ -79,7 +79,7 @@ export class Curve {
         },
         axes: [
           {
-            stroke: quiet, font, size: 26, gap: 4, ticks: { show: false }, grid: { stroke: line, width: 1 },
+            stroke: quiet, font, size: 28, gap: 7, ticks: { show: false }, grid: { stroke: line, width: 1 },
             splits: () => ticks,
             values: (_chart, splits) =>
               splits.map((at) => (at === midnight + 86400 ? "24:00" : clock(at))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django import forms
@@ -14,28 +14,26 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from capacity.models import ActiveUsers, Alert, Delivery, HourlyPeak, Outage, Phase, ProbeDay, Rule, Sample
+from capacity import historyadmin
+from capacity.historyadmin import DELIVERY_COLOURS, ReadOnly
+from capacity.models import Alert, Delivery, Rule
+from voiceproject.units import NONE, SpanField, span
 
+__all__ = ["historyadmin"]
+
+SECOND = timedelta(seconds=1)
 SEVERITY_COLOURS = {"Critical": "danger", "Warning": "warning"}
 STATE_COLOURS = {"Firing": "danger", "Pending": "warning", "Resolved": "success"}
 SILENCES = [(1, "1 hour"), (4, "4 hours"), (24, "A day"), (168, "A week")]
 
 
-class ReadOnly:
-    """Measured or recorded: nothing that a hand should change."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+def _moment(moment: datetime) -> str:
+    return date_format(timezone.localtime(moment), "j M, H:i")
 
 
 def page_of(row: Model) -> str:
@@ -87,7 +85,7 @@ def ask_to_silence(request: HttpRequest, model_admin: ModelAdmin, rule: Rule, ba
     def do(filled_in: dict[str, Any]) -> str:
         until = timezone.now() + timedelta(hours=filled_in["hours"])
         rule.silence(until, by=request.user.get_username(), why=filled_in["why"])
-        words = f"Silenced until {timezone.localtime(until):%d %B %H:%M}: {filled_in['why']}"
+        words = f"Silenced until {_moment(until)}: {filled_in['why']}"
         model_admin.log_change(request, rule, words)
         return words
 
@@ -96,9 +94,27 @@ def ask_to_silence(request: HttpRequest, model_admin: ModelAdmin, rule: Rule, ba
     return ask(request, model_admin, question)
 
 
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    pending_for = SpanField(
+        unit=SECOND, label="Pending for, seconds", help_text="So long above the threshold before the alert fires."
+    )
+    clear_for = SpanField(
+        unit=SECOND, label="Clear for, seconds", help_text="So long back below, by the margin, before it is resolved."
+    )
+
+    class Meta:
+        model = Rule
+        fields = [
+            "severity", "metric", "threshold", "is_enabled", "pending_for", "margin_percent", "clear_for",
+            "least_requests",
+        ]  # fmt: skip
+        labels = {"margin_percent": "Margin, %"}
+
+
 @admin.register(Rule)
 class RuleAdmin(ModelAdmin):
-    list_display = ["condition", "shown_severity", "is_enabled", "pending_for", "clear_for", "silence"]
+    form = RuleForm
+    list_display = ["condition", "shown_severity", "is_enabled", "shown_pending", "shown_clear", "silence"]
     list_filter = ["severity", "metric", "is_enabled"]
     search_fields = ["metric", "severity"]
     readonly_fields = ["silence"]
@@ -113,12 +129,19 @@ class RuleAdmin(ModelAdmin):
     def shown_severity(self, rule: Rule) -> str:
         return rule.get_severity_display()
 
+    @display(description="Fires after", ordering="pending_for")
+    def shown_pending(self, rule: Rule) -> str:
+        return span(rule.pending_for)
+
+    @display(description="Resolved after", ordering="clear_for")
+    def shown_clear(self, rule: Rule) -> str:
+        return span(rule.clear_for)
+
     @display(description="Silenced")
     def silence(self, rule: Rule) -> str:
         if not rule.is_silenced(timezone.now()) or rule.silenced_until is None:
-            return "–"
-        until = timezone.localtime(rule.silenced_until)
-        return f"until {until:%d %B %H:%M} by {rule.silenced_by}: {rule.silenced_why}"
+            return NONE
+        return f"until {_moment(rule.silenced_until)} by {rule.silenced_by}: {rule.silenced_why}"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # switched off it does no harm, and its alerts keep their rule
@@ -153,16 +176,26 @@ class RuleAdmin(ModelAdmin):
 class DeliveryInline(ReadOnly, TabularInline):
     model = Delivery
     extra = 0
-    fields = readonly_fields = ["channel", "receiver", "subject", "state", "attempts", "due_at", "sent_at", "error"]
+    verbose_name_plural = "notifications"
+    fields = readonly_fields = ["channel", "receiver", "subject", "shown_state", "attempts", "sent_at", "error"]
+
+    @display(description="State", label=DELIVERY_COLOURS)
+    def shown_state(self, delivery: Delivery) -> str:
+        return delivery.get_state_display()
 
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnly, ModelAdmin):
-    list_display = ["shown", "shown_severity", "shown_state", "since", "fired_at", "resolved_at", "acknowledged"]
+    empty_text = "No rule has ever fired. Alerts appear here while they are pending, firing and resolved."
+    list_display = ["shown", "shown_severity", "shown_state", "since", "lasted", "acknowledged"]
     list_filter = ["state", "rule__severity", "rule__metric"]
     list_select_related = ["rule"]
     search_fields = ["rule__metric", "acknowledged_by", "outcome"]
     date_hierarchy = "since"
+    fields = readonly_fields = [
+        "rule", "shown_state", "last_value", "worst_value", "since", "fired_at", "resolved_at", "lasted", "outcome",
+        "acknowledged", "notified_at",
+    ]  # fmt: skip
     inlines = [DeliveryInline]
     actions: ClassVar[list[str]] = ["acknowledge_selected"]
     actions_detail = ["acknowledge", "silence"]
@@ -170,7 +203,22 @@ class AlertAdmin(ReadOnly, ModelAdmin):
 
     @display(description="Alert")
     def shown(self, alert: Alert) -> str:
-        return alert.in_words()
+        words = alert.in_words()
+        return words[:1].upper() + words[1:]
+
+    @display(description="At the last evaluation")
+    def last_value(self, alert: Alert) -> str:
+        return alert.rule.reading(alert.value)
+
+    @display(description="Worst")
+    def worst_value(self, alert: Alert) -> str:
+        return alert.rule.reading(alert.worst)
+
+    @display(description="Lasted")
+    def lasted(self, alert: Alert) -> str:
+        if alert.resolved_at is None:
+            return f"{span(timezone.now() - alert.since)} so far"
+        return span(alert.resolved_at - alert.since)
 
     @display(description="Severity", ordering="rule__severity", label=SEVERITY_COLOURS)
     def shown_severity(self, alert: Alert) -> str:
@@ -183,8 +231,8 @@ class AlertAdmin(ReadOnly, ModelAdmin):
     @display(description="Acknowledged")
     def acknowledged(self, alert: Alert) -> str:
         if alert.acknowledged_at is None:
-            return "–"
-        return f"{alert.acknowledged_by}, {timezone.localtime(alert.acknowledged_at):%d %B %H:%M}"
+            return NONE
+        return f"{alert.acknowledged_by}, {_moment(alert.acknowledged_at)}"
 
     def _may_operate(self, request: HttpRequest) -> bool:
         """The row itself is nobody's to edit, so this is not ``has_change_permission``."""
@@ -227,64 +275,3 @@ class AlertAdmin(ReadOnly, ModelAdmin):
     def acknowledge_selected(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
         number = sum(self._acknowledge(request, alert) for alert in queryset)
         self.message_user(request, f"Acknowledged {number}.", messages.SUCCESS)
-
-
-@admin.register(Phase)
-class PhaseAdmin(ModelAdmin):
-    list_display = ["number", "name", "months", "voice_users", "peak_concurrent", "needs"]
-    list_display_links = ["number", "name"]
-    search_fields = ["name"]
-
-    @display(description="Voice users")
-    def voice_users(self, phase: Phase) -> str:
-        return phase.span("users")
-
-    @display(description="Peak concurrent")
-    def peak_concurrent(self, phase: Phase) -> str:
-        return phase.span("concurrent")
-
-
-@admin.register(Sample)
-class SampleAdmin(ReadOnly, ModelAdmin):
-    list_display = [
-        "at", "users", "asr_users", "tts_users", "requests", "asr_p95_s", "tts_p95_s", "error_percent", "gpu_percent",
-        "month_cost_usd",
-    ]  # fmt: skip
-    date_hierarchy = "at"
-    show_full_result_count = False
-
-
-@admin.register(HourlyPeak)
-class HourlyPeakAdmin(ReadOnly, ModelAdmin):
-    list_display = ["hour", "users", "asr_users", "tts_users"]
-    date_hierarchy = "hour"
-
-
-@admin.register(ActiveUsers)
-class ActiveUsersAdmin(ReadOnly, ModelAdmin):
-    list_display = ["day", "users"]
-    date_hierarchy = "day"
-
-
-@admin.register(Delivery)
-class DeliveryAdmin(ReadOnly, ModelAdmin):
-    list_display = ["subject", "channel", "receiver", "state", "attempts", "due_at", "sent_at", "error"]
-    list_filter = ["state", "channel"]
-    search_fields = ["subject", "receiver", "error"]
-
-
-@admin.register(ProbeDay)
-class ProbeDayAdmin(ReadOnly, ModelAdmin):
-    list_display = ["day", "probes", "failures", "uptime"]
-    date_hierarchy = "day"
-
-    @display(description="Uptime")
-    def uptime(self, day: ProbeDay) -> str:
-        return f"{100 * (day.probes - day.failures) / day.probes:.2f} %" if day.probes else "–"
-
-
-@admin.register(Outage)
-class OutageAdmin(ReadOnly, ModelAdmin):
-    list_display = ["began_at", "ended_at", "reason"]
-    search_fields = ["reason"]
-    date_hierarchy = "began_at"

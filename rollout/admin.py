@@ -276,7 +276,7 @@ class ChangeAdmin(ModelAdmin):
         rows = format_html_join(
             "", "<tr><th scope='row'>{}</th><td>{}</td><td>{}</td></tr>", change.fields_in_words()
         )  # fmt: skip
-        head = format_html("<tr><th></th><th scope='col'>Before</th><th scope='col'>After</th></tr>")
+        head = format_html("<tr><th></th><th scope='col'>{}</th><th scope='col'>{}</th></tr>", "Before", "After")
         return format_html('<table class="changed-fields">{}{}</table>', head, rows)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from tests.services import ROOT, Served
 
@@ -156,7 +157,7 @@ def make_rollout() -> None:
             flag.percent = percent
             flag.save()
         asr = Flag.objects.get(name="asr")
-        ramp = ramps.create(asr, [(7, timedelta(days=2)), (10, timedelta(days=3))])
+        ramp = ramps.create(asr, [(Decimal(7), timedelta(days=2)), (Decimal(10), timedelta(days=3))])
         ramps.start(ramp.pk, timezone.now(), "Growth as planned")
         Ramp.objects.filter(pk=ramp.pk).update(watched_s=16.5 * 3600)
         pilot = Cohort.objects.create(name="pilot", note="Colleagues who try it first")

@@ -22,7 +22,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 from capacity import historyadmin
 from capacity.historyadmin import DELIVERY_COLOURS, ReadOnly
 from capacity.models import Alert, Delivery, Rule
-from voiceproject.units import NONE, SpanField, span
+from voiceproject.units import NONE, ShortFloatField, SpanField, span
 
 __all__ = ["historyadmin"]
 
@@ -95,6 +95,10 @@ def ask_to_silence(request: HttpRequest, model_admin: ModelAdmin, rule: Rule, ba
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    threshold = ShortFloatField(help_text="Alert above this.")
+    margin_percent = ShortFloatField(
+        label="Margin, %", help_text="Over only when this far below the threshold: no flapping around it."
+    )
     pending_for = SpanField(
         unit=SECOND, label="Pending for, seconds", help_text="So long above the threshold before the alert fires."
     )
@@ -108,7 +112,6 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             "severity", "metric", "threshold", "is_enabled", "pending_for", "margin_percent", "clear_for",
             "least_requests",
         ]  # fmt: skip
-        labels = {"margin_percent": "Margin, %"}
 
 
 @admin.register(Rule)
@@ -203,7 +206,8 @@ class AlertAdmin(ReadOnly, ModelAdmin):
 
     @display(description="Alert")
     def shown(self, alert: Alert) -> str:
-        words = alert.in_words()
+        is_over = alert.state == Alert.State.RESOLVED
+        words = alert.rule.reading(alert.worst if is_over else alert.value)
         return words[:1].upper() + words[1:]
 
     @display(description="At the last evaluation")

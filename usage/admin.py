@@ -270,7 +270,7 @@ class PlanAdmin(ModelAdmin):
     def shown_default(self, plan: Plan) -> str:
         return "Default" if plan.is_default else ""
 
-    @display(description="Minutes included, limit", ordering="included_audio_minutes")
+    @display(description="Minutes: included / limit", ordering="included_audio_minutes")
     def speech_to_text(self, plan: Plan) -> str:
         return _included(plan.included_audio_minutes, plan.hard_audio_minutes)
 
@@ -278,7 +278,7 @@ class PlanAdmin(ModelAdmin):
     def minute(self, plan: Plan) -> str:
         return exact(plan.micros_per_audio_minute)
 
-    @display(description="Characters included, limit", ordering="included_characters")
+    @display(description="Characters: included / limit", ordering="included_characters")
     def text_to_speech(self, plan: Plan) -> str:
         return _included(plan.included_characters, plan.hard_characters)
 
@@ -288,7 +288,7 @@ class PlanAdmin(ModelAdmin):
 
 
 def _included(included: int, hard: int | None) -> str:
-    return f"{included:,}, {'no limit' if hard is None else f'at most {hard:,}'}"
+    return f"{included:,} / {'none' if hard is None else f'{hard:,}'}"
 
 
 @admin.register(PlanAssignment)
@@ -331,7 +331,7 @@ class InfrastructureCostAdmin(ModelAdmin):
     list_display = ["resource", "note", "quantity", "price", "share", "starts_at", "end"]
     list_filter = ["resource", ("ends_at", admin.EmptyFieldListFilter)]
     search_fields = ["note"]
-    ordering = ["resource", "-starts_at"]
+    ordering = ["-starts_at"]
     list_before_template = "admin/usage/cost.html"
 
     @display(description="Price of one", ordering="price_micros")

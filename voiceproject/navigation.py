@@ -17,7 +17,7 @@ from django.urls import reverse
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the side bar. Several models share it as tabs; titles of tabs are the models' own."""
+    """One line of the side bar. Several models share it as tabs."""
 
     title: str
     icon: str
@@ -67,6 +67,16 @@ ROOMS = (
         ),
     ),
 )  # fmt: skip
+TITLES = {
+    "capacity.delivery": "Notifications",
+    "capacity.hourlypeak": "Peaks by hour",
+    "capacity.probeday": "By day",
+    "rollout.listeduser": "Allow and deny lists",
+    "usage.dailymix": "By day and model",
+    "usage.dailyuse": "By day and end user",
+    "usage.ledgerentry": "Entries",
+    "usage.planassignment": "Who has which",
+}
 LINKS = (
     ("Product dashboard", "bar_chart", "/dashboard/"),
     ("Playground", "graphic_eq", "/"),
@@ -126,7 +136,7 @@ def _seen(request: HttpRequest, entry: Entry) -> list[type[Model]]:
 
 def _title(model: type[Model]) -> str:
     name = str(model._meta.verbose_name_plural)
-    return name[:1].upper() + name[1:]
+    return TITLES.get(model._meta.label_lower) or name[:1].upper() + name[1:]
 
 
 def _list_of(model: type[Model]) -> str:

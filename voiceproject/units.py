@@ -95,3 +95,14 @@ class SpanField(forms.DurationField):
             except (ValueError, OverflowError) as error:
                 raise ValidationError(self.error_messages["invalid"], code="invalid") from error
         return super().to_python(value)
+
+
+class ShortFloatField(forms.FloatField):
+    """Shows `80` where Django's shows `80.0`."""
+
+    def __init__(self, **options: Any) -> None:
+        options["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal"})
+        super().__init__(**options)
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{value:.10g}" if isinstance(value, float) else value

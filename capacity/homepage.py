@@ -46,11 +46,11 @@ class Sight:
 def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """unfold's DASHBOARD_CALLBACK."""
     now, sight = timezone.now(), Sight.of(request)
-    context |= {"title": "Capacity now", "sight": sight, "now": now}
+    context |= {"title": "Capacity now", "sight": sight, "now": now, "renewal": _renewal()}
     context |= _gathered(sight, is_slow_too=True)
     if sight.capacity:
         drawn = home.chart(now)
-        context |= {"still": home.still(drawn), "chart": {**drawn, **_addresses()}}
+        context |= {"still": home.still(drawn), "chart": drawn}
     return context
 
 
@@ -93,5 +93,5 @@ def _gathered(sight: Sight, *, is_slow_too: bool) -> dict[str, Any]:
     return found
 
 
-def _addresses() -> dict[str, Any]:
+def _renewal() -> dict[str, Any]:
     return {"fresh": f"{reverse('admin:index')}now.json", "refresh_s": REFRESH_S}

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminNullBooleanSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from rollout import rampadmin
 from rollout.auditedadmin import AuditedAdmin
@@ -35,6 +35,14 @@ ASK_ABOVE_POINTS = 10  # a larger raise at once is more likely a slip of the fin
 ACTS = f"It acts everywhere within {ACTS_WITHIN_S:g} seconds."
 
 
+class EveryoneWidget(UnfoldAdminNullBooleanSelectWidget):
+    """What the three values mean, in words."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs)
+        self.choices = [("unknown", "As set below"), ("true", "On for everyone"), ("false", "Off for everyone")]
+
+
 class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
     why = why_field()
     is_meant = forms.BooleanField(
@@ -44,6 +52,20 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Flag
         fields = ["percent", "everyone", "staff", "superusers", "cohorts", "groups", "users", "note"]
+        labels = {"percent": "Percentage"}
+        widgets = {"everyone": EveryoneWidget, "note": UnfoldAdminTextInputWidget}
+        help_texts = {
+            "everyone": "“On” spares the deny-list only. “Off” is off for all.",
+            "groups": "Accounts of this service in these groups.",
+            "users": "These accounts of this service.",
+            "note": "What people call it.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        percent = self.initial.get("percent")
+        if isinstance(percent, Decimal) and percent == percent.to_integral_value():
+            self.initial["percent"] = percent.to_integral_value()  # 7, not 7.00
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -84,7 +106,7 @@ class FlagAdmin(AuditedAdmin):
     ordering = ["id"]
     list_filter = ["killed", "everyone"]
     autocomplete_fields = ["users", "groups", "cohorts"]
-    readonly_fields = ["name"]
+    readonly_fields = ["feature"]
     actions_list = ["kill_all"]
     actions_detail = ["kill", "revive"]
     change_form_outer_before_template = "admin/rollout/who_is_in.html"
@@ -93,6 +115,10 @@ class FlagAdmin(AuditedAdmin):
         under_way = Ramp.objects.filter(state__in=UNDER_WAY).select_related("step")
         rows: QuerySet[Flag] = super().get_queryset(request)
         return rows.prefetch_related(Prefetch("ramps", under_way, to_attr="under_way"))
+
+    @display(description="Feature")
+    def feature(self, flag: Flag) -> str:
+        return f"{flag.note} ({flag.name})" if flag.note else flag.name
 
     @display(description="Who has it")
     def state(self, flag: Flag) -> str:
@@ -118,7 +144,7 @@ class FlagAdmin(AuditedAdmin):
         return False
 
     def get_fieldsets(self, request: HttpRequest, obj: Flag | None = None) -> Any:
-        main = ["name", "percent", "everyone"]
+        main = ["feature", "percent", "everyone"]
         people = ["cohorts", "staff", "superusers", "groups", "users"]
         fieldsets: list[Any] = [
             (None, {"fields": main}),

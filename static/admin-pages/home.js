@@ -5,22 +5,25 @@ import { Curve } from "./curve.js";
 
 const SLOW_EVERY = 12; // of the quick refreshes
 
-const given = JSON.parse(document.getElementById("home-chart").textContent);
-const curve = new Curve(document.getElementById("curve"), document.getElementById("curve-at"), given);
+const read = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "null");
+
+const given = read("home-renewal");
+const drawn = read("home-chart"); // none for who may not see it
+const curve = drawn && new Curve(document.getElementById("curve"), document.getElementById("curve-at"), drawn);
 const updated = document.getElementById("home-updated");
 const problem = document.getElementById("home-problem");
-const shown = new Map();
 
-let round = 0;
+let round = 1;
 let wantsAll = false;
 
 function replace(name, html) {
   const part = document.querySelector(`[data-part="${name}"]`);
-  if (!part || shown.get(name) === html) return;
+  const wanted = document.createElement("template");
+  wanted.innerHTML = html;
+  if (!part || part.innerHTML.trim() === wanted.innerHTML.trim()) return;
   if (part.matches(":active")) return; // a press is not lost; the next round brings it
   const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
-  part.innerHTML = html;
-  shown.set(name, html);
+  part.replaceChildren(wanted.content);
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
@@ -36,7 +39,7 @@ function say(text, link) {
 /** Gives whether there is any use in asking again. */
 async function refresh() {
   const isSlow = wantsAll || round % SLOW_EVERY === 0;
-  const query = new URLSearchParams({ step: isSlow ? 0 : curve.lastStep });
+  const query = new URLSearchParams({ step: isSlow || !curve ? 0 : curve.lastStep });
   if (isSlow) query.set("slow", "");
   let answer;
   try {
@@ -56,7 +59,7 @@ async function refresh() {
     return true;
   }
   say("");
-  wantsAll = !curve.take(answer.curve); // another day has begun
+  wantsAll = curve ? !curve.take(answer.curve) : false; // another day has begun
   for (const [name, html] of Object.entries(answer.parts)) replace(name, html);
   updated.textContent = answer.at;
   return true;
@@ -71,5 +74,4 @@ async function loop() {
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) wantsAll = true;
 });
-round = 1;
 setTimeout(loop, given.refresh_s * 1000);

@@ -120,17 +120,33 @@ class RuleAdmin(ModelAdmin):
     list_display = ["condition", "shown_severity", "is_enabled", "shown_pending", "shown_clear", "silence"]
     list_filter = ["severity", "metric", "is_enabled"]
     search_fields = ["metric", "severity"]
-    readonly_fields = ["silence"]
+    readonly_fields = ["silence", "condition", "shown_severity", "shown_pending", "shown_margin", "shown_clear"]
     fieldsets = [
         (None, {"fields": ["severity", "metric", "threshold", "is_enabled"]}),
         ("How long", {"fields": ["pending_for", "margin_percent", "clear_for", "least_requests"]}),
         ("Silence", {"fields": ["silence"]}),
     ]
+    seen = [
+        "condition", "shown_severity", "is_enabled", "shown_pending", "shown_margin", "shown_clear", "least_requests",
+        "silence",
+    ]  # fmt: skip
     actions_detail = ["silence_rule", "end_silence"]
 
     @display(description="Severity", ordering="severity", label=SEVERITY_COLOURS)
     def shown_severity(self, rule: Rule) -> str:
         return rule.get_severity_display()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
+        """Who may only look reads it in words."""
+        return self.fieldsets if self.has_change_permission(request, obj) else [(None, {"fields": self.seen})]
+
+    @display(description="Alert when")
+    def condition(self, rule: Rule) -> str:
+        return rule.condition()
+
+    @display(description="Over when below by")
+    def shown_margin(self, rule: Rule) -> str:
+        return f"{rule.margin_percent:g} %"
 
     @display(description="Fires after", ordering="pending_for")
     def shown_pending(self, rule: Rule) -> str:
@@ -179,6 +195,7 @@ class RuleAdmin(ModelAdmin):
 class DeliveryInline(ReadOnly, TabularInline):
     model = Delivery
     extra = 0
+    hide_title = True
     verbose_name_plural = "notifications"
     fields = readonly_fields = ["channel", "receiver", "subject", "shown_state", "attempts", "sent_at", "error"]
 
@@ -195,6 +212,7 @@ class AlertAdmin(ReadOnly, ModelAdmin):
     list_select_related = ["rule"]
     search_fields = ["rule__metric", "acknowledged_by", "outcome"]
     date_hierarchy = "since"
+    ordering = ["-since", "-id"]
     fields = readonly_fields = [
         "rule", "shown_state", "last_value", "worst_value", "since", "fired_at", "resolved_at", "lasted", "outcome",
         "acknowledged", "notified_at",
@@ -235,7 +253,7 @@ class AlertAdmin(ReadOnly, ModelAdmin):
     @display(description="Acknowledged")
     def acknowledged(self, alert: Alert) -> str:
         if alert.acknowledged_at is None:
-            return NONE
+            return NONE if alert.state == Alert.State.RESOLVED else "not yet"
         return f"{alert.acknowledged_by}, {_moment(alert.acknowledged_at)}"
 
     def _may_operate(self, request: HttpRequest) -> bool:
@@ -263,7 +281,7 @@ class AlertAdmin(ReadOnly, ModelAdmin):
 
         def do(_nothing: dict[str, Any]) -> str:
             is_new = self._acknowledge(request, alert)
-            return f"{alert.in_words()}: {'acknowledged' if is_new else 'was acknowledged or resolved already'}."
+            return f"{self.shown(alert)}: {'acknowledged' if is_new else 'was acknowledged or resolved already'}."
 
         consequence = "You see to it: nobody is reminded of it any more. It fires until what it measures is well again."
         # The first page's button is a POST already, so nothing is asked again.

@@ -16,7 +16,12 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminNullBooleanSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminNullBooleanSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from rollout import rampadmin
 from rollout.auditedadmin import AuditedAdmin
@@ -46,7 +51,10 @@ class EveryoneWidget(UnfoldAdminNullBooleanSelectWidget):
 class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
     why = why_field()
     is_meant = forms.BooleanField(
-        required=False, label="I mean it", help_text="Needed to take voice from users, or to give it to many at once."
+        required=False,
+        label="I mean it",
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Needed to take voice from users, or to give it to many at once.",
     )
 
     class Meta:
@@ -94,7 +102,8 @@ def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
 class ClientShareInline(TabularInline):
     model = ClientShare
     extra = 0
-    verbose_name_plural = "client applications with a percentage of their own"
+    hide_title = True
+    verbose_name_plural = "percentages of client applications"
 
 
 @admin.register(Flag)
@@ -106,7 +115,6 @@ class FlagAdmin(AuditedAdmin):
     ordering = ["id"]
     list_filter = ["killed", "everyone"]
     autocomplete_fields = ["users", "groups", "cohorts"]
-    readonly_fields = ["feature"]
     actions_list = ["kill_all"]
     actions_detail = ["kill", "revive"]
     change_form_outer_before_template = "admin/rollout/who_is_in.html"
@@ -144,16 +152,17 @@ class FlagAdmin(AuditedAdmin):
         return False
 
     def get_fieldsets(self, request: HttpRequest, obj: Flag | None = None) -> Any:
-        main = ["feature", "percent", "everyone"]
-        people = ["cohorts", "staff", "superusers", "groups", "users"]
-        fieldsets: list[Any] = [
-            (None, {"fields": main}),
-            ("Also on for", {"fields": people}),
+        if not self.has_change_permission(request, obj):
+            return [(None, {"fields": ["feature", "state", "staff", "superusers", "groups", "users"]})]
+        return [
+            (None, {"fields": ["feature", "percent", "everyone"]}),
+            ("Also on for", {"fields": ["cohorts", "staff", "superusers", "groups", "users"]}),
             (None, {"fields": ["note"]}),
+            (None, {"fields": ["why", "is_meant"]}),
         ]
-        if self.has_change_permission(request, obj):
-            fieldsets.append((None, {"fields": ["why", "is_meant"]}))
-        return fieldsets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Flag | None = None) -> list[str]:
+        return ["feature", "state"]
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         flag = self.get_object(request, object_id)

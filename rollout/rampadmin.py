@@ -34,6 +34,7 @@ class RampStepInline(TabularInline):
     model = RampStep
     form = RampStepForm
     extra = 0
+    hide_title = True
     verbose_name_plural = "steps"
 
     @display(description="Percent")

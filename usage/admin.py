@@ -265,6 +265,13 @@ class PlanAdmin(ModelAdmin):
             {"fields": ["included_characters", "soft_characters", "hard_characters", "micros_per_1000_characters"]},
         ),
     ]  # fmt: skip
+    readonly_fields = ["shown_default", "speech_to_text", "minute", "text_to_speech", "thousand"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Plan | None = None) -> Any:
+        """Who may only look reads it in words."""
+        if self.has_change_permission(request, obj):
+            return self.fieldsets
+        return [(None, {"fields": ["name", "description", *self.readonly_fields]})]
 
     @display(description="Default", ordering="is_default", label={"Default": "success"})
     def shown_default(self, plan: Plan) -> str:
@@ -333,6 +340,11 @@ class InfrastructureCostAdmin(ModelAdmin):
     search_fields = ["note"]
     ordering = ["-starts_at"]
     list_before_template = "admin/usage/cost.html"
+    readonly_fields = ["price", "share", "end"]
+
+    def get_fields(self, request: HttpRequest, obj: InfrastructureCost | None = None) -> list[str]:
+        """Who may only look reads it in words."""
+        return CostForm.Meta.fields if self.has_change_permission(request, obj) else self.list_display
 
     @display(description="Price of one", ordering="price_micros")
     def price(self, row: InfrastructureCost) -> str:

@@ -39,6 +39,8 @@ class _Fixed:
 class LineInline(_Fixed, TabularInline):
     model = StatementLine
     extra = 0
+    hide_title = True
+    verbose_name_plural = "lines"
     fields = readonly_fields = ["kind", "plan", "used", "included", "charged", "price", "amount"]
 
     def _word(self, line: StatementLine, name: str) -> str:
@@ -68,6 +70,7 @@ class LineInline(_Fixed, TabularInline):
 class CreditNoteInline(_Fixed, TabularInline):
     model = CreditNote
     extra = 0
+    hide_title = True
     fields = readonly_fields = ["number", "amount", "why", "by", "created_at"]
 
 
@@ -134,7 +137,7 @@ class StatementAdmin(_Fixed, ModelAdmin):
     @action(description="Write drafts", url_path="draft", permissions=["draft"], icon="edit_document")
     def draft(self, request: HttpRequest) -> HttpResponse:
         def do(fields: dict[str, Any]) -> str:
-            return f"Wrote {draft_month(fields['month'])} drafts of {fields['month']:%Y-%m}."
+            return f"Wrote {draft_month(fields['month'])} drafts of {fields['month']:%B %Y}."
 
         return ask(
             request, self, MonthForm, title="Write drafts", do=do, back=_list_page(),

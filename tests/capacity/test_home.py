@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
@@ -16,50 +16,14 @@ from capacity import home
 from capacity.models import ActiveUsers, Alert, HourlyPeak, Phase, ProcessLease, Rule, Sample
 from capacity.presence import Presence
 from rollout import ramp as ramps
-from rollout import roles
-from rollout.feature import Feature
 from rollout.models import Flag
+from tests.capacity.conftest import logged_in
 from usage.models import InfrastructureCost
 
 HOME, FRESH = "/admin/", "/admin/now.json"
 # Session, account, rights: 4. Side bar and alerts: 2. Readings, levels, leases: 6. Roll-out: 3. The rest is slow: the
 # month's cost, uptime, growth, two days' curves.
 MOST_QUERIES, MOST_FRESH_QUERIES = 32, 18
-
-
-@pytest.fixture
-def rooms(seeded) -> None:
-    """Rules, phases, flags, roles: what migrations make. (Emptied databases have lost them.)"""
-    from django.apps import apps
-
-    for feature in Feature:
-        Flag.objects.get_or_create(name=feature, defaults={"percent": 0, "note": f"{feature} in words"})
-    for config in apps.get_app_configs():
-        roles.grant(config)
-
-
-def logged_in(name: str, role: str = "", **rights: bool) -> Client:
-    user = User.objects.create_user(name, is_staff=True, **rights)
-    if role:
-        user.groups.add(Group.objects.get(name=role))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
-def operator(rooms) -> Client:
-    return logged_in("siti", roles.OPERATORS)
-
-
-@pytest.fixture
-def product(rooms) -> Client:
-    return logged_in("farid", roles.PRODUCT)
-
-
-@pytest.fixture
-def boss(rooms) -> Client:
-    return logged_in("boss", is_superuser=True)
 
 
 def served(users: int) -> None:

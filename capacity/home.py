@@ -7,7 +7,7 @@ Both give plain values for the templates in templates/admin/home/; what somebody
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -15,9 +15,10 @@ from django.utils import timezone
 
 from capacity import alerts, board, phases, probe
 from capacity.board import CURVE_STEP, CurvePoint, Levels, Users
-from capacity.models import Alert, Metric, Rule, Sample
+from capacity.models import Metric, Rule, Sample
 from usage import costboard
 from usage.cost import month_cost
+from usage.period import start_of
 
 NO_BREAK = "\u00a0"
 CHART_HEADROOM = 1.1  # the chart's top above the highest level or value
@@ -56,10 +57,6 @@ class Reading:
     tone: Tone
     note: str
 
-    @property
-    def is_known(self) -> bool:
-        return self.tone is not Tone.UNKNOWN
-
 
 @dataclass(frozen=True)
 class Gauge:
@@ -91,14 +88,14 @@ def live(now: datetime) -> dict[str, Any]:
     return {
         "sample": sample,
         "last_sample": sample or Sample.objects.first(),
-        "alerts": firing(),
+        "alerts": alerts.firing(),
         "gauge": gauge(board.now_served(), board.levels(), known.get(Metric.USERS, Limits())),
         "readings": readings(sample, known),
     }
 
 
 def slow(now: datetime) -> dict[str, Any]:
-    """What moves within hours: the day's peak, the month's cost, uptime, the phase."""
+    """What moves within hours: the month's cost, uptime, the phase."""
     today = timezone.localdate(now)
     cost, outlook = month_cost(now), phases.outlook(now)
     return {
@@ -110,10 +107,6 @@ def slow(now: datetime) -> dict[str, Any]:
         "outlook": outlook,
         "spans": {what: outlook.phase.span(what) for what in ("users", "concurrent")} if outlook else {},
     }
-
-
-def firing() -> list[Alert]:
-    return alerts.firing()
 
 
 def gauge(users: Users | None, levels: Levels, known: Limits) -> Gauge:
@@ -136,64 +129,53 @@ def readings(sample: Sample | None, known: dict[str, Limits]) -> list[Reading]:
         (sample.asr_p95_s, sample.tts_p95_s, sample.error_percent, sample.gpu_percent) if sample else (None,) * 4
     )
     requests = f"of {sample.requests:,} request{'s' * (sample.requests != 1)}" if sample else ""
+    no_answer, no_request, no_gpu = (
+        ("no request finished", "no request", "no GPU is read") if sample else ("nobody measures",) * 3
+    )
     return [
-        _reading("Speech to text, p95", asr, "{:.2f} s", p95, " s", "" if sample is None else "no request finished"),
-        _reading("Text to speech, p95", tts, "{:.2f} s", p95, " s", "" if sample is None else "no request finished"),
-        _reading(
-            "Error rate", errors, "{:.1f} %", known.get(Metric.ERRORS, Limits()), " %",
-            "" if sample is None else "no request", requests,
-        ),
-        _reading(
-            "GPU", gpu, "{:.0f} %", known.get(Metric.GPU, Limits()), " %", "" if sample is None else "no GPU is read"
-        ),
-    ]  # fmt: skip
+        _reading("Speech to text, p95", asr, "{:.2f} s", p95, no_answer),
+        _reading("Text to speech, p95", tts, "{:.2f} s", p95, no_answer),
+        _reading("Error rate", errors, "{:.1f} %", known.get(Metric.ERRORS, Limits()), no_request, requests),
+        _reading("GPU", gpu, "{:.0f} %", known.get(Metric.GPU, Limits()), no_gpu),
+    ]
 
 
-def _reading(
-    name: str, value: float | None, form: str, known: Limits, unit: str, why_none: str, more: str = ""
-) -> Reading:
+def _reading(name: str, value: float | None, form: str, known: Limits, why_none: str, more: str = "") -> Reading:
+    """``form``: how the value is written, with its unit at the end."""
+    if value is None:
+        return Reading(name, "–", Tone.UNKNOWN, why_none)
+    unit = form.partition("}")[2]
     levels = [
         f"{word} > {level:g}{unit}".replace(" ", NO_BREAK)
         for word, level in (("warning", known.warning), ("critical", known.critical))
         if level is not None
     ]
-    if value is None:
-        return Reading(name, "–", Tone.UNKNOWN, why_none or "nobody measures")
-    return Reading(name, form.format(value), known.tone(value), ", ".join([*([more] if more else []), *levels]))
+    return Reading(name, form.format(value), known.tone(value), ", ".join([more, *levels] if more else levels))
 
 
 def curve(now: datetime, first_step: int = 0) -> dict[str, Any]:
     """Today's curve from that step to the present one, in steps of ``CURVE_STEP`` from midnight."""
-    today = timezone.localdate(now)
-    until = step_of(now) + 1
-    points = board.day_curve(today, min(first_step, until - 1))[: until - min(first_step, until - 1)]
-    return {"day": today.isoformat(), "first": min(first_step, until - 1), **_columns(points)}
+    today, last = timezone.localdate(now), step_of(now)
+    first = min(first_step, last)
+    return {"day": today.isoformat(), "first": first, **_columns(board.day_curve(today, first)[: last + 1 - first])}
 
 
 def chart(now: datetime) -> dict[str, Any]:
     """All that the day's chart shows: today, yesterday, the levels."""
-    today = timezone.localdate(now)
-    levels = board.levels()
+    today, levels = timezone.localdate(now), board.levels()
+    before = board.day_curve(today - timedelta(days=1))
     return {
         "today": curve(now),
-        "yesterday": [point.users.together if point.users else None for point in _yesterday(today)],
-        "midnight": int(board_midnight(today).timestamp()),
+        "yesterday": [point.users.together if point.users else None for point in before],
+        "midnight": int(start_of(today).timestamp()),
         "step_s": int(CURVE_STEP.total_seconds()),
         "levels": {"warning": levels.warning, "critical": levels.critical, "design": levels.design},
         "zone": timezone.get_current_timezone_name(),
     }
 
 
-def _yesterday(today: date) -> list[CurvePoint]:
-    return board.day_curve(today - timedelta(days=1))
-
-
-def board_midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, datetime.min.time()))
-
-
 def step_of(now: datetime) -> int:
-    return (now - board_midnight(timezone.localdate(now))) // CURVE_STEP
+    return (now - start_of(timezone.localdate(now))) // CURVE_STEP
 
 
 def _columns(points: list[CurvePoint]) -> dict[str, list[int | None]]:

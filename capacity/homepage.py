@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
@@ -47,7 +48,7 @@ def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """unfold's DASHBOARD_CALLBACK."""
     now, sight = timezone.now(), Sight.of(request)
     context |= {"title": "Capacity now", "sight": sight, "now": now, "renewal": _renewal()}
-    context |= _gathered(sight, is_slow_too=True)
+    context |= _gathered(sight, now, is_slow_too=True)
     if sight.capacity:
         drawn = home.chart(now)
         context |= {"still": home.still(drawn), "chart": drawn}
@@ -62,7 +63,7 @@ def fresh(request: HttpRequest) -> JsonResponse:
     """
     now, sight = timezone.now(), Sight.of(request)
     is_slow_too = "slow" in request.GET
-    context = {"sight": sight, "now": now, **_gathered(sight, is_slow_too=is_slow_too)}
+    context = {"sight": sight, "now": now, **_gathered(sight, now, is_slow_too=is_slow_too)}
     parts = [*LIVE_PARTS, *(SLOW_PARTS if is_slow_too else ())]
     answer: dict[str, Any] = {
         "at": f"{timezone.localtime(now):%H:%M:%S}",
@@ -81,8 +82,7 @@ def _step(request: HttpRequest) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
 
 
-def _gathered(sight: Sight, *, is_slow_too: bool) -> dict[str, Any]:
-    now = timezone.now()
+def _gathered(sight: Sight, now: datetime, *, is_slow_too: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if sight.capacity:
         found |= home.live(now)

@@ -19,6 +19,7 @@ from rollout import ramp as ramps
 from rollout.models import Flag
 from tests.capacity.conftest import logged_in
 from usage.models import InfrastructureCost
+from usage.period import start_of
 
 HOME, FRESH = "/admin/", "/admin/now.json"
 # Session, account, rights: 4. Side bar and alerts: 2. Readings, levels, leases: 6. Roll-out: 3. The rest is slow: the
@@ -288,7 +289,7 @@ class TestCurve:
     def test_steps_of_the_day(self, rooms) -> None:
         now = timezone.make_aware(datetime(2026, 3, 2, 9, 3))
         for minutes, users in ((1, 4), (3, 9), (541, 30)):
-            Sample.objects.create(at=home.board_midnight(now.date()) + timedelta(minutes=minutes), users=users)
+            Sample.objects.create(at=start_of(now.date()) + timedelta(minutes=minutes), users=users)
         whole = home.curve(now)
         assert (whole["first"], len(whole["together"])) == (0, 109)
         assert (whole["together"][0], whole["together"][1], whole["together"][108]) == (9, None, 30)

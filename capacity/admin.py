@@ -4,52 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
-from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.formats import date_format
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from capacity import loadtests
-from capacity.models import ActiveUsers, Alert, Delivery, HourlyPeak, LoadTestRun, Outage, Phase, ProbeDay, Rule, Sample
+from capacity import historyadmin, loadtestadmin
+from capacity.historyadmin import DELIVERY_COLOURS
+from capacity.lookingadmin import ReadOnly, page_of
+from capacity.models import Alert, Delivery, Rule
+from voiceproject.units import NONE, ShortFloatField, SpanField, span
 
+__all__ = ["historyadmin", "loadtestadmin"]
+
+SECOND = timedelta(seconds=1)
 SEVERITY_COLOURS = {"Critical": "danger", "Warning": "warning"}
 STATE_COLOURS = {"Firing": "danger", "Pending": "warning", "Resolved": "success"}
-VERDICT_COLOURS = {"Passed": "success", "Failed": "danger", "No verdict": "warning", "Incomplete": "warning"}
-# A load test's report needs nothing but the styles in it, wherever what it shows came from.
-REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 SILENCES = [(1, "1 hour"), (4, "4 hours"), (24, "A day"), (168, "A week")]
 
 
-class ReadOnly:
-    """Measured or recorded: nothing that a hand should change."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-def page_of(row: Model) -> str:
-    return reverse(f"admin:capacity_{row._meta.model_name}_change", args=[row.pk])
+def _moment(moment: datetime) -> str:
+    return date_format(timezone.localtime(moment), "j M, H:i")
 
 
 class SilenceForm(forms.Form):
@@ -97,7 +82,7 @@ def ask_to_silence(request: HttpRequest, model_admin: ModelAdmin, rule: Rule, ba
     def do(filled_in: dict[str, Any]) -> str:
         until = timezone.now() + timedelta(hours=filled_in["hours"])
         rule.silence(until, by=request.user.get_username(), why=filled_in["why"])
-        words = f"Silenced until {timezone.localtime(until):%d %B %H:%M}: {filled_in['why']}"
+        words = f"Silenced until {_moment(until)}: {filled_in['why']}"
         model_admin.log_change(request, rule, words)
         return words
 
@@ -106,29 +91,73 @@ def ask_to_silence(request: HttpRequest, model_admin: ModelAdmin, rule: Rule, ba
     return ask(request, model_admin, question)
 
 
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    threshold = ShortFloatField(help_text="Alert above this.")
+    margin_percent = ShortFloatField(
+        label="Margin, %", help_text="Over only when this far below the threshold: no flapping around it."
+    )
+    pending_for = SpanField(
+        unit=SECOND, label="Pending for, seconds", help_text="So long above the threshold before the alert fires."
+    )
+    clear_for = SpanField(
+        unit=SECOND, label="Clear for, seconds", help_text="So long back below, by the margin, before it is resolved."
+    )
+
+    class Meta:
+        model = Rule
+        fields = [
+            "severity", "metric", "threshold", "is_enabled", "pending_for", "margin_percent", "clear_for",
+            "least_requests",
+        ]  # fmt: skip
+
+
 @admin.register(Rule)
 class RuleAdmin(ModelAdmin):
-    list_display = ["condition", "shown_severity", "is_enabled", "pending_for", "clear_for", "silence"]
+    form = RuleForm
+    list_display = ["condition", "shown_severity", "is_enabled", "shown_pending", "shown_clear", "silence"]
     list_filter = ["severity", "metric", "is_enabled"]
     search_fields = ["metric", "severity"]
-    readonly_fields = ["silence"]
+    readonly_fields = ["silence", "condition", "shown_severity", "shown_pending", "shown_margin", "shown_clear"]
     fieldsets = [
         (None, {"fields": ["severity", "metric", "threshold", "is_enabled"]}),
         ("How long", {"fields": ["pending_for", "margin_percent", "clear_for", "least_requests"]}),
         ("Silence", {"fields": ["silence"]}),
     ]
+    seen = [
+        "condition", "shown_severity", "is_enabled", "shown_pending", "shown_margin", "shown_clear", "least_requests",
+        "silence",
+    ]  # fmt: skip
     actions_detail = ["silence_rule", "end_silence"]
 
     @display(description="Severity", ordering="severity", label=SEVERITY_COLOURS)
     def shown_severity(self, rule: Rule) -> str:
         return rule.get_severity_display()
 
+    def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
+        """Who may only look reads it in words."""
+        return self.fieldsets if self.has_change_permission(request, obj) else [(None, {"fields": self.seen})]
+
+    @display(description="Alert when")
+    def condition(self, rule: Rule) -> str:
+        return rule.condition()
+
+    @display(description="Over when below by")
+    def shown_margin(self, rule: Rule) -> str:
+        return f"{rule.margin_percent:g} %"
+
+    @display(description="Fires after", ordering="pending_for")
+    def shown_pending(self, rule: Rule) -> str:
+        return span(rule.pending_for)
+
+    @display(description="Resolved after", ordering="clear_for")
+    def shown_clear(self, rule: Rule) -> str:
+        return span(rule.clear_for)
+
     @display(description="Silenced")
     def silence(self, rule: Rule) -> str:
         if not rule.is_silenced(timezone.now()) or rule.silenced_until is None:
-            return "–"
-        until = timezone.localtime(rule.silenced_until)
-        return f"until {until:%d %B %H:%M} by {rule.silenced_by}: {rule.silenced_why}"
+            return NONE
+        return f"until {_moment(rule.silenced_until)} by {rule.silenced_by}: {rule.silenced_why}"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # switched off it does no harm, and its alerts keep their rule
@@ -163,16 +192,28 @@ class RuleAdmin(ModelAdmin):
 class DeliveryInline(ReadOnly, TabularInline):
     model = Delivery
     extra = 0
-    fields = readonly_fields = ["channel", "receiver", "subject", "state", "attempts", "due_at", "sent_at", "error"]
+    hide_title = True
+    verbose_name_plural = "notifications"
+    fields = readonly_fields = ["channel", "receiver", "subject", "shown_state", "attempts", "sent_at", "error"]
+
+    @display(description="State", label=DELIVERY_COLOURS)
+    def shown_state(self, delivery: Delivery) -> str:
+        return delivery.get_state_display()
 
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnly, ModelAdmin):
-    list_display = ["shown", "shown_severity", "shown_state", "since", "fired_at", "resolved_at", "acknowledged"]
+    empty_text = "No rule has ever fired. Alerts appear here while they are pending, firing and resolved."
+    list_display = ["shown", "shown_severity", "shown_state", "since", "lasted", "acknowledged"]
     list_filter = ["state", "rule__severity", "rule__metric"]
     list_select_related = ["rule"]
     search_fields = ["rule__metric", "acknowledged_by", "outcome"]
     date_hierarchy = "since"
+    ordering = ["-since", "-id"]
+    fields = readonly_fields = [
+        "rule", "shown_state", "last_value", "worst_value", "since", "fired_at", "resolved_at", "lasted", "outcome",
+        "acknowledged", "notified_at",
+    ]  # fmt: skip
     inlines = [DeliveryInline]
     actions: ClassVar[list[str]] = ["acknowledge_selected"]
     actions_detail = ["acknowledge", "silence"]
@@ -180,7 +221,23 @@ class AlertAdmin(ReadOnly, ModelAdmin):
 
     @display(description="Alert")
     def shown(self, alert: Alert) -> str:
-        return alert.in_words()
+        is_over = alert.state == Alert.State.RESOLVED
+        words = alert.rule.reading(alert.worst if is_over else alert.value)
+        return words[:1].upper() + words[1:]
+
+    @display(description="At the last evaluation")
+    def last_value(self, alert: Alert) -> str:
+        return alert.rule.reading(alert.value)
+
+    @display(description="Worst")
+    def worst_value(self, alert: Alert) -> str:
+        return alert.rule.reading(alert.worst)
+
+    @display(description="Lasted")
+    def lasted(self, alert: Alert) -> str:
+        if alert.resolved_at is None:
+            return f"{span(timezone.now() - alert.since)} so far"
+        return span(alert.resolved_at - alert.since)
 
     @display(description="Severity", ordering="rule__severity", label=SEVERITY_COLOURS)
     def shown_severity(self, alert: Alert) -> str:
@@ -193,8 +250,8 @@ class AlertAdmin(ReadOnly, ModelAdmin):
     @display(description="Acknowledged")
     def acknowledged(self, alert: Alert) -> str:
         if alert.acknowledged_at is None:
-            return "–"
-        return f"{alert.acknowledged_by}, {timezone.localtime(alert.acknowledged_at):%d %B %H:%M}"
+            return NONE if alert.state == Alert.State.RESOLVED else "not yet"
+        return f"{alert.acknowledged_by}, {_moment(alert.acknowledged_at)}"
 
     def _may_operate(self, request: HttpRequest) -> bool:
         """The row itself is nobody's to edit, so this is not ``has_change_permission``."""
@@ -221,10 +278,12 @@ class AlertAdmin(ReadOnly, ModelAdmin):
 
         def do(_nothing: dict[str, Any]) -> str:
             is_new = self._acknowledge(request, alert)
-            return f"{alert.in_words()}: {'acknowledged' if is_new else 'was acknowledged or resolved already'}."
+            return f"{self.shown(alert)}: {'acknowledged' if is_new else 'was acknowledged or resolved already'}."
 
         consequence = "You see to it: nobody is reminded of it any more. It fires until what it measures is well again."
-        return ask(request, self, Question(f"Acknowledge {alert}", consequence, "Acknowledge", page_of(alert), do))
+        # The first page's button is a POST already, so nothing is asked again.
+        back = reverse("admin:index") if "home" in request.GET else page_of(alert)
+        return ask(request, self, Question(f"Acknowledge {alert}", consequence, "Acknowledge", back, do))
 
     @action(description="Silence", url_path="silence", permissions=["silence"], icon="notifications_off")
     def silence(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -235,129 +294,3 @@ class AlertAdmin(ReadOnly, ModelAdmin):
     def acknowledge_selected(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
         number = sum(self._acknowledge(request, alert) for alert in queryset)
         self.message_user(request, f"Acknowledged {number}.", messages.SUCCESS)
-
-
-@admin.register(Phase)
-class PhaseAdmin(ModelAdmin):
-    list_display = ["number", "name", "months", "voice_users", "peak_concurrent", "needs", "proven_by"]
-    list_display_links = ["number", "name"]
-    search_fields = ["name"]
-
-    @display(description="Voice users")
-    def voice_users(self, phase: Phase) -> str:
-        return phase.span("users")
-
-    @display(description="Peak concurrent")
-    def peak_concurrent(self, phase: Phase) -> str:
-        return phase.span("concurrent")
-
-    @display(description="Proven by")
-    def proven_by(self, phase: Phase) -> str:
-        """The last load test that passed with so many users at once."""
-        run = loadtests.latest_for(phase)
-        return "–" if run is None else format_html('<a href="{}">{}</a>', page_of(run), run)
-
-
-@admin.register(LoadTestRun)
-class LoadTestRunAdmin(ReadOnly, ModelAdmin):
-    list_display = [
-        "scenario", "started_at", "shown_verdict", "concurrent_users", "duration", "success", "asr_p95", "tts_p95",
-        "host",
-    ]  # fmt: skip
-    list_filter = ["scenario", "passed", "is_complete", "is_closed_loop"]
-    search_fields = ["scenario", "host"]
-    date_hierarchy = "started_at"
-    show_full_result_count = False
-    fields = readonly_fields = [
-        "scenario", "shown_verdict", "started_at", "duration", "concurrent_users", "is_closed_loop", "host",
-        "shown_report",
-    ]  # fmt: skip
-    actions_detail = ["open_report"]
-
-    @display(description="Verdict", label=VERDICT_COLOURS)
-    def shown_verdict(self, run: LoadTestRun) -> str:
-        if not run.is_complete:
-            return "Incomplete"
-        return {"passed": "Passed", "failed": "Failed"}.get(run.report["verdict"], "No verdict")
-
-    @display(description="Duration", ordering="duration_s")
-    def duration(self, run: LoadTestRun) -> str:
-        scale = "" if run.time_scale == 1 else f" (× {run.time_scale:g})"
-        return f"{run.duration_s:g} s{scale}"
-
-    @display(description="Success")
-    def success(self, run: LoadTestRun) -> str:
-        percent = run.report["success_percent"]
-        return "–" if percent is None else f"{percent:.2f} %"
-
-    @display(description="p95 ASR")
-    def asr_p95(self, run: LoadTestRun) -> str:
-        return _seconds(run.report["kinds"]["asr"]["p95_s"])
-
-    @display(description="p95 TTS")
-    def tts_p95(self, run: LoadTestRun) -> str:
-        return _seconds(run.report["kinds"]["tts"]["p95_s"])
-
-    @display(description="Report")
-    def shown_report(self, run: LoadTestRun) -> SafeString:
-        from loadtests.report import context  # with the rest of that room only when it is looked at
-
-        return render_to_string("loadtest/in_admin.html", context(run.report))
-
-    @action(description="Open the report", url_path="report", icon="open_in_new")
-    def open_report(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        from loadtests.report import page
-
-        response = HttpResponse(page(get_object_or_404(LoadTestRun, pk=object_id).report))
-        response["Content-Security-Policy"] = REPORT_POLICY
-        return response
-
-
-def _seconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f} s"
-
-
-@admin.register(Sample)
-class SampleAdmin(ReadOnly, ModelAdmin):
-    list_display = [
-        "at", "users", "asr_users", "tts_users", "requests", "asr_p95_s", "tts_p95_s", "error_percent", "gpu_percent",
-        "month_cost_usd",
-    ]  # fmt: skip
-    date_hierarchy = "at"
-    show_full_result_count = False
-
-
-@admin.register(HourlyPeak)
-class HourlyPeakAdmin(ReadOnly, ModelAdmin):
-    list_display = ["hour", "users", "asr_users", "tts_users"]
-    date_hierarchy = "hour"
-
-
-@admin.register(ActiveUsers)
-class ActiveUsersAdmin(ReadOnly, ModelAdmin):
-    list_display = ["day", "users"]
-    date_hierarchy = "day"
-
-
-@admin.register(Delivery)
-class DeliveryAdmin(ReadOnly, ModelAdmin):
-    list_display = ["subject", "channel", "receiver", "state", "attempts", "due_at", "sent_at", "error"]
-    list_filter = ["state", "channel"]
-    search_fields = ["subject", "receiver", "error"]
-
-
-@admin.register(ProbeDay)
-class ProbeDayAdmin(ReadOnly, ModelAdmin):
-    list_display = ["day", "probes", "failures", "uptime"]
-    date_hierarchy = "day"
-
-    @display(description="Uptime")
-    def uptime(self, day: ProbeDay) -> str:
-        return f"{100 * (day.probes - day.failures) / day.probes:.2f} %" if day.probes else "–"
-
-
-@admin.register(Outage)
-class OutageAdmin(ReadOnly, ModelAdmin):
-    list_display = ["began_at", "ended_at", "reason"]
-    search_fields = ["reason"]
-    date_hierarchy = "began_at"

@@ -16,6 +16,7 @@ from capacity.presence import Presence
 logger = logging.getLogger(__name__)
 
 CURVE_STEP = timedelta(minutes=5)
+CURVE_STEPS = timedelta(days=1) // CURVE_STEP
 FRESH = timedelta(minutes=2)  # an older sample is not "now"
 
 
@@ -60,12 +61,13 @@ def latest(now: datetime) -> Sample | None:
     return Sample.objects.filter(at__gt=now - FRESH, at__lte=now).first()
 
 
-def day_curve(day: date) -> list[CurvePoint]:
-    """From midnight to midnight in the service's time zone, every 5 minutes."""
-    start = timezone.make_aware(datetime.combine(day, datetime.min.time()))
-    steps = timedelta(days=1) // CURVE_STEP
+def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
+    """From midnight, or a later step, to midnight in the service's time zone, every 5 minutes."""
+    start = timezone.make_aware(datetime.combine(day, datetime.min.time())) + first_step * CURVE_STEP
+    steps = CURVE_STEPS - first_step
     busiest: list[Users | None] = [None] * steps
-    rows = Sample.objects.filter(at__gte=start, at__lt=start + timedelta(days=1)).exclude(users=None).order_by("at")
+    end = start + steps * CURVE_STEP
+    rows = Sample.objects.filter(at__gte=start, at__lt=end).exclude(users=None).order_by("at")
     for at, asr, tts, together in rows.values_list("at", "asr_users", "tts_users", "users"):
         step = (at - start) // CURVE_STEP
         known = busiest[step] or Users(0, 0, 0)

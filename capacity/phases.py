@@ -39,7 +39,11 @@ class Crossing:
     def in_words(self) -> str:
         if self.fit is None:
             return f"{self.measure}: not enough history"
-        when = f"{self.limit:,} around {self.day:%d %B %Y}" if self.day else f"{self.limit:,} not within two years"
+        when = (
+            f"{self.limit:,} around {self.day.day} {self.day:%B %Y}"
+            if self.day
+            else f"{self.limit:,} not within two years"
+        )
         return f"{self.measure}: {when} ({self.fit.in_words()})"
 
 

@@ -10,57 +10,71 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import (
+    UnfoldAdminNullBooleanSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
-from rollout import ramp as ramps
-from rollout.audit import acting
+from rollout import rampadmin
+from rollout.auditedadmin import AuditedAdmin
+from rollout.board import UNDER_WAY
 from rollout.confirmation import ask, why_field
-from rollout.models import Change, ClientShare, Cohort, CohortMember, Flag, ListedUser, Ramp, RampStep, valid_end_user
+from rollout.models import Change, ClientShare, Cohort, CohortMember, Flag, ListedUser, Ramp, valid_end_user
 from rollout.policy import ACTS_WITHIN_S
 from rollout.share import shown
 from rollout.whoisin import who_is_in
+from voiceproject.units import NONE, number
+
+__all__ = ["rampadmin"]
 
 ASK_ABOVE_POINTS = 10  # a larger raise at once is more likely a slip of the finger than a plan
 
 ACTS = f"It acts everywhere within {ACTS_WITHIN_S:g} seconds."
 
 
-class AuditedAdmin(ModelAdmin):
-    """What is changed here is recorded with who is logged in, and why when the form asks."""
+class EveryoneWidget(UnfoldAdminNullBooleanSelectWidget):
+    """What the three values mean, in words."""
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        why = request.POST.get("why", "") or request.POST.get("note", "")
-        with acting(request.user.get_username(), why):
-            return super().changeform_view(request, *args, **kwargs)
-
-    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        with acting(request.user.get_username()):
-            return super().delete_view(request, *args, **kwargs)
-
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        with acting(request.user.get_username()):
-            return super().changelist_view(request, *args, **kwargs)
-
-    def page_of(self, object_id: Any) -> str:
-        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id])
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs)
+        self.choices = [("unknown", "As set below"), ("true", "On for everyone"), ("false", "Off for everyone")]
 
 
 class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
     why = why_field()
     is_meant = forms.BooleanField(
-        required=False, label="I mean it", help_text="Needed to take voice from users, or to give it to many at once."
+        required=False,
+        label="I mean it",
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Needed to take voice from users, or to give it to many at once.",
     )
 
     class Meta:
         model = Flag
         fields = ["percent", "everyone", "staff", "superusers", "cohorts", "groups", "users", "note"]
+        labels = {"percent": "Percentage"}
+        widgets = {"everyone": EveryoneWidget, "note": UnfoldAdminTextInputWidget}
+        help_texts = {
+            "everyone": "“On” spares the deny-list only. “Off” is off for all.",
+            "groups": "Accounts of this service in these groups.",
+            "users": "These accounts of this service.",
+            "note": "What people call it.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        percent = self.initial.get("percent")
+        if isinstance(percent, Decimal) and percent == percent.to_integral_value():
+            self.initial["percent"] = percent.to_integral_value()  # 7, not 7.00
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -89,25 +103,48 @@ def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
 class ClientShareInline(TabularInline):
     model = ClientShare
     extra = 0
-    verbose_name_plural = "client applications with a percentage of their own"
+    hide_title = True
+    verbose_name_plural = "percentages of client applications"
 
 
 @admin.register(Flag)
 class FlagAdmin(AuditedAdmin):
     form = FlagForm
     inlines = [ClientShareInline]
-    list_display = ["name", "note", "state", "percent", "killed", "modified"]
+    list_display = ["name", "note", "state", "ramp", "shown_killed", "modified"]
     search_fields = ["name", "note"]
+    ordering = ["id"]
     list_filter = ["killed", "everyone"]
     autocomplete_fields = ["users", "groups", "cohorts"]
-    readonly_fields = ["name"]
     actions_list = ["kill_all"]
     actions_detail = ["kill", "revive"]
     change_form_outer_before_template = "admin/rollout/who_is_in.html"
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Flag]:
+        under_way = Ramp.objects.filter(state__in=UNDER_WAY).select_related("step")
+        rows: QuerySet[Flag] = super().get_queryset(request)
+        return rows.prefetch_related(Prefetch("ramps", under_way, to_attr="under_way"))
+
+    @display(description="Feature")
+    def feature(self, flag: Flag) -> str:
+        return f"{flag.note} ({flag.name})" if flag.note else flag.name
+
     @display(description="Who has it")
     def state(self, flag: Flag) -> str:
         return flag.in_words()
+
+    @display(description="Ramp")
+    def ramp(self, flag: Flag) -> str:
+        for ramp in flag.under_way:  # type: ignore[attr-defined]
+            return format_html(
+                '<a href="{}">{} at {}</a>',
+                reverse("admin:rollout_ramp_change", args=[ramp.pk]), ramp.get_state_display(), ramp.step,
+            )  # fmt: skip
+        return NONE
+
+    @display(description="Kill switch", ordering="killed", label={"On": "danger", "Off": "default"})
+    def shown_killed(self, flag: Flag) -> str:
+        return "On" if flag.killed else "Off"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # one for each feature, made by a migration
@@ -116,16 +153,17 @@ class FlagAdmin(AuditedAdmin):
         return False
 
     def get_fieldsets(self, request: HttpRequest, obj: Flag | None = None) -> Any:
-        main = ["name", "percent", "everyone"]
-        people = ["cohorts", "staff", "superusers", "groups", "users"]
-        fieldsets: list[Any] = [
-            (None, {"fields": main}),
-            ("Also on for", {"fields": people}),
+        if not self.has_change_permission(request, obj):
+            return [(None, {"fields": ["feature", "state", "staff", "superusers", "groups", "users"]})]
+        return [
+            (None, {"fields": ["feature", "percent", "everyone"]}),
+            ("Also on for", {"fields": ["cohorts", "staff", "superusers", "groups", "users"]}),
             (None, {"fields": ["note"]}),
+            (None, {"fields": ["why", "is_meant"]}),
         ]
-        if self.has_change_permission(request, obj):
-            fieldsets.append((None, {"fields": ["why", "is_meant"]}))
-        return fieldsets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Flag | None = None) -> list[str]:
+        return ["feature", "state"]
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         flag = self.get_object(request, object_id)
@@ -178,10 +216,19 @@ class FlagAdmin(AuditedAdmin):
 
 @admin.register(ListedUser)
 class ListedUserAdmin(AuditedAdmin):
-    list_display = ["user", "list", "flag", "client", "note"]
+    empty_text = "End users who have a feature, or have it not, whatever the percentage is."
+    list_display = ["user", "shown_list", "flag", "of_client", "note"]
     list_filter = ["list", "flag", "client"]
     list_select_related = ["flag", "client"]
     search_fields = ["user", "note"]
+
+    @display(description="List", ordering="list", label={"Allow": "success", "Deny": "danger"})
+    def shown_list(self, row: ListedUser) -> str:
+        return row.get_list_display()
+
+    @display(description="Client application", ordering="client")
+    def of_client(self, row: ListedUser) -> str:
+        return str(row.client or "any")
 
 
 class CohortForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -198,11 +245,11 @@ class CohortForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_add_members(self) -> list[str]:
         ids = _lines(self.cleaned_data["add_members"])
-        for number, user in enumerate(ids, 1):
+        for line, user in enumerate(ids, 1):
             try:
                 valid_end_user(user)
             except ValidationError as error:
-                raise ValidationError(f"Line {number}: {error.messages[0]}") from error
+                raise ValidationError(f"Line {line}: {error.messages[0]}") from error
         return ids
 
     def clean_remove_members(self) -> list[str]:
@@ -216,6 +263,7 @@ def _lines(text: str) -> list[str]:
 @admin.register(Cohort)
 class CohortAdmin(AuditedAdmin):
     form = CohortForm
+    empty_text = "Named groups of end users, for example those of a pilot, that flags can be on for."
     list_display = ["name", "note", "size"]
     search_fields = ["name", "note", "=members__user"]
     readonly_fields = ["size", "first_members"]
@@ -226,8 +274,8 @@ class CohortAdmin(AuditedAdmin):
         return counted.annotate(member_count=Coalesce(Subquery(members.annotate(n=Count("pk")).values("n")), 0))
 
     @display(description="Members", ordering="member_count")
-    def size(self, cohort: Cohort) -> int:
-        return int(getattr(cohort, "member_count", 0))  # a cohort that is being added has none
+    def size(self, cohort: Cohort) -> str:
+        return number(getattr(cohort, "member_count", 0))  # a cohort that is being added has none
 
     @display(description="The first of them")
     def first_members(self, cohort: Cohort) -> str:
@@ -245,131 +293,28 @@ class CohortAdmin(AuditedAdmin):
             obj.remove(form.cleaned_data.get("remove_members", []))
 
 
-class RampStepInline(TabularInline):
-    model = RampStep
-    extra = 0
-
-    def _is_open(self, ramp: Ramp | None) -> bool:
-        return ramp is None or ramp.state == Ramp.State.DRAFT
-
-    def has_add_permission(self, request: HttpRequest, obj: Ramp | None = None) -> bool:
-        return self._is_open(obj) and super().has_add_permission(request, obj)
-
-    def has_change_permission(self, request: HttpRequest, obj: Ramp | None = None) -> bool:
-        return self._is_open(obj) and super().has_change_permission(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Ramp | None = None) -> bool:
-        return self._is_open(obj) and super().has_delete_permission(request, obj)
-
-    def get_extra(self, request: HttpRequest, obj: Ramp | None = None, **kwargs: Any) -> int:
-        return 0 if obj else len(ramps.USUAL_STEPS)
-
-
-@admin.register(Ramp)
-class RampAdmin(AuditedAdmin):
-    inlines = [RampStepInline]
-    list_display = ["__str__", "shown_state", "step", "held", "started_by", "started_at", "reason"]
-    list_filter = ["state", "flag"]
-    list_select_related = ["flag", "step"]
-    search_fields = ["flag__name", "reason", "started_by"]
-    fields = ["flag", "state", "step", "held", "base_percent", "started_by", "started_at", "ended_at", "reason"]
-    actions_detail = ["start", "pause", "resume", "abort"]
-
-    @display(
-        description="State", ordering="state",
-        label={"Running": "success", "Paused": "warning", "Rolled back": "danger", "Finished": "info"},
-    )  # fmt: skip
-    def shown_state(self, ramp: Ramp) -> str:
-        return ramp.get_state_display()
-
-    @display(description="Held and watched")
-    def held(self, ramp: Ramp) -> str:
-        if ramp.step is None:
-            return "–"
-        return f"{ramp.watched_s / 3600:.1f} of {ramp.step.hold.total_seconds() / 3600:.1f} hours"
-
-    def get_fields(self, request: HttpRequest, obj: Ramp | None = None) -> Any:
-        return self.fields if obj else ["flag"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Ramp | None = None) -> Any:
-        return [name for name in self.fields if name != "flag" or obj] if obj else []
-
-    def get_formset_kwargs(self, request: HttpRequest, obj: Ramp, inline: Any, prefix: str) -> dict[str, Any]:
-        kwargs: dict[str, Any] = super().get_formset_kwargs(request, obj, inline, prefix)
-        if request.method == "GET" and obj.pk is None:
-            kwargs["initial"] = [{"percent": percent, "hold": hold} for percent, hold in ramps.USUAL_STEPS]
-        return kwargs
-
-    def response_add(self, request: HttpRequest, obj: Ramp, post_url_continue: str | None = None) -> HttpResponse:
-        self.message_user(request, f"{obj} is a draft: nothing changes until it is started.".capitalize())
-        return HttpResponseRedirect(self.page_of(obj.pk))
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        is_draft = isinstance(obj, Ramp) and obj.state == Ramp.State.DRAFT
-        return is_draft and super().has_delete_permission(request, obj)
-
-    def _may(self, request: HttpRequest, object_id: Any, *states: Ramp.State) -> bool:
-        return self.has_change_permission(request) and Ramp.objects.filter(pk=object_id, state__in=states).exists()
-
-    def has_start_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self._may(request, object_id, Ramp.State.DRAFT)
-
-    def has_pause_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self._may(request, object_id, Ramp.State.RUNNING)
-
-    def has_resume_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self._may(request, object_id, Ramp.State.PAUSED)
-
-    def has_abort_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self._may(request, object_id, Ramp.State.DRAFT, Ramp.State.RUNNING, Ramp.State.PAUSED)
-
-    @action(description="Start", url_path="start", permissions=["start"], icon="play_arrow")
-    def start(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        ramp = Ramp.objects.get(pk=object_id)
-        steps = ", ".join(f"{step} for {step.hold}" for step in ramp.steps.all())
-        consequence = (
-            f"{ramp.flag.name} goes up by itself: {steps}. At the first critical alert it goes back to the last step"
-            " that was held to its end. Steps at or below the present percentage are left out."
-        )
-        return self._ask(request, ramp, "Start", consequence, lambda why: ramps.start(ramp.pk, timezone.now(), why))
-
-    @action(description="Pause", url_path="pause", permissions=["pause"], icon="pause")
-    def pause(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        ramp = Ramp.objects.get(pk=object_id)
-        consequence = "The percentage stays as it is until the ramp is resumed, also when a critical alert fires."
-        return self._ask(request, ramp, "Pause", consequence, lambda why: ramps.pause(ramp.pk, why))
-
-    @action(description="Resume", url_path="resume", permissions=["resume"], icon="play_arrow")
-    def resume(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        ramp = Ramp.objects.get(pk=object_id)
-        consequence = "The step is held from its beginning again, then the ramp goes on."
-        return self._ask(request, ramp, "Resume", consequence, lambda why: ramps.resume(ramp.pk, timezone.now(), why))
-
-    @action(description="Abort", url_path="abort", permissions=["abort"], icon="stop")
-    def abort(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        ramp = Ramp.objects.get(pk=object_id)
-        consequence = "The ramp ends here for good. The percentage stays as it is; change it at the flag."
-        return self._ask(request, ramp, "Abort", consequence, lambda why: ramps.abort(ramp.pk, timezone.now(), why))
-
-    def _ask(self, request: HttpRequest, ramp: Ramp, verb: str, consequence: str, move: Any) -> HttpResponse:
-        def do(why: str) -> str:
-            moved: Ramp = move(why)
-            return f"{moved} is {moved.get_state_display().lower()}.".capitalize()
-
-        return ask(
-            request, self, title=f"{verb} {ramp}", consequence=consequence, button=f"{verb} this ramp",
-            back=self.page_of(ramp.pk), do=do, is_harmful=verb in ("Start", "Abort"),
-        )  # fmt: skip
-
-
 @admin.register(Change)
 class ChangeAdmin(ModelAdmin):
     """The audit trail, to look at."""
 
+    empty_text = "Every change of the roll-out, by a person or a ramp, leaves a row here."
     list_display = ["at", "who", "subject", "summary", "why"]
     list_filter = ["who"]
     search_fields = ["who", "subject", "why"]
     date_hierarchy = "at"
+    fields = readonly_fields = ["at", "who", "subject", "changed", "why"]
+
+    @display(description="What")
+    def summary(self, change: Change) -> str:
+        return change.summary()
+
+    @display(description="What")
+    def changed(self, change: Change) -> str:
+        rows = format_html_join(
+            "", "<tr><th scope='row'>{}</th><td>{}</td><td>{}</td></tr>", change.fields_in_words()
+        )  # fmt: skip
+        head = format_html("<tr><th></th><th scope='col'>{}</th><th scope='col'>{}</th></tr>", "Before", "After")
+        return format_html('<table class="changed-fields">{}{}</table>', head, rows)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

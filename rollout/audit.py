@@ -104,8 +104,12 @@ class Change(models.Model):
 
     def summary(self) -> str:
         """In words: `percent 5 → 7`."""
+        return ", ".join(f"{name} {before} → {after}" for name, before, after in self.fields_in_words())
+
+    def fields_in_words(self) -> list[tuple[str, str, str]]:
+        """Name, before and after of each field."""
         names = [*self.before, *(name for name in self.after if name not in self.before)]
-        return ", ".join(f"{name} {_shown(self.before, name)} → {_shown(self.after, name)}" for name in names)
+        return [(name, _shown(self.before, name), _shown(self.after, name)) for name in names]
 
 
 def _shown(fields: dict[str, Any], name: str) -> str:

@@ -14,6 +14,8 @@ from rollout.audit import names
 from rollout.models import CohortMember, Flag, ListedUser, Ramp
 from voiceproject.models import ClientApplication
 
+FIRST = 8  # of each list
+
 _WHY = {
     policy.Reason.KILLED: "the kill switch is on",
     policy.Reason.OFF: "it is off for everyone",
@@ -55,7 +57,13 @@ def _lists(flag: Flag) -> list[tuple[str, int, str]]:
         ("In cohorts", CohortMember.objects.filter(cohort__in=flag.cohorts.all())),
         ("Clients' shares", flag.shares.select_related("client")),
     ]
-    return [(name, rows.count(), names(str(row) for row in rows[:20])) for name, rows in lists]
+    return [_shown(name, rows) for name, rows in lists]
+
+
+def _shown(name: str, rows: QuerySet[Any]) -> tuple[str, int, str]:
+    number = rows.count()
+    more = f" and {number - FIRST:,} more" if number > FIRST else ""
+    return name, number, names(str(row) for row in rows[:FIRST]) + more
 
 
 def _answer(flag: Flag, end_user: str, client: ClientApplication | None) -> str:

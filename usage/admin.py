@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from usage import audienceadmin, statementadmin
-from usage.confirmation import UnitsForm, ask
-from usage.cost import InfrastructureCost, MonthCost, month_cost
+from usage.confirmation import SecondsForm, UnitsForm, ask
+from usage.cost import InfrastructureCost, month_cost
+from usage.costboard import figures
 from usage.counterentry import left_of, take_back
+from usage.entry import Kind, Measure
 from usage.manyrows import ManyRows
 from usage.models import Consumption, Correction, DailyMix, DailyUse, LedgerEntry, Plan, PlanAssignment, Rating
-from usage.money import MICROS, decimal, dollars
+from usage.money import exact
+from usage.monthfilter import MonthFilter
 from usage.plans import MS_PER_MINUTE
-from usage.scorecard import GOAL, Metric
+from voiceproject.units import NONE, MicrosField, audio, number, percent, seconds
 
 __all__ = ["audienceadmin", "statementadmin"]
 
@@ -34,18 +41,61 @@ class ReadOnlyAdmin(ManyRows):
         return False
 
 
+class Outcome(admin.SimpleListFilter):
+    """How requests ended. By ranges of the status: a list of all that occur would need the whole ledger."""
+
+    title = "outcome"
+    parameter_name = "outcome"
+    RANGES = {"succeeded": (200, 299), "refused": (400, 498), "left": (499, 499), "failed": (500, 599)}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name.capitalize()) for name in self.RANGES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[LedgerEntry]) -> QuerySet[LedgerEntry]:
+        limits = self.RANGES.get(self.value() or "")
+        return queryset.filter(status__range=limits) if limits else queryset
+
+
+OUTCOME_COLOURS = {"Succeeded": "success", "Refused": "warning", "Left": "default", "Failed": "danger"}
+
+
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ReadOnlyAdmin):
-    list_display = [
-        "created_at", "kind", "client", "user", "model", "voice", "language",
-        "audio_ms", "characters", "queue_ms", "total_ms", "status", "error_code",
-    ]  # fmt: skip
-    list_filter = ["kind", "client", "status", "model", ("counters", admin.EmptyFieldListFilter)]
+    empty_text = "One row for each request for speech work, however it ended."
+    list_display = ["created_at", "kind", "client", "user", "amount", "language", "took", "outcome"]
+    list_filter = ["kind", "client", Outcome, ("counters", admin.EmptyFieldListFilter)]
     list_select_related = ["client"]
     sortable_by = ["created_at"]  # by anything else all rows would have to be sorted
     search_fields = ["=request_id", "=user"]
+    search_help_text = "A request's id or an end user's, whole."
     date_hierarchy = "created_at"
+    fieldsets = [
+        (None, {"fields": ["request_id", "created_at", "kind", "client", "user", "outcome", "error_code"]}),
+        ("Work", {"fields": ["amount", "model", "voice", "language", "took", "waited", "is_live"]}),
+        ("Counter-entry", {"fields": ["counters", "note"]}),
+    ]
+    readonly_fields = ["created_at", "amount", "took", "waited", "outcome"]
     actions_detail = ["take_back"]
+
+    @display(description="Amount")
+    def amount(self, entry: LedgerEntry) -> str:
+        return _amount(entry.measure, entry.audio_ms, entry.characters)
+
+    @display(description="Took", ordering="total_ms")
+    def took(self, entry: LedgerEntry) -> str:
+        return "a live stream" if entry.is_live else seconds(entry.total_ms / 1000)
+
+    @display(description="Of which waiting")
+    def waited(self, entry: LedgerEntry) -> str:
+        return seconds(entry.queue_ms / 1000)
+
+    @display(description="Outcome", ordering="status", label=OUTCOME_COLOURS)
+    def outcome(self, entry: LedgerEntry) -> str | tuple[str, str]:
+        for name, (low, high) in Outcome.RANGES.items():
+            if low <= entry.status <= high:
+                code = entry.error_code if name not in ("succeeded", "left") else ""
+                return (name.capitalize(), f"{name.capitalize()}: {code}") if code else name.capitalize()
+        return str(entry.status)
 
     def has_take_back_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         entry = LedgerEntry.objects.filter(pk=object_id, counters=None).first()
@@ -57,74 +107,147 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         entry = LedgerEntry.objects.get(pk=object_id)
         left = left_of(entry)
 
+        form = SecondsForm if entry.measure is Measure.AUDIO else UnitsForm
+
         def do(fields: dict[str, Any]) -> str:
             row = take_back(entry, why=fields["why"], by=request.user.get_username(), units=fields["units"])
-            self.log_change(request, entry, f"Took {-row.units} back: {fields['why']}")
-            return f"Took {-row.units} of {left} back."
+            self.log_change(request, entry, f"Took {self._units(entry, -row.units)} back: {fields['why']}")
+            return f"Took {self._units(entry, -row.units)} of {self._units(entry, left)} back."
 
         return ask(
-            request, self, UnitsForm, title=f"Take back {entry}", initial={"units": left}, do=do,
+            request, self, form, title=f"Take back {entry}", initial={"units": left}, do=do,
             consequence="A counter-entry is added; the row itself stays. Quota, roll-ups and the month's draft"
             " statement follow; a final statement needs a credit note.",
             back=reverse("admin:usage_ledgerentry_change", args=[object_id]),
         )  # fmt: skip
 
+    @staticmethod
+    def _units(entry: LedgerEntry, units: int) -> str:
+        return _amount(entry.measure, units, units)
+
+
+def _amount(measure: str, audio_ms: int, characters: int) -> str:
+    return audio(audio_ms) if measure == Measure.AUDIO else f"{characters:,} characters"
+
 
 @admin.register(Consumption)
 class ConsumptionAdmin(ReadOnlyAdmin):
-    list_display = ["month", "client", "user", "measure", "in_words", "reserved"]
-    list_filter = ["measure", "client", "month"]
+    empty_text = "What each end user has used of the month's quotas, from their first request on."
+    list_display = ["of_month", "client", "user", "measure", "in_words", "held"]
+    list_filter = ["measure", "client", MonthFilter]
     list_select_related = ["client"]
     search_fields = ["=user"]
+    search_help_text = "An end user's id, whole."
+    ordering = ["-month", "-id"]
+    fields = readonly_fields = ["of_month", "client", "user", "measure", "in_words", "held"]
+
+    @display(description="Month", ordering="month")
+    def of_month(self, row: Consumption) -> str:
+        return f"{row.month:%B %Y}"
 
     @display(description="Used", ordering="used")
     def in_words(self, row: Consumption) -> str:
         if row.measure == "audio":
-            return f"{decimal(row.used * 10 // MS_PER_MINUTE, 1)} minutes"
+            return f"{row.used / MS_PER_MINUTE:,.1f} minutes"
         return f"{row.used:,} characters"
+
+    @display(description="Held by work under way", ordering="reserved")
+    def held(self, row: Consumption) -> str:
+        return _amount(row.measure, row.reserved, row.reserved) if row.reserved else NONE
+
+
+class _Sums(ReadOnlyAdmin):
+    list_select_related = ["client"]
+    date_hierarchy = "day"
+    ordering = ["-day", "-id"]
+
+    @display(description="Requests", ordering="requests")
+    def number(self, row: DailyUse | DailyMix) -> str:
+        return number(row.requests)
+
+    @display(description="Amount")
+    def amount(self, row: DailyUse | DailyMix) -> str:
+        return _amount(Kind(row.kind).measure, row.audio_ms, row.characters)
 
 
 @admin.register(DailyUse)
-class DailyUseAdmin(ReadOnlyAdmin):
-    list_display = ["day", "client", "user", "kind", "requests", "failed", "audio_ms", "characters"]
+class DailyUseAdmin(_Sums):
+    empty_text = "Sums of the ledger by day and end user."
+    list_display = ["day", "client", "user", "kind", "number", "not_done", "amount"]
+    fields = readonly_fields = list_display
     list_filter = ["kind", "client"]
-    list_select_related = ["client"]
     search_fields = ["=user"]
-    date_hierarchy = "day"
+    search_help_text = "An end user's id, whole."
+
+    @display(description="Failed or refused", ordering="failed")
+    def not_done(self, row: DailyUse) -> str:
+        return number(row.failed)
 
 
 @admin.register(DailyMix)
-class DailyMixAdmin(ReadOnlyAdmin):
-    list_display = [
-        "day", "client", "kind", "model", "voice", "language", "error_code", "requests", "audio_ms", "characters",
-    ]  # fmt: skip
+class DailyMixAdmin(_Sums):
+    empty_text = "Sums of the ledger by day and what was asked for."
+    list_display = ["day", "client", "kind", "model", "voice", "language", "ended", "number", "amount", "mean"]
+    fields = readonly_fields = list_display
     list_filter = ["kind", "client", "language", "error_code"]
-    list_select_related = ["client"]
     search_fields = ["model", "voice"]
-    date_hierarchy = "day"
+
+    @display(description="Ended", ordering="error_code", label={"Well": "success"})
+    def ended(self, row: DailyMix) -> str:
+        return row.error_code or "Well"
+
+    @display(description="Took on average")
+    def mean(self, row: DailyMix) -> str:
+        return seconds(row.total_ms / row.requests / 1000) if row.requests else NONE
 
 
 @admin.register(Correction)
 class CorrectionAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "entry", "word_error_rate", "reference_words"]
+    empty_text = "What users say was really said in a transcription. Neither text is kept, only its word error rate."
+    list_display = ["created_at", "entry", "error_rate", "reference_words"]
+    fields = readonly_fields = list_display
     list_select_related = ["entry"]
     search_fields = ["=entry__request_id", "=entry__user"]
+
+    @display(description="Word error rate", ordering="word_error_rate")
+    def error_rate(self, row: Correction) -> str:
+        return percent(100 * row.word_error_rate)
 
 
 @admin.register(Rating)
 class RatingAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "entry", "score"]
+    empty_text = "How good a speech sounded to its listeners, from 1 to 5."
+    list_display = ["created_at", "entry", "of_five"]
+    fields = readonly_fields = list_display
     list_filter = ["score"]
     list_select_related = ["entry"]
     search_fields = ["=entry__request_id", "=entry__user"]
 
+    @display(description="Score", ordering="score")
+    def of_five(self, row: Rating) -> str:
+        return f"{row.score} of 5"
+
+
+class PlanForm(forms.ModelForm):  # type: ignore[type-arg]
+    micros_per_audio_minute = MicrosField(label="Price beyond, RM a minute")
+    micros_per_1000_characters = MicrosField(label="Price beyond, RM per 1,000 characters")
+
+    class Meta:
+        model = Plan
+        fields = "__all__"  # noqa: DJ007 - the fieldsets name them
+        labels = {
+            "is_default": "Default",
+            "included_audio_minutes": "Included, minutes", "soft_audio_minutes": "Soft limit, minutes",
+            "hard_audio_minutes": "Hard limit, minutes", "included_characters": "Included, characters",
+            "soft_characters": "Soft limit, characters", "hard_characters": "Hard limit, characters",
+        }  # fmt: skip
+
 
 @admin.register(Plan)
 class PlanAdmin(ModelAdmin):
-    list_display = [
-        "name", "is_default", "included_audio_minutes", "hard_audio_minutes", "minute", "included_characters",
-        "hard_characters", "thousand",
-    ]  # fmt: skip
+    form = PlanForm
+    empty_text = "Without a plan nobody is limited, and nobody pays."
+    list_display = ["name", "shown_default", "speech_to_text", "minute", "text_to_speech", "thousand"]
     list_filter = ["is_default"]
     search_fields = ["name", "description"]
     fieldsets = [
@@ -142,25 +265,53 @@ class PlanAdmin(ModelAdmin):
             {"fields": ["included_characters", "soft_characters", "hard_characters", "micros_per_1000_characters"]},
         ),
     ]  # fmt: skip
+    readonly_fields = ["shown_default", "speech_to_text", "minute", "text_to_speech", "thousand"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Plan | None = None) -> Any:
+        """Who may only look reads it in words."""
+        if self.has_change_permission(request, obj):
+            return self.fieldsets
+        return [(None, {"fields": ["name", "description", *self.readonly_fields]})]
+
+    @display(description="Default", ordering="is_default", label={"Default": "success"})
+    def shown_default(self, plan: Plan) -> str:
+        return "Default" if plan.is_default else ""
+
+    @display(description="Minutes: included / limit", ordering="included_audio_minutes")
+    def speech_to_text(self, plan: Plan) -> str:
+        return _included(plan.included_audio_minutes, plan.hard_audio_minutes)
 
     @display(description="RM a minute beyond", ordering="micros_per_audio_minute")
     def minute(self, plan: Plan) -> str:
-        return decimal(plan.micros_per_audio_minute, 6)
+        return exact(plan.micros_per_audio_minute)
 
-    @display(description="RM per 1,000 characters beyond", ordering="micros_per_1000_characters")
+    @display(description="Characters: included / limit", ordering="included_characters")
+    def text_to_speech(self, plan: Plan) -> str:
+        return _included(plan.included_characters, plan.hard_characters)
+
+    @display(description="RM per 1,000 beyond", ordering="micros_per_1000_characters")
     def thousand(self, plan: Plan) -> str:
-        return decimal(plan.micros_per_1000_characters, 6)
+        return exact(plan.micros_per_1000_characters)
+
+
+def _included(included: int, hard: int | None) -> str:
+    return f"{included:,} / {'none' if hard is None else f'{hard:,}'}"
 
 
 @admin.register(PlanAssignment)
 class PlanAssignmentAdmin(ModelAdmin):
     """Added, never changed: together they are the history."""
 
-    list_display = ["client", "user", "plan", "starts_at", "note", "created_at"]
+    empty_text = "Everybody has the default plan. An assignment gives another to an end user, or to all of a client's."
+    list_display = ["client", "whose", "plan", "starts_at", "note"]
     list_filter = ["plan", "client"]
     list_select_related = ["client", "plan"]
     search_fields = ["=user", "note", "plan__name"]
     fields = ["client", "user", "plan", "starts_at", "note"]
+
+    @display(description="End user", ordering="user")
+    def whose(self, row: PlanAssignment) -> str:
+        return row.user or "everybody without a plan of their own"
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -169,33 +320,44 @@ class PlanAssignmentAdmin(ModelAdmin):
         return False
 
 
+class CostForm(forms.ModelForm):  # type: ignore[type-arg]
+    price_micros = MicrosField(label="Price of one, USD")
+
+    class Meta:
+        model = InfrastructureCost
+        fields = [
+            "resource", "note", "quantity", "price_micros", "per", "speech_to_text_percent", "starts_at", "ends_at"
+        ]  # fmt: skip
+        labels = {"speech_to_text_percent": "For speech to text, %"}
+
+
 @admin.register(InfrastructureCost)
 class InfrastructureCostAdmin(ModelAdmin):
-    list_display = ["resource", "note", "quantity", "price", "per", "speech_to_text_percent", "starts_at", "ends_at"]
+    form = CostForm
+    empty_text = "What runs at which price, so that the month's cost and its forecast can be told."
+    list_display = ["resource", "note", "quantity", "price", "share", "starts_at", "end"]
     list_filter = ["resource", ("ends_at", admin.EmptyFieldListFilter)]
     search_fields = ["note"]
+    ordering = ["-starts_at"]
     list_before_template = "admin/usage/cost.html"
+    readonly_fields = ["price", "share", "end"]
+
+    def get_fields(self, request: HttpRequest, obj: InfrastructureCost | None = None) -> list[str]:
+        """Who may only look reads it in words."""
+        return CostForm.Meta.fields if self.has_change_permission(request, obj) else self.list_display
 
     @display(description="Price of one", ordering="price_micros")
     def price(self, row: InfrastructureCost) -> str:
-        return dollars(row.price_micros)
+        return f"USD {exact(row.price_micros)} {'an hour' if row.per == row.Per.HOUR else 'a month'}"
+
+    @display(description="For speech to text", ordering="speech_to_text_percent")
+    def share(self, row: InfrastructureCost) -> str:
+        return f"{row.speech_to_text_percent} %"
+
+    @display(description="Ends", ordering="ends_at")
+    def end(self, row: InfrastructureCost) -> str:
+        return "still runs" if row.ends_at is None else date_format(timezone.localtime(row.ends_at), "DATETIME_FORMAT")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        figures = _figures(month_cost())
-        return super().changelist_view(request, {**(extra_context or {}), "figures": figures})
-
-
-def _figures(cost: MonthCost) -> list[dict[str, Any]]:
-    return [
-        {"name": "Spent", "value": dollars(cost.spent_micros)},
-        _against(Metric.MONTH_COST, "At the month's end", cost.forecast_micros),
-        _against(Metric.AUDIO_HOUR_COST, "An hour of audio", cost.per_audio_hour_micros),
-        _against(Metric.THOUSAND_CHARACTERS_COST, "1,000 characters", cost.per_1000_characters_micros),
-    ]
-
-
-def _against(metric: Metric, name: str, micros: int | None) -> dict[str, Any]:
-    target = GOAL[metric].launch
-    value = None if micros is None else micros / MICROS
-    shown = "–" if micros is None else f"USD {decimal(micros // 100, 4)}"
-    return {"name": name, "value": shown, "target": target.in_words, "verdict": target.verdict(value)}
+        shown = figures(month_cost())
+        return super().changelist_view(request, {**(extra_context or {}), "figures": shown})

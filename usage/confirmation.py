@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -13,6 +14,7 @@ from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from usage.counterentry import CounterEntryError
+from usage.money import decimal
 from usage.statements import StatementError
 
 
@@ -31,15 +33,34 @@ class WhyForm(forms.Form):
 
 
 class UnitsForm(WhyForm):
-    units = forms.IntegerField(
-        min_value=1, widget=UnfoldAdminIntegerFieldWidget(), help_text="Characters, or milliseconds of audio."
-    )
+    units = forms.IntegerField(label="Characters", min_value=1, widget=UnfoldAdminIntegerFieldWidget())
+
+
+class _Scaled(forms.DecimalField):
+    """Typed in larger units than it is counted in; ``factor`` small ones make a large one."""
+
+    def __init__(self, factor: int, places: int, **options: Any) -> None:
+        self.factor = factor
+        super().__init__(min_value=Decimal(1) / factor, decimal_places=places, **options)
+        self.widget = UnfoldAdminTextInputWidget({"inputmode": "decimal"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return decimal(value, self.decimal_places or 0) if isinstance(value, int) else value
+
+    def clean(self, value: Any) -> Any:
+        amount = super().clean(value)
+        return None if amount is None else int(amount * self.factor)
+
+
+class SecondsForm(WhyForm):
+    """``units``: milliseconds, as the ledger counts them."""
+
+    units = _Scaled(1000, 3, label="Audio, seconds")
 
 
 class CreditForm(WhyForm):
-    amount_sen = forms.IntegerField(
-        label="Amount, sen", min_value=1, widget=UnfoldAdminIntegerFieldWidget(),
-        help_text="It begins with the difference to what the ledger says now.",
+    amount_sen = _Scaled(
+        100, 2, label="Amount, RM", help_text="It begins with the difference to what the ledger says now."
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from usage.money import decimal
+from usage.money import decimal, exact
 from usage.statements import CURRENCY, Statement
 
 COLUMNS = [
@@ -20,7 +20,10 @@ def page(statement: Statement) -> dict[str, Any]:
     """The context of the template ``admin/usage/statement.html``."""
     return {
         "statement": statement,
-        "lines": [line.in_words() for line in statement.lines.all()],
+        "lines": [
+            {**line.in_words(), "price": exact(line.price_micros), "amount": exact(line.amount_micros)}
+            for line in statement.lines.all()
+        ],
         "credit_notes": list(statement.credit_notes.all()),
         "currency": CURRENCY,
     }

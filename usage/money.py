@@ -36,3 +36,11 @@ def dollars(micros: int) -> str:
     sign = "-" if cents < 0 else ""
     whole, part = divmod(abs(cents), 100)
     return f"{sign}USD {whole:,}.{part:02d}"
+
+
+def exact(micros: int) -> str:
+    """All that is not zero, and cents at least: ``0.05``, ``0.0125``, ``1,200.00``."""
+    sign = "-" if micros < 0 else ""
+    whole, part = divmod(abs(micros), MICROS)
+    places = f"{part:06d}".rstrip("0").ljust(2, "0")
+    return f"{sign}{whole:,}.{places}"

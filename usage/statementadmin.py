@@ -17,7 +17,8 @@ from unfold.decorators import action, display
 from usage import documents
 from usage.confirmation import CreditForm, MonthForm, SureForm, ask
 from usage.drafting import draft_month, finalise, overcharged_sen
-from usage.money import decimal
+from usage.money import exact
+from usage.monthfilter import MonthFilter
 from usage.period import month_before, month_of
 from usage.statements import CreditNote, Statement, StatementError, StatementLine
 
@@ -38,6 +39,8 @@ class _Fixed:
 class LineInline(_Fixed, TabularInline):
     model = StatementLine
     extra = 0
+    hide_title = True
+    verbose_name_plural = "lines"
     fields = readonly_fields = ["kind", "plan", "used", "included", "charged", "price", "amount"]
 
     def _word(self, line: StatementLine, name: str) -> str:
@@ -57,34 +60,45 @@ class LineInline(_Fixed, TabularInline):
 
     @display(description="Price, RM")
     def price(self, line: StatementLine) -> str:
-        return f"{self._word(line, 'price')} a {self._word(line, 'price_per')}"
+        return f"{exact(line.price_micros)} a {self._word(line, 'price_per')}"
 
     @display(description="Amount, RM")
     def amount(self, line: StatementLine) -> str:
-        return decimal(line.amount_micros, 6)
+        return exact(line.amount_micros)
 
 
 class CreditNoteInline(_Fixed, TabularInline):
     model = CreditNote
     extra = 0
+    hide_title = True
     fields = readonly_fields = ["number", "amount", "why", "by", "created_at"]
 
 
 @admin.register(Statement)
 class StatementAdmin(_Fixed, ModelAdmin):
     inlines = [LineInline, CreditNoteInline]
-    list_display = ["number", "client", "user", "month", "shown_state", "total", "finalised_at"]
-    list_filter = ["state", "month", "client"]
+    empty_text = "Write drafts of a month: one for every client application and end user with something to charge."
+    list_display = ["number", "client", "whose", "of_month", "shown_state", "total", "finalised_at"]
+    list_filter = ["state", MonthFilter, "client"]
     list_select_related = ["client"]
     search_fields = ["=user", "client__name"]
     fields = [
-        "number", "client", "user", "month", "state", "total", "balance", "drafted_at", "finalised_at", "finalised_by",
+        "number", "client", "whose", "of_month", "shown_state", "total", "balance", "drafted_at", "finalised_at",
+        "finalised_by",
     ]  # fmt: skip
-    readonly_fields = ["number", "total", "balance"]
+    readonly_fields = ["number", "whose", "of_month", "shown_state", "total", "balance"]
     actions = ["download_selected", "finalise_selected"]
     actions_list = ["draft"]
     actions_detail = ["show", "download", "make_final", "credit"]
     show_full_result_count = False
+
+    @display(description="End user", ordering="user")
+    def whose(self, statement: Statement) -> str:
+        return statement.user or "all of them"
+
+    @display(description="Month", ordering="month")
+    def of_month(self, statement: Statement) -> str:
+        return f"{statement.month:%B %Y}"
 
     @display(description="State", ordering="state", label={"Draft": "warning", "Final": "success"})
     def shown_state(self, statement: Statement) -> str:
@@ -123,7 +137,7 @@ class StatementAdmin(_Fixed, ModelAdmin):
     @action(description="Write drafts", url_path="draft", permissions=["draft"], icon="edit_document")
     def draft(self, request: HttpRequest) -> HttpResponse:
         def do(fields: dict[str, Any]) -> str:
-            return f"Wrote {draft_month(fields['month'])} drafts of {fields['month']:%Y-%m}."
+            return f"Wrote {draft_month(fields['month'])} drafts of {fields['month']:%B %Y}."
 
         return ask(
             request, self, MonthForm, title="Write drafts", do=do, back=_list_page(),

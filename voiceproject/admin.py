@@ -1,37 +1,74 @@
-"""Client applications and their keys: made, watched and revoked here."""
+"""Client applications and their keys: made, watched and revoked here. People are in ``voiceproject.people``."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
+from django.utils.formats import date_format
 from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.decorators import action, display
 
+from usage.confirmation import SureForm, ask
+from voiceproject import people
 from voiceproject.models import ApiKey, ClientApplication
+
+__all__ = ["people"]
+
+REFUSED = "Calls with it are refused everywhere within 5 seconds, and it can never be used again."
 
 
 @admin.register(ClientApplication)
 class ClientApplicationAdmin(ModelAdmin):
-    list_display = ["name", "description", "is_active", "created_at"]
+    empty_text = "A client application is a program that calls the service for its users, such as the chat front end."
+    list_display = ["name", "description", "state", "keys_in_use", "created_at"]
     list_filter = ["is_active"]
     search_fields = ["name", "description"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ClientApplication]:
+        rows: QuerySet[ClientApplication] = super().get_queryset(request)
+        return rows.annotate(number_of_keys=Count("keys", filter=Q(keys__revoked_at=None)))
+
+    @display(description="State", ordering="is_active", label={"Active": "success", "Off": "danger"})
+    def state(self, client: ClientApplication) -> str:
+        return "Active" if client.is_active else "Off"
+
+    @display(description="Keys", ordering="number_of_keys")
+    def keys_in_use(self, client: ClientApplication) -> int:
+        return int(client.number_of_keys)  # type: ignore[attr-defined]
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ModelAdmin):
-    list_display = ["prefix", "client", "label", "created_at", "last_used_at", "revoked_at"]
+    empty_text = "A key lets a client application in. It is shown once, when it is made."
+    list_display = ["shown_prefix", "client", "label", "state", "created_at", "used"]
     list_filter = ["client", ("revoked_at", admin.EmptyFieldListFilter)]
     list_select_related = ["client"]
     search_fields = ["prefix", "label", "client__name"]
     actions = ["revoke"]
-    readonly_fields = ["prefix", "created_at", "last_used_at", "revoked_at"]
+    actions_detail = ["revoke_one"]
+    readonly_fields = ["shown_prefix", "state", "created_at", "used", "revoked_at"]
+
+    @display(description="Begins with", ordering="prefix")
+    def shown_prefix(self, key: ApiKey) -> str:
+        return f"{key.prefix}…"
+
+    @display(description="State", ordering="revoked_at", label={"In use": "success", "Revoked": "danger"})
+    def state(self, key: ApiKey) -> str:
+        if key.revoked_at is not None:
+            return "Revoked"
+        return "Never used" if key.last_used_at is None else "In use"
+
+    @display(description="Last used", ordering="last_used_at", empty_value="–")
+    def used(self, key: ApiKey) -> str | None:
+        return date_format(timezone.localtime(key.last_used_at), "DATETIME_FORMAT") if key.last_used_at else None
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         return ["client", "label"] if obj is None else ["client", "label", *self.readonly_fields]
@@ -55,6 +92,7 @@ class ApiKeyAdmin(ModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": "New API key",
+            "opts": self.opts,
             "row": obj,
             "key": request.issued_key,  # type: ignore[attr-defined]
         }
@@ -63,26 +101,30 @@ class ApiKeyAdmin(ModelAdmin):
         return response
 
     @admin.action(description="Revoke selected API keys", permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
         keys = list(queryset)
+        chosen = [(ACTION_CHECKBOX_NAME, str(key.pk)) for key in keys]
+        return ask(
+            request, self, SureForm, title=f"Revoke {len(keys)} API key{'s' * (len(keys) != 1)}",
+            consequence=f"{', '.join(str(key) for key in keys)}. {REFUSED}",
+            do=lambda _form: self._revoke(request, keys), back=reverse("admin:voiceproject_apikey_changelist"),
+            carried=[("action", "revoke"), ("sure", "yes"), *chosen], is_sent="sure" in request.POST,
+        )  # fmt: skip
+
+    def has_revoke_one_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.has_change_permission(request) and ApiKey.objects.filter(pk=object_id, revoked_at=None).exists()
+
+    @action(description="Revoke", url_path="revoke", permissions=["revoke_one"], icon="block")
+    def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        key = ApiKey.objects.select_related("client").get(pk=object_id)
+        return ask(
+            request, self, SureForm, title=f"Revoke {key}", consequence=REFUSED,
+            do=lambda _form: self._revoke(request, [key]),
+            back=reverse("admin:voiceproject_apikey_change", args=[key.pk]),
+        )  # fmt: skip
+
+    def _revoke(self, request: HttpRequest, keys: list[ApiKey]) -> str:
         for key in keys:
             key.revoke()
             self.log_change(request, key, "Revoked.")
-        self.message_user(request, f"Revoked {len(keys)}; refused everywhere within 5 seconds.", messages.SUCCESS)
-
-
-# Django's own pages for the people who log in, in the look of the rest.
-admin.site.unregister(User)
-admin.site.unregister(Group)
-
-
-@admin.register(User)
-class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
-
-
-@admin.register(Group)
-class RolesAdmin(GroupAdmin, ModelAdmin):
-    pass
+        return f"Revoked {len(keys)}; refused everywhere within 5 seconds."

@@ -106,9 +106,11 @@ ASGI_APPLICATION = "voiceproject.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = VOICE_TIME_ZONE
+FORMAT_MODULE_PATH = "voiceproject.formats"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 APPEND_SLASH = False
+LOGIN_REDIRECT_URL = "/admin/"
 X_FRAME_OPTIONS = "DENY"
 
 INSTALLED_APPS = [
@@ -193,7 +195,17 @@ CHANNEL_LAYERS = {
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
 
-UNFOLD = {"SITE_TITLE": "Voice service", "SITE_HEADER": "Voice service", "SHOW_VIEW_ON_SITE": False}
+UNFOLD = {
+    "SITE_TITLE": "Voice service",
+    "SITE_HEADER": "Voice service",
+    "SITE_ICON": f"{STATIC_URL}favicon.svg",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}favicon.svg"}],
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "capacity.homepage.page",
+    "SIDEBAR": {"navigation": "voiceproject.navigation.sidebar"},
+    "TABS": "voiceproject.navigation.tabs",
+    "COLORS": {"primary": "voiceproject.look.primary"},
+}
 WAFFLE_FLAG_MODEL = "rollout.Flag"
 WAFFLE_CACHE_NAME = "flags"
 WAFFLE_ENABLE_ADMIN_PAGES = False  # the roll-out has its own; waffle's other models are not used

@@ -7,6 +7,7 @@ from django.urls import include, path, re_path
 from django_prometheus.exports import ExportToDjangoView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from capacity import homepage
 from voiceproject import errors, health, playground
 from voiceproject.availability import AvailabilityView
 from voiceproject.modelviews import ModelsView, ModelView
@@ -26,7 +27,7 @@ urlpatterns = [
     path("metrics", ExportToDjangoView),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema")),
-    path("admin/", admin.site.urls),
+    path("admin/", include([path("now.json", admin.site.admin_view(homepage.fresh)), path("", admin.site.urls)])),
     path("dashboard/", include("usage.dashboard.urls")),
     re_path("", errors.not_found),  # also with DEBUG, where Django would answer with a page
 ]

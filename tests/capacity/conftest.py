@@ -13,10 +13,15 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
 from django.apps import apps
+from django.contrib.auth.models import Group, User
+from django.test import Client
 
 from capacity import delivery, watch
 from capacity.models import Alert
 from capacity.presence import Presence, person
+from rollout import roles
+from rollout.feature import Feature
+from rollout.models import Flag
 from tests.services import free_port
 from usage.models import LedgerEntry
 from voiceproject.models import ClientApplication
@@ -131,3 +136,36 @@ class World:
 @pytest.fixture
 def world(seeded, settings) -> World:
     return World()
+
+
+@pytest.fixture
+def rooms(seeded) -> None:
+    """Rules, phases, flags, roles: what migrations make. (Emptied databases have lost them.)"""
+    for feature in Feature:
+        Flag.objects.get_or_create(name=feature, defaults={"percent": 0, "note": f"{feature} in words"})
+    for config in apps.get_app_configs():
+        roles.grant(config)
+
+
+def logged_in(name: str, role: str = "", **rights: bool) -> Client:
+    user = User.objects.create_user(name, is_staff=True, **rights)
+    if role:
+        user.groups.add(Group.objects.get(name=role))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def operator(rooms) -> Client:
+    return logged_in("siti", roles.OPERATORS)
+
+
+@pytest.fixture
+def product(rooms) -> Client:
+    return logged_in("farid", roles.PRODUCT)
+
+
+@pytest.fixture
+def boss(rooms) -> Client:
+    return logged_in("boss", is_superuser=True)

@@ -65,7 +65,7 @@ def test_both_roles_see_every_page(operator: Client, product: Client, alert: Ale
 
 def test_alerts_are_listed_and_acknowledged(operator: Client, alert: Alert) -> None:
     page = text(operator, "/admin/capacity/alert/")
-    assert "concurrent users 93 &gt; 80" in page
+    assert "Concurrent users 93 &gt; 80" in page
     url = f"/admin/capacity/alert/{alert.pk}/acknowledge/"
     assert "Cancel" in text(operator, url)
     assert not Alert.objects.exclude(acknowledged_at=None).exists()

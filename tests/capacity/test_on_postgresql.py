@@ -11,7 +11,7 @@ import pytest
 
 from tests.services import ROOT
 
-MODULES = "alerts board delivery measure phases probe watch".split()
+MODULES = "alerts board delivery home measure phases probe watch".split()
 
 
 @pytest.mark.timeout(300)

@@ -76,7 +76,8 @@ def test_when_the_next_phase_comes(seeded) -> None:
     assert seen.use == Use(1500, 30)
     users, peak = seen.crossings
     assert users.day == today + 50 * DAY == seen.next_at
-    assert users.in_words() == f"voice users: 2,000 around {today + 50 * DAY:%d %B %Y} (linear, +10 a day, R² 1.00)"
+    there = today + 50 * DAY
+    assert users.in_words() == f"voice users: 2,000 around {there.day} {there:%B %Y} (linear, +10 a day, R² 1.00)"
     assert peak.in_words().startswith("peak concurrent users: 50 not within two years (linear, +0 a day")
 
 

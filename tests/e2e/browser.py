@@ -27,7 +27,12 @@ def chromium() -> str | None:
 
 @asynccontextmanager
 async def page(
-    size: tuple[int, int] = DESKTOP, *, microphone: Path | None = None, refused: bool = False, dark: bool = False
+    size: tuple[int, int] = DESKTOP,
+    *,
+    microphone: Path | None = None,
+    refused: bool = False,
+    dark: bool = False,
+    javascript: bool = True,
 ) -> AsyncIterator[tuple[Page, list[str]]]:
     """A page and the list that its console's errors go into. ``refused``: the microphone may not be used."""
     flags = list(_FLAGS)
@@ -39,6 +44,7 @@ async def page(
         context = await browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if dark else "light",
+            java_script_enabled=javascript,
             permissions=["microphone"] if microphone is not None and not refused else [],
         )
         opened = await context.new_page()

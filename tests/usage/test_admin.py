@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.test import Client
+from django.utils import timezone
 
 from tests.usage.conftest import Fill
 from tests.usage.test_statements import last_month, moment
@@ -80,8 +81,14 @@ class TestTakeBack:
     def test_it_works(self, boss: Client, draft: Statement) -> None:
         row = LedgerEntry.objects.get(kind="speech")
         page = act(boss, row, "take-back", units=600, why="a test call")
-        assert "Took 600 of 1500 back." in page
+        assert "Took 600 characters of 1,500 characters back." in page
         assert row.counter_entries.get().characters == -600
+
+    def test_audio_is_taken_back_in_seconds(self, boss: Client, draft: Statement) -> None:
+        row = LedgerEntry.objects.get(kind="transcription")
+        assert 'value="60.000"' in boss.get(url(row, "take-back")).content.decode()
+        assert "Took 12.5 s of 1.0 min back." in act(boss, row, "take-back", units="12.5", why="a test call")
+        assert row.counter_entries.get().audio_ms == -12_500
 
     def test_too_much_is_told(self, boss: Client, draft: Statement) -> None:
         row = LedgerEntry.objects.get(kind="speech")
@@ -123,9 +130,9 @@ class TestStatements:
 
     def test_a_credit_note_begins_with_the_difference(self, boss: Client, final: Statement) -> None:
         boss.post(url(LedgerEntry.objects.get(kind="speech"), "take-back"), {"units": 600, "why": "a test call"})
-        assert 'value="12"' in boss.get(url(final, "credit")).content.decode()
-        assert "of RM 0.12 is written" in act(boss, final, "credit", amount_sen=12, why="a test call")
-        assert "at most RM 0.08" in act(boss, final, "credit", amount_sen=9, why="more")
+        assert 'value="0.12"' in boss.get(url(final, "credit")).content.decode()
+        assert "of RM 0.12 is written" in act(boss, final, "credit", amount_sen="0.12", why="a test call")
+        assert "at most RM 0.08" in act(boss, final, "credit", amount_sen="0.09", why="more")
 
     def test_to_print(self, product: Client, final: Statement) -> None:
         final.credit(5, why="a wrong <price>", by="siti")
@@ -167,3 +174,51 @@ def test_the_cost_page_says_what_the_month_costs(product: Client, fill: Fill) ->
     assert "USD 30.00" in page
     assert "target &lt; 1,000: met" in page or "target < 1,000: met" in page
     assert "not enough data" in page
+
+
+def test_money_is_typed_and_shown_in_ringgit_and_dollars(boss: Client, small_plan: Plan) -> None:
+    page = boss.get(url(small_plan)).content.decode()
+    assert 'value="0.05"' in page
+    assert "50000" not in page
+    form = {
+        "name": "small", "included_audio_minutes": 5, "included_characters": 500, "micros_per_audio_minute": "0.0725",
+        "micros_per_1000_characters": "0.20",
+    }  # fmt: skip
+    assert boss.post(url(small_plan), form).status_code == 302
+    small_plan.refresh_from_db()
+    assert (small_plan.micros_per_audio_minute, small_plan.micros_per_1000_characters) == (72_500, 200_000)
+    assert "0.0725" in boss.get("/admin/usage/plan/").content.decode()
+    cost = InfrastructureCost.objects.create(resource="t4", price_micros=530_000, per="hour")
+    assert 'value="0.53"' in boss.get(url(cost)).content.decode()
+    assert "USD 0.53 an hour" in boss.get("/admin/usage/infrastructurecost/").content.decode()
+
+
+@pytest.mark.parametrize("typed", ["five", "-1", "0.0000001", "NaN", "99999999"])
+def test_a_price_that_is_none_is_told(boss: Client, small_plan: Plan, typed: str) -> None:
+    form = {"name": "small", "included_audio_minutes": 5, "included_characters": 500, "micros_per_audio_minute": typed,
+            "micros_per_1000_characters": "0"}  # fmt: skip
+    assert boss.post(url(small_plan), form).status_code == 200
+    small_plan.refresh_from_db()
+    assert small_plan.micros_per_audio_minute == 50_000
+
+
+@pytest.mark.parametrize(
+    ("outcome", "statuses"), [("succeeded", {200}), ("refused", {403, 429}), ("left", {499}), ("failed", {503})]
+)
+def test_the_ledger_is_filtered_by_outcome(boss: Client, fill: Fill, outcome: str, statuses: set[int]) -> None:
+    for status in (200, 403, 429, 499, 503):
+        fill(10, status=status, error_code="" if status == 200 else "code")
+    rows = boss.get("/admin/usage/ledgerentry/", {"outcome": outcome}).context["cl"].result_list
+    assert {row.status for row in rows} == statuses
+
+
+@pytest.mark.parametrize("month", ["", "2026-13", "nonsense"])
+def test_a_month_that_is_none_filters_nothing(boss: Client, draft: Statement, month: str) -> None:
+    page = boss.get("/admin/usage/statement/", {"month": month})
+    assert page.context["cl"].result_count == Statement.objects.count()
+
+
+def test_statements_are_filtered_by_month(boss: Client, draft: Statement) -> None:
+    for month, number in ((last_month(), 2), (timezone.localdate().replace(day=1), 0)):
+        page = boss.get("/admin/usage/statement/", {"month": f"{month:%Y-%m}"})
+        assert page.context["cl"].result_count == number

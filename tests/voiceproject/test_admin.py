@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from usage.models import LedgerEntry
@@ -32,12 +33,25 @@ def test_a_new_key_is_shown_once_and_works(admin_client: Client, chat: ClientApp
 def test_revoking(admin_client: Client, chat: ClientApplication) -> None:
     row, key = ApiKey.issue(chat)
     form = {"action": "revoke", "_selected_action": [row.pk]}
-    page = admin_client.post("/admin/voiceproject/apikey/", form, follow=True).content.decode()
+    asked = admin_client.post("/admin/voiceproject/apikey/", form, follow=True).content.decode()
+    assert "Revoke 1 API key" in asked
+    assert ApiKey.find(key) == row
+    page = admin_client.post("/admin/voiceproject/apikey/", {**form, "sure": "yes"}, follow=True).content.decode()
     assert "Revoked 1" in page
     assert ApiKey.find(key) is None
     revoked_at = ApiKey.objects.get().revoked_at
     row.revoke()
     assert ApiKey.objects.get().revoked_at == revoked_at
+
+
+def test_revoking_on_the_key_s_own_page(admin_client: Client, chat: ClientApplication) -> None:
+    row, key = ApiKey.issue(chat)
+    url = f"/admin/voiceproject/apikey/{row.pk}/revoke/"
+    assert "can never be used again" in admin_client.get(url).content.decode()
+    assert ApiKey.find(key) == row
+    admin_client.post(url)
+    assert ApiKey.find(key) is None
+    assert admin_client.get(url).status_code == 403
 
 
 def test_a_key_cannot_be_deleted_or_moved_to_another_client(admin_client: Client, chat: ClientApplication) -> None:
@@ -79,3 +93,36 @@ def test_forms_from_elsewhere_are_refused(admin_user, db) -> None:
     client.force_login(admin_user)
     assert client.post("/admin/voiceproject/clientapplication/add/", {"name": "x"}).status_code == 403
     assert not ClientApplication.objects.exists()
+
+
+def test_a_person_is_made_and_put_into_a_role(admin_client: Client, db) -> None:
+    assert admin_client.get("/admin/auth/user/add/").status_code == 200
+    role = Group.objects.get_or_create(name="Operators")[0]
+    form = {
+        "username": "siti", "usable_password": "true", "password1": "rahsia-ujian", "password2": "rahsia-ujian",
+        "is_staff": "on", "groups": [role.pk],
+    }  # fmt: skip
+    response = admin_client.post("/admin/auth/user/add/", form)
+    user = User.objects.get(username="siti")
+    assert response.headers["Location"] == f"/admin/auth/user/{user.pk}/change/"
+    assert user.check_password("rahsia-ujian")
+    assert list(user.groups.all()) == [role]
+    change = {"username": "siti", "first_name": "Siti", "is_active": "on", "is_staff": "on"}
+    admin_client.post(f"/admin/auth/user/{user.pk}/change/", change)
+    user.refresh_from_db()
+    assert (user.first_name, user.groups.count(), user.is_superuser) == ("Siti", 0, False)
+    passwords = {"usable_password": "true", "password1": "lain-sekali", "password2": "lain-sekali"}
+    assert admin_client.post(f"/admin/auth/user/{user.pk}/password/", passwords).status_code == 302
+    assert User.objects.get(pk=user.pk).check_password("lain-sekali")
+    assert "May not log in here" not in admin_client.get("/admin/auth/user/").content.decode()
+
+
+def test_a_role_s_rights_are_chosen(admin_client: Client, db) -> None:
+    right = Permission.objects.get(codename="view_apikey")
+    assert (
+        admin_client.post("/admin/auth/group/add/", {"name": "Support", "permissions": [right.pk]}).status_code == 302
+    )
+    role = Group.objects.get(name="Support")
+    assert list(role.permissions.all()) == [right]
+    for path in ("", "add/", f"{role.pk}/change/"):
+        assert admin_client.get(f"/admin/auth/group/{path}").status_code == 200

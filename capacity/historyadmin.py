@@ -1,0 +1,160 @@
+"""The capacity's pages to look at: samples, peaks, active users, notifications, uptime. And the phases, to edit."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.html import format_html
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from capacity import loadtests
+from capacity.lookingadmin import ReadOnly, page_of
+from capacity.models import ActiveUsers, Delivery, HourlyPeak, Outage, Phase, ProbeDay, Sample
+from voiceproject.units import NONE, number, percent, seconds, span
+
+DELIVERY_COLOURS = {"Waiting": "warning", "Sent": "success", "Given up": "danger"}
+NO_WATCHER = "The watcher writes these: manage.py watch_capacity, or make run."
+
+
+@admin.register(Phase)
+class PhaseAdmin(ModelAdmin):
+    empty_text = "With phases of growth the first page tells which one this is, and when the next one comes."
+    list_display = ["number", "name", "months", "voice_users", "peak_concurrent", "needs", "proven_by"]
+    list_display_links = ["number", "name"]
+    search_fields = ["name"]
+    fieldsets = [
+        (None, {"fields": ["number", "name", "months"]}),
+        ("Use", {"fields": [("users_from", "users_to"), ("concurrent_from", "concurrent_to")]}),
+        ("Needs", {"fields": [("gpus_from", "gpus_to"), ("pods_from", "pods_to"), ("cost_from_usd", "cost_to_usd")]}),
+    ]
+
+    @display(description="Voice users")
+    def voice_users(self, phase: Phase) -> str:
+        return phase.span("users")
+
+    @display(description="Peak concurrent")
+    def peak_concurrent(self, phase: Phase) -> str:
+        return phase.span("concurrent")
+
+    @display(description="Proven by")
+    def proven_by(self, phase: Phase) -> str:
+        """The last load test that passed with so many users at once."""
+        run = loadtests.latest_for(phase)
+        return NONE if run is None else format_html('<a href="{}">{}</a>', page_of(run), run)
+
+
+@admin.register(Sample)
+class SampleAdmin(ReadOnly, ModelAdmin):
+    empty_text = NO_WATCHER
+    list_display = ["at", "all_users", "asr", "tts", "number", "asr_p95", "tts_p95", "errors", "gpu", "cost"]
+    fields = readonly_fields = list_display
+    date_hierarchy = "at"
+    show_full_result_count = False
+
+    @display(description="Users", ordering="users")
+    def all_users(self, sample: Sample) -> str:
+        return number(sample.users)
+
+    @display(description="ASR users", ordering="asr_users")
+    def asr(self, sample: Sample) -> str:
+        return number(sample.asr_users)
+
+    @display(description="TTS users", ordering="tts_users")
+    def tts(self, sample: Sample) -> str:
+        return number(sample.tts_users)
+
+    @display(description="Requests", ordering="requests")
+    def number(self, sample: Sample) -> str:
+        return number(sample.requests)
+
+    @display(description="ASR p95", ordering="asr_p95_s")
+    def asr_p95(self, sample: Sample) -> str:
+        return seconds(sample.asr_p95_s)
+
+    @display(description="TTS p95", ordering="tts_p95_s")
+    def tts_p95(self, sample: Sample) -> str:
+        return seconds(sample.tts_p95_s)
+
+    @display(description="Errors", ordering="error_percent")
+    def errors(self, sample: Sample) -> str:
+        return percent(sample.error_percent)
+
+    @display(description="GPU", ordering="gpu_percent")
+    def gpu(self, sample: Sample) -> str:
+        return percent(sample.gpu_percent, 0)
+
+    @display(description="Month's cost", ordering="month_cost_usd")
+    def cost(self, sample: Sample) -> str:
+        return NONE if sample.month_cost_usd is None else f"USD {sample.month_cost_usd:,.2f}"
+
+
+@admin.register(HourlyPeak)
+class HourlyPeakAdmin(ReadOnly, ModelAdmin):
+    empty_text = NO_WATCHER
+    list_display = ["hour", "users", "asr", "tts"]
+    date_hierarchy = "hour"
+
+    @display(description="ASR users", ordering="asr_users")
+    def asr(self, peak: HourlyPeak) -> str:
+        return number(peak.asr_users)
+
+    @display(description="TTS users", ordering="tts_users")
+    def tts(self, peak: HourlyPeak) -> str:
+        return number(peak.tts_users)
+
+
+@admin.register(ActiveUsers)
+class ActiveUsersAdmin(ReadOnly, ModelAdmin):
+    empty_text = NO_WATCHER
+    list_display = ["day", "in_thirty_days"]
+    date_hierarchy = "day"
+
+    @display(description="Users in the 30 days to it", ordering="users")
+    def in_thirty_days(self, row: ActiveUsers) -> str:
+        return number(row.users)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly, ModelAdmin):
+    empty_text = "News of alerts go to VOICE_ALERT_EMAILS and VOICE_ALERT_WEBHOOKS; what became of each is told here."
+    list_display = ["subject", "channel", "receiver", "shown_state", "attempts", "due_at", "sent_at", "error"]
+    list_filter = ["state", "channel"]
+    search_fields = ["subject", "receiver", "error"]
+
+    @display(description="State", ordering="state", label=DELIVERY_COLOURS)
+    def shown_state(self, delivery: Delivery) -> str:
+        return delivery.get_state_display()
+
+
+@admin.register(ProbeDay)
+class ProbeDayAdmin(ReadOnly, ModelAdmin):
+    empty_text = NO_WATCHER
+    list_display = ["day", "number", "failed", "uptime"]
+    date_hierarchy = "day"
+
+    @display(description="Probes", ordering="probes")
+    def number(self, day: ProbeDay) -> str:
+        return number(day.probes)
+
+    @display(description="Failed", ordering="failures")
+    def failed(self, day: ProbeDay) -> str:
+        return number(day.failures)
+
+    @display(description="Uptime")
+    def uptime(self, day: ProbeDay) -> str:
+        return percent(100 * (day.probes - day.failures) / day.probes, 2) if day.probes else NONE
+
+
+@admin.register(Outage)
+class OutageAdmin(ReadOnly, ModelAdmin):
+    empty_text = "The service has always been ready when it was probed."
+    list_display = ["began_at", "ended_at", "lasted", "reason"]
+    search_fields = ["reason"]
+    date_hierarchy = "began_at"
+
+    @display(description="Lasted")
+    def lasted(self, outage: Outage) -> str:
+        if outage.ended_at is None:
+            return f"{span(timezone.now() - outage.began_at)} so far"
+        return span(outage.ended_at - outage.began_at)

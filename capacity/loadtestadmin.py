@@ -1,0 +1,79 @@
+"""Load tests that were run, with their reports."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+
+from capacity.lookingadmin import ReadOnly
+from capacity.models import LoadTestRun
+
+VERDICT_COLOURS = {"Passed": "success", "Failed": "danger", "No verdict": "warning", "Incomplete": "warning"}
+# A load test's report needs nothing but the styles in it, wherever what it shows came from.
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@admin.register(LoadTestRun)
+class LoadTestRunAdmin(ReadOnly, ModelAdmin):
+    list_display = [
+        "scenario", "started_at", "shown_verdict", "concurrent_users", "duration", "success", "asr_p95", "tts_p95",
+        "host",
+    ]  # fmt: skip
+    list_filter = ["scenario", "passed", "is_complete", "is_closed_loop"]
+    search_fields = ["scenario", "host"]
+    date_hierarchy = "started_at"
+    show_full_result_count = False
+    fields = readonly_fields = [
+        "scenario", "shown_verdict", "started_at", "duration", "concurrent_users", "is_closed_loop", "host",
+        "shown_report",
+    ]  # fmt: skip
+    actions_detail = ["open_report"]
+
+    @display(description="Verdict", label=VERDICT_COLOURS)
+    def shown_verdict(self, run: LoadTestRun) -> str:
+        if not run.is_complete:
+            return "Incomplete"
+        return {"passed": "Passed", "failed": "Failed"}.get(run.report["verdict"], "No verdict")
+
+    @display(description="Duration", ordering="duration_s")
+    def duration(self, run: LoadTestRun) -> str:
+        scale = "" if run.time_scale == 1 else f" (× {run.time_scale:g})"
+        return f"{run.duration_s:g} s{scale}"
+
+    @display(description="Success")
+    def success(self, run: LoadTestRun) -> str:
+        percent = run.report["success_percent"]
+        return "–" if percent is None else f"{percent:.2f} %"
+
+    @display(description="p95 ASR")
+    def asr_p95(self, run: LoadTestRun) -> str:
+        return _seconds(run.report["kinds"]["asr"]["p95_s"])
+
+    @display(description="p95 TTS")
+    def tts_p95(self, run: LoadTestRun) -> str:
+        return _seconds(run.report["kinds"]["tts"]["p95_s"])
+
+    @display(description="Report")
+    def shown_report(self, run: LoadTestRun) -> SafeString:
+        from loadtests.report import context  # with the rest of that room only when it is looked at
+
+        return render_to_string("loadtest/in_admin.html", context(run.report))
+
+    @action(description="Open the report", url_path="report", icon="open_in_new")
+    def open_report(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        from loadtests.report import page
+
+        response = HttpResponse(page(get_object_or_404(LoadTestRun, pk=object_id).report))
+        response["Content-Security-Policy"] = REPORT_POLICY
+        return response
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} s"

@@ -1,0 +1,84 @@
+"""What the admin's first page shows of the roll-out: each feature's percentage and the ramp that moves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from rollout.models import Flag, Ramp, RampStep
+from rollout.share import shown
+from voiceproject.units import span
+
+UNDER_WAY = (Ramp.State.RUNNING, Ramp.State.PAUSED)
+
+
+@dataclass(frozen=True)
+class Climb:
+    """A ramp under way. ``held_percent``: how much of the present step's time is over, 0 to 100."""
+
+    ramp: Ramp
+    step: RampStep
+    following: RampStep | None
+
+    @property
+    def held_percent(self) -> float:
+        whole = self.step.hold.total_seconds()
+        return min(100.0, 100 * self.ramp.watched_s / whole) if whole else 100.0
+
+    @property
+    def held(self) -> str:
+        return span(timedelta(seconds=min(self.ramp.watched_s, self.step.hold.total_seconds())))
+
+    @property
+    def hold(self) -> str:
+        return span(self.step.hold)
+
+    @property
+    def is_paused(self) -> bool:
+        return self.ramp.state == Ramp.State.PAUSED
+
+
+@dataclass(frozen=True)
+class FeatureState:
+    """``percent``: of all end users that have it by the percentage, the kill switch and "everyone" counted in."""
+
+    flag: Flag
+    percent: Decimal
+    climb: Climb | None
+
+    @property
+    def name(self) -> str:
+        return self.flag.note or self.flag.name
+
+    @property
+    def percent_in_words(self) -> str:
+        return shown(self.percent)
+
+    @property
+    def in_words(self) -> str:
+        return self.flag.in_words()
+
+
+def features() -> list[FeatureState]:
+    """In three queries."""
+    ramps = Ramp.objects.filter(state__in=UNDER_WAY).select_related("step").prefetch_related("steps")
+    climbs = {ramp.flag_id: _climb(ramp) for ramp in ramps}
+    return [FeatureState(flag, _percent(flag), climbs.get(flag.pk)) for flag in Flag.objects.all()]
+
+
+def _percent(flag: Flag) -> Decimal:
+    if flag.killed or flag.everyone is False:
+        return Decimal(0)
+    return Decimal(100) if flag.everyone else flag.percent or Decimal(0)
+
+
+def _climb(ramp: Ramp) -> Climb | None:
+    if ramp.step is None:
+        return None
+    return Climb(ramp, ramp.step, _after(ramp.step, ramp.steps.all()))
+
+
+def _after(step: RampStep, steps: Iterable[RampStep]) -> RampStep | None:
+    return next((other for other in steps if other.percent > step.percent), None)

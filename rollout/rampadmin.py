@@ -1,0 +1,173 @@
+"""The ramps' pages: drafts with their steps; start, pause, resume and abort, each with a reason."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from unfold.admin import TabularInline
+from unfold.decorators import action, display
+
+from rollout import ramp as ramps
+from rollout.auditedadmin import AuditedAdmin
+from rollout.confirmation import ask
+from rollout.models import Ramp, RampStep
+from rollout.share import shown
+from voiceproject.units import NONE, SpanField, span
+
+HOUR = timedelta(hours=1)
+
+
+class RampStepForm(forms.ModelForm):  # type: ignore[type-arg]
+    hold = SpanField(unit=HOUR, label="Hold, hours", help_text="Without a critical alert.")
+
+    class Meta:
+        model = RampStep
+        fields = ["percent", "hold"]
+
+
+class RampStepInline(TabularInline):
+    model = RampStep
+    form = RampStepForm
+    extra = 0
+    hide_title = True
+    verbose_name_plural = "steps"
+
+    @display(description="Percent")
+    def shown_percent(self, step: RampStep) -> str:
+        return str(step)
+
+    @display(description="Hold")
+    def shown_hold(self, step: RampStep) -> str:
+        return span(step.hold)
+
+    def get_fields(self, request: HttpRequest, obj: Ramp | None = None) -> Any:
+        return ["percent", "hold"] if self._is_open(obj) else ["shown_percent", "shown_hold"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Ramp | None = None) -> Any:
+        return [] if self._is_open(obj) else ["shown_percent", "shown_hold"]
+
+    def _is_open(self, ramp: Ramp | None) -> bool:
+        return ramp is None or ramp.state == Ramp.State.DRAFT
+
+    def has_add_permission(self, request: HttpRequest, obj: Ramp | None = None) -> bool:
+        return self._is_open(obj) and super().has_add_permission(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Ramp | None = None) -> bool:
+        return self._is_open(obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Ramp | None = None) -> bool:
+        return self._is_open(obj) and super().has_delete_permission(request, obj)
+
+    def get_extra(self, request: HttpRequest, obj: Ramp | None = None, **kwargs: Any) -> int:
+        return 0 if obj else len(ramps.USUAL_STEPS)
+
+
+@admin.register(Ramp)
+class RampAdmin(AuditedAdmin):
+    inlines = [RampStepInline]
+    empty_text = "A ramp raises a flag's percentage step by step, as long as no critical alert fires."
+    list_display = ["shown", "shown_state", "step", "held", "started_by", "started_at", "reason"]
+    list_filter = ["state", "flag"]
+    list_select_related = ["flag", "step"]
+    search_fields = ["flag__name", "reason", "started_by"]
+    fields = ["flag", "shown_state", "step", "held", "base", "started_by", "started_at", "ended_at", "reason"]
+    actions_detail = ["start", "pause", "resume", "abort"]
+
+    @display(description="Ramp", ordering="id")
+    def shown(self, ramp: Ramp) -> str:
+        return f"Ramp {ramp.pk} of {ramp.flag.name}"
+
+    @display(description="Before the first step")
+    def base(self, ramp: Ramp) -> str:
+        return NONE if ramp.base_percent is None else shown(ramp.base_percent)
+
+    @display(
+        description="State", ordering="state",
+        label={"Running": "success", "Paused": "warning", "Rolled back": "danger", "Finished": "info"},
+    )  # fmt: skip
+    def shown_state(self, ramp: Ramp) -> str:
+        return ramp.get_state_display()
+
+    @display(description="Held and watched")
+    def held(self, ramp: Ramp) -> str:
+        if ramp.step is None:
+            return "–"
+        return f"{span(timedelta(seconds=ramp.watched_s))} of {span(ramp.step.hold)}"
+
+    def get_fields(self, request: HttpRequest, obj: Ramp | None = None) -> Any:
+        return self.fields if obj else ["flag"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Ramp | None = None) -> Any:
+        return [name for name in self.fields if name != "flag" or obj] if obj else []
+
+    def get_formset_kwargs(self, request: HttpRequest, obj: Ramp, inline: Any, prefix: str) -> dict[str, Any]:
+        kwargs: dict[str, Any] = super().get_formset_kwargs(request, obj, inline, prefix)
+        if request.method == "GET" and obj.pk is None:
+            kwargs["initial"] = [{"percent": percent, "hold": hold} for percent, hold in ramps.USUAL_STEPS]
+        return kwargs
+
+    def response_add(self, request: HttpRequest, obj: Ramp, post_url_continue: str | None = None) -> HttpResponse:
+        self.message_user(request, f"{obj} is a draft: nothing changes until it is started.".capitalize())
+        return HttpResponseRedirect(self.page_of(obj.pk))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        is_draft = isinstance(obj, Ramp) and obj.state == Ramp.State.DRAFT
+        return is_draft and super().has_delete_permission(request, obj)
+
+    def _may(self, request: HttpRequest, object_id: Any, *states: Ramp.State) -> bool:
+        return self.has_change_permission(request) and Ramp.objects.filter(pk=object_id, state__in=states).exists()
+
+    def has_start_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self._may(request, object_id, Ramp.State.DRAFT)
+
+    def has_pause_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self._may(request, object_id, Ramp.State.RUNNING)
+
+    def has_resume_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self._may(request, object_id, Ramp.State.PAUSED)
+
+    def has_abort_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self._may(request, object_id, Ramp.State.DRAFT, Ramp.State.RUNNING, Ramp.State.PAUSED)
+
+    @action(description="Start", url_path="start", permissions=["start"], icon="play_arrow")
+    def start(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        ramp = Ramp.objects.get(pk=object_id)
+        steps = ", ".join(f"{step} for {span(step.hold)}" for step in ramp.steps.all())
+        consequence = (
+            f"{ramp.flag.name} goes up by itself: {steps}. At the first critical alert it goes back to the last step"
+            " that was held to its end. Steps at or below the present percentage are left out."
+        )
+        return self._ask(request, ramp, "Start", consequence, lambda why: ramps.start(ramp.pk, timezone.now(), why))
+
+    @action(description="Pause", url_path="pause", permissions=["pause"], icon="pause")
+    def pause(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        ramp = Ramp.objects.get(pk=object_id)
+        consequence = "The percentage stays as it is until the ramp is resumed, also when a critical alert fires."
+        return self._ask(request, ramp, "Pause", consequence, lambda why: ramps.pause(ramp.pk, why))
+
+    @action(description="Resume", url_path="resume", permissions=["resume"], icon="play_arrow")
+    def resume(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        ramp = Ramp.objects.get(pk=object_id)
+        consequence = "The step is held from its beginning again, then the ramp goes on."
+        return self._ask(request, ramp, "Resume", consequence, lambda why: ramps.resume(ramp.pk, timezone.now(), why))
+
+    @action(description="Abort", url_path="abort", permissions=["abort"], icon="stop")
+    def abort(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        ramp = Ramp.objects.get(pk=object_id)
+        consequence = "The ramp ends here for good. The percentage stays as it is; change it at the flag."
+        return self._ask(request, ramp, "Abort", consequence, lambda why: ramps.abort(ramp.pk, timezone.now(), why))
+
+    def _ask(self, request: HttpRequest, ramp: Ramp, verb: str, consequence: str, move: Any) -> HttpResponse:
+        def do(why: str) -> str:
+            moved: Ramp = move(why)
+            return f"{moved} is {moved.get_state_display().lower()}.".capitalize()
+
+        return ask(
+            request, self, title=f"{verb} {ramp}", consequence=consequence, button=f"{verb} this ramp",
+            back=self.page_of(ramp.pk), do=do, is_harmful=verb in ("Start", "Abort"),
+        )  # fmt: skip

@@ -1,0 +1,206 @@
+"""A day in the life of the service, written through its models into the database of a served process.
+
+VOICE_STATE_DIR=... python -m tests.e2e.filling [people|day]
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from tests.services import ROOT, Served
+
+PASSWORD = "rahsia-ujian"
+OPERATOR, PRODUCT_MANAGER = "siti", "farid"
+STEP = timedelta(minutes=5)
+
+
+def fill(service: Served, what: str) -> None:
+    """`people`: an operator and a product manager. `day`: those, history, load, an alert that will fire."""
+    environment = {**os.environ, "VOICE_STATE_DIR": str(service.log.parent / "state")}
+    environment["DJANGO_SETTINGS_MODULE"] = "voiceproject.settings"
+    subprocess.run([sys.executable, "-m", "tests.e2e.filling", what], cwd=ROOT, env=environment, check=True)
+
+
+def make_people() -> None:
+    from django.contrib.auth.models import Group, User
+
+    from rollout import roles
+
+    for name, role in ((OPERATOR, roles.OPERATORS), (PRODUCT_MANAGER, roles.PRODUCT)):
+        user = User.objects.create_user(name, password=PASSWORD, is_staff=True)
+        user.groups.add(Group.objects.get(name=role))
+
+
+def make_load(users: int) -> None:
+    """So many users at once, for an hour, as if another process served them; and a rule that fires at once."""
+    from django.utils import timezone
+
+    from capacity.models import ProcessLease, Rule
+    from capacity.presence import Presence
+
+    people = [f"1:user-{number}" for number in range(users)]
+    half = users * 3 // 5
+    presence = Presence(frozenset(people[:half]), frozenset(people[half - 6 :]), frozenset(people), 58.0)
+    ProcessLease.objects.create(
+        process="pod-2:1:0a1b2c3d", served=presence.as_json(), expires_at=timezone.now() + timedelta(hours=1)
+    )
+    Rule.objects.filter(severity=Rule.Severity.WARNING, metric="users").update(pending_for=timedelta(0))
+
+
+def make_day(now: datetime) -> None:
+    """History: yesterday's and today's samples, thirteen weeks of peaks and active users, the month's probes."""
+    from django.utils import timezone
+
+    from capacity.models import ActiveUsers, HourlyPeak, ProbeDay, Sample
+
+    midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    moments = [midnight + number * STEP for number in range((now - midnight) // STEP)]
+    samples = []
+    for moment in moments:
+        users = round(_load(moment) * (1.0 if moment.date() == midnight.date() else 1.08))
+        samples.append(
+            Sample(at=moment, users=users, asr_users=users * 3 // 5, tts_users=users // 2, requests=users * 9,
+                   asr_p95_s=0.6 + users / 70, tts_p95_s=0.8 + users / 60, error_percent=0.3, gpu_percent=users * 0.9,
+                   month_cost_usd=764.0)
+        )  # fmt: skip
+    Sample.objects.bulk_create(samples, ignore_conflicts=True)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    HourlyPeak.objects.bulk_create(
+        [
+            HourlyPeak(hour=at, users=users, asr_users=users * 3 // 5, tts_users=users // 2)
+            for number in range(1, 91 * 24)
+            if (at := hour - timedelta(hours=number)) and (users := round(_load(at) * (1 - number / 24 / 150))) >= 0
+        ],
+        ignore_conflicts=True,
+    )
+    today = timezone.localdate(now)
+    ActiveUsers.objects.bulk_create(
+        [ActiveUsers(day=today - timedelta(weeks=week), users=round(2_310 * 0.94**week)) for week in range(13)],
+        ignore_conflicts=True,
+    )
+    for number in range(1, today.day):
+        ProbeDay.objects.get_or_create(
+            day=today.replace(day=number), defaults={"probes": 5_760, "failures": 12 if number == 3 else 0}
+        )
+
+
+def _load(moment: datetime) -> float:
+    """Users at once on an ordinary day: two humps, at noon and in the evening."""
+    from django.utils import timezone
+
+    local = timezone.localtime(moment)
+    hour = local.hour + local.minute / 60
+    noise = math.sin(hour * 41.0) + math.sin(hour * 97.3 + local.day) + math.sin(hour * 17.7 + 2 * local.day)
+    humps = 34 * math.exp(-(((hour - 11.5) / 3.2) ** 2)) + 52 * math.exp(-(((hour - 20.5) / 2.4) ** 2))
+    return 3 + humps * (1 + 0.035 * noise)
+
+
+def make_traffic(now: datetime) -> None:
+    """Requests of some minutes before and after now, and a month's use to spread its cost over."""
+    from django.db import transaction
+
+    from usage.books import write
+    from usage.entry import Kind
+    from usage.models import InfrastructureCost, LedgerEntry
+    from voiceproject.models import ApiKey, ClientApplication
+
+    chat, _created = ClientApplication.objects.get_or_create(
+        name="chat", defaults={"description": "The chat assistant's front end"}
+    )
+    ApiKey.issue(chat, label="production")
+    ApiKey.issue(chat, label="staging")[0].revoke()
+    rows = []
+    for number in range(600):
+        at = now - timedelta(minutes=10) + timedelta(seconds=2 * number)
+        is_speech = number % 2 == 0
+        status = 503 if number % 150 == 7 else 200
+        rows.append(
+            LedgerEntry(
+                request_id=f"req_{number:06d}", client=chat, user=f"user-{number * 37 % 400}", created_at=at,
+                kind=(Kind.SPEECH if is_speech else Kind.TRANSCRIPTION).value, status=status,
+                error_code="" if status == 200 else "over_capacity", language="ms",
+                model="tts-1" if is_speech else "whisper-1", voice="alloy" if is_speech else "",
+                characters=140 if is_speech else 0, audio_ms=0 if is_speech else 4_200,
+                total_ms=700 + number * 7919 % 900, queue_ms=number * 31 % 200,
+            )
+        )  # fmt: skip
+    for number in range(2_400):  # everybody else of the month
+        is_speech = number % 2 == 0
+        rows.append(
+            LedgerEntry(
+                request_id=f"past_{number:06d}", client=chat, user=f"user-{number}", status=200, language="ms",
+                kind=(Kind.SPEECH if is_speech else Kind.TRANSCRIPTION).value, total_ms=900,
+                created_at=now - timedelta(hours=1, minutes=number * 15), model="tts-1" if is_speech else "whisper-1",
+                characters=9_000 if is_speech else 0, audio_ms=0 if is_speech else 150_000_000,
+            )
+        )  # fmt: skip
+    InfrastructureCost.objects.update(starts_at=now - timedelta(days=90), quantity=2)
+    with transaction.atomic():
+        write(rows)
+
+
+def make_rollout() -> None:
+    from django.utils import timezone
+
+    from rollout import ramp as ramps
+    from rollout.audit import acting
+    from rollout.models import Cohort, Flag, ListedUser, Ramp
+
+    with acting(OPERATOR, "Growth as planned"):
+        for name, percent in (("asr", 5), ("tts", 10), ("realtime", 2)):
+            flag = Flag.objects.get(name=name)
+            flag.percent = percent
+            flag.save()
+        asr = Flag.objects.get(name="asr")
+        ramp = ramps.create(asr, [(Decimal(7), timedelta(days=2)), (Decimal(10), timedelta(days=3))])
+        ramps.start(ramp.pk, timezone.now(), "Growth as planned")
+        Ramp.objects.filter(pk=ramp.pk).update(watched_s=16.5 * 3600)
+        pilot = Cohort.objects.create(name="pilot", note="Colleagues who try it first")
+        pilot.add([f"user-{number}" for number in range(120)])
+        asr.cohorts.add(pilot)
+        ListedUser.objects.create(flag=asr, user="aminah", list="allow", note="Asked for it")
+        ListedUser.objects.create(flag=asr, user="bot-7", list="deny", note="A script, not a person")
+
+
+def make_alerts(now: datetime) -> None:
+    """Past ones. What fires now, the watcher finds by the load."""
+    from capacity.models import Alert, Rule
+
+    for hours, severity, metric, value, by in (
+        (5, "warning", "p95_s", 3.4, OPERATOR), (29, "critical", "users", 86, OPERATOR),
+        (29, "warning", "users", 86, ""), (76, "warning", "error_percent", 2.6, ""),
+    ):  # fmt: skip
+        rule = Rule.objects.get(severity=severity, metric=metric)
+        since = now - timedelta(hours=hours)
+        Alert.objects.create(
+            rule=rule, state=Alert.State.RESOLVED, since=since, fired_at=since + timedelta(seconds=30),
+            resolved_at=since + timedelta(minutes=22), evaluated_at=since + timedelta(minutes=22),
+            value=rule.clear_level * 0.9, worst=value, acknowledged_by=by,
+            acknowledged_at=since + timedelta(minutes=4) if by else None, outcome="Back below.",
+        )  # fmt: skip
+
+
+def main(what: str) -> None:
+    import django
+
+    django.setup()
+    from django.utils import timezone
+
+    now = timezone.now()
+    make_people()
+    if what == "people":
+        return
+    make_day(now)
+    make_traffic(now)
+    make_rollout()
+    make_alerts(now)
+    make_load(67)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

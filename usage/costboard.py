@@ -1,0 +1,42 @@
+"""The month's cost for people: each figure in words, against the launch target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from usage.cost import MonthCost
+from usage.money import MICROS, decimal, dollars
+from usage.scorecard import GOAL, Metric, Verdict
+
+
+@dataclass(frozen=True)
+class Figure:
+    """``target`` and ``verdict`` are empty for what has no target."""
+
+    name: str
+    value: str
+    target: str = ""
+    verdict: Verdict | None = None
+
+    @property
+    def is_met(self) -> bool:
+        return self.verdict is Verdict.MET
+
+
+def figures(cost: MonthCost) -> list[Figure]:
+    return [
+        Figure("Spent", dollars(cost.spent_micros)),
+        _against(Metric.MONTH_COST, "At the month's end", dollars(cost.forecast_micros), cost.forecast_micros),
+        _against_unit(Metric.AUDIO_HOUR_COST, "An hour of audio", cost.per_audio_hour_micros),
+        _against_unit(Metric.THOUSAND_CHARACTERS_COST, "1,000 characters", cost.per_1000_characters_micros),
+    ]
+
+
+def _against_unit(metric: Metric, name: str, micros: int | None) -> Figure:
+    """A price of a small unit: four decimals."""
+    return _against(metric, name, "–" if micros is None else f"USD {decimal(micros // 100, 4)}", micros)
+
+
+def _against(metric: Metric, name: str, shown: str, micros: int | None) -> Figure:
+    target = GOAL[metric].launch
+    return Figure(name, shown, target.in_words, target.verdict(None if micros is None else micros / MICROS))

@@ -1,0 +1,149 @@
+"""The admin's side bar and tabs: the rooms, each with the pages that the person who looks may see.
+
+A model that is not named here appears at the end of its room, so that no page can be forgotten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the side bar. Several models share it as tabs."""
+
+    title: str
+    icon: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Room:
+    title: str
+    apps: tuple[str, ...]
+    entries: tuple[Entry, ...] = field(default=())
+
+
+ROOMS = (
+    Room(
+        "Roll-out", ("rollout",), (
+            Entry("Flags", "toggle_on", ("rollout.flag",)),
+            Entry("Ramps", "trending_up", ("rollout.ramp",)),
+            Entry("Lists and cohorts", "groups", ("rollout.listeduser", "rollout.cohort")),
+            Entry("Audit trail", "history", ("rollout.change",)),
+        ),
+    ),
+    Room(
+        "Capacity", ("capacity",), (
+            Entry("Alerts", "notifications", ("capacity.alert", "capacity.rule", "capacity.delivery")),
+            Entry("Phases", "stairs", ("capacity.phase",)),
+            Entry("History", "monitoring", ("capacity.sample", "capacity.hourlypeak", "capacity.activeusers")),
+            Entry("Uptime", "monitor_heart", ("capacity.probeday", "capacity.outage")),
+        ),
+    ),
+    Room(
+        "Usage and billing", ("usage",), (
+            Entry("Ledger", "receipt_long", ("usage.ledgerentry", "usage.dailyuse", "usage.dailymix")),
+            Entry("Quotas used", "data_usage", ("usage.consumption",)),
+            Entry("Plans", "sell", ("usage.plan", "usage.planassignment")),
+            Entry("Statements", "request_quote", ("usage.statement",)),
+            Entry("Costs", "payments", ("usage.infrastructurecost",)),
+            Entry("Quality", "star_rate", ("usage.correction", "usage.rating")),
+        ),
+    ),
+    Room(
+        "Access", ("voiceproject", "auth"), (
+            Entry("API keys", "key", ("voiceproject.apikey",)),
+            Entry("Client applications", "apps", ("voiceproject.clientapplication",)),
+            Entry("People", "person", ("auth.user",)),
+            Entry("Roles", "badge", ("auth.group",)),
+        ),
+    ),
+)  # fmt: skip
+TITLES = {
+    "capacity.delivery": "Notifications",
+    "capacity.hourlypeak": "Peaks by hour",
+    "capacity.probeday": "By day",
+    "rollout.listeduser": "Allow and deny lists",
+    "usage.dailymix": "By day and model",
+    "usage.dailyuse": "By day and end user",
+    "usage.ledgerentry": "Entries",
+    "usage.planassignment": "Who has which",
+}
+LINKS = (
+    ("Product dashboard", "bar_chart", "/dashboard/"),
+    ("Playground", "graphic_eq", "/"),
+    ("API pages", "api", "/docs/"),
+)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """unfold's `SIDEBAR.navigation`. Rooms that one may see nothing of are left out."""
+    home = {"title": "Capacity now", "icon": "speed", "link": reverse("admin:index")}
+    groups: list[dict[str, Any]] = [{"items": [home]}]
+    for room in ROOMS:
+        items = [item for entry in _entries(room) if (item := _item(request, entry))]
+        if items:
+            groups.append({"title": room.title, "separator": True, "items": items})
+    links = [{"title": title, "icon": icon, "link": link, "active": False} for title, icon, link in LINKS]
+    return [*groups, {"title": "Elsewhere", "separator": True, "items": links}]
+
+
+def tabs(request: HttpRequest) -> list[dict[str, Any]]:
+    """unfold's `TABS`: models that share a line of the side bar."""
+    found = []
+    for room in ROOMS:
+        for entry in room.entries:
+            seen = _seen(request, entry)
+            if len(seen) > 1:
+                items = [{"title": _title(model), "link": _list_of(model)} for model in seen]
+                found.append({"models": list(entry.models), "items": items})
+    return found
+
+
+def _entries(room: Room) -> list[Entry]:
+    placed = {name for entry in room.entries for name in entry.models}
+    others = [
+        Entry(_title(model), "article", (model._meta.label_lower,))
+        for model in admin.site._registry
+        if model._meta.app_label in room.apps and model._meta.label_lower not in placed
+    ]
+    return [*room.entries, *others]
+
+
+def _item(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:
+    seen = _seen(request, entry)
+    if not seen:
+        return None
+    item: dict[str, Any] = {"title": entry.title, "icon": entry.icon, "link": _list_of(seen[0])}
+    if "capacity.alert" in entry.models and (number := _firing()):
+        item |= {"badge": str(number), "badge_variant": "danger", "badge_style": "solid"}
+    return item
+
+
+def _seen(request: HttpRequest, entry: Entry) -> list[type[Model]]:
+    models = [apps.get_model(name) for name in entry.models]
+    registered = admin.site._registry
+    return [model for model in models if model in registered and registered[model].has_view_permission(request)]
+
+
+def _title(model: type[Model]) -> str:
+    name = str(model._meta.verbose_name_plural)
+    return TITLES.get(model._meta.label_lower) or name[:1].upper() + name[1:]
+
+
+def _list_of(model: type[Model]) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+def _firing() -> int:
+    from capacity.models import Alert
+
+    return Alert.objects.filter(state=Alert.State.FIRING).count()

@@ -1,0 +1,108 @@
+"""Numbers as people read them: `4.2 s`, `12.5 min`, `1,204`, `2 days`. And form fields that take them like that."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+NONE = "–"
+MICROS = 1_000_000
+MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+
+
+def number(value: float | None) -> str:
+    """Whole, with thousands apart."""
+    return NONE if value is None else f"{value:,.0f}"
+
+
+def seconds(value: float | None, places: int = 2) -> str:
+    return NONE if value is None else f"{value:,.{places}f} s"
+
+
+def percent(value: float | None, places: int = 1) -> str:
+    return NONE if value is None else f"{value:.{places}f} %"
+
+
+def audio(milliseconds: int) -> str:
+    """As long as it is: seconds, minutes or hours."""
+    length = abs(milliseconds) / 1000
+    shown = milliseconds / 1000
+    if length < MINUTE:
+        return f"{shown:.1f} s"
+    return f"{shown / MINUTE:.1f} min" if length < HOUR else f"{shown / HOUR:,.1f} h"
+
+
+def span(length: timedelta | None) -> str:
+    """`30 s`, `45 min`, `3.5 h`, `2 days`; decimals only where they tell something."""
+    if length is None:
+        return NONE
+    value = length.total_seconds()
+    if value < MINUTE:
+        return f"{value:.0f} s"
+    if value < HOUR:
+        return _trimmed(value / MINUTE, "min")
+    if value >= 2 * DAY and value % DAY == 0:
+        return f"{value / DAY:.0f} days"
+    return _trimmed(value / HOUR, "h")
+
+
+def _trimmed(value: float, unit: str) -> str:
+    return f"{value:.1f}".removesuffix(".0") + f" {unit}"
+
+
+class MicrosField(forms.DecimalField):
+    """An amount of money, typed with a decimal point, stored as millionths."""
+
+    def __init__(self, **options: Any) -> None:
+        # The model's own limits are of millionths.
+        for name in ("min_value", "max_value", "step_size"):
+            options.pop(name, None)
+        options["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal"})
+        super().__init__(min_value=Decimal(0), max_value=Decimal(1_000_000), decimal_places=6, **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        if not isinstance(value, int):
+            return value
+        whole = f"{Decimal(value) / MICROS:.6f}".rstrip("0")
+        places = len(whole.partition(".")[2])
+        return whole + "0" * max(0, 2 - places)
+
+    def clean(self, value: Any) -> Any:
+        amount = super().clean(value)
+        return None if amount is None else int(amount * MICROS)
+
+
+class SpanField(forms.DurationField):
+    """A length of time, typed as a number of ``unit``; `1 12:00:00` and the like are understood too."""
+
+    def __init__(self, *, unit: timedelta, **options: Any) -> None:
+        self.unit = unit
+        options["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal"})
+        super().__init__(**options)
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{value / self.unit:.6f}".rstrip("0").rstrip(".") if isinstance(value, timedelta) else value
+
+    def to_python(self, value: Any) -> timedelta | None:
+        if isinstance(value, str) and ":" not in value and value.strip():
+            try:
+                return float(value) * self.unit
+            except (ValueError, OverflowError) as error:
+                raise ValidationError(self.error_messages["invalid"], code="invalid") from error
+        return super().to_python(value)
+
+
+class ShortFloatField(forms.FloatField):
+    """Shows `80` where Django's shows `80.0`."""
+
+    def __init__(self, **options: Any) -> None:
+        options["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal"})
+        super().__init__(**options)
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{value:.10g}" if isinstance(value, float) else value

@@ -1,0 +1,62 @@
+"""Every object is one that the API server would take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.k8s.manifests import K8S, PHASES, Manifest, built, overlay, workloads
+
+KUBERNETES = "1.32"  # the oldest that docs/operations.md asks for
+OTHERS = yaml.safe_load((Path(__file__).parent / "crds.yaml").read_text())
+
+
+def check(one: Manifest) -> None:
+    if one["kind"] not in OTHERS:
+        kubernetes_validate.validate(one, KUBERNETES, strict=True)
+        return
+    stated = OTHERS[one["kind"]]
+    assert one["apiVersion"] == stated["version"]
+    jsonschema.validate(one["spec"], {**stated["schema"], "$defs": OTHERS["$defs"]})
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_it_works(phase: int) -> None:
+    for one in overlay(phase):
+        check(one)
+
+
+def test_pods_in_a_ray_service_are_pods() -> None:
+    pods = [workload for workload in workloads() if workload.kind == "RayService"]
+    assert len(pods) == 2
+    for pod in pods:
+        whole = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", **pod.template["metadata"]}}
+        kubernetes_validate.validate({**whole, "spec": pod.spec}, KUBERNETES, strict=True)
+
+
+def test_a_slip_is_found() -> None:
+    (service,) = (one for one in overlay(1) if one["kind"] == "RayService")
+    with pytest.raises(jsonschema.ValidationError):
+        check({**service, "spec": {**service["spec"], "workerGroups": []}})
+
+
+def test_every_object_has_one_name_and_the_namespace() -> None:
+    names = [(one["kind"], one["metadata"]["name"]) for one in overlay(1)]
+    assert len(names) == len(set(names))
+    for one in overlay(1):
+        assert one["kind"] == "Namespace" or one["metadata"]["namespace"] == "voice", one["metadata"]["name"]
+
+
+def test_a_database_elsewhere() -> None:
+    folder = K8S.parent / "build" / "external-database"  # kustomize takes paths relative to the folder only
+    folder.mkdir(parents=True, exist_ok=True)
+    component = "../../k8s/components/postgres-external"
+    (folder / "kustomization.yaml").write_text(f"resources: [../../k8s/base]\ncomponents: [{component}]\n")
+    objects = built(folder)
+    assert not [one for one in objects if one["apiVersion"].startswith("postgresql.cnpg.io")]
+    (policy,) = (one for one in objects if one["metadata"]["name"] == "to-database")
+    check(policy)

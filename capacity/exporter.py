@@ -78,6 +78,13 @@ class SampleCollector(Collector):
                 family.add_metric(labels, value)
         return families
 
+    def forget(self) -> None:
+        """The next question reads again."""
+        self._read_at = float("-inf")
+
+    def close(self) -> None:
+        self._reader.shutdown()
+
     def _newest(self) -> Sample | None:
         """None: there is none, or the database does not tell in time."""
         if self._reading is None or (self._reading.done() and time.monotonic() - self._read_at >= CACHED_S):

@@ -4,7 +4,8 @@
 # DIRECTORY holds `asr/` (a CTranslate2 Whisper model) and `coqui/` (a Coqui checkpoint).
 FROM scratch AS models
 
-FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04
+# CTranslate2 wants CUDA 12's cuBLAS from here; torch brings all of its own.
+FROM nvidia/cuda:12.8.1-runtime-ubuntu24.04
 # wget: KubeRay's probes call it.
 # hadolint ignore=DL3008
 RUN apt-get update \

@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from django.core.management import get_commands
 
 from tests.k8s.manifests import ROOT, overlay, workloads
+from tests.k8s.test_schema import check
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
@@ -119,13 +121,20 @@ def test_a_wrong_command_is_noticed(programs: Path) -> None:
         run("kubectl apply -k k8s/overlays/phase-9", programs)
 
 
+def test_what_it_applies_is_well_formed() -> None:
+    texts = re.findall(r"<<'END'\n(.*?)\nEND\n", PAGE, re.DOTALL)
+    assert texts
+    for text in texts:
+        check(yaml.safe_load(text))
+
+
 def test_what_they_name_is_there() -> None:
     there = {(one["kind"].lower(), one["metadata"]["name"]) for one in overlay(1)}
     named = set(re.findall(r"\b(deployment|job|cluster|rayservice|cronjob)[/ ]([a-z][a-z0-9-]+)", " ".join(BLOCKS)))
     assert len(named) > 6
     assert {one for one in named if not one[1].endswith("-2")} <= there
     containers = {container["name"] for pod in workloads() for container in pod.containers}
-    assert set(re.findall(r" -c (\w+) --", PAGE)) <= containers
+    assert set(re.findall(r" -c (\w+) --", PAGE)) <= {*containers, "postgres"}  # the operator's
     labels = {f"{key}={value}" for pod in workloads() for key, value in pod.labels.items()}
     assert set(re.findall(r"-l (\S+=[a-z]+)", PAGE)) <= labels
 

@@ -51,12 +51,28 @@ def test_every_object_has_one_name_and_the_namespace() -> None:
         assert one["kind"] == "Namespace" or one["metadata"]["namespace"] == "voice", one["metadata"]["name"]
 
 
-def test_a_database_elsewhere() -> None:
-    folder = K8S.parent / "build" / "external-database"  # kustomize takes paths relative to the folder only
+def with_components(*names: str) -> tuple[Manifest, ...]:
+    folder = K8S.parent / "build" / "-".join(names)  # kustomize takes paths relative to the folder only
     folder.mkdir(parents=True, exist_ok=True)
-    component = "../../k8s/components/postgres-external"
-    (folder / "kustomization.yaml").write_text(f"resources: [../../k8s/base]\ncomponents: [{component}]\n")
-    objects = built(folder)
+    plan = {"resources": ["../../k8s/base"], "components": [f"../../k8s/components/{name}" for name in names]}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(plan))
+    return built(folder)
+
+
+def test_a_database_elsewhere() -> None:
+    objects = with_components("postgres-external")
     assert not [one for one in objects if one["apiVersion"].startswith("postgresql.cnpg.io")]
     (policy,) = (one for one in objects if one["metadata"]["name"] == "to-database")
     check(policy)
+
+
+def test_a_database_from_its_backups() -> None:
+    objects = with_components("postgres-operator", "postgres-restore")
+    (database,) = (one for one in objects if one["kind"] == "Cluster")
+    check(database)
+    assert "initdb" not in database["spec"]["bootstrap"]
+    ((source,), (archive,)) = (database["spec"][name] for name in ("externalClusters", "plugins"))
+    assert source["name"] == database["spec"]["bootstrap"]["recovery"]["source"]
+    folders = [source["plugin"]["parameters"], archive["parameters"]]
+    assert folders[0]["serverName"] != folders[1]["serverName"], "it would write over what it restores from"
+    assert len({folder["barmanObjectName"] for folder in folders}) == 1

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from capacity.models import Metric, Rule, Sample
 from tests import sound
 from tests.asr.sockets import whole
-from tests.k8s.manifests import K8S, of_kind
+from tests.k8s.manifests import K8S, ROOT, of_kind
 
 DASHBOARD = json.loads((K8S / "monitoring" / "grafana-dashboard.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
@@ -27,7 +27,10 @@ RULES = of_kind("PrometheusRule")["voice"]["spec"]["groups"]
 
 # What Prometheus adds to every series when it scrapes a pod.
 OF_THE_TARGET = {"pod", "instance", "job", "namespace", "service", "container", "endpoint"}
-OF_RAY = {"ray_node_gpus_utilization"}
+# What Ray exports on the inference tier's pods: of its nodes, and of inference/ray_app.py's batches.
+OF_RAY = {"ray_node_gpus_utilization": {"GpuIndex"}} | {
+    f"ray_voice_batch_{what}_{part}": {"engine"} for what in ("size", "seconds") for part in ("sum", "count")
+}
 
 Exported = dict[str, dict[str, set[str]]]  # metric → label → values seen
 
@@ -92,7 +95,9 @@ def _parsed(page: str) -> Exported:
 async def test_it_works(exported: Exported) -> None:
     for title, query in queries():
         known: set[str] = set()
-        for selector in selectors(query):
+        ours = [selector for selector in selectors(query) if selector.name not in OF_RAY]
+        assert ours, f"{title}: nothing of ours"
+        for selector in ours:
             assert selector.name in exported, f"{title}: {selector.name} is not exported"
             labels = exported[selector.name]
             known |= set(labels)
@@ -132,6 +137,22 @@ def test_numbers_of_the_sample_are_never_added_up() -> None:
     for title, query in queries():
         if "voice_capacity_" in query:
             assert query.startswith(("max(", "max by ", "min(")), title
+
+
+def test_numbers_of_the_whole_inference_tier_are_never_added_up() -> None:
+    """With a tier, every API process exports those of all of it."""
+    for title, query in queries():
+        if re.search("voice_queue_length|voice_units_running|voice_estimated_wait", query):
+            assert query.startswith("max by "), title
+
+
+def test_what_ray_exports() -> None:
+    application = ROOT / "inference" / "ray_app.py"
+    if not application.exists():
+        pytest.skip("inference/ray_app.py is another part's")
+    for name in OF_RAY:
+        if name.startswith("ray_voice_"):
+            assert f'"{name.removeprefix("ray_").rsplit("_", 1)[0]}"' in application.read_text()
 
 
 def test_panels_are_laid_out() -> None:

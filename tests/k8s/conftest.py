@@ -1,17 +1,48 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+import yaml
 
 from conftest import CI
 from tests import services
+from tests.k8s.manifests import K8S
 
 
-@pytest.fixture(scope="session")
-def promtool() -> str:
-    """Prometheus's own checker. Missing in CI it is an error: rules that nobody checks are worth nothing."""
+def _found(name: str) -> str:
+    """Missing in CI it is an error: rules that nobody checks are worth nothing."""
     try:
-        return services._program("promtool")
+        return services._program(name)
     except services.Missing as error:
         if CI:
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Prometheus's own checker."""
+    return _found("promtool")
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path, server_address: str) -> Iterator[str]:
+    """The URL of one that reads this process's service every second, with the rules."""
+    rules = yaml.safe_load((K8S / "monitoring" / "rules.yaml").read_text())["spec"]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules).replace("interval: 15s", "interval: 1s"))
+    target = {"targets": [server_address.removeprefix("http://")], "labels": {"pod": "asr-api-1"}}
+    plan = {
+        "global": {"scrape_interval": "1s"},
+        "rule_files": ["rules.yaml"],
+        "scrape_configs": [{"job_name": "voice", "static_configs": [target]}],
+    }
+    (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump(plan))
+    port = services.free_port()
+    command = [
+        _found("prometheus"), f"--config.file={tmp_path}/prometheus.yaml", f"--storage.tsdb.path={tmp_path}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]  # fmt: skip
+    with services._running(command, port, tmp_path / "prometheus.log"):
+        yield f"http://127.0.0.1:{port}"

@@ -151,8 +151,10 @@ def test_as_in_the_cluster(app: Path, told: dict[str, str]) -> None:
         assert done.returncode == 0, done.stderr
 
     serving = subprocess.Popen(line_of("asr-api"), cwd=app, env=told, stderr=subprocess.PIPE, text=True)
-    watching = subprocess.Popen(line_of("capacity-watcher"), cwd=app, env=told, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    watching = subprocess.Popen(line_of("capacity-watcher"), cwd=app, env=told, **pipes)
     try:
+        assert watching.stdout.readline() == "Watching.\n"
         _probed(told["PORT"], serving)
         health = json.loads(dict(instructions(PLANS["api"]))["HEALTHCHECK"].split("CMD ")[1])
         health[-1] = health[-1].replace("8000", told["PORT"])

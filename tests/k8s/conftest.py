@@ -6,25 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import CI
 from tests import services
 from tests.k8s.manifests import K8S
-
-
-def _found(name: str) -> str:
-    """Missing in CI it is an error: rules that nobody checks are worth nothing."""
-    try:
-        return services._program(name)
-    except services.Missing as error:
-        if CI:
-            raise
-        pytest.skip(str(error))
+from tests.k8s.programs import found, listening
 
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
     """Prometheus's own checker."""
-    return _found("promtool")
+    return found("promtool")
 
 
 @pytest.fixture
@@ -41,8 +31,8 @@ def prometheus(tmp_path: Path, server_address: str) -> Iterator[str]:
     (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump(plan))
     port = services.free_port()
     command = [
-        _found("prometheus"), f"--config.file={tmp_path}/prometheus.yaml", f"--storage.tsdb.path={tmp_path}/data",
+        found("prometheus"), f"--config.file={tmp_path}/prometheus.yaml", f"--storage.tsdb.path={tmp_path}/data",
         f"--web.listen-address=127.0.0.1:{port}",
     ]  # fmt: skip
-    with services._running(command, port, tmp_path / "prometheus.log"):
+    with listening(command, port, tmp_path / "prometheus.log"):
         yield f"http://127.0.0.1:{port}"

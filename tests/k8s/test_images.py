@@ -18,6 +18,7 @@ import pytest
 
 from tests import services
 from tests.k8s.manifests import API, ROOT, environment, workloads
+from tests.k8s.programs import found, listening
 
 PLANS = {name: (ROOT / "docker" / f"{name}.Dockerfile").read_text() for name in ("api", "gpu")}
 PATIENCE_S = 60.0
@@ -187,30 +188,23 @@ def _probed(port: str, serving: subprocess.Popen[str]) -> None:
     assert "voice_engine_ready" in scraped.text
 
 
-def test_redis_wants_its_password(tmp_path: Path, redis_url: str) -> None:
+def test_redis_wants_its_password(tmp_path: Path) -> None:
     """The container's own command line, with its port and folder put elsewhere."""
+    found("redis-server")
     port = services.free_port()
     command, flag, script = line_of_redis()
     assert "maxmemory" in script
     here = script.replace("/data", str(tmp_path)) + f" --port {port} --bind 127.0.0.1"
     environment = {"PATH": os.environ["PATH"], "REDISCLI_AUTH": "rahsia-ujian"}
-    with (tmp_path / "log").open("wb") as log:
-        server = subprocess.Popen([command, flag, here], env=environment, stdout=log, stderr=log)
-        try:
-            services._wait_for_port(port, server)
-            ping = ["redis-cli", "-p", str(port), "ping"]
-            asked = subprocess.run(ping, check=False, capture_output=True, text=True, env=environment)
-            assert asked.stdout.strip() == "PONG"
-            stranger = subprocess.run(
-                ping, check=False, capture_output=True, text=True, env={"PATH": environment["PATH"]}
-            )
-            assert "NOAUTH" in stranger.stdout + stranger.stderr
-            arguments = Path(f"/proc/{server.pid}/cmdline").read_text()
-            assert arguments.startswith("redis-server"), "it is process 1, so it gets the signal to stop"
-            assert "rahsia-ujian" not in arguments
-        finally:
-            server.terminate()
-            server.wait(PATIENCE_S)
+    with listening([command, flag, here], port, tmp_path / "log", environment) as server:
+        ping = [found("redis-cli"), "-p", str(port), "ping"]
+        asked = subprocess.run(ping, check=False, capture_output=True, text=True, env=environment)
+        assert asked.stdout.strip() == "PONG"
+        stranger = subprocess.run(ping, check=False, capture_output=True, text=True, env={"PATH": environment["PATH"]})
+        assert "NOAUTH" in stranger.stdout + stranger.stderr
+        arguments = Path(f"/proc/{server.pid}/cmdline").read_text()
+        assert arguments.startswith("redis-server"), "it is process 1, so it gets the signal to stop"
+        assert "rahsia-ujian" not in arguments
 
 
 def line_of_redis() -> list[str]:

@@ -39,7 +39,7 @@ NOTHING = "#!/bin/sh\nexit 0\n"
 def programs(tmp_path: Path) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name, text in {"kubectl": KUBECTL, "docker": NOTHING, "curl": NOTHING}.items():
+    for name, text in {"kubectl": KUBECTL, "docker": NOTHING, "curl": NOTHING, "helm": NOTHING}.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     return folder
@@ -106,7 +106,9 @@ def _references(part: object) -> list[tuple[str, str]]:
             found.append((part["secretName"], "tls.crt"))
         for name, value in part.items():
             if name in ("secretKeyRef", "accessKeyId", "secretAccessKey"):
-                found.append((value["name"], value["key"]))
+                assert value["key"] in PAGE or value["name"].endswith("-app")
+                if not value.get("optional"):
+                    found.append((value["name"], value["key"]))
             found += _references(value)
     if isinstance(part, list):
         for value in part:

@@ -63,7 +63,7 @@ def test_an_old_sample_is_only_an_age(collector: exporter.SampleCollector) -> No
 
 
 def test_one_query_for_many_questions(collector: exporter.SampleCollector, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    asked: list[None] = []
     monkeypatch.setattr(exporter, "_read", lambda: asked.append(None))
     for _ in range(10):
         read(collector)

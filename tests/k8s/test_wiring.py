@@ -192,6 +192,10 @@ def test_the_ingress_lets_through_what_the_service_takes() -> None:
     largest = settings.VOICE_MAX_UPLOAD_BYTES + settings.MULTIPART_OVERHEAD_BYTES
     for name in ("nginx.org/client-max-body-size", "nginx.ingress.kubernetes.io/proxy-body-size"):
         assert int(notes[name].removesuffix("m")) * 1024 * 1024 >= largest
+    # What users say reaches no disk: neither the request's body nor the answer's.
+    assert notes["nginx.org/client-body-buffer-size"] == notes["nginx.org/client-max-body-size"]
+    assert notes["nginx.org/proxy-max-temp-file-size"] == "0"
+    assert notes["nginx.ingress.kubernetes.io/proxy-request-buffering"] == "off"
     for prefix in ("nginx.org", "nginx.ingress.kubernetes.io"):
         for direction in ("read", "send"):
             seconds = notes[f"{prefix}/proxy-{direction}-timeout"].removesuffix("s")

@@ -42,7 +42,7 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/base.stamp
 	@touch $@
 
 services:
-	@scripts/debian-packages.sh postgresql redis-server chromium
+	@scripts/debian-packages.sh postgresql redis-server chromium prometheus
 
 test: lint services
 	$(BIN)/python -m pytest

@@ -7,3 +7,8 @@ from django.apps import AppConfig
 
 class CapacityConfig(AppConfig):
     name = "capacity"
+
+    def ready(self) -> None:
+        from capacity import exporter
+
+        exporter.register()

@@ -14,7 +14,9 @@ from usage.entry import Entry, Kind
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 120, 300)
 
 requests_total = Counter("voice_requests_total", "Requests for speech work", ["kind", "status"])
-request_seconds = Histogram("voice_request_seconds", "From arrival to the last byte", ["kind"], buckets=_SECONDS)
+request_seconds = Histogram(
+    "voice_request_seconds", "From arrival to the last byte of a success", ["kind"], buckets=_SECONDS
+)
 queue_seconds = Histogram(
     "voice_queue_seconds", "Waiting for a batch", ["kind"], buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10)
 )
@@ -40,14 +42,15 @@ def observe_work(entry: Entry) -> None:
     """Count one finished request for speech work."""
     kind = entry.kind.value
     requests_total.labels(kind, entry.status).inc()
-    request_seconds.labels(kind).observe(entry.total_ms / 1000)
-    if entry.status != 200:
+    if entry.status != 200:  # refusals are fast: among response times they would hide that service is slow
         return
+    if not entry.is_live:  # a stream takes as long as people talk or listen
+        request_seconds.labels(kind).observe(entry.total_ms / 1000)
     queue_seconds.labels(kind).observe(entry.queue_ms / 1000)
     audio_seconds_total.labels(kind).inc(entry.audio_ms / 1000)
     if entry.kind is Kind.SPEECH:
         characters_total.inc(entry.characters)
-    if entry.audio_ms and entry.kind is not Kind.REALTIME:  # a stream takes as long as people talk
+    if entry.audio_ms and not entry.is_live:
         real_time_factor.labels(kind).observe(entry.total_ms / entry.audio_ms)
 
 

@@ -1,0 +1,111 @@
+"""The newest sample as Prometheus gauges.
+
+Every API process exports the same numbers, since they come from the database: take `max()` of them, never `sum()`.
+Reading takes one query, at most every ``CACHED_S``, in a thread of its own: a database that hangs must not take the
+process's other metrics with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+
+from django.db import close_old_connections
+from django.utils import timezone
+from prometheus_client import REGISTRY
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from capacity import board
+from capacity.models import Sample
+from capacity.presence import ASR, TOGETHER, TTS
+
+logger = logging.getLogger(__name__)
+
+CACHED_S = 5.0
+WAIT_S = 1.0
+
+_users = partial(
+    GaugeMetricFamily,
+    "voice_capacity_users",
+    "Distinct end users in all processes, at their busiest since the sample before",
+    labels=["direction"],
+)
+_p95 = partial(
+    GaugeMetricFamily, "voice_capacity_p95_seconds", "Of the last 5 minutes' successful requests", labels=["direction"]
+)
+_errors = partial(GaugeMetricFamily, "voice_capacity_error_percent", "Failures of the last 5 minutes' requests")
+_gpu = partial(GaugeMetricFamily, "voice_capacity_gpu_percent", "Utilisation of the busiest GPU")
+_cost = partial(GaugeMetricFamily, "voice_capacity_month_cost_usd", "What this month will have cost at its end")
+_age = partial(GaugeMetricFamily, "voice_capacity_sample_age_seconds", "How long ago somebody watched; none: never")
+
+
+class SampleCollector(Collector):
+    """Numbers of a sample that is too old to be "now" are left out: no data, not a stale number."""
+
+    def __init__(self) -> None:
+        self._reader = ThreadPoolExecutor(1, "capacity-exporter")
+        self._reading: Future[Sample | None] | None = None
+        self._read_at = float("-inf")
+
+    def describe(self) -> Iterable[Metric]:
+        """Names only. Without this the registry would collect, and so read the database, when Django starts."""
+        return [make() for make in (_users, _p95, _errors, _gpu, _cost, _age)]
+
+    def collect(self) -> Iterable[Metric]:
+        sample = self._newest()
+        users, p95, errors, gpu, cost, age = families = [make() for make in (_users, _p95, _errors, _gpu, _cost, _age)]
+        if sample is None:
+            return families
+        since = timezone.now() - sample.at
+        age.add_metric([], max(0.0, since.total_seconds()))
+        if since > board.FRESH:
+            return families
+        for family, labels, value in (
+            (users, [ASR], sample.asr_users),
+            (users, [TTS], sample.tts_users),
+            (users, [TOGETHER], sample.users),
+            (p95, [ASR], sample.asr_p95_s),
+            (p95, [TTS], sample.tts_p95_s),
+            (errors, [], sample.error_percent),
+            (gpu, [], sample.gpu_percent),
+            (cost, [], sample.month_cost_usd),
+        ):
+            if value is not None:
+                family.add_metric(labels, value)
+        return families
+
+    def forget(self) -> None:
+        """The next question reads again."""
+        self._read_at = float("-inf")
+
+    def close(self) -> None:
+        self._reader.shutdown()
+
+    def _newest(self) -> Sample | None:
+        """None: there is none, or the database does not tell in time."""
+        if self._reading is None or (self._reading.done() and time.monotonic() - self._read_at >= CACHED_S):
+            self._reading, self._read_at = self._reader.submit(_read), time.monotonic()
+        try:
+            return self._reading.result(WAIT_S)
+        except TimeoutError:
+            logger.warning("the newest sample takes too long to read")
+        except Exception:  # the other metrics are worth more than this one
+            logger.warning("the newest sample cannot be read", exc_info=True)
+        return None
+
+
+def _read() -> Sample | None:
+    close_old_connections()
+    try:
+        return Sample.objects.first()
+    finally:
+        close_old_connections()
+
+
+def register() -> None:
+    """Once per process, when Django is ready."""
+    REGISTRY.register(SampleCollector())

@@ -1,0 +1,36 @@
+# The service's own processes: API, capacity watcher, migrations, jobs. No torch, no CUDA: the models run elsewhere.
+#   docker build -f docker/api.Dockerfile -t voice-api:1.0.0 .
+FROM python:3.11-slim-bookworm AS packages
+COPY requirements.txt /
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /requirements.txt
+
+FROM python:3.11-slim-bookworm
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin voice \
+    && install --directory --owner=voice --group=voice --mode=0700 /state
+COPY --from=packages /venv /venv
+WORKDIR /app
+COPY manage.py ./
+COPY asr asr
+COPY capacity capacity
+COPY inference inference
+COPY rollout rollout
+COPY static static
+COPY templates templates
+COPY tts tts
+COPY usage usage
+COPY voiceproject voiceproject
+ENV PATH=/venv/bin:$PATH \
+    HOME=/state \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    VOICE_STATE_DIR=/state \
+    VOICE_HOST=0.0.0.0
+RUN python -m compileall -q /app
+USER 10001:10001
+EXPOSE 8000
+# For plain Docker; Kubernetes has its own probes. A process that does not serve (the watcher) runs with --no-healthcheck.
+HEALTHCHECK --start-period=60s --interval=10s --timeout=5s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+# Python itself is process 1: it handles SIGTERM and has no children to look after.
+ENTRYPOINT ["python", "manage.py"]
+CMD ["serve"]

@@ -1,0 +1,100 @@
+"""The newest sample at /metrics."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError
+from django.utils import timezone
+
+from capacity import board, exporter
+from capacity.models import Sample
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def read(collector: exporter.SampleCollector) -> dict[tuple[str, ...], float]:
+    return {
+        (one.name.removeprefix("voice_capacity_"), *one.labels.values()): one.value
+        for family in collector.collect()
+        for one in family.samples
+    }
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[exporter.SampleCollector]:
+    monkeypatch.setattr(exporter, "WAIT_S", 30.0)
+    collector = exporter.SampleCollector()
+    yield collector
+    collector.close()
+
+
+def test_it_works(collector: exporter.SampleCollector) -> None:
+    Sample.objects.create(at=timezone.now() - timedelta(seconds=15), users=1)
+    Sample.objects.create(
+        at=timezone.now(), users=61, asr_users=40, tts_users=30, asr_p95_s=1.5, tts_p95_s=2.5, error_percent=0.5,
+        gpu_percent=70.0, month_cost_usd=612.5,
+    )  # fmt: skip
+    readings = read(collector)
+    assert 0 <= readings.pop(("sample_age_seconds",)) < 60
+    assert readings == {
+        ("users", "asr"): 40, ("users", "tts"): 30, ("users", "together"): 61,
+        ("p95_seconds", "asr"): 1.5, ("p95_seconds", "tts"): 2.5,
+        ("error_percent",): 0.5, ("gpu_percent",): 70.0, ("month_cost_usd",): 612.5,
+    }  # fmt: skip
+
+
+def test_what_is_not_known_is_left_out(collector: exporter.SampleCollector) -> None:
+    assert read(collector) == {}
+    Sample.objects.create(at=timezone.now(), users=0, asr_users=0, tts_users=0)
+    collector.forget()
+    assert set(read(collector)) == {
+        ("users", "asr"), ("users", "tts"), ("users", "together"), ("sample_age_seconds",)
+    }  # fmt: skip
+
+
+def test_an_old_sample_is_only_an_age(collector: exporter.SampleCollector) -> None:
+    Sample.objects.create(at=timezone.now() - board.FRESH - timedelta(seconds=5), users=61)
+    assert set(read(collector)) == {("sample_age_seconds",)}
+
+
+def test_one_query_for_many_questions(collector: exporter.SampleCollector, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[None] = []
+    monkeypatch.setattr(exporter, "_read", lambda: asked.append(None))
+    for _ in range(10):
+        read(collector)
+    assert len(asked) == 1
+
+
+def test_a_database_that_fails_or_hangs(collector: exporter.SampleCollector, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise DatabaseError("away")
+
+    monkeypatch.setattr(exporter, "_read", fails)
+    assert read(collector) == {}
+
+    released = threading.Event()
+    asked: list[float] = []
+
+    def hangs() -> None:
+        asked.append(time.monotonic())
+        released.wait()
+
+    monkeypatch.setattr(exporter, "_read", hangs)
+    monkeypatch.setattr(exporter, "WAIT_S", 0.01)
+    collector.forget()
+    for _ in range(5):
+        assert read(collector) == {}
+    released.set()
+    assert len(asked) <= 1, "nobody queues behind the one who hangs"
+
+
+def test_names_can_be_told_without_a_database(django_assert_num_queries) -> None:
+    with django_assert_num_queries(0):
+        names = [family.name for family in exporter.SampleCollector().describe()]
+    assert "voice_capacity_users" in names
+    assert len(names) == 6

@@ -1,0 +1,111 @@
+"""What kustomize makes of the overlays, and how to find one's way in it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+K8S = ROOT / "k8s"
+PHASES = (1, 2, 3, 4)
+API = ("asr-api", "tts-api", "realtime")
+
+Manifest = dict[str, Any]
+
+
+@cache
+def overlay(phase: int) -> tuple[Manifest, ...]:
+    return built(K8S / "overlays" / f"phase-{phase}")
+
+
+@cache
+def built(folder: Path) -> tuple[Manifest, ...]:
+    """By kubectl's own kustomize, from the wheel among the development requirements."""
+    kubectl = Path(sys.executable).parent / "kubectl"
+    done = subprocess.run([kubectl, "kustomize", folder], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr.lower(), done.stderr
+    return tuple(yaml.safe_load_all(done.stdout))
+
+
+def of_kind(kind: str, phase: int = 1) -> dict[str, Manifest]:
+    """By name."""
+    return {one["metadata"]["name"]: one for one in overlay(phase) if one["kind"] == kind}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Something that makes pods. ``template`` is the pods' own."""
+
+    name: str
+    kind: str
+    template: Manifest
+
+    @property
+    def labels(self) -> dict[str, str]:
+        labels: dict[str, str] = self.template["metadata"]["labels"]
+        return labels
+
+    @property
+    def spec(self) -> Manifest:
+        spec: Manifest = self.template["spec"]
+        return spec
+
+    @property
+    def containers(self) -> list[Manifest]:
+        return [*self.spec.get("initContainers", []), *self.spec["containers"]]
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.name}"
+
+
+def workloads(phase: int = 1) -> Iterator[Workload]:
+    for one in overlay(phase):
+        kind, name, spec = one["kind"], one["metadata"]["name"], one.get("spec", {})
+        match kind:
+            case "Deployment" | "Job":
+                yield Workload(name, kind, spec["template"])
+            case "CronJob":
+                yield Workload(name, kind, spec["jobTemplate"]["spec"]["template"])
+            case "RayService":
+                cluster = spec["rayClusterConfig"]
+                yield Workload(f"{name}-head", kind, cluster["headGroupSpec"]["template"])
+                for group in cluster["workerGroupSpecs"]:
+                    yield Workload(f"{name}-{group['groupName']}", kind, group["template"])
+
+
+def environment(container: Manifest, phase: int = 1) -> dict[str, str | None]:
+    """What the container is told. None: from a secret."""
+    told: dict[str, str | None] = {}
+    for source in container.get("envFrom", []):
+        told |= of_kind("ConfigMap", phase)[source["configMapRef"]["name"]]["data"]
+    for one in container.get("env", []):
+        told[one["name"]] = one.get("value")
+    return told
+
+
+def serve_config(phase: int) -> Manifest:
+    (service,) = of_kind("RayService", phase).values()
+    config: Manifest = yaml.safe_load(service["spec"]["serveConfigV2"])
+    return config
+
+
+def strings(part: Any) -> Iterator[str]:
+    """Every string in it, keys included."""
+    match part:
+        case dict():
+            for key, value in part.items():
+                yield from strings(key)
+                yield from strings(value)
+        case list():
+            for value in part:
+                yield from strings(value)
+        case str():
+            yield part

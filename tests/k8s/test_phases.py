@@ -1,0 +1,138 @@
+"""The overlays and the phase table tell the same."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+
+from capacity.models import Phase
+from tests.k8s.manifests import API, K8S, PHASES, built, of_kind, overlay, serve_config
+
+pytestmark = pytest.mark.django_db
+
+REQUIRED_HPA = {
+    "minReplicas": 2,
+    "maxReplicas": 5,
+    "metrics": [
+        {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}
+    ],
+    "behavior": {
+        "scaleUp": {
+            "stabilizationWindowSeconds": 60,
+            "policies": [{"type": "Pods", "value": 2, "periodSeconds": 60}],
+        },
+        "scaleDown": {"stabilizationWindowSeconds": 300},
+    },
+}
+
+
+def grown(what: str, phase: Phase) -> tuple[int, int]:
+    """From and to of `pods` or `gpus`. What scales automatically begins where the phase before ends, and reaches as far
+    as its peak of users asks for at that phase's users per piece."""
+    low, high = getattr(phase, f"{what}_from"), getattr(phase, f"{what}_to")
+    if low is not None:
+        return low, high
+    before = Phase.objects.get(number=phase.number - 1)
+    most = getattr(before, f"{what}_to")
+    return most, math.ceil(phase.concurrent_to * most / before.concurrent_to)
+
+
+def test_there_is_an_overlay_for_every_phase() -> None:
+    folders = {path.name for path in (K8S / "overlays").iterdir()}
+    assert folders == {f"phase-{phase.number}" for phase in Phase.objects.all()}
+
+
+@pytest.mark.parametrize("name", API)
+def test_the_required_autoscaler(name: str) -> None:
+    for objects in (overlay(1), built(K8S / "base")):
+        (scaler,) = (one for one in objects if one["metadata"]["name"] == f"{name}-hpa")
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+        assert scaler["apiVersion"] == "autoscaling/v2"
+        assert scaler["spec"] == {"scaleTargetRef": target, **REQUIRED_HPA}
+
+
+@pytest.mark.parametrize("number", PHASES)
+def test_pods(number: int) -> None:
+    least, most = grown("pods", Phase.objects.get(number=number))
+    scalers = of_kind("HorizontalPodAutoscaler", number)
+    assert set(scalers) == {f"{name}-hpa" for name in API}
+    for scaler in scalers.values():
+        # What the table says runs always; up to the required most it may become in a rush.
+        assert scaler["spec"]["minReplicas"] == least
+        assert scaler["spec"]["maxReplicas"] == max(most, REQUIRED_HPA["maxReplicas"])
+    for deployment in of_kind("Deployment", number).values():
+        if deployment["metadata"]["name"] in API:
+            assert "replicas" not in deployment["spec"]  # applying again would undo the autoscaler's
+
+
+@pytest.mark.parametrize("number", PHASES)
+def test_gpus(number: int) -> None:
+    least, most = grown("gpus", Phase.objects.get(number=number))
+    (service,) = of_kind("RayService", number).values()
+    (group,) = service["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    assert (group["replicas"], group["minReplicas"], group["maxReplicas"]) == (least, least, most)
+    (worker,) = group["template"]["spec"]["containers"]
+    for amounts in worker["resources"].values():
+        assert amounts["nvidia.com/gpu"] == "1"
+
+
+@pytest.mark.parametrize("number", PHASES)
+def test_replicas_fit_the_machines(number: int) -> None:
+    least, most = grown("gpus", Phase.objects.get(number=number))
+    (application,) = serve_config(number)["applications"]
+    assert application["import_path"] == "inference.ray_app:app"
+    deployments = {one["name"]: one for one in application["deployments"]}
+    assert set(deployments) == {"units", "asr", "tts"}
+    needed = {"num_cpus": 0.0, "num_gpus": 0.0}
+    for name in ("asr", "tts"):
+        scaling = deployments[name]["autoscaling_config"]
+        assert (scaling["min_replicas"], scaling["max_replicas"]) == (least, most)
+        for resource in needed:
+            needed[resource] += deployments[name]["ray_actor_options"][resource]
+    (service,) = of_kind("RayService", number).values()
+    cluster = service["spec"]["rayClusterConfig"]
+    worker = cluster["workerGroupSpecs"][0]["template"]["spec"]["containers"][0]
+    assert needed["num_gpus"] == 1
+    assert needed["num_cpus"] < float(worker["resources"]["limits"]["cpu"])  # the rest hands units on
+    assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    # The machines follow the replicas.
+    assert cluster["enableInTreeAutoscaling"] is True
+
+
+@pytest.mark.parametrize("number", PHASES)
+def test_alerts_come_before_refusals(number: int) -> None:
+    """The limit is the end of the next phase: who outgrows a phase is told by alerts, and refused only well after."""
+    reached = Phase.objects.filter(number__in=(number, number + 1)).values_list("concurrent_to", flat=True)
+    for settings in of_kind("ConfigMap", number).values():
+        if "VOICE_MAX_CONCURRENT_USERS" in settings["data"]:
+            assert int(settings["data"]["VOICE_MAX_CONCURRENT_USERS"]) == max(one for one in reached if one)
+
+
+def test_growing_is_nothing_but_more() -> None:
+    """Between two phases only numbers differ, and of the inference tier only what KubeRay changes in place."""
+    for number in PHASES[1:]:
+        (before,), (after,) = (of_kind("RayService", one).values() for one in (number - 1, number))
+        before_cluster, after_cluster = (copy.deepcopy(one["spec"]["rayClusterConfig"]) for one in (before, after))
+        for cluster in (before_cluster, after_cluster):
+            for group in cluster["workerGroupSpecs"]:
+                for name in ("replicas", "minReplicas", "maxReplicas"):
+                    group.pop(name)
+        assert before_cluster == after_cluster
+        kinds = [(one["kind"], one["metadata"]["name"].rsplit("-", 1)[0]) for one in overlay(number)]
+        assert kinds == [(one["kind"], one["metadata"]["name"].rsplit("-", 1)[0]) for one in overlay(number - 1)]
+
+
+@pytest.mark.parametrize("number", PHASES)
+def test_the_database_has_connections_for_all(number: int) -> None:
+    pods = sum(scaler["spec"]["maxReplicas"] for scaler in of_kind("HorizontalPodAutoscaler", number).values())
+    (pool,) = {
+        int(one["data"]["VOICE_DATABASE_POOL"])
+        for one in of_kind("ConfigMap", number).values()
+        if "VOICE_DATABASE_POOL" in one["data"]
+    }
+    surging, others = len(API), 4  # one more of each while a version is rolled out; the watcher and jobs
+    (database,) = of_kind("Cluster", number).values()
+    connections = int(database["spec"]["postgresql"]["parameters"]["max_connections"])
+    assert (pods + surging + others) * pool < connections

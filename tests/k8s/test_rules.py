@@ -1,0 +1,239 @@
+"""Prometheus's rules: the numbers are those of the rule rows, and they fire when they should."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from capacity import board, measure
+from capacity.models import Metric, Rule
+from tests.k8s.manifests import K8S, ROOT, of_kind
+from voiceproject import metrics
+
+pytestmark = pytest.mark.django_db
+
+SPEC = yaml.safe_load((K8S / "monitoring" / "rules.yaml").read_text())["spec"]
+RULES = {rule["alert"]: rule for group in SPEC["groups"] for rule in group["rules"] if "alert" in rule}
+IN_NAMES = {
+    Metric.USERS: "Users", Metric.P95: "Response", Metric.ERRORS: "Errors", Metric.GPU: "Gpu", Metric.COST: "Cost"
+}  # fmt: skip
+
+STEP_S = 15
+QUIET = 40  # steps: ten minutes
+LOUD = 80
+MINUTES = {"quiet": 9, "loud": 28, "quiet again": 44}
+
+
+def name_of(rule: Rule) -> str:
+    return f"Voice{IN_NAMES[Metric(rule.metric)]}{rule.severity.capitalize()}"
+
+
+def seconds(duration: str) -> timedelta:
+    number, unit = re.fullmatch(r"(\d+)([sm])", duration).groups()
+    return timedelta(seconds=int(number) * {"s": 1, "m": 60}[unit])
+
+
+def test_the_same_alerts_with_the_same_numbers() -> None:
+    rows = {name_of(rule): rule for rule in Rule.objects.all()}
+    assert len(rows) == 8
+    assert set(RULES) == {*rows, "VoiceUnwatched"}
+    for name, row in rows.items():
+        rule = RULES[name]
+        assert float(re.fullmatch(r".+ > ([\d.]+)", rule["expr"])[1]) == row.threshold
+        assert rule["labels"] == {"severity": row.severity}
+        assert seconds(rule["for"]) == row.pending_for
+        assert seconds(rule["keep_firing_for"]) == row.clear_for
+    minimum = {int(one) for one in re.findall(r">= (\d+)", yaml.safe_dump(SPEC))}
+    assert minimum == {rule.least_requests for rule in rows.values()}
+
+
+def test_the_window_and_what_counts_are_the_watchers() -> None:
+    text = (K8S / "monitoring" / "rules.yaml").read_text()
+    assert {timedelta(minutes=int(one)) for one in re.findall(r"\[(\d+)m\]", text)} == {measure.WINDOW}
+    assert set(re.findall(r'status!~"([^"]+)"', text)) == {"|".join(map(str, measure.NOT_COUNTED))}
+    kinds = set(re.findall(r'kind=~?"([^"]+)"', text))
+    assert kinds == {"|".join(measure.ASR_KINDS), "|".join(measure.TTS_KINDS)}
+    assert seconds("120s") == board.FRESH
+    assert "> 120 or" in RULES["VoiceUnwatched"]["expr"]
+
+
+def test_response_times_are_compared_exactly() -> None:
+    """A threshold inside a bucket would be judged by interpolation."""
+    for rule in Rule.objects.filter(metric=Metric.P95):
+        assert rule.threshold in metrics._SECONDS
+
+
+def test_every_alert_has_its_place_in_the_operators_guide() -> None:
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    for name, rule in RULES.items():
+        page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert (page, anchor) == ("docs/operations.md", name.lower())
+        assert anchor in anchors
+
+
+def test_the_manifest_carries_them() -> None:
+    (applied,) = of_kind("PrometheusRule").values()
+    assert applied["spec"] == SPEC
+
+
+# --- Played through by promtool --------------------------------------------------------------------------------------
+
+
+def gauge(name: str, quiet: float, loud: float) -> dict[str, str]:
+    """Quiet, loud and quiet again, twice: every process exports the same, and that must not double it."""
+    values = f"{quiet}x{QUIET} {loud}x{LOUD} {quiet}x{2 * QUIET}"
+    labels = '{pod="%s"}' if "{" not in name else ""
+    if labels:
+        return {f"{name}{labels % pod}": values for pod in "ab"}
+    return {name.replace("}", f',pod="{pod}"}}'): values for pod in "ab"}
+
+
+def counter(name: str, quiet: float, loud: float) -> dict[str, str]:
+    """Grows by so much a step; as two processes that share the work."""
+    first = quiet / 2 * QUIET
+    second = first + loud / 2 * LOUD
+    parts = (f"0+{quiet / 2}x{QUIET}", f"{first}+{loud / 2}x{LOUD}", f"{second}+{quiet / 2}x{2 * QUIET}")
+    return {name.replace("}", f',pod="{pod}"}}'): " ".join(parts) for pod in "ab"}
+
+
+def answers(slow: float, threshold: float, rate: float, kind: str) -> dict[str, str]:
+    """Response times of which the share ``slow`` is above the threshold while it is loud."""
+    higher = 2 * threshold
+    series = counter(f'voice_request_seconds_bucket{{kind="{kind}",le="{threshold / 2}"}}', rate, 0)
+    series |= counter(f'voice_request_seconds_bucket{{kind="{kind}",le="{threshold}"}}', rate, rate * (1 - slow))
+    for bound in (higher, "+Inf"):
+        series |= counter(f'voice_request_seconds_bucket{{kind="{kind}",le="{bound}"}}', rate, rate)
+    return series | counter(f'voice_request_seconds_count{{kind="{kind}"}}', rate, rate)
+
+
+def outcomes(failing: float, rate: float) -> dict[str, str]:
+    """Requests of which the share ``failing`` fails while it is loud; many refusals, which must not count."""
+    series = counter('voice_requests_total{kind="speech",status="200"}', rate, rate * (1 - failing))
+    series |= counter('voice_requests_total{kind="speech",status="503"}', 0, rate * failing)
+    return series | counter('voice_requests_total{kind="speech",status="429"}', rate, 10 * rate)
+
+
+def series_for(rule: Rule, *, above: bool, rate: float = 100) -> dict[str, str]:
+    """``above``: over the threshold while it is loud; else exactly at it."""
+    level = rule.threshold * 1.01 if above else rule.threshold
+    match Metric(rule.metric):
+        case Metric.USERS:
+            both = gauge('voice_capacity_users{direction="together"}', 1, level)
+            return both | gauge('voice_capacity_users{direction="asr"}', 1, 10 * level)
+        case Metric.GPU:
+            return gauge("voice_capacity_gpu_percent", 5, level)
+        case Metric.COST:
+            return gauge("voice_capacity_month_cost_usd", 500, level)
+        case Metric.ERRORS:
+            return outcomes(level / 100, rate)
+        case Metric.P95:
+            return answers(0.06 if above else 0.05, rule.threshold, rate, "translation")
+
+
+def fires(alert: str, minute: int, severity: str | None) -> dict[str, Any]:
+    labels = f'ALERTS{{alertname="{alert}",alertstate="firing",severity="{severity}"}}'
+    return {
+        "expr": f'ALERTS{{alertname="{alert}",alertstate="firing"}}',
+        "eval_time": f"{minute}m",
+        "exp_samples": [{"labels": labels, "value": 1}] if severity else [],
+    }
+
+
+def played(series: dict[str, str], checks: list[dict[str, Any]]) -> dict[str, Any]:
+    given = [{"series": name, "values": values} for name, values in series.items()]
+    return {"interval": f"{STEP_S}s", "input_series": given, "promql_expr_test": checks}
+
+
+def verdict(promtool: str, folder: Path, tests: list[dict[str, Any]]) -> str:
+    """Empty when all is as expected."""
+    (folder / "rules.yaml").write_text(yaml.safe_dump(SPEC))
+    plan = {"rule_files": ["rules.yaml"], "evaluation_interval": f"{STEP_S}s", "tests": tests}
+    (folder / "tests.yaml").write_text(yaml.safe_dump(plan))
+    command = [promtool, "test", "rules", "tests.yaml"]
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_the_rules_are_well_formed(promtool: str, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(SPEC))
+    done = subprocess.run(
+        [promtool, "check", "rules", "--lint=all", "--lint-fatal", tmp_path / "rules.yaml"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_fires_above_its_threshold_and_resolves(promtool: str, tmp_path: Path) -> None:
+    rows = list(Rule.objects.all())
+    assert len(rows) == 8
+    plan = [
+        played(
+            series_for(row, above=True),
+            [fires(name_of(row), minute, row.severity if when == "loud" else None) for when, minute in MINUTES.items()],
+        )
+        for row in rows
+    ]
+    assert verdict(promtool, tmp_path, plan) == ""
+
+
+def test_none_fires_at_its_threshold(promtool: str, tmp_path: Path) -> None:
+    plan = [
+        played(series_for(row, above=False), [fires(name_of(row), minute, None) for minute in MINUTES.values()])
+        for row in Rule.objects.all()
+    ]
+    assert verdict(promtool, tmp_path, plan) == ""
+
+
+def test_few_requests_say_nothing(promtool: str, tmp_path: Path) -> None:
+    """One request in ten steps: two in the window."""
+    plan = [
+        played(series_for(row, above=True, rate=0.1), [fires(name_of(row), MINUTES["loud"], None)])
+        for row in Rule.objects.filter(metric__in=(Metric.P95, Metric.ERRORS))
+    ]
+    assert verdict(promtool, tmp_path, plan) == ""
+
+
+def test_the_slower_direction_counts(promtool: str, tmp_path: Path) -> None:
+    (row,) = Rule.objects.filter(metric=Metric.P95, severity=Rule.Severity.CRITICAL)
+    slow = answers(0.5, row.threshold, 100, "speech")
+    both = slow | answers(0, row.threshold, 1000, "transcription")
+    plan = [played(both, [fires(name_of(row), MINUTES["loud"], row.severity)])]
+    assert verdict(promtool, tmp_path, plan) == ""
+
+
+def test_the_inference_tiers_gpus_count(promtool: str, tmp_path: Path) -> None:
+    (row,) = Rule.objects.filter(metric=Metric.GPU)
+    tier = gauge("ray_node_gpus_utilization", 5, row.threshold + 1)
+    assert verdict(promtool, tmp_path, [played(tier, [fires(name_of(row), MINUTES["loud"], row.severity)])]) == ""
+
+
+AGE = "voice_capacity_sample_age_seconds"
+
+
+@pytest.mark.parametrize(
+    ("series", "severity"),
+    [
+        ({}, "critical"),
+        ({f'{AGE}{{pod="a"}}': "10+15x200"}, "critical"),
+        ({f'{AGE}{{pod="a"}}': "10x200"}, None),
+        # One process that cannot read the database is not a watcher that is gone.
+        ({f'{AGE}{{pod="a"}}': "10x200", f'{AGE}{{pod="b"}}': "10+15x200"}, None),
+    ],
+    ids=["never", "stale", "fresh", "one stale"],
+)  # fmt: skip
+def test_silence_is_told(promtool: str, tmp_path: Path, series: dict[str, str], severity: str | None) -> None:
+    plan = [played(series, [fires("VoiceUnwatched", 20, severity)])]
+    assert verdict(promtool, tmp_path, plan) == ""
+
+
+def test_a_wrong_expectation_is_noticed(promtool: str, tmp_path: Path) -> None:
+    (row,) = Rule.objects.filter(metric=Metric.COST)
+    plan = [played(series_for(row, above=True), [fires(name_of(row), MINUTES["loud"], None)])]
+    assert "VoiceCostWarning" in verdict(promtool, tmp_path, plan)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
 
-import django  # noqa: E402
+import django
 
 LOOP, POOL, ENGINE, BOOKS = "loop", "pool", "engine", "books"
 

@@ -51,6 +51,7 @@ BURSTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 ROUNDS = 5
 BUSY = 24  # callers at once: enough that the machine is never idle, few enough that nothing is refused
 WARM_UP_S = 1.5
+ALONE_S = 2.0
 STREAMS, STREAM_S = 4, 8.0
 ENGINE_OF = {ASR: "asr"}
 
@@ -229,7 +230,9 @@ async def batch_times() -> tuple[dict[str, tuple[float, float]], dict[str, Any]]
     for number in BURSTS * ROUNDS:
         for kind, units in ((ASR, heard), (TTS, spoken)):
             # Only one context bucket, so that sizes are what was asked for.
-            same = [unit for unit, context in zip(units, contexts, strict=True) if kind == TTS or context == contexts[0]]
+            same = [
+                unit for unit, context in zip(units, contexts, strict=True) if kind == TTS or context == contexts[0]
+            ]
             wanted = [copy.copy(same[index % len(same)]) for index in range(number)]
             await asyncio.gather(*(engines[kind].submit(unit) for unit in wanted))
     costs[ASR] = float(contexts[0])
@@ -254,9 +257,8 @@ async def batch_times() -> tuple[dict[str, tuple[float, float]], dict[str, Any]]
 
 def _device() -> str:
     """What the engines run on."""
-    from django.conf import settings
-
     import ctranslate2
+    from django.conf import settings
 
     wanted = settings.VOICE_ASR_DEVICE
     is_gpu = wanted == "cuda" or (wanted == "auto" and ctranslate2.get_cuda_device_count() > 0)
@@ -280,9 +282,10 @@ def _timed(work: Callable[[], Any]) -> float:
 
 async def _shares_asr(checkpoint: Any) -> tuple[float, ...]:
     """How the pool's jobs share its time: decode, find speech, compute features; then look for more speech."""
+    from faster_whisper.feature_extractor import FeatureExtractor
+
     from asr.audio import decode
     from asr.voice_activity import segments
-    from faster_whisper.feature_extractor import FeatureExtractor
 
     file = clips()[0]
     recording = decode(file, max_duration_s=60)
@@ -316,16 +319,23 @@ def _shares_tts(voice: Any) -> tuple[float, ...]:
     return tuple(round(part / sum(parts), 4) for part in parts)
 
 
+def _spread(alone: Result, size_cv: float) -> float:
+    """How much the answers to one caller spread beyond what their sizes explain: standard deviation over mean, from the
+    95th and 50th percentile, as a single hiccup would make the standard deviation itself anything."""
+    spread = (alone.percentile_ms(95) / alone.percentile_ms(50) - 1) / 1.645
+    return max(0.0, spread**2 - size_cv**2) ** 0.5
+
+
 async def measure(seconds: float, service: Observed | None = None) -> Rates:
     """All of it. ``seconds`` of load for each kind. With a service, that one is loaded."""
     fits, about = await batch_times()
     if service is None:
         with observed() as throw_away:
-            return await _loaded(throw_away, seconds, fits, about)
-    return await _loaded(service, seconds, fits, about)
+            return await loaded(throw_away, seconds, fits, about)
+    return await loaded(service, seconds, fits, about)
 
 
-async def _loaded(
+async def loaded(
     service: Observed, seconds: float, fits: dict[str, tuple[float, float]], about: dict[str, Any]
 ) -> Rates:
     from django.conf import settings
@@ -338,6 +348,7 @@ async def _loaded(
         calls = {ASR: speech_to_text(session, service.url, clips()), TTS: text_to_speech(session, service.url)}
         for kind, call in calls.items():
             await closed_loop(call, concurrency=BUSY, seconds=WARM_UP_S)
+            alone = await closed_loop(call, concurrency=1, seconds=ALONE_S)
             spent = await spend(service, lambda call=call: closed_loop(call, concurrency=BUSY, seconds=seconds))  # type: ignore[misc]
             if not spent.result.latencies_s or spent.result.failures:
                 raise RuntimeError(f"{spent.result.failures} requests for {kind} failed")
@@ -357,7 +368,8 @@ async def _loaded(
                     stages=about["stages"][kind], stages_before=3 if kind == ASR else 1,
                 ),
                 size=statistics.fmean(sizes),
-                size_cv=statistics.pstdev(sizes) / statistics.fmean(sizes),
+                size_cv=(size_cv := statistics.pstdev(sizes) / statistics.fmean(sizes)),
+                effort_cv=_spread(alone, size_cv),
                 mean_batch=spent.mean_batch(ENGINE_OF[kind]),
             )  # fmt: skip
     spent = await spend(service, lambda: live(service, STREAMS, STREAM_S))

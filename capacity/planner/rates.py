@@ -78,12 +78,14 @@ class Processor:
 @dataclass(frozen=True)
 class KindRates:
     """``size``: mean seconds of audio, or characters, of the requests that were measured, and ``size_cv``, their
-    standard deviation over it. ``mean_batch``: units of a batch in the loaded run that ``processor`` is from."""
+    standard deviation over it. ``effort_cv``: how much the time of equally large ones differs, standard deviation over
+    mean, with nobody else there. ``mean_batch``: units of a batch in the loaded run that ``processor`` is from."""
 
     batch: BatchTime
     processor: Processor
     size: float
     size_cv: float
+    effort_cv: float = 0.0
     mean_batch: float = 1.0
 
 
@@ -163,7 +165,7 @@ def _kind(given: dict[str, Any]) -> KindRates:
     batch["buckets"], processor["stages"] = tuple(batch["buckets"]), tuple(processor["stages"])
     return KindRates(
         BatchTime(**batch), Processor(**processor),
-        size=float(given["size"]), size_cv=float(given["size_cv"]), mean_batch=float(given["mean_batch"]),
+        **{name: float(given[name]) for name in ("size", "size_cv", "effort_cv", "mean_batch")},
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -89,8 +90,7 @@ class Curve:
         return np.asarray(times[generator.uniform(0, 1, count) < wanted], np.float64)
 
 
-@dataclass(frozen=True)
-class Rate:
+class Rate(NamedTuple):
     """Demand at one moment, a second: requests, and streams of live recognition that begin."""
 
     asr: float

@@ -6,20 +6,22 @@ Speech to text (live streams too) and text to speech have a deployment each, as 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from capacity import hpa
-from capacity.planner.demand import SECONDS_PER_HOUR, Demand
+from capacity.planner.demand import SECONDS_PER_HOUR, Demand, Rate
 from capacity.planner.rates import ASR, KINDS, TTS, Rates
 from capacity.simulation.clock import Action, Clock
 from capacity.simulation.closed import percentile
 from capacity.simulation.service import LIVE, Engines, Pod, Sizes, merged
 
 SLICE_S = 60.0  # readings are kept by the minute
+
+Times = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class Deployment:
 class Cluster:
     def __init__(self, rates: Rates, shape: Shape, *, start_h: float = 0.0, seed: int = 1) -> None:
         self.clock, self.shape, self.rates = Clock(), shape, merged(rates)
-        self.random = random.Random(seed)
+        self.seed, self.random = seed, random.Random(seed)
         self.sizes = Sizes(seed + 1)
         self.gpus = [Engines(self.clock, self.rates) for _ in range(shape.gpus)]
         self.run = Run(start_h)
@@ -222,20 +224,42 @@ def simulate(
     demand: Demand, rates: Rates, shape: Shape, *, start_h: float = 0.0, end_h: float = 24.0, seed: int = 1
 ) -> Run:
     """A day, or part of it. The same seed gives the same day."""
+
+    def times(per_day: float, number: int) -> Times:
+        return demand.curve.arrivals(per_day, start_h, end_h, seed + 100 + number)
+
     cluster = Cluster(sized(rates, demand), shape, start_h=start_h, seed=seed)
-    seconds = (end_h - start_h) * SECONDS_PER_HOUR
-    cluster.watch(seconds)
-    curve = demand.curve
-    for number, (kind, per_day) in enumerate(((ASR, demand.asr_per_day), (TTS, demand.tts_per_day))):
-        times = curve.arrivals(per_day, start_h, end_h, seed + 100 + number)
-        _arrive(cluster.clock, times, lambda kind=kind: cluster.request(kind))  # type: ignore[misc]
-    lengths = random.Random(seed + 103)
-    _arrive(
-        cluster.clock,
-        curve.arrivals(demand.streams_per_day, start_h, end_h, seed + 102),
-        lambda: cluster.stream(lengths.expovariate(1 / demand.stream_s)),
+    per_day = (demand.asr_per_day, demand.tts_per_day, demand.streams_per_day)
+    return _open(
+        cluster, [times(*each) for each in zip(per_day, (0, 1, 2), strict=True)], demand.stream_s, end_h - start_h
     )
-    cluster.clock.run(seconds)
+
+
+def simulate_steady(
+    rate: Rate, demand: Demand, rates: Rates, shape: Shape, *, seconds: float, warm_up_s: float = 120.0, seed: int = 1
+) -> Run:
+    """One rate all the time, as in the busiest hour. The time of warming up is not in the result."""
+    generator = np.random.default_rng(seed + 100)
+    length = warm_up_s + seconds
+    cluster = Cluster(sized(rates, demand), shape, seed=seed)
+    times = [np.sort(generator.uniform(0, length, generator.poisson(each * length))) for each in rate]
+    run = _open(cluster, times, demand.stream_s, length / SECONDS_PER_HOUR)
+    del run.slices[: int(warm_up_s // SLICE_S)]
+    return run
+
+
+def _open(cluster: Cluster, times: Sequence[Times], stream_s: float, hours: float) -> Run:
+    """Arrivals that do not wait for answers: speech to text, text to speech, streams."""
+    lengths = random.Random(cluster.seed + 300)
+    cluster.watch(hours * SECONDS_PER_HOUR)
+    actions = (
+        lambda: cluster.request(ASR),
+        lambda: cluster.request(TTS),
+        lambda: cluster.stream(lengths.expovariate(1 / stream_s)),
+    )
+    for each, action in zip(times, actions, strict=True):
+        _arrive(cluster.clock, each, action)
+    cluster.clock.run(hours * SECONDS_PER_HOUR)
     return cluster.run
 
 
@@ -288,7 +312,7 @@ def sized(rates: Rates, demand: Demand) -> Rates:
     return replace(rates, asr=changed[ASR], tts=changed[TTS])
 
 
-def _arrive(clock: Clock, times: npt.NDArray[np.float64], action: Callable[[], None]) -> None:
+def _arrive(clock: Clock, times: Times, action: Callable[[], None]) -> None:
     """Do it at each of the times: one after the other, so that the clock does not hold a whole day."""
     coming: Iterator[float] = iter(times.tolist())
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.observed DESCRIPTOR
 
-For each line on standard input one line of JSON goes to that file descriptor: processor seconds by thread, named by what
-they do, and the batches since the line before.
+For each line on standard input one line of JSON goes to that file descriptor: processor seconds by thread, named by
+what they do, and the batches since the line before.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a request costs this machine: batch times by size with nothing else running, and processor time by thread of the
 service at work. `manage.py measure_rates` writes it to a file; the planner and the simulator read it.
 
-Processor time is measured while the service is as busy as it can be, because a thread that shares caches and memory with
-others takes longer for the same work than one that runs alone.
+Processor time is measured while the service is as busy as it can be, because a thread that shares caches and memory
+with others takes longer for the same work than one that runs alone.
 """
 
 from __future__ import annotations

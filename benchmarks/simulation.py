@@ -3,8 +3,8 @@
     python -m benchmarks.simulation [seconds]
 
 On a throw-away service: rates are measured with 1 and 24 callers, the 95th percentile at 10, 50 and 100 callers is
-foretold from them, and only then are these loads run. Callers ask again as soon as they are answered; they share the cores
-with the service, and so they do in the simulation.
+foretold from them, and only then are these loads run. Callers ask again as soon as they are answered; they share the
+cores with the service, and so they do in the simulation.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ import numpy.typing as npt
 DAYS_PER_MONTH = 365 / 12
 SECONDS_PER_HOUR = 3600.0
 
-# How a chat assistant's day goes in Malaysia, hour by hour, local time: asleep from 2 to 6, an hour of prayer and traffic
-# about sunset, busiest from 8 to 11 in the evening. An assumption, not a measurement: it adds up to any number.
+# How a chat assistant's day goes in Malaysia, hour by hour, local time: asleep from 2 to 6, an hour of prayer and
+# traffic about sunset, busiest from 8 to 11 in the evening. An assumption, not a measurement: it adds up to any number.
 HOURS = (
     2.2,
     1.2,
@@ -44,15 +44,16 @@ HOURS = (
 
 @dataclass(frozen=True)
 class Curve:
-    """A day's activity over its mean. ``peak_factor``: of the busiest hour; None: as the hours have it. Between the middles
-    of two hours it goes straight."""
+    """A day's activity over its mean. ``peak_factor``: of the busiest hour; None: as the hours have it. Between the
+    middles of two hours it goes straight."""
 
     peak_factor: float | None = None
 
     @cached_property
     def hours(self) -> npt.NDArray[np.float64]:
         """Of each hour of the day over the mean hour, shape (24,)."""
-        hours = np.array(HOURS) / np.mean(HOURS)
+        hours = np.array(HOURS, np.float64)
+        hours /= hours.mean()
         if self.peak_factor is None:
             return hours
         # Raised to the power that gives the peak asked for: quiet hours stay quiet, and none is negative.
@@ -80,7 +81,8 @@ class Curve:
         return int(self.hours.argmax())
 
     def arrivals(self, per_day: float, start_h: float, end_h: float, seed: int) -> npt.NDArray[np.float64]:
-        """Times in seconds after ``start_h``, ascending: a Poisson process whose rate follows the curve (by thinning)."""
+        """Times in seconds after ``start_h``, ascending: a Poisson process whose rate follows the curve (by
+        thinning)."""
         generator = np.random.default_rng(seed)
         length = (end_h - start_h) * SECONDS_PER_HOUR
         highest = per_day / 86_400 * self.peak
@@ -100,9 +102,10 @@ class Rate(NamedTuple):
 
 @dataclass(frozen=True)
 class Demand:
-    """``users`` of the chat, of whom ``voice_share`` use voice. Per voice user and day: ``audio_minutes`` to be heard, of
-    which ``live_share`` in open streams, and ``characters`` to be spoken. ``clip_s``, ``text_characters``, ``stream_s``: of
-    one request and one stream on average; ``size_cv``: how much requests differ, standard deviation over mean."""
+    """``users`` of the chat, of whom ``voice_share`` use voice. Per voice user and day: ``audio_minutes`` to be heard,
+    of which ``live_share`` in open streams, and ``characters`` to be spoken. ``clip_s``, ``text_characters``,
+    ``stream_s``: of one request and one stream on average; ``size_cv``: how much requests differ, standard deviation
+    over mean."""
 
     users: float
     voice_share: float

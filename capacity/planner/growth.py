@@ -15,8 +15,8 @@ LAUNCH = 1  # the phase that the scorecard's launch numbers are for
 
 @dataclass(frozen=True)
 class Upper:
-    """The most that a phase is for. ``is_extended``: it has no end, so its users are in proportion to its concurrent ones,
-    as in the phase before."""
+    """The most that a phase is for. ``is_extended``: it has no end, so its users are in proportion to its concurrent
+    ones, as in the phase before."""
 
     users: int
     concurrent: int
@@ -99,8 +99,8 @@ def _lacking(case: Case, provided: Machines) -> list[str]:
 
 @dataclass(frozen=True)
 class UnitCost:
-    """One of the scorecard's costs per unit. ``needed``: hours of audio, or thousands of characters, in a month that would
-    make the same machines meet it; None: no amount, the machine time alone costs more."""
+    """One of the scorecard's costs per unit. ``needed``: hours of audio, or thousands of characters, in a month that
+    would make the same machines meet it; None: no amount, the machine time alone costs more."""
 
     name: str
     value: float | None

@@ -1,9 +1,9 @@
 """How many machines so much use takes, and what that costs.
 
 The queueing models: an API pod is an M/G/c queue of its cores (Allen–Cunneen), fed by chance with its share of the
-requests. A GPU is a server of batches, for which there is no formula worth having: it is simulated, with all the rest, at
-the rate of the busiest hour. Machines are added until no pod and no GPU is busier than the bound and both 95th percentiles
-are met.
+requests. A GPU is a server of batches, for which there is no formula worth having: it is simulated, with all the rest,
+at the rate of the busiest hour. Machines are added until no pod and no GPU is busier than the bound and both 95th
+percentiles are met.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from capacity.planner.prices import Prices
 from capacity.planner.queueing import Station
 from capacity.planner.rates import ASR, KINDS, TTS, Rates
 from capacity.simulation.closed import percentile
-from capacity.simulation.cluster import LIVE, Crowd, Run, Shape, simulate_steady, sized
-from capacity.simulation.service import Sizes
+from capacity.simulation.cluster import Crowd, Run, Shape, simulate_steady, sized
+from capacity.simulation.service import LIVE, Sizes
 
 P95_S = {ASR: 2.0, TTS: 3.0}  # that the service has to answer within
 REFUSED_SHARE = 0.01  # that the launch's success rate allows
@@ -55,9 +55,9 @@ class Machines:
 
 @dataclass(frozen=True)
 class Felt:
-    """In the busiest hour. ``served``: people with a request under way or a stream open, on average by Little's law, and
-    the most at once in the simulation. ``talking``: people in conversation, their time to think included, which is what
-    load tests count."""
+    """In the busiest hour. ``served``: people with a request under way or a stream open, on average by Little's law,
+    and the most at once in the simulation. ``talking``: people in conversation, their time to think included, which is
+    what load tests count."""
 
     p95_s: dict[str, float]
     refused_share: float
@@ -71,8 +71,9 @@ class Felt:
 
 @dataclass(frozen=True)
 class Money:
-    """A month's, in US dollars. ``*_floor_usd``: what the machine time alone costs, were the machines always as busy as the
-    bound lets them be. ``*_at_target``: how much use in a month would make the cost per unit meet a target of so much."""
+    """A month's, in US dollars. ``*_floor_usd``: what the machine time alone costs, were the machines always as busy as
+    the bound lets them be. ``*_at_target``: how much use in a month would make the cost per unit meet a target of so
+    much."""
 
     month_usd: float
     asr_usd: float
@@ -100,8 +101,12 @@ class Planner:
 
     def __init__(self, rates: Rates, use: Demand, goals: Goals, prices: Prices, crowd: Crowd, *, seed: int = 1) -> None:
         self.use, self.goals, self.prices, self.crowd, self.seed = use, goals, prices, crowd, seed
+        self.adopt(rates)
+
+    def adopt(self, rates: Rates) -> None:
+        """Plan with these rates from now on."""
         self.rates = rates
-        self._sized = sized(rates, use)
+        self._sized = sized(rates, self.use)
 
     def by_users(self, name: str, demand: Demand) -> Case:
         """Raises ``TooMuch``."""

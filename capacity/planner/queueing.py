@@ -23,8 +23,8 @@ def erlang_c(servers: int, offered: float) -> float:
 
 @dataclass(frozen=True)
 class Station:
-    """``per_second``: arrivals. ``service_s``: mean. ``service_scv``, ``arrival_scv``: variance over squared mean; 1 for
-    arrivals that do not know of each other."""
+    """``per_second``: arrivals. ``service_s``: mean. ``service_scv``, ``arrival_scv``: variance over squared mean; 1
+    for arrivals that do not know of each other."""
 
     servers: int
     per_second: float

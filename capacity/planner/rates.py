@@ -1,7 +1,7 @@
 """What a request costs in machine time, as ``manage.py measure_rates`` measured it: read, written, scaled.
 
-A batch takes ``fixed_s + per_cost_s · cost``, the cost being the batcher's own (seconds of encoder context for speech to
-text, characters for text to speech). Processor time is what threads have used, in seconds, of one request.
+A batch takes ``fixed_s + per_cost_s · cost``, the cost being the batcher's own (seconds of encoder context for speech
+to text, characters for text to speech). Processor time is what threads have used, in seconds, of one request.
 """
 
 from __future__ import annotations

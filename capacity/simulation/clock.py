@@ -31,8 +31,8 @@ class Clock:
 
 
 class Machine:
-    """Cores shared evenly by all threads that have work, none of which gets more than one core: what an operating system
-    does, with infinitely thin slices. ``used_s``: processor time spent so far."""
+    """Cores shared evenly by all threads that have work, none of which gets more than one core: what an operating
+    system does, with infinitely thin slices. ``used_s``: processor time spent so far."""
 
     def __init__(self, clock: Clock, cores: float) -> None:
         self._clock, self._cores = clock, cores

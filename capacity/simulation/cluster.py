@@ -5,6 +5,7 @@ Speech to text (live streams too) and text to speech have a deployment each, as 
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,8 +27,8 @@ Times = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Shape:
-    """``gpus``: fixed. ``pods``: at the start, of each deployment. ``scaling``: None keeps them. ``pod_start_s``: from the
-    autoscaler's wish to a pod that takes requests: placed, pulled, started, warm and ready."""
+    """``gpus``: fixed. ``pods``: at the start, of each deployment. ``scaling``: None keeps them. ``pod_start_s``: from
+    the autoscaler's wish to a pod that takes requests: placed, pulled, started, warm and ready."""
 
     gpus: int
     pods: dict[str, int]
@@ -265,8 +266,8 @@ def _open(cluster: Cluster, times: Sequence[Times], stream_s: float, hours: floa
 
 @dataclass(frozen=True)
 class Crowd:
-    """Users at once, who think for ``think_s`` (mean; exponential) between two things that they do. ``mix``: how many of
-    these are speech to text, text to speech and live streams."""
+    """Users at once, who think for ``think_s`` (mean; exponential) between two things that they do. ``mix``: how many
+    of these are speech to text, text to speech and live streams."""
 
     users: int
     think_s: float = 4.0
@@ -274,27 +275,48 @@ class Crowd:
     stream_s: float = 5.0
 
 
+@dataclass(frozen=True)
+class Stay:
+    """One of a crowd is there from then to then, in seconds."""
+
+    begin_s: float = 0.0
+    end_s: float = math.inf
+
+
 def simulate_crowd(
-    crowd: Crowd, demand: Demand, rates: Rates, shape: Shape, *, seconds: float, warm_up_s: float = 60.0, seed: int = 1
+    crowd: Crowd,
+    demand: Demand,
+    rates: Rates,
+    shape: Shape,
+    *,
+    seconds: float,
+    stays: Sequence[Stay] | None = None,
+    warm_up_s: float = 60.0,
+    seed: int = 1,
 ) -> Run:
-    """A closed loop: who waits asks nothing meanwhile. The time of warming up is not in the result."""
+    """A closed loop: who waits asks nothing meanwhile. ``stays``: one for each user; None: all are there all the time.
+    The time of warming up is not in the result."""
     cluster = Cluster(sized(rates, demand), shape, seed=seed)
     chance = random.Random(seed + 200)
 
-    def think() -> None:
-        cluster.clock.after(chance.expovariate(1 / crowd.think_s), act)
+    def user(stay: Stay) -> None:
+        def think() -> None:
+            if cluster.clock.now < stay.end_s:
+                cluster.clock.after(chance.expovariate(1 / crowd.think_s) if crowd.think_s else 0.0, act)
 
-    def act() -> None:
-        kind = chance.choices((ASR, TTS, LIVE), crowd.mix)[0]
-        if kind == LIVE:
-            length = chance.expovariate(1 / crowd.stream_s)
-            cluster.stream(length)
-            cluster.clock.after(length, think)
-        else:
-            cluster.request(kind, then=think)
+        def act() -> None:
+            kind = chance.choices((ASR, TTS, LIVE), crowd.mix)[0]
+            if kind == LIVE:
+                length = chance.expovariate(1 / crowd.stream_s)
+                cluster.stream(length)
+                cluster.clock.after(length, think)
+            else:
+                cluster.request(kind, then=think)
 
-    for _ in range(crowd.users):
-        think()
+        cluster.clock.after(stay.begin_s, think)
+
+    for stay in stays if stays is not None else [Stay()] * crowd.users:
+        user(stay)
     cluster.watch(warm_up_s + seconds)
     cluster.clock.run(warm_up_s + seconds)
     del cluster.run.slices[: int(warm_up_s // SLICE_S)]
@@ -302,7 +324,8 @@ def simulate_crowd(
 
 
 def sized(rates: Rates, demand: Demand) -> Rates:
-    """The rates for requests of the demand's size: time in the engine and in the pool goes with it, the rest does not."""
+    """The rates for requests of the demand's size: time in the engine and in the pool goes with it, the rest does
+    not."""
     changed = {}
     for kind, size in ((ASR, demand.clip_s), (TTS, demand.text_characters)):
         of = rates.kind(kind)

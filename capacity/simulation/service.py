@@ -1,7 +1,7 @@
 """The service in simulated time: what one request does, on which threads, in the order in which it does it.
 
-An API pod is one process: an event loop, a pool for audio, a thread for the ledger, on the cores that it may use. Speech
-work goes to an engine: in the same pod (one machine, as `make run` has it), or on GPUs that all pods share.
+An API pod is one process: an event loop, a pool for audio, a thread for the ledger, on the cores that it may use.
+Speech work goes to an engine: in the same pod (one machine, as `make run` has it), or on GPUs that all pods share.
 """
 
 from __future__ import annotations

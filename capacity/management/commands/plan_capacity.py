@@ -17,6 +17,7 @@ from capacity.planner.growth import Comparison
 from capacity.planner.plan import P95_S, Case, Goals, Planner, TooMuch
 from capacity.planner.prices import prices
 from capacity.planner.rates import ASR, TTS, BadRates, Rates
+from capacity.planner.tested import NoSuchTest, as_tested
 from capacity.simulation.cluster import Crowd
 
 
@@ -53,8 +54,8 @@ class Command(BaseCommand):
         measured.add_argument(
             "--load-test", type=int, metavar="ID", help="a stored run: machines do what they did there"
         )
-        measured.add_argument("--tested-gpus", type=_positive, default=1, help="that the load test ran on")
-        measured.add_argument("--tested-pods", type=_positive, default=1, help="of each deployment, in the load test")
+        measured.add_argument("--tested-gpus", type=_count, default=1, help="that the load test ran on")
+        measured.add_argument("--tested-pods", type=_count, default=1, help="of each deployment, in the load test")
         measured.add_argument("--t4-hour-usd", type=_amount)
         measured.add_argument("--pod-month-usd", type=_amount)
         output = parser.add_argument_group("output")
@@ -86,7 +87,7 @@ class Command(BaseCommand):
                 raise CommandError(f"cannot write {options['csv']}: {error.strerror}") from error
             self.stdout.write(f"\nWritten: {options['csv']}")
         if options["plots"]:
-            self._draw(planner, comparisons, options["plots"])
+            self._draw(planner, asked, comparisons, options["plots"])
 
     def _planner(self, options: dict[str, Any]) -> Planner:
         use = Demand(
@@ -120,7 +121,12 @@ class Command(BaseCommand):
         return found.faster(factor, note)
 
     def _as_tested(self, planner: Planner, options: dict[str, Any]) -> Planner:
-        raise CommandError("not yet")
+        gpus, pods = options["tested_gpus"], options["tested_pods"]
+        try:
+            planner.adopt(as_tested(planner, options["load_test"], gpus=gpus, pods=pods))
+        except NoSuchTest as error:
+            raise CommandError(str(error)) from error
+        return planner
 
     def _comparisons(self, planner: Planner) -> list[Comparison]:
         phases = list(Phase.objects.all())
@@ -144,15 +150,28 @@ class Command(BaseCommand):
                 growth.unit_costs(case, is_launch=is_launch), ("hours", "thousand characters"), strict=True
             ):
                 say(f"    {table.cost_line(cost, unit)}")
-        say("\nMeasured")
+        say("\nMeasured, and how it was changed")
         for line in [*assumptions.measured(planner.rates), *planner.rates.notes]:
             say(f"  {line}")
         say("\nAssumed")
         for line in assumptions.assumptions(planner):
             say(f"  {line}")
 
-    def _draw(self, planner: Planner, comparisons: list[Comparison], folder: Path) -> None:
-        raise CommandError("not yet")
+    def _draw(self, planner: Planner, asked: Case, comparisons: list[Comparison], folder: Path) -> None:
+        try:
+            import matplotlib as mpl
+        except ImportError as error:
+            raise CommandError("plots need matplotlib: pip install -r requirements-dev.txt") from error
+        from capacity.planner.gallery import draw
+
+        mpl.use("Agg")
+        self.stdout.write("\nDrawing; the larger ones take a minute each")
+        try:
+            for path in draw(planner, asked, comparisons, folder):
+                self.stdout.write(f"  {path}")
+                self.stdout.flush()
+        except OSError as error:
+            raise CommandError(f"cannot write to {folder}: {error.strerror}") from error
 
 
 def _amount(text: str) -> float:
@@ -165,6 +184,13 @@ def _amount(text: str) -> float:
 def _positive(text: str) -> float:
     value = _amount(text)
     if value <= 0:
+        raise ValueError
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
         raise ValueError
     return value
 

@@ -28,4 +28,5 @@ def processor() -> str:
 
 
 def machine() -> str:
-    return f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} before"
+    load = os.getloadavg()[0]
+    return f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f} before"

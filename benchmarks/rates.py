@@ -11,6 +11,7 @@ import asyncio
 import copy
 import datetime
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -323,7 +324,7 @@ def _spread(alone: Result, size_cv: float) -> float:
     """How much the answers to one caller spread beyond what their sizes explain: standard deviation over mean, from the
     95th and 50th percentile, as a single hiccup would make the standard deviation itself anything."""
     spread = (alone.percentile_ms(95) / alone.percentile_ms(50) - 1) / 1.645
-    return max(0.0, spread**2 - size_cv**2) ** 0.5
+    return math.sqrt(max(0.0, spread**2 - size_cv**2))
 
 
 async def measure(seconds: float, service: Observed | None = None) -> Rates:
@@ -355,8 +356,10 @@ async def loaded(
             cores.append(spent.cores)
             sizes = about["sizes"][kind]
             batch = (
-                BatchTime(*fits[kind], settings.VOICE_ASR_BATCH, float(BATCH_SECONDS), tuple(map(float, about["buckets"])),
-                          queue=settings.VOICE_ASR_QUEUE)
+                BatchTime(
+                    *fits[kind], settings.VOICE_ASR_BATCH, float(BATCH_SECONDS), tuple(map(float, about["buckets"])),
+                    queue=settings.VOICE_ASR_QUEUE,
+                )
                 if kind == ASR
                 else BatchTime(*fits[kind], 16, queue=settings.VOICE_TTS_QUEUE)
             )  # fmt: skip

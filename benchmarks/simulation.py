@@ -63,7 +63,7 @@ async def check(seconds: float) -> tuple[Rates, list[Check]]:
             tts = measuring.text_to_speech(session, service.url)
             calls: dict[str, Call] = {"ASR": asr, "TTS": tts}
             calls["ASR and TTS"] = lambda number: (asr if number % 2 else tts)(number)
-            checks = []
+            checks: list[Check] = []
             for (load, callers), (p95_s, per_second) in foretold.items():
                 spent = await measuring.spend(
                     service,

@@ -7,8 +7,6 @@ from capacity.planner.plan import Planner
 from capacity.planner.rates import ASR, KINDS, Rates
 from capacity.simulation.service import LOOP_BEFORE
 
-OWN_WORDS = {True: "given", False: "assumed"}
-
 
 def measured(rates: Rates) -> list[str]:
     """Where the rates come from."""
@@ -23,8 +21,8 @@ def measured(rates: Rates) -> list[str]:
         full = of.batch.limit(of.batch.cost(of.size))
         many = of.batch.seconds(full * of.batch.cost(of.size)) / full
         lines.append(
-            f"{kind}: {of.size:.1f} {unit} take the engine {1000 * one:.1f} ms alone, {1000 * many:.1f} ms each in a batch of "
-            f"{full}, and the API {1000 * of.processor.api_s:.1f} ms"
+            f"{kind}: {of.size:.1f} {unit} take the engine {1000 * one:.1f} ms alone, {1000 * many:.1f} ms each in a "
+            f"batch of {full}, and the API {1000 * of.processor.api_s:.1f} ms"
         )
     live = rates.live
     lines.append(
@@ -37,15 +35,15 @@ def assumptions(planner: Planner) -> list[str]:
     use, goals, crowd = planner.use, planner.goals, planner.crowd
     peak = use.curve
     asr, tts, live = crowd.mix
-    lines = [
+    return [
         f"a voice user and day: {use.audio_minutes:g} minutes heard ({use.live_share:.0%} of it live), "
         f"{use.characters:g} characters spoken",
-        f"a request: {use.clip_s:g} s or {use.text_characters:g} characters on average, spread {use.size_cv:.0%} (lognormal); "
-        f"a live stream {use.stream_s:g} s (exponential)",
-        f"the day: Malaysia's curve, busiest at {peak.peak_hour}:00–{peak.peak_hour + 1}:00 with {peak.peak:.2f} times the mean; "
-        "arrivals are Poisson, so no campaign, no broadcast, no outage before",
-        f"at once: people who think {crowd.think_s:g} s (exponential) between two things, {asr:.0%} of them speech to text, "
-        f"{tts:.0%} text to speech, {live:.0%} live for {crowd.stream_s:g} s",
+        f"a request: {use.clip_s:g} s or {use.text_characters:g} characters on average, spread {use.size_cv:.0%} "
+        f"(lognormal); a live stream {use.stream_s:g} s (exponential)",
+        f"the day: Malaysia's curve, busiest at {peak.peak_hour}:00–{peak.peak_hour + 1}:00 with {peak.peak:.2f} "
+        "times the mean; arrivals are Poisson, so no campaign, no broadcast, no outage before",
+        f"at once: people who think {crowd.think_s:g} s (exponential) between two things, {asr:.0%} of them speech to "
+        f"text, {tts:.0%} text to speech, {live:.0%} live for {crowd.stream_s:g} s",
         f"machines at most {goals.utilisation:.0%} busy in that hour; pods of {goals.pod_cores:g} core, at least "
         f"{goals.least_pods} of each deployment",
         "a phase's pods are those of each deployment, ASR and TTS having one each",
@@ -56,4 +54,3 @@ def assumptions(planner: Planner) -> list[str]:
         *planner.prices.sources,
         "a month has 365/12 days; all machines run all of it, pods at the number of the busiest hour",
     ]
-    return lines

@@ -88,13 +88,14 @@ def compare(planner: Planner, phase: Phase, upper: Upper) -> Comparison:
 
 def _lacking(case: Case, provided: Machines) -> list[str]:
     words = case.name.split(": ", 1)[1]
-    lacking = []
+    lacking: list[str] = []
     if case.machines.gpus > provided.gpus:
         lacking.append(f"{words} take {case.machines.gpus} GPUs, not {provided.gpus}")
-    for kind in KINDS:
-        if case.machines.pods[kind] > provided.pods[kind]:
-            lacking.append(f"{words} take {case.machines.pods[kind]} {kind} pods, not {provided.pods[kind]}")
-    return lacking
+    return lacking + [
+        f"{words} take {case.machines.pods[kind]} {kind.upper()} pods, not {provided.pods[kind]}"
+        for kind in KINDS
+        if case.machines.pods[kind] > provided.pods[kind]
+    ]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,11 @@ its own dashes everywhere. Time is local.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +20,7 @@ from capacity.planner.growth import Comparison
 from capacity.planner.plan import Case
 from capacity.planner.rates import ASR, KINDS, TTS
 from capacity.simulation.closed import percentile
-from capacity.simulation.cluster import SLICE_S, Run
+from capacity.simulation.cluster import SLICE_S, Run, Slice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,11 +32,11 @@ NAME = {ASR: "speech to text", TTS: "text to speech"}
 STYLE: Any = {
     "font.family": "DejaVu Sans", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
     "axes.edgecolor": "#9CA3AF", "axes.labelcolor": "#374151", "xtick.color": "#374151", "ytick.color": "#374151",
-    "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.grid": True, "grid.color": "#E5E7EB",
-    "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 9, "svg.fonttype": "none", "svg.hashsalt": "plan",
-    "figure.dpi": 110, "savefig.dpi": 150,
+    "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.grid": True,
+    "grid.color": "#E5E7EB", "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 9,
+    "svg.fonttype": "none", "svg.hashsalt": "plan", "figure.dpi": 110, "savefig.dpi": 150,
 }  # fmt: skip
-SMOOTH = 5  # minutes that a percentile is taken over
+LEAST_ANSWERS = 20  # that a percentile is worth drawing from
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
@@ -45,106 +48,128 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     return paths
 
 
+@dataclass(frozen=True)
+class Axis:
+    """Time along the bottom: clock hours, or minutes. ``bin_minutes``: what is drawn as one."""
+
+    run: Run
+    bin_minutes: int
+    in_minutes: bool
+
+    @property
+    def edges(self) -> Any:
+        minutes = np.arange(0, len(self.run.slices) + 1, self.bin_minutes)
+        return minutes if self.in_minutes else self.run.start_h + minutes / 60
+
+    def at(self, seconds: float) -> float:
+        return seconds / 60 if self.in_minutes else self.run.start_h + seconds / SECONDS_PER_HOUR
+
+    def bins(self) -> list[list[Slice]]:
+        slices, width = self.run.slices, self.bin_minutes
+        return [slices[first : first + width] for first in range(0, len(slices) - width + 1, width)]
+
+
 def timeline(run: Run, title: str, note: str, *, goals_s: dict[str, float], in_minutes: bool = False) -> Figure:
     """Arrivals, people at once, pods and the 95th percentile, under each other."""
     import matplotlib.pyplot as plt
 
+    hours = len(run.slices) / 60
+    axis = Axis(run, 1 if in_minutes else 5 if hours <= 8 else 15, in_minutes)
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
-            4, 1, figsize=(9, 10.2), sharex=True, height_ratios=(1, 1, 1, 1.25), layout="constrained"
+            4, 1, figsize=(9, 10.6), sharex=True, height_ratios=(1, 1, 1, 1.3), layout="constrained"
         )
-        minutes = np.arange(len(run.slices)) + 0.5
-        at = minutes if in_minutes else run.start_h + minutes / 60
-        _arrivals(panels[0], run, at)
-        _people(panels[1], run, at)
-        _pods(panels[2], run, at, in_minutes=in_minutes)
-        _p95(panels[3], run, at, goals_s)
+        _arrivals(panels[0], axis)
+        _people(panels[1], axis)
+        _pods(panels[2], axis)
+        _p95(panels[3], axis, goals_s)
+        panels[3].set_xlim(axis.edges[0], axis.edges[-1])
         if in_minutes:
             panels[3].set_xlabel("minutes")
-            panels[3].set_xlim(0, len(run.slices))
         else:
-            first, last = run.start_h, run.start_h + len(run.slices) / 60
-            step = 2 if last - first > 12 else 1
-            hours = np.arange(first, last + 1e-9, step)
-            panels[3].set_xticks(hours, [f"{int(hour) % 24:02d}:00" for hour in hours])
-            panels[3].set_xlim(first, last)
+            ticks = np.arange(run.start_h, run.start_h + hours + 1e-9, 2 if hours > 12 else 1)
+            panels[3].set_xticks(ticks, [f"{int(hour) % 24:02d}:00" for hour in ticks])
             panels[3].set_xlabel("time of day in Malaysia")
-        figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
-        figure.text(0.012, -0.005, note, fontsize=8.5, color=GREY, va="top")
+        _caption(figure, title, note)
     return figure
 
 
-def _arrivals(panel: Axes, run: Run, at: Any) -> None:
-    panel.fill_between(at, [part.arrivals / SLICE_S for part in run.slices], step="mid", color=GREEN, alpha=0.35, lw=0)
-    panel.plot(at, _rolling([part.arrivals / SLICE_S for part in run.slices]), color=GREEN, lw=1.6)
-    panel.set(title="Requests and live units", ylabel="a second", ylim=(0, None))
+def _caption(figure: Figure, title: str, note: str) -> None:
+    """A title, and at the bottom what a reader has to know."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+    lines = [line for part in note.split("\n") for line in wrap(part, round(13.2 * figure.get_figwidth()))]
+    figure.supxlabel("\n".join(lines), x=0.012, ha="left", fontsize=8.5, color=GREY)
 
 
-def _people(panel: Axes, run: Run, at: Any) -> None:
-    panel.step(at, [part.users for part in run.slices], where="mid", color=GREY, lw=1.2)
-    panel.set(title="People being served at once, the most in each minute", ylabel="people", ylim=(0, None))
+def _arrivals(panel: Axes, axis: Axis) -> None:
+    values = [sum(part.arrivals for part in each) / len(each) / SLICE_S for each in axis.bins()]
+    panel.stairs(values, axis.edges[: len(values) + 1], fill=True, color=GREEN, alpha=0.35, lw=0)
+    panel.stairs(values, axis.edges[: len(values) + 1], color=GREEN, lw=1.6, baseline=None)
+    panel.set(title="Work that arrives: requests, and units of live streams", ylabel="a second", ylim=(0, None))
 
 
-def _pods(panel: Axes, run: Run, at: Any, *, in_minutes: bool) -> None:
-    offset = {ASR: 0.04, TTS: -0.04}  # so that equal numbers do not hide each other
-    for kind in KINDS:
-        ready = np.array([part.pods[kind] for part in run.slices], float) + offset[kind]
-        panel.step(at, ready, where="mid", color=COLOUR[kind], ls=DASHES[kind], lw=2, label=f"{NAME[kind]}, ready")
-        wanted = np.array([part.wanted[kind] for part in run.slices], float) + offset[kind]
-        if (wanted > ready).any():
-            panel.fill_between(
-                at, ready, wanted, step="mid", color=COLOUR[kind], alpha=0.25, lw=0, label=f"{NAME[kind]}, starting"
-            )
-    for change in run.changes:
-        moment = change.at_s / 60 if in_minutes else run.start_h + change.at_s / SECONDS_PER_HOUR
-        panel.plot(
-            [moment], [change.after + offset[change.deployment]], marker="^" if change.after > change.before else "v",
-            color=COLOUR[change.deployment], ms=6, mec="white", mew=0.6, zorder=5,
-        )  # fmt: skip
-    most = max(max(part.wanted.values()) for part in run.slices)
-    panel.set(ylim=(0, most + 1.2), ylabel="pods")
-    panel.set_title(
-        "API pods, and when the autoscaler adds (▲) or takes away (▼)" if run.changes else "API pods: no change"
-    )
+def _people(panel: Axes, axis: Axis) -> None:
+    values = [max(part.users for part in each) for each in axis.bins()]
+    panel.stairs(values, axis.edges[: len(values) + 1], color=GREY, lw=1.6, baseline=None)
+    span = "in each minute" if axis.bin_minutes == 1 else f"in {axis.bin_minutes} minutes"
+    panel.set(title=f"People being served at once, the most {span}", ylabel="people", ylim=(0, None))
     panel.yaxis.set_major_locator(_whole())
-    panel.legend(ncols=4, loc="upper left", borderaxespad=0.1)
 
 
-def _p95(panel: Axes, run: Run, at: Any, goals_s: dict[str, float]) -> None:
-    highest = 0.0
+def _pods(panel: Axes, axis: Axis) -> None:
+    """Ready as a thick line, wanted as a thin one: between them pods are starting."""
+    run, end = axis.run, axis.edges[-1]
+    offset = {ASR: 0.05, TTS: -0.05}  # so that equal numbers do not hide each other
+    most = 0
     for kind in KINDS:
-        values = _rolling_p95(run, kind)
-        highest = max(highest, float(np.nanmax(values)) if np.isfinite(values).any() else 0.0)
-        panel.plot(at, values, color=COLOUR[kind], ls=DASHES[kind], lw=1.8, label=NAME[kind])
+        changes = [change for change in run.changes if change.deployment == kind]
+        start = run.shape.pods[kind]
+        counts = [start, *(change.after for change in changes)]
+        most = max(most, *counts)
+        wanted = [axis.edges[0], *(axis.at(change.at_s) for change in changes), end]
+        late = [change.at_s + run.shape.pod_start_s * (change.after > change.before) for change in changes]
+        ready = [axis.edges[0], *(min(end, axis.at(at)) for at in late), end]
+        heights = [count + offset[kind] for count in (*counts, counts[-1])]
+        panel.step(ready, heights, where="post", color=COLOUR[kind], ls=DASHES[kind], lw=2.2, label=NAME[kind])
+        if changes:
+            panel.step(wanted, heights, where="post", color=COLOUR[kind], lw=0.8)
+        for change in changes:
+            panel.plot(
+                [axis.at(change.at_s)], [change.after + offset[kind]],
+                marker="^" if change.after > change.before else "v", color=COLOUR[kind], ms=7, mec="white", mew=0.7, zorder=5,
+            )  # fmt: skip
+    title = "API pods ready, and when the autoscaler adds (▲) or takes away (▼)"
+    panel.set_title(title if run.changes else "API pods: the autoscaler never changes them")
+    panel.set(ylim=(0, most + 0.7), ylabel="pods")
+    panel.yaxis.set_major_locator(_whole())
+    panel.legend(ncols=2, loc="lower right")
+
+
+def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
+    run, highest = axis.run, 0.0
     for kind in KINDS:
+        values = []
+        for each in axis.bins():
+            found = [seconds for part in each for seconds in part.latencies_s[kind]]
+            values.append(percentile(found, 95) if len(found) >= LEAST_ANSWERS else math.nan)
+        highest = max([highest, *(value for value in values if value == value)])
+        middles = (axis.edges[:-1] + axis.edges[1:])[: len(values)] / 2
+        panel.plot(middles, values, color=COLOUR[kind], ls=DASHES[kind], lw=2, label=NAME[kind])
+        above = goals_s[kind] == max(goals_s.values())
         panel.axhline(goals_s[kind], color=COLOUR[kind], lw=1, ls=":")
         panel.annotate(
-            f"goal {goals_s[kind]:g} s", (1, goals_s[kind]), xycoords=("axes fraction", "data"), xytext=(-4, 3),
-            textcoords="offset points", ha="right", color=COLOUR[kind], fontsize=9,
+            f"goal of {NAME[kind]}, {goals_s[kind]:g} s", (1, goals_s[kind]), xycoords=("axes fraction", "data"),
+            xytext=(-4, 3 if above else -4), textcoords="offset points", ha="right", va="bottom" if above else "top",
+            color=COLOUR[kind], fontsize=9,
         )  # fmt: skip
     panel.set_yscale("log")
-    panel.set_ylim(0.01, max(10.0, 2 * highest))
-    ticks = [tick for tick in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100) if tick <= max(10.0, 2 * highest)]
+    top = max(10.0, 2 * highest)
+    ticks = [tick for tick in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000) if tick <= top]
     panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     panel.minorticks_off()
-    panel.set(title=f"95 % are answered within (over {SMOOTH} minutes)", ylabel="seconds, log scale")
-    refused = sum(part.refused for part in run.slices)
-    panel.legend(ncols=2, loc="upper left", title=f"refused: {refused:,} of {run.arrivals:,}", alignment="left")
-
-
-def _rolling(values: Sequence[float], width: int = 15) -> Any:
-    window = np.ones(min(width, len(values)))
-    return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
-
-
-def _rolling_p95(run: Run, kind: str) -> Any:
-    """NaN where nobody asked."""
-    half = SMOOTH // 2
-    values = []
-    for index in range(len(run.slices)):
-        near = run.slices[max(0, index - half) : index + half + 1]
-        values.append(percentile([seconds for part in near for seconds in part.latencies_s[kind]], 95))
-    return np.array(values)
+    panel.set(title=f"95 % are answered within; refused: {run.refused:,} of {run.arrivals:,}", ylim=(0.01, top))
+    panel.set_ylabel("seconds, log scale")
+    panel.legend(ncols=2, loc="lower right")
 
 
 def phases(comparisons: Sequence[Comparison], note: str) -> Figure:
@@ -161,15 +186,8 @@ def phases(comparisons: Sequence[Comparison], note: str) -> Figure:
         _phase_panel(panels[2], comparisons, "Cost a month", "USD", "cost", lambda case: case.money.month_usd)
         panels[2].yaxis.set_major_formatter(lambda value, _position: f"{value:,.0f}")
         handles, labels = panels[2].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=3)
-        figure.suptitle(
-            "Phases of growth: what is planned for, and what it takes",
-            x=0.01,
-            ha="left",
-            fontsize=14,
-            fontweight="bold",
-        )
-        figure.text(0.012, -0.01, note, fontsize=8.5, color=GREY, va="top")
+        panels[0].legend(handles, labels, loc="upper left", labelspacing=0.7)
+        _caption(figure, "Phases of growth: what they provide, and what they take", note)
     return figure
 
 
@@ -196,16 +214,14 @@ def _phase_panel(panel: Axes, comparisons: Sequence[Comparison], title: str, uni
             top = max(top, height)
             panel.plot(index + shift, height, marker, color=colour, ms=8, label=label if index == 0 else None)
             panel.annotate(
-                f"{height:,.0f}", (index + shift, height), xytext=(0, 7), textcoords="offset points", ha="center",
-                fontsize=9, color=colour,
+                f"{height:,.0f}", (index + shift, height), xytext=(0, 7 if shift > 0 else -16),
+                textcoords="offset points", ha="center", fontsize=9, color=colour,
             )  # fmt: skip
-    for index, each in enumerate(comparisons):
-        if getattr(each.phase, f"{what}_to{suffix}") is None:
-            panel.annotate(
-                "scaled\nautomatically", (index, 0.015 * top), ha="center", va="bottom", color=GREY, fontsize=8
-            )
-    panel.set_xticks(range(len(comparisons)), [str(each.phase).replace(" ", "\n", 1) for each in comparisons])
-    panel.set(title=title, ylabel=unit, ylim=(0, top * 1.18), xlim=(-0.6, len(comparisons) - 0.4))
+    names = [str(each.phase).replace(" ", "\n", 1) for each in comparisons]
+    automatic = [getattr(each.phase, f"{what}_to{suffix}") is None for each in comparisons]
+    names = [name + "\n(scaled)" * scaled for name, scaled in zip(names, automatic, strict=True)]
+    panel.set_xticks(range(len(comparisons)), names)
+    panel.set(title=title, ylabel=unit, ylim=(0, top * 1.3), xlim=(-0.6, len(comparisons) - 0.4))
     panel.grid(axis="x", visible=False)
 
 
@@ -217,9 +233,9 @@ def scale(cases: Sequence[tuple[float, Case]], note: str) -> Figure:
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(1, 3, figsize=(11, 4.6), layout="constrained")
         machines, month, unit = panels
-        machines.plot(users, [case.machines.gpus for _, case in cases], "s-", color=GREEN, label="T4 GPUs")
-        for kind in KINDS:
-            pods = [case.machines.pods[kind] for _, case in cases]
+        machines.plot(users, [case.machines.gpus for _, case in cases], "s-", color=GREEN, ms=7, label="T4 GPUs")
+        for kind, offset in ((ASR, 0.04), (TTS, -0.04)):  # equal numbers would hide each other
+            pods = [case.machines.pods[kind] + offset for _, case in cases]
             machines.plot(users, pods, "o", ls=DASHES[kind], color=COLOUR[kind], label=f"{NAME[kind]} pods")
         most = max(max(case.machines.gpus, case.machines.largest_deployment) for _, case in cases)
         machines.set(title="Machines", ylabel="number", ylim=(0, most * 1.45))
@@ -234,8 +250,7 @@ def scale(cases: Sequence[tuple[float, Case]], note: str) -> Figure:
             panel.set_xticks([users[0], 100_000, users[-1]], [_short(users[0]), "100 k", _short(users[-1])])
             panel.minorticks_off()
             panel.set_xlabel("chat users, log scale")
-        figure.suptitle("From the first users to 1,000,000", x=0.01, ha="left", fontsize=14, fontweight="bold")
-        figure.text(0.012, -0.01, note, fontsize=8.5, color=GREY, va="top")
+        _caption(figure, "From the first users to 1,000,000", note)
     return figure
 
 

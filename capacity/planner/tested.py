@@ -22,7 +22,8 @@ def as_tested(planner: Planner, number: int, *, gpus: int, pods: int) -> Rates:
     """The planner's rates, scaled so that ``gpus`` and ``pods`` of each deployment are exactly full at the throughput
     of that run. Raises ``NoSuchTest``."""
     try:
-        run: Any = apps.get_model("capacity", "LoadTestRun")._default_manager.get(pk=number)
+        stored: Any = apps.get_app_config("capacity").get_model("LoadTestRun")
+        run = stored.objects.get(pk=number)
     except (LookupError, ObjectDoesNotExist) as error:
         raise NoSuchTest(f"there is no load test {number}") from error
     if not run.is_complete:
@@ -35,8 +36,8 @@ def scaled(planner: Planner, kinds: Mapping[str, Mapping[str, Any]], name: str, 
 
     def per_second(kind: str) -> float:
         found = kinds.get(kind, {})
-        share = found.get("ok", found.get("requests", 0)) / max(1, found.get("requests", 0))
-        return float(found.get("rps") or 0.0) * share
+        requests = float(found.get("requests") or 0)
+        return float(found.get("rps") or 0.0) * float(found.get("ok", requests)) / max(1.0, requests)
 
     rate = Rate(per_second("asr"), per_second("tts") + per_second("live_tts"), per_second("live_asr"))
     if sum(rate) <= 0:
@@ -45,7 +46,8 @@ def scaled(planner: Planner, kinds: Mapping[str, Mapping[str, Any]], name: str, 
     engines = sum(planner.gpu_work(rate, use).values()) / gpus
     processor = max(planner.station(kind, rate, use, pods).utilisation for kind in KINDS)
     note = (
-        f"scaled to the load test {name}: {rate.asr:.1f} ASR, {rate.tts:.1f} TTS and {rate.streams:.1f} live a second are "
-        f"TAKEN TO fill {gpus} GPUs and {pods} pods of each deployment; a run that left them idle makes the plan too large"
+        f"scaled to the load test {name}: {rate.asr:.1f} ASR, {rate.tts:.1f} TTS and {rate.streams:.1f} live a second "
+        f"are TAKEN TO fill {gpus} GPUs and {pods} pods of each deployment; a run that left them idle makes the plan "
+        "too large"
     )
     return planner.rates.faster(engines, note, processor=processor)

@@ -69,7 +69,10 @@ class Change:
 
 @dataclass
 class Run:
+    """What happened, minute by minute."""
+
     start_h: float
+    shape: Shape
     slices: list[Slice] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
 
@@ -147,7 +150,7 @@ class Cluster:
         self.seed, self.random = seed, random.Random(seed)
         self.sizes = Sizes(seed + 1)
         self.gpus = [Engines(self.clock, self.rates) for _ in range(shape.gpus)]
-        self.run = Run(start_h)
+        self.run = Run(start_h, shape)
         self.deployments = {name: Deployment(self, name, shape.pods[name]) for name in KINDS}
         self._slice = Slice()
         self._users = 0

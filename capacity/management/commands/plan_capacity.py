@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from django.utils import timezone
 
 from capacity.models import Phase
@@ -67,7 +68,10 @@ class Command(BaseCommand):
         output.add_argument("--seed", type=int, default=1)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        planner = self._planner(options)
+        try:
+            planner = self._planner(options)
+        except DatabaseError as error:
+            raise CommandError(f"the database does not answer as it should (manage.py migrate?): {error}") from error
         demand = planner.use
         try:
             asked = planner.by_users(f"{demand.users:,.0f} chat users, {demand.voice_users:,.0f} with voice", demand)
@@ -117,7 +121,8 @@ class Command(BaseCommand):
         except BadRates as error:
             raise CommandError(str(error)) from error
         factor = options["speed_factor"]
-        note = f"a T4 is TAKEN TO BE {factor:g} times as fast as that device (--speed-factor): assumed, not measured"
+        than = "as fast as" if factor == 1 else f"{factor:g} times as fast as"
+        note = f"a T4 is TAKEN TO BE {than} one engine on that device (--speed-factor): assumed, not measured"
         return found.faster(factor, note)
 
     def _as_tested(self, planner: Planner, options: dict[str, Any]) -> Planner:

@@ -48,7 +48,7 @@ def assumptions(planner: Planner) -> list[str]:
         f"{goals.least_pods} of each deployment",
         "a phase's pods are those of each deployment, ASR and TTS having one each",
         "queueing: API pods M/G/c (Allen–Cunneen), fed by chance; GPUs as batch servers, simulated with the rest",
-        f"a GPU does both kinds and divides its time among them; {LOOP_BEFORE:.0%} of the event loop's work comes before",
+        f"a GPU does both kinds and divides its time; {LOOP_BEFORE:.0%} of the event loop's work comes before it",
         "database, Redis, network, ingress and clients cost no time; no pod and no GPU fails; one zone, no spare",
         f"autoscaling: every {hpa.SYNC_PERIOD_S:g} s, readings of {hpa.METRIC_WINDOW_S:g} s; GPUs are not scaled",
         *planner.prices.sources,

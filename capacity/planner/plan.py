@@ -24,6 +24,7 @@ from capacity.simulation.service import LIVE, Sizes
 P95_S = {ASR: 2.0, TTS: 3.0}  # that the service has to answer within
 REFUSED_SHARE = 0.01  # that the launch's success rate allows
 MOST_GPUS, MOST_PODS = 500, 2000
+GAIN, PATIENCE = 0.97, 3  # machines that help by less than this, so many times running, are not what is missing
 EVENTS, SHORTEST_S, LONGEST_S = 8_000, 240.0, 7200.0  # that a steady simulation lasts
 
 
@@ -131,21 +132,31 @@ class Planner:
     def _case(self, name: str, rate: Rate, demand: Demand | None) -> Case:
         use = demand or replace(self.use, stream_s=self.crowd.stream_s)
         machines = Machines(self._gpus(rate, use), {kind: self._pods(kind, rate, use) for kind in KINDS})
+        best, without_gain = math.inf, 0
         while True:
             felt = self.felt(rate, use, machines)
-            late = [kind for kind in KINDS if not felt.p95_s[kind] <= self.goals.p95_s[kind]]
+            over = {kind: felt.p95_s[kind] / self.goals.p95_s[kind] for kind in KINDS}
+            late = [kind for kind in KINDS if not over[kind] <= 1]
             if not late and felt.refused_share <= REFUSED_SHARE:
                 break
-            waits_for_pod = [kind for kind in late if felt.pod_wait_p95_s[kind] > self.goals.p95_s[kind] / 2]
-            pods = {kind: count + (kind in waits_for_pod) for kind, count in machines.pods.items()}
-            machines = Machines(machines.gpus + (not waits_for_pod), pods)
-            if machines.gpus > MOST_GPUS or max(self.alone_s(kind) for kind in late or KINDS) > max(
-                self.goals.p95_s.values()
-            ):
+            worst = max(over.values()) + felt.refused_share
+            without_gain = 0 if worst < GAIN * best else without_gain + 1
+            best = min(best, worst)
+            if without_gain >= PATIENCE or any(self.alone_s(kind) > self.goals.p95_s[kind] for kind in late):
                 raise TooMuch(
                     f"{name}: {', '.join(late) or 'it'} would not be answered in time on any number of machines"
                 )
+            machines = self._more(machines, felt, late)
         return Case(name, rate, demand, machines, felt, self.money(rate, demand, use, machines))
+
+    def _more(self, machines: Machines, felt: Felt, late: list[str]) -> Machines:
+        """A tenth more of what makes them wait, at least one."""
+        waits_for_pod = [kind for kind in late if felt.pod_wait_p95_s[kind] > self.goals.p95_s[kind] / 2]
+        pods = {
+            kind: count + (math.ceil(count / 10) if kind in waits_for_pod else 0)
+            for kind, count in machines.pods.items()
+        }
+        return Machines(machines.gpus + (0 if waits_for_pod else math.ceil(machines.gpus / 10)), pods)
 
     # --- Speech engines ----------------------------------------------------------------------------------------------
     def unit_s(self, kind: str) -> float:

@@ -136,7 +136,8 @@ def _pods(panel: Axes, axis: Axis) -> None:
         for change in changes:
             panel.plot(
                 [axis.at(change.at_s)], [change.after + offset[kind]],
-                marker="^" if change.after > change.before else "v", color=COLOUR[kind], ms=7, mec="white", mew=0.7, zorder=5,
+                marker="^" if change.after > change.before else "v",
+                color=COLOUR[kind], ms=7, mec="white", mew=0.7, zorder=5,
             )  # fmt: skip
     title = "API pods ready, and when the autoscaler adds (▲) or takes away (▼)"
     panel.set_title(title if run.changes else "API pods: the autoscaler never changes them")

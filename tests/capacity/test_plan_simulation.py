@@ -192,9 +192,9 @@ def test_a_machine_with_one_core_is_an_m_g_1_queue() -> None:
         clock.after(chance.expovariate(0.7), arrive)
 
     arrive()
-    clock.run(200_000)
+    clock.run(100_000)
     expected = Station(1, 0.7, 1.0, service_scv=1 / 12).mean_wait_s
-    assert sum(waits) / len(waits) == pytest.approx(expected, rel=0.05)
+    assert sum(waits) / len(waits) == pytest.approx(expected, rel=0.07)
 
 
 def test_littles_law(rates: Rates) -> None:
@@ -206,13 +206,13 @@ def test_littles_law(rates: Rates) -> None:
 
 
 def test_nothing_is_lost_or_made_up(rates: Rates) -> None:
-    demand = Demand(users=200_000, voice_share=0.07)
+    demand = Demand(users=60_000, voice_share=0.07)
     shape = Shape(1, {ASR: 2, TTS: 2})
     run = simulate(demand, rates, shape, start_h=20, end_h=21)
     assert 0 <= run.arrivals - run.answered - run.refused <= 60  # those still under way at the end
     hour = demand.rate(demand.curve.at(20.5).item())
     expected = 3600 * (hour.asr + hour.tts + hour.streams * demand.stream_s * rates.live.units_per_s)
-    assert run.arrivals == pytest.approx(expected, rel=0.1)
+    assert run.arrivals == pytest.approx(expected, rel=0.15)
 
 
 def test_more_work_than_a_gpu_can_do_is_refused_and_what_is_done_is_what_it_can_do(rates: Rates) -> None:
@@ -240,7 +240,7 @@ def test_a_rush_makes_the_autoscaler_add_pods_and_take_them_away(rates: Rates) -
     demand = Demand(users=1, voice_share=1)
     stays = [Stay(60 + number * 0.5, 900) for number in range(450)]
     shape = Shape(8, {ASR: 2, TTS: 2}, pod_start_s=30)
-    run = simulate_crowd(Crowd(450), demand, rates, shape, seconds=1800, stays=stays, warm_up_s=0)
+    run = simulate_crowd(Crowd(450), demand, rates, shape, seconds=1500, stays=stays, warm_up_s=0)
     ups = [change for change in run.changes if change.after > change.before]
     downs = [change for change in run.changes if change.after < change.before]
     assert ups
@@ -249,7 +249,7 @@ def test_a_rush_makes_the_autoscaler_add_pods_and_take_them_away(rates: Rates) -
     assert all(change.at_s % hpa.SYNC_PERIOD_S == 0 for change in run.changes)
     assert all(hpa.API.least <= change.after <= hpa.API.most for change in run.changes)
     assert min(change.at_s for change in downs) >= 900 - 60 + hpa.API.down.stabilisation_s - 300
-    assert {name: part for name, part in run.slices[-1].pods.items()} == {ASR: 2, TTS: 2}
+    assert run.slices[-1].pods == {ASR: 2, TTS: 2}
     starting = run.slices[int(ups[0].at_s // 60)]
     assert max(starting.wanted.values()) >= max(starting.pods.values())
 

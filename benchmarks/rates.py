@@ -49,11 +49,11 @@ from tests import sound  # noqa: E402
 from tests.services import ROOT, free_port  # noqa: E402
 
 BURSTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-ROUNDS = 5
+ROUNDS = 5  # of a measurement that takes its time; a short one has fewer
 BUSY = 24  # callers at once: enough that the machine is never idle, few enough that nothing is refused
 WARM_UP_S = 1.5
 ALONE_S = 2.0
-STREAMS, STREAM_S = 4, 8.0
+STREAMS, STREAM_S = 4, 8.0  # a short measurement has shorter ones
 ENGINE_OF = {ASR: "asr"}
 
 
@@ -207,7 +207,7 @@ async def live(service: Observed, streams: int, seconds: float) -> Result:
     return Result(latencies_s=list(heard), elapsed_s=seconds)
 
 
-async def batch_times() -> tuple[dict[str, tuple[float, float]], dict[str, Any]]:
+async def batch_times(rounds: int = ROUNDS) -> tuple[dict[str, tuple[float, float]], dict[str, Any]]:
     """Fixed and per-cost seconds of a batch by kind, through the engines of this process, and what there is to know of
     these. Of each size the fastest run counts: the others were disturbed."""
     from asr.checkpoint import configured
@@ -228,7 +228,7 @@ async def batch_times() -> tuple[dict[str, tuple[float, float]], dict[str, Any]]
     seen: list[tuple[str, int, float]] = []
     runtime.observe_batches(lambda engine, size, seconds: seen.append((engine, size, seconds)))
     engines = {ASR: whisper(), TTS: runtime.engine(voice.engine)}
-    for number in BURSTS * ROUNDS:
+    for number in BURSTS * rounds:
         for kind, units in ((ASR, heard), (TTS, spoken)):
             # Only one context bucket, so that sizes are what was asked for.
             same = [
@@ -329,7 +329,7 @@ def _spread(alone: Result, size_cv: float) -> float:
 
 async def measure(seconds: float, service: Observed | None = None) -> Rates:
     """All of it. ``seconds`` of load for each kind. With a service, that one is loaded."""
-    fits, about = await batch_times()
+    fits, about = await batch_times(ROUNDS if seconds >= ROUNDS else 1)
     if service is None:
         with observed() as throw_away:
             return await loaded(throw_away, seconds, fits, about)
@@ -349,7 +349,7 @@ async def loaded(
         calls = {ASR: speech_to_text(session, service.url, clips()), TTS: text_to_speech(session, service.url)}
         for kind, call in calls.items():
             await closed_loop(call, concurrency=BUSY, seconds=WARM_UP_S)
-            alone = await closed_loop(call, concurrency=1, seconds=ALONE_S)
+            alone = await closed_loop(call, concurrency=1, seconds=min(ALONE_S, seconds))
             spent = await spend(service, lambda call=call: closed_loop(call, concurrency=BUSY, seconds=seconds))  # type: ignore[misc]
             if not spent.result.latencies_s or spent.result.failures:
                 raise RuntimeError(f"{spent.result.failures} requests for {kind} failed")
@@ -375,7 +375,7 @@ async def loaded(
                 effort_cv=_spread(alone, size_cv),
                 mean_batch=spent.mean_batch(ENGINE_OF[kind]),
             )  # fmt: skip
-    spent = await spend(service, lambda: live(service, STREAMS, STREAM_S))
+    spent = await spend(service, lambda: live(service, STREAMS, min(STREAM_S, 2 + seconds)))
     heard = sum(spent.result.latencies_s)
     units = sum(size for engine, size, _seconds in spent.batches if engine == ENGINE_OF[ASR])
     api = sum(spent.used.get(role, 0.0) for role in (LOOP, POOL, BOOKS))

@@ -24,6 +24,8 @@ from tests.capacity.conftest import START
 from usage.cost import InfrastructureCost
 from usage.scorecard import Verdict
 
+RATES = Path(__file__).with_name("plan_rates.json")  # a measurement that stays as it is
+
 
 @pytest.fixture
 def unpriced(seeded) -> None:
@@ -32,7 +34,7 @@ def unpriced(seeded) -> None:
 
 def planner(**goals) -> Planner:
     use = Demand(users=20_000, voice_share=0.07)
-    return Planner(read(SHIPPED), use, Goals(**goals), Prices(0.5, 40.0), Crowd(0))
+    return Planner(read(RATES), use, Goals(**goals), Prices(0.5, 40.0), Crowd(0))
 
 
 def run(capsys, *arguments: str) -> str:
@@ -41,7 +43,7 @@ def run(capsys, *arguments: str) -> str:
 
 
 def test_it_works(unpriced, capsys) -> None:
-    text = run(capsys, "--users", "20000", "--voice-share", "0.07")
+    text = run(capsys, "--users", "20000", "--voice-share", "0.07", "--rates", str(RATES))
     assert "20,000 chat users, 1,400 with voice" in text
     for phase in Phase.objects.all():
         assert f"{phase}: " in text
@@ -53,8 +55,12 @@ def test_it_works(unpriced, capsys) -> None:
     assert "ASR cost per hour of audio, USD" in text
 
 
+def test_the_rates_that_come_along() -> None:
+    assert read(SHIPPED).asr.batch.per_cost_s > 0
+
+
 def test_csv(unpriced, capsys, tmp_path: Path) -> None:
-    text = run(capsys, "--csv", "-", "--speed-factor", "0.5")
+    text = run(capsys, "--csv", "-", "--rates", str(RATES))
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 9  # the users asked for, and two ends of four phases
     assert rows[0]["case"] == "20,000 chat users, 1,400 with voice"
@@ -86,7 +92,7 @@ def test_the_same_plan_twice(unpriced, capsys) -> None:
         ["--load-test", "4711"],
         ["--users", "1e11"],
         ["--speed-factor", "0.0001"],
-        ["--tts-p95-s", "0.09", "--no-phases"],
+        ["--tts-p95-s", "0.001", "--no-phases"],
         ["--csv", "/nowhere/plan.csv", "--no-phases"],
     ],
 )
@@ -97,7 +103,7 @@ def test_what_makes_no_sense_is_refused(unpriced, arguments: list[str]) -> None:
 
 # --- Rates ------------------------------------------------------------------------------------------------------------
 def test_rates_are_kept_as_they_were(tmp_path: Path) -> None:
-    rates = read(SHIPPED)
+    rates = read(RATES)
     rates.write(tmp_path / "rates.json")
     assert read(tmp_path / "rates.json") == rates
 
@@ -111,7 +117,7 @@ def test_what_is_not_rates(tmp_path: Path, text: str) -> None:
 
 
 def test_impossible_rates(tmp_path: Path) -> None:
-    given = json.loads(SHIPPED.read_text())
+    given = json.loads(RATES.read_text())
     given["tts"]["batch"]["per_cost_s"] = 0
     file = tmp_path / "rates.json"
     file.write_text(json.dumps(given))
@@ -126,7 +132,7 @@ def test_a_batch_time_is_fitted() -> None:
 
 
 def test_twice_as_fast() -> None:
-    rates = read(SHIPPED)
+    rates = read(RATES)
     fast = rates.faster(2, "twice")
     assert fast.asr.batch.seconds(80) == pytest.approx(rates.asr.batch.seconds(80) / 2)
     assert fast.asr.processor.api_s == rates.asr.processor.api_s
@@ -185,6 +191,12 @@ def test_money_adds_up() -> None:
 def test_goals_that_no_number_of_machines_meets() -> None:
     with pytest.raises(TooMuch):
         planner(p95_s={ASR: 0.001, TTS: 3.0}).by_users("too much", Demand(users=100, voice_share=1))
+
+
+def test_goals_that_more_machines_do_not_come_nearer_to() -> None:
+    alone = planner().alone_s(TTS)
+    with pytest.raises(TooMuch, match="tts"):
+        planner(p95_s={ASR: 2.0, TTS: 1.1 * alone}).by_users("too much", Demand(users=20_000, voice_share=0.07))
 
 
 def test_nobody_uses_it() -> None:

@@ -6,13 +6,14 @@ import asyncio
 import random
 import threading
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from capacity import hpa
 from capacity.planner.demand import Curve, Demand, Rate
 from capacity.planner.queueing import Station
-from capacity.planner.rates import ASR, SHIPPED, TTS, BatchTime, Rates, read
+from capacity.planner.rates import ASR, TTS, BatchTime, Rates, read
 from capacity.simulation.batches import BatchServer
 from capacity.simulation.clock import Clock, Machine, Threads
 from capacity.simulation.closed import ClosedLoop, one_machine, percentile
@@ -25,7 +26,7 @@ SIMPLE = BatchTime(fixed_s=0.1, per_cost_s=0.01, batch_units=4)
 
 @pytest.fixture(scope="module")
 def rates() -> Rates:
-    return read(SHIPPED)
+    return read(Path(__file__).with_name("plan_rates.json"))
 
 
 # --- Time and cores ---------------------------------------------------------------------------------------------------
@@ -69,7 +70,9 @@ def test_threads_take_jobs_in_order() -> None:
 # --- Batches ----------------------------------------------------------------------------------------------------------
 def brute_force(arrivals: list[tuple[float, float]], time: BatchTime) -> list[float]:
     """When each of (time, size) ends: one server, one instant after the other, no events."""
-    waiting, ends, now = sorted(range(len(arrivals)), key=lambda each: arrivals[each][0]), {}, 0.0
+    waiting = sorted(range(len(arrivals)), key=lambda each: arrivals[each][0])
+    ends: dict[int, float] = {}
+    now = 0.0
     while waiting:
         now = max(now, arrivals[waiting[0]][0])
         there = [each for each in waiting if arrivals[each][0] <= now]
@@ -91,7 +94,6 @@ def test_batches_are_those_of_brute_force(seed: int) -> None:
         at += chance.expovariate(chance.choice([3, 30]))
         arrivals.append((at, chance.uniform(1, 20)))
     clock, ends = Clock(), {}
-    server = BatchServer(clock, time)
 
     def arrive(number: int) -> None:
         def done(is_done: bool) -> None:
@@ -100,8 +102,7 @@ def test_batches_are_those_of_brute_force(seed: int) -> None:
 
         assert server.submit(arrivals[number][1], done)
 
-    server_queue = replace(time, queue=1000)
-    server = BatchServer(clock, server_queue)
+    server = BatchServer(clock, replace(time, queue=1000))
     for number, (moment, _size) in enumerate(arrivals):
         clock.after(moment, lambda number=number: arrive(number))
     clock.run(1e6)
@@ -160,7 +161,8 @@ async def test_batches_are_those_of_the_real_batcher(seed: int) -> None:
 
 
 def test_a_full_queue_refuses() -> None:
-    clock, answers = Clock(), []
+    clock = Clock()
+    answers: list[bool] = []
     server = BatchServer(clock, replace(SIMPLE, queue=2))
     assert [server.submit(1, answers.append) for _ in range(5)] == [True, True, True, False, False]
     clock.run(10)
@@ -168,7 +170,8 @@ def test_a_full_queue_refuses() -> None:
 
 
 def test_a_deadline_that_cannot_be_met_refuses_and_one_that_has_passed_drops() -> None:
-    clock, answers = Clock(), []
+    clock = Clock()
+    answers: list[tuple[str, bool]] = []
     server = BatchServer(clock, replace(SIMPLE, batch_units=1))
     server.submit(100, lambda done: answers.append(("first", done)))  # 1.1 s
     server.submit(1, lambda done: answers.append(("late", done)), deadline=0.5)  # nothing is known of the speed yet

@@ -14,12 +14,14 @@ from django.utils import timezone
 from capacity.models import Phase
 from capacity.planner import assumptions, growth, rates, table
 from capacity.planner.demand import Curve, Demand
+from capacity.planner.gallery import draw, rush, shape
 from capacity.planner.growth import Comparison
 from capacity.planner.plan import P95_S, Case, Goals, Planner, TooMuch
 from capacity.planner.prices import prices
 from capacity.planner.rates import ASR, TTS, BadRates, Rates
+from capacity.planner.story import story
 from capacity.planner.tested import NoSuchTest, as_tested
-from capacity.simulation.cluster import Crowd
+from capacity.simulation.cluster import Crowd, simulate
 
 
 class Command(BaseCommand):
@@ -64,6 +66,11 @@ class Command(BaseCommand):
             "--csv", metavar="FILE", help="the table as CSV; - for standard output, and nothing else there"
         )
         output.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the day, the phases and 1,000,000 users")
+        output.add_argument(
+            "--simulate",
+            action="store_true",
+            help="tell a day of these users, and a rush, with what the autoscaler does",
+        )
         output.add_argument("--no-phases", action="store_true", help="only the users asked for")
         output.add_argument("--seed", type=int, default=1)
 
@@ -90,6 +97,8 @@ class Command(BaseCommand):
             except OSError as error:
                 raise CommandError(f"cannot write {options['csv']}: {error.strerror}") from error
             self.stdout.write(f"\nWritten: {options['csv']}")
+        if options["simulate"]:
+            self._tell(planner, asked, comparisons)
         if options["plots"]:
             self._draw(planner, asked, comparisons, options["plots"])
 
@@ -162,13 +171,23 @@ class Command(BaseCommand):
         for line in assumptions.assumptions(planner):
             say(f"  {line}")
 
+    def _tell(self, planner: Planner, asked: Case, comparisons: list[Comparison]) -> None:
+        day = simulate(planner.use, planner.rates, shape(planner, asked.machines.gpus), seed=planner.seed)
+        self.stdout.write("\nA simulated day")
+        for line in story(day, minutes=60):
+            self.stdout.write(f"  {line}")
+        if comparisons:
+            last = comparisons[-1]
+            self.stdout.write(f"\nA simulated rush: minutes, up to {last.upper.concurrent:,} people in conversation")
+            run = rush(planner, last.upper.concurrent, last.by_crowd.machines.gpus)
+            for line in story(run, minutes=5, in_minutes=True):
+                self.stdout.write(f"  {line}")
+
     def _draw(self, planner: Planner, asked: Case, comparisons: list[Comparison], folder: Path) -> None:
         try:
             import matplotlib as mpl
         except ImportError as error:
             raise CommandError("plots need matplotlib: pip install -r requirements-dev.txt") from error
-        from capacity.planner.gallery import draw
-
         mpl.use("Agg")
         self.stdout.write("\nDrawing; the larger ones take a minute each")
         try:

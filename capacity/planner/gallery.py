@@ -10,7 +10,7 @@ from capacity import hpa
 from capacity.planner import plots
 from capacity.planner.growth import Comparison
 from capacity.planner.plan import Case, Planner
-from capacity.planner.rates import KINDS
+from capacity.planner.rates import DEPLOYMENTS
 from capacity.simulation.cluster import Run, Shape, Stay, simulate, simulate_crowd
 
 MILLION = 1_000_000
@@ -19,6 +19,7 @@ EVENING = (18.0, 24.0)
 # A rush: in ten minutes a crowd comes, stays for twenty, and goes in ten; a few were there before and stay on.
 RUSH_MINUTES = (5, 15, 35, 45, 65)
 RUSH_BASE = 50
+BURST = 2.0  # a pod's limit over its request
 
 
 def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folder: Path) -> Iterator[Path]:
@@ -54,8 +55,10 @@ def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folde
 
 
 def shape(planner: Planner, gpus: int) -> Shape:
-    """So many GPUs, and pods as the autoscaler has them, from its least on."""
-    return Shape(gpus, dict.fromkeys(KINDS, hpa.API.least), pod_cores=planner.goals.pod_cores)
+    """So many GPUs, and pods as the autoscaler has them, from its least on; they may use more than they request, as the
+    manifests let them."""
+    cores = planner.goals.pod_cores
+    return Shape(gpus, dict.fromkeys(DEPLOYMENTS, hpa.API.least), pod_cores=cores, burst_cores=BURST * cores)
 
 
 def rush(planner: Planner, users: int, gpus: int) -> Run:

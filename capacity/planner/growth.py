@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from capacity.models import Phase
 from capacity.planner.demand import Demand
 from capacity.planner.plan import Case, Machines, Planner
-from capacity.planner.rates import KINDS
+from capacity.planner.rates import DEPLOYMENTS
 from usage.scorecard import GOAL, Metric, Target, Verdict
 
 LAUNCH = 1  # the phase that the scorecard's launch numbers are for
@@ -77,7 +77,7 @@ def compare(planner: Planner, phase: Phase, upper: Upper) -> Comparison:
     provided = None
     reasons: list[str] = []
     if phase.gpus_to is not None and phase.pods_to is not None:
-        provided = Machines(phase.gpus_to, dict.fromkeys(KINDS, phase.pods_to))
+        provided = Machines(phase.gpus_to, dict.fromkeys(DEPLOYMENTS, phase.pods_to))
         for case in (by_users, by_crowd):
             reasons += _lacking(case, provided)
     month = max(by_users.money.month_usd, by_crowd.money.month_usd)
@@ -92,9 +92,9 @@ def _lacking(case: Case, provided: Machines) -> list[str]:
     if case.machines.gpus > provided.gpus:
         lacking.append(f"{words} take {case.machines.gpus} GPUs, not {provided.gpus}")
     return lacking + [
-        f"{words} take {case.machines.pods[kind]} {kind.upper()} pods, not {provided.pods[kind]}"
-        for kind in KINDS
-        if case.machines.pods[kind] > provided.pods[kind]
+        f"{words} take {case.machines.pods[name]} {name} pods, not {provided.pods[name]}"
+        for name in DEPLOYMENTS
+        if case.machines.pods[name] > provided.pods[name]
     ]
 
 

@@ -16,10 +16,10 @@ from capacity import hpa
 from capacity.planner.demand import Demand, Rate
 from capacity.planner.prices import Prices
 from capacity.planner.queueing import Station
-from capacity.planner.rates import ASR, KINDS, TTS, Rates
+from capacity.planner.rates import ASR, DEPLOYMENTS, ENGINE, KINDS, LIVE, TTS, Rates
 from capacity.simulation.closed import percentile
-from capacity.simulation.cluster import Crowd, Run, Shape, simulate_steady, sized
-from capacity.simulation.service import LIVE, Sizes
+from capacity.simulation.cluster import Crowd, Shape, simulate_steady, sized
+from capacity.simulation.service import Sizes
 
 P95_S = {ASR: 2.0, TTS: 3.0}  # that the service has to answer within
 REFUSED_SHARE = 0.01  # that the launch's success rate allows
@@ -40,6 +40,10 @@ class Goals:
     utilisation: float = hpa.API.target_percent / 100
     pod_cores: float = 1.0
     least_pods: int = hpa.API.least
+
+    def of(self, name: str) -> float:
+        """Of a deployment. A live unit has to be answered as soon as a recording."""
+        return self.p95_s[ENGINE[name]]
 
 
 @dataclass(frozen=True)
@@ -125,24 +129,26 @@ class Planner:
         return Rate(*(users / turn * share for share in self.crowd.mix))
 
     def alone_s(self, kind: str) -> float:
-        """One request's time with nobody else there."""
-        of = self._sized.kind(kind)
-        return of.processor.api_s + of.batch.seconds(of.batch.cost(of.size))
+        """One request's time with nobody else there; of a live stream one unit's."""
+        of = self._sized.kind(ENGINE[kind])
+        live = self.rates.live
+        api_s = live.api_s_per_s / live.units_per_s if kind == LIVE else of.processor.api_s
+        return api_s + of.batch.seconds(of.batch.cost(of.size))
 
     def _case(self, name: str, rate: Rate, demand: Demand | None) -> Case:
         use = demand or replace(self.use, stream_s=self.crowd.stream_s)
-        machines = Machines(self._gpus(rate, use), {kind: self._pods(kind, rate, use) for kind in KINDS})
+        machines = Machines(self._gpus(rate, use), {name: self._pods(name, rate, use) for name in DEPLOYMENTS})
         best, without_gain = math.inf, 0
         while True:
             felt = self.felt(rate, use, machines)
-            over = {kind: felt.p95_s[kind] / self.goals.p95_s[kind] for kind in KINDS}
-            late = [kind for kind in KINDS if not over[kind] <= 1]
+            over = {name: felt.p95_s[name] / self.goals.of(name) for name in DEPLOYMENTS}
+            late = [name for name in DEPLOYMENTS if not over[name] <= 1]
             if not late and felt.refused_share <= REFUSED_SHARE:
                 break
             worst = max(over.values()) + felt.refused_share
             without_gain = 0 if worst < GAIN * best else without_gain + 1
             best = min(best, worst)
-            if without_gain >= PATIENCE or any(self.alone_s(kind) > self.goals.p95_s[kind] for kind in late):
+            if without_gain >= PATIENCE or any(self.alone_s(name) > self.goals.of(name) for name in late):
                 raise TooMuch(
                     f"{name}: {', '.join(late) or 'it'} would not be answered in time on any number of machines"
                 )
@@ -151,10 +157,10 @@ class Planner:
 
     def _more(self, machines: Machines, felt: Felt, late: list[str]) -> Machines:
         """A tenth more of what makes them wait, at least one."""
-        waits_for_pod = [kind for kind in late if felt.pod_wait_p95_s[kind] > self.goals.p95_s[kind] / 2]
+        waits_for_pod = [name for name in late if felt.pod_wait_p95_s[name] > self.goals.of(name) / 2]
         pods = {
-            kind: count + (math.ceil(count / 10) if kind in waits_for_pod else 0)
-            for kind, count in machines.pods.items()
+            name: count + (math.ceil(count / 10) if name in waits_for_pod else 0)
+            for name, count in machines.pods.items()
         }
         return Machines(machines.gpus + (0 if waits_for_pod else math.ceil(machines.gpus / 10)), pods)
 
@@ -178,22 +184,24 @@ class Planner:
         return count
 
     # --- API pods ----------------------------------------------------------------------------------------------------
-    def station(self, kind: str, rate: Rate, use: Demand, pods: int) -> Station:
+    def station(self, name: str, rate: Rate, use: Demand, pods: int) -> Station:
         """One pod of that deployment."""
-        of = self._sized.kind(kind)
-        variation = math.hypot(of.size_cv, of.effort_cv) * of.processor.pool_s / of.processor.api_s
-        flows = [(rate.asr if kind == ASR else rate.tts, of.processor.api_s, variation)]
-        if kind == ASR:
+        if name == LIVE:
             live = self.rates.live
-            flows.append((rate.streams * use.stream_s * live.units_per_s, live.api_s_per_s / live.units_per_s, 0.0))
-        total = sum(flow[0] for flow in flows) or 1e-12
-        mean = sum(count * seconds for count, seconds, _cv in flows) / total
-        square = sum(count * seconds**2 * (1 + cv**2) for count, seconds, cv in flows) / total
+            per_second, mean, scv = (
+                rate.streams * use.stream_s * live.units_per_s,
+                live.api_s_per_s / live.units_per_s,
+                0.0,
+            )
+        else:
+            of = self._sized.kind(name)
+            per_second, mean = getattr(rate, name), of.processor.api_s
+            scv = (math.hypot(of.size_cv, of.effort_cv) * of.processor.pool_s / mean) ** 2
         servers = max(1, round(self.goals.pod_cores))
-        return Station(servers, total / pods, mean, square / mean**2 - 1 if mean else 0.0)
+        return Station(servers, per_second / pods, mean, scv)
 
-    def _pods(self, kind: str, rate: Rate, use: Demand) -> int:
-        alone = self.station(kind, rate, use, 1)
+    def _pods(self, name: str, rate: Rate, use: Demand) -> int:
+        alone = self.station(name, rate, use, 1)
         pods = max(self.goals.least_pods, math.ceil(alone.utilisation / self.goals.utilisation))
         if pods > MOST_PODS:
             raise TooMuch(f"{pods:,} API pods are more than anyone would believe")
@@ -205,14 +213,15 @@ class Planner:
         seconds = min(LONGEST_S, max(SHORTEST_S, EVENTS / max(per_second, 1e-9)))
         shape = Shape(machines.gpus, machines.pods, pod_cores=self.goals.pod_cores, scaling=None)
         run = simulate_steady(rate, use, self.rates, shape, seconds=seconds, seed=self.seed)
-        stations = {kind: self.station(kind, rate, use, machines.pods[kind]) for kind in KINDS}
+        stations = {name: self.station(name, rate, use, machines.pods[name]) for name in DEPLOYMENTS}
         streams = rate.streams * use.stream_s
-        answers = {kind: run.latencies(kind) for kind in (*KINDS, LIVE)}
-        mean = {kind: statistics.fmean(answers[kind]) if answers[kind] else self.alone_s(kind) for kind in KINDS}
+        # With nothing asked: one alone.
+        answers = {name: run.latencies(name) or [self.alone_s(name)] for name in DEPLOYMENTS}
+        mean = {name: statistics.fmean(found) for name, found in answers.items()}
         served = rate.asr * mean[ASR] + rate.tts * mean[TTS] + streams  # Little's law
         asked = rate.asr + rate.tts + rate.streams
         return Felt(
-            p95_s={ASR: self._p95(run, ASR), TTS: self._p95(run, TTS)},
+            p95_s={name: percentile(found, 95) for name, found in answers.items()},
             refused_share=run.refused / max(1, run.arrivals),
             gpu_utilisation=sum(self.gpu_work(rate, use).values()) / machines.gpus,
             pod_utilisation={kind: station.utilisation for kind, station in stations.items()},
@@ -222,11 +231,6 @@ class Planner:
             talking=served + asked * self.crowd.think_s,
         )
 
-    def _p95(self, run: Run, kind: str) -> float:
-        """Of live units too, which are speech to text. With nothing asked: one request alone."""
-        seconds = run.latencies(kind) + (run.latencies(LIVE) if kind == ASR else [])
-        return percentile(seconds, 95) if seconds else self.alone_s(kind)
-
     # --- Money -------------------------------------------------------------------------------------------------------
     def money(self, rate: Rate, demand: Demand | None, use: Demand, machines: Machines) -> Money:
         """GPUs are shared by the time that each kind takes of them; pods belong to their deployment."""
@@ -234,7 +238,8 @@ class Planner:
         work = self.gpu_work(rate, use)
         share = work[ASR] / (sum(work.values()) or 1.0)
         gpus = machines.gpus * prices.t4_month_usd
-        asr = gpus * share + machines.pods[ASR] * prices.pod_month_usd + prices.other_usd * prices.other_asr_share
+        heard = machines.pods[ASR] + machines.pods[LIVE]
+        asr = gpus * share + heard * prices.pod_month_usd + prices.other_usd * prices.other_asr_share
         tts = gpus * (1 - share) + machines.pods[TTS] * prices.pod_month_usd
         tts += prices.other_usd * (1 - prices.other_asr_share)
         return Money(

@@ -18,7 +18,7 @@ import numpy as np
 from capacity.planner.demand import SECONDS_PER_HOUR
 from capacity.planner.growth import Comparison
 from capacity.planner.plan import Case
-from capacity.planner.rates import ASR, KINDS, TTS
+from capacity.planner.rates import ASR, DEPLOYMENTS, ENGINE, LIVE, TTS
 from capacity.simulation.closed import percentile
 from capacity.simulation.cluster import SLICE_S, Run, Slice
 
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6B7280"
-COLOUR, DASHES = {ASR: BLUE, TTS: ORANGE}, {ASR: "-", TTS: (0, (4, 1.5))}
-NAME = {ASR: "speech to text", TTS: "text to speech"}
+BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6B7280"
+COLOUR = {ASR: BLUE, TTS: ORANGE, LIVE: PINK}
+DASHES: dict[str, Any] = {ASR: "-", TTS: (0, (4, 1.5)), LIVE: (0, (1, 1))}
+NAME = {ASR: "speech to text", TTS: "text to speech", LIVE: "live"}
+OFFSET = {ASR: 0.06, TTS: 0.0, LIVE: -0.06}  # so that equal numbers do not hide each other
 STYLE: Any = {
     "font.family": "DejaVu Sans", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
     "axes.edgecolor": "#9CA3AF", "axes.labelcolor": "#374151", "xtick.color": "#374151", "ytick.color": "#374151",
@@ -119,9 +121,8 @@ def _people(panel: Axes, axis: Axis) -> None:
 def _pods(panel: Axes, axis: Axis) -> None:
     """Ready as a thick line, wanted as a thin one: between them pods are starting."""
     run, end = axis.run, axis.edges[-1]
-    offset = {ASR: 0.05, TTS: -0.05}  # so that equal numbers do not hide each other
     most = 0
-    for kind in KINDS:
+    for kind in DEPLOYMENTS:
         changes = [change for change in run.changes if change.deployment == kind]
         start = run.shape.pods[kind]
         counts = [start, *(change.after for change in changes)]
@@ -129,13 +130,13 @@ def _pods(panel: Axes, axis: Axis) -> None:
         wanted = [axis.edges[0], *(axis.at(change.at_s) for change in changes), end]
         late = [change.at_s + run.shape.pod_start_s * (change.after > change.before) for change in changes]
         ready = [axis.edges[0], *(min(end, axis.at(at)) for at in late), end]
-        heights = [count + offset[kind] for count in (*counts, counts[-1])]
+        heights = [count + OFFSET[kind] for count in (*counts, counts[-1])]
         panel.step(ready, heights, where="post", color=COLOUR[kind], ls=DASHES[kind], lw=2.2, label=NAME[kind])
         if changes:
             panel.step(wanted, heights, where="post", color=COLOUR[kind], lw=0.8)
         for change in changes:
             panel.plot(
-                [axis.at(change.at_s)], [change.after + offset[kind]],
+                [axis.at(change.at_s)], [change.after + OFFSET[kind]],
                 marker="^" if change.after > change.before else "v",
                 color=COLOUR[kind], ms=7, mec="white", mew=0.7, zorder=5,
             )  # fmt: skip
@@ -143,12 +144,12 @@ def _pods(panel: Axes, axis: Axis) -> None:
     panel.set_title(title if run.changes else "API pods: the autoscaler never changes them")
     panel.set(ylim=(0, most + 0.7), ylabel="pods")
     panel.yaxis.set_major_locator(_whole())
-    panel.legend(ncols=2, loc="lower right")
+    panel.legend(ncols=3, loc="lower right")
 
 
 def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
     run, highest = axis.run, 0.0
-    for kind in KINDS:
+    for kind in DEPLOYMENTS:
         values = []
         for each in axis.bins():
             found = [seconds for part in each for seconds in part.latencies_s[kind]]
@@ -156,6 +157,8 @@ def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
         highest = max([highest, *(value for value in values if value == value)])
         middles = (axis.edges[:-1] + axis.edges[1:])[: len(values)] / 2
         panel.plot(middles, values, color=COLOUR[kind], ls=DASHES[kind], lw=2, label=NAME[kind])
+        if kind != ENGINE[kind]:
+            continue  # its goal is the engine's
         above = goals_s[kind] == max(goals_s.values())
         panel.axhline(goals_s[kind], color=COLOUR[kind], lw=1, ls=":")
         panel.annotate(
@@ -170,7 +173,7 @@ def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
     panel.minorticks_off()
     panel.set(title=f"95 % are answered within; refused: {run.refused:,} of {run.arrivals:,}", ylim=(0.01, top))
     panel.set_ylabel("seconds, log scale")
-    panel.legend(ncols=2, loc="lower right")
+    panel.legend(ncols=3, loc="lower right")
 
 
 def phases(comparisons: Sequence[Comparison], note: str) -> Figure:
@@ -235,9 +238,9 @@ def scale(cases: Sequence[tuple[float, Case]], note: str) -> Figure:
         figure, panels = plt.subplots(1, 3, figsize=(11, 4.6), layout="constrained")
         machines, month, unit = panels
         machines.plot(users, [case.machines.gpus for _, case in cases], "s-", color=GREEN, ms=7, label="T4 GPUs")
-        for kind, offset in ((ASR, 0.04), (TTS, -0.04)):  # equal numbers would hide each other
-            pods = [case.machines.pods[kind] + offset for _, case in cases]
-            machines.plot(users, pods, "o", ls=DASHES[kind], color=COLOUR[kind], label=f"{NAME[kind]} pods")
+        for kind in DEPLOYMENTS:
+            pods = [case.machines.pods[kind] + OFFSET[kind] for _, case in cases]
+            machines.plot(users, pods, "o", ls=DASHES[kind], color=COLOUR[kind], label=f"pods, {NAME[kind]}")
         most = max(max(case.machines.gpus, case.machines.largest_deployment) for _, case in cases)
         machines.set(title="Machines", ylabel="number", ylim=(0, most * 1.45))
         machines.yaxis.set_major_locator(_whole())

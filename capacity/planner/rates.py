@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
-ASR, TTS = "asr", "tts"
-KINDS = (ASR, TTS)
+ASR, TTS, LIVE = "asr", "tts", "live"
+KINDS = (ASR, TTS)  # that have an engine; live recognition is the work of the first one's
+DEPLOYMENTS = (ASR, TTS, LIVE)  # that have pods
+ENGINE = {ASR: ASR, TTS: TTS, LIVE: ASR}
 SHIPPED = Path(__file__).with_name("measured.json")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capacity.planner.rates import ASR, KINDS, TTS
+from capacity.planner.rates import ASR, DEPLOYMENTS, KINDS, LIVE, TTS
 from capacity.simulation.closed import percentile
 from capacity.simulation.cluster import SLICE_S, Run
 
@@ -10,7 +10,7 @@ from capacity.simulation.cluster import SLICE_S, Run
 def story(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
     """A line for each so many minutes, then the autoscaler's changes."""
     lines = [
-        f"{'from':>6}{'work/s':>9}{'people':>8}{'ASR pods':>10}{'TTS pods':>10}{'GPU %':>7}"
+        f"{'from':>6}{'work/s':>9}{'people':>8}{'ASR pods':>10}{'TTS pods':>10}{'live pods':>11}{'GPU %':>7}"
         f"{'ASR p50 / p95 s':>18}{'TTS p50 / p95 s':>18}{'refused':>9}"
     ]
     for first in range(0, len(run.slices), minutes):
@@ -21,19 +21,19 @@ def story(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
             for kind, found in answers.items()
         }
         pods = {
-            kind: f"{max(each.pods[kind] for each in part)} of {max(each.wanted[kind] for each in part)}"
-            for kind in KINDS
+            name: f"{max(each.pods[name] for each in part)} of {max(each.wanted[name] for each in part)}"
+            for name in DEPLOYMENTS
         }
         lines.append(
             f"{when(run, first * SLICE_S, in_minutes=in_minutes):>6}"
             f"{sum(each.arrivals for each in part) / len(part) / SLICE_S:>9.2f}{max(each.users for each in part):>8}"
-            f"{pods[ASR]:>10}{pods[TTS]:>10}{max(each.gpu_percent for each in part):>7.0f}"
+            f"{pods[ASR]:>10}{pods[TTS]:>10}{pods[LIVE]:>11}{max(each.gpu_percent for each in part):>7.0f}"
             f"{felt[ASR]:>18}{felt[TTS]:>18}{sum(each.refused for each in part):>9,}"
         )
     for change in run.changes:
         at = when(run, change.at_s, in_minutes=in_minutes, seconds=True)
         verb = "adds" if change.after > change.before else "takes away"
-        lines.append(f"{at}  autoscaler {verb}: {change.deployment.upper()} pods {change.before} → {change.after}")
+        lines.append(f"{at}  autoscaler {verb}: {change.deployment} pods {change.before} → {change.after}")
     if not run.changes:
         lines.append("the autoscaler changes nothing")
     return lines

@@ -9,7 +9,7 @@ from typing import IO
 
 from capacity.planner.growth import Comparison, UnitCost
 from capacity.planner.plan import Case
-from capacity.planner.rates import ASR, TTS
+from capacity.planner.rates import ASR, LIVE, TTS
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Column:
 COLUMNS = (
     Column("ASR", "/s", "asr_per_second", lambda case: case.rate.asr, 2),
     Column("TTS", "/s", "tts_per_second", lambda case: case.rate.tts, 2),
+    Column("live", "/s", "streams_per_second", lambda case: case.rate.streams, 2),
     Column("talking", "people", "users_in_conversation", lambda case: case.felt.talking),
     Column("served", "mean", "users_served_mean", lambda case: case.felt.served, 1),
     Column("served", "most", "users_served_most", lambda case: case.felt.served_most),
@@ -35,8 +36,11 @@ COLUMNS = (
     Column("busy", "%", "asr_pod_percent", lambda case: 100 * case.felt.pod_utilisation[ASR]),
     Column("TTS", "pods", "tts_pods", lambda case: case.machines.pods[TTS]),
     Column("busy", "%", "tts_pod_percent", lambda case: 100 * case.felt.pod_utilisation[TTS]),
+    Column("live", "pods", "live_pods", lambda case: case.machines.pods[LIVE]),
+    Column("busy", "%", "live_pod_percent", lambda case: 100 * case.felt.pod_utilisation[LIVE]),
     Column("ASR", "p95 s", "asr_p95_s", lambda case: case.felt.p95_s[ASR], 2),
     Column("TTS", "p95 s", "tts_p95_s", lambda case: case.felt.p95_s[TTS], 2),
+    Column("live", "p95 s", "live_p95_s", lambda case: case.felt.p95_s[LIVE], 2),
     Column("month", "USD", "month_usd", lambda case: case.money.month_usd),
     Column("hour", "USD", "audio_hour_usd", lambda case: case.money.audio_hour_usd, 4),
     Column("1,000 ch", "USD", "thousand_characters_usd", lambda case: case.money.thousand_characters_usd, 4),
@@ -44,6 +48,7 @@ COLUMNS = (
 MORE = (
     Column("", "", "asr_pod_wait_p95_s", lambda case: case.felt.pod_wait_p95_s[ASR], 4),
     Column("", "", "tts_pod_wait_p95_s", lambda case: case.felt.pod_wait_p95_s[TTS], 4),
+    Column("", "", "live_pod_wait_p95_s", lambda case: case.felt.pod_wait_p95_s[LIVE], 4),
     Column("", "", "refused_percent", lambda case: 100 * case.felt.refused_share, 2),
     Column("", "", "asr_usd", lambda case: case.money.asr_usd, 2),
     Column("", "", "tts_usd", lambda case: case.money.tts_usd, 2),

@@ -11,7 +11,7 @@ from django.core.exceptions import ObjectDoesNotExist
 
 from capacity.planner.demand import Rate
 from capacity.planner.plan import Planner
-from capacity.planner.rates import KINDS, Rates
+from capacity.planner.rates import DEPLOYMENTS, Rates
 
 
 class NoSuchTest(ValueError):
@@ -44,7 +44,7 @@ def scaled(planner: Planner, kinds: Mapping[str, Mapping[str, Any]], name: str, 
         raise NoSuchTest("nothing succeeded in that load test")
     use = replace(planner.use, stream_s=planner.crowd.stream_s)
     engines = sum(planner.gpu_work(rate, use).values()) / gpus
-    processor = max(planner.station(kind, rate, use, pods).utilisation for kind in KINDS)
+    processor = max(planner.station(kind, rate, use, pods).utilisation for kind in DEPLOYMENTS)
     note = (
         f"scaled to the load test {name}: {rate.asr:.1f} ASR, {rate.tts:.1f} TTS and {rate.streams:.1f} live a second "
         f"are TAKEN TO fill {gpus} GPUs and {pods} pods of each deployment; a run that left them idle makes the plan "

@@ -1,6 +1,6 @@
 """Pods behind their autoscalers, GPUs behind the pods, and a stream of requests: what users feel, and when it scales.
 
-Speech to text (live streams too) and text to speech have a deployment each, as in the manifests; the GPUs do both.
+Speech to text, text to speech and live recognition have a deployment each, as in the manifests; the GPUs do all.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from capacity import hpa
 from capacity.planner.demand import SECONDS_PER_HOUR, Demand, Rate
-from capacity.planner.rates import ASR, KINDS, TTS, Rates
+from capacity.planner.rates import ASR, DEPLOYMENTS, LIVE, TTS, Rates
 from capacity.simulation.clock import Action, Clock
 from capacity.simulation.closed import percentile
-from capacity.simulation.service import LIVE, Engines, Pod, Sizes, merged
+from capacity.simulation.service import Engines, Pod, Sizes, merged
 
 SLICE_S = 60.0  # readings are kept by the minute
 
@@ -27,12 +27,14 @@ Times = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Shape:
-    """``gpus``: fixed. ``pods``: at the start, of each deployment. ``scaling``: None keeps them. ``pod_start_s``: from
-    the autoscaler's wish to a pod that takes requests: placed, pulled, started, warm and ready."""
+    """``gpus``: fixed. ``pods``: at the start, of each deployment. ``scaling``: None keeps them. ``pod_cores``: that a
+    pod requests, ``burst_cores``: that it may use; None: no more than these. ``pod_start_s``: from the autoscaler's
+    wish to a pod that takes requests: placed, pulled, started, warm and ready."""
 
     gpus: int
     pods: dict[str, int]
     pod_cores: float = 1.0
+    burst_cores: float | None = None
     pod_start_s: float = 30.0
     scaling: hpa.Specification | None = hpa.API
     deadline_s: float | None = None
@@ -44,7 +46,7 @@ class Slice:
     under way or a stream open. ``pods``: those that take requests, ``wanted``: those that are starting too;
     by deployment."""
 
-    latencies_s: dict[str, list[float]] = field(default_factory=lambda: {ASR: [], TTS: [], LIVE: []})
+    latencies_s: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in DEPLOYMENTS})
     arrivals: int = 0
     refused: int = 0
     users: int = 0
@@ -151,13 +153,13 @@ class Cluster:
         self.sizes = Sizes(seed + 1)
         self.gpus = [Engines(self.clock, self.rates) for _ in range(shape.gpus)]
         self.run = Run(start_h, shape)
-        self.deployments = {name: Deployment(self, name, shape.pods[name]) for name in KINDS}
+        self.deployments = {name: Deployment(self, name, shape.pods[name]) for name in DEPLOYMENTS}
         self._slice = Slice()
         self._users = 0
         self._gpu_used_s = 0.0
 
     def new_pod(self) -> Pod:
-        return Pod(self.clock, self.rates, self._gpu, cores=self.shape.pod_cores)
+        return Pod(self.clock, self.rates, self._gpu, cores=self.shape.burst_cores or self.shape.pod_cores)
 
     def _gpu(self) -> Engines:
         """The less loaded of two that chance picks, as Ray Serve does."""
@@ -182,7 +184,7 @@ class Cluster:
                 self._slice.refused += 1
             then()
 
-        self.deployments[TTS if kind == TTS else ASR].pod().handle(self.sizes.job(self.rates, kind, deadline), answered)
+        self.deployments[kind].pod().handle(self.sizes.job(self.rates, kind, deadline), answered)
 
     def stream(self, seconds: float) -> None:
         """Somebody begins to speak live, for so long."""
@@ -308,7 +310,7 @@ def simulate_crowd(
                 cluster.clock.after(chance.expovariate(1 / crowd.think_s) if crowd.think_s else 0.0, act)
 
         def act() -> None:
-            kind = chance.choices((ASR, TTS, LIVE), crowd.mix)[0]
+            kind = chance.choices(DEPLOYMENTS, crowd.mix)[0]
             if kind == LIVE:
                 length = chance.expovariate(1 / crowd.stream_s)
                 cluster.stream(length)

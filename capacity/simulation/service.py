@@ -11,12 +11,11 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from capacity.planner.rates import ASR, KINDS, BatchTime, KindRates, Rates
+from capacity.planner.rates import ENGINE, KINDS, LIVE, BatchTime, KindRates, Rates
 from capacity.simulation.batches import BatchServer, Run
 from capacity.simulation.clock import Action, Clock, Machine, Threads
 
 LOOP_BEFORE = 0.6  # of the event loop's part: reading and admitting come before the engine, answering after
-LIVE = "live"
 
 Answered = Callable[[bool], None]
 
@@ -55,7 +54,7 @@ class Engines:
         return self._device.used_s if self._device else sum(server.busy_s for server in self.servers.values())
 
     def submit(self, job: Job, done: Answered) -> bool:
-        kind = ASR if job.kind == LIVE else job.kind
+        kind = ENGINE[job.kind]
         size = self._rates.kind(kind).size * job.factor
         return self.servers[kind].submit(size, done, live=job.kind == LIVE, deadline=job.deadline)
 
@@ -174,5 +173,5 @@ class Sizes:
 
     def job(self, rates: Rates, kind: str, deadline: float | None = None) -> Job:
         """A request as large and as laborious as they come."""
-        of = rates.asr if kind == LIVE else rates.kind(kind)
+        of = rates.kind(ENGINE[kind])
         return Job(kind, self.factor(of.size_cv), self.factor(of.effort_cv), deadline)

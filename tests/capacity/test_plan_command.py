@@ -17,7 +17,7 @@ from capacity.planner.demand import Demand, Rate
 from capacity.planner.gallery import rush, shape
 from capacity.planner.plan import Goals, Planner, TooMuch
 from capacity.planner.prices import HOURS_PER_MONTH, Prices, prices
-from capacity.planner.rates import ASR, SHIPPED, TTS, BadRates, fit_line, read
+from capacity.planner.rates import ASR, DEPLOYMENTS, SHIPPED, TTS, BadRates, fit_line, read
 from capacity.planner.tested import NoSuchTest, scaled
 from capacity.simulation.cluster import Crowd, Shape, simulate
 from tests.capacity.conftest import START
@@ -149,7 +149,7 @@ def test_a_load_test_fills_the_machines_that_it_ran_on() -> None:
     plan.adopt(scaled(plan, kinds, "peak_load", gpus=2, pods=3))
     rate, use = Rate(36.0, 30.0, 0.0), plan.use
     assert sum(plan.gpu_work(rate, use).values()) == pytest.approx(2)
-    assert max(plan.station(kind, rate, use, 3).utilisation for kind in (ASR, TTS)) == pytest.approx(1)
+    assert max(plan.station(kind, rate, use, 3).utilisation for kind in DEPLOYMENTS) == pytest.approx(1)
     assert "peak_load" in plan.rates.notes[-1]
     with pytest.raises(NoSuchTest):
         scaled(plan, {"asr": {"requests": 5, "ok": 0, "rps": 1.0}}, "nothing", gpus=1, pods=1)
@@ -271,4 +271,4 @@ def test_pictures(seeded, tmp_path: Path) -> None:
 
 
 def test_a_shape_starts_with_the_least_pods() -> None:
-    assert shape(planner(), 3) == Shape(3, {ASR: 2, TTS: 2})
+    assert shape(planner(), 3) == Shape(3, dict.fromkeys(DEPLOYMENTS, 2), burst_cores=2.0)

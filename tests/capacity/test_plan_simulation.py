@@ -13,7 +13,7 @@ import pytest
 from capacity import hpa
 from capacity.planner.demand import Curve, Demand, Rate
 from capacity.planner.queueing import Station
-from capacity.planner.rates import ASR, TTS, BatchTime, Rates, read
+from capacity.planner.rates import ASR, DEPLOYMENTS, BatchTime, Rates, read
 from capacity.simulation.batches import BatchServer
 from capacity.simulation.clock import Clock, Machine, Threads
 from capacity.simulation.closed import ClosedLoop, one_machine, percentile
@@ -21,6 +21,7 @@ from capacity.simulation.cluster import Crowd, Shape, Stay, simulate, simulate_c
 from inference.batcher import Batcher
 from inference.engine import Unit
 
+PODS = dict.fromkeys(DEPLOYMENTS, 2)
 SIMPLE = BatchTime(fixed_s=0.1, per_cost_s=0.01, batch_units=4)
 
 
@@ -210,7 +211,7 @@ def test_littles_law(rates: Rates) -> None:
 
 def test_nothing_is_lost_or_made_up(rates: Rates) -> None:
     demand = Demand(users=60_000, voice_share=0.07)
-    shape = Shape(1, {ASR: 2, TTS: 2})
+    shape = Shape(1, PODS)
     run = simulate(demand, rates, shape, start_h=20, end_h=21)
     assert 0 <= run.arrivals - run.answered - run.refused <= 60  # those still under way at the end
     hour = demand.rate(demand.curve.at(20.5).item())
@@ -224,7 +225,7 @@ def test_more_work_than_a_gpu_can_do_is_refused_and_what_is_done_is_what_it_can_
     one = slow.asr.batch
     limit = one.limit(one.cost(4.2))
     most = limit / one.seconds(limit * one.cost(4.2))
-    shape = Shape(1, {ASR: 5, TTS: 2}, scaling=None)
+    shape = Shape(1, {**PODS, ASR: 5}, scaling=None)
     run = simulate_steady(Rate(2 * most, 0, 0), demand, slow, shape, seconds=240)
     assert run.refused > 0.4 * run.arrivals
     assert run.answered / 240 == pytest.approx(most, rel=0.05)
@@ -233,7 +234,7 @@ def test_more_work_than_a_gpu_can_do_is_refused_and_what_is_done_is_what_it_can_
 def test_the_same_seed_gives_the_same_day_and_another_one_another(rates: Rates) -> None:
     demand = Demand(users=20_000, voice_share=0.07)
     first, again, other = (
-        simulate(demand, rates, Shape(1, {ASR: 2, TTS: 2}), start_h=21, end_h=21.5, seed=seed) for seed in (1, 1, 2)
+        simulate(demand, rates, Shape(1, PODS), start_h=21, end_h=21.5, seed=seed) for seed in (1, 1, 2)
     )
     assert first.latencies(ASR) == again.latencies(ASR)
     assert first.latencies(ASR) != other.latencies(ASR)
@@ -242,7 +243,7 @@ def test_the_same_seed_gives_the_same_day_and_another_one_another(rates: Rates) 
 def test_a_rush_makes_the_autoscaler_add_pods_and_take_them_away(rates: Rates) -> None:
     demand = Demand(users=1, voice_share=1)
     stays = [Stay(60 + number * 0.5, 900) for number in range(450)]
-    shape = Shape(8, {ASR: 2, TTS: 2}, pod_start_s=30)
+    shape = Shape(8, PODS, pod_start_s=30)
     run = simulate_crowd(Crowd(450), demand, rates, shape, seconds=1500, stays=stays, warm_up_s=0)
     ups = [change for change in run.changes if change.after > change.before]
     downs = [change for change in run.changes if change.after < change.before]
@@ -252,7 +253,7 @@ def test_a_rush_makes_the_autoscaler_add_pods_and_take_them_away(rates: Rates) -
     assert all(change.at_s % hpa.SYNC_PERIOD_S == 0 for change in run.changes)
     assert all(hpa.API.least <= change.after <= hpa.API.most for change in run.changes)
     assert min(change.at_s for change in downs) >= 900 - 60 + hpa.API.down.stabilisation_s - 300
-    assert run.slices[-1].pods == {ASR: 2, TTS: 2}
+    assert run.slices[-1].pods == PODS
     starting = run.slices[int(ups[0].at_s // 60)]
     assert max(starting.wanted.values()) >= max(starting.pods.values())
 

@@ -227,7 +227,7 @@ async def batch_times(rounds: int = ROUNDS) -> tuple[dict[str, tuple[float, floa
     costs = {ASR: statistics.fmean(contexts), TTS: statistics.fmean(unit.cost for unit in spoken)}
     seen: list[tuple[str, int, float]] = []
     runtime.observe_batches(lambda engine, size, seconds: seen.append((engine, size, seconds)))
-    engines = {ASR: whisper(), TTS: runtime.engine(voice.engine)}
+    engines: dict[str, Any] = {ASR: whisper(), TTS: runtime.engine(voice.engine)}
     for number in BURSTS * rounds:
         for kind, units in ((ASR, heard), (TTS, spoken)):
             # Only one context bucket, so that sizes are what was asked for.
@@ -250,7 +250,7 @@ async def batch_times(rounds: int = ROUNDS) -> tuple[dict[str, tuple[float, floa
         "tts_engine": voice.engine,
         "device": _device(),
         "sizes": {ASR: [len(each) / sound.RATE for each in audio], TTS: [len(unit.text) for unit in spoken]},
-        "stages": {ASR: await _shares_asr(checkpoint), TTS: _shares_tts(voice)},
+        "stages": {ASR: await _shares_asr(checkpoint, engines[ASR]._features), TTS: _shares_tts(voice)},
     }
     await runtime.close_all()
     return fits, about
@@ -281,9 +281,8 @@ def _timed(work: Callable[[], Any]) -> float:
     return min(times)
 
 
-async def _shares_asr(checkpoint: Any) -> tuple[float, ...]:
+async def _shares_asr(checkpoint: Any, features: Callable[[Any], Any]) -> tuple[float, ...]:
     """How the pool's jobs share its time: decode, find speech, compute features; then look for more speech."""
-    from faster_whisper.feature_extractor import FeatureExtractor
 
     from asr.audio import decode
     from asr.voice_activity import segments
@@ -291,7 +290,6 @@ async def _shares_asr(checkpoint: Any) -> tuple[float, ...]:
     file = clips()[0]
     recording = decode(file, max_duration_s=60)
     found = list(segments(recording, checkpoint.segment_s, checkpoint.longest_pause_s))
-    features = FeatureExtractor()
     parts = [
         _timed(lambda: decode(file, max_duration_s=60)),
         _timed(lambda: next(segments(recording, checkpoint.segment_s, checkpoint.longest_pause_s))),

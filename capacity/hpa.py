@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 SYNC_PERIOD_S = 15.0  # --horizontal-pod-autoscaler-sync-period
 TOLERANCE = 0.1  # --horizontal-pod-autoscaler-tolerance
@@ -41,15 +42,39 @@ class Behaviour:
     policies: tuple[Policy, ...]
 
 
+# The policy that Kubernetes takes for scaling down where none is given.
+ALL_AT_ONCE = (Policy(Unit.PERCENT, 100, 15),)
+
+
 @dataclass(frozen=True)
 class Specification:
     """``target_percent``: of the CPU that the pods request."""
 
     least: int
     most: int
-    target_percent: float
+    target_percent: int
     up: Behaviour
     down: Behaviour
+
+    def manifest(self) -> dict[str, Any]:
+        """The `spec` of the manifest, without what it scales."""
+        target = {"type": "Utilization", "averageUtilization": self.target_percent}
+        return {
+            "minReplicas": self.least,
+            "maxReplicas": self.most,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+            "behavior": {"scaleUp": _manifest(self.up), "scaleDown": _manifest(self.down)},
+        }
+
+
+def _manifest(behaviour: Behaviour) -> dict[str, Any]:
+    rules: dict[str, Any] = {"stabilizationWindowSeconds": round(behaviour.stabilisation_s)}
+    if behaviour.policies != ALL_AT_ONCE:
+        rules["policies"] = [
+            {"type": policy.unit.value, "value": policy.value, "periodSeconds": round(policy.period_s)}
+            for policy in behaviour.policies
+        ]
+    return rules
 
 
 API = Specification(
@@ -57,7 +82,7 @@ API = Specification(
     most=5,
     target_percent=70,
     up=Behaviour(60, (Policy(Unit.PODS, 2, 60),)),
-    down=Behaviour(300, (Policy(Unit.PERCENT, 100, 15),)),  # the policy that Kubernetes takes where none is given
+    down=Behaviour(300, ALL_AT_ONCE),
 )
 
 

@@ -14,12 +14,12 @@ from django.core.management.base import CommandError
 from capacity.models import Phase
 from capacity.planner import growth, plots
 from capacity.planner.demand import Demand, Rate
-from capacity.planner.gallery import rush, shape
+from capacity.planner.gallery import shape
 from capacity.planner.plan import Goals, Planner, TooMuch
 from capacity.planner.prices import HOURS_PER_MONTH, Prices, prices
 from capacity.planner.rates import ASR, DEPLOYMENTS, SHIPPED, TTS, BadRates, fit_line, read
 from capacity.planner.tested import NoSuchTest, scaled
-from capacity.simulation.cluster import Crowd, Shape, simulate
+from capacity.simulation.cluster import Crowd, Shape, Stay, simulate, simulate_crowd
 from tests.capacity.conftest import START
 from usage.cost import InfrastructureCost
 from usage.scorecard import Verdict
@@ -171,7 +171,7 @@ def test_machines_are_enough_and_no_more() -> None:
 
 def test_more_users_take_more_and_cost_less_each() -> None:
     plan = planner()
-    few, many = (plan.by_users("", Demand(users=users, voice_share=0.07)) for users in (20_000, 2_000_000))
+    few, many = (plan.by_users("", Demand(users=users, voice_share=0.07)) for users in (20_000, 1_500_000))
     assert many.machines.gpus > few.machines.gpus
     assert many.money.month_usd > few.money.month_usd
     assert many.money.audio_hour_usd < few.money.audio_hour_usd
@@ -251,10 +251,11 @@ def test_pictures(seeded, tmp_path: Path) -> None:
     plan = planner()
     goals = plan.goals.p95_s
     evening = simulate(plan.use, plan.rates, shape(plan, 1), start_h=20, end_h=21)
-    crowd = rush(plan, 60, 1)
+    stays = [Stay(number, 300.0) for number in range(120)]
+    crowd = simulate_crowd(Crowd(120), plan.use, plan.rates, shape(plan, 1), seconds=420, stays=stays, warm_up_s=0)
     ends = growth.upper_ends(list(Phase.objects.all()))
-    told = [growth.compare(plan, *each) for each in zip(Phase.objects.all()[:2], ends, strict=False)]
-    grown = [(float(users), plan.by_users("", Demand(users=users, voice_share=0.07))) for users in (20_000, 1_000_000)]
+    told = [growth.compare(plan, Phase.objects.get(number=1), ends[0])]
+    grown = [(float(users), plan.by_users("", Demand(users=users, voice_share=0.07))) for users in (20_000, 100_000)]
     drawn = {
         "day": plots.timeline(evening, "An evening", "Simulated.", goals_s=goals),
         "rush": plots.timeline(crowd, "A rush", "Simulated.", goals_s=goals, in_minutes=True),

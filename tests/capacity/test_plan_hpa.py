@@ -33,6 +33,26 @@ def test_the_required_numbers() -> None:
     assert API.down.stabilisation_s == 300
 
 
+def test_the_manifest() -> None:
+    assert API.manifest() == {
+        "minReplicas": 2,
+        "maxReplicas": 5,
+        "metrics": [
+            {
+                "type": "Resource",
+                "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}},
+            }
+        ],
+        "behavior": {
+            "scaleUp": {
+                "stabilizationWindowSeconds": 60,
+                "policies": [{"type": "Pods", "value": 2, "periodSeconds": 60}],
+            },
+            "scaleDown": {"stabilizationWindowSeconds": 300},
+        },
+    }
+
+
 @pytest.mark.parametrize(
     ("current", "pods", "target", "count"),
     [

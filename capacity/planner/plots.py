@@ -36,17 +36,21 @@ STYLE: Any = {
     "axes.edgecolor": "#9CA3AF", "axes.labelcolor": "#374151", "xtick.color": "#374151", "ytick.color": "#374151",
     "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.grid": True,
     "grid.color": "#E5E7EB", "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 9,
-    "svg.fonttype": "none", "svg.hashsalt": "plan", "figure.dpi": 110, "savefig.dpi": 150,
+    "svg.hashsalt": "plan", "figure.dpi": 110, "savefig.dpi": 150, "figure.constrained_layout.w_pad": 0.12,
 }  # fmt: skip
 LEAST_ANSWERS = 20  # that a percentile is worth drawing from
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """As PNG and SVG, the same bytes for the same plan."""
+    import matplotlib.pyplot as plt
+
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.png", folder / f"{name}.svg"]
-    figure.savefig(paths[0], metadata={"Software": None})
-    figure.savefig(paths[1], metadata={"Date": None})
+    with plt.rc_context(STYLE):
+        figure.savefig(paths[0], metadata={"Software": None})
+        figure.savefig(paths[1], metadata={"Date": None})
+    plt.close(figure)
     return paths
 
 
@@ -99,7 +103,7 @@ def timeline(run: Run, title: str, note: str, *, goals_s: dict[str, float], in_m
 def _caption(figure: Figure, title: str, note: str) -> None:
     """A title, and at the bottom what a reader has to know."""
     figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
-    lines = [line for part in note.split("\n") for line in wrap(part, round(13.2 * figure.get_figwidth()))]
+    lines = [line for part in note.split("\n") for line in wrap(part, round(14.5 * figure.get_figwidth()))]
     figure.supxlabel("\n".join(lines), x=0.012, ha="left", fontsize=8.5, color=GREY)
 
 
@@ -235,27 +239,33 @@ def scale(cases: Sequence[tuple[float, Case]], note: str) -> Figure:
 
     users = [count for count, _case in cases]
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(1, 3, figsize=(11, 4.6), layout="constrained")
-        machines, month, unit = panels
-        machines.plot(users, [case.machines.gpus for _, case in cases], "s-", color=GREEN, ms=7, label="T4 GPUs")
-        for kind in DEPLOYMENTS:
-            pods = [case.machines.pods[kind] + OFFSET[kind] for _, case in cases]
-            machines.plot(users, pods, "o", ls=DASHES[kind], color=COLOUR[kind], label=f"pods, {NAME[kind]}")
-        most = max(max(case.machines.gpus, case.machines.largest_deployment) for _, case in cases)
-        machines.set(title="Machines", ylabel="number", ylim=(0, most * 1.45))
-        machines.yaxis.set_major_locator(_whole())
-        machines.legend(loc="upper left")
-        month.plot(users, [case.money.month_usd for _, case in cases], "o-", color=GREY)
-        month.set(title="Cost a month", ylabel="USD", ylim=(0, 1.15 * max(case.money.month_usd for _, case in cases)))
+        figure, ((gpus, pods), (month, unit)) = plt.subplots(2, 2, figsize=(10, 7.4), layout="constrained")
+        _grow(gpus, cases, "T4 GPUs", "GPUs", lambda case: case.machines.gpus)
+        for name in DEPLOYMENTS:
+            counts = [case.machines.pods[name] + OFFSET[name] for _, case in cases]
+            pods.plot(users, counts, "o", ls=DASHES[name], color=COLOUR[name], ms=5, label=NAME[name])
+        most = max(case.machines.largest_deployment for _, case in cases)
+        pods.set(title="API pods of each deployment", ylabel="pods", ylim=(0, most * 1.3))
+        pods.legend(loc="lower right", ncols=3)
+        for panel in (gpus, pods):
+            panel.yaxis.set_major_locator(_whole())
+        _grow(month, cases, "Cost a month", "USD", lambda case: case.money.month_usd)
         month.yaxis.set_major_formatter(lambda value, _position: f"{value:,.0f}")
         _unit_costs(unit, cases)
-        for panel in panels:
+        for panel in (gpus, pods, month, unit):
             panel.set_xscale("log")
-            panel.set_xticks([users[0], 100_000, users[-1]], [_short(users[0]), "100 k", _short(users[-1])])
+            ticks = [count for count in (20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000) if count <= users[-1]]
+            panel.set_xticks(ticks, [_short(count) for count in ticks])
             panel.minorticks_off()
             panel.set_xlabel("chat users, log scale")
-        _caption(figure, "From the first users to 1,000,000", note)
+        _caption(figure, f"From the first users to {users[-1]:,.0f}", note)
     return figure
+
+
+def _grow(panel: Axes, cases: Sequence[tuple[float, Case]], title: str, unit: str, value: Any) -> None:
+    heights = [value(case) for _, case in cases]
+    panel.plot([count for count, _ in cases], heights, "s-", color=GREEN if unit == "GPUs" else GREY, ms=6)
+    panel.set(title=title, ylabel=unit, ylim=(0, 1.2 * max(heights)))
 
 
 def _unit_costs(panel: Axes, cases: Sequence[tuple[float, Case]]) -> None:
@@ -281,7 +291,7 @@ def _unit_costs(panel: Axes, cases: Sequence[tuple[float, Case]]) -> None:
                 textcoords="offset points", color=COLOUR[kind], fontsize=9,
             )  # fmt: skip
     panel.set_yscale("log")
-    panel.set(title="Cost of one", ylabel="USD, log scale")
+    panel.set(title="Cost per unit, and the launch's targets", ylabel="USD, log scale")
     panel.yaxis.set_major_formatter(lambda value, _position: f"{value:g}")
     panel.legend(loc="upper right")
 

@@ -18,10 +18,15 @@ def prepare() -> None:
     django.setup()
 
 
-def machine() -> str:
+def processor() -> str:
     model = "unknown processor"
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} before"
+    return model
+
+
+def machine() -> str:
+    load = os.getloadavg()[0]
+    return f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f} before"

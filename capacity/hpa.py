@@ -1,0 +1,189 @@
+"""The HorizontalPodAutoscaler of the API deployments: its numbers, and the rules by which Kubernetes applies them.
+
+The numbers of ``API`` are the required ones and stand only here; the manifest is compared with them. The rules are
+those of Kubernetes' controller for ``autoscaling/v2`` on CPU utilisation, as its documentation describes them
+(https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/) and its controller does them:
+tolerance, pods that are not ready, stabilisation windows, policies. Times are seconds on any clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+SYNC_PERIOD_S = 15.0  # --horizontal-pod-autoscaler-sync-period
+TOLERANCE = 0.1  # --horizontal-pod-autoscaler-tolerance
+METRIC_WINDOW_S = 15.0  # over which metrics-server averages the CPU of a pod (--metric-resolution)
+
+
+class Unit(StrEnum):
+    PODS = "Pods"
+    PERCENT = "Percent"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """At most ``value`` pods, or percent of the pods at its beginning, per period."""
+
+    unit: Unit
+    value: int
+    period_s: float
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """One direction. Of several policies the one that changes most counts (``selectPolicy: Max``)."""
+
+    stabilisation_s: float
+    policies: tuple[Policy, ...]
+
+
+# The policy that Kubernetes takes for scaling down where none is given.
+ALL_AT_ONCE = (Policy(Unit.PERCENT, 100, 15),)
+
+
+@dataclass(frozen=True)
+class Specification:
+    """``target_percent``: of the CPU that the pods request."""
+
+    least: int
+    most: int
+    target_percent: int
+    up: Behaviour
+    down: Behaviour
+
+    def manifest(self) -> dict[str, Any]:
+        """The `spec` of the manifest, without what it scales."""
+        target = {"type": "Utilization", "averageUtilization": self.target_percent}
+        return {
+            "minReplicas": self.least,
+            "maxReplicas": self.most,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+            "behavior": {"scaleUp": _manifest(self.up), "scaleDown": _manifest(self.down)},
+        }
+
+
+def _manifest(behaviour: Behaviour) -> dict[str, Any]:
+    rules: dict[str, Any] = {"stabilizationWindowSeconds": round(behaviour.stabilisation_s)}
+    if behaviour.policies != ALL_AT_ONCE:
+        rules["policies"] = [
+            {"type": policy.unit.value, "value": policy.value, "periodSeconds": round(policy.period_s)}
+            for policy in behaviour.policies
+        ]
+    return rules
+
+
+API = Specification(
+    least=2,
+    most=5,
+    target_percent=70,
+    up=Behaviour(60, (Policy(Unit.PODS, 2, 60),)),
+    down=Behaviour(300, ALL_AT_ONCE),
+)
+
+
+@dataclass(frozen=True)
+class PodReading:
+    """One pod at a sync. ``percent``: CPU of its request; None when there is no reading. ``ready``: it takes requests,
+    and has done so for a whole metric window; a reading that is older than that counts as not ready."""
+
+    ready: bool
+    percent: float | None
+
+
+def wanted(current: int, pods: Sequence[PodReading], target_percent: float) -> int:
+    """How many pods the metric asks for, before stabilisation, policies and limits.
+
+    Only ready pods are measured. When they are over the target, pods that are not ready yet count as idle, those
+    without a reading too; when under it, those without a reading count as using all that they request. What these
+    guesses would turn around is left alone.
+    """
+    measured = [pod.percent for pod in pods if pod.ready and pod.percent is not None]
+    unready = sum(not pod.ready for pod in pods)
+    missing = sum(pod.ready and pod.percent is None for pod in pods)
+    if not measured:
+        return current
+    ratio = sum(measured) / len(measured) / target_percent
+    counts_unready = unready > 0 and ratio > 1
+    if not counts_unready and not missing:
+        return current if within_tolerance(ratio) else ceiling(ratio * len(measured))
+    guessed = list(measured)
+    if missing:
+        guessed += [max(100.0, target_percent) if ratio < 1 else 0.0] * missing
+    if counts_unready:
+        guessed += [0.0] * unready
+    careful = sum(guessed) / len(guessed) / target_percent
+    if within_tolerance(careful) or (ratio < 1 < careful) or (careful < 1 < ratio):
+        return current
+    desired = ceiling(careful * len(guessed))
+    turned_round = (careful < 1 and desired > current) or (careful > 1 and desired < current)
+    return current if turned_round else desired
+
+
+def within_tolerance(ratio: float) -> bool:
+    return abs(1 - ratio) <= TOLERANCE + 1e-12
+
+
+def ceiling(value: float) -> int:
+    """Rounded up; what differs from a whole number only by the arithmetic is whole."""
+    return math.ceil(value - 1e-9)
+
+
+@dataclass
+class Autoscaler:
+    """One HPA with its memory: recommendations for the stabilisation windows, changes for the policies."""
+
+    specification: Specification
+    _recommended: deque[tuple[float, int]] = field(default_factory=deque)
+    _changes: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def sync(self, now: float, current: int, pods: Sequence[PodReading]) -> int:
+        """The number of pods from now on. Call it every ``SYNC_PERIOD_S``."""
+        rule = self.specification
+        if current > rule.most:
+            return self._change(now, current, rule.most)
+        if current < rule.least:
+            return self._change(now, current, rule.least)
+        desired = wanted(current, pods, rule.target_percent)
+        return self._change(now, current, self._limited(now, current, self._stable(now, current, desired)))
+
+    def _stable(self, now: float, current: int, desired: int) -> int:
+        """Up to the lowest recommendation of the upward window, down to the highest of the downward one."""
+        up_from, down_from = now - self.specification.up.stabilisation_s, now - self.specification.down.stabilisation_s
+        lowest = min([desired, *(count for at, count in self._recommended if at > up_from)])
+        highest = max([desired, *(count for at, count in self._recommended if at > down_from)])
+        self._recommended.append((now, desired))
+        while self._recommended and self._recommended[0][0] <= min(up_from, down_from):
+            self._recommended.popleft()
+        return min(max(current, lowest), highest)
+
+    def _limited(self, now: float, current: int, desired: int) -> int:
+        rule = self.specification
+        if desired > current:
+            most = max(self._allowed(now, current, policy, +1) for policy in rule.up.policies)
+            return min(desired, rule.most, max(most, current))
+        if desired < current:
+            least = min(self._allowed(now, current, policy, -1) for policy in rule.down.policies)
+            return max(desired, rule.least, min(least, current))
+        return current
+
+    def _allowed(self, now: float, current: int, policy: Policy, direction: int) -> int:
+        """How far this policy lets the number go, counted from what it was when the period began."""
+        at_start = current - sum(change for at, change in self._changes if at > now - policy.period_s)
+        if policy.unit is Unit.PODS:
+            return at_start + direction * policy.value
+        share = at_start * (1 + direction * policy.value / 100)
+        return ceiling(share) if direction > 0 else math.floor(share + 1e-9)
+
+    def _change(self, now: float, current: int, count: int) -> int:
+        if count != current:
+            self._changes.append((now, count - current))
+        both = (*self.specification.up.policies, *self.specification.down.policies)
+        longest = max(policy.period_s for policy in both)
+        while self._changes and self._changes[0][0] <= now - longest:
+            self._changes.popleft()
+        return count

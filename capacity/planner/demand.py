@@ -1,0 +1,151 @@
+"""How much people ask for, and when in the day: Malaysia's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+DAYS_PER_MONTH = 365 / 12
+SECONDS_PER_HOUR = 3600.0
+
+# How a chat assistant's day goes in Malaysia, hour by hour, local time: asleep from 2 to 6, an hour of prayer and
+# traffic about sunset, busiest from 8 to 11 in the evening. An assumption, not a measurement: it adds up to any number.
+HOURS = (
+    2.2,
+    1.2,
+    0.7,
+    0.5,
+    0.5,
+    0.9,
+    2.0,
+    3.2,
+    4.2,
+    4.8,
+    5.0,
+    5.1,
+    5.6,
+    5.4,
+    4.9,
+    4.8,
+    4.9,
+    5.1,
+    4.9,
+    5.2,
+    6.8,
+    7.4,
+    6.7,
+    4.4,
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A day's activity over its mean. ``peak_factor``: of the busiest hour; None: as the hours have it. Between the
+    middles of two hours it goes straight."""
+
+    peak_factor: float | None = None
+
+    @cached_property
+    def hours(self) -> npt.NDArray[np.float64]:
+        """Of each hour of the day over the mean hour, shape (24,)."""
+        hours = np.array(HOURS, np.float64)
+        hours /= hours.mean()
+        if self.peak_factor is None:
+            return hours
+        # Raised to the power that gives the peak asked for: quiet hours stay quiet, and none is negative.
+        low, high = 0.0, 20.0
+        for _ in range(60):
+            power = (low + high) / 2
+            raised = hours**power
+            low, high = (power, high) if raised.max() / raised.mean() < self.peak_factor else (low, power)
+        raised = hours ** ((low + high) / 2)
+        return np.asarray(raised / raised.mean(), np.float64)
+
+    def at(self, hour: float | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Over the mean, at so many hours after midnight."""
+        middles = np.arange(-1, 25) + 0.5
+        values = np.concatenate([self.hours[-1:], self.hours, self.hours[:1]])
+        return np.asarray(np.interp(np.asarray(hour) % 24, middles, values))
+
+    @property
+    def peak(self) -> float:
+        """The busiest hour over the mean one."""
+        return float(self.hours.max())
+
+    @property
+    def peak_hour(self) -> int:
+        return int(self.hours.argmax())
+
+    def arrivals(self, per_day: float, start_h: float, end_h: float, seed: int) -> npt.NDArray[np.float64]:
+        """Times in seconds after ``start_h``, ascending: a Poisson process whose rate follows the curve (by
+        thinning)."""
+        generator = np.random.default_rng(seed)
+        length = (end_h - start_h) * SECONDS_PER_HOUR
+        highest = per_day / 86_400 * self.peak
+        count = generator.poisson(highest * length)
+        times = np.sort(generator.uniform(0, length, count))
+        wanted = self.at(start_h + times / SECONDS_PER_HOUR) / self.peak
+        return np.asarray(times[generator.uniform(0, 1, count) < wanted], np.float64)
+
+
+class Rate(NamedTuple):
+    """Demand at one moment, a second: requests, and streams of live recognition that begin."""
+
+    asr: float
+    tts: float
+    streams: float
+
+
+@dataclass(frozen=True)
+class Demand:
+    """``users`` of the chat, of whom ``voice_share`` use voice. Per voice user and day: ``audio_minutes`` to be heard,
+    of which ``live_share`` in open streams, and ``characters`` to be spoken. ``clip_s``, ``text_characters``,
+    ``stream_s``: of one request and one stream on average; ``size_cv``: how much requests differ, standard deviation
+    over mean."""
+
+    users: float
+    voice_share: float
+    audio_minutes: float = 1.0
+    live_share: float = 0.3
+    characters: float = 500.0
+    clip_s: float = 5.0
+    text_characters: float = 100.0
+    stream_s: float = 30.0
+    size_cv: float = 0.5
+    curve: Curve = field(default_factory=Curve)
+
+    @property
+    def voice_users(self) -> float:
+        return self.users * self.voice_share
+
+    @property
+    def asr_per_day(self) -> float:
+        return self.voice_users * self.audio_minutes * 60 * (1 - self.live_share) / self.clip_s
+
+    @property
+    def tts_per_day(self) -> float:
+        return self.voice_users * self.characters / self.text_characters
+
+    @property
+    def streams_per_day(self) -> float:
+        return self.voice_users * self.audio_minutes * 60 * self.live_share / self.stream_s
+
+    @property
+    def audio_hours_per_month(self) -> float:
+        return self.voice_users * self.audio_minutes / 60 * DAYS_PER_MONTH
+
+    @property
+    def characters_per_month(self) -> float:
+        return self.voice_users * self.characters * DAYS_PER_MONTH
+
+    def rate(self, factor: float) -> Rate:
+        """At a moment that is so much busier than the mean one."""
+        return Rate(*(count / 86_400 * factor for count in (self.asr_per_day, self.tts_per_day, self.streams_per_day)))
+
+    @property
+    def peak(self) -> Rate:
+        return self.rate(self.curve.peak)

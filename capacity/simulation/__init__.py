@@ -1,0 +1,1 @@
+"""A discrete-event simulation of the service: requests, processor time, batches, autoscaling."""

@@ -1,0 +1,112 @@
+"""Simulated time, and a processor whose cores are shared by the threads that want them."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable
+
+Action = Callable[[], None]
+
+
+class Clock:
+    """Runs actions in the order of their times; those of one instant in the order in which they were asked for."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._due: list[tuple[float, int, Action]] = []
+        self._numbers = itertools.count()
+
+    def after(self, seconds: float, action: Action) -> None:
+        heapq.heappush(self._due, (self.now + seconds, next(self._numbers), action))
+
+    def run(self, until: float) -> None:
+        """Do what is due up to then, the moment itself included."""
+        due = self._due
+        while due and due[0][0] <= until:
+            self.now, _number, action = heapq.heappop(due)
+            action()
+        self.now = max(self.now, until)
+
+
+class Machine:
+    """Cores shared evenly by all threads that have work, none of which gets more than one core: what an operating
+    system does, with infinitely thin slices. ``used_s``: processor time spent so far."""
+
+    def __init__(self, clock: Clock, cores: float) -> None:
+        self._clock, self._cores = clock, cores
+        # All running threads advance alike: each ends when the work that one thread can have done reaches its mark.
+        self._done_by_each = 0.0
+        self._since = 0.0
+        self._running: list[tuple[float, int, Action]] = []
+        self._numbers = itertools.count()
+        self._version = 0
+        self._used = 0.0
+
+    @property
+    def used_s(self) -> float:
+        self._advance()
+        return self._used
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    def work(self, seconds: float, done: Action) -> None:
+        """A thread begins so much work."""
+        self._advance()
+        heapq.heappush(self._running, (self._done_by_each + seconds, next(self._numbers), done))
+        self._plan()
+
+    def _rate(self) -> float:
+        return min(1.0, self._cores / len(self._running)) if self._running else 0.0
+
+    def _advance(self) -> None:
+        now = self._clock.now
+        if self._running:
+            step = (now - self._since) * self._rate()
+            self._done_by_each += step
+            self._used += step * len(self._running)
+        self._since = now
+
+    def _plan(self) -> None:
+        self._version += 1
+        if self._running:
+            version = self._version
+            wait = max(0.0, self._running[0][0] - self._done_by_each) / self._rate()
+            self._clock.after(wait, lambda: self._finish(version))
+
+    def _finish(self, version: int) -> None:
+        if version != self._version:
+            return  # something began or ended since
+        self._advance()
+        mark, _number, done = heapq.heappop(self._running)
+        self._done_by_each = max(self._done_by_each, mark)
+        self._plan()
+        done()
+
+
+class Threads:
+    """So many threads of one machine that take jobs from one queue, the oldest first."""
+
+    def __init__(self, machine: Machine, count: int) -> None:
+        self._machine, self._free = machine, count
+        self._waiting: deque[tuple[float, Action]] = deque()
+
+    def work(self, seconds: float, done: Action) -> None:
+        if self._free:
+            self._free -= 1
+            self._begin(seconds, done)
+        else:
+            self._waiting.append((seconds, done))
+
+    def _begin(self, seconds: float, done: Action) -> None:
+        def finished() -> None:
+            if self._waiting:
+                self._begin(*self._waiting.popleft())
+            else:
+                self._free += 1
+            done()
+
+        self._machine.work(seconds, finished)

@@ -115,8 +115,8 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, **environment: str) -> Iterator[Served]:
-    """Yields the service once it is ready, with its state in ``folder``."""
+def served(folder: Path, *, is_ready: bool = True, **environment: str) -> Iterator[Served]:
+    """Yields the service once it is ready (or only listens), with its state in ``folder``."""
     port, key, log = free_port(), "vk_test_0123456789abcdef", folder / "serve.log"
     settings: Mapping[str, str] = {
         "PORT": str(port),
@@ -134,7 +134,8 @@ def served(folder: Path, **environment: str) -> Iterator[Served]:
         try:
             _wait_for_port(port, process)
             url = f"http://127.0.0.1:{port}"
-            _wait_until_ready(url, process)
+            if is_ready:
+                _wait_until_ready(url, process)
             yield Served(url, key, log, process)
         except BaseException:
             sys.stderr.write(log.read_text(errors="replace")[-4000:])
@@ -153,3 +154,32 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.05)
     raise TimeoutError("the service did not become ready")
+
+
+@dataclass(frozen=True)
+class InferenceTier:
+    """A running `manage.py serve_inference`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def inference_tier(folder: Path, *engines: str, port: int = 0) -> Iterator[InferenceTier]:
+    """Yields the tier once its models are warm; all engines if none is named."""
+    port = port or free_port()
+    settings = {"PORT": str(port), "VOICE_STATE_DIR": str(folder / "state"), "VOICE_INFERENCE_URL": ""}
+    with (folder / f"tier-{port}.log").open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve_inference", *engines],
+            cwd=ROOT, env={**os.environ, "DJANGO_SETTINGS_MODULE": "voiceproject.settings", **settings},
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_for_port(port, process)
+            _wait_until_ready(url, process)
+            yield InferenceTier(url, process)
+        finally:
+            process.kill()
+            process.wait(20)

@@ -14,8 +14,11 @@ class TtsConfig(AppConfig):
     def ready(self) -> None:
         from tts.espeak_engine import EspeakEngine
         from tts.voices import catalogue
+        from tts.wire import SpeechCodec
 
-        runtime.register("espeak-ng", lambda: EspeakEngine(max_queue=settings.VOICE_TTS_QUEUE))
+        runtime.register(
+            "espeak-ng", lambda: EspeakEngine(max_queue=settings.VOICE_TTS_QUEUE), SpeechCodec("espeak-ng")
+        )
         if settings.VOICE_COQUI_MODELS:
             from tts import coqui
             from tts.coqui_engine import CoquiEngine
@@ -33,4 +36,5 @@ class TtsConfig(AppConfig):
                     max_batch=settings.VOICE_COQUI_BATCH,
                     max_queue=settings.VOICE_TTS_QUEUE,
                 ),
+                SpeechCodec("coqui"),
             )

@@ -12,6 +12,7 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
+from inference import runtime
 from voiceproject.lifecycle import lifecycle
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,10 @@ async def _models() -> str:
     life.start_loading()
     if life.failures:
         return "failed: " + ", ".join(sorted(life.failures))
-    return "ok" if life.loaded else "loading"
+    if not life.loaded:
+        return "loading"
+    away = sorted(name for name, stats in runtime.status().items() if not stats.ready)
+    return "unreachable: " + ", ".join(away) if away else "ok"  # only an inference tier goes away once it was there
 
 
 async def _database() -> str:

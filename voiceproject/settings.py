@@ -63,6 +63,9 @@ VOICE_JWT_CLIENT: str = env.str("VOICE_JWT_CLIENT", default="chat")
 VOICE_DEMO_API_KEY: str = env.str("VOICE_DEMO_API_KEY", default="")
 VOICE_DEMO_ADMIN_PASSWORD: str = env.str("VOICE_DEMO_ADMIN_PASSWORD", default="")
 
+# --- Inference tier --------------------------------------------------------------------------------------------------
+VOICE_INFERENCE_URL: list[str] = env.list("VOICE_INFERENCE_URL", default=[])
+
 # --- Speech to text --------------------------------------------------------------------------------------------------
 VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="")
 VOICE_ASR_DEVICE: str = env.str("VOICE_ASR_DEVICE", default="auto")

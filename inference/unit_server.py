@@ -54,8 +54,16 @@ class LocalDesk:
         self._names = frozenset(names)
 
     async def load(self) -> None:
-        """Raises ``EngineUnavailable``."""
-        await asyncio.gather(*(runtime.local(name).load() for name in self._names))
+        """Return once each engine has run a unit, so that the first caller finds it warm. Raises ``EngineUnavailable``
+        and whatever a model raises that cannot run."""
+        await asyncio.gather(*(self._load(name) for name in self._names))
+
+    @staticmethod
+    async def _load(name: str) -> None:
+        engine = runtime.local(name)
+        await engine.load()
+        for unit in runtime.codec(name).samples():
+            await engine.submit(unit)
 
     @property
     def is_ready(self) -> bool:
@@ -90,8 +98,9 @@ class UnitServer:
         self.draining = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            raise NotImplementedError(scope["type"])  # servers take it for "no lifespan here"
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
         try:
             reply = await self._reply(scope["method"], scope["path"], receive)
         except KeyError:
@@ -139,6 +148,13 @@ class UnitServer:
                 task.cancel()  # the unit of a caller who has gone is dropped unrun
                 with suppress(asyncio.CancelledError, Exception):
                     await task
+
+
+async def _live(receive: Any, send: Any) -> None:
+    """Nothing begins or ends with the server here: whoever made the desk loads it."""
+    for event in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
+        await receive()
+        await send({"type": event})
 
 
 async def _body(receive: Any) -> bytes | None:

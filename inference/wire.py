@@ -55,6 +55,9 @@ class Codec(Protocol[U, R]):
     def about(self) -> Fields:
         """At the tier: what an API process, which loads no model, cannot find out for itself."""
 
+    def samples(self) -> list[U]:
+        """At the tier: units that warm the loaded engine up."""
+
     def learn(self, about: Fields) -> None:
         """In an API process: what the tier's ``about`` said."""
 

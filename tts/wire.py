@@ -41,10 +41,18 @@ class SpeechCodec:
 
     def about(self) -> Fields:
         """The engine's voices: of some models they are known only once it has loaded."""
-        return {"voices": [_fields(voice) for voice in catalogue().all() if voice.engine == self._engine]}
+        return {"voices": [_fields(voice) for voice in self._voices()]}
+
+    def samples(self) -> list[SpeechUnit]:
+        """A word in the first voice of each model."""
+        firsts = {voice.model: voice for voice in reversed(self._voices())}
+        return [SpeechUnit(text="satu", voice=voice, language=voice.language) for voice in firsts.values()]
 
     def learn(self, about: Fields) -> None:
         catalogue().register(_voice(voice) for voice in about["voices"])
+
+    def _voices(self) -> list[Voice]:
+        return [voice for voice in catalogue().all() if voice.engine == self._engine]
 
 
 def _fields(voice: Voice) -> Fields:

@@ -65,6 +65,14 @@ VOICE_DEMO_ADMIN_PASSWORD: str = env.str("VOICE_DEMO_ADMIN_PASSWORD", default=""
 
 # --- Inference tier --------------------------------------------------------------------------------------------------
 VOICE_INFERENCE_URL: list[str] = env.list("VOICE_INFERENCE_URL", default=[])
+VOICE_RAY_ASR_REPLICAS: str = env.str("VOICE_RAY_ASR_REPLICAS", default="1-4")
+VOICE_RAY_TTS_REPLICAS: str = env.str("VOICE_RAY_TTS_REPLICAS", default="1-4")
+VOICE_RAY_INGRESS_REPLICAS: int = env.int("VOICE_RAY_INGRESS_REPLICAS", default=2)
+VOICE_RAY_ASR_GPUS: float = env.float("VOICE_RAY_ASR_GPUS", default=0.0)
+VOICE_RAY_TTS_GPUS: float = env.float("VOICE_RAY_TTS_GPUS", default=0.0)
+VOICE_RAY_ASR_CPUS: float = env.float("VOICE_RAY_ASR_CPUS", default=1.0)
+VOICE_RAY_TTS_CPUS: float = env.float("VOICE_RAY_TTS_CPUS", default=1.0)
+VOICE_RAY_ONGOING: int = env.int("VOICE_RAY_ONGOING", default=24)
 
 # --- Speech to text --------------------------------------------------------------------------------------------------
 VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="")

@@ -52,21 +52,40 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
     raise TimeoutError(f"nothing listens on port {port}")
 
 
-@contextmanager
-def _running(command: list[str], port: int, log: Path, stop: int = signal.SIGTERM) -> Iterator[None]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        try:
-            _wait_for_port(port, process)
-            yield
-        finally:
-            process.send_signal(stop)
+class Neighbour:
+    """A server beside the service, at ``url``, that a test may take away and bring back."""
+
+    def __init__(self, url: str, command: list[str], port: int, log: Path, stop: int = signal.SIGTERM) -> None:
+        self.url = url
+        self._command, self._port, self._log, self._stop = command, port, log, stop
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            )
+        _wait_for_port(self._port, self._process)
+
+    def stop(self, number: int | None = None) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number or self._stop)
             process.wait(20)
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Yields the URL of an empty database."""
+def _started(neighbour: Neighbour) -> Iterator[Neighbour]:
+    try:
+        neighbour.start()
+        yield neighbour
+    finally:
+        neighbour.stop()
+
+
+@contextmanager
+def postgres_server(folder: Path) -> Iterator[Neighbour]:
+    """PostgreSQL with an empty database."""
     newest_first = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
     initdb, server = _program("initdb", *newest_first), _program("postgres", *newest_first)
     # PostgreSQL refuses to run as root.
@@ -82,18 +101,33 @@ def postgres(folder: Path) -> Iterator[str]:
     subprocess.run(create, check=True, stdout=subprocess.DEVNULL, cwd="/")
     options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    url, command = f"postgres://voice@127.0.0.1:{port}/postgres", [*as_user, server, "-D", str(data), *flags]
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
-    with _running([*as_user, server, "-D", str(data), *flags], port, folder / "postgres.log", signal.SIGINT):
-        yield f"postgres://voice@127.0.0.1:{port}/postgres"
+    with _started(Neighbour(url, command, port, folder / "postgres.log", signal.SIGINT)) as neighbour:
+        yield neighbour
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[Neighbour]:
+    """An empty Redis that writes nothing to the disk."""
+    port = free_port()
+    command = [_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with _started(Neighbour(f"redis://127.0.0.1:{port}/0", command, port, folder / "redis.log")) as neighbour:
+        yield neighbour
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """Yields the URL of an empty database."""
+    with postgres_server(folder) as neighbour:
+        yield neighbour.url
 
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
     """Yields the URL of an empty server that writes nothing to the disk."""
-    port = free_port()
-    command = [_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    with _running(command, port, folder / "redis.log"):
-        yield f"redis://127.0.0.1:{port}/0"
+    with redis_server(folder) as neighbour:
+        yield neighbour.url
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ A view that forgets either does no harm: nothing is handed out before both have 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 
@@ -75,6 +76,7 @@ class Work:
         self._hold: leases.Hold | None = None
         self._checkpoint = Checkpoint()
         self._settled = False
+        self._settlement = uuid.uuid4().hex
 
     @property
     def user(self) -> str:
@@ -150,7 +152,8 @@ class Work:
             await self._checkpoint.note(self._entry(None))
 
     async def settle(self, error: BaseException | None = None) -> None:
-        """Commit this request's ledger row; only the first call counts. Raises ``DatabaseError`` if that fails."""
+        """Commit this request's ledger row, or have it spooled while the database is gone; only the first call counts.
+        Raises ``DatabaseError`` if neither is possible."""
         if self._settled:
             return
         self._settled = True
@@ -189,6 +192,7 @@ class Work:
             error_code=answer.code if answer else "",
             is_live=self.is_live,
             reservation=self._reservation.key,
+            settlement=self._settlement,
         )
 
 

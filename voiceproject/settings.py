@@ -35,6 +35,7 @@ VOICE_CPU_THREADS: int = env.int("VOICE_CPU_THREADS", default=0)
 VOICE_LOG_LEVEL: str = env.str("VOICE_LOG_LEVEL", default="INFO").upper()
 VOICE_TIME_ZONE: str = env.str("VOICE_TIME_ZONE", default="Asia/Kuala_Lumpur")
 VOICE_DATABASE_POOL: int = env.int("VOICE_DATABASE_POOL", default=8)
+VOICE_DATABASE_OUTAGE_S: float = env.float("VOICE_DATABASE_OUTAGE_S", default=300.0)
 
 # --- Limits ----------------------------------------------------------------------------------------------------------
 VOICE_MAX_UPLOAD_BYTES: int = env.int("VOICE_MAX_UPLOAD_BYTES", default=26_214_400)
@@ -181,9 +182,22 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
     }
     DATABASES["default"]["TEST"] = {"NAME": VOICE_STATE_DIR / "test.sqlite3"}  # a file: threads share it, WAL works
-elif VOICE_DATABASE_POOL:
-    # Under ASGI every request has its own thread, hence connection: the pool is what keeps them alive and bounded.
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": VOICE_DATABASE_POOL}
+else:
+    # A server that is gone, or a network that swallows what is sent, is noticed within seconds. What the address itself
+    # says of these stands.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 3,
+        "tcp_user_timeout": 10_000,  # milliseconds
+        "keepalives_idle": 10,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
+    if VOICE_DATABASE_POOL:
+        # Under ASGI every request has its own thread, hence connection: the pool keeps them alive and bounded.
+        # `reconnect_timeout`: it gives up soon and starts afresh with the next request, instead of trying less and less
+        # often, so that a database that is back is used within seconds.
+        pool = {"min_size": 1, "max_size": VOICE_DATABASE_POOL, "timeout": 3, "reconnect_timeout": 3}
+        DATABASES["default"]["OPTIONS"]["pool"] = pool
+        DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # of each connection taken: the server may have restarted
 
 # An address such as smtp+tls://user:password@host:587, as Django's separate settings.
 globals().update(env.email_url_config(VOICE_EMAIL_URL or "smtp://localhost:25"))

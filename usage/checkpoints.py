@@ -26,7 +26,7 @@ from usage.entry import Entry, Kind
 from usage.models import OpenStream
 from usage.spool import Kept
 from usage.writer import ledger
-from voiceproject.outage import AWAY, database
+from voiceproject.outage import AWAY, database, patiently
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +47,9 @@ class Checkpoint:
     async def note(self, entry: Entry) -> None:
         """Raises ``DatabaseError``. Who calls may be cancelled; a note that is under way is finished all the same, or
         settling would not know of its row."""
-        await self._note_under_way()
+        await patiently(self._note_under_way())
         self._noting = asyncio.create_task(self._note(dataclasses.replace(entry, settlement=None)))
-        await asyncio.shield(self._noting)
+        await patiently(asyncio.shield(self._noting))
 
     async def _note_under_way(self) -> None:
         if self._noting is not None:
@@ -65,13 +65,14 @@ class Checkpoint:
 
     async def settle(self, entry: Entry) -> None:
         """Commit the one ledger row, or have it spooled. Raises ``DatabaseError``."""
-        await self._note_under_way()
-        if self._noted is None:
-            await ledger().write(entry)
-            return
-        whole, rest = self._open(entry), _difference(entry, self._noted)
+        whole, rest = self._open(entry), _difference(entry, self._noted) if self._noted else entry
         try:
-            await ledger().run(partial(database.call, _settle, self._key, whole, rest))
+            await patiently(self._note_under_way())
+            if self._noted is None:
+                await ledger().write(entry)
+                return
+            whole, rest = self._open(entry), _difference(entry, self._noted)
+            await patiently(ledger().run(partial(database.call, _settle, self._key, whole, rest)))
         except AWAY as error:
             await ledger().keep(Kept(whole, timezone.now(), stream=self._key, rest=rest), error)
 

@@ -26,7 +26,7 @@ from usage.models import LedgerEntry, OpenStream
 from usage.reservations import Claim, Outcome, reserve_all
 from usage.spool import Kept, Spool
 from voiceproject import metrics
-from voiceproject.outage import AWAY, database
+from voiceproject.outage import AWAY, database, patiently
 from voiceproject.perloop import PerLoop
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class LedgerWriter:
         """Return once the row is committed, or safe in the spool. Raises ``DatabaseError`` when it is neither."""
         try:
             database.check()
-            await self._rows.submit(entry)
+            await patiently(self._rows.submit(entry))
         except AWAY as error:
             await self.keep(Kept(entry, timezone.now()), error)
 
@@ -56,7 +56,7 @@ class LedgerWriter:
         """Hold quota or be refused. Raises ``DatabaseError``."""
         database.check()
         try:
-            return await self._claims.submit(claim)
+            return await patiently(self._claims.submit(claim))
         except AWAY as error:
             database.note_away(error)
             raise
@@ -97,11 +97,14 @@ class LedgerWriter:
 
     async def close(self) -> None:
         """Commit what waits and let go of the connection."""
+        with suppress(DatabaseError):  # whoever starts next in this state directory settles what is spooled
+            await patiently(self._finish())
+        self.spool.release()
+
+    async def _finish(self) -> None:
         await self._claims.drain()
         await self._rows.drain()
-        with suppress(DatabaseError):  # whoever starts next in this state directory settles it
-            await self.drain()
-        self.spool.release()
+        await self.drain()
         await self.run(lambda: connection.close())  # the thread's own connection
 
     async def run(self, function: Callable[[], T]) -> T:

@@ -2,6 +2,9 @@
 twice.
 
 Only answers that a retry should get again are kept: what succeeded and what was the caller's fault.
+
+Without Redis nobody can know whether a key was used, so such requests are refused (503); an answer that was made when
+it went away is handed out all the same.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -23,7 +27,7 @@ from voiceproject.context import current
 from voiceproject.errors import ApiError, exception_handler
 from voiceproject.gate import WorkStream
 from voiceproject.identity import caller_of
-from voiceproject.store import make_store
+from voiceproject.store import StoreAway, make_store
 
 POLL_S = 0.05
 CLAIM_MARGIN_S = 5.0  # a claim outlives its request by this; then whoever made it must have died
@@ -69,7 +73,7 @@ class _Try:
         try:
             response = await run()
         except asyncio.CancelledError:
-            await _store().drop(self._name)
+            await self._drop()
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, its answer may have to be kept
             response = exception_handler(error, {})
@@ -85,14 +89,19 @@ class _Try:
 
     async def _keep(self, response: HttpResponseBase, content: bytes | None) -> None:
         if content is None:
-            await _store().drop(self._name)
+            await self._drop()
             return
         head = {
             "fingerprint": self._fingerprint,
             "status": response.status_code,
             "headers": {**dict(response.items()), "Content-Type": response.get("Content-Type", "application/json")},
         }
-        await _store().put(self._name, json.dumps(head).encode() + b"\n" + content)
+        with suppress(StoreAway):  # which the store has logged
+            await _store().put(self._name, json.dumps(head).encode() + b"\n" + content)
+
+    async def _drop(self) -> None:
+        with suppress(StoreAway):
+            await _store().drop(self._name)
 
     def _replay(self, kept: bytes) -> HttpResponse | None:
         head_line, finished, content = kept.partition(b"\n")

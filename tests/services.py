@@ -169,7 +169,7 @@ class Served:
 @contextmanager
 def served(folder: Path, *, is_ready: bool = True, **environment: str) -> Iterator[Served]:
     """Yields the service once it is ready (or only listens), with its state in ``folder``."""
-    port, key, log = free_port(), "vk_test_0123456789abcdef", folder / "serve.log"
+    port, key, log = int(environment.get("PORT") or free_port()), "vk_test_0123456789abcdef", folder / "serve.log"
     settings: Mapping[str, str] = {
         "PORT": str(port),
         "VOICE_STATE_DIR": str(folder / "state"),

@@ -23,7 +23,7 @@ from usage.books import book
 from usage.entry import Entry
 from usage.groupcommit import GroupCommit, together_or_each
 from usage.models import LedgerEntry, OpenStream
-from usage.reservations import Claim, Outcome, reserve_all
+from usage.reservations import Claim, Outcome, release, reserve_all
 from usage.spool import Kept, Spool
 from voiceproject import metrics
 from voiceproject.outage import AWAY, database, patiently
@@ -45,10 +45,16 @@ class LedgerWriter:
         self._claims: GroupCommit[Claim, Outcome] = GroupCommit(self.run, reserve)
 
     async def write(self, entry: Entry) -> None:
-        """Return once the row is committed, or safe in the spool. Raises ``DatabaseError`` when it is neither."""
+        """Return once the row is committed, or safe in the spool. Raises ``DatabaseError`` when it is neither.
+
+        A settlement that the ledger has already is not written again, and what was reserved for it is freed.
+        """
         try:
             database.check()
             await patiently(self._rows.submit(entry))
+        except IntegrityError:
+            if not await self.run(lambda: free_settled(entry)):
+                raise
         except AWAY as error:
             await self.keep(Kept(entry, timezone.now()), error)
 
@@ -155,6 +161,15 @@ def _settle(kept: Sequence[Kept]) -> None:
 def _settled(kept: Sequence[Kept]) -> set[str | None]:
     ids = [one.entry.settlement for one in kept]
     return set(LedgerEntry.objects.filter(settlement__in=ids).values_list("settlement", flat=True))
+
+
+@transaction.atomic
+def free_settled(entry: Entry) -> bool:
+    """Whether the ledger has that settlement; then what this try had reserved is freed."""
+    has = entry.settlement is not None and LedgerEntry.objects.filter(settlement=entry.settlement).exists()
+    if has and entry.reservation:
+        release(entry.reservation)
+    return has
 
 
 async def keep_draining() -> None:

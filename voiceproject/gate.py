@@ -76,7 +76,6 @@ class Work:
         self._hold: leases.Hold | None = None
         self._checkpoint = Checkpoint()
         self._settled = False
-        self._settlement = uuid.uuid4().hex
 
     @property
     def user(self) -> str:
@@ -174,6 +173,8 @@ class Work:
             self._hold.release()
 
     def _entry(self, answer: ApiError | None) -> Entry:
+        # Tries that fail have rows of their own; of those that succeed there can be only one.
+        settlement = self._context.once if answer is None else None
         # Who left before the answer began has had nothing of it.
         is_for_nothing = answer is not None and answer.status == 499 and not (self.is_streaming or self.is_live)
         return Entry(
@@ -192,7 +193,7 @@ class Work:
             error_code=answer.code if answer else "",
             is_live=self.is_live,
             reservation=self._reservation.key,
-            settlement=self._settlement,
+            settlement=settlement or uuid.uuid4().hex,
         )
 
 

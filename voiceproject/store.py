@@ -48,6 +48,9 @@ class Store(Protocol):
     async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
         """``put`` for ``lifetime_s`` unless the name is taken; tells whether it was free."""
 
+    async def renew(self, name: str, lifetime_s: float) -> None:
+        """Let a claim that is still there last so long from now on."""
+
     async def drop(self, name: str) -> None: ...
 
 
@@ -76,6 +79,9 @@ class MemoryStore:
         await self.put(name, value)
         return True
 
+    async def renew(self, name: str, lifetime_s: float) -> None:
+        pass
+
     async def drop(self, name: str) -> None:
         self._values.pop(name, None)
 
@@ -99,6 +105,9 @@ class RedisStore:
 
     async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
         return bool(await self._told(self._redis.set(self._key(name), value, px=round(1000 * lifetime_s), nx=True)))
+
+    async def renew(self, name: str, lifetime_s: float) -> None:
+        await self._told(self._redis.pexpire(self._key(name), round(1000 * lifetime_s)))
 
     async def drop(self, name: str) -> None:
         await self._told(self._redis.delete(self._key(name)))

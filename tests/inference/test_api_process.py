@@ -7,12 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from websockets.sync.client import connect
 
 from tests import sound
-from tests.services import free_port, inference_tier, served
+from tests.services import Served, free_port, inference_tier, served
 
-FILE = {"file": ("a.wav", sound.wav(sound.said("selamat pagi semua")))}
+CLIP = sound.said("selamat pagi semua")
+FILE = {"file": ("a.wav", sound.wav(CLIP))}
 
 
 def transcribe(client: httpx.Client) -> httpx.Response:
@@ -23,6 +26,29 @@ def wait_for(client: httpx.Client, status: int) -> httpx.Response:
     while (response := client.get("/readyz")).status_code != status:
         pass
     return response
+
+
+def connected(server: Served, path: str):
+    return connect(server.url.replace("http", "ws") + path, additional_headers=server.headers())
+
+
+def listened(server: Served) -> str:
+    """What live recognition finally hears."""
+    pcm = np.round(CLIP * 32767).astype("<i2").tobytes()
+    with connected(server, "/ws/asr") as socket:
+        socket.send(json.dumps({"type": "start", "sample_rate": 16000, "language": "ms"}))
+        for start in range(0, len(pcm), 6400):
+            socket.send(pcm[start : start + 6400])
+        socket.send(json.dumps({"type": "stop"}))
+        events = [json.loads(message) for message in socket]
+    return " ".join(event["text"] for event in events if event["type"] == "final")
+
+
+def read_aloud(server: Served) -> bytes:
+    with connected(server, "/ws/tts") as socket:
+        socket.send(json.dumps({"type": "text", "text": "Apa khabar? Cuaca baik."}))
+        socket.send(json.dumps({"type": "end"}))
+        return b"".join(message for message in socket if isinstance(message, bytes))
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +66,8 @@ def test_it_serves_goes_without_and_serves_again(folder: Path) -> None:
         spoken = client.post("/v1/audio/speech", json={"input": "Apa khabar?", "response_format": "wav"})
         assert (spoken.status_code, spoken.content[:4]) == (200, b"RIFF")
         assert 'voice_engine_ready{engine="asr"} 1.0' in client.get("/metrics").text
+        assert listened(server).strip().lower().startswith("selamat pagi")
+        assert len(read_aloud(server)) > 10_000
         assert "model.bin" not in Path(f"/proc/{server.process.pid}/maps").read_text()
 
         tier.process.kill()

@@ -25,7 +25,8 @@ class TtsConfig(AppConfig):
 
             sources = [coqui.describe(source) for source in settings.VOICE_COQUI_MODELS]
             voices = catalogue()
-            voices.register(source.voice() for source in sources)
+            if not settings.VOICE_INFERENCE_URL:  # else the tier, which has the models, tells their voices
+                voices.register(source.voice() for source in sources)
             runtime.register(
                 "coqui",
                 lambda: CoquiEngine(

@@ -49,7 +49,7 @@ class Store(Protocol):
         """``put`` for ``lifetime_s`` unless the name is taken; tells whether it was free."""
 
     async def renew(self, name: str, lifetime_s: float) -> None:
-        """Let a claim that is still there last so long from now on."""
+        """Let a claim that is still there last so long from now on. What is kept longer anyway stays."""
 
     async def drop(self, name: str) -> None: ...
 
@@ -107,7 +107,7 @@ class RedisStore:
         return bool(await self._told(self._redis.set(self._key(name), value, px=round(1000 * lifetime_s), nx=True)))
 
     async def renew(self, name: str, lifetime_s: float) -> None:
-        await self._told(self._redis.pexpire(self._key(name), round(1000 * lifetime_s)))
+        await self._told(self._redis.pexpire(self._key(name), round(1000 * lifetime_s), gt=True))
 
     async def drop(self, name: str) -> None:
         await self._told(self._redis.delete(self._key(name)))

@@ -20,10 +20,14 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import numpy as np
 import psycopg
 import pytest
 
-from tests import services
+from asr.units import SAMPLE_RATE, Options, SpeechUnit
+from asr.wire import SpeechCodec
+from inference.wire import PackedUnit
+from tests import services, sound
 from tests.cluster.conftest import PYTHON
 from tests.cluster.load import Load
 from tests.services import Served, free_port, served
@@ -32,6 +36,8 @@ USERS = 8
 STEADY = 25  # requests between two blows
 KEY = "vk_test_0123456789abcdef"
 START_TIMEOUT_S = 120
+# Two replicas take 2 * 16 units each, 32 more wait for them.
+ALL_TAKEN, MORE_THAN_FIT = 90, 160
 
 
 @contextmanager
@@ -47,6 +53,8 @@ def ray_tier(folder: Path) -> Iterator[str]:
         "VOICE_STATE_DIR": str(folder / "state"),
         "VOICE_RAY_ASR_REPLICAS": "2",
         "VOICE_RAY_TTS_REPLICAS": "2",
+        "VOICE_RAY_ONGOING": "16",
+        "VOICE_ASR_QUEUE": "32",
         "VOICE_ASR_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -103,12 +111,60 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.2)
 
 
+@pytest.fixture(scope="module")
+def tier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with ray_tier(tmp_path_factory.mktemp("tier")) as url:
+        yield url
+
+
+def long_unit() -> bytes:
+    """The frame of a unit that takes a while."""
+    audio = np.tile(sound.said("tolong buka lampu di ruang tamu"), 20)[: 29 * SAMPLE_RATE]
+    return PackedUnit(SpeechCodec(), SpeechUnit(audio=audio, options=Options(language="ms"))).frame()
+
+
+async def recognised(client: httpx.AsyncClient, tier: str) -> tuple[int, bool]:
+    """How many units the replicas have done, and whether they have nothing left to do."""
+    status = (await client.get(f"{tier}/units/v1/status")).json()["engines"]["asr"]
+    is_idle = len(status) == 2 and not any(one["running"] or one["queue_length"] for one in status)
+    return sum(one["units"] for one in status), is_idle
+
+
 @pytest.mark.timeout(400)
-async def test_kills_lose_nothing(tmp_path: Path) -> None:
+async def test_a_full_tier_refuses_and_who_hangs_up_is_forgotten(tier: str) -> None:
+    url, frame = f"{tier}/units/v1/asr", long_unit()
+    limits = httpx.Limits(max_connections=400)
+    async with httpx.AsyncClient(timeout=120) as watching:
+        async with httpx.AsyncClient(timeout=120, limits=limits) as client:
+            answers = await asyncio.gather(*(client.post(url, content=frame) for _ in range(MORE_THAN_FIT)))
+            by_status = Counter(answer.status_code for answer in answers)
+            print(f"\n{MORE_THAN_FIT} units at once: {dict(by_status)}")
+            assert set(by_status) == {200, 503}
+            refused = [answer for answer in answers if answer.status_code == 503]
+            assert {answer.json()["error"]["code"] for answer in refused} == {"over_capacity"}
+            assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
+
+            async def is_idle() -> bool:
+                return (await recognised(watching, tier))[1]
+
+            await until(is_idle)
+            before = (await recognised(watching, tier))[0]
+            waiting = [asyncio.ensure_future(client.post(url, content=frame)) for _ in range(ALL_TAKEN)]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        await until(is_idle)
+        done = (await recognised(watching, tier))[0] - before
+        print(f"{ALL_TAKEN} units whose callers hung up when the first was done: {done} were run")
+        assert done < ALL_TAKEN
+
+
+@pytest.mark.timeout(400)
+async def test_kills_lose_nothing(tier: str, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         postgres = stack.enter_context(services.postgres_server(tmp_path))
         redis = stack.enter_context(services.redis_server(tmp_path))
-        tier = stack.enter_context(ray_tier(tmp_path))
         apis = stack.enter_context(ExitStack())
         shared = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "VOICE_INFERENCE_URL": tier}
         ports = {name: str(free_port()) for name in ("satu", "dua")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -226,6 +227,15 @@ async def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
             await asyncio.wait(units, return_when=asyncio.FIRST_COMPLETED)
             one.process.kill()
             assert all(len(speech.audio) for speech in await asyncio.gather(*units))
+
+
+async def test_a_server_that_freezes_loses_nothing(tmp_path: Path) -> None:
+    with inference_tier(tmp_path, "espeak-ng") as one, inference_tier(tmp_path, "espeak-ng") as two:
+        async with remote_speech(one.url, two.url) as engine:
+            await engine.load()
+            one.process.send_signal(signal.SIGSTOP)
+            speeches = await asyncio.gather(*(engine.submit(sentence(f"Ayat {n}.")) for n in range(20)))
+            assert all(len(speech.audio) for speech in speeches)
 
 
 async def test_a_server_that_stops_finishes_what_it_has(tmp_path: Path) -> None:

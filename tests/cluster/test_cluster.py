@@ -118,8 +118,8 @@ def tier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def long_unit() -> bytes:
-    """The frame of a unit that takes a while."""
-    audio = np.tile(sound.said("tolong buka lampu di ruang tamu"), 20)[: 29 * SAMPLE_RATE]
+    """The frame of a unit of 9 s."""
+    audio = np.tile(sound.said("tolong buka lampu di ruang tamu"), 10)[: 9 * SAMPLE_RATE]
     return PackedUnit(SpeechCodec(), SpeechUnit(audio=audio, options=Options(language="ms"))).frame()
 
 

@@ -7,12 +7,13 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev services test screenshots test-coqui lint format bench requirements clean
+.PHONY: help run setup setup-dev services test screenshots test-coqui test-cluster lint format bench requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
 	@echo "make test         lint, then all tests (PostgreSQL and Redis are started for them)"
 	@echo "make test-coqui   the Coqui voices, in an environment of their own"
+	@echo "make test-cluster Ray, PostgreSQL, Redis and two API processes, parts of them killed"
 	@echo "make screenshots  the page's pictures in docs/screenshots"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       ruff's formatter"
@@ -53,6 +54,9 @@ screenshots: setup-dev services
 test-coqui:
 	scripts/test_coqui.sh
 
+test-cluster: setup-dev services
+	scripts/test_cluster.sh
+
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -69,10 +73,10 @@ COMPILE = $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-inde
 requirements: setup-dev
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
-	for part in train coqui; do \
+	for part in train coqui cluster; do \
 	  $(COMPILE) requirements-$$part.in -o requirements-$$part.txt && \
 	  sed -i -E '/^(nvidia|cuda|triton)/d' requirements-$$part.txt; done  # torch itself brings those that its build needs
 
 clean:
-	rm -rf $(VENV) .venv-coqui var .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-coqui .venv-cluster var .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

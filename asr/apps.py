@@ -8,6 +8,7 @@ class AsrConfig(AppConfig):
 
     def ready(self) -> None:
         from asr.engine import NAME, create
+        from asr.wire import SpeechCodec
         from inference import runtime
 
-        runtime.register(NAME, create)
+        runtime.register(NAME, create, SpeechCodec())

@@ -7,9 +7,11 @@ CTranslate2 does not say. Without it the model is taken for a stock Whisper.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -51,8 +53,19 @@ class Checkpoint:
 
 
 def configured() -> Checkpoint:
-    """The checkpoint that the settings name; ``VOICE_ASR_CONTEXT`` overrides what the model says of itself."""
-    return _described(settings.VOICE_ASR_MODEL or str(BUNDLED), settings.VOICE_ASR_CONTEXT)
+    """The checkpoint that the settings name; ``VOICE_ASR_CONTEXT`` overrides what the model says of itself. Where an
+    inference tier has said what it runs, that one."""
+    return _adopted or _described(settings.VOICE_ASR_MODEL or str(BUNDLED), settings.VOICE_ASR_CONTEXT)
+
+
+def adopt(about: Mapping[str, Any]) -> None:
+    """Take this process's checkpoint for the one that the inference tier runs. ``about``: its fields."""
+    global _adopted
+    tuples = {name: tuple(about[name]) for name in ("contexts_s", "languages")}
+    _adopted = Checkpoint(**{**about, **tuples, "lexicon": None})
+
+
+_adopted: Checkpoint | None = None
 
 
 @cache

@@ -18,6 +18,7 @@ import json
 import logging
 import os
 import socket
+import time
 import uuid
 from contextlib import suppress
 from datetime import timedelta
@@ -109,9 +110,11 @@ _KEYS = ("{voice:leases}:expiry", "{voice:leases}:served")  # the braces keep bo
 class RedisStore:
     def __init__(self, url: str) -> None:
         import redis  # slow to import, so only where it is used
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
         timeout = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
-        client: Any = redis.Redis.from_url(url, decode_responses=True, **timeout)
+        client: Any = redis.Redis.from_url(url, decode_responses=True, retry=Retry(NoBackoff(), 1), **timeout)
         self._run = client.register_script(_SCRIPT)
 
     def publish(self, process: str, presence: Presence, lease_s: float) -> dict[str, Presence]:
@@ -148,6 +151,7 @@ class Leases:
         self.process = process_name()
         self._present = Present()
         self._elsewhere: frozenset[str] = frozenset()
+        self._heard_at = time.monotonic()  # of the other processes
         self._is_published = False
         self._beating: asyncio.Task[None] | None = None
 
@@ -191,6 +195,8 @@ class Leases:
                 await self._publish(self._present.take_busiest())
             except Exception:
                 logger.warning("the concurrent users cannot be published", exc_info=True)
+                if time.monotonic() - self._heard_at > settings.VOICE_LEASE_S:
+                    self._elsewhere = frozenset()  # who was served elsewhere then: nobody is kept out by that
                 continue
             if not self._is_published and not self._present.people:
                 self._elsewhere, self._beating = frozenset(), None
@@ -198,7 +204,7 @@ class Leases:
 
     async def _publish(self, busiest: Presence) -> None:
         is_published, known = await database_sync_to_async(_publish, thread_sensitive=False)(self.process, busiest)
-        self._is_published = is_published
+        self._is_published, self._heard_at = is_published, time.monotonic()
         others = (presence for process, presence in known.items() if process != self.process)
         self._elsewhere = united(others).together
 

@@ -21,3 +21,7 @@ class DeadlineExceeded(OverCapacity):
 
 class EngineUnavailable(InferenceError):
     """The engine cannot run at all: model missing, library not installed, closed."""
+
+
+class UnitFailed(InferenceError):
+    """The inference tier ran the unit and failed at it: another try would fail too."""

@@ -1,6 +1,7 @@
 """The engines of this process by name: made on first use, loaded at start, closed at the end.
 
-Rooms register a factory in ``AppConfig.ready``; nothing heavy is imported until an engine is asked for.
+Rooms register a factory in ``AppConfig.ready``; nothing heavy is imported until an engine is asked for. With
+``VOICE_INFERENCE_URL`` this process loads no model: its engines are those of the inference tier (``inference.remote``).
 """
 
 from __future__ import annotations
@@ -9,26 +10,49 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
+
 from inference.engine import Engine, EngineStats
+from inference.wire import Codec
 
 # Engines differ in their units; a room knows the type of its own and casts what it gets.
 AnyEngine = Engine[Any, Any]
+AnyCodec = Codec[Any, Any]
 BatchObserver = Callable[[str, int, float], None]
 
 _factories: dict[str, Callable[[], AnyEngine]] = {}
+_codecs: dict[str, AnyCodec] = {}
 _engines: dict[str, AnyEngine] = {}
 _observers: list[BatchObserver] = []
 
 
-def register(name: str, factory: Callable[[], AnyEngine]) -> None:
-    _factories[name] = factory
+def register(name: str, factory: Callable[[], AnyEngine], codec: AnyCodec) -> None:
+    """``codec``: how the engine's units travel to and from an inference tier."""
+    _factories[name], _codecs[name] = factory, codec
 
 
 def engine(name: str) -> AnyEngine:
     """The engine of that name, made but not necessarily loaded. Raises ``KeyError`` for an unknown name."""
     if name not in _engines:
+        _engines[name] = _remote(name) if settings.VOICE_INFERENCE_URL else _factories[name]()
+    return _engines[name]
+
+
+def local(name: str) -> AnyEngine:
+    """The engine of that name with its model in this process, whatever the settings: for the tier itself."""
+    if name not in _engines:
         _engines[name] = _factories[name]()
     return _engines[name]
+
+
+def codec(name: str) -> AnyCodec:
+    return _codecs[name]
+
+
+def _remote(name: str) -> AnyEngine:
+    from inference.remote import RemoteEngine, shared_tier  # its HTTP client is read only where it is used
+
+    return RemoteEngine(name, _codecs[name], shared_tier())
 
 
 def names() -> list[str]:

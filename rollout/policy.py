@@ -2,7 +2,8 @@
 
 All rules are read together: a decision costs a hash and a few look-ups, and a change by anybody, the kill switch above
 all, acts in every process within ``FRESH_S``. The lists, which may be long, are read again only when the audit trail
-has grown. Rules belong to one event loop; ``forget`` may be called from any thread.
+has grown. Rules belong to one event loop; ``forget`` may be called from any thread. While the database is gone the last
+rules stand, for at most ``VOICE_DATABASE_OUTAGE_S``: nobody can have changed them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from channels.db import database_sync_to_async
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Max, Q
 
@@ -26,6 +27,7 @@ from rollout.feature import Feature
 from rollout.models import ClientShare, CohortMember, Flag, ListedUser
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller
+from voiceproject.outage import AWAY, ask
 from voiceproject.perloop import PerLoop
 
 FRESH_S = 2.0
@@ -170,6 +172,15 @@ class _Memory:
 
     async def current(self) -> Rules:
         """Rules that were read from the database at most ``FRESH_S`` ago. Raises ``DatabaseError``."""
+        try:
+            return await self._fresh()
+        except AWAY:
+            age_s = time.monotonic() - self.asked_at
+            if self.rules is None or self.epoch != _epoch or age_s > settings.VOICE_DATABASE_OUTAGE_S:
+                raise
+            return self.rules
+
+    async def _fresh(self) -> Rules:
         while self.rules is None or self.epoch != _epoch or time.monotonic() - self.asked_at > FRESH_S:
             if self.reading is None or self.reading.done():
                 # An empty context: the reading belongs to no request, so none can cancel it or close its connection.
@@ -180,7 +191,7 @@ class _Memory:
     async def _read(self) -> Rules:
         epoch, asked_at = _epoch, time.monotonic()
         known = self.rules if self.epoch == epoch else None
-        self.rules = await database_sync_to_async(load)(known)
+        self.rules = await ask(load, known)
         self.epoch, self.asked_at = epoch, asked_at
         return self.rules
 

@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 
 
 class Missing(Exception):
@@ -52,21 +52,58 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
     raise TimeoutError(f"nothing listens on port {port}")
 
 
-@contextmanager
-def _running(command: list[str], port: int, log: Path, stop: int = signal.SIGTERM) -> Iterator[None]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+class Neighbour:
+    """A server beside the service, at ``url``, that a test may take away and bring back."""
+
+    def __init__(self, url: str, command: list[str], port: int, log: Path, stop: int = signal.SIGTERM) -> None:
+        self.url = url
+        self._command, self._port, self._log, self._stop = command, port, log, stop
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            )
+        _wait_for_port(self._port, self._process)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It takes connections and answers nobody."""
+        assert self._process is not None
+        whole = [self._process.pid, *_children(self._process.pid)]
+        for pid in whole:
+            os.kill(pid, signal.SIGSTOP)
         try:
-            _wait_for_port(port, process)
             yield
         finally:
-            process.send_signal(stop)
+            for pid in whole:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def stop(self, number: int | None = None) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number or self._stop)
             process.wait(20)
 
 
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Yields the URL of an empty database."""
+def _started(neighbour: Neighbour) -> Iterator[Neighbour]:
+    try:
+        neighbour.start()
+        yield neighbour
+    finally:
+        neighbour.stop()
+
+
+@contextmanager
+def postgres_server(folder: Path) -> Iterator[Neighbour]:
+    """PostgreSQL with an empty database."""
     newest_first = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
     initdb, server = _program("initdb", *newest_first), _program("postgres", *newest_first)
     # PostgreSQL refuses to run as root.
@@ -82,18 +119,33 @@ def postgres(folder: Path) -> Iterator[str]:
     subprocess.run(create, check=True, stdout=subprocess.DEVNULL, cwd="/")
     options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    url, command = f"postgres://voice@127.0.0.1:{port}/postgres", [*as_user, server, "-D", str(data), *flags]
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
-    with _running([*as_user, server, "-D", str(data), *flags], port, folder / "postgres.log", signal.SIGINT):
-        yield f"postgres://voice@127.0.0.1:{port}/postgres"
+    with _started(Neighbour(url, command, port, folder / "postgres.log", signal.SIGINT)) as neighbour:
+        yield neighbour
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[Neighbour]:
+    """An empty Redis that writes nothing to the disk."""
+    port = free_port()
+    command = [_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with _started(Neighbour(f"redis://127.0.0.1:{port}/0", command, port, folder / "redis.log")) as neighbour:
+        yield neighbour
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """Yields the URL of an empty database."""
+    with postgres_server(folder) as neighbour:
+        yield neighbour.url
 
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
     """Yields the URL of an empty server that writes nothing to the disk."""
-    port = free_port()
-    command = [_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    with _running(command, port, folder / "redis.log"):
-        yield f"redis://127.0.0.1:{port}/0"
+    with redis_server(folder) as neighbour:
+        yield neighbour.url
 
 
 @dataclass(frozen=True)
@@ -115,9 +167,9 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, **environment: str) -> Iterator[Served]:
-    """Yields the service once it is ready, with its state in ``folder``."""
-    port, key, log = free_port(), "vk_test_0123456789abcdef", folder / "serve.log"
+def served(folder: Path, *, is_ready: bool = True, **environment: str) -> Iterator[Served]:
+    """Yields the service once it is ready (or only listens), with its state in ``folder``."""
+    port, key, log = int(environment.get("PORT") or free_port()), "vk_test_0123456789abcdef", folder / "serve.log"
     settings: Mapping[str, str] = {
         "PORT": str(port),
         "VOICE_STATE_DIR": str(folder / "state"),
@@ -134,7 +186,8 @@ def served(folder: Path, **environment: str) -> Iterator[Served]:
         try:
             _wait_for_port(port, process)
             url = f"http://127.0.0.1:{port}"
-            _wait_until_ready(url, process)
+            if is_ready:
+                _wait_until_ready(url, process)
             yield Served(url, key, log, process)
         except BaseException:
             sys.stderr.write(log.read_text(errors="replace")[-4000:])
@@ -153,3 +206,32 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.05)
     raise TimeoutError("the service did not become ready")
+
+
+@dataclass(frozen=True)
+class InferenceTier:
+    """A running `manage.py serve_inference`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def inference_tier(folder: Path, *engines: str, port: int = 0) -> Iterator[InferenceTier]:
+    """Yields the tier once its models are warm; all engines if none is named."""
+    port = port or free_port()
+    settings = {"PORT": str(port), "VOICE_STATE_DIR": str(folder / "state"), "VOICE_INFERENCE_URL": ""}
+    with (folder / f"tier-{port}.log").open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve_inference", *engines],
+            cwd=ROOT, env={**os.environ, "DJANGO_SETTINGS_MODULE": "voiceproject.settings", **settings},
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_for_port(port, process)
+            _wait_until_ready(url, process)
+            yield InferenceTier(url, process)
+        finally:
+            process.kill()
+            process.wait(20)

@@ -14,15 +14,19 @@ class TtsConfig(AppConfig):
     def ready(self) -> None:
         from tts.espeak_engine import EspeakEngine
         from tts.voices import catalogue
+        from tts.wire import SpeechCodec
 
-        runtime.register("espeak-ng", lambda: EspeakEngine(max_queue=settings.VOICE_TTS_QUEUE))
+        runtime.register(
+            "espeak-ng", lambda: EspeakEngine(max_queue=settings.VOICE_TTS_QUEUE), SpeechCodec("espeak-ng")
+        )
         if settings.VOICE_COQUI_MODELS:
             from tts import coqui
             from tts.coqui_engine import CoquiEngine
 
             sources = [coqui.describe(source) for source in settings.VOICE_COQUI_MODELS]
             voices = catalogue()
-            voices.register(source.voice() for source in sources)
+            if not settings.VOICE_INFERENCE_URL:  # else the tier, which has the models, tells their voices
+                voices.register(source.voice() for source in sources)
             runtime.register(
                 "coqui",
                 lambda: CoquiEngine(
@@ -33,4 +37,5 @@ class TtsConfig(AppConfig):
                     max_batch=settings.VOICE_COQUI_BATCH,
                     max_queue=settings.VOICE_TTS_QUEUE,
                 ),
+                SpeechCodec("coqui"),
             )

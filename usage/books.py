@@ -26,10 +26,10 @@ CEILINGS_MS = sorted({round(2 ** (step / 4)) for step in range(4 * 24)})
 DAILY: tuple[type[models.Model], ...] = (DailyUse, DailyMix, DailyLatency)
 
 
-def book(entries: Sequence[Entry]) -> list[LedgerEntry]:
-    """Call it in a transaction. Frees the entries' reservations."""
+def book(entries: Sequence[Entry], times: Sequence[datetime] | None = None) -> list[LedgerEntry]:
+    """Call it in a transaction. Frees the entries' reservations. ``times``: when each was done, if not now."""
     now = timezone.now()
-    rows = [_row(entry, now) for entry in entries]
+    rows = [_row(entry, at) for entry, at in zip(entries, times or [now] * len(entries), strict=True)]
     write(rows, [entry.reservation for entry in entries if entry.reservation])
     return rows
 

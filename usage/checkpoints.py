@@ -24,7 +24,9 @@ from django.utils import timezone
 from usage.books import book
 from usage.entry import Entry, Kind
 from usage.models import OpenStream
+from usage.spool import Kept
 from usage.writer import ledger
+from voiceproject.outage import AWAY, database, patiently
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +47,16 @@ class Checkpoint:
     async def note(self, entry: Entry) -> None:
         """Raises ``DatabaseError``. Who calls may be cancelled; a note that is under way is finished all the same, or
         settling would not know of its row."""
-        await self._note_under_way()
-        self._noting = asyncio.create_task(self._note(entry))
-        await asyncio.shield(self._noting)
+        await patiently(self._note_under_way())
+        self._noting = asyncio.create_task(self._note(dataclasses.replace(entry, settlement=None)))
+        await patiently(asyncio.shield(self._noting))
 
     async def _note_under_way(self) -> None:
         if self._noting is not None:
             await asyncio.wait([self._noting])
 
     async def _note(self, entry: Entry) -> None:
+        database.check()
         kept = await ledger().run(partial(_note, self._key, self._open(entry), first=self._noted is None))
         if not kept:
             self._recovered = self._noted
@@ -61,13 +64,17 @@ class Checkpoint:
         self._noted = entry
 
     async def settle(self, entry: Entry) -> None:
-        """Commit the one ledger row. Raises ``DatabaseError``."""
-        await self._note_under_way()
-        if self._noted is None:
-            await ledger().write(entry)
-        else:
-            rest = _difference(entry, self._noted)
-            await ledger().run(partial(_settle, self._key, self._open(entry), rest))
+        """Commit the one ledger row, or have it spooled. Raises ``DatabaseError``."""
+        whole, rest = self._open(entry), _difference(entry, self._noted) if self._noted else entry
+        try:
+            await patiently(self._note_under_way())
+            if self._noted is None:
+                await ledger().write(entry)
+                return
+            whole, rest = self._open(entry), _difference(entry, self._noted)
+            await patiently(ledger().run(partial(database.call, _settle, self._key, whole, rest)))
+        except AWAY as error:
+            await ledger().keep(Kept(whole, timezone.now(), stream=self._key, rest=rest), error)
 
     def _open(self, entry: Entry) -> Entry:
         return _difference(entry, self._recovered) if self._recovered else entry

@@ -35,7 +35,8 @@ class Entry:
     """One row of the ledger, not yet written. ``status`` is the HTTP status; 499 says that the client went away.
 
     ``is_live``: it lasted as long as somebody spoke or listened, so ``total_ms`` is no response time.
-    ``reservation``: the key of the quota that was held for this work, which the row's writing frees.
+    ``reservation``: the key of the quota that was held for this work, which the row's writing frees. ``settlement``: an
+    id of which the ledger takes one row, however often it is written.
     """
 
     request_id: str
@@ -53,3 +54,4 @@ class Entry:
     error_code: str
     is_live: bool = False
     reservation: str = ""
+    settlement: str | None = None

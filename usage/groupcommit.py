@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Generic, TypeVar
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -64,12 +64,18 @@ class GroupCommit(Generic[T, R]):
 
 
 def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> list[R | DatabaseError]:
-    """``write`` the items in one transaction; if that fails, each in its own: none fails for another's fault."""
+    """``write`` the items in one transaction; if that fails, each in its own: none fails for another's fault. With the
+    database gone they all fail at once."""
     try:
         with transaction.atomic():
             return [*write(items)]
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         connection.close()  # it may be what is broken
+    try:
+        connection.ensure_connection()
+    except (DatabaseError, InterfaceError) as error:
+        gone = OperationalError(str(error))
+        return [gone] * len(items)
     outcomes: list[R | DatabaseError] = []
     for item in items:
         try:

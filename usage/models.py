@@ -122,12 +122,17 @@ class LedgerEntry(models.Model):
         help_text="The row that this one takes back, in part or whole.",
     )  # fmt: skip
     note = models.CharField(max_length=300, blank=True, help_text="Of a counter-entry: why, who and when.")
+    settlement = models.CharField(  # noqa: DJ001 - rows without one must not be alike
+        max_length=32, null=True, editable=False,
+        help_text="Of which there is one row, however often it was written.",
+    )  # fmt: skip
 
     objects = LedgerQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
         indexes = [models.Index(fields=["client", "user", "created_at"], name="ledger_user_month")]
+        constraints = [models.UniqueConstraint(fields=["settlement"], name="ledger_settled_once")]
         verbose_name_plural = "ledger entries"
 
     def __str__(self) -> str:

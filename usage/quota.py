@@ -8,6 +8,9 @@
 What is asked at the door, plans and rough standings, is remembered for ``REMEMBERED_S`` in this process; ``cover`` asks
 the database (see ``usage.reservations``) and is exact. A user's month is full when used and reserved units reach the
 hard limit of the plan. Where the amount of work is not known yet (a stream), cover a little and then more.
+
+While the database is gone, the last standing that this process knows decides, for at most ``VOICE_DATABASE_OUTAGE_S``;
+what it grants meanwhile it counts itself (``_Trust``).
 """
 
 from __future__ import annotations
@@ -20,7 +23,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from cachetools import TTLCache
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
@@ -33,6 +35,7 @@ from usage.writer import ledger
 from voiceproject.context import current
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller
+from voiceproject.outage import AWAY, ask
 from voiceproject.perloop import PerLoop
 
 REMEMBERED_S = 2.0
@@ -118,26 +121,65 @@ _Accounts = TTLCache[tuple[int, str], "asyncio.Task[Account]"]
 _remembered: PerLoop[_Accounts] = PerLoop(lambda: TTLCache(REMEMBERED_ACCOUNTS, REMEMBERED_S))
 
 
+class _Trust:
+    """For when the database is gone: the accounts known last, and what was granted on their strength since."""
+
+    def __init__(self) -> None:
+        self._accounts: TTLCache[tuple[int, str], Account]
+        self._accounts = TTLCache(REMEMBERED_ACCOUNTS, settings.VOICE_DATABASE_OUTAGE_S)
+        self._granted: dict[tuple[int, str, Measure], int] = {}
+
+    def note(self, name: tuple[int, str], known: Account) -> None:
+        self._accounts[name] = known
+        for measure in Measure:
+            self._granted.pop((*name, measure), None)
+
+    def account(self, name: tuple[int, str]) -> Account | None:
+        return self._accounts.get(name)
+
+    def forget(self) -> None:
+        self._accounts.clear()
+        self._granted.clear()
+
+    def grant(self, name: tuple[int, str], standing: Standing, units: int) -> bool:
+        """Let so many more units through, if they fit."""
+        key = (*name, standing.measure)
+        granted = self._granted.get(key, 0) + units
+        if standing.remaining is not None and granted > standing.remaining:
+            return False
+        self._granted[key] = granted
+        return True
+
+
+_trust: PerLoop[_Trust] = PerLoop(_Trust)
+
+
 async def account(caller: Caller, user: str) -> Account:
-    """At most ``REMEMBERED_S`` old. Raises ``DatabaseError``."""
+    """At most ``REMEMBERED_S`` old, or as known last while the database is gone. Raises ``DatabaseError``."""
     accounts, name = _remembered(), (caller.client_id, user)
     task = accounts.get(name)
     if task is None:
         # An empty context: the look-up belongs to no request, so none can cancel it or close its connection.
-        lookup = database_sync_to_async(load)(*name)
+        lookup = ask(load, *name)
         task = asyncio.get_running_loop().create_task(lookup, context=contextvars.Context())
         accounts[name] = task
     try:
-        return await asyncio.shield(task)
-    except Exception:
+        known = await asyncio.shield(task)
+    except Exception as error:
         if accounts.get(name) is task:
             del accounts[name]
-        raise
+        last = _trust().account(name) if isinstance(error, AWAY) else None
+        if last is None:
+            raise
+        return last
+    _trust().note(name, known)
+    return known
 
 
 def forget() -> None:
     """Make this event loop's next question ask the database."""
     _remembered().clear()
+    _trust().forget()
 
 
 async def obstacle(caller: Caller, user: str, kind: Kind) -> ApiError | None:
@@ -195,7 +237,13 @@ class Reservation:
         claim = Claim(caller.client_id, user, month, self._measure, key, units, hard, expires_at, is_first=not self.key)
         # Known before the outcome is: a caller who leaves meanwhile still frees it with its ledger row.
         self.key, self._holder = key, (caller.client_id, user)
-        outcome = await asyncio.shield(asyncio.ensure_future(ledger().reserve(claim)))
+        try:
+            outcome = await asyncio.shield(asyncio.ensure_future(ledger().reserve(claim)))
+        except AWAY:
+            if not _trust().grant((caller.client_id, user), standing, units - self._units):
+                raise standing.refusal(units) from None
+            self._units, self._expires_at = units, expires_at
+            return
         standing = Standing(standing.terms, self._measure, outcome.used, outcome.reserved)
         if not outcome.granted:
             raise standing.refusal(units)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from voiceproject.store import make_store
+from voiceproject.store import StoreAway, make_store
 
 if TYPE_CHECKING:
     from voiceproject.gate import Work
@@ -18,13 +19,15 @@ _store = make_store("recent", MAX_BYTES, settings.VOICE_CORRECTION_WINDOW_S)
 
 
 async def remember(work: Work, text: str) -> None:
-    """Keep a transcript for ``VOICE_CORRECTION_WINDOW_S``; 0 keeps none."""
+    """Keep a transcript for ``VOICE_CORRECTION_WINDOW_S``; 0 keeps none. Without Redis it cannot be corrected later."""
     if settings.VOICE_CORRECTION_WINDOW_S > 0:
-        await _store().put(_name(work.caller.client_id, work.user, work.request_id), text.encode("utf-8", "replace"))
+        with suppress(StoreAway):  # which the store has logged
+            name = _name(work.caller.client_id, work.user, work.request_id)
+            await _store().put(name, text.encode("utf-8", "replace"))
 
 
 async def recall(caller: Caller, request_id: str) -> str | None:
-    """The transcript of that end user's request, while it is remembered."""
+    """The transcript of that end user's request, while it is remembered. Raises ``StoreAway``."""
     text = await _store().get(_name(caller.client_id, caller.user, request_id))
     return None if text is None else text.decode()
 

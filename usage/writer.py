@@ -1,46 +1,116 @@
 """The one thread per event loop through which a process writes to the ledger and reserves quota.
 
 It keeps one connection. Requests that end, or begin, at the same time share a transaction (``usage.groupcommit``).
+With the database gone, rows go to the spool (``usage.spool``), and from there to the database when it is back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
 from typing import TypeVar
 
-from django.db import DatabaseError, connection
+from django.conf import settings
+from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
+from django.utils import timezone
 
 from usage.books import book
 from usage.entry import Entry
 from usage.groupcommit import GroupCommit, together_or_each
-from usage.reservations import Claim, Outcome, reserve_all
+from usage.models import LedgerEntry, OpenStream
+from usage.reservations import Claim, Outcome, release, reserve_all
+from usage.spool import Kept, Spool
 from voiceproject import metrics
+from voiceproject.outage import AWAY, database, patiently
 from voiceproject.perloop import PerLoop
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+SPOOL = "spool"  # in the state directory
+DRAIN_S = 1.0
 
 
 class LedgerWriter:
     def __init__(self) -> None:
+        self.spool = Spool(settings.VOICE_STATE_DIR / SPOOL)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._rows: GroupCommit[Entry, None] = GroupCommit(self.run, lambda entries: commit(entries))
         self._claims: GroupCommit[Claim, Outcome] = GroupCommit(self.run, reserve)
 
     async def write(self, entry: Entry) -> None:
-        """Return once the row is committed. Raises ``DatabaseError`` when it cannot be."""
-        await self._rows.submit(entry)
+        """Return once the row is committed, or safe in the spool. Raises ``DatabaseError`` when it is neither.
+
+        A settlement that the ledger has already is not written again, and what was reserved for it is freed.
+        """
+        try:
+            database.check()
+            await patiently(self._rows.submit(entry))
+        except IntegrityError:
+            if not await self.run(lambda: free_settled(entry)):
+                raise
+        except AWAY as error:
+            await self.keep(Kept(entry, timezone.now()), error)
 
     async def reserve(self, claim: Claim) -> Outcome:
         """Hold quota or be refused. Raises ``DatabaseError``."""
-        return await self._claims.submit(claim)
+        database.check()
+        try:
+            return await patiently(self._claims.submit(claim))
+        except AWAY as error:
+            database.note_away(error)
+            raise
+
+    async def keep(self, kept: Kept, error: Exception) -> None:
+        """Spool what could not be committed for ``error``, which is raised when it cannot be spooled either."""
+        database.note_away(error)
+        if kept.entry.settlement is None:
+            raise error  # nothing could tell whether it was settled before
+        try:
+            await asyncio.to_thread(self.spool.keep, kept)
+        except OSError:
+            logger.exception("a ledger row cannot be spooled")
+            raise error from None
+        metrics.ledger_spooled.inc()
+
+    async def drain(self) -> None:
+        """Look whether the database is back, and settle what the spool has. Raises ``DatabaseError``."""
+        if self.spool.is_empty and not database.is_away:
+            return
+        if settled := await self.run(self._drain):
+            logger.warning("settled what had been spooled", extra={"settlements": settled})
+
+    def _drain(self) -> int:
+        try:
+            connection.close_if_unusable_or_obsolete()
+            settled = 0
+            while not self.spool.is_empty and (taken := self.spool.drain(settle)):
+                settled += taken
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except AWAY as error:
+            connection.close()
+            database.note_away(error)
+            raise
+        database.note_back()
+        return settled
 
     async def close(self) -> None:
         """Commit what waits and let go of the connection."""
+        with suppress(DatabaseError):  # whoever starts next in this state directory settles what is spooled
+            await patiently(self._finish())
+        self.spool.release()
+
+    async def _finish(self) -> None:
         await self._claims.drain()
         await self._rows.drain()
+        await self.drain()
         await self.run(lambda: connection.close())  # the thread's own connection
 
     async def run(self, function: Callable[[], T]) -> T:
@@ -60,6 +130,58 @@ def commit(entries: list[Entry]) -> list[DatabaseError | None]:
         return together_or_each(entries, write)
     finally:
         metrics.ledger_write_seconds.observe(time.monotonic() - started)
+
+
+def settle(kept: Sequence[Kept]) -> list[Kept]:
+    """Book what the ledger does not have yet. Gives those that it can never take. Raises ``DatabaseError``."""
+    try:
+        _settle(kept)
+    except (IntegrityError, DataError):
+        if len(kept) == 1:
+            return [] if _settled(kept) else [*kept]  # a commit that was thought lost came in between
+        return [refused for one in kept for refused in settle([one])]
+    return []
+
+
+@transaction.atomic
+def _settle(kept: Sequence[Kept]) -> None:
+    known = _settled(kept)
+    entries: dict[str | None, tuple[Entry, datetime]] = {}
+    for one in kept:
+        if one.entry.settlement in known:
+            continue
+        entry = one.entry
+        if one.stream and not OpenStream.objects.filter(key=one.stream).delete()[0]:
+            entry = one.rest or entry
+        entries[entry.settlement] = entry, one.at
+    if entries:
+        book([entry for entry, _at in entries.values()], [at for _entry, at in entries.values()])
+
+
+def _settled(kept: Sequence[Kept]) -> set[str | None]:
+    ids = [one.entry.settlement for one in kept]
+    return set(LedgerEntry.objects.filter(settlement__in=ids).values_list("settlement", flat=True))
+
+
+@transaction.atomic
+def free_settled(entry: Entry) -> bool:
+    """Whether the ledger has that settlement; then what this try had reserved is freed."""
+    has = entry.settlement is not None and LedgerEntry.objects.filter(settlement=entry.settlement).exists()
+    if has and entry.reservation:
+        release(entry.reservation)
+    return has
+
+
+async def keep_draining() -> None:
+    """For as long as the process serves."""
+    while True:
+        try:
+            await ledger().drain()
+        except DatabaseError:
+            pass  # that it is away has been said
+        except Exception:
+            logger.exception("the spool cannot be settled")
+        await asyncio.sleep(DRAIN_S)
 
 
 def reserve(claims: list[Claim]) -> list[Outcome | DatabaseError]:

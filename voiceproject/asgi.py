@@ -18,6 +18,7 @@ from django.conf import settings  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
 from usage.checkpoints import keep_recovering  # noqa: E402
+from usage.writer import keep_draining  # noqa: E402
 from voiceproject.edge import BodyLimit, Edge, HttpApp  # noqa: E402
 from voiceproject.lifecycle import lifecycle  # noqa: E402
 from voiceproject.static import StaticFiles  # noqa: E402
@@ -54,9 +55,10 @@ async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> Non
     lifecycle().start_loading()
     # These import all views and protocols: not while the first caller waits.
     await asyncio.to_thread(lambda: (get_resolver().url_patterns, _sockets()))
-    recovering = asyncio.create_task(keep_recovering())
+    chores = [asyncio.create_task(keep_recovering()), asyncio.create_task(keep_draining())]
     await send({"type": "lifespan.startup.complete"})
     await receive()
-    recovering.cancel()
+    for chore in chores:
+        chore.cancel()
     await lifecycle().close()
     await send({"type": "lifespan.shutdown.complete"})

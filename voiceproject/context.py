@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 @dataclass
 class RequestContext:
     """``started``: ``time.monotonic()`` seconds. ``headers`` are added to the response, ``notes`` to the request's
-    access line in the log."""
+    access line in the log. ``once``: of a request with an idempotency key, the same for each of its tries."""
 
     id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
     started: float = field(default_factory=time.monotonic)
     rate: Rate | None = None
+    once: str | None = None
     work: list[Work] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str | int | float | None] = field(default_factory=dict)

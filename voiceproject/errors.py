@@ -17,6 +17,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
+from voiceproject.store import StoreAway
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,9 @@ def as_api_error(error: BaseException) -> ApiError:
             return ApiError(503, "engine_unavailable", str(error), retry_after=UNAVAILABLE_RETRY_AFTER_S)
         case DatabaseError():
             message = "The service cannot reach its database. Try again."
+            return ApiError(503, "engine_unavailable", message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
+        case StoreAway():
+            message = "The service cannot reach its Redis. Try again."
             return ApiError(503, "engine_unavailable", message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
         case asyncio.CancelledError():
             return ApiError(499, "client_closed_request", "The client closed the connection.")

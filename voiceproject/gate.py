@@ -18,6 +18,7 @@ A view that forgets either does no harm: nothing is handed out before both have 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 
@@ -150,7 +151,8 @@ class Work:
             await self._checkpoint.note(self._entry(None))
 
     async def settle(self, error: BaseException | None = None) -> None:
-        """Commit this request's ledger row; only the first call counts. Raises ``DatabaseError`` if that fails."""
+        """Commit this request's ledger row, or have it spooled while the database is gone; only the first call counts.
+        Raises ``DatabaseError`` if neither is possible."""
         if self._settled:
             return
         self._settled = True
@@ -171,6 +173,8 @@ class Work:
             self._hold.release()
 
     def _entry(self, answer: ApiError | None) -> Entry:
+        # Tries that fail have rows of their own; of those that succeed there can be only one.
+        settlement = self._context.once if answer is None else None
         # Who left before the answer began has had nothing of it.
         is_for_nothing = answer is not None and answer.status == 499 and not (self.is_streaming or self.is_live)
         return Entry(
@@ -189,6 +193,7 @@ class Work:
             error_code=answer.code if answer else "",
             is_live=self.is_live,
             reservation=self._reservation.key,
+            settlement=settlement or uuid.uuid4().hex,
         )
 
 

@@ -12,7 +12,9 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
+from inference import runtime
 from voiceproject.lifecycle import lifecycle
+from voiceproject.outage import database
 
 logger = logging.getLogger(__name__)
 
@@ -27,16 +29,28 @@ async def live(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 async def ready(request: HttpRequest) -> JsonResponse:
-    """This process takes work: engines loaded, database and Redis reachable, not draining."""
+    """This process takes work: engines loaded, database and Redis reachable, not draining.
+
+    ``?for=traffic`` is a load balancer's question: may requests be sent here? All processes share Redis and the
+    database, so taking them all away because one of those is gone would make an outage of what the service goes on
+    through (docs/outages.md).
+    """
     checks: dict[str, Callable[[], Awaitable[str]]] = {"models": _models, "database": _database}
     if settings.REDIS_URL:
         checks["redis"] = _redis
     found = dict(zip(checks, await asyncio.gather(*(_outcome(name, checks[name]) for name in checks)), strict=True))
     if lifecycle().draining:
         found["process"] = "draining"
-    is_ready = all(outcome == "ok" for outcome in found.values())
+    away = {name for name, outcome in found.items() if outcome != "ok"}
+    is_ready = not (away - _bearable() if request.GET.get("for") == "traffic" else away)
     body = {"status": "ready" if is_ready else "not ready", "checks": found}
     return JsonResponse(body, status=200 if is_ready else 503)
+
+
+def _bearable() -> set[str]:
+    """What this process can go without at the moment."""
+    remembers = database.was_there and database.away_s < settings.VOICE_DATABASE_OUTAGE_S
+    return {"redis", "database"} if remembers else {"redis"}
 
 
 async def _outcome(name: str, check: Callable[[], Awaitable[str]]) -> str:
@@ -53,10 +67,14 @@ async def _models() -> str:
     life.start_loading()
     if life.failures:
         return "failed: " + ", ".join(sorted(life.failures))
-    return "ok" if life.loaded else "loading"
+    if not life.loaded:
+        return "loading"
+    away = sorted(name for name, stats in runtime.status().items() if not stats.ready)
+    return "unreachable: " + ", ".join(away) if away else "ok"  # only an inference tier goes away once it was there
 
 
 async def _database() -> str:
+    database.check()
     await database_sync_to_async(_select_one)()
     return "ok"
 

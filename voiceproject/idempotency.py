@@ -2,6 +2,12 @@
 twice.
 
 Only answers that a retry should get again are kept: what succeeded and what was the caller's fault.
+
+A key is claimed while its request runs. Whoever claimed it renews the claim, so that of a process that is killed is
+free again after ``CLAIM_S``; what that process had already booked is not booked again (``Work``'s settlement).
+
+Without Redis nobody can know whether a key was used, so such requests are refused (503); an answer that was made when
+it went away is handed out all the same.
 """
 
 from __future__ import annotations
@@ -10,7 +16,9 @@ import asyncio
 import hashlib
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -23,10 +31,11 @@ from voiceproject.context import current
 from voiceproject.errors import ApiError, exception_handler
 from voiceproject.gate import WorkStream
 from voiceproject.identity import caller_of
-from voiceproject.store import make_store
+from voiceproject.store import StoreAway, make_store
 
 POLL_S = 0.05
-CLAIM_MARGIN_S = 5.0  # a claim outlives its request by this; then whoever made it must have died
+CLAIM_S = 10.0  # not renewed for so long, whoever made it must have died
+RENEWALS_PER_CLAIM = 4
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _NOT_KEPT = {401, 403, 408, 409, 429, 499}
 
@@ -52,10 +61,11 @@ class _Try:
     def __init__(self, name: str, fingerprint: str) -> None:
         self._name = name
         self._fingerprint = fingerprint
+        self._renewing: asyncio.Task[None] | None = None
 
     async def answer(self, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
         claim = json.dumps({"fingerprint": self._fingerprint}).encode()
-        while not await _store().claim(self._name, claim, CLAIM_MARGIN_S + settings.VOICE_DEADLINE_S):
+        while not await _store().claim(self._name, claim, CLAIM_S):
             kept = await _store().get(self._name)
             if kept is not None and (replay := self._replay(kept)) is not None:
                 return replay
@@ -66,10 +76,12 @@ class _Try:
         return await self._first(run)
 
     async def _first(self, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
+        current().once = self._settlement()
+        self._renewing = asyncio.create_task(self._renew())
         try:
             response = await run()
         except asyncio.CancelledError:
-            await _store().drop(self._name)
+            await self._drop()
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, its answer may have to be kept
             response = exception_handler(error, {})
@@ -83,16 +95,40 @@ class _Try:
             await self._keep(response, response.content)
         return response
 
+    async def _renew(self) -> None:
+        """Until the answer is kept or dropped, or so late that nobody can be waiting for it."""
+        until = time.monotonic() + settings.VOICE_DEADLINE_S
+        while time.monotonic() < until:
+            await asyncio.sleep(CLAIM_S / RENEWALS_PER_CLAIM)
+            with suppress(StoreAway):
+                await _store().renew(self._name, CLAIM_S)
+
+    def _settlement(self) -> str:
+        """The same for every try with this key, as long as its answer may be kept."""
+        period = int(time.time() / settings.VOICE_IDEMPOTENCY_TTL_S)
+        return _digest(self._name, self._fingerprint, str(period))[:32]
+
+    def _stop_renewing(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+
     async def _keep(self, response: HttpResponseBase, content: bytes | None) -> None:
+        self._stop_renewing()
         if content is None:
-            await _store().drop(self._name)
+            await self._drop()
             return
         head = {
             "fingerprint": self._fingerprint,
             "status": response.status_code,
             "headers": {**dict(response.items()), "Content-Type": response.get("Content-Type", "application/json")},
         }
-        await _store().put(self._name, json.dumps(head).encode() + b"\n" + content)
+        with suppress(StoreAway):  # which the store has logged
+            await _store().put(self._name, json.dumps(head).encode() + b"\n" + content)
+
+    async def _drop(self) -> None:
+        self._stop_renewing()
+        with suppress(StoreAway):
+            await _store().drop(self._name)
 
     def _replay(self, kept: bytes) -> HttpResponse | None:
         head_line, finished, content = kept.partition(b"\n")

@@ -1,7 +1,8 @@
 """Who is calling: an API key of a client application, or a JSON Web Token signed by the chat product.
 
 Answers are kept in this process for ``REMEMBERED_S``, so that a busy key costs no database query per request and a
-revoked one is refused within that time.
+revoked one is refused within that time. While the database is gone, those known last stand in, for at most
+``VOICE_DATABASE_OUTAGE_S``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from cachetools import TTLCache
-from channels.db import database_sync_to_async
 from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -22,6 +22,7 @@ from rest_framework.request import Request
 from voiceproject import tokens
 from voiceproject.errors import ApiError
 from voiceproject.models import ApiKey, ClientApplication, digest_of
+from voiceproject.outage import AWAY, ask
 
 REMEMBERED_S = 5.0
 REMEMBERED_CREDENTIALS = 10_000
@@ -113,6 +114,7 @@ def _find_client(client_id: str) -> _Client | None:
 
 
 _lookups: TTLCache[str, asyncio.Task[_Client | None]] = TTLCache(REMEMBERED_CREDENTIALS, REMEMBERED_S)
+_known: TTLCache[str, _Client] = TTLCache(REMEMBERED_CREDENTIALS, settings.VOICE_DATABASE_OUTAGE_S)
 
 
 async def _remembered(name: str, find: Any, argument: str) -> _Client | None:
@@ -120,20 +122,28 @@ async def _remembered(name: str, find: Any, argument: str) -> _Client | None:
     task = _lookups.get(name)
     if task is None or task.get_loop() is not asyncio.get_running_loop():
         # An empty context: the look-up belongs to no request, so none can cancel it or close its connection.
-        lookup = database_sync_to_async(find)(argument)
+        lookup = ask(find, argument)
         task = asyncio.get_running_loop().create_task(lookup, context=contextvars.Context())
         _lookups[name] = task
     try:
-        return await asyncio.shield(task)
-    except Exception:
+        client = await asyncio.shield(task)
+    except Exception as error:
         if _lookups.get(name) is task:
             del _lookups[name]
+        if isinstance(error, AWAY) and name in _known:
+            return _known[name]
         raise
+    if client is None:
+        _known.pop(name, None)
+    else:
+        _known[name] = client
+    return client
 
 
 def forget_lookups() -> None:
     """Make the next request ask the database again."""
     _lookups.clear()
+    _known.clear()
 
 
 def caller_of(request: Request) -> Caller:

@@ -36,6 +36,7 @@ ledger_write_seconds = Histogram(
     "Committing a group of rows",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
 )
+ledger_spooled = Counter("voice_ledger_spooled", "Rows that were kept on disk because the database was away")
 
 
 def observe_work(entry: Entry) -> None:

@@ -16,9 +16,11 @@ from voiceproject.context import current
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller
 from voiceproject.perloop import PerLoop
+from voiceproject.store import redis_options
 
 logger = logging.getLogger(__name__)
 
+AWAY_S = 1.0  # a Redis that did not answer is left alone for so long: not every request should wait for it
 UNLIMITED = 1_000_000_000  # what the headers say when the limit is off
 
 
@@ -54,10 +56,11 @@ def untouched() -> Rate:
 async def spend(caller: Caller) -> Rate:
     """Count one request and note the standing for the response's headers. Redis being away limits nobody."""
     rate = untouched()
-    if settings.VOICE_RATE_LIMIT:
+    if settings.VOICE_RATE_LIMIT and time.monotonic() >= _pause().until:
         try:
             rate = await _count(caller.rate_key)
         except (StorageError, OSError):
+            _pause().until = time.monotonic() + AWAY_S
             logger.warning("the rate limit's storage cannot be reached", exc_info=True)
     current().rate = rate
     return rate
@@ -74,8 +77,15 @@ async def _count(bucket: str) -> Rate:
 def _make_limiter() -> FixedWindowRateLimiter:
     if settings.REDIS_URL:
         url = f"async+{settings.REDIS_URL}"
-        return FixedWindowRateLimiter(RedisStorage(url, implementation="redispy", wrap_exceptions=True))
+        storage = RedisStorage(url, implementation="redispy", wrap_exceptions=True, **redis_options())
+        return FixedWindowRateLimiter(storage)
     return FixedWindowRateLimiter(MemoryStorage())
 
 
+@dataclass
+class _Pause:
+    until: float = 0.0  # monotonic seconds
+
+
 _limiter = PerLoop(_make_limiter)
+_pause = PerLoop(_Pause)

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from django.conf import settings
@@ -21,10 +22,15 @@ class Server(uvicorn.Server):
     """``on_started()`` is called when connections are accepted, ``on_stopping(running)`` at the first signal with the
     number of requests under way. A second signal does not wait for them."""
 
-    def __init__(self, on_started: Callable[[], None], on_stopping: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        on_started: Callable[[], None],
+        on_stopping: Callable[[int], None],
+        application: Any = "voiceproject.asgi:application",
+    ) -> None:
         super().__init__(
             uvicorn.Config(
-                "voiceproject.asgi:application",
+                application,
                 log_config=None,
                 access_log=False,
                 lifespan="on",

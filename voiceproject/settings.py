@@ -35,6 +35,7 @@ VOICE_CPU_THREADS: int = env.int("VOICE_CPU_THREADS", default=0)
 VOICE_LOG_LEVEL: str = env.str("VOICE_LOG_LEVEL", default="INFO").upper()
 VOICE_TIME_ZONE: str = env.str("VOICE_TIME_ZONE", default="Asia/Kuala_Lumpur")
 VOICE_DATABASE_POOL: int = env.int("VOICE_DATABASE_POOL", default=8)
+VOICE_DATABASE_OUTAGE_S: float = env.float("VOICE_DATABASE_OUTAGE_S", default=300.0)
 
 # --- Limits ----------------------------------------------------------------------------------------------------------
 VOICE_MAX_UPLOAD_BYTES: int = env.int("VOICE_MAX_UPLOAD_BYTES", default=26_214_400)
@@ -62,6 +63,17 @@ VOICE_JWT_ISSUER: str = env.str("VOICE_JWT_ISSUER", default="")
 VOICE_JWT_CLIENT: str = env.str("VOICE_JWT_CLIENT", default="chat")
 VOICE_DEMO_API_KEY: str = env.str("VOICE_DEMO_API_KEY", default="")
 VOICE_DEMO_ADMIN_PASSWORD: str = env.str("VOICE_DEMO_ADMIN_PASSWORD", default="")
+
+# --- Inference tier --------------------------------------------------------------------------------------------------
+VOICE_INFERENCE_URL: list[str] = env.list("VOICE_INFERENCE_URL", default=[])
+VOICE_RAY_ASR_REPLICAS: str = env.str("VOICE_RAY_ASR_REPLICAS", default="1-4")
+VOICE_RAY_TTS_REPLICAS: str = env.str("VOICE_RAY_TTS_REPLICAS", default="1-4")
+VOICE_RAY_INGRESS_REPLICAS: int = env.int("VOICE_RAY_INGRESS_REPLICAS", default=2)
+VOICE_RAY_ASR_GPUS: float = env.float("VOICE_RAY_ASR_GPUS", default=0.0)
+VOICE_RAY_TTS_GPUS: float = env.float("VOICE_RAY_TTS_GPUS", default=0.0)
+VOICE_RAY_ASR_CPUS: float = env.float("VOICE_RAY_ASR_CPUS", default=1.0)
+VOICE_RAY_TTS_CPUS: float = env.float("VOICE_RAY_TTS_CPUS", default=1.0)
+VOICE_RAY_ONGOING: int = env.int("VOICE_RAY_ONGOING", default=24)
 
 # --- Speech to text --------------------------------------------------------------------------------------------------
 VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="")
@@ -172,9 +184,22 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
     }
     DATABASES["default"]["TEST"] = {"NAME": VOICE_STATE_DIR / "test.sqlite3"}  # a file: threads share it, WAL works
-elif VOICE_DATABASE_POOL:
-    # Under ASGI every request has its own thread, hence connection: the pool is what keeps them alive and bounded.
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": VOICE_DATABASE_POOL}
+else:
+    # A server that is gone, or a network that swallows what is sent, is noticed within seconds. What the address itself
+    # says of these stands.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 3,
+        "tcp_user_timeout": 10_000,  # milliseconds
+        "keepalives_idle": 10,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
+    if VOICE_DATABASE_POOL:
+        # Under ASGI every request has its own thread, hence connection: the pool keeps them alive and bounded.
+        # `reconnect_timeout`: it gives up soon and starts afresh with the next request, instead of trying less and less
+        # often, so that a database that is back is used within seconds.
+        pool = {"min_size": 1, "max_size": VOICE_DATABASE_POOL, "timeout": 3, "reconnect_timeout": 3}
+        DATABASES["default"]["OPTIONS"]["pool"] = pool
+        DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # of each connection taken: the server may have restarted
 
 # An address such as smtp+tls://user:password@host:587, as Django's separate settings.
 globals().update(env.email_url_config(VOICE_EMAIL_URL or "smtp://localhost:25"))

@@ -20,6 +20,7 @@ from django.conf import settings
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller
 from voiceproject.perloop import PerLoop
+from voiceproject.store import redis_options
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class RedisSeats:
     def __init__(self, url: str) -> None:
         import redis.asyncio  # slow to import, so only where it is used
 
-        self._redis: Any = redis.asyncio.from_url(url)
+        self._redis: Any = redis.asyncio.from_url(url, **redis_options())
 
     async def take(self, user: str, stream: str) -> int:
         name, now = self._name(user), time.time()

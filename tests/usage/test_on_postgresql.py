@@ -20,8 +20,8 @@ from tests.services import Served
 
 AGAIN = "VOICE_TESTS_AGAIN"  # set in the inner run
 MODULES = (
-    "cost dashboard guards on_postgresql personal plans quality quota rebuild statements views weeks writer".split()
-)
+    "cost dashboard guards on_postgresql personal plans quality quota rebuild spool statements views weeks writer"
+).split()
 
 outer = pytest.mark.skipif(AGAIN in os.environ, reason="this is the inner run")
 

@@ -79,3 +79,10 @@ async def test_a_commit_is_one_transaction(ledger: LedgerWriter, entry: Entry, d
             writer.commit([entry] * 50)
 
     await sync_to_async(count)()
+
+
+async def test_a_settlement_that_is_there_already_is_not_written_again(ledger: LedgerWriter, entry: Entry) -> None:
+    once, other = (dataclasses.replace(entry, settlement=letter * 32) for letter in "ab")
+    await ledger.write(once)
+    await asyncio.gather(ledger.write(once), ledger.write(other))
+    assert [row.settlement async for row in LedgerEntry.objects.order_by("settlement")] == ["a" * 32, "b" * 32]

@@ -18,12 +18,14 @@ from rollout.models import Flag, ListedUser
 from usage import writer
 from usage.models import Consumption, LedgerEntry
 from usage.plans import Plan
+from usage.spool import Kept, Spool
 from voiceproject.context import RequestContext, enter
 from voiceproject.errors import ApiError
 from voiceproject.gate import Kind, Work, WorkStream, gate
 from voiceproject.identity import Caller
 from voiceproject.lifecycle import lifecycle
 from voiceproject.models import ClientApplication
+from voiceproject.outage import database
 
 LONG = "Selamat pagi semua. Hari ini hujan turun dengan lebat sekali. Kami duduk di rumah sahaja. " * 30
 
@@ -130,10 +132,15 @@ async def test_one_row_per_request_under_load(api: httpx.AsyncClient) -> None:
 
 
 async def test_without_its_row_work_is_not_handed_out(api: httpx.AsyncClient, monkeypatch) -> None:
-    monkeypatch.setattr(writer, "commit", lambda entries: [OperationalError("disk full")] * len(entries))
+    def full(_spool: Spool, _kept: Kept) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(writer, "commit", lambda entries: [OperationalError("gone")] * len(entries))
+    monkeypatch.setattr(Spool, "keep", full)
     response = await api.post("/v1/audio/transcriptions", files={"file": b"nothing"})
     assert (response.status_code, response.json()["error"]["code"]) == (503, "engine_unavailable")
     assert "Retry-After" in response.headers
+    database.note_back()
 
 
 async def test_what_is_over_the_rate_limit_has_its_row(api: httpx.AsyncClient, settings: Settings) -> None:

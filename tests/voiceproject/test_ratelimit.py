@@ -14,6 +14,7 @@ CALLER = Caller(1, "chat", "key:vk_x", "vk_x", "key:vk_x")
 @pytest.fixture(autouse=True)
 def fresh_counters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ratelimit, "_limiter", PerLoop(ratelimit._make_limiter))
+    monkeypatch.setattr(ratelimit, "_pause", PerLoop(ratelimit._Pause))
 
 
 async def test_headers_count_down(api: httpx.AsyncClient, settings: Settings) -> None:

@@ -1,0 +1,47 @@
+"""This room's units as the inference tier's frames carry them (``inference.wire``)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from asr.checkpoint import adopt, configured
+from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Hypothesis, Options, Phrase, SpeechUnit, Word
+from inference.wire import Fields, WireError, pack_samples, unpack_samples
+
+_ROUNDING_S = 0.1  # a segment's end may be rounded up
+
+
+class SpeechCodec:
+    """``Codec[SpeechUnit, Hypothesis]``."""
+
+    def pack_unit(self, unit: SpeechUnit) -> tuple[Fields, bytes]:
+        samples, payload = pack_samples(unit.audio)
+        return {"samples": samples, "options": asdict(unit.options)}, payload
+
+    def unpack_unit(self, fields: Fields, payload: bytes) -> SpeechUnit:
+        options = fields["options"]
+        tuples = {name: tuple(options[name]) for name in ("keywords", "temperatures")}
+        unit = SpeechUnit(audio=unpack_samples(fields["samples"], payload), options=Options(**{**options, **tuples}))
+        if not 0 < len(unit.audio) <= (MAX_SEGMENT_S + _ROUNDING_S) * SAMPLE_RATE:
+            raise WireError(f"{unit.duration_s:.1f} s are no segment")
+        return unit
+
+    def pack_result(self, result: Hypothesis) -> tuple[Fields, bytes]:
+        return asdict(result), b""
+
+    def unpack_result(self, fields: Fields, payload: bytes) -> Hypothesis:
+        phrases = tuple(Phrase(**{**phrase, "tokens": tuple(phrase["tokens"])}) for phrase in fields["phrases"])
+        words = tuple(Word(**word) for word in fields["words"])
+        return Hypothesis(**{**fields, "phrases": phrases, "words": words})
+
+    def about(self) -> Fields:
+        """The checkpoint, but not where its files are."""
+        return asdict(replace(configured(), lexicon=None))
+
+    def samples(self) -> list[SpeechUnit]:
+        return [SpeechUnit(audio=np.zeros(SAMPLE_RATE, np.float32))]
+
+    def learn(self, about: Fields) -> None:
+        adopt(about)

@@ -1,0 +1,224 @@
+"""The inference tier on Ray Serve: `serve run inference.ray_app:app`, or KubeRay with that import path.
+
+    API process ── HTTP ──► units (ingress, no model) ── handle ──► asr, tts (replicas with models)
+
+``units`` is the same ``UnitServer`` that `manage.py serve_inference` serves; only its desk differs: it hands each frame
+to a replica of the deployment that has the engine. Serve's router picks the less busy of two, keeps at most
+``max_queued_requests`` waiting (what is beyond becomes 503 over_capacity) and adds replicas by ongoing requests.
+A replica counts as started once its models have run a unit, is restarted when its engines are not ready any more, and
+finishes what it has before it is taken away. Sizes are settings (``VOICE_RAY_…``); a Serve config file overrides them
+by deployment name.
+
+Ray is not among the requirements of API processes: see requirements-cluster.txt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import django
+from django.apps import apps
+
+if not apps.ready:  # Ray's workers import this first
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
+    django.setup()
+
+from django.conf import settings
+from ray import serve
+from ray.exceptions import RayActorError, RayTaskError, TaskCancelledError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
+from ray.serve.handle import DeploymentHandle
+from ray.util import metrics
+
+from inference import runtime
+from inference.errors import EngineUnavailable, OverCapacity, UnitFailed
+from inference.unit_server import LocalDesk, Readings, UnitServer
+from inference.wire import Fields, Reply, failure_reply
+
+ASR, TTS, INGRESS = "asr", "tts", "units"
+STATUS_TIMEOUT_S = 1.0  # whoever asks gives up after 2
+READING_FRESH_S = 3.0
+DRAIN_POLL_S = 0.5
+HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
+MOST_IN_INGRESS = 2_000  # it only waits: what bounds the work is the deployments behind it
+LOST = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError, TaskCancelledError)
+
+
+class Replica:
+    """One process with the engines ``names``, warm when the constructor returns."""
+
+    async def __init__(self, names: list[str]) -> None:  # type: ignore[misc]  # Serve awaits constructors
+        _export_batches()
+        self._names = names
+        self._desk = LocalDesk(names)
+        await self._desk.load()
+
+    async def answer(self, name: str, frame: bytes) -> tuple[Reply, Fields]:
+        """The reply, and a reading of the engine."""
+        reply = await self._desk.answer(name, frame)
+        return reply, self._reading(name)
+
+    async def status(self) -> dict[str, Fields]:
+        return {name: self._reading(name) for name in self._names}
+
+    async def about(self) -> dict[str, Fields]:
+        return await self._desk.about()
+
+    def check_health(self) -> None:
+        if not self._desk.is_ready:
+            raise EngineUnavailable("an engine of this replica is not ready")
+
+    async def __del__(self) -> None:
+        await runtime.close_all()
+
+    def _reading(self, name: str) -> Fields:
+        return {"process": self._desk.process, **asdict(runtime.local(name).stats())}
+
+
+class HandleDesk:
+    """A ``Desk`` whose engines are the replicas of deployments. Remembers what it hears of them."""
+
+    def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:
+        self._handles = dict(handles)
+        self._readings: dict[str, dict[str, tuple[float, Fields]]] = {name: {} for name in handles}
+
+    async def answer(self, name: str, frame: bytes) -> Reply:
+        response = self._handles[name].answer.remote(name, frame)
+        try:
+            reply, reading = await response
+        except asyncio.CancelledError:
+            response.cancel()
+            raise
+        except BackPressureError:
+            return failure_reply(OverCapacity(max(1.0, self._wait_s(name))))
+        except LOST:
+            return failure_reply(EngineUnavailable(f"a replica of {name} went away"))
+        except RayTaskError as error:
+            return failure_reply(UnitFailed(f"{name} failed ({type(error.cause).__name__})"))
+        self._note(name, reading)
+        return reply  # type: ignore[no-any-return]  # handles have no types
+
+    async def status(self) -> Readings:
+        """Asks where nothing has been heard lately. A replica that is too busy to be asked is heard of by its work."""
+        quiet = {self._handles[name].deployment_name: name for name in self._handles if not self._fresh(name)}
+        await asyncio.gather(*(self._ask(self._handles[name]) for name in quiet.values()))
+        return {name: self._fresh(name) for name in self._handles}
+
+    async def about(self) -> dict[str, Fields]:
+        of_each = {handle.deployment_name: handle for handle in self._handles.values()}
+        answers = await asyncio.gather(*(handle.about.remote() for handle in of_each.values()))
+        return {name: about for answer in answers for name, about in answer.items()}
+
+    async def _ask(self, handle: DeploymentHandle) -> None:
+        response = handle.status.remote()
+        try:
+            async with asyncio.timeout(STATUS_TIMEOUT_S):
+                readings = await response
+        except (TimeoutError, BackPressureError, RayTaskError, *LOST):
+            response.cancel()
+            return
+        for name, reading in readings.items():
+            self._note(name, reading)
+
+    def _note(self, name: str, reading: Fields) -> None:
+        self._readings[name][str(reading["process"])] = (time.monotonic(), reading)
+
+    def _fresh(self, name: str) -> list[Fields]:
+        since = time.monotonic() - READING_FRESH_S
+        known = self._readings[name]
+        for process in [process for process, (at, _reading) in known.items() if at < since]:
+            del known[process]
+        return [reading for _at, reading in known.values()]
+
+    def _wait_s(self, name: str) -> float:
+        return max((float(reading["estimated_wait_s"]) for reading in self._fresh(name)), default=1.0)
+
+
+@serve.ingress()
+class Ingress:
+    def __init__(self, handles: dict[str, DeploymentHandle]) -> None:
+        self._server = UnitServer(HandleDesk(handles))
+
+    def __serve_build_asgi_app__(self) -> Any:
+        return self._server
+
+
+def _export_batches() -> None:
+    """Ray exports them with its own metrics, as `ray_voice_batch_…`."""
+    tags = ("engine",)
+    size = metrics.Histogram("voice_batch_size", "Units run together", [1, 2, 4, 8, 16, 32, 64], tags)
+    seconds = metrics.Histogram("voice_batch_seconds", "Running one batch", [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10], tags)
+
+    def observe(engine: str, units: int, took_s: float) -> None:
+        size.observe(units, {"engine": engine})
+        seconds.observe(took_s, {"engine": engine})
+
+    runtime.observe_batches(observe)
+
+
+def _replicas(wanted: str) -> dict[str, Any]:
+    """``2`` is two of them, ``1-4`` as many as the work asks for."""
+    least, _, most = wanted.partition("-")
+    if not most:
+        return {"num_replicas": int(least)}
+    scaling = {
+        "min_replicas": int(least),
+        "max_replicas": int(most),
+        "target_ongoing_requests": settings.VOICE_RAY_ONGOING,
+        "upscale_delay_s": 10,
+        "downscale_delay_s": 300,
+    }
+    return {"autoscaling_config": scaling}
+
+
+def _deployment(name: str, replicas: str, *, cpus: float, gpus: float, max_queued: int) -> Any:
+    return serve.deployment(
+        Replica,
+        name=name,
+        ray_actor_options={"num_cpus": cpus, "num_gpus": gpus},
+        max_ongoing_requests=2 * settings.VOICE_RAY_ONGOING,
+        max_queued_requests=max_queued,
+        health_check_period_s=HEALTH_PERIOD_S,
+        health_check_timeout_s=HEALTH_TIMEOUT_S,
+        graceful_shutdown_wait_loop_s=DRAIN_POLL_S,
+        graceful_shutdown_timeout_s=settings.VOICE_GRACE_S,
+        **_replicas(replicas),
+    )
+
+
+def build() -> Any:
+    """The Serve application of the settings."""
+    speech = [name for name in runtime.names() if name != ASR]
+    asr = _deployment(
+        ASR,
+        settings.VOICE_RAY_ASR_REPLICAS,
+        cpus=settings.VOICE_RAY_ASR_CPUS,
+        gpus=settings.VOICE_RAY_ASR_GPUS,
+        max_queued=settings.VOICE_ASR_QUEUE,
+    ).bind([ASR])
+    tts = _deployment(
+        TTS,
+        settings.VOICE_RAY_TTS_REPLICAS,
+        cpus=settings.VOICE_RAY_TTS_CPUS,
+        gpus=settings.VOICE_RAY_TTS_GPUS,
+        max_queued=settings.VOICE_TTS_QUEUE,
+    ).bind(speech)
+    ingress = serve.deployment(
+        Ingress,
+        name=INGRESS,
+        num_replicas=settings.VOICE_RAY_INGRESS_REPLICAS,
+        ray_actor_options={"num_cpus": 0.1},
+        max_ongoing_requests=MOST_IN_INGRESS,
+        health_check_period_s=HEALTH_PERIOD_S,
+        graceful_shutdown_wait_loop_s=DRAIN_POLL_S,
+        graceful_shutdown_timeout_s=settings.VOICE_GRACE_S,
+    )
+    return ingress.bind({ASR: asr, **dict.fromkeys(speech, tts)})
+
+
+app = build()

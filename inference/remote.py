@@ -1,0 +1,175 @@
+"""An engine whose model runs elsewhere: units go to the inference tier over HTTP, results come back.
+
+A unit is pure, so one that is lost (a replica died, an address went away) is sent again, and one that takes much longer
+than units do is sent a second time, the first answer counting; both within the tier's ``RetryBudget``. Where nobody is
+left to ask, the first unit of a request is refused at once; those that follow it wait for ``PATIENCE_S``, for the tier
+may be back by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Mapping
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+from django.conf import settings
+
+from inference.engine import EngineStats, Unit
+from inference.errors import DeadlineExceeded, EngineUnavailable, InferenceError, OverCapacity
+from inference.ordered import in_order
+from inference.tier import Endpoint, Lost, Tier
+from inference.wire import Codec, PackedUnit, WireError, parse
+
+AHEAD = 16
+MOST_TRIES = 4
+PATIENCE_S = 10.0
+FULL_PAUSE_S = 0.25  # before a unit that may not be refused asks a full tier again
+SLOWEST_GUESS_S = 5.0  # what a unit may take before it is sent a second time, while too few have been measured
+FASTEST_HEDGE_S = 1.0
+LEAST_MEASURED = 20
+
+U = TypeVar("U", bound=Unit)
+R = TypeVar("R")
+
+
+class Pace:
+    """How long units take, as TCP keeps its round-trip times: a smoothed mean and mean deviation."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._mean_s = self._deviation_s = 0.0
+
+    def note(self, seconds: float) -> None:
+        self._number += 1
+        if self._number == 1:
+            self._mean_s, self._deviation_s = seconds, seconds / 2
+            return
+        self._deviation_s += (abs(seconds - self._mean_s) - self._deviation_s) / 4
+        self._mean_s += (seconds - self._mean_s) / 8
+
+    @property
+    def slow_s(self) -> float:
+        """What takes longer is not just a long unit."""
+        if self._number < LEAST_MEASURED:
+            return SLOWEST_GUESS_S
+        return max(FASTEST_HEDGE_S, self._mean_s + 4 * self._deviation_s)
+
+
+class RemoteEngine(Generic[U, R]):
+    """``Engine[U, R]`` by way of a ``Tier``."""
+
+    def __init__(self, name: str, codec: Codec[U, R], tier: Tier) -> None:
+        self._name, self._codec, self._tier = name, codec, tier
+        self._pace = Pace()
+        self._has_learnt = False
+
+    async def load(self) -> None:
+        """Find the tier and hear what it runs. Raises ``EngineUnavailable`` while it is not there."""
+        await self._tier.start(self._name)
+        if not self._tier.is_up(self._name):
+            raise _unavailable()
+        if not self._has_learnt:
+            about = await self._tier.about(self._name)
+            if about is None:
+                raise _unavailable()
+            self._codec.learn(about)
+            self._has_learnt = True
+
+    async def close(self) -> None:
+        await self._tier.leave(self._name)
+
+    def stream(self, units: AsyncIterator[U]) -> AsyncIterator[R]:
+        return in_order(units, self.submit, ahead=AHEAD)
+
+    def stats(self) -> EngineStats:
+        return self._tier.stats(self._name)
+
+    async def submit(self, unit: U) -> R:
+        await self._tier.start(self._name)
+        self._tier.budget.earn()
+        left_s = None if unit.deadline is None else unit.deadline - time.monotonic()
+        try:
+            async with asyncio.timeout(left_s):
+                header, payload = await self._insist(PackedUnit(self._codec, unit), is_admitted=unit.admitted)
+        except TimeoutError as error:
+            raise DeadlineExceeded(1.0) from error
+        try:
+            unit.queued_ms = float(header["queued_ms"])
+            self._tier.note(self._name, header["process"], header["stats"])
+            return self._codec.unpack_result(header["result"], payload)
+        except (KeyError, TypeError, ValueError) as error:
+            raise EngineUnavailable("the inference tier answers in another version's terms") from error
+
+    async def _insist(self, packed: PackedUnit, *, is_admitted: bool) -> tuple[Mapping[str, Any], bytes]:
+        """Try, and try again what may be tried again."""
+        tries, tried = 0, frozenset[str]()
+        while True:
+            endpoint = self._tier.pick(self._name, tried) or await self._returned(PATIENCE_S if is_admitted else 0)
+            if endpoint is None:
+                raise _unavailable()
+            tries, tried = tries + 1, tried | {endpoint.url}
+            try:
+                return await self._hedged(packed, endpoint)
+            except (Lost, EngineUnavailable) as error:
+                if tries >= MOST_TRIES or not self._tier.budget.take():
+                    raise (error if isinstance(error, EngineUnavailable) else _unavailable()) from error
+                await asyncio.sleep(random.uniform(0, 0.05 * tries))  # not all that lost the same replica at once
+            except DeadlineExceeded:
+                raise
+            except OverCapacity as error:
+                if is_admitted:
+                    await asyncio.sleep(FULL_PAUSE_S * random.uniform(1, 2))
+                    continue
+                other = self._tier.pick(self._name, tried)
+                if other is None or other.url in tried or not self._tier.budget.take():
+                    raise OverCapacity(error.retry_after_s) from error
+
+    async def _returned(self, patience_s: float) -> Endpoint | None:
+        """An address that comes back within that time."""
+        until = time.monotonic() + patience_s
+        while (left_s := until - time.monotonic()) > 0:
+            await self._tier.change(left_s)
+            if endpoint := self._tier.pick(self._name):
+                return endpoint
+        return None
+
+    async def _hedged(self, packed: PackedUnit, endpoint: Endpoint) -> tuple[Mapping[str, Any], bytes]:
+        """One try, or two when the first takes strangely long. Raises what the last of them raises."""
+        tries = {asyncio.ensure_future(self._try(packed, endpoint))}
+        try:
+            done, _pending = await asyncio.wait(tries, timeout=self._pace.slow_s)
+            second = None if done else self._tier.pick(self._name, frozenset({endpoint.url}))
+            if second is not None and self._tier.budget.take():
+                tries.add(asyncio.ensure_future(self._try(packed, second)))
+            while True:
+                done, pending = await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)
+                for finished in done:
+                    if finished.exception() is None or not pending:
+                        return finished.result()
+                tries = pending
+        finally:
+            for one in tries:
+                one.cancel()
+            await asyncio.gather(*tries, return_exceptions=True)
+
+    async def _try(self, packed: PackedUnit, endpoint: Endpoint) -> tuple[Mapping[str, Any], bytes]:
+        started = time.monotonic()
+        body = await self._tier.send(endpoint, self._name, packed.frame())
+        self._pace.note(time.monotonic() - started)
+        try:
+            return parse(body)
+        except WireError as error:
+            raise EngineUnavailable(str(error)) from error
+
+
+def _unavailable() -> InferenceError:
+    return EngineUnavailable("The speech models cannot be reached at the moment. Try again.")
+
+
+@cache
+def shared_tier() -> Tier:
+    """The tier of the settings, which all engines of this process share."""
+    return Tier(settings.VOICE_INFERENCE_URL)

@@ -1,0 +1,251 @@
+"""The inference tier as an API process sees it: its addresses, which of them answer, how busy it is.
+
+Each address is asked for its status about once a second, so who is gone is known before a unit is sent there, and who
+is back is used again within seconds. A connection that is refused counts at once, silence after ``MOST_MISSES``
+questions. Everything here lives on one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from inference.engine import EngineStats
+from inference.errors import InferenceError
+from inference.wire import CONTENT_TYPE, PREFIX, failure
+
+logger = logging.getLogger(__name__)
+
+PROBE_EVERY_S = 1.0
+PROBE_TIMEOUT_S = 2.0
+MOST_MISSES = 3
+CONNECT_TIMEOUT_S = 2.0
+KEEP_ALIVE_S = 4.0  # shorter than the 5 s of uvicorn and Ray: it must be us who hang up an idle connection
+READINGS_FRESH_S = 5.0
+
+RETRIES_PER_UNIT = 0.2  # extra work that retries and hedges may cause, of all units sent lately
+RETRIES_SAVED = 100.0  # at most so many in a row: what a replica that dies takes along is run again
+
+
+class Lost(Exception):
+    """The unit may not have been run, for no fault of its own: another try may do."""
+
+
+class RetryBudget:
+    """A bucket that units fill and retries empty, so that a tier in trouble does not get more work for it."""
+
+    def __init__(self) -> None:
+        self._saved = RETRIES_SAVED
+
+    def earn(self) -> None:
+        self._saved = min(RETRIES_SAVED, self._saved + RETRIES_PER_UNIT)
+
+    def take(self) -> bool:
+        if self._saved < 1:
+            return False
+        self._saved -= 1
+        return True
+
+
+@dataclass
+class Endpoint:
+    """One address. ``ready``: the engines that it can run now. ``gone`` is done once the address is given up."""
+
+    url: str
+    ready: frozenset[str] = frozenset()
+    under_way: int = 0
+    misses: int = 0
+    gone: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def is_up(self, name: str) -> bool:
+        return name in self.ready
+
+
+class Tier:
+    """``start`` it from the loop that uses it; ``leave`` closes it when its last user has gone."""
+
+    def __init__(self, urls: list[str]) -> None:
+        self.budget = RetryBudget()
+        self._urls = [url.rstrip("/") for url in urls]
+        self._users: set[str] = set()
+        self._endpoints: list[Endpoint] = []
+        self._session: aiohttp.ClientSession | None = None
+        self._probes: list[asyncio.Task[None]] = []
+        self._first_probed: list[asyncio.Event] = []
+        self._changed = asyncio.Event()
+        self._readings: dict[str, dict[str, tuple[float, EngineStats]]] = {}
+
+    async def start(self, user: str) -> None:
+        """Return once every address has been asked a first time."""
+        self._users.add(user)
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
+            self._endpoints = [Endpoint(url) for url in self._urls]
+            self._first_probed = [asyncio.Event() for _ in self._endpoints]
+            loop = asyncio.get_running_loop()
+            self._probes = [
+                # An empty context: this outlives the request that happens to start it.
+                loop.create_task(self._keep_probing(endpoint, asked), context=contextvars.Context())
+                for endpoint, asked in zip(self._endpoints, self._first_probed, strict=True)
+            ]
+        for asked in self._first_probed:
+            await asked.wait()
+
+    async def leave(self, user: str) -> None:
+        self._users.discard(user)
+        if self._users or self._session is None:
+            return
+        session, self._session = self._session, None
+        for probe in self._probes:
+            probe.cancel()
+        await asyncio.gather(*self._probes, return_exceptions=True)
+        await session.close()
+        self._endpoints = []
+
+    def is_up(self, name: str) -> bool:
+        return any(endpoint.is_up(name) for endpoint in self._endpoints)
+
+    def pick(self, name: str, avoid: frozenset[str] = frozenset()) -> Endpoint | None:
+        """The less busy of two that can run that engine, if possible one that is not to be avoided."""
+        able = [endpoint for endpoint in self._endpoints if endpoint.is_up(name)]
+        able = [endpoint for endpoint in able if endpoint.url not in avoid] or able
+        if not able:
+            return None
+        return min(random.sample(able, min(2, len(able))), key=lambda endpoint: endpoint.under_way)
+
+    async def change(self, timeout_s: float) -> None:
+        """Wait until an address comes or goes, at most so long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    async def send(self, endpoint: Endpoint, name: str, frame: bytes) -> bytes:
+        """One try at one unit: the result's frame. Raises ``Lost`` or what the reply stands for."""
+        posting = asyncio.ensure_future(self._post(endpoint, name, frame))
+        endpoint.under_way += 1
+        try:
+            either: set[asyncio.Future[Any]] = {posting, endpoint.gone}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not posting.done():
+                raise Lost(f"{endpoint.url} does not answer any more")
+            status, body = posting.result()
+        except aiohttp.ClientConnectorError as error:
+            self._note_gone(endpoint)
+            raise Lost(f"{endpoint.url} cannot be reached") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Lost(f"{endpoint.url} hung up") from error
+        finally:
+            endpoint.under_way -= 1
+            posting.cancel()
+        if status != 200:
+            raise failure(status, body)
+        return body
+
+    async def about(self, name: str) -> Mapping[str, Any] | None:
+        """What the tier says of that engine's models; None when nobody can say."""
+        endpoint = self.pick(name)
+        if endpoint is None:
+            return None
+        try:
+            answer = await self._get(endpoint, "about")
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, InferenceError):
+            return None
+        about = answer.get(name)
+        return about if isinstance(about, dict) else None
+
+    def note(self, name: str, process: str, stats: Mapping[str, Any]) -> None:
+        """Remember a reading of one process of the tier."""
+        self._readings.setdefault(name, {})[process] = (time.monotonic(), EngineStats(**stats))
+
+    def stats(self, name: str) -> EngineStats:
+        """All processes that were heard of lately, taken together; the wait is their mean."""
+        since = time.monotonic() - READINGS_FRESH_S
+        known = self._readings.get(name, {})
+        for process in [process for process, (at, _stats) in known.items() if at < since]:
+            del known[process]
+        fresh = [stats for _at, stats in known.values()]
+        return EngineStats(
+            ready=self.is_up(name),
+            queue_length=sum(one.queue_length for one in fresh),
+            running=sum(one.running for one in fresh),
+            units=sum(one.units for one in fresh),
+            batches=sum(one.batches for one in fresh),
+            largest_batch=max((one.largest_batch for one in fresh), default=0),
+            busy_s=sum(one.busy_s for one in fresh),
+            estimated_wait_s=sum(one.estimated_wait_s for one in fresh) / max(1, len(fresh)),
+        )
+
+    async def _post(self, endpoint: Endpoint, name: str, frame: bytes) -> tuple[int, bytes]:
+        assert self._session is not None
+        headers = {"Content-Type": CONTENT_TYPE}
+        async with self._session.post(f"{endpoint.url}{PREFIX}{name}", data=frame, headers=headers) as response:
+            return response.status, await response.read()
+
+    async def _get(self, endpoint: Endpoint, what: str) -> dict[str, Any]:
+        assert self._session is not None
+        timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
+        async with self._session.get(f"{endpoint.url}{PREFIX}{what}", timeout=timeout) as response:
+            body = await response.read()
+            if response.status != 200:
+                raise failure(response.status, body)
+            answer = json.loads(body)
+            if not isinstance(answer, dict):
+                raise ValueError(f"{endpoint.url} is no inference tier")
+            return answer
+
+    async def _keep_probing(self, endpoint: Endpoint, asked: asyncio.Event) -> None:
+        while True:
+            try:
+                await self._probe(endpoint)
+            except Exception:  # a probe that dies would leave the address as it is for good
+                logger.exception("cannot probe the inference tier", extra={"address": endpoint.url})
+            asked.set()
+            await asyncio.sleep(PROBE_EVERY_S * random.uniform(0.8, 1.2))
+
+    async def _probe(self, endpoint: Endpoint) -> None:
+        try:
+            status = await self._get(endpoint, "status")
+            engines = {} if status["draining"] else status["engines"]
+            ready = set()
+            for name, readings in engines.items():
+                for reading in readings:
+                    stats = {key: value for key, value in reading.items() if key != "process"}
+                    self.note(name, reading["process"], stats)
+                    ready |= {name} if stats["ready"] else set()
+        except aiohttp.ClientConnectorError:
+            self._note_gone(endpoint)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError, InferenceError):
+            endpoint.misses += 1
+            if endpoint.misses >= MOST_MISSES:
+                self._note_gone(endpoint)
+        else:
+            endpoint.misses = 0
+            self._note_ready(endpoint, frozenset(ready))
+
+    def _note_gone(self, endpoint: Endpoint) -> None:
+        self._note_ready(endpoint, frozenset())
+        if not endpoint.gone.done():
+            endpoint.gone.set_result(None)
+        endpoint.gone = asyncio.get_running_loop().create_future()
+
+    def _note_ready(self, endpoint: Endpoint, ready: frozenset[str]) -> None:
+        if ready == endpoint.ready:
+            return
+        extra = {"address": endpoint.url, "engines": sorted(ready)}
+        logger.log(logging.INFO if ready >= endpoint.ready else logging.WARNING, "inference tier", extra=extra)
+        endpoint.ready = ready
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,191 @@
+"""The inference tier's face: an ASGI application that takes frames (``inference.wire``) and answers with results.
+
+``manage.py serve_inference`` serves it from one process, ``inference.ray_app`` from Ray Serve's ingress. Where the
+units are run is a ``Desk``'s affair: in this process (``LocalDesk``) or in the replicas.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from inference import runtime
+from inference.errors import EngineUnavailable, InferenceError, UnitFailed
+from inference.wire import (
+    LARGEST_FRAME,
+    PREFIX,
+    Fields,
+    Reply,
+    WireError,
+    failure_reply,
+    result_reply,
+    unpack_unit,
+)
+
+logger = logging.getLogger(__name__)
+
+Readings = dict[str, list[Fields]]
+
+
+class Desk(Protocol):
+    """Takes frames for engines by name. ``KeyError`` for a name that it does not have."""
+
+    async def answer(self, name: str, frame: bytes) -> Reply: ...
+
+    async def status(self) -> Readings:
+        """Of each engine a reading (``process`` and ``EngineStats``' fields) of every process that answered."""
+
+    async def about(self) -> dict[str, Fields]: ...
+
+
+class LocalDesk:
+    """The engines of this process."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.process = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._names = frozenset(names)
+
+    async def load(self) -> None:
+        """Return once each engine has run a unit, so that the first caller finds it warm. Raises ``EngineUnavailable``
+        and whatever a model raises that cannot run."""
+        await asyncio.gather(*(self._load(name) for name in self._names))
+
+    @staticmethod
+    async def _load(name: str) -> None:
+        engine = runtime.local(name)
+        await engine.load()
+        for unit in runtime.codec(name).samples():
+            await engine.submit(unit)
+
+    @property
+    def is_ready(self) -> bool:
+        return all(runtime.local(name).stats().ready for name in self._names)
+
+    async def answer(self, name: str, frame: bytes) -> Reply:
+        if name not in self._names:
+            raise KeyError(name)
+        codec, engine = runtime.codec(name), runtime.local(name)
+        try:
+            unit = unpack_unit(codec, frame)
+            result = await engine.submit(unit)
+        except (InferenceError, WireError) as error:
+            return failure_reply(error)
+        except Exception as error:  # whatever the model raises; it may quote the unit, so callers hear only its kind
+            logger.exception("an engine failed at a unit", extra={"engine": name})
+            return failure_reply(UnitFailed(f"{name} failed ({type(error).__name__})"))
+        return result_reply(codec, result, unit, self.process, engine.stats())
+
+    async def status(self) -> Readings:
+        return {name: [{"process": self.process, **asdict(runtime.local(name).stats())}] for name in self._names}
+
+    async def about(self) -> dict[str, Fields]:
+        return {name: runtime.codec(name).about() for name in self._names}
+
+
+class UnitServer:
+    """``draining``, once set, sends new units elsewhere; those under way are finished."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.draining = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
+        try:
+            reply = await self._reply(scope["method"], scope["path"], receive)
+        except KeyError:
+            missing = {"code": "not_found", "message": "There is no such engine here.", "retry_after_s": None}
+            reply = _json({"error": missing}, 404)
+        except WireError as error:
+            reply = failure_reply(error)
+        if reply is not None:
+            await _send(reply, send)
+
+    async def _reply(self, method: str, path: str, receive: Any) -> Reply | None:
+        """None when the caller has gone."""
+        match method, path:
+            case "GET", "/healthz":
+                return _json({"status": "ok"})
+            case "GET", "/readyz":
+                return await self._ready()
+            case "GET", p if p == f"{PREFIX}status":
+                return _json({"draining": self.draining, "engines": await self._desk.status()})
+            case "GET", p if p == f"{PREFIX}about":
+                return _json(await self._desk.about())
+            case "POST", p if p.startswith(PREFIX):
+                return await self._unit(p.removeprefix(PREFIX), receive)
+            case _:
+                raise KeyError(path)
+
+    async def _ready(self) -> Reply:
+        readings = await self._desk.status()
+        is_ready = not self.draining and all(any(one["ready"] for one in of) for of in readings.values())
+        return _json({"status": "ready" if is_ready else "not ready"}, 200 if is_ready else 503)
+
+    async def _unit(self, name: str, receive: Any) -> Reply | None:
+        if self.draining:
+            return failure_reply(EngineUnavailable("this server is shutting down"))
+        frame = await _body(receive)
+        if frame is None:
+            return None
+        answering = asyncio.ensure_future(self._desk.answer(name, frame))
+        hanging_up = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait({answering, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
+            return await answering if answering.done() else None
+        finally:
+            for task in (answering, hanging_up):
+                task.cancel()  # the unit of a caller who has gone is dropped unrun
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
+
+
+async def _live(receive: Any, send: Any) -> None:
+    """Nothing begins or ends with the server here: whoever made the desk loads it."""
+    for event in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
+        await receive()
+        await send({"type": event})
+
+
+async def _body(receive: Any) -> bytes | None:
+    """None when the caller went away in the middle of it. Raises ``WireError`` for what is too long."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        event = await receive()
+        if event["type"] != "http.request":
+            return None
+        parts.append(event.get("body", b""))
+        size += len(parts[-1])
+        if size > LARGEST_FRAME:
+            raise WireError(f"a frame has at most {LARGEST_FRAME:,} bytes")
+        if not event.get("more_body", False):
+            return b"".join(parts)
+
+
+async def _gone(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _json(body: Any, status: int = 200) -> Reply:
+    return Reply(status, json.dumps(body).encode())
+
+
+async def _send(reply: Reply, send: Any) -> None:
+    headers = {"Content-Type": reply.content_type, "Content-Length": str(len(reply.body))}
+    if reply.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(reply.retry_after_s)))
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,179 @@
+"""How units travel between an API process and the inference tier: one binary frame over HTTP, version 1.
+
+    4 bytes   length of the header, big-endian
+    header    JSON, UTF-8
+    payload   samples, little-endian: int16 where that loses nothing, else float32
+
+    POST /units/v1/<engine>   one unit; answered by one result, or by a ``Reply`` that says why there is none
+    GET  /units/v1/status     readings of the engines, of every process behind this address that is known
+    GET  /units/v1/about      what API processes should know of the models that are served
+
+A deadline travels as the seconds that are left, so that clocks need not agree. A caller who hangs up drops its unit.
+The rooms know their own units: each gives a ``Codec`` for them.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from inference.engine import EngineStats, Unit
+from inference.errors import DeadlineExceeded, EngineUnavailable, InferenceError, OverCapacity, UnitFailed
+
+PREFIX = "/units/v1/"
+CONTENT_TYPE = "application/vnd.voice.unit"
+LARGEST_FRAME = 8_388_608  # bytes; a unit of 30 s is 2 MB at most
+INT16_SCALE = np.float32(32768)
+
+Fields = Mapping[str, Any]
+U = TypeVar("U", bound=Unit)
+R = TypeVar("R")
+
+
+class WireError(ValueError):
+    """A frame that is none, or of another version."""
+
+
+class Codec(Protocol[U, R]):
+    """A room's units and results as plain fields and samples. ``unpack_…`` raise ``WireError``."""
+
+    def pack_unit(self, unit: U) -> tuple[Fields, bytes]: ...
+
+    def unpack_unit(self, fields: Fields, payload: bytes) -> U: ...
+
+    def pack_result(self, result: R) -> tuple[Fields, bytes]: ...
+
+    def unpack_result(self, fields: Fields, payload: bytes) -> R: ...
+
+    def about(self) -> Fields:
+        """At the tier: what an API process, which loads no model, cannot find out for itself."""
+
+    def samples(self) -> list[U]:
+        """At the tier: units that warm the loaded engine up."""
+
+    def learn(self, about: Fields) -> None:
+        """In an API process: what the tier's ``about`` said."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to a frame, as HTTP has it. ``retry_after_s`` becomes the Retry-After header."""
+
+    status: int
+    body: bytes
+    retry_after_s: float | None = None
+    content_type: str = "application/json"
+
+
+def frame(header: Fields, payload: bytes = b"") -> bytes:
+    head = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return b"".join([struct.pack(">I", len(head)), head, payload])
+
+
+def parse(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """Raises ``WireError``."""
+    try:
+        (length,) = struct.unpack_from(">I", data)
+        header = json.loads(data[4 : 4 + length].decode("utf-8", "surrogatepass"))
+    except (struct.error, ValueError, RecursionError) as error:
+        raise WireError("this is no frame of units") from error
+    if not isinstance(header, dict) or len(data) < 4 + length:
+        raise WireError("this is no frame of units")
+    return header, data[4 + length :]
+
+
+class PackedUnit:
+    """A unit ready to be sent, several times if need be: only the time that is left differs."""
+
+    def __init__(self, codec: Codec[Any, Any], unit: Unit) -> None:
+        fields, self._payload = codec.pack_unit(unit)
+        self._header = {"live": unit.live, "admitted": unit.admitted, "unit": fields}
+        self._deadline = unit.deadline
+
+    def frame(self) -> bytes:
+        return frame({**self._header, "left_s": self.left_s()}, self._payload)
+
+    def left_s(self) -> float | None:
+        return None if self._deadline is None else self._deadline - time.monotonic()
+
+
+def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
+    """Raises ``WireError``."""
+    header, payload = parse(data)
+    try:
+        left_s, live, admitted = header["left_s"], bool(header["live"]), bool(header["admitted"])
+        unit = codec.unpack_unit(header["unit"], payload)
+        unit.deadline = None if left_s is None else time.monotonic() + float(left_s)
+    except WireError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise WireError(f"the unit's fields are not those of this version ({error!r})") from error
+    unit.live, unit.admitted = live, admitted
+    return unit
+
+
+def result_reply(codec: Codec[Any, R], result: R, unit: Unit, process: str, stats: EngineStats) -> Reply:
+    """With the reading of the engine that did it: so callers know the tier's load without asking for it."""
+    fields, payload = codec.pack_result(result)
+    header = {"queued_ms": unit.queued_ms, "process": process, "stats": asdict(stats), "result": fields}
+    return Reply(200, frame(header, payload), content_type=CONTENT_TYPE)
+
+
+def failure_reply(error: InferenceError | WireError) -> Reply:
+    retry_after_s = error.retry_after_s if isinstance(error, OverCapacity) else None
+    match error:
+        case DeadlineExceeded():
+            status, code = 503, "deadline_exceeded"
+        case OverCapacity():
+            status, code = 503, "over_capacity"
+        case EngineUnavailable():
+            status, code = 503, "engine_unavailable"
+        case WireError():
+            status, code = 400, "bad_unit"
+        case _:
+            status, code = 500, "unit_failed"
+    body = {"error": {"code": code, "message": str(error), "retry_after_s": retry_after_s}}
+    return Reply(status, json.dumps(body).encode(), retry_after_s)
+
+
+def failure(status: int, body: bytes) -> InferenceError:
+    """What a reply other than 200 stands for. One that is not ours (a proxy's, say): the tier is not there."""
+    try:
+        error = json.loads(body)["error"]
+        code, message, retry_after_s = error["code"], str(error["message"]), error["retry_after_s"]
+    except (ValueError, KeyError, TypeError):
+        return EngineUnavailable(f"the inference tier answered {status}")
+    match code:
+        case "over_capacity":
+            return OverCapacity(float(retry_after_s or 1.0))
+        case "deadline_exceeded":
+            return DeadlineExceeded(float(retry_after_s or 1.0))
+        case "engine_unavailable":
+            return EngineUnavailable(message)
+        case _:
+            return UnitFailed(message)
+
+
+def pack_samples(audio: npt.NDArray[np.float32]) -> tuple[str, bytes]:
+    """The samples' type and bytes. Audio that once was int16, which is nearly all of it, goes as that."""
+    scaled = audio * INT16_SCALE
+    whole = np.round(scaled)
+    if np.array_equal(scaled, whole) and (not len(whole) or (whole.min() >= -32768 and whole.max() <= 32767)):
+        return "int16", whole.astype("<i2").tobytes()
+    return "float32", np.ascontiguousarray(audio, "<f4").tobytes()
+
+
+def unpack_samples(kind: str, payload: bytes) -> npt.NDArray[np.float32]:
+    """Float32, shape (n,). Raises ``WireError``."""
+    types = {"int16": "<i2", "float32": "<f4"}
+    if kind not in types or len(payload) % np.dtype(types[kind]).itemsize:
+        raise WireError(f"{len(payload)} bytes are no samples of type {kind!r}")
+    samples = np.frombuffer(payload, types[kind])
+    return samples.astype(np.float32) / INT16_SCALE if kind == "int16" else samples.astype(np.float32)

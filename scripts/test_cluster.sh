@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Kills parts of a cluster on this machine: Ray in an environment of its own (.venv-cluster), PostgreSQL, Redis, two API
+# processes from the ordinary environment, which has no Ray.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+venv=.venv-cluster
+python="$venv/bin/python"
+wanted=$(cat requirements.txt requirements-cluster.txt | sha256sum)
+if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
+    echo "Installing Ray into $venv (about a minute)"
+    "${PYTHON:-python3}" -m venv --clear "$venv"
+    "$python" -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-cluster.txt
+    echo "$wanted" >"$venv/installed"
+fi
+
+VOICE_TEST_CLUSTER_PYTHON="$PWD/$python" .venv/bin/python -m pytest tests/cluster -s "$@"

@@ -1,0 +1,87 @@
+"""Many end users at once, each as a good client is: an `Idempotency-Key` for each request, and the same request again,
+at the next address, when a connection breaks or the service says to come back (503)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+
+import httpx
+
+from tests import sound
+
+THINK_S = (0.2, 0.8)
+LONGEST_PAUSE_S = 1.0  # however long the service says to wait: the test wants to see when it is back
+MOST_TRIES = 60
+TIMEOUT_S = 40.0
+SENTENCES = ("selamat pagi semua", "berapa harga nasi lemak ini", "tolong buka lampu di ruang tamu")
+
+
+@dataclass
+class Seen:
+    """``succeeded``: the ids of requests that got their answer. ``answers`` counts every try by what came back."""
+
+    succeeded: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    answers: Counter[str] = field(default_factory=Counter)
+
+
+class Load:
+    def __init__(self, urls: list[str], key: str) -> None:
+        self.seen = Seen()
+        self._urls, self._key = urls, key
+        self._clips = [sound.wav(sound.said(sentence)) for sentence in SENTENCES]
+        self._stopping = asyncio.Event()
+        self._users: list[asyncio.Task[None]] = []
+
+    async def start(self, users: int) -> None:
+        self._users = [asyncio.create_task(self._user(number)) for number in range(users)]
+
+    async def stop(self) -> None:
+        """Let every user finish what it has begun."""
+        self._stopping.set()
+        await asyncio.gather(*self._users)
+
+    async def _user(self, number: int) -> None:
+        urls = itertools.cycle(self._urls[number % 2 :] + self._urls[: number % 2])
+        limits = httpx.Limits(max_keepalive_connections=2)
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits) as client:
+            while not self._stopping.is_set():
+                name = f"{number}-{uuid.uuid4().hex[:12]}"
+                await self._insist(client, name, f"pengguna-{number}", urls)
+                await asyncio.sleep(random.uniform(*THINK_S))
+
+    async def _insist(self, client: httpx.AsyncClient, name: str, user: str, urls: itertools.cycle[str]) -> None:
+        arguments = self._request(name)
+        headers = {
+            "Authorization": f"Bearer {self._key}", "X-Voice-User": user, "X-Request-Id": name, "Idempotency-Key": name
+        }  # fmt: skip
+        url = next(urls)
+        for _ in range(MOST_TRIES):
+            try:
+                response = await client.post(url + arguments["path"], headers=headers, **arguments["content"])
+            except httpx.TransportError as error:
+                self.seen.answers[type(error).__name__] += 1
+                url = next(urls)
+                await asyncio.sleep(0.2)
+                continue
+            code = "" if response.status_code == 200 else f" {response.json()['error']['code']}"
+            self.seen.answers[f"{response.status_code}{code}"] += 1
+            if response.status_code == 200:
+                assert len(response.content) > 10
+                self.seen.succeeded.append(name)
+                return
+            assert response.status_code == 503, response.text
+            await asyncio.sleep(min(LONGEST_PAUSE_S, float(response.headers["Retry-After"])))
+        self.seen.lost.append(name)
+
+    def _request(self, name: str) -> dict:
+        if random.random() < 0.5:
+            files, fields = {"file": ("a.wav", random.choice(self._clips))}, {"model": "whisper-1", "language": "ms"}
+            return {"path": "/v1/audio/transcriptions", "content": {"files": files, "data": fields}}
+        body = {"model": "tts-1", "input": f"Apa khabar semua? {name}. {random.choice(SENTENCES)}."}
+        return {"path": "/v1/audio/speech", "content": {"json": body}}

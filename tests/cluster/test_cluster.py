@@ -1,0 +1,251 @@
+"""Ray with two replicas each, PostgreSQL, Redis and two API processes under load, while parts of it are killed.
+
+No admitted request is lost: clients see success, an honest 503, or the broken connection of the process that was
+killed, and get their answer by asking again. The ledger has each finished request once. The times until all is back
+are printed; on two busy cores they say little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psycopg
+import pytest
+
+from asr.units import SAMPLE_RATE, Options, SpeechUnit
+from asr.wire import SpeechCodec
+from inference.wire import PackedUnit
+from tests import services, sound
+from tests.cluster.conftest import PYTHON
+from tests.cluster.load import Load
+from tests.services import Served, free_port, served
+
+USERS = 8
+STEADY = 25  # requests between two blows
+KEY = "vk_test_0123456789abcdef"
+START_TIMEOUT_S = 120
+# Two replicas take 2 * 16 units each, 32 more wait for them.
+ALL_TAKEN, MORE_THAN_FIT = 90, 160
+
+
+@contextmanager
+def ray_tier(folder: Path) -> Iterator[str]:
+    """Yields the address of the inference tier, two replicas of each model."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {
+        **os.environ,
+        "HOME": str(folder),  # Ray keeps a token there
+        "PYTHONPATH": str(services.ROOT),
+        "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
+        "VOICE_STATE_DIR": str(folder / "state"),
+        "VOICE_RAY_ASR_REPLICAS": "2",
+        "VOICE_RAY_TTS_REPLICAS": "2",
+        "VOICE_RAY_ONGOING": "16",
+        "VOICE_ASR_QUEUE": "32",
+        "VOICE_ASR_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_LOG_TO_STDERR": "0",
+        "RAY_TMPDIR": tempfile.mkdtemp(prefix="ray-"),  # a short path: sockets lie in it
+    }
+    command = [os.environ[PYTHON], "-m", "tests.cluster.ray_tier", str(port)]
+    with (folder / "ray.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=services.ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not is_ready(url):
+            assert process.poll() is None, (folder / "ray.log").read_text()[-4000:]
+            assert time.monotonic() < deadline, (folder / "ray.log").read_text()[-4000:]
+            time.sleep(0.5)
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        finally:
+            with_group(process, signal.SIGKILL)
+            shutil.rmtree(environment["RAY_TMPDIR"], ignore_errors=True)
+
+
+def with_group(process: subprocess.Popen[bytes], number: int) -> None:
+    """What Ray started belongs to its session; nothing else does."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def replicas(client: httpx.AsyncClient, tier: str, name: str) -> set[int]:
+    """The process ids of the replicas that have been heard of in the last seconds."""
+    status = (await client.get(f"{tier}/units/v1/status")).json()
+    return {int(one["process"].split(":")[1]) for one in status["engines"][name] if one["ready"]}
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    while True:
+        try:
+            if await holds():
+                return
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def tier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with ray_tier(tmp_path_factory.mktemp("tier")) as url:
+        yield url
+
+
+def long_unit() -> bytes:
+    """The frame of a unit of 9 s."""
+    audio = np.tile(sound.said("tolong buka lampu di ruang tamu"), 10)[: 9 * SAMPLE_RATE]
+    return PackedUnit(SpeechCodec(), SpeechUnit(audio=audio, options=Options(language="ms"))).frame()
+
+
+async def recognised(client: httpx.AsyncClient, tier: str) -> tuple[int, bool]:
+    """How many units the replicas have done, and whether they have nothing left to do."""
+    status = (await client.get(f"{tier}/units/v1/status")).json()["engines"]["asr"]
+    is_idle = len(status) == 2 and not any(one["running"] or one["queue_length"] for one in status)
+    return sum(one["units"] for one in status), is_idle
+
+
+@pytest.mark.timeout(400)
+async def test_a_full_tier_refuses_and_who_hangs_up_is_forgotten(tier: str) -> None:
+    url, frame = f"{tier}/units/v1/asr", long_unit()
+    limits = httpx.Limits(max_connections=400)
+    async with httpx.AsyncClient(timeout=120) as watching:
+        async with httpx.AsyncClient(timeout=120, limits=limits) as client:
+            answers = await asyncio.gather(*(client.post(url, content=frame) for _ in range(MORE_THAN_FIT)))
+            by_status = Counter(answer.status_code for answer in answers)
+            print(f"\n{MORE_THAN_FIT} units at once: {dict(by_status)}")
+            assert set(by_status) == {200, 503}
+            refused = [answer for answer in answers if answer.status_code == 503]
+            assert {answer.json()["error"]["code"] for answer in refused} == {"over_capacity"}
+            assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
+
+            async def is_idle() -> bool:
+                return (await recognised(watching, tier))[1]
+
+            await until(is_idle)
+            before = (await recognised(watching, tier))[0]
+            waiting = [asyncio.ensure_future(client.post(url, content=frame)) for _ in range(ALL_TAKEN)]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        await until(is_idle)
+        done = (await recognised(watching, tier))[0] - before
+        print(f"{ALL_TAKEN} units whose callers hung up when the first was done: {done} were run")
+        assert done < ALL_TAKEN
+
+
+@pytest.mark.timeout(400)
+async def test_kills_lose_nothing(tier: str, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        postgres = stack.enter_context(services.postgres_server(tmp_path))
+        redis = stack.enter_context(services.redis_server(tmp_path))
+        apis = stack.enter_context(ExitStack())
+        shared = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "VOICE_INFERENCE_URL": tier}
+        ports = {name: str(free_port()) for name in ("satu", "dua")}
+
+        def start(name: str) -> Served:
+            (tmp_path / name).mkdir(exist_ok=True)
+            return apis.enter_context(served(tmp_path / name, PORT=ports[name], **shared))
+
+        first: Served = await asyncio.to_thread(start, "satu")
+        second: Served = await asyncio.to_thread(start, "dua")
+        client = await stack.enter_async_context(httpx.AsyncClient(timeout=30))
+        load = Load([first.url, second.url], KEY)
+        await load.start(USERS)
+
+        async def served_more(number: int = STEADY) -> None:
+            wanted = len(load.seen.succeeded) + number
+            await until(lambda: _done(len(load.seen.succeeded) >= wanted))
+
+        async def tell(what: str, since: float) -> None:
+            took_s, answers = time.monotonic() - since, dict(load.seen.answers)
+            load.seen.answers.clear()
+            print(f"{what:<42} back to full after {took_s:5.1f} s   answers meanwhile: {answers}", flush=True)
+
+        await served_more()
+        print()
+        await tell("(warm-up)", time.monotonic())
+        for engine in ("asr", "espeak-ng"):
+
+            async def full(engine: str = engine) -> bool:
+                return len(await replicas(client, tier, engine)) == 2
+
+            await until(full)
+            victim = sorted(await replicas(client, tier, engine))[0]
+            since = time.monotonic()
+            os.kill(victim, signal.SIGKILL)
+
+            async def replaced(engine: str = engine, victim: int = victim) -> bool:
+                now = await replicas(client, tier, engine)
+                return len(now) == 2 and victim not in now
+
+            await until(replaced)
+            await served_more(1)
+            await tell(f"one of two {engine} replicas killed", since)
+            await served_more()
+
+        since = time.monotonic()
+        await asyncio.to_thread(first.stop, signal.SIGKILL)
+        first = await asyncio.to_thread(start, "satu")
+        await tell("one of two API processes killed", since)
+        await served_more()
+
+        redis.stop(signal.SIGKILL)
+        await until(lambda: _done(load.seen.answers["503 engine_unavailable"] > 0))
+        unkeyed = {"input": "Tanpa Redis pun boleh."}
+        answer = await client.post(f"{second.url}/v1/audio/speech", json=unkeyed, headers=second.headers())
+        assert answer.status_code == 200, answer.text
+        since = time.monotonic()
+        await asyncio.to_thread(redis.start)
+        await served_more(1)
+
+        async def all_ready() -> bool:
+            return all([(await client.get(f"{one.url}/readyz")).status_code == 200 for one in (first, second)])
+
+        await until(all_ready)
+        await tell("Redis killed (from its start on)", since)
+        await served_more()
+
+        await load.stop()
+        await tell("(afterwards)", time.monotonic())
+        assert not load.seen.lost
+        print(f"{len(load.seen.succeeded)} requests succeeded, none lost")
+        expected = Counter(load.seen.succeeded)
+        assert finished(postgres.url) == expected
+        assert set(expected.values()) == {1}
+
+
+async def _done(is_done: bool) -> bool:
+    return is_done
+
+
+def finished(url: str) -> Counter[str]:
+    with psycopg.connect(url) as connection:
+        query = "SELECT request_id FROM usage_ledgerentry WHERE status = 200 AND \"user\" LIKE 'pengguna-%'"
+        return Counter(name for (name,) in connection.execute(query))

@@ -1,0 +1,66 @@
+"""Unit servers on this process's event loop, over real sockets: with the real engines, or with a desk of the test's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Any
+
+import uvicorn
+
+from conftest import InProcessServer
+from inference.engine import EngineStats
+from inference.unit_server import UnitServer
+from inference.wire import Reply
+
+IDLE = EngineStats(True, 0, 0, 0, 0, 0, 0.0, 0.0)
+
+
+class TestDesk:
+    """One engine, ``espeak-ng``; ``reply`` says what becomes of a frame."""
+
+    __test__ = False
+
+    def __init__(self, reply: Callable[[bytes], Any]) -> None:
+        self.frames: list[bytes] = []
+        self.cancelled = 0
+        self._reply = reply
+
+    async def answer(self, name: str, frame: bytes) -> Reply:
+        self.frames.append(frame)
+        try:
+            return await self._reply(frame)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+    async def status(self) -> dict[str, list[dict[str, Any]]]:
+        return {"espeak-ng": [{"process": "test", **asdict(IDLE)}]}
+
+    async def about(self) -> dict[str, dict[str, Any]]:
+        return {"espeak-ng": {"voices": []}}
+
+
+@asynccontextmanager
+async def serving(application: Any) -> AsyncIterator[str]:
+    """Yields the address."""
+    server = InProcessServer(uvicorn.Config(application, port=0, log_config=None, access_log=False, lifespan="auto"))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+        assert not task.done(), "the server did not start"
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = server.force_exit = True
+        await task
+
+
+@asynccontextmanager
+async def desk(reply: Callable[[bytes], Any]) -> AsyncIterator[tuple[TestDesk, str]]:
+    made = TestDesk(reply)
+    async with serving(UnitServer(made)) as url:
+        yield made, url

@@ -1,0 +1,280 @@
+"""The engines of an inference tier: the same results as in this process, whatever becomes of single servers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from asr import wire as asr_wire
+from asr.units import Options
+from asr.units import SpeechUnit as AudioUnit
+from inference import remote, runtime
+from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity, UnitFailed
+from inference.remote import RemoteEngine
+from inference.tier import RETRIES_PER_UNIT, RETRIES_SAVED, Tier
+from inference.unit_server import LocalDesk
+from inference.wire import LARGEST_FRAME, PREFIX, PackedUnit, failure_reply, result_reply
+from tests import sound
+from tests.inference.desks import IDLE, desk, serving
+from tests.services import free_port, inference_tier
+from tts.units import Speech, SpeechUnit
+from tts.voices import default_voice
+from tts.wire import SpeechCodec
+from voiceproject.management.commands.serve_inference import Application
+
+CODEC = SpeechCodec("espeak-ng")
+AUDIO = np.array([0.25, -0.5], np.float32)
+
+
+def sentence(text: str = "Apa khabar?", **fields) -> SpeechUnit:
+    return SpeechUnit(text=text, voice=default_voice(), **fields)
+
+
+def spoken(_frame: bytes = b""):
+    return result_reply(CODEC, Speech(AUDIO, 22050), sentence(), "test", IDLE)
+
+
+async def speak(_frame: bytes):
+    return spoken()
+
+
+async def hang(_frame: bytes):
+    await asyncio.Event().wait()
+
+
+@pytest.fixture(autouse=True)
+def own_checkpoint(monkeypatch) -> None:
+    """What a tier tells of its model is forgotten after the test."""
+    monkeypatch.setattr("asr.checkpoint._adopted", None)
+
+
+@pytest.fixture
+async def real() -> AsyncIterator[str]:
+    """The address of a unit server with the real engines."""
+    async with serving(Application(LocalDesk(["asr", "espeak-ng"]))) as url:
+        yield url
+
+
+@asynccontextmanager
+async def remote_speech(*urls: str) -> AsyncIterator[RemoteEngine]:
+    engine = RemoteEngine("espeak-ng", CODEC, Tier(list(urls)))
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+@asynccontextmanager
+async def remote_recognition(*urls: str) -> AsyncIterator[RemoteEngine]:
+    engine = RemoteEngine("asr", asr_wire.SpeechCodec(), Tier(list(urls)))
+    try:
+        await engine.load()
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def test_it_works(real: str) -> None:
+    async with remote_speech(real) as engine:
+        await engine.load()
+        unit = sentence()
+        far, near = await engine.submit(unit), await runtime.local("espeak-ng").submit(sentence())
+        assert abs(len(far.audio) - len(near.audio)) < 100  # eSpeak NG itself varies by a sample or two
+        assert (far.sample_rate, far.tempo) == (near.sample_rate, near.tempo)
+        assert unit.queued_ms > 0
+
+
+async def test_the_words_are_the_same(real: str) -> None:
+    clip = sound.said("selamat pagi semua")
+    options = Options(language="ms", words=True)
+    async with remote_recognition(real) as engine:
+        far = await engine.submit(AudioUnit(audio=clip, options=options))
+        near = await runtime.local("asr").submit(AudioUnit(audio=clip, options=options))
+    assert (far.text, far.words, far.phrases) == (near.text, near.words, near.phrases)
+    assert far.text == "selamat pagi semua"
+
+
+async def test_units_of_many_callers_are_batched_over_there(real: str) -> None:
+    async with remote_speech(real) as engine:
+        await asyncio.gather(*(engine.submit(sentence(f"Ayat nombor {number}.")) for number in range(64)))
+        stats = engine.stats()
+    assert stats.ready
+    assert stats.units >= 64
+    assert stats.largest_batch > 1
+
+
+async def test_a_stream_keeps_its_order(real: str) -> None:
+    async def sentences() -> AsyncIterator[SpeechUnit]:
+        for number in range(20):
+            yield sentence("satu " * (1 + number % 3))
+
+    async with remote_speech(real) as engine:
+        words = [round(len(speech.audio) / 8_000) async for speech in engine.stream(sentences())]
+    assert words == [1, 2, 3] * 6 + [1, 2]
+
+
+async def test_the_tier_says_what_it_runs(real: str) -> None:
+    from asr import checkpoint
+
+    here = checkpoint.configured()
+    async with remote_recognition(real):
+        assert checkpoint._adopted is not None
+        assert {**asdict(checkpoint.configured()), "lexicon": here.lexicon} == asdict(here)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OverCapacity(7.0), OverCapacity),
+        (UnitFailed("odd"), UnitFailed),
+        (EngineUnavailable("gone"), EngineUnavailable),
+    ],
+)
+async def test_a_refusal_arrives_as_what_it_was(error, kind) -> None:
+    async def refuse(_frame: bytes):
+        return failure_reply(error)
+
+    async with desk(refuse) as (_desk, url), remote_speech(url) as engine:
+        with pytest.raises(kind) as refused:
+            await engine.submit(sentence())
+    assert str(refused.value) == str(error)
+
+
+async def test_a_full_server_sends_a_unit_to_one_that_is_not() -> None:
+    async def refuse(_frame: bytes):
+        return failure_reply(OverCapacity(7.0))
+
+    async with desk(refuse) as (_full, full), desk(speak) as (_free, free), remote_speech(full, free) as engine:
+        for _ in range(8):
+            await engine.submit(sentence())
+
+
+async def test_what_was_admitted_waits_where_others_are_refused() -> None:
+    replies = iter([failure_reply(OverCapacity(1.0))] * 3)
+
+    async def at_last(_frame: bytes):
+        return next(replies, spoken())
+
+    async with desk(at_last) as (seen, url), remote_speech(url) as engine:
+        assert np.array_equal((await engine.submit(sentence(admitted=True))).audio, AUDIO)
+    assert len(seen.frames) == 4
+
+
+async def test_a_deadline_travels_and_holds() -> None:
+    async with desk(hang) as (seen, url), remote_speech(url) as engine:
+        with pytest.raises(DeadlineExceeded):
+            await engine.submit(sentence(deadline=time.monotonic() + 0.2))
+        with pytest.raises(DeadlineExceeded):
+            await engine.submit(sentence(deadline=time.monotonic() - 1))
+        while not seen.cancelled:
+            await asyncio.sleep(0.01)
+    assert len(seen.frames) == 1
+
+
+async def test_who_hangs_up_takes_the_unit_along() -> None:
+    async with desk(hang) as (seen, url), remote_speech(url) as engine:
+        waiting = asyncio.ensure_future(engine.submit(sentence()))
+        while not seen.frames:
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        while not seen.cancelled:
+            await asyncio.sleep(0.01)
+        assert waiting.cancelled()
+
+
+async def test_a_unit_that_a_server_lost_is_run_by_another() -> None:
+    async def fail(_frame: bytes):
+        raise ConnectionResetError  # the server answers with no envelope of ours
+
+    async with desk(fail) as (bad, one), desk(speak) as (_good, two), remote_speech(one, two) as engine:
+        while not bad.frames:
+            assert np.array_equal((await engine.submit(sentence())).audio, AUDIO)
+
+
+async def test_a_slow_server_is_not_waited_for(monkeypatch) -> None:
+    monkeypatch.setattr(remote, "SLOWEST_GUESS_S", 0.05)
+    async with desk(hang) as (slow, one), desk(speak) as (_quick, two), remote_speech(one, two) as engine:
+        while not slow.frames:
+            assert np.array_equal((await engine.submit(sentence())).audio, AUDIO)
+        while slow.cancelled < len(slow.frames):
+            await asyncio.sleep(0.01)
+
+
+async def test_retries_have_a_budget() -> None:
+    async def fail(_frame: bytes):
+        return failure_reply(EngineUnavailable("a replica died"))
+
+    units = 400
+    async with desk(fail) as (seen, url), remote_speech(url) as engine:
+        outcomes = await asyncio.gather(*(engine.submit(sentence()) for _ in range(units)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {EngineUnavailable}
+    assert len(seen.frames) <= units * (1 + RETRIES_PER_UNIT) + RETRIES_SAVED
+
+
+async def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+    with inference_tier(tmp_path, "espeak-ng") as one, inference_tier(tmp_path, "espeak-ng") as two:
+        async with remote_speech(one.url, two.url) as engine:
+            units = [asyncio.ensure_future(engine.submit(sentence(f"Ayat {n}. " * 8))) for n in range(20)]
+            await asyncio.wait(units, return_when=asyncio.FIRST_COMPLETED)
+            one.process.kill()
+            assert all(len(speech.audio) for speech in await asyncio.gather(*units))
+
+
+async def test_a_server_that_freezes_loses_nothing(tmp_path: Path) -> None:
+    with inference_tier(tmp_path, "espeak-ng") as one, inference_tier(tmp_path, "espeak-ng") as two:
+        async with remote_speech(one.url, two.url) as engine:
+            await engine.load()
+            one.process.send_signal(signal.SIGSTOP)
+            speeches = await asyncio.gather(*(engine.submit(sentence(f"Ayat {n}.")) for n in range(20)))
+            assert all(len(speech.audio) for speech in speeches)
+
+
+async def test_a_server_that_stops_finishes_what_it_has(tmp_path: Path) -> None:
+    with inference_tier(tmp_path, "espeak-ng") as one, inference_tier(tmp_path, "espeak-ng") as two:
+        async with remote_speech(one.url, two.url) as engine:
+            units = [asyncio.ensure_future(engine.submit(sentence(f"Ayat {n}. " * 20))) for n in range(40)]
+            await asyncio.wait(units, return_when=asyncio.FIRST_COMPLETED)
+            one.process.terminate()
+            assert all(len(speech.audio) for speech in await asyncio.gather(*units))
+        assert await asyncio.to_thread(one.process.wait, 20) == 0
+
+
+async def test_without_a_tier_units_are_refused_at_once_and_taken_again_when_it_is_back(tmp_path: Path) -> None:
+    port = free_port()
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(remote_speech(f"http://127.0.0.1:{port}"))
+        with pytest.raises(EngineUnavailable):
+            await engine.load()
+        with pytest.raises(EngineUnavailable):
+            await engine.submit(sentence())
+        assert not engine.stats().ready
+        with inference_tier(tmp_path, "espeak-ng", port=port):
+            patient = await engine.submit(sentence(admitted=True))  # which waits for a tier that is about to be back
+            assert len(patient.audio)
+            await engine.load()
+            assert engine.stats().ready
+        with pytest.raises(EngineUnavailable):
+            await engine.submit(sentence())
+
+
+async def test_the_server_answers_nonsense_properly(real: str) -> None:
+    packed = PackedUnit(CODEC, sentence()).frame()
+    async with httpx.AsyncClient(base_url=real) as client:
+        assert (await client.post(f"{PREFIX}espeak-ng", content=b"abc")).json()["error"]["code"] == "bad_unit"
+        assert (await client.post(f"{PREFIX}asr", content=packed)).status_code == 400
+        assert (await client.post(f"{PREFIX}espeak-ng", content=bytes(LARGEST_FRAME + 1))).status_code == 400
+        for path in (f"{PREFIX}nobody", "/units/v2/espeak-ng", "/"):
+            response = await client.post(path, content=packed)
+            assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+        assert (await client.post(f"{PREFIX}espeak-ng", content=packed)).status_code == 200
+        assert (await client.get("/readyz")).json() == {"status": "ready"}
+        assert "voice_batch_size_count" in (await client.get("/metrics")).text

@@ -1,0 +1,205 @@
+"""Finished work whose row the database could not take: kept, and settled exactly once."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.conf import settings as project
+from django.db import OperationalError
+from django.utils import timezone
+
+from usage import checkpoints, writer
+from usage.checkpoints import Checkpoint
+from usage.entry import Entry, Kind
+from usage.models import Consumption, DailyUse, LedgerEntry, OpenStream
+from usage.spool import REFUSED, Kept, Spool
+from usage.writer import LedgerWriter, ledger
+from voiceproject.models import ClientApplication
+from voiceproject.outage import database
+
+AT = datetime(2026, 10, 31, 15, 59, tzinfo=timezone.get_fixed_timezone(0))
+
+
+@pytest.fixture
+def client(transactional_db) -> ClientApplication:
+    return ClientApplication.objects.create(name="chat")
+
+
+@pytest.fixture
+def entry(client: ClientApplication) -> Entry:
+    return entry_of(client)
+
+
+def entry_of(client: ClientApplication, **fields) -> Entry:
+    values = {
+        "request_id": "req_0", "kind": Kind.SPEECH, "client_id": client.pk, "user": "u", "model": "m", "voice": "v",
+        "language": "ms", "audio_ms": 1, "characters": 10, "queue_ms": 3, "total_ms": 4, "status": 200,
+        "error_code": "", "settlement": uuid.uuid4().hex,
+    }  # fmt: skip
+    return Entry(**{**values, **fields})
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool")
+
+
+@pytest.fixture(autouse=True)
+def back() -> None:
+    yield
+    database.note_back()
+
+
+@pytest.fixture
+def gone(monkeypatch) -> None:
+    """The database takes no rows."""
+    monkeypatch.setattr(writer, "commit", lambda entries: [OperationalError("gone")] * len(entries))
+
+
+def rows() -> list[tuple[str, int]]:
+    return list(LedgerEntry.objects.order_by("id").values_list("settlement", "characters"))
+
+
+def test_it_works(spool: Spool, entry: Entry) -> None:
+    spool.keep(Kept(entry, AT))
+    assert not spool.is_empty
+    assert spool.drain(writer.settle) == 1
+    assert spool.is_empty
+    row = LedgerEntry.objects.get()
+    assert (row.settlement, row.created_at, row.user, row.characters) == (entry.settlement, AT, "u", 10)
+    assert DailyUse.objects.get().day.month == 10  # the day it was done, not the day it was settled
+    assert Consumption.objects.get().used == 10
+
+
+def test_a_line_is_settled_once_however_often_it_is_there(spool: Spool, client: ClientApplication) -> None:
+    entries = [entry_of(client) for _ in range(250)]
+    writer.commit(entries[:5])  # their commits had got through after all
+    for one in [*entries, *entries[:120]]:
+        spool.keep(Kept(one, AT))
+    spool.drain(writer.settle)
+    assert sorted(rows()) == sorted((one.settlement, 10) for one in entries)
+    assert Consumption.objects.filter(month__month=10).get().used == 245 * 10
+
+
+def test_what_the_database_interrupts_is_settled_later(spool: Spool, client: ClientApplication) -> None:
+    entries = [entry_of(client) for _ in range(250)]
+    for one in entries:
+        spool.keep(Kept(one, AT))
+    calls: list[int] = []
+
+    def interrupted(kept: Sequence[Kept]) -> list[Kept]:
+        calls.append(len(kept))
+        if len(calls) == 2:
+            raise OperationalError("gone again")
+        return writer.settle(kept)
+
+    with pytest.raises(OperationalError):
+        spool.drain(interrupted)
+    spool.drain(writer.settle)
+    assert sorted(rows()) == sorted((one.settlement, 10) for one in entries)
+    assert spool.is_empty
+
+
+def test_one_that_the_ledger_refuses_does_not_stop_the_others(
+    spool: Spool, client: ClientApplication, tmp_path: Path
+) -> None:
+    entries = [entry_of(client, status=None if number == 3 else 200) for number in range(6)]
+    for one in entries:
+        spool.keep(Kept(one, AT))
+    spool.drain(writer.settle)
+    assert len(rows()) == 5
+    (line,) = (tmp_path / "spool" / REFUSED).read_bytes().splitlines()
+    assert Kept.from_json(line).entry == entries[3]
+    assert spool.is_empty
+
+
+def test_a_torn_line_is_not_taken_for_work(spool: Spool, entry: Entry, tmp_path: Path) -> None:
+    spool.keep(Kept(entry, AT))
+    spool.release()
+    (path,) = (tmp_path / "spool").glob("*.jsonl")
+    path.write_bytes(path.read_bytes() + Kept(entry, AT).as_line()[:50])
+    spool.drain(writer.settle)
+    assert len(rows()) == 1
+
+
+KEEPS_AND_DIES = """
+import os, sys
+from pathlib import Path
+import django
+django.setup()
+from usage.spool import Kept, Spool
+spool = Spool(Path(sys.argv[1]))
+spool.keep(Kept.from_json(sys.argv[2]))
+print("kept", flush=True)
+sys.stdin.read()
+os._exit(9)
+"""
+
+
+def test_what_a_killed_process_kept_is_settled_by_another_but_not_while_it_lives(
+    spool: Spool, entry: Entry, tmp_path: Path
+) -> None:
+    arguments = [str(tmp_path / "spool"), Kept(entry, AT).as_line().decode()]
+    process = subprocess.Popen(
+        [sys.executable, "-c", KEEPS_AND_DIES, *arguments],
+        cwd=project.BASE_DIR, env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout.readline() == b"kept\n"
+    assert spool.drain(writer.settle) == 0
+    process.kill()
+    process.wait()
+    assert spool.drain(writer.settle) == 1
+    assert rows() == [(entry.settlement, 10)]
+
+
+def test_the_files_are_their_owners_and_hold_no_more_than_a_row(spool: Spool, entry: Entry, tmp_path: Path) -> None:
+    spool.keep(Kept(entry, AT))
+    (path,) = (tmp_path / "spool").glob("*.jsonl")
+    assert (path.stat().st_mode & 0o077, path.parent.stat().st_mode & 0o077) == (0, 0)
+    assert Kept.from_json(path.read_bytes()) == Kept(entry, AT)
+
+
+async def test_the_writer_spools_and_drains(gone, client: ClientApplication, settings, tmp_path, monkeypatch) -> None:
+    settings.VOICE_STATE_DIR = tmp_path
+    books = LedgerWriter()
+    entries = [entry_of(client) for _ in range(3)]
+    for one in entries:
+        await books.write(one)  # the first finds the database gone, the others are told
+    assert database.is_away
+    assert await LedgerEntry.objects.acount() == 0
+    await books.drain()
+    assert not database.is_away
+    assert {row.settlement async for row in LedgerEntry.objects.all()} == {one.settlement for one in entries}
+    assert books.spool.is_empty
+    await books.close()
+
+
+@pytest.mark.parametrize("is_recovered", [False, True])
+async def test_a_stream_that_was_noted_counts_once(
+    client: ClientApplication, settings, tmp_path, monkeypatch, is_recovered: bool
+) -> None:
+    """It ends while the database is gone. Its note may have been settled by others before the spool is."""
+    checkpoint = Checkpoint()
+    total = entry_of(client, characters=40)
+    await checkpoint.note(dataclasses.replace(total, characters=30))
+    database.note_away(OperationalError("gone"))
+    await checkpoint.settle(total)
+    assert await OpenStream.objects.acount() == 1
+    if is_recovered:
+        await OpenStream.objects.aupdate(noted_at=timezone.now() - timedelta(hours=1))
+        await sync_to_async(checkpoints.recover)()
+    database.note_back()
+    await ledger().drain()
+    characters = [row.characters async for row in LedgerEntry.objects.order_by("id")]
+    assert characters == ([30, 10] if is_recovered else [40])
+    assert await OpenStream.objects.acount() == 0

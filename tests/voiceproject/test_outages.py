@@ -1,0 +1,136 @@
+"""What is gone, what goes on: the service as a process, with neighbours that are taken away and brought back.
+
+Clients give up after ``TIMEOUT_S``: a request that hangs fails its test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from tests import services
+from tests.services import Neighbour, Served, served
+
+TIMEOUT_S = 45
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neighbour]:
+    with services.postgres_server(tmp_path_factory.mktemp("postgres")) as neighbour:
+        yield neighbour
+
+
+def speak(server: Served, text: str = "Apa khabar?", **headers: str) -> httpx.Response:
+    body = {"input": f"{text} {uuid.uuid4().hex[:6]}", "response_format": "pcm"}
+    url = f"{server.url}/v1/audio/speech"
+    return httpx.post(url, json=body, headers=server.headers(**headers), timeout=TIMEOUT_S)
+
+
+def code(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["error"]["code"]
+
+
+def ready(server: Served, query: str = "") -> int:
+    return httpx.get(f"{server.url}/readyz{query}", timeout=TIMEOUT_S).status_code
+
+
+def wait_until_ready(server: Served) -> None:
+    while ready(server) != 200:
+        pass
+
+
+def booked(postgres: Neighbour) -> Counter[str]:
+    with psycopg.connect(postgres.url) as connection:
+        rows = connection.execute("SELECT request_id FROM usage_ledgerentry WHERE status = 200").fetchall()
+    return Counter(name for (name,) in rows)
+
+
+def spooled(folder: Path) -> list[Path]:
+    return list((folder / "state" / "spool").glob("*.jsonl"))
+
+
+def wait_until_booked(postgres: Neighbour, folder: Path, requests: list[str]) -> None:
+    """Each of them once, and nothing left behind."""
+    while spooled(folder):
+        pass
+    assert {name: count for name, count in booked(postgres).items() if name in requests} == dict.fromkeys(requests, 1)
+
+
+def test_without_the_database_known_callers_are_served_and_booked_later(postgres: Neighbour, tmp_path: Path) -> None:
+    with served(tmp_path, DATABASE_URL=postgres.url) as server:
+        before = speak(server)
+        postgres.stop()
+        meanwhile = [speak(server) for _ in range(5)]
+        assert [response.status_code for response in meanwhile] == [200] * 5
+        assert spooled(tmp_path)
+        assert "Apa khabar" not in "".join(path.read_text() for path in spooled(tmp_path))
+        assert code(speak(server, Authorization="Bearer vk_unknown")) == (503, "engine_unavailable")
+        assert (ready(server), ready(server, "?for=traffic")) == (503, 200)
+        postgres.start()
+        wait_until_ready(server)
+        requests = [response.headers["X-Request-Id"] for response in [before, *meanwhile, speak(server)]]
+        wait_until_booked(postgres, tmp_path, requests)
+        assert server.stop() == 0
+
+
+def test_what_a_process_that_is_killed_had_spooled_is_booked_by_the_next(postgres: Neighbour, tmp_path: Path) -> None:
+    with served(tmp_path, DATABASE_URL=postgres.url) as server:
+        speak(server)
+        postgres.stop()
+        requests = [speak(server).headers["X-Request-Id"] for _ in range(3)]
+        server.stop(signal.SIGKILL)
+    postgres.start()
+    with served(tmp_path, DATABASE_URL=postgres.url):
+        wait_until_booked(postgres, tmp_path, requests)
+
+
+def test_a_database_that_does_not_answer_holds_nobody_up_for_long(postgres: Neighbour, tmp_path: Path) -> None:
+    with served(tmp_path, DATABASE_URL=postgres.url) as server:
+        requests = [speak(server).headers["X-Request-Id"]]
+        with postgres.frozen():
+            requests += [speak(server).headers["X-Request-Id"] for _ in range(2)]
+        wait_until_ready(server)
+        wait_until_booked(postgres, tmp_path, requests)
+
+
+def test_memory_is_trusted_for_a_bounded_time(postgres: Neighbour, tmp_path: Path) -> None:
+    with served(tmp_path, DATABASE_URL=postgres.url, VOICE_DATABASE_OUTAGE_S="0.5") as server:
+        assert speak(server).status_code == 200
+        postgres.stop()
+        while (response := speak(server)).status_code == 200:
+            pass
+        assert code(response) == (503, "engine_unavailable")
+        assert int(response.headers["Retry-After"]) >= 1
+        while ready(server, "?for=traffic") != 503:
+            pass
+        postgres.start()
+        wait_until_ready(server)
+        assert speak(server).status_code == 200
+
+
+async def test_without_redis_only_what_needs_it_is_refused(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        redis = stack.enter_context(services.redis_server(tmp_path))
+        server = stack.enter_context(served(tmp_path, REDIS_URL=redis.url, VOICE_RATE_LIMIT="1000"))
+        key = {"Idempotency-Key": "satu"}
+        assert (await asyncio.to_thread(speak, server, **key)).status_code == 200
+        redis.stop(signal.SIGKILL)
+        unkeyed = [asyncio.to_thread(speak, server) for _ in range(5)]
+        assert [response.status_code for response in await asyncio.gather(*unkeyed)] == [200] * 5
+        refused = await asyncio.to_thread(speak, server, **key)
+        assert code(refused) == (503, "engine_unavailable")
+        assert "Retry-After" in refused.headers
+        assert (ready(server), ready(server, "?for=traffic")) == (503, 200)
+        assert '"status": 500' not in server.log.read_text()
+        redis.start()
+        await asyncio.to_thread(wait_until_ready, server)
+        assert (await asyncio.to_thread(speak, server, **{"Idempotency-Key": "dua"})).status_code == 200

@@ -1,0 +1,64 @@
+"""This room's units as the inference tier's frames carry them (``inference.wire``).
+
+A unit takes its voice along, so the tier needs to know only the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from inference.wire import Fields, WireError, pack_samples, unpack_samples
+from tts.units import Speech, SpeechUnit
+from tts.voices import Voice, catalogue
+
+LONGEST_TEXT = 10_000  # characters; a sentence has a few hundred
+
+
+class SpeechCodec:
+    """``Codec[SpeechUnit, Speech]`` of one engine."""
+
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
+
+    def pack_unit(self, unit: SpeechUnit) -> tuple[Fields, bytes]:
+        return {
+            "text": unit.text, "voice": _fields(unit.voice), "speed": unit.speed, "language": unit.language
+        }, b""  # fmt: skip
+
+    def unpack_unit(self, fields: Fields, payload: bytes) -> SpeechUnit:
+        text, language = fields["text"], fields["language"]
+        if not isinstance(text, str) or not isinstance(language, str) or len(text) > LONGEST_TEXT:
+            raise WireError("the text is no sentence")
+        return SpeechUnit(text=text, voice=_voice(fields["voice"]), speed=float(fields["speed"]), language=language)
+
+    def pack_result(self, result: Speech) -> tuple[Fields, bytes]:
+        samples, payload = pack_samples(result.audio)
+        return {"samples": samples, "sample_rate": result.sample_rate, "tempo": result.tempo}, payload
+
+    def unpack_result(self, fields: Fields, payload: bytes) -> Speech:
+        audio = unpack_samples(fields["samples"], payload)
+        return Speech(audio, int(fields["sample_rate"]), float(fields["tempo"]))
+
+    def about(self) -> Fields:
+        """The engine's voices: of some models they are known only once it has loaded."""
+        return {"voices": [_fields(voice) for voice in self._voices()]}
+
+    def samples(self) -> list[SpeechUnit]:
+        """A word in the first voice of each model."""
+        firsts = {voice.model: voice for voice in reversed(self._voices())}
+        return [SpeechUnit(text="satu", voice=voice, language=voice.language) for voice in firsts.values()]
+
+    def learn(self, about: Fields) -> None:
+        catalogue().register(_voice(voice) for voice in about["voices"])
+
+    def _voices(self) -> list[Voice]:
+        return [voice for voice in catalogue().all() if voice.engine == self._engine]
+
+
+def _fields(voice: Voice) -> Fields:
+    return {**asdict(voice), "parameters": dict(voice.parameters)}
+
+
+def _voice(fields: Fields) -> Voice:
+    tuples = {name: tuple(fields[name]) for name in ("languages", "openai")}
+    return Voice(**{**fields, **tuples})

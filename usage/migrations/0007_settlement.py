@@ -1,0 +1,25 @@
+"""One row for each settlement, however often it is written: what is spooled while the database is away may be settled
+again."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("usage", "0005_live_rows")]
+
+    operations = [
+        migrations.AddField(
+            model_name="ledgerentry",
+            name="settlement",
+            field=models.CharField(
+                max_length=32,
+                null=True,
+                editable=False,
+                help_text="Of which there is one row, however often it was written.",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="ledgerentry",
+            constraint=models.UniqueConstraint(fields=["settlement"], name="ledger_settled_once"),
+        ),
+    ]

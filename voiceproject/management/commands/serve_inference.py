@@ -1,0 +1,79 @@
+"""`manage.py serve_inference`: the inference tier in one process, without Ray. API processes find it by
+``VOICE_INFERENCE_URL``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from prometheus_client import generate_latest
+
+from inference import runtime
+from inference.unit_server import LocalDesk, UnitServer
+from voiceproject.lifecycle import lifecycle
+from voiceproject.server import Server, listen
+
+
+class Command(BaseCommand):
+    help = "Serve the speech models to API processes. Stops cleanly on SIGINT and SIGTERM."
+    requires_system_checks = []  # they take longer than everything else here
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("engines", nargs="*", help="which; all of them if none is named: asr, espeak-ng, coqui")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        names = options["engines"] or runtime.names()
+        if unknown := set(names) - set(runtime.names()):
+            raise CommandError(f"there is no {', '.join(sorted(unknown))}; there is {', '.join(runtime.names())}")
+        try:
+            listening = listen(settings.VOICE_HOST, settings.PORT)
+        except OSError as error:
+            raise CommandError(f"cannot listen on port {settings.PORT}: {error.strerror}.") from error
+        address = f"http://{settings.VOICE_HOST}:{listening.getsockname()[1]}"
+        Server(
+            on_started=lambda: self._say(f"Serving {', '.join(names)} on {address}"),
+            on_stopping=lambda running: self._say(f"Stopping: {running} under way."),
+            application=Application(LocalDesk(names)),
+        ).run(sockets=[listening])
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+
+class Application:
+    """The unit server with a life: models are warm before it accepts connections, what runs is finished at the end."""
+
+    def __init__(self, desk: LocalDesk) -> None:
+        self._desk, self._server = desk, UnitServer(desk)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http" and scope["path"] == "/metrics":
+            await self._metrics(send)
+        else:
+            self._server.draining = lifecycle().draining
+            with lifecycle().under_way():
+                await self._server(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        await receive()
+        try:
+            await self._desk.load()
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is nothing to serve
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await runtime.close_all()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @staticmethod
+    async def _metrics(send: Any) -> None:
+        body = await asyncio.to_thread(generate_latest)
+        headers = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-import numpy.typing as npt
 from django.conf import settings
 
 from asr.checkpoint import Checkpoint, configured
 from asr.decoding import Decoder, Prepared
+from asr.features import LogMel
 from asr.units import Hypothesis, SpeechUnit
 from inference import runtime
 from inference.batcher import Batcher
@@ -85,6 +84,7 @@ class WhisperEngine:
             )
         except Exception as error:
             raise EngineUnavailable(f"cannot load the ASR model {self.checkpoint.source!r}: {error}") from error
+        self._features = LogMel(self._model.feature_extractor.mel_filters)
         self._decoder = Decoder(
             self._model,
             self.checkpoint,
@@ -123,10 +123,6 @@ class WhisperEngine:
             live=unit.live,
             admitted=unit.admitted,
         )
-
-    def _features(self, audio: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Log-mel features, float32 (mels, frames), without the frame of padding at the end."""
-        return np.asarray(self._model.feature_extractor(audio), np.float32)[:, :-1]
 
     def _run(self, batch: list[Prepared]) -> list[Hypothesis]:
         assert self._decoder is not None

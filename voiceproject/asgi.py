@@ -18,11 +18,12 @@ from django.conf import settings  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
 from usage.checkpoints import keep_recovering  # noqa: E402
+from voiceproject.admission import Admission  # noqa: E402
 from voiceproject.edge import BodyLimit, Edge, HttpApp  # noqa: E402
 from voiceproject.lifecycle import lifecycle  # noqa: E402
 from voiceproject.static import StaticFiles  # noqa: E402
 
-_http = Edge(BodyLimit(StaticFiles(django_application, settings.STATIC_URL)))
+_http = Edge(Admission(BodyLimit(StaticFiles(django_application, settings.STATIC_URL))))
 
 
 @cache

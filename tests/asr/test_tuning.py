@@ -10,7 +10,7 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from asr import measuring, tuning
-from asr.checkpoint import configured
+from asr.checkpoint import BUNDLED, configured
 from asr.engine import WhisperEngine
 from asr.units import SpeechUnit
 from inference.errors import EngineUnavailable
@@ -24,7 +24,7 @@ def state(settings: Settings, tmp_path: Path) -> Path:
 
 
 def table(**changes: object) -> dict[str, object]:
-    return json.loads((Path(tuning.BUNDLED) / "tuning.json").read_text("utf-8")) | changes
+    return json.loads((Path(BUNDLED) / "tuning.json").read_text("utf-8")) | changes
 
 
 def test_it_works(state: Path, capsys, monkeypatch) -> None:
@@ -50,7 +50,7 @@ def test_elsewhere_is_where_it_is_told(state: Path, settings: Settings) -> None:
 
 def test_the_bundled_model_has_a_table_of_its_own() -> None:
     found = tuning.tuning(configured(), "cpu", 7)
-    assert found == tuning.read(tuning.BUNDLED / "tuning.json")
+    assert found == tuning.read(BUNDLED / "tuning.json")
     assert tuning.parallelism(found, configured(), 8) == (4, 1)
 
 

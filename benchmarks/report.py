@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Result:
-    """``latencies_s`` of the successful calls, in any order; ``elapsed_s`` of the whole run; ``cpu_s``: processor time of
-    the process that did the work."""
+    """``latencies_s`` of the successful calls, in any order; ``elapsed_s`` of the whole run; ``cpu_s``: processor time
+    of the process that did the work."""
 
     latencies_s: list[float] = field(default_factory=list)
     failures: int = 0

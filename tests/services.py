@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,7 +134,7 @@ def served(folder: Path, **environment: str) -> Iterator[Served]:
         try:
             _wait_for_port(port, process)
             url = f"http://127.0.0.1:{port}"
-            _wait_until_ready(url, process)
+            wait_until_ready(url, process)
             yield Served(url, key, log, process)
         except BaseException:
             sys.stderr.write(log.read_text(errors="replace")[-4000:])
@@ -144,12 +144,14 @@ def served(folder: Path, **environment: str) -> Iterator[Served]:
             process.wait(40)
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Return when ``/readyz`` says so."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the service ended with {process.returncode}")
-        if httpx.get(f"{url}/readyz").status_code == 200:
-            return
+        with suppress(httpx.TransportError):  # it does not listen yet
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return
         time.sleep(0.05)
     raise TimeoutError("the service did not become ready")

@@ -17,7 +17,7 @@ help:
 	@echo "make screenshots  the page's pictures in docs/screenshots"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       ruff's formatter"
-	@echo "make bench        the figures of the README's performance table"
+	@echo "make bench        the figures of the README's performance table (BENCH=\"4 asr plain\": shorter, some parts)"
 	@echo "make requirements pin what requirements*.in ask for"
 	@echo "make clean        remove environments, caches and local state"
 
@@ -67,7 +67,7 @@ format: setup-dev
 	$(BIN)/ruff format .
 
 bench: setup-dev
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 COMPILE = $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11
 requirements: setup-dev

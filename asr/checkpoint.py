@@ -47,10 +47,6 @@ class Checkpoint:
         """The longest segment worth giving it: full-context models pay for 30 s whatever they get, so they get that."""
         return FULL_CONTEXT_S if self.contexts_s == (FULL_CONTEXT_S,) else 10
 
-    def context_s(self, duration_s: float) -> int:
-        """The smallest context that holds ``duration_s``."""
-        return next((context for context in self.contexts_s if context >= duration_s), FULL_CONTEXT_S)
-
 
 def configured() -> Checkpoint:
     """The checkpoint that the settings name; ``VOICE_ASR_CONTEXT`` overrides what the model says of itself. Where an

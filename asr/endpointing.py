@@ -1,6 +1,6 @@
 """When somebody starts and stops speaking, decided while the audio arrives.
 
-``FrameVad`` runs Silero VAD, as shipped in faster-whisper, frame by frame: faster-whisper's own call starts afresh
+``FrameVad`` runs Silero VAD frame by frame: faster-whisper's own call starts afresh
 each time, so the network's state and the samples it looks back on are kept here between calls. The probabilities are
 those of the whole recording in one call. ``Endpointer`` turns them into OpenAI's speech_started and speech_stopped.
 
@@ -15,9 +15,9 @@ from enum import Enum, auto
 
 import numpy as np
 import numpy.typing as npt
-from faster_whisper.vad import get_vad_model
 
 from asr.units import SAMPLE_RATE, Samples
+from asr.voice_activity import network
 
 FRAME = 512  # samples: 32 ms, what the network was trained on
 FRAME_MS = 1000 * FRAME / SAMPLE_RATE
@@ -40,7 +40,7 @@ class TurnDetection:
 
 class FrameVad:
     def __init__(self) -> None:
-        self._session = get_vad_model().session
+        self._session = network()
         self._h = self._c = np.zeros(_STATE, np.float32)
         self._before = np.zeros(_LOOK_BACK, np.float32)
 

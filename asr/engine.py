@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
-import numpy as np
-import numpy.typing as npt
 from django.conf import settings
 
 from asr.checkpoint import Checkpoint, configured
 from asr.decoding import Decoder, Prepared
+from asr.features import LogMel
+from asr.tuning import Tuning, UnusableTable, cores_here, device_here, parallelism, tuning
 from asr.units import Hypothesis, SpeechUnit
 from inference import runtime
 from inference.batcher import Batcher
@@ -25,15 +23,15 @@ from inference.ordered import in_order
 from inference.pool import in_pool
 
 NAME = "asr"
-SMALL_MODEL_BYTES = 100_000_000
-BATCH_SECONDS = 160  # of encoder context in one batch: beyond it a batch takes longer without taking less per item
 
 
 class WhisperEngine:
-    """``Engine[SpeechUnit, Hypothesis]`` on faster-whisper and CTranslate2."""
+    """``Engine[SpeechUnit, Hypothesis]`` on faster-whisper and CTranslate2. ``table``: how to run it, None for the one
+    that belongs to the model and this device."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, table: Tuning | None = None) -> None:
         self.checkpoint = checkpoint
+        self.table = table
         self._loading = asyncio.Lock()
         self._decoder: Decoder | None = None
         self._batcher: Batcher[Prepared, Hypothesis] | None = None
@@ -70,11 +68,27 @@ class WhisperEngine:
             return EngineStats(False, 0, 0, 0, 0, 0, 0.0, 0.0)
         return self._batcher.stats()
 
+    @property
+    def compute_type(self) -> str:
+        """What CTranslate2 calculates in, once loaded."""
+        return str(self._model.model.compute_type)
+
+    def time_batch(self, units: list[SpeechUnit], context_s: int) -> float:
+        """Seconds that the model takes for these units together, past the batcher. For measurements."""
+        batch = [replace(self._prepare(unit), context_s=context_s) for unit in units]
+        started = time.perf_counter()
+        self._run(batch)
+        return time.perf_counter() - started
+
     def _load(self) -> None:
         from faster_whisper import WhisperModel  # imported late: the server answers before this is read
 
-        cores = settings.VOICE_ASR_THREADS or os.cpu_count() or 1
-        workers, threads = self._parallelism(cores)
+        try:
+            table = self.table or tuning(self.checkpoint, device_here(), cores_here())
+        except UnusableTable as error:
+            raise EngineUnavailable(str(error)) from error
+        self.table = table
+        workers, threads = parallelism(table, self.checkpoint, cores_here())
         try:
             self._model = WhisperModel(
                 self.checkpoint.source,
@@ -85,6 +99,7 @@ class WhisperEngine:
             )
         except Exception as error:
             raise EngineUnavailable(f"cannot load the ASR model {self.checkpoint.source!r}: {error}") from error
+        self._features = LogMel(self._model.feature_extractor.mel_filters)
         self._decoder = Decoder(
             self._model,
             self.checkpoint,
@@ -95,7 +110,7 @@ class WhisperEngine:
             NAME,
             self._run,
             key=lambda item: item.key,
-            limit=lambda item: max(1, min(settings.VOICE_ASR_BATCH, BATCH_SECONDS // item.context_s)),
+            limit=lambda item: table.limit(item.context_s),
             workers=workers,
             max_queue=settings.VOICE_ASR_QUEUE,
             on_batch=runtime.batch_observer(NAME),
@@ -103,30 +118,20 @@ class WhisperEngine:
         batcher.start()
         self._batcher = batcher
 
-    def _parallelism(self, cores: int) -> tuple[int, int]:
-        """Workers and threads of each. A small model gains nothing from many threads: half of the cores run it, one
-        worker each, while the others decode audio, find speech and compute features."""
-        weights = Path(self.checkpoint.source) / "model.bin"
-        small = weights.is_file() and weights.stat().st_size < SMALL_MODEL_BYTES
-        return (max(1, cores // 2), 1) if small else (1, cores)
-
     def _prepare(self, unit: SpeechUnit) -> Prepared:
         assert self._decoder is not None
+        assert self.table is not None
         if not self.checkpoint.timestamps:
             unit = replace(unit, options=replace(unit.options, timestamps=False))
         return Prepared(
             unit=unit,
             features=self._features(unit.audio),
-            context_s=self.checkpoint.context_s(unit.duration_s),
+            context_s=self.table.context_s(unit.duration_s),
             prompt=self._decoder.prompt(unit),
             deadline=unit.deadline,
             live=unit.live,
             admitted=unit.admitted,
         )
-
-    def _features(self, audio: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Log-mel features, float32 (mels, frames), without the frame of padding at the end."""
-        return np.asarray(self._model.feature_extractor(audio), np.float32)[:, :-1]
 
     def _run(self, batch: list[Prepared]) -> list[Hypothesis]:
         assert self._decoder is not None

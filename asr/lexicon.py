@@ -67,6 +67,8 @@ class Lexicon:
     def _known(self, word: str) -> float | None:
         if word in self._costs:
             return self._costs[word]
+        if not word.endswith(self._suffixes):  # most stretches of letters are no word at all
+            return None
         stems = (word.removesuffix(suffix) for suffix in self._suffixes if word.endswith(suffix))
         costs = [self._costs[stem] + SUFFIXED for stem in stems if stem in self._costs]
         return min(costs, default=None)

@@ -78,6 +78,7 @@ class TranscriptionView(ApiView):
         if translate and not checkpoint.translates:
             transcription.transcript.warning = _UNTRANSLATED.format(checkpoint.name)
         work.audio_ms = round(1000 * transcription.transcript.duration_s)
+        work.weigh(transcription.transcript.duration_s)
         await work.cover()
         return transcription
 

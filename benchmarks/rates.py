@@ -212,6 +212,7 @@ async def batch_times(rounds: int = ROUNDS) -> tuple[dict[str, tuple[float, floa
     these. Of each size the fastest run counts: the others were disturbed."""
     from asr.checkpoint import configured
     from asr.engine import whisper
+    from asr.tuning import cores_here, device_here, tuning
     from asr.units import Options, SpeechUnit
     from inference import runtime
     from tts.units import SpeechUnit as Sentence
@@ -223,7 +224,8 @@ async def batch_times(rounds: int = ROUNDS) -> tuple[dict[str, tuple[float, floa
     audio = [sound.said(sentence) for sentence in SENTENCES]
     heard = [SpeechUnit(audio=each, options=Options(language="ms")) for each in audio]
     spoken = [Sentence(text=said(number), voice=voice) for number in range(len(SENTENCES))]
-    contexts = [checkpoint.context_s(unit.duration_s) for unit in heard]
+    table = tuning(checkpoint, device_here(), cores_here())
+    contexts = [table.context_s(unit.duration_s) for unit in heard]
     costs = {ASR: statistics.fmean(contexts), TTS: statistics.fmean(unit.cost for unit in spoken)}
     seen: list[tuple[str, int, float]] = []
     runtime.observe_batches(lambda engine, size, seconds: seen.append((engine, size, seconds)))
@@ -339,7 +341,7 @@ async def loaded(
 ) -> Rates:
     from django.conf import settings
 
-    from asr.engine import BATCH_SECONDS
+    from asr.tuning import BATCH_SECONDS
 
     kinds: dict[str, KindRates] = {}
     cores: list[float] = []

@@ -8,15 +8,27 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Result:
-    """``latencies_s`` of the successful calls, in any order; ``elapsed_s`` of the whole run."""
+    """``latencies_s`` of the successful calls, in any order; ``elapsed_s`` of the whole run; ``cpu_s``: processor time
+    of the process that did the work."""
 
     latencies_s: list[float] = field(default_factory=list)
     failures: int = 0
     elapsed_s: float = 0.0
+    cpu_s: float = 0.0
 
     @property
     def per_second(self) -> float:
         return len(self.latencies_s) / self.elapsed_s if self.elapsed_s else 0.0
+
+    @property
+    def cpu_ms(self) -> float:
+        """Processor time for one call."""
+        return 1000 * self.cpu_s / len(self.latencies_s) if self.latencies_s else float("nan")
+
+    @property
+    def success_percent(self) -> float:
+        made = len(self.latencies_s) + self.failures
+        return 100 * len(self.latencies_s) / made if made else float("nan")
 
     def percentile_ms(self, percent: float) -> float:
         ordered = sorted(self.latencies_s)
@@ -31,11 +43,11 @@ class Row:
 
 
 def table(rows: Iterable[Row]) -> str:
-    lines = [f"{'what':<36}{'at once':>8}{'per second':>12}{'p50 ms':>9}{'p95 ms':>9}{'failed':>8}"]
+    lines = [f"{'what':<36}{'at once':>8}{'per second':>12}{'p50 ms':>9}{'p95 ms':>9}{'failed':>8}{'cpu ms':>8}"]
     for row in rows:
         result = row.result
         lines.append(
             f"{row.name:<36}{row.concurrency:>8}{result.per_second:>12.1f}{result.percentile_ms(50):>9.0f}"
-            f"{result.percentile_ms(95):>9.0f}{result.failures:>8}"
+            f"{result.percentile_ms(95):>9.0f}{result.failures:>8}{result.cpu_ms:>8.1f}"
         )
     return "\n".join(lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from benchmarks.report import Result
 from benchmarks.work import SENTENCES, clips, closed_loop
 
@@ -10,7 +12,11 @@ async def measure(direction: str, *, concurrency: int, seconds: float) -> Result
     from inference import runtime
 
     await runtime.load_all()
-    result = await (_asr if direction == "asr" else _tts)(concurrency, seconds)
+    run = _asr if direction == "asr" else _tts
+    await run(concurrency, 1.0)  # warm up
+    before = time.process_time()
+    result = await run(concurrency, seconds)
+    result.cpu_s = time.process_time() - before
     await runtime.close_all()
     return result
 

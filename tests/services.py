@@ -187,7 +187,7 @@ def served(folder: Path, *, is_ready: bool = True, **environment: str) -> Iterat
             _wait_for_port(port, process)
             url = f"http://127.0.0.1:{port}"
             if is_ready:
-                _wait_until_ready(url, process)
+                wait_until_ready(url, process)
             yield Served(url, key, log, process)
         except BaseException:
             sys.stderr.write(log.read_text(errors="replace")[-4000:])
@@ -197,13 +197,15 @@ def served(folder: Path, *, is_ready: bool = True, **environment: str) -> Iterat
             process.wait(40)
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Return when ``/readyz`` says so."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the service ended with {process.returncode}")
-        if httpx.get(f"{url}/readyz").status_code == 200:
-            return
+        with suppress(httpx.TransportError):  # it does not listen yet
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return
         time.sleep(0.05)
     raise TimeoutError("the service did not become ready")
 
@@ -230,7 +232,7 @@ def inference_tier(folder: Path, *engines: str, port: int = 0) -> Iterator[Infer
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_for_port(port, process)
-            _wait_until_ready(url, process)
+            wait_until_ready(url, process)
             yield InferenceTier(url, process)
         finally:
             process.kill()

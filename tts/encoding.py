@@ -19,6 +19,8 @@ import numpy.typing as npt
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
+from tts import mp3
+
 SAMPLE_RATE = 24_000  # what OpenAI's `pcm` is, and every codec here takes it
 
 Samples = npt.NDArray[np.int16]
@@ -66,7 +68,6 @@ class _Codec:
 # Encoding is most of what speech costs here, so each encoder runs at the setting where quality for speech stops
 # growing with effort: two to five times faster than FFmpeg's defaults, at the same spectral distance to the original.
 _CODECS = {
-    AudioFormat.MP3: _Codec("mp3", "libmp3lame", 64_000, {"compression_level": "7"}),
     AudioFormat.OPUS: _Codec(
         "ogg",
         "libopus",
@@ -93,6 +94,8 @@ def stream_encoder(audio_format: AudioFormat) -> Encoder:
         return _Pcm()
     if audio_format is AudioFormat.WAV:
         return _StreamedWav()
+    if audio_format is AudioFormat.MP3:
+        return mp3.Lame(SAMPLE_RATE)
     return _Ffmpeg(audio_format, _Pipe())
 
 
@@ -102,6 +105,8 @@ def encode(samples: Samples, audio_format: AudioFormat) -> bytes:
         return _little_endian(samples)
     if audio_format is AudioFormat.WAV:
         return wav_header(len(samples)) + _little_endian(samples)
+    if audio_format is AudioFormat.MP3:
+        return mp3.whole(samples, SAMPLE_RATE)
     target = io.BytesIO()
     encoder = _Ffmpeg(audio_format, target)
     encoder.feed(samples)

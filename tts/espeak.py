@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from functools import cache
+from typing import Any
 
 import espeakng_loader
 import numpy as np
@@ -36,7 +37,7 @@ class EspeakError(RuntimeError):
 class _Library:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._chunks: list[_Samples] = []
+        self._chunks: list[bytes] = []
         self._lib = ctypes.CDLL(espeakng_loader.get_library_path())
         data = espeakng_loader.get_data_path().encode()
         rate = self._lib.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, data, 0)
@@ -45,9 +46,9 @@ class _Library:
         self._callback = _Callback(self._collect)  # kept: ctypes does not hold a reference for the library
         self._lib.espeak_SetSynthCallback(self._callback)
 
-    def _collect(self, samples: object, count: int, _events: object) -> int:
+    def _collect(self, samples: Any, count: int, _events: object) -> int:
         if samples and count > 0:
-            self._chunks.append(np.ctypeslib.as_array(samples, shape=(count,)).copy())
+            self._chunks.append(ctypes.string_at(samples, count * ctypes.sizeof(ctypes.c_short)))
         return 0
 
     def speak(self, text: str, voice: str, rate: int, pitch: int) -> _Samples:
@@ -62,7 +63,7 @@ class _Library:
             status = self._lib.espeak_Synth(utf8, size, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None)
             if status != 0:
                 raise EspeakError(f"libespeak-ng could not speak (status {status})")
-            return np.concatenate(self._chunks) if self._chunks else np.zeros(0, np.int16)
+            return np.frombuffer(b"".join(self._chunks), np.int16)
 
 
 @cache

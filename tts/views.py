@@ -53,11 +53,14 @@ class SpeechView(ApiView):
             order = _order(fields, work)
             work.model, work.voice, work.language = order.voice.model, order.voice.id, order.spoken_language
             work.characters = len(order.text)
+            work.weigh(work.characters)
             await work.cover()
             try:
                 file = await speech_file(order)
             except NothingToSay as error:
                 raise _nothing_to_say() from error
+            if file.synthesis is None:  # it was in the cache
+                work.weigh(0)
             work.audio_ms, work.queue_ms = file.audio_ms, file.queue_ms
             if fields["stream_format"] == "sse":
                 return await work.stream(_events(file, work), content_type="text/event-stream")

@@ -44,11 +44,14 @@ class Outcome:
 
 def reserve_all(claims: Sequence[Claim]) -> list[Outcome]:
     """Call it in a transaction. Rows are locked in the order of their keys."""
-    outcomes = {claim: _reserve(claim) for claim in sorted(claims)}
+    fresh: list[ReservedQuota] = []
+    outcomes = {claim: _reserve(claim, fresh) for claim in sorted(claims)}
+    ReservedQuota.objects.bulk_create(fresh)
     return [outcomes[claim] for claim in claims]
 
 
-def _reserve(claim: Claim) -> Outcome:
+def _reserve(claim: Claim, fresh: list[ReservedQuota]) -> Outcome:
+    """``fresh`` collects the rows to insert."""
     held = 0 if claim.is_first else _held(claim.key)
     row = _add(claim, claim.wanted - held)
     if row is None and _expire(claim):
@@ -61,7 +64,7 @@ def _reserve(claim: Claim) -> Outcome:
     if held:
         ReservedQuota.objects.filter(key=claim.key).update(**values)
     else:
-        ReservedQuota.objects.create(key=claim.key, **values)
+        fresh.append(ReservedQuota(key=claim.key, **values))
     return Outcome(True, used, reserved)
 
 

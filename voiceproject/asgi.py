@@ -7,11 +7,11 @@ import os
 from functools import cache
 from typing import Any, cast
 
+import django
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
-from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
-django_application = cast("HttpApp", get_asgi_application())
+django.setup(set_prefix=False)
 
 # These need Django to be set up.
 from django.conf import settings  # noqa: E402
@@ -19,11 +19,13 @@ from django.urls import get_resolver  # noqa: E402
 
 from usage.checkpoints import keep_recovering  # noqa: E402
 from usage.writer import keep_draining  # noqa: E402
+from voiceproject.admission import Admission  # noqa: E402
 from voiceproject.edge import BodyLimit, Edge, HttpApp  # noqa: E402
+from voiceproject.handler import Handler  # noqa: E402
 from voiceproject.lifecycle import lifecycle  # noqa: E402
 from voiceproject.static import StaticFiles  # noqa: E402
 
-_http = Edge(BodyLimit(StaticFiles(django_application, settings.STATIC_URL)))
+_http = Edge(Admission(BodyLimit(StaticFiles(cast("HttpApp", Handler()), settings.STATIC_URL))))
 
 
 @cache

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from inference.admission import Admitted
     from voiceproject.gate import Work
     from voiceproject.ratelimit import Rate
 
@@ -26,6 +27,7 @@ class RequestContext:
     started: float = field(default_factory=time.monotonic)
     rate: Rate | None = None
     once: str | None = None
+    admitted: Admitted | None = None
     work: list[Work] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str | int | float | None] = field(default_factory=dict)

@@ -91,6 +91,12 @@ class Work:
         """What quotas count of this work, as far as it is known: characters, or milliseconds of audio."""
         return self.characters if self.kind.measure is Measure.CHARACTERS else round(self.audio_ms)
 
+    def weigh(self, cost: float) -> None:
+        """Tell the door (``voiceproject.admission``) what this really costs: seconds of audio, characters; 0 when no
+        engine has to work for it."""
+        if self._context.admitted is not None:
+            self._context.admitted.revise(cost)
+
     async def admit(self, user: str | None = None) -> None:
         """Let this end user in: a body's ``user``, which counts only where neither a header nor a token named one.
 

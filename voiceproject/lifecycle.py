@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Iterator
@@ -87,6 +88,9 @@ class Lifecycle:
     async def _load(self) -> None:
         self.failures.clear()
         await asyncio.gather(*(self._load_one(name) for name in runtime.names()))
+        # What is here now stays: the collector, which stops all threads, need not look at it again and again.
+        gc.collect()
+        gc.freeze()
 
     async def _load_one(self, name: str) -> None:
         started = time.monotonic()

@@ -80,3 +80,19 @@ def test_a_header_that_lies_about_its_chunks_does_no_harm() -> None:
     data = bytearray(sound.wav(sound.tone(1)))
     struct.pack_into("<I", data, 16, 0xFFFFFFF0)
     refused(bytes(data))
+
+
+@pytest.mark.parametrize("before", [b"", b"LIST\x05\0\0\0abcde\0"], ids=["plain", "with a chunk of odd length before"])
+def test_a_wav_of_the_very_samples_is_taken_as_it_is(before: bytes) -> None:
+    """FFmpeg, which such a file does not pass, would give the same."""
+    from asr.audio import _through_ffmpeg
+
+    data = sound.wav(sound.tone(1.0))
+    data = data[:12] + before + data[12:] + b"LIST\x04\0\0\0abcd"
+    assert np.array_equal(decode(data, max_duration_s=60).samples, _through_ffmpeg(data, 60).samples)
+
+
+def test_such_a_wav_is_refused_like_any_other() -> None:
+    assert refused(sound.wav(sound.tone(0.05))).code == "audio_too_short"
+    assert refused(sound.wav(sound.tone(2.0)), max_duration_s=1).code == "audio_too_long"
+    assert refused(sound.wav(sound.silence(0))).code == "invalid_audio"

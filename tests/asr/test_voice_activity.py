@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,3 +65,20 @@ def test_a_long_recording_is_examined_in_windows_without_losing_what_lies_across
     assert first.start_s == pytest.approx(lead + 0.3, abs=0.4)
     assert (first.end - first.start) / SAMPLE_RATE == pytest.approx(len(speech) / SAMPLE_RATE - 0.4, abs=0.5)
     assert second.start_s > WINDOW_S
+
+
+@pytest.mark.parametrize("frames", [1, 2, 250])
+def test_our_network_is_the_one_that_faster_whisper_has(frames: int) -> None:
+    import faster_whisper.vad
+    import onnxruntime
+
+    from asr.voice_activity import network
+
+    [path] = (Path(faster_whisper.vad.__file__).parent / "assets").glob("silero_vad_v6.onnx")
+    theirs = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    audio = np.resize(sound.said(SENTENCE), frames * 576).reshape(frames, 576)
+    state = np.random.default_rng(1).normal(0, 0.1, (1, 1, 128)).astype(np.float32)
+    inputs = {"input": audio, "h": state, "c": state}
+    for ours, expected in zip(network().run(None, inputs), theirs.run(None, inputs), strict=True):
+        assert ours.shape == expected.shape
+        assert np.allclose(ours, expected, atol=1e-3)

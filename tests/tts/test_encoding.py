@@ -86,3 +86,7 @@ def test_length_put_in_afterwards(audio_format: AudioFormat) -> None:
         with av.open(io.BytesIO(data), "r") as container:
             assert (container.duration or 0) / 1e6 == pytest.approx(SECONDS, abs=0.1)
         assert len(heard(data)[1]) / SAMPLE_RATE == pytest.approx(SECONDS, abs=0.1)
+
+
+def test_a_whole_mp3_is_as_long_as_what_went_in_to_the_sample() -> None:
+    assert len(heard(encode(tone(), AudioFormat.MP3))[1]) == len(tone())

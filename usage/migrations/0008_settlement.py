@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("usage", "0005_live_rows")]
+    dependencies = [("usage", "0007_weeks_filled")]
 
     operations = [
         migrations.AddField(

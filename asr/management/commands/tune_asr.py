@@ -1,0 +1,60 @@
+"""``manage.py tune_asr``: find out how the configured model runs best on this device, and let the service run it so."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+from django.core.management.base import BaseCommand, CommandError
+from django.test.utils import override_settings
+
+from asr import measuring, tuning
+from asr.checkpoint import configured
+from asr.units import SAMPLE_RATE, Samples
+from inference.errors import EngineUnavailable
+
+SAID = (
+    "saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok",
+    "ibu membeli ikan di pasar sebelum matahari terbit",
+    "mereka pulang dari johor bahru selepas waktu makan tengah hari",
+    "kami akan sampai di pulau pinang pada hari isnin minggu depan",
+)
+
+
+class Command(BaseCommand):
+    help = "Measure workers, threads, contexts and batches of the configured model; write the table that it is run by."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--device", default="", help="cpu or cuda (default: VOICE_ASR_DEVICE)")
+        parser.add_argument("--output", type=Path, help="file to write (default: where the engine looks for it)")
+        parser.add_argument("--seconds", type=float, default=5.0, help="for each split of the cores")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        changed = {"VOICE_ASR_DEVICE": options["device"]} if options["device"] else {}
+        with override_settings(**changed):
+            measurement = measuring.measured(configured(), speech(), seconds=options["seconds"], tell=self.stdout.write)
+            try:
+                table = asyncio.run(measurement)
+            except EngineUnavailable as error:
+                raise CommandError(str(error)) from error
+            path = options["output"] or tuning.table_path()
+            try:
+                table.write(path)
+            except OSError as error:
+                raise CommandError(f"{path} cannot be written: {error}") from error
+        self.stdout.write(
+            f"{table.model} on {table.device}: {table.workers} x {table.threads} threads, "
+            f"{', '.join(measuring.batches_of(table))}. Written to {path}; a service that starts now reads it."
+        )
+
+
+def speech() -> Samples:
+    """A quarter of a minute of it, by the voice that comes with the service."""
+    from tts import espeak
+
+    spoken = np.concatenate([espeak.speak(sentence) for sentence in SAID]).astype(np.float32) / np.float32(32768)
+    return np.asarray(soxr.resample(spoken, espeak.SAMPLE_RATE, SAMPLE_RATE), np.float32)

@@ -1,0 +1,148 @@
+"""Measures how a model runs best on this device: what ``manage.py tune_asr`` does.
+
+First which workers and threads recognise most speech per second, all stages together; then, for each context of the
+model, from which batch on an item gets no cheaper. A context that is hardly cheaper than the next larger one is
+dropped, since every context is a queue of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from django.test.utils import override_settings
+
+from asr.checkpoint import Checkpoint
+from asr.engine import WhisperEngine
+from asr.tuning import Tuning, by_rule, cores_here, device_here
+from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Options, Samples, SpeechUnit
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+CLEAR_GAIN = 0.03  # a gain smaller than this is noise, and the simpler choice wins
+CALLERS = 32  # who keep the engine busy
+SHORT_S = 4.0  # how long people talk to an assistant
+LONGEST_BATCH_S = 2.0  # nobody should wait longer for the batch before theirs
+
+Tell = Callable[[str], None]
+
+
+async def measured(checkpoint: Checkpoint, speech: Samples, *, seconds: float, tell: Tell) -> Tuning:
+    """The best table for this model here. ``speech``: any length of it. ``seconds``: for each measurement of the whole.
+    Raises ``EngineUnavailable``."""
+    device, cores = device_here(), cores_here()
+    start = by_rule(checkpoint, device)
+    rates: dict[tuple[int, int], float] = {}
+    for workers, threads in splits(device, cores):
+        table = replace(start, workers=workers, threads=threads)
+        rates[workers, threads] = await _rate(checkpoint, table, speech, seconds)
+        tell(f"{workers} x {threads} threads: {rates[workers, threads]:.1f} segments of {SHORT_S:g} s a second")
+    workers, threads = best(rates)
+    engine = WhisperEngine(checkpoint, replace(start, workers=workers, threads=threads))
+    await engine.load()
+    try:
+        costs = {context: await _costs(engine, context, speech) for context in checkpoint.contexts_s}
+        compute_type = engine.compute_type
+    finally:
+        await engine.close()
+    for context, by_batch in costs.items():
+        tell(f"{context} s: " + ", ".join(f"{1000 * cost:.1f} ms at {batch}" for batch, cost in by_batch.items()))
+    batches = {context: smallest_good_batch(costs[context]) for context in contexts_worth_having(costs)}
+    return Tuning(
+        model=checkpoint.name,
+        device=device,
+        compute_type=compute_type,
+        batches=batches,
+        cores=cores,
+        workers=workers,
+        threads=threads,
+        measured=_for_people(rates, costs),
+    )
+
+
+def splits(device: str, cores: int) -> list[tuple[int, int]]:
+    """Workers and threads worth trying: on a GPU one or two streams, on a CPU from many narrow to one wide."""
+    if device != "cpu":
+        return [(1, 1), (2, 1)]
+    half = max(1, cores // 2)
+    return sorted({(half, 1), (cores, 1), (1, half), (1, cores), (max(1, half // 2), 2 if cores > 2 else 1)})
+
+
+def best(rates: dict[tuple[int, int], float]) -> tuple[int, int]:
+    """The first that nobody clearly beats, from the fewest threads up."""
+    most = max(rates.values())
+    return next(split for split in sorted(rates, key=np.prod) if rates[split] >= most * (1 - CLEAR_GAIN))
+
+
+def smallest_good_batch(costs: dict[int, float]) -> int:
+    """``costs``: seconds per item for each batch."""
+    least = min(costs.values())
+    return next(batch for batch in sorted(costs) if costs[batch] <= least * (1 + CLEAR_GAIN))
+
+
+def contexts_worth_having(costs: dict[int, dict[int, float]]) -> list[int]:
+    """Those clearly cheaper per item than the next larger that is kept; the largest always."""
+    kept: list[int] = []
+    for context in sorted(costs, reverse=True):
+        if not kept or min(costs[context].values()) < min(costs[kept[-1]].values()) * (1 - CLEAR_GAIN):
+            kept.append(context)
+    return sorted(kept)
+
+
+async def _rate(checkpoint: Checkpoint, table: Tuning, speech: Samples, seconds: float) -> float:
+    """Segments recognised per second by a busy engine."""
+    engine = WhisperEngine(checkpoint, table)
+    await engine.load()
+    done, started = 0, time.monotonic()
+
+    async def caller(number: int) -> None:
+        nonlocal done
+        while time.monotonic() - started < seconds:
+            await engine.submit(_unit(speech, SHORT_S, number))
+            done += 1
+
+    try:
+        await asyncio.gather(*(caller(number) for number in range(CALLERS)))
+        return done / (time.monotonic() - started)
+    finally:
+        await engine.close()
+
+
+async def _costs(engine: WhisperEngine, context_s: int, speech: Samples) -> dict[int, float]:
+    """Seconds per item for each batch in one context; the better of two runs each."""
+    length = min(0.9 * context_s, MAX_SEGMENT_S)
+    costs: dict[int, float] = {}
+    with override_settings(VOICE_ASR_BATCH=BATCHES[-1]):
+        for batch in BATCHES:
+            units = [_unit(speech, length, number) for number in range(batch)]
+            taken = min([await asyncio.to_thread(engine.time_batch, units, context_s) for _ in range(2)])
+            costs[batch] = taken / batch
+            worse = costs[batch] > min(costs.values()) * (1 + CLEAR_GAIN)
+            if taken > LONGEST_BATCH_S or (worse and batch > BATCHES[1]):
+                break
+    return costs
+
+
+def _unit(speech: Samples, seconds: float, number: int) -> SpeechUnit:
+    length = int(seconds * SAMPLE_RATE)
+    repeated = np.resize(speech, max(len(speech), 2 * length))
+    start = number * SAMPLE_RATE // 3 % (len(repeated) - length)  # all different
+    return SpeechUnit(audio=repeated[start : start + length], options=Options(temperatures=(0.0,)))
+
+
+def _for_people(rates: dict[tuple[int, int], float], costs: dict[int, dict[int, float]]) -> dict[str, Any]:
+    return {
+        "segments_per_second": {f"{workers}x{threads}": round(rate, 1) for (workers, threads), rate in rates.items()},
+        "ms_per_segment": {
+            str(context): {str(batch): round(1000 * cost, 2) for batch, cost in by_batch.items()}
+            for context, by_batch in costs.items()
+        },
+    }
+
+
+def batches_of(table: Tuning) -> Sequence[str]:
+    """The choice in words."""
+    return [f"up to {batch} together in {context} s" for context, batch in sorted(table.batches.items())]

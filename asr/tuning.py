@@ -1,0 +1,159 @@
+"""How a model is run on this device: workers, threads, contexts and batches, as ``manage.py tune_asr`` measured them.
+
+The table is a JSON file. One for another model, device or number of cores is not used: then the rules below hold, which
+are what the bundled model and a stock Whisper were found to like on few cores.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+from django.conf import settings
+
+from asr.checkpoint import BUNDLED, CONTEXTS_S, Checkpoint
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1
+SMALL_MODEL_BYTES = 100_000_000
+BATCH_SECONDS = 160  # of encoder context in one batch: beyond it a batch takes longer without taking less per item
+MOST_WORKERS, MOST_THREADS, LARGEST_BATCH = 64, 256, 1024
+
+
+class UnusableTable(ValueError):
+    """A tuning file that does not say what it should; the message says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """``batches``: the largest batch for each context in seconds. ``cores``: the threads that were there to share, 0
+    for any number. ``workers``: batches that run side by side, with ``threads`` each; 0 to go by the rule.
+    ``measured``: what the choice was made on, for people."""
+
+    model: str
+    device: str
+    compute_type: str
+    batches: Mapping[int, int]
+    cores: int = 0
+    workers: int = 0
+    threads: int = 0
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def contexts_s(self) -> tuple[int, ...]:
+        """The contexts worth having, ascending."""
+        return tuple(sorted(self.batches))
+
+    def context_s(self, duration_s: float) -> int:
+        """The smallest context that holds ``duration_s``."""
+        return next((context for context in self.contexts_s if context >= duration_s), self.contexts_s[-1])
+
+    def limit(self, context_s: int) -> int:
+        """The largest batch in that context; no larger than the settings allow."""
+        return max(1, min(settings.VOICE_ASR_BATCH, self.batches[context_s]))
+
+    def fits(self, checkpoint: Checkpoint, device: str, cores: int) -> bool:
+        same = (self.model, self.device) == (checkpoint.name, device)
+        return same and self.cores in (0, cores) and set(self.batches) <= set(checkpoint.contexts_s)
+
+    def write(self, path: Path) -> None:
+        table = {"version": VERSION, **asdict(self)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.write_text(json.dumps(table, indent=1) + "\n", "utf-8")
+        draft.replace(path)  # a process that starts now reads the old table or the new one
+
+
+def read(path: Path) -> Tuning:
+    """Raises ``UnusableTable``."""
+    try:
+        table = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnusableTable(f"{path} cannot be read: {error}") from error
+    try:
+        return _checked(table)
+    except UnusableTable as error:
+        raise UnusableTable(f"{path}: {error}. `manage.py tune_asr` writes a new one.") from error
+
+
+def tuning(checkpoint: Checkpoint, device: str, cores: int) -> Tuning:
+    """The table for this model here. Raises ``UnusableTable`` for a file that is broken."""
+    own = table_path()
+    for path in (own, BUNDLED / "tuning.json"):
+        if path.exists() or (path == own and settings.VOICE_ASR_TUNING):
+            table = read(path)
+            if table.fits(checkpoint, device, cores):
+                return table
+            if path == own:
+                logger.warning("the tuning table is for another model, device or number of cores", extra={"path": path})
+    return by_rule(checkpoint, device)
+
+
+def table_path() -> Path:
+    """Where this service's own table is, or will be."""
+    return Path(settings.VOICE_ASR_TUNING or settings.VOICE_STATE_DIR / "asr-tuning.json")
+
+
+def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
+    batches = {context: max(1, BATCH_SECONDS // context) for context in checkpoint.contexts_s}
+    return Tuning(checkpoint.name, device, settings.VOICE_ASR_COMPUTE_TYPE, batches)
+
+
+def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int, int]:
+    """Workers and threads of each. By rule a small model, which gains nothing from many threads, is run by half of the
+    cores, one worker each, while the others decode audio, find speech and compute features."""
+    if table.workers:
+        return table.workers, max(1, table.threads)
+    weights = Path(checkpoint.source) / "model.bin"
+    small = weights.is_file() and weights.stat().st_size < SMALL_MODEL_BYTES
+    return (max(1, cores // 2), 1) if small else (1, cores)
+
+
+def device_here() -> str:
+    """``cpu`` or ``cuda``: what ``auto`` comes to."""
+    if settings.VOICE_ASR_DEVICE != "auto":
+        return str(settings.VOICE_ASR_DEVICE)
+    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+
+
+def cores_here() -> int:
+    return settings.VOICE_ASR_THREADS or os.cpu_count() or 1
+
+
+def _checked(table: object) -> Tuning:
+    if not isinstance(table, dict) or table.get("version") != VERSION:
+        raise UnusableTable(f"it is no tuning table of version {VERSION}")
+    for name in ("model", "device", "compute_type"):
+        if not isinstance(table.get(name), str) or not table[name]:
+            raise UnusableTable(f"{name} is missing")
+    counts = {"cores": 4096, "workers": MOST_WORKERS, "threads": MOST_THREADS}
+    for name, most in counts.items():
+        if not _is_count(table.get(name), 0, most):
+            raise UnusableTable(f"{name} must be a whole number from 0 to {most}")
+    batches = table.get("batches")
+    if not isinstance(batches, dict) or not batches:
+        raise UnusableTable("batches are missing")
+    for context, batch in batches.items():
+        if context not in map(str, CONTEXTS_S) or not _is_count(batch, 1, LARGEST_BATCH):
+            raise UnusableTable(f"batches[{context!r}] is not a batch from 1 to {LARGEST_BATCH} for a known context")
+    if str(CONTEXTS_S[-1]) not in batches:
+        raise UnusableTable(f"batches has none for {CONTEXTS_S[-1]} s, the context that takes everything")
+    return Tuning(
+        model=table["model"],
+        device=table["device"],
+        compute_type=table["compute_type"],
+        batches={int(context): batch for context, batch in batches.items()},
+        **{name: table[name] for name in counts},
+        measured=table["measured"] if isinstance(table.get("measured"), dict) else {},
+    )
+
+
+def _is_count(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

@@ -1,0 +1,163 @@
+"""The door in front of an engine: new work is let in while its turn can come in time, and refused at once beyond that.
+
+What counts is all that has been let in and is not done, wherever it is: waiting for a thread, in the batcher's queue or
+in a batch. A newcomer's turn comes when so much has been done, at the rate at which work is being done now (Little's
+law). That rate is measured while there is always something to do; a door that has never been busy knows none, and only
+counts heads. One that turns out to be higher is believed at any time, or a door that has once been too careful would
+never be busy enough to learn better.
+
+Who is refused is told when there will be room for them, and the next one is told a later time: people who come back
+as they were told find room instead of each other.
+
+Threads: a door belongs to one event loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from inference.errors import OverCapacity
+
+BUSY = 4  # pieces of work at once that keep an engine from ever having nothing to do
+WINDOW_S = 1.0  # of being busy, at least, for one measurement of the rate
+SMOOTHING = 0.5  # weight of the newest measurement
+LEARNING = 0.05  # weight of the newest piece of work in what a byte of it costs
+LONGEST_RETRY_S = 60.0
+
+
+class _Window:
+    """How much is done in the time in which it is open."""
+
+    def __init__(self) -> None:
+        self._elapsed = self.done = 0.0
+        self._since: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._since is not None
+
+    def open(self, now: float) -> None:
+        self._since = now
+
+    def pause(self, now: float) -> None:
+        self._elapsed = self.elapsed(now)
+        self._since = None
+
+    def clear(self, now: float | None) -> None:
+        """Begin again, open since ``now`` or not open."""
+        self._elapsed = self.done = 0.0
+        self._since = now
+
+    def elapsed(self, now: float) -> float:
+        return self._elapsed + (now - self._since if self._since is not None else 0.0)
+
+
+class Door:
+    """``longest_s``: who would wait longer for their turn is refused; 0 for no such limit. ``most``: pieces of work at
+    once. ``cost_per_byte``: what a request's size says of its cost before anything is known of this one; learnt.
+    ``dearest``: nobody stands in the others' way with more than this, since long work is done a part at a time.
+
+    Costs are in any unit that work is roughly proportional to (seconds of audio, characters)."""
+
+    def __init__(
+        self,
+        *,
+        longest_s: float,
+        most: int,
+        cost_per_byte: float,
+        dearest: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._longest_s, self._most, self._dearest, self._clock = longest_s, most, dearest, clock
+        self._cost_per_byte = cost_per_byte
+        self._inside = 0
+        self._cost = 0.0  # of all inside
+        self._rate = 0.0  # cost per second; 0 while unknown
+        self._working, self._busy = _Window(), _Window()  # while anybody is inside; while at least ``BUSY`` are
+        self._room_at = 0.0  # when there will be room for everybody who has been refused
+        self.refused = 0
+
+    def enter(self, size: int) -> Admitted:
+        """Let in work of ``size`` bytes; it must be told to leave. Raises ``OverCapacity``."""
+        cost = min(self._dearest, max(1.0, size * self._cost_per_byte))
+        wait = self.wait_s
+        if self._inside >= self._most or (self._longest_s and wait > self._longest_s):
+            self.refused += 1
+            raise OverCapacity(self._retry_after(cost, wait))
+        self._inside += 1
+        self._cost += cost
+        if self._inside == 1:
+            self._working.open(self._clock())
+        if self._inside == BUSY:
+            self._busy.clear(self._clock())
+        return Admitted(self, cost, size)
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until all that is inside will have been done; 0 while nobody can know."""
+        rate = self._rate_now()
+        return self._cost / rate if rate else 0.0
+
+    def _rate_now(self) -> float:
+        """The measured rate, or less where nothing has been done for longer than it promises."""
+        elapsed = self._busy.elapsed(self._clock())
+        if not self._busy.is_open or elapsed < WINDOW_S:
+            return self._rate
+        at_most = (self._busy.done + self._cost / max(1, self._inside)) / elapsed
+        return min(self._rate, at_most) if self._rate else at_most
+
+    def _retry_after(self, cost: float, wait: float) -> float:
+        now, rate = self._clock(), self._rate_now()
+        too_long = max(0.0, wait - self._longest_s) if self._longest_s else 0.0
+        self._room_at = max(self._room_at, now + too_long)
+        retry_s = self._room_at - now
+        if rate and retry_s < LONGEST_RETRY_S:
+            self._room_at += cost / rate
+        return min(LONGEST_RETRY_S, max(1.0, retry_s))
+
+    def _revise(self, admitted: Admitted, cost: float) -> None:
+        if admitted.size and cost:
+            self._cost_per_byte += LEARNING * (cost / admitted.size - self._cost_per_byte)
+        cost = min(self._dearest, cost)
+        self._cost += cost - admitted.cost
+        admitted.cost = cost
+
+    def _leave(self, admitted: Admitted, *, done: bool) -> None:
+        self._inside -= 1
+        self._cost = max(0.0, self._cost - admitted.cost) if self._inside else 0.0
+        now = self._clock()
+        for window in (self._working, self._busy):
+            window.done += admitted.cost if done else 0.0
+            if window.elapsed(now) >= WINDOW_S and window.done:
+                self._measured(window.done / window.elapsed(now), was_busy=window is self._busy)
+                window.clear(now)
+        if self._inside < BUSY:
+            self._busy.clear(None)
+        if not self._inside:
+            self._working.pause(now)
+
+    def _measured(self, rate: float, *, was_busy: bool) -> None:
+        if was_busy and not self._rate:
+            self._rate = rate
+        elif was_busy or 0 < self._rate < rate:
+            self._rate += SMOOTHING * (rate - self._rate)
+
+
+class Admitted:
+    """One piece of work inside."""
+
+    def __init__(self, door: Door, cost: float, size: int) -> None:
+        self._door: Door | None = door
+        self.cost, self.size = cost, size
+
+    def revise(self, cost: float) -> None:
+        """Its true cost has become known; 0 if no engine has to work for it."""
+        if self._door is not None:
+            self._door._revise(self, cost)
+
+    def leave(self, *, done: bool) -> None:
+        """It is over; ``done`` if all of it was done. Only the first call counts."""
+        door, self._door = self._door, None
+        if door is not None:
+            door._leave(self, done=done)

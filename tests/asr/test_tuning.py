@@ -1,0 +1,114 @@
+"""The tuning table: measured, written, read, believed only where it fits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from pytest_django import Settings
+
+from asr import measuring, tuning
+from asr.checkpoint import BUNDLED, configured
+from asr.engine import WhisperEngine
+from asr.units import SpeechUnit
+from inference.errors import EngineUnavailable
+from tests import sound
+
+
+@pytest.fixture(autouse=True)
+def state(settings: Settings, tmp_path: Path) -> Path:
+    settings.VOICE_STATE_DIR = tmp_path
+    return tmp_path
+
+
+def table(**changes: object) -> dict[str, object]:
+    return json.loads((Path(BUNDLED) / "tuning.json").read_text("utf-8")) | changes
+
+
+def test_it_works(state: Path, capsys, monkeypatch) -> None:
+    """What the command writes, the engine reads."""
+    monkeypatch.setattr(measuring, "BATCHES", (1, 2))
+    call_command("tune_asr", device="cpu", seconds=0.2)
+    told = capsys.readouterr().out
+    assert "segments of 4 s a second" in told
+    assert str(state / "asr-tuning.json") in told
+    found = tuning.tuning(configured(), "cpu", tuning.cores_here())
+    assert found == tuning.read(state / "asr-tuning.json")
+    assert found.contexts_s[-1] == 30
+    assert found.workers >= 1 and found.threads >= 1
+    assert found.measured["segments_per_second"]
+
+
+def test_elsewhere_is_where_it_is_told(state: Path, settings: Settings) -> None:
+    path = state / "elsewhere" / "table.json"
+    tuning.by_rule(configured(), "cpu").write(path)
+    settings.VOICE_ASR_TUNING = str(path)
+    assert tuning.tuning(configured(), "cpu", 7) == tuning.read(path)
+
+
+def test_the_bundled_model_has_a_table_of_its_own() -> None:
+    found = tuning.tuning(configured(), "cpu", 7)
+    assert found == tuning.read(BUNDLED / "tuning.json")
+    assert tuning.parallelism(found, configured(), 8) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    "other", [{"model": "small"}, {"device": "cuda"}, {"cores": 3}], ids=lambda other: next(iter(other))
+)
+def test_a_table_for_something_else_is_not_used(state: Path, other: dict[str, object]) -> None:
+    (state / "asr-tuning.json").write_text(json.dumps(table(batches={"30": 5}) | other))
+    assert tuning.tuning(configured(), "cpu", 7).batches != {30: 5}
+
+
+async def test_the_engine_does_as_the_table_says(state: Path) -> None:
+    (state / "asr-tuning.json").write_text(json.dumps(table(batches={"10": 1, "30": 1}, workers=2, threads=1)))
+    engine = WhisperEngine(configured())
+    await engine.load()
+    prepared = engine._prepare(SpeechUnit(audio=sound.said("selamat pagi")))
+    assert prepared.context_s == 10  # there is no 5 in the table
+    assert (await engine.submit(SpeechUnit(audio=sound.said("selamat pagi")))).text == "selamat pagi"
+    await engine.close()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "nonsense",
+        "[]",
+        json.dumps({"version": 2}),
+        json.dumps(table(batches={})),
+        json.dumps(table(batches={"5": 8})),
+        json.dumps(table(batches={"7": 8, "30": 1})),
+        json.dumps(table(batches={"30": 0})),
+        json.dumps(table(batches={"30": "many"})),
+        json.dumps(table(workers=-1)),
+        json.dumps(table(threads=True)),
+        json.dumps(table(model="")),
+    ],
+)
+async def test_a_broken_table_is_told_and_not_guessed_around(state: Path, broken: str) -> None:
+    (state / "asr-tuning.json").write_text(broken)
+    with pytest.raises(EngineUnavailable, match=r"asr-tuning\.json"):
+        await WhisperEngine(configured()).load()
+
+
+def test_one_that_is_named_must_be_there(settings: Settings, state: Path) -> None:
+    settings.VOICE_ASR_TUNING = str(state / "gone.json")
+    with pytest.raises(tuning.UnusableTable, match=r"gone\.json"):
+        tuning.tuning(configured(), "cpu", 2)
+
+
+def test_the_simplest_split_that_nobody_clearly_beats() -> None:
+    assert measuring.best({(1, 1): 100.0, (2, 1): 102.0}) == (1, 1)
+    assert measuring.best({(1, 1): 100.0, (2, 1): 120.0, (1, 2): 90.0}) == (2, 1)
+
+
+def test_the_smallest_batch_from_which_on_nothing_gets_cheaper() -> None:
+    assert measuring.smallest_good_batch({1: 10.0, 2: 8.0, 4: 7.9, 8: 8.5}) == 2
+
+
+def test_a_context_that_saves_nothing_is_dropped() -> None:
+    costs = {5: {1: 5.0}, 10: {1: 9.9}, 20: {1: 10.0}, 30: {1: 30.0}}
+    assert measuring.contexts_worth_having(costs) == [5, 20, 30]

@@ -1,0 +1,198 @@
+"""The door as those in front of it see it: who is let in, who is refused, and what they are told. Time is injected."""
+
+from __future__ import annotations
+
+import pytest
+
+from inference.admission import BUSY, Admitted, Door
+from inference.errors import OverCapacity
+
+
+class Shop:
+    """A door with work behind it that does ``per_second`` pieces of 1000 bytes, cost 1 each, in the order they came."""
+
+    def __init__(self, per_second: float = 10.0, **changes: float) -> None:
+        self.now = 100.0
+        self.door = Door(
+            **{"longest_s": 2.0, "most": 1000, "cost_per_byte": 0.001, "dearest": 5.0} | changes, clock=self
+        )
+        self.per_second = per_second
+        self.inside: list[Admitted] = []
+        self.refusals: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def arrive(self, count: int = 1, size: int = 1000) -> int:
+        """How many of them were let in."""
+        before = len(self.inside)
+        for _ in range(count):
+            try:
+                self.inside.append(self.door.enter(size))
+            except OverCapacity as refusal:
+                self.refusals.append(refusal.retry_after_s)
+        return len(self.inside) - before
+
+    def work(self, seconds: float) -> None:
+        for _ in range(round(seconds * self.per_second)):
+            self.now += 1 / self.per_second
+            if self.inside:
+                self.inside.pop(0).leave(done=True)
+
+    def warm_up(self) -> None:
+        """Busy for long enough to be measured, then empty."""
+        for _ in range(30):
+            self.arrive(2 * BUSY - len(self.inside))
+            self.work(0.1)
+        self.empty()
+
+    def empty(self) -> None:
+        while self.inside:
+            self.work(1 / self.per_second)
+
+
+def test_it_works() -> None:
+    shop = Shop()
+    shop.warm_up()
+    assert shop.arrive(100) == 21  # 2 s of work before the last one
+    assert shop.door.refused == 79
+
+
+def test_nobody_is_refused_before_anything_is_known() -> None:
+    assert Shop().arrive(200) == 200
+
+
+def test_heads_are_counted_all_the_same() -> None:
+    assert Shop(most=50).arrive(200) == 50
+
+
+def test_without_a_limit_only_heads_count() -> None:
+    shop = Shop(longest_s=0.0)
+    shop.warm_up()
+    assert shop.arrive(200) == 200
+
+
+def test_what_was_let_in_is_done_in_time_at_four_times_what_can_be_done() -> None:
+    """And nothing of what could be done is lost by refusing."""
+    shop = Shop()
+    shop.warm_up()
+    entered: dict[int, float] = {}
+    took: list[float] = []
+    for _ in range(200):  # a tenth of a second each
+        shop.arrive(4)
+        for one in shop.inside:
+            entered.setdefault(id(one), shop.now)
+        first = shop.inside[0]
+        shop.work(0.1)
+        took.append(shop.now - entered.pop(id(first)))
+    assert len(took) == 200
+    assert max(took) <= 2.0 + 1.0  # the wait that is allowed, and one measurement's error
+
+
+def test_dear_work_fills_the_room_sooner() -> None:
+    shop = Shop()
+    shop.warm_up()
+    assert shop.arrive(100, size=4000) == 6
+
+
+def test_one_that_is_very_long_does_not_close_the_door() -> None:
+    shop = Shop()
+    shop.warm_up()
+    shop.arrive(1, size=10_000_000)  # an hour, done a part at a time
+    assert shop.arrive(1) == 1
+
+
+def test_the_true_cost_counts_once_it_is_known() -> None:
+    shop = Shop()
+    shop.warm_up()
+    shop.arrive(100)
+    for one in shop.inside:
+        one.revise(0)  # it was all in the cache
+    assert shop.arrive(1) == 1
+
+
+def test_what_a_byte_costs_is_learnt() -> None:
+    """Compressed audio is longer than its size says."""
+    shop = Shop()
+    shop.warm_up()
+    shop.per_second /= 4
+    for _ in range(200):
+        shop.arrive()
+        shop.inside[-1].revise(4.0)
+        shop.empty()
+    assert shop.arrive(100) == 6
+
+
+def test_who_is_refused_is_told_when_there_is_room_and_no_two_the_same_time() -> None:
+    shop = Shop()
+    shop.warm_up()
+    shop.arrive(61)  # room for 21
+    assert min(shop.refusals) >= 1
+    assert shop.refusals == sorted(shop.refusals)
+    assert shop.refusals[-1] == pytest.approx(4.0, abs=0.5)  # 39 before it, 10 a second
+
+
+def test_who_comes_back_as_told_finds_room() -> None:
+    shop = Shop()
+    shop.warm_up()
+    shop.arrive(61)
+    returning = [shop.now + seconds for seconds in shop.refusals]
+    shop.refusals.clear()
+    while returning:
+        shop.work(0.1)
+        due = [time for time in returning if time <= shop.now]
+        returning = [time for time in returning if time > shop.now]
+        shop.arrive(len(due))
+    assert shop.refusals == []
+
+
+def test_nobody_is_told_to_wait_for_ever() -> None:
+    shop = Shop()
+    shop.warm_up()
+    shop.arrive(5000)
+    assert max(shop.refusals) <= 60
+
+
+def test_an_engine_that_stands_still_is_noticed() -> None:
+    shop = Shop()
+    shop.warm_up()
+    shop.arrive(15)
+    shop.now += 10  # nothing is done
+    assert shop.arrive(1) == 0
+
+
+def test_one_that_got_slower_and_faster_is_noticed() -> None:
+    shop = Shop()
+    shop.warm_up()
+    shop.per_second = 2
+    for _ in range(60):
+        shop.arrive(8 - len(shop.inside))
+        shop.work(0.5)
+    shop.empty()
+    assert shop.arrive(100) < 8
+    shop.per_second = 50
+    for _ in range(100):
+        shop.arrive(8 - len(shop.inside))
+        shop.work(0.1)
+    shop.empty()
+    assert shop.arrive(200) > 80
+
+
+def test_what_fails_at_once_is_not_taken_for_speed() -> None:
+    shop = Shop()
+    shop.warm_up()
+    for _ in range(1000):
+        shop.arrive(BUSY)
+        for one in shop.inside:
+            one.leave(done=False)
+        shop.inside.clear()
+        shop.now += 0.01
+    assert shop.arrive(100) == 21
+
+
+def test_leaving_twice_counts_once() -> None:
+    shop = Shop(most=1)
+    shop.arrive()
+    shop.inside[0].leave(done=True)
+    shop.inside[0].leave(done=True)
+    assert shop.arrive(2) == 1

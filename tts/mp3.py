@@ -1,0 +1,85 @@
+"""MP3 by LAME, through ``lameenc``: the same LAME that FFmpeg has, at the same setting, three times as fast, because it
+was compiled with its vector code. Without FFmpeg the frame that tells a file's exact length is ours to write.
+
+An encoder belongs to one response; LAME runs without the GIL.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import lameenc
+import numpy as np
+import numpy.typing as npt
+
+KBIT_PER_SECOND = 64
+# Quality for speech stops growing with effort here: half the time of LAME's 5.
+_QUALITY = 7
+
+_FRAME_SAMPLES, _FRAME_BYTES = 576, 192  # MPEG-2 layer III at 24 kHz and 64 kbit/s
+_FRAME_HEADER = b"\xff\xf3\x84\xc0"  # of such a frame, mono, without padding and checksum
+_SIDE_INFORMATION = bytes(9)
+_DELAY = 576  # samples by which LAME's output is late
+_ALL_FIELDS = 0b1111  # frames, bytes, table of contents, quality
+_LOWPASS_HZ = 11_000
+
+
+class Lame:
+    """Feed int16 mono samples at ``sample_rate``, take what comes back; ``finish`` gives the rest."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._lame = lameenc.Encoder()
+        self._lame.silence()
+        self._lame.set_channels(1)
+        self._lame.set_in_sample_rate(sample_rate)
+        self._lame.set_out_sample_rate(sample_rate)
+        self._lame.set_bit_rate(KBIT_PER_SECOND)
+        self._lame.set_quality(_QUALITY)
+        self._fed = False
+
+    def feed(self, samples: npt.NDArray[np.int16]) -> bytes:
+        if not len(samples):
+            return b""
+        self._fed = True
+        return bytes(self._lame.encode(samples.astype("<i2", copy=False).tobytes()))
+
+    def finish(self) -> bytes:
+        return bytes(self._lame.flush()) if self._fed else b""
+
+
+def whole(samples: npt.NDArray[np.int16], sample_rate: int) -> bytes:
+    """A file that says how long it is: players show its length and cut off the silence that LAME added."""
+    encoder = Lame(sample_rate)
+    frames = encoder.feed(samples) + encoder.finish()
+    return information(len(frames), len(samples)) + frames
+
+
+def information(size: int, samples: int) -> bytes:
+    """The frame that goes before ``size`` bytes of frames: Xing's fields, as "Info" since the bit rate is constant, and
+    LAME's. Layout: Gabriel Bouvigne, "MP3 Info Tag revision 1"."""
+    count = size // _FRAME_BYTES
+    contents = bytes(256 * percent // 100 for percent in range(100))
+    fields = struct.pack(">4sIII100sI", b"Info", _ALL_FIELDS, count, size + _FRAME_BYTES, contents, 0)
+    padding = min(4095, max(0, count * _FRAME_SAMPLES - _DELAY - samples))
+    lame = struct.pack(
+        ">9sBBIHHBB3sBBHI",
+        b"LAME3.100",
+        1,  # constant bit rate
+        _LOWPASS_HZ // 100,
+        0, 0, 0,  # peak and gains: not measured
+        0, KBIT_PER_SECOND, (_DELAY << 12 | padding).to_bytes(3, "big"), 0, 0, 0,
+        size + _FRAME_BYTES,
+    )  # fmt: skip
+    frame = _FRAME_HEADER + _SIDE_INFORMATION + fields + lame + bytes(2)  # no checksum of the music
+    frame += _crc16(frame).to_bytes(2, "big")
+    return frame.ljust(_FRAME_BYTES, b"\0")
+
+
+def _crc16(data: bytes) -> int:
+    """CRC-16/ARC, as the tag wants it."""
+    value = 0
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0xA001 if value & 1 else 0)
+    return value

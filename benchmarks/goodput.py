@@ -28,20 +28,22 @@ KEPT = 0.9  # the goal: of the best, at four times saturation
 
 async def main(seconds: float) -> None:
     for direction, make in (("asr", asr), ("tts", tts)):
-        with tempfile.TemporaryDirectory() as folder:
-            with served(Path(folder), VOICE_LOG_LEVEL="WARNING", VOICE_TTS_CACHE_BYTES="0") as service:
-                async with session(service.headers(), 5000) as client:
-                    ask = make(client, service.url)
-                    await load.closed([ask] * SATURATION, seconds=2)
-                    outcomes: dict[str, load.Outcome] = {}
-                    for times in TIMES:
-                        name = f"{SATURATION * times} callers"
-                        outcomes[name] = await load.closed([ask] * SATURATION * times, seconds=seconds)
-                    best = max(outcome.goodput for outcome in outcomes.values())
-                    for times in TIMES:
-                        rate = times * best
-                        name = f"{rate:.0f} arrivals a second"
-                        outcomes[name] = await load.open_loop(ask, per_second=rate, seconds=seconds)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            served(Path(folder), VOICE_LOG_LEVEL="WARNING", VOICE_TTS_CACHE_BYTES="0") as service,
+        ):
+            async with session(service.headers(), 5000) as client:
+                ask = make(client, service.url)
+                await load.closed([ask] * SATURATION, seconds=2)
+                outcomes: dict[str, load.Outcome] = {}
+                for times in TIMES:
+                    name = f"{SATURATION * times} callers"
+                    outcomes[name] = await load.closed([ask] * SATURATION * times, seconds=seconds)
+                best = max(outcome.goodput for outcome in outcomes.values())
+                for times in TIMES:
+                    rate = times * best
+                    name = f"{rate:.0f} arrivals a second"
+                    outcomes[name] = await load.open_loop(ask, per_second=rate, seconds=seconds)
         best = max(outcome.goodput for outcome in outcomes.values())
         for name, outcome in outcomes.items():
             print(f"{direction} {name:<24} {outcome.line()}")

@@ -124,12 +124,14 @@ async def test_the_page_renews_itself_in_place(service: Served) -> None:
     async with browser.page() as (page, errors):
         await sign_in(page, service, filling.PRODUCT_MANAGER)
         await page.evaluate("window.isTheSamePage = true")
+        await page.evaluate("document.querySelector('[data-part=rollout] ul').isTheSame = true")
         before = await page.inner_text("#home-updated")
         async with page.expect_response("**/now.json**") as answered:
             pass
         assert (await answered.value).status == 200
         await expect(page.locator("#home-updated")).not_to_have_text(before)
         assert await page.evaluate("window.isTheSamePage")
+        assert await page.evaluate("document.querySelector('[data-part=rollout] ul').isTheSame")  # no flicker
         assert await page.locator("#curve canvas").count() == 1
         assert await page.get_by_role("button", name="Acknowledge").count() == 0
         assert errors == []

@@ -124,7 +124,7 @@ def _boss() -> Any:
     from django.test import Client
 
     user, _is_new = User.objects.get_or_create(username="bench", is_staff=True, is_superuser=True)
-    client = Client()
+    client = Client(raise_request_exception=False)
     client.force_login(user)
     return client
 

@@ -111,11 +111,12 @@ def _write_feedback(requests: list[Request], counts: Counts) -> None:
         some = list(said)[number : number + AT_ONCE]
         for pk, request_id in LedgerEntry.objects.filter(request_id__in=some).values_list("pk", "request_id"):
             request = said[request_id]
+            entry = LedgerEntry(pk=pk, created_at=request.at)  # as much of it as saving asks for
             if request.wer is not None:
                 rate, words = request.wer
-                corrections.append(Correction(entry_id=pk, word_error_rate=rate, reference_words=words))
+                corrections.append(Correction(entry=entry, word_error_rate=rate, reference_words=words))
             if request.score is not None:
-                ratings.append(Rating(entry_id=pk, score=request.score))
+                ratings.append(Rating(entry=entry, score=request.score))
     Correction.objects.bulk_create(corrections)
     Rating.objects.bulk_create(ratings)
     counts.corrections += len(corrections)

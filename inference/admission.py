@@ -76,15 +76,12 @@ class Door:
         self._rate = 0.0  # cost per second; 0 while unknown
         self._working, self._busy = _Window(), _Window()  # while anybody is inside; while at least ``BUSY`` are
         self._room_at = 0.0  # when there will be room for everybody who has been refused
-        self.refused = 0
 
     def enter(self, size: int) -> Admitted:
         """Let in work of ``size`` bytes; it must be told to leave. Raises ``OverCapacity``."""
         cost = min(self._dearest, max(1.0, size * self._cost_per_byte))
-        wait = self.wait_s
-        if self._inside >= self._most or (self._longest_s and wait > self._longest_s):
-            self.refused += 1
-            raise OverCapacity(self._retry_after(cost, wait))
+        if self.is_full:
+            raise OverCapacity(self._retry_after(cost, self.wait_s))
         self._inside += 1
         self._cost += cost
         if self._inside == 1:
@@ -92,6 +89,11 @@ class Door:
         if self._inside == BUSY:
             self._busy.clear(self._clock())
         return Admitted(self, cost, size)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a newcomer would be refused."""
+        return self._inside >= self._most or (self._longest_s > 0 and self.wait_s > self._longest_s)
 
     @property
     def wait_s(self) -> float:

@@ -55,7 +55,8 @@ def test_it_works() -> None:
     shop = Shop()
     shop.warm_up()
     assert shop.arrive(100) == 21  # 2 s of work before the last one
-    assert shop.door.refused == 79
+    assert shop.door.is_full
+    assert len(shop.refusals) == 79
 
 
 def test_nobody_is_refused_before_anything_is_known() -> None:

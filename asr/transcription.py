@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from django.conf import settings
 
@@ -15,7 +16,7 @@ from asr.units import Hypothesis, Options, SpeechUnit
 from asr.voice_activity import Segment, segments
 from inference.engine import Engine
 from inference.ordered import in_order
-from inference.pool import in_pool
+from inference.pool import in_first_pool
 
 Recogniser = Engine[SpeechUnit, Hypothesis]
 
@@ -32,6 +33,7 @@ class Transcription:
         deadline: float | None = None,
     ) -> None:
         self._recording, self._engine, self._options, self._deadline = recording, engine, options, deadline
+        self._found: list[Segment] | None = None
         self._segments = segments(recording, checkpoint.segment_s, checkpoint.longest_pause_s)
         fallback = checkpoint.languages[0] if checkpoint.languages else settings.VOICE_ASR_LANGUAGES[0]
         language = options.language or fallback
@@ -48,8 +50,14 @@ class Transcription:
         deadline: float | None = None,
     ) -> Transcription:
         """Raises ``ApiError`` for audio that cannot be used (see ``asr.audio.decode``)."""
-        recording = await in_pool(decode, data, max_duration_s=settings.VOICE_MAX_AUDIO_S)
-        return cls(recording, engine, checkpoint, options, deadline)
+
+        def begin() -> Transcription:  # one way to the pool and back for all that happens before the engine
+            recording = decode(data, max_duration_s=settings.VOICE_MAX_AUDIO_S)
+            transcription = cls(recording, engine, checkpoint, options, deadline)
+            transcription._look()
+            return transcription
+
+        return await in_first_pool(begin)
 
     async def whole(self) -> Transcript:
         async for _ in self.parts():
@@ -62,32 +70,42 @@ class Transcription:
         The first segment goes alone: it is refused if there is no room for the request, and its language, where none
         was asked for, is taken for the rest.
         """
-        first = await in_pool(next, self._segments, None)
-        if first is None:
+        if self._found is None:
+            await in_first_pool(self._look)
+        if not self._found:
             return
+        first, *more = self._found
         hypothesis = await self._engine.submit(self._unit(first, self._options))
         self.transcript.queued_ms = hypothesis.queued_ms
         if self._options.language is None:
             self.transcript.language = hypothesis.language
         if part := self._checked(first, hypothesis):
             yield part
+        if not more:
+            return
         options = replace(self._options, language=self.transcript.language)
 
         async def recognise(segment: Segment) -> tuple[Segment, Hypothesis]:
             return segment, await self._engine.submit(self._unit(segment, options, admitted=True))
 
         ahead = 2 * settings.VOICE_ASR_BATCH
-        async for segment, following in in_order(self._rest(), recognise, ahead=ahead):
+        async for segment, following in in_order(self._rest(more), recognise, ahead=ahead):
             if part := self._checked(segment, following):
                 yield part
 
-    async def _rest(self) -> AsyncIterator[Segment]:
-        """The remaining segments, a handful at a time, so that the pool is not asked for each."""
+    def _look(self) -> None:
+        """Find the first segment, and whether it is the only one, as it is for most of what is said to an assistant."""
+        self._found = list(islice(self._segments, 2))
+
+    async def _rest(self, more: list[Segment]) -> AsyncIterator[Segment]:
+        """``more`` and the remaining segments, a handful at a time, so that the pool is not asked for each."""
+        for segment in more:
+            yield segment
 
         def some(source: Iterator[Segment], count: int) -> list[Segment]:
             return [segment for segment, _ in zip(source, range(count), strict=False)]
 
-        while found := await in_pool(some, self._segments, settings.VOICE_ASR_BATCH):
+        while found := await in_first_pool(some, self._segments, settings.VOICE_ASR_BATCH):
             for segment in found:
                 yield segment
 

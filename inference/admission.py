@@ -21,9 +21,10 @@ from inference.errors import OverCapacity
 
 BUSY = 4  # pieces of work at once that keep an engine from ever having nothing to do
 WINDOW_S = 1.0  # of being busy, at least, for one measurement of the rate
-SMOOTHING = 0.5  # weight of the newest measurement
+STALLED_S = 3.0  # so long without anything being done is no longer a batch that takes its time
+SMOOTHING = 0.3  # weight of the newest measurement: what is done comes in batches, and no two seconds are alike
 LEARNING = 0.05  # weight of the newest piece of work in what a byte of it costs
-LONGEST_RETRY_S = 60.0
+LONGEST_RETRY_S = 10.0  # who knows what is further away
 
 
 class _Window:
@@ -76,15 +77,14 @@ class Door:
         self._rate = 0.0  # cost per second; 0 while unknown
         self._working, self._busy = _Window(), _Window()  # while anybody is inside; while at least ``BUSY`` are
         self._room_at = 0.0  # when there will be room for everybody who has been refused
-        self.refused = 0
 
     def enter(self, size: int) -> Admitted:
         """Let in work of ``size`` bytes; it must be told to leave. Raises ``OverCapacity``."""
         cost = min(self._dearest, max(1.0, size * self._cost_per_byte))
-        wait = self.wait_s
-        if self._inside >= self._most or (self._longest_s and wait > self._longest_s):
-            self.refused += 1
-            raise OverCapacity(self._retry_after(cost, wait))
+        if self.is_full:
+            raise OverCapacity(self._retry_after(cost, self.wait_s))
+        if self.wait_s < self._longest_s / 2:  # plenty of room: those who were sent away have been, or never will
+            self._room_at = 0.0
         self._inside += 1
         self._cost += cost
         if self._inside == 1:
@@ -92,6 +92,11 @@ class Door:
         if self._inside == BUSY:
             self._busy.clear(self._clock())
         return Admitted(self, cost, size)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a newcomer would be refused."""
+        return self._inside >= self._most or (self._longest_s > 0 and self.wait_s > self._longest_s)
 
     @property
     def wait_s(self) -> float:
@@ -102,7 +107,7 @@ class Door:
     def _rate_now(self) -> float:
         """The measured rate, or less where nothing has been done for longer than it promises."""
         elapsed = self._busy.elapsed(self._clock())
-        if not self._busy.is_open or elapsed < WINDOW_S:
+        if not self._busy.is_open or elapsed < STALLED_S:
             return self._rate
         at_most = (self._busy.done + self._cost / max(1, self._inside)) / elapsed
         return min(self._rate, at_most) if self._rate else at_most

@@ -1,4 +1,9 @@
-"""One bounded thread pool for CPU work on a request's path: decoding, features, encoding."""
+"""Bounded thread pools for CPU work on a request's path.
+
+Two of them, with as many threads each: what begins a request (parsing, decoding, finding speech) and all that comes
+later (features, encoding). In one queue a hundred that arrive together would all be decoded before the first is
+recognised, while the engine waits.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +21,15 @@ R = TypeVar("R")
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(settings.VOICE_CPU_THREADS or os.cpu_count() or 1, thread_name_prefix="cpu")
+def _pool(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(settings.VOICE_CPU_THREADS or os.cpu_count() or 1, thread_name_prefix=name)
 
 
 async def in_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run ``function`` in the pool; the event loop stays free. Cancelled before it starts, it never runs."""
-    return await asyncio.wrap_future(_pool().submit(function, *args, **kwargs))
+    return await asyncio.wrap_future(_pool("cpu").submit(function, *args, **kwargs))
+
+
+async def in_first_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """``in_pool`` for a request's first steps."""
+    return await asyncio.wrap_future(_pool("first").submit(function, *args, **kwargs))

@@ -12,6 +12,7 @@ from django.conf import settings
 from inference.admission import Door
 from inference.errors import OverCapacity
 from rollout.feature import Feature
+from voiceproject import metrics
 from voiceproject.context import current
 from voiceproject.edge import HttpApp, headers_of, send_error
 from voiceproject.errors import ApiError, as_api_error
@@ -59,9 +60,13 @@ class Admission:
         if kind is None:
             await self._app(scope, receive, send)
             return
+        feature = FEATURES[kind]
+        door = doors()[feature]
+        metrics.admission_wait_seconds.labels(feature.value).set(door.wait_s)
         try:
-            admitted = doors()[FEATURES[kind]].enter(_size(scope))
+            admitted = door.enter(_size(scope))
         except OverCapacity as refusal:
+            metrics.admission_refused_total.labels(feature.value).inc()
             await _refuse(kind, scope, send, refusal)
             return
         current().admitted = admitted
@@ -77,6 +82,12 @@ class Admission:
             await self._app(scope, receive, watched)
         finally:
             admitted.leave(done=succeeded)
+
+
+def obstacle(feature: Feature) -> ApiError | None:
+    """The refusal that a request would get now, without taking anything."""
+    door = doors().get(feature)
+    return as_api_error(OverCapacity(1.0)) if door is not None and door.is_full else None
 
 
 def _size(scope: HTTPScope) -> int:

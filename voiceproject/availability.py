@@ -17,6 +17,7 @@ from rollout import policy
 from rollout.feature import Feature
 from usage import quota
 from usage.entry import Kind
+from voiceproject import admission
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller, caller_of
 from voiceproject.views import ApiView
@@ -85,4 +86,5 @@ async def _first_obstacle(caller: Caller, feature: Feature, decision: policy.Dec
         await leases.admit(caller.client_id, caller.user)
     except ApiError as full:
         return "capacity", full
-    return None
+    crowded = admission.obstacle(feature)
+    return ("capacity", crowded) if crowded is not None else None

@@ -30,6 +30,10 @@ real_time_factor = Histogram(
 )
 batch_size = Histogram("voice_batch_size", "Units run together", ["engine"], buckets=(1, 2, 4, 8, 16, 32, 64))
 batch_seconds = Histogram("voice_batch_seconds", "Running one batch", ["engine"], buckets=_SECONDS)
+admission_wait_seconds = Gauge(
+    "voice_admission_wait_seconds", "What the newest request has before it, in this process", ["feature"]
+)
+admission_refused_total = Counter("voice_admission_refused_total", "Requests refused at the door", ["feature"])
 streams_open = Gauge("voice_streams_open", "Open WebSockets that do speech work", ["kind"])
 ledger_write_seconds = Histogram(
     "voice_ledger_write_seconds",

@@ -12,7 +12,7 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 
-from inference.pool import in_pool
+from inference.pool import in_first_pool
 from voiceproject import idempotency, identity, ratelimit
 from voiceproject.context import current
 
@@ -70,5 +70,5 @@ class ApiView(APIView):
     async def body(self, request: Request) -> dict[str, Any]:
         """The parsed body; a large one is parsed in the pool. Call it inside the gate: a bad body is a request too."""
         if int(request.META.get("CONTENT_LENGTH") or 0) > PARSE_IN_POOL_BYTES:
-            return await in_pool(lambda: cast("dict[str, Any]", request.data))
+            return await in_first_pool(lambda: cast("dict[str, Any]", request.data))
         return cast("dict[str, Any]", request.data)

@@ -55,7 +55,8 @@ def test_it_works() -> None:
     shop = Shop()
     shop.warm_up()
     assert shop.arrive(100) == 21  # 2 s of work before the last one
-    assert shop.door.refused == 79
+    assert shop.door.is_full
+    assert len(shop.refusals) == 79
 
 
 def test_nobody_is_refused_before_anything_is_known() -> None:
@@ -150,7 +151,17 @@ def test_nobody_is_told_to_wait_for_ever() -> None:
     shop = Shop()
     shop.warm_up()
     shop.arrive(5000)
-    assert max(shop.refusals) <= 60
+    assert max(shop.refusals) <= 10
+
+
+def test_who_never_comes_back_makes_nobody_wait_longer() -> None:
+    shop = Shop()
+    shop.warm_up()
+    shop.arrive(500)
+    shop.empty()
+    shop.refusals.clear()
+    shop.arrive(22)
+    assert shop.refusals == [1.0]
 
 
 def test_an_engine_that_stands_still_is_noticed() -> None:

@@ -59,6 +59,13 @@ async def test_speaking_and_hearing_have_doors_of_their_own(api: httpx.AsyncClie
     assert (refusal.status_code, refusal.json()["error"]["code"]) == (503, "over_capacity")
 
 
+async def test_availability_says_so(api: httpx.AsyncClient, monkeypatch) -> None:
+    await fill(monkeypatch, Feature.ASR)
+    features = (await api.get("/v1/voice/availability")).json()["features"]
+    assert (features["asr"]["available"], features["asr"]["blocked_by"]) == (False, "capacity")
+    assert features["tts"]["available"]
+
+
 async def test_the_connection_of_a_refused_upload_is_good_for_the_next_request(
     api: httpx.AsyncClient, monkeypatch
 ) -> None:

@@ -4,7 +4,8 @@ A service at work takes memory and gives it back: only what it never gives back 
 is cut into blocks and each block's lowest reading is taken. Through these goes the Theil–Sen line: the median of the
 slopes of all pairs, which a few wild readings do not move. Its 99 % interval is Sen's, from Kendall's rank statistic
 (Sen 1968, Journal of the American Statistical Association 63). It is a leak when the growth at the interval's lower end
-is more than what memory allocators leave behind anyway.
+is more than what memory allocators leave behind anyway, and so is the growth at the later half's pace: one step (a
+larger batch than ever before, say) is none, a leak goes on.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from itertools import pairwise
 from statistics import median
 
 WARM_UP_SHARE = 1 / 3  # of the time under load: caches fill, pools grow to the number of users
-LEAST_S, LEAST_READINGS = 10.0, 12  # after the warm-up
-MOST_BLOCKS, LEAST_BLOCKS = 24, 6
+LEAST_S, LEAST_READINGS = 10.0, 24  # after the warm-up
+MOST_BLOCKS = 24
 TOLERATED_SHARE = 0.02  # of the memory in use
 _NORMAL_99 = 2.575829
 
@@ -26,11 +27,13 @@ Reading = tuple[float, float]  # seconds, bytes
 
 @dataclass(frozen=True)
 class Trend:
-    """Bytes; ``slope``, ``low`` and ``high`` per second. ``low`` to ``high`` holds the true slope with 99 %."""
+    """Bytes; ``slope``, ``low`` and ``high`` per second. ``low`` to ``high`` holds the true slope with 99 %;
+    ``late``: the later half's slope."""
 
     slope: float
     low: float
     high: float
+    late: float
     span_s: float
     level: float
 
@@ -41,13 +44,14 @@ class Trend:
 
     @property
     def is_leak(self) -> bool:
-        return self.low * self.span_s > TOLERATED_SHARE * self.level
+        return min(self.low, self.late) * self.span_s > TOLERATED_SHARE * self.level
 
     def in_words(self) -> str:
         per_hour = [f"{3600 * slope / 2**20:+,.1f}" for slope in (self.slope, self.low, self.high)]
         return (
             f"{self.grown / 2**20:+.1f} MiB in {self.span_s:.0f} s at {self.level / 2**20:,.0f} MiB "
-            f"({per_hour[0]} MiB an hour, 99 %: {per_hour[1]} to {per_hour[2]})"
+            f"({per_hour[0]} MiB an hour, 99 %: {per_hour[1]} to {per_hour[2]}; "
+            f"at the later half's pace {self.late * self.span_s / 2**20:+.1f} MiB)"
         )
 
 
@@ -61,10 +65,9 @@ def trend(readings: Sequence[Reading]) -> Trend | None:
     if span < LEAST_S or len(warm) < LEAST_READINGS:
         return None
     troughs = _troughs(warm)
-    if len(troughs) < LEAST_BLOCKS:
-        return None
     slope, low, high = _theil_sen(troughs)
-    return Trend(slope, low, high, span, median(bytes_ for _at, bytes_ in warm))
+    late, _low, _high = _theil_sen(troughs[len(troughs) // 2 :])
+    return Trend(slope, low, high, late, span, median(bytes_ for _at, bytes_ in warm))
 
 
 def _troughs(readings: Sequence[Reading]) -> list[Reading]:

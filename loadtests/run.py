@@ -30,7 +30,7 @@ from loadtests.verdict import Criterion, Server, Verdict, judge, overall
 
 GENERATOR_STARTS_S = 60.0
 LOOK_S = 1.0
-WARM_UP_USERS, WARM_UP_S = 30, 15.0
+WARM_UP_S = 15.0
 INTERRUPTED_STOP_S = 3.0  # somebody waits at the keyboard
 _LOCUSTFILE = "loadtests/locustfile.py"
 
@@ -55,9 +55,8 @@ class Options:
 
 
 def warm_up(options: Options) -> Options:
-    """The same work at once, for a while: what a service allocates at its first requests is no leak."""
-    users = min(WARM_UP_USERS, options.users)
-    return replace(options, users=users, duration_s=WARM_UP_S, is_closed_loop=True)
+    """The same users in a closed loop, for a while: what a service allocates at its first busy moments is no leak."""
+    return replace(options, duration_s=WARM_UP_S, is_closed_loop=True)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from loadtests.tally import Tally
 from loadtests.verdict import Server, judge
 
 STARTED = 1_780_000_000.0
-FLAT = Trend(0, -1, 1, 60, 300 * 2**20)
+FLAT = Trend(0, -1, 1, -1, 60, 300 * 2**20)
 
 
 def facts(

@@ -73,6 +73,26 @@ def test_what_grows_at_first_is_warming_up() -> None:
     assert not found.is_leak
 
 
+@pytest.mark.parametrize("when", [105, 150, 200, 250, 290])
+def test_one_step_is_no_leak(when: int) -> None:
+    found = trend(series(lambda at: LEVEL + 40 * MIB * (at >= when)))
+    assert found is not None
+    assert not found.is_leak
+
+
+def test_steps_that_do_not_end_are_one() -> None:
+    found = trend(series(lambda at: LEVEL + 10 * MIB * (at // 20)))
+    assert found is not None
+    assert found.is_leak
+
+
+def test_a_leak_in_a_short_run() -> None:
+    wild = noise(MIB)
+    found = trend([(at / 2, LEVEL + 0.6 * MIB * at / 2 + wild()) for at in range(60)])
+    assert found is not None
+    assert found.is_leak
+
+
 def test_one_wild_reading_changes_nothing() -> None:
     readings = series(lambda _at: LEVEL)
     readings[-1] = (299.0, 3.0 * LEVEL)

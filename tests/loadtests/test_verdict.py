@@ -10,8 +10,8 @@ from loadtests.scenarios import SCENARIOS, Work
 from loadtests.tally import Tally, percentile
 from loadtests.verdict import Server, Verdict, judge, overall
 
-FLAT = Trend(0, -1, 1, 60, 300 * 2**20)
-LEAKY = Trend(2**20, 2**20, 2**20, 60, 300 * 2**20)
+FLAT = Trend(0, -1, 1, -1, 60, 300 * 2**20)
+LEAKY = Trend(2**20, 2**20, 2**20, 2**20, 60, 300 * 2**20)
 WELL = Server(trends=[FLAT], replaced=0, is_ready=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -28,6 +29,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def lasting_port() -> int:
+    """One that stays free for a server that goes and comes back: outside the range that clients get theirs from."""
+    while True:
+        port = random.randint(15_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _program(name: str, *folders: Path) -> str:
@@ -108,7 +118,7 @@ def postgres_server(folder: Path) -> Iterator[Neighbour]:
     initdb, server = _program("initdb", *newest_first), _program("postgres", *newest_first)
     # PostgreSQL refuses to run as root.
     as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
-    data, port = folder / "data", free_port()
+    data, port = folder / "data", lasting_port()
     data.mkdir()
     if as_user:
         shutil.chown(data, "nobody")
@@ -128,7 +138,7 @@ def postgres_server(folder: Path) -> Iterator[Neighbour]:
 @contextmanager
 def redis_server(folder: Path) -> Iterator[Neighbour]:
     """An empty Redis that writes nothing to the disk."""
-    port = free_port()
+    port = lasting_port()
     command = [_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     with _started(Neighbour(f"redis://127.0.0.1:{port}/0", command, port, folder / "redis.log")) as neighbour:
         yield neighbour
@@ -167,9 +177,9 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, *, is_ready: bool = True, **environment: str) -> Iterator[Served]:
+def served(folder: Path, *, port: int = 0, is_ready: bool = True, **environment: str) -> Iterator[Served]:
     """Yields the service once it is ready (or only listens), with its state in ``folder``."""
-    port, key, log = int(environment.get("PORT") or free_port()), "vk_test_0123456789abcdef", folder / "serve.log"
+    port, key, log = port or free_port(), "vk_test_0123456789abcdef", folder / "serve.log"
     settings: Mapping[str, str] = {
         "PORT": str(port),
         "VOICE_STATE_DIR": str(folder / "state"),
@@ -219,7 +229,7 @@ class InferenceTier:
 @contextmanager
 def inference_tier(folder: Path, *engines: str, port: int = 0) -> Iterator[InferenceTier]:
     """Yields the tier once its models are warm; all engines if none is named."""
-    port = port or free_port()
+    port = port or lasting_port()
     settings = {"PORT": str(port), "VOICE_STATE_DIR": str(folder / "state"), "VOICE_INFERENCE_URL": ""}
     with (folder / f"tier-{port}.log").open("ab") as output:
         process = subprocess.Popen(

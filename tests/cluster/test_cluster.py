@@ -30,7 +30,7 @@ from inference.wire import PackedUnit
 from tests import services, sound
 from tests.cluster.conftest import PYTHON
 from tests.cluster.load import Load
-from tests.services import Served, free_port, served
+from tests.services import Served, lasting_port, served
 
 USERS = 8
 STEADY = 25  # requests between two blows
@@ -43,7 +43,7 @@ ALL_TAKEN, MORE_THAN_FIT = 90, 160
 @contextmanager
 def ray_tier(folder: Path) -> Iterator[str]:
     """Yields the address of the inference tier, two replicas of each model."""
-    port = free_port()
+    port = lasting_port()
     url = f"http://127.0.0.1:{port}"
     environment = {
         **os.environ,
@@ -167,11 +167,11 @@ async def test_kills_lose_nothing(tier: str, tmp_path: Path) -> None:
         redis = stack.enter_context(services.redis_server(tmp_path))
         apis = stack.enter_context(ExitStack())
         shared = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "VOICE_INFERENCE_URL": tier}
-        ports = {name: str(free_port()) for name in ("satu", "dua")}
+        ports = {name: lasting_port() for name in ("satu", "dua")}
 
         def start(name: str) -> Served:
             (tmp_path / name).mkdir(exist_ok=True)
-            return apis.enter_context(served(tmp_path / name, PORT=ports[name], **shared))
+            return apis.enter_context(served(tmp_path / name, port=ports[name], **shared))
 
         first: Served = await asyncio.to_thread(start, "satu")
         second: Served = await asyncio.to_thread(start, "dua")

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,12 +65,21 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 class Neighbour:
     """A server beside the service, at ``url``, that a test may take away and bring back."""
 
-    def __init__(self, url: str, command: list[str], port: int, log: Path, stop: int = signal.SIGTERM) -> None:
+    def __init__(
+        self,
+        url: str,
+        command: list[str],
+        port: int,
+        log: Path,
+        stop: int = signal.SIGTERM,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
         self.url = url
-        self._command, self._port, self._log, self._stop = command, port, log, stop
+        self._command, self._port, self._log, self._stop, self._prepare = command, port, log, stop, prepare
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self._prepare()
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
@@ -120,18 +129,23 @@ def postgres_server(folder: Path) -> Iterator[Neighbour]:
     as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
     data, port = folder / "data", lasting_port()
     data.mkdir()
-    if as_user:
-        shutil.chown(data, "nobody")
-        for parent in (folder, *folder.parents):  # pytest's directories are closed to other users
+
+    def let_in() -> None:
+        """pytest's directories are closed to other users; the next pytest that starts on this machine sees to it."""
+        for parent in (folder, *folder.parents) if as_user else ():
             if parent.owner() == "root" and parent.is_relative_to("/tmp") and parent != Path("/tmp"):
                 parent.chmod(parent.stat().st_mode | 0o011)
+
+    if as_user:
+        shutil.chown(data, "nobody")
+    let_in()
     create = [*as_user, initdb, "-D", str(data), "-U", "voice", "-A", "trust", "-E", "UTF8", "--no-sync"]
     subprocess.run(create, check=True, stdout=subprocess.DEVNULL, cwd="/")
     options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     url, command = f"postgres://voice@127.0.0.1:{port}/postgres", [*as_user, server, "-D", str(data), *flags]
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
-    with _started(Neighbour(url, command, port, folder / "postgres.log", signal.SIGINT)) as neighbour:
+    with _started(Neighbour(url, command, port, folder / "postgres.log", signal.SIGINT, let_in)) as neighbour:
         yield neighbour
 
 

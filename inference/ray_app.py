@@ -42,6 +42,7 @@ from inference.wire import Fields, Reply, failure_reply
 
 ASR, TTS, INGRESS = "asr", "tts", "units"
 STATUS_TIMEOUT_S = 1.0  # whoever asks gives up after 2
+READING_NEW_S = 1.0  # with one as new as this, nobody is asked
 READING_FRESH_S = 3.0
 DRAIN_POLL_S = 0.5
 HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
@@ -105,7 +106,8 @@ class HandleDesk:
 
     async def status(self) -> Readings:
         """Asks where nothing has been heard lately. A replica that is too busy to be asked is heard of by its work."""
-        quiet = {self._handles[name].deployment_name: name for name in self._handles if not self._fresh(name)}
+        new = {name for name in self._handles if self._fresh(name, READING_NEW_S)}
+        quiet = {handle.deployment_name: name for name, handle in self._handles.items() if name not in new}
         await asyncio.gather(*(self._ask(self._handles[name]) for name in quiet.values()))
         return {name: self._fresh(name) for name in self._handles}
 
@@ -128,12 +130,11 @@ class HandleDesk:
     def _note(self, name: str, reading: Fields) -> None:
         self._readings[name][str(reading["process"])] = (time.monotonic(), reading)
 
-    def _fresh(self, name: str) -> list[Fields]:
-        since = time.monotonic() - READING_FRESH_S
-        known = self._readings[name]
-        for process in [process for process, (at, _reading) in known.items() if at < since]:
+    def _fresh(self, name: str, age_s: float = READING_FRESH_S) -> list[Fields]:
+        now, known = time.monotonic(), self._readings[name]
+        for process in [process for process, (at, _reading) in known.items() if now - at > READING_FRESH_S]:
             del known[process]
-        return [reading for _at, reading in known.values()]
+        return [reading for at, reading in known.values() if now - at <= age_s]
 
     def _wait_s(self, name: str) -> float:
         return max((float(reading["estimated_wait_s"]) for reading in self._fresh(name)), default=1.0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def lasting_port() -> int:
+    """One that stays free for a server that goes and comes back: outside the range that clients get theirs from."""
+    while True:
+        port = random.randint(15_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _program(name: str, *folders: Path) -> str:
@@ -55,12 +65,21 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 class Neighbour:
     """A server beside the service, at ``url``, that a test may take away and bring back."""
 
-    def __init__(self, url: str, command: list[str], port: int, log: Path, stop: int = signal.SIGTERM) -> None:
+    def __init__(
+        self,
+        url: str,
+        command: list[str],
+        port: int,
+        log: Path,
+        stop: int = signal.SIGTERM,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
         self.url = url
-        self._command, self._port, self._log, self._stop = command, port, log, stop
+        self._command, self._port, self._log, self._stop, self._prepare = command, port, log, stop, prepare
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self._prepare()
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
@@ -108,27 +127,32 @@ def postgres_server(folder: Path) -> Iterator[Neighbour]:
     initdb, server = _program("initdb", *newest_first), _program("postgres", *newest_first)
     # PostgreSQL refuses to run as root.
     as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
-    data, port = folder / "data", free_port()
+    data, port = folder / "data", lasting_port()
     data.mkdir()
-    if as_user:
-        shutil.chown(data, "nobody")
-        for parent in (folder, *folder.parents):  # pytest's directories are closed to other users
+
+    def let_in() -> None:
+        """pytest's directories are closed to other users; the next pytest that starts on this machine sees to it."""
+        for parent in (folder, *folder.parents) if as_user else ():
             if parent.owner() == "root" and parent.is_relative_to("/tmp") and parent != Path("/tmp"):
                 parent.chmod(parent.stat().st_mode | 0o011)
+
+    if as_user:
+        shutil.chown(data, "nobody")
+    let_in()
     create = [*as_user, initdb, "-D", str(data), "-U", "voice", "-A", "trust", "-E", "UTF8", "--no-sync"]
     subprocess.run(create, check=True, stdout=subprocess.DEVNULL, cwd="/")
     options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     url, command = f"postgres://voice@127.0.0.1:{port}/postgres", [*as_user, server, "-D", str(data), *flags]
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
-    with _started(Neighbour(url, command, port, folder / "postgres.log", signal.SIGINT)) as neighbour:
+    with _started(Neighbour(url, command, port, folder / "postgres.log", signal.SIGINT, let_in)) as neighbour:
         yield neighbour
 
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[Neighbour]:
     """An empty Redis that writes nothing to the disk."""
-    port = free_port()
+    port = lasting_port()
     command = [_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     with _started(Neighbour(f"redis://127.0.0.1:{port}/0", command, port, folder / "redis.log")) as neighbour:
         yield neighbour
@@ -167,9 +191,9 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, *, is_ready: bool = True, **environment: str) -> Iterator[Served]:
+def served(folder: Path, *, port: int = 0, is_ready: bool = True, **environment: str) -> Iterator[Served]:
     """Yields the service once it is ready (or only listens), with its state in ``folder``."""
-    port, key, log = int(environment.get("PORT") or free_port()), "vk_test_0123456789abcdef", folder / "serve.log"
+    port, key, log = port or free_port(), "vk_test_0123456789abcdef", folder / "serve.log"
     settings: Mapping[str, str] = {
         "PORT": str(port),
         "VOICE_STATE_DIR": str(folder / "state"),
@@ -221,7 +245,7 @@ class InferenceTier:
 @contextmanager
 def inference_tier(folder: Path, *engines: str, port: int = 0) -> Iterator[InferenceTier]:
     """Yields the tier once its models are warm; all engines if none is named."""
-    port = port or free_port()
+    port = port or lasting_port()
     settings = {"PORT": str(port), "VOICE_STATE_DIR": str(folder / "state"), "VOICE_INFERENCE_URL": ""}
     with (folder / f"tier-{port}.log").open("ab") as output:
         process = subprocess.Popen(

@@ -12,7 +12,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests import sound
-from tests.services import Served, free_port, inference_tier, served
+from tests.services import Served, inference_tier, lasting_port, served
 
 CLIP = sound.said("selamat pagi semua")
 FILE = {"file": ("a.wav", sound.wav(CLIP))}
@@ -57,7 +57,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def test_it_serves_goes_without_and_serves_again(folder: Path) -> None:
-    port = free_port()
+    port = lasting_port()
     with ExitStack() as stack:
         tier = stack.enter_context(inference_tier(folder, port=port))
         server = stack.enter_context(served(folder, VOICE_INFERENCE_URL=tier.url))
@@ -84,7 +84,7 @@ def test_it_serves_goes_without_and_serves_again(folder: Path) -> None:
 
 
 def test_one_that_starts_before_its_tier(folder: Path) -> None:
-    port = free_port()
+    port = lasting_port()
     with ExitStack() as stack:
         early = folder / "early"
         early.mkdir()

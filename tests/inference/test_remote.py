@@ -25,7 +25,7 @@ from inference.unit_server import LocalDesk
 from inference.wire import LARGEST_FRAME, PREFIX, PackedUnit, failure_reply, result_reply
 from tests import sound
 from tests.inference.desks import IDLE, desk, serving
-from tests.services import free_port, inference_tier
+from tests.services import inference_tier, lasting_port
 from tts.units import Speech, SpeechUnit
 from tts.voices import default_voice
 from tts.wire import SpeechCodec
@@ -249,7 +249,7 @@ async def test_a_server_that_stops_finishes_what_it_has(tmp_path: Path) -> None:
 
 
 async def test_without_a_tier_units_are_refused_at_once_and_taken_again_when_it_is_back(tmp_path: Path) -> None:
-    port = free_port()
+    port = lasting_port()
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(remote_speech(f"http://127.0.0.1:{port}"))
         with pytest.raises(EngineUnavailable):

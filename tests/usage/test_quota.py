@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import OperationalError
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -25,6 +27,7 @@ from voiceproject.context import RequestContext, current, enter
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller
 from voiceproject.models import ApiKey
+from voiceproject.outage import database
 
 SENTENCE = "Selamat pagi, semua."  # 20 characters
 
@@ -273,3 +276,24 @@ async def test_keys_are_new_each_time(caller: Caller, small_plan: Plan) -> None:
     keys = {(await cover(caller, 1)).key for _ in range(3)}
     assert len(keys) == 3
     assert all(uuid.UUID(key) for key in keys)
+
+
+async def test_without_the_database_the_last_standing_decides(caller: Caller, small_plan: Plan, fill: Fill) -> None:
+    await sync_to_async(fill)(300)
+    await quota.check(caller, caller.user, Kind.SPEECH)
+    stranger = replace(caller, user="bala")
+    database.note_away(OperationalError("gone"))
+    try:
+        quota._remembered().clear()  # what two seconds do
+        await cover(caller, 400)
+        await cover(caller, 300)
+        with pytest.raises(ApiError) as refusal:
+            await cover(caller, 1)
+        assert refusal.value.code == "quota_exceeded"
+        with pytest.raises(OperationalError):  # nobody knows
+            await cover(stranger, 1)
+    finally:
+        database.note_back()
+    quota._remembered().clear()
+    assert await standing(caller) == (300, 0)
+    await cover(caller, 700)

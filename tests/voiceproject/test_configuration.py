@@ -43,5 +43,5 @@ def test_nothing_else_reads_the_environment() -> None:
         for path in (ROOT / room).rglob("*.py")
         if re.search(r"os\.(environ|getenv)\b", path.read_text())
     ]
-    # One limits numpy's threads before it is imported, the other names the settings module.
-    assert sorted(readers) == ["voiceproject/__init__.py", "voiceproject/asgi.py"]
+    # One limits numpy's threads before it is imported, the others name the settings module.
+    assert sorted(readers) == ["inference/ray_app.py", "voiceproject/__init__.py", "voiceproject/asgi.py"]

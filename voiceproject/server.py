@@ -41,7 +41,7 @@ class Server(uvicorn.Server):
                 # Somewhat larger messages than allowed still get an answer that says so; audio does not compress.
                 ws_max_size=4 * max(settings.VOICE_WS_MAX_BYTES, settings.VOICE_WS_MAX_JSON_BYTES),
                 ws_per_message_deflate=False,
-                ws_ping_timeout=None,  # pings keep proxies awake; who is silent is ended with an error by VOICE_WS_IDLE_S
+                ws_ping_timeout=None,  # pings keep proxies awake; VOICE_WS_IDLE_S ends who is silent, with an error
             )
         )
         self._on_started, self._on_stopping = on_started, on_stopping

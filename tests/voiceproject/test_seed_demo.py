@@ -41,10 +41,10 @@ NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZoneInfo("Asia/Kuala_Lumpur"))
 
 
 def snapshot() -> dict[str, list[Any]]:
-    books: dict[str, Any] = {model.__name__: model for model in (*DAILY, Consumption)}
+    books: list[Any] = [*DAILY, Consumption]
     return {
-        name: sorted(model._default_manager.order_by().values_list(*_all_but_id(model)), key=repr)
-        for name, model in books.items()
+        model.__name__: sorted(model._default_manager.order_by().values_list(*_all_but_id(model)), key=repr)
+        for model in books
     }
 
 

@@ -51,6 +51,7 @@ class SampleAdmin(ReadOnly, ModelAdmin):
     fields = readonly_fields = list_display
     date_hierarchy = "at"
     show_full_result_count = False
+    list_per_page = 50  # showing a row takes longer than finding it
 
     @display(description="Users", ordering="users")
     def all_users(self, sample: Sample) -> str:

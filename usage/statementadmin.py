@@ -91,6 +91,7 @@ class StatementAdmin(_Fixed, ModelAdmin):
     actions_list = ["draft"]
     actions_detail = ["show", "download", "make_final", "credit"]
     show_full_result_count = False
+    list_per_page = 50  # showing a row takes longer than finding it
 
     @display(description="End user", ordering="user")
     def whose(self, statement: Statement) -> str:

@@ -41,11 +41,15 @@ NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZoneInfo("Asia/Kuala_Lumpur"))
 
 
 def snapshot() -> dict[str, list[Any]]:
+<<<<<<< HEAD
     tables: list[type[Model]] = [*DAILY, Consumption]
     books = {model.__name__: model for model in tables}
+=======
+    books: list[Any] = [*DAILY, Consumption]
+>>>>>>> seed
     return {
-        name: sorted(model._default_manager.order_by().values_list(*_all_but_id(model)), key=repr)
-        for name, model in books.items()
+        model.__name__: sorted(model._default_manager.order_by().values_list(*_all_but_id(model)), key=repr)
+        for model in books
     }
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db.models import Count, F, Max, Min, Model, Sum
+from django.db.models import Count, F, Max, Min, Sum
 from django.test import Client, TestCase
 from django.utils import timezone
 
@@ -41,12 +41,7 @@ NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZoneInfo("Asia/Kuala_Lumpur"))
 
 
 def snapshot() -> dict[str, list[Any]]:
-<<<<<<< HEAD
-    tables: list[type[Model]] = [*DAILY, Consumption]
-    books = {model.__name__: model for model in tables}
-=======
     books: list[Any] = [*DAILY, Consumption]
->>>>>>> seed
     return {
         model.__name__: sorted(model._default_manager.order_by().values_list(*_all_but_id(model)), key=repr)
         for model in books

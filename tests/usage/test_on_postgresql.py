@@ -19,9 +19,7 @@ from tests import services
 from tests.services import Served
 
 AGAIN = "VOICE_TESTS_AGAIN"  # set in the inner run
-MODULES = (
-    "cost dashboard guards on_postgresql personal plans quality quota rebuild spool statements views weeks writer"
-).split()
+MODULES = "cost guards on_postgresql personal plans quality quota rebuild spool statements views weeks writer".split()
 
 outer = pytest.mark.skipif(AGAIN in os.environ, reason="this is the inner run")
 
@@ -33,11 +31,12 @@ def test_this_is_postgresql(db) -> None:
 
 @outer
 @pytest.mark.timeout(300)
-def test_the_rooms_tests(postgres_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("modules", [MODULES, ["dashboard"]], ids=["books", "dashboard"])
+def test_the_rooms_tests(postgres_url: str, tmp_path: Path, modules: list[str]) -> None:
     environment = {**os.environ, AGAIN: "yes", "DATABASE_URL": postgres_url, "VOICE_STATE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    modules = [f"tests/usage/test_{module}.py" for module in MODULES]
-    run = subprocess.run([*command, *modules], cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True)
+    files = [f"tests/usage/test_{module}.py" for module in modules]
+    run = subprocess.run([*command, *files], cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
 
 

@@ -131,7 +131,7 @@ class Board:
         failed = self._work.failure_rate()
         return [
             Tile("Active users", f"{self.active:,}", "in 30 days"),
-            Tile("Adoption", rate, f"of chat users, aim {ADOPTION.in_words}"),
+            Tile("Adoption", rate, f"of chat users; aim {ADOPTION.in_words}".replace(" %", "\N{NO-BREAK SPACE}%")),
             Tile("Heard", f"{minutes:,.0f} min", "in these days", heard),
             Tile("Spoken", f"{now.characters:,}", "characters", spoken),
             Tile("Requests", f"{now.requests:,}", "in these days", asked),

@@ -28,11 +28,13 @@ LONGEST_RETRY_S = 10.0  # who knows what is further away
 
 
 class _Window:
-    """How much is done in the time in which it is open."""
+    """How much is done in the time in which it is open. That time begins with the first piece that is done: until then
+    everything is on its way, and says nothing of the rate."""
 
     def __init__(self) -> None:
         self._elapsed = self.done = 0.0
         self._since: float | None = None
+        self._counting = False
 
     @property
     def is_open(self) -> bool:
@@ -45,10 +47,26 @@ class _Window:
         self._elapsed = self.elapsed(now)
         self._since = None
 
-    def clear(self, now: float | None) -> None:
-        """Begin again, open since ``now`` or not open."""
+    def restart(self, now: float | None) -> None:
+        """Forget everything; open since ``now`` or not open."""
         self._elapsed = self.done = 0.0
-        self._since = now
+        self._since, self._counting = now, False
+
+    def count(self, cost: float, now: float) -> float | None:
+        """Note what has been done; the rate once ``WINDOW_S`` have been measured, and then the next measurement
+        begins."""
+        if not self._counting:
+            self.restart(now)
+            self._counting = True
+            return None
+        self.done += cost
+        elapsed = self.elapsed(now)
+        if elapsed < WINDOW_S:
+            return None
+        rate = self.done / elapsed
+        self.restart(now)
+        self._counting = True
+        return rate
 
     def elapsed(self, now: float) -> float:
         return self._elapsed + (now - self._since if self._since is not None else 0.0)
@@ -90,7 +108,7 @@ class Door:
         if self._inside == 1:
             self._working.open(self._clock())
         if self._inside == BUSY:
-            self._busy.clear(self._clock())
+            self._busy.restart(self._clock())
         return Admitted(self, cost, size)
 
     @property
@@ -133,12 +151,10 @@ class Door:
         self._cost = max(0.0, self._cost - admitted.cost) if self._inside else 0.0
         now = self._clock()
         for window in (self._working, self._busy):
-            window.done += admitted.cost if done else 0.0
-            if window.elapsed(now) >= WINDOW_S and window.done:
-                self._measured(window.done / window.elapsed(now), was_busy=window is self._busy)
-                window.clear(now)
+            if done and admitted.cost and window.is_open and (rate := window.count(admitted.cost, now)):
+                self._measured(rate, was_busy=window is self._busy)
         if self._inside < BUSY:
-            self._busy.clear(None)
+            self._busy.restart(None)
         if not self._inside:
             self._working.pause(now)
 

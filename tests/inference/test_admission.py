@@ -63,6 +63,16 @@ def test_nobody_is_refused_before_anything_is_known() -> None:
     assert Shop().arrive(200) == 200
 
 
+def test_those_who_came_together_do_not_make_it_look_slow() -> None:
+    """The first of a hundred is done only after a while, and then all the others are."""
+    shop = Shop(per_second=50)
+    shop.warm_up()
+    shop.arrive(90)
+    shop.now += 1.5
+    shop.work(1.0)
+    assert shop.arrive(30) == 30
+
+
 def test_heads_are_counted_all_the_same() -> None:
     assert Shop(most=50).arrive(200) == 50
 

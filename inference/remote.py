@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, Generic, TypeVar
 
 from django.conf import settings
+from prometheus_client import Counter
 
 from inference.engine import EngineStats, Unit
 from inference.errors import DeadlineExceeded, EngineUnavailable, InferenceError, OverCapacity
@@ -33,6 +34,8 @@ LEAST_MEASURED = 20
 
 U = TypeVar("U", bound=Unit)
 R = TypeVar("R")
+
+units_again = Counter("voice_units_again", "Units sent to the inference tier another time", ["engine", "why"])
 
 
 class Pace:
@@ -116,6 +119,7 @@ class RemoteEngine(Generic[U, R]):
             except (Lost, EngineUnavailable) as error:
                 if tries >= MOST_TRIES or not self._tier.budget.take():
                     raise (error if isinstance(error, EngineUnavailable) else _unavailable()) from error
+                units_again.labels(self._name, "lost").inc()
                 await asyncio.sleep(random.uniform(0, 0.05 * tries))  # not all that lost the same replica at once
             except DeadlineExceeded:
                 raise
@@ -126,6 +130,7 @@ class RemoteEngine(Generic[U, R]):
                 other = self._tier.pick(self._name, tried)
                 if other is None or other.url in tried or not self._tier.budget.take():
                     raise OverCapacity(error.retry_after_s) from error
+                units_again.labels(self._name, "full").inc()
 
     async def _returned(self, patience_s: float) -> Endpoint | None:
         """An address that comes back within that time."""
@@ -143,6 +148,7 @@ class RemoteEngine(Generic[U, R]):
             done, _pending = await asyncio.wait(tries, timeout=self._pace.slow_s)
             second = None if done else self._tier.pick(self._name, frozenset({endpoint.url}))
             if second is not None and self._tier.budget.take():
+                units_again.labels(self._name, "slow").inc()
                 tries.add(asyncio.ensure_future(self._try(packed, second)))
             while True:
                 done, pending = await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -51,11 +51,15 @@ class GroupCommit(Generic[T, R]):
             while self._waiting:
                 batch, self._waiting = self._waiting[:LARGEST_COMMIT], self._waiting[LARGEST_COMMIT:]
                 items = [item for item, _committed in batch]
-                outcomes = await self._run(partial(self._commit, items))
+                outcomes: Sequence[R | Exception]
+                try:
+                    outcomes = await self._run(partial(self._commit, items))
+                except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+                    outcomes = [error] * len(batch)
                 for (_item, committed), outcome in zip(batch, outcomes, strict=True):
                     if committed.done():  # its request was cancelled
                         continue
-                    if isinstance(outcome, DatabaseError):
+                    if isinstance(outcome, Exception):
                         committed.set_exception(outcome)
                     else:
                         committed.set_result(outcome)
@@ -83,4 +87,6 @@ def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> lis
                 outcomes += write([item])
         except DatabaseError as error:
             outcomes.append(error)
+        except InterfaceError as error:  # the connection broke; Django does not count it among the others
+            outcomes.append(OperationalError(str(error)))
     return outcomes

@@ -5,6 +5,8 @@ import asyncio
 import httpx
 
 from usage.models import LedgerEntry
+from voiceproject import idempotency
+from voiceproject.store import MemoryStore
 
 SPEECH = {"input": "Selamat pagi. Apa khabar?", "response_format": "wav"}
 
@@ -62,3 +64,15 @@ async def test_our_failure_is_not_kept(api: httpx.AsyncClient, monkeypatch) -> N
 
 async def test_a_key_that_cannot_be_one(api: httpx.AsyncClient) -> None:
     assert (await speak(api, "x" * 256)).status_code == 400
+
+
+async def test_work_that_was_booked_is_not_booked_again_when_its_answer_is_lost(api: httpx.AsyncClient) -> None:
+    """As when its process is killed on the way: nobody kept the answer, so a retry makes it again."""
+    first = await speak(api, "k-7")
+    store = idempotency._store()
+    assert isinstance(store, MemoryStore)
+    store._values.clear()
+    second = await speak(api, "k-7")
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert "Idempotent-Replayed" not in second.headers
+    assert await LedgerEntry.objects.acount() == 1

@@ -60,7 +60,7 @@ def test_what_is_copied_is_there_and_let_in(name: str) -> None:
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     for source in sources(PLANS[name]):
         assert source in let_in
-        assert (ROOT / source).exists() or source == "requirements-cluster.txt", source
+        assert (ROOT / source).exists(), source
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
 
 

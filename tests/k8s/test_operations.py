@@ -18,7 +18,6 @@ from tests.k8s.test_schema import check
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-LATER = {"loadtest"}  # commands that other parts of the project bring
 
 # Takes kubectl's place: the real one, with a server that nobody answers for. So far it must come: what it says of its
 # arguments is an error, what it says of the server is not. Secrets are made for the reader to look at.
@@ -142,7 +141,7 @@ def test_what_they_name_is_there() -> None:
 
 
 def test_its_management_commands_exist() -> None:
-    assert set(re.findall(r"manage\.py (\w+)", PAGE)) <= {*get_commands(), *LATER}
+    assert set(re.findall(r"manage\.py (\w+)", PAGE)) <= set(get_commands())
 
 
 def test_its_files_and_pages_exist() -> None:

@@ -235,7 +235,6 @@ NOT_OURS = {"REDISCLI_AUTH"}
 def test_every_variable_is_a_setting(phase: int) -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
     documented = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", page, re.MULTILINE))
-    documented.add("VOICE_INFERENCE_URL")
     for pod, container in containers(phase):
         assert set(environment(container, phase)) <= documented | NOT_OURS, pod
 
@@ -282,8 +281,6 @@ def test_migrations_come_first() -> None:
 
 def test_ray_is_the_one_that_is_installed() -> None:
     pinned = ROOT / "requirements-cluster.txt"
-    if not pinned.exists():
-        pytest.skip("requirements-cluster.txt is another part's")
     (service,) = of_kind("RayService").values()
     assert f"ray=={service['spec']['rayClusterConfig']['rayVersion']}" in pinned.read_text().replace("[serve]", "")
 

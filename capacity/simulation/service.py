@@ -126,7 +126,7 @@ class Pod:
             if not self._choose().submit(job, spoken):
                 refuse()
 
-        # What begins a request has a pool of its own; its last job before the engine does not wait behind others' first.
+        # What begins a request has a pool of its own; its last job before the engine does not wait behind those.
         jobs = [(self._loop, used.loop_s * LOOP_BEFORE), *((self._first, seconds) for seconds in before[:-1])]
         _in_turn([*jobs, *((self._pool, seconds) for seconds in before[-1:])], ask)
 

@@ -40,7 +40,7 @@ def processor_seconds() -> dict[str, float]:
 def _role(name: str | None) -> str:
     if name is None:
         return ENGINE
-    if name.startswith("cpu_"):
+    if name.startswith(("cpu_", "first_")):
         return POOL
     from inference import runtime
 

@@ -86,6 +86,7 @@ class Pod:
         self._clock, self._rates, self._choose = clock, rates, choose
         self._loop = Threads(self.machine, 1)
         self._pool = Threads(self.machine, pool_threads or max(1, round(cores)))
+        self._first = Threads(self.machine, pool_threads or max(1, round(cores)))
         self._books = Threads(self.machine, 1)
         self.under_way = 0
 
@@ -125,7 +126,9 @@ class Pod:
             if not self._choose().submit(job, spoken):
                 refuse()
 
-        _in_turn([(self._loop, used.loop_s * LOOP_BEFORE), *((self._pool, seconds) for seconds in before)], ask)
+        # What begins a request has a pool of its own; its last job before the engine does not wait behind those.
+        jobs = [(self._loop, used.loop_s * LOOP_BEFORE), *((self._first, seconds) for seconds in before[:-1])]
+        _in_turn([*jobs, *((self._pool, seconds) for seconds in before[-1:])], ask)
 
     def _live(self, job: Job, end: Answered) -> None:
         live = self._rates.live

@@ -21,7 +21,6 @@ from inference.errors import OverCapacity
 
 BUSY = 4  # pieces of work at once that keep an engine from ever having nothing to do
 WINDOW_S = 1.0  # of being busy, at least, for one measurement of the rate
-STALLED_S = 3.0  # so long without anything being done is no longer a batch that takes its time
 SMOOTHING = 0.3  # weight of the newest measurement: what is done comes in batches, and no two seconds are alike
 LEARNING = 0.05  # weight of the newest piece of work in what a byte of it costs
 LONGEST_RETRY_S = 10.0  # who knows what is further away
@@ -94,6 +93,7 @@ class Door:
         self._cost = 0.0  # of all inside
         self._rate = 0.0  # cost per second; 0 while unknown
         self._working, self._busy = _Window(), _Window()  # while anybody is inside; while at least ``BUSY`` are
+        self._last_done = 0.0
         self._room_at = 0.0  # when there will be room for everybody who has been refused
 
     def enter(self, size: int) -> Admitted:
@@ -108,7 +108,8 @@ class Door:
         if self._inside == 1:
             self._working.open(self._clock())
         if self._inside == BUSY:
-            self._busy.restart(self._clock())
+            self._last_done = self._clock()
+            self._busy.restart(self._last_done)
         return Admitted(self, cost, size)
 
     @property
@@ -118,20 +119,14 @@ class Door:
 
     @property
     def wait_s(self) -> float:
-        """Seconds until all that is inside will have been done; 0 while nobody can know."""
-        rate = self._rate_now()
-        return self._cost / rate if rate else 0.0
-
-    def _rate_now(self) -> float:
-        """The measured rate, or less where nothing has been done for longer than it promises."""
-        elapsed = self._busy.elapsed(self._clock())
-        if not self._busy.is_open or elapsed < STALLED_S:
-            return self._rate
-        at_most = (self._busy.done + self._cost / max(1, self._inside)) / elapsed
-        return min(self._rate, at_most) if self._rate else at_most
+        """Seconds until all that is inside will have been done; 0 while nobody can know. Where nothing gets done it is
+        at least as long as that has lasted."""
+        by_rate = self._cost / self._rate if self._rate else 0.0
+        standing_still = self._clock() - self._last_done if self._busy.is_open else 0.0
+        return max(by_rate, standing_still)
 
     def _retry_after(self, cost: float, wait: float) -> float:
-        now, rate = self._clock(), self._rate_now()
+        now, rate = self._clock(), self._rate
         too_long = max(0.0, wait - self._longest_s) if self._longest_s else 0.0
         self._room_at = max(self._room_at, now + too_long)
         retry_s = self._room_at - now
@@ -150,6 +145,8 @@ class Door:
         self._inside -= 1
         self._cost = max(0.0, self._cost - admitted.cost) if self._inside else 0.0
         now = self._clock()
+        if done:
+            self._last_done = now
         for window in (self._working, self._busy):
             if done and admitted.cost and window.is_open and (rate := window.count(admitted.cost, now)):
                 self._measured(rate, was_busy=window is self._busy)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from capacity.goals import ASR_P95_S, TTS_P95_S
+
 
 class Work(StrEnum):
     """The kinds of work. What is measured of a live one is what a person waits for, not how long the person talks."""
@@ -52,7 +54,7 @@ SCENARIOS = {
 }
 
 # p95 has to be below, in seconds.
-P95_S = {Work.ASR: 2.0, Work.LIVE_ASR: 2.0, Work.TTS: 3.0, Work.LIVE_TTS: 3.0}
+P95_S = {Work.ASR: ASR_P95_S, Work.LIVE_ASR: ASR_P95_S, Work.TTS: TTS_P95_S, Work.LIVE_TTS: TTS_P95_S}
 
 # --- How people use voice: assumptions of ours, not requirements ----------------------------------------------------
 MIX = {Work.ASR: 40, Work.TTS: 35, Work.LIVE_ASR: 15, Work.LIVE_TTS: 10}  # of 100 things that people do

@@ -13,6 +13,7 @@ import statistics
 from dataclasses import dataclass, field, replace
 
 from capacity import hpa
+from capacity.goals import ASR_P95_S, TTS_P95_S
 from capacity.planner.demand import Demand, Rate
 from capacity.planner.prices import Prices
 from capacity.planner.queueing import Station
@@ -21,7 +22,7 @@ from capacity.simulation.closed import percentile
 from capacity.simulation.cluster import Crowd, Shape, simulate_steady, sized
 from capacity.simulation.service import Sizes
 
-P95_S = {ASR: 2.0, TTS: 3.0}  # that the service has to answer within
+P95_S = {ASR: ASR_P95_S, TTS: TTS_P95_S}
 REFUSED_SHARE = 0.01  # that the launch's success rate allows
 MOST_GPUS, MOST_PODS = 500, 2000
 GAIN, PATIENCE = 0.97, 3  # machines that help by less than this, so many times running, are not what is missing

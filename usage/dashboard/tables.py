@@ -172,7 +172,7 @@ def usd(micros: int, places: int) -> str:
 
 
 def _cell(value: Value, column: Column, scale: float, *, is_first: bool) -> str:
-    text = escape(shown(value, column.form))
+    text: str = escape(shown(value, column.form))
     if is_first:
         raw = f' data-v="{value.isoformat()}"' if isinstance(value, date) else ""
         return f'<th scope="row"{raw}>{text}</th>'

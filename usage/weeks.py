@@ -29,6 +29,8 @@ NUMBER_DIGITS = 15  # 60 bits, which every database has
 WHOLE_WEEK = 0b1111111
 WINDOWS = (7, 30)  # days that somebody who was served counts as active
 
+LOCKS, LOCK_CLASS = 256, 0x5EE  # how many; and what sets them apart from other advisory locks
+
 Served = tuple[date, int, str]  # a day, a client application, an end user
 Someone = tuple[int, int]  # a client application, a person
 
@@ -150,12 +152,15 @@ def _days(week: date, mask: int) -> Iterator[date]:
 
 def _lock(people: Iterable[Someone]) -> None:
     """One writer at a time for each person, or two that write different weeks would not see each other's. SQLite has
-    only one writer anyway."""
+    only one writer anyway.
+
+    People share ``LOCKS`` locks: the server has room for some thousands in all, and a transaction may be about more
+    people than that."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT pg_advisory_xact_lock(p) FROM (SELECT unnest(%s::bigint[]) AS p ORDER BY 1) AS people",
-                [sorted({number for _client, number in people})],
+                "SELECT pg_advisory_xact_lock(%s, p) FROM (SELECT unnest(%s::int[]) AS p ORDER BY 1) AS people",
+                [LOCK_CLASS, sorted({number % LOCKS for _client, number in people})],
             )
 
 

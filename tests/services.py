@@ -9,8 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,14 +73,12 @@ class Neighbour:
         port: int,
         log: Path,
         stop: int = signal.SIGTERM,
-        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         self.url = url
-        self._command, self._port, self._log, self._stop, self._prepare = command, port, log, stop, prepare
+        self._command, self._port, self._log, self._stop = command, port, log, stop
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self._prepare()
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
@@ -127,25 +126,22 @@ def postgres_server(folder: Path) -> Iterator[Neighbour]:
     initdb, server = _program("initdb", *newest_first), _program("postgres", *newest_first)
     # PostgreSQL refuses to run as root.
     as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
-    data, port = folder / "data", lasting_port()
-    data.mkdir()
+    port = lasting_port()
+    # Not in the folder: pytest's are closed to other users, and every pytest that starts on this machine sees to it.
+    with tempfile.TemporaryDirectory(prefix="voice-postgres-") as data:
+        if as_user:
+            shutil.chown(data, "nobody")
+        yield from _initialised(as_user, initdb, server, data, port, folder / "postgres.log")
 
-    def let_in() -> None:
-        """pytest's directories are closed to other users; the next pytest that starts on this machine sees to it."""
-        for parent in (folder, *folder.parents) if as_user else ():
-            if parent.owner() == "root" and parent.is_relative_to("/tmp") and parent != Path("/tmp"):
-                parent.chmod(parent.stat().st_mode | 0o011)
 
-    if as_user:
-        shutil.chown(data, "nobody")
-    let_in()
-    create = [*as_user, initdb, "-D", str(data), "-U", "voice", "-A", "trust", "-E", "UTF8", "--no-sync"]
+def _initialised(as_user: list[str], initdb: str, server: str, data: str, port: int, log: Path) -> Iterator[Neighbour]:
+    create = [*as_user, initdb, "-D", data, "-U", "voice", "-A", "trust", "-E", "UTF8", "--no-sync"]
     subprocess.run(create, check=True, stdout=subprocess.DEVNULL, cwd="/")
     options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    url, command = f"postgres://voice@127.0.0.1:{port}/postgres", [*as_user, server, "-D", str(data), *flags]
+    url, command = f"postgres://voice@127.0.0.1:{port}/postgres", [*as_user, server, "-D", data, *flags]
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
-    with _started(Neighbour(url, command, port, folder / "postgres.log", signal.SIGINT, let_in)) as neighbour:
+    with _started(Neighbour(url, command, port, log, signal.SIGINT)) as neighbour:
         yield neighbour
 
 

@@ -12,12 +12,14 @@ from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
+from capacity import loadtests
 from capacity.models import ActiveUsers, Alert, Delivery, Outage, Rule, Sample
 from rollout import roles
 from tests.capacity.conftest import logged_in
 from tests.e2e import filling
+from tests.loadtests import made
 from usage.drafting import draft_month
-from usage.models import Correction, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Rating
+from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Rating
 from usage.period import month_of
 
 MOST_QUERIES = 20  # a page has up to 100 rows
@@ -42,6 +44,7 @@ def something_everywhere(rooms) -> None:
         name="kecil", micros_per_audio_minute=72_500, soft_audio_minutes=1, hard_audio_minutes=90, hard_characters=10
     )
     PlanAssignment.objects.create(client=client, plan=plan, starts_at=now - timedelta(days=60))
+    ChatUsers.objects.create(client=client, day=timezone.localdate(), users=2500)
     draft_month(month_of(now))
     spoken = LedgerEntry.objects.filter(kind="speech", status=200)[0]
     Rating.objects.create(entry=spoken, score=4)
@@ -51,6 +54,7 @@ def something_everywhere(rooms) -> None:
     Delivery.objects.create(
         alert=Alert.objects.all()[0], channel="email", receiver="a@b.example", subject="s", due_at=now
     )
+    loadtests.keep(made.facts())
     Outage.objects.create(began_at=now - timedelta(hours=2), seen_at=now, reason="no answer")
     Rule.objects.all()[0].silence(now + timedelta(hours=1), by="siti", why="load test")
 

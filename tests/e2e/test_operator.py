@@ -120,18 +120,30 @@ async def test_a_day(service: Served) -> None:
         assert errors == []
 
 
+async def one_renewal_keeps(page: Page, selector: str) -> bool:
+    """Whether an element outlives a renewal that brings nothing new for it; a ramp's clock moves at some."""
+    for _attempt in range(4):
+        before = await page.evaluate(f"(it = document.querySelector('{selector}')).isTheSame = true, it.outerHTML")
+        async with page.expect_response("**/now.json**"):
+            pass
+        updated = await page.inner_text("#home-updated")
+        await expect(page.locator("#home-updated")).not_to_have_text(updated)  # the next one: this one is drawn by now
+        if await page.evaluate(f"document.querySelector('{selector}').outerHTML") == before:
+            return bool(await page.evaluate(f"document.querySelector('{selector}').isTheSame"))
+    raise AssertionError("every renewal brought something new")
+
+
 async def test_the_page_renews_itself_in_place(service: Served) -> None:
     async with browser.page() as (page, errors):
         await sign_in(page, service, filling.PRODUCT_MANAGER)
         await page.evaluate("window.isTheSamePage = true")
-        await page.evaluate("document.querySelector('[data-part=rollout] ul').isTheSame = true")
         before = await page.inner_text("#home-updated")
         async with page.expect_response("**/now.json**") as answered:
             pass
         assert (await answered.value).status == 200
         await expect(page.locator("#home-updated")).not_to_have_text(before)
         assert await page.evaluate("window.isTheSamePage")
-        assert await page.evaluate("document.querySelector('[data-part=rollout] ul').isTheSame")  # no flicker
+        assert await one_renewal_keeps(page, "[data-part=rollout] ul")  # no flicker
         assert await page.locator("#curve canvas").count() == 1
         assert await page.get_by_role("button", name="Acknowledge").count() == 0
         assert errors == []

@@ -18,7 +18,8 @@ from benchmarks import environment
 environment.prepare()
 
 from benchmarks import load  # noqa: E402
-from benchmarks.through_http import asr, session, tts  # noqa: E402
+from benchmarks.client import Client  # noqa: E402
+from benchmarks.through_http import asr, tts  # noqa: E402
 from tests.services import served  # noqa: E402
 
 SATURATION = 50  # callers who keep two cores busy
@@ -32,8 +33,8 @@ async def main(seconds: float) -> None:
             tempfile.TemporaryDirectory() as folder,
             served(Path(folder), VOICE_LOG_LEVEL="WARNING", VOICE_TTS_CACHE_BYTES="0") as service,
         ):
-            async with session(service.headers(), 5000) as client:
-                ask = make(client, service.url)
+            async with Client(service.url, service.headers()) as client:
+                ask = make(client)
                 await load.closed([ask] * SATURATION, seconds=2)
                 outcomes: dict[str, load.Outcome] = {}
                 for times in TIMES:

@@ -8,19 +8,22 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-import aiohttp
-
-from benchmarks.through_http import Answer, Ask
+from benchmarks.client import Answer
+from benchmarks.through_http import Ask
 
 IN_TIME_S = 5.0  # what comes later is no use to somebody who talks to an assistant
+SETTLE_S = 3.0  # until as much is under way as will be: what is done before or after the run's own time is not counted
 
 
 @dataclass
 class Outcome:
-    """``statuses`` of all answers, by number; what got none is under its exception's name. ``latencies_s``: of the
-    successes."""
+    """``seconds``: how long it was measured, from ``SETTLE_S`` after the beginning. ``statuses`` of all answers, by
+    number; what got none is under its exception's name. ``latencies_s``: of the successes; ``in_time``: how many of
+    these came in time, while it was measured."""
 
-    elapsed_s: float = 0.0
+    seconds: float
+    began: float = field(default_factory=time.perf_counter)
+    in_time: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     latencies_s: list[float] = field(default_factory=list)
     retry_after_s: list[int] = field(default_factory=list)
@@ -29,7 +32,17 @@ class Outcome:
     @property
     def goodput(self) -> float:
         """Successes in time, per second."""
-        return sum(latency <= IN_TIME_S for latency in self.latencies_s) / self.elapsed_s
+        return self.in_time / self.seconds
+
+    @property
+    def remaining_s(self) -> float:
+        """Until no more requests are to be made."""
+        return max(0.0, self.began + SETTLE_S + self.seconds - time.perf_counter())
+
+    def succeeded(self, latency_s: float) -> None:
+        self.latencies_s.append(latency_s)
+        since = time.perf_counter() - self.began - SETTLE_S
+        self.in_time += latency_s <= IN_TIME_S and 0 <= since < self.seconds
 
     @property
     def unanswered(self) -> int:
@@ -49,45 +62,43 @@ async def one(ask: Ask, number: int, outcome: Outcome) -> float:
     asked = time.perf_counter()
     try:
         answer: Answer = await ask(number)
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+    except (TimeoutError, OSError) as error:
         outcome.statuses[type(error).__name__] += 1
         return 1.0
     took = time.perf_counter() - asked
     outcome.statuses[str(answer.status)] += 1
     if answer.succeeded:
-        outcome.latencies_s.append(took)
+        outcome.succeeded(took)
         return 0.0
     outcome.refusal_s.append(took)
-    told = int(answer.headers.get("Retry-After", "0"))
+    told = int(answer.headers.get("retry-after", "0"))
     outcome.retry_after_s.append(told)
     return float(told or 1)
 
 
 async def closed(asks: list[Ask], *, seconds: float) -> Outcome:
     """One caller for each of ``asks``, who asks again as soon as they are answered, or as they were told to."""
-    outcome, started = Outcome(), time.perf_counter()
+    outcome = Outcome(seconds)
 
     async def caller(index: int, ask: Ask) -> None:
         number = index
-        while time.perf_counter() - started < seconds:
+        while outcome.remaining_s:
             pause = await one(ask, number, outcome)
             number += len(asks)
-            await asyncio.sleep(min(pause, max(0.0, seconds - (time.perf_counter() - started))))
+            await asyncio.sleep(min(pause, outcome.remaining_s))
 
     await asyncio.gather(*(caller(index, ask) for index, ask in enumerate(asks)))
-    outcome.elapsed_s = time.perf_counter() - started
     return outcome
 
 
 async def open_loop(ask: Ask, *, per_second: float, seconds: float) -> Outcome:
     """Callers who come at random, whatever the others get, and do not come back."""
-    outcome, chance = Outcome(), random.Random(1)
+    outcome, chance = Outcome(seconds), random.Random(1)
     tasks: list[asyncio.Task[float]] = []
-    started = due = time.perf_counter()
-    while due - started < seconds:
+    due = outcome.began
+    while outcome.remaining_s:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         tasks.append(asyncio.create_task(one(ask, len(tasks), outcome)))
         due += chance.expovariate(per_second)
-    outcome.elapsed_s = time.perf_counter() - started
     await asyncio.gather(*tasks)
     return outcome

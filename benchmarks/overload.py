@@ -18,8 +18,9 @@ from benchmarks import environment
 environment.prepare()
 
 from benchmarks import load  # noqa: E402
+from benchmarks.client import Client  # noqa: E402
 from benchmarks.live import memory  # noqa: E402
-from benchmarks.through_http import Ask, asr, session, tts  # noqa: E402
+from benchmarks.through_http import Ask, asr, tts  # noqa: E402
 from tests.services import Served, served  # noqa: E402
 
 LIKED = 50
@@ -36,8 +37,8 @@ async def main(seconds: float, callers: int) -> bool:
         tempfile.TemporaryDirectory() as folder,
         served(Path(folder), VOICE_LOG_LEVEL="WARNING", VOICE_TTS_CACHE_BYTES="0") as service,
     ):
-        async with session(service.headers(), callers, ANSWER_WITHIN_S) as client:
-            hear, speak = asr(client, service.url), tts(client, service.url)
+        async with Client(service.url, service.headers(), timeout_s=ANSWER_WITHIN_S) as client:
+            hear, speak = asr(client), tts(client)
 
             def mixed(count: int) -> list[Ask]:
                 return [speak if index % 3 == 2 else hear for index in range(count)]

@@ -22,8 +22,9 @@ from benchmarks import environment
 
 environment.prepare()
 
+from benchmarks.client import Client  # noqa: E402
 from benchmarks.report import Result, Row, table  # noqa: E402
-from benchmarks.through_http import Ask, asr, session  # noqa: E402
+from benchmarks.through_http import Ask, asr  # noqa: E402
 from benchmarks.work import SENTENCES, closed_loop  # noqa: E402
 from tests.services import ROOT, free_port, served, wait_until_ready  # noqa: E402
 
@@ -61,8 +62,8 @@ async def main(seconds: float) -> None:
 
 async def _measure(url: str, headers: dict[str, str], callers: int, seconds: float) -> tuple[Result, dict[int, str]]:
     heard: dict[int, str] = {}
-    async with session(headers, callers) as client:
-        ask: Ask = asr(client, url)
+    async with Client(url, headers) as client:
+        ask: Ask = asr(client)
 
         async def call(number: int) -> bool:
             answer = await ask(number)

@@ -18,13 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import httpx
 from websockets.asyncio.client import connect
 
@@ -32,9 +31,11 @@ from benchmarks import environment
 
 environment.prepare()
 
+from benchmarks.client import Client  # noqa: E402
 from benchmarks.observed import BOOKS, ENGINE, LOOP, POOL  # noqa: E402
 from benchmarks.report import Result  # noqa: E402
-from benchmarks.work import SENTENCES, Call, clips, closed_loop  # noqa: E402
+from benchmarks.through_http import asr, succeeds, tts  # noqa: E402
+from benchmarks.work import SENTENCES, clips, closed_loop  # noqa: E402
 from capacity.planner.rates import (  # noqa: E402
     ASR,
     TTS,
@@ -155,28 +156,6 @@ def _idle_s() -> float:
     """Idle time of all cores since the start of the machine."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
-
-
-def speech_to_text(session: aiohttp.ClientSession, url: str, files: Sequence[bytes]) -> Call:
-    async def call(number: int) -> bool:
-        form = aiohttp.FormData()
-        form.add_field("file", files[number % len(files)], filename="clip.wav", content_type="audio/wav")
-        form.add_field("model", "whisper-1")
-        async with session.post(f"{url}/v1/audio/transcriptions", data=form) as answer:
-            await answer.read()
-            return answer.status == 200
-
-    return call
-
-
-def text_to_speech(session: aiohttp.ClientSession, url: str) -> Call:
-    async def call(number: int) -> bool:
-        body = {"model": "tts-1", "voice": "alloy", "input": said(number)}
-        async with session.post(f"{url}/v1/audio/speech", json=body) as answer:
-            await answer.read()
-            return answer.status == 200
-
-    return call
 
 
 def said(number: int) -> str:
@@ -345,8 +324,8 @@ async def loaded(
 
     kinds: dict[str, KindRates] = {}
     cores: list[float] = []
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=service.headers()) as session:
-        calls = {ASR: speech_to_text(session, service.url, clips()), TTS: text_to_speech(session, service.url)}
+    async with Client(service.url, service.headers()) as client:
+        calls = {ASR: succeeds(asr(client)), TTS: succeeds(tts(client))}
         for kind, call in calls.items():
             await closed_loop(call, concurrency=BUSY, seconds=WARM_UP_S)
             alone = await closed_loop(call, concurrency=1, seconds=min(ALONE_S, seconds))

@@ -11,12 +11,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-import aiohttp
+import httpx
 
 from benchmarks import environment
 
 environment.prepare()
 
+from benchmarks.client import Client  # noqa: E402
 from benchmarks.report import Result, Row, table  # noqa: E402
 from benchmarks.work import closed_loop  # noqa: E402
 from tests.services import free_port, served  # noqa: E402
@@ -25,23 +26,23 @@ SECONDS = 5.0
 
 
 async def measure(url: str, headers: dict[str, str], concurrency: int) -> Result:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency), headers=headers) as session:
+    async with Client(url, headers) as client:
+        request = client.request("GET", "/v1/models")
 
         async def call(_number: int) -> bool:
-            async with session.get(f"{url}/v1/models") as answer:
-                return answer.status == 200 and bool(await answer.read())
+            return (await client.send(request)).succeeded
 
         await closed_loop(call, concurrency=concurrency, seconds=1)
         return await closed_loop(call, concurrency=concurrency, seconds=SECONDS)
 
 
 async def wait_for(url: str) -> None:
-    async with aiohttp.ClientSession() as session:
+    async with httpx.AsyncClient() as client:
         for _ in range(200):
             try:
-                await session.get(f"{url}/healthz")
+                await client.get(f"{url}/healthz")
                 return
-            except aiohttp.ClientError:
+            except httpx.TransportError:
                 await asyncio.sleep(0.1)
     raise TimeoutError(url)
 

@@ -13,14 +13,14 @@ import asyncio
 import sys
 from dataclasses import dataclass
 
-import aiohttp
-
 from benchmarks import environment
 
 environment.prepare()
 
 from benchmarks import rates as measuring  # noqa: E402
-from benchmarks.work import Call, clips, closed_loop  # noqa: E402
+from benchmarks import through_http  # noqa: E402
+from benchmarks.client import Client  # noqa: E402
+from benchmarks.work import Call, closed_loop  # noqa: E402
 from capacity.planner.rates import Rates  # noqa: E402
 from capacity.simulation.closed import ClosedLoop, one_machine  # noqa: E402
 
@@ -81,9 +81,9 @@ async def check(seconds: float) -> list[Check]:
             (load, callers): foretell(rates, load, callers, seconds) for load in LOADS for callers in CALLERS
         }  # before any of it is run
         print(f"measured with {measuring.BUSY} callers; then {rates.cores:.2f} cores were there to be had")
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=service.headers()) as session:
-            asr = measuring.speech_to_text(session, service.url, clips())
-            tts = measuring.text_to_speech(session, service.url)
+        async with Client(service.url, service.headers()) as client:
+            asr = through_http.succeeds(through_http.asr(client))
+            tts = through_http.succeeds(through_http.tts(client))
             calls: dict[str, Call] = {"ASR": asr, "TTS": tts}
             calls["ASR and TTS"] = lambda number: (asr if number % 2 else tts)(number)
             return [

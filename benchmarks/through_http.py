@@ -1,48 +1,28 @@
-"""The work as clients ask for it: over HTTP, from a process of its own, with keys, ledger and all.
-
-The bodies are made beforehand: the clients share the machine with the server, and their time is not what is measured.
-"""
+"""The work as clients ask for it: over HTTP, from a process of its own, with keys, ledger and all."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
+from benchmarks.client import Answer, Client
 from benchmarks.report import Result
-from benchmarks.work import SENTENCES, clips, closed_loop
+from benchmarks.work import SENTENCES, Call, clips, closed_loop
 from tests.services import Served, served
 
 WARM_UP_S = 1.0
 _BOUNDARY = "a-boundary-that-is-in-no-clip"
 
-Ask = Callable[[int], Coroutine[Any, Any, "Answer"]]  # makes the numbered request
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def succeeded(self) -> bool:
-        return self.status == 200 and bool(self.body)
+Ask = Callable[[int], Coroutine[Any, Any, Answer]]  # makes the numbered request
 
 
 async def measure(direction: str, folder: Path, *, concurrency: int, seconds: float) -> Result:
     with served(folder, VOICE_TTS_CACHE_BYTES="0", VOICE_LOG_LEVEL="WARNING") as service:
-        async with session(service.headers(), concurrency) as client:
-            ask = asr(client, service.url) if direction == "asr" else tts(client, service.url)
-
-            async def call(number: int) -> bool:
-                return (await ask(number)).succeeded
-
+        async with Client(service.url, service.headers()) as client:
+            call = succeeds(asr(client) if direction == "asr" else tts(client))
             await closed_loop(call, concurrency=concurrency, seconds=WARM_UP_S)
             before = cpu_s(service)
             result = await closed_loop(call, concurrency=concurrency, seconds=seconds)
@@ -50,30 +30,27 @@ async def measure(direction: str, folder: Path, *, concurrency: int, seconds: fl
             return result
 
 
-def session(headers: dict[str, str], connections: int, timeout_s: float = 300) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections),
-        headers=headers,
-        timeout=aiohttp.ClientTimeout(total=timeout_s),
-    )
+def succeeds(ask: Ask) -> Call:
+    async def call(number: int) -> bool:
+        return (await ask(number)).succeeded
+
+    return call
 
 
-def asr(client: aiohttp.ClientSession, url: str) -> Ask:
-    bodies = [_form(clip) for clip in clips()]
+def asr(client: Client) -> Ask:
     headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
-    return lambda number: _post(client, f"{url}/v1/audio/transcriptions", bodies[number % len(bodies)], headers)
+    requests = [client.request("POST", "/v1/audio/transcriptions", headers, _form(clip)) for clip in clips()]
+    return lambda number: client.send(requests[number % len(requests)])
 
 
-def tts(client: aiohttp.ClientSession, url: str) -> Ask:
-    requests = [{"model": "tts-1", "voice": "alloy", "input": f"{text.capitalize()}."} for text in SENTENCES]
-    bodies = [json.dumps(request).encode() for request in requests]
+def tts(client: Client) -> Ask:
     headers = {"Content-Type": "application/json"}
-    return lambda number: _post(client, f"{url}/v1/audio/speech", bodies[number % len(bodies)], headers)
-
-
-async def _post(client: aiohttp.ClientSession, url: str, body: bytes, headers: dict[str, str]) -> Answer:
-    async with client.post(url, data=body, headers=headers) as answer:
-        return Answer(answer.status, await answer.read(), answer.headers)
+    bodies = [
+        json.dumps({"model": "tts-1", "voice": "alloy", "input": f"{text.capitalize()}."}).encode()
+        for text in SENTENCES
+    ]
+    requests = [client.request("POST", "/v1/audio/speech", headers, body) for body in bodies]
+    return lambda number: client.send(requests[number % len(requests)])
 
 
 def _form(clip: bytes) -> bytes:

@@ -20,6 +20,7 @@ MIN_RATE, NORMAL_RATE, MAX_RATE = 80, 175, 450  # words per minute that libespea
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _PARAMETER_RATE, _PARAMETER_PITCH = 1, 3
+_BUFFER_MS = 2_000  # handed over at once: each time, this thread waits for its turn to run Python (60 ms by default)
 _CHARS_UTF8 = 1
 _POSITION_CHARACTER = 1
 
@@ -38,9 +39,10 @@ class _Library:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._chunks: list[bytes] = []
+        self._set: tuple[str, int, int] | None = None  # voice, rate and pitch
         self._lib = ctypes.CDLL(espeakng_loader.get_library_path())
         data = espeakng_loader.get_data_path().encode()
-        rate = self._lib.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, data, 0)
+        rate = self._lib.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, data, 0)
         if rate != SAMPLE_RATE:
             raise EspeakError(f"libespeak-ng did not start (it answered {rate})")
         self._callback = _Callback(self._collect)  # kept: ctypes does not hold a reference for the library
@@ -51,14 +53,20 @@ class _Library:
             self._chunks.append(ctypes.string_at(samples, count * ctypes.sizeof(ctypes.c_short)))
         return 0
 
+    def _set_up(self, voice: str, rate: int, pitch: int) -> None:
+        self._set = None
+        if self._lib.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise EspeakError(f"libespeak-ng has no voice {voice!r}")
+        self._lib.espeak_SetParameter(_PARAMETER_RATE, rate, 0)
+        self._lib.espeak_SetParameter(_PARAMETER_PITCH, pitch, 0)
+        self._set = voice, rate, pitch
+
     def speak(self, text: str, voice: str, rate: int, pitch: int) -> _Samples:
         utf8 = text.translate(_CONTROLS).encode("utf-8", "replace")
         with self._lock:
             self._chunks = []
-            if self._lib.espeak_SetVoiceByName(voice.encode()) != 0:
-                raise EspeakError(f"libespeak-ng has no voice {voice!r}")
-            self._lib.espeak_SetParameter(_PARAMETER_RATE, rate, 0)
-            self._lib.espeak_SetParameter(_PARAMETER_PITCH, pitch, 0)
+            if self._set != (voice, rate, pitch):
+                self._set_up(voice, rate, pitch)
             size = ctypes.c_size_t(len(utf8) + 1)
             status = self._lib.espeak_Synth(utf8, size, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None)
             if status != 0:

@@ -79,7 +79,14 @@ def _crc16(data: bytes) -> int:
     """CRC-16/ARC, as the tag wants it."""
     value = 0
     for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = value >> 1 ^ (0xA001 if value & 1 else 0)
+        value = value >> 8 ^ _CRC16[(value ^ byte) & 0xFF]
     return value
+
+
+def _shifted(value: int) -> int:
+    for _ in range(8):
+        value = value >> 1 ^ (0xA001 if value & 1 else 0)
+    return value
+
+
+_CRC16 = [_shifted(byte) for byte in range(256)]

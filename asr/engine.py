@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import cast
 
@@ -15,7 +16,7 @@ from asr.decoding import Decoder, Prepared
 from asr.features import LogMel
 from asr.tuning import Tuning, UnusableTable, cores_here, device_here, parallelism, tuning
 from asr.units import Hypothesis, SpeechUnit
-from inference import runtime
+from inference import priority, runtime
 from inference.batcher import Batcher
 from inference.engine import Engine, EngineStats
 from inference.errors import EngineUnavailable
@@ -43,7 +44,8 @@ class WhisperEngine:
             return
         async with self._loading:
             if self._batcher is None:
-                await asyncio.to_thread(self._load)
+                with ThreadPoolExecutor(1, initializer=priority.lower) as loader:
+                    await asyncio.get_running_loop().run_in_executor(loader, self._load)
 
     async def close(self) -> None:
         if self._idle_check is not None:

@@ -107,13 +107,13 @@ def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
 
 
 def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int, int]:
-    """Workers and threads of each. By rule a small model, which gains nothing from many threads, is run by half of the
-    cores, one worker each, while the others decode audio, find speech and compute features."""
+    """Workers and threads of each. By rule a small model, which gains nothing from many threads, has a worker for each
+    core: they go after the threads that feed them (``inference.priority``)."""
     if table.workers:
         return table.workers, max(1, table.threads)
     weights = Path(checkpoint.source) / "model.bin"
     small = weights.is_file() and weights.stat().st_size < SMALL_MODEL_BYTES
-    return (max(1, cores // 2), 1) if small else (1, cores)
+    return (cores, 1) if small else (1, cores)
 
 
 def device_here() -> str:

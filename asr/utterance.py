@@ -20,6 +20,9 @@ from inference.errors import InferenceError
 
 PARTIAL_EVERY_MS = 400  # of new audio at least between two guesses
 BUSY_S = 0.25  # no guess when it would wait longer than this
+BREATHER = (
+    4  # times as long as a guess took, before the next: where all is slow, partials give way before anything else
+)
 PARTIAL_DEADLINE_S = 1.0  # nobody wants to see a guess at what was said longer ago
 FINAL_DEADLINE_S = 30.0
 _UNSPACED = ("zh", "yue", "ja")
@@ -76,6 +79,7 @@ class Utterance:
         self._agreement = Agreement()
         self._guess: asyncio.Task[None] | None = None
         self._guessed_at = start
+        self._rest_until = 0.0
 
     @property
     def audio_ms(self) -> float:
@@ -113,7 +117,9 @@ class Utterance:
     def guess(self) -> None:
         """Start recognising what is open, if that is due and the engine has the time."""
         due = self.segmenter.position - self._guessed_at >= PARTIAL_EVERY_MS * SAMPLE_RATE // 1000
-        if not due or self._guess is not None or self._engine.stats().estimated_wait_s > BUSY_S:
+        if not due or self._guess is not None or time.monotonic() < self._rest_until:
+            return
+        if self._engine.stats().estimated_wait_s > BUSY_S:
             return
         audio = self.segmenter.open_audio
         if audio is None:
@@ -123,7 +129,7 @@ class Utterance:
         self._guess = asyncio.create_task(self._guess_at(audio, speech_s))
 
     async def _guess_at(self, audio: Samples, speech_s: float) -> None:
-        closed = list(self._closed)
+        closed, began = list(self._closed), time.monotonic()
         # Greedy, once: a guess is soon replaced. Words are timed in the final only.
         options = replace(self._known(), temperatures=self._options.temperatures[:1], words=False)
         unit = SpeechUnit(audio=audio, options=options, deadline=time.monotonic() + PARTIAL_DEADLINE_S)
@@ -139,6 +145,8 @@ class Utterance:
             return
         finally:
             self._guess = None
+            now = time.monotonic()
+            self._rest_until = now + BREATHER * (now - began)
         open_text = [hypothesis.text] if hypothesis else []
         language = hypothesis.language if hypothesis else self._options.language or ""
         self._show(certain, open_text, language)

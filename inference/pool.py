@@ -33,3 +33,9 @@ async def in_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -
 async def in_first_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """``in_pool`` for a request's first steps."""
     return await asyncio.wrap_future(_pool("first").submit(function, *args, **kwargs))
+
+
+async def in_live_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """``in_pool`` for what takes a moment, comes from every open stream many times a second and cannot stand behind
+    whole files' decoding."""
+    return await asyncio.wrap_future(_pool("live").submit(function, *args, **kwargs))

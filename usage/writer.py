@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from usage.books import book
 from usage.entry import Entry
-from usage.groupcommit import GroupCommit, together_or_each
+from usage.groupcommit import LARGEST_COMMIT, GroupCommit, together_or_each
 from usage.models import LedgerEntry, OpenStream
 from usage.reservations import Claim, Outcome, release, reserve_all
 from usage.spool import Kept, Spool
@@ -42,6 +42,7 @@ class LedgerWriter:
         self.spool = Spool(settings.VOICE_STATE_DIR / SPOOL)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._rows: GroupCommit[Entry, None] = GroupCommit(self.run, lambda entries: commit(entries))
+        self._noted: list[Kept] = []
         self._claims: GroupCommit[Claim, Outcome] = GroupCommit(self.run, reserve)
 
     async def write(self, entry: Entry) -> None:
@@ -57,6 +58,10 @@ class LedgerWriter:
                 raise
         except AWAY as error:
             await self.keep(Kept(entry, timezone.now()), error)
+
+    def note(self, entry: Entry) -> None:
+        """Take a row that nobody waits for: ``drain`` writes it."""
+        self._noted.append(Kept(entry, timezone.now()))
 
     async def reserve(self, claim: Claim) -> Outcome:
         """Hold quota or be refused. Raises ``DatabaseError``."""
@@ -80,11 +85,26 @@ class LedgerWriter:
         metrics.ledger_spooled.inc()
 
     async def drain(self) -> None:
-        """Look whether the database is back, and settle what the spool has. Raises ``DatabaseError``."""
+        """Write what was noted, look whether the database is back, and settle what the spool has. Raises
+        ``DatabaseError``."""
+        noted, self._noted = self._noted, []
+        for start in range(0, len(noted), LARGEST_COMMIT):
+            await self._write_noted(noted[start : start + LARGEST_COMMIT])
         if self.spool.is_empty and not database.is_away:
             return
         if settled := await self.run(self._drain):
             logger.warning("settled what had been spooled", extra={"settlements": settled})
+
+    async def _write_noted(self, noted: list[Kept]) -> None:
+        try:
+            database.check()
+            refused = await patiently(self.run(lambda: settle(noted)))
+        except AWAY as error:
+            for kept in noted:
+                await self.keep(kept, error)
+        else:
+            for kept in refused:
+                logger.error("the ledger takes no such row", extra={"entry": kept.entry})
 
     def _drain(self) -> int:
         try:

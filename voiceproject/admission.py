@@ -102,5 +102,5 @@ async def _refuse(kind: Kind, scope: HTTPScope, send: ASGISendCallable, refusal:
     except ApiError as stranger:
         await send_error(stranger, send)
         return
-    await Work(kind, caller).settle(refusal)
+    Work(kind, caller).note(refusal)
     await send_error(as_api_error(refusal), send)

@@ -32,6 +32,7 @@ from rollout.feature import Feature
 from usage import quota
 from usage.checkpoints import Checkpoint
 from usage.entry import Entry, Kind, Measure
+from usage.writer import ledger
 from voiceproject import metrics
 from voiceproject.context import current
 from voiceproject.errors import ApiError, as_api_error
@@ -161,18 +162,26 @@ class Work:
         Raises ``DatabaseError`` if neither is possible."""
         if self._settled:
             return
-        self._settled = True
-        if self in self._context.work:
-            self._context.work.remove(self)
-        answer = as_api_error(error) if error is not None else None
-        entry = self._entry(answer)
-        self._context.notes.update(kind=self.kind.value, model=self.model, voice=self.voice)
-        metrics.observe_work(entry)
+        entry = self._end(error)
         # Shielded: a caller who hangs up now must not take the row along.
         try:
             await asyncio.shield(asyncio.ensure_future(self._checkpoint.settle(entry)))
         finally:
             self._leave()
+
+    def note(self, refusal: BaseException) -> None:
+        """Settle what was refused at the door: its row is written within a second, together with many others, since a
+        refusal must not cost what the work is refused for."""
+        ledger().note(self._end(refusal))
+
+    def _end(self, error: BaseException | None) -> Entry:
+        self._settled = True
+        if self in self._context.work:
+            self._context.work.remove(self)
+        entry = self._entry(as_api_error(error) if error is not None else None)
+        self._context.notes.update(kind=self.kind.value, model=self.model, voice=self.voice)
+        metrics.observe_work(entry)
+        return entry
 
     def _leave(self) -> None:
         if self._hold is not None:

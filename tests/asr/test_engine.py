@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from pathlib import Path
 
 import jiwer
@@ -15,6 +18,7 @@ from asr.engine import WhisperEngine
 from asr.transcription import Transcription
 from asr.tuning import by_rule
 from asr.units import Hypothesis, Options, SpeechUnit
+from inference import priority
 from inference.errors import EngineUnavailable
 from tests import sound
 from tests.asr import smallwhisper
@@ -43,6 +47,17 @@ async def heard(engine: WhisperEngine, audio: sound.Audio, options: Options = MA
 async def transcribed(engine: WhisperEngine, audio: sound.Audio, options: Options = MALAY) -> str:
     transcription = await Transcription.open(sound.wav(audio), engine, engine.checkpoint, options)
     return (await transcription.whole()).text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
+async def test_the_models_threads_let_the_event_loop_go_first(engine: WhisperEngine) -> None:
+    await heard(engine, sound.said("selamat pagi"))
+    threads = [int(thread.name) for thread in Path("/proc/self/task").iterdir()]
+    nice = {thread: os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+    own = nice[threading.get_native_id()]
+    pythons = {thread.native_id for thread in threading.enumerate()}
+    assert {nice[thread] for thread in pythons} == {own}
+    assert own + priority.NICE in {nice[thread] for thread in set(threads) - pythons}
 
 
 async def test_it_works(engine: WhisperEngine) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import jiwer
+import numpy as np
 import pytest
 
 from asr.audio import decode
@@ -27,6 +29,7 @@ from asr.streaming import (
 )
 from asr.transcription import Transcription
 from asr.units import SAMPLE_RATE, Options
+from asr.utterance import BREATHER
 from inference.engine import EngineStats
 from inference.errors import OverCapacity
 from tests import sound
@@ -217,6 +220,27 @@ async def test_a_busy_engine_is_asked_for_finals_only(engine: WhisperEngine) -> 
     assert listener.of(Partial) == []
     assert len(listener.of(Final)) == 2
     assert set(busy.live) == {True}
+
+
+async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine) -> None:
+    slow_s = 0.1
+    submitted = engine.submit
+    guesses = 0
+
+    async def slow(unit):
+        nonlocal guesses
+        if not unit.live:
+            guesses += 1
+            await asyncio.sleep(slow_s)
+        return await submitted(unit)
+
+    engine.submit = slow
+    stream = session(engine, Listener())
+    began = time.monotonic()
+    await speak(stream, np.tile(sound.said("selamat pagi semua"), 4), pause_s=0.01)
+    took = time.monotonic() - began
+    await stream.finish()
+    assert 1 <= guesses <= took / (slow_s * (1 + BREATHER)) + 4  # four utterances at most, each with a first one
 
 
 async def test_a_failure_is_of_its_utterance(engine: WhisperEngine) -> None:

@@ -203,3 +203,44 @@ async def test_a_stream_that_was_noted_counts_once(
     characters = [row.characters async for row in LedgerEntry.objects.order_by("id")]
     assert characters == ([30, 10] if is_recovered else [40])
     assert await OpenStream.objects.acount() == 0
+
+
+async def test_rows_that_nobody_waits_for_are_written_together(client: ClientApplication, monkeypatch) -> None:
+    commits: list[int] = []
+    original = writer.settle
+    monkeypatch.setattr(writer, "settle", lambda kept: (commits.append(len(kept)), original(kept))[1])
+    book = LedgerWriter()
+    before = timezone.now()
+    for number in range(30):
+        book.note(entry_of(client, status=503, characters=0, request_id=f"req_{number}"))
+    noted_by = timezone.now()
+    await book.drain()
+    assert commits == [30]
+    times = [row.created_at async for row in LedgerEntry.objects.all()]
+    assert len(times) == 30
+    assert all(before <= time <= noted_by for time in times)
+    assert (await DailyUse.objects.aget()).failed == 30
+    await book.close()
+
+
+async def test_what_was_noted_is_written_before_the_process_ends(client: ClientApplication) -> None:
+    book = LedgerWriter()
+    book.note(entry_of(client, status=503))
+    await book.close()
+    assert await LedgerEntry.objects.acount() == 1
+
+
+async def test_what_was_noted_while_the_database_is_gone_is_spooled(client: ClientApplication, monkeypatch) -> None:
+    def gone(_kept: object) -> list[Kept]:
+        raise OperationalError("gone")
+
+    book = LedgerWriter()
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "settle", gone)
+        book.note(entry_of(client, status=503))
+        with pytest.raises(OperationalError):
+            await book.drain()
+    assert not book.spool.is_empty
+    await book.drain()
+    assert (book.spool.is_empty, await LedgerEntry.objects.acount()) == (True, 1)
+    await book.close()

@@ -21,7 +21,7 @@ from inference.batcher import Batcher
 from inference.engine import Engine, EngineStats
 from inference.errors import EngineUnavailable
 from inference.ordered import in_order
-from inference.pool import in_pool
+from inference.pool import in_live_pool, in_pool
 
 NAME = "asr"
 
@@ -44,8 +44,13 @@ class WhisperEngine:
             return
         async with self._loading:
             if self._batcher is None:
-                with ThreadPoolExecutor(1, initializer=priority.lower) as loader:
-                    await asyncio.get_running_loop().run_in_executor(loader, self._load)
+                loader = ThreadPoolExecutor(1, initializer=priority.lower)
+                try:
+                    batcher = await asyncio.get_running_loop().run_in_executor(loader, self._load)
+                finally:
+                    loader.shutdown(wait=False)
+                batcher.start()
+                self._batcher = batcher
 
     async def close(self) -> None:
         if self._idle_check is not None:
@@ -56,7 +61,7 @@ class WhisperEngine:
 
     async def submit(self, unit: SpeechUnit) -> Hypothesis:
         await self.load()
-        prepared = await in_pool(self._prepare, unit)
+        prepared = await (in_live_pool if unit.live else in_pool)(self._prepare, unit)
         self._last_used = time.monotonic()
         self._watch_idleness()
         assert self._batcher is not None
@@ -82,7 +87,7 @@ class WhisperEngine:
         self._run(batch)
         return time.perf_counter() - started
 
-    def _load(self) -> None:
+    def _load(self) -> Batcher[Prepared, Hypothesis]:
         from faster_whisper import WhisperModel  # imported late: the server answers before this is read
 
         try:
@@ -108,7 +113,7 @@ class WhisperEngine:
             beam_size=settings.VOICE_ASR_BEAM,
             languages=settings.VOICE_ASR_LANGUAGES,
         )
-        batcher: Batcher[Prepared, Hypothesis] = Batcher(
+        return Batcher(
             NAME,
             self._run,
             key=lambda item: item.key,
@@ -117,8 +122,6 @@ class WhisperEngine:
             max_queue=settings.VOICE_ASR_QUEUE,
             on_batch=runtime.batch_observer(NAME),
         )
-        batcher.start()
-        self._batcher = batcher
 
     def _prepare(self, unit: SpeechUnit) -> Prepared:
         assert self._decoder is not None

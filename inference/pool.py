@@ -1,8 +1,8 @@
 """Bounded thread pools for CPU work on a request's path.
 
-Two of them, with as many threads each: what begins a request (parsing, decoding, finding speech) and all that comes
-later (features, encoding). In one queue a hundred that arrive together would all be decoded before the first is
-recognised, while the engine waits.
+Several, with as many threads each: one for what begins a request (parsing, decoding, finding speech), one for all that
+comes later (features, encoding). In one queue a hundred that arrive together would all be decoded before the first is
+recognised, while the engine waits. And one for open streams.
 """
 
 from __future__ import annotations
@@ -36,6 +36,5 @@ async def in_first_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwa
 
 
 async def in_live_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """``in_pool`` for what takes a moment, comes from every open stream many times a second and cannot stand behind
-    whole files' decoding."""
+    """``in_pool`` for what takes a moment and somebody who talks waits for: it does not stand behind whole files."""
     return await asyncio.wrap_future(_pool("live").submit(function, *args, **kwargs))

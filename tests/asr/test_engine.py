@@ -52,7 +52,7 @@ async def transcribed(engine: WhisperEngine, audio: sound.Audio, options: Option
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
 async def test_the_models_threads_let_the_event_loop_go_first(engine: WhisperEngine) -> None:
     await heard(engine, sound.said("selamat pagi"))
-    threads = [int(thread.name) for thread in Path("/proc/self/task").iterdir()]
+    threads = [int(thread.name) for thread in os.scandir("/proc/self/task")]
     nice = {thread: os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
     own = nice[threading.get_native_id()]
     pythons = {thread.native_id for thread in threading.enumerate()}

@@ -222,7 +222,7 @@ async def test_a_busy_engine_is_asked_for_finals_only(engine: WhisperEngine) -> 
     assert set(busy.live) == {True}
 
 
-async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine) -> None:
+async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine, monkeypatch) -> None:
     slow_s = 0.1
     submitted = engine.submit
     guesses = 0
@@ -234,7 +234,7 @@ async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine) -> N
             await asyncio.sleep(slow_s)
         return await submitted(unit)
 
-    engine.submit = slow
+    monkeypatch.setattr(engine, "submit", slow)
     stream = session(engine, Listener())
     began = time.monotonic()
     await speak(stream, np.tile(sound.said("selamat pagi semua"), 4), pause_s=0.01)

@@ -51,7 +51,7 @@ def test_elsewhere_is_where_it_is_told(state: Path, settings: Settings) -> None:
 def test_the_bundled_model_has_a_table_of_its_own() -> None:
     found = tuning.tuning(configured(), "cpu", 7)
     assert found == tuning.read(BUNDLED / "tuning.json")
-    assert tuning.parallelism(found, configured(), 8) == (4, 1)
+    assert tuning.parallelism(found, configured(), 8) == (8, 1)
 
 
 @pytest.mark.parametrize(

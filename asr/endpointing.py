@@ -4,7 +4,7 @@
 each time, so the network's state and the samples it looks back on are kept here between calls. The probabilities are
 those of the whole recording in one call. ``Endpointer`` turns them into OpenAI's speech_started and speech_stopped.
 
-Threads: one ``FrameVad`` belongs to one stream and is called from one thread at a time (of a pool); the session
+Threads: one ``FrameVad`` belongs to one stream and is called from one thread at a time; the session
 behind it is shared, ONNX Runtime allows that. ``Endpointer`` is plain arithmetic.
 """
 

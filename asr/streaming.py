@@ -29,10 +29,10 @@ from asr.endpointing import FRAME, FRAME_MS, MIN_SPEECH_MS, Endpointer, FrameVad
 from asr.transcription import Recogniser
 from asr.units import SAMPLE_RATE, Options, Samples, Word
 from asr.utterance import Utterance
-from inference.pool import in_live_pool, in_pool
+from inference.pool import in_pool
 
 FRAMES_AT_ONCE = 2  # what voice activity detection waits for
-MOST_FRAMES_AT_ONCE = 8  # a fifth of a millisecond of its work; more would be in the other streams' way
+MOST_FRAMES_HERE = 8  # a fifth of a millisecond of its work; more goes to another thread
 MOST_UTTERANCES_PENDING = 4  # a client that sends faster than the engine works is made to wait
 MIN_COMMIT_MS = 100  # OpenAI's rule
 
@@ -221,10 +221,9 @@ class StreamingSession:
         audio = np.concatenate(self._waiting)
         frames, rest = audio[: count * FRAME].reshape(-1, FRAME), audio[count * FRAME :]
         self._waiting = [rest] if len(rest) else []
-        # Not on the event loop, short as it is: the network lets others run Python meanwhile, and with many streams the
-        # loop would do little but wait for its next turn.
-        hear = in_live_pool if count <= MOST_FRAMES_AT_ONCE else in_pool
-        probabilities = await hear(self._vad.probabilities, frames)
+        # A message's few frames take less time here than the way to another thread and back.
+        network = self._vad.probabilities
+        probabilities = network(frames) if count <= MOST_FRAMES_HERE else await in_pool(network, frames)
         if self.state is State.FINISHED:  # aborted meanwhile
             return
         for frame, probability in zip(frames, probabilities.tolist(), strict=True):

@@ -20,9 +20,7 @@ from inference.errors import InferenceError
 
 PARTIAL_EVERY_MS = 400  # of new audio at least between two guesses
 BUSY_S = 0.25  # no guess when it would wait longer than this
-BREATHER = (
-    4  # times as long as a guess took, before the next: where all is slow, partials give way before anything else
-)
+BREATHER = 8  # times as long as a guess took, until the next: where all is slow, partials give way first
 PARTIAL_DEADLINE_S = 1.0  # nobody wants to see a guess at what was said longer ago
 FINAL_DEADLINE_S = 30.0
 _UNSPACED = ("zh", "yue", "ja")

@@ -132,7 +132,8 @@ class Door:
         retry_s = self._room_at - now
         if rate and retry_s < LONGEST_RETRY_S:
             self._room_at += cost / rate
-        return min(LONGEST_RETRY_S, max(1.0, retry_s))
+        # Sooner there might be room, but somebody who has not been told to wait would take it.
+        return min(LONGEST_RETRY_S, max(1.0, self._longest_s, retry_s))
 
     def _revise(self, admitted: Admitted, cost: float) -> None:
         if admitted.size and cost:

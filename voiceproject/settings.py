@@ -94,7 +94,7 @@ VOICE_CORRECTION_WINDOW_S: int = env.int("VOICE_CORRECTION_WINDOW_S", default=36
 VOICE_TTS_DEFAULT_VOICE: str = env.str("VOICE_TTS_DEFAULT_VOICE", default="")
 VOICE_TTS_MAX_CHARACTERS: int = env.int("VOICE_TTS_MAX_CHARACTERS", default=4096)
 VOICE_TTS_QUEUE: int = env.int("VOICE_TTS_QUEUE", default=1024)
-VOICE_TTS_WAIT_S: float = env.float("VOICE_TTS_WAIT_S", default=2.5)
+VOICE_TTS_WAIT_S: float = env.float("VOICE_TTS_WAIT_S", default=2.75)
 VOICE_TTS_CACHE_BYTES: int = env.int("VOICE_TTS_CACHE_BYTES", default=67_108_864)
 VOICE_COQUI_MODELS: list[str] = env.list("VOICE_COQUI_MODELS", default=[])
 VOICE_COQUI_DEVICE: str = env.str("VOICE_COQUI_DEVICE", default="auto")

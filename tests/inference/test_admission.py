@@ -171,7 +171,7 @@ def test_who_never_comes_back_makes_nobody_wait_longer() -> None:
     shop.empty()
     shop.refusals.clear()
     shop.arrive(22)
-    assert shop.refusals == [1.0]
+    assert shop.refusals == [2.0]  # the longest wait of this shop
 
 
 def test_an_engine_that_stands_still_is_noticed() -> None:

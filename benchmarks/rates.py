@@ -191,7 +191,7 @@ async def batch_times(rounds: int = ROUNDS) -> tuple[dict[str, tuple[float, floa
     these. Of each size the fastest run counts: the others were disturbed."""
     from asr.checkpoint import configured
     from asr.engine import whisper
-    from asr.tuning import cores_here, device_here, tuning
+    from asr.tuning import cores_here, device_here, parallelism, tuning
     from asr.units import Options, SpeechUnit
     from inference import runtime
     from tts.units import SpeechUnit as Sentence
@@ -228,6 +228,8 @@ async def batch_times(rounds: int = ROUNDS) -> tuple[dict[str, tuple[float, floa
     about = {
         "asr_model": checkpoint.name,
         "buckets": checkpoint.contexts_s,
+        "batch_cost": float(contexts[0] * table.limit(contexts[0])),  # of the clips measured; others' differ little
+        "workers": parallelism(table, checkpoint, cores_here())[0],
         "tts_engine": voice.engine,
         "device": _device(),
         "sizes": {ASR: [len(each) / sound.RATE for each in audio], TTS: [len(unit.text) for unit in spoken]},
@@ -320,8 +322,6 @@ async def loaded(
 ) -> Rates:
     from django.conf import settings
 
-    from asr.tuning import BATCH_SECONDS
-
     kinds: dict[str, KindRates] = {}
     cores: list[float] = []
     async with Client(service.url, service.headers()) as client:
@@ -336,8 +336,8 @@ async def loaded(
             sizes = about["sizes"][kind]
             batch = (
                 BatchTime(
-                    *fits[kind], settings.VOICE_ASR_BATCH, float(BATCH_SECONDS), tuple(map(float, about["buckets"])),
-                    queue=settings.VOICE_ASR_QUEUE,
+                    *fits[kind], settings.VOICE_ASR_BATCH, about["batch_cost"], tuple(map(float, about["buckets"])),
+                    workers=about["workers"], queue=settings.VOICE_ASR_QUEUE,
                 )
                 if kind == ASR
                 else BatchTime(*fits[kind], 16, queue=settings.VOICE_TTS_QUEUE)

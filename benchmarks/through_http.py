@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Callable, Coroutine
@@ -31,8 +32,13 @@ async def measure(direction: str, folder: Path, *, concurrency: int, seconds: fl
 
 
 def succeeds(ask: Ask) -> Call:
+    """Who is refused stays away as long as they were told."""
+
     async def call(number: int) -> bool:
-        return (await ask(number)).succeeded
+        answer = await ask(number)
+        if not answer.succeeded:
+            await asyncio.sleep(float(answer.headers.get("retry-after", "0")))
+        return answer.succeeded
 
     return call
 

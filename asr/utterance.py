@@ -130,7 +130,7 @@ class Utterance:
         closed, began = list(self._closed), time.monotonic()
         # Greedy, once: a guess is soon replaced. Words are timed in the final only.
         options = replace(self._known(), temperatures=self._options.temperatures[:1], words=False)
-        unit = SpeechUnit(audio=audio, options=options, deadline=time.monotonic() + PARTIAL_DEADLINE_S)
+        unit = SpeechUnit(audio=audio, options=options, deadline=began + PARTIAL_DEADLINE_S)
         try:
             hypothesis = guard.checked(await self._engine.submit(unit), speech_s=speech_s)
             for segment in closed:  # what comes before it is being recognised for good

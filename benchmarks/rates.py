@@ -35,7 +35,7 @@ from benchmarks.client import Client  # noqa: E402
 from benchmarks.observed import BOOKS, ENGINE, LOOP, POOL  # noqa: E402
 from benchmarks.report import Result  # noqa: E402
 from benchmarks.through_http import asr, succeeds, tts  # noqa: E402
-from benchmarks.work import SENTENCES, clips, closed_loop  # noqa: E402
+from benchmarks.work import SENTENCES, clips, closed_loop, said  # noqa: E402
 from capacity.planner.rates import (  # noqa: E402
     ASR,
     TTS,
@@ -156,10 +156,6 @@ def _idle_s() -> float:
     """Idle time of all cores since the start of the machine."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
-
-
-def said(number: int) -> str:
-    return SENTENCES[number % len(SENTENCES)].capitalize() + "."
 
 
 async def live(service: Observed, streams: int, seconds: float) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from benchmarks.report import Result
-from benchmarks.work import SENTENCES, clips, closed_loop
+from benchmarks.work import clips, closed_loop, said
 
 
 async def measure(direction: str, *, concurrency: int, seconds: float) -> Result:
@@ -44,7 +44,7 @@ async def _tts(concurrency: int, seconds: float) -> Result:
     voice = catalogue().resolve(default="ms", voice="alloy")
 
     async def call(number: int) -> bool:
-        order = SpeechOrder(SENTENCES[number % len(SENTENCES)].capitalize() + ".", voice, AudioFormat.MP3)
+        order = SpeechOrder(said(number), voice, AudioFormat.MP3)
         file = await speech_file(order)
         return bool(file.finished and file.finished.data)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.client import Answer, Client
 from benchmarks.report import Result
-from benchmarks.work import SENTENCES, Call, clips, closed_loop
+from benchmarks.work import SENTENCES, Call, clips, closed_loop, said
 from tests.services import Served, served
 
 WARM_UP_S = 1.0
@@ -52,8 +52,8 @@ def asr(client: Client) -> Ask:
 def tts(client: Client) -> Ask:
     headers = {"Content-Type": "application/json"}
     bodies = [
-        json.dumps({"model": "tts-1", "voice": "alloy", "input": f"{text.capitalize()}."}).encode()
-        for text in SENTENCES
+        json.dumps({"model": "tts-1", "voice": "alloy", "input": said(number)}).encode()
+        for number in range(len(SENTENCES))
     ]
     requests = [client.request("POST", "/v1/audio/speech", headers, body) for body in bodies]
     return lambda number: client.send(requests[number % len(requests)])

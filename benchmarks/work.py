@@ -17,6 +17,11 @@ _TIMES = ["pada pukul lapan pagi esok", "pada hari isnin minggu depan", "selepas
 SENTENCES = [f"{subject} {place} {when}" for subject in _SUBJECTS for place in _PLACES for when in _TIMES]
 
 
+def said(number: int) -> str:
+    """The numbered sentence as a text has it."""
+    return SENTENCES[number % len(SENTENCES)].capitalize() + "."
+
+
 def clips() -> list[bytes]:
     """WAV files of about 4 s, 16 kHz mono, all different."""
     return [sound.wav(sound.said(sentence)) for sentence in SENTENCES]

@@ -87,9 +87,9 @@ class LedgerWriter:
     async def drain(self) -> None:
         """Write what was noted, look whether the database is back, and settle what the spool has. Raises
         ``DatabaseError``."""
-        noted, self._noted = self._noted, []
-        for start in range(0, len(noted), LARGEST_COMMIT):
-            await self._write_noted(noted[start : start + LARGEST_COMMIT])
+        while noted := self._noted[:LARGEST_COMMIT]:
+            await self._write_noted(noted)
+            del self._noted[: len(noted)]  # not before: interrupted, they are written again, and the ledger takes one
         if self.spool.is_empty and not database.is_away:
             return
         if settled := await self.run(self._drain):

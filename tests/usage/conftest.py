@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
 
+from rollout import roles
+from tests.usage.believable import history
+from tests.usage.boards import DAYS
 from usage.books import write
 from usage.entry import Kind, Measure
 from usage.models import LedgerEntry, Plan
@@ -51,3 +57,22 @@ def fill(chat: ClientApplication) -> Fill:
         return row
 
     return fill
+
+
+@pytest.fixture
+def used(db) -> date:
+    """A history that ends with the day that is given."""
+    today = timezone.localdate()
+    history(today, DAYS, people=40)
+    return today
+
+
+@pytest.fixture
+def product(db) -> Client:
+    for config in apps.get_app_configs():
+        roles.grant(config)
+    person = User.objects.create_user("puteri", is_staff=True)
+    person.groups.add(Group.objects.get(name=roles.PRODUCT))
+    client = Client()
+    client.force_login(person)
+    return client

@@ -31,7 +31,7 @@ def test_this_is_postgresql(db) -> None:
 
 @outer
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("modules", [MODULES, ["dashboard"]], ids=["books", "dashboard"])
+@pytest.mark.parametrize("modules", [MODULES, ["dashboard", "dashboard_pages"]], ids=["books", "dashboard"])
 def test_the_rooms_tests(postgres_url: str, tmp_path: Path, modules: list[str]) -> None:
     environment = {**os.environ, AGAIN: "yes", "DATABASE_URL": postgres_url, "VOICE_STATE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]

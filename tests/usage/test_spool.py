@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -244,3 +246,19 @@ async def test_what_was_noted_while_the_database_is_gone_is_spooled(client: Clie
     await book.drain()
     assert (book.spool.is_empty, await LedgerEntry.objects.acount()) == (True, 1)
     await book.close()
+
+
+async def test_what_was_noted_outlives_an_interruption(client: ClientApplication) -> None:
+    book, may_go_on = LedgerWriter(), threading.Event()
+    busy = asyncio.create_task(book.run(may_go_on.wait))  # the ledger's thread
+    await asyncio.sleep(0)
+    for _ in range(3):
+        book.note(entry_of(client, status=503))
+    writing = asyncio.create_task(book.drain())
+    await asyncio.sleep(0.05)
+    writing.cancel()
+    await asyncio.wait([writing])
+    may_go_on.set()
+    await busy
+    await book.close()
+    assert (writing.cancelled(), await LedgerEntry.objects.acount()) == (True, 3)

@@ -1,0 +1,27 @@
+"""The dashboard's numbers as its files have them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date
+from typing import Any
+
+from django.utils import timezone
+
+from usage.dashboard.board import Board, csv_of
+from usage.dashboard.span import asked
+
+DAYS = 45  # of the history that the fixture `used` makes
+
+
+def board(first: date, last: date) -> Board:
+    return Board(asked({"from": first.isoformat(), "to": last.isoformat()}, timezone.now()))
+
+
+def read(pieces: Any) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(b"".join(pieces).decode())))
+
+
+def table(name: str, first: date, last: date) -> list[dict[str, str]]:
+    return read(csv_of(name, board(first, last)))

@@ -13,9 +13,9 @@ from pathlib import Path
 import jiwer
 
 from asr.checkpoint import Checkpoint
-from asr.normalise import normalise
 from asr.transcription import Recogniser, Transcription
 from asr.units import Options
+from spoken_text.normalise import normalise
 from voiceproject.errors import ApiError
 
 _AUDIO_KEYS = ("audio", "audio_path", "audio_filepath", "path", "file")

@@ -14,6 +14,7 @@ COPY asr asr
 COPY capacity capacity
 COPY inference inference
 COPY rollout rollout
+COPY spoken_text spoken_text
 COPY static static
 COPY templates templates
 COPY tts tts

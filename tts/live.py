@@ -19,9 +19,9 @@ import numpy as np
 from inference import runtime
 from inference.ordered import in_order
 from inference.pool import in_pool
+from spoken_text.sentences import SentenceStream
+from spoken_text.speakable import speakable
 from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, stream_encoder
-from tts.sentences import SentenceStream
-from tts.speakable import speakable
 from tts.synthesis import LOOK_AHEAD, SENTENCE_PAUSE_MS, finish
 from tts.units import SpeechUnit
 from tts.voices import Voice

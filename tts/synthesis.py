@@ -15,10 +15,10 @@ import numpy as np
 from inference import runtime
 from inference.ordered import in_order
 from inference.pool import in_pool
+from spoken_text.sentences import split_pieces
+from spoken_text.speakable import speakable
 from tts.encoding import SAMPLE_RATE, Samples
 from tts.loudness import level, trim
-from tts.sentences import split_pieces
-from tts.speakable import speakable
 from tts.tempo import retime
 from tts.units import Speech, SpeechUnit
 from tts.voices import Voice, primary

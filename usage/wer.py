@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import jiwer
 
-from asr.normalise import normalise
+from spoken_text.normalise import normalise
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from asr.audio import decode
 from asr.checkpoint import configured
 from asr.endpointing import TurnDetection
 from asr.engine import WhisperEngine
-from asr.normalise import normalise
 from asr.streaming import (
     Committed,
     Event,
@@ -32,6 +31,7 @@ from asr.units import SAMPLE_RATE, Options
 from asr.utterance import BREATHER
 from inference.engine import EngineStats
 from inference.errors import OverCapacity
+from spoken_text.normalise import normalise
 from tests import sound
 
 CHUNK = 1_600  # 100 ms

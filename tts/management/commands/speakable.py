@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand
 
-from tts.speakable import LANGUAGES, speakable
+from spoken_text.speakable import LANGUAGES, speakable
 
 
 class Command(BaseCommand):

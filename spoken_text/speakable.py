@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tts.sentences import Piece, split_pieces
-from tts.speakable.abbreviations import CHAT, SHORT_FORMS
-from tts.speakable.acronyms import ACRONYMS, unshout
-from tts.speakable.characters import plain_characters, tidy, tidy_spaces
-from tts.speakable.dates import DATES, YEARS
-from tts.speakable.identifiers import CODES, IDENTIFIERS
-from tts.speakable.language import detect_language
-from tts.speakable.links import LINKS
-from tts.speakable.markdown import plain_pieces
-from tts.speakable.maths import MATHS, RANGES
-from tts.speakable.money import MONEY
-from tts.speakable.numbers import FRACTIONS, LONG_RUNS, NUMBERS, ORDINALS
-from tts.speakable.roman import ROMANS
-from tts.speakable.rules import apply
-from tts.speakable.times import TIMES
-from tts.speakable.units import LONE_UNITS, UNITS
+from spoken_text.abbreviations import CHAT, SHORT_FORMS
+from spoken_text.acronyms import ACRONYMS, unshout
+from spoken_text.characters import plain_characters, tidy, tidy_spaces
+from spoken_text.dates import DATES, YEARS
+from spoken_text.identifiers import CODES, IDENTIFIERS
+from spoken_text.language import detect_language
+from spoken_text.links import LINKS
+from spoken_text.markdown import plain_pieces
+from spoken_text.maths import MATHS, RANGES
+from spoken_text.money import MONEY
+from spoken_text.numbers import FRACTIONS, LONG_RUNS, NUMBERS, ORDINALS
+from spoken_text.roman import ROMANS
+from spoken_text.rules import apply
+from spoken_text.sentences import Piece, split_pieces
+from spoken_text.times import TIMES
+from spoken_text.units import LONE_UNITS, UNITS
 
 __all__ = ["LANGUAGES", "detect_language", "speakable"]
 

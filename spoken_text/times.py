@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tts.speakable.numbers import cardinal, digits
-from tts.speakable.rules import EDGE, END, Rule, pick, rule
+from spoken_text.numbers import cardinal, digits
+from spoken_text.rules import EDGE, END, Rule, pick, rule
 
 _PART = r"pagi|petang|malam|tengah ?hari|tengah ?malam|subuh|ptg|mlm|pg"
 _SHORT_PARTS = {"ptg": "petang", "mlm": "malam", "pg": "pagi"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from tts.speakable.numbers import number, scale
-from tts.speakable.rules import EDGE, NUMBER, Rule, pick, rule
+from spoken_text.numbers import number, scale
+from spoken_text.rules import EDGE, NUMBER, Rule, pick, rule
 
 
 class _Unit(NamedTuple):

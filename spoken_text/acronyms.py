@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tts.speakable.rules import Rule, rule
+from spoken_text.rules import Rule, rule
 
 _MALAY_LETTERS = dict(
     zip(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 import re
 
-from tts.sentences import HEADING_MARK, ITEM_MARK, LineKind, is_delimiter_row, line_kind
-from tts.speakable import numbers
-from tts.speakable.language import detect_language
+from spoken_text import numbers
+from spoken_text.language import detect_language
+from spoken_text.sentences import HEADING_MARK, ITEM_MARK, LineKind, is_delimiter_row, line_kind
 
 _CODE_OMITTED = {
     "ms": "blok kod dilangkau",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from asr.normalise import normalise
+from spoken_text.normalise import normalise
 
 
 @pytest.mark.parametrize(

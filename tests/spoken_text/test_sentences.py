@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tts.sentences import MAX_SENTENCE_CHARS, SentenceStream, split_pieces, split_sentences
+from spoken_text.sentences import MAX_SENTENCE_CHARS, SentenceStream, split_pieces, split_sentences
 
 
 def test_it_works() -> None:

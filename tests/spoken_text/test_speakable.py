@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tts.sentences import split_sentences
-from tts.speakable import LANGUAGES, detect_language, speakable
+from spoken_text.sentences import split_sentences
+from spoken_text.speakable import LANGUAGES, detect_language, speakable
 
 
 def _cases() -> list[tuple[str, str, str]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tts.speakable.numbers import cardinal, ordinal
-from tts.speakable.rules import Rule, rule
+from spoken_text.numbers import cardinal, ordinal
+from spoken_text.rules import Rule, rule
 
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ROMAN = r"(?=[IVXL])(?:X{0,3}|XL|LX{0,3})(?:IX|IV|V?I{0,3})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tts.speakable.rules import Rule, rule
+from spoken_text.rules import Rule, rule
 
 _TLD = "com|net|org|edu|gov|my|io|ai|co|sg|id|uk|info|dev|app|me|tv|asia|biz|xyz"
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9-]{1,63}){1,6}"

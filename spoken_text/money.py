@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from tts.speakable.numbers import SCALE, number, scaled
-from tts.speakable.rules import DASH, EDGE, END, NUMBER, Rule, pick, rule
+from spoken_text.numbers import SCALE, number, scaled
+from spoken_text.rules import DASH, EDGE, END, NUMBER, Rule, pick, rule
 
 
 class _Currency(NamedTuple):

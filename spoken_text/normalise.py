@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from tts.speakable import speakable
+from spoken_text.speakable import speakable
 
 _HAN = re.compile(r"([\u3400-\u9fff\uf900-\ufaff])")  # written without spaces: each character counts as a word
 _IN_WORDS = ("L", "M", "N")  # letters, marks (Tamil's vowel signs are such) and numbers, as Unicode classes them

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tts.speakable.numbers import cardinal
-from tts.speakable.rules import DASH, EDGE, END, NUMBER, Rule, pick, rule, words
+from spoken_text.numbers import cardinal
+from spoken_text.rules import DASH, EDGE, END, NUMBER, Rule, pick, rule, words
 
 _SCORE = re.compile(
     r"\b(?:menang|kalah|seri|tewas|skor|jaringan|keputusan|membelasah|menewaskan|mengalahkan|menundukkan|mengikat|"

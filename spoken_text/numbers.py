@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tts.speakable import numbers_en, numbers_ms
-from tts.speakable.rules import DASH, EDGE, END, NUMBER, pick, rule, words
+from spoken_text import numbers_en, numbers_ms
+from spoken_text.rules import DASH, EDGE, END, NUMBER, pick, rule, words
 
 MAX_DIGITS = 15  # of a number read as a whole; a longer one is read digit by digit
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tts.speakable.numbers import cardinal, ordinal, year
-from tts.speakable.rules import DASH, EDGE, END, Rule, pick, rule
+from spoken_text.numbers import cardinal, ordinal, year
+from spoken_text.rules import DASH, EDGE, END, Rule, pick, rule
 
 _MALAY_MONTHS = "Januari Februari Mac April Mei Jun Julai Ogos September Oktober November Disember".split()
 _ENGLISH_MONTHS = "January February March April May June July August September October November December".split()

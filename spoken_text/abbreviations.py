@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tts.speakable.rules import Rule, pick, rule, words
+from spoken_text.rules import Rule, pick, rule, words
 
 # With their full stop, in any language: short form, Malay, English.
 _DOTTED = {

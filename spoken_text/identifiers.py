@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tts.speakable.acronyms import is_spelled, spell
-from tts.speakable.numbers import cardinal, digit_groups, digits, number
-from tts.speakable.rules import EDGE, END, Rule, pick, rule
+from spoken_text.acronyms import is_spelled, spell
+from spoken_text.numbers import cardinal, digit_groups, digits, number
+from spoken_text.rules import EDGE, END, Rule, pick, rule
 
 _MAX_READ_DIGITS = 2  # after letters: "B40" as a number, "MH370" digit by digit
 

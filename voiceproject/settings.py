@@ -40,6 +40,10 @@ VOICE_DATABASE_OUTAGE_S: float = env.float("VOICE_DATABASE_OUTAGE_S", default=30
 # --- Limits ----------------------------------------------------------------------------------------------------------
 VOICE_MAX_UPLOAD_BYTES: int = env.int("VOICE_MAX_UPLOAD_BYTES", default=26_214_400)
 VOICE_MAX_JSON_BYTES: int = env.int("VOICE_MAX_JSON_BYTES", default=1_048_576)
+VOICE_BODY_GRACE_S: float = env.float("VOICE_BODY_GRACE_S", default=10.0)
+VOICE_BODY_MIN_BYTES_S: float = env.float("VOICE_BODY_MIN_BYTES_S", default=4_000.0)
+VOICE_HEAD_BYTES: int = env.int("VOICE_HEAD_BYTES", default=65_536)
+VOICE_HEAD_S: float = env.float("VOICE_HEAD_S", default=10.0)
 VOICE_MAX_AUDIO_S: float = env.float("VOICE_MAX_AUDIO_S", default=3600.0)
 VOICE_RATE_LIMIT: int = env.int("VOICE_RATE_LIMIT", default=60_000)
 VOICE_IDEMPOTENCY_TTL_S: int = env.int("VOICE_IDEMPOTENCY_TTL_S", default=3600)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from spoken_text.rules import Rule, rule
+from spoken_text.rules import LETTER_MARK, Rule, rule
 
-_MALAY_LETTERS = dict(
+MALAY_LETTERS = dict(
     zip(
         "abcdefghijklmnopqrstuvwxyz",
         "e bi si di i ef ji hec ai je ke el em en o pi kiu ar es ti yu vi dabliu eks wai zet".split(),
@@ -95,9 +95,8 @@ _UNSAYABLE = re.compile(
 
 def spell(letters: str, language: str) -> str:
     """Letter by letter; in Malay by the names Malaysians give them, in English as separate capitals."""
-    if language == "ms":
-        return " ".join(_MALAY_LETTERS.get(char, char) for char in letters.lower())
-    return " ".join(letters.upper())
+    names = (MALAY_LETTERS.get(char.lower(), char) if language == "ms" else char.upper() for char in letters)
+    return " ".join(LETTER_MARK + name for name in names if not name.isspace())
 
 
 def is_spelled(word: str) -> bool:
@@ -130,9 +129,8 @@ def _mixed(match: re.Match[str], language: str) -> str:
 
 def _letter(match: re.Match[str], language: str) -> str:
     """A single capital: an initial, a grade, "Vitamin C"."""
-    if language == "en":
-        return match[1]
-    return spell(match[1], "ms")
+    article = language == "en" and match[1] == "A" and re.match(r" [a-z]", match.string[match.end() :])
+    return match[1] if article else spell(match[1], language)
 
 
 def unshout(text: str) -> str:
@@ -154,7 +152,8 @@ ACRONYMS: list[Rule] = [
     rule(r"(?<![\w])(?:" + "|".join(sorted(map(re.escape, _MIXED), key=len, reverse=True)) + r")(?!\w)", _mixed),
     rule(r"(?<![\w])((?:[A-Z]\.){2,6}[A-Z]?)(?!\w)", lambda m, lang: spell(m[1].replace(".", ""), lang) + _stop(m)),
     rule(r"(?<!\w)([A-Z]{2,20})(s|nya|lah|kah)?(?!\w)", _acronym),
-    rule(r"(?<![\w'’])(?!I\b)([A-Z])(?:\.(?= ?[A-Z]))?(?![\w'’])", _letter),
+    rule(rf"(?<![\w'’{LETTER_MARK}])(?!I\b)([A-Z])(?:\.(?= ?[A-Z]))?(?![\w'’])", _letter),
+    rule(r"(?<![\w'’-])([eE])(?=-[a-z]{3})", lambda m, lang: LETTER_MARK + m[1]),
 ]
 
 

@@ -17,7 +17,7 @@ from spoken_text.maths import MATHS, RANGES
 from spoken_text.money import MONEY
 from spoken_text.numbers import FRACTIONS, LONG_RUNS, NUMBERS, ORDINALS
 from spoken_text.roman import ROMANS
-from spoken_text.rules import apply
+from spoken_text.rules import LETTER_MARK, apply
 from spoken_text.sentences import Piece, split_pieces
 from spoken_text.times import TIMES
 from spoken_text.units import LONE_UNITS, UNITS
@@ -46,12 +46,17 @@ _WITH_DIGITS = [
 _NUMBERS = [*CODES, *NUMBERS]
 
 
-def speakable(text: str, language: str = "ms") -> str:
+def speakable(text: str, language: str = "ms", *, letters: bool = False) -> str:
     """`text` (Markdown) as words and pauses to be spoken; "" where there is nothing to say.
 
-    Each sentence is read in its own language, Malay or English; `language` ("ms", "en", "zh" or "ta") decides where
-    the sentence does not tell. In Chinese and Tamil text, digits are left to the engine. Never raises for any `str`.
+    Each sentence is read in its own language; `language` ("ms", "en", "zh" or "ta") decides where the sentence does
+    not tell. With `letters`, a LETTER_MARK stands before every letter name. Never raises for any `str`.
     """
+    spoken = _spoken(text, language)
+    return spoken if letters else spoken.replace(LETTER_MARK, "")
+
+
+def _spoken(text: str, language: str) -> str:
     spoken, complete = "", True
     for piece in _pieces(text):
         if said := _speak(piece.text, language):

@@ -146,7 +146,7 @@ def _latin(text: str) -> str:
     if text.isascii():
         return text
     composed = unicodedata.normalize("NFC", text)
-    folded = "".join(_base(char) if "\u0250" <= char else char for char in composed)
+    folded = "".join(_base(char) if char >= "\u0250" else char for char in composed)
     return _MARKS_BEHIND.sub("", _FOREIGN.sub(" ", folded))
 
 

@@ -33,8 +33,8 @@ _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _WEEKDAYS = "Isnin|Selasa|Rabu|Khamis|Jumaat|Sabtu|Ahad|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
 _SHORT_WEEKDAYS = dict(
     pair.split("=")
-    for pair in "Mon=Monday Tue=Tuesday Tues=Tuesday Wed=Wednesday Thu=Thursday Thur=Thursday Thurs=Thursday Fri=Friday "
-    "Sat=Saturday Sun=Sunday Isn=Isnin Sel=Selasa Rab=Rabu Kha=Khamis Jum=Jumaat Sab=Sabtu Ahd=Ahad".split()
+    for pair in "Mon=Monday Tue=Tuesday Tues=Tuesday Wed=Wednesday Thu=Thursday Thur=Thursday Thurs=Thursday "
+    "Fri=Friday Sat=Saturday Sun=Sunday Isn=Isnin Sel=Selasa Rab=Rabu Kha=Khamis Jum=Jumaat Sab=Sabtu Ahd=Ahad".split()
 )
 _DAY = "|".join(sorted([*_SHORT_WEEKDAYS, *_WEEKDAYS.split("|")], key=len, reverse=True))
 _HIJRI = (
@@ -218,7 +218,7 @@ def _two(text: str) -> str:
 
 
 DATES: list[Rule] = [
-    rule(rf"(\d{{1,2}}([/.-])\d{{1,2}}\2\d{{2,4}})\s?[-–—]\s?(?=\d{{1,2}}\2\d{{1,2}}\2\d{{2,4}})", _span),
+    rule(r"(\d{1,2}([/.-])\d{1,2}\2\d{2,4})\s?[-–—]\s?(?=\d{1,2}\2\d{1,2}\2\d{2,4})", _span),
     rule(rf"(\d{{1,2}} (?:{_MONTH})\.?(?: \d{{4}})?)\s?{DASH}\s?(?=\d{{1,2}} (?:{_MONTH}){END})", _span, re.IGNORECASE),
     rule(rf"((?:{_MONTH})\.? \d{{1,2}})\s?{DASH}\s?(?=(?:{_MONTH})\.? \d{{1,2}}{END})", _span, re.IGNORECASE),
     rule(rf"(?<!\w)({_MONTH})\s?{DASH}\s?({_MONTH}){END}", _months, re.IGNORECASE),

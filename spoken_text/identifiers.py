@@ -148,18 +148,20 @@ IDENTIFIERS: list[Rule] = [
         re.IGNORECASE,
     ),
     rule(
-        rf"(\b(?:{_STRONG_CUES})(?::? {_BETWEEN}){{0,4}}[:#]? )(\d{{4,15}}(?:[- ]\d{{1,12}}){{0,3}}){END}(?!\.\d){_COUNTED}",
+        rf"(\b(?:{_STRONG_CUES})(?::? {_BETWEEN}){{0,4}}[:#]? )"
+        rf"(\d{{4,15}}(?:[- ]\d{{1,12}}){{0,3}}){END}(?!\.\d){_COUNTED}",
         _cued,
         re.IGNORECASE,
     ),
     rule(
-        rf"(\b(?:sms|hantar|taip|balas|send|text|reply|mesej|whatsapp)\b[^.]{{0,60}}? (?:ke|kepada|to) )(\d{{3,6}}){END}"
-        rf"(?!\.\d){_COUNTED}",
+        rf"(\b(?:sms|hantar|taip|balas|send|text|reply|mesej|whatsapp)\b[^.]{{0,60}}? (?:ke|kepada|to) )"
+        rf"(\d{{3,6}}){END}(?!\.\d){_COUNTED}",
         _cued,
         re.IGNORECASE,
     ),
     rule(
-        rf"((?:999|991|994|911|112|sembilan|empat|satu) (?:atau|dan|or|and) )(999|991|994|911|112|15999|15888){END}(?![.,]\d)",
+        rf"((?:999|991|994|911|112|sembilan|empat|satu) (?:atau|dan|or|and) )"
+        rf"(999|991|994|911|112|15999|15888){END}(?![.,]\d)",
         _cued,
     ),
     rule(
@@ -169,7 +171,8 @@ IDENTIFIERS: list[Rule] = [
     ),
     rule(r"(^|[,:.] |\) )(\d{5})(?=,? [A-Z][A-Za-z])(?! RM)", _cued),
     rule(
-        r"()(?<![\w.,-])(\d{5})(?= (?:PJ|KL|JB|Kuala|Petaling|Johor|Shah Alam|Subang|Kota|Ipoh|Georgetown|Melaka|Klang)\b)",
+        r"()(?<![\w.,-])(\d{5})"
+        r"(?= (?:PJ|KL|JB|Kuala|Petaling|Johor|Shah Alam|Subang|Kota|Ipoh|Georgetown|Melaka|Klang)\b)",
         _cued,
     ),
     rule(r"()(?<![\w.,$-])(?<!RM )(?<!\$ )(\d{10,20})(?<!000)(?![\w%]|[.,]\d)", _cued),

@@ -9,7 +9,7 @@ _DELIMITED = re.compile(
     r"|(?<![\w$])\$(?=\S)([^$\n]{1,300}?)(?<=\S)\$(?!\d)"
 )
 _FORMULA_SIGNS = re.compile(r"[\\^_=<>+]")
-_TOKEN = re.compile(r"\\[a-zA-Z]{1,20}\*?|\\.|[{}^_]|[^\\{}^_]")
+_SIGN = re.compile(r"\\[a-zA-Z]{1,20}\*?|\\.|[{}^_]|[^\\{}^_]")
 _MAX_DEPTH = 12
 _COMMANDS = {
     "times": " × ",
@@ -103,46 +103,46 @@ class _Reader:
     """Reads a formula from left to right; braces may nest, a broken formula is read as far as it goes."""
 
     def __init__(self, body: str) -> None:
-        self._tokens = _TOKEN.findall(body.replace("\n", " "))
+        self._signs: list[str] = _SIGN.findall(body.replace("\n", " "))
         self._at = 0
 
     def read(self, depth: int = 0) -> str:
         """The signs up to the closing brace or the end."""
         parts: list[str] = []
-        while self._at < len(self._tokens):
-            token = self._next()
-            if token == "}":
+        while self._at < len(self._signs):
+            sign = self._next()
+            if sign == "}":
                 if depth:
                     break
-            elif token == "{":
+            elif sign == "{":
                 parts.append(self.read(depth + 1) if depth < _MAX_DEPTH else " ")
-            elif token == "^":
+            elif sign == "^":
                 parts.append(_power(self._argument(depth)))
-            elif token == "_":
+            elif sign == "_":
                 parts.append(f" {self._argument(depth)} ")
-            elif token[0] == "\\":
-                parts.append(self._command(token[1:].rstrip("*"), depth))
-            elif token in "-−":
+            elif sign[0] == "\\":
+                parts.append(self._command(sign[1:].rstrip("*"), depth))
+            elif sign in "-−":
                 parts.append(_minus("".join(parts)))
             else:
-                parts.append(token.replace("~", " ").replace("&", " "))
+                parts.append(sign.replace("~", " ").replace("&", " "))
         return "".join(parts)
 
     def _next(self) -> str:
-        token = self._tokens[self._at]
+        sign = self._signs[self._at]
         self._at += 1
-        return token
+        return sign
 
     def _argument(self, depth: int) -> str:
         """What a command applies to: a group in braces or one sign."""
-        while self._at < len(self._tokens) and self._tokens[self._at] == " ":
+        while self._at < len(self._signs) and self._signs[self._at] == " ":
             self._at += 1
-        if self._at >= len(self._tokens) or depth >= _MAX_DEPTH:
+        if self._at >= len(self._signs) or depth >= _MAX_DEPTH:
             return ""
-        token = self._next()
-        if token == "{":
+        sign = self._next()
+        if sign == "{":
             return self.read(depth + 1).strip()
-        return self._command(token[1:], depth + 1).strip() if token[0] == "\\" else token
+        return self._command(sign[1:], depth + 1).strip() if sign[0] == "\\" else sign
 
     def _command(self, name: str, depth: int) -> str:
         if name in ("frac", "dfrac", "tfrac", "cfrac"):

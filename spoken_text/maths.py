@@ -78,7 +78,7 @@ SIGNED: list[Rule] = [
     rule(r"(?<=\d),(?=(?:RM|US\$|\$)\d)", words(", ", ", ")),
     rule(r"(?<![\w.])\.(?=\d{1,6}(?![\d.]))", words("0.", "0.")),
     rule(
-        rf"(?<![\d.,])(\d{{1,3}}),(?=\d{{1,2}}\s?(?:juta|bilion|trilion|ribu|peratus|%|kg|km|cm|mm|m|g|l|L|°C)(?!\w))",
+        r"(?<![\d.,])(\d{1,3}),(?=\d{1,2}\s?(?:juta|bilion|trilion|ribu|peratus|%|kg|km|cm|mm|m|g|l|L|°C)(?!\w))",
         lambda m, lang: m[1] + "." if lang == "ms" else m[0],
     ),
     rule(r"(?<![\w~])[~≈≃≅]\s?(?=\d|RM|US\$|\$|[A-Z]{3} ?\d)", words("lebih kurang ", "about ")),

@@ -16,7 +16,8 @@ _PARTS = (
 )
 _RULERS = (
     "Elizabeth|Charles|George|Henry|Louis|William|Edward|Richard|James|Rama|Paus [A-Z][a-z]+|Pope [A-Z][a-z]+|"
-    "Philip|Alexander|Nicholas|John Paul|Benedict|Francis|Napoleon|Abdul Hamid|Murad|Mehmed|Selim|Ramses|Ramesses|Pakubuwono|Hamengkubuwono"
+    "Philip|Alexander|Nicholas|John Paul|Benedict|Francis|"
+    "Napoleon|Abdul Hamid|Murad|Mehmed|Selim|Ramses|Ramesses|Pakubuwono|Hamengkubuwono"
 )
 _RULER_TITLES = "Sultan|Raja|Tuanku|Ratu|Maharaja|Paduka|King|Queen|Pope|Paus|Emperor|Maharajah|Kaisar|Syah"
 

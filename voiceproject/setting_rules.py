@@ -140,7 +140,8 @@ RULES: Mapping[str, Rule] = {
     "VOICE_RAY_ASR_CPUS": at_least(0),
     "VOICE_RAY_TTS_CPUS": at_least(0),
     "VOICE_RAY_ONGOING": at_least(1),
-    "VOICE_ASR_MODEL": _ANY,
+    "VOICE_MODELS_DIR": _ANY,
+    "VOICE_ASR_MODEL": _ANY,  # the model store knows
     "VOICE_ASR_DEVICE": one_of(DEVICES),
     "VOICE_ASR_COMPUTE_TYPE": one_of(COMPUTE_TYPES),
     "VOICE_ASR_THREADS": at_least(0),
@@ -153,6 +154,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_ASR_WAIT_S": at_least(0),
     "VOICE_ASR_TUNING": _ANY,
     "VOICE_CORRECTION_WINDOW_S": at_least(0),
+    "VOICE_TTS_MODEL": _ANY,
     "VOICE_TTS_DEFAULT_VOICE": _ANY,
     "VOICE_TTS_MAX_CHARACTERS": at_least(1),
     "VOICE_TTS_QUEUE": at_least(1),

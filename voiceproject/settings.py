@@ -79,8 +79,11 @@ VOICE_RAY_ASR_CPUS: float = env.float("VOICE_RAY_ASR_CPUS", default=1.0)
 VOICE_RAY_TTS_CPUS: float = env.float("VOICE_RAY_TTS_CPUS", default=1.0)
 VOICE_RAY_ONGOING: int = env.int("VOICE_RAY_ONGOING", default=24)
 
+# --- Models ----------------------------------------------------------------------------------------------------------
+VOICE_MODELS_DIR = Path(env.str("VOICE_MODELS_DIR", default="") or VOICE_STATE_DIR / "models").expanduser().resolve()
+
 # --- Speech to text --------------------------------------------------------------------------------------------------
-VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="")
+VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="auto")
 VOICE_ASR_DEVICE: str = env.str("VOICE_ASR_DEVICE", default="auto")
 VOICE_ASR_COMPUTE_TYPE: str = env.str("VOICE_ASR_COMPUTE_TYPE", default="default")
 VOICE_ASR_THREADS: int = env.int("VOICE_ASR_THREADS", default=0)
@@ -95,6 +98,7 @@ VOICE_ASR_TUNING: str = env.str("VOICE_ASR_TUNING", default="")
 VOICE_CORRECTION_WINDOW_S: int = env.int("VOICE_CORRECTION_WINDOW_S", default=3600)
 
 # --- Text to speech --------------------------------------------------------------------------------------------------
+VOICE_TTS_MODEL: str = env.str("VOICE_TTS_MODEL", default="auto")
 VOICE_TTS_DEFAULT_VOICE: str = env.str("VOICE_TTS_DEFAULT_VOICE", default="")
 VOICE_TTS_MAX_CHARACTERS: int = env.int("VOICE_TTS_MAX_CHARACTERS", default=4096)
 VOICE_TTS_QUEUE: int = env.int("VOICE_TTS_QUEUE", default=1024)
@@ -149,6 +153,7 @@ INSTALLED_APPS = [
     "channels",
     "waffle",
     "voiceproject",
+    "model_store",
     "rollout",
     "usage",
     "capacity",

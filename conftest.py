@@ -31,9 +31,16 @@ class InProcessServer(uvicorn.Server):
 @pytest.fixture(scope="session")
 async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[str]:
     """The service on this process's own event loop, over a real socket: streams stream and clients can hang up."""
+    from voiceproject.http_protocol import BoundedHttpProtocol
+
     with django_db_blocker.unblock():  # the server outlives single tests
         config = uvicorn.Config(
-            "voiceproject.asgi:application", port=0, log_config=None, access_log=False, lifespan="on"
+            "voiceproject.asgi:application",
+            http=BoundedHttpProtocol,
+            port=0,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
         )
         server = InProcessServer(config)
         serving = asyncio.create_task(server.serve())

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from inference import runtime
 from voiceproject.lifecycle import lifecycle
 from voiceproject.outage import database
+from voiceproject.redis_health import redis_health
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +86,5 @@ def _select_one() -> None:
 
 
 async def _redis() -> str:
-    import redis.asyncio  # slow to import, so only where it is used
-
-    async with redis.asyncio.from_url(settings.REDIS_URL) as client:
-        await client.ping()
+    await redis_health(settings.REDIS_URL).ping()
     return "ok"

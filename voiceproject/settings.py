@@ -8,16 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import environ
+from voiceproject.environment import Environment, database_config
+from voiceproject.setting_rules import broken_rules, usable
+from voiceproject.statedir import kept_secret
 
-from voiceproject.statedir import kept_secret, state_directory
-
-env = environ.Env()
+env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- Conventional names ----------------------------------------------------------------------------------------------
-VOICE_STATE_DIR = state_directory(env.str("VOICE_STATE_DIR", default="") or BASE_DIR / "var")
+VOICE_STATE_DIR = env.state_directory("VOICE_STATE_DIR", default=BASE_DIR / "var")
 PORT: int = env.int("PORT", default=8000)
 DEBUG: bool = env.bool("DEBUG", default=False)
 SECRET_KEY: str = env.str("SECRET_KEY", default="") or kept_secret(VOICE_STATE_DIR / "secret_key")
@@ -40,6 +40,10 @@ VOICE_DATABASE_OUTAGE_S: float = env.float("VOICE_DATABASE_OUTAGE_S", default=30
 # --- Limits ----------------------------------------------------------------------------------------------------------
 VOICE_MAX_UPLOAD_BYTES: int = env.int("VOICE_MAX_UPLOAD_BYTES", default=26_214_400)
 VOICE_MAX_JSON_BYTES: int = env.int("VOICE_MAX_JSON_BYTES", default=1_048_576)
+VOICE_BODY_GRACE_S: float = env.float("VOICE_BODY_GRACE_S", default=10.0)
+VOICE_BODY_MIN_BYTES_S: float = env.float("VOICE_BODY_MIN_BYTES_S", default=4_000.0)
+VOICE_HEAD_BYTES: int = env.int("VOICE_HEAD_BYTES", default=65_536)
+VOICE_HEAD_S: float = env.float("VOICE_HEAD_S", default=10.0)
 VOICE_MAX_AUDIO_S: float = env.float("VOICE_MAX_AUDIO_S", default=3600.0)
 VOICE_RATE_LIMIT: int = env.int("VOICE_RATE_LIMIT", default=60_000)
 VOICE_IDEMPOTENCY_TTL_S: int = env.int("VOICE_IDEMPOTENCY_TTL_S", default=3600)
@@ -120,7 +124,7 @@ ROOT_URLCONF = "voiceproject.urls"
 ASGI_APPLICATION = "voiceproject.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
-TIME_ZONE = VOICE_TIME_ZONE
+TIME_ZONE = usable("VOICE_TIME_ZONE", VOICE_TIME_ZONE, otherwise="UTC")
 FORMAT_MODULE_PATH = "voiceproject.formats"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -179,7 +183,10 @@ TEMPLATES = [
     }
 ]
 
-DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL)}
+_DATABASES = "an address such as postgres://user:password@host:5432/name or sqlite:////path/to/file"
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.parsed("DATABASE_URL", database_config, DATABASE_URL, "sqlite://:memory:", _DATABASES)
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",  # a writer waits at BEGIN instead of failing at its first write
@@ -205,7 +212,12 @@ else:
         DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # of each connection taken: the server may have restarted
 
 # An address such as smtp+tls://user:password@host:587, as Django's separate settings.
-globals().update(env.email_url_config(VOICE_EMAIL_URL or "smtp://localhost:25"))
+_MAIL = "an address such as smtp+tls://user:password@host:587"
+globals().update(
+    env.parsed(
+        "VOICE_EMAIL_URL", env.email_url_config, VOICE_EMAIL_URL or "smtp://localhost:25", "smtp://localhost:25", _MAIL
+    )
+)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = VOICE_EMAIL_FROM
 
@@ -267,6 +279,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": True},
 }
 
+_LOG_LEVEL = usable("VOICE_LOG_LEVEL", VOICE_LOG_LEVEL, otherwise="INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -275,10 +288,10 @@ LOGGING = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request_id"]},
     },
-    "root": {"handlers": ["console"], "level": VOICE_LOG_LEVEL},
+    "root": {"handlers": ["console"], "level": _LOG_LEVEL},
     "loggers": {
-        "django": {"handlers": [], "level": VOICE_LOG_LEVEL, "propagate": True},
-        "django.server": {"handlers": [], "level": VOICE_LOG_LEVEL, "propagate": True},
+        "django": {"handlers": [], "level": _LOG_LEVEL, "propagate": True},
+        "django.server": {"handlers": [], "level": _LOG_LEVEL, "propagate": True},
         # The service's own access line (voiceproject.requests) says it once, with more.
         "django.request": {"level": "CRITICAL"},
         "uvicorn": {"level": "WARNING"},
@@ -286,3 +299,6 @@ LOGGING = {
         "faster_whisper": {"level": "WARNING"},
     },
 }
+
+# What cannot be used of all this: `manage.py check` shows it, and nothing serves.
+SETTING_PROBLEMS = [*env.problems, *broken_rules(globals())]

@@ -7,12 +7,14 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from voiceproject import demo
+from voiceproject.checks import require_usable_settings
 from voiceproject.server import Server, listen
 
 WATCH_STOP_S = 2.0  # what it is doing then is finished by whoever leads next
@@ -28,6 +30,10 @@ class Command(BaseCommand):
         parser.add_argument("--no-migrate", action="store_true", help="leave the database's tables as they are")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            require_usable_settings()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         try:
             listening = listen(settings.VOICE_HOST, settings.PORT)
         except OSError as error:

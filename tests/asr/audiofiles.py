@@ -48,7 +48,7 @@ def muxed(kind: str, tracks: Sequence[Track], *, picture_s: float = 0.0) -> byte
         streams = [container.add_stream(codec, rate=rate, layout="mono") for _ in tracks]
         for stream, track in zip(streams, tracks, strict=True):
             if track.default is not None:
-                stream.disposition = av.stream.Disposition.default if track.default else 0
+                stream.disposition = av.stream.Disposition(int(track.default))
         packets = []
         for stream, track in zip(streams, tracks, strict=True):
             packets += _packets(stream, track, rate, sample_format)

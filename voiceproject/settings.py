@@ -82,6 +82,8 @@ VOICE_RAY_ONGOING: int = env.int("VOICE_RAY_ONGOING", default=24)
 # --- Models ----------------------------------------------------------------------------------------------------------
 VOICE_MODELS_DIR = Path(env.str("VOICE_MODELS_DIR", default="") or VOICE_STATE_DIR / "models").expanduser().resolve()
 
+VOICE_UNKNOWN_MODELS: str = env.str("VOICE_UNKNOWN_MODELS", default="refuse")
+
 # --- Speech to text --------------------------------------------------------------------------------------------------
 VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="auto")
 VOICE_ASR_DEVICE: str = env.str("VOICE_ASR_DEVICE", default="auto")

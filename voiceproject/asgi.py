@@ -23,6 +23,7 @@ from usage.writer import keep_draining  # noqa: E402
 from voiceproject.admission import Admission, RefuseWhenFull  # noqa: E402
 from voiceproject.bodies import ReceiveBody  # noqa: E402
 from voiceproject.checks import require_usable_settings  # noqa: E402
+from voiceproject.cors import Cors  # noqa: E402
 from voiceproject.edge import Edge, HttpApp  # noqa: E402
 from voiceproject.handler import Handler  # noqa: E402
 from voiceproject.lifecycle import lifecycle  # noqa: E402
@@ -35,7 +36,7 @@ require_usable_settings()
 SWITCH_S = 0.0005
 
 _http = Edge(
-    RefuseWhenFull(ReceiveBody(Admission(StaticFiles(cast("HttpApp", Handler()), settings.STATIC_URL)))),
+    Cors(RefuseWhenFull(ReceiveBody(Admission(StaticFiles(cast("HttpApp", Handler()), settings.STATIC_URL))))),
 )
 
 

@@ -73,7 +73,7 @@ def pip_finds(folder: Path) -> dict[str, str]:
 
 
 class _Quiet(BaseHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         pass
 
     def answer(self, status: int, body: bytes, **headers: str) -> None:

@@ -20,6 +20,7 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_compression_ratio, get_suppressed_tokens, merge_punctuations
 
 from asr.checkpoint import Checkpoint
+from asr.languages import RELATIVES
 from asr.lexicon import Lexicon, retimed
 from asr.units import Hypothesis, Phrase, SpeechUnit, Task, Word
 from inference.engine import Unit
@@ -163,9 +164,15 @@ class Decoder:
         ]
 
     def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
-        """The best candidate among the languages on offer; the best of all if none of them is a candidate."""
+        """The best candidate among the languages on offer; the best of all if none of them is a candidate. What sounds
+        like a language's close relative, which is not on offer, counts for it."""
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
-        offered = [(code, probability) for code, probability in codes if code in self._languages] or codes
+        summed = dict.fromkeys(self._languages, 0.0)
+        for code, probability in codes:
+            meant = code if code in summed else RELATIVES.get(code, code)
+            if meant in summed:
+                summed[meant] += probability
+        offered = [(code, probability) for code, probability in summed.items() if probability > 0] or codes
         weights = dict(item.unit.options.language_priors)
         code, probability = max(offered, key=lambda candidate: candidate[1] * weights.get(candidate[0], 1.0))
         return _Languages(code, probability, tuple(sorted(offered, key=lambda candidate: -candidate[1])))
@@ -271,10 +278,19 @@ class Decoder:
 
 def _draft(result: Any, tokenizer: Tokenizer, temperature: float) -> _Draft:
     tokens = result.sequences_ids[0]
-    text = tokenizer.decode([token for token in tokens if token < tokenizer.eot]).strip()
+    text = _text([token for token in tokens if token < tokenizer.eot], tokenizer)
     # CTranslate2 divides the score by the length without the end token, Whisper counts it.
     avg_logprob = result.scores[0] * len(tokens) / (len(tokens) + 1) if tokens else LOGPROB_OF_NOTHING
     return _Draft(tokens, text, avg_logprob, get_compression_ratio(text), result.no_speech_prob, temperature)
+
+
+def _text(tokens: list[int], tokenizer: Tokenizer) -> str:
+    """The tokens' text; bytes that make no whole character, as at the end of a text that was cut, are dropped."""
+    return _whole(tokenizer.decode(tokens))
+
+
+def _whole(text: str) -> str:
+    return text.replace("\N{REPLACEMENT CHARACTER}", "").strip()
 
 
 def _least_bad(drafts: list[_Draft]) -> _Draft:
@@ -293,22 +309,22 @@ def _phrases(tokens: list[int], tokenizer: Tokenizer, duration_s: float) -> list
             continue
         seconds = min((token - tokenizer.timestamp_begin) * SECONDS_PER_TIMESTAMP, duration_s)
         if current:
-            phrases.append(Phrase(tokenizer.decode(current).strip(), start, max(start, seconds), tuple(current)))
+            phrases.append(Phrase(_text(current, tokenizer), start, max(start, seconds), tuple(current)))
             current = []
         start = seconds
     if current:
-        phrases.append(Phrase(tokenizer.decode(current).strip(), min(start, duration_s), duration_s, tuple(current)))
+        phrases.append(Phrase(_text(current, tokenizer), min(start, duration_s), duration_s, tuple(current)))
     return [phrase for phrase in phrases if phrase.text]
 
 
 def _words(alignment: list[dict[str, Any]], duration_s: float) -> tuple[Word, ...]:
     return tuple(
         Word(
-            text=timing["word"].strip(),
+            text=_whole(timing["word"]),
             start=min(float(timing["start"]), duration_s),
             end=min(float(timing["end"]), duration_s),
             probability=float(timing["probability"]),
         )
         for timing in alignment
-        if timing["word"].strip()
+        if _whole(timing["word"])
     )

@@ -18,7 +18,7 @@ from inference.engine import Engine
 
 Recogniser = Engine[SpeechUnit, Hypothesis]
 
-MIN_MISSED_S = 1.0  # time stamps are rough: less than this of speech beyond them proves nothing
+MIN_MISSED_S = 0.7  # time stamps are rough: less than this of speech beyond them proves nothing
 MAX_EXTRA_RUNS = 3  # for one segment
 _STAMP_SLACK_S = 0.3
 _LULL_S = 0.125  # long enough to be a gap between words rather than a stop consonant
@@ -63,11 +63,11 @@ def missed_speech(part: Part, audio: Callable[[int, int], Samples]) -> Iterator[
     for start, end in segment.spans or ((segment.start, segment.end),):
         position = start
         for from_, to in [*covered, (end, end)]:
-            if min(from_, end) - position >= MIN_MISSED_S * SAMPLE_RATE:
-                begin = position if position == start else _lull(audio, position - slack // 2, position + slack // 2)
-                stop = min(from_, end)
+            stop = min(from_, end)
+            if stop - position - slack >= MIN_MISSED_S * SAMPLE_RATE:
+                begin = start if position < start + slack else _lull(audio, position - slack // 2, position + slack)
                 yield Segment.of(begin, stop)
-            position = max(position, min(to + (slack if to < end else 0), end))
+            position = min(max(position, to), end)
 
 
 def _lull(audio: Callable[[int, int], Samples], start: int, end: int) -> int:

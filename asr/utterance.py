@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from asr import guard
 from asr.agreement import Agreement
 from asr.checkpoint import Checkpoint
-from asr.recognition import Recogniser
+from asr.recognition import Recogniser, recognise
 from asr.segmenting import Piece, Segmenter
-from asr.transcript import join
-from asr.units import SAMPLE_RATE, Hypothesis, Options, Samples, SpeechUnit, Word
+from asr.transcript import Part, join, most_spoken
+from asr.units import SAMPLE_RATE, Options, Samples, SpeechUnit, Word
 from asr.voice_activity import Segment
 from inference.errors import InferenceError
 
@@ -42,13 +42,13 @@ class Heard:
 
 @dataclass
 class _Closed:
-    """A segment that is complete; ``found`` is None where nothing was said after all."""
+    """A segment that is complete; ``found`` is empty where nothing was said after all."""
 
     segment: Segment
-    task: asyncio.Task[Hypothesis]
+    task: asyncio.Task[list[Part]]
 
-    def found(self) -> Hypothesis | None:
-        return guard.checked(self.task.result(), speech_s=self.segment.speech_s)
+    def found(self) -> list[Part]:
+        return self.task.result()
 
 
 class Utterance:
@@ -101,15 +101,14 @@ class Utterance:
     async def heard(self) -> Heard:
         """All words. Raises what the engine raises."""
         await asyncio.gather(*(closed.task for closed in self._closed))
-        found = [(closed.segment, hypothesis) for closed in self._closed if (hypothesis := closed.found())]
-        language = found[0][1].language if found else self._options.language or ""
+        found = [part for closed in self._closed for part in closed.found()]
         return Heard(
-            text=join(hypothesis.text for _, hypothesis in found),
-            words=tuple(word.shifted(segment.start_s) for segment, hypothesis in found for word in hypothesis.words),
-            start=found[0][0].start if found else self.start,
-            end=found[-1][0].end if found else self.segmenter.position,
-            language=language,
-            queued_ms=sum(closed.task.result().queued_ms for closed in self._closed),
+            text=join(part.text for part in found),
+            words=tuple(word for part in found for word in part.words),
+            start=found[0].segment.start if found else self.start,
+            end=found[-1].segment.end if found else self.segmenter.position,
+            language=most_spoken(found)[0] if found else self._options.language or "",
+            queued_ms=sum(part.hypothesis.queued_ms for closed in self._closed for part in closed.task.result()[:1]),
         )
 
     def guess(self) -> None:
@@ -132,10 +131,10 @@ class Utterance:
         options = replace(self._known(), temperatures=self._options.temperatures[:1], words=False)
         unit = SpeechUnit(audio=audio, options=options, deadline=began + PARTIAL_DEADLINE_S)
         try:
-            hypothesis = guard.checked(await self._engine.submit(unit), speech_s=speech_s)
+            hypothesis = guard.checked(await self._engine.submit(unit), audio=audio, speech_s=speech_s)
             for segment in closed:  # what comes before it is being recognised for good
                 await asyncio.shield(segment.task)
-            certain = [found.text for segment in closed if (found := segment.found())]
+            certain = [part.text for segment in closed for part in segment.found()]
         except InferenceError:
             return  # too busy, or the final will tell
         except Exception:  # a guess is a courtesy: it must not end anything
@@ -164,23 +163,26 @@ class Utterance:
                 self._stop_guessing()  # it was a guess at this
             unit = SpeechUnit(
                 audio=piece.audio,
-                options=self._known(),
+                options=self._options,
                 deadline=time.monotonic() + FINAL_DEADLINE_S,
                 live=True,
                 admitted=True,  # with the stream: it waits instead of being refused
             )
-            self._closed.append(_Closed(piece.segment, asyncio.create_task(self._submit(unit))))
+            self._closed.append(_Closed(piece.segment, asyncio.create_task(self._words(piece, unit))))
 
-    async def _submit(self, unit: SpeechUnit) -> Hypothesis:
-        return await self._engine.submit(unit)
+    async def _words(self, piece: Piece, unit: SpeechUnit) -> list[Part]:
+        def audio(start: int, end: int) -> Samples:
+            return piece.audio[start - piece.segment.start : end - piece.segment.start]
+
+        return guard.kept(await recognise(self._engine, piece.segment, self._options, audio, unit), audio)
 
     def _known(self) -> Options:
-        """The options, with the language of the utterance's first segment once that is known."""
+        """The options for a guess, with the language of the utterance's first segment once that is known."""
         if self._options.language is None:
             for closed in self._closed[:1]:
                 task = closed.task
-                if task.done() and not task.cancelled() and task.exception() is None:
-                    return replace(self._options, language=task.result().language)
+                if task.done() and not task.cancelled() and task.exception() is None and task.result():
+                    return replace(self._options, language=task.result()[0].hypothesis.language)
         return self._options
 
     def _stop_guessing(self) -> None:

@@ -76,8 +76,8 @@ async def test_a_lost_end_is_recognised(spans: list[tuple[float, float]]) -> Non
     script = Script(lambda seconds: first if seconds > 9 else said(("please help me", 0.0, seconds)))
     parts = await run(script, segment(*spans))
     assert parts[0].text == "saya tak suka mandi"
-    assert {part.text for part in parts[1:]} == {"please help me"}
-    assert parts[1].segment.start == pytest.approx(6 * SAMPLE_RATE, abs=0.2 * SAMPLE_RATE)
+    assert [part.text for part in parts[1:]] == ["please help me"]
+    assert parts[1].segment.start == pytest.approx(6.1 * SAMPLE_RATE, abs=0.25 * SAMPLE_RATE)
     assert parts[-1].segment.end == 10 * SAMPLE_RATE
     assert all(unit.admitted and unit.deadline == 5.0 for unit in script.asked[1:])
 

@@ -82,6 +82,8 @@ VOICE_RAY_ONGOING: int = env.int("VOICE_RAY_ONGOING", default=24)
 # --- Models ----------------------------------------------------------------------------------------------------------
 VOICE_MODELS_DIR = Path(env.str("VOICE_MODELS_DIR", default="") or VOICE_STATE_DIR / "models").expanduser().resolve()
 
+VOICE_UNKNOWN_MODELS: str = env.str("VOICE_UNKNOWN_MODELS", default="refuse")
+
 # --- Speech to text --------------------------------------------------------------------------------------------------
 VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="auto")
 VOICE_ASR_DEVICE: str = env.str("VOICE_ASR_DEVICE", default="auto")
@@ -135,6 +137,19 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 APPEND_SLASH = False
 LOGIN_REDIRECT_URL = "/admin/"
 X_FRAME_OPTIONS = "DENY"
+
+# People who sign in. Cookies are marked `Secure`, and HSTS is sent, on requests that came by TLS (gateway middleware).
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_HSTS_SECONDS = 365 * 24 * 3600
+SECURE_REFERRER_POLICY = "same-origin"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
 
 INSTALLED_APPS = [
     *(["daphne"] if DEBUG else []),  # for `runserver`; half a second of imports that `serve` does not need
@@ -227,7 +242,12 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = VOICE_EMAIL_FROM
 
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "voice"}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "voice",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     # In this process and short, so that no flag is older than the kill switch allows. The gate does not need it:
@@ -246,6 +266,7 @@ UNFOLD = {
     "SITE_ICON": f"{STATIC_URL}favicon.svg",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}favicon.svg"}],
     "SHOW_VIEW_ON_SITE": False,
+    "LOGIN": {"form": "voiceproject.admin_login.LimitedLoginForm"},
     "DASHBOARD_CALLBACK": "capacity.homepage.page",
     "SIDEBAR": {"navigation": "voiceproject.navigation.sidebar"},
     "TABS": "voiceproject.navigation.tabs",

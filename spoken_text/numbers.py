@@ -135,7 +135,7 @@ ORDINALS = [
 
 FRACTIONS = [
     rule(rf"{EDGE}24/7{END}", words("dua puluh empat jam tujuh hari seminggu", "twenty-four seven")),
-    rule(rf"{EDGE}(\d{{1,9}}[ -])?(\d{{1,3}})[/⁄](\d{{1,4}})(?![\w/.]*\d){END}", _fraction),
+    rule(rf"{EDGE}(\d{{1,9}}[ -])?(\d{{1,3}})[/⁄](\d{{1,4}})(?![\w/.]{{0,40}}\d){END}", _fraction),
 ]
 
 NUMBERS = [

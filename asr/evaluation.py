@@ -18,7 +18,8 @@ from django.conf import settings
 
 from asr.audio import decode
 from asr.checkpoint import Checkpoint
-from asr.transcription import Recogniser, Transcription
+from asr.recognition import Recogniser
+from asr.transcription import Transcription
 from asr.units import SAMPLE_RATE, Options
 from spoken_text.error_rate import Errors, alike, compare
 from voiceproject.errors import ApiError

@@ -18,8 +18,8 @@ MALAY_LETTERS = dict(
 _WORDS = frozenset(
     """
     UMNO PETRONAS FELDA MARA ASEAN UNICEF UNESCO JAKIM FELCRA RISDA MITI MIDA MARDI SIRIM MIMOS PERODUA PROTON BERNAMA
-    SOCSO PERKESO PERHILITAN SUHAKAM JAIS JAWI JASA MAS RON NATO NASA OPEC FIFA UEFA FAMA FIDE COVID SARS AIDS MAGGI
-    LASER RADAR TADIKA TABIKA TASKA PERMATA PAS AMANAH BERSATU MUDA PEJUANG PASTI MAIS SEDA TERAJU KADA
+    SOCSO PERKESO PERHILITAN SUHAKAM ADUN DUN JAIS JAWI JASA MAS RON NATO NASA OPEC FIFA UEFA FAMA FIDE COVID SARS AIDS
+    MAGGI LASER RADAR TADIKA TABIKA TASKA PERMATA PAS AMANAH BERSATU MUDA PEJUANG PASTI MAIS SEDA TERAJU KADA
     MADA KEMAS GIATMARA PERKIM YADIM ABIM IKIM ISTAC NADMA RAPID PRASARANA EKUINAS BERSIH TEKUN INTAN
     BRIM PENJANA PRIHATIN KESUMA PUSPAKOM JPEG GIF ROM RAM PIN SIM LAN WAN APEC UNIX YOLO FOMO ASAP
     SUKMA SUKIPT KOSPEN RELA MERCY WAJA SAGA AXIA BEZZA ATIVA MYVI ALZA WIRA
@@ -32,7 +32,7 @@ _SPELLED = frozenset(
     KLIA UITM USIM UTEM UTHM UNISZA USAS IKBN IPTA IPTS IIUM UIAM AKPK EPF IPO API URL UAE USA EU UN UK AI IT IC
     ID OKU IKS PKS ICU IQ EQ TV PC CEO CFO COO CTO HR PR GPA CGPA IPG ILP IKM AADK APM ATM ETS IJN IOI IMF WHO GST SST
     UPSR UPU USB LED LCD EV SUV OTP FAQ DIY BRT LRT MRT ERL NGO ASB ASNB OCBC UOB PTPTN EPU EIA ESG HIV ISO AES
-    IELTS IOT OKR ROI UI UX PDF GIS IPK IPD OCPD BSN CIMB EMCO MCO ABC RAV EEG ECG ADHD
+    IELTS IOS OS IOT OKR ROI UI UX PDF GIS IPK IPD OCPD BSN CIMB EMCO MCO ABC RAV EEG ECG ADHD
     """.split()
 )
 # Plain words that people shout.
@@ -49,6 +49,8 @@ _EXPANDED = {
         "SAW": "sallallahu alaihi wasallam",
         "YAB": "Yang Amat Berhormat",
         "YB": "Yang Berhormat",
+        "TYT": "Tuan Yang Terutama",
+        "DYMM": "Duli Yang Maha Mulia",
         "OK": "okey",
         "ASAP": "secepat mungkin",
     },
@@ -76,19 +78,22 @@ _MIXED = {
     "WiFi": "waifai",
     "Wi-Fi": "waifai",
     "wifi": "waifai",
-    "iOS": "I O S",
+    "iOS": "IOS",
     "MySQL": "My SQL",
-    "PostgreSQL": "Postgres Q L",
+    "PostgreSQL": "Postgres QL",
     "LinkedIn": "Linked In",
     "ChatGPT": "Chat GPT",
     "DuitNow": "Duit Now",
-    "macOS": "mac O S",
+    "macOS": "mac OS",
+    "iPadOS": "iPad OS",
+    "GoPro": "Go Pro",
     "eWallet": "e-wallet",
 }
 _MAX_SPELLED = 5  # a longer one with vowels is a word in capitals
 _VOWELS = frozenset("AEIOU")
 _UNSAYABLE = re.compile(
     r"[^AEIOU]{3,}|[AEIOU]{3}|[^AEIOUNKMTSRLH]$"
+    r"|[^AEIOU](?<!N)(?<!R)(?<!L)(?<!S)(?<!K)[^AEIOU]$"
     r"|^(?!BR|PR|TR|KR|GR|DR|FR|PL|KL|BL|GL|FL|SL|ST|SP|SK|SY|NY|NG|KH|SW|SM|SN|CH|SH|TH)[^AEIOU]{2}"
 )
 
@@ -150,6 +155,7 @@ def _kept(word: str) -> bool:
 
 ACRONYMS: list[Rule] = [
     rule(r"(?<![\w])(?:" + "|".join(sorted(map(re.escape, _MIXED), key=len, reverse=True)) + r")(?!\w)", _mixed),
+    rule(r"(?<!\w)([A-Z][a-z]{1,15})([A-Z]{2,6})(?!\w)", lambda m, lang: f"{m[1]} {m[2]}"),
     rule(r"(?<![\w])((?:[A-Z]\.){2,6}[A-Z]?)(?!\w)", lambda m, lang: spell(m[1].replace(".", ""), lang) + _stop(m)),
     rule(r"(?<!\w)([A-Z]{2,20})(s|nya|lah|kah)?(?!\w)", _acronym),
     rule(rf"(?<![\w'’{LETTER_MARK}])(?!I\b)([A-Z])(?:\.(?= ?[A-Z]))?(?![\w'’])", _letter),

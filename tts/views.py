@@ -22,7 +22,7 @@ from tts.speech import NothingToSay, SpeechFile, SpeechOrder, speech_file
 from tts.voices import Voice, catalogue, default_voice
 from voiceproject.errors import ApiError
 from voiceproject.gate import Kind, Work, gate
-from voiceproject.views import ApiView
+from voiceproject.views import ApiView, PublicApiView
 
 OUTPUT_TOKENS_PER_SECOND = 20  # as OpenAI counts spoken audio
 _RESPONSES = {
@@ -70,12 +70,14 @@ class SpeechView(ApiView):
             return await work.stream(_metered(file, work), content_type=order.audio_format.content_type)
 
 
-class VoicesView(ApiView):
+class VoicesView(PublicApiView):
     """What can speak, under which licence."""
 
     @extend_schema(operation_id="list_voices", summary="Voices", responses=VoiceListSerializer)
     async def get(self, request: Request) -> Response:
-        return Response({"object": "list", "data": [_card(voice) for voice in catalogue().all()]})
+        voices = catalogue().all()
+        names = [{"id": voice.id, "name": voice.name} for voice in voices]  # what Open WebUI reads
+        return Response({"object": "list", "data": [_card(voice) for voice in voices], "voices": names})
 
 
 def _valid(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from capacity import homepage
 from voiceproject import errors, health, playground
 from voiceproject.availability import AvailabilityView
-from voiceproject.modelviews import ModelsView, ModelView
+from voiceproject.modelviews import AudioModelsView, ModelsView, ModelView
 
 admin.site.site_header = admin.site.site_title = "Voice service"
 
@@ -21,6 +21,7 @@ urlpatterns = [
     path("", include("usage.urls")),
     path("v1/models", ModelsView.as_view()),
     path("v1/models/<path:name>", ModelView.as_view()),
+    path("v1/audio/models", AudioModelsView.as_view()),
     path("v1/voice/availability", AvailabilityView.as_view()),
     path("healthz", health.live),
     path("readyz", health.ready),

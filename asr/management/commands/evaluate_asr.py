@@ -19,6 +19,7 @@ from asr.engine import WhisperEngine
 from asr.evaluation import BadManifest, Hearing, PlainHearing, Rate, Score, ServiceHearing
 from asr.units import Options
 from inference.errors import EngineUnavailable
+from model_store.errors import ModelNotHere
 
 PLAIN = "plain"
 WORDS_STAY_THE_SAME = 0.005  # a WER difference up to this is noise, not a reason to keep the full context
@@ -52,27 +53,26 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not self.references:
             raise CommandError(f"{options['manifest']} holds no recordings")
-        with override_settings(**({"VOICE_ASR_MODEL": options["model"]} if options["model"] else {})):
-            checkpoint = configured()
-            if options["compare_context"]:
-                self._compare_contexts(checkpoint)
-                return
-            if not options["compare"]:
-                self._report({checkpoint.name: self._measure(checkpoint)})
-                return
-            results = {checkpoint.name: self._measure(checkpoint)}
-        self._compare_models(results)
+        try:
+            with override_settings(**({"VOICE_ASR_MODEL": options["model"]} if options["model"] else {})):
+                self._run(configured())
+        except ModelNotHere as error:
+            raise CommandError(str(error)) from error
 
-    def _compare_models(self, results: dict[str, list[Score]]) -> None:
+    def _run(self, checkpoint: Checkpoint) -> None:
         other = self.options["compare"]
-        if other == PLAIN:
-            with override_settings(**({"VOICE_ASR_MODEL": self.options["model"]} if self.options["model"] else {})):
-                found = self._measure(configured(), plain=True)
-            name = f"{configured().name}, plain faster-whisper"
+        if self.options["compare_context"]:
+            self._compare_contexts(checkpoint)
+        elif not other:
+            self._report({checkpoint.name: self._measure(checkpoint)})
+        elif other == PLAIN:
+            results = {checkpoint.name: self._measure(checkpoint)}
+            self._report(results | {f"{checkpoint.name}, plain faster-whisper": self._measure(checkpoint, plain=True)})
         else:
             with override_settings(VOICE_ASR_MODEL=other):
-                found, name = self._measure(configured()), configured().name
-        self._report(results | {name if name not in results else f"{name} (compared)": found})
+                compared = configured()
+            name = compared.name if compared.name != checkpoint.name else f"{compared.name}, compared"
+            self._report({checkpoint.name: self._measure(checkpoint), name: self._measure(compared)})
 
     def _compare_contexts(self, checkpoint: Checkpoint) -> None:
         full = self._measure(replace(checkpoint, contexts_s=(FULL_CONTEXT_S,)), "full context")

@@ -15,22 +15,22 @@ from dataclasses import dataclass
 
 import jiwer
 
-from spoken_text.abbreviations import CHAT
+from spoken_text.chat import CHAT
 from spoken_text.dates import DATES
 from spoken_text.language import detect_language
-from spoken_text.maths import RANGES
+from spoken_text.maths import RANGES, TIME_RANGES
 from spoken_text.money import MONEY
 from spoken_text.number_words import han_with_digits, with_digits
 from spoken_text.numbers import FRACTIONS, ORDINALS
 from spoken_text.roman import ROMANS
 from spoken_text.rules import apply
 from spoken_text.spellings import one_spelling, uncontracted
-from spoken_text.times import TIMES
-from spoken_text.units import UNITS
+from spoken_text.times import PARTS, TIMES
+from spoken_text.units import EACH, UNITS
 
 _HAN = re.compile(r"([\u3400-\u9fff\uf900-\ufaff])")  # written without spaces: each character counts as a word
 _IN_WORDS = ("L", "M", "N")  # letters, marks (Tamil's vowel signs are such) and numbers, as Unicode classes them
-_SIGNS = [*DATES, *RANGES, *MONEY, *TIMES, *ORDINALS, *FRACTIONS, *UNITS]
+_SIGNS = [*DATES, *PARTS, *TIME_RANGES, *TIMES, *EACH, *RANGES, *MONEY, *ORDINALS, *FRACTIONS, *UNITS]
 
 _BEFORE_SIGNS = [
     (re.compile(pattern), meant)
@@ -72,7 +72,8 @@ _AS_WRITTEN = [
         (r"(?<=\d)\s?(?:jt|mil|mn)\b", " juta"),
         (r"(?<=\d)\s?(?:bil|bn)\b", " bilion"),
         (r"\b([a-z]{4,})2(nya|an|kan|lah|i)?\b", r"\1 \1\2"),
-        (r"\bdr\b\.?", "doktor"),
+        (r"\bdr\b\.?", "doktor"),  # in chats "dari"
+        (r"\bpn\b\.?", "puan"),  # in chats "pun"
         (r"(?<=\d)\s?k(wh?|j)\b", r" k\1"),
         (r"\be[- ]?(mel|mail)(s?)\b", r"email\2"),
         (r"\bno\.\s?(?=\w)", "number "),

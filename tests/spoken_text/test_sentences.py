@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,7 +86,7 @@ def test_a_paragraph_is_cut_as_a_person_would(sentences: list[str]) -> None:
 def test_a_stream_cuts_as_the_whole_is_cut(text: str, cuts: list[int]) -> None:
     at = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     stream = SentenceStream()
-    streamed = [sentence for start, end in zip(at, at[1:], strict=False) for sentence in stream.push(text[start:end])]
+    streamed = [sentence for start, end in itertools.pairwise(at) for sentence in stream.push(text[start:end])]
     assert streamed + stream.flush() == split_sentences(text)
 
 
@@ -154,7 +154,8 @@ _PARTS = [
     "a", "B", " ", "  ", "\n", "\n\n", ". ", ".", "? ", "!", "1", "2. ", "- ", "# ", "```\n", "`", "~~~", "[", "](",
     "|", "| a | b |\n", "|---|\n", "Dr. ", "kata ", "Perkataan ", "https://x.com/a.b ", "。", "，", "你", "**", "*",
     "> ", "<b>", "<", "\"", " etc. ", ", ", "; ", "(", ")", "[1]: http", "a) ", "\r\n", "…", "...", "【4†a】", "No. ",
-    "a | b\n", "---|---\n", "1 | 2\n", "🎉 ", "[x](http://a.b) ", "RM1,250.50 ", "12 Mac 2026 ", "**1. ", ">", "\t", "😀", "www.", "5", " — ",
+    "a | b\n", "---|---\n", "1 | 2\n", "🎉 ",
+    "[x](http://a.b) ", "RM1,250.50 ", "12 Mac 2026 ", "**1. ", ">", "\t", "😀", "www.", "5", " — ",
 ]
 # fmt: on
 

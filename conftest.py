@@ -66,8 +66,8 @@ def voice_on(transactional_db) -> None:
 @pytest.fixture
 def api_key(voice_on) -> str:
     """A fresh key of the client application `chat-ujian`."""
-    from voiceproject.identity import forget_lookups
-    from voiceproject.models import ApiKey, ClientApplication
+    from core.identity import forget_lookups
+    from core.models import ApiKey, ClientApplication
 
     forget_lookups()
     client, _created = ClientApplication.objects.get_or_create(name="chat-ujian")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.units import SAMPLE_RATE
-from voiceproject.errors import ApiError
+from core.errors import ApiError
 
 MIN_DURATION_S = 0.1
 #: Demuxers of formats that carry sound. A playlist or a script would make FFmpeg open other addresses: not here.

@@ -14,10 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from asr.realtime_session import RealtimeSettings
-from voiceproject import client_secrets
-from voiceproject.gate import Kind, preflight
-from voiceproject.identity import caller_of, end_user
-from voiceproject.views import ApiView
+from core.identity import caller_of, end_user
+from gateway import client_secrets
+from gateway.gate import Kind, preflight
+from gateway.views import ApiView
 
 
 class _ExpiresAfter(serializers.Serializer[dict[str, Any]]):

@@ -15,8 +15,8 @@ import jiwer
 from asr.checkpoint import Checkpoint
 from asr.transcription import Recogniser, Transcription
 from asr.units import Options
+from core.errors import ApiError
 from spoken_text.normalise import normalise
-from voiceproject.errors import ApiError
 
 _AUDIO_KEYS = ("audio", "audio_path", "audio_filepath", "path", "file")
 _TEXT_KEYS = ("text", "sentence", "transcript", "transcription")

@@ -6,7 +6,7 @@ from django.conf import settings
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
 from asr.checkpoint import Checkpoint
-from voiceproject.errors import ApiError
+from core.errors import ApiError
 
 #: OpenAI answers English names, in lower case. Only those of the service's own languages differ by country.
 NAMES = {

@@ -1,4 +1,4 @@
-"""Client applications and their keys: made, watched and revoked here. People are in ``voiceproject.people``."""
+"""Client applications and their keys: made, watched and revoked here. People are in ``core.user_admin``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from django.utils.formats import date_format
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
+from core import user_admin
+from core.models import ApiKey, ClientApplication
 from usage.confirmation import SureForm, ask
-from voiceproject import people
-from voiceproject.models import ApiKey, ClientApplication
 
-__all__ = ["people"]
+__all__ = ["user_admin"]
 
 REFUSED = "Calls with it are refused everywhere within 5 seconds, and it can never be used again."
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from core.ratelimit import Rate
+    from gateway.gate import Work
     from inference.admission import Admitted
-    from voiceproject.gate import Work
-    from voiceproject.ratelimit import Rate
 
 
 @dataclass

@@ -16,8 +16,8 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
+from core.store import StoreAway
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
-from voiceproject.store import StoreAway
 
 logger = logging.getLogger(__name__)
 

@@ -29,12 +29,12 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.context import current
+from core.errors import ApiError, exception_handler
+from core.identity import caller_of
+from core.store import StoreAway, make_store
+from gateway.gate import WorkStream
 from inference.pool import in_first_pool
-from voiceproject.context import current
-from voiceproject.errors import ApiError, exception_handler
-from voiceproject.gate import WorkStream
-from voiceproject.identity import caller_of
-from voiceproject.store import StoreAway, make_store
 
 POLL_S = 0.05
 CLAIM_S = 10.0  # not renewed for so long, whoever made it must have died

@@ -19,10 +19,10 @@ from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from voiceproject import tokens
-from voiceproject.errors import ApiError
-from voiceproject.models import ApiKey, ClientApplication, digest_of
-from voiceproject.outage import AWAY, ask
+from core import tokens
+from core.db_health import AWAY, ask
+from core.errors import ApiError
+from core.models import ApiKey, ClientApplication, digest_of
 
 REMEMBERED_S = 5.0
 REMEMBERED_CREDENTIALS = 10_000

@@ -11,7 +11,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
 
-from voiceproject.context import maybe_current
+from core.context import maybe_current
 
 
 class RequestIdFilter(logging.Filter):

@@ -12,11 +12,11 @@ from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
-from voiceproject.context import current
-from voiceproject.errors import ApiError
-from voiceproject.identity import Caller
-from voiceproject.perloop import PerLoop
-from voiceproject.redis_health import RedisUnavailable, redis_health, redis_options
+from core.context import current
+from core.errors import ApiError
+from core.identity import Caller
+from core.perloop import PerLoop
+from core.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from typing import Protocol, TypeVar, cast
 from cachetools import TTLCache
 from django.conf import settings
 
-from voiceproject.perloop import PerLoop
-from voiceproject.redis_health import RedisUnavailable, redis_health, redis_options
+from core.perloop import PerLoop
+from core.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)
 

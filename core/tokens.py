@@ -11,7 +11,7 @@ from functools import cache
 import jwt
 from django.conf import settings
 
-from voiceproject.errors import ApiError
+from core.errors import ApiError
 
 logger = logging.getLogger(__name__)
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
+from core.models import ClientApplication
+from dashboard.date_range import Span
+from dashboard.tables import Column, Form, Table, Value, shown
 from rollout.feature import Feature
 from rollout.models import ClientShare, Flag
 from usage import audience, weeks
-from usage.dashboard.span import Span
-from usage.dashboard.tables import Column, Form, Table, Value, shown
 from usage.scorecard import ADOPTION, ADOPTION_BAND, Verdict
 from usage.weeks import Active
-from voiceproject.models import ClientApplication
 
 LEAST_COHORTS, MOST_COHORTS = 8, 26
 FEATURES = {Feature.ASR: "Speech to text", Feature.TTS: "Text to speech", Feature.REALTIME: "Live speech to text"}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from usage.dashboard import people, work, worth
-from usage.dashboard.span import Span
-from usage.dashboard.tables import Table
+from dashboard import active_users, cost_quality, usage_totals
+from dashboard.date_range import Span
+from dashboard.tables import Table
 from usage.scorecard import ADOPTION
 from usage.weeks import Active, active_by_client
 
@@ -42,11 +42,11 @@ class Board:
 
     @cached_property
     def _clients(self) -> dict[int, str]:
-        return people.names_of_clients()
+        return active_users.names_of_clients()
 
     @cached_property
-    def _work(self) -> work.Work:
-        return work.work(self.span)
+    def _work(self) -> usage_totals.Work:
+        return usage_totals.work(self.span)
 
     @cached_property
     def _active(self) -> dict[int, Active]:
@@ -58,28 +58,28 @@ class Board:
         return sum(one.month for one in self._active.values())
 
     @cached_property
-    def adoption(self) -> people.Adoption:
-        return people.adoption(self.span, self._clients, self._active)
+    def adoption(self) -> active_users.Adoption:
+        return active_users.adoption(self.span, self._clients, self._active)
 
     @cached_property
-    def retention(self) -> people.Retention:
-        return people.retention(self.span)
+    def retention(self) -> active_users.Retention:
+        return active_users.retention(self.span)
 
     @cached_property
     def active_users(self) -> Table:
-        return people.active_by_day(self.span)
+        return active_users.active_by_day(self.span)
 
     @cached_property
     def minutes(self) -> Table:
-        return work.minutes_by_day(self.span, self._work)
+        return usage_totals.minutes_by_day(self.span, self._work)
 
     @cached_property
     def characters(self) -> Table:
-        return work.characters_by_day(self.span, self._work)
+        return usage_totals.characters_by_day(self.span, self._work)
 
     @cached_property
     def _mixes(self) -> tuple[Table, Table]:
-        return work.mixes(self.span)
+        return usage_totals.mixes(self.span)
 
     @property
     def languages(self) -> Table:
@@ -91,40 +91,40 @@ class Board:
 
     @cached_property
     def clients(self) -> Table:
-        return work.by_client(self.span, self._clients, self._active)
+        return usage_totals.by_client(self.span, self._clients, self._active)
 
     @cached_property
-    def speed(self) -> work.Speed:
-        return work.speed(self.span)
+    def speed(self) -> usage_totals.Speed:
+        return usage_totals.speed(self.span)
 
     @cached_property
     def error_rate(self) -> Table:
-        return work.errors_by_day(self.span, self._work)
+        return usage_totals.errors_by_day(self.span, self._work)
 
     @cached_property
     def errors(self) -> Table:
-        return work.errors_by_code(self._work)
+        return usage_totals.errors_by_code(self._work)
 
     @cached_property
-    def money(self) -> worth.Money:
-        return worth.money(self.span, self._work)
+    def money(self) -> cost_quality.Money:
+        return cost_quality.money(self.span, self._work)
 
     @cached_property
-    def quality(self) -> worth.Quality:
-        return worth.measured_quality(self.span)
+    def quality(self) -> cost_quality.Quality:
+        return cost_quality.measured_quality(self.span)
 
     @cached_property
     def peaks(self) -> Table:
-        return worth.peaks(self.span)
+        return cost_quality.peaks(self.span)
 
     @cached_property
-    def scores(self) -> list[worth.Score]:
-        return worth.scorecard(self.span, self.money, self.quality, self.peaks, self.active)
+    def scores(self) -> list[cost_quality.Score]:
+        return cost_quality.scorecard(self.span, self.money, self.quality, self.peaks, self.active)
 
     @cached_property
     def tiles(self) -> list[Tile]:
-        now, before = self._work.total(self.span), work.total_before(self.span)
-        heard, minutes = _change(now.audio_ms, before.audio_ms), work.minutes(now.audio_ms)
+        now, before = self._work.total(self.span), usage_totals.total_before(self.span)
+        heard, minutes = _change(now.audio_ms, before.audio_ms), usage_totals.minutes(now.audio_ms)
         spoken, asked = _change(now.characters, before.characters), _change(now.requests, before.requests)
         adoption = self.adoption
         rate = "–" if adoption.rate is None else f"{100 * adoption.rate:.1f} %"
@@ -148,7 +148,7 @@ def _change(now: int, before: int) -> float | None:
 
 
 TABLES: dict[str, Callable[[Board], Table]] = {
-    "scorecard": lambda board: worth.scorecard_table(board.scores),
+    "scorecard": lambda board: cost_quality.scorecard_table(board.scores),
     "adoption": lambda board: board.adoption.table,
     "adoption-by-client": lambda board: board.adoption.by_client,
     "active-users": lambda board: board.active_users,
@@ -170,7 +170,7 @@ FILES = (*TABLES, EVERYTHING)
 
 def csv_of(name: str, board: Board) -> Iterator[bytes]:
     """One of ``FILES``."""
-    return work.everything(board.span) if name == EVERYTHING else TABLES[name](board).lines()
+    return usage_totals.everything(board.span) if name == EVERYTHING else TABLES[name](board).lines()
 
 
 class _Pipe:

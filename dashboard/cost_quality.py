@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from capacity import board, probe
+from dashboard.date_range import Span
+from dashboard.tables import Column, Form, Table, Value, usd
+from dashboard.usage_totals import Work
 from usage import cost, quality, weeks
 from usage.cost import DayCost, MonthCost
-from usage.dashboard.span import Span
-from usage.dashboard.tables import Column, Form, Table, Value, usd
-from usage.dashboard.work import Work
 from usage.money import MICROS
 from usage.period import end_of_month, month_of
 from usage.quality import Estimate

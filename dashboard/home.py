@@ -1,7 +1,7 @@
 """What the admin's first page says, gathered by ``live`` (asked for every few seconds) and ``slow`` (once a minute).
 
 Both give plain values for the templates in templates/admin/home/; what somebody may not see is left out by
-``capacity.homepage``.
+``dashboard.homepage``.
 """
 
 from __future__ import annotations

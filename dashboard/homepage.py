@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_safe
 
-from capacity import home
+from dashboard import home
 from rollout import board as rollout_board
 
 REFRESH_S = 5

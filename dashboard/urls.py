@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from usage.dashboard import views
+from dashboard import views
 
 urlpatterns = [
     path("", views.page, name="dashboard"),

@@ -10,8 +10,8 @@ from datetime import date
 from django.db.models import Sum
 
 from capacity.measure import ASR_KINDS, TTS_KINDS
-from usage.dashboard.span import Span
-from usage.dashboard.tables import Column, Form, Table, csv_lines, plain
+from dashboard.date_range import Span
+from dashboard.tables import Column, Form, Table, csv_lines, plain
 from usage.entry import Kind, Measure
 from usage.rollups import DailyLatency, DailyMix
 from usage.weeks import Active
@@ -20,7 +20,7 @@ MS_PER_MINUTE = 60_000
 LANGUAGES = {"ms": "Malay", "en": "English", "zh": "Mandarin", "ta": "Tamil", "": "Not told"}
 SHOWN_VOICES = SHOWN_CLIENTS = 10
 
-# By the code that the caller got (voiceproject.errors): which are the service's own failures, and which are neither
+# By the code that the caller got (core.errors): which are the service's own failures, and which are neither
 # served nor failed (as in capacity.measure). All others are mistakes in the request.
 FAILURES = {"internal_error", "over_capacity", "engine_unavailable"}
 REFUSALS = {

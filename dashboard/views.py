@@ -16,9 +16,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from usage.dashboard.board import FILES, Board, csv_of, zip_of
-from usage.dashboard.span import DEFAULT, PRESETS, BadSpan, asked, preset
-from voiceproject.errors import ApiError
+from core.errors import ApiError
+from dashboard.board import FILES, Board, csv_of, zip_of
+from dashboard.date_range import DEFAULT, PRESETS, BadSpan, asked, preset
 
 PERMISSION = "usage.view_dashboard"
 _POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"

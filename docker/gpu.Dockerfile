@@ -24,6 +24,9 @@ WORKDIR /app
 COPY manage.py ./
 COPY asr asr
 COPY capacity capacity
+COPY core core
+COPY dashboard dashboard
+COPY gateway gateway
 COPY inference inference
 COPY rollout rollout
 COPY spoken_text spoken_text

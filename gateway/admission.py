@@ -12,17 +12,17 @@ import asyncio
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope
 from django.conf import settings
 
+from core.context import current
+from core.errors import ApiError, as_api_error
+from core.identity import Caller, authenticate
+from core.perloop import PerLoop
+from gateway import metrics
+from gateway.bodies import body_size
+from gateway.edge import HttpApp, headers_of, send_error
+from gateway.gate import FEATURES, Kind, Work
 from inference.admission import Door
 from inference.errors import OverCapacity
 from rollout.feature import Feature
-from voiceproject import metrics
-from voiceproject.bodies import body_size
-from voiceproject.context import current
-from voiceproject.edge import HttpApp, headers_of, send_error
-from voiceproject.errors import ApiError, as_api_error
-from voiceproject.gate import FEATURES, Kind, Work
-from voiceproject.identity import Caller, authenticate
-from voiceproject.perloop import PerLoop
 
 KINDS = {
     "/v1/audio/transcriptions": Kind.TRANSCRIPTION,

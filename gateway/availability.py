@@ -13,14 +13,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from capacity import leases
+from core.errors import ApiError
+from core.identity import Caller, caller_of
+from gateway import admission
+from gateway.views import ApiView
 from rollout import policy
 from rollout.feature import Feature
 from usage import quota
 from usage.entry import Kind
-from voiceproject import admission
-from voiceproject.errors import ApiError
-from voiceproject.identity import Caller, caller_of
-from voiceproject.views import ApiView
 
 KINDS = {Feature.ASR: Kind.TRANSCRIPTION, Feature.TTS: Kind.SPEECH, Feature.REALTIME: Kind.REALTIME}
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from asgiref.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, HTTPScope
 from django.conf import settings
 
-from voiceproject.edge import HttpApp, headers_of, send_error
-from voiceproject.errors import ApiError
-from voiceproject.identity import authenticate
+from core.errors import ApiError
+from core.identity import authenticate
+from gateway.edge import HttpApp, headers_of, send_error
 
 MAX_UNAUTHENTICATED_BODY_BYTES = 65_536
 _API = "/v1/"

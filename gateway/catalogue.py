@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from voiceproject.errors import ApiError
+from core.errors import ApiError
 
 
 class Task(StrEnum):

@@ -13,9 +13,9 @@ from typing import Any
 
 from django.core import signing
 
-from voiceproject import identity
-from voiceproject.errors import ApiError
-from voiceproject.identity import Caller
+from core import identity
+from core.errors import ApiError
+from core.identity import Caller
 
 START = "ek_"
 _SALT = "voiceproject.client_secrets"

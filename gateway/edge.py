@@ -16,10 +16,10 @@ from asgiref.typing import (
     HTTPScope,
 )
 
-from voiceproject import ratelimit
-from voiceproject.context import RequestContext, enter
-from voiceproject.errors import ApiError, report
-from voiceproject.lifecycle import lifecycle
+from core import ratelimit
+from core.context import RequestContext, enter
+from core.errors import ApiError, report
+from gateway.lifecycle import lifecycle
 
 HttpApp: TypeAlias = Callable[[HTTPScope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
 

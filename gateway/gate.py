@@ -27,17 +27,17 @@ from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 
 from capacity import leases
+from core.context import current
+from core.errors import ApiError, as_api_error
+from core.identity import Caller, caller_of, end_user
+from gateway import metrics
+from gateway.lifecycle import lifecycle
 from rollout import policy
 from rollout.feature import Feature
 from usage import quota
 from usage.checkpoints import Checkpoint
 from usage.entry import Entry, Kind, Measure
 from usage.writer import ledger
-from voiceproject import metrics
-from voiceproject.context import current
-from voiceproject.errors import ApiError, as_api_error
-from voiceproject.identity import Caller, caller_of, end_user
-from voiceproject.lifecycle import lifecycle
 
 __all__ = ["FEATURES", "Kind", "Work", "WorkStream", "gate", "preflight"]
 
@@ -93,7 +93,7 @@ class Work:
         return self.characters if self.kind.measure is Measure.CHARACTERS else round(self.audio_ms)
 
     def weigh(self, cost: float) -> None:
-        """Tell the door (``voiceproject.admission``) what this really costs: seconds of audio, characters; 0 when no
+        """Tell the door (``gateway.admission``) what this really costs: seconds of audio, characters; 0 when no
         engine has to work for it."""
         if self._context.admitted is not None:
             self._context.admitted.revise(cost)

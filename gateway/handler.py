@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
-from voiceproject.admission import KINDS
+from gateway.admission import KINDS
 
 
 class Handler(ASGIHandler):

@@ -9,9 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 
-from voiceproject import client_secrets, identity
-from voiceproject.errors import ApiError
-from voiceproject.identity import Caller
+from core import identity
+from core.errors import ApiError
+from core.identity import Caller
+from gateway import client_secrets
 
 TOKEN_PROTOCOL = "openai-insecure-api-key."  # noqa: S105 - a prefix, by OpenAI's convention
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")

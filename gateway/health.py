@@ -12,10 +12,10 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
+from core.db_health import database
+from core.redis_health import redis_health
+from gateway.lifecycle import lifecycle
 from inference import runtime
-from voiceproject.lifecycle import lifecycle
-from voiceproject.outage import database
-from voiceproject.redis_health import redis_health
 
 logger = logging.getLogger(__name__)
 

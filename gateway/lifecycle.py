@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from capacity.leases import leases
+from core.errors import ApiError
+from core.perloop import PerLoop
 from inference import runtime
 from usage.writer import ledger
-from voiceproject.errors import ApiError
-from voiceproject.perloop import PerLoop
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from voiceproject.catalogue import ModelCard, everything
-from voiceproject.errors import ApiError
-from voiceproject.views import ApiView
+from core.errors import ApiError
+from gateway.catalogue import ModelCard, everything
+from gateway.views import ApiView
 
 _model = inline_serializer(
     "Model",

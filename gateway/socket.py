@@ -26,17 +26,18 @@ from django.conf import settings
 from django.db import DatabaseError
 from rest_framework.request import Request
 
+from core import ratelimit
+from core.context import RequestContext, enter
+from core.errors import ApiError, as_api_error, report
+from core.identity import Caller
+from gateway import metrics
+from gateway.gate import Kind, Work, gate
+from gateway.handshake import Handshake
+from gateway.lifecycle import DRAINING_RETRY_AFTER_S, lifecycle
+from gateway.streams import seat
 from inference.pool import in_pool
 from usage.checkpoints import CHECKPOINT_AUDIO_S
 from usage.entry import Measure
-from voiceproject import metrics, ratelimit
-from voiceproject.context import RequestContext, enter
-from voiceproject.errors import ApiError, as_api_error, report
-from voiceproject.gate import Kind, Work, gate
-from voiceproject.handshake import Handshake
-from voiceproject.identity import Caller
-from voiceproject.lifecycle import DRAINING_RETRY_AFTER_S, lifecycle
-from voiceproject.streams import seat
 
 logger = logging.getLogger("voiceproject.requests")
 

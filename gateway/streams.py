@@ -17,10 +17,10 @@ from typing import Any, Protocol
 
 from django.conf import settings
 
-from voiceproject.errors import ApiError
-from voiceproject.identity import Caller
-from voiceproject.perloop import PerLoop
-from voiceproject.redis_health import RedisUnavailable, redis_health, redis_options
+from core.errors import ApiError
+from core.identity import Caller
+from core.perloop import PerLoop
+from core.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)
 

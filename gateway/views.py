@@ -12,9 +12,9 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 
+from core import idempotency, identity, ratelimit
+from core.context import current
 from inference.pool import in_first_pool
-from voiceproject import idempotency, identity, ratelimit
-from voiceproject.context import current
 
 PARSE_IN_POOL_BYTES = 65_536  # below this, parsing is quicker than the way to another thread
 

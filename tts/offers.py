@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.catalogue import ModelCard, Task
 from tts.voices import catalogue, default_voice
-from voiceproject.catalogue import ModelCard, Task
 
 
 def models_offered() -> list[ModelCard]:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from voiceproject.catalogue import Task, offered
+from gateway.catalogue import Task, offered
 
 _LANGUAGES = {"ms": "Malay", "en": "English", "zh": "Mandarin", "ta": "Tamil"}
 _POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"

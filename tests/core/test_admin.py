@@ -8,8 +8,8 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
+from core.models import ApiKey, ClientApplication
 from usage.models import LedgerEntry
-from voiceproject.models import ApiKey, ClientApplication
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from rollout.models import Cohort
-from voiceproject.quarter.filling import fill
+from tools.demo.filling import fill
 
 NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZoneInfo("Asia/Kuala_Lumpur"))
 MOST_QUERIES = 25

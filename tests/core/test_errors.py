@@ -4,8 +4,8 @@ import pytest
 from django.db import OperationalError
 from rest_framework import exceptions, serializers
 
+from core.errors import ApiError, as_api_error
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
-from voiceproject.errors import ApiError, as_api_error
 
 
 class Tags(serializers.Serializer):

@@ -4,10 +4,10 @@ import asyncio
 
 import httpx
 
+from core import idempotency
+from core.store import MemoryStore
 from tests import sound
 from usage.models import LedgerEntry
-from voiceproject import idempotency
-from voiceproject.store import MemoryStore
 
 SPEECH = {"input": "Selamat pagi. Apa khabar?", "response_format": "wav"}
 
@@ -82,7 +82,7 @@ async def test_the_callers_mistake_is_kept_too(api: httpx.AsyncClient) -> None:
 
 
 async def test_our_failure_is_not_kept(api: httpx.AsyncClient, monkeypatch) -> None:
-    from voiceproject.lifecycle import lifecycle
+    from gateway.lifecycle import lifecycle
 
     with monkeypatch.context() as patch:
         patch.setattr(lifecycle(), "draining", True)

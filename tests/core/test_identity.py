@@ -10,9 +10,9 @@ from asgiref.sync import sync_to_async
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pytest_django import Settings
 
+from core import identity, tokens
+from core.models import ApiKey, ClientApplication
 from usage.models import LedgerEntry
-from voiceproject import identity, tokens
-from voiceproject.models import ApiKey, ClientApplication
 
 SECRET = "a-secret-of-the-chat-product-of-more-than-48-bytes"
 

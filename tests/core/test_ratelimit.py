@@ -4,9 +4,9 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from voiceproject import ratelimit
-from voiceproject.identity import Caller
-from voiceproject.perloop import PerLoop
+from core import ratelimit
+from core.identity import Caller
+from core.perloop import PerLoop
 
 CALLER = Caller(1, "chat", "key:vk_x", "vk_x", "key:vk_x")
 

@@ -13,17 +13,17 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from capacity.models import HourlyPeak, ProbeDay
+from core.models import ClientApplication
+from dashboard.board import FILES, csv_of
 from rollout.models import ClientShare, Flag
 from tests.usage.boards import DAYS, board, table
 from usage import cost
 from usage.books import CEILINGS_MS
-from usage.dashboard.board import FILES, csv_of
 from usage.entry import CHARGED_STATUSES
 from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Rating
 from usage.period import day_of
 from usage.scorecard import Metric
 from usage.weeks import week_of
-from voiceproject.models import ClientApplication
 
 
 def ledger(first: date, last: date) -> list[LedgerEntry]:

@@ -13,12 +13,12 @@ from django.db import connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
+from core.models import ClientApplication
+from dashboard import views
+from dashboard.board import FILES, TABLES, csv_of, zip_of
 from rollout import roles
 from tests.usage.boards import board, table
-from usage.dashboard import views
-from usage.dashboard.board import FILES, TABLES, csv_of, zip_of
 from usage.models import ChatUsers, DailyMix
-from voiceproject.models import ClientApplication
 
 MOST_QUERIES = 26  # of the page, whatever it shows
 
@@ -142,10 +142,10 @@ class TestWhoMayLook:
         assert (response.status_code, response.headers["Location"]) == (
             302, f"/admin/login/?next={path.replace('?', '%3F').replace('=', '%3D')}",
         )  # fmt: skip
-        person = User.objects.get(username="puteri")
+        person = User.objects.get(username="farid")
         person.set_password("rahsia")
         person.save()
-        form = {"username": "puteri", "password": "rahsia", "next": path}
+        form = {"username": "farid", "password": "rahsia", "next": path}
         assert client.post("/admin/login/", form).headers["Location"] == path
 
     @pytest.mark.parametrize("path", PATHS)

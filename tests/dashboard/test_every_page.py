@@ -15,9 +15,9 @@ from django.utils import timezone
 from capacity import loadtests
 from capacity.models import ActiveUsers, Alert, Delivery, Outage, Rule, Sample
 from rollout import roles
-from tests.capacity.conftest import logged_in
+from tests.capacity.world import logged_in
 from tests.e2e import filling
-from tests.loadtests import made
+from tests.tools.loadtests import made
 from usage.drafting import draft_month
 from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Rating
 from usage.period import month_of

@@ -12,12 +12,12 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from capacity import home
 from capacity.models import ActiveUsers, Alert, HourlyPeak, Phase, ProcessLease, Rule, Sample
 from capacity.presence import Presence
+from dashboard import home
 from rollout import ramp as ramps
 from rollout.models import Flag
-from tests.capacity.conftest import logged_in
+from tests.capacity.world import logged_in
 from usage.models import InfrastructureCost
 from usage.period import start_of
 

@@ -7,11 +7,11 @@ import asyncio
 import httpx
 import pytest
 
+from gateway.admission import doors
 from inference.admission import Door
 from rollout.feature import Feature
 from tests import sound
 from usage.models import LedgerEntry
-from voiceproject.admission import doors
 
 SPEECH = {"input": "Selamat pagi."}
 

@@ -8,10 +8,10 @@ from pytest_django import Settings
 
 from capacity.leases import leases
 from capacity.presence import person
+from core.models import ClientApplication
 from rollout.feature import Feature
 from rollout.models import Flag
 from usage.plans import Plan
-from voiceproject.models import ClientApplication
 
 
 async def asked(api: httpx.AsyncClient, user: str = "aminah") -> dict[str, dict[str, object]]:

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from django.conf import settings
 
+from gateway.admission import doors
 from inference.admission import BUSY, Door
 from rollout.feature import Feature
-from voiceproject.admission import doors
 
 SPEECH = json.dumps({"input": "Selamat pagi."}).encode()
 

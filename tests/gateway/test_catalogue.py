@@ -3,8 +3,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from voiceproject.catalogue import ALIASES, Task, offered, resolve
-from voiceproject.errors import ApiError
+from core.errors import ApiError
+from gateway.catalogue import ALIASES, Task, offered, resolve
 
 
 async def test_models(api: httpx.AsyncClient) -> None:

@@ -13,19 +13,19 @@ import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
+from core.context import RequestContext, enter
+from core.db_health import database
+from core.errors import ApiError
+from core.identity import Caller
+from core.models import ClientApplication
+from gateway.gate import Kind, Work, WorkStream, gate
+from gateway.lifecycle import lifecycle
 from inference.errors import OverCapacity
 from rollout.models import Flag, ListedUser
 from usage import writer
 from usage.models import Consumption, LedgerEntry
 from usage.plans import Plan
 from usage.spool import Kept, Spool
-from voiceproject.context import RequestContext, enter
-from voiceproject.errors import ApiError
-from voiceproject.gate import Kind, Work, WorkStream, gate
-from voiceproject.identity import Caller
-from voiceproject.lifecycle import lifecycle
-from voiceproject.models import ClientApplication
-from voiceproject.outage import database
 
 LONG = "Selamat pagi semua. Hari ini hujan turun dengan lebat sekali. Kami duduk di rumah sahaja. " * 30
 

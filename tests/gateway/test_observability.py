@@ -11,8 +11,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from voiceproject.context import RequestContext, enter
-from voiceproject.logs import JsonFormatter, RequestIdFilter
+from core.context import RequestContext, enter
+from core.logs import JsonFormatter, RequestIdFilter
 
 
 async def sample(client: httpx.AsyncClient, name: str, **labels: str) -> float:

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from voiceproject import streams
-from voiceproject.errors import ApiError
-from voiceproject.identity import Caller
+from core.errors import ApiError
+from core.identity import Caller
+from gateway import streams
 
 CALLER = Caller(1, "chat", "aminah", "vk_x", "key:vk_x")
 

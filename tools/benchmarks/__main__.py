@@ -1,6 +1,6 @@
 """``make bench``: the figures of the README's performance table, as ratios within one run where they are ratios.
 
-    python -m benchmarks [seconds for each figure] [part ...]
+    python -m tools.benchmarks [seconds for each figure] [part ...]
 
 Parts: asr, tts, plain, goodput, live; all of them, in about ten minutes, if none is named.
 """
@@ -12,13 +12,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import environment  # first: it sets Django up
 from capacity.goals import ASR_P95_S, TTS_P95_S
+from tools.benchmarks import environment  # first: it sets Django up
 
 environment.prepare()
 
-from benchmarks import goodput, live, live_speech, plain, straight, through_http  # noqa: E402
-from benchmarks.report import Row, table  # noqa: E402
+from tools.benchmarks import goodput, live, live_speech, plain, straight, through_http  # noqa: E402
+from tools.benchmarks.report import Row, table  # noqa: E402
 
 CONCURRENCY = (1, 10, 50, 100, 200)
 PARTS = ("asr", "tts", "plain", "goodput", "live")

@@ -1,6 +1,6 @@
 """What becomes of the work done in time when more and more is asked for.
 
-    python -m benchmarks.goodput [seconds]
+    python -m tools.benchmarks.goodput [seconds]
 
 The best is what a server does with as many callers as keep it busy. Then up to four times the callers, and up to four
 times the arrivals per second, whom nobody can make wait.
@@ -13,14 +13,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import environment
+from tools.benchmarks import environment
 
 environment.prepare()
 
-from benchmarks import load  # noqa: E402
-from benchmarks.client import Client  # noqa: E402
-from benchmarks.through_http import asr, tts  # noqa: E402
 from tests.services import served  # noqa: E402
+from tools.benchmarks import load  # noqa: E402
+from tools.benchmarks.client import Client  # noqa: E402
+from tools.benchmarks.through_http import asr, tts  # noqa: E402
 
 SATURATION = 50  # callers who keep two cores busy
 TIMES = (1, 2, 4)

@@ -1,6 +1,6 @@
 """Live recognition as people use it: streams in real time, from a process of its own.
 
-    python -m benchmarks.live [streams ...]
+    python -m tools.benchmarks.live [streams ...]
 
 Each stream says sentences with pauses between them. Printed per number of streams: from the first sound of an utterance
 to its first partial, from its last sound to its final (the silence that ends a turn included, and without it), and what
@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 from websockets.asyncio.client import connect
 
-from benchmarks import environment
+from tools.benchmarks import environment
 
 environment.prepare()
 
-from benchmarks.report import Result  # noqa: E402
-from benchmarks.work import SENTENCES  # noqa: E402
 from tests import sound  # noqa: E402
 from tests.services import Served, served  # noqa: E402
+from tools.benchmarks.report import Result  # noqa: E402
+from tools.benchmarks.work import SENTENCES  # noqa: E402
 
 CHUNK_MS = 40
 SILENCE_MS = 500

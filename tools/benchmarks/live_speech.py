@@ -1,6 +1,6 @@
 """Live speech as a chat uses it: text in the pieces of a language model, audio back.
 
-    python -m benchmarks.live_speech
+    python -m tools.benchmarks.live_speech
 
 Prints, on an idle server: from the end of the first sentence's text to its first audio, and from a cancel to silence.
 """
@@ -15,13 +15,13 @@ from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from benchmarks import environment
+from tools.benchmarks import environment
 
 environment.prepare()
 
-from benchmarks.report import Result  # noqa: E402
-from benchmarks.work import SENTENCES  # noqa: E402
 from tests.services import Served, served  # noqa: E402
+from tools.benchmarks.report import Result  # noqa: E402
+from tools.benchmarks.work import SENTENCES  # noqa: E402
 
 ROUNDS = 30
 

@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from benchmarks.client import Answer
-from benchmarks.through_http import Ask
+from tools.benchmarks.client import Answer
+from tools.benchmarks.through_http import Ask
 
 IN_TIME_S = 5.0  # what comes later is no use to somebody who talks to an assistant
 SETTLE_S = 3.0  # until as much is under way as will be: what is done before or after the run's own time is not counted

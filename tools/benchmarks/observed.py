@@ -1,6 +1,6 @@
 """The service with its threads counted: `manage.py serve --demo` that tells, when asked, what each thread has used.
 
-    python -m benchmarks.observed DESCRIPTOR
+    python -m tools.benchmarks.observed DESCRIPTOR
 
 For each line on standard input one line of JSON goes to that file descriptor: processor seconds by thread, named by
 what they do, and the batches since the line before.

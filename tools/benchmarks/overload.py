@@ -1,6 +1,6 @@
 """500 callers at once for two minutes: is everybody answered, does the server stay as it was?
 
-    python -m benchmarks.overload [seconds] [callers]
+    python -m tools.benchmarks.overload [seconds] [callers]
 
 Two of three speak to it, the others are spoken to. Printed: every kind of answer, what got none, the work done in time
 against what the same server did with as many callers as it likes, and its memory before, meanwhile and after.
@@ -13,15 +13,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import environment
+from tools.benchmarks import environment
 
 environment.prepare()
 
-from benchmarks import load  # noqa: E402
-from benchmarks.client import Client  # noqa: E402
-from benchmarks.live import memory  # noqa: E402
-from benchmarks.through_http import Ask, asr, tts  # noqa: E402
 from tests.services import Served, served  # noqa: E402
+from tools.benchmarks import load  # noqa: E402
+from tools.benchmarks.client import Client  # noqa: E402
+from tools.benchmarks.live import memory  # noqa: E402
+from tools.benchmarks.through_http import Ask, asr, tts  # noqa: E402
 
 LIKED = 50
 ANSWER_WITHIN_S = 60.0  # what takes longer hangs

@@ -1,6 +1,6 @@
 """Every page that staff look at, with a million rows in the ledger: seconds and queries.
 
-    python -m benchmarks.pages [--rows 1000000] [--users 20000] [--database URL]
+    python -m tools.benchmarks.pages [--rows 1000000] [--users 20000] [--database URL]
 
 Finds the pages itself: all models of the admin (lists, sorted, searched, filtered, of a month, the last page, a row,
 the form to add one), whatever else has an address below /admin/ or /dashboard/, and what those link to.
@@ -25,8 +25,8 @@ from urllib.parse import urljoin, urlsplit
 
 from asgiref.sync import async_to_sync
 
-from benchmarks import environment
 from tests import services
+from tools.benchmarks import environment
 
 LIMIT_S = 1.0
 RUNS = 3
@@ -56,7 +56,7 @@ class Timing:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages")
+    parser = argparse.ArgumentParser(prog="python -m tools.benchmarks.pages")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--users", type=int, default=20_000)
     parser.add_argument("--database", help="of a PostgreSQL that is filled already")

@@ -1,6 +1,6 @@
 """This service against a plain server on the same weights: the same clips, as many callers, one after the other.
 
-    python -m benchmarks.plain [seconds]
+    python -m tools.benchmarks.plain [seconds]
 
 The plain server runs with the split of the cores that does best for it in a short trial. Words are compared on the
 clips that both heard.
@@ -18,15 +18,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import environment
+from tools.benchmarks import environment
 
 environment.prepare()
 
-from benchmarks.client import Client  # noqa: E402
-from benchmarks.report import Result, Row, table  # noqa: E402
-from benchmarks.through_http import Ask, asr  # noqa: E402
-from benchmarks.work import SENTENCES, closed_loop  # noqa: E402
 from tests.services import ROOT, free_port, served, wait_until_ready  # noqa: E402
+from tools.benchmarks.client import Client  # noqa: E402
+from tools.benchmarks.report import Result, Row, table  # noqa: E402
+from tools.benchmarks.through_http import Ask, asr  # noqa: E402
+from tools.benchmarks.work import SENTENCES, closed_loop  # noqa: E402
 
 CONCURRENCY = 50
 TRIAL_CALLERS, TRIAL_S = 8, 5.0
@@ -88,7 +88,7 @@ def _met(reached: bool) -> str:
 def plain_server(model: str, threads: int, workers: int) -> Iterator[str]:
     port = free_port()
     variables = {"PLAIN_MODEL": model, "PLAIN_THREADS": str(threads), "PLAIN_WORKERS": str(workers)}
-    command = ["-m", "uvicorn", "benchmarks.plain_server:app", "--port", str(port), "--log-level", "warning"]
+    command = ["-m", "uvicorn", "tools.benchmarks.plain_server:app", "--port", str(port), "--log-level", "warning"]
     process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env={**os.environ, **variables})
     url = f"http://127.0.0.1:{port}"
     try:

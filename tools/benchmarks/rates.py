@@ -27,16 +27,18 @@ from typing import Any
 import httpx
 from websockets.asyncio.client import connect
 
-from benchmarks import environment
+from tools.benchmarks import environment
 
 environment.prepare()
 
-from benchmarks.client import Client  # noqa: E402
-from benchmarks.observed import BOOKS, ENGINE, LOOP, POOL  # noqa: E402
-from benchmarks.report import Result  # noqa: E402
-from benchmarks.through_http import asr, succeeds, tts  # noqa: E402
-from benchmarks.work import SENTENCES, clips, closed_loop, said  # noqa: E402
-from capacity.planner.rates import (  # noqa: E402
+from tests import sound  # noqa: E402
+from tests.services import ROOT, free_port  # noqa: E402
+from tools.benchmarks.client import Client  # noqa: E402
+from tools.benchmarks.observed import BOOKS, ENGINE, LOOP, POOL  # noqa: E402
+from tools.benchmarks.report import Result  # noqa: E402
+from tools.benchmarks.through_http import asr, succeeds, tts  # noqa: E402
+from tools.benchmarks.work import SENTENCES, clips, closed_loop, said  # noqa: E402
+from tools.planning.rates import (  # noqa: E402
     ASR,
     TTS,
     BatchTime,
@@ -46,8 +48,6 @@ from capacity.planner.rates import (  # noqa: E402
     Rates,
     fit_line,
 )
-from tests import sound  # noqa: E402
-from tests.services import ROOT, free_port  # noqa: E402
 
 BURSTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 ROUNDS = 5  # of a measurement that takes its time; a short one has fewer
@@ -94,7 +94,7 @@ def observed() -> Iterator[Observed]:
         }
         reading, writing = os.pipe()
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.observed", str(writing)],
+            [sys.executable, "-m", "tools.benchmarks.observed", str(writing)],
             cwd=ROOT, env={**os.environ, **settings}, pass_fds=[writing], text=True,
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip

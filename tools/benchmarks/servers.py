@@ -1,6 +1,6 @@
 """ASGI servers side by side: an authenticated `GET /v1/models`, which costs little but the server's own time.
 
-python -m benchmarks.servers
+python -m tools.benchmarks.servers
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks import environment
+from tools.benchmarks import environment
 
 environment.prepare()
 
-from benchmarks.client import Client  # noqa: E402
-from benchmarks.report import Result, Row, table  # noqa: E402
-from benchmarks.work import closed_loop  # noqa: E402
 from tests.services import free_port, served  # noqa: E402
+from tools.benchmarks.client import Client  # noqa: E402
+from tools.benchmarks.report import Result, Row, table  # noqa: E402
+from tools.benchmarks.work import closed_loop  # noqa: E402
 
 SECONDS = 5.0
 

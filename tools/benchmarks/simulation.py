@@ -1,6 +1,6 @@
 """Does the simulation foretell what a load test then finds?
 
-    python -m benchmarks.simulation [seconds]
+    python -m tools.benchmarks.simulation [seconds]
 
 On a throw-away service: rates are measured with 1 and 24 callers, the 95th percentile at 10, 50 and 100 callers is
 foretold from them, and only then are these loads run. Callers ask again as soon as they are answered; they share the
@@ -13,16 +13,16 @@ import asyncio
 import sys
 from dataclasses import dataclass
 
-from benchmarks import environment
+from tools.benchmarks import environment
 
 environment.prepare()
 
-from benchmarks import rates as measuring  # noqa: E402
-from benchmarks import through_http  # noqa: E402
-from benchmarks.client import Client  # noqa: E402
-from benchmarks.work import Call, closed_loop  # noqa: E402
-from capacity.planner.rates import Rates  # noqa: E402
-from capacity.simulation.closed import ClosedLoop, one_machine  # noqa: E402
+from tools.benchmarks import rates as measuring  # noqa: E402
+from tools.benchmarks import through_http  # noqa: E402
+from tools.benchmarks.client import Client  # noqa: E402
+from tools.benchmarks.work import Call, closed_loop  # noqa: E402
+from tools.planning.rates import Rates  # noqa: E402
+from tools.planning.simulation.closed import ClosedLoop, one_machine  # noqa: E402
 
 CALLERS = (10, 50, 100)
 LOADS = {"ASR": 1.0, "TTS": 0.0, "ASR and TTS": 0.5}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.report import Result
-from benchmarks.work import clips, closed_loop, said
+from tools.benchmarks.report import Result
+from tools.benchmarks.work import clips, closed_loop, said
 
 
 async def measure(direction: str, *, concurrency: int, seconds: float) -> Result:

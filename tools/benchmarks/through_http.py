@@ -9,10 +9,10 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from benchmarks.client import Answer, Client
-from benchmarks.report import Result
-from benchmarks.work import SENTENCES, Call, clips, closed_loop, said
 from tests.services import Served, served
+from tools.benchmarks.client import Answer, Client
+from tools.benchmarks.report import Result
+from tools.benchmarks.work import SENTENCES, Call, clips, closed_loop, said
 
 WARM_UP_S = 1.0
 _BOUNDARY = "a-boundary-that-is-in-no-clip"

@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from benchmarks.report import Result
 from tests import sound
+from tools.benchmarks.report import Result
 
 Call = Callable[[int], Awaitable[bool]]  # makes the numbered call; whether it worked
 

@@ -8,14 +8,14 @@ from datetime import date, timedelta
 
 from django.db.models import F, Q
 
+from core.models import ClientApplication
+from tools.demo.narrative import BASIC, PLUS, SECOND_GPU, DemoPlan, Quarter
+from tools.demo.people import Person
 from usage.counterentry import take_back
 from usage.drafting import draft_month, finalise_month, overcharged_sen
 from usage.models import InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
 from usage.period import end_of_month, month_after, month_of, start_of
 from usage.statements import SETTLING, CreditNote
-from voiceproject.models import ClientApplication
-from voiceproject.quarter.people import Person
-from voiceproject.quarter.story import BASIC, PLUS, SECOND_GPU, DemoPlan, Quarter
 
 ACCOUNTANT = "puteri"
 CLOSED_AFTER = timedelta(days=2, hours=10)  # the month's end

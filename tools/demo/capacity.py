@@ -10,9 +10,9 @@ from itertools import groupby
 from capacity import delivery, phases, watch
 from capacity.cost import month_cost_usd
 from capacity.models import Alert, Delivery, HourlyPeak, Metric, Outage, ProbeDay, Rule, Sample
-from voiceproject.quarter.load import Minute
-from voiceproject.quarter.rollout import OPERATOR, STOPPED_HOUR
-from voiceproject.quarter.story import GPU_FULL, OUTAGE, STOPPED_AT, Quarter
+from tools.demo.load import Minute
+from tools.demo.narrative import GPU_FULL, OUTAGE, STOPPED_AT, Quarter
+from tools.demo.rollout import OPERATOR, STOPPED_HOUR
 
 BATCH = 5000
 RECEIVER = "operators@example.com"

@@ -9,10 +9,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from capacity import phases
-from voiceproject.quarter import billing, capacity, ledger, load, rollout
-from voiceproject.quarter.people import crowd
-from voiceproject.quarter.story import Quarter
-from voiceproject.quarter.traffic import Traffic, limit_scale
+from tools.demo import billing, capacity, ledger, load, rollout
+from tools.demo.narrative import Quarter
+from tools.demo.people import crowd
+from tools.demo.traffic import Traffic, limit_scale
 
 ROWS_PER_USER_AND_DAY = 1.1
 

@@ -10,12 +10,12 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import OuterRef, Subquery
 
+from core.models import ClientApplication
+from tools.demo.narrative import CLIENTS, MADE_BY, Quarter
+from tools.demo.people import population
+from tools.demo.traffic import Request, Traffic
 from usage.books import roll_up
 from usage.models import Correction, LedgerEntry, Rating
-from voiceproject.models import ClientApplication
-from voiceproject.quarter.people import population
-from voiceproject.quarter.story import CLIENTS, MADE_BY, Quarter
-from voiceproject.quarter.traffic import Request, Traffic
 
 BATCH = 5000
 ROLLED_UP_AT_ONCE = 50_000  # the more, the fewer times is a month's counter of an end user written

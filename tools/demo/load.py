@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import NamedTuple
 
-from voiceproject.quarter.people import Person
-from voiceproject.quarter.rhythm import BUSIEST, Rhythm
-from voiceproject.quarter.story import Quarter
-from voiceproject.quarter.traffic import Traffic
+from tools.demo.narrative import Quarter
+from tools.demo.people import Person
+from tools.demo.rhythm import BUSIEST, Rhythm
+from tools.demo.traffic import Traffic
 
 STEP, COARSE_STEP = timedelta(minutes=1), timedelta(minutes=10)
 FINE_DAYS = 10  # at the end; of the time before only the hours' peaks are kept

@@ -8,7 +8,7 @@ from random import Random
 
 from rollout.feature import Feature
 from rollout.share import PLACES, place
-from voiceproject.quarter.story import CLIENTS, LANGUAGES, LAST_PERCENT, PILOT_USERS, PLUS_SHARE, Quarter
+from tools.demo.narrative import CLIENTS, LANGUAGES, LAST_PERCENT, PILOT_USERS, PLUS_SHARE, Quarter
 
 DAYS_TO_FIRST_USE = 26.0  # on average, after voice has appeared
 WEEKLY_LOSS = (0.30, 0.12, 0.06, 0.02)  # share of users who do not come back, week by week; the last one holds on

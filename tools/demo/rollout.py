@@ -10,15 +10,15 @@ from functools import partial
 
 from django.db import models
 
+from core.models import ClientApplication
 from rollout import ramp as ramps
 from rollout.audit import acting
 from rollout.feature import Feature
 from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser, Ramp
+from tools.demo import narrative
+from tools.demo.narrative import FIRST_PERCENT, LAST_PERCENT, RAMP_PERCENT, Quarter
+from tools.demo.people import Person
 from voiceproject import demo
-from voiceproject.models import ClientApplication
-from voiceproject.quarter import story
-from voiceproject.quarter.people import Person
-from voiceproject.quarter.story import FIRST_PERCENT, LAST_PERCENT, RAMP_PERCENT, Quarter
 
 OPERATOR, PRODUCT = "siti", "farid"
 FIRST_HOLD, LAST_HOLD = timedelta(hours=48), timedelta(hours=72)
@@ -47,16 +47,16 @@ def _events(quarter: Quarter, people: list[Person], stopped_by: str) -> Iterator
     yield begin, partial(_begin, begin, people)
     opted_out = quarter.moment(0.1, 16)
     yield opted_out, partial(_leave_out, opted_out)
-    launch = quarter.moment(story.STEPS[Feature.ASR][0][0], 10)
+    launch = quarter.moment(narrative.STEPS[Feature.ASR][0][0], 10)
     for feature in SPEECH:
         yield launch, partial(_set, feature, launch, FIRST_PERCENT, "Launch")
-    for place, percent in story.STEPS[Feature.REALTIME]:
+    for place, percent in narrative.STEPS[Feature.REALTIME]:
         at = quarter.moment(place, 10.5)
         yield at, partial(_set, Feature.REALTIME, at, percent, "Live captions, with the app's new version")
     first, second, third = (
-        quarter.moment(place, 10) for place in (story.STOPPED_RAMP, story.HELD_RAMP, story.LAST_RAMP)
+        quarter.moment(place, 10) for place in (narrative.STOPPED_RAMP, narrative.HELD_RAMP, narrative.LAST_RAMP)
     )
-    stopped = quarter.moment(story.STOPPED_AT, STOPPED_HOUR)
+    stopped = quarter.moment(narrative.STOPPED_AT, STOPPED_HOUR)
     yield first, partial(_ramp, first, RAMP_PERCENT, FIRST_HOLD, "The pilot and the first per cent went well")
     yield stopped, partial(_stop, stopped, stopped_by)
     yield second, partial(_ramp, second, RAMP_PERCENT, FIRST_HOLD, "Smaller batches: answers are fast again")

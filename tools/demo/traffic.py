@@ -10,12 +10,12 @@ from random import Random
 from typing import NamedTuple
 
 from rollout.feature import Feature
+from tools.demo import narrative
+from tools.demo.narrative import DemoPlan, Quarter
+from tools.demo.outcomes import Outcome, fate, opinion, word_errors
+from tools.demo.people import Person
+from tools.demo.rhythm import BUSIEST, Rhythm
 from usage.entry import CHARGED_STATUSES, Kind, Measure
-from voiceproject.quarter import story
-from voiceproject.quarter.outcomes import Outcome, fate, opinion, word_errors
-from voiceproject.quarter.people import Person
-from voiceproject.quarter.rhythm import BUSIEST, Rhythm
-from voiceproject.quarter.story import DemoPlan, Quarter
 
 FEATURES = {Feature.ASR: 0.52, Feature.TTS: 0.36, Feature.REALTIME: 0.12}  # what is asked for by who has all three
 OTHER_LANGUAGE = 0.12  # of requests are not in the end user's own one
@@ -103,23 +103,23 @@ class Traffic:
         at = quarter.midnight(index) + timedelta(seconds=second)
         feature = rng.choices(features, [FEATURES[one] for one in features])[0] if len(features) > 1 else features[0]
         language = person.language if rng.random() >= OTHER_LANGUAGE else rng.choice(("ms", "en"))
-        kind, audio_ms, characters, model, voice = Kind.SPEECH, 0, 0, story.SPEECH_MODEL, ""
+        kind, audio_ms, characters, model, voice = Kind.SPEECH, 0, 0, narrative.SPEECH_MODEL, ""
         is_live = feature is Feature.REALTIME
         if feature is Feature.TTS:
             characters = min(4096, max(2, round(rng.lognormvariate(math.log(170), 0.75))))
-            of_language = story.VOICES[language]
+            of_language = narrative.VOICES[language]
             voice = of_language[hash_of(person) % len(of_language)]
             is_live = rng.random() < READ_ALOUD_LIVE
         else:
             kind = Kind.REALTIME if is_live else Kind.TRANSLATION if rng.random() < TRANSLATIONS else Kind.TRANSCRIPTION
-            model = story.MODELS[at >= quarter.moment(story.BETTER_MODEL, 0)]
+            model = narrative.MODELS[at >= quarter.moment(narrative.BETTER_MODEL, 0)]
             audio_ms = spoken_ms(rng, kind)
         busy = self.busy(index, second)
         in_outage = any(begin <= at < end for begin, end in quarter.outages)
         outcome = fate(rng, kind, audio_ms, characters, busy, is_live=is_live, in_outage=in_outage)
         wer, score = None, None
         if outcome.status == 200 and kind is Kind.TRANSCRIPTION:
-            wer = word_errors(rng, audio_ms, language, is_better=model == story.MODELS[1])
+            wer = word_errors(rng, audio_ms, language, is_better=model == narrative.MODELS[1])
         elif outcome.status == 200 and kind is Kind.SPEECH:
             score = opinion(rng, language)
         return Request(
@@ -162,7 +162,7 @@ def growth(sizes: list[float], weights: list[float], quarter: Quarter) -> list[f
 
 
 def plan_of(person: Person, at: datetime) -> DemoPlan:
-    return story.PLUS if person.plus_from is not None and at.date() >= person.plus_from else story.BASIC
+    return narrative.PLUS if person.plus_from is not None and at.date() >= person.plus_from else narrative.BASIC
 
 
 def hard_limit(plan: DemoPlan, measure: Measure) -> int:

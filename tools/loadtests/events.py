@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from loadtests.scenarios import Work
+from capacity.goals import Work
 
 
 class Outcome(StrEnum):

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-WARM_UP_SHARE = 1 / 3  # of the time under load: caches fill, pools grow to the number of users
+from capacity.goals import WARM_UP_SHARE
+
 LEAST_S, LEAST_READINGS = 10.0, 24  # after the warm-up
 MOST_BLOCKS = 24
 TOLERATED_SHARE = 0.02  # of the memory in use

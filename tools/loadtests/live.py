@@ -14,7 +14,7 @@ import gevent
 from gevent.event import Event
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, create_connection
 
-from loadtests.answers import Wrong, check_pcm
+from tools.loadtests.answers import Wrong, check_pcm
 
 CHUNK_S = 0.1  # what the playground's microphone hands over at a time
 WORD_S = 0.06  # a language model's pace

@@ -23,13 +23,14 @@ from locust import FastHttpUser, events, task
 from locust.env import Environment
 from websocket import WebSocketTimeoutException
 
-from loadtests import live
-from loadtests.answers import Wrong, check_audio, check_words
-from loadtests.events import Asked, Outcome, Pulse, line
-from loadtests.live import Line, Live, Refused
-from loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE, Orders
-from loadtests.scenarios import MIX, THINK_S, Work
-from loadtests.sentences import sentence
+from capacity.goals import Work
+from tools.loadtests import live
+from tools.loadtests.answers import Wrong, check_audio, check_words
+from tools.loadtests.events import Asked, Outcome, Pulse, line
+from tools.loadtests.live import Line, Live, Refused
+from tools.loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE, Orders
+from tools.loadtests.scenarios import MIX, THINK_S
+from tools.loadtests.sentences import sentence
 
 RETRY_AFTER_S = 1.0  # where a refusal does not say
 PULSE_S = 1.0

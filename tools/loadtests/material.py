@@ -13,13 +13,13 @@ import soxr
 
 from asr.audio import decode
 from asr.units import SAMPLE_RATE
-from loadtests.orders import Clip
-from loadtests.sentences import sentence
+from core.errors import ApiError
+from tools.loadtests.orders import Clip
+from tools.loadtests.sentences import sentence
 from tts import encoding
 from tts.encoding import AudioFormat, encode
 from tts.espeak import NORMAL_RATE, speak
 from tts.espeak import SAMPLE_RATE as ESPEAK_RATE
-from voiceproject.errors import ApiError
 
 MOST_CLIPS = 240
 LONGEST_S = 30.0  # of a recording of one's own

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from loadtests import leak
+from tools.loadtests import leak
 
 TIMEOUT_S = 10.0
 FASTEST_S, SLOWEST_S, READINGS = 0.5, 5.0, 240.0

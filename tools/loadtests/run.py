@@ -20,19 +20,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from loadtests import events, service
-from loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE, Orders
-from loadtests.processes import Watch
-from loadtests.scenarios import Scenario, ramp_s
-from loadtests.service import Service, Unusable
-from loadtests.tally import Tally
-from loadtests.verdict import Criterion, Server, Verdict, judge, overall
+from tools.loadtests import events, service
+from tools.loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE, Orders
+from tools.loadtests.processes import Watch
+from tools.loadtests.scenarios import Scenario, ramp_s
+from tools.loadtests.service import Service, Unusable
+from tools.loadtests.tally import Tally
+from tools.loadtests.verdict import Criterion, Server, Verdict, judge, overall
 
 GENERATOR_STARTS_S = 60.0
 LOOK_S = 1.0
 WARM_UP_S = 15.0
 INTERRUPTED_STOP_S = 3.0  # somebody waits at the keyboard
-_LOCUSTFILE = "loadtests/locustfile.py"
+_LOCUSTFILE = "tools/loadtests/locustfile.py"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Run:
         ]  # fmt: skip
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
         environment |= {FILE_VARIABLE: str(file), PIPE_VARIABLE: str(writing)}
-        return subprocess.Popen(  # noqa: S603 - our own generator
+        return subprocess.Popen(
             command, cwd=self._root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             pass_fds=[writing], start_new_session=True,
         )  # fmt: skip

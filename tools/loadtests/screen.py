@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from loadtests.events import Outcome
-from loadtests.scenarios import Work
-from loadtests.verdict import Verdict
+from capacity.goals import Work
+from tools.loadtests.events import Outcome
+from tools.loadtests.verdict import Verdict
 
 if TYPE_CHECKING:
     from django.core.management.base import OutputWrapper
 
-    from loadtests.run import Options, Result, Run
+    from tools.loadtests.run import Options, Result, Run
 
 PLAIN_EVERY_S = 5.0  # where lines cannot be written over
 _MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.NOT_MEASURED: "–"}

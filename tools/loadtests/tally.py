@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadtests.events import Asked, Outcome, Pulse
-from loadtests.scenarios import Work
+from capacity.goals import Work
+from tools.loadtests.events import Asked, Outcome, Pulse
 
 POINTS = 120  # most of a curve
 RECENT_S = 10.0

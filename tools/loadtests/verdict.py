@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from loadtests.events import Outcome
-from loadtests.leak import TOLERATED_SHARE, Trend
-from loadtests.scenarios import P95_S, Scenario, Work
-from loadtests.tally import Tally
+from capacity.goals import P95_S, Work
+from tools.loadtests.events import Outcome
+from tools.loadtests.leak import TOLERATED_SHARE, Trend
+from tools.loadtests.scenarios import Scenario
+from tools.loadtests.tally import Tally
 
 LEAST_ANSWERS = 20  # a 95th percentile of fewer is their maximum: still judged, but said
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from capacity import hpa
-from capacity.planner.gallery import BURST
-from capacity.planner.plan import Planner
-from capacity.planner.rates import ASR, KINDS, Rates
-from capacity.simulation.cluster import Shape
-from capacity.simulation.service import LOOP_BEFORE
+from tools.planning import hpa
+from tools.planning.gallery import BURST
+from tools.planning.plan import Planner
+from tools.planning.rates import ASR, KINDS, Rates
+from tools.planning.simulation.cluster import Shape
+from tools.planning.simulation.service import LOOP_BEFORE
 
 
 def measured(rates: Rates) -> list[str]:

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from capacity import hpa
-from capacity.planner import plots
-from capacity.planner.growth import Comparison
-from capacity.planner.plan import Case, Planner
-from capacity.planner.rates import DEPLOYMENTS
-from capacity.simulation.cluster import Run, Shape, Stay, simulate, simulate_crowd
+from tools.planning import hpa, plots
+from tools.planning.growth import Comparison
+from tools.planning.plan import Case, Planner
+from tools.planning.rates import DEPLOYMENTS
+from tools.planning.simulation.cluster import Run, Shape, Stay, simulate, simulate_crowd
 
 MILLION = 1_000_000
 SCALE = (20_000, 50_000, 100_000, 200_000, 350_000, 500_000, 700_000, MILLION)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from capacity.models import Phase
-from capacity.planner.demand import Demand
-from capacity.planner.plan import Case, Machines, Planner
-from capacity.planner.rates import DEPLOYMENTS
+from tools.planning.demand import Demand
+from tools.planning.plan import Case, Machines, Planner
+from tools.planning.rates import DEPLOYMENTS
 from usage.scorecard import GOAL, Metric, Target, Verdict
 
 LAUNCH = 1  # the phase that the scorecard's launch numbers are for

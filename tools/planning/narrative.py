@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from capacity.planner.rates import ASR, DEPLOYMENTS, KINDS, LIVE, TTS
-from capacity.simulation.closed import percentile
-from capacity.simulation.cluster import SLICE_S, Run
+from tools.planning.rates import ASR, DEPLOYMENTS, KINDS, LIVE, TTS
+from tools.planning.simulation.closed import percentile
+from tools.planning.simulation.cluster import SLICE_S, Run
 
 
 def story(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:

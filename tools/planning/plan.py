@@ -12,15 +12,15 @@ import math
 import statistics
 from dataclasses import dataclass, field, replace
 
-from capacity import hpa
 from capacity.goals import ASR_P95_S, TTS_P95_S
-from capacity.planner.demand import Demand, Rate
-from capacity.planner.prices import Prices
-from capacity.planner.queueing import Station
-from capacity.planner.rates import ASR, DEPLOYMENTS, ENGINE, KINDS, LIVE, TTS, Rates
-from capacity.simulation.closed import percentile
-from capacity.simulation.cluster import Crowd, Shape, simulate_steady, sized
-from capacity.simulation.service import Sizes
+from tools.planning import hpa
+from tools.planning.demand import Demand, Rate
+from tools.planning.prices import Prices
+from tools.planning.queueing import Station
+from tools.planning.rates import ASR, DEPLOYMENTS, ENGINE, KINDS, LIVE, TTS, Rates
+from tools.planning.simulation.closed import percentile
+from tools.planning.simulation.cluster import Crowd, Shape, simulate_steady, sized
+from tools.planning.simulation.service import Sizes
 
 P95_S = {ASR: ASR_P95_S, TTS: TTS_P95_S}
 REFUSED_SHARE = 0.01  # that the launch's success rate allows

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capacity.planner.demand import SECONDS_PER_HOUR
-from capacity.planner.growth import Comparison
-from capacity.planner.plan import Case
-from capacity.planner.rates import ASR, DEPLOYMENTS, ENGINE, LIVE, TTS
-from capacity.simulation.closed import percentile
-from capacity.simulation.cluster import SLICE_S, Run, Slice
+from tools.planning.demand import SECONDS_PER_HOUR
+from tools.planning.growth import Comparison
+from tools.planning.plan import Case
+from tools.planning.rates import ASR, DEPLOYMENTS, ENGINE, LIVE, TTS
+from tools.planning.simulation.closed import percentile
+from tools.planning.simulation.cluster import SLICE_S, Run, Slice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

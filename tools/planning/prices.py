@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from capacity.cost import MICROS
-from capacity.planner.demand import DAYS_PER_MONTH
+from tools.planning.demand import DAYS_PER_MONTH
 from usage.cost import InfrastructureCost
 
 HOURS_PER_MONTH = 24 * DAYS_PER_MONTH

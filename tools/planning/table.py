@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from capacity.planner.growth import Comparison, UnitCost
-from capacity.planner.plan import Case
-from capacity.planner.rates import ASR, LIVE, TTS
+from tools.planning.growth import Comparison, UnitCost
+from tools.planning.plan import Case
+from tools.planning.rates import ASR, LIVE, TTS
 
 
 @dataclass(frozen=True)

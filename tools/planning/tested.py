@@ -9,9 +9,9 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
 
-from capacity.planner.demand import Rate
-from capacity.planner.plan import Planner
-from capacity.planner.rates import DEPLOYMENTS, Rates
+from tools.planning.demand import Rate
+from tools.planning.plan import Planner
+from tools.planning.rates import DEPLOYMENTS, Rates
 
 
 class NoSuchTest(ValueError):

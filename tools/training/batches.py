@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch.utils.data import IterableDataset
 
-from training import tokens
-from training.corpus import Corpus
-from training.examples import CONTEXTS, IGNORED, Example, Examples
+from tools.training import tokens
+from tools.training.corpus import Corpus
+from tools.training.examples import CONTEXTS, IGNORED, Example, Examples
 
 
 @dataclass

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from training import speech, tokens
-from training.corpus import Corpus
-from training.speech import RATE, Audio, Voice
+from tools.training import speech, tokens
+from tools.training.corpus import Corpus
+from tools.training.speech import RATE, Audio, Voice
 
 FRAMES_PER_SECOND = 100
 CONTEXTS = (500, 1000, 1500, 2000, 3000)  # frames: the engine's context buckets

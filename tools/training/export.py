@@ -1,4 +1,6 @@
-"""Turns a checkpoint into the model directory that faster-whisper loads: ``python -m training.export var/training``.
+"""Turns a checkpoint into the model directory that faster-whisper loads.
+
+    python -m tools.training.export var/training
 
 int8 weights, a tokenizer with the special tokens under their ids, the features' parameters, and ``voice.json``, which
 tells this service what CTranslate2 cannot: the contexts the model was trained for, its language, its plain writing.
@@ -15,12 +17,12 @@ import torch
 from ctranslate2.converters.transformers import WhisperLoader
 from tokenizers import Tokenizer
 
-from training import tokens
-from training.corpus import Corpus
-from training.examples import CONTEXTS, FRAMES_PER_SECOND
-from training.model import TrainedWhisper, whisper_config
+from tools.training import tokens
+from tools.training.corpus import Corpus
+from tools.training.examples import CONTEXTS, FRAMES_PER_SECOND
+from tools.training.model import TrainedWhisper, whisper_config
 
-DEFAULT = Path(__file__).parent.parent / "asr" / "bundled"
+DEFAULT = Path(__file__).parents[2] / "asr" / "bundled"
 FEATURES = {"feature_size": 80, "sampling_rate": 16000, "hop_length": 160, "n_fft": 400, "chunk_length": 30}
 SUFFIXES = ("nya", "mu", "ku", "lah", "kah", "kan")  # any Malay word may carry them, and no list has all that do
 VOICE = {

@@ -1,6 +1,6 @@
 """Speaks the held-out sentences into a folder that ``manage.py evaluate_asr`` can score.
 
-``python -m training.heldout var/heldout`` uses the default voice as it speaks by default; ``--all-voices`` draws
+``python -m tools.training.heldout var/heldout`` uses the default voice as it speaks by default; ``--all-voices`` draws
 voices, speeds, pitches, noise and rooms as training does. Each folder gets its ``manifest.jsonl``.
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training import speech
-from training.corpus import held_out
-from training.speech import RATE, Voice
+from tools.training import speech
+from tools.training.corpus import held_out
+from tools.training.speech import RATE, Voice
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-from training import tokens
+from tools.training import tokens
 
 
 def whisper_config(width: int, encoder_layers: int, decoder_layers: int) -> WhisperConfig:

@@ -1,7 +1,7 @@
-"""Trains the bundled model: ``python -m training.train var/training --minutes 110``.
+"""Trains the bundled model: ``python -m tools.training.train var/training --minutes 110``.
 
 Stops by itself after that much training time, checkpoints every few minutes, and goes on from the checkpoint when it
-is started again with the same folder. ``python -m training.export`` then makes the model directory.
+is started again with the same folder. ``python -m tools.training.export`` then makes the model directory.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
-from training import tokens
-from training.batches import Batch, Batches, collate
-from training.corpus import Corpus, held_out
-from training.examples import Example, Examples
-from training.model import TrainedWhisper, whisper_config
-from training.speech import Voice, draw_voice
+from tools.training import tokens
+from tools.training.batches import Batch, Batches, collate
+from tools.training.corpus import Corpus, held_out
+from tools.training.examples import Example, Examples
+from tools.training.model import TrainedWhisper, whisper_config
+from tools.training.speech import Voice, draw_voice
 
 CHECKPOINT_EVERY_S = 300
 WARM_UP_STEPS = 300

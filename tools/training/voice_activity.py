@@ -1,6 +1,6 @@
 """Writes ``asr/silero/voice_activity.onnx``: Silero VAD, as faster-whisper ships it, rewritten for many frames at once.
 
-    python -m training.voice_activity
+    python -m tools.training.voice_activity
 
 The published graph is a chain of convolutions along the four steps of one frame of 32 ms. ONNX Runtime works on each
 frame by itself there, with matrices too small to be quick. The weights here are the same; what changes is that the
@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-TARGET = Path(__file__).parent.parent / "asr/silero/voice_activity.onnx"
+TARGET = Path(__file__).parents[2] / "asr/silero/voice_activity.onnx"
 SAMPLES, STEP, WINDOW, BINS = 576, 128, 256, 129  # of a frame with what came before it; of the spectrum
 STEPS = 4  # in one frame
 

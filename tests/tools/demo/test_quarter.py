@@ -10,12 +10,12 @@ import pytest
 
 from rollout.feature import Feature
 from rollout.share import is_within
+from tools.demo import load, narrative
+from tools.demo.narrative import Quarter
+from tools.demo.people import Person, crowd
+from tools.demo.rhythm import DAY_S, Rhythm, holiday
+from tools.demo.traffic import Request, Traffic, hard_limit, plan_of
 from usage.entry import Measure
-from voiceproject.quarter import load, story
-from voiceproject.quarter.people import Person, crowd
-from voiceproject.quarter.rhythm import DAY_S, Rhythm, holiday
-from voiceproject.quarter.story import Quarter
-from voiceproject.quarter.traffic import Request, Traffic, hard_limit, plan_of
 
 NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZoneInfo("Asia/Kuala_Lumpur"))
 ROWS, USERS = 12_000, 300
@@ -140,7 +140,7 @@ def test_any_length(days: int) -> None:
     people = crowd(3, 60, quarter)
     traffic = Traffic(3, 900, people, quarter)
     assert sum(len(traffic.day(index)) for index in range(days)) == 900
-    assert quarter.percent(Feature.ASR, days - 1) == story.LAST_PERCENT
+    assert quarter.percent(Feature.ASR, days - 1) == narrative.LAST_PERCENT
 
 
 def test_just_after_midnight() -> None:

@@ -16,8 +16,10 @@ from django.utils import timezone
 
 from capacity.models import ActiveUsers, Alert, Delivery, HourlyPeak, ProbeDay, Sample
 from capacity.phases import outlook
+from core.models import ClientApplication
 from rollout.models import Change, Flag, Ramp
 from rollout.policy import load
+from tools.demo.filling import Filled, NotEmpty, fill
 from usage.books import DAILY
 from usage.models import (
     Consumption,
@@ -32,8 +34,6 @@ from usage.models import (
 from usage.period import month_of
 from usage.rebuild import rebuild
 from voiceproject import demo
-from voiceproject.models import ClientApplication
-from voiceproject.quarter.filling import Filled, NotEmpty, fill
 
 ROWS = 4000
 # Not the end of a month, nor its first days: last month is over and this one has begun.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadtests import report
-from loadtests.events import Asked, Outcome, Pulse
-from loadtests.leak import Trend
-from loadtests.processes import Process, Watch
-from loadtests.run import Options, Result
-from loadtests.scenarios import SCENARIOS, Work
-from loadtests.tally import Tally
-from loadtests.verdict import Server, judge
+from capacity.goals import Work
+from tools.loadtests import report
+from tools.loadtests.events import Asked, Outcome, Pulse
+from tools.loadtests.leak import Trend
+from tools.loadtests.processes import Process, Watch
+from tools.loadtests.run import Options, Result
+from tools.loadtests.scenarios import SCENARIOS
+from tools.loadtests.tally import Tally
+from tools.loadtests.verdict import Server, judge
 
 STARTED = 1_780_000_000.0
 FLAT = Trend(0, -1, 1, -1, 60, 300 * 2**20)

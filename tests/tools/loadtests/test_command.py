@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from capacity.management.commands.loadtest import STATUS
 from tests import services
 from tests.services import Served, free_port
+from tools.loadtests.management.commands.loadtest import STATUS
 
 TINY = ["--scale-time", "0.02", "--users-scale", "0.4", "--no-warm-up"]  # of the baseline: 4 users, 6 s
 ENOUGH_S = 200

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from loadtests.leak import Reading, trend
+from tools.loadtests.leak import Reading, trend
 
 MIB = 2**20
 LEVEL = 300 * MIB

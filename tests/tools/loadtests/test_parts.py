@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from loadtests import material, service
-from loadtests.answers import Wrong, check_audio, check_pcm, check_words
-from loadtests.chart import Curve, chart
-from loadtests.orders import Orders
-from loadtests.processes import Process, Watch
-from loadtests.scenarios import MIX, SCENARIOS, Work, ramp_s
-from loadtests.sentences import NUMBER, sentence
-from loadtests.service import Unusable
+from capacity.goals import Work
+from capacity.loadtest_chart import Curve, chart
 from tests import sound
+from tools.loadtests import material, service
+from tools.loadtests.answers import Wrong, check_audio, check_pcm, check_words
+from tools.loadtests.orders import Orders
+from tools.loadtests.processes import Process, Watch
+from tools.loadtests.scenarios import MIX, SCENARIOS, ramp_s
+from tools.loadtests.sentences import NUMBER, sentence
+from tools.loadtests.service import Unusable
 
 REQUIRED = [
     ("baseline", 10, 5, 99), ("normal_load", 50, 15, 99), ("peak_load", 100, 10, 95), ("stress_test", 200, 5, 80),

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtests import report
+from capacity import loadtest_report
 from tests.e2e.browser import DESKTOP, PHONE, chromium, page
-from tests.loadtests.made import facts
+from tests.tools.loadtests.made import facts
+from tools.loadtests import report
 
 
 def test_it_works(tmp_path: Path) -> None:
@@ -32,19 +33,19 @@ def test_it_works(tmp_path: Path) -> None:
 
 
 def test_it_needs_nothing_from_elsewhere() -> None:
-    html = report.page(facts())
+    html = loadtest_report.page(facts())
     assert not re.search(r"(src|href)=|url\(|@import|<script|<link", html)
 
 
 def test_what_came_from_elsewhere_is_only_text() -> None:
-    html = report.page(facts(why="<script>alert(1)</script>", host="http://x/<b>"))
+    html = loadtest_report.page(facts(why="<script>alert(1)</script>", host="http://x/<b>"))
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)" in html
     assert "<b>" not in html
 
 
 def test_an_incomplete_run_says_so() -> None:
-    html = report.page(facts(incomplete_because="it was interrupted"))
+    html = loadtest_report.page(facts(incomplete_because="it was interrupted"))
     assert "Incomplete" in html
     assert "It was interrupted after 60 s" in html
 
@@ -54,7 +55,7 @@ def test_without_memory_and_answers() -> None:
     told["memory"], told["timeline"] = [], []
     told["kinds"]["asr"] |= dict.fromkeys(("p50_s", "p95_s", "p99_s", "longest_s"))
     told |= {"verdict": "not measured", "generator_lag_s": None}
-    html = report.page(told)
+    html = loadtest_report.page(told)
     assert "No verdict" in html
     assert "Memory of the server" not in html
 

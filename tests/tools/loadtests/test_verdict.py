@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.events import Asked, Outcome, Pulse, line, read
-from loadtests.leak import Trend
-from loadtests.scenarios import SCENARIOS, Work
-from loadtests.tally import Tally, percentile
-from loadtests.verdict import Server, Verdict, judge, overall
+from capacity.goals import Work
+from tools.loadtests.events import Asked, Outcome, Pulse, line, read
+from tools.loadtests.leak import Trend
+from tools.loadtests.scenarios import SCENARIOS
+from tools.loadtests.tally import Tally, percentile
+from tools.loadtests.verdict import Server, Verdict, judge, overall
 
 FLAT = Trend(0, -1, 1, -1, 60, 300 * 2**20)
 LEAKY = Trend(2**20, 2**20, 2**20, 2**20, 60, 300 * 2**20)

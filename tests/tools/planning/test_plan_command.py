@@ -12,15 +12,15 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from capacity.models import Phase
-from capacity.planner import growth, plots
-from capacity.planner.demand import Demand, Rate
-from capacity.planner.gallery import shape
-from capacity.planner.plan import Goals, Planner, TooMuch
-from capacity.planner.prices import HOURS_PER_MONTH, Prices, prices
-from capacity.planner.rates import ASR, DEPLOYMENTS, SHIPPED, TTS, BadRates, fit_line, read
-from capacity.planner.tested import NoSuchTest, scaled
-from capacity.simulation.cluster import Crowd, Shape, Stay, simulate, simulate_crowd
-from tests.capacity.conftest import START
+from tests.capacity.world import START
+from tools.planning import growth, plots
+from tools.planning.demand import Demand, Rate
+from tools.planning.gallery import shape
+from tools.planning.plan import Goals, Planner, TooMuch
+from tools.planning.prices import HOURS_PER_MONTH, Prices, prices
+from tools.planning.rates import ASR, DEPLOYMENTS, SHIPPED, TTS, BadRates, fit_line, read
+from tools.planning.simulation.cluster import Crowd, Shape, Stay, simulate, simulate_crowd
+from tools.planning.tested import NoSuchTest, scaled
 from usage.cost import InfrastructureCost
 from usage.scorecard import Verdict
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from capacity import hpa
-from capacity.hpa import API, Autoscaler, Behaviour, PodReading, Policy, Unit, wanted
+from tools.planning import hpa
+from tools.planning.hpa import API, Autoscaler, Behaviour, PodReading, Policy, Unit, wanted
 
 WIDE = replace(API, least=1, most=100)
 PROMPT = replace(

@@ -11,9 +11,9 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from capacity.planner.rates import read
-from capacity.simulation.closed import ClosedLoop, one_machine
 from tests.services import ROOT
+from tools.planning.rates import read
+from tools.planning.simulation.closed import ClosedLoop, one_machine
 
 
 @pytest.mark.timeout(400)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from capacity.planner.queueing import Station, erlang_c
+from tools.planning.queueing import Station, erlang_c
 
 
 @pytest.mark.parametrize(

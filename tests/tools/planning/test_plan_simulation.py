@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from capacity import hpa
-from capacity.planner.demand import Curve, Demand, Rate
-from capacity.planner.queueing import Station
-from capacity.planner.rates import ASR, DEPLOYMENTS, BatchTime, Rates, read
-from capacity.simulation.batches import BatchServer
-from capacity.simulation.clock import Clock, Machine, Threads
-from capacity.simulation.closed import ClosedLoop, one_machine, percentile
-from capacity.simulation.cluster import Crowd, Shape, Stay, simulate, simulate_crowd, simulate_steady
 from inference.batcher import Batcher
 from inference.engine import Unit
+from tools.planning import hpa
+from tools.planning.demand import Curve, Demand, Rate
+from tools.planning.queueing import Station
+from tools.planning.rates import ASR, DEPLOYMENTS, BatchTime, Rates, read
+from tools.planning.simulation.batches import BatchServer
+from tools.planning.simulation.clock import Clock, Machine, Threads
+from tools.planning.simulation.closed import ClosedLoop, one_machine, percentile
+from tools.planning.simulation.cluster import Crowd, Shape, Stay, simulate, simulate_crowd, simulate_steady
 
 PODS = dict.fromkeys(DEPLOYMENTS, 2)
 SIMPLE = BatchTime(fixed_s=0.1, per_cost_s=0.01, batch_units=4)

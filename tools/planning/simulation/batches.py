@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from capacity.planner.rates import BatchTime
-from capacity.simulation.clock import Action, Clock
 from inference.batcher import LIVE_LEAD_S, SMOOTHING
+from tools.planning.rates import BatchTime
+from tools.planning.simulation.clock import Action, Clock
 
 Run = Callable[[float, Action], None]  # takes so many seconds of work, then calls back
 Outcome = Callable[[bool], None]  # whether the unit was done

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from capacity.planner.rates import ASR, TTS, Rates
-from capacity.simulation.clock import Clock, Machine, Threads
-from capacity.simulation.service import Engines, Pod, Sizes
+from tools.planning.rates import ASR, TTS, Rates
+from tools.planning.simulation.clock import Clock, Machine, Threads
+from tools.planning.simulation.service import Engines, Pod, Sizes
 
 
 @dataclass

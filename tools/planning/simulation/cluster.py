@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from capacity import hpa
-from capacity.planner.demand import SECONDS_PER_HOUR, Demand, Rate
-from capacity.planner.rates import ASR, DEPLOYMENTS, LIVE, TTS, Rates
-from capacity.simulation.clock import Action, Clock
-from capacity.simulation.closed import percentile
-from capacity.simulation.service import Engines, Pod, Sizes, merged
+from tools.planning import hpa
+from tools.planning.demand import SECONDS_PER_HOUR, Demand, Rate
+from tools.planning.rates import ASR, DEPLOYMENTS, LIVE, TTS, Rates
+from tools.planning.simulation.clock import Action, Clock
+from tools.planning.simulation.closed import percentile
+from tools.planning.simulation.service import Engines, Pod, Sizes, merged
 
 SLICE_S = 60.0  # readings are kept by the minute
 

@@ -11,9 +11,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from capacity.planner.rates import ENGINE, KINDS, LIVE, BatchTime, KindRates, Rates
-from capacity.simulation.batches import BatchServer, Run
-from capacity.simulation.clock import Action, Clock, Machine, Threads
+from tools.planning.rates import ENGINE, KINDS, LIVE, BatchTime, KindRates, Rates
+from tools.planning.simulation.batches import BatchServer, Run
+from tools.planning.simulation.clock import Action, Clock, Machine, Threads
 
 LOOP_BEFORE = 0.6  # of the event loop's part: reading and admitting come before the engine, answering after
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from capacity.planner import assumptions
+from tools.planning import assumptions
 
 
 class Command(BaseCommand):
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         if not output.parent.is_dir():
             raise CommandError(f"{output.parent} is not a folder")
         try:
-            from benchmarks import rates as measuring
+            from tools.benchmarks import rates as measuring
         except ImportError as error:
             raise CommandError(f"this needs a checkout with its development tools: {error}") from error
         self.stdout.write("Measuring ...")

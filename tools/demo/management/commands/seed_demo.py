@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.urls import Resolver404, resolve
 
-from voiceproject.quarter.filling import Filled, NotEmpty, fill
+from tools.demo.filling import Filled, NotEmpty, fill
 
 LEAST_DAYS, MOST_DAYS = 14, 366
 PAGES = ("/admin/", "/dashboard/", "/admin/usage/statement/", "/admin/usage/infrastructurecost/",

@@ -22,12 +22,12 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from capacity import loadtests as kept
-from loadtests import material, report, screen
-from loadtests.orders import PATIENCE_S, Clip, Orders
-from loadtests.run import Options, Result, Run, locust_is_missing, warm_up
-from loadtests.scenarios import SCENARIOS
-from loadtests.service import Service, Unusable, address, check, throw_away
-from loadtests.verdict import Verdict
+from tools.loadtests import material, report, screen
+from tools.loadtests.orders import PATIENCE_S, Clip, Orders
+from tools.loadtests.run import Options, Result, Run, locust_is_missing, warm_up
+from tools.loadtests.scenarios import SCENARIOS
+from tools.loadtests.service import Service, Unusable, address, check, throw_away
+from tools.loadtests.verdict import Verdict
 
 NO_VERDICT = 2
 STATUS = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.NOT_MEASURED: NO_VERDICT}

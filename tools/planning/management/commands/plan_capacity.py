@@ -12,16 +12,16 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from capacity.models import Phase
-from capacity.planner import assumptions, growth, rates, table
-from capacity.planner.demand import Curve, Demand
-from capacity.planner.gallery import draw, rush, shape
-from capacity.planner.growth import Comparison
-from capacity.planner.plan import P95_S, Case, Goals, Planner, TooMuch
-from capacity.planner.prices import prices
-from capacity.planner.rates import ASR, TTS, BadRates, Rates
-from capacity.planner.story import story
-from capacity.planner.tested import NoSuchTest, as_tested
-from capacity.simulation.cluster import Crowd, simulate
+from tools.planning import assumptions, growth, rates, table
+from tools.planning.demand import Curve, Demand
+from tools.planning.gallery import draw, rush, shape
+from tools.planning.growth import Comparison
+from tools.planning.narrative import story
+from tools.planning.plan import P95_S, Case, Goals, Planner, TooMuch
+from tools.planning.prices import prices
+from tools.planning.rates import ASR, TTS, BadRates, Rates
+from tools.planning.simulation.cluster import Crowd, simulate
+from tools.planning.tested import NoSuchTest, as_tested
 
 
 class Command(BaseCommand):

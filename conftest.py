@@ -48,7 +48,11 @@ async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[st
             await asyncio.sleep(0.01)
             assert not serving.done(), "the server did not start"
         host, port = server.servers[0].sockets[0].getsockname()[:2]
-        yield f"http://{host}:{port}"
+        address = f"http://{host}:{port}"
+        async with httpx.AsyncClient(base_url=address) as client:
+            while (await client.get("/readyz")).status_code != 200:
+                await asyncio.sleep(0.01)
+        yield address
         server.should_exit = True
         await serving
 

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+from channels.db import database_sync_to_async
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -14,10 +15,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from asr.realtime_session import RealtimeSettings
+from core.errors import ApiError
 from core.identity import caller_of, end_user
 from gateway import client_secrets
 from gateway.gate import Kind, preflight
 from gateway.views import ApiView
+from usage.rollups import Consumption
 
 
 class _ExpiresAfter(serializers.Serializer[dict[str, Any]]):
@@ -51,6 +54,9 @@ class ClientSecretView(ApiView):
         caller = caller_of(request)
         if fields.get("user") and caller.user == f"key:{caller.key_prefix}":
             caller = replace(caller, user=end_user(fields["user"], "user"))
+        if not caller.names_user and await database_sync_to_async(Consumption.serves_many)(caller.client_id):
+            message = "Say whom this token is for, in `user` or X-Voice-User: this key serves many end users."
+            raise ApiError(400, "missing_field", message, param="user")
         await preflight(caller, Kind.REALTIME)
         session = {"type": "transcription", **(fields.get("session") or {})}
         described = RealtimeSettings().updated(session).ga(f"sess_{uuid.uuid4().hex}")

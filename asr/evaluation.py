@@ -13,7 +13,8 @@ from pathlib import Path
 import jiwer
 
 from asr.checkpoint import Checkpoint
-from asr.transcription import Recogniser, Transcription
+from asr.recognition import Recogniser
+from asr.transcription import Transcription
 from asr.units import Options
 from core.errors import ApiError
 from spoken_text.normalise import normalise

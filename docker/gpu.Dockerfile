@@ -28,6 +28,7 @@ COPY core core
 COPY dashboard dashboard
 COPY gateway gateway
 COPY inference inference
+COPY model_store model_store
 COPY rollout rollout
 COPY spoken_text spoken_text
 COPY static static

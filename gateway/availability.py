@@ -16,6 +16,7 @@ from capacity import leases
 from core.errors import ApiError
 from core.identity import Caller, caller_of
 from gateway import admission
+from gateway.client_secrets import ClientSecretAuthentication
 from gateway.views import ApiView
 from rollout import policy
 from rollout.feature import Feature
@@ -39,6 +40,8 @@ _feature = inline_serializer(
 
 class AvailabilityView(ApiView):
     """Is voice on for this user, and why not."""
+
+    authentication_classes = [ClientSecretAuthentication]
 
     @extend_schema(
         operation_id="retrieve_availability",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+
+from django.conf import settings
 
 from core.errors import ApiError
 
@@ -14,14 +17,25 @@ class Task(StrEnum):
     SPEECH = "speech"
 
 
-ALIASES = {
-    "whisper-1": Task.TRANSCRIPTION,
-    "gpt-4o-transcribe": Task.TRANSCRIPTION,
-    "gpt-4o-mini-transcribe": Task.TRANSCRIPTION,
-    "tts-1": Task.SPEECH,
-    "tts-1-hd": Task.SPEECH,
-    "gpt-4o-mini-tts": Task.SPEECH,
-}
+# OpenAI's names, https://platform.openai.com/docs/models; each also with the date of a version behind it.
+_TRANSCRIPTION_NAMES = (
+    "whisper-1",
+    "gpt-4o-transcribe",
+    "gpt-4o-mini-transcribe",
+    "gpt-4o-transcribe-diarize",
+    "gpt-transcribe",
+    "gpt-live-transcribe",
+    "gpt-realtime-whisper",
+)
+_SPEECH_NAMES = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+ALIASES = dict.fromkeys(_TRANSCRIPTION_NAMES, Task.TRANSCRIPTION) | dict.fromkeys(_SPEECH_NAMES, Task.SPEECH)
+_DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+_OPENAI_NAME = re.compile(r"(gpt|whisper|tts)-[\w.-]+")
+
+
+def undated(name: str) -> str:
+    """OpenAI's name without the date of its version: ``gpt-4o-mini-tts`` for ``gpt-4o-mini-tts-2025-12-15``."""
+    return _DATE.sub("", name)
 
 
 @dataclass(frozen=True)
@@ -48,13 +62,24 @@ def offered(task: Task) -> list[ModelCard]:
 def resolve(name: str | None, task: Task) -> ModelCard:
     """The model that ``name`` stands for; no name is the default. Raises ``ApiError`` 404."""
     cards = offered(task)
-    if not name or ALIASES.get(name) is task:
+    if not name:
         return cards[0]
     for card in cards:
         if card.id == name:
             return card
+    alias_of = ALIASES.get(undated(name))
+    if alias_of is task:
+        return cards[0]
+    if alias_of is None and settings.VOICE_UNKNOWN_MODELS == "default" and _OPENAI_NAME.fullmatch(name):
+        return cards[0]
     names = ", ".join(card.id for card in cards)
     raise ApiError(404, "model_not_found", f"There is no {task} model {name!r}. There is: {names}.", param="model")
+
+
+def notices() -> list[str]:
+    """What people should know of the models that serve those who name none."""
+    first = [offered(task)[0] for task in Task]
+    return [card.notice for card in first if card.notice]
 
 
 def everything() -> Iterator[tuple[str, ModelCard]]:

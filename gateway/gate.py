@@ -29,7 +29,7 @@ from rest_framework.request import Request
 from capacity import leases
 from core.context import current
 from core.errors import ApiError, as_api_error
-from core.identity import Caller, caller_of, end_user
+from core.identity import Caller, caller_of, check_still_valid, end_user
 from gateway import metrics
 from gateway.lifecycle import lifecycle
 from rollout import policy
@@ -128,7 +128,9 @@ class Work:
         self._covered = units
 
     async def recheck(self) -> None:
-        """For work that lasts: raises ``ApiError`` 403 once this end user has lost voice (the kill switch, say)."""
+        """For work that lasts: raises ``ApiError`` 403 once this end user has lost voice (the kill switch, say), 401
+        once the caller's key has been revoked or its client switched off."""
+        await check_still_valid(self.caller)
         if self._admitted is None:
             await policy.require_for_anybody(self.caller, self.feature)
         else:

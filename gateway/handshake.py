@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from django.conf import settings
-
 from core import identity
 from core.errors import ApiError
 from core.identity import Caller
 from gateway import client_secrets
+from gateway.cors import is_allowed
 
 TOKEN_PROTOCOL = "openai-insecure-api-key."  # noqa: S105 - a prefix, by OpenAI's convention
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
@@ -43,7 +42,7 @@ class Handshake:
     def check_origin(self) -> None:
         """Raises ``ApiError`` 403 for a page of another site. Programs other than browsers send no origin."""
         origin = self.headers.get("origin")
-        if origin is None or "*" in settings.VOICE_WS_ORIGINS or origin in settings.VOICE_WS_ORIGINS:
+        if origin is None or is_allowed(origin):
             return
         try:
             page = urlsplit(origin)
@@ -51,7 +50,7 @@ class Handshake:
         except ValueError:
             here = False
         if not here:
-            message = "Pages of this origin may not open a connection. The operator can add it to VOICE_WS_ORIGINS."
+            message = "Pages of this origin may not open a connection. The operator can add it to VOICE_CORS_ORIGINS."
             raise ApiError(403, "forbidden", message, param="origin")
 
     async def caller(self) -> tuple[Caller, Mapping[str, Any]]:

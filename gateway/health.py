@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from core.db_health import database
 from core.redis_health import redis_health
+from gateway import catalogue
 from gateway.lifecycle import lifecycle
 from inference import runtime
 
@@ -44,7 +46,9 @@ async def ready(request: HttpRequest) -> JsonResponse:
         found["process"] = "draining"
     away = {name for name, outcome in found.items() if outcome != "ok"}
     is_ready = not (away - _bearable() if request.GET.get("for") == "traffic" else away)
-    body = {"status": "ready" if is_ready else "not ready", "checks": found}
+    body: dict[str, Any] = {"status": "ready" if is_ready else "not ready", "checks": found}
+    if notices := catalogue.notices():
+        body["notices"] = notices
     return JsonResponse(body, status=200 if is_ready else 503)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, ClassVar, cast
 
 from adrf.views import APIView
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -35,6 +34,8 @@ class ApiView(APIView):
     async def async_dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.args, self.kwargs = args, kwargs
         self.headers = self.default_response_headers
+        if request.method == "OPTIONS":
+            return await self.options(request)
         self.request = api_request = self.initialize_request(request, *args, **kwargs)
         try:
             await self.prepare(api_request)
@@ -43,11 +44,14 @@ class ApiView(APIView):
             response = self.handle_exception(error)
         return cast(HttpResponseBase, self.finalize_response(api_request, response, *args, **kwargs))
 
+    async def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Anybody may ask what can be done here. (Preflight requests of browsers are answered further out.)"""
+        return HttpResponse(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
+
     async def _handle(self) -> HttpResponseBase:
         method = str(self.request.method).lower()
         handler = getattr(self, method, None) if method in self.http_method_names else None
-        # Not a coroutine: OPTIONS, whose answer by Django REST framework would describe the view, not the API.
-        if not asyncio.iscoroutinefunction(handler):
+        if handler is None:
             raise MethodNotAllowed(str(self.request.method))
         return cast(HttpResponseBase, await handler(self.request, *self.args, **self.kwargs))
 
@@ -72,3 +76,19 @@ class ApiView(APIView):
         if int(request.META.get("CONTENT_LENGTH") or 0) > PARSE_IN_POOL_BYTES:
             return await in_first_pool(lambda: cast("dict[str, Any]", request.data))
         return cast("dict[str, Any]", request.data)
+
+
+class OptionalBearerAuthentication(identity.BearerAuthentication):
+    """A credential is not needed; one that is sent has to be right, so that a client can try its key here."""
+
+    async def authenticate(self, request: Request) -> tuple[identity.Caller, None] | tuple[None, None]:  # type: ignore[override]
+        if "Authorization" not in request.headers:
+            return None, None
+        return await super().authenticate(request)
+
+
+class PublicApiView(ApiView):
+    """Readable without a key."""
+
+    authentication_classes = [OptionalBearerAuthentication]
+    permission_classes: ClassVar[list[type]] = []

@@ -72,7 +72,7 @@ def _item(piece: str, language: str) -> str:
     if number and language in ("ms", "en"):
         text = f"{numbers.cardinal(int(number), language)}, {text}" if text else numbers.cardinal(int(number), language)
     elif number:
-        text = f"{number}. {text}"
+        text = f"{number}{'，' if language == 'zh' else ', '}{text}"
     elif mark and mark["letter"]:
         text = f"{mark['letter'].upper()}, {text}"
     return _stopped(text, language)

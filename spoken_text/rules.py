@@ -31,6 +31,11 @@ def rule(pattern: str, say: Say, flags: int = 0) -> Rule:
     return Rule(re.compile(pattern, flags), say)
 
 
+def in_one_language(pattern: str, say: Callable[[re.Match[str]], str], flags: int = 0) -> Rule:
+    """A rule of a module that knows one language only."""
+    return rule(pattern, lambda match, language: say(match), flags)
+
+
 def apply(rules: Iterable[Rule], text: str, language: str) -> str:
     for pattern, say in rules:
 

@@ -13,6 +13,7 @@ from spoken_text.dates import DATES, YEARS
 from spoken_text.identifiers import CODES, IDENTIFIERS
 from spoken_text.language import detect_language
 from spoken_text.links import LINKS
+from spoken_text.mandarin import RULES as MANDARIN
 from spoken_text.markdown import plain_pieces
 from spoken_text.maths import MATHS, RANGES, SIGNED, TIME_RANGES
 from spoken_text.money import MONEY
@@ -20,13 +21,14 @@ from spoken_text.numbers import FRACTIONS, LONG_RUNS, NUMBERS, ORDINALS, SIGNS
 from spoken_text.roman import ROMANS
 from spoken_text.rules import LETTER_MARK, apply
 from spoken_text.sentences import Piece, split_pieces
+from spoken_text.tamil import RULES as TAMIL
 from spoken_text.times import DURATIONS, PARTS, TIMES
 from spoken_text.units import EACH, LONE_UNITS, UNITS
 
 __all__ = ["LANGUAGES", "detect_language", "speakable"]
 
 LANGUAGES = ("ms", "en", "zh", "ta")
-SPELLED_LANGUAGES = ("ms", "en")  # the engine reads digits and signs of the others itself
+_IN_OTHER_SCRIPTS = {"zh": MANDARIN, "ta": TAMIL}
 
 _DIGIT = re.compile(r"\d")
 _PAUSES = ".?!:,。？！：，；"
@@ -92,8 +94,8 @@ def _read(text: str, language: str) -> str:
     text = re.sub(r"\s+", " ", plain_characters(text))
     language = detect_language(text, language)
     text = apply(LINKS, text, language)
-    if language not in SPELLED_LANGUAGES:
-        return tidy_spaces(text)
+    if language in _IN_OTHER_SCRIPTS:
+        return tidy_spaces(apply(_IN_OTHER_SCRIPTS[language], text, language))
     text = apply([*SHORT_FORMS, *TWICE], unshout(text), language)
     has_digits = bool(_DIGIT.search(text))
     if has_digits:

@@ -89,6 +89,12 @@ class VoiceSerializer(serializers.Serializer[dict[str, Any]]):
     default = serializers.BooleanField()
 
 
+class VoiceNameSerializer(serializers.Serializer[dict[str, Any]]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+
+
 class VoiceListSerializer(serializers.Serializer[dict[str, Any]]):
     object = serializers.CharField(default="list")
     data = VoiceSerializer(many=True)  # type: ignore[assignment]  # a field, which DRF takes out of the class
+    voices = VoiceNameSerializer(many=True, help_text="The same by name, as Open WebUI reads them.")

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 
 from core.errors import ApiError
 from gateway.gate import Kind, Work, gate
-from gateway.views import ApiView
+from gateway.views import ApiView, PublicApiView
 from tts.choice import chosen_voice
 from tts.encoding import AudioFormat
 from tts.serializers import SpeechRequestSerializer, VoiceListSerializer
@@ -70,12 +70,14 @@ class SpeechView(ApiView):
             return await work.stream(_metered(file, work), content_type=order.audio_format.content_type)
 
 
-class VoicesView(ApiView):
+class VoicesView(PublicApiView):
     """What can speak, under which licence."""
 
     @extend_schema(operation_id="list_voices", summary="Voices", responses=VoiceListSerializer)
     async def get(self, request: Request) -> Response:
-        return Response({"object": "list", "data": [_card(voice) for voice in catalogue().all()]})
+        voices = catalogue().all()
+        names = [{"id": voice.id, "name": voice.name} for voice in voices]  # what Open WebUI reads
+        return Response({"object": "list", "data": [_card(voice) for voice in voices], "voices": names})
 
 
 def _valid(body: Mapping[str, Any]) -> dict[str, Any]:

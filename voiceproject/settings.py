@@ -28,6 +28,7 @@ REDIS_URL: str = env.str("REDIS_URL", default="")
 VOICE_HOST: str = env.str("VOICE_HOST", default="127.0.0.1")
 VOICE_ALLOWED_HOSTS: list[str] = env.list("VOICE_ALLOWED_HOSTS", default=["*"])
 VOICE_TRUSTED_PROXIES: list[str] = env.list("VOICE_TRUSTED_PROXIES", default=["127.0.0.1"])
+VOICE_CORS_ORIGINS: list[str] = env.list("VOICE_CORS_ORIGINS", default=[])
 VOICE_CSRF_TRUSTED_ORIGINS: list[str] = env.list("VOICE_CSRF_TRUSTED_ORIGINS", default=[])
 VOICE_GRACE_S: float = env.float("VOICE_GRACE_S", default=30.0)
 VOICE_DEADLINE_S: float = env.float("VOICE_DEADLINE_S", default=300.0)
@@ -50,14 +51,13 @@ VOICE_IDEMPOTENCY_TTL_S: int = env.int("VOICE_IDEMPOTENCY_TTL_S", default=3600)
 VOICE_IDEMPOTENCY_BYTES: int = env.int("VOICE_IDEMPOTENCY_BYTES", default=67_108_864)
 
 # --- WebSockets ------------------------------------------------------------------------------------------------------
-VOICE_WS_ORIGINS: list[str] = env.list("VOICE_WS_ORIGINS", default=[])
 VOICE_WS_MAX_BYTES: int = env.int("VOICE_WS_MAX_BYTES", default=65_536)
 VOICE_WS_MAX_JSON_BYTES: int = env.int("VOICE_WS_MAX_JSON_BYTES", default=1_048_576)
 VOICE_WS_IDLE_S: float = env.float("VOICE_WS_IDLE_S", default=60.0)
 VOICE_WS_MAX_S: float = env.float("VOICE_WS_MAX_S", default=3600.0)
 VOICE_WS_DRAIN_S: float = env.float("VOICE_WS_DRAIN_S", default=5.0)
 VOICE_STREAMS_PER_USER: int = env.int("VOICE_STREAMS_PER_USER", default=8)
-VOICE_CLIENT_SECRET_S: int = env.int("VOICE_CLIENT_SECRET_S", default=60)
+VOICE_CLIENT_SECRET_S: int = env.int("VOICE_CLIENT_SECRET_S", default=600)
 
 # --- Identity --------------------------------------------------------------------------------------------------------
 VOICE_JWT_SECRET: str = env.str("VOICE_JWT_SECRET", default="")
@@ -79,8 +79,13 @@ VOICE_RAY_ASR_CPUS: float = env.float("VOICE_RAY_ASR_CPUS", default=1.0)
 VOICE_RAY_TTS_CPUS: float = env.float("VOICE_RAY_TTS_CPUS", default=1.0)
 VOICE_RAY_ONGOING: int = env.int("VOICE_RAY_ONGOING", default=24)
 
+# --- Models ----------------------------------------------------------------------------------------------------------
+VOICE_MODELS_DIR = Path(env.str("VOICE_MODELS_DIR", default="") or VOICE_STATE_DIR / "models").expanduser().resolve()
+
+VOICE_UNKNOWN_MODELS: str = env.str("VOICE_UNKNOWN_MODELS", default="refuse")
+
 # --- Speech to text --------------------------------------------------------------------------------------------------
-VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="")
+VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="auto")
 VOICE_ASR_DEVICE: str = env.str("VOICE_ASR_DEVICE", default="auto")
 VOICE_ASR_COMPUTE_TYPE: str = env.str("VOICE_ASR_COMPUTE_TYPE", default="default")
 VOICE_ASR_THREADS: int = env.int("VOICE_ASR_THREADS", default=0)
@@ -95,6 +100,7 @@ VOICE_ASR_TUNING: str = env.str("VOICE_ASR_TUNING", default="")
 VOICE_CORRECTION_WINDOW_S: int = env.int("VOICE_CORRECTION_WINDOW_S", default=3600)
 
 # --- Text to speech --------------------------------------------------------------------------------------------------
+VOICE_TTS_MODEL: str = env.str("VOICE_TTS_MODEL", default="auto")
 VOICE_TTS_DEFAULT_VOICE: str = env.str("VOICE_TTS_DEFAULT_VOICE", default="")
 VOICE_TTS_MAX_CHARACTERS: int = env.int("VOICE_TTS_MAX_CHARACTERS", default=4096)
 VOICE_TTS_QUEUE: int = env.int("VOICE_TTS_QUEUE", default=1024)
@@ -132,6 +138,19 @@ APPEND_SLASH = False
 LOGIN_REDIRECT_URL = "/admin/"
 X_FRAME_OPTIONS = "DENY"
 
+# People who sign in. Cookies are marked `Secure`, and HSTS is sent, on requests that came by TLS (gateway middleware).
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_HSTS_SECONDS = 365 * 24 * 3600
+SECURE_REFERRER_POLICY = "same-origin"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
 INSTALLED_APPS = [
     *(["daphne"] if DEBUG else []),  # for `runserver`; half a second of imports that `serve` does not need
     "unfold",  # before the admin, whose templates it replaces
@@ -150,6 +169,7 @@ INSTALLED_APPS = [
     "waffle",
     "voiceproject",
     "core",
+    "model_store",
     "rollout",
     "usage",
     "capacity",
@@ -227,7 +247,12 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = VOICE_EMAIL_FROM
 
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "voice"}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "voice",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     # In this process and short, so that no flag is older than the kill switch allows. The gate does not need it:
@@ -246,6 +271,7 @@ UNFOLD = {
     "SITE_ICON": f"{STATIC_URL}favicon.svg",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}favicon.svg"}],
     "SHOW_VIEW_ON_SITE": False,
+    "LOGIN": {"form": "core.admin_login.LimitedLoginForm"},
     "DASHBOARD_CALLBACK": "dashboard.homepage.page",
     "SIDEBAR": {"navigation": "dashboard.navigation.sidebar"},
     "TABS": "dashboard.navigation.tabs",

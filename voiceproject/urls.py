@@ -11,7 +11,7 @@ from core import errors
 from dashboard import homepage
 from gateway import health
 from gateway.availability import AvailabilityView
-from gateway.modelviews import ModelsView, ModelView
+from gateway.modelviews import AudioModelsView, ModelsView, ModelView
 from voiceproject import playground
 
 admin.site.site_header = admin.site.site_title = "Voice service"
@@ -23,6 +23,7 @@ urlpatterns = [
     path("", include("usage.urls")),
     path("v1/models", ModelsView.as_view()),
     path("v1/models/<path:name>", ModelView.as_view()),
+    path("v1/audio/models", AudioModelsView.as_view()),
     path("v1/voice/availability", AvailabilityView.as_view()),
     path("healthz", health.live),
     path("readyz", health.ready),

@@ -111,9 +111,9 @@ def test_a_person_is_made_and_put_into_a_role(admin_client: Client, db) -> None:
     admin_client.post(f"/admin/auth/user/{user.pk}/change/", change)
     user.refresh_from_db()
     assert (user.first_name, user.groups.count(), user.is_superuser) == ("Siti", 0, False)
-    passwords = {"usable_password": "true", "password1": "lain-sekali", "password2": "lain-sekali"}
+    passwords = {"usable_password": "true", "password1": "lain-sekali-lagi", "password2": "lain-sekali-lagi"}
     assert admin_client.post(f"/admin/auth/user/{user.pk}/password/", passwords).status_code == 302
-    assert User.objects.get(pk=user.pk).check_password("lain-sekali")
+    assert User.objects.get(pk=user.pk).check_password("lain-sekali-lagi")
     assert "May not log in here" not in admin_client.get("/admin/auth/user/").content.decode()
 
 

@@ -51,7 +51,6 @@ async def test_nothing_at_an_address_is_an_envelope(stranger: httpx.AsyncClient)
 async def test_a_wrong_method_is_an_envelope(api: httpx.AsyncClient) -> None:
     assert code(await api.delete("/v1/models")) == (405, "method_not_allowed")
     assert code(await api.request("TRACE", "/v1/models")) == (405, "method_not_allowed")
-    assert code(await api.options("/v1/models")) == (405, "method_not_allowed")
 
 
 async def test_bad_json_is_an_envelope(api: httpx.AsyncClient) -> None:
@@ -105,3 +104,14 @@ async def test_static_files_come_from_here(stranger: httpx.AsyncClient) -> None:
     assert script.status_code == 200 and len(script.content) > 100_000
     assert (await stranger.get("/static/../voiceproject/settings.py")).status_code == 404
     assert (await stranger.get("/static/nothing.css")).status_code == 404
+
+
+async def test_what_people_try(stranger: httpx.AsyncClient, api: httpx.AsyncClient) -> None:
+    options = await stranger.options("/v1/audio/speech")
+    assert (options.status_code, options.content) == (204, b"")
+    assert "POST" in options.headers["Allow"]
+    head = await api.head("/v1/models")
+    assert (head.status_code, head.content) == (200, b"")
+    assert (await api.get("/v1/models/")).status_code == 200
+    assert (await api.get("/v1/models/whisper-1/")).json()["id"] == "whisper-1"
+    assert (await api.post("/v1/audio/speech/", json={"input": "Selamat pagi."})).status_code == 200

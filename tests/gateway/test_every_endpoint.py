@@ -27,16 +27,15 @@ from voiceproject import asgi
 NOT_FOR_CALLERS = {"healthz", "readyz", "metrics", "schema/", "docs/", "admin/"}
 # Pages of people who sign in, no end user's either. What is below them is found, and sends strangers to the login.
 FOR_SIGNED_IN_PEOPLE = {"dashboard/"}
-# These need credentials, but no engine works for them: what is offered, what the caller used, what it thought of it.
+# These need credentials, but no engine works for them: what the caller used, what it thought of it.
 NO_SPEECH_WORK = {
-    "GET v1/models",
-    "GET v1/models/<path:name>",
-    "GET v1/audio/voices",
     "GET v1/usage",
     "GET v1/voice/availability",
     "POST v1/audio/transcriptions/<str:request_id>/correction",
     "POST v1/audio/speech/<str:request_id>/rating",
 }
+# What is offered: anybody may read it.
+PUBLIC = {"GET v1/models", "GET v1/models/<path:name>", "GET v1/audio/models", "GET v1/audio/voices"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def endpoints() -> list[Endpoint]:
             for name in methods
             if name not in ("options", "head")
         ]
-    return found
+    return [endpoint for endpoint in found if str(endpoint) not in PUBLIC]
 
 
 def pages() -> list[str]:

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from gateway import catalogue
 from voiceproject import demo
 from voiceproject.checks import require_usable_settings
 from voiceproject.server import Server, listen
@@ -43,6 +44,8 @@ class Command(BaseCommand):
         if not options["no_migrate"]:
             self._migrate()
         text = demo.prepare().instructions(address) if options["demo"] else f"Serving on {address}"
+        if notices := catalogue.notices():
+            text += "".join(f"\n  ! {notice}" for notice in notices) + "\n"
         connections.close_all()  # the server's threads open their own
         self._stopping = threading.Event()
         watch = threading.Thread(target=_watch, args=[self._stopping], name="capacity-watch", daemon=True)

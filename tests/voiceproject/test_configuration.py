@@ -38,9 +38,7 @@ def _same(documented: str, default: str) -> bool:
 
 
 def test_nothing_else_reads_the_environment() -> None:
-    rooms = (
-        "asr capacity core dashboard gateway inference model_store rollout spoken_text tts usage voiceproject".split()
-    )
+    folders = "asr capacity core dashboard gateway inference model_store rollout spoken_text tts usage voiceproject"
     readers = [
         path.relative_to(ROOT).as_posix()
         for room in folders.split()

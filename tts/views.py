@@ -16,6 +16,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
+from core.errors import ApiError
+from gateway.gate import Kind, Work, gate
+from gateway.views import ApiView, PublicApiView
 from inference.pool import in_first_pool
 from spoken_text.sentences import split_sentences
 from spoken_text.speakable import speakable
@@ -29,9 +32,6 @@ from tts.serializers import (
 )
 from tts.speech import NothingToSay, SpeechFile, SpeechOrder, speech_file
 from tts.voices import Voice, catalogue, default_voice
-from voiceproject.errors import ApiError
-from voiceproject.gate import Kind, Work, gate
-from voiceproject.views import ApiView, PublicApiView
 
 OUTPUT_TOKENS_PER_SECOND = 20  # as OpenAI counts spoken audio
 _RESPONSES = {

@@ -9,7 +9,11 @@ from django.views.decorators.http import require_safe
 from voiceproject.catalogue import Task, offered
 
 _LANGUAGES = {"ms": "Malay", "en": "English", "zh": "Mandarin", "ta": "Tamil"}
-_POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+# blob: the microphone's worklet, which voice.js carries inside itself.
+_POLICY = (
+    "default-src 'self'; script-src 'self' blob:; base-uri 'none'; object-src 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
 
 
 @require_safe

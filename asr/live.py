@@ -122,7 +122,7 @@ class LiveConsumer(SocketConsumer):
         if self.session is not None:
             await self.session.abort()
             self.meter()
-            await remember(self.work, join(self._texts, self.session.language))
+            await remember(self.work, join(self._texts))
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, Final):

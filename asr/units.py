@@ -31,7 +31,7 @@ class Options:
     prompt: str = ""
     keywords: tuple[str, ...] = ()
     temperatures: tuple[float, ...] = FALLBACK_TEMPERATURES
-    timestamps: bool = False
+    timestamps: bool = True
     words: bool = False
     logprobs: bool = False
     language_priors: tuple[tuple[str, float], ...] = ()

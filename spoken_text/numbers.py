@@ -164,7 +164,7 @@ FRACTIONS = [
         lambda m, lang: f"{number(m[1], lang)} {pick(lang, 'daripada', 'out of')} {number(m[2], lang)}",
     ),
     rule(rf"{EDGE}24/7{END}", words("dua puluh empat jam tujuh hari seminggu", "twenty-four seven")),
-    rule(rf"{EDGE}(\d{{1,9}}[ -])?(\d{{1,3}})[/⁄](\d{{1,4}})(?![\w/.]*\d){END}", _fraction),
+    rule(rf"{EDGE}(\d{{1,9}}[ -])?(\d{{1,3}})[/⁄](\d{{1,4}})(?![\w/.]{{0,40}}\d){END}", _fraction),
 ]
 
 #: "-5" before a unit takes its number, but not "10 -5" or "A-5".

@@ -93,6 +93,16 @@ class TestCorrection:
         correction = await Correction.objects.select_related("entry").aget()
         assert (correction.entry.request_id, correction.word_error_rate) == ("r1", 0.2)
 
+    async def test_how_something_is_written_is_no_error(self, api: httpx.AsyncClient) -> None:
+        await add("r1", transcript="dividen enam peratus dari pada k w s p")
+        response = await api.post(self.url.format("r1"), json={"text": "Dividen 6% daripada KWSP"}, headers=ALI)
+        assert response.json()["word_error_rate"] == 0.0
+
+    async def test_a_text_that_cannot_have_been_said_is_not_compared(self, api: httpx.AsyncClient) -> None:
+        await add("r1", transcript="satu dua")
+        response = await api.post(self.url.format("r1"), json={"text": "satu dua " * 1000}, headers=ALI)
+        assert code(response) == (413, "input_too_long")
+
     async def test_a_second_correction_replaces_the_first(self, api: httpx.AsyncClient) -> None:
         await add("r1", transcript="satu dua")
         for text, rate in (("satu tiga", 0.5), ("satu dua", 0.0)):

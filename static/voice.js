@@ -115,7 +115,7 @@ export class Voice {
    *   message: string | null, retry_after_s: number | null}>}>}
    */
   async availability() {
-    const answer = await this.#fetch("/v1/voice/availability", await this.token());
+    const answer = await this.#fetch("/v1/voice/availability", await this.#freshToken());
     const body = await answer.json().catch(() => ({}));
     if (!answer.ok) throw problemOf(body.error);
     return body;
@@ -155,7 +155,7 @@ export class Voice {
    * @returns {Promise<WebSocket>}
    */
   async connect(path, { onEvent, onAudio, onClose }) {
-    const token = await this.token();
+    const token = await this.#freshToken();
     const socket = new WebSocket(this.url.replace(/^http/, "ws") + path, [
       "realtime",
       `openai-insecure-api-key.${token}`,
@@ -175,6 +175,18 @@ export class Voice {
     };
     socket.onclose = ({ code }) => onClose(code === 1000 ? problem : (problem ?? problemOf({ code: "connection_lost" })));
     return socket;
+  }
+
+  /** Your server's answer. One that cannot be had now may be had in a moment. */
+  async #freshToken() {
+    let token;
+    try {
+      token = await this.token();
+    } catch (cause) {
+      throw cause instanceof Problem ? cause : problemOf({ code: "unreachable" });
+    }
+    if (/^\S+$/.test(token ?? "")) return token;
+    throw problemOf({ code: "unreachable" });
   }
 
   /**

@@ -26,11 +26,18 @@ def token(user: str) -> str:
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        pages = {"/": (PAGE, "text/html; charset=utf-8")}
-        if self.path == "/voice-token":
-            pages[self.path] = token("aminah"), "text/plain"
-        body, content_type = pages.get(self.path, ("not found", "text/plain"))
-        self.send_response(200 if self.path in pages else 404)
+        if self.path == "/":
+            self.answer(200, PAGE, "text/html; charset=utf-8")
+        elif self.path == "/voice-token":
+            try:
+                self.answer(200, token("aminah"))
+            except OSError:  # the service refused, or is away
+                self.answer(503, "")
+        else:
+            self.answer(404, "not found")
+
+    def answer(self, status: int, body: str, content_type: str = "text/plain") -> None:
+        self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.end_headers()
         self.wfile.write(body.encode())

@@ -15,14 +15,14 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.errors import ApiError
+from gateway.gate import Kind, Work, gate
+from gateway.views import ApiView, PublicApiView
 from tts.choice import chosen_voice
 from tts.encoding import AudioFormat
 from tts.serializers import SpeechRequestSerializer, VoiceListSerializer
 from tts.speech import NothingToSay, SpeechFile, SpeechOrder, speech_file
 from tts.voices import Voice, catalogue, default_voice
-from voiceproject.errors import ApiError
-from voiceproject.gate import Kind, Work, gate
-from voiceproject.views import ApiView, PublicApiView
 
 OUTPUT_TOKENS_PER_SECOND = 20  # as OpenAI counts spoken audio
 _RESPONSES = {

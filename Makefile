@@ -75,7 +75,7 @@ format: setup-dev
 	$(BIN)/ruff format .
 
 bench: setup-dev
-	$(BIN)/python -m benchmarks $(BENCH)
+	$(BIN)/python -m tools.benchmarks $(BENCH)
 
 COMPILE = $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11
 requirements: setup-dev

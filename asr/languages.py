@@ -6,7 +6,7 @@ from django.conf import settings
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
 from asr.checkpoint import Checkpoint
-from voiceproject.errors import ApiError
+from core.errors import ApiError
 
 #: Languages that short or accented speech in another is taken for, and the one that is then meant.
 RELATIVES = {"id": "ms", "jw": "ms", "su": "ms", "tl": "ms", "yue": "zh", "ml": "ta", "te": "ta", "kn": "ta"}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pytest_django import Settings
 
-from asr.checkpoint import FULL_CONTEXT_S, Checkpoint, configured
+from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, Checkpoint, configured
 from asr.engine import WhisperEngine
 from asr.transcription import Transcription
 from asr.tuning import by_rule
@@ -156,7 +156,7 @@ async def test_a_long_file_keeps_the_order_of_its_sentences(engine: WhisperEngin
 async def test_a_real_checkpoint_directory_is_loaded_by_the_same_path(tmp_path: Path, settings: Settings) -> None:
     settings.VOICE_ASR_MODEL = str(smallwhisper.make(tmp_path / "whisper-small-ms"))
     engine = WhisperEngine(configured())
-    assert (engine.checkpoint.name, engine.checkpoint.contexts_s) == ("whisper-small-ms", (30,))
+    assert (engine.checkpoint.name, engine.checkpoint.contexts_s) == ("whisper-small-ms", CONTEXTS_S)
     await engine.load()
     detected = await heard(engine, sound.said("selamat pagi"), Options(temperatures=(0.0,)))
     assert detected.language in settings.VOICE_ASR_LANGUAGES  # never Indonesian or Javanese, which it also knows

@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from voiceproject import catalogue, demo
+from gateway import catalogue
+from voiceproject import demo
 from voiceproject.checks import require_usable_settings
 from voiceproject.server import Server, listen
 

@@ -77,26 +77,6 @@ async def test_manual_commit(server_address: str, api_key: str) -> None:
     assert "speech_started" not in [event["type"] for event in client.events]
 
 
-async def test_messages_may_be_cut_within_a_sample(server_address: str, api_key: str) -> None:
-    data = pcm16(TALK)
-    async with opened(server_address, api_key) as client:
-        await client.send(START)
-        for start in range(0, len(data), 3_201):
-            await client.send(data[start : start + 3_201])
-        await client.send({"type": "stop"})
-        assert await client.close_code() == 1000
-    whole_ones = await whole(server_address, api_key, TALK)
-    assert client.of("final")[0]["text"] == whole_ones.of("final")[0]["text"]
-
-
-@pytest.mark.parametrize("field", ["language", "model", "type"])
-async def test_half_a_character_is_told_like_any_other_mistake(server_address: str, api_key: str, field: str) -> None:
-    async with opened(server_address, api_key) as client:
-        await client.send(json.dumps(START | {field: "\ud83d"}))
-        assert await client.close_code() in (4400, 4404)
-    assert "\ufffd" in client.error["message"]
-
-
 @pytest.mark.parametrize("rate", [8_000, 24_000, 44_100, 48_000])
 async def test_sample_rates(server_address: str, api_key: str, rate: int) -> None:
     client = await whole(server_address, api_key, soxr.resample(TALK, 16_000, rate), sample_rate=rate)

@@ -55,7 +55,7 @@ class Prepared(Unit):
     def key(self) -> tuple[object, ...]:
         """Units with equal keys may share a batch: CTranslate2 wants equal shapes and equally long prompts."""
         options = self.unit.options
-        return self.context_s, options.task, options.timestamps, options.temperatures, len(self.prompt)
+        return self.context_s, options.task, options.timestamps, options.temperatures, options.greedy, len(self.prompt)
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class Decoder:
             [*item.prompt, *tokenizer.sot_sequence, *([] if options.timestamps else [tokenizer.no_timestamps])]
             for item, tokenizer in zip(batch, tokenizers, strict=True)
         ]
-        search: dict[str, Any] = {"beam_size": self._beam_size}
+        search: dict[str, Any] = {"beam_size": 1 if options.greedy else self._beam_size}
         if temperature > 0:
             search = {
                 "beam_size": 1,

@@ -13,8 +13,8 @@ from asr import decoder_process
 from asr.containers import Chunk, UnusableAudio, invalid, too_long, truncated
 from asr.units import SAMPLE_RATE
 from asr.wav import TruncatedWav, WavLayout, as_plain_riff, find_layout
+from core.errors import ApiError
 from inference.errors import EngineUnavailable
-from voiceproject.errors import ApiError
 
 MIN_DURATION_S = 0.1
 _PLAIN_FORMAT = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)  # PCM, mono, 16 bit

@@ -21,8 +21,8 @@ from asr.checkpoint import Checkpoint
 from asr.recognition import Recogniser
 from asr.transcription import Transcription
 from asr.units import SAMPLE_RATE, Options
+from core.errors import ApiError
 from spoken_text.error_rate import Errors, alike, compare
-from voiceproject.errors import ApiError
 
 MANIFESTS = ("manifest.jsonl", "manifest.csv")
 DURATIONS_S = (3.0, 10.0, 30.0)  # between the groups of recordings that are told apart by length

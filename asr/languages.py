@@ -6,7 +6,7 @@ from django.conf import settings
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
 from asr.checkpoint import Checkpoint
-from voiceproject.errors import ApiError
+from core.errors import ApiError
 
 # Whisper's languages: code, the English name in lower case that OpenAI answers with, and ISO 639-2 and 639-3 codes that
 # clients write for it. Malay has several: Malaysian Malay and the macrolanguage have their own.

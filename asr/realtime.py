@@ -20,9 +20,9 @@ from asr.live import LiveConsumer
 from asr.realtime_session import RealtimeSettings
 from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
 from asr.transcript import listed_logprobs
-from voiceproject.errors import ApiError, report
-from voiceproject.handshake import Handshake
-from voiceproject.lifecycle import lifecycle
+from core.errors import ApiError, report
+from gateway.handshake import Handshake
+from gateway.lifecycle import lifecycle
 
 SERVICE_RESTART, TRY_AGAIN_LATER = 1012, 1013  # close codes of RFC 6455's registry
 _BETA_PROTOCOL = "openai-beta.realtime-v1"

@@ -13,8 +13,8 @@ from rest_framework import serializers
 from asr.endpointing import TurnDetection
 from asr.live import Recognition, RecognitionSerializer, TurnDetectionSerializer, turn_detection
 from asr.resample import G711_RATE, Encoding, Line
-from voiceproject.catalogue import Task, resolve, undated
-from voiceproject.errors import ApiError
+from core.errors import ApiError
+from gateway.catalogue import Task, resolve, undated
 
 PCM_RATE = 24_000  # the one that OpenAI takes; ours are those of ``asr.resample``
 LOGPROBS = "item.input_audio_transcription.logprobs"

@@ -19,11 +19,11 @@ from asr.checkpoint import configured
 from asr.engine import whisper
 from asr.transcript import FORMATS, Transcript, token_logprobs
 from asr.transcription import Transcription
+from core.errors import ApiError
+from gateway.catalogue import Task, resolve
+from gateway.gate import Kind, Work, gate
+from gateway.views import ApiView
 from usage.recent import remember
-from voiceproject.catalogue import Task, resolve
-from voiceproject.errors import ApiError
-from voiceproject.gate import Kind, Work, gate
-from voiceproject.views import ApiView
 
 _FORM = serializers.TranscriptionSerializer()  # keeps nothing of a request; to make one takes longer than to use it
 _UNTRANSLATED = (

@@ -60,8 +60,8 @@ class Segment:
 
 @cache
 def network() -> onnxruntime.InferenceSession:
-    """Silero VAD, four times as fast as faster-whisper's copy of it (``training/voice_activity.py``), which from now on
-    uses this one too. Safe to run from several threads."""
+    """Silero VAD, four times as fast as faster-whisper's copy of it (``tools/training/voice_activity.py``), which
+    from now on uses this one too. Safe to run from several threads."""
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
     options.log_severity_level = 4

@@ -13,6 +13,9 @@ WORKDIR /app
 COPY manage.py ./
 COPY asr asr
 COPY capacity capacity
+COPY core core
+COPY dashboard dashboard
+COPY gateway gateway
 COPY inference inference
 COPY model_store model_store
 COPY rollout rollout

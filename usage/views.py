@@ -9,6 +9,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.errors import ApiError
+from core.identity import caller_of
+from gateway.views import ApiView
 from inference.pool import in_pool
 from spoken_text.error_rate import compare
 from usage import quota, recent
@@ -17,9 +20,6 @@ from usage.models import Correction, LedgerEntry, Rating
 from usage.period import end_of_month, start_of
 from usage.plans import as_json
 from usage.serializers import CorrectionAnswer, CorrectionRequest, RatingAnswer, RatingRequest, UsageAnswer
-from voiceproject.errors import ApiError
-from voiceproject.identity import caller_of
-from voiceproject.views import ApiView
 
 
 class UsageView(ApiView):

@@ -19,15 +19,15 @@ from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
+from core.db_health import AWAY, database, patiently
+from core.perloop import PerLoop
+from gateway import metrics
 from usage.books import book
 from usage.entry import Entry
 from usage.groupcommit import LARGEST_COMMIT, GroupCommit, together_or_each
 from usage.models import LedgerEntry, OpenStream
 from usage.reservations import Claim, Outcome, release, reserve_all
 from usage.spool import Kept, Spool
-from voiceproject import metrics
-from voiceproject.outage import AWAY, database, patiently
-from voiceproject.perloop import PerLoop
 
 logger = logging.getLogger(__name__)
 

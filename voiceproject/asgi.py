@@ -19,16 +19,16 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
+from core.errors import ApiError  # noqa: E402
+from gateway.admission import Admission, RefuseWhenFull  # noqa: E402
+from gateway.bodies import ReceiveBody  # noqa: E402
+from gateway.cors import Cors  # noqa: E402
+from gateway.edge import Edge, HttpApp  # noqa: E402
+from gateway.handler import Handler  # noqa: E402
+from gateway.lifecycle import lifecycle  # noqa: E402
 from usage.checkpoints import keep_recovering  # noqa: E402
 from usage.writer import keep_draining  # noqa: E402
-from voiceproject.admission import Admission, RefuseWhenFull  # noqa: E402
-from voiceproject.bodies import ReceiveBody  # noqa: E402
 from voiceproject.checks import require_usable_settings  # noqa: E402
-from voiceproject.cors import Cors  # noqa: E402
-from voiceproject.edge import Edge, HttpApp  # noqa: E402
-from voiceproject.errors import ApiError  # noqa: E402
-from voiceproject.handler import Handler  # noqa: E402
-from voiceproject.lifecycle import lifecycle  # noqa: E402
 from voiceproject.static import StaticFiles  # noqa: E402
 
 require_usable_settings()

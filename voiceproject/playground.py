@@ -6,11 +6,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from gateway.catalogue import ModelCard, Task, notices, offered
 from model_store.catalogue import catalogue
-from voiceproject.catalogue import ModelCard, Task, notices, offered
 
 _LANGUAGES = {"ms": "Malay", "en": "English", "zh": "Mandarin", "ta": "Tamil"}
-_POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+# blob: the microphone's worklet, which voice.js carries inside itself.
+_POLICY = (
+    "default-src 'self'; script-src 'self' blob:; base-uri 'none'; object-src 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
 
 
 @require_safe

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from core.statedir import kept_secret
 from voiceproject.environment import Environment, database_config
 from voiceproject.setting_rules import broken_rules, usable
-from voiceproject.statedir import kept_secret
 
 env = Environment()
 
@@ -168,24 +168,29 @@ INSTALLED_APPS = [
     "channels",
     "waffle",
     "voiceproject",
+    "core",
     "model_store",
     "rollout",
     "usage",
     "capacity",
+    "gateway",
     "asr",
     "tts",
+    "dashboard",
+    # For their commands. No image holds them.
+    *(f"tools.{tool}" for tool in ("benchmarks", "demo", "loadtests", "planning") if (BASE_DIR / "tools").is_dir()),
 ]
 
 # What an API call passes is native async and touches neither session nor database; the admin gets Django's own chain.
 MIDDLEWARE = [
-    "voiceproject.middleware.ContentLength",
-    "voiceproject.middleware.Metrics",
-    "voiceproject.middleware.Security",
-    "voiceproject.middleware.Sessions",
-    "voiceproject.middleware.Csrf",
-    "voiceproject.middleware.Authentication",
-    "voiceproject.middleware.Messages",
-    "voiceproject.middleware.ClickJacking",
+    "gateway.middleware.ContentLength",
+    "gateway.middleware.Metrics",
+    "gateway.middleware.Security",
+    "gateway.middleware.Sessions",
+    "gateway.middleware.Csrf",
+    "gateway.middleware.Authentication",
+    "gateway.middleware.Messages",
+    "gateway.middleware.ClickJacking",
 ]
 
 TEMPLATES = [
@@ -266,11 +271,11 @@ UNFOLD = {
     "SITE_ICON": f"{STATIC_URL}favicon.svg",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}favicon.svg"}],
     "SHOW_VIEW_ON_SITE": False,
-    "LOGIN": {"form": "voiceproject.admin_login.LimitedLoginForm"},
-    "DASHBOARD_CALLBACK": "capacity.homepage.page",
-    "SIDEBAR": {"navigation": "voiceproject.navigation.sidebar"},
-    "TABS": "voiceproject.navigation.tabs",
-    "COLORS": {"primary": "voiceproject.look.primary"},
+    "LOGIN": {"form": "core.admin_login.LimitedLoginForm"},
+    "DASHBOARD_CALLBACK": "dashboard.homepage.page",
+    "SIDEBAR": {"navigation": "dashboard.navigation.sidebar"},
+    "TABS": "dashboard.navigation.tabs",
+    "COLORS": {"primary": "dashboard.look.primary"},
 }
 WAFFLE_FLAG_MODEL = "rollout.Flag"
 WAFFLE_CACHE_NAME = "flags"
@@ -283,11 +288,11 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = VOICE_MAX_UPLOAD_BYTES + MULTIPART_OVERHEAD_BYTES
 DATA_UPLOAD_MAX_MEMORY_SIZE = VOICE_MAX_JSON_BYTES
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["voiceproject.identity.BearerAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["core.identity.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["voiceproject.parsers.JsonParser"],
-    "EXCEPTION_HANDLER": "voiceproject.errors.exception_handler",
+    "DEFAULT_PARSER_CLASSES": ["gateway.parsers.JsonParser"],
+    "EXCEPTION_HANDLER": "core.errors.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -309,8 +314,8 @@ _LOG_LEVEL = usable("VOICE_LOG_LEVEL", VOICE_LOG_LEVEL, otherwise="INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "voiceproject.logs.RequestIdFilter"}},
-    "formatters": {"json": {"()": "voiceproject.logs.JsonFormatter"}},
+    "filters": {"request_id": {"()": "core.logs.RequestIdFilter"}},
+    "formatters": {"json": {"()": "core.logs.JsonFormatter"}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request_id"]},
     },

@@ -9,8 +9,8 @@ import pytest
 
 from asr.audio import decode
 from asr.units import SAMPLE_RATE
+from core.errors import ApiError
 from tests import sound
-from voiceproject.errors import ApiError
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde"
 

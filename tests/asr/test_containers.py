@@ -16,10 +16,10 @@ import pytest
 from asr import decoder_process
 from asr.audio import Recording, decode
 from asr.units import SAMPLE_RATE
+from core.errors import ApiError
 from tests import sound
 from tests.asr import audiofiles
 from tests.asr.audiofiles import Track, muxed
-from voiceproject.errors import ApiError
 
 BEEP = sound.tone(1.0)
 

@@ -14,10 +14,10 @@ import openai
 import pytest
 import soxr
 
+from gateway.lifecycle import lifecycle
 from tests import sound
 from tests.asr.sockets import Client, opened, pcm16, quiet
 from tests.services import Served
-from voiceproject.lifecycle import lifecycle
 
 SENTENCE = "selamat pagi semua"
 TALK = sound.joined([sound.silence(0.4), sound.said(SENTENCE), sound.silence(0.9)])

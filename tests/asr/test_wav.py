@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from asr.audio import decode
+from core.errors import ApiError
 from tests import sound
 from tests.asr.audiofiles import riff, w64
-from voiceproject.errors import ApiError
 
 SAMPLES = (10_000 * np.sin(np.arange(32_000) / 5)).astype("<i2").tobytes()
 PLACEHOLDERS = [0, 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFDB, 0x7FFFFFFF, 0x7FFFF000, 0x7FFFEFDB, 0x80000000, 0x80000024]

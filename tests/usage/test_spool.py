@@ -19,14 +19,14 @@ from django.conf import settings as project
 from django.db import OperationalError
 from django.utils import timezone
 
+from core.db_health import database
+from core.models import ClientApplication
 from usage import checkpoints, writer
 from usage.checkpoints import Checkpoint
 from usage.entry import Entry, Kind
 from usage.models import Consumption, DailyUse, LedgerEntry, OpenStream
 from usage.spool import REFUSED, Kept, Spool
 from usage.writer import LedgerWriter, ledger
-from voiceproject.models import ClientApplication
-from voiceproject.outage import database
 
 AT = datetime(2026, 10, 31, 15, 59, tzinfo=timezone.get_fixed_timezone(0))
 

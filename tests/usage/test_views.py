@@ -3,13 +3,13 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from core.context import RequestContext, enter
+from core.identity import Caller
+from core.models import ApiKey
+from gateway.gate import Kind, Work
 from usage import quota
 from usage.models import Correction, LedgerEntry, Plan, Rating
 from usage.recent import remember
-from voiceproject.context import RequestContext, enter
-from voiceproject.gate import Kind, Work
-from voiceproject.identity import Caller
-from voiceproject.models import ApiKey
 
 ALI = {"X-Voice-User": "ali"}
 BABA = {"X-Voice-User": "baba"}

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 
@@ -208,7 +209,7 @@ class LiveSpeech:
     async def _spoken(self, item: str | _Mark) -> _Spoken | _Mark:
         if isinstance(item, _Mark):
             return item
-        text = await in_pool(speakable, item, self._language)
+        text = await in_pool(partial(speakable, letters=True), item, self._language)
         self._waiting_characters -= len(item)
         if not text:
             return _Spoken(item, np.zeros(0, np.int16))

@@ -22,6 +22,7 @@ _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _PARAMETER_RATE, _PARAMETER_PITCH = 1, 3
 _BUFFER_MS = 2_000  # handed over at once: each time, this thread waits for its turn to run Python (60 ms by default)
 _CHARS_UTF8 = 1
+_PHONEMES_AS_IPA = 2
 _POSITION_CHARACTER = 1
 
 # U+0001 starts a command to the library, U+0000 ends the text: neither is anything to say.
@@ -41,6 +42,7 @@ class _Library:
         self._chunks: list[bytes] = []
         self._set: tuple[str, int, int] | None = None  # voice, rate and pitch
         self._lib = ctypes.CDLL(espeakng_loader.get_library_path())
+        self._lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
         data = espeakng_loader.get_data_path().encode()
         rate = self._lib.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, data, 0)
         if rate != SAMPLE_RATE:
@@ -73,6 +75,19 @@ class _Library:
                 raise EspeakError(f"libespeak-ng could not speak (status {status})")
             return np.frombuffer(b"".join(self._chunks), np.int16)
 
+    def phonemes(self, text: str, voice: str) -> str:
+        utf8 = ctypes.c_char_p(text.translate(_CONTROLS).encode("utf-8", "replace"))
+        with self._lock:
+            self._set = None
+            if self._lib.espeak_SetVoiceByName(voice.encode()) != 0:
+                raise EspeakError(f"libespeak-ng has no voice {voice!r}")
+            clauses: list[str] = []
+            rest = ctypes.cast(utf8, ctypes.c_void_p)
+            while rest.value:  # each call takes one clause and moves on; at the end of the text it leaves a null
+                clause = self._lib.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _PHONEMES_AS_IPA)
+                clauses.append((clause or b"").decode("utf-8", "replace"))
+        return " ".join(" ".join(clauses).split())
+
 
 @cache
 def _library() -> _Library:
@@ -91,3 +106,12 @@ def speak(text: str, voice: str = "ms", *, rate: int = NORMAL_RATE, pitch: int =
     [MIN_RATE, MAX_RATE], ``pitch`` 0–99. Raises ``EspeakError`` for an unknown voice.
     """
     return _library().speak(text, voice, min(max(rate, MIN_RATE), MAX_RATE), min(max(pitch, 0), 99))
+
+
+def phonemes(text: str, voice: str = "ms") -> str:
+    """The International Phonetic Alphabet of ``text`` by a voice's rules, with stress marks, without punctuation.
+
+    Where the library changes to another language's rules within the text it says so in brackets ("(en)"). Raises
+    ``EspeakError`` for an unknown voice.
+    """
+    return _library().phonemes(text, voice)

@@ -21,6 +21,7 @@ help:
 	@echo "make requirements pin what requirements*.in ask for"
 	@echo "make clean        remove environments, caches and local state"
 
+run: export VOICE_CORS_ORIGINS ?= http://localhost:*,http://127.0.0.1:*
 run: $(VENV)/base.stamp
 	@exec $(BIN)/python manage.py serve --demo
 

@@ -12,6 +12,8 @@ import httpx
 import pytest
 import uvicorn
 
+from model_store.catalogue import catalogue
+from model_store.files import ModelDirectory
 from tests import services
 from tests.emptying import let_tests_empty_the_books
 
@@ -31,9 +33,16 @@ class InProcessServer(uvicorn.Server):
 @pytest.fixture(scope="session")
 async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[str]:
     """The service on this process's own event loop, over a real socket: streams stream and clients can hang up."""
+    from voiceproject.http_protocol import BoundedHttpProtocol
+
     with django_db_blocker.unblock():  # the server outlives single tests
         config = uvicorn.Config(
-            "voiceproject.asgi:application", port=0, log_config=None, access_log=False, lifespan="on"
+            "voiceproject.asgi:application",
+            http=BoundedHttpProtocol,
+            port=0,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
         )
         server = InProcessServer(config)
         serving = asyncio.create_task(server.serve())
@@ -102,6 +111,33 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from _neighbour(services.redis, tmp_path_factory.mktemp("redis"))
+
+
+@pytest.fixture(scope="session")
+def whisper_base() -> Path:
+    """The directory of Whisper base, for ``VOICE_ASR_MODEL``."""
+    return _installed("whisper-base")
+
+
+@pytest.fixture(scope="session")
+def kokoro() -> Path:
+    """The directory of Kokoro, for ``VOICE_TTS_MODEL``."""
+    return _installed("kokoro-82m")
+
+
+def _installed(model_id: str) -> Path:
+    """Real weights, which `make test` installs once below ``VOICE_TEST_MODELS`` (default: ``var/models``). Without them
+    the test is skipped, in CI it fails."""
+    model = catalogue().find(model_id)
+    assert model is not None
+    below = Path(os.environ.get("VOICE_TEST_MODELS") or services.ROOT / "var" / "models")
+    if not ModelDirectory(model, below / model.id).is_usable():
+        how = f"VOICE_MODELS_DIR={below} .venv/bin/python manage.py models install {model.id}"
+        reason = f"{model.id} is not in {below}: {how}"
+        if CI:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return below / model.id
 
 
 def _neighbour(start, folder: Path) -> Iterator[str]:

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from voiceproject.catalogue import ModelCard
 
 DEMO_NOTICE = (
-    "The bundled demo model is on: it understands clear synthetic Malay, not people. "
-    "For people, the operator sets VOICE_ASR_MODEL to a Whisper checkpoint."
+    "The small bundled model is on: it understands clear synthetic Malay, not people. "
+    "For people, the operator runs manage.py models install --default."
 )
 
 

@@ -15,6 +15,9 @@ from typing import Any
 
 from django.conf import settings
 
+from model_store.catalogue import Task
+from model_store.choice import AUTO, chosen
+
 BUNDLED = Path(__file__).parent / "bundled"
 FULL_CONTEXT_S = 30
 CONTEXTS_S = (5, 10, 15, 20, FULL_CONTEXT_S)
@@ -22,7 +25,7 @@ CONTEXTS_S = (5, 10, 15, 20, FULL_CONTEXT_S)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """``source``: a directory, a size (``small``) or a hub id. ``contexts_s``: encoder contexts the model was trained
+    """``source``: a directory or a hub id. ``contexts_s``: encoder contexts the model was trained
     for, ascending. ``languages``: what it understands, empty if all of Whisper's. ``plain``: it writes lower-case words
     without punctuation. ``longest_pause_s``: a pause longer than this within a segment is not good for it.
     ``prompt_tokens``: the longest prompt it has learnt to take. ``timestamps``: whether its own timestamps are worth
@@ -50,8 +53,14 @@ class Checkpoint:
 
 def configured() -> Checkpoint:
     """The checkpoint that the settings name; ``VOICE_ASR_CONTEXT`` overrides what the model says of itself. Where an
-    inference tier has said what it runs, that one."""
-    return _adopted or _described(settings.VOICE_ASR_MODEL or str(BUNDLED), settings.VOICE_ASR_CONTEXT)
+    inference tier has said what it runs, that one. Raises ``ModelNotHere``."""
+    return _adopted or _described(_source(), settings.VOICE_ASR_CONTEXT)
+
+
+def _source() -> str:
+    if settings.VOICE_INFERENCE_URL:  # the files are the tier's; until it has said what it runs, the setting stands
+        return str(BUNDLED) if settings.VOICE_ASR_MODEL in AUTO else settings.VOICE_ASR_MODEL
+    return chosen(Task.TRANSCRIPTION).source
 
 
 def adopt(about: Mapping[str, Any]) -> None:
@@ -87,5 +96,5 @@ def _described(source: str, context: str) -> Checkpoint:
         timestamps=bool(about.get("timestamps", True)),
         translates=bool(about.get("translates", True)),
         lexicon=directory / "lexicon.txt" if (directory / "lexicon.txt").is_file() else None,
-        bundled=directory == BUNDLED,
+        bundled=directory.resolve() == BUNDLED.resolve(),
     )

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+from channels.db import database_sync_to_async
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -14,7 +15,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from asr.realtime_session import RealtimeSettings
+from usage.rollups import Consumption
 from voiceproject import client_secrets
+from voiceproject.errors import ApiError
 from voiceproject.gate import Kind, preflight
 from voiceproject.identity import caller_of, end_user
 from voiceproject.views import ApiView
@@ -51,6 +54,9 @@ class ClientSecretView(ApiView):
         caller = caller_of(request)
         if fields.get("user") and caller.user == f"key:{caller.key_prefix}":
             caller = replace(caller, user=end_user(fields["user"], "user"))
+        if not caller.names_user and await database_sync_to_async(Consumption.serves_many)(caller.client_id):
+            message = "Say whom this token is for, in `user` or X-Voice-User: this key serves many end users."
+            raise ApiError(400, "missing_field", message, param="user")
         await preflight(caller, Kind.REALTIME)
         session = {"type": "transcription", **(fields.get("session") or {})}
         described = RealtimeSettings().updated(session).ga(f"sess_{uuid.uuid4().hex}")

@@ -59,6 +59,23 @@ class Prepared(Unit):
 
 
 @dataclass(frozen=True)
+class _Languages:
+    """``code``: the language to decode in. ``ranked``: the candidates with their probabilities, likeliest first."""
+
+    code: str
+    probability: float = 1.0
+    ranked: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Aligned:
+    """What a second look at a text, with the audio, tells of it."""
+
+    words: tuple[Word, ...] = ()
+    probabilities: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Draft:
     tokens: list[int]
     text: str
@@ -66,6 +83,9 @@ class _Draft:
     compression_ratio: float
     no_speech_prob: float
     temperature: float
+
+    def text_tokens(self, eot: int) -> list[int]:
+        return [token for token in self.tokens if token < eot]
 
     @property
     def good(self) -> bool:
@@ -88,11 +108,11 @@ class Decoder:
         encoded = self._encode(batch)
         languages = self._languages_of(batch, encoded)
         drafts = self._drafts(batch, languages, encoded)
-        wants_words = any(item.unit.options.words for item in batch)
-        words = self._align(batch, languages, encoded, drafts) if wants_words else [()] * len(batch)
+        wants_tokens = any(item.unit.options.words or item.unit.options.logprobs for item in batch)
+        aligned = self._align(batch, languages, encoded, drafts) if wants_tokens else [_Aligned()] * len(batch)
         return [
             self._spaced(self._hypothesis(item, language, draft, timed))
-            for item, language, draft, timed in zip(batch, languages, drafts, words, strict=True)
+            for item, language, draft, timed in zip(batch, languages, drafts, aligned, strict=True)
         ]
 
     def prompt(self, unit: SpeechUnit) -> tuple[int, ...]:
@@ -128,28 +148,30 @@ class Decoder:
             features[row, :, :width] = item.features[:, :width]
         return self._model.encode(features)
 
-    def _languages_of(self, batch: list[Prepared], encoded: ctranslate2.StorageView) -> list[tuple[str, float]]:
+    def _languages_of(self, batch: list[Prepared], encoded: ctranslate2.StorageView) -> list[_Languages]:
         wanted = [item.unit.options.language for item in batch]
         if not self._model.model.is_multilingual:
-            return [("en", 1.0)] * len(batch)
+            return [_Languages("en")] * len(batch)
         if self._checkpoint.languages and len(self._checkpoint.languages) == 1:
-            return [(self._checkpoint.languages[0], 1.0)] * len(batch)
+            return [_Languages(self._checkpoint.languages[0])] * len(batch)
         if all(wanted):
-            return [(language or "", 1.0) for language in wanted]
+            return [_Languages(language or "") for language in wanted]
         found = self._model.model.detect_language(encoded)
         return [
-            (language, 1.0) if language else self._likeliest(candidates)
-            for language, candidates in zip(wanted, found, strict=True)
+            _Languages(language) if (language := item.unit.options.language) else self._likeliest(item, candidates)
+            for item, candidates in zip(batch, found, strict=True)
         ]
 
-    def _likeliest(self, candidates: list[tuple[str, float]]) -> tuple[str, float]:
+    def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
         """The best candidate among the languages on offer; the best of all if none of them is a candidate."""
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
-        offered = [(code, probability) for code, probability in codes if code in self._languages]
-        return max(offered or codes, key=lambda candidate: candidate[1])
+        offered = [(code, probability) for code, probability in codes if code in self._languages] or codes
+        weights = dict(item.unit.options.language_priors)
+        code, probability = max(offered, key=lambda candidate: candidate[1] * weights.get(candidate[0], 1.0))
+        return _Languages(code, probability, tuple(sorted(offered, key=lambda candidate: -candidate[1])))
 
     def _drafts(
-        self, batch: list[Prepared], languages: list[tuple[str, float]], encoded: ctranslate2.StorageView
+        self, batch: list[Prepared], languages: list[_Languages], encoded: ctranslate2.StorageView
     ) -> list[_Draft]:
         first, *hotter = batch[0].unit.options.temperatures
         tried = [[draft] for draft in self._generate(batch, languages, encoded, first)]
@@ -167,12 +189,12 @@ class Decoder:
     def _generate(
         self,
         batch: list[Prepared],
-        languages: list[tuple[str, float]],
+        languages: list[_Languages],
         encoded: ctranslate2.StorageView,
         temperature: float,
     ) -> list[_Draft]:
         options = batch[0].unit.options
-        tokenizers = [self.tokenizer(language, options.task) for language, _ in languages]
+        tokenizers = [self.tokenizer(language.code, options.task) for language in languages]
         prompts = [
             [*item.prompt, *tokenizer.sot_sequence, *([] if options.timestamps else [tokenizer.no_timestamps])]
             for item, tokenizer in zip(batch, tokenizers, strict=True)
@@ -192,7 +214,7 @@ class Decoder:
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
-            suppress_tokens=list(self._suppressed(languages[0][0], options.task)),
+            suppress_tokens=list(self._suppressed(languages[0].code, options.task)),
             max_initial_timestamp_index=LATEST_FIRST_TIMESTAMP,
             **search,
         )
@@ -201,42 +223,42 @@ class Decoder:
     def _align(
         self,
         batch: list[Prepared],
-        languages: list[tuple[str, float]],
+        languages: list[_Languages],
         encoded: ctranslate2.StorageView,
         drafts: list[_Draft],
-    ) -> list[tuple[Word, ...]]:
-        """When each word was said, by the attention of the alignment heads. ``align`` takes one start sequence."""
-        timed: list[tuple[Word, ...]] = [()] * len(batch)
+    ) -> list[_Aligned]:
+        """When each word was said, by the attention of the alignment heads, and how likely each token is. ``align``
+        takes one start sequence."""
+        aligned = [_Aligned()] * len(batch)
         task = batch[0].unit.options.task
-        text_tokens = [
-            [token for token in draft.tokens if token < self.tokenizer(language, task).eot]
-            for draft, (language, _) in zip(drafts, languages, strict=True)
-        ]
         frames = [item.features.shape[1] for item in batch]
-        for language in {language for language, _ in languages}:
-            tokenizer = self.tokenizer(language, task)
-            alignments = self._model.find_alignment(tokenizer, text_tokens, encoded, frames)
+        texts = [draft.text_tokens(self.tokenizer("en", task).eot) for draft in drafts]
+        for code in {language.code for language in languages}:
+            tokenizer = self.tokenizer(code, task)
+            alignments = self._model.find_alignment(tokenizer, texts, encoded, frames)
             for index, alignment in enumerate(alignments):
-                if languages[index][0] == language:
+                if languages[index].code == code:
                     merge_punctuations(alignment, _PREPENDED, _APPENDED)
-                    timed[index] = _words(alignment, batch[index].unit.duration_s)
-        return timed
+                    aligned[index] = _Aligned(_words(alignment, batch[index].unit.duration_s))
+        return aligned
 
-    def _hypothesis(
-        self, item: Prepared, language: tuple[str, float], draft: _Draft, words: tuple[Word, ...]
-    ) -> Hypothesis:
-        tokenizer = self.tokenizer(language[0], item.unit.options.task)
+    def _hypothesis(self, item: Prepared, language: _Languages, draft: _Draft, aligned: _Aligned) -> Hypothesis:
+        tokenizer = self.tokenizer(language.code, item.unit.options.task)
+        phrases = tuple(_phrases(draft.tokens, tokenizer, item.unit.duration_s))
+        closed = bool(draft.tokens) and draft.tokens[-1] >= tokenizer.timestamp_begin
         return Hypothesis(
             text=draft.text,
-            language=language[0],
-            language_probability=language[1],
-            phrases=tuple(_phrases(draft.tokens, tokenizer, item.unit.duration_s)),
-            words=words if item.unit.options.words else (),
+            language=language.code,
+            language_probability=language.probability,
+            phrases=phrases,
+            words=aligned.words if item.unit.options.words else (),
             avg_logprob=draft.avg_logprob,
             compression_ratio=draft.compression_ratio,
             no_speech_prob=draft.no_speech_prob,
             temperature=draft.temperature,
             queued_ms=item.queued_ms,
+            languages=language.ranked or ((language.code, language.probability),),
+            text_end=phrases[-1].end if phrases and closed else None,
         )
 
     def _spaced(self, hypothesis: Hypothesis) -> Hypothesis:

@@ -22,7 +22,9 @@ FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 @dataclass(frozen=True)
 class Options:
-    """How to recognise. ``language``: ISO 639-1, None to detect it. ``timestamps``/``words``: what to time."""
+    """How to recognise. ``language``: ISO 639-1, None to detect it, then weighed by ``language_priors`` (code, weight;
+    a language that is not named weighs 1). ``timestamps``/``words``: what to time. ``logprobs``: whether the hypothesis
+    lists its tokens."""
 
     language: str | None = None
     task: Task = "transcribe"
@@ -31,6 +33,8 @@ class Options:
     temperatures: tuple[float, ...] = FALLBACK_TEMPERATURES
     timestamps: bool = False
     words: bool = False
+    logprobs: bool = False
+    language_priors: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -59,6 +63,15 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Token:
+    """``piece``: its UTF-8, which need not be whole characters. ``logprob``: natural logarithm."""
+
+    id: int
+    piece: bytes
+    logprob: float
+
+
+@dataclass(frozen=True)
 class Phrase:
     """A timed stretch of text within a hypothesis, as the model's timestamp tokens cut it. Seconds."""
 
@@ -73,7 +86,11 @@ class Hypothesis:
     """What the model believes was said in one unit; times are seconds from the unit's start.
 
     ``avg_logprob``: mean log probability of its tokens. ``compression_ratio``: UTF-8 bytes over deflated bytes; high
-    for loops. ``no_speech_prob``: the model's own probability that nothing was said."""
+    for loops. ``no_speech_prob``: the model's own probability that nothing was said.
+    ``languages``: the languages on offer with the model's probability of each, likeliest first, before any prior; only
+    the one that was asked for where one was. ``tokens``: those of the text, where ``Options.logprobs`` asks for them.
+    ``text_end``: when, by the model's own timestamps, the text ends; None where it gave none at its end.
+    ``tries``: how often the unit was decoded."""
 
     text: str
     language: str
@@ -85,3 +102,7 @@ class Hypothesis:
     no_speech_prob: float
     temperature: float
     queued_ms: float = 0.0
+    languages: tuple[tuple[str, float], ...] = ()
+    tokens: tuple[Token, ...] = ()
+    text_end: float | None = None
+    tries: int = 1

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from asr.checkpoint import adopt, configured
-from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Hypothesis, Options, Phrase, SpeechUnit, Word
+from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Hypothesis, Options, Phrase, SpeechUnit, Token, Word
 from inference.wire import Fields, WireError, pack_samples, unpack_samples
 
 _ROUNDING_S = 0.1  # a segment's end may be rounded up
@@ -23,18 +23,22 @@ class SpeechCodec:
     def unpack_unit(self, fields: Fields, payload: bytes) -> SpeechUnit:
         options = fields["options"]
         tuples = {name: tuple(options[name]) for name in ("keywords", "temperatures")}
+        tuples["language_priors"] = _pairs(options["language_priors"])
         unit = SpeechUnit(audio=unpack_samples(fields["samples"], payload), options=Options(**{**options, **tuples}))
         if not 0 < len(unit.audio) <= (MAX_SEGMENT_S + _ROUNDING_S) * SAMPLE_RATE:
             raise WireError(f"{unit.duration_s:.1f} s are no segment")
         return unit
 
     def pack_result(self, result: Hypothesis) -> tuple[Fields, bytes]:
-        return asdict(result), b""
+        tokens = [(token.id, token.piece.hex(), token.logprob) for token in result.tokens]
+        return {**asdict(replace(result, tokens=())), "tokens": tokens}, b""
 
     def unpack_result(self, fields: Fields, payload: bytes) -> Hypothesis:
         phrases = tuple(Phrase(**{**phrase, "tokens": tuple(phrase["tokens"])}) for phrase in fields["phrases"])
         words = tuple(Word(**word) for word in fields["words"])
-        return Hypothesis(**{**fields, "phrases": phrases, "words": words})
+        tokens = tuple(Token(number, bytes.fromhex(piece), logprob) for number, piece, logprob in fields["tokens"])
+        tuples = {"phrases": phrases, "words": words, "tokens": tokens, "languages": _pairs(fields["languages"])}
+        return Hypothesis(**{**fields, **tuples})
 
     def about(self) -> Fields:
         """The checkpoint, but not where its files are."""
@@ -45,3 +49,7 @@ class SpeechCodec:
 
     def learn(self, about: Fields) -> None:
         adopt(about)
+
+
+def _pairs(listed: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    return tuple((code, number) for code, number in listed)

@@ -22,6 +22,7 @@ from benchmarks import environment
 
 environment.prepare()
 
+from asr.checkpoint import configured  # noqa: E402
 from benchmarks.client import Client  # noqa: E402
 from benchmarks.report import Result, Row, table  # noqa: E402
 from benchmarks.through_http import Ask, asr  # noqa: E402
@@ -34,7 +35,7 @@ TIMES_AS_FAST, WORDS_APART = 5.0, 0.5  # the goals; the second in points of word
 
 
 async def main(seconds: float) -> None:
-    model = os.environ.get("VOICE_ASR_MODEL") or str(ROOT / "asr" / "bundled")
+    model = configured().source
     cores = os.cpu_count() or 1
     trials: dict[tuple[int, int], float] = {}
     for threads, workers in sorted({(1, 1), (cores, 1), (1, cores), (cores, cores)}):

@@ -25,6 +25,7 @@ COPY manage.py ./
 COPY asr asr
 COPY capacity capacity
 COPY inference inference
+COPY model_store model_store
 COPY rollout rollout
 COPY spoken_text spoken_text
 COPY static static

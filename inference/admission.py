@@ -98,11 +98,22 @@ class Door:
 
     def enter(self, size: int) -> Admitted:
         """Let in work of ``size`` bytes; it must be told to leave. Raises ``OverCapacity``."""
-        cost = min(self._dearest, max(1.0, size * self._cost_per_byte))
-        if self.is_full:
-            raise OverCapacity(self._retry_after(cost, self.wait_s))
+        self.check(size)
         if self.wait_s < self._longest_s / 2:  # plenty of room: those who were sent away have been, or never will
             self._room_at = 0.0
+        cost = self._first_cost(size)
+        self._add(cost)
+        return Admitted(self, cost, size)
+
+    def check(self, size: int) -> None:
+        """Raises ``OverCapacity`` when work of ``size`` bytes would be refused now. Takes nothing."""
+        if self.is_full:
+            raise OverCapacity(self._retry_after(self._first_cost(size), self.wait_s))
+
+    def _first_cost(self, size: int) -> float:
+        return min(self._dearest, max(1.0, size * self._cost_per_byte))
+
+    def _add(self, cost: float) -> None:
         self._inside += 1
         self._cost += cost
         if self._inside == 1:
@@ -110,7 +121,6 @@ class Door:
         if self._inside == BUSY:
             self._last_done = self._clock()
             self._busy.restart(self._last_done)
-        return Admitted(self, cost, size)
 
     @property
     def is_full(self) -> bool:
@@ -139,22 +149,27 @@ class Door:
         if admitted.size and cost:
             self._cost_per_byte += LEARNING * (cost / admitted.size - self._cost_per_byte)
         cost = min(self._dearest, cost)
-        self._cost += cost - admitted.cost
+        if not admitted.is_paused:
+            self._cost += cost - admitted.cost
         admitted.cost = cost
 
     def _leave(self, admitted: Admitted, *, done: bool) -> None:
-        self._inside -= 1
-        self._cost = max(0.0, self._cost - admitted.cost) if self._inside else 0.0
         now = self._clock()
         if done:
             self._last_done = now
         for window in (self._working, self._busy):
             if done and admitted.cost and window.is_open and (rate := window.count(admitted.cost, now)):
                 self._measured(rate, was_busy=window is self._busy)
+        if not admitted.is_paused:
+            self._remove(admitted.cost)
+
+    def _remove(self, cost: float) -> None:
+        self._inside -= 1
+        self._cost = max(0.0, self._cost - cost) if self._inside else 0.0
         if self._inside < BUSY:
             self._busy.restart(None)
         if not self._inside:
-            self._working.pause(now)
+            self._working.pause(self._clock())
 
     def _measured(self, rate: float, *, was_busy: bool) -> None:
         if was_busy and not self._rate:
@@ -168,12 +183,26 @@ class Admitted:
 
     def __init__(self, door: Door, cost: float, size: int) -> None:
         self._door: Door | None = door
-        self.cost, self.size = cost, size
+        self.cost = cost
+        self.size = size
+        self.is_paused = False
 
     def revise(self, cost: float) -> None:
         """Its true cost has become known; 0 if no engine has to work for it."""
         if self._door is not None:
             self._door._revise(self, cost)
+
+    def pause(self) -> None:
+        """It waits for its client, not for an engine: until ``resume`` it is in nobody's way and counts as not here."""
+        if self._door is not None and not self.is_paused:
+            self._door._remove(self.cost)
+            self.is_paused = True
+
+    def resume(self) -> None:
+        """The client is ready for more. What was let in once is not refused now. Nothing happens without a pause."""
+        if self._door is not None and self.is_paused:
+            self._door._add(self.cost)
+            self.is_paused = False
 
     def leave(self, *, done: bool) -> None:
         """It is over; ``done`` if all of it was done. Only the first call counts."""

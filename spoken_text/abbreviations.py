@@ -1,4 +1,4 @@
-"""Short forms written out: titles, addresses, "dll.", and the Malay of chats ("yg", "x", "kata2")."""
+"""Short forms written out: titles, addresses, ranks, "dll."."""
 
 from __future__ import annotations
 
@@ -6,211 +6,257 @@ import re
 
 from spoken_text.rules import Rule, pick, rule, words
 
-# With their full stop, in any language: short form, Malay, English.
-_DOTTED = {
-    "Dr": ("Doktor", "Doctor"),
-    "dr": ("Doktor", "Doctor"),
-    "prof": ("Profesor", "Professor"),
-    "tn": ("Tuan", "Tuan"),
-    "pn": ("Puan", "Puan"),
-    "jln": ("Jalan", "Jalan"),
-    "tmn": ("Taman", "Taman"),
-    "Prof": ("Profesor", "Professor"),
-    "Tn": ("Tuan", "Tuan"),
-    "Pn": ("Puan", "Puan"),
-    "En": ("Encik", "Encik"),
-    "Hj": ("Haji", "Haji"),
-    "Hjh": ("Hajah", "Hajah"),
-    "Ust": ("Ustaz", "Ustaz"),
-    "Mr": ("Mister", "Mister"),
-    "Mrs": ("Missus", "Missus"),
-    "Jln": ("Jalan", "Jalan"),
-    "Jl": ("Jalan", "Jalan"),
-    "Tmn": ("Taman", "Taman"),
-    "Kg": ("Kampung", "Kampung"),
-    "Kpg": ("Kampung", "Kampung"),
-    "Lrg": ("Lorong", "Lorong"),
-    "Bkt": ("Bukit", "Bukit"),
-    "Sg": ("Sungai", "Sungai"),
-    "Psn": ("Persiaran", "Persiaran"),
-    "Lbh": ("Lebuh", "Lebuh"),
-    "Tkt": ("Tingkat", "Tingkat"),
-    "Sdn": ("Sendirian", "Sendirian"),
-    "Bhd": ("Berhad", "Berhad"),
-    "Tel": ("Telefon", "Telephone"),
-    "Bil": ("Bilangan", "Bilangan"),
-    "Hlm": ("Halaman", "Halaman"),
-    "Ybhg": ("Yang Berbahagia", "Yang Berbahagia"),
-    "YBhg": ("Yang Berbahagia", "Yang Berbahagia"),
-    "Kol": ("Kolonel", "Kolonel"),
-    "Kapt": ("Kapten", "Captain"),
-    "dll": ("dan lain-lain", "dan lain-lain"),
-    "dsb": ("dan sebagainya", "dan sebagainya"),
-    "dst": ("dan seterusnya", "dan seterusnya"),
-    "spt": ("seperti", "seperti"),
-    "cth": ("contohnya", "contohnya"),
-    "hlm": ("halaman", "halaman"),
-    "bil": ("bilangan", "bilangan"),
-    "tel": ("telefon", "telephone"),
-    "i.e": ("iaitu", "that is"),
-    "e.g": ("contohnya", "for example"),
-    "etc": ("dan sebagainya", "et cetera"),
-    "vs": ("lawan", "versus"),
-    "approx": ("lebih kurang", "approximately"),
-    "a.k.a": ("juga dikenali sebagai", "also known as"),
-    "W.P": ("Wilayah Persekutuan", "Wilayah Persekutuan"),
-    "et al": ("dan rakan-rakan", "and others"),
-    "s.a.w": ("sallallahu alaihi wasallam", "sallallahu alaihi wasallam"),
-    "s.w.t": ("Subhanahu wa Taala", "Subhanahu wa Taala"),
-    "S.A.W": ("sallallahu alaihi wasallam", "sallallahu alaihi wasallam"),
-    "S.W.T": ("Subhanahu wa Taala", "Subhanahu wa Taala"),
-    "a.s": ("alaihissalam", "alaihissalam"),
-    "r.a": ("radiallahu anhu", "radiallahu anhu"),
-    "Jr": ("Junior", "Junior"),
-    "Inc": ("Incorporated", "Incorporated"),
-    "Ltd": ("Limited", "Limited"),
-    "Corp": ("Corporation", "Corporation"),
-    "Dept": ("Department", "Department"),
-}
+
+def _table(text: str) -> dict[str, tuple[str, str]]:
+    """ "short=Malay" or "short=Malay=English" a line; English takes the Malay where it has no form of its own."""
+    rows = (line.strip().split("=") for line in text.strip().splitlines())
+    return {row[0]: (row[1], row[-1]) for row in rows}
+
+
+# With their full stop, in any language.
+_DOTTED = _table(
+    """
+    Dr=Doktor=Doctor
+    dr=Doktor=Doctor
+    Prof=Profesor=Professor
+    prof=Profesor=Professor
+    Tn=Tuan
+    tn=Tuan
+    Pn=Puan
+    pn=Puan
+    En=Encik
+    Hj=Haji
+    Hjh=Hajah
+    Ust=Ustaz
+    Mr=Mister
+    Mrs=Missus
+    Mohd=Mohamad
+    mohd=Mohamad
+    Muhd=Muhammad
+    Md=Muhammad
+    Abd=Abdul
+    Abdl=Abdul
+    Bt=Binti
+    bt=binti
+    bte=binti
+    Jln=Jalan
+    jln=Jalan
+    Jl=Jalan
+    Tmn=Taman
+    tmn=Taman
+    Kg=Kampung
+    Kpg=Kampung
+    Lrg=Lorong
+    Bkt=Bukit
+    Sg=Sungai
+    Psn=Persiaran
+    Lbh=Lebuh
+    Lbhraya=Lebuhraya
+    Tkt=Tingkat
+    Bdr=Bandar
+    Tg=Tanjung
+    Tjg=Tanjung
+    Pt=Parit
+    Kws=Kawasan
+    Pej=Pejabat
+    Jab=Jabatan
+    Kem=Kementerian
+    Bhg=Bahagian
+    Sek=Sekolah
+    Keb=Kebangsaan
+    Men=Menengah
+    Hosp=Hospital
+    Pgh=Pengarah
+    Pen=Penolong
+    Peg=Pegawai
+    Tim=Timbalan
+    Sdn=Sendirian
+    Bhd=Berhad
+    Tel=Telefon=Telephone
+    tel=telefon=telephone
+    Samb=Sambungan=Extension
+    samb=sambungan=extension
+    Ext=Sambungan=Extension
+    ext=sambungan=extension
+    Bil=Bilangan
+    bil=bilangan
+    Ruj=Rujukan=Reference
+    ruj=rujukan=reference
+    Hlm=Halaman
+    hlm=halaman
+    Jld=Jilid
+    YBhg=Yang Berbahagia
+    Ybhg=Yang Berbahagia
+    Y.B=Yang Berhormat
+    Y.A.B=Yang Amat Berhormat
+    Y.M=Yang Mulia
+    Y.Bhg=Yang Berbahagia
+    Kol=Kolonel
+    Lt=Leftenan=Lieutenant
+    Mej=Mejar=Major
+    Jen=Jeneral=General
+    Laks=Laksamana
+    Kapt=Kapten=Captain
+    Insp=Inspektor=Inspector
+    Supt=Superintenden=Superintendent
+    Sjn=Sarjan
+    Kpl=Koperal
+    Ts=Teknologis
+    Kep=Kepujian=Honours
+    Hons=Kepujian=Honours
+    B.Sc=Sarjana Muda Sains=Bachelor of Science
+    M.Sc=Sarjana Sains=Master of Science
+    B.A=Sarjana Muda Sastera=Bachelor of Arts
+    M.A=Sarjana Sastera=Master of Arts
+    B.Eng=Sarjana Muda Kejuruteraan=Bachelor of Engineering
+    M.Eng=Sarjana Kejuruteraan=Master of Engineering
+    B.Ed=Sarjana Muda Pendidikan=Bachelor of Education
+    Ph.D=PhD
+    dll=dan lain-lain
+    dsb=dan sebagainya
+    dst=dan seterusnya
+    dkk=dan kawan-kawan
+    spt=seperti
+    cth=contohnya
+    thn=tahun
+    bln=bulan
+    pkl=pukul
+    Pkl=Pukul
+    kps=kaki persegi=square feet
+    u.p=untuk perhatian
+    s.k=salinan kepada
+    b.p=bagi pihak
+    k.p=kad pengenalan
+    t.t=tandatangan
+    s.b=seperti berikut
+    i.e=iaitu=that is
+    e.g=contohnya=for example
+    etc=dan sebagainya=et cetera
+    vs=lawan=versus
+    approx=lebih kurang=approximately
+    a.k.a=juga dikenali sebagai=also known as
+    W.P=Wilayah Persekutuan
+    et al=dan rakan-rakan=and others
+    s.a.w=sallallahu alaihi wasallam
+    s.w.t=Subhanahu wa Taala
+    S.A.W=sallallahu alaihi wasallam
+    S.W.T=Subhanahu wa Taala
+    a.s=alaihissalam
+    r.a=radiallahu anhu
+    r.ha=radiallahu anha
+    r.anha=radiallahu anha
+    Jr=Junior
+    Inc=Incorporated
+    Ltd=Limited
+    Corp=Corporation
+    Dept=Department
+    Ave=Avenue
+    Blvd=Boulevard
+    Rd=Road
+    Gov=Governor
+    Sgt=Sergeant
+    Rev=Reverend
+    """
+)
 # The same also without a full stop.
-_BARE = "Dr Prof Tn Pn Hj Hjh Mr Mrs Jln Tmn Kg Lrg Bkt Sdn Bhd YBhg dll dsb dst cth etc vs approx Ybhg Jl Psn".split()
-_NEEDS_NAME = frozenset("En Sg Ust Tel Bil Kol Kapt Hlm Lbh Tkt Jr Inc Ltd Corp Dept Kpg".split())
+_BARE = (
+    "Dr Prof Tn Pn Hj Hjh Mr Mrs Jln Tmn Kg Lrg Bkt Bdr Sdn Bhd YBhg dll dsb dst dkk cth etc vs approx Ybhg Jl Psn "
+    "Mohd Muhd kps samb"
+).split()
+# Without a full stop only before a name.
+_NEEDS_NAME = "En Sg Ust Tel Bil Kol Kapt Hlm Lbh Tkt Jr Inc Ltd Corp Dept Kpg Abd Md Tg Tjg Lt Mej Insp Supt".split()
+# Also words: with a full stop only before a name or a number.
+_AMBIGUOUS = frozenset("Men Tim Pen Pt Rd Kem Sek Gov Rev Ave Hosp Jen Peg Kep Hons".split())
+_END_A_SENTENCE = frozenset("Bhd Inc Ltd Jr Corp Kep Hons Ph.D B.Sc M.Sc B.A M.A Rd Ave Blvd".split())
 
-_SLASHED = {
-    "a/l": ("anak lelaki", "son of"),
-    "a/p": ("anak perempuan", "daughter of"),
-    "A/L": ("anak lelaki", "son of"),
-    "A/P": ("anak perempuan", "daughter of"),
-    "d/a": ("dengan alamat", "care of"),
-    "c/o": ("dengan alamat", "care of"),
-    "s/d": ("sampai dengan", "up to"),
-    "m/s": ("muka surat", "page"),
-    "w/o": ("tanpa", "without"),
-    "w/": ("dengan", "with"),
-    "n/a": ("tidak berkenaan", "not applicable"),
-    "N/A": ("tidak berkenaan", "not applicable"),
-    "dan/atau": ("dan atau", "and or"),
-    "and/or": ("dan atau", "and or"),
-}
-
-_CHAT = dict(
-    pair.split("=")
-    for pair in """
-    yg=yang dgn=dengan dng=dengan utk=untuk tuk=untuk sbb=sebab kpd=kepada pd=pada org=orang skrg=sekarang
-    skang=sekarang blm=belum jgn=jangan jng=jangan mcm=macam mcam=macam klu=kalau klau=kalau kalo=kalau tgk=tengok
-    bg=bagi sy=saya awk=awak brp=berapa bkn=bukan btl=betul dpt=dapat blh=boleh bole=boleh sgt=sangat tq=terima~kasih
-    tqvm=terima~kasih~banyak pls=please plz=please btw=by~the~way nk=nak mmg=memang bnyk=banyak byk=banyak tlg=tolong
-    sbg=sebagai spt=seperti dlm=dalam drpd=daripada dll=dan~lain-lain dsb=dan~sebagainya jd=jadi lg=lagi sdh=sudah
-    tdk=tidak tk=tak sj=saja shj=sahaja sbnrnya=sebenarnya mgkn=mungkin ckp=cakap mlm=malam ptg=petang
-    thn=tahun bln=bulan mggu=minggu hrg=harga kwn=kawan rmh=rumah mkn=makan mnm=minum jln=jalan bgmn=bagaimana
-    knp=kenapa knapa=kenapa npe=kenapa smua=semua smpai=sampai smp=sampai sblm=sebelum slps=selepas
-    lps=lepas krn=kerana kerna=kerana krana=kerana tp=tapi ttp=tetapi ttg=tentang tntg=tentang msh=masih msg=mesej
-    wp=walaupun wlpn=walaupun bwk=bawa hrp=harap hrs=harus msti=mesti kt=kat dkt=dekat stp=setiap  dh=dah
-    sdg=sedang tgh=tengah trus=terus lbh=lebih krg=kurang bsr=besar kcl=kecil bru=baru lma=lama cpt=cepat pkai=pakai
-    gmbr=gambar fhm=faham tny=tanya jwb=jawab slmt=selamat trm=terima ksh=kasih asap=secepat~mungkin thx=thanks
-    idk=entah omg=oh~my~god mlysia=Malaysia adlh=adalah ialh=ialah mrk=mereka sdiri=sendiri sndri=sendiri
-    """.split()
+_SLASHED = _table(
+    """
+    a/l=anak lelaki=son of
+    a/p=anak perempuan=daughter of
+    A/L=anak lelaki=son of
+    A/P=anak perempuan=daughter of
+    a/n=atas nama=on behalf of
+    d/a=dengan alamat=care of
+    c/o=dengan alamat=care of
+    s/d=sampai dengan=up to
+    m/s=muka surat=page
+    k/p=kad pengenalan=identity card
+    K/P=kad pengenalan=identity card
+    w/o=tanpa=without
+    w/=dengan=with
+    n/a=tidak berkenaan=not applicable
+    N/A=tidak berkenaan=not applicable
+    dan/atau=dan atau=and or
+    and/or=dan atau=and or
+    """
 )
-_ENGLISH_CHAT = {
-    "pls": "please",
-    "plz": "please",
-    "btw": "by the way",
-    "asap": "as soon as possible",
-    "tq": "thank you",
-    "thx": "thanks",
-    "idk": "I don't know",
-    "imo": "in my opinion",
-    "fyi": "for your information",
+_TITLE_LETTERS = {
+    "TYT": "Tuan Yang Terutama",
+    "DYMM": "Duli Yang Maha Mulia",
+    "DYTM": "Duli Yang Teramat Mulia",
+    "YAB": "Yang Amat Berhormat",
+    "YAM": "Yang Amat Mulia",
+    "YAA": "Yang Amat Arif",
+    "YTM": "Yang Teramat Mulia",
+    "YB": "Yang Berhormat",
+    "YBM": "Yang Berhormat Mulia",
+    "YBhg": "Yang Berbahagia",
+    "YBrs": "Yang Berusaha",
+    "YM": "Yang Mulia",
+    "YDP": "Yang di-Pertua",
+    "YDPA": "Yang di-Pertuan Agong",
+    "SPB": "Seri Paduka Baginda",
+    "KDYMM": "Ke Bawah Duli Yang Maha Mulia",
 }
-_TWICE = {
-    "seolah2": "seolah-olah",
-    "sekali2": "sekali-sekala",
-    "berlari2": "berlari-lari",
-    "berjalan2": "berjalan-jalan",
-}
-_NO_X_BEFORE = frozenset("nilai value pemboleh ubah paksi axis variable f variabel dan and koordinat".split())
-_NO_X_AFTER = frozenset(
-    "ialah adalah dan atau is are and or dalam sama equals axis dengan kuasa bagi lebih kurang darab campur tolak "
-    "bahagi".split()
-)
 
 
 def _dotted(match: re.Match[str], language: str) -> str:
     short, stop = match[1], match[2]
-    spoken = pick(language, *_DOTTED[short])
     rest = match.string[match.end() :].lstrip()
-    ends = (
-        bool(stop) and not rest.strip("\"'”’)*_ ") and short.islower() | (short in ("Bhd", "Inc", "Ltd", "Jr", "Corp"))
-    )
-    return spoken + ("." if ends else "")
+    if short in _AMBIGUOUS and stop and not re.match(r"[A-Z\d()]", rest):
+        return match[0] if short not in ("Kep", "Hons") else pick(language, *_DOTTED[short])
+    ends = bool(stop) and not rest.strip("\"'”’)*_ ") and (short.islower() or short in _END_A_SENTENCE)
+    return pick(language, *_DOTTED[short]) + ("." if ends else "")
 
 
 def _numbered(match: re.Match[str], language: str) -> str:
-    """The "No." of "No. 5" and "No. Telefon": a number, not a refusal."""
-    written = match[1] or match[2]
+    """The "No." of "No. 5", "No. Telefon" and "No. siri": a number, not a refusal."""
     word = pick(language, "nombor", "number")
-    spoken = word.capitalize() if written[0] == "N" and match.start() == 0 else word
-    return f"{spoken} " if match[1] else spoken
+    return (word.capitalize() if match[1][0] == "N" and not match.start() else word) + " "
+
+
+def _numbered_thing(match: re.Match[str], language: str) -> str:
+    """ "No." before a word; in English "No. I will not" is a refusal."""
+    if language == "en" and not _NUMBERED_IN_ENGLISH.match(match.string, match.end()):
+        return match[0]
+    return _numbered(match, language)
 
 
 def _slashed(match: re.Match[str], language: str) -> str:
     return pick(language, *_SLASHED[match[0]])
 
 
-def _chat(match: re.Match[str], language: str) -> str:
-    word = match[0]
-    known = _ENGLISH_CHAT if language == "en" else _CHAT
-    spoken = known.get(word.lower(), "").replace("~", " ")
-    if not spoken or word.isupper():
-        return word
-    return spoken.capitalize() if word[0].isupper() else spoken
-
-
-def _not(match: re.Match[str], language: str) -> str:
-    """A lone x is "tak" between words, but a letter in algebra."""
-    before = match.string[: match.start()].split()[-1:]
-    if language != "ms" or match[1].lower() in _NO_X_AFTER or (before and before[0].lower() in _NO_X_BEFORE):
-        return match[0]
-    return "tak "
-
-
-def _twice(match: re.Match[str], language: str) -> str:
-    """Reduplication: "kata2" is "kata-kata", "benda2nya" is "benda-bendanya"."""
-    before = match.string[: match.start()].split()[-1:]
-    if language != "ms" or match[1].isupper() or (before and before[0][0].isdigit()):
-        return match[0]  # "10 kaki2" is an area
-    if match[0].lower() in _TWICE:
-        return _TWICE[match[0].lower()]
-    first, suffix = match[1], match[2] or ""
-    return f"{first}-{first.lower()}{suffix}"
-
-
-def _or(match: re.Match[str], language: str) -> str:
-    return " " if match[1].isupper() and match[2].isupper() else pick(language, " atau ", " or ")
-
-
 def _names(names: list[str]) -> str:
     return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
 
 
+_NUMBERED_IN_MALAY = "tel|telefon|siri|akaun|ic|kad pengenalan|k/p|kp|hp|plat|pendaftaran|rujukan|ruj"
+_NUMBERED_IN_ENGLISH = re.compile(r"(?:[A-Z]|(?:tel|phone|account|ref|serial|ic|id|lot|unit)\b)")
+
 SHORT_FORMS: list[Rule] = [
-    rule(r"\b(Encik|Puan|Tuan|Cik)\.(?= [A-Z])", lambda m, lang: m[1]),
+    rule(r"\b(Encik|Puan|Tuan|Cik|Datuk|Dato')\.(?= [A-Z])", lambda m, lang: m[1]),
+    rule(rf"(?<![\w/])({_names(list(_TITLE_LETTERS))})\.?(?= [A-Z])", lambda m, lang: _TITLE_LETTERS[m[1]]),
+    rule(r"(?<![\w/])([Nn][Oo]s?)\.?\s?(?=\d)", _numbered),
+    rule(rf"(?<![\w/])([Nn]o)\.?\s(?=(?:{_NUMBERED_IN_MALAY})\b)", _numbered, re.IGNORECASE),
+    rule(r"(?<![\w/])(No)\.\s?(?=[A-Za-z])", _numbered_thing),
+    rule(r"(?<!\w)([Tt])el(?=:|\s?\d)", lambda m, lang: pick(lang, m[1] + "elefon", m[1] + "elephone")),
+    rule(r"(?<=[A-Za-z]{3} )St\.?(?=\s*(?:$|[,;]))", words("Street", "Street")),
+    rule(r"(?<![\w.])St\.?(?= [A-Z][a-z])", words("Saint", "Saint")),
     rule(rf"(?<![\w./])({_names(list(_DOTTED))})(\.)(?![\w])", _dotted),
     rule(rf"(?<![\w./])({_names(_BARE)})()(?![\w.])(?=\s|[,;:)?!]|$)", _dotted),
-    rule(rf"(?<![\w./])({_names(sorted(_NEEDS_NAME))})()(?= [A-Z][a-z])(?!\w)", _dotted),
-    rule(r"(?<![\w/])([Nn][Oo])\.?\s?(?=\d)|(?<![\w/])(No)\.(?= ?[A-Z])", _numbered),
-    rule(rf"(?<![\w/])(?:{_names(list(_SLASHED))})(?![\w/])", _slashed),
-    rule(r"(?<!\w)([^\W\d_]{3,20})(?:2|\^2)(nya|an|kan|lah|i)?(?!\w)", _twice),
-    rule(r"(?<![\w=+*/^(])x (?=([a-z]{2,}))", _not),
+    rule(rf"(?<![\w./])({_names(_NEEDS_NAME)})()(?= [A-Z][a-z])(?!\w)", _dotted),
+    rule(rf"(?<![\w/])(?<!\d )(?:{_names(list(_SLASHED))})(?![\w/])", _slashed),
     rule(r"\s@\s(?=RM|\$)", words(" pada harga ", " at ")),
     rule(r"(?<=[a-z])\s@\s(?=[A-Z])", words(" alias ", " alias ")),
     rule(r"\s@\s", words(" di ", " at ")),
-]
-
-CHAT: list[Rule] = [
-    rule(r"(?<!\w)dr(?![\w.])", lambda m, lang: pick(lang, "dari", "Doctor")),
-    rule(r"(?<![\w'’.-])[A-Za-z][a-z]{0,7}(?![\w'’-])", _chat),
-    rule(r"(?<!\w)([A-Z])\s?&\s?(?=[A-Z](?!\w))", lambda m, lang: f"{m[1]} {pick(lang, 'en', 'and')} "),
-    rule(r"\s?&\s?", lambda m, lang: pick(lang, " dan ", " and ")),
-    rule(r"(?<=([^\W\d_]))\s?/\s?(?=([^\W\d_]))", _or),
 ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from spoken_text.rules import Rule, rule
+from spoken_text.rules import LETTER_MARK, Rule, rule
 
-_MALAY_LETTERS = dict(
+MALAY_LETTERS = dict(
     zip(
         "abcdefghijklmnopqrstuvwxyz",
         "e bi si di i ef ji hec ai je ke el em en o pi kiu ar es ti yu vi dabliu eks wai zet".split(),
@@ -18,8 +18,8 @@ _MALAY_LETTERS = dict(
 _WORDS = frozenset(
     """
     UMNO PETRONAS FELDA MARA ASEAN UNICEF UNESCO JAKIM FELCRA RISDA MITI MIDA MARDI SIRIM MIMOS PERODUA PROTON BERNAMA
-    SOCSO PERKESO PERHILITAN SUHAKAM JAIS JAWI JASA MAS RON NATO NASA OPEC FIFA UEFA FAMA FIDE COVID SARS AIDS MAGGI
-    LASER RADAR TADIKA TABIKA TASKA PERMATA PAS AMANAH BERSATU MUDA PEJUANG PASTI MAIS SEDA TERAJU KADA
+    SOCSO PERKESO PERHILITAN SUHAKAM ADUN DUN JAIS JAWI JASA MAS RON NATO NASA OPEC FIFA UEFA FAMA FIDE COVID SARS AIDS
+    MAGGI LASER RADAR TADIKA TABIKA TASKA PERMATA PAS AMANAH BERSATU MUDA PEJUANG PASTI MAIS SEDA TERAJU KADA
     MADA KEMAS GIATMARA PERKIM YADIM ABIM IKIM ISTAC NADMA RAPID PRASARANA EKUINAS BERSIH TEKUN INTAN
     BRIM PENJANA PRIHATIN KESUMA PUSPAKOM JPEG GIF ROM RAM PIN SIM LAN WAN APEC UNIX YOLO FOMO ASAP
     SUKMA SUKIPT KOSPEN RELA MERCY WAJA SAGA AXIA BEZZA ATIVA MYVI ALZA WIRA
@@ -32,7 +32,7 @@ _SPELLED = frozenset(
     KLIA UITM USIM UTEM UTHM UNISZA USAS IKBN IPTA IPTS IIUM UIAM AKPK EPF IPO API URL UAE USA EU UN UK AI IT IC
     ID OKU IKS PKS ICU IQ EQ TV PC CEO CFO COO CTO HR PR GPA CGPA IPG ILP IKM AADK APM ATM ETS IJN IOI IMF WHO GST SST
     UPSR UPU USB LED LCD EV SUV OTP FAQ DIY BRT LRT MRT ERL NGO ASB ASNB OCBC UOB PTPTN EPU EIA ESG HIV ISO AES
-    IELTS IOT OKR ROI UI UX PDF GIS IPK IPD OCPD BSN CIMB EMCO MCO ABC RAV EEG ECG ADHD
+    IELTS IOS OS IOT OKR ROI UI UX PDF GIS IPK IPD OCPD BSN CIMB EMCO MCO ABC RAV EEG ECG ADHD
     """.split()
 )
 # Plain words that people shout.
@@ -49,6 +49,8 @@ _EXPANDED = {
         "SAW": "sallallahu alaihi wasallam",
         "YAB": "Yang Amat Berhormat",
         "YB": "Yang Berhormat",
+        "TYT": "Tuan Yang Terutama",
+        "DYMM": "Duli Yang Maha Mulia",
         "OK": "okey",
         "ASAP": "secepat mungkin",
     },
@@ -76,28 +78,30 @@ _MIXED = {
     "WiFi": "waifai",
     "Wi-Fi": "waifai",
     "wifi": "waifai",
-    "iOS": "I O S",
+    "iOS": "IOS",
     "MySQL": "My SQL",
-    "PostgreSQL": "Postgres Q L",
+    "PostgreSQL": "Postgres QL",
     "LinkedIn": "Linked In",
     "ChatGPT": "Chat GPT",
     "DuitNow": "Duit Now",
-    "macOS": "mac O S",
+    "macOS": "mac OS",
+    "iPadOS": "iPad OS",
+    "GoPro": "Go Pro",
     "eWallet": "e-wallet",
 }
 _MAX_SPELLED = 5  # a longer one with vowels is a word in capitals
 _VOWELS = frozenset("AEIOU")
 _UNSAYABLE = re.compile(
     r"[^AEIOU]{3,}|[AEIOU]{3}|[^AEIOUNKMTSRLH]$"
+    r"|[^AEIOU](?<!N)(?<!R)(?<!L)(?<!S)(?<!K)[^AEIOU]$"
     r"|^(?!BR|PR|TR|KR|GR|DR|FR|PL|KL|BL|GL|FL|SL|ST|SP|SK|SY|NY|NG|KH|SW|SM|SN|CH|SH|TH)[^AEIOU]{2}"
 )
 
 
 def spell(letters: str, language: str) -> str:
     """Letter by letter; in Malay by the names Malaysians give them, in English as separate capitals."""
-    if language == "ms":
-        return " ".join(_MALAY_LETTERS.get(char, char) for char in letters.lower())
-    return " ".join(letters.upper())
+    names = (MALAY_LETTERS.get(char.lower(), char) if language == "ms" else char.upper() for char in letters)
+    return " ".join(LETTER_MARK + name for name in names if not name.isspace())
 
 
 def is_spelled(word: str) -> bool:
@@ -130,9 +134,8 @@ def _mixed(match: re.Match[str], language: str) -> str:
 
 def _letter(match: re.Match[str], language: str) -> str:
     """A single capital: an initial, a grade, "Vitamin C"."""
-    if language == "en":
-        return match[1]
-    return spell(match[1], "ms")
+    article = language == "en" and match[1] == "A" and re.match(r" [a-z]", match.string[match.end() :])
+    return match[1] if article else spell(match[1], language)
 
 
 def unshout(text: str) -> str:
@@ -152,9 +155,11 @@ def _kept(word: str) -> bool:
 
 ACRONYMS: list[Rule] = [
     rule(r"(?<![\w])(?:" + "|".join(sorted(map(re.escape, _MIXED), key=len, reverse=True)) + r")(?!\w)", _mixed),
+    rule(r"(?<!\w)([A-Z][a-z]{1,15})([A-Z]{2,6})(?!\w)", lambda m, lang: f"{m[1]} {m[2]}"),
     rule(r"(?<![\w])((?:[A-Z]\.){2,6}[A-Z]?)(?!\w)", lambda m, lang: spell(m[1].replace(".", ""), lang) + _stop(m)),
     rule(r"(?<!\w)([A-Z]{2,20})(s|nya|lah|kah)?(?!\w)", _acronym),
-    rule(r"(?<![\w'’])(?!I\b)([A-Z])(?:\.(?= ?[A-Z]))?(?![\w'’])", _letter),
+    rule(rf"(?<![\w'’{LETTER_MARK}])(?!I\b)([A-Z])(?:\.(?= ?[A-Z]))?(?![\w'’])", _letter),
+    rule(r"(?<![\w'’-])([eE])(?=-[a-z]{3})", lambda m, lang: LETTER_MARK + m[1]),
 ]
 
 

@@ -41,9 +41,26 @@ _TABLE = str.maketrans(
         "✕": "×",
         "✖": "×",
         "•": ",",
+        "−": "−",
+        "ﷺ": " sallallahu alaihi wasallam ",
+        "ﷻ": " Subhanahu wa Taala ",
         "·": ",",
     }
 )
+
+
+_EMOTICONS = re.compile(
+    r"(?<![\w/.:])(?:T[_.]T|[oO][_.][oO0]|[xX]D+|[:;=][-'’^o]?[)(DPpOo3]+|:-?/|:'\(|<3+(?=\s*(?:[.,!?]|$))"
+    r"|</3|\^[_.]?\^|>[_.]?<|-[_.]{1,2}-|;[_.];|u[_.]u)(?![\w/])"
+    r"|[¯╯╰ヽ\\]{0,2}_?/?[(（][^()（）\w\n]{0,3}(?:[ツಠ□益ᴗ╥﹏•◕‿ʘᵔᴥ・゜]|°□°)[^()（）\n]{0,5}[)）]"
+    r"(?:\\?_?/?[¯╯╰ﾉノ])?(?:︵\s?┻━┻)?"
+)
+_SHORTCODE = re.compile(r"(?<![\w:]):[a-z][a-z0-9_+-]{1,30}:(?![\w:])")
+
+
+def without_emoticons(text: str) -> str:
+    """`text` without ":-)", "T_T", "<3", "¯\\_(ツ)_/¯" and ":tada:", which Markdown's marks would tear apart."""
+    return _SHORTCODE.sub(" ", _EMOTICONS.sub(" ", text))
 
 
 def plain_characters(text: str) -> str:
@@ -78,7 +95,9 @@ def _narrow(char: str) -> str:
     digit = unicodedata.decimal(char, None)
     if digit is not None:
         return str(digit)
-    if "\u2080" <= char <= "\u2089" or "\U0001d400" <= char <= "\U0001d7ff":
+    if "\u2080" <= char <= "\u2089" or "\U0001d400" <= char <= "\U0001d7ff" or "\u3380" <= char <= "\u33df":
+        return unicodedata.normalize("NFKC", char)
+    if "\u2160" <= char <= "\u217f" or "\ufb00" <= char <= "\ufb06":  # Roman numerals, ligatures
         return unicodedata.normalize("NFKC", char)
     return char
 
@@ -94,8 +113,9 @@ _CLOSED_AT_END = re.compile(r"[)\]}\s]+$")
 _ELLIPSIS = re.compile(r"\s*(?:…|\.{2,})(?:[.…]*)")
 _LOUD = re.compile(r"[?!][?!\s]*[?!]")
 _DASHES = re.compile(r"\s+[-–—−]+(?=\s|$)|(?<=\w)\s*[–—]\s*(?=\w)|^[-–—−]+\s*|[–—−]")
-_REST = re.compile(r"[^\w\s.,?!:'’\-\u0300-\u036f\u0600-\u06ff\u0900-\u0dff\u0e00-\u0eff]|_")
-_NUMERALS = re.compile(r"[^\W_a-zA-Z]")
+_REST = re.compile(r"[^\w\s.,?!:'’\-\u2063]|_")
+_MARKS_BEHIND = re.compile("[\u0300-\u036f]")
+_FOREIGN = re.compile("[^\\W_\\u0000-\\u024f]")  # letters and numerals that no Malay or English voice can say
 _GLUED = re.compile(r"([,:?!])(?=\w)|(?<=[^\W\dA-Z_])(\.)(?=[A-Z])")
 _DOT_INSIDE = re.compile(r"(?<=\w)\.(?=\w)")
 _PAUSES = re.compile(r"(?:\s*[,:.?!](?=[\s,:.?!]|$)){2,}")
@@ -105,7 +125,7 @@ _LEADING = re.compile(r"^[\s,:.?!\-]+")
 
 def tidy(text: str) -> str:
     """What remains of the punctuation as pauses: only , . ? ! : and the marks inside words are kept."""
-    text = text.translate(_WIDE_MARKS).replace("\n", " ")
+    text = _latin(text).translate(_WIDE_MARKS).replace("\n", " ")
     text = _QUOTES.sub("", _QUOTED.sub(r"\1", text))
     text = _ELLIPSIS.sub(_ellipsis, text)
     text = _CLOSED_AT_END.sub("", text)
@@ -113,7 +133,6 @@ def tidy(text: str) -> str:
     text = _LOUD.sub(lambda m: "? " if "?" in m[0] else "! ", text)
     text = _DASHES.sub(", ", text.replace(";", ","))
     text = _REST.sub(" ", text)
-    text = _NUMERALS.sub(lambda m: "" if m[0].isnumeric() and not _is_ideograph(m[0]) else m[0], text)
     text = re.sub(r"(?<!\w)-+|-+(?!\w)", " ", text)
     text = _DOT_INSIDE.sub(" dot ", _GLUED.sub(lambda m: m[0] + " ", text))
     text = _BEFORE_PAUSE.sub("", _SPACES.sub(" ", text))
@@ -122,13 +141,23 @@ def tidy(text: str) -> str:
     return _SPACES.sub(" ", text).strip()
 
 
+def _latin(text: str) -> str:
+    """`text` without the letters of other scripts, and without the brackets or quotes that held nothing else."""
+    if text.isascii():
+        return text
+    composed = unicodedata.normalize("NFC", text)
+    folded = "".join(_base(char) if char >= "\u0250" else char for char in composed)
+    return _MARKS_BEHIND.sub("", _FOREIGN.sub(" ", folded))
+
+
+def _base(char: str) -> str:
+    """A Latin letter with two marks (Vietnamese) without them."""
+    return unicodedata.normalize("NFD", char)[0] if "\u1e00" <= char <= "\u1eff" else char
+
+
 def _ellipsis(match: re.Match[str]) -> str:
     rest = match.string[match.end() :].lstrip(' )]"”’*')
     return ". " if not rest or rest[0].isupper() else ", "
-
-
-def _is_ideograph(char: str) -> bool:
-    return "\u3400" <= char <= "\u9fff"
 
 
 def _strongest(match: re.Match[str]) -> str:

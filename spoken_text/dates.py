@@ -31,6 +31,51 @@ _MONTHS = _SHORT_MONTHS | {
 }
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _WEEKDAYS = "Isnin|Selasa|Rabu|Khamis|Jumaat|Sabtu|Ahad|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
+_SHORT_WEEKDAYS = dict(
+    pair.split("=")
+    for pair in "Mon=Monday Tue=Tuesday Tues=Tuesday Wed=Wednesday Thu=Thursday Thur=Thursday Thurs=Thursday "
+    "Fri=Friday Sat=Saturday Sun=Sunday Isn=Isnin Sel=Selasa Rab=Rabu Kha=Khamis Jum=Jumaat Sab=Sabtu Ahd=Ahad".split()
+)
+_DAY = "|".join(sorted([*_SHORT_WEEKDAYS, *_WEEKDAYS.split("|")], key=len, reverse=True))
+_HIJRI = (
+    "Muharam|Muharram|Safar|Rabiulawal|Rabiulakhir|Jamadilawal|Jamadilakhir|Rejab|Syaaban|Ramadan|Ramadhan|Syawal|"
+    "Zulkaedah|Zulkaidah|Zulhijah|Zulhijjah"
+)
+_ERAS = {
+    "SM": ("Sebelum Masihi", "before Christ"),
+    "S.M.": ("Sebelum Masihi", "before Christ"),
+    "M": ("Masihi", "anno Domini"),
+    "H": ("Hijrah", "Hijrah"),
+    "BC": ("Sebelum Masihi", "B C"),
+    "BCE": ("Sebelum Masihi", "B C E"),
+    "AD": ("Masihi", "A D"),
+    "CE": ("Masihi", "C E"),
+}
+_STRONG_CUES = re.compile(
+    r"\b(?:pada|tarikh|bertarikh|tutup|deadline|due|cuti|jatuh|lahir|esok|lusa|semalam|on|dated?|birthday|expo|ekspo|"
+    r"hari ini|lawatan|mesyuarat|majlis|exam|peperiksaan|kelas|jualan|promosi|tempoh|tempahan|bayaran|appointment|"
+    r"temujanji|luput|tamat|berakhir|berlangsung|diadakan|closes?|opens?|cut-?off|tayangan|penerbangan|check-?in|"
+    r"check-?out)\b[^.\d]{0,28}$",
+    re.IGNORECASE,
+)
+_WEAK_CUES = re.compile(
+    rf"\b(?:sebelum|selepas|lepas|sehingga|hingga|sampai|mulai?|bermula|dari|sejak|before|after|until|till|from|since|by|"
+    rf"{_DAY})[ ,:(]{{1,3}}$",
+    re.IGNORECASE,
+)
+_NOT_A_DATE = re.compile(
+    r"\b(?:skor|score|markah|marks?|gred|grade|nisbah|ratio|mata|points?|rating|jalan|jln|lorong|seksyen|section|no|ss|"
+    r"nombor|bahagi|darab|tambah|tolak|skala|penarafan|muka|page|saiz|size|resolusi|tekanan)\b[^.]{0,12}$|[-+*/=×÷] ?$",
+    re.IGNORECASE,
+)
+_OF_A_MEASURE = re.compile(
+    r"\s?(?:cawan|sudu|cup|jam|daripada|kg|km|liter|gelas|biji|keping|bahagian|hari|minit|tsp|tbsp|inci|of|hour|mile|"
+    r"teaspoon|tablespoon|[-+*/=×÷])"
+)
+_COUNTED = re.compile(
+    r" (?:hari|orang|buah|kali|ribu|juta|ekor|jam|minit|unit|pelajar|peratus|tahun|bulan|minggu|ringgit|sen|negara|"
+    r"negeri|kes|days?|people|hours?|times|years?|percent)\b|\s?(?:%|RM)"
+)
 _YEAR_CUES = (
     "in since by from until till year years of late early before after during mid between circa to and through tahun "
     "around class fiscal"
@@ -68,11 +113,48 @@ def _iso(match: re.Match[str], language: str) -> str:
 
 
 def _short(match: re.Match[str], language: str) -> str:
-    """A date without a year ("pada 12/3"), which only a word before it tells from a fraction."""
-    day, month = int(match[2]), int(match[3])
-    if not (1 <= day <= 31 and 1 <= month <= 12):
+    """Dates without a year ("pada 12/3", "31/8 dan 16/9"): a word before them tells them from fractions."""
+    found = [(int(day), int(month)) for day, month in re.findall(r"(\d{1,2})/(\d{1,2})", match[0])]
+    if not all(1 <= day <= 31 and 1 <= month <= 12 for day, month in found):
         return match[0]
-    return match[1] + date(day, month, None, language)
+    before, after = match.string[max(0, match.start() - 48) : match.start()], match.string[match.end() :]
+    if (24, 7) in found or _OF_A_MEASURE.match(after) or _NOT_A_DATE.search(before):
+        return match[0]
+    unlike_a_fraction = any(day > 12 and day > month for day, month in found)
+    if not (unlike_a_fraction or _STRONG_CUES.search(before) or _WEAK_CUES.search(before)):
+        return match[0]
+    text = re.sub(r"(?<=\d)\s?[-–—]\s?(?=\d)", pick(language, " hingga ", " to "), match[0])
+    return re.sub(r"(\d{1,2})/(\d{1,2})", lambda m: date(int(m[1]), int(m[2]), None, language), text)
+
+
+def _days_of_a_month(match: re.Match[str], language: str) -> str:
+    """ "12-15/3/2026": the days have the month in common."""
+    day, month = int(match[2]), int(match[3])
+    if not (1 <= day <= 31 and 1 <= month <= 12 and int(match[1]) < day):
+        return match[0]
+    full_year = _full_year(match[4]) if match[4] else None
+    spoken = date(day, month, full_year, language)
+    first = cardinal(int(match[1]), language) if language == "ms" else f"the {ordinal(int(match[1]), language)}"
+    return f"{first} {pick(language, 'hingga', 'to')} {spoken}"
+
+
+def _months(match: re.Match[str], language: str) -> str:
+    names = _MALAY_MONTHS if language == "ms" else _ENGLISH_MONTHS
+    first, last = (names[_MONTHS[name.lower()] - 1] for name in (match[1], match[2]))
+    return f"{first} {pick(language, 'hingga', 'to')} {last}"
+
+
+def _weekdays(match: re.Match[str], language: str) -> str:
+    first, last = (_SHORT_WEEKDAYS.get(name, name) for name in (match[1], match[2]))
+    return f"{first} {pick(language, 'hingga', 'to')} {last}"
+
+
+def _era(match: re.Match[str], language: str) -> str:
+    return f"{match[1]} {pick(language, *_ERAS[match[2]])}"
+
+
+def _span(match: re.Match[str], language: str) -> str:
+    return match[1] + pick(language, " hingga ", " to ")
 
 
 def _after_the(the: str, spoken: str) -> str:
@@ -102,8 +184,8 @@ def _days_month(match: re.Match[str], language: str) -> str:
 
 def _month_day(match: re.Match[str], language: str) -> str:
     month, day = _MONTHS[match[1].lower()], int(match[2])
-    if not 1 <= day <= 31:
-        return match[0]
+    if not 1 <= day <= 31 or (not match[3] and _COUNTED.match(match.string, match.end())):
+        return match[0]  # "Bulan Februari 28 hari sahaja"
     full_year = _full_year(match[3]) if match[3] else None
     if language == "ms":
         return date(day, month, full_year, "ms")
@@ -136,13 +218,29 @@ def _two(text: str) -> str:
 
 
 DATES: list[Rule] = [
+    rule(r"(\d{1,2}([/.-])\d{1,2}\2\d{2,4})\s?[-–—]\s?(?=\d{1,2}\2\d{1,2}\2\d{2,4})", _span),
+    rule(rf"(\d{{1,2}} (?:{_MONTH})\.?(?: \d{{4}})?)\s?{DASH}\s?(?=\d{{1,2}} (?:{_MONTH}){END})", _span, re.IGNORECASE),
+    rule(rf"((?:{_MONTH})\.? \d{{1,2}})\s?{DASH}\s?(?=(?:{_MONTH})\.? \d{{1,2}}{END})", _span, re.IGNORECASE),
+    rule(rf"(?<!\w)({_MONTH})\s?{DASH}\s?({_MONTH}){END}", _months, re.IGNORECASE),
+    rule(rf"(?<!\w)({_DAY})\s?{DASH}\s?({_DAY}){END}", _weekdays),
+    rule(
+        rf"(?<!\w)({'|'.join(_SHORT_WEEKDAYS)})\.?(?=,? \d{{1,2}} (?:{_MONTH}){END})",
+        lambda m, lang: _SHORT_WEEKDAYS[m[1]],
+    ),
+    rule(rf"((?:{_HIJRI}),? \d{{1,4}})\s?(H|M)\.?{END}", _era),
+    rule(rf"{EDGE}(\d{{3,4}}) ?(SM|S\.M\.|BCE|BC)(?!\w)", _era),
+    rule(rf"{EDGE}(\d{{1,2}}) (SM|S\.M\.)(?!\w)", _era),
+    rule(r"((?<![\w.,])\d{3,4}) (M|H|AD|CE)(?![\w/])", _era),
+    rule(r"((?<![\w.,])\d{3,4})(H)(?![\w/])", _era),
+    rule(r"(\b[Kk]e-?\d{1,2}) (SM|M|H)(?![\w/])", _era),
+    rule(r"(\b(?:tahun|kurun|abad|sekitar) \d{3,4})(M)(?![\w/])", _era),
     rule(rf"{EDGE}(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}})(?:(T)(?=\d\d:)|{END})", _iso),
     rule(rf"{EDGE}([Tt]he )?(\d{{1,2}})([-/.])(\d{{1,2}})\3(\d{{4}}|\d{{2}})(?![\w/])(?![-.]\d)", _numeric),
+    rule(rf"{EDGE}(\d{{1,2}})\s?{DASH}\s?(\d{{1,2}})/(\d{{1,2}})(?:/(\d{{4}}|\d{{2}}))?(?![\w/])", _days_of_a_month),
     rule(
-        rf"(\b(?:pada|bertarikh|tarikh:?|hari ini|esok|on|dated|date:|(?:{_WEEKDAYS}),?) )"
-        r"(\d{1,2})/(\d{1,2})(?![\w/])",
+        rf"{EDGE}\d{{1,2}}/\d{{1,2}}(?:(?:, ?| dan | atau | hingga | sampai | and | or | to | & |\s?{DASH}\s?)"
+        r"\d{1,2}/\d{1,2}){0,6}(?![\w/])(?!\.\d)",
         _short,
-        re.IGNORECASE,
     ),
     rule(rf"{EDGE}(\d{{1,2}})\s?{DASH}\s?(\d{{1,2}})\s(?=(?:{_MONTH}){END})", _days_month, re.IGNORECASE),
     rule(

@@ -44,8 +44,20 @@ def _unit_number(match: re.Match[str], language: str) -> str:
 
 
 def _street(match: re.Match[str], language: str) -> str:
-    first, second = (cardinal(int(part), language) for part in (match[2], match[3]))
-    return f"{match[1]}{first} {pick(language, 'per', 'slash')} {second}"
+    """ "Jalan 13/4", "Jln SS2/24", "Jalan PJS 11/2A"."""
+    slash = f" {pick(language, 'per', 'slash')} "
+    return match[1] + slash.join(_parts(part, language) for part in (match[2] + match[3]).split("/"))
+
+
+def _parts(code: str, language: str) -> str:
+    return " ".join(
+        cardinal(int(part), language) if part.isdigit() else spell(part, language)
+        for part in re.findall(r"\d+|[A-Z]+", code)
+    )
+
+
+def _aircraft(match: re.Match[str], language: str) -> str:
+    return f"{match[1]}{digits(match[2], language)} {digits(match[3], language)}"
 
 
 def _plate(match: re.Match[str], language: str) -> str:
@@ -53,7 +65,8 @@ def _plate(match: re.Match[str], language: str) -> str:
 
 
 def _cued(match: re.Match[str], language: str) -> str:
-    return match[1] + digit_groups(match[2], language)
+    spelled = " " + spell("X", language) if match[2].endswith("X") else ""
+    return match[1] + digit_groups(match[2], language) + spelled
 
 
 def _code(match: re.Match[str], language: str) -> str:
@@ -90,20 +103,40 @@ _CUES = (
     "akaun|account|rujukan|reference|ref|otp|pin|kod|code|poskod|postcode|siri|serial|tracking|pengesahan|kad|card|ic|"
     "pasport|passport|resit|receipt|invois|invoice|pendaftaran|kelompok|matrik|password|kata laluan"
 )
+_STRONG_CUES = (
+    "tac|otp|pin|poskod|kod pos|postcode|akaun|account|siri|serial|tracking|penjejakan|rujukan|pasport|passport|"
+    "kod pengesahan|kod keselamatan|verification code|password|kata laluan|nombor ahli|resit|invois|matrik"
+)
+_BETWEEN = r"(?!tahun|baki|sebanyak|berjumlah|seramai|ada|mempunyai|RM|daripada|year|balance|has\b)[^\s\d.,;]{1,16}"
+_COUNTED = (
+    r"(?!,\d)(?!\s?(?:%|orang|ringgit|sen\b|kali|hari|tahun|pengguna|mata|unit|minit|saat|jam|people|times|days|users))"
+)
 _FILLERS = "anda|bank|saya|is|ialah|adalah|pengesahan|awak|rujukan|pos|no\\.|nombor|number"
 _CALL = "talian|hubungi|telefon|dail|call|dial|hotline|kecemasan|emergency|whatsapp|tel|sms ke"
 
 IDENTIFIERS: list[Rule] = [
+    rule(r"(\b(?:ISBN|ISSN|IMEI|SWIFT|EAN)(?:-1[03])?[:\s]{1,2})(\d[\d -]{6,22}[\dX])(?!\w)", _cued),
+    rule(r"((?:Boeing|Airbus|ATR|Embraer) [A-Z]?)(\d{2,3})-(\d{2,3})(?!\d)", _aircraft),
+    rule(r"(?<!\w)(?:KM|Km)\.? ?(?=\d)", lambda m, lang: pick(lang, "Kilometer ", "Kilometre ")),
     rule(rf"{EDGE}\d{{6}}-\d{{2}}-\d{{4}}{END}", _groups),
     rule(rf"{EDGE}\d{{4}}([- ])\d{{4}}\1\d{{4}}\1\d{{4}}{END}", _groups),
     rule(rf"(?<![\w+])\+\d{{1,3}}{_S}\(?\d{{1,4}}\)?(?:{_S}\d{{2,4}}){{1,4}}{END}(?!-?\d)", _international),
     rule(rf"(?<![\w.,])\(?0\d{{1,2}}\)?[-\s]\d{{3,4}}{_S}\d{{3,4}}{END}(?!-\d)", _telephone),
     rule(rf"{EDGE}\+60{END}", lambda m, lang: f"{pick(lang, 'tambah', 'plus')} {digits('60', lang)}"),
     rule(rf"{EDGE}[A-Z]{{1,2}}(?:-\d{{1,3}}){{2}}{END}(?!-)", _unit_number),
-    rule(r"(\b(?:Jalan|Jln\.?|Lorong|Persiaran|SS|PJU|PJS|USJ|Taman) )(\d{1,3})/(\d{1,3})(?![\w/])", _street),
     rule(
-        r"(\b(?:[Pp]late?|[Pp]endaftaran|[Kk]ereta|[Cc]ar|[Mm]otosikal) (?:nombor |number )?)"
-        r"([A-Z]{1,3}) ?(\d{1,4})(?![\w,.]\d?)",
+        r"(\b(?:Jalan|Jln\.?|Lorong|Persiaran|Lebuh|Taman|Seksyen|Presint|Fasa)(?: [A-Z][a-z]{2,15}){0,2} )"
+        r"([A-Z]{0,3}\d{1,3}[A-Z]?)((?:/\d{1,3}[A-Z]{0,2}){1,3})(?![\w/])",
+        _street,
+    ),
+    rule(r"(\b)((?:SS|PJU|PJS|USJ|BU|SD|TTDI|BK) ?\d{1,3})((?:/\d{1,3}[A-Z]?){1,3})(?![\w/])", _street),
+    rule(
+        r"(\b(?:[Pp]late?|[Pp]endaftaran|[Kk]ereta|[Cc]ar|[Mm]otosikal|[Mm]otor|[Vv]an|[Ll]ori|[Bb]as|[Tt]eksi|"
+        r"[Kk]enderaan|lorry|taxi|bus)\b(?: [a-z]{2,12}){0,3} ?[:(]? ?)([A-Z]{1,3}) ?(\d{1,4})(?![\w]|[,.]\d)",
+        _plate,
+    ),
+    rule(
+        r"()(?<![\w-])([ABCDFHJKLMNPQRSTVW][A-Z]{1,2}) (?!19\d\d|20\d\d)(\d{4})(?![\w]|[,.]\d)(?= ?[^\w ]|$| [a-z])",
         _plate,
     ),
     rule(rf"{EDGE}1[-\s]?[378]00[-\s]\d\d[-\s]?\d{{4}}{END}", _groups),
@@ -115,17 +148,44 @@ IDENTIFIERS: list[Rule] = [
         re.IGNORECASE,
     ),
     rule(
+        rf"(\b(?:{_STRONG_CUES})(?::? {_BETWEEN}){{0,4}}[:#]? )"
+        rf"(\d{{4,15}}(?:[- ]\d{{1,12}}){{0,3}}){END}(?!\.\d){_COUNTED}",
+        _cued,
+        re.IGNORECASE,
+    ),
+    rule(
+        rf"(\b(?:sms|hantar|taip|balas|send|text|reply|mesej|whatsapp)\b[^.]{{0,60}}? (?:ke|kepada|to) )"
+        rf"(\d{{3,6}}){END}(?!\.\d){_COUNTED}",
+        _cued,
+        re.IGNORECASE,
+    ),
+    rule(
+        rf"((?:999|991|994|911|112|sembilan|empat|satu) (?:atau|dan|or|and) )"
+        rf"(999|991|994|911|112|15999|15888){END}(?![.,]\d)",
+        _cued,
+    ),
+    rule(
         rf"(\b(?:{_CUES})(?: (?:{_FILLERS})){{0,2}}[:#]? )(\d{{3,15}}(?:-\d{{1,12}}){{0,3}}){END}(?![,.]\d)",
         _cued,
         re.IGNORECASE,
     ),
-    rule(r"(^|[,:] )(\d{5})(?= [A-Z][a-z])", _cued),
+    rule(r"(^|[,:.] |\) )(\d{5})(?=,? [A-Z][A-Za-z])(?! RM)", _cued),
+    rule(
+        r"()(?<![\w.,-])(\d{5})"
+        r"(?= (?:PJ|KL|JB|Kuala|Petaling|Johor|Shah Alam|Subang|Kota|Ipoh|Georgetown|Melaka|Klang)\b)",
+        _cued,
+    ),
+    rule(r"()(?<![\w.,$-])(?<!RM )(?<!\$ )(\d{10,20})(?<!000)(?![\w%]|[.,]\d)", _cued),
     rule(rf"{EDGE}[vV](?:er\.? ?)?(\d{{1,4}}(?:\.\d{{1,4}}){{0,3}}){END}(?!\.\d)", _version),
     rule(r"(?<=[A-Za-z] )(\d{1,3}(?:\.\d{1,3}){2})(?![\w.])", lambda m, lang: _dotted(m[1], lang)),
     rule(rf"{EDGE}#\s?(?=\d)", lambda m, lang: pick(lang, "nombor ", "number ")),
 ]
 
 CODES: list[Rule] = [
+    rule(
+        r"(?<![\w.-])(?=[A-Z\d/-]{0,24}\d)(?=[\d/-]{0,24}[A-Z])[A-Z\d]{1,10}(?:[-/][A-Z\d]{1,10}){1,5}(?![\w-])(?![.,]\d)",
+        _code,
+    ),
     rule(r"(?<![\w.])[A-Z]{1,6}-?\d{1,15}[A-Z]{0,3}(?!\w)(?![.,]\d)", _code),
     rule(r"(?<![\w.,])\d{1,4}-?[A-Z]{1,5}(?:\d{1,4})?(?!\w)", _code),
     rule(r"(?<!\w)[A-Za-z]{1,15}\d{1,6}[A-Za-z]{0,6}(?!\w)", _code),

@@ -6,7 +6,7 @@ import re
 
 from spoken_text.rules import Rule, rule
 
-_TLD = "com|net|org|edu|gov|my|io|ai|co|sg|id|uk|info|dev|app|me|tv|asia|biz|xyz"
+_TLD = "com|net|org|edu|gov|my|io|ai|co|sg|id|uk|info|dev|app|me|tv|asia|biz|xyz|us|au|jp|cn|th|ly|gg|be|so|in|mil"
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9-]{1,63}){1,6}"
 _DOT = " dot "
 _LINK = {"ms": "pautan ke", "en": "link to", "zh": "链接", "ta": "இணைப்பு"}

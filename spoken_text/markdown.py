@@ -7,6 +7,7 @@ import re
 
 from spoken_text import numbers
 from spoken_text.language import detect_language
+from spoken_text.latex import without_latex
 from spoken_text.sentences import HEADING_MARK, ITEM_MARK, LineKind, is_delimiter_row, line_kind
 
 _CODE_OMITTED = {
@@ -16,6 +17,12 @@ _CODE_OMITTED = {
     "ta": "குறியீடு தவிர்க்கப்பட்டது",
 }
 _STOPS = {"zh": "。"}
+
+_YES = {"ms": "ya", "en": "yes", "zh": "是", "ta": "ஆம்"}
+_NO = {"ms": "tidak", "en": "no", "zh": "否", "ta": "இல்லை"}
+_YES_CELL = re.compile("[\u2705\u2611\u2713\u2714\U0001f5f8\U0001f44d]\ufe0f?")
+_NO_CELL = re.compile("[\u274c\u274e\u2717\u2718\u2715\u2716\u2612\U0001f6ab\U0001f44e]\ufe0f?")
+_EMPTY_CELL = re.compile(r"[-–—/\s]{1,5}|n/a|N/A")
 
 _TASK = re.compile(r"\[[ xX]\]\s+")
 _CODE = re.compile(r"(`{1,8})(?!`)([^\n]{0,300}?[^`\n])\1(?!`)")
@@ -33,7 +40,7 @@ _BREAK = re.compile(r"<(?:br|hr|/p|/div|/li|/tr|/td|/th|/summary|/h\d)\s*/?>", r
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]{0,300}>")
 _STRONG = re.compile(r"\*{2,}|~~|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|==(?=\w)|(?<=\w)==(?!\s?\d)(?=\W|$)")
 _STAR = re.compile(r"(?<![\d\s])\*(?!\d)|(?<!\w)\*(?=\S)|(?<!\d)\*(?!\s)|(?<=\d)\*(?=\s|$|[.,;:!?)])(?!\s\d)")
-_UNDERSCORE = re.compile(r"(?<=\w)_+(?=\w)")
+_UNDERSCORE = re.compile(r"(?<=\w)_+(?=\w)(?![\w.+-]{0,64}@\w)")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _ENTITY_HINT = re.compile(r"&#?\w{1,31};")
 _LINE_BREAK = re.compile(r"[^\S\n]*\\?\n\s*")
@@ -79,13 +86,13 @@ def _stopped(text: str, language: str) -> str:
 
 
 def _table(lines: list[str], language: str) -> list[str]:
-    head = _cells(lines[0])
+    head = _cells(lines[0], language)
     if len(lines) < 2 or not is_delimiter_row(lines[1]):
-        rows = [[cell for cell in _cells(line) if cell] for line in lines if not is_delimiter_row(line)]
+        rows = [[cell for cell in _cells(line, language) if cell] for line in lines if not is_delimiter_row(line)]
     elif len(lines) == 2:
         rows = [[cell for cell in head if cell]]
     else:
-        rows = [_named(head, _cells(line)) for line in lines[2:]]
+        rows = [_named(head, _cells(line, language)) for line in lines[2:]]
     comma = "，" if language == "zh" else ", "
     return [_stopped(comma.join(row), language) for row in rows if row]
 
@@ -103,16 +110,25 @@ def _pair(name: str, cell: str) -> str:
     return f"{name}: {cell}"
 
 
-def _cells(row: str) -> list[str]:
+def _cells(row: str, language: str) -> list[str]:
     row = row.strip().removeprefix("|")
     row = row.removesuffix("|") if not row.endswith("\\|") else row
-    return [inline(cell.replace("\\|", "|")).strip().rstrip(",;") for cell in re.split(r"(?<!\\)\|", row)]
+    return [_cell(cell.replace("\\|", "|").strip(), language) for cell in re.split(r"(?<!\\)\|", row)]
+
+
+def _cell(cell: str, language: str) -> str:
+    """The text of a cell; a tick and a cross are yes and no, a dash is nothing."""
+    if _YES_CELL.fullmatch(cell):
+        return _YES.get(language, _YES["en"])
+    if _NO_CELL.fullmatch(cell):
+        return _NO.get(language, _NO["en"])
+    return "" if _EMPTY_CELL.fullmatch(cell) else inline(cell).strip().rstrip(",;")
 
 
 def inline(text: str) -> str:
     """The text without links' addresses, emphasis, tags, citations and escapes."""
     text = _LINE_BREAK.sub(_line_break, text)
-    text = _maths(text)
+    text = without_latex(text)
     text = _CODE.sub(lambda m: m[2].strip().replace("_", " "), text)
     text = _IMAGE.sub(r"\1", text)
     text = _LINK.sub(_label, text)
@@ -143,58 +159,3 @@ def _line_break(match: re.Match[str]) -> str:
     forced = "\\" in match[0] or match[0].startswith("  ")
     short = len(before) < _LONG_LINE_CHARS and (after.isupper() or after.isdigit())
     return ", " if (forced or short) and before[-1:] not in ".?!:;,…" else " "
-
-
-_MATHS = re.compile(
-    r"\$\$([^$]{1,500})\$\$|\\\(([^\n]{1,300}?)\\\)|\\\[([^\n]{1,300}?)\\\]|\$(?=\S)([^$\n]{1,200}?)(?<=\S)\$(?!\d)"
-)
-_FRAC = re.compile(r"\\[dt]?frac\s*\{([^{}]{1,80})\}\s*\{([^{}]{1,80})\}")
-_SQRT = re.compile(r"\\sqrt\s*\{([^{}]{1,80})\}")
-_MATHS_TEXT = re.compile(r"\\(?:text|mathrm|mathbf|operatorname|mathit)\s*\{([^{}]{0,80})\}")
-_COMMANDS = {
-    "times": " × ",
-    "cdot": " × ",
-    "div": " ÷ ",
-    "pm": " ± ",
-    "leq": " ≤ ",
-    "le": " ≤ ",
-    "geq": " ≥ ",
-    "ge": " ≥ ",
-    "neq": " ≠ ",
-    "ne": " ≠ ",
-    "approx": " ≈ ",
-    "infty": " ∞ ",
-    "pi": " π ",
-    "alpha": " α ",
-    "beta": " β ",
-    "theta": " θ ",
-    "lambda": " λ ",
-    "sigma": " σ ",
-    "Delta": " Δ ",
-    "mu": " μ ",
-    "sum": " ∑ ",
-    "to": " → ",
-    "rightarrow": " → ",
-    "degree": "°",
-    "circ": "°",
-    "percent": "%",
-}
-
-
-def _maths(text: str) -> str:
-    if "$" not in text and "\\" not in text:
-        return text
-    return _MATHS.sub(_formula, text)
-
-
-def _formula(match: re.Match[str]) -> str:
-    body = next(group for group in match.groups() if group is not None)
-    single_dollar = match[4] is not None
-    if single_dollar and not re.search(r"[\\^_=<>+]", body) and not re.fullmatch(r"[a-zA-Z]", body):
-        return match[0]  # two sums of money
-    body = _MATHS_TEXT.sub(r"\1", body)
-    body = _SQRT.sub(r" √ \1 ", _FRAC.sub(r" \1 ÷ \2 ", body))
-    body = re.sub(r"\^\{([^{}]{1,40})\}", r"^\1", body)
-    body = re.sub(r"_\{?(\w{1,20})\}?", r" \1", body)
-    body = re.sub(r"\\([a-zA-Z]{1,20})", lambda m: _COMMANDS.get(m[1], " "), body)
-    return f" {body.replace('*', '×').replace('{', ' ').replace('}', ' ')} ".replace("\\", " ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from spoken_text.acronyms import spell
 from spoken_text.numbers import cardinal
 from spoken_text.rules import DASH, EDGE, END, NUMBER, Rule, pick, rule, words
 
@@ -12,12 +13,16 @@ _SCORE = re.compile(
     r"kemenangan|kekalahan|perlawanan|wins?|won|lost|lose|beats?|draw|drew|scored?|defeat|defeated|victory)\b",
     re.IGNORECASE,
 )
-_PART = r"(?:pagi|petang|malam|tengah ?hari|am|pm|a\.m\.|p\.m\.)"
+_PART = r"(?:pagi|petang|malam|tengah ?hari|tengah ?malam|ptg|mlm|pg|am|pm|a\.m\.?|p\.m\.?)"
 _DAY = (
     r"(?:Isnin|Selasa|Rabu|Khamis|Jumaat|Sabtu|Ahad|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|"
     r"Januari|Februari|Mac|April|Mei|Jun|Julai|Ogos|September|Oktober|November|Disember|January|February|March|May|"
     r"June|July|August|October|December)"
 )
+
+
+_KEY_NAMES = {"Ctrl": "Control", "Del": "Delete", "Esc": "Escape", "Cmd": "Command", "Win": "Windows"}
+_KEYS = "Ctrl|Control|Alt|Shift|Cmd|Command|Option|Win|Windows|Fn|Esc|Tab|Del|Delete"
 
 
 def _to(language: str) -> str:
@@ -29,28 +34,81 @@ def _range(match: re.Match[str], language: str) -> str:
     low, high = match[1], match[3]
     spaced = match[2] != match[2].strip()
     before = match.string[max(0, match.start() - 80) : match.start()]
-    goals = low.isdigit() and high.isdigit() and len(low) <= 2 and len(high) <= 2 and not spaced
+    after = match.string[match.end() : match.end() + 8].lstrip()
+    goals = (
+        not after.startswith("=")
+        and low.isdigit()
+        and high.isdigit()
+        and len(low) <= 2
+        and len(high) <= 2
+        and not spaced
+    )
     if goals and (_SCORE.search(before) or int(high) < int(low) < 10):
         versus = " berbalas " if language == "ms" else " "
         zero = pick(language, "kosong", "nil")
         return versus.join(cardinal(int(side), language) if int(side) else zero for side in (low, high))
-    after = match.string[match.end() : match.end() + 8].lstrip()
     falls = float(low.replace(",", "")) > float(high.replace(",", ""))
     if after.startswith("=") or falls or "−" in match[2]:
         return f"{low} {pick(language, 'tolak', 'minus')} {high}"
     return low + _to(language) + high
 
 
+def _term(match: re.Match[str], language: str) -> str:
+    """The "3x" of "x^2 - 3x": a factor and its unknown."""
+    factor, unknown = (match[1], match[2]) if match[1] else (match[3], match[4])
+    return f"{cardinal(int(factor), language)} {unknown}"
+
+
 def _times(match: re.Match[str], language: str) -> str:
     return f"{match[1]} {pick(language, 'darab', 'times')} "
 
 
-RANGES: list[Rule] = [
-    rule(rf"{EDGE}({NUMBER})\s?x\s?(?=\d)", _times),
+def _multiplied(match: re.Match[str], language: str) -> str:
+    return f"{match[1]} {pick(language, 'darab', 'times')} "
+
+
+def _more_than(match: re.Match[str], language: str) -> str:
+    """ "5+ tahun": more than five; "18+" alone is eighteen and above."""
+    return f"lebih {match[1]}" if language == "ms" else f"{match[1]} plus"
+
+
+_NOUN = r"[a-z]{1,12}[²³]?|°C"
+#: Signs that touch numbers and sums of money, before those are put in words.
+SIGNED: list[Rule] = [
+    rule(r"(?<=\d),(?=(?:RM|US\$|\$)\d)", words(", ", ", ")),
+    rule(r"(?<![\w.])\.(?=\d{1,6}(?![\d.]))", words("0.", "0.")),
+    rule(
+        r"(?<![\d.,])(\d{1,3}),(?=\d{1,2}\s?(?:juta|bilion|trilion|ribu|peratus|%|kg|km|cm|mm|m|g|l|L|°C)(?!\w))",
+        lambda m, lang: m[1] + "." if lang == "ms" else m[0],
+    ),
+    rule(r"(?<![\w~])[~≈≃≅]\s?(?=\d|RM|US\$|\$|[A-Z]{3} ?\d)", words("lebih kurang ", "about ")),
+    rule(r"(?<![\w])(?:±|\+/-|\+-)\s?(?=\d|RM)", words("campur tolak ", "plus or minus ")),
+    rule(r"(?<![\w=+*/^(-])[xX]\s?(\d{1,3})(?= (?:kali|times)\b)", lambda m, lang: m[1]),
+    rule(
+        r"(?<=[a-z)] )[xX]\s?(\d{1,3})(?![\w.])(?!\s?[=+*^-])", lambda m, lang: f"{pick(lang, 'kali', 'times')} {m[1]}"
+    ),
+    rule(rf"(\d\s?(?:{_NOUN}))\s[xX×]\s(?=(?:RM ?)?\d)", _multiplied),
+    rule(r"(?<=\d)()\s?[xX]\s(?=RM ?\d)", _multiplied),
+    rule(r"((?<![\w])(?:RM|\$|USD) ?\d[\d,.]{0,14})\s?[xX×]\s?(?=\d)", _multiplied),
+    rule(rf"{EDGE}({NUMBER})\+ (?=[a-z])", lambda m, lang: _more_than(m, lang) + " "),
+    rule(r"(?<=\d)\+\+(?!\w)", words(" plus plus", " plus plus")),
+    rule(r"(?<=\d)!(?=\s?[=+*/×÷−-])|(?<=\bn)!(?=\s?[=+*/×÷−-])", words(" faktorial", " factorial")),
+    rule(rf"(?<=[-+*=(^] ){EDGE}(\d{{1,4}})([a-z])(?![\w])|{EDGE}(\d{{1,4}})(x|y)(?=\s?[-+*=^)])", _term),
+]
+
+#: Before the times of day are put in words.
+TIME_RANGES: list[Rule] = [
     rule(rf"(\d\s?{_PART})\s?{DASH}\s?(?=\d)", lambda m, lang: m[1] + _to(lang), re.IGNORECASE),
-    rule(rf"{EDGE}(\d{{1,2}}[.:]\d\d)\s?{DASH}\s?(?=\d{{1,2}}[.:]\d\d(?!\d))", lambda m, lang: m[1] + _to(lang)),
     rule(
         rf"{EDGE}(\d{{1,2}})\s?{DASH}\s?(?=\d{{1,2}}\s?{_PART}{END})", lambda m, lang: m[1] + _to(lang), re.IGNORECASE
+    ),
+]
+
+RANGES: list[Rule] = [
+    rule(rf"{EDGE}(\d{{1,2}}[.:]\d\d)\s?{DASH}\s?(?=\d{{1,2}}[.:]\d\d(?!\d))", lambda m, lang: m[1] + _to(lang)),
+    rule(rf"{EDGE}({NUMBER})\s?x\s?(?=\d)", _times),
+    rule(
+        rf"({EDGE}{NUMBER})\s?(?:%|peratus)\s?{DASH}\s?(?={NUMBER}\s?(?:%|peratus))", lambda m, lang: m[1] + _to(lang)
     ),
     rule(
         rf"{EDGE}({NUMBER}\s?(?:%|°C|km|kg|cm|mm|m|g|ml|GB|MB|tahun|hari))\s?[-–—]\s?(?={NUMBER}\s?(?:%|°|[a-zA-Z]))",
@@ -78,8 +136,21 @@ _GREEK = {
 MATHS: list[Rule] = [
     rule(rf"\b({_DAY})\s?[-–—]\s?(?={_DAY}\b)", lambda m, lang: m[1] + _to(lang)),
     rule(r"(?<=\d)\s?[×*∗⋅]\s?(?=[\w(])", words(" darab ", " times ")),
+    rule(r"¬", words("negatif ", "minus ")),
     rule(r"×", words(" darab ", " times ")),
-    rule(rf"{EDGE}(\d{{1,6}})x{END}", lambda m, lang: f"{m[1]} {pick(lang, 'kali', 'times')}"),
+    rule(rf"{EDGE}({NUMBER})x{END}", lambda m, lang: f"{m[1]} {pick(lang, 'kali', 'times')}"),
+    rule(rf"\b({_KEYS})\s?\+\s?(?=\w)", lambda m, lang: f"{_KEY_NAMES.get(m[1], m[1])} "),
+    rule(r"(?<=\bAlt )(Del|Esc)(?!\w)|(?<=\bControl )(Del|Esc)(?!\w)", lambda m, lang: _KEY_NAMES[m[0]]),
+    rule(r"(?<=\b[CF])#(?!\w)", words(" sharp", " sharp")),
+    rule(
+        r"(\b(?:darah|jenis|kumpulan|blood|type|group)\b[^.,]{0,12}? )(AB|A|B|O)\s?([-+−])(?![\w-])",
+        lambda m, lang: (
+            f"{m[1]}{spell(m[2], lang)} {'positif' if m[3] == '+' else 'negatif'}"
+            if lang == "ms"
+            else f"{m[1]}{spell(m[2], lang)} {'positive' if m[3] == '+' else 'negative'}"
+        ),
+    ),
+    rule(r"(?<=\b[A-E])[-−](?=\s*(?:[,.;)]|$|dan\b|atau\b|untuk\b|dalam\b|bagi\b))", words(" tolak", " minus")),
     rule(r"(?<=[\w)])\s?÷\s?|(?<=\d)\s/\s(?=\d)", words(" bahagi ", " divided by ")),
     rule(r"\^\s?2(?!\d)", words(" kuasa dua", " squared")),
     rule(r"\^\s?3(?!\d)", words(" kuasa tiga", " cubed")),
@@ -96,10 +167,10 @@ MATHS: list[Rule] = [
     rule(r"(?<![<>=-])<\s?(?=-?[\w$])", words(" kurang daripada ", " less than ")),
     rule(r"(?<![<>=-])>\s?(?=-?[\w$])", words(" lebih daripada ", " more than ")),
     rule(r"\s?={1,3}\s?(?=\S)(?![=])", words(" sama dengan ", " equals ")),
+    rule(r"(?<=\bC)\+\+", words(" plus plus", " plus plus")),
     rule(r"(?<=[\w)])\s?\+\s?(?=[\w(])", words(" campur ", " plus ")),
     rule(r"(?<=\b[A-Z])\+(?!\w)", words(" plus", " plus")),
     rule(r"(?<=\d)\+(?!\w)", words(" ke atas", " plus")),
-    rule(r"(?<=C)\+\+", words(" plus plus", " plus plus")),
     rule(r"√\s?", words(" punca kuasa dua ", " the square root of ")),
     rule(r"∞", words(" infiniti ", " infinity ")),
     rule(r"∑", words(" jumlah ", " the sum of ")),
@@ -110,6 +181,10 @@ MATHS: list[Rule] = [
         rf"{EDGE}(\d{{1,4}})\s?:\s?(?=\d{{1,4}}{END})(?!\d\d\d)",
         lambda m, lang: f"{m[1]} {pick(lang, 'kepada', 'to')} ",
     ),
-    rule(r"(?<=\d)\s[−-]\s(?=\d)", words(" tolak ", " minus ")),
+    rule(
+        r"(?:(?<=\d)|(?<=\))|(?<=\b[a-z])|(?<= dua)|(?<= tiga)|(?<=squared)|(?<=cubed))\s[−-]\s(?=[\w(√])",
+        words(" tolak ", " minus "),
+    ),
+    rule(r"(?<=[\w)])\s?−\s?(?=[\w(])", words(" tolak ", " minus ")),
     rule(r"\s?→\s?", words(", ", ", ")),
 ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from spoken_text.acronyms import spell
 from spoken_text.numbers import SCALE, number, scaled
-from spoken_text.rules import DASH, EDGE, END, NUMBER, Rule, pick, rule
+from spoken_text.rules import DASH, EDGE, END, NUMBER, Rule, pick, rule, words
 
 
 class _Currency(NamedTuple):
@@ -65,6 +66,12 @@ _CURRENCIES = {
     "₩": _WON,
     "KRW": _WON,
     "SAR": _RIYAL,
+    "NZD": _Currency("dolar New Zealand", "New Zealand dollar", "New Zealand dollars"),
+    "TWD": _Currency("dolar Taiwan", "Taiwan dollar", "Taiwan dollars"),
+    "PHP": _Currency("peso", "peso", "pesos"),
+    "VND": _Currency("dong", "dong", "dong"),
+    "CHF": _Currency("franc Swiss", "Swiss franc", "Swiss francs"),
+    "CAD": _Currency("dolar Kanada", "Canadian dollar", "Canadian dollars"),
 }
 _SIGN = "|".join(re.escape(sign) for sign in sorted(_CURRENCIES, key=len, reverse=True))
 _CODES = "|".join(sign for sign in _CURRENCIES if sign.isalpha() and len(sign) > 2) + "|RM"
@@ -120,6 +127,11 @@ def _range(match: re.Match[str], language: str) -> str:
     return f"{start} {joined} {end}"
 
 
+def _thousands(match: re.Match[str], language: str) -> str:
+    """ "RM1.234.567" or "RM 1 250 000": separators that are not the Malaysian comma."""
+    return f"{match[1]}{re.sub('[. ]', '', match[2])}"
+
+
 def _dotted(match: re.Match[str], language: str) -> str:
     return amount(match[2].replace(".", ""), _CURRENCIES[match[1]], language)
 
@@ -129,15 +141,20 @@ _SIZE = rf"(?:\s?({SCALE}){END})?"
 _RIGHT = r"(?![\w])(?!\.\d)"
 
 MONEY: list[Rule] = [
+    rule(
+        rf"{_AT}(RM|MYR)\s?(\d{{1,3}}(?:\.\d{{3}}){{2,4}}|\d{{1,3}}(?: \d{{3}}){{1,4}})(?![\w]|[.,]\d{{3}})", _thousands
+    ),
+    rule(r"(?<![\w])(CNY)(?= (?:19|20)\d\d(?![\d.,]))", lambda m, lang: spell(m[1], lang)),
     rule(rf"{_AT}(Rp|IDR)\.?\s?(\d{{1,3}}(?:\.\d{{3}}){{1,5}})(?:,00|,-)?{_RIGHT}", _dotted),
     rule(
         rf"{_AT}({_SIGN})\s?({NUMBER}){_SIZE}\s?{DASH}\s?(?:\1)?\s?({NUMBER}){_SIZE}{_RIGHT}",
         _range,
     ),
     rule(rf"{_AT}({DASH})?({_SIGN})\s?({DASH})?({NUMBER}){_SIZE}(?:,-)?{_RIGHT}", _before),
-    rule(rf"{EDGE}(?:(?<![\w)] )({DASH}))?({NUMBER}){_SIZE}\s?({_CODES}|€|£|¥){END}", _after),
+    rule(rf"{EDGE}(?:(?<![\w)] )({DASH}))?({NUMBER}){_SIZE}\s?({_CODES}|€|£|¥|US\$|S\$|\$)(?!\w)(?!\d)", _after),
     rule(
         rf"{EDGE}({NUMBER})\s?¢",
         lambda m, lang: f"{number(m[1], lang)} {pick(lang, 'sen', 'cents')}",
     ),
+    rule(r"(?<!\w)RM(?![\w])", words("ringgit", "ringgit")),
 ]

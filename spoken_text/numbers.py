@@ -69,6 +69,7 @@ def _decade(match: re.Match[str], language: str) -> str:
 
 
 _SCALES = {
+    "rb": ("ribu", "thousand"),
     "k": ("ribu", "thousand"),
     "K": ("ribu", "thousand"),
     "j": ("juta", "million"),
@@ -92,12 +93,23 @@ _SCALES = {
     "thousand": ("ribu", "thousand"),
     "million": ("juta", "million"),
 }
-SCALE = "|".join(sorted(_SCALES, key=len, reverse=True))
+_WORD_SCALES = "|".join(sorted((name for name in _SCALES if len(name) > 3), key=len, reverse=True))
+#: After a sum of money: "RM5k", "RM2j", "RM1.2 juta", "RM1 JUTA".
+SCALE = (
+    f"(?:(?i:{_WORD_SCALES})|{'|'.join(sorted((name for name in _SCALES if len(name) <= 3), key=len, reverse=True))})"
+)
+# After a bare number letters are also units and names ("4j", "Kelas 5 M"), so that they must touch it.
+_TOUCHING = "[kK]|rb|jt|mil|bn"
+_AFTER_HOUSES = re.compile(
+    r"\b(?:kelas|rumah|blok|lot|bilik|tingkat|no|nombor|jalan|jln|unit|pintu|gred|tingkatan|seksyen|darjah|lorong|bas|"
+    r"grade|class|room|block|house|number|level|platform|gate|seat|kerusi|batu)\.? $",
+    re.IGNORECASE,
+)
 
 
 def scale(text: str, language: str) -> str:
     """One of SCALE ("k", "juta", "bn", …) in the words of a language."""
-    return pick(language, *_SCALES[text])
+    return pick(language, *_SCALES[text if text in _SCALES else text.lower()])
 
 
 def scaled(value: str, size: str, language: str) -> str:
@@ -118,6 +130,18 @@ def _fraction(match: re.Match[str], language: str) -> str:
     return f"{number(whole.strip(), language)}{joined}{spoken}"
 
 
+def follows_a_house(match: re.Match[str]) -> bool:
+    """Whether a letter behind the number is part of a name ("Rumah 12B", "Kelas 5 M")."""
+    return bool(_AFTER_HOUSES.search(match.string[max(0, match.start() - 20) : match.start()]))
+
+
+def _large(match: re.Match[str], language: str) -> str:
+    """ "2.5M tontonan" is a scale, "Rumah 12B" and "Kelas 5M" are names."""
+    after = match.string[match.end() : match.end() + 2]
+    named = follows_a_house(match) or (match[2] != "M" and "." not in match[1] and not re.match(r" [a-z]", after))
+    return match[0] if named else scaled(match[1], match[2], language)
+
+
 def _plain(match: re.Match[str], language: str) -> str:
     before = " " if match.start() and match.string[match.start() - 1].isalpha() else ""
     after = " " if match.end() < len(match.string) and match.string[match.end()].isalpha() else ""
@@ -134,21 +158,25 @@ ORDINALS = [
 ]
 
 FRACTIONS = [
+    rule(rf"{EDGE}(50)\s?/\s?50{END}", lambda m, lang: " ".join([number(m[1], lang)] * 2)),
+    rule(
+        rf"{EDGE}(\d{{1,4}}\.\d{{1,2}})/(\d{{1,4}}(?:\.\d{{1,2}})?)(?![\w/.])",
+        lambda m, lang: f"{number(m[1], lang)} {pick(lang, 'daripada', 'out of')} {number(m[2], lang)}",
+    ),
     rule(rf"{EDGE}24/7{END}", words("dua puluh empat jam tujuh hari seminggu", "twenty-four seven")),
     rule(rf"{EDGE}(\d{{1,9}}[ -])?(\d{{1,3}})[/⁄](\d{{1,4}})(?![\w/.]*\d){END}", _fraction),
 ]
 
+#: "-5" before a unit takes its number, but not "10 -5" or "A-5".
+SIGNS = [rule(rf"(?<![\w.,)%°])(?<![\d)] ){DASH}(?=\d)", lambda m, lang: f"{_minus(lang)} ")]
+
 NUMBERS = [
     rule(r"(?<=[^\W\d_])-(?=\d)|(?<=\d)-(?=[^\W\d_])", words(" ", " ")),
     rule(r"(?<=\d)/(?=\d)", words(", ", ", ")),
-    rule(
-        rf"(?<![\w.,)])(?<![\d)] ){DASH}(?=\d)",
-        lambda m, lang: f"{_minus(lang)} ",
-    ),
-    rule(
-        rf"{EDGE}({NUMBER})\s?({SCALE}){END}",
-        lambda m, lang: scaled(m[1], m[2], lang),
-    ),
+    *SIGNS,
+    rule(rf"{EDGE}({NUMBER})\s?((?i:{_WORD_SCALES})){END}", lambda m, lang: scaled(m[1], m[2], lang)),
+    rule(rf"{EDGE}({NUMBER})({_TOUCHING}){END}", lambda m, lang: scaled(m[1], m[2], lang)),
+    rule(rf"{EDGE}({NUMBER})([MBT]){END}", _large),
     rule(r"(?<![\d.])\d{1,6}(?:\.\d{1,6}){2,}", lambda m, lang: _dotted(m[0], lang)),
     rule(NUMBER, _plain),
 ]

@@ -14,6 +14,8 @@ EDGE = r"(?<!\w)(?<!\d[.,])"  # where a number or a word may start
 END = r"(?![\w])"
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,15})(?:\.\d{1,15})?"
 DASH = r"[-–—−]"
+#: Stands before the name of every letter that is said as a letter ("TV"), so that a voice knows "en" (N) from a word.
+LETTER_MARK = "\u2063"
 
 Say = Callable[[re.Match[str], str], str]
 

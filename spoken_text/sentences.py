@@ -364,6 +364,8 @@ def _ends(text: str, at: int, stop: int, after: int) -> bool | None:
     char = following[1]
     if run == ".":
         return _full_stop_ends(text, at, char)
+    if run == "!" and char in "=+*/×÷" and text[at - 1 : at].isdigit():
+        return False  # a factorial
     if "!" in run or "?" in run:
         return not (after > stop and char.islower())
     return not char.islower()  # an ellipsis

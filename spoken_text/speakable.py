@@ -5,22 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from spoken_text.abbreviations import CHAT, SHORT_FORMS
+from spoken_text.abbreviations import SHORT_FORMS
 from spoken_text.acronyms import ACRONYMS, unshout
-from spoken_text.characters import plain_characters, tidy, tidy_spaces
+from spoken_text.characters import plain_characters, tidy, tidy_spaces, without_emoticons
+from spoken_text.chat import CHAT, TWICE
 from spoken_text.dates import DATES, YEARS
 from spoken_text.identifiers import CODES, IDENTIFIERS
 from spoken_text.language import detect_language
 from spoken_text.links import LINKS
 from spoken_text.markdown import plain_pieces
-from spoken_text.maths import MATHS, RANGES
+from spoken_text.maths import MATHS, RANGES, SIGNED, TIME_RANGES
 from spoken_text.money import MONEY
-from spoken_text.numbers import FRACTIONS, LONG_RUNS, NUMBERS, ORDINALS
+from spoken_text.numbers import FRACTIONS, LONG_RUNS, NUMBERS, ORDINALS, SIGNS
 from spoken_text.roman import ROMANS
-from spoken_text.rules import apply
+from spoken_text.rules import LETTER_MARK, apply
 from spoken_text.sentences import Piece, split_pieces
-from spoken_text.times import TIMES
-from spoken_text.units import LONE_UNITS, UNITS
+from spoken_text.times import DURATIONS, PARTS, TIMES
+from spoken_text.units import EACH, LONE_UNITS, UNITS
 
 __all__ = ["LANGUAGES", "detect_language", "speakable"]
 
@@ -34,24 +35,35 @@ _PAUSES = ".?!:,。？！：，；"
 _WITH_DIGITS = [
     *LONG_RUNS,
     *IDENTIFIERS,
+    *SIGNED,
     *DATES,
+    *PARTS,
+    *TIME_RANGES,
+    *DURATIONS,
+    *TIMES,
+    *EACH,
     *RANGES,
     *MONEY,
-    *TIMES,
     *ORDINALS,
     *FRACTIONS,
+    *SIGNS,
     *UNITS,
     *YEARS,
 ]
 _NUMBERS = [*CODES, *NUMBERS]
 
 
-def speakable(text: str, language: str = "ms") -> str:
+def speakable(text: str, language: str = "ms", *, letters: bool = False) -> str:
     """`text` (Markdown) as words and pauses to be spoken; "" where there is nothing to say.
 
-    Each sentence is read in its own language, Malay or English; `language` ("ms", "en", "zh" or "ta") decides where
-    the sentence does not tell. In Chinese and Tamil text, digits are left to the engine. Never raises for any `str`.
+    Each sentence is read in its own language; `language` ("ms", "en", "zh" or "ta") decides where the sentence does
+    not tell. With `letters`, a LETTER_MARK stands before every letter name. Never raises for any `str`.
     """
+    spoken = _spoken(text, language)
+    return spoken if letters else spoken.replace(LETTER_MARK, "")
+
+
+def _spoken(text: str, language: str) -> str:
     spoken, complete = "", True
     for piece in _pieces(text):
         if said := _speak(piece.text, language):
@@ -72,7 +84,7 @@ def _pieces(text: str) -> Iterator[Piece]:
 
 
 def _speak(piece: str, language: str) -> str:
-    return " ".join(filter(None, (_read(text, language) for text in plain_pieces(piece, language))))
+    return " ".join(filter(None, (_read(text, language) for text in plain_pieces(without_emoticons(piece), language))))
 
 
 def _read(text: str, language: str) -> str:
@@ -82,7 +94,7 @@ def _read(text: str, language: str) -> str:
     text = apply(LINKS, text, language)
     if language not in SPELLED_LANGUAGES:
         return tidy_spaces(text)
-    text = apply(SHORT_FORMS, unshout(text), language)
+    text = apply([*SHORT_FORMS, *TWICE], unshout(text), language)
     has_digits = bool(_DIGIT.search(text))
     if has_digits:
         text = apply(_WITH_DIGITS, text, language)

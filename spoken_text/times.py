@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 
-from spoken_text.numbers import cardinal, digits
-from spoken_text.rules import EDGE, END, Rule, pick, rule
+from spoken_text.numbers import cardinal, digits, number
+from spoken_text.rules import DASH, EDGE, END, Rule, pick, rule, words
 
-_PART = r"pagi|petang|malam|tengah ?hari|tengah ?malam|subuh|ptg|mlm|pg"
+_PART = r"pagi|petang|malam|tengah ?hari|tengah ?malam|subuh|ptg|mlm|pg|senja|dinihari"
 _SHORT_PARTS = {"ptg": "petang", "mlm": "malam", "pg": "pagi"}
+_RANGE_CUES = re.compile(
+    r"\b(?:buka|dibuka|tutup|waktu|masa|jam|pukul|pkl|kaunter|rehat|operasi|kelas|sesi|slot|mesyuarat|open|opens|hours?|"
+    r"from|isnin|selasa|rabu|khamis|jumaat|sabtu|ahad|jadual|bermula|mula|taklimat|ceramah)\b",
+    re.IGNORECASE,
+)
+_MINUTES = r"(?:minit|minits|mins?|m)"
+_SECONDS = r"(?:saat|secs?|s)"
+_HOURS = r"(?:jam|hrs?|hours?|h|j)"
 _AM_PM = r"[ap]\.?\s?m\b\.?"
 
 
@@ -68,7 +76,86 @@ def _bare(match: re.Match[str], language: str) -> str:
     return clock(hour, minute, language, hundred=minute == 0 and (hour >= 13 or (match[1][0] == "0" and hour == 0)))
 
 
+def _four_digits(match: re.Match[str], language: str) -> str:
+    """ "jam 1430", "1430 hrs"."""
+    hour, minute = int(match[2][:2]), int(match[2][2:])
+    if hour > 24 or minute > 59:
+        return match[0]
+    spoken = digits(match[2], language) if match[2][0] == "0" else clock(hour, minute, language, hundred=True)
+    return match[1] + spoken
+
+
+def _clock_range(match: re.Match[str], language: str) -> str:
+    """ "9.00-12.45": times where a word says so, a part of the day follows or the hours cannot be grades."""
+    start, end = (int(match[1]), int(match[2])), (int(match[4]), int(match[5]))
+    if any(hour > 24 or minute > 59 for hour, minute in (start, end)):
+        return match[0]
+    colons = ":" in match[0]
+    before = match.string[max(0, match.start() - 40) : match.start()]
+    on_the_clock = start[1] % 5 == 0 and end[1] % 5 == 0
+    if not (colons or match[6] or _RANGE_CUES.search(before) or (on_the_clock and max(start[0], end[0]) >= 8)):
+        return match[0]
+    hundred = max(start[0], end[0]) > 12
+    part = f" {_SHORT_PARTS.get(match[6].lower(), match[6])}" if match[6] else ""
+    joined = pick(language, "hingga", "to")
+    spoken = [clock(*time, language, hundred=hundred and time[0] > 12) for time in (start, end)]
+    return f"{spoken[0]} {joined} {spoken[1]}{part}"
+
+
+def _duration(match: re.Match[str], language: str) -> str:
+    """ "1 j 30 min", "2j15m", "1h 30m 20s", "3m 20s"."""
+    names = (("jam", "hour"), ("minit", "minute"), ("saat", "second"))
+    spoken = []
+    for value, (malay, english) in zip(match.groups(), names, strict=True):
+        if value:
+            name = pick(language, malay, english if value == "1" else english + "s")
+            spoken.append(f"{number(value, language)} {name}")
+    return " ".join(spoken)
+
+
+def _hours(match: re.Match[str], language: str) -> str:
+    return f"{number(match[1], language)} {pick(language, 'jam', 'hour' if match[1] == '1' else 'hours')}"
+
+
+def _seconds(match: re.Match[str], language: str) -> str:
+    return f"{number(match[1], language)} {pick(language, 'saat', 'second' if match[1] == '1' else 'seconds')}"
+
+
+def _attached(match: re.Match[str], language: str) -> str:
+    """ "9mlm", "8pagi"."""
+    return f"{number(match[1], language)} {_SHORT_PARTS.get(match[2].lower(), match[2])}"
+
+
+#: How chats and notices shorten the parts of a day.
+PARTS: list[Rule] = [
+    rule(r"(?<![\w/])(?:t/hari|tgh\.? ?hari|t\.hari)(?!\w)", words("tengah hari", "noon"), re.IGNORECASE),
+    rule(r"(?<![\w/])(?:t/malam|tgh\.? ?(?:malam|mlm))(?!\w)", words("tengah malam", "midnight"), re.IGNORECASE),
+]
+
+DURATIONS: list[Rule] = [
+    rule(
+        rf"{EDGE}(\d{{1,3}})\s?{_HOURS}\s?(?:dan )?(\d{{1,2}})\s?{_MINUTES}(?:\s?(\d{{1,2}})\s?{_SECONDS})?{END}",
+        _duration,
+    ),
+    rule(rf"{EDGE}()(\d{{1,3}})\s?{_MINUTES}\s?(\d{{1,2}})\s?{_SECONDS}{END}", _duration),
+    rule(rf"{EDGE}(\d{{1,3}}(?:\.\d{{1,2}})?)(?:\s?(?:j|hrs?)|h){END}(?!/)", _hours),
+    rule(rf"{EDGE}(?<!the )(\d{{1,2}})s{END}(?!/)", lambda m, lang: _seconds(m, lang) if lang == "ms" else m[0]),
+]
+
 TIMES: list[Rule] = [
+    rule(
+        rf"{EDGE}(\d{{1,2}})[.:](\d\d)\s?({DASH}|hingga|sampai|to)\s?(\d{{1,2}})[.:](\d\d)(?:\s?({_PART}){END})?"
+        r"(?![\w%:])(?!\.\d)(?!\s?(?:[ap]\.?m|kg|km|cm|mm|juta|peratus|meter|saat))",
+        _clock_range,
+        re.IGNORECASE,
+    ),
+    rule(
+        r"(\b(?:jam|pukul|pkl|waktu|at) )(\d{4})(?![\w%.,/]\d|\w)(?! (?:orang|ringgit|tahun))",
+        _four_digits,
+        re.IGNORECASE,
+    ),
+    rule(rf"{EDGE}()(\d{{4}})(?=\s?(?:hrs|hours|jam)\b)", _four_digits, re.IGNORECASE),
+    rule(rf"{EDGE}(\d{{1,2}})({_PART}){END}", _attached, re.IGNORECASE),
     rule(rf"{EDGE}(\d{{1,2}})(?:[.:](\d\d))?\s?({_AM_PM})(?!\w)", _with_mark, re.IGNORECASE),
     rule(rf"{EDGE}(\d{{1,2}})[.:](\d\d)\s?({_PART}){END}", _with_part, re.IGNORECASE),
     rule(r"(\b(?:pukul|jam|pkl|at|by) )(\d{1,2})\.(\d\d)(?![\w%])(?!\.\d)", _after_word, re.IGNORECASE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from spoken_text.numbers import number, scale
+from spoken_text.numbers import follows_a_house, number, scale
 from spoken_text.rules import EDGE, NUMBER, Rule, pick, rule
 
 
@@ -81,6 +81,43 @@ _UNITS = {
     "kkal": _unit("kilokalori", "kilocalorie"),
     "cal": _unit("kalori", "calorie"),
     "kJ": _unit("kilojoule", "kilojoule"),
+    "kps": _unit("kaki persegi", "square foot", "square feet"),
+    "mmol": _unit("milimol", "millimole"),
+    "mol": _unit("mol", "mole"),
+    "mmHg": _unit("milimeter merkuri", "millimetre of mercury", "millimetres of mercury"),
+    "bpm": _unit("degupan seminit", "beat per minute", "beats per minute"),
+    "rpm": _unit("pusingan seminit", "revolution per minute", "revolutions per minute"),
+    "fps": _unit("bingkai sesaat", "frame per second", "frames per second"),
+    "ppm": _unit("bahagian sejuta", "part per million", "parts per million"),
+    "dL": _unit("desiliter", "decilitre"),
+    "dl": _unit("desiliter", "decilitre"),
+    "cl": _unit("sentiliter", "centilitre"),
+    "µg": _unit("mikrogram", "microgram"),
+    "IU": _unit("unit antarabangsa", "international unit"),
+    "inci": _unit("inci", "inch", "inches"),
+    "kPa": _unit("kilopascal", "kilopascal"),
+    "Pa": _unit("pascal", "pascal"),
+    "hPa": _unit("hektopascal", "hectopascal"),
+    "kN": _unit("kilonewton", "kilonewton"),
+    "mV": _unit("milivolt", "millivolt"),
+    "mA": _unit("miliampere", "milliamp"),
+    "kV": _unit("kilovolt", "kilovolt"),
+    "kVA": _unit("kilovolt ampere", "kilovolt ampere"),
+    "hp": _unit("kuasa kuda", "horsepower", "horsepower"),
+    "Nm": _unit("newton meter", "newton metre"),
+    "Wh": _unit("watt jam", "watt hour"),
+    "kWj": _unit("kilowatt jam", "kilowatt hour"),
+    "MWh": _unit("megawatt jam", "megawatt hour"),
+    "μs": _unit("mikrosaat", "microsecond"),
+    "ns": _unit("nanosaat", "nanosecond"),
+    "Gb": _unit("gigabit", "gigabit"),
+    "Mb": _unit("megabit", "megabit"),
+    "PB": _unit("petabait", "petabyte"),
+    "dpi": _unit("titik seinci", "dot per inch", "dots per inch"),
+    "Ω": _unit("ohm", "ohm"),
+    "kΩ": _unit("kiloohm", "kilohm"),
+    "lux": _unit("luks", "lux", "lux"),
+    "lm": _unit("lumen", "lumen", "lumens"),
     "psi": _unit("psi", "P S I", "P S I"),
     "dB": _unit("desibel", "decibel"),
     "px": _unit("piksel", "pixel"),
@@ -103,6 +140,7 @@ for _name in sorted(_AREA):
 for _name in ("sq ft", "sqft", "sq. ft.", "sq. ft"):
     _UNITS[_name] = _UNITS["ft2"]
 
+_BASES = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=True) if "/" not in name)
 _NAMES = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=True))
 _RIGHT = r"(?![\w^²³])"
 
@@ -148,10 +186,13 @@ _PER = {
     "ekor": ("seekor", "each"),
 }
 _PER_NAMES = "|".join(sorted(_PER, key=len, reverse=True))
+_PER_LONG = "|".join(sorted((name for name in _PER if len(name) > 2), key=len, reverse=True))
 
 
 def _measure(match: re.Match[str], language: str) -> str:
     value, size, unit = match[1], match[2], _UNITS[match[3]]
+    if re.fullmatch("[A-Z]", match[3]) and follows_a_house(match):
+        return match[0]
     name = unit.malay if language == "ms" else unit.one if value == "1" and not size else unit.many
     scaled = f" {scale(size, language)}" if size else ""
     return f"{number(value, language)}{scaled} {name}"
@@ -159,6 +200,43 @@ def _measure(match: re.Match[str], language: str) -> str:
 
 def _per(match: re.Match[str], language: str) -> str:
     return " " + pick(language, *_PER[match[1]])
+
+
+def _ratio(match: re.Match[str], language: str) -> str:
+    """A unit over another one: "kg/m²", "mmol/L"."""
+    value, above, below = match[1], _UNITS[match[2]], _UNITS[match[3]]
+    if language != "ms":
+        return f"{number(value, language)} {above.one if value == '1' else above.many} per {below.one}"
+    under = below.malay
+    joined = f"se{under}" if " " not in under and match[3] in _PER else f"per {under}"
+    return f"{number(value, language)} {above.malay} {joined}"
+
+
+def _each(match: re.Match[str], language: str) -> str:
+    """ "20g/hidangan", "RM12/pinggan": a measured quantity for one of what follows."""
+    if match[2] in _PER:
+        return match[0]
+    return f"{match[1]} {pick(language, 'setiap', 'per')} {match[2]}"
+
+
+def _per_number(match: re.Match[str], language: str) -> str:
+    return " " + pick(language, *_PER[match[1]])
+
+
+def _feet(match: re.Match[str], language: str) -> str:
+    feet, inches = match[1], match[2]
+    spoken = f"{number(feet, language)} {pick(language, 'kaki', 'foot' if feet == '1' else 'feet')}"
+    if inches:
+        spoken += f" {number(inches, language)} {pick(language, 'inci', 'inch' if inches == '1' else 'inches')}"
+    return spoken
+
+
+def _inches(match: re.Match[str], language: str) -> str:
+    """A quotation mark behind a number is inches unless it closes a quotation."""
+    before = match.string[: match.start()]
+    if before.count('"') % 2 or before.count("“") > before.count("”"):
+        return match[0]
+    return f"{number(match[1], language)} {pick(language, 'inci', 'inch' if match[1] == '1' else 'inches')}"
 
 
 def _percent(match: re.Match[str], language: str) -> str:
@@ -172,8 +250,20 @@ LONE_UNITS: list[Rule] = [
     ),
 ]
 
+#: Before sums of money are put in words.
+EACH: list[Rule] = [
+    rule(
+        rf"((?<![\w])(?:RM|\$|S\$|USD) ?{NUMBER}|{EDGE}{NUMBER}\s?(?:{_BASES}))\s?/\s?([a-z]{{3,15}})(?![\w/])", _each
+    ),
+]
+
 UNITS: list[Rule] = [
     rule(rf"{EDGE}({NUMBER})\s?%", _percent),
+    rule(rf"{EDGE}(\d{{1,2}})\s?['’]\s?(\d{{1,2}}(?:\.\d)?)(?:[\"”]|['’]{{2}}|(?=[\s,.)]|$))", _feet),
+    rule(rf"{EDGE}(\d{{1,3}})()['’](?=\s(?:x|×|darab|tinggi|panjang|lebar|wide|tall|by)\b)", _feet),
+    rule(rf"{EDGE}(\d{{1,4}}(?:\.\d{{1,3}})?)[\"”](?!\w)", _inches),
+    rule(rf"{EDGE}({NUMBER})\s?({_BASES})\s?/\s?({_BASES}){_RIGHT}", _ratio),
+    rule(rf"(?<=\d)/({_PER_LONG}){_RIGHT}", _per_number),
     rule(rf"{EDGE}({NUMBER})\s?(?:(ribu|juta|million) )?({_NAMES}){_RIGHT}", _measure),
     rule(rf"(?<=[a-zA-Z])\s?/\s?({_PER_NAMES}){_RIGHT}", _per),
     rule(r"(?<=\w)\s?%", lambda m, lang: pick(lang, " peratus", " per cent")),

@@ -11,6 +11,10 @@ if "VOICE_STATE_DIR" not in os.environ:
     os.environ["VOICE_STATE_DIR"] = tempfile.mkdtemp(prefix="voice-tests-")
     atexit.register(shutil.rmtree, os.environ["VOICE_STATE_DIR"], ignore_errors=True)
 
+# Small and always there; what needs real weights asks for the fixtures `whisper_base` and `kokoro`.
+os.environ.setdefault("VOICE_ASR_MODEL", "whisper-ms-demo")
+os.environ.setdefault("VOICE_TTS_MODEL", "espeak-ng")
+
 from voiceproject.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a real one takes half a second a login

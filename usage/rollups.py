@@ -151,6 +151,11 @@ class Consumption(models.Model):
     def __str__(self) -> str:
         return f"{self.month:%Y-%m} {self.user} {self.measure}"
 
+    @classmethod
+    def serves_many(cls, client_id: int) -> bool:
+        """Whether the client application has named end users of its own: then its key stands for none of them."""
+        return cls.objects.filter(client_id=client_id).exclude(user__startswith="key:").exists()
+
 
 class ReservedQuota(models.Model):
     """Quota held by work under way. Its ledger row frees it; if that never comes, its time does."""

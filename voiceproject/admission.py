@@ -1,10 +1,13 @@
-"""Is there time for more speech work? Asked before a request's body is read, so that a refusal costs next to nothing.
+"""Is there time for more speech work? Asked before a request's body is read, so that a refusal costs next to nothing,
+and again once it is here: only then does the request count.
 
-``inference.admission`` decides; here it is put in front of the endpoints. A refused caller who is known has their
-ledger row, as everybody who is refused has, and the alerts see it.
+``inference.admission`` decides; here it is put in front of the endpoints. Only callers who are known are refused for
+want of room; each has their ledger row, as everybody who is refused has, and the alerts see it.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope
 from django.conf import settings
@@ -13,11 +16,12 @@ from inference.admission import Door
 from inference.errors import OverCapacity
 from rollout.feature import Feature
 from voiceproject import metrics
+from voiceproject.bodies import body_size
 from voiceproject.context import current
 from voiceproject.edge import HttpApp, headers_of, send_error
 from voiceproject.errors import ApiError, as_api_error
 from voiceproject.gate import FEATURES, Kind, Work
-from voiceproject.identity import authenticate
+from voiceproject.identity import Caller, authenticate
 from voiceproject.perloop import PerLoop
 
 KINDS = {
@@ -29,6 +33,7 @@ KINDS = {
 SECONDS_PER_BYTE, CHARACTERS_PER_BYTE = 1 / 32_000, 0.8
 # As much of one request as is in an engine at once: 32 segments of about 10 s, 8 sentences of about 100 characters.
 DEAREST_S, DEAREST_CHARACTERS = 320, 800
+SLOW_READER_S = 0.25  # a client that takes so long with what it is sent holds no place meanwhile
 
 
 def _doors() -> dict[Feature, Door]:
@@ -51,12 +56,36 @@ def _doors() -> dict[Feature, Door]:
 doors = PerLoop(_doors)
 
 
-class Admission:
+class RefuseWhenFull:
+    """ASGI middleware: a caller of speech work is known before anything of the body is read, and refused at once while
+    there is no room."""
+
     def __init__(self, app: HttpApp) -> None:
         self._app = app
 
     async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        kind = KINDS.get(scope["path"]) if scope["method"] == "POST" else None
+        if (kind := _kind(scope)) is not None:
+            try:
+                caller = await authenticate(headers_of(scope))
+            except ApiError as stranger:
+                await send_error(stranger, send)
+                return
+            try:
+                doors()[FEATURES[kind]].check(body_size(scope))
+            except OverCapacity as refusal:
+                await _refuse(kind, caller, send, refusal)
+                return
+        await self._app(scope, receive, send)
+
+
+class Admission:
+    """ASGI middleware: counts speech work whose body is here from now until it is done."""
+
+    def __init__(self, app: HttpApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        kind = _kind(scope)
         if kind is None:
             await self._app(scope, receive, send)
             return
@@ -64,24 +93,34 @@ class Admission:
         door = doors()[feature]
         metrics.admission_wait_seconds.labels(feature.value).set(door.wait_s)
         try:
-            admitted = door.enter(_size(scope))
+            admitted = door.enter(body_size(scope))
         except OverCapacity as refusal:
-            metrics.admission_refused_total.labels(feature.value).inc()
-            await _refuse(kind, scope, send, refusal)
+            await _refuse(kind, await authenticate(headers_of(scope)), send, refusal)
             return
         current().admitted = admitted
+        loop = asyncio.get_running_loop()
         succeeded = False
 
         async def watched(event: ASGISendEvent) -> None:
             nonlocal succeeded
             if event["type"] == "http.response.start":
                 succeeded = event["status"] == 200
-            await send(event)
+            # Who reads slowly waits for nobody's engine, and nobody waits for them.
+            slow = loop.call_later(SLOW_READER_S, admitted.pause)
+            try:
+                await send(event)
+            finally:
+                slow.cancel()
+                admitted.resume()
 
         try:
             await self._app(scope, receive, watched)
         finally:
             admitted.leave(done=succeeded)
+
+
+def _kind(scope: HTTPScope) -> Kind | None:
+    return KINDS.get(scope["path"]) if scope["method"] == "POST" else None
 
 
 def obstacle(feature: Feature) -> ApiError | None:
@@ -90,17 +129,7 @@ def obstacle(feature: Feature) -> ApiError | None:
     return as_api_error(OverCapacity(1.0)) if door is not None and door.is_full else None
 
 
-def _size(scope: HTTPScope) -> int:
-    """The announced length of the body; 0 where it is not announced."""
-    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
-    return int(announced) if announced.isdigit() else 0
-
-
-async def _refuse(kind: Kind, scope: HTTPScope, send: ASGISendCallable, refusal: OverCapacity) -> None:
-    try:
-        caller = await authenticate(headers_of(scope))
-    except ApiError as stranger:
-        await send_error(stranger, send)
-        return
+async def _refuse(kind: Kind, caller: Caller, send: ASGISendCallable, refusal: OverCapacity) -> None:
+    metrics.admission_refused_total.labels(FEATURES[kind].value).inc()
     Work(kind, caller).note(refusal)
     await send_error(as_api_error(refusal), send)

@@ -15,4 +15,5 @@ class VoiceProjectConfig(AppConfig):
         from voiceproject import metrics
 
         metrics.register()
-        import_module("voiceproject.openapi")  # importing it registers its extension
+        import_module("voiceproject.checks")
+        import_module("voiceproject.openapi")  # importing them registers what they hold

@@ -20,17 +20,24 @@ from django.urls import get_resolver  # noqa: E402
 
 from usage.checkpoints import keep_recovering  # noqa: E402
 from usage.writer import keep_draining  # noqa: E402
-from voiceproject.admission import Admission  # noqa: E402
-from voiceproject.edge import BodyLimit, Edge, HttpApp  # noqa: E402
+from voiceproject.admission import Admission, RefuseWhenFull  # noqa: E402
+from voiceproject.bodies import ReceiveBody  # noqa: E402
+from voiceproject.checks import require_usable_settings  # noqa: E402
+from voiceproject.cors import Cors  # noqa: E402
+from voiceproject.edge import Edge, HttpApp  # noqa: E402
 from voiceproject.handler import Handler  # noqa: E402
 from voiceproject.lifecycle import lifecycle  # noqa: E402
 from voiceproject.static import StaticFiles  # noqa: E402
+
+require_usable_settings()
 
 # How long a thread that wants to run Python waits for one that does: the event loop always has something to do, and
 # NumPy lets others run at every operation on an array. With Python's own 5 ms, the work of 1 ms took 13.
 SWITCH_S = 0.0005
 
-_http = Edge(Admission(BodyLimit(StaticFiles(cast("HttpApp", Handler()), settings.STATIC_URL))))
+_http = Edge(
+    Cors(RefuseWhenFull(ReceiveBody(Admission(StaticFiles(cast("HttpApp", Handler()), settings.STATIC_URL))))),
+)
 
 
 @cache

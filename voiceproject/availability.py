@@ -18,6 +18,7 @@ from rollout.feature import Feature
 from usage import quota
 from usage.entry import Kind
 from voiceproject import admission
+from voiceproject.client_secrets import ClientSecretAuthentication
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller, caller_of
 from voiceproject.views import ApiView
@@ -39,6 +40,8 @@ _feature = inline_serializer(
 
 class AvailabilityView(ApiView):
     """Is voice on for this user, and why not."""
+
+    authentication_classes = [ClientSecretAuthentication]
 
     @extend_schema(
         operation_id="retrieve_availability",

@@ -57,6 +57,12 @@ def resolve(name: str | None, task: Task) -> ModelCard:
     raise ApiError(404, "model_not_found", f"There is no {task} model {name!r}. There is: {names}.", param="model")
 
 
+def notices() -> list[str]:
+    """What people should know of the models that serve those who name none."""
+    first = [offered(task)[0] for task in Task]
+    return [card.notice for card in first if card.notice]
+
+
 def everything() -> Iterator[tuple[str, ModelCard]]:
     """Every name that can be asked for, with the model that answers."""
     for task in Task:

@@ -1,7 +1,8 @@
 """Short-lived tokens for browsers: a page opens a WebSocket with one and never sees the application's API key.
 
 Signed with Django's secret key, so every process accepts what any other issued and nothing is stored. A token names one
-end user and is good for opening sockets until it expires; a socket that is open stays open.
+end user and is good for opening sockets and for ``GET /v1/voice/availability`` until it expires; a socket that is open
+stays open. Revoking the key that it was made with ends both.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core import signing
+from rest_framework.request import Request
 
 from voiceproject import identity
 from voiceproject.errors import ApiError
@@ -51,11 +53,20 @@ async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
         raise ApiError(401, "invalid_api_key", "This token is not valid here.") from error
     if time.time() >= claims["expires"]:
         raise ApiError(401, "expired_token", "This token has expired. Ask your server for a new one.")
-    name = await identity.active_client(claims["client"])
-    if name is None:
-        raise ApiError(401, "invalid_api_key", "The client application of this token has been switched off.")
-    caller = Caller(claims["client"], name, claims["user"], claims["key"], claims["rate"])
+    name = await identity.active_client(claims["client"]) or ""
+    caller = Caller(claims["client"], name, claims["user"], claims["key"], claims["rate"], is_bound=True)
+    await identity.check_still_valid(caller)
     return caller, claims["session"]
+
+
+class ClientSecretAuthentication(identity.BearerAuthentication):
+    """For what a browser may ask with its token besides opening sockets."""
+
+    async def authenticate(self, request: Request) -> tuple[Caller, None]:  # type: ignore[override]
+        scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and credential.strip().startswith(START):
+            return (await redeem(credential.strip()))[0], None
+        return await super().authenticate(request)
 
 
 def _signer() -> signing.Signer:

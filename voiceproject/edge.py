@@ -6,31 +6,26 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from asgiref.typing import (
     ASGIReceiveCallable,
-    ASGIReceiveEvent,
     ASGISendCallable,
     ASGISendEvent,
     HTTPScope,
 )
-from django.conf import settings
 
 from voiceproject import ratelimit
 from voiceproject.context import RequestContext, enter
 from voiceproject.errors import ApiError, report
-from voiceproject.identity import authenticate
 from voiceproject.lifecycle import lifecycle
 
 HttpApp: TypeAlias = Callable[[HTTPScope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
 
 logger = logging.getLogger("voiceproject.requests")
 
-STRANGERS_BODY_BYTES = 65_536  # nobody's larger body is read before we know who sends it
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_API = "/v1/"
 _QUIET = ("/healthz", "/readyz", "/metrics", "/static/")
 
 
@@ -99,73 +94,3 @@ async def send_error(answer: ApiError, send: Any) -> None:
     encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})
-
-
-class BodyLimit:
-    """Refuses a body by its announced length, or while a chunked one arrives: before it is parsed, never on the disk.
-
-    A body larger than ``STRANGERS_BODY_BYTES`` is not read for callers who cannot say who they are.
-    """
-
-    def __init__(self, app: HttpApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        headers = headers_of(scope)
-        limit = _limit(headers)
-        try:
-            if "transfer-encoding" in headers:
-                scope, receive = await self._read_chunked(scope, receive, headers, limit)
-            else:
-                await self._check_announced(scope, headers, limit)
-        except ApiError as answer:
-            await send_error(answer, send)
-            return
-        await self._app(scope, receive, send)
-
-    async def _check_announced(self, scope: HTTPScope, headers: Mapping[str, str], limit: int) -> None:
-        announced = headers.get("content-length", "0")
-        length = int(announced) if announced.isdecimal() else 0
-        if length > limit:
-            raise _too_large(limit)
-        if length > STRANGERS_BODY_BYTES and scope["path"].startswith(_API):
-            await authenticate(headers)
-
-    async def _read_chunked(
-        self, scope: HTTPScope, receive: ASGIReceiveCallable, headers: Mapping[str, str], limit: int
-    ) -> tuple[HTTPScope, ASGIReceiveCallable]:
-        """The whole body as one event. Django takes a multipart body for empty unless its length is announced, so the
-        scope that is handed on announces it."""
-        known = not scope["path"].startswith(_API)
-        body = bytearray()
-        event: ASGIReceiveEvent = await receive()
-        while event["type"] == "http.request":
-            body += event["body"]
-            if len(body) > limit:
-                raise _too_large(limit)
-            if len(body) > STRANGERS_BODY_BYTES and not known:
-                await authenticate(headers)
-                known = True
-            if not event.get("more_body", False):
-                break
-            event = await receive()
-        if event["type"] == "http.request":
-            event["body"] = bytes(body)
-        kept = [(name, value) for name, value in scope["headers"] if name.lower() != b"transfer-encoding"]
-        announced: HTTPScope = {**scope, "headers": [*kept, (b"content-length", str(len(body)).encode())]}
-        events = iter([event])
-
-        async def replay() -> ASGIReceiveEvent:
-            return next(events, None) or await receive()
-
-        return announced, replay
-
-
-def _limit(headers: Mapping[str, str]) -> int:
-    if headers.get("content-type", "").lower().startswith("multipart/"):
-        return settings.VOICE_MAX_UPLOAD_BYTES + settings.MULTIPART_OVERHEAD_BYTES
-    return settings.VOICE_MAX_JSON_BYTES
-
-
-def _too_large(limit: int) -> ApiError:
-    return ApiError(413, "file_too_large", f"The request body is larger than {limit:,} bytes.")

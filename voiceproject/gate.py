@@ -36,7 +36,7 @@ from usage.writer import ledger
 from voiceproject import metrics
 from voiceproject.context import current
 from voiceproject.errors import ApiError, as_api_error
-from voiceproject.identity import Caller, caller_of, end_user
+from voiceproject.identity import Caller, caller_of, check_still_valid, end_user
 from voiceproject.lifecycle import lifecycle
 
 __all__ = ["FEATURES", "Kind", "Work", "WorkStream", "gate", "preflight"]
@@ -128,7 +128,9 @@ class Work:
         self._covered = units
 
     async def recheck(self) -> None:
-        """For work that lasts: raises ``ApiError`` 403 once this end user has lost voice (the kill switch, say)."""
+        """For work that lasts: raises ``ApiError`` 403 once this end user has lost voice (the kill switch, say), 401
+        once the caller's key has been revoked or its client switched off."""
+        await check_still_valid(self.caller)
         if self._admitted is None:
             await policy.require_for_anybody(self.caller, self.feature)
         else:

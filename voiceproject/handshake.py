@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from django.conf import settings
-
 from voiceproject import client_secrets, identity
+from voiceproject.cors import is_allowed
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller
 
@@ -42,7 +41,7 @@ class Handshake:
     def check_origin(self) -> None:
         """Raises ``ApiError`` 403 for a page of another site. Programs other than browsers send no origin."""
         origin = self.headers.get("origin")
-        if origin is None or "*" in settings.VOICE_WS_ORIGINS or origin in settings.VOICE_WS_ORIGINS:
+        if origin is None or is_allowed(origin):
             return
         try:
             page = urlsplit(origin)
@@ -50,7 +49,7 @@ class Handshake:
         except ValueError:
             here = False
         if not here:
-            message = "Pages of this origin may not open a connection. The operator can add it to VOICE_WS_ORIGINS."
+            message = "Pages of this origin may not open a connection. The operator can add it to VOICE_CORS_ORIGINS."
             raise ApiError(403, "forbidden", message, param="origin")
 
     async def caller(self) -> tuple[Caller, Mapping[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from channels.db import database_sync_to_async
 from django.conf import settings
@@ -13,8 +14,10 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from inference import runtime
+from voiceproject import catalogue
 from voiceproject.lifecycle import lifecycle
 from voiceproject.outage import database
+from voiceproject.redis_health import redis_health
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +46,9 @@ async def ready(request: HttpRequest) -> JsonResponse:
         found["process"] = "draining"
     away = {name for name, outcome in found.items() if outcome != "ok"}
     is_ready = not (away - _bearable() if request.GET.get("for") == "traffic" else away)
-    body = {"status": "ready" if is_ready else "not ready", "checks": found}
+    body: dict[str, Any] = {"status": "ready" if is_ready else "not ready", "checks": found}
+    if notices := catalogue.notices():
+        body["notices"] = notices
     return JsonResponse(body, status=200 if is_ready else 503)
 
 
@@ -85,8 +90,5 @@ def _select_one() -> None:
 
 
 async def _redis() -> str:
-    import redis.asyncio  # slow to import, so only where it is used
-
-    async with redis.asyncio.from_url(settings.REDIS_URL) as client:
-        await client.ping()
+    await redis_health(settings.REDIS_URL).ping()
     return "ok"

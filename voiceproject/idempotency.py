@@ -19,7 +19,9 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from email.message import Message
 
+from cachetools import TTLCache
 from django.conf import settings
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -27,6 +29,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from inference.pool import in_first_pool
 from voiceproject.context import current
 from voiceproject.errors import ApiError, exception_handler
 from voiceproject.gate import WorkStream
@@ -36,9 +39,11 @@ from voiceproject.store import StoreAway, make_store
 POLL_S = 0.05
 CLAIM_S = 10.0  # not renewed for so long, whoever made it must have died
 RENEWALS_PER_CLAIM = 4
+GIVEN_KEYS = 100_000  # of which it is known that they have been answered, though the answer may have had to go
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _NOT_KEPT = {401, 403, 408, 409, 429, 499}
 
+_given: TTLCache[str, int] = TTLCache(GIVEN_KEYS, settings.VOICE_IDEMPOTENCY_TTL_S or 1)
 _store = make_store("idempotency", settings.VOICE_IDEMPOTENCY_BYTES, settings.VOICE_IDEMPOTENCY_TTL_S)
 
 
@@ -51,10 +56,30 @@ async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]])
         raise _unusable("Idempotency-Key must be 1 to 255 printable ASCII characters.")
     caller = caller_of(request)
     name = _digest(caller.rate_key, caller.user, request.path, key)
-    # The boundary of a multipart body is new at each try, so such a body is compared by its length alone.
-    is_multipart = request.content_type.startswith("multipart/")
-    body = str(request.META.get("CONTENT_LENGTH")) if is_multipart else request._request.body.decode("latin-1")
-    return await _Try(name, _digest(body)).answer(run)
+    body = request._request.body
+    fingerprint = await in_first_pool(_fingerprint, body, _boundary(request.content_type))
+    return await _Try(name, fingerprint).answer(run)
+
+
+def _boundary(content_type: str) -> bytes:
+    """What separates the parts of a multipart body; empty for another body."""
+    header = Message()
+    header["Content-Type"] = content_type
+    is_multipart = header.get_content_maintype() == "multipart"
+    return (header.get_boundary() or "").encode("latin-1", "replace") if is_multipart else b""
+
+
+def _fingerprint(body: bytes, boundary: bytes) -> str:
+    """The same for the same fields and files: all bytes but the boundary, which clients make anew at each try."""
+    digest = hashlib.sha256()
+    start = 0
+    view = memoryview(body)
+    while boundary and (found := body.find(boundary, start)) >= 0:
+        digest.update(view[start:found])
+        digest.update(b"\0")
+        start = found + len(boundary)
+    digest.update(view[start:])
+    return digest.hexdigest()
 
 
 class _Try:
@@ -104,9 +129,10 @@ class _Try:
                 await _store().renew(self._name, CLAIM_S)
 
     def _settlement(self) -> str:
-        """The same for every try with this key, as long as its answer may be kept."""
+        """The same for every try with this key until one of them has been answered: what a killed process had booked
+        is not booked again, but work that is done again because the answer could not be kept so long is."""
         period = int(time.time() / settings.VOICE_IDEMPOTENCY_TTL_S)
-        return _digest(self._name, self._fingerprint, str(period))[:32]
+        return _digest(self._name, self._fingerprint, str(period), str(_given.get(self._name, 0)))[:32]
 
     def _stop_renewing(self) -> None:
         if self._renewing is not None:
@@ -117,6 +143,8 @@ class _Try:
         if content is None:
             await self._drop()
             return
+        if response.status_code == 200:
+            _given[self._name] = _given.get(self._name, 0) + 1
         head = {
             "fingerprint": self._fingerprint,
             "status": response.status_code,
@@ -134,7 +162,8 @@ class _Try:
         head_line, finished, content = kept.partition(b"\n")
         head = json.loads(head_line)
         if head["fingerprint"] != self._fingerprint:
-            raise _unusable("This Idempotency-Key was used for a different request.")
+            message = "This Idempotency-Key was used for a request with another body."
+            raise ApiError(422, "idempotency_mismatch", message, param="Idempotency-Key")
         if not finished:
             return None
         headers = {**head["headers"], "Idempotent-Replayed": "true"}

@@ -18,12 +18,14 @@ _model = inline_serializer(
         "object": serializers.CharField(default="model"),
         "created": serializers.IntegerField(help_text="Unix seconds"),
         "owned_by": serializers.CharField(),
+        "notice": serializers.CharField(required=False, help_text="what to know of it, such as that it is a fallback"),
     },
 )
 
 
 def _shown(name: str, card: ModelCard) -> dict[str, str | int]:
-    return {"id": name, "object": "model", "created": card.created, "owned_by": card.owned_by}
+    shown: dict[str, str | int] = {"id": name, "object": "model", "created": card.created, "owned_by": card.owned_by}
+    return {**shown, "notice": card.notice} if card.notice else shown
 
 
 class ModelsView(ApiView):

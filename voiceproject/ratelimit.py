@@ -16,11 +16,10 @@ from voiceproject.context import current
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller
 from voiceproject.perloop import PerLoop
-from voiceproject.store import redis_options
+from voiceproject.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)
 
-AWAY_S = 1.0  # a Redis that did not answer is left alone for so long: not every request should wait for it
 UNLIMITED = 1_000_000_000  # what the headers say when the limit is off
 
 
@@ -56,11 +55,15 @@ def untouched() -> Rate:
 async def spend(caller: Caller) -> Rate:
     """Count one request and note the standing for the response's headers. Redis being away limits nobody."""
     rate = untouched()
-    if settings.VOICE_RATE_LIMIT and time.monotonic() >= _pause().until:
+    if settings.VOICE_RATE_LIMIT:
         try:
-            rate = await _count(caller.rate_key)
+            if settings.REDIS_URL:
+                rate = await redis_health(settings.REDIS_URL).call(lambda: _count(caller.rate_key))
+            else:
+                rate = await _count(caller.rate_key)
+        except RedisUnavailable:
+            pass  # which has been logged once for everybody
         except (StorageError, OSError):
-            _pause().until = time.monotonic() + AWAY_S
             logger.warning("the rate limit's storage cannot be reached", exc_info=True)
     current().rate = rate
     return rate
@@ -82,10 +85,4 @@ def _make_limiter() -> FixedWindowRateLimiter:
     return FixedWindowRateLimiter(MemoryStorage())
 
 
-@dataclass
-class _Pause:
-    until: float = 0.0  # monotonic seconds
-
-
 _limiter = PerLoop(_make_limiter)
-_pause = PerLoop(_Pause)

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 
+from voiceproject.http_protocol import BoundedHttpProtocol
 from voiceproject.lifecycle import lifecycle
 
 KEEP_ALIVE_S = 75  # longer than the usual 60 s of a load balancer, so that it is never us who hang up first
@@ -31,6 +32,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application,
+                http=BoundedHttpProtocol,
                 log_config=None,
                 access_log=False,
                 lifespan="on",

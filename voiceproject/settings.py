@@ -8,16 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import environ
+from voiceproject.environment import Environment, database_config
+from voiceproject.setting_rules import broken_rules, usable
+from voiceproject.statedir import kept_secret
 
-from voiceproject.statedir import kept_secret, state_directory
-
-env = environ.Env()
+env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- Conventional names ----------------------------------------------------------------------------------------------
-VOICE_STATE_DIR = state_directory(env.str("VOICE_STATE_DIR", default="") or BASE_DIR / "var")
+VOICE_STATE_DIR = env.state_directory("VOICE_STATE_DIR", default=BASE_DIR / "var")
 PORT: int = env.int("PORT", default=8000)
 DEBUG: bool = env.bool("DEBUG", default=False)
 SECRET_KEY: str = env.str("SECRET_KEY", default="") or kept_secret(VOICE_STATE_DIR / "secret_key")
@@ -28,6 +28,7 @@ REDIS_URL: str = env.str("REDIS_URL", default="")
 VOICE_HOST: str = env.str("VOICE_HOST", default="127.0.0.1")
 VOICE_ALLOWED_HOSTS: list[str] = env.list("VOICE_ALLOWED_HOSTS", default=["*"])
 VOICE_TRUSTED_PROXIES: list[str] = env.list("VOICE_TRUSTED_PROXIES", default=["127.0.0.1"])
+VOICE_CORS_ORIGINS: list[str] = env.list("VOICE_CORS_ORIGINS", default=[])
 VOICE_CSRF_TRUSTED_ORIGINS: list[str] = env.list("VOICE_CSRF_TRUSTED_ORIGINS", default=[])
 VOICE_GRACE_S: float = env.float("VOICE_GRACE_S", default=30.0)
 VOICE_DEADLINE_S: float = env.float("VOICE_DEADLINE_S", default=300.0)
@@ -40,20 +41,23 @@ VOICE_DATABASE_OUTAGE_S: float = env.float("VOICE_DATABASE_OUTAGE_S", default=30
 # --- Limits ----------------------------------------------------------------------------------------------------------
 VOICE_MAX_UPLOAD_BYTES: int = env.int("VOICE_MAX_UPLOAD_BYTES", default=26_214_400)
 VOICE_MAX_JSON_BYTES: int = env.int("VOICE_MAX_JSON_BYTES", default=1_048_576)
+VOICE_BODY_GRACE_S: float = env.float("VOICE_BODY_GRACE_S", default=10.0)
+VOICE_BODY_MIN_BYTES_S: float = env.float("VOICE_BODY_MIN_BYTES_S", default=4_000.0)
+VOICE_HEAD_BYTES: int = env.int("VOICE_HEAD_BYTES", default=65_536)
+VOICE_HEAD_S: float = env.float("VOICE_HEAD_S", default=10.0)
 VOICE_MAX_AUDIO_S: float = env.float("VOICE_MAX_AUDIO_S", default=3600.0)
 VOICE_RATE_LIMIT: int = env.int("VOICE_RATE_LIMIT", default=60_000)
 VOICE_IDEMPOTENCY_TTL_S: int = env.int("VOICE_IDEMPOTENCY_TTL_S", default=3600)
 VOICE_IDEMPOTENCY_BYTES: int = env.int("VOICE_IDEMPOTENCY_BYTES", default=67_108_864)
 
 # --- WebSockets ------------------------------------------------------------------------------------------------------
-VOICE_WS_ORIGINS: list[str] = env.list("VOICE_WS_ORIGINS", default=[])
 VOICE_WS_MAX_BYTES: int = env.int("VOICE_WS_MAX_BYTES", default=65_536)
 VOICE_WS_MAX_JSON_BYTES: int = env.int("VOICE_WS_MAX_JSON_BYTES", default=1_048_576)
 VOICE_WS_IDLE_S: float = env.float("VOICE_WS_IDLE_S", default=60.0)
 VOICE_WS_MAX_S: float = env.float("VOICE_WS_MAX_S", default=3600.0)
 VOICE_WS_DRAIN_S: float = env.float("VOICE_WS_DRAIN_S", default=5.0)
 VOICE_STREAMS_PER_USER: int = env.int("VOICE_STREAMS_PER_USER", default=8)
-VOICE_CLIENT_SECRET_S: int = env.int("VOICE_CLIENT_SECRET_S", default=60)
+VOICE_CLIENT_SECRET_S: int = env.int("VOICE_CLIENT_SECRET_S", default=600)
 
 # --- Identity --------------------------------------------------------------------------------------------------------
 VOICE_JWT_SECRET: str = env.str("VOICE_JWT_SECRET", default="")
@@ -75,8 +79,11 @@ VOICE_RAY_ASR_CPUS: float = env.float("VOICE_RAY_ASR_CPUS", default=1.0)
 VOICE_RAY_TTS_CPUS: float = env.float("VOICE_RAY_TTS_CPUS", default=1.0)
 VOICE_RAY_ONGOING: int = env.int("VOICE_RAY_ONGOING", default=24)
 
+# --- Models ----------------------------------------------------------------------------------------------------------
+VOICE_MODELS_DIR = Path(env.str("VOICE_MODELS_DIR", default="") or VOICE_STATE_DIR / "models").expanduser().resolve()
+
 # --- Speech to text --------------------------------------------------------------------------------------------------
-VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="")
+VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="auto")
 VOICE_ASR_DEVICE: str = env.str("VOICE_ASR_DEVICE", default="auto")
 VOICE_ASR_COMPUTE_TYPE: str = env.str("VOICE_ASR_COMPUTE_TYPE", default="default")
 VOICE_ASR_THREADS: int = env.int("VOICE_ASR_THREADS", default=0)
@@ -91,6 +98,7 @@ VOICE_ASR_TUNING: str = env.str("VOICE_ASR_TUNING", default="")
 VOICE_CORRECTION_WINDOW_S: int = env.int("VOICE_CORRECTION_WINDOW_S", default=3600)
 
 # --- Text to speech --------------------------------------------------------------------------------------------------
+VOICE_TTS_MODEL: str = env.str("VOICE_TTS_MODEL", default="auto")
 VOICE_TTS_DEFAULT_VOICE: str = env.str("VOICE_TTS_DEFAULT_VOICE", default="")
 VOICE_TTS_MAX_CHARACTERS: int = env.int("VOICE_TTS_MAX_CHARACTERS", default=4096)
 VOICE_TTS_QUEUE: int = env.int("VOICE_TTS_QUEUE", default=1024)
@@ -120,7 +128,7 @@ ROOT_URLCONF = "voiceproject.urls"
 ASGI_APPLICATION = "voiceproject.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
-TIME_ZONE = VOICE_TIME_ZONE
+TIME_ZONE = usable("VOICE_TIME_ZONE", VOICE_TIME_ZONE, otherwise="UTC")
 FORMAT_MODULE_PATH = "voiceproject.formats"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -145,6 +153,7 @@ INSTALLED_APPS = [
     "channels",
     "waffle",
     "voiceproject",
+    "model_store",
     "rollout",
     "usage",
     "capacity",
@@ -179,7 +188,10 @@ TEMPLATES = [
     }
 ]
 
-DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL)}
+_DATABASES = "an address such as postgres://user:password@host:5432/name or sqlite:////path/to/file"
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.parsed("DATABASE_URL", database_config, DATABASE_URL, "sqlite://:memory:", _DATABASES)
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",  # a writer waits at BEGIN instead of failing at its first write
@@ -205,7 +217,12 @@ else:
         DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # of each connection taken: the server may have restarted
 
 # An address such as smtp+tls://user:password@host:587, as Django's separate settings.
-globals().update(env.email_url_config(VOICE_EMAIL_URL or "smtp://localhost:25"))
+_MAIL = "an address such as smtp+tls://user:password@host:587"
+globals().update(
+    env.parsed(
+        "VOICE_EMAIL_URL", env.email_url_config, VOICE_EMAIL_URL or "smtp://localhost:25", "smtp://localhost:25", _MAIL
+    )
+)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = VOICE_EMAIL_FROM
 
@@ -267,6 +284,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": True},
 }
 
+_LOG_LEVEL = usable("VOICE_LOG_LEVEL", VOICE_LOG_LEVEL, otherwise="INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -275,10 +293,10 @@ LOGGING = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request_id"]},
     },
-    "root": {"handlers": ["console"], "level": VOICE_LOG_LEVEL},
+    "root": {"handlers": ["console"], "level": _LOG_LEVEL},
     "loggers": {
-        "django": {"handlers": [], "level": VOICE_LOG_LEVEL, "propagate": True},
-        "django.server": {"handlers": [], "level": VOICE_LOG_LEVEL, "propagate": True},
+        "django": {"handlers": [], "level": _LOG_LEVEL, "propagate": True},
+        "django.server": {"handlers": [], "level": _LOG_LEVEL, "propagate": True},
         # The service's own access line (voiceproject.requests) says it once, with more.
         "django.request": {"level": "CRITICAL"},
         "uvicorn": {"level": "WARNING"},
@@ -286,3 +304,6 @@ LOGGING = {
         "faster_whisper": {"level": "WARNING"},
     },
 }
+
+# What cannot be used of all this: `manage.py check` shows it, and nothing serves.
+SETTING_PROBLEMS = [*env.problems, *broken_rules(globals())]

@@ -7,34 +7,24 @@ says so (``StoreAway``) within seconds; whoever left the value decides whether t
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
-from typing import Any, Protocol, TypeVar, cast
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar, cast
 
 from cachetools import TTLCache
 from django.conf import settings
 
 from voiceproject.perloop import PerLoop
+from voiceproject.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)
 
 OVERHEAD_BYTES = 512  # what an entry costs besides its value
-REDIS_TIMEOUT_S = 2.0
 
 T = TypeVar("T")
 
 
 class StoreAway(Exception):
     """Redis cannot be reached: nobody knows what was kept."""
-
-
-def redis_options() -> dict[str, Any]:
-    """For every asynchronous client of ours: nobody waits long for a Redis that is gone. One more try at once, since a
-    connection that was idle may have been closed by a restart; redis-py's own tries take up to seven seconds."""
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-
-    timeouts = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
-    return {**timeouts, "retry": Retry(NoBackoff(), 1)}
 
 
 class Store(Protocol):
@@ -90,31 +80,35 @@ class RedisStore:
     def __init__(self, url: str, namespace: str, max_bytes: int, lifetime_s: int) -> None:
         import redis.asyncio  # slow to import, so only where it is used
 
+        self._url = url
         self._redis = redis.asyncio.from_url(url, **redis_options())
         self._away = (redis.RedisError, OSError)
         self._namespace, self._max_bytes, self._lifetime_s = namespace, max_bytes, lifetime_s
 
     async def get(self, name: str) -> bytes | None:
-        return cast("bytes | None", await self._told(self._redis.get(self._key(name))))
+        return cast("bytes | None", await self._told(lambda: self._redis.get(self._key(name))))
 
     async def put(self, name: str, value: bytes) -> None:
         if len(value) <= self._max_bytes:
-            await self._told(self._redis.set(self._key(name), value, ex=self._lifetime_s))
+            await self._told(lambda: self._redis.set(self._key(name), value, ex=self._lifetime_s))
         else:
             await self.drop(name)
 
     async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
-        return bool(await self._told(self._redis.set(self._key(name), value, px=round(1000 * lifetime_s), nx=True)))
+        lifetime_ms = round(1000 * lifetime_s)
+        return bool(await self._told(lambda: self._redis.set(self._key(name), value, px=lifetime_ms, nx=True)))
 
     async def renew(self, name: str, lifetime_s: float) -> None:
-        await self._told(self._redis.pexpire(self._key(name), round(1000 * lifetime_s), gt=True))
+        await self._told(lambda: self._redis.pexpire(self._key(name), round(1000 * lifetime_s), gt=True))
 
     async def drop(self, name: str) -> None:
-        await self._told(self._redis.delete(self._key(name)))
+        await self._told(lambda: self._redis.delete(self._key(name)))
 
-    async def _told(self, call: Awaitable[T]) -> T:
+    async def _told(self, call: Callable[[], Awaitable[T]]) -> T:
         try:
-            return await call
+            return await redis_health(self._url).call(call)
+        except RedisUnavailable as error:
+            raise StoreAway(str(error)) from error
         except self._away as error:
             logger.warning("Redis cannot be reached", extra={"reason": str(error)[:200]})
             raise StoreAway(str(error)) from error

@@ -20,7 +20,7 @@ from django.conf import settings
 from voiceproject.errors import ApiError
 from voiceproject.identity import Caller
 from voiceproject.perloop import PerLoop
-from voiceproject.store import redis_options
+from voiceproject.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ class RedisSeats:
     def __init__(self, url: str) -> None:
         import redis.asyncio  # slow to import, so only where it is used
 
+        self._url = url
         self._redis: Any = redis.asyncio.from_url(url, **redis_options())
 
     async def take(self, user: str, stream: str) -> int:
@@ -68,16 +69,16 @@ class RedisSeats:
             pipe.zadd(name, {stream: now + EXPIRY_S})
             pipe.expire(name, int(EXPIRY_S))
             pipe.zcard(name)
-            return int((await pipe.execute())[-1])
+            return int((await redis_health(self._url).call(pipe.execute))[-1])
 
     async def renew(self, user: str, stream: str) -> None:
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.zadd(self._name(user), {stream: time.time() + EXPIRY_S})
             pipe.expire(self._name(user), int(EXPIRY_S))
-            await pipe.execute()
+            await redis_health(self._url).call(pipe.execute)
 
     async def leave(self, user: str, stream: str) -> None:
-        await self._redis.zrem(self._name(user), stream)
+        await redis_health(self._url).call(lambda: self._redis.zrem(self._name(user), stream))
 
     @staticmethod
     def _name(user: str) -> str:
@@ -122,6 +123,8 @@ async def _renew(name: str, stream: str) -> None:
 async def _unless_away(call: Any, name: str) -> Any:
     try:
         return await call
+    except RedisUnavailable:
+        return None  # which has been logged once for everybody
     except OSError:
         logger.warning("cannot count streams", exc_info=True)
     except Exception as error:  # redis-py's errors, without importing it where it is not used

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import time
 from functools import cache
@@ -60,15 +61,35 @@ class PublicKeys:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = -KEYS_KEPT_S * 2.0
         self._fetching = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def find(self, key_id: str) -> jwt.PyJWK:
-        async with self._fetching:
-            age = time.monotonic() - self._fetched_at
-            if age > KEYS_KEPT_S or (key_id not in self._keys and age > REFRESH_PAUSE_S):
-                await self._fetch()
-        if key_id not in self._keys:
+        """Callers with a key that is known never wait: an old one is fetched again beside them. Raises ``PyJWTError``
+        for a key that is not there, ``ApiError`` 503 while none are known."""
+        known = self._keys.get(key_id)
+        if known is None or self._age_s > 2 * KEYS_KEPT_S:  # nobody asked for long: it may have been withdrawn
+            await self._refresh()
+            known = self._keys.get(key_id)
+        elif self._age_s > KEYS_KEPT_S and not self._fetching.locked():
+            refreshing = asyncio.get_running_loop().create_task(self._refresh(), context=contextvars.Context())
+            self._tasks.add(refreshing)
+            refreshing.add_done_callback(self._tasks.discard)
+        if known is None:
             raise jwt.InvalidKeyError(f"no key {key_id!r}")
-        return self._keys[key_id]
+        return known
+
+    @property
+    def _age_s(self) -> float:
+        return time.monotonic() - self._fetched_at
+
+    async def _refresh(self) -> None:
+        """Fetch the keys unless that was done a moment ago, by whomever."""
+        async with self._fetching:
+            if self._age_s > REFRESH_PAUSE_S:
+                await self._fetch()
+        if not self._keys:
+            message = "The keys that tokens are signed with cannot be fetched."
+            raise ApiError(503, "engine_unavailable", message, retry_after=REFRESH_PAUSE_S)
 
     async def _fetch(self) -> None:
         import httpx  # slow to import, so only where it is used
@@ -79,9 +100,6 @@ class PublicKeys:
             keys = jwt.PyJWKSet.from_dict(response.raise_for_status().json()).keys
         except (httpx.HTTPError, ValueError, jwt.PyJWTError) as error:
             logger.warning("cannot fetch the token keys", extra={"url": self._url, "reason": str(error)})
-            if not self._keys:
-                message = "The keys that tokens are signed with cannot be fetched."
-                raise ApiError(503, "engine_unavailable", message, retry_after=REFRESH_PAUSE_S) from error
         else:
             self._keys = {key.key_id or "": key for key in keys}
         self._fetched_at = time.monotonic()

@@ -145,7 +145,7 @@ async def test_who_may_not_enter(server_address, api_key, key, path, options, co
 
 @pytest.mark.parametrize("origin", [None, "http://localhost:3000", "http://127.0.0.1:5173", "https://chat.example"])
 async def test_who_may(server_address: str, api_key: str, settings, origin: str | None) -> None:
-    settings.VOICE_WS_ORIGINS = ["https://chat.example"]
+    settings.VOICE_CORS_ORIGINS = ["https://chat.example"]
     async with opened(server_address, api_key, origin=origin) as client:
         await client.send(START)
         await client.until("ready")

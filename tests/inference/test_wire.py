@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.units import Hypothesis, Options, Phrase, SpeechUnit, Word
+from asr.units import Hypothesis, Options, Phrase, SpeechUnit, Token, Word
 from asr.wire import SpeechCodec
 from inference.engine import EngineStats
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity, UnitFailed
@@ -36,7 +37,10 @@ ODD = np.array([0.1, -0.2, 1.5], np.float32)
 
 
 def test_it_works() -> None:
-    options = Options("ms", "translate", "apa", ("nasi", "lemak"), (0.0, 0.4), timestamps=True, words=True)
+    options = Options(
+        "ms", "translate", "apa", ("nasi", "lemak"), (0.0, 0.4), timestamps=True, words=True, logprobs=True
+    )
+    options = replace(options, language_priors=(("ms", 3.0),))
     unit = SpeechUnit(audio=PCM, options=options, deadline=time.monotonic() + 50, live=True, admitted=True)
     got = unpack_unit(SpeechCodec(), PackedUnit(SpeechCodec(), unit).frame())
     assert np.array_equal(got.audio, unit.audio)
@@ -47,7 +51,10 @@ def test_it_works() -> None:
 
 def test_a_hypothesis_travels_whole() -> None:
     word = Word("nasi", 0.1, 0.4, 0.9)
-    hypothesis = Hypothesis("nasi", "ms", 1.0, (Phrase("nasi", 0.0, 1.0, (1, 2)),), (word,), -0.1, 1.1, 0.0, 0.2, 12.0)
+    more = {"languages": (("ms", 0.7), ("en", 0.2)), "tokens": (Token(5, b"\xe8\xb0", -0.3),), "text_end": 0.9}
+    hypothesis = Hypothesis(
+        "nasi", "ms", 1.0, (Phrase("nasi", 0.0, 1.0, (1, 2)),), (word,), -0.1, 1.1, 0.0, 0.2, 12.0, **more
+    )
     unit = SpeechUnit(audio=PCM, queued_ms=12.0)
     header, payload = parse(result_reply(SpeechCodec(), hypothesis, unit, "p", STATS).body)
     assert SpeechCodec().unpack_result(header["result"], payload) == hypothesis

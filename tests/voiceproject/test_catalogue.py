@@ -14,8 +14,15 @@ async def test_models(api: httpx.AsyncClient) -> None:
     assert len(names) == len(set(names))
     assert set(ALIASES) < set(names)
     for model in body["data"]:
-        assert set(model) == {"id", "object", "created", "owned_by"}
+        assert set(model) - {"notice"} == {"id", "object", "created", "owned_by"}
         assert (await api.get(f"/v1/models/{model['id']}")).json() == model
+
+
+async def test_the_small_bundled_model_says_what_it_is(api: httpx.AsyncClient) -> None:
+    assert "not people" in (await api.get("/v1/models/whisper-1")).json()["notice"]
+    assert "notice" not in (await api.get("/v1/models/tts-1")).json(), "eSpeak NG was asked for"
+    (said,) = (await api.get("/readyz")).json()["notices"]
+    assert "not people" in said
 
 
 async def test_an_unknown_model(api: httpx.AsyncClient) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from voiceproject.setting_rules import RULES
+
 ROOT = Path(settings.BASE_DIR)
 
 
@@ -43,5 +45,16 @@ def test_nothing_else_reads_the_environment() -> None:
         for path in (ROOT / room).rglob("*.py")
         if re.search(r"os\.(environ|getenv)\b", path.read_text())
     ]
-    # One limits numpy's threads before it is imported, the others name the settings module.
-    assert sorted(readers) == ["inference/ray_app.py", "voiceproject/__init__.py", "voiceproject/asgi.py"]
+    # One limits numpy's threads before it is imported, two name the settings module, one reads for the settings.
+    allowed = [
+        "inference/ray_app.py",
+        "voiceproject/__init__.py",
+        "voiceproject/asgi.py",
+        "voiceproject/environment.py",
+    ]
+    assert sorted(readers) == allowed
+
+
+def test_every_setting_has_a_rule() -> None:
+    code = (ROOT / "voiceproject" / "settings.py").read_text()
+    assert set(re.findall(r'env\.\w+\(\s*"([A-Z_0-9]+)"', code)) == set(RULES)

@@ -4,6 +4,7 @@ import asyncio
 
 import httpx
 
+from tests import sound
 from usage.models import LedgerEntry
 from voiceproject import idempotency
 from voiceproject.store import MemoryStore
@@ -34,8 +35,35 @@ async def test_a_retry_while_the_first_runs_waits_for_it(api: httpx.AsyncClient)
 async def test_another_request_with_the_same_key(api: httpx.AsyncClient) -> None:
     await speak(api, "k-3")
     response = await speak(api, "k-3", input="Lain.")
-    assert response.status_code == 400
-    assert response.json()["error"]["param"] == "Idempotency-Key"
+    assert response.status_code == 422
+    error = response.json()["error"]
+    assert (error["code"], error["param"]) == ("idempotency_mismatch", "Idempotency-Key")
+
+
+async def transcribe(api: httpx.AsyncClient, data: bytes, **fields: str) -> httpx.Response:
+    files = {"file": ("clip.wav", data)}
+    return await api.post("/v1/audio/transcriptions", files=files, data=fields, headers={"Idempotency-Key": "k-u"})
+
+
+async def test_an_upload_is_compared_by_its_content(api: httpx.AsyncClient) -> None:
+    one = sound.wav(sound.said("selamat pagi"))
+    first, second = await transcribe(api, one), await transcribe(api, one)
+    assert first.json() == second.json()  # although the boundary between the fields was another one
+    assert second.headers["Idempotent-Replayed"] == "true"
+    other = one[:-2] + bytes([one[-2] ^ 1, one[-1]])
+    assert (await transcribe(api, other)).json()["error"]["code"] == "idempotency_mismatch"
+    assert (await transcribe(api, one, user="siti")).json()["error"]["code"] == "idempotency_mismatch"
+    assert (await transcribe(api, one, user="aina")).json()["error"]["code"] == "idempotency_mismatch"
+
+
+async def test_work_that_is_done_again_is_booked_again(api: httpx.AsyncClient) -> None:
+    """Its answer had to make room for others."""
+    await speak(api, "k-8")
+    store = idempotency._store()
+    assert isinstance(store, MemoryStore)
+    store._values.clear()
+    await speak(api, "k-8")
+    assert await LedgerEntry.objects.acount() == 2
 
 
 async def test_another_users_key_is_another_key(api: httpx.AsyncClient) -> None:
@@ -72,6 +100,7 @@ async def test_work_that_was_booked_is_not_booked_again_when_its_answer_is_lost(
     store = idempotency._store()
     assert isinstance(store, MemoryStore)
     store._values.clear()
+    idempotency._given.clear()
     second = await speak(api, "k-7")
     assert (first.status_code, second.status_code) == (200, 200)
     assert "Idempotent-Replayed" not in second.headers

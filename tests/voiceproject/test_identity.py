@@ -198,6 +198,50 @@ class TestPublicKeys:
                 await tokens.subject(self.token(f"made-up-{number}"))
         assert len(fetches) == 1
 
+    async def test_who_makes_up_a_key_keeps_nobody_waiting(
+        self, fetches: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await tokens.subject(self.token())
+        keys = tokens._public_keys("http://keys.test/jwks.json")
+        keys._fetched_at -= 2 * tokens.REFRESH_PAUSE_S
+        silent = asyncio.Event()
+
+        async def nothing_comes(*_: object) -> None:
+            await silent.wait()
+
+        monkeypatch.setattr(keys, "_fetch", nothing_comes)
+        stranger = asyncio.create_task(tokens.subject(self.token("made-up")))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(1):
+            assert await tokens.subject(self.token()) == "pengguna-9"
+        stranger.cancel()
+
+    async def test_an_old_key_is_fetched_again_beside_its_callers(self, fetches: list[str]) -> None:
+        await tokens.subject(self.token())
+        tokens._public_keys("http://keys.test/jwks.json")._fetched_at -= 1.5 * tokens.KEYS_KEPT_S
+        await asyncio.gather(*(tokens.subject(self.token()) for _ in range(5)))
+        async with asyncio.timeout(1):
+            while len(fetches) < 2:
+                await asyncio.sleep(0)
+        assert len(fetches) == 2
+
+    async def test_keys_that_cannot_be_fetched_are_not_asked_for_each_time(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[int] = []
+
+        def refuse(request: httpx.Request) -> httpx.Response:
+            asked.append(1)
+            return httpx.Response(500)
+
+        client = httpx._client.AsyncClient  # the fixture above has put its own in the usual place
+        monkeypatch.setattr("httpx.AsyncClient", lambda **_: client(transport=httpx.MockTransport(refuse)))
+        settings.VOICE_JWT_JWKS_URL = "http://elsewhere.test/jwks.json"
+        for _ in range(3):
+            with pytest.raises(Exception, match="cannot be fetched"):
+                await tokens.subject(self.token())
+        assert len(asked) == 1
+
     async def test_a_public_key_is_no_shared_secret(self, settings: Settings) -> None:
         settings.VOICE_JWT_SECRET = ""
         forged = jwt.encode({"sub": "x", "exp": time.time() + 60}, "x" * 32, "HS256")

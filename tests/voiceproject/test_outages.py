@@ -134,3 +134,25 @@ async def test_without_redis_only_what_needs_it_is_refused(tmp_path: Path) -> No
         redis.start()
         await asyncio.to_thread(wait_until_ready, server)
         assert (await asyncio.to_thread(speak, server, **{"Idempotency-Key": "dua"})).status_code == 200
+
+
+async def test_a_redis_that_is_silent_is_waited_for_once(tmp_path: Path) -> None:
+    """It takes connections and answers nothing: whoever comes after the first moment does not wait."""
+    with ExitStack() as stack:
+        redis = stack.enter_context(services.redis_server(tmp_path))
+        server = stack.enter_context(served(tmp_path, REDIS_URL=redis.url, VOICE_RATE_LIMIT="1000"))
+        assert (await asyncio.to_thread(speak, server)).status_code == 200
+        with redis.frozen():
+            first = await asyncio.gather(*(asyncio.to_thread(speak, server) for _ in range(5)))
+            assert [response.status_code for response in first] == [200] * 5
+            later = [await asyncio.to_thread(speak, server) for _ in range(10)]
+            assert [response.status_code for response in later] == [200] * 10
+            assert sum(response.elapsed.total_seconds() for response in later) < 5
+            refused = await asyncio.to_thread(speak, server, **{"Idempotency-Key": "tiga"})
+            assert code(refused) == (503, "engine_unavailable")
+            assert refused.elapsed.total_seconds() < 1
+        await asyncio.to_thread(wait_until_ready, server)
+        async with asyncio.timeout(10):
+            key = {"Idempotency-Key": "empat"}
+            while (await asyncio.to_thread(speak, server, **key)).status_code != 200:
+                await asyncio.sleep(0.2)

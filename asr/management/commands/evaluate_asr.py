@@ -18,6 +18,7 @@ from asr.engine import WhisperEngine
 from asr.evaluation import BadManifest, Rate, Score
 from asr.units import Options
 from inference.errors import EngineUnavailable
+from model_store.errors import ModelNotHere
 
 WORDS_STAY_THE_SAME = 0.005  # a WER difference up to this is noise, not a reason to keep the full context
 
@@ -43,7 +44,10 @@ class Command(BaseCommand):
         if not lines:
             raise CommandError(f"{options['manifest']} holds no recordings")
         with override_settings(**({"VOICE_ASR_MODEL": options["model"]} if options["model"] else {})):
-            checkpoint = configured()
+            try:
+                checkpoint = configured()
+            except ModelNotHere as error:
+                raise CommandError(str(error)) from error
             how = Options(language=options["language"])
             if options["compare_context"]:
                 self._compare(lines, checkpoint, how, options)

@@ -16,6 +16,7 @@ from asr import measuring, tuning
 from asr.checkpoint import configured
 from asr.units import SAMPLE_RATE, Samples
 from inference.errors import EngineUnavailable
+from model_store.errors import ModelNotHere
 
 SAID = (
     "saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok",
@@ -36,10 +37,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         changed = {"VOICE_ASR_DEVICE": options["device"]} if options["device"] else {}
         with override_settings(**changed):
-            measurement = measuring.measured(configured(), speech(), seconds=options["seconds"], tell=self.stdout.write)
             try:
-                table = asyncio.run(measurement)
-            except EngineUnavailable as error:
+                seconds = options["seconds"]
+                table = asyncio.run(measuring.measured(configured(), speech(), seconds=seconds, tell=self.stdout.write))
+            except (EngineUnavailable, ModelNotHere) as error:
                 raise CommandError(str(error)) from error
             path = options["output"] or tuning.table_path()
             try:

@@ -7,12 +7,14 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from voiceproject import demo
+from voiceproject import catalogue, demo
+from voiceproject.checks import require_usable_settings
 from voiceproject.server import Server, listen
 
 WATCH_STOP_S = 2.0  # what it is doing then is finished by whoever leads next
@@ -29,6 +31,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            require_usable_settings()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
+        try:
             listening = listen(settings.VOICE_HOST, settings.PORT)
         except OSError as error:
             other = settings.PORT + 1
@@ -37,6 +43,8 @@ class Command(BaseCommand):
         if not options["no_migrate"]:
             self._migrate()
         text = demo.prepare().instructions(address) if options["demo"] else f"Serving on {address}"
+        if notices := catalogue.notices():
+            text += "".join(f"\n  ! {notice}" for notice in notices) + "\n"
         connections.close_all()  # the server's threads open their own
         self._stopping = threading.Event()
         watch = threading.Thread(target=_watch, args=[self._stopping], name="capacity-watch", daemon=True)

@@ -7,11 +7,13 @@ import asyncio
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from prometheus_client import generate_latest
 
 from inference import runtime
 from inference.unit_server import LocalDesk, UnitServer
+from voiceproject.checks import require_usable_settings
 from voiceproject.lifecycle import lifecycle
 from voiceproject.server import Server, listen
 
@@ -24,6 +26,10 @@ class Command(BaseCommand):
         parser.add_argument("engines", nargs="*", help="which; all of them if none is named: asr, espeak-ng, coqui")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            require_usable_settings()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         names = options["engines"] or runtime.names()
         if unknown := set(names) - set(runtime.names()):
             raise CommandError(f"there is no {', '.join(sorted(unknown))}; there is {', '.join(runtime.names())}")

@@ -1,0 +1,179 @@
+"""The models of ``catalogue.toml``, checked and typed."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+CATALOGUE = Path(__file__).with_name("catalogue.toml")
+
+
+class Task(StrEnum):
+    TRANSCRIPTION = "transcription"
+    SPEECH = "speech"
+
+
+class BadCatalogue(ValueError):
+    """The catalogue cannot be used; the message names the model and what is wrong."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """``path`` is relative to the model's directory, with forward slashes."""
+
+    path: str
+    bytes: int
+    sha256: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """``member`` of ``package`` is (a part of) ``file``. With a ``*`` in both, of every file of that pattern."""
+
+    file: str
+    member: str
+    package: str = ""
+
+    def member_for(self, path: str) -> str | None:
+        """The member that holds (a part of) the file, or None if this is about other files."""
+        if not fnmatchcase(path, self.file):
+            return None
+        before, star, _after = self.file.partition("*")
+        return self.member.replace("*", path[len(before) :], 1) if star else self.member
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where files can be had. ``kind``: pip, npm or hub. ``parts`` empty (hub only): every file by its own path."""
+
+    kind: str
+    parts: tuple[Part, ...] = ()
+    download_bytes: int = 0
+    repository: str = ""
+    revision: str = ""
+    format: str = ""
+
+    def parts_of(self, path: str) -> list[Part]:
+        """The parts that make up a file, in order, each with its member's own name; empty if it is not to be had."""
+        found = [(part, part.member_for(path)) for part in self.parts]
+        named = [Part(path, member, part.package) for part, member in found if member is not None]
+        return named if self.parts else [Part(path, path)]
+
+
+@dataclass(frozen=True)
+class Model:
+    """``files`` empty: not pinned (or, with ``part_of``, nothing to install)."""
+
+    id: str
+    name: str
+    task: Task
+    engine: str
+    languages: tuple[str, ...]
+    license: str
+    author: str
+    device: str
+    aliases: tuple[str, ...] = ()
+    default: bool = False
+    fallback: bool = False
+    part_of: str = ""
+    about_bytes: int = 0
+    files: tuple[ModelFile, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def required(self) -> tuple[ModelFile, ...]:
+        return tuple(file for file in self.files if not file.optional)
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.required) or self.about_bytes
+
+    @property
+    def pinned(self) -> bool:
+        return bool(self.files)
+
+
+class Catalogue:
+    def __init__(self, models: Sequence[Model]) -> None:
+        self.models = tuple(models)
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self.models)
+
+    def find(self, name: str) -> Model | None:
+        """The model with this id or alias."""
+        return next((model for model in self.models if name == model.id or name in model.aliases), None)
+
+    def defaults(self) -> list[Model]:
+        """What `make run` installs."""
+        return [model for model in self.models if model.default]
+
+    def fallback(self, task: Task) -> Model:
+        """What serves while no default model is there."""
+        return next(model for model in self.models if model.task is task and model.fallback)
+
+
+@cache
+def catalogue() -> Catalogue:
+    return read(CATALOGUE)
+
+
+def read(path: Path) -> Catalogue:
+    """The models of a catalogue file. Raises ``BadCatalogue``."""
+    try:
+        entries = tomllib.loads(path.read_text("utf-8"))["models"]
+        models = [_model(entry) for entry in entries]
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise BadCatalogue(f"{path}: {error}") from error
+    names = [name for model in models for name in (model.id, *model.aliases)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadCatalogue(f"{path}: more than one model is called {', '.join(twice)}")
+    return Catalogue(models)
+
+
+def _model(entry: Mapping[str, Any]) -> Model:
+    model = Model(
+        **{
+            **entry,
+            "task": Task(entry["task"]),
+            "languages": tuple(entry["languages"]),
+            "aliases": tuple(entry.get("aliases", ())),
+            "files": tuple(_file(file) for file in entry.get("files", ())),
+            "sources": tuple(_source(source) for source in entry.get("sources", ())),
+        }
+    )
+    if not (model.sources or model.part_of):
+        raise BadCatalogue(f"{model.id} has no source")
+    for file in model.files:
+        if not any(source.parts_of(file.path) for source in model.sources):
+            raise BadCatalogue(f"{model.id}: no source has {file.path}")
+    return model
+
+
+def _file(entry: Mapping[str, Any]) -> ModelFile:
+    file = ModelFile(**entry)
+    path = PurePosixPath(file.path)
+    if path.is_absolute() or ".." in path.parts:
+        raise BadCatalogue(f"{file.path}: a file stays within its model's directory")
+    if len(file.sha256) != 64 or not set(file.sha256) <= set("0123456789abcdef"):
+        raise BadCatalogue(f"{file.path}: {file.sha256!r} is no SHA-256")
+    return file
+
+
+def _source(entry: Mapping[str, Any]) -> Source:
+    source = Source(**{**entry, "parts": tuple(Part(**part) for part in entry.get("parts", ()))})
+    if source.kind not in ("pip", "npm", "hub"):
+        raise BadCatalogue(f"unknown kind of source {source.kind!r}")
+    if source.kind == "hub" and not source.repository:
+        raise BadCatalogue("a hub source names its repository")
+    if source.kind != "hub" and not all(part.package for part in source.parts):
+        raise BadCatalogue("each part names its package")
+    return source

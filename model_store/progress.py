@@ -1,0 +1,81 @@
+"""A progress bar on a terminal; one line for each step anywhere else (a log, a pipe)."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+_BAR = 24
+_REDRAW_S = 0.1
+
+
+class Progress:
+    """Shows one task at a time. ``start`` a task, ``reach`` or ``add`` bytes, ``done``."""
+
+    def __init__(self, output: TextIO | None = None) -> None:
+        self._output = output if output is not None else sys.stderr
+        self._draws = self._output.isatty()
+        self._label = ""
+        self._total = 0
+        self._reached = 0
+        self._drawn_at = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.done()
+
+    def start(self, label: str, total_bytes: int) -> None:
+        self.done()
+        self._label = label
+        self._total = total_bytes
+        self._reached = 0
+        if self._draws:
+            self._draw()
+        else:
+            self.say(f"{label} ({megabytes(total_bytes)}) ...")
+
+    def reach(self, total_bytes: int) -> None:
+        """So many bytes of the task are there now."""
+        self._reached = min(max(total_bytes, self._reached), self._total)
+        if self._draws and time.monotonic() - self._drawn_at > _REDRAW_S:
+            self._draw()
+
+    def add(self, more_bytes: int) -> None:
+        self.reach(self._reached + more_bytes)
+
+    def done(self) -> None:
+        """End the line of the bar."""
+        if self._draws and self._label:
+            self._draw()
+            self._output.write("\n")
+            self._output.flush()
+        self._label = ""
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        self.done()
+        self._output.write(f"{text}\n")
+        self._output.flush()
+
+    def _draw(self) -> None:
+        self._drawn_at = time.monotonic()
+        share = self._reached / self._total if self._total else 1.0
+        bar = "█" * round(_BAR * share) + "░" * (_BAR - round(_BAR * share))
+        line = f"{self._label}  {bar} {share:4.0%} of {megabytes(self._total)}"
+        width = shutil.get_terminal_size().columns
+        self._output.write(f"\r{line[: width - 1]}\x1b[K")
+        self._output.flush()
+
+
+def megabytes(size: int) -> str:
+    """``141 MB``, ``3.1 GB``, ``0.5 MB``."""
+    if size >= 1_000_000_000:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.1f} MB"

@@ -1,0 +1,36 @@
+"""Which words of a Malay sentence are English: by word list, by letters that Malay does not put together."""
+
+from __future__ import annotations
+
+import re
+
+from spoken_text.pronunciation.lexicon import lexicon
+
+# Spellings that no Malay word has. Arabic names keep th, dh, ee and oo too, so those need an ending beside them.
+_NOT_MALAY = re.compile(
+    r"""
+    tion|sion$|ough|ight|wh|ck|tch|dge|sch|^(?:wr|kn)|eau|ay$|ey$|ow|ew|aw$|oa|ies$|ous$|ness$|ful$|less$|ment$
+    |[^aeiou]ly$|[bdfghjklmprstvz]{1}ed$|[a-z]{3}ing$(?<!ling)(?<!ning)|qu|[aeiou][bcdfgkmpstvz]e$|(?:ee|oo)[a-z]
+    |[bcdfgjkmpqtvwz]$(?<![bkdptmf])|ss$|ll$|tt|pp|cc|ff|rr|[bcdfghjklmnpqrstvwxz]y$(?<!ny)(?<!sy)
+    """,
+    re.VERBOSE,
+)
+_ENDINGS = ("ing", "ed", "er", "ers", "s", "es", "'s", "ly", "d")
+_MIN_STEM = 3
+
+
+def is_english(word: str) -> bool:
+    """Whether a word (small letters) is in the English list, as it is or inflected."""
+    words = lexicon().english
+    if word in words:
+        return True
+    for ending in _ENDINGS:
+        stem = word.removesuffix(ending)
+        if stem != word and len(stem) >= _MIN_STEM and (stem in words or stem + "e" in words or stem[:-1] in words):
+            return True
+    return False
+
+
+def looks_english(word: str) -> bool:
+    """Whether the letters of an unknown word say that it is not Malay."""
+    return bool(_NOT_MALAY.search(word))

@@ -1,0 +1,47 @@
+"""The Malay lexicon: words and stems with their respelling, one per line of `malay.tsv`.
+
+Thread safety: the tables are read once and never changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent
+ENGLISH = "@en"  # in the column of the respelling: the word is said in English ("Facebook")
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """`respellings` by word in small letters; `english` are words that are English even in a Malay sentence."""
+
+    respellings: dict[str, str]
+    brands: dict[str, str]  # word → how to write it for an English reader
+    english: frozenset[str]
+    jawi: dict[str, str]  # Jawi word → the same in Latin letters
+
+    def knows(self, word: str) -> bool:
+        return word in self.respellings
+
+
+@cache
+def lexicon() -> Lexicon:
+    """Read the data files (once)."""
+    respellings: dict[str, str] = {}
+    brands: dict[str, str] = {}
+    for line in _lines("malay.tsv"):
+        word, _, said = line.partition("\t")
+        if said.startswith(ENGLISH):
+            brands[word] = said.removeprefix(ENGLISH).strip() or word
+        else:
+            respellings[word] = said or word
+    jawi = dict(line.split("\t") for line in _lines("jawi.tsv"))
+    english = frozenset((_FOLDER / "english.txt").read_text("utf-8").split())
+    return Lexicon(respellings, brands, english, jawi)
+
+
+def _lines(name: str) -> list[str]:
+    lines = (_FOLDER / name).read_text("utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]

@@ -1,0 +1,138 @@
+"""Speakable text to phonemes, word by word, each by the rules of its own language.
+
+Thread safety: every function may be called from any thread; the caches are bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from spoken_text.numbers_ms import cardinal
+from spoken_text.pronunciation.foreign import FOREIGN, jawi_word, plain_latin, script_of
+from spoken_text.pronunciation.letters import LETTER_MARK, letter_ipa
+from spoken_text.pronunciation.lexicon import lexicon
+from spoken_text.pronunciation.words import english_reading, malay_ipa, word_language
+
+#: English text to IPA, words parted by spaces: eSpeak NG's ``espeak_TextToPhonemes`` for example.
+EnglishPhonemes = Callable[[str], str]
+
+PAUSES = ",.?!:;"
+_PAUSE_OF = {"，": ",", "、": ",", "。": ".", "？": "?", "！": "!", "：": ":", "；": ";", "…": ".", "؟": "?", "،": ","}
+_TOKEN = re.compile(
+    rf"{LETTER_MARK}?[A-Za-z]+(?:['’][A-Za-z]+)*|{FOREIGN}|\d+|[^\W\d_]|[^\w\s]",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word and its sounds.
+
+    `language` is "ms", "en", "zh" or "ta". `ipa` is "" for Chinese and Tamil, whose voices read `text` themselves.
+    `pause` is the punctuation that follows: "" or one of ``,.?!:;``. `letter`: `text` is the name of a letter.
+    """
+
+    text: str
+    language: str
+    ipa: str
+    pause: str = ""
+    letter: bool = False
+
+
+def phonemes(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[SpokenWord]:
+    """The words of `text` (one speakable sentence of `language`) and their sounds.
+
+    Malay words are said by the lexicon and rules here, English words (inside a Malay sentence too) by `english`.
+    Words in a script that no voice says are left out. A LETTER_MARK before a word says that it is a letter's name.
+    """
+    words = _join_foreign(list(_words(text, language)))
+    return _with_english(words, english)
+
+
+def _words(text: str, language: str) -> Iterator[SpokenWord]:
+    """The words with Malay sounds; English ones still without."""
+    tokens = _tokens(text)
+    names = [token.lower() for token in tokens]
+    for index, token in enumerate(tokens):
+        if token in PAUSES or token in _PAUSE_OF:
+            yield SpokenWord("", "", "", _PAUSE_OF.get(token, token))
+        elif token.startswith(LETTER_MARK):
+            name = token.removeprefix(LETTER_MARK)
+            if sound := letter_ipa(name, language):
+                yield SpokenWord(name, "en" if language == "en" else "ms", sound, letter=True)
+            else:
+                yield from _word(name, names, index, language)
+        elif token.isdecimal():
+            yield from _number(token, language)
+        else:
+            yield from _word(token, names, index, language)
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(plain_latin(text))
+
+
+def _number(token: str, language: str) -> Iterator[SpokenWord]:
+    """Digits that nobody has written out; the voices of Chinese and Tamil read their own."""
+    if language in ("zh", "ta"):
+        yield SpokenWord(token, language, "")
+        return
+    for name in cardinal(int(token[:15])).split():
+        yield SpokenWord(name, "ms", malay_ipa(name))
+
+
+def _word(token: str, names: list[str], index: int, language: str) -> Iterator[SpokenWord]:
+    script = script_of(token[0])
+    if script in ("zh", "ta"):
+        yield SpokenWord(token, script, "")
+    elif script == "arabic":
+        for word in re.findall(r"[a-z']+", jawi_word(token, lexicon().jawi).lower()):
+            yield SpokenWord(word, "ms", malay_ipa(word))
+    elif script == "latin":
+        word = token.lower().replace("’", "'")
+        if word_language(word, names, index, language) == "en":
+            yield SpokenWord(english_reading(token), "en", "")
+        elif sound := malay_ipa(word):
+            yield SpokenWord(token, "ms", sound)
+
+
+def _join_foreign(words: list[SpokenWord]) -> list[SpokenWord]:
+    """Punctuation goes to the word before it; Chinese or Tamil words in a row are one."""
+    joined: list[SpokenWord] = []
+    for word in words:
+        last = joined[-1] if joined else None
+        if not word.language:
+            if last and not last.pause:
+                joined[-1] = replace(last, pause=word.pause)
+        elif last and last.language == word.language and word.language in ("zh", "ta"):
+            gap = last.pause or ("" if word.language == "zh" else " ")
+            joined[-1] = replace(last, text=last.text + gap + word.text, pause="")
+        else:
+            joined.append(word)
+    return joined
+
+
+def _with_english(words: list[SpokenWord], english: EnglishPhonemes) -> list[SpokenWord]:
+    """English words in a row are given to `english` together, so that "the" and "a" are said as in a sentence."""
+    out: list[SpokenWord] = []
+    run: list[SpokenWord] = []
+    for word in words:
+        if word.language == "en" and not word.letter:
+            run.append(word)
+            if not word.pause:
+                continue
+        out += _english_run(run, english)
+        run = []
+        if not (word.language == "en" and not word.letter):
+            out.append(word)
+    return out + _english_run(run, english)
+
+
+def _english_run(run: list[SpokenWord], english: EnglishPhonemes) -> list[SpokenWord]:
+    if not run:
+        return []
+    sounds = english(" ".join(word.text for word in run)).split()
+    if len(sounds) != len(run):  # the engine has joined some ("of the") or read one as several
+        sounds = ["".join(english(word.text).split()) for word in run]
+    return [replace(word, ipa=sound) for word, sound in zip(run, sounds, strict=True) if sound]

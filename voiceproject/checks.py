@@ -1,0 +1,46 @@
+"""Settings that cannot work are found before anything is served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
+
+from model_store.catalogue import Task
+from model_store.choice import chosen
+from model_store.errors import ModelNotHere
+
+
+@register
+def usable_settings(**_options: Any) -> list[CheckMessage]:
+    """``manage.py check``: one error for each setting that cannot be used."""
+    hint = "docs/configuration.md explains each setting."
+    return [Error(str(problem), hint=hint, id="voice.E001") for problem in settings.SETTING_PROBLEMS]
+
+
+@register
+def usable_models(**_options: Any) -> list[CheckMessage]:
+    """``manage.py check``: one error for each model that a setting names and that cannot be loaded from here."""
+    return [Error(problem, hint="manage.py models lists them.", id="voice.E002") for problem in _model_problems()]
+
+
+def require_usable_settings() -> None:
+    """Raises ``ImproperlyConfigured`` with all problems, for whoever is about to serve."""
+    if settings.SETTING_PROBLEMS:
+        problems = "\n".join(f"  {problem}" for problem in settings.SETTING_PROBLEMS)
+        raise ImproperlyConfigured(f"These settings cannot be used:\n{problems}")
+    if problem := next(_model_problems(), None):
+        raise ImproperlyConfigured(problem)
+
+
+def _model_problems() -> Iterator[str]:
+    if settings.VOICE_INFERENCE_URL:  # this process loads none
+        return
+    for task, setting in ((Task.TRANSCRIPTION, "VOICE_ASR_MODEL"), (Task.SPEECH, "VOICE_TTS_MODEL")):
+        try:
+            chosen(task)
+        except ModelNotHere as error:
+            yield f"{setting}: {error}"

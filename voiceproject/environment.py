@@ -1,0 +1,106 @@
+"""The process's environment as settings: what cannot be read is noted by name and its default taken, so that
+`manage.py check` can show all problems at once and nothing serves while there are any."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import environ
+
+from voiceproject.statedir import state_directory
+
+SECRETS = ("SECRET", "PASSWORD", "KEY", "_URL")  # in a setting's name: its value is not printed
+
+Text: TypeAlias = str  # the class below has a method of that name
+DATABASE_ENGINES = ("django.db.backends.postgresql", "django.db.backends.sqlite3")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A setting that cannot be used. ``allowed`` completes the sentence "It must be …"."""
+
+    name: str
+    value: str
+    allowed: str
+
+    def __str__(self) -> str:
+        is_secret = any(word in self.name for word in SECRETS)
+        shown = "its value" if is_secret else f"{self.value[:80]!r}"
+        return f"{self.name}: {shown} cannot be used. It must be {self.allowed}."
+
+
+class Environment(environ.Env):
+    """``environ.Env`` whose readers note a ``Problem`` instead of raising, and take an empty variable for one that is
+    not set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problems: list[Problem] = []
+
+    def str(self, var: Text, default: Any = environ.Env.NOTSET, multiline: Any = False) -> Any:
+        return self._read(
+            lambda name, default: super(Environment, self).str(name, default, multiline), var, default, ""
+        )
+
+    def int(self, var: Text, default: Any = environ.Env.NOTSET) -> Any:
+        return self._read(super().int, var, default, "a whole number")
+
+    def float(self, var: Text, default: Any = environ.Env.NOTSET) -> Any:
+        return self._read(super().float, var, default, "a number")
+
+    def bool(self, var: Text, default: Any = environ.Env.NOTSET) -> Any:
+        value = os.environ.get(var, "").strip().lower()
+        if value and value not in (*self.BOOLEAN_TRUE_STRINGS, "false", "off", "no", "n", "0"):
+            self.note(var, value, "true or false")
+            return default
+        return self._read(super().bool, var, default, "true or false")
+
+    def list(self, var: Text, cast: Any = None, default: Any = environ.Env.NOTSET) -> Any:
+        values = self._read(lambda name, default: super(Environment, self).list(name, cast, default), var, default, "")
+        return [value.strip() for value in values if value.strip()]
+
+    def parsed(self, var: Text, parse: Callable[[Text], Any], value: Text, default: Text, allowed: Text) -> Any:
+        """``parse(value)``, or of the default where that fails."""
+        try:
+            return parse(value)
+        except Exception:  # noqa: BLE001 - parsers of addresses raise whatever they meet
+            self.note(var, value, allowed)
+            return parse(default)
+
+    def state_directory(self, var: Text, default: Path) -> Path:
+        """The directory, made when missing; one that will be gone soon where it cannot be written to."""
+        path = Path(os.environ.get(var, "").strip() or default)
+        try:
+            directory = state_directory(path)
+            with tempfile.TemporaryFile(dir=directory):
+                pass
+        except OSError as error:
+            self.note(var, path, f"a directory that can be written to ({error.strerror})")
+            return Path(tempfile.mkdtemp(prefix="voice-"))
+        return directory
+
+    def note(self, name: Text, value: object, allowed: Text) -> None:
+        self.problems.append(Problem(name, f"{value}", allowed))
+
+    def _read(self, read: Callable[..., Any], var: Text, default: Any, allowed: Text) -> Any:
+        value = os.environ.get(var)
+        if value is None or not value.strip():
+            return default
+        try:
+            return read(var, default=default)
+        except ValueError:
+            self.note(var, value, allowed)
+            return default
+
+
+def database_config(url: str) -> dict[str, Any]:
+    """Django's settings for a database's address. Raises ``ValueError`` for one of a kind that is not supported."""
+    config: dict[str, Any] = environ.Env.db_url_config(url)
+    if config.get("ENGINE") not in DATABASE_ENGINES:
+        raise ValueError(url)
+    return config

@@ -35,7 +35,6 @@ MIN_SPEED, MAX_SPEED = 0.7, 1.4  # beyond, words blur: the rest of a speed is th
 NOTHING_S = 0.2  # of silence for what has no sound
 _JOIN_S = 0.12  # between the pieces of a sentence that was too long for the model
 
-# The int8 graph gains nothing from more threads than this, and the event loop needs a core.
 _QUIET = 3  # onnxruntime's log level: errors
 
 
@@ -67,7 +66,7 @@ def read_vocabulary(path: Path) -> dict[str, int]:
 
 
 def read_pack(path: Path) -> Pack:
-    """A style pack, shape (rows, 256): published ones (`.bin`, float32, 510 rows) and ours (`.f16`, float16, fewer rows).
+    """A style pack, shape (rows, 256): published (`.bin`, float32, 510 rows) or ours (`.f16`, float16, fewer).
 
     Raises `EngineUnavailable` for a file that cannot be one.
     """
@@ -117,7 +116,7 @@ class KokoroModel:
     def speak(self, ipa: str, pack: Pack, speed: float = 1.0) -> Audio:
         """Phonemes (IPA with punctuation) as float32 mono at `SAMPLE_RATE`, shape (n,), silence cut off at both ends.
 
-        Phonemes that make no sound are `NOTHING_S` of silence. `speed` is kept within what the model does well.
+        Phonemes that make no sound are `NOTHING_S` of silence.
         """
         said = symbols(ipa, self.vocabulary)
         if not said:
@@ -126,7 +125,7 @@ class KokoroModel:
         for piece in pieces(said, MAX_SYMBOLS):
             if parts:
                 parts.append(np.zeros(int(_JOIN_S * SAMPLE_RATE / speed), np.float32))
-            parts.append(trim(self._run(piece, pack, min(max(speed, MIN_SPEED), MAX_SPEED)), SAMPLE_RATE))
+            parts.append(trim(self._run(piece, pack, speed), SAMPLE_RATE))
         return np.concatenate(parts)
 
     def _run(self, piece: str, pack: Pack, speed: float) -> Audio:
@@ -135,8 +134,15 @@ class KokoroModel:
             "style": style(pack, len(piece)),
             "speed": np.array([speed], np.float32),
         }
-        (audio,) = self._session.run(None, inputs)
+        (audio,) = self._session.run(None, inputs, _returning_memory())
         return np.asarray(audio, np.float32).reshape(-1)
+
+
+def _returning_memory() -> onnxruntime.RunOptions:
+    """Give the working memory of a long sentence back after it, instead of keeping the most that was ever needed."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroModel:
@@ -148,6 +154,7 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = _QUIET
+    options.enable_mem_pattern = False  # it would keep a plan, and its memory, for each length
     # Threads that spin while they wait would take the cores from the recogniser and the event loop.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
@@ -160,10 +167,11 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
     return KokoroModel(session, vocabulary)
 
 
-def _providers(device: str) -> list[str]:
+def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
     """Where onnxruntime may calculate, the preferred first. Raises `EngineUnavailable` for a GPU that it cannot use."""
     has_gpu = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if device == "cuda" and not has_gpu:
         raise EngineUnavailable("this onnxruntime has no CUDA: install onnxruntime-gpu, or VOICE_TTS_DEVICE=cpu")
     wants_gpu = has_gpu and device in ("auto", "cuda")
-    return ["CUDAExecutionProvider", "CPUExecutionProvider"] if wants_gpu else ["CPUExecutionProvider"]
+    cpu = ("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})
+    return ["CUDAExecutionProvider", cpu] if wants_gpu else [cpu]

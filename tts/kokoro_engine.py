@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from inference import priority
@@ -50,6 +52,7 @@ class KokoroEngine:
         self._directory, self._device, self._load_model = directory, device, load
         self._model: KokoroModel | None = None
         self._loading = asyncio.Lock()
+        self._thread = threading.local()
         self._batcher: Batcher[SpeechUnit, Speech] = Batcher(
             NAME,
             self._run,
@@ -64,7 +67,8 @@ class KokoroEngine:
         async with self._loading:
             if self._batcher.stats().ready:
                 return
-            self._model = await _in_background(self._warm_model)
+            with ThreadPoolExecutor(1, initializer=priority.lower) as loader:  # onnxruntime's threads inherit it
+                self._model = await asyncio.wrap_future(loader.submit(self._warm_model))
             self._batcher.start()
 
     async def close(self) -> None:
@@ -85,6 +89,9 @@ class KokoroEngine:
         return model
 
     def _run(self, units: list[SpeechUnit]) -> list[Speech | Exception]:
+        if not getattr(self._thread, "is_lowered", False):
+            priority.lower()
+            self._thread.is_lowered = True
         return [self._speak(unit) for unit in units]
 
     def _speak(self, unit: SpeechUnit) -> Speech | Exception:
@@ -104,7 +111,7 @@ class KokoroEngine:
     def _try(self, unit: SpeechUnit) -> Speech:
         assert self._model is not None
         pack = kokoro.pack_of(str(unit.voice.parameters["pack"]))
-        pace = float(unit.voice.parameters.get("pace", 100)) / 100
-        audio = self._model.speak(phonemes(unit.text, unit.language), pack, unit.speed * pace)
-        spoken_at = min(max(unit.speed * pace, kokoro.MIN_SPEED), kokoro.MAX_SPEED)
-        return Speech(audio, SAMPLE_RATE, unit.speed * pace / spoken_at)
+        speed = unit.speed * int(unit.voice.parameters.get("pace", 100)) / 100
+        within = min(max(speed, kokoro.MIN_SPEED), kokoro.MAX_SPEED)
+        audio = self._model.speak(phonemes(unit.text, unit.language), pack, within)
+        return Speech(audio, SAMPLE_RATE, speed / within)

@@ -7,6 +7,7 @@ ways; a syllable's tone is an arrow at its end: → first, ↗ second, ↓ third
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _INITIALS = {
     "b": "p", "p": "pʰ", "m": "m", "f": "f", "d": "t", "t": "tʰ", "n": "n", "l": "l", "g": "k", "k": "kʰ", "h": "x",
@@ -23,12 +24,36 @@ _FINALS = {
 }  # fmt: skip
 _BUZZED = {"zh", "ch", "sh", "r", "z", "c", "s"}  # their `i` is the consonant held on
 _TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
+_NUMERALS = "零一二三四五六七八九"
+_PAUSES = dict(zip("，、。！？：；…", ",,.!?:;.", strict=True))
+_PART = re.compile(r"(?P<pause>[，、。！？：；…,.!?:;]+)|(?P<digits>[0-9]+)|(?P<han>[^\W\d_a-zA-Z]+)")
 _SYLLABLE = re.compile(r"(zh|ch|sh|[bpmfdtnlgkhjqxrzcs])?([a-zê]+)([1-5])")
 
 
 def mandarin(text: str) -> str:
-    """The phonemes of a run of Chinese characters, a space between the words that the dictionary knows."""
+    """The phonemes of Chinese text: a space between the words that the dictionary knows, punctuation as it is."""
+    parts = (part if kind == "," else _run(part) for kind, part in _parts(text))
+    return "".join(parts).strip()
+
+
+def _parts(text: str) -> Iterator[tuple[str, str]]:
+    """Runs of Chinese characters and digits ("汉"), and the punctuation between them (",")."""
+    for found in _PART.finditer(text):
+        if found["pause"]:
+            yield ",", f"{_PAUSES.get(found['pause'][0], found['pause'][0])} "
+        elif found["digits"]:
+            yield "汉", _digits(found["digits"])
+        elif found["han"]:
+            yield "汉", found["han"]
+
+
+def _run(text: str) -> str:
     return " ".join("".join(map(syllable, word)) for word in _words(text))
+
+
+def _digits(digits: str) -> str:
+    """Digits that nobody has written out, one by one."""
+    return "".join(_NUMERALS[int(digit)] for digit in digits)
 
 
 def syllable(pinyin: str) -> str:

@@ -7,10 +7,11 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev services test screenshots test-coqui test-cluster lint format bench requirements clean
+.PHONY: help run models setup setup-dev services test screenshots test-coqui test-cluster lint format bench requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
+	@echo "make models       fetch the speech models that make run serves with, if they are not here"
 	@echo "make test         lint, then all tests (PostgreSQL and Redis are started for them)"
 	@echo "make test-coqui   the Coqui voices, in an environment of their own"
 	@echo "make test-cluster Ray, PostgreSQL, Redis and two API processes, parts of them killed"
@@ -23,7 +24,12 @@ help:
 
 run: export VOICE_CORS_ORIGINS ?= http://localhost:*,http://127.0.0.1:*
 run: $(VENV)/base.stamp
-	@exec $(BIN)/python manage.py serve --demo
+	@exec $(BIN)/python manage.py serve --demo --install-models
+
+# Without them tests are skipped, and the service runs with smaller models and says so: no reason to stop here.
+models: $(VENV)/base.stamp
+	@$(BIN)/python manage.py models install --default || { code=$$?; [ $$code -lt 128 ] || exit $$code; \
+	  echo "Going on without. \`make models\` tries again."; }
 
 setup: $(VENV)/base.stamp
 setup-dev: $(VENV)/dev.stamp
@@ -47,6 +53,7 @@ services:
 	@scripts/debian-packages.sh postgresql redis-server chromium prometheus
 
 test: lint services
+	@VOICE_MODELS_DIR=$${VOICE_TEST_MODELS:-var/models} VOICE_ASR_MODEL= VOICE_TTS_MODEL= $(MAKE) --no-print-directory models
 	$(BIN)/python -m pytest
 
 screenshots: setup-dev services
@@ -68,7 +75,7 @@ format: setup-dev
 	$(BIN)/ruff format .
 
 bench: setup-dev
-	$(BIN)/python -m benchmarks $(BENCH)
+	$(BIN)/python -m tools.benchmarks $(BENCH)
 
 COMPILE = $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11
 requirements: setup-dev

@@ -50,7 +50,11 @@ async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[st
             await asyncio.sleep(0.01)
             assert not serving.done(), "the server did not start"
         host, port = server.servers[0].sockets[0].getsockname()[:2]
-        yield f"http://{host}:{port}"
+        address = f"http://{host}:{port}"
+        async with httpx.AsyncClient(base_url=address) as client:
+            while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - over HTTP there is no event
+                await asyncio.sleep(0.01)
+        yield address
         server.should_exit = True
         await serving
 
@@ -68,8 +72,8 @@ def voice_on(transactional_db) -> None:
 @pytest.fixture
 def api_key(voice_on) -> str:
     """A fresh key of the client application `chat-ujian`."""
-    from voiceproject.identity import forget_lookups
-    from voiceproject.models import ApiKey, ClientApplication
+    from core.identity import forget_lookups
+    from core.models import ApiKey, ClientApplication
 
     forget_lookups()
     client, _created = ClientApplication.objects.get_or_create(name="chat-ujian")

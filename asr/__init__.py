@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from voiceproject.catalogue import ModelCard
+    from gateway.catalogue import ModelCard
 
 DEMO_NOTICE = (
     "The small bundled model is on: it understands clear synthetic Malay, not people. "
@@ -17,7 +17,7 @@ def models_offered() -> list[ModelCard]:
     from django.conf import settings
 
     from asr.checkpoint import configured
-    from voiceproject.catalogue import ModelCard, Task
+    from gateway.catalogue import ModelCard, Task
 
     checkpoint = configured()
     owner = "voice" if checkpoint.bundled else checkpoint.source.rpartition("/")[0].rpartition("/")[2] or "openai"

@@ -15,12 +15,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from asr.realtime_session import RealtimeSettings
+from core.errors import ApiError
+from core.identity import caller_of, end_user
+from gateway import client_secrets
+from gateway.gate import Kind, preflight
+from gateway.views import ApiView
 from usage.rollups import Consumption
-from voiceproject import client_secrets
-from voiceproject.errors import ApiError
-from voiceproject.gate import Kind, preflight
-from voiceproject.identity import caller_of, end_user
-from voiceproject.views import ApiView
 
 
 class _ExpiresAfter(serializers.Serializer[dict[str, Any]]):

@@ -18,7 +18,7 @@ from rest_framework import serializers
 from asr.live import LiveConsumer, Recognition, RecognitionSerializer, TurnDetectionSerializer, turn_detection
 from asr.resample import Encoding, Line
 from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
-from voiceproject.errors import ApiError, report
+from core.errors import ApiError, report
 
 
 class State(StrEnum):

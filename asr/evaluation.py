@@ -1,25 +1,37 @@
-"""How well a checkpoint hears: error rates and speed over a manifest of recordings and what is said in them."""
+"""How well a model hears: errors and speed over a manifest of recordings and what is said in them."""
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import random
+import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import jiwer
+from django.conf import settings
 
+from asr.audio import decode
 from asr.checkpoint import Checkpoint
-from asr.transcription import Recogniser, Transcription
-from asr.units import Options
-from spoken_text.normalise import normalise
-from voiceproject.errors import ApiError
+from asr.recognition import Recogniser
+from asr.transcription import Transcription
+from asr.units import SAMPLE_RATE, Options
+from core.errors import ApiError
+from spoken_text.error_rate import Errors, alike, compare
 
+MANIFESTS = ("manifest.jsonl", "manifest.csv")
+DURATIONS_S = (3.0, 10.0, 30.0)  # between the groups of recordings that are told apart by length
 _AUDIO_KEYS = ("audio", "audio_path", "audio_filepath", "path", "file")
 _TEXT_KEYS = ("text", "sentence", "transcript", "transcription")
+_LOOP = re.compile(r"(?<!\S)(\S.{0,80}?)(?: \1){2,}(?!\S)")  # the same words three times in a row, or more
+_SAMPLES = 1000  # of the bootstrap
+
+T = TypeVar("T")
 
 
 class BadManifest(ValueError):
@@ -27,37 +39,127 @@ class BadManifest(ValueError):
 
 
 @dataclass(frozen=True)
-class Line:
+class Reference:
+    """A recording and what is said in it. ``language``: ISO 639-1, "" if the manifest does not say."""
+
     audio: Path
     text: str
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a model made of a recording. ``fallbacks``: segments that it decoded again."""
+
+    text: str
+    language: str
+    audio_s: float
+    fallbacks: int
 
 
 @dataclass(frozen=True)
 class Score:
-    """One recording's result. ``errors`` are word edits against ``words`` words that were said."""
+    """One recording's result. ``said``, ``heard``: both texts as they are compared."""
 
-    line: Line
+    reference: Reference
+    language: str
     said: str
     heard: str
-    errors: int
-    words: int
+    errors: Errors
     character_errors: int
     characters: int
+    loops: int
+    fallbacks: int
     audio_s: float
     took_s: float
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A ratio of sums with its 95 % interval, from 1,000 bootstrap samples of the recordings."""
+    """A ratio of sums with its 95 % interval, from bootstrap samples of the recordings."""
 
     value: float
     low: float
     high: float
 
 
-def read_manifest(path: Path) -> list[Line]:
-    """JSON lines or CSV with a header; audio paths are relative to the manifest. Raises ``BadManifest``."""
+class Hearing(Protocol):
+    """A way to recognise a recording."""
+
+    async def load(self) -> None: ...
+
+    async def hear(self, reference: Reference) -> Heard: ...
+
+    async def close(self) -> None: ...
+
+
+class ServiceHearing:
+    """As the service does it."""
+
+    def __init__(self, engine: Recogniser, checkpoint: Checkpoint, options: Options) -> None:
+        self._engine, self._checkpoint, self._options = engine, checkpoint, options
+
+    async def load(self) -> None:
+        await self._engine.load()
+
+    async def hear(self, reference: Reference) -> Heard:
+        data = reference.audio.read_bytes()
+        transcription = await Transcription.open(data, self._engine, self._checkpoint, self._options)
+        transcript = await transcription.whole()
+        again = sum(part.hypothesis.temperature > 0 or part.hypothesis.tries > 1 for part in transcript.parts)
+        return Heard(transcript.text, transcript.language, transcript.duration_s, again)
+
+    async def close(self) -> None:
+        await self._engine.close()
+
+
+class PlainHearing:
+    """faster-whisper's own ``transcribe`` on the same weights, as its users call it: the measure of what is gained."""
+
+    def __init__(self, checkpoint: Checkpoint, options: Options) -> None:
+        self._checkpoint, self._options = checkpoint, options
+
+    async def load(self) -> None:
+        from faster_whisper import WhisperModel
+
+        self._model = await asyncio.to_thread(
+            WhisperModel,
+            self._checkpoint.source,
+            device=settings.VOICE_ASR_DEVICE,
+            compute_type=settings.VOICE_ASR_COMPUTE_TYPE,
+        )
+
+    async def hear(self, reference: Reference) -> Heard:
+        return await asyncio.to_thread(self._transcribe, reference)
+
+    def _transcribe(self, reference: Reference) -> Heard:
+        recording = decode(reference.audio.read_bytes(), max_duration_s=settings.VOICE_MAX_AUDIO_S)
+        audio = recording.float32(0, len(recording.samples))
+        found, about = self._model.transcribe(
+            audio,
+            language=self._options.language,
+            beam_size=settings.VOICE_ASR_BEAM,
+            vad_filter=True,
+            initial_prompt=self._options.prompt or None,
+            hotwords=", ".join(self._options.keywords) or None,
+        )
+        segments = list(found)
+        again = sum(segment.temperature > 0 for segment in segments)
+        text = " ".join(segment.text.strip() for segment in segments)
+        return Heard(text, about.language, len(audio) / SAMPLE_RATE, again)
+
+    async def close(self) -> None:
+        del self._model
+
+
+def read_manifest(path: Path) -> list[Reference]:
+    """JSON lines or CSV with a header, or a directory that holds such; audio paths are relative to the manifest. Raises
+    ``BadManifest``."""
+    if path.is_dir():
+        inside = [path / name for name in MANIFESTS if (path / name).is_file()]
+        if not inside:
+            raise BadManifest(f"{path} holds no {' or '.join(MANIFESTS)}")
+        path = inside[0]
     rows: list[dict[str, str]]
     with path.open(encoding="utf-8", newline="") as file:
         if path.suffix.lower() == ".csv":
@@ -67,10 +169,10 @@ def read_manifest(path: Path) -> list[Line]:
                 rows = [json.loads(line) for line in file if line.strip()]
             except json.JSONDecodeError as error:
                 raise BadManifest(f"{path}: not JSON lines: {error}") from error
-    return [_line(path, number, row) for number, row in enumerate(rows, 1)]
+    return [_reference(path, number, row) for number, row in enumerate(rows, 1)]
 
 
-def _line(path: Path, number: int, row: dict[str, str]) -> Line:
+def _reference(path: Path, number: int, row: dict[str, str]) -> Reference:
     audio = next((row[key] for key in _AUDIO_KEYS if row.get(key)), None)
     text = next((row[key] for key in _TEXT_KEYS if row.get(key)), None)
     if audio is None or text is None:
@@ -78,48 +180,52 @@ def _line(path: Path, number: int, row: dict[str, str]) -> Line:
     resolved = path.parent / audio
     if not resolved.is_file():
         raise BadManifest(f"{path}: entry {number}: no file {resolved}")
-    return Line(resolved, text)
+    return Reference(resolved, text, row.get("language") or "")
 
 
-async def scores(
-    lines: Sequence[Line], engine: Recogniser, checkpoint: Checkpoint, options: Options
-) -> AsyncIterator[Score]:
-    """One recording after the other, so that the real-time factor is that of a lone request."""
-    await engine.load()
-    for line in lines:
+async def scores(references: Sequence[Reference], hearing: Hearing) -> AsyncIterator[Score]:
+    """One recording after the other, so that the real-time factor is that of a lone request. Raises ``BadManifest``."""
+    await hearing.load()
+    for reference in references:
         started = time.perf_counter()
         try:
-            transcription = await Transcription.open(line.audio.read_bytes(), engine, checkpoint, options)
+            heard = await hearing.hear(reference)
         except ApiError as error:
-            raise BadManifest(f"{line.audio}: {error.message}") from error
-        transcript = await transcription.whole()
-        took = time.perf_counter() - started
-        language = options.language or transcript.language
-        yield _score(line, transcript.text, language, transcript.duration_s, took)
+            raise BadManifest(f"{reference.audio}: {error.message}") from error
+        try:
+            yield score(reference, heard, time.perf_counter() - started)
+        except ValueError as error:
+            raise BadManifest(f"{reference.audio}: {error}") from error
 
 
-def _score(line: Line, heard: str, language: str, audio_s: float, took_s: float) -> Score:
-    said, got = normalise(line.text, language), normalise(heard, language)
-    words = jiwer.process_words(said or "-", got or "-")
-    characters = jiwer.process_characters(said or "-", got or "-")
+def score(reference: Reference, heard: Heard, took_s: float) -> Score:
+    """Raises ``ValueError`` for a reference without words."""
+    language = reference.language or heard.language
+    said, got = alike(reference.text, heard.text, language)
+    errors = compare(reference.text, heard.text, language)
+    letters = said.replace(" ", "")
+    characters = jiwer.process_characters(letters, got.replace(" ", ""))
     return Score(
-        line=line,
+        reference=reference,
+        language=language,
         said=said,
         heard=got,
-        errors=words.substitutions + words.deletions + words.insertions,
-        words=max(1, len(said.split())),
+        errors=errors,
         character_errors=characters.substitutions + characters.deletions + characters.insertions,
-        characters=max(1, len(said)),
-        audio_s=audio_s,
+        characters=len(letters),
+        loops=len(set(_LOOP.findall(got)) - set(_LOOP.findall(said))),
+        fallbacks=heard.fallbacks,
+        audio_s=heard.audio_s,
         took_s=took_s,
     )
 
 
 def word_error_rate(results: Sequence[Score]) -> Rate:
-    return _rate([(score.errors, score.words) for score in results])
+    return _rate([(score.errors.count, score.errors.words) for score in results])
 
 
 def character_error_rate(results: Sequence[Score]) -> Rate:
+    """Of characters without spaces: a word that is written in two is no error."""
     return _rate([(score.character_errors, score.characters) for score in results])
 
 
@@ -128,11 +234,39 @@ def real_time_factor(results: Sequence[Score]) -> Rate:
     return _rate([(score.took_s, score.audio_s) for score in results])
 
 
+def difference(before: Sequence[Score], after: Sequence[Score]) -> Rate:
+    """Word error rate of ``after`` less that of ``before`` on the same recordings, which are sampled in pairs: what is
+    hard in a recording is hard for both, and does not widen the interval."""
+    pairs = [(b.errors.count, a.errors.count, a.errors.words) for b, a in zip(before, after, strict=True)]
+    return _bootstrap(pairs, lambda some: sum(a - b for b, a, _ in some) / sum(words for _, _, words in some))
+
+
+def by_language(results: Sequence[Score]) -> dict[str, list[Score]]:
+    return _grouped(results, lambda score: score.language or "?")
+
+
+def by_duration(results: Sequence[Score]) -> dict[str, list[Score]]:
+    """In order of length."""
+
+    def group(score: Score) -> str:
+        longest = next((limit for limit in DURATIONS_S if score.audio_s < limit), None)
+        return f"{DURATIONS_S[-1]:g} s and longer" if longest is None else f"under {longest:g} s"
+
+    return _grouped(sorted(results, key=lambda score: score.audio_s), group)
+
+
+def _grouped(results: Sequence[Score], key: Callable[[Score], str]) -> dict[str, list[Score]]:
+    groups: dict[str, list[Score]] = {}
+    for result in results:
+        groups.setdefault(key(result), []).append(result)
+    return groups
+
+
 def _rate(pairs: Sequence[tuple[float, float]]) -> Rate:
+    return _bootstrap(pairs, lambda some: sum(top for top, _ in some) / sum(bottom for _, bottom in some))
+
+
+def _bootstrap(items: Sequence[T], figure: Callable[[Sequence[T]], float]) -> Rate:
     rng = random.Random(0)
-    samples = sorted(_ratio(rng.choices(pairs, k=len(pairs))) for _ in range(1000))
-    return Rate(_ratio(pairs), samples[25], samples[974])
-
-
-def _ratio(pairs: Sequence[tuple[float, float]]) -> float:
-    return sum(top for top, _ in pairs) / sum(bottom for _, bottom in pairs)
+    found = sorted(figure(rng.choices(items, k=len(items))) for _ in range(_SAMPLES))
+    return Rate(figure(items), found[_SAMPLES // 40], found[-_SAMPLES // 40])

@@ -6,17 +6,33 @@ from django.conf import settings
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
 from asr.checkpoint import Checkpoint
-from voiceproject.errors import ApiError
+from core.errors import ApiError
 
-#: OpenAI answers English names, in lower case. Only those of the service's own languages differ by country.
-NAMES = {
-    "ms": "malay", "en": "english", "zh": "chinese", "ta": "tamil", "id": "indonesian", "yue": "cantonese",
-    "hi": "hindi", "ar": "arabic", "th": "thai", "vi": "vietnamese", "tl": "tagalog", "jw": "javanese",
-    "su": "sundanese", "ja": "japanese", "ko": "korean", "fr": "french", "de": "german", "es": "spanish",
-    "pt": "portuguese", "it": "italian", "ru": "russian", "nl": "dutch", "tr": "turkish", "bn": "bengali",
-    "ur": "urdu", "ne": "nepali", "my": "myanmar", "km": "khmer", "lo": "lao", "ml": "malayalam", "te": "telugu",
-}  # fmt: skip
-_CODES = {name: code for code, name in NAMES.items()} | {"bahasa melayu": "ms", "melayu": "ms", "mandarin": "zh"}
+# Whisper's languages: code, the English name in lower case that OpenAI answers with, and ISO 639-2 and 639-3 codes that
+# clients write for it. Malay has several: Malaysian Malay and the macrolanguage have their own.
+_TABLE = """
+af afrikaans afr | am amharic amh | ar arabic ara arb | as assamese asm | az azerbaijani aze azj | ba bashkir bak
+be belarusian bel | bg bulgarian bul | bn bengali ben | bo tibetan bod tib | br breton bre | bs bosnian bos
+ca catalan cat | cs czech ces cze | cy welsh cym wel | da danish dan | de german deu ger | el greek ell gre
+en english eng | es spanish spa | et estonian est ekk | eu basque eus baq | fa persian fas per pes | fi finnish fin
+fo faroese fao | fr french fra fre | gl galician glg | gu gujarati guj | ha hausa hau | haw hawaiian haw
+he hebrew heb | hi hindi hin | hr croatian hrv | ht haitian_creole hat | hu hungarian hun | hy armenian hye arm
+id indonesian ind | is icelandic isl ice | it italian ita | ja japanese jpn | jw javanese jav jv | ka georgian kat geo
+kk kazakh kaz | km khmer khm | kn kannada kan | ko korean kor | la latin lat | lb luxembourgish ltz | ln lingala lin
+lo lao lao | lt lithuanian lit | lv latvian lav lvs | mg malagasy mlg plt | mi maori mri mao | mk macedonian mkd mac
+ml malayalam mal | mn mongolian mon khk | mr marathi mar | ms malay msa may zlm zsm mly | mt maltese mlt
+my myanmar mya bur burmese | ne nepali nep npi | nl dutch nld dut | nn nynorsk nno | no norwegian nor nob nb
+oc occitan oci | pa punjabi pan | pl polish pol | ps pashto pus pbt | pt portuguese por | ro romanian ron rum
+ru russian rus | sa sanskrit san | sd sindhi snd | si sinhala sin | sk slovak slk slo | sl slovenian slv
+sn shona sna | so somali som | sq albanian sqi alb als | sr serbian srp | su sundanese sun | sv swedish swe
+sw swahili swa swh | ta tamil tam | te telugu tel | tg tajik tgk | th thai tha | tk turkmen tuk
+tl tagalog tgl fil filipino | tr turkish tur | tt tatar tat | uk ukrainian ukr | ur urdu urd | uz uzbek uzb uzn
+vi vietnamese vie | yi yiddish yid ydd | yo yoruba yor | yue cantonese | zh chinese zho chi cmn mandarin
+"""
+_ROWS = [row.split() for line in _TABLE.strip().splitlines() for row in line.split("|")]
+NAMES = {code: name.replace("_", " ") for code, name, *_ in _ROWS}
+_CODES = {other.replace("_", " "): code for code, *others in _ROWS for other in others}
+_CODES |= {"bahasa melayu": "ms", "melayu": "ms", "bahasa malaysia": "ms", "bahasa indonesia": "id"}
 
 
 def name(code: str) -> str:
@@ -28,7 +44,8 @@ def parse(text: str, checkpoint: Checkpoint) -> str | None:
     wanted = text.strip().lower()
     if wanted in ("", "auto"):
         return None
-    code = _CODES.get(wanted, wanted.replace("_", "-").split("-")[0])
+    primary = wanted.replace("_", "-").split("-")[0]
+    code = _CODES.get(wanted) or _CODES.get(primary, primary)
     if code not in _LANGUAGE_CODES:
         message = f"{text!r} is not a language code; use ISO 639-1, for example 'ms' or 'en'."
         raise ApiError(400, "invalid_value", message, param="language")

@@ -17,13 +17,13 @@ from asr.resample import Line
 from asr.streaming import Event, Final, StreamingSession
 from asr.transcript import join
 from asr.units import Options, Samples
+from gateway.catalogue import Task, resolve
+from gateway.gate import Kind
+from gateway.handshake import Handshake
+from gateway.socket import SocketConsumer
 from inference.errors import OverCapacity
 from inference.pool import in_pool
 from usage.recent import remember
-from voiceproject.catalogue import Task, resolve
-from voiceproject.gate import Kind
-from voiceproject.handshake import Handshake
-from voiceproject.socket import SocketConsumer
 
 MOST_WAIT_S = 2.0  # no new streams while finals wait this long
 HEAR_IN_POOL_BYTES = 65_536  # below this, decoding is quicker than the way to another thread
@@ -122,7 +122,7 @@ class LiveConsumer(SocketConsumer):
         if self.session is not None:
             await self.session.abort()
             self.meter()
-            await remember(self.work, join(self._texts, self.session.language))
+            await remember(self.work, join(self._texts))
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, Final):

@@ -18,8 +18,8 @@ from rest_framework.exceptions import ValidationError
 from asr.live import LiveConsumer
 from asr.realtime_session import RealtimeSettings
 from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
-from voiceproject.errors import ApiError, report
-from voiceproject.handshake import Handshake
+from core.errors import ApiError, report
+from gateway.handshake import Handshake
 
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
 _ITEM_TRANSCRIPTION = "conversation.item.input_audio_transcription"

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import soxr
 
 from asr.units import SAMPLE_RATE, Samples
-from voiceproject.errors import ApiError
+from core.errors import ApiError
 
 RATES = (8_000, 16_000, 24_000, 44_100, 48_000)
 OPUS_RATE = 48_000  # what a decoder gives, whatever was encoded

@@ -130,10 +130,10 @@ class Segmenter:
     def _add(self, start: int, end: int) -> list[Piece]:
         joined = self._joined
         if joined and end - joined.start <= self._longest and start - joined.end < self._longest_pause:
-            self._joined = Segment(joined.start, end, joined.speech + end - start)
+            self._joined = joined.joined(start, end)
             return []
         pieces = self._cut_joined()
-        self._joined = Segment(start, end, end - start)
+        self._joined = Segment.of(start, end)
         return pieces
 
     def _nothing_joins(self, joined: Segment) -> bool:

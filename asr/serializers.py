@@ -11,7 +11,8 @@ from asr.units import Options
 
 RESPONSE_FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES = ("segment", "word")
-_LISTS = ("keywords", "timestamp_granularities")
+INCLUDABLE = ("logprobs",)
+_LISTS = ("keywords", "timestamp_granularities", "include")
 
 
 class TranscriptionSerializer(serializers.Serializer[dict[str, Any]]):
@@ -37,6 +38,12 @@ class TranscriptionSerializer(serializers.Serializer[dict[str, Any]]):
         required=False,
         default=list,
         help_text="`timestamp_granularities[]`, with `verbose_json`.",
+    )
+    include = serializers.ListField(
+        child=serializers.ChoiceField(INCLUDABLE),
+        required=False,
+        default=list,
+        help_text="`include[]`: `logprobs`, with `json`.",
     )
     stream = serializers.BooleanField(required=False, default=False, help_text="Server-sent events, by segment.")
     user = serializers.CharField(required=False, allow_blank=True, max_length=200, help_text="The end user.")
@@ -65,6 +72,6 @@ def options(fields: dict[str, Any], *, language: str | None, translate: bool) ->
         prompt=fields["prompt"],
         keywords=tuple(fields["keywords"]),
         temperatures=temperatures(fields["temperature"]),
-        timestamps=wanted in ("srt", "vtt", "verbose_json"),
         words=words,
+        logprobs="logprobs" in fields["include"],
     )

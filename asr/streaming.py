@@ -26,7 +26,7 @@ import numpy as np
 
 from asr.checkpoint import Checkpoint
 from asr.endpointing import FRAME, FRAME_MS, MIN_SPEECH_MS, Endpointer, FrameVad, Turn, TurnDetection
-from asr.transcription import Recogniser
+from asr.recognition import Recogniser
 from asr.units import SAMPLE_RATE, Options, Samples, Word
 from asr.utterance import Utterance
 from inference.pool import in_pool

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from asr import languages
-from asr.units import FALLBACK_TEMPERATURES, Hypothesis, Phrase, Word
+from asr.subtitles import Cue, cues
+from asr.units import FALLBACK_TEMPERATURES, Hypothesis, Phrase, Token, Word
 from asr.voice_activity import Segment
-
-LONGEST_SUBTITLE_CHARACTERS = 84  # two lines of 42, the broadcasters' usual measure
 
 
 @dataclass(frozen=True)
@@ -39,22 +40,42 @@ class Part:
 
 @dataclass
 class Transcript:
-    """``duration_s`` is the recording's; ``language`` that of its first speech, or the one asked for. ``warning``: what
-    was asked for and could not be done."""
+    """``duration_s`` is the recording's, ``sound_s`` what of it was sent (None: all). ``language``: the one that was
+    asked for, or the fallback where nothing is said. ``detected``: none was asked for. ``warning``: what was asked for
+    and could not be done."""
 
     duration_s: float
-    language: str
+    fallback_language: str
+    detected: bool = False
     task: str = "transcribe"
     warning: str = ""
     parts: list[Part] = field(default_factory=list)
     queued_ms: float = 0.0
+    sound_s: float | None = None
 
     @property
     def text(self) -> str:
-        return join([part.text for part in self.parts], self.language)
+        return join(part.text for part in self.parts)
 
-    def json(self) -> dict[str, Any]:
-        return {"text": self.text, "usage": self.usage()} | self._warnings()
+    @property
+    def languages(self) -> list[str]:
+        """The most spoken first."""
+        if not self.detected or not self.parts:
+            return [self.fallback_language]
+        spoken: dict[str, int] = {}
+        for part in self.parts:
+            spoken[part.hypothesis.language] = spoken.get(part.hypothesis.language, 0) + part.segment.speech
+        return sorted(spoken, key=lambda language: -spoken[language])
+
+    @property
+    def language(self) -> str:
+        return self.languages[0]
+
+    def json(self, *, logprobs: bool = False) -> dict[str, Any]:
+        body: dict[str, Any] = {"text": self.text}
+        if logprobs:
+            body["logprobs"] = token_logprobs(self.parts)
+        return body | {"usage": self.usage()} | self._warnings()
 
     def verbose_json(self, granularities: Iterable[str]) -> dict[str, Any]:
         """OpenAI's ``TranscriptionVerbose``; ``words`` only if asked for, ``segments`` unless only words were."""
@@ -62,15 +83,12 @@ class Transcript:
         body: dict[str, Any] = {
             "task": self.task,
             "language": languages.name(self.language),
+            "languages": [languages.name(language) for language in self.languages],
             "duration": round(self.duration_s, 3),
             "text": self.text,
         }
         if "word" in wanted:
-            body["words"] = [
-                {"word": word.text, "start": round(word.start, 2), "end": round(word.end, 2)}
-                for part in self.parts
-                for word in part.words
-            ]
+            body["words"] = [_word(word) for part in self.parts for word in part.words]
         if "segment" in wanted:
             phrases = [(part, phrase) for part in self.parts for phrase in part.phrases]
             body["segments"] = [_segment(number, *pair) for number, pair in enumerate(phrases)]
@@ -78,35 +96,75 @@ class Transcript:
 
     def srt(self) -> str:
         return "".join(
-            f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n\n"
-            for number, (start, end, text) in enumerate(self._cues(), 1)
+            f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_srt_text(cue)}\n\n"
+            for number, cue in enumerate(self._cues(), 1)
         )
 
     def vtt(self) -> str:
-        cues = [f"{_clock(start, '.')} --> {_clock(end, '.')}\n{text}\n\n" for start, end, text in self._cues()]
-        return "WEBVTT\n\n" + "".join(cues)
+        timed = [f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_vtt_text(cue)}\n\n" for cue in self._cues()]
+        return "WEBVTT\n\n" + "".join(timed)
 
     def usage(self) -> dict[str, Any]:
-        return {"type": "duration", "seconds": max(1, round(self.duration_s))}
+        sound_s = self.duration_s if self.sound_s is None else self.sound_s
+        return {"type": "duration", "seconds": max(1, math.ceil(round(sound_s, 3)))}
 
     def _warnings(self) -> dict[str, list[str]]:
         return {"warnings": [self.warning]} if self.warning else {}
 
-    def _cues(self) -> list[tuple[float, float, str]]:
-        return [cue for part in self.parts for phrase in part.phrases for cue in _split_cue(phrase)]
+    def _cues(self) -> list[Cue]:
+        return cues([phrase for part in self.parts for phrase in part.phrases])
 
 
-FORMATS: dict[str, tuple[str, Callable[[Transcript], str]]] = {
+FORMATS: Mapping[str, tuple[str, Callable[[Transcript], str]]] = {
     "text": ("text/plain; charset=utf-8", lambda transcript: transcript.text + "\n"),
     "srt": ("application/x-subrip; charset=utf-8", Transcript.srt),
     "vtt": ("text/vtt; charset=utf-8", Transcript.vtt),
 }
 
 
-def join(texts: Iterable[str], language: str) -> str:
-    """Chinese and its like are written without spaces between sentences."""
-    separator = "" if language in ("zh", "yue", "ja") else " "
-    return separator.join(text for text in texts if text)
+def join(texts: Iterable[str]) -> str:
+    """Texts with a space between, but where both neighbours are written without (Chinese, Japanese)."""
+    joined = ""
+    for text in texts:
+        if joined and text and not (_is_wide(joined[-1]) and _is_wide(text[0])):
+            joined += " "
+        joined += text
+    return joined
+
+
+def token_logprobs(parts: Iterable[Part]) -> list[dict[str, Any]]:
+    """As OpenAI lists them."""
+    return [
+        {"token": _token_text(token), "logprob": token.logprob, "bytes": list(token.piece)}
+        for part in parts
+        for token in part.hypothesis.tokens
+    ]
+
+
+def temperatures(wanted: float) -> tuple[float, ...]:
+    """OpenAI's rule: 0 climbs the ladder by itself where the text looks wrong; any other temperature is kept."""
+    return FALLBACK_TEMPERATURES if wanted == 0 else (wanted,)
+
+
+def _token_text(token: Token) -> str:
+    """Its text; where its bytes are no whole characters, those as OpenAI writes them."""
+    try:
+        return token.piece.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in token.piece)
+
+
+def _is_wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in "WF" and not "\uac00" <= character <= "\ud7a3"
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {
+        "word": word.text,
+        "start": round(word.start, 2),
+        "end": round(word.end, 2),
+        "probability": round(word.probability, 4),
+    }
 
 
 def _segment(number: int, part: Part, phrase: Phrase) -> dict[str, Any]:
@@ -117,6 +175,7 @@ def _segment(number: int, part: Part, phrase: Phrase) -> dict[str, Any]:
         "start": round(phrase.start, 2),
         "end": round(phrase.end, 2),
         "text": " " + phrase.text,
+        "language": languages.name(hypothesis.language),
         "tokens": list(phrase.tokens),
         "temperature": hypothesis.temperature,
         "avg_logprob": round(hypothesis.avg_logprob, 4),
@@ -125,20 +184,14 @@ def _segment(number: int, part: Part, phrase: Phrase) -> dict[str, Any]:
     }
 
 
-def _split_cue(phrase: Phrase) -> list[tuple[float, float, str]]:
-    """A subtitle that fits the screen; time is shared out by length of text."""
-    words, lines = phrase.text.split(), [""]
-    for word in words:
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > LONGEST_SUBTITLE_CHARACTERS:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    total = sum(map(len, lines)) or 1
-    cues, start = [], phrase.start
-    for line in lines:
-        end = start + (phrase.end - phrase.start) * len(line) / total
-        cues.append((start, end, line))
-        start = end
-    return cues
+def _srt_text(cue: Cue) -> str:
+    """SubRip has no escapes; what looks like the line of times is kept from looking so."""
+    return "\n".join(cue.lines).replace("-->", "-- >")
+
+
+def _vtt_text(cue: Cue) -> str:
+    """WebVTT's escapes (W3C WebVTT 1, section 3.1): with ``>`` escaped no cue holds an arrow."""
+    return "\n".join(cue.lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _clock(seconds: float, mark: str) -> str:
@@ -147,8 +200,3 @@ def _clock(seconds: float, mark: str) -> str:
     minutes, rest = divmod(rest, 60_000)
     whole, milliseconds = divmod(rest, 1000)
     return f"{hours:02}:{minutes:02}:{whole:02}{mark}{milliseconds:03}"
-
-
-def temperatures(wanted: float) -> tuple[float, ...]:
-    """OpenAI's rule: 0 climbs the ladder by itself where the text looks wrong; any other temperature is kept."""
-    return FALLBACK_TEMPERATURES if wanted == 0 else (wanted,)

@@ -11,14 +11,17 @@ from django.conf import settings
 from asr import guard
 from asr.audio import Recording, decode
 from asr.checkpoint import Checkpoint
+from asr.language_choice import FOLLOWING, Evidence, choose, is_sure
+from asr.recognition import Recogniser, recognise
 from asr.transcript import Part, Transcript
-from asr.units import Hypothesis, Options, SpeechUnit
+from asr.units import Options, SpeechUnit
 from asr.voice_activity import Segment, segments
-from inference.engine import Engine
 from inference.ordered import in_order
 from inference.pool import in_first_pool
 
-Recogniser = Engine[SpeechUnit, Hypothesis]
+#: Without a known language a pause this long parts segments, as it parts the utterances of a live stream: people change
+#: their language between sentences, and a segment is decoded in one.
+SWITCHING_PAUSE_S = 0.5
 
 
 class Transcription:
@@ -34,10 +37,17 @@ class Transcription:
     ) -> None:
         self._recording, self._engine, self._options, self._deadline = recording, engine, options, deadline
         self._found: list[Segment] | None = None
-        self._segments = segments(recording, checkpoint.segment_s, checkpoint.longest_pause_s)
+        self._detects = options.language is None and len(checkpoint.languages) != 1
+        pause_s = min(checkpoint.longest_pause_s, SWITCHING_PAUSE_S) if self._detects else checkpoint.longest_pause_s
+        self._segments = segments(recording, checkpoint.segment_s, pause_s)
         fallback = checkpoint.languages[0] if checkpoint.languages else settings.VOICE_ASR_LANGUAGES[0]
-        language = options.language or fallback
-        self.transcript = Transcript(recording.duration_s, language, options.task)
+        self.transcript = Transcript(
+            recording.duration_s,
+            options.language or fallback,
+            detected=options.language is None,
+            task=options.task,
+            sound_s=recording.sound_s,
+        )
 
     @classmethod
     async def open(
@@ -59,39 +69,63 @@ class Transcription:
 
         return await in_first_pool(begin)
 
+    @property
+    def sound_s(self) -> float:
+        """Seconds of the recording that were sent; pauses on its clock are not charged."""
+        return self._recording.sound_s
+
     async def whole(self) -> Transcript:
         async for _ in self.parts():
             pass
         return self.transcript
 
     async def parts(self) -> AsyncIterator[Part]:
-        """Recognised parts in order, the first as soon as it is there; several segments are under way at once.
+        """Recognised parts in order, the first as soon as it is sure; several segments are under way at once."""
+        waiting: list[Part] = []
+        decided: list[Evidence] = []
+        async for part in self._recognised():
+            waiting.append(part)
+            while waiting and (len(waiting) > FOLLOWING or not self._detects or is_sure(_evidence(waiting[0]))):
+                if kept := await self._settled(decided, waiting):
+                    yield kept
+        while waiting:
+            if kept := await self._settled(decided, waiting):
+                yield kept
 
-        The first segment goes alone: it is refused if there is no room for the request, and its language, where none
-        was asked for, is taken for the rest.
-        """
+    async def _settled(self, decided: list[Evidence], waiting: list[Part]) -> Part | None:
+        """Take the first part that waits, in the language that it is in after all; None if nothing was said."""
+        part, *following = waiting
+        del waiting[0]
+        if self._detects:
+            own = _evidence(part)
+            language = choose(own, [*decided, *map(_evidence, following[:FOLLOWING])])
+            decided.append(own)
+            if language != part.hypothesis.language:
+                unit = self._unit(part.segment, replace(self._options, language=language), admitted=True)
+                again = await self._engine.submit(unit)
+                part = Part(part.segment, replace(again, languages=part.hypothesis.languages))
+        return self._checked(part)
+
+    async def _recognised(self) -> AsyncIterator[Part]:
+        """The first segment goes alone: it is refused if there is no room for the request."""
         if self._found is None:
             await in_first_pool(self._look)
         if not self._found:
             return
         first, *more = self._found
-        hypothesis = await self._engine.submit(self._unit(first, self._options))
-        self.transcript.queued_ms = hypothesis.queued_ms
-        if self._options.language is None:
-            self.transcript.language = hypothesis.language
-        if part := self._checked(first, hypothesis):
+        for number, part in enumerate(await self._recognise(first, admitted=False)):
+            self.transcript.queued_ms = self.transcript.queued_ms if number else part.hypothesis.queued_ms
             yield part
         if not more:
             return
-        options = replace(self._options, language=self.transcript.language)
-
-        async def recognise(segment: Segment) -> tuple[Segment, Hypothesis]:
-            return segment, await self._engine.submit(self._unit(segment, options, admitted=True))
-
         ahead = 2 * settings.VOICE_ASR_BATCH
-        async for segment, following in in_order(self._rest(more), recognise, ahead=ahead):
-            if part := self._checked(segment, following):
+        async for parts in in_order(self._rest(more), self._recognise, ahead=ahead):
+            for part in parts:
                 yield part
+
+    async def _recognise(self, segment: Segment, *, admitted: bool = True) -> list[Part]:
+        unit = self._unit(segment, self._options, admitted=admitted)
+        return await recognise(self._engine, segment, self._options, self._recording.float32, unit)
 
     def _look(self) -> None:
         """Find the first segment, and whether it is the only one, as it is for most of what is said to an assistant."""
@@ -113,10 +147,14 @@ class Transcription:
         audio = self._recording.float32(segment.start, segment.end)
         return SpeechUnit(audio=audio, options=options, deadline=self._deadline, admitted=admitted)
 
-    def _checked(self, segment: Segment, hypothesis: Hypothesis) -> Part | None:
-        kept = guard.checked(hypothesis, speech_s=segment.speech_s)
+    def _checked(self, part: Part) -> Part | None:
+        kept = guard.checked(part.hypothesis, speech_s=part.segment.speech_s)
         if kept is None:
             return None
-        part = Part(segment, kept)
+        part = Part(part.segment, kept)
         self.transcript.parts.append(part)
         return part
+
+
+def _evidence(part: Part) -> Evidence:
+    return Evidence(part.segment.speech_s, part.hypothesis.languages or ((part.hypothesis.language, 1.0),))

@@ -16,8 +16,8 @@ MAX_SEGMENT_S = 30.0
 Samples = npt.NDArray[np.float32]
 Task = Literal["transcribe", "translate"]
 
-#: Whisper's own ladder: greedy (or beam) first, hotter only for a segment whose text looks wrong.
-FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+#: Beam search first; hotter, once, only for a text that cannot have been said (``asr.decoding``).
+FALLBACK_TEMPERATURES = (0.0, 0.4)
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Options:
     prompt: str = ""
     keywords: tuple[str, ...] = ()
     temperatures: tuple[float, ...] = FALLBACK_TEMPERATURES
-    timestamps: bool = False
+    timestamps: bool = True
     words: bool = False
     logprobs: bool = False
     language_priors: tuple[tuple[str, float], ...] = ()

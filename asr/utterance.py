@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from asr import guard
 from asr.agreement import Agreement
 from asr.checkpoint import Checkpoint
+from asr.recognition import Recogniser
 from asr.segmenting import Piece, Segmenter
 from asr.transcript import join
-from asr.transcription import Recogniser
 from asr.units import SAMPLE_RATE, Hypothesis, Options, Samples, SpeechUnit, Word
 from asr.voice_activity import Segment
 from inference.errors import InferenceError
@@ -104,7 +104,7 @@ class Utterance:
         found = [(closed.segment, hypothesis) for closed in self._closed if (hypothesis := closed.found())]
         language = found[0][1].language if found else self._options.language or ""
         return Heard(
-            text=join([hypothesis.text for _, hypothesis in found], language),
+            text=join(hypothesis.text for _, hypothesis in found),
             words=tuple(word.shifted(segment.start_s) for segment, hypothesis in found for word in hypothesis.words),
             start=found[0][0].start if found else self.start,
             end=found[-1][0].end if found else self.segmenter.position,

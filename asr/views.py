@@ -17,13 +17,13 @@ from rest_framework.response import Response
 from asr import languages, serializers
 from asr.checkpoint import configured
 from asr.engine import whisper
-from asr.transcript import FORMATS, Transcript
+from asr.transcript import FORMATS, Transcript, token_logprobs
 from asr.transcription import Transcription
+from core.errors import ApiError
+from gateway.catalogue import Task, resolve
+from gateway.gate import Kind, Work, gate
+from gateway.views import ApiView
 from usage.recent import remember
-from voiceproject.catalogue import Task, resolve
-from voiceproject.errors import ApiError
-from voiceproject.gate import Kind, Work, gate
-from voiceproject.views import ApiView
 
 _FORM = serializers.TranscriptionSerializer()  # keeps nothing of a request; to make one takes longer than to use it
 _UNTRANSLATED = (
@@ -60,7 +60,9 @@ class TranscriptionView(ApiView):
             work.model = resolve(fields.get("model"), Task.TRANSCRIPTION).id
             transcription = await self._open(fields, work)
             if fields["stream"]:
-                return await work.stream(_events(transcription, work), content_type="text/event-stream")
+                return await work.stream(
+                    _events(transcription, work, logprobs=bool(fields["include"])), content_type="text/event-stream"
+                )
             transcript = await transcription.whole()
             await _meter(work, transcript)
             response = _response(transcript, fields)
@@ -78,8 +80,8 @@ class TranscriptionView(ApiView):
         )
         if translate and not checkpoint.translates:
             transcription.transcript.warning = _UNTRANSLATED.format(checkpoint.name)
-        work.audio_ms = round(1000 * transcription.transcript.duration_s)
-        work.weigh(transcription.transcript.duration_s)
+        work.audio_ms = round(1000 * transcription.sound_s)
+        work.weigh(transcription.sound_s)
         await work.cover()
         return transcription
 
@@ -107,6 +109,8 @@ def _valid(data: dict[str, Any]) -> dict[str, Any]:
     if fields["timestamp_granularities"] and fields["response_format"] != "verbose_json":
         message = "timestamp_granularities needs response_format=verbose_json."
         raise ApiError(400, "invalid_value", message, param="timestamp_granularities")
+    if fields["include"] and fields["response_format"] != "json":
+        raise ApiError(400, "invalid_value", "include[]=logprobs needs response_format=json.", param="include")
     return fields
 
 
@@ -119,22 +123,24 @@ async def _meter(work: Work, transcript: Transcript) -> None:
 def _response(transcript: Transcript, fields: dict[str, Any]) -> HttpResponseBase:
     wanted = fields["response_format"]
     if wanted == "json":
-        return Response(transcript.json())
+        return Response(transcript.json(logprobs=bool(fields["include"])))
     if wanted == "verbose_json":
         return Response(transcript.verbose_json(fields["timestamp_granularities"]))
     content_type, render = FORMATS[wanted]
     return HttpResponse(render(transcript), content_type=content_type)
 
 
-async def _events(transcription: Transcription, work: Work) -> AsyncGenerator[bytes, None]:
+async def _events(transcription: Transcription, work: Work, *, logprobs: bool) -> AsyncGenerator[bytes, None]:
     """OpenAI's transcript events: one delta per segment, then the whole text."""
     transcript = transcription.transcript
     sent = ""
-    async for _ in transcription.parts():
+    async for part in transcription.parts():
         delta, sent = transcript.text[len(sent) :], transcript.text
-        yield _event({"type": "transcript.text.delta", "delta": delta})
+        listed = {"logprobs": token_logprobs([part])} if logprobs else {}
+        yield _event({"type": "transcript.text.delta", "delta": delta} | listed)
     await _meter(work, transcript)
-    yield _event({"type": "transcript.text.done", "text": transcript.text, "usage": transcript.usage()})
+    done = transcript.json(logprobs=logprobs)
+    yield _event({"type": "transcript.text.done"} | done)
 
 
 def _event(body: dict[str, Any]) -> bytes:

@@ -32,11 +32,22 @@ SPEECH = VadOptions(
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of the recording to recognise: samples [start, end), of which ``speech`` samples are speech."""
+    """A stretch of the recording to recognise: samples [start, end), of which ``speech`` samples are speech, namely
+    those of ``spans`` (none: all of it is one span)."""
 
     start: int
     end: int
     speech: int
+    spans: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def of(cls, start: int, end: int) -> Segment:
+        """A segment that is all speech."""
+        return cls(start, end, end - start, ((start, end),))
+
+    def joined(self, start: int, end: int) -> Segment:
+        """With another span of speech after it."""
+        return Segment(self.start, end, self.speech + end - start, (*self.spans, (start, end)))
 
     @property
     def start_s(self) -> float:
@@ -49,8 +60,8 @@ class Segment:
 
 @cache
 def network() -> onnxruntime.InferenceSession:
-    """Silero VAD, four times as fast as faster-whisper's copy of it (``training/voice_activity.py``), which from now on
-    uses this one too. Safe to run from several threads."""
+    """Silero VAD, four times as fast as faster-whisper's copy of it (``tools/training/voice_activity.py``), which
+    from now on uses this one too. Safe to run from several threads."""
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
     options.log_severity_level = 4
@@ -65,6 +76,9 @@ def spans(recording: Recording) -> Iterator[tuple[int, int]]:
     position, length = 0, len(recording.samples)
     while position < length:
         end = min(length, position + WINDOW_S * SAMPLE_RATE)
+        if not recording.samples[position:end].any():  # a pause on the recording's clock, or a muted microphone
+            position = end
+            continue
         found = get_speech_timestamps(recording.float32(position, end), SPEECH)
         # Speech that runs into the window's end is examined again, whole, in the next window.
         reaches_end = bool(found) and end < length and found[-1]["end"] >= end - position - SAMPLE_RATE
@@ -91,11 +105,11 @@ def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> 
                 and piece_start - current.end < longest_pause_s * SAMPLE_RATE
             )
             if current is not None and fits:
-                current = Segment(current.start, piece_end, current.speech + piece_end - piece_start)
+                current = current.joined(piece_start, piece_end)
             else:
                 if current is not None:
                     yield current
-                current = Segment(piece_start, piece_end, piece_end - piece_start)
+                current = Segment.of(piece_start, piece_end)
     if current is not None:
         yield current
 

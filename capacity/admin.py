@@ -21,9 +21,9 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from capacity import historyadmin, loadtestadmin
 from capacity.historyadmin import DELIVERY_COLOURS
-from capacity.lookingadmin import ReadOnly, page_of
 from capacity.models import Alert, Delivery, Rule
-from voiceproject.units import NONE, ShortFloatField, SpanField, span
+from core.quantities import NONE, ShortFloatField, SpanField, span
+from core.readonly_admin import ReadOnly, page_of
 
 __all__ = ["historyadmin", "loadtestadmin"]
 

@@ -9,9 +9,9 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from capacity import loadtests
-from capacity.lookingadmin import ReadOnly, page_of
 from capacity.models import ActiveUsers, Delivery, HourlyPeak, Outage, Phase, ProbeDay, Sample
-from voiceproject.units import NONE, number, percent, seconds, span
+from core.quantities import NONE, number, percent, seconds, span
+from core.readonly_admin import ReadOnly, page_of
 
 DELIVERY_COLOURS = {"Waiting": "warning", "Sent": "success", "Given up": "danger"}
 NO_WATCHER = "The watcher writes these: manage.py watch_capacity, or make run."

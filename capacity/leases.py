@@ -34,9 +34,9 @@ from prometheus_client import Gauge
 from capacity import gpu
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, person, united
+from core.errors import ApiError
+from core.perloop import PerLoop
 from rollout.feature import Feature
-from voiceproject.errors import ApiError
-from voiceproject.perloop import PerLoop
 
 logger = logging.getLogger(__name__)
 

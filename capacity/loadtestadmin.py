@@ -10,8 +10,9 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from capacity.lookingadmin import ReadOnly
+from capacity.loadtest_report import context, page
 from capacity.models import LoadTestRun
+from core.readonly_admin import ReadOnly
 
 VERDICT_COLOURS = {"Passed": "success", "Failed": "danger", "No verdict": "warning", "Incomplete": "warning"}
 # A load test's report needs nothing but the styles in it, wherever what it shows came from.
@@ -62,14 +63,10 @@ class LoadTestRunAdmin(ReadOnly, ModelAdmin):
 
     @display(description="Report")
     def shown_report(self, run: LoadTestRun) -> SafeString:
-        from loadtests.report import context  # with the rest of that room only when it is looked at
-
         return render_to_string("loadtest/in_admin.html", context(run.report))
 
     @action(description="Open the report", url_path="report", icon="open_in_new")
     def open_report(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        from loadtests.report import page
-
         response = HttpResponse(page(get_object_or_404(LoadTestRun, pk=object_id).report))
         response["Content-Security-Policy"] = REPORT_POLICY
         return response

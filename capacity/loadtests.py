@@ -9,7 +9,7 @@ from capacity.models import LoadTestRun, Phase
 
 
 def keep(facts: dict[str, Any]) -> LoadTestRun:
-    """Store a report's facts (``loadtests.report.facts``)."""
+    """Store a report's facts (``tools.loadtests.report.facts``)."""
     return LoadTestRun.objects.create(
         scenario=facts["scenario"],
         started_at=datetime.fromisoformat(facts["started_at"]),

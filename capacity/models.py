@@ -329,7 +329,7 @@ class Outage(models.Model):
 
 
 class LoadTestRun(models.Model):
-    """One run of `manage.py loadtest`. ``report`` has everything that its page shows (``loadtests.report``):
+    """One run of `manage.py loadtest`. ``report`` has everything that its page shows (``capacity.loadtest_report``):
 
     ``kinds``: per kind of work (``asr``, ``tts``, ``live_asr``, ``live_tts``) ``requests``, ``ok``, ``failures``,
     ``refusals``, ``hung``, ``rps``, ``p50_s``, ``p95_s``, ``p99_s``, ``longest_s``; ``timeline``: ``at_s`` (from the

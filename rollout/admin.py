@@ -24,6 +24,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from core.quantities import NONE, number
 from rollout import rampadmin
 from rollout.auditedadmin import AuditedAdmin
 from rollout.board import UNDER_WAY
@@ -32,7 +33,6 @@ from rollout.models import Change, ClientShare, Cohort, CohortMember, Flag, List
 from rollout.policy import ACTS_WITHIN_S
 from rollout.share import shown
 from rollout.whoisin import who_is_in
-from voiceproject.units import NONE, number
 
 __all__ = ["rampadmin"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+from core.quantities import span
 from rollout.models import Flag, Ramp, RampStep
 from rollout.share import shown
-from voiceproject.units import span
 
 UNDER_WAY = (Ramp.State.RUNNING, Ramp.State.PAUSED)
 

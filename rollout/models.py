@@ -18,10 +18,10 @@ from django.db.models import Q
 from waffle.managers import FlagManager
 from waffle.models import AbstractUserFlag
 
+from core.identity import Caller, end_user
+from core.models import ClientApplication
 from rollout.audit import Audited, AuditedQuerySet, Change, names, record
 from rollout.share import shown
-from voiceproject.identity import Caller, end_user
-from voiceproject.models import ClientApplication
 
 __all__ = ["Change", "ClientShare", "Cohort", "CohortMember", "Flag", "ListedUser", "Ramp", "RampStep"]
 
@@ -35,7 +35,7 @@ def percent_field(**options: Any) -> models.DecimalField[Any, Any]:
 
 
 def valid_end_user(value: str) -> None:
-    from voiceproject.errors import ApiError
+    from core.errors import ApiError
 
     try:
         end_user(value, "The end user's id")

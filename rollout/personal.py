@@ -12,9 +12,9 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models import F, Q
 
+from core.models import ClientApplication
 from rollout.audit import acting
 from rollout.models import Cohort, CohortMember, ListedUser
-from voiceproject.models import ClientApplication
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:

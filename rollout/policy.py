@@ -21,14 +21,14 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Max, Q
 
+from core.db_health import AWAY, ask
+from core.errors import ApiError
+from core.identity import Caller
+from core.perloop import PerLoop
 from rollout import share
 from rollout.audit import Change
 from rollout.feature import Feature
 from rollout.models import ClientShare, CohortMember, Flag, ListedUser
-from voiceproject.errors import ApiError
-from voiceproject.identity import Caller
-from voiceproject.outage import AWAY, ask
-from voiceproject.perloop import PerLoop
 
 FRESH_S = 2.0
 ACTS_WITHIN_S = 5.0  # what is promised of a change: the reading takes its time, and open streams ask now and then

@@ -12,12 +12,12 @@ from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
+from core.quantities import NONE, SpanField, span
 from rollout import ramp as ramps
 from rollout.auditedadmin import AuditedAdmin
 from rollout.confirmation import ask
 from rollout.models import Ramp, RampStep
 from rollout.share import shown
-from voiceproject.units import NONE, SpanField, span
 
 HOUR = timedelta(hours=1)
 

@@ -9,10 +9,10 @@ from django import forms
 from django.db.models import QuerySet
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from core.models import ClientApplication
 from rollout import policy, share
 from rollout.audit import names
 from rollout.models import CohortMember, Flag, ListedUser, Ramp
-from voiceproject.models import ClientApplication
 
 FIRST = 8  # of each list
 

@@ -17,6 +17,7 @@ _SPACES = re.compile(r"[^\S\n]+")
 _EXPONENTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _VULGAR = re.compile(r"(\d?)\s?([¼-¾⅐-⅞↉])")
+_REPEATED_SIGNS = re.compile(r"([≥≤≠≈±√∑∞‰×÷→ﷺﷻ])(?:\s*\1)+")  # said once
 _TABLE = str.maketrans(
     {
         "‐": "-",
@@ -67,6 +68,7 @@ def plain_characters(text: str) -> str:
     """Emoji and invisible characters left out, digits and letters of any width as ASCII, "½" as "1/2"."""
     if text.isascii():
         return _INVISIBLE.sub("", text)
+    text = _REPEATED_SIGNS.sub(r"\1", text)
     text = _VULGAR.sub(_fraction, text.translate(_TABLE))
     text = _INVISIBLE.sub("", _EMOJI.sub(_emoji, text))
     text = _RAISED.sub(lambda m: "^" + m[0].translate(_EXPONENTS), text)

@@ -110,7 +110,9 @@ _AFFIX = re.compile(
     r"(?:ber|ter|di|se|meng(?=[aeiouhkg])|meny(?=[aeiou])|mem(?=[bpfv])|men(?=[cdjtsz])|me)(?=[a-z]{3})"
 )
 _NUMBERS = frozenset("dua tiga empat lima enam tujuh lapan sembilan sepuluh".split())
-_SAID_ONCE_MORE = frozenset("selama semata sekurang sebaik selewat seolah selambat sepenuh sedalam setinggi".split())
+_SAID_ONCE_MORE = frozenset(
+    "selama semata sesuka sekurang sebaik selewat seolah selambat sepenuh sedalam setinggi".split()
+)
 
 
 def _chat(match: re.Match[str], language: str) -> str:

@@ -51,13 +51,17 @@ def _street(match: re.Match[str], language: str) -> str:
 
 def _parts(code: str, language: str) -> str:
     return " ".join(
-        cardinal(int(part), language) if part.isdigit() else spell(part, language)
+        spell(part, language)
+        if part.isalpha()
+        else cardinal(int(part), language)
+        if len(part) < 3
+        else digits(part, language)
         for part in re.findall(r"\d+|[A-Z]+", code)
     )
 
 
 def _aircraft(match: re.Match[str], language: str) -> str:
-    return f"{match[1]}{digits(match[2], language)} {digits(match[3], language)}"
+    return f"{match[1]}{_parts(match[2], language)} {digits(match[3], language)}"
 
 
 def _plate(match: re.Match[str], language: str) -> str:
@@ -116,7 +120,8 @@ _CALL = "talian|hubungi|telefon|dail|call|dial|hotline|kecemasan|emergency|whats
 
 IDENTIFIERS: list[Rule] = [
     rule(r"(\b(?:ISBN|ISSN|IMEI|SWIFT|EAN)(?:-1[03])?[:\s]{1,2})(\d[\d -]{6,22}[\dX])(?!\w)", _cued),
-    rule(r"((?:Boeing|Airbus|ATR|Embraer) [A-Z]?)(\d{2,3})-(\d{2,3})(?!\d)", _aircraft),
+    rule(r"((?:Boeing |Airbus |ATR |Embraer |(?<!\w))(?=[A-Z]))([A-Z]\d{3})-(\d{2,3})(?!\d)", _aircraft),
+    rule(r"((?:Boeing|ATR|Airbus) )(\d{2,3})-(\d{2,3})(?!\d)", _aircraft),
     rule(r"(?<!\w)(?:KM|Km)\.? ?(?=\d)", lambda m, lang: pick(lang, "Kilometer ", "Kilometre ")),
     rule(rf"{EDGE}\d{{6}}-\d{{2}}-\d{{4}}{END}", _groups),
     rule(rf"{EDGE}\d{{4}}([- ])\d{{4}}\1\d{{4}}\1\d{{4}}{END}", _groups),
@@ -136,6 +141,10 @@ IDENTIFIERS: list[Rule] = [
         _plate,
     ),
     rule(
+        r"(?<![\w-])([A-Z]{1,3}) (\d{1,4}) ([A-Z])(?![\w'’-])",
+        lambda m, lang: f"{spell(m[1], lang)} {digits(m[2], lang)} {spell(m[3], lang)}",
+    ),
+    rule(
         r"()(?<![\w-])([ABCDFHJKLMNPQRSTVW][A-Z]{1,2}) (?!19\d\d|20\d\d)(\d{4})(?![\w]|[,.]\d)(?= ?[^\w ]|$| [a-z])",
         _plate,
     ),
@@ -148,7 +157,7 @@ IDENTIFIERS: list[Rule] = [
         re.IGNORECASE,
     ),
     rule(
-        rf"(\b(?:{_STRONG_CUES})(?::? {_BETWEEN}){{0,4}}[:#]? )"
+        rf"(\b(?:{_STRONG_CUES})(?::? {_BETWEEN}){{0,6}}[:#]? )"
         rf"(\d{{4,15}}(?:[- ]\d{{1,12}}){{0,3}}){END}(?!\.\d){_COUNTED}",
         _cued,
         re.IGNORECASE,
@@ -173,6 +182,11 @@ IDENTIFIERS: list[Rule] = [
     rule(
         r"()(?<![\w.,-])(\d{5})"
         r"(?= (?:PJ|KL|JB|Kuala|Petaling|Johor|Shah Alam|Subang|Kota|Ipoh|Georgetown|Melaka|Klang)\b)",
+        _cued,
+    ),
+    rule(
+        r"((?:Shah Alam|Kuala Lumpur|Petaling Jaya|Johor Bahru|Subang Jaya|Ipoh|Melaka|Klang|Kajang|Bangi|Putrajaya|"
+        r"Cyberjaya|Seremban|Kuantan|Kuching|Kota Kinabalu|Kota Bharu|Alor Setar|George Town) )(\d{5})(?![\w]|[,.]\d)",
         _cued,
     ),
     rule(r"()(?<![\w.,$-])(?<!RM )(?<!\$ )(\d{10,20})(?<!000)(?![\w%]|[.,]\d)", _cued),

@@ -164,11 +164,14 @@ FRACTIONS = [
         lambda m, lang: f"{number(m[1], lang)} {pick(lang, 'daripada', 'out of')} {number(m[2], lang)}",
     ),
     rule(rf"{EDGE}24/7{END}", words("dua puluh empat jam tujuh hari seminggu", "twenty-four seven")),
-    rule(rf"{EDGE}(\d{{1,9}}[ -])?(\d{{1,3}})[/⁄](\d{{1,4}})(?![\w/.]*\d){END}", _fraction),
+    rule(rf"{EDGE}(\d{{1,9}}[ -])?(\d{{1,3}})[/⁄](\d{{1,4}})(?![\w/.]{{0,40}}\d){END}", _fraction),
 ]
 
 #: "-5" before a unit takes its number, but not "10 -5" or "A-5".
-SIGNS = [rule(rf"(?<![\w.,)%°])(?<![\d)] ){DASH}(?=\d)", lambda m, lang: f"{_minus(lang)} ")]
+SIGNS = [
+    rule(r"(?<![\w+).])\+(?=\d)", words("tambah ", "plus ")),
+    rule(rf"(?<![\w.,)%°])(?<![\d)] ){DASH}(?=\d)", lambda m, lang: f"{_minus(lang)} "),
+]
 
 NUMBERS = [
     rule(r"(?<=[^\W\d_])-(?=\d)|(?<=\d)-(?=[^\W\d_])", words(" ", " ")),

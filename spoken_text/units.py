@@ -52,6 +52,8 @@ _UNITS = {
     "kph": _unit("kilometer sejam", "kilometre per hour", "kilometres per hour"),
     "mph": _unit("batu sejam", "mile per hour", "miles per hour"),
     "m/s": _unit("meter sesaat", "metre per second", "metres per second"),
+    "m/s^2": _unit("meter sesaat kuasa dua", "metre per second squared", "metres per second squared"),
+    "m/s2": _unit("meter sesaat kuasa dua", "metre per second squared", "metres per second squared"),
     "°C": _unit("darjah Celsius", "degree Celsius", "degrees Celsius"),
     "°F": _unit("darjah Fahrenheit", "degree Fahrenheit", "degrees Fahrenheit"),
     "°": _unit("darjah", "degree"),
@@ -245,7 +247,7 @@ def _percent(match: re.Match[str], language: str) -> str:
 
 LONE_UNITS: list[Rule] = [
     rule(
-        r"(?<![\w/.\-])(km|kg|cm|mm|ml|kWh|Mbps|GB|MB|km/j|km/h|°C)(?![\w/])",
+        r"(?<![\w/.\-])(km|kg|cm|mm|ml|kWh|Mbps|GB|MB|km/j|km/h|°C|mmHg)(?![\w/])",
         lambda m, lang: pick(lang, _UNITS[m[1]].malay, _UNITS[m[1]].many),
     ),
 ]

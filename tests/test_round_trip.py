@@ -10,7 +10,7 @@ import jiwer
 import numpy as np
 import pytest
 
-from spoken_text.normalise import normalise
+from spoken_text.error_rate import normalise
 from tests import sound
 
 PARAGRAPH = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from voiceproject.catalogue import ModelCard
+    from gateway.catalogue import ModelCard
 
 
 def models_offered() -> list[ModelCard]:

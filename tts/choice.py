@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.errors import ApiError
+from gateway.catalogue import Task, resolve
 from tts.voices import OPENAI_VOICES, LanguageNotFound, Voice, VoiceNotFound, catalogue, default_voice
-from voiceproject.catalogue import Task, resolve
-from voiceproject.errors import ApiError
 
 
 def chosen_voice(fields: Mapping[str, Any]) -> Voice:

@@ -14,14 +14,14 @@ from typing import Any
 
 from rest_framework import serializers
 
+from core.errors import ApiError
+from gateway.gate import Kind
+from gateway.socket import SocketConsumer
 from tts.choice import chosen_voice, follows_text
 from tts.encoding import SAMPLE_RATE, AudioFormat
 from tts.live import Audio, Cancelled, Ended, Event, Flushed, LiveSpeech, SentenceStarts, State, TooMuchText
 from tts.serializers import StrictCharField, StrictFloatField, VoiceField
 from tts.voices import primary
-from voiceproject.errors import ApiError
-from voiceproject.gate import Kind
-from voiceproject.socket import SocketConsumer
 
 FORMATS = (AudioFormat.PCM.value, AudioFormat.OPUS.value)
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 
@@ -219,7 +220,7 @@ class LiveSpeech:
             if isinstance(item.event, Flushed):
                 self._reply = self._new_reply()  # what comes after a flush is another reply
             return item
-        text = await in_pool(speakable, item, self._language)
+        text = await in_pool(partial(speakable, letters=True), item, self._language)
         self._waiting_characters -= len(item)
         if not text:
             return _Spoken(item, np.zeros(0, np.int16))

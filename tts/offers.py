@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from gateway.catalogue import ModelCard, Task
 from model_store import catalogue as model_store
 from model_store.choice import chosen
 from tts.voices import catalogue, default_voice
-from voiceproject.catalogue import ModelCard, Task
 
 
 def models_offered() -> list[ModelCard]:

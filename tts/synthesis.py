@@ -58,7 +58,7 @@ def sentences_of(text: str, language: str, *, is_given: bool = False) -> list[Se
             if "\n\n" in text[position:start].replace("\r", ""):
                 pause_ms = PARAGRAPH_PAUSE_MS
             position = start + len(piece.text)
-        if spoken := speakable(piece.text, language):
+        if spoken := speakable(piece.text, language, letters=True):
             sentences.append(Sentence(spoken, pause_ms, sentence_language(piece.text, language, is_given=is_given)))
             pause_ms = 0
         pause_ms = max(pause_ms, SENTENCE_PAUSE_MS if piece.ends else CLAUSE_PAUSE_MS)

@@ -14,15 +14,24 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
+from core.errors import ApiError
+from gateway.gate import Kind, Work, gate
+from gateway.views import ApiView, PublicApiView
+from inference.pool import in_first_pool
+from spoken_text.sentences import split_sentences
+from spoken_text.speakable import speakable
 from tts.choice import chosen_voice, follows_text
 from tts.encoding import AudioFormat
-from tts.serializers import SpeechRequestSerializer, VoiceListSerializer
+from tts.serializers import (
+    ScriptRequestSerializer,
+    ScriptSerializer,
+    SpeechRequestSerializer,
+    VoiceListSerializer,
+)
 from tts.speech import NothingToSay, SpeechFile, SpeechOrder, speech_file
 from tts.voices import Voice, catalogue, default_voice
-from voiceproject.errors import ApiError
-from voiceproject.gate import Kind, Work, gate
-from voiceproject.views import ApiView
 
 OUTPUT_TOKENS_PER_SECOND = 20  # as OpenAI counts spoken audio
 _RESPONSES = {
@@ -76,18 +85,39 @@ class SpeechView(ApiView):
             return response
 
 
-class VoicesView(ApiView):
+class ScriptView(ApiView):
+    """What would be said for a text, sentence by sentence; nothing is spoken and nothing is billed."""
+
+    @extend_schema(
+        operation_id="create_speech_script",
+        summary="What would be said",
+        request=ScriptRequestSerializer,
+        responses=ScriptSerializer,
+    )
+    async def post(self, request: Request) -> Response:
+        fields = _valid(await self.body(request), ScriptRequestSerializer())
+        lines = await in_first_pool(_script, fields["input"], fields["language"])
+        return Response({"object": "list", "data": lines})
+
+
+class VoicesView(PublicApiView):
     """What can speak, under which licence."""
 
     @extend_schema(operation_id="list_voices", summary="Voices", responses=VoiceListSerializer)
     async def get(self, request: Request) -> Response:
-        return Response({"object": "list", "data": [_card(voice) for voice in catalogue().all()]})
+        voices = catalogue().all()
+        names = [{"id": voice.id, "name": voice.name} for voice in voices]  # what Open WebUI reads
+        return Response({"object": "list", "data": [_card(voice) for voice in voices], "voices": names})
 
 
-def _valid(body: Mapping[str, Any]) -> dict[str, Any]:
+def _script(text: str, language: str) -> list[dict[str, str]]:
+    return [{"text": sentence, "spoken": speakable(sentence, language)} for sentence in split_sentences(text)]
+
+
+def _valid(body: Mapping[str, Any], form: Serializer[dict[str, Any]] = _FORM) -> dict[str, Any]:
     """The request's fields. A null is a field that was not sent."""
     given = {name: value for name, value in body.items() if value is not None or name == "input"}
-    fields: dict[str, Any] = _FORM.run_validation(given)
+    fields: dict[str, Any] = form.run_validation(given)
     limit = settings.VOICE_TTS_MAX_CHARACTERS
     if not fields["input"].strip():
         raise ApiError(400, "empty_input", "There is no text to speak.", param="input")

@@ -14,6 +14,7 @@ from django.utils.formats import date_format
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
+from core.quantities import NONE, MicrosField, audio, number, percent, seconds
 from usage import audienceadmin, statementadmin
 from usage.confirmation import SecondsForm, UnitsForm, ask
 from usage.cost import InfrastructureCost, month_cost
@@ -25,7 +26,6 @@ from usage.models import Consumption, Correction, DailyMix, DailyUse, LedgerEntr
 from usage.money import exact
 from usage.monthfilter import MonthFilter
 from usage.plans import MS_PER_MINUTE
-from voiceproject.units import NONE, MicrosField, audio, number, percent, seconds
 
 __all__ = ["audienceadmin", "statementadmin"]
 

@@ -8,7 +8,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from voiceproject.models import ClientApplication
+from core.models import ClientApplication
 
 
 class ChatUsers(models.Model):

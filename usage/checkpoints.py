@@ -21,12 +21,12 @@ from functools import partial
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from core.db_health import AWAY, database, patiently
 from usage.books import book
 from usage.entry import Entry, Kind
 from usage.models import OpenStream
 from usage.spool import Kept
 from usage.writer import ledger
-from voiceproject.outage import AWAY, database, patiently
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from datetime import date, datetime
 from django.db import transaction
 from django.utils import timezone
 
+from core.models import ClientApplication
 from usage.charges import Charge, charges
 from usage.period import end_of_month
 from usage.statements import SETTLING, Statement, StatementError, StatementLine
-from voiceproject.models import ClientApplication
 
 BATCH = 1000
 

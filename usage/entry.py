@@ -26,7 +26,7 @@ class Kind(StrEnum):
         return Measure.CHARACTERS if self is Kind.SPEECH else Measure.AUDIO
 
 
-# A client that left while its answer was on the way has had what was made until then; see ``voiceproject.gate``.
+# A client that left while its answer was on the way has had what was made until then; see ``gateway.gate``.
 CHARGED_STATUSES = (200, 499)
 
 

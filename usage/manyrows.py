@@ -16,8 +16,8 @@ from django.db.models import Max, Min, Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from core.models import ClientApplication
 from usage.period import day_of, month_after, start_of
-from voiceproject.models import ClientApplication
 
 ROWS_ON_A_PAGE = 50
 

@@ -13,6 +13,9 @@ from django.db import models
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
+from core.errors import ApiError
+from core.identity import Caller
+from core.models import ClientApplication
 from usage.audience import ChatUsers
 from usage.cost import InfrastructureCost
 from usage.entry import CHARGED_STATUSES, Kind, Measure
@@ -29,9 +32,6 @@ from usage.rollups import (
     UserWeek,
 )
 from usage.statements import CreditNote, Statement, StatementLine
-from voiceproject.errors import ApiError
-from voiceproject.identity import Caller
-from voiceproject.models import ClientApplication
 
 __all__ = [
     "KINDS", "AppendOnly", "ChatUsers", "CohortWeek", "Consumption", "Correction", "CreditNote", "DailyActive",

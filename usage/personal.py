@@ -14,6 +14,7 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models import F, Q
 
+from core.models import ClientApplication
 from usage import weeks
 from usage.models import (
     Consumption,
@@ -28,7 +29,6 @@ from usage.models import (
 )
 from usage.period import month_of, start_of
 from usage.weeks import PSEUDONYM, PSEUDONYM_DIGITS, pseudonym
-from voiceproject.models import ClientApplication
 
 _NOBODY = Q(user="") | Q(user__startswith=PSEUDONYM) | Q(user__startswith="key:")
 

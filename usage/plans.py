@@ -12,8 +12,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from core.models import ClientApplication
 from usage.entry import Measure
-from voiceproject.models import ClientApplication
 
 MS_PER_MINUTE = 60_000
 CHARACTERS_PER_PRICE = 1000

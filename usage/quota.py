@@ -26,17 +26,17 @@ from cachetools import TTLCache
 from django.conf import settings
 from django.utils import timezone
 
+from core.context import current
+from core.db_health import AWAY, ask
+from core.errors import ApiError
+from core.identity import Caller
+from core.perloop import PerLoop
 from usage.entry import Kind, Measure
 from usage.models import Consumption
 from usage.period import end_of_month, month_of
 from usage.plans import Plan, PlanBook, Terms
 from usage.reservations import Claim, free_stale, release
 from usage.writer import ledger
-from voiceproject.context import current
-from voiceproject.errors import ApiError
-from voiceproject.identity import Caller
-from voiceproject.outage import AWAY, ask
-from voiceproject.perloop import PerLoop
 
 REMEMBERED_S = 2.0
 REMEMBERED_ACCOUNTS = 20_000

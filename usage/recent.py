@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from voiceproject.store import StoreAway, make_store
+from core.store import StoreAway, make_store
 
 if TYPE_CHECKING:
-    from voiceproject.gate import Work
-    from voiceproject.identity import Caller
+    from core.identity import Caller
+    from gateway.gate import Work
 
 MAX_BYTES = 16_777_216
 

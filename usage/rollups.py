@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from core.models import ClientApplication
 from usage.entry import Kind, Measure
-from voiceproject.models import ClientApplication
 
 KINDS = [(kind.value, kind.name.capitalize()) for kind in Kind]
 MEASURES = [(measure.value, measure.name.capitalize()) for measure in Measure]

@@ -13,11 +13,11 @@ from django.db import models, transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
 
+from core.models import ClientApplication
 from usage.entry import Kind, Measure
 from usage.money import decimal, in_sen, ringgit
 from usage.period import end_of_month
 from usage.plans import CHARACTERS_PER_PRICE, MS_PER_MINUTE
-from voiceproject.models import ClientApplication
 
 CURRENCY = "MYR"
 SETTLING = timedelta(hours=1)  # after the month's end: what was under way then has its row by now

@@ -9,17 +9,17 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.errors import ApiError
+from core.identity import caller_of
+from gateway.views import ApiView
 from inference.pool import in_pool
+from spoken_text.error_rate import compare
 from usage import quota, recent
 from usage.entry import Kind, Measure
 from usage.models import Correction, LedgerEntry, Rating
 from usage.period import end_of_month, start_of
 from usage.plans import as_json
 from usage.serializers import CorrectionAnswer, CorrectionRequest, RatingAnswer, RatingRequest, UsageAnswer
-from usage.wer import compare
-from voiceproject.errors import ApiError
-from voiceproject.identity import caller_of
-from voiceproject.views import ApiView
 
 
 class UsageView(ApiView):
@@ -63,6 +63,11 @@ def _quota(standing: quota.Standing) -> dict[str, Any]:
     }
 
 
+# A correction is as long as the transcript or so, but for words that were not heard: its comparison takes time.
+MAX_GROWTH = 4
+SHORT_CORRECTION_CHARACTERS = 2_000
+
+
 class CorrectionView(ApiView):
     """What was really said in a transcription."""
 
@@ -80,11 +85,15 @@ class CorrectionView(ApiView):
         transcript = await recent.recall(caller, request_id)
         if transcript is None:
             raise ApiError(404, "not_found", "This transcript is no longer remembered.", param="request_id")
+        text = order.validated_data["text"]
+        if len(text) > MAX_GROWTH * len(transcript) + SHORT_CORRECTION_CHARACTERS:
+            message = "The text is much longer than what can have been said in this recording."
+            raise ApiError(413, "input_too_long", message, param="text")
         try:
-            found = await in_pool(compare, order.validated_data["text"], transcript)
+            found = await in_pool(compare, text, transcript, entry.language or "ms")
         except ValueError as error:
             raise ApiError(400, "empty_input", "The text has no words.", param="text") from error
-        measured = {"word_error_rate": found.word_error_rate, "reference_words": found.reference_words}
+        measured = {"word_error_rate": found.rate, "reference_words": found.words}
         await Correction.objects.aupdate_or_create(entry=entry, defaults=measured)
         return Response({"object": "transcription.correction", "request_id": request_id, **measured})
 

@@ -1,4 +1,4 @@
-"""Starts what belongs to the whole process."""
+"""The project itself: its commands, and the checks of its settings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from importlib import import_module
 from django.apps import AppConfig
 
 
-class VoiceProjectConfig(AppConfig):
+class ProjectConfig(AppConfig):
     name = "voiceproject"
-    verbose_name = "Callers"
+    label = "project"  # `voiceproject` is the label of core's tables
 
     def ready(self) -> None:
-        from voiceproject import metrics
-
-        metrics.register()
-        import_module("voiceproject.checks")
-        import_module("voiceproject.openapi")  # importing them registers what they hold
+        import_module("voiceproject.checks")  # importing it registers them

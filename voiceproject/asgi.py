@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from functools import cache
 from typing import Any, cast
 
 import django
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
 django.setup(set_prefix=False)
@@ -18,15 +19,16 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
+from core.errors import ApiError  # noqa: E402
+from gateway.admission import Admission, RefuseWhenFull  # noqa: E402
+from gateway.bodies import ReceiveBody  # noqa: E402
+from gateway.cors import Cors  # noqa: E402
+from gateway.edge import Edge, HttpApp  # noqa: E402
+from gateway.handler import Handler  # noqa: E402
+from gateway.lifecycle import lifecycle  # noqa: E402
 from usage.checkpoints import keep_recovering  # noqa: E402
 from usage.writer import keep_draining  # noqa: E402
-from voiceproject.admission import Admission, RefuseWhenFull  # noqa: E402
-from voiceproject.bodies import ReceiveBody  # noqa: E402
 from voiceproject.checks import require_usable_settings  # noqa: E402
-from voiceproject.cors import Cors  # noqa: E402
-from voiceproject.edge import Edge, HttpApp  # noqa: E402
-from voiceproject.handler import Handler  # noqa: E402
-from voiceproject.lifecycle import lifecycle  # noqa: E402
 from voiceproject.static import StaticFiles  # noqa: E402
 
 require_usable_settings()
@@ -34,6 +36,7 @@ require_usable_settings()
 # How long a thread that wants to run Python waits for one that does: the event loop always has something to do, and
 # NumPy lets others run at every operation on an array. With Python's own 5 ms, the work of 1 ms took 13.
 SWITCH_S = 0.0005
+API = ("/v1/", "/ws/")
 
 _http = Edge(
     Cors(RefuseWhenFull(ReceiveBody(Admission(StaticFiles(cast("HttpApp", Handler()), settings.STATIC_URL))))),
@@ -49,18 +52,37 @@ def _sockets() -> dict[str, Any]:
     return {**asr, **tts}
 
 
-async def _no_socket(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    await send({"type": "websocket.close", "code": 4404, "reason": "not found"})
+def _without_slash(path: str) -> str:
+    return path.rstrip("/") if path.startswith(API) else path
+
+
+def _tidied(scope: HTTPScope) -> HTTPScope:
+    """The API's addresses end without a slash; a client that writes one means the same."""
+    path = _without_slash(scope["path"])
+    return scope if path == scope["path"] else {**scope, "path": path, "raw_path": path.encode()}
+
+
+async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """404 before the handshake is done; a server that cannot say so refuses it (403)."""
+    await receive()
+    if "websocket.http.response" not in cast("dict[str, Any]", scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 4404, "reason": "not found"})
+        return
+    answer = ApiError(404, "not_found", "There is no WebSocket at this address.")
+    body = json.dumps(answer.envelope()).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "websocket.http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
 
 
 async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     match scope["type"]:
         case "http":
-            await _http(scope, receive, send)
+            await _http(_tidied(scope), receive, send)
         case "lifespan":
             await _lifespan(receive, send)
         case "websocket":
-            await _sockets().get(scope["path"], _no_socket)(scope, receive, send)
+            await _sockets().get(_without_slash(scope["path"]), _no_socket)(scope, receive, send)
 
 
 async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

@@ -9,8 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
-from model_store.catalogue import Task
-from model_store.choice import chosen
+from model_store.choice import SETTINGS, chosen
 from model_store.errors import ModelNotHere
 
 
@@ -39,7 +38,7 @@ def require_usable_settings() -> None:
 def _model_problems() -> Iterator[str]:
     if settings.VOICE_INFERENCE_URL:  # this process loads none
         return
-    for task, setting in ((Task.TRANSCRIPTION, "VOICE_ASR_MODEL"), (Task.SPEECH, "VOICE_TTS_MODEL")):
+    for task, setting in SETTINGS.items():
         try:
             chosen(task)
         except ModelNotHere as error:

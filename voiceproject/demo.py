@@ -10,10 +10,10 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth import get_user_model
 
+from core.models import ApiKey, ClientApplication, digest_of
+from core.statedir import kept_secret
 from rollout.audit import acting
 from rollout.models import ALL, Flag
-from voiceproject.models import ApiKey, ClientApplication, digest_of
-from voiceproject.statedir import kept_secret
 
 CLIENT = "demo"
 DESCRIPTION = "Made by `make run`"

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import environ
 
-from voiceproject.statedir import state_directory
+from core.statedir import state_directory
 
 SECRETS = ("SECRET", "PASSWORD", "KEY", "_URL")  # in a setting's name: its value is not printed
 

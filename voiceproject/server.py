@@ -12,8 +12,8 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 
+from gateway.lifecycle import lifecycle
 from voiceproject.http_protocol import BoundedHttpProtocol
-from voiceproject.lifecycle import lifecycle
 
 KEEP_ALIVE_S = 75  # longer than the usual 60 s of a load balancer, so that it is never us who hang up first
 CANCEL_S = 5  # for requests that outlived the grace: to be cancelled and settled

@@ -141,6 +141,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_RAY_TTS_CPUS": at_least(0),
     "VOICE_RAY_ONGOING": at_least(1),
     "VOICE_MODELS_DIR": _ANY,
+    "VOICE_UNKNOWN_MODELS": one_of(("refuse", "default")),
     "VOICE_ASR_MODEL": _ANY,  # the model store knows
     "VOICE_ASR_DEVICE": one_of(DEVICES),
     "VOICE_ASR_COMPUTE_TYPE": one_of(COMPUTE_TYPES),

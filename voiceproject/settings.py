@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from core.statedir import kept_secret
 from voiceproject.environment import Environment, database_config
 from voiceproject.setting_rules import broken_rules, usable
-from voiceproject.statedir import kept_secret
 
 env = Environment()
 
@@ -82,6 +82,8 @@ VOICE_RAY_ONGOING: int = env.int("VOICE_RAY_ONGOING", default=24)
 # --- Models ----------------------------------------------------------------------------------------------------------
 VOICE_MODELS_DIR = Path(env.str("VOICE_MODELS_DIR", default="") or VOICE_STATE_DIR / "models").expanduser().resolve()
 
+VOICE_UNKNOWN_MODELS: str = env.str("VOICE_UNKNOWN_MODELS", default="refuse")
+
 # --- Speech to text --------------------------------------------------------------------------------------------------
 VOICE_ASR_MODEL: str = env.str("VOICE_ASR_MODEL", default="auto")
 VOICE_ASR_DEVICE: str = env.str("VOICE_ASR_DEVICE", default="auto")
@@ -141,6 +143,19 @@ APPEND_SLASH = False
 LOGIN_REDIRECT_URL = "/admin/"
 X_FRAME_OPTIONS = "DENY"
 
+# People who sign in. Cookies are marked `Secure`, and HSTS is sent, on requests that came by TLS (gateway middleware).
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_HSTS_SECONDS = 365 * 24 * 3600
+SECURE_REFERRER_POLICY = "same-origin"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
 INSTALLED_APPS = [
     *(["daphne"] if DEBUG else []),  # for `runserver`; half a second of imports that `serve` does not need
     "unfold",  # before the admin, whose templates it replaces
@@ -158,24 +173,29 @@ INSTALLED_APPS = [
     "channels",
     "waffle",
     "voiceproject",
+    "core",
     "model_store",
     "rollout",
     "usage",
     "capacity",
+    "gateway",
     "asr",
     "tts",
+    "dashboard",
+    # For their commands. No image holds them.
+    *(f"tools.{tool}" for tool in ("benchmarks", "demo", "loadtests", "planning") if (BASE_DIR / "tools").is_dir()),
 ]
 
 # What an API call passes is native async and touches neither session nor database; the admin gets Django's own chain.
 MIDDLEWARE = [
-    "voiceproject.middleware.ContentLength",
-    "voiceproject.middleware.Metrics",
-    "voiceproject.middleware.Security",
-    "voiceproject.middleware.Sessions",
-    "voiceproject.middleware.Csrf",
-    "voiceproject.middleware.Authentication",
-    "voiceproject.middleware.Messages",
-    "voiceproject.middleware.ClickJacking",
+    "gateway.middleware.ContentLength",
+    "gateway.middleware.Metrics",
+    "gateway.middleware.Security",
+    "gateway.middleware.Sessions",
+    "gateway.middleware.Csrf",
+    "gateway.middleware.Authentication",
+    "gateway.middleware.Messages",
+    "gateway.middleware.ClickJacking",
 ]
 
 TEMPLATES = [
@@ -232,7 +252,12 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = VOICE_EMAIL_FROM
 
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "voice"}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "voice",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     # In this process and short, so that no flag is older than the kill switch allows. The gate does not need it:
@@ -251,10 +276,11 @@ UNFOLD = {
     "SITE_ICON": f"{STATIC_URL}favicon.svg",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}favicon.svg"}],
     "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "capacity.homepage.page",
-    "SIDEBAR": {"navigation": "voiceproject.navigation.sidebar"},
-    "TABS": "voiceproject.navigation.tabs",
-    "COLORS": {"primary": "voiceproject.look.primary"},
+    "LOGIN": {"form": "core.admin_login.LimitedLoginForm"},
+    "DASHBOARD_CALLBACK": "dashboard.homepage.page",
+    "SIDEBAR": {"navigation": "dashboard.navigation.sidebar"},
+    "TABS": "dashboard.navigation.tabs",
+    "COLORS": {"primary": "dashboard.look.primary"},
 }
 WAFFLE_FLAG_MODEL = "rollout.Flag"
 WAFFLE_CACHE_NAME = "flags"
@@ -267,11 +293,11 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = VOICE_MAX_UPLOAD_BYTES + MULTIPART_OVERHEAD_BYTES
 DATA_UPLOAD_MAX_MEMORY_SIZE = VOICE_MAX_JSON_BYTES
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["voiceproject.identity.BearerAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["core.identity.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["voiceproject.parsers.JsonParser"],
-    "EXCEPTION_HANDLER": "voiceproject.errors.exception_handler",
+    "DEFAULT_PARSER_CLASSES": ["gateway.parsers.JsonParser"],
+    "EXCEPTION_HANDLER": "core.errors.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -293,8 +319,8 @@ _LOG_LEVEL = usable("VOICE_LOG_LEVEL", VOICE_LOG_LEVEL, otherwise="INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "voiceproject.logs.RequestIdFilter"}},
-    "formatters": {"json": {"()": "voiceproject.logs.JsonFormatter"}},
+    "filters": {"request_id": {"()": "core.logs.RequestIdFilter"}},
+    "formatters": {"json": {"()": "core.logs.JsonFormatter"}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request_id"]},
     },

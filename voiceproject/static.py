@@ -9,7 +9,7 @@ from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 from django.contrib.staticfiles import finders
 from whitenoise import WhiteNoise
 
-from voiceproject.edge import HttpApp, headers_of
+from gateway.edge import HttpApp, headers_of
 
 MAX_AGE_S = 3600
 CHUNK_BYTES = 65_536

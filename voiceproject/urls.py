@@ -7,10 +7,12 @@ from django.urls import include, path, re_path
 from django_prometheus.exports import ExportToDjangoView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from capacity import homepage
-from voiceproject import errors, health, playground
-from voiceproject.availability import AvailabilityView
-from voiceproject.modelviews import ModelsView, ModelView
+from core import errors
+from dashboard import homepage
+from gateway import health
+from gateway.availability import AvailabilityView
+from gateway.modelviews import AudioModelsView, ModelsView, ModelView
+from voiceproject import playground
 
 admin.site.site_header = admin.site.site_title = "Voice service"
 
@@ -21,6 +23,7 @@ urlpatterns = [
     path("", include("usage.urls")),
     path("v1/models", ModelsView.as_view()),
     path("v1/models/<path:name>", ModelView.as_view()),
+    path("v1/audio/models", AudioModelsView.as_view()),
     path("v1/voice/availability", AvailabilityView.as_view()),
     path("healthz", health.live),
     path("readyz", health.ready),
@@ -28,11 +31,11 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema")),
     path("admin/", include([path("now.json", admin.site.admin_view(homepage.fresh)), path("", admin.site.urls)])),
-    path("dashboard/", include("usage.dashboard.urls")),
+    path("dashboard/", include("dashboard.urls")),
     re_path("", errors.not_found),  # also with DEBUG, where Django would answer with a page
 ]
 
-handler400 = "voiceproject.errors.bad_request"
-handler403 = "voiceproject.errors.permission_denied"
-handler404 = "voiceproject.errors.not_found"
-handler500 = "voiceproject.errors.server_error"
+handler400 = "core.errors.bad_request"
+handler403 = "core.errors.permission_denied"
+handler404 = "core.errors.not_found"
+handler500 = "core.errors.server_error"

@@ -19,15 +19,14 @@ _SOUNDS = {
 _VOWELS = "aɑeɛəiouʌ"
 
 
-def letter_ipa(name: str, language: str) -> str:
-    """The IPA of a letter, given as the letter or by its Malay name ("en"); "" for anything else."""
-    letter = _letter(name.lower(), language)
-    return _stress(_SOUNDS["en" if language == "en" else "ms"].get(letter, ""))
+def letter_ipa(name: str, language: str, *, itself: bool = False) -> str:
+    """The IPA of a letter in "ms" or "en", given by its Malay name ("i" is E) or, with `itself`, as the letter.
 
-
-def _letter(name: str, language: str) -> str:
-    """ "i" is the Malay name of E; in English it is the letter itself."""
-    return name if language == "en" and len(name) == 1 else _LETTER_OF.get(name, name)
+    "" for anything that is neither.
+    """
+    name = name.lower()
+    letter = name if itself else _LETTER_OF.get(name, name)
+    return _stress(_SOUNDS[language].get(letter, ""))
 
 
 def _stress(sound: str) -> str:

@@ -12,10 +12,10 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from gateway import streams
+from gateway.lifecycle import lifecycle
 from tests import sound
 from usage.models import OpenStream
-from voiceproject import streams
-from voiceproject.lifecycle import lifecycle
 
 START = {"type": "start", "sample_rate": 16_000, "language": "ms"}
 CHUNK_BYTES = 3_200  # 100 ms at 16 kHz

@@ -9,8 +9,8 @@ import pytest
 
 from asr.audio import decode
 from asr.units import SAMPLE_RATE
+from core.errors import ApiError
 from tests import sound
-from voiceproject.errors import ApiError
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde"
 
@@ -85,11 +85,12 @@ def test_a_header_that_lies_about_its_chunks_does_no_harm() -> None:
 @pytest.mark.parametrize("before", [b"", b"LIST\x05\0\0\0abcde\0"], ids=["plain", "with a chunk of odd length before"])
 def test_a_wav_of_the_very_samples_is_taken_as_it_is(before: bytes) -> None:
     """FFmpeg, which such a file does not pass, would give the same."""
-    from asr.audio import _through_ffmpeg
+    from asr.audio import _collected
+    from asr.containers import chunks
 
     data = sound.wav(sound.tone(1.0))
     data = data[:12] + before + data[12:] + b"LIST\x04\0\0\0abcd"
-    assert np.array_equal(decode(data, max_duration_s=60).samples, _through_ffmpeg(data, 60).samples)
+    assert np.array_equal(decode(data, max_duration_s=60).samples, _collected(chunks(data, 60), 60).samples)
 
 
 def test_such_a_wav_is_refused_like_any_other() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from asr import checkpoint, evaluation
 from tests import sound
 
 SENTENCES = ["selamat pagi semua", "berapa harga nasi lemak ini", "tolong buka lampu di ruang tamu"]
@@ -20,7 +21,7 @@ def manifest(tmp_path: Path) -> Path:
     lines = []
     for number, sentence in enumerate(SENTENCES):
         (tmp_path / f"{number}.wav").write_bytes(sound.wav(sound.said(sentence)))
-        lines.append(json.dumps({"audio": f"{number}.wav", "text": sentence.capitalize() + "."}))
+        lines.append(json.dumps({"audio": f"{number}.wav", "language": "ms", "text": sentence.capitalize() + "."}))
     path = tmp_path / "manifest.jsonl"
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -56,6 +57,33 @@ def test_contexts_are_compared(manifest: Path) -> None:
     assert "full context" in shown and "dynamic context" in shown
     assert "same words in" in shown
     assert "VOICE_ASR_CONTEXT=" in shown
+
+
+def test_figures_by_language_and_duration(manifest: Path) -> None:
+    figures = json.loads(run(manifest.parent, "--json"))  # the directory will do
+    assert figures["by_language"]["ms"]["recordings"] == figures["by_duration"]["under 3 s"]["recordings"] == 3
+    wrong = figures["substitutions"] + figures["deletions"] + figures["insertions"]
+    words = sum(len(sentence.split()) for sentence in SENTENCES)
+    assert wrong / words == pytest.approx(figures["wer"]["value"])
+    assert figures["recordings with a loop"] == figures["segments decoded again"] == 0
+
+
+def test_two_models_are_compared_in_pairs(manifest: Path) -> None:
+    shown = run(manifest, "--compare", "plain")
+    assert "plain faster-whisper" in shown
+    assert "WER of the second less that of the first" in shown
+    itself = json.loads(run(manifest, "--compare", checkpoint.BUNDLED, "--json"))
+    assert itself["wer_difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_a_loop_is_what_nobody_said_three_times() -> None:
+    def loops(said: str, heard: str) -> int:
+        reference = evaluation.Reference(Path("a.wav"), said, "ms")
+        return evaluation.score(reference, evaluation.Heard(heard, "ms", 2.0, 0), 0.1).loops
+
+    assert loops("terima kasih", "terima kasih terima kasih terima kasih") == 1
+    assert loops("ha ha ha ha", "ha ha ha ha") == 0
+    assert loops("terima kasih", "terima kasih") == 0
 
 
 def test_the_worst_lines_are_shown(manifest: Path) -> None:

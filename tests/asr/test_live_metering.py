@@ -15,13 +15,13 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
+from core.models import ClientApplication
 from tests import sound
 from tests.asr.sockets import START, opened
 from tests.services import ROOT, Served, served
 from usage.checkpoints import Checkpoint, recover
 from usage.entry import Entry, Kind
 from usage.models import LedgerEntry, OpenStream
-from voiceproject.models import ClientApplication
 
 TALK = sound.joined([sound.silence(0.3), sound.said("selamat pagi semua apa khabar hari ini")])
 RECOVER = "import django; django.setup(); from usage.checkpoints import recover; print(recover(0), recover(0))"

@@ -9,9 +9,9 @@ import soxr
 
 from asr.resample import RATES, Encoding, Line
 from asr.units import SAMPLE_RATE
+from core.errors import ApiError
 from tests import sound
 from tests.asr.sockets import pcm16
-from voiceproject.errors import ApiError
 
 
 def heard(line: Line, messages: list[bytes]) -> sound.Audio:

@@ -31,7 +31,7 @@ from asr.units import SAMPLE_RATE, Options
 from asr.utterance import BREATHER
 from inference.engine import EngineStats
 from inference.errors import OverCapacity
-from spoken_text.normalise import normalise
+from spoken_text.error_rate import normalise
 from tests import sound
 
 CHUNK = 1_600  # 100 ms

@@ -37,7 +37,7 @@ def test_verbose_json_has_what_was_asked_for() -> None:
         (0, 0.5, 1.7, " selamat pagi"),
         (1, 3601.25, 3602.25, " jumpa lagi"),
     ]
-    assert body["words"][2] == {"word": "jumpa", "start": 3601.25, "end": 3601.35}
+    assert body["words"][2] == {"word": "jumpa", "start": 3601.25, "end": 3601.35, "probability": 0.9}
     assert "words" not in TRANSCRIPT.verbose_json([])
     assert "segments" not in TRANSCRIPT.verbose_json(["word"])
 
@@ -57,8 +57,9 @@ def test_a_long_phrase_becomes_subtitles_that_fit_the_screen() -> None:
 
 
 def test_chinese_is_joined_without_spaces() -> None:
-    assert join(["你好", "再见"], "zh") == "你好再见"
-    assert join(["hai", "", "jumpa"], "ms") == "hai jumpa"
+    assert join(["你好", "再见"]) == "你好再见"
+    assert join(["hai", "", "jumpa"]) == "hai jumpa"
+    assert join(["你好。", "Selamat pagi.", "再见"]) == "你好。 Selamat pagi. 再见"
 
 
 def test_nothing_said_is_an_empty_answer() -> None:

@@ -13,7 +13,7 @@ from capacity.cost import MICROS
 from capacity.models import Alert, Rule
 from rollout import ramp as ramps
 from rollout.models import Flag, Ramp
-from tests.capacity.conftest import START, Mailbox, Webhook, World
+from tests.capacity.world import START, Mailbox, Webhook, World
 from usage.cost import InfrastructureCost
 
 MINUTE = timedelta(minutes=1)

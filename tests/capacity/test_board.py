@@ -11,7 +11,7 @@ from capacity.board import Levels, Users
 from capacity.leases import DatabaseStore
 from capacity.models import Rule
 from capacity.presence import Presence
-from tests.capacity.conftest import START
+from tests.capacity.world import START
 
 MINUTE = timedelta(minutes=1)
 TODAY = date(2026, 3, 2)

@@ -10,7 +10,7 @@ import pytest
 
 from capacity import delivery
 from capacity.models import Alert, Delivery, Rule
-from tests.capacity.conftest import Mailbox, Webhook, World
+from tests.capacity.world import Mailbox, Webhook, World
 from tests.services import free_port
 
 MINUTE = timedelta(minutes=1)

@@ -18,10 +18,10 @@ from capacity import leases
 from capacity.leases import DatabaseStore, Leases, RedisStore, hold
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, united
+from core.errors import ApiError
+from core.perloop import PerLoop
 from rollout.feature import Feature
 from tests.services import ROOT
-from voiceproject.errors import ApiError
-from voiceproject.perloop import PerLoop
 
 LEASE_S = 2.0
 

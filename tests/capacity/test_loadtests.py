@@ -8,7 +8,7 @@ from django.test import Client
 
 from capacity import loadtests
 from capacity.models import LoadTestRun, Phase
-from tests.loadtests.made import facts
+from tests.tools.loadtests.made import facts
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from capacity import measure
 from capacity.measure import Readings, Responses, Traffic
 from capacity.models import HourlyPeak, Metric, Rule, Sample
 from capacity.presence import Presence
-from tests.capacity.conftest import START, World
+from tests.capacity.world import START, World
 from usage.models import LedgerEntry
 
 MINUTE = timedelta(minutes=1)

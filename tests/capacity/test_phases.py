@@ -12,7 +12,7 @@ from capacity import phases
 from capacity.growth import Shape, fit
 from capacity.models import ActiveUsers, HourlyPeak, Phase
 from capacity.phases import Use, outlook, phase_of
-from tests.capacity.conftest import START, World
+from tests.capacity.world import START, World
 from usage.models import LedgerEntry
 
 DAY = timedelta(days=1)

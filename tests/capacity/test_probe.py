@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from capacity import probe
 from capacity.models import Outage, ProbeDay
-from tests.capacity.conftest import START
+from tests.capacity.world import START
 from tests.services import free_port
 
 STEP = timedelta(seconds=15)

@@ -16,7 +16,7 @@ from capacity.leases import DatabaseStore
 from capacity.models import ActiveUsers, Alert, ProbeDay, Rule, Sample
 from capacity.presence import Presence
 from rollout import ramp
-from tests.capacity.conftest import START, Webhook, World
+from tests.capacity.world import START, Webhook, World
 
 SECOND = timedelta(seconds=1)
 CROWD = frozenset(str(number) for number in range(90))

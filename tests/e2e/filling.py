@@ -104,10 +104,10 @@ def make_traffic(now: datetime) -> None:
     """Requests of some minutes before and after now, and a month's use to spread its cost over."""
     from django.db import transaction
 
+    from core.models import ApiKey, ClientApplication
     from usage.books import write
     from usage.entry import Kind
     from usage.models import InfrastructureCost, LedgerEntry
-    from voiceproject.models import ApiKey, ClientApplication
 
     chat, _created = ClientApplication.objects.get_or_create(
         name="chat", defaults={"description": "The chat assistant's front end"}

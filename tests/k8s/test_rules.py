@@ -13,8 +13,8 @@ import yaml
 
 from capacity import board, measure
 from capacity.models import Metric, Rule
+from gateway import metrics
 from tests.k8s.manifests import K8S, ROOT, of_kind
-from voiceproject import metrics
 
 pytestmark = pytest.mark.django_db
 

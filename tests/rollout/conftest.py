@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from core.identity import Caller
+from core.models import ClientApplication
 from rollout import policy
 from rollout.feature import Feature
 from rollout.models import Flag
-from voiceproject.identity import Caller
-from voiceproject.models import ClientApplication
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from core.models import ClientApplication
 from rollout import personal
 from rollout.models import Change, Cohort, CohortMember, Flag, ListedUser
-from voiceproject.models import ClientApplication
 
 pytestmark = pytest.mark.django_db
 

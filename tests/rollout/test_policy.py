@@ -17,13 +17,13 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 
+from core.identity import Caller
+from core.models import ClientApplication
 from rollout import policy
 from rollout.models import ClientShare, Cohort, Flag, ListedUser
 from rollout.policy import Reason
 from rollout.share import is_within
 from tests import services
-from voiceproject.identity import Caller
-from voiceproject.models import ClientApplication
 
 IN_AT_5 = next(f"user-{n}" for n in range(1000) if is_within("asr", f"user-{n}", Decimal(5)))
 OUT_AT_99 = next(f"user-{n}" for n in range(1000) if not is_within("asr", f"user-{n}", Decimal(99)))

@@ -12,10 +12,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from gateway.lifecycle import lifecycle
 from tests.asr.sockets import quiet
 from tts.consumer import SpeechConsumer
 from usage.models import LedgerEntry
-from voiceproject.lifecycle import lifecycle
 
 PATIENCE_S = 20.0
 
@@ -161,7 +161,7 @@ async def test_a_client_that_reads_slowly_slows_the_speech_down_then_is_cut(
         await send(self, text_data, bytes_data, close)
 
     monkeypatch.setattr(SpeechConsumer, "send", stuck)
-    monkeypatch.setattr("voiceproject.socket.TAKEN_WITHIN_S", 0.5)
+    monkeypatch.setattr("gateway.socket.TAKEN_WITHIN_S", 0.5)
     url = server_address.replace("http://", "ws://") + "/ws/tts"
     async with connect(url, additional_headers={"Authorization": f"Bearer {api_key}"}) as connection:
         reader = Reader(connection)

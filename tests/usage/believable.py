@@ -11,11 +11,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from capacity.models import ActiveUsers, HourlyPeak, ProbeDay
+from core.models import ClientApplication
 from rollout.models import Flag
 from usage.books import write
 from usage.entry import Kind
 from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Rating
-from voiceproject.models import ClientApplication
 
 KL = ZoneInfo("Asia/Kuala_Lumpur")
 LANGUAGES = ["ms"] * 12 + ["en"] * 5 + ["zh"] * 2 + ["ta"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from usage.dashboard.board import Board, csv_of
-from usage.dashboard.span import asked
+from dashboard.board import Board, csv_of
+from dashboard.date_range import asked
 
 DAYS = 45  # of the history that the fixture `used` makes
 

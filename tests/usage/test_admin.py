@@ -10,12 +10,12 @@ from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
-from tests.usage.conftest import Fill
+from core.models import ClientApplication
+from tests.usage.ledgers import Fill
 from tests.usage.test_statements import last_month, moment
 from usage.drafting import draft_month, finalise
 from usage.entry import Kind
 from usage.models import Consumption, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Statement
-from voiceproject.models import ClientApplication
 
 LISTS = [
     "ledgerentry", "consumption", "dailyuse", "dailymix", "correction", "rating", "plan", "planassignment",

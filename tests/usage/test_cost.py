@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core.exceptions import ValidationError
 
-from tests.usage.conftest import Fill
+from tests.usage.ledgers import Fill
 from usage.cost import InfrastructureCost, month_cost
 from usage.entry import Kind
 from usage.money import MICROS

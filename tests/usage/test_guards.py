@@ -6,10 +6,10 @@ import pytest
 from django.core.management import call_command
 from django.db import DatabaseError, connection, models, transaction
 
-from tests.usage.conftest import Fill
+from core.models import ClientApplication
+from tests.usage.ledgers import Fill
 from usage import guards
 from usage.models import LedgerEntry
-from voiceproject.models import ClientApplication
 
 
 def sql(query: str) -> None:

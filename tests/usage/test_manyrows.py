@@ -11,10 +11,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tests.usage.conftest import Fill
+from core.models import ClientApplication
+from tests.usage.ledgers import Fill
 from usage.entry import Kind
 from usage.models import Correction, LedgerEntry
-from voiceproject.models import ClientApplication
 
 LEDGER, DAILY = "/admin/usage/ledgerentry/", "/admin/usage/dailyuse/"
 

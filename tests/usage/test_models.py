@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from django.core.management import call_command
 
+from core.models import ClientApplication
 from usage.models import AppendOnly, LedgerEntry
-from voiceproject.models import ClientApplication
 
 
 @pytest.fixture

@@ -31,11 +31,15 @@ def test_this_is_postgresql(db) -> None:
 
 @outer
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("modules", [MODULES, ["dashboard", "dashboard_pages"]], ids=["books", "dashboard"])
+@pytest.mark.parametrize(
+    "modules",
+    [[f"usage/test_{module}" for module in MODULES], ["dashboard/test_dashboard", "dashboard/test_dashboard_pages"]],
+    ids=["books", "dashboard"],
+)
 def test_the_rooms_tests(postgres_url: str, tmp_path: Path, modules: list[str]) -> None:
     environment = {**os.environ, AGAIN: "yes", "DATABASE_URL": postgres_url, "VOICE_STATE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    files = [f"tests/usage/test_{module}.py" for module in modules]
+    files = [f"tests/{module}.py" for module in modules]
     run = subprocess.run([*command, *files], cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
 

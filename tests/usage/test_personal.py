@@ -12,7 +12,8 @@ from django.core.management import CommandError, call_command
 from django.db.models import Sum
 from django.utils import timezone
 
-from tests.usage.conftest import Fill
+from core.models import ClientApplication
+from tests.usage.ledgers import Fill
 from tests.usage.test_rebuild import rollups
 from tests.usage.test_statements import last_month, moment
 from usage.drafting import draft_month, finalise
@@ -30,7 +31,6 @@ from usage.models import (
 from usage.personal import prune
 from usage.rebuild import rebuild
 from usage.weeks import PSEUDONYM, pseudonym
-from voiceproject.models import ClientApplication
 
 OLD = timedelta(days=500)
 

@@ -7,10 +7,10 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from core.models import ClientApplication
 from usage.entry import Measure
 from usage.models import Plan, PlanAssignment
 from usage.plans import current_plan
-from voiceproject.models import ClientApplication
 
 
 def test_whose_plan_it_is_and_when(chat: ClientApplication, small_plan: Plan) -> None:

@@ -7,7 +7,7 @@ from statistics import mean, stdev
 import pytest
 from django.utils import timezone
 
-from tests.usage.conftest import Fill
+from tests.usage.ledgers import Fill
 from usage.entry import Kind
 from usage.models import Correction, Rating
 from usage.quality import opinion_score, word_error_rate

@@ -14,7 +14,12 @@ from django.db import OperationalError
 from django.db.models import Sum
 from django.utils import timezone
 
-from tests.usage.conftest import Fill
+from core.context import RequestContext, current, enter
+from core.db_health import database
+from core.errors import ApiError
+from core.identity import Caller
+from core.models import ApiKey
+from tests.usage.ledgers import Fill
 from usage import quota
 from usage.entry import Entry, Kind
 from usage.models import Consumption, DailyUse, LedgerEntry, Plan, PlanAssignment, ReservedQuota
@@ -23,11 +28,6 @@ from usage.quota import Reservation
 from usage.rebuild import rebuild
 from usage.reservations import free_all_stale
 from usage.writer import ledger
-from voiceproject.context import RequestContext, current, enter
-from voiceproject.errors import ApiError
-from voiceproject.identity import Caller
-from voiceproject.models import ApiKey
-from voiceproject.outage import database
 
 SENTENCE = "Selamat pagi, semua."  # 20 characters
 

@@ -14,7 +14,8 @@ from django.db import connection, models, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from tests.usage.conftest import Fill
+from core.models import ClientApplication
+from tests.usage.ledgers import Fill
 from usage import upsert
 from usage.books import CEILINGS_MS, DAILY, ceiling_ms, write
 from usage.counterentry import take_back
@@ -31,7 +32,6 @@ from usage.models import (
 )
 from usage.period import day_of, start_of
 from usage.rebuild import rebuild
-from voiceproject.models import ClientApplication
 
 ROLLUPS: tuple[type[models.Model], ...] = (*DAILY, UserWeek, DailyActive, CohortWeek, Consumption)
 

@@ -17,7 +17,8 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from tests.usage.conftest import Fill
+from core.models import ClientApplication
+from tests.usage.ledgers import Fill
 from usage import documents
 from usage.books import write
 from usage.counterentry import CounterEntryError, take_back
@@ -26,7 +27,6 @@ from usage.entry import Kind
 from usage.models import CreditNote, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
 from usage.period import month_before, month_of, start_of
 from usage.statements import StatementError
-from voiceproject.models import ClientApplication
 
 
 def last_month() -> date:

@@ -3,13 +3,13 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from core.context import RequestContext, enter
+from core.identity import Caller
+from core.models import ApiKey
+from gateway.gate import Kind, Work
 from usage import quota
 from usage.models import Correction, LedgerEntry, Plan, Rating
 from usage.recent import remember
-from voiceproject.context import RequestContext, enter
-from voiceproject.gate import Kind, Work
-from voiceproject.identity import Caller
-from voiceproject.models import ApiKey
 
 ALI = {"X-Voice-User": "ali"}
 BABA = {"X-Voice-User": "baba"}
@@ -92,6 +92,16 @@ class TestCorrection:
         }  # fmt: skip
         correction = await Correction.objects.select_related("entry").aget()
         assert (correction.entry.request_id, correction.word_error_rate) == ("r1", 0.2)
+
+    async def test_how_something_is_written_is_no_error(self, api: httpx.AsyncClient) -> None:
+        await add("r1", transcript="dividen enam peratus dari pada k w s p")
+        response = await api.post(self.url.format("r1"), json={"text": "Dividen 6% daripada KWSP"}, headers=ALI)
+        assert response.json()["word_error_rate"] == 0.0
+
+    async def test_a_text_that_cannot_have_been_said_is_not_compared(self, api: httpx.AsyncClient) -> None:
+        await add("r1", transcript="satu dua")
+        response = await api.post(self.url.format("r1"), json={"text": "satu dua " * 1000}, headers=ALI)
+        assert code(response) == (413, "input_too_long")
 
     async def test_a_second_correction_replaces_the_first(self, api: httpx.AsyncClient) -> None:
         await add("r1", transcript="satu dua")

@@ -12,7 +12,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from tests.usage.conftest import Fill
+from core.models import ClientApplication
+from tests.usage.ledgers import Fill
 from tests.usage.test_rebuild import rollups, varied
 from usage import personal, weeks
 from usage.books import write
@@ -20,7 +21,6 @@ from usage.entry import Kind
 from usage.models import CohortWeek, DailyActive, LedgerEntry, UserWeek
 from usage.period import day_of
 from usage.rebuild import rebuild
-from voiceproject.models import ClientApplication
 
 
 def who(first: date, last: date) -> set[tuple[int, str]]:

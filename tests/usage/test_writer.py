@@ -7,11 +7,11 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connection
 
+from core.models import ClientApplication
 from usage import writer
 from usage.entry import Entry, Kind
 from usage.models import LedgerEntry
 from usage.writer import LedgerWriter
-from voiceproject.models import ClientApplication
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
-"""``manage.py evaluate_asr MANIFEST``: error rates and speed of a checkpoint on the operator's own recordings."""
+"""``manage.py evaluate_asr MANIFEST``: error rates and speed of a model on the operator's own recordings."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from argparse import ArgumentParser
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,113 +16,173 @@ from django.test.utils import override_settings
 from asr import evaluation
 from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, Checkpoint, configured
 from asr.engine import WhisperEngine
-from asr.evaluation import BadManifest, Rate, Score
+from asr.evaluation import BadManifest, Hearing, PlainHearing, Rate, Score, ServiceHearing
 from asr.units import Options
 from inference.errors import EngineUnavailable
 from model_store.errors import ModelNotHere
 
+PLAIN = "plain"
 WORDS_STAY_THE_SAME = 0.005  # a WER difference up to this is noise, not a reason to keep the full context
 
 
 class Command(BaseCommand):
-    help = "Print WER, CER and real-time factor over a manifest (jsonl or csv: audio path and text)."
+    help = (
+        "Print WER, CER and real-time factor over a manifest (jsonl or csv: audio path, text, language), or a "
+        "directory that holds a manifest.jsonl."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("manifest", type=Path)
         parser.add_argument("--model", default="", help="directory, size or hub id (default: the configured)")
         parser.add_argument("--language", help="ISO 639-1 (default: detected)")
         parser.add_argument("--limit", type=int, help="only the first so many recordings")
-        parser.add_argument("--worst", type=int, default=10, help="how many of the worst lines to print")
+        parser.add_argument("--worst", type=int, default=10, help="how many of the worst recordings to print")
+        parser.add_argument(
+            "--compare",
+            metavar="MODEL",
+            help=f"another model, in pairs; {PLAIN!r} for faster-whisper's own transcribe on the same weights",
+        )
         parser.add_argument("--compare-context", action="store_true", help="full 30 s context against dynamic")
         parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.quiet = options["json"]
+        self.options = options
         try:
-            lines = evaluation.read_manifest(options["manifest"])[: options["limit"]]
+            self.references = evaluation.read_manifest(options["manifest"])[: options["limit"]]
         except (BadManifest, OSError) as error:
             raise CommandError(str(error)) from error
-        if not lines:
+        if not self.references:
             raise CommandError(f"{options['manifest']} holds no recordings")
-        with override_settings(**({"VOICE_ASR_MODEL": options["model"]} if options["model"] else {})):
-            try:
-                checkpoint = configured()
-            except ModelNotHere as error:
-                raise CommandError(str(error)) from error
-            how = Options(language=options["language"])
-            if options["compare_context"]:
-                self._compare(lines, checkpoint, how, options)
-            else:
-                self._report(checkpoint.name, self._measure(lines, checkpoint, how), options)
-
-    def _compare(
-        self, lines: list[evaluation.Line], checkpoint: Checkpoint, how: Options, options: dict[str, Any]
-    ) -> None:
-        full = self._measure(lines, replace(checkpoint, contexts_s=(FULL_CONTEXT_S,)), how, "full context")
-        dynamic = self._measure(lines, replace(checkpoint, contexts_s=CONTEXTS_S), how, "dynamic context")
-        same = sum(a.heard == b.heard for a, b in zip(full, dynamic, strict=True))
-        difference = evaluation.word_error_rate(dynamic).value - evaluation.word_error_rate(full).value
-        speed = evaluation.real_time_factor(full).value / evaluation.real_time_factor(dynamic).value
-        if options["json"]:
-            result = {"full": _figures(full), "dynamic": _figures(dynamic), "same_words": same, "of": len(lines)}
-            self.stdout.write(json.dumps(result | {"speedup": speed}))
-            return
-        self._report(f"{checkpoint.name}, full context", full, options)
-        self._report(f"{checkpoint.name}, dynamic context", dynamic, options)
-        self.stdout.write(
-            f"same words in {same} of {len(lines)} recordings; WER changes by {100 * difference:+.2f} points"
-        )
-        verdict = "dynamic" if difference <= WORDS_STAY_THE_SAME else "full"
-        self.stdout.write(f"dynamic is {speed:.1f} times as fast; use VOICE_ASR_CONTEXT={verdict} with this checkpoint")
-
-    def _measure(
-        self, lines: list[evaluation.Line], checkpoint: Checkpoint, how: Options, label: str = ""
-    ) -> list[Score]:
-        async def run() -> list[Score]:
-            engine = WhisperEngine(checkpoint)
-            results: list[Score] = []
-            try:
-                async for score in evaluation.scores(lines, engine, checkpoint, how):
-                    results.append(score)
-                    if not self.quiet:
-                        progress = f"\r{label or checkpoint.name}: {len(results)} of {len(lines)} recordings"
-                        self.stderr.write(progress, ending="")
-            finally:
-                await engine.close()
-            if not self.quiet:
-                self.stderr.write("")
-            return results
-
         try:
-            return asyncio.run(run())
+            with override_settings(**({"VOICE_ASR_MODEL": options["model"]} if options["model"] else {})):
+                self._run(configured())
+        except ModelNotHere as error:
+            raise CommandError(str(error)) from error
+
+    def _run(self, checkpoint: Checkpoint) -> None:
+        other = self.options["compare"]
+        if self.options["compare_context"]:
+            self._compare_contexts(checkpoint)
+        elif not other:
+            self._report({checkpoint.name: self._measure(checkpoint)})
+        elif other == PLAIN:
+            results = {checkpoint.name: self._measure(checkpoint)}
+            self._report(results | {f"{checkpoint.name}, plain faster-whisper": self._measure(checkpoint, plain=True)})
+        else:
+            with override_settings(VOICE_ASR_MODEL=other):
+                compared = configured()
+            name = compared.name if compared.name != checkpoint.name else f"{compared.name}, compared"
+            self._report({checkpoint.name: self._measure(checkpoint), name: self._measure(compared)})
+
+    def _compare_contexts(self, checkpoint: Checkpoint) -> None:
+        full = self._measure(replace(checkpoint, contexts_s=(FULL_CONTEXT_S,)), "full context")
+        dynamic = self._measure(replace(checkpoint, contexts_s=CONTEXTS_S), "dynamic context")
+        speed = evaluation.real_time_factor(full).value / evaluation.real_time_factor(dynamic).value
+        self._report({f"{checkpoint.name}, full context": full, f"{checkpoint.name}, dynamic context": dynamic})
+        if not self.options["json"]:
+            verdict = "dynamic" if evaluation.difference(full, dynamic).value <= WORDS_STAY_THE_SAME else "full"
+            self.stdout.write(
+                f"dynamic is {speed:.1f} times as fast; use VOICE_ASR_CONTEXT={verdict} with this checkpoint"
+            )
+
+    def _measure(self, checkpoint: Checkpoint, label: str = "", *, plain: bool = False) -> list[Score]:
+        how = Options(language=self.options["language"])
+        hearing: Hearing = (
+            PlainHearing(checkpoint, how) if plain else ServiceHearing(WhisperEngine(checkpoint), checkpoint, how)
+        )
+        try:
+            return asyncio.run(self._scores(hearing, label or checkpoint.name))
         except (BadManifest, EngineUnavailable) as error:
             raise CommandError(str(error)) from error
 
-    def _report(self, name: str, results: list[Score], options: dict[str, Any]) -> None:
-        if options["json"]:
-            self.stdout.write(json.dumps({"model": name} | _figures(results)))
+    async def _scores(self, hearing: Hearing, label: str) -> list[Score]:
+        results: list[Score] = []
+        try:
+            async for score in evaluation.scores(self.references, hearing):
+                results.append(score)
+                if not self.options["json"]:
+                    self.stderr.write(f"\r{label}: {len(results)} of {len(self.references)} recordings", ending="")
+        finally:
+            await hearing.close()
+        if not self.options["json"]:
+            self.stderr.write("")
+        return results
+
+    def _report(self, models: dict[str, list[Score]]) -> None:
+        """One model, or two and what differs."""
+        if self.options["json"]:
+            self.stdout.write(json.dumps(_as_json(models)))
             return
+        for name, results in models.items():
+            self._report_model(name, results)
+        if len(models) == 2:
+            first, second = models.values()
+            change = evaluation.difference(first, second)
+            same = sum(a.heard == b.heard for a, b in zip(first, second, strict=True))
+            self.stdout.write(f"same words in {same} of {len(first)} recordings")
+            self.stdout.write(
+                f"WER of the second less that of the first: {100 * change.value:+.2f} points "
+                f"(95 % interval {100 * change.low:+.2f} to {100 * change.high:+.2f})"
+            )
+
+    def _report_model(self, name: str, results: list[Score]) -> None:
         hours = sum(score.audio_s for score in results) / 3600
         self.stdout.write(f"{name}: {len(results)} recordings, {hours:.2f} h")
         for label, rate in _rates(results).items():
             self.stdout.write(f"  {label}  {_shown(label, rate)}")
-        worst = sorted(results, key=lambda score: score.errors / score.words, reverse=True)[: options["worst"]]
+        counts = _counts(results)
+        self.stdout.write("  " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+        for groups in (evaluation.by_language(results), evaluation.by_duration(results)):
+            for group, some in groups.items():
+                rates = [f"{label} {100 * figure(some).value:5.2f} %" for label, figure in _ERROR_RATES.items()]
+                self.stdout.write(f"  {group:<16} {len(some):>4} recordings  {'  '.join(rates)}")
+        worst = sorted(results, key=lambda score: score.errors.rate, reverse=True)[: self.options["worst"]]
         for score in worst:
-            if score.errors:
-                self.stdout.write(f"  {score.errors:>3} of {score.words} words wrong in {score.line.audio.name}")
-                self.stdout.write(f"      said   {score.said}\n      heard  {score.heard}")
+            if score.errors.count:
+                about = f"{score.errors.count:>3} of {score.errors.words} words wrong in {score.reference.audio.name}"
+                self.stdout.write(f"  {about}\n      said   {score.said}\n      heard  {score.heard}")
+
+
+_ERROR_RATES: dict[str, Callable[[list[Score]], Rate]] = {
+    "WER": evaluation.word_error_rate,
+    "CER": evaluation.character_error_rate,
+}
 
 
 def _rates(results: list[Score]) -> dict[str, Rate]:
+    return {label: figure(results) for label, figure in _ERROR_RATES.items()} | {
+        "RTF": evaluation.real_time_factor(results)
+    }
+
+
+def _counts(results: list[Score]) -> dict[str, int]:
     return {
-        "WER": evaluation.word_error_rate(results),
-        "CER": evaluation.character_error_rate(results),
-        "RTF": evaluation.real_time_factor(results),
+        "substitutions": sum(score.errors.substitutions for score in results),
+        "deletions": sum(score.errors.deletions for score in results),
+        "insertions": sum(score.errors.insertions for score in results),
+        "recordings with a loop": sum(score.loops > 0 for score in results),
+        "segments decoded again": sum(score.fallbacks for score in results),
     }
 
 
 def _figures(results: list[Score]) -> dict[str, Any]:
-    return {label.lower(): asdict(rate) for label, rate in _rates(results).items()} | {"recordings": len(results)}
+    figures: dict[str, Any] = {label.lower(): asdict(rate) for label, rate in _rates(results).items()}
+    return figures | _counts(results) | {"recordings": len(results)}
+
+
+def _as_json(models: dict[str, list[Score]]) -> dict[str, Any]:
+    described = [
+        {
+            "model": name,
+            **_figures(results),
+            "by_language": {group: _figures(some) for group, some in evaluation.by_language(results).items()},
+            "by_duration": {group: _figures(some) for group, some in evaluation.by_duration(results).items()},
+        }
+        for name, results in models.items()
+    ]
+    if len(described) == 1:
+        return described[0]
+    return {"models": described, "wer_difference": asdict(evaluation.difference(*models.values()))}
 
 
 def _shown(label: str, rate: Rate) -> str:

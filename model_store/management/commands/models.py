@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from model_store.catalogue import Model, Task, catalogue
-from model_store.choice import Choice, chosen, forget_choices
+from model_store.choice import AUTO, SETTINGS, Choice, chosen, forget_choices
 from model_store.errors import ModelNotHere, ModelStoreError, UnknownModel
 from model_store.files import ModelDirectory
 from model_store.install import Installer
@@ -46,9 +47,9 @@ class Command(BaseCommand):
             raise CommandError(message, returncode=INTERRUPTED) from None
 
     def _install(self, options: dict[str, Any]) -> None:
-        models = catalogue().defaults() if options["default"] else []
+        models = list(self._defaults()) if options["default"] else []
         models += [model for model in map(_known, options["ids"]) if model not in models]
-        if not models:
+        if not models and not options["default"]:
             raise UnknownModel("Which? manage.py models install --default, or the ids that manage.py models lists.")
         failures: list[ModelStoreError] = []
         with Progress() as progress:
@@ -61,6 +62,16 @@ class Command(BaseCommand):
         forget_choices()
         if failures:
             raise CommandError("\n".join(map(str, failures)), returncode=failures[0].exit_code)
+
+    def _defaults(self) -> Iterator[Model]:
+        """The default models of the tasks for which no setting names another."""
+        for model in catalogue().defaults():
+            setting = SETTINGS[model.task]
+            wanted = getattr(settings, setting)
+            if wanted in AUTO or catalogue().find(wanted) is model:
+                yield model
+            else:
+                self.stderr.write(f"{model.id} is not needed: {setting} is {wanted}")
 
     def _verify(self, options: dict[str, Any]) -> None:
         models = [_known(name) for name in options["ids"]]

@@ -10,7 +10,7 @@ from django.db import transaction
 
 import rollout.personal
 import usage.personal
-from voiceproject.models import ClientApplication
+from core.models import ClientApplication
 
 
 class Command(BaseCommand):

@@ -11,7 +11,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 import rollout.personal
 import usage.personal
-from voiceproject.models import ClientApplication
+from core.models import ClientApplication
 
 
 class Command(BaseCommand):

@@ -11,10 +11,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from prometheus_client import generate_latest
 
+from gateway.lifecycle import lifecycle
 from inference import runtime
 from inference.unit_server import LocalDesk, UnitServer
 from voiceproject.checks import require_usable_settings
-from voiceproject.lifecycle import lifecycle
 from voiceproject.server import Server, listen
 
 

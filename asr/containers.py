@@ -1,0 +1,304 @@
+"""Any container that FFmpeg reads, decoded piece by piece to 16 kHz mono on the container's own clock.
+
+What a file claims (rates, channels, sizes, times) is checked before memory is taken for it. Needs neither Django nor
+the rest of the app, so that it may run in a process of its own (``asr.decoder_process``).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from asr.downmix import Channels, Downmix
+
+SAMPLE_RATE = 16_000
+#: Demuxers of formats that carry sound. A playlist or a script would make FFmpeg open other addresses: not here.
+FORMATS = (
+    "wav,w64,mp3,mov,ogg,matroska,webm,flac,amr,amrnb,amrwb,aac,aiff,caf,au,ac3,eac3,asf,mpeg,mpegts,loas,latm,avi,gsm"
+)
+_CLOCKED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "ogg", "mpegts", "mpeg", "asf")
+_FROM_ZERO = _CLOCKED[:2]  # their clocks begin at 0, wherever the first sound is
+_WITH_DURATION = ("flac", _CLOCKED[0])  # for other formats FFmpeg guesses the duration from the bit rate
+SAMPLE_RATES = range(4_000, 384_001)
+MAX_CHANNELS = 16
+MAX_FRAME_S = 30.0  # of one decoded frame; FLAC's largest at 4 kHz lasts 16 s
+MAX_FRAME_VALUES = 4_000_000  # samples times channels
+MAX_DAMAGED_PACKETS = 100
+MAX_LATE_START_S = 60.0  # a first time stamp beyond this is of a clock that started elsewhere: a piece of a stream
+_CLOCK_TOLERANCE_S = 0.2  # time stamps are rounded, and clocks drift
+_BLOCK_S = 0.25  # resampled at once
+_TRACKS_COMPARED = 4
+_TRACK_SAMPLE_S = 120.0  # of each track is listened to, to choose among them
+_INAUDIBLE_DB = 20.0  # below the loudest track
+_EXOTIC = (b"FLV", b"wvpk", b"MAC ", b"TTA", b"MThd", b".RMF", b"DSD ", b"FRM8", b"#!SILK", b"OFR ", b"Creative Voice")
+_NOT_AUDIO = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"PK\x03\x04", b"<", b"{", b"#EXTM3U")
+_DECODING_ERRORS = (av.FFmpegError, ValueError, OSError, ArithmeticError, LookupError, TypeError, NotImplementedError)
+
+
+class UnusableAudio(Exception):
+    """``code``: as the wire contract has it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+def invalid(message: str) -> UnusableAudio:
+    return UnusableAudio("invalid_audio", message)
+
+
+def truncated() -> UnusableAudio:
+    return invalid("The audio file is truncated: its header announces more than is there.")
+
+
+def too_long(max_duration_s: float) -> UnusableAudio:
+    message = f"The audio is longer than {max_duration_s:g} s, the longest that is accepted."
+    return UnusableAudio("audio_too_long", message)
+
+
+def unsupported() -> UnusableAudio:
+    message = "There is no audio of a supported kind in this file. Send wav, mp3, m4a, ogg, opus, webm, flac or amr."
+    return UnusableAudio("unsupported_format", message)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """``samples``: int16 (n,) at ``SAMPLE_RATE``, the first of them ``position`` samples from the recording's start."""
+
+    position: int
+    samples: npt.NDArray[np.int16]
+
+
+def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
+    """Decode the louder or default audio track. Positions only grow; between chunks there may be pauses.
+
+    Raises ``UnusableAudio``: ``invalid_audio`` (undecodable, truncated), ``unsupported_format``, ``audio_too_long``.
+    """
+    try:
+        container = _opened(data)
+        with container:
+            track = _chosen_track(container)
+            if len(container.streams.audio) == 1:
+                yield from _decoded(container, track, max_duration_s)
+                return
+        with _opened(data) as again:  # some of it was read to compare the tracks
+            yield from _decoded(again, track, max_duration_s)
+    except MemoryError as error:
+        raise invalid("The audio file needs more memory to decode than is allowed.") from error
+    except _DECODING_ERRORS as error:
+        raise invalid("The audio file is damaged or truncated.") from error
+
+
+def _opened(data: bytes) -> av.container.InputContainer:
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "none", "codec_whitelist": _AUDIO_DECODERS}
+    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+        options["probesize"] = "4096"  # FFmpeg looks through the samples for other codecs: 3 ms for 4 s of audio
+    form = "gsm" if _is_raw_gsm(data) else None
+    try:
+        return av.open(io.BytesIO(data), "r", format=form, options=options, metadata_errors="ignore")
+    except _DECODING_ERRORS as error:
+        if data.startswith(_NOT_AUDIO + _EXOTIC) or data[8:12] == b"WEBP":
+            raise unsupported() from error
+        raise invalid("The audio file could not be decoded. Is it damaged?") from error
+
+
+def _is_raw_gsm(data: bytes) -> bool:
+    """GSM 06.10 as telephone systems store it has no header: frames of 33 bytes, each with the same first four bits."""
+    return len(data) >= 33 * 4 and len(data) % 33 == 0 and all(byte >> 4 == 0xD for byte in data[::33])
+
+
+# --- tracks -----------------------------------------------------------------------------------------------------------
+def _chosen_track(container: av.container.InputContainer) -> int:
+    """The number of the audio stream to decode: the one marked as default if it can be heard, else the loudest."""
+    streams = container.streams.audio[:_TRACKS_COMPARED]
+    if not streams:
+        raise unsupported()
+    if len(streams) == 1:
+        return 0
+    loudness = _loudness(container, streams)
+    loudest = max(loudness)
+    marked = [number for number, stream in enumerate(streams) if stream.disposition & av.stream.Disposition.default]
+    if len(marked) == 1 and loudness[marked[0]] > loudest - _INAUDIBLE_DB:
+        return marked[0]
+    return loudness.index(loudest)
+
+
+def _loudness(container: av.container.InputContainer, streams: list[av.AudioStream] | Any) -> list[float]:
+    """The level of each track in dB, over the beginning of the file."""
+    energy = {stream.index: 0.0 for stream in streams}
+    heard_s = dict.fromkeys(energy, 0.0)
+    for packet in container.demux(*streams):
+        try:
+            frames = packet.decode()
+        except _DECODING_ERRORS:
+            continue
+        index = packet.stream.index
+        for frame in frames:
+            values = _values(frame)
+            energy[index] += float(np.square(values).mean()) * frame.samples / frame.sample_rate
+            heard_s[index] += frame.samples / frame.sample_rate
+        if min(heard_s.values()) > _TRACK_SAMPLE_S or max(heard_s.values()) > 2 * _TRACK_SAMPLE_S:
+            break
+    return [10 * float(np.log10(energy[i] / max(heard_s[i], 1.0) + 1e-12)) for i in energy]
+
+
+# --- decoding ---------------------------------------------------------------------------------------------------------
+def _decoded(container: av.container.InputContainer, track: int, max_duration_s: float) -> Iterator[Chunk]:
+    stream = container.streams.audio[track]
+    _check_format(stream.rate, stream.channels)
+    timeline = _Timeline(_origin(container, stream), max_duration_s, clocked=container.format.name in _CLOCKED)
+    packets = damaged = 0
+    for packet in container.demux(stream):
+        packets += 1
+        try:
+            frames = packet.decode()
+        except _DECODING_ERRORS:
+            damaged += 1
+            if damaged > max(MAX_DAMAGED_PACKETS, 0.1 * packets):
+                break
+            continue
+        for frame in frames:
+            yield from timeline.add(frame)
+    yield from timeline.end()
+    if damaged > 0.1 * packets:
+        raise invalid("The audio file is damaged or truncated.")
+    if timeline.position == 0:
+        raise invalid("The audio file holds no sound that can be decoded.")
+    announced_s = 0.0
+    if stream.duration and stream.time_base and container.format.name in _WITH_DURATION:
+        announced_s = float(stream.duration * stream.time_base)
+    if announced_s - timeline.position / SAMPLE_RATE > max(0.5, 0.05 * announced_s):
+        raise truncated()
+
+
+def _check_format(sample_rate: int, channels: int) -> None:
+    if sample_rate not in SAMPLE_RATES:
+        raise invalid(f"A sample rate of {sample_rate:,} Hz is not supported.")
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise invalid(f"{channels} channels are not supported; {MAX_CHANNELS} are the most.")
+
+
+def _origin(container: av.container.InputContainer, stream: av.AudioStream) -> float:
+    """The time stamp, in seconds, that is the recording's 0."""
+    starts = [float(s.start_time * s.time_base) for s in container.streams if s.start_time is not None and s.time_base]
+    first = min(starts, default=0.0)
+    own = float(stream.start_time * stream.time_base) if stream.start_time is not None and stream.time_base else first
+    if container.format.name in _FROM_ZERO and 0 <= own <= MAX_LATE_START_S:
+        return 0.0
+    return first
+
+
+class _Timeline:
+    """Puts decoded frames on the recording's clock."""
+
+    def __init__(self, origin_s: float, max_duration_s: float, *, clocked: bool) -> None:
+        self.position = 0  # samples that are out, pauses included
+        self._origin_s, self._clocked = origin_s, clocked
+        self._max_duration_s = max_duration_s
+        self._resampler: _Resampler | None = None
+        self._clock_s = 0.0  # where the next frame begins if nothing is missing
+
+    def add(self, frame: av.AudioFrame) -> Iterator[Chunk]:
+        values = _values(frame)
+        if not values.shape[1]:
+            return
+        start_s = self._start_s(frame)
+        resampler = self._resampler
+        if start_s > self._clock_s or resampler is None or not resampler.takes(frame.sample_rate, len(values)):
+            yield from self._flush()
+            self.position = max(self.position, round(start_s * SAMPLE_RATE))
+            self._resampler = resampler = _Resampler(frame.sample_rate, len(values))
+        self._clock_s = start_s + values.shape[1] / frame.sample_rate
+        if self._clock_s > self._max_duration_s + 1 / SAMPLE_RATE:
+            raise too_long(self._max_duration_s)
+        yield from self._out(resampler.add(values))
+
+    def end(self) -> Iterator[Chunk]:
+        yield from self._flush()
+
+    def _start_s(self, frame: av.AudioFrame) -> float:
+        """By its time stamp where that is later than what came before it ends; never earlier."""
+        if not self._clocked or frame.time is None:
+            return self._clock_s
+        stamped = frame.time - self._origin_s
+        return stamped if stamped > self._clock_s + _CLOCK_TOLERANCE_S else self._clock_s
+
+    def _flush(self) -> Iterator[Chunk]:
+        if self._resampler is not None:
+            yield from self._out(self._resampler.rest())
+
+    def _out(self, samples: npt.NDArray[np.int16]) -> Iterator[Chunk]:
+        if len(samples):
+            yield Chunk(self.position, samples)
+            self.position += len(samples)
+
+
+class _Resampler:
+    """Mixes down, then resamples, a block at a time."""
+
+    def __init__(self, sample_rate: int, channels: int) -> None:
+        self._sample_rate, self._channels = sample_rate, channels
+        self._downmix = Downmix(sample_rate)
+        self._soxr = None if sample_rate == SAMPLE_RATE else soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1)
+        self._waiting: list[Channels] = []
+        self._waiting_length = 0
+
+    def takes(self, sample_rate: int, channels: int) -> bool:
+        return (sample_rate, channels) == (self._sample_rate, self._channels)
+
+    def add(self, values: Channels) -> npt.NDArray[np.int16]:
+        self._waiting.append(values)
+        self._waiting_length += values.shape[1]
+        if self._waiting_length < _BLOCK_S * self._sample_rate:
+            return np.zeros(0, np.int16)
+        return self._resampled(last=False)
+
+    def rest(self) -> npt.NDArray[np.int16]:
+        return self._resampled(last=True)
+
+    def _resampled(self, *, last: bool) -> npt.NDArray[np.int16]:
+        mono = np.zeros(0, np.float32)
+        if self._waiting:
+            mono = self._downmix(np.concatenate(self._waiting, axis=1))
+            self._waiting, self._waiting_length = [], 0
+        if self._soxr is not None:
+            mono = self._soxr.resample_chunk(np.ascontiguousarray(mono), last=last)
+        return np.clip(np.rint(mono * 32768), -32768, 32767).astype(np.int16)
+
+
+def _values(frame: av.AudioFrame) -> Channels:
+    """A frame's samples, float32 (channels, n) within [-1, 1]. Raises ``UnusableAudio`` for one beyond all bounds."""
+    channels = frame.layout.nb_channels
+    _check_format(frame.sample_rate, channels)
+    if frame.samples > MAX_FRAME_S * frame.sample_rate or frame.samples * channels > MAX_FRAME_VALUES:
+        raise invalid("The audio file's frames are larger than any encoder makes them.")
+    data = frame.to_ndarray()
+    rows = data if frame.format.is_planar else data.reshape(-1, channels).T
+    if data.dtype == np.uint8:
+        return (rows.astype(np.float32) - np.float32(128)) / np.float32(128)
+    if np.issubdtype(data.dtype, np.integer):
+        scale = np.float32(1 / (1 << (8 * data.dtype.itemsize - 1)))
+        return np.asarray(rows.astype(np.float32) * scale, np.float32)
+    return np.asarray(np.clip(np.nan_to_num(rows.astype(np.float32)), -1, 1), np.float32)
+
+
+def _audio_decoders() -> str:
+    """No picture is decoded, whatever the container holds."""
+    return ",".join(sorted(name for name in av.codecs_available if _is_audio_decoder(name)))
+
+
+def _is_audio_decoder(name: str) -> bool:
+    try:
+        return av.Codec(name, "r").type == "audio"
+    except ValueError:  # encoders only
+        return False
+
+
+_AUDIO_DECODERS = _audio_decoders()

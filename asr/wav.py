@@ -1,0 +1,110 @@
+"""WAV headers as they are found: RIFF, RF64, BW64 and Sony's W64, from files and from pipes.
+
+A program that writes to a pipe cannot go back to fill the sizes in. What it leaves there is a placeholder: nothing, all
+ones, the largest number that its authors thought of. So the size of the samples is believed only where it could be
+true.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+#: More than anybody uploads: a size beyond it is a placeholder, one below it that is not there is a truncated file.
+PLACEHOLDER_BYTES = 250_000_000
+_RIFF_KINDS = (b"RIFF", b"RF64", b"BW64")
+_W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of the GUIDs of W64's chunks; the file's own ends otherwise
+_W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
+_MIN_FORMAT_BYTES = 14
+
+
+class TruncatedWav(ValueError):
+    """The header announces more than is there."""
+
+
+@dataclass(frozen=True)
+class WavLayout:
+    """``format``: the body of the ``fmt `` chunk. The samples are ``size`` bytes from ``start`` on."""
+
+    format: bytes
+    start: int
+    size: int
+
+
+def find_layout(data: bytes) -> WavLayout | None:
+    """Return where the samples are; None for data that is no WAV. Raises ``TruncatedWav``."""
+    if data[:4] in _RIFF_KINDS and data[8:12] == b"WAVE":
+        chunks = _riff_chunks(data)
+    elif data[:16] == _W64_RIFF:
+        chunks = _w64_chunks(data)
+    else:
+        return None
+    description = b""
+    long_size: int | None = None
+    for name, start, size in chunks:
+        if name == b"ds64":
+            long_size = struct.unpack_from("<Q", data, start + 8)[0] if start + 16 <= len(data) else None
+        elif name == b"fmt ":
+            description = data[start : start + size]
+        elif name == b"data":
+            if len(description) < _MIN_FORMAT_BYTES:
+                raise TruncatedWav
+            announced = long_size if long_size is not None and size == 0xFFFFFFFF else size
+            return WavLayout(description, start, _sample_bytes(data, start, announced))
+    raise TruncatedWav
+
+
+def as_plain_riff(data: bytes, layout: WavLayout) -> bytes:
+    """The same samples behind a header that is true."""
+    description = layout.format + b"\0" * (len(layout.format) % 2)
+    head = b"fmt " + struct.pack("<I", len(layout.format)) + description + b"data" + struct.pack("<I", layout.size)
+    total = 4 + len(head) + layout.size
+    return b"".join((b"RIFF", struct.pack("<I", total), b"WAVE", head, data[layout.start : layout.start + layout.size]))
+
+
+def _sample_bytes(data: bytes, start: int, announced: int) -> int:
+    available = max(0, len(data) - start)
+    if announced == 0 and not _ends_in_chunks(data, start):
+        return available
+    if announced <= available:
+        return announced
+    if announced < PLACEHOLDER_BYTES:
+        raise TruncatedWav
+    return available
+
+
+def _ends_in_chunks(data: bytes, position: int) -> bool:
+    """Whether nothing but whole chunks follows: then a size of zero is the truth, not a placeholder."""
+    while position + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, position)
+        if not all(32 <= byte < 127 for byte in name):
+            return False
+        position += 8 + size + size % 2
+    return position == len(data)
+
+
+def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, first byte and announced size of each chunk, up to the samples."""
+    position, name = 12, b""
+    while position + 8 <= len(data) and name != b"data":
+        name, size = struct.unpack_from("<4sI", data, position)
+        yield name, position + 8, size
+        position += 8 + size + size % 2
+
+
+def _w64_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The same for W64, whose sizes count the 24 bytes of the chunk's own head and whose chunks begin at eights."""
+    position, name = 40, b""
+    while position + 24 <= len(data) and name != b"data":
+        name = data[position : position + 4]
+        if data[position + 4 : position + 16] != _W64_TAIL:
+            name = b"    "
+        announced = struct.unpack_from("<Q", data, position + 16)[0]
+        if name == b"data" and announced in (0, 24):
+            yield name, position + 24, 0
+        elif announced < 24:
+            return
+        else:
+            yield name, position + 24, announced - 24
+        position += (announced + 7) // 8 * 8

@@ -1,0 +1,74 @@
+"""A load test's report as a page, from its facts alone: what is stored can be shown again at any time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from capacity.goals import P95_S, WARM_UP_SHARE, Work
+from capacity.loadtest_chart import Chart, Curve, chart
+
+LAG_S = 0.2  # a generator that is later than this measures itself
+
+Facts = dict[str, Any]
+
+
+def page(told: Facts) -> str:
+    """The report as one HTML document without anything from elsewhere."""
+    return render_to_string("loadtest/report.html", context(told))
+
+
+def context(told: Facts) -> dict[str, Any]:
+    """For the templates: the facts, with words and charts."""
+    return {
+        "run": told,
+        "title": told["scenario"].replace("_", " ").capitalize(),
+        "started": datetime.fromisoformat(told["started_at"]),
+        "kinds": [
+            {"work": work, **kind, "waits": [kind[name] for name in ("p50_s", "p95_s", "p99_s", "longest_s")]}
+            for work in Work
+            for kind in [told["kinds"][work.value]]
+        ],
+        "charts": charts(told),
+        "reasons": [{**reason, "work": Work(reason["kind"])} for reason in told["reasons"]],
+        "is_generator_late": (told["generator_lag_s"] or 0) > LAG_S,
+        "cores": sum(process["cores"] or 0 for process in told["memory"]),
+        "warm_up_percent": round(100 * WARM_UP_SHARE),
+        "mix": [(Work(kind), share) for kind, share in told["mix"].items()],
+    }
+
+
+def charts(told: Facts) -> list[Chart]:
+    line = told["timeline"]
+
+    def curve(name: str, colour: int, key: str) -> Curve:
+        return Curve(name, colour, [(step["at_s"], step[key]) for step in line])
+
+    def waits(work: Work) -> Chart:
+        curves = [
+            Curve(name, colour, [(step["at_s"], step[key][work.value]) for step in line])
+            for name, colour, key in (("p95", 1, "p95_s"), ("p50", 2, "p50_s"))
+        ]
+        limit = P95_S[work]
+        return chart(f"{work.label}: {work.measured}", "s", curves, limits=[(limit, f"p95 limit {limit:g} s")])
+
+    drawn = [
+        chart("Users at once", "", [curve("there", 1, "users"), curve("waiting or talking", 2, "in_flight")]),
+        chart("Answers", "per second", [curve("all", 1, "rps"), Curve("refused or failed", 3, _not_ok(line))]),
+        *(waits(work) for work in Work),
+    ]
+    if told["memory"]:
+        names = [f"process {number}" if len(told["memory"]) > 1 else "" for number, _ in enumerate(told["memory"], 1)]
+        memory = [
+            Curve(name, 1 + index % 4, [(at, mib) for at, mib in process["mib"]])
+            for index, (name, process) in enumerate(zip(names, told["memory"], strict=True))
+        ]
+        drawn.append(chart("Memory of the server", "MiB", memory))
+    return drawn
+
+
+def _not_ok(line: list[dict[str, Any]]) -> list[tuple[float, float | None]]:
+    step = line[1]["at_s"] - line[0]["at_s"] if len(line) > 1 else 1
+    return [(at["at_s"], at["not_ok"] / step) for at in line]

@@ -1,0 +1,73 @@
+"""Logging in to the admin: a bounded number of guesses, and never so many at once that speech feels them.
+
+Threads: the form is validated in the threads that Django's synchronous views run in; one of them checks a password at a
+time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from typing import Any
+
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from unfold.forms import AuthenticationForm
+
+logger = logging.getLogger(__name__)
+
+WINDOW_S = 300
+MAX_ATTEMPTS_PER_NAME = 10  # from one address within the window; a success starts afresh
+MAX_ATTEMPTS_PER_ADDRESS = 50
+HASHING_WAIT_S = 2.0
+
+# A password's hash takes half a second of a core on purpose: one at a time leaves the others to speech.
+_hashing = threading.BoundedSemaphore(1)
+
+
+class LimitedLoginForm(AuthenticationForm):
+    """The admin's login form. Too many attempts are refused before the password is looked at, right or wrong."""
+
+    def clean(self) -> dict[str, Any]:
+        request: HttpRequest = self.request
+        address = request.META.get("REMOTE_ADDR", "")
+        by_name = _counter("name", address, self.cleaned_data.get("username", "").lower())
+        by_address = _counter("address", address)
+        if _count(by_name) > MAX_ATTEMPTS_PER_NAME or _count(by_address) > MAX_ATTEMPTS_PER_ADDRESS:
+            logger.warning("too many attempts to log in", extra={"address": address})
+            minutes = WINDOW_S // 60
+            raise ValidationError(f"Too many attempts. Try again in {minutes} minutes.", code="too_many_attempts")
+        if not _hashing.acquire(timeout=HASHING_WAIT_S):
+            raise ValidationError("Too many people are logging in right now. Try again.", code="busy")
+        try:
+            cleaned: dict[str, Any] = super().clean()
+        finally:
+            _hashing.release()
+        _forget(by_name)
+        return cleaned
+
+
+def _counter(*parts: str) -> str:
+    """A cache key; hashed, since a name may hold what a key may not."""
+    return "login:" + hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _count(key: str) -> int:
+    """Count an attempt and tell how many there were. A cache that is away limits nobody."""
+    try:
+        cache.add(key, 0, WINDOW_S)
+        return cache.incr(key)
+    except ValueError:  # it expired in between
+        return 1
+    except Exception:
+        logger.warning("cannot count attempts to log in", exc_info=True)
+        return 0
+
+
+def _forget(key: str) -> None:
+    try:
+        cache.delete(key)
+    except Exception:
+        logger.warning("cannot forget attempts to log in", exc_info=True)

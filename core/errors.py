@@ -1,0 +1,179 @@
+"""One error class, one envelope: whatever goes wrong leaves the service in OpenAI's error shape."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from django.core import exceptions as django_errors
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+
+from core.store import StoreAway
+from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
+
+logger = logging.getLogger(__name__)
+
+BUSY_RETRY_AFTER_S = 1.0
+UNAVAILABLE_RETRY_AFTER_S = 5.0
+
+_TYPES_BY_CODE = {
+    "rate_limit_exceeded": "requests",
+    "too_many_streams": "requests",
+    "quota_exceeded": "insufficient_quota",
+}
+
+
+class ApiError(Exception):
+    """An answer other than success. ``retry_after`` is in seconds and becomes the Retry-After header."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, param: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+
+    @property
+    def type(self) -> str:
+        """OpenAI's coarse class of the error."""
+        if self.status >= 500:
+            return "server_error"
+        return _TYPES_BY_CODE.get(self.code, "invalid_request_error")
+
+    def envelope(self) -> dict[str, dict[str, str | None]]:
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+    def headers(self) -> dict[str, str]:
+        headers = {}
+        if self.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(max(1, math.ceil(self.retry_after)))
+        return headers
+
+
+def as_api_error(error: BaseException) -> ApiError:
+    """The answer that ``error`` deserves. Anything unknown is a 500 that tells the caller nothing about our insides."""
+    match error:
+        case ApiError():
+            return error
+        case OverCapacity():
+            return ApiError(503, "over_capacity", "The service is busy. Try again.", retry_after=error.retry_after_s)
+        case DeadlineExceeded() | TimeoutError():
+            message = "The request could not be finished in time. Try again."
+            return ApiError(503, "over_capacity", message, retry_after=BUSY_RETRY_AFTER_S)
+        case EngineUnavailable():
+            return ApiError(503, "engine_unavailable", str(error), retry_after=UNAVAILABLE_RETRY_AFTER_S)
+        case DatabaseError():
+            message = "The service cannot reach its database. Try again."
+            return ApiError(503, "engine_unavailable", message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
+        case StoreAway():
+            message = "The service cannot reach its Redis. Try again."
+            return ApiError(503, "engine_unavailable", message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
+        case asyncio.CancelledError():
+            return ApiError(499, "client_closed_request", "The client closed the connection.")
+        case drf.APIException():
+            return _from_rest_framework(error)
+        case django_errors.RequestDataTooBig():
+            return ApiError(413, "file_too_large", "The request body is too large.")
+        case Http404():
+            return ApiError(404, "not_found", "There is nothing at this address.")
+        case PermissionDenied():
+            return ApiError(403, "forbidden", "This is not yours to use.")
+        case django_errors.SuspiciousOperation() | django_errors.BadRequest() | MultiPartParserError():
+            return ApiError(400, "invalid_value", "The request could not be understood.")
+        case _:
+            return ApiError(
+                500, "internal_error", "The service failed. The error has been logged under this request's id."
+            )
+
+
+def _from_rest_framework(error: drf.APIException) -> ApiError:
+    match error:
+        case drf.ValidationError():
+            param, detail = _first_detail(error.detail)
+            code = "missing_field" if detail.code == "required" else "invalid_value"
+            return ApiError(400, code, f"{param}: {detail}" if param else str(detail), param=param)
+        case drf.ParseError():
+            return ApiError(400, "invalid_value", str(error.detail))
+        case drf.NotAuthenticated() | drf.AuthenticationFailed():
+            return ApiError(401, "missing_credentials", "Send an API key: `Authorization: Bearer <key>`.")
+        case drf.UnsupportedMediaType():
+            return ApiError(415, "unsupported_media_type", str(error.detail))
+        case drf.MethodNotAllowed():
+            return ApiError(405, "method_not_allowed", str(error.detail))
+        case drf.NotFound():
+            return ApiError(404, "not_found", str(error.detail))
+        case drf.PermissionDenied():
+            return ApiError(403, "forbidden", str(error.detail))
+        case drf.Throttled():
+            return ApiError(429, "rate_limit_exceeded", str(error.detail), retry_after=getattr(error, "wait", None))
+        case _:
+            return ApiError(error.status_code, "invalid_value", str(error.detail))
+
+
+def _first_detail(detail: Any, param: str | None = None) -> tuple[str | None, drf.ErrorDetail]:
+    """The first complaint of a serializer and the field it is about (``tags[2]`` for the third of a list)."""
+    if isinstance(detail, Mapping):
+        field, nested = next(iter(detail.items()))
+        if field == "non_field_errors":
+            return _first_detail(nested, param)
+        if isinstance(field, int):
+            return _first_detail(nested, f"{param or ''}[{field}]")
+        return _first_detail(nested, f"{param}.{field}" if param else str(field))
+    if isinstance(detail, list):
+        for index, item in enumerate(detail):
+            if isinstance(item, Mapping) and item:
+                return _first_detail(item, f"{param or ''}[{index}]")
+            if not isinstance(item, Mapping):
+                return _first_detail(item, param)
+    if isinstance(detail, drf.ErrorDetail):
+        return param, detail
+    return param, drf.ErrorDetail("Invalid value.", code="invalid")
+
+
+def report(error: BaseException) -> ApiError:
+    """``as_api_error``, and a line in the log when somebody has to look into it."""
+    answer = as_api_error(error)
+    if answer.status == 500:
+        logger.error("unhandled error", exc_info=error)
+    elif isinstance(error, DatabaseError):
+        logger.error("database error", exc_info=error)
+    return answer
+
+
+def exception_handler(error: Exception, _context: Mapping[str, Any]) -> Response:
+    """Django REST framework's hook: every exception of a view ends here, also those it would let through as a 500."""
+    answer = report(error)
+    return Response(answer.envelope(), status=answer.status, headers=answer.headers())
+
+
+def _json(answer: ApiError) -> JsonResponse:
+    return JsonResponse(answer.envelope(), status=answer.status, headers=answer.headers())
+
+
+def bad_request(_request: HttpRequest, exception: Exception) -> JsonResponse:
+    return _json(as_api_error(exception) if exception else ApiError(400, "invalid_value", "Bad request."))
+
+
+def permission_denied(_request: HttpRequest, exception: Exception) -> JsonResponse:
+    return _json(as_api_error(exception))
+
+
+def not_found(_request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    return _json(as_api_error(Http404()))
+
+
+def server_error(_request: HttpRequest) -> JsonResponse:
+    return _json(as_api_error(Exception()))

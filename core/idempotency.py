@@ -1,0 +1,178 @@
+"""`Idempotency-Key`: a POST that is sent again gets the first one's answer, and its work is neither done nor counted
+twice.
+
+Only answers that a retry should get again are kept: what succeeded and what was the caller's fault.
+
+A key is claimed while its request runs. Whoever claimed it renews the claim, so that of a process that is killed is
+free again after ``CLAIM_S``; what that process had already booked is not booked again (``Work``'s settlement).
+
+Without Redis nobody can know whether a key was used, so such requests are refused (503); an answer that was made when
+it went away is handed out all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from email.message import Message
+
+from cachetools import TTLCache
+from django.conf import settings
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.context import current
+from core.errors import ApiError, exception_handler
+from core.identity import caller_of
+from core.store import StoreAway, make_store
+from gateway.gate import WorkStream
+from inference.pool import in_first_pool
+
+POLL_S = 0.05
+CLAIM_S = 10.0  # not renewed for so long, whoever made it must have died
+RENEWALS_PER_CLAIM = 4
+GIVEN_KEYS = 100_000  # of which it is known that they have been answered, though the answer may have had to go
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_NOT_KEPT = {401, 403, 408, 409, 429, 499}
+
+_given: TTLCache[str, int] = TTLCache(GIVEN_KEYS, settings.VOICE_IDEMPOTENCY_TTL_S or 1)
+_store = make_store("idempotency", settings.VOICE_IDEMPOTENCY_BYTES, settings.VOICE_IDEMPOTENCY_TTL_S)
+
+
+async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
+    """``run()``'s answer, or the one that this caller's request with the same key got before."""
+    key = request.headers.get("Idempotency-Key")
+    if request.method != "POST" or key is None or not settings.VOICE_IDEMPOTENCY_TTL_S:
+        return await run()
+    if not _KEY.fullmatch(key):
+        raise _unusable("Idempotency-Key must be 1 to 255 printable ASCII characters.")
+    caller = caller_of(request)
+    name = _digest(caller.rate_key, caller.user, request.path, key)
+    body = request._request.body
+    fingerprint = await in_first_pool(_fingerprint, body, _boundary(request.content_type))
+    return await _Try(name, fingerprint).answer(run)
+
+
+def _boundary(content_type: str) -> bytes:
+    """What separates the parts of a multipart body; empty for another body."""
+    header = Message()
+    header["Content-Type"] = content_type
+    is_multipart = header.get_content_maintype() == "multipart"
+    return (header.get_boundary() or "").encode("latin-1", "replace") if is_multipart else b""
+
+
+def _fingerprint(body: bytes, boundary: bytes) -> str:
+    """The same for the same fields and files: all bytes but the boundary, which clients make anew at each try."""
+    digest = hashlib.sha256()
+    start = 0
+    view = memoryview(body)
+    while boundary and (found := body.find(boundary, start)) >= 0:
+        digest.update(view[start:found])
+        digest.update(b"\0")
+        start = found + len(boundary)
+    digest.update(view[start:])
+    return digest.hexdigest()
+
+
+class _Try:
+    def __init__(self, name: str, fingerprint: str) -> None:
+        self._name = name
+        self._fingerprint = fingerprint
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def answer(self, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
+        claim = json.dumps({"fingerprint": self._fingerprint}).encode()
+        while not await _store().claim(self._name, claim, CLAIM_S):
+            kept = await _store().get(self._name)
+            if kept is not None and (replay := self._replay(kept)) is not None:
+                return replay
+            if current().elapsed_ms() > 1000 * settings.VOICE_DEADLINE_S:
+                message = "The first request with this Idempotency-Key is still under way."
+                raise ApiError(503, "over_capacity", message, retry_after=1.0)
+            await asyncio.sleep(POLL_S)
+        return await self._first(run)
+
+    async def _first(self, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
+        current().once = self._settlement()
+        self._renewing = asyncio.create_task(self._renew())
+        try:
+            response = await run()
+        except asyncio.CancelledError:
+            await self._drop()
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, its answer may have to be kept
+            response = exception_handler(error, {})
+        if isinstance(response, WorkStream):
+            response.on_end = lambda content: self._keep(response, content)
+        elif response.status_code >= 500 or response.status_code in _NOT_KEPT:
+            await self._keep(response, None)
+        elif isinstance(response, Response):
+            await self._keep(response, JSONRenderer().render(response.data))
+        elif isinstance(response, HttpResponse):
+            await self._keep(response, response.content)
+        return response
+
+    async def _renew(self) -> None:
+        """Until the answer is kept or dropped, or so late that nobody can be waiting for it."""
+        until = time.monotonic() + settings.VOICE_DEADLINE_S
+        while time.monotonic() < until:
+            await asyncio.sleep(CLAIM_S / RENEWALS_PER_CLAIM)
+            with suppress(StoreAway):
+                await _store().renew(self._name, CLAIM_S)
+
+    def _settlement(self) -> str:
+        """The same for every try with this key until one of them has been answered: what a killed process had booked
+        is not booked again, but work that is done again because the answer could not be kept so long is."""
+        period = int(time.time() / settings.VOICE_IDEMPOTENCY_TTL_S)
+        return _digest(self._name, self._fingerprint, str(period), str(_given.get(self._name, 0)))[:32]
+
+    def _stop_renewing(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+
+    async def _keep(self, response: HttpResponseBase, content: bytes | None) -> None:
+        self._stop_renewing()
+        if content is None:
+            await self._drop()
+            return
+        if response.status_code == 200:
+            _given[self._name] = _given.get(self._name, 0) + 1
+        head = {
+            "fingerprint": self._fingerprint,
+            "status": response.status_code,
+            "headers": {**dict(response.items()), "Content-Type": response.get("Content-Type", "application/json")},
+        }
+        with suppress(StoreAway):  # which the store has logged
+            await _store().put(self._name, json.dumps(head).encode() + b"\n" + content)
+
+    async def _drop(self) -> None:
+        self._stop_renewing()
+        with suppress(StoreAway):
+            await _store().drop(self._name)
+
+    def _replay(self, kept: bytes) -> HttpResponse | None:
+        head_line, finished, content = kept.partition(b"\n")
+        head = json.loads(head_line)
+        if head["fingerprint"] != self._fingerprint:
+            message = "This Idempotency-Key was used for a request with another body."
+            raise ApiError(422, "idempotency_mismatch", message, param="Idempotency-Key")
+        if not finished:
+            return None
+        headers = {**head["headers"], "Idempotent-Replayed": "true"}
+        return HttpResponse(content, status=head["status"], headers=headers)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _unusable(message: str) -> ApiError:
+    return ApiError(400, "invalid_value", message, param="Idempotency-Key")

@@ -1,0 +1,181 @@
+"""Who is calling: an API key of a client application, or a JSON Web Token signed by the chat product.
+
+Answers are kept in this process for ``REMEMBERED_S``, so that a busy key costs no database query per request and a
+revoked one is refused within that time. While the database is gone, those known last stand in, for at most
+``VOICE_DATABASE_OUTAGE_S``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from cachetools import TTLCache
+from django.conf import settings
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from core import tokens
+from core.db_health import AWAY, ask
+from core.errors import ApiError
+from core.models import ApiKey, ClientApplication, digest_of
+
+REMEMBERED_S = 2.5  # with the 2 s between two looks at an open socket, all within 5 s
+REMEMBERED_CREDENTIALS = 10_000
+
+_USER_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """``user`` is the end user's opaque id; without one it is the credential itself. ``rate_key`` names the bucket
+    that this caller's requests are counted in. ``is_bound``: nothing but the credential says who the end user is."""
+
+    client_id: int
+    client_name: str
+    user: str
+    key_prefix: str | None
+    rate_key: str
+    is_bound: bool = False
+
+    is_authenticated = True
+
+    @property
+    def names_user(self) -> bool:
+        """A header or a token says who the end user is."""
+        return self.is_bound or self.key_prefix is None or self.user != f"key:{self.key_prefix}"
+
+
+@dataclass(frozen=True)
+class _Client:
+    id: int
+    name: str
+    key_prefix: str | None
+
+
+async def authenticate(headers: Mapping[str, str]) -> Caller:
+    """The caller that these headers (names in lower case) prove. Raises ``ApiError`` 400 or 401."""
+    scheme, _, credential = headers.get("authorization", "").partition(" ")
+    credential = credential.strip()
+    if scheme.lower() != "bearer" or not credential:
+        raise ApiError(401, "missing_credentials", "Send an API key: `Authorization: Bearer <key>`.")
+    if credential.count(".") == 2:
+        return await _token_caller(credential)
+    return await _key_caller(credential, headers.get("x-voice-user", ""))
+
+
+def end_user(value: str, param: str) -> str:
+    """An end user's id as it may be stored: printable ASCII, at most 200 characters. Raises ``ApiError`` 400."""
+    if not _USER_ID.fullmatch(value):
+        message = f"{param} must be an opaque id of 1 to 200 printable ASCII characters."
+        raise ApiError(400, "invalid_value", message, param=param)
+    return value
+
+
+async def _key_caller(key: str, user: str) -> Caller:
+    client = await _remembered(digest_of(key), _find_key, key)
+    if client is None:
+        raise ApiError(401, "invalid_api_key", "This API key is not known or has been revoked.")
+    credential = f"key:{client.key_prefix}"
+    user = end_user(user, "X-Voice-User") if user else credential
+    return Caller(client.id, client.name, user, client.key_prefix, credential)
+
+
+async def _token_caller(token: str) -> Caller:
+    user = end_user(await tokens.subject(token), "sub")
+    client = await _remembered(f"client {settings.VOICE_JWT_CLIENT}", _token_client, settings.VOICE_JWT_CLIENT)
+    if client is None:
+        raise ApiError(401, "invalid_api_key", "The client application of this token has been switched off.")
+    return Caller(client.id, client.name, user, None, f"user:{client.id}:{user}")
+
+
+async def active_client(client_id: int) -> str | None:
+    """The name of that client application, None when it has been switched off."""
+    client = await _remembered(f"client id {client_id}", _find_client, str(client_id))
+    return client.name if client else None
+
+
+async def check_still_valid(caller: Caller) -> None:
+    """For what lasts longer than a request. Raises ``ApiError`` 401 once the key has been revoked, or the client
+    application has been switched off, by which this caller came."""
+    if await active_client(caller.client_id) is None:
+        raise ApiError(401, "invalid_api_key", "The client application has been switched off.")
+    if caller.key_prefix is not None:
+        name = f"{caller.client_id} {caller.key_prefix}"
+        if await _remembered(f"prefix {name}", _find_prefix, name) is None:
+            raise ApiError(401, "invalid_api_key", "The API key has been revoked.")
+
+
+def _find_prefix(client_and_prefix: str) -> _Client | None:
+    client_id, _, prefix = client_and_prefix.partition(" ")
+    rows = ApiKey.objects.select_related("client").filter(client_id=int(client_id), prefix=prefix, revoked_at=None)
+    row = rows.first()
+    return _Client(row.client_id, row.client.name, row.prefix) if row else None
+
+
+def _find_key(key: str) -> _Client | None:
+    row = ApiKey.find(key)
+    return _Client(row.client_id, row.client.name, row.prefix) if row else None
+
+
+def _token_client(name: str) -> _Client | None:
+    row, _created = ClientApplication.objects.get_or_create(name=name, defaults={"description": "Signs JWTs"})
+    return _Client(row.pk, row.name, None) if row.is_active else None
+
+
+def _find_client(client_id: str) -> _Client | None:
+    row = ClientApplication.objects.filter(pk=int(client_id), is_active=True).first()
+    return _Client(row.pk, row.name, None) if row else None
+
+
+_lookups: TTLCache[str, asyncio.Task[_Client | None]] = TTLCache(REMEMBERED_CREDENTIALS, REMEMBERED_S)
+_known: TTLCache[str, _Client] = TTLCache(REMEMBERED_CREDENTIALS, settings.VOICE_DATABASE_OUTAGE_S)
+
+
+async def _remembered(name: str, find: Any, argument: str) -> _Client | None:
+    """``find(argument)``, once per ``REMEMBERED_S`` however many ask, also at the same moment."""
+    task = _lookups.get(name)
+    if task is None or task.get_loop() is not asyncio.get_running_loop():
+        # An empty context: the look-up belongs to no request, so none can cancel it or close its connection.
+        lookup = ask(find, argument)
+        task = asyncio.get_running_loop().create_task(lookup, context=contextvars.Context())
+        _lookups[name] = task
+    try:
+        client = await asyncio.shield(task)
+    except Exception as error:
+        if _lookups.get(name) is task:
+            del _lookups[name]
+        if isinstance(error, AWAY) and name in _known:
+            return _known[name]
+        raise
+    if client is None:
+        _known.pop(name, None)
+    else:
+        _known[name] = client
+    return client
+
+
+def forget_lookups() -> None:
+    """Make the next request ask the database again."""
+    _lookups.clear()
+    _known.clear()
+
+
+def caller_of(request: Request) -> Caller:
+    """The caller of a request that has passed authentication."""
+    return cast(Caller, request.user)
+
+
+class BearerAuthentication(BaseAuthentication):
+    """Django REST framework's name for ``authenticate``; ``ApiView`` awaits it once per request."""
+
+    async def authenticate(self, request: Request) -> tuple[Caller, None]:  # type: ignore[override]
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        return await authenticate(headers), None
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"

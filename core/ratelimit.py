@@ -1,0 +1,88 @@
+"""How many requests a caller may make per minute: counted in this process, or in Redis for all processes together."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+from limits.errors import StorageError
+
+from core.context import current
+from core.errors import ApiError
+from core.identity import Caller
+from core.perloop import PerLoop
+from core.redis_health import RedisUnavailable, redis_health, redis_options
+
+logger = logging.getLogger(__name__)
+
+UNLIMITED = 1_000_000_000  # what the headers say when the limit is off
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A caller's standing after this request was counted."""
+
+    limit: int
+    remaining: int
+    reset_s: float
+    exceeded: bool = False
+
+    def check(self) -> None:
+        """Raises ``ApiError`` 429 when this request is one too many."""
+        if self.exceeded:
+            message = f"More than {self.limit} requests a minute. Try again in {self.reset_s:.0f} s."
+            raise ApiError(429, "rate_limit_exceeded", message, retry_after=self.reset_s)
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "X-RateLimit-Limit-Requests": str(self.limit),
+            "X-RateLimit-Remaining-Requests": str(self.remaining),
+            "X-RateLimit-Reset-Requests": f"{self.reset_s:.3f}s",
+        }
+
+
+def untouched() -> Rate:
+    """What a caller who has not been counted sees."""
+    limit = settings.VOICE_RATE_LIMIT or UNLIMITED
+    return Rate(limit, limit, 0.0)
+
+
+async def spend(caller: Caller) -> Rate:
+    """Count one request and note the standing for the response's headers. Redis being away limits nobody."""
+    rate = untouched()
+    if settings.VOICE_RATE_LIMIT:
+        try:
+            if settings.REDIS_URL:
+                rate = await redis_health(settings.REDIS_URL).call(lambda: _count(caller.rate_key))
+            else:
+                rate = await _count(caller.rate_key)
+        except RedisUnavailable:
+            pass  # which has been logged once for everybody
+        except (StorageError, OSError):
+            logger.warning("the rate limit's storage cannot be reached", exc_info=True)
+    current().rate = rate
+    return rate
+
+
+async def _count(bucket: str) -> Rate:
+    limiter, item = _limiter(), RateLimitItemPerMinute(settings.VOICE_RATE_LIMIT, namespace="voice")
+    allowed = await limiter.hit(item, bucket)
+    window = await limiter.get_window_stats(item, bucket)
+    reset_s = max(0.0, window.reset_time - time.time())
+    return Rate(item.amount, window.remaining, reset_s, exceeded=not allowed)
+
+
+def _make_limiter() -> FixedWindowRateLimiter:
+    if settings.REDIS_URL:
+        url = f"async+{settings.REDIS_URL}"
+        storage = RedisStorage(url, implementation="redispy", wrap_exceptions=True, **redis_options())
+        return FixedWindowRateLimiter(storage)
+    return FixedWindowRateLimiter(MemoryStorage())
+
+
+_limiter = PerLoop(_make_limiter)

@@ -1,0 +1,125 @@
+"""Whether Redis answers: found out once for everybody, then nobody waits for it until it is back.
+
+Every call on a request's path goes through ``RedisHealth.call``. The first ones to meet a Redis that is silent wait for
+``CALL_TIMEOUT_S``; after that all others fail at once (``RedisUnavailable``) and do without, while one task looks every
+``PROBE_EVERY_S`` whether it is back.
+
+Threads: one ``RedisHealth`` belongs to one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from core.perloop import PerLoop
+
+logger = logging.getLogger(__name__)
+
+SOCKET_TIMEOUT_S = 1.0
+CALL_TIMEOUT_S = 1.5  # a first try and, on a fresh connection, the beginning of a second
+PROBE_EVERY_S = 1.0
+
+T = TypeVar("T")
+
+
+class RedisUnavailable(OSError):
+    """Redis is known not to answer."""
+
+
+def redis_options() -> dict[str, Any]:
+    """For every asynchronous client of ours: nobody waits long for a Redis that is gone. One more try at once, since a
+    connection that was idle may have been closed by a restart; redis-py's own tries take up to seven seconds."""
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    timeouts = {"socket_timeout": SOCKET_TIMEOUT_S, "socket_connect_timeout": SOCKET_TIMEOUT_S}
+    return {**timeouts, "retry": Retry(NoBackoff(), 1)}
+
+
+class RedisHealth:
+    """A circuit breaker for the Redis at ``url``."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client: Any = None
+        self._probing: asyncio.Task[None] | None = None
+
+    @property
+    def is_away(self) -> bool:
+        return self._probing is not None
+
+    async def call(self, make: Callable[[], Awaitable[T]]) -> T:
+        """``make()``'s result. Raises ``RedisUnavailable`` at once while Redis is known to be away, and what the client
+        raises (redis-py's errors, ``StorageError``, ``OSError``) when it turns out to be."""
+        if self.is_away:
+            raise RedisUnavailable("Redis does not answer")
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                return await make()
+        except TimeoutError as error:
+            self._note_away(error)
+            raise RedisUnavailable("Redis does not answer") from error
+        except Exception as error:
+            if _is_about_the_connection(error):
+                self._note_away(error)
+            raise
+
+    async def ping(self) -> None:
+        """Raises what ``call`` raises unless Redis answers."""
+        await self.call(self._ping)
+
+    async def _ping(self) -> None:
+        import redis.asyncio  # slow to import, so only where it is used
+
+        if self._client is None:
+            self._client = redis.asyncio.from_url(self._url, **redis_options())
+        await self._client.ping()
+
+    def _note_away(self, error: Exception) -> None:
+        if self._probing is None:
+            logger.warning("Redis is away", extra={"reason": str(error)[:200]})
+            # An empty context: looking belongs to no request, so none can cancel it.
+            loop = asyncio.get_running_loop()
+            self._probing = loop.create_task(self._probe(), context=contextvars.Context())
+
+    async def _probe(self) -> None:
+        is_back = False
+        while not is_back:
+            await asyncio.sleep(PROBE_EVERY_S)
+            is_back = await self._answers()
+        logger.warning("Redis is back")
+        self._probing = None
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                await self._ping()
+        except Exception:  # noqa: BLE001 - whatever it is, Redis is not back; that it is away has been logged
+            return False
+        return True
+
+
+def _is_about_the_connection(error: BaseException | None) -> bool:
+    """Whether this, or what it was raised from, says that Redis cannot be reached; not that it refused a command."""
+    from redis import exceptions as redis_errors
+
+    while error is not None:
+        if isinstance(error, redis_errors.ConnectionError | redis_errors.TimeoutError | OSError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+_healths: PerLoop[dict[str, RedisHealth]] = PerLoop(dict)
+
+
+def redis_health(url: str) -> RedisHealth:
+    """The one for that Redis, on this event loop."""
+    healths = _healths()
+    if url not in healths:
+        healths[url] = RedisHealth(url)
+    return healths[url]

@@ -1,0 +1,128 @@
+"""Short-lived values that requests leave for later ones: in this process, bounded in bytes, or in Redis for all.
+
+They may hold what users said, so they are never written to disk by us and expire soon. When Redis is gone every call
+says so (``StoreAway``) within seconds; whoever left the value decides whether that matters.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar, cast
+
+from cachetools import TTLCache
+from django.conf import settings
+
+from core.perloop import PerLoop
+from core.redis_health import RedisUnavailable, redis_health, redis_options
+
+logger = logging.getLogger(__name__)
+
+OVERHEAD_BYTES = 512  # what an entry costs besides its value
+
+T = TypeVar("T")
+
+
+class StoreAway(Exception):
+    """Redis cannot be reached: nobody knows what was kept."""
+
+
+class Store(Protocol):
+    """Every call raises ``StoreAway`` when Redis is gone."""
+
+    async def get(self, name: str) -> bytes | None: ...
+
+    async def put(self, name: str, value: bytes) -> None:
+        """Keep the value under the name for the store's lifetime; one too large to keep is dropped."""
+
+    async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
+        """``put`` for ``lifetime_s`` unless the name is taken; tells whether it was free."""
+
+    async def renew(self, name: str, lifetime_s: float) -> None:
+        """Let a claim that is still there last so long from now on. What is kept longer anyway stays."""
+
+    async def drop(self, name: str) -> None: ...
+
+
+def _size(value: bytes) -> int:
+    return len(value) + OVERHEAD_BYTES
+
+
+class MemoryStore:
+    def __init__(self, max_bytes: int, lifetime_s: float) -> None:
+        self._values: TTLCache[str, bytes] = TTLCache(
+            max_bytes, lifetime_s, getsizeof=lambda v: len(v) + OVERHEAD_BYTES
+        )
+
+    async def get(self, name: str) -> bytes | None:
+        return self._values.get(name)
+
+    async def put(self, name: str, value: bytes) -> None:
+        self._values.pop(name, None)
+        if _size(value) <= self._values.maxsize:
+            self._values[name] = value
+
+    async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
+        # The lifetime guards against another process dying; in this one, whoever claims also puts or drops.
+        if name in self._values:
+            return False
+        await self.put(name, value)
+        return True
+
+    async def renew(self, name: str, lifetime_s: float) -> None:
+        pass
+
+    async def drop(self, name: str) -> None:
+        self._values.pop(name, None)
+
+
+class RedisStore:
+    def __init__(self, url: str, namespace: str, max_bytes: int, lifetime_s: int) -> None:
+        import redis.asyncio  # slow to import, so only where it is used
+
+        self._url = url
+        self._redis = redis.asyncio.from_url(url, **redis_options())
+        self._away = (redis.RedisError, OSError)
+        self._namespace, self._max_bytes, self._lifetime_s = namespace, max_bytes, lifetime_s
+
+    async def get(self, name: str) -> bytes | None:
+        return cast("bytes | None", await self._told(lambda: self._redis.get(self._key(name))))
+
+    async def put(self, name: str, value: bytes) -> None:
+        if len(value) <= self._max_bytes:
+            await self._told(lambda: self._redis.set(self._key(name), value, ex=self._lifetime_s))
+        else:
+            await self.drop(name)
+
+    async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
+        lifetime_ms = round(1000 * lifetime_s)
+        return bool(await self._told(lambda: self._redis.set(self._key(name), value, px=lifetime_ms, nx=True)))
+
+    async def renew(self, name: str, lifetime_s: float) -> None:
+        await self._told(lambda: self._redis.pexpire(self._key(name), round(1000 * lifetime_s), gt=True))
+
+    async def drop(self, name: str) -> None:
+        await self._told(lambda: self._redis.delete(self._key(name)))
+
+    async def _told(self, call: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await redis_health(self._url).call(call)
+        except RedisUnavailable as error:
+            raise StoreAway(str(error)) from error
+        except self._away as error:
+            logger.warning("Redis cannot be reached", extra={"reason": str(error)[:200]})
+            raise StoreAway(str(error)) from error
+
+    def _key(self, name: str) -> str:
+        return f"voice:{self._namespace}:{name}"
+
+
+def make_store(namespace: str, max_bytes: int, lifetime_s: int) -> PerLoop[Store]:
+    """A store of at most ``max_bytes`` in this process, or of values of at most so much each in Redis."""
+
+    def make() -> Store:
+        if settings.REDIS_URL:
+            return RedisStore(settings.REDIS_URL, namespace, max_bytes, lifetime_s)
+        return MemoryStore(max_bytes, lifetime_s)
+
+    return PerLoop(make)

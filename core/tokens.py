@@ -1,0 +1,110 @@
+"""JSON Web Tokens of the chat product: HS256 by a shared secret, RS256 by the public keys at a JWKS address."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import time
+from functools import cache
+
+import jwt
+from django.conf import settings
+
+from core.errors import ApiError
+
+logger = logging.getLogger(__name__)
+
+LEEWAY_S = 10  # between the clock of who signs and ours
+KEYS_KEPT_S = 300
+REFRESH_PAUSE_S = 10  # a token with a made-up key id must not make us fetch each time
+FETCH_TIMEOUT_S = 5
+
+
+async def subject(token: str) -> str:
+    """The end user that a valid token names in ``sub``. Raises ``ApiError`` 401 or 503."""
+    try:
+        header = jwt.get_unverified_header(token)
+        key, algorithm = await _key_for(header)
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            audience=settings.VOICE_JWT_AUDIENCE or None,
+            issuer=settings.VOICE_JWT_ISSUER or None,
+            leeway=LEEWAY_S,
+            options={"require": ["exp", "sub"], "verify_aud": bool(settings.VOICE_JWT_AUDIENCE)},
+        )
+    except jwt.ExpiredSignatureError as error:
+        raise ApiError(401, "expired_token", "This token has expired.") from error
+    except jwt.PyJWTError as error:
+        raise ApiError(401, "invalid_api_key", "This token is not valid here.") from error
+    return str(claims["sub"])
+
+
+async def _key_for(header: dict[str, object]) -> tuple[str | jwt.PyJWK, str]:
+    """The key that must have signed the token. The algorithm follows from our settings, never from the token alone."""
+    match header.get("alg"):
+        case "HS256" if settings.VOICE_JWT_SECRET:
+            return settings.VOICE_JWT_SECRET, "HS256"
+        case "RS256" if settings.VOICE_JWT_JWKS_URL:
+            return await _public_keys(settings.VOICE_JWT_JWKS_URL).find(str(header.get("kid", ""))), "RS256"
+        case _:
+            raise jwt.InvalidAlgorithmError("no key is configured for this algorithm")
+
+
+class PublicKeys:
+    """The keys at a JWKS address, fetched when needed, again when old or when a token names one that is new to us."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = -KEYS_KEPT_S * 2.0
+        self._fetching = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def find(self, key_id: str) -> jwt.PyJWK:
+        """Callers with a key that is known never wait: an old one is fetched again beside them. Raises ``PyJWTError``
+        for a key that is not there, ``ApiError`` 503 while none are known."""
+        known = self._keys.get(key_id)
+        if known is None or self._age_s > 2 * KEYS_KEPT_S:  # nobody asked for long: it may have been withdrawn
+            await self._refresh()
+            known = self._keys.get(key_id)
+        elif self._age_s > KEYS_KEPT_S and not self._fetching.locked():
+            refreshing = asyncio.get_running_loop().create_task(self._refresh(), context=contextvars.Context())
+            self._tasks.add(refreshing)
+            refreshing.add_done_callback(self._tasks.discard)
+        if known is None:
+            raise jwt.InvalidKeyError(f"no key {key_id!r}")
+        return known
+
+    @property
+    def _age_s(self) -> float:
+        return time.monotonic() - self._fetched_at
+
+    async def _refresh(self) -> None:
+        """Fetch the keys unless that was done a moment ago, by whomever."""
+        async with self._fetching:
+            if self._age_s > REFRESH_PAUSE_S:
+                await self._fetch()
+        if not self._keys:
+            message = "The keys that tokens are signed with cannot be fetched."
+            raise ApiError(503, "engine_unavailable", message, retry_after=REFRESH_PAUSE_S)
+
+    async def _fetch(self) -> None:
+        import httpx  # slow to import, so only where it is used
+
+        try:
+            async with httpx.AsyncClient(timeout=FETCH_TIMEOUT_S) as http:
+                response = await http.get(self._url)
+            keys = jwt.PyJWKSet.from_dict(response.raise_for_status().json()).keys
+        except (httpx.HTTPError, ValueError, jwt.PyJWTError) as error:
+            logger.warning("cannot fetch the token keys", extra={"url": self._url, "reason": str(error)})
+        else:
+            self._keys = {key.key_id or "": key for key in keys}
+        self._fetched_at = time.monotonic()
+
+
+@cache
+def _public_keys(url: str) -> PublicKeys:
+    return PublicKeys(url)

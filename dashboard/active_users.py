@@ -1,0 +1,263 @@
+"""Who uses voice: active users, adoption from chat users to active ones, client applications, retention.
+
+The counts are those of ``usage.weeks``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from core.models import ClientApplication
+from dashboard.date_range import Span
+from dashboard.tables import Column, Form, Table, Value, shown
+from rollout.feature import Feature
+from rollout.models import ClientShare, Flag
+from usage import audience, weeks
+from usage.scorecard import ADOPTION, ADOPTION_BAND, Verdict
+from usage.weeks import Active
+
+LEAST_COHORTS, MOST_COHORTS = 8, 26
+FEATURES = {Feature.ASR: "Speech to text", Feature.TTS: "Text to speech", Feature.REALTIME: "Live speech to text"}
+
+
+def active_by_day(span: Span) -> Table:
+    days = weeks.active_by_day(span.first, span.last)
+    return Table(
+        "active-users",
+        "Active users",
+        [
+            Column("day", "Day", Form.DAY),
+            Column("users", "On the day"),
+            Column("users_7_days", "In 7 days"),
+            Column("users_30_days", "In 30 days"),
+        ],
+        [(day, one.day, one.week, one.month) for day, one in days.items()],
+        chart="line",
+    )
+
+
+@dataclass(frozen=True)
+class Enabled:
+    """Which share of a client application's users has each feature, 0 to 1, as the roll-out is now."""
+
+    shares: Mapping[Feature, float]
+
+    @property
+    def widest(self) -> float:
+        return max(self.shares.values(), default=0.0)
+
+
+def enabled_by_client(clients: Mapping[int, str]) -> dict[int, Enabled]:
+    flags = {flag.name: flag for flag in Flag.objects.filter(name__in=list(Feature))}
+    own: dict[tuple[int, int], Decimal] = {
+        (row.flag_id, row.client_id): row.percent for row in ClientShare.objects.filter(flag__name__in=list(Feature))
+    }
+    return {
+        client_id: Enabled({feature: _share(flags.get(feature), client_id, own) for feature in Feature})
+        for client_id in clients
+    }
+
+
+def _share(flag: Flag | None, client_id: int, own: Mapping[tuple[int, int], Decimal]) -> float:
+    if flag is None or flag.killed or flag.everyone is False:
+        return 0.0
+    if flag.everyone:
+        return 1.0
+    return float(own.get((flag.pk, client_id), flag.percent or Decimal(0))) / 100
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step from a chat user to an active one. ``share``: of the chat users, None when they are not known."""
+
+    name: str
+    users: int | None
+    share: float | None
+    note: str = ""
+
+    @property
+    def shown(self) -> str:
+        return shown(self.users, Form.NUMBER)
+
+    @property
+    def share_shown(self) -> str:
+        return shown(self.share, Form.SHARE)
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """``eligible``: the chat users that somebody told of; None: of no client application. ``rate``: those active in 30
+    days among them. ``untold``: client applications with active users whose chat users nobody told."""
+
+    steps: tuple[Step, ...]
+    eligible: int | None
+    rate: float | None
+    verdict: Verdict
+    untold: tuple[str, ...]
+    by_client: Table
+    features: tuple[tuple[str, str], ...]
+
+    @property
+    def aim(self) -> str:
+        return ADOPTION.in_words
+
+    @property
+    def gauge(self) -> dict[str, float]:
+        """Where the aim begins and ends and where the rate stands, in hundredths of a scale that holds both."""
+        low, high = ADOPTION_BAND
+        top = max(1.5 * high, 1.1 * (self.rate or 0))
+        places = {"low": low / top, "width": (high - low) / top, "at": (self.rate or 0) / top}
+        return {name: round(100 * place, 1) for name, place in places.items()}
+
+    @property
+    def table(self) -> Table:
+        return Table(
+            "adoption",
+            "From chat user to voice user",
+            [Column("step", "Step", Form.TEXT), Column("users", "Users"), Column("share", "Of chat users", Form.SHARE)],
+            [(step.name, step.users, step.share) for step in self.steps],
+        )
+
+
+def adoption(span: Span, clients: Mapping[int, str], active: Mapping[int, Active]) -> Adoption:
+    """``active``: on the span's last day, by client application."""
+    told = audience.known_on(span.last)
+    enabled = enabled_by_client(clients)
+    eligible = sum(row.users for row in told.values()) if told else None
+    having = round(sum(row.users * enabled[client].widest for client, row in told.items())) if told else None
+
+    def of_eligible(users: int | None) -> float | None:
+        return users / eligible if eligible and users is not None else None
+
+    counted = [one for client, one in active.items() if not told or client in told]
+    month, week, day = (sum(getattr(one, name) for one in counted) for name in ("month", "week", "day"))
+    rate = of_eligible(month)
+    steps = (
+        Step("Chat users", eligible, of_eligible(eligible)),
+        Step("Have voice switched on", having, of_eligible(having), "as the roll-out is now"),
+        Step("Used it in 30 days", month, of_eligible(month)),
+        Step("Used it in 7 days", week, of_eligible(week)),
+        Step("Used it on the last day", day, of_eligible(day)),
+    )
+    untold = tuple(sorted(clients[client] for client, one in active.items() if one.month and client not in told))
+    return Adoption(
+        steps, eligible, rate, ADOPTION.verdict(rate), untold, _by_client(clients, told, enabled, active),
+        tuple((FEATURES[feature], _percents(enabled, feature)) for feature in Feature),
+    )  # fmt: skip
+
+
+def _percents(enabled: Mapping[int, Enabled], feature: Feature) -> str:
+    """`7 %`, or `5–10 %` where client applications differ."""
+    found = sorted({round(100 * one.shares[feature], 2) for one in enabled.values()}) or [0.0]
+    low, high = f"{found[0]:g}", f"{found[-1]:g}"
+    return f"{low} %" if low == high else f"{low}–{high} %"
+
+
+def _by_client(
+    clients: Mapping[int, str],
+    told: Mapping[int, audience.ChatUsers],
+    enabled: Mapping[int, Enabled],
+    active: Mapping[int, Active],
+) -> Table:
+    rows: list[Sequence[Value]] = []
+    for client, name in sorted(clients.items(), key=lambda one: (-active.get(one[0], Active()).month, one[1])):
+        row, users = told.get(client), active.get(client, Active()).month
+        if row is None and not users:
+            continue
+        shares = [enabled[client].shares[feature] for feature in Feature]
+        chat_users, as_of, rate = (row.users, row.day, users / row.users) if row else (None, None, None)
+        rows.append((name, chat_users, as_of, *shares, users, rate))
+    short = {Feature.ASR: "ASR", Feature.TTS: "TTS", Feature.REALTIME: "Live"}
+    features = [Column(f"{feature}_enabled", f"{short[feature]} on", Form.SHARE) for feature in Feature]
+    return Table(
+        "adoption-by-client",
+        "Adoption by client application",
+        [
+            Column("client", "Client", Form.TEXT), Column("chat_users", "Chat users"),
+            Column("chat_users_as_of", "As of", Form.DAY), *features,
+            Column("active_30_days", "Active, 30 days"), Column("adoption", "Adoption", Form.SHARE),
+        ],
+        rows,
+    )  # fmt: skip
+
+
+def names_of_clients() -> dict[int, str]:
+    return dict(ClientApplication.objects.values_list("pk", "name"))
+
+
+@dataclass(frozen=True)
+class CohortCell:
+    """``share``: of the cohort. ``heat``: 0 to 10, for its colour. ``is_partial``: the week is not over."""
+
+    users: int
+    share: float
+    heat: int
+    is_partial: bool
+
+    @property
+    def shown(self) -> str:
+        return f"{100 * self.share:.0f}"
+
+
+@dataclass(frozen=True)
+class Cohort:
+    week: date
+    size: int
+    cells: tuple[CohortCell, ...]
+
+    @property
+    def size_shown(self) -> str:
+        return shown(self.size, Form.NUMBER)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Of those who first used voice in a week, how many did in each week from then on."""
+
+    cohorts: tuple[Cohort, ...]
+
+    @property
+    def offsets(self) -> range:
+        return range(max((len(cohort.cells) for cohort in self.cohorts), default=0))
+
+    @property
+    def table(self) -> Table:
+        rows = [
+            (cohort.week, cohort.size, offset, cell.users, cell.share, "no" if cell.is_partial else "yes")
+            for cohort in self.cohorts
+            for offset, cell in enumerate(cohort.cells)
+        ]
+        return Table(
+            "retention",
+            "Retention by week of first use",
+            [
+                Column("week_of_first_use", "Week of first use", Form.DAY), Column("cohort", "New users"),
+                Column("weeks_later", "Weeks later"), Column("users", "Users"), Column("share", "Share", Form.SHARE),
+                Column("week_is_over", "Week is over", Form.TEXT),
+            ],
+            rows,
+        )  # fmt: skip
+
+
+def retention(span: Span) -> Retention:
+    """Weeks in the span, at least ``LEAST_COHORTS`` and at most the newest ``MOST_COHORTS``."""
+    last = weeks.week_of(span.last)
+    first = max(
+        min(weeks.week_of(span.first), last - timedelta(weeks=LEAST_COHORTS - 1)),
+        last - timedelta(weeks=MOST_COHORTS - 1),
+    )
+    found = weeks.cohorts(first, last)
+    is_running = span.last - last < timedelta(days=6) or span.includes_today
+    cohorts = []
+    for week, by_week in sorted(found.items()):
+        size, cells = by_week.get(week, 0), []
+        for offset in range((last - week).days // 7 + 1):
+            later = week + timedelta(weeks=offset)
+            users = by_week.get(later, 0)
+            share = users / size if size else 0.0
+            cells.append(CohortCell(users, share, round(10 * share), is_running and later == last))
+        cohorts.append(Cohort(week, size, tuple(cells)))
+    return Retention(tuple(cohorts))

@@ -1,0 +1,206 @@
+"""All of the dashboard for one span of days: what the page shows and the CSV files hold."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from dashboard import active_users, cost_quality, usage_totals
+from dashboard.date_range import Span
+from dashboard.tables import Table
+from usage.scorecard import ADOPTION
+from usage.weeks import Active, active_by_client
+
+EVERYTHING = "daily-mix"  # a CSV that is no table of the page
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure to begin with. ``change``: against as many days before, as a fraction; None: nothing to compare with."""
+
+    name: str
+    value: str
+    note: str
+    change: float | None = None
+
+    @property
+    def change_in_words(self) -> str:
+        """`+12 %`, with a true minus."""
+        if self.change is None:
+            return ""
+        percent = round(100 * self.change)
+        return f"{'−' if percent < 0 else '+'}{abs(percent):,} %"
+
+
+class Board:
+    """Each part is asked for once, when it is first needed."""
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+
+    @cached_property
+    def _clients(self) -> dict[int, str]:
+        return active_users.names_of_clients()
+
+    @cached_property
+    def _work(self) -> usage_totals.Work:
+        return usage_totals.work(self.span)
+
+    @cached_property
+    def _active(self) -> dict[int, Active]:
+        return active_by_client(self.span.last)
+
+    @cached_property
+    def active(self) -> int:
+        """People served in the 30 days that end with the span."""
+        return sum(one.month for one in self._active.values())
+
+    @cached_property
+    def adoption(self) -> active_users.Adoption:
+        return active_users.adoption(self.span, self._clients, self._active)
+
+    @cached_property
+    def retention(self) -> active_users.Retention:
+        return active_users.retention(self.span)
+
+    @cached_property
+    def active_users(self) -> Table:
+        return active_users.active_by_day(self.span)
+
+    @cached_property
+    def minutes(self) -> Table:
+        return usage_totals.minutes_by_day(self.span, self._work)
+
+    @cached_property
+    def characters(self) -> Table:
+        return usage_totals.characters_by_day(self.span, self._work)
+
+    @cached_property
+    def _mixes(self) -> tuple[Table, Table]:
+        return usage_totals.mixes(self.span)
+
+    @property
+    def languages(self) -> Table:
+        return self._mixes[0]
+
+    @property
+    def voices(self) -> Table:
+        return self._mixes[1]
+
+    @cached_property
+    def clients(self) -> Table:
+        return usage_totals.by_client(self.span, self._clients, self._active)
+
+    @cached_property
+    def speed(self) -> usage_totals.Speed:
+        return usage_totals.speed(self.span)
+
+    @cached_property
+    def error_rate(self) -> Table:
+        return usage_totals.errors_by_day(self.span, self._work)
+
+    @cached_property
+    def errors(self) -> Table:
+        return usage_totals.errors_by_code(self._work)
+
+    @cached_property
+    def money(self) -> cost_quality.Money:
+        return cost_quality.money(self.span, self._work)
+
+    @cached_property
+    def quality(self) -> cost_quality.Quality:
+        return cost_quality.measured_quality(self.span)
+
+    @cached_property
+    def peaks(self) -> Table:
+        return cost_quality.peaks(self.span)
+
+    @cached_property
+    def scores(self) -> list[cost_quality.Score]:
+        return cost_quality.scorecard(self.span, self.money, self.quality, self.peaks, self.active)
+
+    @cached_property
+    def tiles(self) -> list[Tile]:
+        now, before = self._work.total(self.span), usage_totals.total_before(self.span)
+        heard, minutes = _change(now.audio_ms, before.audio_ms), usage_totals.minutes(now.audio_ms)
+        spoken, asked = _change(now.characters, before.characters), _change(now.requests, before.requests)
+        adoption = self.adoption
+        rate = "–" if adoption.rate is None else f"{100 * adoption.rate:.1f} %"
+        failed = self._work.failure_rate()
+        return [
+            Tile("Active users", f"{self.active:,}", "in 30 days"),
+            Tile("Adoption", rate, f"of chat users; aim {ADOPTION.in_words}".replace(" %", "\N{NO-BREAK SPACE}%")),
+            Tile("Heard", f"{minutes:,.0f} min", "in these days", heard),
+            Tile("Spoken", f"{now.characters:,}", "characters", spoken),
+            Tile("Requests", f"{now.requests:,}", "in these days", asked),
+            Tile("Failed", "–" if failed is None else f"{100 * failed:.2f} %", "our own failures"),
+        ]
+
+    @property
+    def has_use(self) -> bool:
+        return self._work.total(self.span).requests > 0
+
+
+def _change(now: int, before: int) -> float | None:
+    return (now - before) / before if before > 0 else None
+
+
+TABLES: dict[str, Callable[[Board], Table]] = {
+    "scorecard": lambda board: cost_quality.scorecard_table(board.scores),
+    "adoption": lambda board: board.adoption.table,
+    "adoption-by-client": lambda board: board.adoption.by_client,
+    "active-users": lambda board: board.active_users,
+    "minutes": lambda board: board.minutes,
+    "characters": lambda board: board.characters,
+    "languages": lambda board: board.languages,
+    "voices": lambda board: board.voices,
+    "clients": lambda board: board.clients,
+    "retention": lambda board: board.retention.table,
+    "response-times": lambda board: board.speed.by_day,
+    "error-rate": lambda board: board.error_rate,
+    "errors": lambda board: board.errors,
+    "peak-users": lambda board: board.peaks,
+    "cost": lambda board: board.money.by_week,
+    "quality": lambda board: board.quality.by_week,
+}
+FILES = (*TABLES, EVERYTHING)
+
+
+def csv_of(name: str, board: Board) -> Iterator[bytes]:
+    """One of ``FILES``."""
+    return usage_totals.everything(board.span) if name == EVERYTHING else TABLES[name](board).lines()
+
+
+class _Pipe:
+    """What a ZIP is written into; it is taken out as it comes."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, piece: bytes) -> int:
+        self._pieces.append(bytes(piece))
+        return len(piece)
+
+    def flush(self) -> None:
+        pass
+
+    def taken(self) -> bytes:
+        pieces, self._pieces = b"".join(self._pieces), []
+        return pieces
+
+
+def zip_of(board: Board) -> Iterator[bytes]:
+    """All ``FILES``, packed while they are read."""
+    pipe = _Pipe()
+    moment = board.span.now.timetuple()[:6]
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+        for name in FILES:
+            about = zipfile.ZipInfo(f"{name}.csv", moment)
+            about.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(about, "w") as file:
+                for piece in csv_of(name, board):
+                    file.write(piece)
+                    yield pipe.taken()
+    yield pipe.taken()

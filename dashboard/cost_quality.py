@@ -1,0 +1,262 @@
+"""What it costs, how good it is, and whether that is what was promised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from capacity import board, probe
+from dashboard.date_range import Span
+from dashboard.tables import Column, Form, Table, Value, usd
+from dashboard.usage_totals import Work
+from usage import cost, quality, weeks
+from usage.cost import DayCost, MonthCost
+from usage.money import MICROS
+from usage.period import end_of_month, month_of
+from usage.quality import Estimate
+from usage.scorecard import GOAL, GOALS, Goal, Metric, Verdict
+
+MS_PER_HOUR = 3_600_000
+
+
+@dataclass(frozen=True)
+class Money:
+    """What the span cost, in millionths of a US dollar, and what a unit of work did. ``month``: of its last day."""
+
+    micros: int
+    per_audio_hour: int | None
+    per_1000_characters: int | None
+    month: MonthCost
+    is_known: bool
+    by_week: Table
+
+
+def money(span: Span, found: Work) -> Money:
+    days = cost.costs_by_day(span.days, span.now)
+    total, hour, thousand = _unit_costs(days, found)
+    last = min(span.now, end_of_month(span.last) - timedelta(microseconds=1))
+    month = cost.month_cost(last)
+    rows: list[Sequence[Value]] = []
+    for monday, of_week in _by_week(days):
+        all_of_it, per_hour, per_thousand = _unit_costs(of_week, found)
+        done = [found.of_day(day.day) for day in of_week]
+        rows.append(
+            (
+                monday, all_of_it, sum(one.audio_ms for one in done) / MS_PER_HOUR,
+                sum(one.characters for one in done), per_hour, per_thousand,
+            )
+        )  # fmt: skip
+    table = Table(
+        "cost",
+        "Cost by week",
+        [
+            Column("week", "Week from", Form.DAY), Column("cost_usd", "Cost", Form.USD, is_drawn=False),
+            Column("audio_hours", "Hours heard", Form.TENTHS, is_drawn=False),
+            Column("characters", "Characters spoken", is_drawn=False),
+            _unit_column(Metric.AUDIO_HOUR_COST, "usd_per_audio_hour", "An hour of audio"),
+            _unit_column(Metric.THOUSAND_CHARACTERS_COST, "usd_per_1000_characters", "1,000 characters"),
+        ],
+        rows,
+        chart="line",
+        note="Infrastructure at its prices, spread over what was done; a first or last week may be part of one.",
+    )  # fmt: skip
+    return Money(total, hour, thousand, month, any(day.micros for day in days), table)
+
+
+def _unit_column(metric: Metric, name: str, label: str) -> Column:
+    target = GOAL[metric].launch
+    return Column(name, label, Form.USD_FINE, plot=label, target=target.below, target_label=f"Target {target.in_words}")
+
+
+def _unit_costs(days: Sequence[DayCost], found: Work) -> tuple[int, int | None, int | None]:
+    """Of all; of an hour of audio; of 1,000 characters."""
+    done = [found.of_day(day.day) for day in days]
+    heard = cost.per_audio_hour(sum(day.speech_to_text_micros for day in days), sum(one.audio_ms for one in done))
+    spoken = cost.per_1000_characters(
+        sum(day.text_to_speech_micros for day in days), sum(one.characters for one in done)
+    )
+    return sum(day.micros for day in days), heard, spoken
+
+
+def _by_week(days: Sequence[DayCost]) -> list[tuple[date, list[DayCost]]]:
+    found: dict[date, list[DayCost]] = {}
+    for day in days:
+        found.setdefault(weeks.week_of(day.day), []).append(day)
+    return list(found.items())
+
+
+@dataclass(frozen=True)
+class Quality:
+    words: Estimate
+    opinion: Estimate
+    by_week: Table
+
+
+def measured_quality(span: Span) -> Quality:
+    words_in_all, wrong = quality.word_error_rates(span.first, span.last)
+    opinion_in_all, liked = quality.opinion_scores(span.first, span.last)
+    nothing = Estimate(None, None, None, 0)
+    rows = []
+    for monday in sorted({weeks.week_of(day) for day in span.days}):
+        words, opinion = wrong.get(monday, nothing), liked.get(monday, nothing)
+        rows.append(
+            (
+                monday, words.value, words.low, words.high, words.count, opinion.value, opinion.low, opinion.high,
+                opinion.count,
+            )
+        )  # fmt: skip
+    rate, score = GOAL[Metric.WORD_ERROR_RATE].launch, GOAL[Metric.OPINION_SCORE].launch
+    table = Table(
+        "quality",
+        "Quality by week",
+        [
+            Column("week", "Week from", Form.DAY),
+            Column(
+                "word_error_rate", "Word error rate", Form.SHARE, plot="Word error rate", target=rate.below,
+                target_label=f"Target {rate.in_words}",
+            ),
+            Column("word_error_rate_low", "from", Form.SHARE, is_drawn=False),
+            Column("word_error_rate_high", "to", Form.SHARE, is_drawn=False),
+            Column("corrections", "Corrections", is_drawn=False),
+            Column(
+                "mean_opinion_score", "Mean opinion score", Form.SCORE, plot="Mean opinion score", target=score.above,
+                target_label=f"Target {score.in_words}",
+            ),
+            Column("mean_opinion_score_low", "from", Form.SCORE, is_drawn=False),
+            Column("mean_opinion_score_high", "to", Form.SCORE, is_drawn=False),
+            Column("ratings", "Ratings", is_drawn=False),
+        ],
+        rows,
+        chart="line",
+        note="From and to hold the true value with 95 % confidence.",
+    )  # fmt: skip
+    return Quality(words_in_all, opinion_in_all, table)
+
+
+def peaks(span: Span) -> Table:
+    by_day = dict(board.peaks_by_day(span.first, span.last))
+    found = [(day, by_day.get(day)) for day in span.days]
+    return Table(
+        "peak-users",
+        "Most users at once",
+        [
+            Column("day", "Day", Form.DAY), Column("asr_users", "Speech to text"),
+            Column("tts_users", "Text to speech"), Column("users", "Both together", is_drawn=False),
+        ],
+        [(day, *((users.asr, users.tts, users.together) if users else (None, None, None))) for day, users in found],
+        chart="line",
+        empty="Nobody watched in these days (manage.py watch_capacity).",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Score:
+    """One line of the scorecard. ``value`` as the targets count; ``shown`` and ``basis`` for people."""
+
+    goal: Goal
+    value: float | None
+    shown: str
+    basis: str
+    is_enough: bool = True
+    low: float | None = None
+    high: float | None = None
+    count: int | None = None
+
+    @property
+    def launch(self) -> Verdict:
+        return self.goal.launch.verdict(self.value, is_enough=self.is_enough)
+
+    @property
+    def growth(self) -> Verdict | None:
+        return self.goal.growth.verdict(self.value, is_enough=self.is_enough) if self.goal.growth else None
+
+
+def scorecard(span: Span, costs: Money, good: Quality, peak_table: Table, active: int) -> list[Score]:
+    """``active``: people served in the 30 days that end with the span's last. In the order of ``GOALS``."""
+    up = probe.uptime_of_days(span.first, span.last)
+    at_once = _lower_peak(peak_table)
+    month = f"{month_of(span.end - timedelta(days=1)):%B %Y}"
+    is_past = end_of_month(span.last) <= span.now
+    spent = costs.month.spent_micros if is_past else costs.month.forecast_micros
+    reached, watched = ("–" if at_once is None else f"{at_once:,}"), up.percent
+    scores = [
+        _estimated(Metric.WORD_ERROR_RATE, good.words, "corrections", _percent),
+        _estimated(Metric.OPINION_SCORE, good.opinion, "ratings", _score),
+        _spent(Metric.AUDIO_HOUR_COST, costs, costs.per_audio_hour, "what these days cost, by audio heard"),
+        _spent(
+            Metric.THOUSAND_CHARACTERS_COST, costs, costs.per_1000_characters, "what these days cost, by text spoken"
+        ),
+        Score(
+            GOAL[Metric.CONCURRENT_USERS], at_once, reached,
+            "most at once in these days, the smaller of speech to text and text to speech",
+        ),
+        Score(
+            GOAL[Metric.UPTIME], None if watched is None else watched / 100,
+            "–" if watched is None else f"{watched:.2f} %", f"{up.probes:,} probes in these days", count=up.probes,
+        ),
+        Score(
+            GOAL[Metric.ACTIVE_USERS], active, f"{active:,}", f"served in the 30 days to {span.last.day} {span.last:%B}"
+        ),
+        Score(
+            GOAL[Metric.MONTH_COST], spent / MICROS if costs.is_known else None,
+            usd(spent, 2) if costs.is_known else "–", month if is_past else f"forecast for {month}",
+        ),
+    ]  # fmt: skip
+    by_metric = {score.goal.metric: score for score in scores}
+    return [by_metric[goal.metric] for goal in GOALS]
+
+
+def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float], str]) -> Score:
+    shown = "–" if found.value is None else form(found.value)
+    basis = f"{found.count:,} {what}"
+    if found.low is not None and found.high is not None:
+        basis = f"{form(found.low)} to {form(found.high)}, {basis}"
+    if not found.is_enough:
+        basis += f"; {quality.ENOUGH} are needed"
+    return Score(
+        GOAL[metric], found.value, shown, basis, found.is_enough, low=found.low, high=found.high, count=found.count
+    )
+
+
+def _spent(metric: Metric, costs: Money, micros: int | None, basis: str) -> Score:
+    value = micros / MICROS if micros is not None and costs.is_known else None
+    shown = "–" if value is None or micros is None else usd(micros, 2 if micros >= MICROS else 4)
+    return Score(GOAL[metric], value, shown, basis)
+
+
+def _lower_peak(table: Table) -> int | None:
+    asr, tts = ([row[place] for row in table.rows if isinstance(row[place], int)] for place in (1, 2))
+    peaks_of_both = [max(value for value in half if isinstance(value, int)) for half in (asr, tts) if half]
+    return min(peaks_of_both, default=None)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _score(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def scorecard_table(scores: Sequence[Score]) -> Table:
+    rows: list[Sequence[Value]] = []
+    for one in scores:
+        growth = (one.goal.growth.in_words, str(one.growth)) if one.goal.growth else (None, None)
+        measured = (one.goal.name, one.value, one.low, one.high, one.count, one.basis)
+        rows.append((*measured, one.goal.launch.in_words, str(one.launch), *growth))
+    return Table(
+        "scorecard",
+        "Scorecard",
+        [
+            Column("metric", "Metric", Form.TEXT),
+            *(Column(name, name.capitalize(), Form.SCORE) for name in ("value", "low", "high")),
+            Column("count", "Rests on"),
+            Column("basis", "Basis", Form.TEXT),
+            *(
+                Column(name, name.replace("_", " ").capitalize(), Form.TEXT)
+                for name in ("launch_target", "launch", "growth_target", "growth")
+            ),
+        ],
+        rows,
+    )

@@ -1,0 +1,209 @@
+"""What the admin's first page says, gathered by ``live`` (asked for every few seconds) and ``slow`` (once a minute).
+
+Both give plain values for the templates in templates/admin/home/; what somebody may not see is left out by
+``dashboard.homepage``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.utils import timezone
+
+from capacity import alerts, board, phases, probe
+from capacity.board import CURVE_STEP, CurvePoint, Levels, Users
+from capacity.models import Metric, Rule, Sample
+from usage import costboard
+from usage.cost import month_cost
+from usage.period import start_of
+
+NO_BREAK = "\u00a0"
+CHART_HEADROOM = 1.1  # the chart's top above the highest level or value
+
+
+class Tone(StrEnum):
+    """How a value stands against the rules."""
+
+    OK = "ok"
+    WARNING = "warning"
+    CRITICAL = "critical"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The thresholds of the rules for one metric that are switched on. None: no such rule."""
+
+    warning: float | None = None
+    critical: float | None = None
+
+    def tone(self, value: float | None) -> Tone:
+        if value is None:
+            return Tone.UNKNOWN
+        if self.critical is not None and value > self.critical:
+            return Tone.CRITICAL
+        return Tone.WARNING if self.warning is not None and value > self.warning else Tone.OK
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One measured value: ``value`` with its unit, or why there is none."""
+
+    name: str
+    value: str
+    tone: Tone
+    note: str
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Concurrent users against the levels; ``percent`` of the scale's end, as are the marks'."""
+
+    users: Users | None
+    tone: Tone
+    percent: float
+    marks: tuple[tuple[float, str], ...]  # percent, level
+
+
+def limits() -> dict[str, Limits]:
+    """Of each metric, by the rules that are switched on."""
+    lowest: dict[str, dict[str, float]] = {}
+    for metric, severity, threshold in Rule.objects.filter(is_enabled=True).values_list(
+        "metric", "severity", "threshold"
+    ):
+        of_metric = lowest.setdefault(metric, {})
+        of_metric[severity] = min(threshold, of_metric.get(severity, threshold))
+    return {
+        metric: Limits(found.get(Rule.Severity.WARNING), found.get(Rule.Severity.CRITICAL))
+        for metric, found in lowest.items()
+    }
+
+
+def live(now: datetime) -> dict[str, Any]:
+    """The readings of this moment, what fires, and whether anybody watches."""
+    sample, known = board.latest(now), limits()
+    return {
+        "sample": sample,
+        "last_sample": sample or Sample.objects.first(),
+        "alerts": alerts.firing(),
+        "gauge": gauge(board.now_served(), board.levels(), known.get(Metric.USERS, Limits())),
+        "readings": readings(sample, known),
+    }
+
+
+def slow(now: datetime) -> dict[str, Any]:
+    """What moves within hours: the month's cost, uptime, the phase."""
+    today = timezone.localdate(now)
+    cost, outlook = month_cost(now), phases.outlook(now)
+    return {
+        "figures": costboard.figures(cost),
+        "is_cost_known": cost.forecast_micros > 0,
+        "spent_percent": 100 * cost.spent_micros / cost.forecast_micros if cost.forecast_micros else 0.0,
+        "month": today,
+        "uptime": probe.uptime(today),
+        "outlook": outlook,
+        "spans": {what: outlook.phase.span(what) for what in ("users", "concurrent")} if outlook else {},
+    }
+
+
+def gauge(users: Users | None, levels: Levels, known: Limits) -> Gauge:
+    end = scale_end(levels, [users.together] if users else [])
+    known_levels = (level for level in (levels.warning, levels.critical, levels.design) if level is not None)
+    marks = tuple((100 * level / end, f"{level:,.0f}") for level in known_levels)
+    together = users.together if users else None
+    return Gauge(users, known.tone(together), 100 * (together or 0) / end, marks)
+
+
+def scale_end(levels: Levels, values: list[int]) -> float:
+    highest = max([*(level for level in (levels.warning, levels.critical, levels.design) if level), *values], default=0)
+    return CHART_HEADROOM * (highest or 10)
+
+
+def readings(sample: Sample | None, known: dict[str, Limits]) -> list[Reading]:
+    """p95 of both directions, error rate, GPU; all unknown without a fresh sample."""
+    p95 = known.get(Metric.P95, Limits())
+    asr, tts, errors, gpu = (
+        (sample.asr_p95_s, sample.tts_p95_s, sample.error_percent, sample.gpu_percent) if sample else (None,) * 4
+    )
+    requests = f"of {sample.requests:,} request{'s' * (sample.requests != 1)}" if sample else ""
+    no_answer, no_request, no_gpu = (
+        ("no request finished", "no request", "no GPU is read") if sample else ("nobody measures",) * 3
+    )
+    return [
+        _reading("Speech to text, p95", asr, "{:.2f} s", p95, no_answer),
+        _reading("Text to speech, p95", tts, "{:.2f} s", p95, no_answer),
+        _reading("Error rate", errors, "{:.1f} %", known.get(Metric.ERRORS, Limits()), no_request, requests),
+        _reading("GPU", gpu, "{:.0f} %", known.get(Metric.GPU, Limits()), no_gpu),
+    ]
+
+
+def _reading(name: str, value: float | None, form: str, known: Limits, why_none: str, more: str = "") -> Reading:
+    """``form``: how the value is written, with its unit at the end."""
+    if value is None:
+        return Reading(name, "–", Tone.UNKNOWN, why_none)
+    unit = form.partition("}")[2]
+    levels = [
+        f"{word} > {level:g}{unit}".replace(" ", NO_BREAK)
+        for word, level in (("warning", known.warning), ("critical", known.critical))
+        if level is not None
+    ]
+    return Reading(name, form.format(value), known.tone(value), ", ".join([more, *levels] if more else levels))
+
+
+def curve(now: datetime, first_step: int = 0) -> dict[str, Any]:
+    """Today's curve from that step to the present one, in steps of ``CURVE_STEP`` from midnight."""
+    today, last = timezone.localdate(now), step_of(now)
+    first = min(first_step, last)
+    return {"day": today.isoformat(), "first": first, **_columns(board.day_curve(today, first)[: last + 1 - first])}
+
+
+def chart(now: datetime) -> dict[str, Any]:
+    """All that the day's chart shows: today, yesterday, the levels."""
+    today, levels = timezone.localdate(now), board.levels()
+    before = board.day_curve(today - timedelta(days=1))
+    return {
+        "today": curve(now),
+        "yesterday": [point.users.together if point.users else None for point in before],
+        "midnight": int(start_of(today).timestamp()),
+        "step_s": int(CURVE_STEP.total_seconds()),
+        "levels": {"warning": levels.warning, "critical": levels.critical, "design": levels.design},
+        "zone": timezone.get_current_timezone_name(),
+    }
+
+
+def step_of(now: datetime) -> int:
+    return (now - start_of(timezone.localdate(now))) // CURVE_STEP
+
+
+def _columns(points: list[CurvePoint]) -> dict[str, list[int | None]]:
+    return {
+        name: [getattr(point.users, name) if point.users else None for point in points]
+        for name in ("together", "asr", "tts")
+    }
+
+
+def still(drawn: dict[str, Any]) -> dict[str, Any]:
+    """The same chart as lines of an SVG of 288 x 100, for a browser without JavaScript."""
+    levels = Levels(**drawn["levels"])
+    known = [value for value in (*drawn["today"]["together"], *drawn["yesterday"]) if value is not None]
+    end = scale_end(levels, known)
+    named = [("warning", levels.warning), ("critical", levels.critical), ("design", levels.design)]
+    return {
+        "today": _lines(drawn["today"]["together"], end),
+        "yesterday": _lines(drawn["yesterday"], end),
+        "levels": [(name, f"{level:,.0f}", 100 - 100 * level / end) for name, level in named if level is not None],
+    }
+
+
+def _lines(values: list[int | None], end: float) -> list[str]:
+    """Points of one line for each stretch without a gap."""
+    lines: list[list[str]] = [[]]
+    for step, value in enumerate(values):
+        if value is None:
+            lines.append([])
+        else:
+            lines[-1].append(f"{step},{100 - 100 * value / end:.1f}")
+    return [" ".join(line) for line in lines if line]

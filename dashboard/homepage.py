@@ -1,0 +1,97 @@
+"""The admin's first page: the capacity, now. It renews itself from ``fresh``, and stands still without JavaScript."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+from django.views.decorators.http import require_safe
+
+from dashboard import home
+from rollout import board as rollout_board
+
+REFRESH_S = 5
+LIVE_PARTS = ("watcher", "alerts", "now", "readings", "rollout")
+SLOW_PARTS = ("cost", "phase")
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the person who looks may see and do."""
+
+    capacity: bool
+    rollout: bool
+    cost: bool
+    acknowledge: bool
+    switch: bool
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> Sight:
+        may = request.user.has_perm
+        return cls(
+            may("capacity.view_sample"), may("rollout.view_flag"), may("usage.view_infrastructurecost"),
+            may("capacity.change_alert"), may("rollout.change_flag"),
+        )  # fmt: skip
+
+    @property
+    def is_anything(self) -> bool:
+        return self.capacity or self.rollout or self.cost
+
+
+def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """unfold's DASHBOARD_CALLBACK."""
+    now, sight = timezone.now(), Sight.of(request)
+    context |= {"title": "Capacity now", "sight": sight, "now": now, "renewal": _renewal()}
+    context |= _gathered(sight, now, is_slow_too=True)
+    if sight.capacity:
+        drawn = home.chart(now)
+        context |= {"still": home.still(drawn), "chart": drawn}
+    return context
+
+
+@require_safe
+def fresh(request: HttpRequest) -> JsonResponse:
+    """What has changed since the page was made, as JSON: the page's parts, and the end of the day's curve.
+
+    ``?step=``: the first step of the curve that is wanted. ``?slow``: with what moves slowly.
+    """
+    now, sight = timezone.now(), Sight.of(request)
+    is_slow_too = "slow" in request.GET
+    context = {"sight": sight, "now": now, **_gathered(sight, now, is_slow_too=is_slow_too)}
+    parts = [*LIVE_PARTS, *(SLOW_PARTS if is_slow_too else ())]
+    answer: dict[str, Any] = {
+        "at": f"{timezone.localtime(now):%H:%M:%S}",
+        "parts": {name: render_to_string(f"admin/home/{name}.html", context, request) for name in parts},
+    }
+    if sight.capacity:
+        answer["curve"] = home.curve(now, _step(request))
+    response = JsonResponse(answer)
+    add_never_cache_headers(response)
+    return response
+
+
+def _step(request: HttpRequest) -> int:
+    """Nonsense asks for all of the day."""
+    text = request.GET.get("step", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
+
+
+def _gathered(sight: Sight, now: datetime, *, is_slow_too: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if sight.capacity:
+        found |= home.live(now)
+    if sight.rollout:
+        found["features"] = rollout_board.features()
+    if is_slow_too and (sight.capacity or sight.cost):
+        found |= home.slow(now)
+    return found
+
+
+def _renewal() -> dict[str, Any]:
+    return {"fresh": f"{reverse('admin:index')}now.json", "refresh_s": REFRESH_S}

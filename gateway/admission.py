@@ -1,0 +1,135 @@
+"""Is there time for more speech work? Asked before a request's body is read, so that a refusal costs next to nothing,
+and again once it is here: only then does the request count.
+
+``inference.admission`` decides; here it is put in front of the endpoints. Only callers who are known are refused for
+want of room; each has their ledger row, as everybody who is refused has, and the alerts see it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope
+from django.conf import settings
+
+from core.context import current
+from core.errors import ApiError, as_api_error
+from core.identity import Caller, authenticate
+from core.perloop import PerLoop
+from gateway import metrics
+from gateway.bodies import body_size
+from gateway.edge import HttpApp, headers_of, send_error
+from gateway.gate import FEATURES, Kind, Work
+from inference.admission import Door
+from inference.errors import OverCapacity
+from rollout.feature import Feature
+
+KINDS = {
+    "/v1/audio/transcriptions": Kind.TRANSCRIPTION,
+    "/v1/audio/translations": Kind.TRANSLATION,
+    "/v1/audio/speech": Kind.SPEECH,
+}
+# What the first requests are taken for: 16 bit audio at 16 kHz, and JSON with little but text.
+SECONDS_PER_BYTE, CHARACTERS_PER_BYTE = 1 / 32_000, 0.8
+# As much of one request as is in an engine at once: 32 segments of about 10 s, 8 sentences of about 100 characters.
+DEAREST_S, DEAREST_CHARACTERS = 320, 800
+SLOW_READER_S = 0.25  # a client that takes so long with what it is sent holds no place meanwhile
+
+
+def _doors() -> dict[Feature, Door]:
+    return {
+        Feature.ASR: Door(
+            longest_s=settings.VOICE_ASR_WAIT_S,
+            most=settings.VOICE_ASR_QUEUE,
+            cost_per_byte=SECONDS_PER_BYTE,
+            dearest=DEAREST_S,
+        ),
+        Feature.TTS: Door(
+            longest_s=settings.VOICE_TTS_WAIT_S,
+            most=settings.VOICE_TTS_QUEUE,
+            cost_per_byte=CHARACTERS_PER_BYTE,
+            dearest=DEAREST_CHARACTERS,
+        ),
+    }
+
+
+doors = PerLoop(_doors)
+
+
+class RefuseWhenFull:
+    """ASGI middleware: a caller of speech work is known before anything of the body is read, and refused at once while
+    there is no room."""
+
+    def __init__(self, app: HttpApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if (kind := _kind(scope)) is not None:
+            try:
+                caller = await authenticate(headers_of(scope))
+            except ApiError as stranger:
+                await send_error(stranger, send)
+                return
+            try:
+                doors()[FEATURES[kind]].check(body_size(scope))
+            except OverCapacity as refusal:
+                await _refuse(kind, caller, send, refusal)
+                return
+        await self._app(scope, receive, send)
+
+
+class Admission:
+    """ASGI middleware: counts speech work whose body is here from now until it is done."""
+
+    def __init__(self, app: HttpApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        kind = _kind(scope)
+        if kind is None:
+            await self._app(scope, receive, send)
+            return
+        feature = FEATURES[kind]
+        door = doors()[feature]
+        metrics.admission_wait_seconds.labels(feature.value).set(door.wait_s)
+        try:
+            admitted = door.enter(body_size(scope))
+        except OverCapacity as refusal:
+            await _refuse(kind, await authenticate(headers_of(scope)), send, refusal)
+            return
+        current().admitted = admitted
+        loop = asyncio.get_running_loop()
+        succeeded = False
+
+        async def watched(event: ASGISendEvent) -> None:
+            nonlocal succeeded
+            if event["type"] == "http.response.start":
+                succeeded = event["status"] == 200
+            # Who reads slowly waits for nobody's engine, and nobody waits for them.
+            slow = loop.call_later(SLOW_READER_S, admitted.pause)
+            try:
+                await send(event)
+            finally:
+                slow.cancel()
+                admitted.resume()
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            admitted.leave(done=succeeded)
+
+
+def _kind(scope: HTTPScope) -> Kind | None:
+    return KINDS.get(scope["path"]) if scope["method"] == "POST" else None
+
+
+def obstacle(feature: Feature) -> ApiError | None:
+    """The refusal that a request would get now, without taking anything."""
+    door = doors().get(feature)
+    return as_api_error(OverCapacity(1.0)) if door is not None and door.is_full else None
+
+
+async def _refuse(kind: Kind, caller: Caller, send: ASGISendCallable, refusal: OverCapacity) -> None:
+    metrics.admission_refused_total.labels(FEATURES[kind].value).inc()
+    Work(kind, caller).note(refusal)
+    await send_error(as_api_error(refusal), send)

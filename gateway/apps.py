@@ -1,0 +1,17 @@
+"""Registers what the gateway adds to metrics and to the API's schema."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class GatewayConfig(AppConfig):
+    name = "gateway"
+
+    def ready(self) -> None:
+        from gateway import metrics
+
+        metrics.register()
+        import_module("gateway.openapi")  # importing it registers its extension

@@ -1,0 +1,93 @@
+"""`GET /v1/voice/availability`: the front end shows or hides the microphone and the loudspeaker by it.
+
+It asks what the gate asks, in the gate's order, without taking anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from capacity import leases
+from core.errors import ApiError
+from core.identity import Caller, caller_of
+from gateway import admission
+from gateway.client_secrets import ClientSecretAuthentication
+from gateway.views import ApiView
+from rollout import policy
+from rollout.feature import Feature
+from usage import quota
+from usage.entry import Kind
+
+KINDS = {Feature.ASR: Kind.TRANSCRIPTION, Feature.TTS: Kind.SPEECH, Feature.REALTIME: Kind.REALTIME}
+
+_feature = inline_serializer(
+    "VoiceFeature",
+    {
+        "available": serializers.BooleanField(),
+        "reason": serializers.CharField(help_text="The rule of the roll-out that decided"),
+        "blocked_by": serializers.ChoiceField(["rollout", "quota", "capacity"], allow_null=True),
+        "code": serializers.CharField(allow_null=True, help_text="The error's code that a request would get now"),
+        "message": serializers.CharField(allow_null=True, help_text="The same in words"),
+        "retry_after_s": serializers.FloatField(allow_null=True, help_text="When it is worth asking again"),
+    },
+)
+
+
+class AvailabilityView(ApiView):
+    """Is voice on for this user, and why not."""
+
+    authentication_classes = [ClientSecretAuthentication]
+
+    @extend_schema(
+        operation_id="retrieve_availability",
+        summary="Is voice on for this user",
+        responses=inline_serializer(
+            "VoiceAvailability",
+            {
+                "object": serializers.CharField(default="voice.availability"),
+                "user": serializers.CharField(),
+                "available": serializers.BooleanField(help_text="At least one feature is"),
+                "features": serializers.DictField(child=_feature),
+            },
+        ),
+    )
+    async def get(self, request: Request) -> Response:
+        caller = caller_of(request)
+        features = {feature.value: await _availability(caller, feature) for feature in Feature}
+        is_available = any(feature["available"] for feature in features.values())
+        answer = {"object": "voice.availability", "user": caller.user, "available": is_available, "features": features}
+        return Response(answer)
+
+
+async def _availability(caller: Caller, feature: Feature) -> dict[str, Any]:
+    decision = await policy.decide(caller, caller.user, feature)
+    obstacle = await _first_obstacle(caller, feature, decision)
+    blocked_by, refusal = obstacle or (None, None)
+    return {
+        "available": refusal is None,
+        "reason": decision.reason,
+        "blocked_by": blocked_by,
+        "code": refusal.code if refusal else None,
+        "message": refusal.message if refusal else None,
+        "retry_after_s": refusal.retry_after if refusal else None,
+    }
+
+
+async def _first_obstacle(caller: Caller, feature: Feature, decision: policy.Decision) -> tuple[str, ApiError] | None:
+    """What stands in a request's way now: the refusal that the gate would come to first."""
+    if not decision.allowed:
+        return "rollout", decision.refusal()
+    exhausted = await quota.obstacle(caller, caller.user, KINDS[feature])
+    if exhausted is not None:
+        return "quota", exhausted
+    try:
+        await leases.admit(caller.client_id, caller.user)
+    except ApiError as full:
+        return "capacity", full
+    crowded = admission.obstacle(feature)
+    return ("capacity", crowded) if crowded is not None else None

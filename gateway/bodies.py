@@ -1,0 +1,138 @@
+"""Request bodies: received whole before anybody works for them, within limits of size, time and rate.
+
+A body that trickles in holds nothing but its own bytes: no place in the queue of an engine, no thread. It is never
+written to disk here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from asgiref.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, HTTPScope
+from django.conf import settings
+
+from core.errors import ApiError
+from core.identity import authenticate
+from gateway.edge import HttpApp, headers_of, send_error
+
+MAX_UNAUTHENTICATED_BODY_BYTES = 65_536
+_API = "/v1/"
+
+
+class ReceiveBody:
+    """ASGI middleware: hands a request on once its whole body is here, as one event.
+
+    A body is refused by its announced length, or while a chunked one arrives. One larger than
+    ``MAX_UNAUTHENTICATED_BODY_BYTES`` is not read for callers of the API who cannot say who they are; outside the API,
+    where forms are sent, ``VOICE_MAX_JSON_BYTES`` is the limit whatever the content type.
+    """
+
+    def __init__(self, app: HttpApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        headers = headers_of(scope)
+        length = _announced_length(headers)
+        if length == 0:
+            await self._app(scope, receive, send)
+            return
+        body = bytearray()
+        try:
+            if not await self._receive(body, scope, receive, headers, length):
+                return  # the client left: nobody to answer
+        except ApiError as answer:
+            await send_error(answer, send)
+            return
+        await self._app(_announcing(scope, len(body)), _replay(bytes(body), receive), send)
+
+    async def _receive(
+        self,
+        body: bytearray,
+        scope: HTTPScope,
+        receive: ASGIReceiveCallable,
+        headers: Mapping[str, str],
+        length: int | None,
+    ) -> bool:
+        limit = _limit(scope["path"], headers)
+        if length is not None and length > limit:
+            raise _too_large(limit)
+        is_known = not scope["path"].startswith(_API)
+        if not is_known and length is not None and length > MAX_UNAUTHENTICATED_BODY_BYTES:
+            await authenticate(headers)
+            is_known = True
+        return await _receive(body, receive, headers, limit, is_known=is_known)
+
+
+async def _receive(
+    body: bytearray, receive: ASGIReceiveCallable, headers: Mapping[str, str], limit: int, *, is_known: bool
+) -> bool:
+    """Append everything that arrives to ``body``; False if the client left before its end.
+
+    Raises ``ApiError`` 401 and 413 as above, 408 for a body that is too slow: below ``VOICE_BODY_MIN_BYTES_S`` on
+    average after the first ``VOICE_BODY_GRACE_S`` seconds, or not done after ``VOICE_DEADLINE_S``.
+    """
+    started = time.monotonic()
+    while True:
+        allowed_s = settings.VOICE_BODY_GRACE_S + len(body) / settings.VOICE_BODY_MIN_BYTES_S
+        try:
+            async with asyncio.timeout(started + min(allowed_s, settings.VOICE_DEADLINE_S) - time.monotonic()):
+                event: ASGIReceiveEvent = await receive()
+        except TimeoutError as error:
+            message = "The request body arrives too slowly. Send it again over a better connection."
+            raise ApiError(408, "request_timeout", message) from error
+        if event["type"] != "http.request":
+            return False
+        body += event["body"]
+        if len(body) > limit:
+            raise _too_large(limit)
+        if len(body) > MAX_UNAUTHENTICATED_BODY_BYTES and not is_known:
+            await authenticate(headers)
+            is_known = True
+        if not event.get("more_body", False):
+            return True
+
+
+def _announcing(scope: HTTPScope, length: int) -> HTTPScope:
+    """The scope with the body's true length: Django takes a multipart body for empty unless its length is announced."""
+    if not any(name == b"transfer-encoding" for name, _ in scope["headers"]):
+        return scope
+    kept = [(name, value) for name, value in scope["headers"] if name not in (b"transfer-encoding", b"content-length")]
+    return {**scope, "headers": [*kept, (b"content-length", str(length).encode())]}
+
+
+def _replay(body: bytes, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
+    event: ASGIReceiveEvent | None = {"type": "http.request", "body": body, "more_body": False}
+
+    async def replay() -> ASGIReceiveEvent:
+        nonlocal event
+        if event is None:
+            return await receive()
+        first, event = event, None
+        return first
+
+    return replay
+
+
+def body_size(scope: HTTPScope) -> int:
+    """The length in bytes of a body that ``ReceiveBody`` has received; the announced one, or 0, before that."""
+    return _announced_length(headers_of(scope)) or 0
+
+
+def _announced_length(headers: Mapping[str, str]) -> int | None:
+    """None where the length is not known beforehand."""
+    if "transfer-encoding" in headers:
+        return None
+    announced = headers.get("content-length", "0")
+    return int(announced) if announced.isdecimal() else 0
+
+
+def _limit(path: str, headers: Mapping[str, str]) -> int:
+    if path.startswith(_API) and headers.get("content-type", "").lower().startswith("multipart/"):
+        return settings.VOICE_MAX_UPLOAD_BYTES + settings.MULTIPART_OVERHEAD_BYTES
+    return settings.VOICE_MAX_JSON_BYTES
+
+
+def _too_large(limit: int) -> ApiError:
+    return ApiError(413, "file_too_large", f"The request body is larger than {limit:,} bytes.")

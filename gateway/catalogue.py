@@ -1,0 +1,91 @@
+"""What can be asked for by name: the rooms' own models, and OpenAI's names as aliases of the default ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.conf import settings
+
+from core.errors import ApiError
+
+
+class Task(StrEnum):
+    TRANSCRIPTION = "transcription"
+    SPEECH = "speech"
+
+
+# OpenAI's names, https://platform.openai.com/docs/models; each also with the date of a version behind it.
+_TRANSCRIPTION_NAMES = (
+    "whisper-1",
+    "gpt-4o-transcribe",
+    "gpt-4o-mini-transcribe",
+    "gpt-4o-transcribe-diarize",
+    "gpt-transcribe",
+    "gpt-live-transcribe",
+    "gpt-realtime-whisper",
+)
+_SPEECH_NAMES = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+ALIASES = dict.fromkeys(_TRANSCRIPTION_NAMES, Task.TRANSCRIPTION) | dict.fromkeys(_SPEECH_NAMES, Task.SPEECH)
+_DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+_OPENAI_NAME = re.compile(r"(gpt|whisper|tts)-[\w.-]+")
+
+
+def undated(name: str) -> str:
+    """OpenAI's name without the date of its version: ``gpt-4o-mini-tts`` for ``gpt-4o-mini-tts-2025-12-15``."""
+    return _DATE.sub("", name)
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """``created`` is in Unix seconds, 0 where nobody knows. ``languages``: ISO 639-1, of those this service offers;
+    ``notice``: what a person should know before trying it."""
+
+    id: str
+    task: Task
+    owned_by: str
+    created: int = 0
+    languages: tuple[str, ...] = ()
+    notice: str = ""
+
+
+def offered(task: Task) -> list[ModelCard]:
+    """The models for a task, the default first."""
+    import asr
+    import tts
+
+    return {Task.TRANSCRIPTION: asr.models_offered, Task.SPEECH: tts.models_offered}[task]()
+
+
+def resolve(name: str | None, task: Task) -> ModelCard:
+    """The model that ``name`` stands for; no name is the default. Raises ``ApiError`` 404."""
+    cards = offered(task)
+    if not name:
+        return cards[0]
+    for card in cards:
+        if card.id == name:
+            return card
+    alias_of = ALIASES.get(undated(name))
+    if alias_of is task:
+        return cards[0]
+    if alias_of is None and settings.VOICE_UNKNOWN_MODELS == "default" and _OPENAI_NAME.fullmatch(name):
+        return cards[0]
+    names = ", ".join(card.id for card in cards)
+    raise ApiError(404, "model_not_found", f"There is no {task} model {name!r}. There is: {names}.", param="model")
+
+
+def notices() -> list[str]:
+    """What people should know of the models that serve those who name none."""
+    first = [offered(task)[0] for task in Task]
+    return [card.notice for card in first if card.notice]
+
+
+def everything() -> Iterator[tuple[str, ModelCard]]:
+    """Every name that can be asked for, with the model that answers."""
+    for task in Task:
+        for card in offered(task):
+            yield card.id, card
+    for alias, task in ALIASES.items():
+        yield alias, offered(task)[0]

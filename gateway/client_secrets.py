@@ -1,0 +1,73 @@
+"""Short-lived tokens for browsers: a page opens a WebSocket with one and never sees the application's API key.
+
+Signed with Django's secret key, so every process accepts what any other issued and nothing is stored. A token names one
+end user and is good for opening sockets and for ``GET /v1/voice/availability`` until it expires; a socket that is open
+stays open. Revoking the key that it was made with ends both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core import signing
+from rest_framework.request import Request
+
+from core import identity
+from core.errors import ApiError
+from core.identity import Caller
+
+START = "ek_"
+_SALT = "voiceproject.client_secrets"
+_SEPARATOR = "."  # Django's own, a colon, may not stand in the name of a WebSocket subprotocol
+
+
+@dataclass(frozen=True)
+class ClientSecret:
+    """``session``: the settings that the socket starts with. ``expires_at``: Unix seconds."""
+
+    value: str
+    expires_at: int
+
+
+def issue(caller: Caller, *, lifetime_s: int, session: Mapping[str, Any]) -> ClientSecret:
+    expires_at = int(time.time()) + lifetime_s
+    claims = {
+        "client": caller.client_id,
+        "user": caller.user,
+        "key": caller.key_prefix,
+        "rate": caller.rate_key,
+        "expires": expires_at,
+        "session": session,
+    }
+    return ClientSecret(START + _signer().sign_object(claims), expires_at)
+
+
+async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
+    """Whom the token speaks for and the settings that came with it. Raises ``ApiError`` 401."""
+    try:
+        claims = _signer().unsign_object(token.removeprefix(START))
+    except signing.BadSignature as error:
+        raise ApiError(401, "invalid_api_key", "This token is not valid here.") from error
+    if time.time() >= claims["expires"]:
+        raise ApiError(401, "expired_token", "This token has expired. Ask your server for a new one.")
+    name = await identity.active_client(claims["client"]) or ""
+    caller = Caller(claims["client"], name, claims["user"], claims["key"], claims["rate"], is_bound=True)
+    await identity.check_still_valid(caller)
+    return caller, claims["session"]
+
+
+class ClientSecretAuthentication(identity.BearerAuthentication):
+    """For what a browser may ask with its token besides opening sockets."""
+
+    async def authenticate(self, request: Request) -> tuple[Caller, None]:  # type: ignore[override]
+        scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and credential.strip().startswith(START):
+            return (await redeem(credential.strip()))[0], None
+        return await super().authenticate(request)
+
+
+def _signer() -> signing.Signer:
+    return signing.Signer(salt=_SALT, sep=_SEPARATOR)

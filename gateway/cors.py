@@ -1,0 +1,92 @@
+"""Pages of other origins: who may call the API from a browser (the Fetch standard's CORS protocol).
+
+No cookie is involved: a page authenticates with a short-lived token or whatever its own server gave it. So an allowed
+origin gets no credentials mode, and the admin and the dashboard are never opened to other origins.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope
+from django.conf import settings
+
+from gateway.edge import HttpApp, headers_of
+
+OPEN_PATHS = ("/v1/", "/static/", "/schema/", "/healthz", "/readyz")
+METHODS = "GET, HEAD, POST, OPTIONS"
+PREFLIGHT_SECONDS = 600
+EXPOSED = ", ".join(
+    [
+        "X-Request-Id",
+        "OpenAI-Processing-Ms",
+        "Retry-After",
+        "Warning",
+        "Idempotent-Replayed",
+        "X-RateLimit-Limit-Requests",
+        "X-RateLimit-Remaining-Requests",
+        "X-RateLimit-Reset-Requests",
+        "X-Voice-Degraded",
+    ]
+)
+_HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{0,1000}")
+
+
+def is_allowed(origin: str) -> bool:
+    """Whether ``VOICE_CORS_ORIGINS`` names the origin, itself or by a pattern: ``*`` alone is every origin, in a host
+    any subdomain, as a port any port."""
+    return any(_pattern(allowed).fullmatch(origin) for allowed in settings.VOICE_CORS_ORIGINS)
+
+
+@lru_cache(maxsize=256)
+def _pattern(allowed: str) -> re.Pattern[str]:
+    if allowed == "*":
+        return re.compile(".*")
+    escaped = re.escape(allowed.rstrip("/")).replace(r":\*", r"(:\d+)?").replace(r"\*", r"[A-Za-z0-9.-]+")
+    return re.compile(escaped, re.IGNORECASE)
+
+
+class Cors:
+    """ASGI middleware: answers preflight requests, and lets pages of allowed origins read the answers."""
+
+    def __init__(self, app: HttpApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        headers = headers_of(scope)
+        origin = headers.get("origin")
+        if origin is None or not scope["path"].startswith(OPEN_PATHS):
+            await self._app(scope, receive, send)
+            return
+        allowed = is_allowed(origin)
+        granted = {"Vary": "Origin"}
+        if allowed:
+            granted |= {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED}
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            await _answer_preflight(granted if allowed else {}, headers, send)
+            return
+
+        async def with_grant(event: ASGISendEvent) -> None:
+            if event["type"] == "http.response.start":
+                event["headers"] = [*event["headers"], *_encoded(granted)]
+            await send(event)
+
+        await self._app(scope, receive, with_grant)
+
+
+async def _answer_preflight(granted: dict[str, str], headers: dict[str, str], send: ASGISendCallable) -> None:
+    """What the page asks to send is granted whole: the credential decides, not the names of headers."""
+    answer = {"Vary": "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"}
+    wanted = headers.get("access-control-request-headers", "")
+    if granted:
+        answer = {**granted, **answer, "Access-Control-Allow-Methods": METHODS}
+        answer["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
+        if wanted and _HEADER_NAMES.fullmatch(wanted):
+            answer["Access-Control-Allow-Headers"] = wanted
+    await send({"type": "http.response.start", "status": 204, "headers": _encoded(answer), "trailers": False})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]

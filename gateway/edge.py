@@ -1,0 +1,96 @@
+"""The outermost layer, in plain ASGI: what must hold for every HTTP response and before any body is read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from asgiref.typing import (
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    ASGISendEvent,
+    HTTPScope,
+)
+
+from core import ratelimit
+from core.context import RequestContext, enter
+from core.errors import ApiError, report
+from gateway.lifecycle import lifecycle
+
+HttpApp: TypeAlias = Callable[[HTTPScope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
+
+logger = logging.getLogger("voiceproject.requests")
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_QUIET = ("/healthz", "/readyz", "/metrics", "/static/")
+
+
+def headers_of(scope: HTTPScope) -> dict[str, str]:
+    """The request's headers, names in lower case; of a repeated one the last."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+class Edge:
+    """Names, measures and logs each request; turns what nobody else caught into the envelope."""
+
+    def __init__(self, app: HttpApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        headers = headers_of(scope)
+        wanted = headers.get("x-request-id", "")
+        context = RequestContext(id=wanted) if _SANE_ID.fullmatch(wanted) else RequestContext()
+        enter(context)
+        response = _Response(context, send)
+        with lifecycle().under_way():
+            try:
+                await self._app(scope, receive, response.send)
+            except Exception as error:  # noqa: BLE001 - nothing else would answer
+                await response.fail(error)
+            finally:
+                for work in list(context.work):  # a view that was cancelled before its stream began
+                    await work.settle(asyncio.CancelledError())
+        if not scope["path"].startswith(_QUIET):
+            extra = {"method": scope["method"], "path": scope["path"], "status": response.status or 499}
+            logger.info("request", extra={**extra, "duration_ms": context.elapsed_ms(), **context.notes})
+
+
+class _Response:
+    """Passes a response on, with the headers that every one carries."""
+
+    def __init__(self, context: RequestContext, send: ASGISendCallable) -> None:
+        self._context, self._send = context, send
+        self.status: int | None = None
+
+    async def send(self, event: ASGISendEvent) -> None:
+        if event["type"] == "http.response.start":
+            self.status = event["status"]
+            event["headers"] = [*event["headers"], *self._headers()]
+        await self._send(event)
+
+    async def fail(self, error: Exception) -> None:
+        """The answer to an exception; once a response has begun, its missing end tells the client."""
+        answer = report(error)
+        if self.status is None:
+            await send_error(answer, self.send)
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        headers = {
+            "X-Request-Id": self._context.id,
+            "OpenAI-Processing-Ms": str(self._context.elapsed_ms()),
+            **(self._context.rate or ratelimit.untouched()).headers(),
+            **self._context.headers,
+        }
+        return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+async def send_error(answer: ApiError, send: Any) -> None:
+    body = json.dumps(answer.envelope()).encode()
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **answer.headers()}
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})

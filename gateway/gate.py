@@ -1,0 +1,295 @@
+"""The one gate in front of every endpoint that does speech work.
+
+    async with gate(request, Kind.SPEECH) as work:
+        await work.admit(body.get("user"))
+        work.model, work.characters = "espeak-ng", len(text)
+        await work.cover()
+        return await work.stream(chunks, content_type="audio/mpeg")
+
+It admits, measures and settles: whatever happens inside, exactly one ledger row is committed before the answer is
+complete. A streamed answer takes the open gate along and settles when its last chunk has been taken.
+
+To be admitted an end user needs voice (the roll-out), quota and room (capacity), asked in this order. Who has been
+named by a header or a token is admitted at the door. Who has not may still be named by the body, so such a caller is
+admitted by ``Work.admit`` once the view has read it; ``Work.cover`` reserves the quota once the view knows how much.
+A view that forgets either does no harm: nothing is handed out before both have been done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+
+from django.conf import settings
+from django.http import StreamingHttpResponse
+from rest_framework.request import Request
+
+from capacity import leases
+from core.context import current
+from core.errors import ApiError, as_api_error
+from core.identity import Caller, caller_of, check_still_valid, end_user
+from gateway import metrics
+from gateway.lifecycle import lifecycle
+from rollout import policy
+from rollout.feature import Feature
+from usage import quota
+from usage.checkpoints import Checkpoint
+from usage.entry import Entry, Kind, Measure
+from usage.writer import ledger
+
+__all__ = ["FEATURES", "Kind", "Work", "WorkStream", "gate", "preflight"]
+
+FEATURES = {
+    Kind.TRANSCRIPTION: Feature.ASR,
+    Kind.TRANSLATION: Feature.ASR,
+    Kind.SPEECH: Feature.TTS,
+    Kind.REALTIME: Feature.REALTIME,
+}
+
+
+class Work:
+    """One request's work: what the view fills in is metered when the gate closes.
+
+    ``deadline`` is in ``time.monotonic()`` seconds: the units of this request are worthless afterwards. ``is_live``:
+    what is made reaches the caller at once, so nothing can be held back when the gate closes.
+    """
+
+    def __init__(self, kind: Kind, caller: Caller) -> None:
+        self._context = current()
+        self.kind = kind
+        self.caller = caller
+        self.request_id = self._context.id
+        self.deadline = self._context.started + settings.VOICE_DEADLINE_S
+        self.model = ""
+        self.voice = ""
+        self.language = ""
+        self.characters = 0
+        self.audio_ms: float = 0
+        self.queue_ms: float = 0
+        self.is_streaming = False
+        self.is_live = False
+        self._user = caller.user
+        self._admitted: str | None = None
+        self._covered = 0
+        self._reservation = quota.Reservation(kind)
+        self._hold: leases.Hold | None = None
+        self._checkpoint = Checkpoint()
+        self._settled = False
+
+    @property
+    def user(self) -> str:
+        """The end user, or the key itself when nobody has been named."""
+        return self._user
+
+    @property
+    def feature(self) -> Feature:
+        return FEATURES[self.kind]
+
+    @property
+    def units(self) -> int:
+        """What quotas count of this work, as far as it is known: characters, or milliseconds of audio."""
+        return self.characters if self.kind.measure is Measure.CHARACTERS else round(self.audio_ms)
+
+    def weigh(self, cost: float) -> None:
+        """Tell the door (``gateway.admission``) what this really costs: seconds of audio, characters; 0 when no
+        engine has to work for it."""
+        if self._context.admitted is not None:
+            self._context.admitted.revise(cost)
+
+    async def admit(self, user: str | None = None) -> None:
+        """Let this end user in: a body's ``user``, which counts only where neither a header nor a token named one.
+
+        Raises ``ApiError`` 400 for an impossible id, 403 outside the roll-out, 429 when the quota is used up, 503 when
+        there is no room.
+        """
+        if user and not self.caller.names_user:
+            self._user = end_user(user, "user")
+        if self._admitted == self._user:
+            return
+        await policy.require(self.caller, self._user, self.feature)
+        await quota.check(self.caller, self._user, self.kind)
+        self._leave()
+        hold = leases.hold(self.caller.client_id, self._user, self.feature)
+        await hold.begin()
+        self._hold, self._admitted = hold, self._user
+
+    async def cover(self, *, ahead: int = 0) -> None:
+        """Reserve quota for the ``units`` known so far. Work that lasts reserves some ``ahead``, so that it rarely has
+        to ask the database; near the limit it gets what is left. Raises ``ApiError`` 429 when they do not fit."""
+        if ahead and self.units > self._covered:
+            with suppress(ApiError):
+                await self._reserve(self.units + ahead)
+        await self._reserve(max(self.units, self._covered))
+
+    async def _reserve(self, units: int) -> None:
+        await self._reservation.cover(self.caller, self._user, units=units)
+        self._covered = units
+
+    async def recheck(self) -> None:
+        """For work that lasts: raises ``ApiError`` 403 once this end user has lost voice (the kill switch, say), 401
+        once the caller's key has been revoked or its client switched off."""
+        await check_still_valid(self.caller)
+        if self._admitted is None:
+            await policy.require_for_anybody(self.caller, self.feature)
+        else:
+            await policy.require(self.caller, self._user, self.feature)
+
+    async def stream(
+        self, chunks: AsyncGenerator[bytes, None], *, content_type: str, headers: Mapping[str, str] | None = None
+    ) -> WorkStream:
+        """A streaming answer whose end closes the gate.
+
+        The first chunk is made before this returns, so that a failure until then is a proper error answer.
+        """
+        try:
+            await self.admit()
+            await self.cover()
+            first = await anext(chunks, b"")
+        except BaseException:
+            await chunks.aclose()
+            raise
+        self.is_streaming = True
+        return WorkStream(self, first, chunks, content_type=content_type, headers=dict(headers or {}))
+
+    async def checkpoint(self) -> None:
+        """Note what has been used so far, for work that lasts: if this process is killed, no more than what came after
+        is lost. Raises ``DatabaseError``."""
+        if not self._settled:
+            await self._checkpoint.note(self._entry(None))
+
+    async def settle(self, error: BaseException | None = None) -> None:
+        """Commit this request's ledger row, or have it spooled while the database is gone; only the first call counts.
+        Raises ``DatabaseError`` if neither is possible."""
+        if self._settled:
+            return
+        entry = self._end(error)
+        # Shielded: a caller who hangs up now must not take the row along.
+        try:
+            await asyncio.shield(asyncio.ensure_future(self._checkpoint.settle(entry)))
+        finally:
+            self._leave()
+
+    def note(self, refusal: BaseException) -> None:
+        """Settle what was refused at the door: its row is written within a second, together with many others, since a
+        refusal must not cost what the work is refused for."""
+        ledger().note(self._end(refusal))
+
+    def _end(self, error: BaseException | None) -> Entry:
+        self._settled = True
+        if self in self._context.work:
+            self._context.work.remove(self)
+        entry = self._entry(as_api_error(error) if error is not None else None)
+        self._context.notes.update(kind=self.kind.value, model=self.model, voice=self.voice)
+        metrics.observe_work(entry)
+        return entry
+
+    def _leave(self) -> None:
+        if self._hold is not None:
+            self._hold.release()
+
+    def _entry(self, answer: ApiError | None) -> Entry:
+        # Tries that fail have rows of their own; of those that succeed there can be only one.
+        settlement = self._context.once if answer is None else None
+        # Who left before the answer began has had nothing of it.
+        is_for_nothing = answer is not None and answer.status == 499 and not (self.is_streaming or self.is_live)
+        return Entry(
+            request_id=self.request_id,
+            kind=self.kind,
+            client_id=self.caller.client_id,
+            user=self.user,
+            model=self.model,
+            voice=self.voice or "",
+            language=self.language or "",
+            audio_ms=0 if is_for_nothing else round(self.audio_ms),
+            characters=0 if is_for_nothing else self.characters,
+            queue_ms=round(self.queue_ms),
+            total_ms=self._context.elapsed_ms(),
+            status=answer.status if answer else 200,
+            error_code=answer.code if answer else "",
+            is_live=self.is_live,
+            reservation=self._reservation.key,
+            settlement=settlement or uuid.uuid4().hex,
+        )
+
+
+@asynccontextmanager
+async def gate(request: Request, kind: Kind, *, user: str | None = None) -> AsyncIterator[Work]:
+    """Let one request of an authenticated caller in. Raises ``ApiError`` 403, 429 or 503 when it may not enter."""
+    work = Work(kind, caller_of(request))
+    context = current()
+    context.work.append(work)
+    try:
+        if context.rate is not None:
+            context.rate.check()
+        if work.caller.names_user or user:
+            await work.admit(user)
+        else:
+            await policy.require_for_anybody(work.caller, work.feature)
+        await lifecycle().admit(work.deadline)
+        yield work
+        if not (work.is_streaming or work.is_live):
+            await work.admit()
+            await work.cover()
+    except BaseException as error:
+        await work.settle(error)
+        raise
+    if not work.is_streaming:
+        await work.settle()
+
+
+async def preflight(caller: Caller, kind: Kind) -> None:
+    """For what only prepares work (a browser's token, say): raises what the gate would raise now. Takes nothing."""
+    await policy.require(caller, caller.user, FEATURES[kind])
+    await quota.check(caller, caller.user, kind)
+    await leases.admit(caller.client_id, caller.user)
+
+
+class WorkStream(StreamingHttpResponse):
+    """Streams the chunks of one ``Work`` and settles it: at the end, at an error, when the client has gone.
+
+    ``on_end``, when set, gets the whole body, or None when it was not sent to its end.
+    """
+
+    on_end: Callable[[bytes | None], Awaitable[None]] | None = None
+
+    def __init__(
+        self,
+        work: Work,
+        first: bytes,
+        rest: AsyncGenerator[bytes, None],
+        *,
+        content_type: str,
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(rest, content_type=content_type, headers=headers)
+        self._work, self._first, self._rest = work, first, rest
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        # Django closes what this returns as soon as the client has gone. What its own version returns would leave the
+        # chunks' generator, and with it the settling, to the garbage collector.
+        return self._chunks()
+
+    async def _chunks(self) -> AsyncGenerator[bytes, None]:
+        outcome: BaseException | None = None
+        sent: list[bytes] = []
+        try:
+            async with aclosing(self._rest):
+                if self._first:
+                    sent.append(self._first)
+                    yield self._first
+                async for chunk in self._rest:
+                    if self.on_end is not None:
+                        sent.append(chunk)
+                    yield chunk
+        except GeneratorExit:
+            outcome = asyncio.CancelledError()
+            raise
+        except BaseException as error:
+            outcome = error
+            raise
+        finally:
+            await self._work.settle(outcome)
+            if self.on_end is not None:
+                await self.on_end(None if outcome else b"".join(sent))

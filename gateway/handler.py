@@ -1,0 +1,61 @@
+"""Django's ASGI handler, without a thread for every request for speech work.
+
+Django tells synchronous receivers that a request has begun and ended, in a thread that it starts for this request:
+they close old database connections and the like. Requests for speech work have nothing of the kind to be closed (the
+ledger and the gate's look-ups look after their own connections), so they are spared it; all others get Django's way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from asgiref.typing import ASGIReceiveCallable, HTTPScope
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+from gateway.admission import KINDS
+
+
+class Handler(ASGIHandler):
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] in KINDS:
+            await self._handle_work(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
+
+    async def _handle_work(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: Any) -> None:
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        with body:
+            set_script_prefix(get_script_prefix(scope))
+            request, refusal = self.create_request(scope, body)
+            if refusal is not None:
+                await self.send_response(refusal, send)
+                return
+            assert request is not None
+            # Whichever is first: the answer has been sent, or nobody waits for it any more.
+            answering = asyncio.create_task(self._answer(request, send))
+            watching = asyncio.create_task(self.listen_for_disconnect(receive))
+            try:
+                await asyncio.wait((answering, watching), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                answering.cancel()
+                watching.cancel()
+                outcome, _gone = await asyncio.gather(answering, watching, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            raise outcome
+
+    async def _answer(self, request: HttpRequest, send: Any) -> None:
+        response: HttpResponseBase = await self.run_get_response(request)
+        try:
+            await self.send_response(response, send)
+        finally:
+            # What `response.close` does besides telling everybody that it is over.
+            for close in response._resource_closers:  # type: ignore[attr-defined]
+                close()

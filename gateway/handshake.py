@@ -1,0 +1,75 @@
+"""Who opens a WebSocket, and from which page: browsers cannot send headers there, so a token has other ways in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from core import identity
+from core.errors import ApiError
+from core.identity import Caller
+from gateway import client_secrets
+from gateway.cors import is_allowed
+
+TOKEN_PROTOCOL = "openai-insecure-api-key."  # noqa: S105 - a prefix, by OpenAI's convention
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """What the opening request says. ``headers``: names in lower case; ``query``: the first value of each."""
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    subprotocols: Sequence[str]
+
+    @classmethod
+    def of(cls, scope: Mapping[str, Any]) -> Handshake:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        return cls(headers, {name: values[0] for name, values in query.items()}, scope["subprotocols"])
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The one to answer with: a browser wants one of those it named. The token only if there is no other."""
+        harmless = [name for name in self.subprotocols if not name.startswith(TOKEN_PROTOCOL)]
+        if "realtime" in harmless:
+            return "realtime"
+        return next(iter([*harmless, *self.subprotocols]), None)
+
+    def check_origin(self) -> None:
+        """Raises ``ApiError`` 403 for a page of another site. Programs other than browsers send no origin."""
+        origin = self.headers.get("origin")
+        if origin is None or is_allowed(origin):
+            return
+        try:
+            page = urlsplit(origin)
+            here = page.netloc == self.headers.get("host") or page.hostname in _THIS_MACHINE
+        except ValueError:
+            here = False
+        if not here:
+            message = "Pages of this origin may not open a connection. The operator can add it to VOICE_CORS_ORIGINS."
+            raise ApiError(403, "forbidden", message, param="origin")
+
+    async def caller(self) -> tuple[Caller, Mapping[str, Any]]:
+        """The caller, and the settings that came with a browser's token. Raises ``ApiError`` 400 or 401."""
+        headers = dict(self.headers)
+        if "authorization" not in headers:
+            headers["authorization"] = f"Bearer {self._browser_token()}"
+        credential = headers["authorization"].partition(" ")[2].strip()
+        if credential.startswith(client_secrets.START):
+            return await client_secrets.redeem(credential)
+        return await identity.authenticate(headers), {}
+
+    def _browser_token(self) -> str:
+        for name in self.subprotocols:
+            if name.startswith(TOKEN_PROTOCOL):
+                return name.removeprefix(TOKEN_PROTOCOL)
+        token = self.query.get("token", "")
+        # An address ends up in histories and proxies' logs: nothing that lasts may be in it.
+        if token and not token.startswith(client_secrets.START) and token.count(".") != 2:
+            message = "Only short-lived tokens may be sent in the address; send an API key as a header."
+            raise ApiError(401, "invalid_api_key", message)
+        return token

@@ -1,0 +1,94 @@
+"""Liveness and readiness, for whoever restarts this process and whoever sends it traffic."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from core.db_health import database
+from core.redis_health import redis_health
+from gateway import catalogue
+from gateway.lifecycle import lifecycle
+from inference import runtime
+
+logger = logging.getLogger(__name__)
+
+CHECK_TIMEOUT_S = 3.0
+
+
+@require_safe
+async def live(request: HttpRequest) -> JsonResponse:
+    """The process answers. It asks nobody else: a database that is away is no reason to restart this."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+async def ready(request: HttpRequest) -> JsonResponse:
+    """This process takes work: engines loaded, database and Redis reachable, not draining.
+
+    ``?for=traffic`` is a load balancer's question: may requests be sent here? All processes share Redis and the
+    database, so taking them all away because one of those is gone would make an outage of what the service goes on
+    through (docs/outages.md).
+    """
+    checks: dict[str, Callable[[], Awaitable[str]]] = {"models": _models, "database": _database}
+    if settings.REDIS_URL:
+        checks["redis"] = _redis
+    found = dict(zip(checks, await asyncio.gather(*(_outcome(name, checks[name]) for name in checks)), strict=True))
+    if lifecycle().draining:
+        found["process"] = "draining"
+    away = {name for name, outcome in found.items() if outcome != "ok"}
+    is_ready = not (away - _bearable() if request.GET.get("for") == "traffic" else away)
+    body: dict[str, Any] = {"status": "ready" if is_ready else "not ready", "checks": found}
+    if notices := catalogue.notices():
+        body["notices"] = notices
+    return JsonResponse(body, status=200 if is_ready else 503)
+
+
+def _bearable() -> set[str]:
+    """What this process can go without at the moment."""
+    remembers = database.was_there and database.away_s < settings.VOICE_DATABASE_OUTAGE_S
+    return {"redis", "database"} if remembers else {"redis"}
+
+
+async def _outcome(name: str, check: Callable[[], Awaitable[str]]) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return await check()
+    except Exception:  # the reason goes to the log, not to whoever can reach this page
+        logger.warning("not ready", exc_info=True, extra={"check": name})
+        return "unreachable"
+
+
+async def _models() -> str:
+    life = lifecycle()
+    life.start_loading()
+    if life.failures:
+        return "failed: " + ", ".join(sorted(life.failures))
+    if not life.loaded:
+        return "loading"
+    away = sorted(name for name, stats in runtime.status().items() if not stats.ready)
+    return "unreachable: " + ", ".join(away) if away else "ok"  # only an inference tier goes away once it was there
+
+
+async def _database() -> str:
+    database.check()
+    await database_sync_to_async(_select_one)()
+    return "ok"
+
+
+def _select_one() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+async def _redis() -> str:
+    await redis_health(settings.REDIS_URL).ping()
+    return "ok"

@@ -1,0 +1,108 @@
+"""The life of this process: engines load, requests come and go, then it drains and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from capacity.leases import leases
+from core.errors import ApiError
+from core.perloop import PerLoop
+from inference import runtime
+from usage.writer import ledger
+
+logger = logging.getLogger(__name__)
+
+DRAINING_RETRY_AFTER_S = 1.0
+
+
+class Lifecycle:
+    """``requests``: how many are under way, open sockets among them. ``failures``: engines that did not load, with the
+    reason. ``stopping`` is set when draining begins, for what lasts longer than a request and has to be told."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self.stopping = asyncio.Event()
+        self.requests = 0
+        self.failures: dict[str, str] = {}
+        self._loading: asyncio.Task[None] | None = None
+        self._nothing_under_way = asyncio.Event()
+        self._nothing_under_way.set()
+
+    @property
+    def loaded(self) -> bool:
+        """Every engine is ready."""
+        return self._loading is not None and self._loading.done() and not self.failures
+
+    def start_loading(self) -> asyncio.Task[None]:
+        """Load the engines in the background; again those that failed before, never one that is ready."""
+        if self._loading is None or (self._loading.done() and self.failures):
+            self._loading = asyncio.create_task(self._load())
+        return self._loading
+
+    async def admit(self, deadline: float) -> None:
+        """Let new work in once the engines have loaded. Raises ``ApiError`` 503 when draining or at the deadline."""
+        if self.draining:
+            message = "This server is shutting down. Try again."
+            raise ApiError(503, "over_capacity", message, retry_after=DRAINING_RETRY_AFTER_S)
+        if self._loading is None:
+            self.start_loading()
+        if self._loading is not None and not self._loading.done():
+            async with asyncio.timeout(deadline - time.monotonic()):
+                await asyncio.shield(self._loading)
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Count one request from its first byte to its last."""
+        self.requests += 1
+        self._nothing_under_way.clear()
+        try:
+            yield
+        finally:
+            self.requests -= 1
+            if self.requests == 0:
+                self._nothing_under_way.set()
+
+    async def drain(self, grace_s: float) -> bool:
+        """Refuse new work and wait for what runs, at most ``grace_s``. Tells whether everything finished."""
+        self.draining = True
+        self.stopping.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._nothing_under_way.wait()
+        return self.requests == 0
+
+    async def close(self) -> None:
+        """Stop what was started; nothing may be under way any more."""
+        if self._loading is not None and not self._loading.done():
+            self._loading.cancel()
+            await asyncio.wait([self._loading])
+        await leases().close()
+        await runtime.close_all()
+        await ledger().close()
+
+    async def _load(self) -> None:
+        self.failures.clear()
+        await asyncio.gather(*(self._load_one(name) for name in runtime.names()))
+        # What is here now stays: the collector, which stops all threads, need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+
+    async def _load_one(self, name: str) -> None:
+        started = time.monotonic()
+        logger.info("loading an engine", extra={"engine": name})
+        try:
+            await runtime.engine(name).load()
+        except Exception as error:  # one engine's failure must not keep the others from working
+            self.failures[name] = str(error) or type(error).__name__
+            logger.error("an engine did not load", exc_info=error, extra={"engine": name})
+        else:
+            seconds = round(time.monotonic() - started, 2)
+            logger.info("engine ready", extra={"engine": name, "seconds": seconds})
+
+
+lifecycle = PerLoop(Lifecycle)

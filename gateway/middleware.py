@@ -1,0 +1,122 @@
+"""Django's middleware, kept off the path of API calls.
+
+Django's own classes are synchronous: each would send every request to a thread and back. Here those that only the admin
+needs run for the admin's pages alone, and what every request needs runs on the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from asgiref.sync import markcoroutinefunction, sync_to_async
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.security import SecurityMiddleware
+from django_prometheus.middleware import Metrics as PrometheusMetrics
+from django_prometheus.middleware import PrometheusAfterMiddleware
+
+FOR_PEOPLE = ("/admin/", "/dashboard/")  # who sign in; everything else is called with keys and tokens
+
+# The admin's theme brings scripts in its pages and evaluates their attributes (Alpine.js): both have to be allowed.
+ADMIN_POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "font-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+
+class PeopleOnly:
+    """Mixed into a Django middleware: it applies to the pages of people who sign in only."""
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.startswith(FOR_PEOPLE):
+            return cast(HttpResponseBase, await super().__acall__(request))  # type: ignore[misc]
+        return cast(HttpResponseBase, await self.get_response(request))  # type: ignore[attr-defined]
+
+
+class Security(PeopleOnly, SecurityMiddleware):
+    """Django's headers, a content security policy for pages that have none of their own, and cookies marked ``Secure``
+    where they travel by TLS."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        response = super().process_response(request, response)
+        response.headers.setdefault("Content-Security-Policy", ADMIN_POLICY)
+        if request.is_secure():
+            for cookie in response.cookies.values():
+                cookie["secure"] = True
+        return response
+
+
+class Sessions(PeopleOnly, SessionMiddleware):
+    pass
+
+
+class Csrf(PeopleOnly, CsrfViewMiddleware):
+    async def process_view(self, request: HttpRequest, *args: Any) -> Any:  # type: ignore[override]
+        if request.path_info.startswith(FOR_PEOPLE):
+            return await sync_to_async(super().process_view)(request, *args)
+        return None
+
+
+class Authentication(PeopleOnly, AuthenticationMiddleware):
+    async def process_view(self, request: HttpRequest, *args: Any) -> Any:
+        return None  # the admin site asks for the login itself
+
+
+class Messages(PeopleOnly, MessageMiddleware):
+    pass
+
+
+class ClickJacking(PeopleOnly, XFrameOptionsMiddleware):
+    pass
+
+
+class Metrics(PrometheusAfterMiddleware):
+    """django-prometheus's counters; they only add numbers, so they need no thread."""
+
+    metrics_cls = PrometheusMetrics
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        self.process_request(request)
+        response = await self.get_response(request)
+        return cast(HttpResponseBase, self.process_response(request, response))
+
+    async def process_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().process_view(request, *args, **kwargs)
+
+    async def process_template_response(self, request: HttpRequest, response: Any) -> Any:
+        return super().process_template_response(request, response)
+
+    async def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        super().process_exception(request, exception)
+
+
+class ContentLength:
+    """Announces the length of a body that is known, so that it is not sent in chunks."""
+
+    async_capable = True
+    sync_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> None:
+        self._get_response = get_response
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = await self._get_response(request)
+        if isinstance(response, HttpResponse):
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+        return response

@@ -1,0 +1,68 @@
+"""`GET /v1/models` and `GET /v1/models/{id}`."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.errors import ApiError
+from gateway.catalogue import ModelCard, Task, everything, undated
+from gateway.views import PublicApiView
+
+_model = inline_serializer(
+    "Model",
+    {
+        "id": serializers.CharField(),
+        "object": serializers.CharField(default="model"),
+        "created": serializers.IntegerField(help_text="Unix seconds"),
+        "owned_by": serializers.CharField(),
+        "notice": serializers.CharField(required=False, help_text="what to know of it, such as that it is a fallback"),
+    },
+)
+
+_name = inline_serializer("ModelName", {"id": serializers.CharField()})
+
+
+def _shown(name: str, card: ModelCard) -> dict[str, str | int]:
+    shown: dict[str, str | int] = {"id": name, "object": "model", "created": card.created, "owned_by": card.owned_by}
+    return {**shown, "notice": card.notice} if card.notice else shown
+
+
+class ModelsView(PublicApiView):
+    """What can be asked for; OpenAI's names are aliases of the default model of their task."""
+
+    @extend_schema(
+        operation_id="list_models",
+        summary="Models",
+        responses=inline_serializer(
+            "ModelList", {"object": serializers.CharField(default="list"), "data": serializers.ListField(child=_model)}
+        ),
+    )
+    async def get(self, request: Request) -> Response:
+        return Response({"object": "list", "data": [_shown(name, card) for name, card in everything()]})
+
+
+class ModelView(PublicApiView):
+    """One model or alias."""
+
+    @extend_schema(operation_id="retrieve_model", summary="One model", responses=_model)
+    async def get(self, request: Request, name: str) -> Response:
+        cards = dict(everything())
+        card = cards.get(name) or cards.get(undated(name))
+        if card is not None:
+            return Response(_shown(name, card))
+        raise ApiError(404, "model_not_found", f"There is no model {name!r}.", param="model")
+
+
+class AudioModelsView(PublicApiView):
+    """The models that speak, as Open WebUI asks for them."""
+
+    @extend_schema(
+        operation_id="list_audio_models",
+        summary="Models that speak (Open WebUI)",
+        responses=inline_serializer("AudioModelList", {"models": serializers.ListField(child=_name)}),
+    )
+    async def get(self, request: Request) -> Response:
+        return Response({"models": [{"id": name} for name, card in everything() if card.task is Task.SPEECH]})

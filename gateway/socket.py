@@ -1,0 +1,334 @@
+"""The one way into WebSockets that do speech work: the same gate as for requests, and the limits that sockets need.
+
+A protocol inherits ``SocketConsumer`` and says what its messages mean. What every one gets here: origin and
+credentials, rate, seats per user, gate and ledger, checkpoints, limits of size, idleness and duration, a bounded way
+out, an error in the envelope before each close, and a good end when the process drains.
+
+Tasks: one handles what arrives, message by message, so a slow handler slows its client down and nobody else; one sends,
+from a bounded queue; one watches the clock and the process. All run on one event loop. ``fail`` and ``finish`` may be
+called from any of them; the first one counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.db import DatabaseError
+from rest_framework.request import Request
+
+from core import ratelimit
+from core.context import RequestContext, enter
+from core.errors import ApiError, as_api_error, report
+from core.identity import Caller
+from gateway import metrics
+from gateway.gate import Kind, Work, gate
+from gateway.handshake import Handshake
+from gateway.lifecycle import DRAINING_RETRY_AFTER_S, lifecycle
+from gateway.streams import seat
+from inference.pool import in_pool
+from usage.checkpoints import CHECKPOINT_AUDIO_S
+from usage.entry import Measure
+
+logger = logging.getLogger("voiceproject.requests")
+
+RECHECK_S = 2.0  # how soon a kill switch ends what is open
+# What a stream reserves of the quota beyond what it has used, so that it need not ask at each message.
+COVER_AHEAD = {Measure.AUDIO: 30_000, Measure.CHARACTERS: 2_000}
+MOST_WAITING = 256  # messages to a client that does not read; then it is cut
+TAKEN_WITHIN_S = 10.0  # by the connection, of a message that somebody waits to see sent; then the client is cut
+PARSE_IN_POOL_CHARACTERS = 65_536
+NORMAL, INTERNAL_ERROR = 1000, 1011
+
+
+@dataclass(frozen=True)
+class _Close:
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """What the gate wants of a request."""
+
+    user: Caller
+
+
+def close_code(answer: ApiError) -> int:
+    """4000 and the HTTP status; a failure of ours is the protocol's own code."""
+    return INTERNAL_ERROR if answer.status == 500 else 4000 + answer.status
+
+
+class SocketConsumer(AsyncWebsocketConsumer):
+    """A protocol overrides ``opened``, ``on_message``, ``on_binary`` and, as needed, the other hooks."""
+
+    kind: ClassVar[Kind]
+    channel_layer_alias = None  # nobody sends messages to a socket from elsewhere
+    work: Work
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._context = RequestContext()
+        self._gate = AsyncExitStack()
+        self._outgoing: asyncio.Queue[str | bytes | _Close] = asyncio.Queue(MOST_WAITING)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._main: asyncio.Task[Any] | None = None
+        self._heard_at = time.monotonic()
+        self._noted_ms = 0.0
+        self._deaf = False  # what arrives no longer counts: we are closing, or about to
+        self._ending: _Close | None = None
+        self._failure: BaseException | None = None
+        self._is_cut = False
+        self._left_with: int | None = None  # the client's own close code
+
+    # --- for protocols ------------------------------------------------------------------------------------------------
+    async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
+        """The caller is known and ``self.work`` open. ``preset``: settings that came with a browser's token."""
+
+    async def on_message(self, message: dict[str, Any]) -> None:
+        """A text message: a JSON object with a ``type``."""
+
+    async def on_binary(self, data: bytes) -> None:
+        """A binary message."""
+
+    async def on_error(self, error: Exception) -> None:
+        """An exception of one of the handlers above. The stream ends unless a protocol knows better."""
+        self.fail(error)
+
+    async def wind_down(self) -> None:
+        """Finish what is open: nothing more will arrive. Cut off after ``VOICE_WS_DRAIN_S``."""
+
+    async def closed(self) -> None:
+        """Let everything go; the last moment to meter. Always called once ``opened`` was."""
+
+    def meter(self) -> None:
+        """Bring ``self.work`` up to date."""
+
+    async def name_user(self, user: str | None) -> None:
+        """A message names the end user; it counts where neither a header nor a token did. Raises ``ApiError`` 403
+        outside the roll-out, 429 for too many streams."""
+        before = self.work.user
+        await self.work.admit(user)
+        if self.work.user != before:
+            await self._gate.enter_async_context(seat(self.work.caller, self.work.user))
+
+    def error_event(self, answer: ApiError) -> dict[str, Any]:
+        return {"type": "error", **answer.envelope()}
+
+    def send_event(self, event: Mapping[str, Any] | bytes) -> None:
+        """Queue a message. A client that lets too many wait is cut off."""
+        self._put(event if isinstance(event, bytes) else json.dumps(event, ensure_ascii=False))
+
+    async def sent(self) -> None:
+        """Wait until the connection has taken what was queued: a client that reads slowly slows its audio down, so
+        that little of it is on its way. One that takes nothing is cut off."""
+        try:
+            async with asyncio.timeout(TAKEN_WITHIN_S):
+                await self._outgoing.join()
+        except TimeoutError:
+            self._cut()
+
+    def finish(self) -> None:
+        """Close: all has been done."""
+        if self._ending is None:
+            self._end_with(_Close(NORMAL, ""))
+
+    def fail(self, error: BaseException) -> None:
+        """Tell what is wrong and close."""
+        if self._ending is None:
+            answer = report(error)
+            self._failure = error
+            self.send_event(self.error_event(answer))
+            self._end_with(_Close(close_code(answer), answer.code))
+
+    # --- the machinery ------------------------------------------------------------------------------------------------
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        enter(self._context)
+        self._main = asyncio.current_task()
+        with lifecycle().under_way(), metrics.streams_open.labels(self.kind.value).track_inprogress():
+            try:
+                await super().__call__(scope, receive, send)
+            except asyncio.CancelledError:
+                if not self._is_cut:
+                    raise
+            finally:
+                await self._let_go()
+        code = self._ending.code if self._ending else self._left_with
+        extra = {"method": "WEBSOCKET", "path": scope["path"], "status": code}
+        logger.info("request", extra={**extra, "duration_ms": self._context.elapsed_ms(), **self._context.notes})
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        # Channels' own closes database connections around each message, in a thread. Ours belong to the ledger's.
+        match message["type"]:
+            case "websocket.connect":
+                await self.websocket_connect(message)
+            case "websocket.receive":
+                await self.websocket_receive(message)
+            case "websocket.disconnect":
+                self._left_with = message.get("code")
+                raise StopConsumer
+
+    async def websocket_connect(self, message: dict[str, Any]) -> None:
+        handshake = Handshake.of(self.scope)
+        await self.accept(handshake.subprotocol)  # also when refused: the reason is told as an event
+        self._tasks.append(asyncio.create_task(self._send_all()))
+        try:
+            handshake.check_origin()
+            caller, preset = await handshake.caller()
+            self._context.notes["client"] = caller.client_name
+            await ratelimit.spend(caller)
+            request = cast(Request, _Opening(caller))
+            self.work = await self._gate.enter_async_context(gate(request, self.kind))
+            self.work.is_live = True
+            await self._gate.enter_async_context(seat(caller, self.work.user))
+            self._gate.push_async_callback(self.closed)
+            await self.opened(handshake, preset)
+        except Exception as error:  # noqa: BLE001 - the client is told
+            self.fail(error)
+        else:
+            self._tasks.append(asyncio.create_task(self._watch()))
+
+    async def websocket_receive(self, message: dict[str, Any]) -> None:
+        if self._deaf:
+            return
+        self._heard_at = time.monotonic()
+        try:
+            if (text := message.get("text")) is not None:
+                await self.on_message(await _parsed(text))
+            else:
+                data = message["bytes"]
+                _check_size(len(data), settings.VOICE_WS_MAX_BYTES)
+                await self.on_binary(data)
+            await self._note_progress()
+        except Exception as error:  # noqa: BLE001 - the client is told
+            await self.on_error(error)
+
+    def _end_with(self, close: _Close) -> None:
+        self._ending, self._deaf = close, True
+        self._put(close)
+
+    def _put(self, item: str | bytes | _Close) -> None:
+        try:
+            self._outgoing.put_nowait(item)
+        except asyncio.QueueFull:
+            self._cut()
+
+    def _cut(self) -> None:
+        """The client does not read: a farewell would only wait behind the rest."""
+        if not self._is_cut and self._main is not None:
+            logger.warning("cut a client that does not read")
+            self._is_cut = self._deaf = True
+            self._main.cancel()
+
+    async def _send_all(self) -> None:
+        with suppress(OSError, RuntimeError):  # the client has gone: its reader will say so
+            while True:
+                match await self._outgoing.get():
+                    case _Close(code, reason):
+                        await self.close(code, reason)
+                        return
+                    case bytes(data):
+                        await self.send(bytes_data=data)
+                    case text:
+                        await self.send(text_data=text)
+                self._outgoing.task_done()
+
+    async def _watch(self) -> None:
+        """Ends the stream when nothing arrives, when it has lasted too long, when the process drains, when its user has
+        lost voice."""
+        ends_at = time.monotonic() + settings.VOICE_WS_MAX_S
+        while not self._deaf:
+            idle_at = self._heard_at + settings.VOICE_WS_IDLE_S
+            left = min(ends_at, idle_at, time.monotonic() + RECHECK_S) - time.monotonic()
+            if left > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await lifecycle().stopping.wait()
+            if lifecycle().stopping.is_set():
+                message = "This server is shutting down. Connect again."
+                await self._wind_down(ApiError(503, "over_capacity", message, retry_after=DRAINING_RETRY_AFTER_S))
+            elif time.monotonic() >= ends_at:
+                message = f"A connection lasts at most {settings.VOICE_WS_MAX_S:g} s. Connect again."
+                await self._wind_down(ApiError(413, "audio_too_long", message))
+            elif time.monotonic() >= self._heard_at + settings.VOICE_WS_IDLE_S:
+                message = f"Nothing arrived for {settings.VOICE_WS_IDLE_S:g} s."
+                await self._wind_down(ApiError(408, "idle_timeout", message))
+            else:
+                await self._recheck()
+
+    async def _recheck(self) -> None:
+        try:
+            await self.work.recheck()
+        except ApiError as error:
+            self.fail(error)
+        except DatabaseError:  # asked again soon; the clock and the process must be watched meanwhile
+            logger.warning("cannot ask whether a stream's user still has voice", exc_info=True)
+
+    async def _wind_down(self, reason: ApiError) -> None:
+        self._deaf = True
+        try:
+            async with asyncio.timeout(settings.VOICE_WS_DRAIN_S):
+                await self.wind_down()
+        except TimeoutError:
+            pass
+        except Exception as error:  # noqa: BLE001 - reported below as what it is
+            self.fail(error)
+        self.fail(reason)
+
+    async def _note_progress(self) -> None:
+        self.meter()
+        if self.work.units:
+            await self.work.admit()  # now at the latest it is for whom a message has named, or for the key itself
+            await self.work.cover(ahead=COVER_AHEAD[self.work.kind.measure])
+        if self.work.audio_ms - self._noted_ms >= 1000 * CHECKPOINT_AUDIO_S:
+            self._noted_ms = self.work.audio_ms
+            try:
+                await self.work.checkpoint()
+            except DatabaseError:  # the next one, or the settling, will say more
+                logger.warning("cannot note a stream's progress", exc_info=True)
+
+    async def _let_go(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            # ``closed`` is called first, then the seat is free and the ledger row written.
+            outcome = self._outcome()
+            await self._gate.__aexit__(type(outcome) if outcome else None, outcome, None)
+        except DatabaseError:
+            logger.exception("a stream could not be settled")
+
+    def _outcome(self) -> BaseException | None:
+        """What the ledger is told. Whatever ended a stream, what it used before was served, unless we failed."""
+        outcome = self._failure
+        if self._ending is None:
+            outcome = asyncio.CancelledError()
+        used = hasattr(self, "work") and (self.work.audio_ms or self.work.characters)
+        if outcome is not None and used and as_api_error(outcome).status != 500:
+            return None
+        return outcome
+
+
+async def _parsed(text: str) -> dict[str, Any]:
+    _check_size(len(text), settings.VOICE_WS_MAX_JSON_BYTES)
+    try:
+        message = await in_pool(json.loads, text) if len(text) > PARSE_IN_POOL_CHARACTERS else json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, "invalid_value", "A text message must be JSON.") from error
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise ApiError(400, "missing_field", "A message must be a JSON object with a `type`.", param="type")
+    return message
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise ApiError(413, "message_too_large", f"The message is larger than {limit:,} bytes.")

@@ -1,0 +1,134 @@
+"""How many streams an end user has open: counted in this process, or in Redis for all processes together.
+
+In Redis each stream is a member of its user's sorted set, scored by when it expires; a process that is killed stops
+renewing its members, so they vanish by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Protocol
+
+from django.conf import settings
+
+from core.errors import ApiError
+from core.identity import Caller
+from core.perloop import PerLoop
+from core.redis_health import RedisUnavailable, redis_health, redis_options
+
+logger = logging.getLogger(__name__)
+
+RENEWAL_S = 20.0
+EXPIRY_S = 3 * RENEWAL_S
+RETRY_AFTER_S = 5.0
+
+
+class Seats(Protocol):
+    async def take(self, user: str, stream: str) -> int:
+        """Add the stream and tell how many the user has, this one included."""
+
+    async def renew(self, user: str, stream: str) -> None: ...
+
+    async def leave(self, user: str, stream: str) -> None: ...
+
+
+class MemorySeats:
+    def __init__(self) -> None:
+        self.taken: Counter[str] = Counter()
+
+    async def take(self, user: str, stream: str) -> int:
+        self.taken[user] += 1
+        return self.taken[user]
+
+    async def renew(self, user: str, stream: str) -> None:
+        pass
+
+    async def leave(self, user: str, stream: str) -> None:
+        self.taken[user] -= 1
+        if not self.taken[user]:
+            del self.taken[user]
+
+
+class RedisSeats:
+    def __init__(self, url: str) -> None:
+        import redis.asyncio  # slow to import, so only where it is used
+
+        self._url = url
+        self._redis: Any = redis.asyncio.from_url(url, **redis_options())
+
+    async def take(self, user: str, stream: str) -> int:
+        name, now = self._name(user), time.time()
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zremrangebyscore(name, 0, now)
+            pipe.zadd(name, {stream: now + EXPIRY_S})
+            pipe.expire(name, int(EXPIRY_S))
+            pipe.zcard(name)
+            return int((await redis_health(self._url).call(pipe.execute))[-1])
+
+    async def renew(self, user: str, stream: str) -> None:
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zadd(self._name(user), {stream: time.time() + EXPIRY_S})
+            pipe.expire(self._name(user), int(EXPIRY_S))
+            await redis_health(self._url).call(pipe.execute)
+
+    async def leave(self, user: str, stream: str) -> None:
+        await redis_health(self._url).call(lambda: self._redis.zrem(self._name(user), stream))
+
+    @staticmethod
+    def _name(user: str) -> str:
+        return f"voice:streams:{user}"
+
+
+seats: PerLoop[Seats] = PerLoop(lambda: RedisSeats(settings.REDIS_URL) if settings.REDIS_URL else MemorySeats())
+
+
+@asynccontextmanager
+async def seat(caller: Caller, user: str) -> AsyncIterator[None]:
+    """Hold one of the user's ``VOICE_STREAMS_PER_USER``. Raises ``ApiError`` 429. Redis being away limits nobody.
+
+    An application that names no end users is not one: its connections are everybody's, so they are not limited here.
+    """
+    limit, unnamed = settings.VOICE_STREAMS_PER_USER, user == f"key:{caller.key_prefix}"
+    if not limit or unnamed:
+        yield
+        return
+    name, stream = f"{caller.client_id}:{user}", uuid.uuid4().hex
+    taken = await _unless_away(seats().take(name, stream), name)
+    renewing = asyncio.create_task(_renew(name, stream))
+    try:
+        if taken is not None and taken > limit:
+            message = f"More than {limit} streams are open for this user. Close one first."
+            raise ApiError(429, "too_many_streams", message, retry_after=RETRY_AFTER_S)
+        yield
+    finally:
+        renewing.cancel()
+        with suppress(asyncio.CancelledError):
+            await renewing
+        if taken is not None:
+            await asyncio.shield(_unless_away(seats().leave(name, stream), name))
+
+
+async def _renew(name: str, stream: str) -> None:
+    while True:
+        await asyncio.sleep(RENEWAL_S)
+        await _unless_away(seats().renew(name, stream), name)
+
+
+async def _unless_away(call: Any, name: str) -> Any:
+    try:
+        return await call
+    except RedisUnavailable:
+        return None  # which has been logged once for everybody
+    except OSError:
+        logger.warning("cannot count streams", exc_info=True)
+    except Exception as error:  # redis-py's errors, without importing it where it is not used
+        if not type(error).__module__.startswith("redis"):
+            raise
+        logger.warning("cannot count streams", exc_info=True)
+    return None

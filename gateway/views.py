@@ -1,0 +1,94 @@
+"""The base of every API view: native async from the socket to the handler, no thread on the way."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+from adrf.views import APIView
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.request import Request
+
+from core import idempotency, identity, ratelimit
+from core.context import current
+from inference.pool import in_first_pool
+
+PARSE_IN_POOL_BYTES = 65_536  # below this, parsing is quicker than the way to another thread
+
+
+class JsonWhateverIsAccepted(DefaultContentNegotiation):
+    """The speech SDKs accept only audio, and their errors are JSON all the same: the Accept header has no say."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class ApiView(APIView):
+    """``gated``: the view opens the gate, which then refuses what is over the rate limit and records the refusal."""
+
+    gated: ClassVar[bool] = False
+    content_negotiation_class = JsonWhateverIsAccepted
+
+    async def async_dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.args, self.kwargs = args, kwargs
+        self.headers = self.default_response_headers
+        if request.method == "OPTIONS":
+            return await self.options(request)
+        self.request = api_request = self.initialize_request(request, *args, **kwargs)
+        try:
+            await self.prepare(api_request)
+            response = await idempotency.once(api_request, self._handle)
+        except Exception as error:  # noqa: BLE001 - the exception handler answers them all
+            response = self.handle_exception(error)
+        return cast(HttpResponseBase, self.finalize_response(api_request, response, *args, **kwargs))
+
+    async def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Anybody may ask what can be done here. (Preflight requests of browsers are answered further out.)"""
+        return HttpResponse(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
+
+    async def _handle(self) -> HttpResponseBase:
+        method = str(self.request.method).lower()
+        handler = getattr(self, method, None) if method in self.http_method_names else None
+        if handler is None:
+            raise MethodNotAllowed(str(self.request.method))
+        return cast(HttpResponseBase, await handler(self.request, *self.args, **self.kwargs))
+
+    async def prepare(self, request: Request) -> None:
+        """What Django REST framework's ``initial`` does, without its thread: negotiate, authenticate, count, permit."""
+        self.format_kwarg = None
+        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        for authenticator in cast("list[identity.BearerAuthentication]", self.get_authenticators()):
+            caller, request.auth = await authenticator.authenticate(request)
+            request.user = cast(Any, caller)
+        if isinstance(request.user, identity.Caller):
+            current().notes["client"] = request.user.client_name
+            rate = await ratelimit.spend(request.user)
+            if not self.gated:
+                rate.check()
+        for permission in self.get_permissions():
+            if not permission.has_permission(request, self):
+                self.permission_denied(request)
+
+    async def body(self, request: Request) -> dict[str, Any]:
+        """The parsed body; a large one is parsed in the pool. Call it inside the gate: a bad body is a request too."""
+        if int(request.META.get("CONTENT_LENGTH") or 0) > PARSE_IN_POOL_BYTES:
+            return await in_first_pool(lambda: cast("dict[str, Any]", request.data))
+        return cast("dict[str, Any]", request.data)
+
+
+class OptionalBearerAuthentication(identity.BearerAuthentication):
+    """A credential is not needed; one that is sent has to be right, so that a client can try its key here."""
+
+    async def authenticate(self, request: Request) -> tuple[identity.Caller, None] | tuple[None, None]:  # type: ignore[override]
+        if "Authorization" not in request.headers:
+            return None, None
+        return await super().authenticate(request)
+
+
+class PublicApiView(ApiView):
+    """Readable without a key."""
+
+    authentication_classes = [OptionalBearerAuthentication]
+    permission_classes: ClassVar[list[type]] = []

@@ -1,0 +1,255 @@
+"""Word error rate, and the form in which texts are compared for it.
+
+How something is written is no error: case, punctuation, "6%" or "enam peratus", "RM12.50" or "dua belas ringgit lima
+puluh sen", "KWSP" or "k w s p", "Dr." or "doktor", "e-mel" or "emel", "colour" or "color", "it's" or "it is". Both
+texts are brought to one form: first what is said in words becomes digits, then what is written in signs is said, then
+that becomes digits too. Chinese is compared by characters.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jiwer
+
+from spoken_text.chat import CHAT
+from spoken_text.dates import DATES
+from spoken_text.language import detect_language
+from spoken_text.maths import RANGES, TIME_RANGES
+from spoken_text.money import MONEY
+from spoken_text.number_words import han_with_digits, with_digits
+from spoken_text.numbers import FRACTIONS, ORDINALS
+from spoken_text.roman import ROMANS
+from spoken_text.rules import apply
+from spoken_text.spellings import one_spelling, uncontracted
+from spoken_text.times import PARTS, TIMES
+from spoken_text.units import EACH, UNITS
+
+_HAN = re.compile(r"([\u3400-\u9fff\uf900-\ufaff])")  # written without spaces: each character counts as a word
+_IN_WORDS = ("L", "M", "N")  # letters, marks (Tamil's vowel signs are such) and numbers, as Unicode classes them
+_SIGNS = [*DATES, *PARTS, *TIME_RANGES, *TIMES, *EACH, *RANGES, *MONEY, *ORDINALS, *FRACTIONS, *UNITS]
+
+_BEFORE_SIGNS = [
+    (re.compile(pattern), meant)
+    for pattern, meant in (
+        (r"[\u200b-\u200f\u2060\ufeff\u00ad]", ""),
+        (r"(?<=\d)([¼½¾⅓⅔⅛])", r" \1"),
+        (r"[\u2018\u2019\u02bc`]", "'"),
+    )
+]
+#: Signs whose rules know only capitals, where small letters may have been written.
+_AS_WRITTEN = [
+    (re.compile(rf"\b{name.lower()}(?=\.?\s?\d)|(?<=\d){name.lower()}\b|(?<=\d ){name.lower()}\b"), name)
+    for name in (
+        "RM",
+        "MYR",
+        "USD",
+        "SGD",
+        "AUD",
+        "EUR",
+        "GBP",
+        "IDR",
+        "KB",
+        "MB",
+        "GB",
+        "TB",
+        "Mbps",
+        "Hz",
+        "kHz",
+        "MHz",
+    )
+] + [
+    (re.compile(pattern), meant)
+    for pattern, meant in (
+        (r"\bus\$", "US$"),
+        (r"\brp(?=\.?\s?\d)", "Rp"),
+        (r"(?<=\d)\s?°\s?c\b", "°C"),
+        (r"(?<=\d)\s?°\s?f\b", "°F"),
+        (r"(?<=\d)\s?(?:k|rb)\b", " ribu"),
+        (r"(?<=\d)\s?(?:jt|mil|mn)\b", " juta"),
+        (r"(?<=\d)\s?(?:bil|bn)\b", " bilion"),
+        (r"\b([a-z]{4,})2(nya|an|kan|lah|i)?\b", r"\1 \1\2"),
+        (r"\bdr\b\.?", "doktor"),  # in chats "dari"
+        (r"\bpn\b\.?", "puan"),  # in chats "pun"
+        (r"(?<=\d)\s?k(wh?|j)\b", r" k\1"),
+        (r"\be[- ]?(mel|mail)(s?)\b", r"email\2"),
+        (r"\bno\.\s?(?=\w)", "number "),
+    )
+]
+#: A telephone, identity or account number: its groups are one number.
+_GROUPED = re.compile(r"(?<![\w.])\+?(?:0\d{1,3}|1[- ][38]00|60\d{0,2}|\d{6}|\d{3,4})(?:[- ]\d{2,6}){1,4}(?![\w.]?\d)")
+_MINUS = re.compile(r"(?<![\w).,])[-\u2212](?=\d)")
+_MONTH = (
+    "january|february|march|april|may|june|july|august|october|december|januari|februari|mac|mei|jun|julai|ogos|"
+    "september|oktober|november|disember"
+)
+_ALIKE = [
+    (re.compile(pattern), meant)
+    for pattern, meant in (
+        (rf"\b(?:the )?(\d+)(?:st|nd|rd|th) (?:of )?({_MONTH})\b", r"\1 \2"),
+        (rf"\b({_MONTH}) (?:the )?(\d+)(?:st|nd|rd|th)\b", r"\1 \2"),
+        (r"\b(\d+)\.(\d\d) (ringgit|dolar|euro|riyal)\b", r"\1 \3 \2 sen"),
+        (r"\b(\d+) (ringgit|dolar|euro|riyal) (?:and|dan) (\d+ sen)\b", r"\1 \2 \3"),
+        (r"\b0 (?:ringgit|dolar) (?=\d+ sen\b)", ""),
+        (r"(?<=\bringgit) 00 sen\b|(?<=\bdolar) 00 sen\b", ""),
+        (r"(?<=\bringgit 0)(?=\d sen\b)|(?<=\bdolar 0)(?=\d sen\b)", "\0"),
+        (r"0\0", ""),
+        (r"\b(?:minus|negative|negatif|tolak) (?=\d)", "- "),
+        (r"\bper (?:cent|sen)\b", "%"),
+        (r"\bhari bulan\b", "haribulan"),
+        (r"\b(berapa|per|setiap|banyak|in) kampung\b", r"\1 kilogram"),
+        (r"\bsepertiga\b", "1/3"),
+        (r"\bseperempat\b", "suku"),
+        (r"\bnombor(?= \d)", "number"),
+        (r"(?<=\d) (?:darab|kali|times)\b", " x"),
+    )
+]
+_LETTER_NAMES = dict(
+    pair.split("=")
+    for pair in (
+        "ei=a bi=b si=c di=d ef=f ji=g hec=h hech=h ech=h ai=i je=j jei=j ke=k kei=k ka=k el=l em=m en=n pi=p kiu=q "
+        "kyu=q ar=r es=s ti=t yu=u vi=v dabliu=w dablyu=w dabliyu=w eks=x wai=y zet=z zed=z"
+    ).split()
+)
+_ALSO_WORDS = frozenset("si di ai je ke en ar es ka a i o e u".split())  # names of letters that are words as well
+_LETTERS_AND_DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What turns the reference into the hypothesis, in words; ``words`` are those of the reference."""
+
+    substitutions: int
+    deletions: int
+    insertions: int
+    words: int
+
+    @property
+    def count(self) -> int:
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def rate(self) -> float:
+        """A share of the reference's words; many inserted words take it above 1."""
+        return self.count / self.words
+
+
+def compare(reference: str, hypothesis: str, language: str = "ms") -> Errors:
+    """Word errors of a transcript against what was really said. Raises ``ValueError`` for a reference without words."""
+    said, heard = alike(reference, hypothesis, language)
+    if not said:
+        raise ValueError("the reference has no words")
+    found = jiwer.process_words(said, heard)
+    return Errors(found.substitutions, found.deletions, found.insertions, len(said.split()))
+
+
+def alike(reference: str, hypothesis: str, language: str = "ms") -> tuple[str, str]:
+    """Both texts as they are compared: ``normalise``, in one language, and without differences of spacing alone
+    ("lebuh raya", "lebuhraya")."""
+    spoken = _language(f"{reference} {hypothesis}", language)
+    said, heard = (_words(text, spoken) for text in (reference, hypothesis))
+    return " ".join(_joined(said, set(heard))), " ".join(_joined(heard, set(said)))
+
+
+def normalise(text: str, language: str = "ms") -> str:
+    """Lower-case words separated by single spaces, numbers in digits, one spelling, no punctuation.
+
+    ``language`` decides how signs are said where the text does not tell. The hyphen separates: "anak-anak" and
+    "anak anak" are the same two words.
+    """
+    return " ".join(_words(text, _language(text, language)))
+
+
+def _language(text: str, fallback: str) -> str:
+    """The language to say signs in, Malay or English."""
+    found = detect_language(text.casefold(), fallback.partition("-")[0].lower())
+    return "en" if found in ("en", "zh", "ta") else "ms"
+
+
+def _words(text: str, language: str) -> list[str]:
+    for pattern, meant in _BEFORE_SIGNS:
+        text = pattern.sub(meant, text)
+    text = unicodedata.normalize("NFKC", apply(ROMANS, text, language)).casefold()
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", uncontracted(text))
+    text = _spoken_numbers(han_with_digits(text))
+    for pattern, meant in _AS_WRITTEN:
+        text = pattern.sub(meant, text)
+    text = _GROUPED.sub(lambda match: " " + re.sub(r"\D", "", match[0]) + " ", text)
+    text = _MINUS.sub(" negatif ", text)
+    text = apply(CHAT, apply(_SIGNS, text, language), language).casefold()
+    words = [
+        part
+        for word in _letters_joined(_kept(text).split())
+        for part in one_spelling(word.strip("'").replace("'", "")).split()
+    ]
+    found = " ".join(with_digits(words))
+    for pattern, meant in _ALIKE:
+        found = pattern.sub(meant, found)
+    return found.split()
+
+
+def _spoken_numbers(text: str) -> str:
+    """Numbers in words as digits, within what no punctuation separates."""
+    out: list[str] = []
+    phrase: list[str] = []
+    for chunk in text.split():
+        core = chunk.rstrip(".,;:!?")
+        if core.isdecimal() or core.replace("-", "").isalpha():
+            phrase += core.split("-") if re.search(r"\w-\w", core) else [core]
+            if core == chunk:
+                continue
+            out += [*with_digits(phrase)[:-1], with_digits(phrase)[-1] + chunk[len(core) :]]
+        else:
+            out += [*with_digits(phrase), chunk]
+        phrase = []
+    return " ".join([*out, *with_digits(phrase)])
+
+
+def _kept(text: str) -> str:
+    """Without punctuation; Chinese characters, letters and digits apart from each other."""
+    text = re.sub(r"(?<!\d)[./](?!\d)|(?<=\d)[./](?!\d)|(?<!\d)[./](?=\d)", " ", text)
+    text = text.replace("+", " tambah ").replace("=", " sama dengan ")
+    kept = "".join(char if char in "'%./" or unicodedata.category(char)[0] in _IN_WORDS else " " for char in text)
+    kept = _HAN.sub(r" \1 ", kept.replace("%", " % "))
+    return _LETTERS_AND_DIGITS.sub(" ", kept)
+
+
+def _letters_joined(words: Sequence[str]) -> list[str]:
+    """Letters that are spelled, by themselves or by their names, as one word: "k w s p", "ke dabliu es pi"."""
+    out: list[str] = []
+    run: list[str] = []
+    for word in [*words, ""]:
+        if (len(word) == 1 and word.isascii() and word.isalpha()) or word in _LETTER_NAMES:
+            run.append(word)
+            continue
+        out += _spelled(run)
+        run = []
+        out.append(word)
+    return out[:-1]
+
+
+def _spelled(run: list[str]) -> list[str]:
+    letters = sum(len(word) == 1 for word in run)
+    names = sum(word not in _ALSO_WORDS and len(word) > 1 for word in run)
+    is_sure = letters + names >= 2 and (names or letters == len(run))
+    return ["".join(_LETTER_NAMES.get(word, word) for word in run)] if is_sure and run != ["i", "a"] else run
+
+
+def _joined(words: list[str], others: set[str]) -> list[str]:
+    """Neighbours that the other text writes as one word, joined."""
+    out: list[str] = []
+    index = 0
+    while index < len(words):
+        for length in (3, 2):
+            together = "".join(words[index : index + length])
+            if len(words) - index >= length and together in others and not together.isdigit():
+                out.append(together)
+                index += length
+                break
+        else:
+            out.append(words[index])
+            index += 1
+    return out

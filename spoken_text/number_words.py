@@ -1,0 +1,268 @@
+"""Number words as digits: "dua puluh satu" is 21, "nineteen fifty-seven" 1957, "三十六" 36.
+
+The opposite of ``numbers_ms`` and ``numbers_en``, for text that is compared. Malay and English are read alike, so that
+a sentence that mixes them needs no language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from spoken_text import numbers_en, numbers_ms
+
+_ZEROS = frozenset(["kosong", "sifar", "zero", "nol"])
+_UNITS = {name: value for value, name in enumerate(numbers_ms.DIGITS) if value}
+_UNITS |= {name: value for value, name in enumerate(numbers_en.DIGITS) if value} | {"delapan": 8}
+_TEENS = {numbers_en.below_hundred(value): value for value in range(10, 20)}
+_TEENS |= {numbers_ms.cardinal(value): value for value in (10, 11)}
+_TENS = {numbers_en.below_hundred(value): value for value in range(20, 100, 10)}
+_SCALES = {"ribu": 3, "thousand": 3, "juta": 6, "million": 6, "bilion": 9, "billion": 9, "trilion": 12, "trillion": 12}
+_ONE_OF = {"seratus": 100, "seribu": 10**3, "sejuta": 10**6, "sebilion": 10**9}
+_POINTS = frozenset(["perpuluhan", "point", "titik"])
+_ORDINALS = {numbers_en.ordinal(value): value for value in (*range(1, 20), *range(20, 100, 10), 100, 1000)}
+_DECADES = frozenset(["puluhan", "ratusan", "ribuan"])
+_ENDING = "-an"
+_PLURALS = {name[:-1] + "ies": value for name, value in _TENS.items()}  # "nineties"
+_FRACTIONS = {"thirds": 3, "quarters": 4} | {f"{numbers_en.ordinal(value)}s": value for value in range(5, 11)}
+_DIGITS = re.compile(r"\d{1,15}")
+_JOINED_FROM = 3  # digits: "dua tiga" stays two numbers, "tiga tujuh kosong" is 370 as in MH370
+
+
+class _Found(NamedTuple):
+    """``text``: in digits. ``following``: the index after the last word. ``joins``: to a number right before it."""
+
+    text: str
+    following: int
+    joins: bool = True
+
+
+def with_digits(words: Sequence[str]) -> list[str]:
+    """Lower-case words with their numbers in digits; a number is one word, its thousands are not marked.
+
+    Digits that are read one by one, and years that are read by halves, become one number.
+    """
+    words = _decades_split(words)
+    out: list[str] = []
+    run: list[str] = []  # numbers next to each other
+    index = 0
+    while index < len(words):
+        found = _read(words, index, after_number=bool(run))
+        if found is None or not found.joins:
+            out += _joined(run)
+            run = []
+        if found is None:
+            out.append(words[index])
+            index += 1
+            continue
+        run.append(found.text)
+        if not found.text.isdigit():  # nothing joins to "5th" or "90an"
+            out += _joined(run)
+            run = []
+        index = found.following
+    return out + _joined(run)
+
+
+def _joined(run: Sequence[str]) -> list[str]:
+    """Numbers one after the other as one, unless they are as short as "dua tiga"."""
+    if len(run) > 1 and sum(char.isdigit() for text in run for char in text) >= _JOINED_FROM:
+        return ["".join(run)]
+    return list(run)
+
+
+def _decades_split(words: Sequence[str]) -> Sequence[str]:
+    """ "sembilan puluhan" as the number and its ending."""
+    if not any(word in _DECADES for word in words):
+        return words
+    out: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        is_decade = word in _DECADES and (before in _UNITS or _DIGITS.fullmatch(before))
+        out += [word[:-2], _ENDING] if is_decade else [word]
+    return out
+
+
+def _read(words: Sequence[str], index: int, *, after_number: bool) -> _Found | None:
+    """The number that begins at a word."""
+    word = words[index]
+    following = words[index + 1] if index + 1 < len(words) else ""
+    if word in ("oh", "o") and after_number and (following in _UNITS or _DIGITS.fullmatch(following)):
+        return _Found("0", index + 1)
+    if (ordinal := _ordinal(words, index)) is not None:
+        return ordinal
+    if word in _PLURALS:
+        return _Found(f"{_PLURALS[word]}s", index + 1)
+    if (cardinal := _cardinal(words, index)) is None:
+        return None
+    return _with_tail(words, *cardinal)
+
+
+def _with_tail(words: Sequence[str], value: str, index: int) -> _Found:
+    """What may follow a number and is part of it: decimals, a denominator, the ending of a decade."""
+    word = words[index] if index < len(words) else ""
+    if word in _POINTS and (decimals := _decimals(words, index + 1)):
+        return _Found(f"{value}.{decimals.text}", decimals.following, joins=False)
+    if word == _ENDING:
+        return _Found(f"{value}an", index + 1)
+    if word in _FRACTIONS:
+        return _Found(f"{value}/{_FRACTIONS[word]}", index + 1, joins=False)
+    if word == "suku":
+        return _Found(f"{value}/4", index + 1, joins=False)
+    if word.startswith("per") and (bottom := _UNITS.get(word[3:]) or _TEENS.get(word[3:])):
+        return _Found(f"{value}/{bottom}", index + 1, joins=False)
+    if word == "per" and (below := _cardinal(words, index + 1)) is not None:
+        return _Found(f"{value}/{below[0]}", below[1], joins=False)
+    return _Found(value, index)
+
+
+def _decimals(words: Sequence[str], index: int) -> _Found | None:
+    """Digits after the point, read one by one or as a number below a hundred."""
+    text = ""
+    while index < len(words) and (part := _small_part(words, index)) is not None:
+        text += part[0]
+        index = part[1]
+    return _Found(text, index) if text else None
+
+
+def _small_part(words: Sequence[str], index: int) -> tuple[str, int] | None:
+    if words[index] in _ZEROS or words[index] == "oh":
+        return "0", index + 1
+    if _DIGITS.fullmatch(words[index]):
+        return words[index], index + 1
+    found = _below_hundred(words, index)
+    return None if found is None else (str(found[0]), found[1])
+
+
+def _ordinal(words: Sequence[str], index: int) -> _Found | None:
+    """ "kelima" and "ke 5" as ke5, "twenty fifth" as 25th."""
+    word = words[index]
+    if word == "pertama":
+        return _Found("ke1", index + 1, joins=False)
+    if word == "ke" and index + 1 < len(words) and (found := _cardinal(words, index + 1)) is not None:
+        return _Found(f"ke{found[0]}", found[1], joins=False)
+    if word.startswith("ke") and len(word) > 3 and word != "kesatu":
+        found = _cardinal([word[2:], *words[index + 1 : index + 12]], 0)
+        if found is not None:
+            return _Found(f"ke{found[0]}", index + found[1], joins=False)
+    if word in _TENS and index + 1 < len(words) and _ORDINALS.get(words[index + 1], 10) < 10:
+        value = _TENS[word] + _ORDINALS[words[index + 1]]
+        return _Found(_with_suffix(value), index + 2, joins=False)
+    return _Found(_with_suffix(_ORDINALS[word]), index + 1, joins=False) if word in _ORDINALS else None
+
+
+def _with_suffix(value: int) -> str:
+    if value % 100 in (11, 12, 13):
+        return f"{value}th"
+    return f"{value}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(value % 10, 'th') }"
+
+
+def _cardinal(words: Sequence[str], index: int) -> tuple[str, int] | None:
+    """The longest number below 10**15 from a word on, and the index behind it."""
+    if index < len(words) and words[index] in _ZEROS:
+        return "0", index + 1
+    total = 0
+    below = 16  # the last scale, which the next one must be smaller than
+    first = index
+    while index < len(words) and (group := _group(words, index)) is not None:
+        amount, following, digits = group
+        scale = _SCALES.get(words[following], 0) if following < len(words) else 0
+        if amount >= 10**below or scale >= below or (scale and len(digits) > 3):
+            break
+        if not scale and amount >= 1000 and amount in _ONE_OF.values():
+            scale = len(str(amount)) - 1  # "seribu": more may follow
+            amount = 1
+        elif not scale:
+            return (digits if digits and index == first else str(total + amount)), following
+        else:
+            following += 1
+        total += amount * 10**scale
+        below = scale
+        index = following
+        if words[index : index + 1] == ["and"] and index + 1 < len(words) and _group(words, index + 1) is not None:
+            index += 1
+    return (str(total), index) if total else None
+
+
+def _group(words: Sequence[str], index: int) -> tuple[int, int, str] | None:
+    """A number below a thousand, one such as "seribu", or digits: its value, the index behind it, the digits."""
+    word = words[index]
+    if _DIGITS.fullmatch(word):
+        following = words[index + 1] if index + 1 < len(words) else ""
+        if following not in ("ratus", "hundred", "puluh", "belas") or len(word) > 2:
+            return int(word), index + 1, word
+    if word == "a" and words[index + 1 : index + 2] and words[index + 1] in ("hundred", "thousand", "million"):
+        if words[index + 1] != "hundred":
+            return 1, index + 1, ""
+        return _with_rest(words, 100, index + 2)
+    if word in _ONE_OF and word != "seratus":
+        return _ONE_OF[word], index + 1, ""
+    if word == "seratus":
+        return _with_rest(words, 100, index + 1)
+    below = _below_hundred(words, index)
+    if below is None:
+        return None
+    value, behind = below
+    if words[behind : behind + 1] and words[behind] in ("ratus", "hundred"):
+        return _with_rest(words, 100 * value, behind + 1)
+    return value, behind, ""
+
+
+def _with_rest(words: Sequence[str], hundreds: int, index: int) -> tuple[int, int, str]:
+    """What comes after the hundreds, with or without an "and"."""
+    start = index + 1 if words[index : index + 1] == ["and"] else index
+    if start < len(words) and (rest := _below_hundred(words, start)) is not None:
+        return hundreds + rest[0], rest[1], ""
+    return hundreds, index, ""
+
+
+def _below_hundred(words: Sequence[str], index: int) -> tuple[int, int] | None:
+    word = words[index]
+    following = words[index + 1] if index + 1 < len(words) else ""
+    if word in _TEENS:
+        return _TEENS[word], index + 1
+    if word in _TENS:
+        return (_TENS[word] + _UNITS[following], index + 2) if following in _UNITS else (_TENS[word], index + 1)
+    value = int(word) if _DIGITS.fullmatch(word) and len(word) == 1 else _UNITS.get(word)
+    if value is None:
+        return None
+    if following == "belas":
+        return 10 + value, index + 2
+    if following == "puluh":
+        ones = words[index + 2] if index + 2 < len(words) else ""
+        return (10 * value + _UNITS[ones], index + 3) if ones in _UNITS else (10 * value, index + 2)
+    return value, index + 1
+
+
+_HAN_DIGITS = {"零": 0, "〇": 0, "一": 1, "二": 2, "两": 2, "兩": 2} | dict(
+    zip("三四五六七八九", range(3, 10), strict=True)
+)
+_HAN_SCALES = {"十": 10, "百": 100, "千": 1000}
+_HAN_LARGE = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
+_PERCENT = "\ue000"
+_HAN_NUMBER = re.compile(f"[{''.join([*_HAN_DIGITS, *_HAN_SCALES, *_HAN_LARGE])}]{{1,40}}")
+
+
+def han_with_digits(text: str) -> str:
+    """Chinese text with its numerals in digits: "三十六" is 36, "二零二四年" 2024年, "百分之六" 6%."""
+    if not _HAN_NUMBER.search(text):
+        return text
+    percent = text.replace("百分之", _PERCENT)
+    digits = _HAN_NUMBER.sub(lambda match: f" {_han(match[0])} ", percent)
+    digits = re.sub(r"(\d+) *[点點] *(\d+)(?! *[\d分钟鐘])", r"\1.\2", digits)
+    return re.sub(rf"{_PERCENT} *(\d+(?:\.\d+)?)", r"\1 % ", digits)
+
+
+def _han(numeral: str) -> str:
+    if not any(char in _HAN_SCALES or char in _HAN_LARGE for char in numeral):
+        return "".join(str(_HAN_DIGITS[char]) for char in numeral)
+    total = section = digit = 0
+    for char in numeral:
+        if char in _HAN_DIGITS:
+            digit = _HAN_DIGITS[char]
+        elif char in _HAN_SCALES:
+            section += (digit or 1) * _HAN_SCALES[char]
+            digit = 0
+        else:
+            total = (total + section + digit or 1) * _HAN_LARGE[char]
+            section = digit = 0
+    return str(total + section + digit)

@@ -1,0 +1,70 @@
+"""The admin's lists ask the database a bounded number of questions, however many rows they show."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from unittest import mock
+from zoneinfo import ZoneInfo
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db import connection, models
+from django.test import Client, TestCase
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from rollout.models import Cohort
+from tools.demo.filling import fill
+
+NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZoneInfo("Asia/Kuala_Lumpur"))
+MOST_QUERIES = 25
+HANDFUL = 5
+LISTS = list(admin.site._registry.items())
+
+
+def address(model: type[models.Model]) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+class TestLists(TestCase):
+    client: Client
+    boss: User
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        fill(days=60, users=80, rows=1500, now=NOW)
+        cls.boss = User.objects.create_superuser("siti")
+        for number in range(12):
+            Cohort.objects.create(name=f"cohort-{number}").add(f"u{one}" for one in range(number))
+            User.objects.create_user(f"staff-{number}", is_staff=True)
+
+    def setUp(self) -> None:
+        self.client.force_login(self.boss)
+
+    def queries(self, model: type[models.Model], shown: int) -> list[str]:
+        with (
+            mock.patch.object(admin.site._registry[model], "list_per_page", shown),
+            CaptureQueriesContext(connection) as asked,
+        ):
+            assert self.client.get(address(model)).status_code == 200, model
+        return [query["sql"] for query in asked.captured_queries]
+
+    def test_they_do_not_grow_with_the_rows(self) -> None:
+        for model, _admin in LISTS:
+            self.queries(model, 2)  # what is remembered from then on: content types, permissions
+            with self.subTest(model=model.__name__):
+                few, many = self.queries(model, 2), self.queries(model, 10)
+                # A phase of growth, say, may ask for something of its own: there will never be many.
+                assert len(many) <= len(few) or model._default_manager.count() <= HANDFUL, "\n".join(many)
+                assert len(many) <= MOST_QUERIES
+
+    def test_there_are_rows_to_show(self) -> None:
+        """Or the test above says nothing."""
+        empty = {model.__name__ for model, _admin in LISTS if model._default_manager.count() <= 2}
+        assert empty <= {"ApiKey", "Group", "OpenStream", "ListedUser", "Outage", "LoadTestRun"}, empty
+
+
+def test_every_list_is_here() -> None:
+    names: set[Any] = {model.__name__ for model, _admin in LISTS}
+    assert {"LedgerEntry", "Consumption", "Statement", "Alert", "Flag", "Change", "ClientApplication"} <= names

@@ -1,0 +1,108 @@
+"""Every page of the admin, of every room, opened by every role with something in it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db.models import Model
+from django.test import Client
+from django.utils import timezone
+
+from capacity import loadtests
+from capacity.models import ActiveUsers, Alert, Delivery, Outage, Rule, Sample
+from rollout import roles
+from tests.capacity.world import logged_in
+from tests.e2e import filling
+from tests.tools.loadtests import made
+from usage.drafting import draft_month
+from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Rating
+from usage.period import month_of
+
+MOST_QUERIES = 20  # a page has up to 100 rows
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+BOSS_ONLY = {"auth.User", "auth.Group"}
+# What nobody should have to read: raw units, Python's own way to write a length of time.
+RAW = re.compile(r"micros|millionth|_ms\b|Audio ms|\b\d:\d\d:\d\d\b|\b(530000|72500)\b", re.IGNORECASE)
+
+
+@pytest.fixture
+def something_everywhere(rooms) -> None:
+    now = timezone.now()
+    for name in ("Operators", "Product"):
+        Group.objects.get_or_create(name=name)
+    InfrastructureCost.objects.create(resource="t4", price_micros=530_000, per="hour")
+    filling.make_traffic(now)
+    filling.make_rollout()
+    filling.make_alerts(now)
+    filling.make_day(now)
+    client = LedgerEntry.objects.all()[0].client
+    plan = Plan.objects.create(
+        name="kecil", micros_per_audio_minute=72_500, soft_audio_minutes=1, hard_audio_minutes=90, hard_characters=10
+    )
+    PlanAssignment.objects.create(client=client, plan=plan, starts_at=now - timedelta(days=60))
+    ChatUsers.objects.create(client=client, day=timezone.localdate(), users=2500)
+    draft_month(month_of(now))
+    spoken = LedgerEntry.objects.filter(kind="speech", status=200)[0]
+    Rating.objects.create(entry=spoken, score=4)
+    Correction.objects.create(
+        entry=LedgerEntry.objects.filter(kind="transcription", status=200)[0], word_error_rate=0.125, reference_words=8
+    )
+    Delivery.objects.create(
+        alert=Alert.objects.all()[0], channel="email", receiver="a@b.example", subject="s", due_at=now
+    )
+    loadtests.keep(made.facts())
+    Outage.objects.create(began_at=now - timedelta(hours=2), seen_at=now, reason="no answer")
+    Rule.objects.all()[0].silence(now + timedelta(hours=1), by="siti", why="load test")
+
+
+def address(model: type[Model], rest: str = "") -> str:
+    return f"/admin/{model._meta.app_label}/{model._meta.model_name}/{rest}"
+
+
+@pytest.mark.parametrize("role", [roles.OPERATORS, roles.PRODUCT, "superuser"])
+def test_every_list_and_every_row(something_everywhere, role: str) -> None:
+    is_boss = role == "superuser"
+    client = logged_in("wan", "" if is_boss else role, is_superuser=is_boss)
+    for model in MODELS:
+        label, row = model._meta.label, model._default_manager.first()
+        assert row is not None, f"nothing to look at: {label}"
+        listed, looked_at = client.get(address(model)), client.get(address(model, f"{row.pk}/change/"))
+        if label in BOSS_ONLY and not is_boss:
+            assert (listed.status_code, looked_at.status_code) == (403, 403), label
+            continue
+        assert (listed.status_code, looked_at.status_code) == (200, 200), label
+        for page in (listed, looked_at):
+            body = page.content.decode().partition('id="content"')[2]
+            read = re.sub(r"<script.*?</script>|<[^>]+>", " ", body, flags=re.DOTALL)
+            assert not RAW.search(read), f"{label}: {RAW.search(read)}"
+            assert not re.search(r'value="(530000|72500|\d:\d\d:\d\d)"', body), label
+            if role == roles.PRODUCT:
+                assert 'name="_save"' not in body, label
+                assert "/add/" not in body, label
+                assert re.findall(r'<option value="(\w+)_selected"', body) in ([], ["download"]), label
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_nothing_found_is_told(rooms, model: type[Model]) -> None:
+    boss = logged_in("boss", is_superuser=True)
+    model_admin = admin.site._registry[model]
+    if model_admin.search_fields:
+        assert "Nothing matches" in boss.get(address(model), {"q": "no-such-thing"}).content.decode()
+
+
+@pytest.mark.parametrize(("model", "words"), [(Sample, "watch_capacity"), (ActiveUsers, "watch_capacity")])
+def test_an_empty_list_says_what_fills_it(rooms, model: type[Model], words: str) -> None:
+    html = logged_in("boss", is_superuser=True).get(address(model)).content.decode()
+    assert "Nothing here yet" in html
+    assert words in html
+
+
+def test_a_list_s_queries_do_not_grow_with_its_rows(something_everywhere, django_assert_max_num_queries) -> None:
+    client: Client = logged_in("boss", is_superuser=True)
+    for model in MODELS:
+        with django_assert_max_num_queries(MOST_QUERIES):
+            client.get(address(model))

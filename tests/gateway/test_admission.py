@@ -1,0 +1,113 @@
+"""Overload on the wire: refused before the body is read, with the contract's envelope, a time and a ledger row."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+
+from gateway.admission import doors
+from inference.admission import Door
+from rollout.feature import Feature
+from tests import sound
+from usage.models import LedgerEntry
+
+SPEECH = {"input": "Selamat pagi."}
+
+
+async def fill(monkeypatch: pytest.MonkeyPatch, feature: Feature, door: Door | None = None) -> Door:
+    door = door or Door(longest_s=1.0, most=0, cost_per_byte=1.0, dearest=1.0)
+    monkeypatch.setitem(doors(), feature, door)
+    return door
+
+
+def unlimited() -> Door:
+    return Door(longest_s=0.0, most=100, cost_per_byte=1.0, dearest=100.0)
+
+
+async def empty(door: Door, api: httpx.AsyncClient) -> None:
+    """The last byte reaches the client a moment before the server has let go of the request."""
+    for _ in range(500):
+        if door._inside == 0:
+            break
+        await api.get("/healthz")
+    assert door._inside == 0
+
+
+async def written() -> LedgerEntry:
+    """The one row: a refusal at the door does not wait for it."""
+    async with asyncio.timeout(20):
+        while not await LedgerEntry.objects.aexists():
+            await asyncio.sleep(0.05)
+    return await LedgerEntry.objects.aget()
+
+
+async def transcribe(client: httpx.AsyncClient, data: bytes, path: str = "transcriptions") -> httpx.Response:
+    return await client.post(f"/v1/audio/{path}", files={"file": ("clip.wav", data)})
+
+
+@pytest.mark.parametrize("path", ["transcriptions", "translations"])
+async def test_it_works(api: httpx.AsyncClient, monkeypatch, path: str) -> None:
+    await fill(monkeypatch, Feature.ASR)
+    response = await transcribe(api, sound.wav(sound.said("selamat pagi")), path)
+    assert response.status_code == 503
+    error = response.json()["error"]
+    assert (error["code"], error["type"]) == ("over_capacity", "server_error")
+    assert int(response.headers["Retry-After"]) >= 1
+    assert response.headers["X-Request-Id"]
+    row = await written()
+    assert (row.status, row.error_code, row.audio_ms) == (503, "over_capacity", 0)
+    assert (await api.get("/v1/models")).status_code == 200
+
+
+async def test_speaking_and_hearing_have_doors_of_their_own(api: httpx.AsyncClient, monkeypatch) -> None:
+    await fill(monkeypatch, Feature.ASR)
+    assert (await api.post("/v1/audio/speech", json=SPEECH)).status_code == 200
+    await fill(monkeypatch, Feature.TTS)
+    refusal = await api.post("/v1/audio/speech", json=SPEECH)
+    assert (refusal.status_code, refusal.json()["error"]["code"]) == (503, "over_capacity")
+
+
+async def test_availability_says_so(api: httpx.AsyncClient, monkeypatch) -> None:
+    await fill(monkeypatch, Feature.ASR)
+    features = (await api.get("/v1/voice/availability")).json()["features"]
+    assert (features["asr"]["available"], features["asr"]["blocked_by"]) == (False, "capacity")
+    assert features["tts"]["available"]
+
+
+async def test_the_connection_of_a_refused_upload_is_good_for_the_next_request(
+    api: httpx.AsyncClient, monkeypatch
+) -> None:
+    """The body has not been read, and is in nobody's way."""
+    await fill(monkeypatch, Feature.ASR)
+    for _ in range(3):
+        assert (await transcribe(api, bytes(4_000_000))).status_code == 503
+    await fill(monkeypatch, Feature.ASR, unlimited())
+    response = await transcribe(api, sound.wav(sound.said("selamat pagi")))
+    assert (response.status_code, response.json()["text"]) == (200, "selamat pagi")
+
+
+async def test_a_stranger_is_told_so_and_has_no_row(stranger: httpx.AsyncClient, monkeypatch) -> None:
+    await fill(monkeypatch, Feature.TTS)
+    response = await stranger.post("/v1/audio/speech", json=SPEECH)
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials")
+    assert await LedgerEntry.objects.acount() == 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_everybody_leaves(api: httpx.AsyncClient, monkeypatch, fails: bool) -> None:
+    door = await fill(monkeypatch, Feature.ASR, unlimited())
+    response = await transcribe(api, b"nothing" if fails else sound.wav(sound.said("selamat pagi")))
+    assert response.status_code == (400 if fails else 200)
+    await empty(door, api)
+    assert door._cost == 0.0
+
+
+async def test_who_hangs_up_leaves(api: httpx.AsyncClient, server_address: str, monkeypatch) -> None:
+    door = await fill(monkeypatch, Feature.TTS, unlimited())
+    text = "Selamat pagi semua. " * 200
+    async with api.stream("POST", "/v1/audio/speech", json={"input": text, "response_format": "pcm"}) as response:
+        assert response.status_code == 200
+        assert door._inside == 1
+    await empty(door, api)

@@ -1,0 +1,154 @@
+"""Bodies and heads that trickle, never end or are too large: they hold nothing that others need."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from django.conf import settings
+
+from gateway.admission import doors
+from inference.admission import BUSY, Door
+from rollout.feature import Feature
+
+SPEECH = json.dumps({"input": "Selamat pagi."}).encode()
+
+
+@asynccontextmanager
+async def connection(address: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    parts = urlsplit(address)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+def head(path: str, length: int, key: str | None = None, content_type: str = "application/json") -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: voice", f"Content-Type: {content_type}", f"Content-Length: {length}"]
+    if key:
+        lines.append(f"Authorization: Bearer {key}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
+    """Status and error code of the answer to a request that was refused."""
+    async with asyncio.timeout(10):
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        length = next(int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length"))
+        error = json.loads(await reader.readexactly(length))["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return int(lines[0].split()[1]), error["code"]
+
+
+@pytest.fixture
+async def door(monkeypatch: pytest.MonkeyPatch) -> Door:
+    door = Door(longest_s=1.0, most=100, cost_per_byte=1.0, dearest=100.0)
+    monkeypatch.setitem(doors(), Feature.TTS, door)
+    return door
+
+
+async def test_bodies_that_do_not_come_stop_nobody(api: httpx.AsyncClient, server_address: str, door: Door) -> None:
+    key = api.headers["Authorization"].removeprefix("Bearer ")
+    waiting = [connection(server_address) for _ in range(2 * BUSY)]
+    opened = [await one.__aenter__() for one in waiting]
+    for number, (_, writer) in enumerate(opened):  # half of them do not even say who they are
+        writer.write(head("/v1/audio/speech", len(SPEECH), key if number % 2 else None))
+        await writer.drain()
+    await asyncio.sleep(1.2)  # longer than the longest wait that is let in
+    assert door._inside == 0
+    response = await api.post("/v1/audio/speech", json={"input": "Selamat petang."})
+    assert response.status_code == 200
+    for one in waiting:
+        await one.__aexit__(None, None, None)
+
+
+async def test_a_stranger_is_told_before_the_body(server_address: str, transactional_db) -> None:
+    async with connection(server_address) as (reader, writer):
+        writer.write(head("/v1/audio/speech", len(SPEECH)))
+        assert await answer(reader) == (401, "missing_credentials")
+
+
+async def test_a_slow_upload_is_served(api: httpx.AsyncClient, server_address: str, door: Door) -> None:
+    key = api.headers["Authorization"].removeprefix("Bearer ")
+    async with connection(server_address) as (reader, writer):
+        writer.write(head("/v1/audio/speech", len(SPEECH), key))
+        for byte in SPEECH:
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.02)
+        assert (await reader.readline()).split()[1] == b"200"
+    assert door.wait_s < 1.0
+
+
+async def test_a_body_that_is_too_slow_is_given_up(
+    api: httpx.AsyncClient, server_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "VOICE_BODY_GRACE_S", 0.3)
+    key = api.headers["Authorization"].removeprefix("Bearer ")
+    async with connection(server_address) as (reader, writer):
+        writer.write(head("/v1/audio/speech", len(SPEECH), key) + SPEECH[:5])
+        assert await answer(reader) == (408, "request_timeout")
+
+
+async def test_large_bodies_outside_the_api_are_not_read(stranger: httpx.AsyncClient) -> None:
+    body = {"file": b"\0" * (settings.VOICE_MAX_JSON_BYTES + 1)}
+    response = await stranger.post("/admin/login/", files=body)
+    assert response.json()["error"]["code"] == "file_too_large"
+
+
+async def test_a_head_that_does_not_end(server_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "VOICE_HEAD_S", 0.3)
+    async with connection(server_address) as (reader, writer):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: voice\r\n")
+        assert await answer(reader) == (408, "request_timeout")
+        assert await reader.read() == b""  # and the connection is closed
+    async with connection(server_address) as (reader, writer):  # nor does one that never begins stay open
+        async with asyncio.timeout(5):
+            assert b"408" in await reader.read()
+
+
+async def test_a_head_that_is_too_large(server_address: str) -> None:
+    async with connection(server_address) as (reader, writer):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: voice\r\n")
+        writer.write(b"X-Filler: " + b"a" * (settings.VOICE_HEAD_BYTES + 1))
+        assert await answer(reader) == (431, "headers_too_large")
+
+
+async def test_a_body_with_its_head_is_no_large_head(api: httpx.AsyncClient) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = await api.post("/v1/audio/speech", content=SPEECH + b" " * 200_000, headers=headers)
+    assert response.status_code == 200
+
+
+async def test_who_reads_slowly_holds_no_place(api: httpx.AsyncClient, server_address: str, door: Door) -> None:
+    key = api.headers["Authorization"].removeprefix("Bearer ")
+    body = json.dumps({"input": "Ini ayat yang panjang untuk dibaca. " * 100, "response_format": "wav"}).encode()
+    slow = [connection(server_address) for _ in range(BUSY)]
+    for one in slow:
+        _reader, writer = await one.__aenter__()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(head("/v1/audio/speech", len(body), key) + body)
+    async with asyncio.timeout(30):
+        while door._inside or not door._cost_per_byte:
+            await asyncio.sleep(0.1)
+    assert door.wait_s < 1.0
+    for one in slow:
+        await one.__aexit__(None, None, None)
+
+
+def test_a_paused_piece_of_work_is_not_there() -> None:
+    door = Door(longest_s=1.0, most=1, cost_per_byte=1.0, dearest=100.0)
+    admitted = door.enter(10)
+    assert door.is_full
+    admitted.pause()
+    assert not door.is_full
+    admitted.resume()
+    assert door.is_full
+    admitted.pause()
+    admitted.leave(done=True)
+    assert not door.is_full

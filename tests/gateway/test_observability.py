@@ -1,0 +1,106 @@
+"""Metrics, logs, health and the description of the API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+import httpx
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.context import RequestContext, enter
+from core.logs import JsonFormatter, RequestIdFilter
+
+
+async def sample(client: httpx.AsyncClient, name: str, **labels: str) -> float:
+    for family in text_string_to_metric_families((await client.get("/metrics")).text):
+        for one in family.samples:
+            if one.name == name and labels.items() <= one.labels.items():
+                return one.value
+    return 0.0
+
+
+async def test_work_is_counted(api: httpx.AsyncClient) -> None:
+    counted = [
+        ("voice_requests_total", {"kind": "speech", "status": "200"}),
+        ("voice_request_seconds_count", {"kind": "speech"}),
+        ("voice_queue_seconds_count", {"kind": "speech"}),
+        ("voice_real_time_factor_count", {"kind": "speech"}),
+        ("voice_batch_size_count", {"engine": "espeak-ng"}),
+        ("voice_ledger_write_seconds_count", {}),
+    ]
+    before = [await sample(api, name, **labels) for name, labels in counted]
+    characters = await sample(api, "voice_characters_total")
+    audio_s = await sample(api, "voice_audio_seconds_total", kind="speech")
+    await api.post("/v1/audio/speech", json={"input": "Ini ayat untuk kiraan."})
+    after = [await sample(api, name, **labels) for name, labels in counted]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1.0] * len(counted)
+    assert await sample(api, "voice_characters_total") - characters == len("Ini ayat untuk kiraan.")
+    assert 0.5 < await sample(api, "voice_audio_seconds_total", kind="speech") - audio_s < 5
+    assert await sample(api, "voice_engine_ready", engine="asr") == 1.0
+    assert await sample(api, "voice_queue_length", engine="asr") == 0.0
+
+
+async def test_django_prometheus_counts_every_request(api: httpx.AsyncClient) -> None:
+    name, labels = "django_http_responses_total_by_status_total", {"status": "404"}
+    before = await sample(api, name, **labels)
+    await api.get("/nowhere")
+    assert await sample(api, name, **labels) == before + 1
+
+
+async def test_ready(stranger: httpx.AsyncClient) -> None:
+    response = await stranger.get("/readyz")
+    assert (response.status_code, response.json()["status"]) == (200, "ready")
+    assert response.json()["checks"] == {"models": "ok", "database": "ok"}
+
+
+async def test_not_ready_without_redis(stranger: httpx.AsyncClient, settings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    response = await stranger.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["checks"]["redis"] == "unreachable"
+
+
+async def test_each_request_has_one_line_without_secrets(
+    api: httpx.AsyncClient, api_key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await api.post("/v1/audio/speech?q=rahsia", json={"input": "Rahsia besar."}, headers={"X-Request-Id": "satu"})
+    while not (lines := [record for record in caplog.records if record.name == "voiceproject.requests"]):
+        await asyncio.sleep(0.01)  # the line is written after the last byte has left
+    (line,) = lines
+    enter(RequestContext(id="satu"))
+    RequestIdFilter().filter(line)
+    written = JsonFormatter().format(line)
+    assert json.loads(written).items() >= {
+        "message": "request", "method": "POST", "path": "/v1/audio/speech", "status": 200, "client": "chat-ujian",
+        "kind": "speech", "request_id": "satu", "level": "INFO",
+    }.items()  # fmt: skip
+    assert "ahsia" not in written
+    assert api_key not in written
+
+
+def test_an_exception_is_one_line_too() -> None:
+    record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "it failed", None, None)
+    try:
+        raise ValueError("why")
+    except ValueError as error:
+        record.exc_info = (type(error), error, error.__traceback__)
+    written = JsonFormatter().format(record)
+    assert "\n" not in written
+    assert "ValueError: why" in json.loads(written)["exc_info"]
+
+
+async def test_the_schema_describes_every_call(stranger: httpx.AsyncClient, capsys) -> None:
+    schema = yaml.safe_load((await stranger.get("/schema/")).text)
+    assert {
+        "/v1/audio/speech", "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/audio/voices",
+        "/v1/models", "/v1/models/{name}", "/v1/usage", "/v1/realtime/client_secrets", "/v1/voice/availability",
+        "/v1/audio/transcriptions/{request_id}/correction", "/v1/audio/speech/{request_id}/rating",
+        "/v1/audio/speech/script",
+    } == set(schema["paths"])  # fmt: skip
+    assert schema["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert "Warning" not in capsys.readouterr().err

@@ -1,0 +1,214 @@
+"""`manage.py seed_demo`: the quarter in the database, where all books agree."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db.models import Count, F, Max, Min, Sum
+from django.test import Client, TestCase
+from django.utils import timezone
+
+from capacity.models import ActiveUsers, Alert, Delivery, HourlyPeak, ProbeDay, Sample
+from capacity.phases import outlook
+from core.models import ClientApplication
+from rollout.models import Change, Flag, Ramp
+from rollout.policy import load
+from tools.demo.filling import Filled, NotEmpty, fill
+from usage.books import DAILY
+from usage.models import (
+    Consumption,
+    Correction,
+    CreditNote,
+    InfrastructureCost,
+    LedgerEntry,
+    PlanAssignment,
+    Rating,
+    Statement,
+)
+from usage.period import month_of
+from usage.rebuild import rebuild
+from voiceproject import demo
+
+ROWS = 4000
+# Not the end of a month, nor its first days: last month is over and this one has begun.
+NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZoneInfo("Asia/Kuala_Lumpur"))
+
+
+def snapshot() -> dict[str, list[Any]]:
+    books: list[Any] = [*DAILY, Consumption]
+    return {
+        model.__name__: sorted(model._default_manager.order_by().values_list(*_all_but_id(model)), key=repr)
+        for model in books
+    }
+
+
+def _all_but_id(model: Any) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields if not field.primary_key]
+
+
+class TestTheQuarter(TestCase):
+    """Filled once, looked at by all."""
+
+    filled: Filled
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.filled = fill(days=90, users=150, rows=ROWS, seed=4, now=NOW)
+
+    def test_it_works(self) -> None:
+        assert LedgerEntry.objects.filter(counters=None).count() == ROWS == self.filled.ledger.rows
+        assert Correction.objects.count() == self.filled.ledger.corrections > 10
+        assert Rating.objects.count() == self.filled.ledger.ratings > 10
+        times = LedgerEntry.objects.aggregate(first=Min("created_at"), last=Max("created_at"))
+        assert NOW - timedelta(days=90) < times["first"] < NOW - timedelta(days=60)
+        assert NOW - timedelta(hours=12) < times["last"] <= NOW
+        assert self.filled.changes and self.filled.costs
+
+    def test_the_roll_ups_are_what_the_ledger_says(self) -> None:
+        written = snapshot()
+        assert written["DailyUse"] and written["Consumption"]
+        rebuild()
+        assert snapshot() == written
+
+    def test_feedback_is_as_old_as_what_it_is_about(self) -> None:
+        for model in (Correction, Rating):
+            assert not model._default_manager.exclude(created_at=F("entry__created_at")).exists()
+
+    def test_past_months_are_final_and_this_one_is_a_draft(self) -> None:
+        months = {
+            (month, state) for month, state in Statement.objects.order_by().values_list("month", "state").distinct()
+        }
+        this_month = month_of(NOW)
+        assert (this_month, "draft") in months
+        assert all((state == "draft") == (month == this_month) for month, state in months)
+        assert len(months) >= 3
+        assert self.filled.statements.final == Statement.objects.filter(state="final").count()
+        assert Statement.objects.filter(state="final").aggregate(sum=Sum("total_micros"))["sum"] > 0
+        assert all(
+            one.finalised_at and one.drafted_at <= one.finalised_at < NOW
+            for one in Statement.objects.filter(state="final")
+        )
+
+    def test_the_roll_out_went_from_1_to_5_to_7(self) -> None:
+        for name in ("asr", "tts"):
+            changes = Change.objects.filter(subject=name, after__has_key="percent").order_by("id")
+            percents = [change.after["percent"] for change in changes]
+            assert percents[-5:] == ["1", "5", "1", "5", "7"]
+        assert set(Flag.objects.values_list("percent", flat=True)) == {7}
+        times = list(Change.objects.order_by("id").values_list("at", flat=True))
+        assert times == sorted(times) and times[-1] <= NOW
+        states = dict(Ramp.objects.order_by().values_list("state").annotate(Count("id")))
+        assert states == {"rolled_back": 2, "finished": 4, "draft": 1}
+        assert "p95 response 6.2 s > 5 s" in Ramp.objects.filter(state="rolled_back")[0].reason
+
+    def test_the_demos_own_key_keeps_voice(self) -> None:
+        client = ClientApplication.objects.get(name=demo.CLIENT)
+        assert all(load().decide(client.pk, "key:whatever", name).allowed for name in ("asr", "tts", "realtime"))
+
+    def test_the_capacity_has_a_history(self) -> None:
+        assert Sample.objects.count() == self.filled.samples > 8 * 24 * 60 - 3
+        assert HourlyPeak.objects.count() == self.filled.peaks > 89 * 24
+        busiest = Sample.objects.aggregate(most=Max("users"))["most"]
+        assert (
+            HourlyPeak.objects.filter(hour__gte=NOW - timedelta(days=8, hours=1)).aggregate(m=Max("users"))["m"]
+            >= busiest
+        )
+        assert ProbeDay.objects.count() == 90 and ProbeDay.objects.aggregate(n=Sum("failures"))["n"] > 100
+        assert ActiveUsers.objects.count() == 13
+        found = outlook(NOW)
+        assert found is not None and found.use.active_users and found.use.peak_concurrent
+
+    def test_alerts_with_histories(self) -> None:
+        resolved = Alert.objects.filter(state="resolved")
+        assert resolved.count() == self.filled.alerts - 1
+        for alert in resolved:
+            assert alert.since <= alert.fired_at < alert.resolved_at <= NOW
+            assert alert.worst > alert.rule.threshold > alert.value
+        assert resolved.exclude(acknowledged_by="").count() >= 3
+        firing = Alert.objects.get(state="firing")
+        assert firing.acknowledged_at is None and firing.rule.severity == "warning"
+        assert not Delivery.objects.exclude(state="sent").exists()  # a watcher that starts now sends no old mail
+
+    def test_a_second_gpu_costs_more(self) -> None:
+        gpus = InfrastructureCost.objects.filter(resource="t4").order_by("starts_at")
+        assert [row.quantity for row in gpus] == [1, 2]
+        assert gpus[0].ends_at == gpus[1].starts_at
+
+    def test_plans_hold_for_all_and_for_some(self) -> None:
+        assert PlanAssignment.objects.filter(user="").count() == 3
+        assert PlanAssignment.objects.exclude(user="").exists()
+        assert not PlanAssignment.objects.exclude(created_at=F("starts_at")).exists()
+
+    def test_the_pages_open(self) -> None:
+        client = Client()
+        client.force_login(User.objects.create_superuser("siti"))
+        for page in ("usage/ledgerentry", "usage/statement", "rollout/ramp", "rollout/change", "capacity/alert"):
+            assert client.get(f"/admin/{page}/").status_code == 200
+
+
+def test_a_credit_note_with_its_counter_entry(db) -> None:
+    filled = fill(days=90, users=60, rows=ROWS, seed=4, now=NOW)
+    note = CreditNote.objects.get()
+    assert filled.statements.credit_note == note
+    entry = LedgerEntry.objects.exclude(counters=None).get()
+    assert entry.user == note.statement.user and entry.characters < 0
+    assert 0 < note.amount_sen <= note.statement.total_sen
+
+
+class TestNotByAccident:
+    def test_a_second_time(self, db) -> None:
+        fill(days=14, users=20, rows=50)
+        with pytest.raises(NotEmpty, match="has a demo quarter already"):
+            fill(days=90, users=100, sure=True)
+
+    def test_not_among_real_requests(self, real_request: LedgerEntry) -> None:
+        with pytest.raises(CommandError, match="really made"):
+            call_command("seed_demo", "--users", "20", "--rows", "50")
+        assert LedgerEntry.objects.count() == 1
+        assert not Ramp.objects.exists()
+
+    def test_unless_told_to(self, real_request: LedgerEntry) -> None:
+        out = io.StringIO()
+        call_command("seed_demo", "--yes", "--days", "14", "--users", "20", "--rows", "50", stdout=out)
+        assert "50 requests" in out.getvalue() and "/admin/" in out.getvalue()
+        assert LedgerEntry.objects.filter(counters=None).count() == 51
+
+    def test_a_roll_out_that_somebody_runs_is_left_alone(self, db) -> None:
+        flag = Flag.objects.get(name="asr")
+        flag.percent = 3
+        flag.save()
+        out = io.StringIO()
+        call_command("seed_demo", "--days", "14", "--users", "20", "--rows", "50", stdout=out)
+        assert "roll-out was left alone" in out.getvalue()
+        assert Flag.objects.get(name="asr").percent == 3
+
+    def test_costs_that_somebody_entered_are_left_alone(self, db) -> None:
+        InfrastructureCost.objects.create(resource="other", price_micros=1, per="month")
+        assert not fill(days=14, users=20, rows=50).costs
+        assert InfrastructureCost.objects.count() == 4
+
+    @pytest.mark.parametrize("argument", ["--days=3", "--days=x", "--users=0", "--rows=-5"])
+    def test_what_cannot_be(self, db, argument: str) -> None:
+        with pytest.raises((CommandError, SystemExit)):
+            call_command("seed_demo", argument)
+
+
+@pytest.fixture
+def real_request(db) -> LedgerEntry:
+    chat = ClientApplication.objects.create(name="chat")
+    return LedgerEntry.objects.create(request_id="r", kind="speech", client=chat, user="aminah", status=200)
+
+
+@pytest.mark.parametrize("moment", ["2026-11-01T00:20:00", "2026-12-01T00:30:00", "2027-01-02T09:00:00"])
+def test_at_the_turn_of_a_month(db, moment: str) -> None:
+    """The last month cannot be final before all of it is settled."""
+    now = datetime.fromisoformat(moment).replace(tzinfo=timezone.get_default_timezone())
+    fill(days=40, users=40, rows=800, now=now)
+    assert LedgerEntry.objects.aggregate(last=Max("created_at"))["last"] <= now
+    assert Statement.objects.exists()

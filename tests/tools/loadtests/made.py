@@ -1,0 +1,43 @@
+"""A run's facts without the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from capacity.goals import Work
+from tools.loadtests import report
+from tools.loadtests.events import Asked, Outcome, Pulse
+from tools.loadtests.leak import Trend
+from tools.loadtests.processes import Process, Watch
+from tools.loadtests.run import Options, Result
+from tools.loadtests.scenarios import SCENARIOS
+from tools.loadtests.tally import Tally
+from tools.loadtests.verdict import Server, judge
+
+STARTED = 1_780_000_000.0
+FLAT = Trend(0, -1, 1, -1, 60, 300 * 2**20)
+
+
+def facts(
+    scenario: str = "peak_load", users: int = 100, *, incomplete_because: str = "", why: str = "503 over_capacity",
+    host: str = "http://127.0.0.1:8000", refused_each: int = 50,
+) -> dict[str, Any]:  # fmt: skip
+    """A minute in which one request of ``refused_each`` is refused."""
+    tally = Tally(STARTED)
+    number = 0
+    for second in range(60):
+        tally.add(Pulse(STARTED + second, users, users // 5, 0.01))
+        for work in Work:
+            for _ in range(4):
+                number += 1
+                outcome, text = (Outcome.REFUSED, why) if number % refused_each == 0 else (Outcome.OK, "")
+                tally.add(Asked(STARTED + second + 0.5, work, 0.2 + second / 100, outcome, text))
+    watch = Watch("http://nowhere/metrics", 60)
+    watch.processes[1.0] = Process(1.0, [(STARTED + second, 300.0 * 2**20) for second in range(60)])
+    watch.processes[1.0].worked = [(STARTED + second, 1.25 * second) for second in range(60)]
+    watch.readings = [watch.processes[1.0]] * 60
+    criteria = judge(SCENARIOS[scenario], users, tally, Server([FLAT], 0, True))
+    options = Options(SCENARIOS[scenario], users, 60, 0.1, is_closed_loop=False)
+    return report.facts(
+        Result(options, host, tally, watch, criteria, STARTED, STARTED + 60, STARTED + 6, incomplete_because)
+    )

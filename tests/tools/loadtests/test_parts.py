@@ -1,0 +1,189 @@
+"""What users say, what they accept as an answer, what is made of `/metrics`, how curves are drawn."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from capacity.goals import Work
+from capacity.loadtest_chart import Curve, chart
+from tests import sound
+from tools.loadtests import material, service
+from tools.loadtests.answers import Wrong, check_audio, check_pcm, check_words
+from tools.loadtests.orders import Orders
+from tools.loadtests.processes import Process, Watch
+from tools.loadtests.scenarios import MIX, SCENARIOS, ramp_s
+from tools.loadtests.sentences import NUMBER, sentence
+from tools.loadtests.service import Unusable
+
+REQUIRED = [
+    ("baseline", 10, 5, 99), ("normal_load", 50, 15, 99), ("peak_load", 100, 10, 95), ("stress_test", 200, 5, 80),
+]  # fmt: skip
+
+
+def test_the_scenarios_are_those_required() -> None:
+    found = [(kind.name, kind.users, kind.minutes, kind.success_percent) for kind in SCENARIOS.values()]
+    assert found == REQUIRED
+    assert set(MIX) == set(Work)
+    assert sum(MIX.values()) == 100
+    assert [ramp_s(seconds) for seconds in (1, 60, 900)] == [1, 6, 30]
+
+
+def test_all_sentences_are_different() -> None:
+    assert len({sentence(number) for number in range(NUMBER + 1000)}) == NUMBER + 1000
+
+
+def test_clips_are_spoken(tmp_path: Path) -> None:
+    clips = list(material.spoken(tmp_path, 6, seed=1))
+    assert {clip.content_type for clip in clips} == {"audio/wav", "audio/ogg"}
+    assert all(1 < clip.seconds < 15 for clip in clips)
+    assert len({Path(clip.pcm).read_bytes() for clip in clips}) == 6
+
+
+def test_recordings_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "pcm").mkdir()
+    (tmp_path / "mine" / "a.mp3").write_bytes(sound.encoded(sound.said("selamat pagi"), "mp3"))
+    (tmp_path / "mine" / "notes.txt").write_text("no audio")
+    (clip,) = material.recorded(tmp_path / "mine", tmp_path / "pcm")
+    assert (Path(clip.file).name, clip.content_type) == ("a.mp3", "audio/mpeg")
+    (tmp_path / "mine" / "b.wav").write_bytes(b"RIFF")
+    with pytest.raises(material.NoMaterial, match=r"b\.wav"):
+        list(material.recorded(tmp_path / "mine", tmp_path / "pcm"))
+
+
+def test_a_folder_without_recordings(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(material.NoMaterial, match="no recordings"):
+            list(material.recorded(folder, tmp_path))
+
+
+def test_orders_are_for_their_owner_only(tmp_path: Path) -> None:
+    orders = Orders("http://x", "vk_secret", "people", 3, False, "ms", "alloy", list(material.spoken(tmp_path, 1, 1)))
+    file = tmp_path / "orders.json"
+    orders.write(file)
+    assert file.stat().st_mode & 0o077 == 0
+    assert Orders.read(str(file)) == orders
+
+
+@pytest.mark.parametrize("name", ["mp3", "wav", "flac"])
+def test_audio_that_is_what_it_says(name: str) -> None:
+    check_audio(sound.encoded(sound.said("selamat pagi"), name), name)
+
+
+def test_audio_that_is_not() -> None:
+    mp3 = sound.encoded(sound.said("selamat pagi"), "mp3")
+    for body, name, problem in (
+        (mp3, "wav", "mp3 instead of wav"),
+        (b"", "mp3", "does not decode"),
+        (b'{"error": {}}', "mp3", "does not decode"),
+        (sound.wav(sound.silence(1)), "wav", "silence"),
+        (sound.wav(sound.said("a")[:1000]), "wav", "only 0.06 s"),
+    ):
+        with pytest.raises(Wrong, match=problem):
+            check_audio(body, name)
+
+
+def test_raw_audio() -> None:
+    speech = sound.wav(sound.said("selamat pagi"), 24_000)[44:]
+    check_pcm(speech)
+    for body in (speech[:-1], b"", bytes(48_000)):
+        with pytest.raises(Wrong):
+            check_pcm(body)
+
+
+def test_words() -> None:
+    check_words(json.dumps({"text": "selamat pagi"}))
+    for body in (b"", b"[]", b"{}", b'{"text": " "}', b'{"text": null}'):
+        with pytest.raises(Wrong):
+            check_words(body)
+
+
+METRICS = "# TYPE x gauge\nprocess_resident_memory_bytes {memory}\nprocess_start_time_seconds {began}\n"
+
+
+@contextmanager
+def answering(text: str) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=[0.02])
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/metrics"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_memory_is_read() -> None:
+    with answering(METRICS.format(memory="3.1e+08", began="1.7e+09")) as url:
+        watch = Watch(url, 1)
+        process = watch.read()
+    assert process is not None
+    assert watch.memory() is None  # only what the thread has read counts
+    assert process.memory[0][1] == 3.1e8
+
+
+def test_memory_that_is_not_told() -> None:
+    with answering("nothing 1\n") as url:
+        watch = Watch(url, 1)
+        assert watch.read() is None
+    assert "does not tell" in watch.problem
+    assert watch.read() is None
+    assert "refused" in watch.problem
+
+
+@pytest.mark.parametrize(
+    ("seen", "replaced"),
+    [
+        ("AAAAAAAAAA", 0), ("AAAAABBBBB", 1), ("ABABABABAB", 0), ("ABABACACAC", 1), ("AAAAA.....", 0),
+        ("ABABAAAAAA", 0), ("AAAAAABCAB", 0), ("AAA..BBBBB", 1),
+    ],
+)  # fmt: skip
+def test_a_process_that_died(seen: str, replaced: int) -> None:
+    """One letter a process: what answered at each reading, in order."""
+    watch = Watch("http://nowhere", 1)
+    watch.processes = {float(ord(name)): Process(float(ord(name))) for name in set(seen) - {"."}}
+    watch.readings = [watch.processes.get(float(ord(name))) for name in seen]
+    assert len(watch.replaced()) == replaced
+
+
+@pytest.mark.parametrize("host", ["voice.example.com", "ftp://x", "http://", "http://u:p@x", "http://x/v1", "ws://x"])
+def test_addresses_that_are_none(host: str) -> None:
+    with pytest.raises(Unusable, match="an address such as"):
+        service.address(host)
+
+
+def test_addresses() -> None:
+    assert service.address("https://voice.example.com/") == "https://voice.example.com"
+    assert service.address("http://127.0.0.1:8000") == "http://127.0.0.1:8000"
+
+
+def test_a_chart() -> None:
+    drawn = chart("x", "s", [Curve("p95", 1, [(0, 0.5), (1, None), (2, 1.5), (3, 2.5)])], limits=[(2, "limit")])
+    assert [label for _y, label in drawn.lines] == ["0", "1", "2", "3"]
+    ((_colour, path),) = drawn.paths
+    assert path.count("M") == 2  # a gap where nothing is known
+    assert path.count("L") == 1
+
+
+@pytest.mark.parametrize("highest", [0, 0.003, 0.1, 0.26, 1, 7, 99, 100, 101, 12_345])
+def test_axes_hold_what_they_show(highest: float) -> None:
+    drawn = chart("x", "", [Curve("", 1, [(0, highest), (60, 0)])])
+    labels = [float(label.replace(",", "")) for _y, label in drawn.lines]
+    assert labels == sorted(set(labels))
+    assert labels[-1] >= highest
+    assert 2 <= len(labels) <= 6

@@ -1,0 +1,72 @@
+"""The report as a file that anybody can open."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from capacity import loadtest_report
+from tests.e2e.browser import DESKTOP, PHONE, chromium, page
+from tests.tools.loadtests.made import facts
+from tools.loadtests import report
+
+
+def test_it_works(tmp_path: Path) -> None:
+    path = report.write(facts(), tmp_path / "new" / "folder")
+    told = json.loads((path.parent / "report.json").read_text())
+    assert (told["scenario"], told["verdict"], told["most_users"]) == ("peak_load", "passed", 100)
+    assert told["kinds"]["asr"]["requests"] == 240
+    assert told["kinds"]["asr"]["rps"] == 4
+    assert told["kinds"]["asr"]["p95_s"] == pytest.approx(0.77, abs=0.02)
+    assert sum(kind["refusals"] for kind in told["kinds"].values()) == told["reasons"][0]["number"] + sum(
+        reason["number"] for reason in told["reasons"][1:]
+    )
+    html = path.read_text()
+    for text in (
+        "Peak load", "Passed", "98.02 % of 960; 19 refused, 0 failed", "503 over_capacity",
+        "Memory of the server", "kept 1.25 cores busy",
+    ):  # fmt: skip
+        assert text in html
+
+
+def test_it_needs_nothing_from_elsewhere() -> None:
+    html = loadtest_report.page(facts())
+    assert not re.search(r"(src|href)=|url\(|@import|<script|<link", html)
+
+
+def test_what_came_from_elsewhere_is_only_text() -> None:
+    html = loadtest_report.page(facts(why="<script>alert(1)</script>", host="http://x/<b>"))
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<b>" not in html
+
+
+def test_an_incomplete_run_says_so() -> None:
+    html = loadtest_report.page(facts(incomplete_because="it was interrupted"))
+    assert "Incomplete" in html
+    assert "It was interrupted after 60 s" in html
+
+
+def test_without_memory_and_answers() -> None:
+    told = facts()
+    told["memory"], told["timeline"] = [], []
+    told["kinds"]["asr"] |= dict.fromkeys(("p50_s", "p95_s", "p99_s", "longest_s"))
+    told |= {"verdict": "not measured", "generator_lag_s": None}
+    html = loadtest_report.page(told)
+    assert "No verdict" in html
+    assert "Memory of the server" not in html
+
+
+@pytest.mark.skipif(chromium() is None, reason="Chromium is not installed (make test installs it as root)")
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+async def test_in_a_browser(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = report.write(facts(), tmp_path)
+    async with page(size) as (browser, errors):
+        await browser.goto(path.as_uri())
+        assert await browser.locator("svg").count() == 7
+        width = await browser.evaluate("document.documentElement.scrollWidth")
+        assert width <= size[0]  # nothing makes the page scroll sideways
+        assert errors == []

@@ -1,0 +1,275 @@
+"""`manage.py plan_capacity`, as an operator uses it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from capacity.models import Phase
+from tests.capacity.world import START
+from tools.planning import growth, plots
+from tools.planning.demand import Demand, Rate
+from tools.planning.gallery import shape
+from tools.planning.plan import Goals, Planner, TooMuch
+from tools.planning.prices import HOURS_PER_MONTH, Prices, prices
+from tools.planning.rates import ASR, DEPLOYMENTS, SHIPPED, TTS, BadRates, fit_line, read
+from tools.planning.simulation.cluster import Crowd, Shape, Stay, simulate, simulate_crowd
+from tools.planning.tested import NoSuchTest, scaled
+from usage.cost import InfrastructureCost
+from usage.scorecard import Verdict
+
+RATES = Path(__file__).with_name("plan_rates.json")  # a measurement that stays as it is
+
+
+@pytest.fixture
+def unpriced(seeded) -> None:
+    InfrastructureCost.objects.all().delete()
+
+
+def planner(**goals) -> Planner:
+    use = Demand(users=20_000, voice_share=0.07)
+    return Planner(read(RATES), use, Goals(**goals), Prices(0.5, 40.0), Crowd(0))
+
+
+def run(capsys, *arguments: str) -> str:
+    call_command("plan_capacity", *arguments)
+    return capsys.readouterr().out
+
+
+def test_it_works(unpriced, capsys) -> None:
+    text = run(capsys, "--users", "20000", "--voice-share", "0.07", "--rates", str(RATES))
+    assert "20,000 chat users, 1,400 with voice" in text
+    for phase in Phase.objects.all():
+        assert f"{phase}: " in text
+    # Nothing that was assumed passes for measured.
+    assert "engines on processor" in text
+    assert "TAKEN TO BE as fast as one engine on that device (--speed-factor): assumed, not measured" in text
+    assert text.count("ASSUMED: nobody has entered what is paid") == 2
+    assert "M/G/c" in text
+    assert "ASR cost per hour of audio, USD" in text
+
+
+def test_the_rates_that_come_along() -> None:
+    assert read(SHIPPED).asr.batch.per_cost_s > 0
+
+
+def test_csv(unpriced, capsys, tmp_path: Path) -> None:
+    text = run(capsys, "--csv", "-", "--rates", str(RATES))
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 9  # the users asked for, and two ends of four phases
+    assert rows[0]["case"] == "20,000 chat users, 1,400 with voice"
+    assert {row["fits"] for row in rows[1:]} <= {"yes", "no"}
+    assert float(rows[0]["gpus"]) >= 1
+    assert float(rows[1]["audio_hour_usd"]) > 0
+    assert rows[2]["audio_hour_usd"] == ""  # a crowd has no month
+    file = tmp_path / "plan.csv"
+    run(capsys, "--csv", str(file), "--no-phases")
+    assert len(list(csv.DictReader(file.open()))) == 1
+
+
+def test_the_same_plan_twice(unpriced, capsys) -> None:
+    assert run(capsys, "--csv", "-", "--no-phases") == run(capsys, "--csv", "-", "--no-phases")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--users", "0"],
+        ["--users", "-3"],
+        ["--users", "nan"],
+        ["--voice-share", "1.5"],
+        ["--mix", "1,2"],
+        ["--mix", "0,0,0"],
+        ["--peak-factor", "0.5"],
+        ["--utilisation", "1"],
+        ["--rates", "/nowhere.json"],
+        ["--load-test", "4711"],
+        ["--users", "1e11"],
+        ["--speed-factor", "0.0001"],
+        ["--tts-p95-s", "0.001", "--no-phases"],
+        ["--csv", "/nowhere/plan.csv", "--no-phases"],
+    ],
+)
+def test_what_makes_no_sense_is_refused(unpriced, arguments: list[str]) -> None:
+    with pytest.raises(CommandError):
+        call_command("plan_capacity", *arguments)
+
+
+# --- Rates ------------------------------------------------------------------------------------------------------------
+def test_rates_are_kept_as_they_were(tmp_path: Path) -> None:
+    rates = read(RATES)
+    rates.write(tmp_path / "rates.json")
+    assert read(tmp_path / "rates.json") == rates
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"asr": 3}'])
+def test_what_is_not_rates(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "rates.json"
+    file.write_text(text)
+    with pytest.raises(BadRates):
+        read(file)
+
+
+def test_impossible_rates(tmp_path: Path) -> None:
+    given = json.loads(RATES.read_text())
+    given["tts"]["batch"]["per_cost_s"] = 0
+    file = tmp_path / "rates.json"
+    file.write_text(json.dumps(given))
+    with pytest.raises(BadRates, match="tts"):
+        read(file)
+
+
+def test_a_batch_time_is_fitted() -> None:
+    assert fit_line([(cost, 0.02 + 0.003 * cost) for cost in (5, 10, 20, 40, 80)]) == pytest.approx((0.02, 0.003))
+    assert fit_line([(5, 0.01), (10, 0.021), (20, 0.041)])[0] == 0.0  # never negative
+    assert fit_line([(5, 0.02), (10, 0.01)])[1] == 0.0
+
+
+def test_twice_as_fast() -> None:
+    rates = read(RATES)
+    fast = rates.faster(2, "twice")
+    assert fast.asr.batch.seconds(80) == pytest.approx(rates.asr.batch.seconds(80) / 2)
+    assert fast.asr.processor.api_s == rates.asr.processor.api_s
+    assert fast.notes[-1] == "twice"
+
+
+def test_a_load_test_fills_the_machines_that_it_ran_on() -> None:
+    plan = planner()
+    kinds = {
+        "asr": {"requests": 1000, "ok": 900, "rps": 40.0},
+        "tts": {"requests": 900, "ok": 900, "rps": 30.0},
+        "live_tts": {"requests": 0, "ok": 0, "rps": None},
+    }
+    plan.adopt(scaled(plan, kinds, "peak_load", gpus=2, pods=3))
+    rate, use = Rate(36.0, 30.0, 0.0), plan.use
+    assert sum(plan.gpu_work(rate, use).values()) == pytest.approx(2)
+    assert max(plan.station(kind, rate, use, 3).utilisation for kind in DEPLOYMENTS) == pytest.approx(1)
+    assert "peak_load" in plan.rates.notes[-1]
+    with pytest.raises(NoSuchTest):
+        scaled(plan, {"asr": {"requests": 5, "ok": 0, "rps": 1.0}}, "nothing", gpus=1, pods=1)
+
+
+# --- The plan ---------------------------------------------------------------------------------------------------------
+def test_machines_are_enough_and_no_more() -> None:
+    plan = planner()
+    case = plan.by_crowd("500 at once", 500)
+    assert case.felt.p95_s[ASR] <= 2
+    assert case.felt.p95_s[TTS] <= 3
+    assert case.felt.gpu_utilisation <= plan.goals.utilisation
+    assert max(case.felt.pod_utilisation.values()) <= plan.goals.utilisation
+    work = sum(plan.gpu_work(case.rate, plan.use).values())
+    assert work / (case.machines.gpus - 1) > 0.6  # one fewer would be too busy
+    # Who is in conversation, by Little's law, is who was put there.
+    assert case.felt.talking == pytest.approx(500, rel=0.1)
+
+
+def test_more_users_take_more_and_cost_less_each() -> None:
+    plan = planner()
+    few, many = (plan.by_users("", Demand(users=users, voice_share=0.07)) for users in (20_000, 1_500_000))
+    assert many.machines.gpus > few.machines.gpus
+    assert many.money.month_usd > few.money.month_usd
+    assert many.money.audio_hour_usd < few.money.audio_hour_usd
+    # No amount of use is cheaper than the machine time alone.
+    assert many.money.audio_hour_usd > many.money.audio_hour_floor_usd
+    assert few.money.audio_hour_floor_usd == pytest.approx(many.money.audio_hour_floor_usd)
+
+
+def test_money_adds_up() -> None:
+    case = planner().by_users("", Demand(users=20_000, voice_share=0.07))
+    pods = sum(case.machines.pods.values())
+    assert case.money.month_usd == pytest.approx(case.machines.gpus * 0.5 * HOURS_PER_MONTH + pods * 40)
+    hours = 1400 / 60 * 365 / 12
+    assert case.money.audio_hour_usd == pytest.approx(case.money.asr_usd / hours)
+
+
+def test_goals_that_no_number_of_machines_meets() -> None:
+    with pytest.raises(TooMuch):
+        planner(p95_s={ASR: 0.001, TTS: 3.0}).by_users("too much", Demand(users=100, voice_share=1))
+
+
+def test_goals_that_more_machines_do_not_come_nearer_to() -> None:
+    alone = planner().alone_s(TTS)
+    with pytest.raises(TooMuch, match="tts"):
+        planner(p95_s={ASR: 2.0, TTS: 1.1 * alone}).by_users("too much", Demand(users=20_000, voice_share=0.07))
+
+
+def test_nobody_uses_it() -> None:
+    case = planner().by_users("nobody", Demand(users=20_000, voice_share=0))
+    assert case.machines.gpus == 1
+    assert case.money.audio_hour_usd is None
+
+
+def test_prices_come_from_the_rows(unpriced) -> None:
+    T4, POD = InfrastructureCost.Resource.T4, InfrastructureCost.Resource.API_POD
+    InfrastructureCost.objects.create(resource=T4, price_micros=350_000, per="hour", starts_at=START)
+    InfrastructureCost.objects.create(resource=POD, quantity=2, price_micros=25_000_000, per="month", starts_at=START)
+    InfrastructureCost.objects.create(
+        resource="other", price_micros=90_000_000, per="month", speech_to_text_percent=80, starts_at=START
+    )
+    found = prices(START)
+    assert (found.t4_hour_usd, found.pod_month_usd, found.other_usd) == (pytest.approx(0.35), 25.0, 90.0)
+    assert found.other_asr_share == pytest.approx(0.8)
+    assert prices(START, t4_hour_usd=1.0).t4_hour_usd == 1.0
+
+
+# --- Phases -----------------------------------------------------------------------------------------------------------
+def test_the_ends_of_the_phases(seeded) -> None:
+    ends = growth.upper_ends(list(Phase.objects.all()))
+    assert [(end.users, end.concurrent) for end in ends] == [(2000, 50), (5000, 100), (10_000, 200), (25_000, 500)]
+    assert [end.is_extended for end in ends] == [False, False, False, True]
+
+
+def test_a_phase_that_does_not_fit_says_why(seeded) -> None:
+    phase = Phase.objects.get(number=1)
+    plan = planner()
+    plan.adopt(plan.rates.faster(0.3, "slower"))
+    told = growth.compare(plan, phase, growth.Upper(2000, 50, is_extended=False))
+    assert not told.fits
+    assert "1 Launch: does not fit: 50 at once take 2 GPUs, not 1" in told.in_words()
+    fitting = growth.compare(planner(), phase, growth.Upper(2000, 50, is_extended=False))
+    assert fitting.in_words() == "1 Launch: fits"
+
+
+def test_the_scorecards_costs() -> None:
+    case = planner().by_users("", Demand(users=20_000, voice_share=0.07))
+    hour, characters = growth.unit_costs(case, is_launch=True)
+    assert hour.verdict is Verdict.NOT_MET
+    assert hour.needed == pytest.approx(case.money.asr_usd / 0.01)
+    assert characters.verdict is Verdict.MET
+
+
+# --- Pictures ---------------------------------------------------------------------------------------------------------
+def test_pictures(seeded, tmp_path: Path) -> None:
+    mpl = pytest.importorskip("matplotlib")
+    mpl.use("Agg")
+    plan = planner()
+    goals = plan.goals.p95_s
+    evening = simulate(plan.use, plan.rates, shape(plan, 1), start_h=20, end_h=21)
+    stays = [Stay(number, 300.0) for number in range(120)]
+    crowd = simulate_crowd(Crowd(120), plan.use, plan.rates, shape(plan, 1), seconds=420, stays=stays, warm_up_s=0)
+    ends = growth.upper_ends(list(Phase.objects.all()))
+    told = [growth.compare(plan, Phase.objects.get(number=1), ends[0])]
+    grown = [(float(users), plan.by_users("", Demand(users=users, voice_share=0.07))) for users in (20_000, 100_000)]
+    drawn = {
+        "day": plots.timeline(evening, "An evening", "Simulated.", goals_s=goals),
+        "rush": plots.timeline(crowd, "A rush", "Simulated.", goals_s=goals, in_minutes=True),
+        "phases": plots.phases(told, "Simulated."),
+        "million": plots.scale(grown, "Simulated."),
+    }
+    for name, figure in drawn.items():
+        png, svg = plots.save(figure, tmp_path, name)
+        assert png.read_bytes().startswith(b"\x89PNG")
+        assert "Simulated." in svg.read_text()
+        for axes in figure.axes:
+            assert axes.get_title(loc="left")
+            assert axes.get_ylabel()
+
+
+def test_a_shape_starts_with_the_least_pods() -> None:
+    assert shape(planner(), 3) == Shape(3, dict.fromkeys(DEPLOYMENTS, 2), burst_cores=2.0)

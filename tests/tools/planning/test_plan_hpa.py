@@ -1,0 +1,145 @@
+"""The autoscaler's rules, on examples worked by hand from Kubernetes' documentation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tools.planning import hpa
+from tools.planning.hpa import API, Autoscaler, Behaviour, PodReading, Policy, Unit, wanted
+
+WIDE = replace(API, least=1, most=100)
+PROMPT = replace(
+    WIDE, up=Behaviour(0, (Policy(Unit.PODS, 100, 60),)), down=Behaviour(0, (Policy(Unit.PERCENT, 100, 15),))
+)
+
+
+def ready(*percents: float | None) -> list[PodReading]:
+    return [PodReading(True, percent) for percent in percents]
+
+
+def starting(count: int, percent: float | None = 0.0) -> list[PodReading]:
+    return [PodReading(False, percent)] * count
+
+
+def test_it_works() -> None:
+    assert wanted(2, ready(140, 140), 70) == 4
+
+
+def test_the_required_numbers() -> None:
+    assert (API.least, API.most, API.target_percent) == (2, 5, 70)
+    assert API.up == Behaviour(60, (Policy(Unit.PODS, 2, 60),))
+    assert API.down.stabilisation_s == 300
+
+
+def test_the_manifest() -> None:
+    assert API.manifest() == {
+        "minReplicas": 2,
+        "maxReplicas": 5,
+        "metrics": [
+            {
+                "type": "Resource",
+                "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}},
+            }
+        ],
+        "behavior": {
+            "scaleUp": {
+                "stabilizationWindowSeconds": 60,
+                "policies": [{"type": "Pods", "value": 2, "periodSeconds": 60}],
+            },
+            "scaleDown": {"stabilizationWindowSeconds": 300},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("current", "pods", "target", "count"),
+    [
+        (1, ready(200), 100, 2),  # twice the target: twice the pods
+        (2, ready(50, 50), 100, 1),  # half of it: half of them
+        (4, ready(109, 109, 109, 109), 100, 4),  # within a tenth: nothing
+        (4, ready(91, 91, 91, 91), 100, 4),
+        (10, ready(*[110] * 10), 100, 10),  # a tenth exactly is still within
+        (4, ready(111, 111, 111, 111), 100, 5),  # 4.44, rounded up
+        (3, ready(90, 60, 30), 70, 3),  # the mean counts: 60, and 2.57 rounded up
+        (3, ready(0, 0, 0), 70, 0),  # idle: the least, which is for later
+        (2, [], 70, 2),  # nothing is known: nothing is done
+    ],
+)
+def test_the_ratio(current: int, pods: list[PodReading], target: float, count: int) -> None:
+    assert wanted(current, pods, target) == count
+
+
+def test_pods_that_start_count_as_idle_when_more_are_wanted() -> None:
+    # Three at 90 alone would want ceil(3 x 90 / 50) = 6; with three that start the mean is 45: under, so nothing.
+    assert wanted(6, [*ready(90, 90, 90), *starting(3)], 50) == 6
+    # At 150 the mean of all is 100: twice the target, so twice as many.
+    assert wanted(4, [*ready(150, 150), *starting(1)], 50) == 6
+
+
+def test_pods_that_start_do_not_count_when_fewer_are_wanted() -> None:
+    assert wanted(4, [*ready(20, 20), *starting(2)], 50) == 1
+
+
+def test_pods_without_a_reading() -> None:
+    assert wanted(3, ready(100, 100, None), 50) == 4  # over: they count as idle, mean 67
+    assert wanted(4, ready(20, 20, 20, None), 50) == 4  # under: as using all they ask for, mean 40, 3.2 rounded up
+    assert wanted(2, ready(40, None), 50) == 2  # it would turn round: mean 70
+
+
+def sync(scaler: Autoscaler, count: int, percent: float, times: int, start: float = 0.0) -> list[int]:
+    """The number of pods after each sync, all pods always ready and equally busy."""
+    seen = []
+    for number in range(times):
+        count = scaler.sync(start + number * hpa.SYNC_PERIOD_S, count, ready(*[percent] * count))
+        seen.append(count)
+    return seen
+
+
+def test_scaling_up_waits_for_its_window_and_keeps_to_two_pods_a_minute() -> None:
+    scaler = Autoscaler(replace(WIDE))
+    assert sync(scaler, 4, 70, 4) == [4, 4, 4, 4]
+    # From second 60 on the load is 140 %. The lowest recommendation of the last 60 s counts: those of 15, 30 and 45 s
+    # were 4, so it goes up when the last of them is a minute old; and then by two at a time.
+    load = 4 * 140.0
+    count, seen = 4, []
+    for number in range(4, 16):
+        now = number * 15.0
+        count = scaler.sync(now, count, ready(*[load / count] * count))
+        seen.append((now, count))
+    changes = [(now, after) for (now, after), (_, before) in zip(seen[1:], seen, strict=False) if after != before]
+    assert changes == [(105.0, 6), (165.0, 8)]
+
+
+def test_scaling_up_at_once_without_a_window_but_within_the_policy() -> None:
+    policy = Behaviour(0, (Policy(Unit.PODS, 2, 60),))
+    seen = sync(Autoscaler(replace(WIDE, up=policy)), 2, 700, 9)
+    assert seen == [4, 4, 4, 4, 6, 6, 6, 6, 8]
+
+
+def test_of_two_policies_the_larger_change_counts() -> None:
+    policies = (Policy(Unit.PODS, 4, 60), Policy(Unit.PERCENT, 100, 60))
+    assert sync(Autoscaler(replace(WIDE, up=Behaviour(0, policies))), 2, 7000, 1) == [6]
+    assert sync(Autoscaler(replace(WIDE, up=Behaviour(0, policies))), 10, 7000, 1) == [20]
+
+
+def test_scaling_down_waits_five_minutes_for_the_highest_recommendation() -> None:
+    scaler = Autoscaler(API)
+    assert sync(scaler, 5, 70, 2) == [5, 5]  # at 0 and 15 s
+    seen = sync(scaler, 5, 7, 22, start=30.0)
+    assert seen[:19] == [5] * 19  # up to 300 s
+    assert seen[19] == 2  # at 315 s the recommendation of 15 s is out of the window; 0.5 pods, so the least
+
+
+def test_a_percentage_goes_down_step_by_step() -> None:
+    down = Behaviour(0, (Policy(Unit.PERCENT, 10, 60),))
+    # As the documentation has it: 80 pods, then 72, then 65 (7.2 rounded up to 8 of 72 at most: 64.8 down is 64).
+    assert sync(Autoscaler(replace(WIDE, down=down)), 80, 1, 9)[::4] == [72, 64, 57]
+
+
+def test_never_beyond_its_limits() -> None:
+    assert sync(Autoscaler(replace(PROMPT, most=5)), 3, 7000, 2) == [5, 5]
+    assert sync(Autoscaler(replace(PROMPT, least=2)), 5, 0, 2) == [2, 2]
+    assert sync(Autoscaler(API), 1, 70, 1) == [2]
+    assert sync(Autoscaler(API), 9, 70, 1) == [5]

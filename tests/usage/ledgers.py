@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+
+from core.identity import Caller
+from core.models import ClientApplication
+from rollout import roles
+from tests.usage.believable import history
+from tests.usage.boards import DAYS
+from usage.books import write
+from usage.entry import Kind, Measure
+from usage.models import LedgerEntry, Plan
+
+Fill = Callable[..., LedgerEntry]
+
+
+@pytest.fixture
+def chat(db) -> ClientApplication:
+    return ClientApplication.objects.create(name="chat")
+
+
+@pytest.fixture
+def caller(chat: ClientApplication) -> Caller:
+    return Caller(chat.pk, chat.name, "aminah", "vk_x", "key:vk_x")
+
+
+@pytest.fixture
+def small_plan(db) -> Plan:
+    """Of 10 minutes and 1,000 characters, half of them included."""
+    Plan.objects.filter(is_default=True).update(is_default=False)
+    return Plan.objects.create(
+        name="small", is_default=True,
+        included_audio_minutes=5, soft_audio_minutes=8, hard_audio_minutes=10, micros_per_audio_minute=50_000,
+        included_characters=500, soft_characters=800, hard_characters=1000, micros_per_1000_characters=200_000,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def fill(chat: ClientApplication) -> Fill:
+    """Write one row of so many units to the books."""
+
+    def fill(units: int, kind: Kind = Kind.SPEECH, *, at: datetime | None = None, **fields: Any) -> LedgerEntry:
+        amount = "characters" if kind.measure is Measure.CHARACTERS else "audio_ms"
+        values = {"client": chat, "user": "aminah", "status": 200, "request_id": "r", amount: units, **fields}
+        row = LedgerEntry(kind=kind.value, created_at=at or timezone.now(), **values)
+        with transaction.atomic():
+            write([row])
+        return row
+
+    return fill
+
+
+@pytest.fixture
+def used(db) -> date:
+    """A history that ends with the day that is given."""
+    today = timezone.localdate()
+    history(today, DAYS, people=40)
+    return today
+
+
+@pytest.fixture
+def product(db) -> Client:
+    for config in apps.get_app_configs():
+        roles.grant(config)
+    person = User.objects.create_user("puteri", is_staff=True)
+    person.groups.add(Group.objects.get(name=roles.PRODUCT))
+    client = Client()
+    client.force_login(person)
+    return client

@@ -1,0 +1,74 @@
+"""``make bench``: the figures of the README's performance table, as ratios within one run where they are ratios.
+
+    python -m tools.benchmarks [seconds for each figure] [part ...]
+
+Parts: asr, tts, plain, goodput, live; all of them, in about ten minutes, if none is named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from capacity.goals import ASR_P95_S, TTS_P95_S
+from tools.benchmarks import environment  # first: it sets Django up
+
+environment.prepare()
+
+from tools.benchmarks import goodput, live, live_speech, plain, straight, through_http  # noqa: E402
+from tools.benchmarks.report import Row, table  # noqa: E402
+
+CONCURRENCY = (1, 10, 50, 100, 200)
+PARTS = ("asr", "tts", "plain", "goodput", "live")
+OF_STRAIGHT = 0.9
+PROMISED = 100  # at once, all of them served
+P95_S = {"asr": ASR_P95_S, "tts": TTS_P95_S}
+
+
+async def main(seconds: float, parts: list[str]) -> None:
+    print(environment.machine())
+    for direction in ("asr", "tts"):
+        if direction in parts:
+            await compare(direction, seconds)
+    if "plain" in parts:
+        await plain.main(2 * seconds)
+        print()
+    if "goodput" in parts:
+        await goodput.main(seconds)
+    if "live" in parts:
+        await live.main([1, 50])
+        print()
+        await live_speech.main()
+
+
+async def compare(direction: str, seconds: float) -> None:
+    """The service against the same work without HTTP, at the same concurrency, one right after the other."""
+    rows: list[Row] = []
+    ratios: list[str] = []
+    costs: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for concurrency in CONCURRENCY:
+            alone = await straight.measure(direction, concurrency=concurrency, seconds=seconds)
+            http = await through_http.measure(direction, Path(folder), concurrency=concurrency, seconds=seconds)
+            rows.append(Row(f"{direction} straight through the engine", concurrency, alone))
+            rows.append(Row(f"{direction} through HTTP", concurrency, http))
+            ratios.append(f"{http.per_second / alone.per_second:.2f} at {concurrency}")
+            costs.append(f"{alone.cpu_ms / http.cpu_ms:.2f} at {concurrency}")
+    print(table(rows))
+    print(f"{direction}: HTTP / straight = {', '.join(ratios)} (goal: {OF_STRAIGHT})")
+    print(f"{direction}: the same by the server's processor time alone, without the clients' = {', '.join(costs)}")
+    at_promise = next(row.result for row in rows if row.concurrency == PROMISED and "HTTP" in row.name)
+    p95_s = at_promise.percentile_ms(95) / 1000
+    reached = p95_s < P95_S[direction] and not at_promise.failures
+    print(
+        f"{direction}: {PROMISED} at once: p95 {p95_s:.2f} s, {at_promise.success_percent:.1f} % served "
+        f"({'goal reached' if reached else 'GOAL MISSED'}: below {P95_S[direction]:g} s, all of them)\n"
+    )
+
+
+if __name__ == "__main__":
+    named = [argument for argument in sys.argv[1:] if argument in PARTS]
+    numbers = [argument for argument in sys.argv[1:] if argument not in PARTS]
+    asyncio.run(main(float(numbers[0]) if numbers else 8.0, named or list(PARTS)))

@@ -1,0 +1,59 @@
+"""What becomes of the work done in time when more and more is asked for.
+
+    python -m tools.benchmarks.goodput [seconds]
+
+The best is what a server does with as many callers as keep it busy. Then up to four times the callers, and up to four
+times the arrivals per second, whom nobody can make wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from tools.benchmarks import environment
+
+environment.prepare()
+
+from tests.services import served  # noqa: E402
+from tools.benchmarks import load  # noqa: E402
+from tools.benchmarks.client import Client  # noqa: E402
+from tools.benchmarks.through_http import asr, tts  # noqa: E402
+
+SATURATION = 50  # callers who keep two cores busy
+TIMES = (1, 2, 4)
+KEPT = 0.9  # the goal: of the best, at four times saturation
+
+
+async def main(seconds: float) -> None:
+    for direction, make in (("asr", asr), ("tts", tts)):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            served(Path(folder), VOICE_LOG_LEVEL="WARNING", VOICE_TTS_CACHE_BYTES="0") as service,
+        ):
+            async with Client(service.url, service.headers()) as client:
+                ask = make(client)
+                await load.closed([ask] * SATURATION, seconds=2)
+                outcomes: dict[str, load.Outcome] = {}
+                for times in TIMES:
+                    name = f"{SATURATION * times} callers"
+                    outcomes[name] = await load.closed([ask] * SATURATION * times, seconds=seconds)
+                best = max(outcome.goodput for outcome in outcomes.values())
+                for times in TIMES:
+                    rate = times * best
+                    name = f"{rate:.0f} arrivals a second"
+                    outcomes[name] = await load.open_loop(ask, per_second=rate, seconds=seconds)
+        best = max(outcome.goodput for outcome in outcomes.values())
+        for name, outcome in outcomes.items():
+            print(f"{direction} {name:<24} {outcome.line()}")
+        ratios = {name: outcome.goodput / best for name, outcome in outcomes.items()}
+        print(f"{direction} goodput / best: " + ", ".join(f"{ratio:.2f} at {name}" for name, ratio in ratios.items()))
+        last = min(ratio for name, ratio in list(ratios.items())[len(TIMES) - 1 :: len(TIMES)])
+        reached = "goal reached" if last >= KEPT else "GOAL MISSED"
+        print(f"{direction} at {TIMES[-1]} x saturation: {last:.2f} of the best ({reached}: {KEPT})\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 10.0))

@@ -1,0 +1,104 @@
+"""Callers who behave: they ask, and where they are told to come back later they do, and not before."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tools.benchmarks.client import Answer
+from tools.benchmarks.through_http import Ask
+
+IN_TIME_S = 5.0  # what comes later is no use to somebody who talks to an assistant
+SETTLE_S = 3.0  # until as much is under way as will be: what is done before or after the run's own time is not counted
+
+
+@dataclass
+class Outcome:
+    """``seconds``: how long it was measured, from ``SETTLE_S`` after the beginning. ``statuses`` of all answers, by
+    number; what got none is under its exception's name. ``latencies_s``: of the successes; ``in_time``: how many of
+    these came in time, while it was measured."""
+
+    seconds: float
+    began: float = field(default_factory=time.perf_counter)
+    in_time: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    latencies_s: list[float] = field(default_factory=list)
+    retry_after_s: list[int] = field(default_factory=list)
+    refusal_s: list[float] = field(default_factory=list)
+
+    @property
+    def goodput(self) -> float:
+        """Successes in time, per second."""
+        return self.in_time / self.seconds
+
+    @property
+    def remaining_s(self) -> float:
+        """Until no more requests are to be made."""
+        return max(0.0, self.began + SETTLE_S + self.seconds - time.perf_counter())
+
+    def succeeded(self, latency_s: float) -> None:
+        self.latencies_s.append(latency_s)
+        since = time.perf_counter() - self.began - SETTLE_S
+        self.in_time += latency_s <= IN_TIME_S and 0 <= since < self.seconds
+
+    @property
+    def unanswered(self) -> int:
+        return sum(count for status, count in self.statuses.items() if not status.isdecimal())
+
+    def line(self) -> str:
+        ordered, refusals = sorted(self.latencies_s) or [float("nan")], sorted(self.refusal_s) or [float("nan")]
+        told = f", told to wait {min(self.retry_after_s)} to {max(self.retry_after_s)} s" if self.retry_after_s else ""
+        return (
+            f"{self.goodput:6.1f}/s in time, p95 {ordered[int(0.95 * len(ordered))]:.2f} s, "
+            f"answers {dict(sorted(self.statuses.items()))}, refusals p50 {refusals[len(refusals) // 2]:.2f} s{told}"
+        )
+
+
+async def one(ask: Ask, number: int, outcome: Outcome) -> float:
+    """Make the request and note what became of it; gives how long the server wants the caller to stay away."""
+    asked = time.perf_counter()
+    try:
+        answer: Answer = await ask(number)
+    except (TimeoutError, OSError) as error:
+        outcome.statuses[type(error).__name__] += 1
+        return 1.0
+    took = time.perf_counter() - asked
+    outcome.statuses[str(answer.status)] += 1
+    if answer.succeeded:
+        outcome.succeeded(took)
+        return 0.0
+    outcome.refusal_s.append(took)
+    told = int(answer.headers.get("retry-after", "0"))
+    outcome.retry_after_s.append(told)
+    return float(told or 1)
+
+
+async def closed(asks: list[Ask], *, seconds: float) -> Outcome:
+    """One caller for each of ``asks``, who asks again as soon as they are answered, or as they were told to."""
+    outcome = Outcome(seconds)
+
+    async def caller(index: int, ask: Ask) -> None:
+        number = index
+        while outcome.remaining_s:
+            pause = await one(ask, number, outcome)
+            number += len(asks)
+            await asyncio.sleep(min(pause, outcome.remaining_s))
+
+    await asyncio.gather(*(caller(index, ask) for index, ask in enumerate(asks)))
+    return outcome
+
+
+async def open_loop(ask: Ask, *, per_second: float, seconds: float) -> Outcome:
+    """Callers who come at random, whatever the others get, and do not come back."""
+    outcome, chance = Outcome(seconds), random.Random(1)
+    tasks: list[asyncio.Task[float]] = []
+    due = outcome.began
+    while outcome.remaining_s:
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        tasks.append(asyncio.create_task(one(ask, len(tasks), outcome)))
+        due += chance.expovariate(per_second)
+    await asyncio.gather(*tasks)
+    return outcome

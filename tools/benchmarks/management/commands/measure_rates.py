@@ -1,0 +1,46 @@
+"""`manage.py measure_rates FILE`: what a request costs on this machine, with the configured models."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from tools.planning import assumptions
+
+
+class Command(BaseCommand):
+    help = (
+        "Measure batch times by size and the processor time of a request, on a throw-away service with the configured "
+        "models, for plan_capacity. Takes a minute; nothing else should run on the machine meanwhile."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("output", type=Path, metavar="FILE", help="JSON")
+        parser.add_argument("--seconds", type=float, default=8.0, help="of load for each kind of work (default: 8)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        seconds, output = options["seconds"], options["output"]
+        if not 1 <= seconds <= 600:
+            raise CommandError("--seconds: from 1 to 600")
+        if not output.parent.is_dir():
+            raise CommandError(f"{output.parent} is not a folder")
+        try:
+            from tools.benchmarks import rates as measuring
+        except ImportError as error:
+            raise CommandError(f"this needs a checkout with its development tools: {error}") from error
+        self.stdout.write("Measuring ...")
+        self.stdout.flush()
+        try:
+            found = asyncio.run(measuring.measure(seconds))
+        except (RuntimeError, OSError) as error:
+            raise CommandError(str(error)) from error
+        found.write(output)
+        for line in assumptions.measured(found):
+            self.stdout.write(f"  {line}")
+        self.stdout.write(f"  {found.cores:.2f} cores were there to be had under load")
+        self.stdout.write(f"Written: {output}")

@@ -1,0 +1,71 @@
+"""The service with its threads counted: `manage.py serve --demo` that tells, when asked, what each thread has used.
+
+    python -m tools.benchmarks.observed DESCRIPTOR
+
+For each line on standard input one line of JSON goes to that file descriptor: processor seconds by thread, named by
+what they do, and the batches since the line before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
+
+import django
+
+LOOP, POOL, ENGINE, BOOKS = "loop", "pool", "engine", "books"
+
+
+def processor_seconds() -> dict[str, float]:
+    """By role. Threads that Python does not know are the engines' own."""
+    names = {thread.native_id: thread.name for thread in threading.enumerate()}
+    used: dict[str, float] = {}
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            seconds = int((task / "schedstat").read_text().split()[0]) / 1e9
+        except FileNotFoundError:
+            continue  # it ended just now
+        number = int(task.name)
+        role = LOOP if number == os.getpid() else _role(names.get(number))
+        used[role] = used.get(role, 0.0) + seconds
+    return used
+
+
+def _role(name: str | None) -> str:
+    if name is None:
+        return ENGINE
+    if name.startswith(("cpu_", "first_")):
+        return POOL
+    from inference import runtime
+
+    return ENGINE if any(name.startswith(f"{engine}-") for engine in runtime.names()) else BOOKS
+
+
+def main(descriptor: int) -> None:
+    django.setup()
+    from django.core.management import call_command
+
+    from inference import runtime
+
+    batches: list[tuple[str, int, float]] = []
+    runtime.observe_batches(lambda engine, size, seconds: batches.append((engine, size, seconds)))
+
+    def answer() -> None:
+        with os.fdopen(descriptor, "w") as output:
+            for _line in sys.stdin:
+                told, batches[:] = list(batches), []
+                print(json.dumps({"at": time.time(), "used": processor_seconds(), "batches": told}), file=output)
+                output.flush()
+
+    threading.Thread(target=answer, daemon=True, name="observer").start()
+    call_command("serve", "--demo")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

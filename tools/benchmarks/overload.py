@@ -1,0 +1,84 @@
+"""500 callers at once for two minutes: is everybody answered, does the server stay as it was?
+
+    python -m tools.benchmarks.overload [seconds] [callers]
+
+Two of three speak to it, the others are spoken to. Printed: every kind of answer, what got none, the work done in time
+against what the same server did with as many callers as it likes, and its memory before, meanwhile and after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from tools.benchmarks import environment
+
+environment.prepare()
+
+from tests.services import Served, served  # noqa: E402
+from tools.benchmarks import load  # noqa: E402
+from tools.benchmarks.client import Client  # noqa: E402
+from tools.benchmarks.live import memory  # noqa: E402
+from tools.benchmarks.through_http import Ask, asr, tts  # noqa: E402
+
+LIKED = 50
+ANSWER_WITHIN_S = 60.0  # what takes longer hangs
+CALM_S = 5.0
+SAMPLE_S = 1.0
+EXPECTED = {"200", "429", "503"}
+MIB = 1 << 20
+
+
+async def main(seconds: float, callers: int) -> bool:
+    print(environment.machine())
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder), VOICE_LOG_LEVEL="WARNING", VOICE_TTS_CACHE_BYTES="0") as service,
+    ):
+        async with Client(service.url, service.headers(), timeout_s=ANSWER_WITHIN_S) as client:
+            hear, speak = asr(client), tts(client)
+
+            def mixed(count: int) -> list[Ask]:
+                return [speak if index % 3 == 2 else hear for index in range(count)]
+
+            await load.closed(mixed(callers), seconds=10)  # every buffer has been as large as it gets
+            best = await load.closed(mixed(LIKED), seconds=min(20.0, seconds))
+            await asyncio.sleep(CALM_S)
+            before, samples = memory(service), list[int]()
+            sampling = asyncio.create_task(_sample(service, samples))
+            outcome = await load.closed(mixed(callers), seconds=seconds)
+            sampling.cancel()
+            await asyncio.sleep(CALM_S)
+            after = memory(service)
+    print(f"{LIKED:>4} callers: {best.line()}")
+    print(f"{callers:>4} callers: {outcome.line()}")
+    print(f"goodput with {callers} / with {LIKED} = {outcome.goodput / best.goodput:.2f}")
+    unexpected = set(outcome.statuses) - EXPECTED
+    print(f"unanswered: {outcome.unanswered}; answers other than 200, 429, 503: {sorted(unexpected) or 'none'}")
+    print(
+        f"memory: {before / MIB:.0f} MiB before, at most {max(samples) / MIB:.0f}, {after / MIB:.0f} after "
+        f"({after / before:.3f} of before), {_slope(samples) * 60 / MIB:+.1f} MiB a minute in the second half"
+    )
+    return not unexpected
+
+
+async def _sample(service: Served, samples: list[int]) -> None:
+    while True:
+        samples.append(memory(service))
+        await asyncio.sleep(SAMPLE_S)
+
+
+def _slope(samples: list[int]) -> float:
+    """Bytes a second, by least squares over the second half."""
+    later = samples[len(samples) // 2 :]
+    middle = (len(later) - 1) / 2
+    spread = sum((index - middle) ** 2 for index in range(len(later)))
+    return sum((index - middle) * size for index, size in enumerate(later)) / spread / SAMPLE_S if spread else 0.0
+
+
+if __name__ == "__main__":
+    numbers = [float(argument) for argument in sys.argv[1:]]
+    answered = asyncio.run(main(numbers[0] if numbers else 120.0, int(numbers[1]) if len(numbers) > 1 else 500))
+    sys.exit(0 if answered else 1)

@@ -1,0 +1,258 @@
+"""Every page that staff look at, with a million rows in the ledger: seconds and queries.
+
+    python -m tools.benchmarks.pages [--rows 1000000] [--users 20000] [--database URL]
+
+Finds the pages itself: all models of the admin (lists, sorted, searched, filtered, of a month, the last page, a row,
+the form to add one), whatever else has an address below /admin/ or /dashboard/, and what those link to.
+Without ``--database`` it starts a PostgreSQL of its own and fills it; a database that is named has been filled before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from asgiref.sync import async_to_sync
+
+from tests import services
+from tools.benchmarks import environment
+
+LIMIT_S = 1.0
+RUNS = 3
+AREAS = ("/admin/", "/dashboard/")
+NOT_PAGES = ("/logout/", "/login/", "/jsi18n/", "/password_change/", "/autocomplete/", "/static/")
+MOST_LINKS = 200
+
+
+@dataclass(frozen=True)
+class Page:
+    what: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Timing:
+    """``first_s``: when nothing was warm; ``median_s``: of the runs after it."""
+
+    page: Page
+    status: int
+    first_s: float
+    median_s: float
+    queries: int
+    slowest_query_s: float
+    slowest_sql: str
+    size: int
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.benchmarks.pages")
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--database", help="of a PostgreSQL that is filled already")
+    parser.add_argument("--only", default="", help="addresses that contain this")
+    parser.add_argument("--sql", action="store_true", help="print the slowest query of each page that is too slow")
+    options = parser.parse_args(arguments)
+    with _database(options.database) as url:
+        os.environ["DATABASE_URL"] = url
+        os.environ["VOICE_DATABASE_POOL"] = "0"  # one thread, one connection
+        environment.prepare()
+        print(environment.machine())
+        if not options.database:
+            _fill(options.rows, options.users)
+        return _measure(options.only, sql=options.sql)
+
+
+@contextmanager
+def _database(url: str | None) -> Iterator[str]:
+    if url:
+        yield url
+        return
+    with tempfile.TemporaryDirectory() as folder, services.postgres(Path(folder)) as throw_away:
+        yield throw_away
+
+
+def _fill(rows: int, users: int) -> None:
+    from django.core.management import call_command
+    from django.db import connection
+
+    call_command("migrate", verbosity=0)
+    started = time.perf_counter()
+    call_command("seed_demo", rows=rows, users=users)
+    print(f"filled in {time.perf_counter() - started:.0f} s\n")
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")  # what autovacuum does soon after
+
+
+def _measure(only: str, *, sql: bool) -> int:
+    client = _boss()
+    timings = []
+    for page in _pages(client):
+        if only in page.address:
+            timings.append(_time(client, page))
+            print(_line(timings[-1]), flush=True)
+    slow = sorted((one for one in timings if one.median_s > LIMIT_S), key=lambda one: -one.median_s)
+    broken = [one for one in timings if one.status != 200]
+    print(f"\n{len(timings)} pages, {len(slow)} of them slower than {LIMIT_S:g} s, {len(broken)} without an answer")
+    for timing in [*slow, *broken]:
+        print(_line(timing))
+        if sql:
+            print(f"    {timing.slowest_query_s:.3f} s: {timing.slowest_sql[:600]}")
+    return 1 if slow or broken else 0
+
+
+def _line(timing: Timing) -> str:
+    mark = "" if timing.median_s <= LIMIT_S and timing.status == 200 else f"  <-- {timing.status}"
+    return (
+        f"{timing.median_s:7.3f} s {timing.first_s:7.3f} s first {timing.queries:4d} queries"
+        f" {timing.size // 1024:5d} KiB  {timing.page.what:<9} {timing.page.address[:110]}{mark}"
+    )
+
+
+def _boss() -> Any:
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    user, _is_new = User.objects.get_or_create(username="bench", is_staff=True, is_superuser=True)
+    client = Client(raise_request_exception=False)
+    client.force_login(user)
+    return client
+
+
+def _time(client: Any, page: Page) -> Timing:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    seconds, status, size = [], 0, 0
+    for _run in range(1 + RUNS):
+        with CaptureQueriesContext(connection) as queries:
+            started = time.perf_counter()
+            response = client.get(page.address, follow=True)
+            size = len(_body(response))
+            seconds.append(time.perf_counter() - started)
+        status = response.status_code
+        if seconds[-1] > 5 * LIMIT_S:
+            break
+    took = [(float(str(query["time"])), str(query["sql"])) for query in queries.captured_queries]
+    slowest_s, slowest_sql = max(took, default=(0.0, ""))
+    later = sorted(seconds[1:] or seconds)
+    return Timing(page, status, seconds[0], later[len(later) // 2], len(queries), slowest_s, slowest_sql, size)
+
+
+def _body(response: Any) -> bytes:
+    if not response.streaming:
+        return bytes(response.content)
+    if not response.is_async:
+        return b"".join(response.streaming_content)
+
+    async def whole() -> bytes:
+        return b"".join([part async for part in response.streaming_content])
+
+    return async_to_sync(whole)()
+
+
+def _pages(client: Any) -> Iterator[Page]:
+    from django.contrib import admin
+    from django.urls import reverse
+
+    seen: set[str] = set()
+    for page in (Page("page", area) for area in AREAS):
+        if client.get(page.address).status_code == 200:
+            seen.add(page.address)
+            yield page
+    for model, model_admin in admin.site._registry.items():
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        for page in _of_model(client, model, model_admin, name, reverse(f"{name}_changelist")):
+            seen.add(page.address)
+            yield page
+    for address in [*_routes(), *_links(client)]:
+        path = urlsplit(address).path
+        if address not in seen and not any(part in path for part in NOT_PAGES) and "/admin/auth/user/" not in path:
+            seen.add(address)
+            if client.get(address, follow=True).status_code not in (403, 404):
+                yield Page("found", address)
+
+
+def _of_model(client: Any, model: Any, model_admin: Any, name: str, address: str) -> Iterator[Page]:
+    from django.urls import reverse
+
+    yield Page("list", address)
+    response = client.get(address)
+    changelist = (getattr(response, "context_data", None) or {}).get("cl")
+    if changelist is None:
+        return
+    row = model._default_manager.order_by("-pk").first()
+    if row is not None:
+        yield Page("row", reverse(f"{name}_change", args=[row.pk]))
+        if model_admin.search_fields:
+            yield Page("search", f"{address}?q={_searched(row, model_admin.search_fields)}")
+            yield Page("search", f"{address}?q=nobody-is-called-this")
+    for spec in changelist.filter_specs:
+        choices = [choice for choice in spec.choices(changelist) if not choice.get("selected")]
+        if choices and "query_string" in choices[0]:
+            yield Page("filter", address + choices[0]["query_string"])
+    if model_admin.date_hierarchy and row is not None:
+        field, value = model_admin.date_hierarchy, getattr(row, model_admin.date_hierarchy)
+        yield Page("month", f"{address}?{field}__year={value.year}&{field}__month={value.month}")
+    if changelist.paginator.num_pages > 1:
+        yield Page("last", f"{address}?p={changelist.paginator.num_pages}")
+    sortable = [place for place, name in enumerate(changelist.list_display) if name in changelist.sortable_by]
+    for place in sortable[:4]:
+        yield Page("sorted", f"{address}?o={place}")
+    if client.get(f"{address}add/").status_code == 200:
+        yield Page("form", f"{address}add/")
+
+
+def _searched(row: Any, fields: Iterable[str]) -> str:
+    """What the row has in the last field that can be searched."""
+    value: Any = row
+    for part in list(fields)[-1].strip("=^@").split("__"):
+        value = getattr(value, part, "")
+    return str(value)[:40] if isinstance(value, str | int) else "x"
+
+
+def _routes() -> Iterator[str]:
+    """All addresses of those areas that need no argument."""
+    from django.urls import URLPattern, URLResolver, get_resolver
+
+    def walk(patterns: Iterable[Any], before: str) -> Iterator[str]:
+        for pattern in patterns:
+            address = before + str(pattern.pattern).removesuffix("$").removesuffix("\\Z").removeprefix("^")
+            if isinstance(pattern, URLResolver):
+                yield from walk(pattern.url_patterns, address)
+            elif isinstance(pattern, URLPattern) and address.startswith(AREAS) and not re.search(r"[<(\\?]", address):
+                yield address
+
+    yield from walk(get_resolver().url_patterns, "/")
+
+
+def _links(client: Any) -> list[str]:
+    """What the first pages of the areas link to within them, and the dashboard's pages again."""
+    found: dict[str, None] = {}
+    waiting = list(AREAS)
+    while waiting and len(found) < MOST_LINKS:
+        address = waiting.pop(0)
+        response = client.get(address)
+        if response.status_code != 200 or not response.get("Content-Type", "").startswith("text/html"):
+            continue
+        for link in re.findall(r'(?:href="|data-[a-z-]+="(?=/))([^"#]+)', _body(response).decode()):
+            linked = urljoin(address, unescape(link))
+            if linked.startswith(AREAS) and linked not in found and linked not in AREAS:
+                found[linked] = None
+                if not linked.startswith(AREAS[0]):
+                    waiting.append(linked)
+    return list(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,120 @@
+"""Does the simulation foretell what a load test then finds?
+
+    python -m tools.benchmarks.simulation [seconds]
+
+On a throw-away service: rates are measured with 1 and 24 callers, the 95th percentile at 10, 50 and 100 callers is
+foretold from them, and only then are these loads run. Callers ask again as soon as they are answered; they share the
+cores with the service, and so they do in the simulation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+
+from tools.benchmarks import environment
+
+environment.prepare()
+
+from tools.benchmarks import rates as measuring  # noqa: E402
+from tools.benchmarks import through_http  # noqa: E402
+from tools.benchmarks.client import Client  # noqa: E402
+from tools.benchmarks.work import Call, closed_loop  # noqa: E402
+from tools.planning.rates import Rates  # noqa: E402
+from tools.planning.simulation.closed import ClosedLoop, one_machine  # noqa: E402
+
+CALLERS = (10, 50, 100)
+LOADS = {"ASR": 1.0, "TTS": 0.0, "ASR and TTS": 0.5}
+GOAL = 0.25  # how far off a foretold 95th percentile may be
+
+
+@dataclass(frozen=True)
+class Check:
+    load: str
+    callers: int
+    foretold_s: float
+    measured_s: float
+    with_its_cores_s: float
+    per_second: tuple[float, float]
+    cores: float
+
+    @property
+    def error(self) -> float:
+        return self.foretold_s / self.measured_s - 1
+
+    @property
+    def error_with_its_cores(self) -> float:
+        return self.with_its_cores_s / self.measured_s - 1
+
+
+def foretell(rates: Rates, load: str, callers: int, seconds: float, cores: float | None = None) -> tuple[float, float]:
+    """The 95th percentile in seconds, and answers per second."""
+    answers = one_machine(rates, ClosedLoop(callers, seconds, LOADS[load]), cores=cores)
+    return answers.percentile_s(95), answers.per_second
+
+
+@dataclass(frozen=True)
+class Foretold:
+    load: str
+    callers: int
+    p95_s: float
+    per_second: float
+
+
+async def one(service: measuring.Observed, call: Call, rates: Rates, told: Foretold, seconds: float) -> Check:
+    """Run one load and hold it against what was foretold."""
+    spent = await measuring.spend(service, lambda: closed_loop(call, concurrency=told.callers, seconds=seconds))
+    if spent.result.failures:
+        print(f"{told.load}, {told.callers} callers: {spent.result.failures} failed")
+    again, _ = foretell(rates, told.load, told.callers, seconds, spent.cores)
+    measured_s = spent.result.percentile_ms(95) / 1000
+    per_second = (told.per_second, spent.result.per_second)
+    return Check(told.load, told.callers, told.p95_s, measured_s, again, per_second, spent.cores)
+
+
+async def check(seconds: float) -> list[Check]:
+    fits, about = await measuring.batch_times()
+    with measuring.observed() as service:
+        rates = await measuring.loaded(service, seconds, fits, about)
+        foretold = {
+            (load, callers): foretell(rates, load, callers, seconds) for load in LOADS for callers in CALLERS
+        }  # before any of it is run
+        print(f"measured with {measuring.BUSY} callers; then {rates.cores:.2f} cores were there to be had")
+        async with Client(service.url, service.headers()) as client:
+            asr = through_http.succeeds(through_http.asr(client))
+            tts = through_http.succeeds(through_http.tts(client))
+            calls: dict[str, Call] = {"ASR": asr, "TTS": tts}
+            calls["ASR and TTS"] = lambda number: (asr if number % 2 else tts)(number)
+            return [
+                await one(service, calls[load], rates, Foretold(load, callers, *told), seconds)
+                for (load, callers), told in foretold.items()
+            ]
+
+
+def table(checks: list[Check]) -> str:
+    lines = [f"{'load':<13}{'callers':>8}{'p95 foretold':>14}{'measured':>10}{'error':>8}{'answers/s':>16}{'cores':>7}"]
+    lines[0] += f"{'with these':>12}"
+    lines += [
+        f"{each.load:<13}{each.callers:>8}{each.foretold_s:>12.2f} s{each.measured_s:>8.2f} s{each.error:>+8.0%}"
+        f"{each.per_second[0]:>8.1f} /{each.per_second[1]:>6.1f}{each.cores:>7.2f}"
+        f"{each.with_its_cores_s:>7.2f} {each.error_with_its_cores:>+4.0%}"
+        for each in checks
+    ]
+    blind = sum(abs(each.error) <= GOAL for each in checks)
+    informed = sum(abs(each.error_with_its_cores) <= GOAL for each in checks)
+    lines.append(f"foretold before the run, within {GOAL:.0%}: {blind} of {len(checks)}")
+    lines.append(f"with the cores that the run turned out to have, within {GOAL:.0%}: {informed} of {len(checks)}")
+    lines.append("cores: what the run used, and what was idle; the rest went to other programs")
+    return "\n".join(lines)
+
+
+async def main(seconds: float) -> int:
+    print(environment.machine())
+    checks = await check(seconds)
+    print(table(checks))
+    return 0 if all(abs(each.error) <= GOAL for each in checks) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 8.0)))

@@ -1,0 +1,78 @@
+"""The work as clients ask for it: over HTTP, from a process of its own, with keys, ledger and all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from tests.services import Served, served
+from tools.benchmarks.client import Answer, Client
+from tools.benchmarks.report import Result
+from tools.benchmarks.work import SENTENCES, Call, clips, closed_loop, said
+
+WARM_UP_S = 1.0
+_BOUNDARY = "a-boundary-that-is-in-no-clip"
+
+Ask = Callable[[int], Coroutine[Any, Any, Answer]]  # makes the numbered request
+
+
+async def measure(direction: str, folder: Path, *, concurrency: int, seconds: float) -> Result:
+    with served(folder, VOICE_TTS_CACHE_BYTES="0", VOICE_LOG_LEVEL="WARNING") as service:
+        async with Client(service.url, service.headers()) as client:
+            call = succeeds(asr(client) if direction == "asr" else tts(client))
+            await closed_loop(call, concurrency=concurrency, seconds=WARM_UP_S)
+            before = cpu_s(service)
+            result = await closed_loop(call, concurrency=concurrency, seconds=seconds)
+            result.cpu_s = cpu_s(service) - before
+            return result
+
+
+def succeeds(ask: Ask) -> Call:
+    """Who is refused stays away as long as they were told."""
+
+    async def call(number: int) -> bool:
+        answer = await ask(number)
+        if not answer.succeeded:
+            await asyncio.sleep(float(answer.headers.get("retry-after", "0")))
+        return answer.succeeded
+
+    return call
+
+
+def asr(client: Client) -> Ask:
+    headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
+    requests = [client.request("POST", "/v1/audio/transcriptions", headers, _form(clip)) for clip in clips()]
+    return lambda number: client.send(requests[number % len(requests)])
+
+
+def tts(client: Client) -> Ask:
+    headers = {"Content-Type": "application/json"}
+    bodies = [
+        json.dumps({"model": "tts-1", "voice": "alloy", "input": said(number)}).encode()
+        for number in range(len(SENTENCES))
+    ]
+    requests = [client.request("POST", "/v1/audio/speech", headers, body) for body in bodies]
+    return lambda number: client.send(requests[number % len(requests)])
+
+
+def _form(clip: bytes) -> bytes:
+    fields = (
+        (b'name="file"; filename="clip.wav"\r\nContent-Type: audio/wav', clip),
+        (b'name="model"', b"whisper-1"),
+        (b'name="language"', b"ms"),
+    )
+    boundary = _BOUNDARY.encode()
+    parts = [
+        b"--%b\r\nContent-Disposition: form-data; %b\r\n\r\n%b\r\n" % (boundary, head, value) for head, value in fields
+    ]
+    return b"".join([*parts, b"--%b--\r\n" % boundary])
+
+
+def cpu_s(service: Served) -> float:
+    """Processor time that the server has used so far."""
+    fields = Path(f"/proc/{service.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,168 @@
+"""How full the service was, as its watcher would have noted it: samples, peaks, uptime, alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from capacity import delivery, phases, watch
+from capacity.cost import month_cost_usd
+from capacity.models import Alert, Delivery, HourlyPeak, Metric, Outage, ProbeDay, Rule, Sample
+from tools.demo.load import Minute
+from tools.demo.narrative import GPU_FULL, OUTAGE, STOPPED_AT, Quarter
+from tools.demo.rollout import OPERATOR, STOPPED_HOUR
+
+BATCH = 5000
+RECEIVER = "operators@example.com"
+SLOW_NOW_S = 3.4  # p95 of an alert that still fires, for somebody to acknowledge
+SLOW_FOR = timedelta(minutes=4)
+
+
+@dataclass(frozen=True)
+class Incident:
+    """``worst`` is what was measured at its height; ``acknowledged`` after so long, or never."""
+
+    severity: Rule.Severity
+    metric: Metric
+    fired_at: datetime
+    lasted: timedelta
+    worst: float
+    acknowledged: timedelta | None = None
+
+
+def peak_for(users: int) -> float:
+    """Concurrent users at the peak of a service with so many users, by the phases of growth."""
+    phase = phases.phase_of(phases.Use(users, None))
+    if phase is None:
+        return 20.0
+    low, high = phase.users_from, phase.users_to or 2 * phase.users_from
+    share = min(1.0, max(0.0, (users - low) / max(1, high - low)))
+    return phase.concurrent_from + share * ((phase.concurrent_to or 2 * phase.concurrent_from) - phase.concurrent_from)
+
+
+def write_load(minutes: Iterable[Minute], quarter: Quarter) -> tuple[int, int]:
+    """Samples as far back as they are kept, and every hour's peak. What was measured stays. Gives both counts."""
+    keep_from = quarter.now - watch.KEEP_SAMPLES
+    samples: list[Sample] = []
+    peaks, cost = [], None
+    for hour, within in groupby(minutes, key=lambda minute: minute.at.replace(minute=0)):
+        of_hour = list(within)
+        peaks.append(
+            HourlyPeak(
+                hour=hour,
+                users=max(minute.users for minute in of_hour),
+                asr_users=max(minute.asr_users for minute in of_hour),
+                tts_users=max(minute.tts_users for minute in of_hour),
+            )
+        )
+        kept = [minute for minute in of_hour if minute.at > keep_from]
+        if kept and (cost is None or hour.hour == 0):  # once a day
+            cost = month_cost_usd(hour)
+        samples += [_sample(minute, quarter, cost) for minute in kept]
+    Sample.objects.bulk_create(samples, BATCH, ignore_conflicts=True)
+    HourlyPeak.objects.bulk_create(peaks, BATCH, ignore_conflicts=True)
+    return len(samples), len(peaks)
+
+
+def _sample(minute: Minute, quarter: Quarter, cost: float | None) -> Sample:
+    is_slow = minute.at >= quarter.now - SLOW_FOR
+    return Sample(
+        at=minute.at, users=minute.users, asr_users=minute.asr_users, tts_users=minute.tts_users,
+        requests=minute.requests, asr_p95_s=minute.asr_p95_s, tts_p95_s=SLOW_NOW_S if is_slow else minute.tts_p95_s,
+        error_percent=minute.error_percent, gpu_percent=minute.gpu_percent, month_cost_usd=cost,
+    )  # fmt: skip
+
+
+def write_uptime(quarter: Quarter) -> None:
+    per_probe = watch.PROBE_EVERY_S
+    days = []
+    for index in range(quarter.days):
+        midnight, seconds = quarter.midnight(index), quarter.seconds_of(index)
+        end = midnight + timedelta(seconds=seconds)
+        down = sum(
+            max(0.0, (min(until, end) - max(begin, midnight)).total_seconds()) for begin, until in quarter.outages
+        )
+        probes = int(seconds // per_probe)
+        days.append(ProbeDay(day=quarter.date(index), probes=probes, failures=min(probes, int(down // per_probe))))
+    ProbeDay.objects.bulk_create(days, ignore_conflicts=True)
+    reason = "status 503: engine not ready"
+    Outage.objects.bulk_create(
+        Outage(began_at=begin, seen_at=until - timedelta(seconds=per_probe), ended_at=until, reason=reason)
+        for begin, until in quarter.outages
+    )
+
+
+def incidents(quarter: Quarter) -> Iterator[Incident]:
+    """In the order of their times, without the one that still fires."""
+    minute, critical, warning = timedelta(minutes=1), Rule.Severity.CRITICAL, Rule.Severity.WARNING
+    slow = quarter.moment(STOPPED_AT, STOPPED_HOUR)
+    yield Incident(warning, Metric.P95, slow - 6 * minute, 52 * minute, 6.2)
+    yield Incident(critical, Metric.P95, slow, 38 * minute, 6.2, 4 * minute)
+    down = quarter.moment(OUTAGE, 14.3)
+    yield Incident(warning, Metric.ERRORS, down + minute, 38 * minute, 86.0)
+    yield Incident(critical, Metric.ERRORS, down + minute, 37 * minute, 86.0, 6 * minute)
+    for day, worst in ((0, 93.0), (1, 95.5)):
+        full = quarter.moment(GPU_FULL + day / quarter.days, 20.6)
+        yield Incident(critical, Metric.GPU, full, 74 * minute, worst, 11 * minute)
+    yield Incident(warning, Metric.P95, quarter.moment(0.9, 12.9), 19 * minute, 3.3)
+
+
+def stopping_words(quarter: Quarter) -> str:
+    """Of the critical alert that stopped the ramp."""
+    incident = next(one for one in incidents(quarter) if one.severity == Rule.Severity.CRITICAL)
+    rule = _rule(incident)
+    return rule.reading(incident.worst) if rule else incident.metric.label
+
+
+def write_alerts(quarter: Quarter) -> int:
+    """Those of the quarter, told to an address that does not exist, and one that fires now. Gives how many."""
+    written = 0
+    for incident in incidents(quarter):
+        rule, ended = _rule(incident), incident.fired_at + incident.lasted
+        if rule is None or ended >= quarter.now:
+            continue
+        is_seen = incident.acknowledged is not None
+        alert = Alert.objects.create(
+            rule=rule, state=Alert.State.RESOLVED, since=incident.fired_at - rule.pending_for,
+            fired_at=incident.fired_at, clear_since=ended - rule.clear_for, resolved_at=ended, evaluated_at=ended,
+            value=round(0.8 * rule.clear_level, 1), worst=incident.worst, notified_at=ended,
+            acknowledged_at=incident.fired_at + incident.acknowledged if incident.acknowledged else None,
+            acknowledged_by=OPERATOR if is_seen else "",
+        )  # fmt: skip
+        alert.outcome = f"Back at {rule.reading(alert.value)}."
+        alert.save(update_fields=["outcome"])
+        _tell(alert, incident.worst, incident.fired_at, Alert.State.FIRING)
+        _tell(alert, alert.value, ended, Alert.State.RESOLVED)
+        written += 1
+    return written + _still_firing(quarter)
+
+
+def _still_firing(quarter: Quarter) -> int:
+    rule = Rule.objects.filter(severity=Rule.Severity.WARNING, metric=Metric.P95).first()
+    if rule is None or rule.alerts.exclude(state=Alert.State.RESOLVED).exists():
+        return 0
+    fired = quarter.now - SLOW_FOR + rule.pending_for
+    alert = Alert.objects.create(
+        rule=rule, state=Alert.State.FIRING, since=quarter.now - SLOW_FOR, fired_at=fired, evaluated_at=quarter.now,
+        value=SLOW_NOW_S, worst=SLOW_NOW_S, notified_at=fired,
+    )  # fmt: skip
+    _tell(alert, SLOW_NOW_S, fired, Alert.State.FIRING)
+    return 1
+
+
+def _rule(incident: Incident) -> Rule | None:
+    return Rule.objects.filter(severity=incident.severity, metric=incident.metric).first()
+
+
+def _tell(alert: Alert, value: float | None, at: datetime, state: Alert.State) -> None:
+    """A notification that has been sent, in the words of that moment."""
+    then = Alert(
+        rule=alert.rule, state=state, since=alert.since, fired_at=alert.fired_at, value=value, worst=alert.worst,
+        resolved_at=alert.resolved_at, outcome=alert.outcome,
+    )  # fmt: skip
+    Delivery.objects.create(
+        alert=alert, channel=Delivery.Channel.EMAIL, receiver=RECEIVER, subject=delivery.subject_of(then),
+        text=delivery.text_of(then), state=Delivery.State.SENT, attempts=1, due_at=at, sent_at=at,
+    )  # fmt: skip

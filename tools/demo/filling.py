@@ -1,0 +1,77 @@
+"""Filling the database with a quarter: all of it, in one transaction, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from capacity import phases
+from tools.demo import billing, capacity, ledger, load, rollout
+from tools.demo.narrative import Quarter
+from tools.demo.people import crowd
+from tools.demo.traffic import Traffic, limit_scale
+
+ROWS_PER_USER_AND_DAY = 1.1
+
+
+class NotEmpty(Exception):
+    """This database is in use; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What was written. ``changes`` is None where the roll-out was left alone, ``costs`` tells the same of costs."""
+
+    quarter: Quarter
+    people: int
+    ledger: ledger.Counts
+    assignments: int
+    statements: billing.Statements
+    costs: bool
+    changes: int | None
+    samples: int
+    peaks: int
+    alerts: int
+
+
+def fill(
+    *, days: int, users: int, rows: int | None = None, seed: int = 1, sure: bool = False, now: datetime | None = None
+) -> Filled:
+    """``now`` is where the quarter ends. Raises ``NotEmpty``."""
+    _check(sure=sure)
+    rows = round(ROWS_PER_USER_AND_DAY * users * days) if rows is None else rows
+    quarter = Quarter(days, timezone.localtime(now))
+    people, scale = crowd(seed, users, quarter), limit_scale(rows, users, days)
+    traffic = Traffic(seed, rows, people, quarter, scale)
+    with transaction.atomic():
+        clients = ledger.make_clients(quarter)
+        ledger.count_chat_users(quarter, clients, users)
+        assignments = billing.make_plans(quarter, clients, people, scale)
+        costs = billing.make_costs(quarter)
+        changes = None
+        if rollout.is_untouched():
+            changes = rollout.make_rollout(quarter, people, capacity.stopping_words(quarter))
+        counts = ledger.write_days(traffic, quarter, clients)
+        statements = billing.make_statements(quarter)
+        minutes = load.minutes(seed, capacity.peak_for(users), people, traffic, quarter)
+        samples, peaks = capacity.write_load(minutes, quarter)
+        capacity.write_uptime(quarter)
+        alerts = capacity.write_alerts(quarter)
+        phases.count_active_users(quarter.now.date())
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")  # or the first pages are planned as if the tables were empty
+    return Filled(quarter, len(people), counts, assignments, statements, costs, changes, samples, peaks, alerts)
+
+
+def _check(*, sure: bool) -> None:
+    elsewhere = "Use a fresh VOICE_STATE_DIR, or another DATABASE_URL: a ledger cannot be emptied."
+    if ledger.own_rows():
+        raise NotEmpty(f"This database has a demo quarter already. {elsewhere}")
+    if ledger.foreign_rows() and not sure:
+        raise NotEmpty(
+            f"The ledger holds requests that were really made. {elsewhere} With --yes they are mixed for good."
+        )

@@ -1,0 +1,75 @@
+"""How full the service was: what its watcher would have seen.
+
+The ledger of a demo is a sample: some hundred end users, who hardly ever meet. So concurrent users are not counted from
+it but drawn as for a service of that phase of growth, along the same days and hours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from random import Random
+from typing import NamedTuple
+
+from tools.demo.narrative import Quarter
+from tools.demo.people import Person
+from tools.demo.rhythm import BUSIEST, Rhythm
+from tools.demo.traffic import Traffic
+
+STEP, COARSE_STEP = timedelta(minutes=1), timedelta(minutes=10)
+FINE_DAYS = 10  # at the end; of the time before only the hours' peaks are kept
+PER_USER_5_MIN = 11  # requests that one user at any moment stands for
+ASR_SHARE, TTS_SHARE = 0.62, 0.47  # some do both
+STEADY = 0.93  # of a minute's surprise lasts into the next
+
+
+class Minute(NamedTuple):
+    at: datetime
+    users: int
+    asr_users: int
+    tts_users: int
+    requests: int
+    asr_p95_s: float | None
+    tts_p95_s: float | None
+    error_percent: float | None
+    gpu_percent: float
+
+
+def reach(people: list[Person], quarter: Quarter) -> list[float]:
+    """Of each day: how many use voice then, as a share of the most."""
+    using = [sum(person.joined <= index < person.left for person in people) for index in range(quarter.days)]
+    return [number / max(1, *using) for number in using]
+
+
+def minutes(seed: int, peak: float, people: list[Person], traffic: Traffic, quarter: Quarter) -> Iterator[Minute]:
+    """``peak``: end users at once, about the most at the end of the quarter."""
+    reached, surprise = reach(people, quarter), 0.0
+    for index in range(quarter.days):
+        rng, rhythm, midnight = Random(f"{seed} load {index}"), Rhythm(quarter.date(index)), quarter.midnight(index)
+        step = STEP if index >= quarter.days - FINE_DAYS else COARSE_STEP
+        for number in range(int(quarter.seconds_of(index) // step.total_seconds())):
+            at = midnight + number * step
+            second = step.total_seconds() * number
+            surprise = STEADY * surprise + math.sqrt(1 - STEADY**2) * rng.gauss(0, 1)
+            expected = 0.85 * peak * reached[index] * rhythm.intensity(second) / BUSIEST
+            users = max(0, round(expected + surprise * math.sqrt(expected)))
+            yield _minute(rng, at, users, traffic.busy(index, second), quarter)
+
+
+def _minute(rng: Random, at: datetime, users: int, busy: float, quarter: Quarter) -> Minute:
+    asr, tts = (sum(rng.random() < share for _ in range(users)) for share in (ASR_SHARE, TTS_SHARE))
+    asr, tts = max(asr, users - tts), tts  # everybody does something
+    requests = round(PER_USER_5_MIN * users * rng.uniform(0.85, 1.15))
+    gpu = min(99.0, max(2.0, 6 + 78 * busy**0.8 + rng.gauss(0, 3)))
+    if any(begin <= at < end for begin, end in quarter.outages):
+        return Minute(
+            at, users, asr, tts, requests, None, None, round(rng.uniform(70, 95), 1) if requests else None, 0.0
+        )
+    if not requests:
+        return Minute(at, users, asr, tts, 0, None, None, None, round(gpu, 1))
+    slow = (1 + 1.1 * busy**3) * rng.lognormvariate(0, 0.12)
+    errors = max(0.0, rng.gauss(0.3 + 0.9 * busy**4, 0.25))
+    return Minute(
+        at, users, asr, tts, requests, round(0.95 * slow, 3), round(1.35 * slow, 3), round(errors, 2), round(gpu, 1)
+    )

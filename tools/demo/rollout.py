@@ -1,0 +1,127 @@
+"""How voice was rolled out in the quarter: flags, ramps and the audit trail, through the room's own functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+
+from django.db import models
+
+from core.models import ClientApplication
+from rollout import ramp as ramps
+from rollout.audit import acting
+from rollout.feature import Feature
+from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser, Ramp
+from tools.demo import narrative
+from tools.demo.narrative import FIRST_PERCENT, LAST_PERCENT, RAMP_PERCENT, Quarter
+from tools.demo.people import Person
+from voiceproject import demo
+
+OPERATOR, PRODUCT = "siti", "farid"
+FIRST_HOLD, LAST_HOLD = timedelta(hours=48), timedelta(hours=72)
+STOPPED_HOUR = 12.75
+SPEECH = (Feature.ASR, Feature.TTS)
+
+
+def is_untouched() -> bool:
+    """Nobody but `make run` has changed who has voice."""
+    return not Ramp.objects.exists() and not Change.objects.exclude(who=demo.STARTED_BY).exists()
+
+
+def make_rollout(quarter: Quarter, people: list[Person], stopped_by: str) -> int:
+    """``stopped_by``: the critical alert, in words. Gives the number of rows in the audit trail."""
+    before = Change.objects.count()
+    for _at, happen in sorted(_events(quarter, people, stopped_by), key=lambda event: event[0]):
+        happen()
+    with _then(quarter.now, PRODUCT, "To be started after the next review"):  # for whoever tries the pages
+        ramps.create(Flag.objects.get(name=Feature.ASR), [(Decimal(10), LAST_HOLD)])
+    return Change.objects.count() - before
+
+
+def _events(quarter: Quarter, people: list[Person], stopped_by: str) -> Iterator[tuple[datetime, Callable[[], None]]]:
+    """Everything that changed who has voice, and when."""
+    begin = quarter.moment(0, 0)
+    yield begin, partial(_begin, begin, people)
+    opted_out = quarter.moment(0.1, 16)
+    yield opted_out, partial(_leave_out, opted_out)
+    launch = quarter.moment(narrative.STEPS[Feature.ASR][0][0], 10)
+    for feature in SPEECH:
+        yield launch, partial(_set, feature, launch, FIRST_PERCENT, "Launch")
+    for place, percent in narrative.STEPS[Feature.REALTIME]:
+        at = quarter.moment(place, 10.5)
+        yield at, partial(_set, Feature.REALTIME, at, percent, "Live captions, with the app's new version")
+    first, second, third = (
+        quarter.moment(place, 10) for place in (narrative.STOPPED_RAMP, narrative.HELD_RAMP, narrative.LAST_RAMP)
+    )
+    stopped = quarter.moment(narrative.STOPPED_AT, STOPPED_HOUR)
+    yield first, partial(_ramp, first, RAMP_PERCENT, FIRST_HOLD, "The pilot and the first per cent went well")
+    yield stopped, partial(_stop, stopped, stopped_by)
+    yield second, partial(_ramp, second, RAMP_PERCENT, FIRST_HOLD, "Smaller batches: answers are fast again")
+    yield second + FIRST_HOLD, partial(_held, second + FIRST_HOLD, FIRST_HOLD)
+    yield third, partial(_ramp, third, LAST_PERCENT, LAST_HOLD, "The second GPU is in")
+    yield third + LAST_HOLD, partial(_held, third + LAST_HOLD, LAST_HOLD)
+
+
+def _begin(at: datetime, people: list[Person]) -> None:
+    client, _is_new = ClientApplication.objects.get_or_create(
+        name=demo.CLIENT, defaults={"description": demo.DESCRIPTION}
+    )
+    with _then(at, OPERATOR, "Whoever tries the service with the demo's key has everything"):
+        for flag in Flag.objects.all():
+            ClientShare.objects.get_or_create(flag=flag, client=client, defaults={"percent": Decimal(100)})
+    with _then(at, OPERATOR, "Nothing is on before the pilot"):
+        for flag in Flag.objects.all():
+            flag.percent, flag.everyone = Decimal(0), None
+            flag.save()
+    with _then(at, OPERATOR, "Pilot with our own people"):
+        cohort, _is_new = Cohort.objects.get_or_create(name="pilot", defaults={"note": "Colleagues who agreed to try"})
+        cohort.add(person.user for person in people if person.is_pilot)
+        for flag in Flag.objects.all():
+            flag.cohorts.add(cohort)
+
+
+def _leave_out(at: datetime) -> None:
+    with _then(at, OPERATOR, "Asked to be left out"):
+        flag = Flag.objects.get(name=Feature.ASR)
+        ListedUser.objects.get_or_create(
+            flag=flag, user="u0leftout", client=None, defaults={"list": ListedUser.List.DENY, "note": "Ticket 118"}
+        )
+
+
+def _set(feature: Feature, at: datetime, percent: int, why: str) -> None:
+    with _then(at, OPERATOR, why):
+        flag = Flag.objects.get(name=feature)
+        flag.percent = Decimal(percent)
+        flag.save()
+
+
+def _ramp(at: datetime, percent: int, hold: timedelta, why: str) -> None:
+    for feature in SPEECH:
+        with _then(at, PRODUCT, "Proposed"):
+            ramp = ramps.create(Flag.objects.get(name=feature), [(Decimal(percent), hold)])
+        Ramp.objects.filter(pk=ramp.pk).update(created_at=at)
+        with _then(at, OPERATOR, why):
+            ramps.start(ramp.pk, at, why)
+
+
+def _stop(at: datetime, why: str) -> None:
+    with _then(at):
+        ramps.roll_back(f"Critical: {why}", at)
+
+
+def _held(at: datetime, hold: timedelta) -> None:
+    """The step was watched to its end: the watcher's thousands of ticks in one."""
+    Ramp.objects.filter(state=Ramp.State.RUNNING).update(watched_s=hold.total_seconds(), ticked_at=at)
+    with _then(at):
+        ramps.tick(at, [])
+
+
+@contextmanager
+def _then(at: datetime, who: str = "watcher", why: str = "") -> Iterator[None]:
+    """What is recorded within was done at that time."""
+    with acting(who, why, at):
+        yield
+    models.QuerySet(Flag).update(modified=at)  # not a change that anybody made

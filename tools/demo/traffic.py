@@ -1,0 +1,183 @@
+"""The quarter's requests: who asks for what when, how long it takes, what goes wrong, what people say about it."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from random import Random
+from typing import NamedTuple
+
+from rollout.feature import Feature
+from tools.demo import narrative
+from tools.demo.narrative import DemoPlan, Quarter
+from tools.demo.outcomes import Outcome, fate, opinion, word_errors
+from tools.demo.people import Person
+from tools.demo.rhythm import BUSIEST, Rhythm
+from usage.entry import CHARGED_STATUSES, Kind, Measure
+
+FEATURES = {Feature.ASR: 0.52, Feature.TTS: 0.36, Feature.REALTIME: 0.12}  # what is asked for by who has all three
+OTHER_LANGUAGE = 0.12  # of requests are not in the end user's own one
+TRANSLATIONS, VOICE_NOTES, READ_ALOUD_LIVE = 0.04, 0.02, 0.15
+GOES_ON, PAUSE_S = 0.72, 40.0  # another request follows soon, after so long on average
+DAILY_NOISE = 0.07
+
+
+class Request(NamedTuple):
+    """A row of the ledger to be. ``wer``: word error rate and reference words of its correction; ``score``: rating."""
+
+    at: datetime
+    person: Person
+    request_id: str
+    kind: Kind
+    model: str
+    voice: str
+    language: str
+    audio_ms: int
+    characters: int
+    queue_ms: int
+    total_ms: int
+    status: int
+    error_code: str
+    is_live: bool
+    wer: tuple[float, int] | None
+    score: int | None
+
+
+def limit_scale(rows: int, users: int, days: int) -> int:
+    """By how much the plans' amounts are multiplied, so that a crowd that talks a lot is not refused all the time."""
+    return max(1, round(30 * rows / max(1, users * days) / 40))
+
+
+class Traffic:
+    """Exactly ``rows`` requests of these people. ``day`` is to be called for each day in turn: quotas fill up."""
+
+    def __init__(self, seed: int, rows: int, people: list[Person], quarter: Quarter, scale: int = 1) -> None:
+        self._seed, self._people, self._quarter, self._scale = seed, people, quarter, scale
+        self._rhythms = [Rhythm(quarter.date(index)) for index in range(quarter.days)]
+        self._used: dict[tuple[str, str, Measure], int] = defaultdict(int)
+        sizes = [sum(weight for _person, weight in self._cells(index)) for index in range(quarter.days)]
+        self._per_weight = rows / sum(sizes) if any(sizes) else 0.0
+        self._carried = [0.5 + self._per_weight * sum(sizes[:index]) for index in range(quarter.days)]
+        self._growth = growth(sizes, [rhythm.weight for rhythm in self._rhythms], quarter)
+
+    def busy(self, index: int, second: float) -> float:
+        """How busy the service is: about 1 at the peak of the worst day."""
+        return self._growth[index] * self._rhythms[index].intensity(second) / BUSIEST
+
+    def day(self, index: int) -> list[Request]:
+        """In the order of their times."""
+        rng = Random(f"{self._seed} requests {index}")
+        carried = self._carried[index]
+        requests: list[Request] = []
+        for person, weight in self._cells(index):
+            following = carried + weight * self._per_weight
+            number = math.floor(following) - math.floor(carried)
+            carried = following
+            requests += [self._request(rng, index, second, person) for second in self._seconds(rng, index, number)]
+        requests.sort(key=lambda request: (request.at, request.request_id))
+        return self._within_quotas(requests)
+
+    def _cells(self, index: int) -> Iterator[tuple[Person, float]]:
+        """Who may come on that day, and how much they want."""
+        rng, quarter, rhythm = Random(f"{self._seed} day {index}"), self._quarter, self._rhythms[index]
+        of_day = rhythm.weight * rng.lognormvariate(0, DAILY_NOISE) * rhythm.share_before(quarter.seconds_of(index))
+        for person in self._people:
+            if person.joined > index:
+                break
+            if index < person.left:
+                yield person, of_day * person.rate * rng.expovariate(1.0)
+
+    def _seconds(self, rng: Random, index: int, number: int) -> Iterator[float]:
+        rhythm, end = self._rhythms[index], self._quarter.seconds_of(index)
+        until, second = rhythm.share_before(end), math.inf
+        for _ in range(number):
+            second += rng.expovariate(1 / PAUSE_S) if rng.random() < GOES_ON else math.inf
+            if second >= end:
+                second = min(rhythm.moment(rng.random() * until), end)
+            yield second
+
+    def _request(self, rng: Random, index: int, second: float, person: Person) -> Request:
+        quarter, features = self._quarter, self._features(index, person)
+        at = quarter.midnight(index) + timedelta(seconds=second)
+        feature = rng.choices(features, [FEATURES[one] for one in features])[0] if len(features) > 1 else features[0]
+        language = person.language if rng.random() >= OTHER_LANGUAGE else rng.choice(("ms", "en"))
+        kind, audio_ms, characters, model, voice = Kind.SPEECH, 0, 0, narrative.SPEECH_MODEL, ""
+        is_live = feature is Feature.REALTIME
+        if feature is Feature.TTS:
+            characters = min(4096, max(2, round(rng.lognormvariate(math.log(170), 0.75))))
+            of_language = narrative.VOICES[language]
+            voice = of_language[hash_of(person) % len(of_language)]
+            is_live = rng.random() < READ_ALOUD_LIVE
+        else:
+            kind = Kind.REALTIME if is_live else Kind.TRANSLATION if rng.random() < TRANSLATIONS else Kind.TRANSCRIPTION
+            model = narrative.MODELS[at >= quarter.moment(narrative.BETTER_MODEL, 0)]
+            audio_ms = spoken_ms(rng, kind)
+        busy = self.busy(index, second)
+        in_outage = any(begin <= at < end for begin, end in quarter.outages)
+        outcome = fate(rng, kind, audio_ms, characters, busy, is_live=is_live, in_outage=in_outage)
+        wer, score = None, None
+        if outcome.status == 200 and kind is Kind.TRANSCRIPTION:
+            wer = word_errors(rng, audio_ms, language, is_better=model == narrative.MODELS[1])
+        elif outcome.status == 200 and kind is Kind.SPEECH:
+            score = opinion(rng, language)
+        return Request(
+            at, person, f"req_{rng.getrandbits(128):032x}", kind, model, voice, language, outcome.audio_ms,
+            outcome.characters, outcome.queue_ms, outcome.total_ms, outcome.status, outcome.error_code, is_live, wer,
+            score,
+        )  # fmt: skip
+
+    def _features(self, index: int, person: Person) -> list[Feature]:
+        return [one for one in Feature if person.has(one, self._quarter.percent(one, index))] or [Feature.ASR]
+
+    def _within_quotas(self, requests: list[Request]) -> list[Request]:
+        """Who has reached a hard limit is refused until the month ends."""
+        return [self._within_quota(request) for request in requests]
+
+    def _within_quota(self, request: Request) -> Request:
+        measure = request.kind.measure
+        units = request.characters if measure is Measure.CHARACTERS else request.audio_ms
+        if request.status not in CHARGED_STATUSES or not units:
+            return request
+        key = (request.person.user, f"{request.at:%Y-%m}", measure)
+        if self._used[key] + units > self._scale * hard_limit(plan_of(request.person, request.at), measure):
+            nothing = Outcome.refused(429, "quota_exceeded")
+            return request._replace(
+                audio_ms=0, characters=0, queue_ms=0, total_ms=nothing.total_ms, status=nothing.status,
+                error_code=nothing.error_code, wer=None, score=None,
+            )  # fmt: skip
+        self._used[key] += units
+        return request
+
+
+def growth(sizes: list[float], weights: list[float], quarter: Quarter) -> list[float]:
+    """Of each day: use per GPU, week by week, 1 where it was highest. Weekdays and holidays are taken out."""
+    levels = []
+    for index in range(quarter.days):
+        week = range(max(0, index - 6), index + 1)
+        levels.append(sum(sizes[day] / weights[day] for day in week) / len(week) / quarter.gpus(index))
+    highest = max(levels) or 1.0
+    return [level / highest for level in levels]
+
+
+def plan_of(person: Person, at: datetime) -> DemoPlan:
+    return narrative.PLUS if person.plus_from is not None and at.date() >= person.plus_from else narrative.BASIC
+
+
+def hard_limit(plan: DemoPlan, measure: Measure) -> int:
+    """Milliseconds or characters."""
+    return plan.characters[2] if measure is Measure.CHARACTERS else plan.minutes[2] * 60_000
+
+
+def hash_of(person: Person) -> int:
+    """The same in every process, unlike Python's own: whoever likes a voice keeps it."""
+    return int(person.user[1:], 16)
+
+
+def spoken_ms(rng: Random, kind: Kind) -> int:
+    if kind is Kind.REALTIME:
+        return min(900_000, round(rng.lognormvariate(math.log(28_000), 0.8)))
+    if rng.random() < VOICE_NOTES:
+        return rng.randint(45_000, 240_000)
+    return min(60_000, max(400, round(rng.lognormvariate(math.log(4_300), 0.65))))

@@ -1,0 +1,10 @@
+"""Load as people make it. An app for its commands' sake; it has no tables."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class LoadtestsConfig(AppConfig):
+    name = "tools.loadtests"
+    label = "tools_loadtests"

@@ -1,0 +1,185 @@
+"""Live work as people do it: microphones and language models in real time, over a WebSocket. For gevent's process."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, create_connection
+
+from tools.loadtests.answers import Wrong, check_pcm
+
+CHUNK_S = 0.1  # what the playground's microphone hands over at a time
+WORD_S = 0.06  # a language model's pace
+REFUSALS = {
+    "rate_limit_exceeded": 429, "quota_exceeded": 429, "too_many_streams": 429, "over_capacity": 503,
+    "engine_unavailable": 503,
+}  # fmt: skip
+
+
+class Refused(Exception):
+    """429 or 503."""
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where to and as whom. A silence of ``patience_s`` breaks it off."""
+
+    host: str
+    headers: dict[str, str]
+    patience_s: float
+
+
+@dataclass(frozen=True)
+class Live:
+    """``seconds``: what the person waited; ``size``: bytes received."""
+
+    seconds: float
+    size: int
+
+
+@dataclass
+class Heard:
+    """What came back so far. ``events``: by type, with when it came (monotonic); of each type the last one."""
+
+    events: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    audio: list[bytes] = field(default_factory=list)
+    first_audio: float | None = None
+    failure: Exception | None = None
+    over: Event = field(default_factory=Event)
+    ready: Event = field(default_factory=Event)
+
+
+def recognise(line: Line, language: str, recording: bytes) -> Live:
+    """Stream a WAV file through `/ws/asr` in real time. From its end to its last words.
+
+    Raises ``Refused``, ``Wrong`` or what the connection raises.
+    """
+    with wave.open(io.BytesIO(recording)) as file:
+        rate, chunk = file.getframerate(), round(CHUNK_S * file.getframerate())
+        chunks = [file.readframes(chunk) for _ in range(-(-file.getnframes() // chunk))]
+    start = {"type": "start", "sample_rate": rate, "language": language}
+
+    def talk(socket: WebSocket, heard: Heard) -> float:
+        began = time.monotonic()
+        for index, data in enumerate(chunks):
+            gevent.sleep(max(0.0, began + (index + 1) * CHUNK_S - time.monotonic()))
+            if heard.over.is_set():
+                break
+            socket.send_binary(data)
+        ended = time.monotonic()
+        socket.send(json.dumps({"type": "stop"}))
+        return ended
+
+    ended, heard = _converse(line, "/ws/asr", start, talk)
+    if not " ".join(heard.words).strip():
+        raise Wrong("a transcript without words")
+    return Live(heard.events["done"][0] - ended, sum(map(len, heard.words)))
+
+
+def read_aloud(line: Line, voice: str, text: str) -> Live:
+    """Send a text to `/ws/tts` word by word. From the end of its first sentence to the first sound."""
+
+    def talk(socket: WebSocket, heard: Heard) -> float:
+        complete = 0.0
+        for word in text.split():
+            if heard.over.is_set():
+                break
+            socket.send(json.dumps({"type": "text", "text": word + " "}))
+            if word.endswith(".") and not complete:
+                complete = time.monotonic()
+            gevent.sleep(WORD_S)
+        socket.send(json.dumps({"type": "end"}))
+        return complete
+
+    complete, heard = _converse(line, "/ws/tts", {"type": "start", "voice": voice, "format": "pcm"}, talk)
+    audio = b"".join(heard.audio)
+    check_pcm(audio)
+    assert heard.first_audio is not None
+    return Live(max(0.0, heard.first_audio - complete), len(audio))
+
+
+def error_code(body: bytes | str) -> str:
+    """Of an envelope; nothing when it is none."""
+    try:
+        code = json.loads(body)["error"]["code"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return str(code)
+
+
+def _converse(
+    line: Line, path: str, start: dict[str, Any], talk: Callable[[WebSocket, Heard], float]
+) -> tuple[float, Heard]:
+    """Open, start, talk, hear everything to `done`. What ``talk`` returns, and what was heard."""
+    address = "ws" + line.host.removeprefix("http") + path
+    header = [f"{name}: {value}" for name, value in line.headers.items()]
+    try:
+        socket = create_connection(address, timeout=line.patience_s, header=header)
+    except WebSocketBadStatusException as error:  # a proxy's own refusal
+        if error.status_code in (429, 503):
+            retry_after = (error.resp_headers or {}).get("retry-after", "")
+            raise Refused(str(error.status_code), float(retry_after) if retry_after.isdecimal() else 0.0) from error
+        raise
+    heard = Heard()
+    listening = gevent.spawn(_listen, socket, heard)
+    try:
+        socket.send(json.dumps(start))
+        heard.ready.wait()
+        result = 0.0
+        if heard.failure is None:
+            try:
+                result = talk(socket, heard)
+            except (OSError, WebSocketException):
+                heard.over.wait(1)  # the server closed; it has said why
+                if heard.failure is None:
+                    raise
+        heard.over.wait()
+    finally:
+        listening.kill()
+        socket.shutdown()  # type: ignore[no-untyped-call]
+    if heard.failure is not None:
+        raise heard.failure
+    return result, heard
+
+
+def _listen(socket: WebSocket, heard: Heard) -> None:
+    try:
+        while "done" not in heard.events:
+            opcode, message = socket.recv_data()
+            now = time.monotonic()
+            if opcode == ABNF.OPCODE_CLOSE:
+                code, why = int.from_bytes(message[:2], "big"), message[2:].decode("utf-8", "replace")
+                raise Wrong(f"closed before it was done: {code} {why}".rstrip())
+            if opcode == ABNF.OPCODE_BINARY:
+                heard.first_audio = heard.first_audio or now
+                heard.audio.append(message)
+                continue
+            event: dict[str, Any] = json.loads(message)
+            heard.events[event["type"]] = now, event
+            match event["type"]:
+                case "ready":
+                    heard.ready.set()
+                case "final":
+                    heard.words.append(event["text"])
+                case "error":
+                    code = event["error"]["code"]
+                    status = REFUSALS.get(code)
+                    raise Refused(f"{status} {code}") if status else Wrong(f"{code}: {event['error']['message']}"[:200])
+    except (OSError, WebSocketException, ValueError, KeyError, Refused, Wrong) as error:
+        heard.failure = error
+    finally:
+        heard.ready.set()
+        heard.over.set()

@@ -1,0 +1,245 @@
+"""The load generator: users of the voice service, for Locust. Runs in a process of its own, without Django.
+
+Each Locust user is one end user with a connection of its own, who does one of the four kinds of work, thinks, does the
+next. A refusal (429, 503) is waited out as long as it says. Its orders come from a file (``loadtests.orders``); what
+happens goes out on a pipe (``loadtests.events``).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import random
+import time
+import uuid
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import FastHttpUser, events, task
+from locust.env import Environment
+from websocket import WebSocketTimeoutException
+
+from capacity.goals import Work
+from tools.loadtests import live
+from tools.loadtests.answers import Wrong, check_audio, check_words
+from tools.loadtests.events import Asked, Outcome, Pulse, line
+from tools.loadtests.live import Line, Live, Refused
+from tools.loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE, Orders
+from tools.loadtests.scenarios import MIX, THINK_S
+from tools.loadtests.sentences import sentence
+
+RETRY_AFTER_S = 1.0  # where a refusal does not say
+PULSE_S = 1.0
+LAG_PROBE_S = 0.05
+
+orders = Orders.read(os.environ[FILE_VARIABLE])
+pipe = int(os.environ[PIPE_VARIABLE])
+_numbers = itertools.count()
+_sentences = itertools.count(orders.first)
+_in_flight = 0
+
+
+class Hung(Exception):
+    """No end within the patience that was ordered."""
+
+
+class Failed(Exception):
+    """Neither success nor a refusal."""
+
+
+class Deck:
+    """Work for all users, in the mix's proportions, which short runs keep too. At first one of each kind."""
+
+    def __init__(self) -> None:
+        self._cards = list(Work)
+
+    def draw(self) -> Work:
+        if not self._cards:
+            common = math.gcd(*MIX.values())
+            self._cards = [work for work, share in MIX.items() for _ in range(share // common)]
+            random.shuffle(self._cards)
+        return self._cards.pop()
+
+
+_deck = Deck()
+
+
+class VoiceUser(FastHttpUser):
+    host = orders.host
+    network_timeout = connection_timeout = orders.patience_s
+    insecure = False
+
+    def on_start(self) -> None:
+        self.retry_after_s = 0.0
+        self.headers = {
+            "Authorization": f"Bearer {orders.key}",
+            "X-Voice-User": f"{orders.people}-{next(_numbers)}",
+        }
+        self.line = Line(orders.host, self.headers, orders.patience_s)
+        if not orders.is_closed_loop:
+            gevent.sleep(random.uniform(0, THINK_S[0]))  # people do not begin together
+
+    def wait_time(self) -> float:
+        think = 0.0 if orders.is_closed_loop else random.uniform(*THINK_S)
+        waits, self.retry_after_s = max(think, self.retry_after_s), 0.0
+        return waits
+
+    @task
+    def use_voice(self) -> None:
+        match _deck.draw():
+            case Work.ASR:
+                self.transcribe()
+            case Work.TTS:
+                self.speak()
+            case Work.LIVE_ASR:
+                self.be_heard()
+            case Work.LIVE_TTS:
+                self.be_read_to()
+
+    def transcribe(self) -> None:
+        clip = random.choice(orders.clips)
+        body, content_type = _form({"model": "whisper-1", "language": orders.language}, clip.file, clip.content_type)
+        self._post(Work.ASR, "/v1/audio/transcriptions", body, content_type, check_words)
+
+    def speak(self) -> None:
+        name = random.choices(("mp3", "opus", "wav"), (60, 25, 15))[0]
+        words = {"model": "tts-1", "voice": orders.voice, "input": _reply(), "response_format": name}
+        self._post(Work.TTS, "/v1/audio/speech", words, "application/json", lambda body: check_audio(body, name))
+
+    def be_heard(self) -> None:
+        clip = random.choice(orders.clips)
+        self._live(Work.LIVE_ASR, lambda: live.recognise(self.line, orders.language, _read(clip.pcm)))
+
+    def be_read_to(self) -> None:
+        self._live(Work.LIVE_TTS, lambda: live.read_aloud(self.line, orders.voice, _reply(at_least=2)))
+
+    def _post(self, work: Work, path: str, body: Any, content_type: str, check: Callable[[bytes], None]) -> None:
+        kind: dict[str, Any] = {"json": body} if isinstance(body, dict) else {"data": body}
+        headers = {**self.headers, "Content-Type": content_type}
+        with _Counted():
+            with gevent.Timeout(orders.patience_s):  # whatever the server sends meanwhile
+                answer: Any = self.client.post(path, **kind, headers=headers, name=work.value, catch_response=True)
+            with answer:
+                error = self._judge(answer, check)
+                if error is not None:
+                    answer.failure(error)
+
+    def _judge(self, answer: Any, check: Callable[[bytes], None]) -> Exception | None:
+        """What is wrong with it. (Locust's answers have no types: 0 is its status of none.)"""
+        match answer.status_code:
+            case 200:
+                try:
+                    check(answer.content)
+                except Wrong as wrong:
+                    return wrong
+                return None
+            case 429 | 503 as status:
+                self.retry_after_s = _seconds(answer.headers.get("Retry-After"))
+                return Refused(f"{status} {_code(answer.content)}")
+            case 0:
+                error = getattr(answer.error, "original", None) or answer.error  # the client wraps some
+                if isinstance(error, gevent.Timeout | TimeoutError):
+                    return Hung(f"nothing within {orders.patience_s:g} s")
+                return Failed(f"{type(error).__name__}: {error}")
+            case status:
+                return Failed(f"{status} {_code(answer.content)}")
+
+    def _live(self, work: Work, talk: Callable[[], Live]) -> None:
+        seconds, size = 0.0, 0
+        error: Exception | None = None
+        with _Counted():
+            try:
+                with gevent.Timeout(orders.patience_s + LONGEST_TALK_S, Hung(f"no end within {orders.patience_s:g} s")):
+                    done = talk()
+                seconds, size = done.seconds, done.size
+            except Refused as refusal:
+                self.retry_after_s, error = refusal.retry_after_s or RETRY_AFTER_S, refusal
+            except (WebSocketTimeoutException, TimeoutError):
+                error = Hung(f"nothing within {orders.patience_s:g} s")
+            except Exception as failure:  # noqa: BLE001 - whatever it was, this user goes on
+                error = failure
+        self.environment.events.request.fire(
+            request_type="WS", name=work.value, response_time=1000 * seconds, response_length=size, exception=error,
+            context=self.context(),
+        )  # fmt: skip
+
+
+class _Counted:
+    """One more in flight, for so long."""
+
+    def __enter__(self) -> None:
+        global _in_flight
+        _in_flight += 1
+
+    def __exit__(self, *_error: object) -> None:
+        global _in_flight
+        _in_flight -= 1
+
+
+def _reply(at_least: int = 1) -> str:
+    return " ".join(sentence(next(_sentences)) for _ in range(random.randint(at_least, 2)))
+
+
+def _form(fields: dict[str, str], file: str, content_type: str) -> tuple[bytes, str]:
+    """A multipart body and its content type."""
+    boundary = uuid.uuid4().hex
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    ]
+    name = Path(file).name.encode("ascii", "replace").decode().replace('"', "_")
+    about = f'name="file"; filename="{name}"\r\nContent-Type: {content_type}'
+    parts += [f"--{boundary}\r\nContent-Disposition: form-data; {about}\r\n\r\n".encode(), _read(file)]
+    parts.append(f"\r\n--{boundary}--\r\n".encode())
+    return b"".join(parts), f"multipart/form-data; boundary={boundary}"
+
+
+@cache
+def _read(file: str) -> bytes:
+    return Path(file).read_bytes()
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        return max(0.0, float(text or RETRY_AFTER_S))
+    except ValueError:
+        return RETRY_AFTER_S
+
+
+def _code(body: bytes | None) -> str:
+    """Of an error's envelope."""
+    return live.error_code(body or b"") or "without an error code"
+
+
+@events.request.add_listener
+def _tell(name: str, response_time: float, exception: BaseException | None = None, **_more: Any) -> None:
+    match exception:
+        case None:
+            outcome = Outcome.OK
+        case Refused():
+            outcome = Outcome.REFUSED
+        case Hung():
+            outcome = Outcome.HUNG
+        case _:
+            outcome = Outcome.FAILED
+    why = "" if exception is None else str(exception) or type(exception).__name__
+    os.write(pipe, line(Asked(time.time(), Work(name), response_time / 1000, outcome, why[:200])))
+
+
+@events.test_start.add_listener
+def _begin(environment: Environment, **_more: Any) -> None:
+    gevent.spawn(_pulse, environment)
+
+
+def _pulse(environment: Environment) -> None:
+    while True:
+        until, lag = time.monotonic() + PULSE_S, 0.0
+        while (now := time.monotonic()) < until:
+            gevent.sleep(LAG_PROBE_S)
+            lag = max(lag, time.monotonic() - now - LAG_PROBE_S)
+        users = environment.runner.user_count if environment.runner else 0
+        os.write(pipe, line(Pulse(time.time(), users, _in_flight, lag)))

@@ -1,0 +1,158 @@
+"""`manage.py loadtest peak_load`: load as people make it, a verdict and a report."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import signal
+import sys
+import tempfile
+import threading
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+from django.utils import timezone
+
+from capacity import loadtests as kept
+from tools.loadtests import material, report, screen
+from tools.loadtests.orders import PATIENCE_S, Clip, Orders
+from tools.loadtests.run import Options, Result, Run, locust_is_missing, warm_up
+from tools.loadtests.scenarios import SCENARIOS
+from tools.loadtests.service import Service, Unusable, address, check, throw_away
+from tools.loadtests.verdict import Verdict
+
+NO_VERDICT = 2
+STATUS = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.NOT_MEASURED: NO_VERDICT}
+CLIPS_PER_USER = 3
+
+
+class Command(BaseCommand):
+    help = "Load the service as people do and tell whether it holds. Exit status: 0 passed, 1 failed, 2 no verdict."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("scenario", choices=SCENARIOS)
+        parser.add_argument("--host", help="the service's address; without it a throw-away one is started here")
+        parser.add_argument("--key", help="an API key of --host")
+        parser.add_argument("--key-file", type=Path, help="a file with that key: command lines are seen by others")
+        parser.add_argument("--scale-time", type=_positive, default=1.0, help="0.1: a tenth of the duration")
+        parser.add_argument("--users-scale", type=_positive, default=1.0, help="0.1: a tenth of the users")
+        parser.add_argument("--closed-loop", action="store_true", help="users ask again as soon as they are answered")
+        parser.add_argument(
+            "--clips", type=Path, help="a folder of recordings to be said, instead of the bundled voice"
+        )
+        parser.add_argument("--language", default="ms", help="that is spoken in them (default: ms)")
+        parser.add_argument("--voice", default="alloy", help="that reads to the users (default: alloy)")
+        parser.add_argument("--metrics", help="where the server's memory is read (default: --host's /metrics)")
+        parser.add_argument("--report", type=Path, help="the folder for report.html and report.json")
+        parser.add_argument(
+            "--patience", type=_positive, default=PATIENCE_S, help="seconds; an answer later than that hangs"
+        )
+        parser.add_argument("--no-warm-up", action="store_true", help="do not warm the service up before")
+        parser.add_argument("--no-store", action="store_true", help="do not keep the run in the database")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if locust_is_missing():
+            raise CommandError("Locust is not installed; `make setup-dev` does it.", returncode=NO_VERDICT)
+        scenario = SCENARIOS[options["scenario"]]
+        run_options = Options(
+            scenario,
+            users=max(1, round(options["users_scale"] * scenario.users)),
+            duration_s=60 * scenario.minutes * options["scale_time"],
+            time_scale=options["scale_time"],
+            is_closed_loop=options["closed_loop"],
+        )
+        try:
+            result = self._run(run_options, options)
+        except (Unusable, material.NoMaterial, OSError) as error:
+            raise CommandError(str(error), returncode=NO_VERDICT) from error
+        except KeyboardInterrupt as interrupt:
+            raise CommandError("interrupted before the load began", returncode=NO_VERDICT) from interrupt
+        self._tell(result, options)
+        if status := STATUS[result.verdict]:
+            sys.exit(status)
+
+    def _run(self, run_options: Options, options: dict[str, Any]) -> Result:
+        people = f"loadtest-{secrets.token_hex(4)}"
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voice-loadtest-")))
+            target = self._target(options, folder, stack)
+            check(target, people, run_options.users)
+            orders = Orders(
+                host=target.host, key=target.key, people=people, first=secrets.randbelow(10**6),
+                clips=self._clips(options, folder, run_options.users), is_closed_loop=run_options.is_closed_loop,
+                language=options["language"], voice=options["voice"], patience_s=options["patience"],
+            )  # fmt: skip
+            interrupted = stack.enter_context(_interruptible())
+            if not options["no_warm_up"]:
+                self._warm_up(run_options, target, orders, interrupted)
+            self.stdout.write(screen.heading(run_options, target.host))
+            return Run(run_options, target, settings.BASE_DIR, interrupted).go(orders, screen.Progress(self.stdout))
+
+    def _warm_up(self, run_options: Options, target: Service, orders: Orders, interrupted: threading.Event) -> None:
+        self.stdout.write("Warming up ...")
+        gentle = warm_up(run_options)
+        first = orders.first + run_options.users * 1000  # other sentences than those of the run
+        Run(gentle, target, settings.BASE_DIR, interrupted).go(
+            replace(orders, is_closed_loop=True, first=first), lambda _run: None
+        )
+
+    def _target(self, options: dict[str, Any], folder: Path, stack: ExitStack) -> Service:
+        if not options["host"]:
+            self.stdout.write("Starting a throw-away service ...")
+            return stack.enter_context(throw_away(folder, settings.BASE_DIR))
+        key = options["key_file"].read_text().strip() if options["key_file"] else options["key"]
+        if not key:
+            raise Unusable("--host needs --key or --key-file")
+        host = address(options["host"])
+        return Service(host, key, options["metrics"] or f"{host}/metrics")
+
+    def _clips(self, options: dict[str, Any], folder: Path, users: int) -> list[Clip]:
+        clips = folder / "clips"
+        clips.mkdir()
+        if options["clips"]:
+            return list(material.recorded(options["clips"], clips))
+        number = min(material.MOST_CLIPS, CLIPS_PER_USER * users)
+        self.stdout.write(f"Speaking {number} clips ...")
+        return list(material.spoken(clips, number, seed=secrets.randbelow(10**6)))
+
+    def _tell(self, result: Result, options: dict[str, Any]) -> None:
+        facts = report.facts(result)
+        started = timezone.localtime(datetime.fromtimestamp(result.started, tz=timezone.get_current_timezone()))
+        name = f"{result.options.scenario.name}-{started:%Y%m%d-%H%M%S}"
+        folder = options["report"] or settings.VOICE_STATE_DIR / "loadtests" / name
+        page = report.write(facts, folder)
+        self.stdout.write(screen.verdict(result))
+        self.stdout.write(f"Report: {page}")
+        if options["no_store"]:
+            return
+        try:
+            kept.keep(facts)
+        except DatabaseError as error:
+            self.stderr.write(f"Not stored in the database: {error}")
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM end the run, not the report."""
+    interrupted = threading.Event()
+    before = {number: signal.signal(number, lambda *_: interrupted.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and 0 < value <= 100):
+        raise ArgumentTypeError("a number above 0, at most 100")
+    return value

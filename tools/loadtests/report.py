@@ -1,0 +1,72 @@
+"""A run's report: the facts as JSON, and the page that ``capacity.loadtest_report`` makes of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from capacity.loadtest_report import Facts, page
+from tools.loadtests.processes import Process
+from tools.loadtests.run import Result
+from tools.loadtests.scenarios import MIX, THINK_S
+
+MOST_REASONS = 20
+MOST_READINGS = 240
+
+
+def facts(result: Result) -> Facts:
+    """All that is told of a run, ready for JSON. ``LoadTestRun`` says what the parts are that others read."""
+    options, tally = result.options, result.tally
+    reasons = tally.reasons.most_common(MOST_REASONS)
+    return {
+        "scenario": options.scenario.name,
+        "started_at": datetime.fromtimestamp(result.started, tz=UTC).isoformat(timespec="seconds"),
+        "host": result.host,
+        "users": options.users,
+        "most_users": tally.most_users,
+        "duration_s": options.duration_s,
+        "ran_s": round(result.ended - result.started, 1),
+        "full_from_s": None if result.full_from is None else round(result.full_from - result.started, 1),
+        "time_scale": options.time_scale,
+        "is_closed_loop": options.is_closed_loop,
+        "mix": {work.value: share for work, share in MIX.items()},
+        "think_s": None if options.is_closed_loop else list(THINK_S),
+        "is_complete": result.is_complete,
+        "incomplete_because": result.incomplete_because,
+        "verdict": result.verdict.value,
+        "success_percent": tally.success_percent,
+        "criteria": [asdict(criterion) for criterion in result.criteria],
+        "kinds": tally.figures(result.ended),
+        "timeline": tally.timeline(result.ended),
+        "memory": [
+            {"mib": _mib(process, result.started, result.ended), "cores": _cores(process, result)}
+            for process in result.watch.processes.values()
+        ],
+        "reasons": [
+            {"kind": work.value, "outcome": outcome.value, "why": why, "number": number}
+            for (work, outcome, why), number in reasons
+        ],
+        "generator_lag_s": tally.lag_s(),
+    }  # fmt: skip
+
+
+def _mib(process: Process, started: float, ended: float) -> list[list[float]]:
+    """Seconds from the start and MiB, at most ``MOST_READINGS`` of them, give or take."""
+    readings = [(at - started, bytes_ / 2**20) for at, bytes_ in process.memory if started <= at <= ended]
+    return [[round(at, 1), round(mib, 2)] for at, mib in readings[:: max(1, len(readings) // MOST_READINGS)]]
+
+
+def _cores(process: Process, result: Result) -> float | None:
+    cores = process.cores(result.full_from or result.started, result.started + result.options.total_s)
+    return None if cores is None else round(cores, 3)
+
+
+def write(told: Facts, folder: Path) -> Path:
+    """`report.json` and `report.html`; the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path = folder / "report.html"
+    path.write_text(page(told), encoding="utf-8")
+    return path

@@ -1,0 +1,177 @@
+"""One run: start the generator, follow what it tells, judge.
+
+The generator's pipe is read by a thread, which alone fills the tally, under ``Run.lock``; whoever looks takes the lock.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from tools.loadtests import events, service
+from tools.loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE, Orders
+from tools.loadtests.processes import Watch
+from tools.loadtests.scenarios import Scenario, ramp_s
+from tools.loadtests.service import Service, Unusable
+from tools.loadtests.tally import Tally
+from tools.loadtests.verdict import Criterion, Server, Verdict, judge, overall
+
+GENERATOR_STARTS_S = 60.0
+LOOK_S = 1.0
+WARM_UP_S = 15.0
+INTERRUPTED_STOP_S = 3.0  # somebody waits at the keyboard
+_LOCUSTFILE = "tools/loadtests/locustfile.py"
+
+
+@dataclass(frozen=True)
+class Options:
+    """``users`` and ``duration_s`` as scaled."""
+
+    scenario: Scenario
+    users: int
+    duration_s: float
+    time_scale: float
+    is_closed_loop: bool
+
+    @property
+    def ramp_s(self) -> float:
+        return ramp_s(self.duration_s)
+
+    @property
+    def total_s(self) -> int:
+        return math.ceil(self.ramp_s + self.duration_s)
+
+
+def warm_up(options: Options) -> Options:
+    """The same users in a closed loop, for a while: what a service allocates at its first busy moments is no leak."""
+    return replace(options, duration_s=WARM_UP_S, is_closed_loop=True)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Times are Unix time. ``full_from``: when all users were there; None: never."""
+
+    options: Options
+    host: str
+    tally: Tally
+    watch: Watch
+    criteria: list[Criterion]
+    started: float
+    ended: float
+    full_from: float | None
+    incomplete_because: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.incomplete_because
+
+    @property
+    def verdict(self) -> Verdict:
+        return overall(self.criteria, is_complete=self.is_complete)
+
+
+def locust_is_missing() -> bool:
+    return importlib.util.find_spec("locust") is None
+
+
+class Run:
+    """``show(run)`` is called every second while it runs."""
+
+    def __init__(self, options: Options, target: Service, root: Path, interrupted: threading.Event) -> None:
+        self.options, self.target, self._root = options, target, root
+        self.lock = threading.Lock()
+        self.tally = Tally(time.time())
+        self.watch = Watch(target.metrics, options.total_s)
+        self.interrupted = interrupted
+
+    def go(self, orders: Orders, show: Callable[[Run], None]) -> Result:
+        """Raises ``Unusable`` when the generator does not start."""
+        reading, writing = os.pipe()
+        with tempfile.TemporaryDirectory(prefix="voice-loadtest-") as folder:
+            file, log = Path(folder) / "orders.json", Path(folder) / "locust.log"
+            orders.write(file)
+            with log.open("wb") as output:
+                generator = self._start(file, orders.patience_s, writing, output)
+            os.close(writing)
+            following = threading.Thread(target=self._follow, args=[reading], name="loadtest-events", daemon=True)
+            following.start()
+            self.watch.start()
+            try:
+                self._wait(generator, orders.patience_s, show)
+            finally:
+                self._stop(generator)
+                self.watch.stop()
+                following.join(5)
+            if not self.tally.pulses and not self.interrupted.is_set():
+                raise Unusable("the load generator did not start:\n" + log.read_text(errors="replace")[-2000:])
+        return self._result(generator.returncode)
+
+    def _start(self, file: Path, patience_s: float, writing: int, output: BinaryIO) -> subprocess.Popen[bytes]:
+        options = self.options
+        command = [
+            sys.executable, "-m", "locust", "-f", _LOCUSTFILE, "--headless", "--host", self.target.host,
+            "--users", str(options.users), "--spawn-rate", f"{options.users / options.ramp_s:.3f}",
+            "--run-time", f"{options.total_s}s", "--stop-timeout", f"{patience_s + LONGEST_TALK_S:.0f}",
+            "--exit-code-on-error", "0", "--loglevel", "WARNING", "--only-summary",
+        ]  # fmt: skip
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+        environment |= {FILE_VARIABLE: str(file), PIPE_VARIABLE: str(writing)}
+        return subprocess.Popen(
+            command, cwd=self._root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            pass_fds=[writing], start_new_session=True,
+        )  # fmt: skip
+
+    def _follow(self, reading: int) -> None:
+        with os.fdopen(reading, "rb") as lines:
+            for text in lines:
+                with suppress(ValueError, TypeError):  # half a line of a generator that was killed
+                    event = events.read(text)
+                    with self.lock:
+                        self.tally.add(event)
+
+    def _wait(self, generator: subprocess.Popen[bytes], patience_s: float, show: Callable[[Run], None]) -> None:
+        begun = time.monotonic()
+        longest = GENERATOR_STARTS_S + self.options.total_s + 2 * (patience_s + LONGEST_TALK_S)
+        while generator.poll() is None and time.monotonic() < begun + longest:
+            if self.interrupted.wait(LOOK_S):
+                return
+            show(self)
+
+    def _stop(self, generator: subprocess.Popen[bytes]) -> None:
+        for number, patience_s in ((signal.SIGTERM, INTERRUPTED_STOP_S), (signal.SIGKILL, 10.0)):
+            if generator.poll() is not None:
+                return
+            generator.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                generator.wait(patience_s)
+
+    def _result(self, status: int | None) -> Result:
+        tally, watch, options = self.tally, self.watch, self.options
+        ended = time.time()
+        full_from = next((pulse.at for pulse in tally.pulses if pulse.users >= options.users), None)
+        load_ends = max((pulse.at for pulse in tally.pulses if pulse.users), default=ended)
+        because = "it was interrupted" if self.interrupted.is_set() else ""
+        if not because and status != 0:
+            because = "the load generator broke off"
+        trends = watch.trends(full_from or tally.started, load_ends) if watch.processes else None
+        died = self.target.process is not None and self.target.process.poll() is not None
+        server = Server(
+            trends=trends,
+            replaced=len(watch.replaced()) if watch.processes else None,
+            is_ready=not died and service.is_ready(self.target.host),
+            why=watch.problem,
+        )
+        criteria = judge(options.scenario, options.users, tally, server)
+        return Result(options, self.target.host, tally, watch, criteria, tally.started, ended, full_from, because)

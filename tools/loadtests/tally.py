@@ -1,0 +1,159 @@
+"""From what the generator tells to numbers: per kind of work and over time."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from capacity.goals import Work
+from tools.loadtests.events import Asked, Outcome, Pulse
+
+POINTS = 120  # most of a curve
+RECENT_S = 10.0
+
+
+def percentile(sorted_values: Sequence[float], percent: float) -> float | None:
+    """Nearest rank; None of nothing."""
+    if not sorted_values:
+        return None
+    return sorted_values[max(0, math.ceil(percent / 100 * len(sorted_values)) - 1)]
+
+
+@dataclass
+class Kind:
+    """``seconds``: of what succeeded."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def asked(self) -> int:
+        return self.outcomes.total()
+
+    def add(self, asked: Asked) -> None:
+        self.outcomes[asked.outcome] += 1
+        if asked.outcome is Outcome.OK:
+            self.seconds.append(asked.seconds)
+
+
+@dataclass
+class Tally:
+    """All that a run's generator told. Times are Unix time; ``started``: when it began to tell."""
+
+    started: float
+    asked: list[Asked] = field(default_factory=list)
+    pulses: list[Pulse] = field(default_factory=list)
+    kinds: dict[Work, Kind] = field(default_factory=lambda: {work: Kind() for work in Work})
+    reasons: Counter[tuple[Work, Outcome, str]] = field(default_factory=Counter)
+
+    def add(self, event: Asked | Pulse) -> None:
+        if not self.pulses and not self.asked:
+            self.started = event.at  # the generator takes a while to load
+        if isinstance(event, Pulse):
+            self.pulses.append(event)
+            return
+        self.asked.append(event)
+        self.kinds[event.work].add(event)
+        if event.outcome is not Outcome.OK:
+            self.reasons[event.work, event.outcome, event.why] += 1
+
+    def count(self, *outcomes: Outcome) -> int:
+        """Of all kinds; of all outcomes when none is named."""
+        wanted = outcomes or tuple(Outcome)
+        return sum(kind.outcomes[outcome] for kind in self.kinds.values() for outcome in wanted)
+
+    @property
+    def success_percent(self) -> float | None:
+        """What succeeded of all that was asked: a refusal is no success, however polite. None: nothing was asked."""
+        total = self.count()
+        return 100 * self.count(Outcome.OK) / total if total else None
+
+    @property
+    def most_users(self) -> int:
+        return max((pulse.users for pulse in self.pulses), default=0)
+
+    def p95_s(self, work: Work) -> float | None:
+        return percentile(sorted(self.kinds[work].seconds), 95)
+
+    def lag_s(self) -> float | None:
+        """How late the generator was, at p95 of its seconds."""
+        return percentile(sorted(pulse.lag_s for pulse in self.pulses), 95)
+
+    def recent(self, now: float) -> tuple[float, dict[Work, float | None]]:
+        """Answers per second and each kind's p95 of the last ``RECENT_S``."""
+        span = max(1.0, min(RECENT_S, now - self.started))
+        seconds: dict[Work, list[float]] = {work: [] for work in Work}
+        number = 0
+        for asked in reversed(self.asked):
+            if asked.at < now - span - 1:  # answers come in order, give or take
+                break
+            if asked.at >= now - span:
+                number += 1
+                if asked.outcome is Outcome.OK:
+                    seconds[asked.work].append(asked.seconds)
+        return number / span, {work: percentile(sorted(values), 95) for work, values in seconds.items()}
+
+    def figures(self, until: float) -> dict[str, dict[str, Any]]:
+        """Per kind, for the report. Rates are over the whole time to ``until``."""
+        elapsed = max(until - self.started, 1e-9)
+        return {work.value: self._figures(kind, elapsed) for work, kind in self.kinds.items()}
+
+    @staticmethod
+    def _figures(kind: Kind, elapsed: float) -> dict[str, Any]:
+        ordered = sorted(kind.seconds)
+        latencies = {f"p{percent}_s": percentile(ordered, percent) for percent in (50, 95, 99)}
+        return {
+            "requests": kind.asked,
+            "ok": kind.outcomes[Outcome.OK],
+            "failures": kind.outcomes[Outcome.FAILED],
+            "refusals": kind.outcomes[Outcome.REFUSED],
+            "hung": kind.outcomes[Outcome.HUNG],
+            "rps": round(kind.asked / elapsed, 3),
+            **{name: _rounded(seconds) for name, seconds in latencies.items()},
+            "longest_s": _rounded(ordered[-1] if ordered else None),
+        }
+
+    def timeline(self, until: float) -> list[dict[str, Any]]:
+        """At most ``POINTS`` steps of whole seconds: what was there and what was answered in each; percentiles are of
+        the ``RECENT_S`` to its end."""
+        step = max(1, math.ceil((until - self.started) / POINTS))
+        number = max(1, math.ceil((until - self.started) / step))
+        pulses: list[list[Pulse]] = [[] for _ in range(number)]
+        for pulse in self.pulses:
+            pulses[self._index(pulse.at, step, number)].append(pulse)
+        answered: list[list[Asked]] = [[] for _ in range(number)]
+        for asked in self.asked:
+            answered[self._index(asked.at, step, number)].append(asked)
+        before = math.ceil(RECENT_S / step)  # a percentile of one step's few answers would jump about
+        points: list[dict[str, Any]] = []
+        for index, answers in enumerate(answered):
+            beats = pulses[index]
+            last = points[-1] if points else {"users": 0, "in_flight": 0}
+            recent = [answer for answers in answered[max(0, index + 1 - before) : index + 1] for answer in answers]
+            points.append(
+                {
+                    "at_s": index * step,
+                    "users": max(beat.users for beat in beats) if beats else last["users"],
+                    "in_flight": max(beat.in_flight for beat in beats) if beats else last["in_flight"],
+                    "rps": round(len(answers) / step, 3),
+                    "not_ok": sum(answer.outcome is not Outcome.OK for answer in answers),
+                    "p50_s": {work.value: _of(recent, work, 50) for work in Work},
+                    "p95_s": {work.value: _of(recent, work, 95) for work in Work},
+                }
+            )
+        return points
+
+    def _index(self, at: float, step: int, number: int) -> int:
+        return min(number - 1, max(0, int((at - self.started) / step)))
+
+
+def _of(answers: Sequence[Asked], work: Work, percent: float) -> float | None:
+    values = sorted(answer.seconds for answer in answers if answer.work is work and answer.outcome is Outcome.OK)
+    return _rounded(percentile(values, percent))
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)

@@ -1,0 +1,115 @@
+"""What a run has shown: one verdict per criterion, and one of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from capacity.goals import P95_S, Work
+from tools.loadtests.events import Outcome
+from tools.loadtests.leak import TOLERATED_SHARE, Trend
+from tools.loadtests.scenarios import Scenario
+from tools.loadtests.tally import Tally
+
+LEAST_ANSWERS = 20  # a 95th percentile of fewer is their maximum: still judged, but said
+
+
+class Verdict(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Criterion:
+    name: str
+    limit: str
+    measured: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Server:
+    """What is known of the server beside its answers. ``trends`` None: its memory could not be read. ``replaced``:
+    processes that died meanwhile; None: not known. ``is_ready``: at the end."""
+
+    trends: Sequence[Trend] | None
+    replaced: int | None
+    is_ready: bool
+    why: str = ""
+
+
+def judge(scenario: Scenario, users: int, tally: Tally, server: Server) -> list[Criterion]:
+    """``users``: how many there should have been at once."""
+    return [
+        _users(users, tally),
+        _success(scenario, tally),
+        *(_p95(work, tally) for work in Work),
+        _hung(tally),
+        _crash(server),
+        _leak(server),
+    ]
+
+
+def overall(criteria: Sequence[Criterion], *, is_complete: bool = True) -> Verdict:
+    """Passed only when everything was measured and passed."""
+    verdicts = {criterion.verdict for criterion in criteria}
+    if not is_complete:
+        return Verdict.NOT_MEASURED
+    if Verdict.FAILED in verdicts:
+        return Verdict.FAILED
+    return Verdict.NOT_MEASURED if Verdict.NOT_MEASURED in verdicts else Verdict.PASSED
+
+
+def _of(is_met: bool) -> Verdict:
+    return Verdict.PASSED if is_met else Verdict.FAILED
+
+
+def _users(users: int, tally: Tally) -> Criterion:
+    return Criterion("Users at once", f"{users}", f"{tally.most_users}", _of(tally.most_users >= users))
+
+
+def _success(scenario: Scenario, tally: Tally) -> Criterion:
+    percent = tally.success_percent
+    limit = f"> {scenario.success_percent:g} %"
+    if percent is None:
+        return Criterion("Success rate", limit, "nothing was answered", Verdict.FAILED)
+    refused, failed = tally.count(Outcome.REFUSED), tally.count(Outcome.FAILED, Outcome.HUNG)
+    measured = f"{percent:.2f} % of {tally.count():,}; {refused:,} refused, {failed:,} failed"
+    return Criterion("Success rate", limit, measured, _of(percent > scenario.success_percent))
+
+
+def _p95(work: Work, tally: Tally) -> Criterion:
+    name, limit, seconds = f"p95, {work.label.lower()}", P95_S[work], tally.p95_s(work)
+    if seconds is None:
+        return Criterion(name, f"< {limit:g} s", "no answers", Verdict.NOT_MEASURED)
+    number = len(tally.kinds[work].seconds)
+    few = f" (only {number} answers)" if number < LEAST_ANSWERS else ""
+    return Criterion(name, f"< {limit:g} s", f"{seconds:.2f} s{few}", _of(seconds < limit))
+
+
+def _hung(tally: Tally) -> Criterion:
+    hung = tally.count(Outcome.HUNG)
+    return Criterion("None hangs", "0", f"{hung}", _of(hung == 0))
+
+
+def _crash(server: Server) -> Criterion:
+    name, limit = "No crash", "no process dies, ready at the end"
+    if not server.is_ready:
+        return Criterion(name, limit, "not ready at the end", Verdict.FAILED)
+    if server.replaced is None:
+        return Criterion(name, limit, f"ready at the end; {server.why}", Verdict.NOT_MEASURED)
+    if server.replaced:
+        return Criterion(name, limit, f"{server.replaced} processes were replaced", Verdict.FAILED)
+    return Criterion(name, limit, "none died, ready", Verdict.PASSED)
+
+
+def _leak(server: Server) -> Criterion:
+    name, limit = "No memory leak", f"not surely more than {100 * TOLERATED_SHARE:g} % growth"
+    if server.trends is None:
+        return Criterion(name, limit, server.why, Verdict.NOT_MEASURED)
+    if not server.trends:
+        return Criterion(name, limit, "too short to tell", Verdict.NOT_MEASURED)
+    worst = max(server.trends, key=lambda trend: trend.low * trend.span_s / trend.level)
+    return Criterion(name, limit, worst.in_words(), _of(not worst.is_leak))

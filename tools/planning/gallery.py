@@ -1,0 +1,92 @@
+"""Which pictures a plan has: the day, a rush, the phases, a million users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tools.planning import hpa, plots
+from tools.planning.growth import Comparison
+from tools.planning.plan import Case, Planner
+from tools.planning.rates import DEPLOYMENTS
+from tools.planning.simulation.cluster import Run, Shape, Stay, simulate, simulate_crowd
+
+MILLION = 1_000_000
+SCALE = (20_000, 50_000, 100_000, 200_000, 350_000, 500_000, 700_000, MILLION)
+EVENING = (18.0, 24.0)
+# A rush: in ten minutes a crowd comes, stays for twenty, and goes in ten; a few were there before and stay on.
+RUSH_MINUTES = (5, 15, 35, 45, 65)
+RUSH_BASE = 50
+BURST = 2.0  # a pod's limit over its request
+
+
+def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folder: Path) -> Iterator[Path]:
+    """Draws and gives the files, one after the other: some take a minute to simulate."""
+    source = sources(planner)
+    goals = planner.goals.p95_s
+    demand = asked.demand or planner.use
+    day = simulate(demand, planner.rates, shape(planner, asked.machines.gpus), seed=planner.seed)
+    title = f"A day of {demand.users:,.0f} chat users, {demand.voice_users:,.0f} of them with voice"
+    yield from plots.save(plots.timeline(day, title, source, goals_s=goals), folder, "day")
+    if comparisons:
+        crowd = comparisons[-1].upper.concurrent
+        run = rush(planner, crowd, comparisons[-1].by_crowd.machines.gpus)
+        title = f"A rush: {RUSH_BASE} people in conversation, then {crowd:,}, then {RUSH_BASE} again"
+        yield from plots.save(plots.timeline(run, title, source, goals_s=goals, in_minutes=True), folder, "rush")
+        yield from plots.save(plots.phases(comparisons, source), folder, "phases")
+    grown = [
+        (float(users), planner.by_users(f"{users:,}", replace(planner.use, users=float(users)))) for users in SCALE
+    ]
+    yield from plots.save(plots.scale(grown, source), folder, "million")
+    most = grown[-1][1]
+    demand = replace(planner.use, users=float(MILLION))
+    evening = simulate(
+        demand,
+        planner.rates,
+        shape(planner, most.machines.gpus),
+        start_h=EVENING[0],
+        end_h=EVENING[1],
+        seed=planner.seed,
+    )
+    title = f"The evening of {MILLION:,} chat users, {demand.voice_users:,.0f} of them with voice"
+    yield from plots.save(plots.timeline(evening, title, source, goals_s=goals), folder, "million-evening")
+
+
+def shape(planner: Planner, gpus: int) -> Shape:
+    """So many GPUs, and pods as the autoscaler has them, from its least on; they may use more than they request, as the
+    manifests let them."""
+    cores = planner.goals.pod_cores
+    return Shape(gpus, dict.fromkeys(DEPLOYMENTS, hpa.API.least), pod_cores=cores, burst_cores=BURST * cores)
+
+
+def rush(planner: Planner, users: int, gpus: int) -> Run:
+    begin, there, until, gone, end = (60.0 * minute for minute in RUSH_MINUTES)
+    base = min(RUSH_BASE, users)
+    coming = users - base
+    stays = [Stay()] * base
+    for number in range(coming):
+        share = number / max(1, coming)
+        stays.append(Stay(begin + share * (there - begin), gone - share * (gone - until)))
+    crowd = replace(planner.crowd, users=users)
+    return simulate_crowd(
+        crowd,
+        planner.use,
+        planner.rates,
+        shape(planner, gpus),
+        seconds=end,
+        stays=stays,
+        warm_up_s=0,
+        seed=planner.seed,
+    )
+
+
+def sources(planner: Planner) -> str:
+    """What a reader has to know before believing a picture."""
+    rates = planner.rates
+    lines = [
+        f"Simulated. Engines as measured on {rates.device} ({rates.asr_model}, {rates.tts_engine}), the API on "
+        f"{rates.machine}.",
+        *(f"{note[0].upper()}{note[1:]}." for note in rates.notes),
+    ]
+    return "\n".join(lines)

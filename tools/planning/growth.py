@@ -1,0 +1,129 @@
+"""The plan beside the phases of growth: does what they provide hold, and is it what they cost?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from capacity.models import Phase
+from tools.planning.demand import Demand
+from tools.planning.plan import Case, Machines, Planner
+from tools.planning.rates import DEPLOYMENTS
+from usage.scorecard import GOAL, Metric, Target, Verdict
+
+LAUNCH = 1  # the phase that the scorecard's launch numbers are for
+
+
+@dataclass(frozen=True)
+class Upper:
+    """The most that a phase is for. ``is_extended``: it has no end, so its users are in proportion to its concurrent
+    ones, as in the phase before."""
+
+    users: int
+    concurrent: int
+    is_extended: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``by_users`` and ``by_crowd``: what each of a phase's two upper ends takes. ``provided``: that the phase names;
+    None: scaled automatically. ``reasons``: why it does not fit."""
+
+    phase: Phase
+    upper: Upper
+    by_users: Case
+    by_crowd: Case
+    provided: Machines | None
+    reasons: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        return not self.reasons
+
+    @property
+    def month_usd(self) -> float:
+        """Of what the larger of the two takes."""
+        return max(self.by_users.money.month_usd, self.by_crowd.money.month_usd)
+
+    def in_words(self) -> str:
+        if self.fits:
+            return f"{self.phase}: fits"
+        return f"{self.phase}: does not fit: {'; '.join(self.reasons)}"
+
+
+def upper_ends(phases: list[Phase]) -> list[Upper]:
+    """Raises ``ValueError`` for a first phase without end, which nothing can be in proportion to."""
+    ends: list[Upper] = []
+    for phase in phases:
+        if phase.users_to is not None and phase.concurrent_to is not None:
+            ends.append(Upper(phase.users_to, phase.concurrent_to, is_extended=False))
+            continue
+        if not ends:
+            raise ValueError(f"{phase} has no end")
+        per_concurrent = ends[-1].users / max(1, ends[-1].concurrent)
+        if phase.concurrent_to is not None:
+            users = round(max(phase.users_from, phase.concurrent_to * per_concurrent))
+            ends.append(Upper(users, phase.concurrent_to, is_extended=True))
+        else:
+            users = phase.users_to or phase.users_from
+            ends.append(Upper(users, max(phase.concurrent_from, round(users / per_concurrent)), is_extended=True))
+    return ends
+
+
+def compare(planner: Planner, phase: Phase, upper: Upper) -> Comparison:
+    """Raises ``TooMuch``."""
+    demand: Demand = replace(planner.use, users=float(upper.users), voice_share=1.0)
+    by_users = planner.by_users(f"{phase}: {upper.users:,} voice users", demand)
+    by_crowd = planner.by_crowd(f"{phase}: {upper.concurrent:,} at once", upper.concurrent)
+    provided = None
+    reasons: list[str] = []
+    if phase.gpus_to is not None and phase.pods_to is not None:
+        provided = Machines(phase.gpus_to, dict.fromkeys(DEPLOYMENTS, phase.pods_to))
+        for case in (by_users, by_crowd):
+            reasons += _lacking(case, provided)
+    month = max(by_users.money.month_usd, by_crowd.money.month_usd)
+    if phase.cost_to_usd is not None and month > phase.cost_to_usd:
+        reasons.append(f"{month:,.0f} USD a month are more than {phase.cost_to_usd:,}")
+    return Comparison(phase, upper, by_users, by_crowd, provided, tuple(reasons))
+
+
+def _lacking(case: Case, provided: Machines) -> list[str]:
+    words = case.name.split(": ", 1)[1]
+    lacking: list[str] = []
+    if case.machines.gpus > provided.gpus:
+        lacking.append(f"{words} take {case.machines.gpus} GPUs, not {provided.gpus}")
+    return lacking + [
+        f"{words} take {case.machines.pods[name]} {name} pods, not {provided.pods[name]}"
+        for name in DEPLOYMENTS
+        if case.machines.pods[name] > provided.pods[name]
+    ]
+
+
+@dataclass(frozen=True)
+class UnitCost:
+    """One of the scorecard's costs per unit. ``needed``: hours of audio, or thousands of characters, in a month that
+    would make the same machines meet it; None: no amount, the machine time alone costs more."""
+
+    name: str
+    value: float | None
+    floor: float
+    target: Target
+    verdict: Verdict
+    needed: float | None
+
+
+def unit_costs(case: Case, *, is_launch: bool) -> list[UnitCost]:
+    money = case.money
+    found = []
+    for metric, value, floor, total in (
+        (Metric.AUDIO_HOUR_COST, money.audio_hour_usd, money.audio_hour_floor_usd, money.asr_usd),
+        (
+            Metric.THOUSAND_CHARACTERS_COST, money.thousand_characters_usd, money.thousand_characters_floor_usd,
+            money.tts_usd,
+        ),
+    ):  # fmt: skip
+        goal = GOAL[metric]
+        target = goal.launch if is_launch or goal.growth is None else goal.growth
+        limit = target.below
+        needed = total / limit if limit and floor < limit else None
+        found.append(UnitCost(goal.name, value, floor, target, target.verdict(value), needed))
+    return found

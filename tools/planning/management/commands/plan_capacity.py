@@ -1,0 +1,248 @@
+"""`manage.py plan_capacity`: from users to machines, money and what users feel."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+from django.utils import timezone
+
+from capacity.models import Phase
+from tools.planning import assumptions, growth, rates, table
+from tools.planning.demand import Curve, Demand
+from tools.planning.gallery import draw, rush, shape
+from tools.planning.growth import Comparison
+from tools.planning.narrative import story
+from tools.planning.plan import P95_S, Case, Goals, Planner, TooMuch
+from tools.planning.prices import prices
+from tools.planning.rates import ASR, TTS, BadRates, Rates
+from tools.planning.simulation.cluster import Crowd, simulate
+from tools.planning.tested import NoSuchTest, as_tested
+
+
+class Command(BaseCommand):
+    help = "Plan machines and cost for so many chat users, and hold the phases of growth against it."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        use = parser.add_argument_group("use")
+        use.add_argument("--users", type=_positive, default=20_000, help="of the chat (default: 20,000)")
+        use.add_argument("--voice-share", type=_share, default=0.07, help="of these that use voice (default: 0.07)")
+        use.add_argument("--audio-minutes", type=_amount, default=Demand.audio_minutes, help="a voice user and day")
+        use.add_argument("--characters", type=_amount, default=Demand.characters, help="spoken a voice user and day")
+        use.add_argument("--live-share", type=_share, default=Demand.live_share, help="of the minutes, in open streams")
+        use.add_argument("--clip-s", type=_positive, default=Demand.clip_s, help="seconds of a recording")
+        use.add_argument("--text-characters", type=_positive, default=Demand.text_characters, help="of a text to speak")
+        use.add_argument("--stream-s", type=_positive, default=Demand.stream_s, help="seconds of a live stream")
+        use.add_argument("--peak-factor", type=_peak, help="busiest hour over the mean one (default: the curve's own)")
+        use.add_argument("--think-s", type=_amount, default=Crowd.think_s, help="of people at once, between two things")
+        use.add_argument("--mix", type=_mix, default=Crowd.mix, help="ASR,TTS,live: what these do (0.40,0.45,0.15)")
+        goals = parser.add_argument_group("goals")
+        goals.add_argument("--asr-p95-s", type=_positive, default=P95_S[ASR])
+        goals.add_argument("--tts-p95-s", type=_positive, default=P95_S[TTS])
+        goals.add_argument(
+            "--utilisation", type=_bound, default=Goals.utilisation, help="the most, in the busiest hour"
+        )
+        goals.add_argument("--pod-cores", type=_positive, default=Goals.pod_cores)
+        measured = parser.add_argument_group("what machines do and cost")
+        measured.add_argument("--rates", type=Path, help="written by measure_rates (default: those that come along)")
+        measured.add_argument(
+            "--speed-factor", type=_positive, default=1.0,
+            help="how many times as fast as the measured device a T4 is taken to be: an assumption, and printed as one",
+        )  # fmt: skip
+        measured.add_argument(
+            "--load-test", type=int, metavar="ID", help="a stored run: machines do what they did there"
+        )
+        measured.add_argument("--tested-gpus", type=_count, default=1, help="that the load test ran on")
+        measured.add_argument("--tested-pods", type=_count, default=1, help="of each deployment, in the load test")
+        measured.add_argument("--t4-hour-usd", type=_amount)
+        measured.add_argument("--pod-month-usd", type=_amount)
+        output = parser.add_argument_group("output")
+        output.add_argument(
+            "--csv", metavar="FILE", help="the table as CSV; - for standard output, and nothing else there"
+        )
+        output.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the day, the phases and 1,000,000 users")
+        output.add_argument(
+            "--simulate",
+            action="store_true",
+            help="tell a day of these users, and a rush, with what the autoscaler does",
+        )
+        output.add_argument("--no-phases", action="store_true", help="only the users asked for")
+        output.add_argument("--seed", type=int, default=1)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            planner = self._planner(options)
+        except DatabaseError as error:
+            raise CommandError(f"the database does not answer as it should (manage.py migrate?): {error}") from error
+        demand = planner.use
+        try:
+            asked = planner.by_users(f"{demand.users:,.0f} chat users, {demand.voice_users:,.0f} with voice", demand)
+            comparisons = [] if options["no_phases"] else self._comparisons(planner)
+        except TooMuch as error:
+            raise CommandError(str(error)) from error
+        cases = [asked, *(case for each in comparisons for case in (each.by_users, each.by_crowd))]
+        if options["csv"] == "-":
+            table.write_csv(sys.stdout, cases, comparisons)
+            return
+        self._print(planner, cases, comparisons)
+        if options["csv"]:
+            try:
+                with Path(options["csv"]).open("w", newline="", encoding="utf-8") as file:
+                    table.write_csv(file, cases, comparisons)
+            except OSError as error:
+                raise CommandError(f"cannot write {options['csv']}: {error.strerror}") from error
+            self.stdout.write(f"\nWritten: {options['csv']}")
+        if options["simulate"]:
+            self._tell(planner, asked, comparisons)
+        if options["plots"]:
+            self._draw(planner, asked, comparisons, options["plots"])
+
+    def _planner(self, options: dict[str, Any]) -> Planner:
+        use = Demand(
+            users=options["users"],
+            voice_share=options["voice_share"],
+            audio_minutes=options["audio_minutes"],
+            live_share=options["live_share"],
+            characters=options["characters"],
+            clip_s=options["clip_s"],
+            text_characters=options["text_characters"],
+            stream_s=options["stream_s"],
+            curve=Curve(options["peak_factor"]),
+        )
+        goals = Goals(
+            p95_s={ASR: options["asr_p95_s"], TTS: options["tts_p95_s"]},
+            utilisation=options["utilisation"],
+            pod_cores=options["pod_cores"],
+        )
+        paid = prices(timezone.now(), t4_hour_usd=options["t4_hour_usd"], pod_month_usd=options["pod_month_usd"])
+        crowd = Crowd(0, options["think_s"], options["mix"])
+        planner = Planner(self._rates(options), use, goals, paid, crowd, seed=options["seed"])
+        return self._as_tested(planner, options) if options["load_test"] is not None else planner
+
+    def _rates(self, options: dict[str, Any]) -> Rates:
+        try:
+            found = rates.read(options["rates"] or rates.SHIPPED)
+        except BadRates as error:
+            raise CommandError(str(error)) from error
+        factor = options["speed_factor"]
+        than = "as fast as" if factor == 1 else f"{factor:g} times as fast as"
+        note = f"a T4 is TAKEN TO BE {than} one engine on that device (--speed-factor): assumed, not measured"
+        return found.faster(factor, note)
+
+    def _as_tested(self, planner: Planner, options: dict[str, Any]) -> Planner:
+        gpus, pods = options["tested_gpus"], options["tested_pods"]
+        try:
+            planner.adopt(as_tested(planner, options["load_test"], gpus=gpus, pods=pods))
+        except NoSuchTest as error:
+            raise CommandError(str(error)) from error
+        return planner
+
+    def _comparisons(self, planner: Planner) -> list[Comparison]:
+        phases = list(Phase.objects.all())
+        try:
+            ends = growth.upper_ends(phases)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        return [growth.compare(planner, phase, end) for phase, end in zip(phases, ends, strict=True)]
+
+    def _print(self, planner: Planner, cases: list[Case], comparisons: list[Comparison]) -> None:
+        say = self.stdout.write
+        say(table.table(cases))
+        if comparisons:
+            say("\nPhases of growth")
+        for each in comparisons:
+            say(f"  {each.in_words()}")
+        say("\nScorecard's costs")
+        for case, is_launch in ((cases[0], True), *((each.by_users, each.phase.number == 1) for each in comparisons)):
+            say(f"  {case.name}, {'launch' if is_launch else 'growth'}")
+            for cost, unit in zip(
+                growth.unit_costs(case, is_launch=is_launch), ("hours", "thousand characters"), strict=True
+            ):
+                say(f"    {table.cost_line(cost, unit)}")
+        say("\nMeasured, and how it was changed")
+        for line in [*assumptions.measured(planner.rates), *planner.rates.notes]:
+            say(f"  {line}")
+        say("\nAssumed")
+        for line in assumptions.assumptions(planner):
+            say(f"  {line}")
+
+    def _tell(self, planner: Planner, asked: Case, comparisons: list[Comparison]) -> None:
+        day = simulate(planner.use, planner.rates, shape(planner, asked.machines.gpus), seed=planner.seed)
+        self.stdout.write("\nA simulated day")
+        for line in story(day, minutes=60):
+            self.stdout.write(f"  {line}")
+        if comparisons:
+            last = comparisons[-1]
+            self.stdout.write(f"\nA simulated rush: minutes, up to {last.upper.concurrent:,} people in conversation")
+            run = rush(planner, last.upper.concurrent, last.by_crowd.machines.gpus)
+            for line in story(run, minutes=5, in_minutes=True):
+                self.stdout.write(f"  {line}")
+
+    def _draw(self, planner: Planner, asked: Case, comparisons: list[Comparison], folder: Path) -> None:
+        try:
+            import matplotlib as mpl
+        except ImportError as error:
+            raise CommandError("plots need matplotlib: pip install -r requirements-dev.txt") from error
+        mpl.use("Agg")
+        self.stdout.write("\nDrawing; the larger ones take a minute each")
+        try:
+            for path in draw(planner, asked, comparisons, folder):
+                self.stdout.write(f"  {path}")
+                self.stdout.flush()
+        except OSError as error:
+            raise CommandError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _amount(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1e12:
+        raise ValueError
+    return value
+
+
+def _positive(text: str) -> float:
+    value = _amount(text)
+    if value <= 0:
+        raise ValueError
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def _share(text: str) -> float:
+    value = _amount(text)
+    if value > 1:
+        raise ValueError
+    return value
+
+
+def _bound(text: str) -> float:
+    value = _positive(text)
+    if value >= 1:
+        raise ValueError
+    return value
+
+
+def _peak(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 12:
+        raise ValueError
+    return value
+
+
+def _mix(text: str) -> tuple[float, float, float]:
+    asr, tts, live = (_amount(part) for part in text.split(","))
+    total = asr + tts + live
+    if not total:
+        raise ValueError
+    return asr / total, tts / total, live / total

@@ -1,0 +1,68 @@
+"""What machines cost: by the rows of ``usage.cost.InfrastructureCost``, by arguments, or assumed and said so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+
+from capacity.cost import MICROS
+from tools.planning.demand import DAYS_PER_MONTH
+from usage.cost import InfrastructureCost
+
+HOURS_PER_MONTH = 24 * DAYS_PER_MONTH
+
+# Where nobody has said what they pay. List prices of large clouds are of this size; yours are what counts.
+ASSUMED_T4_HOUR_USD = 0.50
+ASSUMED_POD_MONTH_USD = 40.0
+
+
+@dataclass(frozen=True)
+class Prices:
+    """``other_usd``: of each month, whatever the size. ``other_asr_share``: how much of that is speech to text.
+    ``sources``: where each comes from, in words."""
+
+    t4_hour_usd: float
+    pod_month_usd: float
+    other_usd: float = 0.0
+    other_asr_share: float = 0.5
+    sources: tuple[str, ...] = ()
+
+    @property
+    def t4_month_usd(self) -> float:
+        return self.t4_hour_usd * HOURS_PER_MONTH
+
+
+def prices(now: datetime, *, t4_hour_usd: float | None = None, pod_month_usd: float | None = None) -> Prices:
+    """An argument goes before the rows that are valid now, and these before what is assumed."""
+    Resource = InfrastructureCost.Resource
+    rows = list(InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now))
+    sources = []
+
+    def chosen(name: str, unit: str, given: float | None, resource: str, assumed: float) -> float:
+        monthly = [_month_usd(row) for row in rows if row.resource == resource]
+        per_unit = HOURS_PER_MONTH if unit == "hour" else 1.0
+        if given is not None:
+            value, source = given, "given"
+        elif monthly:
+            value, source = max(monthly) / per_unit, "from the infrastructure costs in the admin"
+        else:
+            value, source = assumed, "ASSUMED: nobody has entered what is paid (admin: infrastructure costs)"
+        sources.append(f"{name}: {value:,.2f} USD a {unit}, {source}")
+        return value
+
+    t4 = chosen("T4", "hour", t4_hour_usd, Resource.T4, ASSUMED_T4_HOUR_USD)
+    pod = chosen("API pod", "month", pod_month_usd, Resource.API_POD, ASSUMED_POD_MONTH_USD)
+    others = [row for row in rows if row.resource == Resource.OTHER]
+    other = sum(row.quantity * _month_usd(row) for row in others)
+    heard = sum(row.quantity * _month_usd(row) * row.speech_to_text_percent / 100 for row in others)
+    if other:
+        sources.append(f"other: {other:,.0f} USD a month, from the infrastructure costs in the admin")
+    return Prices(t4, pod, other, heard / other if other else 0.5, tuple(sources))
+
+
+def _month_usd(row: InfrastructureCost) -> float:
+    """Of one of them."""
+    price = row.price_micros / MICROS
+    return price * HOURS_PER_MONTH if row.per == row.Per.HOUR else price

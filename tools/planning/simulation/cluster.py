@@ -1,0 +1,356 @@
+"""Pods behind their autoscalers, GPUs behind the pods, and a stream of requests: what users feel, and when it scales.
+
+Speech to text, text to speech and live recognition have a deployment each, as in the manifests; the GPUs do all.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from tools.planning import hpa
+from tools.planning.demand import SECONDS_PER_HOUR, Demand, Rate
+from tools.planning.rates import ASR, DEPLOYMENTS, LIVE, TTS, Rates
+from tools.planning.simulation.clock import Action, Clock
+from tools.planning.simulation.closed import percentile
+from tools.planning.simulation.service import Engines, Pod, Sizes, merged
+
+SLICE_S = 60.0  # readings are kept by the minute
+
+Times = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """``gpus``: fixed. ``pods``: at the start, of each deployment. ``scaling``: None keeps them. ``pod_cores``: that a
+    pod requests, ``burst_cores``: that it may use; None: no more than these. ``pod_start_s``: from the autoscaler's
+    wish to a pod that takes requests: placed, pulled, started, warm and ready."""
+
+    gpus: int
+    pods: dict[str, int]
+    pod_cores: float = 1.0
+    burst_cores: float | None = None
+    pod_start_s: float = 30.0
+    scaling: hpa.Specification | None = hpa.API
+    deadline_s: float | None = None
+
+
+@dataclass
+class Slice:
+    """One minute. ``arrivals``: requests, and units of open streams. ``users``: the most people at once with a request
+    under way or a stream open. ``pods``: those that take requests, ``wanted``: those that are starting too;
+    by deployment."""
+
+    latencies_s: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in DEPLOYMENTS})
+    arrivals: int = 0
+    refused: int = 0
+    users: int = 0
+    pods: dict[str, int] = field(default_factory=dict)
+    wanted: dict[str, int] = field(default_factory=dict)
+    gpu_percent: float = 0.0
+    pod_percent: dict[str, float] = field(default_factory=dict)
+
+    def p95_s(self, kind: str) -> float:
+        return percentile(self.latencies_s[kind], 95)
+
+
+@dataclass(frozen=True)
+class Change:
+    """The autoscaler changed its mind."""
+
+    at_s: float
+    deployment: str
+    before: int
+    after: int
+
+
+@dataclass
+class Run:
+    """What happened, minute by minute."""
+
+    start_h: float
+    shape: Shape
+    slices: list[Slice] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+
+    def latencies(self, kind: str) -> list[float]:
+        return [seconds for part in self.slices for seconds in part.latencies_s[kind]]
+
+    @property
+    def arrivals(self) -> int:
+        return sum(part.arrivals for part in self.slices)
+
+    @property
+    def refused(self) -> int:
+        return sum(part.refused for part in self.slices)
+
+    @property
+    def answered(self) -> int:
+        return sum(len(seconds) for part in self.slices for seconds in part.latencies_s.values())
+
+
+@dataclass
+class _Started:
+    """A pod, from the wish for it on. ``read_s``: its processor time at the last reading."""
+
+    pod: Pod
+    ready_at: float
+    read_s: float = 0.0
+
+
+class Deployment:
+    """Pods of one kind. A request goes to any ready one by chance, as a Kubernetes service sends it."""
+
+    def __init__(self, cluster: Cluster, name: str, count: int) -> None:
+        self._cluster, self.name = cluster, name
+        shape = cluster.shape
+        self._scaler = hpa.Autoscaler(shape.scaling) if shape.scaling else None
+        self._started = [_Started(cluster.new_pod(), 0.0) for _ in range(count)]
+        self.percent = 0.0
+
+    @property
+    def wanted(self) -> int:
+        return len(self._started)
+
+    def ready(self) -> list[_Started]:
+        now = self._cluster.clock.now
+        return [each for each in self._started if each.ready_at <= now]
+
+    def pod(self) -> Pod:
+        return self._cluster.random.choice(self.ready()).pod
+
+    def sync(self) -> None:
+        """The autoscaler's look at the pods."""
+        now, cores = self._cluster.clock.now, self._cluster.shape.pod_cores
+        readings = []
+        for each in self._started:
+            used, each.read_s = each.pod.machine.used_s - each.read_s, each.pod.machine.used_s
+            percent = 100 * used / hpa.SYNC_PERIOD_S / cores
+            readings.append(hpa.PodReading(now >= each.ready_at + hpa.METRIC_WINDOW_S, percent))
+        measured = [reading.percent or 0.0 for reading in readings if reading.ready]
+        self.percent = sum(measured) / len(measured) if measured else 0.0
+        if self._scaler is None:
+            return
+        before = self.wanted
+        after = self._scaler.sync(now, before, readings)
+        if after != before:
+            self._cluster.run.changes.append(Change(now, self.name, before, after))
+        for _ in range(after - before):
+            self._started.append(_Started(self._cluster.new_pod(), now + self._cluster.shape.pod_start_s))
+        # The youngest go first. What runs in them ends in peace: they only get nothing new.
+        del self._started[after:]
+
+
+class Cluster:
+    def __init__(self, rates: Rates, shape: Shape, *, start_h: float = 0.0, seed: int = 1) -> None:
+        self.clock, self.shape, self.rates = Clock(), shape, merged(rates)
+        self.seed, self.random = seed, random.Random(seed)
+        self.sizes = Sizes(seed + 1)
+        self.gpus = [Engines(self.clock, self.rates) for _ in range(shape.gpus)]
+        self.run = Run(start_h, shape)
+        self.deployments = {name: Deployment(self, name, shape.pods[name]) for name in DEPLOYMENTS}
+        self._slice = Slice()
+        self._users = 0
+        self._gpu_used_s = 0.0
+
+    def new_pod(self) -> Pod:
+        return Pod(self.clock, self.rates, self._gpu, cores=self.shape.burst_cores or self.shape.pod_cores)
+
+    def _gpu(self) -> Engines:
+        """The less loaded of two that chance picks, as Ray Serve does."""
+        if len(self.gpus) < 2:
+            return self.gpus[0]
+        return min(self.random.sample(self.gpus, 2), key=lambda gpu: gpu.load)
+
+    def request(self, kind: str, *, then: Action = lambda: None, is_stream: bool = False) -> None:
+        """One request, or one unit of an open stream, arrives now. ``then``: when it has been answered or refused."""
+        asked = self.clock.now
+        self._slice.arrivals += 1
+        if not is_stream:
+            self._enter()
+        deadline = None if self.shape.deadline_s is None else asked + self.shape.deadline_s
+
+        def answered(is_success: bool) -> None:
+            if not is_stream:
+                self._users -= 1
+            if is_success:
+                self._slice.latencies_s[kind].append(self.clock.now - asked)
+            else:
+                self._slice.refused += 1
+            then()
+
+        self.deployments[kind].pod().handle(self.sizes.job(self.rates, kind, deadline), answered)
+
+    def stream(self, seconds: float) -> None:
+        """Somebody begins to speak live, for so long."""
+        self._enter()
+        ends, every = self.clock.now + seconds, 1 / self.rates.live.units_per_s
+
+        def unit() -> None:
+            if self.clock.now >= ends:
+                self._users -= 1
+                return
+            self.request(LIVE, is_stream=True)
+            self.clock.after(every, unit)
+
+        self.clock.after(every, unit)
+
+    def _enter(self) -> None:
+        self._users += 1
+        self._slice.users = max(self._slice.users, self._users)
+
+    def watch(self, seconds: float) -> None:
+        """Sync the autoscalers and close the books of each minute, for so long."""
+        for number in range(1, int(seconds // hpa.SYNC_PERIOD_S) + 1):
+            self.clock.after(number * hpa.SYNC_PERIOD_S, self._sync)
+        for number in range(1, int(seconds // SLICE_S) + 1):
+            self.clock.after(number * SLICE_S, self._close)
+
+    def _sync(self) -> None:
+        for deployment in self.deployments.values():
+            deployment.sync()
+
+    def _close(self) -> None:
+        done, self._slice = self._slice, Slice(users=self._users)
+        used = sum(gpu.used_s for gpu in self.gpus)
+        done.gpu_percent = 100 * (used - self._gpu_used_s) / SLICE_S / len(self.gpus)
+        self._gpu_used_s = used
+        for name, deployment in self.deployments.items():
+            done.pods[name], done.wanted[name] = len(deployment.ready()), deployment.wanted
+            done.pod_percent[name] = deployment.percent
+        self.run.slices.append(done)
+
+
+def simulate(
+    demand: Demand, rates: Rates, shape: Shape, *, start_h: float = 0.0, end_h: float = 24.0, seed: int = 1
+) -> Run:
+    """A day, or part of it. The same seed gives the same day."""
+
+    def times(per_day: float, number: int) -> Times:
+        return demand.curve.arrivals(per_day, start_h, end_h, seed + 100 + number)
+
+    cluster = Cluster(sized(rates, demand), shape, start_h=start_h, seed=seed)
+    per_day = (demand.asr_per_day, demand.tts_per_day, demand.streams_per_day)
+    return _open(
+        cluster, [times(*each) for each in zip(per_day, (0, 1, 2), strict=True)], demand.stream_s, end_h - start_h
+    )
+
+
+def simulate_steady(
+    rate: Rate, demand: Demand, rates: Rates, shape: Shape, *, seconds: float, warm_up_s: float = 120.0, seed: int = 1
+) -> Run:
+    """One rate all the time, as in the busiest hour. The time of warming up is not in the result."""
+    generator = np.random.default_rng(seed + 100)
+    length = warm_up_s + seconds
+    cluster = Cluster(sized(rates, demand), shape, seed=seed)
+    times = [np.sort(generator.uniform(0, length, generator.poisson(each * length))) for each in rate]
+    run = _open(cluster, times, demand.stream_s, length / SECONDS_PER_HOUR)
+    del run.slices[: int(warm_up_s // SLICE_S)]
+    return run
+
+
+def _open(cluster: Cluster, times: Sequence[Times], stream_s: float, hours: float) -> Run:
+    """Arrivals that do not wait for answers: speech to text, text to speech, streams."""
+    lengths = random.Random(cluster.seed + 300)
+    cluster.watch(hours * SECONDS_PER_HOUR)
+    actions = (
+        lambda: cluster.request(ASR),
+        lambda: cluster.request(TTS),
+        lambda: cluster.stream(lengths.expovariate(1 / stream_s)),
+    )
+    for each, action in zip(times, actions, strict=True):
+        _arrive(cluster.clock, each, action)
+    cluster.clock.run(hours * SECONDS_PER_HOUR)
+    return cluster.run
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Users at once, who think for ``think_s`` (mean; exponential) between two things that they do. ``mix``: how many
+    of these are speech to text, text to speech and live streams."""
+
+    users: int
+    think_s: float = 4.0
+    mix: tuple[float, float, float] = (0.40, 0.45, 0.15)
+    stream_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class Stay:
+    """One of a crowd is there from then to then, in seconds."""
+
+    begin_s: float = 0.0
+    end_s: float = math.inf
+
+
+def simulate_crowd(
+    crowd: Crowd,
+    demand: Demand,
+    rates: Rates,
+    shape: Shape,
+    *,
+    seconds: float,
+    stays: Sequence[Stay] | None = None,
+    warm_up_s: float = 60.0,
+    seed: int = 1,
+) -> Run:
+    """A closed loop: who waits asks nothing meanwhile. ``stays``: one for each user; None: all are there all the time.
+    The time of warming up is not in the result."""
+    cluster = Cluster(sized(rates, demand), shape, seed=seed)
+    chance = random.Random(seed + 200)
+
+    def user(stay: Stay) -> None:
+        def think() -> None:
+            if cluster.clock.now < stay.end_s:
+                cluster.clock.after(chance.expovariate(1 / crowd.think_s) if crowd.think_s else 0.0, act)
+
+        def act() -> None:
+            kind = chance.choices(DEPLOYMENTS, crowd.mix)[0]
+            if kind == LIVE:
+                length = chance.expovariate(1 / crowd.stream_s)
+                cluster.stream(length)
+                cluster.clock.after(length, think)
+            else:
+                cluster.request(kind, then=think)
+
+        cluster.clock.after(stay.begin_s, think)
+
+    for stay in stays if stays is not None else [Stay()] * crowd.users:
+        user(stay)
+    cluster.watch(warm_up_s + seconds)
+    cluster.clock.run(warm_up_s + seconds)
+    del cluster.run.slices[: int(warm_up_s // SLICE_S)]
+    return cluster.run
+
+
+def sized(rates: Rates, demand: Demand) -> Rates:
+    """The rates for requests of the demand's size: time in the engine and in the pool goes with it, the rest does
+    not."""
+    changed = {}
+    for kind, size in ((ASR, demand.clip_s), (TTS, demand.text_characters)):
+        of = rates.kind(kind)
+        factor = size / of.size
+        processor = replace(of.processor, pool_s=of.processor.pool_s * factor, engine_s=of.processor.engine_s * factor)
+        changed[kind] = replace(of, size=size, size_cv=demand.size_cv, processor=processor)
+    return replace(rates, asr=changed[ASR], tts=changed[TTS])
+
+
+def _arrive(clock: Clock, times: Times, action: Callable[[], None]) -> None:
+    """Do it at each of the times: one after the other, so that the clock does not hold a whole day."""
+    coming: Iterator[float] = iter(times.tolist())
+
+    def arrive() -> None:
+        action()
+        plan()
+
+    def plan() -> None:
+        following = next(coming, None)
+        if following is not None:
+            clock.after(following - clock.now, arrive)
+
+    plan()

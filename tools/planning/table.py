@@ -1,0 +1,104 @@
+"""The plan as people and as spreadsheets read it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from tools.planning.growth import Comparison, UnitCost
+from tools.planning.plan import Case
+from tools.planning.rates import ASR, LIVE, TTS
+
+
+@dataclass(frozen=True)
+class Column:
+    """``heading``: in the table, over ``unit``. ``field``: in the CSV file."""
+
+    heading: str
+    unit: str
+    field: str
+    value: Callable[[Case], float | None]
+    digits: int = 0
+
+
+COLUMNS = (
+    Column("ASR", "/s", "asr_per_second", lambda case: case.rate.asr, 2),
+    Column("TTS", "/s", "tts_per_second", lambda case: case.rate.tts, 2),
+    Column("live", "/s", "streams_per_second", lambda case: case.rate.streams, 2),
+    Column("talking", "people", "users_in_conversation", lambda case: case.felt.talking),
+    Column("served", "mean", "users_served_mean", lambda case: case.felt.served, 1),
+    Column("served", "most", "users_served_most", lambda case: case.felt.served_most),
+    Column("GPUs", "", "gpus", lambda case: case.machines.gpus),
+    Column("busy", "%", "gpu_percent", lambda case: 100 * case.felt.gpu_utilisation),
+    Column("ASR", "pods", "asr_pods", lambda case: case.machines.pods[ASR]),
+    Column("busy", "%", "asr_pod_percent", lambda case: 100 * case.felt.pod_utilisation[ASR]),
+    Column("TTS", "pods", "tts_pods", lambda case: case.machines.pods[TTS]),
+    Column("busy", "%", "tts_pod_percent", lambda case: 100 * case.felt.pod_utilisation[TTS]),
+    Column("live", "pods", "live_pods", lambda case: case.machines.pods[LIVE]),
+    Column("busy", "%", "live_pod_percent", lambda case: 100 * case.felt.pod_utilisation[LIVE]),
+    Column("ASR", "p95 s", "asr_p95_s", lambda case: case.felt.p95_s[ASR], 2),
+    Column("TTS", "p95 s", "tts_p95_s", lambda case: case.felt.p95_s[TTS], 2),
+    Column("live", "p95 s", "live_p95_s", lambda case: case.felt.p95_s[LIVE], 2),
+    Column("month", "USD", "month_usd", lambda case: case.money.month_usd),
+    Column("hour", "USD", "audio_hour_usd", lambda case: case.money.audio_hour_usd, 4),
+    Column("1,000 ch", "USD", "thousand_characters_usd", lambda case: case.money.thousand_characters_usd, 4),
+)
+MORE = (
+    Column("", "", "asr_pod_wait_p95_s", lambda case: case.felt.pod_wait_p95_s[ASR], 4),
+    Column("", "", "tts_pod_wait_p95_s", lambda case: case.felt.pod_wait_p95_s[TTS], 4),
+    Column("", "", "live_pod_wait_p95_s", lambda case: case.felt.pod_wait_p95_s[LIVE], 4),
+    Column("", "", "refused_percent", lambda case: 100 * case.felt.refused_share, 2),
+    Column("", "", "asr_usd", lambda case: case.money.asr_usd, 2),
+    Column("", "", "tts_usd", lambda case: case.money.tts_usd, 2),
+    Column("", "", "audio_hour_floor_usd", lambda case: case.money.audio_hour_floor_usd, 5),
+    Column("", "", "thousand_characters_floor_usd", lambda case: case.money.thousand_characters_floor_usd, 5),
+)
+
+
+def table(cases: Sequence[Case]) -> str:
+    """Columns as wide as what is in them."""
+    names = ["busiest hour", "", *(case.name for case in cases)]
+    rows = [[column.heading for column in COLUMNS], [column.unit for column in COLUMNS]]
+    rows += [[_figure(column, case) for column in COLUMNS] for case in cases]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(COLUMNS))]
+    first = max(map(len, names))
+    return "\n".join(
+        f"{name:<{first}}  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+        for name, row in zip(names, rows, strict=True)
+    )
+
+
+def _figure(column: Column, case: Case) -> str:
+    value = column.value(case)
+    return "–" if value is None else f"{value:,.{column.digits}f}"
+
+
+def write_csv(file: IO[str], cases: Iterable[Case], comparisons: Sequence[Comparison]) -> None:
+    """One line a case. ``fits``: of cases that belong to a phase."""
+    verdicts = {case.name: each for each in comparisons for case in (each.by_users, each.by_crowd)}
+    columns = (*COLUMNS, *MORE)
+    writer = csv.writer(file)
+    writer.writerow(["case", *(column.field for column in columns), "phase", "fits", "reasons"])
+    for case in cases:
+        verdict = verdicts.get(case.name)
+        about = ["", "", ""]
+        if verdict is not None:
+            about = [str(verdict.phase), "yes" if verdict.fits else "no", "; ".join(verdict.reasons)]
+        writer.writerow([case.name, *(_cell(column, case) for column in columns), *about])
+
+
+def _cell(column: Column, case: Case) -> str:
+    value = column.value(case)
+    return "" if value is None else f"{value:.{max(column.digits, 4)}f}".rstrip("0").rstrip(".")
+
+
+def cost_line(cost: UnitCost, unit: str) -> str:
+    """`ASR cost per hour of audio, USD: 0.2103, target < 0.01: not met; …`."""
+    value = "no use" if cost.value is None else f"{cost.value:.4f}"
+    words = f"{cost.name}: {value}, target {cost.target.in_words}: {cost.verdict}; "
+    words += f"machine time alone {cost.floor:.5f}"
+    if cost.needed is None:
+        return words + ", so no amount of use meets it with such machines at such prices"
+    return words + f", met from {cost.needed:,.0f} {unit} a month on"

@@ -62,7 +62,7 @@ class Prepared(Unit):
     def key(self) -> tuple[object, ...]:
         """Units with equal keys may share a batch: CTranslate2 wants equal shapes and equally long prompts."""
         options = self.unit.options
-        return self.context_s, options.task, options.timestamps, options.temperatures, len(self.prompt)
+        return self.context_s, options.task, options.timestamps, options.temperatures, options.greedy, len(self.prompt)
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class Decoder:
             min(max_tokens(language.code, item.unit.duration_s), self._model.max_length - len(prompt))
             for item, language, prompt in zip(batch, languages, prompts, strict=True)
         ]
-        search: dict[str, Any] = {"beam_size": self._beam_size}
+        search: dict[str, Any] = {"beam_size": 1 if options.greedy else self._beam_size}
         if temperature > 0:
             search = {
                 "beam_size": 1,

@@ -24,7 +24,7 @@ FALLBACK_TEMPERATURES = (0.0, 0.4)
 class Options:
     """How to recognise. ``language``: ISO 639-1, None to detect it, then weighed by ``language_priors`` (code, weight;
     a language that is not named weighs 1). ``timestamps``/``words``: what to time. ``logprobs``: whether the hypothesis
-    lists its tokens."""
+    lists its tokens. ``greedy``: no beam search, for a guess that is soon replaced."""
 
     language: str | None = None
     task: Task = "transcribe"
@@ -35,6 +35,7 @@ class Options:
     words: bool = False
     logprobs: bool = False
     language_priors: tuple[tuple[str, float], ...] = ()
+    greedy: bool = False
 
 
 @dataclass(kw_only=True)

@@ -133,12 +133,12 @@ def join(texts: Iterable[str]) -> str:
 
 
 def token_logprobs(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    """As OpenAI lists them."""
-    return [
-        {"token": _token_text(token), "logprob": token.logprob, "bytes": list(token.piece)}
-        for part in parts
-        for token in part.hypothesis.tokens
-    ]
+    """Of the parts' tokens, as OpenAI lists them."""
+    return listed_logprobs(token for part in parts for token in part.hypothesis.tokens)
+
+
+def listed_logprobs(tokens: Iterable[Token]) -> list[dict[str, Any]]:
+    return [{"token": _token_text(token), "logprob": token.logprob, "bytes": list(token.piece)} for token in tokens]
 
 
 def temperatures(wanted: float) -> tuple[float, ...]:

@@ -303,11 +303,14 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Speech to text and text to speech behind OpenAI's audio API. Malay first.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "AUTHENTICATION_WHITELIST": ["core.identity.BearerAuthentication"],  # those derived from it are the same to callers
+    "COMPONENT_SPLIT_REQUEST": True,  # or an upload would be described as an address
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "gateway.openapi.complete"],
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True},
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "tryItOutEnabled": True, "docExpansion": "list"},
 }
 
 _LOG_LEVEL = usable("VOICE_LOG_LEVEL", VOICE_LOG_LEVEL, otherwise="INFO")

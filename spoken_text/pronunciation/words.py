@@ -51,7 +51,7 @@ def respelling(word: str) -> str:
 
 def word_language(word: str, names: list[str], index: int, language: str) -> str:
     """ "ms" or "en" for a word (small letters) at `index` of the sentence's tokens `names`."""
-    kind = _kind(word)
+    kind = word_kind(word)
     if kind == "both":
         if language != "en" and _beside(word, names, index):
             return "en"
@@ -67,12 +67,12 @@ def _beside(word: str, names: list[str], index: int) -> bool:
     after = names[index + 1] if index + 1 < len(names) else ""
     if {before, after} & _TOGETHER.get(word, frozenset()):
         return True
-    return bool(before and after) and _kind(before) == "en" and _kind(after) == "en"
+    return bool(before and after) and word_kind(before) == "en" and word_kind(after) == "en"
 
 
 @lru_cache(_CACHED)
-def _kind(word: str) -> str:
-    """ "ms", "en", "both" or "unknown"."""
+def word_kind(word: str) -> str:
+    """ "ms", "en", "both" or "unknown", for a word in small letters on its own."""
     table = lexicon()
     if len(word) > _MAX_WORD:
         return "ms"

@@ -187,6 +187,7 @@ _SLASHED = _table(
     K/P=kad pengenalan=identity card
     w/o=tanpa=without
     w/=dengan=with
+    y/o=tahun=years old
     n/a=tidak berkenaan=not applicable
     N/A=tidak berkenaan=not applicable
     dan/atau=dan atau=and or

@@ -39,8 +39,8 @@ def _grouped(value: str) -> str:
 
 def _unit_number(match: re.Match[str], language: str) -> str:
     """Block, floor and door of a flat: "A-12-3"."""
-    letters, *rest = match[0].split("-")
-    return " ".join([spell(letters, language), *(cardinal(int(part), language) for part in rest)])
+    block, *rest = match[0].split("-")
+    return " ".join([_parts(block, language), *(cardinal(int(part), language) for part in rest)])
 
 
 def _street(match: re.Match[str], language: str) -> str:
@@ -105,7 +105,7 @@ def _dotted(text: str, language: str) -> str:
 _S = r"[-\s.]?"
 _CUES = (
     "akaun|account|rujukan|reference|ref|otp|pin|kod|code|poskod|postcode|siri|serial|tracking|pengesahan|kad|card|ic|"
-    "pasport|passport|resit|receipt|invois|invoice|pendaftaran|kelompok|matrik|password|kata laluan"
+    "id|uid|pasport|passport|resit|receipt|invois|invoice|pendaftaran|kelompok|matrik|password|kata laluan"
 )
 _STRONG_CUES = (
     "tac|otp|pin|poskod|kod pos|postcode|akaun|account|siri|serial|tracking|penjejakan|rujukan|pasport|passport|"
@@ -127,14 +127,20 @@ IDENTIFIERS: list[Rule] = [
     rule(rf"{EDGE}\d{{4}}([- ])\d{{4}}\1\d{{4}}\1\d{{4}}{END}", _groups),
     rule(rf"(?<![\w+])\+\d{{1,3}}{_S}\(?\d{{1,4}}\)?(?:{_S}\d{{2,4}}){{1,4}}{END}(?!-?\d)", _international),
     rule(rf"(?<![\w.,])\(?0\d{{1,2}}\)?[-\s]\d{{3,4}}{_S}\d{{3,4}}{END}(?!-\d)", _telephone),
+    rule(r"(?<![\w.,+-])60\d{1,2}[- ]?\d{3,4}[- ]?\d{4}(?![\w-])", _groups),
+    rule(
+        r"(?<![\w.,-])(?!\d{1,2}-\d{1,2}-\d{2,4}(?![\d-]))(?!\d{4}-\d{1,2}-\d{1,2}(?![\d-]))"
+        r"\d{1,8}(?:-\d{1,8}){2,5}(?![\w-]|[.,]\d)",
+        _groups,
+    ),
     rule(rf"{EDGE}\+60{END}", lambda m, lang: f"{pick(lang, 'tambah', 'plus')} {digits('60', lang)}"),
-    rule(rf"{EDGE}[A-Z]{{1,2}}(?:-\d{{1,3}}){{2}}{END}(?!-)", _unit_number),
+    rule(rf"{EDGE}[A-Z]{{1,2}}\d{{0,2}}(?:-\d{{1,3}}){{2}}{END}(?!-)", _unit_number),
     rule(
         r"(\b(?:Jalan|Jln\.?|Lorong|Persiaran|Lebuh|Taman|Seksyen|Presint|Fasa)(?: [A-Z][a-z]{2,15}){0,2} )"
         r"([A-Z]{0,3}\d{1,3}[A-Z]?)((?:/\d{1,3}[A-Z]{0,2}){1,3})(?![\w/])",
         _street,
     ),
-    rule(r"(\b)((?:SS|PJU|PJS|USJ|BU|SD|TTDI|BK) ?\d{1,3})((?:/\d{1,3}[A-Z]?){1,3})(?![\w/])", _street),
+    rule(r"(\b)((?:SS|PJU|PJS|USJ|BU|SD|TTDI|BK) ?\d{1,3}[A-Z]?)((?:/\d{1,3}[A-Z]?){1,3})(?![\w/])", _street),
     rule(
         r"(\b(?:[Pp]late?|[Pp]endaftaran|[Kk]ereta|[Cc]ar|[Mm]otosikal|[Mm]otor|[Vv]an|[Ll]ori|[Bb]as|[Tt]eksi|"
         r"[Kk]enderaan|lorry|taxi|bus)\b(?: [a-z]{2,12}){0,3} ?[:(]? ?)([A-Z]{1,3}) ?(\d{1,4})(?![\w]|[,.]\d)",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from spoken_text.chat import CHAT_WORDS
+
 # Words that only a Malay sentence is built with: they weigh more than a borrowed noun.
 _MALAY_GRAMMAR = frozenset(
     """
@@ -115,7 +117,7 @@ def _vote(word: str) -> tuple[str, float]:
         return "ms", _GRAMMAR_WEIGHT
     if word in _ENGLISH:
         return "en", 1.0
-    if word in _MALAY:
+    if word in _MALAY or word in CHAT_WORDS:
         return "ms", 1.0
     if _MALAY_FORM.fullmatch(word):
         return "ms", _FORM_WEIGHT

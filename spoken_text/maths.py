@@ -76,6 +76,10 @@ _NOUN = r"[a-z]{1,12}[²³]?|°C"
 #: Signs that touch numbers and sums of money, before those are put in words.
 SIGNED: list[Rule] = [
     rule(r"(?<=\d),(?=(?:RM|US\$|\$)\d)", words(", ", ", ")),
+    rule(
+        r"(?<![\w:])(\d{1,3}):(?=\d{1,3}(?:,\d{3})+(?![\d:])|\d{4,6}(?![\d:]))",
+        lambda m, lang: f"{m[1]} {pick(lang, 'kepada', 'to')} ",
+    ),
     rule(r"(?<=[a-z])/(?=\d)", words(", ", ", ")),
     rule(
         r"(?<![\w:])(\d{1,3}):(\d{1,3})[-–](\d{1,3})(?![\w:])",
@@ -146,6 +150,7 @@ MATHS: list[Rule] = [
     rule(rf"\b({_DAY})\s?[-–—]\s?(?={_DAY}\b)", lambda m, lang: m[1] + _to(lang)),
     rule(r"(?<=\d)\s?[×*∗⋅]\s?(?=[\w(])", words(" darab ", " times ")),
     rule(r"¬", words("negatif ", "minus ")),
+    rule(r"(?<![\w])([fgh])\(([a-z])\)", lambda m, lang: f"{m[1]} {m[2]}"),
     rule(r"×", words(" darab ", " times ")),
     rule(rf"{EDGE}({NUMBER})x{END}", lambda m, lang: f"{m[1]} {pick(lang, 'kali', 'times')}"),
     rule(rf"\b({_KEYS})\s?\+\s?(?=\w)", lambda m, lang: f"{_KEY_NAMES.get(m[1], m[1])} "),

@@ -17,6 +17,7 @@ _NOT_MALAY = re.compile(
 )
 _ENDINGS = ("ing", "ed", "er", "ers", "s", "es", "'s", "ly", "d")
 _MIN_STEM = 3
+_MIN_PART = 4  # letters of each word in a compound
 
 
 def is_english(word: str) -> bool:
@@ -28,7 +29,13 @@ def is_english(word: str) -> bool:
         stem = word.removesuffix(ending)
         if stem != word and len(stem) >= _MIN_STEM and (stem in words or stem + "e" in words or stem[:-1] in words):
             return True
-    return False
+    return _is_compound(word, words)
+
+
+def _is_compound(word: str, words: frozenset[str]) -> bool:
+    """Whether a word is two English ones written together ("handphone")."""
+    cuts = range(_MIN_PART, len(word) - _MIN_PART + 1)
+    return any(word[:cut] in words and word[cut:] in words for cut in cuts)
 
 
 def looks_english(word: str) -> bool:

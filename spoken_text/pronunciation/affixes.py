@@ -77,7 +77,8 @@ def _cost(analysis: Analysis) -> tuple[int, int, int]:
 def _readings(word: str, known: Callable[[str], bool]) -> Iterator[Analysis]:
     for suffixes, rest in _without_suffixes(word):
         for prefixes, stem, swallowed in _without_prefixes(rest, _MAX_DEPTH):
-            if (prefixes or suffixes) and known(stem):
+            bare_i = suffixes == ("i",) and not prefixes  # "canai" is no "cana-i"
+            if (prefixes or suffixes) and not bare_i and known(stem):
                 yield Analysis(prefixes, stem, suffixes, swallowed)
 
 

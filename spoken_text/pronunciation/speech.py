@@ -16,6 +16,7 @@ from spoken_text.pronunciation.letters import LETTER_MARK, letter_ipa, without_l
 from spoken_text.pronunciation.lexicon import lexicon
 from spoken_text.pronunciation.words import (
     english_reading,
+    in_english,
     malay_ipa,
     mixed_parts,
     word_kind,
@@ -115,6 +116,9 @@ def _word(token: str, names: list[str], index: int, language: str) -> Iterator[S
             yield SpokenWord(word, "ms", malay_ipa(word))
     elif script == "latin":
         word = token.lower().replace("’", "'")
+        if len(word) == 1 and language != "en" and not in_english(word, names, index):
+            yield from _letter(LETTER_MARK * 2 + word, language)
+            return
         if word_language(word, names, index, language) == "en":
             yield SpokenWord(english_reading(token), "en", "")
         elif parts := mixed_parts(word):

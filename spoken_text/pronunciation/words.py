@@ -61,6 +61,12 @@ def word_language(word: str, names: list[str], index: int, language: str) -> str
     return kind
 
 
+def in_english(letter: str, names: list[str], index: int) -> bool:
+    """Whether a lone letter is the word "a" or "I" (or "n" for "and") before an English word."""
+    after = names[index + 1] if index + 1 < len(names) else ""
+    return letter in ("a", "i", "n") and len(after) > 1 and word_kind(after) == "en"
+
+
 def _beside(word: str, names: list[str], index: int) -> bool:
     """Whether a word of both languages is English by the words beside it: "traffic jam", "the main point"."""
     before = names[index - 1] if index else ""

@@ -27,6 +27,7 @@ from faster_whisper.transcribe import get_suppressed_tokens
 from asr.alignment import Aligned, align
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint
 from asr.drafts import Draft, least_doubtful, max_tokens, phrases
+from asr.languages import RELATIVES
 from asr.lexicon import Lexicon, retimed
 from asr.units import Hypothesis, SpeechUnit, Task
 from inference.engine import Unit
@@ -162,9 +163,15 @@ class Decoder:
         ]
 
     def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
-        """The best candidate among the languages on offer; the best of all if none of them is a candidate."""
+        """The best candidate among the languages on offer; the best of all if none of them is a candidate. What sounds
+        like a language's close relative, which is not on offer, counts for it."""
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
-        offered = [(code, probability) for code, probability in codes if code in self._languages] or codes
+        summed = dict.fromkeys(self._languages, 0.0)
+        for code, probability in codes:
+            meant = code if code in summed else RELATIVES.get(code, code)
+            if meant in summed:
+                summed[meant] += probability
+        offered = [(code, probability) for code, probability in summed.items() if probability > 0] or codes
         weights = dict(item.unit.options.language_priors)
         code, probability = max(offered, key=lambda candidate: candidate[1] * weights.get(candidate[0], 1.0))
         return _Languages(code, probability, tuple(sorted(offered, key=lambda candidate: -candidate[1])))

@@ -29,9 +29,6 @@ class Piece:
         """Those of the stream's clock from ``start`` to ``end``."""
         return self.audio[start - self.segment.start : end - self.segment.start]
 
-    def between(self, segment: Segment) -> Samples:
-        return self.samples(segment.start, segment.end)
-
 
 class Segmenter:
     """``start``: the stream's sample that the first frame begins with. ``longest_s``, ``longest_pause_s``: the

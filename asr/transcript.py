@@ -62,10 +62,7 @@ class Transcript:
         """The most spoken first."""
         if not self.detected or not self.parts:
             return [self.fallback_language]
-        spoken: dict[str, int] = {}
-        for part in self.parts:
-            spoken[part.hypothesis.language] = spoken.get(part.hypothesis.language, 0) + part.segment.speech
-        return sorted(spoken, key=lambda language: -spoken[language])
+        return most_spoken(self.parts)
 
     @property
     def language(self) -> str:
@@ -120,6 +117,14 @@ FORMATS: Mapping[str, tuple[str, Callable[[Transcript], str]]] = {
     "srt": ("application/x-subrip; charset=utf-8", Transcript.srt),
     "vtt": ("text/vtt; charset=utf-8", Transcript.vtt),
 }
+
+
+def most_spoken(parts: Iterable[Part]) -> list[str]:
+    """The languages that the parts are in, by how much speech is in each."""
+    spoken: dict[str, int] = {}
+    for part in parts:
+        spoken[part.hypothesis.language] = spoken.get(part.hypothesis.language, 0) + part.segment.speech
+    return sorted(spoken, key=lambda language: -spoken[language])
 
 
 def join(texts: Iterable[str]) -> str:

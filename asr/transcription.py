@@ -154,9 +154,7 @@ class Transcription:
         return SpeechUnit(audio=audio, options=options, deadline=self._deadline, admitted=admitted)
 
     def _checked(self, part: Part) -> Part | None:
-        kept = guard.checked(part.hypothesis, speech_s=part.segment.speech_s)
-        if kept is None:
-            return None
-        part = Part(part.segment, kept)
-        self.transcript.parts.append(part)
-        return part
+        parts = self.transcript.parts
+        said = guard.kept([part], self._recording.float32, before=parts[-1].text if parts else "")
+        parts += said
+        return said[0] if said else None

@@ -54,12 +54,7 @@ class _Closed:
     task: asyncio.Task[list[Part]]
 
     def kept(self) -> list[Part]:
-        return [part for part in map(_checked, self.task.result()) if part is not None]
-
-
-def _checked(part: Part) -> Part | None:
-    kept = guard.checked(part.hypothesis, speech_s=part.segment.speech_s)
-    return None if kept is None else Part(part.segment, kept)
+        return guard.kept(self.task.result(), self.piece.samples)
 
 
 class Utterance:
@@ -122,7 +117,7 @@ class Utterance:
         """All words, once ``recognised``. ``decided``: what the stream's languages were so far, which is added to."""
         parts = [part for closed in self._closed for part in closed.task.result()]
         settled = [await self._settled(parts[index:], decided) for index in range(len(parts))]
-        kept = [part for part in map(_checked, settled) if part is not None]
+        kept = guard.kept(settled, self._audio)
         return Heard(
             text=join(part.text for part in kept),
             words=tuple(word for part in kept for word in part.words),
@@ -132,6 +127,10 @@ class Utterance:
             language=kept[0].hypothesis.language if kept else self._options.language or "",
             queued_ms=sum(part.hypothesis.queued_ms for part in parts),
         )
+
+    def _audio(self, start: int, end: int) -> Samples:
+        piece = next(closed.piece for closed in self._closed if closed.piece.segment.end >= end)
+        return piece.samples(start, end)
 
     async def _settled(self, parts: list[Part], decided: list[Evidence]) -> Part:
         """The first of the parts, in the language that it is in after all, as in a recording."""
@@ -143,7 +142,7 @@ class Utterance:
         decided.append(own)
         if language == part.hypothesis.language:
             return part
-        audio = next(closed.piece for closed in self._closed if part in closed.task.result()).between(part.segment)
+        audio = self._audio(part.segment.start, part.segment.end)
         again = await self._engine.submit(self._unit(audio, replace(self._options, language=language)))
         return Part(part.segment, replace(again, languages=part.hypothesis.languages))
 
@@ -179,7 +178,7 @@ class Utterance:
         try:
             found = await self._engine.submit(unit)
             waited_ms = found.queued_ms
-            hypothesis = guard.checked(found, speech_s=speech_s)
+            hypothesis = guard.checked(found, audio=audio, speech_s=speech_s)
             for segment in closed:  # what comes before it is being recognised for good
                 await asyncio.shield(segment.task)
             certain = [part.text for segment in closed for part in segment.kept()]

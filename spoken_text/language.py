@@ -91,7 +91,7 @@ def detect_language(text: str, fallback: str = "ms") -> str:
     han, tamil = len(_HAN.findall(text)), len(_TAMIL.findall(text))
     if han or tamil:
         latin = len(_LATIN.findall(text))
-        if tamil > max(han, latin // 2):
+        if tamil > max(han, latin // 2 if fallback == "ta" else latin):
             return "ta"
         if han * 4 > latin:  # one Chinese character says about as much as four letters
             return "zh"
@@ -101,7 +101,10 @@ def detect_language(text: str, fallback: str = "ms") -> str:
 def _latin_language(text: str, fallback: str) -> str:
     scores = {"ms": 0.0, "en": 0.0}
     shouted = text.isupper() and text.count(" ") > 1
-    for written in _WORD.findall(_ADDRESS.sub(" ", text)):
+    words = _WORD.findall(_ADDRESS.sub(" ", text))
+    if len(words) > 1 and words[-1] == "I":
+        words.pop()  # "Paus Fransiskus I"
+    for written in words:
         if len(written) > 1 and written.isupper() and not shouted:
             continue  # an acronym: "IT", "AS"
         language, weight = _vote(written.lower().replace("’", "'"))

@@ -269,6 +269,7 @@ UNITS: list[Rule] = [
             + pick(lang, " inci", " inches")
         ),
     ),
+    rule(rf"{EDGE}(\d{{1,2}})\s?(?:ft|feet)\s?(\d{{1,2}})\s?in(?!\w)", _feet),
     rule(rf"{EDGE}(\d{{1,2}})\s?['’]\s?(\d{{1,2}}(?:\.\d)?)(?:[\"”]|['’]{{2}}|(?=[\s,.)]|$))", _feet),
     rule(rf"{EDGE}(\d{{1,3}})()['’](?=\s(?:x|×|darab|tinggi|panjang|lebar|wide|tall|by)\b)", _feet),
     rule(rf"{EDGE}(\d{{1,4}}(?:\.\d{{1,3}})?)[\"”](?!\w)", _inches),

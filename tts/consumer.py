@@ -17,7 +17,7 @@ from rest_framework import serializers
 from core.errors import ApiError
 from gateway.gate import Kind
 from gateway.socket import SocketConsumer, whole_characters
-from tts.choice import chosen_voice
+from tts.choice import chosen_voice, follows_text
 from tts.encoding import SAMPLE_RATE, AudioFormat
 from tts.live import Audio, Cancelled, Ended, Event, Flushed, LiveSpeech, SentenceStarts, State, TooMuchText
 from tts.serializers import StrictCharField, StrictFloatField, VoiceField
@@ -112,6 +112,8 @@ class SpeechConsumer(SocketConsumer):
         self.speech = LiveSpeech(
             voice,
             language=language,
+            language_is_given=bool(fields.get("language")),
+            follows_text=follows_text(fields),
             tell=self._tell,
             failed=self.fail,
             speed=fields["speed"],
@@ -128,9 +130,9 @@ class SpeechConsumer(SocketConsumer):
                 await self.sent()
                 await self._note_progress()
             case SentenceStarts():
-                self.send_event(
-                    {"type": "sentence", "index": event.index, "text": event.text, "start_ms": event.start_ms}
-                )
+                about = {"index": event.index, "text": event.text, "start_ms": event.start_ms}
+                degraded = {"degraded": event.degraded} if event.degraded else {}
+                self.send_event({"type": "sentence", **about, **degraded})
             case Flushed():
                 self.send_event({"type": "flushed"})
             case Cancelled():

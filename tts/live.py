@@ -17,14 +17,13 @@ from functools import partial
 
 import numpy as np
 
-from inference import runtime
 from inference.ordered import in_order
 from inference.pool import in_pool
 from spoken_text.sentences import SentenceStream
 from spoken_text.speakable import speakable
 from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, stream_encoder
-from tts.synthesis import LOOK_AHEAD, SENTENCE_PAUSE_MS, finish
-from tts.units import SpeechUnit
+from tts.reply_voice import Reason, ReplyVoice
+from tts.synthesis import LOOK_AHEAD, SENTENCE_PAUSE_MS, finish, sentence_language
 from tts.voices import Voice
 
 STEP_S = 0.1  # audio in one message
@@ -50,6 +49,7 @@ class SentenceStarts:
     index: int
     text: str
     start_ms: int
+    degraded: str | None = None  # why another voice speaks it than was asked for
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class _Mark:
 class _Spoken:
     text: str
     samples: Samples
+    degraded: Reason | None = None
 
 
 class LiveSpeech:
@@ -99,6 +100,8 @@ class LiveSpeech:
         voice: Voice,
         *,
         language: str,
+        language_is_given: bool = False,
+        follows_text: bool = False,
         tell: Callable[[Event], Awaitable[None]],
         failed: Callable[[Exception], None],
         speed: float = 1.0,
@@ -108,7 +111,9 @@ class LiveSpeech:
         self.characters = 0  # given to the engine
         self.samples = 0  # sent
         self.queue_ms = 0.0  # until the first sentence's turn came
-        self._voice, self._language, self._speed = voice, language, speed
+        self._voice, self._follows_text, self._speed = voice, follows_text, speed
+        self._language, self._language_is_given = language, language_is_given
+        self._reply = self._new_reply()
         self._tell, self._failed = tell, failed
         self._text = SentenceStream()
         self._waiting: asyncio.Queue[str | _Mark] = asyncio.Queue()
@@ -151,6 +156,7 @@ class LiveSpeech:
         stream: the old one's encoder still holds the end of what was said."""
         ending = self.state is State.ENDING
         await self._stop()
+        self._reply = self._new_reply()
         self._text = SentenceStream()
         self._encoder = stream_encoder(self._format)
         self._waiting = asyncio.Queue()
@@ -169,6 +175,9 @@ class LiveSpeech:
         """Drop everything."""
         self.state = State.ENDED
         await self._stop()
+
+    def _new_reply(self) -> ReplyVoice:
+        return ReplyVoice(self._voice, follows_text=self._follows_text)
 
     def _must_be_open(self, what: str) -> None:
         if self.state is not State.OPEN:
@@ -208,23 +217,27 @@ class LiveSpeech:
 
     async def _spoken(self, item: str | _Mark) -> _Spoken | _Mark:
         if isinstance(item, _Mark):
+            if isinstance(item.event, Flushed):
+                self._reply = self._new_reply()  # what comes after a flush is another reply
             return item
         text = await in_pool(partial(speakable, letters=True), item, self._language)
         self._waiting_characters -= len(item)
         if not text:
             return _Spoken(item, np.zeros(0, np.int16))
         self.characters += len(item)
-        unit = SpeechUnit(text=text, voice=self._voice, speed=self._speed, language=self._language, live=True)
-        speech = await runtime.engine(self._voice.engine).submit(unit)
+        reply = self._reply
+        language = sentence_language(item, self._language, is_given=self._language_is_given)
+        unit = reply.unit(text=text, language=language, speed=self._speed, live=True)
+        speech = await reply.speak(unit)
         self.queue_ms = self.queue_ms or unit.queued_ms
-        return _Spoken(item, await in_pool(finish, speech))
+        return _Spoken(item, await in_pool(finish, speech), reply.degraded)
 
     async def _send(self, spoken: _Spoken) -> None:
         if not len(spoken.samples):
             return
         if self._sentences:
             await self._send_samples(np.zeros(int(SAMPLE_RATE * SENTENCE_PAUSE_MS / 1000 / self._speed), np.int16))
-        await self._tell(SentenceStarts(self._sentences, spoken.text, self.audio_ms))
+        await self._tell(SentenceStarts(self._sentences, spoken.text, self.audio_ms, spoken.degraded))
         self._sentences += 1
         await self._send_samples(spoken.samples)
 

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference import runtime
 from inference.ordered import in_order
 from inference.pool import in_pool
+from spoken_text.language import detect_language
 from spoken_text.sentences import split_pieces
 from spoken_text.speakable import speakable
 from tts.encoding import SAMPLE_RATE, Samples
 from tts.loudness import level, trim
+from tts.reply_voice import LATIN, ReplyVoice
 from tts.tempo import retime
 from tts.units import Speech, SpeechUnit
-from tts.voices import Voice, primary
+from tts.voices import Voice
 
 LOOK_AHEAD = 8  # sentences of one speech in the engine at once: no request fills the queue alone
 
@@ -32,14 +33,23 @@ PARAGRAPH_PAUSE_MS = 550
 
 @dataclass(frozen=True)
 class Sentence:
-    """Speakable text and the silence before it, at speed 1."""
+    """Speakable text, its language, and the silence before it, at speed 1."""
 
     text: str
     pause_ms: int
+    language: str = "ms"
 
 
-def sentences_of(text: str, language: str) -> list[Sentence]:
-    """What is said for a raw text, in order; empty if nothing in it can be said."""
+def sentence_language(text: str, language: str, *, is_given: bool = False) -> str:
+    """The language of one raw sentence; `language` where it does not tell. Where that `is_given` by the caller, only
+    another script says otherwise."""
+    found = detect_language(text, language)
+    return language if is_given and found in LATIN else found
+
+
+def sentences_of(text: str, language: str, *, is_given: bool = False) -> list[Sentence]:
+    """What is said for a raw text, in order; empty if nothing in it can be said. For `is_given` see
+    `sentence_language`."""
     sentences: list[Sentence] = []
     position = pause_ms = 0
     for piece in split_pieces(text):
@@ -49,7 +59,7 @@ def sentences_of(text: str, language: str) -> list[Sentence]:
                 pause_ms = PARAGRAPH_PAUSE_MS
             position = start + len(piece.text)
         if spoken := speakable(piece.text, language, letters=True):
-            sentences.append(Sentence(spoken, pause_ms))
+            sentences.append(Sentence(spoken, pause_ms, sentence_language(piece.text, language, is_given=is_given)))
             pause_ms = 0
         pause_ms = max(pause_ms, SENTENCE_PAUSE_MS if piece.ends else CLAUSE_PAUSE_MS)
     return sentences
@@ -63,16 +73,16 @@ class Synthesis:
         sentences: Sequence[Sentence],
         voice: Voice,
         *,
-        language: str | None = None,
+        follows_text: bool = False,
         speed: float = 1.0,
         deadline: float | None = None,
         live: bool = False,
     ) -> None:
         self.samples = 0  # given so far, at `SAMPLE_RATE`
         self.queue_ms = 0  # until the first sentence's turn came
-        self._sentences, self._voice, self._speed = sentences, voice, speed
+        self.voice = ReplyVoice(voice, follows_text=follows_text)
+        self._sentences, self._speed = sentences, speed
         self._deadline, self._live = deadline, live
-        self._language = language or primary(voice.language)
 
     @property
     def audio_ms(self) -> int:
@@ -96,18 +106,17 @@ class Synthesis:
 
     async def _units(self) -> AsyncIterator[SpeechUnit]:
         for index, sentence in enumerate(self._sentences):
-            yield SpeechUnit(
+            yield self.voice.unit(
                 text=sentence.text,
-                voice=self._voice,
                 speed=self._speed,
-                language=self._language,
+                language=sentence.language,
                 deadline=self._deadline,
                 live=self._live,
                 admitted=index > 0,  # the first one decides: no speech breaks off because others came later
             )
 
     async def _speak(self, unit: SpeechUnit) -> Samples:
-        speech: Speech = await runtime.engine(self._voice.engine).submit(unit)
+        speech = await self.voice.speak(unit)
         if not unit.admitted:
             self.queue_ms = round(unit.queued_ms)
         return await in_pool(finish, speech)

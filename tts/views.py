@@ -22,7 +22,7 @@ from gateway.views import ApiView, PublicApiView
 from inference.pool import in_first_pool
 from spoken_text.sentences import split_sentences
 from spoken_text.speakable import speakable
-from tts.choice import chosen_voice
+from tts.choice import chosen_voice, follows_text
 from tts.encoding import AudioFormat
 from tts.serializers import (
     ScriptRequestSerializer,
@@ -41,6 +41,7 @@ _RESPONSES = {
     },
     (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream_format` = sse"),
 }
+DEGRADED_HEADER = "X-Voice-Degraded"
 _FORM = SpeechRequestSerializer()  # keeps nothing of a request; to make one takes longer than to use it
 _SSE_BYTES = 3 * 16_384  # of audio in one event; a multiple of three needs no base64 padding
 
@@ -72,11 +73,16 @@ class SpeechView(ApiView):
             if file.synthesis is None:  # it was in the cache
                 work.weigh(0)
             work.audio_ms, work.queue_ms = file.audio_ms, file.queue_ms
+            response: HttpResponseBase
             if fields["stream_format"] == "sse":
-                return await work.stream(_events(file, work), content_type="text/event-stream")
-            if file.finished is not None:
-                return HttpResponse(file.finished.data, content_type=order.audio_format.content_type)
-            return await work.stream(_metered(file, work), content_type=order.audio_format.content_type)
+                response = await work.stream(_events(file, work), content_type="text/event-stream")
+            elif file.finished is not None:
+                response = HttpResponse(file.finished.data, content_type=order.audio_format.content_type)
+            else:
+                response = await work.stream(_metered(file, work), content_type=order.audio_format.content_type)
+            if file.degraded:
+                response.headers[DEGRADED_HEADER] = file.degraded.value
+            return response
 
 
 class ScriptView(ApiView):
@@ -125,6 +131,7 @@ def _order(fields: Mapping[str, Any], work: Work) -> SpeechOrder:
     return SpeechOrder(
         text=fields["input"],
         voice=chosen_voice(fields),
+        follows_text=follows_text(fields),
         audio_format=AudioFormat(fields["response_format"]),
         speed=fields["speed"],
         language=fields.get("language"),

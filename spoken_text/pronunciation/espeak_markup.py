@@ -11,9 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from spoken_text.language import detect_language
 from spoken_text.pronunciation.letters import LETTER_MARK
-from spoken_text.pronunciation.speech import EnglishPhonemes, SpokenWord, phonemes
+from spoken_text.pronunciation.speech import EnglishPhonemes, SpokenWord, phonemes, sentence_language
 
 _NAMES = {
     "tʃ": "tS", "dʒ": "dZ", "aɪ": "aI", "aʊ": "aU", "ɔɪ": "OI", "oɪ": "OI", "eɪ": "eI", "əʊ": "o:", "oʊ": "o:",
@@ -46,7 +45,7 @@ class EspeakPiece:
 
 def espeak_pieces(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[EspeakPiece]:
     """`text` (one speakable sentence) cut by the voice that speaks each part, Malay words as phoneme names."""
-    if detect_language(text.replace(LETTER_MARK, ""), language) == "en":
+    if sentence_language(text, language) == "en":
         return [EspeakPiece("en", plain_text(text))]
     pieces: list[EspeakPiece] = []
     malay: list[str] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # Invisible separator: `speakable(…, letters=True)` writes it before each letter's name, so that "en" is N, not "encik".
 LETTER_MARK = "\u2063"
 
@@ -16,7 +18,13 @@ _SOUNDS = {
     "ms": dict(zip(_ALPHABET, _MALAY, strict=True)),
     "en": dict(zip(_ALPHABET, _ENGLISH, strict=True)),
 }
+_MARKED = re.compile(rf"{LETTER_MARK}+\w+")
 _VOWELS = "aɑeɛəiouʌ"
+
+
+def without_letters(text: str) -> str:
+    """`text` without its marked letters: "i" for E would pass for an English word."""
+    return _MARKED.sub(" ", text)
 
 
 def letter_ipa(name: str, language: str, *, itself: bool = False) -> str:

@@ -51,7 +51,7 @@ def respelling(word: str) -> str:
 
 def word_language(word: str, names: list[str], index: int, language: str) -> str:
     """ "ms" or "en" for a word (small letters) at `index` of the sentence's tokens `names`."""
-    kind = _kind(word)
+    kind = word_kind(word)
     if kind == "both":
         if language != "en" and _beside(word, names, index):
             return "en"
@@ -61,30 +61,37 @@ def word_language(word: str, names: list[str], index: int, language: str) -> str
     return kind
 
 
+def in_english(letter: str, names: list[str], index: int) -> bool:
+    """Whether a lone letter is the word "a" or "I" (or "n" for "and") before an English word."""
+    after = names[index + 1] if index + 1 < len(names) else ""
+    return letter in ("a", "i", "n") and len(after) > 1 and word_kind(after) == "en"
+
+
 def _beside(word: str, names: list[str], index: int) -> bool:
     """Whether a word of both languages is English by the words beside it: "traffic jam", "the main point"."""
     before = names[index - 1] if index else ""
     after = names[index + 1] if index + 1 < len(names) else ""
     if {before, after} & _TOGETHER.get(word, frozenset()):
         return True
-    return bool(before and after) and _kind(before) == "en" and _kind(after) == "en"
+    return bool(before and after) and word_kind(before) == "en" and word_kind(after) == "en"
 
 
 @lru_cache(_CACHED)
-def _kind(word: str) -> str:
-    """ "ms", "en", "both" or "unknown"."""
+def word_kind(word: str) -> str:
+    """ "ms", "en", "both" or "unknown", for a word in small letters on its own."""
     table = lexicon()
     if len(word) > _MAX_WORD:
         return "ms"
     if word in table.brands:
         return "en"
-    malay = table.knows(word)
-    english = is_english(word)
-    if malay:
+    english = word in table.english
+    if table.knows(word):
         return "both" if english else "ms"
     if english:
         return "en"
-    return "ms" if analyse(word, table.knows) or mixed_parts(word) else "unknown"
+    if analyse(word, table.knows):
+        return "ms"
+    return "en" if is_english(word) else "ms" if mixed_parts(word) else "unknown"
 
 
 @lru_cache(_CACHED)

@@ -119,7 +119,9 @@ TIME_RANGES: list[Rule] = [
 
 RANGES: list[Rule] = [
     rule(rf"{EDGE}(\d{{1,2}}[.:]\d\d)\s?{DASH}\s?(?=\d{{1,2}}[.:]\d\d(?!\d))", lambda m, lang: m[1] + _to(lang)),
-    rule(rf"{EDGE}({NUMBER})\s?x\s?(?=\d)", _times),
+    rule(rf"{EDGE}({NUMBER})\s?x\s?(?=[-−]?\d)", _times),
+    rule(rf"{EDGE}(\d{{1,2}}/\d{{1,2}})\s?{DASH}\s?(?=\d)", lambda m, lang: m[1] + _to(lang)),
+    rule(r"(?<=\d)-(?:in|dalam)-(?=\d)", words(" dalam ", " in ")),
     rule(
         rf"({EDGE}{NUMBER})\s?(?:%|peratus)\s?{DASH}\s?(?={NUMBER}\s?(?:%|peratus))", lambda m, lang: m[1] + _to(lang)
     ),

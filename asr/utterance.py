@@ -96,10 +96,10 @@ class Utterance:
         self._recognise(self.segmenter.feed(frame, probability))
         self._recognise_ahead()
 
-    def complete(self) -> None:
-        """Nothing more will be said."""
+    def complete(self, until: int) -> None:
+        """Nothing more will be said; the audio ends at a sample of the stream's clock."""
         self._stop_guessing()
-        self._recognise(self.segmenter.flush())
+        self._recognise(self.segmenter.flush(until))
         self._drop_ahead()
 
     def abandon(self) -> None:

@@ -12,7 +12,8 @@ _TITLES = frozenset(
     dr prof tn pn en encik tuan puan cik dato datuk datin tun hj hjh ust ustz ir ts mr mrs ms st sr jr mohd muhd md
     abd abdl bt bte jln tmn kg kpg lrg bkt sg psn lbh lbhraya tkt bdr tg tjg kws sdn spt cth rujuk vs fig approx e.g
     i.e a.k.a viz cf kol lt mej kapt insp supt sjn kpl sarj laks brig ybhg ybrs yb yab y.bhg y.brs samb ext hb ruj jab
-    kem pej bhg sek men keb hosp pgh pen peg tim pt mt gen gov sen rev hon capt sgt u.p s.k b.p k.p s.b t.t lg
+    kem pej bhg sek men keb hosp pgh pen peg tim pt mt gen jen univ rah gov sen rev hon capt sgt u.p s.k b.p k.p
+    s.b t.t lg
     திரு திருமதி டாக்டர் எண் எ.கா கி.மீ கி.கி மி.மீ செ.மீ மு.ப பி.ப எஸ் எம் ஆர் டி கே வி பி ஜே எல் செல்வி
     """.split()
 )
@@ -22,12 +23,15 @@ _ONLY_CAPITALISED = frozenset(
     "gov sen rev hon md tg lg jab pej peg keb hosp".split()
 )
 # Before a number only: "No. 5", "ms. 12".
-_COUNTERS = frozenset("nos fig figs eq sec ch bil tel hlm ms m.s bab fasal vol pp p art sek jil jld para rajah".split())
+_COUNTERS = frozenset(
+    "min maks max nos fig figs eq sec ch bil tel hlm ms m.s bab fasal vol pp p art sek jil jld para rajah".split()
+)
 # May end a sentence: it does if a capital follows, but not before a bracket.
 _TAILS = frozenset(
     """
     dll dsb dst dkk etc bhd inc ltd co corp a.m p.m am pm s.w.t a.s r.a r.ha s.a.w et.al al jan feb mar apr jul aug ogo
-    sep sept oct okt nov dec dis kep hons b.sc m.sc b.a m.a b.eng m.eng b.ed ph.d pg ptg tgh thn bln ave rd blvd kps pkl
+    sep sept oct okt nov dec dis kep hons b.sc m.sc b.a m.a b.eng m.eng b.ed ph.d pg ptg tgh thn bln ave rd blvd kps
+    pkl p.a d.e d.t d.r
     """.split()
 )
 _LETTERED = frozenset(

@@ -84,13 +84,14 @@ def word_kind(word: str) -> str:
         return "ms"
     if word in table.brands:
         return "en"
-    malay = table.knows(word)
-    english = is_english(word)
-    if malay:
+    english = word in table.english
+    if table.knows(word):
         return "both" if english else "ms"
     if english:
         return "en"
-    return "ms" if analyse(word, table.knows) or mixed_parts(word) else "unknown"
+    if analyse(word, table.knows):
+        return "ms"
+    return "en" if is_english(word) else "ms" if mixed_parts(word) else "unknown"
 
 
 @lru_cache(_CACHED)

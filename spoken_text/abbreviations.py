@@ -93,6 +93,9 @@ _DOTTED = _table(
     Y.M=Yang Mulia
     Y.Bhg=Yang Berbahagia
     Kol=Kolonel
+    Brig=Brigedier=Brigadier
+    Univ=Universiti=University
+    rah=rahimahullah
     Lt=Leftenan=Lieutenant
     Mej=Mejar=Major
     Jen=Jeneral=General
@@ -253,6 +256,9 @@ SHORT_FORMS: list[Rule] = [
     rule(r"(?<![\w/])([Nn][Oo]s?)\.?\s?(?=\d)", _numbered),
     rule(rf"(?<![\w/])([Nn]o)\.?\s(?=(?:{_NUMBERED_IN_MALAY})\b)", _numbered, re.IGNORECASE),
     rule(r"(?<![\w/])(No)\.\s?(?=[A-Za-z])", _numbered_thing),
+    rule(r"(?<!\w)RMKe-(?=\d)", words("RMK ke-", "RMK ")),
+    rule(r"(?<!\w)\.NET\b", words("dot net", "dot net")),
+    rule(r"(?<!\w)IPv(?=\d)", words("IP versi ", "IP version ")),
     rule(r"(?<=[a-z] )b\.(?= [A-Z][a-z])", words("bin", "bin")),
     rule(r"(?<![\w/.])(?:ms|m\.s)\.?(?= \d)", words("muka surat", "pages")),
     rule(r"\((i{1,3}|iv|vi{0,3}|ix)\)", lambda m, lang: f"({roman(m[1].upper())})"),

@@ -12,7 +12,8 @@ _TITLES = frozenset(
     dr prof tn pn en encik tuan puan cik dato datuk datin tun hj hjh ust ustz ir ts mr mrs ms st sr jr mohd muhd md
     abd abdl bt bte jln tmn kg kpg lrg bkt sg psn lbh lbhraya tkt bdr tg tjg kws sdn spt cth rujuk vs fig approx e.g
     i.e a.k.a viz cf kol lt mej kapt insp supt sjn kpl sarj laks brig ybhg ybrs yb yab y.bhg y.brs samb ext hb ruj jab
-    kem pej bhg sek men keb hosp pgh pen peg tim pt mt gen gov sen rev hon capt sgt u.p s.k b.p k.p s.b t.t lg
+    kem pej bhg sek men keb hosp pgh pen peg tim pt mt gen jen univ rah gov sen rev hon capt sgt u.p s.k b.p k.p
+    s.b t.t lg
     திரு திருமதி டாக்டர் எண் எ.கா கி.மீ கி.கி மி.மீ செ.மீ மு.ப பி.ப எஸ் எம் ஆர் டி கே வி பி ஜே எல் செல்வி
     """.split()
 )

@@ -203,6 +203,11 @@ IDENTIFIERS: list[Rule] = [
 
 CODES: list[Rule] = [
     rule(
+        r"(?<![\w.])([a-z])(\d{1,2})-(\d{3,5})([A-Z]{0,3})(?!\w)",
+        lambda m, lang: f"{m[1]} {number(m[2], lang)} {digits(m[3], lang)}" + (" " + spell(m[4], lang) if m[4] else ""),
+    ),
+    rule(r"(?<![\w.])(\d{3,4})p(?!\w)", lambda m, lang: f"{number(m[1], lang)} {spell('P', lang)}"),
+    rule(
         r"(?<![\w.-])(?=[A-Z\d/-]{0,24}\d)(?=[\d/-]{0,24}[A-Z])[A-Z\d]{1,10}(?:[-/][A-Z\d]{1,10}){1,5}(?![\w-])(?![.,]\d)",
         _code,
     ),

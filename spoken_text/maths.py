@@ -77,7 +77,7 @@ _NOUN = r"[a-z]{1,12}[²³]?|°C"
 SIGNED: list[Rule] = [
     rule(r"(?<=\d),(?=(?:RM|US\$|\$)\d)", words(", ", ", ")),
     rule(
-        r"(?<![\w:])(\d{1,3}):(?=\d{1,3}(?:,\d{3})+(?![\d:])|\d{4,6}(?![\d:]))",
+        r"(?<![\w:.])(\d{1,3}):(?=\d{1,3}(?:,\d{3})+(?![\d:])|\d{4,6}(?![\d:]))",
         lambda m, lang: f"{m[1]} {pick(lang, 'kepada', 'to')} ",
     ),
     rule(r"(?<=[a-z])/(?=\d)", words(", ", ", ")),
@@ -119,7 +119,9 @@ TIME_RANGES: list[Rule] = [
 
 RANGES: list[Rule] = [
     rule(rf"{EDGE}(\d{{1,2}}[.:]\d\d)\s?{DASH}\s?(?=\d{{1,2}}[.:]\d\d(?!\d))", lambda m, lang: m[1] + _to(lang)),
-    rule(rf"{EDGE}({NUMBER})\s?x\s?(?=\d)", _times),
+    rule(rf"{EDGE}({NUMBER})\s?x\s?(?=[-−]?\d)", _times),
+    rule(rf"{EDGE}(\d{{1,2}}/\d{{1,2}})\s?{DASH}\s?(?=\d)", lambda m, lang: m[1] + _to(lang)),
+    rule(r"(?<=\d)-(?:in|dalam)-(?=\d)", words(" dalam ", " in ")),
     rule(
         rf"({EDGE}{NUMBER})\s?(?:%|peratus)\s?{DASH}\s?(?={NUMBER}\s?(?:%|peratus))", lambda m, lang: m[1] + _to(lang)
     ),

@@ -16,14 +16,13 @@ import re
 from typing import NamedTuple
 
 from spoken_text.full_stops import full_stop_ends
+from spoken_text.spans import span
 
 MAX_SENTENCE_CHARS = 300
 #: A longer head of a table is not repeated with every row, and a head is repeated up to this many characters in all.
 MAX_HEAD_CHARS = 300
 MAX_REPEATED_HEAD_CHARS = 6000
 _MIN_CUT_CHARS = 80  # a shorter piece sounds like a stumble
-_SPAN_CHARS = 300  # an opening bracket that is not closed by then is a plain character
-_DESTINATION_CHARS = 2000
 
 
 class LineKind(enum.Enum):
@@ -47,10 +46,13 @@ class Piece(NamedTuple):
 QUOTE_MARKS = re.compile(r"\s*+(?:>(?!\d)\s*+)*+")
 FENCE_MARK = re.compile(r"(?P<mark>`{3,}|~{3,})(?P<info>.*)", re.DOTALL)
 HEADING_MARK = re.compile(r"#{1,6}(?:\s+|$)")
-ITEM_MARK = re.compile(r"(?:[-*+•‣◦▪●–]|(?P<number>\d{1,3})[.)]|(?P<letter>[a-zA-Z])\))(?:\s+|$)")
+ITEM_MARK = re.compile(
+    r"(?:[-*+•‣◦▪●–]|(?P<number>\d{1,3})(?:[.)]|\ufe0f?\u20e3)|[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?|(?P<letter>[a-zA-Z])\))(?:\s+|$)"
+)
 _REFERENCE = re.compile(r"\[(?:\^[^\]\s]{1,60}\]:|[^\]]{1,80}\]:\s*<?(?:https?:|www\.|mailto:|[#/]))")
 _MAYBE_REFERENCE = re.compile(r"\[[^\]]{0,80}(?:\](?::.*)?)?$", re.DOTALL)
 _MAYBE_LETTER_ITEM = re.compile(r"[a-zA-Z]\)?$")
+_EMOJI_MARK = re.compile(r"[\u2600-\u27bf\U0001f300-\U0001faff\ufe0f\u20e3]")
 _MARKS = frozenset("-*_=+#~`•‣◦▪●–.)(:|>0123456789")
 
 
@@ -83,7 +85,7 @@ def is_delimiter_row(line: str) -> bool:
 
 def _kind_so_far(line: str) -> LineKind | None:
     """The kind of a line still being written, None while its kind is open."""
-    if all(char in _MARKS or char.isspace() for char in line):
+    if all(char in _MARKS or char.isspace() or _EMOJI_MARK.match(char) for char in line):
         return None
     if line.startswith(("|", "```", "~~~")):
         return None
@@ -255,11 +257,6 @@ _EMOJI = re.compile(
     r"(?:[ \t]{0,2}[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\u2764]+[\ufe0f\u200d\u2640\u2642]*)+(?=\s|$)"
 )
 _NEXT = re.compile(r"\s++[\"'“‘«(\[*_~「『（]*+(.)", re.DOTALL)
-_LABEL = re.compile(r"\[(?:[^\[\]]|\[[^\[\]]{0,200}+\](?:\([^()\s]{0,2000}+\))?)*+\]")
-_DESTINATION = re.compile(r"\([^()\n]*+(?:\([^()\n]*+\)[^()\n]*+)?\)")
-_TAG = re.compile(r"<[/!a-zA-Z][^<>\n]*+>")
-_CITATION = re.compile(r"【[^】]*+】")
-_URL = re.compile(r"https?://[^\s<>]*")
 _CLAUSE = re.compile(r"[,;:)–—][\"'”’)*_]*\s+|\s-\s+|[，、；：]")
 _SPACE = re.compile(r"\s+")
 _WIDE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
@@ -326,7 +323,7 @@ class _Sentences:
                 return None
             at = found.start()
             if text[at] in "`[<【h":
-                after, hidden = _span(text, at, final)
+                after, hidden = span(text, at, final)
                 if after is None and not final:
                     self._scanned = at
                     return None
@@ -400,47 +397,3 @@ def _ends(text: str, at: int, stop: int, after: int) -> bool | None:
     if "!" in run or "?" in run:
         return not (after > stop and char.islower())
     return not char.islower()  # an ellipsis
-
-
-def _span(text: str, at: int, final: bool) -> tuple[int | None, int]:
-    """The end of the span that opens at `at` (at + 1: none opens, None: too early) and its unheard characters."""
-    opener = text[at]
-    if opener == "h":
-        url = _URL.match(text, at)
-        end = url.end() if url else at + 1
-        if end == len(text) and not final:
-            return None, 0
-        heard = text[at:end].rstrip(".,;:!?)\"'*_~]")
-        return at + max(len(heard), 1), len(heard)
-    early = None if len(text) - at <= _SPAN_CHARS else at + 1
-    if opener == "`":
-        return _code_span(text, at, early), 0
-    pattern = {"[": _LABEL, "<": _TAG, "【": _CITATION}[opener]
-    found = pattern.match(text, at, at + _SPAN_CHARS)
-    if found is None:
-        if opener == "<" and not re.match(r"<(?:$|[/!a-zA-Z][^<>\n]*+$)", text[at : at + _SPAN_CHARS]):
-            return at + 1, 0
-        return early, 0
-    end = found.end()
-    if opener != "[":
-        return end, 0
-    if end == len(text):
-        return None, 0
-    if text[end] != "(":
-        return (end - 2 if text[end - 2] in ".!?" else end), 0  # "[Sumber: KPM.]" ends a sentence
-    destination = _DESTINATION.match(text, end, end + _DESTINATION_CHARS)
-    if destination:
-        return destination.end(), len(destination[0])
-    open_still = len(text) - end <= _DESTINATION_CHARS and "\n" not in text[end:]
-    return (None if open_still else end), 0
-
-
-def _code_span(text: str, at: int, early: int | None) -> int | None:
-    ticks = re.compile(r"`+").match(text, at, at + _SPAN_CHARS)
-    run = ticks[0] if ticks else "`"
-    if at + len(run) == len(text):
-        return None
-    close = re.compile(rf"(?<!`){run}(?!`)").search(text, at + len(run), at + _SPAN_CHARS)
-    if close is None:
-        return early if early is None else at + len(run)
-    return None if close.end() == len(text) else close.end()

@@ -114,6 +114,8 @@ def _duration(match: re.Match[str], language: str) -> str:
 
 
 def _hours(match: re.Match[str], language: str) -> str:
+    if language == "ms" and match[0].endswith(" hr"):
+        return f"{number(match[1], language)} hari"  # in Malay chats
     return f"{number(match[1], language)} {pick(language, 'jam', 'hour' if match[1] == '1' else 'hours')}"
 
 

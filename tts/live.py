@@ -22,8 +22,9 @@ from inference.pool import in_pool
 from spoken_text.sentences import SentenceStream
 from spoken_text.speakable import speakable
 from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, stream_encoder
+from tts.first_clause import first_parts
 from tts.reply_voice import Reason, ReplyVoice
-from tts.synthesis import LOOK_AHEAD, SENTENCE_PAUSE_MS, finish, sentence_language
+from tts.synthesis import LOOK_AHEAD, PART_PAUSE_MS, SENTENCE_PAUSE_MS, finish, sentence_language
 from tts.voices import Voice
 
 STEP_S = 0.1  # audio in one message
@@ -85,8 +86,18 @@ class _Mark:
 
 
 @dataclass(frozen=True)
+class _Part:
+    """One of the short parts of a reply's first sentence: what is said, and in the first part the sentence itself."""
+
+    sentence: str
+    spoken: str
+    language: str
+    reply: ReplyVoice
+
+
+@dataclass(frozen=True)
 class _Spoken:
-    text: str
+    text: str  # "" for the later parts of a sentence
     samples: Samples
     degraded: Reason | None = None
 
@@ -208,35 +219,44 @@ class LiveSpeech:
         except Exception as error:  # noqa: BLE001 - the owner decides what becomes of it
             self._failed(error)
 
-    async def _taken(self) -> AsyncIterator[str | _Mark]:
+    async def _taken(self) -> AsyncIterator[_Part | _Mark]:
+        begins = True  # a reply
         while True:
             item = await self._waiting.get()
-            yield item
-            if isinstance(item, _Mark) and isinstance(item.event, Ended):
-                return
+            if isinstance(item, _Mark):
+                yield item
+                if isinstance(item.event, Ended):
+                    return
+                self._reply, begins = self._new_reply(), True  # what comes after a flush is another one
+                continue
+            text = await in_pool(partial(speakable, letters=True), item, self._language)
+            self._waiting_characters -= len(item)
+            if not text:
+                continue
+            self.characters += len(item)
+            language = sentence_language(item, self._language, is_given=self._language_is_given)
+            parts = first_parts(text) if begins and self._reply.is_neural else [text]
+            begins = False
+            for index, part in enumerate(parts):
+                yield _Part(item if index == 0 else "", part, language, self._reply)
 
-    async def _spoken(self, item: str | _Mark) -> _Spoken | _Mark:
+    async def _spoken(self, item: _Part | _Mark) -> _Spoken | _Mark:
         if isinstance(item, _Mark):
-            if isinstance(item.event, Flushed):
-                self._reply = self._new_reply()  # what comes after a flush is another reply
             return item
-        text = await in_pool(partial(speakable, letters=True), item, self._language)
-        self._waiting_characters -= len(item)
-        if not text:
-            return _Spoken(item, np.zeros(0, np.int16))
-        self.characters += len(item)
-        reply = self._reply
-        language = sentence_language(item, self._language, is_given=self._language_is_given)
-        unit = reply.unit(text=text, language=language, speed=self._speed, live=True)
-        speech = await reply.speak(unit)
+        unit = item.reply.unit(text=item.spoken, language=item.language, speed=self._speed, live=True)
+        speech = await item.reply.speak(unit)
         self.queue_ms = self.queue_ms or unit.queued_ms
-        return _Spoken(item, await in_pool(finish, speech), reply.degraded)
+        return _Spoken(item.sentence, await in_pool(finish, speech), item.reply.degraded)
 
     async def _send(self, spoken: _Spoken) -> None:
         if not len(spoken.samples):
             return
         if self._sentences:
-            await self._send_samples(np.zeros(int(SAMPLE_RATE * SENTENCE_PAUSE_MS / 1000 / self._speed), np.int16))
+            pause_ms = SENTENCE_PAUSE_MS if spoken.text else PART_PAUSE_MS
+            await self._send_samples(np.zeros(int(SAMPLE_RATE * pause_ms / 1000 / self._speed), np.int16))
+        if not spoken.text:
+            await self._send_samples(spoken.samples)
+            return
         await self._tell(SentenceStarts(self._sentences, spoken.text, self.audio_ms, spoken.degraded))
         self._sentences += 1
         await self._send_samples(spoken.samples)

@@ -66,6 +66,12 @@ class ReplyVoice:
         if self._voice.engine == NEURAL and is_browned_out():
             self.degraded = Reason.BUSY
 
+    @property
+    def is_neural(self) -> bool:
+        """Whether the neural engine speaks this reply, which takes its time."""
+        self.begin()
+        return self._voice.engine == NEURAL and self.degraded is None
+
     def unit(self, *, text: str, language: str, **fields: Any) -> SpeechUnit:
         """One sentence with the voice that is to speak it; `fields` are the unit's others."""
         self.begin()
@@ -126,6 +132,12 @@ def is_browned_out() -> bool:
         return False
     _log(Reason.BUSY, f"a sentence would wait {stats.estimated_wait_s:.1f} s")
     return True
+
+
+def is_taken_as_neural(voice: Voice) -> bool:
+    """Whether a reply by `voice` would be spoken by the neural engine, which lets in no more than it can do: what is
+    beyond that the embedded engine speaks."""
+    return voice.engine == NEURAL and settings.VOICE_TTS_BROWNOUT and not is_browned_out()
 
 
 def _log(reason: Reason, why: str) -> None:

@@ -128,11 +128,16 @@ async def speech_file(order: SpeechOrder) -> SpeechFile:
     sentences = await in_pool(sentences_of, order.text, order.spoken_language, is_given=order.language is not None)
     if not sentences:
         raise NothingToSay
+    whole = order.audio_format in WITH_LENGTH and len(order.text) <= WHOLE_UP_TO_CHARACTERS
     synthesis = Synthesis(
-        sentences, order.voice, follows_text=order.follows_text, speed=order.speed, deadline=order.deadline
+        sentences,
+        order.voice,
+        follows_text=order.follows_text,
+        speed=order.speed,
+        deadline=order.deadline,
+        soon=not whole,
     )
     file = SpeechFile(order, synthesis=synthesis)
-    short = order.audio_format in WITH_LENGTH and len(order.text) <= WHOLE_UP_TO_CHARACTERS
-    if short or len(sentences) == 1:
+    if whole or len(synthesis.sentences) == 1:
         await file.make(synthesis)
     return file

@@ -6,9 +6,10 @@ them with each other and with everyone else's.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from spoken_text.language import detect_language
 from spoken_text.sentences import split_pieces
 from spoken_text.speakable import speakable
 from tts.encoding import SAMPLE_RATE, Samples
+from tts.first_clause import first_parts, length
 from tts.loudness import level, trim
 from tts.reply_voice import LATIN, ReplyVoice
 from tts.tempo import retime
@@ -26,6 +28,8 @@ from tts.voices import Voice
 
 LOOK_AHEAD = 8  # sentences of one speech in the engine at once: no request fills the queue alone
 
+LETTERS_PER_S = 14.0  # of speech, roughly
+PART_PAUSE_MS = 60  # within the first sentence, where it was cut so that its beginning is heard soon
 CLAUSE_PAUSE_MS = 90  # within a sentence that was too long for one unit
 SENTENCE_PAUSE_MS = 280
 PARAGRAPH_PAUSE_MS = 550
@@ -65,6 +69,14 @@ def sentences_of(text: str, language: str, *, is_given: bool = False) -> list[Se
     return sentences
 
 
+def in_parts(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """The sentences with the first one cut into short parts (`tts.first_clause`)."""
+    first, *others = sentences
+    head, *tail = first_parts(first.text)
+    parts = [replace(first, text=text, pause_ms=PART_PAUSE_MS) for text in tail]
+    return [replace(first, text=head), *parts, *others]
+
+
 class Synthesis:
     """One speech in the making."""
 
@@ -77,11 +89,14 @@ class Synthesis:
         speed: float = 1.0,
         deadline: float | None = None,
         live: bool = False,
+        soon: bool = False,
     ) -> None:
+        """`soon`: the first sound is wanted before the first sentence is complete."""
         self.samples = 0  # given so far, at `SAMPLE_RATE`
         self.queue_ms = 0  # until the first sentence's turn came
         self.voice = ReplyVoice(voice, follows_text=follows_text)
-        self._sentences, self._speed = sentences, speed
+        self.sentences = in_parts(sentences) if soon and self.voice.is_neural else list(sentences)
+        self._speed = speed
         self._deadline, self._live = deadline, live
 
     @property
@@ -98,20 +113,24 @@ class Synthesis:
             index = 0
             async for samples in spoken:
                 if self.samples and len(samples):
-                    samples = np.concatenate([self._pause(self._sentences[index].pause_ms), samples])
+                    samples = np.concatenate([self._pause(self.sentences[index].pause_ms), samples])
                 index += 1
                 if len(samples):
                     self.samples += len(samples)
                     yield samples
 
     async def _units(self) -> AsyncIterator[SpeechUnit]:
-        for index, sentence in enumerate(self._sentences):
+        began, before_s = time.monotonic(), 0.0
+        for index, sentence in enumerate(self.sentences):
+            slack_s = max(0.0, before_s / self._speed - (time.monotonic() - began))
+            before_s += length(sentence.text) / LETTERS_PER_S
             yield self.voice.unit(
                 text=sentence.text,
                 speed=self._speed,
                 language=sentence.language,
                 deadline=self._deadline,
                 live=self._live,
+                slack_s=slack_s if self.voice.is_neural else 0.0,
                 admitted=index > 0,  # the first one decides: no speech breaks off because others came later
             )
 

@@ -24,6 +24,7 @@ from spoken_text.sentences import split_sentences
 from spoken_text.speakable import speakable
 from tts.choice import chosen_voice, follows_text
 from tts.encoding import AudioFormat
+from tts.reply_voice import is_taken_as_neural
 from tts.serializers import (
     ScriptRequestSerializer,
     ScriptSerializer,
@@ -64,7 +65,10 @@ class SpeechView(ApiView):
             order = _order(fields, work)
             work.model, work.voice, work.language = order.voice.model, order.voice.id, order.spoken_language
             work.characters = len(order.text)
-            work.weigh(work.characters)
+            if is_taken_as_neural(order.voice):
+                work.leave_admission()
+            else:
+                work.weigh(work.characters)
             await work.cover()
             try:
                 file = await speech_file(order)

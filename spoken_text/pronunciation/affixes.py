@@ -9,6 +9,7 @@ from dataclasses import dataclass
 _CLITICS = ("nya", "lah", "kah", "tah", "pun", "ku", "mu")
 _SUFFIXES = ("kan", "an", "i")
 _MIN_STEM = 3
+_MIN_BARE_STEM = 5  # of a word with -i alone: "serta-i"
 _MAX_DEPTH = 5
 # What a nasal prefix is written as → the letters it stands before, and the letter that it has swallowed before a vowel.
 _NASALS = {
@@ -27,13 +28,14 @@ _VOWELS = "aeiou"
 # Affixes that one may see in a word whose stem is unknown.
 _SURE_PREFIXES = frozenset("me mem men meng meny pem pen peng peny ber ter di per se".split())
 _SURE_SUFFIXES = frozenset(["nya", "lah", "kah", "kan", "an"])
-_PLAIN_PREFIXES = tuple(
+_PLAIN_PREFIXES = "menge penge ber ter per di ke se ku kau".split()
+_LEARNED_PREFIXES = tuple(
     """
-    menge penge ber ter per di ke se ku kau pra anti pro maha tata antara swa juru dwi tri eka
-    panca bio mikro makro multi ultra super auto foto geo hidro kardio neuro poli semi sub tele intra inter infra mono
-    nano para pasca trans ekso elektro termo non bukan tidak tak
+    pra anti pro maha tata antara swa juru dwi tri eka panca bio mikro makro multi ultra super auto foto geo hidro
+    kardio neuro poli semi sub tele intra inter infra mono nano para pasca trans ekso elektro termo non bukan tidak tak
     """.split()
 )
+_MIN_LEARNED_STEM = 4
 _TALING_PREFIXES = {
     "geo": "géo",
     "tele": "télé",
@@ -77,7 +79,8 @@ def _cost(analysis: Analysis) -> tuple[int, int, int]:
 def _readings(word: str, known: Callable[[str], bool]) -> Iterator[Analysis]:
     for suffixes, rest in _without_suffixes(word):
         for prefixes, stem, swallowed in _without_prefixes(rest, _MAX_DEPTH):
-            if (prefixes or suffixes) and known(stem):
+            bare_i = suffixes == ("i",) and not prefixes and len(stem) < _MIN_BARE_STEM  # "canai" is no "cana-i"
+            if (prefixes or suffixes) and not bare_i and known(stem):
                 yield Analysis(prefixes, stem, suffixes, swallowed)
 
 
@@ -110,9 +113,10 @@ def _without_prefixes(word: str, depth: int) -> Iterator[tuple[tuple[str, ...], 
             yield (prefix,), lost + rest, True
     if word.startswith(("ber", "per", "ter")) and len(word) > _MIN_STEM + 2:
         yield from _deeper(word[:2], word[2:], depth)  # "be-rehat": one r is written
-    for prefix in _PLAIN_PREFIXES:
-        if word.startswith(prefix) and len(word) - len(prefix) >= _MIN_STEM - 1:
-            yield from _deeper(prefix, word[len(prefix) :], depth)
+    for prefixes, shortest in ((_PLAIN_PREFIXES, _MIN_STEM - 1), (_LEARNED_PREFIXES, _MIN_LEARNED_STEM)):
+        for prefix in prefixes:
+            if word.startswith(prefix) and len(word) - len(prefix) >= shortest:
+                yield from _deeper(prefix, word[len(prefix) :], depth)
 
 
 def _deeper(prefix: str, rest: str, depth: int) -> Iterator[tuple[tuple[str, ...], str, bool]]:

@@ -16,6 +16,7 @@ from spoken_text.pronunciation.letters import LETTER_MARK, letter_ipa, without_l
 from spoken_text.pronunciation.lexicon import lexicon
 from spoken_text.pronunciation.words import (
     english_reading,
+    in_english,
     malay_ipa,
     mixed_parts,
     word_kind,
@@ -25,6 +26,8 @@ from spoken_text.pronunciation.words import (
 #: English text to IPA, words parted by spaces: eSpeak NG's ``espeak_TextToPhonemes`` for example.
 EnglishPhonemes = Callable[[str], str]
 
+_VOWELS = frozenset("aeiouy")
+_MAX_SPELLED = 6  # letters of a word without a vowel that is spelled
 PAUSES = ",.?!:;"
 _PAUSE_OF = {"，": ",", "、": ",", "。": ".", "？": "?", "！": "!", "：": ":", "；": ";", "…": ".", "؟": "?", "،": ","}
 _TOKEN = re.compile(
@@ -115,7 +118,13 @@ def _word(token: str, names: list[str], index: int, language: str) -> Iterator[S
             yield SpokenWord(word, "ms", malay_ipa(word))
     elif script == "latin":
         word = token.lower().replace("’", "'")
-        if word_language(word, names, index, language) == "en":
+        if len(word) == 1 and language != "en" and not in_english(word, names, index):
+            yield from _letter(LETTER_MARK * 2 + word, language)
+            return
+        if not _VOWELS.intersection(word) and len(word) <= _MAX_SPELLED:
+            for letter in word:
+                yield from _letter(LETTER_MARK * 2 + letter, language)
+        elif word_language(word, names, index, language) == "en":
             yield SpokenWord(english_reading(token), "en", "")
         elif parts := mixed_parts(word):
             for part, part_language in parts:

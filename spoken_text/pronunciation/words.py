@@ -61,6 +61,12 @@ def word_language(word: str, names: list[str], index: int, language: str) -> str
     return kind
 
 
+def in_english(letter: str, names: list[str], index: int) -> bool:
+    """Whether a lone letter is the word "a" or "I" (or "n" for "and") before an English word."""
+    after = names[index + 1] if index + 1 < len(names) else ""
+    return letter in ("a", "i", "n") and len(after) > 1 and word_kind(after) == "en"
+
+
 def _beside(word: str, names: list[str], index: int) -> bool:
     """Whether a word of both languages is English by the words beside it: "traffic jam", "the main point"."""
     before = names[index - 1] if index else ""
@@ -78,13 +84,14 @@ def word_kind(word: str) -> str:
         return "ms"
     if word in table.brands:
         return "en"
-    malay = table.knows(word)
-    english = is_english(word)
-    if malay:
+    english = word in table.english
+    if table.knows(word):
         return "both" if english else "ms"
     if english:
         return "en"
-    return "ms" if analyse(word, table.knows) or mixed_parts(word) else "unknown"
+    if analyse(word, table.knows):
+        return "ms"
+    return "en" if is_english(word) else "ms" if mixed_parts(word) else "unknown"
 
 
 @lru_cache(_CACHED)

@@ -96,7 +96,11 @@ async def test_all_formats_have_the_same_words(api: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value", "status"),
-    [("chunking_strategy", "auto", 200), ("chunking_strategy", "server_vad", 400), ("known_speaker_names[]", "Ali", 400)],
+    [
+        ("chunking_strategy", "auto", 200),
+        ("chunking_strategy", "server_vad", 400),
+        ("known_speaker_names[]", "Ali", 400),
+    ],
 )
 async def test_what_openai_documents_is_done_or_refused(
     api: httpx.AsyncClient, clip: bytes, field: str, value: str, status: int

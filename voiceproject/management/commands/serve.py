@@ -75,7 +75,7 @@ class Command(BaseCommand):
         if settings.VOICE_INFERENCE_URL or not any(chosen(task).is_fallback for task in Task):
             return
         try:
-            call_command("models", "install", "--default", skip_checks=True)
+            call_command("models", "install", "--default")
         except CommandError as error:
             if error.returncode == INTERRUPTED:
                 raise

@@ -13,7 +13,7 @@ _SCORE = re.compile(
     r"kemenangan|kekalahan|perlawanan|wins?|won|lost|lose|beats?|draw|drew|scored?|defeat|defeated|victory)\b",
     re.IGNORECASE,
 )
-_PART = r"(?:pagi|petang|malam|tengah ?hari|tengah ?malam|ptg|mlm|pg|am|pm|a\.m\.?|p\.m\.?)"
+_PART = r"(?:pagi|petang|malam|tengah ?hari|tengah ?malam|ptg|mlm|pg|tgh|am|pm|a\.m\.?|p\.m\.?)"
 _DAY = (
     r"(?:Isnin|Selasa|Rabu|Khamis|Jumaat|Sabtu|Ahad|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|"
     r"Januari|Februari|Mac|April|Mei|Jun|Julai|Ogos|September|Oktober|November|Disember|January|February|March|May|"

@@ -52,7 +52,7 @@ class Security(PeopleOnly, SecurityMiddleware):
     """Django's headers, a content security policy for pages that have none of their own, and cookies marked ``Secure``
     where they travel by TLS."""
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response = super().process_response(request, response)
         response.headers.setdefault("Content-Security-Policy", ADMIN_POLICY)
         if request.is_secure():

@@ -10,7 +10,11 @@ from gateway.catalogue import ModelCard, Task, notices, offered
 from model_store.catalogue import catalogue
 
 _LANGUAGES = {"ms": "Malay", "en": "English", "zh": "Mandarin", "ta": "Tamil"}
-_POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+# blob: the microphone's worklet, which voice.js carries inside itself.
+_POLICY = (
+    "default-src 'self'; script-src 'self' blob:; base-uri 'none'; object-src 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
 
 
 @require_safe

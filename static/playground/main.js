@@ -1,23 +1,25 @@
 // The page: elements, and what happens between them.
 
-import { Listening } from "./listening.js";
-import { Reading } from "./reading.js";
+import { Voice } from "../voice.js";
 import { samples } from "./samples.js";
-import { call, key, takeKeyFromAddress } from "./service.js";
+import { call, key, takeKeyFromAddress, token } from "./service.js";
 
 const $ = (id) => document.getElementById(id);
 const HINT = $("listen-state").innerHTML;
 
-/** @type {Listening | null} */
+const NEEDS_KEY = ["missing_credentials", "invalid_api_key"];
+
+const voice = new Voice({ token });
+/** @type {import("../voice.js").Listening | null} */
 let listening = null;
-/** @type {Reading | null} */
+/** @type {import("../voice.js").Speech | null} */
 let reading = null;
 
 // --- problems and latencies -----------------------------------------------------------------------------------------
 function showProblem(id, problem) {
   $(id).hidden = !problem;
   $(id).textContent = problem?.message ?? "";
-  if (problem?.needsKey) askForKey();
+  if (NEEDS_KEY.includes(problem?.code)) askForKey();
 }
 const milliseconds = (ms) => `${Math.max(0, Math.round(ms))} ms`;
 
@@ -49,30 +51,43 @@ async function begin() {
 // --- speech to text -------------------------------------------------------------------------------------------------
 const latencies = new Map();
 
-/** @type {import("./listening.js").ListeningTell} */
-const wordsTell = {
-  state: (text) => ($("listen-state").textContent = text),
-  level: (level) => document.documentElement.style.setProperty("--level", Math.min(1, 1.4 * Math.sqrt(level)).toFixed(2)),
-  partial(text, stable) {
+const LATENCIES = { partial: "first words", final: "final" };
+const state = (text) => ($("listen-state").textContent = text);
+
+/** @type {import("../voice.js").ListenOptions} */
+const heard = {
+  onListening() {
+    showProblem("listen-problem", null);
+    state("Listening. Press again to stop.");
+  },
+  onSpeech: () => state("Hearing you …"),
+  onPause: () => state("Recognising …"),
+  onLevel: (level) => document.documentElement.style.setProperty("--level", Math.min(1, 1.4 * Math.sqrt(level)).toFixed(2)),
+  onPartial(text, stable) {
     const open = openLine();
     const sure = document.createElement("b");
     sure.textContent = stable;
     open.replaceChildren(sure, text.slice(stable.length));
     $("words").scrollTop = $("words").scrollHeight;
   },
-  final(text) {
+  onFinal(text) {
     const line = openLine();
     line.className = "";
     line.textContent = text;
     if (!text) line.remove();
     $("words").scrollTop = $("words").scrollHeight;
+    state("Listening. Press again to stop.");
   },
-  latency(name, ms) {
-    latencies.set(name, milliseconds(ms));
-    $("listen-latency").textContent = [...latencies].map(([what, time]) => `${what} ${time}`).join(" · ");
+  onLatency(what, ms) {
+    latencies.set(LATENCIES[what], milliseconds(ms));
+    $("listen-latency").textContent = [...latencies].map(([name, time]) => `${name} ${time}`).join(" · ");
   },
-  problem: (problem) => showProblem("listen-problem", problem),
-  ended() {
+  onProblem(problem, seconds) {
+    if (seconds === null) return showProblem("listen-problem", problem);
+    state("Not connected");
+    showProblem("listen-problem", { ...problem, message: `${problem.message} Trying again in ${seconds} s …` });
+  },
+  onEnd() {
     listening = null;
     $("words").querySelector(".open")?.classList.remove("open");
     $("microphone").setAttribute("aria-pressed", "false");
@@ -91,24 +106,26 @@ function openLine() {
 }
 
 function toggleMicrophone() {
-  if (listening) return listening.stop();
-  reading?.stop(); // whoever begins to speak wants silence
+  if (listening) {
+    state("Finishing …");
+    return listening.stop();
+  }
   showProblem("listen-problem", null);
   latencies.clear();
   $("listen-latency").textContent = "";
   $("microphone").setAttribute("aria-pressed", "true");
   $("microphone").setAttribute("aria-label", "Stop");
-  listening = new Listening($("language").value, wordsTell);
-  listening.start();
+  state("Connecting …");
+  listening = voice.listen({ ...heard, language: $("language").value });
 }
 $("microphone").onclick = toggleMicrophone;
 
 // --- text to speech -------------------------------------------------------------------------------------------------
 let searchFrom = 0; // in the text, after the sentence that was heard last
 
-/** @type {import("./reading.js").ReadingTell} */
-const readTell = {
-  sentence(text) {
+/** @type {import("../voice.js").SpeakOptions} */
+const spoken = {
+  onSentence(text) {
     const whole = $("text").value;
     const at = whole.indexOf(text, searchFrom);
     if (at < 0) return void ($("script").textContent = whole);
@@ -118,9 +135,9 @@ const readTell = {
     $("script").replaceChildren(whole.slice(0, at), mark, whole.slice(searchFrom));
     $("script").scrollTop = mark.offsetTop - $("script").clientHeight / 3;
   },
-  latency: (ms) => ($("speak-latency").textContent = `first sound ${milliseconds(ms)}`),
-  problem: (problem) => showProblem("speak-problem", problem),
-  ended() {
+  onLatency: (ms) => ($("speak-latency").textContent = `first sound ${milliseconds(ms)}`),
+  onProblem: (problem) => showProblem("speak-problem", problem),
+  onEnd() {
     reading = null;
     $("read").disabled = false;
     $("stop").disabled = true;
@@ -140,10 +157,12 @@ $("read").onclick = () => {
   $("script").hidden = false;
   $("text").hidden = true;
   $("speak-latency").textContent = "";
-  reading = new Reading($("player"), readTell);
-  reading.start(text, { voice: $("voice").value, speed: Number($("speed").value) });
+  const speed = Number($("speed").value);
+  reading = voice.speak({ ...spoken, voice: $("voice").value || undefined, speed, player: $("player") });
+  reading.write(text);
+  reading.end();
 };
-$("stop").onclick = () => reading?.stop();
+$("stop").onclick = () => reading?.cancel();
 $("speed").oninput = () => ($("speed-shown").value = `${Number($("speed").value).toFixed(1)}×`);
 
 // --- code -----------------------------------------------------------------------------------------------------------
@@ -174,7 +193,7 @@ $("copy").onclick = async () => {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
     listening?.stop();
-    reading?.stop();
+    reading?.cancel();
   }
   const free = event.target === document.body;
   if (event.code === "Space" && free && !event.repeat) {

@@ -31,4 +31,26 @@ const words = await voice.audio.transcriptions.create({
 });
 console.log(words.text);`;
 
-export const samples = { curl, python, javascript };
+const page = (address) => `<script type="module">
+  import { Voice } from "${address}/static/voice.js";
+
+  const voice = new Voice({
+    url: "${address}",
+    token: async () => (await fetch("/voice-token")).text(), // your server: POST /v1/realtime/client_secrets
+  });
+  const { available } = await voice.availability();
+  microphone.hidden = !available;
+  microphone.onclick = () => voice.listen({
+    language: "ms",
+    onPartial: (text) => (question.value = text),
+    onFinal: (text) => answer(text),
+  });
+
+  async function answer(text) {
+    const speech = voice.speak(); // falls silent as soon as the person speaks again
+    for await (const piece of askYourModel(text)) speech.write(piece);
+    speech.end();
+  }
+</script>`;
+
+export const samples = { curl, python, javascript, page };

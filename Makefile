@@ -16,7 +16,7 @@ help:
 	@echo "make test-coqui   the Coqui voices, in an environment of their own"
 	@echo "make test-cluster Ray, PostgreSQL, Redis and two API processes, parts of them killed"
 	@echo "make screenshots  the page's pictures in docs/screenshots"
-	@echo "make lint         ruff and mypy"
+	@echo "make lint         ruff, mypy and the layers' import contracts"
 	@echo "make format       ruff's formatter"
 	@echo "make bench        the figures of the README's performance table (BENCH=\"4 asr plain\": shorter, some parts)"
 	@echo "make requirements pin what requirements*.in ask for"
@@ -69,6 +69,7 @@ lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+	$(BIN)/lint-imports --no-cache
 
 format: setup-dev
 	$(BIN)/ruff check --fix .

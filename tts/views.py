@@ -16,7 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.errors import ApiError
-from gateway.gate import Kind, Work, gate
+from core.identity import caller_of
+from gateway.gate import Kind, Work, request_gate
 from gateway.views import ApiView, PublicApiView
 from tts.choice import chosen_voice
 from tts.encoding import AudioFormat
@@ -48,7 +49,7 @@ class SpeechView(ApiView):
         responses=_RESPONSES,
     )
     async def post(self, request: Request) -> HttpResponseBase:
-        async with gate(request, Kind.SPEECH) as work:
+        async with request_gate(caller_of(request), Kind.SPEECH) as work:
             fields = _valid(await self.body(request))
             await work.admit(fields.get("user"))
             order = _order(fields, work)

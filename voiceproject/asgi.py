@@ -18,11 +18,11 @@ django.setup(set_prefix=False)
 # These need Django to be set up.
 from django.conf import settings  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
-from gateway.cors import Cors  # noqa: E402
 
 from core.errors import ApiError  # noqa: E402
 from gateway.admission import Admission, RefuseWhenFull  # noqa: E402
 from gateway.bodies import ReceiveBody  # noqa: E402
+from gateway.cors import Cors  # noqa: E402
 from gateway.edge import Edge, HttpApp  # noqa: E402
 from gateway.handler import Handler  # noqa: E402
 from gateway.lifecycle import lifecycle  # noqa: E402

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from gateway.cors import is_allowed
 from pytest_django import Settings
+
+from gateway.cors import is_allowed
 
 CHAT = "https://chat.example.com"
 PREFLIGHT = {

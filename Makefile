@@ -23,10 +23,10 @@ help:
 	@echo "make clean        remove environments, caches and local state"
 
 run: export VOICE_CORS_ORIGINS ?= http://localhost:*,http://127.0.0.1:*
-run: models
-	@exec $(BIN)/python manage.py serve --demo
+run: $(VENV)/base.stamp
+	@exec $(BIN)/python manage.py serve --demo --install-models
 
-# Without them the service still runs, with smaller models, and says so: no reason to stop here.
+# Without them tests are skipped, and the service runs with smaller models and says so: no reason to stop here.
 models: $(VENV)/base.stamp
 	@$(BIN)/python manage.py models install --default || { code=$$?; [ $$code -lt 128 ] || exit $$code; \
 	  echo "Going on without. \`make models\` tries again."; }

@@ -91,6 +91,11 @@ class Work:
         if self._context.admitted is not None:
             self._context.admitted.revise(cost)
 
+    def leave_admission(self) -> None:
+        """Count no more for those who wait at admission: an engine that keeps count itself does this work."""
+        if self._context.admitted is not None:
+            self._context.admitted.leave(done=False)
+
     async def admit(self, user: str | None = None) -> None:
         """Let this end user in: a body's ``user``, which counts only where neither a header nor a token named one.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from spoken_text.chat import CHAT_WORDS
+
 # Words that only a Malay sentence is built with: they weigh more than a borrowed noun.
 _MALAY_GRAMMAR = frozenset(
     """
@@ -89,7 +91,7 @@ def detect_language(text: str, fallback: str = "ms") -> str:
     han, tamil = len(_HAN.findall(text)), len(_TAMIL.findall(text))
     if han or tamil:
         latin = len(_LATIN.findall(text))
-        if tamil > max(han, latin // 2):
+        if tamil > max(han, latin // 2 if fallback == "ta" else latin):
             return "ta"
         if han * 4 > latin:  # one Chinese character says about as much as four letters
             return "zh"
@@ -99,7 +101,10 @@ def detect_language(text: str, fallback: str = "ms") -> str:
 def _latin_language(text: str, fallback: str) -> str:
     scores = {"ms": 0.0, "en": 0.0}
     shouted = text.isupper() and text.count(" ") > 1
-    for written in _WORD.findall(_ADDRESS.sub(" ", text)):
+    words = _WORD.findall(_ADDRESS.sub(" ", text))
+    if len(words) > 1 and words[-1] == "I":
+        words.pop()  # "Paus Fransiskus I"
+    for written in words:
         if len(written) > 1 and written.isupper() and not shouted:
             continue  # an acronym: "IT", "AS"
         language, weight = _vote(written.lower().replace("’", "'"))
@@ -115,7 +120,7 @@ def _vote(word: str) -> tuple[str, float]:
         return "ms", _GRAMMAR_WEIGHT
     if word in _ENGLISH:
         return "en", 1.0
-    if word in _MALAY:
+    if word in _MALAY or word in CHAT_WORDS:
         return "ms", 1.0
     if _MALAY_FORM.fullmatch(word):
         return "ms", _FORM_WEIGHT

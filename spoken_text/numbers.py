@@ -168,7 +168,10 @@ FRACTIONS = [
 ]
 
 #: "-5" before a unit takes its number, but not "10 -5" or "A-5".
-SIGNS = [rule(rf"(?<![\w.,)%°])(?<![\d)] ){DASH}(?=\d)", lambda m, lang: f"{_minus(lang)} ")]
+SIGNS = [
+    rule(r"(?<![\w+).])\+(?=\d)", words("tambah ", "plus ")),
+    rule(rf"(?<![\w.,)%°])(?<![\d)] ){DASH}(?=\d)", lambda m, lang: f"{_minus(lang)} "),
+]
 
 NUMBERS = [
     rule(r"(?<=[^\W\d_])-(?=\d)|(?<=\d)-(?=[^\W\d_])", words(" ", " ")),

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from spoken_text.prefilter import needed_characters
+
 EDGE = r"(?<!\w)(?<!\d[.,])"  # where a number or a word may start
 END = r"(?![\w])"
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,15})(?:\.\d{1,15})?"
@@ -25,10 +27,12 @@ class Rule(NamedTuple):
 
     pattern: re.Pattern[str]
     say: Say
+    needs: tuple[frozenset[str], ...]  # of each of these sets a text must hold a character
 
 
 def rule(pattern: str, say: Say, flags: int = 0) -> Rule:
-    return Rule(re.compile(pattern, flags), say)
+    compiled = re.compile(pattern, flags)
+    return Rule(compiled, say, needed_characters(compiled))
 
 
 def in_one_language(pattern: str, say: Callable[[re.Match[str]], str], flags: int = 0) -> Rule:
@@ -37,12 +41,17 @@ def in_one_language(pattern: str, say: Callable[[re.Match[str]], str], flags: in
 
 
 def apply(rules: Iterable[Rule], text: str, language: str) -> str:
-    for pattern, say in rules:
+    present = set(text)
+    for pattern, say, needs in rules:
+        if any(map(present.isdisjoint, needs)):
+            continue
 
         def replacement(match: re.Match[str], say: Say = say) -> str:
             return say(match, language)
 
-        text = pattern.sub(replacement, text)
+        text, count = pattern.subn(replacement, text)
+        if count:
+            present = set(text)
     return text
 
 

@@ -42,6 +42,7 @@ T = TypeVar("T")
 
 SPOOL = "spool"  # in the state directory
 DRAIN_S = 1.0
+MAX_NOTED = 100_000  # rows in memory
 
 
 class LedgerWriter:
@@ -67,8 +68,14 @@ class LedgerWriter:
             await self.keep(Kept(entry, timezone.now()), error)
 
     def note(self, entry: Entry) -> None:
-        """Take a row that nobody waits for: ``drain`` writes it."""
+        """Take a row that nobody waits for: ``drain`` writes it. With both database and disk gone for long, the oldest
+        are lost."""
         self._noted.append(Kept(entry, timezone.now()))
+        if len(self._noted) > MAX_NOTED:
+            logger.error(
+                "refusals were lost: neither the database nor the disk takes them", extra={"rows": MAX_NOTED // 10}
+            )
+            del self._noted[: MAX_NOTED // 10]
 
     async def reserve(self, claim: Claim) -> Outcome:
         """Hold quota or be refused. Raises ``DatabaseError``."""
@@ -94,13 +101,18 @@ class LedgerWriter:
     async def drain(self) -> None:
         """Write what was noted, look whether the database is back, and settle what the spool has. Raises
         ``DatabaseError``."""
-        while noted := self._noted[:LARGEST_COMMIT]:
-            await self._write_noted(noted)
-            del self._noted[: len(noted)]  # not before: interrupted, they are written again, and the ledger takes one
-        if self.spool.is_empty and not database.is_away:
-            return
-        if settled := await self.run(self._drain):
-            logger.warning("settled what had been spooled", extra={"settlements": settled})
+        failure: DatabaseError | None = None
+        try:
+            while noted := self._noted[:LARGEST_COMMIT]:
+                await self._write_noted(noted)
+                del self._noted[: len(noted)]  # not before: interrupted, they are written again; the ledger takes one
+        except DatabaseError as error:  # neither the database nor the disk takes them: they stay noted
+            failure = error
+        if not self.spool.is_empty or database.is_away:  # whatever failed above, somebody has to look
+            if settled := await self.run(self._drain):
+                logger.warning("settled what had been spooled", extra={"settlements": settled})
+        elif failure is not None:
+            raise failure
 
     async def _write_noted(self, noted: list[Kept]) -> None:
         try:

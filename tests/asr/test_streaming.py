@@ -28,7 +28,7 @@ from asr.streaming import (
 )
 from asr.transcription import Transcription
 from asr.units import SAMPLE_RATE, Options
-from asr.utterance import BREATHER
+from asr.utterance import PARTIAL_BACKOFF
 from inference.engine import EngineStats
 from inference.errors import OverCapacity
 from spoken_text.error_rate import normalise
@@ -222,6 +222,46 @@ async def test_a_busy_engine_is_asked_for_finals_only(engine: WhisperEngine) -> 
     assert set(busy.live) == {True}
 
 
+async def test_partials_keep_coming_where_the_engine_is_never_idle(engine: WhisperEngine) -> None:
+    listener, busy = Listener(), BusyEngine(engine)
+    stream = session(busy, listener)
+    long = sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok untuk membeli ikan dan sayur")
+    await speak(stream, np.tile(long, 2), pause_s=0.1)  # in real time
+    await stream.finish()
+    seconds = 2 * len(long) / SAMPLE_RATE
+    assert len(listener.of(Partial)) >= seconds / 4
+
+
+async def test_the_last_words_are_recognised_while_the_pause_runs(engine: WhisperEngine) -> None:
+    listener = Listener()
+    stream = session(engine, listener, TurnDetection(silence_duration_ms=600), partials=False)
+    units: list[object] = []
+
+    class Noting:
+        async def submit(self, unit):
+            units.append(listener.of(SpeechStopped))
+            return await engine.submit(unit)
+
+        def stats(self) -> EngineStats:
+            return engine.stats()
+
+    stream._engine = Noting()
+    await speak(stream, sound.joined([sound.said("selamat pagi semua"), sound.silence(1)]), pause_s=0.1)
+    await stream.finish()
+    assert units == [[]]  # once, before the turn had ended
+    assert jiwer.wer("selamat pagi semua", listener.text) <= 0.4
+
+
+async def test_a_stream_with_finals_under_way_is_working(engine: WhisperEngine) -> None:
+    stream = session(engine, Listener(), None)
+    assert not stream.is_working
+    await stream.append(sound.said("selamat pagi"))
+    await stream.commit()
+    assert stream.is_working
+    await stream.finish()
+    assert not stream.is_working
+
+
 async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine, monkeypatch) -> None:
     slow_s = 0.1
     submitted = engine.submit
@@ -240,7 +280,7 @@ async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine, monk
     await speak(stream, np.tile(sound.said("selamat pagi semua"), 4), pause_s=0.01)
     took = time.monotonic() - began
     await stream.finish()
-    assert 1 <= guesses <= took / (slow_s * (1 + BREATHER)) + 4  # four utterances at most, each with a first one
+    assert 1 <= guesses <= took / (slow_s * (1 + PARTIAL_BACKOFF)) + 4  # four utterances at most, each with a first one
 
 
 async def test_a_failure_is_of_its_utterance(engine: WhisperEngine) -> None:

@@ -27,7 +27,7 @@ from django.db import DatabaseError
 
 from core import ratelimit
 from core.context import RequestContext, enter
-from core.errors import ApiError, as_api_error, report
+from core.errors import ApiError, DomainError, as_api_error, report
 from gateway import metrics
 from gateway.gate import Kind, Work, request_gate
 from gateway.handshake import Handshake
@@ -281,7 +281,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def _recheck(self) -> None:
         try:
             await self.work.recheck()
-        except ApiError as error:
+        except (ApiError, DomainError) as error:
             self.fail(error)
         except DatabaseError:  # asked again soon; the clock and the process must be watched meanwhile
             logger.warning("cannot ask whether a stream's user still has voice", exc_info=True)

@@ -26,6 +26,7 @@ class Admitted(Protocol):
     """A place in the queue of an engine, taken for this request."""
 
     def revise(self, cost: float) -> None: ...
+    def leave(self, *, done: bool) -> None: ...
 
 
 @dataclass

@@ -21,8 +21,8 @@ from model_store.choice import AUTO, chosen
 BUNDLED = Path(__file__).parent / "bundled"
 FULL_CONTEXT_S = 30
 #: For a model that was not trained for short contexts. Less than the first makes it repeat itself too often; closer
-#: steps would save the encoder little and part what could share a batch.
-CONTEXTS_S = (6, 8, 10, 13, 16, 20, 25, FULL_CONTEXT_S)
+#: steps would save the encoder less than smaller batches cost the decoder.
+CONTEXTS_S = (6, 10, 15, 20, FULL_CONTEXT_S)
 LONGEST_SEGMENT_S = 10  # where a shorter one is cheaper: segments of one file run side by side
 MARGIN_S = 2.0  # of silence after the speech, without which such a model repeats itself
 

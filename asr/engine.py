@@ -14,7 +14,7 @@ from django.conf import settings
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint, configured
 from asr.decoding import Decoded, Decoder, Prepared
 from asr.features import LogMel
-from asr.tuning import Tuning, UnusableTable, cores_here, device_here, parallelism, tuning
+from asr.tuning import Tuning, UnusableTable, compute_type_here, cores_here, device_here, parallelism, tuning
 from asr.units import Hypothesis, SpeechUnit
 from inference import priority, runtime
 from inference.batcher import Batcher
@@ -113,7 +113,7 @@ class WhisperEngine:
             self._model = WhisperModel(
                 self.checkpoint.source,
                 device=settings.VOICE_ASR_DEVICE,
-                compute_type=settings.VOICE_ASR_COMPUTE_TYPE,
+                compute_type=compute_type_here(),
                 cpu_threads=threads,
                 num_workers=workers,
             )

@@ -14,7 +14,7 @@ MAX_PACE = 30.0  # letters a second; fast Malay or English has 18
 MAX_REPEATED_PACE = 20.0  # of a text that repeats itself
 LONG_REPETITION = 4  # words: people repeat shorter phrases
 _WEIGHT_OF_IDEOGRAPH = 3.0  # a syllable in one character
-_WEIGHT_OF_INDIC = 0.7  # vowel signs are characters too
+_WEIGHT_OF_INDIC = 0.9  # vowel signs are characters too
 _PADDING_S = 0.3  # of a segment's length is not speech
 
 _IDEOGRAPHS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"

@@ -127,6 +127,12 @@ _DOTTED = _table(
     pkl=pukul
     Pkl=Pukul
     kps=kaki persegi=square feet
+    min=minimum
+    maks=maksimum=maximum
+    max=maksimum=maximum
+    D.E=Darul Ehsan
+    D.T=Darul Takzim
+    D.R=Darul Ridzuan
     p.a=setahun=per annum
     jld=jilid
     u.p=untuk perhatian
@@ -172,7 +178,7 @@ _BARE = (
 # Without a full stop only before a name.
 _NEEDS_NAME = "En Sg Ust Tel Bil Kol Kapt Hlm Lbh Tkt Jr Inc Ltd Corp Dept Kpg Abd Md Tg Tjg Lt Mej Insp Supt".split()
 # Also words: with a full stop only before a name or a number.
-_AMBIGUOUS = frozenset("Men Tim Pen Pt Rd Kem Sek Gov Rev Ave Hosp Jen Peg Kep Hons".split())
+_AMBIGUOUS = frozenset("min max Men Tim Pen Pt Rd Kem Sek Gov Rev Ave Hosp Jen Peg Kep Hons".split())
 _END_A_SENTENCE = frozenset("Bhd Inc Ltd Jr Corp Kep Hons Ph.D B.Sc M.Sc B.A M.A Rd Ave Blvd".split())
 
 _SLASHED = _table(
@@ -270,6 +276,7 @@ SHORT_FORMS: list[Rule] = [
     rule(rf"(?<![\w./])({_names(_BARE)})()(?![\w.])(?=\s|[,;:)?!]|$)", _dotted),
     rule(rf"(?<![\w./])({_names(_NEEDS_NAME)})()(?= [A-Z][a-z])(?!\w)", _dotted),
     rule(rf"(?<![\w/])(?<!\d )(?:{_names(list(_SLASHED))})(?![\w/])", _slashed),
+    rule(r"\s@\s(?=\d[\d.]{0,5}\s?%)", words(" pada ", " at ")),
     rule(r"\s@\s(?=RM|\$)", words(" pada harga ", " at ")),
     rule(r"(?<=[a-z])\s@\s(?=[A-Z])", words(" alias ", " alias ")),
     rule(r"\s@\s", words(" di ", " at ")),

@@ -62,9 +62,9 @@ _CHAT = dict(
     xperlu=tak~perlu xsedap=tak~sedap xbest=tak~best xsampai=tak~sampai xdtg=tak~datang xpasti=tak~pasti
     xsihat=tak~sihat xlarat=tak~larat xnampak=tak~nampak xsabar=tak~sabar xcaya=tak~percaya xpercaya=tak~percaya
     xbole=tak~boleh xtido=tak~tidur xbyr=tak~bayar
-    mane=mana kte=kita lmbt=lambat lambt=lambat kbr=khabar khbr=khabar mtg=meeting sory=sorry sori=sorry wsap=WhatsApp
-    wasap=WhatsApp wassap=WhatsApp tpt2=tempat-tempat fon=telefon fhmn=fahaman hbt=hebat hebt=hebat trima=terima
-    ksih=kasih cdgn=cadangan pkej=pakej dskaun=diskaun msyuarat=mesyuarat mesyrt=mesyuarat
+    mane=mana cwn=cawan kte=kita lmbt=lambat lambt=lambat kbr=khabar khbr=khabar mtg=meeting sory=sorry sori=sorry
+    wsap=WhatsApp wasap=WhatsApp wassap=WhatsApp tpt2=tempat-tempat fon=telefon fhmn=fahaman hbt=hebat hebt=hebat
+    trima=terima ksih=kasih cdgn=cadangan pkej=pakej dskaun=diskaun msyuarat=mesyuarat mesyrt=mesyuarat
     """.split()
 )
 #: The short forms that only Malay has.

@@ -264,6 +264,10 @@ DATES: list[Rule] = [
 
 #: Also in texts without a digit.
 NAMED_DAYS: list[Rule] = [
+    rule(
+        r"(?<!\w)(Jan|Feb|Apr|Jul|Aug|Ogo|Sep|Sept|Oct|Okt|Nov|Dec|Dis)(?=:)",
+        lambda m, lang: (_MALAY_MONTHS if lang == "ms" else _ENGLISH_MONTHS)[_MONTHS[m[1].lower()] - 1],
+    ),
     rule(rf"(?<![\w-])({_MONTH})\s?{DASH}\s?({_MONTH}){END}(?!-)", _months, re.IGNORECASE),
     rule(rf"(?<![\w-])({_DAY})\s?{DASH}\s?({_DAY}){END}(?!-)", _weekdays),
 ]

@@ -23,12 +23,15 @@ _ONLY_CAPITALISED = frozenset(
     "gov sen rev hon md tg lg jab pej peg keb hosp".split()
 )
 # Before a number only: "No. 5", "ms. 12".
-_COUNTERS = frozenset("nos fig figs eq sec ch bil tel hlm ms m.s bab fasal vol pp p art sek jil jld para rajah".split())
+_COUNTERS = frozenset(
+    "min maks max nos fig figs eq sec ch bil tel hlm ms m.s bab fasal vol pp p art sek jil jld para rajah".split()
+)
 # May end a sentence: it does if a capital follows, but not before a bracket.
 _TAILS = frozenset(
     """
     dll dsb dst dkk etc bhd inc ltd co corp a.m p.m am pm s.w.t a.s r.a r.ha s.a.w et.al al jan feb mar apr jul aug ogo
-    sep sept oct okt nov dec dis kep hons b.sc m.sc b.a m.a b.eng m.eng b.ed ph.d pg ptg tgh thn bln ave rd blvd kps pkl
+    sep sept oct okt nov dec dis kep hons b.sc m.sc b.a m.a b.eng m.eng b.ed ph.d pg ptg tgh thn bln ave rd blvd kps
+    pkl p.a d.e d.t d.r
     """.split()
 )
 _LETTERED = frozenset(

@@ -68,6 +68,11 @@ _ENGLISH = frozenset(
     city town country government company market money
     """.split()
 )
+# English that Malay sentences are sprinkled with.
+_MIXED_IN = frozenset(
+    "so please before after then but thank thanks you sorry okay hi hello good morning last next like just only now i "
+    "by best new off flight meeting submit free".split()
+)
 _MALAY_FORM = re.compile(
     r"(?:meng|peng|meny|peny|memp|memb|pemb)[a-z]{3,}|[a-z]{3,}(?:nya|kan|lah|kah)|(?:ber|ter|per|pe|ke|se|di)[a-z]{3,}"
     r"(?:an|i)|(?:ber|mem|men)[a-z]{4,}"
@@ -119,7 +124,7 @@ def _vote(word: str) -> tuple[str, float]:
     if word in _MALAY_GRAMMAR:
         return "ms", _GRAMMAR_WEIGHT
     if word in _ENGLISH:
-        return "en", 1.0
+        return "en", _FORM_WEIGHT if word in _MIXED_IN else 1.0
     if word in _MALAY or word in CHAT_WORDS:
         return "ms", 1.0
     if _MALAY_FORM.fullmatch(word):

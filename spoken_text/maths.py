@@ -13,7 +13,7 @@ _SCORE = re.compile(
     r"kemenangan|kekalahan|perlawanan|wins?|won|lost|lose|beats?|draw|drew|scored?|defeat|defeated|victory)\b",
     re.IGNORECASE,
 )
-_PART = r"(?:pagi|petang|malam|tengah ?hari|tengah ?malam|ptg|mlm|pg|am|pm|a\.m\.?|p\.m\.?)"
+_PART = r"(?:pagi|petang|malam|tengah ?hari|tengah ?malam|ptg|mlm|pg|tgh|am|pm|a\.m\.?|p\.m\.?)"
 _DAY = (
     r"(?:Isnin|Selasa|Rabu|Khamis|Jumaat|Sabtu|Ahad|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|"
     r"Januari|Februari|Mac|April|Mei|Jun|Julai|Ogos|September|Oktober|November|Disember|January|February|March|May|"
@@ -119,7 +119,9 @@ TIME_RANGES: list[Rule] = [
 
 RANGES: list[Rule] = [
     rule(rf"{EDGE}(\d{{1,2}}[.:]\d\d)\s?{DASH}\s?(?=\d{{1,2}}[.:]\d\d(?!\d))", lambda m, lang: m[1] + _to(lang)),
-    rule(rf"{EDGE}({NUMBER})\s?x\s?(?=\d)", _times),
+    rule(rf"{EDGE}({NUMBER})\s?x\s?(?=[-−]?\d)", _times),
+    rule(rf"{EDGE}(\d{{1,2}}/\d{{1,2}})\s?{DASH}\s?(?=\d)", lambda m, lang: m[1] + _to(lang)),
+    rule(r"(?<=\d)-(?:in|dalam)-(?=\d)", words(" dalam ", " in ")),
     rule(
         rf"({EDGE}{NUMBER})\s?(?:%|peratus)\s?{DASH}\s?(?={NUMBER}\s?(?:%|peratus))", lambda m, lang: m[1] + _to(lang)
     ),

@@ -17,7 +17,7 @@ from spoken_text.mandarin import RULES as MANDARIN
 from spoken_text.markdown import plain_pieces
 from spoken_text.maths import MATHS, RANGES, SIGNED, TIME_RANGES
 from spoken_text.money import MONEY
-from spoken_text.numbers import FRACTIONS, LONG_RUNS, NUMBERS, ORDINALS, SIGNS
+from spoken_text.numbers import FRACTIONS, LONG_RUNS, NUMBERS, ORDINALS, SCALES, SIGNS
 from spoken_text.roman import ROMANS
 from spoken_text.rules import LETTER_MARK, apply
 from spoken_text.sentences import Piece, split_pieces
@@ -53,7 +53,7 @@ _WITH_DIGITS = [
     *UNITS,
     *YEARS,
 ]
-_NUMBERS = [*CODES, *NUMBERS]
+_NUMBERS = [*SCALES, *CODES, *NUMBERS]
 
 
 def speakable(text: str, language: str = "ms", *, letters: bool = False) -> str:

@@ -7,8 +7,8 @@ import re
 from spoken_text.numbers import cardinal, digits, number
 from spoken_text.rules import DASH, EDGE, END, Rule, pick, rule, words
 
-_PART = r"pagi|petang|malam|tengah ?hari|tengah ?malam|subuh|ptg|mlm|pg|senja|dinihari"
-_SHORT_PARTS = {"ptg": "petang", "mlm": "malam", "pg": "pagi"}
+_PART = r"pagi|petang|malam|tengah ?hari|tengah ?malam|subuh|ptg|mlm|pg|tgh|senja|dinihari"
+_SHORT_PARTS = {"ptg": "petang", "mlm": "malam", "pg": "pagi", "tgh": "tengah hari"}
 _RANGE_CUES = re.compile(
     r"\b(?:buka|dibuka|tutup|waktu|masa|jam|pukul|pkl|kaunter|rehat|operasi|kelas|sesi|slot|mesyuarat|open|opens|hours?|"
     r"from|isnin|selasa|rabu|khamis|jumaat|sabtu|ahad|jadual|bermula|mula|taklimat|ceramah)\b",
@@ -114,6 +114,8 @@ def _duration(match: re.Match[str], language: str) -> str:
 
 
 def _hours(match: re.Match[str], language: str) -> str:
+    if language == "ms" and match[0].endswith(" hr"):
+        return f"{number(match[1], language)} hari"  # in Malay chats
     return f"{number(match[1], language)} {pick(language, 'jam', 'hour' if match[1] == '1' else 'hours')}"
 
 

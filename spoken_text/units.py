@@ -269,6 +269,13 @@ UNITS: list[Rule] = [
             + pick(lang, " inci", " inches")
         ),
     ),
+    rule(
+        rf"{EDGE}(\d{{1,3}})['’]\s?[xX×]\s?(\d{{1,3}})['’](?!\w)",
+        lambda m, lang: (
+            pick(lang, " kaki darab ", " feet by ").join(number(side, lang) for side in (m[1], m[2]))
+            + pick(lang, " kaki", " feet")
+        ),
+    ),
     rule(rf"{EDGE}(\d{{1,2}})\s?(?:ft|feet)\s?(\d{{1,2}})\s?in(?!\w)", _feet),
     rule(rf"{EDGE}(\d{{1,2}})\s?['’]\s?(\d{{1,2}}(?:\.\d)?)(?:[\"”]|['’]{{2}}|(?=[\s,.)]|$))", _feet),
     rule(rf"{EDGE}(\d{{1,3}})()['’](?=\s(?:x|×|darab|tinggi|panjang|lebar|wide|tall|by)\b)", _feet),

@@ -19,6 +19,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 from capacity import historyadmin, loadtestadmin
 from capacity.historyadmin import DELIVERY_COLOURS
 from capacity.models import Alert, Delivery, Rule
+from core.admin_objects import exists, found
 from core.confirmation import Question, ask
 from core.quantities import NONE, ShortFloatField, SpanField, span
 from core.readonly_admin import ReadOnly, page_of
@@ -125,7 +126,7 @@ class RuleAdmin(ModelAdmin):
         return False  # switched off it does no harm, and its alerts keep their rule
 
     def _is_silenced(self, object_id: Any) -> bool:
-        return Rule.objects.filter(pk=object_id, silenced_until__gt=timezone.now()).exists()
+        return exists(Rule.objects.filter(silenced_until__gt=timezone.now()), object_id)
 
     def has_silence_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.has_change_permission(request) and not self._is_silenced(object_id)
@@ -135,12 +136,12 @@ class RuleAdmin(ModelAdmin):
 
     @action(description="Silence", url_path="silence", permissions=["silence"], icon="notifications_off")
     def silence_rule(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        rule = Rule.objects.get(pk=object_id)
+        rule = found(Rule, object_id)
         return ask_to_silence(request, self, rule, page_of(rule))
 
     @action(description="End the silence", url_path="speak", permissions=["speak"], icon="notifications_active")
     def end_silence(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        rule = Rule.objects.get(pk=object_id)
+        rule = found(Rule, object_id)
 
         def do(_nothing: dict[str, Any]) -> str:
             rule.silence(None)
@@ -227,7 +228,7 @@ class AlertAdmin(ReadOnly, ModelAdmin):
         if not self._may_operate(request):
             return False
         rows = Alert.objects.filter(acknowledged_at=None).exclude(state=Alert.State.RESOLVED)
-        return object_id is None or rows.filter(pk=object_id).exists()
+        return object_id is None or exists(rows, object_id)
 
     def has_silence_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("capacity.change_rule")
@@ -240,7 +241,7 @@ class AlertAdmin(ReadOnly, ModelAdmin):
 
     @action(description="Acknowledge", url_path="acknowledge", permissions=["acknowledge"], icon="done")
     def acknowledge(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        alert = Alert.objects.select_related("rule").get(pk=object_id)
+        alert = found(Alert.objects.select_related("rule"), object_id)
 
         def do(_nothing: dict[str, Any]) -> str:
             is_new = self._acknowledge(request, alert)
@@ -257,7 +258,7 @@ class AlertAdmin(ReadOnly, ModelAdmin):
 
     @action(description="Silence", url_path="silence", permissions=["silence"], icon="notifications_off")
     def silence(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        alert = Alert.objects.select_related("rule").get(pk=object_id)
+        alert = found(Alert.objects.select_related("rule"), object_id)
         return ask_to_silence(request, self, alert.rule, page_of(alert))
 
     @admin.action(description="Acknowledge selected alerts", permissions=["acknowledge"])

@@ -17,6 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from core import user_admin
+from core.admin_objects import exists, found
 from core.confirmation import Question, ask
 from core.models import ApiKey, ClientApplication
 
@@ -114,11 +115,11 @@ class ApiKeyAdmin(ModelAdmin):
         return ask(request, self, question, is_sent="sure" in request.POST)
 
     def has_revoke_one_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self.has_change_permission(request) and ApiKey.objects.filter(pk=object_id, revoked_at=None).exists()
+        return self.has_change_permission(request) and exists(ApiKey.objects.filter(revoked_at=None), object_id)
 
     @action(description="Revoke", url_path="revoke", permissions=["revoke_one"], icon="block")
     def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        key = ApiKey.objects.select_related("client").get(pk=object_id)
+        key = found(ApiKey.objects.select_related("client"), object_id)
         question = Question(
             title=f"Revoke {key}",
             consequence=REFUSED,

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from django.core import exceptions as django_errors
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
@@ -178,23 +178,3 @@ def exception_handler(error: Exception, _context: Mapping[str, Any]) -> Response
     """Django REST framework's hook: every exception of a view ends here, also those it would let through as a 500."""
     answer = report(error)
     return Response(answer.envelope(), status=answer.status, headers=answer.headers())
-
-
-def _json(answer: ApiError) -> JsonResponse:
-    return JsonResponse(answer.envelope(), status=answer.status, headers=answer.headers())
-
-
-def bad_request(_request: HttpRequest, exception: Exception) -> JsonResponse:
-    return _json(as_api_error(exception) if exception else ApiError(400, "invalid_value", "Bad request."))
-
-
-def permission_denied(_request: HttpRequest, exception: Exception) -> JsonResponse:
-    return _json(as_api_error(exception))
-
-
-def not_found(_request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
-    return _json(as_api_error(Http404()))
-
-
-def server_error(_request: HttpRequest) -> JsonResponse:
-    return _json(as_api_error(Exception()))

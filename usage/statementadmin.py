@@ -14,6 +14,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
+from core.admin_objects import exists, found
 from core.confirmation import Question, ask
 from usage import documents
 from usage.confirmation import CreditForm, MonthForm
@@ -109,12 +110,12 @@ class StatementAdmin(_Fixed, ModelAdmin):
     # --- to hand out --------------------------------------------------------------------------------------------------
     @action(description="Print", url_path="print", permissions=["view"], icon="print")
     def show(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        statement = Statement.objects.select_related("client").get(pk=object_id)
+        statement = found(Statement.objects.select_related("client"), object_id)
         return TemplateResponse(request, "admin/usage/statement.html", documents.page(statement))
 
     @action(description="CSV", url_path="csv", permissions=["view"], icon="download")
     def download(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        statement = Statement.objects.select_related("client").get(pk=object_id)
+        statement = found(Statement.objects.select_related("client"), object_id)
         return _csv([statement], statement.number)
 
     @admin.action(description="Download as CSV", permissions=["view"])
@@ -129,11 +130,11 @@ class StatementAdmin(_Fixed, ModelAdmin):
         return self._may_change(request)
 
     def has_make_final_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        is_draft = object_id is None or Statement.objects.filter(pk=object_id, state=Statement.State.DRAFT).exists()
+        is_draft = object_id is None or exists(Statement.objects.filter(state=Statement.State.DRAFT), object_id)
         return is_draft and self._may_change(request)
 
     def has_credit_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        is_final = Statement.objects.filter(pk=object_id, state=Statement.State.FINAL).exists()
+        is_final = exists(Statement.objects.filter(state=Statement.State.FINAL), object_id)
         return is_final and self._may_change(request)
 
     @action(description="Write drafts", url_path="draft", permissions=["draft"], icon="edit_document")
@@ -154,7 +155,7 @@ class StatementAdmin(_Fixed, ModelAdmin):
 
     @action(description="Make final", url_path="final", permissions=["make_final"], icon="lock")
     def make_final(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        statement = Statement.objects.get(pk=object_id)
+        statement = found(Statement, object_id)
 
         def do(_fields: dict[str, Any]) -> str:
             done = finalise(statement, by=request.user.get_username())
@@ -195,7 +196,7 @@ class StatementAdmin(_Fixed, ModelAdmin):
 
     @action(description="Credit note", url_path="credit", permissions=["credit"], icon="undo")
     def credit(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        statement = Statement.objects.get(pk=object_id)
+        statement = found(Statement, object_id)
 
         def do(fields: dict[str, Any]) -> str:
             note = statement.credit(fields["amount_sen"], why=fields["why"], by=request.user.get_username())

@@ -17,7 +17,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from core.errors import ApiError
-from gateway.gate import Kind, Work, gate
+from core.identity import caller_of
+from gateway.gate import Kind, Work, request_gate
 from gateway.views import ApiView, PublicApiView
 from inference.pool import in_first_pool
 from spoken_text.sentences import split_sentences
@@ -59,7 +60,7 @@ class SpeechView(ApiView):
         responses=_RESPONSES,
     )
     async def post(self, request: Request) -> HttpResponseBase:
-        async with gate(request, Kind.SPEECH) as work:
+        async with request_gate(caller_of(request), Kind.SPEECH) as work:
             fields = _valid(await self.body(request))
             await work.admit(fields.get("user"))
             order = _order(fields, work)

@@ -20,22 +20,28 @@ from model_store.choice import AUTO, chosen
 
 BUNDLED = Path(__file__).parent / "bundled"
 FULL_CONTEXT_S = 30
-CONTEXTS_S = (5, 10, 15, 20, FULL_CONTEXT_S)
+#: For a model that was not trained for short contexts. Less than the first makes it repeat itself too often; closer
+#: steps would save the encoder less than smaller batches cost the decoder.
+CONTEXTS_S = (6, 10, 15, 20, FULL_CONTEXT_S)
+TRAINED_SEGMENT_S = 10  # for a model with contexts of its own: segments of one file run side by side
+LONGEST_SEGMENT_S = 15  # for a stock one, which hears a sentence better whole
+MARGIN_S = 2.0  # of silence after the speech, without which such a model repeats itself
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """``source``: a directory or a hub id. ``contexts_s``: encoder contexts the model was trained
-    for, ascending. ``languages``: what it understands, empty if all of Whisper's. ``plain``: it writes lower-case words
-    without punctuation. ``longest_pause_s``: a pause longer than this within a segment is not good for it.
-    ``prompt_tokens``: the longest prompt it has learnt to take. ``timestamps``: whether its own timestamps are worth
-    asking for; without them a phrase is a segment, as voice activity detection cut it.
-    ``translates``: whether it can write English for what is said in another language. ``lexicon``: a list of words by
-    which its spaces are put right (``asr.lexicon``)."""
+    """``source``: a directory or a hub id. ``contexts_s``: encoder contexts that it may be given, ascending.
+    ``margin_s``: how much longer than the speech they must be. ``languages``: what it understands, empty if all of
+    Whisper's. ``plain``: it writes lower-case words without punctuation. ``longest_pause_s``: a pause longer than this
+    within a segment is not good for it. ``prompt_tokens``: the longest prompt it has learnt to take. ``timestamps``:
+    whether its own timestamps are worth asking for; without them a phrase is a segment, as voice activity detection cut
+    it. ``translates``: whether it can write English for what is said in another language. ``lexicon``: a list of words
+    by which its spaces are put right (``asr.lexicon``)."""
 
     source: str
     name: str
     contexts_s: tuple[int, ...] = (FULL_CONTEXT_S,)
+    margin_s: float = 0.0
     languages: tuple[str, ...] = ()
     plain: bool = False
     longest_pause_s: float = 0.8
@@ -48,7 +54,9 @@ class Checkpoint:
     @property
     def segment_s(self) -> int:
         """The longest segment worth giving it: full-context models pay for 30 s whatever they get, so they get that."""
-        return FULL_CONTEXT_S if self.contexts_s == (FULL_CONTEXT_S,) else 10
+        if self.contexts_s == (FULL_CONTEXT_S,):
+            return FULL_CONTEXT_S
+        return LONGEST_SEGMENT_S if self.margin_s else TRAINED_SEGMENT_S
 
 
 def configured() -> Checkpoint:
@@ -80,15 +88,18 @@ def _described(source: str, context: str) -> Checkpoint:
     described = directory / "voice.json"
     if described.is_file():
         about = json.loads(described.read_text("utf-8"))
-    contexts = tuple(int(value) for value in about.get("contexts_s", (FULL_CONTEXT_S,)))  # type: ignore[attr-defined]
+    contexts = tuple(int(value) for value in about.get("contexts_s", CONTEXTS_S))  # type: ignore[attr-defined]
+    margin_s = float(about.get("margin_s", 0.0 if "contexts_s" in about else MARGIN_S))  # type: ignore[arg-type]
     if context == "full":
         contexts = (FULL_CONTEXT_S,)
-    elif context == "dynamic":
+    elif context == "dynamic" and contexts == (FULL_CONTEXT_S,):
         contexts = CONTEXTS_S
+        margin_s = MARGIN_S
     return Checkpoint(
         source=source,
         name=str(about.get("name") or (directory.name if directory.is_dir() else source)),
         contexts_s=contexts,
+        margin_s=margin_s,
         languages=tuple(about.get("languages", ())),  # type: ignore[arg-type]
         plain=bool(about.get("plain", False)),
         longest_pause_s=float(about.get("longest_pause_s", Checkpoint.longest_pause_s)),  # type: ignore[arg-type]

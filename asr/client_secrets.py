@@ -23,13 +23,13 @@ from gateway.views import ApiView
 from usage.rollups import Consumption
 
 
-class _ExpiresAfter(serializers.Serializer[dict[str, Any]]):
+class ExpiresAfterSerializer(serializers.Serializer[dict[str, Any]]):
     anchor = serializers.ChoiceField(["created_at"], default="created_at")
     seconds = serializers.IntegerField(required=False, min_value=10, max_value=7_200)
 
 
 class ClientSecretSerializer(serializers.Serializer[dict[str, Any]]):
-    expires_after = _ExpiresAfter(required=False, allow_null=True)
+    expires_after = ExpiresAfterSerializer(required=False, allow_null=True)
     session = serializers.DictField(
         required=False, allow_null=True, help_text="As in `session.update`; the connection starts with it."
     )

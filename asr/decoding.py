@@ -1,8 +1,13 @@
 """From a batch of features to hypotheses, with Whisper's own rules, in as few calls of CTranslate2 as possible.
 
-The rules (temperature ladder, compression-ratio and log-probability thresholds, suppressed tokens, first timestamp)
-are those of faster-whisper's ``WhisperModel.transcribe``; a test compares the words. Here they run on batches: only
-the items whose text looks wrong are decoded again, hotter.
+The rules (suppressed tokens, first timestamp, scores) are those of faster-whisper's ``WhisperModel.transcribe``; a test
+compares the words. What differs is what happens to a text that looks wrong, because here others share the batch:
+
+- a unit is encoded once for each context; a hotter try takes the rows of the encoder's output that it needs;
+- tokens are bounded by the audio's length, so that a loop ends soon;
+- a loop that is evident is cut to once (``asr.drafts``); what is doubtful otherwise is handed back to the engine, which
+  runs it alone in full context; only a text that is implausible there is drawn again, hotter, once;
+- a low log probability alone, which is normal for languages that the model knows little of, is no reason.
 
 Threads: a ``Decoder`` holds no state between calls except caches filled under the GIL; several threads may call it.
 """
@@ -17,11 +22,15 @@ import ctranslate2
 import numpy as np
 import numpy.typing as npt
 from faster_whisper.tokenizer import Tokenizer
-from faster_whisper.transcribe import get_compression_ratio, get_suppressed_tokens, merge_punctuations
+from faster_whisper.transcribe import get_suppressed_tokens
 
-from asr.checkpoint import Checkpoint
+from asr.alignment import Aligned, align
+from asr.checkpoint import FULL_CONTEXT_S, Checkpoint
+from asr.drafts import Draft, least_doubtful, max_tokens, phrases
+from asr.languages import RELATIVES
 from asr.lexicon import Lexicon, retimed
-from asr.units import Hypothesis, Phrase, SpeechUnit, Task, Word
+from asr.mandarin import simplified
+from asr.units import Hypothesis, SpeechUnit, Task
 from inference.engine import Unit
 
 if TYPE_CHECKING:
@@ -29,23 +38,23 @@ if TYPE_CHECKING:
 
 COMPRESSION_RATIO_THRESHOLD = 2.4
 LOGPROB_THRESHOLD = -1.0
-LOGPROB_OF_NOTHING = -10.0  # no tokens, no mean: as bad as can be, so that a hotter try may find something
 NO_SPEECH_THRESHOLD = 0.6
-BEST_OF = 5
+BEST_OF = 2
 FRAMES_PER_SECOND = 100
-SECONDS_PER_TIMESTAMP = 0.02
 LATEST_FIRST_TIMESTAMP = 50  # the first timestamp is within the first second
-_PREPENDED, _APPENDED = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
+DYNAMIC_RANGE = 2.0  # of normalised log-mel features: silence is so far below the loudest
 
 
 @dataclass(kw_only=True)
 class Prepared(Unit):
-    """A unit with its features: float32 (mels, frames), and the context in seconds that it will be encoded in."""
+    """A unit with its features: float32 (mels, frames), and the context in seconds that it will be encoded in.
+    ``is_second_try``: the first, in less context, was doubtful."""
 
     unit: SpeechUnit
     features: npt.NDArray[np.float32]
     context_s: int
     prompt: tuple[int, ...] = ()
+    is_second_try: bool = False
 
     @property
     def cost(self) -> float:
@@ -55,7 +64,7 @@ class Prepared(Unit):
     def key(self) -> tuple[object, ...]:
         """Units with equal keys may share a batch: CTranslate2 wants equal shapes and equally long prompts."""
         options = self.unit.options
-        return self.context_s, options.task, options.timestamps, options.temperatures, len(self.prompt)
+        return self.context_s, options.task, options.timestamps, options.temperatures, options.greedy, len(self.prompt)
 
 
 @dataclass(frozen=True)
@@ -68,30 +77,11 @@ class _Languages:
 
 
 @dataclass(frozen=True)
-class _Aligned:
-    """What a second look at a text, with the audio, tells of it."""
+class Decoded:
+    """``is_doubtful``: the unit had better be decoded again in full context."""
 
-    words: tuple[Word, ...] = ()
-    probabilities: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Draft:
-    tokens: list[int]
-    text: str
-    avg_logprob: float
-    compression_ratio: float
-    no_speech_prob: float
-    temperature: float
-
-    def text_tokens(self, eot: int) -> list[int]:
-        return [token for token in self.tokens if token < eot]
-
-    @property
-    def good(self) -> bool:
-        if self.no_speech_prob > NO_SPEECH_THRESHOLD and self.avg_logprob < LOGPROB_THRESHOLD:
-            return True  # silence: trying harder only invents words
-        return self.compression_ratio <= COMPRESSION_RATIO_THRESHOLD and self.avg_logprob >= LOGPROB_THRESHOLD
+    hypothesis: Hypothesis
+    is_doubtful: bool = False
 
 
 class Decoder:
@@ -103,16 +93,20 @@ class Decoder:
         self.tokenizer = lru_cache(maxsize=64)(self._tokenizer)
         self._suppressed = lru_cache(maxsize=64)(self._suppressed_tokens)
 
-    def decode(self, batch: list[Prepared]) -> list[Hypothesis]:
-        """One hypothesis per item. All items have the same ``key``."""
+    def decode(self, batch: list[Prepared]) -> list[Decoded]:
+        """One for each item. All items have the same ``key``."""
         encoded = self._encode(batch)
         languages = self._languages_of(batch, encoded)
         drafts = self._drafts(batch, languages, encoded)
         wants_tokens = any(item.unit.options.words or item.unit.options.logprobs for item in batch)
-        aligned = self._align(batch, languages, encoded, drafts) if wants_tokens else [_Aligned()] * len(batch)
+        kept = [
+            draft.once(self.tokenizer(language.code, item.unit.options.task))
+            for item, draft, language in zip(batch, drafts, languages, strict=True)
+        ]
+        aligned = self._align(batch, languages, encoded, kept) if wants_tokens else [Aligned()] * len(batch)
         return [
-            self._spaced(self._hypothesis(item, language, draft, timed))
-            for item, language, draft, timed in zip(batch, languages, drafts, aligned, strict=True)
+            Decoded(simplified(self._spaced(self._hypothesis(item, language, draft, timed))), first.is_doubtful)
+            for item, language, first, draft, timed in zip(batch, languages, drafts, kept, aligned, strict=True)
         ]
 
     def prompt(self, unit: SpeechUnit) -> tuple[int, ...]:
@@ -123,10 +117,11 @@ class Decoder:
         if not hints and not earlier:
             return ()
         tokenizer = self.tokenizer(options.language or "en", options.task)
+        most = self._checkpoint.prompt_tokens
+        # Keywords first, as faster-whisper has them: a long prompt loses its beginning, not what was named one by one.
+        named = tokenizer.encode(" " + hints)[:most] if hints else []
         previous = tokenizer.encode(" " + earlier) if earlier else []
-        tokens = self._model.get_prompt(tokenizer, previous, hotwords=hints or None)
-        earliest, *hint = tokens[: tokens.index(tokenizer.sot)]
-        return (earliest, *hint[-self._checkpoint.prompt_tokens :])
+        return (tokenizer.sot_prev, *named, *previous[max(0, len(previous) + len(named) - most) :])
 
     def _as_written(self, text: str) -> str:
         """Text as the model would write it: a plain model has never seen capitals or commas."""
@@ -142,11 +137,18 @@ class Decoder:
 
     def _encode(self, batch: list[Prepared]) -> ctranslate2.StorageView:
         frames = batch[0].context_s * FRAMES_PER_SECOND
-        features = np.zeros((len(batch), batch[0].features.shape[0], frames), np.float32)
+        features = np.empty((len(batch), batch[0].features.shape[0], frames), np.float32)
         for row, item in enumerate(batch):
             width = min(frames, item.features.shape[1])
             features[row, :, :width] = item.features[:, :width]
+            features[row, :, width:] = self._silence(item)
         return self._model.encode(features)
+
+    def _silence(self, item: Prepared) -> float:
+        """What pads the features: zero, as faster-whisper does it and the bundled model was trained; a model that gets
+        less than it was trained for hears better if what follows the speech is as silent as silence is."""
+        is_as_trained = item.context_s == FULL_CONTEXT_S or not self._checkpoint.margin_s
+        return 0.0 if is_as_trained else float(item.features.max()) - DYNAMIC_RANGE
 
     def _languages_of(self, batch: list[Prepared], encoded: ctranslate2.StorageView) -> list[_Languages]:
         wanted = [item.unit.options.language for item in batch]
@@ -163,28 +165,34 @@ class Decoder:
         ]
 
     def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
-        """The best candidate among the languages on offer; the best of all if none of them is a candidate."""
+        """The best candidate among the languages on offer; the best of all if none of them is a candidate. What sounds
+        like a language's close relative, which is not on offer, counts for it."""
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
-        offered = [(code, probability) for code, probability in codes if code in self._languages] or codes
+        summed = dict.fromkeys(self._languages, 0.0)
+        for code, probability in codes:
+            meant = code if code in summed else RELATIVES.get(code, code)
+            if meant in summed:
+                summed[meant] += probability
+        offered = [(code, probability) for code, probability in summed.items() if probability > 0] or codes
         weights = dict(item.unit.options.language_priors)
         code, probability = max(offered, key=lambda candidate: candidate[1] * weights.get(candidate[0], 1.0))
         return _Languages(code, probability, tuple(sorted(offered, key=lambda candidate: -candidate[1])))
 
     def _drafts(
         self, batch: list[Prepared], languages: list[_Languages], encoded: ctranslate2.StorageView
-    ) -> list[_Draft]:
+    ) -> list[Draft]:
         first, *hotter = batch[0].unit.options.temperatures
-        tried = [[draft] for draft in self._generate(batch, languages, encoded, first)]
-        open_items = [index for index, drafts in enumerate(tried) if not drafts[-1].good]
-        for temperature in hotter:
-            if not open_items:
-                break
-            again = [batch[index] for index in open_items]
-            drafts = self._generate(again, [languages[i] for i in open_items], self._encode(again), temperature)
-            for index, draft in zip(open_items, drafts, strict=True):
-                tried[index].append(draft)
-            open_items = [index for index in open_items if not tried[index][-1].good]
-        return [drafts[-1] if drafts[-1].good else _least_bad(drafts) for drafts in tried]
+        drafts = self._generate(batch, languages, encoded, first)
+        if not hotter or batch[0].context_s < FULL_CONTEXT_S:
+            return drafts
+        stuck = [index for index, draft in enumerate(drafts) if draft.is_doubtful and draft.is_implausible]
+        if stuck:
+            again = [batch[index] for index in stuck]
+            spoken = [languages[index] for index in stuck]
+            others = self._generate(again, spoken, _rows(encoded, stuck), hotter[-1])
+            for index, other in zip(stuck, others, strict=True):
+                drafts[index] = least_doubtful([drafts[index], other])
+        return drafts
 
     def _generate(
         self,
@@ -192,14 +200,18 @@ class Decoder:
         languages: list[_Languages],
         encoded: ctranslate2.StorageView,
         temperature: float,
-    ) -> list[_Draft]:
+    ) -> list[Draft]:
         options = batch[0].unit.options
         tokenizers = [self.tokenizer(language.code, options.task) for language in languages]
         prompts = [
             [*item.prompt, *tokenizer.sot_sequence, *([] if options.timestamps else [tokenizer.no_timestamps])]
             for item, tokenizer in zip(batch, tokenizers, strict=True)
         ]
-        search: dict[str, Any] = {"beam_size": self._beam_size}
+        limits = [
+            min(max_tokens(language.code, item.unit.duration_s), self._model.max_length - len(prompt))
+            for item, language, prompt in zip(batch, languages, prompts, strict=True)
+        ]
+        search: dict[str, Any] = {"beam_size": 1 if options.greedy else self._beam_size}
         if temperature > 0:
             search = {
                 "beam_size": 1,
@@ -210,7 +222,7 @@ class Decoder:
         results = self._model.model.generate(
             encoded,
             prompts,
-            max_length=self._model.max_length,
+            max_length=len(prompts[0]) + max(limits),
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=True,
@@ -218,97 +230,69 @@ class Decoder:
             max_initial_timestamp_index=LATEST_FIRST_TIMESTAMP,
             **search,
         )
-        return [_draft(result, tokenizer, temperature) for result, tokenizer in zip(results, tokenizers, strict=True)]
+        return [
+            Draft.of(result, tokenizer, temperature, item.unit.duration_s, limit)
+            for result, tokenizer, item, limit in zip(results, tokenizers, batch, limits, strict=True)
+        ]
 
     def _align(
         self,
         batch: list[Prepared],
         languages: list[_Languages],
         encoded: ctranslate2.StorageView,
-        drafts: list[_Draft],
-    ) -> list[_Aligned]:
-        """When each word was said, by the attention of the alignment heads, and how likely each token is. ``align``
-        takes one start sequence."""
-        aligned = [_Aligned()] * len(batch)
-        task = batch[0].unit.options.task
-        frames = [item.features.shape[1] for item in batch]
-        texts = [draft.text_tokens(self.tokenizer("en", task).eot) for draft in drafts]
-        for code in {language.code for language in languages}:
-            tokenizer = self.tokenizer(code, task)
-            alignments = self._model.find_alignment(tokenizer, texts, encoded, frames)
-            for index, alignment in enumerate(alignments):
-                if languages[index].code == code:
-                    merge_punctuations(alignment, _PREPENDED, _APPENDED)
-                    aligned[index] = _Aligned(_words(alignment, batch[index].unit.duration_s))
+        drafts: list[Draft],
+    ) -> list[Aligned]:
+        """The second look, for the items that asked for it. ``align`` takes one language at a time."""
+        aligned = [Aligned()] * len(batch)
+        rows_of: dict[str, list[int]] = {}
+        texts = [draft.text_tokens(self.tokenizer("en", "transcribe").eot) for draft in drafts]
+        for index, item in enumerate(batch):
+            if texts[index] and (item.unit.options.words or item.unit.options.logprobs):
+                rows_of.setdefault(languages[index].code, []).append(index)
+        context = batch[0].context_s * FRAMES_PER_SECOND
+        for code, rows in rows_of.items():
+            found = align(
+                self._model.model,
+                encoded if len(rows) == len(batch) else _rows(encoded, rows),
+                self.tokenizer(code, batch[0].unit.options.task),
+                [texts[index] for index in rows],
+                [min(batch[index].features.shape[1], context) for index in rows],
+                [batch[index].unit.duration_s for index in rows],
+            )
+            for index, one in zip(rows, found, strict=True):
+                aligned[index] = one
         return aligned
 
-    def _hypothesis(self, item: Prepared, language: _Languages, draft: _Draft, aligned: _Aligned) -> Hypothesis:
+    def _hypothesis(self, item: Prepared, language: _Languages, draft: Draft, aligned: Aligned) -> Hypothesis:
         tokenizer = self.tokenizer(language.code, item.unit.options.task)
-        phrases = tuple(_phrases(draft.tokens, tokenizer, item.unit.duration_s))
+        cut = tuple(phrases(draft.tokens, tokenizer, item.unit.duration_s))
         closed = bool(draft.tokens) and draft.tokens[-1] >= tokenizer.timestamp_begin
         return Hypothesis(
             text=draft.text,
             language=language.code,
             language_probability=language.probability,
-            phrases=phrases,
+            phrases=cut,
             words=aligned.words if item.unit.options.words else (),
             avg_logprob=draft.avg_logprob,
             compression_ratio=draft.compression_ratio,
             no_speech_prob=draft.no_speech_prob,
             temperature=draft.temperature,
             queued_ms=item.queued_ms,
+            tokens=aligned.tokens if item.unit.options.logprobs else (),
+            tries=1 + item.is_second_try,
             languages=language.ranked or ((language.code, language.probability),),
-            text_end=phrases[-1].end if phrases and closed else None,
+            text_end=cut[-1].end if cut and closed else None,
         )
 
     def _spaced(self, hypothesis: Hypothesis) -> Hypothesis:
         if self._lexicon is None or not hypothesis.text:
             return hypothesis
         text = self._lexicon.spaced(hypothesis.text)
-        phrases = [replace(phrase, text=self._lexicon.spaced(phrase.text)) for phrase in hypothesis.phrases]
-        return replace(hypothesis, text=text, phrases=tuple(phrases), words=retimed(hypothesis.words, text))
+        spaced = [replace(phrase, text=self._lexicon.spaced(phrase.text)) for phrase in hypothesis.phrases]
+        return replace(hypothesis, text=text, phrases=tuple(spaced), words=retimed(hypothesis.words, text))
 
 
-def _draft(result: Any, tokenizer: Tokenizer, temperature: float) -> _Draft:
-    tokens = result.sequences_ids[0]
-    text = tokenizer.decode([token for token in tokens if token < tokenizer.eot]).strip()
-    # CTranslate2 divides the score by the length without the end token, Whisper counts it.
-    avg_logprob = result.scores[0] * len(tokens) / (len(tokens) + 1) if tokens else LOGPROB_OF_NOTHING
-    return _Draft(tokens, text, avg_logprob, get_compression_ratio(text), result.no_speech_prob, temperature)
-
-
-def _least_bad(drafts: list[_Draft]) -> _Draft:
-    unrepetitive = [draft for draft in drafts if draft.compression_ratio <= COMPRESSION_RATIO_THRESHOLD]
-    best = max(unrepetitive or drafts, key=lambda draft: draft.avg_logprob)
-    return replace(best, temperature=drafts[-1].temperature)
-
-
-def _phrases(tokens: list[int], tokenizer: Tokenizer, duration_s: float) -> list[Phrase]:
-    """Cut at the timestamp tokens; one phrase for the whole unit where there are none."""
-    phrases: list[Phrase] = []
-    start, current = 0.0, []
-    for token in tokens:
-        if token < tokenizer.timestamp_begin:
-            current.append(token)
-            continue
-        seconds = min((token - tokenizer.timestamp_begin) * SECONDS_PER_TIMESTAMP, duration_s)
-        if current:
-            phrases.append(Phrase(tokenizer.decode(current).strip(), start, max(start, seconds), tuple(current)))
-            current = []
-        start = seconds
-    if current:
-        phrases.append(Phrase(tokenizer.decode(current).strip(), min(start, duration_s), duration_s, tuple(current)))
-    return [phrase for phrase in phrases if phrase.text]
-
-
-def _words(alignment: list[dict[str, Any]], duration_s: float) -> tuple[Word, ...]:
-    return tuple(
-        Word(
-            text=timing["word"].strip(),
-            start=min(float(timing["start"]), duration_s),
-            end=min(float(timing["end"]), duration_s),
-            probability=float(timing["probability"]),
-        )
-        for timing in alignment
-        if timing["word"].strip()
-    )
+def _rows(encoded: ctranslate2.StorageView, rows: list[int]) -> ctranslate2.StorageView:
+    """Some items of the encoder's output."""
+    here = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(np.array(here)[rows]))

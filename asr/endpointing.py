@@ -31,11 +31,12 @@ MIN_SPEECH_MS = 100  # shorter is a click
 @dataclass(frozen=True)
 class TurnDetection:
     """OpenAI's ``server_vad``: a ``threshold`` for the probability of speech; the audio before its start that belongs
-    to the utterance; the silence that ends it."""
+    to the utterance; the silence that ends it. ``eagerness``: of ``semantic_vad``, which chose that silence."""
 
     threshold: float = 0.5
     prefix_padding_ms: int = 300
     silence_duration_ms: int = 500
+    eagerness: str | None = None
 
 
 class FrameVad:

@@ -11,15 +11,15 @@ from typing import cast
 
 from django.conf import settings
 
-from asr.checkpoint import Checkpoint, configured
-from asr.decoding import Decoder, Prepared
+from asr.checkpoint import FULL_CONTEXT_S, Checkpoint, configured
+from asr.decoding import Decoded, Decoder, Prepared
 from asr.features import LogMel
-from asr.tuning import Tuning, UnusableTable, cores_here, device_here, parallelism, tuning
+from asr.tuning import Tuning, UnusableTable, compute_type_here, cores_here, device_here, parallelism, tuning
 from asr.units import Hypothesis, SpeechUnit
 from inference import priority, runtime
 from inference.batcher import Batcher
 from inference.engine import Engine, EngineStats
-from inference.errors import EngineUnavailable
+from inference.errors import DeadlineExceeded, EngineUnavailable
 from inference.ordered import in_order
 from inference.pool import in_live_pool, in_pool
 
@@ -35,7 +35,7 @@ class WhisperEngine:
         self.table = table
         self._loading = asyncio.Lock()
         self._decoder: Decoder | None = None
-        self._batcher: Batcher[Prepared, Hypothesis] | None = None
+        self._batcher: Batcher[Prepared, Decoded] | None = None
         self._last_used = time.monotonic()
         self._idle_check: asyncio.TimerHandle | None = None
 
@@ -65,10 +65,23 @@ class WhisperEngine:
         self._last_used = time.monotonic()
         self._watch_idleness()
         assert self._batcher is not None
-        return await self._batcher.submit(prepared)
+        first = await self._batcher.submit(prepared)
+        if not first.is_doubtful or len(unit.options.temperatures) == 1 or prepared.context_s >= FULL_CONTEXT_S:
+            return first.hypothesis
+        return await self._mended(prepared, first.hypothesis)
 
     def stream(self, units: AsyncIterator[SpeechUnit]) -> AsyncIterator[Hypothesis]:
         return in_order(units, self.submit, ahead=2 * settings.VOICE_ASR_BATCH)
+
+    async def _mended(self, prepared: Prepared, first: Hypothesis) -> Hypothesis:
+        """The words in full context; the first ones where that finds none, or no time is left for it."""
+        assert self._batcher is not None
+        again = replace(prepared, context_s=FULL_CONTEXT_S, admitted=True, is_second_try=True)
+        try:
+            second = (await self._batcher.submit(again)).hypothesis
+        except DeadlineExceeded:
+            return first
+        return replace(second if second.text else first, queued_ms=prepared.queued_ms + again.queued_ms, tries=2)
 
     def stats(self) -> EngineStats:
         if self._batcher is None:
@@ -87,7 +100,7 @@ class WhisperEngine:
         self._run(batch)
         return time.perf_counter() - started
 
-    def _load(self) -> Batcher[Prepared, Hypothesis]:
+    def _load(self) -> Batcher[Prepared, Decoded]:
         from faster_whisper import WhisperModel  # imported late: the server answers before this is read
 
         try:
@@ -100,7 +113,7 @@ class WhisperEngine:
             self._model = WhisperModel(
                 self.checkpoint.source,
                 device=settings.VOICE_ASR_DEVICE,
-                compute_type=settings.VOICE_ASR_COMPUTE_TYPE,
+                compute_type=compute_type_here(),
                 cpu_threads=threads,
                 num_workers=workers,
             )
@@ -138,7 +151,7 @@ class WhisperEngine:
             admitted=unit.admitted,
         )
 
-    def _run(self, batch: list[Prepared]) -> list[Hypothesis]:
+    def _run(self, batch: list[Prepared]) -> list[Decoded]:
         assert self._decoder is not None
         if not self._model.model.model_is_loaded:
             self._model.model.load_model()

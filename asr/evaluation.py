@@ -20,6 +20,7 @@ from asr.audio import decode
 from asr.checkpoint import Checkpoint
 from asr.recognition import Recogniser
 from asr.transcription import Transcription
+from asr.tuning import compute_type_here
 from asr.units import SAMPLE_RATE, Options
 from core.errors import ApiError
 from spoken_text.error_rate import Errors, alike, compare
@@ -126,7 +127,7 @@ class PlainHearing:
             WhisperModel,
             self._checkpoint.source,
             device=settings.VOICE_ASR_DEVICE,
-            compute_type=settings.VOICE_ASR_COMPUTE_TYPE,
+            compute_type=compute_type_here(),
         )
 
     async def hear(self, reference: Reference) -> Heard:

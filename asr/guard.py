@@ -1,24 +1,42 @@
-"""Keeps invented words out: a check of each hypothesis against the audio that it claims to be about.
+"""Keeps invented words out and said words in: a check of each hypothesis against the audio that it claims to be about.
 
 Whisper models answer silence, noise and music with what subtitles end on ("Terima kasih kerana menonton"), or repeat
-themselves. Voice activity detection keeps most such audio from the model; these rules catch the rest.
+themselves, or the prompt. Voice activity detection keeps most such audio from the model; these rules catch the rest.
+People say the same words too, so no text is dropped for its words alone: only with evidence from the audio that nobody
+said it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from asr.decoding import COMPRESSION_RATIO_THRESHOLD, LOGPROB_THRESHOLD, NO_SPEECH_THRESHOLD
-from asr.units import Hypothesis, Word
+from asr.endpointing import FRAME, FrameVad
+from asr.transcript import Part
+from asr.units import SAMPLE_RATE, Hypothesis, Options, Phrase, Samples, Word
 
 MOST_WORDS_PER_SECOND = 8.0  # fast Malay or English speech is near 4, auctioneers near 6
 MOST_CHARACTERS_PER_SECOND = 50.0
-WEAK_LOGPROB = -0.6
-SHORT_SPEECH_S = 1.5
 
-#: What subtitles and video captions end on; said in earnest, such words come with clear speech of their length.
-_INVENTED = re.compile(
+# Measured on Whisper base: notes and chords that pass for the start of speech have a no-speech probability of 0.54 to
+# 0.78 and at most 0.35 s of a voice; short words that people say, 0.01 to 0.21 and from 0.26 s up.
+DOUBTFUL_NO_SPEECH = 0.5
+BRIEF_VOICE_S = 0.6
+BRIEF_SPEECH_S = 3.0
+CERTAIN_VOICE = 0.8  # probability of speech in a frame that is a voice beyond doubt
+FASTEST_LETTERS_PER_S = 25.0
+SLOWEST_LETTERS_PER_S = 3.0
+CAPTION_NO_SPEECH = 0.4
+CAPTION_LOGPROB = -1.2
+CAPTION_PAUSES_S = 2.0  # around so few words
+INAUDIBLE_DBFS = -62.0
+
+#: What subtitles and video captions end on.
+_CAPTION = re.compile(
     r"terima kasih (kerana|karena|sudah|telah) menonton|jangan lupa (like|subscribe|langgan)|sila (like|subscribe)"
     r"|sari ?kata (oleh|disediakan)|thanks? (you )?(so much )?for (watching|listening)|(please )?(like and )?subscribe"
     r"|subtitles? by|see you (in the )?next (video|time)|amara\.org|谢谢(观看|收看|大家)|请不吝点赞|字幕|நன்றி வணக்கம்",
@@ -27,15 +45,40 @@ _INVENTED = re.compile(
 _REPEATED = re.compile(r"\b(.{1,60}?)(?:[\s,.!?]+\1\b){3,}", re.IGNORECASE)
 
 
-def checked(hypothesis: Hypothesis, *, speech_s: float) -> Hypothesis | None:
+def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Options, before: str = "") -> list[Part]:
+    """The parts without what was surely not said. ``audio(start, end)``: samples by the segments' clock. ``before``:
+    what was said last before these parts."""
+    hints = " ".join((options.prompt, *options.keywords))
+    found: list[Part] = []
+    for part in parts:
+        segment = part.segment
+        samples = audio(segment.start, segment.end)
+        repeats = _same(before, part.text)
+        speech_s = segment.speech_s
+        hypothesis = checked(part.hypothesis, audio=samples, speech_s=speech_s, hints=hints, repeats=repeats)
+        if hypothesis is not None:
+            found.append(replace(part, hypothesis=hypothesis))
+            before = hypothesis.text
+    return found
+
+
+def checked(
+    hypothesis: Hypothesis, *, audio: Samples, speech_s: float, hints: str = "", repeats: bool = False
+) -> Hypothesis | None:
     """The hypothesis, without what was surely not said; None if nothing is left.
 
-    ``speech_s``: seconds of the unit that voice activity detection took for speech.
+    ``audio``: the unit's. ``speech_s``: seconds of it that voice activity detection took for speech. ``hints``: prompt
+    and keywords. ``repeats``: the same was said just before.
     """
-    if not hypothesis.text or _is_silence(hypothesis) or _is_impossible(hypothesis, speech_s):
+    if not any(map(str.isalnum, hypothesis.text)):
         return None
-    if _INVENTED.search(hypothesis.text) and _is_doubtful(hypothesis, speech_s):
+    if _is_silence(hypothesis) or _is_impossible(hypothesis, speech_s) or _is_music(hypothesis, audio, speech_s):
         return None
+    if _CAPTION.search(hypothesis.text) or _is_echo(hypothesis.text, hints):
+        without = _without_captions(hypothesis, audio, speech_s, hints=hints, repeats=repeats)
+        if without is None:
+            return None
+        hypothesis = without
     if hypothesis.compression_ratio > COMPRESSION_RATIO_THRESHOLD:
         return _without_loop(hypothesis)
     return hypothesis
@@ -46,26 +89,97 @@ def _is_silence(hypothesis: Hypothesis) -> bool:
 
 
 def _is_impossible(hypothesis: Hypothesis, speech_s: float) -> bool:
-    """More words than anybody says in that time; half a second of grace for short answers."""
+    """More words than anybody says in that time; half a second of grace for short answers. What repeats itself is
+    judged by its first turn."""
+    text = hypothesis.text
+    if hypothesis.compression_ratio > COMPRESSION_RATIO_THRESHOLD and (loop := _REPEATED.search(text)):
+        text = text[: loop.end(1)]
     seconds = speech_s + 0.5
-    words = len(hypothesis.text.split())
-    return words > MOST_WORDS_PER_SECOND * seconds or len(hypothesis.text) > MOST_CHARACTERS_PER_SECOND * seconds
+    return len(text.split()) > MOST_WORDS_PER_SECOND * seconds or len(text) > MOST_CHARACTERS_PER_SECOND * seconds
 
 
-def _is_doubtful(hypothesis: Hypothesis, speech_s: float) -> bool:
-    return hypothesis.avg_logprob < WEAK_LOGPROB or hypothesis.no_speech_prob > 0.3 or speech_s < SHORT_SPEECH_S
+def _is_echo(text: str, hints: str) -> bool:
+    """Whether the text is nothing but words of the hints, which a model writes where it hears none."""
+    given = set(_words(hints))
+    return bool(given) and given.issuperset(_words(text))
 
 
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+def _is_music(hypothesis: Hypothesis, audio: Samples, speech_s: float) -> bool:
+    """A moment that voice activity detection took for speech, the model not, and that has hardly a voice in it."""
+    if hypothesis.no_speech_prob <= DOUBTFUL_NO_SPEECH or speech_s > BRIEF_SPEECH_S:
+        return False
+    return voice_s(audio) < BRIEF_VOICE_S
+
+
+def voice_s(audio: Samples) -> float:
+    """Seconds of the audio, float32 (n,), that are a voice beyond doubt."""
+    count = len(audio) // FRAME
+    if not count:
+        return 0.0
+    probabilities = FrameVad().probabilities(audio[: count * FRAME].reshape(count, FRAME))
+    return float(np.count_nonzero(probabilities > CERTAIN_VOICE) * FRAME / SAMPLE_RATE)
+
+
+# --- captions ---------------------------------------------------------------------------------------------------------
+def _without_captions(
+    hypothesis: Hypothesis, audio: Samples, speech_s: float, *, hints: str, repeats: bool
+) -> Hypothesis | None:
+    """Without the phrases that are captions, or echoes of the hints, and that the audio does not bear out."""
+    if len(hypothesis.phrases) < 2:
+        invented = _is_invented(hypothesis, hypothesis.text, audio, speech_s, repeats=repeats)
+        return None if invented else hypothesis
+    said: list[Phrase] = []
+    for phrase in hypothesis.phrases:
+        samples = audio[int(phrase.start * SAMPLE_RATE) : int(phrase.end * SAMPLE_RATE)]
+        seconds = min(speech_s, phrase.end - phrase.start)
+        suspect = _CAPTION.search(phrase.text) or _is_echo(phrase.text, hints)
+        if not suspect or not _is_invented(hypothesis, phrase.text, samples, seconds, repeats=repeats):
+            said.append(phrase)
+    if len(said) == len(hypothesis.phrases):
+        return hypothesis
+    return _with_phrases(hypothesis, said)
+
+
+def _is_invented(hypothesis: Hypothesis, text: str, audio: Samples, speech_s: float, *, repeats: bool) -> bool:
+    letters = sum(map(str.isalnum, text))
+    no_speech = CAPTION_NO_SPEECH / 2 if repeats else CAPTION_NO_SPEECH
+    if hypothesis.no_speech_prob > no_speech or hypothesis.avg_logprob < CAPTION_LOGPROB:
+        return True
+    if speech_s > CAPTION_PAUSES_S + letters / SLOWEST_LETTERS_PER_S:
+        return True
+    if not len(audio) or 10 * np.log10(np.square(audio).mean() + 1e-12) < INAUDIBLE_DBFS:
+        return True
+    return voice_s(audio) < letters / FASTEST_LETTERS_PER_S
+
+
+def _with_phrases(hypothesis: Hypothesis, phrases: list[Phrase]) -> Hypothesis | None:
+    """The hypothesis cut to these of its phrases, which are not all."""
+    if not phrases:
+        return None
+    text = " ".join(phrase.text for phrase in phrases)
+    words = tuple(word for word in hypothesis.words if any(p.start <= word.start < p.end for p in phrases))
+    return replace(hypothesis, text=text, phrases=tuple(phrases), words=words, tokens=())
+
+
+def _same(one: str, other: str) -> bool:
+    return one.strip(" .,!?。！？").casefold() == other.strip(" .,!?。！？").casefold()
+
+
+# --- loops ------------------------------------------------------------------------------------------------------------
 def _without_loop(hypothesis: Hypothesis) -> Hypothesis | None:
     """Keep the text up to the first turn of the loop that the temperature ladder could not cure."""
     loop = _REPEATED.search(hypothesis.text)
     if loop is None:
         return None if hypothesis.avg_logprob < LOGPROB_THRESHOLD else hypothesis
     text = hypothesis.text[: loop.end(1)]
-    kept = len(text.split())
-    words: tuple[Word, ...] = hypothesis.words[:kept]
+    count = len(text.split())
+    words: tuple[Word, ...] = hypothesis.words[:count]
     phrases = hypothesis.phrases[:1]
     if phrases:
         end = words[-1].end if words else phrases[0].end
         phrases = (replace(phrases[0], text=text, end=end),)
-    return replace(hypothesis, text=text, words=words, phrases=phrases)
+    return replace(hypothesis, text=text, words=words, phrases=phrases, tokens=())

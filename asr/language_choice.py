@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from asr.transcript import Part
+
 FOLLOWING = 2  # segments after this one that count; all of those before it do
 _LEAST_PRIOR = 0.05  # no language is ruled out by its neighbours
 _LEAST_PROBABILITY = 1e-3
@@ -25,6 +27,11 @@ class Evidence:
 
     speech_s: float
     languages: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def of(cls, part: Part) -> Evidence:
+        hypothesis = part.hypothesis
+        return cls(part.segment.speech_s, hypothesis.languages or ((hypothesis.language, 1.0),))
 
     @property
     def prior_weight(self) -> float:

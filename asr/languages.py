@@ -8,6 +8,9 @@ from faster_whisper.tokenizer import _LANGUAGE_CODES
 from asr.checkpoint import Checkpoint
 from core.errors import ApiError
 
+#: Languages that short or accented speech in another is taken for, and the one that is then meant.
+RELATIVES = {"id": "ms", "jw": "ms", "su": "ms", "tl": "ms", "yue": "zh", "ml": "ta", "te": "ta", "kn": "ta"}
+
 # Whisper's languages: code, the English name in lower case that OpenAI answers with, and ISO 639-2 and 639-3 codes that
 # clients write for it. Malay has several: Malaysian Malay and the macrolanguage have their own.
 _TABLE = """

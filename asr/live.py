@@ -29,8 +29,13 @@ MOST_WAIT_S = 2.0  # no new streams while finals wait this long
 HEAR_IN_POOL_BYTES = 65_536  # below this, decoding is quicker than the way to another thread
 
 
+#: How long a pause ends a turn of ``semantic_vad``: who is eager to answer does not wait for a second thought.
+SILENCE_BY_EAGERNESS_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400}
+
+
 class TurnDetectionSerializer(serializers.Serializer[dict[str, Any]]):
-    type = serializers.ChoiceField(["server_vad"], default="server_vad")
+    type = serializers.ChoiceField(["server_vad", "semantic_vad"], default="server_vad")
+    eagerness = serializers.ChoiceField(list(SILENCE_BY_EAGERNESS_MS), required=False, allow_null=True)
     threshold = serializers.FloatField(required=False, min_value=0.05, max_value=0.95)
     prefix_padding_ms = serializers.IntegerField(required=False, min_value=0, max_value=2_000)
     silence_duration_ms = serializers.IntegerField(required=False, min_value=100, max_value=10_000)
@@ -55,13 +60,15 @@ class Recognition:
     options: Options
 
     @classmethod
-    def of(cls, fields: Mapping[str, Any], *, words: bool = False) -> Recognition:
+    def of(cls, fields: Mapping[str, Any], *, words: bool = False, logprobs: bool = False) -> Recognition:
         """Raises ``ApiError`` 400 or 404."""
         options = Options(
             language=languages.parse(fields.get("language") or "", configured()),
             prompt=fields.get("prompt") or "",
             keywords=tuple(fields.get("keywords") or ()),
             words=words,
+            logprobs=logprobs,
+            timestamps=True,  # they tell where the model left speech out
         )
         return cls(resolve(fields.get("model"), Task.TRANSCRIPTION).id, options)
 
@@ -69,7 +76,11 @@ class Recognition:
 def turn_detection(fields: Mapping[str, Any] | None) -> TurnDetection | None:
     if fields is None:
         return None
-    return TurnDetection(**{name: value for name, value in fields.items() if name != "type"})
+    given = {name: value for name, value in fields.items() if name not in ("type", "eagerness") and value is not None}
+    if fields.get("type") == "semantic_vad":
+        eagerness = fields.get("eagerness") or "auto"
+        return TurnDetection(silence_duration_ms=SILENCE_BY_EAGERNESS_MS[eagerness], eagerness=eagerness)
+    return TurnDetection(**given)
 
 
 class LiveConsumer(SocketConsumer):
@@ -111,6 +122,9 @@ class LiveConsumer(SocketConsumer):
     async def wind_down(self) -> None:
         if self.session is not None:
             await self.session.finish()
+
+    def is_working(self) -> bool:
+        return super().is_working() or (self.session is not None and self.session.is_working)
 
     def meter(self) -> None:
         if self.session is not None:

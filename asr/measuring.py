@@ -59,6 +59,7 @@ async def measured(checkpoint: Checkpoint, speech: Samples, *, seconds: float, t
         cores=cores,
         workers=workers,
         threads=threads,
+        margin_s=checkpoint.margin_s,
         measured=_for_people(rates, costs),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -18,9 +19,12 @@ from rest_framework.exceptions import ValidationError
 from asr.live import LiveConsumer
 from asr.realtime_session import RealtimeSettings
 from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
+from asr.transcript import listed_logprobs
 from core.errors import ApiError, report
 from gateway.handshake import Handshake
+from gateway.lifecycle import lifecycle
 
+SERVICE_RESTART, TRY_AGAIN_LATER = 1012, 1013  # close codes of RFC 6455's registry
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
 _ITEM_TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
@@ -32,6 +36,7 @@ class RealtimeConsumer(LiveConsumer):
         self._id = f"sess_{uuid.uuid4().hex}"
         self._beta = False
         self._answering: str | None = None  # the client's id of the message that is being handled
+        self._is_update = False
         self._previous_item: str | None = None
         self._sent: dict[int, str] = {}  # the deltas of each utterance that has no final yet
 
@@ -43,6 +48,7 @@ class RealtimeConsumer(LiveConsumer):
         await super().opened(handshake, preset)
         in_header = "realtime=v1" in handshake.headers.get("openai-beta", "")
         self._beta = in_header or _BETA_PROTOCOL in handshake.subprotocols
+        self._settings = RealtimeSettings.starting(handshake.query.get("model") or "")
         if preset:
             self._settings = self._settings.updated(preset)
         self.line = self._settings.line()
@@ -52,6 +58,7 @@ class RealtimeConsumer(LiveConsumer):
     async def on_message(self, message: dict[str, Any]) -> None:
         wanted = message.get("event_id")
         self._answering = wanted if isinstance(wanted, str) else None
+        self._is_update = message["type"].endswith("session.update")
         assert self.session is not None
         match message["type"]:
             case "session.update":
@@ -74,12 +81,27 @@ class RealtimeConsumer(LiveConsumer):
     async def on_binary(self, data: bytes) -> None:
         raise ApiError(400, "invalid_value", "Send audio as base64 in input_audio_buffer.append.")
 
+    @property
+    def idle_limit_s(self) -> float:
+        """A muted microphone is no reason to close. Dead connections are found by the protocol's own pings."""
+        return math.inf
+
+    def close_for(self, answer: ApiError) -> tuple[int, bool]:
+        """Where the client should simply connect again it gets a code on which SDKs do, and no ``error`` before it,
+        which they would take for final."""
+        if answer.status == 503:
+            return (SERVICE_RESTART if lifecycle().stopping.is_set() else TRY_AGAIN_LATER), False
+        return super().close_for(answer)
+
     async def on_error(self, error: Exception) -> None:
         if isinstance(error, NothingToCommit):
             message = "The buffer is too small to commit: at least 100 ms of audio are needed."
             error = ApiError(400, "input_audio_buffer_commit_empty", message)
         if isinstance(error, ValidationError) or (isinstance(error, ApiError) and error.status in (400, 404)):
-            self.send_event(self.error_event(report(error)))
+            answer = report(error)
+            if self._is_update:
+                answer.message += " Nothing of this update was taken."
+            self.send_event(self.error_event(answer))
         else:
             await super().on_error(error)
 
@@ -102,7 +124,8 @@ class RealtimeConsumer(LiveConsumer):
                 self._tell_delta(event.number, item, event.text)
                 del self._sent[event.number]
                 usage = {"type": "duration", "seconds": event.audio_ms / 1000}
-                self._send_of(item, "completed", transcript=event.text, usage=usage)
+                told = {"logprobs": listed_logprobs(event.tokens)} if self._settings.logprobs else {}
+                self._send_of(item, "completed", transcript=event.text, usage=usage, **told)
             case Failed():
                 self._sent.pop(event.number, None)
                 self._send_of(item, "failed", error=report(event.error).envelope()["error"])
@@ -136,7 +159,8 @@ class RealtimeConsumer(LiveConsumer):
         self.session.options, self.work.model = recognition.options, recognition.model
         if wanted.detection != before.detection:
             self.session.detect(wanted.detection)
-        if (wanted.encoding, wanted.rate) != (before.encoding, before.rate):
+        line = (wanted.encoding, wanted.rate, wanted.noise_reduction)
+        if line != (before.encoding, before.rate, before.noise_reduction):
             self.line = wanted.line()
         self._send_session("updated")
 

@@ -13,10 +13,22 @@ from rest_framework import serializers
 from asr.endpointing import TurnDetection
 from asr.live import Recognition, RecognitionSerializer, TurnDetectionSerializer, turn_detection
 from asr.resample import G711_RATE, Encoding, Line
+from core.errors import ApiError
+from gateway.catalogue import Task, resolve, undated
 
 PCM_RATE = 24_000  # the one that OpenAI takes; ours are those of ``asr.resample``
+LOGPROBS = "item.input_audio_transcription.logprobs"
+#: Whose clients say themselves where an utterance ends, as they do with OpenAI's.
+MANUAL_MODELS = frozenset(["gpt-realtime-whisper", "gpt-live-transcribe"])
 _GA_FORMATS = {"audio/pcm": Encoding.PCM16, "audio/pcmu": Encoding.MULAW, "audio/pcma": Encoding.ALAW}
 _BETA_FORMATS = {"pcm16": Encoding.PCM16, "g711_ulaw": Encoding.MULAW, "g711_alaw": Encoding.ALAW}
+
+
+class NoiseReduction(serializers.Serializer[dict[str, Any]]):
+    """Rumble below speech is taken away; louder noise is left to the models, which were trained on it and miss what a
+    filter takes. Near and far are the same."""
+
+    type = serializers.ChoiceField(["near_field", "far_field"])
 
 
 class _Format(serializers.Serializer[dict[str, Any]]):
@@ -28,7 +40,7 @@ class _Input(serializers.Serializer[dict[str, Any]]):
     format = _Format(required=False, allow_null=True)
     transcription = RecognitionSerializer(required=False, allow_null=True)
     turn_detection = TurnDetectionSerializer(required=False, allow_null=True)
-    noise_reduction = serializers.DictField(required=False, allow_null=True)  # there is none; the models bear noise
+    noise_reduction = NoiseReduction(required=False, allow_null=True)
 
 
 class _Audio(serializers.Serializer[dict[str, Any]]):
@@ -45,7 +57,8 @@ class BetaSerializer(serializers.Serializer[dict[str, Any]]):
     input_audio_format = serializers.ChoiceField(list(_BETA_FORMATS), required=False, allow_null=True)
     input_audio_transcription = RecognitionSerializer(required=False, allow_null=True)
     turn_detection = TurnDetectionSerializer(required=False, allow_null=True)
-    input_audio_noise_reduction = serializers.DictField(required=False, allow_null=True)
+    input_audio_noise_reduction = NoiseReduction(required=False, allow_null=True)
+    include = serializers.ListField(child=serializers.CharField(max_length=100), required=False, allow_null=True)
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,18 @@ class RealtimeSettings:
     rate: int = PCM_RATE
     transcription: Mapping[str, Any] = field(default_factory=dict)
     detection: TurnDetection | None = field(default_factory=TurnDetection)
+    chose_detection: bool = False  # otherwise it is the model's
+    logprobs: bool = False
+    noise_reduction: str | None = None
+
+    @classmethod
+    def starting(cls, model: str) -> RealtimeSettings:
+        """Of a connection whose address names a model. One that is not for transcription does not count."""
+        try:
+            resolve(model or None, Task.TRANSCRIPTION)
+        except ApiError:
+            return cls()
+        return cls()._common({"transcription": {"model": model}}, "transcription") if model else cls()
 
     def updated(self, session: Any) -> RealtimeSettings:
         """By a ``session`` of ``session.update``. Raises ``ApiError`` or ``ValidationError``."""
@@ -63,6 +88,8 @@ class RealtimeSettings:
         form.is_valid(raise_exception=True)
         changes = form.validated_data.get("audio", {}).get("input", {})
         changed = self._common(changes, "transcription")
+        if "include" in form.validated_data:
+            changed = replace(changed, logprobs=_wants_logprobs(form.validated_data["include"]))
         if wanted := changes.get("format"):
             encoding = _GA_FORMATS[wanted["type"]]
             changed = replace(changed, encoding=encoding, rate=_rate(encoding, wanted.get("rate")))
@@ -74,16 +101,18 @@ class RealtimeSettings:
         form.is_valid(raise_exception=True)
         changes = form.validated_data
         changed = self._common(changes, "input_audio_transcription")
+        if "include" in changes:
+            changed = replace(changed, logprobs=_wants_logprobs(changes["include"]))
         if name := changes.get("input_audio_format"):
             encoding = _BETA_FORMATS[name]
             changed = replace(changed, encoding=encoding, rate=_rate(encoding, None))
         return changed.checked()
 
     def recognition(self) -> Recognition:
-        return Recognition.of(self.transcription)
+        return Recognition.of(self.transcription, logprobs=self.logprobs)
 
     def line(self) -> Line:
-        return Line(self.encoding, self.rate)
+        return Line(self.encoding, self.rate, reduces_noise=self.noise_reduction is not None)
 
     def checked(self) -> RealtimeSettings:
         """Itself, if it can be done. Raises ``ApiError``."""
@@ -104,11 +133,11 @@ class RealtimeSettings:
                 "input": {
                     "format": shape,
                     "transcription": self._transcription(),
-                    "noise_reduction": None,
+                    "noise_reduction": self._noise_reduction(),
                     "turn_detection": self._turn_detection(),
                 }
             },
-            "include": None,
+            "include": [LOGPROBS] if self.logprobs else None,
         }
 
     def beta(self, session_id: str) -> dict[str, Any]:
@@ -118,7 +147,7 @@ class RealtimeSettings:
             "expires_at": self._ends_at(),
             "input_audio_format": _name(_BETA_FORMATS, self.encoding),
             "input_audio_transcription": self._transcription(),
-            "input_audio_noise_reduction": None,
+            "input_audio_noise_reduction": self._noise_reduction(),
             "turn_detection": self._turn_detection(),
         }
 
@@ -126,19 +155,43 @@ class RealtimeSettings:
         changed = self
         if transcription in changes:
             changed = replace(changed, transcription={**self.transcription, **(changes[transcription] or {})})
+        for name in ("noise_reduction", "input_audio_noise_reduction"):
+            if name in changes:
+                changed = replace(changed, noise_reduction=(changes[name] or {}).get("type"))
         if "turn_detection" in changes:
-            changed = replace(changed, detection=turn_detection(changes["turn_detection"]))
+            detection = turn_detection(changes["turn_detection"])
+            changed = replace(changed, detection=detection, chose_detection=True)
+        elif not self.chose_detection:
+            manual = undated(changed.transcription.get("model") or "") in MANUAL_MODELS
+            changed = replace(changed, detection=None if manual else TurnDetection())
         return changed
 
     def _transcription(self) -> dict[str, Any]:
         return {"model": self.recognition().model, "language": None, "prompt": "", **self.transcription}
 
+    def _noise_reduction(self) -> dict[str, Any] | None:
+        return {"type": self.noise_reduction} if self.noise_reduction else None
+
     def _turn_detection(self) -> dict[str, Any] | None:
-        return {"type": "server_vad", **asdict(self.detection)} if self.detection else None
+        if self.detection is None:
+            return None
+        if self.detection.eagerness:
+            return {"type": "semantic_vad", "eagerness": self.detection.eagerness}
+        fields = asdict(self.detection)
+        del fields["eagerness"]
+        return {"type": "server_vad", **fields}
 
     @staticmethod
     def _ends_at() -> int:
         return int(time.time() + settings.VOICE_WS_MAX_S)
+
+
+def _wants_logprobs(include: list[str] | None) -> bool:
+    for name in include or ():
+        if name != LOGPROBS:
+            message = f"{name!r} cannot be included; {LOGPROBS!r} can."
+            raise ApiError(400, "unsupported_parameter", message, param="session.include")
+    return bool(include)
 
 
 def _rate(encoding: Encoding, wanted: int | None) -> int:

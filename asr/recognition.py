@@ -6,21 +6,26 @@ activity detection knows that; what it heard beyond the time stamps goes to the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from asr.decoding import COMPRESSION_RATIO_THRESHOLD, LOGPROB_THRESHOLD, NO_SPEECH_THRESHOLD
 from asr.transcript import Part
 from asr.units import SAMPLE_RATE, Hypothesis, Options, Samples, SpeechUnit
 from asr.voice_activity import Segment
 from inference.engine import Engine
+
+_LOOP = re.compile(r"(\w{1,20}\W{0,3})\1{3,}")
 
 Recogniser = Engine[SpeechUnit, Hypothesis]
 
 MIN_MISSED_S = 1.0  # time stamps are rough: less than this of speech beyond them proves nothing
 MAX_EXTRA_RUNS = 3  # for one segment
 _STAMP_SLACK_S = 0.3
+_JOINED_PAUSE_S = 0.8
 _LULL_S = 0.125  # long enough to be a gap between words rather than a stop consonant
 
 
@@ -43,31 +48,64 @@ async def recognise(
             samples = audio(missed.start, missed.end)
             hypothesis = await engine.submit(replace(unit, audio=samples, options=options, admitted=True))
             extra = Part(missed, hypothesis)
-            if not hypothesis.text or _says_again(parts, extra):
+            if not _is_credible(hypothesis) or _says_again(parts, extra):
                 continue
+            parts[parts.index(part)] = part = Part(_without(part.segment, missed), part.hypothesis)
             parts.append(extra)
             open_parts.append(extra)
     return sorted(parts, key=lambda part: part.segment.start + _first_stamp(part.hypothesis))
 
 
-def missed_speech(part: Part, audio: Callable[[int, int], Samples]) -> Iterator[Segment]:
+def missed_speech(part: Part, audio: Callable[[int, int], Samples]) -> list[Segment]:
     """Speech within the part that its time stamps leave out."""
-    hypothesis, segment = part.hypothesis, part.segment
-    if not hypothesis.text or hypothesis.text_end is None:
-        return
+    if not part.text or part.hypothesis.text_end is None:
+        return []
     slack = int(_STAMP_SLACK_S * SAMPLE_RATE)
+    found: list[Segment] = []
+    for start, end in _left_out(part):
+        if end - start <= slack:
+            continue
+        if found and start - found[-1].end < _JOINED_PAUSE_S * SAMPLE_RATE:
+            found[-1] = found[-1].joined(start, end)
+            continue
+        within = any(span_start < start for span_start, span_end in part.segment.spans if start < span_end)
+        begin = _lull(audio, start - slack // 2, min(start + slack, end)) if within else start
+        found.append(Segment.of(begin, end))
+    return [segment for segment in found if segment.speech >= MIN_MISSED_S * SAMPLE_RATE]
+
+
+def _left_out(part: Part) -> Iterator[tuple[int, int]]:
+    """What remains of the part's spans of speech without its phrases."""
+    segment = part.segment
     covered = [
         (segment.start + int(phrase.start * SAMPLE_RATE), segment.start + int(phrase.end * SAMPLE_RATE))
-        for phrase in hypothesis.phrases
+        for phrase in part.hypothesis.phrases
     ]
     for start, end in segment.spans or ((segment.start, segment.end),):
         position = start
         for from_, to in [*covered, (end, end)]:
-            if min(from_, end) - position >= MIN_MISSED_S * SAMPLE_RATE:
-                begin = position if position == start else _lull(audio, position - slack // 2, position + slack // 2)
-                stop = min(from_, end)
-                yield Segment.of(begin, stop)
-            position = max(position, min(to + (slack if to < end else 0), end))
+            if from_ > position:
+                yield position, min(from_, end)
+            position = min(max(position, to), end)
+
+
+def _without(segment: Segment, missed: Segment) -> Segment:
+    """The segment when some of its speech belongs to another; its beginning, which its times count from, stays."""
+    spans = tuple(
+        (start, min(end, missed.start) if start < missed.start else end)
+        for start, end in segment.spans
+        if not missed.start <= start < missed.end
+    )
+    return replace(segment, speech=max(0, segment.speech - missed.speech), spans=spans)
+
+
+def _is_credible(hypothesis: Hypothesis) -> bool:
+    """Whether an extra run found words. It was speculative: what the model is unsure of is no find."""
+    if not hypothesis.text or hypothesis.no_speech_prob > NO_SPEECH_THRESHOLD:
+        return False
+    if hypothesis.avg_logprob < LOGPROB_THRESHOLD or hypothesis.compression_ratio > COMPRESSION_RATIO_THRESHOLD:
+        return False
+    return _LOOP.search(hypothesis.text.casefold()) is None
 
 
 def _lull(audio: Callable[[int, int], Samples], start: int, end: int) -> int:

@@ -37,7 +37,7 @@ class Line:
     Raises ``ApiError`` 400 for a rate that is not on offer, and from ``hear`` for audio that is none.
     """
 
-    def __init__(self, encoding: Encoding, sample_rate: int) -> None:
+    def __init__(self, encoding: Encoding, sample_rate: int, *, reduces_noise: bool = False) -> None:
         if encoding is Encoding.OPUS:
             sample_rate = OPUS_RATE
         if sample_rate not in RATES:
@@ -46,15 +46,18 @@ class Line:
             raise ApiError(400, "invalid_value", message, param="sample_rate")
         self.encoding, self.sample_rate = encoding, sample_rate
         self._resampler = None if sample_rate == SAMPLE_RATE else soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1)
+        self._rumble = RumbleFilter() if reduces_noise else None
+        self._half = b""  # of a sample whose other byte comes with the next message
         self._opus = av.CodecContext.create("libopus", "r") if encoding is Encoding.OPUS else None
 
     def hear(self, data: bytes) -> Samples:
         """The samples, (n,), that are certain with this message."""
         match self.encoding:
             case Encoding.PCM16:
-                if len(data) % 2:
-                    message = f"A message of 16-bit samples has an even number of bytes, not {len(data)}."
-                    raise ApiError(400, "invalid_audio", message)
+                data = self._half + data
+                whole = len(data) & ~1
+                self._half = data[whole:]
+                data = data[:whole]
                 samples = np.frombuffer(data, "<i2").astype(np.float32) * np.float32(1 / 32768)
             case Encoding.MULAW:
                 samples = _MULAW[np.frombuffer(data, np.uint8)]
@@ -65,13 +68,13 @@ class Line:
         return self._resampled(samples)
 
     def rest(self) -> Samples:
-        """What the resampler still held; the line is used up."""
+        """What the resampler still held; the line is used up. Half a sample is none."""
         return self._resampled(np.zeros(0, np.float32), last=True)
 
     def _resampled(self, samples: Samples, *, last: bool = False) -> Samples:
-        if self._resampler is None:
-            return samples
-        return np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
+        if self._resampler is not None:
+            samples = np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
+        return samples if self._rumble is None else self._rumble.filtered(samples, last=last)
 
     def _decode_opus(self, packet: bytes) -> Samples:
         assert self._opus is not None
@@ -84,6 +87,35 @@ class Line:
         if not frames:
             return np.zeros(0, np.float32)
         return np.concatenate([_mono(frame) for frame in frames])
+
+
+class RumbleFilter:
+    """Takes away what is below speech: handling noise, wind, mains hum, a constant offset. Like the resampler, it holds
+    back what it needs to look ahead."""
+
+    def __init__(self) -> None:
+        self._held = np.zeros(len(_RUMBLE) // 2, np.float32)  # before the first sample there was silence
+
+    def filtered(self, samples: Samples, *, last: bool = False) -> Samples:
+        """The samples, (n,), that are certain with these."""
+        after = np.zeros(len(_RUMBLE) // 2 if last else 0, np.float32)
+        audio = np.concatenate([self._held, samples, after])
+        certain = max(0, len(audio) - len(_RUMBLE) + 1)
+        self._held = audio[certain:]
+        if not certain:
+            return np.zeros(0, np.float32)
+        return np.asarray(np.convolve(audio, _RUMBLE, "valid"), np.float32)
+
+
+def _high_pass(cutoff_hz: float, taps: int) -> npt.NDArray[np.float32]:
+    """A linear-phase filter: a unit impulse less a windowed sinc. Its delay is half of its (odd) number of taps."""
+    at = np.arange(taps) - taps // 2
+    low = np.sinc(2 * cutoff_hz / SAMPLE_RATE * at) * np.blackman(taps)
+    impulse = (at == 0).astype(np.float64)
+    return np.asarray(impulse - low / low.sum(), np.float32)
+
+
+_RUMBLE = _high_pass(80.0, 801)  # the lowest voices are just above
 
 
 def _mono(frame: av.AudioFrame) -> Samples:

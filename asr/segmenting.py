@@ -25,6 +25,10 @@ class Piece:
     segment: Segment
     audio: Samples
 
+    def samples(self, start: int, end: int) -> Samples:
+        """Those of the stream's clock from ``start`` to ``end``."""
+        return self.audio[start - self.segment.start : end - self.segment.start]
+
 
 class Segmenter:
     """``start``: the stream's sample that the first frame begins with. ``longest_s``, ``longest_pause_s``: the
@@ -59,6 +63,20 @@ class Segmenter:
         return (joined + ended + running) / SAMPLE_RATE
 
     @property
+    def last_piece(self) -> Piece | None:
+        """What ``flush`` will give last if nobody goes on speaking; None while somebody does, or that is not sure."""
+        if self._open_from is not None:
+            return None
+        segment = self._joined
+        if self._ended is not None:
+            start, end = self._ended[0], self._ended[1] + self._padding
+            if self.position < end or end - start > self._longest:
+                return None
+            segment = segment.joined(start, end) if segment and self._fits(segment, start, end) else None
+            segment = segment or Segment.of(start, end)
+        return Piece(segment, self._audio(segment.start, segment.end)) if segment else None
+
+    @property
     def seconds_kept(self) -> float:
         return sum(map(len, self._kept)) / SAMPLE_RATE
 
@@ -86,11 +104,12 @@ class Segmenter:
         self._forget()
         return pieces
 
-    def flush(self) -> list[Piece]:
-        """The utterance is over: what is open is complete."""
+    def flush(self, until: int | None = None) -> list[Piece]:
+        """The utterance is over: what is open is complete. ``until``: where the audio ends, in the last frame."""
+        last = self.position if until is None else min(until, self.position)
         if self._open_from is not None:
-            self._end_span(self.position if self._silence_from is None else self._silence_from)
-        pieces = self._finish_span(min(self.position, self._ended[1] + self._padding)) if self._ended else []
+            self._end_span(last if self._silence_from is None else min(last, self._silence_from))
+        pieces = self._finish_span(min(last, self._ended[1] + self._padding)) if self._ended else []
         return pieces + self._cut_joined()
 
     def _begin_span(self, at: int) -> list[Piece]:
@@ -129,12 +148,15 @@ class Segmenter:
 
     def _add(self, start: int, end: int) -> list[Piece]:
         joined = self._joined
-        if joined and end - joined.start <= self._longest and start - joined.end < self._longest_pause:
+        if joined and self._fits(joined, start, end):
             self._joined = joined.joined(start, end)
             return []
         pieces = self._cut_joined()
         self._joined = Segment.of(start, end)
         return pieces
+
+    def _fits(self, joined: Segment, start: int, end: int) -> bool:
+        return end - joined.start <= self._longest and start - joined.end < self._longest_pause
 
     def _nothing_joins(self, joined: Segment) -> bool:
         """Whether the next span is sure to be too far away, or too long, for this segment."""

@@ -8,10 +8,13 @@ from django.http import QueryDict
 from rest_framework import serializers
 
 from asr.units import Options
+from core.errors import ApiError
 
 RESPONSE_FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES = ("segment", "word")
 INCLUDABLE = ("logprobs",)
+#: What OpenAI documents and this service cannot do, with the values that ask for nothing.
+_UNSUPPORTED = {"known_speaker_names": (), "known_speaker_references": (), "chunking_strategy": ("auto", "")}
 _LISTS = ("keywords", "timestamp_granularities", "include")
 
 
@@ -50,7 +53,12 @@ class TranscriptionSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 def fields(data: QueryDict | dict[str, Any]) -> dict[str, Any]:
-    """One plain dictionary: lists under their names with and without ``[]``, everything else once."""
+    """One plain dictionary: lists under their names with and without ``[]``, everything else once. Raises ``ApiError``
+    for what OpenAI documents and nobody does here: silence would look like success."""
+    for key in data:
+        name = key.partition("[")[0]
+        if name in _UNSUPPORTED and data[key] not in _UNSUPPORTED[name]:
+            raise ApiError(400, "unsupported_parameter", f"{name} is not supported here.", param=name)
     if not isinstance(data, QueryDict):
         return dict(data)
     flat: dict[str, Any] = {key: data[key] for key in data if key.removesuffix("[]") not in _LISTS}

@@ -26,8 +26,9 @@ import numpy as np
 
 from asr.checkpoint import Checkpoint
 from asr.endpointing import FRAME, FRAME_MS, MIN_SPEECH_MS, Endpointer, FrameVad, Turn, TurnDetection
+from asr.language_choice import Evidence
 from asr.recognition import Recogniser
-from asr.units import SAMPLE_RATE, Options, Samples, Word
+from asr.units import SAMPLE_RATE, Options, Samples, Token, Word
 from asr.utterance import Utterance
 from inference.pool import in_pool
 
@@ -83,7 +84,8 @@ class Partial:
 
 @dataclass(frozen=True)
 class Final:
-    """``start_ms``, ``end_ms``: of the speech in it. ``words``: timed on the stream's clock, if asked for."""
+    """``start_ms``, ``end_ms``: of the speech in it. ``words``: timed on the stream's clock, and ``tokens``: with
+    their probabilities, if asked for."""
 
     number: int
     text: str
@@ -92,6 +94,7 @@ class Final:
     end_ms: int
     audio_ms: int
     language: str
+    tokens: tuple[Token, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ class StreamingSession:
         self._utterance: Utterance | None = None
         self._concluding: deque[asyncio.Task[None]] = deque()
         self._count = 0
+        self._languages: list[Evidence] = []  # of the segments so far
         self.detect(detection)
 
     @property
@@ -143,6 +147,11 @@ class StreamingSession:
         """How much audio is in memory, other than in the engine."""
         kept = len(self._before) * FRAME + sum(map(len, self._waiting))
         return kept / SAMPLE_RATE + (self._utterance.segmenter.seconds_kept if self._utterance else 0.0)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether finals are on their way."""
+        return bool(self._concluding)
 
     def detect(self, detection: TurnDetection | None) -> None:
         """Change the turn detection; an utterance that is open goes on under the new one."""
@@ -290,7 +299,7 @@ class StreamingSession:
 
     def _conclude(self, utterance: Utterance) -> None:
         self._close_utterance()
-        utterance.complete()
+        utterance.complete(self._taken)
         self._emit(Committed(utterance.number))
         before = self._concluding[-1] if self._concluding else None
         self._concluding.append(asyncio.create_task(self._tell_final(utterance, before)))
@@ -298,7 +307,10 @@ class StreamingSession:
     async def _tell_final(self, utterance: Utterance, before: asyncio.Task[None] | None) -> None:
         """Finals come in the order of their utterances."""
         try:
-            heard = await utterance.heard()
+            await utterance.recognised()
+            if before is not None:
+                await asyncio.wait([before])
+            heard = await utterance.heard(self._languages)
             event: Event = Final(
                 utterance.number,
                 heard.text,
@@ -307,6 +319,7 @@ class StreamingSession:
                 self._ms(heard.end),
                 round(utterance.audio_ms),
                 heard.language,
+                heard.tokens,
             )
             self.queued_ms += heard.queued_ms
             self.language = self.language or heard.language

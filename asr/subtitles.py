@@ -16,6 +16,7 @@ from asr.units import Phrase
 LINE_COLUMNS = 42
 CUE_COLUMNS = 2 * LINE_COLUMNS
 MAX_CUE_S = 7.0
+_USUAL_PART = 0.8  # of the longest: cues end at words and commas, so some are longer than others
 MIN_CUE_S = 0.8  # shorter, nobody can read it; it then stays until the next one comes
 _NEVER_FIRST = frozenset(
     "、。，．！？：；）」』】》〉〕％‰℃…—～·・ー々ゝヽぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ,.!?:;)]}%”’"
@@ -74,7 +75,7 @@ def _phrase_cues(phrase: Phrase) -> Iterator[Cue]:
     if not total:
         return
     duration = max(0.0, phrase.end - phrase.start)
-    count = max(math.ceil(total / CUE_COLUMNS), math.ceil(duration / MAX_CUE_S))
+    count = max(math.ceil(total / CUE_COLUMNS), math.ceil(duration / (_USUAL_PART * MAX_CUE_S)))
     start, shown = phrase.start, 0
     for group in _groups(atoms, total / count):
         shown += sum(atom.columns for atom in group)

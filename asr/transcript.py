@@ -62,10 +62,7 @@ class Transcript:
         """The most spoken first."""
         if not self.detected or not self.parts:
             return [self.fallback_language]
-        spoken: dict[str, int] = {}
-        for part in self.parts:
-            spoken[part.hypothesis.language] = spoken.get(part.hypothesis.language, 0) + part.segment.speech
-        return sorted(spoken, key=lambda language: -spoken[language])
+        return most_spoken(self.parts)
 
     @property
     def language(self) -> str:
@@ -122,6 +119,14 @@ FORMATS: Mapping[str, tuple[str, Callable[[Transcript], str]]] = {
 }
 
 
+def most_spoken(parts: Iterable[Part]) -> list[str]:
+    """The languages that the parts are in, by how much speech is in each."""
+    spoken: dict[str, int] = {}
+    for part in parts:
+        spoken[part.hypothesis.language] = spoken.get(part.hypothesis.language, 0) + part.segment.speech
+    return sorted(spoken, key=lambda language: -spoken[language])
+
+
 def join(texts: Iterable[str]) -> str:
     """Texts with a space between, but where both neighbours are written without (Chinese, Japanese)."""
     joined = ""
@@ -133,12 +138,12 @@ def join(texts: Iterable[str]) -> str:
 
 
 def token_logprobs(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    """As OpenAI lists them."""
-    return [
-        {"token": _token_text(token), "logprob": token.logprob, "bytes": list(token.piece)}
-        for part in parts
-        for token in part.hypothesis.tokens
-    ]
+    """Of the parts' tokens, as OpenAI lists them."""
+    return listed_logprobs(token for part in parts for token in part.hypothesis.tokens)
+
+
+def listed_logprobs(tokens: Iterable[Token]) -> list[dict[str, Any]]:
+    return [{"token": _token_text(token), "logprob": token.logprob, "bytes": list(token.piece)} for token in tokens]
 
 
 def temperatures(wanted: float) -> tuple[float, ...]:

@@ -24,6 +24,12 @@ from inference.pool import in_first_pool
 SWITCHING_PAUSE_S = 0.5
 
 
+def pause_within_segments_s(checkpoint: Checkpoint, options: Options) -> float:
+    """A longer pause parts two segments, in a recording as in a live stream."""
+    detects = options.language is None and len(checkpoint.languages) != 1
+    return min(checkpoint.longest_pause_s, SWITCHING_PAUSE_S) if detects else checkpoint.longest_pause_s
+
+
 class Transcription:
     """One recording on its way through the engine. ``open`` it, then iterate ``parts`` or await ``whole``."""
 
@@ -38,7 +44,7 @@ class Transcription:
         self._recording, self._engine, self._options, self._deadline = recording, engine, options, deadline
         self._found: list[Segment] | None = None
         self._detects = options.language is None and len(checkpoint.languages) != 1
-        pause_s = min(checkpoint.longest_pause_s, SWITCHING_PAUSE_S) if self._detects else checkpoint.longest_pause_s
+        pause_s = pause_within_segments_s(checkpoint, options)
         self._segments = segments(recording, checkpoint.segment_s, pause_s)
         fallback = checkpoint.languages[0] if checkpoint.languages else settings.VOICE_ASR_LANGUAGES[0]
         self.transcript = Transcript(
@@ -85,7 +91,7 @@ class Transcription:
         decided: list[Evidence] = []
         async for part in self._recognised():
             waiting.append(part)
-            while waiting and (len(waiting) > FOLLOWING or not self._detects or is_sure(_evidence(waiting[0]))):
+            while waiting and (len(waiting) > FOLLOWING or not self._detects or is_sure(Evidence.of(waiting[0]))):
                 if kept := await self._settled(decided, waiting):
                     yield kept
         while waiting:
@@ -97,8 +103,8 @@ class Transcription:
         part, *following = waiting
         del waiting[0]
         if self._detects:
-            own = _evidence(part)
-            language = choose(own, [*decided, *map(_evidence, following[:FOLLOWING])])
+            own = Evidence.of(part)
+            language = choose(own, [*decided, *map(Evidence.of, following[:FOLLOWING])])
             decided.append(own)
             if language != part.hypothesis.language:
                 unit = self._unit(part.segment, replace(self._options, language=language), admitted=True)
@@ -148,13 +154,8 @@ class Transcription:
         return SpeechUnit(audio=audio, options=options, deadline=self._deadline, admitted=admitted)
 
     def _checked(self, part: Part) -> Part | None:
-        kept = guard.checked(part.hypothesis, speech_s=part.segment.speech_s)
-        if kept is None:
-            return None
-        part = Part(part.segment, kept)
-        self.transcript.parts.append(part)
-        return part
-
-
-def _evidence(part: Part) -> Evidence:
-    return Evidence(part.segment.speech_s, part.hypothesis.languages or ((part.hypothesis.language, 1.0),))
+        parts = self.transcript.parts
+        before = parts[-1].text if parts else ""
+        said = guard.kept([part], self._recording.float32, self._options, before)
+        parts += said
+        return said[0] if said else None

@@ -17,7 +17,7 @@ from typing import Any
 import ctranslate2
 from django.conf import settings
 
-from asr.checkpoint import BUNDLED, CONTEXTS_S, Checkpoint
+from asr.checkpoint import BUNDLED, FULL_CONTEXT_S, Checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,8 @@ class UnusableTable(ValueError):
 class Tuning:
     """``batches``: the largest batch for each context in seconds. ``cores``: the threads that were there to share, 0
     for any number. ``workers``: batches that run side by side, with ``threads`` each; 0 to go by the rule.
-    ``measured``: what the choice was made on, for people."""
+    ``margin_s``: how much longer than the speech a context must be. ``measured``: what the choice was made on, for
+    people."""
 
     model: str
     device: str
@@ -44,6 +45,7 @@ class Tuning:
     cores: int = 0
     workers: int = 0
     threads: int = 0
+    margin_s: float = 0.0
     measured: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -52,8 +54,9 @@ class Tuning:
         return tuple(sorted(self.batches))
 
     def context_s(self, duration_s: float) -> int:
-        """The smallest context that holds ``duration_s``."""
-        return next((context for context in self.contexts_s if context >= duration_s), self.contexts_s[-1])
+        """The smallest context that holds ``duration_s`` and the margin."""
+        needed = duration_s + self.margin_s
+        return next((context for context in self.contexts_s if context >= needed), self.contexts_s[-1])
 
     def limit(self, context_s: int) -> int:
         """The largest batch in that context; no larger than the settings allow."""
@@ -103,7 +106,7 @@ def table_path() -> Path:
 
 def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
     batches = {context: max(1, BATCH_SECONDS // context) for context in checkpoint.contexts_s}
-    return Tuning(checkpoint.name, device, settings.VOICE_ASR_COMPUTE_TYPE, batches)
+    return Tuning(checkpoint.name, device, settings.VOICE_ASR_COMPUTE_TYPE, batches, margin_s=checkpoint.margin_s)
 
 
 def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int, int]:
@@ -121,6 +124,14 @@ def device_here() -> str:
     if settings.VOICE_ASR_DEVICE != "auto":
         return str(settings.VOICE_ASR_DEVICE)
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+
+
+def compute_type_here() -> str:
+    """What CTranslate2 is to calculate in. Left to itself it takes a float16 checkpoint for float32 on a CPU, which
+    costs two to three times the time of int8 for the same words."""
+    if settings.VOICE_ASR_COMPUTE_TYPE == "default" and device_here() == "cpu":
+        return "int8"
+    return str(settings.VOICE_ASR_COMPUTE_TYPE)
 
 
 def cores_here() -> int:
@@ -141,16 +152,20 @@ def _checked(table: object) -> Tuning:
     if not isinstance(batches, dict) or not batches:
         raise UnusableTable("batches are missing")
     for context, batch in batches.items():
-        if context not in map(str, CONTEXTS_S) or not _is_count(batch, 1, LARGEST_BATCH):
+        if context not in map(str, range(1, FULL_CONTEXT_S + 1)) or not _is_count(batch, 1, LARGEST_BATCH):
             raise UnusableTable(f"batches[{context!r}] is not a batch from 1 to {LARGEST_BATCH} for a known context")
-    if str(CONTEXTS_S[-1]) not in batches:
-        raise UnusableTable(f"batches has none for {CONTEXTS_S[-1]} s, the context that takes everything")
+    if str(FULL_CONTEXT_S) not in batches:
+        raise UnusableTable(f"batches has none for {FULL_CONTEXT_S} s, the context that takes everything")
+    margin_s = table.get("margin_s", 0.0)
+    if not isinstance(margin_s, int | float) or not 0 <= margin_s <= FULL_CONTEXT_S:
+        raise UnusableTable(f"margin_s must be a number from 0 to {FULL_CONTEXT_S}")
     return Tuning(
         model=table["model"],
         device=table["device"],
         compute_type=table["compute_type"],
         batches={int(context): batch for context, batch in batches.items()},
         **{name: table[name] for name in counts},
+        margin_s=float(margin_s),
         measured=table["measured"] if isinstance(table.get("measured"), dict) else {},
     )
 

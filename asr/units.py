@@ -16,15 +16,15 @@ MAX_SEGMENT_S = 30.0
 Samples = npt.NDArray[np.float32]
 Task = Literal["transcribe", "translate"]
 
-#: Whisper's own ladder: greedy (or beam) first, hotter only for a segment whose text looks wrong.
-FALLBACK_TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+#: Beam search first; hotter, once, only for a text that cannot have been said (``asr.decoding``).
+FALLBACK_TEMPERATURES = (0.0, 0.4)
 
 
 @dataclass(frozen=True)
 class Options:
     """How to recognise. ``language``: ISO 639-1, None to detect it, then weighed by ``language_priors`` (code, weight;
     a language that is not named weighs 1). ``timestamps``/``words``: what to time. ``logprobs``: whether the hypothesis
-    lists its tokens."""
+    lists its tokens. ``greedy``: no beam search, for a guess that is soon replaced."""
 
     language: str | None = None
     task: Task = "transcribe"
@@ -35,6 +35,7 @@ class Options:
     words: bool = False
     logprobs: bool = False
     language_priors: tuple[tuple[str, float], ...] = ()
+    greedy: bool = False
 
 
 @dataclass(kw_only=True)

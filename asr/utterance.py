@@ -11,17 +11,22 @@ from dataclasses import dataclass, replace
 from asr import guard
 from asr.agreement import Agreement
 from asr.checkpoint import Checkpoint
-from asr.recognition import Recogniser
+from asr.language_choice import FOLLOWING, Evidence, choose
+from asr.recognition import Recogniser, recognise
 from asr.segmenting import Piece, Segmenter
-from asr.transcript import join
-from asr.units import SAMPLE_RATE, Hypothesis, Options, Samples, SpeechUnit, Word
-from asr.voice_activity import Segment
+from asr.transcript import Part, join
+from asr.transcription import pause_within_segments_s
+from asr.units import SAMPLE_RATE, Options, Samples, SpeechUnit, Token, Word
 from inference.errors import InferenceError
 
 PARTIAL_EVERY_MS = 400  # of new audio at least between two guesses
-BUSY_S = 0.25  # no guess when it would wait longer than this
-BREATHER = 8  # times as long as a guess took, until the next: where all is slow, partials give way first
-PARTIAL_DEADLINE_S = 1.0  # nobody wants to see a guess at what was said longer ago
+BUSY_S = 0.25  # no guess when it would wait longer than this, unless it is overdue
+OVERDUE_S = 2.0  # without a guess: then it takes its turn among the finals
+PARTIAL_BACKOFF = 1.0  # times as long as a guess took, until the next, where the engine had nothing else to do
+BUSY_PARTIAL_BACKOFF = 4.0  # the same where the guess had to wait: partials give way first
+MAX_PARTIAL_BACKOFF_S = 1.5
+WAITED_MS = 30.0  # a guess that waited longer for its batch was in somebody's way
+PARTIAL_DEADLINE_S = 2.0  # nobody wants to see a guess at what was said longer ago
 FINAL_DEADLINE_S = 30.0
 _UNSPACED = ("zh", "yue", "ja")
 
@@ -34,6 +39,7 @@ class Heard:
 
     text: str
     words: tuple[Word, ...]
+    tokens: tuple[Token, ...]
     start: int
     end: int
     language: str
@@ -42,13 +48,13 @@ class Heard:
 
 @dataclass
 class _Closed:
-    """A segment that is complete; ``found`` is None where nothing was said after all."""
+    """A segment that is complete, and its parts, not yet checked."""
 
-    segment: Segment
-    task: asyncio.Task[Hypothesis]
+    piece: Piece
+    task: asyncio.Task[list[Part]]
 
-    def found(self) -> Hypothesis | None:
-        return guard.checked(self.task.result(), speech_s=self.segment.speech_s)
+    def kept(self, options: Options) -> list[Part]:
+        return guard.kept(self.task.result(), self.piece.samples, options)
 
 
 class Utterance:
@@ -70,14 +76,17 @@ class Utterance:
             start,
             threshold=threshold,
             longest_s=checkpoint.segment_s,
-            longest_pause_s=checkpoint.longest_pause_s,
+            longest_pause_s=pause_within_segments_s(checkpoint, options),
         )
+        self._detects = options.language is None and len(checkpoint.languages) != 1
         self._engine, self._options, self._tell = engine, options, tell
         self._closed: list[_Closed] = []
         self._agreement = Agreement()
         self._guess: asyncio.Task[None] | None = None
         self._guessed_at = start
+        self._last_guess = time.monotonic()
         self._rest_until = 0.0
+        self._ahead: _Closed | None = None  # what will be the last segment if the pause that runs ends the utterance
 
     @property
     def audio_ms(self) -> float:
@@ -85,69 +94,107 @@ class Utterance:
 
     def feed(self, frame: Samples, probability: float) -> None:
         self._recognise(self.segmenter.feed(frame, probability))
+        self._recognise_ahead()
 
-    def complete(self) -> None:
-        """Nothing more will be said."""
+    def complete(self, until: int) -> None:
+        """Nothing more will be said; the audio ends at a sample of the stream's clock."""
         self._stop_guessing()
-        self._recognise(self.segmenter.flush())
+        self._recognise(self.segmenter.flush(until))
+        self._drop_ahead()
 
     def abandon(self) -> None:
         """What is still under way is not wanted."""
         self._stop_guessing()
+        self._drop_ahead()
         for closed in self._closed:
-            if not closed.task.cancel() and not closed.task.cancelled():
-                closed.task.exception()  # seen, if there was one
+            _drop(closed.task)
 
-    async def heard(self) -> Heard:
-        """All words. Raises what the engine raises."""
+    async def recognised(self) -> None:
+        """Wait for the engine. Raises what it raises."""
         await asyncio.gather(*(closed.task for closed in self._closed))
-        found = [(closed.segment, hypothesis) for closed in self._closed if (hypothesis := closed.found())]
-        language = found[0][1].language if found else self._options.language or ""
+
+    async def heard(self, decided: list[Evidence]) -> Heard:
+        """All words, once ``recognised``. ``decided``: what the stream's languages were so far, which is added to."""
+        parts = [part for closed in self._closed for part in closed.task.result()]
+        settled = [await self._settled(parts[index:], decided) for index in range(len(parts))]
+        kept = guard.kept(settled, self._audio, self._options)
         return Heard(
-            text=join(hypothesis.text for _, hypothesis in found),
-            words=tuple(word.shifted(segment.start_s) for segment, hypothesis in found for word in hypothesis.words),
-            start=found[0][0].start if found else self.start,
-            end=found[-1][0].end if found else self.segmenter.position,
-            language=language,
-            queued_ms=sum(closed.task.result().queued_ms for closed in self._closed),
+            text=join(part.text for part in kept),
+            words=tuple(word for part in kept for word in part.words),
+            tokens=tuple(token for part in kept for token in part.hypothesis.tokens),
+            start=kept[0].segment.start if kept else self.start,
+            end=kept[-1].segment.end if kept else self.segmenter.position,
+            language=kept[0].hypothesis.language if kept else self._options.language or "",
+            queued_ms=sum(part.hypothesis.queued_ms for part in parts),
         )
+
+    def _audio(self, start: int, end: int) -> Samples:
+        piece = next(closed.piece for closed in self._closed if closed.piece.segment.end >= end)
+        return piece.samples(start, end)
+
+    async def _settled(self, parts: list[Part], decided: list[Evidence]) -> Part:
+        """The first of the parts, in the language that it is in after all, as in a recording."""
+        part, *following = parts
+        if not self._detects:
+            return part
+        own = Evidence.of(part)
+        language = choose(own, [*decided, *map(Evidence.of, following[:FOLLOWING])])
+        decided.append(own)
+        if language == part.hypothesis.language:
+            return part
+        audio = self._audio(part.segment.start, part.segment.end)
+        again = await self._engine.submit(self._unit(audio, replace(self._options, language=language)))
+        return Part(part.segment, replace(again, languages=part.hypothesis.languages))
 
     def guess(self) -> None:
         """Start recognising what is open, if that is due and the engine has the time."""
+        now = time.monotonic()
         due = self.segmenter.position - self._guessed_at >= PARTIAL_EVERY_MS * SAMPLE_RATE // 1000
-        if not due or self._guess is not None or time.monotonic() < self._rest_until:
+        if not due or self._guess is not None or self._ahead is not None or now < self._rest_until:
             return
-        if self._engine.stats().estimated_wait_s > BUSY_S:
+        is_overdue = now - self._last_guess > OVERDUE_S
+        if self._engine.stats().estimated_wait_s > BUSY_S and not is_overdue:
             return
         audio = self.segmenter.open_audio
         if audio is None:
             return
         self._guessed_at = self.segmenter.position
-        speech_s = self.segmenter.open_speech_s
-        self._guess = asyncio.create_task(self._guess_at(audio, speech_s))
+        self._guess = asyncio.create_task(self._guess_at(audio, self.segmenter.open_speech_s, is_overdue=is_overdue))
 
-    async def _guess_at(self, audio: Samples, speech_s: float) -> None:
+    async def _guess_at(self, audio: Samples, speech_s: float, *, is_overdue: bool) -> None:
         closed, began = list(self._closed), time.monotonic()
+        waited_ms = 0.0
         # Greedy, once: a guess is soon replaced. Words are timed in the final only.
-        options = replace(self._known(), temperatures=self._options.temperatures[:1], words=False)
-        unit = SpeechUnit(audio=audio, options=options, deadline=began + PARTIAL_DEADLINE_S)
+        options = replace(
+            self._known(),
+            temperatures=self._options.temperatures[:1],
+            greedy=True,
+            words=False,
+            logprobs=False,
+            timestamps=False,
+        )
+        deadline = began + PARTIAL_DEADLINE_S
+        unit = SpeechUnit(audio=audio, options=options, deadline=deadline, live=is_overdue, admitted=is_overdue)
         try:
-            hypothesis = guard.checked(await self._engine.submit(unit), speech_s=speech_s)
+            found = await self._engine.submit(unit)
+            waited_ms = found.queued_ms
+            hypothesis = guard.checked(found, audio=audio, speech_s=speech_s)
             for segment in closed:  # what comes before it is being recognised for good
                 await asyncio.shield(segment.task)
-            certain = [found.text for segment in closed if (found := segment.found())]
+            certain = [part.text for segment in closed for part in segment.kept(options)]
         except InferenceError:
+            waited_ms = 1000 * PARTIAL_DEADLINE_S
             return  # too busy, or the final will tell
         except Exception:  # a guess is a courtesy: it must not end anything
             logger.exception("a partial could not be recognised")
             return
         finally:
             self._guess = None
-            now = time.monotonic()
-            self._rest_until = now + BREATHER * (now - began)
-        open_text = [hypothesis.text] if hypothesis else []
+            now = self._last_guess = time.monotonic()
+            backoff = BUSY_PARTIAL_BACKOFF if waited_ms > WAITED_MS else PARTIAL_BACKOFF
+            self._rest_until = now + min(MAX_PARTIAL_BACKOFF_S, backoff * (now - began))
         language = hypothesis.language if hypothesis else self._options.language or ""
-        self._show(certain, open_text, language)
+        self._show(certain, [hypothesis.text] if hypothesis else [], language)
 
     def _show(self, certain: list[str], open_text: list[str], language: str) -> None:
         glue = "" if language in _UNSPACED else " "
@@ -162,31 +209,57 @@ class Utterance:
         for piece in pieces:
             if self._guess is not None:
                 self._stop_guessing()  # it was a guess at this
-            unit = SpeechUnit(
-                audio=piece.audio,
-                options=self._known(),
-                deadline=time.monotonic() + FINAL_DEADLINE_S,
-                live=True,
-                admitted=True,  # with the stream: it waits instead of being refused
-            )
-            self._closed.append(_Closed(piece.segment, asyncio.create_task(self._submit(unit))))
+            if self._ahead is not None and self._ahead.piece.segment == piece.segment:
+                self._closed.append(self._ahead)
+                self._ahead = None
+            else:
+                self._closed.append(_Closed(piece, asyncio.create_task(self._recognised(piece))))
 
-    async def _submit(self, unit: SpeechUnit) -> Hypothesis:
-        return await self._engine.submit(unit)
+    def _recognise_ahead(self) -> None:
+        """While a pause runs, recognise what will be the last segment if nobody goes on: the answer is there when the
+        turn ends. Only where the engine has nothing else to do."""
+        piece = self.segmenter.last_piece
+        if self._ahead is not None and (piece is None or piece.segment != self._ahead.piece.segment):
+            self._drop_ahead()
+        if piece is None or self._ahead is not None:
+            return
+        stats = self._engine.stats()
+        if stats.queue_length == 0 and stats.running <= (self._guess is not None):
+            self._stop_guessing()
+            self._ahead = _Closed(piece, asyncio.create_task(self._recognised(piece)))
+
+    def _drop_ahead(self) -> None:
+        if self._ahead is not None:
+            _drop(self._ahead.task)
+            self._ahead = None
+
+    async def _recognised(self, piece: Piece) -> list[Part]:
+        unit = self._unit(piece.audio, self._options)
+        return await recognise(self._engine, piece.segment, self._options, piece.samples, unit)
+
+    def _unit(self, audio: Samples, options: Options) -> SpeechUnit:
+        deadline = time.monotonic() + FINAL_DEADLINE_S
+        # Let in with the stream: it waits instead of being refused.
+        return SpeechUnit(audio=audio, options=options, deadline=deadline, live=True, admitted=True)
 
     def _known(self) -> Options:
-        """The options, with the language of the utterance's first segment once that is known."""
+        """The options, with the language of the utterance's last segment once that is known."""
         if self._options.language is None:
-            for closed in self._closed[:1]:
+            for closed in reversed(self._closed):
                 task = closed.task
-                if task.done() and not task.cancelled() and task.exception() is None:
-                    return replace(self._options, language=task.result().language)
+                if task.done() and not task.cancelled() and task.exception() is None and task.result():
+                    return replace(self._options, language=task.result()[-1].hypothesis.language)
         return self._options
 
     def _stop_guessing(self) -> None:
         guess, self._guess = self._guess, None
         if guess is not None:
             guess.cancel()
+
+
+def _drop(task: asyncio.Task[list[Part]]) -> None:
+    if not task.cancel() and not task.cancelled():
+        task.exception()  # seen, if there was one
 
 
 def _split(text: str, language: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -12,6 +11,7 @@ from unfold.decorators import action, display
 
 from capacity.loadtest_report import context, page
 from capacity.models import LoadTestRun
+from core.admin_objects import found
 from core.readonly_admin import ReadOnly
 
 VERDICT_COLOURS = {"Passed": "success", "Failed": "danger", "No verdict": "warning", "Incomplete": "warning"}
@@ -67,7 +67,7 @@ class LoadTestRunAdmin(ReadOnly, ModelAdmin):
 
     @action(description="Open the report", url_path="report", icon="open_in_new")
     def open_report(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        response = HttpResponse(page(get_object_or_404(LoadTestRun, pk=object_id).report))
+        response = HttpResponse(page(found(LoadTestRun, object_id).report))
         response["Content-Security-Policy"] = REPORT_POLICY
         return response
 

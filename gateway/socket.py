@@ -18,20 +18,18 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError
-from rest_framework.request import Request
 
 from core import ratelimit
 from core.context import RequestContext, enter
-from core.errors import ApiError, as_api_error, report
-from core.identity import Caller
+from core.errors import ApiError, DomainError, as_api_error, report
 from gateway import metrics
-from gateway.gate import Kind, Work, gate
+from gateway.gate import Kind, Work, request_gate
 from gateway.handshake import Handshake
 from gateway.lifecycle import DRAINING_RETRY_AFTER_S, lifecycle
 from gateway.streams import seat
@@ -56,13 +54,6 @@ class _Close:
     reason: str
 
 
-@dataclass(frozen=True)
-class _Opening:
-    """What the gate wants of a request."""
-
-    user: Caller
-
-
 def close_code(answer: ApiError) -> int:
     """4000 and the HTTP status; a failure of ours is the protocol's own code."""
     return INTERNAL_ERROR if answer.status == 500 else 4000 + answer.status
@@ -72,6 +63,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
     """A protocol overrides ``opened``, ``on_message``, ``on_binary`` and, as needed, the other hooks."""
 
     kind: ClassVar[Kind]
+    #: Fields that a client may cut anywhere, within a character even: half a surrogate pair reaches the protocol.
+    splittable: ClassVar[frozenset[str]] = frozenset()
     channel_layer_alias = None  # nobody sends messages to a socket from elsewhere
     work: Work
 
@@ -83,6 +76,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self._tasks: list[asyncio.Task[None]] = []
         self._main: asyncio.Task[Any] | None = None
         self._heard_at = time.monotonic()
+        self._is_handling = False
         self._noted_ms = 0.0
         self._deaf = False  # what arrives no longer counts: we are closing, or about to
         self._ending: _Close | None = None
@@ -110,6 +104,19 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def closed(self) -> None:
         """Let everything go; the last moment to meter. Always called once ``opened`` was."""
 
+    @property
+    def idle_limit_s(self) -> float:
+        """How long nothing may arrive; infinite where silence is nothing unusual."""
+        return float(settings.VOICE_WS_IDLE_S)
+
+    def is_working(self) -> bool:
+        """Whether the client waits for something: then it is not idle."""
+        return self._is_handling
+
+    def close_for(self, answer: ApiError) -> tuple[int, bool]:
+        """The close code for what went wrong, and whether an event tells it before."""
+        return close_code(answer), True
+
     def meter(self) -> None:
         """Bring ``self.work`` up to date."""
 
@@ -126,7 +133,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
     def send_event(self, event: Mapping[str, Any] | bytes) -> None:
         """Queue a message. A client that lets too many wait is cut off."""
-        self._put(event if isinstance(event, bytes) else json.dumps(event, ensure_ascii=False))
+        self._put(event if isinstance(event, bytes) else whole_characters(json.dumps(event, ensure_ascii=False)))
 
     async def sent(self) -> None:
         """Wait until the connection has taken what was queued: a client that reads slowly slows its audio down, so
@@ -147,8 +154,10 @@ class SocketConsumer(AsyncWebsocketConsumer):
         if self._ending is None:
             answer = report(error)
             self._failure = error
-            self.send_event(self.error_event(answer))
-            self._end_with(_Close(close_code(answer), answer.code))
+            code, is_told = self.close_for(answer)
+            if is_told:
+                self.send_event(self.error_event(answer))
+            self._end_with(_Close(code, answer.code))
 
     # --- the machinery ------------------------------------------------------------------------------------------------
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -186,8 +195,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             caller, preset = await handshake.caller()
             self._context.notes["client"] = caller.client_name
             await ratelimit.spend(caller)
-            request = cast(Request, _Opening(caller))
-            self.work = await self._gate.enter_async_context(gate(request, self.kind))
+            self.work = await self._gate.enter_async_context(request_gate(caller, self.kind))
             self.work.is_live = True
             await self._gate.enter_async_context(seat(caller, self.work.user))
             self._gate.push_async_callback(self.closed)
@@ -201,9 +209,10 @@ class SocketConsumer(AsyncWebsocketConsumer):
         if self._deaf:
             return
         self._heard_at = time.monotonic()
+        self._is_handling = True
         try:
             if (text := message.get("text")) is not None:
-                await self.on_message(await _parsed(text))
+                await self.on_message(await _parsed(text, self.splittable))
             else:
                 data = message["bytes"]
                 _check_size(len(data), settings.VOICE_WS_MAX_BYTES)
@@ -211,6 +220,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
             await self._note_progress()
         except Exception as error:  # noqa: BLE001 - the client is told
             await self.on_error(error)
+        finally:
+            self._is_handling = False
 
     def _end_with(self, close: _Close) -> None:
         self._ending, self._deaf = close, True
@@ -247,7 +258,9 @@ class SocketConsumer(AsyncWebsocketConsumer):
         lost voice."""
         ends_at = time.monotonic() + settings.VOICE_WS_MAX_S
         while not self._deaf:
-            idle_at = self._heard_at + settings.VOICE_WS_IDLE_S
+            if self.is_working():
+                self._heard_at = time.monotonic()
+            idle_at = self._heard_at + self.idle_limit_s
             left = min(ends_at, idle_at, time.monotonic() + RECHECK_S) - time.monotonic()
             if left > 0:
                 with suppress(TimeoutError):
@@ -259,8 +272,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
             elif time.monotonic() >= ends_at:
                 message = f"A connection lasts at most {settings.VOICE_WS_MAX_S:g} s. Connect again."
                 await self._wind_down(ApiError(413, "audio_too_long", message))
-            elif time.monotonic() >= self._heard_at + settings.VOICE_WS_IDLE_S:
-                message = f"Nothing arrived for {settings.VOICE_WS_IDLE_S:g} s."
+            elif time.monotonic() >= self._heard_at + self.idle_limit_s and not self.is_working():
+                message = f"Nothing arrived for {self.idle_limit_s:g} s."
                 await self._wind_down(ApiError(408, "idle_timeout", message))
             else:
                 await self._recheck()
@@ -268,7 +281,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def _recheck(self) -> None:
         try:
             await self.work.recheck()
-        except ApiError as error:
+        except (ApiError, DomainError) as error:
             self.fail(error)
         except DatabaseError:  # asked again soon; the clock and the process must be watched meanwhile
             logger.warning("cannot ask whether a stream's user still has voice", exc_info=True)
@@ -318,10 +331,24 @@ class SocketConsumer(AsyncWebsocketConsumer):
         return outcome
 
 
-async def _parsed(text: str) -> dict[str, Any]:
+def whole_characters(text: str) -> str:
+    """Surrogates joined to the characters that they are halves of; those without their other half replaced, since no
+    UTF-8 can carry them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+async def _parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
     _check_size(len(text), settings.VOICE_WS_MAX_JSON_BYTES)
     try:
         message = await in_pool(json.loads, text) if len(text) > PARSE_IN_POOL_CHARACTERS else json.loads(text)
+        if "\\ud" in text or "\\uD" in text:  # perhaps half a character
+            as_sent, message = message, json.loads(whole_characters(json.dumps(message, ensure_ascii=False)))
+            if isinstance(message, dict):
+                message |= {name: as_sent[name] for name in splittable & message.keys()}
     except (ValueError, RecursionError) as error:
         raise ApiError(400, "invalid_value", "A text message must be JSON.") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):

@@ -89,7 +89,8 @@ class Batcher(Generic[U, R]):
     async def submit(self, unit: U) -> R:
         now = time.monotonic()
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        item = _Waiting(now - LIVE_LEAD_S * unit.live, next(self._numbers), unit, self._key(unit), now, future)
+        rank = now - LIVE_LEAD_S * unit.live + unit.slack_s
+        item = _Waiting(rank, next(self._numbers), unit, self._key(unit), now, future)
         with self._changed:
             self._admit(unit, now)
             bisect.insort(self._queue, item)
@@ -124,10 +125,11 @@ class Batcher(Generic[U, R]):
             raise OverCapacity(max(1.0, wait))
 
     def _wait(self) -> float:
-        """Seconds until a unit that arrives now would start: the cost that waits by the measured time per cost."""
-        if not self._queue:
-            return 0.0
-        return sum(item.unit.cost for item in self._queue) * self._seconds_per_cost / self._workers
+        """Seconds until a unit that arrives now would start: the cost that waits by the measured time per cost. What is
+        not missed yet (``slack_s``) lets it go first."""
+        now = time.monotonic()
+        before = sum(item.unit.cost for item in self._queue if item.rank <= now)
+        return before * self._seconds_per_cost / self._workers
 
     def _work(self) -> None:
         while batch := self._take():

@@ -16,11 +16,13 @@ class Unit:
     """``deadline``: in ``time.monotonic()`` seconds, after which nobody wants the result.
     ``live``: someone is listening right now (realtime); goes ahead of file work.
     ``admitted``: part of a request whose first unit was already accepted, so it waits instead of being refused.
+    ``slack_s``: how long nobody misses the result: what comes before it is still being heard. Others go first.
     ``queued_ms``: filled in by the batcher: how long the unit waited for its batch."""
 
     deadline: float | None = None
     live: bool = False
     admitted: bool = False
+    slack_s: float = 0.0
     queued_ms: float = 0.0
 
     @property

@@ -94,7 +94,7 @@ class PackedUnit:
 
     def __init__(self, codec: Codec[Any, Any], unit: Unit) -> None:
         fields, self._payload = codec.pack_unit(unit)
-        self._header = {"live": unit.live, "admitted": unit.admitted, "unit": fields}
+        self._header = {"live": unit.live, "admitted": unit.admitted, "slack_s": unit.slack_s, "unit": fields}
         self._deadline = unit.deadline
 
     def frame(self) -> bytes:
@@ -109,13 +109,14 @@ def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
     header, payload = parse(data)
     try:
         left_s, live, admitted = header["left_s"], bool(header["live"]), bool(header["admitted"])
+        slack_s = float(header.get("slack_s", 0.0))
         unit = codec.unpack_unit(header["unit"], payload)
         unit.deadline = None if left_s is None else time.monotonic() + float(left_s)
     except WireError:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise WireError(f"the unit's fields are not those of this version ({error!r})") from error
-    unit.live, unit.admitted = live, admitted
+    unit.live, unit.admitted, unit.slack_s = live, admitted, slack_s
     return unit
 
 

@@ -24,6 +24,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from core.admin_objects import exists, found
 from core.quantities import NONE, number
 from rollout import rampadmin
 from rollout.auditedadmin import AuditedAdmin
@@ -171,18 +172,18 @@ class FlagAdmin(AuditedAdmin):
         return super().change_view(request, object_id, *args, extra_context=extra, **kwargs)
 
     def has_kill_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self.has_change_permission(request) and Flag.objects.filter(pk=object_id, killed=False).exists()
+        return self.has_change_permission(request) and exists(Flag.objects.filter(killed=False), object_id)
 
     def has_revive_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return self.has_change_permission(request) and Flag.objects.filter(pk=object_id, killed=True).exists()
+        return self.has_change_permission(request) and exists(Flag.objects.filter(killed=True), object_id)
 
     @action(description="Kill switch", url_path="kill", permissions=["kill"], icon="power_settings_new")
     def kill(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._switch(request, Flag.objects.get(pk=object_id), killed=True)
+        return self._switch(request, found(Flag, object_id), killed=True)
 
     @action(description="Let go of the kill switch", url_path="revive", permissions=["revive"], icon="power")
     def revive(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._switch(request, Flag.objects.get(pk=object_id), killed=False)
+        return self._switch(request, found(Flag, object_id), killed=False)
 
     def _switch(self, request: HttpRequest, flag: Flag, *, killed: bool) -> HttpResponse:
         def do(_why: str) -> str:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
+from core.admin_objects import exists, found
 from core.quantities import NONE, SpanField, span
 from rollout import ramp as ramps
 from rollout.auditedadmin import AuditedAdmin
@@ -120,7 +121,7 @@ class RampAdmin(AuditedAdmin):
         return is_draft and super().has_delete_permission(request, obj)
 
     def _may(self, request: HttpRequest, object_id: Any, *states: Ramp.State) -> bool:
-        return self.has_change_permission(request) and Ramp.objects.filter(pk=object_id, state__in=states).exists()
+        return self.has_change_permission(request) and exists(Ramp.objects.filter(state__in=states), object_id)
 
     def has_start_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self._may(request, object_id, Ramp.State.DRAFT)
@@ -136,7 +137,7 @@ class RampAdmin(AuditedAdmin):
 
     @action(description="Start", url_path="start", permissions=["start"], icon="play_arrow")
     def start(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        ramp = Ramp.objects.get(pk=object_id)
+        ramp = found(Ramp, object_id)
         steps = ", ".join(f"{step} for {span(step.hold)}" for step in ramp.steps.all())
         consequence = (
             f"{ramp.flag.name} goes up by itself: {steps}. At the first critical alert it goes back to the last step"
@@ -146,19 +147,19 @@ class RampAdmin(AuditedAdmin):
 
     @action(description="Pause", url_path="pause", permissions=["pause"], icon="pause")
     def pause(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        ramp = Ramp.objects.get(pk=object_id)
+        ramp = found(Ramp, object_id)
         consequence = "The percentage stays as it is until the ramp is resumed, also when a critical alert fires."
         return self._ask(request, ramp, "Pause", consequence, lambda why: ramps.pause(ramp.pk, why))
 
     @action(description="Resume", url_path="resume", permissions=["resume"], icon="play_arrow")
     def resume(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        ramp = Ramp.objects.get(pk=object_id)
+        ramp = found(Ramp, object_id)
         consequence = "The step is held from its beginning again, then the ramp goes on."
         return self._ask(request, ramp, "Resume", consequence, lambda why: ramps.resume(ramp.pk, timezone.now(), why))
 
     @action(description="Abort", url_path="abort", permissions=["abort"], icon="stop")
     def abort(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        ramp = Ramp.objects.get(pk=object_id)
+        ramp = found(Ramp, object_id)
         consequence = "The ramp ends here for good. The percentage stays as it is; change it at the flag."
         return self._ask(request, ramp, "Abort", consequence, lambda why: ramps.abort(ramp.pk, timezone.now(), why))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from spoken_text.roman import roman
 from spoken_text.rules import Rule, pick, rule, words
 
 
@@ -92,6 +93,9 @@ _DOTTED = _table(
     Y.M=Yang Mulia
     Y.Bhg=Yang Berbahagia
     Kol=Kolonel
+    Brig=Brigedier=Brigadier
+    Univ=Universiti=University
+    rah=rahimahullah
     Lt=Leftenan=Lieutenant
     Mej=Mejar=Major
     Jen=Jeneral=General
@@ -123,6 +127,14 @@ _DOTTED = _table(
     pkl=pukul
     Pkl=Pukul
     kps=kaki persegi=square feet
+    min=minimum
+    maks=maksimum=maximum
+    max=maksimum=maximum
+    D.E=Darul Ehsan
+    D.T=Darul Takzim
+    D.R=Darul Ridzuan
+    p.a=setahun=per annum
+    jld=jilid
     u.p=untuk perhatian
     s.k=salinan kepada
     b.p=bagi pihak
@@ -166,7 +178,7 @@ _BARE = (
 # Without a full stop only before a name.
 _NEEDS_NAME = "En Sg Ust Tel Bil Kol Kapt Hlm Lbh Tkt Jr Inc Ltd Corp Dept Kpg Abd Md Tg Tjg Lt Mej Insp Supt".split()
 # Also words: with a full stop only before a name or a number.
-_AMBIGUOUS = frozenset("Men Tim Pen Pt Rd Kem Sek Gov Rev Ave Hosp Jen Peg Kep Hons".split())
+_AMBIGUOUS = frozenset("min max Men Tim Pen Pt Rd Kem Sek Gov Rev Ave Hosp Jen Peg Kep Hons".split())
 _END_A_SENTENCE = frozenset("Bhd Inc Ltd Jr Corp Kep Hons Ph.D B.Sc M.Sc B.A M.A Rd Ave Blvd".split())
 
 _SLASHED = _table(
@@ -184,6 +196,7 @@ _SLASHED = _table(
     K/P=kad pengenalan=identity card
     w/o=tanpa=without
     w/=dengan=with
+    y/o=tahun=years old
     n/a=tidak berkenaan=not applicable
     N/A=tidak berkenaan=not applicable
     dan/atau=dan atau=and or
@@ -249,6 +262,13 @@ SHORT_FORMS: list[Rule] = [
     rule(r"(?<![\w/])([Nn][Oo]s?)\.?\s?(?=\d)", _numbered),
     rule(rf"(?<![\w/])([Nn]o)\.?\s(?=(?:{_NUMBERED_IN_MALAY})\b)", _numbered, re.IGNORECASE),
     rule(r"(?<![\w/])(No)\.\s?(?=[A-Za-z])", _numbered_thing),
+    rule(r"(?<!\w)RMKe-(?=\d)", words("RMK ke-", "RMK ")),
+    rule(r"(?<!\w)\.NET\b", words("dot net", "dot net")),
+    rule(r"(?<!\w)IPv(?=\d)", words("IP versi ", "IP version ")),
+    rule(r"(?<=[a-z] )b\.(?= [A-Z][a-z])", words("bin", "bin")),
+    rule(r"(?<![\w/.])(?:ms|m\.s)\.?(?= \d)", words("muka surat", "pages")),
+    rule(r"\((i{1,3}|iv|vi{0,3}|ix)\)", lambda m, lang: f"({roman(m[1].upper())})"),
+    rule(r"(?<=[a-z])/(?=se(?:hari|minggu|bulan|tahun|orang|jam)\b)", words(" ", " ")),
     rule(r"(?<!\w)([Tt])el(?=:|\s?\d)", lambda m, lang: pick(lang, m[1] + "elefon", m[1] + "elephone")),
     rule(r"(?<=[A-Za-z]{3} )St\.?(?=\s*(?:$|[,;]))", words("Street", "Street")),
     rule(r"(?<![\w.])St\.?(?= [A-Z][a-z])", words("Saint", "Saint")),
@@ -256,6 +276,7 @@ SHORT_FORMS: list[Rule] = [
     rule(rf"(?<![\w./])({_names(_BARE)})()(?![\w.])(?=\s|[,;:)?!]|$)", _dotted),
     rule(rf"(?<![\w./])({_names(_NEEDS_NAME)})()(?= [A-Z][a-z])(?!\w)", _dotted),
     rule(rf"(?<![\w/])(?<!\d )(?:{_names(list(_SLASHED))})(?![\w/])", _slashed),
+    rule(r"\s@\s(?=\d[\d.]{0,5}\s?%)", words(" pada ", " at ")),
     rule(r"\s@\s(?=RM|\$)", words(" pada harga ", " at ")),
     rule(r"(?<=[a-z])\s@\s(?=[A-Z])", words(" alias ", " alias ")),
     rule(r"\s@\s", words(" di ", " at ")),

@@ -159,7 +159,8 @@ ACRONYMS: list[Rule] = [
     rule(r"(?<![\w])((?:[A-Z]\.){2,6}[A-Z]?)(?!\w)", lambda m, lang: spell(m[1].replace(".", ""), lang) + _stop(m)),
     rule(r"(?<!\w)([A-Z]{2,20})(s|nya|lah|kah)?(?!\w)", _acronym),
     rule(rf"(?<![\w'’{LETTER_MARK}])(?!I\b)([A-Z])(?:\.(?= ?[A-Z]))?(?![\w'’])", _letter),
-    rule(r"(?<![\w'’-])([eE])(?=-[a-z]{3})", lambda m, lang: LETTER_MARK + m[1]),
+    # Two marks: the letter itself, not the Malay name of another one ("e" is the name of A).
+    rule(rf"(?<![\w'’\-{LETTER_MARK}])([eE])(?=-[a-z]{{3}})", lambda m, lang: LETTER_MARK * 2 + m[1]),
 ]
 
 

@@ -17,6 +17,7 @@ _SPACES = re.compile(r"[^\S\n]+")
 _EXPONENTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _VULGAR = re.compile(r"(\d?)\s?([¼-¾⅐-⅞↉])")
+_REPEATED_SIGNS = re.compile(r"([≥≤≠≈±√∑∞‰×÷→ﷺﷻ])(?:\s*\1)+")  # said once
 _TABLE = str.maketrans(
     {
         "‐": "-",
@@ -55,7 +56,7 @@ _EMOTICONS = re.compile(
     r"|[¯╯╰ヽ\\]{0,2}_?/?[(（][^()（）\w\n]{0,3}(?:[ツಠ□益ᴗ╥﹏•◕‿ʘᵔᴥ・゜]|°□°)[^()（）\n]{0,5}[)）]"
     r"(?:\\?_?/?[¯╯╰ﾉノ])?(?:︵\s?┻━┻)?"
 )
-_SHORTCODE = re.compile(r"(?<![\w:]):[a-z][a-z0-9_+-]{1,30}:(?![\w:])")
+_SHORTCODE = re.compile(r"(?<![\w:]):(?:[a-z][a-z0-9_+-]{1,30}|[+-]1|100):(?![\w:])")
 
 
 def without_emoticons(text: str) -> str:
@@ -67,6 +68,7 @@ def plain_characters(text: str) -> str:
     """Emoji and invisible characters left out, digits and letters of any width as ASCII, "½" as "1/2"."""
     if text.isascii():
         return _INVISIBLE.sub("", text)
+    text = _REPEATED_SIGNS.sub(r"\1", text)
     text = _VULGAR.sub(_fraction, text.translate(_TABLE))
     text = _INVISIBLE.sub("", _EMOJI.sub(_emoji, text))
     text = _RAISED.sub(lambda m: "^" + m[0].translate(_EXPONENTS), text)

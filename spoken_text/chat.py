@@ -62,7 +62,15 @@ _CHAT = dict(
     xperlu=tak~perlu xsedap=tak~sedap xbest=tak~best xsampai=tak~sampai xdtg=tak~datang xpasti=tak~pasti
     xsihat=tak~sihat xlarat=tak~larat xnampak=tak~nampak xsabar=tak~sabar xcaya=tak~percaya xpercaya=tak~percaya
     xbole=tak~boleh xtido=tak~tidur xbyr=tak~bayar
+    mane=mana cwn=cawan kte=kita lmbt=lambat lambt=lambat kbr=khabar khbr=khabar mtg=meeting sory=sorry sori=sorry
+    wsap=WhatsApp wasap=WhatsApp wassap=WhatsApp tpt2=tempat-tempat fon=telefon fhmn=fahaman hbt=hebat hebt=hebat
+    trima=terima ksih=kasih cdgn=cadangan pkej=pakej dskaun=diskaun msyuarat=mesyuarat mesyrt=mesyuarat
     """.split()
+)
+#: The short forms that only Malay has.
+CHAT_WORDS = frozenset(_CHAT) - frozenset(
+    "pls plz btw asap tq tqvm thx omg idk ok okeh die ad ap gi cam leh mtg sory sori len lg pn "
+    "td jap bg fon kt hr".split()
 )
 _ENGLISH_CHAT = {
     "pls": "please",
@@ -110,7 +118,9 @@ _AFFIX = re.compile(
     r"(?:ber|ter|di|se|meng(?=[aeiouhkg])|meny(?=[aeiou])|mem(?=[bpfv])|men(?=[cdjtsz])|me)(?=[a-z]{3})"
 )
 _NUMBERS = frozenset("dua tiga empat lima enam tujuh lapan sembilan sepuluh".split())
-_SAID_ONCE_MORE = frozenset("selama semata sekurang sebaik selewat seolah selambat sepenuh sedalam setinggi".split())
+_SAID_ONCE_MORE = frozenset(
+    "selama semata sesuka sekurang sebaik selewat seolah selambat sepenuh sedalam setinggi".split()
+)
 
 
 def _chat(match: re.Match[str], language: str) -> str:
@@ -187,6 +197,7 @@ TWICE: list[Rule] = [
 ]
 
 CHAT: list[Rule] = [
+    rule(r"(\b(?:[Bb]alik|di|dari|ke|kat) )kg(?!\w)", lambda m, lang: f"{m[1]}kampung"),
     rule(r"(?<!\w)dr(?![\w.])", lambda m, lang: pick(lang, "dari", "Doctor")),
     rule(rf"(?<![\w'’.{LETTER_MARK}-])[A-Za-z][a-z]{{1,12}}(?![\w'’-])", _chat),
     rule(r"(?<!\w)([A-Z])\s?&\s?(?=[A-Z](?!\w))", lambda m, lang: f"{m[1]} {pick(lang, 'en', 'and')} "),

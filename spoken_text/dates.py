@@ -69,7 +69,8 @@ _NOT_A_DATE = re.compile(
     re.IGNORECASE,
 )
 _OF_A_MEASURE = re.compile(
-    r"\s?(?:cawan|sudu|cup|jam|daripada|kg|km|liter|gelas|biji|keping|bahagian|hari|minit|tsp|tbsp|inci|of|hour|mile|"
+    r"\s?(?:cawan|sudu|cup|jam(?! \d)|daripada|kg|km|liter|gelas|"
+    r"biji|keping|bahagian|hari|minit|tsp|tbsp|inci|of|hour|mile|"
     r"teaspoon|tablespoon|[-+*/=×÷])"
 )
 _COUNTED = re.compile(
@@ -117,10 +118,12 @@ def _short(match: re.Match[str], language: str) -> str:
     found = [(int(day), int(month)) for day, month in re.findall(r"(\d{1,2})/(\d{1,2})", match[0])]
     if not all(1 <= day <= 31 and 1 <= month <= 12 for day, month in found):
         return match[0]
-    before, after = match.string[max(0, match.start() - 48) : match.start()], match.string[match.end() :]
-    if (24, 7) in found or _OF_A_MEASURE.match(after) or _NOT_A_DATE.search(before):
-        return match[0]
     unlike_a_fraction = any(day > 12 and day > month for day, month in found)
+    before = match.string[max(0, match.start() - 48) : match.start()]
+    if (24, 7) in found or not (unlike_a_fraction or any(char.isalpha() for char in before)):
+        return match[0]
+    if _OF_A_MEASURE.match(match.string, match.end()) or _NOT_A_DATE.search(before):
+        return match[0]
     if not (unlike_a_fraction or _STRONG_CUES.search(before) or _WEAK_CUES.search(before)):
         return match[0]
     text = re.sub(r"(?<=\d)\s?[-–—]\s?(?=\d)", pick(language, " hingga ", " to "), match[0])
@@ -168,7 +171,7 @@ def _day_month(match: re.Match[str], language: str) -> str:
     if not 1 <= day <= 31:
         return match[0]
     full_year = _full_year(match[5]) if match[5] else None
-    if language == "ms" and match[3] in ("hb", "hb."):
+    if language == "ms" and (match[3] or "").strip() in ("hb", "hb."):
         tail = f" {year(full_year, 'ms')}" if full_year is not None else ""
         return f"{cardinal(day, 'ms')} hari bulan {_MALAY_MONTHS[month - 1]}{tail}"
     return _after_the(the, date(day, month, full_year, language))
@@ -221,8 +224,6 @@ DATES: list[Rule] = [
     rule(r"(\d{1,2}([/.-])\d{1,2}\2\d{2,4})\s?[-–—]\s?(?=\d{1,2}\2\d{1,2}\2\d{2,4})", _span),
     rule(rf"(\d{{1,2}} (?:{_MONTH})\.?(?: \d{{4}})?)\s?{DASH}\s?(?=\d{{1,2}} (?:{_MONTH}){END})", _span, re.IGNORECASE),
     rule(rf"((?:{_MONTH})\.? \d{{1,2}})\s?{DASH}\s?(?=(?:{_MONTH})\.? \d{{1,2}}{END})", _span, re.IGNORECASE),
-    rule(rf"(?<!\w)({_MONTH})\s?{DASH}\s?({_MONTH}){END}", _months, re.IGNORECASE),
-    rule(rf"(?<!\w)({_DAY})\s?{DASH}\s?({_DAY}){END}", _weekdays),
     rule(
         rf"(?<!\w)({'|'.join(_SHORT_WEEKDAYS)})\.?(?=,? \d{{1,2}} (?:{_MONTH}){END})",
         lambda m, lang: _SHORT_WEEKDAYS[m[1]],
@@ -259,6 +260,16 @@ DATES: list[Rule] = [
         rf"{EDGE}(\d{{1,2}})\s?hb{END}\.?",
         lambda m, lang: f"{cardinal(int(m[1]), lang)} {pick(lang, 'hari bulan', 'of the month')}",
     ),
+]
+
+#: Also in texts without a digit.
+NAMED_DAYS: list[Rule] = [
+    rule(
+        r"(?<!\w)(Jan|Feb|Apr|Jul|Aug|Ogo|Sep|Sept|Oct|Okt|Nov|Dec|Dis)(?=:)",
+        lambda m, lang: (_MALAY_MONTHS if lang == "ms" else _ENGLISH_MONTHS)[_MONTHS[m[1].lower()] - 1],
+    ),
+    rule(rf"(?<![\w-])({_MONTH})\s?{DASH}\s?({_MONTH}){END}(?!-)", _months, re.IGNORECASE),
+    rule(rf"(?<![\w-])({_DAY})\s?{DASH}\s?({_DAY}){END}(?!-)", _weekdays),
 ]
 
 YEARS: list[Rule] = [

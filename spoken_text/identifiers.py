@@ -39,8 +39,8 @@ def _grouped(value: str) -> str:
 
 def _unit_number(match: re.Match[str], language: str) -> str:
     """Block, floor and door of a flat: "A-12-3"."""
-    letters, *rest = match[0].split("-")
-    return " ".join([spell(letters, language), *(cardinal(int(part), language) for part in rest)])
+    block, *rest = match[0].split("-")
+    return " ".join([_parts(block, language), *(cardinal(int(part), language) for part in rest)])
 
 
 def _street(match: re.Match[str], language: str) -> str:
@@ -51,13 +51,17 @@ def _street(match: re.Match[str], language: str) -> str:
 
 def _parts(code: str, language: str) -> str:
     return " ".join(
-        cardinal(int(part), language) if part.isdigit() else spell(part, language)
+        spell(part, language)
+        if part.isalpha()
+        else cardinal(int(part), language)
+        if len(part) < 3
+        else digits(part, language)
         for part in re.findall(r"\d+|[A-Z]+", code)
     )
 
 
 def _aircraft(match: re.Match[str], language: str) -> str:
-    return f"{match[1]}{digits(match[2], language)} {digits(match[3], language)}"
+    return f"{match[1]}{_parts(match[2], language)} {digits(match[3], language)}"
 
 
 def _plate(match: re.Match[str], language: str) -> str:
@@ -101,7 +105,7 @@ def _dotted(text: str, language: str) -> str:
 _S = r"[-\s.]?"
 _CUES = (
     "akaun|account|rujukan|reference|ref|otp|pin|kod|code|poskod|postcode|siri|serial|tracking|pengesahan|kad|card|ic|"
-    "pasport|passport|resit|receipt|invois|invoice|pendaftaran|kelompok|matrik|password|kata laluan"
+    "id|uid|pasport|passport|resit|receipt|invois|invoice|pendaftaran|kelompok|matrik|password|kata laluan"
 )
 _STRONG_CUES = (
     "tac|otp|pin|poskod|kod pos|postcode|akaun|account|siri|serial|tracking|penjejakan|rujukan|pasport|passport|"
@@ -116,24 +120,35 @@ _CALL = "talian|hubungi|telefon|dail|call|dial|hotline|kecemasan|emergency|whats
 
 IDENTIFIERS: list[Rule] = [
     rule(r"(\b(?:ISBN|ISSN|IMEI|SWIFT|EAN)(?:-1[03])?[:\s]{1,2})(\d[\d -]{6,22}[\dX])(?!\w)", _cued),
-    rule(r"((?:Boeing|Airbus|ATR|Embraer) [A-Z]?)(\d{2,3})-(\d{2,3})(?!\d)", _aircraft),
+    rule(r"((?:Boeing |Airbus |ATR |Embraer |(?<!\w))(?=[A-Z]))([A-Z]\d{3})-(\d{2,3})(?!\d)", _aircraft),
+    rule(r"((?:Boeing|ATR|Airbus) )(\d{2,3})-(\d{2,3})(?!\d)", _aircraft),
     rule(r"(?<!\w)(?:KM|Km)\.? ?(?=\d)", lambda m, lang: pick(lang, "Kilometer ", "Kilometre ")),
     rule(rf"{EDGE}\d{{6}}-\d{{2}}-\d{{4}}{END}", _groups),
     rule(rf"{EDGE}\d{{4}}([- ])\d{{4}}\1\d{{4}}\1\d{{4}}{END}", _groups),
     rule(rf"(?<![\w+])\+\d{{1,3}}{_S}\(?\d{{1,4}}\)?(?:{_S}\d{{2,4}}){{1,4}}{END}(?!-?\d)", _international),
     rule(rf"(?<![\w.,])\(?0\d{{1,2}}\)?[-\s]\d{{3,4}}{_S}\d{{3,4}}{END}(?!-\d)", _telephone),
+    rule(r"(?<![\w.,+-])60\d{1,2}[- ]?\d{3,4}[- ]?\d{4}(?![\w-])", _groups),
+    rule(
+        r"(?<![\w.,-])(?!\d{1,2}-\d{1,2}-\d{2,4}(?![\d-]))(?!\d{4}-\d{1,2}-\d{1,2}(?![\d-]))"
+        r"\d{1,8}(?:-\d{1,8}){2,5}(?![\w-]|[.,]\d)",
+        _groups,
+    ),
     rule(rf"{EDGE}\+60{END}", lambda m, lang: f"{pick(lang, 'tambah', 'plus')} {digits('60', lang)}"),
-    rule(rf"{EDGE}[A-Z]{{1,2}}(?:-\d{{1,3}}){{2}}{END}(?!-)", _unit_number),
+    rule(rf"{EDGE}[A-Z]{{1,2}}\d{{0,2}}(?:-\d{{1,3}}){{2}}{END}(?!-)", _unit_number),
     rule(
         r"(\b(?:Jalan|Jln\.?|Lorong|Persiaran|Lebuh|Taman|Seksyen|Presint|Fasa)(?: [A-Z][a-z]{2,15}){0,2} )"
         r"([A-Z]{0,3}\d{1,3}[A-Z]?)((?:/\d{1,3}[A-Z]{0,2}){1,3})(?![\w/])",
         _street,
     ),
-    rule(r"(\b)((?:SS|PJU|PJS|USJ|BU|SD|TTDI|BK) ?\d{1,3})((?:/\d{1,3}[A-Z]?){1,3})(?![\w/])", _street),
+    rule(r"(\b)((?:SS|PJU|PJS|USJ|BU|SD|TTDI|BK) ?\d{1,3}[A-Z]?)((?:/\d{1,3}[A-Z]?){1,3})(?![\w/])", _street),
     rule(
         r"(\b(?:[Pp]late?|[Pp]endaftaran|[Kk]ereta|[Cc]ar|[Mm]otosikal|[Mm]otor|[Vv]an|[Ll]ori|[Bb]as|[Tt]eksi|"
         r"[Kk]enderaan|lorry|taxi|bus)\b(?: [a-z]{2,12}){0,3} ?[:(]? ?)([A-Z]{1,3}) ?(\d{1,4})(?![\w]|[,.]\d)",
         _plate,
+    ),
+    rule(
+        r"(?<![\w-])([A-Z]{1,3}) (\d{1,4}) ([A-Z])(?![\w'’-])",
+        lambda m, lang: f"{spell(m[1], lang)} {digits(m[2], lang)} {spell(m[3], lang)}",
     ),
     rule(
         r"()(?<![\w-])([ABCDFHJKLMNPQRSTVW][A-Z]{1,2}) (?!19\d\d|20\d\d)(\d{4})(?![\w]|[,.]\d)(?= ?[^\w ]|$| [a-z])",
@@ -148,7 +163,7 @@ IDENTIFIERS: list[Rule] = [
         re.IGNORECASE,
     ),
     rule(
-        rf"(\b(?:{_STRONG_CUES})(?::? {_BETWEEN}){{0,4}}[:#]? )"
+        rf"(\b(?:{_STRONG_CUES})(?::? {_BETWEEN}){{0,6}}[:#]? )"
         rf"(\d{{4,15}}(?:[- ]\d{{1,12}}){{0,3}}){END}(?!\.\d){_COUNTED}",
         _cued,
         re.IGNORECASE,
@@ -175,6 +190,11 @@ IDENTIFIERS: list[Rule] = [
         r"(?= (?:PJ|KL|JB|Kuala|Petaling|Johor|Shah Alam|Subang|Kota|Ipoh|Georgetown|Melaka|Klang)\b)",
         _cued,
     ),
+    rule(
+        r"((?:Shah Alam|Kuala Lumpur|Petaling Jaya|Johor Bahru|Subang Jaya|Ipoh|Melaka|Klang|Kajang|Bangi|Putrajaya|"
+        r"Cyberjaya|Seremban|Kuantan|Kuching|Kota Kinabalu|Kota Bharu|Alor Setar|George Town) )(\d{5})(?![\w]|[,.]\d)",
+        _cued,
+    ),
     rule(r"()(?<![\w.,$-])(?<!RM )(?<!\$ )(\d{10,20})(?<!000)(?![\w%]|[.,]\d)", _cued),
     rule(rf"{EDGE}[vV](?:er\.? ?)?(\d{{1,4}}(?:\.\d{{1,4}}){{0,3}}){END}(?!\.\d)", _version),
     rule(r"(?<=[A-Za-z] )(\d{1,3}(?:\.\d{1,3}){2})(?![\w.])", lambda m, lang: _dotted(m[1], lang)),
@@ -182,6 +202,11 @@ IDENTIFIERS: list[Rule] = [
 ]
 
 CODES: list[Rule] = [
+    rule(
+        r"(?<![\w.])([a-z])(\d{1,2})-(\d{3,5})([A-Z]{0,3})(?!\w)",
+        lambda m, lang: f"{m[1]} {number(m[2], lang)} {digits(m[3], lang)}" + (" " + spell(m[4], lang) if m[4] else ""),
+    ),
+    rule(r"(?<![\w.])(\d{3,4})p(?!\w)", lambda m, lang: f"{number(m[1], lang)} {spell('P', lang)}"),
     rule(
         r"(?<![\w.-])(?=[A-Z\d/-]{0,24}\d)(?=[\d/-]{0,24}[A-Z])[A-Z\d]{1,10}(?:[-/][A-Z\d]{1,10}){1,5}(?![\w-])(?![.,]\d)",
         _code,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from spoken_text.chat import CHAT_WORDS
+
 # Words that only a Malay sentence is built with: they weigh more than a borrowed noun.
 _MALAY_GRAMMAR = frozenset(
     """
@@ -66,6 +68,11 @@ _ENGLISH = frozenset(
     city town country government company market money
     """.split()
 )
+# English that Malay sentences are sprinkled with.
+_MIXED_IN = frozenset(
+    "so please before after then but thank thanks you sorry okay hi hello good morning last next like just only now i "
+    "by best new off flight meeting submit free".split()
+)
 _MALAY_FORM = re.compile(
     r"(?:meng|peng|meny|peny|memp|memb|pemb)[a-z]{3,}|[a-z]{3,}(?:nya|kan|lah|kah)|(?:ber|ter|per|pe|ke|se|di)[a-z]{3,}"
     r"(?:an|i)|(?:ber|mem|men)[a-z]{4,}"
@@ -89,7 +96,7 @@ def detect_language(text: str, fallback: str = "ms") -> str:
     han, tamil = len(_HAN.findall(text)), len(_TAMIL.findall(text))
     if han or tamil:
         latin = len(_LATIN.findall(text))
-        if tamil > max(han, latin // 2):
+        if tamil > max(han, latin // 2 if fallback == "ta" else latin):
             return "ta"
         if han * 4 > latin:  # one Chinese character says about as much as four letters
             return "zh"
@@ -99,7 +106,10 @@ def detect_language(text: str, fallback: str = "ms") -> str:
 def _latin_language(text: str, fallback: str) -> str:
     scores = {"ms": 0.0, "en": 0.0}
     shouted = text.isupper() and text.count(" ") > 1
-    for written in _WORD.findall(_ADDRESS.sub(" ", text)):
+    words = _WORD.findall(_ADDRESS.sub(" ", text))
+    if len(words) > 1 and words[-1] == "I":
+        words.pop()  # "Paus Fransiskus I"
+    for written in words:
         if len(written) > 1 and written.isupper() and not shouted:
             continue  # an acronym: "IT", "AS"
         language, weight = _vote(written.lower().replace("’", "'"))
@@ -114,8 +124,8 @@ def _vote(word: str) -> tuple[str, float]:
     if word in _MALAY_GRAMMAR:
         return "ms", _GRAMMAR_WEIGHT
     if word in _ENGLISH:
-        return "en", 1.0
-    if word in _MALAY:
+        return "en", _FORM_WEIGHT if word in _MIXED_IN else 1.0
+    if word in _MALAY or word in CHAT_WORDS:
         return "ms", 1.0
     if _MALAY_FORM.fullmatch(word):
         return "ms", _FORM_WEIGHT

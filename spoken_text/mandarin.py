@@ -81,7 +81,7 @@ _MEASURES = (
 )
 _DIGIT_CUES = (
     "电话|手机|热线|拨打|致电|拨|号码|联络|联系|传真|密码|验证码|邮编|邮政编码|编号|卡号|账号|户口|帐号|身份证|护照|航班|车牌|订单号|"
-    "短信|WhatsApp|TAC|OTP|PIN|巴士|路线"
+    "房号|短信|WhatsApp|TAC|OTP|PIN|巴士|路线"
 )
 _SCORED = re.compile(r"(?:比分|击败|打败|战胜|以|赢|输|胜|负|进球|战平)[^0-9。]{0,12}$")
 
@@ -164,6 +164,8 @@ def _range(match: re.Match[str]) -> str:
         return f"{number(low)}比{number(high)}"
     if after.startswith("="):
         return f"{number(low)}减{number(high)}"
+    if re.match(rf"\s?(?:{_UNIT_NAMES})(?![A-Za-z])", match.string[match.end() :]):
+        return f"{number(low)}到{high}"  # the high end is read with its unit
     measured = re.match(rf"\s?(?:{_MEASURES})", match.string[match.end() :])
     return f"{counted(low) if measured else number(low)}到{counted(high) if measured else number(high)}"
 
@@ -208,6 +210,13 @@ RULES: list[Rule] = [
     in_one_language(r"(?<![A-Za-z0-9.,])(\d{3,5})(?=号?(?:房|室|单位|航班|公路|巴士|路车))", lambda m: digits(m[1])),
     in_one_language(r"(?<![A-Za-z0-9.,])(\d{5})(?= ?(?:吉隆坡|雪兰莪|槟城|柔佛|新山|八打灵))", lambda m: digits(m[1])),
     in_one_language(r"(?<![A-Za-z0-9.,])\d{17,}", lambda m: digits(m[0])),
+    in_one_language(r"(车牌(?:号码|号|是|：|:|\s){0,2}[A-Z]{1,3}\s?)(\d{1,4})(?!\d)", lambda m: m[1] + digits(m[2])),
+    in_one_language(r"(?<=吉隆坡)(\s?)(\d{5})(?![\d万元令])", lambda m: m[1] + digits(m[2])),
+    in_one_language(r"(?<![\d])([05-9]0)(?=后(?![天年来]))", lambda m: digits(m[1])),
+    in_one_language(r"(?<!\d)24/7(?!\d)", lambda m: "全天候"),
+    in_one_language(
+        r"(?<!\d)([12]\d{3})/([12]\d{3})(?=\s?(?:学年|年|财年))", lambda m: f"{digits(m[1])}到{digits(m[2])}"
+    ),
     # Dates and years.
     in_one_language(
         r"(?<![0-9])(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?![0-9])", lambda m: _date(m[1], int(m[2]), int(m[3]), m[0])
@@ -265,7 +274,8 @@ RULES: list[Rule] = [
     in_one_language(rf"{_EDGE}({_NUMBER})\s?({_UNIT_NAMES})(?![A-Za-z0-9²³^])", _measure),
     in_one_language(r"[~≈约]\s?(?=[0-9零一二两三四五六七八九十百])", lambda m: m[0] if m[0][0] == "约" else "大约"),
     in_one_language(r"±\s?(?=\d)", lambda m: "正负"),
-    in_one_language(r"(?<=\d)\+(?=\s?(?:年|岁|人|个|$|[，。]))", lambda m: "以上"),
+    in_one_language(r"(?<=\d)\+(?=\s?(?:年|人|个|名|位|间|家|种|天))", lambda m: "多"),
+    in_one_language(r"(?<=\d)\+(?=\s?(?:岁|$|[，。]))", lambda m: "以上"),
     in_one_language(r"(?<=[\d)])\s?[×xX*]\s?(?=[\d(])", lambda m: "乘以"),
     in_one_language(r"(?<=[\d)])\s?÷\s?(?=[\d(])", lambda m: "除以"),
     in_one_language(r"(?<=[\d)])\s?\+\s?(?=[\d(])", lambda m: "加"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from functools import lru_cache
 
 from spoken_text import numbers
 from spoken_text.language import detect_language
@@ -45,6 +46,7 @@ _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _ENTITY_HINT = re.compile(r"&#?\w{1,31};")
 _LINE_BREAK = re.compile(r"[^\S\n]*\\?\n\s*")
 _UNIT_IN_HEAD = re.compile(r"(.{1,80}?)\s*\(([^()\s\d]{1,6}[²³]?)\)")
+_MAX_NAME_CHARS = 60  # of a column; a longer one is not repeated with every cell
 _LONG_LINE_CHARS = 50  # shorter lines were not wrapped but ended on purpose
 
 
@@ -99,7 +101,11 @@ def _table(lines: list[str], language: str) -> list[str]:
 
 def _named(head: list[str], cells: list[str]) -> list[str]:
     names = head + [""] * (len(cells) - len(head))
-    return [_pair(name, cell) if name else cell for name, cell in zip(names, cells, strict=False) if cell]
+    return [
+        _pair(name, cell) if 0 < len(name) <= _MAX_NAME_CHARS else cell
+        for name, cell in zip(names, cells, strict=False)
+        if cell
+    ]
 
 
 def _pair(name: str, cell: str) -> str:
@@ -110,6 +116,7 @@ def _pair(name: str, cell: str) -> str:
     return f"{name}: {cell}"
 
 
+@lru_cache(maxsize=64)  # the head comes again with every row
 def _cells(row: str, language: str) -> list[str]:
     row = row.strip().removeprefix("|")
     row = row.removesuffix("|") if not row.endswith("\\|") else row

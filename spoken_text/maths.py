@@ -13,7 +13,7 @@ _SCORE = re.compile(
     r"kemenangan|kekalahan|perlawanan|wins?|won|lost|lose|beats?|draw|drew|scored?|defeat|defeated|victory)\b",
     re.IGNORECASE,
 )
-_PART = r"(?:pagi|petang|malam|tengah ?hari|tengah ?malam|ptg|mlm|pg|am|pm|a\.m\.?|p\.m\.?)"
+_PART = r"(?:pagi|petang|malam|tengah ?hari|tengah ?malam|ptg|mlm|pg|tgh|am|pm|a\.m\.?|p\.m\.?)"
 _DAY = (
     r"(?:Isnin|Selasa|Rabu|Khamis|Jumaat|Sabtu|Ahad|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|"
     r"Januari|Februari|Mac|April|Mei|Jun|Julai|Ogos|September|Oktober|November|Disember|January|February|March|May|"
@@ -76,6 +76,15 @@ _NOUN = r"[a-z]{1,12}[²³]?|°C"
 #: Signs that touch numbers and sums of money, before those are put in words.
 SIGNED: list[Rule] = [
     rule(r"(?<=\d),(?=(?:RM|US\$|\$)\d)", words(", ", ", ")),
+    rule(
+        r"(?<![\w:.])(\d{1,3}):(?=\d{1,3}(?:,\d{3})+(?![\d:])|\d{4,6}(?![\d:]))",
+        lambda m, lang: f"{m[1]} {pick(lang, 'kepada', 'to')} ",
+    ),
+    rule(r"(?<=[a-z])/(?=\d)", words(", ", ", ")),
+    rule(
+        r"(?<![\w:])(\d{1,3}):(\d{1,3})[-–](\d{1,3})(?![\w:])",
+        lambda m, lang: f"{m[1]}, {m[2]}{_to(lang)}{m[3]}",
+    ),
     rule(r"(?<![\w.])\.(?=\d{1,6}(?![\d.]))", words("0.", "0.")),
     rule(
         r"(?<![\d.,])(\d{1,3}),(?=\d{1,2}\s?(?:juta|bilion|trilion|ribu|peratus|%|kg|km|cm|mm|m|g|l|L|°C)(?!\w))",
@@ -84,6 +93,10 @@ SIGNED: list[Rule] = [
     rule(r"(?<![\w~])[~≈≃≅]\s?(?=\d|RM|US\$|\$|[A-Z]{3} ?\d)", words("lebih kurang ", "about ")),
     rule(r"(?<![\w])(?:±|\+/-|\+-)\s?(?=\d|RM)", words("campur tolak ", "plus or minus ")),
     rule(r"(?<![\w=+*/^(-])[xX]\s?(\d{1,3})(?= (?:kali|times)\b)", lambda m, lang: m[1]),
+    rule(
+        r"(?<!\w)((?:RM|US\$|\$) ?\d[\d,.]{0,14})\+(?!\+|\w| ?\d)",
+        lambda m, lang: f"{m[1]} {pick(lang, 'ke atas', 'or more')}",
+    ),
     rule(
         r"(?<=[a-z)] )[xX]\s?(\d{1,3})(?![\w.])(?!\s?[=+*^-])", lambda m, lang: f"{pick(lang, 'kali', 'times')} {m[1]}"
     ),
@@ -106,7 +119,9 @@ TIME_RANGES: list[Rule] = [
 
 RANGES: list[Rule] = [
     rule(rf"{EDGE}(\d{{1,2}}[.:]\d\d)\s?{DASH}\s?(?=\d{{1,2}}[.:]\d\d(?!\d))", lambda m, lang: m[1] + _to(lang)),
-    rule(rf"{EDGE}({NUMBER})\s?x\s?(?=\d)", _times),
+    rule(rf"{EDGE}({NUMBER})\s?x\s?(?=[-−]?\d)", _times),
+    rule(rf"{EDGE}(\d{{1,2}}/\d{{1,2}})\s?{DASH}\s?(?=\d)", lambda m, lang: m[1] + _to(lang)),
+    rule(r"(?<=\d)-(?:in|dalam)-(?=\d)", words(" dalam ", " in ")),
     rule(
         rf"({EDGE}{NUMBER})\s?(?:%|peratus)\s?{DASH}\s?(?={NUMBER}\s?(?:%|peratus))", lambda m, lang: m[1] + _to(lang)
     ),
@@ -114,7 +129,7 @@ RANGES: list[Rule] = [
         rf"{EDGE}({NUMBER}\s?(?:%|°C|km|kg|cm|mm|m|g|ml|GB|MB|tahun|hari))\s?[-–—]\s?(?={NUMBER}\s?(?:%|°|[a-zA-Z]))",
         lambda m, lang: m[1] + _to(lang),
     ),
-    rule(rf"{EDGE}({NUMBER})(\s?{DASH}\s?)({NUMBER})(?!\d)(?!{DASH}\d)", _range),
+    rule(rf"{EDGE}({NUMBER})(\s?{DASH}\s?)({NUMBER})(?!\d)(?!{DASH}\d)(?![A-KN-UX-Z](?!\w))", _range),
 ]
 
 _GREEK = {
@@ -137,6 +152,7 @@ MATHS: list[Rule] = [
     rule(rf"\b({_DAY})\s?[-–—]\s?(?={_DAY}\b)", lambda m, lang: m[1] + _to(lang)),
     rule(r"(?<=\d)\s?[×*∗⋅]\s?(?=[\w(])", words(" darab ", " times ")),
     rule(r"¬", words("negatif ", "minus ")),
+    rule(r"(?<![\w])([fgh])\(([a-z])\)", lambda m, lang: f"{m[1]} {m[2]}"),
     rule(r"×", words(" darab ", " times ")),
     rule(rf"{EDGE}({NUMBER})x{END}", lambda m, lang: f"{m[1]} {pick(lang, 'kali', 'times')}"),
     rule(rf"\b({_KEYS})\s?\+\s?(?=\w)", lambda m, lang: f"{_KEY_NAMES.get(m[1], m[1])} "),

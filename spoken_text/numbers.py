@@ -168,15 +168,22 @@ FRACTIONS = [
 ]
 
 #: "-5" before a unit takes its number, but not "10 -5" or "A-5".
-SIGNS = [rule(rf"(?<![\w.,)%°])(?<![\d)] ){DASH}(?=\d)", lambda m, lang: f"{_minus(lang)} ")]
+SIGNS = [
+    rule(r"(?<![\w+).])\+(?=\d)", words("tambah ", "plus ")),
+    rule(rf"(?<![\w.,)%°])(?<![\d)] ){DASH}(?=\d)", lambda m, lang: f"{_minus(lang)} "),
+]
+
+#: Before codes of digits and letters.
+SCALES = [
+    rule(rf"{EDGE}({NUMBER})\s?((?i:{_WORD_SCALES})){END}", lambda m, lang: scaled(m[1], m[2], lang)),
+    rule(rf"{EDGE}(?![48]K)({NUMBER})({_TOUCHING}){END}", lambda m, lang: scaled(m[1], m[2], lang)),  # 4K is a screen
+    rule(rf"{EDGE}({NUMBER})([MBT]){END}", _large),
+]
 
 NUMBERS = [
     rule(r"(?<=[^\W\d_])-(?=\d)|(?<=\d)-(?=[^\W\d_])", words(" ", " ")),
     rule(r"(?<=\d)/(?=\d)", words(", ", ", ")),
     *SIGNS,
-    rule(rf"{EDGE}({NUMBER})\s?((?i:{_WORD_SCALES})){END}", lambda m, lang: scaled(m[1], m[2], lang)),
-    rule(rf"{EDGE}({NUMBER})({_TOUCHING}){END}", lambda m, lang: scaled(m[1], m[2], lang)),
-    rule(rf"{EDGE}({NUMBER})([MBT]){END}", _large),
     rule(r"(?<![\d.])\d{1,6}(?:\.\d{1,6}){2,}", lambda m, lang: _dotted(m[0], lang)),
     rule(NUMBER, _plain),
 ]

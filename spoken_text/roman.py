@@ -63,5 +63,10 @@ ROMANS: list[Rule] = [
     rule(rf"\b({_RULERS}) ({_ROMAN})(?![\w'’])", _ruler),
     rule(rf"\b([Kk])e-({_ROMAN})(?!\w)", lambda m, lang: ordinal(roman(m[2]), lang)),
     rule(r"\b([A-Z][a-z]{2,20}) (I{2,3}|IV|VI{1,3}|IX)(?![\w'’]|\.\w)", _part),
-    rule(r"\b([A-Z][A-Za-z]{2,20}) (X{1,3}(?:IX|IV|V?I{1,3}|V)|XL(?:IX|IV|V?I{0,3}))(?![\w'’]|\.\w)", _edition),
+    rule(
+        r"\b([A-Z][A-Za-z]{2,20}) ("
+        r"(?:(?<=SEA )|(?<=SUKMA )|(?<=Olimpik )|(?<=Dunia )|(?<=Sukan ))XX{1,2}|"
+        r"X{1,3}(?:IX|IV|V?I{1,3}|V)|XL(?:IX|IV|V?I{0,3}))(?![\w'’]|\.\w)",
+        _edition,
+    ),
 ]

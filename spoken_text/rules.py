@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
+
+from spoken_text.prefilter import needed_characters
 
 EDGE = r"(?<!\w)(?<!\d[.,])"  # where a number or a word may start
 END = r"(?![\w])"
@@ -25,10 +28,12 @@ class Rule(NamedTuple):
 
     pattern: re.Pattern[str]
     say: Say
+    needs: tuple[frozenset[str], ...]  # of each of these sets a text must hold a character
 
 
 def rule(pattern: str, say: Say, flags: int = 0) -> Rule:
-    return Rule(re.compile(pattern, flags), say)
+    compiled = re.compile(pattern, flags)
+    return Rule(compiled, say, needed_characters(compiled))
 
 
 def in_one_language(pattern: str, say: Callable[[re.Match[str]], str], flags: int = 0) -> Rule:
@@ -37,13 +42,20 @@ def in_one_language(pattern: str, say: Callable[[re.Match[str]], str], flags: in
 
 
 def apply(rules: Iterable[Rule], text: str, language: str) -> str:
-    for pattern, say in rules:
-
-        def replacement(match: re.Match[str], say: Say = say) -> str:
-            return say(match, language)
-
-        text = pattern.sub(replacement, text)
+    present = set(text)
+    for pattern, say, needs in rules:
+        for chars in needs:  # most rules end here
+            if chars.isdisjoint(present):
+                break
+        else:
+            text, count = pattern.subn(partial(_say, say, language), text)
+            if count:
+                present = set(text)
     return text
+
+
+def _say(say: Say, language: str, match: re.Match[str]) -> str:
+    return say(match, language)
 
 
 def pick(language: str, malay: str, english: str) -> str:

@@ -15,11 +15,14 @@ import enum
 import re
 from typing import NamedTuple
 
+from spoken_text.full_stops import full_stop_ends
+from spoken_text.spans import span
+
 MAX_SENTENCE_CHARS = 300
+#: A longer head of a table is not repeated with every row, and a head is repeated up to this many characters in all.
+MAX_HEAD_CHARS = 300
+MAX_REPEATED_HEAD_CHARS = 6000
 _MIN_CUT_CHARS = 80  # a shorter piece sounds like a stumble
-_SPAN_CHARS = 300  # an opening bracket that is not closed by then is a plain character
-_DESTINATION_CHARS = 2000
-_LOOKBACK_CHARS = 48
 
 
 class LineKind(enum.Enum):
@@ -43,10 +46,13 @@ class Piece(NamedTuple):
 QUOTE_MARKS = re.compile(r"\s*+(?:>(?!\d)\s*+)*+")
 FENCE_MARK = re.compile(r"(?P<mark>`{3,}|~{3,})(?P<info>.*)", re.DOTALL)
 HEADING_MARK = re.compile(r"#{1,6}(?:\s+|$)")
-ITEM_MARK = re.compile(r"(?:[-*+•‣◦▪●–]|(?P<number>\d{1,3})[.)]|(?P<letter>[a-zA-Z])\))(?:\s+|$)")
+ITEM_MARK = re.compile(
+    r"(?:[-*+•‣◦▪●–]|(?P<number>\d{1,3})(?:[.)]|\ufe0f?\u20e3)|[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?|(?P<letter>[a-zA-Z])\))(?:\s+|$)"
+)
 _REFERENCE = re.compile(r"\[(?:\^[^\]\s]{1,60}\]:|[^\]]{1,80}\]:\s*<?(?:https?:|www\.|mailto:|[#/]))")
 _MAYBE_REFERENCE = re.compile(r"\[[^\]]{0,80}(?:\](?::.*)?)?$", re.DOTALL)
 _MAYBE_LETTER_ITEM = re.compile(r"[a-zA-Z]\)?$")
+_EMOJI_MARK = re.compile(r"[\u2600-\u27bf\U0001f300-\U0001faff\ufe0f\u20e3]")
 _MARKS = frozenset("-*_=+#~`•‣◦▪●–.)(:|>0123456789")
 
 
@@ -79,7 +85,7 @@ def is_delimiter_row(line: str) -> bool:
 
 def _kind_so_far(line: str) -> LineKind | None:
     """The kind of a line still being written, None while its kind is open."""
-    if all(char in _MARKS or char.isspace() for char in line):
+    if all(char in _MARKS or char.isspace() or _EMOJI_MARK.match(char) for char in line):
         return None
     if line.startswith(("|", "```", "~~~")):
         return None
@@ -127,6 +133,8 @@ class _Blocks:
         self._fence_close = ""
         self._head: list[str] = []  # the head of the table being read, then its delimiter row
         self._rows = 0
+        self._repeated_chars = 0
+        self._bare_table = False  # without a pipe at the start of its lines
         self._sentences = _Sentences()
 
     def feed(self, text: str) -> list[Piece]:
@@ -153,7 +161,7 @@ class _Blocks:
         if complete:
             line, self._line = self._line, ""
             return self._take_line(line)
-        if self._fence:
+        if self._fence or self._bare_table:
             return []
         line = QUOTE_MARKS.sub("", self._line, count=1)
         kind = _kind_so_far(line)
@@ -173,6 +181,13 @@ class _Blocks:
         kind = line_kind(line)
         if kind is LineKind.TABLE:
             return self._take_row(line.rstrip())
+        if self._bare_table and "|" in line and kind is not LineKind.RULE:
+            return self._take_row(f"| {line.strip()}")
+        if kind is LineKind.RULE and self._kind is LineKind.TEXT and (head := self._sentences.take_table_head(line)):
+            pieces = self._end_block()
+            self._kind, self._bare_table = LineKind.TABLE, True
+            self._head = [f"| {head}", f"|{line.strip()}"]
+            return pieces
         if kind in (LineKind.TEXT, LineKind.ITEM, LineKind.HEADING):
             pieces = self._take_text(kind, line)
             return pieces + self._end_block() if kind is LineKind.HEADING else pieces
@@ -199,11 +214,19 @@ class _Blocks:
                 self._head.append(row)
         elif len(self._head) == 2:
             self._rows += 1
-            pieces.append(Piece("\n".join([*self._head, row]), ends=True))
+            pieces.append(Piece("\n".join([*self._repeated_head(), row]), ends=True))
         else:  # no delimiter row: every line stands for itself
             pieces.append(Piece(self._head[0], ends=True))
             self._head = [row]
         return pieces
+
+    def _repeated_head(self) -> list[str]:
+        """The head of the table for its next row; nothing once it has been repeated often enough."""
+        chars = len(self._head[0])
+        if chars > MAX_HEAD_CHARS or self._repeated_chars + chars > MAX_REPEATED_HEAD_CHARS:
+            return []
+        self._repeated_chars += chars
+        return self._head
 
     def _end_block(self) -> list[Piece]:
         pieces = self._sentences.close()
@@ -211,7 +234,12 @@ class _Blocks:
             pieces.append(Piece("\n".join(self._fence), ends=True))
         if self._head and not self._rows and not is_delimiter_row(self._head[0]):
             pieces.append(Piece("\n".join(self._head), ends=True))
-        self._fence, self._head, self._rows, self._kind = [], [], 0, LineKind.BLANK
+        self._fence = []
+        self._head = []
+        self._rows = 0
+        self._repeated_chars = 0
+        self._bare_table = False
+        self._kind = LineKind.BLANK
         return pieces
 
 
@@ -222,32 +250,13 @@ def _lines(text: str) -> list[str]:
     return [*lines, parts[-1]] if parts[-1] else lines
 
 
-# Never the end of a sentence: a name, a number or an example follows.
-_TITLES = frozenset(
-    "dr prof tn pn en encik tuan puan cik dato datuk datin tun hj hjh ust ustz ir ts mr mrs ms st sr jr "
-    "jln tmn kg lrg bkt sg psn lbh tkt sdn spt cth rujuk vs fig approx e.g i.e a.k.a viz cf kol lt mej kapt sarj "
-    "ybhg yb yab".split()
-)
-_ONLY_CAPITALISED = frozenset("encik tuan puan cik dato datuk datin tun en ms st sr jr sg lt ir ts rujuk fig".split())
-# Before a number only: "No. 5", "ms. 12".
-_COUNTERS = frozenset("no nos bil tel hlm ms bab fasal vol pp p art sek".split())
-# May end a sentence: it does if a capital follows.
-_TAILS = frozenset("dll dsb dst dkk etc bhd inc ltd co corp a.m p.m s.w.t a.s r.a s.a.w et.al al jan feb sept".split())
-_LETTERED = frozenset(
-    "vitamin pelan kelas gred blok plan grade class block hepatitis kumpulan group option pilihan jawapan bahagian "
-    "seksyen section part sijil team pasukan jenis type".split()
-)
-
 _INTEREST = re.compile(r"[.!?…。！？｡`\[<【]|https?://")
 _TERMINATORS = re.compile(r"[.!?…。！？｡]+")
 _CLOSERS = re.compile(r"[\"'”’»)\]*_~」』）】]*")
+_EMOJI = re.compile(
+    r"(?:[ \t]{0,2}[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\u2764]+[\ufe0f\u200d\u2640\u2642]*)+(?=\s|$)"
+)
 _NEXT = re.compile(r"\s++[\"'“‘«(\[*_~「『（]*+(.)", re.DOTALL)
-_LAST_WORD = re.compile(r"[^\s\"“”‘’(\[*_/]+$")
-_LABEL = re.compile(r"\[(?:[^\[\]]|\[[^\[\]]{0,200}+\](?:\([^()\s]{0,2000}+\))?)*+\]")
-_DESTINATION = re.compile(r"\([^()\n]*+(?:\([^()\n]*+\)[^()\n]*+)?\)")
-_TAG = re.compile(r"<[/!a-zA-Z][^<>\n]*+>")
-_CITATION = re.compile(r"【[^】]*+】")
-_URL = re.compile(r"https?://[^\s<>]*")
 _CLAUSE = re.compile(r"[,;:)–—][\"'”’)*_]*\s+|\s-\s+|[，、；：]")
 _SPACE = re.compile(r"\s+")
 _WIDE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
@@ -277,6 +286,19 @@ class _Sentences:
         self._reset("")
         return [*pieces, Piece(rest, ends=True)] if rest else pieces
 
+    def take_table_head(self, delimiter: str) -> str | None:
+        """Take back the last line if `delimiter` makes it the head of a table without outer pipes."""
+        if "|" not in delimiter:
+            return None
+        pending = self._text[self._begin :].rstrip()
+        line = pending[pending.rfind("\n") + 1 :]
+        if "|" not in line:
+            return None
+        self._text = self._text[: self._begin + len(pending) - len(line)]
+        self._scanned = min(self._scanned, len(self._text))
+        self._spans = [span for span in self._spans if span[1] <= len(self._text)]
+        return line.strip()
+
     def _take(self, final: bool) -> list[Piece]:
         pieces: list[Piece] = []
         while True:
@@ -301,7 +323,7 @@ class _Sentences:
                 return None
             at = found.start()
             if text[at] in "`[<【h":
-                after, hidden = _span(text, at, final)
+                after, hidden = span(text, at, final)
                 if after is None and not final:
                     self._scanned = at
                     return None
@@ -317,6 +339,12 @@ class _Sentences:
             if ends is None and not final:
                 self._scanned = at
                 return None
+            emoji = _EMOJI.match(text, after) if ends else None
+            if ends:
+                after = emoji.end() if emoji else after
+                if not final and not text[after:].strip():  # more emoji may follow
+                    self._scanned = at
+                    return None
             self._scanned = after
             if ends:
                 return after
@@ -363,74 +391,9 @@ def _ends(text: str, at: int, stop: int, after: int) -> bool | None:
         return None
     char = following[1]
     if run == ".":
-        return _full_stop_ends(text, at, char)
+        return full_stop_ends(text, at, after, char)
     if run == "!" and char in "=+*/×÷" and text[at - 1 : at].isdigit():
         return False  # a factorial
     if "!" in run or "?" in run:
         return not (after > stop and char.islower())
     return not char.islower()  # an ellipsis
-
-
-def _full_stop_ends(text: str, at: int, following: str) -> bool:
-    found = _LAST_WORD.search(text, max(0, at - _LOOKBACK_CHARS), at)
-    if found is None:
-        return True
-    word = found[0]
-    lowered = word.lower().rstrip("'’")
-    if word == "No" or (lowered in _COUNTERS and following.isdigit()):
-        return False
-    if lowered in _TITLES and (lowered not in _ONLY_CAPITALISED or word[0].isupper()):
-        return False
-    if lowered in _TAILS:
-        return not (following.islower() or following.isdigit())
-    if re.fullmatch(r"(?:[A-Z]\.)+[A-Z]", word):
-        return False
-    if len(word) == 1 and word.isupper() and word != "I":
-        before = text[: found.start()].split()[-1:]
-        return bool(before) and before[0].lower() in _LETTERED
-    # The number of a list item or a heading.
-    return not (word.isdigit() and len(word) <= 3 and not text[: found.start()].strip(" \t\n#*_"))
-
-
-def _span(text: str, at: int, final: bool) -> tuple[int | None, int]:
-    """The end of the span that opens at `at` (at + 1: none opens, None: too early) and its unheard characters."""
-    opener = text[at]
-    if opener == "h":
-        url = _URL.match(text, at)
-        end = url.end() if url else at + 1
-        if end == len(text) and not final:
-            return None, 0
-        heard = text[at:end].rstrip(".,;:!?)\"'*_~]")
-        return at + max(len(heard), 1), len(heard)
-    early = None if len(text) - at <= _SPAN_CHARS else at + 1
-    if opener == "`":
-        return _code_span(text, at, early), 0
-    pattern = {"[": _LABEL, "<": _TAG, "【": _CITATION}[opener]
-    found = pattern.match(text, at, at + _SPAN_CHARS)
-    if found is None:
-        if opener == "<" and not re.match(r"<(?:$|[/!a-zA-Z][^<>\n]*+$)", text[at : at + _SPAN_CHARS]):
-            return at + 1, 0
-        return early, 0
-    end = found.end()
-    if opener != "[":
-        return end, 0
-    if end == len(text):
-        return None, 0
-    if text[end] != "(":
-        return end, 0
-    destination = _DESTINATION.match(text, end, end + _DESTINATION_CHARS)
-    if destination:
-        return destination.end(), len(destination[0])
-    open_still = len(text) - end <= _DESTINATION_CHARS and "\n" not in text[end:]
-    return (None if open_still else end), 0
-
-
-def _code_span(text: str, at: int, early: int | None) -> int | None:
-    ticks = re.compile(r"`+").match(text, at, at + _SPAN_CHARS)
-    run = ticks[0] if ticks else "`"
-    if at + len(run) == len(text):
-        return None
-    close = re.compile(rf"(?<!`){run}(?!`)").search(text, at + len(run), at + _SPAN_CHARS)
-    if close is None:
-        return early if early is None else at + len(run)
-    return None if close.end() == len(text) else close.end()

@@ -9,7 +9,7 @@ from spoken_text.abbreviations import SHORT_FORMS
 from spoken_text.acronyms import ACRONYMS, unshout
 from spoken_text.characters import plain_characters, tidy, tidy_spaces, without_emoticons
 from spoken_text.chat import CHAT, TWICE
-from spoken_text.dates import DATES, YEARS
+from spoken_text.dates import DATES, NAMED_DAYS, YEARS
 from spoken_text.identifiers import CODES, IDENTIFIERS
 from spoken_text.language import detect_language
 from spoken_text.links import LINKS
@@ -17,7 +17,7 @@ from spoken_text.mandarin import RULES as MANDARIN
 from spoken_text.markdown import plain_pieces
 from spoken_text.maths import MATHS, RANGES, SIGNED, TIME_RANGES
 from spoken_text.money import MONEY
-from spoken_text.numbers import FRACTIONS, LONG_RUNS, NUMBERS, ORDINALS, SIGNS
+from spoken_text.numbers import FRACTIONS, LONG_RUNS, NUMBERS, ORDINALS, SCALES, SIGNS
 from spoken_text.roman import ROMANS
 from spoken_text.rules import LETTER_MARK, apply
 from spoken_text.sentences import Piece, split_pieces
@@ -31,6 +31,7 @@ LANGUAGES = ("ms", "en", "zh", "ta")
 _IN_OTHER_SCRIPTS = {"zh": MANDARIN, "ta": TAMIL}
 
 _DIGIT = re.compile(r"\d")
+_SAYABLE = re.compile(r"[^\W_]|[%°$€£¥&+=<>@~∑√∞≥≤≠≈±×÷‰ﷺﷻ¼-¾⅐-⅞]|```|~~~")
 _PAUSES = ".?!:,。？！：，；"
 
 # What is more specific comes first: "RM5-10" before "5-10" before "5".
@@ -52,7 +53,7 @@ _WITH_DIGITS = [
     *UNITS,
     *YEARS,
 ]
-_NUMBERS = [*CODES, *NUMBERS]
+_NUMBERS = [*SCALES, *CODES, *NUMBERS]
 
 
 def speakable(text: str, language: str = "ms", *, letters: bool = False) -> str:
@@ -79,13 +80,15 @@ def _spoken(text: str, language: str) -> str:
 def _pieces(text: str) -> Iterator[Piece]:
     """The pieces of `text`; one that begins with a mark is what it would be on its own ("Ya. > Tidak")."""
     for piece in split_pieces(text):
-        if piece.text[:1].isalnum():
+        if piece.text[:1].isalnum() or piece.text[:1] == "|":
             yield piece
         else:
             yield from split_pieces(piece.text)
 
 
 def _speak(piece: str, language: str) -> str:
+    if not _SAYABLE.search(piece):
+        return ""
     return " ".join(filter(None, (_read(text, language) for text in plain_pieces(without_emoticons(piece), language))))
 
 
@@ -96,7 +99,7 @@ def _read(text: str, language: str) -> str:
     text = apply(LINKS, text, language)
     if language in _IN_OTHER_SCRIPTS:
         return tidy_spaces(apply(_IN_OTHER_SCRIPTS[language], text, language))
-    text = apply([*SHORT_FORMS, *TWICE], unshout(text), language)
+    text = apply([*SHORT_FORMS, *TWICE, *NAMED_DAYS], unshout(text), language)
     has_digits = bool(_DIGIT.search(text))
     if has_digits:
         text = apply(_WITH_DIGITS, text, language)

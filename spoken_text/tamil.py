@@ -166,7 +166,10 @@ def _range(match: re.Match[str]) -> str:
     low, high = match[1], match[2]
     if match.string[match.end() :].lstrip().startswith("="):
         return f"{number(low)} கழித்தல் {number(high)}"
-    return f"{number(low)} முதல் {number(high)}"
+    if re.match(rf"\s?(?:{_UNIT_NAMES}|[%％])(?![A-Za-z])", match.string[match.end() :]):
+        return f"{number(low)} முதல் {high}"  # the high end is read with its unit
+    joined = "க்கு " if match.string[match.end() :].startswith(" என்ற") else " முதல் "  # a score
+    return f"{number(low)}{joined}{number(high)}"
 
 
 def _code(match: re.Match[str]) -> str:
@@ -229,7 +232,7 @@ RULES: list[Rule] = [
     in_one_language(rf"({_NUMBER})\s?(?:{_PER_HOUR})(?!\w)", lambda m: f"மணிக்கு {number(m[1])} கிலோமீட்டர்"),
     in_one_language(rf"{_EDGE}({_NUMBER})\s?({_UNIT_NAMES})(?![\w²³^])", lambda m: f"{counted(m[1])} {_UNITS[m[2]]}"),
     in_one_language(r"[~≈]\s?(?=\w)", lambda m: "சுமார் "),
-    in_one_language(r"(?<=\d)\+(?=\s|$)", lambda m: "க்கு மேல்"),
+    in_one_language(r"(?<![\w.,])(\d{1,9})\+(?=\s|$)", lambda m: f"{number(m[1])}க்கு மேல்"),
     in_one_language(r"(?<=[\d)])\s?[×xX*]\s?(?=[\d(])", lambda m: " பெருக்கல் "),
     in_one_language(r"(?<=[\d)])\s?÷\s?(?=[\d(])", lambda m: " வகுத்தல் "),
     in_one_language(r"(?<=[\d)])\s?\+\s?(?=[\d(])", lambda m: " கூட்டல் "),

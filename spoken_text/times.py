@@ -7,8 +7,8 @@ import re
 from spoken_text.numbers import cardinal, digits, number
 from spoken_text.rules import DASH, EDGE, END, Rule, pick, rule, words
 
-_PART = r"pagi|petang|malam|tengah ?hari|tengah ?malam|subuh|ptg|mlm|pg|senja|dinihari"
-_SHORT_PARTS = {"ptg": "petang", "mlm": "malam", "pg": "pagi"}
+_PART = r"pagi|petang|malam|tengah ?hari|tengah ?malam|subuh|ptg|mlm|pg|tgh|senja|dinihari"
+_SHORT_PARTS = {"ptg": "petang", "mlm": "malam", "pg": "pagi", "tgh": "tengah hari"}
 _RANGE_CUES = re.compile(
     r"\b(?:buka|dibuka|tutup|waktu|masa|jam|pukul|pkl|kaunter|rehat|operasi|kelas|sesi|slot|mesyuarat|open|opens|hours?|"
     r"from|isnin|selasa|rabu|khamis|jumaat|sabtu|ahad|jadual|bermula|mula|taklimat|ceramah)\b",
@@ -114,6 +114,8 @@ def _duration(match: re.Match[str], language: str) -> str:
 
 
 def _hours(match: re.Match[str], language: str) -> str:
+    if language == "ms" and match[0].endswith(" hr"):
+        return f"{number(match[1], language)} hari"  # in Malay chats
     return f"{number(match[1], language)} {pick(language, 'jam', 'hour' if match[1] == '1' else 'hours')}"
 
 
@@ -142,7 +144,19 @@ DURATIONS: list[Rule] = [
     rule(rf"{EDGE}(?<!the )(\d{{1,2}})s{END}(?!/)", lambda m, lang: _seconds(m, lang) if lang == "ms" else m[0]),
 ]
 
+
+def _four_digit_range(match: re.Match[str], language: str) -> str:
+    """ "0900 - 1700", "jam 0800 hingga 1430"."""
+    joined = pick(language, "hingga", "to")
+    return f"{match[1] or ''}{digits(match[2], language)} {joined} {digits(match[3], language)}"
+
+
 TIMES: list[Rule] = [
+    rule(
+        rf"(\b(?:jam|pukul|waktu) )?(?<![\w.,-])((?:0\d|1\d)[0-5]\d)\s?(?:{DASH}|hingga|sampai|to)\s?"
+        r"((?:[01]\d|2[0-4])[0-5]\d)(?![\w,.-])",
+        lambda m, lang: _four_digit_range(m, lang) if m[1] or m[2][0] == "0" else m[0],
+    ),
     rule(
         rf"{EDGE}(\d{{1,2}})[.:](\d\d)\s?({DASH}|hingga|sampai|to)\s?(\d{{1,2}})[.:](\d\d)(?:\s?({_PART}){END})?"
         r"(?![\w%:])(?!\.\d)(?!\s?(?:[ap]\.?m|kg|km|cm|mm|juta|peratus|meter|saat))",

@@ -52,6 +52,8 @@ _UNITS = {
     "kph": _unit("kilometer sejam", "kilometre per hour", "kilometres per hour"),
     "mph": _unit("batu sejam", "mile per hour", "miles per hour"),
     "m/s": _unit("meter sesaat", "metre per second", "metres per second"),
+    "m/s^2": _unit("meter sesaat kuasa dua", "metre per second squared", "metres per second squared"),
+    "m/s2": _unit("meter sesaat kuasa dua", "metre per second squared", "metres per second squared"),
     "°C": _unit("darjah Celsius", "degree Celsius", "degrees Celsius"),
     "°F": _unit("darjah Fahrenheit", "degree Fahrenheit", "degrees Fahrenheit"),
     "°": _unit("darjah", "degree"),
@@ -245,7 +247,8 @@ def _percent(match: re.Match[str], language: str) -> str:
 
 LONE_UNITS: list[Rule] = [
     rule(
-        r"(?<![\w/.\-])(km|kg|cm|mm|ml|kWh|Mbps|GB|MB|km/j|km/h|°C)(?![\w/])",
+        r"(?<![\w/.\-])(?<!alik )(?<!di )(?<!dari )(?<!ke )(?<!kat )"
+        r"(km|kg|cm|mm|ml|kWh|Mbps|GB|MB|km/j|km/h|°C|mmHg)(?![\w/])",
         lambda m, lang: pick(lang, _UNITS[m[1]].malay, _UNITS[m[1]].many),
     ),
 ]
@@ -259,6 +262,21 @@ EACH: list[Rule] = [
 
 UNITS: list[Rule] = [
     rule(rf"{EDGE}({NUMBER})\s?%", _percent),
+    rule(
+        rf"{EDGE}(\d{{1,3}}(?:\.\d)?)[\"”]\s?[xX×]\s?(\d{{1,3}}(?:\.\d)?)[\"”]",
+        lambda m, lang: (
+            pick(lang, " inci darab ", " inches by ").join(number(side, lang) for side in (m[1], m[2]))
+            + pick(lang, " inci", " inches")
+        ),
+    ),
+    rule(
+        rf"{EDGE}(\d{{1,3}})['’]\s?[xX×]\s?(\d{{1,3}})['’](?!\w)",
+        lambda m, lang: (
+            pick(lang, " kaki darab ", " feet by ").join(number(side, lang) for side in (m[1], m[2]))
+            + pick(lang, " kaki", " feet")
+        ),
+    ),
+    rule(rf"{EDGE}(\d{{1,2}})\s?(?:ft|feet)\s?(\d{{1,2}})\s?in(?!\w)", _feet),
     rule(rf"{EDGE}(\d{{1,2}})\s?['’]\s?(\d{{1,2}}(?:\.\d)?)(?:[\"”]|['’]{{2}}|(?=[\s,.)]|$))", _feet),
     rule(rf"{EDGE}(\d{{1,3}})()['’](?=\s(?:x|×|darab|tinggi|panjang|lebar|wide|tall|by)\b)", _feet),
     rule(rf"{EDGE}(\d{{1,4}}(?:\.\d{{1,3}})?)[\"”](?!\w)", _inches),

@@ -187,7 +187,7 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, *, port: int = 0, is_ready: bool = True, **environment: str) -> Iterator[Served]:
+def served(folder: Path, *arguments: str, port: int = 0, is_ready: bool = True, **environment: str) -> Iterator[Served]:
     """Yields the service once it is ready (or only listens), with its state in ``folder``."""
     port, key, log = port or free_port(), "vk_test_0123456789abcdef", folder / "serve.log"
     settings: Mapping[str, str] = {
@@ -200,7 +200,7 @@ def served(folder: Path, *, port: int = 0, is_ready: bool = True, **environment:
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve", "--demo"],
+            [sys.executable, "manage.py", "serve", "--demo", *arguments],
             cwd=ROOT, env={**os.environ, **settings}, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:

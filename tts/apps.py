@@ -1,6 +1,8 @@
-"""Tells the inference room which speech engines there are."""
+"""Registers the engines, their models and the endpoint with the apps below."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -12,13 +14,20 @@ class TtsConfig(AppConfig):
     name = "tts"
 
     def ready(self) -> None:
+        from gateway import catalogue as models
+        from gateway import endpoints
+        from tts import models_offered
         from tts.espeak_engine import EspeakEngine
         from tts.voices import catalogue
         from tts.wire import SpeechCodec
+        from usage.entry import Kind
 
+        models.register(models.Task.SPEECH, models_offered)
+        endpoints.register("/v1/audio/speech", Kind.SPEECH)
         runtime.register(
             "espeak-ng", lambda: EspeakEngine(max_queue=settings.VOICE_TTS_QUEUE), SpeechCodec("espeak-ng")
         )
+        register_kokoro()
         if settings.VOICE_COQUI_MODELS:
             from tts import coqui
             from tts.coqui_engine import CoquiEngine
@@ -39,3 +48,45 @@ class TtsConfig(AppConfig):
                 ),
                 SpeechCodec("coqui"),
             )
+
+
+def register_kokoro() -> None:
+    """Offer Kokoro, before all others, where the settings choose it. With an inference tier, whose process has the
+    model, only where they name it."""
+    from model_store.catalogue import Task
+    from model_store.catalogue import catalogue as models
+    from model_store.choice import chosen
+    from model_store.errors import ModelNotHere
+
+    if settings.VOICE_INFERENCE_URL:
+        named = models().find(settings.VOICE_TTS_MODEL)
+        if named is not None and named.engine == "kokoro":
+            offer_kokoro(None)
+        return
+    try:
+        choice = chosen(Task.SPEECH)
+    except ModelNotHere:
+        return  # `serve` refuses to start and says why
+    if choice.engine == "kokoro":
+        offer_kokoro(choice.directory)
+
+
+def offer_kokoro(directory: Path | None) -> None:
+    """Register the engine with the model of `directory` (None: elsewhere), and its voices."""
+    from tts.kokoro_engine import NAME, KokoroEngine
+    from tts.kokoro_voices import kokoro_voices
+    from tts.voices import catalogue
+    from tts.wire import SpeechCodec
+
+    catalogue().register(kokoro_voices(directory), first=True)
+
+    def create() -> KokoroEngine:
+        return KokoroEngine(
+            directory or settings.VOICE_MODELS_DIR / "kokoro-82m",
+            device=settings.VOICE_TTS_DEVICE,
+            threads=settings.VOICE_TTS_THREADS,
+            workers=settings.VOICE_TTS_WORKERS,
+            max_queue=settings.VOICE_TTS_QUEUE,
+        )
+
+    runtime.register(NAME, create, SpeechCodec(NAME))

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.errors import ApiError
 from gateway.catalogue import Task, resolve
-from tts.voices import LanguageNotFound, Voice, VoiceNotFound, catalogue, default_voice
+from tts.voices import OPENAI_VOICES, LanguageNotFound, Voice, VoiceNotFound, catalogue, default_voice
 
 
 def chosen_voice(fields: Mapping[str, Any]) -> Voice:
@@ -23,3 +23,8 @@ def chosen_voice(fields: Mapping[str, Any]) -> Voice:
         raise ApiError(404, "voice_not_found", message, param="voice") from error
     except LanguageNotFound as error:
         raise ApiError(400, "invalid_value", f"No voice speaks {str(error)!r}.", param="language") from error
+
+
+def follows_text(fields: Mapping[str, Any]) -> bool:
+    """Whether sentences may have another voice in another language: so it is for OpenAI's names, and for none."""
+    return fields.get("voice") in (None, *OPENAI_VOICES)

@@ -16,8 +16,8 @@ from rest_framework import serializers
 
 from core.errors import ApiError
 from gateway.gate import Kind
-from gateway.socket import SocketConsumer
-from tts.choice import chosen_voice
+from gateway.socket import SocketConsumer, whole_characters
+from tts.choice import chosen_voice, follows_text
 from tts.encoding import SAMPLE_RATE, AudioFormat
 from tts.live import Audio, Cancelled, Ended, Event, Flushed, LiveSpeech, SentenceStarts, State, TooMuchText
 from tts.serializers import StrictCharField, StrictFloatField, VoiceField
@@ -38,7 +38,9 @@ class StartSerializer(serializers.Serializer[dict[str, Any]]):
 
 class SpeechConsumer(SocketConsumer):
     kind = Kind.SPEECH
+    splittable = frozenset(["text"])
     speech: LiveSpeech | None = None
+    half_character = ""  # a surrogate whose other half comes with the next text
     is_winding_down = False
 
     async def on_message(self, message: dict[str, Any]) -> None:
@@ -52,10 +54,11 @@ class SpeechConsumer(SocketConsumer):
         try:
             match kind:
                 case "text":
-                    self.speech.push(_text(message))
+                    self.speech.push(self._text(message))
                 case "flush":
                     self.speech.flush()
                 case "cancel":
+                    self.half_character = ""
                     await self.speech.cancel()
                 case "end":
                     self.speech.end()
@@ -65,6 +68,15 @@ class SpeechConsumer(SocketConsumer):
             raise ApiError(413, "input_too_long", "Too much text waits to be spoken.", param="text") from error
         except ValueError as error:
             raise ApiError(400, "invalid_value", f"{error}.", param="type") from error
+
+    def _text(self, message: dict[str, Any]) -> str:
+        """The message's text up to the last character that is whole."""
+        text = message.get("text")
+        if not isinstance(text, str):
+            raise ApiError(400, "invalid_value", "`text` must be a string.", param="text")
+        text = self.half_character + text
+        self.half_character = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
+        return whole_characters(text[:-1] if self.half_character else text)
 
     async def on_binary(self, data: bytes) -> None:
         raise ApiError(400, "invalid_value", "Text goes in as JSON; binary messages are what comes out.")
@@ -81,6 +93,9 @@ class SpeechConsumer(SocketConsumer):
         self.meter()
         if self.speech is not None:
             await self.speech.close()
+
+    def is_working(self) -> bool:
+        return super().is_working() or (self.speech is not None and self.speech.is_waiting)
 
     def meter(self) -> None:
         if self.speech is not None:
@@ -100,6 +115,8 @@ class SpeechConsumer(SocketConsumer):
         self.speech = LiveSpeech(
             voice,
             language=language,
+            language_is_given=bool(fields.get("language")),
+            follows_text=follows_text(fields),
             tell=self._tell,
             failed=self.fail,
             speed=fields["speed"],
@@ -116,9 +133,9 @@ class SpeechConsumer(SocketConsumer):
                 await self.sent()
                 await self._note_progress()
             case SentenceStarts():
-                self.send_event(
-                    {"type": "sentence", "index": event.index, "text": event.text, "start_ms": event.start_ms}
-                )
+                about = {"index": event.index, "text": event.text, "start_ms": event.start_ms}
+                degraded = {"degraded": event.degraded} if event.degraded else {}
+                self.send_event({"type": "sentence", **about, **degraded})
             case Flushed():
                 self.send_event({"type": "flushed"})
             case Cancelled():
@@ -130,10 +147,3 @@ class SpeechConsumer(SocketConsumer):
                 if not self.is_winding_down:
                     self.send_event({"type": "done"})
                     self.finish()
-
-
-def _text(message: dict[str, Any]) -> str:
-    text = message.get("text")
-    if not isinstance(text, str):
-        raise ApiError(400, "invalid_value", "`text` must be a string.", param="text")
-    return text

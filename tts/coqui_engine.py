@@ -10,6 +10,7 @@ from inference.engine import EngineStats
 from inference.errors import EngineUnavailable
 from inference.ordered import in_order
 from inference.runtime import batch_observer
+from spoken_text.pronunciation.espeak_markup import plain_text
 from tts import coqui
 from tts.units import Speech, SpeechUnit
 from tts.voices import Catalogue
@@ -85,7 +86,9 @@ class CoquiEngine:
         first = units[0]
         model = self._models[first.voice.model]
         speaker = first.voice.parameters.get("speaker")
-        spoken = model.speak([unit.text for unit in units], str(speaker) if speaker else None, first.language)
+        spoken = model.speak(
+            [plain_text(unit.text) for unit in units], str(speaker) if speaker else None, first.language
+        )
         return [
             audio if isinstance(audio, Exception) else Speech(audio, model.sample_rate, unit.speed)
             for audio, unit in zip(spoken, units, strict=True)

@@ -22,6 +22,8 @@ _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _PARAMETER_RATE, _PARAMETER_PITCH = 1, 3
 _BUFFER_MS = 2_000  # handed over at once: each time, this thread waits for its turn to run Python (60 ms by default)
 _CHARS_UTF8 = 1
+_PHONEME_NAMES = 0x100  # [[…]] in the text are names of phonemes
+_PHONEMES_AS_IPA = 2
 _POSITION_CHARACTER = 1
 
 # U+0001 starts a command to the library, U+0000 ends the text: neither is anything to say.
@@ -41,6 +43,7 @@ class _Library:
         self._chunks: list[bytes] = []
         self._set: tuple[str, int, int] | None = None  # voice, rate and pitch
         self._lib = ctypes.CDLL(espeakng_loader.get_library_path())
+        self._lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
         data = espeakng_loader.get_data_path().encode()
         rate = self._lib.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, data, 0)
         if rate != SAMPLE_RATE:
@@ -61,17 +64,30 @@ class _Library:
         self._lib.espeak_SetParameter(_PARAMETER_PITCH, pitch, 0)
         self._set = voice, rate, pitch
 
-    def speak(self, text: str, voice: str, rate: int, pitch: int) -> _Samples:
+    def speak(self, text: str, voice: str, rate: int, pitch: int, flags: int) -> _Samples:
         utf8 = text.translate(_CONTROLS).encode("utf-8", "replace")
         with self._lock:
             self._chunks = []
             if self._set != (voice, rate, pitch):
                 self._set_up(voice, rate, pitch)
             size = ctypes.c_size_t(len(utf8) + 1)
-            status = self._lib.espeak_Synth(utf8, size, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None)
+            status = self._lib.espeak_Synth(utf8, size, 0, _POSITION_CHARACTER, 0, flags, None, None)
             if status != 0:
                 raise EspeakError(f"libespeak-ng could not speak (status {status})")
             return np.frombuffer(b"".join(self._chunks), np.int16)
+
+    def phonemes(self, text: str, voice: str) -> str:
+        utf8 = ctypes.c_char_p(text.translate(_CONTROLS).encode("utf-8", "replace"))
+        with self._lock:
+            self._set = None
+            if self._lib.espeak_SetVoiceByName(voice.encode()) != 0:
+                raise EspeakError(f"libespeak-ng has no voice {voice!r}")
+            clauses: list[str] = []
+            rest = ctypes.cast(utf8, ctypes.c_void_p)
+            while rest.value:  # each call takes one clause and moves on; at the end of the text it leaves a null
+                clause = self._lib.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _PHONEMES_AS_IPA)
+                clauses.append((clause or b"").decode("utf-8", "replace"))
+        return " ".join(" ".join(clauses).split())
 
 
 @cache
@@ -84,10 +100,21 @@ def start() -> None:
     _library()
 
 
-def speak(text: str, voice: str = "ms", *, rate: int = NORMAL_RATE, pitch: int = 50) -> _Samples:
+def speak(text: str, voice: str = "ms", *, rate: int = NORMAL_RATE, pitch: int = 50, marked: bool = False) -> _Samples:
     """Speak ``text`` (already speakable) and return int16 mono samples, shape (n,), at ``SAMPLE_RATE``.
 
     ``voice`` is a language with an optional variant (``ms``, ``ms+f3``), ``rate`` words per minute within
-    [MIN_RATE, MAX_RATE], ``pitch`` 0–99. Raises ``EspeakError`` for an unknown voice.
+    [MIN_RATE, MAX_RATE], ``pitch`` 0–99. ``marked``: ``[[…]]`` in the text are eSpeak NG's names of phonemes.
+    Raises ``EspeakError`` for an unknown voice.
     """
-    return _library().speak(text, voice, min(max(rate, MIN_RATE), MAX_RATE), min(max(pitch, 0), 99))
+    flags = _CHARS_UTF8 | _PHONEME_NAMES if marked else _CHARS_UTF8
+    return _library().speak(text, voice, min(max(rate, MIN_RATE), MAX_RATE), min(max(pitch, 0), 99), flags)
+
+
+def phonemes(text: str, voice: str = "ms") -> str:
+    """The International Phonetic Alphabet of ``text`` by a voice's rules, with stress marks, without punctuation.
+
+    Where the library changes to another language's rules within the text it says so in brackets ("(en)"). Raises
+    ``EspeakError`` for an unknown voice.
+    """
+    return _library().phonemes(text, voice)

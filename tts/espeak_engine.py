@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 import numpy as np
 
@@ -11,15 +11,18 @@ from inference.batcher import Batcher
 from inference.engine import EngineStats
 from inference.ordered import in_order
 from inference.runtime import batch_observer
-from tts.espeak import NORMAL_RATE, SAMPLE_RATE, EspeakError, speak, start
+from spoken_text.pronunciation.espeak_markup import EspeakPiece, espeak_pieces, plain_text, voices_for
+from tts.espeak import NORMAL_RATE, SAMPLE_RATE, EspeakError, phonemes, speak, start
 from tts.units import Speech, SpeechUnit
+from tts.voices import primary
 
 # Words per minute do not divide the duration exactly: what each rate was measured to do to Malay and English.
 _RATES = (80, 100, 120, 140, 160, 175, 200, 240, 300, 350, 400, 450)
-_SPEEDS = (0.457, 0.547, 0.661, 0.784, 0.905, 1.0, 1.150, 1.412, 1.787, 2.119, 2.394, 2.589)
+_SPEEDS = (0.470, 0.560, 0.672, 0.794, 0.911, 1.0, 1.146, 1.385, 1.740, 2.045, 2.320, 2.510)
 
 _MAX_BATCH = 16  # a batch shares only the hand-over between threads, and the first of it should not wait for many
 _AHEAD = 8
+_ENGLISH = "en"  # British rules: Malaysian English is nearer to them
 
 
 class EspeakEngine:
@@ -55,17 +58,31 @@ def espeak_rate(speed: float) -> tuple[int, float]:
 
 
 def _run(units: list[SpeechUnit]) -> list[Speech | Exception]:
-    return [_speak(unit) for unit in units]
+    return [speak_unit(unit) for unit in units]
 
 
-def _speak(unit: SpeechUnit) -> Speech | Exception:
+def speak_unit(unit: SpeechUnit) -> Speech | Exception:
     parameters = unit.voice.parameters
     own_pace = int(parameters.get("rate", NORMAL_RATE)) / NORMAL_RATE
     rate, tempo = espeak_rate(unit.speed * own_pace)
+    pitch = int(parameters.get("pitch", 50))
     try:
-        samples = speak(
-            unit.text, str(parameters.get("voice", "ms")), rate=rate, pitch=int(parameters.get("pitch", 50))
-        )
+        parts = [
+            speak(piece.text, name, rate=rate, pitch=pitch, marked=piece.marked)
+            for piece, name in _pieces(unit, str(parameters.get("voice", "ms")))
+        ]
     except EspeakError as error:
         return error
+    samples = np.concatenate(parts) if parts else np.zeros(0, np.int16)
     return Speech(samples.astype(np.float32) / np.float32(32768), SAMPLE_RATE, tempo)
+
+
+def _pieces(unit: SpeechUnit, voice: str) -> Iterable[tuple[EspeakPiece, str]]:
+    """What each voice of the library speaks; only a Malay voice leaves words to others, and has phonemes of ours."""
+    if primary(unit.voice.language) != "ms":
+        return [(EspeakPiece(unit.language, plain_text(unit.text)), voice)]
+    return voices_for(espeak_pieces(unit.text, "ms", english=_english), voice)
+
+
+def _english(text: str) -> str:
+    return phonemes(text, _ENGLISH)

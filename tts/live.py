@@ -13,17 +13,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 
-from inference import runtime
 from inference.ordered import in_order
 from inference.pool import in_pool
 from spoken_text.sentences import SentenceStream
 from spoken_text.speakable import speakable
 from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, stream_encoder
-from tts.synthesis import LOOK_AHEAD, SENTENCE_PAUSE_MS, finish
-from tts.units import SpeechUnit
+from tts.first_clause import first_parts
+from tts.reply_voice import Reason, ReplyVoice
+from tts.synthesis import LOOK_AHEAD, PART_PAUSE_MS, SENTENCE_PAUSE_MS, finish, sentence_language
 from tts.voices import Voice
 
 STEP_S = 0.1  # audio in one message
@@ -49,6 +50,7 @@ class SentenceStarts:
     index: int
     text: str
     start_ms: int
+    degraded: str | None = None  # why another voice speaks it than was asked for
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,20 @@ class _Mark:
 
 
 @dataclass(frozen=True)
+class _Part:
+    """One of the short parts of a reply's first sentence: what is said, and in the first part the sentence itself."""
+
+    sentence: str
+    spoken: str
+    language: str
+    reply: ReplyVoice
+
+
+@dataclass(frozen=True)
 class _Spoken:
-    text: str
+    text: str  # "" for the later parts of a sentence
     samples: Samples
+    degraded: Reason | None = None
 
 
 class LiveSpeech:
@@ -98,6 +111,8 @@ class LiveSpeech:
         voice: Voice,
         *,
         language: str,
+        language_is_given: bool = False,
+        follows_text: bool = False,
         tell: Callable[[Event], Awaitable[None]],
         failed: Callable[[Exception], None],
         speed: float = 1.0,
@@ -107,7 +122,9 @@ class LiveSpeech:
         self.characters = 0  # given to the engine
         self.samples = 0  # sent
         self.queue_ms = 0.0  # until the first sentence's turn came
-        self._voice, self._language, self._speed = voice, language, speed
+        self._voice, self._follows_text, self._speed = voice, follows_text, speed
+        self._language, self._language_is_given = language, language_is_given
+        self._reply = self._new_reply()
         self._tell, self._failed = tell, failed
         self._text = SentenceStream()
         self._waiting: asyncio.Queue[str | _Mark] = asyncio.Queue()
@@ -122,6 +139,11 @@ class LiveSpeech:
     @property
     def audio_ms(self) -> int:
         return round(1000 * self.samples / SAMPLE_RATE)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether sentences wait to be spoken."""
+        return self._waiting_characters > 0
 
     def push(self, text: str) -> None:
         """Text, split anywhere. Sentences that are certainly complete are spoken. Raises ``TooMuchText``."""
@@ -150,6 +172,7 @@ class LiveSpeech:
         stream: the old one's encoder still holds the end of what was said."""
         ending = self.state is State.ENDING
         await self._stop()
+        self._reply = self._new_reply()
         self._text = SentenceStream()
         self._encoder = stream_encoder(self._format)
         self._waiting = asyncio.Queue()
@@ -168,6 +191,9 @@ class LiveSpeech:
         """Drop everything."""
         self.state = State.ENDED
         await self._stop()
+
+    def _new_reply(self) -> ReplyVoice:
+        return ReplyVoice(self._voice, follows_text=self._follows_text)
 
     def _must_be_open(self, what: str) -> None:
         if self.state is not State.OPEN:
@@ -198,32 +224,45 @@ class LiveSpeech:
         except Exception as error:  # noqa: BLE001 - the owner decides what becomes of it
             self._failed(error)
 
-    async def _taken(self) -> AsyncIterator[str | _Mark]:
+    async def _taken(self) -> AsyncIterator[_Part | _Mark]:
+        begins = True  # a reply
         while True:
             item = await self._waiting.get()
-            yield item
-            if isinstance(item, _Mark) and isinstance(item.event, Ended):
-                return
+            if isinstance(item, _Mark):
+                yield item
+                if isinstance(item.event, Ended):
+                    return
+                self._reply, begins = self._new_reply(), True  # what comes after a flush is another one
+                continue
+            text = await in_pool(partial(speakable, letters=True), item, self._language)
+            self._waiting_characters -= len(item)
+            if not text:
+                continue
+            self.characters += len(item)
+            language = sentence_language(item, self._language, is_given=self._language_is_given)
+            parts = first_parts(text) if begins and self._reply.is_neural else [text]
+            begins = False
+            for index, part in enumerate(parts):
+                yield _Part(item if index == 0 else "", part, language, self._reply)
 
-    async def _spoken(self, item: str | _Mark) -> _Spoken | _Mark:
+    async def _spoken(self, item: _Part | _Mark) -> _Spoken | _Mark:
         if isinstance(item, _Mark):
             return item
-        text = await in_pool(speakable, item, self._language)
-        self._waiting_characters -= len(item)
-        if not text:
-            return _Spoken(item, np.zeros(0, np.int16))
-        self.characters += len(item)
-        unit = SpeechUnit(text=text, voice=self._voice, speed=self._speed, language=self._language, live=True)
-        speech = await runtime.engine(self._voice.engine).submit(unit)
+        unit = item.reply.unit(text=item.spoken, language=item.language, speed=self._speed, live=True)
+        speech = await item.reply.speak(unit)
         self.queue_ms = self.queue_ms or unit.queued_ms
-        return _Spoken(item, await in_pool(finish, speech))
+        return _Spoken(item.sentence, await in_pool(finish, speech), item.reply.degraded)
 
     async def _send(self, spoken: _Spoken) -> None:
         if not len(spoken.samples):
             return
         if self._sentences:
-            await self._send_samples(np.zeros(int(SAMPLE_RATE * SENTENCE_PAUSE_MS / 1000 / self._speed), np.int16))
-        await self._tell(SentenceStarts(self._sentences, spoken.text, self.audio_ms))
+            pause_ms = SENTENCE_PAUSE_MS if spoken.text else PART_PAUSE_MS
+            await self._send_samples(np.zeros(int(SAMPLE_RATE * pause_ms / 1000 / self._speed), np.int16))
+        if not spoken.text:
+            await self._send_samples(spoken.samples)
+            return
+        await self._tell(SentenceStarts(self._sentences, spoken.text, self.audio_ms, spoken.degraded))
         self._sentences += 1
         await self._send_samples(spoken.samples)
 

@@ -1,4 +1,4 @@
-"""What `POST /v1/audio/speech` takes and `GET /v1/audio/voices` gives."""
+"""What `POST /v1/audio/speech` and its script take, and what `GET /v1/audio/voices` gives."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from spoken_text.speakable import LANGUAGES
 from tts.encoding import AudioFormat
 from tts.voices import OPENAI_VOICES
 
@@ -40,6 +41,23 @@ class VoiceField(StrictCharField):
         if isinstance(data, dict):
             data = data.get("id")
         return super().to_internal_value(data)
+
+
+class ScriptRequestSerializer(serializers.Serializer[dict[str, Any]]):
+    input = StrictCharField(allow_blank=True, trim_whitespace=False, help_text="Text as for `POST /v1/audio/speech`.")
+    language = serializers.ChoiceField(
+        required=False, default="ms", choices=LANGUAGES, help_text="Of the sentences that do not tell theirs."
+    )
+
+
+class ScriptLineSerializer(serializers.Serializer[dict[str, Any]]):
+    text = serializers.CharField(help_text="One sentence as it was written.")
+    spoken = serializers.CharField(help_text="What is said for it; empty where there is nothing to say.")
+
+
+class ScriptSerializer(serializers.Serializer[dict[str, Any]]):
+    object = serializers.CharField(default="list")
+    data = ScriptLineSerializer(many=True)  # type: ignore[assignment]  # a field, which DRF takes out of the class
 
 
 class SpeechRequestSerializer(serializers.Serializer[dict[str, Any]]):

@@ -11,6 +11,7 @@ import numpy as np
 from inference.pool import in_pool
 from tts.cache import FinishedSpeech, cache_key, speech_cache
 from tts.encoding import AudioFormat, encode, stream_encoder, with_length
+from tts.reply_voice import Reason
 from tts.synthesis import Synthesis, sentences_of
 from tts.voices import Voice, primary
 
@@ -25,7 +26,8 @@ class NothingToSay(ValueError):
 
 @dataclass(frozen=True)
 class SpeechOrder:
-    """What is asked for. `text` is raw; `language` is the text's, None for the voice's own."""
+    """What is asked for. `text` is raw; `language` is the text's, None where each sentence tells. `follows_text`: the
+    voice was not named by its id, so sentences in another language may have another one."""
 
     text: str
     voice: Voice
@@ -33,6 +35,7 @@ class SpeechOrder:
     speed: float = 1.0
     language: str | None = None
     deadline: float | None = None  # `time.monotonic()` seconds
+    follows_text: bool = False
 
     @property
     def spoken_language(self) -> str:
@@ -43,7 +46,7 @@ class SpeechOrder:
         return cache_key(
             self.text,
             voice=self.voice.id,
-            language=self.spoken_language,
+            language=f"{self.language or ''} {self.follows_text}",
             speed=self.speed,
             audio_format=self.audio_format,
         )
@@ -66,6 +69,16 @@ class SpeechFile:
     @property
     def queue_ms(self) -> int:
         return self.synthesis.queue_ms if self.synthesis else 0
+
+    @property
+    def degraded(self) -> Reason | None:
+        """Why another voice speaks than was asked for."""
+        return self.synthesis.voice.degraded if self.synthesis else None
+
+    @property
+    def stand_in(self) -> Voice | None:
+        """The voice that speaks instead."""
+        return self.synthesis.voice.stand_in if self.synthesis else None
 
     async def body(self) -> AsyncGenerator[bytes, None]:
         """The file piece by piece, the first one as soon as the first sentence is spoken."""
@@ -107,7 +120,8 @@ class SpeechFile:
 
     def _remember(self, data: bytes) -> FinishedSpeech:
         speech = FinishedSpeech(data, self.audio_ms)
-        speech_cache().put(self.order.key, speech)
+        if not self.degraded:  # the next one who asks may have the voice that was meant
+            speech_cache().put(self.order.key, speech)
         return speech
 
 
@@ -116,14 +130,19 @@ async def speech_file(order: SpeechOrder) -> SpeechFile:
     cached = speech_cache().get(order.key)
     if cached is not None:
         return SpeechFile(order, finished=cached)
-    sentences = await in_pool(sentences_of, order.text, order.spoken_language)
+    sentences = await in_pool(sentences_of, order.text, order.spoken_language, is_given=order.language is not None)
     if not sentences:
         raise NothingToSay
+    whole = order.audio_format in WITH_LENGTH and len(order.text) <= WHOLE_UP_TO_CHARACTERS
     synthesis = Synthesis(
-        sentences, order.voice, language=order.spoken_language, speed=order.speed, deadline=order.deadline
+        sentences,
+        order.voice,
+        follows_text=order.follows_text,
+        speed=order.speed,
+        deadline=order.deadline,
+        soon=not whole,
     )
     file = SpeechFile(order, synthesis=synthesis)
-    short = order.audio_format in WITH_LENGTH and len(order.text) <= WHOLE_UP_TO_CHARACTERS
-    if short or len(sentences) == 1:
+    if whole or len(synthesis.sentences) == 1:
         await file.make(synthesis)
     return file

@@ -6,25 +6,30 @@ them with each other and with everyone else's.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from inference import runtime
 from inference.ordered import in_order
 from inference.pool import in_pool
+from spoken_text.language import detect_language
 from spoken_text.sentences import split_pieces
 from spoken_text.speakable import speakable
 from tts.encoding import SAMPLE_RATE, Samples
+from tts.first_clause import first_parts, length
 from tts.loudness import level, trim
+from tts.reply_voice import LATIN, ReplyVoice
 from tts.tempo import retime
 from tts.units import Speech, SpeechUnit
-from tts.voices import Voice, primary
+from tts.voices import Voice
 
 LOOK_AHEAD = 8  # sentences of one speech in the engine at once: no request fills the queue alone
 
+LETTERS_PER_S = 14.0  # of speech, roughly
+PART_PAUSE_MS = 60  # within the first sentence, where it was cut so that its beginning is heard soon
 CLAUSE_PAUSE_MS = 90  # within a sentence that was too long for one unit
 SENTENCE_PAUSE_MS = 280
 PARAGRAPH_PAUSE_MS = 550
@@ -32,14 +37,23 @@ PARAGRAPH_PAUSE_MS = 550
 
 @dataclass(frozen=True)
 class Sentence:
-    """Speakable text and the silence before it, at speed 1."""
+    """Speakable text, its language, and the silence before it, at speed 1."""
 
     text: str
     pause_ms: int
+    language: str = "ms"
 
 
-def sentences_of(text: str, language: str) -> list[Sentence]:
-    """What is said for a raw text, in order; empty if nothing in it can be said."""
+def sentence_language(text: str, language: str, *, is_given: bool = False) -> str:
+    """The language of one raw sentence; `language` where it does not tell. Where that `is_given` by the caller, only
+    another script says otherwise."""
+    found = detect_language(text, language)
+    return language if is_given and found in LATIN else found
+
+
+def sentences_of(text: str, language: str, *, is_given: bool = False) -> list[Sentence]:
+    """What is said for a raw text, in order; empty if nothing in it can be said. For `is_given` see
+    `sentence_language`."""
     sentences: list[Sentence] = []
     position = pause_ms = 0
     for piece in split_pieces(text):
@@ -48,11 +62,19 @@ def sentences_of(text: str, language: str) -> list[Sentence]:
             if "\n\n" in text[position:start].replace("\r", ""):
                 pause_ms = PARAGRAPH_PAUSE_MS
             position = start + len(piece.text)
-        if spoken := speakable(piece.text, language):
-            sentences.append(Sentence(spoken, pause_ms))
+        if spoken := speakable(piece.text, language, letters=True):
+            sentences.append(Sentence(spoken, pause_ms, sentence_language(piece.text, language, is_given=is_given)))
             pause_ms = 0
         pause_ms = max(pause_ms, SENTENCE_PAUSE_MS if piece.ends else CLAUSE_PAUSE_MS)
     return sentences
+
+
+def in_parts(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """The sentences with the first one cut into short parts (`tts.first_clause`)."""
+    first, *others = sentences
+    head, *tail = first_parts(first.text)
+    parts = [replace(first, text=text, pause_ms=PART_PAUSE_MS) for text in tail]
+    return [replace(first, text=head), *parts, *others]
 
 
 class Synthesis:
@@ -63,16 +85,19 @@ class Synthesis:
         sentences: Sequence[Sentence],
         voice: Voice,
         *,
-        language: str | None = None,
+        follows_text: bool = False,
         speed: float = 1.0,
         deadline: float | None = None,
         live: bool = False,
+        soon: bool = False,
     ) -> None:
+        """`soon`: the first sound is wanted before the first sentence is complete."""
         self.samples = 0  # given so far, at `SAMPLE_RATE`
         self.queue_ms = 0  # until the first sentence's turn came
-        self._sentences, self._voice, self._speed = sentences, voice, speed
+        self.voice = ReplyVoice(voice, follows_text=follows_text)
+        self.sentences = in_parts(sentences) if soon and self.voice.is_neural else list(sentences)
+        self._speed = speed
         self._deadline, self._live = deadline, live
-        self._language = language or primary(voice.language)
 
     @property
     def audio_ms(self) -> int:
@@ -88,26 +113,29 @@ class Synthesis:
             index = 0
             async for samples in spoken:
                 if self.samples and len(samples):
-                    samples = np.concatenate([self._pause(self._sentences[index].pause_ms), samples])
+                    samples = np.concatenate([self._pause(self.sentences[index].pause_ms), samples])
                 index += 1
                 if len(samples):
                     self.samples += len(samples)
                     yield samples
 
     async def _units(self) -> AsyncIterator[SpeechUnit]:
-        for index, sentence in enumerate(self._sentences):
-            yield SpeechUnit(
+        began, before_s = time.monotonic(), 0.0
+        for index, sentence in enumerate(self.sentences):
+            slack_s = max(0.0, before_s / self._speed - (time.monotonic() - began))
+            before_s += length(sentence.text) / LETTERS_PER_S
+            yield self.voice.unit(
                 text=sentence.text,
-                voice=self._voice,
                 speed=self._speed,
-                language=self._language,
+                language=sentence.language,
                 deadline=self._deadline,
                 live=self._live,
+                slack_s=slack_s if self.voice.is_neural else 0.0,
                 admitted=index > 0,  # the first one decides: no speech breaks off because others came later
             )
 
     async def _speak(self, unit: SpeechUnit) -> Samples:
-        speech: Speech = await runtime.engine(self._voice.engine).submit(unit)
+        speech = await self.voice.speak(unit)
         if not unit.admitted:
             self.queue_ms = round(unit.queued_ms)
         return await in_pool(finish, speech)

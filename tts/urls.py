@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tts.views import SpeechView, VoicesView
+from tts.views import ScriptView, SpeechView, VoicesView
 
 urlpatterns = [
     path("v1/audio/speech", SpeechView.as_view(), name="speech"),
+    path("v1/audio/speech/script", ScriptView.as_view(), name="script"),
     path("v1/audio/voices", VoicesView.as_view(), name="voices"),
 ]

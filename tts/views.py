@@ -14,13 +14,24 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
 from core.errors import ApiError
-from gateway.gate import Kind, Work, gate
+from core.identity import caller_of
+from gateway.gate import Kind, Work, request_gate
 from gateway.views import ApiView, PublicApiView
-from tts.choice import chosen_voice
+from inference.pool import in_first_pool
+from spoken_text.sentences import split_sentences
+from spoken_text.speakable import speakable
+from tts.choice import chosen_voice, follows_text
 from tts.encoding import AudioFormat
-from tts.serializers import SpeechRequestSerializer, VoiceListSerializer
+from tts.reply_voice import is_taken_as_neural
+from tts.serializers import (
+    ScriptRequestSerializer,
+    ScriptSerializer,
+    SpeechRequestSerializer,
+    VoiceListSerializer,
+)
 from tts.speech import NothingToSay, SpeechFile, SpeechOrder, speech_file
 from tts.voices import Voice, catalogue, default_voice
 
@@ -32,6 +43,7 @@ _RESPONSES = {
     },
     (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream_format` = sse"),
 }
+DEGRADED_HEADER = "X-Voice-Degraded"
 _FORM = SpeechRequestSerializer()  # keeps nothing of a request; to make one takes longer than to use it
 _SSE_BYTES = 3 * 16_384  # of audio in one event; a multiple of three needs no base64 padding
 
@@ -48,13 +60,16 @@ class SpeechView(ApiView):
         responses=_RESPONSES,
     )
     async def post(self, request: Request) -> HttpResponseBase:
-        async with gate(request, Kind.SPEECH) as work:
+        async with request_gate(caller_of(request), Kind.SPEECH) as work:
             fields = _valid(await self.body(request))
             await work.admit(fields.get("user"))
             order = _order(fields, work)
             work.model, work.voice, work.language = order.voice.model, order.voice.id, order.spoken_language
             work.characters = len(order.text)
-            work.weigh(work.characters)
+            if is_taken_as_neural(order.voice):
+                work.leave_admission()
+            else:
+                work.weigh(work.characters)
             await work.cover()
             try:
                 file = await speech_file(order)
@@ -63,11 +78,32 @@ class SpeechView(ApiView):
             if file.synthesis is None:  # it was in the cache
                 work.weigh(0)
             work.audio_ms, work.queue_ms = file.audio_ms, file.queue_ms
+            response: HttpResponseBase
             if fields["stream_format"] == "sse":
-                return await work.stream(_events(file, work), content_type="text/event-stream")
-            if file.finished is not None:
-                return HttpResponse(file.finished.data, content_type=order.audio_format.content_type)
-            return await work.stream(_metered(file, work), content_type=order.audio_format.content_type)
+                response = await work.stream(_events(file, work), content_type="text/event-stream")
+            elif file.finished is not None:
+                response = HttpResponse(file.finished.data, content_type=order.audio_format.content_type)
+            else:
+                response = await work.stream(_metered(file, work), content_type=order.audio_format.content_type)
+            if file.degraded:
+                _note_stand_in(work, file.stand_in)
+                response.headers[DEGRADED_HEADER] = file.degraded.value
+            return response
+
+
+class ScriptView(ApiView):
+    """What would be said for a text, sentence by sentence; nothing is spoken and nothing is billed."""
+
+    @extend_schema(
+        operation_id="create_speech_script",
+        summary="What would be said",
+        request=ScriptRequestSerializer,
+        responses=ScriptSerializer,
+    )
+    async def post(self, request: Request) -> Response:
+        fields = _valid(await self.body(request), ScriptRequestSerializer())
+        lines = await in_first_pool(_script, fields["input"], fields["language"])
+        return Response({"object": "list", "data": lines})
 
 
 class VoicesView(PublicApiView):
@@ -80,10 +116,14 @@ class VoicesView(PublicApiView):
         return Response({"object": "list", "data": [_card(voice) for voice in voices], "voices": names})
 
 
-def _valid(body: Mapping[str, Any]) -> dict[str, Any]:
+def _script(text: str, language: str) -> list[dict[str, str]]:
+    return [{"text": sentence, "spoken": speakable(sentence, language)} for sentence in split_sentences(text)]
+
+
+def _valid(body: Mapping[str, Any], form: Serializer[dict[str, Any]] = _FORM) -> dict[str, Any]:
     """The request's fields. A null is a field that was not sent."""
     given = {name: value for name, value in body.items() if value is not None or name == "input"}
-    fields: dict[str, Any] = _FORM.run_validation(given)
+    fields: dict[str, Any] = form.run_validation(given)
     limit = settings.VOICE_TTS_MAX_CHARACTERS
     if not fields["input"].strip():
         raise ApiError(400, "empty_input", "There is no text to speak.", param="input")
@@ -97,6 +137,7 @@ def _order(fields: Mapping[str, Any], work: Work) -> SpeechOrder:
     return SpeechOrder(
         text=fields["input"],
         voice=chosen_voice(fields),
+        follows_text=follows_text(fields),
         audio_format=AudioFormat(fields["response_format"]),
         speed=fields["speed"],
         language=fields.get("language"),
@@ -125,6 +166,12 @@ async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
     spoken, heard = work.characters, round(file.audio_ms * OUTPUT_TOKENS_PER_SECOND / 1000)
     usage = {"input_tokens": spoken, "output_tokens": heard, "total_tokens": spoken + heard}
     yield _event({"type": "speech.audio.done", "usage": usage})
+
+
+def _note_stand_in(work: Work, voice: Voice | None) -> None:
+    """The books say who really spoke."""
+    if voice is not None:
+        work.model, work.voice = voice.model, voice.id
 
 
 def _event(body: dict[str, Any]) -> bytes:

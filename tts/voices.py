@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -57,9 +58,10 @@ class Catalogue:
         self._voices: dict[str, Voice] = {}
         self.register(voices)
 
-    def register(self, voices: Iterable[Voice]) -> None:
-        """Add voices; one with a known id replaces the old one."""
-        self._voices.update({voice.id: voice for voice in voices})
+    def register(self, voices: Iterable[Voice], *, first: bool = False) -> None:
+        """Add voices, behind or before those that are there; one with a known id replaces the old one."""
+        added = {voice.id: voice for voice in voices}
+        self._voices = {**added, **self._voices, **added} if first else {**self._voices, **added}
 
     def get(self, voice_id: str) -> Voice | None:
         return self._voices.get(voice_id)
@@ -90,18 +92,23 @@ class Catalogue:
             if chosen is None or model not in (None, chosen.model):
                 raise VoiceNotFound(voice)
             return chosen
-        named = self._named(model or fallback.model, voice, language, fallback)
-        if named is None and model is None and language is not None:
-            named = next((one for one in self._voices.values() if one.speaks(language)), None)
-        if named is None:
-            raise LanguageNotFound(language)
-        return named
+        named = self._named(model or fallback.model, voice, fallback)
+        spoken = named if language is None or named is None else self.companion(named, language, model=model)
+        if spoken is None:
+            raise (VoiceNotFound(model) if named is None else LanguageNotFound(language))
+        return spoken
 
-    def _named(self, model: str, openai_name: str | None, language: str | None, fallback: Voice) -> Voice | None:
-        """The voice of `model` for an OpenAI name (None: the model's default) in a language (None: any)."""
-        voices = [
-            one for one in self._voices.values() if one.model == model and (language is None or one.speaks(language))
-        ]
+    def companion(self, voice: Voice, language: str, *, model: str | None = None) -> Voice | None:
+        """The voice that speaks `language` where `voice` would: itself if it can, else the one nearest to it by model
+        and sex; of `model` only, if one is given. None where there is no such voice."""
+        if voice.speaks(language):
+            return voice
+        able = [one for one in self._voices.values() if one.speaks(language) and model in (None, one.model)]
+        return min(able, key=lambda one: (one.model != voice.model, one.gender != voice.gender), default=None)
+
+    def _named(self, model: str, openai_name: str | None, fallback: Voice) -> Voice | None:
+        """The voice of `model` for an OpenAI name; None: the model's default."""
+        voices = [one for one in self._voices.values() if one.model == model]
         if not voices:
             return None
         start = fallback if fallback in voices else voices[0]
@@ -127,10 +134,13 @@ def default_voice() -> Voice:
 def read_voices(path: Path) -> list[Voice]:
     """The voices of a TOML file such as `voices.toml`."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
-    return [
-        Voice(**{**data["models"][entry["model"]], **entry, "openai": tuple(entry.get("openai", ()))})
-        for entry in data["voices"]
-    ]
+    return [Voice(**{**data["models"][entry["model"]], **_fields(entry)}) for entry in data["voices"]]
+
+
+def _fields(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A voice's table as arguments. `recipe` is for whoever makes the packs."""
+    tuples = {name: tuple(entry.get(name, ())) for name in ("languages", "openai")}
+    return {**{name: value for name, value in entry.items() if name != "recipe"}, **tuples}
 
 
 @cache

@@ -14,9 +14,11 @@ from django.utils.formats import date_format
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
+from core.admin_objects import first, found
+from core.confirmation import Question, ask
 from core.quantities import NONE, MicrosField, audio, number, percent, seconds
 from usage import audienceadmin, statementadmin
-from usage.confirmation import SecondsForm, UnitsForm, ask
+from usage.confirmation import SecondsForm, UnitsForm
 from usage.cost import InfrastructureCost, month_cost
 from usage.costboard import figures
 from usage.counterentry import left_of, take_back
@@ -98,13 +100,13 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         return str(entry.status)
 
     def has_take_back_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        entry = LedgerEntry.objects.filter(pk=object_id, counters=None).first()
+        entry = first(LedgerEntry.objects.filter(counters=None), object_id)
         # Nobody may change a row; who may add one may add its counter-entry.
         return entry is not None and request.user.has_perm("usage.add_ledgerentry") and left_of(entry) > 0
 
     @action(description="Take back", url_path="take-back", permissions=["take_back"], icon="undo")
     def take_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        entry = LedgerEntry.objects.get(pk=object_id)
+        entry = found(LedgerEntry, object_id)
         left = left_of(entry)
 
         form = SecondsForm if entry.measure is Measure.AUDIO else UnitsForm
@@ -114,12 +116,16 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
             self.log_change(request, entry, f"Took {self._units(entry, -row.units)} back: {fields['why']}")
             return f"Took {self._units(entry, -row.units)} of {self._units(entry, left)} back."
 
-        return ask(
-            request, self, form, title=f"Take back {entry}", initial={"units": left}, do=do,
+        question = Question(
+            form=form,
+            title=f"Take back {entry}",
+            initial={"units": left},
+            do=do,
             consequence="A counter-entry is added; the row itself stays. Quota, roll-ups and the month's draft"
             " statement follow; a final statement needs a credit note.",
             back=reverse("admin:usage_ledgerentry_change", args=[object_id]),
-        )  # fmt: skip
+        )
+        return ask(request, self, question)
 
     @staticmethod
     def _units(entry: LedgerEntry, units: int) -> str:

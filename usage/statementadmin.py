@@ -14,8 +14,10 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
+from core.admin_objects import exists, found
+from core.confirmation import Question, ask
 from usage import documents
-from usage.confirmation import CreditForm, MonthForm, SureForm, ask
+from usage.confirmation import CreditForm, MonthForm
 from usage.drafting import draft_month, finalise, overcharged_sen
 from usage.money import exact
 from usage.monthfilter import MonthFilter
@@ -108,12 +110,12 @@ class StatementAdmin(_Fixed, ModelAdmin):
     # --- to hand out --------------------------------------------------------------------------------------------------
     @action(description="Print", url_path="print", permissions=["view"], icon="print")
     def show(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        statement = Statement.objects.select_related("client").get(pk=object_id)
+        statement = found(Statement.objects.select_related("client"), object_id)
         return TemplateResponse(request, "admin/usage/statement.html", documents.page(statement))
 
     @action(description="CSV", url_path="csv", permissions=["view"], icon="download")
     def download(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        statement = Statement.objects.select_related("client").get(pk=object_id)
+        statement = found(Statement.objects.select_related("client"), object_id)
         return _csv([statement], statement.number)
 
     @admin.action(description="Download as CSV", permissions=["view"])
@@ -128,11 +130,11 @@ class StatementAdmin(_Fixed, ModelAdmin):
         return self._may_change(request)
 
     def has_make_final_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        is_draft = object_id is None or Statement.objects.filter(pk=object_id, state=Statement.State.DRAFT).exists()
+        is_draft = object_id is None or exists(Statement.objects.filter(state=Statement.State.DRAFT), object_id)
         return is_draft and self._may_change(request)
 
     def has_credit_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        is_final = Statement.objects.filter(pk=object_id, state=Statement.State.FINAL).exists()
+        is_final = exists(Statement.objects.filter(state=Statement.State.FINAL), object_id)
         return is_final and self._may_change(request)
 
     @action(description="Write drafts", url_path="draft", permissions=["draft"], icon="edit_document")
@@ -140,26 +142,33 @@ class StatementAdmin(_Fixed, ModelAdmin):
         def do(fields: dict[str, Any]) -> str:
             return f"Wrote {draft_month(fields['month'])} drafts of {fields['month']:%B %Y}."
 
-        return ask(
-            request, self, MonthForm, title="Write drafts", do=do, back=_list_page(),
+        question = Question(
+            form=MonthForm,
+            title="Write drafts",
+            do=do,
+            back=_list_page(),
             consequence="Statements of the month are written anew for every client application and end user; those that"
             " are final stay as they are.",
             initial={"month": f"{month_before(month_of(timezone.now())):%Y-%m}"},
-        )  # fmt: skip
+        )
+        return ask(request, self, question)
 
     @action(description="Make final", url_path="final", permissions=["make_final"], icon="lock")
     def make_final(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        statement = Statement.objects.get(pk=object_id)
+        statement = found(Statement, object_id)
 
         def do(_fields: dict[str, Any]) -> str:
             done = finalise(statement, by=request.user.get_username())
             self.log_change(request, done, "Made final.")
             return f"{done.number} is final: {done.total}."
 
-        return ask(
-            request, self, SureForm, title=f"Make {statement.number} final", back=_page(object_id), do=do,
+        question = Question(
+            title=f"Make {statement.number} final",
+            back=_page(object_id),
+            do=do,
             consequence="It is written a last time from the ledger and can never be changed again.",
-        )  # fmt: skip
+        )
+        return ask(request, self, question)
 
     @admin.action(description="Make final", permissions=["make_final"])
     def finalise_selected(self, request: HttpRequest, queryset: QuerySet[Statement]) -> HttpResponse:
@@ -176,26 +185,33 @@ class StatementAdmin(_Fixed, ModelAdmin):
             return f"{done} are final now.{left}"
 
         chosen = [(ACTION_CHECKBOX_NAME, str(pk)) for pk in queryset.values_list("pk", flat=True)]
-        return ask(
-            request, self, SureForm, title=f"Make {len(chosen)} statements final", back=_list_page(), do=do,
+        question = Question(
+            title=f"Make {len(chosen)} statements final",
+            back=_list_page(),
+            do=do,
             consequence="They are written a last time from the ledger and can never be changed again.",
-            carried=[("action", "finalise_selected"), ("sure", "yes"), *chosen], is_sent="sure" in request.POST,
-        )  # fmt: skip
+            carried=[("action", "finalise_selected"), ("sure", "yes"), *chosen],
+        )
+        return ask(request, self, question, is_sent="sure" in request.POST)
 
     @action(description="Credit note", url_path="credit", permissions=["credit"], icon="undo")
     def credit(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        statement = Statement.objects.get(pk=object_id)
+        statement = found(Statement, object_id)
 
         def do(fields: dict[str, Any]) -> str:
             note = statement.credit(fields["amount_sen"], why=fields["why"], by=request.user.get_username())
             self.log_change(request, statement, f"Credit note {note.number}: {note.amount}.")
             return f"Credit note {note.number} of {note.amount} is written."
 
-        return ask(
-            request, self, CreditForm, title=f"Credit note on {statement.number}", back=_page(object_id), do=do,
+        question = Question(
+            form=CreditForm,
+            title=f"Credit note on {statement.number}",
+            back=_page(object_id),
+            do=do,
             consequence=f"Money is given back: of {statement.total}, {statement.balance} is left to pay.",
             initial={"amount_sen": max(0, overcharged_sen(statement)) or None},
-        )  # fmt: skip
+        )
+        return ask(request, self, question)
 
 
 def _csv(statements: Any, name: str) -> HttpResponse:

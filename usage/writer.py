@@ -18,10 +18,10 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 from django.utils import timezone
+from prometheus_client import Counter, Histogram
 
 from core.db_health import AWAY, database, patiently
 from core.perloop import PerLoop
-from gateway import metrics
 from usage.books import book
 from usage.entry import Entry
 from usage.groupcommit import LARGEST_COMMIT, GroupCommit, together_or_each
@@ -31,10 +31,18 @@ from usage.spool import Kept, Spool
 
 logger = logging.getLogger(__name__)
 
+ledger_write_seconds = Histogram(
+    "voice_ledger_write_seconds",
+    "Committing a group of rows",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
+)
+ledger_spooled = Counter("voice_ledger_spooled", "Rows that were kept on disk because the database was away")
+
 T = TypeVar("T")
 
 SPOOL = "spool"  # in the state directory
 DRAIN_S = 1.0
+MAX_NOTED = 100_000  # rows in memory
 
 
 class LedgerWriter:
@@ -60,8 +68,14 @@ class LedgerWriter:
             await self.keep(Kept(entry, timezone.now()), error)
 
     def note(self, entry: Entry) -> None:
-        """Take a row that nobody waits for: ``drain`` writes it."""
+        """Take a row that nobody waits for: ``drain`` writes it. With both database and disk gone for long, the oldest
+        are lost."""
         self._noted.append(Kept(entry, timezone.now()))
+        if len(self._noted) > MAX_NOTED:
+            logger.error(
+                "refusals were lost: neither the database nor the disk takes them", extra={"rows": MAX_NOTED // 10}
+            )
+            del self._noted[: MAX_NOTED // 10]
 
     async def reserve(self, claim: Claim) -> Outcome:
         """Hold quota or be refused. Raises ``DatabaseError``."""
@@ -82,18 +96,23 @@ class LedgerWriter:
         except OSError:
             logger.exception("a ledger row cannot be spooled")
             raise error from None
-        metrics.ledger_spooled.inc()
+        ledger_spooled.inc()
 
     async def drain(self) -> None:
         """Write what was noted, look whether the database is back, and settle what the spool has. Raises
         ``DatabaseError``."""
-        while noted := self._noted[:LARGEST_COMMIT]:
-            await self._write_noted(noted)
-            del self._noted[: len(noted)]  # not before: interrupted, they are written again, and the ledger takes one
-        if self.spool.is_empty and not database.is_away:
-            return
-        if settled := await self.run(self._drain):
-            logger.warning("settled what had been spooled", extra={"settlements": settled})
+        failure: DatabaseError | None = None
+        try:
+            while noted := self._noted[:LARGEST_COMMIT]:
+                await self._write_noted(noted)
+                del self._noted[: len(noted)]  # not before: interrupted, they are written again; the ledger takes one
+        except DatabaseError as error:  # neither the database nor the disk takes them: they stay noted
+            failure = error
+        if not self.spool.is_empty or database.is_away:  # whatever failed above, somebody has to look
+            if settled := await self.run(self._drain):
+                logger.warning("settled what had been spooled", extra={"settlements": settled})
+        elif failure is not None:
+            raise failure
 
     async def _write_noted(self, noted: list[Kept]) -> None:
         try:
@@ -149,7 +168,7 @@ def commit(entries: list[Entry]) -> list[DatabaseError | None]:
     try:
         return together_or_each(entries, write)
     finally:
-        metrics.ledger_write_seconds.observe(time.monotonic() - started)
+        ledger_write_seconds.observe(time.monotonic() - started)
 
 
 def settle(kept: Sequence[Kept]) -> list[Kept]:

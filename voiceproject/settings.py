@@ -101,6 +101,11 @@ VOICE_CORRECTION_WINDOW_S: int = env.int("VOICE_CORRECTION_WINDOW_S", default=36
 
 # --- Text to speech --------------------------------------------------------------------------------------------------
 VOICE_TTS_MODEL: str = env.str("VOICE_TTS_MODEL", default="auto")
+VOICE_TTS_DEVICE: str = env.str("VOICE_TTS_DEVICE", default="auto")
+VOICE_TTS_THREADS: int = env.int("VOICE_TTS_THREADS", default=0)
+VOICE_TTS_WORKERS: int = env.int("VOICE_TTS_WORKERS", default=0)
+VOICE_TTS_BROWNOUT: bool = env.bool("VOICE_TTS_BROWNOUT", default=True)
+VOICE_TTS_BROWNOUT_S: float = env.float("VOICE_TTS_BROWNOUT_S", default=1.0)
 VOICE_TTS_DEFAULT_VOICE: str = env.str("VOICE_TTS_DEFAULT_VOICE", default="")
 VOICE_TTS_MAX_CHARACTERS: int = env.int("VOICE_TTS_MAX_CHARACTERS", default=4096)
 VOICE_TTS_QUEUE: int = env.int("VOICE_TTS_QUEUE", default=1024)
@@ -303,11 +308,14 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Speech to text and text to speech behind OpenAI's audio API. Malay first.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "AUTHENTICATION_WHITELIST": ["core.identity.BearerAuthentication"],  # those derived from it are the same to callers
+    "COMPONENT_SPLIT_REQUEST": True,  # or an upload would be described as an address
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "gateway.openapi.complete"],
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True},
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "tryItOutEnabled": True, "docExpansion": "list"},
 }
 
 _LOG_LEVEL = usable("VOICE_LOG_LEVEL", VOICE_LOG_LEVEL, otherwise="INFO")

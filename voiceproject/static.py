@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import io
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+from cachetools import LRUCache
 from django.contrib.staticfiles import finders
 from whitenoise import WhiteNoise
 
@@ -13,6 +18,9 @@ from gateway.edge import HttpApp, headers_of
 
 MAX_AGE_S = 3600
 CHUNK_BYTES = 65_536
+COMPRESSIBLE = ("text/", "application/javascript", "application/json", "image/svg+xml")
+MIN_COMPRESSED_BYTES = 1_024
+REPLACED = ("content-length", "vary", "etag")  # what is not the same of a compressed file
 
 
 class StaticFiles:
@@ -46,5 +54,34 @@ class StaticFiles:
             return None
         environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers_of(scope).items()}
         response = static_file.get_response(scope["method"], environ)
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
-        return int(response.status), headers, response.file
+        headers, file = list(response.headers), response.file
+        if file is not None and int(response.status) == 200 and _is_compressible(headers, headers_of(scope)):
+            data = _compressed(scope["path"], dict(headers).get("Last-Modified", ""), file.read)
+            file.close()
+            file = io.BytesIO(data)
+            headers = [
+                (name, value) for name, value in headers if name.lower() not in ("content-length", "vary", "etag")
+            ]
+            headers += [("Content-Encoding", "gzip"), ("Content-Length", str(len(data))), ("Vary", "Accept-Encoding")]
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        return int(response.status), encoded, file
+
+
+def _is_compressible(headers: list[tuple[str, str]], asked: Mapping[str, str]) -> bool:
+    given = {name.lower(): value for name, value in headers}
+    is_text = given.get("content-type", "").startswith(COMPRESSIBLE)
+    is_large = int(given.get("content-length", 0)) >= MIN_COMPRESSED_BYTES
+    return is_text and is_large and "content-encoding" not in given and "gzip" in asked.get("accept-encoding", "")
+
+
+_cache: LRUCache[tuple[str, str], bytes] = LRUCache(maxsize=8_388_608, getsizeof=len)
+
+
+def _compressed(path: str, changed: str, read: Callable[[], bytes]) -> bytes:
+    """The file as gzip; made once for each state of it. Several threads may make the same at once: it does no harm."""
+    if (path, changed) not in _cache:
+        data = gzip.compress(read(), compresslevel=6, mtime=0)
+        with suppress(ValueError):  # larger than all that is kept
+            _cache[path, changed] = data
+        return data
+    return _cache[path, changed]

@@ -7,20 +7,23 @@ from django.urls import include, path, re_path
 from django_prometheus.exports import ExportToDjangoView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from core import errors
 from dashboard import homepage
 from gateway import health
 from gateway.availability import AvailabilityView
 from gateway.modelviews import AudioModelsView, ModelsView, ModelView
-from voiceproject import playground
+from gateway.usage_views import CorrectionView, RatingView, UsageView
+from voiceproject import error_pages, playground
 
 admin.site.site_header = admin.site.site_title = "Voice service"
+error_pages.refuse_unknown_ids(admin.site)
 
 urlpatterns = [
     path("", playground.page),
     path("", include("asr.urls")),
     path("", include("tts.urls")),
-    path("", include("usage.urls")),
+    path("v1/usage", UsageView.as_view()),
+    path("v1/audio/transcriptions/<str:request_id>/correction", CorrectionView.as_view()),
+    path("v1/audio/speech/<str:request_id>/rating", RatingView.as_view()),
     path("v1/models", ModelsView.as_view()),
     path("v1/models/<path:name>", ModelView.as_view()),
     path("v1/audio/models", AudioModelsView.as_view()),
@@ -32,10 +35,10 @@ urlpatterns = [
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema")),
     path("admin/", include([path("now.json", admin.site.admin_view(homepage.fresh)), path("", admin.site.urls)])),
     path("dashboard/", include("dashboard.urls")),
-    re_path("", errors.not_found),  # also with DEBUG, where Django would answer with a page
+    re_path("", error_pages.not_found),  # also with DEBUG, where Django would answer with a page
 ]
 
-handler400 = "core.errors.bad_request"
-handler403 = "core.errors.permission_denied"
-handler404 = "core.errors.not_found"
-handler500 = "core.errors.server_error"
+handler400 = "voiceproject.error_pages.bad_request"
+handler403 = "voiceproject.error_pages.permission_denied"
+handler404 = "voiceproject.error_pages.not_found"
+handler500 = "voiceproject.error_pages.server_error"

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _CLITICS = ("nya", "lah", "kah", "tah", "pun", "ku", "mu")
 _SUFFIXES = ("kan", "an", "i")
 _MIN_STEM = 3
+_MIN_BARE_STEM = 5  # of a word with -i alone: "serta-i"
 _MAX_DEPTH = 5
-_NASALS = {  # what a prefix is written as, and the letter of the stem that it has swallowed
-    "mem": ("", "p"),
-    "pem": ("", "p"),
-    "men": ("", "t"),
-    "pen": ("", "t"),
-    "meng": ("", "k"),
-    "peng": ("", "k"),
-    "meny": ("s",),
-    "peny": ("s",),
+# What a nasal prefix is written as → the letters it stands before, and the letter that it has swallowed before a vowel.
+_NASALS = {
+    "me": ("lmnrwy", ""),
+    "pe": ("lmnrwybdgjkpst", ""),
+    "mem": ("bfpv", "p"),
+    "pem": ("bfpv", "p"),
+    "men": ("cdjstz", "t"),
+    "pen": ("cdjstz", "t"),
+    "meng": ("aeioughkq", "k"),
+    "peng": ("aeioughkq", "k"),
+    "meny": ("", "s"),
+    "peny": ("", "s"),
 }
-_PLAIN_PREFIXES = tuple(
+_VOWELS = "aeiou"
+# Affixes that one may see in a word whose stem is unknown.
+_SURE_PREFIXES = frozenset("me mem men meng meny pem pen peng peny ber ter di per se".split())
+_SURE_SUFFIXES = frozenset(["nya", "lah", "kah", "kan", "an"])
+_PLAIN_PREFIXES = "menge penge ber ter per di ke se ku kau".split()
+_LEARNED_PREFIXES = tuple(
     """
-    menge penge ber bel be ter te per pel pe me di ke se ku kau pra anti pro maha tata antara swa juru dwi tri eka
-    panca bio mikro makro multi ultra super auto foto geo hidro kardio neuro poli semi sub tele intra inter infra mono
-    nano para pasca trans ekso elektro termo non bukan tidak tak
+    pra anti pro maha tata antara swa juru dwi tri eka panca bio mikro makro multi ultra super auto foto geo hidro
+    kardio neuro poli semi sub tele intra inter infra mono nano para pasca trans ekso elektro termo non bukan tidak tak
     """.split()
 )
+_MIN_LEARNED_STEM = 4
 _TALING_PREFIXES = {
     "geo": "géo",
     "tele": "télé",
@@ -42,6 +52,7 @@ class Analysis:
     prefixes: tuple[str, ...]
     stem: str
     suffixes: tuple[str, ...]
+    swallowed: bool = False  # the stem's first letter is not written ("memukul")
 
     def joined(self, stem: str) -> str:
         """The respelling of the whole word around the respelling of its stem."""
@@ -49,8 +60,6 @@ class Analysis:
         loan = "~" if kept.endswith("~") and not self.suffixes else ""
         prefixes = (_TALING_PREFIXES.get(prefix, prefix) for prefix in self.prefixes)
         return "+".join([*prefixes, kept.rstrip("~"), *self.suffixes]) + loan
-
-    swallowed: bool = False  # the stem's first letter is not written ("memukul")
 
 
 def analyse(word: str, known: Callable[[str], bool]) -> Analysis | None:
@@ -62,14 +71,16 @@ def analyse(word: str, known: Callable[[str], bool]) -> Analysis | None:
     return best
 
 
-def _cost(analysis: Analysis) -> tuple[int, int]:
-    return len(analysis.prefixes) + len(analysis.suffixes), -len(analysis.stem)
+def _cost(analysis: Analysis) -> tuple[int, int, int]:
+    affixes = len(analysis.prefixes) + len(analysis.suffixes)
+    return affixes, -len(analysis.stem), len(analysis.prefixes)
 
 
 def _readings(word: str, known: Callable[[str], bool]) -> Iterator[Analysis]:
     for suffixes, rest in _without_suffixes(word):
         for prefixes, stem, swallowed in _without_prefixes(rest, _MAX_DEPTH):
-            if (prefixes or suffixes) and known(stem):
+            bare_i = suffixes == ("i",) and not prefixes and len(stem) < _MIN_BARE_STEM  # "canai" is no "cana-i"
+            if (prefixes or suffixes) and not bare_i and known(stem):
                 yield Analysis(prefixes, stem, suffixes, swallowed)
 
 
@@ -92,21 +103,43 @@ def _without_prefixes(word: str, depth: int) -> Iterator[tuple[tuple[str, ...], 
     yield (), word, False
     if depth == 0:
         return
-    for prefix, lost in _NASALS.items():
-        if word.startswith(prefix) and len(word) - len(prefix) >= _MIN_STEM - 1:
-            rest = word[len(prefix) :]
-            for letter in lost:
-                if letter and rest[0] not in "aeiou":
-                    continue
-                if letter:
-                    yield (prefix,), letter + rest, True
-                else:
-                    yield from _deeper(prefix, rest, depth)
-    for prefix in _PLAIN_PREFIXES:
-        if word.startswith(prefix) and len(word) - len(prefix) >= _MIN_STEM - 1:
-            yield from _deeper(prefix, word[len(prefix) :], depth)
+    for prefix, (before, lost) in _NASALS.items():
+        rest = word.removeprefix(prefix)
+        if rest == word or len(rest) < _MIN_STEM - 1:
+            continue
+        if rest[0] in before:
+            yield from _deeper(prefix, rest, depth)
+        if lost and rest[0] in _VOWELS:
+            yield (prefix,), lost + rest, True
+    if word.startswith(("ber", "per", "ter")) and len(word) > _MIN_STEM + 2:
+        yield from _deeper(word[:2], word[2:], depth)  # "be-rehat": one r is written
+    for prefixes, shortest in ((_PLAIN_PREFIXES, _MIN_STEM - 1), (_LEARNED_PREFIXES, _MIN_LEARNED_STEM)):
+        for prefix in prefixes:
+            if word.startswith(prefix) and len(word) - len(prefix) >= shortest:
+                yield from _deeper(prefix, word[len(prefix) :], depth)
 
 
 def _deeper(prefix: str, rest: str, depth: int) -> Iterator[tuple[tuple[str, ...], str, bool]]:
     for prefixes, stem, swallowed in _without_prefixes(rest, depth - 1):
         yield (prefix, *prefixes), stem, swallowed
+
+
+def guess(word: str) -> Analysis:
+    """A reading of a word whose stem nobody knows: the affixes that it seems to have."""
+    best = Analysis((), word, ())
+    for suffixes, rest in _without_suffixes(word):
+        for prefixes, stem, swallowed in _without_prefixes(rest, 2):
+            if set(suffixes) - _SURE_SUFFIXES or set(prefixes) - _SURE_PREFIXES or not _could_be_stem(stem):
+                continue
+            if swallowed and not (prefixes[-1].endswith("y") or prefixes[-1].endswith("ng")):
+                stem, swallowed = stem[1:], False
+            found = Analysis(prefixes, stem, suffixes, swallowed)
+            if len(stem) < len(best.stem):
+                best = found
+    return best
+
+
+def _could_be_stem(stem: str) -> bool:
+    if re.match(r"(?!ng|ny|sy|kh|[bdgkpt][rl]|str)[^aeiou]{2}", stem):
+        return False
+    return len(stem) >= _MIN_STEM + 1 and sum(letter in _VOWELS for letter in stem) >= 2

@@ -17,18 +17,32 @@ _NOT_MALAY = re.compile(
 )
 _ENDINGS = ("ing", "ed", "er", "ers", "s", "es", "'s", "ly", "d")
 _MIN_STEM = 3
+_MIN_PART = 4  # letters of each word in a compound
 
 
 def is_english(word: str) -> bool:
-    """Whether a word (small letters) is in the English list, as it is or inflected."""
+    """Whether a word (small letters) is in the English list: as it is, inflected, or two words in one."""
     words = lexicon().english
-    if word in words:
-        return True
+    return word in words or _is_inflected(word, words) or _is_compound(word, words)
+
+
+def _is_inflected(word: str, words: frozenset[str], depth: int = 2) -> bool:
+    """Whether a word is one of the list with an ending or two: "properly" (the list has "prop")."""
     for ending in _ENDINGS:
         stem = word.removesuffix(ending)
-        if stem != word and len(stem) >= _MIN_STEM and (stem in words or stem + "e" in words or stem[:-1] in words):
+        if stem == word or len(stem) < _MIN_STEM:
+            continue
+        if stem in words or stem + "e" in words or stem[:-1] in words:
+            return True
+        if depth > 1 and _is_inflected(stem, words, depth - 1):
             return True
     return False
+
+
+def _is_compound(word: str, words: frozenset[str]) -> bool:
+    """Whether a word is two English ones written together ("handphone")."""
+    cuts = range(_MIN_PART, len(word) - _MIN_PART + 1)
+    return any(word[:cut] in words and word[cut:] in words for cut in cuts)
 
 
 def looks_english(word: str) -> bool:

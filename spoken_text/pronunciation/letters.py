@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # Invisible separator: `speakable(…, letters=True)` writes it before each letter's name, so that "en" is N, not "encik".
 LETTER_MARK = "\u2063"
 
@@ -16,18 +18,23 @@ _SOUNDS = {
     "ms": dict(zip(_ALPHABET, _MALAY, strict=True)),
     "en": dict(zip(_ALPHABET, _ENGLISH, strict=True)),
 }
+_MARKED = re.compile(rf"{LETTER_MARK}+\w+")
 _VOWELS = "aɑeɛəiouʌ"
 
 
-def letter_ipa(name: str, language: str) -> str:
-    """The IPA of a letter, given as the letter or by its Malay name ("en"); "" for anything else."""
-    letter = _letter(name.lower(), language)
-    return _stress(_SOUNDS["en" if language == "en" else "ms"].get(letter, ""))
+def without_letters(text: str) -> str:
+    """`text` without its marked letters: "i" for E would pass for an English word."""
+    return _MARKED.sub(" ", text)
 
 
-def _letter(name: str, language: str) -> str:
-    """ "i" is the Malay name of E; in English it is the letter itself."""
-    return name if language == "en" and len(name) == 1 else _LETTER_OF.get(name, name)
+def letter_ipa(name: str, language: str, *, itself: bool = False) -> str:
+    """The IPA of a letter in "ms" or "en", given by its Malay name ("i" is E) or, with `itself`, as the letter.
+
+    "" for anything that is neither.
+    """
+    name = name.lower()
+    letter = name if itself else _LETTER_OF.get(name, name)
+    return _stress(_SOUNDS[language].get(letter, ""))
 
 
 def _stress(sound: str) -> str:

@@ -41,4 +41,6 @@ def respell(stem: str) -> str:
 def _loan(stem: str) -> str:
     if stem.endswith("er"):
         return stem.removesuffix("er").replace("e", "é") + "er~"
+    if stem.endswith("isme"):
+        return stem.removesuffix("isme").replace("e", "é") + "isme~"
     return stem.replace("e", "é") + "~"

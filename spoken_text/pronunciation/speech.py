@@ -9,19 +9,29 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from spoken_text.language import detect_language
 from spoken_text.numbers_ms import cardinal
 from spoken_text.pronunciation.foreign import FOREIGN, jawi_word, plain_latin, script_of
-from spoken_text.pronunciation.letters import LETTER_MARK, letter_ipa
+from spoken_text.pronunciation.letters import LETTER_MARK, letter_ipa, without_letters
 from spoken_text.pronunciation.lexicon import lexicon
-from spoken_text.pronunciation.words import english_reading, malay_ipa, word_language
+from spoken_text.pronunciation.words import (
+    english_reading,
+    in_english,
+    malay_ipa,
+    mixed_parts,
+    word_kind,
+    word_language,
+)
 
 #: English text to IPA, words parted by spaces: eSpeak NG's ``espeak_TextToPhonemes`` for example.
 EnglishPhonemes = Callable[[str], str]
 
+_VOWELS = frozenset("aeiouy")
+_MAX_SPELLED = 6  # letters of a word without a vowel that is spelled
 PAUSES = ",.?!:;"
 _PAUSE_OF = {"，": ",", "、": ",", "。": ".", "？": "?", "！": "!", "：": ":", "；": ";", "…": ".", "؟": "?", "،": ","}
 _TOKEN = re.compile(
-    rf"{LETTER_MARK}?[A-Za-z]+(?:['’][A-Za-z]+)*|{FOREIGN}|\d+|[^\W\d_]|[^\w\s]",
+    rf"{LETTER_MARK}{{0,2}}[A-Za-z]+(?:['’][A-Za-z]+)*|{FOREIGN}|\d+|[^\W\d_]|[^\w\s]",
 )
 
 
@@ -41,13 +51,23 @@ class SpokenWord:
 
 
 def phonemes(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[SpokenWord]:
-    """The words of `text` (one speakable sentence of `language`) and their sounds.
+    """The words of `text` (one speakable sentence) and their sounds; `language` counts where the text does not tell.
 
     Malay words are said by the lexicon and rules here, English words (inside a Malay sentence too) by `english`.
     Words in a script that no voice says are left out. A LETTER_MARK before a word says that it is a letter's name.
     """
+    language = sentence_language(text, language)
     words = _join_foreign(list(_words(text, language)))
     return _with_english(words, english)
+
+
+def sentence_language(text: str, fallback: str = "ms") -> str:
+    """The language of one speakable sentence; a list of names that only Malay has is no English sentence."""
+    detected = detect_language(without_letters(text), fallback)
+    if detected != "en" or fallback == "en":
+        return detected
+    kinds = [word_kind(token.lower()) for token in _tokens(without_letters(text)) if token.isalpha()]
+    return "ms" if kinds.count("ms") > kinds.count("en") else "en"
 
 
 def _words(text: str, language: str) -> Iterator[SpokenWord]:
@@ -58,11 +78,7 @@ def _words(text: str, language: str) -> Iterator[SpokenWord]:
         if token in PAUSES or token in _PAUSE_OF:
             yield SpokenWord("", "", "", _PAUSE_OF.get(token, token))
         elif token.startswith(LETTER_MARK):
-            name = token.removeprefix(LETTER_MARK)
-            if sound := letter_ipa(name, language):
-                yield SpokenWord(name, "en" if language == "en" else "ms", sound, letter=True)
-            else:
-                yield from _word(name, names, index, language)
+            yield from _letter(token, language)
         elif token.isdecimal():
             yield from _number(token, language)
         else:
@@ -71,6 +87,17 @@ def _words(text: str, language: str) -> Iterator[SpokenWord]:
 
 def _tokens(text: str) -> list[str]:
     return _TOKEN.findall(plain_latin(text))
+
+
+def _letter(token: str, language: str) -> Iterator[SpokenWord]:
+    """A letter: by its Malay name after one mark, by itself after two; a capital is the letter itself."""
+    name = token.lstrip(LETTER_MARK)
+    itself = token.startswith(LETTER_MARK * 2) or (len(name) == 1 and name.isupper())
+    spoken = "en" if language == "en" else "ms"
+    if sound := letter_ipa(name, spoken, itself=itself):
+        yield SpokenWord(name, spoken, sound, letter=True)
+    elif sound := malay_ipa(name):
+        yield SpokenWord(name, "ms", sound)
 
 
 def _number(token: str, language: str) -> Iterator[SpokenWord]:
@@ -91,8 +118,18 @@ def _word(token: str, names: list[str], index: int, language: str) -> Iterator[S
             yield SpokenWord(word, "ms", malay_ipa(word))
     elif script == "latin":
         word = token.lower().replace("’", "'")
-        if word_language(word, names, index, language) == "en":
+        if len(word) == 1 and language != "en" and not in_english(word, names, index):
+            yield from _letter(LETTER_MARK * 2 + word, language)
+            return
+        if not _VOWELS.intersection(word) and len(word) <= _MAX_SPELLED:
+            for letter in word:
+                yield from _letter(LETTER_MARK * 2 + letter, language)
+        elif word_language(word, names, index, language) == "en":
             yield SpokenWord(english_reading(token), "en", "")
+        elif parts := mixed_parts(word):
+            for part, part_language in parts:
+                sound = "" if part_language == "en" else malay_ipa(part).replace("ˈ", "")
+                yield SpokenWord(part, part_language, sound)
         elif sound := malay_ipa(word):
             yield SpokenWord(token, "ms", sound)
 

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from spoken_text.pronunciation.affixes import analyse
+from spoken_text.pronunciation.affixes import analyse, guess
 from spoken_text.pronunciation.english import is_english, looks_english
 from spoken_text.pronunciation.lexicon import lexicon
 from spoken_text.pronunciation.malay import ipa
 from spoken_text.pronunciation.rules import respell
 
+_MIN_ENGLISH = 4  # letters of an English stem within a Malay word
 _MAX_WORD = 60  # letters; a longer "word" is said in pieces
 _CACHED = 16_384
+_UNSTRESSED = frozenset("di ke yang dan pun si sang pada dari oleh para per nak tu ni lah kah".split())
+# Words of both languages, and the English words that make them English.
+_TOGETHER = {
+    "jam": frozenset(["traffic"]),
+    "air": frozenset(["cond", "conditioner", "fryer", "force", "ticket"]),
+    "main": frozenset(["course", "point", "entrance", "board", "road", "character"]),
+    "had": frozenset(["i", "have"]),
+    "pop": frozenset(["up"]),
+    "bin": frozenset(["recycle", "recycling", "rubbish"]),
+    "man": frozenset(["iron", "super", "spider"]),
+}
 
 
 def malay_ipa(word: str) -> str:
@@ -22,7 +34,8 @@ def malay_ipa(word: str) -> str:
 
 @lru_cache(_CACHED)
 def _malay_ipa(word: str) -> str:
-    return ipa(respelling(word))
+    sound = ipa(respelling(word))
+    return sound.replace("ˈ", "") if word in _UNSTRESSED else sound
 
 
 def respelling(word: str) -> str:
@@ -32,32 +45,74 @@ def respelling(word: str) -> str:
         return table.respellings[word]
     if found := analyse(word, table.knows):
         return found.joined(table.respellings[found.stem])
-    return respell(word)
+    guessed = guess(word)
+    return guessed.joined(respell(guessed.stem))
 
 
 def word_language(word: str, names: list[str], index: int, language: str) -> str:
     """ "ms" or "en" for a word (small letters) at `index` of the sentence's tokens `names`."""
-    kind = _kind(word)
+    kind = word_kind(word)
     if kind == "both":
-        return language if language in ("ms", "en") else "ms"
+        if language != "en" and _beside(word, names, index):
+            return "en"
+        return "en" if language == "en" else "ms"
     if kind == "unknown":
         return "en" if language in ("en", "zh", "ta") or looks_english(word) else "ms"
     return kind
 
 
+def in_english(letter: str, names: list[str], index: int) -> bool:
+    """Whether a lone letter is the word "a" or "I" (or "n" for "and") before an English word."""
+    after = names[index + 1] if index + 1 < len(names) else ""
+    return letter in ("a", "i", "n") and len(after) > 1 and word_kind(after) == "en"
+
+
+def _beside(word: str, names: list[str], index: int) -> bool:
+    """Whether a word of both languages is English by the words beside it: "traffic jam", "the main point"."""
+    before = names[index - 1] if index else ""
+    after = names[index + 1] if index + 1 < len(names) else ""
+    if {before, after} & _TOGETHER.get(word, frozenset()):
+        return True
+    return bool(before and after) and word_kind(before) == "en" and word_kind(after) == "en"
+
+
 @lru_cache(_CACHED)
-def _kind(word: str) -> str:
-    """ "ms", "en", "both" or "unknown"."""
+def word_kind(word: str) -> str:
+    """ "ms", "en", "both" or "unknown", for a word in small letters on its own."""
     table = lexicon()
+    if len(word) > _MAX_WORD:
+        return "ms"
     if word in table.brands:
         return "en"
-    malay = table.knows(word)
-    english = is_english(word)
-    if malay:
+    english = word in table.english
+    if table.knows(word):
         return "both" if english else "ms"
     if english:
         return "en"
-    return "ms" if analyse(word, table.knows) else "unknown"
+    if analyse(word, table.knows):
+        return "ms"
+    return "en" if is_english(word) else "ms" if mixed_parts(word) else "unknown"
+
+
+@lru_cache(_CACHED)
+def mixed_parts(word: str) -> tuple[tuple[str, str], ...]:
+    """An English word with Malay affixes, part by part ("diupdatekan" → di, update, kan); () for any other word."""
+    table = lexicon()
+    if len(word) > _MAX_WORD or table.knows(word) or analyse(word, table.knows):
+        return ()
+    found = analyse(word, _is_english_stem)
+    if not found or found.swallowed:
+        return ()
+    return (
+        *((prefix, "ms") for prefix in found.prefixes),
+        (english_reading(found.stem), "en"),
+        *((suffix, "ms") for suffix in found.suffixes),
+    )
+
+
+def _is_english_stem(stem: str) -> bool:
+    table = lexicon()
+    return len(stem) >= _MIN_ENGLISH and not table.knows(stem) and (stem in table.brands or is_english(stem))
 
 
 def english_reading(token: str) -> str:

@@ -165,6 +165,33 @@ $("read").onclick = () => {
 $("stop").onclick = () => reading?.cancel();
 $("speed").oninput = () => ($("speed-shown").value = `${Number($("speed").value).toFixed(1)}×`);
 
+// --- what will be said ----------------------------------------------------------------------------------------------
+const PAUSE_MS = 400; // in typing, before the words are asked for
+let typing = 0;
+
+async function showSaid() {
+  const text = $("text").value;
+  if (!$("said").open || !text.trim()) return $("said-lines").replaceChildren();
+  const headers = { "Content-Type": "application/json" };
+  try {
+    const script = await call("/v1/audio/speech/script", { method: "POST", headers, body: JSON.stringify({ input: text }) });
+    if (text === $("text").value) $("said-lines").replaceChildren(...script.data.map(saidLine));
+  } catch (problem) {
+    showProblem("speak-problem", problem);
+  }
+}
+
+function saidLine({ text, spoken }) {
+  const line = document.createElement("tr");
+  for (const words of [text, spoken || "(nothing)"]) line.insertCell().textContent = words;
+  return line;
+}
+$("said").ontoggle = showSaid;
+$("text").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(showSaid, PAUSE_MS);
+});
+
 // --- code -----------------------------------------------------------------------------------------------------------
 const choices = [...document.querySelectorAll("[data-sample]")];
 function showSample() {

@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from asr.guard import checked
-from asr.units import Hypothesis, Phrase
+from asr import guard
+from asr.transcript import Part
+from asr.units import Hypothesis, Options, Phrase
+from asr.voice_activity import Segment
+from tests import sound
 
 SURE = Hypothesis(
     text="terima kasih",
@@ -22,29 +25,89 @@ SURE = Hypothesis(
 )
 
 
+TALK = sound.joined([sound.said("selamat pagi semua apa khabar hari ini", rate=150)] * 4)
+CAPTIONS = [
+    "Terima kasih kerana menonton!",
+    "Jangan lupa langgan.",
+    "Jangan lupa like dan subscribe",
+    "Sari kata oleh Ali",
+    "Thanks for listening.",
+    "Thank you for watching.",
+    "Thanks for watching, see you in the next video",
+    "Subscribe now!",
+    "Please unsubscribe me.",
+    "谢谢观看",
+]
+
+
 def heard(text: str, **changes: float) -> Hypothesis:
     return replace(SURE, text=text, phrases=(Phrase(text, 0.0, 2.0, (1,)),), **changes)
+
+
+def checked(hypothesis: Hypothesis, *, speech_s: float, audio: sound.Audio | None = None) -> Hypothesis | None:
+    """By default on so many seconds of somebody who talks."""
+    talk = TALK[int(0.3 * sound.RATE) :][: int(speech_s * sound.RATE)]
+    return guard.checked(hypothesis, audio=talk if audio is None else audio, speech_s=speech_s)
 
 
 def test_it_works() -> None:
     assert checked(SURE, speech_s=1.2) == SURE
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Terima kasih kerana menonton!",
-        "Thank you for watching.",
-        "Thanks for watching, see you in the next video",
-        "Jangan lupa like dan subscribe",
-        "Sari kata oleh Ali",
-        "谢谢观看",
-    ],
-)
-def test_captions_are_dropped_unless_they_were_clearly_said(text: str) -> None:
-    assert checked(heard(text, avg_logprob=-0.9), speech_s=3) is None
-    assert checked(heard(text), speech_s=0.6) is None
-    assert checked(heard(text), speech_s=2.5) is not None
+@pytest.mark.parametrize("text", CAPTIONS)
+def test_captions_that_were_said_stay(text: str) -> None:
+    for logprob in (-0.3, -0.6, -0.9):
+        assert checked(heard(text, avg_logprob=logprob), speech_s=2.5) is not None
+
+
+@pytest.mark.parametrize("text", CAPTIONS)
+def test_captions_that_the_audio_does_not_bear_out_go(text: str) -> None:
+    """Each kind of evidence by itself."""
+    assert checked(heard(text, no_speech_prob=0.5), speech_s=2.5) is None
+    assert checked(heard(text, avg_logprob=-1.3), speech_s=2.5) is None
+    assert checked(heard(text), speech_s=25) is None
+    for audio in (sound.hold_music(2.5), sound.noise(2.5), 0.0005 * TALK[: int(2.5 * sound.RATE)]):
+        assert checked(heard(text), speech_s=2.5, audio=audio) is None
+
+
+def test_a_caption_after_what_was_said_goes_alone() -> None:
+    audio = sound.joined([TALK[: 3 * sound.RATE], sound.noise(3, 0.01)])
+    phrases = (Phrase("Selamat pagi semua.", 0.0, 3.0, (1,)), Phrase("Terima kasih kerana menonton.", 3.0, 6.0, (2,)))
+    both = replace(SURE, text="Selamat pagi semua. Terima kasih kerana menonton.", phrases=phrases)
+    kept = checked(both, speech_s=6, audio=audio)
+    assert kept is not None
+    assert (kept.text, len(kept.phrases)) == ("Selamat pagi semua.", 1)
+
+
+def test_the_same_caption_again_needs_more_evidence() -> None:
+    said = heard("Thanks for listening.", no_speech_prob=0.3)
+    parts = [Part(Segment(0, 2 * sound.RATE, 2 * sound.RATE), said)] * 3
+    assert len(guard.kept(parts, lambda start, end: TALK[start + 4800 : end + 4800], Options())) == 1
+    sure = [replace(part, hypothesis=heard("Subscribe now.")) for part in parts]
+    assert len(guard.kept(sure, lambda start, end: TALK[start + 4800 : end + 4800], Options())) == 3
+
+
+@pytest.mark.parametrize("text", ["Oh", "you", "I don't know what you're doing", "Merea"])
+def test_notes_that_pass_for_speech_have_no_words(text: str) -> None:
+    """The no-speech probability is what Whisper base gives for such notes."""
+    notes = sound.hold_music(0.6)
+    assert checked(heard(text, no_speech_prob=0.55, avg_logprob=-0.7), speech_s=0.6, audio=notes) is None
+    assert checked(heard("ya", no_speech_prob=0.2, avg_logprob=-0.8), speech_s=0.6) is not None
+
+
+@pytest.mark.parametrize("text", ["", "...", "... ... ...", "♪", "-"])
+def test_punctuation_is_nothing_said(text: str) -> None:
+    assert checked(heard(text), speech_s=2) is None
+
+
+@pytest.mark.parametrize("text", ["Maybank", "Maybank, PETRONAS.", "Perbualan tentang Maybank", "Khairul Petronas"])
+def test_hints_that_the_audio_does_not_bear_out_go(text: str) -> None:
+    hints = "Perbualan tentang Maybank, Petronas, Khairul"
+    echo = heard(text)
+    talk = TALK[4800 : 4800 + 2 * sound.RATE]
+    assert guard.checked(echo, audio=sound.hold_music(2), speech_s=2, hints=hints) is None
+    assert guard.checked(echo, audio=talk, speech_s=2, hints=hints) == echo
+    assert guard.checked(echo, audio=sound.hold_music(2), speech_s=2, hints="Genting") == echo
 
 
 def test_silence_by_the_models_own_judgement_is_dropped() -> None:

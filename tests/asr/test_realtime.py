@@ -14,6 +14,7 @@ import openai
 import pytest
 import soxr
 
+from gateway.lifecycle import lifecycle
 from tests import sound
 from tests.asr.sockets import Client, opened, pcm16, quiet
 from tests.services import Served
@@ -203,11 +204,16 @@ def microphone(**fields: Any) -> dict[str, Any]:
         ({"type": "input_audio_buffer.commit"}, "input_audio_buffer_commit_empty", None),
         ({"type": "input_audio_buffer.append"}, "invalid_value", "audio"),
         ({"type": "input_audio_buffer.append", "audio": "***"}, "invalid_value", "audio"),
-        ({"type": "input_audio_buffer.append", "audio": "YWJj"}, "invalid_audio", None),
         ({"type": "session.update", "session": {"type": "realtime"}}, "invalid_value", "type"),
         ({"type": "session.update", "session": "x"}, "invalid_value", None),
         (microphone(transcription={"model": "whisper-9"}), "model_not_found", "model"),
-        (microphone(turn_detection={"type": "semantic_vad"}), "invalid_value", "audio.input.turn_detection.type"),
+        (microphone(turn_detection={"type": "lunar_vad"}), "invalid_value", "audio.input.turn_detection.type"),
+        (microphone(noise_reduction={"type": "underwater"}), "invalid_value", "audio.input.noise_reduction.type"),
+        (
+            {"type": "session.update", "session": {"include": ["everything"]}},
+            "unsupported_parameter",
+            "session.include",
+        ),
         (microphone(format={"rate": 12_345}), "invalid_value", "sample_rate"),
     ],
 )
@@ -225,6 +231,80 @@ async def test_a_mistake_is_told_and_the_session_goes_on(server_address, api_key
         assert error["event_id"] == ("mine" if isinstance(message, dict) else None)
         await append(client, TALK)
         await client.until(f"{TRANSCRIPTION}.completed")
+
+
+@pytest.mark.parametrize(("eagerness", "silence_ms"), [("low", 1_500), ("medium", 800), ("auto", 800), ("high", 400)])
+async def test_eagerness_chooses_the_silence(server_address, api_key, eagerness: str, silence_ms: int) -> None:
+    async with opened(server_address, api_key, path=PATH) as client:
+        await client.send(microphone(turn_detection={"type": "semantic_vad", "eagerness": eagerness}))
+        updated = (await client.until("session.updated"))["session"]["audio"]["input"]["turn_detection"]
+        assert updated == {"type": "semantic_vad", "eagerness": eagerness}
+        await append(client, sound.joined([TALK, sound.silence(1)]))
+        stopped = await client.until("input_audio_buffer.speech_stopped")
+        speech_ends_ms = len(sound.joined([sound.silence(0.4), sound.said(SENTENCE)])) / 16 - 300
+        assert stopped["audio_end_ms"] == pytest.approx(speech_ends_ms + silence_ms, abs=250)
+
+
+@pytest.mark.parametrize("model", ["gpt-realtime-whisper", "gpt-live-transcribe", "gpt-realtime-whisper-2026-01-31"])
+async def test_models_whose_clients_commit_start_without_turn_detection(server_address, api_key, model: str) -> None:
+    async with opened(server_address, api_key, path=f"{PATH}&model={model}") as client:
+        created = (await client.until("session.created"))["session"]
+        assert created["audio"]["input"]["turn_detection"] is None
+    async with opened(server_address, api_key, path=PATH) as client:
+        await client.send(microphone(transcription={"model": model}))
+        assert (await client.until("session.updated"))["session"]["audio"]["input"]["turn_detection"] is None
+        await append(client, TALK)
+        await client.send({"type": "input_audio_buffer.commit"})
+        await client.until(f"{TRANSCRIPTION}.completed")
+        await client.send(microphone(turn_detection={"type": "server_vad"}))
+        updated = (await client.until("session.updated"))["session"]["audio"]["input"]
+        assert updated["turn_detection"]["type"] == "server_vad"
+    assert not client.of("input_audio_buffer.speech_started")
+
+
+async def test_an_update_that_is_refused_says_that_nothing_was_taken(server_address: str, api_key: str) -> None:
+    async with opened(server_address, api_key, path=PATH) as client:
+        await client.send(microphone(transcription={"language": "en"}, turn_detection={"type": "lunar_vad"}))
+        assert "Nothing of this update was taken." in (await client.until("error"))["error"]["message"]
+        await client.send({"type": "session.update", "session": {}})
+        updated = (await client.until("session.updated"))["session"]["audio"]["input"]
+        assert updated["transcription"]["language"] is None
+
+
+async def test_logprobs_are_included_where_asked_for(server_address: str, api_key: str) -> None:
+    async with opened(server_address, api_key, path=PATH) as client:
+        include = ["item.input_audio_transcription.logprobs"]
+        await client.send({"type": "session.update", "session": {"type": "transcription", "include": include}})
+        assert (await client.until("session.updated"))["session"]["include"] == include
+        await append(client, TALK)
+        completed = await client.until(f"{TRANSCRIPTION}.completed")
+    assert isinstance(completed["logprobs"], list)
+    for token in completed["logprobs"]:
+        assert token["logprob"] <= 0 and set(token) == {"token", "logprob", "bytes"}
+
+
+async def test_a_muted_microphone_is_no_reason_to_close(server_address: str, api_key: str, settings) -> None:
+    settings.VOICE_WS_IDLE_S = 0.2
+    async with opened(server_address, api_key, path=PATH) as client:
+        await client.until("session.created")
+        await asyncio.sleep(1)
+        await client.send({"type": "session.update", "session": {}})
+        await client.until("session.updated")
+
+
+async def test_where_to_connect_again_the_code_says_so(server_address: str, api_key: str, monkeypatch) -> None:
+    monkeypatch.setattr("asr.live.MOST_WAIT_S", -1.0)
+    async with opened(server_address, api_key, path=PATH) as client:
+        assert await client.close_code() == 1013
+    assert client.events == []
+    monkeypatch.undo()
+    stopping = asyncio.Event()
+    monkeypatch.setattr(lifecycle(), "stopping", stopping)
+    async with opened(server_address, api_key, path=PATH) as client:
+        await client.until("session.created")
+        stopping.set()
+        assert await client.close_code() == 1012
+    assert not client.of("error")
 
 
 async def test_a_huge_message_ends_it(server_address: str, api_key: str) -> None:

@@ -77,9 +77,27 @@ def test_another_rate_is_refused(rate: int) -> None:
     assert (refusal.value.status, refusal.value.param) == (400, "sample_rate")
 
 
-def test_half_a_sample_is_refused() -> None:
-    with pytest.raises(ApiError, match="even number of bytes, not 3"):
-        Line(Encoding.PCM16, 16_000).hear(b"abc")
+@pytest.mark.parametrize("rate", [16_000, 24_000])
+@pytest.mark.parametrize("size", [1, 3, 321])
+def test_messages_may_be_cut_within_a_sample(rate: int, size: int) -> None:
+    data = bytes(np.random.default_rng(0).integers(0, 256, 6_001, np.uint8))
+    line = Line(Encoding.PCM16, rate)
+    pieces = [line.hear(data[start : start + size]) for start in range(0, len(data), size)]
+    whole = Line(Encoding.PCM16, rate)
+    expected = [whole.hear(data[:-1]), whole.rest()]
+    np.testing.assert_allclose(np.concatenate([*pieces, line.rest()]), np.concatenate(expected), atol=1e-6)
+
+
+def test_noise_reduction_takes_rumble_and_leaves_speech_where_it_was() -> None:
+    seconds = np.arange(2 * 16_000) / 16_000
+    voice = 0.2 * np.sin(2 * np.pi * 300 * seconds)
+    rumble = 0.5 * np.sin(2 * np.pi * 30 * seconds) + 0.2
+    line = Line(Encoding.PCM16, 16_000, reduces_noise=True)
+    data = (32_767 * (voice + rumble)).astype("<i2").tobytes()
+    heard = np.concatenate([*(line.hear(data[start : start + 640]) for start in range(0, len(data), 640)), line.rest()])
+    assert len(heard) == len(voice)
+    middle = slice(1_000, -1_000)  # the ends are cut off steeply
+    np.testing.assert_allclose(heard[middle], voice[middle], atol=0.01)
 
 
 @pytest.mark.parametrize("packet", [b"", b"\xff" * 40, bytes(70_000)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import jiwer
 import numpy as np
@@ -28,7 +29,7 @@ from asr.streaming import (
 )
 from asr.transcription import Transcription
 from asr.units import SAMPLE_RATE, Options
-from asr.utterance import BREATHER
+from asr.utterance import PARTIAL_BACKOFF
 from inference.engine import EngineStats
 from inference.errors import OverCapacity
 from spoken_text.error_rate import normalise
@@ -222,6 +223,46 @@ async def test_a_busy_engine_is_asked_for_finals_only(engine: WhisperEngine) -> 
     assert set(busy.live) == {True}
 
 
+async def test_partials_keep_coming_where_the_engine_is_never_idle(engine: WhisperEngine) -> None:
+    listener, busy = Listener(), BusyEngine(engine)
+    stream = session(busy, listener)
+    long = sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok untuk membeli ikan dan sayur")
+    await speak(stream, np.tile(long, 2), pause_s=0.1)  # in real time
+    await stream.finish()
+    seconds = 2 * len(long) / SAMPLE_RATE
+    assert len(listener.of(Partial)) >= seconds / 4
+
+
+async def test_the_last_words_are_recognised_while_the_pause_runs(engine: WhisperEngine) -> None:
+    listener = Listener()
+    stream = session(engine, listener, TurnDetection(silence_duration_ms=600), partials=False)
+    units: list[object] = []
+
+    class Noting:
+        async def submit(self, unit):
+            units.append(listener.of(SpeechStopped))
+            return await engine.submit(unit)
+
+        def stats(self) -> EngineStats:
+            return engine.stats()
+
+    stream._engine = Noting()
+    await speak(stream, sound.joined([sound.said("selamat pagi semua"), sound.silence(1)]), pause_s=0.1)
+    await stream.finish()
+    assert units == [[]]  # once, before the turn had ended
+    assert jiwer.wer("selamat pagi semua", listener.text) <= 0.4
+
+
+async def test_a_stream_with_finals_under_way_is_working(engine: WhisperEngine) -> None:
+    stream = session(engine, Listener(), None)
+    assert not stream.is_working
+    await stream.append(sound.said("selamat pagi"))
+    await stream.commit()
+    assert stream.is_working
+    await stream.finish()
+    assert not stream.is_working
+
+
 async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine, monkeypatch) -> None:
     slow_s = 0.1
     submitted = engine.submit
@@ -240,7 +281,7 @@ async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine, monk
     await speak(stream, np.tile(sound.said("selamat pagi semua"), 4), pause_s=0.01)
     took = time.monotonic() - began
     await stream.finish()
-    assert 1 <= guesses <= took / (slow_s * (1 + BREATHER)) + 4  # four utterances at most, each with a first one
+    assert 1 <= guesses <= took / (slow_s * (1 + PARTIAL_BACKOFF)) + 4  # four utterances at most, each with a first one
 
 
 async def test_a_failure_is_of_its_utterance(engine: WhisperEngine) -> None:
@@ -339,3 +380,22 @@ async def test_the_final_words_are_those_of_the_file(engine: WhisperEngine) -> N
     said = [normalise(f"{sentence} terima kasih") for sentence in SENTENCES]
     assert abs(jiwer.wer(said, live) - jiwer.wer(said, file)) <= 0.02
     assert jiwer.wer(file, live) <= 0.02
+
+
+async def test_whisper_base_has_the_files_words_live_too(whisper_base: Path, settings) -> None:
+    settings.VOICE_ASR_MODEL, settings.VOICE_ASR_COMPUTE_TYPE = str(whisper_base), "int8"
+    engine = WhisperEngine(configured())
+    english = sound.said("the meeting starts at nine in the morning", "en")
+    malay = sound.said("berapa harga tiket ke kuala lumpur")
+    audio = sound.joined([sound.silence(0.3), malay, sound.silence(1.5), english, sound.silence(0.107)])
+    recording = decode(sound.wav(audio), max_duration_s=60)
+    try:
+        for options in (Options(language="ms", timestamps=True), Options(timestamps=True)):
+            listener = Listener()
+            stream = session(engine, listener, options=options)
+            await speak(stream, recording.float32(0, len(recording.samples)), pause_s=0.005)
+            await stream.finish()
+            transcription = await Transcription.open(sound.wav(audio), engine, configured(), options)
+            assert normalise((await transcription.whole()).text) == normalise(listener.text) != ""
+    finally:
+        await engine.close()

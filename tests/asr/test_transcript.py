@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+import html
+import re
+
+import pytest
+
 from asr.transcript import Part, Transcript, join
-from asr.units import Hypothesis, Phrase, Word
+from asr.units import Hypothesis, Phrase, Token, Word
 from asr.voice_activity import Segment
 
 
@@ -67,3 +73,61 @@ def test_nothing_said_is_an_empty_answer() -> None:
     assert silent.json()["text"] == ""
     assert silent.srt() == ""
     assert silent.verbose_json([])["segments"] == []
+
+
+@pytest.mark.parametrize("text", ["Jabatan R&D <baru> --> siap", "a --> b", "<i>miring</i> & tebal", "1 < 2 > 0 -->"])
+def test_vtt_escapes_what_it_reads_as_markup(text: str) -> None:
+    cue = Transcript(9, "ms", parts=[part(0, text)]).vtt().split("\n", 3)[3]
+    assert "-->" not in cue
+    assert html.unescape(cue).strip() == text
+    assert not re.search(r"<|>|&(?!amp;|lt;|gt;)", cue)
+
+
+@pytest.mark.parametrize(
+    "text", ["satu\n\ndua", "satu\r\n\r\n3\n00:00:01,000 --> 00:00:02,000\ntiga", "a\u2028\u2029b"]
+)
+def test_a_cue_of_srt_holds_no_blank_line_and_no_second_arrow(text: str) -> None:
+    blocks = Transcript(9, "ms", parts=[part(0, text)]).srt().rstrip("\n").split("\n\n")
+    assert len(blocks) == 1
+    assert blocks[0].count("-->") == 1
+
+
+@pytest.mark.parametrize(
+    ("sound_s", "seconds"), [(0.2, 1), (1.0, 1), (1.01, 2), (2.632, 3), (65.5, 66), (3600.0, 3600)]
+)
+def test_usage_rounds_up(sound_s: float, seconds: int) -> None:
+    assert Transcript(7200, "ms", sound_s=sound_s).usage()["seconds"] == seconds
+
+
+def spoken(language: str, seconds: int) -> Part:
+    made = part(0, "x")
+    segment = Segment(0, 16_000 * seconds, 16_000 * seconds)
+    return Part(segment, dataclasses.replace(made.hypothesis, language=language))
+
+
+def test_the_language_is_the_one_most_spoken() -> None:
+    mixed = Transcript(
+        9, "ms", detected=True, parts=[spoken("en", 2), spoken("ms", 3), spoken("en", 2), spoken("zh", 1)]
+    )
+    assert mixed.language == "en"
+    assert mixed.verbose_json([])["languages"] == ["english", "malay", "chinese"]
+    assert [segment["language"] for segment in mixed.verbose_json([])["segments"]] == [
+        "english",
+        "malay",
+        "english",
+        "chinese",
+    ]
+    asked_for = Transcript(9, "ta", parts=[spoken("ta", 2)])
+    assert asked_for.verbose_json([])["languages"] == ["tamil"]
+    assert Transcript(9, "ms", detected=True).language == "ms"
+
+
+def test_log_probabilities_as_openai_lists_them() -> None:
+    tokens = (Token(1, b" hai", -0.1), Token(2, b"\xe4\xbd", -0.7))
+    made = part(0, "hai")
+    body = Transcript(1, "ms", parts=[Part(made.segment, dataclasses.replace(made.hypothesis, tokens=tokens))])
+    assert body.json(logprobs=True)["logprobs"] == [
+        {"token": " hai", "logprob": -0.1, "bytes": [32, 104, 97, 105]},
+        {"token": "bytes:\\xe4\\xbd", "logprob": -0.7, "bytes": [228, 189]},
+    ]
+    assert "logprobs" not in body.json()

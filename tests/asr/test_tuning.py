@@ -80,7 +80,7 @@ async def test_the_engine_does_as_the_table_says(state: Path) -> None:
         json.dumps({"version": 2}),
         json.dumps(table(batches={})),
         json.dumps(table(batches={"5": 8})),
-        json.dumps(table(batches={"7": 8, "30": 1})),
+        json.dumps(table(batches={"31": 8, "30": 1})),
         json.dumps(table(batches={"30": 0})),
         json.dumps(table(batches={"30": "many"})),
         json.dumps(table(workers=-1)),

@@ -115,3 +115,13 @@ async def test_what_people_try(stranger: httpx.AsyncClient, api: httpx.AsyncClie
     assert (await api.get("/v1/models/")).status_code == 200
     assert (await api.get("/v1/models/whisper-1/")).json()["id"] == "whisper-1"
     assert (await api.post("/v1/audio/speech/", json={"input": "Selamat pagi."})).status_code == 200
+
+
+async def test_what_is_text_travels_compressed(stranger: httpx.AsyncClient) -> None:
+    path = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
+    packed = await stranger.get(path, headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert int(packed.headers["Content-Length"]) < 700_000
+    plain = await stranger.get(path, headers={"Accept-Encoding": "identity"})
+    assert "Content-Encoding" not in plain.headers
+    assert plain.content == packed.content

@@ -33,6 +33,7 @@ NO_SPEECH_WORK = {
     "GET v1/voice/availability",
     "POST v1/audio/transcriptions/<str:request_id>/correction",
     "POST v1/audio/speech/<str:request_id>/rating",
+    "POST v1/audio/speech/script",
 }
 # What is offered: anybody may read it.
 PUBLIC = {"GET v1/models", "GET v1/models/<path:name>", "GET v1/audio/models", "GET v1/audio/voices"}

@@ -110,7 +110,7 @@ def test_a_directory_without_tokenizer_is_not_served(tmp_path: Path) -> None:
 
 def test_the_fallback_serves_and_says_so(tmp_path: Path) -> None:
     empty = {"VOICE_ASR_MODEL": "auto", "VOICE_TTS_MODEL": "auto", "VOICE_MODELS_DIR": str(tmp_path / "none")}
-    with services.served(tmp_path, **empty) as service:
+    with services.served(tmp_path, "--install-models", **empty, **NOWHERE) as service:
         notices = httpx.get(f"{service.url}/readyz").json()["notices"]
         cards = {
             card["id"]: card for card in httpx.get(f"{service.url}/v1/models", headers=service.headers()).json()["data"]
@@ -122,6 +122,7 @@ def test_the_fallback_serves_and_says_so(tmp_path: Path) -> None:
     assert "Recognised by the small bundled Whisper" in page
     assert "Spoken by eSpeak NG" in page
     said = service.log.read_text()
+    assert "Going on without" in said
     for notice in notices:
         assert notice in said
 

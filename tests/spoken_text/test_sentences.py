@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spoken_text.sentences import MAX_SENTENCE_CHARS, SentenceStream, split_pieces, split_sentences
+from tests.spoken_text.paragraphs import PARAGRAPHS
 
 
 def test_it_works() -> None:
@@ -55,10 +59,46 @@ def test_it_works() -> None:
             ["| a | b |\n|---|---|\n| 1 | 2 |", "| a | b |\n|---|---|\n| 3 | 4 |"],
         ),
         ("[1]: https://a.b\nYa.", ["Ya."]),
+        ("Nama | Umur\n---|---\nAli | 5\n\nYa.", ["| Nama | Umur\n|---|---\n| Ali | 5", "Ya."]),
     ],
 )
 def test_a_text_is_split(text: str, sentences: list[str]) -> None:
     assert split_sentences(text) == sentences
+
+
+def test_there_are_paragraphs_enough() -> None:
+    assert len(PARAGRAPHS) >= 24
+
+
+@pytest.mark.parametrize("sentences", PARAGRAPHS, ids=lambda sentences: sentences[0][:24])
+def test_a_paragraph_is_cut_as_a_person_would(sentences: list[str]) -> None:
+    joined = "" if sentences[0][-1] in "。！？" or "。" in sentences[0] else " "
+    assert split_sentences(joined.join(sentences)) == sentences
+
+
+@given(
+    text=st.lists(st.sampled_from([" ".join(sentences) for sentences in PARAGRAPHS]), min_size=1, max_size=4).map(
+        "\n".join
+    ),
+    cuts=st.lists(st.integers(0, 2000), max_size=40),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_stream_cuts_as_the_whole_is_cut(text: str, cuts: list[int]) -> None:
+    at = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    stream = SentenceStream()
+    streamed = [sentence for start, end in itertools.pairwise(at) for sentence in stream.push(text[start:end])]
+    assert streamed + stream.flush() == split_sentences(text)
+
+
+@given(
+    text=st.text(alphabet='ab AB.1|-\n:#*`[]()!?…🎉😊Drkm"“”No ', max_size=120),
+    size=st.integers(1, 9),
+)
+@settings(max_examples=400, deadline=None)
+def test_any_text_streams_as_the_whole_is_cut(text: str, size: int) -> None:
+    stream = SentenceStream()
+    streamed = [sentence for at in range(0, len(text), size) for sentence in stream.push(text[at : at + size])]
+    assert streamed + stream.flush() == split_sentences(text)
 
 
 def test_a_long_sentence_is_cut_at_a_clause() -> None:
@@ -114,6 +154,7 @@ _PARTS = [
     "a", "B", " ", "  ", "\n", "\n\n", ". ", ".", "? ", "!", "1", "2. ", "- ", "# ", "```\n", "`", "~~~", "[", "](",
     "|", "| a | b |\n", "|---|\n", "Dr. ", "kata ", "Perkataan ", "https://x.com/a.b ", "。", "，", "你", "**", "*",
     "> ", "<b>", "<", "\"", " etc. ", ", ", "; ", "(", ")", "[1]: http", "a) ", "\r\n", "…", "...", "【4†a】", "No. ",
+    "a | b\n", "---|---\n", "1 | 2\n", "🎉 ",
     "[x](http://a.b) ", "RM1,250.50 ", "12 Mac 2026 ", "**1. ", ">", "\t", "😀", "www.", "5", " — ",
 ]
 # fmt: on

@@ -21,6 +21,7 @@ def _cases() -> list[tuple[str, str, str]]:
 
 
 CASES = _cases()
+_HAN = re.compile(r"[\u3400-\u9fff\u0b80-\u0bff]")
 SPELLED = [case for case in CASES if case[0] in ("ms", "en") and detect_language(case[1], case[0]) in ("ms", "en")]
 
 
@@ -95,6 +96,18 @@ def test_each_sentence_is_read_in_its_own_language() -> None:
         ("我喜欢吃饭。", "zh"),
         ("நான் சாப்பிட விரும்புகிறேன்", "ta"),
         ("OK 5", "ms"),
+        ("Had laju ialah 110 km/j.", "ms"),
+        ("He had 5 cats.", "en"),
+        ("Deadline dia 30/11, so please submit before 5pm", "ms"),
+        ("I nak order 2 roti canai, thank you.", "ms"),
+        ("Jom lunch kat KLCC, ada promo 20% off.", "ms"),
+        ("hi sis, brg ni ready stock x?", "ms"),
+        ("Let's go!", "en"),
+        ("Thank you.", "en"),
+        ("Pay within 30 days.", "en"),
+        ("A. Samad Said", "ms"),
+        ("你好 bermaksud helo dalam bahasa Mandarin", "ms"),
+        ("iPhone 15 வாங்கினேன்", "ta"),
         ("", "ms"),
         ("Lihat https://www.the-and.com/is/the", "ms"),
     ],
@@ -115,6 +128,30 @@ def test_any_text_is_taken(text: str, language: str) -> None:
 @settings(max_examples=400, deadline=None)
 def test_any_mixture_of_marks_is_taken_and_no_digit_is_left(text: str) -> None:
     assert not re.search(r"\d", speakable(text, "ms"))
+
+
+_SAYABLE = re.compile(r"[A-Za-z\u00c0-\u024f ,.?!:'’-]*")
+_STRANGE = '٣ਪ한ภعЖΩπβ√∞≥≤≈±×÷‰°²³½¾①Ⅳ㎏№™ﷺ😀👍❤🇲🇾…—–−•·→€£¥₹฿₩¢$%&@#*_~^`|<>[]{}()\\/+="“”‘’«»\ud83d\u200b\u202e'
+
+
+@given(
+    parts=st.lists(
+        st.one_of(
+            st.sampled_from([text for language, text, _ in CASES if language == "ms" and not _HAN.search(text)]),
+            st.text(alphabet=_STRANGE + "0123456789abeiknRMJS .,:;?!-'", max_size=12),
+            st.sampled_from(["你好", "வணக்கம்", "السلام عليكم", "สวัสดี", "привет", "こんにちは"]),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+@settings(max_examples=400, deadline=None)
+def test_a_malay_voice_gets_nothing_that_it_cannot_say(parts: list[str]) -> None:
+    text = "Saya kata yang ini ialah " + " ".join(part.replace("\n", " ").replace("。", "") for part in parts)
+    for sentence in split_sentences(text):
+        if detect_language(sentence, "ms") in ("ms", "en"):
+            spoken = speakable(sentence, "ms")
+            assert _SAYABLE.fullmatch(spoken), spoken
 
 
 def test_lone_surrogates_are_left_out() -> None:

@@ -212,3 +212,19 @@ async def test_a_client_that_vanishes_is_billed_for_what_was_sent(server_address
         connection.transport.abort()
     [row] = await rows()
     assert row.characters > 0
+
+
+async def test_half_an_emoji_waits_for_the_rest(reader: Reader) -> None:
+    await reader.connection.send('{"type": "text", "text": "Selamat pagi \\ud83d"}')
+    await reader.connection.send('{"type": "text", "text": "\\ude00 semua. Apa khabar? \\ud83d"}')
+    await reader.send(type="end")
+    assert await reader.to_the_end() == 1000
+    spoken = " ".join(event["text"] for event in reader.events if event["type"] == "sentence")
+    assert "Selamat pagi" in spoken and "semua" in spoken and "Apa khabar" in spoken
+    assert reader.audio
+
+
+async def test_a_lone_surrogate_is_told_like_any_other_mistake(reader: Reader) -> None:
+    await reader.connection.send('{"type": "start", "voice": "\\ud83d"}')
+    assert await reader.to_the_end() == 4404
+    assert reader.kinds() == ["error"]

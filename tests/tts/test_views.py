@@ -335,3 +335,21 @@ async def test_models_list(api: httpx.AsyncClient) -> None:
 async def test_the_schema_knows_the_formats(api: httpx.AsyncClient, audio_format: AudioFormat) -> None:
     schema = (await api.get("/schema/", headers={"Accept": "application/json"})).text
     assert audio_format.value in schema
+
+
+async def test_the_script_says_what_would_be_said(api: httpx.AsyncClient) -> None:
+    response = await api.post(
+        "/v1/audio/speech/script", json={"input": "**Harga:** RM3.50. 😀\n\nThe bus leaves at 9am."}
+    )
+    assert response.status_code == 200
+    assert [line["spoken"] for line in response.json()["data"]] == [
+        "Harga: tiga ringgit lima puluh sen.",
+        "The bus leaves at nine A M.",
+    ]
+    assert await LedgerEntry.objects.acount() == 0
+
+
+async def test_a_script_has_the_limits_of_speech(api: httpx.AsyncClient) -> None:
+    assert (await api.post("/v1/audio/speech/script", json={"input": " "})).status_code == 400
+    assert (await api.post("/v1/audio/speech/script", json={"input": "a" * 4097})).status_code == 413
+    assert (await api.post("/v1/audio/speech/script", json={"input": "a", "language": "xx"})).status_code == 400

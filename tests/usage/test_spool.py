@@ -10,6 +10,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -135,6 +136,7 @@ def test_a_torn_line_is_not_taken_for_work(spool: Spool, entry: Entry, tmp_path:
 
 KEEPS_AND_DIES = """
 import os, sys
+from contextlib import suppress
 from pathlib import Path
 import django
 django.setup()
@@ -262,3 +264,26 @@ async def test_what_was_noted_outlives_an_interruption(client: ClientApplication
     await busy
     await book.close()
     assert (writing.cancelled(), await LedgerEntry.objects.acount()) == (True, 3)
+
+
+async def test_with_database_and_disk_gone_it_heals_when_the_database_is_back(
+    client: ClientApplication, monkeypatch
+) -> None:
+    def gone(_kept: object) -> list[Kept]:
+        raise OperationalError("gone")
+
+    def full(_kept: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    book = LedgerWriter()
+    monkeypatch.setattr(book.spool, "keep", full)
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "settle", gone)
+        book.note(entry_of(client, status=503))
+        with suppress(OperationalError):
+            await book.drain()
+    for _ in range(2):  # the disk is still full
+        with suppress(OperationalError):
+            await book.drain()
+    assert (database.away_s, await LedgerEntry.objects.acount()) == (0, 1)
+    await book.close()

@@ -2,7 +2,8 @@
 
     python -m tools.benchmarks [seconds for each figure] [part ...]
 
-Parts: asr, tts, plain, goodput, live; all of them, in about ten minutes, if none is named.
+Parts: asr, tts, recorded (on people's recordings, if ``BENCH_RECORDINGS`` names a folder of them), plain, goodput,
+live; all of them, in about ten minutes, if none is named.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from tools.benchmarks import environment  # first: it sets Django up
 
 environment.prepare()
 
-from tools.benchmarks import goodput, live, live_speech, plain, straight, through_http  # noqa: E402
+from tools.benchmarks import goodput, live, live_speech, plain, recorded, straight, through_http  # noqa: E402
 from tools.benchmarks.report import Row, table  # noqa: E402
 
 CONCURRENCY = (1, 10, 50, 100, 200)
-PARTS = ("asr", "tts", "plain", "goodput", "live")
+PARTS = ("asr", "tts", "recorded", "plain", "goodput", "live")
 OF_STRAIGHT = 0.9
 PROMISED = 100  # at once, all of them served
 P95_S = {"asr": ASR_P95_S, "tts": TTS_P95_S}
@@ -32,6 +33,9 @@ async def main(seconds: float, parts: list[str]) -> None:
     for direction in ("asr", "tts"):
         if direction in parts:
             await compare(direction, seconds)
+    if "recorded" in parts:
+        await recorded.main(2 * seconds)
+        print()
     if "plain" in parts:
         await plain.main(2 * seconds)
         print()

@@ -1,23 +1,26 @@
 """Live recognition as people use it: streams in real time, from a process of its own.
 
-    python -m tools.benchmarks.live [streams ...]
+    python -m tools.benchmarks.live [--model MODEL] [--recordings DIRECTORY] [streams ...]
 
-Each stream says sentences with pauses between them. Printed per number of streams: from the first sound of an utterance
-to its first partial, from its last sound to its final (the silence that ends a turn included, and without it), and what
-an open stream costs the server in memory.
+Each stream says sentences, or the recordings of a directory with a manifest (as ``evaluate_asr`` takes it), with pauses
+between them. Printed per number of streams: from the start of an utterance to its first partial, from the end of the
+silence that ends it to its final, and what an open stream costs the server in memory; with recordings also how many of
+the words differ from those of the same recordings sent as files.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 from websockets.asyncio.client import connect
 
@@ -25,6 +28,9 @@ from tools.benchmarks import environment
 
 environment.prepare()
 
+from asr.audio import decode  # noqa: E402
+from asr.evaluation import read_manifest  # noqa: E402
+from spoken_text.error_rate import Errors, compare  # noqa: E402
 from tests import sound  # noqa: E402
 from tests.services import Served, served  # noqa: E402
 from tools.benchmarks.report import Result  # noqa: E402
@@ -32,91 +38,123 @@ from tools.benchmarks.work import SENTENCES  # noqa: E402
 
 CHUNK_MS = 40
 SILENCE_MS = 500
+PADDING_MS = 300  # before an utterance's speech, in what the service calls its start
 PAUSE_S = 2.0
 UTTERANCES = 5
-LOUD = 0.01
+LONGEST_RECORDING_S = 60
+
+
+@dataclass(frozen=True)
+class Talk:
+    """Something that is said on a stream; ``name``: of its recording, "" for a sentence."""
+
+    audio: sound.Audio
+    language: str = "ms"
+    name: str = ""
 
 
 @dataclass
 class Measured:
+    """``words``: of each recording by what was heard live, beside ``stable`` words that a final changed."""
+
     first_partial: Result = field(default_factory=Result)
     final: Result = field(default_factory=Result)
+    utterances: int = 0
     bytes_per_stream: float = 0.0
-    words: int = 0
-    changed: int = 0  # stable words that the final has otherwise
+    stable: int = 0
+    changed: int = 0
+    words: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass
-class Utterance:
-    """Wall-clock times of its first and last sound."""
+class Speaker:
+    """One person on one connection: sends as a microphone does, and notes when what comes back comes."""
 
-    began: float = 0.0
-    ended: float = 0.0
+    def __init__(self, socket: Any, measured: Measured) -> None:
+        self._socket, self._measured = socket, measured
+        self._began = 0.0  # when the stream's clock started
+        self._sent = 0  # samples
+        self._stable: dict[int, list[str]] = {}
+        self._times: dict[int, float] = {}  # of each utterance's last event of note, on the wall clock
+        self._heard: list[tuple[int, str]] = []
+
+    async def say(self, talk: Talk) -> None:
+        audio = np.concatenate([talk.audio, sound.silence(PAUSE_S)])
+        size = CHUNK_MS * sound.RATE // 1000
+        self._began = self._began or time.monotonic()
+        first_ms = 1000 * self._sent // sound.RATE
+        for at in range(0, len(audio), size):
+            chunk = audio[at : at + size]
+            self._sent += len(chunk)
+            # A microphone hands over a chunk when its last sample has been heard.
+            await asyncio.sleep(max(0.0, self._began + self._sent / sound.RATE - time.monotonic()))
+            await self._socket.send((np.clip(chunk, -1, 1) * 32_767).astype("<i2").tobytes())
+        if talk.name:
+            texts = [text for start_ms, text in self._heard if start_ms >= first_ms - PADDING_MS]
+            self._measured.words.setdefault(talk.name, " ".join(texts))
+
+    async def listen(self) -> None:
+        async for message in self._socket:
+            event = json.loads(message)
+            self._note(event, event.get("utterance", -1), time.monotonic())
+
+    def _note(self, event: dict[str, Any], number: int, now: float) -> None:
+        match event["type"]:
+            case "speech_started":
+                self._times[number] = self._began + (event["at_ms"] + PADDING_MS) / 1000
+                self._measured.utterances += 1
+            case "partial":
+                if number not in self._stable:
+                    self._measured.first_partial.latencies_s.append(now - self._times[number])
+                self._stable[number] = event["stable"].split()
+            case "speech_stopped":
+                self._times[number] = self._began + event["at_ms"] / 1000
+            case "final":
+                self._measured.final.latencies_s.append(now - self._times[number])
+                self._heard.append((event["start_ms"], event["text"]))
+                words, stable = event["text"].split(), self._stable.get(number, [])
+                self._measured.stable += len(stable)
+                self._measured.changed += sum(a != b for a, b in zip(stable, words, strict=False))
+            case "error":
+                self._measured.final.failures += 1
 
 
-async def measure(service: Served, streams: int, turns: int = UTTERANCES) -> Measured:
+async def measure(service: Served, talks: Sequence[Sequence[Talk]]) -> Measured:
+    """A stream for each of ``talks``."""
     measured = Measured()
     before = memory(service)
-    opened, done = asyncio.Barrier(streams + 1), asyncio.Event()
-    tasks = [asyncio.create_task(stream(service, number, measured, turns, opened, done)) for number in range(streams)]
+    opened, done = asyncio.Barrier(len(talks) + 1), asyncio.Event()
+    tasks = [
+        asyncio.create_task(stream(service, number, said, measured, opened, done)) for number, said in enumerate(talks)
+    ]
     await opened.wait()  # all have said all of it
-    measured.bytes_per_stream = (memory(service) - before) / streams
+    measured.bytes_per_stream = (memory(service) - before) / len(talks)
     done.set()
     await asyncio.gather(*tasks)
     return measured
 
 
 async def stream(
-    service: Served, number: int, measured: Measured, turns: int, opened: asyncio.Barrier, done: asyncio.Event
+    service: Served,
+    number: int,
+    talks: Sequence[Talk],
+    measured: Measured,
+    opened: asyncio.Barrier,
+    done: asyncio.Event,
 ) -> None:
     headers = service.headers(**{"X-Voice-User": f"user-{number}"})
     async with connect(service.url.replace("http", "ws") + "/ws/asr", additional_headers=headers) as socket:
-        start = {"type": "start", "sample_rate": 16_000, "language": "ms", "words": False}
+        start = {"type": "start", "sample_rate": 16_000, "words": False, "language": talks[0].language}
         await socket.send(json.dumps(start | {"turn_detection": {"silence_duration_ms": SILENCE_MS}}))
         await socket.recv()
-        said: list[Utterance] = []
-        listening = asyncio.create_task(listen(socket, said, measured))
+        speaker = Speaker(socket, measured)
+        listening = asyncio.create_task(speaker.listen())
         await asyncio.sleep(PAUSE_S * number / 20)  # people do not start together
-        for turn in range(turns):
-            await say(socket, sound.said(SENTENCES[(number + turn) % len(SENTENCES)]), said)
+        for talk in talks:
+            await speaker.say(talk)
         await opened.wait()
         await done.wait()
         await socket.send(json.dumps({"type": "stop"}))
         await listening
-
-
-async def say(socket: Any, speech: sound.Audio, said: list[Utterance]) -> None:
-    loud = np.flatnonzero(np.abs(speech) > LOUD)
-    audio = np.concatenate([speech, sound.silence(PAUSE_S)])
-    size = CHUNK_MS * sound.RATE // 1000
-    started = time.monotonic()
-    now = Utterance(started + loud[0] / sound.RATE, started + loud[-1] / sound.RATE)
-    said.append(now)
-    for index, at in enumerate(range(0, len(audio), size)):
-        # A microphone hands over a chunk when its last sample has been heard.
-        await asyncio.sleep(max(0.0, started + (index + 1) * CHUNK_MS / 1000 - time.monotonic()))
-        await socket.send((np.clip(audio[at : at + size], -1, 1) * 32_767).astype("<i2").tobytes())
-
-
-async def listen(socket: Any, said: list[Utterance], measured: Measured) -> None:
-    stable: list[str] = []
-    waiting = True
-    async for message in socket:
-        event, now = json.loads(message), time.monotonic()
-        if event["type"] == "speech_started":
-            waiting, stable = True, []
-        elif event["type"] == "partial":
-            stable = event["stable"].split()
-            if waiting:
-                measured.first_partial.latencies_s.append(now - said[-1].began)
-                waiting = False
-        elif event["type"] == "final":
-            measured.final.latencies_s.append(now - said[-1].ended)
-            words = event["text"].split()
-            measured.words += len(stable)
-            measured.changed += sum(a != b for a, b in zip(stable, words, strict=False))
-        elif event["type"] == "error":
-            measured.final.failures += 1
 
 
 def memory(service: Served) -> int:
@@ -125,23 +163,97 @@ def memory(service: Served) -> int:
     return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
 
-async def main(numbers: list[int]) -> None:
+def sentences(streams: int, turns: int) -> list[list[Talk]]:
+    """For each stream."""
+    return [
+        [Talk(sound.said(SENTENCES[(number + turn) % len(SENTENCES)])) for turn in range(turns)]
+        for number in range(streams)
+    ]
+
+
+def recordings(directory: Path, streams: int, limit: int) -> list[list[Talk]]:
+    """Each stream says recordings of one language, since a stream has one; which ones, goes round."""
+    by_language: dict[str, list[Talk]] = {}
+    for reference in read_manifest(directory)[:limit]:
+        recording = decode(reference.audio.read_bytes(), max_duration_s=LONGEST_RECORDING_S)
+        audio = recording.float32(0, len(recording.samples))
+        talk = Talk(audio, reference.language or "ms", str(reference.audio))
+        by_language.setdefault(talk.language, []).append(talk)
+    if streams == 1:
+        return list(by_language.values())
+    most = max(by_language.values(), key=len)
+    return [most[number::streams] or most for number in range(streams)]
+
+
+async def as_files(service: Served, talks: Sequence[Talk]) -> dict[str, str]:
+    """The words of recordings that are sent whole."""
+    words = {}
+    async with httpx.AsyncClient(base_url=service.url, headers=service.headers(), timeout=120) as client:
+        for talk in talks:
+            files = {"file": (Path(talk.name).name, await asyncio.to_thread(Path(talk.name).read_bytes))}
+            form = {"model": "whisper-1", "language": talk.language}
+            answer = await client.post("/v1/audio/transcriptions", files=files, data=form)
+            words[talk.name] = answer.raise_for_status().json()["text"]
+    return words
+
+
+async def report(streams: int, options: argparse.Namespace) -> None:
+    settings = {"VOICE_LOG_LEVEL": "WARNING"} | ({"VOICE_ASR_MODEL": options.model} if options.model else {})
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder), **settings) as service:
+        await measure(service, sentences(streams, 1))  # warm up: what is left then is the streams' own memory
+        groups = [sentences(streams, UTTERANCES)]
+        if options.recordings:
+            talks = recordings(options.recordings, streams, options.limit)
+            # Languages need streams of their own; where one stream was asked for, they speak one after the other.
+            groups = [[said] for said in talks] if streams == 1 else [talks]
+        for group in groups:
+            measured = await measure(service, group)
+            print_measured(streams, measured, group[0][0].language)
+            if measured.words:
+                whole = await as_files(service, [talk for said in group for talk in said])
+                print_words(measured.words, whole, group[0][0].language)
+
+
+def print_words(live: dict[str, str], whole: dict[str, str], language: str) -> None:
+    found: dict[str, Errors] = {
+        name: compare(text, live.get(name, ""), language) for name, text in whole.items() if text.strip()
+    }
+    wrong, words = sum(errors.count for errors in found.values()), sum(errors.words for errors in found.values())
+    same = sum(not errors.count for errors in found.values())
+    print(f"         {wrong} of {words} words differ from the files'; {same} of {len(found)} recordings have the same")
+    for name, errors in found.items():
+        if errors.count:
+            print(f"         {Path(name).name}\n           file  {whole[name]}\n           live  {live.get(name, '')}")
+
+
+def print_measured(streams: int, measured: Measured, language: str) -> None:
+    partial = [measured.first_partial.percentile_ms(percent) for percent in (50, 95)]
+    final = [measured.final.percentile_ms(percent) for percent in (50, 95)]
+    print(
+        f"{streams:>8}{language:>5}{partial[0]:>12.0f} /{partial[1]:>6.0f}{final[0]:>14.0f} /{final[1]:>6.0f}"
+        f"{len(measured.first_partial.latencies_s):>8} of {measured.utterances:<4}"
+        f"{measured.bytes_per_stream / 1024:>10.0f}{measured.final.failures:>8}"
+    )
+    print(f"         {measured.changed} of {measured.stable} stable words were otherwise in the final")
+
+
+async def main(options: argparse.Namespace) -> None:
     print(environment.machine())
-    print(f"{'streams':>8}{'first partial':>20}{'final':>16}{'beyond silence':>18}{'KiB/stream':>12}{'failed':>8}")
-    for streams in numbers:
-        with tempfile.TemporaryDirectory() as folder, served(Path(folder), VOICE_LOG_LEVEL="WARNING") as service:
-            await measure(service, streams, turns=1)  # warm up: what is left then is the streams' own memory
-            measured = await measure(service, streams)
-        partial = [measured.first_partial.percentile_ms(percent) for percent in (50, 95)]
-        final = [measured.final.percentile_ms(percent) for percent in (50, 95)]
-        print(
-            f"{streams:>8}{partial[0]:>12.0f} /{partial[1]:>6.0f}{final[0]:>8.0f} /{final[1]:>6.0f}"
-            f"{final[0] - SILENCE_MS:>10.0f} /{final[1] - SILENCE_MS:>6.0f}"
-            f"{measured.bytes_per_stream / 1024:>12.0f}{measured.final.failures:>8}"
-        )
-        print(f"         {measured.changed} of {measured.words} stable words were otherwise in the final")
-    print("ms, p50 / p95; the final's time includes the turn's silence of", SILENCE_MS, "ms")
+    columns = {"streams": 8, "first partial": 25, "final beyond silence": 22, "partials": 16, "KiB/stream": 11}
+    print("".join(name.rjust(width) for name, width in columns.items()) + "  failed")
+    for streams in options.streams:
+        await report(streams, options)
+    print("ms, p50 / p95; a turn ends after", SILENCE_MS, "ms of silence, which are not in the final's time")
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(prog="python -m tools.benchmarks.live", description=__doc__.splitlines()[0])
+    found.add_argument("streams", type=int, nargs="*", default=[1, 50])
+    found.add_argument("--model", help="VOICE_ASR_MODEL of the service (default: as configured)")
+    found.add_argument("--recordings", type=Path, help="directory with a manifest.jsonl of real speech")
+    found.add_argument("--limit", type=int, default=20, help="only the first so many recordings")
+    return found
 
 
 if __name__ == "__main__":
-    asyncio.run(main([int(argument) for argument in sys.argv[1:]] or [1, 50]))
+    asyncio.run(main(parser().parse_args()))

@@ -51,13 +51,13 @@ async def main(seconds: float) -> None:
         ours, ours_heard = await _measure(service.url, service.headers(), CONCURRENCY, seconds)
     print(table([Row(f"plain server, {threads} x {workers}", CONCURRENCY, plain), Row("this one", CONCURRENCY, ours)]))
     times = ours.per_second / plain.per_second
-    print(f"this one / plain = {times:.1f} ({_met(times >= TIMES_AS_FAST)}: at least {TIMES_AS_FAST:g})")
+    print(f"this one / plain = {times:.1f} ({met(times >= TIMES_AS_FAST)}: at least {TIMES_AS_FAST:g})")
     both = sorted(plain_heard.keys() & ours_heard.keys())
     errors = [_error_percent(both, heard) for heard in (plain_heard, ours_heard)]
     apart = errors[1] - errors[0]
     print(
         f"word error rate on {len(both)} clips: plain {errors[0]:.1f} %, this one {errors[1]:.1f} % "
-        f"({_met(apart <= WORDS_APART)}: at most {WORDS_APART} points more)"
+        f"({met(apart <= WORDS_APART)}: at most {WORDS_APART} points more)"
     )
 
 
@@ -81,7 +81,7 @@ def _error_percent(clips: list[int], heard: dict[int, str]) -> float:
     return 100 * float(jiwer.wer([SENTENCES[clip] for clip in clips], [heard[clip] or "-" for clip in clips]))
 
 
-def _met(reached: bool) -> str:
+def met(reached: bool) -> str:
     return "goal reached" if reached else "GOAL MISSED"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,10 @@ def succeeds(ask: Ask) -> Call:
 
 
 def asr(client: Client) -> Ask:
-    headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
-    requests = [client.request("POST", "/v1/audio/transcriptions", headers, _form(clip)) for clip in clips()]
+    forms = [form(clip, {"model": "whisper-1", "language": "ms"}) for clip in clips()]
+    requests = [
+        client.request("POST", "/v1/audio/transcriptions", {"Content-Type": kind}, body) for kind, body in forms
+    ]
     return lambda number: client.send(requests[number % len(requests)])
 
 
@@ -59,17 +61,13 @@ def tts(client: Client) -> Ask:
     return lambda number: client.send(requests[number % len(requests)])
 
 
-def _form(clip: bytes) -> bytes:
-    fields = (
-        (b'name="file"; filename="clip.wav"\r\nContent-Type: audio/wav', clip),
-        (b'name="model"', b"whisper-1"),
-        (b'name="language"', b"ms"),
-    )
+def form(clip: bytes, fields: Mapping[str, str]) -> tuple[str, bytes]:
+    """The content type and the body of a form with a WAV file."""
+    parts = [('Content-Disposition: form-data; name="file"; filename="clip.wav"\r\nContent-Type: audio/wav', clip)]
+    parts += [(f'Content-Disposition: form-data; name="{name}"', value.encode()) for name, value in fields.items()]
     boundary = _BOUNDARY.encode()
-    parts = [
-        b"--%b\r\nContent-Disposition: form-data; %b\r\n\r\n%b\r\n" % (boundary, head, value) for head, value in fields
-    ]
-    return b"".join([*parts, b"--%b--\r\n" % boundary])
+    body = b"".join(b"--%b\r\n%b\r\n\r\n%b\r\n" % (boundary, head.encode(), value) for head, value in parts)
+    return f"multipart/form-data; boundary={_BOUNDARY}", body + b"--%b--\r\n" % boundary
 
 
 def cpu_s(service: Served) -> float:

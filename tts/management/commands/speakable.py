@@ -7,7 +7,12 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand
 
+from spoken_text.pronunciation import SpokenWord, phonemes
 from spoken_text.speakable import LANGUAGES, speakable
+from tts import espeak
+from tts.synthesis import sentences_of
+
+_ENGLISH_VOICE = "en-us"
 
 
 class Command(BaseCommand):
@@ -18,11 +23,35 @@ class Command(BaseCommand):
         parser.add_argument("text", nargs="*", help="read instead of standard input")
         parser.add_argument("--language", choices=LANGUAGES, default="ms", help="where a sentence does not tell")
         parser.add_argument("--document", action="store_true", help="take the whole text as one Markdown document")
+        parser.add_argument(
+            "--phonemes",
+            action="store_true",
+            help="print the phonemes (IPA) instead; words of another language than Malay begin with its name",
+        )
 
-    def handle(self, *, text: list[str], language: str, document: bool, **options: object) -> None:
+    def handle(
+        self, *, text: list[str], language: str, document: bool, phonemes: bool = False, **options: object
+    ) -> None:
+        say = _phonemes if phonemes else speakable
         if document:
-            self.stdout.write(speakable(" ".join(text) or sys.stdin.read(), language))
+            self.stdout.write(say(" ".join(text) or sys.stdin.read(), language))
             return
         for line in [" ".join(text)] if text else sys.stdin:
-            self.stdout.write(speakable(line.rstrip("\n"), language))
+            self.stdout.write(say(line.rstrip("\n"), language))
             self.stdout.flush()
+
+
+def _phonemes(text: str, language: str) -> str:
+    words: list[str] = []
+    for sentence in sentences_of(text, language):
+        words.extend(_shown(word) for word in phonemes(sentence.text, language, english=_english))
+    return " ".join(words)
+
+
+def _shown(word: SpokenWord) -> str:
+    sound = word.ipa or word.text
+    return (sound if word.language == "ms" else f"{word.language}:{sound}") + word.pause
+
+
+def _english(text: str) -> str:
+    return espeak.phonemes(text, _ENGLISH_VOICE)

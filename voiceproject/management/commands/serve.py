@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from argparse import ArgumentParser
 from typing import Any
@@ -14,10 +16,14 @@ from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from gateway import catalogue
+from model_store.catalogue import Task
+from model_store.choice import chosen
+from model_store.management.commands.models import INTERRUPTED
 from voiceproject import demo
 from voiceproject.checks import require_usable_settings
 from voiceproject.server import Server, listen
 
+INSTALL = "--install-models"
 WATCH_STOP_S = 2.0  # what it is doing then is finished by whoever leads next
 
 
@@ -27,6 +33,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--demo", action="store_true", help="make a demo key and an admin, and print how to start")
+        parser.add_argument(INSTALL, action="store_true", help="first fetch the default models that are not here")
         parser.add_argument("--watch", action="store_true", help="watch the capacity too; --demo does")
         parser.add_argument("--no-migrate", action="store_true", help="leave the database's tables as they are")
 
@@ -35,6 +42,8 @@ class Command(BaseCommand):
             require_usable_settings()
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
+        if options["install_models"]:
+            self._install_models()
         try:
             listening = listen(settings.VOICE_HOST, settings.PORT)
         except OSError as error:
@@ -59,6 +68,20 @@ class Command(BaseCommand):
         self._stopping.set()
         if watch.is_alive():
             watch.join(WATCH_STOP_S)
+
+    def _install_models(self) -> None:
+        """Fetch what is missing, then start over: the engines of this process are those of the models that it found.
+        Where nothing can be fetched, the fallbacks serve."""
+        if settings.VOICE_INFERENCE_URL or not any(chosen(task).is_fallback for task in Task):
+            return
+        try:
+            call_command("models", "install", "--default")
+        except CommandError as error:
+            if error.returncode == INTERRUPTED:
+                raise
+            self._say(f"{error}\nGoing on without. The next start tries again.")
+        arguments = [argument for argument in sys.argv if argument != INSTALL]
+        os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - this very program
 
     def _migrate(self) -> None:
         executor = MigrationExecutor(connection)

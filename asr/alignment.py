@@ -1,0 +1,96 @@
+"""When each word of a text was said, and how likely each of its tokens is: a second look at text and audio together.
+
+CTranslate2's ``align`` follows the attention of the model's alignment heads; words are cut as faster-whisper's
+``find_alignment`` cuts them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import ctranslate2
+import numpy as np
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import merge_punctuations
+from tokenizers.pre_tokenizers import ByteLevel
+
+from asr.units import Token, Word
+
+SECONDS_PER_STEP = 0.02
+MIN_PROBABILITY = 1e-10
+_PREPENDED, _APPENDED = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
+
+
+@dataclass(frozen=True)
+class Aligned:
+    words: tuple[Word, ...] = ()
+    tokens: tuple[Token, ...] = ()
+
+
+def align(
+    model: ctranslate2.models.Whisper,
+    encoded: ctranslate2.StorageView,
+    tokenizer: Tokenizer,
+    texts: Sequence[list[int]],
+    frames: list[int],
+    durations_s: Sequence[float],
+) -> list[Aligned]:
+    """``texts``: text tokens of each row of ``encoded``, none empty. ``frames``: features that are no padding."""
+    results = model.align(encoded, tokenizer.sot_sequence, texts, frames)
+    return [
+        Aligned(
+            _words(result, tokenizer, text, duration_s),
+            tuple(
+                Token(token, _piece(tokenizer, token), math.log(max(probability, MIN_PROBABILITY)))
+                for token, probability in zip(text, result.text_token_probs, strict=False)
+            ),
+        )
+        for result, text, duration_s in zip(results, texts, durations_s, strict=True)
+    ]
+
+
+def _words(result: Any, tokenizer: Tokenizer, text: list[int], duration_s: float) -> tuple[Word, ...]:
+    texts, tokens = tokenizer.split_to_word_tokens([*text, tokenizer.eot])
+    borders = np.pad(np.cumsum([len(each) for each in tokens[:-1]]), (1, 0))
+    if len(borders) < 2:
+        return ()
+    text_steps, time_steps = (np.array(steps) for steps in zip(*result.alignments, strict=True))
+    moments = time_steps[np.pad(np.diff(text_steps), (1, 0), constant_values=1).astype(bool)] * SECONDS_PER_STEP
+    timings = [
+        {
+            "word": word,
+            "tokens": word_tokens,
+            "start": moments[start],
+            "end": moments[end],
+            "probability": np.mean(result.text_token_probs[start:end]),
+        }
+        for word, word_tokens, start, end in zip(texts[:-1], tokens[:-1], borders[:-1], borders[1:], strict=True)
+    ]
+    merge_punctuations(timings, _PREPENDED, _APPENDED)
+    return tuple(
+        Word(
+            word, min(float(each["start"]), duration_s), min(float(each["end"]), duration_s), float(each["probability"])
+        )
+        for each in timings
+        if (word := each["word"].replace("\ufffd", "").strip())
+    )
+
+
+def _piece(tokenizer: Tokenizer, token: int) -> bytes:
+    """The token's own bytes, which GPT-2's byte-level vocabulary spells in printable characters."""
+    spelt = tokenizer.tokenizer.id_to_token(token) or ""
+    return bytes(_byte_of()[character] for character in spelt if character in _byte_of())
+
+
+@cache
+def _byte_of() -> dict[str, int]:
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    spelling = {chr(byte): byte for byte in printable}
+    spelling |= {chr(256 + index): byte for index, byte in enumerate(others)}
+    assert set(spelling) == set(ByteLevel.alphabet())
+    return spelling

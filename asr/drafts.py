@@ -1,0 +1,140 @@
+"""One try at the words of a unit, and what there is against it.
+
+A draft is **implausible** if nobody can have said it in that time, and **doubtful** if it had better be tried again
+with more context. An implausible one that does nothing but repeat itself needs no second try: cut to once it is as good
+as any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_compression_ratio
+
+from asr import repetition
+from asr.units import Phrase
+
+LOGPROB_OF_NOTHING = -10.0  # no tokens, no mean
+SECONDS_PER_TIMESTAMP = 0.02
+REPLACEMENT = "\ufffd"
+#: Text tokens that can be needed: for a language whose letters are mostly whole tokens, and for one written in bytes.
+TOKENS_PER_SECOND, TOKENS_PER_SECOND_IN_BYTES, SPARE_TOKENS = 14, 32, 16
+_WORD_TOKENS = frozenset(("ms", "en", "zh", "id", "jw", "de", "fr", "es", "it", "pt", "nl", "tl", "yue", "ja", "ko"))
+
+
+def max_tokens(language: str, seconds: float) -> int:
+    """More than fast speech of that length needs: a decoder that is stuck stops here."""
+    rate = TOKENS_PER_SECOND if language in _WORD_TOKENS else TOKENS_PER_SECOND_IN_BYTES
+    return SPARE_TOKENS + round(rate * seconds)
+
+
+def decoded(tokenizer: Tokenizer, tokens: list[int]) -> str:
+    """Text of the tokens; a character that lacks some of its bytes is dropped."""
+    return str(tokenizer.decode([token for token in tokens if token < tokenizer.eot])).replace(REPLACEMENT, "").strip()
+
+
+@dataclass(frozen=True)
+class Draft:
+    """``tokens`` include timestamps. ``seconds``: the unit's length."""
+
+    tokens: list[int]
+    text: str
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    temperature: float
+    seconds: float
+    is_cut_off: bool = False
+
+    @classmethod
+    def of(cls, result: Any, tokenizer: Tokenizer, temperature: float, seconds: float, limit: int) -> Draft:
+        """``result``: CTranslate2's. ``limit``: how many tokens it could have."""
+        tokens = result.sequences_ids[0]
+        text = decoded(tokenizer, tokens)
+        # CTranslate2 divides the score by the length without the end token, Whisper counts it.
+        logprob = result.scores[0] * len(tokens) / (len(tokens) + 1) if tokens else LOGPROB_OF_NOTHING
+        ratio = get_compression_ratio(text) if text else 0.0
+        is_cut_off = len(tokens) >= limit
+        return cls(tokens, text, logprob, ratio, result.no_speech_prob, temperature, seconds, is_cut_off)
+
+    def text_tokens(self, eot: int) -> list[int]:
+        return [token for token in self.tokens if token < eot]
+
+    @cached_property
+    def repetition(self) -> repetition.Repetition | None:
+        return repetition.repetition(self.text)
+
+    @cached_property
+    def is_implausible(self) -> bool:
+        most = repetition.MAX_PACE if self.repetition is None else repetition.MAX_REPEATED_PACE
+        return self.is_cut_off or repetition.pace(self.text, self.seconds) > most
+
+    @property
+    def is_clear_loop(self) -> bool:
+        """Whether it is a plausible text, several times, and nothing else."""
+        again = self.repetition
+        if again is None or not self.is_implausible or not again.is_whole or again.start:
+            return False
+        return repetition.pace(self.text, self.seconds) / again.count <= repetition.MAX_REPEATED_PACE
+
+    @property
+    def is_doubtful(self) -> bool:
+        if self.is_clear_loop:
+            return False
+        again = self.repetition
+        return self.is_implausible or (again is not None and again.period >= repetition.LONG_REPETITION)
+
+    def once(self, tokenizer: Tokenizer) -> Draft:
+        """Without what follows the first turn of the loop, if it is implausible and there is a loop."""
+        again = self.repetition
+        if again is None or not self.is_implausible:
+            return self
+        kept = _tokens_of_words(self.tokens, again.start + again.period, tokenizer)
+        text = decoded(tokenizer, kept)
+        return replace(self, tokens=kept, text=text, compression_ratio=get_compression_ratio(text), is_cut_off=False)
+
+
+def least_doubtful(drafts: list[Draft]) -> Draft:
+    """The first that nothing speaks against, else the one that says least impossible things, likeliest first."""
+    for draft in drafts:
+        if draft.text and not draft.is_doubtful:
+            return draft
+    return min(drafts, key=lambda draft: (not draft.text, draft.is_implausible, -draft.avg_logprob))
+
+
+def _tokens_of_words(tokens: list[int], count: int, tokenizer: Tokenizer) -> list[int]:
+    """The tokens up to where the word after the first ``count`` begins."""
+    for end in range(1, len(tokens) + 1):
+        if len(repetition.words_of(decoded(tokenizer, tokens[:end]))) > count:
+            return tokens[: end - 1]
+    return tokens
+
+
+def phrases(tokens: list[int], tokenizer: Tokenizer, duration_s: float) -> list[Phrase]:
+    """Cut at the timestamp tokens; one phrase for the whole unit where there are none. A character that a timestamp
+    splits goes to the phrase in which it ends."""
+    found: list[Phrase] = []
+    start, current = 0.0, list[int]()
+    for token in tokens:
+        if token < tokenizer.timestamp_begin:
+            current.append(token)
+            continue
+        seconds = min((token - tokenizer.timestamp_begin) * SECONDS_PER_TIMESTAMP, duration_s)
+        whole, current = _whole_characters(current, tokenizer)
+        if whole:
+            found.append(Phrase(decoded(tokenizer, whole), start, max(start, seconds), tuple(whole)))
+        start = seconds
+    if current:
+        found.append(Phrase(decoded(tokenizer, current), min(start, duration_s), duration_s, tuple(current)))
+    return [phrase for phrase in found if phrase.text]
+
+
+def _whole_characters(tokens: list[int], tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+    """Tokens of whole characters, and those at the end (at most three) that begin one without ending it."""
+    for kept in range(len(tokens), max(-1, len(tokens) - 4), -1):
+        if not str(tokenizer.decode(tokens[:kept])).endswith(REPLACEMENT):
+            return tokens[:kept], tokens[kept:]
+    return tokens, []

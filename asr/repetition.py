@@ -1,0 +1,82 @@
+"""Sees in a text that a decoder got stuck: words that repeat themselves, and more of them than anybody can say.
+
+Whisper repeats itself where its context ends soon after the speech. People repeat themselves as well, so a repetition
+alone proves nothing; together with a pace that no tongue reaches it does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MAX_PACE = 30.0  # letters a second; fast Malay or English has 18
+MAX_REPEATED_PACE = 20.0  # of a text that repeats itself
+LONG_REPETITION = 4  # words: people repeat shorter phrases
+_WEIGHT_OF_IDEOGRAPH = 3.0  # a syllable in one character
+_WEIGHT_OF_INDIC = 0.9  # vowel signs are characters too
+_PADDING_S = 0.3  # of a segment's length is not speech
+
+_IDEOGRAPHS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_INDIC = re.compile(r"[\u0900-\u0dff]")
+_UNIT = re.compile(rf"[{_IDEOGRAPHS}]|(?:(?![{_IDEOGRAPHS}])[\w\u0900-\u0dff])+(?:['’-]\w+)*")
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """``count`` times the same ``period`` words (or ideographs), from word ``start`` on, of ``words`` in all."""
+
+    start: int
+    period: int
+    count: int
+    words: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the text says hardly anything else."""
+        return self.period * self.count >= 0.8 * self.words
+
+
+def words_of(text: str) -> list[str]:
+    """Words in lower case without punctuation; an ideograph is a word."""
+    return _UNIT.findall(text.lower())
+
+
+def repetition(text: str) -> Repetition | None:
+    """The longest stretch that repeats itself, None if nothing does that is worth a thought."""
+    words = words_of(text)
+    found = max(
+        (_longest_run(words, period) for period in range(1, len(words) // 2 + 1)),
+        key=lambda run: (run.period * run.count, -run.period),
+        default=None,
+    )
+    if found is None or found.count < 2:
+        return None
+    counts = found.period >= 5 or found.count >= (4 if found.period == 1 else 3)
+    return found if counts or (found.is_whole and found.period >= 2) else None
+
+
+def pace(text: str, seconds: float) -> float:
+    """Letters a second, as if all were Latin."""
+    letters = 0.0
+    for character in text:
+        if not character.isalnum() and not _INDIC.match(character):
+            continue
+        if _INDIC.match(character):
+            letters += _WEIGHT_OF_INDIC
+        else:
+            letters += _WEIGHT_OF_IDEOGRAPH if re.match(rf"[{_IDEOGRAPHS}]", character) else 1.0
+    return letters / max(0.3, seconds - _PADDING_S)
+
+
+def _longest_run(words: Sequence[str], period: int) -> Repetition:
+    best, run = Repetition(0, period, 0, len(words)), 0
+    for index in range(period, len(words) + 1):
+        if index < len(words) and words[index] == words[index - period]:
+            run += 1
+            continue
+        count = run // period + 1 if run >= period else 0
+        if count > best.count:
+            best = Repetition(index - run - period, period, count, len(words))
+        run = 0
+    return best

@@ -1,0 +1,93 @@
+"""Which characters a text must hold for a pattern to match: most rules need some that most texts lack.
+
+There are some three hundred rules and a sentence needs a handful. The answer comes from Python's own parser of
+regular expressions (`re._parser`, which has no public name); without it every rule is simply tried.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import Any
+
+Characters = frozenset[str]
+
+_DIGITS = frozenset("0123456789")
+_MAX_CHARS = 40  # of a set worth looking for
+_MAX_SETS = 3
+
+
+def needed_characters(pattern: re.Pattern[str]) -> tuple[Characters, ...]:
+    """Sets of each of which every match, with what is around it, holds a character; the rarest comes first.
+
+    Digits are ASCII digits: texts are brought to them before any rule is tried.
+    """
+    try:
+        parsed = import_module("re._parser").parse(pattern.pattern, pattern.flags)
+    except (ImportError, AttributeError):
+        return ()
+    found = set(_of_sequence(parsed))
+    if pattern.flags & re.IGNORECASE:
+        found = {_in_both_cases(chars) for chars in found}
+    return tuple(sorted(found, key=_commonness)[:_MAX_SETS])
+
+
+def _in_both_cases(chars: Characters) -> Characters:
+    return chars | {char.lower() for char in chars} | {char.upper() for char in chars}
+
+
+def _of_sequence(items: Any) -> list[Characters]:
+    return [chars for item in items for chars in _of_item(*item)]
+
+
+def _of_item(kind: Any, value: Any) -> list[Characters]:
+    name = str(kind)
+    if name == "LITERAL":
+        return [frozenset(chr(value))]
+    if name == "IN":
+        return _of_class(value)
+    if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+        return _of_sequence(value[2]) if value[0] else []
+    if name == "SUBPATTERN":
+        found = _of_sequence(value[-1])
+        return [_in_both_cases(chars) for chars in found] if value[1] & re.IGNORECASE else found
+    if name == "ATOMIC_GROUP":
+        return _of_sequence(value)
+    if name == "ASSERT":
+        return _of_sequence(value[1])
+    if name == "BRANCH":
+        return _of_branches([_of_sequence(branch) for branch in value[1]])
+    return []
+
+
+def _of_branches(branches: list[list[Characters]]) -> list[Characters]:
+    """One set: the rarest that each branch needs, together."""
+    if not all(branches):
+        return []
+    return [frozenset().union(*(min(branch, key=_commonness) for branch in branches))]
+
+
+def _of_class(members: Any) -> list[Characters]:
+    chars: set[str] = set()
+    for kind, value in members:
+        name = str(kind)
+        if name == "LITERAL":
+            chars.add(chr(value))
+        elif name == "RANGE" and value[1] - value[0] <= _MAX_CHARS:
+            chars |= {chr(code) for code in range(value[0], value[1] + 1)}
+        elif name == "CATEGORY" and str(value) == "CATEGORY_DIGIT":
+            chars |= _DIGITS
+        else:
+            return []
+    return [frozenset(chars)] if len(chars) <= _MAX_CHARS else []
+
+
+def _commonness(chars: Characters) -> int:
+    """How likely a text holds one of them: signs least, then capitals and digits, then small letters and spaces."""
+    return sum(map(_weight, chars))
+
+
+def _weight(char: str) -> int:
+    if char.islower() or char.isspace():
+        return 20
+    return 6 if char.isdigit() else 3 if char.isupper() else 2

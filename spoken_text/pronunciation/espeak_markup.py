@@ -1,0 +1,99 @@
+"""Text for eSpeak NG's Malay voice: every word as the library's own phoneme names in ``[[…]]``.
+
+The Malay voice speaks English words too, as Malaysians do: with Malay sounds. A sentence that is English as a whole,
+and words in Chinese or Tamil, go to the library's voices of those languages. The phoneme names are those of the
+library's table for Malay and Indonesian (docs/phonemes.md of eSpeak NG describes the notation).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spoken_text.pronunciation.letters import LETTER_MARK
+from spoken_text.pronunciation.speech import EnglishPhonemes, SpokenWord, phonemes, sentence_language
+
+_NAMES = {
+    "tʃ": "tS", "dʒ": "dZ", "aɪ": "aI", "aʊ": "aU", "ɔɪ": "OI", "oɪ": "OI", "eɪ": "eI", "əʊ": "o:", "oʊ": "o:",
+    "iː": "i:", "uː": "u:", "ɑː": "a:", "ɔː": "O:", "ɜː": "@", "eə": "E2", "ɛə": "E2", "əl": "@l",
+    "a": "a", "e": "e", "ə": "@", "i": "i", "ɪ": "i", "o": "o", "u": "u", "ʊ": "u", "ɛ": "E2", "æ": "E2", "ʌ": "a",
+    "ɐ": "@", "ɑ": "a", "ɒ": "O", "ɔ": "O", "ɜ": "@", "ɚ": "@", "ᵻ": "i", "ɨ": "i", "y": "i", "ø": "e", "œ": "e",
+    "b": "b", "d": "d", "f": "f", "ɡ": "g", "g": "g", "h": "h", "j": "j", "k": "k", "l": "l", "m": "m", "n": "n",
+    "ŋ": "N", "ɲ": "n^", "p": "p", "r": "R", "ɹ": "r", "ɾ": "*", "s": "s", "ʃ": "S", "t": "t", "v": "v", "w": "w",
+    "x": "x", "ɣ": "Q", "z": "z", "ʒ": "Z", "ʔ": "?", "θ": "T", "ð": "D", "ɬ": "l", "ɫ": "l", "ʍ": "w", "c": "tS",
+    "ˈ": "'", "ˌ": ",",
+}  # fmt: skip
+# In Malay words: the vowels of closed last syllables as eSpeak NG's Malay says them ("puteh", "puloh").
+_MALAY_NAMES = {**_NAMES, "ɪ": "e", "ʊ": "o"}
+_SYMBOL = re.compile("|".join(sorted(map(re.escape, _NAMES), key=len, reverse=True)))
+# Two names that would be read as another one if they stood together: kept apart by "|".
+_JOINED = frozenset(["tS", "dZ", "aI", "aU", "OI", "eI", "oU", "@U", "i@", "U@", "@r", "ar", "Or", "n^", "e@", "u@"])
+_VOICES = {"ms": "ms", "en": "en-us", "zh": "cmn", "ta": "ta"}
+_MAX_NAMES = 60  # in one pair of brackets: the library writes past its buffer beyond 200
+_BRACKETS = re.compile(r"[\[\]<>&]+")
+
+
+@dataclass(frozen=True, slots=True)
+class EspeakPiece:
+    """A stretch for one voice: `language` is "ms", "en", "zh" or "ta"; `marked`: `text` has phonemes in ``[[…]]``."""
+
+    language: str
+    text: str
+    marked: bool = False
+
+
+def espeak_pieces(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[EspeakPiece]:
+    """`text` (one speakable sentence) cut by the voice that speaks each part, Malay words as phoneme names."""
+    if sentence_language(text, language) == "en":
+        return [EspeakPiece("en", plain_text(text))]
+    pieces: list[EspeakPiece] = []
+    malay: list[str] = []
+    for word in phonemes(text, language, english=english):
+        if word.language in ("ms", "en"):
+            malay.append(" ".join(f"[[{part}]]" for part in mnemonics(word)) + word.pause)
+            continue
+        pieces += _malay_piece(malay)
+        malay = []
+        pieces.append(EspeakPiece(word.language, plain_text(word.text) + word.pause))
+    return pieces + _malay_piece(malay)
+
+
+def _malay_piece(words: list[str]) -> list[EspeakPiece]:
+    return [EspeakPiece("ms", " ".join(words), marked=True)] if words else []
+
+
+def mnemonics(word: SpokenWord) -> list[str]:
+    """The phoneme names of a word's IPA, a long word in parts; signs without a phoneme in the voice are left out."""
+    table = _MALAY_NAMES if word.language == "ms" and not word.letter else _NAMES
+    symbols = _SYMBOL.findall(_with_stress_first(word.ipa))
+    names = [table[symbol] for symbol in symbols]
+    return [_joined(names[start : start + _MAX_NAMES]) for start in range(0, len(names), _MAX_NAMES)]
+
+
+def _joined(names: list[str]) -> str:
+    written = ""
+    for name in names:
+        if written and written[-1] + name[0] in _JOINED:
+            written += "|"
+        written += name
+    return written
+
+
+def _with_stress_first(ipa: str) -> str:
+    """One main stress is enough for a word: the first of several becomes secondary."""
+    head, _, tail = ipa.rpartition("ˈ")
+    return head.replace("ˈ", "ˌ") + "ˈ" + tail if head or ipa.startswith("ˈ") else ipa
+
+
+def plain_text(text: str) -> str:
+    """`text` without what the library would take for commands: brackets, tags and letter marks."""
+    return _BRACKETS.sub(" ", text.replace(LETTER_MARK, ""))
+
+
+def voices_for(pieces: list[EspeakPiece], voice: str) -> Iterator[tuple[EspeakPiece, str]]:
+    """Each piece with the voice that speaks it: `voice` ("ms+f3"), or another language's with the same variant."""
+    variant = voice.partition("+")[2]
+    for piece in pieces:
+        name = _VOICES[piece.language]
+        yield piece, f"{name}+{variant}" if variant else name

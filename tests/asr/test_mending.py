@@ -1,0 +1,129 @@
+"""What a short context breaks is mended, within a budget that is counted in calls of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from pytest_django import Settings
+
+from asr import drafts
+from asr.checkpoint import FULL_CONTEXT_S, configured
+from asr.engine import WhisperEngine
+from asr.units import Hypothesis, Options, SpeechUnit
+from tests import sound
+from tests.asr import smallwhisper
+
+CLIP = sound.noise(2.0, 0.1)
+
+
+@dataclass
+class Script:
+    """What the decoder writes at each call, the last again and again; and what it was called with."""
+
+    texts: list[str]
+    encoded: list[float] = field(default_factory=list)
+    generated: list[dict[str, Any]] = field(default_factory=list)
+
+
+class ScriptedModel:
+    """The real model, but for the words that it writes: no small model loops on demand."""
+
+    def __init__(self, model: Any, tokenizer: Any, script: Script) -> None:
+        self._model, self._tokenizer, self._script = model, tokenizer, script
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def encode(self, features: Any, to_cpu: bool = False) -> Any:
+        self._script.encoded.append(features.shape[-1] / 100)
+        return self._model.encode(features, to_cpu=to_cpu)
+
+    def generate(self, encoded: Any, prompts: list[list[int]], **how: Any) -> list[Any]:
+        self._script.generated.append(how)
+        number = min(len(self._script.generated), len(self._script.texts)) - 1
+        tokens = self._tokenizer.encode(" " + self._script.texts[number]).ids[: how["max_length"] - len(prompts[0])]
+        result = SimpleNamespace(sequences_ids=[tokens], scores=[-0.3], no_speech_prob=0.0)
+        return [result] * len(prompts)
+
+
+@pytest.fixture
+async def engine(tmp_path: Path, settings: Settings) -> Iterator[WhisperEngine]:
+    settings.VOICE_ASR_MODEL = str(smallwhisper.make(tmp_path / "whisper"))
+    engine = WhisperEngine(configured())
+    await engine.load()
+    yield engine
+    await engine.close()
+
+
+async def heard(engine: WhisperEngine, *texts: str, **options: Any) -> tuple[Hypothesis, Script]:
+    script = Script(list(texts))
+    real = engine._model.model
+    engine._model.model = ScriptedModel(real, engine._model.hf_tokenizer, script)
+    try:
+        unit = SpeechUnit(audio=CLIP, options=Options(language="ms", timestamps=False, **options))
+        return await engine.submit(unit), script
+    finally:
+        engine._model.model = real
+
+
+async def test_it_works(engine: WhisperEngine) -> None:
+    hypothesis, script = await heard(engine, "apa khabar")
+    assert (hypothesis.text, hypothesis.tries) == ("apa khabar", 1)
+    assert (len(script.encoded), len(script.generated)) == (1, 1)
+    assert script.encoded[0] < 10
+
+
+@pytest.mark.parametrize("times", [3, 6])
+async def test_a_sentence_said_over_and_over_is_cut_to_once_without_another_try(
+    engine: WhisperEngine, times: int
+) -> None:
+    hypothesis, script = await heard(engine, " ".join(["selamat pagi semua."] * times))
+    assert (hypothesis.text, hypothesis.tries) == ("selamat pagi semua.", 1)
+    assert len(script.generated) == 1
+
+
+async def test_what_was_really_said_again_stays(engine: WhisperEngine) -> None:
+    hypothesis, script = await heard(engine, "ha ha ha ha ha ha ha ha ha ha")
+    assert hypothesis.text.count("ha") == 10
+    assert len(script.generated) == 1
+
+
+async def test_a_loop_after_other_words_is_heard_again_in_full_context(engine: WhisperEngine) -> None:
+    hypothesis, script = await heard(engine, "hari ini" + 30 * " lama", "hari ini lama sekali")
+    assert (hypothesis.text, hypothesis.tries) == ("hari ini lama sekali", 2)
+    assert script.encoded[1:] == [FULL_CONTEXT_S]
+    assert len(script.generated) == 2
+
+
+async def test_no_text_however_bad_costs_more_than_two_encodings_and_three_tries(engine: WhisperEngine) -> None:
+    hypothesis, script = await heard(engine, "hari ini" + 200 * " lama")
+    assert hypothesis.text == "hari ini lama"
+    assert (len(script.encoded), len(script.generated)) == (2, 3)
+    assert script.encoded[1:] == [FULL_CONTEXT_S]
+    most = drafts.max_tokens("ms", len(CLIP) / sound.RATE)
+    assert all(how["max_length"] <= most + 10 for how in script.generated)
+
+
+async def test_a_guess_is_not_tried_again(engine: WhisperEngine) -> None:
+    hypothesis, script = await heard(engine, "hari ini" + 30 * " lama", temperatures=(0.0,))
+    assert hypothesis.text == "hari ini lama"
+    assert len(script.generated) == 1
+
+
+async def test_mandarin_is_written_in_simplified_characters(engine: WhisperEngine) -> None:
+    script = Script(["給我來個最新的歌"])
+    engine._model.model = ScriptedModel(engine._model.model, engine._model.hf_tokenizer, script)
+    hypothesis = await engine.submit(SpeechUnit(audio=CLIP, options=Options(language="zh")))
+    assert hypothesis.text == "给我来个最新的歌"
+    assert [phrase.text for phrase in hypothesis.phrases] == ["给我来个最新的歌"]
+
+
+async def test_half_a_character_is_dropped(engine: WhisperEngine) -> None:
+    unit = SpeechUnit(audio=np.zeros(16_000, np.float32), options=Options(language="zh"))
+    assert "\ufffd" not in (await engine.submit(unit)).text

@@ -1,0 +1,48 @@
+"""Texts that repeat themselves, and a pace that nobody speaks at."""
+
+from __future__ import annotations
+
+import pytest
+
+from asr.repetition import MAX_PACE, MAX_REPEATED_PACE, Repetition, pace, repetition
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("The hotel was huge. The hotel was huge", Repetition(0, 4, 2, 8)),
+        ("給我來個張傑最新的歌給我來個張傑最新的歌", Repetition(0, 10, 2, 20)),
+        ("Tidak, bulan berhenti berhenti berhenti berhenti", Repetition(2, 1, 4, 6)),
+        ("வணக்கம் நண்பர்களே வணக்கம் நண்பர்களே", Repetition(0, 2, 2, 4)),
+        ("He looks. He looks. He looks like", Repetition(0, 2, 3, 7)),
+        ("Ha ha ha ha ha ha ha ha ha ha", Repetition(0, 1, 10, 10)),
+    ],
+)
+def test_it_works(text: str, found: Repetition) -> None:
+    assert repetition(text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ya ya",
+        "tak tak tak",
+        "bergantung, bergantung kepada bank",
+        "dua puluh dua ringgit dua puluh sen",
+        "rumah-rumah dan kereta-kereta di jalan-jalan",
+        "good morning good morning everybody and welcome to our show",
+    ],
+)
+def test_people_repeat_themselves_a_little(text: str) -> None:
+    assert repetition(text) is None
+
+
+def test_speech_is_slower_than_loops() -> None:
+    """A fast sentence in each language stays below what is impossible; the same said twice in that time does not."""
+    spoken = {"The hotel was huge.": 1.3, "给我来个张杰最新的歌": 2.2, "எனக்கு ஒரு உதவி வேண்டும்": 1.9}
+    for text, seconds in spoken.items():
+        assert pace(text, seconds) <= MAX_REPEATED_PACE
+        assert pace(f"{text} {text}", seconds) > MAX_REPEATED_PACE
+    assert pace("ha " * 10, 2.25) <= MAX_REPEATED_PACE
+    assert pace("ha " * 60, 2.25) > MAX_PACE

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from tts.first_clause import PARTS, first_parts, length
+
+SENTENCES = [
+    "Selamat pagi, hari ini cuaca di Kuala Lumpur dijangka cerah pada waktu pagi, tetapi hujan pada sebelah petang.",
+    "Perpustakaan negara dibuka dari pukul sembilan pagi hingga pukul lima petang setiap hari kecuali pada cuti umum.",
+    "The library opens at nine in the morning and closes at five in the afternoon, except on public holidays.",
+    "今天天气很好，我们去公园吧，然后我们一起去吃饭，晚上再去看一场新的电影。",
+]
+
+
+@pytest.mark.parametrize("text", SENTENCES)
+def test_the_parts_are_the_sentence_and_the_first_is_short(text: str) -> None:
+    parts = first_parts(text)
+    assert len(parts) > 1
+    assert length(parts[0]) <= PARTS[0][1] + 1
+    assert "".join("".join(parts).replace(",", "").split()) == "".join(text.replace(",", "").split())
+    assert all(part[-1] in ",，.。;:" for part in parts)
+
+
+@pytest.mark.parametrize("text", ["Selamat pagi.", "Ya.", "", "x" * 300, "Terima kasih banyak-banyak semua."])
+def test_what_is_short_or_has_no_place_for_a_breath_stays_whole(text: str) -> None:
+    assert first_parts(text) == [text]

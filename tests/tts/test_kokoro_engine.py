@@ -1,0 +1,223 @@
+"""Kokoro as an engine: a sentence is not lost when the model fails, and a reply not when the engine does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from inference import runtime
+from inference.engine import EngineStats
+from inference.errors import EngineUnavailable
+from tts.apps import offer_kokoro
+from tts.kokoro import SAMPLE_RATE, KokoroModel
+from tts.kokoro_engine import NAME, KokoroEngine
+from tts.kokoro_voices import kokoro_voices
+from tts.reply_voice import Reason, ReplyVoice, sentence_voice
+from tts.synthesis import Synthesis, sentences_of
+from tts.units import Speech, SpeechUnit
+from tts.voices import Voice, catalogue
+from tts.wire import SpeechCodec
+from usage.models import LedgerEntry
+
+VOICES = {voice.id: voice for voice in kokoro_voices(None)}
+
+
+class Model:
+    """Speaks a tenth of a second; fails as often as it is told to."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures, self.calls = failures, 0
+
+    def speak(self, ipa: str, pack: object, speed: float = 1.0) -> np.ndarray:
+        if len(ipa) > 15:  # not the warm-up
+            self.calls += 1
+            if self.calls <= self.failures:
+                raise RuntimeError("the worker died")
+        return np.full(SAMPLE_RATE // 10, 0.1, np.float32)
+
+
+@pytest.fixture
+def offered() -> Any:
+    """Kokoro's voices and engine among the others, for one test; gets the engine's factory."""
+    before = catalogue().all()
+    offer_kokoro(None)
+    engines: list[KokoroEngine] = []
+
+    def use(engine: Any) -> Any:
+        runtime.register(NAME, lambda: engine, SpeechCodec(NAME))
+        runtime._engines.pop(NAME, None)
+        engines.append(engine)
+        return engine
+
+    yield use
+    runtime._factories.pop(NAME)
+    runtime._codecs.pop(NAME)
+    runtime._engines.pop(NAME, None)
+    catalogue.cache_clear()
+    assert [voice.id for voice in catalogue().all()] == [voice.id for voice in before]
+
+
+def unit(text: str = "Selamat pagi semua orang.", **fields: Any) -> SpeechUnit:
+    return SpeechUnit(text=text, voice=VOICES["aisyah"], **fields)
+
+
+async def test_a_worker_that_dies_at_a_sentence_speaks_it_after_all() -> None:
+    model = Model(failures=1)
+    engine = KokoroEngine(Path(), load=lambda *_args, **_options: model)
+    await engine.load()
+    spoken = await asyncio.gather(*(engine.submit(unit()) for _ in range(4)))
+    await engine.close()
+    assert [len(speech.audio) for speech in spoken] == [SAMPLE_RATE // 10] * 4
+    assert model.calls == 5
+
+
+async def test_a_sentence_that_always_fails_is_that_sentences_error() -> None:
+    engine = KokoroEngine(Path(), load=lambda *_args, **_options: Model(failures=99))
+    await engine.load()
+    with pytest.raises(EngineUnavailable, match="RuntimeError"):
+        await engine.submit(unit())
+    await engine.close()
+
+
+async def test_where_the_model_is_not_there_espeak_speaks_and_the_reply_says_so(offered: Any, espeak: None) -> None:
+    engine = offered(KokoroEngine(Path("nowhere")))
+    with pytest.raises(EngineUnavailable, match="not installed"):
+        await engine.load()
+    speech = Synthesis(sentences_of("Selamat pagi. Apa khabar?", "ms"), VOICES["hafiz"])
+    chunks = [chunk async for chunk in speech.chunks()]
+    assert len(chunks) == 2
+    assert speech.voice.degraded is Reason.FAILED
+
+
+class Busy:
+    """An engine whose queue is as long as it is told."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = wait_s
+        self.spoken: list[Voice] = []
+
+    async def load(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def submit(self, unit: SpeechUnit) -> Speech:
+        self.spoken.append(unit.voice)
+        return Speech(np.full(2400, 0.1, np.float32), SAMPLE_RATE)
+
+    def stream(self, units: AsyncIterator[SpeechUnit]) -> AsyncIterator[Speech]:
+        raise NotImplementedError
+
+    def stats(self) -> EngineStats:
+        return EngineStats(True, 0, 0, 0, 0, 0, 0.0, self.wait_s)
+
+
+async def speak(reply: ReplyVoice, text: str = "Selamat pagi", language: str = "ms") -> SpeechUnit:
+    spoken = reply.unit(text=text, language=language)
+    await reply.speak(spoken)
+    return spoken
+
+
+async def test_in_a_brown_out_a_new_reply_is_spoken_by_espeak_in_language_and_sex(offered: Any, espeak: None) -> None:
+    busy = offered(Busy(wait_s=30))
+    for name, language, expected in [
+        ("aisyah", "ms", "female"),
+        ("hafiz", "ms", "male"),
+        ("hafiz", "en", "male"),
+        ("aisyah", "zh", "female"),
+    ]:
+        reply = ReplyVoice(VOICES[name])
+        spoken = await speak(reply, language=language)
+        assert reply.degraded is Reason.BUSY
+        assert (spoken.voice.engine, spoken.voice.gender) == ("espeak-ng", expected)
+        assert spoken.voice.speaks(language)
+    assert not busy.spoken
+
+
+async def test_a_reply_ends_in_the_voice_in_which_it_began(offered: Any, espeak: None) -> None:
+    busy = offered(Busy(wait_s=0))
+    reply = ReplyVoice(VOICES["aisyah"])
+    await speak(reply)
+    busy.wait_s = 30
+    await speak(reply)
+    assert reply.degraded is None
+    assert len(busy.spoken) == 2
+    degraded = ReplyVoice(VOICES["aisyah"])
+    await speak(degraded)
+    busy.wait_s = 0
+    assert (await speak(degraded)).voice.engine == "espeak-ng"
+
+
+async def test_the_brown_out_can_be_switched_off(offered: Any, settings: Any) -> None:
+    settings.VOICE_TTS_BROWNOUT = False
+    busy = offered(Busy(wait_s=30))
+    reply = ReplyVoice(VOICES["aisyah"])
+    await speak(reply)
+    assert reply.degraded is None
+    assert busy.spoken == [VOICES["aisyah"]]
+
+
+def test_the_text_decides_the_voice(offered: Any) -> None:
+    aisyah, ms = VOICES["aisyah"], catalogue().get("ms")
+    assert ms is not None
+    assert sentence_voice(aisyah, "en", follows_text=True) == aisyah  # one speaker, both languages
+    assert sentence_voice(aisyah, "zh", follows_text=False).id == "xiaoxiao"
+    assert sentence_voice(VOICES["hafiz"], "zh", follows_text=True).id == "yunxi"
+    assert sentence_voice(aisyah, "ta", follows_text=True).id == "ta+f2"
+    assert sentence_voice(ms, "en", follows_text=True).id == "en-us"
+    assert sentence_voice(ms, "en", follows_text=False) == ms
+    assert sentence_voice(ms, "zh", follows_text=False).gender == "male"
+    alone = replace(ms, id="alone", model="coqui/alone", engine="coqui")
+    assert sentence_voice(alone, "en", follows_text=True) == alone
+
+
+@pytest.fixture
+async def engine(kokoro: Path) -> AsyncIterator[KokoroEngine]:
+    engine = KokoroEngine(kokoro)
+    await engine.load()
+    yield engine
+    await engine.close()
+
+
+async def test_it_speaks(engine: KokoroEngine) -> None:
+    speech = await engine.submit(unit())
+    assert speech.sample_rate == SAMPLE_RATE
+    assert 1.0 < len(speech.audio) / SAMPLE_RATE < 3.0
+    assert 0.05 < np.abs(speech.audio).max() < 1.5
+    fast = await engine.submit(unit(speed=4.0))
+    assert len(fast.audio) < len(speech.audio)
+    assert fast.tempo == pytest.approx(4.0 / 1.4)
+
+
+async def test_one_voice_speaks_what_is_not_its_language_and_what_is_nothing(engine: KokoroEngine) -> None:
+    for text in ("Jangan lupa check email sebelum meeting pukul tiga.", "小明", "x" * 40):
+        assert len((await engine.submit(unit(text))).audio) > SAMPLE_RATE // 4
+    assert len((await engine.submit(unit("…"))).audio) == SAMPLE_RATE // 5
+
+
+def test_the_model_is_what_is_loaded(kokoro: Path) -> None:
+    from tts import kokoro as module
+
+    assert isinstance(module.load(kokoro), KokoroModel)
+
+
+async def test_a_busy_neural_voice_is_no_refusal_but_a_marked_answer(
+    offered: Any, api: httpx.AsyncClient, espeak: None
+) -> None:
+    body = {"model": "tts-1", "voice": "alloy", "input": "Selamat pagi. Apa khabar?", "response_format": "pcm"}
+    busy = offered(Busy(wait_s=30))
+    answer = await api.post("/v1/audio/speech", json=body)
+    assert (answer.status_code, answer.headers["X-Voice-Degraded"]) == (200, "busy")
+    entry = await LedgerEntry.objects.order_by("pk").alast()
+    assert entry is not None
+    assert (entry.model, entry.voice) == ("espeak-ng", "ms+f1")
+    busy.wait_s = 0
+    answer = await api.post("/v1/audio/speech", json=body)
+    assert (answer.status_code, answer.headers.get("X-Voice-Degraded")) == (200, None)  # what was degraded is not kept
+    assert [voice.id for voice in busy.spoken] == ["aisyah"] * 2

@@ -1,0 +1,191 @@
+"""This service against a plain server on the same weights, on people's recordings: clips a second, and wrong words.
+
+    BENCH_RECORDINGS=folder python -m tools.benchmarks.recorded [seconds]
+
+The project holds no recordings of people. ``BENCH_RECORDINGS`` names a folder with ``manifest.jsonl`` (lines of
+``audio``, ``language`` and ``text``). Speed is measured on clips of ``SHORTEST_S`` to ``LONGEST_S``, cut where voice
+activity detection finds pauses: clean ones, then with noisy, mixed and music-like ones among them. Words are compared
+on whole recordings. Both servers calculate in the same type (``VOICE_ASR_COMPUTE_TYPE``, int8 by default).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tools.benchmarks import environment
+
+environment.prepare()
+
+from asr.audio import decode  # noqa: E402
+from asr.checkpoint import configured  # noqa: E402
+from asr.repetition import repetition  # noqa: E402
+from asr.tuning import compute_type_here  # noqa: E402
+from asr.voice_activity import segments  # noqa: E402
+from spoken_text.error_rate import Errors, compare  # noqa: E402
+from tests import sound  # noqa: E402
+from tests.services import served  # noqa: E402
+from tools.benchmarks.client import Client  # noqa: E402
+from tools.benchmarks.plain import met, plain_server  # noqa: E402
+from tools.benchmarks.report import Result, Row, table  # noqa: E402
+from tools.benchmarks.through_http import form  # noqa: E402
+from tools.benchmarks.work import closed_loop  # noqa: E402
+
+FOLDER = "BENCH_RECORDINGS"
+SHORTEST_S, LONGEST_S = 1.5, 7.0
+MIN_TIMES_CLEAN, MIN_TIMES_HARD = 6.0, 5.0
+MAX_P50_MS, MAX_P95_MS = 300.0, 1000.0
+MAX_POINTS_APART = 0.5
+NOISE_BELOW, MUSIC_BELOW = 0.3, 0.5  # of the speech's loudness
+ALONE, TEN, CROWD = 1, 10, 50
+
+
+@dataclass(frozen=True)
+class Clip:
+    """``file``: as it is sent. ``text``: what is said, empty where that is not known."""
+
+    file: bytes
+    language: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    results: dict[tuple[str, int], Result]
+    heard: list[str]
+
+
+def recordings(folder: Path) -> list[Clip]:
+    rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text("utf-8").splitlines() if line.strip()]
+    return [Clip((folder / row["audio"]).read_bytes(), row["language"], row["text"]) for row in rows]
+
+
+def clean_clips(whole: Sequence[Clip]) -> list[tuple[sound.Audio, str]]:
+    clips: list[tuple[sound.Audio, str]] = []
+    for each in whole:
+        recording = decode(each.file, max_duration_s=600)
+        clips += [
+            (recording.float32(segment.start, segment.end), each.language)
+            for segment in segments(recording, LONGEST_S, 0.8)
+            if SHORTEST_S <= (segment.end - segment.start) / sound.RATE <= LONGEST_S
+        ]
+    return clips
+
+
+def hard_clips(clips: Sequence[tuple[sound.Audio, str]]) -> list[tuple[sound.Audio, str]]:
+    """A noisy one, one over music and one of two speakers for every third clean one each."""
+    hard: list[tuple[sound.Audio, str]] = []
+    for number, (audio, language) in enumerate(clips):
+        seconds = len(audio) / sound.RATE
+        loudness = float(np.sqrt(np.mean(np.square(audio))))
+        other, _ = clips[(number + len(clips) // 2) % len(clips)]
+        if number % 3 == 2 and seconds + len(other) / sound.RATE <= LONGEST_S:
+            hard.append((sound.joined([audio, sound.silence(0.3), other]), language))
+            continue
+        backdrop, level = (
+            (sound.noise(seconds, 1.0), NOISE_BELOW) if number % 2 else (sound.hold_music(seconds), MUSIC_BELOW)
+        )
+        backdrop = np.resize(backdrop, len(audio))
+        scale = level * loudness / max(1e-6, float(np.sqrt(np.mean(np.square(backdrop)))))
+        hard.append((np.clip(audio + scale * backdrop, -1, 1).astype(np.float32), language))
+    return hard
+
+
+async def measure(
+    url: str, headers: dict[str, str], sets: dict[str, list[Clip]], whole: Sequence[Clip], seconds: float
+) -> Measured:
+    async with Client(url, headers) as client:
+
+        async def ask(clip: Clip) -> str | None:
+            kind, body = form(clip.file, {"model": "whisper-1", "language": clip.language})
+            answer = await client.send(client.request("POST", "/v1/audio/transcriptions", {"Content-Type": kind}, body))
+            if not answer.succeeded:
+                await asyncio.sleep(float(answer.headers.get("retry-after", "0")))
+                return None
+            return str(json.loads(answer.body)["text"])
+
+        results: dict[tuple[str, int], Result] = {}
+        for name, clips in sets.items():
+
+            async def call(number: int, clips: list[Clip] = clips) -> bool:
+                return await ask(clips[number % len(clips)]) is not None
+
+            await closed_loop(call, concurrency=2, seconds=1.0)
+            for callers in (ALONE, TEN, *((CROWD,) if name == "clean" else ())):
+                results[name, callers] = await closed_loop(call, concurrency=callers, seconds=seconds)
+        return Measured(results, [await ask(clip) or "" for clip in whole])
+
+
+async def main(seconds: float) -> None:
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        print(f"people's recordings: {FOLDER} names no folder, so they are left out")
+        return
+    whole = recordings(Path(folder))
+    clean = clean_clips(whole)
+    sets = {
+        name: [Clip(sound.wav(audio), language) for audio, language in clips]
+        for name, clips in (("clean", clean), ("hard", [*clean, *hard_clips(clean)]))
+    }
+    cores = os.cpu_count() or 1
+    os.environ["PLAIN_COMPUTE_TYPE"] = compute_type_here()
+    with plain_server(configured().source, cores, 1) as url:
+        plain = await measure(url, {}, sets, whole, seconds)
+    with tempfile.TemporaryDirectory() as scratch, served(Path(scratch), VOICE_LOG_LEVEL="WARNING") as service:
+        ours = await measure(service.url, service.headers(), sets, whole, seconds)
+    rows = [
+        Row(f"{who}, {name} clips", callers, result)
+        for who, measured in (("plain server", plain), ("this one", ours))
+        for (name, callers), result in measured.results.items()
+    ]
+    print(table(rows))
+    for name, least in (("clean", MIN_TIMES_CLEAN), ("hard", MIN_TIMES_HARD)):
+        times = ours.results[name, TEN].per_second / plain.results[name, TEN].per_second
+        print(
+            f"{name} clips, {TEN} at once: this one / plain = {times:.1f} ({met(times >= least)}: at least {least:g})"
+        )
+    alone = ours.results["hard", ALONE]
+    quick = alone.percentile_ms(50) <= MAX_P50_MS and alone.percentile_ms(95) <= MAX_P95_MS
+    print(
+        f"hard clips, alone: p50 {alone.percentile_ms(50):.0f} ms, p95 {alone.percentile_ms(95):.0f} ms "
+        f"({met(quick)}: at most {MAX_P50_MS:g} and {MAX_P95_MS:g})"
+    )
+    print(words(whole, plain.heard, ours.heard))
+
+
+def words(whole: Sequence[Clip], plain: Sequence[str], ours: Sequence[str]) -> str:
+    """Word error rates, the difference with its 95 % interval, and how many texts repeat themselves."""
+    errors = [
+        (compare(clip.text, first or "-", clip.language), compare(clip.text, second or "-", clip.language))
+        for clip, first, second in zip(whole, plain, ours, strict=True)
+    ]
+    draw = random.Random(1)
+    apart = sorted(_points_apart(draw.choices(errors, k=len(errors))) for _ in range(1000))
+    difference = _points_apart(errors)
+    looped = sum((found := repetition(text)) is not None and found.period > 1 for text in ours)
+    rates = [
+        100 * sum(pair[side].count for pair in errors) / sum(pair[side].words for pair in errors) for side in (0, 1)
+    ]
+    return (
+        f"word error rate of {len(whole)} recordings: plain {rates[0]:.1f} %, this one {rates[1]:.1f} %; difference "
+        f"{difference:+.1f} points, 95 % interval {apart[25]:+.1f} to {apart[974]:+.1f} "
+        f"({met(difference <= MAX_POINTS_APART)}: at most {MAX_POINTS_APART:+g}); {looped} texts repeat themselves"
+    )
+
+
+def _points_apart(errors: Sequence[tuple[Errors, Errors]]) -> float:
+    said = sum(first.words for first, _ in errors)
+    return 100 * sum(second.count - first.count for first, second in errors) / said
+
+
+if __name__ == "__main__":
+    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 20.0))

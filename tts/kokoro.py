@@ -1,0 +1,177 @@
+"""Kokoro-82M on onnxruntime: the model's files, the voices' style packs, and speaking one sentence.
+
+Threads: a `KokoroModel` may be used by several threads at once; onnxruntime's sessions and the packs allow it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from inference.errors import EngineUnavailable
+from tts.kokoro_symbols import MAX_SYMBOLS, pieces, symbols, tokens
+from tts.loudness import trim
+
+logger = logging.getLogger(__name__)
+
+Audio = npt.NDArray[np.float32]
+Pack = npt.NDArray[np.float32]
+
+SAMPLE_RATE = 24_000
+STYLE_VALUES = 256
+FULL_ROWS = 510  # of a pack as published: one for each number of symbols
+MODEL_FILE, VOCABULARY_FILE = "model.onnx", "vocab.json"
+PACKS = Path(__file__).with_name("packs")
+
+MIN_SPEED, MAX_SPEED = 0.7, 1.4  # beyond, words blur: the rest of a speed is the tempo filter's
+NOTHING_S = 0.2  # of silence for what has no sound
+_JOIN_S = 0.12  # between the pieces of a sentence that was too long for the model
+
+_QUIET = 3  # onnxruntime's log level: errors
+
+
+@dataclass(frozen=True)
+class Files:
+    """A directory with the model. `missing` says what is not there, "" if nothing is."""
+
+    directory: Path
+
+    @property
+    def missing(self) -> str:
+        if not self.directory.is_dir():
+            return f"there is no directory {self.directory}"
+        absent = [name for name in (MODEL_FILE, VOCABULARY_FILE) if not (self.directory / name).is_file()]
+        return f"{self.directory} has no {' and no '.join(absent)}" if absent else ""
+
+
+def read_vocabulary(path: Path) -> dict[str, int]:
+    """The model's symbols and their numbers. Raises `EngineUnavailable` for what is no such table."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        table = table.get("vocab", table)
+        vocabulary = {str(symbol): int(number) for symbol, number in table.items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise EngineUnavailable(f"{path} is no table of symbols ({error})") from error
+    if not {" ", "a", "ˈ"} <= vocabulary.keys():
+        raise EngineUnavailable(f"{path} is not Kokoro's table of symbols")
+    return vocabulary
+
+
+def read_pack(path: Path) -> Pack:
+    """A style pack, shape (rows, 256): published (`.bin`, float32, 510 rows) or ours (`.f16`, float16, fewer).
+
+    Raises `EngineUnavailable` for a file that cannot be one.
+    """
+    kind, expected = (np.float16, None) if path.suffix == ".f16" else (np.float32, FULL_ROWS)
+    try:
+        values = np.frombuffer(path.read_bytes(), kind)
+    except (OSError, ValueError) as error:
+        raise EngineUnavailable(f"the voice pack {path} cannot be read ({error})") from error
+    rows, rest = divmod(len(values), STYLE_VALUES)
+    if rest or not rows or (expected and rows != expected):
+        size = f"{values.nbytes:,} bytes"
+        wanted = f"{FULL_ROWS * STYLE_VALUES * 4:,}" if expected else f"a multiple of {STYLE_VALUES * 2}"
+        raise EngineUnavailable(f"the voice pack {path} has {size}, not {wanted}")
+    pack = values.reshape(rows, STYLE_VALUES).astype(np.float32)
+    if not np.isfinite(pack).all():
+        raise EngineUnavailable(f"the voice pack {path} holds what is no number")
+    return pack
+
+
+def style(pack: Pack, count: int) -> Pack:
+    """The row for `count` symbols, shape (1, 256); between the rows that the pack has, a mixture of its neighbours."""
+    if len(pack) == 1:
+        return pack
+    place = min(count, FULL_ROWS - 1) / (FULL_ROWS - 1) * (len(pack) - 1)
+    below = min(int(place), len(pack) - 2)
+    share = np.float32(place - below)
+    row: Pack = pack[below : below + 1] * (1 - share) + pack[below + 1 : below + 2] * share
+    return row
+
+
+@cache
+def pack_of(name: str) -> Pack:
+    """The pack of that name that comes with the service, or a file of the operator's. Raises `EngineUnavailable`."""
+    path = Path(name)
+    return read_pack(path if path.is_absolute() else PACKS / f"{name}.f16")
+
+
+def first_pack() -> Pack:
+    """Any pack, for a first sentence that nobody hears."""
+    return pack_of(min(path.stem for path in PACKS.glob("*.f16")))
+
+
+class KokoroModel:
+    def __init__(self, session: onnxruntime.InferenceSession, vocabulary: Mapping[str, int]) -> None:
+        self._session, self.vocabulary = session, vocabulary
+
+    def speak(self, ipa: str, pack: Pack, speed: float = 1.0) -> Audio:
+        """Phonemes (IPA with punctuation) as float32 mono at `SAMPLE_RATE`, shape (n,), silence cut off at both ends.
+
+        Phonemes that make no sound are `NOTHING_S` of silence.
+        """
+        said = symbols(ipa, self.vocabulary)
+        if not said:
+            return np.zeros(int(NOTHING_S * SAMPLE_RATE), np.float32)
+        parts: list[Audio] = []
+        for piece in pieces(said, MAX_SYMBOLS):
+            if parts:
+                parts.append(np.zeros(int(_JOIN_S * SAMPLE_RATE / speed), np.float32))
+            parts.append(trim(self._run(piece, pack, speed), SAMPLE_RATE))
+        return np.concatenate(parts)
+
+    def _run(self, piece: str, pack: Pack, speed: float) -> Audio:
+        inputs = {
+            "tokens": np.array([tokens(piece, self.vocabulary)], np.int64),
+            "style": style(pack, len(piece)),
+            "speed": np.array([speed], np.float32),
+        }
+        (audio,) = self._session.run(None, inputs, _returning_memory())
+        return np.asarray(audio, np.float32).reshape(-1)
+
+
+def _returning_memory() -> onnxruntime.RunOptions:
+    """Give the working memory of a long sentence back after it, instead of keeping the most that was ever needed."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroModel:
+    """The model of a directory, with `threads` for each sentence. Raises `EngineUnavailable` with what is wrong."""
+    files = Files(directory)
+    if files.missing:
+        raise EngineUnavailable(f"Kokoro is not installed: {files.missing}")
+    vocabulary = read_vocabulary(directory / VOCABULARY_FILE)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = _QUIET
+    options.enable_mem_pattern = False  # it would keep a plan, and its memory, for each length
+    # Threads that spin while they wait would take the cores from the recogniser and the event loop.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(str(directory / MODEL_FILE), options, providers=_providers(device))
+    except Exception as error:  # onnxruntime's errors have no base of their own
+        raise EngineUnavailable(f"{directory / MODEL_FILE} does not load: {error}") from error
+    names = {one.name for one in session.get_inputs()}
+    if names != {"tokens", "style", "speed"}:
+        raise EngineUnavailable(f"{directory / MODEL_FILE} is not Kokoro: its inputs are {', '.join(sorted(names))}")
+    return KokoroModel(session, vocabulary)
+
+
+def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
+    """Where onnxruntime may calculate, the preferred first. Raises `EngineUnavailable` for a GPU that it cannot use."""
+    has_gpu = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if device == "cuda" and not has_gpu:
+        raise EngineUnavailable("this onnxruntime has no CUDA: install onnxruntime-gpu, or VOICE_TTS_DEVICE=cpu")
+    wants_gpu = has_gpu and device in ("auto", "cuda")
+    cpu = ("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})
+    return ["CUDAExecutionProvider", cpu] if wants_gpu else [cpu]

@@ -1,0 +1,117 @@
+"""Kokoro behind the engine protocol: one sentence at a time for each worker.
+
+The model's graph takes one sentence, so there is nothing to batch; several workers share one session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from inference import priority
+from inference.batcher import Batcher
+from inference.engine import EngineStats
+from inference.errors import EngineUnavailable
+from inference.ordered import in_order
+from inference.runtime import batch_observer
+from tts import kokoro
+from tts.kokoro import SAMPLE_RATE, KokoroModel
+from tts.phonemes import phonemes
+from tts.units import Speech, SpeechUnit
+
+logger = logging.getLogger(__name__)
+
+NAME = "kokoro"
+_AHEAD = 4
+_WARM_UP = "sˈatu dˈua."
+_THREADS_OF_ONE = 2  # a sentence gains little from more
+
+
+class KokoroEngine:
+    """`threads` for each of `workers`; 0: as the machine allows. A sentence that fails is tried once more with the
+    model loaded afresh."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        device: str = "auto",
+        threads: int = 0,
+        workers: int = 0,
+        max_queue: int = 1024,
+        load: Callable[..., KokoroModel] = kokoro.load,
+    ) -> None:
+        cores = os.cpu_count() or 1
+        self._threads = threads or min(_THREADS_OF_ONE, cores)
+        self._workers = workers or max(1, cores // self._threads)
+        self._directory, self._device, self._load_model = directory, device, load
+        self._model: KokoroModel | None = None
+        self._loading = asyncio.Lock()
+        self._thread = threading.local()
+        self._batcher: Batcher[SpeechUnit, Speech] = Batcher(
+            NAME,
+            self._run,
+            limit=lambda unit: 1,
+            workers=self._workers,
+            max_queue=max_queue,
+            on_batch=batch_observer(NAME),
+        )
+
+    async def load(self) -> None:
+        """Return once the model has spoken a few words, so that the first caller finds it warm."""
+        async with self._loading:
+            if self._batcher.stats().ready:
+                return
+            with ThreadPoolExecutor(1, initializer=priority.lower) as loader:  # onnxruntime's threads inherit it
+                self._model = await asyncio.wrap_future(loader.submit(self._warm_model))
+            self._batcher.start()
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._batcher.close)
+
+    async def submit(self, unit: SpeechUnit) -> Speech:
+        return await self._batcher.submit(unit)
+
+    def stream(self, units: AsyncIterator[SpeechUnit]) -> AsyncIterator[Speech]:
+        return in_order(units, self.submit, ahead=_AHEAD)
+
+    def stats(self) -> EngineStats:
+        return self._batcher.stats()
+
+    def _warm_model(self) -> KokoroModel:
+        model = self._load_model(self._directory, device=self._device, threads=self._threads)
+        model.speak(_WARM_UP, kokoro.first_pack())
+        return model
+
+    def _run(self, units: list[SpeechUnit]) -> list[Speech | Exception]:
+        if not getattr(self._thread, "is_lowered", False):
+            priority.lower()
+            self._thread.is_lowered = True
+        return [self._speak(unit) for unit in units]
+
+    def _speak(self, unit: SpeechUnit) -> Speech | Exception:
+        try:
+            return self._try(unit)
+        except EngineUnavailable as error:  # the voice's pack
+            return error
+        except Exception as error:  # noqa: BLE001  # whatever onnxruntime raises
+            logger.warning("a sentence failed (%s): once more with the model loaded afresh", type(error).__name__)
+        try:
+            self._model = self._warm_model()
+            return self._try(unit)
+        except Exception as error:  # noqa: BLE001
+            logger.error("a sentence failed again: %s", type(error).__name__)  # its text is not ours to log
+            return EngineUnavailable(f"Kokoro could not speak a sentence ({type(error).__name__}).")
+
+    def _try(self, unit: SpeechUnit) -> Speech:
+        assert self._model is not None
+        pack = kokoro.pack_of(str(unit.voice.parameters["pack"]))
+        speed = unit.speed * int(unit.voice.parameters.get("pace", 100)) / 100
+        within = min(max(speed, kokoro.MIN_SPEED), kokoro.MAX_SPEED)
+        audio = self._model.speak(phonemes(unit.text, unit.language), pack, within)
+        return Speech(audio, SAMPLE_RATE, speed / within)

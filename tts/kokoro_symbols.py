@@ -1,0 +1,83 @@
+"""From the International Phonetic Alphabet to the symbols that Kokoro was trained on, and their numbers.
+
+Kokoro writes affricates and the closing diphthongs of English as one symbol each, and Mandarin's tones as arrows
+(hexgrad/misaki describes the notation). What it has no symbol for is replaced by its nearest relative, or left out:
+a phoneme is never an error.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+
+logger = logging.getLogger(__name__)
+
+# The model takes 510. Its working memory grows with the length (0.5 GB at 500), and so does what others wait.
+MAX_SYMBOLS = 200
+_MIN_CUT = 60  # a shorter piece sounds like a stumble
+
+# Longest first: what is made of several characters in IPA is one symbol here.
+_WHOLE = {
+    "t͡ʃ": "ʧ", "d͡ʒ": "ʤ", "t͡s": "ʦ", "d͡z": "ʣ", "t͡ɕ": "ʨ", "d͡ʑ": "ʥ", "ʈ͡ʂ": "ꭧ",
+    "tʃ": "ʧ", "dʒ": "ʤ", "tɕ": "ʨ", "dʑ": "ʥ", "ʈʂ": "ꭧ",
+    "eɪ": "A", "aɪ": "I", "oʊ": "O", "əʊ": "Q", "aʊ": "W", "ɔɪ": "Y",
+    "ɜːɹ": "ɜɹ", "ɜː": "ɜɹ", "ɚ": "əɹ", "ɝ": "ɜɹ", "əl̩": "ᵊl", "l̩": "ᵊl", "n̩": "ᵊn", "m̩": "ᵊm",
+}  # fmt: skip
+# The nearest symbol for what the model has none for.
+_NEAREST = {
+    "g": "ɡ", "ɫ": "l", "ɬ": "l", "ʀ": "ʁ", "ɦ": "h", "ħ": "h", "ʕ": "ʔ", "ʍ": "w", "ɱ": "m", "ʉ": "u", "ɘ": "ə",
+    "ɵ": "o", "ɞ": "ɜ", "ä": "a", "ʑ": "ʒ", "ʐ": "ɻ", "ɭ": "l", "ɺ": "ɾ", "ɢ": "ɡ", "ɓ": "b", "ɗ": "d", "ɠ": "ɡ",
+    "ʏ": "y", "ɶ": "œ", "ɮ": "l", "ʄ": "ʤ", "ꜜ": "", "̯": "", "͡": "", "̩": "", "̪": "", "̚": "", "‿": " ", "-": " ",
+    "¡": "", "¿": "", "、": ",", "，": ",", "。": ".", "！": "!", "？": "?", "：": ":", "；": ";", "·": " ", "–": "—",
+    "(": ",", ")": ",", "«": "“", "»": "”", "「": "“", "」": "”", "《": "“", "》": "”", "\n": " ", "\t": " ",
+}  # fmt: skip
+_WHOLE_PATTERN = re.compile(  # before an arrow it is a Mandarin syllable, which is in the model's notation already
+    "(?:" + "|".join(sorted(map(re.escape, _WHOLE), key=len, reverse=True)) + r")(?![→↗↓↘])"
+)
+_SPEAKS = re.compile(r"[^\W\d_]")
+_SENTENCE_PAUSE, _CLAUSE_PAUSE = ".!?…", ",;:—"
+
+
+def symbols(ipa: str, vocabulary: Mapping[str, int]) -> str:
+    """``ipa`` in the model's symbols; "" where nothing in it makes a sound."""
+    text = _WHOLE_PATTERN.sub(lambda found: _WHOLE[found[0]], unicodedata.normalize("NFC", ipa))
+    kept: list[str] = []
+    for char in text:
+        known = char if char in vocabulary else _NEAREST.get(char, _decomposed(char, vocabulary))
+        if known and all(one in vocabulary for one in known):
+            kept.append(known)
+        elif not known and char not in _NEAREST:
+            logger.debug("no symbol for %r: left out", char)
+    said = re.sub(r"\s+", " ", "".join(kept)).strip()
+    said = re.sub(r" (?=[.,!?;:…])", "", said)
+    return said if _SPEAKS.search(said) else ""
+
+
+def _decomposed(char: str, vocabulary: Mapping[str, int]) -> str:
+    """A letter with a mark the model does not know, without that mark."""
+    return "".join(one for one in unicodedata.normalize("NFD", char) if one in vocabulary)
+
+
+def pieces(said: str, longest: int = MAX_SYMBOLS) -> Iterator[str]:
+    """Cut symbols into pieces that the model takes: at the last pause that fits, else between words, else anywhere."""
+    while len(said) > longest:
+        head = said[:longest]
+        cut = _last(head, _SENTENCE_PAUSE) or _last(head, _CLAUSE_PAUSE) or _last(head, " ") or longest
+        if piece := said[:cut].strip():
+            yield piece
+        said = said[cut:].strip()
+    if said:
+        yield said
+
+
+def _last(text: str, marks: str) -> int:
+    """Where to cut after the last of ``marks``; 0 if there is none far enough from the beginning."""
+    at = max(text.rfind(mark) for mark in marks)
+    return at + 1 if at >= _MIN_CUT else 0
+
+
+def tokens(piece: str, vocabulary: Mapping[str, int]) -> list[int]:
+    """The numbers of a piece's symbols, with the zeros around them."""
+    return [0, *(vocabulary[char] for char in piece), 0]

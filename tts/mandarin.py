@@ -1,0 +1,82 @@
+"""Mandarin text as phonemes, in the notation that Kokoro's Mandarin voices were trained on.
+
+Characters become pinyin by pypinyin's dictionary of phrases, which knows most characters that are read in several
+ways; a syllable's tone is an arrow at its end: → first, ↗ second, ↓ third, ↘ fourth, none for the neutral tone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_INITIALS = {
+    "b": "p", "p": "pʰ", "m": "m", "f": "f", "d": "t", "t": "tʰ", "n": "n", "l": "l", "g": "k", "k": "kʰ", "h": "x",
+    "j": "ʨ", "q": "ʨʰ", "x": "ɕ", "zh": "ꭧ", "ch": "ꭧʰ", "sh": "ʂ", "r": "ɻ", "z": "ʦ", "c": "ʦʰ", "s": "s",
+}  # fmt: skip
+_FINALS = {
+    "a": "a", "ai": "ai", "an": "an", "ang": "aŋ", "ao": "au", "o": "o", "ong": "ʊŋ", "ou": "ou",
+    "e": "ɤ", "ei": "ei", "en": "ən", "eng": "əŋ", "er": "ɚ", "ê": "ɛ",
+    "i": "i", "ia": "ja", "ian": "jɛn", "iang": "jaŋ", "iao": "jau", "ie": "je", "in": "in", "ing": "iŋ",
+    "io": "jo", "iong": "jʊŋ", "iou": "jou", "iu": "jou",
+    "u": "u", "ua": "wa", "uai": "wai", "uan": "wan", "uang": "waŋ", "uei": "wei", "ui": "wei", "uen": "wən",
+    "un": "wən", "ueng": "wəŋ", "uo": "wo",
+    "v": "y", "van": "ɥɛn", "ve": "ɥe", "vn": "yn",
+}  # fmt: skip
+_BUZZED = {"zh", "ch", "sh", "r", "z", "c", "s"}  # their `i` is the consonant held on
+_TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
+_NUMERALS = "零一二三四五六七八九"
+_PAUSES = dict(zip("，、。！？：；…", ",,.!?:;.", strict=True))
+_PART = re.compile(r"(?P<pause>[，、。！？：；…,.!?:;]+)|(?P<digits>[0-9]+)|(?P<han>[^\W\d_a-zA-Z]+)")
+_SYLLABLE = re.compile(r"(zh|ch|sh|[bpmfdtnlgkhjqxrzcs])?([a-zê]+)([1-5])")
+
+
+def mandarin(text: str) -> str:
+    """The phonemes of Chinese text: a space between the words that the dictionary knows, punctuation as it is."""
+    parts = (part if kind == "," else _run(part) for kind, part in _parts(text))
+    return "".join(parts).strip()
+
+
+def _parts(text: str) -> Iterator[tuple[str, str]]:
+    """Runs of Chinese characters and digits ("汉"), and the punctuation between them (",")."""
+    for found in _PART.finditer(text):
+        if found["pause"]:
+            yield ",", f"{_PAUSES.get(found['pause'][0], found['pause'][0])} "
+        elif found["digits"]:
+            yield "汉", _digits(found["digits"])
+        elif found["han"]:
+            yield "汉", found["han"]
+
+
+def _run(text: str) -> str:
+    return " ".join("".join(map(syllable, word)) for word in _words(text))
+
+
+def _digits(digits: str) -> str:
+    """Digits that nobody has written out, one by one."""
+    return "".join(_NUMERALS[int(digit)] for digit in digits)
+
+
+def syllable(pinyin: str) -> str:
+    """The phonemes of one syllable such as ``hao3`` (without the letters y and w: ``ie4``, ``uo3``); "" for no such."""
+    found = _SYLLABLE.fullmatch(pinyin)
+    if found is None:
+        return ""
+    initial, final, tone = found[1] or "", found[2], _TONES[found[3]]
+    if final == "i" and initial in _BUZZED:
+        return f"{_INITIALS[initial]}ɨ{tone}"
+    sound = _FINALS.get(final, "")
+    vowels = sound.rstrip("nŋ")
+    return f"{_INITIALS.get(initial, '')}{vowels}{tone}{sound[len(vowels) :]}"
+
+
+def _words(text: str) -> list[list[str]]:
+    """The syllables of each word of `text`, as `syllable` takes them."""
+    from pypinyin import Style, lazy_pinyin  # late: its dictionary takes a moment and some memory
+    from pypinyin.contrib.tone_convert import to_finals_tone3, to_initials
+    from pypinyin.seg.mmseg import seg
+
+    words: list[list[str]] = []
+    for word in seg.cut(text):
+        readings = lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors="ignore")
+        words.append([to_initials(one) + to_finals_tone3(one, neutral_tone_with_five=True) for one in readings])
+    return words

@@ -1,0 +1,157 @@
+"""Who speaks a reply: for each sentence the voice of its language, and for a whole reply another engine when the neural
+one cannot keep up (brown-out) or a sentence of it fails.
+
+Used on one event loop; a `ReplyVoice` belongs to one reply.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+from django.conf import settings
+from prometheus_client import Counter
+
+from inference import runtime
+from inference.errors import EngineUnavailable, OverCapacity, UnitFailed
+from tts.units import Speech, SpeechUnit
+from tts.voices import Voice, catalogue, primary
+
+logger = logging.getLogger(__name__)
+
+NEURAL, EMBEDDED = "kokoro", "espeak-ng"
+LATIN = ("ms", "en")
+_LOG_EVERY_S = 30.0
+
+units_by_engine = Counter("voice_tts_sentences", "Sentences spoken, by the engine that did", ["engine"])
+degraded_total = Counter("voice_tts_degraded", "Sentences that eSpeak NG spoke for a neural voice", ["reason"])
+
+
+class Reason(StrEnum):
+    """Why a reply has another voice than was asked for."""
+
+    BUSY = "busy"  # brown-out
+    FAILED = "failed"
+
+
+def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
+    """The voice for a sentence of `language` in a reply by `voice`.
+
+    A voice that cannot speak the sentence's script gives way to one of its sex that can. Between Malay and English, a
+    voice that was named by its id stays, and so does one whose model has no other.
+    """
+    if language not in LATIN:
+        return catalogue().companion(voice, language) or voice
+    if voice.speaks(language) or not follows_text:
+        return voice
+    return catalogue().companion(voice, language, model=voice.model) or voice
+
+
+class ReplyVoice:
+    """One reply's voice. `degraded` says why it is not the one that was asked for, once that is so."""
+
+    def __init__(self, voice: Voice, *, follows_text: bool = False) -> None:
+        self.degraded: Reason | None = None
+        self.stand_in: Voice | None = None  # who speaks instead
+        self._voice, self._follows_text = voice, follows_text
+        self._begun = False
+
+    def begin(self) -> None:
+        """Decide whether this reply may have its neural voice. It keeps what it began with."""
+        if self._begun:
+            return
+        self._begun = True
+        if self._voice.engine == NEURAL and is_browned_out():
+            self.degraded = Reason.BUSY
+
+    @property
+    def is_neural(self) -> bool:
+        """Whether the neural engine speaks this reply, which takes its time."""
+        self.begin()
+        return self._voice.engine == NEURAL and self.degraded is None
+
+    def unit(self, *, text: str, language: str, **fields: Any) -> SpeechUnit:
+        """One sentence with the voice that is to speak it; `fields` are the unit's others."""
+        self.begin()
+        voice = sentence_voice(self._voice, language, follows_text=self._follows_text)
+        unit = SpeechUnit(text=text, voice=voice, language=language, **fields)
+        return _embedded(unit) if self.degraded else unit
+
+    async def speak(self, unit: SpeechUnit) -> Speech:
+        """Speak a unit that `unit` gave. A neural voice that fails at it is stood in for. Raises what engines raise."""
+        if self.degraded and unit.voice.engine == NEURAL:
+            unit = _embedded(unit)
+        try:
+            speech: Speech = await runtime.engine(unit.voice.engine).submit(unit)
+        except (EngineUnavailable, UnitFailed) as error:
+            if unit.voice.engine != NEURAL:
+                raise
+            self._degrade(Reason.FAILED, str(error))
+            unit = _embedded(unit)
+            speech = await runtime.engine(unit.voice.engine).submit(unit)
+        except OverCapacity:
+            if unit.voice.engine != NEURAL or not settings.VOICE_TTS_BROWNOUT or unit.admitted:
+                raise
+            self._degrade(Reason.BUSY, "its queue is full")
+            unit = _embedded(unit)
+            speech = await runtime.engine(unit.voice.engine).submit(unit)
+        units_by_engine.labels(unit.voice.engine).inc()
+        if self.degraded:
+            self.stand_in = self.stand_in or unit.voice
+            degraded_total.labels(self.degraded.value).inc()
+        return speech
+
+    def _degrade(self, reason: Reason, why: str) -> None:
+        if self.degraded is None:
+            _log(reason, why)
+        self.degraded = reason
+
+
+class _LogGate:
+    """Lets one line through in `_LOG_EVERY_S`: a brown-out concerns every reply."""
+
+    def __init__(self) -> None:
+        self._last = -_LOG_EVERY_S
+
+    def opens(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < _LOG_EVERY_S:
+            return False
+        self._last = now
+        return True
+
+
+_gates = {reason: _LogGate() for reason in Reason}
+
+
+def is_browned_out() -> bool:
+    """Whether a new reply would wait too long for the neural voice, or it is not there at all."""
+    stats = runtime.engine(NEURAL).stats()
+    if not settings.VOICE_TTS_BROWNOUT or stats.estimated_wait_s <= settings.VOICE_TTS_BROWNOUT_S:
+        return False
+    _log(Reason.BUSY, f"a sentence would wait {stats.estimated_wait_s:.1f} s")
+    return True
+
+
+def is_taken_as_neural(voice: Voice) -> bool:
+    """Whether a reply by `voice` would be spoken by the neural engine, which lets in no more than it can do: what is
+    beyond that the embedded engine speaks."""
+    return voice.engine == NEURAL and settings.VOICE_TTS_BROWNOUT and not is_browned_out()
+
+
+def _log(reason: Reason, why: str) -> None:
+    if _gates[reason].opens():
+        logger.warning("new replies are spoken by eSpeak NG", extra={"reason": reason.value, "why": why})
+
+
+def _embedded(unit: SpeechUnit) -> SpeechUnit:
+    """`unit` for the embedded engine: a voice of the sentence's language and, if there is one, of its voice's sex."""
+    able = [one for one in catalogue().all() if one.engine == EMBEDDED and one.speaks(primary(unit.language))]
+    if not able:
+        return unit
+    voice = unit.voice
+    alike = min(able, key=lambda one: (one.gender != voice.gender, not set(one.openai) & set(voice.openai)))
+    return replace(unit, voice=alike)

@@ -16,7 +16,7 @@ help:
 	@echo "make test-coqui   the Coqui voices, in an environment of their own"
 	@echo "make test-cluster Ray, PostgreSQL, Redis and two API processes, parts of them killed"
 	@echo "make screenshots  the page's pictures in docs/screenshots"
-	@echo "make lint         ruff and mypy"
+	@echo "make lint         ruff, mypy and the layers' import contracts"
 	@echo "make format       ruff's formatter"
 	@echo "make bench        the figures of the README's performance table (BENCH=\"4 asr plain\": shorter, some parts)"
 	@echo "make requirements pin what requirements*.in ask for"
@@ -54,7 +54,7 @@ services:
 
 test: lint services
 	@VOICE_MODELS_DIR=$${VOICE_TEST_MODELS:-var/models} VOICE_ASR_MODEL= VOICE_TTS_MODEL= $(MAKE) --no-print-directory models
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 screenshots: setup-dev services
 	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e -k photographed
@@ -69,6 +69,7 @@ lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+	$(BIN)/lint-imports --no-cache
 
 format: setup-dev
 	$(BIN)/ruff check --fix .

@@ -1,3 +1,5 @@
+"""Registers the engine, its models and the endpoints with the apps below."""
+
 from __future__ import annotations
 
 from django.apps import AppConfig
@@ -7,8 +9,14 @@ class AsrConfig(AppConfig):
     name = "asr"
 
     def ready(self) -> None:
+        from asr import models_offered
         from asr.engine import NAME, create
         from asr.wire import SpeechCodec
+        from gateway import catalogue, endpoints
         from inference import runtime
+        from usage.entry import Kind
 
         runtime.register(NAME, create, SpeechCodec())
+        catalogue.register(catalogue.Task.TRANSCRIPTION, models_offered)
+        endpoints.register("/v1/audio/transcriptions", Kind.TRANSCRIPTION)
+        endpoints.register("/v1/audio/translations", Kind.TRANSLATION)

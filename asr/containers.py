@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import av
 import numpy as np
@@ -117,20 +116,21 @@ def _is_raw_gsm(data: bytes) -> bool:
 # --- tracks -----------------------------------------------------------------------------------------------------------
 def _chosen_track(container: av.container.InputContainer) -> int:
     """The number of the audio stream to decode: the one marked as default if it can be heard, else the loudest."""
-    streams = container.streams.audio[:_TRACKS_COMPARED]
+    streams = [stream for stream in container.streams.audio if stream.codec_context][:_TRACKS_COMPARED]
     if not streams:
         raise unsupported()
+    numbers = [container.streams.audio.index(stream) for stream in streams]
     if len(streams) == 1:
-        return 0
+        return numbers[0]
     loudness = _loudness(container, streams)
     loudest = max(loudness)
     marked = [number for number, stream in enumerate(streams) if stream.disposition & av.stream.Disposition.default]
     if len(marked) == 1 and loudness[marked[0]] > loudest - _INAUDIBLE_DB:
-        return marked[0]
-    return loudness.index(loudest)
+        return numbers[marked[0]]
+    return numbers[loudness.index(loudest)]
 
 
-def _loudness(container: av.container.InputContainer, streams: list[av.AudioStream] | Any) -> list[float]:
+def _loudness(container: av.container.InputContainer, streams: list[av.AudioStream]) -> list[float]:
     """The level of each track in dB, over the beginning of the file."""
     energy = {stream.index: 0.0 for stream in streams}
     heard_s = dict.fromkeys(energy, 0.0)
@@ -141,6 +141,7 @@ def _loudness(container: av.container.InputContainer, streams: list[av.AudioStre
             continue
         index = packet.stream.index
         for frame in frames:
+            assert isinstance(frame, av.AudioFrame)
             values = _values(frame)
             energy[index] += float(np.square(values).mean()) * frame.samples / frame.sample_rate
             heard_s[index] += frame.samples / frame.sample_rate
@@ -152,6 +153,8 @@ def _loudness(container: av.container.InputContainer, streams: list[av.AudioStre
 # --- decoding ---------------------------------------------------------------------------------------------------------
 def _decoded(container: av.container.InputContainer, track: int, max_duration_s: float) -> Iterator[Chunk]:
     stream = container.streams.audio[track]
+    if stream.codec_context is None:  # FFmpeg knows the container, not what is in it
+        raise unsupported()
     _check_format(stream.rate, stream.channels)
     timeline = _Timeline(_origin(container, stream), max_duration_s, clocked=container.format.name in _CLOCKED)
     packets = damaged = 0

@@ -29,6 +29,7 @@ from asr.checkpoint import FULL_CONTEXT_S, Checkpoint
 from asr.drafts import Draft, least_doubtful, max_tokens, phrases
 from asr.languages import RELATIVES
 from asr.lexicon import Lexicon, retimed
+from asr.mandarin import simplified
 from asr.units import Hypothesis, SpeechUnit, Task
 from inference.engine import Unit
 
@@ -104,7 +105,7 @@ class Decoder:
         ]
         aligned = self._align(batch, languages, encoded, kept) if wants_tokens else [Aligned()] * len(batch)
         return [
-            Decoded(self._spaced(self._hypothesis(item, language, draft, timed)), first.is_doubtful)
+            Decoded(simplified(self._spaced(self._hypothesis(item, language, draft, timed))), first.is_doubtful)
             for item, language, first, draft, timed in zip(batch, languages, drafts, kept, aligned, strict=True)
         ]
 
@@ -116,10 +117,11 @@ class Decoder:
         if not hints and not earlier:
             return ()
         tokenizer = self.tokenizer(options.language or "en", options.task)
+        most = self._checkpoint.prompt_tokens
+        # Keywords first, as faster-whisper has them: a long prompt loses its beginning, not what was named one by one.
+        named = tokenizer.encode(" " + hints)[:most] if hints else []
         previous = tokenizer.encode(" " + earlier) if earlier else []
-        tokens = self._model.get_prompt(tokenizer, previous, hotwords=hints or None)
-        earliest, *hint = tokens[: tokens.index(tokenizer.sot)]
-        return (earliest, *hint[-self._checkpoint.prompt_tokens :])
+        return (tokenizer.sot_prev, *named, *previous[max(0, len(previous) + len(named) - most) :])
 
     def _as_written(self, text: str) -> str:
         """Text as the model would write it: a plain model has never seen capitals or commas."""

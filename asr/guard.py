@@ -1,8 +1,9 @@
 """Keeps invented words out and said words in: a check of each hypothesis against the audio that it claims to be about.
 
 Whisper models answer silence, noise and music with what subtitles end on ("Terima kasih kerana menonton"), or repeat
-themselves. Voice activity detection keeps most such audio from the model; these rules catch the rest. People say the
-same words too, so no text is dropped for its words alone: only with evidence from the audio that nobody said it.
+themselves, or the prompt. Voice activity detection keeps most such audio from the model; these rules catch the rest.
+People say the same words too, so no text is dropped for its words alone: only with evidence from the audio that nobody
+said it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from asr.decoding import COMPRESSION_RATIO_THRESHOLD, LOGPROB_THRESHOLD, NO_SPEECH_THRESHOLD
 from asr.endpointing import FRAME, FrameVad
 from asr.transcript import Part
-from asr.units import SAMPLE_RATE, Hypothesis, Phrase, Samples, Word
+from asr.units import SAMPLE_RATE, Hypothesis, Options, Phrase, Samples, Word
 
 MOST_WORDS_PER_SECOND = 8.0  # fast Malay or English speech is near 4, auctioneers near 6
 MOST_CHARACTERS_PER_SECOND = 50.0
@@ -44,33 +45,37 @@ _CAPTION = re.compile(
 _REPEATED = re.compile(r"\b(.{1,60}?)(?:[\s,.!?]+\1\b){3,}", re.IGNORECASE)
 
 
-def kept(parts: list[Part], audio: Callable[[int, int], Samples], before: str = "") -> list[Part]:
+def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Options, before: str = "") -> list[Part]:
     """The parts without what was surely not said. ``audio(start, end)``: samples by the segments' clock. ``before``:
     what was said last before these parts."""
+    hints = " ".join((options.prompt, *options.keywords))
     found: list[Part] = []
     for part in parts:
         segment = part.segment
         samples = audio(segment.start, segment.end)
         repeats = _same(before, part.text)
-        hypothesis = checked(part.hypothesis, audio=samples, speech_s=segment.speech_s, repeats=repeats)
+        speech_s = segment.speech_s
+        hypothesis = checked(part.hypothesis, audio=samples, speech_s=speech_s, hints=hints, repeats=repeats)
         if hypothesis is not None:
             found.append(replace(part, hypothesis=hypothesis))
             before = hypothesis.text
     return found
 
 
-def checked(hypothesis: Hypothesis, *, audio: Samples, speech_s: float, repeats: bool = False) -> Hypothesis | None:
+def checked(
+    hypothesis: Hypothesis, *, audio: Samples, speech_s: float, hints: str = "", repeats: bool = False
+) -> Hypothesis | None:
     """The hypothesis, without what was surely not said; None if nothing is left.
 
-    ``audio``: the unit's. ``speech_s``: seconds of it that voice activity detection took for speech. ``repeats``: the
-    same was said just before.
+    ``audio``: the unit's. ``speech_s``: seconds of it that voice activity detection took for speech. ``hints``: prompt
+    and keywords. ``repeats``: the same was said just before.
     """
     if not any(map(str.isalnum, hypothesis.text)):
         return None
     if _is_silence(hypothesis) or _is_impossible(hypothesis, speech_s) or _is_music(hypothesis, audio, speech_s):
         return None
-    if _CAPTION.search(hypothesis.text):
-        without = _without_captions(hypothesis, audio, speech_s, repeats=repeats)
+    if _CAPTION.search(hypothesis.text) or _is_echo(hypothesis.text, hints):
+        without = _without_captions(hypothesis, audio, speech_s, hints=hints, repeats=repeats)
         if without is None:
             return None
         hypothesis = without
@@ -93,6 +98,16 @@ def _is_impossible(hypothesis: Hypothesis, speech_s: float) -> bool:
     return len(text.split()) > MOST_WORDS_PER_SECOND * seconds or len(text) > MOST_CHARACTERS_PER_SECOND * seconds
 
 
+def _is_echo(text: str, hints: str) -> bool:
+    """Whether the text is nothing but words of the hints, which a model writes where it hears none."""
+    given = set(_words(hints))
+    return bool(given) and given.issuperset(_words(text))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
 def _is_music(hypothesis: Hypothesis, audio: Samples, speech_s: float) -> bool:
     """A moment that voice activity detection took for speech, the model not, and that has hardly a voice in it."""
     if hypothesis.no_speech_prob <= DOUBTFUL_NO_SPEECH or speech_s > BRIEF_SPEECH_S:
@@ -110,8 +125,10 @@ def voice_s(audio: Samples) -> float:
 
 
 # --- captions ---------------------------------------------------------------------------------------------------------
-def _without_captions(hypothesis: Hypothesis, audio: Samples, speech_s: float, *, repeats: bool) -> Hypothesis | None:
-    """Without the phrases that are captions and that the audio does not bear out."""
+def _without_captions(
+    hypothesis: Hypothesis, audio: Samples, speech_s: float, *, hints: str, repeats: bool
+) -> Hypothesis | None:
+    """Without the phrases that are captions, or echoes of the hints, and that the audio does not bear out."""
     if len(hypothesis.phrases) < 2:
         invented = _is_invented(hypothesis, hypothesis.text, audio, speech_s, repeats=repeats)
         return None if invented else hypothesis
@@ -119,9 +136,9 @@ def _without_captions(hypothesis: Hypothesis, audio: Samples, speech_s: float, *
     for phrase in hypothesis.phrases:
         samples = audio[int(phrase.start * SAMPLE_RATE) : int(phrase.end * SAMPLE_RATE)]
         seconds = min(speech_s, phrase.end - phrase.start)
-        if _CAPTION.search(phrase.text) and _is_invented(hypothesis, phrase.text, samples, seconds, repeats=repeats):
-            continue
-        said.append(phrase)
+        suspect = _CAPTION.search(phrase.text) or _is_echo(phrase.text, hints)
+        if not suspect or not _is_invented(hypothesis, phrase.text, samples, seconds, repeats=repeats):
+            said.append(phrase)
     if len(said) == len(hypothesis.phrases):
         return hypothesis
     return _with_phrases(hypothesis, said)

@@ -104,11 +104,12 @@ class Segmenter:
         self._forget()
         return pieces
 
-    def flush(self) -> list[Piece]:
-        """The utterance is over: what is open is complete."""
+    def flush(self, until: int | None = None) -> list[Piece]:
+        """The utterance is over: what is open is complete. ``until``: where the audio ends, in the last frame."""
+        last = self.position if until is None else min(until, self.position)
         if self._open_from is not None:
-            self._end_span(self.position if self._silence_from is None else self._silence_from)
-        pieces = self._finish_span(min(self.position, self._ended[1] + self._padding)) if self._ended else []
+            self._end_span(last if self._silence_from is None else min(last, self._silence_from))
+        pieces = self._finish_span(min(last, self._ended[1] + self._padding)) if self._ended else []
         return pieces + self._cut_joined()
 
     def _begin_span(self, at: int) -> list[Piece]:

@@ -49,6 +49,9 @@ class ChunkingStrategyField(serializers.Field[str, Any, str, Any]):
         if data in ("", "auto"):
             return "auto"
         wanted = _parsed(data)
+        if not isinstance(wanted, dict):
+            message = f"chunking_strategy = {data!r} is not supported; leave it out or send 'auto'."
+            raise ApiError(400, "unsupported_parameter", message, param="chunking_strategy")
         for key, value in wanted.items():
             if key not in _VAD or not _is_same(value, _VAD[key]):
                 message = f"chunking_strategy[{key}] = {value!r} is not supported; leave it out or send 'auto'."
@@ -161,13 +164,11 @@ def options(fields: dict[str, Any], *, checkpoint: Checkpoint, translate: bool) 
     )
 
 
-def _parsed(data: Any) -> dict[str, Any]:
-    if isinstance(data, str):
-        try:
-            data = json.loads(data)
-        except ValueError:
-            data = {"type": data}
-    return data if isinstance(data, dict) else {"type": data}
+def _parsed(data: Any) -> Any:
+    try:
+        return json.loads(data) if isinstance(data, str) else data
+    except ValueError:
+        return data
 
 
 def _is_same(value: Any, default: str | float) -> bool:

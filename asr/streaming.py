@@ -299,7 +299,7 @@ class StreamingSession:
 
     def _conclude(self, utterance: Utterance) -> None:
         self._close_utterance()
-        utterance.complete()
+        utterance.complete(self._taken)
         self._emit(Committed(utterance.number))
         before = self._concluding[-1] if self._concluding else None
         self._concluding.append(asyncio.create_task(self._tell_final(utterance, before)))

@@ -155,6 +155,7 @@ class Transcription:
 
     def _checked(self, part: Part) -> Part | None:
         parts = self.transcript.parts
-        said = guard.kept([part], self._recording.float32, before=parts[-1].text if parts else "")
+        before = parts[-1].text if parts else ""
+        said = guard.kept([part], self._recording.float32, self._options, before)
         parts += said
         return said[0] if said else None

@@ -53,8 +53,8 @@ class _Closed:
     piece: Piece
     task: asyncio.Task[list[Part]]
 
-    def kept(self) -> list[Part]:
-        return guard.kept(self.task.result(), self.piece.samples)
+    def kept(self, options: Options) -> list[Part]:
+        return guard.kept(self.task.result(), self.piece.samples, options)
 
 
 class Utterance:
@@ -96,10 +96,10 @@ class Utterance:
         self._recognise(self.segmenter.feed(frame, probability))
         self._recognise_ahead()
 
-    def complete(self) -> None:
-        """Nothing more will be said."""
+    def complete(self, until: int) -> None:
+        """Nothing more will be said; the audio ends at a sample of the stream's clock."""
         self._stop_guessing()
-        self._recognise(self.segmenter.flush())
+        self._recognise(self.segmenter.flush(until))
         self._drop_ahead()
 
     def abandon(self) -> None:
@@ -117,7 +117,7 @@ class Utterance:
         """All words, once ``recognised``. ``decided``: what the stream's languages were so far, which is added to."""
         parts = [part for closed in self._closed for part in closed.task.result()]
         settled = [await self._settled(parts[index:], decided) for index in range(len(parts))]
-        kept = guard.kept(settled, self._audio)
+        kept = guard.kept(settled, self._audio, self._options)
         return Heard(
             text=join(part.text for part in kept),
             words=tuple(word for part in kept for word in part.words),
@@ -181,7 +181,7 @@ class Utterance:
             hypothesis = guard.checked(found, audio=audio, speech_s=speech_s)
             for segment in closed:  # what comes before it is being recognised for good
                 await asyncio.shield(segment.task)
-            certain = [part.text for segment in closed for part in segment.kept()]
+            certain = [part.text for segment in closed for part in segment.kept(options)]
         except InferenceError:
             waited_ms = 1000 * PARTIAL_DEADLINE_S
             return  # too busy, or the final will tell

@@ -20,8 +20,9 @@ from asr.engine import whisper
 from asr.transcript import FORMATS, Transcript, diarized_segments, token_logprobs
 from asr.transcription import Transcription
 from core.errors import ApiError
+from core.identity import caller_of
 from gateway.catalogue import Task, resolve, undated
-from gateway.gate import Kind, Work, gate
+from gateway.gate import Kind, Work, request_gate
 from gateway.views import ApiView
 from usage.recent import remember
 
@@ -59,7 +60,7 @@ class TranscriptionView(ApiView):
         return await self._answer(request)
 
     async def _answer(self, request: Request) -> HttpResponseBase:
-        async with gate(request, self.kind) as work:
+        async with request_gate(caller_of(request), self.kind) as work:
             fields = _valid(serializers.fields(await self.body(request)), self.kind)
             await work.admit(fields.get("user"))
             work.model = resolve(fields.get("model"), Task.TRANSCRIPTION).id

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -23,6 +20,7 @@ from capacity import historyadmin, loadtestadmin
 from capacity.historyadmin import DELIVERY_COLOURS
 from capacity.models import Alert, Delivery, Rule
 from core.admin_objects import exists, found
+from core.confirmation import Question, ask
 from core.quantities import NONE, ShortFloatField, SpanField, span
 from core.readonly_admin import ReadOnly, page_of
 
@@ -43,42 +41,6 @@ class SilenceForm(forms.Form):
     why = forms.CharField(label="Why", max_length=1000, widget=UnfoldAdminTextareaWidget({"rows": 2}))
 
 
-class NothingToFillIn(forms.Form):
-    pass
-
-
-@dataclass(frozen=True)
-class Question:
-    """``do`` gets the filled in form; what it returns is shown when the page has gone ``back``."""
-
-    title: str
-    consequence: str
-    button: str
-    back: str
-    do: Callable[[dict[str, Any]], str]
-    form: type[forms.Form] = NothingToFillIn
-    is_harmful: bool = False
-
-
-def ask(request: HttpRequest, model_admin: ModelAdmin, question: Question) -> HttpResponse:
-    """Show the page that asks; do it once it is confirmed. (Links to actions are GETs, which must change nothing.)"""
-    form = question.form(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        model_admin.message_user(request, question.do(form.cleaned_data), messages.SUCCESS)
-        return HttpResponseRedirect(question.back)
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "title": question.title,
-        "opts": model_admin.opts,
-        "consequence": question.consequence,
-        "button": question.button,
-        "back": question.back,
-        "form": form,
-        "variant": "danger" if question.is_harmful else "primary",
-    }
-    return TemplateResponse(request, "admin/capacity/ask.html", context)
-
-
 def ask_to_silence(request: HttpRequest, model_admin: ModelAdmin, rule: Rule, back: str) -> HttpResponse:
     def do(filled_in: dict[str, Any]) -> str:
         until = timezone.now() + timedelta(hours=filled_in["hours"])
@@ -88,7 +50,7 @@ def ask_to_silence(request: HttpRequest, model_admin: ModelAdmin, rule: Rule, ba
         return words
 
     consequence = "Nobody is notified of this rule meanwhile. Its alerts are shown and stop ramps all the same."
-    question = Question(f"Silence {rule}", consequence, "Silence", back, do, SilenceForm, is_harmful=True)
+    question = Question(f"Silence {rule}", consequence, back, do, button="Silence", form=SilenceForm)
     return ask(request, model_admin, question)
 
 
@@ -187,7 +149,11 @@ class RuleAdmin(ModelAdmin):
             return f"{rule} notifies again.".capitalize()
 
         consequence = "From now on people are notified of this rule again, also of an alert that fires already."
-        return ask(request, self, Question(f"End the silence of {rule}", consequence, "End it", page_of(rule), do))
+        return ask(
+            request,
+            self,
+            Question(f"End the silence of {rule}", consequence, page_of(rule), do, button="End it", is_harmful=False),
+        )
 
 
 class DeliveryInline(ReadOnly, TabularInline):
@@ -284,7 +250,11 @@ class AlertAdmin(ReadOnly, ModelAdmin):
         consequence = "You see to it: nobody is reminded of it any more. It fires until what it measures is well again."
         # The first page's button is a POST already, so nothing is asked again.
         back = reverse("admin:index") if "home" in request.GET else page_of(alert)
-        return ask(request, self, Question(f"Acknowledge {alert}", consequence, "Acknowledge", back, do))
+        return ask(
+            request,
+            self,
+            Question(f"Acknowledge {alert}", consequence, back, do, button="Acknowledge", is_harmful=False),
+        )
 
     @action(description="Silence", url_path="silence", permissions=["silence"], icon="notifications_off")
     def silence(self, request: HttpRequest, object_id: str) -> HttpResponse:

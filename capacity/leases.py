@@ -34,7 +34,7 @@ from prometheus_client import Gauge
 from capacity import gpu
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, person, united
-from core.errors import ApiError
+from core.errors import DomainError
 from core.perloop import PerLoop
 from rollout.feature import Feature
 
@@ -44,6 +44,10 @@ BEATS_PER_LEASE = 4  # three may be lost before a living process's users vanish
 REDIS_TIMEOUT_S = 2.0
 
 concurrent_users = Gauge("voice_concurrent_users", "Distinct end users with work in flight in this process")
+
+
+class TooManyUsers(DomainError):
+    """As many end users are being served as there is room for."""
 
 
 def beat_s() -> float:
@@ -156,14 +160,14 @@ class Leases:
         self._beating: asyncio.Task[None] | None = None
 
     def admit(self, someone: str) -> None:
-        """Raises ``ApiError`` 503 when this end user would be one too many. Who is being served already never is."""
+        """Raises ``TooManyUsers`` when this end user would be one too many. Who is being served already never is."""
         most = settings.VOICE_MAX_CONCURRENT_USERS
         here = self._present.people
         if not most or someone in here or someone in self._elsewhere:
             return
         if len(self._elsewhere | here.keys()) >= most:
             message = f"{most} users are being served, which is as many as there is room for. Try again."
-            raise ApiError(503, "over_capacity", message, retry_after=beat_s())
+            raise TooManyUsers(message, retry_after_s=beat_s())
 
     def enter(self, someone: str, feature: Feature) -> None:
         self._present.enter(someone, feature)
@@ -225,7 +229,7 @@ class Hold:
         self._leases: Leases | None = None
 
     async def begin(self) -> None:
-        """Raises ``ApiError`` 503 when there is no room."""
+        """Raises ``TooManyUsers`` when there is no room."""
         held = leases()
         held.admit(self._someone)
         held.enter(self._someone, self._feature)
@@ -252,5 +256,5 @@ def hold(client_id: int, user: str, feature: Feature) -> Hold:
 
 
 async def admit(client_id: int, user: str) -> None:
-    """What ``hold`` would say now, without taking anything. Raises ``ApiError`` 503 when there is no room."""
+    """What ``hold`` would say now, without taking anything. Raises ``TooManyUsers`` when there is no room."""
     leases().admit(person(client_id, user))

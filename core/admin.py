@@ -18,8 +18,8 @@ from unfold.decorators import action, display
 
 from core import user_admin
 from core.admin_objects import exists, found
+from core.confirmation import Question, ask
 from core.models import ApiKey, ClientApplication
-from usage.confirmation import SureForm, ask
 
 __all__ = ["user_admin"]
 
@@ -105,12 +105,14 @@ class ApiKeyAdmin(ModelAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
         keys = list(queryset)
         chosen = [(ACTION_CHECKBOX_NAME, str(key.pk)) for key in keys]
-        return ask(
-            request, self, SureForm, title=f"Revoke {len(keys)} API key{'s' * (len(keys) != 1)}",
+        question = Question(
+            title=f"Revoke {len(keys)} API key{'s' * (len(keys) != 1)}",
             consequence=f"{', '.join(str(key) for key in keys)}. {REFUSED}",
-            do=lambda _form: self._revoke(request, keys), back=reverse("admin:voiceproject_apikey_changelist"),
-            carried=[("action", "revoke"), ("sure", "yes"), *chosen], is_sent="sure" in request.POST,
-        )  # fmt: skip
+            do=lambda _form: self._revoke(request, keys),
+            back=reverse("admin:voiceproject_apikey_changelist"),
+            carried=[("action", "revoke"), ("sure", "yes"), *chosen],
+        )
+        return ask(request, self, question, is_sent="sure" in request.POST)
 
     def has_revoke_one_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.has_change_permission(request) and exists(ApiKey.objects.filter(revoked_at=None), object_id)
@@ -118,11 +120,13 @@ class ApiKeyAdmin(ModelAdmin):
     @action(description="Revoke", url_path="revoke", permissions=["revoke_one"], icon="block")
     def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = found(ApiKey.objects.select_related("client"), object_id)
-        return ask(
-            request, self, SureForm, title=f"Revoke {key}", consequence=REFUSED,
+        question = Question(
+            title=f"Revoke {key}",
+            consequence=REFUSED,
             do=lambda _form: self._revoke(request, [key]),
             back=reverse("admin:voiceproject_apikey_change", args=[key.pk]),
-        )  # fmt: skip
+        )
+        return ask(request, self, question)
 
     def _revoke(self, request: HttpRequest, keys: list[ApiKey]) -> str:
         for key in keys:

@@ -10,12 +10,23 @@ import time
 import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from core.ratelimit import Rate
-    from gateway.gate import Work
-    from inference.admission import Admitted
+
+
+class Settleable(Protocol):
+    """Work of this request that has to be settled, whatever becomes of the request."""
+
+    async def settle(self, error: BaseException | None = None) -> None: ...
+
+
+class Admitted(Protocol):
+    """A place in the queue of an engine, taken for this request."""
+
+    def revise(self, cost: float) -> None: ...
+    def leave(self, *, done: bool) -> None: ...
 
 
 @dataclass
@@ -28,7 +39,7 @@ class RequestContext:
     rate: Rate | None = None
     once: str | None = None
     admitted: Admitted | None = None
-    work: list[Work] = field(default_factory=list)
+    work: list[Settleable] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str | int | float | None] = field(default_factory=dict)
 

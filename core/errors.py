@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from django.core import exceptions as django_errors
 from django.core.exceptions import PermissionDenied
@@ -17,9 +17,10 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
 from core.store import StoreAway
-from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
 
 logger = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=BaseException)
 
 BUSY_RETRY_AFTER_S = 1.0
 UNAVAILABLE_RETRY_AFTER_S = 5.0
@@ -29,6 +30,15 @@ _TYPES_BY_CODE = {
     "too_many_streams": "requests",
     "quota_exceeded": "insufficient_quota",
 }
+
+
+class DomainError(Exception):
+    """Something that an app refuses to do, in words for people. It knows nothing of HTTP: ``gateway.answers`` says how
+    a caller of the API is told. ``retry_after_s``: when it is worth trying again."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ApiError(Exception):
@@ -63,18 +73,24 @@ class ApiError(Exception):
         return headers
 
 
+_answers: dict[type[BaseException], Callable[[Any], ApiError]] = {}
+
+
+def answer_with(kind: type[E], answer: Callable[[E], ApiError]) -> None:
+    """Say how errors of a kind, and of those derived from it, are answered."""
+    _answers[kind] = answer
+
+
 def as_api_error(error: BaseException) -> ApiError:
     """The answer that ``error`` deserves. Anything unknown is a 500 that tells the caller nothing about our insides."""
+    for kind in type(error).__mro__:
+        if kind in _answers:
+            return _answers[kind](error)
     match error:
         case ApiError():
             return error
-        case OverCapacity():
-            return ApiError(503, "over_capacity", "The service is busy. Try again.", retry_after=error.retry_after_s)
-        case DeadlineExceeded() | TimeoutError():
-            message = "The request could not be finished in time. Try again."
-            return ApiError(503, "over_capacity", message, retry_after=BUSY_RETRY_AFTER_S)
-        case EngineUnavailable():
-            return ApiError(503, "engine_unavailable", str(error), retry_after=UNAVAILABLE_RETRY_AFTER_S)
+        case TimeoutError():
+            return too_late(error)
         case DatabaseError():
             message = "The service cannot reach its database. Try again."
             return ApiError(503, "engine_unavailable", message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
@@ -97,6 +113,11 @@ def as_api_error(error: BaseException) -> ApiError:
             return ApiError(
                 500, "internal_error", "The service failed. The error has been logged under this request's id."
             )
+
+
+def too_late(_error: BaseException) -> ApiError:
+    message = "The request could not be finished in time. Try again."
+    return ApiError(503, "over_capacity", message, retry_after=BUSY_RETRY_AFTER_S)
 
 
 def _from_rest_framework(error: drf.APIException) -> ApiError:

@@ -19,16 +19,12 @@ from core.perloop import PerLoop
 from gateway import metrics
 from gateway.bodies import body_size
 from gateway.edge import HttpApp, headers_of, send_error
-from gateway.gate import FEATURES, Kind, Work
+from gateway.endpoints import FEATURES, kind_of
+from gateway.gate import Kind, Work
 from inference.admission import Door
 from inference.errors import OverCapacity
 from rollout.feature import Feature
 
-KINDS = {
-    "/v1/audio/transcriptions": Kind.TRANSCRIPTION,
-    "/v1/audio/translations": Kind.TRANSLATION,
-    "/v1/audio/speech": Kind.SPEECH,
-}
 # What the first requests are taken for: 16 bit audio at 16 kHz, and JSON with little but text.
 SECONDS_PER_BYTE, CHARACTERS_PER_BYTE = 1 / 32_000, 0.8
 # As much of one request as is in an engine at once: 32 segments of about 10 s, 8 sentences of about 100 characters.
@@ -120,7 +116,7 @@ class Admission:
 
 
 def _kind(scope: HTTPScope) -> Kind | None:
-    return KINDS.get(scope["path"]) if scope["method"] == "POST" else None
+    return kind_of(scope["path"]) if scope["method"] == "POST" else None
 
 
 def obstacle(feature: Feature) -> ApiError | None:

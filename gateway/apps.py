@@ -11,7 +11,8 @@ class GatewayConfig(AppConfig):
     name = "gateway"
 
     def ready(self) -> None:
-        from gateway import metrics
+        from gateway import answers, metrics
 
+        answers.register()
         metrics.register()
         import_module("gateway.openapi")  # importing it registers its extension

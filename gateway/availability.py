@@ -13,17 +13,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from capacity import leases
-from core.errors import ApiError
+from core.errors import ApiError, as_api_error
 from core.identity import Caller, caller_of
 from gateway import admission
 from gateway.client_secrets import ClientSecretAuthentication
+from gateway.endpoints import TYPICAL_KINDS
 from gateway.views import ApiView
 from rollout import policy
 from rollout.feature import Feature
 from usage import quota
-from usage.entry import Kind
-
-KINDS = {Feature.ASR: Kind.TRANSCRIPTION, Feature.TTS: Kind.SPEECH, Feature.REALTIME: Kind.REALTIME}
 
 _feature = inline_serializer(
     "VoiceFeature",
@@ -81,13 +79,13 @@ async def _availability(caller: Caller, feature: Feature) -> dict[str, Any]:
 async def _first_obstacle(caller: Caller, feature: Feature, decision: policy.Decision) -> tuple[str, ApiError] | None:
     """What stands in a request's way now: the refusal that the gate would come to first."""
     if not decision.allowed:
-        return "rollout", decision.refusal()
-    exhausted = await quota.obstacle(caller, caller.user, KINDS[feature])
+        return "rollout", as_api_error(decision.refusal())
+    exhausted = await quota.obstacle(caller, caller.user, TYPICAL_KINDS[feature])
     if exhausted is not None:
-        return "quota", exhausted
+        return "quota", as_api_error(exhausted)
     try:
         await leases.admit(caller.client_id, caller.user)
-    except ApiError as full:
-        return "capacity", full
+    except leases.TooManyUsers as full:
+        return "capacity", as_api_error(full)
     crowded = admission.obstacle(feature)
     return ("capacity", crowded) if crowded is not None else None

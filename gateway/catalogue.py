@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -51,12 +51,17 @@ class ModelCard:
     notice: str = ""
 
 
+_offers: dict[Task, Callable[[], list[ModelCard]]] = {}
+
+
+def register(task: Task, models: Callable[[], list[ModelCard]]) -> None:
+    """Say which models there are for a task, the default first. Apps do when Django is ready."""
+    _offers[task] = models
+
+
 def offered(task: Task) -> list[ModelCard]:
     """The models for a task, the default first."""
-    import asr
-    import tts
-
-    return {Task.TRANSCRIPTION: asr.models_offered, Task.SPEECH: tts.models_offered}[task]()
+    return _offers[task]()
 
 
 def resolve(name: str | None, task: Task) -> ModelCard:

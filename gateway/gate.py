@@ -1,6 +1,6 @@
 """The one gate in front of every endpoint that does speech work.
 
-    async with gate(request, Kind.SPEECH) as work:
+    async with request_gate(caller_of(request), Kind.SPEECH) as work:
         await work.admit(body.get("user"))
         work.model, work.characters = "espeak-ng", len(text)
         await work.cover()
@@ -24,13 +24,13 @@ from contextlib import aclosing, asynccontextmanager, suppress
 
 from django.conf import settings
 from django.http import StreamingHttpResponse
-from rest_framework.request import Request
 
 from capacity import leases
 from core.context import current
 from core.errors import ApiError, as_api_error
-from core.identity import Caller, caller_of, check_still_valid, end_user
+from core.identity import Caller, check_still_valid, end_user
 from gateway import metrics
+from gateway.endpoints import FEATURES
 from gateway.lifecycle import lifecycle
 from rollout import policy
 from rollout.feature import Feature
@@ -39,14 +39,7 @@ from usage.checkpoints import Checkpoint
 from usage.entry import Entry, Kind, Measure
 from usage.writer import ledger
 
-__all__ = ["FEATURES", "Kind", "Work", "WorkStream", "gate", "preflight"]
-
-FEATURES = {
-    Kind.TRANSCRIPTION: Feature.ASR,
-    Kind.TRANSLATION: Feature.ASR,
-    Kind.SPEECH: Feature.TTS,
-    Kind.REALTIME: Feature.REALTIME,
-}
+__all__ = ["FEATURES", "Kind", "Work", "WorkStream", "preflight", "request_gate"]
 
 
 class Work:
@@ -124,7 +117,7 @@ class Work:
         """Reserve quota for the ``units`` known so far. Work that lasts reserves some ``ahead``, so that it rarely has
         to ask the database; near the limit it gets what is left. Raises ``ApiError`` 429 when they do not fit."""
         if ahead and self.units > self._covered:
-            with suppress(ApiError):
+            with suppress(quota.QuotaExceeded):
                 await self._reserve(self.units + ahead)
         await self._reserve(max(self.units, self._covered))
 
@@ -220,9 +213,9 @@ class Work:
 
 
 @asynccontextmanager
-async def gate(request: Request, kind: Kind, *, user: str | None = None) -> AsyncIterator[Work]:
+async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -> AsyncIterator[Work]:
     """Let one request of an authenticated caller in. Raises ``ApiError`` 403, 429 or 503 when it may not enter."""
-    work = Work(kind, caller_of(request))
+    work = Work(kind, caller)
     context = current()
     context.work.append(work)
     try:

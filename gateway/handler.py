@@ -17,12 +17,12 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
-from gateway.admission import KINDS
+from gateway.endpoints import kind_of
 
 
 class Handler(ASGIHandler):
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] in KINDS:
+        if kind_of(scope["path"]) is not None:
             await self._handle_work(scope, receive, send)
         else:
             await super().handle(scope, receive, send)

@@ -35,12 +35,6 @@ admission_wait_seconds = Gauge(
 )
 admission_refused_total = Counter("voice_admission_refused_total", "Requests refused at the door", ["feature"])
 streams_open = Gauge("voice_streams_open", "Open WebSockets that do speech work", ["kind"])
-ledger_write_seconds = Histogram(
-    "voice_ledger_write_seconds",
-    "Committing a group of rows",
-    buckets=(0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
-)
-ledger_spooled = Counter("voice_ledger_spooled", "Rows that were kept on disk because the database was away")
 
 
 def observe_work(entry: Entry) -> None:

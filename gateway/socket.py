@@ -18,20 +18,18 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError
-from rest_framework.request import Request
 
 from core import ratelimit
 from core.context import RequestContext, enter
-from core.errors import ApiError, as_api_error, report
-from core.identity import Caller
+from core.errors import ApiError, DomainError, as_api_error, report
 from gateway import metrics
-from gateway.gate import Kind, Work, gate
+from gateway.gate import Kind, Work, request_gate
 from gateway.handshake import Handshake
 from gateway.lifecycle import DRAINING_RETRY_AFTER_S, lifecycle
 from gateway.streams import seat
@@ -54,13 +52,6 @@ NORMAL, INTERNAL_ERROR = 1000, 1011
 class _Close:
     code: int
     reason: str
-
-
-@dataclass(frozen=True)
-class _Opening:
-    """What the gate wants of a request."""
-
-    user: Caller
 
 
 def close_code(answer: ApiError) -> int:
@@ -204,8 +195,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             caller, preset = await handshake.caller()
             self._context.notes["client"] = caller.client_name
             await ratelimit.spend(caller)
-            request = cast(Request, _Opening(caller))
-            self.work = await self._gate.enter_async_context(gate(request, self.kind))
+            self.work = await self._gate.enter_async_context(request_gate(caller, self.kind))
             self.work.is_live = True
             await self._gate.enter_async_context(seat(caller, self.work.user))
             self._gate.push_async_callback(self.closed)
@@ -291,7 +281,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def _recheck(self) -> None:
         try:
             await self.work.recheck()
-        except ApiError as error:
+        except (ApiError, DomainError) as error:
             self.fail(error)
         except DatabaseError:  # asked again soon; the clock and the process must be watched meanwhile
             logger.warning("cannot ask whether a stream's user still has voice", exc_info=True)

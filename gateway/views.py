@@ -11,8 +11,9 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 
-from core import idempotency, identity, ratelimit
+from core import identity, ratelimit
 from core.context import current
+from gateway import idempotency
 from inference.pool import in_first_pool
 
 PARSE_IN_POOL_BYTES = 65_536  # below this, parsing is quicker than the way to another thread

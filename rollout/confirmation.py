@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import messages
 from django.contrib.admin import ModelAdmin
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from core import confirmation
+from core.confirmation import Question
 from rollout.audit import acting
-from rollout.ramp import RampError
 
 
 def why_field(help_text: str = "Kept in the audit trail with your name.") -> forms.CharField:
@@ -38,23 +37,10 @@ def ask(
     is_harmful: bool = True,
 ) -> HttpResponse:
     """Show the page; once it is confirmed, ``do(why)`` and go ``back``, with what it returns as the message."""
-    form = WhyForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        why = form.cleaned_data["why"]
-        try:
-            with acting(request.user.get_username(), why):
-                model_admin.message_user(request, do(why), messages.SUCCESS)
-        except RampError as error:
-            model_admin.message_user(request, str(error), messages.ERROR)
-        return HttpResponseRedirect(back)
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "title": title,
-        "opts": model_admin.opts,
-        "consequence": consequence,
-        "button": button,
-        "back": back,
-        "form": form,
-        "variant": "danger" if is_harmful else "primary",
-    }
-    return TemplateResponse(request, "admin/rollout/confirm.html", context)
+
+    def answered(fields: dict[str, Any]) -> str:
+        with acting(request.user.get_username(), fields["why"]):
+            return do(fields["why"])
+
+    question = Question(title, consequence, back, answered, button=button, form=WhyForm, is_harmful=is_harmful)
+    return confirmation.ask(request, model_admin, question)

@@ -22,7 +22,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Count, Max, Q
 
 from core.db_health import AWAY, ask
-from core.errors import ApiError
+from core.errors import DomainError
 from core.identity import Caller
 from core.perloop import PerLoop
 from rollout import share
@@ -33,6 +33,10 @@ from rollout.models import ClientShare, CohortMember, Flag, ListedUser
 FRESH_S = 2.0
 ACTS_WITHIN_S = 5.0  # what is promised of a change: the reading takes its time, and open streams ask now and then
 LISTS_FRESH_S = 60.0  # also when the audit trail has not grown: somebody may have used SQL
+
+
+class VoiceNotEnabled(DomainError):
+    """The feature is off for this end user."""
 
 
 class Reason(StrEnum):
@@ -66,9 +70,9 @@ class Decision:
         """It would be the same for any other end user."""
         return self.reason in _REFUSALS
 
-    def refusal(self) -> ApiError:
-        """The answer to a caller who is not let in. It does not tell an end user what list they are on."""
-        return ApiError(403, "voice_not_enabled", _REFUSALS.get(self.reason, "Voice is not enabled for this user yet."))
+    def refusal(self) -> VoiceNotEnabled:
+        """What is told a caller who is not let in. It does not tell an end user what list they are on."""
+        return VoiceNotEnabled(_REFUSALS.get(self.reason, "Voice is not enabled for this user yet."))
 
 
 @dataclass(frozen=True)
@@ -212,14 +216,14 @@ async def decide(caller: Caller, user: str, feature: Feature) -> Decision:
 
 
 async def require(caller: Caller, user: str, feature: Feature) -> None:
-    """Raises ``ApiError`` 403 unless the feature is on for this end user."""
+    """Raises ``VoiceNotEnabled`` unless the feature is on for this end user."""
     decision = await decide(caller, user, feature)
     if not decision.allowed:
         raise decision.refusal()
 
 
 async def require_for_anybody(caller: Caller, feature: Feature) -> None:
-    """Raises ``ApiError`` 403 when the feature is off for every end user, whoever this call may turn out to be for."""
+    """Raises ``VoiceNotEnabled`` when the feature is off for every end user, whomever this call may be for."""
     decision = await decide(caller, caller.user, feature)
     if not decision.allowed and decision.is_for_all:
         raise decision.refusal()

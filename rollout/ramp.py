@@ -14,6 +14,7 @@ from decimal import Decimal
 from django.db import transaction
 from django.utils import timezone
 
+from core.errors import DomainError
 from rollout.audit import acting, actor
 from rollout.models import Flag, Ramp, RampStep
 from rollout.share import shown
@@ -29,7 +30,7 @@ LONGEST_TICK_S = 300.0  # of a longer silence of the watcher only so much counts
 State = Ramp.State
 
 
-class RampError(Exception):
+class RampError(DomainError):
     """This ramp cannot do that now; says why in words for the operator."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from spoken_text.prefilter import needed_characters
@@ -43,16 +44,18 @@ def in_one_language(pattern: str, say: Callable[[re.Match[str]], str], flags: in
 def apply(rules: Iterable[Rule], text: str, language: str) -> str:
     present = set(text)
     for pattern, say, needs in rules:
-        if any(map(present.isdisjoint, needs)):
-            continue
-
-        def replacement(match: re.Match[str], say: Say = say) -> str:
-            return say(match, language)
-
-        text, count = pattern.subn(replacement, text)
-        if count:
-            present = set(text)
+        for chars in needs:  # most rules end here
+            if chars.isdisjoint(present):
+                break
+        else:
+            text, count = pattern.subn(partial(_say, say, language), text)
+            if count:
+                present = set(text)
     return text
+
+
+def _say(say: Say, language: str, match: re.Match[str]) -> str:
+    return say(match, language)
 
 
 def pick(language: str, malay: str, english: str) -> str:

@@ -6,10 +6,16 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 if "VOICE_STATE_DIR" not in os.environ:
     os.environ["VOICE_STATE_DIR"] = tempfile.mkdtemp(prefix="voice-tests-")
     atexit.register(shutil.rmtree, os.environ["VOICE_STATE_DIR"], ignore_errors=True)
+
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # tests in two processes share nothing
+    state = Path(os.environ["VOICE_STATE_DIR"]) / worker
+    state.mkdir(exist_ok=True, mode=0o700)
+    os.environ["VOICE_STATE_DIR"] = str(state)
 
 # Small and always there; what needs real weights asks for the fixtures `whisper_base` and `kokoro`.
 os.environ.setdefault("VOICE_ASR_MODEL", "whisper-ms-demo")

@@ -1,4 +1,4 @@
-"""Tells the inference room which speech engines there are."""
+"""Registers the engines, their models and the endpoint with the apps below."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ class TtsConfig(AppConfig):
     name = "tts"
 
     def ready(self) -> None:
+        from gateway import catalogue as models
+        from gateway import endpoints
+        from tts import models_offered
         from tts.espeak_engine import EspeakEngine
         from tts.voices import catalogue
         from tts.wire import SpeechCodec
+        from usage.entry import Kind
 
+        models.register(models.Task.SPEECH, models_offered)
+        endpoints.register("/v1/audio/speech", Kind.SPEECH)
         runtime.register(
             "espeak-ng", lambda: EspeakEngine(max_queue=settings.VOICE_TTS_QUEUE), SpeechCodec("espeak-ng")
         )

@@ -94,6 +94,9 @@ class SpeechConsumer(SocketConsumer):
         if self.speech is not None:
             await self.speech.close()
 
+    def is_working(self) -> bool:
+        return super().is_working() or (self.speech is not None and self.speech.is_waiting)
+
     def meter(self) -> None:
         if self.speech is not None:
             self.work.characters, self.work.audio_ms = self.speech.characters, self.speech.audio_ms

@@ -140,6 +140,11 @@ class LiveSpeech:
     def audio_ms(self) -> int:
         return round(1000 * self.samples / SAMPLE_RATE)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether sentences wait to be spoken."""
+        return self._waiting_characters > 0
+
     def push(self, text: str) -> None:
         """Text, split anywhere. Sentences that are certainly complete are spoken. Raises ``TooMuchText``."""
         self._must_be_open("text")

@@ -17,7 +17,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from core.errors import ApiError
-from gateway.gate import Kind, Work, gate
+from core.identity import caller_of
+from gateway.gate import Kind, Work, request_gate
 from gateway.views import ApiView, PublicApiView
 from inference.pool import in_first_pool
 from spoken_text.sentences import split_sentences
@@ -61,7 +62,7 @@ class SpeechView(ApiView):
         responses=_RESPONSES,
     )
     async def post(self, request: Request) -> HttpResponseBase:
-        async with gate(request, Kind.SPEECH) as work:
+        async with request_gate(caller_of(request), Kind.SPEECH) as work:
             fields = _valid(await self.body(request))
             await work.admit(fields.get("user"))
             order = _order(fields, work)
@@ -86,6 +87,7 @@ class SpeechView(ApiView):
             if (fields.get("instructions") or "").strip():
                 response.headers["Warning"] = f'199 - "{_UNINSTRUCTED}"'
             if file.degraded:
+                _note_stand_in(work, file.stand_in)
                 response.headers[DEGRADED_HEADER] = file.degraded.value
             return response
 
@@ -162,6 +164,12 @@ async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
     spoken, heard = work.characters, round(file.audio_ms * OUTPUT_TOKENS_PER_SECOND / 1000)
     usage = {"input_tokens": spoken, "output_tokens": heard, "total_tokens": spoken + heard}
     yield _event({"type": "speech.audio.done", "usage": usage})
+
+
+def _note_stand_in(work: Work, voice: Voice | None) -> None:
+    """The books say who really spoke."""
+    if voice is not None:
+        work.model, work.voice = voice.model, voice.id
 
 
 def _event(body: dict[str, Any]) -> bytes:

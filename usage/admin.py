@@ -15,9 +15,10 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from core.admin_objects import first, found
+from core.confirmation import Question, ask
 from core.quantities import NONE, MicrosField, audio, number, percent, seconds
 from usage import audienceadmin, statementadmin
-from usage.confirmation import SecondsForm, UnitsForm, ask
+from usage.confirmation import SecondsForm, UnitsForm
 from usage.cost import InfrastructureCost, month_cost
 from usage.costboard import figures
 from usage.counterentry import left_of, take_back
@@ -115,12 +116,16 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
             self.log_change(request, entry, f"Took {self._units(entry, -row.units)} back: {fields['why']}")
             return f"Took {self._units(entry, -row.units)} of {self._units(entry, left)} back."
 
-        return ask(
-            request, self, form, title=f"Take back {entry}", initial={"units": left}, do=do,
+        question = Question(
+            form=form,
+            title=f"Take back {entry}",
+            initial={"units": left},
+            do=do,
             consequence="A counter-entry is added; the row itself stays. Quota, roll-ups and the month's draft"
             " statement follow; a final statement needs a credit note.",
             back=reverse("admin:usage_ledgerentry_change", args=[object_id]),
-        )  # fmt: skip
+        )
+        return ask(request, self, question)
 
     @staticmethod
     def _units(entry: LedgerEntry, units: int) -> str:

@@ -6,12 +6,13 @@ from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
+from core.errors import DomainError
 from usage.books import write
 from usage.entry import Measure
 from usage.models import LedgerEntry
 
 
-class CounterEntryError(Exception):
+class CounterEntryError(DomainError):
     """It cannot be taken back; the message says why."""
 
 

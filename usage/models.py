@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from core.errors import ApiError
+from core.errors import DomainError
 from core.identity import Caller
 from core.models import ClientApplication
 from usage.audience import ChatUsers
@@ -49,6 +49,14 @@ class AppendOnly(Exception):
         super().__init__("the ledger is append-only")
 
 
+class NoSuchRequest(DomainError):
+    """Nobody made a successful request of that id and kind."""
+
+
+class NotTheirRequest(DomainError):
+    """It was made by somebody else."""
+
+
 class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
     def update(self, **_values: Any) -> NoReturn:
         raise AppendOnly
@@ -62,15 +70,15 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
     async def found(self, request_id: str, *kinds: Kind, caller: Caller) -> LedgerEntry:
         """The newest successful request of that id, of one of those kinds, by that end user.
 
-        Raises ``ApiError`` 403 or 404.
+        Raises ``NotTheirRequest`` or ``NoSuchRequest``.
         """
         rows = self.filter(request_id=request_id, kind__in=kinds, status=200)
         mine = await rows.of(caller).afirst()
         if mine is not None:
             return mine
         if await rows.aexists():
-            raise ApiError(403, "forbidden", "This request was made by somebody else.")
-        raise ApiError(404, "not_found", f"There is no such request: {request_id}.", param="request_id")
+            raise NotTheirRequest("This request was made by somebody else.")
+        raise NoSuchRequest(f"There is no such request: {request_id}.")
 
     def since(self, moment: datetime) -> LedgerQuerySet:
         return self.filter(created_at__gte=moment)

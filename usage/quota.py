@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from core.context import current
 from core.db_health import AWAY, ask
-from core.errors import ApiError
+from core.errors import DomainError
 from core.identity import Caller
 from core.perloop import PerLoop
 from usage.entry import Kind, Measure
@@ -45,6 +45,10 @@ RETRY_WHEN_HELD_S = 2.0  # work under way holds what is missing, and will soon b
 
 _NAMES = {Measure.AUDIO: ("Audio-Seconds", 1000), Measure.CHARACTERS: ("Characters", 1)}
 _WORDS = {Measure.AUDIO: "speech-to-text", Measure.CHARACTERS: "text-to-speech"}
+
+
+class QuotaExceeded(DomainError):
+    """The work does not fit into what is left of an end user's month."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +83,17 @@ class Standing:
             headers["X-Voice-Quota-Warning"] = f"{share} % of this month's {_WORDS[self.measure]} quota is used"
         return headers
 
-    def refusal(self, units: int = 1, now: datetime | None = None) -> ApiError:
-        """The answer to a request for so many units that do not fit."""
+    def refusal(self, units: int = 1, now: datetime | None = None) -> QuotaExceeded:
+        """What is told when so many units do not fit."""
         now = now or timezone.now()
         if self.terms.hard is not None and self.used + units <= self.terms.hard:
             message = f"Your other requests hold the rest of this month's {_WORDS[self.measure]} quota. Try again."
-            return ApiError(429, "quota_exceeded", message, retry_after=RETRY_WHEN_HELD_S)
+            return QuotaExceeded(message, retry_after_s=RETRY_WHEN_HELD_S)
         month = month_of(now)
         ends_in_s = (end_of_month(month) - now).total_seconds()
         left = "" if not self.remaining else " This request needs more than is left of it."
         message = f"This month's {_WORDS[self.measure]} quota is used up.{left}"
-        return ApiError(429, "quota_exceeded", message, retry_after=ends_in_s)
+        return QuotaExceeded(message, retry_after_s=ends_in_s)
 
 
 @dataclass(frozen=True)
@@ -182,14 +186,14 @@ def forget() -> None:
     _trust().forget()
 
 
-async def obstacle(caller: Caller, user: str, kind: Kind) -> ApiError | None:
+async def obstacle(caller: Caller, user: str, kind: Kind) -> QuotaExceeded | None:
     """The refusal that a request of that kind would get now, if any."""
     standing = (await account(caller, user)).standings[kind.measure]
     return standing.refusal() if standing.remaining == 0 else None
 
 
 async def check(caller: Caller, user: str, kind: Kind) -> None:
-    """Raises ``ApiError`` 429 when the quota is full; else notes the headers that tell what is left."""
+    """Raises ``QuotaExceeded`` when the quota is full; else notes the headers that tell what is left."""
     refusal = await obstacle(caller, user, kind)
     if refusal is not None:
         raise refusal
@@ -210,7 +214,7 @@ class Reservation:
     async def cover(self, caller: Caller, user: str, *, units: int) -> None:
         """Hold at least so many units in all. Costs nothing while it does already.
 
-        Raises ``ApiError`` 429 when they do not fit; what was held before stays held. Raises ``DatabaseError``.
+        Raises ``QuotaExceeded`` when they do not fit; what was held before stays held. Raises ``DatabaseError``.
         """
         if self._holder not in (None, (caller.client_id, user)):
             await self.let_go()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
@@ -11,14 +11,25 @@ from core.store import StoreAway, make_store
 
 if TYPE_CHECKING:
     from core.identity import Caller
-    from gateway.gate import Work
 
 MAX_BYTES = 16_777_216
+
+
+class Transcribed(Protocol):
+    """Whose transcript it is, and of which request."""
+
+    @property
+    def caller(self) -> Caller: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def request_id(self) -> str: ...
+
 
 _store = make_store("recent", MAX_BYTES, settings.VOICE_CORRECTION_WINDOW_S)
 
 
-async def remember(work: Work, text: str) -> None:
+async def remember(work: Transcribed, text: str) -> None:
     """Keep a transcript for ``VOICE_CORRECTION_WINDOW_S``; 0 keeps none. Without Redis it cannot be corrected later."""
     if settings.VOICE_CORRECTION_WINDOW_S > 0:
         with suppress(StoreAway):  # which the store has logged

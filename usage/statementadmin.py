@@ -15,8 +15,9 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
 from core.admin_objects import exists, found
+from core.confirmation import Question, ask
 from usage import documents
-from usage.confirmation import CreditForm, MonthForm, SureForm, ask
+from usage.confirmation import CreditForm, MonthForm
 from usage.drafting import draft_month, finalise, overcharged_sen
 from usage.money import exact
 from usage.monthfilter import MonthFilter
@@ -141,12 +142,16 @@ class StatementAdmin(_Fixed, ModelAdmin):
         def do(fields: dict[str, Any]) -> str:
             return f"Wrote {draft_month(fields['month'])} drafts of {fields['month']:%B %Y}."
 
-        return ask(
-            request, self, MonthForm, title="Write drafts", do=do, back=_list_page(),
+        question = Question(
+            form=MonthForm,
+            title="Write drafts",
+            do=do,
+            back=_list_page(),
             consequence="Statements of the month are written anew for every client application and end user; those that"
             " are final stay as they are.",
             initial={"month": f"{month_before(month_of(timezone.now())):%Y-%m}"},
-        )  # fmt: skip
+        )
+        return ask(request, self, question)
 
     @action(description="Make final", url_path="final", permissions=["make_final"], icon="lock")
     def make_final(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -157,10 +162,13 @@ class StatementAdmin(_Fixed, ModelAdmin):
             self.log_change(request, done, "Made final.")
             return f"{done.number} is final: {done.total}."
 
-        return ask(
-            request, self, SureForm, title=f"Make {statement.number} final", back=_page(object_id), do=do,
+        question = Question(
+            title=f"Make {statement.number} final",
+            back=_page(object_id),
+            do=do,
             consequence="It is written a last time from the ledger and can never be changed again.",
-        )  # fmt: skip
+        )
+        return ask(request, self, question)
 
     @admin.action(description="Make final", permissions=["make_final"])
     def finalise_selected(self, request: HttpRequest, queryset: QuerySet[Statement]) -> HttpResponse:
@@ -177,11 +185,14 @@ class StatementAdmin(_Fixed, ModelAdmin):
             return f"{done} are final now.{left}"
 
         chosen = [(ACTION_CHECKBOX_NAME, str(pk)) for pk in queryset.values_list("pk", flat=True)]
-        return ask(
-            request, self, SureForm, title=f"Make {len(chosen)} statements final", back=_list_page(), do=do,
+        question = Question(
+            title=f"Make {len(chosen)} statements final",
+            back=_list_page(),
+            do=do,
             consequence="They are written a last time from the ledger and can never be changed again.",
-            carried=[("action", "finalise_selected"), ("sure", "yes"), *chosen], is_sent="sure" in request.POST,
-        )  # fmt: skip
+            carried=[("action", "finalise_selected"), ("sure", "yes"), *chosen],
+        )
+        return ask(request, self, question, is_sent="sure" in request.POST)
 
     @action(description="Credit note", url_path="credit", permissions=["credit"], icon="undo")
     def credit(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -192,11 +203,15 @@ class StatementAdmin(_Fixed, ModelAdmin):
             self.log_change(request, statement, f"Credit note {note.number}: {note.amount}.")
             return f"Credit note {note.number} of {note.amount} is written."
 
-        return ask(
-            request, self, CreditForm, title=f"Credit note on {statement.number}", back=_page(object_id), do=do,
+        question = Question(
+            form=CreditForm,
+            title=f"Credit note on {statement.number}",
+            back=_page(object_id),
+            do=do,
             consequence=f"Money is given back: of {statement.total}, {statement.balance} is left to pay.",
             initial={"amount_sen": max(0, overcharged_sen(statement)) or None},
-        )  # fmt: skip
+        )
+        return ask(request, self, question)
 
 
 def _csv(statements: Any, name: str) -> HttpResponse:

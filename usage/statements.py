@@ -13,6 +13,7 @@ from django.db import models, transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
 
+from core.errors import DomainError
 from core.models import ClientApplication
 from usage.entry import Kind, Measure
 from usage.money import decimal, in_sen, ringgit
@@ -25,7 +26,7 @@ SETTLING = timedelta(hours=1)  # after the month's end: what was under way then 
 PER = {Measure.AUDIO: MS_PER_MINUTE, Measure.CHARACTERS: CHARACTERS_PER_PRICE}
 
 
-class StatementError(Exception):
+class StatementError(DomainError):
     """It cannot be done with this statement; the message says why."""
 
 

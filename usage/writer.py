@@ -18,10 +18,10 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 from django.utils import timezone
+from prometheus_client import Counter, Histogram
 
 from core.db_health import AWAY, database, patiently
 from core.perloop import PerLoop
-from gateway import metrics
 from usage.books import book
 from usage.entry import Entry
 from usage.groupcommit import LARGEST_COMMIT, GroupCommit, together_or_each
@@ -30,6 +30,13 @@ from usage.reservations import Claim, Outcome, release, reserve_all
 from usage.spool import Kept, Spool
 
 logger = logging.getLogger(__name__)
+
+ledger_write_seconds = Histogram(
+    "voice_ledger_write_seconds",
+    "Committing a group of rows",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
+)
+ledger_spooled = Counter("voice_ledger_spooled", "Rows that were kept on disk because the database was away")
 
 T = TypeVar("T")
 
@@ -89,7 +96,7 @@ class LedgerWriter:
         except OSError:
             logger.exception("a ledger row cannot be spooled")
             raise error from None
-        metrics.ledger_spooled.inc()
+        ledger_spooled.inc()
 
     async def drain(self) -> None:
         """Write what was noted, look whether the database is back, and settle what the spool has. Raises
@@ -161,7 +168,7 @@ def commit(entries: list[Entry]) -> list[DatabaseError | None]:
     try:
         return together_or_each(entries, write)
     finally:
-        metrics.ledger_write_seconds.observe(time.monotonic() - started)
+        ledger_write_seconds.observe(time.monotonic() - started)
 
 
 def settle(kept: Sequence[Kept]) -> list[Kept]:

@@ -11,6 +11,7 @@ from dashboard import homepage
 from gateway import health
 from gateway.availability import AvailabilityView
 from gateway.modelviews import AudioModelsView, ModelsView, ModelView
+from gateway.usage_views import CorrectionView, RatingView, UsageView
 from voiceproject import error_pages, playground
 
 admin.site.site_header = admin.site.site_title = "Voice service"
@@ -20,7 +21,9 @@ urlpatterns = [
     path("", playground.page),
     path("", include("asr.urls")),
     path("", include("tts.urls")),
-    path("", include("usage.urls")),
+    path("v1/usage", UsageView.as_view()),
+    path("v1/audio/transcriptions/<str:request_id>/correction", CorrectionView.as_view()),
+    path("v1/audio/speech/<str:request_id>/rating", RatingView.as_view()),
     path("v1/models", ModelsView.as_view()),
     path("v1/models/<path:name>", ModelView.as_view()),
     path("v1/audio/models", AudioModelsView.as_view()),

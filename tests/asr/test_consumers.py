@@ -14,6 +14,7 @@ import soxr
 from django.db import OperationalError
 from websockets.exceptions import ConnectionClosed
 
+from asr.engine import whisper
 from gateway import socket
 from gateway.gate import Work
 from gateway.lifecycle import lifecycle
@@ -62,6 +63,24 @@ async def test_partials_while_speaking(server_address: str, api_key: str) -> Non
     assert len(client.of("partial")) >= 2
     for partial in client.of("partial"):
         assert partial["text"].startswith(partial["stable"])
+
+
+async def test_the_last_words_are_waited_for(server_address: str, api_key: str, settings, monkeypatch) -> None:
+    """The idle timer does not run while finals are under way."""
+    settings.VOICE_WS_IDLE_S = 0.3
+    submit = whisper().submit
+
+    async def slow(unit):
+        await asyncio.sleep(1.5)
+        return await submit(unit)
+
+    monkeypatch.setattr(whisper(), "submit", slow)
+    async with opened(server_address, api_key) as client:
+        await client.send(START | {"partials": False})
+        await client.speak(sound.said(SENTENCE))
+        await client.send({"type": "stop"})
+        assert await client.close_code() == 1000
+    assert client.of("final")[0]["text"]
 
 
 async def test_manual_commit(server_address: str, api_key: str) -> None:

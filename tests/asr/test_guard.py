@@ -8,7 +8,7 @@ import pytest
 
 from asr import guard
 from asr.transcript import Part
-from asr.units import Hypothesis, Phrase
+from asr.units import Hypothesis, Options, Phrase
 from asr.voice_activity import Segment
 from tests import sound
 
@@ -82,9 +82,9 @@ def test_a_caption_after_what_was_said_goes_alone() -> None:
 def test_the_same_caption_again_needs_more_evidence() -> None:
     said = heard("Thanks for listening.", no_speech_prob=0.3)
     parts = [Part(Segment(0, 2 * sound.RATE, 2 * sound.RATE), said)] * 3
-    assert len(guard.kept(parts, lambda start, end: TALK[start + 4800 : end + 4800])) == 1
+    assert len(guard.kept(parts, lambda start, end: TALK[start + 4800 : end + 4800], Options())) == 1
     sure = [replace(part, hypothesis=heard("Subscribe now.")) for part in parts]
-    assert len(guard.kept(sure, lambda start, end: TALK[start + 4800 : end + 4800])) == 3
+    assert len(guard.kept(sure, lambda start, end: TALK[start + 4800 : end + 4800], Options())) == 3
 
 
 @pytest.mark.parametrize("text", ["Oh", "you", "I don't know what you're doing", "Merea"])
@@ -98,6 +98,16 @@ def test_notes_that_pass_for_speech_have_no_words(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "...", "... ... ...", "♪", "-"])
 def test_punctuation_is_nothing_said(text: str) -> None:
     assert checked(heard(text), speech_s=2) is None
+
+
+@pytest.mark.parametrize("text", ["Maybank", "Maybank, PETRONAS.", "Perbualan tentang Maybank", "Khairul Petronas"])
+def test_hints_that_the_audio_does_not_bear_out_go(text: str) -> None:
+    hints = "Perbualan tentang Maybank, Petronas, Khairul"
+    echo = heard(text)
+    talk = TALK[4800 : 4800 + 2 * sound.RATE]
+    assert guard.checked(echo, audio=sound.hold_music(2), speech_s=2, hints=hints) is None
+    assert guard.checked(echo, audio=talk, speech_s=2, hints=hints) == echo
+    assert guard.checked(echo, audio=sound.hold_music(2), speech_s=2, hints="Genting") == echo
 
 
 def test_silence_by_the_models_own_judgement_is_dropped() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import jiwer
 import numpy as np
@@ -379,3 +380,22 @@ async def test_the_final_words_are_those_of_the_file(engine: WhisperEngine) -> N
     said = [normalise(f"{sentence} terima kasih") for sentence in SENTENCES]
     assert abs(jiwer.wer(said, live) - jiwer.wer(said, file)) <= 0.02
     assert jiwer.wer(file, live) <= 0.02
+
+
+async def test_whisper_base_has_the_files_words_live_too(whisper_base: Path, settings) -> None:
+    settings.VOICE_ASR_MODEL, settings.VOICE_ASR_COMPUTE_TYPE = str(whisper_base), "int8"
+    engine = WhisperEngine(configured())
+    english = sound.said("the meeting starts at nine in the morning", "en")
+    malay = sound.said("berapa harga tiket ke kuala lumpur")
+    audio = sound.joined([sound.silence(0.3), malay, sound.silence(1.5), english, sound.silence(0.107)])
+    recording = decode(sound.wav(audio), max_duration_s=60)
+    try:
+        for options in (Options(language="ms", timestamps=True), Options(timestamps=True)):
+            listener = Listener()
+            stream = session(engine, listener, options=options)
+            await speak(stream, recording.float32(0, len(recording.samples)), pause_s=0.005)
+            await stream.finish()
+            transcription = await Transcription.open(sound.wav(audio), engine, configured(), options)
+            assert normalise((await transcription.whole()).text) == normalise(listener.text) != ""
+    finally:
+        await engine.close()

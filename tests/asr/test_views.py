@@ -78,6 +78,22 @@ async def test_streaming_by_segment(api: httpx.AsyncClient) -> None:
     assert "".join(event["delta"] for event in events[:-1]) == events[-1]["text"] == f"{SENTENCE} terima kasih"
 
 
+async def test_log_probabilities_of_the_tokens(api: httpx.AsyncClient, clip: bytes) -> None:
+    body = (await post(api, clip, **{"include[]": "logprobs"})).json()
+    assert b"".join(bytes(token["bytes"]) for token in body["logprobs"]).decode().split() == SENTENCE.split()
+    assert all(token["logprob"] <= 0 for token in body["logprobs"])
+    answer = await post(api, clip, response_format="srt", **{"include[]": "logprobs"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "include")
+
+
+async def test_all_formats_have_the_same_words(api: httpx.AsyncClient) -> None:
+    audio = sound.wav(sound.joined([sound.said(SENTENCE), sound.silence(1.5), sound.said("terima kasih")]))
+    texts = [(await post(api, audio, response_format=name)).text for name in ("text", "srt", "vtt")]
+    texts += [(await post(api, audio, response_format=name)).json()["text"] for name in ("json", "verbose_json")]
+    words = [[word for word in text.split() if word.isalpha() and word != "WEBVTT"] for text in texts]
+    assert words == [f"{SENTENCE} terima kasih".split()] * 5
+
+
 async def test_a_model_that_cannot_translate_says_so(api: httpx.AsyncClient, clip: bytes) -> None:
     answer = await post(api, clip, "/v1/audio/translations", response_format="verbose_json")
     body = answer.json()
@@ -207,8 +223,8 @@ async def test_the_ledger_has_one_row_for_each_request(api: httpx.AsyncClient, c
         ("clip", {"languages[]": ["klingon", "ms"]}, 400, "invalid_value", "languages"),
         ("clip", {"languages[]": ["en", "ta"]}, 400, "invalid_value", "languages"),
         ("clip", {"language": "ms", "languages[]": ["en", "ta"]}, 400, "invalid_value", "languages"),
-        ("clip", {"chunking_strategy": "tokens"}, 400, "unsupported_parameter", "chunking_strategy[type]"),
-        ("clip", {"chunking_strategy": "[]"}, 400, "unsupported_parameter", "chunking_strategy[type]"),
+        ("clip", {"chunking_strategy": "tokens"}, 400, "unsupported_parameter", "chunking_strategy"),
+        ("clip", {"chunking_strategy": "[]"}, 400, "unsupported_parameter", "chunking_strategy"),
         (
             "clip",
             {"chunking_strategy[type]": "server_vad", "chunking_strategy[threshold]": "0.9"},

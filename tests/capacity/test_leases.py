@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from capacity import leases
-from capacity.leases import DatabaseStore, Leases, RedisStore, hold
+from capacity.leases import DatabaseStore, Leases, RedisStore, TooManyUsers, hold
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, united
-from core.errors import ApiError
+from core.errors import as_api_error
 from core.perloop import PerLoop
 from rollout.feature import Feature
 from tests.services import ROOT
@@ -121,11 +121,12 @@ async def test_where_there_is_no_room(here: PerLoop[Leases], settings) -> None:
     async with hold(1, "aminah", Feature.ASR):
         await eventually(lambda: held._elsewhere == {"1:zul"})
         async with hold(1, "bala", Feature.ASR), hold(1, "zul", Feature.ASR), hold(1, "aminah", Feature.TTS):
-            with pytest.raises(ApiError) as refusal:
+            with pytest.raises(TooManyUsers) as refusal:
                 async with hold(2, "aminah", Feature.ASR):  # another client's aminah is another person
                     pass
-            assert (refusal.value.status, refusal.value.code) == (503, "over_capacity")
-            assert refusal.value.retry_after
+            answer = as_api_error(refusal.value)
+            assert (answer.status, answer.code) == (503, "over_capacity")
+            assert answer.retry_after
             await leases.admit(1, "bala")
         await leases.admit(2, "aminah")
     await held.close()

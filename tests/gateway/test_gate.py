@@ -13,18 +13,21 @@ import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
+from capacity.leases import TooManyUsers
 from core.context import RequestContext, enter
 from core.db_health import database
-from core.errors import ApiError
+from core.errors import ApiError, as_api_error
 from core.identity import Caller
 from core.models import ClientApplication
-from gateway.gate import Kind, Work, WorkStream, gate
+from gateway.gate import Kind, Work, WorkStream, request_gate
 from gateway.lifecycle import lifecycle
 from inference.errors import OverCapacity
+from rollout import policy
 from rollout.models import Flag, ListedUser
 from usage import writer
 from usage.models import Consumption, LedgerEntry
 from usage.plans import Plan
+from usage.quota import QuotaExceeded
 from usage.spool import Kept, Spool
 
 LONG = "Selamat pagi semua. Hari ini hujan turun dengan lebat sekali. Kami duduk di rumah sahaja. " * 30
@@ -57,7 +60,7 @@ async def chunks(*parts: bytes | Exception) -> AsyncGenerator[bytes, None]:
 
 
 async def test_it_works(request_of_a_caller) -> None:
-    async with gate(request_of_a_caller, Kind.SPEECH) as work:
+    async with request_gate(request_of_a_caller.user, Kind.SPEECH) as work:
         work.model, work.voice, work.language = "espeak-ng", "ms", "ms"
         work.characters, work.audio_ms, work.queue_ms = 12, 345.6, 7.2
     row = await the_row()
@@ -77,14 +80,14 @@ async def test_it_works(request_of_a_caller) -> None:
 )
 async def test_a_failure_has_its_row(request_of_a_caller, cause: BaseException, status: int, code: str) -> None:
     with pytest.raises(type(cause)):
-        async with gate(request_of_a_caller, Kind.TRANSCRIPTION):
+        async with request_gate(request_of_a_caller.user, Kind.TRANSCRIPTION):
             raise cause
     row = await the_row()
     assert (row.status, row.error_code) == (status, code)
 
 
 async def stream(request, *parts: bytes | Exception) -> WorkStream:
-    async with gate(request, Kind.SPEECH) as work:
+    async with request_gate(request.user, Kind.SPEECH) as work:
         return await work.stream(chunks(*parts), content_type="audio/mpeg")
 
 
@@ -189,11 +192,11 @@ async def test_the_roll_out_decides_by_the_user_field_too(api: httpx.AsyncClient
 
 async def test_a_view_that_forgets_to_admit_hands_nothing_out(request_of_a_caller) -> None:
     await Flag.objects.aupdate(everyone=None)
-    with pytest.raises(ApiError) as refused:
-        async with gate(request_of_a_caller, Kind.SPEECH):
+    with pytest.raises(policy.VoiceNotEnabled) as refused:
+        async with request_gate(request_of_a_caller.user, Kind.SPEECH):
             pass
-    assert refused.value.code == "voice_not_enabled"
-    with pytest.raises(ApiError):
+    assert as_api_error(refused.value).code == "voice_not_enabled"
+    with pytest.raises(policy.VoiceNotEnabled):
         await stream(request_of_a_caller, b"a")
     assert {row.status async for row in LedgerEntry.objects.all()} == {403}
 
@@ -202,8 +205,8 @@ async def test_a_view_that_forgets_to_cover_hands_nothing_out(request_of_a_calle
     await Plan.objects.all().aupdate(is_default=False)
     await Plan.objects.acreate(name="little", is_default=True, hard_characters=100)
     for characters, left in ((90, 10), (20, 10), (10, 0)):
-        with suppress(ApiError):
-            async with gate(request_of_a_caller, Kind.SPEECH) as work:
+        with suppress(QuotaExceeded):
+            async with request_gate(request_of_a_caller.user, Kind.SPEECH) as work:
                 work.characters = characters
         row = await Consumption.objects.aget()
         assert (row.used + left, row.reserved) == (100, 0)
@@ -214,20 +217,21 @@ async def test_no_more_users_at_once_than_there_is_room_for(request_of_a_caller,
     settings.VOICE_MAX_CONCURRENT_USERS = 1
     caller = request_of_a_caller.user
     aminah, bala = (SimpleNamespace(user=replace(caller, user=user)) for user in ("aminah", "bala"))
-    async with gate(aminah, Kind.SPEECH):
-        async with gate(aminah, Kind.SPEECH):
+    async with request_gate(aminah.user, Kind.SPEECH):
+        async with request_gate(aminah.user, Kind.SPEECH):
             pass  # the same end user again is no further one
-        with pytest.raises(ApiError) as refused:
-            async with gate(bala, Kind.SPEECH):
+        with pytest.raises(TooManyUsers) as refused:
+            async with request_gate(bala.user, Kind.SPEECH):
                 pass
-        assert (refused.value.status, refused.value.code) == (503, "over_capacity")
-    async with gate(bala, Kind.SPEECH):
+        answer = as_api_error(refused.value)
+        assert (answer.status, answer.code) == (503, "over_capacity")
+    async with request_gate(bala.user, Kind.SPEECH):
         pass
 
 
 async def test_who_leaves_before_the_answer_pays_nothing(request_of_a_caller) -> None:
     with pytest.raises(asyncio.CancelledError):
-        async with gate(request_of_a_caller, Kind.SPEECH) as work:
+        async with request_gate(request_of_a_caller.user, Kind.SPEECH) as work:
             work.characters = 50
             raise asyncio.CancelledError
     row = await the_row()

@@ -98,6 +98,7 @@ async def test_the_schema_describes_every_call(stranger: httpx.AsyncClient, caps
     schema = yaml.safe_load((await stranger.get("/schema/")).text)
     assert {
         "/v1/audio/speech", "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/audio/voices",
+        "/v1/audio/models",
         "/v1/models", "/v1/models/{name}", "/v1/usage", "/v1/realtime/client_secrets", "/v1/voice/availability",
         "/v1/audio/transcriptions/{request_id}/correction", "/v1/audio/speech/{request_id}/rating",
         "/v1/audio/speech/script",

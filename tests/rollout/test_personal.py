@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def chat() -> ClientApplication:
-    asr, tts = Flag.objects.get(name="asr"), Flag.objects.get(name="tts")
+    asr, tts = (Flag.objects.get_or_create(name=name, defaults={"percent": 0})[0] for name in ("asr", "tts"))
     client = ClientApplication.objects.create(name="chat")
     other = ClientApplication.objects.create(name="other")
     ListedUser.objects.create(flag=asr, client=client, user="aminah", list=ListedUser.List.ALLOW, note="asked for it")

@@ -19,7 +19,7 @@ from tests import services
 from tests.services import Served
 
 AGAIN = "VOICE_TESTS_AGAIN"  # set in the inner run
-MODULES = "cost guards on_postgresql personal plans quality quota rebuild spool statements views weeks writer".split()
+MODULES = "cost guards on_postgresql personal plans quality quota rebuild spool statements weeks writer".split()
 
 outer = pytest.mark.skipif(AGAIN in os.environ, reason="this is the inner run")
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from core.context import RequestContext, current, enter
 from core.db_health import database
-from core.errors import ApiError
+from core.errors import as_api_error
 from core.identity import Caller
 from core.models import ApiKey
 from tests.usage.ledgers import Fill
@@ -86,9 +86,9 @@ async def test_room_for_ten_of_fifty_at_once(api: httpx.AsyncClient, small_plan:
 
 async def test_what_is_held_cannot_be_held_again(caller: Caller, small_plan: Plan) -> None:
     first = await cover(caller, 900)
-    with pytest.raises(ApiError) as refusal:
+    with pytest.raises(quota.QuotaExceeded) as refusal:
         await cover(caller, 101)
-    assert refusal.value.retry_after == quota.RETRY_WHEN_HELD_S  # the first may turn out to need less
+    assert as_api_error(refusal.value).retry_after == quota.RETRY_WHEN_HELD_S  # the first may turn out to need less
     await ledger().write(entry(caller, 900, first))
     await cover(caller, 100)
     assert await standing(caller) == (900, 100)
@@ -96,11 +96,11 @@ async def test_what_is_held_cannot_be_held_again(caller: Caller, small_plan: Pla
 
 async def test_a_full_month_is_refused_until_the_next(caller: Caller, small_plan: Plan, fill: Fill) -> None:
     await sync_to_async(fill)(1000)
-    with pytest.raises(ApiError) as refusal:
+    with pytest.raises(quota.QuotaExceeded) as refusal:
         await quota.check(caller, "aminah", Kind.SPEECH)
     left = (end_of_month(month_of(timezone.now())) - timezone.now()).total_seconds()
-    assert refusal.value.retry_after == pytest.approx(left, abs=10)
-    assert (refusal.value.status, refusal.value.code) == (429, "quota_exceeded")
+    assert as_api_error(refusal.value).retry_after == pytest.approx(left, abs=10)
+    assert (as_api_error(refusal.value).status, as_api_error(refusal.value).code) == (429, "quota_exceeded")
     await quota.check(caller, "aminah", Kind.TRANSCRIPTION)  # another measure
     await quota.check(caller, "bala", Kind.SPEECH)
     await sync_to_async(fill)(1000, at=end_of_month(month_of(timezone.now())), user="bala")
@@ -127,7 +127,7 @@ async def test_a_stream_holds_more_as_it_goes(caller: Caller, small_plan: Plan) 
     for seconds in (10, 20, 600):
         await held.cover(caller, "aminah", units=1000 * seconds)
         assert await standing(caller, Kind.REALTIME) == (0, 1000 * seconds)
-    with pytest.raises(ApiError):
+    with pytest.raises(quota.QuotaExceeded):
         await held.cover(caller, "aminah", units=600_001)
     assert await standing(caller, Kind.REALTIME) == (0, 600_000)
     await ledger().write(entry(caller, 595_000, held, Kind.REALTIME))
@@ -150,7 +150,7 @@ async def test_another_end_user_after_all(caller: Caller, small_plan: Plan) -> N
 
 async def test_what_dead_work_held_expires(caller: Caller, small_plan: Plan) -> None:
     dead = await cover(caller, 1000)
-    with pytest.raises(ApiError):
+    with pytest.raises(quota.QuotaExceeded):
         await cover(caller, 1)
     await ReservedQuota.objects.aupdate(expires_at=timezone.now() - timedelta(seconds=1))
     await cover(caller, 1000)
@@ -211,7 +211,7 @@ async def test_a_plan_of_ones_own(caller: Caller, small_plan: Plan) -> None:
     await PlanAssignment.objects.acreate(**client, plan=large, starts_at=now - timedelta(days=1))
     await PlanAssignment.objects.acreate(**client, plan=small_plan, starts_at=now + timedelta(days=1))
     await cover(caller, 5000)
-    with pytest.raises(ApiError):
+    with pytest.raises(quota.QuotaExceeded):
         await cover(Caller(caller.client_id, "chat", "bala", "vk_x", "key:vk_x"), 5000)
 
 
@@ -287,9 +287,9 @@ async def test_without_the_database_the_last_standing_decides(caller: Caller, sm
         quota._remembered().clear()  # what two seconds do
         await cover(caller, 400)
         await cover(caller, 300)
-        with pytest.raises(ApiError) as refusal:
+        with pytest.raises(quota.QuotaExceeded) as refusal:
             await cover(caller, 1)
-        assert refusal.value.code == "quota_exceeded"
+        assert as_api_error(refusal.value).code == "quota_exceeded"
         with pytest.raises(OperationalError):  # nobody knows
             await cover(stranger, 1)
     finally:

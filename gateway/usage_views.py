@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from core.errors import ApiError
 from core.identity import caller_of
+from gateway.usage_serializers import CorrectionAnswer, CorrectionRequest, RatingAnswer, RatingRequest, UsageAnswer
 from gateway.views import ApiView
 from inference.pool import in_pool
 from spoken_text.error_rate import compare
@@ -19,7 +20,6 @@ from usage.entry import Kind, Measure
 from usage.models import Correction, LedgerEntry, Rating
 from usage.period import end_of_month, start_of
 from usage.plans import as_json
-from usage.serializers import CorrectionAnswer, CorrectionRequest, RatingAnswer, RatingRequest, UsageAnswer
 
 
 class UsageView(ApiView):

@@ -4,8 +4,8 @@ import asyncio
 
 import httpx
 
-from core import idempotency
 from core.store import MemoryStore
+from gateway import idempotency
 from tests import sound
 from usage.models import LedgerEntry
 

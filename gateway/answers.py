@@ -1,0 +1,50 @@
+"""How the apps below the gateway are translated into HTTP: their errors know nothing of it."""
+
+from __future__ import annotations
+
+from capacity.leases import TooManyUsers
+from core.errors import UNAVAILABLE_RETRY_AFTER_S, ApiError, answer_with, too_late
+from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
+from rollout.policy import VoiceNotEnabled
+from usage.models import NoSuchRequest, NotTheirRequest
+from usage.quota import QuotaExceeded
+
+
+def register() -> None:
+    """Once per process, when Django is ready."""
+    answer_with(VoiceNotEnabled, _voice_not_enabled)
+    answer_with(QuotaExceeded, _quota_exceeded)
+    answer_with(TooManyUsers, _too_many_users)
+    answer_with(NoSuchRequest, _no_such_request)
+    answer_with(NotTheirRequest, _not_their_request)
+    answer_with(OverCapacity, _over_capacity)
+    answer_with(DeadlineExceeded, too_late)
+    answer_with(EngineUnavailable, _engine_unavailable)
+
+
+def _voice_not_enabled(error: VoiceNotEnabled) -> ApiError:
+    return ApiError(403, "voice_not_enabled", str(error))
+
+
+def _quota_exceeded(error: QuotaExceeded) -> ApiError:
+    return ApiError(429, "quota_exceeded", str(error), retry_after=error.retry_after_s)
+
+
+def _too_many_users(error: TooManyUsers) -> ApiError:
+    return ApiError(503, "over_capacity", str(error), retry_after=error.retry_after_s)
+
+
+def _no_such_request(error: NoSuchRequest) -> ApiError:
+    return ApiError(404, "not_found", str(error), param="request_id")
+
+
+def _not_their_request(error: NotTheirRequest) -> ApiError:
+    return ApiError(403, "forbidden", str(error))
+
+
+def _over_capacity(error: OverCapacity) -> ApiError:
+    return ApiError(503, "over_capacity", "The service is busy. Try again.", retry_after=error.retry_after_s)
+
+
+def _engine_unavailable(error: EngineUnavailable) -> ApiError:
+    return ApiError(503, "engine_unavailable", str(error), retry_after=UNAVAILABLE_RETRY_AFTER_S)

@@ -1,0 +1,27 @@
+"""The endpoints that do speech work: their kinds, and the features that switch them on."""
+
+from __future__ import annotations
+
+from rollout.feature import Feature
+from usage.entry import Kind
+
+FEATURES = {
+    Kind.TRANSCRIPTION: Feature.ASR,
+    Kind.TRANSLATION: Feature.ASR,
+    Kind.SPEECH: Feature.TTS,
+    Kind.REALTIME: Feature.REALTIME,
+}
+# What is asked of a feature before it is known which endpoint will be called.
+TYPICAL_KINDS = {Feature.ASR: Kind.TRANSCRIPTION, Feature.TTS: Kind.SPEECH, Feature.REALTIME: Kind.REALTIME}
+
+_kinds: dict[str, Kind] = {}
+
+
+def register(path: str, kind: Kind) -> None:
+    """Say that POST requests to ``path`` are work of this kind. Apps do when Django is ready."""
+    _kinds[path] = kind
+
+
+def kind_of(path: str) -> Kind | None:
+    """None: no speech work is done there."""
+    return _kinds.get(path)

@@ -1,0 +1,76 @@
+"""Whisper base on speech: what is said stays, what is not said does not come, whatever the format and the language."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asr.checkpoint import CONTEXTS_S, Checkpoint
+from asr.engine import WhisperEngine
+from asr.transcript import Transcript
+from asr.transcription import Transcription
+from asr.units import Options
+from tests import sound
+
+ENGLISH = sound.said("please help me to change my password today", "en", rate=150)
+MALAY = sound.said("selamat pagi semua apa khabar hari ini saya mahu pergi ke pasar", rate=150)
+
+
+@pytest.fixture(scope="module")
+async def base(whisper_base: Path) -> AsyncIterator[WhisperEngine]:
+    engine = WhisperEngine(Checkpoint(str(whisper_base), "whisper-base", contexts_s=CONTEXTS_S))
+    await engine.load()
+    yield engine
+    await engine.close()
+
+
+async def heard(engine: WhisperEngine, audio: sound.Audio, options: Options | None = None) -> Transcript:
+    options = options or Options()
+    opened = await Transcription.open(sound.wav(audio), engine, engine.checkpoint, options)
+    return await opened.whole()
+
+
+def letters(text: str) -> str:
+    return "".join(filter(str.isalpha, text.lower()))
+
+
+@pytest.mark.parametrize("text", ["subscribe now", "thanks for listening", "thank you for watching"])
+async def test_captions_that_are_said_stay(base: WhisperEngine, text: str) -> None:
+    found = await heard(base, sound.said(text, "en"), Options(language="en"))
+    assert letters(text) in letters(found.text)
+
+
+@pytest.mark.parametrize("order", [(ENGLISH, MALAY), (MALAY, ENGLISH), (MALAY, ENGLISH, MALAY)])
+async def test_each_segment_is_in_its_own_language(base: WhisperEngine, order: tuple[sound.Audio, ...]) -> None:
+    audio = sound.joined(part for parts in zip(order, [sound.silence(0.8)] * 3, strict=False) for part in parts)
+    found = await heard(base, audio)
+    assert set(found.languages) == {"ms", "en"}
+    assert "password" in found.text.lower()
+    assert "pagi" in found.text.lower()
+
+
+async def test_a_word_in_between_flips_nothing(base: WhisperEngine) -> None:
+    audio = sound.joined([MALAY, sound.silence(0.8), sound.said("okay", "en"), sound.silence(0.8), MALAY])
+    found = await heard(base, audio)
+    assert found.language == "ms"
+    assert {part.hypothesis.language for part in found.parts if part.segment.speech_s > 2} == {"ms"}
+
+
+async def test_keywords_are_heard_and_do_not_leak(base: WhisperEngine) -> None:
+    hints = Options(language="ms", keywords=("Husein", "Petronas", "Maybank"), prompt="Perbualan tentang Maybank.")
+    for audio in (sound.silence(3), sound.noise(3), sound.hold_music(6), sound.tone(2)):
+        assert (await heard(base, audio, hints)).text == ""
+
+
+@pytest.mark.parametrize("seconds", [1, 7, 31, 60])
+async def test_what_is_no_speech_has_no_words(base: WhisperEngine, seconds: int) -> None:
+    time = np.arange(seconds * sound.RATE) / sound.RATE
+    ringing = (0.2 * (np.sin(880 * np.pi * time) + np.sin(960 * np.pi * time)) * (time % 3 < 1)).astype(np.float32)
+    hum = (0.1 * sum(np.sin(100 * np.pi * k * time) / k for k in (1, 2, 3, 5))).astype(np.float32)
+    brown = np.cumsum(sound.noise(seconds)).astype(np.float32)
+    sounds = [sound.silence(seconds), sound.noise(seconds, 0.2), brown / np.abs(brown).max() / 3, hum, ringing]
+    for audio in [*sounds, sound.tone(seconds), sound.hold_music(seconds)]:
+        assert (await heard(base, audio)).text == ""

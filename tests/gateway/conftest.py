@@ -1,0 +1,3 @@
+from tests.usage.ledgers import small_plan
+
+__all__ = ["small_plan"]

@@ -31,6 +31,11 @@ RAW = re.compile(r"micros|millionth|_ms\b|Audio ms|\b\d:\d\d:\d\d\b|\b(530000|72
 
 @pytest.fixture
 def something_everywhere(rooms) -> None:
+    fill_everything()
+
+
+def fill_everything() -> None:
+    """At least one row in every table that has a page."""
     now = timezone.now()
     for name in ("Operators", "Product"):
         Group.objects.get_or_create(name=name)

@@ -23,7 +23,8 @@ FULL_CONTEXT_S = 30
 #: For a model that was not trained for short contexts. Less than the first makes it repeat itself too often; closer
 #: steps would save the encoder less than smaller batches cost the decoder.
 CONTEXTS_S = (6, 10, 15, 20, FULL_CONTEXT_S)
-LONGEST_SEGMENT_S = 10  # where a shorter one is cheaper: segments of one file run side by side
+TRAINED_SEGMENT_S = 10  # for a model with contexts of its own: segments of one file run side by side
+LONGEST_SEGMENT_S = 15  # for a stock one, which hears a sentence better whole
 MARGIN_S = 2.0  # of silence after the speech, without which such a model repeats itself
 
 
@@ -53,7 +54,9 @@ class Checkpoint:
     @property
     def segment_s(self) -> int:
         """The longest segment worth giving it: full-context models pay for 30 s whatever they get, so they get that."""
-        return FULL_CONTEXT_S if self.contexts_s == (FULL_CONTEXT_S,) else LONGEST_SEGMENT_S
+        if self.contexts_s == (FULL_CONTEXT_S,):
+            return FULL_CONTEXT_S
+        return LONGEST_SEGMENT_S if self.margin_s else TRAINED_SEGMENT_S
 
 
 def configured() -> Checkpoint:

@@ -29,6 +29,7 @@ from asr.checkpoint import FULL_CONTEXT_S, Checkpoint
 from asr.drafts import Draft, least_doubtful, max_tokens, phrases
 from asr.languages import RELATIVES
 from asr.lexicon import Lexicon, retimed
+from asr.mandarin import simplified
 from asr.units import Hypothesis, SpeechUnit, Task
 from inference.engine import Unit
 
@@ -104,7 +105,7 @@ class Decoder:
         ]
         aligned = self._align(batch, languages, encoded, kept) if wants_tokens else [Aligned()] * len(batch)
         return [
-            Decoded(self._spaced(self._hypothesis(item, language, draft, timed)), first.is_doubtful)
+            Decoded(simplified(self._spaced(self._hypothesis(item, language, draft, timed))), first.is_doubtful)
             for item, language, first, draft, timed in zip(batch, languages, drafts, kept, aligned, strict=True)
         ]
 

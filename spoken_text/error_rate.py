@@ -80,7 +80,9 @@ _AS_WRITTEN = [
     )
 ]
 #: A telephone, identity or account number: its groups are one number.
-_GROUPED = re.compile(r"(?<![\w.])\+?(?:0\d{1,3}|1[- ][38]00|60\d{0,2}|\d{6}|\d{3,4})(?:[- ]\d{2,6}){1,4}(?![\w.]?\d)")
+_GROUPED = re.compile(r"(?<![\w.])\+?(?:0\d{1,3}|1[- ][38]00|60\d{0,2}|\d{6}|\d{3,4})(?:[- ]\d{2,8}){1,4}(?![\w.]?\d)")
+_ACCENTS = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")
+_DOTTED_THOUSANDS = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{3}){2,4}(?![\w.]?\d)")
 _MINUS = re.compile(r"(?<![\w).,])[-\u2212](?=\d)")
 _MONTH = (
     "january|february|march|april|may|june|july|august|october|december|januari|februari|mac|mei|jun|julai|ogos|"
@@ -173,11 +175,13 @@ def _words(text: str, language: str) -> list[str]:
     for pattern, meant in _BEFORE_SIGNS:
         text = pattern.sub(meant, text)
     text = unicodedata.normalize("NFKC", apply(ROMANS, text, language)).casefold()
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", uncontracted(text))
+    text = _ACCENTS.sub("", unicodedata.normalize("NFD", uncontracted(text)))
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", unicodedata.normalize("NFC", text))
+    text = _DOTTED_THOUSANDS.sub(lambda match: match[0].replace(".", ""), text)
     text = _spoken_numbers(han_with_digits(text))
     for pattern, meant in _AS_WRITTEN:
         text = pattern.sub(meant, text)
-    text = _GROUPED.sub(lambda match: " " + re.sub(r"\D", "", match[0]) + " ", text)
+    text = _GROUPED.sub(lambda match: " " + re.sub(r"[^\d+]", "", match[0]) + " ", text)
     text = _MINUS.sub(" negatif ", text)
     text = apply(CHAT, apply(_SIGNS, text, language), language).casefold()
     words = [

@@ -58,10 +58,10 @@ def espeak_rate(speed: float) -> tuple[int, float]:
 
 
 def _run(units: list[SpeechUnit]) -> list[Speech | Exception]:
-    return [_speak(unit) for unit in units]
+    return [speak_unit(unit) for unit in units]
 
 
-def _speak(unit: SpeechUnit) -> Speech | Exception:
+def speak_unit(unit: SpeechUnit) -> Speech | Exception:
     parameters = unit.voice.parameters
     own_pace = int(parameters.get("rate", NORMAL_RATE)) / NORMAL_RATE
     rate, tempo = espeak_rate(unit.speed * own_pace)

@@ -55,6 +55,7 @@ class ReplyVoice:
 
     def __init__(self, voice: Voice, *, follows_text: bool = False) -> None:
         self.degraded: Reason | None = None
+        self.stand_in: Voice | None = None  # who speaks instead
         self._voice, self._follows_text = voice, follows_text
         self._begun = False
 
@@ -99,6 +100,7 @@ class ReplyVoice:
             speech = await runtime.engine(unit.voice.engine).submit(unit)
         units_by_engine.labels(unit.voice.engine).inc()
         if self.degraded:
+            self.stand_in = self.stand_in or unit.voice
             degraded_total.labels(self.degraded.value).inc()
         return speech
 

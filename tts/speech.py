@@ -31,11 +31,11 @@ class SpeechOrder:
 
     text: str
     voice: Voice
-    follows_text: bool = False
     audio_format: AudioFormat = AudioFormat.MP3
     speed: float = 1.0
     language: str | None = None
     deadline: float | None = None  # `time.monotonic()` seconds
+    follows_text: bool = False
 
     @property
     def spoken_language(self) -> str:
@@ -74,6 +74,11 @@ class SpeechFile:
     def degraded(self) -> Reason | None:
         """Why another voice speaks than was asked for."""
         return self.synthesis.voice.degraded if self.synthesis else None
+
+    @property
+    def stand_in(self) -> Voice | None:
+        """The voice that speaks instead."""
+        return self.synthesis.voice.stand_in if self.synthesis else None
 
     async def body(self) -> AsyncGenerator[bytes, None]:
         """The file piece by piece, the first one as soon as the first sentence is spoken."""

@@ -86,6 +86,7 @@ class SpeechView(ApiView):
             else:
                 response = await work.stream(_metered(file, work), content_type=order.audio_format.content_type)
             if file.degraded:
+                _note_stand_in(work, file.stand_in)
                 response.headers[DEGRADED_HEADER] = file.degraded.value
             return response
 
@@ -165,6 +166,12 @@ async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
     spoken, heard = work.characters, round(file.audio_ms * OUTPUT_TOKENS_PER_SECOND / 1000)
     usage = {"input_tokens": spoken, "output_tokens": heard, "total_tokens": spoken + heard}
     yield _event({"type": "speech.audio.done", "usage": usage})
+
+
+def _note_stand_in(work: Work, voice: Voice | None) -> None:
+    """The books say who really spoke."""
+    if voice is not None:
+        work.model, work.voice = voice.model, voice.id
 
 
 def _event(body: dict[str, Any]) -> bytes:

@@ -116,6 +116,14 @@ async def test_a_guess_is_not_tried_again(engine: WhisperEngine) -> None:
     assert len(script.generated) == 1
 
 
+async def test_mandarin_is_written_in_simplified_characters(engine: WhisperEngine) -> None:
+    script = Script(["給我來個最新的歌"])
+    engine._model.model = ScriptedModel(engine._model.model, engine._model.hf_tokenizer, script)
+    hypothesis = await engine.submit(SpeechUnit(audio=CLIP, options=Options(language="zh")))
+    assert hypothesis.text == "给我来个最新的歌"
+    assert [phrase.text for phrase in hypothesis.phrases] == ["给我来个最新的歌"]
+
+
 async def test_half_a_character_is_dropped(engine: WhisperEngine) -> None:
     unit = SpeechUnit(audio=np.zeros(16_000, np.float32), options=Options(language="zh"))
     assert "\ufffd" not in (await engine.submit(unit)).text

@@ -9,6 +9,9 @@ import pytest
 from spoken_text.error_rate import compare, normalise
 
 SAME_WORDS = [
+    ("nombor telefon 03-88881234", "nombor telefon kosong tiga lapan lapan lapan lapan satu dua tiga empat"),
+    ("1.200.000 orang", "1,200,000 orang"),
+    ("naïve café", "naive cafe"),
     ("KWSP umum dividen 6%", "kwsp umum dividen enam peratus"),
     ("KWSP umum dividen 6%", "k w s p umum dividen enam peratus"),
     ("RM12.50", "dua belas ringgit lima puluh sen"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -23,6 +24,7 @@ from tts.synthesis import Synthesis, sentences_of
 from tts.units import Speech, SpeechUnit
 from tts.voices import Voice, catalogue
 from tts.wire import SpeechCodec
+from usage.models import LedgerEntry
 
 VOICES = {voice.id: voice for voice in kokoro_voices(None)}
 
@@ -203,3 +205,19 @@ def test_the_model_is_what_is_loaded(kokoro: Path) -> None:
     from tts import kokoro as module
 
     assert isinstance(module.load(kokoro), KokoroModel)
+
+
+async def test_a_busy_neural_voice_is_no_refusal_but_a_marked_answer(
+    offered: Any, api: httpx.AsyncClient, espeak: None
+) -> None:
+    body = {"model": "tts-1", "voice": "alloy", "input": "Selamat pagi. Apa khabar?", "response_format": "pcm"}
+    busy = offered(Busy(wait_s=30))
+    answer = await api.post("/v1/audio/speech", json=body)
+    assert (answer.status_code, answer.headers["X-Voice-Degraded"]) == (200, "busy")
+    entry = await LedgerEntry.objects.order_by("pk").alast()
+    assert entry is not None
+    assert (entry.model, entry.voice) == ("espeak-ng", "ms+f1")
+    busy.wait_s = 0
+    answer = await api.post("/v1/audio/speech", json=body)
+    assert (answer.status_code, answer.headers.get("X-Voice-Degraded")) == (200, None)  # what was degraded is not kept
+    assert [voice.id for voice in busy.spoken] == ["aisyah"] * 2

@@ -1,0 +1,36 @@
+"""Mandarin in simplified characters, as Malaysia and Singapore write it.
+
+Whisper writes the same sentence in traditional or simplified characters as chance has it. Cantonese is left as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import opencc
+
+from asr.units import Hypothesis
+
+MANDARIN = "zh"
+
+
+def simplified(hypothesis: Hypothesis) -> Hypothesis:
+    """The same words in simplified characters, if they are Mandarin. ``tokens`` stay as the model wrote them."""
+    if hypothesis.language != MANDARIN or not hypothesis.text:
+        return hypothesis
+    return replace(
+        hypothesis,
+        text=_convert(hypothesis.text),
+        phrases=tuple(replace(phrase, text=_convert(phrase.text)) for phrase in hypothesis.phrases),
+        words=tuple(replace(word, text=_convert(word.text)) for word in hypothesis.words),
+    )
+
+
+def _convert(text: str) -> str:
+    return str(_converter().convert(text))
+
+
+@cache
+def _converter() -> opencc.OpenCC:
+    return opencc.OpenCC("t2s")

@@ -1,0 +1,175 @@
+"""How well voices are understood: they read sentences, Whisper base writes down what it hears.
+
+    python -m tools.benchmarks.voices [voice ...] [--sentences N] [--english] [--save DIR] [--mix NAME=RECIPE ...]
+
+Needs Kokoro and Whisper base (`manage.py models install --default`). Both texts, the one to be read and the one heard,
+are brought to the same words before they are compared (`spoken_text.error_rate`), so "15 peratus" is "lima belas
+peratus". `--save` keeps the sound for `tools.benchmarks.predicted_mos`. `--mix` tries a mixture of the published packs
+in `--packs`. `--english` reads Malay sentences with English words and counts the English words that are missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from tools.benchmarks import environment  # first: it sets Django up
+
+environment.prepare()
+
+import jiwer  # noqa: E402
+import soxr  # noqa: E402
+from django.conf import settings  # noqa: E402
+from faster_whisper import WhisperModel  # noqa: E402
+
+from spoken_text.error_rate import alike  # noqa: E402
+from spoken_text.speakable import speakable  # noqa: E402
+from tools.training.voice_packs import mixed, thinned  # noqa: E402
+from tts import kokoro  # noqa: E402
+from tts.encoding import SAMPLE_RATE, Samples  # noqa: E402
+from tts.espeak_engine import speak_unit  # noqa: E402
+from tts.phonemes import phonemes  # noqa: E402
+from tts.synthesis import finish  # noqa: E402
+from tts.units import Speech, SpeechUnit  # noqa: E402
+from tts.voices import Voice, catalogue  # noqa: E402
+
+TEXTS = Path(__file__).with_name("listening")
+_ENGLISH_WORD = re.compile(r"\[([^\]]+)\]")
+_HEARING_RATE = 16_000
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A voice, or a mixture of packs that might become one."""
+
+    name: str
+    voice: Voice
+    pack: kokoro.Pack | None = None  # None: the voice is eSpeak NG's
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One sentence: what was to be read, what was heard, and how long it took and takes."""
+
+    text: str
+    heard: str
+    made_s: float
+    audio_s: float
+
+
+class Listener:
+    """Reads with one model and listens with another."""
+
+    def __init__(self, threads: int) -> None:
+        self._kokoro = kokoro.load(settings.VOICE_MODELS_DIR / "kokoro-82m", threads=threads)
+        self._whisper = WhisperModel(
+            str(settings.VOICE_MODELS_DIR / "whisper-base"), device="cpu", compute_type="int8", cpu_threads=threads
+        )
+
+    def read(self, reader: Reader, text: str, language: str) -> tuple[Samples, float]:
+        """The samples, and the seconds that the model took."""
+        started = time.monotonic()
+        if reader.pack is None:
+            spoken = speak_unit(SpeechUnit(text=text, voice=reader.voice, language=language))
+            if isinstance(spoken, Exception):
+                raise spoken
+            speech = spoken
+        else:
+            audio = self._kokoro.speak(phonemes(text, language), reader.pack)
+            speech = Speech(audio, kokoro.SAMPLE_RATE)
+        return finish(speech), time.monotonic() - started
+
+    def hear(self, samples: Samples, language: str) -> str:
+        audio = soxr.resample(samples.astype(np.float32) / 32768, SAMPLE_RATE, _HEARING_RATE)
+        segments, _about = self._whisper.transcribe(
+            audio, language=language, beam_size=5, condition_on_previous_text=False, without_timestamps=True
+        )
+        return " ".join(segment.text.strip() for segment in segments)
+
+    def heard(self, reader: Reader, texts: list[str], language: str, save: Path | None) -> Iterator[Heard]:
+        for index, text in enumerate(texts):
+            samples, made_s = self.read(reader, speakable(text, language, letters=True), language)
+            if save:
+                _write(save / reader.name / f"{index:03d}.wav", samples)
+            yield Heard(text, self.hear(samples, language), made_s, len(samples) / SAMPLE_RATE)
+
+
+def rates(heard: list[Heard], language: str) -> tuple[float, float]:
+    """Word and character error rate over all sentences; spaces are no characters."""
+    pairs = [alike(one.text, one.heard, language) for one in heard]
+    said, got = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    letters = jiwer.cer([one.replace(" ", "") for one in said], [one.replace(" ", "") for one in got])
+    return jiwer.wer(said, got), letters
+
+
+def missed_english(lines: list[str], heard: list[Heard]) -> float:
+    """The share of the bracketed words that were not heard."""
+    wanted = missed = 0
+    for line, one in zip(lines, heard, strict=True):
+        got = alike(one.text, one.heard, "ms")[1].replace(" ", "")  # words that were run together were heard
+        for word in _ENGLISH_WORD.findall(line):
+            wanted += 1
+            missed += alike(word, word, "ms")[0].replace(" ", "") not in got
+    return missed / wanted
+
+
+def _write(path: Path, samples: Samples) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        file.writeframes(samples.astype("<i2").tobytes())
+
+
+def _readers(options: argparse.Namespace) -> Iterator[Reader]:
+    known = catalogue()
+    first = known.all()[0]
+    for name in options.voices or ([] if options.mix else ["aisyah", "melati", "hafiz", "azlan", "ms"]):
+        voice = known.get(name)
+        if voice is None:
+            raise SystemExit(f"there is no voice {name!r}")
+        yield Reader(name, voice, kokoro.pack_of(str(voice.parameters["pack"])) if voice.engine == "kokoro" else None)
+    for mix in options.mix:
+        name, _, recipe = mix.partition("=")
+        yield Reader(name, replace(first, id=name), thinned(mixed(recipe, options.packs)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("voices", nargs="*")
+    parser.add_argument("--mix", action="append", default=[])
+    parser.add_argument("--packs", type=Path)
+    parser.add_argument("--sentences", type=int, default=1000)
+    parser.add_argument("--english", action="store_true")
+    parser.add_argument("--save", type=Path)
+    parser.add_argument("--show", action="store_true", help="what was heard wrong")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    listener = Listener(options.threads)
+    lines = (TEXTS / ("english_words.txt" if options.english else "malay.txt")).read_text(encoding="utf-8").splitlines()
+    lines = lines[:: max(1, len(lines) // options.sentences)]
+    texts = [_ENGLISH_WORD.sub(r"\1", line) for line in lines]
+    print(f"{environment.machine()}; {len(texts)} sentences\n")
+    print("| voice | WER | CER | English words missed | real-time factor |\n|---|---|---|---|---|", flush=True)
+    for reader in _readers(options):
+        heard = list(listener.heard(reader, texts, "ms", options.save))
+        wer, cer = rates(heard, "ms")
+        english = f"{missed_english(lines, heard):.2f}" if options.english else ""
+        pace = fmean(one.made_s for one in heard) / fmean(one.audio_s for one in heard)
+        print(f"| {reader.name} | {wer:.3f} | {cer:.3f} | {english} | {pace:.2f} |", flush=True)
+        if options.show:
+            for one in heard:
+                said, got = alike(one.text, one.heard, "ms")
+                if said != got:
+                    print(f"    {said}\n    {got}")
+
+
+if __name__ == "__main__":
+    main()

@@ -54,7 +54,7 @@ services:
 
 test: lint services
 	@VOICE_MODELS_DIR=$${VOICE_TEST_MODELS:-var/models} VOICE_ASR_MODEL= VOICE_TTS_MODEL= $(MAKE) --no-print-directory models
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 screenshots: setup-dev services
 	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e -k photographed

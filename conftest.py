@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from django.test import TestCase, TransactionTestCase
 
 from model_store.catalogue import catalogue
 from model_store.files import ModelDirectory
@@ -152,3 +153,24 @@ def _neighbour(start, folder: Path) -> Iterator[str]:
         if CI:
             raise
         pytest.skip(str(error))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each file's tests in one worker, those that empty the database apart from those that do not.
+
+    pytest-django sorts the tests so that all that empty it come last, since they take along what migrations have put
+    there. Workers take groups in that order, so it holds in each of them.
+    """
+    for item in items:
+        kind = "emptying" if _empties_the_database(item) else "reading"
+        item.add_marker(pytest.mark.xdist_group(f"{item.nodeid.partition('::')[0]}:{kind}"))
+
+
+def _empties_the_database(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("django_db")
+    fixtures = getattr(item, "fixturenames", [])
+    wants_it = marker is not None and bool(marker.kwargs.get("transaction"))
+    cls = getattr(item, "cls", None)
+    is_case = cls is not None and issubclass(cls, TransactionTestCase) and not issubclass(cls, TestCase)
+    return wants_it or is_case or "transactional_db" in fixtures or "live_server" in fixtures

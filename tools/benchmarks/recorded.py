@@ -101,8 +101,14 @@ def hard_clips(clips: Sequence[tuple[sound.Audio, str]]) -> list[tuple[sound.Aud
 
 
 async def measure(
-    url: str, headers: dict[str, str], sets: dict[str, list[Clip]], whole: Sequence[Clip], seconds: float
+    url: str,
+    headers: dict[str, str],
+    sets: dict[str, list[Clip]],
+    whole: Sequence[Clip],
+    seconds: float,
+    crowds: Sequence[int] = (ALONE, TEN, CROWD),
 ) -> Measured:
+    """``crowds``: how many callers at once, one measurement each."""
     async with Client(url, headers) as client:
 
         async def ask(clip: Clip) -> str | None:
@@ -120,7 +126,7 @@ async def measure(
                 return await ask(clips[number % len(clips)]) is not None
 
             await closed_loop(call, concurrency=2, seconds=1.0)
-            for callers in (ALONE, TEN, *((CROWD,) if name == "clean" else ())):
+            for callers in crowds:
                 results[name, callers] = await closed_loop(call, concurrency=callers, seconds=seconds)
         return Measured(results, [await ask(clip) or "" for clip in whole])
 
@@ -138,13 +144,19 @@ async def main(seconds: float) -> None:
     }
     cores = os.cpu_count() or 1
     os.environ["PLAIN_COMPUTE_TYPE"] = compute_type_here()
-    with plain_server(configured().source, cores, 1) as url:
+    trials: dict[tuple[int, int], float] = {}
+    for split in ((cores, 1), (1, cores)):
+        with plain_server(configured().source, *split) as url:
+            trial = await measure(url, {}, {"clean": sets["clean"]}, [], seconds / 2, [TEN])
+        trials[split] = trial.results["clean", TEN].per_second
+    threads, workers = max(trials, key=lambda split: trials[split])
+    with plain_server(configured().source, threads, workers) as url:
         plain = await measure(url, {}, sets, whole, seconds)
     with tempfile.TemporaryDirectory() as scratch, served(Path(scratch), VOICE_LOG_LEVEL="WARNING") as service:
         ours = await measure(service.url, service.headers(), sets, whole, seconds)
     rows = [
         Row(f"{who}, {name} clips", callers, result)
-        for who, measured in (("plain server", plain), ("this one", ours))
+        for who, measured in ((f"plain server, {threads} x {workers}", plain), ("this one", ours))
         for (name, callers), result in measured.results.items()
     ]
     print(table(rows))

@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run models setup setup-dev services test screenshots test-coqui test-cluster lint format bench requirements clean
+.PHONY: help run models setup setup-dev services test screenshots test-coqui test-cluster lint format bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
@@ -19,6 +19,7 @@ help:
 	@echo "make lint         ruff, mypy and the layers' import contracts"
 	@echo "make format       ruff's formatter"
 	@echo "make bench        the figures of the README's performance table (BENCH=\"4 asr plain\": shorter, some parts)"
+	@echo "make bench-voices how well the voices are understood, and what MOS a model predicts for them"
 	@echo "make requirements pin what requirements*.in ask for"
 	@echo "make clean        remove environments, caches and local state"
 
@@ -78,6 +79,18 @@ format: setup-dev
 bench: setup-dev
 	$(BIN)/python -m tools.benchmarks $(BENCH)
 
+bench-voices: setup-dev .venv-listen/listen.stamp
+	$(BIN)/python -m tools.benchmarks.voices --save var/heard
+	$(BIN)/python -m tools.benchmarks.voices alloy --english
+	.venv-listen/bin/python tools/benchmarks/predicted_mos.py var/heard/*
+	$(BIN)/python -m tools.benchmarks.first_audio
+
+.venv-listen/listen.stamp: requirements-listen.in
+	$(PYTHON) -m venv .venv-listen
+	.venv-listen/bin/python -m pip install --disable-pip-version-check -r requirements-listen.in
+	rm -f .venv-listen/lib/python*/site-packages/torchaudio/lib/*.so  # they want CUDA's libraries; nothing needs them
+	@touch $@
+
 COMPILE = $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11
 requirements: setup-dev
 	$(COMPILE) requirements.in -o requirements.txt
@@ -87,5 +100,5 @@ requirements: setup-dev
 	  sed -i -E '/^(nvidia|cuda|triton)/d' requirements-$$part.txt; done  # torch itself brings those that its build needs
 
 clean:
-	rm -rf $(VENV) .venv-coqui .venv-cluster var .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-coqui .venv-cluster .venv-listen var .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

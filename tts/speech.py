@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -65,6 +66,12 @@ class SpeechFile:
         if self.finished is not None:
             return self.finished.audio_ms
         return self.synthesis.audio_ms if self.synthesis else 0
+
+    @property
+    def characters(self) -> int:
+        """Of the text, as far as it has been given."""
+        share = 1.0 if self.finished is not None or self.synthesis is None else self.synthesis.share_given
+        return math.ceil(len(self.order.text) * share)
 
     @property
     def queue_ms(self) -> int:

@@ -93,6 +93,7 @@ class Synthesis:
     ) -> None:
         """`soon`: the first sound is wanted before the first sentence is complete."""
         self.samples = 0  # given so far, at `SAMPLE_RATE`
+        self.sentences_given = 0
         self.queue_ms = 0  # until the first sentence's turn came
         self.voice = ReplyVoice(voice, follows_text=follows_text)
         self.sentences = in_parts(sentences) if soon and self.voice.is_neural else list(sentences)
@@ -102,6 +103,13 @@ class Synthesis:
     @property
     def audio_ms(self) -> int:
         return round(self.samples * 1000 / SAMPLE_RATE)
+
+    @property
+    def share_given(self) -> float:
+        """Of the text, from 0 to 1."""
+        total = sum(len(sentence.text) for sentence in self.sentences)
+        given = sum(len(sentence.text) for sentence in self.sentences[: self.sentences_given])
+        return given / total if total else 1.0
 
     async def chunks(self) -> AsyncGenerator[Samples, None]:
         """The sentences' audio in order, each with the pause before it: int16 mono at `SAMPLE_RATE`, shape (n,).
@@ -115,6 +123,7 @@ class Synthesis:
                 if self.samples and len(samples):
                     samples = np.concatenate([self._pause(self.sentences[index].pause_ms), samples])
                 index += 1
+                self.sentences_given = index
                 if len(samples):
                     self.samples += len(samples)
                     yield samples

@@ -146,7 +146,7 @@ def _order(fields: Mapping[str, Any], work: Work) -> SpeechOrder:
 
 
 async def _metered(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
-    """The file's bytes; what has been made is on the bill even if the client leaves."""
+    """The file's bytes. What has been given is on the bill, if the client leaves no more than that."""
     try:
         async with aclosing(file.body()) as body:
             async for data in body:
@@ -154,6 +154,8 @@ async def _metered(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
                 yield data
     except NothingToSay as error:
         raise _nothing_to_say() from error
+    finally:
+        work.characters = file.characters
 
 
 async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
@@ -163,7 +165,7 @@ async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
             for start in range(0, len(data), _SSE_BYTES):
                 audio = base64.b64encode(data[start : start + _SSE_BYTES]).decode()
                 yield _event({"type": "speech.audio.delta", "audio": audio})
-    spoken, heard = work.characters, round(file.audio_ms * OUTPUT_TOKENS_PER_SECOND / 1000)
+    spoken, heard = file.characters, round(file.audio_ms * OUTPUT_TOKENS_PER_SECOND / 1000)
     usage = {"input_tokens": spoken, "output_tokens": heard, "total_tokens": spoken + heard}
     yield _event({"type": "speech.audio.done", "usage": usage})
 

@@ -299,8 +299,9 @@ async def test_a_client_that_hangs_up_is_billed_for_what_it_got(
         while not await LedgerEntry.objects.aexists():
             await asyncio.sleep(0.02)
     entry = await last_entry()
-    assert (entry.status, entry.characters) == (499, len(LONG))
-    assert 0 < entry.audio_ms < 6000  # one sentence of fifteen
+    assert entry.status == 499
+    assert 0 < entry.characters < len(LONG) / 5  # one sentence of fifteen
+    assert 0 < entry.audio_ms < 6000
     assert engine.waiting == 0
 
 

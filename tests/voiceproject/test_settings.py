@@ -28,7 +28,7 @@ BAD = {
     "VOICE_INFERENCE_URL": ["inference:8000", "http://ok:8000,other"],
     "VOICE_RAY_ASR_REPLICAS": ["4-1", "0", "x"],
     "VOICE_ASR_BATCH": ["0"],
-    "VOICE_ASR_BEAM": ["0", "2.5"],
+    "VOICE_ASR_BEAM": ["-1", "2.5"],
     "VOICE_ASR_CONTEXT": ["short"],
     "VOICE_ASR_LANGUAGES": ["ms,klingon", ","],
     "VOICE_ASR_QUEUE": ["0"],

@@ -39,7 +39,7 @@ from tts.espeak_engine import speak_unit  # noqa: E402
 from tts.phonemes import phonemes  # noqa: E402
 from tts.synthesis import finish  # noqa: E402
 from tts.units import Speech, SpeechUnit  # noqa: E402
-from tts.voices import Voice, catalogue  # noqa: E402
+from tts.voices import OPENAI_VOICES, Voice, catalogue  # noqa: E402
 
 TEXTS = Path(__file__).with_name("listening")
 _ENGLISH_WORD = re.compile(r"\[([^\]]+)\]")
@@ -132,7 +132,7 @@ def _readers(options: argparse.Namespace) -> Iterator[Reader]:
     known = catalogue()
     first = known.all()[0]
     for name in options.voices or ([] if options.mix else ["aisyah", "melati", "hafiz", "azlan", "ms"]):
-        voice = known.get(name)
+        voice = known.resolve(default=first.id, voice=name) if name in OPENAI_VOICES else known.get(name)
         if voice is None:
             raise SystemExit(f"there is no voice {name!r}")
         yield Reader(name, voice, kokoro.pack_of(str(voice.parameters["pack"])) if voice.engine == "kokoro" else None)

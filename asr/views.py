@@ -82,8 +82,8 @@ class TranscriptionView(ApiView):
         if translate and not checkpoint.translates:
             transcription.transcript.warning = _UNTRANSLATED.format(checkpoint.name)
         work.audio_ms = round(1000 * transcription.sound_s)
-        work.weigh(transcription.sound_s)
-        await work.cover()
+        work.set_cost(transcription.sound_s)
+        await work.reserve()
         return transcription
 
 

@@ -69,14 +69,14 @@ class SpeechView(ApiView):
             if is_taken_as_neural(order.voice):
                 work.leave_admission()
             else:
-                work.weigh(work.characters)
-            await work.cover()
+                work.set_cost(work.characters)
+            await work.reserve()
             try:
                 file = await speech_file(order)
             except NothingToSay as error:
                 raise _nothing_to_say() from error
             if file.synthesis is None:  # it was in the cache
-                work.weigh(0)
+                work.set_cost(0)
             work.audio_ms, work.queue_ms = file.audio_ms, file.queue_ms
             response: HttpResponseBase
             if fields["stream_format"] == "sse":

@@ -1,4 +1,4 @@
-"""Fixtures for every room's tests: the service in this process, the service as a process of its own, its neighbours."""
+"""Fixtures for every app's tests: the service in this process, the service as a process of its own, its neighbours."""
 
 from __future__ import annotations
 

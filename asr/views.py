@@ -94,8 +94,8 @@ class TranscriptionView(ApiView):
         if _wants_speakers(fields):
             transcription.transcript.warnings.append(_UNDIARIZED)
         work.audio_ms = round(1000 * transcription.sound_s)
-        work.weigh(transcription.sound_s)
-        await work.cover()
+        work.set_cost(transcription.sound_s)
+        await work.reserve()
         return transcription
 
 

@@ -1,4 +1,4 @@
-"""What this month will have cost at its end, by the rates and the usage of the ``usage`` room."""
+"""What this month will have cost at its end, by the rates and the usage in ``usage``."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from capacity.models import Alert, Delivery, Rule
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
-MOST_ATTEMPTS = 10
+MAX_ATTEMPTS = 10
 FIRST_BACKOFF = timedelta(seconds=10)
 LONGEST_BACKOFF = timedelta(minutes=15)  # with these, the last attempt is about an hour after the first
 AT_ONCE = 20  # deliveries of one round
@@ -91,7 +91,7 @@ def _attempt(delivery: Delivery, now: datetime) -> bool:
     try:
         _send(delivery)
     except Exception as error:  # noqa: BLE001 - whatever it is, the next receiver must not suffer
-        is_last = isinstance(error, Undeliverable) or attempts >= MOST_ATTEMPTS
+        is_last = isinstance(error, Undeliverable) or attempts >= MAX_ATTEMPTS
         words = (str(error) or type(error).__name__)[:500]
         mine.update(state=State.FAILED if is_last else State.WAITING, error=words)
         where = {"receiver": delivery.receiver, "attempts": attempts}

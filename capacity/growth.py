@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-LEAST_POINTS = 4
-LEAST_SPAN_DAYS = 14.0
+MIN_POINTS = 4
+MIN_SPAN_DAYS = 14.0
 
 Point = tuple[float, float]  # day, measurement
 
@@ -54,7 +54,7 @@ class Fit:
 def fit(points: Sequence[Point]) -> Fit | None:
     """None when the history is too short to tell."""
     days = [day for day, _value in points]
-    if len(points) < LEAST_POINTS or max(days) - min(days) < LEAST_SPAN_DAYS:
+    if len(points) < MIN_POINTS or max(days) - min(days) < MIN_SPAN_DAYS:
         return None
     fits = [_fit(Shape.LINEAR, points, lambda value: value)]
     if all(value > 0 for _day, value in points):

@@ -1,6 +1,6 @@
 """Concurrent users: distinct end users with work in flight or a stream open, in all processes.
 
-    async with hold(client_id, user, feature):
+    async with concurrency_slot(client_id, user, feature):
         ...
 
 A request costs a count in this process's memory. While anybody is served, one heartbeat every few seconds publishes
@@ -221,7 +221,7 @@ def _publish(process: str, busiest: Presence) -> tuple[bool, dict[str, Presence]
 leases = PerLoop(Leases)
 
 
-class Hold:
+class ConcurrencySlot:
     """One piece of work of one end user: counted from ``begin`` to ``release``, of which only the first call counts."""
 
     def __init__(self, client_id: int, user: str, feature: Feature) -> None:
@@ -240,7 +240,7 @@ class Hold:
             self._leases.leave(self._someone, self._feature)
             self._leases = None
 
-    async def __aenter__(self) -> Hold:
+    async def __aenter__(self) -> ConcurrencySlot:
         await self.begin()
         return self
 
@@ -250,11 +250,11 @@ class Hold:
         self.release()
 
 
-def hold(client_id: int, user: str, feature: Feature) -> Hold:
+def concurrency_slot(client_id: int, user: str, feature: Feature) -> ConcurrencySlot:
     """Count this end user as served until the block ends."""
-    return Hold(client_id, user, feature)
+    return ConcurrencySlot(client_id, user, feature)
 
 
 async def admit(client_id: int, user: str) -> None:
-    """What ``hold`` would say now, without taking anything. Raises ``TooManyUsers`` when there is no room."""
+    """Raise ``TooManyUsers`` if ``concurrency_slot`` would now. Takes nothing."""
     leases().admit(person(client_id, user))

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-AWAY = (OperationalError, InterfaceError)
+UNAVAILABLE_ERRORS = (OperationalError, InterfaceError)
 PATIENCE_S = 8.0
 DOUBT_S = 5.0  # without anybody who looks whether it is back (a test, a command), it is asked again after so long
 
@@ -72,7 +72,7 @@ class Database:
         self.check()
         try:
             result = function(*args, **kwargs)
-        except AWAY as error:
+        except UNAVAILABLE_ERRORS as error:
             self.note_away(error)
             raise
         self.was_there = True
@@ -85,10 +85,10 @@ database = Database()
 async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call a function that reads the database, in a thread. Raises ``DatabaseError``."""
     database.check()
-    return await patiently(database_sync_to_async(database.call)(function, *args, **kwargs))
+    return await with_timeout(database_sync_to_async(database.call)(function, *args, **kwargs))
 
 
-async def patiently(call: Awaitable[R]) -> R:
+async def with_timeout(call: Awaitable[R]) -> R:
     """``call``'s result. Raises ``OperationalError`` when the database takes too long with it; it goes on in its thread
     and may yet succeed."""
     try:

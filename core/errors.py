@@ -16,7 +16,7 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-from core.store import StoreAway
+from core.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def as_api_error(error: BaseException) -> ApiError:
         case DatabaseError():
             message = "The service cannot reach its database. Try again."
             return ApiError(503, "engine_unavailable", message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
-        case StoreAway():
+        case StoreUnavailable():
             message = "The service cannot reach its Redis. Try again."
             return ApiError(503, "engine_unavailable", message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
         case asyncio.CancelledError():

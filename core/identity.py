@@ -20,7 +20,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from core import tokens
-from core.db_health import AWAY, ask
+from core.db_health import UNAVAILABLE_ERRORS, ask
 from core.errors import ApiError
 from core.models import ApiKey, ClientApplication, digest_of
 
@@ -149,7 +149,7 @@ async def _remembered(name: str, find: Any, argument: str) -> _Client | None:
     except Exception as error:
         if _lookups.get(name) is task:
             del _lookups[name]
-        if isinstance(error, AWAY) and name in _known:
+        if isinstance(error, UNAVAILABLE_ERRORS) and name in _known:
             return _known[name]
         raise
     if client is None:

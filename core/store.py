@@ -1,7 +1,7 @@
 """Short-lived values that requests leave for later ones: in this process, bounded in bytes, or in Redis for all.
 
 They may hold what users said, so they are never written to disk by us and expire soon. When Redis is gone every call
-says so (``StoreAway``) within seconds; whoever left the value decides whether that matters.
+says so (``StoreUnavailable``) within seconds; whoever left the value decides whether that matters.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ OVERHEAD_BYTES = 512  # what an entry costs besides its value
 T = TypeVar("T")
 
 
-class StoreAway(Exception):
+class StoreUnavailable(Exception):
     """Redis cannot be reached: nobody knows what was kept."""
 
 
 class Store(Protocol):
-    """Every call raises ``StoreAway`` when Redis is gone."""
+    """Every call raises ``StoreUnavailable`` when Redis is gone."""
 
     async def get(self, name: str) -> bytes | None: ...
 
@@ -108,10 +108,10 @@ class RedisStore:
         try:
             return await redis_health(self._url).call(call)
         except RedisUnavailable as error:
-            raise StoreAway(str(error)) from error
+            raise StoreUnavailable(str(error)) from error
         except self._away as error:
             logger.warning("Redis cannot be reached", extra={"reason": str(error)[:200]})
-            raise StoreAway(str(error)) from error
+            raise StoreUnavailable(str(error)) from error
 
     def _key(self, name: str) -> str:
         return f"voice:{self._namespace}:{name}"

@@ -19,7 +19,7 @@ from usage import audience, weeks
 from usage.scorecard import ADOPTION, ADOPTION_BAND, Verdict
 from usage.weeks import Active
 
-LEAST_COHORTS, MOST_COHORTS = 8, 26
+MIN_COHORTS, MAX_COHORTS = 8, 26
 FEATURES = {Feature.ASR: "Speech to text", Feature.TTS: "Text to speech", Feature.REALTIME: "Live speech to text"}
 
 
@@ -243,11 +243,11 @@ class Retention:
 
 
 def retention(span: Span) -> Retention:
-    """Weeks in the span, at least ``LEAST_COHORTS`` and at most the newest ``MOST_COHORTS``."""
+    """Weeks in the span, at least ``MIN_COHORTS`` and at most the newest ``MAX_COHORTS``."""
     last = weeks.week_of(span.last)
     first = max(
-        min(weeks.week_of(span.first), last - timedelta(weeks=LEAST_COHORTS - 1)),
-        last - timedelta(weeks=MOST_COHORTS - 1),
+        min(weeks.week_of(span.first), last - timedelta(weeks=MIN_COHORTS - 1)),
+        last - timedelta(weeks=MAX_COHORTS - 1),
     )
     found = weeks.cohorts(first, last)
     is_running = span.last - last < timedelta(days=6) or span.includes_today

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from usage.period import day_of, start_of
 
-MOST_DAYS = 366
+MAX_DAYS = 366
 DEFAULT = "30"
 PRESETS = {"7": "7 days", "30": "30 days", "90": "90 days", "month": "This month"}
 
@@ -94,9 +94,9 @@ def asked(query: Mapping[str, str], now: datetime) -> Span:
         raise BadSpan(f"The first day, {first}, is after the last, {last}.", "from")
     if last > day_of(now):
         raise BadSpan(f"The last day, {last}, is still to come.", "to")
-    if (last - first).days >= MOST_DAYS:
+    if (last - first).days >= MAX_DAYS:
         raise BadSpan(
-            f"{(last - first).days + 1:,} days are more than the {MOST_DAYS} that can be shown at once.", "from"
+            f"{(last - first).days + 1:,} days are more than the {MAX_DAYS} that can be shown at once.", "from"
         )
     return Span(first, last, now)
 

@@ -22,7 +22,7 @@ SLOW_PARTS = ("cost", "phase")
 
 
 @dataclass(frozen=True)
-class Sight:
+class PagePermissions:
     """What the person who looks may see and do."""
 
     capacity: bool
@@ -32,7 +32,7 @@ class Sight:
     switch: bool
 
     @classmethod
-    def of(cls, request: HttpRequest) -> Sight:
+    def of(cls, request: HttpRequest) -> PagePermissions:
         may = request.user.has_perm
         return cls(
             may("capacity.view_sample"), may("rollout.view_flag"), may("usage.view_infrastructurecost"),
@@ -46,10 +46,10 @@ class Sight:
 
 def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """unfold's DASHBOARD_CALLBACK."""
-    now, sight = timezone.now(), Sight.of(request)
-    context |= {"title": "Capacity now", "sight": sight, "now": now, "renewal": _renewal()}
-    context |= _gathered(sight, now, is_slow_too=True)
-    if sight.capacity:
+    now, permissions = timezone.now(), PagePermissions.of(request)
+    context |= {"title": "Capacity now", "sight": permissions, "now": now, "renewal": _renewal()}
+    context |= _gathered(permissions, now, is_slow_too=True)
+    if permissions.capacity:
         drawn = home.chart(now)
         context |= {"still": home.still(drawn), "chart": drawn}
     return context
@@ -61,15 +61,15 @@ def fresh(request: HttpRequest) -> JsonResponse:
 
     ``?step=``: the first step of the curve that is wanted. ``?slow``: with what moves slowly.
     """
-    now, sight = timezone.now(), Sight.of(request)
+    now, permissions = timezone.now(), PagePermissions.of(request)
     is_slow_too = "slow" in request.GET
-    context = {"sight": sight, "now": now, **_gathered(sight, now, is_slow_too=is_slow_too)}
+    context = {"sight": permissions, "now": now, **_gathered(permissions, now, is_slow_too=is_slow_too)}
     parts = [*LIVE_PARTS, *(SLOW_PARTS if is_slow_too else ())]
     answer: dict[str, Any] = {
         "at": f"{timezone.localtime(now):%H:%M:%S}",
         "parts": {name: render_to_string(f"admin/home/{name}.html", context, request) for name in parts},
     }
-    if sight.capacity:
+    if permissions.capacity:
         answer["curve"] = home.curve(now, _step(request))
     response = JsonResponse(answer)
     add_never_cache_headers(response)
@@ -82,13 +82,13 @@ def _step(request: HttpRequest) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
 
 
-def _gathered(sight: Sight, now: datetime, *, is_slow_too: bool) -> dict[str, Any]:
+def _gathered(permissions: PagePermissions, now: datetime, *, is_slow_too: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if sight.capacity:
+    if permissions.capacity:
         found |= home.live(now)
-    if sight.rollout:
+    if permissions.rollout:
         found["features"] = rollout_board.features()
-    if is_slow_too and (sight.capacity or sight.cost):
+    if is_slow_too and (permissions.capacity or permissions.cost):
         found |= home.slow(now)
     return found
 

@@ -1,6 +1,6 @@
-"""The admin's side bar and tabs: the rooms, each with the pages that the person who looks may see.
+"""The admin's side bar and tabs: sections, each with the pages that the person who looks may see.
 
-A model that is not named here appears at the end of its room, so that no page can be forgotten.
+A model that is not named here appears at the end of its section, so that no page can be forgotten.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Room:
+class Section:
     title: str
     apps: tuple[str, ...]
     entries: tuple[Entry, ...] = field(default=())
 
 
-ROOMS = (
-    Room(
+SECTIONS = (
+    Section(
         "Roll-out", ("rollout",), (
             Entry("Flags", "toggle_on", ("rollout.flag",)),
             Entry("Ramps", "trending_up", ("rollout.ramp",)),
@@ -40,7 +40,7 @@ ROOMS = (
             Entry("Audit trail", "history", ("rollout.change",)),
         ),
     ),
-    Room(
+    Section(
         "Capacity", ("capacity",), (
             Entry("Alerts", "notifications", ("capacity.alert", "capacity.rule", "capacity.delivery")),
             Entry("Phases", "stairs", ("capacity.phase",)),
@@ -48,7 +48,7 @@ ROOMS = (
             Entry("Uptime", "monitor_heart", ("capacity.probeday", "capacity.outage")),
         ),
     ),
-    Room(
+    Section(
         "Usage and billing", ("usage",), (
             Entry("Ledger", "receipt_long", ("usage.ledgerentry", "usage.dailyuse", "usage.dailymix")),
             Entry("Quotas used", "data_usage", ("usage.consumption",)),
@@ -58,7 +58,7 @@ ROOMS = (
             Entry("Quality", "star_rate", ("usage.correction", "usage.rating")),
         ),
     ),
-    Room(
+    Section(
         "Access", ("voiceproject", "auth"), (
             Entry("API keys", "key", ("voiceproject.apikey",)),
             Entry("Client applications", "apps", ("voiceproject.clientapplication",)),
@@ -85,13 +85,13 @@ LINKS = (
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    """unfold's `SIDEBAR.navigation`. Rooms that one may see nothing of are left out."""
+    """unfold's `SIDEBAR.navigation`. Sections of which one may see nothing are left out."""
     home = {"title": "Capacity now", "icon": "speed", "link": reverse("admin:index")}
     groups: list[dict[str, Any]] = [{"items": [home]}]
-    for room in ROOMS:
-        items = [item for entry in _entries(room) if (item := _item(request, entry))]
+    for section in SECTIONS:
+        items = [item for entry in _entries(section) if (item := _item(request, entry))]
         if items:
-            groups.append({"title": room.title, "separator": True, "items": items})
+            groups.append({"title": section.title, "separator": True, "items": items})
     links = [{"title": title, "icon": icon, "link": link, "active": False} for title, icon, link in LINKS]
     return [*groups, {"title": "Elsewhere", "separator": True, "items": links}]
 
@@ -99,8 +99,8 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 def tabs(request: HttpRequest) -> list[dict[str, Any]]:
     """unfold's `TABS`: models that share a line of the side bar."""
     found = []
-    for room in ROOMS:
-        for entry in room.entries:
+    for section in SECTIONS:
+        for entry in section.entries:
             seen = _seen(request, entry)
             if len(seen) > 1:
                 items = [{"title": _title(model), "link": _list_of(model)} for model in seen]
@@ -108,14 +108,14 @@ def tabs(request: HttpRequest) -> list[dict[str, Any]]:
     return found
 
 
-def _entries(room: Room) -> list[Entry]:
-    placed = {name for entry in room.entries for name in entry.models}
+def _entries(section: Section) -> list[Entry]:
+    placed = {name for entry in section.entries for name in entry.models}
     others = [
         Entry(_title(model), "article", (model._meta.label_lower,))
         for model in admin.site._registry
-        if model._meta.app_label in room.apps and model._meta.label_lower not in placed
+        if model._meta.app_label in section.apps and model._meta.label_lower not in placed
     ]
-    return [*room.entries, *others]
+    return [*section.entries, *others]
 
 
 def _item(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from gateway.bodies import body_size
 from gateway.edge import HttpApp, headers_of, send_error
 from gateway.endpoints import FEATURES, kind_of
 from gateway.gate import Kind, Work
-from inference.admission import Door
+from inference.admission import AdmissionController
 from inference.errors import OverCapacity
 from rollout.feature import Feature
 
@@ -32,15 +32,15 @@ DEAREST_S, DEAREST_CHARACTERS = 320, 800
 SLOW_READER_S = 0.25  # a client that takes so long with what it is sent holds no place meanwhile
 
 
-def _doors() -> dict[Feature, Door]:
+def _controllers() -> dict[Feature, AdmissionController]:
     return {
-        Feature.ASR: Door(
+        Feature.ASR: AdmissionController(
             longest_s=settings.VOICE_ASR_WAIT_S,
             most=settings.VOICE_ASR_QUEUE,
             cost_per_byte=SECONDS_PER_BYTE,
             dearest=DEAREST_S,
         ),
-        Feature.TTS: Door(
+        Feature.TTS: AdmissionController(
             longest_s=settings.VOICE_TTS_WAIT_S,
             most=settings.VOICE_TTS_QUEUE,
             cost_per_byte=CHARACTERS_PER_BYTE,
@@ -49,7 +49,7 @@ def _doors() -> dict[Feature, Door]:
     }
 
 
-doors = PerLoop(_doors)
+controllers = PerLoop(_controllers)
 
 
 class RefuseWhenFull:
@@ -67,7 +67,7 @@ class RefuseWhenFull:
                 await send_error(stranger, send)
                 return
             try:
-                doors()[FEATURES[kind]].check(body_size(scope))
+                controllers()[FEATURES[kind]].check(body_size(scope))
             except OverCapacity as refusal:
                 await _refuse(kind, caller, send, refusal)
                 return
@@ -86,10 +86,10 @@ class Admission:
             await self._app(scope, receive, send)
             return
         feature = FEATURES[kind]
-        door = doors()[feature]
-        metrics.admission_wait_seconds.labels(feature.value).set(door.wait_s)
+        controller = controllers()[feature]
+        metrics.admission_wait_seconds.labels(feature.value).set(controller.wait_s)
         try:
-            admitted = door.enter(body_size(scope))
+            admitted = controller.enter(body_size(scope))
         except OverCapacity as refusal:
             await _refuse(kind, await authenticate(headers_of(scope)), send, refusal)
             return
@@ -121,8 +121,8 @@ def _kind(scope: HTTPScope) -> Kind | None:
 
 def obstacle(feature: Feature) -> ApiError | None:
     """The refusal that a request would get now, without taking anything."""
-    door = doors().get(feature)
-    return as_api_error(OverCapacity(1.0)) if door is not None and door.is_full else None
+    controller = controllers().get(feature)
+    return as_api_error(OverCapacity(1.0)) if controller is not None and controller.is_full else None
 
 
 async def _refuse(kind: Kind, caller: Caller, send: ASGISendCallable, refusal: OverCapacity) -> None:

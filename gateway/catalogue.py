@@ -1,4 +1,4 @@
-"""What can be asked for by name: the rooms' own models, and OpenAI's names as aliases of the default ones."""
+"""What can be asked for by name: the apps' own models, and OpenAI's names as aliases of the default ones."""
 
 from __future__ import annotations
 

@@ -3,15 +3,15 @@
     async with request_gate(caller_of(request), Kind.SPEECH) as work:
         await work.admit(body.get("user"))
         work.model, work.characters = "espeak-ng", len(text)
-        await work.cover()
+        await work.reserve()
         return await work.stream(chunks, content_type="audio/mpeg")
 
 It admits, measures and settles: whatever happens inside, exactly one ledger row is committed before the answer is
 complete. A streamed answer takes the open gate along and settles when its last chunk has been taken.
 
 To be admitted an end user needs voice (the roll-out), quota and room (capacity), asked in this order. Who has been
-named by a header or a token is admitted at the door. Who has not may still be named by the body, so such a caller is
-admitted by ``Work.admit`` once the view has read it; ``Work.cover`` reserves the quota once the view knows how much.
+named by a header or a token is admitted at once. Who has not may still be named by the body, so such a caller is
+admitted by ``Work.admit`` once the view has read it; ``Work.reserve`` reserves the quota once the view knows how much.
 A view that forgets either does no harm: nothing is handed out before both have been done.
 """
 
@@ -67,7 +67,7 @@ class Work:
         self._admitted: str | None = None
         self._covered = 0
         self._reservation = quota.Reservation(kind)
-        self._hold: leases.Hold | None = None
+        self._slot: leases.ConcurrencySlot | None = None
         self._checkpoint = Checkpoint()
         self._settled = False
 
@@ -85,9 +85,9 @@ class Work:
         """What quotas count of this work, as far as it is known: characters, or milliseconds of audio."""
         return self.characters if self.kind.measure is Measure.CHARACTERS else round(self.audio_ms)
 
-    def weigh(self, cost: float) -> None:
-        """Tell the door (``gateway.admission``) what this really costs: seconds of audio, characters; 0 when no
-        engine has to work for it."""
+    def set_cost(self, cost: float) -> None:
+        """Tell admission control what this really costs: seconds of audio or characters, 0 if no engine has to
+        work for it."""
         if self._context.admitted is not None:
             self._context.admitted.revise(cost)
 
@@ -109,11 +109,11 @@ class Work:
         await policy.require(self.caller, self._user, self.feature)
         await quota.check(self.caller, self._user, self.kind)
         self._leave()
-        hold = leases.hold(self.caller.client_id, self._user, self.feature)
-        await hold.begin()
-        self._hold, self._admitted = hold, self._user
+        slot = leases.concurrency_slot(self.caller.client_id, self._user, self.feature)
+        await slot.begin()
+        self._slot, self._admitted = slot, self._user
 
-    async def cover(self, *, ahead: int = 0) -> None:
+    async def reserve(self, *, ahead: int = 0) -> None:
         """Reserve quota for the ``units`` known so far. Work that lasts reserves some ``ahead``, so that it rarely has
         to ask the database; near the limit it gets what is left. Raises ``ApiError`` 429 when they do not fit."""
         if ahead and self.units > self._covered:
@@ -122,7 +122,7 @@ class Work:
         await self._reserve(max(self.units, self._covered))
 
     async def _reserve(self, units: int) -> None:
-        await self._reservation.cover(self.caller, self._user, units=units)
+        await self._reservation.reserve(self.caller, self._user, units=units)
         self._covered = units
 
     async def recheck(self) -> None:
@@ -143,7 +143,7 @@ class Work:
         """
         try:
             await self.admit()
-            await self.cover()
+            await self.reserve()
             first = await anext(chunks, b"")
         except BaseException:
             await chunks.aclose()
@@ -170,8 +170,8 @@ class Work:
             self._leave()
 
     def note(self, refusal: BaseException) -> None:
-        """Settle what was refused at the door: its row is written within a second, together with many others, since a
-        refusal must not cost what the work is refused for."""
+        """Settle work that was refused before it began. Its row is written within a second, together with many
+        others: a refusal must not cost what the work is refused for."""
         ledger().note(self._end(refusal))
 
     def _end(self, error: BaseException | None) -> Entry:
@@ -184,8 +184,8 @@ class Work:
         return entry
 
     def _leave(self) -> None:
-        if self._hold is not None:
-            self._hold.release()
+        if self._slot is not None:
+            self._slot.release()
 
     def _entry(self, answer: ApiError | None) -> Entry:
         # Tries that fail have rows of their own; of those that succeed there can be only one.
@@ -229,7 +229,7 @@ async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -
         yield work
         if not (work.is_streaming or work.is_live):
             await work.admit()
-            await work.cover()
+            await work.reserve()
     except BaseException as error:
         await work.settle(error)
         raise

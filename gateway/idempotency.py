@@ -32,7 +32,7 @@ from rest_framework.response import Response
 from core.context import current
 from core.errors import ApiError, exception_handler
 from core.identity import caller_of
-from core.store import StoreAway, make_store
+from core.store import StoreUnavailable, make_store
 from gateway.gate import WorkStream
 from inference.pool import in_first_pool
 
@@ -125,7 +125,7 @@ class _Try:
         until = time.monotonic() + settings.VOICE_DEADLINE_S
         while time.monotonic() < until:
             await asyncio.sleep(CLAIM_S / RENEWALS_PER_CLAIM)
-            with suppress(StoreAway):
+            with suppress(StoreUnavailable):
                 await _store().renew(self._name, CLAIM_S)
 
     def _settlement(self) -> str:
@@ -150,12 +150,12 @@ class _Try:
             "status": response.status_code,
             "headers": {**dict(response.items()), "Content-Type": response.get("Content-Type", "application/json")},
         }
-        with suppress(StoreAway):  # which the store has logged
+        with suppress(StoreUnavailable):  # which the store has logged
             await _store().put(self._name, json.dumps(head).encode() + b"\n" + content)
 
     async def _drop(self) -> None:
         self._stop_renewing()
-        with suppress(StoreAway):
+        with suppress(StoreUnavailable):
             await _store().drop(self._name)
 
     def _replay(self, kept: bytes) -> HttpResponse | None:

@@ -33,7 +33,7 @@ batch_seconds = Histogram("voice_batch_seconds", "Running one batch", ["engine"]
 admission_wait_seconds = Gauge(
     "voice_admission_wait_seconds", "What the newest request has before it, in this process", ["feature"]
 )
-admission_refused_total = Counter("voice_admission_refused_total", "Requests refused at the door", ["feature"])
+admission_refused_total = Counter("voice_admission_refused_total", "Requests refused for want of capacity", ["feature"])
 streams_open = Gauge("voice_streams_open", "Open WebSockets that do speech work", ["kind"])
 
 

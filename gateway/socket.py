@@ -1,7 +1,7 @@
 """The one way into WebSockets that do speech work: the same gate as for requests, and the limits that sockets need.
 
 A protocol inherits ``SocketConsumer`` and says what its messages mean. What every one gets here: origin and
-credentials, rate, seats per user, gate and ledger, checkpoints, limits of size, idleness and duration, a bounded way
+credentials, rate, streams per user, gate and ledger, checkpoints, limits of size, idleness and duration, a bounded way
 out, an error in the envelope before each close, and a good end when the process drains.
 
 Tasks: one handles what arrives, message by message, so a slow handler slows its client down and nobody else; one sends,
@@ -32,7 +32,7 @@ from gateway import metrics
 from gateway.gate import Kind, Work, request_gate
 from gateway.handshake import Handshake
 from gateway.lifecycle import DRAINING_RETRY_AFTER_S, lifecycle
-from gateway.streams import seat
+from gateway.streams import stream_slot
 from inference.pool import in_pool
 from usage.checkpoints import CHECKPOINT_AUDIO_S
 from usage.entry import Measure
@@ -42,7 +42,7 @@ logger = logging.getLogger("voiceproject.requests")
 RECHECK_S = 2.0  # how soon a kill switch ends what is open
 # What a stream reserves of the quota beyond what it has used, so that it need not ask at each message.
 COVER_AHEAD = {Measure.AUDIO: 30_000, Measure.CHARACTERS: 2_000}
-MOST_WAITING = 256  # messages to a client that does not read; then it is cut
+MAX_WAITING = 256  # messages to a client that does not read; then it is cut
 TAKEN_WITHIN_S = 10.0  # by the connection, of a message that somebody waits to see sent; then the client is cut
 PARSE_IN_POOL_CHARACTERS = 65_536
 NORMAL, INTERNAL_ERROR = 1000, 1011
@@ -72,7 +72,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         super().__init__(*args, **kwargs)
         self._context = RequestContext()
         self._gate = AsyncExitStack()
-        self._outgoing: asyncio.Queue[str | bytes | _Close] = asyncio.Queue(MOST_WAITING)
+        self._outgoing: asyncio.Queue[str | bytes | _Close] = asyncio.Queue(MAX_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
         self._main: asyncio.Task[Any] | None = None
         self._heard_at = time.monotonic()
@@ -126,7 +126,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         before = self.work.user
         await self.work.admit(user)
         if self.work.user != before:
-            await self._gate.enter_async_context(seat(self.work.caller, self.work.user))
+            await self._gate.enter_async_context(stream_slot(self.work.caller, self.work.user))
 
     def error_event(self, answer: ApiError) -> dict[str, Any]:
         return {"type": "error", **answer.envelope()}
@@ -197,7 +197,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             await ratelimit.spend(caller)
             self.work = await self._gate.enter_async_context(request_gate(caller, self.kind))
             self.work.is_live = True
-            await self._gate.enter_async_context(seat(caller, self.work.user))
+            await self._gate.enter_async_context(stream_slot(caller, self.work.user))
             self._gate.push_async_callback(self.closed)
             await self.opened(handshake, preset)
         except Exception as error:  # noqa: BLE001 - the client is told
@@ -301,7 +301,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self.meter()
         if self.work.units:
             await self.work.admit()  # now at the latest it is for whom a message has named, or for the key itself
-            await self.work.cover(ahead=COVER_AHEAD[self.work.kind.measure])
+            await self.work.reserve(ahead=COVER_AHEAD[self.work.kind.measure])
         if self.work.audio_ms - self._noted_ms >= 1000 * CHECKPOINT_AUDIO_S:
             self._noted_ms = self.work.audio_ms
             try:
@@ -314,7 +314,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            # ``closed`` is called first, then the seat is free and the ledger row written.
+            # ``closed`` is called first, then the stream's slot is free and the ledger row written.
             outcome = self._outcome()
             await self._gate.__aexit__(type(outcome) if outcome else None, outcome, None)
         except DatabaseError:

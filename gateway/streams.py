@@ -29,7 +29,7 @@ EXPIRY_S = 3 * RENEWAL_S
 RETRY_AFTER_S = 5.0
 
 
-class Seats(Protocol):
+class StreamLimiter(Protocol):
     async def take(self, user: str, stream: str) -> int:
         """Add the stream and tell how many the user has, this one included."""
 
@@ -38,7 +38,7 @@ class Seats(Protocol):
     async def leave(self, user: str, stream: str) -> None: ...
 
 
-class MemorySeats:
+class MemoryStreamLimiter:
     def __init__(self) -> None:
         self.taken: Counter[str] = Counter()
 
@@ -55,7 +55,7 @@ class MemorySeats:
             del self.taken[user]
 
 
-class RedisSeats:
+class RedisStreamLimiter:
     def __init__(self, url: str) -> None:
         import redis.asyncio  # slow to import, so only where it is used
 
@@ -85,11 +85,13 @@ class RedisSeats:
         return f"voice:streams:{user}"
 
 
-seats: PerLoop[Seats] = PerLoop(lambda: RedisSeats(settings.REDIS_URL) if settings.REDIS_URL else MemorySeats())
+stream_limiter: PerLoop[StreamLimiter] = PerLoop(
+    lambda: RedisStreamLimiter(settings.REDIS_URL) if settings.REDIS_URL else MemoryStreamLimiter()
+)
 
 
 @asynccontextmanager
-async def seat(caller: Caller, user: str) -> AsyncIterator[None]:
+async def stream_slot(caller: Caller, user: str) -> AsyncIterator[None]:
     """Hold one of the user's ``VOICE_STREAMS_PER_USER``. Raises ``ApiError`` 429. Redis being away limits nobody.
 
     An application that names no end users is not one: its connections are everybody's, so they are not limited here.
@@ -99,7 +101,7 @@ async def seat(caller: Caller, user: str) -> AsyncIterator[None]:
         yield
         return
     name, stream = f"{caller.client_id}:{user}", uuid.uuid4().hex
-    taken = await _unless_away(seats().take(name, stream), name)
+    taken = await _unless_unavailable(stream_limiter().take(name, stream), name)
     renewing = asyncio.create_task(_renew(name, stream))
     try:
         if taken is not None and taken > limit:
@@ -111,16 +113,16 @@ async def seat(caller: Caller, user: str) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await renewing
         if taken is not None:
-            await asyncio.shield(_unless_away(seats().leave(name, stream), name))
+            await asyncio.shield(_unless_unavailable(stream_limiter().leave(name, stream), name))
 
 
 async def _renew(name: str, stream: str) -> None:
     while True:
         await asyncio.sleep(RENEWAL_S)
-        await _unless_away(seats().renew(name, stream), name)
+        await _unless_unavailable(stream_limiter().renew(name, stream), name)
 
 
-async def _unless_away(call: Any, name: str) -> Any:
+async def _unless_unavailable(call: Any, name: str) -> Any:
     try:
         return await call
     except RedisUnavailable:

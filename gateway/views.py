@@ -19,7 +19,7 @@ from inference.pool import in_first_pool
 PARSE_IN_POOL_BYTES = 65_536  # below this, parsing is quicker than the way to another thread
 
 
-class JsonWhateverIsAccepted(DefaultContentNegotiation):
+class IgnoreAcceptHeader(DefaultContentNegotiation):
     """The speech SDKs accept only audio, and their errors are JSON all the same: the Accept header has no say."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
@@ -30,7 +30,7 @@ class ApiView(APIView):
     """``gated``: the view opens the gate, which then refuses what is over the rate limit and records the refusal."""
 
     gated: ClassVar[bool] = False
-    content_negotiation_class = JsonWhateverIsAccepted
+    content_negotiation_class = IgnoreAcceptHeader
 
     async def async_dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.args, self.kwargs = args, kwargs

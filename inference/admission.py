@@ -1,15 +1,15 @@
-"""The door in front of an engine: new work is let in while its turn can come in time, and refused at once beyond that.
+"""Admission control in front of an engine: admit work while its turn can come in time, refuse it at once beyond that.
 
-What counts is all that has been let in and is not done, wherever it is: waiting for a thread, in the batcher's queue or
-in a batch. A newcomer's turn comes when so much has been done, at the rate at which work is being done now (Little's
-law). That rate is measured while there is always something to do; a door that has never been busy knows none, and only
-counts heads. One that turns out to be higher is believed at any time, or a door that has once been too careful would
-never be busy enough to learn better.
+All work counts that has been admitted and is not done, wherever it is: waiting for a thread, in the batcher's queue or
+in a batch. New work waits until that much has been done, at the present service rate (Little's law). The rate is
+measured only while there is always something to do. Until the first queue forms there is no service rate, so only the
+length counts. A higher rate than the known one is accepted at any time; otherwise an estimate that was once too low
+would keep the engine from ever being busy enough to correct it.
 
-Who is refused is told when there will be room for them, and the next one is told a later time: people who come back
-as they were told find room instead of each other.
+A refusal says when there will be room, and each following one names a later time, so that clients that come back when
+they were told to find room instead of each other.
 
-Threads: a door belongs to one event loop.
+Threads: an ``AdmissionController`` belongs to one event loop.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class _Window:
         return self._elapsed + (now - self._since if self._since is not None else 0.0)
 
 
-class Door:
+class AdmissionController:
     """``longest_s``: who would wait longer for their turn is refused; 0 for no such limit. ``most``: pieces of work at
     once. ``cost_per_byte``: what a request's size says of its cost before anything is known of this one; learnt.
     ``dearest``: nobody stands in the others' way with more than this, since long work is done a part at a time.
@@ -181,31 +181,31 @@ class Door:
 class Admitted:
     """One piece of work inside."""
 
-    def __init__(self, door: Door, cost: float, size: int) -> None:
-        self._door: Door | None = door
+    def __init__(self, controller: AdmissionController, cost: float, size: int) -> None:
+        self._controller: AdmissionController | None = controller
         self.cost = cost
         self.size = size
         self.is_paused = False
 
     def revise(self, cost: float) -> None:
         """Its true cost has become known; 0 if no engine has to work for it."""
-        if self._door is not None:
-            self._door._revise(self, cost)
+        if self._controller is not None:
+            self._controller._revise(self, cost)
 
     def pause(self) -> None:
         """It waits for its client, not for an engine: until ``resume`` it is in nobody's way and counts as not here."""
-        if self._door is not None and not self.is_paused:
-            self._door._remove(self.cost)
+        if self._controller is not None and not self.is_paused:
+            self._controller._remove(self.cost)
             self.is_paused = True
 
     def resume(self) -> None:
         """The client is ready for more. What was let in once is not refused now. Nothing happens without a pause."""
-        if self._door is not None and self.is_paused:
-            self._door._add(self.cost)
+        if self._controller is not None and self.is_paused:
+            self._controller._add(self.cost)
             self.is_paused = False
 
     def leave(self, *, done: bool) -> None:
         """It is over; ``done`` if all of it was done. Only the first call counts."""
-        door, self._door = self._door, None
-        if door is not None:
-            door._leave(self, done=done)
+        controller, self._controller = self._controller, None
+        if controller is not None:
+            controller._leave(self, done=done)

@@ -1,4 +1,4 @@
-"""Why a unit of speech work was not done. This room knows nothing of HTTP; callers translate."""
+"""Why a unit of speech work was not done. ``inference`` knows nothing of HTTP; callers translate."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
     API process ── HTTP ──► units (ingress, no model) ── handle ──► asr, tts (replicas with models)
 
-``units`` is the same ``UnitServer`` that `manage.py serve_inference` serves; only its desk differs: it hands each frame
-to a replica of the deployment that has the engine. Serve's router picks the less busy of two, keeps at most
+``units`` is the same ``UnitServer`` that `manage.py serve_inference` serves; only its handler differs: it hands each
+frame to a replica of the deployment that has the engine. Serve's router picks the less busy of two, keeps at most
 ``max_queued_requests`` waiting (what is beyond becomes 503 over_capacity) and adds replicas by ongoing requests.
 A replica counts as started once its models have run a unit, is restarted when its engines are not ready any more, and
 finishes what it has before it is taken away. Sizes are settings (``VOICE_RAY_…``); a Serve config file overrides them
@@ -37,7 +37,7 @@ from ray.util import metrics
 
 from inference import runtime
 from inference.errors import EngineUnavailable, OverCapacity, UnitFailed
-from inference.unit_server import LocalDesk, Readings, UnitServer
+from inference.unit_server import LocalUnitHandler, Readings, UnitServer
 from inference.wire import Fields, Reply, failure_reply
 
 ASR, TTS, INGRESS = "asr", "tts", "units"
@@ -46,7 +46,7 @@ READING_NEW_S = 1.0  # with one as new as this, nobody is asked
 READING_FRESH_S = 3.0
 DRAIN_POLL_S = 0.5
 HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
-MOST_IN_INGRESS = 2_000  # it only waits: what bounds the work is the deployments behind it
+MAX_IN_INGRESS = 2_000  # it only waits: what bounds the work is the deployments behind it
 LOST = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError, TaskCancelledError)
 
 
@@ -56,33 +56,33 @@ class Replica:
     async def __init__(self, names: list[str]) -> None:  # type: ignore[misc]  # Serve awaits constructors
         _export_batches()
         self._names = names
-        self._desk = LocalDesk(names)
-        await self._desk.load()
+        self._handler = LocalUnitHandler(names)
+        await self._handler.load()
 
     async def answer(self, name: str, frame: bytes) -> tuple[Reply, Fields]:
         """The reply, and a reading of the engine."""
-        reply = await self._desk.answer(name, frame)
+        reply = await self._handler.answer(name, frame)
         return reply, self._reading(name)
 
     async def status(self) -> dict[str, Fields]:
         return {name: self._reading(name) for name in self._names}
 
     async def about(self) -> dict[str, Fields]:
-        return await self._desk.about()
+        return await self._handler.about()
 
     def check_health(self) -> None:
-        if not self._desk.is_ready:
+        if not self._handler.is_ready:
             raise EngineUnavailable("an engine of this replica is not ready")
 
     async def __del__(self) -> None:
         await runtime.close_all()
 
     def _reading(self, name: str) -> Fields:
-        return {"process": self._desk.process, **asdict(runtime.local(name).stats())}
+        return {"process": self._handler.process, **asdict(runtime.local(name).stats())}
 
 
-class HandleDesk:
-    """A ``Desk`` whose engines are the replicas of deployments. Remembers what it hears of them."""
+class DeploymentUnitHandler:
+    """A ``UnitHandler`` whose engines are the replicas of deployments. Remembers what it hears of them."""
 
     def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:
         self._handles = dict(handles)
@@ -143,7 +143,7 @@ class HandleDesk:
 @serve.ingress()
 class Ingress:
     def __init__(self, handles: dict[str, DeploymentHandle]) -> None:
-        self._server = UnitServer(HandleDesk(handles))
+        self._server = UnitServer(DeploymentUnitHandler(handles))
 
     def __serve_build_asgi_app__(self) -> Any:
         return self._server
@@ -214,7 +214,7 @@ def build() -> Any:
         name=INGRESS,
         num_replicas=settings.VOICE_RAY_INGRESS_REPLICAS,
         ray_actor_options={"num_cpus": 0.1},
-        max_ongoing_requests=MOST_IN_INGRESS,
+        max_ongoing_requests=MAX_IN_INGRESS,
         health_check_period_s=HEALTH_PERIOD_S,
         graceful_shutdown_wait_loop_s=DRAIN_POLL_S,
         graceful_shutdown_timeout_s=settings.VOICE_GRACE_S,

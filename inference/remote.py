@@ -25,12 +25,12 @@ from inference.tier import Endpoint, Lost, Tier
 from inference.wire import Codec, PackedUnit, WireError, parse
 
 AHEAD = 16
-MOST_TRIES = 4
+MAX_TRIES = 4
 PATIENCE_S = 10.0
 FULL_PAUSE_S = 0.25  # before a unit that may not be refused asks a full tier again
 SLOWEST_GUESS_S = 5.0  # what a unit may take before it is sent a second time, while too few have been measured
 FASTEST_HEDGE_S = 1.0
-LEAST_MEASURED = 20
+MIN_MEASURED = 20
 
 U = TypeVar("U", bound=Unit)
 R = TypeVar("R")
@@ -56,7 +56,7 @@ class Pace:
     @property
     def slow_s(self) -> float:
         """What takes longer is not just a long unit."""
-        if self._number < LEAST_MEASURED:
+        if self._number < MIN_MEASURED:
             return SLOWEST_GUESS_S
         return max(FASTEST_HEDGE_S, self._mean_s + 4 * self._deviation_s)
 
@@ -117,7 +117,7 @@ class RemoteEngine(Generic[U, R]):
             try:
                 return await self._hedged(packed, endpoint)
             except (Lost, EngineUnavailable) as error:
-                if tries >= MOST_TRIES or not self._tier.budget.take():
+                if tries >= MAX_TRIES or not self._tier.budget.take():
                     raise (error if isinstance(error, EngineUnavailable) else _unavailable()) from error
                 units_again.labels(self._name, "lost").inc()
                 await asyncio.sleep(random.uniform(0, 0.05 * tries))  # not all that lost the same replica at once

@@ -15,7 +15,7 @@ from django.conf import settings
 from inference.engine import Engine, EngineStats
 from inference.wire import Codec
 
-# Engines differ in their units; a room knows the type of its own and casts what it gets.
+# Engines differ in their units; an app knows the type of its own and casts what it gets.
 AnyEngine = Engine[Any, Any]
 AnyCodec = Codec[Any, Any]
 BatchObserver = Callable[[str, int, float], None]

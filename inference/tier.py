@@ -1,7 +1,7 @@
 """The inference tier as an API process sees it: its addresses, which of them answer, how busy it is.
 
 Each address is asked for its status about once a second, so who is gone is known before a unit is sent there, and who
-is back is used again within seconds. A connection that is refused counts at once, silence after ``MOST_MISSES``
+is back is used again within seconds. A connection that is refused counts at once, silence after ``MAX_MISSES``
 questions. Everything here lives on one event loop.
 """
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 2.0
-MOST_MISSES = 3
+MAX_MISSES = 3
 CONNECT_TIMEOUT_S = 2.0
 KEEP_ALIVE_S = 4.0  # shorter than the 5 s of uvicorn and Ray: it must be us who hang up an idle connection
 READINGS_FRESH_S = 5.0
@@ -229,7 +229,7 @@ class Tier:
             self._note_gone(endpoint)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError, InferenceError):
             endpoint.misses += 1
-            if endpoint.misses >= MOST_MISSES:
+            if endpoint.misses >= MAX_MISSES:
                 self._note_gone(endpoint)
         else:
             endpoint.misses = 0

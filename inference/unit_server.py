@@ -1,7 +1,7 @@
 """The inference tier's face: an ASGI application that takes frames (``inference.wire``) and answers with results.
 
 ``manage.py serve_inference`` serves it from one process, ``inference.ray_app`` from Ray Serve's ingress. Where the
-units are run is a ``Desk``'s affair: in this process (``LocalDesk``) or in the replicas.
+units are run is a ``UnitHandler``'s affair: in this process (``LocalUnitHandler``) or in the replicas.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 Readings = dict[str, list[Fields]]
 
 
-class Desk(Protocol):
+class UnitHandler(Protocol):
     """Takes frames for engines by name. ``KeyError`` for a name that it does not have."""
 
     async def answer(self, name: str, frame: bytes) -> Reply: ...
@@ -46,7 +46,7 @@ class Desk(Protocol):
     async def about(self) -> dict[str, Fields]: ...
 
 
-class LocalDesk:
+class LocalUnitHandler:
     """The engines of this process."""
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -93,8 +93,8 @@ class LocalDesk:
 class UnitServer:
     """``draining``, once set, sends new units elsewhere; those under way are finished."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, handler: UnitHandler) -> None:
+        self._handler = handler
         self.draining = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -119,16 +119,16 @@ class UnitServer:
             case "GET", "/readyz":
                 return await self._ready()
             case "GET", p if p == f"{PREFIX}status":
-                return _json({"draining": self.draining, "engines": await self._desk.status()})
+                return _json({"draining": self.draining, "engines": await self._handler.status()})
             case "GET", p if p == f"{PREFIX}about":
-                return _json(await self._desk.about())
+                return _json(await self._handler.about())
             case "POST", p if p.startswith(PREFIX):
                 return await self._unit(p.removeprefix(PREFIX), receive)
             case _:
                 raise KeyError(path)
 
     async def _ready(self) -> Reply:
-        readings = await self._desk.status()
+        readings = await self._handler.status()
         is_ready = not self.draining and all(any(one["ready"] for one in of) for of in readings.values())
         return _json({"status": "ready" if is_ready else "not ready"}, 200 if is_ready else 503)
 
@@ -138,7 +138,7 @@ class UnitServer:
         frame = await _body(receive)
         if frame is None:
             return None
-        answering = asyncio.ensure_future(self._desk.answer(name, frame))
+        answering = asyncio.ensure_future(self._handler.answer(name, frame))
         hanging_up = asyncio.ensure_future(_gone(receive))
         try:
             await asyncio.wait({answering, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
@@ -151,7 +151,7 @@ class UnitServer:
 
 
 async def _live(receive: Any, send: Any) -> None:
-    """Nothing begins or ends with the server here: whoever made the desk loads it."""
+    """Nothing begins or ends with the server here: whoever made the handler loads it."""
     for event in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
         await receive()
         await send({"type": event})

@@ -9,7 +9,7 @@
     GET  /units/v1/about      what API processes should know of the models that are served
 
 A deadline travels as the seconds that are left, so that clocks need not agree. A caller who hangs up drops its unit.
-The rooms know their own units: each gives a ``Codec`` for them.
+The apps know their own units: each gives a ``Codec`` for them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class WireError(ValueError):
 
 
 class Codec(Protocol[U, R]):
-    """A room's units and results as plain fields and samples. ``unpack_…`` raise ``WireError``."""
+    """An app's units and results as plain fields and samples. ``unpack_…`` raise ``WireError``."""
 
     def pack_unit(self, unit: U) -> tuple[Fields, bytes]: ...
 

@@ -30,10 +30,10 @@ from rollout import rampadmin
 from rollout.auditedadmin import AuditedAdmin
 from rollout.board import UNDER_WAY
 from rollout.confirmation import ask, why_field
+from rollout.eligibility import who_is_in
 from rollout.models import Change, ClientShare, Cohort, CohortMember, Flag, ListedUser, Ramp, valid_end_user
 from rollout.policy import ACTS_WITHIN_S
 from rollout.share import shown
-from rollout.whoisin import who_is_in
 
 __all__ = ["rampadmin"]
 

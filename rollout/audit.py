@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Audited")
 
-MOST_SHOWN = 20  # names in one row; of more the number is told
+MAX_SHOWN = 20  # names in one row; of more the number is told
 
 
 @dataclass(frozen=True)
@@ -217,5 +217,5 @@ def instance_rows(flag: Flag, model: type[models.Model]) -> Iterable[str]:
 def names(values: Iterable[str]) -> str:
     """A list that stays readable, also of thousands."""
     known = list(values)
-    more = f" and {len(known) - MOST_SHOWN:,} more" if len(known) > MOST_SHOWN else ""
-    return ", ".join(known[:MOST_SHOWN]) + more
+    more = f" and {len(known) - MAX_SHOWN:,} more" if len(known) > MAX_SHOWN else ""
+    return ", ".join(known[:MAX_SHOWN]) + more

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Max, Q
 
-from core.db_health import AWAY, ask
+from core.db_health import UNAVAILABLE_ERRORS, ask
 from core.errors import DomainError
 from core.identity import Caller
 from core.perloop import PerLoop
@@ -178,7 +178,7 @@ class _Memory:
         """Rules that were read from the database at most ``FRESH_S`` ago. Raises ``DatabaseError``."""
         try:
             return await self._fresh()
-        except AWAY:
+        except UNAVAILABLE_ERRORS:
             age_s = time.monotonic() - self.asked_at
             if self.rules is None or self.epoch != _epoch or age_s > settings.VOICE_DATABASE_OUTAGE_S:
                 raise

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission
 
 OPERATORS, PRODUCT = "Operators", "Product"
 
-# Who operates changes these; everybody of both groups sees all models of the rooms. Rows that only their rooms write
+# Who operates changes these; everybody of both groups sees all models. Rows that only the apps write
 # (the ledger, the audit trail, samples) refuse changes whatever the rights.
 CHANGED_BY_OPERATORS = ("rollout", "capacity")
 SEEN = ("rollout", "usage", "capacity", "voiceproject")
@@ -18,7 +18,7 @@ NO_RIGHTS = ("delete_flag", "add_flag")  # there is one per feature
 
 def grant(app_config: AppConfig, **_signal: Any) -> None:
     """Make the groups and give them what they lack of this application's rights. Called after each migration, when all
-    its permissions exist; so a room that comes later needs no migration here."""
+    its permissions exist; so an app that comes later needs no migration here."""
     if app_config.label not in SEEN:
         return
     rights = Permission.objects.filter(content_type__app_label=app_config.label).exclude(codename__in=NO_RIGHTS)

@@ -71,11 +71,11 @@ class SpeechView(ApiView):
             if is_taken_as_neural(order.voice):
                 work.leave_admission()
             else:
-                work.weigh(work.characters)
-            await work.cover()
+                work.set_cost(work.characters)
+            await work.reserve()
             file = await speech_file(order)
             if file.synthesis is None:  # it was in the cache
-                work.weigh(0)
+                work.set_cost(0)
             work.audio_ms, work.queue_ms = file.audio_ms, file.queue_ms
             response: HttpResponseBase
             if fields["stream_format"] == "sse":

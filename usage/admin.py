@@ -1,4 +1,4 @@
-"""The books, to look at; what may be changed in them asks first. Statements have pages of their own."""
+"""The ledger, to look at; what may be changed in them asks first. Statements have pages of their own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from usage.cost import InfrastructureCost, month_cost
 from usage.costboard import figures
 from usage.counterentry import left_of, take_back
 from usage.entry import Kind, Measure
-from usage.manyrows import ManyRows
+from usage.large_table_admin import LargeTableAdmin
 from usage.models import Consumption, Correction, DailyMix, DailyUse, LedgerEntry, Plan, PlanAssignment, Rating
 from usage.money import exact
 from usage.monthfilter import MonthFilter
@@ -32,7 +32,7 @@ from usage.plans import MS_PER_MINUTE
 __all__ = ["audienceadmin", "statementadmin"]
 
 
-class ReadOnlyAdmin(ManyRows):
+class ReadOnlyAdmin(LargeTableAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

@@ -21,11 +21,11 @@ from functools import partial
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from core.db_health import AWAY, database, patiently
-from usage.books import book
+from core.db_health import UNAVAILABLE_ERRORS, database, with_timeout
 from usage.entry import Entry, Kind
 from usage.models import OpenStream
-from usage.spool import Kept
+from usage.posting import post_entries
+from usage.spool import SpooledEntry
 from usage.writer import ledger
 
 logger = logging.getLogger(__name__)
@@ -47,9 +47,9 @@ class Checkpoint:
     async def note(self, entry: Entry) -> None:
         """Raises ``DatabaseError``. Who calls may be cancelled; a note that is under way is finished all the same, or
         settling would not know of its row."""
-        await patiently(self._note_under_way())
+        await with_timeout(self._note_under_way())
         self._noting = asyncio.create_task(self._note(dataclasses.replace(entry, settlement=None)))
-        await patiently(asyncio.shield(self._noting))
+        await with_timeout(asyncio.shield(self._noting))
 
     async def _note_under_way(self) -> None:
         if self._noting is not None:
@@ -67,14 +67,14 @@ class Checkpoint:
         """Commit the one ledger row, or have it spooled. Raises ``DatabaseError``."""
         whole, rest = self._open(entry), _difference(entry, self._noted) if self._noted else entry
         try:
-            await patiently(self._note_under_way())
+            await with_timeout(self._note_under_way())
             if self._noted is None:
                 await ledger().write(entry)
                 return
             whole, rest = self._open(entry), _difference(entry, self._noted)
-            await patiently(ledger().run(partial(database.call, _settle, self._key, whole, rest)))
-        except AWAY as error:
-            await ledger().keep(Kept(whole, timezone.now(), stream=self._key, rest=rest), error)
+            await with_timeout(ledger().run(partial(database.call, _settle, self._key, whole, rest)))
+        except UNAVAILABLE_ERRORS as error:
+            await ledger().keep(SpooledEntry(whole, timezone.now(), stream=self._key, rest=rest), error)
 
     def _open(self, entry: Entry) -> Entry:
         return _difference(entry, self._recovered) if self._recovered else entry
@@ -100,7 +100,7 @@ def _note(key: str, entry: Entry, *, first: bool) -> bool:
 def _settle(key: str, entry: Entry, rest: Entry) -> None:
     with transaction.atomic():
         deleted, _by_model = OpenStream.objects.filter(key=key).delete()
-        book([entry if deleted else rest])
+        post_entries([entry if deleted else rest])
 
 
 def recover(stale_s: float = STALE_S) -> int:
@@ -111,7 +111,7 @@ def recover(stale_s: float = STALE_S) -> int:
             # The filter on the time: it may have been noted, or recovered elsewhere, a moment ago.
             deleted, _by_model = OpenStream.objects.filter(key=stream.key, noted_at=stream.noted_at).delete()
             if deleted:
-                book([Entry(**{**stream.entry, "kind": Kind(stream.entry["kind"])})])
+                post_entries([Entry(**{**stream.entry, "kind": Kind(stream.entry["kind"])})])
                 recovered += 1
     return recovered
 

@@ -7,9 +7,9 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from core.errors import DomainError
-from usage.books import write
 from usage.entry import Measure
 from usage.models import LedgerEntry
+from usage.posting import write
 
 
 class CounterEntryError(DomainError):

@@ -1,7 +1,7 @@
 """Triggers that keep the books: the ledger is append-only, final statements and credit notes never change.
 
 They are made after every migration, since SQLite loses a table's triggers whenever a migration alters it, and removed
-before this room's, since PostgreSQL alters no column that a trigger names. The one change that they let pass is a
+before this app's, since PostgreSQL alters no column that a trigger names. The one change that they let pass is a
 personal identifier's way to a pseudonym (``usage.personal``). PostgreSQL's TRUNCATE passes too: who may do that owns
 the tables.
 """

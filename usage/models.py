@@ -1,6 +1,6 @@
 """Who used what: an append-only ledger with one row per request, and what users said about the results.
 
-The room's other models are in modules of their own: plans, roll-ups, statements, cost.
+The app's other models are in modules of their own: plans, roll-ups, statements, cost.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """Is there quota left? Reserve before the work, settle with its ledger row.
 
-    await quota.check(caller, user, Kind.SPEECH)            # at the door: refuses who has used it all up
+    await quota.check(caller, user, Kind.SPEECH)            # refuses who has used it all up
     held = quota.Reservation(Kind.SPEECH)
-    await held.cover(caller, user, units=len(text))         # before the work, and again when it turns out to be more
+    await held.reserve(caller, user, units=len(text))         # before the work, and again when it turns out to be more
     Entry(..., reservation=held.key)                        # writing it frees what is held and counts what was used
 
-What is asked at the door, plans and rough standings, is remembered for ``REMEMBERED_S`` in this process; ``cover`` asks
-the database (see ``usage.reservations``) and is exact. A user's month is full when used and reserved units reach the
-hard limit of the plan. Where the amount of work is not known yet (a stream), cover a little and then more.
+What ``check`` asks, plans and rough standings, is remembered for ``REMEMBERED_S`` in this process; ``reserve`` asks the
+database (see ``usage.reservations``) and is exact. A user's month is full when used and reserved units reach the
+hard limit of the plan. Where the amount of work is not known yet (a stream), reserve a little and then more.
 
 While the database is gone, the last standing that this process knows decides, for at most ``VOICE_DATABASE_OUTAGE_S``;
-what it grants meanwhile it counts itself (``_Trust``).
+what it grants meanwhile it counts itself (``OfflineQuota``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from core.context import current
-from core.db_health import AWAY, ask
+from core.db_health import UNAVAILABLE_ERRORS, ask
 from core.errors import DomainError
 from core.identity import Caller
 from core.perloop import PerLoop
@@ -125,7 +125,7 @@ _Accounts = TTLCache[tuple[int, str], "asyncio.Task[Account]"]
 _remembered: PerLoop[_Accounts] = PerLoop(lambda: TTLCache(REMEMBERED_ACCOUNTS, REMEMBERED_S))
 
 
-class _Trust:
+class OfflineQuota:
     """For when the database is gone: the accounts known last, and what was granted on their strength since."""
 
     def __init__(self) -> None:
@@ -155,7 +155,7 @@ class _Trust:
         return True
 
 
-_trust: PerLoop[_Trust] = PerLoop(_Trust)
+_offline_quota: PerLoop[OfflineQuota] = PerLoop(OfflineQuota)
 
 
 async def account(caller: Caller, user: str) -> Account:
@@ -172,18 +172,18 @@ async def account(caller: Caller, user: str) -> Account:
     except Exception as error:
         if accounts.get(name) is task:
             del accounts[name]
-        last = _trust().account(name) if isinstance(error, AWAY) else None
+        last = _offline_quota().account(name) if isinstance(error, UNAVAILABLE_ERRORS) else None
         if last is None:
             raise
         return last
-    _trust().note(name, known)
+    _offline_quota().note(name, known)
     return known
 
 
 def forget() -> None:
     """Make this event loop's next question ask the database."""
     _remembered().clear()
-    _trust().forget()
+    _offline_quota().forget()
 
 
 async def obstacle(caller: Caller, user: str, kind: Kind) -> QuotaExceeded | None:
@@ -211,7 +211,7 @@ class Reservation:
         self._expires_at: datetime | None = None
         self.key = ""
 
-    async def cover(self, caller: Caller, user: str, *, units: int) -> None:
+    async def reserve(self, caller: Caller, user: str, *, units: int) -> None:
         """Hold at least so many units in all. Costs nothing while it does already.
 
         Raises ``QuotaExceeded`` when they do not fit; what was held before stays held. Raises ``DatabaseError``.
@@ -243,8 +243,8 @@ class Reservation:
         self.key, self._holder = key, (caller.client_id, user)
         try:
             outcome = await asyncio.shield(asyncio.ensure_future(ledger().reserve(claim)))
-        except AWAY:
-            if not _trust().grant((caller.client_id, user), standing, units - self._units):
+        except UNAVAILABLE_ERRORS:
+            if not _offline_quota().grant((caller.client_id, user), standing, units - self._units):
                 raise standing.refusal(units) from None
             self._units, self._expires_at = units, expires_at
             return

@@ -15,10 +15,10 @@ from django.db.models import Max, Min, Sum
 from django.utils import timezone
 
 from usage import upsert, weeks
-from usage.books import DAILY, DailyTally
 from usage.entry import Kind, Measure
 from usage.models import CohortWeek, Consumption, DailyActive, DailyUse, LedgerEntry, UserWeek
 from usage.period import day_of, month_after, start_of
+from usage.posting import DAILY, DailyTally
 
 
 def rebuild(first: date | None = None, last: date | None = None) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
-from core.store import StoreAway, make_store
+from core.store import StoreUnavailable, make_store
 
 if TYPE_CHECKING:
     from core.identity import Caller
@@ -32,13 +32,13 @@ _store = make_store("recent", MAX_BYTES, settings.VOICE_CORRECTION_WINDOW_S)
 async def remember(work: Transcribed, text: str) -> None:
     """Keep a transcript for ``VOICE_CORRECTION_WINDOW_S``; 0 keeps none. Without Redis it cannot be corrected later."""
     if settings.VOICE_CORRECTION_WINDOW_S > 0:
-        with suppress(StoreAway):  # which the store has logged
+        with suppress(StoreUnavailable):  # which the store has logged
             name = _name(work.caller.client_id, work.user, work.request_id)
             await _store().put(name, text.encode("utf-8", "replace"))
 
 
 async def recall(caller: Caller, request_id: str) -> str | None:
-    """The transcript of that end user's request, while it is remembered. Raises ``StoreAway``."""
+    """The transcript of that end user's request, while it is remembered. Raises ``StoreUnavailable``."""
     text = await _store().get(_name(caller.client_id, caller.user, request_id))
     return None if text is None else text.decode()
 

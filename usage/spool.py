@@ -33,7 +33,7 @@ REFUSED = "refused.jsonl.kept"  # lines that the database will never take, for a
 
 
 @dataclass(frozen=True)
-class Kept:
+class SpooledEntry:
     """One settlement. ``at``: when the work was done. A stream that had been noted (``usage.checkpoints``) has its
     note's key and ``rest``: what is to be booked if somebody else has booked the note meanwhile."""
 
@@ -48,7 +48,7 @@ class Kept:
         return json.dumps({**fields, "stream": self.stream}).encode() + b"\n"
 
     @classmethod
-    def from_json(cls, line: str | bytes) -> Kept:
+    def from_json(cls, line: str | bytes) -> SpooledEntry:
         """Raises ``ValueError``."""
         try:
             fields: dict[str, Any] = json.loads(line)
@@ -68,7 +68,7 @@ class Spool:
         self._lock = threading.Lock()
         self._file: IO[bytes] | None = None
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, kept: SpooledEntry) -> None:
         """Return once it is on the disk. Raises ``OSError``."""
         with self._lock:
             if self._file is None:
@@ -81,7 +81,7 @@ class Spool:
     def is_empty(self) -> bool:
         return not any(self._folder.glob("*.jsonl"))
 
-    def drain(self, settle: Callable[[Sequence[Kept]], Sequence[Kept]]) -> int:
+    def drain(self, settle: Callable[[Sequence[SpooledEntry]], Sequence[SpooledEntry]]) -> int:
         """Settle what this process and dead ones have left; ``settle`` gives the settlements that can never be booked.
         Gives how many lines were taken. Raises what ``settle`` raises; nothing is lost by it."""
         self.release()
@@ -117,13 +117,13 @@ class Spool:
             os.close(directory)
         return file
 
-    def _lines(self, path: Path, file: IO[bytes]) -> list[Kept]:
+    def _lines(self, path: Path, file: IO[bytes]) -> list[SpooledEntry]:
         """All that can be read. A last line without an end was being written when its process died: nobody has had an
         answer for it."""
-        kept: list[Kept] = []
+        kept: list[SpooledEntry] = []
         for line in file:
             try:
-                kept.append(Kept.from_json(line))
+                kept.append(SpooledEntry.from_json(line))
             except ValueError:
                 logger.error("a spooled settlement cannot be read", extra={"file": path.name, "bytes": len(line)})
                 if line.endswith(b"\n"):

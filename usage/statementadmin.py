@@ -26,7 +26,7 @@ from usage.statements import CreditNote, Statement, StatementError, StatementLin
 
 
 class _Fixed:
-    """Written by the room, not by hand."""
+    """Written by the service, not by hand."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection, models
 
-MOST_ROWS = 500  # in one statement
+MAX_ROWS = 500  # in one statement
 
 Amounts = Mapping[tuple[Any, ...], Sequence[int]]
 
@@ -43,8 +43,8 @@ def _inserts(model: type[models.Model], rows: Amounts) -> Iterator[tuple[str, li
     """INSERTs of a bearable size, up to what is to be done with a row that is there."""
     keys, amounts = key_fields(model), amount_fields(model)
     ordered = sorted(rows.items())
-    for start in range(0, len(ordered), MOST_ROWS):
-        batch = [(*key, *values) for key, values in ordered[start : start + MOST_ROWS]]
+    for start in range(0, len(ordered), MAX_ROWS):
+        batch = [(*key, *values) for key, values in ordered[start : start + MAX_ROWS]]
         sql, params = insert(model, [*keys, *amounts], batch)
         yield f"{sql} {on_conflict(keys)}", params
 

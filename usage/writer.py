@@ -20,14 +20,14 @@ from django.db import DatabaseError, DataError, IntegrityError, connection, tran
 from django.utils import timezone
 from prometheus_client import Counter, Histogram
 
-from core.db_health import AWAY, database, patiently
+from core.db_health import UNAVAILABLE_ERRORS, database, with_timeout
 from core.perloop import PerLoop
-from usage.books import book
 from usage.entry import Entry
 from usage.groupcommit import LARGEST_COMMIT, GroupCommit, together_or_each
 from usage.models import LedgerEntry, OpenStream
+from usage.posting import post_entries
 from usage.reservations import Claim, Outcome, release, reserve_all
-from usage.spool import Kept, Spool
+from usage.spool import Spool, SpooledEntry
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class LedgerWriter:
         self.spool = Spool(settings.VOICE_STATE_DIR / SPOOL)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._rows: GroupCommit[Entry, None] = GroupCommit(self.run, lambda entries: commit(entries))
-        self._noted: list[Kept] = []
+        self._noted: list[SpooledEntry] = []
         self._claims: GroupCommit[Claim, Outcome] = GroupCommit(self.run, reserve)
 
     async def write(self, entry: Entry) -> None:
@@ -60,17 +60,17 @@ class LedgerWriter:
         """
         try:
             database.check()
-            await patiently(self._rows.submit(entry))
+            await with_timeout(self._rows.submit(entry))
         except IntegrityError:
             if not await self.run(lambda: free_settled(entry)):
                 raise
-        except AWAY as error:
-            await self.keep(Kept(entry, timezone.now()), error)
+        except UNAVAILABLE_ERRORS as error:
+            await self.keep(SpooledEntry(entry, timezone.now()), error)
 
     def note(self, entry: Entry) -> None:
         """Take a row that nobody waits for: ``drain`` writes it. With both database and disk gone for long, the oldest
         are lost."""
-        self._noted.append(Kept(entry, timezone.now()))
+        self._noted.append(SpooledEntry(entry, timezone.now()))
         if len(self._noted) > MAX_NOTED:
             logger.error(
                 "refusals were lost: neither the database nor the disk takes them", extra={"rows": MAX_NOTED // 10}
@@ -81,12 +81,12 @@ class LedgerWriter:
         """Hold quota or be refused. Raises ``DatabaseError``."""
         database.check()
         try:
-            return await patiently(self._claims.submit(claim))
-        except AWAY as error:
+            return await with_timeout(self._claims.submit(claim))
+        except UNAVAILABLE_ERRORS as error:
             database.note_away(error)
             raise
 
-    async def keep(self, kept: Kept, error: Exception) -> None:
+    async def keep(self, kept: SpooledEntry, error: Exception) -> None:
         """Spool what could not be committed for ``error``, which is raised when it cannot be spooled either."""
         database.note_away(error)
         if kept.entry.settlement is None:
@@ -114,11 +114,11 @@ class LedgerWriter:
         elif failure is not None:
             raise failure
 
-    async def _write_noted(self, noted: list[Kept]) -> None:
+    async def _write_noted(self, noted: list[SpooledEntry]) -> None:
         try:
             database.check()
-            refused = await patiently(self.run(lambda: settle(noted)))
-        except AWAY as error:
+            refused = await with_timeout(self.run(lambda: settle(noted)))
+        except UNAVAILABLE_ERRORS as error:
             for kept in noted:
                 await self.keep(kept, error)
         else:
@@ -133,7 +133,7 @@ class LedgerWriter:
                 settled += taken
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
-        except AWAY as error:
+        except UNAVAILABLE_ERRORS as error:
             connection.close()
             database.note_away(error)
             raise
@@ -143,7 +143,7 @@ class LedgerWriter:
     async def close(self) -> None:
         """Commit what waits and let go of the connection."""
         with suppress(DatabaseError):  # whoever starts next in this state directory settles what is spooled
-            await patiently(self._finish())
+            await with_timeout(self._finish())
         self.spool.release()
 
     async def _finish(self) -> None:
@@ -161,7 +161,7 @@ def commit(entries: list[Entry]) -> list[DatabaseError | None]:
     """Write the entries. Gives each one's error, or None."""
 
     def write(entries: list[Entry]) -> list[None]:
-        book(entries)
+        post_entries(entries)
         return [None] * len(entries)
 
     started = time.monotonic()
@@ -171,7 +171,7 @@ def commit(entries: list[Entry]) -> list[DatabaseError | None]:
         ledger_write_seconds.observe(time.monotonic() - started)
 
 
-def settle(kept: Sequence[Kept]) -> list[Kept]:
+def settle(kept: Sequence[SpooledEntry]) -> list[SpooledEntry]:
     """Book what the ledger does not have yet. Gives those that it can never take. Raises ``DatabaseError``."""
     try:
         _settle(kept)
@@ -183,7 +183,7 @@ def settle(kept: Sequence[Kept]) -> list[Kept]:
 
 
 @transaction.atomic
-def _settle(kept: Sequence[Kept]) -> None:
+def _settle(kept: Sequence[SpooledEntry]) -> None:
     known = _settled(kept)
     entries: dict[str | None, tuple[Entry, datetime]] = {}
     for one in kept:
@@ -194,10 +194,10 @@ def _settle(kept: Sequence[Kept]) -> None:
             entry = one.rest or entry
         entries[entry.settlement] = entry, one.at
     if entries:
-        book([entry for entry, _at in entries.values()], [at for _entry, at in entries.values()])
+        post_entries([entry for entry, _at in entries.values()], [at for _entry, at in entries.values()])
 
 
-def _settled(kept: Sequence[Kept]) -> set[str | None]:
+def _settled(kept: Sequence[SpooledEntry]) -> set[str | None]:
     ids = [one.entry.settlement for one in kept]
     return set(LedgerEntry.objects.filter(settlement__in=ids).values_list("settlement", flat=True))
 

@@ -45,7 +45,7 @@ _http = Edge(
 
 @cache
 def _sockets() -> dict[str, Any]:
-    """Every WebSocket address. Made late: the rooms' protocols import their engines' libraries."""
+    """Every WebSocket address. Made late: the apps' protocols import their engines' libraries."""
     from asr.routing import websockets as asr
     from tts.routing import websockets as tts
 

@@ -89,7 +89,7 @@ async def quiet() -> None:
             break
         await asyncio.sleep(0.02)
     assert lifecycle().requests == 0
-    assert not cast(streams.MemorySeats, streams.seats()).taken
+    assert not cast(streams.MemoryStreamLimiter, streams.stream_limiter()).taken
     assert not await OpenStream.objects.aexists()
 
 

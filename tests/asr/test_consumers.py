@@ -362,7 +362,7 @@ async def test_a_reader_that_sleeps_is_cut(server_address: str, api_key: str, mo
         await blocked.wait()  # what uvicorn does when the client's buffers are full
 
     monkeypatch.setattr(PlainConsumer, "send", send)
-    monkeypatch.setattr("gateway.socket.MOST_WAITING", 5)
+    monkeypatch.setattr("gateway.socket.MAX_WAITING", 5)
     async with opened(server_address, api_key) as client:
         await client.send(START | {"turn_detection": None})
         for _ in range(20):

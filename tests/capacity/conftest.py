@@ -1,3 +1,3 @@
-from tests.capacity.world import boss, mailbox, operator, product, rooms, seeded, webhook, world
+from tests.capacity.world import boss, mailbox, operator, product, seeded, seeded_site, webhook, world
 
-__all__ = ["boss", "mailbox", "operator", "product", "rooms", "seeded", "webhook", "world"]
+__all__ = ["boss", "mailbox", "operator", "product", "seeded", "seeded_site", "webhook", "world"]

@@ -20,7 +20,7 @@ from rollout.feature import Feature  # noqa: E402
 async def serve(work: list[str]) -> None:
     for item in work:
         feature, user = item.split(":")
-        await leases.hold(1, user, Feature(feature)).begin()
+        await leases.concurrency_slot(1, user, Feature(feature)).begin()
     print("serving", flush=True)
     await asyncio.Event().wait()
 

@@ -49,7 +49,7 @@ def test_a_dead_receiver_is_given_up_in_the_end_and_holds_nobody_up(fired: World
         last = row.due_at
         delivery.send_due(row.due_at)
         row.refresh_from_db()
-    assert (row.state, row.attempts, row.error) == (Delivery.State.FAILED, delivery.MOST_ATTEMPTS, "ConnectError")
+    assert (row.state, row.attempts, row.error) == (Delivery.State.FAILED, delivery.MAX_ATTEMPTS, "ConnectError")
     assert timedelta(minutes=30) < last - first < timedelta(hours=3)
     assert "secret" not in f"{row.receiver}{row.error}"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from capacity import leases
-from capacity.leases import DatabaseStore, Leases, RedisStore, TooManyUsers, hold
+from capacity.leases import DatabaseStore, Leases, RedisStore, TooManyUsers, concurrency_slot
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, united
 from core.errors import as_api_error
@@ -50,7 +50,11 @@ def counts() -> tuple[int, int, int]:
 @pytest.mark.django_db(transaction=True)
 async def test_it_works(here: PerLoop[Leases]) -> None:
     held = here()
-    async with hold(1, "aminah", Feature.ASR), hold(1, "aminah", Feature.TTS), hold(1, "bala", Feature.REALTIME):
+    async with (
+        concurrency_slot(1, "aminah", Feature.ASR),
+        concurrency_slot(1, "aminah", Feature.TTS),
+        concurrency_slot(1, "bala", Feature.REALTIME),
+    ):
         await eventually(lambda: counts() == (2, 1, 2))
     await eventually(lambda: counts() == (0, 0, 0))
     await eventually(lambda: held._beating is None)  # nobody to tell of: nothing is written any more
@@ -59,9 +63,9 @@ async def test_it_works(here: PerLoop[Leases]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 async def test_what_is_over_before_the_heartbeat_counts_too(here: PerLoop[Leases]) -> None:
-    async with hold(1, "aminah", Feature.ASR), hold(1, "bala", Feature.ASR):
+    async with concurrency_slot(1, "aminah", Feature.ASR), concurrency_slot(1, "bala", Feature.ASR):
         pass
-    async with hold(1, "chong", Feature.TTS):
+    async with concurrency_slot(1, "chong", Feature.TTS):
         pass
     await eventually(lambda: counts() == (2, 1, 2))
 
@@ -89,7 +93,7 @@ async def test_a_request_costs_no_query(here: PerLoop[Leases], settings) -> None
     """This test has no database: whoever asked it would fail."""
     settings.VOICE_LEASE_S = 60
     for number in range(100):
-        async with hold(1, f"u{number}", Feature.ASR):
+        async with concurrency_slot(1, f"u{number}", Feature.ASR):
             pass
     assert len(here()._present.take_busiest().together) == 1
     await here().close()
@@ -98,7 +102,7 @@ async def test_a_request_costs_no_query(here: PerLoop[Leases], settings) -> None
 @pytest.mark.django_db(transaction=True)
 async def test_it_lets_go_when_the_work_fails(here: PerLoop[Leases]) -> None:
     with pytest.raises(ValueError, match="broken"):
-        async with hold(1, "aminah", Feature.ASR):
+        async with concurrency_slot(1, "aminah", Feature.ASR):
             raise ValueError("broken")
     assert not here()._present.people
 
@@ -106,7 +110,7 @@ async def test_it_lets_go_when_the_work_fails(here: PerLoop[Leases]) -> None:
 @pytest.mark.django_db(transaction=True)
 async def test_a_store_that_is_away_keeps_nobody_from_being_served(here: PerLoop[Leases], settings) -> None:
     held, settings.REDIS_URL = here(), "redis://127.0.0.1:1/0"
-    async with hold(1, "aminah", Feature.ASR):
+    async with concurrency_slot(1, "aminah", Feature.ASR):
         await asyncio.sleep(0.5)
     settings.REDIS_URL = ""
     await eventually(lambda: held._beating is None)
@@ -118,11 +122,15 @@ async def test_where_there_is_no_room(here: PerLoop[Leases], settings) -> None:
     settings.VOICE_MAX_CONCURRENT_USERS = 3
     elsewhere = Presence(frozenset(["1:zul"]), frozenset(), frozenset(["1:zul"]))
     await asyncio.to_thread(lambda: DatabaseStore().publish("another", elsewhere, 60))
-    async with hold(1, "aminah", Feature.ASR):
+    async with concurrency_slot(1, "aminah", Feature.ASR):
         await eventually(lambda: held._elsewhere == {"1:zul"})
-        async with hold(1, "bala", Feature.ASR), hold(1, "zul", Feature.ASR), hold(1, "aminah", Feature.TTS):
+        async with (
+            concurrency_slot(1, "bala", Feature.ASR),
+            concurrency_slot(1, "zul", Feature.ASR),
+            concurrency_slot(1, "aminah", Feature.TTS),
+        ):
             with pytest.raises(TooManyUsers) as refusal:
-                async with hold(2, "aminah", Feature.ASR):  # another client's aminah is another person
+                async with concurrency_slot(2, "aminah", Feature.ASR):  # another client's aminah is another person
                     pass
             answer = as_api_error(refusal.value)
             assert (answer.status, answer.code) == (503, "over_capacity")

@@ -1,4 +1,4 @@
-"""The same on PostgreSQL as on SQLite: what of this room talks to the database, run again with a PostgreSQL server."""
+"""The same on PostgreSQL as on SQLite: what of this app talks to the database, run again with a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MODULES = "alerts board delivery measure phases probe watch".split()
 
 
 @pytest.mark.timeout(300)
-def test_the_rooms_tests(postgres_url: str, tmp_path: Path) -> None:
+def test_the_apps_tests(postgres_url: str, tmp_path: Path) -> None:
     environment = {**os.environ, "DATABASE_URL": postgres_url, "VOICE_STATE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     modules = [*(f"tests/capacity/test_{module}.py" for module in MODULES), "tests/dashboard/test_home.py"]

@@ -139,7 +139,7 @@ def world(seeded, settings) -> World:
 
 
 @pytest.fixture
-def rooms(seeded) -> None:
+def seeded_site(seeded) -> None:
     """Rules, phases, flags, roles: what migrations make. (Emptied databases have lost them.)"""
     for feature in Feature:
         Flag.objects.get_or_create(name=feature, defaults={"percent": 0, "note": f"{feature} in words"})
@@ -157,15 +157,15 @@ def logged_in(name: str, role: str = "", **rights: bool) -> Client:
 
 
 @pytest.fixture
-def operator(rooms) -> Client:
+def operator(seeded_site) -> Client:
     return logged_in("siti", roles.OPERATORS)
 
 
 @pytest.fixture
-def product(rooms) -> Client:
+def product(seeded_site) -> Client:
     return logged_in("farid", roles.PRODUCT)
 
 
 @pytest.fixture
-def boss(rooms) -> Client:
+def boss(seeded_site) -> Client:
     return logged_in("boss", is_superuser=True)

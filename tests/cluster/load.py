@@ -16,7 +16,7 @@ from tests import sound
 
 THINK_S = (0.2, 0.8)
 LONGEST_PAUSE_S = 1.0  # however long the service says to wait: the test wants to see when it is back
-MOST_TRIES = 60
+MAX_TRIES = 60
 TIMEOUT_S = 40.0
 SENTENCES = ("selamat pagi semua", "berapa harga nasi lemak ini", "tolong buka lampu di ruang tamu")
 
@@ -61,7 +61,7 @@ class Load:
             "Authorization": f"Bearer {self._key}", "X-Voice-User": user, "X-Request-Id": name, "Idempotency-Key": name
         }  # fmt: skip
         url = next(urls)
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             try:
                 response = await client.post(url + arguments["path"], headers=headers, **arguments["content"])
             except httpx.TransportError as error:

@@ -18,10 +18,10 @@ from dashboard.board import FILES, csv_of
 from rollout.models import ClientShare, Flag
 from tests.usage.boards import DAYS, board, table
 from usage import cost
-from usage.books import CEILINGS_MS
 from usage.entry import CHARGED_STATUSES
 from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Rating
 from usage.period import day_of
+from usage.posting import CEILINGS_MS
 from usage.scorecard import Metric
 from usage.weeks import week_of
 

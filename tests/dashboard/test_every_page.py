@@ -1,4 +1,4 @@
-"""Every page of the admin, of every room, opened by every role with something in it."""
+"""Every page of the admin, of every app, opened by every role with something in it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from usage.drafting import draft_month
 from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Rating
 from usage.period import month_of
 
-MOST_QUERIES = 20  # a page has up to 100 rows
+MAX_QUERIES = 20  # a page has up to 100 rows
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 BOSS_ONLY = {"auth.User", "auth.Group"}
 # What nobody should have to read: raw units, Python's own way to write a length of time.
@@ -30,7 +30,12 @@ RAW = re.compile(r"micros|millionth|_ms\b|Audio ms|\b\d:\d\d:\d\d\b|\b(530000|72
 
 
 @pytest.fixture
-def something_everywhere(rooms) -> None:
+def something_everywhere(seeded_site) -> None:
+    fill_everything()
+
+
+def fill_everything() -> None:
+    """At least one row in every table that has a page."""
     now = timezone.now()
     for name in ("Operators", "Product"):
         Group.objects.get_or_create(name=name)
@@ -87,7 +92,7 @@ def test_every_list_and_every_row(something_everywhere, role: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
-def test_nothing_found_is_told(rooms, model: type[Model]) -> None:
+def test_nothing_found_is_told(seeded_site, model: type[Model]) -> None:
     boss = logged_in("boss", is_superuser=True)
     model_admin = admin.site._registry[model]
     if model_admin.search_fields:
@@ -95,7 +100,7 @@ def test_nothing_found_is_told(rooms, model: type[Model]) -> None:
 
 
 @pytest.mark.parametrize(("model", "words"), [(Sample, "watch_capacity"), (ActiveUsers, "watch_capacity")])
-def test_an_empty_list_says_what_fills_it(rooms, model: type[Model], words: str) -> None:
+def test_an_empty_list_says_what_fills_it(seeded_site, model: type[Model], words: str) -> None:
     html = logged_in("boss", is_superuser=True).get(address(model)).content.decode()
     assert "Nothing here yet" in html
     assert words in html
@@ -104,5 +109,5 @@ def test_an_empty_list_says_what_fills_it(rooms, model: type[Model], words: str)
 def test_a_list_s_queries_do_not_grow_with_its_rows(something_everywhere, django_assert_max_num_queries) -> None:
     client: Client = logged_in("boss", is_superuser=True)
     for model in MODELS:
-        with django_assert_max_num_queries(MOST_QUERIES):
+        with django_assert_max_num_queries(MAX_QUERIES):
             client.get(address(model))

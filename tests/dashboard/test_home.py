@@ -24,7 +24,7 @@ from usage.period import start_of
 HOME, FRESH = "/admin/", "/admin/now.json"
 # Session, account, rights: 4. Side bar and alerts: 2. Readings, levels, leases: 6. Roll-out: 3. The rest is slow: the
 # month's cost, uptime, growth, two days' curves.
-MOST_QUERIES, MOST_FRESH_QUERIES = 32, 18
+MAX_QUERIES, MAX_FRESH_QUERIES = 32, 18
 
 
 def served(users: int) -> None:
@@ -72,7 +72,7 @@ def test_it_works(operator: Client) -> None:
 @pytest.mark.parametrize(
     ("users", "tone"), [(60, "ok"), (61, "warning"), (80, "warning"), (81, "critical"), (250, "critical")]
 )
-def test_concurrent_users_against_the_levels(rooms, users: int, tone: str) -> None:
+def test_concurrent_users_against_the_levels(seeded_site, users: int, tone: str) -> None:
     served(users)
     sampled(users=users)
     gauge = home.live(timezone.now())["gauge"]
@@ -129,7 +129,7 @@ def test_looking_at_where_the_button_goes_changes_nothing(operator: Client) -> N
     assert alert.acknowledged_at is None
 
 
-def test_a_form_from_elsewhere_acknowledges_nothing(operator: Client, rooms) -> None:
+def test_a_form_from_elsewhere_acknowledges_nothing(operator: Client, seeded_site) -> None:
     alert = fire()
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(User.objects.get(username="siti"))
@@ -186,7 +186,7 @@ def test_the_month_s_cost_and_the_phase(operator: Client) -> None:
     assert "There are no phases." in words(page(operator))
 
 
-def test_who_has_no_role_sees_no_figure(rooms) -> None:
+def test_who_has_no_role_sees_no_figure(seeded_site) -> None:
     client = logged_in("baru")
     fire()
     shown = words(page(client))
@@ -197,7 +197,7 @@ def test_who_has_no_role_sees_no_figure(rooms) -> None:
     assert "".join(answer["parts"].values()).strip() == ""
 
 
-def test_one_right_shows_one_part(rooms) -> None:
+def test_one_right_shows_one_part(seeded_site) -> None:
     client = logged_in("kira")
     user = User.objects.get(username="kira")
     user.user_permissions.add(Permission.objects.get(codename="view_infrastructurecost"))
@@ -219,13 +219,13 @@ def test_one_right_shows_one_part(rooms) -> None:
 def test_the_side_bar(request: pytest.FixtureRequest, who: str, rooms_seen: set[str]) -> None:
     html = page(request.getfixturevalue(who))
     bar = html[html.index('id="nav-sidebar-apps"') : html.index('id="main"')]
-    assert {room for room in rooms_seen if room in bar} == rooms_seen
+    assert {section for section in rooms_seen if section in bar} == rooms_seen
     for link in ("/dashboard/", "/docs/", 'href="/"', "/admin/capacity/alert/", "/admin/voiceproject/apikey/"):
         assert link in bar
     assert ("/admin/auth/user/" in bar) == (who == "boss")
 
 
-def test_the_side_bar_of_nobody_and_its_number_of_alerts(operator: Client, rooms) -> None:
+def test_the_side_bar_of_nobody_and_its_number_of_alerts(operator: Client, seeded_site) -> None:
     fire()
     bar = words(page(operator))
     html = page(operator)
@@ -264,7 +264,7 @@ class TestFresh:
     def test_slow_ones_when_asked(self, operator: Client) -> None:
         assert {"cost", "phase"} <= set(operator.get(FRESH, {"slow": ""}).json()["parts"])
 
-    def test_strangers_and_people_without_the_admin_are_sent_away(self, rooms) -> None:
+    def test_strangers_and_people_without_the_admin_are_sent_away(self, seeded_site) -> None:
         visitor = Client()
         assert visitor.get(FRESH).headers["Location"].startswith("/admin/login/")
         User.objects.create_user("tamu")
@@ -286,7 +286,7 @@ class TestFresh:
 
 
 class TestCurve:
-    def test_steps_of_the_day(self, rooms) -> None:
+    def test_steps_of_the_day(self, seeded_site) -> None:
         now = timezone.make_aware(datetime(2026, 3, 2, 9, 3))
         for minutes, users in ((1, 4), (3, 9), (541, 30)):
             Sample.objects.create(at=start_of(now.date()) + timedelta(minutes=minutes), users=users)
@@ -296,7 +296,7 @@ class TestCurve:
         assert home.curve(now, 108) == {"day": "2026-03-02", "first": 108, "together": [30], "asr": [0], "tts": [0]}
         assert home.curve(now, 500)["first"] == 108
 
-    def test_the_still_one_is_drawn_in_pieces(self, rooms) -> None:
+    def test_the_still_one_is_drawn_in_pieces(self, seeded_site) -> None:
         drawn = {
             "today": {"together": [0, 55, None, 110]}, "yesterday": [],
             "levels": {"warning": 60, "critical": 80, "design": 100},
@@ -322,7 +322,7 @@ def test_the_number_of_queries_does_not_grow(operator: Client, django_assert_max
     InfrastructureCost.objects.bulk_create(
         InfrastructureCost(resource="other", price_micros=1, per="month") for _number in range(rows)
     )
-    with django_assert_max_num_queries(MOST_QUERIES):
+    with django_assert_max_num_queries(MAX_QUERIES):
         operator.get(HOME)
-    with django_assert_max_num_queries(MOST_FRESH_QUERIES):
+    with django_assert_max_num_queries(MAX_FRESH_QUERIES):
         operator.get(FRESH)

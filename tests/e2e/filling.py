@@ -105,9 +105,9 @@ def make_traffic(now: datetime) -> None:
     from django.db import transaction
 
     from core.models import ApiKey, ClientApplication
-    from usage.books import write
     from usage.entry import Kind
     from usage.models import InfrastructureCost, LedgerEntry
+    from usage.posting import write
 
     chat, _created = ClientApplication.objects.get_or_create(
         name="chat", defaults={"description": "The chat assistant's front end"}

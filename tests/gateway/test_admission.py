@@ -7,8 +7,8 @@ import asyncio
 import httpx
 import pytest
 
-from gateway.admission import doors
-from inference.admission import Door
+from gateway.admission import controllers
+from inference.admission import AdmissionController
 from rollout.feature import Feature
 from tests import sound
 from usage.models import LedgerEntry
@@ -16,27 +16,29 @@ from usage.models import LedgerEntry
 SPEECH = {"input": "Selamat pagi."}
 
 
-async def fill(monkeypatch: pytest.MonkeyPatch, feature: Feature, door: Door | None = None) -> Door:
-    door = door or Door(longest_s=1.0, most=0, cost_per_byte=1.0, dearest=1.0)
-    monkeypatch.setitem(doors(), feature, door)
-    return door
+async def fill(
+    monkeypatch: pytest.MonkeyPatch, feature: Feature, controller: AdmissionController | None = None
+) -> AdmissionController:
+    controller = controller or AdmissionController(longest_s=1.0, most=0, cost_per_byte=1.0, dearest=1.0)
+    monkeypatch.setitem(controllers(), feature, controller)
+    return controller
 
 
-def unlimited() -> Door:
-    return Door(longest_s=0.0, most=100, cost_per_byte=1.0, dearest=100.0)
+def unlimited() -> AdmissionController:
+    return AdmissionController(longest_s=0.0, most=100, cost_per_byte=1.0, dearest=100.0)
 
 
-async def empty(door: Door, api: httpx.AsyncClient) -> None:
+async def empty(controller: AdmissionController, api: httpx.AsyncClient) -> None:
     """The last byte reaches the client a moment before the server has let go of the request."""
     for _ in range(500):
-        if door._inside == 0:
+        if controller._inside == 0:
             break
         await api.get("/healthz")
-    assert door._inside == 0
+    assert controller._inside == 0
 
 
 async def written() -> LedgerEntry:
-    """The one row: a refusal at the door does not wait for it."""
+    """The one row: an early refusal does not wait for it."""
     async with asyncio.timeout(20):
         while not await LedgerEntry.objects.aexists():
             await asyncio.sleep(0.05)
@@ -97,17 +99,17 @@ async def test_a_stranger_is_told_so_and_has_no_row(stranger: httpx.AsyncClient,
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_everybody_leaves(api: httpx.AsyncClient, monkeypatch, fails: bool) -> None:
-    door = await fill(monkeypatch, Feature.ASR, unlimited())
+    controller = await fill(monkeypatch, Feature.ASR, unlimited())
     response = await transcribe(api, b"nothing" if fails else sound.wav(sound.said("selamat pagi")))
     assert response.status_code == (400 if fails else 200)
-    await empty(door, api)
-    assert door._cost == 0.0
+    await empty(controller, api)
+    assert controller._cost == 0.0
 
 
 async def test_who_hangs_up_leaves(api: httpx.AsyncClient, server_address: str, monkeypatch) -> None:
-    door = await fill(monkeypatch, Feature.TTS, unlimited())
+    controller = await fill(monkeypatch, Feature.TTS, unlimited())
     text = "Selamat pagi semua. " * 200
     async with api.stream("POST", "/v1/audio/speech", json={"input": text, "response_format": "pcm"}) as response:
         assert response.status_code == 200
-        assert door._inside == 1
-    await empty(door, api)
+        assert controller._inside == 1
+    await empty(controller, api)

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from django.conf import settings
 
-from gateway.admission import doors
-from inference.admission import BUSY, Door
+from gateway.admission import controllers
+from inference.admission import BUSY, AdmissionController
 from rollout.feature import Feature
 
 SPEECH = json.dumps({"input": "Selamat pagi."}).encode()
@@ -47,13 +47,15 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
 
 
 @pytest.fixture
-async def door(monkeypatch: pytest.MonkeyPatch) -> Door:
-    door = Door(longest_s=1.0, most=100, cost_per_byte=1.0, dearest=100.0)
-    monkeypatch.setitem(doors(), Feature.TTS, door)
-    return door
+async def controller(monkeypatch: pytest.MonkeyPatch) -> AdmissionController:
+    made = AdmissionController(longest_s=1.0, most=100, cost_per_byte=1.0, dearest=100.0)
+    monkeypatch.setitem(controllers(), Feature.TTS, made)
+    return made
 
 
-async def test_bodies_that_do_not_come_stop_nobody(api: httpx.AsyncClient, server_address: str, door: Door) -> None:
+async def test_bodies_that_do_not_come_stop_nobody(
+    api: httpx.AsyncClient, server_address: str, controller: AdmissionController
+) -> None:
     key = api.headers["Authorization"].removeprefix("Bearer ")
     waiting = [connection(server_address) for _ in range(2 * BUSY)]
     opened = [await one.__aenter__() for one in waiting]
@@ -61,7 +63,7 @@ async def test_bodies_that_do_not_come_stop_nobody(api: httpx.AsyncClient, serve
         writer.write(head("/v1/audio/speech", len(SPEECH), key if number % 2 else None))
         await writer.drain()
     await asyncio.sleep(1.2)  # longer than the longest wait that is let in
-    assert door._inside == 0
+    assert controller._inside == 0
     response = await api.post("/v1/audio/speech", json={"input": "Selamat petang."})
     assert response.status_code == 200
     for one in waiting:
@@ -74,7 +76,9 @@ async def test_a_stranger_is_told_before_the_body(server_address: str, transacti
         assert await answer(reader) == (401, "missing_credentials")
 
 
-async def test_a_slow_upload_is_served(api: httpx.AsyncClient, server_address: str, door: Door) -> None:
+async def test_a_slow_upload_is_served(
+    api: httpx.AsyncClient, server_address: str, controller: AdmissionController
+) -> None:
     key = api.headers["Authorization"].removeprefix("Bearer ")
     async with connection(server_address) as (reader, writer):
         writer.write(head("/v1/audio/speech", len(SPEECH), key))
@@ -82,7 +86,7 @@ async def test_a_slow_upload_is_served(api: httpx.AsyncClient, server_address: s
             writer.write(bytes([byte]))
             await asyncio.sleep(0.02)
         assert (await reader.readline()).split()[1] == b"200"
-    assert door.wait_s < 1.0
+    assert controller.wait_s < 1.0
 
 
 async def test_a_body_that_is_too_slow_is_given_up(
@@ -125,7 +129,9 @@ async def test_a_body_with_its_head_is_no_large_head(api: httpx.AsyncClient) -> 
     assert response.status_code == 200
 
 
-async def test_who_reads_slowly_holds_no_place(api: httpx.AsyncClient, server_address: str, door: Door) -> None:
+async def test_who_reads_slowly_holds_no_place(
+    api: httpx.AsyncClient, server_address: str, controller: AdmissionController
+) -> None:
     key = api.headers["Authorization"].removeprefix("Bearer ")
     body = json.dumps({"input": "Ini ayat yang panjang untuk dibaca. " * 100, "response_format": "wav"}).encode()
     slow = [connection(server_address) for _ in range(BUSY)]
@@ -134,21 +140,21 @@ async def test_who_reads_slowly_holds_no_place(api: httpx.AsyncClient, server_ad
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(head("/v1/audio/speech", len(body), key) + body)
     async with asyncio.timeout(30):
-        while door._inside or not door._cost_per_byte:
+        while controller._inside or not controller._cost_per_byte:
             await asyncio.sleep(0.1)
-    assert door.wait_s < 1.0
+    assert controller.wait_s < 1.0
     for one in slow:
         await one.__aexit__(None, None, None)
 
 
 def test_a_paused_piece_of_work_is_not_there() -> None:
-    door = Door(longest_s=1.0, most=1, cost_per_byte=1.0, dearest=100.0)
-    admitted = door.enter(10)
-    assert door.is_full
+    controller = AdmissionController(longest_s=1.0, most=1, cost_per_byte=1.0, dearest=100.0)
+    admitted = controller.enter(10)
+    assert controller.is_full
     admitted.pause()
-    assert not door.is_full
+    assert not controller.is_full
     admitted.resume()
-    assert door.is_full
+    assert controller.is_full
     admitted.pause()
     admitted.leave(done=True)
-    assert not door.is_full
+    assert not controller.is_full

@@ -90,7 +90,7 @@ def pages() -> list[str]:
 
 
 def sockets() -> list[str]:
-    """The paths of every WebSocket; a room that has some must not escape this test."""
+    """The paths of every WebSocket; an app that has some must not escape this test."""
     if not list(settings.BASE_DIR.glob("*/routing.py")):
         return []
     return list(vars(asgi)["_sockets"]())

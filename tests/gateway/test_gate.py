@@ -28,7 +28,7 @@ from usage import writer
 from usage.models import Consumption, LedgerEntry
 from usage.plans import Plan
 from usage.quota import QuotaExceeded
-from usage.spool import Kept, Spool
+from usage.spool import Spool, SpooledEntry
 
 LONG = "Selamat pagi semua. Hari ini hujan turun dengan lebat sekali. Kami duduk di rumah sahaja. " * 30
 
@@ -135,7 +135,7 @@ async def test_one_row_per_request_under_load(api: httpx.AsyncClient) -> None:
 
 
 async def test_without_its_row_work_is_not_handed_out(api: httpx.AsyncClient, monkeypatch) -> None:
-    def full(_spool: Spool, _kept: Kept) -> None:
+    def full(_spool: Spool, _kept: SpooledEntry) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(writer, "commit", lambda entries: [OperationalError("gone")] * len(entries))

@@ -1,19 +1,19 @@
-"""The door as those in front of it see it: who is let in, who is refused, and what they are told. Time is injected."""
+"""Admission control as callers see it: who is let in, who is refused, and what they are told. Time is injected."""
 
 from __future__ import annotations
 
 import pytest
 
-from inference.admission import BUSY, Admitted, Door
+from inference.admission import BUSY, AdmissionController, Admitted
 from inference.errors import OverCapacity
 
 
 class Shop:
-    """A door with work behind it that does ``per_second`` pieces of 1000 bytes, cost 1 each, in the order they came."""
+    """Admission control of an engine that does ``per_second`` pieces of 1000 bytes, of cost 1, in their order."""
 
     def __init__(self, per_second: float = 10.0, **changes: float) -> None:
         self.now = 100.0
-        self.door = Door(
+        self.controller = AdmissionController(
             **{"longest_s": 2.0, "most": 1000, "cost_per_byte": 0.001, "dearest": 5.0} | changes, clock=self
         )
         self.per_second = per_second
@@ -28,7 +28,7 @@ class Shop:
         before = len(self.inside)
         for _ in range(count):
             try:
-                self.inside.append(self.door.enter(size))
+                self.inside.append(self.controller.enter(size))
             except OverCapacity as refusal:
                 self.refusals.append(refusal.retry_after_s)
         return len(self.inside) - before
@@ -55,7 +55,7 @@ def test_it_works() -> None:
     shop = Shop()
     shop.warm_up()
     assert shop.arrive(100) == 21  # 2 s of work before the last one
-    assert shop.door.is_full
+    assert shop.controller.is_full
     assert len(shop.refusals) == 79
 
 

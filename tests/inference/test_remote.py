@@ -21,10 +21,10 @@ from inference import remote, runtime
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity, UnitFailed
 from inference.remote import RemoteEngine
 from inference.tier import RETRIES_PER_UNIT, RETRIES_SAVED, Tier
-from inference.unit_server import LocalDesk
+from inference.unit_server import LocalUnitHandler
 from inference.wire import LARGEST_FRAME, PREFIX, PackedUnit, failure_reply, result_reply
 from tests import sound
-from tests.inference.desks import IDLE, desk, serving
+from tests.inference.unit_handlers import IDLE, handler, serving
 from tests.services import inference_tier, lasting_port
 from tts.units import Speech, SpeechUnit
 from tts.voices import default_voice
@@ -60,7 +60,7 @@ def own_checkpoint(monkeypatch) -> None:
 @pytest.fixture
 async def real() -> AsyncIterator[str]:
     """The address of a unit server with the real engines."""
-    async with serving(Application(LocalDesk(["asr", "espeak-ng"]))) as url:
+    async with serving(Application(LocalUnitHandler(["asr", "espeak-ng"]))) as url:
         yield url
 
 
@@ -143,7 +143,7 @@ async def test_a_refusal_arrives_as_what_it_was(error, kind) -> None:
     async def refuse(_frame: bytes):
         return failure_reply(error)
 
-    async with desk(refuse) as (_desk, url), remote_speech(url) as engine:
+    async with handler(refuse) as (_handler, url), remote_speech(url) as engine:
         with pytest.raises(kind) as refused:
             await engine.submit(sentence())
     assert str(refused.value) == str(error)
@@ -153,7 +153,7 @@ async def test_a_full_server_sends_a_unit_to_one_that_is_not() -> None:
     async def refuse(_frame: bytes):
         return failure_reply(OverCapacity(7.0))
 
-    async with desk(refuse) as (_full, full), desk(speak) as (_free, free), remote_speech(full, free) as engine:
+    async with handler(refuse) as (_full, full), handler(speak) as (_free, free), remote_speech(full, free) as engine:
         for _ in range(8):
             await engine.submit(sentence())
 
@@ -164,13 +164,13 @@ async def test_what_was_admitted_waits_where_others_are_refused() -> None:
     async def at_last(_frame: bytes):
         return next(replies, spoken())
 
-    async with desk(at_last) as (seen, url), remote_speech(url) as engine:
+    async with handler(at_last) as (seen, url), remote_speech(url) as engine:
         assert np.array_equal((await engine.submit(sentence(admitted=True))).audio, AUDIO)
     assert len(seen.frames) == 4
 
 
 async def test_a_deadline_travels_and_holds() -> None:
-    async with desk(hang) as (seen, url), remote_speech(url) as engine:
+    async with handler(hang) as (seen, url), remote_speech(url) as engine:
         with pytest.raises(DeadlineExceeded):
             await engine.submit(sentence(deadline=time.monotonic() + 0.2))
         with pytest.raises(DeadlineExceeded):
@@ -181,7 +181,7 @@ async def test_a_deadline_travels_and_holds() -> None:
 
 
 async def test_who_hangs_up_takes_the_unit_along() -> None:
-    async with desk(hang) as (seen, url), remote_speech(url) as engine:
+    async with handler(hang) as (seen, url), remote_speech(url) as engine:
         waiting = asyncio.ensure_future(engine.submit(sentence()))
         while not seen.frames:
             await asyncio.sleep(0.01)
@@ -195,14 +195,14 @@ async def test_a_unit_that_a_server_lost_is_run_by_another() -> None:
     async def fail(_frame: bytes):
         raise ConnectionResetError  # the server answers with no envelope of ours
 
-    async with desk(fail) as (bad, one), desk(speak) as (_good, two), remote_speech(one, two) as engine:
+    async with handler(fail) as (bad, one), handler(speak) as (_good, two), remote_speech(one, two) as engine:
         while not bad.frames:
             assert np.array_equal((await engine.submit(sentence())).audio, AUDIO)
 
 
 async def test_a_slow_server_is_not_waited_for(monkeypatch) -> None:
     monkeypatch.setattr(remote, "SLOWEST_GUESS_S", 0.05)
-    async with desk(hang) as (slow, one), desk(speak) as (_quick, two), remote_speech(one, two) as engine:
+    async with handler(hang) as (slow, one), handler(speak) as (_quick, two), remote_speech(one, two) as engine:
         while not slow.frames:
             assert np.array_equal((await engine.submit(sentence())).audio, AUDIO)
         while slow.cancelled < len(slow.frames):
@@ -214,7 +214,7 @@ async def test_retries_have_a_budget() -> None:
         return failure_reply(EngineUnavailable("a replica died"))
 
     units = 400
-    async with desk(fail) as (seen, url), remote_speech(url) as engine:
+    async with handler(fail) as (seen, url), remote_speech(url) as engine:
         outcomes = await asyncio.gather(*(engine.submit(sentence()) for _ in range(units)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {EngineUnavailable}
     assert len(seen.frames) <= units * (1 + RETRIES_PER_UNIT) + RETRIES_SAVED

@@ -22,6 +22,11 @@ from tests.k8s.programs import found, listening
 
 PLANS = {name: (ROOT / "docker" / f"{name}.Dockerfile").read_text() for name in ("api", "gpu")}
 PATIENCE_S = 120.0
+FILL = """
+import django; django.setup()
+from tests.dashboard.test_every_page import fill_everything
+fill_everything()
+"""
 
 
 def instructions(plan: str) -> Iterator[tuple[str, str]]:
@@ -137,6 +142,27 @@ def line_of(name: str, container: int = -1) -> list[str]:
 
 def run(line: list[str], app: Path, told: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, cwd=app, env=told, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
+
+
+def test_every_page_and_every_command(app: Path, tmp_path: Path) -> None:
+    """With something in every table; a command or a page that needs a tool which stays at home would fail."""
+    told = {
+        **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
+        "VOICE_STATE_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
+        "VOICE_ASR_MODEL": "whisper-ms-demo",
+        "VOICE_TTS_MODEL": "espeak-ng",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    assert run([sys.executable, "manage.py", "migrate"], app, told).returncode == 0
+    filled = run([sys.executable, "-c", FILL], ROOT, told)
+    assert filled.returncode == 0, filled.stderr
+    opened = run([sys.executable, "-c", (ROOT / "tests" / "open_everything.py").read_text()], app, told)
+    assert opened.returncode == 0, opened.stderr
+    commands, pages = opened.stdout.splitlines()[-2:]
+    assert {"serve", "watch_capacity", "statements", "evaluate_asr", "speakable", "models"} <= set(commands.split())
+    assert not {"loadtest", "plan_capacity", "seed_demo", "measure_rates"} & set(commands.split())
+    assert int(pages) > 60
 
 
 @pytest.mark.timeout(300)  # nine starts of Django, on machines that do other things too

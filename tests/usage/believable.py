@@ -13,9 +13,9 @@ from django.utils import timezone
 from capacity.models import ActiveUsers, HourlyPeak, ProbeDay
 from core.models import ClientApplication
 from rollout.models import Flag
-from usage.books import write
 from usage.entry import Kind
 from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Rating
+from usage.posting import write
 
 KL = ZoneInfo("Asia/Kuala_Lumpur")
 LANGUAGES = ["ms"] * 12 + ["en"] * 5 + ["zh"] * 2 + ["ta"]
@@ -27,7 +27,7 @@ OUTCOMES = [(200, "")] * 180 + [
 
 
 def history(last: date, days: int, *, people: int = 60, seed: int = 7) -> None:
-    """Write it through the books: the ledger with its roll-ups, and what the capacity room would have measured."""
+    """Write it through the books: the ledger with its roll-ups, and what the capacity app would have measured."""
     chance = random.Random(seed)
     chat, web = (
         ClientApplication.objects.get_or_create(name=name, defaults={"description": "believable"})[0]

@@ -16,9 +16,9 @@ from core.models import ClientApplication
 from rollout import roles
 from tests.usage.believable import history
 from tests.usage.boards import DAYS
-from usage.books import write
 from usage.entry import Kind, Measure
 from usage.models import LedgerEntry, Plan
+from usage.posting import write
 
 Fill = Callable[..., LedgerEntry]
 

@@ -1,4 +1,4 @@
-"""The same on PostgreSQL as on SQLite: this room's tests, run again with a PostgreSQL server; and two processes that
+"""The same on PostgreSQL as on SQLite: this app's tests, run again with a PostgreSQL server; and two processes that
 share one."""
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def test_this_is_postgresql(db) -> None:
     [[f"usage/test_{module}" for module in MODULES], ["dashboard/test_dashboard", "dashboard/test_dashboard_pages"]],
     ids=["books", "dashboard"],
 )
-def test_the_rooms_tests(postgres_url: str, tmp_path: Path, modules: list[str]) -> None:
+def test_the_apps_tests(postgres_url: str, tmp_path: Path, modules: list[str]) -> None:
     environment = {**os.environ, AGAIN: "yes", "DATABASE_URL": postgres_url, "VOICE_STATE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     files = [f"tests/{module}.py" for module in modules]

@@ -51,7 +51,7 @@ def entry(caller: Caller, units: int, held: Reservation, kind: Kind = Kind.SPEEC
 
 async def cover(caller: Caller, units: int, kind: Kind = Kind.SPEECH) -> Reservation:
     held = Reservation(kind)
-    await held.cover(caller, caller.user, units=units)
+    await held.reserve(caller, caller.user, units=units)
     return held
 
 
@@ -125,10 +125,10 @@ async def test_less_or_more_than_was_held(caller: Caller, small_plan: Plan) -> N
 async def test_a_stream_holds_more_as_it_goes(caller: Caller, small_plan: Plan) -> None:
     held = Reservation(Kind.REALTIME)
     for seconds in (10, 20, 600):
-        await held.cover(caller, "aminah", units=1000 * seconds)
+        await held.reserve(caller, "aminah", units=1000 * seconds)
         assert await standing(caller, Kind.REALTIME) == (0, 1000 * seconds)
     with pytest.raises(quota.QuotaExceeded):
-        await held.cover(caller, "aminah", units=600_001)
+        await held.reserve(caller, "aminah", units=600_001)
     assert await standing(caller, Kind.REALTIME) == (0, 600_000)
     await ledger().write(entry(caller, 595_000, held, Kind.REALTIME))
     assert await standing(caller, Kind.REALTIME) == (595_000, 0)
@@ -137,13 +137,13 @@ async def test_a_stream_holds_more_as_it_goes(caller: Caller, small_plan: Plan) 
 async def test_covering_what_is_covered_asks_nobody(caller: Caller, small_plan: Plan, monkeypatch) -> None:
     held = await cover(caller, 100)
     monkeypatch.setattr(ledger(), "reserve", None)
-    await held.cover(caller, "aminah", units=100)
-    await held.cover(caller, "aminah", units=7)
+    await held.reserve(caller, "aminah", units=100)
+    await held.reserve(caller, "aminah", units=7)
 
 
 async def test_another_end_user_after_all(caller: Caller, small_plan: Plan) -> None:
     held = await cover(caller, 100)
-    await held.cover(caller, "bala", units=100)
+    await held.reserve(caller, "bala", units=100)
     assert await standing(caller) == (0, 0)
     assert (await Consumption.objects.aget(user="bala")).reserved == 100
 
@@ -171,7 +171,7 @@ async def test_work_thought_dead_that_goes_on(caller: Caller, small_plan: Plan) 
     await ReservedQuota.objects.aupdate(expires_at=timezone.now() - timedelta(seconds=1))
     assert await sync_to_async(free_all_stale)() == 1
     assert await standing(caller) == (0, 0)
-    await held.cover(caller, "aminah", units=400)
+    await held.reserve(caller, "aminah", units=400)
     assert await standing(caller) == (0, 400)
     await ledger().write(entry(caller, 400, held))
     assert await standing(caller) == (400, 0)
@@ -183,7 +183,7 @@ async def test_work_that_lasts_past_the_months_end(caller: Caller, small_plan: P
     later = end_of_month(this_month) + timedelta(seconds=5)
     monkeypatch.setattr(timezone, "now", lambda: later)
     quota.forget()
-    await held.cover(caller, "aminah", units=400)
+    await held.reserve(caller, "aminah", units=400)
     await ledger().write(entry(caller, 400, held))
     rows = {row.month: (row.used, row.reserved) async for row in Consumption.objects.all()}
     assert rows == {this_month: (0, 0), month_after(this_month): (400, 0)}
@@ -263,7 +263,7 @@ async def test_a_transcription_is_refused_before_the_work(api: httpx.AsyncClient
 
 async def test_a_caller_who_leaves_while_quota_is_being_held(caller: Caller, small_plan: Plan) -> None:
     held = Reservation(Kind.SPEECH)
-    covering = asyncio.ensure_future(held.cover(caller, "aminah", units=500))
+    covering = asyncio.ensure_future(held.reserve(caller, "aminah", units=500))
     while not held.key:
         await asyncio.sleep(0)
     covering.cancel()

@@ -17,7 +17,6 @@ from django.utils import timezone
 from core.models import ClientApplication
 from tests.usage.ledgers import Fill
 from usage import upsert
-from usage.books import CEILINGS_MS, DAILY, ceiling_ms, write
 from usage.counterentry import take_back
 from usage.entry import Kind
 from usage.models import (
@@ -31,6 +30,7 @@ from usage.models import (
     UserWeek,
 )
 from usage.period import day_of, start_of
+from usage.posting import CEILINGS_MS, DAILY, ceiling_ms, write
 from usage.rebuild import rebuild
 
 ROLLUPS: tuple[type[models.Model], ...] = (*DAILY, UserWeek, DailyActive, CohortWeek, Consumption)

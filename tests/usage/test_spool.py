@@ -26,7 +26,7 @@ from usage import checkpoints, writer
 from usage.checkpoints import Checkpoint
 from usage.entry import Entry, Kind
 from usage.models import Consumption, DailyUse, LedgerEntry, OpenStream
-from usage.spool import REFUSED, Kept, Spool
+from usage.spool import REFUSED, Spool, SpooledEntry
 from usage.writer import LedgerWriter, ledger
 
 AT = datetime(2026, 10, 31, 15, 59, tzinfo=timezone.get_fixed_timezone(0))
@@ -73,7 +73,7 @@ def rows() -> list[tuple[str, int]]:
 
 
 def test_it_works(spool: Spool, entry: Entry) -> None:
-    spool.keep(Kept(entry, AT))
+    spool.keep(SpooledEntry(entry, AT))
     assert not spool.is_empty
     assert spool.drain(writer.settle) == 1
     assert spool.is_empty
@@ -87,7 +87,7 @@ def test_a_line_is_settled_once_however_often_it_is_there(spool: Spool, client: 
     entries = [entry_of(client) for _ in range(250)]
     writer.commit(entries[:5])  # their commits had got through after all
     for one in [*entries, *entries[:120]]:
-        spool.keep(Kept(one, AT))
+        spool.keep(SpooledEntry(one, AT))
     spool.drain(writer.settle)
     assert sorted(rows()) == sorted((one.settlement, 10) for one in entries)
     assert Consumption.objects.filter(month__month=10).get().used == 245 * 10
@@ -96,10 +96,10 @@ def test_a_line_is_settled_once_however_often_it_is_there(spool: Spool, client: 
 def test_what_the_database_interrupts_is_settled_later(spool: Spool, client: ClientApplication) -> None:
     entries = [entry_of(client) for _ in range(250)]
     for one in entries:
-        spool.keep(Kept(one, AT))
+        spool.keep(SpooledEntry(one, AT))
     calls: list[int] = []
 
-    def interrupted(kept: Sequence[Kept]) -> list[Kept]:
+    def interrupted(kept: Sequence[SpooledEntry]) -> list[SpooledEntry]:
         calls.append(len(kept))
         if len(calls) == 2:
             raise OperationalError("gone again")
@@ -117,19 +117,19 @@ def test_one_that_the_ledger_refuses_does_not_stop_the_others(
 ) -> None:
     entries = [entry_of(client, status=None if number == 3 else 200) for number in range(6)]
     for one in entries:
-        spool.keep(Kept(one, AT))
+        spool.keep(SpooledEntry(one, AT))
     spool.drain(writer.settle)
     assert len(rows()) == 5
     (line,) = (tmp_path / "spool" / REFUSED).read_bytes().splitlines()
-    assert Kept.from_json(line).entry == entries[3]
+    assert SpooledEntry.from_json(line).entry == entries[3]
     assert spool.is_empty
 
 
 def test_a_torn_line_is_not_taken_for_work(spool: Spool, entry: Entry, tmp_path: Path) -> None:
-    spool.keep(Kept(entry, AT))
+    spool.keep(SpooledEntry(entry, AT))
     spool.release()
     (path,) = (tmp_path / "spool").glob("*.jsonl")
-    path.write_bytes(path.read_bytes() + Kept(entry, AT).as_line()[:50])
+    path.write_bytes(path.read_bytes() + SpooledEntry(entry, AT).as_line()[:50])
     spool.drain(writer.settle)
     assert len(rows()) == 1
 
@@ -140,9 +140,9 @@ from contextlib import suppress
 from pathlib import Path
 import django
 django.setup()
-from usage.spool import Kept, Spool
+from usage.spool import SpooledEntry, Spool
 spool = Spool(Path(sys.argv[1]))
-spool.keep(Kept.from_json(sys.argv[2]))
+spool.keep(SpooledEntry.from_json(sys.argv[2]))
 print("kept", flush=True)
 sys.stdin.read()
 os._exit(9)
@@ -152,7 +152,7 @@ os._exit(9)
 def test_what_a_killed_process_kept_is_settled_by_another_but_not_while_it_lives(
     spool: Spool, entry: Entry, tmp_path: Path
 ) -> None:
-    arguments = [str(tmp_path / "spool"), Kept(entry, AT).as_line().decode()]
+    arguments = [str(tmp_path / "spool"), SpooledEntry(entry, AT).as_line().decode()]
     process = subprocess.Popen(
         [sys.executable, "-c", KEEPS_AND_DIES, *arguments],
         cwd=project.BASE_DIR, env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
@@ -167,10 +167,10 @@ def test_what_a_killed_process_kept_is_settled_by_another_but_not_while_it_lives
 
 
 def test_the_files_are_their_owners_and_hold_no_more_than_a_row(spool: Spool, entry: Entry, tmp_path: Path) -> None:
-    spool.keep(Kept(entry, AT))
+    spool.keep(SpooledEntry(entry, AT))
     (path,) = (tmp_path / "spool").glob("*.jsonl")
     assert (path.stat().st_mode & 0o077, path.parent.stat().st_mode & 0o077) == (0, 0)
-    assert Kept.from_json(path.read_bytes()) == Kept(entry, AT)
+    assert SpooledEntry.from_json(path.read_bytes()) == SpooledEntry(entry, AT)
 
 
 async def test_the_writer_spools_and_drains(gone, client: ClientApplication, settings, tmp_path, monkeypatch) -> None:
@@ -235,7 +235,7 @@ async def test_what_was_noted_is_written_before_the_process_ends(client: ClientA
 
 
 async def test_what_was_noted_while_the_database_is_gone_is_spooled(client: ClientApplication, monkeypatch) -> None:
-    def gone(_kept: object) -> list[Kept]:
+    def gone(_kept: object) -> list[SpooledEntry]:
         raise OperationalError("gone")
 
     book = LedgerWriter()
@@ -269,7 +269,7 @@ async def test_what_was_noted_outlives_an_interruption(client: ClientApplication
 async def test_with_database_and_disk_gone_it_heals_when_the_database_is_back(
     client: ClientApplication, monkeypatch
 ) -> None:
-    def gone(_kept: object) -> list[Kept]:
+    def gone(_kept: object) -> list[SpooledEntry]:
         raise OperationalError("gone")
 
     def full(_kept: object) -> None:

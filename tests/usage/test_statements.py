@@ -20,12 +20,12 @@ from django.utils import timezone
 from core.models import ClientApplication
 from tests.usage.ledgers import Fill
 from usage import documents
-from usage.books import write
 from usage.counterentry import CounterEntryError, take_back
 from usage.drafting import draft_client, draft_month, finalise, finalise_month, overcharged_sen
 from usage.entry import Kind
 from usage.models import CreditNote, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
 from usage.period import month_before, month_of, start_of
+from usage.posting import write
 from usage.statements import StatementError
 
 

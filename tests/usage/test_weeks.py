@@ -16,10 +16,10 @@ from core.models import ClientApplication
 from tests.usage.ledgers import Fill
 from tests.usage.test_rebuild import rollups, varied
 from usage import personal, weeks
-from usage.books import write
 from usage.entry import Kind
 from usage.models import CohortWeek, DailyActive, LedgerEntry, UserWeek
 from usage.period import day_of
+from usage.posting import write
 from usage.rebuild import rebuild
 
 

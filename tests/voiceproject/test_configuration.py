@@ -41,8 +41,8 @@ def test_nothing_else_reads_the_environment() -> None:
     folders = "asr capacity core dashboard gateway inference model_store rollout spoken_text tts usage voiceproject"
     readers = [
         path.relative_to(ROOT).as_posix()
-        for room in folders.split()
-        for path in (ROOT / room).rglob("*.py")
+        for folder in folders.split()
+        for path in (ROOT / folder).rglob("*.py")
         if re.search(r"os\.(environ|getenv)\b", path.read_text())
     ]
     # Two hand it to a process of theirs, one limits numpy's threads before its import, two name the settings module,

@@ -32,7 +32,7 @@ LIMIT_S = 1.0
 RUNS = 3
 AREAS = ("/admin/", "/dashboard/")
 NOT_PAGES = ("/logout/", "/login/", "/jsi18n/", "/password_change/", "/autocomplete/", "/static/")
-MOST_LINKS = 200
+MAX_LINKS = 200
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ def _links(client: Any) -> list[str]:
     """What the first pages of the areas link to within them, and the dashboard's pages again."""
     found: dict[str, None] = {}
     waiting = list(AREAS)
-    while waiting and len(found) < MOST_LINKS:
+    while waiting and len(found) < MAX_LINKS:
         address = waiting.pop(0)
         response = client.get(address)
         if response.status_code != 200 or not response.get("Content-Type", "").startswith("text/html"):

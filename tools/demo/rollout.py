@@ -1,4 +1,4 @@
-"""How voice was rolled out in the quarter: flags, ramps and the audit trail, through the room's own functions."""
+"""How voice was rolled out in the quarter: flags, ramps and the audit trail, through the app's own functions."""
 
 from __future__ import annotations
 

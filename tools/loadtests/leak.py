@@ -18,8 +18,8 @@ from statistics import median
 
 from capacity.goals import WARM_UP_SHARE
 
-LEAST_S, LEAST_READINGS = 10.0, 24  # after the warm-up
-MOST_BLOCKS = 24
+MIN_S, MIN_READINGS = 10.0, 24  # after the warm-up
+MAX_BLOCKS = 24
 TOLERATED_SHARE = 0.02  # of the memory in use
 _NORMAL_99 = 2.575829
 
@@ -63,7 +63,7 @@ def trend(readings: Sequence[Reading]) -> Trend | None:
     began, ended = readings[0][0], readings[-1][0]
     warm = [reading for reading in readings if reading[0] >= began + WARM_UP_SHARE * (ended - began)]
     span = warm[-1][0] - warm[0][0]
-    if span < LEAST_S or len(warm) < LEAST_READINGS:
+    if span < MIN_S or len(warm) < MIN_READINGS:
         return None
     troughs = _troughs(warm)
     slope, low, high = _theil_sen(troughs)
@@ -73,7 +73,7 @@ def trend(readings: Sequence[Reading]) -> Trend | None:
 
 def _troughs(readings: Sequence[Reading]) -> list[Reading]:
     """The lowest of each block of equally many readings, at the block's middle."""
-    blocks = min(MOST_BLOCKS, len(readings) // 2)
+    blocks = min(MAX_BLOCKS, len(readings) // 2)
     edges = [round(index * len(readings) / blocks) for index in range(blocks + 1)]
     parts = [readings[start:end] for start, end in pairwise(edges)]
     return [((part[0][0] + part[-1][0]) / 2, min(bytes_ for _at, bytes_ in part)) for part in parts]

@@ -21,7 +21,7 @@ from tts.encoding import AudioFormat, encode
 from tts.espeak import NORMAL_RATE, speak
 from tts.espeak import SAMPLE_RATE as ESPEAK_RATE
 
-MOST_CLIPS = 240
+MAX_CLIPS = 240
 LONGEST_S = 30.0  # of a recording of one's own
 TYPES = {
     ".wav": "audio/wav", ".mp3": "audio/mpeg", ".m4a": "audio/mp4", ".ogg": "audio/ogg", ".opus": "audio/ogg",
@@ -56,11 +56,11 @@ def spoken(folder: Path, number: int, seed: int) -> Iterator[Clip]:
 
 
 def recorded(source: Path, folder: Path) -> Iterator[Clip]:
-    """The recordings of ``source``, at most ``MOST_CLIPS``. Raises ``NoMaterial``."""
+    """The recordings of ``source``, at most ``MAX_CLIPS``. Raises ``NoMaterial``."""
     files = sorted(path for path in source.glob("*") if path.suffix.lower() in TYPES) if source.is_dir() else []
     if not files:
         raise NoMaterial(f"{source}: no recordings there ({', '.join(TYPES)})")
-    for index, path in enumerate(files[:MOST_CLIPS]):
+    for index, path in enumerate(files[:MAX_CLIPS]):
         try:
             recording = decode(path.read_bytes(), max_duration_s=LONGEST_S)
         except ApiError as error:

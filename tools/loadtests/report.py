@@ -12,14 +12,14 @@ from tools.loadtests.processes import Process
 from tools.loadtests.run import Result
 from tools.loadtests.scenarios import MIX, THINK_S
 
-MOST_REASONS = 20
-MOST_READINGS = 240
+MAX_REASONS = 20
+MAX_READINGS = 240
 
 
 def facts(result: Result) -> Facts:
     """All that is told of a run, ready for JSON. ``LoadTestRun`` says what the parts are that others read."""
     options, tally = result.options, result.tally
-    reasons = tally.reasons.most_common(MOST_REASONS)
+    reasons = tally.reasons.most_common(MAX_REASONS)
     return {
         "scenario": options.scenario.name,
         "started_at": datetime.fromtimestamp(result.started, tz=UTC).isoformat(timespec="seconds"),
@@ -53,9 +53,9 @@ def facts(result: Result) -> Facts:
 
 
 def _mib(process: Process, started: float, ended: float) -> list[list[float]]:
-    """Seconds from the start and MiB, at most ``MOST_READINGS`` of them, give or take."""
+    """Seconds from the start and MiB, at most ``MAX_READINGS`` of them, give or take."""
     readings = [(at - started, bytes_ / 2**20) for at, bytes_ in process.memory if started <= at <= ended]
-    return [[round(at, 1), round(mib, 2)] for at, mib in readings[:: max(1, len(readings) // MOST_READINGS)]]
+    return [[round(at, 1), round(mib, 2)] for at, mib in readings[:: max(1, len(readings) // MAX_READINGS)]]
 
 
 def _cores(process: Process, result: Result) -> float | None:

@@ -19,7 +19,7 @@ import httpx
 
 START_S, STOP_S = 120.0, 40.0
 TIMEOUT_S = 15.0
-MOST_ASKED = 20  # users whose availability is asked for before the run
+MAX_ASKED = 20  # users whose availability is asked for before the run
 
 # Of a throw-away service: no other database, nobody alarmed, limits that are about abuse out of the way, and speech
 # that is made, not remembered. What decides on speed is as the environment says.
@@ -94,7 +94,7 @@ def check(service: Service, people: str, users: int) -> None:
     if ready.status_code != httpx.codes.OK:
         raise Unusable(f"{service.host} is not ready (/readyz answers {ready.status_code})")
     headers = {"Authorization": f"Bearer {service.key}"}
-    step = max(1, users // MOST_ASKED)
+    step = max(1, users // MAX_ASKED)
     with httpx.Client(base_url=service.host, headers=headers, timeout=TIMEOUT_S) as client:
         for number in range(0, users, step):
             _check_availability(client, f"{people}-{number}")

@@ -12,7 +12,7 @@ from tools.loadtests.leak import TOLERATED_SHARE, Trend
 from tools.loadtests.scenarios import Scenario
 from tools.loadtests.tally import Tally
 
-LEAST_ANSWERS = 20  # a 95th percentile of fewer is their maximum: still judged, but said
+MIN_ANSWERS = 20  # a 95th percentile of fewer is their maximum: still judged, but said
 
 
 class Verdict(StrEnum):
@@ -85,7 +85,7 @@ def _p95(work: Work, tally: Tally) -> Criterion:
     if seconds is None:
         return Criterion(name, f"< {limit:g} s", "no answers", Verdict.NOT_MEASURED)
     number = len(tally.kinds[work].seconds)
-    few = f" (only {number} answers)" if number < LEAST_ANSWERS else ""
+    few = f" (only {number} answers)" if number < MIN_ANSWERS else ""
     return Criterion(name, f"< {limit:g} s", f"{seconds:.2f} s{few}", _of(seconds < limit))
 
 

@@ -24,7 +24,7 @@ from tools.planning.simulation.service import Sizes
 
 P95_S = {ASR: ASR_P95_S, TTS: TTS_P95_S}
 REFUSED_SHARE = 0.01  # that the launch's success rate allows
-MOST_GPUS, MOST_PODS = 500, 2000
+MAX_GPUS, MAX_PODS = 500, 2000
 GAIN, PATIENCE = 0.97, 3  # machines that help by less than this, so many times running, are not what is missing
 EVENTS, SHORTEST_S, LONGEST_S = 8_000, 240.0, 7200.0  # that a steady simulation lasts
 
@@ -180,7 +180,7 @@ class Planner:
 
     def _gpus(self, rate: Rate, use: Demand) -> int:
         count = max(1, math.ceil(sum(self.gpu_work(rate, use).values()) / self.goals.utilisation))
-        if count > MOST_GPUS:
+        if count > MAX_GPUS:
             raise TooMuch(f"{count:,} GPUs are more than anyone would believe")
         return count
 
@@ -204,7 +204,7 @@ class Planner:
     def _pods(self, name: str, rate: Rate, use: Demand) -> int:
         alone = self.station(name, rate, use, 1)
         pods = max(self.goals.least_pods, math.ceil(alone.utilisation / self.goals.utilisation))
-        if pods > MOST_PODS:
+        if pods > MAX_PODS:
             raise TooMuch(f"{pods:,} API pods are more than anyone would believe")
         return pods
 

@@ -38,7 +38,7 @@ STYLE: Any = {
     "grid.color": "#E5E7EB", "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 9,
     "svg.hashsalt": "plan", "figure.dpi": 110, "savefig.dpi": 150, "figure.constrained_layout.w_pad": 0.12,
 }  # fmt: skip
-LEAST_ANSWERS = 20  # that a percentile is worth drawing from
+MIN_ANSWERS = 20  # that a percentile is worth drawing from
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
@@ -157,7 +157,7 @@ def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
         values = []
         for each in axis.bins():
             found = [seconds for part in each for seconds in part.latencies_s[kind]]
-            values.append(percentile(found, 95) if len(found) >= LEAST_ANSWERS else math.nan)
+            values.append(percentile(found, 95) if len(found) >= MIN_ANSWERS else math.nan)
         highest = max([highest, *(value for value in values if value == value)])
         middles = (axis.edges[:-1] + axis.edges[1:])[: len(values)] / 2
         panel.plot(middles, values, color=COLOUR[kind], ls=DASHES[kind], lw=2, label=NAME[kind])

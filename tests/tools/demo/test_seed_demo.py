@@ -20,7 +20,6 @@ from core.models import ClientApplication
 from rollout.models import Change, Flag, Ramp
 from rollout.policy import load
 from tools.demo.filling import Filled, NotEmpty, fill
-from usage.books import DAILY
 from usage.models import (
     Consumption,
     Correction,
@@ -32,6 +31,7 @@ from usage.models import (
     Statement,
 )
 from usage.period import month_of
+from usage.posting import DAILY
 from usage.rebuild import rebuild
 from voiceproject import demo
 

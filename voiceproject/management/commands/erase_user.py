@@ -1,4 +1,4 @@
-"""`manage.py erase_user`: one end user's id taken out of every room, for their request under the PDPA."""
+"""`manage.py erase_user`: one end user's id taken out of every app, for their request under the PDPA."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from prometheus_client import generate_latest
 
 from gateway.lifecycle import lifecycle
 from inference import runtime
-from inference.unit_server import LocalDesk, UnitServer
+from inference.unit_server import LocalUnitHandler, UnitServer
 from voiceproject.checks import require_usable_settings
 from voiceproject.server import Server, listen
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         Server(
             on_started=lambda: self._say(f"Serving {', '.join(names)} on {address}"),
             on_stopping=lambda running: self._say(f"Stopping: {running} under way."),
-            application=Application(LocalDesk(names)),
+            application=Application(LocalUnitHandler(names)),
         ).run(sockets=[listening])
 
     def _say(self, text: str) -> None:
@@ -52,8 +52,8 @@ class Command(BaseCommand):
 class Application:
     """The unit server with a life: models are warm before it accepts connections, what runs is finished at the end."""
 
-    def __init__(self, desk: LocalDesk) -> None:
-        self._desk, self._server = desk, UnitServer(desk)
+    def __init__(self, handler: LocalUnitHandler) -> None:
+        self._handler, self._server = handler, UnitServer(handler)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -68,7 +68,7 @@ class Application:
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
         try:
-            await self._desk.load()
+            await self._handler.load()
         except Exception as error:  # noqa: BLE001 - whatever it is, there is nothing to serve
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return

@@ -11,15 +11,15 @@ from django.urls import Resolver404, resolve
 
 from tools.demo.filling import Filled, NotEmpty, fill
 
-LEAST_DAYS, MOST_DAYS = 14, 366
+MIN_DAYS, MAX_DAYS = 14, 366
 PAGES = ("/admin/", "/dashboard/", "/admin/usage/statement/", "/admin/usage/infrastructurecost/",
          "/admin/rollout/change/", "/admin/capacity/alert/")  # fmt: skip
 
 
 def _days(text: str) -> int:
     days = _positive(text)
-    if not LEAST_DAYS <= days <= MOST_DAYS:
-        raise ArgumentTypeError(f"{LEAST_DAYS} to {MOST_DAYS}")
+    if not MIN_DAYS <= days <= MAX_DAYS:
+        raise ArgumentTypeError(f"{MIN_DAYS} to {MAX_DAYS}")
     return days
 
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
     help = "Fill an empty database with a believable quarter, for trying the admin and the dashboard."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--days", type=_days, default=90, help=f"{LEAST_DAYS} to {MOST_DAYS}; today is the last")
+        parser.add_argument("--days", type=_days, default=90, help=f"{MIN_DAYS} to {MAX_DAYS}; today is the last")
         parser.add_argument("--users", type=_positive, default=900, help="end users who have voice at the end")
         parser.add_argument(
             "--rows", type=_positive, help="requests in the ledger; by default about one a user and day"

@@ -119,7 +119,7 @@ class Command(BaseCommand):
         clips.mkdir()
         if options["clips"]:
             return list(material.recorded(options["clips"], clips))
-        number = min(material.MOST_CLIPS, CLIPS_PER_USER * users)
+        number = min(material.MAX_CLIPS, CLIPS_PER_USER * users)
         self.stdout.write(f"Speaking {number} clips ...")
         return list(material.spoken(clips, number, seed=secrets.randbelow(10**6)))
 

@@ -35,7 +35,7 @@ class FarPaginator(Paginator):  # type: ignore[type-arg]
         return Page(list(turned)[::-1], number, self)
 
 
-class ManyRows(ModelAdmin):
+class LargeTableAdmin(ModelAdmin):
     """Search fields that begin with "=" are matched as they are, whole."""
 
     show_full_result_count = False  # counting a large table takes longer than showing a page of it
@@ -44,7 +44,7 @@ class ManyRows(ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         usual: type[ChangeList] = super().get_changelist(request, **kwargs)
-        return type("ManyRowsChangeList", (_Spans, usual), {})
+        return type("LargeTableChangeList", (_Spans, usual), {})
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -1,4 +1,4 @@
-"""Unit servers on this process's event loop, over real sockets: with the real engines, or with a desk of the test's."""
+"""Unit servers on this process's event loop, over real sockets: with the real engines, or a handler of the test's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from inference.wire import Reply
 IDLE = EngineStats(True, 0, 0, 0, 0, 0, 0.0, 0.0)
 
 
-class TestDesk:
+class ScriptedUnitHandler:
     """One engine, ``espeak-ng``; ``reply`` says what becomes of a frame."""
 
     __test__ = False
@@ -60,7 +60,7 @@ async def serving(application: Any) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def desk(reply: Callable[[bytes], Any]) -> AsyncIterator[tuple[TestDesk, str]]:
-    made = TestDesk(reply)
+async def handler(reply: Callable[[bytes], Any]) -> AsyncIterator[tuple[ScriptedUnitHandler, str]]:
+    made = ScriptedUnitHandler(reply)
     async with serving(UnitServer(made)) as url:
         yield made, url

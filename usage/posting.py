@@ -26,7 +26,7 @@ CEILINGS_MS = sorted({round(2 ** (step / 4)) for step in range(4 * 24)})
 DAILY: tuple[type[models.Model], ...] = (DailyUse, DailyMix, DailyLatency)
 
 
-def book(entries: Sequence[Entry], times: Sequence[datetime] | None = None) -> list[LedgerEntry]:
+def post_entries(entries: Sequence[Entry], times: Sequence[datetime] | None = None) -> list[LedgerEntry]:
     """Call it in a transaction. Frees the entries' reservations. ``times``: when each was done, if not now."""
     now = timezone.now()
     rows = [_row(entry, at) for entry, at in zip(entries, times or [now] * len(entries), strict=True)]
@@ -35,7 +35,7 @@ def book(entries: Sequence[Entry], times: Sequence[datetime] | None = None) -> l
 
 
 def write(rows: list[LedgerEntry], reservations: Sequence[str] = ()) -> None:
-    """``book`` for rows that are already made."""
+    """``post_entries`` for rows that are already made."""
     LedgerEntry.objects.bulk_create(rows)
     roll_up(rows, reservations)
 

@@ -1,0 +1,56 @@
+"""Open every page of the admin and every command's help, with nothing but the folders in the working directory.
+
+Run as `python -c` in a folder that holds the product: what is imported comes from there.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
+django.setup()
+
+from django.contrib import admin  # noqa: E402
+from django.contrib.auth.models import User  # noqa: E402
+from django.core.management import get_commands, load_command_class  # noqa: E402
+from django.test import Client  # noqa: E402
+
+
+def open_pages() -> int:
+    """Return how many pages answered."""
+    client = Client(raise_request_exception=True)
+    client.force_login(User.objects.create_superuser("opens-everything"))
+    pages = ["/", "/docs/", "/schema/", "/metrics", "/healthz", "/dashboard/", "/admin/", "/admin/now.json"]
+    for model in admin.site._registry:
+        meta = model._meta
+        listed = f"/admin/{meta.app_label}/{meta.model_name}/"
+        pages.append(listed)
+        row = model._default_manager.first()
+        if row is not None:
+            pages.append(f"{listed}{row.pk}/change/")
+            if meta.model_name == "loadtestrun":
+                pages.append(f"{listed}{row.pk}/report/")
+    for page in pages:
+        response = client.get(page)
+        assert response.status_code == 200, (page, response.status_code)
+    return len(pages)
+
+
+def read_help() -> list[str]:
+    """Return the names of the product's own commands."""
+    here = Path.cwd()
+    names = []
+    for name, app in get_commands().items():
+        command = load_command_class(app, name) if isinstance(app, str) else app
+        if Path(__import__(type(command).__module__, fromlist=["x"]).__file__).is_relative_to(here):
+            assert command.create_parser("manage.py", name).format_help()
+            names.append(name)
+    return sorted(names)
+
+
+if __name__ == "__main__":
+    print(*read_help())
+    print(open_pages())

@@ -1,0 +1,91 @@
+"""A database that the version before left behind, with data in every app's tables, migrates and is used on.
+
+`database_0_1.sql.gz` is SQLite's dump of what version 0.1 had written: requests, roll-ups, statements, flags with their
+audit trail, alerts, a load test, a key.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.services import ROOT
+
+DUMP = Path(__file__).with_name("database_0_1.sql.gz")
+KEY = "vk_a-key-of-the-version-before"
+# What Django itself writes anew: the migrations that ran, and what they add to its own tables.
+DJANGOS_OWN = {
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "auth_group_permissions",
+    "sqlite_sequence",
+}
+USED_ON = f"""
+import django; django.setup()
+from core.models import ApiKey
+from rollout.models import Flag
+from usage import quota
+from usage.models import LedgerEntry, Plan
+key = ApiKey.find("{KEY}")
+assert key is not None and key.client.name == "chat-lama"
+assert Flag.objects.get(name="asr") is not None
+account = quota.load(key.client_id, "user0")
+assert sum(standing.used for standing in account.standings.values()) > 0
+entry = LedgerEntry.objects.first()
+try:
+    LedgerEntry.objects.filter(pk=entry.pk).update(user="other")
+except Exception:
+    print("kept")
+"""
+
+
+def counts(path: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(path)) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}
+
+
+@pytest.fixture
+def left_behind(tmp_path: Path) -> Path:
+    path = tmp_path / "voice.sqlite3"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(gzip.decompress(DUMP.read_bytes()).decode())
+    return path
+
+
+def test_forwards_with_its_data(left_behind: Path) -> None:
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
+        "VOICE_STATE_DIR": str(left_behind.parent),
+        "VOICE_ASR_MODEL": "whisper-ms-demo",
+        "VOICE_TTS_MODEL": "espeak-ng",
+    }
+    environment.pop("DATABASE_URL", None)
+    before = counts(left_behind)
+    assert before["usage_ledgerentry"] == 12
+
+    def python(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    python("manage.py", "migrate", "--no-input")
+    python("manage.py", "migrate", "--check")
+    after = counts(left_behind)
+    assert {name: after.get(name) for name in before if name not in DJANGOS_OWN} == {
+        name: number for name, number in before.items() if name not in DJANGOS_OWN
+    }
+    assert python("-c", USED_ON) == "kept\n"
+    pages = python("-c", (ROOT / "tests" / "open_everything.py").read_text()).split()[-1]
+    assert int(pages) > 60

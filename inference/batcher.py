@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import itertools
+import math
 import threading
 import time
 from collections import defaultdict
@@ -154,7 +155,7 @@ class Batcher(Generic[U, R]):
                     return []
                 self._changed.wait()
             first = self._queue[0]
-            limit = self._limit(first.unit)
+            limit = min(self._limit(first.unit), self._share(first.key))
             batch: list[_Waiting[U, R]] = []
             rest: list[_Waiting[U, R]] = []
             for item in self._queue:
@@ -162,6 +163,11 @@ class Batcher(Generic[U, R]):
             self._queue = rest
             self._running += len(batch)
             return batch
+
+    def _share(self, key: Hashable) -> int:
+        """What one worker takes of the units with this key: one batch of all of them would leave the others nothing to
+        do, and its last result would come late."""
+        return math.ceil(sum(item.key == key for item in self._queue) / self._workers)
 
     def _drop_unwanted(self) -> None:
         now = time.monotonic()

@@ -25,7 +25,7 @@ from inference.errors import OverCapacity
 from inference.pool import in_pool
 from usage.recent import remember
 
-MOST_WAIT_S = 2.0  # no new streams while finals wait this long
+MAX_WAIT_S = 2.0  # no new streams while finals wait this long
 HEAR_IN_POOL_BYTES = 65_536  # below this, decoding is quicker than the way to another thread
 
 
@@ -100,7 +100,7 @@ class LiveConsumer(SocketConsumer):
 
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
         wait = whisper().stats().estimated_wait_s
-        if wait > MOST_WAIT_S:
+        if wait > MAX_WAIT_S:
             raise OverCapacity(wait)
 
     def start(self, recognition: Recognition, detection: TurnDetection | None, *, partials: bool) -> StreamingSession:

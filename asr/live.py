@@ -13,7 +13,7 @@ from asr import languages
 from asr.checkpoint import configured
 from asr.endpointing import TurnDetection
 from asr.engine import whisper
-from asr.resample import Line
+from asr.resample import AudioInput
 from asr.streaming import Event, Final, StreamingSession
 from asr.transcript import join
 from asr.units import Options, Samples
@@ -87,7 +87,7 @@ class LiveConsumer(SocketConsumer):
     """A protocol sets ``line`` and calls ``start``; it overrides ``tell`` to put events into its own words."""
 
     kind = Kind.REALTIME
-    line: Line
+    line: AudioInput
     session: StreamingSession | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

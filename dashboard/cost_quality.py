@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from capacity import board, probe
 from dashboard.date_range import Span
 from dashboard.tables import Column, Form, Table, Value, usd
-from dashboard.usage_totals import Work
+from dashboard.usage_totals import UsageTotals
 from usage import cost, quality, weeks
 from usage.cost import DayCost, MonthCost
 from usage.money import MICROS
@@ -32,7 +32,7 @@ class Money:
     by_week: Table
 
 
-def money(span: Span, found: Work) -> Money:
+def money(span: Span, found: UsageTotals) -> Money:
     days = cost.costs_by_day(span.days, span.now)
     total, hour, thousand = _unit_costs(days, found)
     last = min(span.now, end_of_month(span.last) - timedelta(microseconds=1))
@@ -69,7 +69,7 @@ def _unit_column(metric: Metric, name: str, label: str) -> Column:
     return Column(name, label, Form.USD_FINE, plot=label, target=target.below, target_label=f"Target {target.in_words}")
 
 
-def _unit_costs(days: Sequence[DayCost], found: Work) -> tuple[int, int | None, int | None]:
+def _unit_costs(days: Sequence[DayCost], found: UsageTotals) -> tuple[int, int | None, int | None]:
     """Of all; of an hour of audio; of 1,000 characters."""
     done = [found.of_day(day.day) for day in days]
     heard = cost.per_audio_hour(sum(day.speech_to_text_micros for day in days), sum(one.audio_ms for one in done))

@@ -45,7 +45,7 @@ class Amount:
 
 
 @dataclass
-class Work:
+class UsageTotals:
     """Sums of a span. ``audio_ms`` are of kinds measured by audio, ``characters`` of those measured by characters."""
 
     by_day: dict[tuple[date, Kind], Amount] = field(default_factory=lambda: defaultdict(Amount))
@@ -77,8 +77,8 @@ class Work:
         return failed / requests if requests >= ENOUGH_REQUESTS else None
 
 
-def work(span: Span) -> Work:
-    found = Work()
+def work(span: Span) -> UsageTotals:
+    found = UsageTotals()
     for day, kind, code, *amounts in _mix(span, "day", "kind", "error_code"):
         found.by_day[day, Kind(kind)].add(*amounts)
         found.by_code[code].add(*amounts)
@@ -105,7 +105,7 @@ def minutes(ms: int) -> float:
     return ms / MS_PER_MINUTE
 
 
-def minutes_by_day(span: Span, found: Work) -> Table:
+def minutes_by_day(span: Span, found: UsageTotals) -> Table:
     kinds = [kind for kind in Kind if kind.measure is Measure.AUDIO]
     return Table(
         "minutes",
@@ -126,7 +126,7 @@ def minutes_by_day(span: Span, found: Work) -> Table:
     )  # fmt: skip
 
 
-def characters_by_day(span: Span, found: Work) -> Table:
+def characters_by_day(span: Span, found: UsageTotals) -> Table:
     days = [(day, found.of_day(day, [Kind.SPEECH])) for day in span.days]
     return Table(
         "characters",
@@ -218,7 +218,7 @@ def _share(part: int, whole: int) -> float | None:
 # --- Errors ----------------------------------------------------------------------------------------------------------
 
 
-def errors_by_day(span: Span, found: Work) -> Table:
+def errors_by_day(span: Span, found: UsageTotals) -> Table:
     of_day: dict[date, dict[str, int]] = defaultdict(dict)
     for (day, code), number in found.codes_by_day.items():
         of_day[day][code] = number
@@ -245,7 +245,7 @@ def errors_by_day(span: Span, found: Work) -> Table:
     )  # fmt: skip
 
 
-def errors_by_code(found: Work) -> Table:
+def errors_by_code(found: UsageTotals) -> Table:
     requests = sum(one.requests for one in found.by_code.values())
     rows = [
         (code, _whose(code), one.requests, _share(one.requests, requests))

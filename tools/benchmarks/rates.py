@@ -37,7 +37,7 @@ from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.observed import BOOKS, ENGINE, LOOP, POOL  # noqa: E402
 from tools.benchmarks.report import Result  # noqa: E402
 from tools.benchmarks.through_http import asr, succeeds, tts  # noqa: E402
-from tools.benchmarks.work import SENTENCES, clips, closed_loop, said  # noqa: E402
+from tools.benchmarks.workload import SENTENCES, clips, closed_loop, said  # noqa: E402
 from tools.planning.rates import (  # noqa: E402
     ASR,
     TTS,

@@ -165,10 +165,10 @@ class Decoder:
         ]
 
     def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
-        """The best candidate among the languages on offer; the best of all if none of them is a candidate. What sounds
-        like a language's close relative, which is not on offer, counts for it."""
+        """The best among the languages that the caller allows, or else those on offer; the best of all if the model
+        names none of them. What sounds like a language's close relative, which is not on offer, counts for it."""
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
-        summed = dict.fromkeys(self._languages, 0.0)
+        summed = dict.fromkeys(item.unit.options.candidates or self._languages, 0.0)
         for code, probability in codes:
             meant = code if code in summed else RELATIVES.get(code, code)
             if meant in summed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.conf import settings
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
@@ -47,19 +49,37 @@ def parse(text: str, checkpoint: Checkpoint) -> str | None:
     wanted = text.strip().lower()
     if wanted in ("", "auto"):
         return None
+    code = _code(text, "language")
+    if checkpoint.languages and code not in checkpoint.languages:
+        raise _not_understood([code], checkpoint, "language")
+    return code
+
+
+def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Those of the languages that the model understands; it finds no others. Raises ``ApiError`` if it knows none."""
+    codes = list(dict.fromkeys(_code(text, "languages") for text in texts))
+    understood = tuple(code for code in codes if not checkpoint.languages or code in checkpoint.languages)
+    if codes and not understood:
+        raise _not_understood(codes, checkpoint, "languages")
+    return understood
+
+
+def _code(text: str, param: str) -> str:
+    wanted = text.strip().lower()
     primary = wanted.replace("_", "-").split("-")[0]
     code = _CODES.get(wanted) or _CODES.get(primary, primary)
     if code not in _LANGUAGE_CODES:
         message = f"{text!r} is not a language code; use ISO 639-1, for example 'ms' or 'en'."
-        raise ApiError(400, "invalid_value", message, param="language")
-    if checkpoint.languages and code not in checkpoint.languages:
-        known = ", ".join(checkpoint.languages)
-        message = (
-            f"The model {checkpoint.name!r} understands {known} only, not {code!r}. "
-            "The operator can set VOICE_ASR_MODEL to a multilingual Whisper checkpoint."
-        )
-        raise ApiError(400, "invalid_value", message, param="language")
+        raise ApiError(400, "invalid_value", message, param=param)
     return code
+
+
+def _not_understood(codes: Sequence[str], checkpoint: Checkpoint, param: str) -> ApiError:
+    message = (
+        f"The model {checkpoint.name!r} understands {', '.join(checkpoint.languages)} only, not {', '.join(codes)}. "
+        "The operator can set VOICE_ASR_MODEL to a multilingual Whisper checkpoint."
+    )
+    return ApiError(400, "invalid_value", message, param=param)
 
 
 def on_offer() -> list[str]:

@@ -2,27 +2,81 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from django.http import QueryDict
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from asr import languages
+from asr.checkpoint import Checkpoint
 from asr.units import Options
 from core.errors import ApiError
 
-RESPONSE_FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
+TRANSLATION_FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
+TRANSCRIPTION_FORMATS = (*TRANSLATION_FORMATS, "diarized_json")
 GRANULARITIES = ("segment", "word")
 INCLUDABLE = ("logprobs",)
-#: What OpenAI documents and this service cannot do, with the values that ask for nothing.
-_UNSUPPORTED = {"known_speaker_names": (), "known_speaker_references": (), "chunking_strategy": ("auto", "")}
-_LISTS = ("keywords", "timestamp_granularities", "include")
+_NESTED = re.compile(r"(?P<name>chunking_strategy)\[(?P<key>\w+)\]")
+# OpenAI's defaults: the one way to cut a recording that is offered, so these and nothing else are accepted.
+_VAD: dict[str, str | float] = {
+    "type": "server_vad",
+    "prefix_padding_ms": 300,
+    "silence_duration_ms": 200,
+    "threshold": 0.5,
+}
+_REFUSED = {
+    "known_speaker_names": "Speakers are not told apart here, so none can be known.",
+    "known_speaker_references": "Speakers are not told apart here, so none can be known.",
+}
+_LISTS = ("keywords", "languages", "timestamp_granularities", "include", *_REFUSED)
+_CHUNKING_SCHEMA = {
+    "oneOf": [
+        {"type": "string", "enum": ["auto"]},
+        {"type": "object", "required": ["type"], "properties": {"type": {"type": "string", "enum": ["server_vad"]}}},
+    ]
+}
 
 
-class TranscriptionSerializer(serializers.Serializer[dict[str, Any]]):
+@extend_schema_field(_CHUNKING_SCHEMA)
+class ChunkingStrategyField(serializers.Field[str, Any, str, Any]):
+    """Where the recording is cut is decided here, by the speech in it. That is what "auto" asks for; a client that
+    sends OpenAI's own values by itself is served too."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if data in ("", "auto"):
+            return "auto"
+        wanted = _parsed(data)
+        if not isinstance(wanted, dict):
+            message = f"chunking_strategy = {data!r} is not supported; leave it out or send 'auto'."
+            raise ApiError(400, "unsupported_parameter", message, param="chunking_strategy")
+        for key, value in wanted.items():
+            if key not in _VAD or not _is_same(value, _VAD[key]):
+                message = f"chunking_strategy[{key}] = {value!r} is not supported; leave it out or send 'auto'."
+                raise ApiError(400, "unsupported_parameter", message, param=f"chunking_strategy[{key}]")
+        if "type" not in wanted:
+            message = "chunking_strategy is 'auto' or an object of type 'server_vad'."
+            raise ApiError(400, "invalid_value", message, param="chunking_strategy")
+        return "server_vad"
+
+    def to_representation(self, value: str) -> str:
+        return value
+
+
+class TranslationSerializer(serializers.Serializer[dict[str, Any]]):
     file = serializers.FileField(allow_empty_file=True, help_text="Audio in any container that FFmpeg reads, ≤ 25 MB.")
     model = serializers.CharField(required=False, max_length=200, help_text="A model of `GET /v1/models`.")
     language = serializers.CharField(
         required=False, allow_blank=True, max_length=40, help_text="ISO 639-1; left out, it is detected."
+    )
+    languages = serializers.ListField(
+        child=serializers.CharField(max_length=40),
+        required=False,
+        default=list,
+        max_length=100,
+        help_text="`languages[]`: what it may be in, where `language` is left out.",
     )
     prompt = serializers.CharField(
         required=False, allow_blank=True, default="", max_length=4096, help_text="Text that came before, or its style."
@@ -34,7 +88,7 @@ class TranscriptionSerializer(serializers.Serializer[dict[str, Any]]):
         max_length=100,
         help_text="`keywords[]`: names and terms to expect.",
     )
-    response_format = serializers.ChoiceField(RESPONSE_FORMATS, required=False, default="json")
+    response_format = serializers.ChoiceField(TRANSLATION_FORMATS, required=False, default="json")
     temperature = serializers.FloatField(required=False, default=0.0, min_value=0, max_value=1)
     timestamp_granularities = serializers.ListField(
         child=serializers.ChoiceField(GRANULARITIES),
@@ -50,18 +104,28 @@ class TranscriptionSerializer(serializers.Serializer[dict[str, Any]]):
     )
     stream = serializers.BooleanField(required=False, default=False, help_text="Server-sent events, by segment.")
     user = serializers.CharField(required=False, allow_blank=True, max_length=200, help_text="The end user.")
+    chunking_strategy = ChunkingStrategyField(required=False, help_text="`auto`; other ways to cut are refused.")
+
+
+class TranscriptionSerializer(TranslationSerializer):
+    response_format = serializers.ChoiceField(
+        TRANSCRIPTION_FORMATS,
+        required=False,
+        default="json",
+        help_text="`diarized_json` names one speaker for all, and warns.",
+    )
 
 
 def fields(data: QueryDict | dict[str, Any]) -> dict[str, Any]:
-    """One plain dictionary: lists under their names with and without ``[]``, everything else once. Raises ``ApiError``
-    for what OpenAI documents and nobody does here: silence would look like success."""
-    for key in data:
-        name = key.partition("[")[0]
-        if name in _UNSUPPORTED and data[key] not in _UNSUPPORTED[name]:
-            raise ApiError(400, "unsupported_parameter", f"{name} is not supported here.", param=name)
+    """One plain dictionary: lists under their names with and without ``[]``, everything else once."""
     if not isinstance(data, QueryDict):
         return dict(data)
-    flat: dict[str, Any] = {key: data[key] for key in data if key.removesuffix("[]") not in _LISTS}
+    flat: dict[str, Any] = {}
+    for key in data:
+        if nested := _NESTED.fullmatch(key):
+            flat.setdefault(nested["name"], {})[nested["key"]] = data[key]
+        elif key.removesuffix("[]") not in _LISTS:
+            flat[key] = data[key]
     for name in _LISTS:
         values = [*data.getlist(f"{name}[]"), *data.getlist(name)]
         if values:
@@ -69,13 +133,28 @@ def fields(data: QueryDict | dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def options(fields: dict[str, Any], *, language: str | None, translate: bool) -> Options:
+def refuse_unsupported(fields: dict[str, Any]) -> None:
+    """Raise ``ApiError`` 400 for a parameter of OpenAI's that is not followed here."""
+    for name, reason in _REFUSED.items():
+        if any(fields.get(name) or ()):
+            raise ApiError(400, "unsupported_parameter", f"{name} is not supported. {reason}", param=name)
+
+
+def options(fields: dict[str, Any], *, checkpoint: Checkpoint, translate: bool) -> Options:
+    """Raises ``ApiError`` 400 for languages that cannot be recognised."""
     from asr.transcript import temperatures
 
+    language = languages.parse(fields.get("language", ""), checkpoint)
+    candidates = languages.parse_candidates(fields["languages"], checkpoint)
+    if language and candidates and language not in candidates:
+        raise ApiError(400, "invalid_value", f"language {language!r} is none of languages.", param="languages")
+    if len(candidates) == 1:
+        language = candidates[0]
     wanted = fields["response_format"]
     words = wanted == "verbose_json" and "word" in fields["timestamp_granularities"]
     return Options(
         language=language,
+        candidates=() if language else candidates,
         task="translate" if translate else "transcribe",
         prompt=fields["prompt"],
         keywords=tuple(fields["keywords"]),
@@ -83,3 +162,19 @@ def options(fields: dict[str, Any], *, language: str | None, translate: bool) ->
         words=words,
         logprobs="logprobs" in fields["include"],
     )
+
+
+def _parsed(data: Any) -> Any:
+    try:
+        return json.loads(data) if isinstance(data, str) else data
+    except ValueError:
+        return data
+
+
+def _is_same(value: Any, default: str | float) -> bool:
+    if isinstance(default, str):
+        return bool(value == default)
+    try:
+        return float(value) == default
+    except (TypeError, ValueError):
+        return False

@@ -13,6 +13,8 @@ from asr.subtitles import Cue, cues
 from asr.units import FALLBACK_TEMPERATURES, Hypothesis, Phrase, Token, Word
 from asr.voice_activity import Segment
 
+ONLY_SPEAKER = "A"  # OpenAI's first; speakers are not told apart
+
 
 @dataclass(frozen=True)
 class Part:
@@ -41,14 +43,14 @@ class Part:
 @dataclass
 class Transcript:
     """``duration_s`` is the recording's, ``sound_s`` what of it was sent (None: all). ``language``: the one that was
-    asked for, or the fallback where nothing is said. ``detected``: none was asked for. ``warning``: what was asked for
-    and could not be done."""
+    asked for, or the fallback where nothing is said. ``detected``: none was asked for. ``warnings``: what was asked
+    for and could not be done."""
 
     duration_s: float
     fallback_language: str
     detected: bool = False
     task: str = "transcribe"
-    warning: str = ""
+    warnings: list[str] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     queued_ms: float = 0.0
     sound_s: float | None = None
@@ -79,7 +81,7 @@ class Transcript:
         wanted = set(granularities) or {"segment"}
         body: dict[str, Any] = {
             "task": self.task,
-            "language": languages.name(self.language),
+            "language": "english" if self.task == "translate" else languages.name(self.language),
             "languages": [languages.name(language) for language in self.languages],
             "duration": round(self.duration_s, 3),
             "text": self.text,
@@ -89,6 +91,12 @@ class Transcript:
         if "segment" in wanted:
             phrases = [(part, phrase) for part in self.parts for phrase in part.phrases]
             body["segments"] = [_segment(number, *pair) for number, pair in enumerate(phrases)]
+        return body | {"usage": self.usage()} | self._warnings()
+
+    def diarized_json(self) -> dict[str, Any]:
+        """OpenAI's ``TranscriptionDiarized``, all of it by one speaker."""
+        segments = [segment for part in self.parts for segment in diarized_segments(part)]
+        body = {"task": self.task, "duration": round(self.duration_s, 3), "text": self.text, "segments": segments}
         return body | {"usage": self.usage()} | self._warnings()
 
     def srt(self) -> str:
@@ -106,7 +114,7 @@ class Transcript:
         return {"type": "duration", "seconds": max(1, math.ceil(round(sound_s, 3)))}
 
     def _warnings(self) -> dict[str, list[str]]:
-        return {"warnings": [self.warning]} if self.warning else {}
+        return {"warnings": self.warnings} if self.warnings else {}
 
     def _cues(self) -> list[Cue]:
         return cues([phrase for part in self.parts for phrase in part.phrases])
@@ -135,6 +143,21 @@ def join(texts: Iterable[str]) -> str:
             joined += " "
         joined += text
     return joined
+
+
+def diarized_segments(part: Part) -> list[dict[str, Any]]:
+    """OpenAI's ``transcript.text.segment``; ids are unique by when the part begins."""
+    return [
+        {
+            "id": f"seg_{part.segment.start}_{number}",
+            "type": "transcript.text.segment",
+            "speaker": ONLY_SPEAKER,
+            "start": round(phrase.start, 2),
+            "end": round(phrase.end, 2),
+            "text": phrase.text,
+        }
+        for number, phrase in enumerate(part.phrases)
+    ]
 
 
 def token_logprobs(parts: Iterable[Part]) -> list[dict[str, Any]]:

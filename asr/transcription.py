@@ -46,7 +46,7 @@ class Transcription:
         self._detects = options.language is None and len(checkpoint.languages) != 1
         pause_s = pause_within_segments_s(checkpoint, options)
         self._segments = segments(recording, checkpoint.segment_s, pause_s)
-        fallback = checkpoint.languages[0] if checkpoint.languages else settings.VOICE_ASR_LANGUAGES[0]
+        fallback = [*options.candidates, *checkpoint.languages, *settings.VOICE_ASR_LANGUAGES][0]
         self.transcript = Transcript(
             recording.duration_s,
             options.language or fallback,

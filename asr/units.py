@@ -22,9 +22,10 @@ FALLBACK_TEMPERATURES = (0.0, 0.4)
 
 @dataclass(frozen=True)
 class Options:
-    """How to recognise. ``language``: ISO 639-1, None to detect it, then weighed by ``language_priors`` (code, weight;
-    a language that is not named weighs 1). ``timestamps``/``words``: what to time. ``logprobs``: whether the hypothesis
-    lists its tokens. ``greedy``: no beam search, for a guess that is soon replaced."""
+    """How to recognise. ``language``: ISO 639-1, None to detect it among ``candidates`` (empty: all on offer), weighed
+    by ``language_priors`` (code, weight; a language that is not named weighs 1). ``timestamps``/``words``: what to
+    time. ``logprobs``: whether the hypothesis lists its tokens. ``greedy``: no beam search, for a guess that is soon
+    replaced."""
 
     language: str | None = None
     task: Task = "transcribe"
@@ -35,6 +36,7 @@ class Options:
     words: bool = False
     logprobs: bool = False
     language_priors: tuple[tuple[str, float], ...] = ()
+    candidates: tuple[str, ...] = ()
     greedy: bool = False
 
 

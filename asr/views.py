@@ -14,25 +14,30 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from asr import languages, serializers
+from asr import serializers
 from asr.checkpoint import configured
 from asr.engine import whisper
-from asr.transcript import FORMATS, Transcript, token_logprobs
+from asr.transcript import FORMATS, Transcript, diarized_segments, token_logprobs
 from asr.transcription import Transcription
 from core.errors import ApiError
 from core.identity import caller_of
-from gateway.catalogue import Task, resolve
+from gateway.catalogue import Task, resolve, undated
 from gateway.gate import Kind, Work, request_gate
 from gateway.views import ApiView
 from usage.recent import remember
 
-_FORM = serializers.TranscriptionSerializer()  # keeps nothing of a request; to make one takes longer than to use it
+_FORMS = {  # they keep nothing of a request; to make one takes longer than to use it
+    Kind.TRANSCRIPTION: serializers.TranscriptionSerializer(),
+    Kind.TRANSLATION: serializers.TranslationSerializer(),
+}
 _UNTRANSLATED = (
     "The model {} cannot translate: this is what was said, as it was said. Set VOICE_ASR_MODEL to one that can."
 )
+_UNDIARIZED = "Speakers are not told apart: all that was said is given to one speaker."
+_DIARIZING_MODEL = "gpt-4o-transcribe-diarize"
 
 _RESPONSES = {
-    (200, "application/json"): OpenApiResponse(OpenApiTypes.OBJECT, "json, verbose_json"),
+    (200, "application/json"): OpenApiResponse(OpenApiTypes.OBJECT, "json, verbose_json, diarized_json"),
     (200, "text/plain"): OpenApiResponse(OpenApiTypes.STR, "text, srt, vtt"),
     (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream` = true"),
 }
@@ -56,31 +61,38 @@ class TranscriptionView(ApiView):
 
     async def _answer(self, request: Request) -> HttpResponseBase:
         async with request_gate(caller_of(request), self.kind) as work:
-            fields = _valid(serializers.fields(await self.body(request)))
+            fields = _valid(serializers.fields(await self.body(request)), self.kind)
             await work.admit(fields.get("user"))
             work.model = resolve(fields.get("model"), Task.TRANSCRIPTION).id
             transcription = await self._open(fields, work)
+            response: HttpResponseBase
             if fields["stream"]:
-                return await work.stream(
-                    _events(transcription, work, logprobs=bool(fields["include"])), content_type="text/event-stream"
+                events = _events(
+                    transcription,
+                    work,
+                    logprobs=bool(fields["include"]),
+                    diarized=fields["response_format"] == "diarized_json",
                 )
-            transcript = await transcription.whole()
-            await _meter(work, transcript)
-            response = _response(transcript, fields)
-            if transcript.warning:
-                response["Warning"] = f'199 - "{transcript.warning}"'
+                response = await work.stream(events, content_type="text/event-stream")
+            else:
+                transcript = await transcription.whole()
+                await _meter(work, transcript)
+                response = _response(transcript, fields)
+            if warnings := transcription.transcript.warnings:
+                response["Warning"] = ", ".join(f'199 - "{warning}"' for warning in warnings)
             return response
 
     async def _open(self, fields: dict[str, Any], work: Work) -> Transcription:
         checkpoint = configured()
-        language = languages.parse(fields.get("language", ""), checkpoint)
         translate = self.kind is Kind.TRANSLATION
-        options = serializers.options(fields, language=language, translate=translate and checkpoint.translates)
+        options = serializers.options(fields, checkpoint=checkpoint, translate=translate and checkpoint.translates)
         transcription = await Transcription.open(
             fields["file"].read(), whisper(), checkpoint, options, deadline=work.deadline
         )
         if translate and not checkpoint.translates:
-            transcription.transcript.warning = _UNTRANSLATED.format(checkpoint.name)
+            transcription.transcript.warnings.append(_UNTRANSLATED.format(checkpoint.name))
+        if _wants_speakers(fields):
+            transcription.transcript.warnings.append(_UNDIARIZED)
         work.audio_ms = round(1000 * transcription.sound_s)
         work.set_cost(transcription.sound_s)
         await work.reserve()
@@ -95,15 +107,16 @@ class TranslationView(TranscriptionView):
     @extend_schema(
         operation_id="create_translation",
         summary="Speech to English text",
-        request={"multipart/form-data": serializers.TranscriptionSerializer},
+        request={"multipart/form-data": serializers.TranslationSerializer},
         responses=_RESPONSES,
     )
     async def post(self, request: Request) -> HttpResponseBase:
         return await self._answer(request)
 
 
-def _valid(data: dict[str, Any]) -> dict[str, Any]:
-    fields: dict[str, Any] = _FORM.run_validation(data)
+def _valid(data: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    serializers.refuse_unsupported(data)
+    fields: dict[str, Any] = _FORMS[kind].run_validation(data)
     if fields["file"].size > settings.VOICE_MAX_UPLOAD_BYTES:
         message = f"The file is larger than {settings.VOICE_MAX_UPLOAD_BYTES:,} bytes, the most that is accepted."
         raise ApiError(413, "file_too_large", message, param="file")
@@ -113,6 +126,10 @@ def _valid(data: dict[str, Any]) -> dict[str, Any]:
     if fields["include"] and fields["response_format"] != "json":
         raise ApiError(400, "invalid_value", "include[]=logprobs needs response_format=json.", param="include")
     return fields
+
+
+def _wants_speakers(fields: dict[str, Any]) -> bool:
+    return fields["response_format"] == "diarized_json" or undated(fields.get("model") or "") == _DIARIZING_MODEL
 
 
 async def _meter(work: Work, transcript: Transcript) -> None:
@@ -127,18 +144,27 @@ def _response(transcript: Transcript, fields: dict[str, Any]) -> HttpResponseBas
         return Response(transcript.json(logprobs=bool(fields["include"])))
     if wanted == "verbose_json":
         return Response(transcript.verbose_json(fields["timestamp_granularities"]))
+    if wanted == "diarized_json":
+        return Response(transcript.diarized_json())
     content_type, render = FORMATS[wanted]
     return HttpResponse(render(transcript), content_type=content_type)
 
 
-async def _events(transcription: Transcription, work: Work, *, logprobs: bool) -> AsyncGenerator[bytes, None]:
-    """OpenAI's transcript events: one delta per segment, then the whole text."""
+async def _events(
+    transcription: Transcription, work: Work, *, logprobs: bool, diarized: bool
+) -> AsyncGenerator[bytes, None]:
+    """OpenAI's transcript events: one delta per segment, with the speaker's segments where they are asked for, then the
+    whole text."""
     transcript = transcription.transcript
     sent = ""
     async for part in transcription.parts():
         delta, sent = transcript.text[len(sent) :], transcript.text
         listed = {"logprobs": token_logprobs([part])} if logprobs else {}
-        yield _event({"type": "transcript.text.delta", "delta": delta} | listed)
+        spoken = diarized_segments(part) if diarized else []
+        belongs = {"segment_id": spoken[0]["id"]} if spoken else {}
+        yield _event({"type": "transcript.text.delta", "delta": delta} | belongs | listed)
+        for segment in spoken:
+            yield _event(segment)
     await _meter(work, transcript)
     done = transcript.json(logprobs=logprobs)
     yield _event({"type": "transcript.text.done"} | done)

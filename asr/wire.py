@@ -22,7 +22,7 @@ class SpeechCodec:
 
     def unpack_unit(self, fields: Fields, payload: bytes) -> SpeechUnit:
         options = fields["options"]
-        tuples = {name: tuple(options[name]) for name in ("keywords", "temperatures")}
+        tuples = {name: tuple(options[name]) for name in ("keywords", "temperatures", "candidates")}
         tuples["language_priors"] = _pairs(options["language_priors"])
         unit = SpeechUnit(audio=unpack_samples(fields["samples"], payload), options=Options(**{**options, **tuples}))
         if not 0 < len(unit.audio) <= (MAX_SEGMENT_S + _ROUNDING_S) * SAMPLE_RATE:

@@ -87,7 +87,7 @@ class SpeechRequestSerializer(serializers.Serializer[dict[str, Any]]):
         required=False,
         allow_blank=True,
         max_length=4096,
-        help_text="Taken for compatibility; no engine here follows instructions yet.",
+        help_text="Not followed: the answer says so in a Warning header.",
     )
     user = StrictCharField(required=False, allow_blank=True, max_length=200, help_text="The end user.")
 

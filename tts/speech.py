@@ -11,7 +11,7 @@ import numpy as np
 
 from inference.pool import in_pool
 from tts.cache import FinishedSpeech, cache_key, speech_cache
-from tts.encoding import AudioFormat, encode, stream_encoder, with_length
+from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, encode, stream_encoder, with_length
 from tts.reply_voice import Reason
 from tts.synthesis import Synthesis, sentences_of
 from tts.voices import Voice, primary
@@ -19,10 +19,7 @@ from tts.voices import Voice, primary
 # Up to here a listener who asks for a format whose header says how long it is waits for all of it, and gets that.
 WHOLE_UP_TO_CHARACTERS = 200
 WITH_LENGTH = (AudioFormat.WAV, AudioFormat.FLAC)
-
-
-class NothingToSay(ValueError):
-    """The text has nothing that can be spoken, only emoji for example."""
+SILENCE_S = 0.2  # for a text with nothing to say, only emoji for example: players take no empty file
 
 
 @dataclass(frozen=True)
@@ -108,10 +105,9 @@ class SpeechFile:
                 kept = None if kept is None or size > cache.largest else [*kept, data]
                 if data:
                     yield data
-        if not synthesis.samples:
-            raise NothingToSay
-        tail = await in_pool(encoder.finish)
-        if kept is not None:
+        silence = b"" if synthesis.samples else await in_pool(encoder.feed, _silence())
+        tail = silence + await in_pool(encoder.finish)
+        if kept is not None and synthesis.samples:
             self._remember(with_length(b"".join([*kept, tail]), self.order.audio_format, synthesis.samples))
         if tail:
             yield tail
@@ -120,10 +116,8 @@ class SpeechFile:
         """All of it at once."""
         async with aclosing(synthesis.chunks()) as chunks:
             parts = [samples async for samples in chunks]
-        if not parts:
-            raise NothingToSay
-        data = await in_pool(encode, np.concatenate(parts), self.order.audio_format)
-        self.finished = self._remember(data)
+        data = await in_pool(encode, np.concatenate(parts or [_silence()]), self.order.audio_format)
+        self.finished = self._remember(data) if parts else FinishedSpeech(data, 0)
 
     def _remember(self, data: bytes) -> FinishedSpeech:
         speech = FinishedSpeech(data, self.audio_ms)
@@ -133,13 +127,14 @@ class SpeechFile:
 
 
 async def speech_file(order: SpeechOrder) -> SpeechFile:
-    """Begin (long text) or finish (short text, cached) the speech. Raises `NothingToSay` and what engines raise."""
+    """Begin (long text) or finish (short text, cached) the speech. Raises what engines raise."""
     cached = speech_cache().get(order.key)
     if cached is not None:
         return SpeechFile(order, finished=cached)
     sentences = await in_pool(sentences_of, order.text, order.spoken_language, is_given=order.language is not None)
     if not sentences:
-        raise NothingToSay
+        data = await in_pool(encode, _silence(), order.audio_format)
+        return SpeechFile(order, finished=FinishedSpeech(data, 0))
     whole = order.audio_format in WITH_LENGTH and len(order.text) <= WHOLE_UP_TO_CHARACTERS
     synthesis = Synthesis(
         sentences,
@@ -153,3 +148,7 @@ async def speech_file(order: SpeechOrder) -> SpeechFile:
     if whole or len(synthesis.sentences) == 1:
         await file.make(synthesis)
     return file
+
+
+def _silence() -> Samples:
+    return np.zeros(round(SILENCE_S * SAMPLE_RATE), np.int16)

@@ -32,7 +32,7 @@ from tts.serializers import (
     SpeechRequestSerializer,
     VoiceListSerializer,
 )
-from tts.speech import NothingToSay, SpeechFile, SpeechOrder, speech_file
+from tts.speech import SpeechFile, SpeechOrder, speech_file
 from tts.voices import Voice, catalogue, default_voice
 
 OUTPUT_TOKENS_PER_SECOND = 20  # as OpenAI counts spoken audio
@@ -43,6 +43,8 @@ _RESPONSES = {
     },
     (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream_format` = sse"),
 }
+# No error: openai-agents sends instructions by default, and a reply in a plain voice is better than none.
+_UNINSTRUCTED = "instructions are not followed: the voice speaks as it always does."
 DEGRADED_HEADER = "X-Voice-Degraded"
 _FORM = SpeechRequestSerializer()  # keeps nothing of a request; to make one takes longer than to use it
 _SSE_BYTES = 3 * 16_384  # of audio in one event; a multiple of three needs no base64 padding
@@ -71,10 +73,7 @@ class SpeechView(ApiView):
             else:
                 work.set_cost(work.characters)
             await work.reserve()
-            try:
-                file = await speech_file(order)
-            except NothingToSay as error:
-                raise _nothing_to_say() from error
+            file = await speech_file(order)
             if file.synthesis is None:  # it was in the cache
                 work.set_cost(0)
             work.audio_ms, work.queue_ms = file.audio_ms, file.queue_ms
@@ -85,6 +84,8 @@ class SpeechView(ApiView):
                 response = HttpResponse(file.finished.data, content_type=order.audio_format.content_type)
             else:
                 response = await work.stream(_metered(file, work), content_type=order.audio_format.content_type)
+            if (fields.get("instructions") or "").strip():
+                response.headers["Warning"] = f'199 - "{_UNINSTRUCTED}"'
             if file.degraded:
                 _note_stand_in(work, file.stand_in)
                 response.headers[DEGRADED_HEADER] = file.degraded.value
@@ -152,8 +153,6 @@ async def _metered(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
             async for data in body:
                 work.audio_ms, work.queue_ms = file.audio_ms, file.queue_ms
                 yield data
-    except NothingToSay as error:
-        raise _nothing_to_say() from error
     finally:
         work.characters = file.characters
 
@@ -178,10 +177,6 @@ def _note_stand_in(work: Work, voice: Voice | None) -> None:
 
 def _event(body: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(body)}\n\n".encode()
-
-
-def _nothing_to_say() -> ApiError:
-    return ApiError(400, "empty_input", "There is nothing in the text that can be spoken.", param="input")
 
 
 def _card(voice: Voice) -> dict[str, Any]:

@@ -94,23 +94,6 @@ async def test_all_formats_have_the_same_words(api: httpx.AsyncClient) -> None:
     assert words == [f"{SENTENCE} terima kasih".split()] * 5
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "status"),
-    [
-        ("chunking_strategy", "auto", 200),
-        ("chunking_strategy", "server_vad", 400),
-        ("known_speaker_names[]", "Ali", 400),
-    ],
-)
-async def test_what_openai_documents_is_done_or_refused(
-    api: httpx.AsyncClient, clip: bytes, field: str, value: str, status: int
-) -> None:
-    answer = await post(api, clip, **{field: value})
-    assert answer.status_code == status
-    if status == 400:
-        assert answer.json()["error"]["code"] == "unsupported_parameter"
-
-
 async def test_a_model_that_cannot_translate_says_so(api: httpx.AsyncClient, clip: bytes) -> None:
     answer = await post(api, clip, "/v1/audio/translations", response_format="verbose_json")
     body = answer.json()
@@ -119,12 +102,75 @@ async def test_a_model_that_cannot_translate_says_so(api: httpx.AsyncClient, cli
     assert "cannot translate" in answer.headers["warning"]
 
 
+TOLD_APART = "Speakers are not told apart"
+
+
+async def test_all_that_is_said_is_by_one_speaker(api: httpx.AsyncClient, clip: bytes) -> None:
+    answer = await post(api, clip, response_format="diarized_json", chunking_strategy="auto")
+    body = answer.json()
+    assert (body["task"], body["text"], body["duration"]) == ("transcribe", SENTENCE, pytest.approx(1.82, abs=0.1))
+    [segment] = body["segments"]
+    assert (segment["type"], segment["speaker"], segment["text"]) == ("transcript.text.segment", "A", SENTENCE)
+    assert segment["id"] and 0 <= segment["start"] < segment["end"]
+    assert TOLD_APART in body["warnings"][0]
+    assert TOLD_APART in answer.headers["warning"]
+
+
+async def test_a_model_for_speakers_says_that_it_knows_none(api: httpx.AsyncClient, clip: bytes) -> None:
+    answer = await post(api, clip, model="gpt-4o-transcribe-diarize")
+    assert answer.json()["text"] == SENTENCE
+    assert TOLD_APART in answer.json()["warnings"][0]
+    answer = await post(api, clip, model="gpt-4o-transcribe-diarize", response_format="text")
+    assert TOLD_APART in answer.headers["warning"]
+
+
+async def test_segments_of_the_speaker_are_streamed(api: httpx.AsyncClient) -> None:
+    audio = sound.joined([sound.said(SENTENCE), sound.silence(1.5), sound.said("terima kasih")])
+    answer = await post(api, sound.wav(audio), stream="true", response_format="diarized_json")
+    events = [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
+    assert [event["type"].rpartition(".")[2] for event in events] == ["delta", "segment"] * 2 + ["done"]
+    assert [event["segment_id"] for event in events[:4:2]] == [event["id"] for event in events[1:4:2]]
+    assert events[1]["start"] < events[3]["start"]
+    assert TOLD_APART in events[-1]["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"chunking_strategy": "auto"},
+        {"chunking_strategy[type]": "server_vad"},
+        {"chunking_strategy": '{"type": "server_vad", "threshold": 0.5}'},
+        {"chunking_strategy[type]": "server_vad", "chunking_strategy[prefix_padding_ms]": "300"},
+        {"languages[]": ["ms"]},
+        {"languages[]": ["ms", "en"]},
+        {"language": "ms", "languages[]": ["Malay", "ta"]},
+    ],
+)
+async def test_what_newer_clients_send(api: httpx.AsyncClient, clip: bytes, fields: dict[str, Any]) -> None:
+    answer = await post(api, clip, **fields)
+    assert (answer.status_code, answer.json().get("text")) == (200, SENTENCE), answer.text
+
+
+async def test_a_language_is_detected_among_those_that_are_possible(clip: bytes, tmp_path: Path) -> None:
+    model = smallwhisper.make(tmp_path / "whisper-small-ms")
+    with services.served(tmp_path, VOICE_ASR_MODEL=str(model)) as service:
+        async with httpx.AsyncClient(base_url=service.url, headers=service.headers(), timeout=60) as api:
+            found = [await detected(api, clip, *pair) for pair in (["ta", "zh"], ["en", "ta"], ["id"])]
+    assert found[0] in ("tamil", "chinese") and found[1] in ("english", "tamil")
+    assert found[2] == "indonesian"
+
+
+async def detected(api: httpx.AsyncClient, clip: bytes, *candidates: str) -> str:
+    fields = {"response_format": "verbose_json", "temperature": "0.1", "languages[]": candidates}
+    return str((await post(api, clip, **fields)).json()["language"])
+
+
 async def test_a_model_that_can_translate_is_asked_to(clip: bytes, tmp_path: Path) -> None:
     model = smallwhisper.make(tmp_path / "whisper-small-ms")
     with services.served(tmp_path, VOICE_ASR_MODEL=str(model)) as service:
         async with httpx.AsyncClient(base_url=service.url, headers=service.headers(), timeout=60) as api:
             answer = await post(api, clip, "/v1/audio/translations", response_format="verbose_json", temperature="0.1")
-    assert answer.json()["task"] == "translate"
+    assert (answer.json()["task"], answer.json()["language"]) == ("translate", "english")
     assert "warnings" not in answer.json()
 
 
@@ -174,6 +220,20 @@ async def test_the_ledger_has_one_row_for_each_request(api: httpx.AsyncClient, c
             "invalid_value",
             None,
         ),
+        ("clip", {"languages[]": ["klingon", "ms"]}, 400, "invalid_value", "languages"),
+        ("clip", {"languages[]": ["en", "ta"]}, 400, "invalid_value", "languages"),
+        ("clip", {"language": "ms", "languages[]": ["en", "ta"]}, 400, "invalid_value", "languages"),
+        ("clip", {"chunking_strategy": "tokens"}, 400, "unsupported_parameter", "chunking_strategy"),
+        ("clip", {"chunking_strategy": "[]"}, 400, "unsupported_parameter", "chunking_strategy"),
+        (
+            "clip",
+            {"chunking_strategy[type]": "server_vad", "chunking_strategy[threshold]": "0.9"},
+            400,
+            "unsupported_parameter",
+            "chunking_strategy[threshold]",
+        ),
+        ("clip", {"known_speaker_names[]": ["agent"]}, 400, "unsupported_parameter", "known_speaker_names"),
+        ("clip", {"known_speaker_references[]": ["data:,"]}, 400, "unsupported_parameter", "known_speaker_references"),
         ("clip", {"stream": "perhaps"}, 400, "invalid_value", "stream"),
         ("clip", {"model": "whisper-9"}, 404, "model_not_found", "model"),
         ("clip", {"prompt": "x" * 5000}, 400, "invalid_value", "prompt"),

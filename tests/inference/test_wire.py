@@ -40,7 +40,7 @@ def test_it_works() -> None:
     options = Options(
         "ms", "translate", "apa", ("nasi", "lemak"), (0.0, 0.4), timestamps=True, words=True, logprobs=True
     )
-    options = replace(options, language_priors=(("ms", 3.0),))
+    options = replace(options, language_priors=(("ms", 3.0),), candidates=("ms", "en"))
     unit = SpeechUnit(audio=PCM, options=options, deadline=time.monotonic() + 50, live=True, admitted=True)
     got = unpack_unit(SpeechCodec(), PackedUnit(SpeechCodec(), unit).frame())
     assert np.array_equal(got.audio, unit.audio)

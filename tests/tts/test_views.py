@@ -12,7 +12,7 @@ import pytest
 
 from inference import runtime
 from inference.errors import EngineUnavailable, OverCapacity
-from tests.tts.listening import seconds
+from tests.tts.listening import heard, seconds
 from tts.encoding import AudioFormat
 from tts.espeak_engine import EspeakEngine
 from tts.units import Speech, SpeechUnit
@@ -142,8 +142,6 @@ async def test_cached_speech_is_the_same_and_is_counted(api: httpx.AsyncClient) 
 BAD_INPUT: list[tuple[dict[str, object], int, str, str | None]] = [
     ({"input": ""}, 400, "empty_input", "input"),
     ({"input": "  \n\t"}, 400, "empty_input", "input"),
-    ({"input": "😀🎉👍🏽"}, 400, "empty_input", "input"),
-    ({"input": "***\n\n---\n\n[]()"}, 400, "empty_input", "input"),
     ({"input": "a" * 4097}, 413, "input_too_long", "input"),
     ({"input": "é" * 4097}, 413, "input_too_long", "input"),
     ({"input": None}, 400, "invalid_value", "input"),
@@ -240,6 +238,24 @@ async def test_an_engine_that_cannot_is_a_503(
     assert response.headers["retry-after"]
 
 
+@pytest.mark.parametrize("audio_format", list(AudioFormat))
+@pytest.mark.parametrize("text", ["😀🎉👍🏽", "...", "***\n\n---\n\n[]()"])
+async def test_text_with_nothing_to_say_is_a_moment_of_silence(
+    api: httpx.AsyncClient, text: str, audio_format: AudioFormat
+) -> None:
+    response = await speak(api, input=text, response_format=audio_format)
+    assert response.status_code == 200
+    is_pcm = audio_format is AudioFormat.PCM
+    samples = np.frombuffer(response.content, "<i2") if is_pcm else heard(response.content)[1]
+    assert len(samples) == pytest.approx(0.2 * 24_000, abs=0.06 * 24_000)
+    assert np.abs(samples).max() < 10
+
+
+async def test_instructions_are_told_to_have_no_effect(api: httpx.AsyncClient) -> None:
+    assert "not followed" in (await speak(api, input=SHORT, instructions="Cakap gembira.")).headers["warning"]
+    assert "warning" not in (await speak(api, input=SHORT, instructions=" ")).headers
+
+
 async def test_an_engine_without_a_sound_is_no_empty_file(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,8 +264,8 @@ async def test_an_engine_without_a_sound_is_no_empty_file(
 
     monkeypatch.setattr(EspeakEngine, "submit", hush)
     for text in (SHORT, LONG):
-        response = await speak(api, input=text)
-        assert (response.status_code, response.json()["error"]["code"]) == (400, "empty_input")
+        response = await speak(api, input=text, response_format="pcm")
+        assert (response.status_code, len(response.content)) == (200, 2 * round(0.2 * 24_000))
 
 
 class PacedEngine:

@@ -12,16 +12,16 @@ FOLDERS = "asr capacity core dashboard gateway inference model_store rollout too
 # Each with the term that is used instead.
 WORDS = {
     r"\b(this|that|each|every|whose|a) rooms?'?s?\b(?! for)|\brooms' ": "app",
-    r"\bclass \w*AdmissionController\b|\b_?doors\(": "AdmissionController",
-    r"\bclass (Hold|\w*StreamLimiter)\b|\bseat\(": "ConcurrencySlot, StreamLimiter",
-    r"\bclass \w*UnitHandler\b": "UnitHandler",
+    r"\bclass \w*Door\b|\b_?doors\(": "AdmissionController",
+    r"\bclass (Hold|\w*Seats)\b|\bseat\(": "ConcurrencySlot, StreamLimiter",
+    r"\bclass \w*Desk\b": "UnitHandler",
     r"\.weigh\(|\.cover\(": "set_cost, reserve",
     r"\bAWAY\b|\bpatiently\b|\bStoreAway\b": "UNAVAILABLE_ERRORS, with_timeout, StoreUnavailable",
     r"\bclass Kept\b|\bdef book\b": "SpooledEntry, post_entries",
     r"\b_Trust\b": "OfflineQuota",
-    r"\bclass (PagePermissions|Heard|Line)\b": "PagePermissions, UtteranceResult, AudioInput",
+    r"\bclass (Sight|Heard|Line)\b": "PagePermissions, UtteranceResult, AudioInput",
     r"\bBREATHER|\b_?(MOST|LEAST)_[A-Z]|\bSTRANGERS_": "PARTIAL_BACKOFF, MAX_, MIN_, MAX_UNAUTHENTICATED_BODY_BYTES",
-    r"IgnoreAcceptHeader": "IgnoreAcceptHeader",
+    r"JsonWhateverIsAccepted": "IgnoreAcceptHeader",
 }
 FILES = {"whoisin", "story", "quarter", "lookingadmin", "manyrows", "worth", "work", "span", "outage", "books"}
 

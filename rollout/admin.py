@@ -26,6 +26,7 @@ from unfold.widgets import (
 
 from core.admin_objects import exists, found
 from core.quantities import NONE, number
+from core.readonly_admin import ReadOnly
 from rollout import rampadmin
 from rollout.auditedadmin import AuditedAdmin
 from rollout.board import UNDER_WAY
@@ -295,7 +296,7 @@ class CohortAdmin(AuditedAdmin):
 
 
 @admin.register(Change)
-class ChangeAdmin(ModelAdmin):
+class ChangeAdmin(ReadOnly, ModelAdmin):
     """The audit trail, to look at."""
 
     empty_text = "Every change of the roll-out, by a person or a ramp, leaves a row here."
@@ -316,12 +317,3 @@ class ChangeAdmin(ModelAdmin):
         )  # fmt: skip
         head = format_html("<tr><th></th><th scope='col'>{}</th><th scope='col'>{}</th></tr>", "Before", "After")
         return format_html('<table class="changed-fields">{}{}</table>', head, rows)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

@@ -17,6 +17,7 @@ from unfold.decorators import action, display
 from core.admin_objects import first, found
 from core.confirmation import Question, ask
 from core.quantities import NONE, MicrosField, audio, number, percent, seconds
+from core.readonly_admin import ReadOnly
 from usage import audienceadmin, statementadmin
 from usage.confirmation import SecondsForm, UnitsForm
 from usage.cost import InfrastructureCost, month_cost
@@ -32,15 +33,8 @@ from usage.plans import MS_PER_MINUTE
 __all__ = ["audienceadmin", "statementadmin"]
 
 
-class ReadOnlyAdmin(LargeTableAdmin):
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+class ReadOnlyAdmin(ReadOnly, LargeTableAdmin):
+    """A large table that nobody edits by hand."""
 
 
 class Outcome(admin.SimpleListFilter):

@@ -237,10 +237,13 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = "__all__"  # noqa: DJ007 - the fieldsets name them
         labels = {
             "is_default": "Default",
-            "included_audio_minutes": "Included, minutes", "soft_audio_minutes": "Soft limit, minutes",
-            "hard_audio_minutes": "Hard limit, minutes", "included_characters": "Included, characters",
-            "soft_characters": "Soft limit, characters", "hard_characters": "Hard limit, characters",
-        }  # fmt: skip
+            "included_audio_minutes": "Included, minutes",
+            "soft_audio_minutes": "Soft limit, minutes",
+            "hard_audio_minutes": "Hard limit, minutes",
+            "included_characters": "Included, characters",
+            "soft_characters": "Soft limit, characters",
+            "hard_characters": "Hard limit, characters",
+        }
 
 
 @admin.register(Plan)
@@ -256,7 +259,10 @@ class PlanAdmin(ModelAdmin):
             "Speech to text, a month",
             {
                 "fields": [
-                    "included_audio_minutes", "soft_audio_minutes", "hard_audio_minutes", "micros_per_audio_minute",
+                    "included_audio_minutes",
+                    "soft_audio_minutes",
+                    "hard_audio_minutes",
+                    "micros_per_audio_minute",
                 ]
             },
         ),
@@ -264,7 +270,7 @@ class PlanAdmin(ModelAdmin):
             "Text to speech, a month",
             {"fields": ["included_characters", "soft_characters", "hard_characters", "micros_per_1000_characters"]},
         ),
-    ]  # fmt: skip
+    ]
     readonly_fields = ["shown_default", "speech_to_text", "minute", "text_to_speech", "thousand"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Plan | None = None) -> Any:
@@ -326,8 +332,15 @@ class CostForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = InfrastructureCost
         fields = [
-            "resource", "note", "quantity", "price_micros", "per", "speech_to_text_percent", "starts_at", "ends_at"
-        ]  # fmt: skip
+            "resource",
+            "note",
+            "quantity",
+            "price_micros",
+            "per",
+            "speech_to_text_percent",
+            "starts_at",
+            "ends_at",
+        ]
         labels = {"speech_to_text_percent": "For speech to text, %"}
 
 

@@ -35,10 +35,27 @@ from usage.rollups import (
 from usage.statements import CreditNote, Statement, StatementLine
 
 __all__ = [
-    "KINDS", "ChatUsers", "CohortWeek", "Consumption", "Correction", "CreditNote", "DailyActive",
-    "DailyLatency", "DailyMix", "DailyUse", "InfrastructureCost", "LedgerEntry", "OpenStream", "Plan", "PlanAssignment",
-    "Rating", "ReservedQuota", "Statement", "StatementLine", "UserWeek",
-]  # fmt: skip
+    "KINDS",
+    "ChatUsers",
+    "CohortWeek",
+    "Consumption",
+    "Correction",
+    "CreditNote",
+    "DailyActive",
+    "DailyLatency",
+    "DailyMix",
+    "DailyUse",
+    "InfrastructureCost",
+    "LedgerEntry",
+    "OpenStream",
+    "Plan",
+    "PlanAssignment",
+    "Rating",
+    "ReservedQuota",
+    "Statement",
+    "StatementLine",
+    "UserWeek",
+]
 
 KINDS = [(kind.value, kind.name.capitalize()) for kind in Kind]
 
@@ -111,14 +128,20 @@ class LedgerEntry(AppendOnlyModel):
     is_live = models.BooleanField(default=False, help_text="A stream over a socket: its total time says nothing.")
     created_at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
     counters = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="counter_entries",
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="counter_entries",
         help_text="The row that this one takes back, in part or whole.",
-    )  # fmt: skip
+    )
     note = models.CharField(max_length=300, blank=True, help_text="Of a counter-entry: why, who and when.")
     settlement = models.CharField(  # noqa: DJ001 - rows without one must not be alike
-        max_length=32, null=True, editable=False,
+        max_length=32,
+        null=True,
+        editable=False,
         help_text="Of which there is one row, however often it was written.",
-    )  # fmt: skip
+    )
 
     objects = LedgerQuerySet.as_manager()
 

@@ -73,9 +73,17 @@ class StatementAdmin(ReadOnly, ModelAdmin):
     list_select_related = ["client"]
     search_fields = ["=user", "client__name"]
     fields = [
-        "number", "client", "whose", "of_month", "shown_state", "total", "balance", "drafted_at", "finalised_at",
+        "number",
+        "client",
+        "whose",
+        "of_month",
+        "shown_state",
+        "total",
+        "balance",
+        "drafted_at",
+        "finalised_at",
         "finalised_by",
-    ]  # fmt: skip
+    ]
     readonly_fields = ["number", "whose", "of_month", "shown_state", "total", "balance"]
     actions = ["download_selected", "finalise_selected"]
     actions_list = ["draft"]

@@ -19,9 +19,12 @@ from tools.loadtests.answers import Wrong, check_pcm
 CHUNK_S = 0.1  # what the playground's microphone hands over at a time
 WORD_S = 0.06  # a language model's pace
 REFUSALS = {
-    "rate_limit_exceeded": 429, "quota_exceeded": 429, "too_many_streams": 429, "over_capacity": 503,
+    "rate_limit_exceeded": 429,
+    "quota_exceeded": 429,
+    "too_many_streams": 429,
+    "over_capacity": 503,
     "engine_unavailable": 503,
-}  # fmt: skip
+}
 
 
 class Refused(Exception):

@@ -163,9 +163,13 @@ class VoiceUser(FastHttpUser):
             except Exception as failure:  # noqa: BLE001 - whatever it was, this user goes on
                 error = failure
         self.environment.events.request.fire(
-            request_type="WS", name=work.value, response_time=1000 * seconds, response_length=size, exception=error,
+            request_type="WS",
+            name=work.value,
+            response_time=1000 * seconds,
+            response_length=size,
+            exception=error,
             context=self.context(),
-        )  # fmt: skip
+        )
 
 
 class _Counted:

@@ -72,6 +72,8 @@ class Transcript:
 
     def json(self, *, logprobs: bool = False) -> dict[str, Any]:
         body: dict[str, Any] = {"text": self.text}
+        if self.detected:
+            body["languages"] = [{"code": language} for language in self.languages] if self.parts else []
         if logprobs:
             body["logprobs"] = token_logprobs(self.parts)
         return body | {"usage": self.usage()} | self._warnings()

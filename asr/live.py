@@ -13,7 +13,7 @@ from asr import languages
 from asr.checkpoint import configured
 from asr.endpointing import TurnDetection
 from asr.engine import whisper
-from asr.resample import Line
+from asr.resample import AudioInput
 from asr.streaming import Event, Final, StreamingSession
 from asr.transcript import join
 from asr.units import Options, Samples
@@ -26,7 +26,7 @@ from inference.errors import OverCapacity
 from inference.pool import in_pool
 from usage.recent import remember
 
-MOST_WAIT_S = 2.0  # no new streams while finals wait this long
+MAX_WAIT_S = 2.0  # no new streams while finals wait this long
 HEAR_IN_POOL_BYTES = 65_536  # below this, decoding is quicker than the way to another thread
 
 
@@ -107,7 +107,7 @@ class LiveConsumer(SocketConsumer):
     """A protocol sets ``line`` and calls ``start``; it overrides ``tell`` to put events into its own words."""
 
     kind = Kind.REALTIME
-    line: Line
+    line: AudioInput
     session: StreamingSession | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -120,7 +120,7 @@ class LiveConsumer(SocketConsumer):
 
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
         wait = whisper().stats().estimated_wait_s
-        if wait > MOST_WAIT_S:
+        if wait > MAX_WAIT_S:
             raise OverCapacity(wait)
 
     def start(self, recognition: Recognition, detection: TurnDetection | None, *, partials: bool) -> StreamingSession:

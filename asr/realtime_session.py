@@ -12,7 +12,7 @@ from rest_framework import serializers
 
 from asr.endpointing import TurnDetection
 from asr.live import Recognition, RecognitionSerializer, TurnDetectionSerializer, UnsupportedField, turn_detection
-from asr.resample import G711_RATE, Encoding, Line
+from asr.resample import G711_RATE, AudioInput, Encoding
 from core.errors import ApiError
 from gateway.catalogue import Task, resolve, undated
 
@@ -112,8 +112,8 @@ class RealtimeSettings:
     def recognition(self) -> Recognition:
         return Recognition.of(self.transcription, logprobs=self.logprobs)
 
-    def line(self) -> Line:
-        return Line(self.encoding, self.rate, reduces_noise=self.noise_reduction is not None)
+    def line(self) -> AudioInput:
+        return AudioInput(self.encoding, self.rate, reduces_noise=self.noise_reduction is not None)
 
     def checked(self) -> RealtimeSettings:
         """Itself, if it can be done. Raises ``ApiError``."""

@@ -17,6 +17,7 @@ from asr.resample import AudioInput
 from asr.streaming import Event, Final, StreamingSession
 from asr.transcript import join
 from asr.units import Options, Samples
+from core.errors import ApiError
 from gateway.catalogue import Task, resolve
 from gateway.gate import Kind
 from gateway.handshake import Handshake
@@ -33,12 +34,23 @@ HEAR_IN_POOL_BYTES = 65_536  # below this, decoding is quicker than the way to a
 SILENCE_BY_EAGERNESS_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400}
 
 
+class UnsupportedField(serializers.Field[None, Any, None, Any]):
+    """A parameter of OpenAI's that is not followed here: refused by name, unless null."""
+
+    def __init__(self) -> None:
+        super().__init__(required=False, allow_null=True)
+
+    def to_internal_value(self, data: Any) -> None:
+        raise ApiError(400, "unsupported_parameter", f"{self.field_name} is not supported.", param=self.field_name)
+
+
 class TurnDetectionSerializer(serializers.Serializer[dict[str, Any]]):
     type = serializers.ChoiceField(["server_vad", "semantic_vad"], default="server_vad")
     eagerness = serializers.ChoiceField(list(SILENCE_BY_EAGERNESS_MS), required=False, allow_null=True)
     threshold = serializers.FloatField(required=False, min_value=0.05, max_value=0.95)
     prefix_padding_ms = serializers.IntegerField(required=False, min_value=0, max_value=2_000)
     silence_duration_ms = serializers.IntegerField(required=False, min_value=100, max_value=10_000)
+    idle_timeout_ms = UnsupportedField()
 
 
 class RecognitionSerializer(serializers.Serializer[dict[str, Any]]):
@@ -50,6 +62,10 @@ class RecognitionSerializer(serializers.Serializer[dict[str, Any]]):
     keywords = serializers.ListField(
         child=serializers.CharField(max_length=100), required=False, allow_null=True, max_length=100
     )
+    languages = serializers.ListField(
+        child=serializers.CharField(max_length=40), required=False, allow_null=True, max_length=100
+    )
+    delay = UnsupportedField()
 
 
 @dataclass(frozen=True)
@@ -62,8 +78,12 @@ class Recognition:
     @classmethod
     def of(cls, fields: Mapping[str, Any], *, words: bool = False, logprobs: bool = False) -> Recognition:
         """Raises ``ApiError`` 400 or 404."""
+        language, candidates = languages.chosen(
+            fields.get("language") or "", fields.get("languages") or (), configured()
+        )
         options = Options(
-            language=languages.parse(fields.get("language") or "", configured()),
+            language=language,
+            candidates=candidates,
             prompt=fields.get("prompt") or "",
             keywords=tuple(fields.get("keywords") or ()),
             words=words,

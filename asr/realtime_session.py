@@ -11,7 +11,7 @@ from django.conf import settings
 from rest_framework import serializers
 
 from asr.endpointing import TurnDetection
-from asr.live import Recognition, RecognitionSerializer, TurnDetectionSerializer, turn_detection
+from asr.live import Recognition, RecognitionSerializer, TurnDetectionSerializer, UnsupportedField, turn_detection
 from asr.resample import G711_RATE, AudioInput, Encoding
 from core.errors import ApiError
 from gateway.catalogue import Task, resolve, undated
@@ -29,6 +29,7 @@ class NoiseReduction(serializers.Serializer[dict[str, Any]]):
     filter takes. Near and far are the same."""
 
     type = serializers.ChoiceField(["near_field", "far_field"])
+    strength = UnsupportedField()
 
 
 class _Format(serializers.Serializer[dict[str, Any]]):

@@ -188,6 +188,7 @@ async def test_telephone_audio(server_address: str, api_key: str, kind: str, cod
         await client.send({"type": "input_audio_buffer.append", "audio": message})
         completed = await client.until(f"{TRANSCRIPTION}.completed")
     assert completed["transcript"]
+    assert completed["languages"] == [{"code": "ms"}]
     assert 1.5 < completed["usage"]["seconds"] < len(TALK) / 16_000
 
 
@@ -214,6 +215,10 @@ def microphone(**fields: Any) -> dict[str, Any]:
             "unsupported_parameter",
             "session.include",
         ),
+        (microphone(transcription={"delay": "low"}), "unsupported_parameter", "delay"),
+        (microphone(transcription={"languages": ["en", "ta"]}), "invalid_value", "languages"),
+        (microphone(turn_detection={"type": "server_vad", "idle_timeout_ms": 5000}), "unsupported_parameter", None),
+        (microphone(noise_reduction={"type": "near_field", "strength": 0.5}), "unsupported_parameter", "strength"),
         (microphone(format={"rate": 12_345}), "invalid_value", "sample_rate"),
     ],
 )

@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run models setup setup-dev services test screenshots test-coqui test-cluster lint format bench bench-voices requirements clean
+.PHONY: help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients lint format bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
@@ -15,6 +15,7 @@ help:
 	@echo "make test         lint, then all tests (PostgreSQL and Redis are started for them)"
 	@echo "make test-coqui   the Coqui voices, in an environment of their own"
 	@echo "make test-cluster Ray, PostgreSQL, Redis and two API processes, parts of them killed"
+	@echo "make test-clients OpenAI's SDKs, the AI SDK, LiteLLM, LiveKit, Pipecat and others against the service"
 	@echo "make screenshots  the page's pictures in docs/screenshots"
 	@echo "make lint         ruff, mypy and the layers' import contracts"
 	@echo "make format       ruff's formatter"
@@ -65,6 +66,9 @@ test-coqui:
 
 test-cluster: setup-dev services
 	scripts/test_cluster.sh
+
+test-clients: setup-dev
+	scripts/test_clients.sh
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Speech to text. ``models_offered`` is what the list of models shows of this room."""
+"""Speech to text. ``models_offered`` is what the list of models shows of this app."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from typing import Any
 from rest_framework import serializers
 
 from asr.live import LiveConsumer, Recognition, RecognitionSerializer, TurnDetectionSerializer, turn_detection
-from asr.resample import Encoding, Line
+from asr.resample import AudioInput, Encoding
 from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
 from core.errors import ApiError, report
 
@@ -98,7 +98,7 @@ class PlainConsumer(LiveConsumer):
         await self.name_user(fields.get("user"))
         encoding = Encoding(fields["encoding"])
         g711 = encoding in (Encoding.MULAW, Encoding.ALAW)
-        self.line = Line(encoding, fields.get("sample_rate") or (8_000 if g711 else 16_000))
+        self.line = AudioInput(encoding, fields.get("sample_rate") or (8_000 if g711 else 16_000))
         recognition = Recognition.of(fields, words=fields["words"])
         self.start(recognition, turn_detection(fields.get("turn_detection", {})), partials=fields["partials"])
         self.state = State.STREAMING

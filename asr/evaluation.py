@@ -49,7 +49,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ClipResult:
     """What a model made of a recording. ``fallbacks``: segments that it decoded again."""
 
     text: str
@@ -89,7 +89,7 @@ class Hearing(Protocol):
 
     async def load(self) -> None: ...
 
-    async def hear(self, reference: Reference) -> Heard: ...
+    async def hear(self, reference: Reference) -> ClipResult: ...
 
     async def close(self) -> None: ...
 
@@ -103,12 +103,12 @@ class ServiceHearing:
     async def load(self) -> None:
         await self._engine.load()
 
-    async def hear(self, reference: Reference) -> Heard:
+    async def hear(self, reference: Reference) -> ClipResult:
         data = reference.audio.read_bytes()
         transcription = await Transcription.open(data, self._engine, self._checkpoint, self._options)
         transcript = await transcription.whole()
         again = sum(part.hypothesis.temperature > 0 or part.hypothesis.tries > 1 for part in transcript.parts)
-        return Heard(transcript.text, transcript.language, transcript.duration_s, again)
+        return ClipResult(transcript.text, transcript.language, transcript.duration_s, again)
 
     async def close(self) -> None:
         await self._engine.close()
@@ -130,10 +130,10 @@ class PlainHearing:
             compute_type=compute_type_here(),
         )
 
-    async def hear(self, reference: Reference) -> Heard:
+    async def hear(self, reference: Reference) -> ClipResult:
         return await asyncio.to_thread(self._transcribe, reference)
 
-    def _transcribe(self, reference: Reference) -> Heard:
+    def _transcribe(self, reference: Reference) -> ClipResult:
         recording = decode(reference.audio.read_bytes(), max_duration_s=settings.VOICE_MAX_AUDIO_S)
         audio = recording.float32(0, len(recording.samples))
         found, about = self._model.transcribe(
@@ -147,7 +147,7 @@ class PlainHearing:
         segments = list(found)
         again = sum(segment.temperature > 0 for segment in segments)
         text = " ".join(segment.text.strip() for segment in segments)
-        return Heard(text, about.language, len(audio) / SAMPLE_RATE, again)
+        return ClipResult(text, about.language, len(audio) / SAMPLE_RATE, again)
 
     async def close(self) -> None:
         del self._model
@@ -199,7 +199,7 @@ async def scores(references: Sequence[Reference], hearing: Hearing) -> AsyncIter
             raise BadManifest(f"{reference.audio}: {error}") from error
 
 
-def score(reference: Reference, heard: Heard, took_s: float) -> Score:
+def score(reference: Reference, heard: ClipResult, took_s: float) -> Score:
     """Raises ``ValueError`` for a reference without words."""
     language = reference.language or heard.language
     said, got = alike(reference.text, heard.text, language)

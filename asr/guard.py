@@ -19,8 +19,8 @@ from asr.endpointing import FRAME, FrameVad
 from asr.transcript import Part
 from asr.units import SAMPLE_RATE, Hypothesis, Options, Phrase, Samples, Word
 
-MOST_WORDS_PER_SECOND = 8.0  # fast Malay or English speech is near 4, auctioneers near 6
-MOST_CHARACTERS_PER_SECOND = 50.0
+MAX_WORDS_PER_SECOND = 8.0  # fast Malay or English speech is near 4, auctioneers near 6
+MAX_CHARACTERS_PER_SECOND = 50.0
 
 # Measured on Whisper base: notes and chords that pass for the start of speech have a no-speech probability of 0.54 to
 # 0.78 and at most 0.35 s of a voice; short words that people say, 0.01 to 0.21 and from 0.26 s up.
@@ -95,7 +95,7 @@ def _is_impossible(hypothesis: Hypothesis, speech_s: float) -> bool:
     if hypothesis.compression_ratio > COMPRESSION_RATIO_THRESHOLD and (loop := _REPEATED.search(text)):
         text = text[: loop.end(1)]
     seconds = speech_s + 0.5
-    return len(text.split()) > MOST_WORDS_PER_SECOND * seconds or len(text) > MOST_CHARACTERS_PER_SECOND * seconds
+    return len(text.split()) > MAX_WORDS_PER_SECOND * seconds or len(text) > MAX_CHARACTERS_PER_SECOND * seconds
 
 
 def _is_echo(text: str, hints: str) -> bool:

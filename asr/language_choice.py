@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from asr.transcript import Part
 
 FOLLOWING = 2  # segments after this one that count; all of those before it do
-_LEAST_PRIOR = 0.05  # no language is ruled out by its neighbours
-_LEAST_PROBABILITY = 1e-3
+_MIN_PRIOR = 0.05  # no language is ruled out by its neighbours
+_MIN_PROBABILITY = 1e-3
 _UNKNOWN_S = 1.0  # what is not known yet counts as so much speech, evenly in all languages
 _BALANCE_S = 1.5  # of speech, at which a segment and its neighbours count alike
 _MAX_PRIOR_WEIGHT = 1.5
@@ -43,7 +43,7 @@ def is_sure(own: Evidence) -> bool:
     ranked = sorted((_log(probability) for _, probability in own.languages), reverse=True)
     if len(ranked) < 2:
         return True
-    return ranked[0] - ranked[1] > own.prior_weight * math.log(1 / _LEAST_PRIOR)
+    return ranked[0] - ranked[1] > own.prior_weight * math.log(1 / _MIN_PRIOR)
 
 
 def choose(own: Evidence, neighbours: Sequence[Evidence]) -> str:
@@ -60,8 +60,8 @@ def _prior(codes: Sequence[str], neighbours: Sequence[Evidence]) -> dict[str, fl
             if code in heard:
                 heard[code] += neighbour.speech_s * probability / total
     whole = sum(heard.values())
-    return {code: max(_LEAST_PRIOR, seconds / whole) for code, seconds in heard.items()}
+    return {code: max(_MIN_PRIOR, seconds / whole) for code, seconds in heard.items()}
 
 
 def _log(probability: float) -> float:
-    return math.log(max(probability, _LEAST_PROBABILITY))
+    return math.log(max(probability, _MIN_PROBABILITY))

@@ -64,6 +64,16 @@ def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str,
     return understood
 
 
+def chosen(language: str, candidates: Sequence[str], checkpoint: Checkpoint) -> tuple[str | None, tuple[str, ...]]:
+    """The language that is asked for, and if there is none, those to detect it among. Raises ``ApiError``."""
+    wanted, allowed = parse(language, checkpoint), parse_candidates(candidates, checkpoint)
+    if wanted and allowed and wanted not in allowed:
+        raise ApiError(400, "invalid_value", f"language {wanted!r} is none of languages.", param="languages")
+    if len(allowed) == 1:
+        return allowed[0], ()
+    return wanted, () if wanted else allowed
+
+
 def _code(text: str, param: str) -> str:
     wanted = text.strip().lower()
     primary = wanted.replace("_", "-").split("-")[0]

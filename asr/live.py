@@ -13,10 +13,11 @@ from asr import languages
 from asr.checkpoint import configured
 from asr.endpointing import TurnDetection
 from asr.engine import whisper
-from asr.resample import Line
+from asr.resample import AudioInput
 from asr.streaming import Event, Final, StreamingSession
 from asr.transcript import join
 from asr.units import Options, Samples
+from core.errors import ApiError
 from gateway.catalogue import Task, resolve
 from gateway.gate import Kind
 from gateway.handshake import Handshake
@@ -25,12 +26,22 @@ from inference.errors import OverCapacity
 from inference.pool import in_pool
 from usage.recent import remember
 
-MOST_WAIT_S = 2.0  # no new streams while finals wait this long
+MAX_WAIT_S = 2.0  # no new streams while finals wait this long
 HEAR_IN_POOL_BYTES = 65_536  # below this, decoding is quicker than the way to another thread
 
 
 #: How long a pause ends a turn of ``semantic_vad``: who is eager to answer does not wait for a second thought.
 SILENCE_BY_EAGERNESS_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400}
+
+
+class UnsupportedField(serializers.Field[None, Any, None, Any]):
+    """A parameter of OpenAI's that is not followed here: refused by name, unless null."""
+
+    def __init__(self) -> None:
+        super().__init__(required=False, allow_null=True)
+
+    def to_internal_value(self, data: Any) -> None:
+        raise ApiError(400, "unsupported_parameter", f"{self.field_name} is not supported.", param=self.field_name)
 
 
 class TurnDetectionSerializer(serializers.Serializer[dict[str, Any]]):
@@ -39,6 +50,7 @@ class TurnDetectionSerializer(serializers.Serializer[dict[str, Any]]):
     threshold = serializers.FloatField(required=False, min_value=0.05, max_value=0.95)
     prefix_padding_ms = serializers.IntegerField(required=False, min_value=0, max_value=2_000)
     silence_duration_ms = serializers.IntegerField(required=False, min_value=100, max_value=10_000)
+    idle_timeout_ms = UnsupportedField()
 
 
 class RecognitionSerializer(serializers.Serializer[dict[str, Any]]):
@@ -50,6 +62,10 @@ class RecognitionSerializer(serializers.Serializer[dict[str, Any]]):
     keywords = serializers.ListField(
         child=serializers.CharField(max_length=100), required=False, allow_null=True, max_length=100
     )
+    languages = serializers.ListField(
+        child=serializers.CharField(max_length=40), required=False, allow_null=True, max_length=100
+    )
+    delay = UnsupportedField()
 
 
 @dataclass(frozen=True)
@@ -62,8 +78,12 @@ class Recognition:
     @classmethod
     def of(cls, fields: Mapping[str, Any], *, words: bool = False, logprobs: bool = False) -> Recognition:
         """Raises ``ApiError`` 400 or 404."""
+        language, candidates = languages.chosen(
+            fields.get("language") or "", fields.get("languages") or (), configured()
+        )
         options = Options(
-            language=languages.parse(fields.get("language") or "", configured()),
+            language=language,
+            candidates=candidates,
             prompt=fields.get("prompt") or "",
             keywords=tuple(fields.get("keywords") or ()),
             words=words,
@@ -87,7 +107,7 @@ class LiveConsumer(SocketConsumer):
     """A protocol sets ``line`` and calls ``start``; it overrides ``tell`` to put events into its own words."""
 
     kind = Kind.REALTIME
-    line: Line
+    line: AudioInput
     session: StreamingSession | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -100,7 +120,7 @@ class LiveConsumer(SocketConsumer):
 
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
         wait = whisper().stats().estimated_wait_s
-        if wait > MOST_WAIT_S:
+        if wait > MAX_WAIT_S:
             raise OverCapacity(wait)
 
     def start(self, recognition: Recognition, detection: TurnDetection | None, *, partials: bool) -> StreamingSession:

@@ -125,7 +125,8 @@ class RealtimeConsumer(LiveConsumer):
                 del self._sent[event.number]
                 usage = {"type": "duration", "seconds": event.audio_ms / 1000}
                 told = {"logprobs": listed_logprobs(event.tokens)} if self._settings.logprobs else {}
-                self._send_of(item, "completed", transcript=event.text, usage=usage, **told)
+                spoken = [{"code": event.language}] if event.text else []
+                self._send_of(item, "completed", transcript=event.text, languages=spoken, usage=usage, **told)
             case Failed():
                 self._sent.pop(event.number, None)
                 self._send_of(item, "failed", error=report(event.error).envelope()["error"])

@@ -11,8 +11,8 @@ from django.conf import settings
 from rest_framework import serializers
 
 from asr.endpointing import TurnDetection
-from asr.live import Recognition, RecognitionSerializer, TurnDetectionSerializer, turn_detection
-from asr.resample import G711_RATE, Encoding, Line
+from asr.live import Recognition, RecognitionSerializer, TurnDetectionSerializer, UnsupportedField, turn_detection
+from asr.resample import G711_RATE, AudioInput, Encoding
 from core.errors import ApiError
 from gateway.catalogue import Task, resolve, undated
 
@@ -29,6 +29,7 @@ class NoiseReduction(serializers.Serializer[dict[str, Any]]):
     filter takes. Near and far are the same."""
 
     type = serializers.ChoiceField(["near_field", "far_field"])
+    strength = UnsupportedField()
 
 
 class _Format(serializers.Serializer[dict[str, Any]]):
@@ -111,8 +112,8 @@ class RealtimeSettings:
     def recognition(self) -> Recognition:
         return Recognition.of(self.transcription, logprobs=self.logprobs)
 
-    def line(self) -> Line:
-        return Line(self.encoding, self.rate, reduces_noise=self.noise_reduction is not None)
+    def line(self) -> AudioInput:
+        return AudioInput(self.encoding, self.rate, reduces_noise=self.noise_reduction is not None)
 
     def checked(self) -> RealtimeSettings:
         """Itself, if it can be done. Raises ``ApiError``."""

@@ -3,7 +3,7 @@
 A resampler holds back the few milliseconds that it needs to look ahead, never drops or adds any: sample n that comes
 out is what was heard n/16000 s after the first sample, however the audio was cut into messages.
 
-Threads: a ``Line`` belongs to one stream; one thread at a time.
+Threads: a ``AudioInput`` belongs to one stream; one thread at a time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Encoding(StrEnum):
     OPUS = "opus"  # a message is a packet
 
 
-class Line:
+class AudioInput:
     """Decodes and resamples the messages of one stream.
 
     Raises ``ApiError`` 400 for a rate that is not on offer, and from ``hear`` for audio that is none.

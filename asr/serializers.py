@@ -144,17 +144,12 @@ def options(fields: dict[str, Any], *, checkpoint: Checkpoint, translate: bool) 
     """Raises ``ApiError`` 400 for languages that cannot be recognised."""
     from asr.transcript import temperatures
 
-    language = languages.parse(fields.get("language", ""), checkpoint)
-    candidates = languages.parse_candidates(fields["languages"], checkpoint)
-    if language and candidates and language not in candidates:
-        raise ApiError(400, "invalid_value", f"language {language!r} is none of languages.", param="languages")
-    if len(candidates) == 1:
-        language = candidates[0]
+    language, candidates = languages.chosen(fields.get("language", ""), fields["languages"], checkpoint)
     wanted = fields["response_format"]
     words = wanted == "verbose_json" and "word" in fields["timestamp_granularities"]
     return Options(
         language=language,
-        candidates=() if language else candidates,
+        candidates=candidates,
         task="translate" if translate else "transcribe",
         prompt=fields["prompt"],
         keywords=tuple(fields["keywords"]),

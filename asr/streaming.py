@@ -33,8 +33,8 @@ from asr.utterance import Utterance
 from inference.pool import in_pool
 
 FRAMES_AT_ONCE = 2  # what voice activity detection waits for
-MOST_FRAMES_HERE = 8  # a fifth of a millisecond of its work; more goes to another thread
-MOST_UTTERANCES_PENDING = 4  # a client that sends faster than the engine works is made to wait
+MAX_FRAMES_HERE = 8  # a fifth of a millisecond of its work; more goes to another thread
+MAX_UTTERANCES_PENDING = 4  # a client that sends faster than the engine works is made to wait
 MIN_COMMIT_MS = 100  # OpenAI's rule
 
 
@@ -170,7 +170,7 @@ class StreamingSession:
             ready = sum(map(len, self._waiting)) // (FRAMES_AT_ONCE * FRAME) * FRAMES_AT_ONCE
             if ready:
                 await self._hear(ready)
-            while len(self._concluding) > MOST_UTTERANCES_PENDING:
+            while len(self._concluding) > MAX_UTTERANCES_PENDING:
                 await asyncio.shield(self._concluding[0])
 
     async def commit(self) -> None:
@@ -232,7 +232,7 @@ class StreamingSession:
         self._waiting = [rest] if len(rest) else []
         # A message's few frames take less time here than the way to another thread and back.
         network = self._vad.probabilities
-        probabilities = network(frames) if count <= MOST_FRAMES_HERE else await in_pool(network, frames)
+        probabilities = network(frames) if count <= MAX_FRAMES_HERE else await in_pool(network, frames)
         if self.state is State.FINISHED:  # aborted meanwhile
             return
         for frame, probability in zip(frames, probabilities.tolist(), strict=True):

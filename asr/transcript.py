@@ -72,6 +72,8 @@ class Transcript:
 
     def json(self, *, logprobs: bool = False) -> dict[str, Any]:
         body: dict[str, Any] = {"text": self.text}
+        if self.detected:
+            body["languages"] = self._languages_listed()
         if logprobs:
             body["logprobs"] = token_logprobs(self.parts)
         return body | {"usage": self.usage()} | self._warnings()
@@ -82,7 +84,7 @@ class Transcript:
         body: dict[str, Any] = {
             "task": self.task,
             "language": "english" if self.task == "translate" else languages.name(self.language),
-            "languages": [languages.name(language) for language in self.languages],
+            "languages": self._languages_listed(),
             "duration": round(self.duration_s, 3),
             "text": self.text,
         }
@@ -112,6 +114,10 @@ class Transcript:
     def usage(self) -> dict[str, Any]:
         sound_s = self.duration_s if self.sound_s is None else self.sound_s
         return {"type": "duration", "seconds": max(1, math.ceil(round(sound_s, 3)))}
+
+    def _languages_listed(self) -> list[dict[str, str]]:
+        """As OpenAI lists those that it detected."""
+        return [{"code": language} for language in self.languages] if self.parts else []
 
     def _warnings(self) -> dict[str, list[str]]:
         return {"warnings": self.warnings} if self.warnings else {}

@@ -25,7 +25,7 @@ VERSION = 1
 CPU_BEAM, FASTER_WHISPER_BEAM = 2, 5
 SMALL_MODEL_BYTES = 200_000_000  # Whisper base: two threads encode it 1.5 times as fast as one, two workers twice
 BATCH_SECONDS = 160  # of encoder context in one batch: beyond it a batch takes longer without taking less per item
-MOST_WORKERS, MOST_THREADS, LARGEST_BATCH = 64, 256, 1024
+MAX_WORKERS, MAX_THREADS, LARGEST_BATCH = 64, 256, 1024
 
 
 class UnusableTable(ValueError):
@@ -152,7 +152,7 @@ def _checked(table: object) -> Tuning:
     for name in ("model", "device", "compute_type"):
         if not isinstance(table.get(name), str) or not table[name]:
             raise UnusableTable(f"{name} is missing")
-    counts = {"cores": 4096, "workers": MOST_WORKERS, "threads": MOST_THREADS}
+    counts = {"cores": 4096, "workers": MAX_WORKERS, "threads": MAX_THREADS}
     for name, most in counts.items():
         if not _is_count(table.get(name), 0, most):
             raise UnusableTable(f"{name} must be a whole number from 0 to {most}")

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Heard:
+class UtteranceResult:
     """``start``, ``end``: of the speech, in samples of the stream's clock."""
 
     text: str
@@ -113,12 +113,12 @@ class Utterance:
         """Wait for the engine. Raises what it raises."""
         await asyncio.gather(*(closed.task for closed in self._closed))
 
-    async def heard(self, decided: list[Evidence]) -> Heard:
+    async def heard(self, decided: list[Evidence]) -> UtteranceResult:
         """All words, once ``recognised``. ``decided``: what the stream's languages were so far, which is added to."""
         parts = [part for closed in self._closed for part in closed.task.result()]
         settled = [await self._settled(parts[index:], decided) for index in range(len(parts))]
         kept = guard.kept(settled, self._audio, self._options)
-        return Heard(
+        return UtteranceResult(
             text=join(part.text for part in kept),
             words=tuple(word for part in kept for word in part.words),
             tokens=tuple(token for part in kept for token in part.hypothesis.tokens),

@@ -1,4 +1,4 @@
-"""This room's units as the inference tier's frames carry them (``inference.wire``)."""
+"""This app's units as the inference tier's frames carry them (``inference.wire``)."""
 
 from __future__ import annotations
 

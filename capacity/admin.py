@@ -69,9 +69,15 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Rule
         fields = [
-            "severity", "metric", "threshold", "is_enabled", "pending_for", "margin_percent", "clear_for",
+            "severity",
+            "metric",
+            "threshold",
+            "is_enabled",
+            "pending_for",
+            "margin_percent",
+            "clear_for",
             "least_requests",
-        ]  # fmt: skip
+        ]
 
 
 @admin.register(Rule)
@@ -87,9 +93,15 @@ class RuleAdmin(ModelAdmin):
         ("Silence", {"fields": ["silence"]}),
     ]
     seen = [
-        "condition", "shown_severity", "is_enabled", "shown_pending", "shown_margin", "shown_clear", "least_requests",
+        "condition",
+        "shown_severity",
+        "is_enabled",
+        "shown_pending",
+        "shown_margin",
+        "shown_clear",
+        "least_requests",
         "silence",
-    ]  # fmt: skip
+    ]
     actions_detail = ["silence_rule", "end_silence"]
 
     @display(description="Severity", ordering="severity", label=SEVERITY_COLOURS)
@@ -178,9 +190,18 @@ class AlertAdmin(ReadOnly, ModelAdmin):
     date_hierarchy = "since"
     ordering = ["-since", "-id"]
     fields = readonly_fields = [
-        "rule", "shown_state", "last_value", "worst_value", "since", "fired_at", "resolved_at", "lasted", "outcome",
-        "acknowledged", "notified_at",
-    ]  # fmt: skip
+        "rule",
+        "shown_state",
+        "last_value",
+        "worst_value",
+        "since",
+        "fired_at",
+        "resolved_at",
+        "lasted",
+        "outcome",
+        "acknowledged",
+        "notified_at",
+    ]
     inlines = [DeliveryInline]
     actions: ClassVar[list[str]] = ["acknowledge_selected"]
     actions_detail = ["acknowledge", "silence"]

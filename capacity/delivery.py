@@ -104,9 +104,12 @@ def _attempt(delivery: Delivery, now: datetime) -> bool:
 def _send(delivery: Delivery) -> None:
     if delivery.channel == Channel.EMAIL:
         EmailMessage(
-            delivery.subject, delivery.text + "\n", settings.DEFAULT_FROM_EMAIL, [delivery.receiver],
+            delivery.subject,
+            delivery.text + "\n",
+            settings.DEFAULT_FROM_EMAIL,
+            [delivery.receiver],
             headers={"Auto-Submitted": "auto-generated"},
-        ).send()  # fmt: skip
+        ).send()
         return
     url = {label(url): url for url in settings.VOICE_ALERT_WEBHOOKS}.get(delivery.receiver)
     if url is None:

@@ -10,7 +10,7 @@ TTS_P95_S = 3.0
 WARM_UP_SHARE = 1 / 3  # of a load test's time: caches fill, pools grow to the number of users
 
 
-class Work(StrEnum):
+class Workload(StrEnum):
     """The kinds of work. What is measured of a live one is what a person waits for, not how long the person talks."""
 
     ASR = "asr"
@@ -28,12 +28,12 @@ class Work(StrEnum):
 
 
 _LABELS = {
-    Work.ASR: ("Speech to text", "request to last byte"),
-    Work.TTS: ("Text to speech", "request to last byte"),
-    Work.LIVE_ASR: ("Live recognition", "end of speech to its words"),
-    Work.LIVE_TTS: ("Live speech", "end of a sentence to its sound"),
+    Workload.ASR: ("Speech to text", "request to last byte"),
+    Workload.TTS: ("Text to speech", "request to last byte"),
+    Workload.LIVE_ASR: ("Live recognition", "end of speech to its words"),
+    Workload.LIVE_TTS: ("Live speech", "end of a sentence to its sound"),
 }
 
 
 # p95 has to be below, in seconds.
-P95_S = {Work.ASR: ASR_P95_S, Work.LIVE_ASR: ASR_P95_S, Work.TTS: TTS_P95_S, Work.LIVE_TTS: TTS_P95_S}
+P95_S = {Workload.ASR: ASR_P95_S, Workload.LIVE_ASR: ASR_P95_S, Workload.TTS: TTS_P95_S, Workload.LIVE_TTS: TTS_P95_S}

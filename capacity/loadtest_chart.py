@@ -63,14 +63,22 @@ def chart(title: str, unit: str, curves: Sequence[Curve], *, limits: Sequence[tu
         return round(bottom - value / axis.top * (bottom - TOP), 1)
 
     return Chart(
-        title, unit, WIDTH, HEIGHT, LEFT, right, bottom,
+        title,
+        unit,
+        WIDTH,
+        HEIGHT,
+        LEFT,
+        right,
+        bottom,
         lines=[(y(value), f"{value:,.{axis.decimals}f}") for value in axis.values()],
         ticks=[(x(at), _clock(at)) for at in _times(longest)],
-        paths=[(curve.colour, _path([(x(at), None if value is None else y(value)) for at, value in curve.points]))
-               for curve in reversed(curves)],  # the first one on top
+        paths=[
+            (curve.colour, _path([(x(at), None if value is None else y(value)) for at, value in curve.points]))
+            for curve in reversed(curves)
+        ],  # the first one on top
         legend=[(curve.colour, curve.name) for curve in curves if curve.name],
         limits=[(y(limit), name) for limit, name in limits],
-    )  # fmt: skip
+    )
 
 
 def _axis(highest: float) -> Axis:

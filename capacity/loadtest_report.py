@@ -7,7 +7,7 @@ from typing import Any
 
 from django.template.loader import render_to_string
 
-from capacity.goals import P95_S, WARM_UP_SHARE, Work
+from capacity.goals import P95_S, WARM_UP_SHARE, Workload
 from capacity.loadtest_chart import Chart, Curve, chart
 
 LAG_S = 0.2  # a generator that is later than this measures itself
@@ -28,15 +28,15 @@ def context(told: Facts) -> dict[str, Any]:
         "started": datetime.fromisoformat(told["started_at"]),
         "kinds": [
             {"work": work, **kind, "waits": [kind[name] for name in ("p50_s", "p95_s", "p99_s", "longest_s")]}
-            for work in Work
+            for work in Workload
             for kind in [told["kinds"][work.value]]
         ],
         "charts": charts(told),
-        "reasons": [{**reason, "work": Work(reason["kind"])} for reason in told["reasons"]],
+        "reasons": [{**reason, "work": Workload(reason["kind"])} for reason in told["reasons"]],
         "is_generator_late": (told["generator_lag_s"] or 0) > LAG_S,
         "cores": sum(process["cores"] or 0 for process in told["memory"]),
         "warm_up_percent": round(100 * WARM_UP_SHARE),
-        "mix": [(Work(kind), share) for kind, share in told["mix"].items()],
+        "mix": [(Workload(kind), share) for kind, share in told["mix"].items()],
     }
 
 
@@ -46,7 +46,7 @@ def charts(told: Facts) -> list[Chart]:
     def curve(name: str, colour: int, key: str) -> Curve:
         return Curve(name, colour, [(step["at_s"], step[key]) for step in line])
 
-    def waits(work: Work) -> Chart:
+    def waits(work: Workload) -> Chart:
         curves = [
             Curve(name, colour, [(step["at_s"], step[key][work.value]) for step in line])
             for name, colour, key in (("p95", 1, "p95_s"), ("p50", 2, "p50_s"))
@@ -57,7 +57,7 @@ def charts(told: Facts) -> list[Chart]:
     drawn = [
         chart("Users at once", "", [curve("there", 1, "users"), curve("waiting or talking", 2, "in_flight")]),
         chart("Answers", "per second", [curve("all", 1, "rps"), Curve("refused or failed", 3, _not_ok(line))]),
-        *(waits(work) for work in Work),
+        *(waits(work) for work in Workload),
     ]
     if told["memory"]:
         names = [f"process {number}" if len(told["memory"]) > 1 else "" for number, _ in enumerate(told["memory"], 1)]

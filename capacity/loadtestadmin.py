@@ -24,17 +24,30 @@ REPORT_POLICY = (
 @admin.register(LoadTestRun)
 class LoadTestRunAdmin(ReadOnly, ModelAdmin):
     list_display = [
-        "scenario", "started_at", "shown_verdict", "concurrent_users", "duration", "success", "asr_p95", "tts_p95",
+        "scenario",
+        "started_at",
+        "shown_verdict",
+        "concurrent_users",
+        "duration",
+        "success",
+        "asr_p95",
+        "tts_p95",
         "host",
-    ]  # fmt: skip
+    ]
     list_filter = ["scenario", "passed", "is_complete", "is_closed_loop"]
     search_fields = ["scenario", "host"]
     date_hierarchy = "started_at"
     show_full_result_count = False
     fields = readonly_fields = [
-        "scenario", "shown_verdict", "started_at", "duration", "concurrent_users", "is_closed_loop", "host",
+        "scenario",
+        "shown_verdict",
+        "started_at",
+        "duration",
+        "concurrent_users",
+        "is_closed_loop",
+        "host",
         "shown_report",
-    ]  # fmt: skip
+    ]
     actions_detail = ["open_report"]
 
     @display(description="Verdict", label=VERDICT_COLOURS)

@@ -103,9 +103,13 @@ def take_sample(now: datetime, presence: Presence | None) -> Readings:
     seen = traffic(now)
     month_cost = cost.month_cost_usd(now)
     sample = Sample(
-        at=now, requests=seen.requests, asr_p95_s=seen.asr.p95_s, tts_p95_s=seen.tts.p95_s,
-        error_percent=seen.error_percent, month_cost_usd=month_cost,
-    )  # fmt: skip
+        at=now,
+        requests=seen.requests,
+        asr_p95_s=seen.asr.p95_s,
+        tts_p95_s=seen.tts.p95_s,
+        error_percent=seen.error_percent,
+        month_cost_usd=month_cost,
+    )
     if presence is not None:
         sample.users, sample.gpu_percent = len(presence.together), presence.gpu_percent
         sample.asr_users, sample.tts_users = len(presence.asr), len(presence.tts)

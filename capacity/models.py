@@ -116,25 +116,30 @@ class Rule(models.Model):
     metric = models.CharField(max_length=20, choices=Metric)
     threshold = models.FloatField(validators=NOT_NEGATIVE, help_text="Alert above this.")
     pending_for = models.DurationField(
-        default=timedelta(seconds=30), validators=[MinValueValidator(timedelta(0))],
+        default=timedelta(seconds=30),
+        validators=[MinValueValidator(timedelta(0))],
         help_text="It must have been above for so long before the alert fires.",
-    )  # fmt: skip
+    )
     margin_percent = models.FloatField(
-        default=10, validators=[MinValueValidator(0), MaxValueValidator(100)],
+        default=10,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
         help_text="It counts as over only when this many percent below the threshold: no flapping around it.",
-    )  # fmt: skip
+    )
     clear_for = models.DurationField(
-        default=timedelta(minutes=2), validators=[MinValueValidator(timedelta(0))],
+        default=timedelta(minutes=2),
+        validators=[MinValueValidator(timedelta(0))],
         help_text="It must have been over for so long before the alert is resolved.",
-    )  # fmt: skip
+    )
     least_requests = models.PositiveIntegerField(
         default=20, help_text="Of response times and error rates: with fewer requests there is no data."
     )
     is_enabled = models.BooleanField("enabled", default=True)
     silenced_until = models.DateTimeField(
-        null=True, blank=True, editable=False,
+        null=True,
+        blank=True,
+        editable=False,
         help_text="Nobody is notified until then. Alerts fire and ramps roll back all the same.",
-    )  # fmt: skip
+    )
     silenced_by = models.CharField(max_length=150, blank=True, editable=False)
     silenced_why = models.CharField(max_length=1000, blank=True, editable=False)
 

@@ -35,8 +35,11 @@ class Presence:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "asr": sorted(self.asr), "tts": sorted(self.tts), "together": sorted(self.together), "gpu": self.gpu_percent
-        }  # fmt: skip
+            "asr": sorted(self.asr),
+            "tts": sorted(self.tts),
+            "together": sorted(self.together),
+            "gpu": self.gpu_percent,
+        }
 
     @classmethod
     def from_json(cls, served: dict[str, Any]) -> Presence:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from core.ratelimit import Rate
+    from core.ratelimit import RateLimit
 
 
 class Settleable(Protocol):
@@ -36,7 +36,7 @@ class RequestContext:
 
     id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
     started: float = field(default_factory=time.monotonic)
-    rate: Rate | None = None
+    rate: RateLimit | None = None
     once: str | None = None
     admitted: Admitted | None = None
     work: list[Settleable] = field(default_factory=list)

@@ -24,7 +24,7 @@ UNLIMITED = 1_000_000_000  # what the headers say when the limit is off
 
 
 @dataclass(frozen=True)
-class Rate:
+class RateLimit:
     """A caller's standing after this request was counted."""
 
     limit: int
@@ -46,13 +46,13 @@ class Rate:
         }
 
 
-def untouched() -> Rate:
+def untouched() -> RateLimit:
     """What a caller who has not been counted sees."""
     limit = settings.VOICE_RATE_LIMIT or UNLIMITED
-    return Rate(limit, limit, 0.0)
+    return RateLimit(limit, limit, 0.0)
 
 
-async def spend(caller: Caller) -> Rate:
+async def spend(caller: Caller) -> RateLimit:
     """Count one request and note the standing for the response's headers. Redis being away limits nobody."""
     rate = untouched()
     if settings.VOICE_RATE_LIMIT:
@@ -69,12 +69,12 @@ async def spend(caller: Caller) -> Rate:
     return rate
 
 
-async def _count(bucket: str) -> Rate:
+async def _count(bucket: str) -> RateLimit:
     limiter, item = _limiter(), RateLimitItemPerMinute(settings.VOICE_RATE_LIMIT, namespace="voice")
     allowed = await limiter.hit(item, bucket)
     window = await limiter.get_window_stats(item, bucket)
     reset_s = max(0.0, window.reset_time - time.time())
-    return Rate(item.amount, window.remaining, reset_s, exceeded=not allowed)
+    return RateLimit(item.amount, window.remaining, reset_s, exceeded=not allowed)
 
 
 def _make_limiter() -> FixedWindowRateLimiter:

@@ -57,9 +57,10 @@ class PeopleAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
         return ", ".join([*(["superuser"] if user.is_superuser else []), *names]) or "none"
 
     @display(
-        description="State", ordering="is_active",
+        description="State",
+        ordering="is_active",
         label={"Active": "success", "Switched off": "danger", "May not log in here": "warning"},
-    )  # fmt: skip
+    )
     def state(self, user: User) -> str:
         if not user.is_active:
             return "Switched off"

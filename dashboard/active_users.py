@@ -144,9 +144,14 @@ def adoption(span: Span, clients: Mapping[int, str], active: Mapping[int, Active
     )
     untold = tuple(sorted(clients[client] for client, one in active.items() if one.month and client not in told))
     return Adoption(
-        steps, eligible, rate, ADOPTION.verdict(rate), untold, _by_client(clients, told, enabled, active),
+        steps,
+        eligible,
+        rate,
+        ADOPTION.verdict(rate),
+        untold,
+        _by_client(clients, told, enabled, active),
         tuple((FEATURES[feature], _percents(enabled, feature)) for feature in Feature),
-    )  # fmt: skip
+    )
 
 
 def _percents(enabled: Mapping[int, Enabled], feature: Feature) -> str:
@@ -176,12 +181,15 @@ def _by_client(
         "adoption-by-client",
         "Adoption by client application",
         [
-            Column("client", "Client", Form.TEXT), Column("chat_users", "Chat users"),
-            Column("chat_users_as_of", "As of", Form.DAY), *features,
-            Column("active_30_days", "Active, 30 days"), Column("adoption", "Adoption", Form.SHARE),
+            Column("client", "Client", Form.TEXT),
+            Column("chat_users", "Chat users"),
+            Column("chat_users_as_of", "As of", Form.DAY),
+            *features,
+            Column("active_30_days", "Active, 30 days"),
+            Column("adoption", "Adoption", Form.SHARE),
         ],
         rows,
-    )  # fmt: skip
+    )
 
 
 def names_of_clients() -> dict[int, str]:
@@ -234,12 +242,15 @@ class Retention:
             "retention",
             "Retention by week of first use",
             [
-                Column("week_of_first_use", "Week of first use", Form.DAY), Column("cohort", "New users"),
-                Column("weeks_later", "Weeks later"), Column("users", "Users"), Column("share", "Share", Form.SHARE),
+                Column("week_of_first_use", "Week of first use", Form.DAY),
+                Column("cohort", "New users"),
+                Column("weeks_later", "Weeks later"),
+                Column("users", "Users"),
+                Column("share", "Share", Form.SHARE),
                 Column("week_is_over", "Week is over", Form.TEXT),
             ],
             rows,
-        )  # fmt: skip
+        )
 
 
 def retention(span: Span) -> Retention:

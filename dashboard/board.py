@@ -45,7 +45,7 @@ class Board:
         return active_users.names_of_clients()
 
     @cached_property
-    def _work(self) -> usage_totals.Work:
+    def _work(self) -> usage_totals.UsageTotals:
         return usage_totals.work(self.span)
 
     @cached_property

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from capacity import board, probe
 from dashboard.date_range import Span
 from dashboard.tables import Column, Form, Table, Value, usd
-from dashboard.usage_totals import Work
+from dashboard.usage_totals import UsageTotals
 from usage import cost, quality, weeks
 from usage.cost import DayCost, MonthCost
 from usage.money import MICROS
@@ -32,7 +32,7 @@ class Money:
     by_week: Table
 
 
-def money(span: Span, found: Work) -> Money:
+def money(span: Span, found: UsageTotals) -> Money:
     days = cost.costs_by_day(span.days, span.now)
     total, hour, thousand = _unit_costs(days, found)
     last = min(span.now, end_of_month(span.last) - timedelta(microseconds=1))
@@ -43,15 +43,20 @@ def money(span: Span, found: Work) -> Money:
         done = [found.of_day(day.day) for day in of_week]
         rows.append(
             (
-                monday, all_of_it, sum(one.audio_ms for one in done) / MS_PER_HOUR,
-                sum(one.characters for one in done), per_hour, per_thousand,
+                monday,
+                all_of_it,
+                sum(one.audio_ms for one in done) / MS_PER_HOUR,
+                sum(one.characters for one in done),
+                per_hour,
+                per_thousand,
             )
-        )  # fmt: skip
+        )
     table = Table(
         "cost",
         "Cost by week",
         [
-            Column("week", "Week from", Form.DAY), Column("cost_usd", "Cost", Form.USD, is_drawn=False),
+            Column("week", "Week from", Form.DAY),
+            Column("cost_usd", "Cost", Form.USD, is_drawn=False),
             Column("audio_hours", "Hours heard", Form.TENTHS, is_drawn=False),
             Column("characters", "Characters spoken", is_drawn=False),
             _unit_column(Metric.AUDIO_HOUR_COST, "usd_per_audio_hour", "An hour of audio"),
@@ -60,7 +65,7 @@ def money(span: Span, found: Work) -> Money:
         rows,
         chart="line",
         note="Infrastructure at its prices, spread over what was done; a first or last week may be part of one.",
-    )  # fmt: skip
+    )
     return Money(total, hour, thousand, month, any(day.micros for day in days), table)
 
 
@@ -69,7 +74,7 @@ def _unit_column(metric: Metric, name: str, label: str) -> Column:
     return Column(name, label, Form.USD_FINE, plot=label, target=target.below, target_label=f"Target {target.in_words}")
 
 
-def _unit_costs(days: Sequence[DayCost], found: Work) -> tuple[int, int | None, int | None]:
+def _unit_costs(days: Sequence[DayCost], found: UsageTotals) -> tuple[int, int | None, int | None]:
     """Of all; of an hour of audio; of 1,000 characters."""
     done = [found.of_day(day.day) for day in days]
     heard = cost.per_audio_hour(sum(day.speech_to_text_micros for day in days), sum(one.audio_ms for one in done))
@@ -102,10 +107,17 @@ def measured_quality(span: Span) -> Quality:
         words, opinion = wrong.get(monday, nothing), liked.get(monday, nothing)
         rows.append(
             (
-                monday, words.value, words.low, words.high, words.count, opinion.value, opinion.low, opinion.high,
+                monday,
+                words.value,
+                words.low,
+                words.high,
+                words.count,
+                opinion.value,
+                opinion.low,
+                opinion.high,
                 opinion.count,
             )
-        )  # fmt: skip
+        )
     rate, score = GOAL[Metric.WORD_ERROR_RATE].launch, GOAL[Metric.OPINION_SCORE].launch
     table = Table(
         "quality",
@@ -113,14 +125,22 @@ def measured_quality(span: Span) -> Quality:
         [
             Column("week", "Week from", Form.DAY),
             Column(
-                "word_error_rate", "Word error rate", Form.SHARE, plot="Word error rate", target=rate.below,
+                "word_error_rate",
+                "Word error rate",
+                Form.SHARE,
+                plot="Word error rate",
+                target=rate.below,
                 target_label=f"Target {rate.in_words}",
             ),
             Column("word_error_rate_low", "from", Form.SHARE, is_drawn=False),
             Column("word_error_rate_high", "to", Form.SHARE, is_drawn=False),
             Column("corrections", "Corrections", is_drawn=False),
             Column(
-                "mean_opinion_score", "Mean opinion score", Form.SCORE, plot="Mean opinion score", target=score.above,
+                "mean_opinion_score",
+                "Mean opinion score",
+                Form.SCORE,
+                plot="Mean opinion score",
+                target=score.above,
                 target_label=f"Target {score.in_words}",
             ),
             Column("mean_opinion_score_low", "from", Form.SCORE, is_drawn=False),
@@ -130,7 +150,7 @@ def measured_quality(span: Span) -> Quality:
         rows,
         chart="line",
         note="From and to hold the true value with 95 % confidence.",
-    )  # fmt: skip
+    )
     return Quality(words_in_all, opinion_in_all, table)
 
 
@@ -141,13 +161,15 @@ def peaks(span: Span) -> Table:
         "peak-users",
         "Most users at once",
         [
-            Column("day", "Day", Form.DAY), Column("asr_users", "Speech to text"),
-            Column("tts_users", "Text to speech"), Column("users", "Both together", is_drawn=False),
+            Column("day", "Day", Form.DAY),
+            Column("asr_users", "Speech to text"),
+            Column("tts_users", "Text to speech"),
+            Column("users", "Both together", is_drawn=False),
         ],
         [(day, *((users.asr, users.tts, users.together) if users else (None, None, None))) for day, users in found],
         chart="line",
         empty="Nobody watched in these days (manage.py watch_capacity).",
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -188,21 +210,28 @@ def scorecard(span: Span, costs: Money, good: Quality, peak_table: Table, active
             Metric.THOUSAND_CHARACTERS_COST, costs, costs.per_1000_characters, "what these days cost, by text spoken"
         ),
         Score(
-            GOAL[Metric.CONCURRENT_USERS], at_once, reached,
+            GOAL[Metric.CONCURRENT_USERS],
+            at_once,
+            reached,
             "most at once in these days, the smaller of speech to text and text to speech",
         ),
         Score(
-            GOAL[Metric.UPTIME], None if watched is None else watched / 100,
-            "–" if watched is None else f"{watched:.2f} %", f"{up.probes:,} probes in these days", count=up.probes,
+            GOAL[Metric.UPTIME],
+            None if watched is None else watched / 100,
+            "–" if watched is None else f"{watched:.2f} %",
+            f"{up.probes:,} probes in these days",
+            count=up.probes,
         ),
         Score(
             GOAL[Metric.ACTIVE_USERS], active, f"{active:,}", f"served in the 30 days to {span.last.day} {span.last:%B}"
         ),
         Score(
-            GOAL[Metric.MONTH_COST], spent / MICROS if costs.is_known else None,
-            usd(spent, 2) if costs.is_known else "–", month if is_past else f"forecast for {month}",
+            GOAL[Metric.MONTH_COST],
+            spent / MICROS if costs.is_known else None,
+            usd(spent, 2) if costs.is_known else "–",
+            month if is_past else f"forecast for {month}",
         ),
-    ]  # fmt: skip
+    ]
     by_metric = {score.goal.metric: score for score in scores}
     return [by_metric[goal.metric] for goal in GOALS]
 

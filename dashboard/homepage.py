@@ -35,9 +35,12 @@ class PagePermissions:
     def of(cls, request: HttpRequest) -> PagePermissions:
         may = request.user.has_perm
         return cls(
-            may("capacity.view_sample"), may("rollout.view_flag"), may("usage.view_infrastructurecost"),
-            may("capacity.change_alert"), may("rollout.change_flag"),
-        )  # fmt: skip
+            may("capacity.view_sample"),
+            may("rollout.view_flag"),
+            may("usage.view_infrastructurecost"),
+            may("capacity.change_alert"),
+            may("rollout.change_flag"),
+        )
 
     @property
     def is_anything(self) -> bool:

@@ -6,9 +6,18 @@ from django.http import HttpRequest
 
 # 600 and 700 carry white text, 500 is text on dark ground: each at least 4.5 to 1.
 TEAL = {
-    "50": "#f0fdfa", "100": "#d9efec", "200": "#b2dfd9", "300": "#7cc9c0", "400": "#2dd4bf", "500": "#2bb8a8",
-    "600": "#0f766e", "700": "#0b5c56", "800": "#0e4a46", "900": "#12393a", "950": "#06221f",
-}  # fmt: skip
+    "50": "#f0fdfa",
+    "100": "#d9efec",
+    "200": "#b2dfd9",
+    "300": "#7cc9c0",
+    "400": "#2dd4bf",
+    "500": "#2bb8a8",
+    "600": "#0f766e",
+    "700": "#0b5c56",
+    "800": "#0e4a46",
+    "900": "#12393a",
+    "950": "#06221f",
+}
 
 
 def primary(_request: HttpRequest) -> dict[str, str]:

@@ -33,7 +33,9 @@ class Section:
 
 SECTIONS = (
     Section(
-        "Roll-out", ("rollout",), (
+        "Roll-out",
+        ("rollout",),
+        (
             Entry("Flags", "toggle_on", ("rollout.flag",)),
             Entry("Ramps", "trending_up", ("rollout.ramp",)),
             Entry("Lists and cohorts", "groups", ("rollout.listeduser", "rollout.cohort")),
@@ -41,7 +43,9 @@ SECTIONS = (
         ),
     ),
     Section(
-        "Capacity", ("capacity",), (
+        "Capacity",
+        ("capacity",),
+        (
             Entry("Alerts", "notifications", ("capacity.alert", "capacity.rule", "capacity.delivery")),
             Entry("Phases", "stairs", ("capacity.phase",)),
             Entry("History", "monitoring", ("capacity.sample", "capacity.hourlypeak", "capacity.activeusers")),
@@ -49,7 +53,9 @@ SECTIONS = (
         ),
     ),
     Section(
-        "Usage and billing", ("usage",), (
+        "Usage and billing",
+        ("usage",),
+        (
             Entry("Ledger", "receipt_long", ("usage.ledgerentry", "usage.dailyuse", "usage.dailymix")),
             Entry("Quotas used", "data_usage", ("usage.consumption",)),
             Entry("Plans", "sell", ("usage.plan", "usage.planassignment")),
@@ -59,14 +65,16 @@ SECTIONS = (
         ),
     ),
     Section(
-        "Access", ("voiceproject", "auth"), (
+        "Access",
+        ("voiceproject", "auth"),
+        (
             Entry("API keys", "key", ("voiceproject.apikey",)),
             Entry("Client applications", "apps", ("voiceproject.clientapplication",)),
             Entry("People", "person", ("auth.user",)),
             Entry("Roles", "badge", ("auth.group",)),
         ),
     ),
-)  # fmt: skip
+)
 TITLES = {
     "capacity.delivery": "Notifications",
     "capacity.hourlypeak": "Peaks by hour",

@@ -92,9 +92,10 @@ class Table:
         """The rows as HTML: by hand, as a template takes ten times as long for a year of days."""
         scales = [
             max((abs(row[place]) for row in self.rows if isinstance(row[place], int | float)), default=0)  # type: ignore[arg-type]
-            if column.bar else 0
+            if column.bar
+            else 0
             for place, column in enumerate(self.columns)
-        ]  # fmt: skip
+        ]
         rows = []
         for row in self.rows[: self.shown_rows]:
             cells = [

@@ -24,9 +24,13 @@ SHOWN_VOICES = SHOWN_CLIENTS = 10
 # served nor failed (as in capacity.measure). All others are mistakes in the request.
 FAILURES = {"internal_error", "over_capacity", "engine_unavailable"}
 REFUSALS = {
-    "voice_not_enabled", "forbidden", "quota_exceeded", "rate_limit_exceeded", "too_many_streams",
+    "voice_not_enabled",
+    "forbidden",
+    "quota_exceeded",
+    "rate_limit_exceeded",
+    "too_many_streams",
     "client_closed_request",
-}  # fmt: skip
+}
 ENOUGH_REQUESTS = 20  # an error rate of fewer says nothing
 
 
@@ -45,7 +49,7 @@ class Amount:
 
 
 @dataclass
-class Work:
+class UsageTotals:
     """Sums of a span. ``audio_ms`` are of kinds measured by audio, ``characters`` of those measured by characters."""
 
     by_day: dict[tuple[date, Kind], Amount] = field(default_factory=lambda: defaultdict(Amount))
@@ -77,8 +81,8 @@ class Work:
         return failed / requests if requests >= ENOUGH_REQUESTS else None
 
 
-def work(span: Span) -> Work:
-    found = Work()
+def work(span: Span) -> UsageTotals:
+    found = UsageTotals()
     for day, kind, code, *amounts in _mix(span, "day", "kind", "error_code"):
         found.by_day[day, Kind(kind)].add(*amounts)
         found.by_code[code].add(*amounts)
@@ -105,37 +109,43 @@ def minutes(ms: int) -> float:
     return ms / MS_PER_MINUTE
 
 
-def minutes_by_day(span: Span, found: Work) -> Table:
+def minutes_by_day(span: Span, found: UsageTotals) -> Table:
     kinds = [kind for kind in Kind if kind.measure is Measure.AUDIO]
     return Table(
         "minutes",
         "Minutes heard",
         [
-            Column("day", "Day", Form.DAY), Column("minutes", "Minutes", Form.TENTHS),
+            Column("day", "Day", Form.DAY),
+            Column("minutes", "Minutes", Form.TENTHS),
             *(Column(f"{kind}_minutes", kind.capitalize(), Form.TENTHS, is_drawn=False) for kind in kinds),
             Column("requests", "Requests", is_drawn=False),
         ],
         [
             (
-                day, minutes(found.of_day(day, kinds).audio_ms),
-                *(minutes(found.of_day(day, [kind]).audio_ms) for kind in kinds), found.of_day(day, kinds).requests,
+                day,
+                minutes(found.of_day(day, kinds).audio_ms),
+                *(minutes(found.of_day(day, [kind]).audio_ms) for kind in kinds),
+                found.of_day(day, kinds).requests,
             )
             for day in span.days
         ],
         chart="bars",
-    )  # fmt: skip
+    )
 
 
-def characters_by_day(span: Span, found: Work) -> Table:
+def characters_by_day(span: Span, found: UsageTotals) -> Table:
     days = [(day, found.of_day(day, [Kind.SPEECH])) for day in span.days]
     return Table(
         "characters",
         "Characters spoken",
-        [Column("day", "Day", Form.DAY), Column("characters", "Characters"),
-         Column("requests", "Requests", is_drawn=False)],
+        [
+            Column("day", "Day", Form.DAY),
+            Column("characters", "Characters"),
+            Column("requests", "Requests", is_drawn=False),
+        ],
         [(day, one.characters, one.requests) for day, one in days],
         chart="bars",
-    )  # fmt: skip
+    )
 
 
 def mixes(span: Span) -> tuple[Table, Table]:
@@ -154,25 +164,32 @@ def mixes(span: Span) -> tuple[Table, Table]:
         "languages",
         "Languages",
         [
-            Column("language", "Language", Form.TEXT), Column("minutes", "Minutes heard", Form.TENTHS),
-            Column("minutes_share", "Of all minutes", Form.SHARE, bar=True), Column("characters", "Characters spoken"),
+            Column("language", "Language", Form.TEXT),
+            Column("minutes", "Minutes heard", Form.TENTHS),
+            Column("minutes_share", "Of all minutes", Form.SHARE, bar=True),
+            Column("characters", "Characters spoken"),
             Column("characters_share", "Of all characters", Form.SHARE, bar=True),
         ],
         [
             (
-                LANGUAGES.get(language, language), minutes(one.audio_ms), _share(one.audio_ms, heard), one.characters,
+                LANGUAGES.get(language, language),
+                minutes(one.audio_ms),
+                _share(one.audio_ms, heard),
+                one.characters,
                 _share(one.characters, spoken),
             )
             for language, one in in_order
         ],
-    )  # fmt: skip
+    )
     most = sorted(voices.items(), key=lambda item: (-item[1].characters, item[0]))
     by_voice = Table(
         "voices",
         "Voices",
         [
-            Column("voice", "Voice", Form.TEXT), Column("language", "Language", Form.TEXT),
-            Column("requests", "Requests"), Column("characters", "Characters"),
+            Column("voice", "Voice", Form.TEXT),
+            Column("language", "Language", Form.TEXT),
+            Column("requests", "Requests"),
+            Column("characters", "Characters"),
             Column("share", "Of all characters", Form.SHARE, bar=True),
         ],
         [
@@ -180,7 +197,7 @@ def mixes(span: Span) -> tuple[Table, Table]:
             for (voice, language), one in most
         ],
         shown_rows=SHOWN_VOICES,
-    )  # fmt: skip
+    )
     return by_language, by_voice
 
 
@@ -195,20 +212,26 @@ def by_client(span: Span, clients: Mapping[int, str], active: Mapping[int, Activ
         "clients",
         "Top clients",
         [
-            Column("client", "Client", Form.TEXT), Column("active_30_days", "Active, 30 days"),
-            Column("requests", "Requests"), Column("share", "Of all requests", Form.SHARE, bar=True),
+            Column("client", "Client", Form.TEXT),
+            Column("active_30_days", "Active, 30 days"),
+            Column("requests", "Requests"),
+            Column("share", "Of all requests", Form.SHARE, bar=True),
             Column("minutes", "Minutes heard", Form.TENTHS),
             Column("characters", "Characters spoken"),
         ],
         [
             (
-                clients.get(client, str(client)), active.get(client, Active()).month, one.requests,
-                _share(one.requests, requests), minutes(one.audio_ms), one.characters,
+                clients.get(client, str(client)),
+                active.get(client, Active()).month,
+                one.requests,
+                _share(one.requests, requests),
+                minutes(one.audio_ms),
+                one.characters,
             )
             for client, one in most
         ],
         shown_rows=SHOWN_CLIENTS,
-    )  # fmt: skip
+    )
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -218,7 +241,7 @@ def _share(part: int, whole: int) -> float | None:
 # --- Errors ----------------------------------------------------------------------------------------------------------
 
 
-def errors_by_day(span: Span, found: Work) -> Table:
+def errors_by_day(span: Span, found: UsageTotals) -> Table:
     of_day: dict[date, dict[str, int]] = defaultdict(dict)
     for (day, code), number in found.codes_by_day.items():
         of_day[day][code] = number
@@ -234,7 +257,8 @@ def errors_by_day(span: Span, found: Work) -> Table:
         "error-rate",
         "Error rate",
         [
-            Column("day", "Day", Form.DAY), Column("failure_rate", "Failed", Form.SHARE),
+            Column("day", "Day", Form.DAY),
+            Column("failure_rate", "Failed", Form.SHARE),
             Column("failed", "Our failures", is_drawn=False),
             Column("refused", "Refused, left, mistaken", is_drawn=False),
             Column("requests", "All requests", is_drawn=False),
@@ -242,10 +266,10 @@ def errors_by_day(span: Span, found: Work) -> Table:
         rows,
         chart="line",
         note=f"Our own failures among requests served. No point with fewer than {ENOUGH_REQUESTS} requests.",
-    )  # fmt: skip
+    )
 
 
-def errors_by_code(found: Work) -> Table:
+def errors_by_code(found: UsageTotals) -> Table:
     requests = sum(one.requests for one in found.by_code.values())
     rows = [
         (code, _whose(code), one.requests, _share(one.requests, requests))
@@ -257,12 +281,14 @@ def errors_by_code(found: Work) -> Table:
         "errors",
         "Errors by code",
         [
-            Column("code", "Code", Form.TEXT), Column("kind", "What it is", Form.TEXT),
-            Column("requests", "Requests"), Column("share", "Of all requests", Form.SHARE, bar=True),
+            Column("code", "Code", Form.TEXT),
+            Column("kind", "What it is", Form.TEXT),
+            Column("requests", "Requests"),
+            Column("share", "Of all requests", Form.SHARE, bar=True),
         ],
         rows,
         empty="No errors in these days.",
-    )  # fmt: skip
+    )
 
 
 def _whose(code: str) -> str:
@@ -313,7 +339,7 @@ def speed(span: Span) -> Speed:
         ],
         chart="line",
         note="Read from a histogram: at most a fifth too high.",
-    )  # fmt: skip
+    )
     asr, tts = (percentile(_together(halves[half].values()), 0.95) for half in ("asr", "tts"))
     return Speed(asr, tts, table)
 
@@ -340,10 +366,19 @@ def percentile(histogram: Histogram, share: float) -> float | None:
 # --- Everything ------------------------------------------------------------------------------------------------------
 
 _EVERYTHING = {
-    "day": Form.DAY, "client": Form.TEXT, "kind": Form.TEXT, "model": Form.TEXT, "voice": Form.TEXT,
-    "language": Form.TEXT, "error_code": Form.TEXT, "requests": Form.NUMBER, "audio_ms": Form.NUMBER,
-    "characters": Form.NUMBER, "queue_ms": Form.NUMBER, "total_ms": Form.NUMBER,
-}  # fmt: skip
+    "day": Form.DAY,
+    "client": Form.TEXT,
+    "kind": Form.TEXT,
+    "model": Form.TEXT,
+    "voice": Form.TEXT,
+    "language": Form.TEXT,
+    "error_code": Form.TEXT,
+    "requests": Form.NUMBER,
+    "audio_ms": Form.NUMBER,
+    "characters": Form.NUMBER,
+    "queue_ms": Form.NUMBER,
+    "total_ms": Form.NUMBER,
+}
 
 
 def everything(span: Span) -> Iterator[bytes]:

@@ -35,7 +35,7 @@ from gateway.lifecycle import lifecycle
 from rollout import policy
 from rollout.feature import Feature
 from usage import quota
-from usage.checkpoints import Checkpoint
+from usage.checkpoints import UsageCheckpoint
 from usage.entry import Entry, Kind, Measure
 from usage.writer import ledger
 
@@ -68,7 +68,7 @@ class Work:
         self._covered = 0
         self._reservation = quota.Reservation(kind)
         self._slot: leases.ConcurrencySlot | None = None
-        self._checkpoint = Checkpoint()
+        self._checkpoint = UsageCheckpoint()
         self._settled = False
 
     @property

@@ -27,7 +27,7 @@ CHECK_TIMEOUT_S = 3.0
 @require_safe
 async def live(request: HttpRequest) -> JsonResponse:
     """The process answers. It asks nobody else: a database that is away is no reason to restart this."""
-    return JsonResponse({"status": "ok"})
+    return JsonResponse({"status": "ok", "version": settings.VOICE_VERSION})
 
 
 @require_safe

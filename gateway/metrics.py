@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.conf import settings
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -34,6 +35,7 @@ admission_wait_seconds = Gauge(
     "voice_admission_wait_seconds", "What the newest request has before it, in this process", ["feature"]
 )
 admission_refused_total = Counter("voice_admission_refused_total", "Requests refused for want of capacity", ["feature"])
+build_info = Gauge("voice_build_info", "1; the label says which version runs", ["version"])
 streams_open = Gauge("voice_streams_open", "Open WebSockets that do speech work", ["kind"])
 
 
@@ -76,5 +78,6 @@ class EngineCollector(Collector):
 
 def register() -> None:
     """Once per process, when Django is ready."""
+    build_info.labels(settings.VOICE_VERSION).set(1)
     REGISTRY.register(EngineCollector())
     runtime.observe_batches(_observe_batch)

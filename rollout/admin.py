@@ -26,6 +26,7 @@ from unfold.widgets import (
 
 from core.admin_objects import exists, found
 from core.quantities import NONE, number
+from core.readonly_admin import ReadOnly
 from rollout import rampadmin
 from rollout.auditedadmin import AuditedAdmin
 from rollout.board import UNDER_WAY
@@ -139,8 +140,10 @@ class FlagAdmin(AuditedAdmin):
         for ramp in flag.under_way:  # type: ignore[attr-defined]
             return format_html(
                 '<a href="{}">{} at {}</a>',
-                reverse("admin:rollout_ramp_change", args=[ramp.pk]), ramp.get_state_display(), ramp.step,
-            )  # fmt: skip
+                reverse("admin:rollout_ramp_change", args=[ramp.pk]),
+                ramp.get_state_display(),
+                ramp.step,
+            )
         return NONE
 
     @display(description="Kill switch", ordering="killed", label={"On": "danger", "Off": "default"})
@@ -195,10 +198,15 @@ class FlagAdmin(AuditedAdmin):
         )
         revived = f"{flag.note or flag.name} is on again for whom it was before: nothing else was changed. {ACTS}"
         return ask(
-            request, self, title=f"Kill switch of {flag.name}", consequence=consequence if killed else revived,
-            button="Switch off for everybody" if killed else "Switch on again", back=self.page_of(flag.pk), do=do,
+            request,
+            self,
+            title=f"Kill switch of {flag.name}",
+            consequence=consequence if killed else revived,
+            button="Switch off for everybody" if killed else "Switch on again",
+            back=self.page_of(flag.pk),
+            do=do,
             is_harmful=killed,
-        )  # fmt: skip
+        )
 
     @action(
         description="Kill switch for all voice", url_path="kill-all", permissions=["change"], icon="power_settings_new"
@@ -209,10 +217,14 @@ class FlagAdmin(AuditedAdmin):
             return f"All voice is off. {ACTS}"
 
         return ask(
-            request, self, title="Kill switch for all voice", button="Switch off for everybody", do=do,
+            request,
+            self,
+            title="Kill switch for all voice",
+            button="Switch off for everybody",
+            do=do,
             back=reverse("admin:rollout_flag_changelist"),
             consequence=f"All of voice stops for everybody at once: requests are refused, open streams end. {ACTS}",
-        )  # fmt: skip
+        )
 
 
 @admin.register(ListedUser)
@@ -295,7 +307,7 @@ class CohortAdmin(AuditedAdmin):
 
 
 @admin.register(Change)
-class ChangeAdmin(ModelAdmin):
+class ChangeAdmin(ReadOnly, ModelAdmin):
     """The audit trail, to look at."""
 
     empty_text = "Every change of the roll-out, by a person or a ramp, leaves a row here."
@@ -311,17 +323,6 @@ class ChangeAdmin(ModelAdmin):
 
     @display(description="What")
     def changed(self, change: Change) -> str:
-        rows = format_html_join(
-            "", "<tr><th scope='row'>{}</th><td>{}</td><td>{}</td></tr>", change.fields_in_words()
-        )  # fmt: skip
+        rows = format_html_join("", "<tr><th scope='row'>{}</th><td>{}</td><td>{}</td></tr>", change.fields_in_words())
         head = format_html("<tr><th></th><th scope='col'>{}</th><th scope='col'>{}</th></tr>", "Before", "After")
         return format_html('<table class="changed-fields">{}{}</table>', head, rows)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

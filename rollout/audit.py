@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.db import models, transaction
 from django.utils import timezone
+
+from core.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 if TYPE_CHECKING:
     from rollout.models import Flag
@@ -56,25 +58,7 @@ def actor() -> Actor:
     return Actor(" ".join([Path(program).name, *arguments[:1]]).strip() or "python")
 
 
-class AppendOnly(Exception):
-    """A row of the audit trail was about to be changed or deleted."""
-
-    def __init__(self) -> None:
-        super().__init__("the audit trail is append-only")
-
-
-class ChangeQuerySet(models.QuerySet["Change"]):
-    def update(self, **_values: Any) -> NoReturn:
-        raise AppendOnly
-
-    def delete(self) -> NoReturn:
-        raise AppendOnly
-
-    def bulk_update(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise AppendOnly
-
-
-class Change(models.Model):
+class Change(AppendOnlyModel):
     """What somebody, or a ramp, changed. ``before`` and ``after``: the fields that differ; {} = was or is not there."""
 
     at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
@@ -84,7 +68,7 @@ class Change(models.Model):
     after = models.JSONField(default=dict)
     why = models.TextField(blank=True)
 
-    objects = ChangeQuerySet.as_manager()
+    objects = AppendOnlyQuerySet.as_manager()
 
     class Meta:
         app_label = "rollout"
@@ -93,14 +77,6 @@ class Change(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.summary()}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.pk is not None:
-            raise AppendOnly
-        super().save(*args, **kwargs)
-
-    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise AppendOnly
 
     def summary(self) -> str:
         """In words: `percent 5 → 7`."""

@@ -235,9 +235,13 @@ class Ramp(Audited):
     flag = models.ForeignKey(Flag, on_delete=models.PROTECT, related_name="ramps")
     state = models.CharField(max_length=11, choices=State, default=State.DRAFT, editable=False)
     step = models.ForeignKey(
-        "rollout.RampStep", null=True, on_delete=models.PROTECT, related_name="+", editable=False,
+        "rollout.RampStep",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        editable=False,
         help_text="The step that is being held.",
-    )  # fmt: skip
+    )
     base_percent = percent_field(null=True, editable=False, help_text="The flag's percentage before the first step.")
     watched_s = models.FloatField(default=0, editable=False, help_text="How long this step has been held and watched.")
     ticked_at = models.DateTimeField(null=True, editable=False)

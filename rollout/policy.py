@@ -160,9 +160,11 @@ def _load_lists(flag: Flag) -> _Lists:
         accounts |= Q(is_superuser=True)
     people = get_user_model().objects.filter(accounts, is_active=True).values_list("username", flat=True)
     return _Lists(
-        frozenset(listed[ListedUser.List.DENY]), frozenset(listed[ListedUser.List.ALLOW]), frozenset(members),
+        frozenset(listed[ListedUser.List.DENY]),
+        frozenset(listed[ListedUser.List.ALLOW]),
+        frozenset(members),
         frozenset(people),
-    )  # fmt: skip
+    )
 
 
 @dataclass

@@ -88,9 +88,10 @@ class RampAdmin(AuditedAdmin):
         return NONE if ramp.base_percent is None else shown(ramp.base_percent)
 
     @display(
-        description="State", ordering="state",
+        description="State",
+        ordering="state",
         label={"Running": "success", "Paused": "warning", "Rolled back": "danger", "Finished": "info"},
-    )  # fmt: skip
+    )
     def shown_state(self, ramp: Ramp) -> str:
         return ramp.get_state_display()
 
@@ -169,6 +170,12 @@ class RampAdmin(AuditedAdmin):
             return f"{moved} is {moved.get_state_display().lower()}.".capitalize()
 
         return ask(
-            request, self, title=f"{verb} {ramp}", consequence=consequence, button=f"{verb} this ramp",
-            back=self.page_of(ramp.pk), do=do, is_harmful=verb in ("Start", "Abort"),
-        )  # fmt: skip
+            request,
+            self,
+            title=f"{verb} {ramp}",
+            consequence=consequence,
+            button=f"{verb} this ramp",
+            back=self.page_of(ramp.pk),
+            do=do,
+            is_harmful=verb in ("Start", "Abort"),
+        )

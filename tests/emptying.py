@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from django.db.backends.sqlite3.base import DatabaseWrapper
@@ -21,3 +22,20 @@ def let_tests_empty_the_books() -> None:
             guards.install(self.connection)
 
     setattr(operations, "execute_sql_flush", execute_sql_flush)  # noqa: B010 - mypy forbids an assignment
+
+
+def restore_migrated_rows() -> None:
+    """Make the rows again that migrations make, where an earlier test has emptied the database."""
+    from django.apps import apps
+
+    from capacity.models import Rule
+    from rollout.models import Flag
+    from usage.models import InfrastructureCost
+
+    for model, migration, function in (
+        (Flag, "rollout.migrations.0002_flags", "make_flags"),
+        (InfrastructureCost, "usage.migrations.0004_first_rows", "make"),
+        (Rule, "capacity.migrations.0002_rules_and_phases", "seed"),
+    ):
+        if not model._default_manager.exists():
+            getattr(import_module(migration), function)(apps, None)

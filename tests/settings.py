@@ -14,7 +14,7 @@ if "VOICE_STATE_DIR" not in os.environ:
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # tests in two processes share nothing
     state = Path(os.environ["VOICE_STATE_DIR"]) / worker
-    state.mkdir(exist_ok=True, mode=0o700)
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ["VOICE_STATE_DIR"] = str(state)
 
 # Small and always there; what needs real weights asks for the fixtures `whisper_base` and `kokoro`.

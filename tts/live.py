@@ -29,8 +29,8 @@ from tts.voices import Voice
 
 STEP_S = 0.1  # audio in one message
 LEAD_S = 0.4  # audio sent beyond what the listener has heard: covers a hiccup of the network, no more
-MOST_WAITING_CHARACTERS = 32_768  # of text that has arrived and is not spoken yet: about half an hour of speech
-MOST_UNFINISHED_CHARACTERS = 65_536  # since the last sentence was complete: a block of code is one piece
+MAX_WAITING_CHARACTERS = 32_768  # of text that has arrived and is not spoken yet: about half an hour of speech
+MAX_UNFINISHED_CHARACTERS = 65_536  # since the last sentence was complete: a block of code is one piece
 
 
 class State(StrEnum):
@@ -149,8 +149,8 @@ class LiveSpeech:
         """Text, split anywhere. Sentences that are certainly complete are spoken. Raises ``TooMuchText``."""
         self._must_be_open("text")
         self._unfinished_characters += len(text)
-        too_many_wait = self._waiting_characters + len(text) > MOST_WAITING_CHARACTERS
-        if too_many_wait or self._unfinished_characters > MOST_UNFINISHED_CHARACTERS:
+        too_many_wait = self._waiting_characters + len(text) > MAX_WAITING_CHARACTERS
+        if too_many_wait or self._unfinished_characters > MAX_UNFINISHED_CHARACTERS:
             raise TooMuchText
         self._give(self._text.push(text))
 

@@ -1,4 +1,4 @@
-"""The WebSocket of this room, by its path."""
+"""The WebSocket of this app, by its path."""
 
 from __future__ import annotations
 

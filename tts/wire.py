@@ -1,4 +1,4 @@
-"""This room's units as the inference tier's frames carry them (``inference.wire``).
+"""This app's units as the inference tier's frames carry them (``inference.wire``).
 
 A unit takes its voice along, so the tier needs to know only the model.
 """

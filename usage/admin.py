@@ -17,6 +17,7 @@ from unfold.decorators import action, display
 from core.admin_objects import first, found
 from core.confirmation import Question, ask
 from core.quantities import NONE, MicrosField, audio, number, percent, seconds
+from core.readonly_admin import ReadOnly
 from usage import audienceadmin, statementadmin
 from usage.confirmation import SecondsForm, UnitsForm
 from usage.cost import InfrastructureCost, month_cost
@@ -32,15 +33,8 @@ from usage.plans import MS_PER_MINUTE
 __all__ = ["audienceadmin", "statementadmin"]
 
 
-class ReadOnlyAdmin(LargeTableAdmin):
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+class ReadOnlyAdmin(ReadOnly, LargeTableAdmin):
+    """A large table that nobody edits by hand."""
 
 
 class Outcome(admin.SimpleListFilter):
@@ -243,10 +237,13 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = "__all__"  # noqa: DJ007 - the fieldsets name them
         labels = {
             "is_default": "Default",
-            "included_audio_minutes": "Included, minutes", "soft_audio_minutes": "Soft limit, minutes",
-            "hard_audio_minutes": "Hard limit, minutes", "included_characters": "Included, characters",
-            "soft_characters": "Soft limit, characters", "hard_characters": "Hard limit, characters",
-        }  # fmt: skip
+            "included_audio_minutes": "Included, minutes",
+            "soft_audio_minutes": "Soft limit, minutes",
+            "hard_audio_minutes": "Hard limit, minutes",
+            "included_characters": "Included, characters",
+            "soft_characters": "Soft limit, characters",
+            "hard_characters": "Hard limit, characters",
+        }
 
 
 @admin.register(Plan)
@@ -262,7 +259,10 @@ class PlanAdmin(ModelAdmin):
             "Speech to text, a month",
             {
                 "fields": [
-                    "included_audio_minutes", "soft_audio_minutes", "hard_audio_minutes", "micros_per_audio_minute",
+                    "included_audio_minutes",
+                    "soft_audio_minutes",
+                    "hard_audio_minutes",
+                    "micros_per_audio_minute",
                 ]
             },
         ),
@@ -270,7 +270,7 @@ class PlanAdmin(ModelAdmin):
             "Text to speech, a month",
             {"fields": ["included_characters", "soft_characters", "hard_characters", "micros_per_1000_characters"]},
         ),
-    ]  # fmt: skip
+    ]
     readonly_fields = ["shown_default", "speech_to_text", "minute", "text_to_speech", "thousand"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Plan | None = None) -> Any:
@@ -332,8 +332,15 @@ class CostForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = InfrastructureCost
         fields = [
-            "resource", "note", "quantity", "price_micros", "per", "speech_to_text_percent", "starts_at", "ends_at"
-        ]  # fmt: skip
+            "resource",
+            "note",
+            "quantity",
+            "price_micros",
+            "per",
+            "speech_to_text_percent",
+            "starts_at",
+            "ends_at",
+        ]
         labels = {"speech_to_text_percent": "For speech to text, %"}
 
 

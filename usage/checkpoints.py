@@ -35,7 +35,7 @@ STALE_S = 120.0
 RECOVERY_S = 60.0
 
 
-class Checkpoint:
+class UsageCheckpoint:
     """The running total of one piece of work. Work that never notes anything costs its ledger row and no more."""
 
     def __init__(self) -> None:

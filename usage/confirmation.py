@@ -50,4 +50,4 @@ class SecondsForm(WhyForm):
 class CreditForm(WhyForm):
     amount_sen = _Scaled(
         100, 2, label="Amount, RM", help_text="It begins with the difference to what the ledger says now."
-    )  # fmt: skip
+    )

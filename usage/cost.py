@@ -43,9 +43,10 @@ class InfrastructureCost(models.Model):
     price_micros = models.PositiveBigIntegerField("price of one", help_text="Millionths of a US dollar")
     per = models.CharField(max_length=5, choices=Per)
     speech_to_text_percent = models.PositiveSmallIntegerField(
-        default=50, validators=[MaxValueValidator(100)],
+        default=50,
+        validators=[MaxValueValidator(100)],
         help_text="How much of it serves speech to text; the rest serves text to speech.",
-    )  # fmt: skip
+    )
     starts_at = models.DateTimeField(default=timezone.now)
     ends_at = models.DateTimeField(null=True, blank=True, help_text="Empty: still running.")
 

@@ -33,10 +33,19 @@ def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None
     if not why.strip():
         raise CounterEntryError("A counter-entry says why.")
     row = LedgerEntry(
-        request_id=entry.request_id, kind=entry.kind, client_id=entry.client_id, user=entry.user, model=entry.model,
-        voice=entry.voice, language=entry.language, status=entry.status, error_code=entry.error_code,
-        created_at=entry.created_at, counters=entry, note=f"{timezone.localdate()} {by}: {why.strip()}"[:300],
-    )  # fmt: skip
+        request_id=entry.request_id,
+        kind=entry.kind,
+        client_id=entry.client_id,
+        user=entry.user,
+        model=entry.model,
+        voice=entry.voice,
+        language=entry.language,
+        status=entry.status,
+        error_code=entry.error_code,
+        created_at=entry.created_at,
+        counters=entry,
+        note=f"{timezone.localdate()} {by}: {why.strip()}"[:300],
+    )
     if entry.measure is Measure.AUDIO:
         row.audio_ms = -units
     else:

@@ -11,9 +11,23 @@ from usage.money import decimal, exact
 from usage.statements import CURRENCY, Statement
 
 COLUMNS = [
-    "number", "client", "user", "month", "state", "currency", "item", "plan", "unit", "quantity", "included", "charged",
-    "price", "price_per", "amount", "note",
-]  # fmt: skip
+    "number",
+    "client",
+    "user",
+    "month",
+    "state",
+    "currency",
+    "item",
+    "plan",
+    "unit",
+    "quantity",
+    "included",
+    "charged",
+    "price",
+    "price_per",
+    "amount",
+    "note",
+]
 
 
 def page(statement: Statement) -> dict[str, Any]:

@@ -106,9 +106,14 @@ def _fill(statements: list[Statement], lines: dict[str, dict[_Key, list[int]]]) 
             statement.total_micros += amount
             rows.append(
                 StatementLine(
-                    statement=statement, plan=plan, kind=kind, units=units, included_units=included,
-                    price_micros=price, amount_micros=amount,
+                    statement=statement,
+                    plan=plan,
+                    kind=kind,
+                    units=units,
+                    included_units=included,
+                    price_micros=price,
+                    amount_micros=amount,
                 )
-            )  # fmt: skip
+            )
     Statement.objects.bulk_update(statements, ["total_micros", "drafted_at"], BATCH)
     StatementLine.objects.bulk_create(rows, BATCH)

@@ -6,13 +6,14 @@ The app's other models are in modules of their own: plans, roll-ups, statements,
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
+from core.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from core.errors import DomainError
 from core.identity import Caller
 from core.models import ClientApplication
@@ -34,19 +35,29 @@ from usage.rollups import (
 from usage.statements import CreditNote, Statement, StatementLine
 
 __all__ = [
-    "KINDS", "AppendOnly", "ChatUsers", "CohortWeek", "Consumption", "Correction", "CreditNote", "DailyActive",
-    "DailyLatency", "DailyMix", "DailyUse", "InfrastructureCost", "LedgerEntry", "OpenStream", "Plan", "PlanAssignment",
-    "Rating", "ReservedQuota", "Statement", "StatementLine", "UserWeek",
-]  # fmt: skip
+    "KINDS",
+    "ChatUsers",
+    "CohortWeek",
+    "Consumption",
+    "Correction",
+    "CreditNote",
+    "DailyActive",
+    "DailyLatency",
+    "DailyMix",
+    "DailyUse",
+    "InfrastructureCost",
+    "LedgerEntry",
+    "OpenStream",
+    "Plan",
+    "PlanAssignment",
+    "Rating",
+    "ReservedQuota",
+    "Statement",
+    "StatementLine",
+    "UserWeek",
+]
 
 KINDS = [(kind.value, kind.name.capitalize()) for kind in Kind]
-
-
-class AppendOnly(Exception):
-    """A row of the ledger was about to be changed or deleted."""
-
-    def __init__(self) -> None:
-        super().__init__("the ledger is append-only")
 
 
 class NoSuchRequest(DomainError):
@@ -57,16 +68,7 @@ class NotTheirRequest(DomainError):
     """It was made by somebody else."""
 
 
-class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
-    def update(self, **_values: Any) -> NoReturn:
-        raise AppendOnly
-
-    def delete(self) -> NoReturn:
-        raise AppendOnly
-
-    def bulk_update(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise AppendOnly
-
+class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
     async def found(self, request_id: str, *kinds: Kind, caller: Caller) -> LedgerEntry:
         """The newest successful request of that id, of one of those kinds, by that end user.
 
@@ -102,7 +104,7 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
         return self.filter(client_id=caller.client_id, user=caller.user)
 
 
-class LedgerEntry(models.Model):
+class LedgerEntry(AppendOnlyModel):
     """One request for speech work, however it ended. Written once; see ``usage.entry.Entry`` for the fields.
 
     A mistake is corrected by a counter-entry: a row with amounts below zero, at the time of the row that it
@@ -126,14 +128,20 @@ class LedgerEntry(models.Model):
     is_live = models.BooleanField(default=False, help_text="A stream over a socket: its total time says nothing.")
     created_at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
     counters = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="counter_entries",
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="counter_entries",
         help_text="The row that this one takes back, in part or whole.",
-    )  # fmt: skip
+    )
     note = models.CharField(max_length=300, blank=True, help_text="Of a counter-entry: why, who and when.")
     settlement = models.CharField(  # noqa: DJ001 - rows without one must not be alike
-        max_length=32, null=True, editable=False,
+        max_length=32,
+        null=True,
+        editable=False,
         help_text="Of which there is one row, however often it was written.",
-    )  # fmt: skip
+    )
 
     objects = LedgerQuerySet.as_manager()
 
@@ -145,14 +153,6 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.request_id}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.pk is not None:
-            raise AppendOnly
-        super().save(*args, **kwargs)
-
-    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise AppendOnly
 
     @property
     def is_charged(self) -> bool:

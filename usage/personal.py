@@ -76,11 +76,28 @@ def export(client: ClientApplication, user: str) -> dict[str, Any]:
         "user": user,
         "plans": _values(PlanAssignment, mine, "starts_at", "note", plan_name=F("plan__name")),
         "requests": _values(
-            LedgerEntry, mine, "request_id", "created_at", "kind", "model", "voice", "language", "audio_ms",
-            "characters", "queue_ms", "total_ms", "status", "error_code", "note",
+            LedgerEntry,
+            mine,
+            "request_id",
+            "created_at",
+            "kind",
+            "model",
+            "voice",
+            "language",
+            "audio_ms",
+            "characters",
+            "queue_ms",
+            "total_ms",
+            "status",
+            "error_code",
+            "note",
         ),
         "corrections": _values(
-            Correction, Q(entry__client=client, entry__user=user), "word_error_rate", "reference_words", "created_at",
+            Correction,
+            Q(entry__client=client, entry__user=user),
+            "word_error_rate",
+            "reference_words",
+            "created_at",
             request_id=F("entry__request_id"),
         ),
         "ratings": _values(
@@ -99,7 +116,7 @@ def export(client: ClientApplication, user: str) -> dict[str, Any]:
             }
             for one in Statement.objects.filter(mine).prefetch_related("lines")
         ],
-    }  # fmt: skip
+    }
 
 
 def _values(model: type[models.Model], which: Q, *names: str, **further: F) -> list[dict[str, Any]]:

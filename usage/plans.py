@@ -69,10 +69,12 @@ class Plan(models.Model):
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(
-                fields=["is_default"], condition=Q(is_default=True), name="one_default_plan",
+                fields=["is_default"],
+                condition=Q(is_default=True),
+                name="one_default_plan",
                 violation_error_message="Another plan is the default one.",
             )
-        ]  # fmt: skip
+        ]
 
     def __str__(self) -> str:
         return self.name

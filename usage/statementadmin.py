@@ -16,6 +16,7 @@ from unfold.decorators import action, display
 
 from core.admin_objects import exists, found
 from core.confirmation import Question, ask
+from core.readonly_admin import ReadOnly
 from usage import documents
 from usage.confirmation import CreditForm, MonthForm
 from usage.drafting import draft_month, finalise, overcharged_sen
@@ -25,20 +26,7 @@ from usage.period import month_before, month_of
 from usage.statements import CreditNote, Statement, StatementError, StatementLine
 
 
-class _Fixed:
-    """Written by the service, not by hand."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class LineInline(_Fixed, TabularInline):
+class LineInline(ReadOnly, TabularInline):
     model = StatementLine
     extra = 0
     hide_title = True
@@ -69,7 +57,7 @@ class LineInline(_Fixed, TabularInline):
         return exact(line.amount_micros)
 
 
-class CreditNoteInline(_Fixed, TabularInline):
+class CreditNoteInline(ReadOnly, TabularInline):
     model = CreditNote
     extra = 0
     hide_title = True
@@ -77,7 +65,7 @@ class CreditNoteInline(_Fixed, TabularInline):
 
 
 @admin.register(Statement)
-class StatementAdmin(_Fixed, ModelAdmin):
+class StatementAdmin(ReadOnly, ModelAdmin):
     inlines = [LineInline, CreditNoteInline]
     empty_text = "Write drafts of a month: one for every client application and end user with something to charge."
     list_display = ["number", "client", "whose", "of_month", "shown_state", "total", "finalised_at"]
@@ -85,9 +73,17 @@ class StatementAdmin(_Fixed, ModelAdmin):
     list_select_related = ["client"]
     search_fields = ["=user", "client__name"]
     fields = [
-        "number", "client", "whose", "of_month", "shown_state", "total", "balance", "drafted_at", "finalised_at",
+        "number",
+        "client",
+        "whose",
+        "of_month",
+        "shown_state",
+        "total",
+        "balance",
+        "drafted_at",
+        "finalised_at",
         "finalised_by",
-    ]  # fmt: skip
+    ]
     readonly_fields = ["number", "whose", "of_month", "shown_state", "total", "balance"]
     actions = ["download_selected", "finalise_selected"]
     actions_list = ["draft"]

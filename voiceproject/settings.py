@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from core.statedir import kept_secret
+from voiceproject import VERSION
 from voiceproject.environment import Environment, database_config
 from voiceproject.setting_rules import broken_rules, usable
 
 env = Environment()
 
+VOICE_VERSION = VERSION
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- Conventional names ----------------------------------------------------------------------------------------------
@@ -306,7 +308,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Voice service",
     "DESCRIPTION": "Speech to text and text to speech behind OpenAI's audio API. Malay first.",
-    "VERSION": "1.0.0",
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "AUTHENTICATION_WHITELIST": ["core.identity.BearerAuthentication"],  # those derived from it are the same to callers
     "COMPONENT_SPLIT_REQUEST": True,  # or an upload would be described as an address

@@ -79,7 +79,7 @@ def test_two_models_are_compared_in_pairs(manifest: Path) -> None:
 def test_a_loop_is_what_nobody_said_three_times() -> None:
     def loops(said: str, heard: str) -> int:
         reference = evaluation.Reference(Path("a.wav"), said, "ms")
-        return evaluation.score(reference, evaluation.Heard(heard, "ms", 2.0, 0), 0.1).loops
+        return evaluation.score(reference, evaluation.ClipResult(heard, "ms", 2.0, 0), 0.1).loops
 
     assert loops("terima kasih", "terima kasih terima kasih terima kasih") == 1
     assert loops("ha ha ha ha", "ha ha ha ha") == 0

@@ -19,7 +19,7 @@ from core.models import ClientApplication
 from tests import sound
 from tests.asr.sockets import START, opened
 from tests.services import ROOT, Served, served
-from usage.checkpoints import Checkpoint, recover
+from usage.checkpoints import UsageCheckpoint, recover
 from usage.entry import Entry, Kind
 from usage.models import LedgerEntry, OpenStream
 
@@ -99,7 +99,7 @@ async def total() -> int:
 
 
 async def test_one_row_however_often_it_was_noted(entry: Entry) -> None:
-    checkpoint = Checkpoint()
+    checkpoint = UsageCheckpoint()
     for audio_ms in (10_000, 20_000):
         await checkpoint.note(heard(entry, audio_ms))
     assert (await total(), await OpenStream.objects.acount()) == (0, 1)
@@ -109,7 +109,7 @@ async def test_one_row_however_often_it_was_noted(entry: Entry) -> None:
 
 async def test_a_note_whose_caller_is_cancelled_is_not_counted_twice(entry: Entry) -> None:
     """Somebody interrupts the speech while its checkpoint is being written."""
-    checkpoint = Checkpoint()
+    checkpoint = UsageCheckpoint()
     noting = asyncio.create_task(checkpoint.note(heard(entry, 10_000)))
     await asyncio.sleep(0)
     noting.cancel()
@@ -121,14 +121,14 @@ async def test_a_note_whose_caller_is_cancelled_is_not_counted_twice(entry: Entr
 
 async def test_a_stream_that_was_given_up_too_early_is_not_counted_twice(entry: Entry) -> None:
     """Of a process that was frozen for so long that another one settled for it."""
-    checkpoint = Checkpoint()
+    checkpoint = UsageCheckpoint()
     await checkpoint.note(heard(entry, 10_000))
     assert await sync_to_async(recover)(0) == 1
     await checkpoint.note(heard(entry, 20_000))
     await checkpoint.settle(heard(entry, 25_000))
     assert await total() == 25_000
 
-    second = Checkpoint()
+    second = UsageCheckpoint()
     await second.note(heard(entry, 10_000))
     assert await sync_to_async(recover)(0) == 1
     await second.settle(heard(entry, 15_000))
@@ -136,7 +136,7 @@ async def test_a_stream_that_was_given_up_too_early_is_not_counted_twice(entry: 
 
 
 async def test_streams_that_are_noted_are_left_alone(entry: Entry) -> None:
-    await Checkpoint().note(heard(entry, 10_000))
+    await UsageCheckpoint().note(heard(entry, 10_000))
     assert await sync_to_async(recover)() == 0
     await OpenStream.objects.aupdate(noted_at=timezone.now() - timedelta(hours=1))
     assert await sync_to_async(recover)() == 1

@@ -188,6 +188,7 @@ async def test_telephone_audio(server_address: str, api_key: str, kind: str, cod
         await client.send({"type": "input_audio_buffer.append", "audio": message})
         completed = await client.until(f"{TRANSCRIPTION}.completed")
     assert completed["transcript"]
+    assert completed["languages"] == [{"code": "ms"}]
     assert 1.5 < completed["usage"]["seconds"] < len(TALK) / 16_000
 
 
@@ -214,6 +215,10 @@ def microphone(**fields: Any) -> dict[str, Any]:
             "unsupported_parameter",
             "session.include",
         ),
+        (microphone(transcription={"delay": "low"}), "unsupported_parameter", "delay"),
+        (microphone(transcription={"languages": ["en", "ta"]}), "invalid_value", "languages"),
+        (microphone(turn_detection={"type": "server_vad", "idle_timeout_ms": 5000}), "unsupported_parameter", None),
+        (microphone(noise_reduction={"type": "near_field", "strength": 0.5}), "unsupported_parameter", "strength"),
         (microphone(format={"rate": 12_345}), "invalid_value", "sample_rate"),
     ],
 )
@@ -293,7 +298,7 @@ async def test_a_muted_microphone_is_no_reason_to_close(server_address: str, api
 
 
 async def test_where_to_connect_again_the_code_says_so(server_address: str, api_key: str, monkeypatch) -> None:
-    monkeypatch.setattr("asr.live.MOST_WAIT_S", -1.0)
+    monkeypatch.setattr("asr.live.MAX_WAIT_S", -1.0)
     async with opened(server_address, api_key, path=PATH) as client:
         assert await client.close_code() == 1013
     assert client.events == []

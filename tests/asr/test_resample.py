@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import soxr
 
-from asr.resample import RATES, Encoding, Line
+from asr.resample import RATES, AudioInput, Encoding
 from asr.units import SAMPLE_RATE
 from core.errors import ApiError
 from tests import sound
 from tests.asr.sockets import pcm16
 
 
-def heard(line: Line, messages: list[bytes]) -> sound.Audio:
+def heard(line: AudioInput, messages: list[bytes]) -> sound.Audio:
     return np.concatenate([*(line.hear(message) for message in messages), line.rest()])
 
 
@@ -27,7 +27,7 @@ def cut(data: bytes, size: int) -> list[bytes]:
 def test_any_rate_in_any_pieces_is_the_same_sound_at_the_same_time(rate: int, size: int) -> None:
     audio = 0.5 * sound.said("selamat pagi")
     sent = soxr.resample(audio, SAMPLE_RATE, rate).astype(np.float32)
-    found = heard(Line(Encoding.PCM16, rate), cut(pcm16(sent), size))
+    found = heard(AudioInput(Encoding.PCM16, rate), cut(pcm16(sent), size))
     assert abs(len(found) - len(audio)) <= 2
     length = min(len(found), len(audio))
     expected = soxr.resample(sent, rate, SAMPLE_RATE)[:length] if rate != SAMPLE_RATE else audio[:length]
@@ -41,12 +41,12 @@ def test_g711_is_the_standards_table(encoding: Encoding, codec: str) -> None:
     decoder.sample_rate, decoder.layout = 8_000, "mono"
     [frame] = decoder.decode(av.Packet(every_byte))
     expected = frame.to_ndarray().reshape(-1) / 32768
-    np.testing.assert_allclose(Line(encoding, SAMPLE_RATE).hear(every_byte), expected, atol=1e-7)
+    np.testing.assert_allclose(AudioInput(encoding, SAMPLE_RATE).hear(every_byte), expected, atol=1e-7)
 
 
 def test_opus_packets() -> None:
     audio = sound.said("selamat pagi semua")
-    line = Line(Encoding.OPUS, 8_000)
+    line = AudioInput(Encoding.OPUS, 8_000)
     assert line.sample_rate == 48_000
     found = heard(line, opus_packets(audio))
     assert abs(len(found) - len(audio)) < 0.1 * SAMPLE_RATE
@@ -73,7 +73,7 @@ def opus_packets(audio: sound.Audio) -> list[bytes]:
 @pytest.mark.parametrize("rate", [0, 7_999, 11_025, 96_000, -16_000])
 def test_another_rate_is_refused(rate: int) -> None:
     with pytest.raises(ApiError) as refusal:
-        Line(Encoding.PCM16, rate)
+        AudioInput(Encoding.PCM16, rate)
     assert (refusal.value.status, refusal.value.param) == (400, "sample_rate")
 
 
@@ -81,9 +81,9 @@ def test_another_rate_is_refused(rate: int) -> None:
 @pytest.mark.parametrize("size", [1, 3, 321])
 def test_messages_may_be_cut_within_a_sample(rate: int, size: int) -> None:
     data = bytes(np.random.default_rng(0).integers(0, 256, 6_001, np.uint8))
-    line = Line(Encoding.PCM16, rate)
+    line = AudioInput(Encoding.PCM16, rate)
     pieces = [line.hear(data[start : start + size]) for start in range(0, len(data), size)]
-    whole = Line(Encoding.PCM16, rate)
+    whole = AudioInput(Encoding.PCM16, rate)
     expected = [whole.hear(data[:-1]), whole.rest()]
     np.testing.assert_allclose(np.concatenate([*pieces, line.rest()]), np.concatenate(expected), atol=1e-6)
 
@@ -92,7 +92,7 @@ def test_noise_reduction_takes_rumble_and_leaves_speech_where_it_was() -> None:
     seconds = np.arange(2 * 16_000) / 16_000
     voice = 0.2 * np.sin(2 * np.pi * 300 * seconds)
     rumble = 0.5 * np.sin(2 * np.pi * 30 * seconds) + 0.2
-    line = Line(Encoding.PCM16, 16_000, reduces_noise=True)
+    line = AudioInput(Encoding.PCM16, 16_000, reduces_noise=True)
     data = (32_767 * (voice + rumble)).astype("<i2").tobytes()
     heard = np.concatenate([*(line.hear(data[start : start + 640]) for start in range(0, len(data), 640)), line.rest()])
     assert len(heard) == len(voice)
@@ -103,5 +103,5 @@ def test_noise_reduction_takes_rumble_and_leaves_speech_where_it_was() -> None:
 @pytest.mark.parametrize("packet", [b"", b"\xff" * 40, bytes(70_000)])
 def test_what_is_no_opus_is_refused(packet: bytes) -> None:
     with pytest.raises(ApiError) as refusal:
-        Line(Encoding.OPUS, 48_000).hear(packet)
+        AudioInput(Encoding.OPUS, 48_000).hear(packet)
     assert refusal.value.code == "invalid_audio"

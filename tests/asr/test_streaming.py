@@ -246,7 +246,7 @@ async def test_the_last_words_are_recognised_while_the_pause_runs(engine: Whispe
         def stats(self) -> EngineStats:
             return engine.stats()
 
-    stream._engine = Noting()
+    stream._engine = Noting()  # type: ignore[assignment]
     await speak(stream, sound.joined([sound.said("selamat pagi semua"), sound.silence(1)]), pause_s=0.1)
     await stream.finish()
     assert units == [[]]  # once, before the turn had ended

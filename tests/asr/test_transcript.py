@@ -110,7 +110,7 @@ def test_the_language_is_the_one_most_spoken() -> None:
         9, "ms", detected=True, parts=[spoken("en", 2), spoken("ms", 3), spoken("en", 2), spoken("zh", 1)]
     )
     assert mixed.language == "en"
-    assert mixed.verbose_json([])["languages"] == ["english", "malay", "chinese"]
+    assert mixed.verbose_json([])["languages"] == [{"code": "en"}, {"code": "ms"}, {"code": "zh"}]
     assert [segment["language"] for segment in mixed.verbose_json([])["segments"]] == [
         "english",
         "malay",
@@ -118,7 +118,7 @@ def test_the_language_is_the_one_most_spoken() -> None:
         "chinese",
     ]
     asked_for = Transcript(9, "ta", parts=[spoken("ta", 2)])
-    assert asked_for.verbose_json([])["languages"] == ["tamil"]
+    assert asked_for.verbose_json([])["languages"] == [{"code": "ta"}]
     assert Transcript(9, "ms", detected=True).language == "ms"
 
 

@@ -36,7 +36,11 @@ async def post(api: httpx.AsyncClient, file: bytes | None, path: str = TRANSCRIP
 async def test_it_works(api: httpx.AsyncClient, clip: bytes) -> None:
     answer = await post(api, clip)
     assert answer.status_code == 200
-    assert answer.json() == {"text": SENTENCE, "usage": {"type": "duration", "seconds": 2}}
+    assert answer.json() == {
+        "text": SENTENCE,
+        "languages": [{"code": "ms"}],
+        "usage": {"type": "duration", "seconds": 2},
+    }
     assert answer.headers["x-request-id"]
     assert float(answer.headers["openai-processing-ms"]) > 0
 

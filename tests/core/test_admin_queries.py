@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from rollout.models import Cohort
+from tests.emptying import restore_migrated_rows
 from tools.demo.filling import fill
 
 NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZoneInfo("Asia/Kuala_Lumpur"))
@@ -33,6 +34,7 @@ class TestLists(TestCase):
 
     @classmethod
     def setUpTestData(cls) -> None:
+        restore_migrated_rows()
         fill(days=60, users=80, rows=1500, now=NOW)
         cls.boss = User.objects.create_superuser("siti")
         for number in range(12):

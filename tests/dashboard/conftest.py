@@ -1,4 +1,7 @@
+import pytest
+
 from tests.capacity.world import boss, operator, product, seeded, seeded_site, world
+from tests.emptying import restore_migrated_rows
 from tests.usage.ledgers import caller, chat, fill, small_plan, used
 
 __all__ = [
@@ -14,3 +17,9 @@ __all__ = [
     "used",
     "world",
 ]
+
+
+@pytest.fixture(autouse=True)
+def migrated_rows(db: None) -> None:
+    """Flags, rates and rules are there, whichever tests ran before."""
+    restore_migrated_rows()

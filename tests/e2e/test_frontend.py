@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ def needs_chromium() -> None:
         pytest.skip(message)
 
 
-def page_server(service: services.Served) -> Iterator[str]:
+def page_server(service: services.Served) -> Generator[str, None, None]:
     port = services.free_port()
     environment = {**os.environ, "VOICE_URL": service.url, "VOICE_KEY": service.key}
     command = [sys.executable, str(ROOT / "docs" / "examples" / "chat" / "server.py"), str(port)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from pathlib import Path
 
 import httpx
 import pytest
 import yaml
+from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.context import RequestContext, enter
@@ -42,6 +44,13 @@ async def test_work_is_counted(api: httpx.AsyncClient) -> None:
     assert 0.5 < await sample(api, "voice_audio_seconds_total", kind="speech") - audio_s < 5
     assert await sample(api, "voice_engine_ready", engine="asr") == 1.0
     assert await sample(api, "voice_queue_length", engine="asr") == 0.0
+
+
+async def test_which_version_runs(api: httpx.AsyncClient) -> None:
+    version = (await api.get("/healthz")).json()["version"]
+    assert await sample(api, "voice_build_info", version=version) == 1.0
+    changes = (Path(settings.BASE_DIR) / "CHANGELOG.md").read_text()
+    assert f"\n## {version}" in changes
 
 
 async def test_django_prometheus_counts_every_request(api: httpx.AsyncClient) -> None:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests import services
+from tests.emptying import restore_migrated_rows
 from tests.k8s.manifests import K8S
 from tests.k8s.programs import found, listening
 
@@ -36,3 +37,11 @@ def prometheus(tmp_path: Path, server_address: str) -> Iterator[str]:
     ]  # fmt: skip
     with listening(command, port, tmp_path / "prometheus.log"):
         yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(autouse=True)
+def migrated_rows(request: pytest.FixtureRequest) -> None:
+    """What migrations make is there, whichever tests ran before."""
+    if request.node.get_closest_marker("django_db") or "db" in request.fixturenames:
+        request.getfixturevalue("db")
+        restore_migrated_rows()

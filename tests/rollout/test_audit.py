@@ -7,7 +7,8 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
-from rollout.audit import AppendOnly, acting
+from core.append_only import AppendOnly
+from rollout.audit import acting
 from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser
 
 

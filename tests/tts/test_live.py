@@ -12,7 +12,7 @@ from tests.tts.listening import seconds
 from tts.encoding import AudioFormat
 from tts.live import (
     LEAD_S,
-    MOST_UNFINISHED_CHARACTERS,
+    MAX_UNFINISHED_CHARACTERS,
     STEP_S,
     Audio,
     Cancelled,
@@ -173,7 +173,7 @@ async def test_a_block_that_never_ends_is_bounded(listener: Listener) -> None:
     speech = listener.speech()
     speech.push("```\n")
     with pytest.raises(TooMuchText):
-        for _ in range(2 * MOST_UNFINISHED_CHARACTERS // 1000):
+        for _ in range(2 * MAX_UNFINISHED_CHARACTERS // 1000):
             speech.push("kod = 1\n" * 125)
     await speech.close()
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from django.core.management import call_command
 
+from core.append_only import AppendOnly
 from core.models import ClientApplication
-from usage.models import AppendOnly, LedgerEntry
+from usage.models import LedgerEntry
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from django.utils import timezone
 from core.db_health import database
 from core.models import ClientApplication
 from usage import checkpoints, writer
-from usage.checkpoints import Checkpoint
+from usage.checkpoints import UsageCheckpoint
 from usage.entry import Entry, Kind
 from usage.models import Consumption, DailyUse, LedgerEntry, OpenStream
 from usage.spool import REFUSED, Spool, SpooledEntry
@@ -193,7 +193,7 @@ async def test_a_stream_that_was_noted_counts_once(
     client: ClientApplication, settings, tmp_path, monkeypatch, is_recovered: bool
 ) -> None:
     """It ends while the database is gone. Its note may have been settled by others before the spool is."""
-    checkpoint = Checkpoint()
+    checkpoint = UsageCheckpoint()
     total = entry_of(client, characters=40)
     await checkpoint.note(dataclasses.replace(total, characters=30))
     database.note_away(OperationalError("gone"))

@@ -42,7 +42,7 @@ async def main(seconds: float, parts: list[str]) -> None:
     if "goodput" in parts:
         await goodput.main(seconds)
     if "live" in parts:
-        await live.main([1, 50])
+        await live.main(live.parser().parse_args([]))
         print()
         await live_speech.main()
 

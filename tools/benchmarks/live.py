@@ -34,7 +34,7 @@ from spoken_text.error_rate import Errors, compare  # noqa: E402
 from tests import sound  # noqa: E402
 from tests.services import Served, served  # noqa: E402
 from tools.benchmarks.report import Result  # noqa: E402
-from tools.benchmarks.work import SENTENCES  # noqa: E402
+from tools.benchmarks.workload import SENTENCES  # noqa: E402
 
 CHUNK_MS = 40
 SILENCE_MS = 500

@@ -21,7 +21,7 @@ environment.prepare()
 
 from tests.services import Served, served  # noqa: E402
 from tools.benchmarks.report import Result  # noqa: E402
-from tools.benchmarks.work import SENTENCES  # noqa: E402
+from tools.benchmarks.workload import SENTENCES  # noqa: E402
 
 ROUNDS = 30
 

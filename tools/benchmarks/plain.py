@@ -27,7 +27,7 @@ from tests.services import ROOT, free_port, served, wait_until_ready  # noqa: E4
 from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.report import Result, Row, table  # noqa: E402
 from tools.benchmarks.through_http import Ask, asr  # noqa: E402
-from tools.benchmarks.work import SENTENCES, closed_loop  # noqa: E402
+from tools.benchmarks.workload import SENTENCES, closed_loop  # noqa: E402
 
 CONCURRENCY = 50
 TRIAL_CALLERS, TRIAL_S = 8, 5.0

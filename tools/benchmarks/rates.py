@@ -37,7 +37,7 @@ from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.observed import BOOKS, ENGINE, LOOP, POOL  # noqa: E402
 from tools.benchmarks.report import Result  # noqa: E402
 from tools.benchmarks.through_http import asr, succeeds, tts  # noqa: E402
-from tools.benchmarks.work import SENTENCES, clips, closed_loop, said  # noqa: E402
+from tools.benchmarks.workload import SENTENCES, clips, closed_loop, said  # noqa: E402
 from tools.planning.rates import (  # noqa: E402
     ASR,
     TTS,
@@ -95,9 +95,14 @@ def observed() -> Iterator[Observed]:
         reading, writing = os.pipe()
         process = subprocess.Popen(
             [sys.executable, "-m", "tools.benchmarks.observed", str(writing)],
-            cwd=ROOT, env={**os.environ, **settings}, pass_fds=[writing], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            cwd=ROOT,
+            env={**os.environ, **settings},
+            pass_fds=[writing],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
         os.close(writing)
         try:
             url = f"http://127.0.0.1:{port}"
@@ -332,24 +337,32 @@ async def loaded(
             sizes = about["sizes"][kind]
             batch = (
                 BatchTime(
-                    *fits[kind], settings.VOICE_ASR_BATCH, about["batch_cost"], tuple(map(float, about["buckets"])),
-                    workers=about["workers"], queue=settings.VOICE_ASR_QUEUE,
+                    *fits[kind],
+                    settings.VOICE_ASR_BATCH,
+                    about["batch_cost"],
+                    tuple(map(float, about["buckets"])),
+                    workers=about["workers"],
+                    queue=settings.VOICE_ASR_QUEUE,
                 )
                 if kind == ASR
                 else BatchTime(*fits[kind], 16, queue=settings.VOICE_TTS_QUEUE)
-            )  # fmt: skip
+            )
             kinds[kind] = KindRates(
                 batch,
                 Processor(
-                    loop_s=spent.each(LOOP), pool_s=spent.each(POOL), books_s=spent.each(BOOKS),
-                    engine_s=spent.each(ENGINE), client_s=spent.client_s / len(spent.result.latencies_s),
-                    stages=about["stages"][kind], stages_before=3 if kind == ASR else 1,
+                    loop_s=spent.each(LOOP),
+                    pool_s=spent.each(POOL),
+                    books_s=spent.each(BOOKS),
+                    engine_s=spent.each(ENGINE),
+                    client_s=spent.client_s / len(spent.result.latencies_s),
+                    stages=about["stages"][kind],
+                    stages_before=3 if kind == ASR else 1,
                 ),
                 size=statistics.fmean(sizes),
                 size_cv=(size_cv := statistics.pstdev(sizes) / statistics.fmean(sizes)),
                 effort_cv=_spread(alone, size_cv),
                 mean_batch=spent.mean_batch(ENGINE_OF[kind]),
-            )  # fmt: skip
+            )
     spent = await spend(service, lambda: live(service, STREAMS, min(STREAM_S, 2 + seconds)))
     heard = sum(spent.result.latencies_s)
     units = sum(size for engine, size, _seconds in spent.batches if engine == ENGINE_OF[ASR])

@@ -38,7 +38,7 @@ from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.plain import met, plain_server  # noqa: E402
 from tools.benchmarks.report import Result, Row, table  # noqa: E402
 from tools.benchmarks.through_http import form  # noqa: E402
-from tools.benchmarks.work import closed_loop  # noqa: E402
+from tools.benchmarks.workload import closed_loop  # noqa: E402
 
 FOLDER = "BENCH_RECORDINGS"
 SHORTEST_S, LONGEST_S = 1.5, 7.0

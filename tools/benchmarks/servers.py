@@ -20,7 +20,7 @@ environment.prepare()
 from tests.services import free_port, served  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.report import Result, Row, table  # noqa: E402
-from tools.benchmarks.work import closed_loop  # noqa: E402
+from tools.benchmarks.workload import closed_loop  # noqa: E402
 
 SECONDS = 5.0
 

@@ -20,7 +20,7 @@ environment.prepare()
 from tools.benchmarks import rates as measuring  # noqa: E402
 from tools.benchmarks import through_http  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
-from tools.benchmarks.work import Call, closed_loop  # noqa: E402
+from tools.benchmarks.workload import Call, closed_loop  # noqa: E402
 from tools.planning.rates import Rates  # noqa: E402
 from tools.planning.simulation.closed import ClosedLoop, one_machine  # noqa: E402
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tools.benchmarks.report import Result
-from tools.benchmarks.work import clips, closed_loop, said
+from tools.benchmarks.workload import clips, closed_loop, said
 
 
 async def measure(direction: str, *, concurrency: int, seconds: float) -> Result:

@@ -12,7 +12,7 @@ from typing import Any
 from tests.services import Served, served
 from tools.benchmarks.client import Answer, Client
 from tools.benchmarks.report import Result
-from tools.benchmarks.work import SENTENCES, Call, clips, closed_loop, said
+from tools.benchmarks.workload import SENTENCES, Call, clips, closed_loop, said
 
 WARM_UP_S = 1.0
 _BOUNDARY = "a-boundary-that-is-in-no-clip"

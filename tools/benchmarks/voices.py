@@ -56,7 +56,7 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ClipResult:
     """One sentence: what was to be read, what was heard, and how long it took and takes."""
 
     text: str
@@ -94,15 +94,15 @@ class Listener:
         )
         return " ".join(segment.text.strip() for segment in segments)
 
-    def heard(self, reader: Reader, texts: list[str], language: str, save: Path | None) -> Iterator[Heard]:
+    def heard(self, reader: Reader, texts: list[str], language: str, save: Path | None) -> Iterator[ClipResult]:
         for index, text in enumerate(texts):
             samples, made_s = self.read(reader, speakable(text, language, letters=True), language)
             if save:
                 _write(save / reader.name / f"{index:03d}.wav", samples)
-            yield Heard(text, self.hear(samples, language), made_s, len(samples) / SAMPLE_RATE)
+            yield ClipResult(text, self.hear(samples, language), made_s, len(samples) / SAMPLE_RATE)
 
 
-def rates(heard: list[Heard], language: str) -> tuple[float, float]:
+def rates(heard: list[ClipResult], language: str) -> tuple[float, float]:
     """Word and character error rate over all sentences; spaces are no characters."""
     pairs = [alike(one.text, one.heard, language) for one in heard]
     said, got = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
@@ -110,7 +110,7 @@ def rates(heard: list[Heard], language: str) -> tuple[float, float]:
     return jiwer.wer(said, got), letters
 
 
-def missed_english(lines: list[str], heard: list[Heard]) -> float:
+def missed_english(lines: list[str], heard: list[ClipResult]) -> float:
     """The share of the bracketed words that were not heard."""
     wanted = missed = 0
     for line, one in zip(lines, heard, strict=True):

@@ -36,12 +36,15 @@ def make_plans(quarter: Quarter, clients: list[ClientApplication], people: Itera
     rows = [PlanAssignment(client=client, plan=basic, starts_at=start, note="At launch") for client in clients]
     rows += [
         PlanAssignment(
-            client=clients[person.client], user=person.user, plan=plus, starts_at=start_of(person.plus_from),
+            client=clients[person.client],
+            user=person.user,
+            plan=plus,
+            starts_at=start_of(person.plus_from),
             note="Asked for more",
         )
         for person in people
         if person.plus_from is not None
-    ]  # fmt: skip
+    ]
     keys = [row.pk for row in PlanAssignment.objects.bulk_create(rows)]
     for first in range(0, len(keys), 500):
         PlanAssignment.objects.filter(pk__in=keys[first : first + 500]).update(created_at=F("starts_at"))
@@ -74,9 +77,14 @@ def make_costs(quarter: Quarter) -> bool:
         row = rows[resource]
         InfrastructureCost.objects.filter(pk=row.pk).update(ends_at=grown)
         InfrastructureCost.objects.create(
-            resource=resource, note=row.note, quantity=row.quantity + 1, price_micros=row.price_micros, per=row.per,
-            speech_to_text_percent=row.speech_to_text_percent, starts_at=grown,
-        )  # fmt: skip
+            resource=resource,
+            note=row.note,
+            quantity=row.quantity + 1,
+            price_micros=row.price_micros,
+            per=row.per,
+            speech_to_text_percent=row.speech_to_text_percent,
+            starts_at=grown,
+        )
     InfrastructureCost.objects.filter(pk__in=[row.pk for row in rows.values()]).update(starts_at=start)
     return True
 

@@ -69,10 +69,17 @@ def write_load(minutes: Iterable[Minute], quarter: Quarter) -> tuple[int, int]:
 def _sample(minute: Minute, quarter: Quarter, cost: float | None) -> Sample:
     is_slow = minute.at >= quarter.now - SLOW_FOR
     return Sample(
-        at=minute.at, users=minute.users, asr_users=minute.asr_users, tts_users=minute.tts_users,
-        requests=minute.requests, asr_p95_s=minute.asr_p95_s, tts_p95_s=SLOW_NOW_S if is_slow else minute.tts_p95_s,
-        error_percent=minute.error_percent, gpu_percent=minute.gpu_percent, month_cost_usd=cost,
-    )  # fmt: skip
+        at=minute.at,
+        users=minute.users,
+        asr_users=minute.asr_users,
+        tts_users=minute.tts_users,
+        requests=minute.requests,
+        asr_p95_s=minute.asr_p95_s,
+        tts_p95_s=SLOW_NOW_S if is_slow else minute.tts_p95_s,
+        error_percent=minute.error_percent,
+        gpu_percent=minute.gpu_percent,
+        month_cost_usd=cost,
+    )
 
 
 def write_uptime(quarter: Quarter) -> None:
@@ -125,12 +132,19 @@ def write_alerts(quarter: Quarter) -> int:
             continue
         is_seen = incident.acknowledged is not None
         alert = Alert.objects.create(
-            rule=rule, state=Alert.State.RESOLVED, since=incident.fired_at - rule.pending_for,
-            fired_at=incident.fired_at, clear_since=ended - rule.clear_for, resolved_at=ended, evaluated_at=ended,
-            value=round(0.8 * rule.clear_level, 1), worst=incident.worst, notified_at=ended,
+            rule=rule,
+            state=Alert.State.RESOLVED,
+            since=incident.fired_at - rule.pending_for,
+            fired_at=incident.fired_at,
+            clear_since=ended - rule.clear_for,
+            resolved_at=ended,
+            evaluated_at=ended,
+            value=round(0.8 * rule.clear_level, 1),
+            worst=incident.worst,
+            notified_at=ended,
             acknowledged_at=incident.fired_at + incident.acknowledged if incident.acknowledged else None,
             acknowledged_by=OPERATOR if is_seen else "",
-        )  # fmt: skip
+        )
         alert.outcome = f"Back at {rule.reading(alert.value)}."
         alert.save(update_fields=["outcome"])
         _tell(alert, incident.worst, incident.fired_at, Alert.State.FIRING)
@@ -145,9 +159,15 @@ def _still_firing(quarter: Quarter) -> int:
         return 0
     fired = quarter.now - SLOW_FOR + rule.pending_for
     alert = Alert.objects.create(
-        rule=rule, state=Alert.State.FIRING, since=quarter.now - SLOW_FOR, fired_at=fired, evaluated_at=quarter.now,
-        value=SLOW_NOW_S, worst=SLOW_NOW_S, notified_at=fired,
-    )  # fmt: skip
+        rule=rule,
+        state=Alert.State.FIRING,
+        since=quarter.now - SLOW_FOR,
+        fired_at=fired,
+        evaluated_at=quarter.now,
+        value=SLOW_NOW_S,
+        worst=SLOW_NOW_S,
+        notified_at=fired,
+    )
     _tell(alert, SLOW_NOW_S, fired, Alert.State.FIRING)
     return 1
 
@@ -159,10 +179,23 @@ def _rule(incident: Incident) -> Rule | None:
 def _tell(alert: Alert, value: float | None, at: datetime, state: Alert.State) -> None:
     """A notification that has been sent, in the words of that moment."""
     then = Alert(
-        rule=alert.rule, state=state, since=alert.since, fired_at=alert.fired_at, value=value, worst=alert.worst,
-        resolved_at=alert.resolved_at, outcome=alert.outcome,
-    )  # fmt: skip
+        rule=alert.rule,
+        state=state,
+        since=alert.since,
+        fired_at=alert.fired_at,
+        value=value,
+        worst=alert.worst,
+        resolved_at=alert.resolved_at,
+        outcome=alert.outcome,
+    )
     Delivery.objects.create(
-        alert=alert, channel=Delivery.Channel.EMAIL, receiver=RECEIVER, subject=delivery.subject_of(then),
-        text=delivery.text_of(then), state=Delivery.State.SENT, attempts=1, due_at=at, sent_at=at,
-    )  # fmt: skip
+        alert=alert,
+        channel=Delivery.Channel.EMAIL,
+        receiver=RECEIVER,
+        subject=delivery.subject_of(then),
+        text=delivery.text_of(then),
+        state=Delivery.State.SENT,
+        attempts=1,
+        due_at=at,
+        sent_at=at,
+    )

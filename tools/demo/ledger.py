@@ -49,9 +49,10 @@ def count_chat_users(quarter: Quarter, clients: list[ClientApplication], users: 
         grown = 0.94 + 0.06 * index / quarter.days
         for client, (_name, _words, share) in zip(clients, CLIENTS, strict=True):
             model._default_manager.get_or_create(
-                client=client, day=quarter.date(index),
+                client=client,
+                day=quarter.date(index),
                 defaults={"users": max(1, round(grown * share * population(users))), "note": "The chat's own count"},
-            )  # fmt: skip
+            )
 
 
 def foreign_rows() -> bool:
@@ -97,11 +98,22 @@ def _insert(rows: list[LedgerEntry]) -> None:
 
 def _row(request: Request, clients: list[ClientApplication]) -> LedgerEntry:
     return LedgerEntry(
-        request_id=request.request_id, kind=request.kind.value, client=clients[request.person.client],
-        user=request.person.user, model=request.model, voice=request.voice, language=request.language,
-        audio_ms=request.audio_ms, characters=request.characters, queue_ms=request.queue_ms, total_ms=request.total_ms,
-        status=request.status, error_code=request.error_code, is_live=request.is_live, created_at=request.at,
-    )  # fmt: skip
+        request_id=request.request_id,
+        kind=request.kind.value,
+        client=clients[request.person.client],
+        user=request.person.user,
+        model=request.model,
+        voice=request.voice,
+        language=request.language,
+        audio_ms=request.audio_ms,
+        characters=request.characters,
+        queue_ms=request.queue_ms,
+        total_ms=request.total_ms,
+        status=request.status,
+        error_code=request.error_code,
+        is_live=request.is_live,
+        created_at=request.at,
+    )
 
 
 def _write_feedback(requests: list[Request], counts: Counts) -> None:

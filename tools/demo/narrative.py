@@ -23,9 +23,12 @@ MADE_BY = "made by seed_demo"  # at the end of each client application's descrip
 FIRST_PERCENT, RAMP_PERCENT, LAST_PERCENT = 1, 5, 7
 STOPPED_RAMP, STOPPED_AT, HELD_RAMP, LAST_RAMP = 0.24, 0.255, 0.36, 0.62
 _SPEECH = (
-    (0.03, FIRST_PERCENT), (STOPPED_RAMP, RAMP_PERCENT), (STOPPED_AT, FIRST_PERCENT), (HELD_RAMP, RAMP_PERCENT),
+    (0.03, FIRST_PERCENT),
+    (STOPPED_RAMP, RAMP_PERCENT),
+    (STOPPED_AT, FIRST_PERCENT),
+    (HELD_RAMP, RAMP_PERCENT),
     (LAST_RAMP, LAST_PERCENT),
-)  # fmt: skip
+)
 STEPS: dict[Feature, tuple[tuple[float, int], ...]] = {
     Feature.ASR: _SPEECH,
     Feature.TTS: _SPEECH,

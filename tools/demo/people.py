@@ -67,9 +67,14 @@ def _person(rng: Random, user: str, places: dict[Feature, float], quarter: Quart
     return Person(
         user=user,
         client=rng.choices(range(len(CLIENTS)), [share for _name, _words, share in CLIENTS])[0],
-        places=places, is_pilot=is_pilot, joined=joined, left=joined + _stay(rng), plus_from=plus_from,
-        language=language, rate=rng.lognormvariate(0, RATE_SPREAD) * (2.5 if plus_from else 1.0),
-    )  # fmt: skip
+        places=places,
+        is_pilot=is_pilot,
+        joined=joined,
+        left=joined + _stay(rng),
+        plus_from=plus_from,
+        language=language,
+        rate=rng.lognormvariate(0, RATE_SPREAD) * (2.5 if plus_from else 1.0),
+    )
 
 
 def _enabled(quarter: Quarter, feature: Feature, at: float) -> int:

@@ -11,27 +11,79 @@ HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
 
 _WEEKDAY = (
-    0.22, 0.13, 0.09, 0.07, 0.08, 0.18, 0.40, 0.75, 1.05, 1.25, 1.30, 1.50,
-    2.00, 1.90, 1.35, 1.25, 1.30, 1.40, 1.25, 1.40, 1.90, 2.15, 1.60, 0.75,
-)  # fmt: skip
+    0.22,
+    0.13,
+    0.09,
+    0.07,
+    0.08,
+    0.18,
+    0.40,
+    0.75,
+    1.05,
+    1.25,
+    1.30,
+    1.50,
+    2.00,
+    1.90,
+    1.35,
+    1.25,
+    1.30,
+    1.40,
+    1.25,
+    1.40,
+    1.90,
+    2.15,
+    1.60,
+    0.75,
+)
 _RESTDAY = (
-    0.45, 0.28, 0.16, 0.11, 0.09, 0.12, 0.22, 0.40, 0.70, 1.00, 1.20, 1.30,
-    1.45, 1.40, 1.25, 1.20, 1.20, 1.25, 1.20, 1.35, 1.70, 1.85, 1.50, 0.90,
-)  # fmt: skip
+    0.45,
+    0.28,
+    0.16,
+    0.11,
+    0.09,
+    0.12,
+    0.22,
+    0.40,
+    0.70,
+    1.00,
+    1.20,
+    1.30,
+    1.45,
+    1.40,
+    1.25,
+    1.20,
+    1.20,
+    1.25,
+    1.20,
+    1.35,
+    1.70,
+    1.85,
+    1.50,
+    0.90,
+)
 _OF_WEEK = (1.05, 1.08, 1.06, 1.04, 0.95, 0.74, 0.68)  # Monday first
 _OF_HOLIDAY = 0.55
 FRIDAY, SATURDAY = 4, 5
 FRIDAY_PRAYER_HOUR, PRAYER = 13, 0.6
 
 FIXED_HOLIDAYS = {
-    (1, 1): "New Year", (2, 1): "Federal Territory Day", (5, 1): "Labour Day", (8, 31): "Merdeka",
-    (9, 16): "Malaysia Day", (12, 25): "Christmas",
-}  # fmt: skip
+    (1, 1): "New Year",
+    (2, 1): "Federal Territory Day",
+    (5, 1): "Labour Day",
+    (8, 31): "Merdeka",
+    (9, 16): "Malaysia Day",
+    (12, 25): "Christmas",
+}
 # These follow the moon: as announced or expected.
 MOVING_HOLIDAYS = {
-    date(2026, 2, 17): "Chinese New Year", date(2026, 3, 20): "Hari Raya Aidilfitri", date(2026, 11, 8): "Deepavali",
-    date(2027, 2, 6): "Chinese New Year", date(2027, 3, 10): "Hari Raya Aidilfitri", date(2027, 10, 28): "Deepavali",
-}  # fmt: skip
+    date(2026, 2, 17): "Chinese New Year",
+    date(2026, 3, 20): "Hari Raya Aidilfitri",
+    date(2026, 11, 8): "Deepavali",
+    date(2027, 2, 6): "Chinese New Year",
+    date(2027, 3, 10): "Hari Raya Aidilfitri",
+    date(2027, 10, 28): "Deepavali",
+}
 
 
 def holiday(day: date) -> str:

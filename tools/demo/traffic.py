@@ -123,10 +123,23 @@ class Traffic:
         elif outcome.status == 200 and kind is Kind.SPEECH:
             score = opinion(rng, language)
         return Request(
-            at, person, f"req_{rng.getrandbits(128):032x}", kind, model, voice, language, outcome.audio_ms,
-            outcome.characters, outcome.queue_ms, outcome.total_ms, outcome.status, outcome.error_code, is_live, wer,
+            at,
+            person,
+            f"req_{rng.getrandbits(128):032x}",
+            kind,
+            model,
+            voice,
+            language,
+            outcome.audio_ms,
+            outcome.characters,
+            outcome.queue_ms,
+            outcome.total_ms,
+            outcome.status,
+            outcome.error_code,
+            is_live,
+            wer,
             score,
-        )  # fmt: skip
+        )
 
     def _features(self, index: int, person: Person) -> list[Feature]:
         return [one for one in Feature if person.has(one, self._quarter.percent(one, index))] or [Feature.ASR]
@@ -144,9 +157,15 @@ class Traffic:
         if self._used[key] + units > self._scale * hard_limit(plan_of(request.person, request.at), measure):
             nothing = Outcome.refused(429, "quota_exceeded")
             return request._replace(
-                audio_ms=0, characters=0, queue_ms=0, total_ms=nothing.total_ms, status=nothing.status,
-                error_code=nothing.error_code, wer=None, score=None,
-            )  # fmt: skip
+                audio_ms=0,
+                characters=0,
+                queue_ms=0,
+                total_ms=nothing.total_ms,
+                status=nothing.status,
+                error_code=nothing.error_code,
+                wer=None,
+                score=None,
+            )
         self._used[key] += units
         return request
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from capacity.goals import Work
+from capacity.goals import Workload
 
 
 class Outcome(StrEnum):
@@ -22,7 +22,7 @@ class Asked:
     """One thing that a user asked for, when its answer was complete (``at``: Unix time)."""
 
     at: float
-    work: Work
+    work: Workload
     seconds: float
     outcome: Outcome
     why: str = ""
@@ -47,5 +47,5 @@ def read(text: bytes) -> Asked | Pulse:
     fields: dict[str, Any] = json.loads(text)
     if "work" not in fields:
         return Pulse(**fields)
-    fields |= {"work": Work(fields["work"]), "outcome": Outcome(fields["outcome"])}
+    fields |= {"work": Workload(fields["work"]), "outcome": Outcome(fields["outcome"])}
     return Asked(**fields)

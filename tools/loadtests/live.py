@@ -19,9 +19,12 @@ from tools.loadtests.answers import Wrong, check_pcm
 CHUNK_S = 0.1  # what the playground's microphone hands over at a time
 WORD_S = 0.06  # a language model's pace
 REFUSALS = {
-    "rate_limit_exceeded": 429, "quota_exceeded": 429, "too_many_streams": 429, "over_capacity": 503,
+    "rate_limit_exceeded": 429,
+    "quota_exceeded": 429,
+    "too_many_streams": 429,
+    "over_capacity": 503,
     "engine_unavailable": 503,
-}  # fmt: skip
+}
 
 
 class Refused(Exception):
@@ -33,7 +36,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Line:
+class LiveEndpoint:
     """Where to and as whom. A silence of ``patience_s`` breaks it off."""
 
     host: str
@@ -50,7 +53,7 @@ class Live:
 
 
 @dataclass
-class Heard:
+class HeardSoFar:
     """What came back so far. ``events``: by type, with when it came (monotonic); of each type the last one."""
 
     events: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
@@ -62,7 +65,7 @@ class Heard:
     ready: Event = field(default_factory=Event)
 
 
-def recognise(line: Line, language: str, recording: bytes) -> Live:
+def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
     """Stream a WAV file through `/ws/asr` in real time. From its end to its last words.
 
     Raises ``Refused``, ``Wrong`` or what the connection raises.
@@ -72,7 +75,7 @@ def recognise(line: Line, language: str, recording: bytes) -> Live:
         chunks = [file.readframes(chunk) for _ in range(-(-file.getnframes() // chunk))]
     start = {"type": "start", "sample_rate": rate, "language": language}
 
-    def talk(socket: WebSocket, heard: Heard) -> float:
+    def talk(socket: WebSocket, heard: HeardSoFar) -> float:
         began = time.monotonic()
         for index, data in enumerate(chunks):
             gevent.sleep(max(0.0, began + (index + 1) * CHUNK_S - time.monotonic()))
@@ -89,10 +92,10 @@ def recognise(line: Line, language: str, recording: bytes) -> Live:
     return Live(heard.events["done"][0] - ended, sum(map(len, heard.words)))
 
 
-def read_aloud(line: Line, voice: str, text: str) -> Live:
+def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
     """Send a text to `/ws/tts` word by word. From the end of its first sentence to the first sound."""
 
-    def talk(socket: WebSocket, heard: Heard) -> float:
+    def talk(socket: WebSocket, heard: HeardSoFar) -> float:
         complete = 0.0
         for word in text.split():
             if heard.over.is_set():
@@ -121,8 +124,8 @@ def error_code(body: bytes | str) -> str:
 
 
 def _converse(
-    line: Line, path: str, start: dict[str, Any], talk: Callable[[WebSocket, Heard], float]
-) -> tuple[float, Heard]:
+    line: LiveEndpoint, path: str, start: dict[str, Any], talk: Callable[[WebSocket, HeardSoFar], float]
+) -> tuple[float, HeardSoFar]:
     """Open, start, talk, hear everything to `done`. What ``talk`` returns, and what was heard."""
     address = "ws" + line.host.removeprefix("http") + path
     header = [f"{name}: {value}" for name, value in line.headers.items()]
@@ -133,7 +136,7 @@ def _converse(
             retry_after = (error.resp_headers or {}).get("retry-after", "")
             raise Refused(str(error.status_code), float(retry_after) if retry_after.isdecimal() else 0.0) from error
         raise
-    heard = Heard()
+    heard = HeardSoFar()
     listening = gevent.spawn(_listen, socket, heard)
     try:
         socket.send(json.dumps(start))
@@ -155,7 +158,7 @@ def _converse(
     return result, heard
 
 
-def _listen(socket: WebSocket, heard: Heard) -> None:
+def _listen(socket: WebSocket, heard: HeardSoFar) -> None:
     try:
         while "done" not in heard.events:
             opcode, message = socket.recv_data()

@@ -23,11 +23,11 @@ from locust import FastHttpUser, events, task
 from locust.env import Environment
 from websocket import WebSocketTimeoutException
 
-from capacity.goals import Work
+from capacity.goals import Workload
 from tools.loadtests import live
 from tools.loadtests.answers import Wrong, check_audio, check_words
 from tools.loadtests.events import Asked, Outcome, Pulse, line
-from tools.loadtests.live import Line, Live, Refused
+from tools.loadtests.live import Live, LiveEndpoint, Refused
 from tools.loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE, Orders
 from tools.loadtests.scenarios import MIX, THINK_S
 from tools.loadtests.sentences import sentence
@@ -55,9 +55,9 @@ class Deck:
     """Work for all users, in the mix's proportions, which short runs keep too. At first one of each kind."""
 
     def __init__(self) -> None:
-        self._cards = list(Work)
+        self._cards = list(Workload)
 
-    def draw(self) -> Work:
+    def draw(self) -> Workload:
         if not self._cards:
             common = math.gcd(*MIX.values())
             self._cards = [work for work, share in MIX.items() for _ in range(share // common)]
@@ -79,7 +79,7 @@ class VoiceUser(FastHttpUser):
             "Authorization": f"Bearer {orders.key}",
             "X-Voice-User": f"{orders.people}-{next(_numbers)}",
         }
-        self.line = Line(orders.host, self.headers, orders.patience_s)
+        self.line = LiveEndpoint(orders.host, self.headers, orders.patience_s)
         if not orders.is_closed_loop:
             gevent.sleep(random.uniform(0, THINK_S[0]))  # people do not begin together
 
@@ -91,33 +91,33 @@ class VoiceUser(FastHttpUser):
     @task
     def use_voice(self) -> None:
         match _deck.draw():
-            case Work.ASR:
+            case Workload.ASR:
                 self.transcribe()
-            case Work.TTS:
+            case Workload.TTS:
                 self.speak()
-            case Work.LIVE_ASR:
+            case Workload.LIVE_ASR:
                 self.be_heard()
-            case Work.LIVE_TTS:
+            case Workload.LIVE_TTS:
                 self.be_read_to()
 
     def transcribe(self) -> None:
         clip = random.choice(orders.clips)
         body, content_type = _form({"model": "whisper-1", "language": orders.language}, clip.file, clip.content_type)
-        self._post(Work.ASR, "/v1/audio/transcriptions", body, content_type, check_words)
+        self._post(Workload.ASR, "/v1/audio/transcriptions", body, content_type, check_words)
 
     def speak(self) -> None:
         name = random.choices(("mp3", "opus", "wav"), (60, 25, 15))[0]
         words = {"model": "tts-1", "voice": orders.voice, "input": _reply(), "response_format": name}
-        self._post(Work.TTS, "/v1/audio/speech", words, "application/json", lambda body: check_audio(body, name))
+        self._post(Workload.TTS, "/v1/audio/speech", words, "application/json", lambda body: check_audio(body, name))
 
     def be_heard(self) -> None:
         clip = random.choice(orders.clips)
-        self._live(Work.LIVE_ASR, lambda: live.recognise(self.line, orders.language, _read(clip.pcm)))
+        self._live(Workload.LIVE_ASR, lambda: live.recognise(self.line, orders.language, _read(clip.pcm)))
 
     def be_read_to(self) -> None:
-        self._live(Work.LIVE_TTS, lambda: live.read_aloud(self.line, orders.voice, _reply(at_least=2)))
+        self._live(Workload.LIVE_TTS, lambda: live.read_aloud(self.line, orders.voice, _reply(at_least=2)))
 
-    def _post(self, work: Work, path: str, body: Any, content_type: str, check: Callable[[bytes], None]) -> None:
+    def _post(self, work: Workload, path: str, body: Any, content_type: str, check: Callable[[bytes], None]) -> None:
         kind: dict[str, Any] = {"json": body} if isinstance(body, dict) else {"data": body}
         headers = {**self.headers, "Content-Type": content_type}
         with _Counted():
@@ -148,7 +148,7 @@ class VoiceUser(FastHttpUser):
             case status:
                 return Failed(f"{status} {_code(answer.content)}")
 
-    def _live(self, work: Work, talk: Callable[[], Live]) -> None:
+    def _live(self, work: Workload, talk: Callable[[], Live]) -> None:
         seconds, size = 0.0, 0
         error: Exception | None = None
         with _Counted():
@@ -163,9 +163,13 @@ class VoiceUser(FastHttpUser):
             except Exception as failure:  # noqa: BLE001 - whatever it was, this user goes on
                 error = failure
         self.environment.events.request.fire(
-            request_type="WS", name=work.value, response_time=1000 * seconds, response_length=size, exception=error,
+            request_type="WS",
+            name=work.value,
+            response_time=1000 * seconds,
+            response_length=size,
+            exception=error,
             context=self.context(),
-        )  # fmt: skip
+        )
 
 
 class _Counted:
@@ -227,7 +231,7 @@ def _tell(name: str, response_time: float, exception: BaseException | None = Non
         case _:
             outcome = Outcome.FAILED
     why = "" if exception is None else str(exception) or type(exception).__name__
-    os.write(pipe, line(Asked(time.time(), Work(name), response_time / 1000, outcome, why[:200])))
+    os.write(pipe, line(Asked(time.time(), Workload(name), response_time / 1000, outcome, why[:200])))
 
 
 @events.test_start.add_listener

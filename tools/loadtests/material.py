@@ -24,9 +24,14 @@ from tts.espeak import SAMPLE_RATE as ESPEAK_RATE
 MAX_CLIPS = 240
 LONGEST_S = 30.0  # of a recording of one's own
 TYPES = {
-    ".wav": "audio/wav", ".mp3": "audio/mpeg", ".m4a": "audio/mp4", ".ogg": "audio/ogg", ".opus": "audio/ogg",
-    ".webm": "audio/webm", ".flac": "audio/flac",
-}  # fmt: skip
+    ".wav": "audio/wav",
+    ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".webm": "audio/webm",
+    ".flac": "audio/flac",
+}
 _SILENCE = np.zeros(3 * SAMPLE_RATE // 10, np.int16)
 
 Samples = npt.NDArray[np.int16]

@@ -49,7 +49,7 @@ def facts(result: Result) -> Facts:
             for (work, outcome, why), number in reasons
         ],
         "generator_lag_s": tally.lag_s(),
-    }  # fmt: skip
+    }
 
 
 def _mib(process: Process, started: float, ended: float) -> list[list[float]]:

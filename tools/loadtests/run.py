@@ -121,17 +121,40 @@ class Run:
     def _start(self, file: Path, patience_s: float, writing: int, output: BinaryIO) -> subprocess.Popen[bytes]:
         options = self.options
         command = [
-            sys.executable, "-m", "locust", "-f", _LOCUSTFILE, "--headless", "--host", self.target.host,
-            "--users", str(options.users), "--spawn-rate", f"{options.users / options.ramp_s:.3f}",
-            "--run-time", f"{options.total_s}s", "--stop-timeout", f"{patience_s + LONGEST_TALK_S:.0f}",
-            "--exit-code-on-error", "0", "--loglevel", "WARNING", "--only-summary",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "locust",
+            "-f",
+            _LOCUSTFILE,
+            "--headless",
+            "--host",
+            self.target.host,
+            "--users",
+            str(options.users),
+            "--spawn-rate",
+            f"{options.users / options.ramp_s:.3f}",
+            "--run-time",
+            f"{options.total_s}s",
+            "--stop-timeout",
+            f"{patience_s + LONGEST_TALK_S:.0f}",
+            "--exit-code-on-error",
+            "0",
+            "--loglevel",
+            "WARNING",
+            "--only-summary",
+        ]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
         environment |= {FILE_VARIABLE: str(file), PIPE_VARIABLE: str(writing)}
         return subprocess.Popen(
-            command, cwd=self._root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            pass_fds=[writing], start_new_session=True,
-        )  # fmt: skip
+            command,
+            cwd=self._root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[writing],
+            start_new_session=True,
+        )
 
     def _follow(self, reading: int) -> None:
         with os.fdopen(reading, "rb") as lines:

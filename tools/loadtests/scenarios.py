@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from capacity.goals import Work
+from capacity.goals import Workload
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ SCENARIOS = {
 }
 
 # --- How people use voice: assumptions of ours, not requirements ----------------------------------------------------
-MIX = {Work.ASR: 40, Work.TTS: 35, Work.LIVE_ASR: 15, Work.LIVE_TTS: 10}  # of 100 things that people do
+MIX = {Workload.ASR: 40, Workload.TTS: 35, Workload.LIVE_ASR: 15, Workload.LIVE_TTS: 10}  # of 100 things that people do
 THINK_S = (2.0, 6.0)  # between two of them: to read, to listen, to find words
 RAMP_SHARE, SHORTEST_RAMP_S, LONGEST_RAMP_S = 0.1, 1.0, 30.0  # people come one after the other, before the time counts
 

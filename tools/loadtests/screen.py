@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from capacity.goals import Work
+from capacity.goals import Workload
 from tools.loadtests.events import Outcome
 from tools.loadtests.verdict import Verdict
 
@@ -62,7 +62,7 @@ def _lines(run: Run, now: float) -> list[str]:
         refused, failed = tally.count(Outcome.REFUSED), tally.count(Outcome.FAILED, Outcome.HUNG)
         answered = tally.count()
     memory = run.watch.memory()
-    waits = "  ".join(f"{work.value} {_seconds(p95[work])}" for work in Work)
+    waits = "  ".join(f"{work.value} {_seconds(p95[work])}" for work in Workload)
     return [
         f"{now - tally.started:4.0f} of {run.options.total_s} s  {users} users, {in_flight} waiting or talking",
         f"{rps:5.1f}/s, {answered:,} answered, {refused:,} refused, {failed:,} failed",

@@ -5,23 +5,63 @@ from __future__ import annotations
 from math import prod
 
 _WHO = [
-    "Saya", "Kami", "Mereka", "Ibu saya", "Abang Ali", "Puan Siti", "Kawan saya", "Jiran kami", "Guru itu",
-    "Doktor muda itu", "Pemandu teksi itu", "Adik perempuan saya", "Encik Rahman", "Pekedai itu",
-]  # fmt: skip
+    "Saya",
+    "Kami",
+    "Mereka",
+    "Ibu saya",
+    "Abang Ali",
+    "Puan Siti",
+    "Kawan saya",
+    "Jiran kami",
+    "Guru itu",
+    "Doktor muda itu",
+    "Pemandu teksi itu",
+    "Adik perempuan saya",
+    "Encik Rahman",
+    "Pekedai itu",
+]
 _DOES = [
-    "mahu pergi ke", "akan sampai di", "baru pulang dari", "membeli ikan di", "bekerja di", "bertemu kawan di",
-    "menunggu bas di", "mencari hotel di", "belajar memasak di", "menghantar surat ke", "melawat nenek di",
+    "mahu pergi ke",
+    "akan sampai di",
+    "baru pulang dari",
+    "membeli ikan di",
+    "bekerja di",
+    "bertemu kawan di",
+    "menunggu bas di",
+    "mencari hotel di",
+    "belajar memasak di",
+    "menghantar surat ke",
+    "melawat nenek di",
     "menempah tiket ke",
-]  # fmt: skip
+]
 _WHERE = [
-    "Kuala Lumpur", "Pulau Pinang", "Johor Bahru", "Kota Kinabalu", "Shah Alam", "Melaka", "Kuching", "Ipoh",
-    "Kota Bharu", "Seremban", "Alor Setar", "Kuantan", "Langkawi",
-]  # fmt: skip
+    "Kuala Lumpur",
+    "Pulau Pinang",
+    "Johor Bahru",
+    "Kota Kinabalu",
+    "Shah Alam",
+    "Melaka",
+    "Kuching",
+    "Ipoh",
+    "Kota Bharu",
+    "Seremban",
+    "Alor Setar",
+    "Kuantan",
+    "Langkawi",
+]
 _WHEN = [
-    "pada pukul lapan pagi esok", "pada hari Isnin minggu depan", "selepas waktu makan tengah hari",
-    "sebelum matahari terbenam", "pada hujung minggu ini", "pada cuti sekolah nanti", "setiap hari Jumaat",
-    "selepas hujan berhenti", "pada bulan hadapan", "sebelum kedai ditutup", "dengan kereta api malam",
-]  # fmt: skip
+    "pada pukul lapan pagi esok",
+    "pada hari Isnin minggu depan",
+    "selepas waktu makan tengah hari",
+    "sebelum matahari terbenam",
+    "pada hujung minggu ini",
+    "pada cuti sekolah nanti",
+    "setiap hari Jumaat",
+    "selepas hujan berhenti",
+    "pada bulan hadapan",
+    "sebelum kedai ditutup",
+    "dengan kereta api malam",
+]
 _PARTS = (_WHO, _DOES, _WHERE, _WHEN)
 NUMBER = prod(len(part) for part in _PARTS)
 _STRIDE = 7_919  # a prime that does not divide the number: neighbours differ in most parts, and all are visited once

@@ -24,10 +24,16 @@ MAX_ASKED = 20  # users whose availability is asked for before the run
 # Of a throw-away service: no other database, nobody alarmed, limits that are about abuse out of the way, and speech
 # that is made, not remembered. What decides on speed is as the environment says.
 THROW_AWAY = {
-    "DATABASE_URL": "", "REDIS_URL": "", "VOICE_HOST": "127.0.0.1", "VOICE_ALERT_EMAILS": "",
-    "VOICE_ALERT_WEBHOOKS": "", "VOICE_PROBE_URL": "", "VOICE_RATE_LIMIT": "0", "VOICE_TTS_CACHE_BYTES": "0",
+    "DATABASE_URL": "",
+    "REDIS_URL": "",
+    "VOICE_HOST": "127.0.0.1",
+    "VOICE_ALERT_EMAILS": "",
+    "VOICE_ALERT_WEBHOOKS": "",
+    "VOICE_PROBE_URL": "",
+    "VOICE_RATE_LIMIT": "0",
+    "VOICE_TTS_CACHE_BYTES": "0",
     "VOICE_LOG_LEVEL": "WARNING",
-}  # fmt: skip
+}
 
 
 class Unusable(Exception):
@@ -56,15 +62,22 @@ def throw_away(folder: Path, root: Path) -> Iterator[Service]:
     port, key, log = _free_port(), f"vk_demo_{secrets.token_urlsafe(24)}", folder / "serve.log"
     (folder / "state").mkdir(mode=0o700)
     environment = {
-        **os.environ, **THROW_AWAY, "PORT": str(port), "VOICE_STATE_DIR": str(folder / "state"),
+        **os.environ,
+        **THROW_AWAY,
+        "PORT": str(port),
+        "VOICE_STATE_DIR": str(folder / "state"),
         "VOICE_DEMO_API_KEY": key,
-    }  # fmt: skip
+    }
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "serve", "--demo"],
-            cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            cwd=root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for us: the service stops last
-        )  # fmt: skip
+        )
         try:
             host = f"http://127.0.0.1:{port}"
             _wait_until_ready(host, process, log)

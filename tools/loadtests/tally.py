@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from capacity.goals import Work
+from capacity.goals import Workload
 from tools.loadtests.events import Asked, Outcome, Pulse
 
 POINTS = 120  # most of a curve
@@ -46,8 +46,8 @@ class Tally:
     started: float
     asked: list[Asked] = field(default_factory=list)
     pulses: list[Pulse] = field(default_factory=list)
-    kinds: dict[Work, Kind] = field(default_factory=lambda: {work: Kind() for work in Work})
-    reasons: Counter[tuple[Work, Outcome, str]] = field(default_factory=Counter)
+    kinds: dict[Workload, Kind] = field(default_factory=lambda: {work: Kind() for work in Workload})
+    reasons: Counter[tuple[Workload, Outcome, str]] = field(default_factory=Counter)
 
     def add(self, event: Asked | Pulse) -> None:
         if not self.pulses and not self.asked:
@@ -75,17 +75,17 @@ class Tally:
     def most_users(self) -> int:
         return max((pulse.users for pulse in self.pulses), default=0)
 
-    def p95_s(self, work: Work) -> float | None:
+    def p95_s(self, work: Workload) -> float | None:
         return percentile(sorted(self.kinds[work].seconds), 95)
 
     def lag_s(self) -> float | None:
         """How late the generator was, at p95 of its seconds."""
         return percentile(sorted(pulse.lag_s for pulse in self.pulses), 95)
 
-    def recent(self, now: float) -> tuple[float, dict[Work, float | None]]:
+    def recent(self, now: float) -> tuple[float, dict[Workload, float | None]]:
         """Answers per second and each kind's p95 of the last ``RECENT_S``."""
         span = max(1.0, min(RECENT_S, now - self.started))
-        seconds: dict[Work, list[float]] = {work: [] for work in Work}
+        seconds: dict[Workload, list[float]] = {work: [] for work in Workload}
         number = 0
         for asked in reversed(self.asked):
             if asked.at < now - span - 1:  # answers come in order, give or take
@@ -140,8 +140,8 @@ class Tally:
                     "in_flight": max(beat.in_flight for beat in beats) if beats else last["in_flight"],
                     "rps": round(len(answers) / step, 3),
                     "not_ok": sum(answer.outcome is not Outcome.OK for answer in answers),
-                    "p50_s": {work.value: _of(recent, work, 50) for work in Work},
-                    "p95_s": {work.value: _of(recent, work, 95) for work in Work},
+                    "p50_s": {work.value: _of(recent, work, 50) for work in Workload},
+                    "p95_s": {work.value: _of(recent, work, 95) for work in Workload},
                 }
             )
         return points
@@ -150,7 +150,7 @@ class Tally:
         return min(number - 1, max(0, int((at - self.started) / step)))
 
 
-def _of(answers: Sequence[Asked], work: Work, percent: float) -> float | None:
+def _of(answers: Sequence[Asked], work: Workload, percent: float) -> float | None:
     values = sorted(answer.seconds for answer in answers if answer.work is work and answer.outcome is Outcome.OK)
     return _rounded(percentile(values, percent))
 

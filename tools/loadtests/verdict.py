@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from capacity.goals import P95_S, Work
+from capacity.goals import P95_S, Workload
 from tools.loadtests.events import Outcome
 from tools.loadtests.leak import TOLERATED_SHARE, Trend
 from tools.loadtests.scenarios import Scenario
@@ -45,7 +45,7 @@ def judge(scenario: Scenario, users: int, tally: Tally, server: Server) -> list[
     return [
         _users(users, tally),
         _success(scenario, tally),
-        *(_p95(work, tally) for work in Work),
+        *(_p95(work, tally) for work in Workload),
         _hung(tally),
         _crash(server),
         _leak(server),
@@ -80,7 +80,7 @@ def _success(scenario: Scenario, tally: Tally) -> Criterion:
     return Criterion("Success rate", limit, measured, _of(percent > scenario.success_percent))
 
 
-def _p95(work: Work, tally: Tally) -> Criterion:
+def _p95(work: Workload, tally: Tally) -> Criterion:
     name, limit, seconds = f"p95, {work.label.lower()}", P95_S[work], tally.p95_s(work)
     if seconds is None:
         return Criterion(name, f"< {limit:g} s", "no answers", Verdict.NOT_MEASURED)

@@ -92,7 +92,7 @@ class Curve:
         return np.asarray(times[generator.uniform(0, 1, count) < wanted], np.float64)
 
 
-class Rate(NamedTuple):
+class RequestRate(NamedTuple):
     """Demand at one moment, a second: requests, and streams of live recognition that begin."""
 
     asr: float
@@ -142,10 +142,12 @@ class Demand:
     def characters_per_month(self) -> float:
         return self.voice_users * self.characters * DAYS_PER_MONTH
 
-    def rate(self, factor: float) -> Rate:
+    def rate(self, factor: float) -> RequestRate:
         """At a moment that is so much busier than the mean one."""
-        return Rate(*(count / 86_400 * factor for count in (self.asr_per_day, self.tts_per_day, self.streams_per_day)))
+        return RequestRate(
+            *(count / 86_400 * factor for count in (self.asr_per_day, self.tts_per_day, self.streams_per_day))
+        )
 
     @property
-    def peak(self) -> Rate:
+    def peak(self) -> RequestRate:
         return self.rate(self.curve.peak)

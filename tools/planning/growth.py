@@ -117,10 +117,12 @@ def unit_costs(case: Case, *, is_launch: bool) -> list[UnitCost]:
     for metric, value, floor, total in (
         (Metric.AUDIO_HOUR_COST, money.audio_hour_usd, money.audio_hour_floor_usd, money.asr_usd),
         (
-            Metric.THOUSAND_CHARACTERS_COST, money.thousand_characters_usd, money.thousand_characters_floor_usd,
+            Metric.THOUSAND_CHARACTERS_COST,
+            money.thousand_characters_usd,
+            money.thousand_characters_floor_usd,
             money.tts_usd,
         ),
-    ):  # fmt: skip
+    ):
         goal = GOAL[metric]
         target = goal.launch if is_launch or goal.growth is None else goal.growth
         limit = target.below

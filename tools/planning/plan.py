@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from capacity.goals import ASR_P95_S, TTS_P95_S
 from tools.planning import hpa
-from tools.planning.demand import Demand, Rate
+from tools.planning.demand import Demand, RequestRate
 from tools.planning.prices import Prices
 from tools.planning.queueing import Station
 from tools.planning.rates import ASR, DEPLOYMENTS, ENGINE, KINDS, LIVE, TTS, Rates
@@ -95,7 +95,7 @@ class Case:
     """One row of the plan. ``demand`` None: a crowd, which has no month."""
 
     name: str
-    rate: Rate
+    rate: RequestRate
     demand: Demand | None
     machines: Machines
     felt: Felt
@@ -122,12 +122,12 @@ class Planner:
         """``users`` at once in conversation, as load tests have them. Raises ``TooMuch``."""
         return self._case(name, self.crowd_rate(users), None)
 
-    def crowd_rate(self, users: int) -> Rate:
+    def crowd_rate(self, users: int) -> RequestRate:
         """What they ask for if the answers take no longer than a quiet machine's."""
         asr, tts, live = self.crowd.mix
         alone = {kind: self.alone_s(kind) for kind in KINDS}
         turn = self.crowd.think_s + asr * alone[ASR] + tts * alone[TTS] + live * self.crowd.stream_s
-        return Rate(*(users / turn * share for share in self.crowd.mix))
+        return RequestRate(*(users / turn * share for share in self.crowd.mix))
 
     def alone_s(self, kind: str) -> float:
         """One request's time with nobody else there; of a live stream one unit's."""
@@ -136,7 +136,7 @@ class Planner:
         api_s = live.api_s_per_s / live.units_per_s if kind == LIVE else of.processor.api_s
         return api_s + of.batch.seconds(of.batch.cost(of.size))
 
-    def _case(self, name: str, rate: Rate, demand: Demand | None) -> Case:
+    def _case(self, name: str, rate: RequestRate, demand: Demand | None) -> Case:
         use = demand or replace(self.use, stream_s=self.crowd.stream_s)
         machines = Machines(self._gpus(rate, use), {name: self._pods(name, rate, use) for name in DEPLOYMENTS})
         best, without_gain = math.inf, 0
@@ -173,19 +173,19 @@ class Planner:
         costs = [time.cost(of.size * sizes.factor(of.size_cv)) for _ in range(2000)]
         return statistics.fmean(time.fixed_s / time.limit(cost) + time.per_cost_s * cost for cost in costs)
 
-    def gpu_work(self, rate: Rate, use: Demand) -> dict[str, float]:
+    def gpu_work(self, rate: RequestRate, use: Demand) -> dict[str, float]:
         """GPUs' worth of work a second, by kind. A live unit counts as a request of its own."""
         units = rate.asr + rate.streams * use.stream_s * self.rates.live.units_per_s
         return {ASR: units * self.unit_s(ASR), TTS: rate.tts * self.unit_s(TTS)}
 
-    def _gpus(self, rate: Rate, use: Demand) -> int:
+    def _gpus(self, rate: RequestRate, use: Demand) -> int:
         count = max(1, math.ceil(sum(self.gpu_work(rate, use).values()) / self.goals.utilisation))
         if count > MAX_GPUS:
             raise TooMuch(f"{count:,} GPUs are more than anyone would believe")
         return count
 
     # --- API pods ----------------------------------------------------------------------------------------------------
-    def station(self, name: str, rate: Rate, use: Demand, pods: int) -> Station:
+    def station(self, name: str, rate: RequestRate, use: Demand, pods: int) -> Station:
         """One pod of that deployment."""
         if name == LIVE:
             live = self.rates.live
@@ -201,7 +201,7 @@ class Planner:
         servers = max(1, round(self.goals.pod_cores))
         return Station(servers, per_second / pods, mean, scv)
 
-    def _pods(self, name: str, rate: Rate, use: Demand) -> int:
+    def _pods(self, name: str, rate: RequestRate, use: Demand) -> int:
         alone = self.station(name, rate, use, 1)
         pods = max(self.goals.least_pods, math.ceil(alone.utilisation / self.goals.utilisation))
         if pods > MAX_PODS:
@@ -209,7 +209,7 @@ class Planner:
         return pods
 
     # --- What users feel ---------------------------------------------------------------------------------------------
-    def felt(self, rate: Rate, use: Demand, machines: Machines) -> Felt:
+    def felt(self, rate: RequestRate, use: Demand, machines: Machines) -> Felt:
         per_second = rate.asr + rate.tts + rate.streams * use.stream_s * self.rates.live.units_per_s
         seconds = min(LONGEST_S, max(SHORTEST_S, EVENTS / max(per_second, 1e-9)))
         shape = Shape(machines.gpus, machines.pods, pod_cores=self.goals.pod_cores, scaling=None)
@@ -233,7 +233,7 @@ class Planner:
         )
 
     # --- Money -------------------------------------------------------------------------------------------------------
-    def money(self, rate: Rate, demand: Demand | None, use: Demand, machines: Machines) -> Money:
+    def money(self, rate: RequestRate, demand: Demand | None, use: Demand, machines: Machines) -> Money:
         """GPUs are shared by the time that each kind takes of them; pods belong to their deployment."""
         prices = self.prices
         work = self.gpu_work(rate, use)

@@ -32,12 +32,27 @@ DASHES: dict[str, Any] = {ASR: "-", TTS: (0, (4, 1.5)), LIVE: (0, (1, 1))}
 NAME = {ASR: "speech to text", TTS: "text to speech", LIVE: "live"}
 OFFSET = {ASR: 0.06, TTS: 0.0, LIVE: -0.06}  # so that equal numbers do not hide each other
 STYLE: Any = {
-    "font.family": "DejaVu Sans", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.edgecolor": "#9CA3AF", "axes.labelcolor": "#374151", "xtick.color": "#374151", "ytick.color": "#374151",
-    "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.grid": True,
-    "grid.color": "#E5E7EB", "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 9,
-    "svg.hashsalt": "plan", "figure.dpi": 110, "savefig.dpi": 150, "figure.constrained_layout.w_pad": 0.12,
-}  # fmt: skip
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#9CA3AF",
+    "axes.labelcolor": "#374151",
+    "xtick.color": "#374151",
+    "ytick.color": "#374151",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "grid.color": "#E5E7EB",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "svg.hashsalt": "plan",
+    "figure.dpi": 110,
+    "savefig.dpi": 150,
+    "figure.constrained_layout.w_pad": 0.12,
+}
 MIN_ANSWERS = 20  # that a percentile is worth drawing from
 
 
@@ -140,10 +155,15 @@ def _pods(panel: Axes, axis: Axis) -> None:
             panel.step(wanted, heights, where="post", color=COLOUR[kind], lw=0.8)
         for change in changes:
             panel.plot(
-                [axis.at(change.at_s)], [change.after + OFFSET[kind]],
+                [axis.at(change.at_s)],
+                [change.after + OFFSET[kind]],
                 marker="^" if change.after > change.before else "v",
-                color=COLOUR[kind], ms=7, mec="white", mew=0.7, zorder=5,
-            )  # fmt: skip
+                color=COLOUR[kind],
+                ms=7,
+                mec="white",
+                mew=0.7,
+                zorder=5,
+            )
     title = "API pods ready, and when the autoscaler adds (▲) or takes away (▼)"
     panel.set_title(title if run.changes else "API pods: the autoscaler never changes them")
     panel.set(ylim=(0, most + 0.7), ylabel="pods")
@@ -166,10 +186,16 @@ def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
         above = goals_s[kind] == max(goals_s.values())
         panel.axhline(goals_s[kind], color=COLOUR[kind], lw=1, ls=":")
         panel.annotate(
-            f"goal of {NAME[kind]}, {goals_s[kind]:g} s", (1, goals_s[kind]), xycoords=("axes fraction", "data"),
-            xytext=(-4, 3 if above else -4), textcoords="offset points", ha="right", va="bottom" if above else "top",
-            color=COLOUR[kind], fontsize=9,
-        )  # fmt: skip
+            f"goal of {NAME[kind]}, {goals_s[kind]:g} s",
+            (1, goals_s[kind]),
+            xycoords=("axes fraction", "data"),
+            xytext=(-4, 3 if above else -4),
+            textcoords="offset points",
+            ha="right",
+            va="bottom" if above else "top",
+            color=COLOUR[kind],
+            fontsize=9,
+        )
     panel.set_yscale("log")
     top = max(10.0, 2 * highest)
     ticks = [tick for tick in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000) if tick <= top]
@@ -188,9 +214,13 @@ def phases(comparisons: Sequence[Comparison], note: str) -> Figure:
         figure, panels = plt.subplots(1, 3, figsize=(11, 4.8), layout="constrained")
         _phase_panel(panels[0], comparisons, "T4 GPUs", "GPUs", "gpus", lambda case: case.machines.gpus)
         _phase_panel(
-            panels[1], comparisons, "API pods of the larger deployment", "pods", "pods",
+            panels[1],
+            comparisons,
+            "API pods of the larger deployment",
+            "pods",
+            "pods",
             lambda case: case.machines.largest_deployment,
-        )  # fmt: skip
+        )
         _phase_panel(panels[2], comparisons, "Cost a month", "USD", "cost", lambda case: case.money.month_usd)
         panels[2].yaxis.set_major_formatter(lambda value, _position: f"{value:,.0f}")
         handles, labels = panels[2].get_legend_handles_labels()
@@ -209,9 +239,14 @@ def _phase_panel(panel: Axes, comparisons: Sequence[Comparison], title: str, uni
             # What is exactly one number gets some height, so that it can be seen.
             slack = 0.02 * high if what == "cost" else 0.08
             panel.bar(
-                index, high - low + 2 * slack, 0.72, low - slack, color="#D1D5DB", lw=0,
+                index,
+                high - low + 2 * slack,
+                0.72,
+                low - slack,
+                color="#D1D5DB",
+                lw=0,
                 label=None if labelled else "the phase's own figure",
-            )  # fmt: skip
+            )
             labelled = True
             top = max(top, high)
         for case, shift, colour, marker, label in (
@@ -222,9 +257,14 @@ def _phase_panel(panel: Axes, comparisons: Sequence[Comparison], title: str, uni
             top = max(top, height)
             panel.plot(index + shift, height, marker, color=colour, ms=8, label=label if index == 0 else None)
             panel.annotate(
-                f"{height:,.0f}", (index + shift, height), xytext=(0, 7 if shift > 0 else -16),
-                textcoords="offset points", ha="center", fontsize=9, color=colour,
-            )  # fmt: skip
+                f"{height:,.0f}",
+                (index + shift, height),
+                xytext=(0, 7 if shift > 0 else -16),
+                textcoords="offset points",
+                ha="center",
+                fontsize=9,
+                color=colour,
+            )
     names = [str(each.phase).replace(" ", "\n", 1) for each in comparisons]
     automatic = [getattr(each.phase, f"{what}_to{suffix}") is None for each in comparisons]
     names = [name + "\n(scaled)" * scaled for name, scaled in zip(names, automatic, strict=True)]
@@ -287,9 +327,14 @@ def _unit_costs(panel: Axes, cases: Sequence[tuple[float, Case]]) -> None:
         if target is not None:
             panel.axhline(target, color=COLOUR[kind], lw=1, ls=":")
             panel.annotate(
-                f"target {target:g}", (0, target), xycoords=("axes fraction", "data"), xytext=(4, 3),
-                textcoords="offset points", color=COLOUR[kind], fontsize=9,
-            )  # fmt: skip
+                f"target {target:g}",
+                (0, target),
+                xycoords=("axes fraction", "data"),
+                xytext=(4, 3),
+                textcoords="offset points",
+                color=COLOUR[kind],
+                fontsize=9,
+            )
     panel.set_yscale("log")
     panel.set(title="Cost per unit, and the launch's targets", ylabel="USD, log scale")
     panel.yaxis.set_major_formatter(lambda value, _position: f"{value:g}")

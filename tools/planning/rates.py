@@ -127,9 +127,12 @@ class Rates:
             )
             used = kind.processor
             used = replace(
-                used, loop_s=used.loop_s / processor, pool_s=used.pool_s / processor,
-                books_s=used.books_s / processor, engine_s=used.engine_s / engines,
-            )  # fmt: skip
+                used,
+                loop_s=used.loop_s / processor,
+                pool_s=used.pool_s / processor,
+                books_s=used.books_s / processor,
+                engine_s=used.engine_s / engines,
+            )
             return replace(kind, batch=batch, processor=used)
 
         live = replace(self.live, api_s_per_s=self.live.api_s_per_s / processor)
@@ -166,9 +169,10 @@ def _kind(given: dict[str, Any]) -> KindRates:
     processor = dict(given["processor"])
     batch["buckets"], processor["stages"] = tuple(batch["buckets"]), tuple(processor["stages"])
     return KindRates(
-        BatchTime(**batch), Processor(**processor),
+        BatchTime(**batch),
+        Processor(**processor),
         **{name: float(given[name]) for name in ("size", "size_cv", "effort_cv", "mean_batch")},
-    )  # fmt: skip
+    )
 
 
 def fit_line(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:

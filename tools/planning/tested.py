@@ -9,7 +9,7 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
 
-from tools.planning.demand import Rate
+from tools.planning.demand import RequestRate
 from tools.planning.plan import Planner
 from tools.planning.rates import DEPLOYMENTS, Rates
 
@@ -39,7 +39,7 @@ def scaled(planner: Planner, kinds: Mapping[str, Mapping[str, Any]], name: str, 
         requests = float(found.get("requests") or 0)
         return float(found.get("rps") or 0.0) * float(found.get("ok", requests)) / max(1.0, requests)
 
-    rate = Rate(per_second("asr"), per_second("tts") + per_second("live_tts"), per_second("live_asr"))
+    rate = RequestRate(per_second("asr"), per_second("tts") + per_second("live_tts"), per_second("live_asr"))
     if sum(rate) <= 0:
         raise NoSuchTest("nothing succeeded in that load test")
     use = replace(planner.use, stream_s=planner.crowd.stream_s)

@@ -68,10 +68,17 @@ def _save_tokenizer(path: Path) -> None:
     raw = json.loads(tokens.BPE.to_str())
     raw["model"]["vocab"][""] = tokens.PIECES
     raw["added_tokens"] = [
-        {"id": tokens.PIECES + 1 + index, "content": name, "single_word": False, "lstrip": False, "rstrip": False,
-         "normalized": False, "special": True}
+        {
+            "id": tokens.PIECES + 1 + index,
+            "content": name,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": True,
+        }
         for index, name in enumerate(tokens.NAMES[1:] + tokens.STAMPS)
-    ]  # fmt: skip
+    ]
     path.write_text(json.dumps(raw, ensure_ascii=False), encoding="utf-8")
     check = Tokenizer.from_file(str(path))
     if check.token_to_id("<|0.00|>") != tokens.FIRST_STAMP or check.token_to_id("<|ms|>") != tokens.MALAY:

@@ -13,8 +13,18 @@ HERE = Path(__file__).parent
 BPE = Tokenizer.from_file(str(HERE / "bpe.json"))
 PIECES = BPE.get_vocab_size()
 
-NAMES = ["", "<|endoftext|>", "<|startoftranscript|>", "<|ms|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>",
-         "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]  # fmt: skip
+NAMES = [
+    "",
+    "<|endoftext|>",
+    "<|startoftranscript|>",
+    "<|ms|>",
+    "<|translate|>",
+    "<|transcribe|>",
+    "<|startoflm|>",
+    "<|startofprev|>",
+    "<|nospeech|>",
+    "<|notimestamps|>",
+]
 SECONDS_PER_STAMP = 0.02
 STAMPS = [f"<|{index * SECONDS_PER_STAMP:.2f}|>" for index in range(1501)]
 

@@ -21,7 +21,7 @@ def token(user: str) -> str:
     headers = {"Authorization": f"Bearer {VOICE_KEY}", "Content-Type": "application/json"}
     request = Request(f"{VOICE_URL}/v1/realtime/client_secrets", json.dumps({"user": user}).encode(), headers)
     with urlopen(request) as answer:
-        return json.load(answer)["value"]
+        return str(json.load(answer)["value"])
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -19,6 +19,7 @@ from capacity.phases import outlook
 from core.models import ClientApplication
 from rollout.models import Change, Flag, Ramp
 from rollout.policy import load
+from tests.emptying import restore_migrated_rows
 from tools.demo.filling import Filled, NotEmpty, fill
 from usage.models import (
     Consumption,
@@ -59,6 +60,7 @@ class TestTheQuarter(TestCase):
 
     @classmethod
     def setUpTestData(cls) -> None:
+        restore_migrated_rows()
         cls.filled = fill(days=90, users=150, rows=ROWS, seed=4, now=NOW)
 
     def test_it_works(self) -> None:

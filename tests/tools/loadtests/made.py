@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from capacity.goals import Work
+from capacity.goals import Workload
 from tools.loadtests import report
 from tools.loadtests.events import Asked, Outcome, Pulse
 from tools.loadtests.leak import Trend
@@ -27,7 +27,7 @@ def facts(
     number = 0
     for second in range(60):
         tally.add(Pulse(STARTED + second, users, users // 5, 0.01))
-        for work in Work:
+        for work in Workload:
             for _ in range(4):
                 number += 1
                 outcome, text = (Outcome.REFUSED, why) if number % refused_each == 0 else (Outcome.OK, "")

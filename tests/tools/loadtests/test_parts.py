@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from capacity.goals import Work
+from capacity.goals import Workload
 from capacity.loadtest_chart import Curve, chart
 from tests import sound
 from tools.loadtests import material, service
@@ -30,7 +30,7 @@ REQUIRED = [
 def test_the_scenarios_are_those_required() -> None:
     found = [(kind.name, kind.users, kind.minutes, kind.success_percent) for kind in SCENARIOS.values()]
     assert found == REQUIRED
-    assert set(MIX) == set(Work)
+    assert set(MIX) == set(Workload)
     assert sum(MIX.values()) == 100
     assert [ramp_s(seconds) for seconds in (1, 60, 900)] == [1, 6, 30]
 

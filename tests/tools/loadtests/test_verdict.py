@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capacity.goals import Work
+from capacity.goals import Workload
 from tools.loadtests.events import Asked, Outcome, Pulse, line, read
 from tools.loadtests.leak import Trend
 from tools.loadtests.scenarios import SCENARIOS
@@ -20,7 +20,7 @@ def tally(ok: int = 100, refused: int = 0, failed: int = 0, hung: int = 0, users
     """``seconds``: of one kind of work or another, instead of 0.1."""
     told = Tally(0.0)
     told.add(Pulse(1.0, users, 0, 0.0))
-    for work in Work:
+    for work in Workload:
         for outcome, number in (
             (Outcome.OK, ok), (Outcome.REFUSED, refused), (Outcome.FAILED, failed), (Outcome.HUNG, hung)
         ):  # fmt: skip
@@ -54,11 +54,11 @@ def test_the_success_rate(scenario: str, ok: int, refused: int, failed: int, ver
 @pytest.mark.parametrize(
     ("work", "seconds", "verdict"),
     [
-        (Work.ASR, 1.99, "passed"), (Work.ASR, 2.0, "failed"), (Work.LIVE_ASR, 2.5, "failed"),
-        (Work.TTS, 2.99, "passed"), (Work.TTS, 3.0, "failed"), (Work.LIVE_TTS, 3.1, "failed"),
+        (Workload.ASR, 1.99, "passed"), (Workload.ASR, 2.0, "failed"), (Workload.LIVE_ASR, 2.5, "failed"),
+        (Workload.TTS, 2.99, "passed"), (Workload.TTS, 3.0, "failed"), (Workload.LIVE_TTS, 3.1, "failed"),
     ],
 )  # fmt: skip
-def test_response_times(work: Work, seconds: float, verdict: str) -> None:
+def test_response_times(work: Workload, seconds: float, verdict: str) -> None:
     found = verdicts(tally(seconds={work: seconds}))
     assert found.pop(f"p95, {work.label.lower()}") == verdict
     assert set(found.values()) == {Verdict.PASSED}
@@ -67,8 +67,8 @@ def test_response_times(work: Work, seconds: float, verdict: str) -> None:
 def test_refusals_have_no_response_time() -> None:
     told = tally()
     for _ in range(50):
-        told.add(Asked(2.0, Work.ASR, 30.0, Outcome.REFUSED, "503"))
-    assert told.p95_s(Work.ASR) == 0.1
+        told.add(Asked(2.0, Workload.ASR, 30.0, Outcome.REFUSED, "503"))
+    assert told.p95_s(Workload.ASR) == 0.1
 
 
 def test_one_that_hangs_fails() -> None:
@@ -120,7 +120,7 @@ def test_over_time() -> None:
     told = Tally(0.0)
     for second in range(600):
         told.add(Pulse(100.0 + second, min(second, 50), 3, 0.0))
-        told.add(Asked(100.5 + second, Work.ASR, 0.5, Outcome.OK if second < 300 else Outcome.REFUSED))
+        told.add(Asked(100.5 + second, Workload.ASR, 0.5, Outcome.OK if second < 300 else Outcome.REFUSED))
     points = told.timeline(700.0)
     assert len(points) == 120
     assert [point["at_s"] for point in points[:3]] == [0, 5, 10]
@@ -130,6 +130,6 @@ def test_over_time() -> None:
     assert points[-1]["not_ok"] == 5
 
 
-@pytest.mark.parametrize("event", [Pulse(1.0, 2, 3, 0.5), Asked(1.0, Work.TTS, 0.25, Outcome.HUNG, "nothing")])
+@pytest.mark.parametrize("event", [Pulse(1.0, 2, 3, 0.5), Asked(1.0, Workload.TTS, 0.25, Outcome.HUNG, "nothing")])
 def test_events_travel(event: Asked | Pulse) -> None:
     assert read(line(event)) == event

@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from capacity.models import Phase
 from tests.capacity.world import START
 from tools.planning import growth, plots
-from tools.planning.demand import Demand, Rate
+from tools.planning.demand import Demand, RequestRate
 from tools.planning.gallery import shape
 from tools.planning.plan import Goals, Planner, TooMuch
 from tools.planning.prices import HOURS_PER_MONTH, Prices, prices
@@ -147,7 +147,7 @@ def test_a_load_test_fills_the_machines_that_it_ran_on() -> None:
         "live_tts": {"requests": 0, "ok": 0, "rps": None},
     }
     plan.adopt(scaled(plan, kinds, "peak_load", gpus=2, pods=3))
-    rate, use = Rate(36.0, 30.0, 0.0), plan.use
+    rate, use = RequestRate(36.0, 30.0, 0.0), plan.use
     assert sum(plan.gpu_work(rate, use).values()) == pytest.approx(2)
     assert max(plan.station(kind, rate, use, 3).utilisation for kind in DEPLOYMENTS) == pytest.approx(1)
     assert "peak_load" in plan.rates.notes[-1]

@@ -13,7 +13,7 @@ import pytest
 from inference.batcher import Batcher
 from inference.engine import Unit
 from tools.planning import hpa
-from tools.planning.demand import Curve, Demand, Rate
+from tools.planning.demand import Curve, Demand, RequestRate
 from tools.planning.queueing import Station
 from tools.planning.rates import ASR, DEPLOYMENTS, BatchTime, Rates, read
 from tools.planning.simulation.batches import BatchServer
@@ -226,7 +226,7 @@ def test_more_work_than_a_gpu_can_do_is_refused_and_what_is_done_is_what_it_can_
     limit = one.limit(one.cost(4.2))
     most = limit / one.seconds(limit * one.cost(4.2))
     shape = Shape(1, {**PODS, ASR: 5}, scaling=None)
-    run = simulate_steady(Rate(2 * most, 0, 0), demand, slow, shape, seconds=240)
+    run = simulate_steady(RequestRate(2 * most, 0, 0), demand, slow, shape, seconds=240)
     assert run.refused > 0.4 * run.arrivals
     assert run.answered / 240 == pytest.approx(most, rel=0.05)
 

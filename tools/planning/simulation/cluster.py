@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tools.planning import hpa
-from tools.planning.demand import SECONDS_PER_HOUR, Demand, Rate
+from tools.planning.demand import SECONDS_PER_HOUR, Demand, RequestRate
 from tools.planning.rates import ASR, DEPLOYMENTS, LIVE, TTS, Rates
 from tools.planning.simulation.clock import Action, Clock
 from tools.planning.simulation.closed import percentile
@@ -242,7 +242,14 @@ def simulate(
 
 
 def simulate_steady(
-    rate: Rate, demand: Demand, rates: Rates, shape: Shape, *, seconds: float, warm_up_s: float = 120.0, seed: int = 1
+    rate: RequestRate,
+    demand: Demand,
+    rates: Rates,
+    shape: Shape,
+    *,
+    seconds: float,
+    warm_up_s: float = 120.0,
+    seed: int = 1,
 ) -> Run:
     """One rate all the time, as in the busiest hour. The time of warming up is not in the result."""
     generator = np.random.default_rng(seed + 100)

@@ -12,8 +12,14 @@ from django.urls import Resolver404, resolve
 from tools.demo.filling import Filled, NotEmpty, fill
 
 MIN_DAYS, MAX_DAYS = 14, 366
-PAGES = ("/admin/", "/dashboard/", "/admin/usage/statement/", "/admin/usage/infrastructurecost/",
-         "/admin/rollout/change/", "/admin/capacity/alert/")  # fmt: skip
+PAGES = (
+    "/admin/",
+    "/dashboard/",
+    "/admin/usage/statement/",
+    "/admin/usage/infrastructurecost/",
+    "/admin/rollout/change/",
+    "/admin/capacity/alert/",
+)
 
 
 def _days(text: str) -> int:
@@ -44,9 +50,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             filled = fill(
-                days=options["days"], users=options["users"], rows=options["rows"], seed=options["seed"],
+                days=options["days"],
+                users=options["users"],
+                rows=options["rows"],
+                seed=options["seed"],
                 sure=options["yes"],
-            )  # fmt: skip
+            )
         except NotEmpty as error:
             raise CommandError(str(error)) from error
         self.stdout.write(_in_words(filled))

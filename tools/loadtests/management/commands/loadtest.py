@@ -86,10 +86,16 @@ class Command(BaseCommand):
             target = self._target(options, folder, stack)
             check(target, people, run_options.users)
             orders = Orders(
-                host=target.host, key=target.key, people=people, first=secrets.randbelow(10**6),
-                clips=self._clips(options, folder, run_options.users), is_closed_loop=run_options.is_closed_loop,
-                language=options["language"], voice=options["voice"], patience_s=options["patience"],
-            )  # fmt: skip
+                host=target.host,
+                key=target.key,
+                people=people,
+                first=secrets.randbelow(10**6),
+                clips=self._clips(options, folder, run_options.users),
+                is_closed_loop=run_options.is_closed_loop,
+                language=options["language"],
+                voice=options["voice"],
+                patience_s=options["patience"],
+            )
             interrupted = stack.enter_context(_interruptible())
             if not options["no_warm_up"]:
                 self._warm_up(run_options, target, orders, interrupted)

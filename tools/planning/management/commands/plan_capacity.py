@@ -51,9 +51,11 @@ class Command(BaseCommand):
         measured = parser.add_argument_group("what machines do and cost")
         measured.add_argument("--rates", type=Path, help="written by measure_rates (default: those that come along)")
         measured.add_argument(
-            "--speed-factor", type=_positive, default=1.0,
+            "--speed-factor",
+            type=_positive,
+            default=1.0,
             help="how many times as fast as the measured device a T4 is taken to be: an assumption, and printed as one",
-        )  # fmt: skip
+        )
         measured.add_argument(
             "--load-test", type=int, metavar="ID", help="a stored run: machines do what they did there"
         )

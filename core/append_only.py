@@ -1,0 +1,43 @@
+"""Tables of which nobody may change or delete a row: the ledger, the audit trail.
+
+Python refuses first, with a reason; triggers of the database refuse what goes around it (``usage.guards``).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, TypeVar
+
+from django.db import models
+
+M = TypeVar("M", bound=models.Model)
+
+
+class AppendOnly(Exception):
+    """A row of a table that only grows was about to be changed or deleted."""
+
+    def __init__(self, table: str = "this table") -> None:
+        super().__init__(f"{table} is append-only")
+
+
+class AppendOnlyQuerySet(models.QuerySet[M]):
+    def update(self, **_values: Any) -> NoReturn:
+        raise AppendOnly(str(self.model._meta.verbose_name_plural))
+
+    def delete(self) -> NoReturn:
+        raise AppendOnly(str(self.model._meta.verbose_name_plural))
+
+    def bulk_update(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise AppendOnly(str(self.model._meta.verbose_name_plural))
+
+
+class AppendOnlyModel(models.Model):
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise AppendOnly(str(self._meta.verbose_name_plural))
+        super().save(*args, **kwargs)
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise AppendOnly(str(self._meta.verbose_name_plural))

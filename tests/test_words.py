@@ -1,0 +1,42 @@
+"""Names are the field's own: words that only we understood do not come back."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.services import ROOT
+
+FOLDERS = "asr capacity core dashboard gateway inference model_store rollout tools tts usage voiceproject".split()
+# Each with the term that is used instead.
+WORDS = {
+    r"\b(this|that|each|every|whose|a) rooms?'?s?\b(?! for)|\brooms' ": "app",
+    r"\bclass \w*Door\b|\b_?doors\(": "AdmissionController",
+    r"\bclass (Hold|\w*Seats)\b|\bseat\(": "ConcurrencySlot, StreamLimiter",
+    r"\bclass \w*Desk\b": "UnitHandler",
+    r"\.weigh\(|\.cover\(": "set_cost, reserve",
+    r"\bAWAY\b|\bpatiently\b|\bStoreAway\b": "UNAVAILABLE_ERRORS, with_timeout, StoreUnavailable",
+    r"\bclass Kept\b|\bdef book\b": "SpooledEntry, post_entries",
+    r"\b_Trust\b": "OfflineQuota",
+    r"\bclass (Sight|Heard|Line)\b": "PagePermissions, UtteranceResult, AudioInput",
+    r"\bBREATHER|\b_?(MOST|LEAST)_[A-Z]|\bSTRANGERS_": "PARTIAL_BACKOFF, MAX_, MIN_, MAX_UNAUTHENTICATED_BODY_BYTES",
+    r"JsonWhateverIsAccepted": "IgnoreAcceptHeader",
+}
+FILES = {"whoisin", "story", "quarter", "lookingadmin", "manyrows", "worth", "work", "span", "outage", "books"}
+
+
+@pytest.mark.parametrize(("word", "term"), WORDS.items(), ids=WORDS.values())
+def test_the_fields_terms(word: str, term: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.py")
+        for match in re.finditer(word, path.read_text())
+    ]
+    assert not found, f"say {term}"
+
+
+def test_modules_are_named_by_what_they_hold() -> None:
+    named = {path.stem for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
+    assert named & FILES == set()

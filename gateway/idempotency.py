@@ -145,11 +145,10 @@ class _Try:
             return
         if response.status_code == 200:
             _given[self._name] = _given.get(self._name, 0) + 1
-        head = {
-            "fingerprint": self._fingerprint,
-            "status": response.status_code,
-            "headers": {**dict(response.items()), "Content-Type": response.get("Content-Type", "application/json")},
-        }
+        headers = dict(response.items())
+        if isinstance(response, Response):  # its own says HTML until it is rendered
+            headers["Content-Type"] = "application/json"
+        head = {"fingerprint": self._fingerprint, "status": response.status_code, "headers": headers}
         with suppress(StoreUnavailable):  # which the store has logged
             await _store().put(self._name, json.dumps(head).encode() + b"\n" + content)
 

@@ -156,12 +156,14 @@ def _neighbour(start, folder: Path) -> Iterator[str]:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep each file's tests in one worker, those that empty the database apart from those that do not.
 
     pytest-django sorts the tests so that all that empty it come last, since they take along what migrations have put
     there. Workers take groups in that order, so it holds in each of them.
     """
+    if not config.pluginmanager.has_plugin("xdist"):  # an environment of its own, Coqui's for example
+        return
     for item in items:
         kind = "emptying" if _empties_the_database(item) else "reading"
         item.add_marker(pytest.mark.xdist_group(f"{item.nodeid.partition('::')[0]}:{kind}"))

@@ -103,10 +103,13 @@ async def test_speed(api: httpx.AsyncClient) -> None:
     assert (await speech(api, speed=2.5)).content
 
 
-async def test_a_sentence_without_a_letter_the_model_knows(api: httpx.AsyncClient) -> None:
+async def test_a_sentence_in_a_script_the_model_does_not_know_is_spoken_by_another_voice(
+    api: httpx.AsyncClient,
+) -> None:
     body = {"input": "你好", "model": "coqui/satu"}
     response = await api.post("/v1/audio/speech", json={**body, "response_format": "pcm"})
-    assert (response.status_code, len(response.content)) == (200, 2 * 24_000 // 5)  # 0.2 s of silence
+    assert response.status_code == 200
+    assert len(response.content) > 2 * 24_000 // 5  # longer than the silence for text with nothing to say
 
 
 def test_a_folder_without_a_checkpoint_says_so(tmp_path: Path) -> None:

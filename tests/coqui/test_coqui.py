@@ -103,7 +103,7 @@ async def test_speed(api: httpx.AsyncClient) -> None:
     assert (await speech(api, speed=2.5)).content
 
 
-async def test_a_sentence_in_a_script_the_model_does_not_know_is_spoken_by_another_voice(
+async def test_a_script_the_model_does_not_know_is_spoken_by_another_voice(
     api: httpx.AsyncClient,
 ) -> None:
     body = {"input": "你好", "model": "coqui/satu"}

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from asr.realtime_session import RealtimeSettings
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import caller_of, end_user
 from gateway import client_secrets
@@ -56,7 +57,7 @@ class ClientSecretView(ApiView):
             caller = replace(caller, user=end_user(fields["user"], "user"))
         if not caller.names_user and await database_sync_to_async(Consumption.serves_many)(caller.client_id):
             message = "Say whom this token is for, in `user` or X-Voice-User: this key serves many end users."
-            raise ApiError(400, "missing_field", message, param="user")
+            raise ApiError(ErrorCode.MISSING_FIELD, message, param="user")
         await preflight(caller, Kind.REALTIME)
         session = {"type": "transcription", **(fields.get("session") or {})}
         described = RealtimeSettings().updated(session).ga(f"sess_{uuid.uuid4().hex}")

@@ -19,6 +19,7 @@ from asr.checkpoint import configured
 from asr.engine import whisper
 from asr.transcript import FORMATS, Transcript, diarized_segments, token_logprobs
 from asr.transcription import Transcription
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import caller_of
 from gateway.catalogue import Task, resolve, undated
@@ -119,12 +120,12 @@ def _valid(data: dict[str, Any], kind: Kind) -> dict[str, Any]:
     fields: dict[str, Any] = _FORMS[kind].run_validation(data)
     if fields["file"].size > settings.VOICE_MAX_UPLOAD_BYTES:
         message = f"The file is larger than {settings.VOICE_MAX_UPLOAD_BYTES:,} bytes, the most that is accepted."
-        raise ApiError(413, "file_too_large", message, param="file")
+        raise ApiError(ErrorCode.FILE_TOO_LARGE, message, param="file")
     if fields["timestamp_granularities"] and fields["response_format"] != "verbose_json":
         message = "timestamp_granularities needs response_format=verbose_json."
-        raise ApiError(400, "invalid_value", message, param="timestamp_granularities")
+        raise ApiError(ErrorCode.INVALID_VALUE, message, param="timestamp_granularities")
     if fields["include"] and fields["response_format"] != "json":
-        raise ApiError(400, "invalid_value", "include[]=logprobs needs response_format=json.", param="include")
+        raise ApiError(ErrorCode.INVALID_VALUE, "include[]=logprobs needs response_format=json.", param="include")
     return fields
 
 

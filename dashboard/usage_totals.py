@@ -10,6 +10,7 @@ from datetime import date
 from django.db.models import Sum
 
 from capacity.measure import ASR_KINDS, TTS_KINDS
+from core.error_codes import ErrorCode, Fault
 from dashboard.date_range import Span
 from dashboard.tables import Column, Form, Table, csv_lines, plain
 from usage.entry import Kind, Measure
@@ -20,17 +21,10 @@ MS_PER_MINUTE = 60_000
 LANGUAGES = {"ms": "Malay", "en": "English", "zh": "Mandarin", "ta": "Tamil", "": "Not told"}
 SHOWN_VOICES = SHOWN_CLIENTS = 10
 
-# By the code that the caller got (core.errors): which are the service's own failures, and which are neither
-# served nor failed (as in capacity.measure). All others are mistakes in the request.
-FAILURES = {"internal_error", "over_capacity", "engine_unavailable"}
-REFUSALS = {
-    "voice_not_enabled",
-    "forbidden",
-    "quota_exceeded",
-    "rate_limit_exceeded",
-    "too_many_streams",
-    "client_closed_request",
-}
+# By the code that the caller got: the service's own failures, and what was neither served nor failed (as in
+# capacity.measure). All others are mistakes in the request.
+FAILURES = {code.value for code in ErrorCode if code.fault is Fault.SERVICE}
+REFUSALS = {code.value for code in ErrorCode if code.fault in (Fault.POLICY, Fault.LEFT)}
 ENOUGH_REQUESTS = 20  # an error rate of fewer says nothing
 
 
@@ -292,11 +286,10 @@ def errors_by_code(found: UsageTotals) -> Table:
 
 
 def _whose(code: str) -> str:
-    if code in FAILURES:
-        return "our failure"
-    if code == "client_closed_request":
-        return "the caller left"
-    return "refused" if code in REFUSALS else "a mistake in the request"
+    try:
+        return ErrorCode(code).fault.value
+    except ValueError:  # a row of an older version
+        return Fault.CALLER.value
 
 
 # --- Response times --------------------------------------------------------------------------------------------------

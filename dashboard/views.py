@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from dashboard.board import FILES, Board, csv_of, zip_of
 from dashboard.date_range import DEFAULT, PRESETS, BadSpan, asked, preset
@@ -85,7 +86,7 @@ def _download(
     try:
         span = asked(request.GET, timezone.now())
     except BadSpan as error:
-        answer = ApiError(400, "invalid_value", error.message, param=error.field)
+        answer = ApiError(ErrorCode.INVALID_VALUE, error.message, param=error.field)
         return JsonResponse(answer.envelope(), status=answer.status)
     response = StreamingHttpResponse(_in_pieces(lambda: make(Board(span))), content_type=content_type)
     filename = f"{name}_{span.first}_{span.last}.{ending}"

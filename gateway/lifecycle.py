@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from capacity.leases import leases
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.perloop import PerLoop
 from inference import runtime
@@ -48,7 +49,7 @@ class Lifecycle:
         """Let new work in once the engines have loaded. Raises ``ApiError`` 503 when draining or at the deadline."""
         if self.draining:
             message = "This server is shutting down. Try again."
-            raise ApiError(503, "over_capacity", message, retry_after=DRAINING_RETRY_AFTER_S)
+            raise ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=DRAINING_RETRY_AFTER_S)
         if self._loading is None:
             self.start_loading()
         if self._loading is not None and not self._loading.done():

@@ -14,17 +14,12 @@ import gevent
 from gevent.event import Event
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, create_connection
 
+from core.error_codes import ErrorCode
 from tools.loadtests.answers import Wrong, check_pcm
 
 CHUNK_S = 0.1  # what the playground's microphone hands over at a time
 WORD_S = 0.06  # a language model's pace
-REFUSALS = {
-    "rate_limit_exceeded": 429,
-    "quota_exceeded": 429,
-    "too_many_streams": 429,
-    "over_capacity": 503,
-    "engine_unavailable": 503,
-}
+REFUSALS = {code.value: code.status for code in ErrorCode if code.status in (429, 503)}
 
 
 class Refused(Exception):

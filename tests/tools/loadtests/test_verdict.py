@@ -8,7 +8,7 @@ from capacity.goals import Workload
 from tools.loadtests.events import Asked, Outcome, Pulse, line, read
 from tools.loadtests.leak import Trend
 from tools.loadtests.scenarios import SCENARIOS
-from tools.loadtests.tally import Tally, percentile
+from tools.loadtests.tally import Tally
 from tools.loadtests.verdict import Server, Verdict, judge, overall
 
 FLAT = Trend(0, -1, 1, -1, 60, 300 * 2**20)
@@ -108,12 +108,6 @@ def test_what_is_not_measured_is_not_passed() -> None:
 
 def test_an_interrupted_run_has_no_verdict() -> None:
     assert overall(judge(SCENARIOS["peak_load"], 100, tally(), WELL), is_complete=False) is Verdict.NOT_MEASURED
-
-
-def test_percentiles() -> None:
-    assert percentile([], 95) is None
-    assert percentile([1.0], 95) == 1.0
-    assert percentile([float(value) for value in range(1, 101)], 95) == 95.0
 
 
 def test_over_time() -> None:

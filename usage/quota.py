@@ -24,6 +24,8 @@ from datetime import date, datetime, timedelta
 
 from cachetools import TTLCache
 from django.conf import settings
+from django.db.models import QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.context import current
@@ -34,7 +36,7 @@ from core.perloop import PerLoop
 from usage.entry import Kind, Measure
 from usage.models import Consumption
 from usage.period import end_of_month, month_of
-from usage.plans import Plan, PlanBook, Terms
+from usage.plans import UNLIMITED, Plan, Terms, plan_at
 from usage.reservations import Claim, free_stale, release
 from usage.writer import ledger
 
@@ -109,16 +111,34 @@ def load(client_id: int, user: str) -> Account:
     """From the database; what dead work still holds of a full quota is freed."""
     now = timezone.now()
     month = month_of(now)
-    book = PlanBook(client_id, now, user=user)
-    rows = {row.measure: row for row in Consumption.objects.filter(client_id=client_id, user=user, month=month)}
+    consumption = Consumption.objects.filter(client_id=client_id, user=user, month=month)
+    plan, counted = _plan_and_counts(plan_at(client_id, user, now), consumption)
     standings = {}
-    for measure, terms in book.terms_of(user).items():
-        row = rows.get(measure.value)
-        used, reserved = (row.used, row.reserved) if row else (0, 0)
-        if row and reserved and terms.hard is not None and used + reserved >= terms.hard:
-            reserved -= free_stale(row)
+    for measure, terms in (plan.terms if plan else UNLIMITED).items():
+        used, reserved = counted[measure]
+        if reserved and terms.hard is not None and used + reserved >= terms.hard:
+            reserved -= free_stale(consumption.get(measure=measure.value))
         standings[measure] = Standing(terms, measure, used, reserved)
-    return Account(book.plan_of(user), month, standings)
+    return Account(plan, month, standings)
+
+
+def _plan_and_counts(
+    plans: QuerySet[Plan], consumption: QuerySet[Consumption]
+) -> tuple[Plan | None, Mapping[Measure, tuple[int, int]]]:
+    """Used and reserved units by measure. One query for everybody who has a plan: this is asked for every request."""
+    names = [(measure, column) for measure in Measure for column in ("used", "reserved")]
+    columns = {
+        f"{measure.value}_{column}": Coalesce(Subquery(consumption.filter(measure=measure.value).values(column)[:1]), 0)
+        for measure, column in names
+    }
+    plan = plans.annotate(**columns).first()
+    if plan is None:
+        counts = {Measure(row.measure): (row.used, row.reserved) for row in consumption}
+        return None, {measure: counts.get(measure, (0, 0)) for measure in Measure}
+    return plan, {
+        measure: (getattr(plan, f"{measure.value}_used"), getattr(plan, f"{measure.value}_reserved"))
+        for measure in Measure
+    }
 
 
 _Accounts = TTLCache[tuple[int, str], "asyncio.Task[Account]"]

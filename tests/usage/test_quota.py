@@ -44,9 +44,18 @@ def entry(caller: Caller, units: int, held: Reservation, kind: Kind = Kind.SPEEC
     amounts = {"audio_ms": 0, "characters": 0, "characters" if kind is Kind.SPEECH else "audio_ms": units}
     values = {"status": 200, "error_code": "", **amounts, **fields}
     return Entry(
-        request_id="r", kind=kind, client_id=caller.client_id, user=caller.user, model="", voice="", language="",
-        queue_ms=0, total_ms=1, reservation=held.key, **values,
-    )  # fmt: skip
+        request_id="r",
+        kind=kind,
+        client_id=caller.client_id,
+        user=caller.user,
+        model="",
+        voice="",
+        language="",
+        queue_ms=0,
+        total_ms=1,
+        reservation=held.key,
+        **values,
+    )
 
 
 async def cover(caller: Caller, units: int, kind: Kind = Kind.SPEECH) -> Reservation:

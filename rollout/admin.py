@@ -32,6 +32,7 @@ from rollout.auditedadmin import AuditedAdmin
 from rollout.board import UNDER_WAY
 from rollout.confirmation import ask, why_field
 from rollout.eligibility import who_is_in
+from rollout.feature import VOICE
 from rollout.models import Change, ClientShare, Cohort, CohortMember, Flag, ListedUser, Ramp, valid_end_user
 from rollout.policy import ACTS_WITHIN_S
 from rollout.share import shown
@@ -213,7 +214,7 @@ class FlagAdmin(AuditedAdmin):
     )
     def kill_all(self, request: HttpRequest) -> HttpResponse:
         def do(_why: str) -> str:
-            Flag.objects.update(killed=True)
+            Flag.objects.filter(name=VOICE).update(killed=True)
             return f"All voice is off. {ACTS}"
 
         return ask(

@@ -17,12 +17,12 @@ def newest() -> Change:
 
 def test_it_works(flags: dict[str, Flag]) -> None:
     with acting("siti", "pilot went well"):
-        flags["asr"].percent = 7
-        flags["asr"].save()
+        flags["voice"].percent = 7
+        flags["voice"].save()
     row = newest()
-    assert (row.who, row.why, row.subject) == ("siti", "pilot went well", "asr")
+    assert (row.who, row.why, row.subject) == ("siti", "pilot went well", "voice")
     assert (row.before, row.after) == ({"percent": "0"}, {"percent": "7"})
-    assert str(row) == "asr: percent 0 → 7"
+    assert str(row) == "voice: percent 0 → 7"
 
 
 def test_what_changes_nothing_leaves_no_row(flags: dict[str, Flag]) -> None:

@@ -1,4 +1,4 @@
-"""What is rolled out: voice, one flag for all of it, and its parts, which can be narrower than voice and never wider."""
+"""What is rolled out: voice, one flag for all of it, and its parts, which can be narrower but never wider."""
 
 from __future__ import annotations
 

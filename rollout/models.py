@@ -114,9 +114,10 @@ class Flag(Audited):
     @property
     def reach(self) -> Decimal:
         """The percentage as it counts. Of a part it is an upper limit: it never reaches further than voice."""
-        if self.percent is None:
+        percent: Decimal | None = self.percent
+        if percent is None:
             return NONE if self.is_voice else ALL
-        return self.percent
+        return percent
 
     def in_words(self) -> str:
         """Who has it, in a few words."""

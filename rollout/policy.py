@@ -88,7 +88,7 @@ class _Lists:
 
 @dataclass(frozen=True)
 class Share:
-    """How far a flag reaches, in per cent of end users. ``kept``: how far a part's own queue does, see ``Reason.KEPT``."""
+    """How far a flag reaches, in per cent of end users. ``kept``: how far a part's own queue does (``Reason.KEPT``)."""
 
     percent: Decimal
     kept: Decimal = Decimal(0)

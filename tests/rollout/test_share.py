@@ -58,7 +58,7 @@ def test_another_process_has_the_same_places() -> None:
             capture_output=True,
             text=True,
         ).stdout
-        assert output.strip() == str([place("asr", user) for user in IDS[:50]])
+        assert output.strip() == str([place(user) for user in IDS[:50]])
 
 
 def test_places_never_change() -> None:

@@ -29,7 +29,7 @@ DJANGOS_OWN = {
     "sqlite_sequence",
 }
 # Voice became one flag, with the cohort of a part, and a row in the audit trail.
-ADDED = {"rollout_flag": 1, "rollout_flag_cohorts": 1, "rollout_change": 1}
+ADDED = {"rollout_flag": 1, "rollout_listeduser": 1, "rollout_flag_cohorts": 1, "rollout_change": 1}
 USED_ON = f"""
 import django; django.setup()
 from core.models import ApiKey

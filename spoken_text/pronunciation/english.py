@@ -53,7 +53,7 @@ def _takes(stem: str, ending: str, words: frozenset[str]) -> bool:
 def _is_compound(word: str, words: frozenset[str]) -> bool:
     """Whether a word is two English ones written together ("handphone")."""
     cuts = range(_MIN_PART, len(word) - _MIN_PART + 1)
-    return any(word[:cut] in words and word[cut:] in words for cut in cuts)
+    return any(word[:cut] in words and word[cut:] in words and word[:cut] != word[cut:] for cut in cuts)
 
 
 def looks_english(word: str) -> bool:

@@ -25,7 +25,7 @@ from core.errors import ApiError, report
 from gateway.handshake import Handshake
 from gateway.lifecycle import lifecycle
 
-SERVICE_RESTART, TRY_AGAIN_LATER = 1012, 1013  # close codes of RFC 6455's registry
+GOING_AWAY, SERVICE_RESTART, TRY_AGAIN_LATER = 1001, 1012, 1013  # close codes of RFC 6455 and its registry
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
 _ITEM_TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
@@ -92,6 +92,8 @@ class RealtimeConsumer(LiveConsumer):
         which they would take for final."""
         if answer.status == 503:
             return (SERVICE_RESTART if lifecycle().stopping.is_set() else TRY_AGAIN_LATER), False
+        if answer.code is ErrorCode.SESSION_EXPIRED:  # OpenAI's own close code after its 60 minutes
+            return GOING_AWAY, False
         return super().close_for(answer)
 
     async def on_error(self, error: Exception) -> None:

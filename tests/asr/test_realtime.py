@@ -312,6 +312,13 @@ async def test_where_to_connect_again_the_code_says_so(server_address: str, api_
     assert not client.of("error")
 
 
+async def test_after_the_longest_session_the_code_is_openais(server_address: str, api_key: str, settings) -> None:
+    settings.VOICE_WS_MAX_S = 0.5
+    async with opened(server_address, api_key, path=PATH) as client:
+        assert await client.close_code() == 1001
+    assert not client.of("error")
+
+
 async def test_a_huge_message_ends_it(server_address: str, api_key: str) -> None:
     async with opened(server_address, api_key, path=PATH) as client:
         await client.send({"type": "input_audio_buffer.append", "audio": "A" * 1_100_000})

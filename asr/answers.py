@@ -35,7 +35,7 @@ class WordSerializer(serializers.Serializer[dict[str, Any]]):
 class SegmentSerializer(serializers.Serializer[dict[str, Any]]):
     """``speaker`` is of `diarized_json`, the figures of the model are of `verbose_json`."""
 
-    id = serializers.JSONField(help_text="A number; a string with `diarized_json`.")  # type: ignore[assignment]
+    id = serializers.JSONField(help_text="A number; a string with `diarized_json`.")
     start = serializers.FloatField(help_text="Seconds")
     end = serializers.FloatField(help_text="Seconds")
     text = serializers.CharField()

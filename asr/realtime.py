@@ -19,7 +19,7 @@ from rest_framework.exceptions import ValidationError
 from asr.live import LiveConsumer
 from asr.realtime_session import RealtimeSettings
 from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
-from asr.transcript import listed_logprobs
+from asr.transcript import duration_usage, listed_logprobs
 from core.error_codes import ErrorCode
 from core.errors import ApiError, report
 from gateway.handshake import Handshake
@@ -126,7 +126,7 @@ class RealtimeConsumer(LiveConsumer):
             case Final():
                 self._tell_delta(event.number, item, event.text)
                 del self._sent[event.number]
-                usage = {"type": "duration", "seconds": event.audio_ms / 1000}
+                usage = duration_usage(event.audio_ms / 1000)
                 told = {"logprobs": listed_logprobs(event.tokens)} if self._settings.logprobs else {}
                 spoken = [{"code": event.language}] if event.text else []
                 self._send_of(item, "completed", transcript=event.text, languages=spoken, usage=usage, **told)

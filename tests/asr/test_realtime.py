@@ -92,7 +92,7 @@ async def test_the_sdk_with_server_vad(sdk: openai.AsyncOpenAI) -> None:
     completed = by_kind[f"{TRANSCRIPTION}.completed"]
     assert jiwer.wer(SENTENCE, completed.transcript) <= 0.4
     assert completed.usage.type == "duration"
-    assert 1 < completed.usage.seconds < 4
+    assert completed.usage.seconds in (2, 3, 4)  # whole seconds, rounded up
     assert by_kind["conversation.item.added"].item.id == completed.item_id
     assert by_kind["input_audio_buffer.speech_started"].item_id == completed.item_id
     assert 100 < by_kind["input_audio_buffer.speech_started"].audio_start_ms < 800
@@ -189,7 +189,7 @@ async def test_telephone_audio(server_address: str, api_key: str, kind: str, cod
         completed = await client.until(f"{TRANSCRIPTION}.completed")
     assert completed["transcript"]
     assert completed["languages"] == [{"code": "ms"}]
-    assert 1.5 < completed["usage"]["seconds"] < len(TALK) / 16_000
+    assert 1.5 < completed["usage"]["seconds"] < len(TALK) / 16_000 + 1
 
 
 def microphone(**fields: Any) -> dict[str, Any]:

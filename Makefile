@@ -62,7 +62,7 @@ test: lint services
 screenshots: setup-dev services
 	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e -k photographed
 
-test-coqui:
+test-coqui: setup-dev
 	scripts/test_coqui.sh
 
 test-cluster: setup-dev services

@@ -11,6 +11,7 @@ from django.db.models import Sum
 
 from capacity.measure import ASR_KINDS, TTS_KINDS
 from core.error_codes import ErrorCode, Fault
+from core.percentiles import histogram_percentile
 from dashboard.date_range import Span
 from dashboard.tables import Column, Form, Table, csv_lines, plain
 from usage.entry import Kind, Measure
@@ -327,13 +328,13 @@ def speed(span: Span) -> Speed:
             ),
         ],
         [
-            (day, *(percentile(halves[half].get(day, {}), share) for half in halves for share in (0.5, 0.95)))
+            (day, *(_seconds_below(halves[half].get(day, {}), rank) for half in halves for rank in (50, 95)))
             for day in span.days
         ],
         chart="line",
         note="Read from a histogram: at most a fifth too high.",
     )
-    asr, tts = (percentile(_together(halves[half].values()), 0.95) for half in ("asr", "tts"))
+    asr, tts = (_seconds_below(_together(halves[half].values()), 95) for half in ("asr", "tts"))
     return Speed(asr, tts, table)
 
 
@@ -345,15 +346,10 @@ def _together(histograms: Iterable[Histogram]) -> Histogram:
     return sums
 
 
-def percentile(histogram: Histogram, share: float) -> float | None:
-    """The ceiling, in seconds, that so many of the requests stay at or below (nearest rank)."""
-    requests = sum(histogram.values())
-    seen = 0
-    for ceiling, number in sorted(histogram.items()):
-        seen += number
-        if seen >= share * requests and number:
-            return ceiling / 1000
-    return None
+def _seconds_below(histogram: Histogram, percent: float) -> float | None:
+    """The ceiling, in seconds, that so many of the requests stay at or below."""
+    ceiling_ms = histogram_percentile(histogram, percent)
+    return None if ceiling_ms is None else ceiling_ms / 1000
 
 
 # --- Everything ------------------------------------------------------------------------------------------------------

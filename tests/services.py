@@ -201,8 +201,12 @@ def served(folder: Path, *arguments: str, port: int = 0, is_ready: bool = True, 
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "serve", "--demo", *arguments],
-            cwd=ROOT, env={**os.environ, **settings}, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            cwd=ROOT,
+            env={**os.environ, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
         try:
             _wait_for_port(port, process)
             url = f"http://127.0.0.1:{port}"
@@ -246,9 +250,12 @@ def inference_tier(folder: Path, *engines: str, port: int = 0) -> Iterator[Infer
     with (folder / f"tier-{port}.log").open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "serve_inference", *engines],
-            cwd=ROOT, env={**os.environ, "DJANGO_SETTINGS_MODULE": "voiceproject.settings", **settings},
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            cwd=ROOT,
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "voiceproject.settings", **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_for_port(port, process)

@@ -36,9 +36,16 @@ class TestFiles:
     def test_numbers_are_plain_and_formulas_are_text(self, used: date) -> None:
         client = ClientApplication.objects.first()
         DailyMix.objects.create(
-            day=used, client=client, kind="speech", model='=HYPERLINK("x")', voice="@SUM(1)", language="+a",
-            error_code="-x", requests=12_345, characters=-1_234_567,
-        )  # fmt: skip
+            day=used,
+            client=client,
+            kind="speech",
+            model='=HYPERLINK("x")',
+            voice="@SUM(1)",
+            language="+a",
+            error_code="-x",
+            requests=12_345,
+            characters=-1_234_567,
+        )
         row = next(row for row in table("daily-mix", used, used) if row["requests"] == "12345")
         assert (row["model"], row["voice"], row["error_code"]) == ('\'=HYPERLINK("x")', "'@SUM(1)", "'-x")
         assert row["characters"] == "-1234567"
@@ -140,8 +147,9 @@ class TestWhoMayLook:
     def test_strangers_sign_in_first_and_come_back(self, client: Client, product: Client, path: str) -> None:
         response = client.get(path)
         assert (response.status_code, response.headers["Location"]) == (
-            302, f"/admin/login/?next={path.replace('?', '%3F').replace('=', '%3D')}",
-        )  # fmt: skip
+            302,
+            f"/admin/login/?next={path.replace('?', '%3F').replace('=', '%3D')}",
+        )
         person = User.objects.get(username="farid")
         person.set_password("rahsia")
         person.save()

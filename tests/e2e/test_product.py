@@ -56,8 +56,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("product")
     with services.served(folder) as running:
         environment = {
-            **os.environ, "VOICE_STATE_DIR": str(folder / "state"), "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
-        }  # fmt: skip
+            **os.environ,
+            "VOICE_STATE_DIR": str(folder / "state"),
+            "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
+        }
         command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", HISTORY]
         subprocess.run(command, cwd=settings.BASE_DIR, env=environment, check=True)
         yield running

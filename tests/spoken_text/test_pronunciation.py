@@ -116,15 +116,33 @@ def test_malay_affixes_on_english_words() -> None:
 @pytest.mark.parametrize(
     ("word", "ipa"),
     [
-        ("anak", "anaʔ"), ("masakan", "masakan"), ("bukakan", "bukəkan"), ("saat", "saʔat"), ("keadaan", "kəʔadaʔan"),
+        ("anak", "anaʔ"),
+        ("masakan", "masakan"),
+        ("bukakan", "bukəkan"),
+        ("saat", "saʔat"),
+        ("keadaan", "kəʔadaʔan"),
         ("main", "maen"),
-        ("akaun", "akaʊn"), ("gigabait", "ɡiɡabaɪt"), ("laut", "laot"), ("pandai", "pandaɪ"), ("pulau", "pulaʊ"),
-        ("nyanyi", "ɲaɲi"), ("rakyat", "raʔjat"),
-        ("syarikat", "ʃarikat"), ("khabar", "xabar"), ("maghrib", "maɣrɪb"), ("putih", "putɪh"), ("tulisan", "tulisan"),
-        ("tunggu", "tuŋɡu"), ("bank", "beŋ"), ("politik", "politik"), ("memukul", "məmukʊl"), ("dipertanggungjawabkan",
-        "dipərtaŋɡuŋdʒawabkan"), ("perpuluhan", "pərpuluhan"), ("Celsius", "selsius"),
+        ("akaun", "akaʊn"),
+        ("gigabait", "ɡiɡabaɪt"),
+        ("laut", "laot"),
+        ("pandai", "pandaɪ"),
+        ("pulau", "pulaʊ"),
+        ("nyanyi", "ɲaɲi"),
+        ("rakyat", "raʔjat"),
+        ("syarikat", "ʃarikat"),
+        ("khabar", "xabar"),
+        ("maghrib", "maɣrɪb"),
+        ("putih", "putɪh"),
+        ("tulisan", "tulisan"),
+        ("tunggu", "tuŋɡu"),
+        ("bank", "beŋ"),
+        ("politik", "politik"),
+        ("memukul", "məmukʊl"),
+        ("dipertanggungjawabkan", "dipərtaŋɡuŋdʒawabkan"),
+        ("perpuluhan", "pərpuluhan"),
+        ("Celsius", "selsius"),
     ],
-)  # fmt: skip
+)
 def test_letters_to_sounds(word: str, ipa: str) -> None:
     assert sounds(word) == ipa
 

@@ -19,9 +19,14 @@ FLAT = Trend(0, -1, 1, -1, 60, 300 * 2**20)
 
 
 def facts(
-    scenario: str = "peak_load", users: int = 100, *, incomplete_because: str = "", why: str = "503 over_capacity",
-    host: str = "http://127.0.0.1:8000", refused_each: int = 50,
-) -> dict[str, Any]:  # fmt: skip
+    scenario: str = "peak_load",
+    users: int = 100,
+    *,
+    incomplete_because: str = "",
+    why: str = "503 over_capacity",
+    host: str = "http://127.0.0.1:8000",
+    refused_each: int = 50,
+) -> dict[str, Any]:
     """A minute in which one request of ``refused_each`` is refused."""
     tally = Tally(STARTED)
     number = 0

@@ -23,8 +23,11 @@ from tools.loadtests.sentences import NUMBER, sentence
 from tools.loadtests.service import Unusable
 
 REQUIRED = [
-    ("baseline", 10, 5, 99), ("normal_load", 50, 15, 99), ("peak_load", 100, 10, 95), ("stress_test", 200, 5, 80),
-]  # fmt: skip
+    ("baseline", 10, 5, 99),
+    ("normal_load", 50, 15, 99),
+    ("peak_load", 100, 10, 95),
+    ("stress_test", 200, 5, 80),
+]
 
 
 def test_the_scenarios_are_those_required() -> None:
@@ -149,10 +152,16 @@ def test_memory_that_is_not_told() -> None:
 @pytest.mark.parametrize(
     ("seen", "replaced"),
     [
-        ("AAAAAAAAAA", 0), ("AAAAABBBBB", 1), ("ABABABABAB", 0), ("ABABACACAC", 1), ("AAAAA.....", 0),
-        ("ABABAAAAAA", 0), ("AAAAAABCAB", 0), ("AAA..BBBBB", 1),
+        ("AAAAAAAAAA", 0),
+        ("AAAAABBBBB", 1),
+        ("ABABABABAB", 0),
+        ("ABABACACAC", 1),
+        ("AAAAA.....", 0),
+        ("ABABAAAAAA", 0),
+        ("AAAAAABCAB", 0),
+        ("AAA..BBBBB", 1),
     ],
-)  # fmt: skip
+)
 def test_a_process_that_died(seen: str, replaced: int) -> None:
     """One letter a process: what answered at each reading, in order."""
     watch = Watch("http://nowhere", 1)

@@ -26,9 +26,13 @@ def test_it_works(tmp_path: Path) -> None:
     )
     html = path.read_text()
     for text in (
-        "Peak load", "Passed", "98.02 % of 960; 19 refused, 0 failed", "503 over_capacity",
-        "Memory of the server", "kept 1.25 cores busy",
-    ):  # fmt: skip
+        "Peak load",
+        "Passed",
+        "98.02 % of 960; 19 refused, 0 failed",
+        "503 over_capacity",
+        "Memory of the server",
+        "kept 1.25 cores busy",
+    ):
         assert text in html
 
 

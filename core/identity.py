@@ -7,22 +7,20 @@ revoked one is refused within that time. While the database is gone, those known
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import cast
 
-from cachetools import TTLCache
 from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from core import tokens
-from core.db_health import UNAVAILABLE_ERRORS, ask
 from core.error_codes import ErrorCode
 from core.errors import ApiError
+from core.lookup import SharedLookup
 from core.models import ApiKey, ClientApplication, digest_of
 
 REMEMBERED_S = 2.5  # with the 2 s between two looks at an open socket, all within 5 s
@@ -133,37 +131,16 @@ def _find_client(client_id: str) -> _Client | None:
     return _Client(row.pk, row.name, None) if row else None
 
 
-_lookups: TTLCache[str, asyncio.Task[_Client | None]] = TTLCache(REMEMBERED_CREDENTIALS, REMEMBERED_S)
-_known: TTLCache[str, _Client] = TTLCache(REMEMBERED_CREDENTIALS, settings.VOICE_DATABASE_OUTAGE_S)
+_lookups: SharedLookup[_Client | None] = SharedLookup(REMEMBERED_CREDENTIALS, REMEMBERED_S)
 
 
-async def _remembered(name: str, find: Any, argument: str) -> _Client | None:
-    """``find(argument)``, once per ``REMEMBERED_S`` however many ask, also at the same moment."""
-    task = _lookups.get(name)
-    if task is None or task.get_loop() is not asyncio.get_running_loop():
-        # An empty context: the look-up belongs to no request, so none can cancel it or close its connection.
-        lookup = ask(find, argument)
-        task = asyncio.get_running_loop().create_task(lookup, context=contextvars.Context())
-        _lookups[name] = task
-    try:
-        client = await asyncio.shield(task)
-    except Exception as error:
-        if _lookups.get(name) is task:
-            del _lookups[name]
-        if isinstance(error, UNAVAILABLE_ERRORS) and name in _known:
-            return _known[name]
-        raise
-    if client is None:
-        _known.pop(name, None)
-    else:
-        _known[name] = client
-    return client
+async def _remembered(name: str, find: Callable[[str], _Client | None], argument: str) -> _Client | None:
+    return await _lookups.get(name, partial(find, argument))
 
 
 def forget_lookups() -> None:
     """Make the next request ask the database again."""
-    _lookups.clear()
-    _known.clear()
+    _lookups.forget()
 
 
 def caller_of(request: Request) -> Caller:

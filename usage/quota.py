@@ -16,11 +16,11 @@ what it grants meanwhile it counts itself (``OfflineQuota``).
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from cachetools import TTLCache
 from django.conf import settings
@@ -29,9 +29,10 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.context import current
-from core.db_health import UNAVAILABLE_ERRORS, ask
+from core.db_health import UNAVAILABLE_ERRORS
 from core.errors import DomainError
 from core.identity import Caller
+from core.lookup import SharedLookup
 from core.perloop import PerLoop
 from usage.entry import Kind, Measure
 from usage.models import Consumption
@@ -141,68 +142,39 @@ def _plan_and_counts(
     }
 
 
-_Accounts = TTLCache[tuple[int, str], "asyncio.Task[Account]"]
-_remembered: PerLoop[_Accounts] = PerLoop(lambda: TTLCache(REMEMBERED_ACCOUNTS, REMEMBERED_S))
-
-
 class OfflineQuota:
-    """For when the database is gone: the accounts known last, and what was granted on their strength since."""
+    """What was granted while the database is gone, on the strength of the standing that was known last."""
 
     def __init__(self) -> None:
-        self._accounts: TTLCache[tuple[int, str], Account]
-        self._accounts = TTLCache(REMEMBERED_ACCOUNTS, settings.VOICE_DATABASE_OUTAGE_S)
-        self._granted: dict[tuple[int, str, Measure], int] = {}
-
-    def note(self, name: tuple[int, str], known: Account) -> None:
-        self._accounts[name] = known
-        for measure in Measure:
-            self._granted.pop((*name, measure), None)
-
-    def account(self, name: tuple[int, str]) -> Account | None:
-        return self._accounts.get(name)
+        self._granted: TTLCache[tuple[int, str, Measure], tuple[Standing, int]]
+        self._granted = TTLCache(REMEMBERED_ACCOUNTS, settings.VOICE_DATABASE_OUTAGE_S)
 
     def forget(self) -> None:
-        self._accounts.clear()
         self._granted.clear()
 
-    def grant(self, name: tuple[int, str], standing: Standing, units: int) -> bool:
-        """Let so many more units through, if they fit."""
-        key = (*name, standing.measure)
-        granted = self._granted.get(key, 0) + units
+    def grant(self, client_id: int, user: str, standing: Standing, units: int) -> bool:
+        """Let so many more units through, if they fit. A newer standing counts what was granted before."""
+        key = (client_id, user, standing.measure)
+        known, before = self._granted.get(key, (standing, 0))
+        granted = units + (before if known is standing else 0)
         if standing.remaining is not None and granted > standing.remaining:
             return False
-        self._granted[key] = granted
+        self._granted[key] = standing, granted
         return True
 
 
+_accounts: PerLoop[SharedLookup[Account]] = PerLoop(lambda: SharedLookup(REMEMBERED_ACCOUNTS, REMEMBERED_S))
 _offline_quota: PerLoop[OfflineQuota] = PerLoop(OfflineQuota)
 
 
 async def account(caller: Caller, user: str) -> Account:
     """At most ``REMEMBERED_S`` old, or as known last while the database is gone. Raises ``DatabaseError``."""
-    accounts, name = _remembered(), (caller.client_id, user)
-    task = accounts.get(name)
-    if task is None:
-        # An empty context: the look-up belongs to no request, so none can cancel it or close its connection.
-        lookup = ask(load, *name)
-        task = asyncio.get_running_loop().create_task(lookup, context=contextvars.Context())
-        accounts[name] = task
-    try:
-        known = await asyncio.shield(task)
-    except Exception as error:
-        if accounts.get(name) is task:
-            del accounts[name]
-        last = _offline_quota().account(name) if isinstance(error, UNAVAILABLE_ERRORS) else None
-        if last is None:
-            raise
-        return last
-    _offline_quota().note(name, known)
-    return known
+    return await _accounts().get(f"{caller.client_id} {user}", partial(load, caller.client_id, user))
 
 
 def forget() -> None:
     """Make this event loop's next question ask the database."""
-    _remembered().clear()
+    _accounts().forget()
     _offline_quota().forget()
 
 
@@ -264,7 +236,7 @@ class Reservation:
         try:
             outcome = await asyncio.shield(asyncio.ensure_future(ledger().reserve(claim)))
         except UNAVAILABLE_ERRORS:
-            if not _offline_quota().grant((caller.client_id, user), standing, units - self._units):
+            if not _offline_quota().grant(caller.client_id, user, standing, units - self._units):
                 raise standing.refusal(units) from None
             self._units, self._expires_at = units, expires_at
             return

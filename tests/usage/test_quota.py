@@ -293,7 +293,7 @@ async def test_without_the_database_the_last_standing_decides(caller: Caller, sm
     stranger = replace(caller, user="bala")
     database.note_away(OperationalError("gone"))
     try:
-        quota._remembered().clear()  # what two seconds do
+        quota._accounts()._tasks.clear()  # what two seconds do
         await cover(caller, 400)
         await cover(caller, 300)
         with pytest.raises(quota.QuotaExceeded) as refusal:
@@ -303,7 +303,7 @@ async def test_without_the_database_the_last_standing_decides(caller: Caller, sm
             await cover(stranger, 1)
     finally:
         database.note_back()
-    quota._remembered().clear()
+    quota._accounts()._tasks.clear()
     assert await standing(caller) == (300, 0)
     await cover(caller, 700)
 

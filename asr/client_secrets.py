@@ -8,7 +8,6 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from django.conf import settings
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -39,6 +38,12 @@ class ClientSecretSerializer(serializers.Serializer[dict[str, Any]]):
     )
 
 
+class IssuedSecretSerializer(serializers.Serializer[dict[str, Any]]):
+    value = serializers.CharField(help_text="The token: `ek_...`")
+    expires_at = serializers.IntegerField(help_text="Unix seconds")
+    session = serializers.DictField(help_text="What a connection with it starts with.")
+
+
 class ClientSecretView(ApiView):
     """A token for one end user's browser."""
 
@@ -46,7 +51,7 @@ class ClientSecretView(ApiView):
         operation_id="create_client_secret",
         summary="Token for a browser's WebSocket",
         request=ClientSecretSerializer,
-        responses={200: OpenApiTypes.OBJECT},
+        responses=IssuedSecretSerializer,
     )
     async def post(self, request: Request) -> Response:
         form = ClientSecretSerializer(data=await self.body(request))

@@ -19,13 +19,13 @@ from rest_framework.exceptions import ValidationError
 from asr.live import LiveConsumer
 from asr.realtime_session import RealtimeSettings
 from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
-from asr.transcript import listed_logprobs
+from asr.transcript import duration_usage, listed_logprobs
 from core.error_codes import ErrorCode
 from core.errors import ApiError, report
 from gateway.handshake import Handshake
 from gateway.lifecycle import lifecycle
 
-SERVICE_RESTART, TRY_AGAIN_LATER = 1012, 1013  # close codes of RFC 6455's registry
+GOING_AWAY, SERVICE_RESTART, TRY_AGAIN_LATER = 1001, 1012, 1013  # close codes of RFC 6455 and its registry
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
 _ITEM_TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
@@ -92,6 +92,8 @@ class RealtimeConsumer(LiveConsumer):
         which they would take for final."""
         if answer.status == 503:
             return (SERVICE_RESTART if lifecycle().stopping.is_set() else TRY_AGAIN_LATER), False
+        if answer.code is ErrorCode.SESSION_EXPIRED:  # OpenAI's own close code after its 60 minutes
+            return GOING_AWAY, False
         return super().close_for(answer)
 
     async def on_error(self, error: Exception) -> None:
@@ -124,7 +126,7 @@ class RealtimeConsumer(LiveConsumer):
             case Final():
                 self._tell_delta(event.number, item, event.text)
                 del self._sent[event.number]
-                usage = {"type": "duration", "seconds": event.audio_ms / 1000}
+                usage = duration_usage(event.audio_ms / 1000)
                 told = {"logprobs": listed_logprobs(event.tokens)} if self._settings.logprobs else {}
                 spoken = [{"code": event.language}] if event.text else []
                 self._send_of(item, "completed", transcript=event.text, languages=spoken, usage=usage, **told)

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from asr import serializers
+from asr.answers import TranscriptSerializer
 from asr.checkpoint import configured
 from asr.engine import whisper
 from asr.transcript import FORMATS, Transcript, diarized_segments, token_logprobs
@@ -38,8 +39,10 @@ _UNDIARIZED = "Speakers are not told apart: all that was said is given to one sp
 _DIARIZING_MODEL = "gpt-4o-transcribe-diarize"
 
 _RESPONSES = {
-    (200, "application/json"): OpenApiResponse(OpenApiTypes.OBJECT, "json, verbose_json, diarized_json"),
-    (200, "text/plain"): OpenApiResponse(OpenApiTypes.STR, "text, srt, vtt"),
+    (200, "application/json"): OpenApiResponse(TranscriptSerializer, "json, verbose_json, diarized_json"),
+    (200, "text/plain"): OpenApiResponse(OpenApiTypes.STR, "text"),
+    (200, "application/x-subrip"): OpenApiResponse(OpenApiTypes.STR, "srt"),
+    (200, "text/vtt"): OpenApiResponse(OpenApiTypes.STR, "vtt"),
     (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream` = true"),
 }
 

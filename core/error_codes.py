@@ -59,6 +59,7 @@ class ErrorCode(StrEnum):
     AUDIO_TOO_LONG = "audio_too_long", 413
     INPUT_TOO_LONG = "input_too_long", 413
     MESSAGE_TOO_LARGE = "message_too_large", 413
+    SESSION_EXPIRED = "session_expired", 413
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch", 422
 

@@ -272,7 +272,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 await self._wind_down(ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=DRAINING_RETRY_AFTER_S))
             elif time.monotonic() >= ends_at:
                 message = f"A connection lasts at most {settings.VOICE_WS_MAX_S:g} s. Connect again."
-                await self._wind_down(ApiError(ErrorCode.AUDIO_TOO_LONG, message))
+                await self._wind_down(ApiError(ErrorCode.SESSION_EXPIRED, message))
             elif time.monotonic() >= self._heard_at + self.idle_limit_s and not self.is_working():
                 message = f"Nothing arrived for {self.idle_limit_s:g} s."
                 await self._wind_down(ApiError(ErrorCode.IDLE_TIMEOUT, message))

@@ -49,7 +49,7 @@ def active_by_day(span: Span, filters: Filters) -> Table:
 
 def enabled_by_client(clients: Iterable[int]) -> dict[int, Reach]:
     """As the roll-out is now."""
-    rules = policy.load()
+    rules = policy.load_percentages()
     return {client_id: policy.reach(rules, client_id) for client_id in clients}
 
 
@@ -167,7 +167,7 @@ def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: M
         ADOPTION.verdict(rate),
         untold,
         _by_client(clients, told, enabled, active),
-        tuple((FEATURES[feature], _percents(enabled, feature)) for feature in Feature),
+        tuple((FEATURES[one], _percents(enabled, one)) for one in Feature),
     )
 
 

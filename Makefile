@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients lint format bench bench-voices requirements clean
+.PHONY: help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-images lint format bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-coqui   the Coqui voices, in an environment of their own"
 	@echo "make test-cluster Ray, PostgreSQL, Redis and two API processes, parts of them killed"
 	@echo "make test-clients OpenAI's SDKs, the AI SDK, LiteLLM, LiveKit, Pipecat and others against the service"
+	@echo "make test-images  both images' packages and folders, started together without a container runtime"
 	@echo "make screenshots  the page's pictures in docs/screenshots"
 	@echo "make lint         ruff, mypy and the layers' import contracts"
 	@echo "make format       ruff's formatter"
@@ -70,6 +71,9 @@ test-cluster: setup-dev services
 test-clients: setup-dev
 	scripts/test_clients.sh
 
+test-images: setup-dev
+	VOICE_TEST_IMAGES=1 $(BIN)/python -m pytest tests/images -s
+
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -105,5 +109,5 @@ requirements: setup-dev
 	  sed -i -E '/^(nvidia|cuda|triton)/d' requirements-$$part.txt; done  # torch itself brings those that its build needs
 
 clean:
-	rm -rf $(VENV) .venv-coqui .venv-cluster .venv-listen var .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-coqui .venv-cluster .venv-gpu .venv-listen var .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -71,7 +71,8 @@ class Image:
     def install_to(self, venv: Path) -> None:
         """`/venv`, made by the image's own Python. uv: pip takes a minute for the same files."""
         files = [part for file in self.requirements() for part in ("-r", str(file))]
-        for command in (["venv", "--python", self.python(), venv], ["pip", "install", "--python", venv, *files]):
+        here = ["--python", str(venv)]
+        for command in (["venv", "--python", self.python(), str(venv)], ["pip", "install", *here, *files]):
             done = subprocess.run([UV, *command, "--quiet"], check=False, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
 

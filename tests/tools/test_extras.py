@@ -27,8 +27,16 @@ sys.meta_path.insert(0, Hidden())
 @pytest.mark.parametrize(
     ("hidden", "command", "expected"),
     [
-        ("matplotlib", ["manage.py", "plan_capacity", "--plots", "x"], "matplotlib, which is not installed: make setup"),
-        ("torch", ["-m", "tools.training.export", "x"], "torch, which is not installed: pip install -r requirements-tr"),
+        (
+            "matplotlib",
+            ["manage.py", "plan_capacity", "--plots", "x"],
+            "matplotlib, which is not installed: make setup",
+        ),
+        (
+            "torch",
+            ["-m", "tools.training.export", "x"],
+            "torch, which is not installed: pip install -r requirements-tr",
+        ),
         ("locust", ["manage.py", "loadtest", "baseline"], "locust, which is not installed: make setup-dev"),
     ],
 )

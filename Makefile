@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-images lint format bench bench-voices requirements clean
+.PHONY: help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-images lint format bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-coqui   the Coqui voices, in an environment of their own"
 	@echo "make test-cluster Ray, PostgreSQL, Redis and two API processes, parts of them killed"
 	@echo "make test-clients OpenAI's SDKs, the AI SDK, LiteLLM, LiveKit, Pipecat and others against the service"
+	@echo "make test-schema  Schemathesis against what /schema/ says, fifty examples a call from two seeds"
 	@echo "make test-images  both images' packages and folders, started together without a container runtime"
 	@echo "make screenshots  the page's pictures in docs/screenshots"
 	@echo "make lint         ruff, mypy and the layers' import contracts"
@@ -62,7 +63,7 @@ test: lint services
 screenshots: setup-dev services
 	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e -k photographed
 
-test-coqui:
+test-coqui: setup-dev
 	scripts/test_coqui.sh
 
 test-cluster: setup-dev services
@@ -70,6 +71,11 @@ test-cluster: setup-dev services
 
 test-clients: setup-dev
 	scripts/test_clients.sh
+
+test-schema: export VOICE_SCHEMA_SEEDS ?= 2 3
+test-schema: export VOICE_SCHEMA_EXAMPLES ?= 50
+test-schema: setup-dev
+	scripts/test_clients.sh -k schema_says
 
 test-images: setup-dev
 	VOICE_TEST_IMAGES=1 $(BIN)/python -m pytest tests/images -s

@@ -13,6 +13,7 @@ from asr import decoder_process
 from asr.containers import Chunk, UnusableAudio, invalid, too_long, truncated
 from asr.units import SAMPLE_RATE
 from asr.wav import TruncatedWav, WavLayout, as_plain_riff, find_layout
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from inference.errors import EngineUnavailable
 
@@ -52,13 +53,12 @@ def decode(data: bytes, *, max_duration_s: float) -> Recording:
     try:
         recording = _decoded(data, max_duration_s)
     except UnusableAudio as error:
-        status = 413 if error.code == "audio_too_long" else 400
-        raise ApiError(status, error.code, error.message, param="file") from error
+        raise ApiError(error.code, error.message, param="file") from error
     except decoder_process.DecoderUnavailable as error:
         raise EngineUnavailable("no process to decode audio files in could be started") from error
     if recording.sound_s < MIN_DURATION_S:
         message = f"The audio is too short: {recording.sound_s:.2f} s; at least {MIN_DURATION_S} s are needed."
-        raise ApiError(400, "audio_too_short", message, param="file")
+        raise ApiError(ErrorCode.AUDIO_TOO_SHORT, message, param="file")
     return recording
 
 

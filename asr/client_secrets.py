@@ -8,13 +8,13 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from django.conf import settings
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from asr.realtime_session import RealtimeSettings
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import caller_of, end_user
 from gateway import client_secrets
@@ -38,6 +38,12 @@ class ClientSecretSerializer(serializers.Serializer[dict[str, Any]]):
     )
 
 
+class IssuedSecretSerializer(serializers.Serializer[dict[str, Any]]):
+    value = serializers.CharField(help_text="The token: `ek_...`")
+    expires_at = serializers.IntegerField(help_text="Unix seconds")
+    session = serializers.DictField(help_text="What a connection with it starts with.")
+
+
 class ClientSecretView(ApiView):
     """A token for one end user's browser."""
 
@@ -45,7 +51,7 @@ class ClientSecretView(ApiView):
         operation_id="create_client_secret",
         summary="Token for a browser's WebSocket",
         request=ClientSecretSerializer,
-        responses={200: OpenApiTypes.OBJECT},
+        responses=IssuedSecretSerializer,
     )
     async def post(self, request: Request) -> Response:
         form = ClientSecretSerializer(data=await self.body(request))
@@ -56,7 +62,7 @@ class ClientSecretView(ApiView):
             caller = replace(caller, user=end_user(fields["user"], "user"))
         if not caller.names_user and await database_sync_to_async(Consumption.serves_many)(caller.client_id):
             message = "Say whom this token is for, in `user` or X-Voice-User: this key serves many end users."
-            raise ApiError(400, "missing_field", message, param="user")
+            raise ApiError(ErrorCode.MISSING_FIELD, message, param="user")
         await preflight(caller, Kind.REALTIME)
         session = {"type": "transcription", **(fields.get("session") or {})}
         described = RealtimeSettings().updated(session).ga(f"sess_{uuid.uuid4().hex}")

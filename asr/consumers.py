@@ -18,6 +18,7 @@ from rest_framework import serializers
 from asr.live import LiveConsumer, Recognition, RecognitionSerializer, TurnDetectionSerializer, turn_detection
 from asr.resample import AudioInput, Encoding
 from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
+from core.error_codes import ErrorCode
 from core.errors import ApiError, report
 
 
@@ -50,16 +51,16 @@ class PlainConsumer(LiveConsumer):
             case State.STREAMING, "stop":
                 await self._stop()
             case state, kind:
-                raise ApiError(400, "invalid_value", f"{kind!r} makes no sense now: {state}.", param="type")
+                raise ApiError(ErrorCode.INVALID_VALUE, f"{kind!r} makes no sense now: {state}.", param="type")
 
     async def on_binary(self, data: bytes) -> None:
         if self.state is not State.STREAMING:
-            raise ApiError(400, "invalid_value", f"Audio makes no sense now: {self.state}.")
+            raise ApiError(ErrorCode.INVALID_VALUE, f"Audio makes no sense now: {self.state}.")
         await self._streaming().append(await self.hear(data))
 
     async def on_error(self, error: Exception) -> None:
         if isinstance(error, NothingToCommit):
-            answer = ApiError(400, "audio_too_short", "There is no speech to commit.")
+            answer = ApiError(ErrorCode.AUDIO_TOO_SHORT, "There is no speech to commit.")
             self.send_event(self.error_event(answer))
         else:
             await super().on_error(error)

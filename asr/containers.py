@@ -16,6 +16,7 @@ import numpy.typing as npt
 import soxr
 
 from asr.downmix import Channels, Downmix
+from core.error_codes import ErrorCode
 
 SAMPLE_RATE = 16_000
 #: Demuxers of formats that carry sound. A playlist or a script would make FFmpeg open other addresses: not here.
@@ -42,15 +43,14 @@ _DECODING_ERRORS = (av.FFmpegError, ValueError, OSError, ArithmeticError, Lookup
 
 
 class UnusableAudio(Exception):
-    """``code``: as the wire contract has it."""
-
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
-        self.code, self.message = code, message
+        self.code = code
+        self.message = message
 
 
 def invalid(message: str) -> UnusableAudio:
-    return UnusableAudio("invalid_audio", message)
+    return UnusableAudio(ErrorCode.INVALID_AUDIO, message)
 
 
 def truncated() -> UnusableAudio:
@@ -59,12 +59,12 @@ def truncated() -> UnusableAudio:
 
 def too_long(max_duration_s: float) -> UnusableAudio:
     message = f"The audio is longer than {max_duration_s:g} s, the longest that is accepted."
-    return UnusableAudio("audio_too_long", message)
+    return UnusableAudio(ErrorCode.AUDIO_TOO_LONG, message)
 
 
 def unsupported() -> UnusableAudio:
     message = "There is no audio of a supported kind in this file. Send wav, mp3, m4a, ogg, opus, webm, flac or amr."
-    return UnusableAudio("unsupported_format", message)
+    return UnusableAudio(ErrorCode.UNSUPPORTED_FORMAT, message)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ import av
 import numpy as np
 
 from asr.containers import Chunk, UnusableAudio, chunks, invalid
+from core.error_codes import ErrorCode
 
 MEMORY_BYTES = 128 << 20
 SILENCE_S = 20.0
@@ -92,7 +93,8 @@ class _DecoderProcess:
             if kind == SAMPLES:
                 yield Chunk(position, np.frombuffer(payload, np.int16))
             elif kind == REFUSED:
-                raise UnusableAudio(**json.loads(payload))
+                refusal = json.loads(payload)
+                raise UnusableAudio(ErrorCode(refusal["code"]), refusal["message"])
             else:
                 return
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
 from asr.checkpoint import Checkpoint
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 
 #: Languages that short or accented speech in another is taken for, and the one that is then meant.
@@ -68,7 +69,7 @@ def chosen(language: str, candidates: Sequence[str], checkpoint: Checkpoint) -> 
     """The language that is asked for, and if there is none, those to detect it among. Raises ``ApiError``."""
     wanted, allowed = parse(language, checkpoint), parse_candidates(candidates, checkpoint)
     if wanted and allowed and wanted not in allowed:
-        raise ApiError(400, "invalid_value", f"language {wanted!r} is none of languages.", param="languages")
+        raise ApiError(ErrorCode.INVALID_VALUE, f"language {wanted!r} is none of languages.", param="languages")
     if len(allowed) == 1:
         return allowed[0], ()
     return wanted, () if wanted else allowed
@@ -80,7 +81,7 @@ def _code(text: str, param: str) -> str:
     code = _CODES.get(wanted) or _CODES.get(primary, primary)
     if code not in _LANGUAGE_CODES:
         message = f"{text!r} is not a language code; use ISO 639-1, for example 'ms' or 'en'."
-        raise ApiError(400, "invalid_value", message, param=param)
+        raise ApiError(ErrorCode.INVALID_VALUE, message, param=param)
     return code
 
 
@@ -89,7 +90,7 @@ def _not_understood(codes: Sequence[str], checkpoint: Checkpoint, param: str) ->
         f"The model {checkpoint.name!r} understands {', '.join(checkpoint.languages)} only, not {', '.join(codes)}. "
         "The operator can set VOICE_ASR_MODEL to a multilingual Whisper checkpoint."
     )
-    return ApiError(400, "invalid_value", message, param=param)
+    return ApiError(ErrorCode.INVALID_VALUE, message, param=param)
 
 
 def on_offer() -> list[str]:

@@ -17,6 +17,7 @@ from asr.resample import AudioInput
 from asr.streaming import Event, Final, StreamingSession
 from asr.transcript import join
 from asr.units import Options, Samples
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from gateway.catalogue import Task, resolve
 from gateway.gate import Kind
@@ -41,7 +42,7 @@ class UnsupportedField(serializers.Field[None, Any, None, Any]):
         super().__init__(required=False, allow_null=True)
 
     def to_internal_value(self, data: Any) -> None:
-        raise ApiError(400, "unsupported_parameter", f"{self.field_name} is not supported.", param=self.field_name)
+        raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, f"{self.field_name} is not supported.", param=self.field_name)
 
 
 class TurnDetectionSerializer(serializers.Serializer[dict[str, Any]]):

@@ -19,12 +19,13 @@ from rest_framework.exceptions import ValidationError
 from asr.live import LiveConsumer
 from asr.realtime_session import RealtimeSettings
 from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
-from asr.transcript import listed_logprobs
+from asr.transcript import duration_usage, listed_logprobs
+from core.error_codes import ErrorCode
 from core.errors import ApiError, report
 from gateway.handshake import Handshake
 from gateway.lifecycle import lifecycle
 
-SERVICE_RESTART, TRY_AGAIN_LATER = 1012, 1013  # close codes of RFC 6455's registry
+GOING_AWAY, SERVICE_RESTART, TRY_AGAIN_LATER = 1001, 1012, 1013  # close codes of RFC 6455 and its registry
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
 _ITEM_TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
@@ -43,7 +44,7 @@ class RealtimeConsumer(LiveConsumer):
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
         if handshake.query.get("intent") != "transcription" and preset.get("type") != "transcription":
             message = "Only transcription is offered here: connect with ?intent=transcription."
-            raise ApiError(400, "invalid_value", message, param="intent")
+            raise ApiError(ErrorCode.INVALID_VALUE, message, param="intent")
         await self.work.admit()
         await super().opened(handshake, preset)
         in_header = "realtime=v1" in handshake.headers.get("openai-beta", "")
@@ -76,10 +77,10 @@ class RealtimeConsumer(LiveConsumer):
                 self._send("input_audio_buffer.cleared")
             case kind:
                 text = f"{kind!r} is not a message of a transcription session."
-                raise ApiError(400, "invalid_value", text, param="type")
+                raise ApiError(ErrorCode.INVALID_VALUE, text, param="type")
 
     async def on_binary(self, data: bytes) -> None:
-        raise ApiError(400, "invalid_value", "Send audio as base64 in input_audio_buffer.append.")
+        raise ApiError(ErrorCode.INVALID_VALUE, "Send audio as base64 in input_audio_buffer.append.")
 
     @property
     def idle_limit_s(self) -> float:
@@ -91,12 +92,14 @@ class RealtimeConsumer(LiveConsumer):
         which they would take for final."""
         if answer.status == 503:
             return (SERVICE_RESTART if lifecycle().stopping.is_set() else TRY_AGAIN_LATER), False
+        if answer.code is ErrorCode.SESSION_EXPIRED:  # OpenAI's own close code after its 60 minutes
+            return GOING_AWAY, False
         return super().close_for(answer)
 
     async def on_error(self, error: Exception) -> None:
         if isinstance(error, NothingToCommit):
             message = "The buffer is too small to commit: at least 100 ms of audio are needed."
-            error = ApiError(400, "input_audio_buffer_commit_empty", message)
+            error = ApiError(ErrorCode.COMMIT_EMPTY, message)
         if isinstance(error, ValidationError) or (isinstance(error, ApiError) and error.status in (400, 404)):
             answer = report(error)
             if self._is_update:
@@ -123,7 +126,7 @@ class RealtimeConsumer(LiveConsumer):
             case Final():
                 self._tell_delta(event.number, item, event.text)
                 del self._sent[event.number]
-                usage = {"type": "duration", "seconds": event.audio_ms / 1000}
+                usage = duration_usage(event.audio_ms / 1000)
                 told = {"logprobs": listed_logprobs(event.tokens)} if self._settings.logprobs else {}
                 spoken = [{"code": event.language}] if event.text else []
                 self._send_of(item, "completed", transcript=event.text, languages=spoken, usage=usage, **told)
@@ -186,4 +189,4 @@ def _audio(message: Mapping[str, Any]) -> bytes:
     try:
         return base64.b64decode(message["audio"], validate=True)
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise ApiError(400, "invalid_value", "`audio` must be base64.", param="audio") from error
+        raise ApiError(ErrorCode.INVALID_VALUE, "`audio` must be base64.", param="audio") from error

@@ -13,6 +13,7 @@ from rest_framework import serializers
 from asr.endpointing import TurnDetection
 from asr.live import Recognition, RecognitionSerializer, TurnDetectionSerializer, UnsupportedField, turn_detection
 from asr.resample import G711_RATE, AudioInput, Encoding
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from gateway.catalogue import Task, resolve, undated
 
@@ -191,7 +192,7 @@ def _wants_logprobs(include: list[str] | None) -> bool:
     for name in include or ():
         if name != LOGPROBS:
             message = f"{name!r} cannot be included; {LOGPROBS!r} can."
-            raise ApiError(400, "unsupported_parameter", message, param="session.include")
+            raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, message, param="session.include")
     return bool(include)
 
 

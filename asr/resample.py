@@ -16,6 +16,7 @@ import numpy.typing as npt
 import soxr
 
 from asr.units import SAMPLE_RATE, Samples
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 
 RATES = (8_000, 16_000, 24_000, 44_100, 48_000)
@@ -43,7 +44,7 @@ class AudioInput:
         if sample_rate not in RATES:
             offered = ", ".join(map(str, RATES))
             message = f"A sample rate of {sample_rate} is not supported; use one of {offered}."
-            raise ApiError(400, "invalid_value", message, param="sample_rate")
+            raise ApiError(ErrorCode.INVALID_VALUE, message, param="sample_rate")
         self.encoding, self.sample_rate = encoding, sample_rate
         self._resampler = None if sample_rate == SAMPLE_RATE else soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1)
         self._rumble = RumbleFilter() if reduces_noise else None
@@ -128,7 +129,7 @@ def _mono(frame: av.AudioFrame) -> Samples:
 
 
 def _bad_packet() -> ApiError:
-    return ApiError(400, "invalid_audio", "A binary message must be one whole Opus packet.")
+    return ApiError(ErrorCode.INVALID_AUDIO, "A binary message must be one whole Opus packet.")
 
 
 def _mulaw() -> npt.NDArray[np.float32]:

@@ -13,6 +13,7 @@ from rest_framework import serializers
 from asr import languages
 from asr.checkpoint import Checkpoint
 from asr.units import Options
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 
 TRANSLATION_FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
@@ -51,14 +52,14 @@ class ChunkingStrategyField(serializers.Field[str, Any, str, Any]):
         wanted = _parsed(data)
         if not isinstance(wanted, dict):
             message = f"chunking_strategy = {data!r} is not supported; leave it out or send 'auto'."
-            raise ApiError(400, "unsupported_parameter", message, param="chunking_strategy")
+            raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, message, param="chunking_strategy")
         for key, value in wanted.items():
             if key not in _VAD or not _is_same(value, _VAD[key]):
                 message = f"chunking_strategy[{key}] = {value!r} is not supported; leave it out or send 'auto'."
-                raise ApiError(400, "unsupported_parameter", message, param=f"chunking_strategy[{key}]")
+                raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, message, param=f"chunking_strategy[{key}]")
         if "type" not in wanted:
             message = "chunking_strategy is 'auto' or an object of type 'server_vad'."
-            raise ApiError(400, "invalid_value", message, param="chunking_strategy")
+            raise ApiError(ErrorCode.INVALID_VALUE, message, param="chunking_strategy")
         return "server_vad"
 
     def to_representation(self, value: str) -> str:
@@ -137,7 +138,7 @@ def refuse_unsupported(fields: dict[str, Any]) -> None:
     """Raise ``ApiError`` 400 for a parameter of OpenAI's that is not followed here."""
     for name, reason in _REFUSED.items():
         if any(fields.get(name) or ()):
-            raise ApiError(400, "unsupported_parameter", f"{name} is not supported. {reason}", param=name)
+            raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, f"{name} is not supported. {reason}", param=name)
 
 
 def options(fields: dict[str, Any], *, checkpoint: Checkpoint, translate: bool) -> Options:

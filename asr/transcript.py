@@ -113,7 +113,7 @@ class Transcript:
 
     def usage(self) -> dict[str, Any]:
         sound_s = self.duration_s if self.sound_s is None else self.sound_s
-        return {"type": "duration", "seconds": max(1, math.ceil(round(sound_s, 3)))}
+        return duration_usage(sound_s)
 
     def _languages_listed(self) -> list[dict[str, str]]:
         """As OpenAI lists those that it detected."""
@@ -131,6 +131,11 @@ FORMATS: Mapping[str, tuple[str, Callable[[Transcript], str]]] = {
     "srt": ("application/x-subrip; charset=utf-8", Transcript.srt),
     "vtt": ("text/vtt; charset=utf-8", Transcript.vtt),
 }
+
+
+def duration_usage(seconds: float) -> dict[str, Any]:
+    """As OpenAI bills what has no count of tokens: every second that was begun."""
+    return {"type": "duration", "seconds": max(1, math.ceil(round(seconds, 3)))}
 
 
 def most_spoken(parts: Iterable[Part]) -> list[str]:

@@ -15,10 +15,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from asr import serializers
+from asr.answers import TranscriptSerializer
 from asr.checkpoint import configured
 from asr.engine import whisper
 from asr.transcript import FORMATS, Transcript, diarized_segments, token_logprobs
 from asr.transcription import Transcription
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import caller_of
 from gateway.catalogue import Task, resolve, undated
@@ -37,8 +39,10 @@ _UNDIARIZED = "Speakers are not told apart: all that was said is given to one sp
 _DIARIZING_MODEL = "gpt-4o-transcribe-diarize"
 
 _RESPONSES = {
-    (200, "application/json"): OpenApiResponse(OpenApiTypes.OBJECT, "json, verbose_json, diarized_json"),
-    (200, "text/plain"): OpenApiResponse(OpenApiTypes.STR, "text, srt, vtt"),
+    (200, "application/json"): OpenApiResponse(TranscriptSerializer, "json, verbose_json, diarized_json"),
+    (200, "text/plain"): OpenApiResponse(OpenApiTypes.STR, "text"),
+    (200, "application/x-subrip"): OpenApiResponse(OpenApiTypes.STR, "srt"),
+    (200, "text/vtt"): OpenApiResponse(OpenApiTypes.STR, "vtt"),
     (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream` = true"),
 }
 
@@ -119,12 +123,12 @@ def _valid(data: dict[str, Any], kind: Kind) -> dict[str, Any]:
     fields: dict[str, Any] = _FORMS[kind].run_validation(data)
     if fields["file"].size > settings.VOICE_MAX_UPLOAD_BYTES:
         message = f"The file is larger than {settings.VOICE_MAX_UPLOAD_BYTES:,} bytes, the most that is accepted."
-        raise ApiError(413, "file_too_large", message, param="file")
+        raise ApiError(ErrorCode.FILE_TOO_LARGE, message, param="file")
     if fields["timestamp_granularities"] and fields["response_format"] != "verbose_json":
         message = "timestamp_granularities needs response_format=verbose_json."
-        raise ApiError(400, "invalid_value", message, param="timestamp_granularities")
+        raise ApiError(ErrorCode.INVALID_VALUE, message, param="timestamp_granularities")
     if fields["include"] and fields["response_format"] != "json":
-        raise ApiError(400, "invalid_value", "include[]=logprobs needs response_format=json.", param="include")
+        raise ApiError(ErrorCode.INVALID_VALUE, "include[]=logprobs needs response_format=json.", param="include")
     return fields
 
 

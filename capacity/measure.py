@@ -7,7 +7,6 @@ anyway; the two numbers cost a few queries on an index every 15 s, and nothing o
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +15,7 @@ from django.db.models import Avg, Count, Max, Q, QuerySet
 from capacity import cost
 from capacity.models import HourlyPeak, Metric, Rule, Sample
 from capacity.presence import Presence
+from core.percentiles import rank
 from usage.entry import Kind
 from usage.models import LedgerEntry
 
@@ -94,8 +94,8 @@ def _responses(rows: QuerySet[LedgerEntry]) -> Responses:
     if not number:
         return Responses()
     # The nearest rank, which every database can tell.
-    rank = math.ceil(0.95 * number) - 1
-    return Responses(number, rows.order_by("total_ms").values_list("total_ms", flat=True)[rank] / 1000)
+    at = rank(number, 95)
+    return Responses(number, rows.order_by("total_ms").values_list("total_ms", flat=True)[at] / 1000)
 
 
 def take_sample(now: datetime, presence: Presence | None) -> Readings:

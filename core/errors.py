@@ -16,6 +16,7 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
+from core.error_codes import ErrorCode
 from core.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -24,12 +25,6 @@ E = TypeVar("E", bound=BaseException)
 
 BUSY_RETRY_AFTER_S = 1.0
 UNAVAILABLE_RETRY_AFTER_S = 5.0
-
-_TYPES_BY_CODE = {
-    "rate_limit_exceeded": "requests",
-    "too_many_streams": "requests",
-    "quota_exceeded": "insufficient_quota",
-}
 
 
 class DomainError(Exception):
@@ -42,27 +37,27 @@ class DomainError(Exception):
 
 
 class ApiError(Exception):
-    """An answer other than success. ``retry_after`` is in seconds and becomes the Retry-After header."""
+    """An answer other than success. ``status`` is the code's own unless one is given. ``retry_after`` is in seconds and
+    becomes the Retry-After header."""
 
     def __init__(
-        self, status: int, code: str, message: str, *, param: str | None = None, retry_after: float | None = None
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after: float | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(message)
-        self.status = status
         self.code = code
+        self.status = status or code.status
         self.message = message
         self.param = param
         self.retry_after = retry_after
 
-    @property
-    def type(self) -> str:
-        """OpenAI's coarse class of the error."""
-        if self.status >= 500:
-            return "server_error"
-        return _TYPES_BY_CODE.get(self.code, "invalid_request_error")
-
     def envelope(self) -> dict[str, dict[str, str | None]]:
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+        return {"error": {"message": self.message, "type": self.code.type, "param": self.param, "code": self.code}}
 
     def headers(self) -> dict[str, str]:
         headers = {}
@@ -93,55 +88,55 @@ def as_api_error(error: BaseException) -> ApiError:
             return too_late(error)
         case DatabaseError():
             message = "The service cannot reach its database. Try again."
-            return ApiError(503, "engine_unavailable", message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
+            return ApiError(ErrorCode.ENGINE_UNAVAILABLE, message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
         case StoreUnavailable():
             message = "The service cannot reach its Redis. Try again."
-            return ApiError(503, "engine_unavailable", message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
+            return ApiError(ErrorCode.ENGINE_UNAVAILABLE, message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
         case asyncio.CancelledError():
-            return ApiError(499, "client_closed_request", "The client closed the connection.")
+            return ApiError(ErrorCode.CLIENT_CLOSED_REQUEST, "The client closed the connection.")
         case drf.APIException():
             return _from_rest_framework(error)
         case django_errors.RequestDataTooBig():
-            return ApiError(413, "file_too_large", "The request body is too large.")
+            return ApiError(ErrorCode.FILE_TOO_LARGE, "The request body is too large.")
         case Http404():
-            return ApiError(404, "not_found", "There is nothing at this address.")
+            return ApiError(ErrorCode.NOT_FOUND, "There is nothing at this address.")
         case PermissionDenied():
-            return ApiError(403, "forbidden", "This is not yours to use.")
+            return ApiError(ErrorCode.FORBIDDEN, "This is not yours to use.")
         case django_errors.SuspiciousOperation() | django_errors.BadRequest() | MultiPartParserError():
-            return ApiError(400, "invalid_value", "The request could not be understood.")
+            return ApiError(ErrorCode.INVALID_VALUE, "The request could not be understood.")
         case _:
             return ApiError(
-                500, "internal_error", "The service failed. The error has been logged under this request's id."
+                ErrorCode.INTERNAL_ERROR, "The service failed. The error has been logged under this request's id."
             )
 
 
 def too_late(_error: BaseException) -> ApiError:
     message = "The request could not be finished in time. Try again."
-    return ApiError(503, "over_capacity", message, retry_after=BUSY_RETRY_AFTER_S)
+    return ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=BUSY_RETRY_AFTER_S)
 
 
 def _from_rest_framework(error: drf.APIException) -> ApiError:
     match error:
         case drf.ValidationError():
             param, detail = _first_detail(error.detail)
-            code = "missing_field" if detail.code == "required" else "invalid_value"
-            return ApiError(400, code, f"{param}: {detail}" if param else str(detail), param=param)
+            code = ErrorCode.MISSING_FIELD if detail.code == "required" else ErrorCode.INVALID_VALUE
+            return ApiError(code, f"{param}: {detail}" if param else str(detail), param=param)
         case drf.ParseError():
-            return ApiError(400, "invalid_value", str(error.detail))
+            return ApiError(ErrorCode.INVALID_VALUE, str(error.detail))
         case drf.NotAuthenticated() | drf.AuthenticationFailed():
-            return ApiError(401, "missing_credentials", "Send an API key: `Authorization: Bearer <key>`.")
+            return ApiError(ErrorCode.MISSING_CREDENTIALS, "Send an API key: `Authorization: Bearer <key>`.")
         case drf.UnsupportedMediaType():
-            return ApiError(415, "unsupported_media_type", str(error.detail))
+            return ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, str(error.detail))
         case drf.MethodNotAllowed():
-            return ApiError(405, "method_not_allowed", str(error.detail))
+            return ApiError(ErrorCode.METHOD_NOT_ALLOWED, str(error.detail))
         case drf.NotFound():
-            return ApiError(404, "not_found", str(error.detail))
+            return ApiError(ErrorCode.NOT_FOUND, str(error.detail))
         case drf.PermissionDenied():
-            return ApiError(403, "forbidden", str(error.detail))
+            return ApiError(ErrorCode.FORBIDDEN, str(error.detail))
         case drf.Throttled():
-            return ApiError(429, "rate_limit_exceeded", str(error.detail), retry_after=getattr(error, "wait", None))
+            return ApiError(ErrorCode.RATE_LIMIT_EXCEEDED, str(error.detail), retry_after=getattr(error, "wait", None))
         case _:
-            return ApiError(error.status_code, "invalid_value", str(error.detail))
+            return ApiError(ErrorCode.INVALID_VALUE, str(error.detail), status=error.status_code)
 
 
 def _first_detail(detail: Any, param: str | None = None) -> tuple[str | None, drf.ErrorDetail]:

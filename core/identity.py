@@ -7,21 +7,20 @@ revoked one is refused within that time. While the database is gone, those known
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import cast
 
-from cachetools import TTLCache
 from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from core import tokens
-from core.db_health import UNAVAILABLE_ERRORS, ask
+from core.error_codes import ErrorCode
 from core.errors import ApiError
+from core.lookup import SharedLookup
 from core.models import ApiKey, ClientApplication, digest_of
 
 REMEMBERED_S = 2.5  # with the 2 s between two looks at an open socket, all within 5 s
@@ -62,7 +61,7 @@ async def authenticate(headers: Mapping[str, str]) -> Caller:
     scheme, _, credential = headers.get("authorization", "").partition(" ")
     credential = credential.strip()
     if scheme.lower() != "bearer" or not credential:
-        raise ApiError(401, "missing_credentials", "Send an API key: `Authorization: Bearer <key>`.")
+        raise ApiError(ErrorCode.MISSING_CREDENTIALS, "Send an API key: `Authorization: Bearer <key>`.")
     if credential.count(".") == 2:
         return await _token_caller(credential)
     return await _key_caller(credential, headers.get("x-voice-user", ""))
@@ -72,14 +71,14 @@ def end_user(value: str, param: str) -> str:
     """An end user's id as it may be stored: printable ASCII, at most 200 characters. Raises ``ApiError`` 400."""
     if not _USER_ID.fullmatch(value):
         message = f"{param} must be an opaque id of 1 to 200 printable ASCII characters."
-        raise ApiError(400, "invalid_value", message, param=param)
+        raise ApiError(ErrorCode.INVALID_VALUE, message, param=param)
     return value
 
 
 async def _key_caller(key: str, user: str) -> Caller:
     client = await _remembered(digest_of(key), _find_key, key)
     if client is None:
-        raise ApiError(401, "invalid_api_key", "This API key is not known or has been revoked.")
+        raise ApiError(ErrorCode.INVALID_API_KEY, "This API key is not known or has been revoked.")
     credential = f"key:{client.key_prefix}"
     user = end_user(user, "X-Voice-User") if user else credential
     return Caller(client.id, client.name, user, client.key_prefix, credential)
@@ -89,7 +88,7 @@ async def _token_caller(token: str) -> Caller:
     user = end_user(await tokens.subject(token), "sub")
     client = await _remembered(f"client {settings.VOICE_JWT_CLIENT}", _token_client, settings.VOICE_JWT_CLIENT)
     if client is None:
-        raise ApiError(401, "invalid_api_key", "The client application of this token has been switched off.")
+        raise ApiError(ErrorCode.INVALID_API_KEY, "The client application of this token has been switched off.")
     return Caller(client.id, client.name, user, None, f"user:{client.id}:{user}")
 
 
@@ -103,11 +102,11 @@ async def check_still_valid(caller: Caller) -> None:
     """For what lasts longer than a request. Raises ``ApiError`` 401 once the key has been revoked, or the client
     application has been switched off, by which this caller came."""
     if await active_client(caller.client_id) is None:
-        raise ApiError(401, "invalid_api_key", "The client application has been switched off.")
+        raise ApiError(ErrorCode.INVALID_API_KEY, "The client application has been switched off.")
     if caller.key_prefix is not None:
         name = f"{caller.client_id} {caller.key_prefix}"
         if await _remembered(f"prefix {name}", _find_prefix, name) is None:
-            raise ApiError(401, "invalid_api_key", "The API key has been revoked.")
+            raise ApiError(ErrorCode.INVALID_API_KEY, "The API key has been revoked.")
 
 
 def _find_prefix(client_and_prefix: str) -> _Client | None:
@@ -132,37 +131,16 @@ def _find_client(client_id: str) -> _Client | None:
     return _Client(row.pk, row.name, None) if row else None
 
 
-_lookups: TTLCache[str, asyncio.Task[_Client | None]] = TTLCache(REMEMBERED_CREDENTIALS, REMEMBERED_S)
-_known: TTLCache[str, _Client] = TTLCache(REMEMBERED_CREDENTIALS, settings.VOICE_DATABASE_OUTAGE_S)
+_lookups: SharedLookup[_Client | None] = SharedLookup(REMEMBERED_CREDENTIALS, REMEMBERED_S)
 
 
-async def _remembered(name: str, find: Any, argument: str) -> _Client | None:
-    """``find(argument)``, once per ``REMEMBERED_S`` however many ask, also at the same moment."""
-    task = _lookups.get(name)
-    if task is None or task.get_loop() is not asyncio.get_running_loop():
-        # An empty context: the look-up belongs to no request, so none can cancel it or close its connection.
-        lookup = ask(find, argument)
-        task = asyncio.get_running_loop().create_task(lookup, context=contextvars.Context())
-        _lookups[name] = task
-    try:
-        client = await asyncio.shield(task)
-    except Exception as error:
-        if _lookups.get(name) is task:
-            del _lookups[name]
-        if isinstance(error, UNAVAILABLE_ERRORS) and name in _known:
-            return _known[name]
-        raise
-    if client is None:
-        _known.pop(name, None)
-    else:
-        _known[name] = client
-    return client
+async def _remembered(name: str, find: Callable[[str], _Client | None], argument: str) -> _Client | None:
+    return await _lookups.get(name, partial(find, argument))
 
 
 def forget_lookups() -> None:
     """Make the next request ask the database again."""
-    _lookups.clear()
-    _known.clear()
+    _lookups.forget()
 
 
 def caller_of(request: Request) -> Caller:

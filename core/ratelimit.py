@@ -13,6 +13,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
 from core.context import current
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import Caller
 from core.perloop import PerLoop
@@ -36,7 +37,7 @@ class RateLimit:
         """Raises ``ApiError`` 429 when this request is one too many."""
         if self.exceeded:
             message = f"More than {self.limit} requests a minute. Try again in {self.reset_s:.0f} s."
-            raise ApiError(429, "rate_limit_exceeded", message, retry_after=self.reset_s)
+            raise ApiError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=self.reset_s)
 
     def headers(self) -> dict[str, str]:
         return {

@@ -11,6 +11,7 @@ from functools import cache
 import jwt
 from django.conf import settings
 
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 
 logger = logging.getLogger(__name__)
@@ -36,9 +37,9 @@ async def subject(token: str) -> str:
             options={"require": ["exp", "sub"], "verify_aud": bool(settings.VOICE_JWT_AUDIENCE)},
         )
     except jwt.ExpiredSignatureError as error:
-        raise ApiError(401, "expired_token", "This token has expired.") from error
+        raise ApiError(ErrorCode.EXPIRED_TOKEN, "This token has expired.") from error
     except jwt.PyJWTError as error:
-        raise ApiError(401, "invalid_api_key", "This token is not valid here.") from error
+        raise ApiError(ErrorCode.INVALID_API_KEY, "This token is not valid here.") from error
     return str(claims["sub"])
 
 
@@ -89,7 +90,7 @@ class PublicKeys:
                 await self._fetch()
         if not self._keys:
             message = "The keys that tokens are signed with cannot be fetched."
-            raise ApiError(503, "engine_unavailable", message, retry_after=REFRESH_PAUSE_S)
+            raise ApiError(ErrorCode.ENGINE_UNAVAILABLE, message, retry_after=REFRESH_PAUSE_S)
 
     async def _fetch(self) -> None:
         import httpx  # slow to import, so only where it is used

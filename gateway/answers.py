@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from capacity.leases import TooManyUsers
+from core.error_codes import ErrorCode
 from core.errors import UNAVAILABLE_RETRY_AFTER_S, ApiError, answer_with, too_late
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
 from rollout.policy import VoiceNotEnabled
@@ -23,28 +24,28 @@ def register() -> None:
 
 
 def _voice_not_enabled(error: VoiceNotEnabled) -> ApiError:
-    return ApiError(403, "voice_not_enabled", str(error))
+    return ApiError(ErrorCode.VOICE_NOT_ENABLED, str(error))
 
 
 def _quota_exceeded(error: QuotaExceeded) -> ApiError:
-    return ApiError(429, "quota_exceeded", str(error), retry_after=error.retry_after_s)
+    return ApiError(ErrorCode.QUOTA_EXCEEDED, str(error), retry_after=error.retry_after_s)
 
 
 def _too_many_users(error: TooManyUsers) -> ApiError:
-    return ApiError(503, "over_capacity", str(error), retry_after=error.retry_after_s)
+    return ApiError(ErrorCode.OVER_CAPACITY, str(error), retry_after=error.retry_after_s)
 
 
 def _no_such_request(error: NoSuchRequest) -> ApiError:
-    return ApiError(404, "not_found", str(error), param="request_id")
+    return ApiError(ErrorCode.NOT_FOUND, str(error), param="request_id")
 
 
 def _not_their_request(error: NotTheirRequest) -> ApiError:
-    return ApiError(403, "forbidden", str(error))
+    return ApiError(ErrorCode.FORBIDDEN, str(error))
 
 
 def _over_capacity(error: OverCapacity) -> ApiError:
-    return ApiError(503, "over_capacity", "The service is busy. Try again.", retry_after=error.retry_after_s)
+    return ApiError(ErrorCode.OVER_CAPACITY, "The service is busy. Try again.", retry_after=error.retry_after_s)
 
 
 def _engine_unavailable(error: EngineUnavailable) -> ApiError:
-    return ApiError(503, "engine_unavailable", str(error), retry_after=UNAVAILABLE_RETRY_AFTER_S)
+    return ApiError(ErrorCode.ENGINE_UNAVAILABLE, str(error), retry_after=UNAVAILABLE_RETRY_AFTER_S)

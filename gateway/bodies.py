@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from asgiref.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, HTTPScope
 from django.conf import settings
 
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import authenticate
 from gateway.edge import HttpApp, headers_of, send_error
@@ -81,7 +82,7 @@ async def _receive(
                 event: ASGIReceiveEvent = await receive()
         except TimeoutError as error:
             message = "The request body arrives too slowly. Send it again over a better connection."
-            raise ApiError(408, "request_timeout", message) from error
+            raise ApiError(ErrorCode.REQUEST_TIMEOUT, message) from error
         if event["type"] != "http.request":
             return False
         body += event["body"]
@@ -135,4 +136,4 @@ def _limit(path: str, headers: Mapping[str, str]) -> int:
 
 
 def _too_large(limit: int) -> ApiError:
-    return ApiError(413, "file_too_large", f"The request body is larger than {limit:,} bytes.")
+    return ApiError(ErrorCode.FILE_TOO_LARGE, f"The request body is larger than {limit:,} bytes.")

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from django.conf import settings
 
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 
 
@@ -78,7 +79,7 @@ def resolve(name: str | None, task: Task) -> ModelCard:
     if alias_of is None and settings.VOICE_UNKNOWN_MODELS == "default" and _OPENAI_NAME.fullmatch(name):
         return cards[0]
     names = ", ".join(card.id for card in cards)
-    raise ApiError(404, "model_not_found", f"There is no {task} model {name!r}. There is: {names}.", param="model")
+    raise ApiError(ErrorCode.MODEL_NOT_FOUND, f"There is no {task} model {name!r}. There is: {names}.", param="model")
 
 
 def notices() -> list[str]:

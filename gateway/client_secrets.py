@@ -16,6 +16,7 @@ from django.core import signing
 from rest_framework.request import Request
 
 from core import identity
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import Caller
 
@@ -50,9 +51,9 @@ async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
     try:
         claims = _signer().unsign_object(token.removeprefix(START))
     except signing.BadSignature as error:
-        raise ApiError(401, "invalid_api_key", "This token is not valid here.") from error
+        raise ApiError(ErrorCode.INVALID_API_KEY, "This token is not valid here.") from error
     if time.time() >= claims["expires"]:
-        raise ApiError(401, "expired_token", "This token has expired. Ask your server for a new one.")
+        raise ApiError(ErrorCode.EXPIRED_TOKEN, "This token has expired. Ask your server for a new one.")
     name = await identity.active_client(claims["client"]) or ""
     caller = Caller(claims["client"], name, claims["user"], claims["key"], claims["rate"], is_bound=True)
     await identity.check_still_valid(caller)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from core import identity
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import Caller
 from gateway import client_secrets
@@ -51,7 +52,7 @@ class Handshake:
             here = False
         if not here:
             message = "Pages of this origin may not open a connection. The operator can add it to VOICE_CORS_ORIGINS."
-            raise ApiError(403, "forbidden", message, param="origin")
+            raise ApiError(ErrorCode.FORBIDDEN, message, param="origin")
 
     async def caller(self) -> tuple[Caller, Mapping[str, Any]]:
         """The caller, and the settings that came with a browser's token. Raises ``ApiError`` 400 or 401."""
@@ -71,5 +72,5 @@ class Handshake:
         # An address ends up in histories and proxies' logs: nothing that lasts may be in it.
         if token and not token.startswith(client_secrets.START) and token.count(".") != 2:
             message = "Only short-lived tokens may be sent in the address; send an API key as a header."
-            raise ApiError(401, "invalid_api_key", message)
+            raise ApiError(ErrorCode.INVALID_API_KEY, message)
         return token

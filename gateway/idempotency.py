@@ -30,6 +30,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.context import current
+from core.error_codes import ErrorCode
 from core.errors import ApiError, exception_handler
 from core.identity import caller_of
 from core.store import StoreUnavailable, make_store
@@ -96,7 +97,7 @@ class _Try:
                 return replay
             if current().elapsed_ms() > 1000 * settings.VOICE_DEADLINE_S:
                 message = "The first request with this Idempotency-Key is still under way."
-                raise ApiError(503, "over_capacity", message, retry_after=1.0)
+                raise ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=1.0)
             await asyncio.sleep(POLL_S)
         return await self._first(run)
 
@@ -162,7 +163,7 @@ class _Try:
         head = json.loads(head_line)
         if head["fingerprint"] != self._fingerprint:
             message = "This Idempotency-Key was used for a request with another body."
-            raise ApiError(422, "idempotency_mismatch", message, param="Idempotency-Key")
+            raise ApiError(ErrorCode.IDEMPOTENCY_MISMATCH, message, param="Idempotency-Key")
         if not finished:
             return None
         headers = {**head["headers"], "Idempotent-Replayed": "true"}
@@ -174,4 +175,4 @@ def _digest(*parts: str) -> str:
 
 
 def _unusable(message: str) -> ApiError:
-    return ApiError(400, "invalid_value", message, param="Idempotency-Key")
+    return ApiError(ErrorCode.INVALID_VALUE, message, param="Idempotency-Key")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from capacity.leases import leases
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.perloop import PerLoop
 from inference import runtime
@@ -48,7 +49,7 @@ class Lifecycle:
         """Let new work in once the engines have loaded. Raises ``ApiError`` 503 when draining or at the deadline."""
         if self.draining:
             message = "This server is shutting down. Try again."
-            raise ApiError(503, "over_capacity", message, retry_after=DRAINING_RETRY_AFTER_S)
+            raise ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=DRAINING_RETRY_AFTER_S)
         if self._loading is None:
             self.start_loading()
         if self._loading is not None and not self._loading.done():
@@ -98,8 +99,9 @@ class Lifecycle:
         try:
             await runtime.engine(name).load()
         except Exception as error:  # one engine's failure must not keep the others from working
-            self.failures[name] = str(error) or type(error).__name__
             logger.error("an engine did not load", exc_info=error, extra={"engine": name})
+            if not runtime.give_up(name):
+                self.failures[name] = str(error) or type(error).__name__
         else:
             seconds = round(time.monotonic() - started, 2)
             logger.info("engine ready", extra={"engine": name, "seconds": seconds})

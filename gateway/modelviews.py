@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from gateway.catalogue import ModelCard, Task, everything, undated
 from gateway.views import PublicApiView
@@ -53,7 +54,7 @@ class ModelView(PublicApiView):
         card = cards.get(name) or cards.get(undated(name))
         if card is not None:
             return Response(_shown(name, card))
-        raise ApiError(404, "model_not_found", f"There is no model {name!r}.", param="model")
+        raise ApiError(ErrorCode.MODEL_NOT_FOUND, f"There is no model {name!r}.", param="model")
 
 
 class AudioModelsView(PublicApiView):

@@ -40,8 +40,8 @@ USER = {
     "name": "X-Voice-User",
     "in": "header",
     "required": False,
-    "description": "The end user's opaque id. Without one the key itself counts as the user.",
-    "schema": {"type": "string", "maxLength": 200, "pattern": r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"},
+    "description": "The end user's opaque id. Without one, or with an empty one, the key itself counts as the user.",
+    "schema": {"type": "string", "maxLength": 200, "pattern": r"^([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?$"},
     "example": "aminah",
 }
 IDEMPOTENCY_KEY = {

@@ -27,6 +27,7 @@ from django.db import DatabaseError
 
 from core import ratelimit
 from core.context import RequestContext, enter
+from core.error_codes import ErrorCode
 from core.errors import ApiError, DomainError, as_api_error, report
 from gateway import metrics
 from gateway.gate import Kind, Work, request_gate
@@ -268,13 +269,13 @@ class SocketConsumer(AsyncWebsocketConsumer):
                         await lifecycle().stopping.wait()
             if lifecycle().stopping.is_set():
                 message = "This server is shutting down. Connect again."
-                await self._wind_down(ApiError(503, "over_capacity", message, retry_after=DRAINING_RETRY_AFTER_S))
+                await self._wind_down(ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=DRAINING_RETRY_AFTER_S))
             elif time.monotonic() >= ends_at:
                 message = f"A connection lasts at most {settings.VOICE_WS_MAX_S:g} s. Connect again."
-                await self._wind_down(ApiError(413, "audio_too_long", message))
+                await self._wind_down(ApiError(ErrorCode.SESSION_EXPIRED, message))
             elif time.monotonic() >= self._heard_at + self.idle_limit_s and not self.is_working():
                 message = f"Nothing arrived for {self.idle_limit_s:g} s."
-                await self._wind_down(ApiError(408, "idle_timeout", message))
+                await self._wind_down(ApiError(ErrorCode.IDLE_TIMEOUT, message))
             else:
                 await self._recheck()
 
@@ -350,12 +351,12 @@ async def _parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
             if isinstance(message, dict):
                 message |= {name: as_sent[name] for name in splittable & message.keys()}
     except (ValueError, RecursionError) as error:
-        raise ApiError(400, "invalid_value", "A text message must be JSON.") from error
+        raise ApiError(ErrorCode.INVALID_VALUE, "A text message must be JSON.") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise ApiError(400, "missing_field", "A message must be a JSON object with a `type`.", param="type")
+        raise ApiError(ErrorCode.MISSING_FIELD, "A message must be a JSON object with a `type`.", param="type")
     return message
 
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise ApiError(413, "message_too_large", f"The message is larger than {limit:,} bytes.")
+        raise ApiError(ErrorCode.MESSAGE_TOO_LARGE, f"The message is larger than {limit:,} bytes.")

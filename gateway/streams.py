@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from django.conf import settings
 
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import Caller
 from core.perloop import PerLoop
@@ -106,7 +107,7 @@ async def stream_slot(caller: Caller, user: str) -> AsyncIterator[None]:
     try:
         if taken is not None and taken > limit:
             message = f"More than {limit} streams are open for this user. Close one first."
-            raise ApiError(429, "too_many_streams", message, retry_after=RETRY_AFTER_S)
+            raise ApiError(ErrorCode.TOO_MANY_STREAMS, message, retry_after=RETRY_AFTER_S)
         yield
     finally:
         renewing.cancel()

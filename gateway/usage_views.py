@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import caller_of
 from gateway.usage_serializers import CorrectionAnswer, CorrectionRequest, RatingAnswer, RatingRequest, UsageAnswer
@@ -84,15 +85,15 @@ class CorrectionView(ApiView):
         entry = await LedgerEntry.objects.found(request_id, Kind.TRANSCRIPTION, Kind.REALTIME, caller=caller)
         transcript = await recent.recall(caller, request_id)
         if transcript is None:
-            raise ApiError(404, "not_found", "This transcript is no longer remembered.", param="request_id")
+            raise ApiError(ErrorCode.NOT_FOUND, "This transcript is no longer remembered.", param="request_id")
         text = order.validated_data["text"]
         if len(text) > MAX_GROWTH * len(transcript) + SHORT_CORRECTION_CHARACTERS:
             message = "The text is much longer than what can have been said in this recording."
-            raise ApiError(413, "input_too_long", message, param="text")
+            raise ApiError(ErrorCode.INPUT_TOO_LONG, message, param="text")
         try:
             found = await in_pool(compare, text, transcript, entry.language or "ms")
         except ValueError as error:
-            raise ApiError(400, "empty_input", "The text has no words.", param="text") from error
+            raise ApiError(ErrorCode.EMPTY_INPUT, "The text has no words.", param="text") from error
         measured = {"word_error_rate": found.rate, "reference_words": found.words}
         await Correction.objects.aupdate_or_create(entry=entry, defaults=measured)
         return Response({"object": "transcription.correction", "request_id": request_id, **measured})

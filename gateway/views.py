@@ -47,7 +47,9 @@ class ApiView(APIView):
 
     async def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Anybody may ask what can be done here. (Preflight requests of browsers are answered further out.)"""
-        return HttpResponse(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
+        answer = HttpResponse(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
+        del answer["Content-Type"]  # there is no content
+        return answer
 
     async def _handle(self) -> HttpResponseBase:
         method = str(self.request.method).lower()

@@ -8,9 +8,9 @@ venv=.venv-cluster
 python="$venv/bin/python"
 wanted=$(cat requirements.txt requirements-cluster.txt | sha256sum)
 if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
-    echo "Installing Ray into $venv (about a minute)"
+    echo "Installing Ray into $venv"
     "${PYTHON:-python3}" -m venv --clear "$venv"
-    "$python" -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-cluster.txt
+    .venv/bin/uv pip install --quiet --python "$python" -r requirements.txt -r requirements-cluster.txt
     echo "$wanted" >"$venv/installed"
 fi
 

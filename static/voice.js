@@ -21,7 +21,7 @@ const TAIL_MS = 150; // of the loudspeaker's own delay
 
 /** @typedef {"missing_credentials" | "invalid_api_key" | "expired_token" | "voice_not_enabled" | "forbidden" |
  *   "rate_limit_exceeded" | "quota_exceeded" | "too_many_streams" | "over_capacity" | "engine_unavailable" |
- *   "idle_timeout" | "connection_lost" | "microphone" | "sound" | string} ProblemCode the service's error codes and some
+ *   "session_expired" | "idle_timeout" | "connection_lost" | "microphone" | "sound" | string} ProblemCode the service's error codes and some
  *   of the page's own: `microphone`, `sound`, `connection_lost` */
 
 /** A failure in words that a person can act on. */
@@ -50,6 +50,7 @@ const MESSAGES = {
   too_many_streams: ["Too many connections are open for you. Close another tab first."],
   over_capacity: ["The service is at its capacity right now.", true],
   engine_unavailable: ["The speech engine is not available right now.", true],
+  session_expired: ["This session has reached its longest duration.", true],
   idle_timeout: ["Nothing was heard for a while, so the connection was closed."],
   connection_lost: ["The connection was lost.", true],
   unreachable: ["The service cannot be reached.", true],

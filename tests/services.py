@@ -209,8 +209,12 @@ def served(
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(python), "manage.py", "serve", "--demo", *arguments],
-            cwd=code, env={**os.environ, **settings}, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            cwd=code,
+            env={**os.environ, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
         try:
             _wait_for_port(port, process)
             url = f"http://127.0.0.1:{port}"
@@ -254,9 +258,12 @@ def inference_tier(folder: Path, *engines: str, port: int = 0) -> Iterator[Infer
     with (folder / f"tier-{port}.log").open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "serve_inference", *engines],
-            cwd=ROOT, env={**os.environ, "DJANGO_SETTINGS_MODULE": "voiceproject.settings", **settings},
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            cwd=ROOT,
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "voiceproject.settings", **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_for_port(port, process)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from gateway.catalogue import Task, resolve
 from tts.voices import OPENAI_VOICES, LanguageNotFound, Voice, VoiceNotFound, catalogue, default_voice
@@ -20,9 +21,9 @@ def chosen_voice(fields: Mapping[str, Any]) -> Voice:
         )
     except VoiceNotFound as error:
         message = f"There is no voice {str(error)!r} here. GET /v1/audio/voices lists them."
-        raise ApiError(404, "voice_not_found", message, param="voice") from error
+        raise ApiError(ErrorCode.VOICE_NOT_FOUND, message, param="voice") from error
     except LanguageNotFound as error:
-        raise ApiError(400, "invalid_value", f"No voice speaks {str(error)!r}.", param="language") from error
+        raise ApiError(ErrorCode.INVALID_VALUE, f"No voice speaks {str(error)!r}.", param="language") from error
 
 
 def follows_text(fields: Mapping[str, Any]) -> bool:

@@ -16,8 +16,16 @@ ADDED = "voices"  # in the model's directory: packs as published
 _MALAY_TOO = ("ms", "en-US", "en-GB")
 # The first letter of a published pack's name is its language, the second its sex.
 _LANGUAGES = {
-    "a": "en-US", "b": "en-GB", "e": "es", "f": "fr", "h": "hi", "i": "it", "j": "ja", "p": "pt-BR", "z": "zh",
-}  # fmt: skip
+    "a": "en-US",
+    "b": "en-GB",
+    "e": "es",
+    "f": "fr",
+    "h": "hi",
+    "i": "it",
+    "j": "ja",
+    "p": "pt-BR",
+    "z": "zh",
+}
 _GENDERS = {"f": "female", "m": "male"}
 
 

@@ -66,10 +66,17 @@ def information(size: int, samples: int) -> bytes:
         b"LAME3.100",
         1,  # constant bit rate
         _LOWPASS_HZ // 100,
-        0, 0, 0,  # peak and gains: not measured
-        0, KBIT_PER_SECOND, (_DELAY << 12 | padding).to_bytes(3, "big"), 0, 0, 0,
+        0,
+        0,
+        0,  # peak and gains: not measured
+        0,
+        KBIT_PER_SECOND,
+        (_DELAY << 12 | padding).to_bytes(3, "big"),
+        0,
+        0,
+        0,
         size + _FRAME_BYTES,
-    )  # fmt: skip
+    )
     frame = _FRAME_HEADER + _SIDE_INFORMATION + fields + lame + bytes(2)  # no checksum of the music
     frame += _crc16(frame).to_bytes(2, "big")
     return frame.ljust(_FRAME_BYTES, b"\0")

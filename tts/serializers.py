@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from spoken_text.speakable import LANGUAGES
@@ -34,6 +35,14 @@ class StrictFloatField(serializers.FloatField):
             self.fail("invalid")
 
 
+@extend_schema_field({"type": "string", "minLength": 1})
+class TextField(StrictCharField):
+    """Empty and overlong text have errors of their own, so both pass here."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_blank=True, trim_whitespace=False, **options)
+
+
 class VoiceField(StrictCharField):
     """A voice's id, or `{"id": ...}` as OpenAI has it for custom voices."""
 
@@ -44,7 +53,7 @@ class VoiceField(StrictCharField):
 
 
 class ScriptRequestSerializer(serializers.Serializer[dict[str, Any]]):
-    input = StrictCharField(allow_blank=True, trim_whitespace=False, help_text="Text as for `POST /v1/audio/speech`.")
+    input = TextField(help_text="Text as for `POST /v1/audio/speech`.")
     language = serializers.ChoiceField(
         required=False, default="ms", choices=LANGUAGES, help_text="Of the sentences that do not tell theirs."
     )
@@ -61,12 +70,7 @@ class ScriptSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class SpeechRequestSerializer(serializers.Serializer[dict[str, Any]]):
-    # Empty and overlong input have errors of their own, so both pass here.
-    input = StrictCharField(
-        allow_blank=True,
-        trim_whitespace=False,
-        help_text="What to say: Markdown as a language model writes it. At most 4,096 characters.",
-    )
+    input = TextField(help_text="What to say: Markdown as a language model writes it. At most 4,096 characters.")
     model = StrictCharField(required=False, max_length=200, help_text="A model of `GET /v1/models`.")
     voice = VoiceField(
         required=False,

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
+from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import caller_of
 from gateway.gate import Kind, Work, request_gate
@@ -127,10 +128,10 @@ def _valid(body: Mapping[str, Any], form: Serializer[dict[str, Any]] = _FORM) ->
     fields: dict[str, Any] = form.run_validation(given)
     limit = settings.VOICE_TTS_MAX_CHARACTERS
     if not fields["input"].strip():
-        raise ApiError(400, "empty_input", "There is no text to speak.", param="input")
+        raise ApiError(ErrorCode.EMPTY_INPUT, "There is no text to speak.", param="input")
     if len(fields["input"]) > limit:
         message = f"The text has {len(fields['input']):,} characters; {limit:,} are allowed."
-        raise ApiError(413, "input_too_long", message, param="input")
+        raise ApiError(ErrorCode.INPUT_TOO_LONG, message, param="input")
     return fields
 
 
@@ -155,6 +156,7 @@ async def _metered(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
                 yield data
     finally:
         work.characters = file.characters
+        _note_stand_in(work, file.stand_in)
 
 
 async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:

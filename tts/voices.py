@@ -15,8 +15,20 @@ from typing import Any
 from django.conf import settings
 
 OPENAI_VOICES = (
-    "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse",
-)  # fmt: skip
+    "alloy",
+    "ash",
+    "ballad",
+    "cedar",
+    "coral",
+    "echo",
+    "fable",
+    "marin",
+    "nova",
+    "onyx",
+    "sage",
+    "shimmer",
+    "verse",
+)
 DEFAULT_LANGUAGE = "ms"
 
 # Names of the same language that are not its BCP 47 tag.

@@ -21,9 +21,7 @@ class SpeechCodec:
         self._engine = engine
 
     def pack_unit(self, unit: SpeechUnit) -> tuple[Fields, bytes]:
-        return {
-            "text": unit.text, "voice": _fields(unit.voice), "speed": unit.speed, "language": unit.language
-        }, b""  # fmt: skip
+        return {"text": unit.text, "voice": _fields(unit.voice), "speed": unit.speed, "language": unit.language}, b""
 
     def unpack_unit(self, fields: Fields, payload: bytes) -> SpeechUnit:
         text, language = fields["text"], fields["language"]

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.models import ClientApplication
@@ -152,8 +153,16 @@ class PlanBook:
         return plan.terms if plan else UNLIMITED
 
 
+def plan_at(client_id: int, user: str, moment: datetime) -> QuerySet[Plan]:
+    """The plan of one end user, or nothing, as one query that others can add to."""
+    newest = PlanAssignment.objects.filter(client_id=client_id, starts_at__lte=moment).order_by("-starts_at", "-id")
+    own, clients = (Subquery(newest.filter(user=whose).values("plan")[:1]) for whose in (user, ""))
+    default = Subquery(Plan.objects.filter(is_default=True).values("pk")[:1])
+    return Plan.objects.filter(pk=Coalesce(own, clients, default))
+
+
 def current_plan(client_id: int, user: str, moment: datetime | None = None) -> Plan | None:
-    return PlanBook(client_id, moment or timezone.now(), user=user).plan_of(user)
+    return plan_at(client_id, user, moment or timezone.now()).first()
 
 
 def as_json(plan: Plan | None) -> dict[str, Any] | None:

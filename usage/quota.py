@@ -16,25 +16,28 @@ what it grants meanwhile it counts itself (``OfflineQuota``).
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from cachetools import TTLCache
 from django.conf import settings
+from django.db.models import QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from core.context import current
-from core.db_health import UNAVAILABLE_ERRORS, ask
+from core.db_health import UNAVAILABLE_ERRORS
 from core.errors import DomainError
 from core.identity import Caller
+from core.lookup import SharedLookup
 from core.perloop import PerLoop
 from usage.entry import Kind, Measure
 from usage.models import Consumption
 from usage.period import end_of_month, month_of
-from usage.plans import Plan, PlanBook, Terms
+from usage.plans import UNLIMITED, Plan, Terms, plan_at
 from usage.reservations import Claim, free_stale, release
 from usage.writer import ledger
 
@@ -109,80 +112,69 @@ def load(client_id: int, user: str) -> Account:
     """From the database; what dead work still holds of a full quota is freed."""
     now = timezone.now()
     month = month_of(now)
-    book = PlanBook(client_id, now, user=user)
-    rows = {row.measure: row for row in Consumption.objects.filter(client_id=client_id, user=user, month=month)}
+    consumption = Consumption.objects.filter(client_id=client_id, user=user, month=month)
+    plan, counted = _plan_and_counts(plan_at(client_id, user, now), consumption)
     standings = {}
-    for measure, terms in book.terms_of(user).items():
-        row = rows.get(measure.value)
-        used, reserved = (row.used, row.reserved) if row else (0, 0)
-        if row and reserved and terms.hard is not None and used + reserved >= terms.hard:
-            reserved -= free_stale(row)
+    for measure, terms in (plan.terms if plan else UNLIMITED).items():
+        used, reserved = counted[measure]
+        if reserved and terms.hard is not None and used + reserved >= terms.hard:
+            reserved -= free_stale(consumption.get(measure=measure.value))
         standings[measure] = Standing(terms, measure, used, reserved)
-    return Account(book.plan_of(user), month, standings)
+    return Account(plan, month, standings)
 
 
-_Accounts = TTLCache[tuple[int, str], "asyncio.Task[Account]"]
-_remembered: PerLoop[_Accounts] = PerLoop(lambda: TTLCache(REMEMBERED_ACCOUNTS, REMEMBERED_S))
+def _plan_and_counts(
+    plans: QuerySet[Plan], consumption: QuerySet[Consumption]
+) -> tuple[Plan | None, Mapping[Measure, tuple[int, int]]]:
+    """Used and reserved units by measure. One query for everybody who has a plan: this is asked for every request."""
+    names = [(measure, column) for measure in Measure for column in ("used", "reserved")]
+    columns = {
+        f"{measure.value}_{column}": Coalesce(Subquery(consumption.filter(measure=measure.value).values(column)[:1]), 0)
+        for measure, column in names
+    }
+    plan = plans.annotate(**columns).first()
+    if plan is None:
+        counts = {Measure(row.measure): (row.used, row.reserved) for row in consumption}
+        return None, {measure: counts.get(measure, (0, 0)) for measure in Measure}
+    return plan, {
+        measure: (getattr(plan, f"{measure.value}_used"), getattr(plan, f"{measure.value}_reserved"))
+        for measure in Measure
+    }
 
 
 class OfflineQuota:
-    """For when the database is gone: the accounts known last, and what was granted on their strength since."""
+    """What was granted while the database is gone, on the strength of the standing that was known last."""
 
     def __init__(self) -> None:
-        self._accounts: TTLCache[tuple[int, str], Account]
-        self._accounts = TTLCache(REMEMBERED_ACCOUNTS, settings.VOICE_DATABASE_OUTAGE_S)
-        self._granted: dict[tuple[int, str, Measure], int] = {}
-
-    def note(self, name: tuple[int, str], known: Account) -> None:
-        self._accounts[name] = known
-        for measure in Measure:
-            self._granted.pop((*name, measure), None)
-
-    def account(self, name: tuple[int, str]) -> Account | None:
-        return self._accounts.get(name)
+        self._granted: TTLCache[tuple[int, str, Measure], tuple[Standing, int]]
+        self._granted = TTLCache(REMEMBERED_ACCOUNTS, settings.VOICE_DATABASE_OUTAGE_S)
 
     def forget(self) -> None:
-        self._accounts.clear()
         self._granted.clear()
 
-    def grant(self, name: tuple[int, str], standing: Standing, units: int) -> bool:
-        """Let so many more units through, if they fit."""
-        key = (*name, standing.measure)
-        granted = self._granted.get(key, 0) + units
+    def grant(self, client_id: int, user: str, standing: Standing, units: int) -> bool:
+        """Let so many more units through, if they fit. A newer standing counts what was granted before."""
+        key = (client_id, user, standing.measure)
+        known, before = self._granted.get(key, (standing, 0))
+        granted = units + (before if known is standing else 0)
         if standing.remaining is not None and granted > standing.remaining:
             return False
-        self._granted[key] = granted
+        self._granted[key] = standing, granted
         return True
 
 
+_accounts: PerLoop[SharedLookup[Account]] = PerLoop(lambda: SharedLookup(REMEMBERED_ACCOUNTS, REMEMBERED_S))
 _offline_quota: PerLoop[OfflineQuota] = PerLoop(OfflineQuota)
 
 
 async def account(caller: Caller, user: str) -> Account:
     """At most ``REMEMBERED_S`` old, or as known last while the database is gone. Raises ``DatabaseError``."""
-    accounts, name = _remembered(), (caller.client_id, user)
-    task = accounts.get(name)
-    if task is None:
-        # An empty context: the look-up belongs to no request, so none can cancel it or close its connection.
-        lookup = ask(load, *name)
-        task = asyncio.get_running_loop().create_task(lookup, context=contextvars.Context())
-        accounts[name] = task
-    try:
-        known = await asyncio.shield(task)
-    except Exception as error:
-        if accounts.get(name) is task:
-            del accounts[name]
-        last = _offline_quota().account(name) if isinstance(error, UNAVAILABLE_ERRORS) else None
-        if last is None:
-            raise
-        return last
-    _offline_quota().note(name, known)
-    return known
+    return await _accounts().get(f"{caller.client_id} {user}", partial(load, caller.client_id, user))
 
 
 def forget() -> None:
     """Make this event loop's next question ask the database."""
-    _remembered().clear()
+    _accounts().forget()
     _offline_quota().forget()
 
 
@@ -244,7 +236,7 @@ class Reservation:
         try:
             outcome = await asyncio.shield(asyncio.ensure_future(ledger().reserve(claim)))
         except UNAVAILABLE_ERRORS:
-            if not _offline_quota().grant((caller.client_id, user), standing, units - self._units):
+            if not _offline_quota().grant(caller.client_id, user, standing, units - self._units):
                 raise standing.refusal(units) from None
             self._units, self._expires_at = units, expires_at
             return

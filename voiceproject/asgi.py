@@ -19,6 +19,7 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
+from core.error_codes import ErrorCode  # noqa: E402
 from core.errors import ApiError  # noqa: E402
 from gateway.admission import Admission, RefuseWhenFull  # noqa: E402
 from gateway.bodies import ReceiveBody  # noqa: E402
@@ -68,7 +69,7 @@ async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendC
     if "websocket.http.response" not in cast("dict[str, Any]", scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 4404, "reason": "not found"})
         return
-    answer = ApiError(404, "not_found", "There is no WebSocket at this address.")
+    answer = ApiError(ErrorCode.NOT_FOUND, "There is no WebSocket at this address.")
     body = json.dumps(answer.envelope()).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "websocket.http.response.start", "status": answer.status, "headers": headers})

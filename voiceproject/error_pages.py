@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from core.context import current
+from core.error_codes import ErrorCode
 from core.errors import ApiError, as_api_error
 from gateway.middleware import FOR_PEOPLE
 
@@ -26,7 +27,7 @@ _WORDS = {
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, as_api_error(exception) if exception else ApiError(400, "invalid_value", "Bad request."))
+    return _answer(request, as_api_error(exception) if exception else ApiError(ErrorCode.INVALID_VALUE, "Bad request."))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

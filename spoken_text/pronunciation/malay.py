@@ -22,11 +22,43 @@ SUFFIXES = ("kan", "an", "i", "nya", "lah", "kah", "tah", "pun", "ku", "mu", "wa
 _WEAK_BEFORE = frozenset(["kan", "nya", "lah", "kah", "tah", "pun", "ku", "mu"])
 
 _CONSONANTS = {
-    "ngg": "ŋɡ", "ngk": "ŋk", "ng": "ŋ", "ny": "ɲ", "sy": "ʃ", "sh": "ʃ", "kh": "x", "gh": "ɣ", "ch": "tʃ", "th": "t",
-    "dh": "d", "ph": "f", "ck": "k", "dz": "z", "b": "b", "c": "tʃ", "d": "d", "f": "f", "g": "ɡ", "h": "h",
-    "j": "dʒ", "k": "k", "l": "l", "m": "m", "n": "n", "p": "p", "q": "k", "r": "r", "s": "s", "t": "t", "v": "v",
-    "w": "w", "x": "ks", "y": "j", "z": "z", "'": "ʔ",
-}  # fmt: skip
+    "ngg": "ŋɡ",
+    "ngk": "ŋk",
+    "ng": "ŋ",
+    "ny": "ɲ",
+    "sy": "ʃ",
+    "sh": "ʃ",
+    "kh": "x",
+    "gh": "ɣ",
+    "ch": "tʃ",
+    "th": "t",
+    "dh": "d",
+    "ph": "f",
+    "ck": "k",
+    "dz": "z",
+    "b": "b",
+    "c": "tʃ",
+    "d": "d",
+    "f": "f",
+    "g": "ɡ",
+    "h": "h",
+    "j": "dʒ",
+    "k": "k",
+    "l": "l",
+    "m": "m",
+    "n": "n",
+    "p": "p",
+    "q": "k",
+    "r": "r",
+    "s": "s",
+    "t": "t",
+    "v": "v",
+    "w": "w",
+    "x": "ks",
+    "y": "j",
+    "z": "z",
+    "'": "ʔ",
+}
 _UNITS = re.compile(r"ngg|ngk|ng|ny|sy|sh|kh|gh|ch|th|dh|ph|ck|dz|[a-zé'+._]")
 _DIPHTHONGS = {"ai": "aɪ", "au": "aʊ", "oi": "oɪ", "éi": "eɪ"}
 _VOWEL_SOUNDS = {"a": "a", "e": "ə", "é": "e", "i": "i", "o": "o", "u": "u"}

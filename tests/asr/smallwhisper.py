@@ -81,9 +81,16 @@ def _tokenizer(path: Path, pieces: list[str], special: list[str]) -> None:
     raw = json.loads(tokenizer.to_str())
     raw["model"]["vocab"][""] = len(pieces)
     raw["added_tokens"] = [
-        {"id": len(pieces) + index, "content": name, "single_word": False, "lstrip": False, "rstrip": False,
-         "normalized": False, "special": True}
+        {
+            "id": len(pieces) + index,
+            "content": name,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": True,
+        }
         for index, name in enumerate(special)
         if name
-    ]  # fmt: skip
+    ]
     path.write_text(json.dumps(raw, ensure_ascii=False), encoding="utf-8")

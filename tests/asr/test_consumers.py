@@ -316,7 +316,7 @@ async def test_the_longest_session(server_address: str, api_key: str, settings) 
         await client.send(START)
         await client.speak(TALK[:24_000])
         assert await client.close_code() == 4413
-    assert client.error["code"] == "audio_too_long"
+    assert client.error["code"] == "session_expired"
     assert client.of("final")  # what was said until then
     [row] = await rows()
     assert (row.status, row.audio_ms) == (200, 1500)

@@ -85,9 +85,20 @@ async def test_a_killed_process_loses_the_last_seconds_at_most(tmp_path: Path) -
 def entry(transactional_db) -> Entry:
     client = ClientApplication.objects.create(name="chat")
     return Entry(
-        request_id="req_1", kind=Kind.REALTIME, client_id=client.pk, user="aminah", model="m", voice="", language="ms",
-        audio_ms=0, characters=0, queue_ms=0, total_ms=0, status=200, error_code="",
-    )  # fmt: skip
+        request_id="req_1",
+        kind=Kind.REALTIME,
+        client_id=client.pk,
+        user="aminah",
+        model="m",
+        voice="",
+        language="ms",
+        audio_ms=0,
+        characters=0,
+        queue_ms=0,
+        total_ms=0,
+        status=200,
+        error_code="",
+    )
 
 
 def heard(entry: Entry, audio_ms: int) -> Entry:

@@ -97,9 +97,15 @@ def test_a_silence_is_asked_for_and_can_be_ended(operator: Client, alert: Alert,
 
 def test_rules_are_edited(operator: Client, alert: Alert) -> None:
     form = {
-        "severity": "critical", "metric": "users", "threshold": "70", "is_enabled": "on", "pending_for": "00:01:00",
-        "margin_percent": "5", "clear_for": "00:02:00", "least_requests": "20",
-    }  # fmt: skip
+        "severity": "critical",
+        "metric": "users",
+        "threshold": "70",
+        "is_enabled": "on",
+        "pending_for": "00:01:00",
+        "margin_percent": "5",
+        "clear_for": "00:02:00",
+        "least_requests": "20",
+    }
     assert "was changed successfully" in text(operator, f"/admin/capacity/rule/{alert.rule_id}/change/", form)
     assert str(Rule.objects.get(pk=alert.rule_id)) == "critical: concurrent users > 70"
 

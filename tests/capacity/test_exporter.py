@@ -36,25 +36,35 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[exporter.SampleCollec
 def test_it_works(collector: exporter.SampleCollector) -> None:
     Sample.objects.create(at=timezone.now() - timedelta(seconds=15), users=1)
     Sample.objects.create(
-        at=timezone.now(), users=61, asr_users=40, tts_users=30, asr_p95_s=1.5, tts_p95_s=2.5, error_percent=0.5,
-        gpu_percent=70.0, month_cost_usd=612.5,
-    )  # fmt: skip
+        at=timezone.now(),
+        users=61,
+        asr_users=40,
+        tts_users=30,
+        asr_p95_s=1.5,
+        tts_p95_s=2.5,
+        error_percent=0.5,
+        gpu_percent=70.0,
+        month_cost_usd=612.5,
+    )
     readings = read(collector)
     assert 0 <= readings.pop(("sample_age_seconds",)) < 60
     assert readings == {
-        ("users", "asr"): 40, ("users", "tts"): 30, ("users", "together"): 61,
-        ("p95_seconds", "asr"): 1.5, ("p95_seconds", "tts"): 2.5,
-        ("error_percent",): 0.5, ("gpu_percent",): 70.0, ("month_cost_usd",): 612.5,
-    }  # fmt: skip
+        ("users", "asr"): 40,
+        ("users", "tts"): 30,
+        ("users", "together"): 61,
+        ("p95_seconds", "asr"): 1.5,
+        ("p95_seconds", "tts"): 2.5,
+        ("error_percent",): 0.5,
+        ("gpu_percent",): 70.0,
+        ("month_cost_usd",): 612.5,
+    }
 
 
 def test_what_is_not_known_is_left_out(collector: exporter.SampleCollector) -> None:
     assert read(collector) == {}
     Sample.objects.create(at=timezone.now(), users=0, asr_users=0, tts_users=0)
     collector.forget()
-    assert set(read(collector)) == {
-        ("users", "asr"), ("users", "tts"), ("users", "together"), ("sample_age_seconds",)
-    }  # fmt: skip
+    assert set(read(collector)) == {("users", "asr"), ("users", "tts"), ("users", "together"), ("sample_age_seconds",)}
 
 
 def test_an_old_sample_is_only_an_age(collector: exporter.SampleCollector) -> None:

@@ -70,9 +70,11 @@ def test_of_many_that_start_together_one_wins(election: Election) -> None:
 
 def test_watch_capacity_leads_and_gives_the_lead_back(tmp_path, redis_url: str) -> None:
     environment = {
-        **os.environ, "DJANGO_SETTINGS_MODULE": "voiceproject.settings", "VOICE_STATE_DIR": str(tmp_path),
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
+        "VOICE_STATE_DIR": str(tmp_path),
         "REDIS_URL": redis_url,
-    }  # fmt: skip
+    }
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"],
         cwd=ROOT,
@@ -80,9 +82,13 @@ def test_watch_capacity_leads_and_gives_the_lead_back(tmp_path, redis_url: str) 
         check=True,
     )
     watching = subprocess.Popen(
-        [sys.executable, "manage.py", "watch_capacity"], cwd=ROOT, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "manage.py", "watch_capacity"],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     try:
         other = RedisElection("watch", redis_url)
         deadline = time.monotonic() + 40

@@ -33,6 +33,8 @@ PYTHON_PROGRAMS = [
     ("python", "litellm_calls"),
     ("python", "livekit_agents"),
     ("python", "pipecat_services"),
+    ("python", "openai_agents"),
+    ("python", "langchain_parser"),
     ("wyoming", "wyoming_bridge"),
 ]
 

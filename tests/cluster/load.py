@@ -58,8 +58,11 @@ class Load:
     async def _insist(self, client: httpx.AsyncClient, name: str, user: str, urls: itertools.cycle[str]) -> None:
         arguments = self._request(name)
         headers = {
-            "Authorization": f"Bearer {self._key}", "X-Voice-User": user, "X-Request-Id": name, "Idempotency-Key": name
-        }  # fmt: skip
+            "Authorization": f"Bearer {self._key}",
+            "X-Voice-User": user,
+            "X-Request-Id": name,
+            "Idempotency-Key": name,
+        }
         url = next(urls)
         for _ in range(MAX_TRIES):
             try:

@@ -99,9 +99,13 @@ def test_a_person_is_made_and_put_into_a_role(admin_client: Client, db) -> None:
     assert admin_client.get("/admin/auth/user/add/").status_code == 200
     role = Group.objects.get_or_create(name="Operators")[0]
     form = {
-        "username": "siti", "usable_password": "true", "password1": "rahsia-ujian", "password2": "rahsia-ujian",
-        "is_staff": "on", "groups": [role.pk],
-    }  # fmt: skip
+        "username": "siti",
+        "usable_password": "true",
+        "password1": "rahsia-ujian",
+        "password2": "rahsia-ujian",
+        "is_staff": "on",
+        "groups": [role.pk],
+    }
     response = admin_client.post("/admin/auth/user/add/", form)
     user = User.objects.get(username="siti")
     assert response.headers["Location"] == f"/admin/auth/user/{user.pk}/change/"

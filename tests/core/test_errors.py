@@ -4,6 +4,7 @@ import pytest
 from django.db import OperationalError
 from rest_framework import exceptions, serializers
 
+from core.error_codes import ErrorCode
 from core.errors import ApiError, as_api_error
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
 
@@ -21,7 +22,7 @@ def complaint(data: dict) -> ApiError:
 
 
 def test_envelope() -> None:
-    error = ApiError(400, "invalid_value", "Bad speed.", param="speed")
+    error = ApiError(ErrorCode.INVALID_VALUE, "Bad speed.", param="speed")
     assert error.envelope() == {
         "error": {"message": "Bad speed.", "type": "invalid_request_error", "param": "speed", "code": "invalid_value"}
     }
@@ -58,4 +59,4 @@ def test_what_a_caller_sees_of_an_exception(cause: Exception, status: int, code:
 
 def test_whoever_may_try_again_is_told_when() -> None:
     assert as_api_error(OverCapacity(2.5)).headers() == {"Retry-After": "3"}
-    assert ApiError(429, "rate_limit_exceeded", "", retry_after=0.2).headers() == {"Retry-After": "1"}
+    assert ApiError(ErrorCode.RATE_LIMIT_EXCEEDED, "", retry_after=0.2).headers() == {"Retry-After": "1"}

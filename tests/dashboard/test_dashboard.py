@@ -238,8 +238,10 @@ class TestAdoption:
         android, of_web = (ChatUsers.objects.get(client=client).users for client in (chat, web))
         active = {(row.client_id, row.user) for row in ledger(used - timedelta(days=29), used) if row.status == 200}
         assert [step.users for step in adoption.steps[:3]] == [
-            android + of_web, round(android * 0.07 + of_web * 0.10), len(active),
-        ]  # fmt: skip
+            android + of_web,
+            round(android * 0.07 + of_web * 0.10),
+            len(active),
+        ]
         assert adoption.rate == len(active) / (android + of_web)
         assert dict(adoption.features)["Text to speech"] == "7–10 %"
         Flag.objects.update(killed=True)
@@ -258,8 +260,11 @@ class TestAdoption:
         adoption = board(used, used).adoption
         assert adoption.untold == ("chat-web",)
         active = {row.user for row in ledger(used - timedelta(days=29), used) if row.status == 200}
-        android = {row.user for row in ledger(used - timedelta(days=29), used)
-                   if row.status == 200 and row.client.name == "chat-android"}  # fmt: skip
+        android = {
+            row.user
+            for row in ledger(used - timedelta(days=29), used)
+            if row.status == 200 and row.client.name == "chat-android"
+        }
         assert adoption.steps[2].users == len(android) < len(active)
         ChatUsers.objects.all().delete()
         adoption = board(used, used).adoption

@@ -298,9 +298,10 @@ class TestCurve:
 
     def test_the_still_one_is_drawn_in_pieces(self, seeded_site) -> None:
         drawn = {
-            "today": {"together": [0, 55, None, 110]}, "yesterday": [],
+            "today": {"together": [0, 55, None, 110]},
+            "yesterday": [],
             "levels": {"warning": 60, "critical": 80, "design": 100},
-        }  # fmt: skip
+        }
         still = home.still(drawn)
         assert len(still["today"]) == 2
         assert [name for name, _level, _top in still["levels"]] == ["warning", "critical", "design"]

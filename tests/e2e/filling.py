@@ -64,10 +64,19 @@ def make_day(now: datetime) -> None:
     for moment in moments:
         users = round(_load(moment) * (1.0 if moment.date() == midnight.date() else 1.08))
         samples.append(
-            Sample(at=moment, users=users, asr_users=users * 3 // 5, tts_users=users // 2, requests=users * 9,
-                   asr_p95_s=0.6 + users / 70, tts_p95_s=0.8 + users / 60, error_percent=0.3, gpu_percent=users * 0.9,
-                   month_cost_usd=764.0)
-        )  # fmt: skip
+            Sample(
+                at=moment,
+                users=users,
+                asr_users=users * 3 // 5,
+                tts_users=users // 2,
+                requests=users * 9,
+                asr_p95_s=0.6 + users / 70,
+                tts_p95_s=0.8 + users / 60,
+                error_percent=0.3,
+                gpu_percent=users * 0.9,
+                month_cost_usd=764.0,
+            )
+        )
     Sample.objects.bulk_create(samples, ignore_conflicts=True)
     hour = now.replace(minute=0, second=0, microsecond=0)
     HourlyPeak.objects.bulk_create(
@@ -121,24 +130,39 @@ def make_traffic(now: datetime) -> None:
         status = 503 if number % 150 == 7 else 200
         rows.append(
             LedgerEntry(
-                request_id=f"req_{number:06d}", client=chat, user=f"user-{number * 37 % 400}", created_at=at,
-                kind=(Kind.SPEECH if is_speech else Kind.TRANSCRIPTION).value, status=status,
-                error_code="" if status == 200 else "over_capacity", language="ms",
-                model="tts-1" if is_speech else "whisper-1", voice="alloy" if is_speech else "",
-                characters=140 if is_speech else 0, audio_ms=0 if is_speech else 4_200,
-                total_ms=700 + number * 7919 % 900, queue_ms=number * 31 % 200,
+                request_id=f"req_{number:06d}",
+                client=chat,
+                user=f"user-{number * 37 % 400}",
+                created_at=at,
+                kind=(Kind.SPEECH if is_speech else Kind.TRANSCRIPTION).value,
+                status=status,
+                error_code="" if status == 200 else "over_capacity",
+                language="ms",
+                model="tts-1" if is_speech else "whisper-1",
+                voice="alloy" if is_speech else "",
+                characters=140 if is_speech else 0,
+                audio_ms=0 if is_speech else 4_200,
+                total_ms=700 + number * 7919 % 900,
+                queue_ms=number * 31 % 200,
             )
-        )  # fmt: skip
+        )
     for number in range(2_400):  # everybody else of the month
         is_speech = number % 2 == 0
         rows.append(
             LedgerEntry(
-                request_id=f"past_{number:06d}", client=chat, user=f"user-{number}", status=200, language="ms",
-                kind=(Kind.SPEECH if is_speech else Kind.TRANSCRIPTION).value, total_ms=900,
-                created_at=now - timedelta(hours=1, minutes=number * 15), model="tts-1" if is_speech else "whisper-1",
-                characters=9_000 if is_speech else 0, audio_ms=0 if is_speech else 150_000_000,
+                request_id=f"past_{number:06d}",
+                client=chat,
+                user=f"user-{number}",
+                status=200,
+                language="ms",
+                kind=(Kind.SPEECH if is_speech else Kind.TRANSCRIPTION).value,
+                total_ms=900,
+                created_at=now - timedelta(hours=1, minutes=number * 15),
+                model="tts-1" if is_speech else "whisper-1",
+                characters=9_000 if is_speech else 0,
+                audio_ms=0 if is_speech else 150_000_000,
             )
-        )  # fmt: skip
+        )
     InfrastructureCost.objects.update(starts_at=now - timedelta(days=90), quantity=2)
     with transaction.atomic():
         write(rows)
@@ -172,17 +196,26 @@ def make_alerts(now: datetime) -> None:
     from capacity.models import Alert, Rule
 
     for hours, severity, metric, value, by in (
-        (5, "warning", "p95_s", 3.4, OPERATOR), (29, "critical", "users", 86, OPERATOR),
-        (29, "warning", "users", 86, ""), (76, "warning", "error_percent", 2.6, ""),
-    ):  # fmt: skip
+        (5, "warning", "p95_s", 3.4, OPERATOR),
+        (29, "critical", "users", 86, OPERATOR),
+        (29, "warning", "users", 86, ""),
+        (76, "warning", "error_percent", 2.6, ""),
+    ):
         rule = Rule.objects.get(severity=severity, metric=metric)
         since = now - timedelta(hours=hours)
         Alert.objects.create(
-            rule=rule, state=Alert.State.RESOLVED, since=since, fired_at=since + timedelta(seconds=30),
-            resolved_at=since + timedelta(minutes=22), evaluated_at=since + timedelta(minutes=22),
-            value=rule.clear_level * 0.9, worst=value, acknowledged_by=by,
-            acknowledged_at=since + timedelta(minutes=4) if by else None, outcome="Back below.",
-        )  # fmt: skip
+            rule=rule,
+            state=Alert.State.RESOLVED,
+            since=since,
+            fired_at=since + timedelta(seconds=30),
+            resolved_at=since + timedelta(minutes=22),
+            evaluated_at=since + timedelta(minutes=22),
+            value=rule.clear_level * 0.9,
+            worst=value,
+            acknowledged_by=by,
+            acknowledged_at=since + timedelta(minutes=4) if by else None,
+            outcome="Back below.",
+        )
 
 
 def main(what: str) -> None:

@@ -175,7 +175,7 @@ PAGES = {"home": "/admin/", "flag": "/admin/rollout/flag/1/change/", "alerts": "
 PICTURES = [
     *((name, size, False) for name in PAGES for size in ("desktop", "phone")),
     ("home", "desktop", True),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "size", "dark"), PICTURES)

@@ -56,8 +56,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("product")
     with services.served(folder) as running:
         environment = {
-            **os.environ, "VOICE_STATE_DIR": str(folder / "state"), "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
-        }  # fmt: skip
+            **os.environ,
+            "VOICE_STATE_DIR": str(folder / "state"),
+            "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
+        }
         command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", HISTORY]
         subprocess.run(command, cwd=settings.BASE_DIR, env=environment, check=True)
         yield running
@@ -113,7 +115,7 @@ async def test_a_product_managers_day(service: Served) -> None:
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         assert [row["day"] for row in rows] == [f"{last[:8]}{day:02}" for day in range(1, int(last[8:]) + 1)]
         shown = await page.inner_text(".tile:has-text('Heard') b")
-        assert f"{sum(float(row['minutes']) for row in rows):,.0f} min" == shown
+        assert f"{sum(float(row['minutes']) for row in rows):,.0f}\u00a0min" == shown
 
         name, content = await downloaded(page, "text=Download all as CSV")
         assert name == f"voice_{first}_{last}.zip"

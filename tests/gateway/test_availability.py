@@ -25,9 +25,13 @@ async def asked(api: httpx.AsyncClient, user: str = "aminah") -> dict[str, dict[
 async def test_it_works(api: httpx.AsyncClient) -> None:
     for feature in (await asked(api)).values():
         assert feature == {
-            "available": True, "reason": "everyone", "blocked_by": None, "code": None, "message": None,
+            "available": True,
+            "reason": "everyone",
+            "blocked_by": None,
+            "code": None,
+            "message": None,
             "retry_after_s": None,
-        }  # fmt: skip
+        }
 
 
 async def test_outside_the_roll_out(api: httpx.AsyncClient) -> None:

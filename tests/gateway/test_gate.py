@@ -16,6 +16,7 @@ from pytest_django import Settings
 from capacity.leases import TooManyUsers
 from core.context import RequestContext, enter
 from core.db_health import database
+from core.error_codes import ErrorCode
 from core.errors import ApiError, as_api_error
 from core.identity import Caller
 from core.models import ClientApplication
@@ -72,7 +73,7 @@ async def test_it_works(request_of_a_caller) -> None:
 @pytest.mark.parametrize(
     ("cause", "status", "code"),
     [
-        (ApiError(400, "invalid_audio", "x"), 400, "invalid_audio"),
+        (ApiError(ErrorCode.INVALID_AUDIO, "x"), 400, "invalid_audio"),
         (OverCapacity(1), 503, "over_capacity"),
         (RuntimeError(), 500, "internal_error"),
         (asyncio.CancelledError(), 499, "client_closed_request"),

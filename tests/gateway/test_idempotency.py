@@ -25,6 +25,13 @@ async def test_a_retry_gets_the_first_answer_and_no_second_row(api: httpx.AsyncC
     assert await LedgerEntry.objects.acount() == 1
 
 
+async def test_a_repeated_json_answer_says_that_it_is_json(api: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "k-json"}
+    asked = [await api.post("/v1/audio/speech/script", json={"input": "RM2"}, headers=headers) for _ in range(2)]
+    assert [answer.headers["Content-Type"] for answer in asked] == ["application/json"] * 2
+    assert asked[1].headers["Idempotent-Replayed"] == "true"
+
+
 async def test_a_retry_while_the_first_runs_waits_for_it(api: httpx.AsyncClient) -> None:
     answers = await asyncio.gather(*(speak(api, "k-2") for _ in range(5)))
     assert {answer.status_code for answer in answers} == {200}

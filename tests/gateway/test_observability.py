@@ -84,10 +84,19 @@ async def test_each_request_has_one_line_without_secrets(
     enter(RequestContext(id="satu"))
     RequestIdFilter().filter(line)
     written = JsonFormatter().format(line)
-    assert json.loads(written).items() >= {
-        "message": "request", "method": "POST", "path": "/v1/audio/speech", "status": 200, "client": "chat-ujian",
-        "kind": "speech", "request_id": "satu", "level": "INFO",
-    }.items()  # fmt: skip
+    assert (
+        json.loads(written).items()
+        >= {
+            "message": "request",
+            "method": "POST",
+            "path": "/v1/audio/speech",
+            "status": 200,
+            "client": "chat-ujian",
+            "kind": "speech",
+            "request_id": "satu",
+            "level": "INFO",
+        }.items()
+    )
     assert "ahsia" not in written
     assert api_key not in written
 
@@ -106,11 +115,19 @@ def test_an_exception_is_one_line_too() -> None:
 async def test_the_schema_describes_every_call(stranger: httpx.AsyncClient, capsys) -> None:
     schema = yaml.safe_load((await stranger.get("/schema/")).text)
     assert {
-        "/v1/audio/speech", "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/audio/voices",
+        "/v1/audio/speech",
+        "/v1/audio/transcriptions",
+        "/v1/audio/translations",
+        "/v1/audio/voices",
         "/v1/audio/models",
-        "/v1/models", "/v1/models/{name}", "/v1/usage", "/v1/realtime/client_secrets", "/v1/voice/availability",
-        "/v1/audio/transcriptions/{request_id}/correction", "/v1/audio/speech/{request_id}/rating",
+        "/v1/models",
+        "/v1/models/{name}",
+        "/v1/usage",
+        "/v1/realtime/client_secrets",
+        "/v1/voice/availability",
+        "/v1/audio/transcriptions/{request_id}/correction",
+        "/v1/audio/speech/{request_id}/rating",
         "/v1/audio/speech/script",
-    } == set(schema["paths"])  # fmt: skip
+    } == set(schema["paths"])
     assert schema["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     assert "Warning" not in capsys.readouterr().err

@@ -56,14 +56,28 @@ class TestUsage:
         assert body["plan"] == {"id": "small", "description": ""}
         assert body["quotas"] == [
             {
-                "measure": "audio", "unit": "seconds", "included": 300.0, "soft_limit": 480.0, "hard_limit": 600.0,
-                "used": 0.0, "reserved": 0.0, "remaining": 600.0, "warning": False,
+                "measure": "audio",
+                "unit": "seconds",
+                "included": 300.0,
+                "soft_limit": 480.0,
+                "hard_limit": 600.0,
+                "used": 0.0,
+                "reserved": 0.0,
+                "remaining": 600.0,
+                "warning": False,
             },
             {
-                "measure": "characters", "unit": "characters", "included": 500.0, "soft_limit": 800.0,
-                "hard_limit": 1000.0, "used": 850.0, "reserved": 0.0, "remaining": 150.0, "warning": True,
+                "measure": "characters",
+                "unit": "characters",
+                "included": 500.0,
+                "soft_limit": 800.0,
+                "hard_limit": 1000.0,
+                "used": 850.0,
+                "reserved": 0.0,
+                "remaining": 150.0,
+                "warning": True,
             },
-        ]  # fmt: skip
+        ]
         assert body["period_end"].endswith("-01T00:00:00+08:00")
         assert body["period_end"] > body["period_start"]
 
@@ -88,8 +102,11 @@ class TestCorrection:
         response = await api.post(self.url.format("r1"), json={"text": "Saya suka makan nasi lemak."}, headers=ALI)
         assert response.status_code == 200
         assert response.json() == {
-            "object": "transcription.correction", "request_id": "r1", "word_error_rate": 0.2, "reference_words": 5,
-        }  # fmt: skip
+            "object": "transcription.correction",
+            "request_id": "r1",
+            "word_error_rate": 0.2,
+            "reference_words": 5,
+        }
         correction = await Correction.objects.select_related("entry").aget()
         assert (correction.entry.request_id, correction.word_error_rate) == ("r1", 0.2)
 

@@ -32,9 +32,11 @@ def prometheus(tmp_path: Path, server_address: str) -> Iterator[str]:
     (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump(plan))
     port = services.free_port()
     command = [
-        found("prometheus"), f"--config.file={tmp_path}/prometheus.yaml", f"--storage.tsdb.path={tmp_path}/data",
+        found("prometheus"),
+        f"--config.file={tmp_path}/prometheus.yaml",
+        f"--storage.tsdb.path={tmp_path}/data",
         f"--web.listen-address=127.0.0.1:{port}",
-    ]  # fmt: skip
+    ]
     with listening(command, port, tmp_path / "prometheus.log"):
         yield f"http://127.0.0.1:{port}"
 

@@ -139,8 +139,9 @@ async def test_the_rules_too(exported: Exported) -> None:
 
 def test_a_query_of_nothing_is_noticed() -> None:
     assert [one.name for one in selectors('sum by (x) (rate(nobody_knows{a="b"}[5m])) / nothing')] == [
-        "nobody_knows", "nothing"
-    ]  # fmt: skip
+        "nobody_knows",
+        "nothing",
+    ]
     assert grouped_by("sum by (x) (y)") == {"x"}
 
 

@@ -21,8 +21,12 @@ pytestmark = pytest.mark.django_db
 SPEC = yaml.safe_load((K8S / "monitoring" / "rules.yaml").read_text())["spec"]
 RULES = {rule["alert"]: rule for group in SPEC["groups"] for rule in group["rules"] if "alert" in rule}
 IN_NAMES = {
-    Metric.USERS: "Users", Metric.P95: "Response", Metric.ERRORS: "Errors", Metric.GPU: "Gpu", Metric.COST: "Cost"
-}  # fmt: skip
+    Metric.USERS: "Users",
+    Metric.P95: "Response",
+    Metric.ERRORS: "Errors",
+    Metric.GPU: "Gpu",
+    Metric.COST: "Cost",
+}
 
 STEP_S = 15
 QUIET = 40  # steps: ten minutes
@@ -165,8 +169,10 @@ def test_the_rules_are_well_formed(promtool: str, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(SPEC))
     done = subprocess.run(
         [promtool, "check", "rules", "--lint=all", "--lint-fatal", tmp_path / "rules.yaml"],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -227,7 +233,7 @@ AGE = "voice_capacity_sample_age_seconds"
         ({f'{AGE}{{pod="a"}}': "10x200", f'{AGE}{{pod="b"}}': "10+15x200"}, None),
     ],
     ids=["never", "stale", "fresh", "one stale"],
-)  # fmt: skip
+)
 def test_silence_is_told(promtool: str, tmp_path: Path, series: dict[str, str], severity: str | None) -> None:
     plan = [played(series, [fires("VoiceUnwatched", 20, severity)])]
     assert verdict(promtool, tmp_path, plan) == ""

@@ -90,9 +90,11 @@ def meant(peer: Manifest, other: Peer) -> bool:
     if "address" in other:
         return False
     namespace = {"kubernetes.io/metadata.name": other["namespace"]}
-    in_namespace = selects(peer["namespaceSelector"], namespace) if "namespaceSelector" in peer else (
-        other["namespace"] == "voice"
-    )  # fmt: skip
+    in_namespace = (
+        selects(peer["namespaceSelector"], namespace)
+        if "namespaceSelector" in peer
+        else (other["namespace"] == "voice")
+    )
     return in_namespace and selects(peer.get("podSelector", {}), other)
 
 

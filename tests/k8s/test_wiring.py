@@ -208,8 +208,10 @@ def test_probes(pod: Workload) -> None:
     (container,) = pod.spec["containers"]
     asked = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert {name: get["path"] for name, get in asked.items()} == {
-        "startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz?for=traffic"
-    }  # fmt: skip
+        "startup": "/healthz",
+        "liveness": "/healthz",
+        "readiness": "/readyz?for=traffic",
+    }
     for get in asked.values():
         assert resolve(get["path"].partition("?")[0])
         assert port_of(pod, get["port"]) == settings.PORT

@@ -53,9 +53,17 @@ def pinned(*sources: Source, **changes: str) -> Model:
         for path, content in contents.items()
     )
     return Model(
-        id="ujian", name="Ujian", task=Task.TRANSCRIPTION, engine="whisper", languages=("ms",), license="MIT",
-        author="tests", device="any", files=files, sources=sources or (pip_source(),),
-    )  # fmt: skip
+        id="ujian",
+        name="Ujian",
+        task=Task.TRANSCRIPTION,
+        engine="whisper",
+        languages=("ms",),
+        license="MIT",
+        author="tests",
+        device="any",
+        files=files,
+        sources=sources or (pip_source(),),
+    )
 
 
 def pip_source() -> Source:

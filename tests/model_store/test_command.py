@@ -39,8 +39,12 @@ def environment(state: Path, **more: str) -> dict[str, str]:
 def models(state: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "manage.py", "models", *arguments],
-        cwd=ROOT, env=environment(state, **more), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment(state, **more),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_list(tmp_path: Path) -> None:
@@ -83,8 +87,12 @@ def test_interrupted(tmp_path: Path) -> None:
     with registry.stalling_index(index) as (finds, half_sent):
         process = subprocess.Popen(
             [sys.executable, "manage.py", "models", "install", "whisper-base"],
-            cwd=ROOT, env=environment(tmp_path, **finds), stderr=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=environment(tmp_path, **finds),
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
         assert half_sent.wait(30)
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
         said = process.communicate(timeout=20)[1]
@@ -100,9 +108,13 @@ def test_a_directory_without_tokenizer_is_not_served(tmp_path: Path) -> None:
         (model / name).touch()
     done = subprocess.run(
         [sys.executable, "manage.py", "serve"],
-        cwd=ROOT, env=environment(tmp_path, VOICE_ASR_MODEL=str(model), PORT="0"), capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment(tmp_path, VOICE_ASR_MODEL=str(model), PORT="0"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 1
     assert f"VOICE_ASR_MODEL: {model} holds no transcription model: tokenizer.json is missing." in done.stderr
     assert "Traceback" not in done.stderr

@@ -41,8 +41,12 @@ def run_installer(models: Path, hub: str, *arguments: str) -> subprocess.Complet
     environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(models.parent / "hf"), "HF_HUB_DISABLE_XET": "1"}
     return subprocess.run(
         [sys.executable, "-c", SCRIPT, str(models), REVISION, *arguments],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_pinned_files(tmp_path: Path) -> None:

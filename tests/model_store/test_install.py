@@ -199,9 +199,12 @@ def test_a_killed_installation_leaves_nothing_half(
 ) -> None:
     with registry.stalling_index(tmp_path / "index") as (environment, half_sent):
         process = subprocess.Popen(
-            command(models), cwd=ROOT, env={**os.environ, **environment, "PIP_NO_INDEX": ""},
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            command(models),
+            cwd=ROOT,
+            env={**os.environ, **environment, "PIP_NO_INDEX": ""},
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         assert half_sent.wait(30)
         time.sleep(0.2)
         os.killpg(process.pid, signal.SIGKILL)

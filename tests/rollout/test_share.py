@@ -51,9 +51,13 @@ def test_another_process_has_the_same_places() -> None:
     program = "from rollout.share import place; print([place('asr', f'user-{n}') for n in range(50)])"
     for seed in ("0", "1"):  # of Python's own hash, which must have no say
         output = subprocess.run(
-            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, cwd=settings.BASE_DIR, check=True,
-            capture_output=True, text=True,
-        ).stdout  # fmt: skip
+            [sys.executable, "-c", program],
+            env={"PYTHONHASHSEED": seed},
+            cwd=settings.BASE_DIR,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
         assert output.strip() == str([place("asr", user) for user in IDS[:50]])
 
 

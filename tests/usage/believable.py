@@ -21,9 +21,13 @@ KL = ZoneInfo("Asia/Kuala_Lumpur")
 LANGUAGES = ["ms"] * 12 + ["en"] * 5 + ["zh"] * 2 + ["ta"]
 VOICES = {"ms": ["ms-aminah", "ms-hakim"], "en": ["en-grace"], "zh": ["zh-mei"], "ta": ["ta-priya"]}
 OUTCOMES = [(200, "")] * 180 + [
-    (503, "over_capacity"), (500, "internal_error"), (429, "quota_exceeded"), (403, "voice_not_enabled"),
-    (400, "invalid_audio"), (499, "client_closed_request"),
-]  # fmt: skip
+    (503, "over_capacity"),
+    (500, "internal_error"),
+    (429, "quota_exceeded"),
+    (403, "voice_not_enabled"),
+    (400, "invalid_audio"),
+    (499, "client_closed_request"),
+]
 
 
 def history(last: date, days: int, *, people: int = 60, seed: int = 7) -> None:
@@ -78,14 +82,22 @@ def _request(chance: random.Random, client: ClientApplication, user: str, langua
     works = status in (200, 499)
     is_speech = kind is Kind.SPEECH
     return LedgerEntry(
-        request_id=f"req-{chance.randrange(10**9)}", kind=kind.value, client=client, user=user, status=status,
-        error_code=code, language=language, model="piper" if is_speech else "small",
+        request_id=f"req-{chance.randrange(10**9)}",
+        kind=kind.value,
+        client=client,
+        user=user,
+        status=status,
+        error_code=code,
+        language=language,
+        model="piper" if is_speech else "small",
         voice=chance.choice(VOICES[language]) if is_speech else "",
         audio_ms=0 if is_speech or not works else chance.randint(1500, 60_000 if kind is Kind.REALTIME else 15_000),
         characters=chance.randint(20, 400) if is_speech and works else 0,
-        is_live=kind is Kind.REALTIME, queue_ms=chance.randrange(40),
-        total_ms=round(chance.lognormvariate(6.2 if is_speech else 6.6, 0.45)), created_at=at,
-    )  # fmt: skip
+        is_live=kind is Kind.REALTIME,
+        queue_ms=chance.randrange(40),
+        total_ms=round(chance.lognormvariate(6.2 if is_speech else 6.6, 0.45)),
+        created_at=at,
+    )
 
 
 def _opinions(chance: random.Random, rows: list[LedgerEntry]) -> None:

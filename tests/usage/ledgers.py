@@ -38,10 +38,17 @@ def small_plan(db) -> Plan:
     """Of 10 minutes and 1,000 characters, half of them included."""
     Plan.objects.filter(is_default=True).update(is_default=False)
     return Plan.objects.create(
-        name="small", is_default=True,
-        included_audio_minutes=5, soft_audio_minutes=8, hard_audio_minutes=10, micros_per_audio_minute=50_000,
-        included_characters=500, soft_characters=800, hard_characters=1000, micros_per_1000_characters=200_000,
-    )  # fmt: skip
+        name="small",
+        is_default=True,
+        included_audio_minutes=5,
+        soft_audio_minutes=8,
+        hard_audio_minutes=10,
+        micros_per_audio_minute=50_000,
+        included_characters=500,
+        soft_characters=800,
+        hard_characters=1000,
+        micros_per_1000_characters=200_000,
+    )
 
 
 @pytest.fixture

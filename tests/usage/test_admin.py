@@ -18,9 +18,17 @@ from usage.entry import Kind
 from usage.models import Consumption, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Statement
 
 LISTS = [
-    "ledgerentry", "consumption", "dailyuse", "dailymix", "correction", "rating", "plan", "planassignment",
-    "infrastructurecost", "statement",
-]  # fmt: skip
+    "ledgerentry",
+    "consumption",
+    "dailyuse",
+    "dailymix",
+    "correction",
+    "rating",
+    "plan",
+    "planassignment",
+    "infrastructurecost",
+    "statement",
+]
 
 
 @pytest.fixture
@@ -181,9 +189,12 @@ def test_money_is_typed_and_shown_in_ringgit_and_dollars(boss: Client, small_pla
     assert 'value="0.05"' in page
     assert "50000" not in page
     form = {
-        "name": "small", "included_audio_minutes": 5, "included_characters": 500, "micros_per_audio_minute": "0.0725",
+        "name": "small",
+        "included_audio_minutes": 5,
+        "included_characters": 500,
+        "micros_per_audio_minute": "0.0725",
         "micros_per_1000_characters": "0.20",
-    }  # fmt: skip
+    }
     assert boss.post(url(small_plan), form).status_code == 302
     small_plan.refresh_from_db()
     assert (small_plan.micros_per_audio_minute, small_plan.micros_per_1000_characters) == (72_500, 200_000)
@@ -195,8 +206,13 @@ def test_money_is_typed_and_shown_in_ringgit_and_dollars(boss: Client, small_pla
 
 @pytest.mark.parametrize("typed", ["five", "-1", "0.0000001", "NaN", "99999999"])
 def test_a_price_that_is_none_is_told(boss: Client, small_plan: Plan, typed: str) -> None:
-    form = {"name": "small", "included_audio_minutes": 5, "included_characters": 500, "micros_per_audio_minute": typed,
-            "micros_per_1000_characters": "0"}  # fmt: skip
+    form = {
+        "name": "small",
+        "included_audio_minutes": 5,
+        "included_characters": 500,
+        "micros_per_audio_minute": typed,
+        "micros_per_1000_characters": "0",
+    }
     assert boss.post(url(small_plan), form).status_code == 200
     small_plan.refresh_from_db()
     assert small_plan.micros_per_audio_minute == 50_000

@@ -78,9 +78,11 @@ def two(tmp_path: Path, postgres_url: str) -> Iterator[list[Served]]:
 
 def manage(code: str, server: Served, url: str) -> str:
     environment = {
-        **os.environ, "DATABASE_URL": url, "VOICE_STATE_DIR": str(server.log.parent / "state"),
+        **os.environ,
+        "DATABASE_URL": url,
+        "VOICE_STATE_DIR": str(server.log.parent / "state"),
         "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
-    }  # fmt: skip
+    }
     command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
     run = subprocess.run(command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=True)
     return run.stdout.strip()

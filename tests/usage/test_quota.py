@@ -44,9 +44,18 @@ def entry(caller: Caller, units: int, held: Reservation, kind: Kind = Kind.SPEEC
     amounts = {"audio_ms": 0, "characters": 0, "characters" if kind is Kind.SPEECH else "audio_ms": units}
     values = {"status": 200, "error_code": "", **amounts, **fields}
     return Entry(
-        request_id="r", kind=kind, client_id=caller.client_id, user=caller.user, model="", voice="", language="",
-        queue_ms=0, total_ms=1, reservation=held.key, **values,
-    )  # fmt: skip
+        request_id="r",
+        kind=kind,
+        client_id=caller.client_id,
+        user=caller.user,
+        model="",
+        voice="",
+        language="",
+        queue_ms=0,
+        total_ms=1,
+        reservation=held.key,
+        **values,
+    )
 
 
 async def cover(caller: Caller, units: int, kind: Kind = Kind.SPEECH) -> Reservation:
@@ -284,7 +293,7 @@ async def test_without_the_database_the_last_standing_decides(caller: Caller, sm
     stranger = replace(caller, user="bala")
     database.note_away(OperationalError("gone"))
     try:
-        quota._remembered().clear()  # what two seconds do
+        quota._accounts()._tasks.clear()  # what two seconds do
         await cover(caller, 400)
         await cover(caller, 300)
         with pytest.raises(quota.QuotaExceeded) as refusal:
@@ -294,6 +303,46 @@ async def test_without_the_database_the_last_standing_decides(caller: Caller, sm
             await cover(stranger, 1)
     finally:
         database.note_back()
-    quota._remembered().clear()
+    quota._accounts()._tasks.clear()
     assert await standing(caller) == (300, 0)
     await cover(caller, 700)
+
+
+class TestTheLookUp:
+    """It is made for every request of a user who has not been seen for a moment."""
+
+    def test_it_costs_one_query(self, caller: Caller, django_assert_num_queries) -> None:
+        plan = Plan.objects.create(name="small", hard_characters=100, is_default=True)
+        Consumption.objects.create(
+            client_id=caller.client_id, user="aminah", month=month_of(timezone.now()), measure="characters", used=7
+        )
+        with django_assert_num_queries(1):
+            found = quota.load(caller.client_id, "aminah")
+        assert found.plan == plan
+        assert {measure.value: one.used for measure, one in found.standings.items()} == {"audio": 0, "characters": 7}
+
+    def test_the_newest_plan_of_the_user_goes_before_the_client_s_and_the_default(self, caller: Caller) -> None:
+        client, now = caller.client_id, timezone.now()
+        plans = {name: Plan.objects.create(name=name) for name in ("default", "client", "old", "new", "later")}
+        Plan.objects.filter(name="default").update(is_default=True)
+        assert quota.load(client, "aminah").plan == plans["default"]
+        PlanAssignment.objects.create(client_id=client, plan=plans["client"], starts_at=now - timedelta(days=9))
+        assert quota.load(client, "aminah").plan == plans["client"]
+        for name, days in (("new", -1), ("old", -3), ("later", 1)):
+            starts_at = now + timedelta(days=days)
+            PlanAssignment.objects.create(client_id=client, user="aminah", plan=plans[name], starts_at=starts_at)
+        assert quota.load(client, "aminah").plan == plans["new"]
+        assert quota.load(client, "badrul").plan == plans["client"]
+
+    def test_who_has_no_plan_is_counted_and_not_limited(self, caller: Caller) -> None:
+        Plan.objects.all().delete()
+        month = month_of(timezone.now())
+        Consumption.objects.create(
+            client_id=caller.client_id, user="aminah", month=month, measure="audio", used=5, reserved=2
+        )
+        found = quota.load(caller.client_id, "aminah")
+        assert found.plan is None
+        assert [(one.used, one.reserved, one.remaining) for one in found.standings.values()] == [
+            (5, 2, None),
+            (0, 0, None),
+        ]

@@ -58,12 +58,20 @@ def varied(chat: ClientApplication, number: int, seed: int = 1) -> list[LedgerEn
         status = chance.choice([200, 200, 200, 499, 429, 503])
         rows.append(
             LedgerEntry(
-                request_id="r", kind=kind.value, client=chat, user=f"u{chance.randrange(9)}", model="m", status=status,
-                language=chance.choice(["ms", "en"]), error_code="" if status == 200 else f"e{status}",
-                audio_ms=chance.randrange(9000), characters=chance.randrange(500) if kind is Kind.SPEECH else 0,
-                total_ms=chance.randrange(3000), created_at=now - timedelta(hours=chance.randrange(24 * 70)),
+                request_id="r",
+                kind=kind.value,
+                client=chat,
+                user=f"u{chance.randrange(9)}",
+                model="m",
+                status=status,
+                language=chance.choice(["ms", "en"]),
+                error_code="" if status == 200 else f"e{status}",
+                audio_ms=chance.randrange(9000),
+                characters=chance.randrange(500) if kind is Kind.SPEECH else 0,
+                total_ms=chance.randrange(3000),
+                created_at=now - timedelta(hours=chance.randrange(24 * 70)),
             )
-        )  # fmt: skip
+        )
     return rows
 
 

@@ -44,10 +44,21 @@ def entry(client: ClientApplication) -> Entry:
 
 def entry_of(client: ClientApplication, **fields) -> Entry:
     values = {
-        "request_id": "req_0", "kind": Kind.SPEECH, "client_id": client.pk, "user": "u", "model": "m", "voice": "v",
-        "language": "ms", "audio_ms": 1, "characters": 10, "queue_ms": 3, "total_ms": 4, "status": 200,
-        "error_code": "", "settlement": uuid.uuid4().hex,
-    }  # fmt: skip
+        "request_id": "req_0",
+        "kind": Kind.SPEECH,
+        "client_id": client.pk,
+        "user": "u",
+        "model": "m",
+        "voice": "v",
+        "language": "ms",
+        "audio_ms": 1,
+        "characters": 10,
+        "queue_ms": 3,
+        "total_ms": 4,
+        "status": 200,
+        "error_code": "",
+        "settlement": uuid.uuid4().hex,
+    }
     return Entry(**{**values, **fields})
 
 
@@ -155,9 +166,11 @@ def test_what_a_killed_process_kept_is_settled_by_another_but_not_while_it_lives
     arguments = [str(tmp_path / "spool"), SpooledEntry(entry, AT).as_line().decode()]
     process = subprocess.Popen(
         [sys.executable, "-c", KEEPS_AND_DIES, *arguments],
-        cwd=project.BASE_DIR, env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=project.BASE_DIR,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     assert process.stdout.readline() == b"kept\n"
     assert spool.drain(writer.settle) == 0
     process.kill()

@@ -48,9 +48,12 @@ def final(chat: ClientApplication, small_plan: Plan, fill: Fill) -> Statement:
 class TestTenThousandRows:
     def plan(self, name: str, chance: random.Random) -> Plan:
         return Plan.objects.create(
-            name=name, included_audio_minutes=chance.randrange(9), micros_per_audio_minute=chance.randrange(90_001),
-            included_characters=chance.randrange(9000), micros_per_1000_characters=chance.randrange(300_007),
-        )  # fmt: skip
+            name=name,
+            included_audio_minutes=chance.randrange(9),
+            micros_per_audio_minute=chance.randrange(90_001),
+            included_characters=chance.randrange(9000),
+            micros_per_1000_characters=chance.randrange(300_007),
+        )
 
     def test_the_totals_equal_an_independent_sum(self, small_plan: Plan) -> None:
         chance = random.Random(7)
@@ -74,11 +77,16 @@ class TestTenThousandRows:
             at = start_of(chance.choice(months)) + timedelta(seconds=chance.randrange(28 * 86400))
             rows.append(
                 LedgerEntry(
-                    request_id="r", kind=kind.value, client=chance.choice(clients), user=f"u{chance.randrange(20)}",
-                    audio_ms=chance.randrange(90_000), characters=chance.randrange(900) if kind is Kind.SPEECH else 0,
-                    status=chance.choice([200, 200, 200, 499, 503]), created_at=at,
+                    request_id="r",
+                    kind=kind.value,
+                    client=chance.choice(clients),
+                    user=f"u{chance.randrange(20)}",
+                    audio_ms=chance.randrange(90_000),
+                    characters=chance.randrange(900) if kind is Kind.SPEECH else 0,
+                    status=chance.choice([200, 200, 200, 499, 503]),
+                    created_at=at,
                 )
-            )  # fmt: skip
+            )
         for start in range(0, len(rows), 500):
             write(rows[start : start + 500])
 
@@ -316,11 +324,25 @@ class TestDocuments:
     def test_csv(self, final: Statement) -> None:
         final.credit(5, why="a wrong price", by="siti")
         line, total, note = self.rows(final)
-        assert line.items() >= {
-            "number": final.number, "client": "chat", "user": "aminah", "state": "final", "currency": "MYR",
-            "item": "Speech", "plan": "small", "unit": "characters", "quantity": "1500", "included": "500",
-            "charged": "1000", "price": "0.200000", "price_per": "1,000 characters", "amount": "0.200000",
-        }.items()  # fmt: skip
+        assert (
+            line.items()
+            >= {
+                "number": final.number,
+                "client": "chat",
+                "user": "aminah",
+                "state": "final",
+                "currency": "MYR",
+                "item": "Speech",
+                "plan": "small",
+                "unit": "characters",
+                "quantity": "1500",
+                "included": "500",
+                "charged": "1000",
+                "price": "0.200000",
+                "price_per": "1,000 characters",
+                "amount": "0.200000",
+            }.items()
+        )
         assert (total["item"], total["amount"]) == ("Total", "0.20")
         assert (note["amount"], note["note"]) == ("-0.05", "a wrong price")
 

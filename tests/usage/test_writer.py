@@ -18,9 +18,20 @@ from usage.writer import LedgerWriter
 async def entry(transactional_db) -> Entry:
     client = await ClientApplication.objects.acreate(name="chat")
     return Entry(
-        request_id="req_0", kind=Kind.SPEECH, client_id=client.pk, user="u", model="m", voice="v", language="ms",
-        audio_ms=1, characters=2, queue_ms=3, total_ms=4, status=200, error_code="",
-    )  # fmt: skip
+        request_id="req_0",
+        kind=Kind.SPEECH,
+        client_id=client.pk,
+        user="u",
+        model="m",
+        voice="v",
+        language="ms",
+        audio_ms=1,
+        characters=2,
+        queue_ms=3,
+        total_ms=4,
+        status=200,
+        error_code="",
+    )
 
 
 @pytest.fixture

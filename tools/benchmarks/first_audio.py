@@ -13,6 +13,7 @@ from tools.benchmarks import environment  # first: it sets Django up
 
 environment.prepare()
 
+from core.percentiles import percentile  # noqa: E402
 from inference import runtime  # noqa: E402
 from tts.encoding import SAMPLE_RATE  # noqa: E402
 from tts.reply_voice import NEURAL  # noqa: E402
@@ -48,8 +49,8 @@ async def main(replies: int, name: str) -> None:
     texts = [" ".join(three) for three in zip(*[lines] * SENTENCES_OF_A_REPLY, strict=False)][:replies]
     measured = [await first_audio(text, voice) for text in texts]
     firsts, gaps = sorted(first for first, _gap in measured), sorted(gap for _first, gap in measured)
-    print(f"first audio: p50 {statistics.median(firsts):.2f} s, p95 {firsts[int(0.95 * len(firsts))]:.2f} s")
-    print(f"longest gap within a reply: p50 {statistics.median(gaps):.2f} s, p95 {gaps[int(0.95 * len(gaps))]:.2f} s")
+    print(f"first audio: p50 {statistics.median(firsts):.2f} s, p95 {percentile(firsts, 95):.2f} s")
+    print(f"longest gap within a reply: p50 {statistics.median(gaps):.2f} s, p95 {percentile(gaps, 95):.2f} s")
     await runtime.close_all()
 
 

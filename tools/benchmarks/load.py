@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from core.percentiles import percentile
 from tools.benchmarks.client import Answer
 from tools.benchmarks.through_http import Ask
 
@@ -49,11 +50,10 @@ class Outcome:
         return sum(count for status, count in self.statuses.items() if not status.isdecimal())
 
     def line(self) -> str:
-        ordered, refusals = sorted(self.latencies_s) or [float("nan")], sorted(self.refusal_s) or [float("nan")]
         told = f", told to wait {min(self.retry_after_s)} to {max(self.retry_after_s)} s" if self.retry_after_s else ""
         return (
-            f"{self.goodput:6.1f}/s in time, p95 {ordered[int(0.95 * len(ordered))]:.2f} s, "
-            f"answers {dict(sorted(self.statuses.items()))}, refusals p50 {refusals[len(refusals) // 2]:.2f} s{told}"
+            f"{self.goodput:6.1f}/s in time, p95 {percentile(self.latencies_s, 95):.2f} s, "
+            f"answers {dict(sorted(self.statuses.items()))}, refusals p50 {percentile(self.refusal_s, 50):.2f} s{told}"
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from core.percentiles import percentile
+
 
 @dataclass
 class Result:
@@ -31,8 +33,7 @@ class Result:
         return 100 * len(self.latencies_s) / made if made else float("nan")
 
     def percentile_ms(self, percent: float) -> float:
-        ordered = sorted(self.latencies_s)
-        return 1000 * ordered[min(len(ordered) - 1, int(percent / 100 * len(ordered)))] if ordered else float("nan")
+        return 1000 * percentile(self.latencies_s, percent)
 
 
 @dataclass(frozen=True)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from capacity.goals import Workload
+from core.percentiles import percentile
 from tools.loadtests.events import Asked, Outcome, Pulse
 
 POINTS = 120  # most of a curve
 RECENT_S = 10.0
 
 
-def percentile(sorted_values: Sequence[float], percent: float) -> float | None:
-    """Nearest rank; None of nothing."""
-    if not sorted_values:
-        return None
-    return sorted_values[max(0, math.ceil(percent / 100 * len(sorted_values)) - 1)]
+def _percentile(values: Collection[float], percent: float) -> float | None:
+    return percentile(values, percent) if values else None
 
 
 @dataclass
@@ -76,11 +74,11 @@ class Tally:
         return max((pulse.users for pulse in self.pulses), default=0)
 
     def p95_s(self, work: Workload) -> float | None:
-        return percentile(sorted(self.kinds[work].seconds), 95)
+        return _percentile(self.kinds[work].seconds, 95)
 
     def lag_s(self) -> float | None:
         """How late the generator was, at p95 of its seconds."""
-        return percentile(sorted(pulse.lag_s for pulse in self.pulses), 95)
+        return _percentile(sorted(pulse.lag_s for pulse in self.pulses), 95)
 
     def recent(self, now: float) -> tuple[float, dict[Workload, float | None]]:
         """Answers per second and each kind's p95 of the last ``RECENT_S``."""
@@ -94,7 +92,7 @@ class Tally:
                 number += 1
                 if asked.outcome is Outcome.OK:
                     seconds[asked.work].append(asked.seconds)
-        return number / span, {work: percentile(sorted(values), 95) for work, values in seconds.items()}
+        return number / span, {work: _percentile(values, 95) for work, values in seconds.items()}
 
     def figures(self, until: float) -> dict[str, dict[str, Any]]:
         """Per kind, for the report. Rates are over the whole time to ``until``."""
@@ -104,7 +102,7 @@ class Tally:
     @staticmethod
     def _figures(kind: Kind, elapsed: float) -> dict[str, Any]:
         ordered = sorted(kind.seconds)
-        latencies = {f"p{percent}_s": percentile(ordered, percent) for percent in (50, 95, 99)}
+        latencies = {f"p{percent}_s": _percentile(ordered, percent) for percent in (50, 95, 99)}
         return {
             "requests": kind.asked,
             "ok": kind.outcomes[Outcome.OK],
@@ -115,6 +113,25 @@ class Tally:
             **{name: _rounded(seconds) for name, seconds in latencies.items()},
             "longest_s": _rounded(ordered[-1] if ordered else None),
         }
+
+    def voices(self) -> list[dict[str, Any]]:
+        """How much each voice spoke, most first. ``degraded``: why the embedded voice did it instead, "" if none."""
+        spoken: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for asked in self.asked:
+            if asked.voice and asked.outcome is Outcome.OK:
+                spoken[asked.voice, asked.degraded].append(asked.audio_s)
+        total_s = sum(map(sum, spoken.values())) or 1.0
+        rows: list[dict[str, Any]] = [
+            {
+                "voice": voice,
+                "degraded": degraded,
+                "replies": len(seconds),
+                "audio_s": round(sum(seconds), 1),
+                "percent": round(100 * sum(seconds) / total_s, 1),
+            }
+            for (voice, degraded), seconds in spoken.items()
+        ]
+        return sorted(rows, key=lambda row: -row["audio_s"])
 
     def timeline(self, until: float) -> list[dict[str, Any]]:
         """At most ``POINTS`` steps of whole seconds: what was there and what was answered in each; percentiles are of
@@ -151,8 +168,8 @@ class Tally:
 
 
 def _of(answers: Sequence[Asked], work: Workload, percent: float) -> float | None:
-    values = sorted(answer.seconds for answer in answers if answer.work is work and answer.outcome is Outcome.OK)
-    return _rounded(percentile(values, percent))
+    values = [answer.seconds for answer in answers if answer.work is work and answer.outcome is Outcome.OK]
+    return _rounded(_percentile(values, percent))
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from core.percentiles import percentile
 from tools.planning.rates import ASR, DEPLOYMENTS, KINDS, LIVE, TTS
-from tools.planning.simulation.closed import percentile
 from tools.planning.simulation.cluster import SLICE_S, Run
 
 

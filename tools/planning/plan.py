@@ -13,12 +13,12 @@ import statistics
 from dataclasses import dataclass, field, replace
 
 from capacity.goals import ASR_P95_S, TTS_P95_S
+from core.percentiles import percentile
 from tools.planning import hpa
 from tools.planning.demand import Demand, RequestRate
 from tools.planning.prices import Prices
 from tools.planning.queueing import Station
 from tools.planning.rates import ASR, DEPLOYMENTS, ENGINE, KINDS, LIVE, TTS, Rates
-from tools.planning.simulation.closed import percentile
 from tools.planning.simulation.cluster import Crowd, Shape, simulate_steady, sized
 from tools.planning.simulation.service import Sizes
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.percentiles import percentile
 from tools.planning.demand import SECONDS_PER_HOUR
 from tools.planning.growth import Comparison
 from tools.planning.plan import Case
 from tools.planning.rates import ASR, DEPLOYMENTS, ENGINE, LIVE, TTS
-from tools.planning.simulation.closed import percentile
 from tools.planning.simulation.cluster import SLICE_S, Run, Slice
 
 if TYPE_CHECKING:

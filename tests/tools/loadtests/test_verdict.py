@@ -8,7 +8,7 @@ from capacity.goals import Workload
 from tools.loadtests.events import Asked, Outcome, Pulse, line, read
 from tools.loadtests.leak import Trend
 from tools.loadtests.scenarios import SCENARIOS
-from tools.loadtests.tally import Tally, percentile
+from tools.loadtests.tally import Tally
 from tools.loadtests.verdict import Server, Verdict, judge, overall
 
 FLAT = Trend(0, -1, 1, -1, 60, 300 * 2**20)
@@ -22,8 +22,11 @@ def tally(ok: int = 100, refused: int = 0, failed: int = 0, hung: int = 0, users
     told.add(Pulse(1.0, users, 0, 0.0))
     for work in Workload:
         for outcome, number in (
-            (Outcome.OK, ok), (Outcome.REFUSED, refused), (Outcome.FAILED, failed), (Outcome.HUNG, hung)
-        ):  # fmt: skip
+            (Outcome.OK, ok),
+            (Outcome.REFUSED, refused),
+            (Outcome.FAILED, failed),
+            (Outcome.HUNG, hung),
+        ):
             for _ in range(number):
                 told.add(Asked(2.0, work, (seconds or {}).get(work, 0.1), outcome, "" if outcome == "ok" else "503"))
     return told
@@ -42,11 +45,16 @@ def test_it_works() -> None:
 @pytest.mark.parametrize(
     ("scenario", "ok", "refused", "failed", "verdict"),
     [
-        ("baseline", 100, 0, 0, "passed"), ("baseline", 99, 1, 0, "failed"), ("normal_load", 995, 0, 5, "passed"),
-        ("peak_load", 96, 4, 0, "passed"), ("peak_load", 95, 5, 0, "failed"), ("peak_load", 95, 0, 5, "failed"),
-        ("stress_test", 81, 19, 0, "passed"), ("stress_test", 80, 20, 0, "failed"),
+        ("baseline", 100, 0, 0, "passed"),
+        ("baseline", 99, 1, 0, "failed"),
+        ("normal_load", 995, 0, 5, "passed"),
+        ("peak_load", 96, 4, 0, "passed"),
+        ("peak_load", 95, 5, 0, "failed"),
+        ("peak_load", 95, 0, 5, "failed"),
+        ("stress_test", 81, 19, 0, "passed"),
+        ("stress_test", 80, 20, 0, "failed"),
     ],
-)  # fmt: skip
+)
 def test_the_success_rate(scenario: str, ok: int, refused: int, failed: int, verdict: str) -> None:
     assert verdicts(tally(ok, refused, failed), scenario=scenario)["Success rate"] == verdict
 
@@ -54,10 +62,14 @@ def test_the_success_rate(scenario: str, ok: int, refused: int, failed: int, ver
 @pytest.mark.parametrize(
     ("work", "seconds", "verdict"),
     [
-        (Workload.ASR, 1.99, "passed"), (Workload.ASR, 2.0, "failed"), (Workload.LIVE_ASR, 2.5, "failed"),
-        (Workload.TTS, 2.99, "passed"), (Workload.TTS, 3.0, "failed"), (Workload.LIVE_TTS, 3.1, "failed"),
+        (Workload.ASR, 1.99, "passed"),
+        (Workload.ASR, 2.0, "failed"),
+        (Workload.LIVE_ASR, 2.5, "failed"),
+        (Workload.TTS, 2.99, "passed"),
+        (Workload.TTS, 3.0, "failed"),
+        (Workload.LIVE_TTS, 3.1, "failed"),
     ],
-)  # fmt: skip
+)
 def test_response_times(work: Workload, seconds: float, verdict: str) -> None:
     found = verdicts(tally(seconds={work: seconds}))
     assert found.pop(f"p95, {work.label.lower()}") == verdict
@@ -108,12 +120,6 @@ def test_what_is_not_measured_is_not_passed() -> None:
 
 def test_an_interrupted_run_has_no_verdict() -> None:
     assert overall(judge(SCENARIOS["peak_load"], 100, tally(), WELL), is_complete=False) is Verdict.NOT_MEASURED
-
-
-def test_percentiles() -> None:
-    assert percentile([], 95) is None
-    assert percentile([1.0], 95) == 1.0
-    assert percentile([float(value) for value in range(1, 101)], 95) == 95.0
 
 
 def test_over_time() -> None:

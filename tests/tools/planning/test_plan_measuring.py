@@ -22,9 +22,12 @@ def test_it_works(tmp_path: Path) -> None:
     # In a process of its own: it sets the environment of what it measures.
     done = subprocess.run(
         [sys.executable, "manage.py", "measure_rates", str(file), "--seconds", "1"],
-        cwd=ROOT, env={**os.environ, "VOICE_STATE_DIR": str(tmp_path / "state")}, capture_output=True, text=True,
+        cwd=ROOT,
+        env={**os.environ, "VOICE_STATE_DIR": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     rates = read(file)
     assert rates.asr_model == "whisper-ms-demo"

@@ -18,7 +18,7 @@ from tools.planning.queueing import Station
 from tools.planning.rates import ASR, DEPLOYMENTS, BatchTime, Rates, read
 from tools.planning.simulation.batches import BatchServer
 from tools.planning.simulation.clock import Clock, Machine, Threads
-from tools.planning.simulation.closed import ClosedLoop, one_machine, percentile
+from tools.planning.simulation.closed import ClosedLoop, one_machine
 from tools.planning.simulation.cluster import Crowd, Shape, Stay, simulate, simulate_crowd, simulate_steady
 
 PODS = dict.fromkeys(DEPLOYMENTS, 2)
@@ -274,9 +274,3 @@ def test_arrivals_follow_the_curve() -> None:
     for hour, count in enumerate(counts):
         middle = Curve().at([hour + 0.1, hour + 0.3, hour + 0.5, hour + 0.7, hour + 0.9]).mean()
         assert count == pytest.approx(200_000 / 24 * middle, abs=5 * (200_000 / 24 * middle) ** 0.5 + 20)
-
-
-def test_percentiles_are_nearest_rank() -> None:
-    assert percentile([3, 1, 2], 50) == 2
-    assert percentile(range(100), 95) == 95
-    assert percentile([], 95) != percentile([], 95)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from core.percentiles import percentile
 from tools.planning.rates import ASR, TTS, Rates
 from tools.planning.simulation.clock import Clock, Machine, Threads
 from tools.planning.simulation.service import Engines, Pod, Sizes
@@ -28,11 +28,6 @@ class Answers:
     def percentile_s(self, percent: float, kind: str | None = None) -> float:
         """Nearest rank. NaN when there are none."""
         return percentile(self.all() if kind is None else self.latencies_s[kind], percent)
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(percent / 100 * len(ordered)))] if ordered else float("nan")
 
 
 @dataclass(frozen=True)

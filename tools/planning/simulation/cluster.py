@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from core.percentiles import percentile
 from tools.planning import hpa
 from tools.planning.demand import SECONDS_PER_HOUR, Demand, RequestRate
 from tools.planning.rates import ASR, DEPLOYMENTS, LIVE, TTS, Rates
 from tools.planning.simulation.clock import Action, Clock
-from tools.planning.simulation.closed import percentile
 from tools.planning.simulation.service import Engines, Pod, Sizes, merged
 
 SLICE_S = 60.0  # readings are kept by the minute

@@ -1,5 +1,4 @@
-"""The same on PostgreSQL as on SQLite: this app's tests, run again with a PostgreSQL server; and two processes that
-share one."""
+"""Two processes that share a PostgreSQL database: together they let through what the plan allows."""
 
 from __future__ import annotations
 
@@ -13,36 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 from django.conf import settings
-from django.db import connection
 
 from tests import services
 from tests.services import Served
-
-AGAIN = "VOICE_TESTS_AGAIN"  # set in the inner run
-MODULES = "cost guards on_postgresql personal plans quality quota rebuild spool statements weeks writer".split()
-
-outer = pytest.mark.skipif(AGAIN in os.environ, reason="this is the inner run")
-
-
-@pytest.mark.skipif(AGAIN not in os.environ, reason="this is the outer run")
-def test_this_is_postgresql(db) -> None:
-    assert connection.vendor == "postgresql"
-
-
-@outer
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "modules",
-    [[f"usage/test_{module}" for module in MODULES], ["dashboard/test_dashboard", "dashboard/test_dashboard_pages"]],
-    ids=["books", "dashboard"],
-)
-def test_the_apps_tests(postgres_url: str, tmp_path: Path, modules: list[str]) -> None:
-    environment = {**os.environ, AGAIN: "yes", "DATABASE_URL": postgres_url, "VOICE_STATE_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    files = [f"tests/{module}.py" for module in modules]
-    run = subprocess.run([*command, *files], cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
-
 
 SMALL_PLAN = """
 from usage.models import Plan
@@ -88,7 +60,6 @@ def manage(code: str, server: Served, url: str) -> str:
     return run.stdout.strip()
 
 
-@outer
 async def test_two_processes_let_ten_of_fifty_pass(two: list[Served], postgres_url: str) -> None:
     manage(SMALL_PLAN, two[0], postgres_url)
     body = {"input": "Selamat pagi, semua."}

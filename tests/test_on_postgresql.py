@@ -1,0 +1,45 @@
+"""The same on PostgreSQL as on SQLite: what asks the database in earnest, run again with a PostgreSQL server.
+
+In one run, since making the tables takes seconds. What a database has no part in is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from tests.services import ROOT
+
+AGAIN = "VOICE_TESTS_AGAIN"  # set in the inner run
+USAGE = "cost guards personal plans quality quota rebuild spool statements weeks writer".split()
+CAPACITY = "alerts board delivery measure phases probe watch".split()
+TESTS = [
+    *(f"usage/test_{module}.py" for module in USAGE),
+    *(f"capacity/test_{module}.py" for module in CAPACITY),
+    "dashboard/test_dashboard.py::TestNumbers",
+    "dashboard/test_dashboard_pages.py::TestPage::test_it_works",
+    "dashboard/test_home.py",
+    "core/test_admin_queries.py",
+    "tools/demo/test_seed_demo.py",
+]
+NOT_AGAIN = "not TestTenThousandRows and not test_the_interval_holds_the_truth"
+
+
+@pytest.mark.skipif(AGAIN not in os.environ, reason="this is the outer run")
+def test_this_is_postgresql(db) -> None:
+    assert connection.vendor == "postgresql"
+
+
+@pytest.mark.skipif(AGAIN in os.environ, reason="this is the inner run")
+@pytest.mark.timeout(600)
+def test_these(postgres_url: str, tmp_path: Path) -> None:
+    environment = {**os.environ, AGAIN: "yes", "DATABASE_URL": postgres_url, "VOICE_STATE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", NOT_AGAIN, __file__]
+    command += [f"tests/{test}" for test in TESTS]
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]

@@ -25,7 +25,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError
 
-from core import ratelimit
+from core import locale, ratelimit
 from core.context import RequestContext, enter
 from core.error_codes import ErrorCode
 from core.errors import ApiError, DomainError, as_api_error, report
@@ -189,6 +189,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         handshake = Handshake.of(self.scope)
+        locale.answer_in(locale.accepted(handshake.headers.get("accept-language", "")))
         await self.accept(handshake.subprotocol)  # also when refused: the reason is told as an event
         self._tasks.append(asyncio.create_task(self._send_all()))
         try:

@@ -139,6 +139,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = usable("VOICE_TIME_ZONE", VOICE_TIME_ZONE, otherwise="UTC")
 FORMAT_MODULE_PATH = "voiceproject.formats"
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ms", "Bahasa Melayu")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 APPEND_SLASH = False
@@ -192,6 +195,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "gateway.middleware.ContentLength",
     "gateway.middleware.Metrics",
+    "gateway.middleware.Language",
     "gateway.middleware.Security",
     "gateway.middleware.Sessions",
     "gateway.middleware.Csrf",

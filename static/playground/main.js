@@ -82,5 +82,6 @@ function showSample() {
 chooses(choices, showSample);
 copies($("copy"), $("sample"));
 
+$("talk-code").open = matchMedia("(min-width: 52rem)").matches; // where it has room beside the conversation
 takeKeyFromAddress();
 begin();

@@ -21,6 +21,7 @@ import socket
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from types import TracebackType
@@ -29,6 +30,7 @@ from typing import Any, Protocol
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 from prometheus_client import Gauge
 
 from capacity import gpu
@@ -166,7 +168,9 @@ class Leases:
         if not most or someone in here or someone in self._elsewhere:
             return
         if len(self._elsewhere | here.keys()) >= most:
-            message = f"{most} users are being served, which is as many as there is room for. Try again."
+            message = _("{most} users are being served, which is as many as there is room for. Try again.").format(
+                most=most
+            )
             raise TooManyUsers(message, retry_after_s=beat_s())
 
     def enter(self, someone: str, feature: Feature) -> None:
@@ -180,6 +184,10 @@ class Leases:
     def leave(self, someone: str, feature: Feature) -> None:
         self._present.leave(someone, feature)
         concurrent_users.set(len(self._present.people))
+
+    def note_stand_in(self) -> None:
+        """A reply began in another voice than was asked for. (Whom it is for has entered.)"""
+        self._present.note_stand_in()
 
     async def close(self) -> None:
         """Stop the heartbeat and withdraw the lease."""
@@ -214,7 +222,7 @@ class Leases:
 
 
 def _publish(process: str, busiest: Presence) -> tuple[bool, dict[str, Presence]]:
-    presence = Presence(busiest.asr, busiest.tts, busiest.together, gpu.busiest_percent() if busiest.together else None)
+    presence = replace(busiest, gpu_percent=gpu.busiest_percent() if busiest.together else None)
     return not presence.is_empty, store().publish(process, presence, settings.VOICE_LEASE_S)
 
 

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
+from django.utils.translation import gettext as _
+
 from core.models import ClientApplication
 from dashboard.date_range import Span
+from dashboard.filters import Filters
 from dashboard.tables import Column, Form, Table, Value, shown
 from rollout.feature import Feature
 from rollout.models import ClientShare, Flag
@@ -23,18 +26,23 @@ MIN_COHORTS, MAX_COHORTS = 8, 26
 FEATURES = {Feature.ASR: "Speech to text", Feature.TTS: "Text to speech", Feature.REALTIME: "Live speech to text"}
 
 
-def active_by_day(span: Span) -> Table:
-    days = weeks.active_by_day(span.first, span.last)
+def active_by_day(span: Span, filters: Filters) -> Table:
+    days = weeks.active_by_day(span.first, span.last, filters.people)
+    before = weeks.active_by_day(span.before.first, span.before.last, filters.people)
     return Table(
         "active-users",
-        "Active users",
+        _("Active users"),
         [
-            Column("day", "Day", Form.DAY),
-            Column("users", "On the day"),
-            Column("users_7_days", "In 7 days"),
-            Column("users_30_days", "In 30 days"),
+            Column("day", _("Day"), Form.DAY),
+            Column("users", _("On the day")),
+            Column("users_7_days", _("In 7 days")),
+            Column("users_30_days", _("In 30 days")),
+            Column("users_30_days_before", _("In 30 days before"), is_ghost=True),
         ],
-        [(day, one.day, one.week, one.month) for day, one in days.items()],
+        [
+            (day, one.day, one.week, one.month, earlier.month)
+            for (day, one), earlier in zip(days.items(), before.values(), strict=True)
+        ],
         chart="line",
     )
 
@@ -122,12 +130,19 @@ class Adoption:
         )
 
 
-def adoption(span: Span, clients: Mapping[int, str], active: Mapping[int, Active]) -> Adoption:
-    """``active``: on the span's last day, by client application."""
-    told = audience.known_on(span.last)
+def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: Mapping[int, Active]) -> Adoption:
+    """``active``: on the span's last day, by client application. Nobody tells how many chat users speak a language."""
+    told = {} if filters.language else audience.known_on(span.last)
+    if filters.client_id is not None:
+        clients = {client: name for client, name in clients.items() if client == filters.client_id}
+        told = {client: row for client, row in told.items() if client == filters.client_id}
     enabled = enabled_by_client(clients)
     eligible = sum(row.users for row in told.values()) if told else None
-    having = round(sum(row.users * enabled[client].widest for client, row in told.items())) if told else None
+    shares = {
+        client: one.shares[Feature(filters.feature)] if filters.feature else one.widest
+        for client, one in enabled.items()
+    }
+    having = round(sum(row.users * shares[client] for client, row in told.items())) if told else None
 
     def of_eligible(users: int | None) -> float | None:
         return users / eligible if eligible and users is not None else None
@@ -253,14 +268,14 @@ class Retention:
         )
 
 
-def retention(span: Span) -> Retention:
+def retention(span: Span, filters: Filters) -> Retention:
     """Weeks in the span, at least ``MIN_COHORTS`` and at most the newest ``MAX_COHORTS``."""
     last = weeks.week_of(span.last)
     first = max(
         min(weeks.week_of(span.first), last - timedelta(weeks=MIN_COHORTS - 1)),
         last - timedelta(weeks=MAX_COHORTS - 1),
     )
-    found = weeks.cohorts(first, last)
+    found = weeks.cohorts(first, last, filters.people)
     is_running = span.last - last < timedelta(days=6) or span.includes_today
     cohorts = []
     for week, by_week in sorted(found.items()):

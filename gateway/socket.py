@@ -5,6 +5,7 @@ credentials, rate, streams per user, gate and ledger, checkpoints, limits of siz
 out, an error in the envelope before each close, and a good end when the process drains.
 
 Tasks: one handles what arrives, message by message, so a slow handler slows its client down and nobody else; one sends,
+from django.utils.translation import gettext as _
 from a bounded queue; one watches the clock and the process. All run on one event loop. ``fail`` and ``finish`` may be
 called from any of them; the first one counts.
 """
@@ -24,6 +25,7 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
 
 from core import locale, ratelimit
 from core.context import RequestContext, enter
@@ -269,13 +271,15 @@ class SocketConsumer(AsyncWebsocketConsumer):
                     async with asyncio.timeout(left):
                         await lifecycle().stopping.wait()
             if lifecycle().stopping.is_set():
-                message = "This server is shutting down. Connect again."
+                message = _("This server is shutting down. Connect again.")
                 await self._wind_down(ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=DRAINING_RETRY_AFTER_S))
             elif time.monotonic() >= ends_at:
-                message = f"A connection lasts at most {settings.VOICE_WS_MAX_S:g} s. Connect again."
+                message = _("A connection lasts at most {ws_max_s:g} s. Connect again.").format(
+                    ws_max_s=settings.VOICE_WS_MAX_S
+                )
                 await self._wind_down(ApiError(ErrorCode.SESSION_EXPIRED, message))
             elif time.monotonic() >= self._heard_at + self.idle_limit_s and not self.is_working():
-                message = f"Nothing arrived for {self.idle_limit_s:g} s."
+                message = _("Nothing arrived for {idle_limit_s:g} s.").format(idle_limit_s=self.idle_limit_s)
                 await self._wind_down(ApiError(ErrorCode.IDLE_TIMEOUT, message))
             else:
                 await self._recheck()
@@ -352,12 +356,14 @@ async def _parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
             if isinstance(message, dict):
                 message |= {name: as_sent[name] for name in splittable & message.keys()}
     except (ValueError, RecursionError) as error:
-        raise ApiError(ErrorCode.INVALID_VALUE, "A text message must be JSON.") from error
+        raise ApiError(ErrorCode.INVALID_VALUE, _("A text message must be JSON.")) from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise ApiError(ErrorCode.MISSING_FIELD, "A message must be a JSON object with a `type`.", param="type")
+        raise ApiError(ErrorCode.MISSING_FIELD, _("A message must be a JSON object with a `type`."), param="type")
     return message
 
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise ApiError(ErrorCode.MESSAGE_TOO_LARGE, f"The message is larger than {limit:,} bytes.")
+        raise ApiError(
+            ErrorCode.MESSAGE_TOO_LARGE, _("The message is larger than {limit:,} bytes.").format(limit=limit)
+        )

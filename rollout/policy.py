@@ -22,6 +22,8 @@ from django.contrib.auth import get_user_model
 from django.db.models import Count, Max, Q
 
 from core.db_health import UNAVAILABLE_ERRORS, ask
+from django.utils.translation import gettext_lazy
+
 from core.errors import DomainError
 from core.identity import Caller
 from core.perloop import PerLoop
@@ -53,8 +55,8 @@ class Reason(StrEnum):
 
 
 _REFUSALS = {
-    Reason.KILLED: "Voice is switched off at the moment.",
-    Reason.OFF: "Voice is switched off.",
+    Reason.KILLED: gettext_lazy("Voice is switched off at the moment."),
+    Reason.OFF: gettext_lazy("Voice is switched off."),
 }
 
 
@@ -72,7 +74,7 @@ class Decision:
 
     def refusal(self) -> VoiceNotEnabled:
         """What is told a caller who is not let in. It does not tell an end user what list they are on."""
-        return VoiceNotEnabled(_REFUSALS.get(self.reason, "Voice is not enabled for this user yet."))
+        return VoiceNotEnabled(str(_REFUSALS.get(self.reason, gettext_lazy("Voice is not enabled for this user yet."))))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from enum import StrEnum
 from functools import partial
 
 import numpy as np
+from django.utils.translation import gettext as _
 
 from inference.ordered import in_order
 from inference.pool import in_pool
@@ -132,6 +134,7 @@ class LiveSpeech:
         self._unfinished_characters = 0
         self._format = audio_format
         self._encoder = stream_encoder(audio_format)
+        self._spoken_by: Counter[Voice] = Counter()  # samples
         self._sentences = 0
         self._heard_until = 0.0  # when the listener will have heard what was sent, by the monotonic clock
         self._speaking = asyncio.create_task(self._speak_all())
@@ -139,6 +142,11 @@ class LiveSpeech:
     @property
     def audio_ms(self) -> int:
         return round(1000 * self.samples / SAMPLE_RATE)
+
+    @property
+    def main_voice(self) -> Voice:
+        """The voice that has spoken most: not the one that was asked for where others had to stand in."""
+        return max(self._spoken_by, key=lambda voice: self._spoken_by[voice], default=self._voice)
 
     @property
     def is_waiting(self) -> bool:
@@ -197,7 +205,9 @@ class LiveSpeech:
 
     def _must_be_open(self, what: str) -> None:
         if self.state is not State.OPEN:
-            raise ValueError(f"{what} makes no sense now: the speech is {self.state}")
+            states = {State.OPEN: _("open"), State.ENDING: _("ending"), State.ENDED: _("ended")}
+            message = _("{what} makes no sense now: the speech is {state}")
+            raise ValueError(message.format(what=what, state=states[self.state]))
 
     def _give(self, sentences: list[str]) -> None:
         if sentences:
@@ -251,6 +261,7 @@ class LiveSpeech:
         unit = item.reply.unit(text=item.spoken, language=item.language, speed=self._speed, live=True)
         speech = await item.reply.speak(unit)
         self.queue_ms = self.queue_ms or unit.queued_ms
+        self._spoken_by[item.reply.stand_in or self._voice] += len(speech.audio)
         return _Spoken(item.sentence, await in_pool(finish, speech), item.reply.degraded)
 
     async def _send(self, spoken: _Spoken) -> None:

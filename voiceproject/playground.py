@@ -79,7 +79,7 @@ def _script_words() -> dict[str, str]:
         "talk_recognising": _("Recognising …"),
         "talk_speaking": _("Answering. Speak to interrupt."),
         "talk_interrupted": _("interrupted"),
-        "reply_en": "You said: {question}. Here the answer of your language model is read aloud while it is being written. "
+        "reply_en": "You said: {question}. Here the answer of your language model is read aloud while it is written. "
         "Try to interrupt me. As soon as you speak, I fall silent and listen to you.",
         "reply_ms": "Anda kata: {question}. Di sini, jawapan model bahasa anda dibacakan sambil ia ditulis. "
         "Cuba mencelah. Sebaik sahaja anda bersuara, saya akan diam dan mendengar.",

@@ -30,7 +30,7 @@ def chosen(wanted: str | None, cookies: Mapping[str, str], header: str) -> str:
 
 
 def answer_in(language: str) -> None:
-    """For the rest of this task, and for the tasks and threads that it starts."""
+    """For the rest of this task and for the tasks that it starts; the pools (`inference.pool`) keep to it too."""
     translation.activate(language)
 
 

@@ -11,11 +11,11 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from functools import cache
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
+from django.utils import translation
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,8 +27,14 @@ def _pool(name: str) -> ThreadPoolExecutor:
 
 
 def _submit(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-    """With the caller's context: what a thread says of a request is said in its caller's language."""
-    return _pool(name).submit(copy_context().run, function, *args, **kwargs)
+    """What a thread says of a request is said in its caller's language."""
+    language = translation.get_language()
+
+    def run() -> R:
+        with translation.override(language):
+            return function(*args, **kwargs)
+
+    return _pool(name).submit(run)
 
 
 async def in_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

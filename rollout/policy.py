@@ -20,10 +20,9 @@ from enum import StrEnum
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Max, Q
-
-from core.db_health import UNAVAILABLE_ERRORS, ask
 from django.utils.translation import gettext_lazy
 
+from core.db_health import UNAVAILABLE_ERRORS, ask
 from core.errors import DomainError
 from core.identity import Caller
 from core.perloop import PerLoop

@@ -5,6 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from rollout import policy
+from rollout.feature import Feature
+from rollout.models import Flag
 from scripts import messages
 from tests import sound
 
@@ -51,11 +54,9 @@ async def test_errors_from_serializers_threads_and_other_processes_are_too(api: 
     assert nowhere.json()["error"]["message"] == "Tiada apa-apa di alamat ini."
 
 
-async def test_availability_says_why_in_malay(api: httpx.AsyncClient, settings) -> None:
-    from rollout.feature import Feature
-    from rollout.models import Flag
-
-    await Flag.objects.filter(name=Feature.ASR.flag).aupdate(everyone=False)
+async def test_availability_says_why_in_malay(api: httpx.AsyncClient) -> None:
+    await Flag.objects.filter(name=Feature.ASR).aupdate(everyone=False)
+    policy.forget()
     features = (await api.get("/v1/voice/availability", headers=MALAY)).json()["features"]
     assert features["asr"]["message"] == "Ciri suara dimatikan."
 

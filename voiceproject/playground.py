@@ -18,6 +18,7 @@ _LANGUAGES = {
     "zh": gettext_noop("Mandarin"),
     "ta": gettext_noop("Tamil"),
 }
+gettext_noop("the small bundled Whisper")  # a name that is words (model_store/catalogue.toml)
 # blob: the microphone's worklet, which voice.js carries inside itself, and the recordings that a visitor chooses.
 _POLICY = (
     "default-src 'self'; script-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; object-src 'none'; "
@@ -50,7 +51,7 @@ async def page(request: HttpRequest) -> HttpResponse:
 def _name(card: ModelCard) -> str:
     """What people call a model."""
     known = catalogue().find(card.id)
-    return known.name if known is not None else card.id
+    return _(known.name) if known is not None else card.id
 
 
 def _script_words() -> dict[str, str]:

@@ -9,8 +9,6 @@ const WORD_MS = 25; // as a language model writes
 let conversation = null;
 /** @type {HTMLElement | null} */
 let asking = null; // the turn that is being said
-/** @type {HTMLElement | null} */
-let answering = null; // the turn that is being read aloud
 
 const LATENCIES = { speech: "latency_noticed", final: "latency_final", sound: "latency_sound" };
 const latencies = new Map();
@@ -59,22 +57,28 @@ const heard = {
 };
 
 async function answer(question, language) {
-  const line = (answering = turn("service"));
+  const line = turn("service");
+  let heardUpTo = 0; // in the answer's text
   const speech = voice.speak({
     voice: $("voice").value || undefined,
     onLatency: (ms) => tellLatency("sound", ms),
-    onSentence: () => state("speaking"),
+    onSentence(text) {
+      state("speaking");
+      const at = line.textContent.indexOf(text, heardUpTo);
+      if (at >= 0) heardUpTo = at + text.length;
+    },
     onProblem: (problem) => showProblem("talk-problem", problem),
     onEnd(finished) {
       line.dataset.end = finished ? "heard" : "interrupted";
-      if (!finished && conversation) line.append(mark(say("talk_interrupted")));
-      if (answering === line) answering = null;
-      if (finished && conversation) state("listening");
+      if (!conversation) return;
+      if (finished) state("listening");
+      else showInterrupted(line, heardUpTo);
     },
   });
   for await (const piece of reply(question, language)) {
     if (line.dataset.end) return; // interrupted: your language model would be stopped here
     line.append(piece);
+    scrollDown();
     speech.write(piece);
   }
   speech.end();
@@ -93,14 +97,20 @@ function turn(who) {
   const line = document.createElement("p");
   line.className = who;
   $("turns").append(line);
-  $("turns").scrollTop = $("turns").scrollHeight;
+  scrollDown();
   return line;
 }
 
-function mark(text) {
+const scrollDown = () => ($("turns").scrollTop = $("turns").scrollHeight);
+
+/** What was not heard of an answer is struck out: a language model should not take it as said. */
+function showInterrupted(line, heardUpTo) {
+  const whole = line.textContent;
+  const unheard = document.createElement("s");
   const mark = document.createElement("em");
-  mark.textContent = text;
-  return mark;
+  unheard.textContent = whole.slice(heardUpTo);
+  mark.textContent = say("talk_interrupted");
+  line.replaceChildren(whole.slice(0, heardUpTo), unheard, mark);
 }
 
 export const isTalking = () => conversation !== null;

@@ -28,6 +28,7 @@ async function transcribe(file) {
     if (mine === running) {
       showProblem("file-problem", problem);
       $("file-state").textContent = HINT;
+      clear();
     }
   } finally {
     if (mine === running) $("drop").removeAttribute("aria-busy");
@@ -58,11 +59,17 @@ function show(transcript, name) {
   const words = transcript.words.map(timedWord);
   timed = words;
   $("timed").replaceChildren(...words.flatMap(({ button }) => [button, " "]));
-  const values = { language: transcript.language, seconds: transcript.duration.toFixed(1), words: words.length };
+  const values = { language: languageOf(transcript), seconds: transcript.duration.toFixed(1), words: words.length };
   $("file-facts").textContent = say("file_facts", values);
   $("timed").hidden = $("file-facts").hidden = false;
   $("copy-file").disabled = false;
   plain.textContent = transcript.text;
+}
+
+/** In the page's language. */
+function languageOf({ language, languages }) {
+  const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language" });
+  return languages.length ? names.of(languages[0].code) : language;
 }
 
 function timedWord({ word, start, end }) {

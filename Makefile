@@ -82,7 +82,7 @@ test-images: setup-dev
 	VOICE_TEST_IMAGES=1 $(BIN)/python -m pytest tests/images -s
 
 messages: setup-dev
-	$(BIN)/python scripts/messages.py
+	$(BIN)/python -m tools.messages
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -38,7 +39,7 @@ class Choice:
     engine: str
     directory: Path | None
     hub: str = ""
-    notice: str = ""
+    notice: str | Promise = ""
 
     @property
     def is_fallback(self) -> bool:
@@ -118,7 +119,7 @@ def _named(model: Model, models_directory: Path) -> Choice:
     return Choice(model.id, model.engine, models_directory / model.id)
 
 
-def _part_of_installation(model: Model, notice: str = "") -> Choice:
+def _part_of_installation(model: Model, notice: str | Promise = "") -> Choice:
     directory = ROOT / model.part_of
     return Choice(model.id, model.engine, directory if directory.is_dir() else None, notice=notice)
 

@@ -8,8 +8,8 @@ import pytest
 from rollout import policy
 from rollout.feature import Feature
 from rollout.models import Flag
-from scripts import messages
 from tests import sound
+from tools import messages
 
 MALAY = {"Accept-Language": "ms-MY,ms;q=0.9,en;q=0.5"}
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import Max
 from django.utils import timezone
 
+from capacity import board
 from capacity.growth import Fit, Point, fit
 from capacity.models import ActiveUsers, HourlyPeak, Phase
+from usage import weeks
 from usage.models import LedgerEntry
 
 ACTIVE_DAYS = 30
@@ -63,9 +64,17 @@ class Outlook:
 
 def measured_use(now: datetime) -> Use:
     today = timezone.localdate(now)
-    active = ActiveUsers.objects.filter(day__gt=today - timedelta(days=ACTIVE_DAYS), day__lte=today).first()
-    peaks = HourlyPeak.objects.filter(hour__gt=now - timedelta(days=ACTIVE_DAYS), hour__lte=now)
-    return Use(active.users if active else None, peaks.aggregate(peak=Max("users"))["peak"])
+    first = today - timedelta(days=ACTIVE_DAYS - 1)
+    most = board.peak(first, today)
+    return Use(_active_now(first, today), most.together if most else None)
+
+
+def _active_now(first: date, today: date) -> int | None:
+    """As the dashboard counts them, up to this moment; a service that was only just updated has counted by day."""
+    if active := sum(one.month for one in weeks.active_by_client(today).values()):
+        return active
+    counted = ActiveUsers.objects.filter(day__range=(first, today)).first()
+    return counted.users if counted else None
 
 
 def phase_of(use: Use) -> Phase | None:

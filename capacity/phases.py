@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -75,6 +76,19 @@ def _active_now(first: date, today: date) -> int | None:
         return active
     counted = ActiveUsers.objects.filter(day__range=(first, today)).first()
     return counted.users if counted else None
+
+
+def expected_peak(users: int) -> int:
+    """The most at once of a service with so many voice users, by the phases: in proportion within each."""
+    phase = phase_of(Use(users, None))
+    if phase is None:
+        return 0
+    low, high = phase.users_from, phase.users_to or 2 * phase.users_from
+    if users < low:  # below the first phase
+        return math.ceil(phase.concurrent_from * users / low) if low else 0
+    share = min(1.0, (users - low) / max(1, high - low))
+    most = phase.concurrent_to or 2 * phase.concurrent_from
+    return math.ceil(phase.concurrent_from + share * (most - phase.concurrent_from))
 
 
 def phase_of(use: Use) -> Phase | None:

@@ -16,7 +16,7 @@ from dashboard.tables import Column, Form, Table, Value, usd
 from dashboard.usage_totals import UsageTotals
 from usage import cost, quality, weeks
 from usage.cost import DayCost, MonthCost
-from usage.money import MICROS
+from usage.money import MICROS, unit_dollars
 from usage.period import end_of_month, month_of
 from usage.quality import Estimate
 from usage.scorecard import GOAL, GOALS, Goal, Metric, Target, Verdict
@@ -271,7 +271,7 @@ def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float
 
 def _spent(metric: Metric, costs: Money, micros: int | None, basis: str) -> Score:
     value = micros / MICROS if micros is not None and costs.is_known else None
-    shown = "–" if value is None or micros is None else usd(micros, 2 if micros >= MICROS else 4)
+    shown = "–" if value is None or micros is None else unit_dollars(micros)
     return Score(GOAL[metric], value, shown, basis)
 
 

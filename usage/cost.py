@@ -5,7 +5,7 @@ All amounts are integers, millionths of a US dollar.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -23,6 +23,7 @@ from usage.rollups import DailyMix
 MS_PER_HOUR = 3_600_000
 SECONDS_PER_HOUR = 3600
 CHARACTERS = 1000
+HOURS_A_MONTH = 730
 
 
 class InfrastructureCost(models.Model):
@@ -114,6 +115,28 @@ def month_cost(now: datetime | None = None) -> MonthCost:
         audio_ms=_total(used, Measure.AUDIO, "audio_ms"),
         characters=_total(used, Measure.CHARACTERS, "characters"),
     )
+
+
+@dataclass(frozen=True)
+class MonthlyRates:
+    """What runs now costs a month: all of it, and one of each resource."""
+
+    total_micros: int
+    one_micros: Mapping[str, int]
+
+    def of(self, resource: str) -> int:
+        """0: none of them runs, so its price is not known."""
+        return self.one_micros.get(resource, 0)
+
+
+def monthly_rates(now: datetime) -> MonthlyRates:
+    rows = InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now)
+    total, ones = 0, {}
+    for row in rows.order_by("starts_at"):
+        one = HOURS_A_MONTH * row.price_micros if row.per == row.Per.HOUR else row.price_micros
+        total += row.quantity * one
+        ones[row.resource] = one
+    return MonthlyRates(total, ones)
 
 
 def running_at(now: datetime) -> dict[str, int]:

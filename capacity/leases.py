@@ -31,11 +31,11 @@ from django.conf import settings
 from django.db.models.functions import Now
 from prometheus_client import Gauge
 
-from capacity import gpu
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, person, united
 from core.errors import DomainError
 from core.perloop import PerLoop
+from inference import gpu, runtime
 from rollout.feature import Feature
 
 logger = logging.getLogger(__name__)
@@ -214,7 +214,7 @@ class Leases:
 
 
 def _publish(process: str, busiest: Presence) -> tuple[bool, dict[str, Presence]]:
-    presence = Presence(busiest.asr, busiest.tts, busiest.together, gpu.busiest_percent() if busiest.together else None)
+    presence = busiest.with_gpu(gpu.busiest(runtime.gpus()) if busiest.together else None)
     return not presence.is_empty, store().publish(process, presence, settings.VOICE_LEASE_S)
 
 

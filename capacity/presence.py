@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from inference.gpu import GpuReading
 from rollout.feature import Feature
 
 ASR, TTS, TOGETHER = "asr", "tts", "together"
@@ -22,12 +23,14 @@ def person(client_id: int, user: str) -> str:
 
 @dataclass(frozen=True)
 class Presence:
-    """The end users of ASR, of TTS, and of both together. ``gpu_percent``: of the busiest GPU, None without one."""
+    """The end users of ASR, of TTS, and of both together. ``gpu_percent``: of the busiest GPU,
+    ``gpu_memory_percent``: of the fullest; None without one."""
 
     asr: frozenset[str] = frozenset()
     tts: frozenset[str] = frozenset()
     together: frozenset[str] = frozenset()
     gpu_percent: float | None = None
+    gpu_memory_percent: float | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -39,22 +42,36 @@ class Presence:
             "tts": sorted(self.tts),
             "together": sorted(self.together),
             "gpu": self.gpu_percent,
+            "gpu_memory": self.gpu_memory_percent,
         }
+
+    def with_gpu(self, reading: GpuReading | None) -> Presence:
+        if reading is None:
+            return self
+        return replace(self, gpu_percent=reading.percent, gpu_memory_percent=reading.memory_percent)
 
     @classmethod
     def from_json(cls, served: dict[str, Any]) -> Presence:
-        return cls(frozenset(served["asr"]), frozenset(served["tts"]), frozenset(served["together"]), served["gpu"])
+        return cls(
+            frozenset(served["asr"]),
+            frozenset(served["tts"]),
+            frozenset(served["together"]),
+            served["gpu"],
+            served.get("gpu_memory"),  # a process of the version before does not tell
+        )
 
 
 def united(several: Iterable[Presence]) -> Presence:
     """Of all processes: who is served by two of them counts once."""
     known = list(several)
     gpus = [one.gpu_percent for one in known if one.gpu_percent is not None]
+    memories = [one.gpu_memory_percent for one in known if one.gpu_memory_percent is not None]
     return Presence(
         asr=frozenset().union(*(one.asr for one in known)),
         tts=frozenset().union(*(one.tts for one in known)),
         together=frozenset().union(*(one.together for one in known)),
         gpu_percent=max(gpus, default=None),
+        gpu_memory_percent=max(memories, default=None),
     )
 
 

@@ -181,6 +181,10 @@ class Leases:
         self._present.leave(someone, feature)
         concurrent_users.set(len(self._present.people))
 
+    def note_stand_in(self) -> None:
+        """A reply began in another voice than was asked for. (Whom it is for has entered.)"""
+        self._present.note_stand_in()
+
     async def close(self) -> None:
         """Stop the heartbeat and withdraw the lease."""
         if self._beating is not None:

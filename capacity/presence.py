@@ -24,12 +24,14 @@ def person(client_id: int, user: str) -> str:
 @dataclass(frozen=True)
 class Presence:
     """The end users of ASR, of TTS, and of both together. ``gpu_percent``: of the busiest GPU,
-    ``gpu_memory_percent``: of the fullest; None without one."""
+    ``gpu_memory_percent``: of the fullest; None without one. ``stood_in``: replies that began since the last heartbeat
+    in another voice than was asked for (brown-out)."""
 
     asr: frozenset[str] = frozenset()
     tts: frozenset[str] = frozenset()
     together: frozenset[str] = frozenset()
     gpu_percent: float | None = None
+    stood_in: int = 0
     gpu_memory_percent: float | None = None
 
     @property
@@ -43,6 +45,7 @@ class Presence:
             "together": sorted(self.together),
             "gpu": self.gpu_percent,
             "gpu_memory": self.gpu_memory_percent,
+            "stood_in": self.stood_in,
         }
 
     def with_gpu(self, reading: GpuReading | None) -> Presence:
@@ -52,13 +55,9 @@ class Presence:
 
     @classmethod
     def from_json(cls, served: dict[str, Any]) -> Presence:
-        return cls(
-            frozenset(served["asr"]),
-            frozenset(served["tts"]),
-            frozenset(served["together"]),
-            served["gpu"],
-            served.get("gpu_memory"),  # a process of the version before does not tell
-        )
+        asr, tts, together = (frozenset(served[name]) for name in (ASR, TTS, TOGETHER))
+        # An older process does not tell the last two.
+        return cls(asr, tts, together, served["gpu"], served.get("stood_in", 0), served.get("gpu_memory"))
 
 
 def united(several: Iterable[Presence]) -> Presence:
@@ -72,6 +71,7 @@ def united(several: Iterable[Presence]) -> Presence:
         together=frozenset().union(*(one.together for one in known)),
         gpu_percent=max(gpus, default=None),
         gpu_memory_percent=max(memories, default=None),
+        stood_in=sum(one.stood_in for one in known),
     )
 
 
@@ -102,6 +102,7 @@ class Present:
 
     def __init__(self) -> None:
         self._crowds = {ASR: _Crowd(), TTS: _Crowd(), TOGETHER: _Crowd()}
+        self._stood_in = 0
 
     def enter(self, someone: str, feature: Feature) -> None:
         for name in (_HALF[feature], TOGETHER):
@@ -111,6 +112,10 @@ class Present:
         for name in (_HALF[feature], TOGETHER):
             self._crowds[name].leave(someone)
 
+    def note_stand_in(self) -> None:
+        """A reply began in another voice than was asked for."""
+        self._stood_in += 1
+
     @property
     def people(self) -> Counter[str]:
         """Those who are here now, with how many pieces of work each."""
@@ -119,4 +124,5 @@ class Present:
     def take_busiest(self) -> Presence:
         """Each crowd at its busiest instant since the last call: short requests between two heartbeats count too."""
         asr, tts, together = (self._crowds[name].take_busiest() for name in (ASR, TTS, TOGETHER))
-        return Presence(asr, tts, together)
+        stood_in, self._stood_in = self._stood_in, 0
+        return Presence(asr, tts, together, stood_in=stood_in)

@@ -74,7 +74,7 @@ class Watch:
             max(known.tts, presence.tts, key=len),
             max(known.together, presence.together, key=len),
             presence.gpu_percent,
-            presence.gpu_memory_percent,
+            gpu_memory_percent=presence.gpu_memory_percent,
         )
 
 

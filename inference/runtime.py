@@ -26,11 +26,15 @@ _factories: dict[str, Callable[[], AnyEngine]] = {}
 _codecs: dict[str, AnyCodec] = {}
 _engines: dict[str, AnyEngine] = {}
 _observers: list[BatchObserver] = []
+_has_stand_in: set[str] = set()
+_stood_in_for: set[str] = set()
 
 
-def register(name: str, factory: Callable[[], AnyEngine], codec: AnyCodec) -> None:
-    """``codec``: how the engine's units travel to and from an inference tier."""
+def register(name: str, factory: Callable[[], AnyEngine], codec: AnyCodec, *, has_stand_in: bool = False) -> None:
+    """``codec``: how the engine's units travel to and from an inference tier. ``has_stand_in``: another engine does
+    its work while it does not load."""
     _factories[name], _codecs[name] = factory, codec
+    (_has_stand_in.add if has_stand_in else _has_stand_in.discard)(name)
 
 
 def engine(name: str) -> AnyEngine:
@@ -75,6 +79,18 @@ def gpus() -> list[GpuReading]:
     return [*gpu.read(), *shared_tier().gpus()]
 
 
+def give_up(name: str) -> bool:
+    """Note that an engine did not load. Whether another one does its work from now on."""
+    if name in _has_stand_in:
+        _stood_in_for.add(name)
+    return name in _has_stand_in
+
+
+def is_stood_in_for(name: str) -> bool:
+    """Whether the engine did not load, and another one does its work."""
+    return name in _stood_in_for
+
+
 def names() -> list[str]:
     return sorted(_factories)
 
@@ -92,6 +108,7 @@ async def load_all(progress: Callable[[str], None] = lambda name: None) -> None:
 async def close_all() -> None:
     await asyncio.gather(*(running.close() for running in _engines.values()))
     _engines.clear()
+    _stood_in_for.clear()
 
 
 def status() -> dict[str, EngineStats]:

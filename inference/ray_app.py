@@ -52,7 +52,7 @@ READING_NEW_S = 1.0  # with one as new as this, nobody is asked
 READING_FRESH_S = 3.0
 DRAIN_POLL_S = 0.5
 HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
-COUNTS_NEW_S = 2.0
+COUNTS_NEW_S, COUNTS_KEPT_S = 2.0, 60.0
 LONGEST_START_S = 900.0  # of a replica: a new machine with a GPU, its image, the models
 LOOK_BACK_S = 10.0  # for the autoscaler
 MAX_IN_INGRESS = 2_000  # it only waits: what bounds the work is the deployments behind it
@@ -180,22 +180,24 @@ class ReplicaCounts:
 
     def __init__(self) -> None:
         self._known: dict[str, Fields] = {}
-        self._read_at = float("-inf")
+        self._asked_at = self._heard_at = float("-inf")
         self._wanted_since: dict[str, float] = {}
 
     async def read(self) -> dict[str, Fields]:
-        """Empty while the controller cannot be asked."""
-        if time.monotonic() - self._read_at < COUNTS_NEW_S:
+        """As last heard; empty when the controller has not answered for long."""
+        if time.monotonic() - self._asked_at < COUNTS_NEW_S:
             return self._known
-        self._read_at = time.monotonic()
+        self._asked_at = time.monotonic()
         try:
             async with asyncio.timeout(STATUS_TIMEOUT_S):
                 details = await asyncio.to_thread(_get_global_client().get_serve_details)
             application = details["applications"][serve.get_replica_context().app_name]
             self._known = {name: self._count(name, one) for name, one in application["deployments"].items()}
-        except Exception:  # the head is away, or says it in another version's terms: nothing is known
-            logger.warning("the replicas cannot be counted", exc_info=True)
-            self._known = {}
+            self._heard_at = time.monotonic()
+        except Exception as error:  # noqa: BLE001 the head is away or busy; whatever it is, units go on
+            logger.warning("the replicas cannot be counted", extra={"error": type(error).__name__})
+            if time.monotonic() - self._heard_at > COUNTS_KEPT_S:
+                self._known = {}
         return self._known
 
     def _count(self, name: str, deployment: Mapping[str, Any]) -> Fields:

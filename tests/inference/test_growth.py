@@ -43,7 +43,7 @@ async def test_a_tier_that_says_nothing_and_one_that_was_heard_long_ago(monkeypa
             while tier.growth("espeak-ng") == 1:
                 await asyncio.sleep(0.05)
             later = time.monotonic() + 2 * tiers.READINGS_FRESH_S
-            monkeypatch.setattr(tiers.time, "monotonic", lambda: later)
+            monkeypatch.setattr(time, "monotonic", lambda: later)
             assert tier.growth("espeak-ng") == 1
         finally:
             monkeypatch.undo()

@@ -105,8 +105,8 @@ def peaks_by_day(since: date, until: date) -> list[tuple[date, Users]]:
 def levels() -> Levels:
     """The warning, the critical one, and what the service is built for: the first phase that reaches above them."""
     thresholds: dict[str, float] = {}
-    for severity, threshold in Rule.objects.filter(metric=Metric.USERS).values_list("severity", "threshold"):
-        thresholds[severity] = min(threshold, thresholds.get(severity, threshold))
+    for rule in Rule.objects.filter(metric=Metric.USERS):
+        thresholds[rule.severity] = min(rule.level, thresholds.get(rule.severity, rule.level))
     critical = thresholds.get(Rule.Severity.CRITICAL)
     reaching = Phase.objects.filter(concurrent_to__gt=critical or 0).values_list("concurrent_to", flat=True)
     return Levels(thresholds.get(Rule.Severity.WARNING), critical, reaching.first())

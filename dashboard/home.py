@@ -71,11 +71,9 @@ class Gauge:
 def limits() -> dict[str, Limits]:
     """Of each metric, by the rules that are switched on."""
     lowest: dict[str, dict[str, float]] = {}
-    for metric, severity, threshold in Rule.objects.filter(is_enabled=True).values_list(
-        "metric", "severity", "threshold"
-    ):
-        of_metric = lowest.setdefault(metric, {})
-        of_metric[severity] = min(threshold, of_metric.get(severity, threshold))
+    for rule in Rule.objects.filter(is_enabled=True):
+        of_metric = lowest.setdefault(rule.metric, {})
+        of_metric[rule.severity] = min(rule.level, of_metric.get(rule.severity, rule.level))
     return {
         metric: Limits(found.get(Rule.Severity.WARNING), found.get(Rule.Severity.CRITICAL))
         for metric, found in lowest.items()
@@ -142,11 +140,13 @@ def readings(sample: Sample | None, known: dict[str, Limits]) -> list[Reading]:
     no_answer, no_request, no_gpu = (
         ("no request finished", "no request", "no GPU is read") if sample else ("nobody measures",) * 3
     )
+    memory = sample.gpu_memory_percent if sample else None
+    of_memory = "" if memory is None else f"{memory:.0f} % of its memory"
     return [
         _reading("Speech to text, p95", asr, "{:.2f} s", p95, no_answer),
         _reading("Text to speech, p95", tts, "{:.2f} s", p95, no_answer),
         _reading("Error rate", errors, "{:.1f} %", known.get(Metric.ERRORS, Limits()), no_request, requests),
-        _reading("GPU", gpu, "{:.0f} %", known.get(Metric.GPU, Limits()), no_gpu),
+        _reading("GPU", gpu, "{:.0f} %", known.get(Metric.GPU, Limits()), no_gpu, of_memory),
     ]
 
 

@@ -97,7 +97,7 @@ VOICE_ASR_CONTEXT: str = env.str("VOICE_ASR_CONTEXT", default="auto")
 VOICE_ASR_LANGUAGES: list[str] = env.list("VOICE_ASR_LANGUAGES", default=["ms", "en", "zh", "ta"])
 VOICE_ASR_IDLE_UNLOAD_S: float = env.float("VOICE_ASR_IDLE_UNLOAD_S", default=0.0)
 VOICE_ASR_QUEUE: int = env.int("VOICE_ASR_QUEUE", default=256)
-VOICE_ASR_WAIT_S: float = env.float("VOICE_ASR_WAIT_S", default=1.6)
+VOICE_ASR_WAIT_S: float = env.float("VOICE_ASR_WAIT_S", default=3.0)
 VOICE_ASR_TUNING: str = env.str("VOICE_ASR_TUNING", default="")
 VOICE_CORRECTION_WINDOW_S: int = env.int("VOICE_CORRECTION_WINDOW_S", default=3600)
 

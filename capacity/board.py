@@ -22,11 +22,13 @@ FRESH = timedelta(minutes=2)  # an older sample is not "now"
 
 @dataclass(frozen=True)
 class Users:
-    """How many distinct end users: of ASR, of TTS, of both together."""
+    """How many distinct end users: of ASR, of TTS, of both together. ``stood_in``: replies that began within one
+    heartbeat in another voice than was asked for, because the neural one was too busy or failed."""
 
     asr: int
     tts: int
     together: int
+    stood_in: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def now_served() -> Users | None:
     except Exception:  # a page without this number is better than none
         logger.warning("the leases cannot be read", exc_info=True)
         return None
-    return Users(len(served.asr), len(served.tts), len(served.together))
+    return Users(len(served.asr), len(served.tts), len(served.together), served.stood_in)
 
 
 def latest(now: datetime) -> Sample | None:

@@ -21,6 +21,7 @@ import socket
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from types import TracebackType
@@ -181,6 +182,10 @@ class Leases:
         self._present.leave(someone, feature)
         concurrent_users.set(len(self._present.people))
 
+    def note_stand_in(self) -> None:
+        """A reply began in another voice than was asked for. (Whom it is for has entered.)"""
+        self._present.note_stand_in()
+
     async def close(self) -> None:
         """Stop the heartbeat and withdraw the lease."""
         if self._beating is not None:
@@ -214,7 +219,7 @@ class Leases:
 
 
 def _publish(process: str, busiest: Presence) -> tuple[bool, dict[str, Presence]]:
-    presence = Presence(busiest.asr, busiest.tts, busiest.together, gpu.busiest_percent() if busiest.together else None)
+    presence = replace(busiest, gpu_percent=gpu.busiest_percent() if busiest.together else None)
     return not presence.is_empty, store().publish(process, presence, settings.VOICE_LEASE_S)
 
 

@@ -22,12 +22,14 @@ def person(client_id: int, user: str) -> str:
 
 @dataclass(frozen=True)
 class Presence:
-    """The end users of ASR, of TTS, and of both together. ``gpu_percent``: of the busiest GPU, None without one."""
+    """The end users of ASR, of TTS, and of both together. ``gpu_percent``: of the busiest GPU, None without one.
+    ``stood_in``: replies that began since the last heartbeat in another voice than was asked for (brown-out)."""
 
     asr: frozenset[str] = frozenset()
     tts: frozenset[str] = frozenset()
     together: frozenset[str] = frozenset()
     gpu_percent: float | None = None
+    stood_in: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -39,11 +41,13 @@ class Presence:
             "tts": sorted(self.tts),
             "together": sorted(self.together),
             "gpu": self.gpu_percent,
+            "stood_in": self.stood_in,
         }
 
     @classmethod
     def from_json(cls, served: dict[str, Any]) -> Presence:
-        return cls(frozenset(served["asr"]), frozenset(served["tts"]), frozenset(served["together"]), served["gpu"])
+        asr, tts, together = (frozenset(served[name]) for name in (ASR, TTS, TOGETHER))
+        return cls(asr, tts, together, served["gpu"], served.get("stood_in", 0))  # an older process does not tell
 
 
 def united(several: Iterable[Presence]) -> Presence:
@@ -55,6 +59,7 @@ def united(several: Iterable[Presence]) -> Presence:
         tts=frozenset().union(*(one.tts for one in known)),
         together=frozenset().union(*(one.together for one in known)),
         gpu_percent=max(gpus, default=None),
+        stood_in=sum(one.stood_in for one in known),
     )
 
 
@@ -85,6 +90,7 @@ class Present:
 
     def __init__(self) -> None:
         self._crowds = {ASR: _Crowd(), TTS: _Crowd(), TOGETHER: _Crowd()}
+        self._stood_in = 0
 
     def enter(self, someone: str, feature: Feature) -> None:
         for name in (_HALF[feature], TOGETHER):
@@ -94,6 +100,10 @@ class Present:
         for name in (_HALF[feature], TOGETHER):
             self._crowds[name].leave(someone)
 
+    def note_stand_in(self) -> None:
+        """A reply began in another voice than was asked for."""
+        self._stood_in += 1
+
     @property
     def people(self) -> Counter[str]:
         """Those who are here now, with how many pieces of work each."""
@@ -102,4 +112,5 @@ class Present:
     def take_busiest(self) -> Presence:
         """Each crowd at its busiest instant since the last call: short requests between two heartbeats count too."""
         asr, tts, together = (self._crowds[name].take_busiest() for name in (ASR, TTS, TOGETHER))
-        return Presence(asr, tts, together)
+        stood_in, self._stood_in = self._stood_in, 0
+        return Presence(asr, tts, together, stood_in=stood_in)

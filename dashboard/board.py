@@ -1,4 +1,4 @@
-"""All of the dashboard for one span of days: what the page shows and the CSV files hold."""
+"""All of the dashboard for one span of days and some filters: what the page shows and the CSV files hold."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
 
-from dashboard import active_users, cost_quality, usage_totals
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from dashboard import active_users, cost_quality, events, people, reliability, usage_totals
 from dashboard.date_range import Span
+from dashboard.definitions import DEFINITIONS
+from dashboard.filters import ALL, Filters
 from dashboard.tables import Table
 from usage.scorecard import ADOPTION
 from usage.weeks import Active, active_by_client
@@ -18,12 +25,18 @@ EVERYTHING = "daily-mix"  # a CSV that is no table of the page
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure to begin with. ``change``: against as many days before, as a fraction; None: nothing to compare with."""
+    """A figure to begin with. ``change``: against as many days before, as a fraction; None: nothing to compare with.
+    ``about``: the definition that stands beside it."""
 
     name: str
     value: str
     note: str
     change: float | None = None
+    about: str = ""
+
+    @property
+    def definition(self) -> str:
+        return str(DEFINITIONS[self.about]) if self.about else ""
 
     @property
     def change_in_words(self) -> str:
@@ -37,8 +50,22 @@ class Tile:
 class Board:
     """Each part is asked for once, when it is first needed."""
 
-    def __init__(self, span: Span) -> None:
-        self.span = span
+    def __init__(self, span: Span, filters: Filters = ALL) -> None:
+        self.span, self.filters = span, filters
+
+    @property
+    def query(self) -> str:
+        """The part of the address that asks for it."""
+        return urlencode({**self.span.parts, **self.filters.parts})
+
+    def link(self, **changed: str) -> str:
+        """The page's address with other filters; an empty one is left out."""
+        parts = {name: value for name, value in {**self.filters.parts, **changed}.items() if value}
+        return f"{reverse('dashboard')}?{urlencode({**self.span.parts, **parts})}"
+
+    @property
+    def names_of_clients(self) -> list[str]:
+        return list(self._clients.values())
 
     @cached_property
     def _clients(self) -> dict[int, str]:
@@ -46,11 +73,20 @@ class Board:
 
     @cached_property
     def _work(self) -> usage_totals.UsageTotals:
-        return usage_totals.work(self.span)
+        return usage_totals.work(self.span, self.filters)
+
+    @cached_property
+    def _before(self) -> usage_totals.UsageTotals:
+        return usage_totals.work(self.span.before, self.filters)
+
+    @cached_property
+    def _whole(self) -> usage_totals.UsageTotals:
+        """Of the whole service, which is what costs."""
+        return usage_totals.work(self.span) if self.filters.is_any else self._work
 
     @cached_property
     def _active(self) -> dict[int, Active]:
-        return active_by_client(self.span.last)
+        return active_by_client(self.span.last, self.filters.people)
 
     @cached_property
     def active(self) -> int:
@@ -58,28 +94,41 @@ class Board:
         return sum(one.month for one in self._active.values())
 
     @cached_property
+    def events(self) -> list[events.Event]:
+        return events.events(self.span)
+
+    @cached_property
+    def event_table(self) -> Table:
+        return events.table(self.events)
+
+    @property
+    def marks(self) -> list[dict[str, Any]]:
+        """For the charts."""
+        return [event.as_json for event in self.events]
+
+    @cached_property
     def adoption(self) -> active_users.Adoption:
-        return active_users.adoption(self.span, self._clients, self._active)
+        return active_users.adoption(self.span, self.filters, self._clients, self._active)
 
     @cached_property
     def retention(self) -> active_users.Retention:
-        return active_users.retention(self.span)
+        return active_users.retention(self.span, self.filters)
 
     @cached_property
     def active_users(self) -> Table:
-        return active_users.active_by_day(self.span)
+        return active_users.active_by_day(self.span, self.filters)
 
     @cached_property
     def minutes(self) -> Table:
-        return usage_totals.minutes_by_day(self.span, self._work)
+        return usage_totals.minutes_by_day(self.span, self._work, self._before)
 
     @cached_property
     def characters(self) -> Table:
-        return usage_totals.characters_by_day(self.span, self._work)
+        return usage_totals.characters_by_day(self.span, self._work, self._before)
 
     @cached_property
     def _mixes(self) -> tuple[Table, Table]:
-        return usage_totals.mixes(self.span)
+        return usage_totals.mixes(self.span, self.filters)
 
     @property
     def languages(self) -> Table:
@@ -91,27 +140,44 @@ class Board:
 
     @cached_property
     def clients(self) -> Table:
-        return usage_totals.by_client(self.span, self._clients, self._active)
+        return usage_totals.by_client(
+            self.span, self.filters, self._clients, self._active, lambda name: self.link(client=name)
+        )
 
     @cached_property
-    def speed(self) -> usage_totals.Speed:
-        return usage_totals.speed(self.span)
+    def people(self) -> Table:
+        """Of the client application that is chosen."""
+        return self._people(people.SHOWN_PEOPLE)
+
+    def _people(self, limit: int | None) -> Table:
+        def link(digits: str) -> str:
+            return f"{reverse('dashboard-person', args=[self.filters.client, digits])}?{self.query}"
+
+        return people.busiest(self.span, self.filters, link, limit)
+
+    @property
+    def all_people(self) -> Table:
+        return self._people(None)
+
+    @cached_property
+    def speed(self) -> reliability.Speed:
+        return reliability.speed(self.span, self.filters)
 
     @cached_property
     def error_rate(self) -> Table:
-        return usage_totals.errors_by_day(self.span, self._work)
+        return reliability.errors_by_day(self.span, self._work, self._before)
 
     @cached_property
     def errors(self) -> Table:
-        return usage_totals.errors_by_code(self._work)
+        return reliability.errors_by_code(self._work)
 
     @cached_property
     def money(self) -> cost_quality.Money:
-        return cost_quality.money(self.span, self._work)
+        return cost_quality.money(self.span, self._whole)
 
     @cached_property
     def quality(self) -> cost_quality.Quality:
-        return cost_quality.measured_quality(self.span)
+        return cost_quality.measured_quality(self.span, self.filters)
 
     @cached_property
     def peaks(self) -> Table:
@@ -119,23 +185,36 @@ class Board:
 
     @cached_property
     def scores(self) -> list[cost_quality.Score]:
-        return cost_quality.scorecard(self.span, self.money, self.quality, self.peaks, self.active)
+        return cost_quality.scorecard(self.span, self.filters, self.money, self.quality, self.peaks, self.active)
 
     @cached_property
     def tiles(self) -> list[Tile]:
-        now, before = self._work.total(self.span), usage_totals.total_before(self.span)
+        now, before = self._work.total(self.span), self._before.total(self.span.before)
         heard, minutes = _change(now.audio_ms, before.audio_ms), usage_totals.minutes(now.audio_ms)
         spoken, asked = _change(now.characters, before.characters), _change(now.requests, before.requests)
+        earlier = self.active_users.rows[-1][-1]
         adoption = self.adoption
         rate = "–" if adoption.rate is None else f"{100 * adoption.rate:.1f} %"
+        aim = _("of chat users; aim %s") % ADOPTION.in_words
         failed = self._work.failure_rate()
         return [
-            Tile("Active users", f"{self.active:,}", "in 30 days"),
-            Tile("Adoption", rate, f"of chat users; aim {ADOPTION.in_words}".replace(" %", "\N{NO-BREAK SPACE}%")),
-            Tile("Heard", f"{minutes:,.0f} min", "in these days", heard),
-            Tile("Spoken", f"{now.characters:,}", "characters", spoken),
-            Tile("Requests", f"{now.requests:,}", "in these days", asked),
-            Tile("Failed", "–" if failed is None else f"{100 * failed:.2f} %", "our own failures"),
+            Tile(
+                _("Active users"),
+                f"{self.active:,}",
+                _("in 30 days"),
+                _change(self.active, earlier) if isinstance(earlier, int) else None,
+                about="active users",
+            ),
+            Tile(_("Adoption"), rate, aim.replace(" %", "\N{NO-BREAK SPACE}%"), about="adoption"),
+            Tile(_("Heard"), f"{minutes:,.0f}\N{NO-BREAK SPACE}min", _("in these days"), heard, about="minutes heard"),
+            Tile(_("Spoken"), f"{now.characters:,}", _("characters"), spoken, about="characters spoken"),
+            Tile(_("Requests"), f"{now.requests:,}", _("in these days"), asked),
+            Tile(
+                _("Failed"),
+                "–" if failed is None else f"{100 * failed:.2f} %",
+                _("our own failures"),
+                about="error rate, failed",
+            ),
         ]
 
     @property
@@ -164,13 +243,19 @@ TABLES: dict[str, Callable[[Board], Table]] = {
     "peak-users": lambda board: board.peaks,
     "cost": lambda board: board.money.by_week,
     "quality": lambda board: board.quality.by_week,
+    "events": lambda board: board.event_table,
 }
 FILES = (*TABLES, EVERYTHING)
+OF_A_CLIENT: dict[str, Callable[[Board], Table]] = {"people": lambda board: board.all_people}
 
 
 def csv_of(name: str, board: Board) -> Iterator[bytes]:
-    """One of ``FILES``."""
-    return usage_totals.everything(board.span) if name == EVERYTHING else TABLES[name](board).lines()
+    """One of ``FILES``, or, where a client application is chosen, of ``OF_A_CLIENT``."""
+    if name in OF_A_CLIENT:
+        return OF_A_CLIENT[name](board).lines()
+    if name == EVERYTHING:
+        return usage_totals.everything(board.span, board.filters)
+    return TABLES[name](board).lines()
 
 
 class _Pipe:
@@ -192,11 +277,11 @@ class _Pipe:
 
 
 def zip_of(board: Board) -> Iterator[bytes]:
-    """All ``FILES``, packed while they are read."""
+    """All files, packed while they are read."""
     pipe = _Pipe()
     moment = board.span.now.timetuple()[:6]
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
-        for name in FILES:
+        for name in (*FILES, *(OF_A_CLIENT if board.filters.client else ())):
             about = zipfile.ZipInfo(f"{name}.csv", moment)
             about.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(about, "w") as file:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+
+from django.utils.translation import gettext as _
 
 from capacity import board, probe
 from dashboard.date_range import Span
+from dashboard.filters import ALL, FEATURES, Filters
 from dashboard.tables import Column, Form, Table, Value, usd
 from dashboard.usage_totals import UsageTotals
 from usage import cost, quality, weeks
@@ -15,7 +18,7 @@ from usage.cost import DayCost, MonthCost
 from usage.money import MICROS
 from usage.period import end_of_month, month_of
 from usage.quality import Estimate
-from usage.scorecard import GOAL, GOALS, Goal, Metric, Verdict
+from usage.scorecard import GOAL, GOALS, Goal, Metric, Target, Verdict
 
 MS_PER_HOUR = 3_600_000
 
@@ -53,25 +56,28 @@ def money(span: Span, found: UsageTotals) -> Money:
         )
     table = Table(
         "cost",
-        "Cost by week",
+        _("Cost by week"),
         [
-            Column("week", "Week from", Form.DAY),
-            Column("cost_usd", "Cost", Form.USD, is_drawn=False),
-            Column("audio_hours", "Hours heard", Form.TENTHS, is_drawn=False),
-            Column("characters", "Characters spoken", is_drawn=False),
-            _unit_column(Metric.AUDIO_HOUR_COST, "usd_per_audio_hour", "An hour of audio"),
-            _unit_column(Metric.THOUSAND_CHARACTERS_COST, "usd_per_1000_characters", "1,000 characters"),
+            Column("week", _("Week from"), Form.DAY),
+            Column("cost_usd", _("Cost"), Form.USD, is_drawn=False),
+            Column("audio_hours", _("Hours heard"), Form.TENTHS, is_drawn=False),
+            Column("characters", _("Characters spoken"), is_drawn=False),
+            _unit_column(Metric.AUDIO_HOUR_COST, "usd_per_audio_hour", _("An hour of audio")),
+            _unit_column(Metric.THOUSAND_CHARACTERS_COST, "usd_per_1000_characters", _("1,000 characters")),
         ],
         rows,
         chart="line",
-        note="Infrastructure at its prices, spread over what was done; a first or last week may be part of one.",
+        note=_("Infrastructure at its prices, spread over what was done; a first or last week may be part of one."),
+        is_whole=True,
     )
     return Money(total, hour, thousand, month, any(day.micros for day in days), table)
 
 
 def _unit_column(metric: Metric, name: str, label: str) -> Column:
     target = GOAL[metric].launch
-    return Column(name, label, Form.USD_FINE, plot=label, target=target.below, target_label=f"Target {target.in_words}")
+    return Column(
+        name, label, Form.USD_FINE, plot=label, target=target.below, target_label=_("Target %s") % target.in_words
+    )
 
 
 def _unit_costs(days: Sequence[DayCost], found: UsageTotals) -> tuple[int, int | None, int | None]:
@@ -98,9 +104,9 @@ class Quality:
     by_week: Table
 
 
-def measured_quality(span: Span) -> Quality:
-    words_in_all, wrong = quality.word_error_rates(span.first, span.last)
-    opinion_in_all, liked = quality.opinion_scores(span.first, span.last)
+def measured_quality(span: Span, filters: Filters = ALL) -> Quality:
+    words_in_all, wrong = quality.word_error_rates(span.first, span.last, filters.entries)
+    opinion_in_all, liked = quality.opinion_scores(span.first, span.last, filters.entries)
     nothing = Estimate(None, None, None, 0)
     rows = []
     for monday in sorted({weeks.week_of(day) for day in span.days}):
@@ -118,40 +124,43 @@ def measured_quality(span: Span) -> Quality:
                 opinion.count,
             )
         )
-    rate, score = GOAL[Metric.WORD_ERROR_RATE].launch, GOAL[Metric.OPINION_SCORE].launch
     table = Table(
         "quality",
-        "Quality by week",
+        _("Quality by week"),
         [
-            Column("week", "Week from", Form.DAY),
-            Column(
-                "word_error_rate",
-                "Word error rate",
-                Form.SHARE,
-                plot="Word error rate",
-                target=rate.below,
-                target_label=f"Target {rate.in_words}",
+            Column("week", _("Week from"), Form.DAY),
+            *_estimate_columns(
+                "word_error_rate", _("Word error rate"), Form.SHARE, GOAL[Metric.WORD_ERROR_RATE].launch
             ),
-            Column("word_error_rate_low", "from", Form.SHARE, is_drawn=False),
-            Column("word_error_rate_high", "to", Form.SHARE, is_drawn=False),
-            Column("corrections", "Corrections", is_drawn=False),
-            Column(
-                "mean_opinion_score",
-                "Mean opinion score",
-                Form.SCORE,
-                plot="Mean opinion score",
-                target=score.above,
-                target_label=f"Target {score.in_words}",
+            Column("corrections", _("Corrections"), is_drawn=False),
+            *_estimate_columns(
+                "mean_opinion_score", _("Mean opinion score"), Form.SCORE, GOAL[Metric.OPINION_SCORE].launch
             ),
-            Column("mean_opinion_score_low", "from", Form.SCORE, is_drawn=False),
-            Column("mean_opinion_score_high", "to", Form.SCORE, is_drawn=False),
-            Column("ratings", "Ratings", is_drawn=False),
+            Column("ratings", _("Ratings"), is_drawn=False),
         ],
         rows,
         chart="line",
-        note="From and to hold the true value with 95 % confidence.",
+        note=_("The shaded band, from and to, holds the true value with 95 % confidence."),
     )
     return Quality(words_in_all, opinion_in_all, table)
+
+
+def _estimate_columns(name: str, label: str, form: Form, target: Target) -> list[Column]:
+    """An estimate and the ends of its confidence interval."""
+    low, high = f"{name}_low", f"{name}_high"
+    return [
+        Column(
+            name,
+            label,
+            form,
+            plot=label,
+            target=target.below if target.above is None else target.above,
+            target_label=_("Target %s") % target.in_words,
+            band=(low, high),
+        ),
+        Column(low, _("from"), form, is_drawn=False),
+        Column(high, _("to"), form, is_drawn=False),
+    ]
 
 
 def peaks(span: Span) -> Table:
@@ -159,16 +168,17 @@ def peaks(span: Span) -> Table:
     found = [(day, by_day.get(day)) for day in span.days]
     return Table(
         "peak-users",
-        "Most users at once",
+        _("Most users at once"),
         [
-            Column("day", "Day", Form.DAY),
-            Column("asr_users", "Speech to text"),
-            Column("tts_users", "Text to speech"),
-            Column("users", "Both together", is_drawn=False),
+            Column("day", _("Day"), Form.DAY),
+            Column("asr_users", str(FEATURES["asr"])),
+            Column("tts_users", str(FEATURES["tts"])),
+            Column("users", _("Both together"), is_drawn=False),
         ],
         [(day, *((users.asr, users.tts, users.together) if users else (None, None, None))) for day, users in found],
         chart="line",
-        empty="Nobody watched in these days (manage.py watch_capacity).",
+        empty=_("Nobody watched in these days (manage.py watch_capacity)."),
+        is_whole=True,
     )
 
 
@@ -194,7 +204,16 @@ class Score:
         return self.goal.growth.verdict(self.value, is_enough=self.is_enough) if self.goal.growth else None
 
 
-def scorecard(span: Span, costs: Money, good: Quality, peak_table: Table, active: int) -> list[Score]:
+WHOLE = {
+    Metric.AUDIO_HOUR_COST,
+    Metric.THOUSAND_CHARACTERS_COST,
+    Metric.CONCURRENT_USERS,
+    Metric.UPTIME,
+    Metric.MONTH_COST,
+}  # of the whole service, whatever the filters
+
+
+def scorecard(span: Span, filters: Filters, costs: Money, good: Quality, peak_table: Table, active: int) -> list[Score]:
     """``active``: people served in the 30 days that end with the span's last. In the order of ``GOALS``."""
     up = probe.uptime_of_days(span.first, span.last)
     at_once = _lower_peak(peak_table)
@@ -232,6 +251,11 @@ def scorecard(span: Span, costs: Money, good: Quality, peak_table: Table, active
             month if is_past else f"forecast for {month}",
         ),
     ]
+    if filters.is_any:
+        whole = _("whole service")
+        scores = [
+            replace(score, basis=f"{score.basis}; {whole}") if score.goal.metric in WHOLE else score for score in scores
+        ]
     by_metric = {score.goal.metric: score for score in scores}
     return [by_metric[goal.metric] for goal in GOALS]
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from urllib.parse import urlencode
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from usage.period import day_of, start_of
 
 MAX_DAYS = 366
 DEFAULT = "30"
-PRESETS = {"7": "7 days", "30": "30 days", "90": "90 days", "month": "This month"}
+PRESETS = {
+    "7": gettext_lazy("7 days"),
+    "30": gettext_lazy("30 days"),
+    "90": gettext_lazy("90 days"),
+    "month": gettext_lazy("This month"),
+}
 
 
-class BadSpan(ValueError):
-    """The address asks for days that cannot be shown; says why, and which field is to blame."""
+class BadQuery(ValueError):
+    """The address asks for what cannot be shown; says why, and which field is to blame."""
 
     def __init__(self, message: str, field: str) -> None:
         super().__init__(message)
@@ -51,11 +59,11 @@ class Span:
         return Span(self.first - length, self.last - length, self.now)
 
     @property
-    def query(self) -> str:
-        """The part of the address that asks for it."""
+    def parts(self) -> dict[str, str]:
+        """For the address that asks for it."""
         if self.preset:
-            return urlencode({"range": self.preset})
-        return urlencode({"from": self.first.isoformat(), "to": self.last.isoformat()})
+            return {"range": self.preset}
+        return {"from": self.first.isoformat(), "to": self.last.isoformat()}
 
     @property
     def includes_today(self) -> bool:
@@ -65,50 +73,56 @@ class Span:
         """`1–30 November 2026`."""
         first, last = self.first, self.last
         if first == last:
-            return f"{last.day} {last:%B %Y}"
+            return date_format(last, "j F Y")
+        until = date_format(last, "j F Y")
         if (first.year, first.month) == (last.year, last.month):
-            return f"{first.day}–{last.day} {last:%B %Y}"
-        year = "" if first.year == last.year else f" {first.year}"
-        return f"{first.day} {first:%B}{year} – {last.day} {last:%B %Y}"
+            return f"{first.day}–{until}"
+        return f"{date_format(first, 'j F' if first.year == last.year else 'j F Y')} – {until}"
 
 
 def preset(name: str, now: datetime) -> Span:
-    """Raises ``BadSpan``."""
+    """Raises ``BadQuery``."""
     today = day_of(now)
     if name == "month":
         return Span(today.replace(day=1), today, now, name)
     if name not in PRESETS:
-        raise BadSpan(f"There is no range “{name}”. Choose one of {', '.join(PRESETS)}.", "range")
+        known = ", ".join(PRESETS)
+        raise BadQuery(
+            _("There is no range “%(name)s”. Choose one of %(known)s.") % {"name": name, "known": known}, "range"
+        )
     return Span(today - timedelta(days=int(name) - 1), today, now, name)
 
 
 def asked(query: Mapping[str, str], now: datetime) -> Span:
-    """``range``, or ``from`` and ``to``. Raises ``BadSpan``."""
+    """``range``, or ``from`` and ``to``. Raises ``BadQuery``."""
     own = {field: query.get(field, "").strip() for field in ("from", "to")}
     if not any(own.values()):
         return preset(query.get("range", "").strip() or DEFAULT, now)
     if query.get("range", "").strip():
-        raise BadSpan("Give either a range, or from and to.", "range")
+        raise BadQuery(_("Give either a range, or from and to."), "range")
     first, last = (_day(own[field], field) for field in ("from", "to"))
     if first > last:
-        raise BadSpan(f"The first day, {first}, is after the last, {last}.", "from")
+        raise BadQuery(
+            _("The first day, %(first)s, is after the last, %(last)s.") % {"first": first, "last": last}, "from"
+        )
     if last > day_of(now):
-        raise BadSpan(f"The last day, {last}, is still to come.", "to")
+        raise BadQuery(_("The last day, %s, is still to come.") % last, "to")
     if (last - first).days >= MAX_DAYS:
-        raise BadSpan(
-            f"{(last - first).days + 1:,} days are more than the {MAX_DAYS} that can be shown at once.", "from"
+        days = f"{(last - first).days + 1:,}"
+        raise BadQuery(
+            _("%(days)s days are more than the %(most)s that can be shown at once.") % {"days": days, "most": MAX_DAYS},
+            "from",
         )
     return Span(first, last, now)
 
 
 def _day(text: str, field: str) -> date:
-    name = {"from": "first", "to": "last"}[field]
     if not text:
-        raise BadSpan(f"The {name} day is missing.", field)
+        raise BadQuery(_("The first day is missing.") if field == "from" else _("The last day is missing."), field)
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        raise BadSpan(f"“{text[:40]}” is no day. Write it as 2026-11-24.", field) from error
+        raise BadQuery(_("“%s” is no day. Write it as 2026-11-24.") % text[:40], field) from error
     if day.year < 2000:  # nothing is that old, and time zones of such years end in the Middle Ages
-        raise BadSpan(f"The {name} day, {day}, is too long ago.", field)
+        raise BadQuery(_("The day %s is too long ago.") % day, field)
     return day

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from django.utils.formats import date_format
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy
 
+from dashboard import definitions
 from usage.documents import harmless
 from usage.money import decimal, divide_half_up
 
@@ -49,7 +52,8 @@ class Form(StrEnum):
 @dataclass(frozen=True)
 class Column:
     """``name`` heads the CSV's column, ``label`` the page's. ``bar``: a bar beside the number. ``is_drawn``: in the
-    chart, in that one of its plots. ``target``: a level that the plot marks."""
+    chart, in that one of its plots. ``target``: a level that the plot marks. ``band``: the columns with the ends of its
+    confidence interval. ``is_ghost``: it is drawn faintly, as what was before."""
 
     name: str
     label: str
@@ -59,11 +63,14 @@ class Column:
     plot: str = ""
     target: float | None = None
     target_label: str = ""
+    band: tuple[str, str] | None = None
+    is_ghost: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
-    """``name`` is that of its CSV. ``chart``: `line`, `bars`, or empty. ``note``: what it does not say by itself."""
+    """``name`` is that of its CSV. ``chart``: `line`, `bars`, or empty. ``note``: what it does not say by itself.
+    ``links``: where each row's first cell leads. ``is_whole``: of the whole service, whatever the filters."""
 
     name: str
     title: str
@@ -71,13 +78,19 @@ class Table:
     rows: Sequence[Sequence[Value]]
     chart: str = ""
     note: str = ""
-    empty: str = "Nothing in these days."
+    empty: str = gettext_lazy("Nothing in these days.")  # type: ignore[assignment]
     shown_rows: int | None = None
+    links: Sequence[str] = ()
+    is_whole: bool = False
 
     @property
     def has_data(self) -> bool:
         """Something other than zeros and gaps beside the first column."""
         return any(value for row in self.rows for value in row[1:] if not isinstance(value, str | date))
+
+    @property
+    def definition(self) -> str:
+        return definitions.of_table(self.name)
 
     @property
     def plots(self) -> list[str]:
@@ -97,11 +110,12 @@ class Table:
             for place, column in enumerate(self.columns)
         ]
         rows = []
-        for row in self.rows[: self.shown_rows]:
+        links = self.links or [""] * len(self.rows)
+        for row, link in zip(self.rows[: self.shown_rows], links, strict=False):
             cells = [
-                _cell(value, column, scale, is_first=place == 0)
-                for place, (value, column, scale) in enumerate(zip(row, self.columns, scales, strict=True))
+                _cell(value, column, scale) for value, column, scale in zip(row, self.columns, scales, strict=True)
             ]
+            cells[0] = _heading(row[0], self.columns[0], link)
             rows.append(f"<tr>{''.join(cells)}</tr>")
         return mark_safe("\n".join(rows))  # noqa: S308 - its texts are escaped
 
@@ -144,7 +158,7 @@ def shown(value: Value, form: Form) -> str:
     if value is None:
         return NOTHING
     if isinstance(value, date):
-        return f"{value.day} {value:%b %Y}"
+        return date_format(value, "j M Y")
     if isinstance(value, str):
         return value
     match form:
@@ -172,13 +186,17 @@ def usd(micros: int, places: int) -> str:
     return f"{sign}USD {whole:,}.{part:0{places}d}"
 
 
-def _cell(value: Value, column: Column, scale: float, *, is_first: bool) -> str:
+def _heading(value: Value, column: Column, link: str) -> str:
     text: str = escape(shown(value, column.form))
-    if is_first:
-        raw = f' data-v="{value.isoformat()}"' if isinstance(value, date) else ""
-        return f'<th scope="row"{raw}>{text}</th>'
+    raw = f' data-v="{value.isoformat()}"' if isinstance(value, date) else ""
+    return f'<th scope="row"{raw}>{f"""<a href="{escape(link)}">{text}</a>""" if link else text}</th>'
+
+
+def _cell(value: Value, column: Column, scale: float) -> str:
+    text: str = escape(shown(value, column.form))
+    label = f' data-label="{escape(column.label)}"'  # for phones, where each row is a block
     if not column.form.is_number:
-        return f"<td>{text}</td>"
+        return f"<td{label}>{text}</td>"
     raw = "" if value is None else f' data-v="{plain(value, column.form)}"'
     bar = ""
     if column.bar and scale and isinstance(value, int | float):
@@ -187,4 +205,4 @@ def _cell(value: Value, column: Column, scale: float, *, is_first: bool) -> str:
             f'<rect width="{100 * abs(value) / scale:.1f}" height="8"/></svg>'
         )
         text = f'<span class="beside">{text}</span>'
-    return f'<td class="number"{raw}>{bar}{text}</td>'
+    return f'<td class="number"{label}{raw}>{bar}{text}</td>'

@@ -7,5 +7,7 @@ from dashboard import views
 urlpatterns = [
     path("", views.page, name="dashboard"),
     path("all.zip", views.everything, name="dashboard-all"),
+    path("people/<slug:client>/<slug:digits>", views.person, name="dashboard-person"),
+    path("people/<slug:client>/<slug:digits>/<slug:name>.csv", views.person_table, name="dashboard-person-csv"),
     path("<slug:name>.csv", views.table, name="dashboard-csv"),
 ]

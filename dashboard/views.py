@@ -1,26 +1,33 @@
-"""The addresses of the dashboard: the page, each table as CSV, all of them as one ZIP. For people who are signed in."""
+"""The addresses of the dashboard: the page, each table as CSV, all of them as one ZIP, one end user. For people
+who are signed in."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from core.error_codes import ErrorCode
 from core.errors import ApiError
-from dashboard.board import FILES, Board, csv_of, zip_of
-from dashboard.date_range import DEFAULT, PRESETS, BadSpan, asked, preset
+from core.models import ClientApplication
+from dashboard import filters, people
+from dashboard.board import FILES, OF_A_CLIENT, Board, csv_of, zip_of
+from dashboard.date_range import DEFAULT, PRESETS, BadQuery, asked, preset
 
+CSV = "text/csv; charset=utf-8"
 PERMISSION = "usage.view_dashboard"
 _POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
 
@@ -52,13 +59,17 @@ def for_the_product_team(view: View) -> View:
 def page(request: HttpRequest) -> HttpResponseBase:
     now, problem = timezone.now(), None
     try:
-        span = asked(request.GET, now)
-    except BadSpan as error:
-        span, problem = preset(DEFAULT, now), error
+        board = _board(request, now)
+    except BadQuery as error:
+        board, problem = Board(preset(DEFAULT, now)), error
     context = {
-        "board": Board(span),
-        "span": span,
+        "board": board,
+        "span": board.span,
+        "span_query": urlencode(board.span.parts),
+        "files": reverse("dashboard"),
+        "filters": board.filters,
         "presets": PRESETS,
+        "choices": _choices(board),
         "today": timezone.localdate(now),
         "problem": problem,
         "asked": {name: request.GET.get(name, "") for name in ("from", "to")} if problem else {},
@@ -68,11 +79,78 @@ def page(request: HttpRequest) -> HttpResponseBase:
     return render(request, "dashboard/page.html", context, status=400 if problem else 200)
 
 
+def _board(request: HttpRequest, now: datetime) -> Board:
+    """Raises ``BadQuery``."""
+    return Board(asked(request.GET, now), filters.asked(request.GET))
+
+
+def _choices(board: Board) -> list[tuple[str, str, str, list[tuple[str, str]]]]:
+    """Of each filter: its field, its name, what is chosen, and what can be, with its name."""
+    chosen = board.filters
+    languages = {code: str(name) for code, name in filters.LANGUAGES.items() if code}
+    if chosen.language:
+        languages.setdefault(chosen.language, chosen.language)
+    features = {name: str(title) for name, title in filters.FEATURES.items()}
+    return [
+        ("client", _("Client"), chosen.client, [(name, name) for name in sorted(board.names_of_clients)]),
+        ("feature", _("Feature"), chosen.feature, list(features.items())),
+        ("language", _("Language"), chosen.language, list(languages.items())),
+    ]
+
+
+@for_the_product_team
+def person(request: HttpRequest, client: str, digits: str) -> HttpResponseBase:
+    """One end user, under a pseudonym."""
+    now, problem = timezone.now(), None
+    try:
+        board = _board(request, now)
+    except BadQuery as error:
+        board, problem = Board(preset(DEFAULT, now)), error
+    found = _person(client, digits, board)
+    address = reverse("dashboard-person", args=[client, digits])
+    context = {
+        "board": board,
+        "span": board.span,
+        "filters": board.filters,
+        "person": found,
+        "name": people.short(digits),
+        "back": board.link(client=client),
+        "presets": PRESETS,
+        "address": address,
+        "files": f"{address}/",
+        "problem": problem,
+    }
+    return render(request, "dashboard/person.html", context, status=400 if problem else 200)
+
+
+@for_the_product_team
+def person_table(request: HttpRequest, client: str, digits: str, name: str) -> HttpResponseBase:
+    if name not in ("requests", "kinds", "latest"):
+        raise Http404
+
+    def lines(board: Board) -> Iterator[bytes]:
+        return found.tables[name].lines()
+
+    try:
+        found = _person(client, digits, _board(request, timezone.now()))
+    except BadQuery as error:
+        return _refused(error)
+    return _download(request, f"{people.short(digits)}-{name}", "csv", CSV, lines)
+
+
+def _person(client: str, digits: str, board: Board) -> people.Person:
+    known = get_object_or_404(ClientApplication, name=client)
+    users = people.find(known, digits)
+    if not users:
+        raise Http404
+    return people.Person(known, users, board.span, board.filters)
+
+
 @for_the_product_team
 def table(request: HttpRequest, name: str) -> HttpResponseBase:
-    if name not in FILES:
+    if name not in FILES and not (name in OF_A_CLIENT and request.GET.get("client")):
         raise Http404
-    return _download(request, name, "csv", "text/csv; charset=utf-8", lambda board: csv_of(name, board))
+    return _download(request, name, "csv", CSV, lambda board: csv_of(name, board))
 
 
 @for_the_product_team
@@ -84,14 +162,19 @@ def _download(
     request: HttpRequest, name: str, ending: str, content_type: str, make: Callable[[Board], Iterator[bytes]]
 ) -> HttpResponseBase:
     try:
-        span = asked(request.GET, timezone.now())
-    except BadSpan as error:
-        answer = ApiError(ErrorCode.INVALID_VALUE, error.message, param=error.field)
-        return JsonResponse(answer.envelope(), status=answer.status)
-    response = StreamingHttpResponse(_in_pieces(lambda: make(Board(span))), content_type=content_type)
-    filename = f"{name}_{span.first}_{span.last}.{ending}"
+        board = _board(request, timezone.now())
+    except BadQuery as error:
+        return _refused(error)
+    response = StreamingHttpResponse(_in_pieces(lambda: make(board)), content_type=content_type)
+    chosen = "".join(f"_{value}" for value in board.filters.parts.values())
+    filename = f"{name}{chosen}_{board.span.first}_{board.span.last}.{ending}"
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response
+
+
+def _refused(error: BadQuery) -> JsonResponse:
+    answer = ApiError(ErrorCode.INVALID_VALUE, error.message, param=error.field)
+    return JsonResponse(answer.envelope(), status=answer.status)
 
 
 async def _in_pieces(make: Callable[[], Iterator[bytes]]) -> AsyncIterator[bytes]:

@@ -74,7 +74,8 @@ async def _models() -> str:
         return "failed: " + ", ".join(sorted(life.failures))
     if not life.loaded:
         return "loading"
-    away = sorted(name for name, stats in runtime.status().items() if not stats.ready)
+    status = runtime.status()
+    away = sorted(name for name in status if not status[name].ready and not runtime.is_stood_in_for(name))
     return "unreachable: " + ", ".join(away) if away else "ok"  # only an inference tier goes away once it was there
 
 

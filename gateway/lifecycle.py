@@ -99,8 +99,9 @@ class Lifecycle:
         try:
             await runtime.load(name)
         except Exception as error:  # one engine's failure must not keep the others from working
-            self.failures[name] = str(error) or type(error).__name__
             logger.error("an engine did not load", exc_info=error, extra={"engine": name})
+            if not runtime.give_up(name):
+                self.failures[name] = str(error) or type(error).__name__
         else:
             seconds = round(time.monotonic() - started, 2)
             logger.info("engine ready", extra={"engine": name, "seconds": seconds})

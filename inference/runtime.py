@@ -28,6 +28,8 @@ _codecs: dict[str, AnyCodec] = {}
 _warm_ups: dict[str, Callable[[], None]] = {}
 _engines: dict[str, AnyEngine] = {}
 _observers: list[BatchObserver] = []
+_has_stand_in: set[str] = set()
+_stood_in_for: set[str] = set()
 
 
 def register(
@@ -35,13 +37,16 @@ def register(
     factory: Callable[[], AnyEngine],
     codec: AnyCodec,
     *,
+    has_stand_in: bool = False,
     warm_up: Callable[[], None] = lambda: None,
 ) -> None:
-    """``codec``: how the engine's units travel to and from an inference tier. ``warm_up``: does once, in a thread, what
-    the first request would otherwise wait for in this process, wherever the engine runs."""
+    """``codec``: how the engine's units travel to and from an inference tier. ``has_stand_in``: another engine does
+    its work while it does not load. ``warm_up``: does once, in a thread, what the first request would otherwise wait
+    for in this process, wherever the engine runs."""
     _factories[name] = factory
     _codecs[name] = codec
     _warm_ups[name] = warm_up
+    (_has_stand_in.add if has_stand_in else _has_stand_in.discard)(name)
 
 
 def engine(name: str) -> AnyEngine:
@@ -66,6 +71,18 @@ def _remote(name: str) -> AnyEngine:
     from inference.remote import RemoteEngine, shared_tier  # its HTTP client is read only where it is used
 
     return RemoteEngine(name, _codecs[name], shared_tier())
+
+
+def give_up(name: str) -> bool:
+    """Note that an engine did not load. Whether another one does its work from now on."""
+    if name in _has_stand_in:
+        _stood_in_for.add(name)
+    return name in _has_stand_in
+
+
+def is_stood_in_for(name: str) -> bool:
+    """Whether the engine did not load, and another one does its work."""
+    return name in _stood_in_for
 
 
 def names() -> list[str]:
@@ -96,6 +113,7 @@ async def load_all(progress: Callable[[str], None] = lambda name: None) -> None:
 async def close_all() -> None:
     await asyncio.gather(*(running.close() for running in _engines.values()))
     _engines.clear()
+    _stood_in_for.clear()
 
 
 def status() -> dict[str, EngineStats]:

@@ -102,6 +102,7 @@ class SpeechConsumer(SocketConsumer):
         if self.speech is not None:
             self.work.characters, self.work.audio_ms = self.speech.characters, self.speech.audio_ms
             self.work.queue_ms = self.speech.queue_ms
+            self.work.model, self.work.voice = self.speech.main_voice.model, self.speech.main_voice.id
 
     async def _start(self, message: dict[str, Any]) -> None:
         if self.speech is not None:

@@ -1,23 +1,38 @@
 """The beginning of a reply in short parts, so that its sound leaves soon and the rest is ready before it is needed.
 
 While one part is heard the next is made, so each may be about twice as long as the one before it. A sentence is cut
-where a speaker would breathe: after punctuation, else before a word that begins a phrase.
+where a speaker would breathe: after punctuation, else before a word that begins a phrase, before a Malay verb or after
+the word that ends its subject ("Kucing itu | tidur").
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+
+from spoken_text.pronunciation.words import is_verb
 
 # At least and at most so many letters: about 1.2, 3 and 6 seconds of speech. What follows is whole sentences.
 PARTS = ((9, 28), (18, 56), (36, 110))
+_LATER = 1.6  # where no place fits, one that comes later, by so much at most
+_WHOLE = 1.4  # what is longer by no more than this is not cut, but for the first part
 _LETTERS_OF_HAN = 3.5  # a Chinese character takes about as long as so many letters
 _PAUSE = re.compile(r"[,;:—，、；：]\s*")
 _SPACE = re.compile(r"\s+")
-_PHRASE = re.compile(
-    r"\s+(?=(?:dan|atau|tetapi|yang|untuk|supaya|agar|kerana|sebab|apabila|jika|kalau|sebelum|selepas|ketika|sambil"
-    r"|pada|di|ke|dari|oleh|hingga|sehingga|setiap|sebanyak|dengan|daripada|dalam|bagi|kepada|seperti|akan|sudah|telah|boleh|ialah|adalah"
-    r"|and|or|but|that|which|to|for|because|when|if|before|after|with|from|in|on|at|is|are|will|can)\s)",
-    re.IGNORECASE,
+_WORD_BEFORE = re.compile(r"[a-z]+$", re.IGNORECASE)
+_WORD_AFTER = re.compile(r"[a-z]+", re.IGNORECASE)
+_BEGIN_PHRASES = frozenset(
+    """
+    dan atau tetapi yang untuk supaya agar kerana sebab apabila jika kalau sebelum selepas ketika sambil pada di ke dari
+    oleh hingga sehingga setiap sebanyak dengan daripada dalam bagi kepada seperti akan sudah telah boleh ialah adalah
+    and or but that which who to for because when while if before after with from in on at is are was were has had will
+    can would should could must
+    """.split()
+)
+_END_SUBJECTS = frozenset("itu ini tersebut".split())
+# What follows these belongs to them: "tidak dikenali", "mula berjalan".
+_BIND = frozenset(
+    "tidak belum bukan perlu mahu ingin nak hendak dapat mesti harus sedang pernah cuba mula sangat".split()
 )
 _HAN = re.compile(r"[\u3400-\u9fff]")
 
@@ -27,9 +42,10 @@ def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[s
     to be cut. A part that ends between two words ends in a comma, which keeps the voice up."""
     found: list[str] = []
     for shortest, longest in parts:
-        if length(text) <= longest * 1.4:
+        is_first = not found
+        if length(text) <= longest * (1 if is_first else _WHOLE):
             break
-        cut = _cut(text, shortest, longest)
+        cut = _cut(text, shortest, longest, is_first=is_first)
         if not cut:
             continue
         head, text = text[:cut].rstrip(), text[cut:].lstrip()
@@ -42,11 +58,26 @@ def length(text: str) -> float:
     return len(text) + (_LETTERS_OF_HAN - 1) * len(_HAN.findall(text))
 
 
-def _cut(text: str, shortest: int, longest: int) -> int:
-    """Where the first part ends; 0 for nowhere."""
-    for pattern in (_PAUSE, _PHRASE):
-        places = [found.end() for found in pattern.finditer(text, 0, len(text) - 1)]
-        fitting = [place for place in places if shortest <= length(text[:place]) <= longest]
-        if fitting:
-            return fitting[-1] if pattern is _PAUSE else fitting[0] if shortest < PARTS[1][0] else fitting[-1]
+def _cut(text: str, shortest: int, longest: int, *, is_first: bool) -> int:
+    """Where the first part ends; 0 for nowhere. The very first part ends as soon as it can, later ones as late."""
+    pauses = [found.end() for found in _PAUSE.finditer(text, 0, len(text) - 1)]
+    for latest in (longest, longest * _LATER):
+        for places in (pauses, list(_phrases(text))):
+            fitting = [place for place in places if shortest <= length(text[:place]) <= latest]
+            if fitting:
+                return fitting[0] if is_first or latest > longest else fitting[-1]
     return 0
+
+
+def _phrases(text: str) -> Iterator[int]:
+    """Where a phrase begins within `text`."""
+    for space in _SPACE.finditer(text):
+        before = _WORD_BEFORE.search(text, 0, space.start())
+        after = _WORD_AFTER.match(text, space.end())
+        if not before or not after:
+            continue
+        last, following = before[0].lower(), after[0].lower()
+        if last in _BEGIN_PHRASES or last in _BIND:
+            continue
+        if following in _BEGIN_PHRASES or last in _END_SUBJECTS or is_verb(following):
+            yield space.end()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -132,6 +133,7 @@ class LiveSpeech:
         self._unfinished_characters = 0
         self._format = audio_format
         self._encoder = stream_encoder(audio_format)
+        self._spoken_by: Counter[Voice] = Counter()  # samples
         self._sentences = 0
         self._heard_until = 0.0  # when the listener will have heard what was sent, by the monotonic clock
         self._speaking = asyncio.create_task(self._speak_all())
@@ -139,6 +141,11 @@ class LiveSpeech:
     @property
     def audio_ms(self) -> int:
         return round(1000 * self.samples / SAMPLE_RATE)
+
+    @property
+    def main_voice(self) -> Voice:
+        """The voice that has spoken most: not the one that was asked for where others had to stand in."""
+        return max(self._spoken_by, key=lambda voice: self._spoken_by[voice], default=self._voice)
 
     @property
     def is_waiting(self) -> bool:
@@ -251,6 +258,7 @@ class LiveSpeech:
         unit = item.reply.unit(text=item.spoken, language=item.language, speed=self._speed, live=True)
         speech = await item.reply.speak(unit)
         self.queue_ms = self.queue_ms or unit.queued_ms
+        self._spoken_by[item.reply.stand_in or self._voice] += len(speech.audio)
         return _Spoken(item.sentence, await in_pool(finish, speech), item.reply.degraded)
 
     async def _send(self, spoken: _Spoken) -> None:

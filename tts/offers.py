@@ -5,16 +5,24 @@ from __future__ import annotations
 from django.conf import settings
 
 from gateway.catalogue import ModelCard, Task
+from inference import runtime
 from model_store import catalogue as model_store
 from model_store.choice import chosen
+from tts.reply_voice import NEURAL
 from tts.voices import catalogue, default_voice
+
+DID_NOT_LOAD = (
+    "Kokoro is installed and did not load, so eSpeak NG serves: it sounds like a machine. The service's log says why."
+)
 
 
 def models_offered() -> list[ModelCard]:
     """Every model that has a voice, the default first."""
     engines = {model: voice.engine for model, voice in catalogue().models().items()}
     first = default_voice().model
-    notice = "" if settings.VOICE_INFERENCE_URL else chosen(model_store.Task.SPEECH).notice
+    notice = DID_NOT_LOAD if runtime.is_stood_in_for(NEURAL) else ""
+    if not notice and not settings.VOICE_INFERENCE_URL:
+        notice = chosen(model_store.Task.SPEECH).notice
     return [
         ModelCard(model, Task.SPEECH, owned_by=engines[model], notice=notice if model == first else "")
         for model in sorted(engines, key=lambda model: model != first)

@@ -15,10 +15,13 @@ from tts.voices import primary
 
 ESPEAK_ENGLISH, ESPEAK_TAMIL = "en-us", "ta"
 
-# As careful speakers say it, which was measured to be understood far better from voices that never learnt Malay: final
-# open a is [a], not [ə], and the k that closes a syllable is a k. (A glottal stop before a vowel stays: "ke'adaan".)
+# As careful speakers say it, which was measured to be understood far better from voices that never learnt Malay
+# (docs/voices.md): final open a is [a], not [ə]; the k that closes a syllable is a k; no glottal stop between vowels,
+# which was heard as a t ("kerajatan"); diphthongs end in a glide, which was left out otherwise ("rame" for "ramai").
 _FINAL_SCHWA = re.compile(r"ə$")
-_GLOTTAL_K = re.compile(r"ʔ(?![ˈˌ]?[aeəiou])")
+_INNER_GLOTTAL = re.compile(r"(?<=[aeəiouɪʊ])ʔ(?=[ˈˌ]?[aeəiouɪʊ])")
+_DIPHTHONG = re.compile(r"(?<=[aeo])[ɪʊ]")
+_GLIDES = {"ɪ": "j", "ʊ": "w"}
 _SWITCH = re.compile(r"\([a-z]{2,3}(?:-[a-z]+)?\)")  # eSpeak's note that it goes on in another language
 
 
@@ -35,10 +38,15 @@ def _sound(word: pronunciation.SpokenWord) -> str:
         case "ta":
             ipa = _by_espeak(word.text, ESPEAK_TAMIL)
         case "ms":
-            ipa = _GLOTTAL_K.sub("k", _FINAL_SCHWA.sub("a", word.ipa))
+            ipa = _clear_malay(word.ipa)
         case _:
             ipa = word.ipa
     return f"{ipa}{word.pause}" if ipa else ""
+
+
+def _clear_malay(ipa: str) -> str:
+    ipa = _INNER_GLOTTAL.sub("", _FINAL_SCHWA.sub("a", ipa)).replace("ʔ", "k")
+    return _DIPHTHONG.sub(lambda found: _GLIDES[found[0]], ipa)
 
 
 def _english(text: str) -> str:

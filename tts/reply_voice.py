@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from prometheus_client import Counter
 
+from capacity.leases import leases
 from inference import runtime
 from inference.errors import EngineUnavailable, OverCapacity, UnitFailed
 from tts.units import Speech, SpeechUnit
@@ -64,8 +65,8 @@ class ReplyVoice:
         if self._begun:
             return
         self._begun = True
-        if self._voice.engine == NEURAL and is_browned_out():
-            self.degraded = Reason.BUSY
+        if self._voice.engine == NEURAL:
+            self.degraded = _why_not_neural()
 
     @property
     def is_neural(self) -> bool:
@@ -100,9 +101,15 @@ class ReplyVoice:
             speech = await runtime.engine(unit.voice.engine).submit(unit)
         units_by_engine.labels(unit.voice.engine).inc()
         if self.degraded:
-            self.stand_in = self.stand_in or unit.voice
-            degraded_total.labels(self.degraded.value).inc()
+            self._note_stand_in(unit.voice)
         return speech
+
+    def _note_stand_in(self, voice: Voice) -> None:
+        assert self.degraded is not None
+        if self.stand_in is None:
+            self.stand_in = voice
+            leases().note_stand_in()
+        degraded_total.labels(self.degraded.value).inc()
 
     def _degrade(self, reason: Reason, why: str) -> None:
         if self.degraded is None:
@@ -128,7 +135,7 @@ _gates = {reason: _LogGate() for reason in Reason}
 
 
 def is_browned_out() -> bool:
-    """Whether a new reply would wait too long for the neural voice, or it is not there at all."""
+    """Whether a new reply would wait too long for the neural voice."""
     stats = runtime.engine(NEURAL).stats()
     if not settings.VOICE_TTS_BROWNOUT or stats.estimated_wait_s <= settings.VOICE_TTS_BROWNOUT_S:
         return False
@@ -139,7 +146,14 @@ def is_browned_out() -> bool:
 def is_taken_as_neural(voice: Voice) -> bool:
     """Whether a reply by `voice` would be spoken by the neural engine, which lets in no more than it can do: what is
     beyond that the embedded engine speaks."""
-    return voice.engine == NEURAL and settings.VOICE_TTS_BROWNOUT and not is_browned_out()
+    return voice.engine == NEURAL and settings.VOICE_TTS_BROWNOUT and _why_not_neural() is None
+
+
+def _why_not_neural() -> Reason | None:
+    """Why a new reply cannot have a neural voice; None: it can."""
+    if runtime.is_stood_in_for(NEURAL):
+        return Reason.FAILED
+    return Reason.BUSY if is_browned_out() else None
 
 
 def _log(reason: Reason, why: str) -> None:

@@ -156,6 +156,7 @@ async def _metered(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
                 yield data
     finally:
         work.characters = file.characters
+        _note_stand_in(work, file.stand_in)
 
 
 async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:

@@ -25,6 +25,11 @@ class Kind(StrEnum):
     def measure(self) -> Measure:
         return Measure.CHARACTERS if self is Kind.SPEECH else Measure.AUDIO
 
+    @property
+    def feature(self) -> str:
+        """Which part of voice it is, by the name that the roll-out has for it."""
+        return {Kind.SPEECH: "tts", Kind.REALTIME: "realtime"}.get(self, "asr")
+
 
 # A client that left while its answer was on the way has had what was made until then; see ``gateway.gate``.
 CHARGED_STATUSES = (200, 499)

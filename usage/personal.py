@@ -104,7 +104,9 @@ def export(client: ClientApplication, user: str) -> dict[str, Any]:
             Rating, Q(entry__client=client, entry__user=user), "score", "created_at", request_id=F("entry__request_id")
         ),
         "months": _values(Consumption, mine, "month", "measure", "used"),
-        "weeks": _values(UserWeek, Q(client=client, person=weeks.person(client.pk, user)), "week", "days"),
+        "weeks": _values(
+            UserWeek, Q(client=client, person=weeks.person(client.pk, user)), "week", "feature", "language", "days"
+        ),
         "statements": [
             {
                 "number": one.number,

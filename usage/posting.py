@@ -71,9 +71,9 @@ class DailyTally:
         mix = (day, row.client_id, row.kind, row.model, row.voice, row.language, row.error_code)
         self._add(DailyMix, mix, requests, audio_ms, characters, row.queue_ms, row.total_ms)
         if requests and not failed:
-            self.served.add((day, row.client_id, row.user))
+            self.served.update(weeks.served(day, row.client_id, row.user, row.kind, row.language))
         if requests and not failed and not row.is_live:  # a live stream lasts as long as people talk
-            self._add(DailyLatency, (day, row.kind, ceiling_ms(row.total_ms)), 1)
+            self._add(DailyLatency, (day, row.client_id, row.kind, row.language, ceiling_ms(row.total_ms)), 1)
 
     def add(self) -> None:
         """To what the database holds."""

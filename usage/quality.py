@@ -19,6 +19,7 @@ from usage.models import Correction, Rating
 from usage.weeks import week_of
 
 Z = 1.96  # of 95 % confidence, by the normal distribution
+EVERY = Q()
 ENOUGH = 30  # from here on that distribution is a fair one for a mean
 
 
@@ -43,9 +44,10 @@ def word_error_rate(since: datetime, until: datetime, **where: Any) -> Estimate:
     return _error_rate(Correction.objects.filter(_made(since, until, where)).aggregate(**_error_sums()))
 
 
-def word_error_rates(first: date, last: date) -> tuple[Estimate, dict[date, Estimate]]:
-    """Of requests from ``first`` to ``last``: of all, and of each week by its Monday. The ledger is not read."""
-    return _by_week(Correction.objects.all(), first, last, _error_sums(), _error_rate)
+def word_error_rates(first: date, last: date, which: Q = EVERY) -> tuple[Estimate, dict[date, Estimate]]:
+    """Of requests from ``first`` to ``last``: of all, and of each week by its Monday. ``which`` selects corrections;
+    without it the ledger is not read."""
+    return _by_week(Correction.objects.filter(which), first, last, _error_sums(), _error_rate)
 
 
 def opinion_score(since: datetime, until: datetime, **where: Any) -> Estimate:
@@ -53,9 +55,9 @@ def opinion_score(since: datetime, until: datetime, **where: Any) -> Estimate:
     return _opinion(Rating.objects.filter(_made(since, until, where)).aggregate(**_opinion_sums()))
 
 
-def opinion_scores(first: date, last: date) -> tuple[Estimate, dict[date, Estimate]]:
+def opinion_scores(first: date, last: date, which: Q = EVERY) -> tuple[Estimate, dict[date, Estimate]]:
     """As ``word_error_rates``."""
-    return _by_week(Rating.objects.all(), first, last, _opinion_sums(), _opinion)
+    return _by_week(Rating.objects.filter(which), first, last, _opinion_sums(), _opinion)
 
 
 def _error_sums() -> dict[str, Any]:

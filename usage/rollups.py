@@ -9,6 +9,7 @@ from core.models import ClientApplication
 from usage.entry import Kind, Measure
 
 KINDS = [(kind.value, kind.name.capitalize()) for kind in Kind]
+SLICE = ("feature", "language")
 MEASURES = [(measure.value, measure.name.capitalize()) for measure in Measure]
 
 
@@ -67,20 +68,37 @@ class DailyLatency(models.Model):
     """How long a day's successful requests took: ``requests`` of them more than the ceiling before, at most this."""
 
     day = models.DateField()
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
     kind = models.CharField(max_length=16, choices=KINDS)
+    language = models.CharField(max_length=35)
     ceiling_ms = models.PositiveIntegerField()
     requests = models.BigIntegerField(default=0)
 
     class Meta:
         ordering = ["day", "kind", "ceiling_ms"]
-        constraints = [models.UniqueConstraint(fields=["day", "kind", "ceiling_ms"], name="daily_latency_key")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "client", "kind", "language", "ceiling_ms"], name="daily_latency_key"
+            )
+        ]
         verbose_name_plural = "daily latency"
 
     def __str__(self) -> str:
         return f"{self.day} {self.kind} {self.ceiling_ms}"
 
 
-class UserWeek(models.Model):
+class Slice(models.Model):
+    """People are counted by feature and language too, as sums of parts would count some of them twice: a row for each
+    feature and language, with an empty feature for all features and an empty language for all languages."""
+
+    feature = models.CharField(max_length=16, default="", blank=True)
+    language = models.CharField(max_length=35, default="", blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class UserWeek(Slice):
     """On which days of a week a person was served. ``usage.weeks`` tells what a person's number is."""
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -90,14 +108,16 @@ class UserWeek(models.Model):
 
     class Meta:
         ordering = ["client", "person", "week"]
-        constraints = [models.UniqueConstraint(fields=["client", "person", "week"], name="user_week_key")]
+        constraints = [
+            models.UniqueConstraint(fields=["client", "person", "week", *SLICE], name="user_week_key"),
+        ]
         permissions = [("view_dashboard", "Can view the product dashboard")]
 
     def __str__(self) -> str:
         return f"{self.week} {self.person}"
 
 
-class DailyActive(models.Model):
+class DailyActive(Slice):
     """How many people were served on a day, and by how many those served in 7 and in 30 days changed with it: the sum
     of all changes up to a day is their number on that day."""
 
@@ -109,14 +129,14 @@ class DailyActive(models.Model):
 
     class Meta:
         ordering = ["day", "client"]
-        constraints = [models.UniqueConstraint(fields=["day", "client"], name="daily_active_key")]
+        constraints = [models.UniqueConstraint(fields=["day", "client", *SLICE], name="daily_active_key")]
         verbose_name_plural = "daily active"
 
     def __str__(self) -> str:
         return f"{self.day} {self.users}"
 
 
-class CohortWeek(models.Model):
+class CohortWeek(Slice):
     """Of the people first served in the week ``first``, how many were in the week ``week``."""
 
     first = models.DateField(help_text="Its Monday")
@@ -126,7 +146,7 @@ class CohortWeek(models.Model):
 
     class Meta:
         ordering = ["first", "week", "client"]
-        constraints = [models.UniqueConstraint(fields=["first", "week", "client"], name="cohort_week_key")]
+        constraints = [models.UniqueConstraint(fields=["first", "week", "client", *SLICE], name="cohort_week_key")]
 
     def __str__(self) -> str:
         return f"{self.first} {self.week} {self.users}"

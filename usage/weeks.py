@@ -4,6 +4,9 @@ A person has a number in place of an id, made from the pseudonym that ``usage.pe
 nobody, and stay one person's when the ledger's old rows get their pseudonyms. Served means: at least one request
 succeeded. The same id at two client applications is two people.
 
+People are counted in all, and by feature and language (``usage.rollups.Slice``): somebody who used two features is one
+person, so that the parts cannot be added up.
+
 Counting distinct people takes long once there are many days of many people. So the counts are kept up to date instead:
 each first time that somebody is served on a day changes them by what that day adds to the days already known.
 """
@@ -12,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -21,7 +24,8 @@ from django.db.models import F, Q, Sum
 from django.utils.crypto import salted_hmac
 
 from usage import upsert
-from usage.rollups import CohortWeek, DailyActive, UserWeek
+from usage.entry import Kind
+from usage.rollups import SLICE, CohortWeek, DailyActive, UserWeek
 
 PSEUDONYM = "gone:"  # how every pseudonym begins
 PSEUDONYM_DIGITS = 24  # hexadecimal ones
@@ -31,8 +35,9 @@ WINDOWS = (7, 30)  # days that somebody who was served counts as active
 
 LOCKS, LOCK_CLASS = 256, 0x5EE  # how many; and what sets them apart from other advisory locks
 
-Served = tuple[date, int, str]  # a day, a client application, an end user
-Someone = tuple[int, int]  # a client application, a person
+Served = tuple[date, int, str, str, str]  # a day, a client application, an end user, a feature, a language
+Someone = tuple[int, int, str, str]  # a client application, a person, a feature, a language
+SliceOfDay = tuple[date, int, str, str]
 
 
 def pseudonym(client_id: int, user: str) -> str:
@@ -52,6 +57,13 @@ def person(client_id: int, user: str) -> int:
         return int(pseudonym(client_id, f"{PSEUDONYM}{user}").removeprefix(PSEUDONYM)[:NUMBER_DIGITS], 16)
 
 
+def served(day: date, client_id: int, user: str, kind: str, language: str) -> Iterator[Served]:
+    """What one successful request adds to: everybody, its feature, its language, and both."""
+    for feature in ("", Kind(kind).feature):
+        for spoken in {"", language}:
+            yield day, client_id, user, feature, spoken
+
+
 def week_of(day: date) -> date:
     """Its Monday."""
     return day - timedelta(days=day.weekday())
@@ -65,13 +77,14 @@ class Activity:
     """What people's days change in the counts. Pure: it knows no database."""
 
     def __init__(self) -> None:
-        self.active: dict[tuple[date, int], list[int]] = defaultdict(lambda: [0, 0, 0])
-        self.cohorts: dict[tuple[date, date, int], list[int]] = defaultdict(lambda: [0])
+        self.active: dict[SliceOfDay, list[int]] = defaultdict(lambda: [0, 0, 0])
+        self.cohorts: dict[tuple[date, date, int, str, str], list[int]] = defaultdict(lambda: [0])
 
-    def add(self, client_id: int, known: list[date], day: date) -> None:
+    def add(self, client_id: int, known: list[date], day: date, *, feature: str = "", language: str = "") -> None:
         """One more day of somebody; ``known``: the other days in order, to which it is added."""
         place = bisect_left(known, day)
-        self.active[day, client_id][0] += 1
+        whose = (client_id, feature, language)
+        self.active[day, *whose][0] += 1
         for column, window in enumerate(WINDOWS, 1):
             # Active from a day until so many days later; what the day before or after covers already is not new.
             enters = max(day, known[place - 1] + timedelta(days=window)) if place else day
@@ -79,28 +92,28 @@ class Activity:
             if place < len(known):
                 leaves = min(leaves, known[place])
             if enters < leaves:
-                self.active[enters, client_id][column] += 1
-                self.active[leaves, client_id][column] -= 1
-        self._add_week(client_id, known, week_of(day))
+                self.active[enters, *whose][column] += 1
+                self.active[leaves, *whose][column] -= 1
+        self._add_week(whose, known, week_of(day))
         insort(known, day)
 
-    def _add_week(self, client_id: int, known: list[date], week: date) -> None:
+    def _add_week(self, whose: tuple[int, str, str], known: list[date], week: date) -> None:
         first, latest = (week_of(known[0]), week_of(known[-1])) if known else (week, None)
         if week == latest:  # spares the rest to most
             return
         if week < first:  # the beginning is earlier than was known: all weeks go over to that cohort
             for other in {week_of(day) for day in known}:
-                self.cohorts[first, other, client_id][0] -= 1
-                self.cohorts[week, other, client_id][0] += 1
+                self.cohorts[first, other, *whose][0] -= 1
+                self.cohorts[week, other, *whose][0] += 1
             first = week
         elif latest is not None and week < latest and any(week_of(day) == week for day in known):
             return
-        self.cohorts[first, week, client_id][0] += 1
+        self.cohorts[first, week, *whose][0] += 1
 
 
-def note(served: Iterable[Served]) -> None:
+def note(what: Iterable[Served]) -> None:
     """Bring weeks and counts up to date. Call it in the ledger's transaction."""
-    days = _by_person(served)
+    days = _by_person(what)
     known_days = _known(days, {week_of(day) for some in days.values() for day in some})
     new = {someone: fresh for someone, some in days.items() if (fresh := some.difference(known_days.get(someone, ())))}
     if not new:  # mostly: people come back on the same day
@@ -108,31 +121,35 @@ def note(served: Iterable[Served]) -> None:
     _lock(new)
     known_days = _known(new)
     activity = Activity()
-    for (client_id, number), fresh in sorted(new.items()):
-        known = known_days.get((client_id, number), [])
+    for someone, fresh in sorted(new.items()):
+        client_id, _number, feature, language = someone
+        known = known_days.get(someone, [])
         for day in sorted(fresh - set(known)):
-            activity.add(client_id, known, day)
+            activity.add(client_id, known, day, feature=feature, language=language)
     _mark(new)
     _write(activity)
 
 
-def mark(served: Iterable[Served]) -> None:
+def mark(what: Iterable[Served]) -> None:
     """The weeks only, for a rebuild that counts anew afterwards."""
-    _mark(_by_person(served))
+    _mark(_by_person(what))
 
 
-def _by_person(served: Iterable[Served]) -> dict[Someone, set[date]]:
+def _by_person(what: Iterable[Served]) -> dict[Someone, set[date]]:
     days: dict[Someone, set[date]] = defaultdict(set)
-    for day, client_id, user in served:
-        days[client_id, person(client_id, user)].add(day)
+    numbers: dict[tuple[int, str], int] = {}
+    for day, client_id, user, feature, language in what:
+        if (client_id, user) not in numbers:
+            numbers[client_id, user] = person(client_id, user)
+        days[client_id, numbers[client_id, user], feature, language].add(day)
     return days
 
 
 def _known(people: Iterable[Someone], weeks: Iterable[date] | None = None) -> dict[Someone, list[date]]:
     """Their days in order, of all or of some weeks."""
-    by_client: dict[int, list[int]] = defaultdict(list)
-    for client_id, number in people:
-        by_client[client_id].append(number)
+    by_client: dict[int, set[int]] = defaultdict(set)
+    for client_id, number, _feature, _language in people:
+        by_client[client_id].add(number)
     which = Q()
     for client_id, numbers in by_client.items():
         which |= Q(client_id=client_id, person__in=numbers)
@@ -141,8 +158,8 @@ def _known(people: Iterable[Someone], weeks: Iterable[date] | None = None) -> di
     known: dict[Someone, list[date]] = defaultdict(list)
     if by_client:
         rows = UserWeek.objects.filter(which).order_by("client_id", "person", "week")
-        for client_id, number, week, mask in rows.values_list("client_id", "person", "week", "days"):
-            known[client_id, number] += _days(week, mask)
+        for *someone, week, mask in rows.values_list("client_id", "person", *SLICE, "week", "days"):
+            known[tuple(someone)] += _days(week, mask)
     return known
 
 
@@ -160,15 +177,15 @@ def _lock(people: Iterable[Someone]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_advisory_xact_lock(%s, p) FROM (SELECT unnest(%s::int[]) AS p ORDER BY 1) AS people",
-                [LOCK_CLASS, sorted({number % LOCKS for _client, number in people})],
+                [LOCK_CLASS, sorted({number % LOCKS for _client, number, _feature, _language in people})],
             )
 
 
 def _mark(days: dict[Someone, set[date]]) -> None:
-    weeks: dict[tuple[int, int, date], list[int]] = defaultdict(lambda: [0])
-    for (client_id, number), some in days.items():
+    weeks: dict[tuple[int, int, date, str, str], list[int]] = defaultdict(lambda: [0])
+    for (client_id, number, feature, language), some in days.items():
         for day in some:
-            weeks[client_id, number, week_of(day)][0] |= bit(day)
+            weeks[client_id, number, week_of(day), feature, language][0] |= bit(day)
     upsert.unite(UserWeek, weeks)
 
 
@@ -188,13 +205,15 @@ def recount() -> None:
     """All counts anew, from the weeks."""
     DailyActive.objects.all().delete()
     CohortWeek.objects.all().delete()
-    activity, someone, known = Activity(), None, list[date]()
-    rows = UserWeek.objects.order_by("client_id", "person", "week").values_list("client_id", "person", "week", "days")
-    for client_id, number, week, mask in rows.iterator():
-        if someone != (client_id, number):
-            someone, known = (client_id, number), []
+    activity = Activity()
+    someone: Sequence[object] = ()
+    known: list[date] = []
+    rows = UserWeek.objects.order_by("client_id", "person", *SLICE, "week")
+    for *whose, week, mask in rows.values_list("client_id", "person", *SLICE, "week", "days").iterator():
+        if someone != whose:
+            someone, known = whose, []
         for day in _days(week, mask):
-            activity.add(client_id, known, day)
+            activity.add(whose[0], known, day, feature=whose[2], language=whose[3])
     _write(activity)
 
 
@@ -213,9 +232,26 @@ class Active:
     month: int = 0
 
 
-def active_by_day(first: date, last: date) -> dict[date, Active]:
-    """Of all client applications together."""
-    rows = DailyActive.objects.filter(day__lte=last).order_by("day").values_list("day")
+@dataclass(frozen=True)
+class Which:
+    """The people to count: of one client application, who used one feature, in one language; empty: any."""
+
+    client_id: int | None = None
+    feature: str = ""
+    language: str = ""
+
+    @property
+    def rows(self) -> Q:
+        found = Q(feature=self.feature, language=self.language)
+        return found if self.client_id is None else found & Q(client_id=self.client_id)
+
+
+EVERYBODY = Which()
+
+
+def active_by_day(first: date, last: date, which: Which = EVERYBODY) -> dict[date, Active]:
+    """Of all client applications together, or of one."""
+    rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by("day").values_list("day")
     found = {first + timedelta(days=number): Active() for number in range((last - first).days + 1)}
     sums = {day: amounts for day, *amounts in rows.annotate(Sum("users"), Sum("change_7"), Sum("change_30"))}
     week, month = (sum(amounts[column] for day, amounts in sums.items() if day < first) for column in (1, 2))
@@ -226,9 +262,9 @@ def active_by_day(first: date, last: date) -> dict[date, Active]:
     return found
 
 
-def active_by_client(last: date) -> dict[int, Active]:
+def active_by_client(last: date, which: Which = EVERYBODY) -> dict[int, Active]:
     """On one day."""
-    rows = DailyActive.objects.filter(day__lte=last).order_by().values_list("client_id")
+    rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by().values_list("client_id")
     return {
         client_id: Active(*amounts)
         for client_id, *amounts in rows.annotate(
@@ -238,11 +274,11 @@ def active_by_client(last: date) -> dict[int, Active]:
     }
 
 
-def cohorts(first: date, last: date) -> dict[date, dict[date, int]]:
+def cohorts(first: date, last: date, which: Which = EVERYBODY) -> dict[date, dict[date, int]]:
     """For each week of first use, both included, how many of its people were served in it and in each later week."""
     found: dict[date, dict[date, int]] = defaultdict(dict)
-    rows = CohortWeek.objects.filter(first__gte=week_of(first), week__lte=week_of(last)).order_by("first", "week")
-    for began, week, users in rows.values_list("first", "week").annotate(Sum("users")):
+    rows = CohortWeek.objects.filter(which.rows, first__gte=week_of(first), week__lte=week_of(last))
+    for began, week, users in rows.order_by("first", "week").values_list("first", "week").annotate(Sum("users")):
         if users:
             found[began][week] = users
     return dict(found)

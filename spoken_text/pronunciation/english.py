@@ -9,12 +9,14 @@ from spoken_text.pronunciation.lexicon import lexicon
 # Spellings that no Malay word has. Arabic names keep th, dh, ee and oo too, so those need an ending beside them.
 _NOT_MALAY = re.compile(
     r"""
-    tion|sion$|ough|ight|wh|ck|tch|dge|sch|^(?:wr|kn)|eau|ay$|ey$|ow|ew|aw$|oa|ies$|ous$|ness$|ful$|less$|ment$
-    |[^aeiou]ly$|[bdfghjklmprstvz]{1}ed$|[a-z]{3}ing$(?<!ling)(?<!ning)|qu|[aeiou][bcdfgkmpstvz]e$|(?:ee|oo)[a-z]
-    |[bcdfgjkmpqtvwz]$(?<![bkdptmf])|ss$|ll$|tt|pp|cc|ff|rr|[bcdfghjklmnpqrstvwxz]y$(?<!ny)(?<!sy)
+    tion|sion$|ough|ight|wh|ck|tch|dge|sch|^(?:wr|kn)|eau|ay$|ey$|[oe]w(?![aeiou])|aw$|oa[cdlprst]|ies$|ous$|ness$
+    |ful$|less$|ment$|[^aeiou]ly$|[bdfghjklmprstvz]{1}ed$|(?<!n)(?P<twice>[bdgklmnprt])(?P=twice)ing$|qu
+    |[aeiou][bcdfgkmpstvz]e$|(?<!^k)(?<!^s)ee[a-z]|(?<!^z)(?<!^k)oo[a-z]|[cqvw]$|(?<!n)g$|ss$|ll$|tt|pp|cc|ff|rr
+    |[bcdfghjklmnpqrstvwxz]y$(?<!ny)(?<!sy)
     """,
     re.VERBOSE,
 )
+_DOUBLES = re.compile(r"[^aeiou]*[aeiou][bdfgklmnprtvz]")  # "stop": doubles its last letter before a vowel
 _ENDINGS = ("ing", "ed", "er", "ers", "s", "es", "'s", "ly", "d")
 _MIN_STEM = 3
 _MIN_PART = 4  # letters of each word in a compound
@@ -32,17 +34,26 @@ def _is_inflected(word: str, words: frozenset[str], depth: int = 2) -> bool:
         stem = word.removesuffix(ending)
         if stem == word or len(stem) < _MIN_STEM:
             continue
-        if stem in words or stem + "e" in words or stem[:-1] in words:
+        if _takes(stem, ending, words):
             return True
         if depth > 1 and _is_inflected(stem, words, depth - 1):
             return True
     return False
 
 
+def _takes(stem: str, ending: str, words: frozenset[str]) -> bool:
+    """Whether English spells one of its words with this ending so: "stopp-ed", "mak-ing", but not "gas-ing"."""
+    if ending[0] not in "ei" or _is_compound(stem, words):
+        return stem in words or _is_compound(stem, words)
+    if stem + "e" in words or (stem[-1] == stem[-2] and stem[:-1] in words):
+        return True
+    return stem in words and not _DOUBLES.fullmatch(stem)
+
+
 def _is_compound(word: str, words: frozenset[str]) -> bool:
     """Whether a word is two English ones written together ("handphone")."""
     cuts = range(_MIN_PART, len(word) - _MIN_PART + 1)
-    return any(word[:cut] in words and word[cut:] in words for cut in cuts)
+    return any(word[:cut] in words and word[cut:] in words and word[:cut] != word[cut:] for cut in cuts)
 
 
 def looks_english(word: str) -> bool:

@@ -14,6 +14,7 @@ _MIN_ENGLISH = 4  # letters of an English stem within a Malay word
 _MAX_WORD = 60  # letters; a longer "word" is said in pieces
 _CACHED = 16_384
 _UNSTRESSED = frozenset("di ke yang dan pun si sang pada dari oleh para per nak tu ni lah kah".split())
+_VERB_PREFIXES = frozenset("me mem men meng menge meny ber be di".split())  # not "ter-": "terakhir" is none
 # Words of both languages, and the English words that make them English.
 _TOGETHER = {
     "jam": frozenset(["traffic"]),
@@ -47,6 +48,17 @@ def respelling(word: str) -> str:
         return found.joined(table.respellings[found.stem])
     guessed = guess(word)
     return guessed.joined(respell(guessed.stem))
+
+
+@lru_cache(_CACHED)
+def is_verb(word: str) -> bool:
+    """Whether a word (small letters) is a Malay verb by its prefix: "membaca", "berjalan", "dibuka"."""
+    table = lexicon()
+    if table.knows(word):
+        prefix, *stem = table.respellings[word].split("+")
+        return bool(stem) and prefix in _VERB_PREFIXES
+    found = analyse(word, table.knows)
+    return found is not None and bool(found.prefixes) and found.prefixes[0] in _VERB_PREFIXES
 
 
 def word_language(word: str, names: list[str], index: int, language: str) -> str:

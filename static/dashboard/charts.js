@@ -20,6 +20,11 @@ const FORMS = {
   "usd-fine": { full: (v) => `USD ${fixed(v < 1 ? 4 : 2).format(v)}`, axis: (v) => upTo(4).format(v) },
 };
 
+const EVENTS = JSON.parse(document.getElementById("events")?.textContent ?? "[]").map((event) => ({
+  ...event,
+  at: Date.parse(event.day) / 1000,
+}));
+
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 const LINES = [
   { colour: "--series-1", dash: [] },
@@ -43,7 +48,7 @@ function colours() {
   const probe = document.createElement("i");
   document.body.append(probe);
   const found = {};
-  for (const name of ["--series-1", "--series-2", "--series-3", "--line", "--muted", "--danger"]) {
+  for (const name of ["--series-1", "--series-2", "--series-3", "--line", "--muted", "--danger", "--surface"]) {
     probe.style.color = `var(${name})`;
     found[name] = getComputedStyle(probe).color;
   }
@@ -80,14 +85,75 @@ function targetLine(target, palette) {
   };
 }
 
+// The interval that holds the true value, behind its line; only where there is one.
+function band(low, high, days, colour) {
+  return (chart) => {
+    const { ctx } = chart;
+    const known = days.map((_, index) => index).filter((index) => low[index] !== null && high[index] !== null);
+    if (known.length === 0) return;
+    const point = (index, values) => [chart.valToPos(days[index], "x", true), chart.valToPos(values[index], "y", true)];
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(chart.bbox.left, chart.bbox.top, chart.bbox.width, chart.bbox.height);
+    ctx.clip();
+    ctx.globalAlpha = 0.16;
+    ctx.fillStyle = ctx.strokeStyle = colour;
+    ctx.lineWidth = 3 * devicePixelRatio; // so that a single value has a band too
+    ctx.beginPath();
+    known.forEach((index) => ctx.lineTo(...point(index, high)));
+    [...known].reverse().forEach((index) => ctx.lineTo(...point(index, low)));
+    ctx.closePath();
+    ctx.fill();
+    ctx.stroke();
+    ctx.restore();
+  };
+}
+
+// What happened, as numbers along the top; the list on the page says what they mean.
+function eventMarks(events, palette) {
+  return (chart) => {
+    const { ctx } = chart;
+    const size = 11 * devicePixelRatio;
+    let free = -Infinity;
+    ctx.save();
+    ctx.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
+    ctx.textAlign = "center";
+    ctx.lineWidth = devicePixelRatio;
+    for (const event of events) {
+      const x = chart.valToPos(event.at, "x", true);
+      ctx.strokeStyle = palette["--muted"];
+      ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
+      ctx.beginPath();
+      ctx.moveTo(x, chart.bbox.top);
+      ctx.lineTo(x, chart.bbox.top + chart.bbox.height);
+      ctx.stroke();
+      const half = ctx.measureText(event.place).width / 2 + 3 * devicePixelRatio;
+      if (x - half < free) continue; // the line stands for itself where numbers would overlap
+      free = x + half;
+      ctx.fillStyle = palette["--surface"];
+      ctx.fillRect(x - half, chart.bbox.top, 2 * half, size * 1.3);
+      ctx.fillStyle = palette["--muted"];
+      ctx.fillText(event.place, x, chart.bbox.top + size);
+    }
+    ctx.restore();
+  };
+}
+
 function draw(plot, data, kind, width, height) {
   const palette = colours();
   const drawn = data.columns.filter((column) => column.plot === plot.dataset.plot);
+  const byName = (name) => data.columns.find((column) => column.name === name)?.values;
+  const bands = drawn.filter((column) => column.low).map((column) => ({ low: byName(column.low), high: byName(column.high) }));
+  const isShown = (event) => event.at >= data.days[0] && event.at < data.days.at(-1) + gap;
+  const gap = data.days.length > 1 ? data.days[1] - data.days[0] : DAY_S;
+  const events = EVENTS.filter(isShown);
   const form = FORMS[drawn[0].form];
   const target = drawn[0].target === undefined ? null : Number(drawn[0].target);
   const font = `${isPrinting ? 10 : 12}px ${getComputedStyle(document.body).fontFamily}`;
-  const highest = Math.max(...drawn.flatMap((column) => column.values.map((value) => value ?? 0)), target ?? 0);
-  const lowest = Math.min(...drawn.flatMap((column) => column.values.filter((v) => v !== null)), target ?? Infinity);
+  const values = [...drawn.map((column) => column.values), ...bands.flatMap(({ low, high }) => [low, high])].flat();
+  const known = values.filter((value) => value !== null);
+  const highest = Math.max(...known, target ?? 0, 0);
+  const lowest = Math.min(...known, target ?? Infinity);
   const isFromZero = drawn[0].form !== "score"; // an opinion score begins at 1, not at 0
   const readout = plot.querySelector(".readout");
 
@@ -100,7 +166,8 @@ function draw(plot, data, kind, width, height) {
     drawn.forEach((column, place) => {
       const value = column.values[at];
       const item = document.createElement("span");
-      if (drawn.length > 1) item.className = `key key-${place + 1}`;
+      if (column.ghost) item.className = "key key-ghost";
+      else if (drawn.length > 1) item.className = `key key-${place + 1}`;
       if (column.label !== column.plot) item.append(`${column.label.split(", ").at(-1)} `);
       const figure = document.createElement("b");
       figure.textContent = value === null ? "–" : FORMS[column.form].full(value);
@@ -110,6 +177,13 @@ function draw(plot, data, kind, width, height) {
     const day = document.createElement("span");
     day.textContent = dayLabel(data.days[at], true);
     readout.append(day);
+    const marks = events.filter((event) => event.at >= data.days[at] && event.at < data.days[at] + gap);
+    for (const event of index === null || index === undefined ? [] : marks) {
+      const mark = document.createElement("span");
+      mark.className = "event";
+      mark.textContent = `${event.place} ${event.text}`;
+      readout.append(mark);
+    }
     if (target !== null) {
       const aim = document.createElement("span");
       aim.className = "key key-target";
@@ -118,7 +192,6 @@ function draw(plot, data, kind, width, height) {
     }
   };
 
-  const gap = data.days.length > 1 ? data.days[1] - data.days[0] : DAY_S;
   const axis = { stroke: palette["--muted"], font, ticks: { show: false } };
   const chart = new uPlot(
     {
@@ -155,7 +228,14 @@ function draw(plot, data, kind, width, height) {
       ],
       series: [
         {},
-        ...drawn.map((column, place) => ({
+        ...drawn.map((column, place) => column.ghost ? {
+          label: column.label,
+          stroke: palette["--muted"],
+          width: 1.25,
+          alpha: 0.7,
+          spanGaps: true,
+          points: { show: false },
+        } : {
           label: column.label,
           stroke: palette[LINES[place].colour],
           width: kind === "bars" ? 0 : 2,
@@ -164,10 +244,11 @@ function draw(plot, data, kind, width, height) {
           paths: kind === "bars" ? uPlot.paths.bars({ size: [0.72, 42], radius: 0.12 }) : undefined,
           spanGaps: true,
           points: { show: data.days.length < 15 || column.values.filter((value) => value !== null).length < 15, size: 6, fill: palette[LINES[place].colour] },
-        })),
+        }),
       ],
       hooks: {
-        draw: target === null ? [] : [targetLine(target, palette)],
+        drawClear: bands.map(({ low, high }) => band(low, high, data.days, palette["--series-1"])),
+        draw: [eventMarks(events, palette), ...(target === null ? [] : [targetLine(target, palette)])],
         setCursor: [(shown) => tell(shown.cursor.idx)],
       },
     },
@@ -190,6 +271,15 @@ function render(onPaper) {
       return draw(plot, entry.data, entry.card.dataset.chart, width, onPaper ? HEIGHT.paper : HEIGHT.screen);
     });
   }
+}
+
+// Choosing is enough; the button stays for those without JavaScript.
+for (const select of document.querySelectorAll("select[data-submits]")) {
+  select.form.querySelector("button").hidden = true;
+  select.addEventListener("change", () => {
+    for (const other of select.form.elements) other.disabled = other.name !== "" && other.value === "";
+    select.form.requestSubmit();
+  });
 }
 
 let isPrinting = false;

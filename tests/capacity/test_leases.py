@@ -82,6 +82,19 @@ def test_the_busiest_instant() -> None:
     assert present.take_busiest() == Presence(frozenset("a"), frozenset("c"), frozenset("ac"))
 
 
+def test_replies_that_another_voice_had_to_speak_are_told_once() -> None:
+    present = Present()
+    present.note_stand_in()
+    present.note_stand_in()
+    told = present.take_busiest()
+    assert told.stood_in == 2
+    assert Presence.from_json(told.as_json()) == told
+    assert present.take_busiest().stood_in == 0
+    assert united([told, Presence(stood_in=1)]).stood_in == 3
+    older = {name: value for name, value in told.as_json().items() if name != "stood_in"}
+    assert Presence.from_json(older).stood_in == 0
+
+
 def test_who_is_served_by_two_processes_counts_once() -> None:
     one = Presence(frozenset("ab"), frozenset(), frozenset("ab"), gpu_percent=40)
     two = Presence(frozenset("b"), frozenset("c"), frozenset("bc"), gpu_percent=70)

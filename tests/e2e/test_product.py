@@ -115,7 +115,7 @@ async def test_a_product_managers_day(service: Served) -> None:
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         assert [row["day"] for row in rows] == [f"{last[:8]}{day:02}" for day in range(1, int(last[8:]) + 1)]
         shown = await page.inner_text(".tile:has-text('Heard') b")
-        assert f"{sum(float(row['minutes']) for row in rows):,.0f} min" == shown
+        assert f"{sum(float(row['minutes']) for row in rows):,.0f}\u00a0min" == shown
 
         name, content = await downloaded(page, "text=Download all as CSV")
         assert name == f"voice_{first}_{last}.zip"

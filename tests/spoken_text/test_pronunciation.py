@@ -103,6 +103,24 @@ def test_malay_words_that_are_english_too(text: str) -> None:
     assert {word.language for word in phonemes(text, english=english)} == {"ms"}
 
 
+@pytest.mark.parametrize(
+    "word", "tungging mencempung melacung cembung gonggong bangkung rewang tebing kangkung buruj".split()
+)
+def test_malay_words_that_no_list_has_are_malay(word: str) -> None:
+    """Most Malay words end in -ng; only a handful of English ones that the list lacks do."""
+    assert words.word_language(word, [word], 0, "ms") == "ms"
+
+
+@pytest.mark.parametrize("word", "gasing runsing banting lipis paras hamid pintas motor radio robot visa area".split())
+def test_malay_words_that_look_like_english_ones_with_an_ending_are_malay(word: str) -> None:
+    assert words.word_language(word, [word], 0, "ms") == "ms"
+
+
+@pytest.mark.parametrize("word", "stopping vlogging making crowdfunding bookings reloaded slower power tower".split())
+def test_english_words_with_an_ending_are_english(word: str) -> None:
+    assert words.word_language(word, [word], 0, "ms") == "en"
+
+
 def test_an_english_sentence_is_english() -> None:
     assert sounds("The main road had a traffic jam.") == english("The main road had a traffic jam").replace(
         "ˈ", ""

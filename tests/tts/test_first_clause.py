@@ -24,3 +24,18 @@ def test_the_parts_are_the_sentence_and_the_first_is_short(text: str) -> None:
 @pytest.mark.parametrize("text", ["Selamat pagi.", "Ya.", "", "x" * 300, "Terima kasih banyak-banyak semua."])
 def test_what_is_short_or_has_no_place_for_a_breath_stays_whole(text: str) -> None:
     assert first_parts(text) == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("Kucing itu tidur di atas kerusi sambil berdengkur.", "Kucing itu,"),
+        ("Pekerja kilang itu bekerja mengikut giliran siang dan malam.", "Pekerja kilang itu,"),
+        ("Angin kencang menyebabkan beberapa buah rumah kehilangan bumbung.", "Angin kencang,"),
+        ("Kereta api terakhir ke Ipoh bertolak lewat malam.", "Kereta api terakhir,"),
+        ("Menteri pelajaran baharu mengumumkan cuti tambahan semalam.", "Menteri pelajaran baharu,"),
+        ("Orang yang tidak dikenali masuk melalui pintu belakang rumah.", "Orang yang tidak dikenali masuk,"),
+    ],
+)
+def test_a_sentence_without_a_pause_is_cut_between_its_phrases(text: str, first: str) -> None:
+    assert first_parts(text)[0] == first

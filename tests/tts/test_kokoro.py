@@ -62,6 +62,22 @@ def test_mandarin_has_its_tones_and_its_phrases() -> None:
     assert mandarin("") == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "ipa"),
+    [
+        ("kerajaan", "kəradʒˈaan"),  # with a glottal stop it is heard as "kerajatan"
+        ("seorang anak", "səˈoraŋ ˈanak"),
+        ("ramai", "rˈamaj"),
+        ("hijau", "hˈidʒaw"),
+        ("amboi", "ˈamboj"),
+        ("main laut", "mˈaen lˈaot"),
+        ("bagaimana saya buka", "baɡajmˈana sˈaja bˈuka"),
+    ],
+)
+def test_malay_is_said_clearly(text: str, ipa: str) -> None:
+    assert phonemes(text, "ms") == ipa
+
+
 def test_a_sentence_of_several_languages_is_one_string() -> None:
     said = phonemes("Jangan lupa check email 小明.", "ms")
     assert said.startswith("dʒˈaŋan lˈupa ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,14 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from websockets.asyncio.client import connect
 
+from capacity.leases import leases
+from gateway.lifecycle import Lifecycle
 from inference import runtime
 from inference.engine import EngineStats
 from inference.errors import EngineUnavailable
+from tests.asr.sockets import quiet
 from tts.apps import offer_kokoro
 from tts.kokoro import SAMPLE_RATE, KokoroModel
 from tts.kokoro_engine import NAME, KokoroEngine
@@ -51,7 +56,7 @@ def offered() -> Any:
     engines: list[KokoroEngine] = []
 
     def use(engine: Any) -> Any:
-        runtime.register(NAME, lambda: engine, SpeechCodec(NAME))
+        runtime.register(NAME, lambda: engine, SpeechCodec(NAME), has_stand_in=True)
         runtime._engines.pop(NAME, None)
         engines.append(engine)
         return engine
@@ -60,6 +65,7 @@ def offered() -> Any:
     runtime._factories.pop(NAME)
     runtime._codecs.pop(NAME)
     runtime._engines.pop(NAME, None)
+    runtime._stood_in_for.discard(NAME)
     catalogue.cache_clear()
     assert [voice.id for voice in catalogue().all()] == [voice.id for voice in before]
 
@@ -96,6 +102,25 @@ async def test_where_the_model_is_not_there_espeak_speaks_and_the_reply_says_so(
     assert speech.voice.degraded is Reason.FAILED
 
 
+async def test_a_model_that_does_not_load_is_stood_in_for_and_the_service_is_ready(
+    offered: Any, api: httpx.AsyncClient, stranger: httpx.AsyncClient, espeak: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_args: object, **_options: object) -> KokoroModel:
+        raise EngineUnavailable("model.onnx does not load: no memory")
+
+    offered(KokoroEngine(Path(), load=load))
+    life = Lifecycle()
+    await life._load_one(NAME)
+    assert life.failures == {}
+    monkeypatch.setattr("tts.offers.default_voice", lambda: VOICES["aisyah"])
+    ready = await stranger.get("/readyz")
+    assert (ready.status_code, ready.json()["checks"]["models"]) == (200, "ok")
+    assert any("did not load" in notice for notice in ready.json()["notices"])
+    assert "did not load" in (await api.get("/v1/models/kokoro-82m")).json()["notice"]
+    answer = await api.post("/v1/audio/speech", json={"model": "kokoro-82m", "input": "Selamat pagi."})
+    assert (answer.status_code, answer.headers["X-Voice-Degraded"]) == (200, "failed")
+
+
 class Busy:
     """An engine whose queue is as long as it is told."""
 
@@ -126,6 +151,7 @@ async def speak(reply: ReplyVoice, text: str = "Selamat pagi", language: str = "
 
 async def test_in_a_brown_out_a_new_reply_is_spoken_by_espeak_in_language_and_sex(offered: Any, espeak: None) -> None:
     busy = offered(Busy(wait_s=30))
+    leases()._present.take_busiest()
     for name, language, expected in [
         ("aisyah", "ms", "female"),
         ("hafiz", "ms", "male"),
@@ -138,6 +164,7 @@ async def test_in_a_brown_out_a_new_reply_is_spoken_by_espeak_in_language_and_se
         assert (spoken.voice.engine, spoken.voice.gender) == ("espeak-ng", expected)
         assert spoken.voice.speaks(language)
     assert not busy.spoken
+    assert leases()._present.take_busiest().stood_in == 4  # what the capacity page shows
 
 
 async def test_a_reply_ends_in_the_voice_in_which_it_began(offered: Any, espeak: None) -> None:
@@ -221,3 +248,20 @@ async def test_a_busy_neural_voice_is_no_refusal_but_a_marked_answer(
     answer = await api.post("/v1/audio/speech", json=body)
     assert (answer.status_code, answer.headers.get("X-Voice-Degraded")) == (200, None)  # what was degraded is not kept
     assert [voice.id for voice in busy.spoken] == ["aisyah"] * 2
+
+
+async def test_the_ledger_names_the_voice_that_spoke_over_a_socket(
+    offered: Any, server_address: str, api_key: str, espeak: None
+) -> None:
+    offered(Busy(wait_s=30))
+    url = server_address.replace("http://", "ws://") + "/ws/tts"
+    async with connect(url, additional_headers={"Authorization": f"Bearer {api_key}"}) as socket:
+        await socket.send(json.dumps({"type": "start", "voice": "aisyah"}))
+        await socket.send(json.dumps({"type": "text", "text": "Selamat pagi. Apa khabar?"}))
+        await socket.send(json.dumps({"type": "end"}))
+        events = [json.loads(message) async for message in socket if isinstance(message, str)]
+    assert {event["degraded"] for event in events if event["type"] == "sentence"} == {"busy"}
+    await quiet()
+    entry = await LedgerEntry.objects.order_by("pk").alast()
+    assert entry is not None
+    assert (entry.model, entry.voice) == ("espeak-ng", "ms+f1")

@@ -72,12 +72,34 @@ def test_cohorts_are_those_of_the_ledger(chat: ClientApplication) -> None:
     assert set(weeks.cohorts(last, last)) <= {weeks.week_of(last)}
 
 
+@pytest.mark.parametrize(("feature", "language"), [("asr", ""), ("", "en"), ("tts", "ms"), ("realtime", "zh")])
+def test_people_of_a_feature_and_a_language(chat: ClientApplication, feature: str, language: str) -> None:
+    first, last = some_use(chat, ClientApplication.objects.create(name="other"))
+    which = weeks.Which(chat.pk, feature, language)
+    rows = [
+        (day_of(row.created_at), row.user)
+        for row in LedgerEntry.objects.filter(status=200, client=chat)
+        if feature in ("", Kind(row.kind).feature) and language in ("", row.language)
+    ]
+    for day, one in weeks.active_by_day(first, last, which).items():
+        expected = [len({user for at, user in rows if day - timedelta(days=ago) < at <= day}) for ago in (1, 7, 30)]
+        assert [one.day, one.week, one.month] == expected, day
+    began = {user: min(weeks.week_of(at) for at, whose in rows if whose == user) for _at, user in rows}
+    for week, by_week in weeks.cohorts(first, last, which).items():
+        assert by_week[week] == sum(start == week for start in began.values())
+
+
+def test_features_are_named_as_the_roll_out_names_them() -> None:
+    assert {kind.feature for kind in Kind} <= {"asr", "tts", "realtime"}
+
+
 def test_who_was_refused_was_not_served(chat: ClientApplication, fill: Fill) -> None:
     fill(1, status=429, error_code="quota_exceeded")
     fill(1, status=499, error_code="client_closed_request")
     assert not UserWeek.objects.exists()
     fill(1, Kind.REALTIME, is_live=True)
-    assert UserWeek.objects.count() == CohortWeek.objects.count() == 1
+    everybody = {"feature": "", "language": ""}
+    assert UserWeek.objects.filter(**everybody).count() == CohortWeek.objects.filter(**everybody).count() == 1
 
 
 def test_the_same_id_elsewhere_is_somebody_else(chat: ClientApplication, fill: Fill) -> None:
@@ -115,11 +137,12 @@ def test_a_day_that_is_gone_from_the_ledger_is_gone_here(chat: ClientApplication
     UserWeek.objects.update(days=weeks.WHOLE_WEEK)
     rebuild()
     today = day_of(timezone.now())
-    assert UserWeek.objects.get().days & weeks.bit(today)
+    assert all(row.days & weeks.bit(today) for row in UserWeek.objects.all())
     CohortWeek.objects.update(users=7)
     DailyActive.objects.update(users=7)
     rebuild(today, today)
-    assert CohortWeek.objects.get().users == DailyActive.objects.get(day=today).users == 1
+    assert {row.users for row in CohortWeek.objects.all()} == {1}
+    assert {row.users for row in DailyActive.objects.filter(day=today)} == {1}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -31,8 +31,8 @@ def check_words(body: bytes | str) -> None:
         raise Wrong("a transcript without words")
 
 
-def check_audio(body: bytes, name: str) -> None:
-    """A file of this format, whole and audible. Raises ``Wrong``."""
+def check_audio(body: bytes, name: str) -> float:
+    """Return the seconds of a file of this format. Raises ``Wrong`` unless it is whole and audible."""
     try:
         with av.open(io.BytesIO(body), "r") as container:
             found = container.format.name
@@ -44,20 +44,21 @@ def check_audio(body: bytes, name: str) -> None:
     if FORMATS[name] not in found.split(","):
         raise Wrong(f"{found} instead of {name}")
     samples = np.concatenate(parts) if parts else np.zeros(0, np.int16)
-    _check_sound(samples, rate)
+    return _check_sound(samples, rate)
 
 
-def check_pcm(body: bytes) -> None:
-    """Raw 16-bit audio at ``LIVE_RATE``. Raises ``Wrong``."""
+def check_pcm(body: bytes) -> float:
+    """Return the seconds of raw 16-bit audio at ``LIVE_RATE``. Raises ``Wrong``."""
     if len(body) % 2:
         raise Wrong("half a sample")
-    _check_sound(np.frombuffer(body, "<i2"), LIVE_RATE)
+    return _check_sound(np.frombuffer(body, "<i2"), LIVE_RATE)
 
 
-def _check_sound(samples: npt.NDArray[Any], rate: int) -> None:
+def _check_sound(samples: npt.NDArray[Any], rate: int) -> float:
     if len(samples) < SHORTEST_S * rate:
         raise Wrong(f"only {len(samples) / rate:.2f} s of audio")
     full_scale = np.iinfo(samples.dtype).max if samples.dtype.kind == "i" else 1.0
     peak = float(np.max(np.abs(samples.astype(np.float64)))) / full_scale
     if peak < QUIETEST / 32_768:
         raise Wrong("silence instead of speech")
+    return len(samples) / rate

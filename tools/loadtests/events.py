@@ -19,13 +19,19 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Asked:
-    """One thing that a user asked for, when its answer was complete (``at``: Unix time)."""
+    """One thing that a user asked for, when its answer was complete (``at``: Unix time).
+
+    Of speech, ``voice`` is the one that was asked for, ``degraded`` why another one spoke ("": none did) and
+    ``audio_s`` how much was spoken."""
 
     at: float
     work: Workload
     seconds: float
     outcome: Outcome
     why: str = ""
+    voice: str = ""
+    degraded: str = ""
+    audio_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,13 @@ class LiveEndpoint:
 
 @dataclass(frozen=True)
 class Live:
-    """``seconds``: what the person waited; ``size``: bytes received."""
+    """``seconds``: what the person waited; ``size``: bytes received. Of speech, ``audio_s``: how much was spoken;
+    ``degraded``: why by another voice than was asked for, "" if by that one."""
 
     seconds: float
     size: int
+    audio_s: float = 0.0
+    degraded: str = ""
 
 
 @dataclass
@@ -104,9 +107,11 @@ def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
 
     complete, heard = _converse(line, "/ws/tts", {"type": "start", "voice": voice, "format": "pcm"}, talk)
     audio = b"".join(heard.audio)
-    check_pcm(audio)
+    audio_s = check_pcm(audio)
     assert heard.first_audio is not None
-    return Live(max(0.0, heard.first_audio - complete), len(audio))
+    _at, last_sentence = heard.events.get("sentence", (0.0, {}))
+    degraded = str(last_sentence.get("degraded", ""))
+    return Live(max(0.0, heard.first_audio - complete), len(audio), audio_s, degraded)
 
 
 def error_code(body: bytes | str) -> str:

@@ -14,6 +14,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from tools.loadtests.sentences import sentence
 RETRY_AFTER_S = 1.0  # where a refusal does not say
 PULSE_S = 1.0
 LAG_PROBE_S = 0.05
+DEGRADED_HEADER = "X-Voice-Degraded"
 
 orders = Orders.read(os.environ[FILE_VARIABLE])
 pipe = int(os.environ[PIPE_VARIABLE])
@@ -49,6 +51,15 @@ class Hung(Exception):
 
 class Failed(Exception):
     """Neither success nor a refusal."""
+
+
+@dataclass
+class Spoken:
+    """What a voice said for a user: see ``Asked``."""
+
+    voice: str = ""
+    degraded: str = ""
+    audio_s: float = 0.0
 
 
 class Deck:
@@ -75,6 +86,7 @@ class VoiceUser(FastHttpUser):
 
     def on_start(self) -> None:
         self.retry_after_s = 0.0
+        self.spoken = Spoken()
         self.headers = {
             "Authorization": f"Bearer {orders.key}",
             "X-Voice-User": f"{orders.people}-{next(_numbers)}",
@@ -88,8 +100,13 @@ class VoiceUser(FastHttpUser):
         waits, self.retry_after_s = max(think, self.retry_after_s), 0.0
         return waits
 
+    def context(self) -> dict[str, Any]:
+        """What `_tell` hears of a request beside its outcome."""
+        return {"spoken": self.spoken}
+
     @task
     def use_voice(self) -> None:
+        self.spoken = Spoken()
         match _deck.draw():
             case Workload.ASR:
                 self.transcribe()
@@ -103,21 +120,29 @@ class VoiceUser(FastHttpUser):
     def transcribe(self) -> None:
         clip = random.choice(orders.clips)
         body, content_type = _form({"model": "whisper-1", "language": orders.language}, clip.file, clip.content_type)
-        self._post(Workload.ASR, "/v1/audio/transcriptions", body, content_type, check_words)
+        path = "/v1/audio/transcriptions"
+        self._post(Workload.ASR, path, body, content_type, lambda answer: check_words(answer.content))
 
     def speak(self) -> None:
         name = random.choices(("mp3", "opus", "wav"), (60, 25, 15))[0]
+        spoken = self.spoken = Spoken(orders.voice)
+
+        def check(answer: Any) -> None:
+            spoken.audio_s = check_audio(answer.content, name)
+            spoken.degraded = answer.headers.get(DEGRADED_HEADER) or ""
+
         words = {"model": "tts-1", "voice": orders.voice, "input": _reply(), "response_format": name}
-        self._post(Workload.TTS, "/v1/audio/speech", words, "application/json", lambda body: check_audio(body, name))
+        self._post(Workload.TTS, "/v1/audio/speech", words, "application/json", check)
 
     def be_heard(self) -> None:
         clip = random.choice(orders.clips)
         self._live(Workload.LIVE_ASR, lambda: live.recognise(self.line, orders.language, _read(clip.pcm)))
 
     def be_read_to(self) -> None:
+        self.spoken = Spoken(orders.voice)
         self._live(Workload.LIVE_TTS, lambda: live.read_aloud(self.line, orders.voice, _reply(at_least=2)))
 
-    def _post(self, work: Workload, path: str, body: Any, content_type: str, check: Callable[[bytes], None]) -> None:
+    def _post(self, work: Workload, path: str, body: Any, content_type: str, check: Callable[[Any], None]) -> None:
         kind: dict[str, Any] = {"json": body} if isinstance(body, dict) else {"data": body}
         headers = {**self.headers, "Content-Type": content_type}
         with _Counted():
@@ -128,12 +153,12 @@ class VoiceUser(FastHttpUser):
                 if error is not None:
                     answer.failure(error)
 
-    def _judge(self, answer: Any, check: Callable[[bytes], None]) -> Exception | None:
+    def _judge(self, answer: Any, check: Callable[[Any], None]) -> Exception | None:
         """What is wrong with it. (Locust's answers have no types: 0 is its status of none.)"""
         match answer.status_code:
             case 200:
                 try:
-                    check(answer.content)
+                    check(answer)
                 except Wrong as wrong:
                     return wrong
                 return None
@@ -156,6 +181,7 @@ class VoiceUser(FastHttpUser):
                 with gevent.Timeout(orders.patience_s + LONGEST_TALK_S, Hung(f"no end within {orders.patience_s:g} s")):
                     done = talk()
                 seconds, size = done.seconds, done.size
+                self.spoken.audio_s, self.spoken.degraded = done.audio_s, done.degraded
             except Refused as refusal:
                 self.retry_after_s, error = refusal.retry_after_s or RETRY_AFTER_S, refusal
             except (WebSocketTimeoutException, TimeoutError):
@@ -220,7 +246,9 @@ def _code(body: bytes | None) -> str:
 
 
 @events.request.add_listener
-def _tell(name: str, response_time: float, exception: BaseException | None = None, **_more: Any) -> None:
+def _tell(
+    name: str, response_time: float, context: dict[str, Any], exception: BaseException | None = None, **_more: Any
+) -> None:
     match exception:
         case None:
             outcome = Outcome.OK
@@ -231,7 +259,18 @@ def _tell(name: str, response_time: float, exception: BaseException | None = Non
         case _:
             outcome = Outcome.FAILED
     why = "" if exception is None else str(exception) or type(exception).__name__
-    os.write(pipe, line(Asked(time.time(), Workload(name), response_time / 1000, outcome, why[:200])))
+    spoken: Spoken = context["spoken"]
+    asked = Asked(
+        time.time(),
+        Workload(name),
+        response_time / 1000,
+        outcome,
+        why[:200],
+        voice=spoken.voice,
+        degraded=spoken.degraded,
+        audio_s=round(spoken.audio_s, 3),
+    )
+    os.write(pipe, line(asked))
 
 
 @events.test_start.add_listener

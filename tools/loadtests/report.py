@@ -39,6 +39,7 @@ def facts(result: Result) -> Facts:
         "success_percent": tally.success_percent,
         "criteria": [asdict(criterion) for criterion in result.criteria],
         "kinds": tally.figures(result.ended),
+        "voices": tally.voices(),
         "timeline": tally.timeline(result.ended),
         "memory": [
             {"mib": _mib(process, result.started, result.ended), "cores": _cores(process, result)}

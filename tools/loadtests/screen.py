@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from capacity.goals import Workload
 from tools.loadtests.events import Outcome
@@ -84,5 +84,12 @@ def verdict(result: Result) -> str:
         + ("  (not measured)" if criterion.verdict is Verdict.NOT_MEASURED else "")
         for mark, criterion in rows
     ]
+    spoken = [_spoken(row) for row in result.tally.voices()]
     why = "" if result.is_complete else f": incomplete, {result.incomplete_because}"
-    return "\n".join(["", *lines, "", f"{result.options.scenario.name}: {_IN_WORDS[result.verdict]}{why}"])
+    return "\n".join(["", *lines, *spoken, "", f"{result.options.scenario.name}: {_IN_WORDS[result.verdict]}{why}"])
+
+
+def _spoken(row: dict[str, Any]) -> str:
+    """How much one voice spoke."""
+    who = f"eSpeak NG for {row['voice']} ({row['degraded']})" if row["degraded"] else row["voice"]
+    return f"    spoken by {who}: {row['replies']:,} replies, {row['audio_s']:,.0f} s, {row['percent']:g} %"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,6 +113,25 @@ class Tally:
             **{name: _rounded(seconds) for name, seconds in latencies.items()},
             "longest_s": _rounded(ordered[-1] if ordered else None),
         }
+
+    def voices(self) -> list[dict[str, Any]]:
+        """How much each voice spoke, most first. ``degraded``: why the embedded voice did it instead, "" if none."""
+        spoken: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for asked in self.asked:
+            if asked.voice and asked.outcome is Outcome.OK:
+                spoken[asked.voice, asked.degraded].append(asked.audio_s)
+        total_s = sum(map(sum, spoken.values())) or 1.0
+        rows: list[dict[str, Any]] = [
+            {
+                "voice": voice,
+                "degraded": degraded,
+                "replies": len(seconds),
+                "audio_s": round(sum(seconds), 1),
+                "percent": round(100 * sum(seconds) / total_s, 1),
+            }
+            for (voice, degraded), seconds in spoken.items()
+        ]
+        return sorted(rows, key=lambda row: -row["audio_s"])
 
     def timeline(self, until: float) -> list[dict[str, Any]]:
         """At most ``POINTS`` steps of whole seconds: what was there and what was answered in each; percentiles are of

@@ -33,14 +33,14 @@ def fill(apps, _schema_editor):
     model["DailyActive"].objects.bulk_create(
         [
             model["DailyActive"](day=day, client_id=client_id, users=users, change_7=change_7, change_30=change_30)
-            for (day, client_id), (users, change_7, change_30) in activity.active.items()
+            for (day, client_id, *_), (users, change_7, change_30) in activity.active.items()
         ],
         BATCH,
     )
     model["CohortWeek"].objects.bulk_create(
         [
             model["CohortWeek"](first=first, week=week, client_id=client_id, users=users)
-            for (first, week, client_id), (users,) in activity.cohorts.items()
+            for (first, week, client_id, *_), (users,) in activity.cohorts.items()
         ],
         BATCH,
     )

@@ -36,7 +36,10 @@ def facts(
             for _ in range(4):
                 number += 1
                 outcome, text = (Outcome.REFUSED, why) if number % refused_each == 0 else (Outcome.OK, "")
-                tally.add(Asked(STARTED + second + 0.5, work, 0.2 + second / 100, outcome, text))
+                at, waited = STARTED + second + 0.5, 0.2 + second / 100
+                spoken = {"voice": "alloy", "degraded": "busy" if second % 4 == 0 else "", "audio_s": 2.5}
+                about = spoken if work in (Workload.TTS, Workload.LIVE_TTS) else {}
+                tally.add(Asked(at, work, waited, outcome, text, **about))
     watch = Watch("http://nowhere/metrics", 60)
     watch.processes[1.0] = Process(1.0, [(STARTED + second, 300.0 * 2**20) for second in range(60)])
     watch.processes[1.0].worked = [(STARTED + second, 1.25 * second) for second in range(60)]

@@ -58,6 +58,11 @@ def test_it_works(served_service: Served, tmp_path: Path) -> None:
     assert report["reasons"] == []
     assert report["success_percent"] == 100
     assert report["memory"][0]["mib"]
+    assert (
+        sum(voice["replies"] for voice in report["voices"])
+        == report["kinds"]["tts"]["ok"] + report["kinds"]["live_tts"]["ok"]
+    )
+    assert all(voice["audio_s"] > 0.5 * voice["replies"] for voice in report["voices"])
     assert "/s, " in done.stdout  # progress
     assert "✓ None hangs" in done.stdout
     assert " No memory leak" in done.stdout  # which is told only where a slow machine made it last long enough

@@ -77,7 +77,8 @@ def test_orders_are_for_their_owner_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["mp3", "wav", "flac"])
 def test_audio_that_is_what_it_says(name: str) -> None:
-    check_audio(sound.encoded(sound.said("selamat pagi"), name), name)
+    said = sound.said("selamat pagi")
+    assert check_audio(sound.encoded(said, name), name) == pytest.approx(len(said) / 16_000, abs=0.1)
 
 
 def test_audio_that_is_not() -> None:
@@ -95,7 +96,7 @@ def test_audio_that_is_not() -> None:
 
 def test_raw_audio() -> None:
     speech = sound.wav(sound.said("selamat pagi"), 24_000)[44:]
-    check_pcm(speech)
+    assert check_pcm(speech) == len(speech) / 48_000
     for body in (speech[:-1], b"", bytes(48_000)):
         with pytest.raises(Wrong):
             check_pcm(body)

@@ -36,6 +36,21 @@ def test_it_works(tmp_path: Path) -> None:
         assert text in html
 
 
+def test_it_says_how_much_each_voice_spoke() -> None:
+    told = facts()
+    neural, embedded = told["voices"]
+    assert (neural["voice"], neural["degraded"]) == ("alloy", "")
+    assert embedded["degraded"] == "busy"
+    assert neural["audio_s"] == pytest.approx(2.5 * neural["replies"])
+    assert neural["replies"] + embedded["replies"] == told["kinds"]["tts"]["ok"] + told["kinds"]["live_tts"]["ok"]
+    assert neural["percent"] == pytest.approx(75, abs=1)
+    html = loadtest_report.page(told)
+    assert "Who spoke" in html
+    assert "eSpeak NG instead (busy)" in html
+    del told["voices"]  # as runs were stored before
+    assert "Who spoke" not in loadtest_report.page(told)
+
+
 def test_it_needs_nothing_from_elsewhere() -> None:
     html = loadtest_report.page(facts())
     assert not re.search(r"(src|href)=|url\(|@import|<script|<link", html)

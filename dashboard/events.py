@@ -1,0 +1,139 @@
+"""What happened in the days that the dashboard shows: roll-out, outages, phases of growth. Charts mark it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db.models import Min
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from capacity.models import Outage, Phase
+from dashboard.date_range import Span
+from dashboard.tables import Column, Form, Table
+from rollout.models import Change, Flag
+from usage import weeks
+from usage.period import day_of
+from usage.rollups import DailyActive
+
+ROLLOUT, OUTAGE, PHASE = gettext_lazy("Roll-out"), gettext_lazy("Outage"), gettext_lazy("Phase")
+MAX_REASON = 160
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Event:
+    """``place``: its number, in charts and in the list."""
+
+    place: int
+    day: date
+    kind: str
+    text: str
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        return {"place": self.place, "day": self.day.isoformat(), "text": f"{self.kind}: {self.text}"}
+
+
+def events(span: Span) -> list[Event]:
+    """In order."""
+    found = sorted([*_rollout(span), *_outages(span), *_phases(span)], key=lambda one: one[0])
+    return [Event(place, day_of(at), str(kind), text) for place, (at, kind, text) in enumerate(found, 1)]
+
+
+def table(found: Sequence[Event]) -> Table:
+    return Table(
+        "events",
+        _("What happened"),
+        [
+            Column("number", _("No."), Form.TEXT),
+            Column("day", _("Day"), Form.DAY),
+            Column("kind", _("What"), Form.TEXT),
+            Column("text", _("In words"), Form.TEXT),
+        ],
+        [(str(one.place), one.day, one.kind, one.text) for one in found],
+        empty=_("No change of the roll-out, no outage, no new phase in these days."),
+        shown_rows=SHOWN,
+        is_whole=True,
+    )
+
+
+_Found = tuple[datetime, Any, str]
+
+
+def _rollout(span: Span) -> Iterator[_Found]:
+    """Percentages and switches. What was done to several flags at once is one event."""
+    flags = list(Flag.objects.values_list("name", flat=True))
+    changes = Change.objects.filter(subject__in=flags, at__gte=span.start, at__lt=span.end).order_by("at", "id")
+    same: dict[tuple[date, str, str], list[tuple[datetime, str]]] = defaultdict(list)
+    for change in changes:
+        if what := _in_words(change.before, change.after):
+            same[day_of(change.at), what, change.why].append((change.at, change.subject))
+    for (_day, what, why), rows in same.items():
+        names = ", ".join(dict.fromkeys(name for _at, name in rows))
+        yield rows[0][0], ROLLOUT, f"{names} {what}" + (f" ({_short(why)})" if why else "")
+
+
+def _in_words(before: dict[str, Any], after: dict[str, Any]) -> str:
+    if not before:  # the flag itself is new
+        return ""
+    if after.get("killed") is True:
+        return _("switched off by the kill switch")
+    if after.get("killed") is False:
+        return _("switched on again after the kill switch")
+    if after.get("everyone") is not None:
+        return _("on for everyone") if after["everyone"] else _("off for everyone")
+    if after.get("percent") is not None:
+        return f"{_percent(before.get('percent'))} → {_percent(after['percent'])}"
+    return ""
+
+
+def _percent(value: object) -> str:
+    return "–" if value is None else f"{float(str(value)):g} %"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_REASON else f"{text[: MAX_REASON - 1].rstrip()}…"
+
+
+def _outages(span: Span) -> Iterator[_Found]:
+    for outage in Outage.objects.filter(began_at__gte=span.start, began_at__lt=span.end):
+        minutes = max(1, round(((outage.ended_at or outage.seen_at) - outage.began_at).total_seconds() / 60))
+        yield (
+            outage.began_at,
+            OUTAGE,
+            _("%(minutes)d min: %(reason)s")
+            % {
+                "minutes": minutes,
+                "reason": _short(outage.reason),
+            },
+        )
+
+
+def _phases(span: Span) -> Iterator[_Found]:
+    """The first day on which more people were active than the phases before have."""
+    first = DailyActive.objects.aggregate(first=Min("day"))["first"]
+    if first is None or first > span.last:
+        return
+    phases = list(Phase.objects.all())
+    reached = 0
+    for day, active in weeks.active_by_day(first, span.last).items():
+        now = next((place for place, phase in enumerate(phases) if phase.holds(active.month, 0)), len(phases) - 1)
+        if now > reached:
+            reached = now
+            if day >= span.first:
+                at = timezone.make_aware(datetime.combine(day, datetime.min.time()))
+                yield (
+                    at,
+                    PHASE,
+                    _("%(phase)s: %(users)s users in 30 days")
+                    % {
+                        "phase": phases[now],
+                        "users": f"{active.month:,}",
+                    },
+                )

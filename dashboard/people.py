@@ -1,0 +1,232 @@
+"""One end user under a pseudonym, and a client application's busiest ones.
+
+A pseudonym is that of ``usage.weeks``: the same for the same person, and it takes the service's secret key to make it.
+So it is found by making that of every end user of the client application.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from core.models import ClientApplication
+from dashboard.date_range import Span
+from dashboard.filters import Filters, name_of_language
+from dashboard.tables import Column, Form, Table, Value
+from dashboard.usage_totals import minutes
+from usage.entry import CHARGED_STATUSES
+from usage.models import Consumption, DailyUse, LedgerEntry
+from usage.period import day_of
+from usage.weeks import PSEUDONYM, PSEUDONYM_DIGITS, pseudonym
+
+SHOWN_PEOPLE, SHOWN_REQUESTS = 15, 50
+SHORT = 10  # digits that people see
+
+
+def digits_of(client_id: int, user: str) -> str:
+    """The hexadecimal digits of an end user's pseudonym."""
+    known = user if user.startswith(PSEUDONYM) else pseudonym(client_id, user)
+    return known.removeprefix(PSEUDONYM)
+
+
+def short(digits: str) -> str:
+    return f"p-{digits[:SHORT]}"
+
+
+def busiest(span: Span, filters: Filters, link: Callable[[str], str], limit: int | None = SHOWN_PEOPLE) -> Table:
+    """Of the one client application that is chosen. Use by day and end user knows no languages."""
+    assert filters.client_id is not None
+    rows = DailyUse.objects.filter(client_id=filters.client_id, day__range=(span.first, span.last))
+    if filters.feature:
+        rows = rows.filter(kind__in=[kind.value for kind in filters.kinds])
+    sums = (
+        rows.order_by()
+        .values_list("user")
+        .annotate(
+            n=Sum("requests"),
+            bad=Sum("failed"),
+            heard=Sum("audio_ms"),
+            spoken=Sum("characters"),
+            days=Count("day", distinct=True),
+        )
+    )
+    found: list[tuple[Value, ...]] = []
+    links: list[str] = []
+    for user, requests, failed, audio_ms, characters, days in sums.order_by("-n", "user")[:limit]:
+        digits = digits_of(filters.client_id, user)
+        found.append((short(digits), days, requests, failed, minutes(audio_ms), characters))
+        links.append(link(digits))
+    return Table(
+        "people",
+        _("Busiest people"),
+        [
+            Column("person", _("Person"), Form.TEXT),
+            Column("days", _("Days")),
+            Column("requests", _("Requests"), bar=True),
+            Column("unsuccessful", _("Unsuccessful")),
+            Column("minutes", _("Minutes heard"), Form.TENTHS),
+            Column("characters", _("Characters spoken")),
+        ],
+        found,
+        note=_("Pseudonyms, the busiest first; all of them are in the CSV.")
+        + (" " + _("Of all languages.") if filters.language else ""),
+        links=links,
+    )
+
+
+def find(client: ClientApplication, digits: str) -> list[str]:
+    """The ids under which the ledger has this person: the end user's own, the pseudonym, or both. Empty: nobody."""
+    if len(digits) != PSEUDONYM_DIGITS or set(digits) - set("0123456789abcdef"):
+        return []
+    gone = f"{PSEUDONYM}{digits}"
+    mine = {"client": client}
+    found = [gone] if DailyUse.objects.filter(user=gone, **mine).exists() else []
+    for model in (Consumption, DailyUse):  # the first is small, and knows almost everybody
+        users = model._default_manager.filter(**mine).order_by().values_list("user", flat=True).distinct()
+        own = next((user for user in users.iterator() if pseudonym(client.pk, user) == gone), None)
+        if own is not None:
+            return [*found, own]
+        if found:
+            return found
+    return found
+
+
+@dataclass
+class _Sums:
+    requests: int = 0
+    unsuccessful: int = 0
+    audio_ms: int = 0
+    characters: int = 0
+
+
+class Person:
+    """What one end user did in a span, from the ledger."""
+
+    def __init__(self, client: ClientApplication, users: list[str], span: Span, filters: Filters) -> None:
+        self._all = LedgerEntry.objects.filter(client=client, user__in=users)
+        self.client, self.span, self.filters = client, span, filters
+
+    @property
+    def _rows(self) -> QuerySet[LedgerEntry]:
+        within = Q(created_at__gte=self.span.start, created_at__lt=self.span.end)
+        return self._all.filter(within, self.filters.rows)
+
+    @cached_property
+    def seen(self) -> tuple[date, date] | None:
+        """The first and the last day of all."""
+        found = self._all.order_by().aggregate(first=Min("created_at"), last=Max("created_at"))
+        return (day_of(found["first"]), day_of(found["last"])) if found["first"] else None
+
+    @cached_property
+    def _sums(self) -> tuple[dict[date, _Sums], dict[tuple[str, str, str], _Sums]]:
+        days: dict[date, _Sums] = defaultdict(_Sums)
+        kinds: dict[tuple[str, str, str], _Sums] = defaultdict(_Sums)
+        fields = ("created_at", "kind", "language", "error_code", "status", "audio_ms", "characters", "counters_id")
+        for at, kind, language, code, status, audio_ms, characters, counters in self._rows.values_list(*fields):
+            for sums in (days[day_of(at)], kinds[kind, language, code]):
+                sums.requests += counters is None
+                sums.unsuccessful += counters is None and status != 200
+                sums.audio_ms += audio_ms if status in CHARGED_STATUSES else 0
+                sums.characters += characters if status in CHARGED_STATUSES else 0
+        return days, kinds
+
+    @property
+    def total(self) -> _Sums:
+        total = _Sums()
+        for one in self._sums[0].values():
+            total.requests += one.requests
+            total.unsuccessful += one.unsuccessful
+            total.audio_ms += one.audio_ms
+            total.characters += one.characters
+        return total
+
+    @property
+    def heard(self) -> float:
+        return minutes(self.total.audio_ms)
+
+    @property
+    def active_days(self) -> int:
+        return sum(one.requests > one.unsuccessful for one in self._sums[0].values())
+
+    @cached_property
+    def by_day(self) -> Table:
+        days = self._sums[0]
+        found = [(day, days.get(day, _Sums())) for day in self.span.days]
+        return Table(
+            "requests",
+            _("Requests by day"),
+            [
+                Column("day", _("Day"), Form.DAY),
+                Column("requests", _("Requests")),
+                Column("unsuccessful", _("Unsuccessful"), is_drawn=False),
+                Column("minutes", _("Minutes heard"), Form.TENTHS, is_drawn=False),
+                Column("characters", _("Characters spoken"), is_drawn=False),
+            ],
+            [(day, one.requests, one.unsuccessful, minutes(one.audio_ms), one.characters) for day, one in found],
+            chart="bars",
+        )
+
+    @cached_property
+    def by_kind(self) -> Table:
+        most = sorted(self._sums[1].items(), key=lambda item: (-item[1].requests, item[0]))
+        return Table(
+            "kinds",
+            _("What and how it ended"),
+            [
+                Column("kind", _("Kind"), Form.TEXT),
+                Column("language", _("Language"), Form.TEXT),
+                Column("error_code", _("Error"), Form.TEXT),
+                Column("requests", _("Requests"), bar=True),
+                Column("minutes", _("Minutes heard"), Form.TENTHS),
+                Column("characters", _("Characters spoken")),
+            ],
+            [
+                (
+                    kind.capitalize(),
+                    name_of_language(language),
+                    code or "–",
+                    one.requests,
+                    minutes(one.audio_ms),
+                    one.characters,
+                )
+                for (kind, language, code), one in most
+            ],
+        )
+
+    @cached_property
+    def latest(self) -> Table:
+        return Table(
+            "latest",
+            _("Latest requests"),
+            [
+                Column("at", _("When"), Form.TEXT),
+                Column("kind", _("Kind"), Form.TEXT),
+                Column("language", _("Language"), Form.TEXT),
+                Column("voice", _("Voice"), Form.TEXT),
+                Column("seconds", _("Seconds heard"), Form.TENTHS),
+                Column("characters", _("Characters spoken")),
+                Column("took_s", _("Took"), Form.SECONDS),
+                Column("error_code", _("Error"), Form.TEXT),
+            ],
+            list(self._requests()),
+            shown_rows=SHOWN_REQUESTS,
+        )
+
+    def _requests(self) -> Iterator[tuple[Value, ...]]:
+        fields = ("created_at", "kind", "language", "voice", "audio_ms", "characters", "total_ms", "error_code")
+        newest = self._rows.order_by("-created_at", "-id").values_list(*fields)
+        for at, kind, language, voice, audio_ms, characters, total_ms, code in newest:
+            when = f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
+            took = total_ms / 1000
+            yield when, kind, name_of_language(language), voice, audio_ms / 1000, characters, took, code or "–"
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        return {table.name: table for table in (self.by_day, self.by_kind, self.latest)}

@@ -21,9 +21,8 @@ from inference.errors import InferenceError
 
 PARTIAL_EVERY_MS = 400  # of new audio at least between two guesses
 FIRST_PARTIAL_WITHIN_MS = 3_000
-FIRST_PARTIAL_SPEECH_S = 0.6  # with the padding before it: a word; a guess at less finds nothing, and delays the next
-    0.6  # with the padding before it: a word; what is guessed sooner is nothing, and delays the next
-)
+# With the padding before it: a word. A guess at less finds nothing, and delays the next.
+FIRST_PARTIAL_SPEECH_S = 0.6
 BUSY_S = 0.25  # no guess when it would wait longer than this, unless it is overdue
 OVERDUE_S = 2.0  # without a guess: then it takes its turn among the finals
 PARTIAL_BACKOFF = 1.0  # times as long as a guess took, until the next, where the engine had nothing else to do

@@ -24,6 +24,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -43,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 BEATS_PER_LEASE = 4  # three may be lost before a living process's users vanish
 REDIS_TIMEOUT_S = 2.0
+LIMIT_READ_S = 5.0
 
 concurrent_users = Gauge("voice_concurrent_users", "Distinct end users with work in flight in this process")
 
@@ -54,6 +56,22 @@ class TooManyUsers(DomainError):
 def beat_s() -> float:
     """Seconds between two heartbeats."""
     return float(settings.VOICE_LEASE_S) / BEATS_PER_LEASE
+
+
+def most_users() -> int:
+    """How many end users there is room for, 0 without a limit: by the file, where there is one, else by the setting."""
+    if not settings.VOICE_MAX_CONCURRENT_USERS_FILE:
+        return settings.VOICE_MAX_CONCURRENT_USERS
+    return _limit_in(settings.VOICE_MAX_CONCURRENT_USERS_FILE, time.monotonic() // LIMIT_READ_S)
+
+
+@lru_cache(maxsize=1)
+def _limit_in(path: str, _period: float) -> int:
+    try:
+        return max(0, int(Path(path).read_text()))
+    except (OSError, ValueError) as error:
+        logger.warning("the file with the limit of users is of no use", extra={"path": path, "reason": str(error)})
+        return settings.VOICE_MAX_CONCURRENT_USERS
 
 
 def process_name() -> str:
@@ -162,7 +180,7 @@ class Leases:
 
     def admit(self, someone: str) -> None:
         """Raises ``TooManyUsers`` when this end user would be one too many. Who is being served already never is."""
-        most = settings.VOICE_MAX_CONCURRENT_USERS
+        most = most_users()
         here = self._present.people
         if not most or someone in here or someone in self._elsewhere:
             return

@@ -123,6 +123,7 @@ VOICE_USAGE_RETENTION_DAYS: int = env.int("VOICE_USAGE_RETENTION_DAYS", default=
 
 # --- Capacity --------------------------------------------------------------------------------------------------------
 VOICE_MAX_CONCURRENT_USERS: int = env.int("VOICE_MAX_CONCURRENT_USERS", default=0)
+VOICE_MAX_CONCURRENT_USERS_FILE: str = env.str("VOICE_MAX_CONCURRENT_USERS_FILE", default="")
 VOICE_LEASE_S: float = env.float("VOICE_LEASE_S", default=20.0)
 VOICE_PROBE_URL: str = env.str("VOICE_PROBE_URL", default="")
 VOICE_ALERT_EMAILS: list[str] = env.list("VOICE_ALERT_EMAILS", default=[])

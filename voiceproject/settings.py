@@ -337,6 +337,7 @@ LOGGING = {
         # The service's own access line (voiceproject.requests) says it once, with more.
         "django.request": {"level": "CRITICAL"},
         "uvicorn": {"level": "WARNING"},
+        "daphne": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "faster_whisper": {"level": "WARNING"},
     },

@@ -21,10 +21,8 @@ import socket
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -33,18 +31,18 @@ from django.conf import settings
 from django.db.models.functions import Now
 from prometheus_client import Gauge
 
-from capacity import gpu
+from capacity.deployed import most_users
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, person, united
 from core.errors import DomainError
 from core.perloop import PerLoop
+from inference import gpu, runtime
 from rollout.feature import Feature
 
 logger = logging.getLogger(__name__)
 
 BEATS_PER_LEASE = 4  # three may be lost before a living process's users vanish
 REDIS_TIMEOUT_S = 2.0
-LIMIT_READ_S = 5.0
 
 concurrent_users = Gauge("voice_concurrent_users", "Distinct end users with work in flight in this process")
 
@@ -56,22 +54,6 @@ class TooManyUsers(DomainError):
 def beat_s() -> float:
     """Seconds between two heartbeats."""
     return float(settings.VOICE_LEASE_S) / BEATS_PER_LEASE
-
-
-def most_users() -> int:
-    """How many end users there is room for, 0 without a limit: by the file, where there is one, else by the setting."""
-    if not settings.VOICE_MAX_CONCURRENT_USERS_FILE:
-        return settings.VOICE_MAX_CONCURRENT_USERS
-    return _limit_in(settings.VOICE_MAX_CONCURRENT_USERS_FILE, time.monotonic() // LIMIT_READ_S)
-
-
-@lru_cache(maxsize=1)
-def _limit_in(path: str, _period: float) -> int:
-    try:
-        return max(0, int(Path(path).read_text()))
-    except (OSError, ValueError) as error:
-        logger.warning("the file with the limit of users is of no use", extra={"path": path, "reason": str(error)})
-        return settings.VOICE_MAX_CONCURRENT_USERS
 
 
 def process_name() -> str:
@@ -237,7 +219,7 @@ class Leases:
 
 
 def _publish(process: str, busiest: Presence) -> tuple[bool, dict[str, Presence]]:
-    presence = replace(busiest, gpu_percent=gpu.busiest_percent() if busiest.together else None)
+    presence = busiest.with_gpu(gpu.busiest(runtime.gpus()) if busiest.together else None)
     return not presence.is_empty, store().publish(process, presence, settings.VOICE_LEASE_S)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, QueryDict
+from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import (
@@ -27,19 +28,21 @@ from unfold.widgets import (
 from core.admin_objects import exists, found
 from core.quantities import NONE, number
 from core.readonly_admin import ReadOnly
-from rollout import rampadmin
+from rollout import preview, rampadmin
 from rollout.auditedadmin import AuditedAdmin
 from rollout.board import UNDER_WAY
 from rollout.confirmation import ask, why_field
 from rollout.eligibility import who_is_in
+from rollout.feature import VOICE
 from rollout.models import Change, ClientShare, Cohort, CohortMember, Flag, ListedUser, Ramp, valid_end_user
 from rollout.policy import ACTS_WITHIN_S
-from rollout.share import shown
+from rollout.share import QUEUE, shown
 
 __all__ = ["rampadmin"]
 
 ASK_ABOVE_POINTS = 10  # a larger raise at once is more likely a slip of the finger than a plan
 
+EMERGENCY = "Emergency: switched off until the cause is known."
 ACTS = f"It acts everywhere within {ACTS_WITHIN_S:g} seconds."
 
 
@@ -60,13 +63,16 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text="Needed to take voice from users, or to give it to many at once.",
     )
 
+    previewed = forms.CharField(required=False, widget=forms.HiddenInput)
+
     class Meta:
         model = Flag
-        fields = ["percent", "everyone", "staff", "superusers", "cohorts", "groups", "users", "note"]
+        fields = ["percent", "kept_percent", "everyone", "staff", "superusers", "cohorts", "groups", "users", "note"]
         labels = {"percent": "Percentage"}
         widgets = {"everyone": EveryoneWidget, "note": UnfoldAdminTextInputWidget}
         help_texts = {
             "everyone": "“On” spares the deny-list only. “Off” is off for all.",
+            "kept_percent": "Had this part by a percentage of its own before voice was one flag. 0 takes it away.",
             "groups": "Accounts of this service in these groups.",
             "users": "These accounts of this service.",
             "note": "What people call it.",
@@ -74,22 +80,43 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        percent = self.initial.get("percent")
-        if isinstance(percent, Decimal) and percent == percent.to_integral_value():
-            self.initial["percent"] = percent.to_integral_value()  # 7, not 7.00
+        for name in ("percent", "kept_percent"):
+            percent = self.initial.get(name)
+            if isinstance(percent, Decimal) and percent == percent.to_integral_value():
+                self.initial[name] = percent.to_integral_value()  # 7, not 7.00
+        if not self.instance.is_voice and "percent" in self.fields:
+            self.fields["percent"].label = "At most, percentage"
+            self.fields["percent"].help_text = "Of all end users. Empty: all who have voice; it never reaches further."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        self._show_before_it_is_saved(cleaned)
         doubt = _doubt(self.instance, cleaned)
         if doubt and not cleaned.get("is_meant"):
             self.add_error("is_meant", f"{doubt} Tick to confirm.")
         return cleaned
 
+    def _show_before_it_is_saved(self, cleaned: Mapping[str, Any]) -> None:
+        """Nobody saves another percentage unseen; without JavaScript the page comes back with the preview."""
+        if "percent" not in cleaned:
+            return
+        stored = Flag.objects.get(pk=self.instance.pk)
+        wanted = Flag(name=stored.name, percent=cleaned["percent"]).reach
+        typed = str(self.data.get("percent", "")).strip()
+        if wanted == stored.reach or str(self.data.get("previewed", "")).strip() == typed:
+            return
+        self.instance.wanted = wanted  # for the page's preview
+        seen = QueryDict(mutable=True)
+        seen.update(self.data)
+        seen["previewed"] = typed
+        self.data = seen
+        self.add_error("percent", "See below what it would do, then save again.")
+
 
 def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
     """What the operator should be sure of."""
     stored = Flag.objects.get(pk=flag.pk)
-    before, after = stored.percent or Decimal(0), wanted.get("percent") or Decimal(0)
+    before, after = stored.reach, Flag(name=flag.name, percent=wanted.get("percent")).reach
     everyone = wanted.get("everyone")
     if everyone != stored.everyone and everyone is not None:
         return f"This switches it {'on' if everyone else 'off'} for everyone."
@@ -97,7 +124,9 @@ def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
         return f"This takes it from all but {shown(after)} of end users."
     if after < before:
         return f"This takes it from {shown(before - after)} of all end users."
-    if after - before > ASK_ABOVE_POINTS:
+    if (wanted.get("kept_percent") or 0) < (stored.kept_percent or 0) and "kept_percent" in wanted:
+        return "This takes it from those who keep it from before voice was one flag."
+    if after - before > ASK_ABOVE_POINTS and flag.is_voice:
         return f"This gives it to another {shown(after - before)} of all end users at once."
     return ""
 
@@ -111,6 +140,9 @@ class ClientShareInline(TabularInline):
 
 @admin.register(Flag)
 class FlagAdmin(AuditedAdmin):
+    class Media:
+        js = ["admin-pages/preview.js"]
+
     form = FlagForm
     inlines = [ClientShareInline]
     list_display = ["name", "note", "state", "ramp", "shown_killed", "modified"]
@@ -159,15 +191,42 @@ class FlagAdmin(AuditedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Flag | None = None) -> Any:
         if not self.has_change_permission(request, obj):
             return [(None, {"fields": ["feature", "state", "staff", "superusers", "groups", "users"]})]
+        kept = ["kept_percent"] if obj and not obj.is_voice and obj.kept_percent and obj.name != QUEUE else []
         return [
-            (None, {"fields": ["feature", "percent", "everyone"]}),
+            (None, {"fields": ["feature", ("percent", "why"), "preview", "is_meant", *kept, "everyone", "previewed"]}),
             ("Also on for", {"fields": ["cohorts", "staff", "superusers", "groups", "users"]}),
             (None, {"fields": ["note"]}),
-            (None, {"fields": ["why", "is_meant"]}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Flag | None = None) -> list[str]:
-        return ["feature", "state"]
+        return ["feature", "state", "preview"]
+
+    @display(description="What it would do")
+    def preview(self, flag: Flag) -> str:
+        """Filled by preview.js while a percentage is typed, and here when one comes back unseen."""
+        stored = Flag.objects.get(pk=flag.pk)
+        wanted = getattr(flag, "wanted", flag.reach)
+        shown_now = preview.render(stored, wanted) if wanted != stored.reach else ""
+        return format_html(
+            '<div id="percent-preview" class="percent-preview" role="status" data-url="{}"{}>{}</div>',
+            reverse("admin:rollout_flag_preview", args=[flag.pk]),
+            "" if shown_now else mark_safe(" hidden"),
+            shown_now,
+        )
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.preview_view)
+        return [path("<path:object_id>/preview/", view, name="rollout_flag_preview"), *super().get_urls()]
+
+    def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What ``?percent=`` would do, as a piece of the page."""
+        flag = found(Flag, object_id)
+        if not self.has_change_permission(request, flag):
+            raise PermissionDenied
+        percent = preview.asked(flag, request.GET.get("percent", ""))
+        if percent is None:
+            return HttpResponseBadRequest("A percentage is a number from 0 to 100.")
+        return HttpResponse(preview.render(flag, percent))
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         flag = self.get_object(request, object_id)
@@ -206,6 +265,7 @@ class FlagAdmin(AuditedAdmin):
             back=self.page_of(flag.pk),
             do=do,
             is_harmful=killed,
+            why=EMERGENCY if killed else "",
         )
 
     @action(
@@ -213,7 +273,7 @@ class FlagAdmin(AuditedAdmin):
     )
     def kill_all(self, request: HttpRequest) -> HttpResponse:
         def do(_why: str) -> str:
-            Flag.objects.update(killed=True)
+            Flag.objects.filter(name=VOICE).update(killed=True)
             return f"All voice is off. {ACTS}"
 
         return ask(
@@ -222,6 +282,7 @@ class FlagAdmin(AuditedAdmin):
             title="Kill switch for all voice",
             button="Switch off for everybody",
             do=do,
+            why=EMERGENCY,
             back=reverse("admin:rollout_flag_changelist"),
             consequence=f"All of voice stops for everybody at once: requests are refused, open streams end. {ACTS}",
         )

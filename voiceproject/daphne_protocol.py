@@ -13,6 +13,7 @@ from typing import Any
 from daphne.http_protocol import HTTPFactory, WebRequest
 from django.conf import settings
 from twisted.internet import reactor as _reactor
+from twisted.internet.protocol import connectionDone
 from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 
 from voiceproject.server import KEEP_ALIVE_S
@@ -24,6 +25,8 @@ PHRASES = {408: b"Request Timeout", 413: b"Content Too Large", 431: b"Request He
 class BoundedChannel(HTTPChannel):
     """Refuses heads larger than ``VOICE_HEAD_BYTES`` (431) and those not complete after ``VOICE_HEAD_S`` (408)."""
 
+    transport: Any
+
     def __init__(self) -> None:
         super().__init__()
         self.totalHeadersSize = self.MAX_LENGTH = settings.VOICE_HEAD_BYTES
@@ -34,7 +37,7 @@ class BoundedChannel(HTTPChannel):
         super().connectionMade()
         self._start_timer()
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Any = connectionDone) -> None:
         self._stop_timer()
         super().connectionLost(reason)
 

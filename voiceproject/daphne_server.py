@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from daphne.server import Server as Daphne
 from django.conf import settings
@@ -45,7 +45,7 @@ class DaphneServer(Daphne):
         self._stopping: asyncio.Task[None] | None = None
         largest = 4 * max(settings.VOICE_WS_MAX_BYTES, settings.VOICE_WS_MAX_JSON_BYTES)
         super().__init__(
-            _by_keyword(ProxyHeadersMiddleware(application, settings.VOICE_TRUSTED_PROXIES)),
+            _by_keyword(ProxyHeadersMiddleware(cast(Any, application), settings.VOICE_TRUSTED_PROXIES)),
             endpoints=["made when it runs"],
             signal_handlers=False,
             ping_interval=PING_S,  # keeps proxies awake

@@ -80,6 +80,8 @@ VOICE_RAY_TTS_GPUS: float = env.float("VOICE_RAY_TTS_GPUS", default=0.0)
 VOICE_RAY_ASR_CPUS: float = env.float("VOICE_RAY_ASR_CPUS", default=1.0)
 VOICE_RAY_TTS_CPUS: float = env.float("VOICE_RAY_TTS_CPUS", default=1.0)
 VOICE_RAY_ONGOING: int = env.int("VOICE_RAY_ONGOING", default=24)
+VOICE_RAY_UPSCALE_DELAY_S: float = env.float("VOICE_RAY_UPSCALE_DELAY_S", default=10.0)
+VOICE_RAY_DOWNSCALE_DELAY_S: float = env.float("VOICE_RAY_DOWNSCALE_DELAY_S", default=300.0)
 
 # --- Models ----------------------------------------------------------------------------------------------------------
 VOICE_MODELS_DIR = Path(env.str("VOICE_MODELS_DIR", default="") or VOICE_STATE_DIR / "models").expanduser().resolve()
@@ -122,8 +124,9 @@ VOICE_COQUI_BATCH: int = env.int("VOICE_COQUI_BATCH", default=8)
 VOICE_USAGE_RETENTION_DAYS: int = env.int("VOICE_USAGE_RETENTION_DAYS", default=400)
 
 # --- Capacity --------------------------------------------------------------------------------------------------------
+VOICE_PHASE: int = env.int("VOICE_PHASE", default=0)
 VOICE_MAX_CONCURRENT_USERS: int = env.int("VOICE_MAX_CONCURRENT_USERS", default=0)
-VOICE_MAX_CONCURRENT_USERS_FILE: str = env.str("VOICE_MAX_CONCURRENT_USERS_FILE", default="")
+VOICE_PHASE_DIR: str = env.str("VOICE_PHASE_DIR", default="")
 VOICE_LEASE_S: float = env.float("VOICE_LEASE_S", default=20.0)
 VOICE_PROBE_URL: str = env.str("VOICE_PROBE_URL", default="")
 VOICE_ALERT_EMAILS: list[str] = env.list("VOICE_ALERT_EMAILS", default=[])
@@ -174,7 +177,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "channels",
-    "waffle",
     "voiceproject",
     "core",
     "model_store",
@@ -263,9 +265,6 @@ CACHES = {
     }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    # In this process and short, so that no flag is older than the kill switch allows. The gate does not need it:
-    # rollout.policy keeps its own.
-    "flags": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "flags", "TIMEOUT": 2},
 }
 CHANNEL_LAYERS = {
     "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
@@ -285,9 +284,6 @@ UNFOLD = {
     "TABS": "dashboard.navigation.tabs",
     "COLORS": {"primary": "dashboard.look.primary"},
 }
-WAFFLE_FLAG_MODEL = "rollout.Flag"
-WAFFLE_CACHE_NAME = "flags"
-WAFFLE_ENABLE_ADMIN_PAGES = False  # the roll-out has its own; waffle's other models are not used
 
 # Uploads stay in memory: neither Django's body file nor an upload handler may reach the disk.
 MULTIPART_OVERHEAD_BYTES = 1_048_576

@@ -15,15 +15,7 @@ from pathlib import Path
 import pytest
 
 from capacity import leases
-from capacity.leases import (
-    LIMIT_READ_S,
-    DatabaseStore,
-    Leases,
-    RedisStore,
-    TooManyUsers,
-    concurrency_slot,
-    most_users,
-)
+from capacity.leases import DatabaseStore, Leases, RedisStore, TooManyUsers, concurrency_slot
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, united
 from core.errors import as_api_error
@@ -135,23 +127,6 @@ async def test_a_store_that_is_away_keeps_nobody_from_being_served(here: PerLoop
         await asyncio.sleep(0.5)
     settings.REDIS_URL = ""
     await eventually(lambda: held._beating is None)
-
-
-def test_the_limit_is_read_from_a_file(tmp_path: Path, settings, monkeypatch) -> None:
-    """A change of it restarts nothing."""
-    settings.VOICE_MAX_CONCURRENT_USERS = 7
-    assert most_users() == 7
-    file = tmp_path / "limit"
-    settings.VOICE_MAX_CONCURRENT_USERS_FILE = str(file)
-    now = [0.0]
-    monkeypatch.setattr("capacity.leases.time.monotonic", lambda: now[0])
-    for text, expected in (("100\n", 100), ("200", 200), ("many", 7), ("-1", 0)):
-        file.write_text(text)
-        now[0] += LIMIT_READ_S
-        assert most_users() == expected
-    file.unlink()
-    now[0] += LIMIT_READ_S
-    assert most_users() == 7
 
 
 @pytest.mark.django_db(transaction=True)

@@ -112,12 +112,10 @@ def test_alerts_come_before_refusals(number: int) -> None:
 
 def test_changing_phase_restarts_nothing() -> None:
     """What a pod is made from is the same in every phase: no stream is cut, no job has to be deleted first. A setting
-    that differs between phases is read as a file (`voice-limits`), or by the watcher alone."""
+    that differs between phases is read as a file (`voice-phase`)."""
     made = [
         {one.name: one.template for one in workloads(number) if one.kind in ("Deployment", "Job")} for number in PHASES
     ]
-    for templates in made:
-        templates.pop("capacity-watcher")
     assert all(templates == made[0] for templates in made)
 
 

@@ -4,20 +4,9 @@ A protocol inherits ``SocketConsumer`` and says what its messages mean. What eve
 credentials, rate, streams per user, gate and ledger, checkpoints, limits of size, idleness and duration, a bounded way
 out, an error in the envelope before each close, and a good end when the process drains.
 
-<<<<<<< HEAD
-Tasks: one handles what arrives, message by message, so a slow handler slows its client down and nobody else; one sends,
-from django.utils.translation import gettext as _
-from a bounded queue; one watches the clock and the process. All run on one event loop. ``fail`` and ``finish`` may be
-called from any of them; the first one counts.
-||||||| 3ea38f4
-Tasks: one handles what arrives, message by message, so a slow handler slows its client down and nobody else; one sends,
-from a bounded queue; one watches the clock and the process. All run on one event loop. ``fail`` and ``finish`` may be
-called from any of them; the first one counts.
-=======
 Tasks: one reads, up to ``READ_AHEAD_BYTES`` ahead; one handles what was read, message by message, so a slow handler
 slows its client down and nobody else; one sends, from a bounded queue; one watches the clock and the process. All run
 on one event loop. ``fail`` and ``finish`` may be called from any of them; the first one counts.
->>>>>>> main
 """
 
 from __future__ import annotations

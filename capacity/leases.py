@@ -21,7 +21,6 @@ import socket
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from types import TracebackType
@@ -30,13 +29,15 @@ from typing import Any, Protocol
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 from prometheus_client import Gauge
 
-from capacity import gpu
+from capacity.deployed import most_users
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, person, united
 from core.errors import DomainError
 from core.perloop import PerLoop
+from inference import gpu, runtime
 from rollout.feature import Feature
 
 logger = logging.getLogger(__name__)
@@ -162,12 +163,14 @@ class Leases:
 
     def admit(self, someone: str) -> None:
         """Raises ``TooManyUsers`` when this end user would be one too many. Who is being served already never is."""
-        most = settings.VOICE_MAX_CONCURRENT_USERS
+        most = most_users()
         here = self._present.people
         if not most or someone in here or someone in self._elsewhere:
             return
         if len(self._elsewhere | here.keys()) >= most:
-            message = f"{most} users are being served, which is as many as there is room for. Try again."
+            message = _("{most} users are being served, which is as many as there is room for. Try again.").format(
+                most=most
+            )
             raise TooManyUsers(message, retry_after_s=beat_s())
 
     def enter(self, someone: str, feature: Feature) -> None:
@@ -219,7 +222,7 @@ class Leases:
 
 
 def _publish(process: str, busiest: Presence) -> tuple[bool, dict[str, Presence]]:
-    presence = replace(busiest, gpu_percent=gpu.busiest_percent() if busiest.together else None)
+    presence = busiest.with_gpu(gpu.busiest(runtime.gpus()) if busiest.together else None)
     return not presence.is_empty, store().publish(process, presence, settings.VOICE_LEASE_S)
 
 

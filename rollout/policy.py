@@ -13,13 +13,15 @@ import contextvars
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Max, Q
+from django.utils.translation import gettext_lazy
 
 from core.db_health import UNAVAILABLE_ERRORS, ask
 from core.errors import DomainError
@@ -54,8 +56,8 @@ class Reason(StrEnum):
 
 
 _REFUSALS = {
-    Reason.KILLED: "Voice is switched off at the moment.",
-    Reason.OFF: "Voice is switched off.",
+    Reason.KILLED: gettext_lazy("Voice is switched off at the moment."),
+    Reason.OFF: gettext_lazy("Voice is switched off."),
 }
 
 
@@ -73,7 +75,7 @@ class Decision:
 
     def refusal(self) -> VoiceNotEnabled:
         """What is told a caller who is not let in. It does not tell an end user what list they are on."""
-        return VoiceNotEnabled(_REFUSALS.get(self.reason, "Voice is not enabled for this user yet."))
+        return VoiceNotEnabled(str(_REFUSALS.get(self.reason, gettext_lazy("Voice is not enabled for this user yet."))))
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,15 @@ class Rules:
         """A feature without a flag is off."""
         part = self.part(feature)
         return part.decide(client_id, user) if part else Decision(False, Reason.OFF)
+
+    def with_percent(self, name: str, percent: Decimal) -> Rules:
+        """As it would be with another percentage of one flag."""
+        rules = dict(self.rules)
+        if rule := rules.get(name):
+            flag = copy(rule.flag)
+            flag.percent = percent
+            rules[name] = replace(rule, flag=flag)
+        return replace(self, rules=rules)
 
     def part(self, feature: str) -> PartRules | None:
         voice, part = self.rules.get(VOICE), self.rules.get(feature)

@@ -1,6 +1,6 @@
 """The engines of this process by name: made on first use, loaded at start, closed at the end.
 
-Rooms register a factory in ``AppConfig.ready``; nothing heavy is imported until an engine is asked for. With
+Apps register a factory in ``AppConfig.ready``; nothing heavy is imported until an engine is asked for. With
 ``VOICE_INFERENCE_URL`` this process loads no model: its engines are those of the inference tier (``inference.remote``).
 """
 

@@ -7,7 +7,6 @@ quote them. ``start`` and ``stop`` are called once in a process; spans may be op
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
@@ -42,13 +41,13 @@ def start(service: str) -> None:
     if not endpoint or _Tracing.provider is not None:
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    name = os.environ.get("OTEL_SERVICE_NAME") or service
-    about = {"service.name": name, "service.version": settings.VOICE_VERSION}
-    _Tracing.provider = TracerProvider(resource=Resource.create(about), shutdown_on_exit=False)
+    about = Resource.create({"service.name": service, "service.version": settings.VOICE_VERSION})
+    about = about.merge(OTELResourceDetector().detect())  # OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
+    _Tracing.provider = TracerProvider(resource=about, shutdown_on_exit=False)
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
     _Tracing.provider.add_span_processor(BatchSpanProcessor(exporter))
     _Tracing.tracer = _Tracing.provider.get_tracer("voice")

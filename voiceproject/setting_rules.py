@@ -88,6 +88,7 @@ _LANGUAGE = Rule("a language that Whisper knows, such as ms, en, zh or ta", lamb
 RULES: Mapping[str, Rule] = {
     "PORT": between(0, 65_535),
     "DATABASE_URL": _ANY,  # checked where it is parsed
+    "OTEL_EXPORTER_OTLP_ENDPOINT": address("http", "https"),
     "REDIS_URL": address("redis", "rediss", "unix"),
     "SECRET_KEY": _ANY,
     "DEBUG": _ANY,
@@ -175,6 +176,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_USAGE_RETENTION_DAYS": at_least(1),
     "VOICE_PHASE": at_least(0),
     "VOICE_MAX_CONCURRENT_USERS": at_least(0),
+    "VOICE_PHASE_DIR": _ANY,
     "VOICE_LEASE_S": more_than(0),
     "VOICE_PROBE_URL": address("http", "https"),
     "VOICE_ALERT_EMAILS": all_of(Rule("an e-mail address", lambda value: "@" in value)),

@@ -191,6 +191,7 @@ INSTALLED_APPS = [
 # What an API call passes is native async and touches neither session nor database; the admin gets Django's own chain.
 MIDDLEWARE = [
     "gateway.middleware.ContentLength",
+    "gateway.middleware.Compressed",
     "gateway.middleware.Metrics",
     "gateway.middleware.Security",
     "gateway.middleware.Sessions",

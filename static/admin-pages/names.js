@@ -1,0 +1,44 @@
+// Names for what the admin's theme leaves without one, so that screen readers can tell what a field is: the inputs of
+// tables of rows, and the search fields of its choosers.
+
+const nameOf = (text) => text.replace(/\s+/g, " ").trim();
+
+function nameRows(root) {
+  for (const table of root.querySelectorAll(".inline-group table, [data-inline-formset] table")) {
+    const heads = [...table.querySelectorAll("thead th")].map((th) => nameOf(th.textContent));
+    for (const row of table.querySelectorAll("tbody tr")) {
+      [...row.cells].forEach((cell, place) => {
+        for (const field of cell.querySelectorAll("input:not([type=hidden]), select, textarea")) {
+          if (!field.labels?.length && heads[place]) field.setAttribute("aria-label", heads[place]);
+        }
+      });
+    }
+  }
+}
+
+function nameChoosers(root) {
+  for (const field of root.querySelectorAll(".select2-search__field:not([aria-label])")) {
+    const select = field.closest(".select2-container")?.previousElementSibling;
+    const label = select?.labels?.[0];
+    field.setAttribute("aria-label", label ? nameOf(label.textContent) : "Search");
+  }
+  for (const list of root.querySelectorAll("ul.select2-selection__rendered:not([role])")) {
+    list.setAttribute("role", "group"); // it holds a button that takes all away, besides its items
+    list.querySelectorAll(":scope > li").forEach((item) => item.setAttribute("role", "none"));
+  }
+  for (const tip of root.querySelectorAll("span.help-tooltip[aria-label]:not([role])")) tip.setAttribute("role", "img");
+}
+
+function name() {
+  nameRows(document);
+  nameChoosers(document);
+}
+
+addEventListener("load", () => {
+  name();
+  let waiting = 0;
+  new MutationObserver(() => {
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(name);
+  }).observe(document.body, { childList: true, subtree: true });
+});

@@ -4,14 +4,9 @@
 const nameOf = (text) => text.replace(/\s+/g, " ").trim();
 
 function nameRows(root) {
-  for (const table of root.querySelectorAll(".inline-group table, [data-inline-formset] table")) {
-    const heads = [...table.querySelectorAll("thead th")].map((th) => nameOf(th.textContent));
-    for (const row of table.querySelectorAll("tbody tr")) {
-      [...row.cells].forEach((cell, place) => {
-        for (const field of cell.querySelectorAll("input:not([type=hidden]), select, textarea")) {
-          if (!field.labels?.length && heads[place]) field.setAttribute("aria-label", heads[place]);
-        }
-      });
+  for (const cell of root.querySelectorAll(".tabular td[data-label]")) {
+    for (const field of cell.querySelectorAll("input:not([type=hidden], [aria-label]), select:not([aria-label]), textarea:not([aria-label])")) {
+      if (!field.labels?.length) field.setAttribute("aria-label", nameOf(cell.dataset.label));
     }
   }
 }
@@ -24,7 +19,9 @@ function nameChoosers(root) {
   }
   for (const list of root.querySelectorAll("ul.select2-selection__rendered:not([role])")) {
     list.setAttribute("role", "group"); // it holds a button that takes all away, besides its items
-    list.querySelectorAll(":scope > li").forEach((item) => item.setAttribute("role", "none"));
+  }
+  for (const item of root.querySelectorAll("ul.select2-selection__rendered > li:not([role])")) {
+    item.setAttribute("role", "none");
   }
   for (const tip of root.querySelectorAll("span.help-tooltip[aria-label]:not([role])")) tip.setAttribute("role", "img");
 }

@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema lint format bench bench-voices requirements clean
+.PHONY: help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-images lint format bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-cluster Ray, PostgreSQL, Redis and two API processes, parts of them killed"
 	@echo "make test-clients OpenAI's SDKs, the AI SDK, LiteLLM, LiveKit, Pipecat and others against the service"
 	@echo "make test-schema  Schemathesis against what /schema/ says, fifty examples a call from two seeds"
+	@echo "make test-images  both images' packages and folders, started together without a container runtime"
 	@echo "make screenshots  the page's pictures in docs/screenshots"
 	@echo "make lint         ruff, mypy and the layers' import contracts"
 	@echo "make format       ruff's formatter"
@@ -76,6 +77,9 @@ test-schema: export VOICE_SCHEMA_EXAMPLES ?= 50
 test-schema: setup-dev
 	scripts/test_clients.sh -k schema_says
 
+test-images: setup-dev
+	VOICE_TEST_IMAGES=1 $(BIN)/python -m pytest tests/images -s
+
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -105,10 +109,11 @@ COMPILE = $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-inde
 requirements: setup-dev
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) --python-platform x86_64-manylinux_2_28 requirements-gpu.in -o requirements-gpu.txt  # an image's, whole
 	for part in train coqui cluster; do \
 	  $(COMPILE) requirements-$$part.in -o requirements-$$part.txt && \
 	  sed -i -E '/^(nvidia|cuda|triton)/d' requirements-$$part.txt; done  # torch itself brings those that its build needs
 
 clean:
-	rm -rf $(VENV) .venv-coqui .venv-cluster .venv-listen var .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-coqui .venv-cluster .venv-gpu .venv-listen var .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -63,11 +63,11 @@ async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[st
 @pytest.fixture
 def voice_on(transactional_db) -> None:
     """Voice is on for everybody. (Emptied databases have lost the flags that a migration makes.)"""
-    from rollout.feature import Feature
+    from rollout.feature import VOICE, Feature
     from rollout.models import Flag
 
-    for feature in Feature:
-        Flag.objects.update_or_create(name=feature, defaults={"everyone": True})
+    for name in (VOICE, *Feature):
+        Flag.objects.update_or_create(name=name, defaults={"everyone": True})
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ The counts are those of ``usage.weeks``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from datetime import date, timedelta
-from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
@@ -16,8 +15,9 @@ from core.models import ClientApplication
 from dashboard.date_range import Span
 from dashboard.filters import Filters
 from dashboard.tables import Column, Form, Table, Value, shown
+from rollout import policy
 from rollout.feature import Feature
-from rollout.models import ClientShare, Flag
+from rollout.policy import Reach
 from usage import audience, weeks
 from usage.scorecard import ADOPTION, ADOPTION_BAND, Verdict
 from usage.weeks import Active
@@ -47,34 +47,34 @@ def active_by_day(span: Span, filters: Filters) -> Table:
     )
 
 
+def enabled_by_client(clients: Iterable[int]) -> dict[int, Reach]:
+    """As the roll-out is now."""
+    rules = policy.load_percentages()
+    return {client_id: policy.reach(rules, client_id) for client_id in clients}
+
+
 @dataclass(frozen=True)
-class Enabled:
-    """Which share of a client application's users has each feature, 0 to 1, as the roll-out is now."""
+class Funnel:
+    """People from the chat to weekly use. Each number holds the next: who uses voice has it, who has it chats.
 
-    shares: Mapping[Feature, float]
+    ``enabled``: have any part of voice by the roll-out now, or used it in the 30 days. ``eligible``: the chat users
+    that somebody told of, or more where more have voice.
+    """
 
-    @property
-    def widest(self) -> float:
-        return max(self.shares.values(), default=0.0)
+    eligible: int
+    enabled: int
+    month: int
+    week: int
+    day: int
 
+    @classmethod
+    def of(cls, chat_users: int, reach: float, active: Active) -> Funnel:
+        """Of one client application."""
+        enabled = max(min(round(chat_users * reach), chat_users), active.month)
+        return cls(max(chat_users, enabled), enabled, active.month, active.week, active.day)
 
-def enabled_by_client(clients: Mapping[int, str]) -> dict[int, Enabled]:
-    flags = {flag.name: flag for flag in Flag.objects.filter(name__in=list(Feature))}
-    own: dict[tuple[int, int], Decimal] = {
-        (row.flag_id, row.client_id): row.percent for row in ClientShare.objects.filter(flag__name__in=list(Feature))
-    }
-    return {
-        client_id: Enabled({feature: _share(flags.get(feature), client_id, own) for feature in Feature})
-        for client_id in clients
-    }
-
-
-def _share(flag: Flag | None, client_id: int, own: Mapping[tuple[int, int], Decimal]) -> float:
-    if flag is None or flag.killed or flag.everyone is False:
-        return 0.0
-    if flag.everyone:
-        return 1.0
-    return float(own.get((flag.pk, client_id), flag.percent or Decimal(0))) / 100
+    def __add__(self, other: Funnel) -> Funnel:
+        return Funnel(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -137,25 +137,27 @@ def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: M
         clients = {client: name for client, name in clients.items() if client == filters.client_id}
         told = {client: row for client, row in told.items() if client == filters.client_id}
     enabled = enabled_by_client(clients)
-    eligible = sum(row.users for row in told.values()) if told else None
     shares = {
-        client: one.shares[Feature(filters.feature)] if filters.feature else one.widest
-        for client, one in enabled.items()
+        client: one.parts[Feature(filters.feature)] if filters.feature else one.any for client, one in enabled.items()
     }
-    having = round(sum(row.users * shares[client] for client, row in told.items())) if told else None
+    funnels = [Funnel.of(row.users, shares[client], active.get(client, Active())) for client, row in told.items()]
+    if told:
+        found = sum(funnels, Funnel(0, 0, 0, 0, 0))
+    else:
+        month, week, day = (sum(getattr(one, name) for one in active.values()) for name in ("month", "week", "day"))
+        found = Funnel(0, 0, month, week, day)
+    eligible, having = (found.eligible, found.enabled) if told else (None, None)
 
     def of_eligible(users: int | None) -> float | None:
         return users / eligible if eligible and users is not None else None
 
-    counted = [one for client, one in active.items() if not told or client in told]
-    month, week, day = (sum(getattr(one, name) for one in counted) for name in ("month", "week", "day"))
-    rate = of_eligible(month)
+    rate = of_eligible(found.month)
     steps = (
-        Step("Chat users", eligible, of_eligible(eligible)),
-        Step("Have voice switched on", having, of_eligible(having), "as the roll-out is now"),
-        Step("Used it in 30 days", month, of_eligible(month)),
-        Step("Used it in 7 days", week, of_eligible(week)),
-        Step("Used it on the last day", day, of_eligible(day)),
+        Step("Chat users", eligible, of_eligible(eligible), "as told, or more where more have voice"),
+        Step("Have voice switched on", having, of_eligible(having), "as the roll-out is now, or used it"),
+        Step("Used it in 30 days", found.month, of_eligible(found.month)),
+        Step("Used it in 7 days", found.week, of_eligible(found.week)),
+        Step("Used it on the last day", found.day, of_eligible(found.day)),
     )
     untold = tuple(sorted(clients[client] for client, one in active.items() if one.month and client not in told))
     return Adoption(
@@ -165,13 +167,13 @@ def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: M
         ADOPTION.verdict(rate),
         untold,
         _by_client(clients, told, enabled, active),
-        tuple((FEATURES[feature], _percents(enabled, feature)) for feature in Feature),
+        tuple((FEATURES[one], _percents(enabled, one)) for one in Feature),
     )
 
 
-def _percents(enabled: Mapping[int, Enabled], feature: Feature) -> str:
+def _percents(enabled: Mapping[int, Reach], feature: Feature) -> str:
     """`7 %`, or `5–10 %` where client applications differ."""
-    found = sorted({round(100 * one.shares[feature], 2) for one in enabled.values()}) or [0.0]
+    found = sorted({round(100 * one.parts[feature], 2) for one in enabled.values()}) or [0.0]
     low, high = f"{found[0]:g}", f"{found[-1]:g}"
     return f"{low} %" if low == high else f"{low}–{high} %"
 
@@ -179,7 +181,7 @@ def _percents(enabled: Mapping[int, Enabled], feature: Feature) -> str:
 def _by_client(
     clients: Mapping[int, str],
     told: Mapping[int, audience.ChatUsers],
-    enabled: Mapping[int, Enabled],
+    enabled: Mapping[int, Reach],
     active: Mapping[int, Active],
 ) -> Table:
     rows: list[Sequence[Value]] = []
@@ -187,7 +189,7 @@ def _by_client(
         row, users = told.get(client), active.get(client, Active()).month
         if row is None and not users:
             continue
-        shares = [enabled[client].shares[feature] for feature in Feature]
+        shares = [enabled[client].parts[feature] for feature in Feature]
         chat_users, as_of, rate = (row.users, row.day, users / row.users) if row else (None, None, None)
         rows.append((name, chat_users, as_of, *shares, users, rate))
     short = {Feature.ASR: "ASR", Feature.TTS: "TTS", Feature.REALTIME: "Live"}

@@ -12,8 +12,9 @@ DEFINITIONS = {
         "are left out of it"
     ),
     "have voice switched on": gettext_lazy(
-        "chat users × the roll-out's percentage now (each client application's own where it has one). The features are "
-        "drawn separately, so the widest counts. Lists and cohorts are not added"
+        "chat users × the share that has any part of voice by the roll-out's percentages now (each client "
+        "application's own where it has one); at least those who used it in 30 days. So chat users ≥ "
+        "switched on ≥ used in 30 days ≥ used in 7 days, always"
     ),
     "adoption": gettext_lazy("people active in 30 days among the chat users; the aim is 5–10 %"),
     "retention": gettext_lazy(

@@ -1,11 +1,12 @@
 # The service's own processes: API, capacity watcher, migrations, jobs. No torch, no CUDA: the models run elsewhere.
-#   docker build -f docker/api.Dockerfile -t voice-api:1.0.0 .
+#   docker build -f docker/api.Dockerfile -t voice-api:VERSION .
 # To serve from this image alone, on CPUs: --build-arg MODELS=--default (or ids from `manage.py models`).
-FROM python:3.11-slim-bookworm AS packages
+# The base image is pinned by the digest of its index; docs/releases.md says how to move to a newer one.
+FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS packages
 COPY requirements.txt /
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /requirements.txt
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin voice \
     && install --directory --owner=voice --group=voice --mode=0700 /state
 COPY --from=packages /venv /venv

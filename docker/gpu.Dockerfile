@@ -1,26 +1,26 @@
 # The inference tier: Whisper on CTranslate2 and Coqui's voices in Ray Serve replicas on NVIDIA GPUs.
 # The models are part of the image, so that a model has a version, and going back to the one before is a tag.
-#   docker build -f docker/gpu.Dockerfile --build-context models=DIRECTORY -t voice-gpu:1.0.0 .
+#   docker build -f docker/gpu.Dockerfile --build-context models=DIRECTORY -t voice-gpu:VERSION .
 # MODELS are installed as `manage.py models` knows them, checked by their hashes. DIRECTORY holds what it does not know:
 # `coqui/` (a Coqui checkpoint), Whisper models of your own; and, as `ID/`, what need not be fetched again.
+# No CUDA base image: all CUDA libraries come with the Python packages, locked like everything else. From the machine
+# come the driver and the container toolkit, which NVIDIA_… below speak to.
 FROM scratch AS models
 
-# CTranslate2 wants CUDA 12's cuBLAS from here; torch brings all of its own.
-FROM nvidia/cuda:12.8.1-runtime-ubuntu24.04
-# wget: KubeRay's probes call it.
-# hadolint ignore=DL3008
+FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS packages
+COPY requirements-gpu.txt /
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /requirements-gpu.txt
+
+FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
+# wget: KubeRay's probes call it. KubeRay starts Ray by a login shell, which sets PATH anew: hence the profile.
+# hadolint ignore=DL3008,SC2016
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends python3 python3-venv wget \
+    && apt-get install -y --no-install-recommends wget \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin voice \
-    && install --directory --owner=voice --group=voice --mode=0700 /state
-COPY requirements.txt requirements-coqui.txt requirements-cluster.txt /requirements/
-RUN python3 -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check \
-        -r /requirements/requirements.txt -r /requirements/requirements-coqui.txt \
-        -r /requirements/requirements-cluster.txt \
-    && ln -s /venv/bin/ray /venv/bin/serve /venv/bin/python /usr/local/bin/
-# KubeRay starts Ray by a login shell, which may set PATH anew: hence the links above.
+    && install --directory --owner=voice --group=voice --mode=0700 /state \
+    && echo 'export PATH=/venv/bin:$PATH' >/etc/profile.d/venv.sh
+COPY --from=packages /venv /venv
 WORKDIR /app
 COPY manage.py ./
 COPY asr asr
@@ -47,6 +47,9 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    LD_LIBRARY_PATH=/venv/lib/python3.11/site-packages/nvidia/cublas/lib \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     DJANGO_SETTINGS_MODULE=voiceproject.settings \
     VOICE_STATE_DIR=/state \
     VOICE_MODELS_DIR=/models \

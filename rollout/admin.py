@@ -32,9 +32,10 @@ from rollout.auditedadmin import AuditedAdmin
 from rollout.board import UNDER_WAY
 from rollout.confirmation import ask, why_field
 from rollout.eligibility import who_is_in
+from rollout.feature import VOICE
 from rollout.models import Change, ClientShare, Cohort, CohortMember, Flag, ListedUser, Ramp, valid_end_user
 from rollout.policy import ACTS_WITHIN_S
-from rollout.share import shown
+from rollout.share import QUEUE, shown
 
 __all__ = ["rampadmin"]
 
@@ -62,11 +63,12 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Flag
-        fields = ["percent", "everyone", "staff", "superusers", "cohorts", "groups", "users", "note"]
+        fields = ["percent", "kept_percent", "everyone", "staff", "superusers", "cohorts", "groups", "users", "note"]
         labels = {"percent": "Percentage"}
         widgets = {"everyone": EveryoneWidget, "note": UnfoldAdminTextInputWidget}
         help_texts = {
             "everyone": "“On” spares the deny-list only. “Off” is off for all.",
+            "kept_percent": "Had this part by a percentage of its own before voice was one flag. 0 takes it away.",
             "groups": "Accounts of this service in these groups.",
             "users": "These accounts of this service.",
             "note": "What people call it.",
@@ -74,9 +76,13 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        percent = self.initial.get("percent")
-        if isinstance(percent, Decimal) and percent == percent.to_integral_value():
-            self.initial["percent"] = percent.to_integral_value()  # 7, not 7.00
+        for name in ("percent", "kept_percent"):
+            percent = self.initial.get(name)
+            if isinstance(percent, Decimal) and percent == percent.to_integral_value():
+                self.initial[name] = percent.to_integral_value()  # 7, not 7.00
+        if not self.instance.is_voice and "percent" in self.fields:
+            self.fields["percent"].label = "At most, percentage"
+            self.fields["percent"].help_text = "Of all end users. Empty: all who have voice; it never reaches further."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -89,7 +95,7 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
 def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
     """What the operator should be sure of."""
     stored = Flag.objects.get(pk=flag.pk)
-    before, after = stored.percent or Decimal(0), wanted.get("percent") or Decimal(0)
+    before, after = stored.reach, Flag(name=flag.name, percent=wanted.get("percent")).reach
     everyone = wanted.get("everyone")
     if everyone != stored.everyone and everyone is not None:
         return f"This switches it {'on' if everyone else 'off'} for everyone."
@@ -97,7 +103,9 @@ def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
         return f"This takes it from all but {shown(after)} of end users."
     if after < before:
         return f"This takes it from {shown(before - after)} of all end users."
-    if after - before > ASK_ABOVE_POINTS:
+    if (wanted.get("kept_percent") or 0) < (stored.kept_percent or 0) and "kept_percent" in wanted:
+        return "This takes it from those who keep it from before voice was one flag."
+    if after - before > ASK_ABOVE_POINTS and flag.is_voice:
         return f"This gives it to another {shown(after - before)} of all end users at once."
     return ""
 
@@ -159,8 +167,9 @@ class FlagAdmin(AuditedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Flag | None = None) -> Any:
         if not self.has_change_permission(request, obj):
             return [(None, {"fields": ["feature", "state", "staff", "superusers", "groups", "users"]})]
+        kept = ["kept_percent"] if obj and not obj.is_voice and obj.kept_percent and obj.name != QUEUE else []
         return [
-            (None, {"fields": ["feature", "percent", "everyone"]}),
+            (None, {"fields": ["feature", "percent", *kept, "everyone"]}),
             ("Also on for", {"fields": ["cohorts", "staff", "superusers", "groups", "users"]}),
             (None, {"fields": ["note"]}),
             (None, {"fields": ["why", "is_meant"]}),
@@ -213,7 +222,7 @@ class FlagAdmin(AuditedAdmin):
     )
     def kill_all(self, request: HttpRequest) -> HttpResponse:
         def do(_why: str) -> str:
-            Flag.objects.update(killed=True)
+            Flag.objects.filter(name=VOICE).update(killed=True)
             return f"All voice is off. {ACTS}"
 
         return ask(

@@ -42,7 +42,8 @@ class Climb:
 
 @dataclass(frozen=True)
 class FeatureState:
-    """``percent``: of all end users that have it by the percentage, the kill switch and "everyone" counted in."""
+    """``percent``: of all end users that have it by the percentage, the kill switch and "everyone" counted in; of a
+    part, as far as voice reaches too."""
 
     flag: Flag
     percent: Decimal
@@ -50,7 +51,7 @@ class FeatureState:
 
     @property
     def name(self) -> str:
-        return self.flag.note or self.flag.name
+        return self.flag.label
 
     @property
     def percent_in_words(self) -> str:
@@ -62,16 +63,18 @@ class FeatureState:
 
 
 def features() -> list[FeatureState]:
-    """In three queries."""
+    """Voice, then its parts. In three queries."""
     ramps = Ramp.objects.filter(state__in=UNDER_WAY).select_related("step").prefetch_related("steps")
     climbs = {ramp.flag_id: _climb(ramp) for ramp in ramps}
-    return [FeatureState(flag, _percent(flag), climbs.get(flag.pk)) for flag in Flag.objects.all()]
+    flags = list(Flag.objects.all())
+    voice = next((_percent(flag) for flag in flags if flag.is_voice), Decimal(0))
+    return [FeatureState(flag, min(voice, _percent(flag)), climbs.get(flag.pk)) for flag in flags]
 
 
 def _percent(flag: Flag) -> Decimal:
     if flag.killed or flag.everyone is False:
         return Decimal(0)
-    return Decimal(100) if flag.everyone else flag.percent or Decimal(0)
+    return Decimal(100) if flag.everyone else flag.reach
 
 
 def _climb(ramp: Ramp) -> Climb | None:

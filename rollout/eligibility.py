@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from core.models import ClientApplication
 from rollout import policy, share
 from rollout.audit import names
+from rollout.feature import Feature
 from rollout.models import CohortMember, Flag, ListedUser, Ramp
 
 FIRST = 8  # of each list
@@ -26,6 +27,7 @@ _WHY = {
     policy.Reason.STAFF: "has an account here that the flag is on for",
     policy.Reason.CLIENT: "within the client application's percentage",
     policy.Reason.PERCENTAGE: "within the percentage",
+    policy.Reason.KEPT: "had it by the part's own percentage before voice was one flag",
     policy.Reason.OUTSIDE: "outside the percentage",
 }
 
@@ -67,7 +69,17 @@ def _shown(name: str, rows: QuerySet[Any]) -> tuple[str, int, str]:
 
 
 def _answer(flag: Flag, end_user: str, client: ClientApplication | None) -> str:
-    decision = policy.load().decide(client.pk if client else 0, end_user, flag.name)
-    comes_in_at = 100 * share.place(flag.name, end_user) / share.PLACES
-    verdict = "has it" if decision.allowed else "does not have it"
-    return f"{end_user} {verdict}: {_WHY[decision.reason]}. Comes in at {comes_in_at:.2f} % of end users."
+    rules, client_id = policy.load(), client.pk if client else 0
+    comes_in_at = f"Comes in at {100 * share.place(end_user) / share.PLACES:.2f} % of end users."
+    if not flag.is_voice:
+        decision = rules.decide(client_id, end_user, flag.name)
+        return f"{end_user} {_verdict(decision)}. {comes_in_at}"
+    decisions = [rules.decide(client_id, end_user, feature) for feature in Feature]
+    if len(set(decisions)) == 1:
+        return f"{end_user} {_verdict(decisions[0])}. {comes_in_at}"
+    named = ", ".join(f"{feature} {_verdict(one)}" for feature, one in zip(Feature, decisions, strict=True))
+    return f"{end_user}: {named}. {comes_in_at}"
+
+
+def _verdict(decision: policy.Decision) -> str:
+    return f"{'has it' if decision.allowed else 'does not have it'}: {_WHY[decision.reason]}"

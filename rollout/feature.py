@@ -1,12 +1,14 @@
-"""The parts of voice that are rolled out, each with its own flag; a flag's name is its feature's."""
+"""What is rolled out: voice, one flag for all of it, and its parts, which can be narrower but never wider."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
+VOICE = "voice"  # the flag's name
+
 
 class Feature(StrEnum):
-    """Speech to text, text to speech, live speech to text."""
+    """The parts of voice: speech to text, text to speech, live speech to text. A part's flag has its name."""
 
     ASR = "asr"
     TTS = "tts"

@@ -1,4 +1,5 @@
-"""Who has voice: a flag for each feature, lists and cohorts of end users, shares of client applications, guarded ramps.
+"""Who has voice: a flag for all of it and one for each part, lists and cohorts of end users, shares of client
+applications, guarded ramps.
 
 End users are the opaque ids of the client applications; they have no accounts here. The flag's own users, groups, staff
 and superusers are accounts of this service: the end user with the same name as such an account is that person.
@@ -11,16 +12,18 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
-from django.db.models import Q
-from waffle.managers import FlagManager
-from waffle.models import AbstractUserFlag
+from django.db.models import Case, Q, Value, When
+from django.utils import timezone
 
-from core.identity import Caller, end_user
+from core.identity import end_user
 from core.models import ClientApplication
 from rollout.audit import Audited, AuditedQuerySet, Change, names, record
+from rollout.feature import VOICE
 from rollout.share import shown
 
 __all__ = ["Change", "ClientShare", "Cohort", "CohortMember", "Flag", "ListedUser", "Ramp", "RampStep"]
@@ -29,9 +32,9 @@ NONE, ALL = Decimal(0), Decimal(100)
 LISTED_ALREADY = "This end user is on a list of this flag already."
 
 
-def percent_field(**options: Any) -> models.DecimalField[Any, Any]:
+def percent_field(verbose_name: str | None = None, **options: Any) -> models.DecimalField[Any, Any]:
     limits = [MinValueValidator(NONE), MaxValueValidator(ALL)]
-    return models.DecimalField(max_digits=5, decimal_places=2, validators=limits, **options)
+    return models.DecimalField(verbose_name, max_digits=5, decimal_places=2, validators=limits, **options)
 
 
 def valid_end_user(value: str) -> None:
@@ -43,17 +46,34 @@ def valid_end_user(value: str) -> None:
         raise ValidationError(error.message) from error
 
 
-class Flag(Audited, AbstractUserFlag):
-    """Who has one feature of voice. ``rollout.policy`` decides by it."""
+class Flag(Audited):
+    """Who has voice (``VOICE``), or which of those has one part of it (``Feature``). ``rollout.policy`` decides by it.
 
-    recorded = ("killed", "everyone", "percent", "staff", "superusers", "note")
+    ``percent`` None: of voice nobody, of a part all who have voice. ``kept_percent``: of a part, how many had it by a
+    queue of its own before voice was one flag. Both columns have the names that let 0.2's processes read theirs while
+    they are replaced.
+    """
 
+    recorded = ("killed", "everyone", "percent", "kept_percent", "staff", "superusers", "note")
+
+    name = models.CharField(max_length=100, unique=True)
+    note = models.TextField(blank=True, help_text="What people call it.")
     killed = models.BooleanField("kill switch", default=False, help_text="Off for everybody, whatever else is set.")
     everyone = models.BooleanField(
         null=True, blank=True, help_text="Yes: on for all but the deny-list. No: off for all. Unknown: as set below."
     )
     percent = percent_field(
-        null=True, blank=True, help_text="Of all end users. Raising it adds users, lowering it removes the latest."
+        null=True,
+        blank=True,
+        db_column="reach",
+        help_text="Of all end users. Raising it adds users, lowering it removes the latest.",
+    )
+    kept_percent = percent_field(
+        "kept from before",
+        null=True,
+        blank=True,
+        db_column="percent",
+        help_text="Of end users: had this part by a percentage of its own before voice was one flag, and keep it.",
     )
     staff = models.BooleanField(
         default=False, help_text="On for end users whose id is the name of a staff account of this service."
@@ -61,51 +81,67 @@ class Flag(Audited, AbstractUserFlag):
     superusers = models.BooleanField(
         default=False, help_text="On for end users whose id is the name of a superuser's account of this service."
     )
+    users = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, help_text="These accounts of this service.")
+    groups = models.ManyToManyField(Group, blank=True, help_text="Accounts of this service in these groups.")
     cohorts = models.ManyToManyField("rollout.Cohort", blank=True, help_text="Groups of end users that have it.")
+    created = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
+    modified = models.DateTimeField(default=timezone.now, editable=False)
 
-    # What waffle decides by a cookie, a query parameter, a language or mere authentication: any caller could switch
-    # voice on with it.
-    testing = authenticated = languages = rollout = None  # type: ignore[assignment]
-
-    objects = FlagManager.from_queryset(AuditedQuerySet)()  # type: ignore[misc]
+    objects = AuditedQuerySet.as_manager()
 
     class Meta:
-        ordering = ["id"]
+        ordering = [Case(When(name=VOICE, then=Value(0)), default=Value(1)), "id"]
         verbose_name = "flag"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.modified = timezone.now()
+        super().save(*args, **kwargs)
 
     def subject(self) -> str:
         return self.name
+
+    @property
+    def is_voice(self) -> bool:
+        return self.name == VOICE
+
+    @property
+    def label(self) -> str:
+        return self.note or self.name
+
+    @property
+    def reach(self) -> Decimal:
+        """The percentage as it counts. Of a part it is an upper limit: it never reaches further than voice."""
+        percent: Decimal | None = self.percent
+        if percent is None:
+            return NONE if self.is_voice else ALL
+        return percent
 
     def in_words(self) -> str:
         """Who has it, in a few words."""
         if self.killed:
             return "off for everybody: kill switch"
+        whom = "everyone" if self.is_voice else "all who have voice"
         if self.everyone is not None:
-            return "on for everyone" if self.everyone else "off for everyone"
-        return f"{shown(self.percent)} of end users"
-
-    def is_active(self, request: Any, read_only: bool = False) -> bool | None:
-        """waffle's question. For an API caller it is ``rollout.policy``'s answer, from the database at this moment."""
-        from rollout import policy
-
-        if self.pk is None or self.killed:
-            return False
-        caller = getattr(request, "user", None)
-        if isinstance(caller, Caller):
-            return policy.load().decide(caller.client_id, caller.user, self.name).allowed
-        if self.everyone is not None:
-            return self.everyone
-        return bool(self.is_active_for_user(caller)) if caller is not None else False
+            return f"on for {whom}" if self.everyone else "off for everyone"
+        if self.is_voice:
+            return f"{shown(self.percent)} of end users"
+        return whom if self.reach == ALL else f"at most {shown(self.percent)} of end users"
 
 
 class ClientShare(Audited):
-    """A client application's own percentage, in place of the flag's."""
+    """A client application's own percentage, in place of the flag's. ``kept_percent``: in place of the flag's, too."""
 
-    recorded = ("percent",)
+    recorded = ("percent", "kept_percent")
 
     flag = models.ForeignKey(Flag, on_delete=models.CASCADE, related_name="shares")
     client = models.ForeignKey(ClientApplication, on_delete=models.CASCADE, related_name="+")
-    percent = percent_field(help_text="0: none of this client's users, 100: all.")
+    percent = percent_field(
+        db_column="reach", help_text="0: none of this client's users, 100: all; of a part, all who have voice."
+    )
+    kept_percent = percent_field("kept from before", default=NONE, editable=False, db_column="percent")
 
     objects = AuditedQuerySet.as_manager()
 

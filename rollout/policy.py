@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -27,7 +27,7 @@ from core.identity import Caller
 from core.perloop import PerLoop
 from rollout import share
 from rollout.audit import Change
-from rollout.feature import Feature
+from rollout.feature import VOICE, Feature
 from rollout.models import ClientShare, CohortMember, Flag, ListedUser
 
 FRESH_S = 2.0
@@ -49,6 +49,7 @@ class Reason(StrEnum):
     STAFF = "staff"
     CLIENT = "client"
     PERCENTAGE = "percentage"
+    KEPT = "kept"  # had this part by a percentage of its own, before voice was one flag
     OUTSIDE = "outside_percentage"
 
 
@@ -86,33 +87,88 @@ class _Lists:
 
 
 @dataclass(frozen=True)
+class Share:
+    """How far a flag reaches, in per cent of end users. ``kept``: how far a part's own queue does (``Reason.KEPT``)."""
+
+    percent: Decimal
+    kept: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
 class _Rule:
+    """One flag: voice's, or a part's."""
+
     flag: Flag
-    shares: Mapping[int, Decimal]
+    shares: Mapping[int, Share]
     lists: _Lists
 
-    def decide(self, client_id: int, user: str) -> Decision:
-        both = {(client_id, user), (None, user)}
-        if self.flag.killed:
-            return Decision(False, Reason.KILLED)
-        if self.flag.everyone is False:
-            return Decision(False, Reason.OFF)
-        if not self.lists.denied.isdisjoint(both):
-            return Decision(False, Reason.DENIED)
+    def share(self, client_id: int) -> Share:
+        """Of this client's end users, whom no list names."""
         if self.flag.everyone:
-            return Decision(True, Reason.EVERYONE)
-        if not self.lists.allowed.isdisjoint(both):
-            return Decision(True, Reason.ALLOWED)
+            return Share(Decimal(100))
+        return self.shares.get(client_id) or Share(self.flag.reach, self.flag.kept_percent or Decimal(0))
+
+    def refuses(self, client_id: int, user: str) -> Reason | None:
+        if self.flag.killed:
+            return Reason.KILLED
+        if self.flag.everyone is False:
+            return Reason.OFF
+        return None if self.lists.denied.isdisjoint({(client_id, user), (None, user)}) else Reason.DENIED
+
+    def names(self, client_id: int, user: str) -> Reason | None:
+        """The rule that lets this end user in whatever the percentage is."""
+        if self.flag.everyone:
+            return Reason.EVERYONE
+        if not self.lists.allowed.isdisjoint({(client_id, user), (None, user)}):
+            return Reason.ALLOWED
         if user in self.lists.cohort:
-            return Decision(True, Reason.COHORT)
-        if user in self.lists.staff:
-            return Decision(True, Reason.STAFF)
-        percent, reason = self.flag.percent, Reason.PERCENTAGE
-        if client_id in self.shares:
-            percent, reason = self.shares[client_id], Reason.CLIENT
-        if share.is_within(self.flag.name, user, percent or Decimal(0)):
-            return Decision(True, reason)
-        return Decision(False, Reason.OUTSIDE)
+            return Reason.COHORT
+        return Reason.STAFF if user in self.lists.staff else None
+
+
+@dataclass(frozen=True)
+class PartRules:
+    """Voice and one part of it, which can only narrow what voice gives."""
+
+    voice: _Rule
+    part: _Rule
+
+    def decide(self, client_id: int, user: str) -> Decision:
+        for rule in (self.voice, self.part):
+            if reason := rule.refuses(client_id, user):
+                return Decision(False, reason)
+        reason = self.voice.names(client_id, user) or self._by_percentage(client_id, user)
+        if reason is None or not self._is_in_part(client_id, user):
+            return Decision(False, Reason.OUTSIDE)
+        return Decision(True, reason)
+
+    def _by_percentage(self, client_id: int, user: str) -> Reason | None:
+        if share.is_within(user, self.voice.share(client_id).percent):
+            return Reason.CLIENT if client_id in self.voice.shares else Reason.PERCENTAGE
+        return Reason.KEPT if self._is_kept(client_id, user) else None
+
+    def _is_in_part(self, client_id: int, user: str) -> bool:
+        if self.part.names(client_id, user) or share.is_within(user, self.part.share(client_id).percent):
+            return True
+        return self._is_kept(client_id, user)
+
+    def _is_kept(self, client_id: int, user: str) -> bool:
+        kept = self.kept(client_id)
+        return kept > 0 and share.is_within(user, kept, self.part.flag.name)
+
+    def reach(self, client_id: int) -> Decimal:
+        """How far the part reaches in voice's queue, in per cent of this client's end users."""
+        if self.is_off:
+            return Decimal(0)
+        return min(self.voice.share(client_id).percent, self.part.share(client_id).percent)
+
+    def kept(self, client_id: int) -> Decimal:
+        """How far it reaches in its own queue of before: lowering voice or the part takes it from these, too."""
+        return min(self.part.share(client_id).kept, self.reach(client_id))
+
+    @property
+    def is_off(self) -> bool:
+        return any(rule.flag.killed or rule.flag.everyone is False for rule in (self.voice, self.part))
 
 
 @dataclass(frozen=True)
@@ -125,8 +181,34 @@ class Rules:
 
     def decide(self, client_id: int, user: str, feature: str) -> Decision:
         """A feature without a flag is off."""
-        rule = self.rules.get(feature)
-        return rule.decide(client_id, user) if rule else Decision(False, Reason.OFF)
+        part = self.part(feature)
+        return part.decide(client_id, user) if part else Decision(False, Reason.OFF)
+
+    def part(self, feature: str) -> PartRules | None:
+        voice, part = self.rules.get(VOICE), self.rules.get(feature)
+        return PartRules(voice, part) if voice and part else None
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Which shares of a client application's end users have voice by the percentages, 0 to 1: ``any`` part of it, and
+    each part. Whom lists name is not counted."""
+
+    any: float
+    parts: Mapping[Feature, float]
+
+
+def reach(rules: Rules, client_id: int) -> Reach:
+    """Queues are independent of each other, so those in none of two are the product of those in neither."""
+    parts, widest, without_kept = {}, 0.0, 1.0
+    for feature in Feature:
+        rule = rules.part(feature)
+        within = float(rule.reach(client_id)) / 100 if rule else 0.0
+        kept = float(rule.kept(client_id)) / 100 if rule and feature != share.QUEUE else 0.0
+        parts[feature] = 1 - (1 - within) * (1 - kept)
+        widest = max(widest, within)
+        without_kept *= 1 - kept
+    return Reach(1 - (1 - widest) * without_kept, parts)
 
 
 def load(known: Rules | None = None) -> Rules:
@@ -135,17 +217,25 @@ def load(known: Rules | None = None) -> Rules:
     trail = Change.objects.aggregate(last=Max("id"), number=Count("id"))
     version = (trail["last"] or 0, trail["number"])
     flags = list(Flag.objects.all())
-    shares: dict[int, dict[int, Decimal]] = defaultdict(dict)
-    for row in ClientShare.objects.all():
-        shares[row.flag_id][row.client_id] = row.percent
     now = time.monotonic()
     if known is not None and known.version == version and now - known.lists_at < LISTS_FRESH_S:
         lists = {name: rule.lists for name, rule in known.rules.items()}
         lists_at = known.lists_at
     else:
         lists, lists_at = {flag.name: _load_lists(flag) for flag in flags}, now
-    rules = {flag.name: _Rule(flag, shares[flag.pk], lists.get(flag.name, _Lists())) for flag in flags}
-    return Rules(rules, version, lists_at)
+    return Rules(_rules(flags, lists), version, lists_at)
+
+
+def load_percentages() -> Rules:
+    """The rules without lists, which ``reach`` does not count, in two queries."""
+    return Rules(_rules(list(Flag.objects.all()), {}), (0, 0), 0.0)
+
+
+def _rules(flags: Sequence[Flag], lists: Mapping[str, _Lists]) -> dict[str, _Rule]:
+    shares: dict[int, dict[int, Share]] = defaultdict(dict)
+    for row in ClientShare.objects.all():
+        shares[row.flag_id][row.client_id] = Share(row.percent, row.kept_percent)
+    return {flag.name: _Rule(flag, shares[flag.pk], lists.get(flag.name, _Lists())) for flag in flags}
 
 
 def _load_lists(flag: Flag) -> _Lists:

@@ -51,7 +51,7 @@ def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
             raise RampError(f"A percentage has no say: {flag.name} is {flag.in_words()}.")
         if Ramp.objects.filter(flag=flag, state__in=(State.RUNNING, State.PAUSED)).exists():
             raise RampError(f"Another ramp of {flag.name} is under way.")
-        ramp.base_percent = flag.percent or Decimal(0)
+        ramp.base_percent = flag.reach
         first = ramp.steps.filter(percent__gt=ramp.base_percent).first()
         if first is None:
             raise RampError(f"No step is above the {shown(ramp.base_percent)} that {flag.name} has now.")
@@ -120,7 +120,7 @@ def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
             if ramp.state != State.RUNNING:
                 continue
             good = last_good(ramp)
-            if (flag.percent or 0) > good:  # never up: somebody may have lowered it by hand already
+            if flag.reach > good:  # never up: somebody may have lowered it by hand already
                 flag.percent = good
                 flag.save()
             _move(ramp, State.ROLLED_BACK, f"Back to {shown(good)}. {reason}")

@@ -32,8 +32,10 @@ def restore_migrated_rows() -> None:
     from rollout.models import Flag
     from usage.models import InfrastructureCost
 
+    if not Flag.objects.exists():
+        for name, note in {"voice": "Voice", **import_module("rollout.migrations.0002_flags").FLAGS}.items():
+            Flag.objects.create(name=name, note=note, percent=0 if name == "voice" else None)
     for model, migration, function in (
-        (Flag, "rollout.migrations.0002_flags", "make_flags"),
         (InfrastructureCost, "usage.migrations.0004_first_rows", "make"),
         (Rule, "capacity.migrations.0002_rules_and_phases", "seed"),
     ):

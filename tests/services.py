@@ -187,7 +187,15 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, *arguments: str, port: int = 0, is_ready: bool = True, **environment: str) -> Iterator[Served]:
+def served(
+    folder: Path,
+    *arguments: str,
+    port: int = 0,
+    is_ready: bool = True,
+    python: Path | str = sys.executable,
+    code: Path = ROOT,
+    **environment: str,
+) -> Iterator[Served]:
     """Yields the service once it is ready (or only listens), with its state in ``folder``."""
     port, key, log = port or free_port(), "vk_test_0123456789abcdef", folder / "serve.log"
     settings: Mapping[str, str] = {
@@ -200,8 +208,8 @@ def served(folder: Path, *arguments: str, port: int = 0, is_ready: bool = True, 
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve", "--demo", *arguments],
-            cwd=ROOT,
+            [str(python), "manage.py", "serve", "--demo", *arguments],
+            cwd=code,
             env={**os.environ, **settings},
             stdin=subprocess.DEVNULL,
             stdout=output,

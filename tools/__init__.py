@@ -1,0 +1,38 @@
+"""Tools of a checkout: planning, load tests, benchmarks, training, made-up history. No image holds them.
+
+Some need more than requirements.txt. One that misses a package says in one line what to install, whichever way it was
+started (``manage.py COMMAND`` or ``python -m tools.…``).
+"""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+_DEV, _TRAIN = "make setup-dev", "pip install -r requirements-train.txt"
+INSTALLED_BY = {
+    **dict.fromkeys(("locust", "gevent", "websocket", "matplotlib", "fastapi", "multipart", "pytest", "PIL"), _DEV),
+    **dict.fromkeys(("torch", "transformers", "scipy", "onnx"), _TRAIN),
+    "ray": "pip install -r requirements-cluster.txt",
+    "TTS": "pip install -r requirements-coqui.txt",
+}
+
+
+def what_is_missing(error: ModuleNotFoundError) -> str | None:
+    """One line for the user, or None for a module that belongs to no extra requirements."""
+    package = (error.name or "").partition(".")[0]
+    if package not in INSTALLED_BY:
+        return None
+    return f"This needs {package}, which is not installed: {INSTALLED_BY[package]}"
+
+
+def _excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    line = what_is_missing(error) if isinstance(error, ModuleNotFoundError) else None
+    if line is None:
+        _previous_hook(kind, error, traceback)
+    else:
+        print(line, file=sys.stderr)
+
+
+_previous_hook = sys.excepthook
+sys.excepthook = _excepthook

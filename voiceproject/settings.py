@@ -173,7 +173,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "channels",
-    "waffle",
     "voiceproject",
     "core",
     "model_store",
@@ -263,9 +262,6 @@ CACHES = {
     }
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    # In this process and short, so that no flag is older than the kill switch allows. The gate does not need it:
-    # rollout.policy keeps its own.
-    "flags": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "flags", "TIMEOUT": 2},
 }
 CHANNEL_LAYERS = {
     "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
@@ -285,9 +281,6 @@ UNFOLD = {
     "TABS": "dashboard.navigation.tabs",
     "COLORS": {"primary": "dashboard.look.primary"},
 }
-WAFFLE_FLAG_MODEL = "rollout.Flag"
-WAFFLE_CACHE_NAME = "flags"
-WAFFLE_ENABLE_ADMIN_PAGES = False  # the roll-out has its own; waffle's other models are not used
 
 # Uploads stay in memory: neither Django's body file nor an upload handler may reach the disk.
 MULTIPART_OVERHEAD_BYTES = 1_048_576

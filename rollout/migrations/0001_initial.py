@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
                 ('started_by', models.CharField(blank=True, editable=False, max_length=150)),
                 ('reason', models.TextField(blank=True, editable=False, help_text='Why it is in this state.')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('flag', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='ramps', to=settings.WAFFLE_FLAG_MODEL)),
+                ('flag', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='ramps', to='rollout.flag')),
             ],
             options={
                 'ordering': ['-id'],
@@ -124,7 +124,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('percent', models.DecimalField(decimal_places=2, help_text="0: none of this client's users, 100: all.", max_digits=5, validators=[django.core.validators.MinValueValidator(Decimal('0')), django.core.validators.MaxValueValidator(Decimal('100'))])),
                 ('client', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='voiceproject.clientapplication')),
-                ('flag', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shares', to=settings.WAFFLE_FLAG_MODEL)),
+                ('flag', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shares', to='rollout.flag')),
             ],
             options={
                 'constraints': [models.UniqueConstraint(fields=('flag', 'client'), name='share_of_flag_and_client')],
@@ -138,7 +138,7 @@ class Migration(migrations.Migration):
                 ('list', models.CharField(choices=[('allow', 'Allow'), ('deny', 'Deny')], max_length=5)),
                 ('note', models.CharField(blank=True, max_length=200)),
                 ('client', models.ForeignKey(blank=True, help_text='Empty: of any.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='voiceproject.clientapplication')),
-                ('flag', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='listed', to=settings.WAFFLE_FLAG_MODEL)),
+                ('flag', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='listed', to='rollout.flag')),
             ],
             options={
                 'ordering': ['id'],

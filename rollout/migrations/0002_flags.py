@@ -41,12 +41,9 @@ def unprotect(_apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("rollout", "0001_initial"), ("waffle", "0004_update_everyone_nullbooleanfield")]
+    dependencies = [("rollout", "0001_initial")]
 
     operations = [
-        # waffle makes these also when another model takes its flag's place. Nothing uses them, and their references would
-        # keep PostgreSQL from emptying the tables of users and groups.
-        migrations.RunSQL("DROP TABLE waffle_flag_users; DROP TABLE waffle_flag_groups", migrations.RunSQL.noop),
         migrations.RunPython(make_flags, migrations.RunPython.noop),
         migrations.RunPython(protect, unprotect),
     ]

@@ -120,7 +120,7 @@ def test_what_is_told(world: World, webhook: Webhook, mailbox: Mailbox) -> None:
 
 
 def test_a_critical_alert_stops_a_running_ramp_and_rolls_it_back(world: World) -> None:
-    flag, _created = Flag.objects.get_or_create(name="asr", defaults={"percent": 0})
+    flag, _created = Flag.objects.get_or_create(name="voice", defaults={"percent": 0})
     ramp = ramps.create(flag, [(Decimal(1), 2 * MINUTE), (Decimal(5), timedelta(hours=1))])
     ramps.start(ramp.pk, world.now, "a test")
     world.users = 70  # a warning is no reason

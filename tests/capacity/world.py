@@ -21,7 +21,7 @@ from capacity.models import Alert
 from capacity.presence import Presence, person
 from core.models import ClientApplication
 from rollout import roles
-from rollout.feature import Feature
+from rollout.feature import VOICE, Feature
 from rollout.models import Flag
 from tests.services import free_port
 from usage.models import LedgerEntry
@@ -141,8 +141,9 @@ def world(seeded, settings) -> World:
 @pytest.fixture
 def seeded_site(seeded) -> None:
     """Rules, phases, flags, roles: what migrations make. (Emptied databases have lost them.)"""
+    Flag.objects.get_or_create(name=VOICE, defaults={"percent": 0, "note": "Voice"})
     for feature in Feature:
-        Flag.objects.get_or_create(name=feature, defaults={"percent": 0, "note": f"{feature} in words"})
+        Flag.objects.get_or_create(name=feature, defaults={"note": f"{feature} in words"})
     for config in apps.get_app_configs():
         roles.grant(config)
 

@@ -185,19 +185,19 @@ def make_rollout() -> None:
     from rollout.models import Cohort, Flag, ListedUser, Ramp
 
     with acting(OPERATOR, "Growth as planned"):
-        for name, percent in (("asr", 5), ("tts", 10), ("realtime", 2)):
+        for name, percent in (("voice", 5), ("realtime", 2)):
             flag = Flag.objects.get(name=name)
             flag.percent = percent
             flag.save()
-        asr = Flag.objects.get(name="asr")
-        ramp = ramps.create(asr, [(Decimal(7), timedelta(days=2)), (Decimal(10), timedelta(days=3))])
+        voice = Flag.objects.get(name="voice")
+        ramp = ramps.create(voice, [(Decimal(7), timedelta(days=2)), (Decimal(10), timedelta(days=3))])
         ramps.start(ramp.pk, timezone.now(), "Growth as planned")
         Ramp.objects.filter(pk=ramp.pk).update(watched_s=16.5 * 3600)
         pilot = Cohort.objects.create(name="pilot", note="Colleagues who try it first")
         pilot.add([f"user-{number}" for number in range(120)])
-        asr.cohorts.add(pilot)
-        ListedUser.objects.create(flag=asr, user="aminah", list="allow", note="Asked for it")
-        ListedUser.objects.create(flag=asr, user="bot-7", list="deny", note="A script, not a person")
+        voice.cohorts.add(pilot)
+        ListedUser.objects.create(flag=voice, user="aminah", list="allow", note="Asked for it")
+        ListedUser.objects.create(flag=voice, user="bot-7", list="deny", note="A script, not a person")
 
 
 def make_alerts(now: datetime) -> None:

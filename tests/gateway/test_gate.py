@@ -182,8 +182,8 @@ async def test_the_user_field_counts_where_no_header_names_one(
 
 
 async def test_the_roll_out_decides_by_the_user_field_too(api: httpx.AsyncClient) -> None:
-    await Flag.objects.filter(name="tts").aupdate(everyone=None)
-    flag = await Flag.objects.aget(name="tts")
+    await Flag.objects.filter(name="voice").aupdate(everyone=None)
+    flag = await Flag.objects.aget(name="voice")
     await ListedUser.objects.acreate(flag=flag, user="aminah", list="allow")
     body = {"input": "Apa khabar?"}
     for user, status in (("aminah", 200), ("bala", 403), (None, 403)):

@@ -5,65 +5,57 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from model_store.catalogue import catalogue
 from tests import services
+from tests.k8s.images import API_IMAGE, IMAGES, PLATFORM, UV, Image
 from tests.k8s.manifests import API, ROOT, environment, workloads
 from tests.k8s.programs import found, listening
 
-PLANS = {name: (ROOT / "docker" / f"{name}.Dockerfile").read_text() for name in ("api", "gpu")}
 PATIENCE_S = 120.0
 FILL = """
 import django; django.setup()
 from tests.dashboard.test_every_page import fill_everything
 fill_everything()
 """
+OPEN = """
+from core.models import ApiKey, ClientApplication
+from rollout.models import Flag
+Flag.objects.update(everyone=True)
+print(ApiKey.issue(ClientApplication.objects.create(name="chat"))[1])
+"""
+
+each_image = pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
 
 
-def instructions(plan: str) -> Iterator[tuple[str, str]]:
-    joined = re.sub(r"\\\n", " ", re.sub(r"^\s*#.*\n", "", plan, flags=re.MULTILINE))
-    for line in joined.splitlines():
-        if line.strip():
-            word, rest = line.split(maxsplit=1)
-            yield word.upper(), rest
-
-
-def sources(plan: str) -> list[str]:
-    copies = (rest.split() for word, rest in instructions(plan) if word == "COPY" and not rest.startswith("--from"))
-    return [source for copied in copies for source in copied[:-1]]
-
-
-@pytest.mark.parametrize("name", PLANS)
-def test_the_plans_are_sound(name: str) -> None:
+@each_image
+def test_the_plans_are_sound(image: Image) -> None:
     hadolint = Path(sys.executable).parent / "hadolint"
-    done = subprocess.run(
-        [hadolint, ROOT / "docker" / f"{name}.Dockerfile"], check=False, capture_output=True, text=True
-    )
+    done = subprocess.run([hadolint, image.plan], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", PLANS)
-def test_nobody_is_root(name: str) -> None:
-    users = [rest for word, rest in instructions(PLANS[name]) if word == "USER"]
-    assert users == ["10001:10001"]
-    ours = [pod for pod in workloads() if pod.containers[-1]["image"].rsplit("/")[-1].startswith(f"voice-{name}")]
+@each_image
+def test_nobody_is_root(image: Image) -> None:
+    assert image.all_of("USER") == ["10001:10001"]
+    name = f"voice-{image.name}"
+    ours = [pod for pod in workloads() if pod.containers[-1]["image"].rsplit("/")[-1].startswith(name)]
     assert ours
     assert {pod.spec["securityContext"]["runAsUser"] for pod in ours} == {10001}
 
 
-@pytest.mark.parametrize("name", PLANS)
-def test_what_is_copied_is_there_and_let_in(name: str) -> None:
+@each_image
+def test_what_is_copied_is_there_and_let_in(image: Image) -> None:
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    for source in sources(PLANS[name]):
+    for source in image.sources():
         assert source in let_in
         assert (ROOT / source).exists(), source
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
@@ -73,13 +65,52 @@ def test_the_api_image_is_small() -> None:
     wanted = (ROOT / "requirements.txt").read_text()
     heavy = ("torch", "ray", "coqui-tts", "nvidia-c", "tensorflow", "transformers")
     assert not [line for line in wanted.splitlines() if line.startswith(heavy)]
-    assert sources(PLANS["api"])[0] == "requirements.txt"
-    assert "cuda" not in " ".join(rest for word, rest in instructions(PLANS["api"]) if word == "FROM")
+    assert API_IMAGE.requirements() == [ROOT / "requirements.txt"]
 
 
-def test_both_images_have_the_same_code() -> None:
-    code = [source for source in sources(PLANS["api"]) if not source.startswith("requirements")]
-    assert code == [source for source in sources(PLANS["gpu"]) if not source.startswith("requirements")]
+def test_both_images_have_the_same_code_and_the_same_base() -> None:
+    api, gpu = ({*image.sources()} - {file.name for file in image.requirements()} for image in IMAGES)
+    assert api == gpu
+    (base,) = {base for image in IMAGES for base in image.bases()}
+    assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", base), "pinned by its digest"
+
+
+@each_image
+def test_what_is_installed_is_locked_and_fits_together(image: Image) -> None:
+    """One environment of exactly these versions can be made for the image's Python: nothing asks for another."""
+    (file,) = image.requirements()
+    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    assert all(re.match(r"[A-Za-z0-9_.\[\],-]+==\S+", line) for line in lines)
+    options = ["--python-version", image.python(), "--python-platform", PLATFORM, "--no-annotate", "--no-header"]
+    resolved = subprocess.run(
+        [UV, "pip", "compile", "--quiet", *options, file], check=False, capture_output=True, text=True
+    )
+    assert resolved.returncode == 0, resolved.stderr
+    assert {_version(line) for line in resolved.stdout.splitlines()} == {_version(line) for line in lines}
+
+
+def _version(line: str) -> str:
+    """`name==version`, without extras and conditions."""
+    return re.sub(r"\[.*?\]", "", line.split(" ")[0].split(";")[0]).lower()
+
+
+def test_both_images_have_the_same_versions_of_what_both_have() -> None:
+    """A unit is packed by one and unpacked by the other."""
+    api, gpu = (dict(line.split("==") for line in _lock(image)) for image in IMAGES)
+    assert {name: gpu[name] for name in api} == api
+
+
+def _lock(image: Image) -> list[str]:
+    (file,) = image.requirements()
+    return [_version(line) for line in file.read_text().splitlines() if "==" in line]
+
+
+@each_image
+def test_models_are_those_that_the_store_knows(image: Image) -> None:
+    (default,) = (rest.partition("=")[2].strip('"') for rest in image.all_of("ARG") if rest.startswith("MODELS="))
+    assert all(catalogue().find(name) for name in default.split())
+    (line,) = (rest for rest in image.all_of("RUN") if "models install" in rest)
+    assert f"VOICE_MODELS_DIR={image.environment()['VOICE_MODELS_DIR']}" in line
 
 
 # --- From what goes into the image -----------------------------------------------------------------------------------
@@ -92,18 +123,22 @@ def files(folder: Path) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("image")
-    for source in sources(PLANS["api"]):
-        if (ROOT / source).is_dir():
-            shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / source, folder / source)
-    assert ("RUN", "python -m compileall -q /app") in instructions(PLANS["api"])
+    API_IMAGE.copy_to(folder)
+    assert "python -m compileall -q /app" in API_IMAGE.all_of("RUN")
     subprocess.run([sys.executable, "-m", "compileall", "-q", folder], check=True)
     return folder
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> dict[str, str]:
+def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the image installs and nothing else, for its own Python."""
+    folder = tmp_path_factory.mktemp("packages") / "venv"
+    API_IMAGE.install_to(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def told(venv: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> dict[str, str]:
     """The environment of `asr-api`, but for what is elsewhere on this machine."""
     (pod,) = (one for one in workloads() if one.name == "asr-api")
     container = pod.containers[-1]
@@ -114,14 +149,13 @@ def told(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url:
         "VOICE_STATE_DIR": str(tmp_path_factory.mktemp("state")),
         "PORT": str(services.free_port()),
         "VOICE_HOST": "127.0.0.1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{venv}/bin:{os.environ['PATH']}",
         "HOME": str(tmp_path_factory.mktemp("home")),
     }
     elsewhere = re.compile(r"VOICE_INFERENCE_URL|VOICE_ASR_|VOICE_COQUI_")  # the models run in this process
     settings = {name: value for name, value in environment(container).items() if value and not elsewhere.match(name)}
     kept = {name: os.environ[name] for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE") if name in os.environ}
-    return {**kept, **settings, **here}
+    return {**kept, **API_IMAGE.environment(), **settings, **here}
 
 
 def _database_of_its_own(url: str) -> str:
@@ -135,16 +169,16 @@ def _database_of_its_own(url: str) -> str:
 def line_of(name: str, container: int = -1) -> list[str]:
     """What the container runs: its command, or the image's entry point with its arguments."""
     (pod,) = (one for one in workloads() if one.name == name)
-    plan = dict(instructions(PLANS["api"]))
     one = pod.containers[container]
-    return [*(one.get("command") or json.loads(plan["ENTRYPOINT"])), *one.get("args", [])]
+    (entry,) = API_IMAGE.all_of("ENTRYPOINT")
+    return [*(one.get("command") or json.loads(entry)), *one.get("args", [])]
 
 
 def run(line: list[str], app: Path, told: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, cwd=app, env=told, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
-def test_every_page_and_every_command(app: Path, tmp_path: Path) -> None:
+def test_every_page_and_every_command(app: Path, venv: Path, tmp_path: Path) -> None:
     """With something in every table; a command or a page that needs a tool which stays at home would fail."""
     told = {
         **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
@@ -154,15 +188,19 @@ def test_every_page_and_every_command(app: Path, tmp_path: Path) -> None:
         "VOICE_TTS_MODEL": "espeak-ng",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    assert run([sys.executable, "manage.py", "migrate"], app, told).returncode == 0
+    python = str(venv / "bin" / "python")
+    assert run([python, "manage.py", "migrate"], app, told).returncode == 0
     filled = run([sys.executable, "-c", FILL], ROOT, told)
     assert filled.returncode == 0, filled.stderr
-    opened = run([sys.executable, "-c", (ROOT / "tests" / "open_everything.py").read_text()], app, told)
+    opened = run([python, "-c", (ROOT / "tests" / "open_everything.py").read_text()], app, told)
     assert opened.returncode == 0, opened.stderr
     commands, pages = opened.stdout.splitlines()[-2:]
     assert {"serve", "watch_capacity", "statements", "evaluate_asr", "speakable", "models"} <= set(commands.split())
     assert not {"loadtest", "plan_capacity", "seed_demo", "measure_rates"} & set(commands.split())
     assert int(pages) > 60
+    tool = run([python, "manage.py", "loadtest", "baseline"], app, told)
+    assert (tool.returncode, tool.stderr.count("\n")) == (1, 1)
+    assert "a tool of the repository" in tool.stderr
 
 
 @pytest.mark.timeout(300)  # nine starts of Django, on machines that do other things too
@@ -180,15 +218,20 @@ def test_as_in_the_cluster(app: Path, told: dict[str, str]) -> None:
         done = run(line_of(name), app, told)
         assert done.returncode == 0, done.stderr
 
+    opened = run(["python", "manage.py", "shell", "--verbosity", "0", "--command", OPEN], app, told)
+    assert opened.returncode == 0, opened.stderr
+
     serving = subprocess.Popen(line_of("asr-api"), cwd=app, env=told, stderr=subprocess.PIPE, text=True)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     watching = subprocess.Popen(line_of("capacity-watcher"), cwd=app, env=told, **pipes)
     try:
         assert watching.stdout.readline() == "Watching.\n"
         _probed(told["PORT"], serving)
-        health = json.loads(dict(instructions(PLANS["api"]))["HEALTHCHECK"].split("CMD ")[1])
+        (checking,) = API_IMAGE.all_of("HEALTHCHECK")
+        health = json.loads(checking.split("CMD ")[1])
         health[-1] = health[-1].replace("8000", told["PORT"])
         assert run(health, app, told).returncode == 0
+        _used(told["PORT"], opened.stdout.split()[-1])
     finally:
         for process in (serving, watching):
             process.send_signal(signal.SIGTERM)
@@ -215,6 +258,17 @@ def _probed(port: str, serving: subprocess.Popen[str]) -> None:
             time.sleep(0.1)
     scraped = httpx.get(f"http://127.0.0.1:{port}/metrics", headers={"Host": "10.1.2.3:8000"})
     assert "voice_engine_ready" in scraped.text
+
+
+def _used(port: str, key: str) -> None:
+    """One sentence spoken, and heard again."""
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}/v1/audio", headers=headers, timeout=PATIENCE_S) as client:
+        speech = client.post("/speech", json={"input": "Selamat pagi semua.", "response_format": "wav"})
+        assert speech.status_code == 200, speech.text
+        heard = client.post("/transcriptions", files={"file": ("a.wav", speech.content)}, data={"model": "whisper-1"})
+    assert heard.status_code == 200, heard.text
+    assert "selamat pagi" in heard.json()["text"].lower()
 
 
 def test_redis_wants_its_password(tmp_path: Path) -> None:

@@ -5,15 +5,16 @@ import pytest
 from core.identity import Caller
 from core.models import ClientApplication
 from rollout import policy
-from rollout.feature import Feature
+from rollout.feature import VOICE, Feature
 from rollout.models import Flag
 
 
 @pytest.fixture
 def flags(db) -> dict[str, Flag]:
-    """All off."""
+    """Voice is off; its parts are as wide as voice."""
     policy.forget()
-    return {name: Flag.objects.get_or_create(name=name, defaults={"percent": 0})[0] for name in Feature}
+    voice = Flag.objects.get_or_create(name=VOICE, defaults={"percent": 0})[0]
+    return {VOICE: voice, **{name: Flag.objects.get_or_create(name=name)[0] for name in Feature}}
 
 
 @pytest.fixture

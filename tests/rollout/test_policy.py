@@ -8,11 +8,9 @@ import subprocess
 import sys
 import time
 from decimal import Decimal
-from types import SimpleNamespace
 
 import httpx
 import pytest
-import waffle
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import Group, User
@@ -20,13 +18,14 @@ from django.contrib.auth.models import Group, User
 from core.identity import Caller
 from core.models import ClientApplication
 from rollout import policy
+from rollout.feature import Feature
 from rollout.models import ClientShare, Cohort, Flag, ListedUser
 from rollout.policy import Reason
 from rollout.share import is_within
 from tests import services
 
-IN_AT_5 = next(f"user-{n}" for n in range(1000) if is_within("asr", f"user-{n}", Decimal(5)))
-OUT_AT_99 = next(f"user-{n}" for n in range(1000) if not is_within("asr", f"user-{n}", Decimal(99)))
+IN_AT_5 = next(f"user-{n}" for n in range(1000) if is_within(f"user-{n}", Decimal(5)))
+OUT_AT_99 = next(f"user-{n}" for n in range(1000) if not is_within(f"user-{n}", Decimal(99)))
 
 
 def decide(caller: Caller, user: str, feature: str = "asr") -> tuple[bool, Reason]:
@@ -35,17 +34,17 @@ def decide(caller: Caller, user: str, feature: str = "asr") -> tuple[bool, Reaso
 
 
 def test_it_works(flags: dict[str, Flag], caller: Caller) -> None:
-    flag = flags["asr"]
+    flag = flags["voice"]
     assert decide(caller, IN_AT_5) == (False, Reason.OUTSIDE)
     flag.percent = 5
     flag.save()
     assert decide(caller, IN_AT_5) == (True, Reason.PERCENTAGE)
     assert decide(caller, OUT_AT_99) == (False, Reason.OUTSIDE)
-    assert decide(caller, IN_AT_5, "tts") == (False, Reason.OUTSIDE)
+    assert decide(caller, IN_AT_5, "tts") == (True, Reason.PERCENTAGE)
 
 
 def test_lists_go_before_the_percentage(flags: dict[str, Flag], caller: Caller) -> None:
-    flag = flags["asr"]
+    flag = flags["voice"]
     flag.percent = 5
     flag.save()
     ListedUser.objects.create(flag=flag, user=IN_AT_5, list="deny")
@@ -56,13 +55,13 @@ def test_lists_go_before_the_percentage(flags: dict[str, Flag], caller: Caller) 
 
 def test_a_user_listed_for_one_client_is_somebody_else_at_another(flags: dict[str, Flag], caller: Caller) -> None:
     other = ClientApplication.objects.create(name="other")
-    ListedUser.objects.create(flag=flags["asr"], client=other, user="aminah", list="allow")
+    ListedUser.objects.create(flag=flags["voice"], client=other, user="aminah", list="allow")
     assert decide(caller, "aminah") == (False, Reason.OUTSIDE)
     assert policy.load().decide(other.pk, "aminah", "asr").allowed
 
 
 def test_a_client_has_its_own_percentage(flags: dict[str, Flag], caller: Caller, chat: ClientApplication) -> None:
-    flag = flags["asr"]
+    flag = flags["voice"]
     flag.percent = 100
     flag.save()
     share = ClientShare.objects.create(flag=flag, client=chat, percent=0)
@@ -75,7 +74,7 @@ def test_a_client_has_its_own_percentage(flags: dict[str, Flag], caller: Caller,
 def test_cohorts(flags: dict[str, Flag], caller: Caller) -> None:
     pilot = Cohort.objects.create(name="pilot")
     assert pilot.add(["aminah", "bala", "aminah"]) == 2
-    flags["asr"].cohorts.add(pilot)
+    flags["voice"].cohorts.add(pilot)
     assert decide(caller, "aminah") == (True, Reason.COHORT)
     pilot.remove(["aminah"])
     assert decide(caller, "aminah") == (False, Reason.OUTSIDE)
@@ -83,7 +82,7 @@ def test_cohorts(flags: dict[str, Flag], caller: Caller) -> None:
 
 
 def test_people_with_an_account_here(flags: dict[str, Flag], caller: Caller) -> None:
-    flag = flags["asr"]
+    flag = flags["voice"]
     siti = User.objects.create_user("siti", is_staff=True)
     assert not decide(caller, "siti")[0]
     flag.staff = True
@@ -102,7 +101,7 @@ def test_people_with_an_account_here(flags: dict[str, Flag], caller: Caller) -> 
 
 
 def test_the_kill_switch_goes_before_everything_and_forgets_nothing(flags: dict[str, Flag], caller: Caller) -> None:
-    flag = flags["asr"]
+    flag = flags["voice"]
     flag.everyone, flag.killed = True, True
     flag.save()
     ListedUser.objects.create(flag=flag, user="aminah", list="allow")
@@ -113,7 +112,7 @@ def test_the_kill_switch_goes_before_everything_and_forgets_nothing(flags: dict[
 
 
 def test_everyone_is_all_but_the_denied(flags: dict[str, Flag], caller: Caller) -> None:
-    flag = flags["asr"]
+    flag = flags["voice"]
     flag.everyone = True
     flag.save()
     ListedUser.objects.create(flag=flag, user="aminah", list="deny")
@@ -126,14 +125,37 @@ def test_a_feature_without_a_flag_is_off(flags: dict[str, Flag], caller: Caller)
     assert decide(caller, "aminah", "tts") == (False, Reason.OFF)
 
 
-def test_waffle_says_the_same(flags: dict[str, Flag], caller: Caller) -> None:
-    flag = flags["asr"]
-    request = SimpleNamespace(user=caller, GET={"dwft_asr": "1"}, COOKIES={"dwf_asr": "True"}, headers={})
-    assert not waffle.flag_is_active(request, "asr")
-    flag.everyone = True
-    flag.save()
-    flag.flush()
-    assert waffle.flag_is_active(request, "asr")
+def test_one_percentage_hands_out_the_whole(flags: dict[str, Flag], caller: Caller) -> None:
+    Flag.objects.filter(name="voice").update(percent=7)
+    rules = policy.load()
+    had = [{part for part in Feature if rules.decide(1, f"user-{n}", part).allowed} for n in range(5000)]
+    assert {len(parts) for parts in had} == {0, 3}
+    assert abs(sum(map(bool, had)) / 50 - 7) < 1.5
+
+
+def test_a_part_is_narrower_never_wider(flags: dict[str, Flag], caller: Caller) -> None:
+    Flag.objects.filter(name="voice").update(percent=50)
+    Flag.objects.filter(name="tts").update(percent=5)
+    Flag.objects.filter(name="realtime").update(percent=90)
+    rules = policy.load()
+    for user in (f"user-{n}" for n in range(500)):
+        asr, tts, live = (rules.decide(1, user, part).allowed for part in Feature)
+        assert asr == live == is_within(user, Decimal(50))
+        assert tts == is_within(user, Decimal(5))
+    ListedUser.objects.create(flag=flags["tts"], user=OUT_AT_99, list="allow")
+    assert decide(caller, OUT_AT_99, "tts") == (False, Reason.OUTSIDE)
+    ListedUser.objects.create(flag=flags["voice"], user=OUT_AT_99, list="allow")
+    assert decide(caller, OUT_AT_99, "tts") == (True, Reason.ALLOWED)
+    assert decide(caller, OUT_AT_99, "realtime") == (False, Reason.OUTSIDE)
+
+
+@pytest.mark.parametrize("fields", [{"killed": True}, {"everyone": False}, {"percent": 0}])
+def test_what_switches_voice_off_switches_every_part_off(flags: dict[str, Flag], caller: Caller, fields) -> None:
+    Flag.objects.filter(name="voice").update(percent=100)
+    Flag.objects.exclude(name="voice").update(everyone=True, kept_percent=100)
+    assert all(decide(caller, "aminah", part)[0] for part in Feature)
+    Flag.objects.filter(name="voice").update(**fields)
+    assert not any(decide(caller, "aminah", part)[0] for part in Feature)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -144,8 +166,8 @@ async def test_the_rules_are_read_once_for_many(flags: dict[str, Flag], caller: 
     await asyncio.gather(*(policy.decide(caller, f"user-{number}", "asr") for number in range(1000)))
     assert not (await policy.decide(caller, "aminah", "asr")).allowed
     assert len(readings) == 1
-    flags["asr"].everyone = True
-    await sync_to_async(flags["asr"].save)()
+    flags["voice"].everyone = True
+    await sync_to_async(flags["voice"].save)()
     assert (await policy.decide(caller, "aminah", "asr")).allowed
 
 
@@ -153,7 +175,7 @@ async def test_the_rules_are_read_once_for_many(flags: dict[str, Flag], caller: 
 async def test_a_change_that_went_past_this_process_is_noticed(flags: dict[str, Flag], caller, monkeypatch) -> None:
     monkeypatch.setattr(policy, "FRESH_S", 0.05)
     assert not (await policy.decide(caller, "aminah", "asr")).allowed
-    await Flag._base_manager.filter(name="asr").aupdate(everyone=True)  # no signal, no row in the audit trail
+    await Flag._base_manager.filter(name="voice").aupdate(everyone=True)  # no signal, no row in the audit trail
     await asyncio.sleep(0.06)
     assert (await policy.decide(caller, "aminah", "asr")).allowed
 

@@ -37,12 +37,12 @@ def watch() -> Watch:
 @pytest.fixture
 def ramp(flags: dict[str, Flag]) -> Ramp:
     steps = [(Decimal(percent), HOUR) for percent in (1, 5, 10)]
-    draft = ramps.create(flags["asr"], steps)
+    draft = ramps.create(flags["voice"], steps)
     with acting("siti", "go"):
         return ramps.start(draft.pk, START, "go")
 
 
-def percent(name: str = "asr") -> Decimal | None:
+def percent(name: str = "voice") -> Decimal | None:
     return Flag.objects.get(name=name).percent
 
 
@@ -61,8 +61,8 @@ def test_it_works(ramp: Ramp, watch: Watch) -> None:
     assert state(ramp) == "running"
     watch.wait(HOUR)
     assert (percent(), state(ramp)) == (10, "finished")
-    assert percent("tts") == 0
-    row = Change.objects.filter(subject="asr", after__percent="5").get()
+    assert percent("tts") is None  # as wide as voice
+    row = Change.objects.filter(subject="voice", after__percent="5").get()
     assert (row.who, row.before) == (f"ramp {ramp.pk}", {"percent": "1"})
     assert "without a critical alert" in row.why
 
@@ -74,7 +74,7 @@ def test_a_critical_alert_rolls_back_to_the_last_good_step(ramp: Ramp, watch: Wa
     ramp.refresh_from_db()
     assert (percent(), ramp.state) == (good, "rolled_back")
     assert "concurrent users 93 > 80" in ramp.reason
-    row = Change.objects.filter(subject="asr")[0]
+    row = Change.objects.filter(subject="voice")[0]
     assert row.after == {"percent": str(good)}
     assert "concurrent users 93 > 80" in row.why
     watch.wait(3 * HOUR)
@@ -122,10 +122,10 @@ def test_abort_keeps_the_percentage(ramp: Ramp, watch: Watch) -> None:
 
 @pytest.mark.parametrize("change", [{"percent": 3}, {"killed": True}, {"everyone": False}])
 def test_a_hand_on_the_flag_pauses_the_ramp(ramp: Ramp, watch: Watch, change: dict[str, object]) -> None:
-    Flag.objects.filter(name="asr").update(**change)
+    Flag.objects.filter(name="voice").update(**change)
     watch.wait(2 * HOUR)
     assert state(ramp) == "paused"
-    flag = Flag.objects.get(name="asr")
+    flag = Flag.objects.get(name="voice")
     assert {name: getattr(flag, name) for name in change} == change
     with pytest.raises(ramps.RampError, match="by hand"):
         ramps.resume(ramp.pk, watch.now)
@@ -133,7 +133,7 @@ def test_a_hand_on_the_flag_pauses_the_ramp(ramp: Ramp, watch: Watch, change: di
 
 def test_rolling_back_never_raises_what_somebody_has_lowered(ramp: Ramp, watch: Watch) -> None:
     watch.wait(2 * HOUR + TICK)
-    Flag.objects.filter(name="asr").update(percent=2)
+    Flag.objects.filter(name="voice").update(percent=2)
     ramps.roll_back("critical", watch.now)
     assert (percent(), state(ramp)) == (2, "rolled_back")
 
@@ -151,10 +151,10 @@ def test_what_cannot_start(flags: dict[str, Flag], ramp: Ramp) -> None:
     with pytest.raises(ramps.RampError, match="is running"):
         ramps.start(ramp.pk, START)
     with pytest.raises(ramps.RampError, match="under way"):
-        ramps.start(ramps.create(flags["asr"]).pk, START)
+        ramps.start(ramps.create(flags["voice"]).pk, START)
     Flag.objects.filter(name="tts").update(percent=20)
     with pytest.raises(ramps.RampError, match="above the 20 %"):
         ramps.start(ramps.create(flags["tts"]).pk, START)
     Flag.objects.filter(name="realtime").update(everyone=True)
-    with pytest.raises(ramps.RampError, match="on for everyone"):
+    with pytest.raises(ramps.RampError, match="on for all who have voice"):
         ramps.start(ramps.create(flags["realtime"]).pk, START)

@@ -10,45 +10,45 @@ import pytest
 from django.conf import settings
 
 from rollout.feature import Feature
-from rollout.share import is_within, place
+from rollout.share import QUEUE, is_within, place
 
 IDS = [f"user-{number}" for number in range(100_000)]
 
 
-def enabled(flag: str, percent: str) -> set[str]:
-    return {user for user in IDS if is_within(flag, user, Decimal(percent))}
+def enabled(percent: str, queue: str = QUEUE) -> set[str]:
+    return {user for user in IDS if is_within(user, Decimal(percent), queue)}
 
 
-@pytest.mark.parametrize("flag", list(Feature))
-def test_the_share_is_what_was_asked_for_and_raising_it_removes_nobody(flag: Feature) -> None:
+@pytest.mark.parametrize("queue", list(Feature))
+def test_the_share_is_what_was_asked_for_and_raising_it_removes_nobody(queue: Feature) -> None:
     before: set[str] = set()
     for percent in ("5", "7", "10"):
-        now = enabled(flag, percent)
+        now = enabled(percent, queue)
         assert abs(100 * len(now) / len(IDS) - float(percent)) <= 0.3
         assert before < now
         before = now
 
 
 def test_the_ends() -> None:
-    assert enabled("asr", "0") == set()
-    assert enabled("asr", "100") == set(IDS)
-    assert 0 < len(enabled("asr", "0.01")) < 40
+    assert enabled("0") == set()
+    assert enabled("100") == set(IDS)
+    assert 0 < len(enabled("0.01")) < 40
 
 
 def test_lowering_removes_the_latest() -> None:
-    at_5, at_7, at_10 = (enabled("asr", percent) for percent in ("5", "7", "10"))
+    at_5, at_7, at_10 = (enabled(percent) for percent in ("5", "7", "10"))
     latest = at_10 - at_7
     assert at_10 - latest == at_7
     assert at_7 - (at_7 - at_5) == at_5
 
 
-def test_flags_are_independent_of_each_other() -> None:
-    asr, tts = enabled("asr", "10"), enabled("tts", "10")
+def test_queues_are_independent_of_each_other() -> None:
+    asr, tts = enabled("10", "asr"), enabled("10", "tts")
     assert abs(100 * len(asr & tts) / len(IDS) - 1.0) <= 0.15  # a tenth of a tenth
 
 
 def test_another_process_has_the_same_places() -> None:
-    program = "from rollout.share import place; print([place('asr', f'user-{n}') for n in range(50)])"
+    program = "from rollout.share import place; print([place(f'user-{n}') for n in range(50)])"
     for seed in ("0", "1"):  # of Python's own hash, which must have no say
         output = subprocess.run(
             [sys.executable, "-c", program],
@@ -58,9 +58,9 @@ def test_another_process_has_the_same_places() -> None:
             capture_output=True,
             text=True,
         ).stdout
-        assert output.strip() == str([place("asr", user) for user in IDS[:50]])
+        assert output.strip() == str([place(user) for user in IDS[:50]])
 
 
 def test_places_never_change() -> None:
     """An update that moved them would give voice to some and take it from others."""
-    assert place("asr", "user-1") == 0x1E3E297492303658
+    assert place("user-1") == 0x1E3E297492303658

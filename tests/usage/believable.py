@@ -50,7 +50,7 @@ def history(last: date, days: int, *, people: int = 60, seed: int = 7) -> None:
     )
     ChatUsers.objects.get_or_create(client=web, day=last - timedelta(days=days), defaults={"users": people * 4})
     InfrastructureCost.objects.update(starts_at=timezone.now() - timedelta(days=days + 30))
-    Flag.objects.filter(everyone=None).update(percent=7)
+    Flag.objects.filter(name="voice", everyone=None).update(percent=7)
 
 
 def _requests(

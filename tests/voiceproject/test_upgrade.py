@@ -28,6 +28,8 @@ DJANGOS_OWN = {
     "auth_group_permissions",
     "sqlite_sequence",
 }
+# Voice became one flag, with the cohort of a part, and a row in the audit trail.
+ADDED = {"rollout_flag": 1, "rollout_listeduser": 1, "rollout_flag_cohorts": 1, "rollout_change": 1}
 USED_ON = f"""
 import django; django.setup()
 from core.models import ApiKey
@@ -83,9 +85,9 @@ def test_forwards_with_its_data(left_behind: Path) -> None:
     python("manage.py", "migrate", "--no-input")
     python("manage.py", "migrate", "--check")
     after = counts(left_behind)
-    assert {name: after.get(name) for name in before if name not in DJANGOS_OWN} == {
-        name: number for name, number in before.items() if name not in DJANGOS_OWN
-    }
+    for name in before:
+        if name not in DJANGOS_OWN and not name.startswith("waffle_"):
+            assert after[name] == before[name] + ADDED.get(name, 0), name
     assert python("-c", USED_ON) == "kept\n"
     pages = python("-c", (ROOT / "tests" / "open_everything.py").read_text()).split()[-1]
     assert int(pages) > 60

@@ -1,4 +1,4 @@
-"""Who uses voice: end users whom the roll-out reaches by their places in the flags' queues, and how long they stay."""
+"""Who uses voice: end users whom the roll-out reaches by their places in voice's queue, and how long they stay."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ RATE_SPREAD = 0.85  # sigma of the lognormal of how much people talk
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """``client``: its number in ``CLIENTS``. ``places``: up to which percentage a feature is still not theirs.
+    """``client``: its number in ``CLIENTS``. ``place``: up to which percentage voice is still not theirs.
     ``joined`` and ``left`` are days of the quarter; ``left`` is the first without use. ``rate`` is relative."""
 
     user: str
     client: int
-    places: dict[Feature, float]
+    place: float
     is_pilot: bool
     joined: int
     left: int
@@ -30,44 +30,42 @@ class Person:
     language: str
     plus_from: date | None
 
-    def has(self, feature: Feature, percent: int) -> bool:
-        return self.is_pilot or self.places[feature] < percent
+    def has(self, percent: int) -> bool:
+        return self.is_pilot or self.place < percent
 
 
 def crowd(seed: int, users: int, quarter: Quarter) -> list[Person]:
-    """So many end users who have speech to text or text to speech at the end, in the order of their first use. Some of
-    them have not tried it yet, and are not there."""
+    """So many end users who have voice at the end, in the order of their first use. Some of them have not tried it yet,
+    and are not there."""
     rng = Random(f"{seed} people")
     found = 0
     people = []
     while found < users:
         user = f"u{rng.getrandbits(44):011x}"
-        places = {feature: 100 * place(feature, user) / PLACES for feature in Feature}
+        at = 100 * place(user) / PLACES
         is_pilot = found < PILOT_USERS
-        if is_pilot or min(places[Feature.ASR], places[Feature.TTS]) < LAST_PERCENT:
+        if is_pilot or at < LAST_PERCENT:
             found += 1
-            person = _person(rng, user, places, quarter, is_pilot=is_pilot)
+            person = _person(rng, user, at, quarter, is_pilot=is_pilot)
             if person.joined < quarter.days:
                 people.append(person)
     return sorted(people, key=lambda person: person.joined)
 
 
 def population(users: int) -> int:
-    """How many the chat has, of whom so many have speech to text or text to speech at the end."""
-    return round(users / (1 - (1 - LAST_PERCENT / 100) ** 2))
+    """How many the chat has, of whom so many have voice at the end."""
+    return round(users / (LAST_PERCENT / 100))
 
 
-def _person(rng: Random, user: str, places: dict[Feature, float], quarter: Quarter, *, is_pilot: bool) -> Person:
-    enabled = (
-        0 if is_pilot else min(_enabled(quarter, feature, places[feature]) for feature in (Feature.ASR, Feature.TTS))
-    )
+def _person(rng: Random, user: str, at: float, quarter: Quarter, *, is_pilot: bool) -> Person:
+    enabled = 0 if is_pilot else _enabled(quarter, at)
     joined = enabled + int(rng.expovariate(1 / (2 if is_pilot else DAYS_TO_FIRST_USE)))
     language = rng.choices(list(LANGUAGES), list(LANGUAGES.values()))[0]
     plus_from = quarter.date(min(joined, quarter.days - 1)).replace(day=1) if rng.random() < PLUS_SHARE else None
     return Person(
         user=user,
         client=rng.choices(range(len(CLIENTS)), [share for _name, _words, share in CLIENTS])[0],
-        places=places,
+        place=at,
         is_pilot=is_pilot,
         joined=joined,
         left=joined + _stay(rng),
@@ -77,10 +75,10 @@ def _person(rng: Random, user: str, places: dict[Feature, float], quarter: Quart
     )
 
 
-def _enabled(quarter: Quarter, feature: Feature, at: float) -> int:
+def _enabled(quarter: Quarter, at: float) -> int:
     """The first day from which on they have it for good; the quarter's length when never."""
     days = range(quarter.days)
-    return next((day + 1 for day in reversed(days) if not at < quarter.percent(feature, day)), 0)
+    return next((day + 1 for day in reversed(days) if not at < quarter.percent(Feature.ASR, day)), 0)
 
 
 def _stay(rng: Random) -> int:

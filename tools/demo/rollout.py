@@ -13,7 +13,7 @@ from django.db import models
 from core.models import ClientApplication
 from rollout import ramp as ramps
 from rollout.audit import acting
-from rollout.feature import Feature
+from rollout.feature import VOICE, Feature
 from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser, Ramp
 from tools.demo import narrative
 from tools.demo.narrative import FIRST_PERCENT, LAST_PERCENT, RAMP_PERCENT, Quarter
@@ -23,12 +23,11 @@ from voiceproject import demo
 OPERATOR, PRODUCT = "siti", "farid"
 FIRST_HOLD, LAST_HOLD = timedelta(hours=48), timedelta(hours=72)
 STOPPED_HOUR = 12.75
-SPEECH = (Feature.ASR, Feature.TTS)
 
 
 def is_untouched() -> bool:
-    """Nobody but `make run` has changed who has voice."""
-    return not Ramp.objects.exists() and not Change.objects.exclude(who=demo.STARTED_BY).exists()
+    """Nobody but `make run` and an update has changed who has voice."""
+    return not Ramp.objects.exists() and not Change.objects.exclude(who__in=[demo.STARTED_BY, "migrate"]).exists()
 
 
 def make_rollout(quarter: Quarter, people: list[Person], stopped_by: str) -> int:
@@ -37,7 +36,7 @@ def make_rollout(quarter: Quarter, people: list[Person], stopped_by: str) -> int
     for _at, happen in sorted(_events(quarter, people, stopped_by), key=lambda event: event[0]):
         happen()
     with _then(quarter.now, PRODUCT, "To be started after the next review"):  # for whoever tries the pages
-        ramps.create(Flag.objects.get(name=Feature.ASR), [(Decimal(10), LAST_HOLD)])
+        ramps.create(Flag.objects.get(name=VOICE), [(Decimal(10), LAST_HOLD)])
     return Change.objects.count() - before
 
 
@@ -48,8 +47,7 @@ def _events(quarter: Quarter, people: list[Person], stopped_by: str) -> Iterator
     opted_out = quarter.moment(0.1, 16)
     yield opted_out, partial(_leave_out, opted_out)
     launch = quarter.moment(narrative.STEPS[Feature.ASR][0][0], 10)
-    for feature in SPEECH:
-        yield launch, partial(_set, feature, launch, FIRST_PERCENT, "Launch")
+    yield launch, partial(_set, VOICE, launch, FIRST_PERCENT, "Launch")
     for place, percent in narrative.STEPS[Feature.REALTIME]:
         at = quarter.moment(place, 10.5)
         yield at, partial(_set, Feature.REALTIME, at, percent, "Live captions, with the app's new version")
@@ -73,8 +71,9 @@ def _begin(at: datetime, people: list[Person]) -> None:
         for flag in Flag.objects.all():
             ClientShare.objects.get_or_create(flag=flag, client=client, defaults={"percent": Decimal(100)})
     with _then(at, OPERATOR, "Nothing is on before the pilot"):
-        for flag in Flag.objects.all():
-            flag.percent, flag.everyone = Decimal(0), None
+        for flag in Flag.objects.filter(name__in=[VOICE, Feature.REALTIME]):
+            flag.percent = Decimal(0)
+            flag.everyone = None
             flag.save()
     with _then(at, OPERATOR, "Pilot with our own people"):
         cohort, _is_new = Cohort.objects.get_or_create(name="pilot", defaults={"note": "Colleagues who agreed to try"})
@@ -85,26 +84,25 @@ def _begin(at: datetime, people: list[Person]) -> None:
 
 def _leave_out(at: datetime) -> None:
     with _then(at, OPERATOR, "Asked to be left out"):
-        flag = Flag.objects.get(name=Feature.ASR)
+        flag = Flag.objects.get(name=VOICE)
         ListedUser.objects.get_or_create(
             flag=flag, user="u0leftout", client=None, defaults={"list": ListedUser.List.DENY, "note": "Ticket 118"}
         )
 
 
-def _set(feature: Feature, at: datetime, percent: int, why: str) -> None:
+def _set(name: str, at: datetime, percent: int, why: str) -> None:
     with _then(at, OPERATOR, why):
-        flag = Flag.objects.get(name=feature)
+        flag = Flag.objects.get(name=name)
         flag.percent = Decimal(percent)
         flag.save()
 
 
 def _ramp(at: datetime, percent: int, hold: timedelta, why: str) -> None:
-    for feature in SPEECH:
-        with _then(at, PRODUCT, "Proposed"):
-            ramp = ramps.create(Flag.objects.get(name=feature), [(Decimal(percent), hold)])
-        Ramp.objects.filter(pk=ramp.pk).update(created_at=at)
-        with _then(at, OPERATOR, why):
-            ramps.start(ramp.pk, at, why)
+    with _then(at, PRODUCT, "Proposed"):
+        ramp = ramps.create(Flag.objects.get(name=VOICE), [(Decimal(percent), hold)])
+    Ramp.objects.filter(pk=ramp.pk).update(created_at=at)
+    with _then(at, OPERATOR, why):
+        ramps.start(ramp.pk, at, why)
 
 
 def _stop(at: datetime, why: str) -> None:

@@ -142,7 +142,7 @@ class Traffic:
         )
 
     def _features(self, index: int, person: Person) -> list[Feature]:
-        return [one for one in Feature if person.has(one, self._quarter.percent(one, index))] or [Feature.ASR]
+        return [one for one in Feature if person.has(self._quarter.percent(one, index))] or [Feature.ASR]
 
     def _within_quotas(self, requests: list[Request]) -> list[Request]:
         """Who has reached a hard limit is refused until the month ends."""

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from rollout.audit import acting
-from rollout.feature import Feature
+from rollout.feature import VOICE, Feature
 from rollout.models import Flag
 from rollout.policy import ACTS_WITHIN_S
 
@@ -21,17 +21,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("action", choices=["off", "on", "status"])
-        known = f"{', '.join(Feature)}; none: all"
+        known = f"{', '.join(Feature)}: one part; none: all of voice"
         parser.add_argument("features", nargs="*", type=Feature, metavar="feature", help=known)
         parser.add_argument("--why", default="", help="kept in the audit trail")
 
     def handle(self, *args: Any, action: str, features: list[Feature], why: str, **options: Any) -> None:
-        wanted = features or list(Feature)
+        wanted: list[str] = [*features] or [VOICE]
         if action != "status":
             with transaction.atomic(), acting(f"manage.py voice ({getpass.getuser()})", why):
                 for flag in Flag.objects.select_for_update().filter(name__in=wanted):
                     flag.killed = action == "off"
                     flag.save()
             self.stdout.write(f"Acts everywhere within {ACTS_WITHIN_S:g} s.")
-        for flag in Flag.objects.filter(name__in=wanted):
+        for flag in Flag.objects.filter(name__in=wanted if features else [VOICE, *Feature]):
             self.stdout.write(f"{flag.name}: {flag.in_words()}")

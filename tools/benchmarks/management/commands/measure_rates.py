@@ -32,7 +32,7 @@ class Command(BaseCommand):
         try:
             from tools.benchmarks import rates as measuring
         except ImportError as error:
-            raise CommandError(f"this needs a checkout with its development tools: {error}") from error
+            raise CommandError(f"this needs a checkout with its development tools (make setup-dev): {error}") from error
         self.stdout.write("Measuring ...")
         self.stdout.flush()
         try:

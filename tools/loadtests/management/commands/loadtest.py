@@ -60,7 +60,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if locust_is_missing():
-            raise CommandError("Locust is not installed; `make setup-dev` does it.", returncode=NO_VERDICT)
+            raise CommandError("This needs locust, which is not installed: make setup-dev", returncode=NO_VERDICT)
         scenario = SCENARIOS[options["scenario"]]
         run_options = Options(
             scenario,

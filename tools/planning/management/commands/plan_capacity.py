@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,8 @@ class Command(BaseCommand):
         output.add_argument("--seed", type=int, default=1)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["plots"] and find_spec("matplotlib") is None:
+            raise CommandError("--plots needs matplotlib, which is not installed: make setup-dev")
         try:
             planner = self._planner(options)
         except DatabaseError as error:
@@ -186,10 +189,8 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {line}")
 
     def _draw(self, planner: Planner, asked: Case, comparisons: list[Comparison], folder: Path) -> None:
-        try:
-            import matplotlib as mpl
-        except ImportError as error:
-            raise CommandError("plots need matplotlib: pip install -r requirements-dev.txt") from error
+        import matplotlib as mpl
+
         mpl.use("Agg")
         self.stdout.write("\nDrawing; the larger ones take a minute each")
         try:

@@ -1,0 +1,117 @@
+"""The three flags become parts of one, and nobody loses what they had.
+
+Voice reaches as far as the widest part. A part that was narrower stays so; one that was as wide opens to all who have
+voice. Whoever had a part by its own queue keeps it (``kept_percent``), as long as voice reaches as far. Lists, cohorts and
+accounts of a part are voice's as well, since nobody has a part without voice. Ramps go on as voice's.
+"""
+
+from decimal import Decimal
+
+from django.db import migrations
+from django.utils import timezone
+
+VOICE, PARTS = "voice", ("asr", "tts", "realtime")
+ALL, NONE = Decimal(100), Decimal(0)
+WHY = "The three flags became parts of one. Who had a part keeps it."
+
+
+def make_voice(apps, _schema_editor):
+    Flag = apps.get_model("rollout", "Flag")
+    parts = list(Flag.objects.filter(name__in=PARTS))
+    widest = max((part.kept_percent or NONE for part in parts), default=NONE)
+    everyone = True if any(part.everyone for part in parts) else None
+    voice, is_new = Flag.objects.get_or_create(
+        name=VOICE, defaults={"note": "Voice", "percent": widest, "everyone": everyone}
+    )
+    if not is_new:
+        return
+    for part in parts:
+        part.percent = None if _had(part) == max(map(_had, parts)) else part.kept_percent or NONE
+        part.save(update_fields=["percent"])
+    _share(apps, voice, parts)
+    _name(apps, voice, parts)
+    _ramp(apps, voice, parts)
+    if widest or everyone:
+        after = {"percent": f"{widest.normalize():f}", "everyone": everyone, "parts": ", ".join(PARTS)}
+        apps.get_model("rollout", "Change").objects.create(
+            who="migrate", subject=VOICE, before={}, after=after, why=WHY
+        )
+
+
+def _had(part):
+    return ALL if part.everyone else part.kept_percent or NONE
+
+
+def _share(apps, voice, parts):
+    """Each client's percentages: the widest is voice's, the others stay as narrow as they were."""
+    ClientShare = apps.get_model("rollout", "ClientShare")
+    own = {(row.flag_id, row.client_id): row for row in ClientShare.objects.all()}
+    for client_id in {client_id for _flag_id, client_id in own}:
+        rows = {part.pk: own.get((part.pk, client_id)) for part in parts}
+        percents = {part.pk: row.kept_percent if (row := rows[part.pk]) else part.kept_percent or NONE for part in parts}
+        had = {part.pk: ALL if part.everyone else percents[part.pk] for part in parts}
+        ClientShare.objects.create(flag=voice, client_id=client_id, percent=max(percents.values()))
+        for flag_id, percent in percents.items():
+            is_widest = had[flag_id] == max(had.values())
+            ClientShare.objects.update_or_create(
+                flag_id=flag_id,
+                client_id=client_id,
+                defaults={"percent": ALL if is_widest else percent, "kept_percent": percent},
+            )
+
+
+def _name(apps, voice, parts):
+    """Whom a part's lists, cohorts and accounts let in."""
+    ListedUser = apps.get_model("rollout", "ListedUser")
+    voice.staff = any(part.staff for part in parts)
+    voice.superusers = any(part.superusers for part in parts)
+    voice.save()
+    for part in parts:
+        voice.users.add(*part.users.all())
+        voice.groups.add(*part.groups.all())
+        voice.cohorts.add(*part.cohorts.all())
+    for row in ListedUser.objects.filter(flag__in=parts, list="allow").order_by("id"):
+        ListedUser.objects.get_or_create(
+            flag=voice, client_id=row.client_id, user=row.user, defaults={"list": "allow", "note": row.note}
+        )
+
+
+def _ramp(apps, voice, parts):
+    """Those of the widest parts: the one under way that has come farthest moves voice, others under way end."""
+    Ramp = apps.get_model("rollout", "Ramp")
+    moved = [part.pk for part in parts if part.percent is None]
+    Ramp.objects.filter(flag__in=moved, state="draft").update(flag=voice)
+    under_way = Ramp.objects.filter(flag__in=moved, state__in=("running", "paused"))
+    farthest, *others = under_way.order_by("-step__percent", "id") or [None]
+    if farthest is not None:
+        steady = [part.kept_percent or NONE for part in parts if part.pk not in {ramp.flag_id for ramp in under_way}]
+        farthest.base_percent = max([farthest.base_percent or NONE, *(had for had in steady if had)])
+        farthest.flag = voice
+        farthest.save()
+    for ramp in others:
+        ramp.state, ramp.ended_at = "aborted", timezone.now()
+        ramp.reason = f"Voice is one flag now: ramp {farthest.pk} goes on for all of it."
+        ramp.save()
+
+
+def forget_waffle(apps, schema_editor):
+    """The flag library that the three flags came from."""
+    with schema_editor.connection.cursor() as cursor:
+        for table in ("flag_users", "flag_groups", "flag", "switch", "sample"):
+            cursor.execute(f"DROP TABLE IF EXISTS waffle_{table}")
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'waffle'")
+    apps.get_model("auth", "Permission").objects.filter(content_type__app_label="waffle").delete()
+    apps.get_model("contenttypes", "ContentType").objects.filter(app_label="waffle").delete()
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("rollout", "0004_voice_columns"),
+        ("contenttypes", "0002_remove_content_type_name"),
+        ("auth", "0012_alter_user_first_name_max_length"),
+    ]
+
+    operations = [
+        migrations.RunPython(make_voice, migrations.RunPython.noop),
+        migrations.RunPython(forget_waffle, migrations.RunPython.noop),
+    ]

@@ -1,0 +1,81 @@
+"""An image without a container runtime: what its Dockerfile installs, copies and sets, and the file tree made of it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.k8s.manifests import ROOT
+
+UV = str(Path(sys.executable).parent / "uv")
+PLATFORM = "x86_64-manylinux_2_28"
+
+
+@dataclass(frozen=True)
+class Image:
+    name: str
+
+    @property
+    def plan(self) -> Path:
+        return ROOT / "docker" / f"{self.name}.Dockerfile"
+
+    def instructions(self) -> Iterator[tuple[str, str]]:
+        text = re.sub(r"^\s*#.*\n", "", self.plan.read_text(), flags=re.MULTILINE)
+        for line in re.sub(r"\\\n", " ", text).splitlines():
+            if line.strip():
+                word, rest = line.split(maxsplit=1)
+                yield word.upper(), rest
+
+    def all_of(self, instruction: str) -> list[str]:
+        return [rest for word, rest in self.instructions() if word == instruction]
+
+    def sources(self) -> list[str]:
+        """What is copied from the repository."""
+        copies = [rest.split() for rest in self.all_of("COPY") if not rest.startswith("--from")]
+        return [source for copied in copies for source in copied[:-1]]
+
+    def bases(self) -> list[str]:
+        return [rest.split()[0] for rest in self.all_of("FROM") if not rest.startswith("scratch")]
+
+    def python(self) -> str:
+        """The interpreter's version, as 3.11."""
+        versions = {re.match(r"python:(\d+\.\d+)\.\d+-", base) for base in self.bases()}
+        (found,) = {match[1] for match in versions if match}
+        return found
+
+    def requirements(self) -> list[Path]:
+        """The files that pip is given."""
+        (line,) = (rest for rest in self.all_of("RUN") if "/pip install" in rest)
+        return [ROOT / name.lstrip("/") for name in re.findall(r"-r (\S+)", line)]
+
+    def environment(self) -> dict[str, str]:
+        told: dict[str, str] = {}
+        for rest in self.all_of("ENV"):
+            told |= dict(pair.split("=", 1) for pair in shlex.split(rest))
+        return told
+
+    def copy_to(self, folder: Path) -> None:
+        """What is in `/app`."""
+        for source in self.sources():
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
+            elif (ROOT / source) not in self.requirements():
+                shutil.copy(ROOT / source, folder / source)
+
+    def install_to(self, venv: Path) -> None:
+        """`/venv`, made by the image's own Python. uv: pip takes a minute for the same files."""
+        files = [part for file in self.requirements() for part in ("-r", str(file))]
+        here = ["--python", str(venv)]
+        for command in (["venv", "--python", self.python(), str(venv)], ["pip", "install", *here, *files]):
+            done = subprocess.run([UV, *command, "--quiet"], check=False, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+
+
+IMAGES = [Image("api"), Image("gpu")]
+API_IMAGE, GPU_IMAGE = IMAGES

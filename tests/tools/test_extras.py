@@ -1,0 +1,51 @@
+"""A tool whose extra requirements are not installed says what to install, in one line and at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.services import ROOT
+
+# As where only requirements.txt is installed: the interpreter finds none of these.
+HIDE = """
+import sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {hidden!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Hidden())
+"""
+
+
+@pytest.mark.parametrize(
+    ("hidden", "command", "expected"),
+    [
+        (
+            "matplotlib",
+            ["manage.py", "plan_capacity", "--plots", "x"],
+            "matplotlib, which is not installed: make setup",
+        ),
+        (
+            "torch",
+            ["-m", "tools.training.export", "x"],
+            "torch, which is not installed: pip install -r requirements-tr",
+        ),
+        ("locust", ["manage.py", "loadtest", "baseline"], "locust, which is not installed: make setup-dev"),
+    ],
+)
+def test_it_says_what_is_missing(hidden: str, command: list[str], expected: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HIDE.format(hidden=[hidden]))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "VOICE_STATE_DIR": str(tmp_path / "state")}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert expected in line

@@ -111,10 +111,10 @@ class Compressed(GZipMiddleware):
     have theirs (``voiceproject.static``); answers of the API are small, or audio."""
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        response = await self.get_response(request)
+        response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
         if isinstance(response, HttpResponse) and response.get("Content-Type", "").startswith("text/html"):
-            return cast(HttpResponseBase, self.process_response(request, response))
-        return cast(HttpResponseBase, response)
+            return self.process_response(request, response)
+        return response
 
 
 class ContentLength:

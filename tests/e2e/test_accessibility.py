@@ -32,6 +32,7 @@ PAGES = (
     "/admin/rollout/flag/",
     "/admin/capacity/alert/",
     "/admin/usage/ledgerentry/",
+    "/dashboard/weekly/",
 )
 FIRST_PAGE_BYTES = 300_000
 MAKE_BOSS = f"""

@@ -72,6 +72,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             "severity",
             "metric",
             "threshold",
+            "phase_percent",
             "is_enabled",
             "pending_for",
             "margin_percent",
@@ -88,7 +89,7 @@ class RuleAdmin(ModelAdmin):
     search_fields = ["metric", "severity"]
     readonly_fields = ["silence", "condition", "shown_severity", "shown_pending", "shown_margin", "shown_clear"]
     fieldsets = [
-        (None, {"fields": ["severity", "metric", "threshold", "is_enabled"]}),
+        (None, {"fields": ["severity", "metric", "threshold", "phase_percent", "is_enabled"]}),
         ("How long", {"fields": ["pending_for", "margin_percent", "clear_for", "least_requests"]}),
         ("Silence", {"fields": ["silence"]}),
     ]

@@ -55,7 +55,7 @@ def critical_in_words(alerts: Iterable[Alert]) -> list[str]:
 def _evaluate(rule: Rule, alert: Alert | None, value: float | None, now: datetime) -> Alert | None:
     if not rule.is_enabled:
         return _close(alert, now, "The rule was switched off.") if alert else None
-    is_above = value is not None and value > rule.threshold
+    is_above = value is not None and value > rule.level
     if alert is None:
         if not is_above or value is None:
             return None

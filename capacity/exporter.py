@@ -1,7 +1,7 @@
-"""The newest sample as Prometheus gauges.
+"""The newest sample and the rules' thresholds as Prometheus gauges.
 
 Every API process exports the same numbers, since they come from the database: take `max()` of them, never `sum()`.
-Reading takes one query, at most every ``CACHED_S``, in a thread of its own: a database that hangs must not take the
+Reading takes a few queries, at most every ``CACHED_S``, in a thread of its own: a database that hangs must not take the
 process's other metrics with it.
 """
 
@@ -20,10 +20,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from capacity import board
-from capacity.models import Sample
+from capacity.models import Rule, Sample
 from capacity.presence import ASR, TOGETHER, TTS
 
 logger = logging.getLogger(__name__)
+
+# The newest sample, and ``levels()``.
+Stored = tuple[Sample | None, dict[tuple[str, str], float]]
 
 CACHED_S = 5.0
 WAIT_S = 1.0
@@ -39,8 +42,14 @@ _p95 = partial(
 )
 _errors = partial(GaugeMetricFamily, "voice_capacity_error_percent", "Failures of the last 5 minutes' requests")
 _gpu = partial(GaugeMetricFamily, "voice_capacity_gpu_percent", "Utilisation of the busiest GPU")
+_gpu_memory = partial(GaugeMetricFamily, "voice_capacity_gpu_memory_percent", "Memory in use of the fullest GPU")
 _cost = partial(GaugeMetricFamily, "voice_capacity_month_cost_usd", "What this month will have cost at its end")
+_threshold = partial(
+    GaugeMetricFamily, "voice_capacity_threshold", "Above this a rule alerts", labels=["metric", "severity"]
+)
 _age = partial(GaugeMetricFamily, "voice_capacity_sample_age_seconds", "How long ago somebody watched; none: never")
+
+_FAMILIES = (_users, _p95, _errors, _gpu, _gpu_memory, _cost, _threshold, _age)
 
 
 class SampleCollector(Collector):
@@ -48,16 +57,18 @@ class SampleCollector(Collector):
 
     def __init__(self) -> None:
         self._reader = ThreadPoolExecutor(1, "capacity-exporter")
-        self._reading: Future[Sample | None] | None = None
+        self._reading: Future[Stored] | None = None
         self._read_at = float("-inf")
 
     def describe(self) -> Iterable[Metric]:
         """Names only. Without this the registry would collect, and so read the database, when Django starts."""
-        return [make() for make in (_users, _p95, _errors, _gpu, _cost, _age)]
+        return [make() for make in _FAMILIES]
 
     def collect(self) -> Iterable[Metric]:
-        sample = self._newest()
-        users, p95, errors, gpu, cost, age = families = [make() for make in (_users, _p95, _errors, _gpu, _cost, _age)]
+        sample, limits = self._newest()
+        users, p95, errors, gpu, gpu_memory, cost, threshold, age = families = [make() for make in _FAMILIES]
+        for (metric, severity), level in limits.items():
+            threshold.add_metric([metric, severity], level)
         if sample is None:
             return families
         since = timezone.now() - sample.at
@@ -72,6 +83,7 @@ class SampleCollector(Collector):
             (p95, [TTS], sample.tts_p95_s),
             (errors, [], sample.error_percent),
             (gpu, [], sample.gpu_percent),
+            (gpu_memory, [], sample.gpu_memory_percent),
             (cost, [], sample.month_cost_usd),
         ):
             if value is not None:
@@ -85,8 +97,8 @@ class SampleCollector(Collector):
     def close(self) -> None:
         self._reader.shutdown()
 
-    def _newest(self) -> Sample | None:
-        """None: there is none, or the database does not tell in time."""
+    def _newest(self) -> Stored:
+        """Nothing: there is none, or the database does not tell in time."""
         if self._reading is None or (self._reading.done() and time.monotonic() - self._read_at >= CACHED_S):
             self._reading, self._read_at = self._reader.submit(_read), time.monotonic()
         try:
@@ -95,15 +107,25 @@ class SampleCollector(Collector):
             logger.warning("the newest sample takes too long to read")
         except Exception:  # the other metrics are worth more than this one
             logger.warning("the newest sample cannot be read", exc_info=True)
-        return None
+        return None, {}
 
 
-def _read() -> Sample | None:
+def _read() -> Stored:
     close_old_connections()
     try:
-        return Sample.objects.first()
+        return Sample.objects.first(), levels()
     finally:
         close_old_connections()
+
+
+def levels() -> dict[tuple[str, str], float]:
+    """By metric and severity above what a rule alerts; infinity where all of them are switched off."""
+    lowest: dict[tuple[str, str], float] = {}
+    for rule in Rule.objects.all():
+        level = rule.level if rule.is_enabled else float("inf")
+        key = (rule.metric, rule.severity)
+        lowest[key] = min(level, lowest.get(key, level))
+    return lowest
 
 
 def register() -> None:

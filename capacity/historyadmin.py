@@ -47,7 +47,7 @@ class PhaseAdmin(ModelAdmin):
 @admin.register(Sample)
 class SampleAdmin(ReadOnly, ModelAdmin):
     empty_text = NO_WATCHER
-    list_display = ["at", "all_users", "asr", "tts", "number", "asr_p95", "tts_p95", "errors", "gpu", "cost"]
+    list_display = ["at", "all_users", "asr", "tts", "number", "asr_p95", "tts_p95", "errors", "gpu", "memory", "cost"]
     fields = readonly_fields = list_display
     date_hierarchy = "at"
     show_full_result_count = False
@@ -84,6 +84,10 @@ class SampleAdmin(ReadOnly, ModelAdmin):
     @display(description="GPU", ordering="gpu_percent")
     def gpu(self, sample: Sample) -> str:
         return percent(sample.gpu_percent, 0)
+
+    @display(description="GPU memory", ordering="gpu_memory_percent")
+    def memory(self, sample: Sample) -> str:
+        return percent(sample.gpu_memory_percent, 0)
 
     @display(description="Month's cost", ordering="month_cost_usd")
     def cost(self, sample: Sample) -> str:

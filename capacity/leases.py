@@ -21,7 +21,6 @@ import socket
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from types import TracebackType
@@ -32,11 +31,11 @@ from django.conf import settings
 from django.db.models.functions import Now
 from prometheus_client import Gauge
 
-from capacity import gpu
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, person, united
 from core.errors import DomainError
 from core.perloop import PerLoop
+from inference import gpu, runtime
 from rollout.feature import Feature
 
 logger = logging.getLogger(__name__)
@@ -219,7 +218,7 @@ class Leases:
 
 
 def _publish(process: str, busiest: Presence) -> tuple[bool, dict[str, Presence]]:
-    presence = replace(busiest, gpu_percent=gpu.busiest_percent() if busiest.together else None)
+    presence = busiest.with_gpu(gpu.busiest(runtime.gpus()) if busiest.together else None)
     return not presence.is_empty, store().publish(process, presence, settings.VOICE_LEASE_S)
 
 

@@ -111,7 +111,9 @@ def take_sample(now: datetime, presence: Presence | None) -> Readings:
         month_cost_usd=month_cost,
     )
     if presence is not None:
-        sample.users, sample.gpu_percent = len(presence.together), presence.gpu_percent
+        sample.users = len(presence.together)
+        sample.gpu_percent = presence.gpu_percent
+        sample.gpu_memory_percent = presence.gpu_memory_percent
         sample.asr_users, sample.tts_users = len(presence.asr), len(presence.tts)
     sample.save()
     _note_peak(sample)

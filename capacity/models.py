@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -50,6 +51,7 @@ class Sample(models.Model):
     tts_p95_s = models.FloatField("TTS p95, seconds", null=True)
     error_percent = models.FloatField(null=True)
     gpu_percent = models.FloatField("GPU, %", null=True, help_text="The busiest GPU, at this moment.")
+    gpu_memory_percent = models.FloatField("GPU memory, %", null=True, help_text="The fullest GPU, at this moment.")
     month_cost_usd = models.FloatField(null=True, help_text="What this month will have cost at its end.")
 
     class Meta:
@@ -115,6 +117,14 @@ class Rule(models.Model):
     severity = models.CharField(max_length=8, choices=Severity)
     metric = models.CharField(max_length=20, choices=Metric)
     threshold = models.FloatField(validators=NOT_NEGATIVE, help_text="Alert above this.")
+    phase_percent = models.FloatField(
+        "of the phase, %",
+        null=True,
+        blank=True,
+        validators=NOT_NEGATIVE,
+        help_text="Of users and cost: so many percent of the most that the phase in VOICE_PHASE is for, where that is "
+        "more than the threshold. Empty: the threshold in every phase.",
+    )
     pending_for = models.DurationField(
         default=timedelta(seconds=30),
         validators=[MinValueValidator(timedelta(0))],
@@ -151,19 +161,31 @@ class Rule(models.Model):
 
     def condition(self) -> str:
         name, unit = _IN_WORDS[Metric(self.metric)]
-        return f"{name} > {_number(self.threshold)}{unit}"
+        return f"{name} > {_number(self.level)}{unit}"
 
     def reading(self, value: float | None) -> str:
         """`concurrent users 93 > 80`."""
         name, unit = _IN_WORDS[Metric(self.metric)]
         if value is None:
             return f"{name}: no data"
-        sign = ">" if value > self.threshold else "≤"
-        return f"{name} {_number(value)}{unit} {sign} {_number(self.threshold)}{unit}"
+        level = self.level
+        sign = ">" if value > level else "≤"
+        return f"{name} {_number(value)}{unit} {sign} {_number(level)}{unit}"
+
+    @property
+    def level(self) -> float:
+        """The threshold in the phase that is deployed: what a small phase is alarmed by is a large one's every day."""
+        if not settings.VOICE_PHASE or self.phase_percent is None:
+            return self.threshold
+        phase = Phase.objects.filter(number=settings.VOICE_PHASE).first()
+        if phase is None:
+            return self.threshold
+        most = {Metric.USERS: phase.concurrent_to, Metric.COST: phase.cost_to_usd}.get(Metric(self.metric)) or 0
+        return max(self.threshold, self.phase_percent / 100 * most)
 
     @property
     def clear_level(self) -> float:
-        return self.threshold * (1 - self.margin_percent / 100)
+        return self.level * (1 - self.margin_percent / 100)
 
     def is_silenced(self, now: datetime) -> bool:
         return self.silenced_until is not None and now < self.silenced_until
@@ -286,10 +308,15 @@ class Phase(models.Model):
         """Of `users`, `concurrent`, `gpus` or `pods`: from and to, in words."""
         return _span(getattr(self, f"{what}_from"), getattr(self, f"{what}_to"))
 
+    def machines(self) -> str:
+        """`3–4 T4 GPUs, 4–5 API pods`."""
+        return ", ".join(
+            (_amount(self.gpus_from, self.gpus_to, "T4 GPU"), _amount(self.pods_from, self.pods_to, "API pod"))
+        )
+
     def needs(self) -> str:
         """`3–4 T4 GPUs, 4–5 API pods, 1,200–2,000 USD a month`."""
-        machines = (_amount(self.gpus_from, self.gpus_to, "T4 GPU"), _amount(self.pods_from, self.pods_to, "API pod"))
-        return ", ".join([*machines, f"{_span(self.cost_from_usd, self.cost_to_usd)} USD a month"])
+        return f"{self.machines()}, {_span(self.cost_from_usd, self.cost_to_usd)} USD a month"
 
 
 def _span(low: int, high: int | None) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from inference.gpu import GpuReading
 from rollout.feature import Feature
 
 ASR, TTS, TOGETHER = "asr", "tts", "together"
@@ -22,14 +23,16 @@ def person(client_id: int, user: str) -> str:
 
 @dataclass(frozen=True)
 class Presence:
-    """The end users of ASR, of TTS, and of both together. ``gpu_percent``: of the busiest GPU, None without one.
-    ``stood_in``: replies that began since the last heartbeat in another voice than was asked for (brown-out)."""
+    """The end users of ASR, of TTS, and of both together. ``gpu_percent``: of the busiest GPU,
+    ``gpu_memory_percent``: of the fullest; None without one. ``stood_in``: replies that began since the last heartbeat
+    in another voice than was asked for (brown-out)."""
 
     asr: frozenset[str] = frozenset()
     tts: frozenset[str] = frozenset()
     together: frozenset[str] = frozenset()
     gpu_percent: float | None = None
     stood_in: int = 0
+    gpu_memory_percent: float | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -41,24 +44,33 @@ class Presence:
             "tts": sorted(self.tts),
             "together": sorted(self.together),
             "gpu": self.gpu_percent,
+            "gpu_memory": self.gpu_memory_percent,
             "stood_in": self.stood_in,
         }
+
+    def with_gpu(self, reading: GpuReading | None) -> Presence:
+        if reading is None:
+            return self
+        return replace(self, gpu_percent=reading.percent, gpu_memory_percent=reading.memory_percent)
 
     @classmethod
     def from_json(cls, served: dict[str, Any]) -> Presence:
         asr, tts, together = (frozenset(served[name]) for name in (ASR, TTS, TOGETHER))
-        return cls(asr, tts, together, served["gpu"], served.get("stood_in", 0))  # an older process does not tell
+        # An older process does not tell the last two.
+        return cls(asr, tts, together, served["gpu"], served.get("stood_in", 0), served.get("gpu_memory"))
 
 
 def united(several: Iterable[Presence]) -> Presence:
     """Of all processes: who is served by two of them counts once."""
     known = list(several)
     gpus = [one.gpu_percent for one in known if one.gpu_percent is not None]
+    memories = [one.gpu_memory_percent for one in known if one.gpu_memory_percent is not None]
     return Presence(
         asr=frozenset().union(*(one.asr for one in known)),
         tts=frozenset().union(*(one.tts for one in known)),
         together=frozenset().union(*(one.together for one in known)),
         gpu_percent=max(gpus, default=None),
+        gpu_memory_percent=max(memories, default=None),
         stood_in=sum(one.stood_in for one in known),
     )
 

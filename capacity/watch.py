@@ -16,10 +16,11 @@ from datetime import date, datetime, timedelta
 from django.db import close_old_connections
 from django.utils import timezone
 
-from capacity import alerts, delivery, gpu, leases, measure, phases, probe
+from capacity import alerts, delivery, leases, measure, phases, probe
 from capacity.leader import LEASE_S, Election, election
 from capacity.models import Sample
 from capacity.presence import Presence, united
+from inference import gpu
 from rollout import ramp
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def read_presence() -> Presence | None:
     except Exception:  # evaluation goes on without
         logger.warning("the leases cannot be read", exc_info=True)
         return None
-    return united([served, Presence(gpu_percent=gpu.busiest_percent())])
+    return united([served, Presence().with_gpu(gpu.busiest(gpu.read()))])
 
 
 class Watch:
@@ -73,6 +74,7 @@ class Watch:
             max(known.tts, presence.tts, key=len),
             max(known.together, presence.together, key=len),
             presence.gpu_percent,
+            gpu_memory_percent=presence.gpu_memory_percent,
         )
 
 

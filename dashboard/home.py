@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from capacity import alerts, board, phases, probe
+from capacity import alerts, board, hardware, phases, probe
 from capacity.board import CURVE_STEP, CurvePoint, Levels, Users
 from capacity.models import Metric, Rule, Sample
 from usage import costboard
@@ -71,11 +71,9 @@ class Gauge:
 def limits() -> dict[str, Limits]:
     """Of each metric, by the rules that are switched on."""
     lowest: dict[str, dict[str, float]] = {}
-    for metric, severity, threshold in Rule.objects.filter(is_enabled=True).values_list(
-        "metric", "severity", "threshold"
-    ):
-        of_metric = lowest.setdefault(metric, {})
-        of_metric[severity] = min(threshold, of_metric.get(severity, threshold))
+    for rule in Rule.objects.filter(is_enabled=True):
+        of_metric = lowest.setdefault(rule.metric, {})
+        of_metric[rule.severity] = min(rule.level, of_metric.get(rule.severity, rule.level))
     return {
         metric: Limits(found.get(Rule.Severity.WARNING), found.get(Rule.Severity.CRITICAL))
         for metric, found in lowest.items()
@@ -97,7 +95,7 @@ def live(now: datetime) -> dict[str, Any]:
 def slow(now: datetime) -> dict[str, Any]:
     """What moves within hours: the month's cost, uptime, the phase."""
     today = timezone.localdate(now)
-    cost, outlook = month_cost(now), phases.outlook(now)
+    cost, outlook, runs = month_cost(now), phases.outlook(now), hardware.running(now)
     return {
         "figures": costboard.figures(cost),
         "is_cost_known": cost.forecast_micros > 0,
@@ -105,8 +103,18 @@ def slow(now: datetime) -> dict[str, Any]:
         "month": today,
         "uptime": probe.uptime(today),
         "outlook": outlook,
+        "hardware": runs,
+        "hardware_stands": runs.against(outlook.phase) if outlook else "",
+        "cost_alert": _cost_alert(),
         "spans": {what: outlook.phase.span(what) for what in ("users", "concurrent")} if outlook else {},
     }
+
+
+def _cost_alert() -> str:
+    """The target is to be kept, the alert to be acted upon: two levels of one number, so both are told."""
+    levels = limits().get(Metric.COST, Limits())
+    level = levels.warning if levels.warning is not None else levels.critical
+    return "no alert watches it" if level is None else f"the alert comes above USD {level:,.0f}, the review level"
 
 
 def gauge(users: Users | None, levels: Levels, known: Limits) -> Gauge:
@@ -132,11 +140,13 @@ def readings(sample: Sample | None, known: dict[str, Limits]) -> list[Reading]:
     no_answer, no_request, no_gpu = (
         ("no request finished", "no request", "no GPU is read") if sample else ("nobody measures",) * 3
     )
+    memory = sample.gpu_memory_percent if sample else None
+    of_memory = "" if memory is None else f"{memory:.0f} % of its memory"
     return [
         _reading("Speech to text, p95", asr, "{:.2f} s", p95, no_answer),
         _reading("Text to speech, p95", tts, "{:.2f} s", p95, no_answer),
         _reading("Error rate", errors, "{:.1f} %", known.get(Metric.ERRORS, Limits()), no_request, requests),
-        _reading("GPU", gpu, "{:.0f} %", known.get(Metric.GPU, Limits()), no_gpu),
+        _reading("GPU", gpu, "{:.0f} %", known.get(Metric.GPU, Limits()), no_gpu, of_memory),
     ]
 
 

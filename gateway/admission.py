@@ -21,6 +21,7 @@ from gateway.bodies import body_size
 from gateway.edge import HttpApp, headers_of, send_error
 from gateway.endpoints import FEATURES, kind_of
 from gateway.gate import Kind, Work
+from inference import runtime
 from inference.admission import AdmissionController
 from inference.errors import OverCapacity
 from rollout.feature import Feature
@@ -29,6 +30,7 @@ from rollout.feature import Feature
 SECONDS_PER_BYTE, CHARACTERS_PER_BYTE = 1 / 32_000, 0.8
 # As much of one request as is in an engine at once: 32 segments of about 10 s, 8 sentences of about 100 characters.
 DEAREST_S, DEAREST_CHARACTERS = 320, 800
+ASR = "asr"  # the engine that hears; all others speak
 SLOW_READER_S = 0.25  # a client that takes so long with what it is sent holds no place meanwhile
 
 
@@ -39,14 +41,21 @@ def _controllers() -> dict[Feature, AdmissionController]:
             most=settings.VOICE_ASR_QUEUE,
             cost_per_byte=SECONDS_PER_BYTE,
             dearest=DEAREST_S,
+            growth=lambda: runtime.growth(ASR),
         ),
         Feature.TTS: AdmissionController(
             longest_s=settings.VOICE_TTS_WAIT_S,
             most=settings.VOICE_TTS_QUEUE,
             cost_per_byte=CHARACTERS_PER_BYTE,
             dearest=DEAREST_CHARACTERS,
+            growth=_speech_growth,
         ),
     }
+
+
+def _speech_growth() -> float:
+    """Of all engines that speak: one deployment of the tier has them all."""
+    return max((runtime.growth(name) for name in runtime.names() if name != ASR), default=1.0)
 
 
 controllers = PerLoop(_controllers)

@@ -9,6 +9,10 @@ would keep the engine from ever being busy enough to correct it.
 A refusal says when there will be room, and each following one names a later time, so that clients that come back when
 they were told to find room instead of each other.
 
+Where an inference tier may get more replicas than it has, work may wait longer by that factor: what is let in is what
+all of them could do in time, so nobody is sent away while they come, and it is this work that makes the tier ask for
+them (``inference.scaling``).
+
 Threads: an ``AdmissionController`` belongs to one event loop.
 """
 
@@ -75,6 +79,7 @@ class AdmissionController:
     """``longest_s``: who would wait longer for their turn is refused; 0 for no such limit. ``most``: pieces of work at
     once. ``cost_per_byte``: what a request's size says of its cost before anything is known of this one; learnt.
     ``dearest``: nobody stands in the others' way with more than this, since long work is done a part at a time.
+    ``growth``: how many times faster the engine may soon be.
 
     Costs are in any unit that work is roughly proportional to (seconds of audio, characters)."""
 
@@ -85,9 +90,11 @@ class AdmissionController:
         most: int,
         cost_per_byte: float,
         dearest: float,
+        growth: Callable[[], float] = lambda: 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._longest_s, self._most, self._dearest, self._clock = longest_s, most, dearest, clock
+        self._allowed_s, self._most, self._dearest, self._clock = longest_s, most, dearest, clock
+        self._growth = growth
         self._cost_per_byte = cost_per_byte
         self._inside = 0
         self._cost = 0.0  # of all inside
@@ -121,6 +128,10 @@ class AdmissionController:
         if self._inside == BUSY:
             self._last_done = self._clock()
             self._busy.restart(self._last_done)
+
+    @property
+    def _longest_s(self) -> float:
+        return self._allowed_s * self._growth()
 
     @property
     def is_full(self) -> bool:

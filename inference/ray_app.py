@@ -4,7 +4,8 @@
 
 ``units`` is the same ``UnitServer`` that `manage.py serve_inference` serves; only its handler differs: it hands each
 frame to a replica of the deployment that has the engine. Serve's router picks the less busy of two, keeps at most
-``max_queued_requests`` waiting (what is beyond becomes 503 over_capacity) and adds replicas by ongoing requests.
+``max_queued_requests`` waiting (what is beyond becomes 503 over_capacity) and adds replicas by how long work waits
+(``inference.scaling``).
 A replica counts as started once its models have run a unit, is restarted when its engines are not ready any more, and
 finishes what it has before it is taken away. Sizes are settings (``VOICE_RAY_…``); a Serve config file overrides them
 by deployment name.
@@ -15,6 +16,7 @@ Ray is not among the requirements of API processes: see requirements-cluster.txt
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -31,14 +33,18 @@ if not apps.ready:  # Ray's workers import this first
 from django.conf import settings
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError, TaskCancelledError
+from ray.serve.context import _get_global_client
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
 from ray.serve.handle import DeploymentHandle
 from ray.util import metrics
 
-from inference import runtime
+from inference import gpu, runtime
 from inference.errors import EngineUnavailable, OverCapacity, UnitFailed
-from inference.unit_server import LocalUnitHandler, Readings, UnitServer
+from inference.scaling import WorkMeter
+from inference.unit_server import LocalUnitHandler, TierStatus, UnitServer
 from inference.wire import Fields, Reply, failure_reply
+
+logger = logging.getLogger(__name__)
 
 ASR, TTS, INGRESS = "asr", "tts", "units"
 STATUS_TIMEOUT_S = 1.0  # whoever asks gives up after 2
@@ -46,6 +52,9 @@ READING_NEW_S = 1.0  # with one as new as this, nobody is asked
 READING_FRESH_S = 3.0
 DRAIN_POLL_S = 0.5
 HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
+COUNTS_NEW_S, COUNTS_KEPT_S = 2.0, 60.0
+LONGEST_START_S = 900.0  # of a replica: a new machine with a GPU, its image, the models
+LOOK_BACK_S = 10.0  # for the autoscaler
 MAX_IN_INGRESS = 2_000  # it only waits: what bounds the work is the deployments behind it
 LOST = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError, TaskCancelledError)
 
@@ -56,16 +65,27 @@ class Replica:
     async def __init__(self, names: list[str]) -> None:  # type: ignore[misc]  # Serve awaits constructors
         _export_batches()
         self._names = names
+        self._meter = WorkMeter(settings.VOICE_ASR_WAIT_S if names == [ASR] else settings.VOICE_TTS_WAIT_S)
         self._handler = LocalUnitHandler(names)
         await self._handler.load()
 
     async def answer(self, name: str, frame: bytes) -> tuple[Reply, Fields]:
         """The reply, and a reading of the engine."""
-        reply = await self._handler.answer(name, frame)
+        self._meter.begin()
+        is_done = False
+        try:
+            reply = await self._handler.answer(name, frame)
+            is_done = reply.status == 200
+        finally:
+            self._meter.end(done=is_done)
         return reply, self._reading(name)
 
     async def status(self) -> dict[str, Fields]:
         return {name: self._reading(name) for name in self._names}
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Serve asks for it."""
+        return self._meter.stats()
 
     async def about(self) -> dict[str, Fields]:
         return await self._handler.about()
@@ -78,7 +98,8 @@ class Replica:
         await runtime.close_all()
 
     def _reading(self, name: str) -> Fields:
-        return {"process": self._handler.process, **asdict(runtime.local(name).stats())}
+        gpus = [asdict(reading) for reading in gpu.read()]
+        return {"process": self._handler.process, "gpus": gpus, **asdict(runtime.local(name).stats())}
 
 
 class DeploymentUnitHandler:
@@ -87,6 +108,7 @@ class DeploymentUnitHandler:
     def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:
         self._handles = dict(handles)
         self._readings: dict[str, dict[str, tuple[float, Fields]]] = {name: {} for name in handles}
+        self._counts = ReplicaCounts()
 
     async def answer(self, name: str, frame: bytes) -> Reply:
         response = self._handles[name].answer.remote(name, frame)
@@ -104,12 +126,25 @@ class DeploymentUnitHandler:
         self._note(name, reading)
         return reply  # type: ignore[no-any-return]  # handles have no types
 
-    async def status(self) -> Readings:
+    async def status(self) -> TierStatus:
         """Asks where nothing has been heard lately. A replica that is too busy to be asked is heard of by its work."""
         new = {name for name in self._handles if self._fresh(name, READING_NEW_S)}
         quiet = {handle.deployment_name: name for name, handle in self._handles.items() if name not in new}
+        counting = asyncio.ensure_future(self._counts.read())
         await asyncio.gather(*(self._ask(self._handles[name]) for name in quiet.values()))
-        return {name: self._fresh(name) for name in self._handles}
+        counts = await counting
+        known = {name: self._fresh(name) for name in self._handles}
+        gpus = {each["gpu"]: each for readings in known.values() for reading in readings for each in reading["gpus"]}
+        engines: dict[str, list[Fields]] = {
+            name: [{key: value for key, value in reading.items() if key != "gpus"} for reading in readings]
+            for name, readings in known.items()
+        }
+        replicas = {
+            name: counts[handle.deployment_name]
+            for name, handle in self._handles.items()
+            if handle.deployment_name in counts
+        }
+        return TierStatus(engines, list(gpus.values()), replicas)
 
     async def about(self) -> dict[str, Fields]:
         of_each = {handle.deployment_name: handle for handle in self._handles.values()}
@@ -138,6 +173,42 @@ class DeploymentUnitHandler:
 
     def _wait_s(self, name: str) -> float:
         return max((float(reading["estimated_wait_s"]) for reading in self._fresh(name)), default=1.0)
+
+
+class ReplicaCounts:
+    """How many replicas each deployment has, and may have at most. Serve's controller says so."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Fields] = {}
+        self._asked_at = self._heard_at = float("-inf")
+        self._wanted_since: dict[str, float] = {}
+
+    async def read(self) -> dict[str, Fields]:
+        """As last heard; empty when the controller has not answered for long."""
+        if time.monotonic() - self._asked_at < COUNTS_NEW_S:
+            return self._known
+        self._asked_at = time.monotonic()
+        try:
+            async with asyncio.timeout(STATUS_TIMEOUT_S):
+                details = await asyncio.to_thread(_get_global_client().get_serve_details)
+            application = details["applications"][serve.get_replica_context().app_name]
+            self._known = {name: self._count(name, one) for name, one in application["deployments"].items()}
+            self._heard_at = time.monotonic()
+        except Exception as error:  # noqa: BLE001 the head is away or busy; whatever it is, units go on
+            logger.warning("the replicas cannot be counted", extra={"error": type(error).__name__})
+            if time.monotonic() - self._heard_at > COUNTS_KEPT_S:
+                self._known = {}
+        return self._known
+
+    def _count(self, name: str, deployment: Mapping[str, Any]) -> Fields:
+        running = sum(replica["state"] == "RUNNING" for replica in deployment["replicas"])
+        scaling = deployment["deployment_config"].get("autoscaling_config")
+        most = scaling["max_replicas"] if scaling else deployment["target_num_replicas"]
+        if running >= deployment["target_num_replicas"]:
+            self._wanted_since.pop(name, None)
+        elif time.monotonic() - self._wanted_since.setdefault(name, time.monotonic()) > LONGEST_START_S:
+            most = running  # no machine comes for them: nobody should wait for it
+        return {"running": running, "most": max(running, most)}
 
 
 @serve.ingress()
@@ -171,8 +242,10 @@ def _replicas(wanted: str) -> dict[str, Any]:
         "min_replicas": int(least),
         "max_replicas": int(most),
         "target_ongoing_requests": settings.VOICE_RAY_ONGOING,
-        "upscale_delay_s": 10,
-        "downscale_delay_s": 300,
+        "upscale_delay_s": settings.VOICE_RAY_UPSCALE_DELAY_S,
+        "downscale_delay_s": settings.VOICE_RAY_DOWNSCALE_DELAY_S,
+        "look_back_period_s": LOOK_BACK_S,
+        "policy": {"policy_function": "inference.scaling:replicas_wanted"},
     }
     return {"autoscaling_config": scaling}
 

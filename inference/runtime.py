@@ -12,7 +12,9 @@ from typing import Any
 
 from django.conf import settings
 
+from inference import gpu
 from inference.engine import Engine, EngineStats
+from inference.gpu import GpuReading
 from inference.wire import Codec
 
 # Engines differ in their units; an app knows the type of its own and casts what it gets.
@@ -57,6 +59,24 @@ def _remote(name: str) -> AnyEngine:
     from inference.remote import RemoteEngine, shared_tier  # its HTTP client is read only where it is used
 
     return RemoteEngine(name, _codecs[name], shared_tier())
+
+
+def growth(name: str) -> float:
+    """How many times more replicas the inference tier may have of that engine than it has now; 1 without a tier."""
+    if not settings.VOICE_INFERENCE_URL:
+        return 1.0
+    from inference.remote import shared_tier
+
+    return shared_tier().growth(name)
+
+
+def gpus() -> list[GpuReading]:
+    """This machine's and the inference tier's, where there is one."""
+    if not settings.VOICE_INFERENCE_URL:
+        return gpu.read()
+    from inference.remote import shared_tier
+
+    return [*gpu.read(), *shared_tier().gpus()]
 
 
 def give_up(name: str) -> bool:

@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+from prometheus_client import Gauge
 
 from inference.engine import EngineStats
 from inference.errors import InferenceError
+from inference.gpu import GpuReading
 from inference.wire import CONTENT_TYPE, PREFIX, failure
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,9 @@ MAX_MISSES = 3
 CONNECT_TIMEOUT_S = 2.0
 KEEP_ALIVE_S = 4.0  # shorter than the 5 s of uvicorn and Ray: it must be us who hang up an idle connection
 READINGS_FRESH_S = 5.0
+
+tier_replicas = Gauge("voice_tier_replicas", "Replicas of the inference tier that run", ["engine"])
+tier_replicas_most = Gauge("voice_tier_replicas_most", "Replicas that the tier may have", ["engine"])
 
 RETRIES_PER_UNIT = 0.2  # extra work that retries and hedges may cause, of all units sent lately
 RETRIES_SAVED = 100.0  # at most so many in a row: what a replica that dies takes along is run again
@@ -83,6 +88,8 @@ class Tier:
         self._first_probed: list[asyncio.Event] = []
         self._changed = asyncio.Event()
         self._readings: dict[str, dict[str, tuple[float, EngineStats]]] = {}
+        self._replicas: dict[str, tuple[float, int, int]] = {}  # by engine: when, running, the most
+        self._gpus: dict[str, tuple[float, GpuReading]] = {}
 
     async def start(self, user: str) -> None:
         """Return once every address has been asked a first time."""
@@ -188,6 +195,28 @@ class Tier:
             estimated_wait_s=sum(one.estimated_wait_s for one in fresh) / max(1, len(fresh)),
         )
 
+    def growth(self, name: str) -> float:
+        """How many times more replicas that engine may have than it has now: at least 1, and 1 where nobody says."""
+        at, running, most = self._replicas.get(name, (float("-inf"), 1, 1))
+        return most / running if time.monotonic() - at < READINGS_FRESH_S and most > running > 0 else 1.0
+
+    def gpus(self) -> list[GpuReading]:
+        """The tier's, as far as heard of lately. From any thread."""
+        since = time.monotonic() - READINGS_FRESH_S
+        return [reading for at, reading in list(self._gpus.values()) if at >= since]
+
+    def _note_machines(self, status: Mapping[str, Any]) -> None:
+        """A tier of an earlier version says nothing of them."""
+        now = time.monotonic()
+        for name, count in status.get("replicas", {}).items():
+            running, most = int(count["running"]), int(count["most"])
+            self._replicas[name] = (now, running, most)
+            tier_replicas.labels(name).set(running)
+            tier_replicas_most.labels(name).set(most)
+        for fields in status.get("gpus", []):
+            reading = GpuReading(str(fields["gpu"]), float(fields["percent"]), float(fields["memory_percent"]))
+            self._gpus[reading.gpu] = (now, reading)
+
     async def _post(self, endpoint: Endpoint, name: str, frame: bytes) -> tuple[int, bytes]:
         assert self._session is not None
         headers = {"Content-Type": CONTENT_TYPE}
@@ -219,6 +248,7 @@ class Tier:
         try:
             status = await self._get(endpoint, "status")
             engines = {} if status["draining"] else status["engines"]
+            self._note_machines(status)
             ready = set()
             for name, readings in engines.items():
                 for reading in readings:

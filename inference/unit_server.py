@@ -14,10 +14,10 @@ import socket
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from inference import runtime
+from inference import gpu, runtime
 from inference.errors import EngineUnavailable, InferenceError, UnitFailed
 from inference.wire import (
     LARGEST_FRAME,
@@ -32,7 +32,16 @@ from inference.wire import (
 
 logger = logging.getLogger(__name__)
 
-Readings = dict[str, list[Fields]]
+
+@dataclass(frozen=True)
+class TierStatus:
+    """``engines``: of each a reading (``process`` and ``EngineStats``' fields) of every process that answered.
+    ``gpus``: each a ``GpuReading``. ``replicas``: of each engine how many are ``running`` and the ``most`` that there
+    may be; empty where that does not change."""
+
+    engines: dict[str, list[Fields]]
+    gpus: list[Fields] = field(default_factory=list)
+    replicas: dict[str, Fields] = field(default_factory=dict)
 
 
 class UnitHandler(Protocol):
@@ -40,8 +49,7 @@ class UnitHandler(Protocol):
 
     async def answer(self, name: str, frame: bytes) -> Reply: ...
 
-    async def status(self) -> Readings:
-        """Of each engine a reading (``process`` and ``EngineStats``' fields) of every process that answered."""
+    async def status(self) -> TierStatus: ...
 
     async def about(self) -> dict[str, Fields]: ...
 
@@ -83,8 +91,11 @@ class LocalUnitHandler:
             return failure_reply(UnitFailed(f"{name} failed ({type(error).__name__})"))
         return result_reply(codec, result, unit, self.process, engine.stats())
 
-    async def status(self) -> Readings:
-        return {name: [{"process": self.process, **asdict(runtime.local(name).stats())}] for name in self._names}
+    async def status(self) -> TierStatus:
+        readings: dict[str, list[Fields]] = {
+            name: [{"process": self.process, **asdict(runtime.local(name).stats())}] for name in self._names
+        }
+        return TierStatus(readings, [asdict(reading) for reading in gpu.read()])
 
     async def about(self) -> dict[str, Fields]:
         return {name: runtime.codec(name).about() for name in self._names}
@@ -119,7 +130,7 @@ class UnitServer:
             case "GET", "/readyz":
                 return await self._ready()
             case "GET", p if p == f"{PREFIX}status":
-                return _json({"draining": self.draining, "engines": await self._handler.status()})
+                return _json({"draining": self.draining, **asdict(await self._handler.status())})
             case "GET", p if p == f"{PREFIX}about":
                 return _json(await self._handler.about())
             case "POST", p if p.startswith(PREFIX):
@@ -128,7 +139,7 @@ class UnitServer:
                 raise KeyError(path)
 
     async def _ready(self) -> Reply:
-        readings = await self._handler.status()
+        readings = (await self._handler.status()).engines
         is_ready = not self.draining and all(any(one["ready"] for one in of) for of in readings.values())
         return _json({"status": "ready" if is_ready else "not ready"}, 200 if is_ready else 503)
 

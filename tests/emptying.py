@@ -41,3 +41,4 @@ def restore_migrated_rows() -> None:
     ):
         if not model._default_manager.exists():
             getattr(import_module(migration), function)(apps, None)
+    import_module("capacity.migrations.0004_gpu_memory_and_phases_of_rules").set_shares(apps, None)

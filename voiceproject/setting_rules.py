@@ -140,6 +140,8 @@ RULES: Mapping[str, Rule] = {
     "VOICE_RAY_ASR_CPUS": at_least(0),
     "VOICE_RAY_TTS_CPUS": at_least(0),
     "VOICE_RAY_ONGOING": at_least(1),
+    "VOICE_RAY_UPSCALE_DELAY_S": at_least(0),
+    "VOICE_RAY_DOWNSCALE_DELAY_S": at_least(0),
     "VOICE_MODELS_DIR": _ANY,
     "VOICE_UNKNOWN_MODELS": one_of(("refuse", "default")),
     "VOICE_ASR_MODEL": _ANY,  # the model store knows
@@ -171,6 +173,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_COQUI_THREADS": at_least(0),
     "VOICE_COQUI_BATCH": at_least(1),
     "VOICE_USAGE_RETENTION_DAYS": at_least(1),
+    "VOICE_PHASE": at_least(0),
     "VOICE_MAX_CONCURRENT_USERS": at_least(0),
     "VOICE_LEASE_S": more_than(0),
     "VOICE_PROBE_URL": address("http", "https"),

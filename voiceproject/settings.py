@@ -80,6 +80,8 @@ VOICE_RAY_TTS_GPUS: float = env.float("VOICE_RAY_TTS_GPUS", default=0.0)
 VOICE_RAY_ASR_CPUS: float = env.float("VOICE_RAY_ASR_CPUS", default=1.0)
 VOICE_RAY_TTS_CPUS: float = env.float("VOICE_RAY_TTS_CPUS", default=1.0)
 VOICE_RAY_ONGOING: int = env.int("VOICE_RAY_ONGOING", default=24)
+VOICE_RAY_UPSCALE_DELAY_S: float = env.float("VOICE_RAY_UPSCALE_DELAY_S", default=10.0)
+VOICE_RAY_DOWNSCALE_DELAY_S: float = env.float("VOICE_RAY_DOWNSCALE_DELAY_S", default=300.0)
 
 # --- Models ----------------------------------------------------------------------------------------------------------
 VOICE_MODELS_DIR = Path(env.str("VOICE_MODELS_DIR", default="") or VOICE_STATE_DIR / "models").expanduser().resolve()
@@ -122,6 +124,7 @@ VOICE_COQUI_BATCH: int = env.int("VOICE_COQUI_BATCH", default=8)
 VOICE_USAGE_RETENTION_DAYS: int = env.int("VOICE_USAGE_RETENTION_DAYS", default=400)
 
 # --- Capacity --------------------------------------------------------------------------------------------------------
+VOICE_PHASE: int = env.int("VOICE_PHASE", default=0)
 VOICE_MAX_CONCURRENT_USERS: int = env.int("VOICE_MAX_CONCURRENT_USERS", default=0)
 VOICE_LEASE_S: float = env.float("VOICE_LEASE_S", default=20.0)
 VOICE_PROBE_URL: str = env.str("VOICE_PROBE_URL", default="")

@@ -10,11 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from capacity import gpu, watch
+from capacity import watch
 from capacity.leader import DatabaseElection
 from capacity.leases import DatabaseStore
 from capacity.models import ActiveUsers, Alert, ProbeDay, Rule, Sample
 from capacity.presence import Presence
+from inference import gpu
 from rollout import ramp
 from tests.capacity.world import START, Webhook, World
 
@@ -143,14 +144,23 @@ def nvml(*percent: int, driver: bool = True) -> SimpleNamespace:
         nvmlInit=initialise,
         nvmlDeviceGetCount=lambda: len(percent),
         nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetUUID=lambda index: f"GPU-{index}",
         nvmlDeviceGetUtilizationRates=lambda index: SimpleNamespace(gpu=percent[index]),
+        nvmlDeviceGetMemoryInfo=lambda index: SimpleNamespace(used=4 + index, total=16),
     )
 
 
 @pytest.mark.parametrize(
-    ("library", "expected"), [(nvml(30, 95), 95.0), (nvml(0), 0.0), (nvml(), None), (nvml(driver=False), None)]
+    ("library", "expected"),
+    [
+        (nvml(95, 30), gpu.GpuReading("GPU-0", 95.0, 31.25)),
+        (nvml(0), gpu.GpuReading("GPU-0", 0.0, 25.0)),
+        (nvml(), None),
+        (nvml(driver=False), None),
+    ],
 )
-def test_gpus(monkeypatch, library: SimpleNamespace, expected: float | None) -> None:
+def test_gpus(monkeypatch, library: SimpleNamespace, expected: gpu.GpuReading | None) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pynvml", library)
     monkeypatch.setattr(gpu, "_has_gpus", None)
-    assert gpu.busiest_percent() == expected
+    monkeypatch.setattr(gpu, "_read_at", float("-inf"))
+    assert gpu.busiest(gpu.read()) == expected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-PYTHON = "VOICE_TEST_CLUSTER_PYTHON"  # of the environment that has Ray; the API processes run without it
+from tests.cluster.tier import PYTHON
 
 if PYTHON not in os.environ:
     collect_ignore_glob = ["*"]

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
-import subprocess
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import httpx
@@ -28,71 +25,15 @@ from asr.units import SAMPLE_RATE, Options, SpeechUnit
 from asr.wire import SpeechCodec
 from inference.wire import PackedUnit
 from tests import services, sound
-from tests.cluster.conftest import PYTHON
 from tests.cluster.load import Load
+from tests.cluster.tier import ray_tier
 from tests.services import Served, lasting_port, served
 
 USERS = 8
 STEADY = 25  # requests between two blows
 KEY = "vk_test_0123456789abcdef"
-START_TIMEOUT_S = 120
 # Two replicas take 2 * 16 units each, 32 more wait for them.
 ALL_TAKEN, MORE_THAN_FIT = 90, 300
-
-
-@contextmanager
-def ray_tier(folder: Path) -> Iterator[str]:
-    """Yields the address of the inference tier, two replicas of each model."""
-    port = lasting_port()
-    url = f"http://127.0.0.1:{port}"
-    environment = {
-        **os.environ,
-        "HOME": str(folder),  # Ray keeps a token there
-        "PYTHONPATH": str(services.ROOT),
-        "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
-        "VOICE_STATE_DIR": str(folder / "state"),
-        "VOICE_RAY_ASR_REPLICAS": "2",
-        "VOICE_RAY_TTS_REPLICAS": "2",
-        "VOICE_RAY_ONGOING": "16",
-        "VOICE_ASR_QUEUE": "32",
-        "VOICE_ASR_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_SERVE_LOG_TO_STDERR": "0",
-        "RAY_TMPDIR": tempfile.mkdtemp(prefix="ray-"),  # a short path: sockets lie in it
-    }
-    command = [os.environ[PYTHON], "-m", "tests.cluster.ray_tier", str(port)]
-    with (folder / "ray.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=services.ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not is_ready(url):
-            assert process.poll() is None, (folder / "ray.log").read_text()[-4000:]
-            assert time.monotonic() < deadline, (folder / "ray.log").read_text()[-4000:]
-            time.sleep(0.5)
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        finally:
-            with_group(process, signal.SIGKILL)
-            shutil.rmtree(environment["RAY_TMPDIR"], ignore_errors=True)
-
-
-def with_group(process: subprocess.Popen[bytes], number: int) -> None:
-    """What Ray started belongs to its session; nothing else does."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
-
-
-def is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 async def replicas(client: httpx.AsyncClient, tier: str, name: str) -> set[int]:
@@ -113,7 +54,13 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 @pytest.fixture(scope="module")
 def tier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with ray_tier(tmp_path_factory.mktemp("tier")) as url:
+    settings = {
+        "VOICE_RAY_ASR_REPLICAS": "2",
+        "VOICE_RAY_TTS_REPLICAS": "2",
+        "VOICE_RAY_ONGOING": "16",
+        "VOICE_ASR_QUEUE": "32",
+    }
+    with ray_tier(tmp_path_factory.mktemp("tier"), **settings) as url:
         yield url
 
 

@@ -12,20 +12,22 @@ import uvicorn
 
 from conftest import InProcessServer
 from inference.engine import EngineStats
-from inference.unit_server import UnitServer
+from inference.unit_server import TierStatus, UnitServer
 from inference.wire import Reply
 
 IDLE = EngineStats(True, 0, 0, 0, 0, 0, 0.0, 0.0)
 
 
 class ScriptedUnitHandler:
-    """One engine, ``espeak-ng``; ``reply`` says what becomes of a frame."""
+    """One engine, ``espeak-ng``; ``reply`` says what becomes of a frame. ``gpus`` and ``replicas`` are reported."""
 
     __test__ = False
 
     def __init__(self, reply: Callable[[bytes], Any]) -> None:
         self.frames: list[bytes] = []
         self.cancelled = 0
+        self.gpus: list[dict[str, Any]] = []
+        self.replicas: dict[str, dict[str, Any]] = {}
         self._reply = reply
 
     async def answer(self, name: str, frame: bytes) -> Reply:
@@ -36,8 +38,8 @@ class ScriptedUnitHandler:
             self.cancelled += 1
             raise
 
-    async def status(self) -> dict[str, list[dict[str, Any]]]:
-        return {"espeak-ng": [{"process": "test", **asdict(IDLE)}]}
+    async def status(self) -> TierStatus:
+        return TierStatus({"espeak-ng": [{"process": "test", **asdict(IDLE)}]}, self.gpus, self.replicas)
 
     async def about(self) -> dict[str, dict[str, Any]]:
         return {"espeak-ng": {"voices": []}}

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from capacity import board, measure
+from capacity import board, exporter, measure
 from capacity.models import Metric, Rule
 from gateway import metrics
-from tests.k8s.manifests import K8S, ROOT, of_kind
+from tests.k8s.manifests import K8S, PHASES, ROOT, of_kind
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +49,9 @@ def test_the_same_alerts_with_the_same_numbers() -> None:
     assert set(RULES) == {*rows, "VoiceUnwatched"}
     for name, row in rows.items():
         rule = RULES[name]
-        assert float(re.fullmatch(r".+ > ([\d.]+)", rule["expr"])[1]) == row.threshold
+        compared = re.fullmatch(r".+ > \(max\((.+)\) or vector\(([\d.]+)\)\)", rule["expr"])
+        assert compared[1] == f'voice_capacity_threshold{{metric="{row.metric}",severity="{row.severity}"}}'
+        assert float(compared[2]) == row.threshold
         assert rule["labels"] == {"severity": row.severity}
         assert seconds(rule["for"]) == row.pending_for
         assert seconds(rule["keep_firing_for"]) == row.clear_for
@@ -195,6 +197,38 @@ def test_none_fires_at_its_threshold(promtool: str, tmp_path: Path) -> None:
         for row in Rule.objects.all()
     ]
     assert verdict(promtool, tmp_path, plan) == ""
+
+
+def test_the_admins_thresholds_count(promtool: str, tmp_path: Path) -> None:
+    """Lower ones and higher ones than those that migrations make."""
+    plan = []
+    for row in Rule.objects.exclude(metric=Metric.P95):
+        own = f'voice_capacity_threshold{{metric="{row.metric}",severity="{row.severity}",pod="a"}}'
+        for level, fired in ((row.threshold / 2, True), (row.threshold * 1.005, True), (10**9, False)):
+            series = {**series_for(row, above=True), own: f"{level}x300"}
+            plan.append(played(series, [fires(name_of(row), MINUTES["loud"], row.severity if fired else None)]))
+    assert verdict(promtool, tmp_path, plan) == ""
+
+
+BY_PHASE = {0: (60, 80, 2000), 1: (60, 80, 2000), 2: (60, 80, 2000), 3: (120, 160, 2000), 4: (300, 400, 4000)}
+
+
+@pytest.mark.parametrize("phase", BY_PHASE)
+def test_thresholds_are_the_deployed_phases(settings, phase: int) -> None:
+    """What phase 2 is alarmed by is an ordinary evening of phase 4."""
+    settings.VOICE_PHASE = phase
+    *users, cost = BY_PHASE[phase]
+    assert sorted(rule.level for rule in Rule.objects.filter(metric=Metric.USERS)) == users
+    assert Rule.objects.get(metric=Metric.COST).level == cost
+    for rule in Rule.objects.exclude(metric__in=(Metric.USERS, Metric.COST)):
+        assert rule.level == rule.threshold
+    assert {level for (metric, _), level in exporter.levels().items() if metric == "users"} == set(users)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_each_overlay_says_its_phase(phase: int) -> None:
+    told = {one["data"]["VOICE_PHASE"] for one in of_kind("ConfigMap", phase).values() if "VOICE_PHASE" in one["data"]}
+    assert told == {str(phase)}
 
 
 def test_few_requests_say_nothing(promtool: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection, connections
+from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from gateway import catalogue
@@ -50,9 +50,12 @@ class Command(BaseCommand):
             other = settings.PORT + 1
             raise CommandError(f"cannot listen on port {settings.PORT}: {error.strerror}. Try PORT={other}.") from error
         address = f"http://{settings.VOICE_HOST}:{listening.getsockname()[1]}"
-        if not options["no_migrate"]:
-            self._migrate()
-        text = demo.prepare().instructions(address) if options["demo"] else f"Serving on {address}"
+        try:
+            if not options["no_migrate"]:
+                self._migrate()
+            text = demo.prepare().instructions(address) if options["demo"] else f"Serving on {address}"
+        except DatabaseError as error:  # not there, or its disk is full
+            raise CommandError(f"The database cannot be used: {error}") from error
         if notices := catalogue.notices():
             text += "".join(f"\n  ! {notice}" for notice in notices) + "\n"
         connections.close_all()  # the server's threads open their own

@@ -1,0 +1,71 @@
+"""How busy and how full this machine's GPUs are, by NVML. In a container: those that it was given."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+READ_EVERY_S = 1.0  # several ask at once: what each of them would hear hardly differs
+
+_lock = threading.Lock()
+_has_gpus: bool | None = None
+_read_at = float("-inf")
+_readings: list[GpuReading] = []
+
+
+@dataclass(frozen=True)
+class GpuReading:
+    """``gpu``: its UUID. In percent: of the time in which it calculated, and of its memory."""
+
+    gpu: str
+    percent: float
+    memory_percent: float
+
+
+def read() -> list[GpuReading]:
+    """Of every GPU here. Empty where there is none: no data, not zero."""
+    global _has_gpus, _read_at, _readings  # found out once: the driver's library is slow to load
+    import pynvml  # only where somebody asks
+
+    with _lock:
+        if _has_gpus is None:
+            _has_gpus = _initialised(pynvml)
+        if _has_gpus and time.monotonic() - _read_at >= READ_EVERY_S:
+            _readings, _read_at = _asked(pynvml), time.monotonic()
+        return _readings if _has_gpus else []
+
+
+def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
+    """The one with the most work, and the fullest memory of all."""
+    known = list(readings)
+    if not known:
+        return None
+    most = max(known, key=lambda reading: reading.percent)
+    return GpuReading(most.gpu, most.percent, max(reading.memory_percent for reading in known))
+
+
+def _asked(nvml: Any) -> list[GpuReading]:
+    readings = []
+    try:
+        for index in range(nvml.nvmlDeviceGetCount()):
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+            percent = float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+            readings.append(GpuReading(str(nvml.nvmlDeviceGetUUID(handle)), percent, 100 * memory.used / memory.total))
+    except nvml.NVMLError:
+        logger.warning("the GPUs cannot be read", exc_info=True)
+    return readings
+
+
+def _initialised(nvml: Any) -> bool:
+    with suppress(Exception):  # no driver, no library, no permission: no GPU for us
+        nvml.nvmlInit()
+        return True
+    return False

@@ -1,0 +1,111 @@
+"""How many replicas an engine of the tier should have: by how long work waits, not by how much of it is under way.
+
+Each replica measures how many units a second it does while it always has something to do, and how many it does now.
+`replicas_wanted` (a policy for Ray Serve's autoscaler) asks for as many replicas as
+
+- what is under way takes, if a replica should have no more than it does within the wait that is acceptable. That is
+  half of what admission control allows, so that replicas are added before anybody is refused;
+- what gets done takes, if a replica should be busy for at most ``UTILISATION``. So nobody is taken away whom the rest
+  could not replace.
+
+Until a replica has been busy for a second nobody knows what it can do; then only the number under way counts.
+
+Plain Python: Ray's controller imports it, and tests do without Ray. A ``WorkMeter`` belongs to one event loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Any, Protocol
+
+BUSY = 4  # units at once that keep a replica from ever having nothing to do
+WINDOW_S = 1.0  # of being busy, at least, for one measurement
+SMOOTHING = 0.3  # weight of the newest measurement
+RECENT_S = 10.0  # "now", in what gets done now
+UTILISATION = 0.75
+DEFAULT_WAIT_S = 1.0  # acceptable where admission control has no limit
+
+RATE, THROUGHPUT, WAIT = "rate", "throughput", "wait_s"
+
+
+class WorkMeter:
+    """Of one replica: ``begin`` and ``end`` each unit; ``stats`` is what Ray asks for (``record_autoscaling_stats``).
+
+    ``longest_s``: what admission control lets requests wait; 0 where it has no limit."""
+
+    def __init__(self, longest_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._wait_s = longest_s / 2 or DEFAULT_WAIT_S
+        self._clock = clock
+        self._began = clock()
+        self._under_way = 0
+        self._rate = 0.0
+        self._since: float | None = None  # when the present measurement began
+        self._done_since = 0
+        self._recent: deque[float] = deque()
+
+    def begin(self) -> None:
+        self._under_way += 1
+
+    def end(self, *, done: bool) -> None:
+        now = self._clock()
+        if done:
+            self._recent.append(now)
+            self._measure(now)
+        self._under_way -= 1
+        if self._under_way < BUSY:
+            self._since = None
+
+    def stats(self) -> dict[str, float]:
+        now = self._clock()
+        while self._recent and self._recent[0] < now - RECENT_S:
+            self._recent.popleft()
+        seconds = max(WINDOW_S, min(RECENT_S, now - self._began))
+        return {RATE: self._rate, THROUGHPUT: len(self._recent) / seconds, WAIT: self._wait_s}
+
+    def _measure(self, now: float) -> None:
+        if self._under_way < BUSY:
+            return
+        if self._since is None:  # the first that is done: until then all were on their way, which says nothing
+            self._since, self._done_since = now, 0
+            return
+        self._done_since += 1
+        if now - self._since < WINDOW_S:
+            return
+        rate = self._done_since / (now - self._since)
+        self._rate += (SMOOTHING if self._rate else 1.0) * (rate - self._rate)
+        self._since, self._done_since = now, 0
+
+
+class Measured(Protocol):
+    """Of Ray's ``TimeStampedValue`` what is read here."""
+
+    value: float
+
+
+class Context(Protocol):
+    """Of Ray's ``AutoscalingContext`` what is read here. ``total_num_requests``: under way and waiting, of all
+    replicas."""
+
+    total_num_requests: float
+    raw_metrics: Mapping[str, Mapping[Any, Sequence[Measured]]] | None
+    config: Any
+
+
+def replicas_wanted(context: Context) -> tuple[float, dict[str, Any]]:
+    """An autoscaling policy of Ray Serve, which adds delays and bounds. A fraction: Ray rounds it up."""
+    rates = [rate for rate in _newest(context, RATE) if rate > 0]
+    if not rates:
+        return context.total_num_requests / context.config.get_target_ongoing_requests(), {}
+    rate, wait_s = fmean(rates), fmean(_newest(context, WAIT))
+    by_wait = context.total_num_requests / max(1.0, rate * wait_s)
+    by_use = sum(_newest(context, THROUGHPUT)) / (rate * UTILISATION)
+    return max(by_wait, by_use), {}
+
+
+def _newest(context: Context, name: str) -> list[float]:
+    """Of each replica its last measurement."""
+    series = (context.raw_metrics or {}).get(name, {})
+    return [values[-1].value for values in series.values() if values]

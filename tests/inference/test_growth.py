@@ -1,0 +1,73 @@
+"""What an API process hears of the tier's machines: replicas that may come, and GPUs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from inference import tier as tiers
+from inference.admission import AdmissionController
+from inference.errors import OverCapacity
+from inference.tier import Tier
+from tests.inference.unit_handlers import handler
+
+
+async def never(_frame: bytes) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_it_works() -> None:
+    async with handler(never) as (tier_of_one, url):
+        tier_of_one.replicas = {"espeak-ng": {"running": 1, "most": 4}}
+        tier_of_one.gpus = [{"gpu": "GPU-1", "percent": 93.0, "memory_percent": 61.5}]
+        tier = Tier([url])
+        await tier.start("test")
+        try:
+            assert tier.growth("espeak-ng") == 4
+            assert tier.growth("asr") == 1
+            assert [(one.percent, one.memory_percent) for one in tier.gpus()] == [(93.0, 61.5)]
+        finally:
+            await tier.leave("test")
+
+
+async def test_a_tier_that_says_nothing_and_one_that_was_heard_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with handler(never) as (silent, url):
+        tier = Tier([url])
+        await tier.start("test")
+        try:
+            assert tier.growth("espeak-ng") == 1
+            assert tier.gpus() == []
+            silent.replicas = {"espeak-ng": {"running": 2, "most": 3}}
+            while tier.growth("espeak-ng") == 1:
+                await asyncio.sleep(0.05)
+            later = time.monotonic() + 2 * tiers.READINGS_FRESH_S
+            monkeypatch.setattr(time, "monotonic", lambda: later)
+            assert tier.growth("espeak-ng") == 1
+        finally:
+            monkeypatch.undo()
+            await tier.leave("test")
+
+
+@pytest.mark.parametrize(("growth", "let_in"), [(1.0, 21), (3.0, 61)])
+def test_admission_lets_in_what_the_replicas_that_come_will_do(growth: float, let_in: int) -> None:
+    """An engine that does ten a second, and two seconds to wait: 20 before the last one, and as many for each of the
+    other replicas."""
+    now = 100.0
+    controller = AdmissionController(
+        longest_s=2.0, most=1000, cost_per_byte=0.001, dearest=5.0, growth=lambda: growth, clock=lambda: now
+    )
+    inside = [controller.enter(1000) for _ in range(8)]
+    for _ in range(30):
+        now += 0.1
+        inside.pop(0).leave(done=True)
+        inside.append(controller.enter(1000))
+    for admitted in inside:
+        admitted.leave(done=False)
+    admitted_count = 0
+    with pytest.raises(OverCapacity):
+        while True:
+            controller.enter(1000)
+            admitted_count += 1
+    assert admitted_count == let_in

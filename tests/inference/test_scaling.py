@@ -1,0 +1,107 @@
+"""How many replicas the tier asks for, by what they measure. Time is injected; a replica here works one unit after the
+other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from inference.scaling import WorkMeter, replicas_wanted
+
+LONGEST_S = 1.6  # VOICE_ASR_WAIT_S's default
+ONGOING = 24
+
+
+class Replica:
+    """Does ``per_second`` units, one after the other."""
+
+    def __init__(self, per_second: float) -> None:
+        self.now = 100.0
+        self.meter = WorkMeter(LONGEST_S, lambda: self.now)
+        self.per_second = per_second
+
+    def work(self, seconds: float, *, holding: int) -> None:
+        """With always so many under way."""
+        for _ in range(holding):
+            self.meter.begin()
+        for _ in range(round(seconds * self.per_second)):
+            self.now += 1 / self.per_second
+            self.meter.end(done=True)
+            self.meter.begin()
+        for _ in range(holding):
+            self.meter.end(done=False)
+
+    def idle(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass
+class Asked:
+    """What Ray's controller would hand the policy."""
+
+    total_num_requests: float
+    replicas: list[Replica]
+    config: Any = field(default_factory=lambda: SimpleNamespace(get_target_ongoing_requests=lambda: ONGOING))
+
+    @property
+    def raw_metrics(self) -> dict[str, dict[Any, Any]]:
+        stats = {number: replica.meter.stats() for number, replica in enumerate(self.replicas)}
+        return {
+            name: {
+                number: [SimpleNamespace(value=-1.0), SimpleNamespace(value=one[name])] for number, one in stats.items()
+            }
+            for name in ("rate", "throughput", "wait_s")
+        }
+
+
+def wanted(under_way: float, *replicas: Replica) -> float:
+    return replicas_wanted(Asked(under_way, list(replicas)))[0]
+
+
+def test_it_works() -> None:
+    replica = Replica(8)
+    replica.work(20, holding=12)
+    # 8 a second for 0.8 s are 6.4: with twice as many under way, two replicas; admission control lets 12.8 in.
+    assert wanted(12.8, replica) == pytest.approx(2, rel=0.05)
+
+
+@pytest.mark.parametrize("per_second", [1.5, 8, 40, 300])
+def test_a_full_replica_asks_for_another_however_fast_it_is(per_second: float) -> None:
+    """As much as admission control lets in before it refuses is more than one replica should have."""
+    replica = Replica(per_second)
+    replica.work(20, holding=8)
+    assert wanted(per_second * LONGEST_S, replica) > 1.5
+
+
+def test_who_is_needed_stays() -> None:
+    """Three that share 16 a second have no queue, yet one of them could not do it alone."""
+    replicas = [Replica(8) for _ in range(3)]
+    for replica in replicas:
+        replica.work(5, holding=8)
+        replica.per_second = 16 / 3
+        replica.work(10, holding=2)
+    assert 2 < wanted(3, *replicas) <= 3
+
+
+def test_who_is_not_needed_goes() -> None:
+    replicas = [Replica(8) for _ in range(3)]
+    for replica in replicas:
+        replica.work(5, holding=8)
+        replica.idle(30)
+    assert wanted(0, *replicas) == 0  # Ray keeps the least number
+
+
+def test_a_replica_that_was_never_busy_says_nothing_of_its_speed() -> None:
+    replica = Replica(8)
+    replica.work(20, holding=2)
+    assert replica.meter.stats()["rate"] == 0
+    assert wanted(ONGOING, replica) == pytest.approx(1)
+
+
+def test_a_new_replica_does_not_hide_what_the_others_know() -> None:
+    old, new = Replica(8), Replica(8)
+    old.work(20, holding=12)
+    assert wanted(12.8, old, new) == pytest.approx(wanted(12.8, old))

@@ -1,0 +1,92 @@
+"""An inference tier whose recogniser has a known speed, for runs that are about the tier and not about a model.
+
+``DJANGO_SETTINGS_MODULE=tools.benchmarks.throttled_settings`` puts this app behind all others, and so its engine in the
+place of the real one. Units come and results go as ever: codec, batcher, replicas and readings are the product's. What
+is said is not recognised. THROTTLED_UNITS_S: what one replica does a second. THROTTLED_GPU: per cent of the time and of
+the memory of a GPU that NVIDIA's library tells of, "92 40"; unset: there is none.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from types import SimpleNamespace
+
+from django.apps import AppConfig
+from django.conf import settings
+
+from inference import runtime
+from inference.batcher import Batcher
+from inference.engine import EngineStats, Unit
+from inference.ordered import in_order
+
+BATCH = 4
+NAME = "asr"
+
+
+class ThrottledConfig(AppConfig):
+    name = "tools.benchmarks.throttled"
+    label = "tools_benchmarks_throttled"
+
+    def ready(self) -> None:
+        from asr.wire import SpeechCodec
+
+        per_second = float(os.environ["THROTTLED_UNITS_S"])
+        runtime.register(NAME, lambda: ThrottledEngine(per_second), SpeechCodec())
+        if gpu := os.environ.get("THROTTLED_GPU"):
+            sys.modules["pynvml"] = _nvml(*map(float, gpu.split()))  # type: ignore[assignment]
+
+
+class ThrottledEngine:
+    """``Engine[SpeechUnit, Hypothesis]`` that does ``per_second`` units, in batches as they come."""
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
+        self._batcher: Batcher[Unit, object] | None = None
+
+    async def load(self) -> None:
+        if self._batcher is None:
+            self._batcher = Batcher(
+                NAME,
+                self._run,
+                limit=lambda unit: BATCH,
+                max_queue=settings.VOICE_ASR_QUEUE,
+                on_batch=runtime.batch_observer(NAME),
+            )
+            self._batcher.start()
+
+    async def close(self) -> None:
+        if self._batcher is not None:
+            self._batcher.close()
+
+    async def submit(self, unit: Unit) -> object:
+        await self.load()
+        assert self._batcher is not None
+        return await self._batcher.submit(unit)
+
+    def stream(self, units: AsyncIterator[Unit]) -> AsyncIterator[object]:
+        return in_order(units, self.submit, ahead=BATCH)
+
+    def stats(self) -> EngineStats:
+        return self._batcher.stats() if self._batcher else EngineStats(False, 0, 0, 0, 0, 0, 0.0, 0.0)
+
+    def _run(self, units: Sequence[Unit]) -> Sequence[object]:
+        from asr.units import Hypothesis
+
+        time.sleep(len(units) / self._per_second)
+        return [Hypothesis("baik", "ms", 1.0, (), (), -0.1, 1.0, 0.0, 0.0) for _ in units]
+
+
+def _nvml(percent: float, memory_percent: float) -> SimpleNamespace:
+    """As much of NVIDIA's library as is asked, with one GPU."""
+    return SimpleNamespace(
+        NVMLError=OSError,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: 1,
+        nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetUUID=lambda handle: "GPU-throttled",
+        nvmlDeviceGetUtilizationRates=lambda handle: SimpleNamespace(gpu=percent),
+        nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(used=memory_percent, total=100.0),
+    )

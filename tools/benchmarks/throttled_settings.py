@@ -1,0 +1,6 @@
+"""The service's settings with ``tools.benchmarks.throttled`` behind all other apps."""
+
+from voiceproject.settings import *  # noqa: F403
+from voiceproject.settings import INSTALLED_APPS as _APPS
+
+INSTALLED_APPS = [*_APPS, "tools.benchmarks.throttled.ThrottledConfig"]

@@ -1,0 +1,201 @@
+"""Does the inference tier grow with the work, and what do callers see of it?
+
+    VOICE_TEST_CLUSTER_PYTHON=.venv-cluster/bin/python .venv/bin/python -m tools.benchmarks.tier_scaling
+
+starts Ray with replicas of a known speed (``tools.benchmarks.throttled``), 1 to 3 of them, and an API process in front
+of it; asks more of it than one replica can do, and later little. Requests come at their times whether or not others
+have been answered, and nobody asks twice. Prints what was seen and draws it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tools.benchmarks import environment
+
+environment.prepare()
+
+from core.percentiles import percentile  # noqa: E402
+from tests import sound  # noqa: E402
+from tests.cluster.tier import ray_tier  # noqa: E402
+from tests.services import Served, served  # noqa: E402
+
+UNITS_S = 8.0  # that one replica does
+MOST = 3
+# Requests a second, and for how long. Two replicas could just carry the second part, without any reserve.
+PLAN = ((4.0, 20.0), (16.0, 100.0), (2.0, 60.0))
+SETTINGS = {
+    "DJANGO_SETTINGS_MODULE": "tools.benchmarks.throttled_settings",
+    "THROTTLED_UNITS_S": str(UNITS_S),
+    "VOICE_RAY_ASR_REPLICAS": f"1-{MOST}",
+    "VOICE_RAY_TTS_REPLICAS": "1",
+    "VOICE_RAY_INGRESS_REPLICAS": "1",
+    # Five minutes by default: nobody wants to watch that.
+    "VOICE_RAY_DOWNSCALE_DELAY_S": "20",
+    # As in k8s/base/rayservice.yaml.
+    "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
+    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
+}
+TIMEOUT_S = 40.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``at``: seconds from the start of the run, when it was asked for."""
+
+    at: float
+    status: int
+    seconds: float
+
+
+@dataclass
+class Seen:
+    """``replicas``: seconds from the start, and how many ran then."""
+
+    answers: list[Answer] = field(default_factory=list)
+    replicas: list[tuple[float, int]] = field(default_factory=list)
+
+    def between(self, begin: float, end: float) -> list[Answer]:
+        return [answer for answer in self.answers if begin <= answer.at < end]
+
+    def first(self, count: int, after: float = 0.0) -> float | None:
+        """When so many replicas ran for the first time."""
+        return next((at for at, running in self.replicas if running == count and at >= after), None)
+
+
+def refused_percent(answers: list[Answer]) -> float:
+    return 100 * sum(answer.status != 200 for answer in answers) / max(1, len(answers))
+
+
+class Run:
+    """Asks ``api`` at a rate that may change, and watches ``tier``."""
+
+    def __init__(self, api: Served, tier: str) -> None:
+        self.seen = Seen()
+        self._api, self._tier = api, tier
+        self._clip = sound.wav(sound.said("selamat pagi semua"))
+        self._began = time.monotonic()
+        self._asked: set[asyncio.Task[None]] = set()
+        self._names = itertools.count()
+
+    async def __aenter__(self) -> Run:
+        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, limits=httpx.Limits(max_connections=400))
+        self._began = time.monotonic()
+        self._watching = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._watching.cancel()
+        await asyncio.gather(self._watching, *self._asked, return_exceptions=True)
+        await self._client.aclose()
+
+    @property
+    def at(self) -> float:
+        return time.monotonic() - self._began
+
+    async def ask(self, per_second: float, seconds: float) -> None:
+        begin = self.at
+        for number in range(round(per_second * seconds)):
+            await asyncio.sleep(max(0.0, begin + number / per_second - self.at))
+            task = asyncio.create_task(self._one())
+            self._asked.add(task)
+            task.add_done_callback(self._asked.discard)
+
+    async def _one(self) -> None:
+        begin = self.at
+        headers = self._api.headers(**{"X-Voice-User": f"pengguna-{next(self._names) % 50}"})
+        files, fields = {"file": ("a.wav", self._clip)}, {"model": "whisper-1", "language": "ms"}
+        url = f"{self._api.url}/v1/audio/transcriptions"
+        response = await self._client.post(url, headers=headers, files=files, data=fields)
+        self.seen.answers.append(Answer(begin, response.status_code, self.at - begin))
+
+    async def _watch(self) -> None:
+        while True:
+            status = (await self._client.get(f"{self._tier}/units/v1/status")).json()
+            self.seen.replicas.append((self.at, status["replicas"].get("asr", {"running": 0})["running"]))
+            await asyncio.sleep(0.5)
+
+
+@contextmanager
+def started(folder: Path, **settings: str) -> Iterator[tuple[Served, str]]:
+    """The API process and the tier's address."""
+    (folder / "tier").mkdir()
+    with (
+        ray_tier(folder / "tier", **{**SETTINGS, **settings}) as tier,
+        # One client sends all of it, as the chat product does; its own limit is not what this is about.
+        served(folder, VOICE_INFERENCE_URL=tier, VOICE_RATE_LIMIT="0") as api,
+    ):
+        yield api, tier
+
+
+async def follow_plan(api: Served, tier: str) -> Seen:
+    async with Run(api, tier) as run:
+        for per_second, seconds in PLAN:
+            await run.ask(per_second, seconds)
+            print(f"{run.at:5.0f} s  {per_second:g} requests a second: done", flush=True)
+    return run.seen
+
+
+def summary(seen: Seen) -> Iterator[str]:
+    changes = [seen.replicas[0], *(b for a, b in itertools.pairwise(seen.replicas) if a[1] != b[1])]
+    yield "replicas: " + ", ".join(f"{running} from {at:.0f} s" for at, running in changes)
+    begin, full = PLAN[0][1], seen.first(MOST) or float("inf")
+    rush = begin + PLAN[1][1]
+    for name, start, end in (
+        ("before", 0.0, begin),
+        (f"while the replicas come ({min(full, rush) - begin:.0f} s)", begin, min(full, rush)),
+        (f"with {MOST} replicas", min(full, rush), rush),
+        ("afterwards", rush, float("inf")),
+    ):
+        if answers := seen.between(start, end):
+            p95 = percentile([answer.seconds for answer in answers if answer.status == 200] or [0.0], 95)
+            yield f"{name}: {len(answers)} requests, {refused_percent(answers):.1f} % refused, p95 {p95:.2f} s"
+
+
+def draw(seen: Seen, folder: Path) -> list[Path]:
+    import matplotlib.pyplot as plt
+
+    from tools.planning.plots import BLUE, GREEN, GREY, ORANGE, STYLE, save
+
+    seconds = range(int(sum(part for _rate, part in PLAN)))
+    each = [seen.between(second, second + 1) for second in seconds]
+    with plt.rc_context(STYLE):
+        figure, (asked, wait, replicas) = plt.subplots(3, 1, figsize=(9, 7.4), sharex=True, layout="constrained")
+        served_s = [sum(answer.status == 200 for answer in answers) for answers in each]
+        refused = [sum(answer.status != 200 for answer in answers) for answers in each]
+        asked.stackplot(seconds, served_s, refused, colors=[BLUE, ORANGE], labels=["served", "refused"], step="post")
+        asked.axhline(UNITS_S, color=GREY, linestyle="--", label="what one replica can do")
+        asked.set(title="Requests a second, by when they came", ylim=(0, None))
+        asked.legend(loc="upper right")
+        done = sorted((answer for answer in seen.answers if answer.status == 200), key=lambda answer: answer.at)
+        wait.scatter([answer.at for answer in done], [answer.seconds for answer in done], s=5, color=BLUE)
+        wait.set(title="Seconds until the answer, each request", ylim=(0, None))
+        replicas.step(*zip(*seen.replicas, strict=True), where="post", color=GREEN, linewidth=2)
+        replicas.set(title="Replicas that run", ylim=(0, MOST + 0.5), yticks=range(MOST + 1), xlabel="seconds")
+    return save(figure, folder, "tier-scaling")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--plots", type=Path, help="a folder for the picture")
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, started(Path(folder)) as (api, tier):
+        seen = asyncio.run(follow_plan(api, tier))
+    for line in summary(seen):
+        print(line)
+    if wanted.plots:
+        print(*draw(seen, wanted.plots), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

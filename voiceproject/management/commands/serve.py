@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -23,6 +23,9 @@ from voiceproject import demo
 from voiceproject.checks import require_usable_settings
 from voiceproject.server import Server, listen
 
+if TYPE_CHECKING:
+    from voiceproject.daphne_server import DaphneServer
+
 INSTALL = "--install-models"
 WATCH_STOP_S = 2.0  # what it is doing then is finished by whoever leads next
 
@@ -35,6 +38,7 @@ class Command(BaseCommand):
         parser.add_argument("--demo", action="store_true", help="make a demo key and an admin, and print how to start")
         parser.add_argument(INSTALL, action="store_true", help="first fetch the default models that are not here")
         parser.add_argument("--watch", action="store_true", help="watch the capacity too; --demo does")
+        parser.add_argument("--server", choices=["uvicorn", "daphne"], default="uvicorn", help="default: uvicorn")
         parser.add_argument("--no-migrate", action="store_true", help="leave the database's tables as they are")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -67,7 +71,7 @@ class Command(BaseCommand):
             if options["demo"] or options["watch"]:
                 watch.start()
 
-        Server(on_started=started, on_stopping=self._say_stopping).run(sockets=[listening])
+        _server(options["server"])(on_started=started, on_stopping=self._say_stopping).run(sockets=[listening])
         self._stopping.set()
         if watch.is_alive():
             watch.join(WATCH_STOP_S)
@@ -100,6 +104,14 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def _server(name: str) -> type[Server] | type[DaphneServer]:
+    if name == "uvicorn":
+        return Server
+    from voiceproject.daphne_server import DaphneServer  # importing it installs Twisted's event loop
+
+    return DaphneServer
 
 
 def _watch(stopping: threading.Event) -> None:

@@ -6,7 +6,7 @@ Cost is shared out by work: what speech to text cost by the audio heard, the res
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -19,7 +19,7 @@ from dashboard.filters import Filters
 from dashboard.tables import Column, Form, Table, Value
 from usage import cost
 from usage.entry import Kind, Measure
-from usage.exchange import ExchangeRate, rate_on
+from usage.exchange import ExchangeRate, rate_of
 from usage.models import CreditNote, DailyMix, Statement
 from usage.money import MICROS_PER_SEN, divide_half_up
 from usage.period import day_of, month_after, month_of
@@ -72,12 +72,12 @@ def margins(span: Span) -> Margins:
     notes = CreditNote.objects.filter(statement__month__in=months).order_by().values_list("statement__client_id")
     for client_id, sen in notes.annotate(Sum("amount_sen")):
         by_client[client_id].revenue_micros -= sen * MICROS_PER_SEN
-    rate = rate_on(min(span.last, day_of(span.now)))
-    for month in months:
-        of_month = rate_on(month_after(month) - timedelta(days=1))
+    rates = list(ExchangeRate.objects.all())  # the newest first
+    for (month, owner), micros in _cost(months, span).items():
+        of_month = rate_of(rates, month_after(month) - timedelta(days=1))
         if of_month is not None:
-            for owner, micros in _cost(month, span).items():
-                by_client[owner].cost_micros += of_month.in_ringgit(micros)
+            by_client[owner].cost_micros += of_month.in_ringgit(micros)
+    rate = rate_of(rates, min(span.last, day_of(span.now)))
     return Margins(months, rate, dict(by_client), drafts)
 
 
@@ -88,31 +88,32 @@ def _months(span: Span) -> tuple[date, ...]:
     return tuple(found)
 
 
-def _cost(month: date, span: Span) -> dict[int | None, int]:
-    """Millionths of a dollar."""
-    today = day_of(span.now)
-    length = (min(month_after(month) - timedelta(days=1), today) - month).days + 1
-    days = cost.costs_by_day([month + timedelta(days=number) for number in range(max(0, length))], span.now)
-    spent = {
-        Measure.AUDIO: sum(day.speech_to_text_micros for day in days),
-        Measure.CHARACTERS: sum(day.text_to_speech_micros for day in days),
-    }
-    work: dict[Measure, dict[int, int]] = {measure: defaultdict(int) for measure in Measure}
-    rows = DailyMix.objects.filter(day__gte=month, day__lt=month_after(month)).order_by()
-    sums = rows.values_list("client_id", "kind").annotate(Sum("audio_ms"), Sum("characters"))
-    for client_id, kind, audio_ms, characters in sums:
+def _cost(months: Sequence[date], span: Span) -> dict[tuple[date, int | None], int]:
+    """Millionths of a dollar of each month and client application."""
+    last = min(month_after(months[-1]) - timedelta(days=1), day_of(span.now))
+    days = [months[0] + timedelta(days=number) for number in range((last - months[0]).days + 1)]
+    spent: dict[tuple[date, Measure], int] = defaultdict(int)
+    for day in cost.costs_by_day(days, span.now):
+        spent[month_of_day(day.day), Measure.AUDIO] += day.speech_to_text_micros
+        spent[month_of_day(day.day), Measure.CHARACTERS] += day.text_to_speech_micros
+    work: dict[tuple[date, Measure], dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    rows = DailyMix.objects.filter(day__range=(months[0], last)).order_by().values_list("day", "client_id", "kind")
+    for day, client_id, kind, audio_ms, characters in rows.annotate(Sum("audio_ms"), Sum("characters")):
         measure = Kind(kind).measure
-        work[measure][client_id] += audio_ms if measure is Measure.AUDIO else characters
-    found: dict[int | None, int] = defaultdict(int)
-    for measure, micros in spent.items():
-        whole = sum(work[measure].values())
-        left = micros
-        for client_id, done in work[measure].items():
-            part = divide_half_up(micros * done, whole) if whole > 0 else 0
-            found[client_id] += part
-            left -= part
-        found[None] += left if whole <= 0 else 0
+        work[month_of_day(day), measure][client_id] += audio_ms if measure is Measure.AUDIO else characters
+    found: dict[tuple[date, int | None], int] = defaultdict(int)
+    for (month, measure), micros in spent.items():
+        done = work[month, measure]
+        whole = sum(done.values())
+        if whole <= 0:
+            found[month, None] += micros
+        for client_id, part in done.items() if whole > 0 else ():
+            found[month, client_id] += divide_half_up(micros * part, whole)
     return found
+
+
+def month_of_day(day: date) -> date:
+    return day.replace(day=1)
 
 
 def table(found: Margins, filters: Filters, clients: Mapping[int, str]) -> Table:

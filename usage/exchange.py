@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -37,7 +38,7 @@ class ExchangeRate(models.Model):
         return divide_half_up(dollar_micros * int(self.ringgit * 10**PLACES), 10**PLACES)
 
 
-def rate_on(day: date) -> ExchangeRate | None:
-    """The newest that holds on that day; before the first one, the first. None: nobody told any."""
-    known = ExchangeRate.objects.filter(day__lte=day).first()
-    return known or ExchangeRate.objects.order_by("day").first()
+def rate_of(newest_first: Sequence[ExchangeRate], day: date) -> ExchangeRate | None:
+    """The one that holds on that day; before the first one, the first. None: nobody told any."""
+    holding = (rate for rate in newest_first if rate.day <= day)
+    return next(holding, newest_first[-1] if newest_first else None)

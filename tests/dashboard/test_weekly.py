@@ -18,7 +18,7 @@ from core.models import ClientApplication
 from dashboard.weekly import Summary, last_whole_week
 from tests.usage.boards import board, table
 from usage.drafting import draft_month
-from usage.exchange import ExchangeRate, rate_on
+from usage.exchange import ExchangeRate, rate_of
 from usage.models import InfrastructureCost, LedgerEntry, Plan, Statement
 from usage.period import month_of
 
@@ -114,12 +114,13 @@ class TestMargins:
         assert "No exchange rate is known" in board(used, used).margins.note
 
     def test_the_newest_rate_of_the_day(self, db: None) -> None:
-        assert rate_on(date(2026, 5, 1)) is None
+        assert rate_of([], date(2026, 5, 1)) is None
         for day, ringgit in ((date(2026, 5, 1), "4.5"), (date(2026, 6, 1), "4.2")):
             ExchangeRate.objects.create(day=day, ringgit=ringgit, source="s")
-        found = [str(rate_on(day).ringgit) for day in (date(2026, 4, 1), date(2026, 5, 31), date(2026, 6, 1))]
+        rates = list(ExchangeRate.objects.all())
+        found = [str(rate_of(rates, day).ringgit) for day in (date(2026, 4, 1), date(2026, 5, 31), date(2026, 6, 1))]
         assert found == ["4.5000", "4.5000", "4.2000"]
-        assert rate_on(date(2026, 6, 2)).in_ringgit(1_000_001) == 4_200_004
+        assert rate_of(rates, date(2026, 6, 2)).in_ringgit(1_000_001) == 4_200_004
 
 
 def test_the_page_links_to_it(product: Client) -> None:

@@ -118,8 +118,9 @@ def unmarked() -> Iterator[str]:
     for folder in CODE:
         for path in sorted((ROOT / folder).rglob("*.py")):
             for call in ast.walk(ast.parse(path.read_text("utf-8"))):
-                is_error = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "ApiError"
-                if is_error and len(call.args) > 1 and isinstance(call.args[1], ast.Constant | ast.JoinedStr):
+                if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != "ApiError":
+                    continue
+                if len(call.args) > 1 and isinstance(call.args[1], ast.Constant | ast.JoinedStr):
                     yield f"{path.relative_to(ROOT)}:{call.lineno}: not marked for translation"
 
 

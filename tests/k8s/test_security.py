@@ -29,7 +29,7 @@ def test_pods_can_do_little(pod: Workload) -> None:
         assert own["readOnlyRootFilesystem"] is True
         assert own["capabilities"] == {"drop": ["ALL"]}
         mounted = {mount["name"] for mount in container["volumeMounts"]}
-        assert mounted <= {volume["name"] for volume in pod.spec["volumes"]}
+        assert mounted <= {volume["name"] for volume in pod.spec["volumes"]} | pod.claims
     assert all("emptyDir" in volume and volume["emptyDir"]["sizeLimit"] for volume in pod.spec["volumes"])
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod.spec)
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from capacity import leases
 from capacity.models import HourlyPeak, Metric, Phase, Rule, Sample
 from capacity.presence import Presence
+from usage.period import start_of
 
 logger = logging.getLogger(__name__)
 
@@ -77,10 +78,14 @@ def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
     return [CurvePoint(start + index * CURVE_STEP, users) for index, users in enumerate(busiest)]
 
 
-def peak(since: datetime, until: datetime) -> Users | None:
-    """The most at once in whole hours of that time. None: nobody watched."""
-    hours = HourlyPeak.objects.filter(hour__gt=since - timedelta(hours=1), hour__lte=until).order_by()
-    most = hours.aggregate(asr=Max("asr_users"), tts=Max("tts_users"), together=Max("users"))
+def peak(first: date, last: date) -> Users | None:
+    """The most at once in those days, the last included: every page's number. None: nobody watched."""
+    start, end = start_of(first), start_of(last + timedelta(days=1))
+    most = (
+        HourlyPeak.objects.filter(hour__gte=start, hour__lt=end)
+        .order_by()
+        .aggregate(asr=Max("asr_users"), tts=Max("tts_users"), together=Max("users"))
+    )
     return None if most["together"] is None else Users(most["asr"], most["tts"], most["together"])
 
 

@@ -24,6 +24,13 @@ def keep(facts: dict[str, Any]) -> LoadTestRun:
     )
 
 
+def proven() -> LoadTestRun | None:
+    """The run that passed with the most users at once. None: nothing is proven."""
+    return (
+        LoadTestRun.objects.filter(passed=True, is_complete=True).order_by("-concurrent_users", "-started_at").first()
+    )
+
+
 def latest_for(phase: Phase) -> LoadTestRun | None:
     """The last run that passed with as many users at once as the phase is to hold. None: nothing proves it, as is
     always so of a phase without an upper limit."""

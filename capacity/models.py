@@ -308,10 +308,15 @@ class Phase(models.Model):
         """Of `users`, `concurrent`, `gpus` or `pods`: from and to, in words."""
         return _span(getattr(self, f"{what}_from"), getattr(self, f"{what}_to"))
 
+    def machines(self) -> str:
+        """`3–4 T4 GPUs, 4–5 API pods`."""
+        return ", ".join(
+            (_amount(self.gpus_from, self.gpus_to, "T4 GPU"), _amount(self.pods_from, self.pods_to, "API pod"))
+        )
+
     def needs(self) -> str:
         """`3–4 T4 GPUs, 4–5 API pods, 1,200–2,000 USD a month`."""
-        machines = (_amount(self.gpus_from, self.gpus_to, "T4 GPU"), _amount(self.pods_from, self.pods_to, "API pod"))
-        return ", ".join([*machines, f"{_span(self.cost_from_usd, self.cost_to_usd)} USD a month"])
+        return f"{self.machines()}, {_span(self.cost_from_usd, self.cost_to_usd)} USD a month"
 
 
 def _span(low: int, high: int | None) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import Max
 from django.utils import timezone
 
+from capacity import board
 from capacity.growth import Fit, Point, fit
 from capacity.models import ActiveUsers, HourlyPeak, Phase
+from usage import weeks
 from usage.models import LedgerEntry
 
 ACTIVE_DAYS = 30
@@ -63,9 +65,30 @@ class Outlook:
 
 def measured_use(now: datetime) -> Use:
     today = timezone.localdate(now)
-    active = ActiveUsers.objects.filter(day__gt=today - timedelta(days=ACTIVE_DAYS), day__lte=today).first()
-    peaks = HourlyPeak.objects.filter(hour__gt=now - timedelta(days=ACTIVE_DAYS), hour__lte=now)
-    return Use(active.users if active else None, peaks.aggregate(peak=Max("users"))["peak"])
+    first = today - timedelta(days=ACTIVE_DAYS - 1)
+    most = board.peak(first, today)
+    return Use(_active_now(first, today), most.together if most else None)
+
+
+def _active_now(first: date, today: date) -> int | None:
+    """As the dashboard counts them, up to this moment; a service that was only just updated has counted by day."""
+    if active := sum(one.month for one in weeks.active_by_client(today).values()):
+        return active
+    counted = ActiveUsers.objects.filter(day__range=(first, today)).first()
+    return counted.users if counted else None
+
+
+def expected_peak(users: int) -> int:
+    """The most at once of a service with so many voice users, by the phases: in proportion within each."""
+    phase = phase_of(Use(users, None))
+    if phase is None:
+        return 0
+    low, high = phase.users_from, phase.users_to or 2 * phase.users_from
+    if users < low:  # below the first phase
+        return math.ceil(phase.concurrent_from * users / low) if low else 0
+    share = min(1.0, (users - low) / max(1, high - low))
+    most = phase.concurrent_to or 2 * phase.concurrent_from
+    return math.ceil(phase.concurrent_from + share * (most - phase.concurrent_from))
 
 
 def phase_of(use: Use) -> Phase | None:

@@ -7,3 +7,9 @@ from django.apps import AppConfig
 
 class DashboardConfig(AppConfig):
     name = "dashboard"
+
+    def ready(self) -> None:
+        from dashboard import forecast
+        from rollout import preview
+
+        preview.register(forecast.effects)

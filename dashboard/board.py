@@ -185,7 +185,7 @@ class Board:
 
     @cached_property
     def scores(self) -> list[cost_quality.Score]:
-        return cost_quality.scorecard(self.span, self.filters, self.money, self.quality, self.peaks, self.active)
+        return cost_quality.scorecard(self.span, self.filters, self.money, self.quality, self.active)
 
     @cached_property
     def tiles(self) -> list[Tile]:

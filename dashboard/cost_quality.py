@@ -6,16 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from capacity import board, probe
+from capacity import board, loadtests, probe
 from dashboard.date_range import Span
 from dashboard.filters import ALL, FEATURES, Filters
 from dashboard.tables import Column, Form, Table, Value, usd
 from dashboard.usage_totals import UsageTotals
 from usage import cost, quality, weeks
 from usage.cost import DayCost, MonthCost
-from usage.money import MICROS
+from usage.money import MICROS, unit_dollars
 from usage.period import end_of_month, month_of
 from usage.quality import Estimate
 from usage.scorecard import GOAL, GOALS, Goal, Metric, Target, Verdict
@@ -207,20 +208,20 @@ class Score:
 WHOLE = {
     Metric.AUDIO_HOUR_COST,
     Metric.THOUSAND_CHARACTERS_COST,
+    Metric.PEAK_USERS,
     Metric.CONCURRENT_USERS,
     Metric.UPTIME,
     Metric.MONTH_COST,
 }  # of the whole service, whatever the filters
 
 
-def scorecard(span: Span, filters: Filters, costs: Money, good: Quality, peak_table: Table, active: int) -> list[Score]:
+def scorecard(span: Span, filters: Filters, costs: Money, good: Quality, active: int) -> list[Score]:
     """``active``: people served in the 30 days that end with the span's last. In the order of ``GOALS``."""
     up = probe.uptime_of_days(span.first, span.last)
-    at_once = _lower_peak(peak_table)
     month = f"{month_of(span.end - timedelta(days=1)):%B %Y}"
     is_past = end_of_month(span.last) <= span.now
     spent = costs.month.spent_micros if is_past else costs.month.forecast_micros
-    reached, watched = ("–" if at_once is None else f"{at_once:,}"), up.percent
+    watched = up.percent
     scores = [
         _estimated(Metric.WORD_ERROR_RATE, good.words, "corrections", _percent),
         _estimated(Metric.OPINION_SCORE, good.opinion, "ratings", _score),
@@ -228,12 +229,8 @@ def scorecard(span: Span, filters: Filters, costs: Money, good: Quality, peak_ta
         _spent(
             Metric.THOUSAND_CHARACTERS_COST, costs, costs.per_1000_characters, "what these days cost, by text spoken"
         ),
-        Score(
-            GOAL[Metric.CONCURRENT_USERS],
-            at_once,
-            reached,
-            "most at once in these days, the smaller of speech to text and text to speech",
-        ),
+        _demand(span),
+        _proven(),
         Score(
             GOAL[Metric.UPTIME],
             None if watched is None else watched / 100,
@@ -274,14 +271,28 @@ def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float
 
 def _spent(metric: Metric, costs: Money, micros: int | None, basis: str) -> Score:
     value = micros / MICROS if micros is not None and costs.is_known else None
-    shown = "–" if value is None or micros is None else usd(micros, 2 if micros >= MICROS else 4)
+    shown = "–" if value is None or micros is None else unit_dollars(micros)
     return Score(GOAL[metric], value, shown, basis)
 
 
-def _lower_peak(table: Table) -> int | None:
-    asr, tts = ([row[place] for row in table.rows if isinstance(row[place], int)] for place in (1, 2))
-    peaks_of_both = [max(value for value in half if isinstance(value, int)) for half in (asr, tts) if half]
-    return min(peaks_of_both, default=None)
+def _demand(span: Span) -> Score:
+    """How many wanted it at once: few are no failure."""
+    most = board.peak(span.first, span.last)
+    if most is None:
+        return Score(GOAL[Metric.PEAK_USERS], None, "–", "nobody watched in these days")
+    basis = f"in these days, both together; speech to text {most.asr:,}, text to speech {most.tts:,}"
+    return Score(GOAL[Metric.PEAK_USERS], most.together, f"{most.together:,}", basis)
+
+
+def _proven() -> Score:
+    """How many at once the service bore, as the stored load tests say."""
+    goal, run = GOAL[Metric.CONCURRENT_USERS], loadtests.proven()
+    if run is None:
+        return Score(goal, None, "–", "no load test that passed is stored (manage.py loadtest)")
+    scale = "" if run.time_scale == 1 else f", {run.time_scale:g} of its length"
+    day = timezone.localdate(run.started_at)
+    basis = f"load test {run.scenario} of {day.day} {day:%B %Y} passed{scale}"
+    return Score(goal, run.concurrent_users, f"{run.concurrent_users:,}", basis)
 
 
 def _percent(value: float) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from capacity import alerts, board, phases, probe
+from capacity import alerts, board, hardware, phases, probe
 from capacity.board import CURVE_STEP, CurvePoint, Levels, Users
 from capacity.models import Metric, Rule, Sample
 from usage import costboard
@@ -95,7 +95,7 @@ def live(now: datetime) -> dict[str, Any]:
 def slow(now: datetime) -> dict[str, Any]:
     """What moves within hours: the month's cost, uptime, the phase."""
     today = timezone.localdate(now)
-    cost, outlook = month_cost(now), phases.outlook(now)
+    cost, outlook, runs = month_cost(now), phases.outlook(now), hardware.running(now)
     return {
         "figures": costboard.figures(cost),
         "is_cost_known": cost.forecast_micros > 0,
@@ -103,8 +103,18 @@ def slow(now: datetime) -> dict[str, Any]:
         "month": today,
         "uptime": probe.uptime(today),
         "outlook": outlook,
+        "hardware": runs,
+        "hardware_stands": runs.against(outlook.phase) if outlook else "",
+        "cost_alert": _cost_alert(),
         "spans": {what: outlook.phase.span(what) for what in ("users", "concurrent")} if outlook else {},
     }
+
+
+def _cost_alert() -> str:
+    """The target is to be kept, the alert to be acted upon: two levels of one number, so both are told."""
+    levels = limits().get(Metric.COST, Limits())
+    level = levels.warning if levels.warning is not None else levels.critical
+    return "no alert watches it" if level is None else f"the alert comes above USD {level:,.0f}, the review level"
 
 
 def gauge(users: Users | None, levels: Levels, known: Limits) -> Gauge:

@@ -8,13 +8,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, QueryDict
+from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import (
@@ -27,7 +28,7 @@ from unfold.widgets import (
 from core.admin_objects import exists, found
 from core.quantities import NONE, number
 from core.readonly_admin import ReadOnly
-from rollout import rampadmin
+from rollout import preview, rampadmin
 from rollout.auditedadmin import AuditedAdmin
 from rollout.board import UNDER_WAY
 from rollout.confirmation import ask, why_field
@@ -41,6 +42,7 @@ __all__ = ["rampadmin"]
 
 ASK_ABOVE_POINTS = 10  # a larger raise at once is more likely a slip of the finger than a plan
 
+EMERGENCY = "Emergency: switched off until the cause is known."
 ACTS = f"It acts everywhere within {ACTS_WITHIN_S:g} seconds."
 
 
@@ -60,6 +62,8 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldBooleanSwitchWidget,
         help_text="Needed to take voice from users, or to give it to many at once.",
     )
+
+    previewed = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = Flag
@@ -86,10 +90,27 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        self._show_before_it_is_saved(cleaned)
         doubt = _doubt(self.instance, cleaned)
         if doubt and not cleaned.get("is_meant"):
             self.add_error("is_meant", f"{doubt} Tick to confirm.")
         return cleaned
+
+    def _show_before_it_is_saved(self, cleaned: Mapping[str, Any]) -> None:
+        """Nobody saves another percentage unseen; without JavaScript the page comes back with the preview."""
+        if "percent" not in cleaned:
+            return
+        stored = Flag.objects.get(pk=self.instance.pk)
+        wanted = Flag(name=stored.name, percent=cleaned["percent"]).reach
+        typed = str(self.data.get("percent", "")).strip()
+        if wanted == stored.reach or str(self.data.get("previewed", "")).strip() == typed:
+            return
+        self.instance.wanted = wanted  # for the page's preview
+        seen = QueryDict(mutable=True)
+        seen.update(self.data)
+        seen["previewed"] = typed
+        self.data = seen
+        self.add_error("percent", "See below what it would do, then save again.")
 
 
 def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
@@ -119,6 +140,9 @@ class ClientShareInline(TabularInline):
 
 @admin.register(Flag)
 class FlagAdmin(AuditedAdmin):
+    class Media:
+        js = ["admin-pages/preview.js"]
+
     form = FlagForm
     inlines = [ClientShareInline]
     list_display = ["name", "note", "state", "ramp", "shown_killed", "modified"]
@@ -169,14 +193,40 @@ class FlagAdmin(AuditedAdmin):
             return [(None, {"fields": ["feature", "state", "staff", "superusers", "groups", "users"]})]
         kept = ["kept_percent"] if obj and not obj.is_voice and obj.kept_percent and obj.name != QUEUE else []
         return [
-            (None, {"fields": ["feature", "percent", *kept, "everyone"]}),
+            (None, {"fields": ["feature", ("percent", "why"), "preview", "is_meant", *kept, "everyone", "previewed"]}),
             ("Also on for", {"fields": ["cohorts", "staff", "superusers", "groups", "users"]}),
             (None, {"fields": ["note"]}),
-            (None, {"fields": ["why", "is_meant"]}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Flag | None = None) -> list[str]:
-        return ["feature", "state"]
+        return ["feature", "state", "preview"]
+
+    @display(description="What it would do")
+    def preview(self, flag: Flag) -> str:
+        """Filled by preview.js while a percentage is typed, and here when one comes back unseen."""
+        stored = Flag.objects.get(pk=flag.pk)
+        wanted = getattr(flag, "wanted", flag.reach)
+        shown_now = preview.render(stored, wanted) if wanted != stored.reach else ""
+        return format_html(
+            '<div id="percent-preview" class="percent-preview" role="status" data-url="{}"{}>{}</div>',
+            reverse("admin:rollout_flag_preview", args=[flag.pk]),
+            "" if shown_now else mark_safe(" hidden"),
+            shown_now,
+        )
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.preview_view)
+        return [path("<path:object_id>/preview/", view, name="rollout_flag_preview"), *super().get_urls()]
+
+    def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What ``?percent=`` would do, as a piece of the page."""
+        flag = found(Flag, object_id)
+        if not self.has_change_permission(request, flag):
+            raise PermissionDenied
+        percent = preview.asked(flag, request.GET.get("percent", ""))
+        if percent is None:
+            return HttpResponseBadRequest("A percentage is a number from 0 to 100.")
+        return HttpResponse(preview.render(flag, percent))
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         flag = self.get_object(request, object_id)
@@ -215,6 +265,7 @@ class FlagAdmin(AuditedAdmin):
             back=self.page_of(flag.pk),
             do=do,
             is_harmful=killed,
+            why=EMERGENCY if killed else "",
         )
 
     @action(
@@ -231,6 +282,7 @@ class FlagAdmin(AuditedAdmin):
             title="Kill switch for all voice",
             button="Switch off for everybody",
             do=do,
+            why=EMERGENCY,
             back=reverse("admin:rollout_flag_changelist"),
             consequence=f"All of voice stops for everybody at once: requests are refused, open streams end. {ACTS}",
         )

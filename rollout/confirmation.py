@@ -35,12 +35,18 @@ def ask(
     back: str,
     do: Callable[[str], str],
     is_harmful: bool = True,
+    why: str = "",
 ) -> HttpResponse:
-    """Show the page; once it is confirmed, ``do(why)`` and go ``back``, with what it returns as the message."""
+    """Show the page; once it is confirmed, ``do(why)`` and go ``back``, with what it returns as the message.
+
+    ``why``: the reason that stands there already, for when every second counts.
+    """
 
     def answered(fields: dict[str, Any]) -> str:
         with acting(request.user.get_username(), fields["why"]):
             return do(fields["why"])
 
-    question = Question(title, consequence, back, answered, button=button, form=WhyForm, is_harmful=is_harmful)
+    question = Question(
+        title, consequence, back, answered, button=button, form=WhyForm, initial={"why": why}, is_harmful=is_harmful
+    )
     return confirmation.ask(request, model_admin, question)

@@ -13,7 +13,8 @@ import contextvars
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -183,6 +184,15 @@ class Rules:
         """A feature without a flag is off."""
         part = self.part(feature)
         return part.decide(client_id, user) if part else Decision(False, Reason.OFF)
+
+    def with_percent(self, name: str, percent: Decimal) -> Rules:
+        """As it would be with another percentage of one flag."""
+        rules = dict(self.rules)
+        if rule := rules.get(name):
+            flag = copy(rule.flag)
+            flag.percent = percent
+            rules[name] = replace(rule, flag=flag)
+        return replace(self, rules=rules)
 
     def part(self, feature: str) -> PartRules | None:
         voice, part = self.rules.get(VOICE), self.rules.get(feature)

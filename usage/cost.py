@@ -5,7 +5,7 @@ All amounts are integers, millionths of a US dollar.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -23,6 +23,7 @@ from usage.rollups import DailyMix
 MS_PER_HOUR = 3_600_000
 SECONDS_PER_HOUR = 3600
 CHARACTERS = 1000
+HOURS_A_MONTH = 730
 
 
 class InfrastructureCost(models.Model):
@@ -102,9 +103,7 @@ def month_cost(now: datetime | None = None) -> MonthCost:
     month = month_of(now)
     start, end = start_of(month), end_of_month(month)
     rows = list(InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=start), starts_at__lt=end))
-    spent = {row.pk: row.cost_micros(start, now) for row in rows}
-    heard = sum(divide_half_up(spent[row.pk] * row.speech_to_text_percent, 100) for row in rows)
-    total = sum(spent.values())
+    total, heard = _spent(rows, now)
     used = DailyMix.objects.filter(day__gte=month, day__lt=day_of(end))  # far fewer rows than end users have days
     return MonthCost(
         until=now,
@@ -116,6 +115,34 @@ def month_cost(now: datetime | None = None) -> MonthCost:
         audio_ms=_total(used, Measure.AUDIO, "audio_ms"),
         characters=_total(used, Measure.CHARACTERS, "characters"),
     )
+
+
+@dataclass(frozen=True)
+class MonthlyRates:
+    """What runs now costs a month: all of it, and one of each resource."""
+
+    total_micros: int
+    one_micros: Mapping[str, int]
+
+    def of(self, resource: str) -> int:
+        """0: none of them runs, so its price is not known."""
+        return self.one_micros.get(resource, 0)
+
+
+def monthly_rates(now: datetime) -> MonthlyRates:
+    rows = InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now)
+    total, ones = 0, {}
+    for row in rows.order_by("starts_at"):
+        one = HOURS_A_MONTH * row.price_micros if row.per == row.Per.HOUR else row.price_micros
+        total += row.quantity * one
+        ones[row.resource] = one
+    return MonthlyRates(total, ones)
+
+
+def running_at(now: datetime) -> dict[str, int]:
+    """How many of each resource run by the rates."""
+    rows = InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now).order_by()
+    return dict(rows.values_list("resource").annotate(Sum("quantity")))
 
 
 @dataclass(frozen=True)
@@ -140,10 +167,20 @@ def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
     costs = []
     for day in days:
         begins, ends = start_of(day), min(now, start_of(day + timedelta(days=1)))
-        spent = [(row.cost_micros(begins, ends), row.speech_to_text_percent) for row in rows]
-        heard = sum(divide_half_up(micros * percent, 100) for micros, percent in spent)
-        costs.append(DayCost(day, sum(micros for micros, _percent in spent), heard))
+        # Differences of what the month has cost until then: the days of a month add up to it, to the last millionth.
+        before = _spent(rows, begins) if day.day > 1 else (0, 0)
+        after = _spent(rows, ends, month_of(begins))
+        costs.append(DayCost(day, after[0] - before[0], after[1] - before[1]))
     return costs
+
+
+def _spent(rows: Sequence[InfrastructureCost], until: datetime, month: date | None = None) -> tuple[int, int]:
+    """Of the month that ``until`` is in (or at the end of), from its beginning: all of it, and of it speech to text."""
+    start = start_of(month or month_of(until))
+    spent = [(row.cost_micros(start, until), row.speech_to_text_percent) for row in rows]
+    return sum(micros for micros, _percent in spent), sum(
+        divide_half_up(micros * percent, 100) for micros, percent in spent
+    )
 
 
 def per_audio_hour(micros: int, audio_ms: int) -> int | None:

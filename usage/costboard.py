@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from usage.cost import MonthCost
-from usage.money import MICROS, decimal, dollars
+from usage.money import MICROS, dollars, unit_dollars
 from usage.scorecard import GOAL, Metric, Verdict
 
 
@@ -33,8 +33,7 @@ def figures(cost: MonthCost) -> list[Figure]:
 
 
 def _against_unit(metric: Metric, name: str, micros: int | None) -> Figure:
-    """A price of a small unit: four decimals."""
-    return _against(metric, name, "–" if micros is None else f"USD {decimal(micros // 100, 4)}", micros)
+    return _against(metric, name, "–" if micros is None else unit_dollars(micros), micros)
 
 
 def _against(metric: Metric, name: str, shown: str, micros: int | None) -> Figure:

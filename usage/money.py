@@ -38,6 +38,11 @@ def dollars(micros: int) -> str:
     return f"{sign}USD {whole:,}.{part:02d}"
 
 
+def unit_dollars(micros: int) -> str:
+    """A price of a unit, the same on every page: cents, and below a dollar to four decimals."""
+    return dollars(micros) if micros >= MICROS else f"USD {decimal(divide_half_up(micros, 100), 4)}"
+
+
 def exact(micros: int) -> str:
     """All that is not zero, and cents at least: ``0.05``, ``0.0125``, ``1,200.00``."""
     sign = "-" if micros < 0 else ""

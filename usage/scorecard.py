@@ -11,6 +11,7 @@ class Metric(StrEnum):
     AUDIO_HOUR_COST = "audio_hour_cost"
     OPINION_SCORE = "opinion_score"
     THOUSAND_CHARACTERS_COST = "thousand_characters_cost"
+    PEAK_USERS = "peak_users"
     CONCURRENT_USERS = "concurrent_users"
     UPTIME = "uptime"
     ACTIVE_USERS = "active_users"
@@ -21,11 +22,13 @@ class Verdict(StrEnum):
     MET = "met"
     NOT_MET = "not met"
     NOT_ENOUGH_DATA = "not enough data"
+    NOT_JUDGED = "not judged"
 
 
 @dataclass(frozen=True)
 class Target:
-    """Met below ``below``, above ``above`` or from ``at_least`` on; ``in_words`` as it was agreed."""
+    """Met below ``below``, above ``above`` or from ``at_least`` on; ``in_words`` as it was agreed. With none of them it
+    is shown and not judged."""
 
     in_words: str
     below: float | None = None
@@ -33,6 +36,8 @@ class Target:
     at_least: float | None = None
 
     def verdict(self, value: float | None, *, is_enough: bool = True) -> Verdict:
+        if self.below is None and self.above is None and self.at_least is None:
+            return Verdict.NOT_JUDGED
         if value is None or not is_enough:
             return Verdict.NOT_ENOUGH_DATA
         is_met = (
@@ -68,7 +73,13 @@ GOALS = (
         Target("< 0.10", below=0.10),
         Target("< 0.08", below=0.08),
     ),
-    Goal(Metric.CONCURRENT_USERS, "Concurrent users", Target("50–100", at_least=50), Target("100–200", at_least=100)),
+    Goal(Metric.PEAK_USERS, "Most users at once: demand", Target("–"), None),
+    Goal(
+        Metric.CONCURRENT_USERS,
+        "Concurrent users: proven capacity",
+        Target("50–100", at_least=50),
+        Target("100–200", at_least=100),
+    ),
     Goal(Metric.UPTIME, "Uptime", Target("> 99.0 %", above=0.990), Target("> 99.5 %", above=0.995)),
     Goal(
         Metric.ACTIVE_USERS,

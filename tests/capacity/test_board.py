@@ -38,9 +38,9 @@ def test_the_days_curve(db) -> None:
 def test_peaks(db) -> None:
     for hours, number in ((0, 4), (3, 12), (30, 7)):
         note(START + timedelta(hours=hours), number)
-    assert board.peak(START, START + timedelta(hours=1)) == Users(4, 4, 4)
-    assert board.peak(START, START + timedelta(hours=99)) == Users(12, 12, 12)
-    assert board.peak(START - timedelta(days=9), START - timedelta(days=8)) is None
+    assert board.peak(TODAY + timedelta(days=1), TODAY + timedelta(days=1)) == Users(7, 7, 7)
+    assert board.peak(TODAY, TODAY + timedelta(days=3)) == Users(12, 12, 12)
+    assert board.peak(TODAY - timedelta(days=9), TODAY - timedelta(days=8)) is None
     assert board.peaks_by_day(TODAY, TODAY + timedelta(days=3)) == [
         (TODAY, Users(12, 12, 12)),
         (TODAY + timedelta(days=1), Users(7, 7, 7)),
@@ -75,4 +75,4 @@ def test_the_number_of_queries_does_not_grow(db, django_assert_num_queries, numb
     with django_assert_num_queries(3):
         board.day_curve(TODAY)
         board.peaks_by_day(TODAY, TODAY)
-        board.peak(START, START)
+        board.peak(TODAY, TODAY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -46,7 +47,14 @@ def act(client: Client, row: Model, action: str, why: str = "because") -> str:
 
 
 def set_percent(client: Client, flag: Flag, percent: str, **fields: object) -> str:
-    form = {"percent": percent, "everyone": "unknown", "note": flag.note, "why": "a test", **NO_SHARES, **fields}
+    form: dict[str, Any] = {
+        "percent": percent,
+        "previewed": percent,
+        "everyone": "unknown",
+        "note": flag.note,
+        "why": "a test",
+    }
+    form |= {**NO_SHARES, **fields}
     return client.post(page_of(flag), form, follow=True).content.decode()
 
 
@@ -58,6 +66,19 @@ def test_setting_a_percentage(operator: Client, flags: dict[str, Flag]) -> None:
     assert (row.who, row.why, row.summary()) == ("siti", "a test", "percent 0 → 7")
 
 
+def test_a_percentage_is_seen_before_it_is_saved(operator: Client, flags: dict[str, Flag]) -> None:
+    flag = flags["voice"]
+    page = set_percent(operator, flag, "7", previewed="")
+    assert "See below what it would do" in page
+    for shown in ("0 % → 7 % would do this", "7 % of end users", "Most at once", "Needs", "Cost"):
+        assert shown in page
+    assert Flag.objects.get(pk=flag.pk).percent == 0
+    preview = operator.get(page_of(flag).replace("change", "preview"), {"percent": "7"}).content.decode()
+    assert "0 % → 7 % would do this" in preview
+    for nonsense in ("x", "-1", "101", "nan", "1e999"):
+        assert operator.get(page_of(flag).replace("change", "preview"), {"percent": nonsense}).status_code == 400
+
+
 def test_a_change_needs_a_reason(operator: Client, flags: dict[str, Flag]) -> None:
     set_percent(operator, flags["voice"], "7", why="")
     assert Flag.objects.get(name="voice").percent == 0
@@ -66,8 +87,8 @@ def test_a_change_needs_a_reason(operator: Client, flags: dict[str, Flag]) -> No
 @pytest.mark.parametrize(
     ("form", "asked"),
     [
-        ({"percent": "3"}, "takes it from 2 %"),
-        ({"percent": "50"}, "another 45 %"),
+        ({"percent": "3", "previewed": "3"}, "takes it from 2 %"),
+        ({"percent": "50", "previewed": "50"}, "another 45 %"),
         ({"percent": "5", "everyone": "true"}, "on for everyone"),
         ({"percent": "5", "everyone": "false"}, "off for everyone"),
     ],
@@ -94,6 +115,7 @@ def test_the_kill_switch(operator: Client, flags: dict[str, Flag]) -> None:
 
 
 def test_the_kill_switch_for_all(operator: Client, flags: dict[str, Flag]) -> None:
+    assert "Emergency: switched off" in operator.get("/admin/rollout/flag/kill-all/").content.decode()
     operator.post("/admin/rollout/flag/kill-all/", {"why": ""})
     assert not Flag.objects.filter(killed=True).exists()
     operator.post("/admin/rollout/flag/kill-all/", {"why": "on fire"})

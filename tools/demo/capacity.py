@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from capacity import delivery, phases, watch
+from capacity import delivery, watch
 from capacity.cost import month_cost_usd
 from capacity.models import Alert, Delivery, HourlyPeak, Metric, Outage, ProbeDay, Rule, Sample
 from tools.demo.load import Minute
@@ -30,16 +30,6 @@ class Incident:
     lasted: timedelta
     worst: float
     acknowledged: timedelta | None = None
-
-
-def peak_for(users: int) -> float:
-    """Concurrent users at the peak of a service with so many users, by the phases of growth."""
-    phase = phases.phase_of(phases.Use(users, None))
-    if phase is None:
-        return 20.0
-    low, high = phase.users_from, phase.users_to or 2 * phase.users_from
-    share = min(1.0, max(0.0, (users - low) / max(1, high - low)))
-    return phase.concurrent_from + share * ((phase.concurrent_to or 2 * phase.concurrent_from) - phase.concurrent_from)
 
 
 def write_load(minutes: Iterable[Minute], quarter: Quarter) -> tuple[int, int]:

@@ -56,7 +56,7 @@ def fill(
             changes = rollout.make_rollout(quarter, people, capacity.stopping_words(quarter))
         counts = ledger.write_days(traffic, quarter, clients)
         statements = billing.make_statements(quarter)
-        minutes = load.minutes(seed, capacity.peak_for(users), people, traffic, quarter)
+        minutes = load.minutes(seed, phases.expected_peak(users), people, traffic, quarter)
         samples, peaks = capacity.write_load(minutes, quarter)
         capacity.write_uptime(quarter)
         alerts = capacity.write_alerts(quarter)

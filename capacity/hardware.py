@@ -1,0 +1,42 @@
+"""What runs, by the rates in ``usage``, beside what a phase of growth needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from capacity.models import Phase
+from usage.cost import InfrastructureCost, running_at
+
+Resource = InfrastructureCost.Resource
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """``is_known``: somebody has entered what runs."""
+
+    gpus: int
+    pods: int
+    is_known: bool
+
+    def in_words(self) -> str:
+        """`2 T4 GPUs, 3 API pods`."""
+        if not self.is_known:
+            return "nobody has entered what runs"
+        return f"{self.gpus:,} T4 GPU{'s' * (self.gpus != 1)}, {self.pods:,} API pod{'s' * (self.pods != 1)}"
+
+    def against(self, phase: Phase) -> str:
+        """How it stands against what the phase needs; empty when it cannot be told."""
+        if not self.is_known:
+            return ""
+        gpus, pods = phase.gpus_from or 0, phase.pods_from or 0
+        if self.gpus < gpus or self.pods < pods:
+            return "less than this phase needs"
+        most_gpus, most_pods = phase.gpus_to, phase.pods_to
+        is_more = (most_gpus is not None and self.gpus > most_gpus) or (most_pods is not None and self.pods > most_pods)
+        return "more than this phase needs" if is_more else "what this phase needs"
+
+
+def running(now: datetime) -> Hardware:
+    found = running_at(now)
+    return Hardware(found.get(Resource.T4, 0), found.get(Resource.API_POD, 0), bool(found))

@@ -1,0 +1,123 @@
+"""What another percentage of the roll-out would mean: whom it adds, the peak, the machines and the cost at it.
+
+In proportion to what was measured in the last 30 days. Until there is something, by the phases of growth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.utils import timezone
+
+from capacity import board, hardware, loadtests, phases
+from capacity.hardware import Hardware
+from capacity.models import Phase
+from core.models import ClientApplication
+from rollout import policy
+from rollout.models import Flag
+from rollout.preview import Effect
+from rollout.share import shown
+from usage import audience, cost
+from usage.cost import InfrastructureCost
+from usage.money import MICROS
+
+Resource = InfrastructureCost.Resource
+
+
+@dataclass(frozen=True)
+class Population:
+    """Who has voice, or a part of it, by the percentages. ``people``: None when nobody told how many chat."""
+
+    share: float
+    people: int | None
+
+
+def effects(flag: Flag, percent: Decimal) -> list[Effect]:
+    """``flag``: as it is stored."""
+    now = timezone.now()
+    rules = policy.load_percentages()
+    told = {client: row.users for client, row in audience.known_on(timezone.localdate(now)).items()}
+    clients = told or dict.fromkeys(ClientApplication.objects.values_list("pk", flat=True), 1) or {0: 1}
+    before = _population(rules, flag, clients, is_told=bool(told))
+    after = _population(rules.with_percent(flag.name, percent), flag, clients, is_told=bool(told))
+    use = phases.measured_use(now)
+    peak_before, peak, basis = _peaks(use, before, after)
+    phase = phases.phase_of(phases.Use(after.people if not use.active_users else None, peak))
+    return [
+        _people(flag, before, after),
+        _peak(peak_before, peak, basis),
+        *(_machines(phase, hardware.running(now), now) if phase else []),
+    ]
+
+
+def _population(rules: policy.Rules, flag: Flag, clients: Mapping[int, int], *, is_told: bool) -> Population:
+    reaches = {client: policy.reach(rules, client) for client in clients}
+    shares = {
+        client: reach.any if flag.is_voice else next(of for part, of in reach.parts.items() if part == flag.name)
+        for client, reach in reaches.items()
+    }
+    people = sum(users * shares[client] for client, users in clients.items())
+    return Population(people / (sum(clients.values()) or 1), round(people) if is_told else None)
+
+
+def _people(flag: Flag, before: Population, after: Population) -> Effect:
+    change = after.share - before.share
+    what = "voice" if flag.is_voice else flag.label.lower()
+    if flag.killed or flag.everyone is not None:
+        return Effect("Adds", "nobody now", f"{flag.label} is {flag.in_words()}")
+    name = "Takes it from" if change < 0 else "Adds"
+    share = shown(100 * abs(change))
+    if before.people is None or after.people is None:
+        return Effect(name, f"{share} of end users", "nobody told how many chat users there are", change < 0)
+    have = f"{after.people:,} would have {what}, {before.people:,} have it now"
+    return Effect(name, f"{abs(after.people - before.people):,} end users ({share})", have, change < 0)
+
+
+def _peaks(use: phases.Use, before: Population, after: Population) -> tuple[int | None, int, str]:
+    """The most at once so far, the most then, and what that rests on."""
+    if use.peak_concurrent and before.share > 0:
+        at = math.ceil(use.peak_concurrent * after.share / before.share)
+        return use.peak_concurrent, at, "in proportion to the last 30 days"
+    at = phases.expected_peak(after.people or 0)
+    return use.peak_concurrent, at, "by the phases of growth: nothing is measured yet"
+
+
+def _peak(before: int | None, after: int, basis: str) -> Effect:
+    levels, run = board.levels(), loadtests.proven()
+    value = f"about {after:,}" if before is None else f"{before:,} → about {after:,}"
+    if levels.critical is not None and after > levels.critical:
+        why = f"above the critical alert ({levels.critical:,.0f}): a ramp would be rolled back"
+        return Effect("Most at once", value, f"{basis}; {why}", is_warning=True)
+    if run is not None and after > run.concurrent_users:
+        why = f"load tests have proven {run.concurrent_users:,}"
+        return Effect("Most at once", value, f"{basis}; {why}", is_warning=True)
+    return Effect("Most at once", value, basis)
+
+
+def _machines(phase: Phase, runs: Hardware, now: datetime) -> list[Effect]:
+    gpus = max(0, (phase.gpus_from or 0) - runs.gpus) if runs.is_known else 0
+    pods = max(0, (phase.pods_from or 0) - runs.pods) if runs.is_known else 0
+    missing = [f"{number} {what}" for number, what in ((gpus, "T4 GPU"), (pods, "API pod")) if number]
+    note = f"phase {phase.number} {phase.name}; {runs.in_words()} now"
+    if missing:
+        note += f"; add {' and '.join(missing)} first"
+    return [
+        Effect("Needs", phase.machines(), note, is_warning=bool(missing)),
+        _cost(phase, gpus, pods, now),
+    ]
+
+
+def _cost(phase: Phase, gpus: int, pods: int, now: datetime) -> Effect:
+    rates = cost.monthly_rates(now)
+    total = rates.total_micros / MICROS
+    of_phase = f"phase {phase.number}: {phase.needs().rpartition(', ')[2]}"
+    if not total:
+        return Effect("Cost", of_phase, "nobody has entered what anything costs")
+    added = (gpus * rates.of(Resource.T4) + pods * rates.of(Resource.API_POD)) / MICROS
+    if not added:
+        return Effect("Cost", f"stays about USD {total:,.0f} a month", f"at what runs; {of_phase}")
+    return Effect("Cost", f"USD {total:,.0f} → {total + added:,.0f} a month", f"at the rates of what runs; {of_phase}")

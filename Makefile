@@ -94,7 +94,7 @@ bench: setup-dev
 	$(BIN)/python -m tools.benchmarks $(BENCH)
 
 bench-voices: setup-dev .venv-listen/listen.stamp
-	$(BIN)/python -m tools.benchmarks.voices --save var/heard
+	$(BIN)/python -m tools.benchmarks.voices --sounds --save var/heard
 	$(BIN)/python -m tools.benchmarks.voices alloy --english
 	.venv-listen/bin/python tools/benchmarks/predicted_mos.py var/heard/*
 	$(BIN)/python -m tools.benchmarks.first_audio

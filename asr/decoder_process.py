@@ -124,11 +124,6 @@ _idle: list[_DecoderProcess] = []
 _lock = threading.Lock()
 
 
-def warm_up() -> None:
-    """Start a process, so that the first file need not wait for it."""
-    _give_back(_take())
-
-
 def _take() -> _DecoderProcess:
     with _lock:
         while _idle:

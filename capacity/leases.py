@@ -31,6 +31,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 from prometheus_client import Gauge
 
+from capacity.deployed import most_users
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, person, united
 from core.errors import DomainError
@@ -161,7 +162,7 @@ class Leases:
 
     def admit(self, someone: str) -> None:
         """Raises ``TooManyUsers`` when this end user would be one too many. Who is being served already never is."""
-        most = settings.VOICE_MAX_CONCURRENT_USERS
+        most = most_users()
         here = self._present.people
         if not most or someone in here or someone in self._elsewhere:
             return

@@ -97,7 +97,7 @@ class Lifecycle:
         started = time.monotonic()
         logger.info("loading an engine", extra={"engine": name})
         try:
-            await runtime.engine(name).load()
+            await runtime.load(name)
         except Exception as error:  # one engine's failure must not keep the others from working
             logger.error("an engine did not load", exc_info=error, extra={"engine": name})
             if not runtime.give_up(name):

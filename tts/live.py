@@ -23,7 +23,7 @@ from inference.pool import in_pool
 from spoken_text.sentences import SentenceStream
 from spoken_text.speakable import speakable
 from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, stream_encoder
-from tts.first_clause import first_parts
+from tts.first_clause import first_parts, in_pieces
 from tts.reply_voice import Reason, ReplyVoice
 from tts.synthesis import LOOK_AHEAD, PART_PAUSE_MS, SENTENCE_PAUSE_MS, finish, sentence_language
 from tts.voices import Voice
@@ -248,6 +248,7 @@ class LiveSpeech:
             self.characters += len(item)
             language = sentence_language(item, self._language, is_given=self._language_is_given)
             parts = first_parts(text) if begins and self._reply.is_neural else [text]
+            parts = [piece for part in parts for piece in in_pieces(part)]
             begins = False
             for index, part in enumerate(parts):
                 yield _Part(item if index == 0 else "", part, language, self._reply)

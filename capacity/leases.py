@@ -29,6 +29,7 @@ from typing import Any, Protocol
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 from prometheus_client import Gauge
 
 from capacity.deployed import most_users
@@ -167,7 +168,9 @@ class Leases:
         if not most or someone in here or someone in self._elsewhere:
             return
         if len(self._elsewhere | here.keys()) >= most:
-            message = f"{most} users are being served, which is as many as there is room for. Try again."
+            message = _("{most} users are being served, which is as many as there is room for. Try again.").format(
+                most=most
+            )
             raise TooManyUsers(message, retry_after_s=beat_s())
 
     def enter(self, someone: str, feature: Feature) -> None:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from django.utils.translation import gettext as _
+
 from capacity.leases import leases
 from core.error_codes import ErrorCode
 from core.errors import ApiError
@@ -48,7 +50,7 @@ class Lifecycle:
     async def admit(self, deadline: float) -> None:
         """Let new work in once the engines have loaded. Raises ``ApiError`` 503 when draining or at the deadline."""
         if self.draining:
-            message = "This server is shutting down. Try again."
+            message = _("This server is shutting down. Try again.")
             raise ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=DRAINING_RETRY_AFTER_S)
         if self._loading is None:
             self.start_loading()

@@ -25,12 +25,14 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
 
-from core import ratelimit
+from core import locale, ratelimit, tracing
 from core.context import RequestContext, enter
 from core.error_codes import ErrorCode
 from core.errors import ApiError, DomainError, as_api_error, report
 from gateway import metrics
+from gateway.edge import headers_of
 from gateway.gate import Kind, Work, request_gate
 from gateway.handshake import Handshake
 from gateway.lifecycle import DRAINING_RETRY_AFTER_S, lifecycle
@@ -173,7 +175,12 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         enter(self._context)
         self._main = asyncio.current_task()
-        with lifecycle().under_way(), metrics.streams_open.labels(self.kind.value).track_inprogress():
+        name, about = f"WEBSOCKET {scope['path']}", {tracing.REQUEST_ID: self._context.id}
+        with (
+            lifecycle().under_way(),
+            metrics.streams_open.labels(self.kind.value).track_inprogress(),
+            tracing.span(name, tracing.Side.SERVER, parent=headers_of(scope), **about),
+        ):
             try:
                 await super().__call__(scope, receive, send)
             except asyncio.CancelledError:
@@ -200,6 +207,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         handshake = Handshake.of(self.scope)
+        locale.answer_in(locale.accepted(handshake.headers.get("accept-language", "")))
         await self.accept(handshake.subprotocol)  # also when refused: the reason is told as an event
         self._tasks.append(asyncio.create_task(self._send_all()))
         try:
@@ -301,13 +309,15 @@ class SocketConsumer(AsyncWebsocketConsumer):
                     async with asyncio.timeout(left):
                         await lifecycle().stopping.wait()
             if lifecycle().stopping.is_set():
-                message = "This server is shutting down. Connect again."
+                message = _("This server is shutting down. Connect again.")
                 await self._wind_down(ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=DRAINING_RETRY_AFTER_S))
             elif time.monotonic() >= ends_at:
-                message = f"A connection lasts at most {settings.VOICE_WS_MAX_S:g} s. Connect again."
+                message = _("A connection lasts at most {ws_max_s:g} s. Connect again.").format(
+                    ws_max_s=settings.VOICE_WS_MAX_S
+                )
                 await self._wind_down(ApiError(ErrorCode.SESSION_EXPIRED, message))
             elif time.monotonic() >= self._heard_at + self.idle_limit_s and not self.is_working():
-                message = f"Nothing arrived for {self.idle_limit_s:g} s."
+                message = _("Nothing arrived for {idle_limit_s:g} s.").format(idle_limit_s=self.idle_limit_s)
                 await self._wind_down(ApiError(ErrorCode.IDLE_TIMEOUT, message))
             else:
                 await self._recheck()
@@ -385,9 +395,9 @@ async def _parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
             if isinstance(message, dict):
                 message |= {name: as_sent[name] for name in splittable & message.keys()}
     except (ValueError, RecursionError) as error:
-        raise ApiError(ErrorCode.INVALID_VALUE, "A text message must be JSON.") from error
+        raise ApiError(ErrorCode.INVALID_VALUE, _("A text message must be JSON.")) from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise ApiError(ErrorCode.MISSING_FIELD, "A message must be a JSON object with a `type`.", param="type")
+        raise ApiError(ErrorCode.MISSING_FIELD, _("A message must be a JSON object with a `type`."), param="type")
     return message
 
 
@@ -397,4 +407,6 @@ def _size(message: dict[str, Any]) -> int:
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise ApiError(ErrorCode.MESSAGE_TOO_LARGE, f"The message is larger than {limit:,} bytes.")
+        raise ApiError(
+            ErrorCode.MESSAGE_TOO_LARGE, _("The message is larger than {limit:,} bytes.").format(limit=limit)
+        )

@@ -17,6 +17,7 @@ from enum import StrEnum
 from functools import partial
 
 import numpy as np
+from django.utils.translation import gettext as _
 
 from inference.ordered import in_order
 from inference.pool import in_pool
@@ -204,7 +205,9 @@ class LiveSpeech:
 
     def _must_be_open(self, what: str) -> None:
         if self.state is not State.OPEN:
-            raise ValueError(f"{what} makes no sense now: the speech is {self.state}")
+            states = {State.OPEN: _("open"), State.ENDING: _("ending"), State.ENDED: _("ended")}
+            message = _("{what} makes no sense now: the speech is {state}")
+            raise ValueError(message.format(what=what, state=states[self.state]))
 
     def _give(self, sentences: list[str]) -> None:
         if sentences:

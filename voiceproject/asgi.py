@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import django
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from django.utils.translation import gettext as _
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
 django.setup(set_prefix=False)
@@ -19,6 +20,7 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
+from core import tracing  # noqa: E402
 from core.error_codes import ErrorCode  # noqa: E402
 from core.errors import ApiError  # noqa: E402
 from gateway.admission import Admission, RefuseWhenFull  # noqa: E402
@@ -69,7 +71,7 @@ async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendC
     if "websocket.http.response" not in cast("dict[str, Any]", scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 4404, "reason": "not found"})
         return
-    answer = ApiError(ErrorCode.NOT_FOUND, "There is no WebSocket at this address.")
+    answer = ApiError(ErrorCode.NOT_FOUND, _("There is no WebSocket at this address."))
     body = json.dumps(answer.envelope()).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "websocket.http.response.start", "status": answer.status, "headers": headers})
@@ -90,6 +92,7 @@ async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> Non
     """Start loading the engines with the server, and let go of everything before it ends."""
     await receive()
     sys.setswitchinterval(SWITCH_S)
+    tracing.start("voice-api")
     lifecycle().start_loading()
     # These import all views and protocols: not while the first caller waits.
     await asyncio.to_thread(lambda: (get_resolver().url_patterns, _sockets()))
@@ -99,4 +102,5 @@ async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> Non
     for chore in chores:
         chore.cancel()
     await lifecycle().close()
+    await asyncio.to_thread(tracing.stop)
     await send({"type": "lifespan.shutdown.complete"})

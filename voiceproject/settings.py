@@ -25,6 +25,7 @@ DEBUG: bool = env.bool("DEBUG", default=False)
 SECRET_KEY: str = env.str("SECRET_KEY", default="") or kept_secret(VOICE_STATE_DIR / "secret_key")
 DATABASE_URL: str = env.str("DATABASE_URL", default="") or f"sqlite:///{VOICE_STATE_DIR / 'voice.sqlite3'}"
 REDIS_URL: str = env.str("REDIS_URL", default="")
+OTEL_EXPORTER_OTLP_ENDPOINT: str = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
 
 # --- Serving ---------------------------------------------------------------------------------------------------------
 VOICE_HOST: str = env.str("VOICE_HOST", default="127.0.0.1")
@@ -143,6 +144,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = usable("VOICE_TIME_ZONE", VOICE_TIME_ZONE, otherwise="UTC")
 FORMAT_MODULE_PATH = "voiceproject.formats"
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ms", "Bahasa Melayu")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 APPEND_SLASH = False
@@ -195,6 +199,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "gateway.middleware.ContentLength",
     "gateway.middleware.Metrics",
+    "gateway.middleware.Language",
     "gateway.middleware.Security",
     "gateway.middleware.Sessions",
     "gateway.middleware.Csrf",

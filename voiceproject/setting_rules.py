@@ -88,6 +88,7 @@ _LANGUAGE = Rule("a language that Whisper knows, such as ms, en, zh or ta", lamb
 RULES: Mapping[str, Rule] = {
     "PORT": between(0, 65_535),
     "DATABASE_URL": _ANY,  # checked where it is parsed
+    "OTEL_EXPORTER_OTLP_ENDPOINT": address("http", "https"),
     "REDIS_URL": address("redis", "rediss", "unix"),
     "SECRET_KEY": _ANY,
     "DEBUG": _ANY,
@@ -179,6 +180,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_LEASE_S": more_than(0),
     "VOICE_PROBE_URL": address("http", "https"),
     "VOICE_ALERT_EMAILS": all_of(Rule("an e-mail address", lambda value: "@" in value)),
+    "VOICE_SUMMARY_EMAILS": all_of(Rule("an e-mail address", lambda value: "@" in value)),
     "VOICE_ALERT_WEBHOOKS": all_of(address("https", "http", optional=False)),
     "VOICE_EMAIL_URL": _ANY,  # checked where it is parsed
     "VOICE_EMAIL_FROM": Rule("an e-mail address", lambda value: "@" in value),

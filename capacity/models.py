@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
+
+from core.audit import Audited, record
 
 NOT_NEGATIVE = [MinValueValidator(0)]
 
@@ -107,8 +109,22 @@ _IN_WORDS = {
 }
 
 
-class Rule(models.Model):
+class Rule(Audited):
     """When to alert. Measured over the last 5 minutes, see ``capacity.measure``."""
+
+    recorded = (
+        "severity",
+        "metric",
+        "threshold",
+        "phase_percent",
+        "pending_for",
+        "margin_percent",
+        "clear_for",
+        "least_requests",
+        "is_enabled",
+        "silenced_until",
+        "silenced_why",
+    )
 
     class Severity(models.TextChoices):
         CRITICAL = "critical", "Critical"
@@ -187,6 +203,13 @@ class Rule(models.Model):
     def clear_level(self) -> float:
         return self.level * (1 - self.margin_percent / 100)
 
+    @property
+    def runbook(self) -> str:
+        """The section of docs/operations.md on it, as an address where ``VOICE_RUNBOOK_URL`` tells one."""
+        name = _RUNBOOK_NAMES.get(Metric(self.metric), "Memory")
+        anchor = f"voice{name}{self.severity}".lower()
+        return f"{settings.VOICE_RUNBOOK_URL or 'docs/operations.md'}#{anchor}"
+
     def is_silenced(self, now: datetime) -> bool:
         return self.silenced_until is not None and now < self.silenced_until
 
@@ -198,6 +221,15 @@ class Rule(models.Model):
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+_RUNBOOK_NAMES = {
+    Metric.USERS: "Users",
+    Metric.P95: "Response",
+    Metric.ERRORS: "Errors",
+    Metric.GPU: "Gpu",
+    Metric.COST: "Cost",
+}
 
 
 class Alert(models.Model):
@@ -237,10 +269,25 @@ class Alert(models.Model):
     def in_words(self) -> str:
         return self.rule.reading(self.value)
 
+    def notified(self) -> str:
+        """Who was told of it, in words."""
+        deliveries = list(self.deliveries.all())
+        if not deliveries:
+            return "nobody was notified"
+        sent = {one.receiver for one in deliveries if one.state == Delivery.State.SENT}
+        if sent:
+            return f"notified {', '.join(sorted(sent))}"
+        waits = any(one.state == Delivery.State.WAITING for one in deliveries)
+        return "being sent" if waits else "nobody was notified: every attempt failed"
+
     def acknowledge(self, by: str, now: datetime) -> bool:
         """Somebody sees to it: no more reminders. Tells whether that was new."""
         rows = type(self).objects.filter(pk=self.pk, acknowledged_at=None).exclude(state=self.State.RESOLVED)
-        return bool(rows.update(acknowledged_at=now, acknowledged_by=by))
+        with transaction.atomic():
+            is_new = bool(rows.update(acknowledged_at=now, acknowledged_by=by))
+            if is_new:
+                record(f"alert {self.rule.condition()}", {"acknowledged": False}, {"acknowledged": True})
+        return is_new
 
 
 class Delivery(models.Model):
@@ -255,7 +302,9 @@ class Delivery(models.Model):
         SENT = "sent", "Sent"
         FAILED = "failed", "Given up"
 
-    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
+    alert = models.ForeignKey(
+        Alert, null=True, on_delete=models.CASCADE, related_name="deliveries", help_text="Empty: a test."
+    )
     channel = models.CharField(max_length=7, choices=Channel)
     receiver = models.CharField(max_length=300, help_text="Of a webhook only its host: the address is a secret.")
     subject = models.CharField(max_length=200)
@@ -275,8 +324,24 @@ class Delivery(models.Model):
         return f"{self.subject} → {self.receiver}"
 
 
-class Phase(models.Model):
+class Phase(Audited):
     """A phase of growth and what it takes. No upper limit: empty. GPUs or pods empty: scaled automatically."""
+
+    recorded = (
+        "number",
+        "name",
+        "months",
+        "users_from",
+        "users_to",
+        "concurrent_from",
+        "concurrent_to",
+        "gpus_from",
+        "gpus_to",
+        "pods_from",
+        "pods_to",
+        "cost_from_usd",
+        "cost_to_usd",
+    )
 
     number = models.PositiveSmallIntegerField(unique=True)
     name = models.CharField(max_length=50)

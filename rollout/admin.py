@@ -26,10 +26,10 @@ from unfold.widgets import (
 )
 
 from core.admin_objects import exists, found
+from core.audited_admin import AuditedAdmin
 from core.quantities import NONE, number
 from core.readonly_admin import ReadOnly
 from rollout import preview, rampadmin
-from rollout.auditedadmin import AuditedAdmin
 from rollout.board import UNDER_WAY
 from rollout.confirmation import ask, why_field
 from rollout.eligibility import who_is_in

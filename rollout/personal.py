@@ -12,8 +12,8 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models import F, Q
 
+from core.audit import acting
 from core.models import ClientApplication
-from rollout.audit import acting
 from rollout.models import Cohort, CohortMember, ListedUser
 
 

@@ -14,8 +14,8 @@ from decimal import Decimal
 from django.db import transaction
 from django.utils import timezone
 
+from core.audit import acting, actor
 from core.errors import DomainError
-from rollout.audit import acting, actor
 from rollout.models import Flag, Ramp, RampStep
 from rollout.share import shown
 

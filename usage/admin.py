@@ -11,10 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from core.admin_objects import first, found
+from core.audited_admin import AuditedAdmin
 from core.confirmation import Question, ask
 from core.quantities import NONE, MicrosField, audio, number, percent, seconds
 from core.readonly_admin import ReadOnly
@@ -247,7 +247,7 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Plan)
-class PlanAdmin(ModelAdmin):
+class PlanAdmin(AuditedAdmin):
     form = PlanForm
     empty_text = "Without a plan nobody is limited, and nobody pays."
     list_display = ["name", "shown_default", "speech_to_text", "minute", "text_to_speech", "thousand"]
@@ -305,7 +305,7 @@ def _included(included: int, hard: int | None) -> str:
 
 
 @admin.register(PlanAssignment)
-class PlanAssignmentAdmin(ModelAdmin):
+class PlanAssignmentAdmin(AuditedAdmin):
     """Added, never changed: together they are the history."""
 
     empty_text = "Everybody has the default plan. An assignment gives another to an end user, or to all of a client's."
@@ -345,7 +345,7 @@ class CostForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(InfrastructureCost)
-class InfrastructureCostAdmin(ModelAdmin):
+class InfrastructureCostAdmin(AuditedAdmin):
     form = CostForm
     empty_text = "What runs at which price, so that the month's cost and its forecast can be told."
     list_display = ["resource", "note", "quantity", "price", "share", "starts_at", "end"]

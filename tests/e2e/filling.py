@@ -171,8 +171,8 @@ def make_traffic(now: datetime) -> None:
 def make_rollout() -> None:
     from django.utils import timezone
 
+    from core.audit import acting
     from rollout import ramp as ramps
-    from rollout.audit import acting
     from rollout.models import Cohort, Flag, ListedUser, Ramp
 
     with acting(OPERATOR, "Growth as planned"):

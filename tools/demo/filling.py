@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from capacity import phases
+from core.audit import acting
 from tools.demo import billing, capacity, ledger, load, rollout
 from tools.demo.narrative import Quarter
 from tools.demo.people import crowd
@@ -47,10 +48,11 @@ def fill(
     people, scale = crowd(seed, users, quarter), limit_scale(rows, users, days)
     traffic = Traffic(seed, rows, people, quarter, scale)
     with transaction.atomic():
-        clients = ledger.make_clients(quarter)
-        ledger.count_chat_users(quarter, clients, users)
-        assignments = billing.make_plans(quarter, clients, people, scale)
-        costs = billing.make_costs(quarter)
+        with acting(rollout.OPERATOR, "Before the pilot", quarter.moment(0, 0)):
+            clients = ledger.make_clients(quarter)
+            ledger.count_chat_users(quarter, clients, users)
+            assignments = billing.make_plans(quarter, clients, people, scale)
+            costs = billing.make_costs(quarter)
         changes = None
         if rollout.is_untouched():
             changes = rollout.make_rollout(quarter, people, capacity.stopping_words(quarter))

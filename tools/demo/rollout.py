@@ -10,9 +10,9 @@ from functools import partial
 
 from django.db import models
 
+from core.audit import acting
 from core.models import ClientApplication
 from rollout import ramp as ramps
-from rollout.audit import acting
 from rollout.feature import VOICE, Feature
 from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser, Ramp
 from tools.demo import narrative
@@ -27,7 +27,8 @@ STOPPED_HOUR = 12.75
 
 def is_untouched() -> bool:
     """Nobody but `make run` and an update has changed who has voice."""
-    return not Ramp.objects.exists() and not Change.objects.exclude(who__in=[demo.STARTED_BY, "migrate"]).exists()
+    by_people = Change.objects.exclude(who__in=[demo.STARTED_BY, "migrate"])
+    return not Ramp.objects.exists() and not by_people.filter(subject__in=[VOICE, *Feature]).exists()
 
 
 def make_rollout(quarter: Quarter, people: list[Person], stopped_by: str) -> int:

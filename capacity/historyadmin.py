@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -12,7 +14,8 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from capacity import delivery, loadtests
+from capacity import delivery, historychart, loadtests
+from capacity.historychart import Chart
 from capacity.models import ActiveUsers, Delivery, HourlyPeak, Outage, Phase, ProbeDay, Sample
 from core.audited_admin import AuditedAdmin
 from core.confirmation import Question, ask
@@ -27,6 +30,18 @@ NO_WATCHER = "The watcher writes these: manage.py watch_capacity, or make run."
 
 class NotDelivered(DomainError):
     """A test notification did not arrive; says where and why."""
+
+
+class Drawn:
+    """A list with its history as a chart above it. ``draw``: gives the charts of a moment."""
+
+    draw: Callable[[datetime], list[Chart]]
+    list_before_template = "admin/capacity/history_chart.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {**(extra_context or {}), "charts": self.draw(timezone.now())}
+        response: HttpResponse = super().changelist_view(request, context)  # type: ignore[misc]
+        return response
 
 
 @admin.register(Phase)
@@ -57,7 +72,8 @@ class PhaseAdmin(AuditedAdmin):
 
 
 @admin.register(Sample)
-class SampleAdmin(ReadOnly, ModelAdmin):
+class SampleAdmin(Drawn, ReadOnly, ModelAdmin):
+    draw = staticmethod(historychart.of_samples)
     empty_text = NO_WATCHER
     list_display = ["at", "all_users", "asr", "tts", "number", "asr_p95", "tts_p95", "errors", "gpu", "memory", "cost"]
     fields = readonly_fields = list_display
@@ -107,7 +123,8 @@ class SampleAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(HourlyPeak)
-class HourlyPeakAdmin(ReadOnly, ModelAdmin):
+class HourlyPeakAdmin(Drawn, ReadOnly, ModelAdmin):
+    draw = staticmethod(historychart.of_peaks)
     empty_text = NO_WATCHER
     list_display = ["hour", "users", "asr", "tts"]
     date_hierarchy = "hour"
@@ -122,7 +139,8 @@ class HourlyPeakAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(ActiveUsers)
-class ActiveUsersAdmin(ReadOnly, ModelAdmin):
+class ActiveUsersAdmin(Drawn, ReadOnly, ModelAdmin):
+    draw = staticmethod(historychart.of_active_users)
     empty_text = NO_WATCHER
     list_display = ["day", "in_thirty_days"]
     date_hierarchy = "day"
@@ -166,7 +184,8 @@ class DeliveryAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(ProbeDay)
-class ProbeDayAdmin(ReadOnly, ModelAdmin):
+class ProbeDayAdmin(Drawn, ReadOnly, ModelAdmin):
+    draw = staticmethod(historychart.of_uptime)
     empty_text = NO_WATCHER
     list_display = ["day", "number", "failed", "uptime"]
     date_hierarchy = "day"

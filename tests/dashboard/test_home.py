@@ -24,7 +24,7 @@ from usage.period import start_of
 HOME, FRESH = "/admin/", "/admin/now.json"
 # Session, account, rights: 4. Side bar and alerts: 2. Readings, levels, leases: 6. Roll-out: 3. The rest is slow: the
 # month's cost, uptime, growth, two days' curves.
-MAX_QUERIES, MAX_FRESH_QUERIES = 32, 18
+MAX_QUERIES, MAX_FRESH_QUERIES = 44, 20
 
 
 def served(users: int) -> None:

@@ -44,7 +44,9 @@ def fill(
     """``now`` is where the quarter ends. Raises ``NotEmpty``."""
     _check(sure=sure)
     rows = round(ROWS_PER_USER_AND_DAY * users * days) if rows is None else rows
-    quarter = Quarter(days, timezone.localtime(now))
+    phase = phases.phase_of(phases.Use(users, phases.expected_peak(users)))
+    has_second_gpu = phase is not None and (phase.gpus_from is None or phase.gpus_from > 1)
+    quarter = Quarter(days, timezone.localtime(now), has_second_gpu)
     people, scale = crowd(seed, users, quarter), limit_scale(rows, users, days)
     traffic = Traffic(seed, rows, people, quarter, scale)
     with transaction.atomic():

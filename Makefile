@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-images lint format bench bench-voices requirements clean
+.PHONY: messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-images lint format bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
@@ -23,6 +23,7 @@ help:
 	@echo "make format       ruff's formatter"
 	@echo "make bench        the figures of the README's performance table (BENCH=\"4 asr plain\": shorter, some parts)"
 	@echo "make bench-voices how well the voices are understood, and what MOS a model predicts for them"
+	@echo "make messages     what the code says into the catalogues of translations; prints what is missing"
 	@echo "make requirements pin what requirements*.in ask for"
 	@echo "make clean        remove environments, caches and local state"
 
@@ -80,6 +81,9 @@ test-schema: setup-dev
 test-images: setup-dev
 	VOICE_TEST_IMAGES=1 $(BIN)/python -m pytest tests/images -s
 
+messages: setup-dev
+	$(BIN)/python -m tools.messages
+
 lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -94,7 +98,7 @@ bench: setup-dev
 	$(BIN)/python -m tools.benchmarks $(BENCH)
 
 bench-voices: setup-dev .venv-listen/listen.stamp
-	$(BIN)/python -m tools.benchmarks.voices --save var/heard
+	$(BIN)/python -m tools.benchmarks.voices --sounds --save var/heard
 	$(BIN)/python -m tools.benchmarks.voices alloy --english
 	.venv-listen/bin/python tools/benchmarks/predicted_mos.py var/heard/*
 	$(BIN)/python -m tools.benchmarks.first_audio

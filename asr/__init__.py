@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext_lazy
+
 if TYPE_CHECKING:
     from gateway.catalogue import ModelCard
 
-DEMO_NOTICE = (
+DEMO_NOTICE = gettext_lazy(
     "The small bundled model is on: it understands clear synthetic Malay, not people. "
     "For people, the operator runs manage.py models install --default."
 )
@@ -22,5 +24,5 @@ def models_offered() -> list[ModelCard]:
     checkpoint = configured()
     owner = "voice" if checkpoint.bundled else checkpoint.source.rpartition("/")[0].rpartition("/")[2] or "openai"
     languages = checkpoint.languages or tuple(settings.VOICE_ASR_LANGUAGES)
-    notice = DEMO_NOTICE if checkpoint.bundled else ""
+    notice = str(DEMO_NOTICE) if checkpoint.bundled else ""
     return [ModelCard(checkpoint.name, Task.TRANSCRIPTION, owned_by=owner, languages=languages, notice=notice)]

@@ -11,12 +11,13 @@ class AsrConfig(AppConfig):
     def ready(self) -> None:
         from asr import models_offered
         from asr.engine import NAME, create
+        from asr.voice_activity import warm_up
         from asr.wire import SpeechCodec
         from gateway import catalogue, endpoints
         from inference import runtime
         from usage.entry import Kind
 
-        runtime.register(NAME, create, SpeechCodec())
+        runtime.register(NAME, create, SpeechCodec(), warm_up=warm_up)
         catalogue.register(catalogue.Task.TRANSCRIPTION, models_offered)
         endpoints.register("/v1/audio/transcriptions", Kind.TRANSCRIPTION)
         endpoints.register("/v1/audio/translations", Kind.TRANSLATION)

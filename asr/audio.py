@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from django.utils.translation import gettext as _
 
 from asr import decoder_process
 from asr.containers import Chunk, UnusableAudio, invalid, too_long, truncated
@@ -53,11 +54,13 @@ def decode(data: bytes, *, max_duration_s: float) -> Recording:
     try:
         recording = _decoded(data, max_duration_s)
     except UnusableAudio as error:
-        raise ApiError(error.code, error.message, param="file") from error
+        raise ApiError(error.code, _(error.template).format(**error.values), param="file") from error
     except decoder_process.DecoderUnavailable as error:
         raise EngineUnavailable("no process to decode audio files in could be started") from error
     if recording.sound_s < MIN_DURATION_S:
-        message = f"The audio is too short: {recording.sound_s:.2f} s; at least {MIN_DURATION_S} s are needed."
+        message = _("The audio is too short: {sound_s:.2f} s; at least {min_duration_s} s are needed.").format(
+            sound_s=recording.sound_s, min_duration_s=MIN_DURATION_S
+        )
         raise ApiError(ErrorCode.AUDIO_TOO_SHORT, message, param="file")
     return recording
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -61,7 +62,7 @@ class ClientSecretView(ApiView):
         if fields.get("user") and caller.user == f"key:{caller.key_prefix}":
             caller = replace(caller, user=end_user(fields["user"], "user"))
         if not caller.names_user and await database_sync_to_async(Consumption.serves_many)(caller.client_id):
-            message = "Say whom this token is for, in `user` or X-Voice-User: this key serves many end users."
+            message = _("Say whom this token is for, in `user` or X-Voice-User: this key serves many end users.")
             raise ApiError(ErrorCode.MISSING_FIELD, message, param="user")
         await preflight(caller, Kind.REALTIME)
         session = {"type": "transcription", **(fields.get("session") or {})}

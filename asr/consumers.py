@@ -13,6 +13,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from asr.live import LiveConsumer, Recognition, RecognitionSerializer, TurnDetectionSerializer, turn_detection
@@ -26,6 +27,15 @@ class State(StrEnum):
     NEW = "waiting for start"
     STREAMING = "streaming"
     STOPPED = "stopped"
+
+    @property
+    def words(self) -> str:
+        named = {
+            State.NEW: _("waiting for start"),
+            State.STREAMING: _("streaming"),
+            State.STOPPED: _("stopped"),
+        }
+        return named[self]
 
 
 class StartSerializer(RecognitionSerializer):
@@ -51,16 +61,22 @@ class PlainConsumer(LiveConsumer):
             case State.STREAMING, "stop":
                 await self._stop()
             case state, kind:
-                raise ApiError(ErrorCode.INVALID_VALUE, f"{kind!r} makes no sense now: {state}.", param="type")
+                raise ApiError(
+                    ErrorCode.INVALID_VALUE,
+                    _("{kind!r} makes no sense now: {state}.").format(kind=kind, state=state.words),
+                    param="type",
+                )
 
     async def on_binary(self, data: bytes) -> None:
         if self.state is not State.STREAMING:
-            raise ApiError(ErrorCode.INVALID_VALUE, f"Audio makes no sense now: {self.state}.")
+            raise ApiError(
+                ErrorCode.INVALID_VALUE, _("Audio makes no sense now: {state}.").format(state=self.state.words)
+            )
         await self._streaming().append(await self.hear(data))
 
     async def on_error(self, error: Exception) -> None:
         if isinstance(error, NothingToCommit):
-            answer = ApiError(ErrorCode.AUDIO_TOO_SHORT, "There is no speech to commit.")
+            answer = ApiError(ErrorCode.AUDIO_TOO_SHORT, _("There is no speech to commit."))
             self.send_event(self.error_event(answer))
         else:
             await super().on_error(error)

@@ -43,14 +43,15 @@ _DECODING_ERRORS = (av.FFmpegError, ValueError, OSError, ArithmeticError, Lookup
 
 
 class UnusableAudio(Exception):
-    def __init__(self, code: ErrorCode, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: ErrorCode, template: str, **values: int | float) -> None:
+        super().__init__(template.format(**values))
         self.code = code
-        self.message = message
+        self.template = template  # translated where the caller is known: this may run in a process of its own
+        self.values = values
 
 
-def invalid(message: str) -> UnusableAudio:
-    return UnusableAudio(ErrorCode.INVALID_AUDIO, message)
+def invalid(template: str, **values: int | float) -> UnusableAudio:
+    return UnusableAudio(ErrorCode.INVALID_AUDIO, template, **values)
 
 
 def truncated() -> UnusableAudio:
@@ -58,13 +59,18 @@ def truncated() -> UnusableAudio:
 
 
 def too_long(max_duration_s: float) -> UnusableAudio:
-    message = f"The audio is longer than {max_duration_s:g} s, the longest that is accepted."
-    return UnusableAudio(ErrorCode.AUDIO_TOO_LONG, message)
+    return UnusableAudio(
+        ErrorCode.AUDIO_TOO_LONG,
+        "The audio is longer than {limit_s:g} s, the longest that is accepted.",
+        limit_s=max_duration_s,
+    )
 
 
 def unsupported() -> UnusableAudio:
-    message = "There is no audio of a supported kind in this file. Send wav, mp3, m4a, ogg, opus, webm, flac or amr."
-    return UnusableAudio(ErrorCode.UNSUPPORTED_FORMAT, message)
+    return UnusableAudio(
+        ErrorCode.UNSUPPORTED_FORMAT,
+        "There is no audio of a supported kind in this file. Send wav, mp3, m4a, ogg, opus, webm, flac or amr.",
+    )
 
 
 @dataclass(frozen=True)
@@ -183,9 +189,11 @@ def _decoded(container: av.container.InputContainer, track: int, max_duration_s:
 
 def _check_format(sample_rate: int, channels: int) -> None:
     if sample_rate not in SAMPLE_RATES:
-        raise invalid(f"A sample rate of {sample_rate:,} Hz is not supported.")
+        raise invalid("A sample rate of {sample_rate:,} Hz is not supported.", sample_rate=sample_rate)
     if not 1 <= channels <= MAX_CHANNELS:
-        raise invalid(f"{channels} channels are not supported; {MAX_CHANNELS} are the most.")
+        raise invalid(
+            "{channels} channels are not supported; {most} are the most.", channels=channels, most=MAX_CHANNELS
+        )
 
 
 def _origin(container: av.container.InputContainer, stream: av.AudioStream) -> float:

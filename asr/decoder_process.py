@@ -94,7 +94,7 @@ class _DecoderProcess:
                 yield Chunk(position, np.frombuffer(payload, np.int16))
             elif kind == REFUSED:
                 refusal = json.loads(payload)
-                raise UnusableAudio(ErrorCode(refusal["code"]), refusal["message"])
+                raise UnusableAudio(ErrorCode(refusal["code"]), refusal["template"], **refusal["values"])
             else:
                 return
 
@@ -122,11 +122,6 @@ class _DecoderProcess:
 # --- the children that wait -------------------------------------------------------------------------------------------
 _idle: list[_DecoderProcess] = []
 _lock = threading.Lock()
-
-
-def warm_up() -> None:
-    """Start a process, so that the first file need not wait for it."""
-    _give_back(_take())
 
 
 def _take() -> _DecoderProcess:
@@ -179,7 +174,7 @@ def _answer(data: bytes, max_duration_s: float, answers: IO[bytes]) -> None:
             answers.write(_ANSWER.pack(SAMPLES, chunk.position, len(payload)) + payload)
         answers.write(_ANSWER.pack(DONE, 0, 0))
     except UnusableAudio as refusal:
-        payload = json.dumps({"code": refusal.code, "message": refusal.message}).encode()
+        payload = json.dumps({"code": refusal.code, "template": refusal.template, "values": refusal.values}).encode()
         answers.write(_ANSWER.pack(REFUSED, 0, len(payload)) + payload)
     answers.flush()
 

@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
 from django.conf import settings
 
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint, configured
 from asr.decoding import Decoded, Decoder, Prepared
 from asr.features import LogMel
 from asr.tuning import Tuning, UnusableTable, beam_size, compute_type_here, cores_here, device_here, parallelism, tuning
-from asr.units import Hypothesis, SpeechUnit
+from asr.units import SAMPLE_RATE, Hypothesis, Options, SpeechUnit
 from inference import priority, runtime
 from inference.batcher import Batcher
 from inference.engine import Engine, EngineStats
@@ -24,6 +25,7 @@ from inference.ordered import in_order
 from inference.pool import in_live_pool, in_pool
 
 NAME = "asr"
+WARM_UP_LEVEL = 0.1  # of full scale
 
 
 class WhisperEngine:
@@ -126,6 +128,7 @@ class WhisperEngine:
             beam_size=beam_size(self.checkpoint, device_here()),
             languages=settings.VOICE_ASR_LANGUAGES,
         )
+        self._warm_up(workers)
         return Batcher(
             NAME,
             self._run,
@@ -135,6 +138,14 @@ class WhisperEngine:
             max_queue=settings.VOICE_ASR_QUEUE,
             on_batch=runtime.batch_observer(NAME),
         )
+
+    def _warm_up(self, workers: int) -> None:
+        """Recognise a second of noise on each worker: what a model sets up in its first calls is there before anybody
+        waits for it."""
+        noise = np.random.default_rng(0).normal(0, WARM_UP_LEVEL, SAMPLE_RATE).astype(np.float32)
+        item = self._prepare(SpeechUnit(audio=noise, options=Options(temperatures=(0.0,))))
+        with ThreadPoolExecutor(workers, initializer=priority.lower) as pool:
+            list(pool.map(self._run, [[item]] * workers))
 
     def _prepare(self, unit: SpeechUnit) -> Prepared:
         assert self._decoder is not None

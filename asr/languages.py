@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
 from asr.checkpoint import Checkpoint
@@ -69,7 +70,11 @@ def chosen(language: str, candidates: Sequence[str], checkpoint: Checkpoint) -> 
     """The language that is asked for, and if there is none, those to detect it among. Raises ``ApiError``."""
     wanted, allowed = parse(language, checkpoint), parse_candidates(candidates, checkpoint)
     if wanted and allowed and wanted not in allowed:
-        raise ApiError(ErrorCode.INVALID_VALUE, f"language {wanted!r} is none of languages.", param="languages")
+        raise ApiError(
+            ErrorCode.INVALID_VALUE,
+            _("language {wanted!r} is none of languages.").format(wanted=wanted),
+            param="languages",
+        )
     if len(allowed) == 1:
         return allowed[0], ()
     return wanted, () if wanted else allowed
@@ -80,16 +85,16 @@ def _code(text: str, param: str) -> str:
     primary = wanted.replace("_", "-").split("-")[0]
     code = _CODES.get(wanted) or _CODES.get(primary, primary)
     if code not in _LANGUAGE_CODES:
-        message = f"{text!r} is not a language code; use ISO 639-1, for example 'ms' or 'en'."
+        message = _("{text!r} is not a language code; use ISO 639-1, for example 'ms' or 'en'.").format(text=text)
         raise ApiError(ErrorCode.INVALID_VALUE, message, param=param)
     return code
 
 
 def _not_understood(codes: Sequence[str], checkpoint: Checkpoint, param: str) -> ApiError:
-    message = (
-        f"The model {checkpoint.name!r} understands {', '.join(checkpoint.languages)} only, not {', '.join(codes)}. "
+    message = _(
+        "The model {name!r} understands {known} only, not {wanted}. "
         "The operator can set VOICE_ASR_MODEL to a multilingual Whisper checkpoint."
-    )
+    ).format(name=checkpoint.name, known=", ".join(checkpoint.languages), wanted=", ".join(codes))
     return ApiError(ErrorCode.INVALID_VALUE, message, param=param)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from asr import languages
@@ -42,7 +43,11 @@ class UnsupportedField(serializers.Field[None, Any, None, Any]):
         super().__init__(required=False, allow_null=True)
 
     def to_internal_value(self, data: Any) -> None:
-        raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, f"{self.field_name} is not supported.", param=self.field_name)
+        raise ApiError(
+            ErrorCode.UNSUPPORTED_PARAMETER,
+            _("{field_name} is not supported.").format(field_name=self.field_name),
+            param=self.field_name,
+        )
 
 
 class TurnDetectionSerializer(serializers.Serializer[dict[str, Any]]):

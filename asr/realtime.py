@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 
 from asr.live import LiveConsumer
@@ -43,7 +44,7 @@ class RealtimeConsumer(LiveConsumer):
 
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
         if handshake.query.get("intent") != "transcription" and preset.get("type") != "transcription":
-            message = "Only transcription is offered here: connect with ?intent=transcription."
+            message = _("Only transcription is offered here: connect with ?intent=transcription.")
             raise ApiError(ErrorCode.INVALID_VALUE, message, param="intent")
         await self.work.admit()
         await super().opened(handshake, preset)
@@ -76,11 +77,11 @@ class RealtimeConsumer(LiveConsumer):
                 self._sent.clear()
                 self._send("input_audio_buffer.cleared")
             case kind:
-                text = f"{kind!r} is not a message of a transcription session."
+                text = _("{kind!r} is not a message of a transcription session.").format(kind=kind)
                 raise ApiError(ErrorCode.INVALID_VALUE, text, param="type")
 
     async def on_binary(self, data: bytes) -> None:
-        raise ApiError(ErrorCode.INVALID_VALUE, "Send audio as base64 in input_audio_buffer.append.")
+        raise ApiError(ErrorCode.INVALID_VALUE, _("Send audio as base64 in input_audio_buffer.append."))
 
     @property
     def idle_limit_s(self) -> float:
@@ -98,7 +99,7 @@ class RealtimeConsumer(LiveConsumer):
 
     async def on_error(self, error: Exception) -> None:
         if isinstance(error, NothingToCommit):
-            message = "The buffer is too small to commit: at least 100 ms of audio are needed."
+            message = _("The buffer is too small to commit: at least 100 ms of audio are needed.")
             error = ApiError(ErrorCode.COMMIT_EMPTY, message)
         if isinstance(error, ValidationError) or (isinstance(error, ApiError) and error.status in (400, 404)):
             answer = report(error)
@@ -189,4 +190,4 @@ def _audio(message: Mapping[str, Any]) -> bytes:
     try:
         return base64.b64decode(message["audio"], validate=True)
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise ApiError(ErrorCode.INVALID_VALUE, "`audio` must be base64.", param="audio") from error
+        raise ApiError(ErrorCode.INVALID_VALUE, _("`audio` must be base64."), param="audio") from error

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from asr.endpointing import TurnDetection
@@ -191,7 +192,7 @@ class RealtimeSettings:
 def _wants_logprobs(include: list[str] | None) -> bool:
     for name in include or ():
         if name != LOGPROBS:
-            message = f"{name!r} cannot be included; {LOGPROBS!r} can."
+            message = _("{name!r} cannot be included; {logprobs!r} can.").format(name=name, logprobs=LOGPROBS)
             raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, message, param="session.include")
     return bool(include)
 

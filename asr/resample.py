@@ -14,6 +14,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import soxr
+from django.utils.translation import gettext as _
 
 from asr.units import SAMPLE_RATE, Samples
 from core.error_codes import ErrorCode
@@ -43,7 +44,9 @@ class AudioInput:
             sample_rate = OPUS_RATE
         if sample_rate not in RATES:
             offered = ", ".join(map(str, RATES))
-            message = f"A sample rate of {sample_rate} is not supported; use one of {offered}."
+            message = _("A sample rate of {sample_rate} is not supported; use one of {offered}.").format(
+                sample_rate=sample_rate, offered=offered
+            )
             raise ApiError(ErrorCode.INVALID_VALUE, message, param="sample_rate")
         self.encoding, self.sample_rate = encoding, sample_rate
         self._resampler = None if sample_rate == SAMPLE_RATE else soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1)
@@ -129,7 +132,7 @@ def _mono(frame: av.AudioFrame) -> Samples:
 
 
 def _bad_packet() -> ApiError:
-    return ApiError(ErrorCode.INVALID_AUDIO, "A binary message must be one whole Opus packet.")
+    return ApiError(ErrorCode.INVALID_AUDIO, _("A binary message must be one whole Opus packet."))
 
 
 def _mulaw() -> npt.NDArray[np.float32]:

@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -29,8 +31,8 @@ _VAD: dict[str, str | float] = {
     "threshold": 0.5,
 }
 _REFUSED = {
-    "known_speaker_names": "Speakers are not told apart here, so none can be known.",
-    "known_speaker_references": "Speakers are not told apart here, so none can be known.",
+    "known_speaker_names": gettext_lazy("Speakers are not told apart here, so none can be known."),
+    "known_speaker_references": gettext_lazy("Speakers are not told apart here, so none can be known."),
 }
 _LISTS = ("keywords", "languages", "timestamp_granularities", "include", *_REFUSED)
 _CHUNKING_SCHEMA = {
@@ -51,14 +53,16 @@ class ChunkingStrategyField(serializers.Field[str, Any, str, Any]):
             return "auto"
         wanted = _parsed(data)
         if not isinstance(wanted, dict):
-            message = f"chunking_strategy = {data!r} is not supported; leave it out or send 'auto'."
+            message = _("chunking_strategy = {data!r} is not supported; leave it out or send 'auto'.").format(data=data)
             raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, message, param="chunking_strategy")
         for key, value in wanted.items():
             if key not in _VAD or not _is_same(value, _VAD[key]):
-                message = f"chunking_strategy[{key}] = {value!r} is not supported; leave it out or send 'auto'."
+                message = _(
+                    "chunking_strategy[{key}] = {value!r} is not supported; leave it out or send 'auto'."
+                ).format(key=key, value=value)
                 raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, message, param=f"chunking_strategy[{key}]")
         if "type" not in wanted:
-            message = "chunking_strategy is 'auto' or an object of type 'server_vad'."
+            message = _("chunking_strategy is 'auto' or an object of type 'server_vad'.")
             raise ApiError(ErrorCode.INVALID_VALUE, message, param="chunking_strategy")
         return "server_vad"
 
@@ -138,7 +142,11 @@ def refuse_unsupported(fields: dict[str, Any]) -> None:
     """Raise ``ApiError`` 400 for a parameter of OpenAI's that is not followed here."""
     for name, reason in _REFUSED.items():
         if any(fields.get(name) or ()):
-            raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, f"{name} is not supported. {reason}", param=name)
+            raise ApiError(
+                ErrorCode.UNSUPPORTED_PARAMETER,
+                _("{name} is not supported. {reason}").format(name=name, reason=reason),
+                param=name,
+            )
 
 
 def options(fields: dict[str, Any], *, checkpoint: Checkpoint, translate: bool) -> Options:

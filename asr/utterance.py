@@ -20,6 +20,9 @@ from asr.units import SAMPLE_RATE, Options, Samples, SpeechUnit, Token, Word
 from inference.errors import InferenceError
 
 PARTIAL_EVERY_MS = 400  # of new audio at least between two guesses
+FIRST_PARTIAL_WITHIN_MS = 3_000
+# With the padding before it: a word. A guess at less finds nothing, and delays the next.
+FIRST_PARTIAL_SPEECH_S = 0.6
 BUSY_S = 0.25  # no guess when it would wait longer than this, unless it is overdue
 OVERDUE_S = 2.0  # without a guess: then it takes its turn among the finals
 PARTIAL_BACKOFF = 1.0  # times as long as a guess took, until the next, where the engine had nothing else to do
@@ -86,11 +89,18 @@ class Utterance:
         self._guessed_at = start
         self._last_guess = time.monotonic()
         self._rest_until = 0.0
+        self._has_shown = False
         self._ahead: _Closed | None = None  # what will be the last segment if the pause that runs ends the utterance
 
     @property
     def audio_ms(self) -> float:
         return 1000 * (self.segmenter.position - self.start) / SAMPLE_RATE
+
+    @property
+    def _awaits_first_word(self) -> bool:
+        """Whether nothing has been shown yet, and somebody waits for it. What goes on for long without a word is
+        music."""
+        return not self._has_shown and self.audio_ms < FIRST_PARTIAL_WITHIN_MS
 
     def feed(self, frame: Samples, probability: float) -> None:
         self._recognise(self.segmenter.feed(frame, probability))
@@ -149,7 +159,11 @@ class Utterance:
     def guess(self) -> None:
         """Start recognising what is open, if that is due and the engine has the time."""
         now = time.monotonic()
-        due = self.segmenter.position - self._guessed_at >= PARTIAL_EVERY_MS * SAMPLE_RATE // 1000
+        is_first = self._awaits_first_word
+        every_ms = PARTIAL_EVERY_MS / 2 if is_first else PARTIAL_EVERY_MS
+        due = self.segmenter.position - self._guessed_at >= every_ms * SAMPLE_RATE / 1000
+        if is_first:
+            due = due and self.segmenter.open_speech_s >= FIRST_PARTIAL_SPEECH_S
         if not due or self._guess is not None or self._ahead is not None or now < self._rest_until:
             return
         is_overdue = now - self._last_guess > OVERDUE_S
@@ -192,7 +206,8 @@ class Utterance:
             self._guess = None
             now = self._last_guess = time.monotonic()
             backoff = BUSY_PARTIAL_BACKOFF if waited_ms > WAITED_MS else PARTIAL_BACKOFF
-            self._rest_until = now + min(MAX_PARTIAL_BACKOFF_S, backoff * (now - began))
+            if waited_ms > WAITED_MS or not self._awaits_first_word:
+                self._rest_until = now + min(MAX_PARTIAL_BACKOFF_S, backoff * (now - began))
         language = hypothesis.language if hypothesis else self._options.language or ""
         self._show(certain, [hypothesis.text] if hypothesis else [], language)
 
@@ -202,6 +217,7 @@ class Utterance:
         count = len(_split("".join(f"{text}{glue}" for text in certain), language))
         shown = self._agreement.update(words, certain=count)
         if shown:
+            self._has_shown = True
             stable = self._agreement.stable
             self._tell(self, glue.join(shown), glue.join(stable))
 

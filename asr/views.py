@@ -8,6 +8,8 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.parsers import MultiPartParser
@@ -32,10 +34,10 @@ _FORMS = {  # they keep nothing of a request; to make one takes longer than to u
     Kind.TRANSCRIPTION: serializers.TranscriptionSerializer(),
     Kind.TRANSLATION: serializers.TranslationSerializer(),
 }
-_UNTRANSLATED = (
+_UNTRANSLATED = gettext_noop(
     "The model {} cannot translate: this is what was said, as it was said. Set VOICE_ASR_MODEL to one that can."
 )
-_UNDIARIZED = "Speakers are not told apart: all that was said is given to one speaker."
+_UNDIARIZED = gettext_noop("Speakers are not told apart: all that was said is given to one speaker.")
 _DIARIZING_MODEL = "gpt-4o-transcribe-diarize"
 
 _RESPONSES = {
@@ -94,9 +96,9 @@ class TranscriptionView(ApiView):
             fields["file"].read(), whisper(), checkpoint, options, deadline=work.deadline
         )
         if translate and not checkpoint.translates:
-            transcription.transcript.warnings.append(_UNTRANSLATED.format(checkpoint.name))
+            transcription.transcript.warnings.append(_(_UNTRANSLATED).format(checkpoint.name))
         if _wants_speakers(fields):
-            transcription.transcript.warnings.append(_UNDIARIZED)
+            transcription.transcript.warnings.append(_(_UNDIARIZED))
         work.audio_ms = round(1000 * transcription.sound_s)
         work.set_cost(transcription.sound_s)
         await work.reserve()
@@ -122,13 +124,15 @@ def _valid(data: dict[str, Any], kind: Kind) -> dict[str, Any]:
     serializers.refuse_unsupported(data)
     fields: dict[str, Any] = _FORMS[kind].run_validation(data)
     if fields["file"].size > settings.VOICE_MAX_UPLOAD_BYTES:
-        message = f"The file is larger than {settings.VOICE_MAX_UPLOAD_BYTES:,} bytes, the most that is accepted."
+        message = _("The file is larger than {max_upload_bytes:,} bytes, the most that is accepted.").format(
+            max_upload_bytes=settings.VOICE_MAX_UPLOAD_BYTES
+        )
         raise ApiError(ErrorCode.FILE_TOO_LARGE, message, param="file")
     if fields["timestamp_granularities"] and fields["response_format"] != "verbose_json":
-        message = "timestamp_granularities needs response_format=verbose_json."
+        message = _("timestamp_granularities needs response_format=verbose_json.")
         raise ApiError(ErrorCode.INVALID_VALUE, message, param="timestamp_granularities")
     if fields["include"] and fields["response_format"] != "json":
-        raise ApiError(ErrorCode.INVALID_VALUE, "include[]=logprobs needs response_format=json.", param="include")
+        raise ApiError(ErrorCode.INVALID_VALUE, _("include[]=logprobs needs response_format=json."), param="include")
     return fields
 
 

@@ -6,6 +6,8 @@ silence, noise or music invents words.
 
 from __future__ import annotations
 
+import io
+import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +17,7 @@ import numpy as np
 import onnxruntime
 from faster_whisper.vad import VadOptions, get_speech_timestamps, get_vad_model
 
-from asr.audio import Recording
+from asr.audio import Recording, decode
 from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Samples
 
 NETWORK = Path(__file__).parent / "silero" / "voice_activity.onnx"
@@ -68,6 +70,20 @@ def network() -> onnxruntime.InferenceSession:
     session = onnxruntime.InferenceSession(str(NETWORK), options, providers=["CPUExecutionProvider"])
     get_vad_model().session = session
     return session
+
+
+def warm_up() -> None:
+    """Decode and examine a second of noise: the process that decodes files, and the network, are there before the first
+    file is."""
+    rate = SAMPLE_RATE // 2  # not the one that needs no decoding
+    noise = np.random.default_rng(0).integers(-9_000, 9_000, rate, np.int16)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        sound.writeframes(noise.tobytes())
+    list(spans(decode(file.getvalue(), max_duration_s=WINDOW_S)))
 
 
 def spans(recording: Recording) -> Iterator[tuple[int, int]]:

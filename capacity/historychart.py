@@ -79,4 +79,4 @@ def of_uptime(now: datetime) -> list[Chart]:
     for row in rows:
         up = 100 * (row.probes - row.failures) / row.probes
         bars.append(Bar(f"{row.day:%-d %b}", f"{up:.2f} %", max(4.0, 100 - 10 * (100 - up)), row.failures > 0))
-    return [Chart(f"Uptime by day of the last {DAYS}; a bar ends at 90 %", "100 %", bars)] if bars else []
+    return [Chart(f"Uptime by day of the last {DAYS} (the scale begins at 90 %)", "100 %", bars)] if bars else []

@@ -29,8 +29,10 @@ from typing import Any, Protocol
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 from prometheus_client import Gauge
 
+from capacity.deployed import most_users
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, person, united
 from core.errors import DomainError
@@ -161,12 +163,14 @@ class Leases:
 
     def admit(self, someone: str) -> None:
         """Raises ``TooManyUsers`` when this end user would be one too many. Who is being served already never is."""
-        most = settings.VOICE_MAX_CONCURRENT_USERS
+        most = most_users()
         here = self._present.people
         if not most or someone in here or someone in self._elsewhere:
             return
         if len(self._elsewhere | here.keys()) >= most:
-            message = f"{most} users are being served, which is as many as there is room for. Try again."
+            message = _("{most} users are being served, which is as many as there is room for. Try again.").format(
+                most=most
+            )
             raise TooManyUsers(message, retry_after_s=beat_s())
 
     def enter(self, someone: str, feature: Feature) -> None:

@@ -14,6 +14,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from capacity import deployed
 from core.audit import Audited, record
 
 NOT_NEGATIVE = [MinValueValidator(0)]
@@ -191,9 +192,9 @@ class Rule(Audited):
     @property
     def level(self) -> float:
         """The threshold in the phase that is deployed: what a small phase is alarmed by is a large one's every day."""
-        if not settings.VOICE_PHASE or self.phase_percent is None:
+        if not deployed.phase() or self.phase_percent is None:
             return self.threshold
-        phase = Phase.objects.filter(number=settings.VOICE_PHASE).first()
+        phase = Phase.objects.filter(number=deployed.phase()).first()
         if phase is None:
             return self.threshold
         most = {Metric.USERS: phase.concurrent_to, Metric.COST: phase.cost_to_usd}.get(Metric(self.metric)) or 0

@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
+from django.utils.translation import gettext as _
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
@@ -87,31 +88,31 @@ def as_api_error(error: BaseException) -> ApiError:
         case TimeoutError():
             return too_late(error)
         case DatabaseError():
-            message = "The service cannot reach its database. Try again."
+            message = _("The service cannot reach its database. Try again.")
             return ApiError(ErrorCode.ENGINE_UNAVAILABLE, message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
         case StoreUnavailable():
-            message = "The service cannot reach its Redis. Try again."
+            message = _("The service cannot reach its Redis. Try again.")
             return ApiError(ErrorCode.ENGINE_UNAVAILABLE, message, retry_after=UNAVAILABLE_RETRY_AFTER_S)
         case asyncio.CancelledError():
-            return ApiError(ErrorCode.CLIENT_CLOSED_REQUEST, "The client closed the connection.")
+            return ApiError(ErrorCode.CLIENT_CLOSED_REQUEST, _("The client closed the connection."))
         case drf.APIException():
             return _from_rest_framework(error)
         case django_errors.RequestDataTooBig():
-            return ApiError(ErrorCode.FILE_TOO_LARGE, "The request body is too large.")
+            return ApiError(ErrorCode.FILE_TOO_LARGE, _("The request body is too large."))
         case Http404():
-            return ApiError(ErrorCode.NOT_FOUND, "There is nothing at this address.")
+            return ApiError(ErrorCode.NOT_FOUND, _("There is nothing at this address."))
         case PermissionDenied():
-            return ApiError(ErrorCode.FORBIDDEN, "This is not yours to use.")
+            return ApiError(ErrorCode.FORBIDDEN, _("This is not yours to use."))
         case django_errors.SuspiciousOperation() | django_errors.BadRequest() | MultiPartParserError():
-            return ApiError(ErrorCode.INVALID_VALUE, "The request could not be understood.")
+            return ApiError(ErrorCode.INVALID_VALUE, _("The request could not be understood."))
         case _:
             return ApiError(
-                ErrorCode.INTERNAL_ERROR, "The service failed. The error has been logged under this request's id."
+                ErrorCode.INTERNAL_ERROR, _("The service failed. The error has been logged under this request's id.")
             )
 
 
 def too_late(_error: BaseException) -> ApiError:
-    message = "The request could not be finished in time. Try again."
+    message = _("The request could not be finished in time. Try again.")
     return ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=BUSY_RETRY_AFTER_S)
 
 
@@ -124,7 +125,7 @@ def _from_rest_framework(error: drf.APIException) -> ApiError:
         case drf.ParseError():
             return ApiError(ErrorCode.INVALID_VALUE, str(error.detail))
         case drf.NotAuthenticated() | drf.AuthenticationFailed():
-            return ApiError(ErrorCode.MISSING_CREDENTIALS, "Send an API key: `Authorization: Bearer <key>`.")
+            return ApiError(ErrorCode.MISSING_CREDENTIALS, _("Send an API key: `Authorization: Bearer <key>`."))
         case drf.UnsupportedMediaType():
             return ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, str(error.detail))
         case drf.MethodNotAllowed():

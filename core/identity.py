@@ -14,6 +14,7 @@ from functools import partial
 from typing import cast
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
@@ -58,10 +59,10 @@ class _Client:
 
 async def authenticate(headers: Mapping[str, str]) -> Caller:
     """The caller that these headers (names in lower case) prove. Raises ``ApiError`` 400 or 401."""
-    scheme, _, credential = headers.get("authorization", "").partition(" ")
+    scheme, _space, credential = headers.get("authorization", "").partition(" ")
     credential = credential.strip()
     if scheme.lower() != "bearer" or not credential:
-        raise ApiError(ErrorCode.MISSING_CREDENTIALS, "Send an API key: `Authorization: Bearer <key>`.")
+        raise ApiError(ErrorCode.MISSING_CREDENTIALS, _("Send an API key: `Authorization: Bearer <key>`."))
     if credential.count(".") == 2:
         return await _token_caller(credential)
     return await _key_caller(credential, headers.get("x-voice-user", ""))
@@ -70,7 +71,7 @@ async def authenticate(headers: Mapping[str, str]) -> Caller:
 def end_user(value: str, param: str) -> str:
     """An end user's id as it may be stored: printable ASCII, at most 200 characters. Raises ``ApiError`` 400."""
     if not _USER_ID.fullmatch(value):
-        message = f"{param} must be an opaque id of 1 to 200 printable ASCII characters."
+        message = _("{param} must be an opaque id of 1 to 200 printable ASCII characters.").format(param=param)
         raise ApiError(ErrorCode.INVALID_VALUE, message, param=param)
     return value
 
@@ -78,7 +79,7 @@ def end_user(value: str, param: str) -> str:
 async def _key_caller(key: str, user: str) -> Caller:
     client = await _remembered(digest_of(key), _find_key, key)
     if client is None:
-        raise ApiError(ErrorCode.INVALID_API_KEY, "This API key is not known or has been revoked.")
+        raise ApiError(ErrorCode.INVALID_API_KEY, _("This API key is not known or has been revoked."))
     credential = f"key:{client.key_prefix}"
     user = end_user(user, "X-Voice-User") if user else credential
     return Caller(client.id, client.name, user, client.key_prefix, credential)
@@ -88,7 +89,7 @@ async def _token_caller(token: str) -> Caller:
     user = end_user(await tokens.subject(token), "sub")
     client = await _remembered(f"client {settings.VOICE_JWT_CLIENT}", _token_client, settings.VOICE_JWT_CLIENT)
     if client is None:
-        raise ApiError(ErrorCode.INVALID_API_KEY, "The client application of this token has been switched off.")
+        raise ApiError(ErrorCode.INVALID_API_KEY, _("The client application of this token has been switched off."))
     return Caller(client.id, client.name, user, None, f"user:{client.id}:{user}")
 
 
@@ -102,11 +103,11 @@ async def check_still_valid(caller: Caller) -> None:
     """For what lasts longer than a request. Raises ``ApiError`` 401 once the key has been revoked, or the client
     application has been switched off, by which this caller came."""
     if await active_client(caller.client_id) is None:
-        raise ApiError(ErrorCode.INVALID_API_KEY, "The client application has been switched off.")
+        raise ApiError(ErrorCode.INVALID_API_KEY, _("The client application has been switched off."))
     if caller.key_prefix is not None:
         name = f"{caller.client_id} {caller.key_prefix}"
         if await _remembered(f"prefix {name}", _find_prefix, name) is None:
-            raise ApiError(ErrorCode.INVALID_API_KEY, "The API key has been revoked.")
+            raise ApiError(ErrorCode.INVALID_API_KEY, _("The API key has been revoked."))
 
 
 def _find_prefix(client_and_prefix: str) -> _Client | None:

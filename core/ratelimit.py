@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
@@ -36,7 +37,9 @@ class RateLimit:
     def check(self) -> None:
         """Raises ``ApiError`` 429 when this request is one too many."""
         if self.exceeded:
-            message = f"More than {self.limit} requests a minute. Try again in {self.reset_s:.0f} s."
+            message = _("More than {limit} requests a minute. Try again in {reset_s:.0f} s.").format(
+                limit=self.limit, reset_s=self.reset_s
+            )
             raise ApiError(ErrorCode.RATE_LIMIT_EXCEEDED, message, retry_after=self.reset_s)
 
     def headers(self) -> dict[str, str]:

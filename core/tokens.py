@@ -10,6 +10,7 @@ from functools import cache
 
 import jwt
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from core.error_codes import ErrorCode
 from core.errors import ApiError
@@ -37,9 +38,9 @@ async def subject(token: str) -> str:
             options={"require": ["exp", "sub"], "verify_aud": bool(settings.VOICE_JWT_AUDIENCE)},
         )
     except jwt.ExpiredSignatureError as error:
-        raise ApiError(ErrorCode.EXPIRED_TOKEN, "This token has expired.") from error
+        raise ApiError(ErrorCode.EXPIRED_TOKEN, _("This token has expired.")) from error
     except jwt.PyJWTError as error:
-        raise ApiError(ErrorCode.INVALID_API_KEY, "This token is not valid here.") from error
+        raise ApiError(ErrorCode.INVALID_API_KEY, _("This token is not valid here.")) from error
     return str(claims["sub"])
 
 
@@ -89,7 +90,7 @@ class PublicKeys:
             if self._age_s > REFRESH_PAUSE_S:
                 await self._fetch()
         if not self._keys:
-            message = "The keys that tokens are signed with cannot be fetched."
+            message = _("The keys that tokens are signed with cannot be fetched.")
             raise ApiError(ErrorCode.ENGINE_UNAVAILABLE, message, retry_after=REFRESH_PAUSE_S)
 
     async def _fetch(self) -> None:

@@ -19,7 +19,7 @@ from rollout.feature import VOICE, Feature
 from rollout.models import Ramp
 from rollout.share import shown
 
-DAYS = timedelta(days=30)
+DAYS = timedelta(days=90)
 LATEST = 12
 FLAGS = (VOICE, *Feature)
 RAMP_STATES = {

@@ -32,6 +32,7 @@ COPY inference inference
 COPY model_store model_store
 COPY rollout rollout
 COPY spoken_text spoken_text
+COPY locale locale
 COPY static static
 COPY templates templates
 COPY tts tts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from capacity.leases import TooManyUsers
 from core.error_codes import ErrorCode
 from core.errors import UNAVAILABLE_RETRY_AFTER_S, ApiError, answer_with, too_late
@@ -44,7 +46,7 @@ def _not_their_request(error: NotTheirRequest) -> ApiError:
 
 
 def _over_capacity(error: OverCapacity) -> ApiError:
-    return ApiError(ErrorCode.OVER_CAPACITY, "The service is busy. Try again.", retry_after=error.retry_after_s)
+    return ApiError(ErrorCode.OVER_CAPACITY, _("The service is busy. Try again."), retry_after=error.retry_after_s)
 
 
 def _engine_unavailable(error: EngineUnavailable) -> ApiError:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from asgiref.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, HTTPScope
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from core.error_codes import ErrorCode
 from core.errors import ApiError
@@ -81,7 +82,7 @@ async def _receive(
             async with asyncio.timeout(started + min(allowed_s, settings.VOICE_DEADLINE_S) - time.monotonic()):
                 event: ASGIReceiveEvent = await receive()
         except TimeoutError as error:
-            message = "The request body arrives too slowly. Send it again over a better connection."
+            message = _("The request body arrives too slowly. Send it again over a better connection.")
             raise ApiError(ErrorCode.REQUEST_TIMEOUT, message) from error
         if event["type"] != "http.request":
             return False
@@ -136,4 +137,4 @@ def _limit(path: str, headers: Mapping[str, str]) -> int:
 
 
 def _too_large(limit: int) -> ApiError:
-    return ApiError(ErrorCode.FILE_TOO_LARGE, f"The request body is larger than {limit:,} bytes.")
+    return ApiError(ErrorCode.FILE_TOO_LARGE, _("The request body is larger than {limit:,} bytes.").format(limit=limit))

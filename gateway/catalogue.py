@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from core.error_codes import ErrorCode
 from core.errors import ApiError
@@ -79,7 +80,11 @@ def resolve(name: str | None, task: Task) -> ModelCard:
     if alias_of is None and settings.VOICE_UNKNOWN_MODELS == "default" and _OPENAI_NAME.fullmatch(name):
         return cards[0]
     names = ", ".join(card.id for card in cards)
-    raise ApiError(ErrorCode.MODEL_NOT_FOUND, f"There is no {task} model {name!r}. There is: {names}.", param="model")
+    raise ApiError(
+        ErrorCode.MODEL_NOT_FOUND,
+        _("There is no {task} model {name!r}. There is: {names}.").format(task=task, name=name, names=names),
+        param="model",
+    )
 
 
 def notices() -> list[str]:

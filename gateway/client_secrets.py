@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core import signing
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from core import identity
@@ -51,9 +52,9 @@ async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
     try:
         claims = _signer().unsign_object(token.removeprefix(START))
     except signing.BadSignature as error:
-        raise ApiError(ErrorCode.INVALID_API_KEY, "This token is not valid here.") from error
+        raise ApiError(ErrorCode.INVALID_API_KEY, _("This token is not valid here.")) from error
     if time.time() >= claims["expires"]:
-        raise ApiError(ErrorCode.EXPIRED_TOKEN, "This token has expired. Ask your server for a new one.")
+        raise ApiError(ErrorCode.EXPIRED_TOKEN, _("This token has expired. Ask your server for a new one."))
     name = await identity.active_client(claims["client"]) or ""
     caller = Caller(claims["client"], name, claims["user"], claims["key"], claims["rate"], is_bound=True)
     await identity.check_still_valid(caller)
@@ -64,7 +65,7 @@ class ClientSecretAuthentication(identity.BearerAuthentication):
     """For what a browser may ask with its token besides opening sockets."""
 
     async def authenticate(self, request: Request) -> tuple[Caller, None]:  # type: ignore[override]
-        scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+        scheme, _space, credential = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and credential.strip().startswith(START):
             return (await redeem(credential.strip()))[0], None
         return await super().authenticate(request)

@@ -16,7 +16,7 @@ from asgiref.typing import (
     HTTPScope,
 )
 
-from core import ratelimit
+from core import locale, ratelimit
 from core.context import RequestContext, enter
 from core.errors import ApiError, report
 from gateway.lifecycle import lifecycle
@@ -45,6 +45,8 @@ class Edge:
         wanted = headers.get("x-request-id", "")
         context = RequestContext(id=wanted) if _SANE_ID.fullmatch(wanted) else RequestContext()
         enter(context)
+        is_english = scope["path"].startswith(locale.ENGLISH_ONLY)
+        locale.answer_in("en" if is_english else locale.accepted(headers.get("accept-language", "")))
         response = _Response(context, send)
         with lifecycle().under_way():
             try:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from django.utils.translation import gettext as _
+
 from core import identity
 from core.error_codes import ErrorCode
 from core.errors import ApiError
@@ -51,7 +53,9 @@ class Handshake:
         except ValueError:
             here = False
         if not here:
-            message = "Pages of this origin may not open a connection. The operator can add it to VOICE_CORS_ORIGINS."
+            message = _(
+                "Pages of this origin may not open a connection. The operator can add it to VOICE_CORS_ORIGINS."
+            )
             raise ApiError(ErrorCode.FORBIDDEN, message, param="origin")
 
     async def caller(self) -> tuple[Caller, Mapping[str, Any]]:
@@ -71,6 +75,6 @@ class Handshake:
         token = self.query.get("token", "")
         # An address ends up in histories and proxies' logs: nothing that lasts may be in it.
         if token and not token.startswith(client_secrets.START) and token.count(".") != 2:
-            message = "Only short-lived tokens may be sent in the address; send an API key as a header."
+            message = _("Only short-lived tokens may be sent in the address; send an API key as a header.")
             raise ApiError(ErrorCode.INVALID_API_KEY, message)
         return token

@@ -22,6 +22,7 @@ from inference import runtime
 logger = logging.getLogger(__name__)
 
 CHECK_TIMEOUT_S = 3.0
+TRAFFIC, PAGES = "traffic", "pages"
 
 
 @require_safe
@@ -34,18 +35,22 @@ async def live(request: HttpRequest) -> JsonResponse:
 async def ready(request: HttpRequest) -> JsonResponse:
     """This process takes work: engines loaded, database and Redis reachable, not draining.
 
-    ``?for=traffic`` is a load balancer's question: may requests be sent here? All processes share Redis and the
-    database, so taking them all away because one of those is gone would make an outage of what the service goes on
-    through (docs/outages.md).
+    ``?for=traffic`` is a load balancer's question: may requests be sent here? All processes share Redis, the database
+    and the inference tier, so taking them all away because one of those is gone would make an outage of what the
+    service goes on through, and a gateway's error page of the answer that callers can read (docs/outages.md).
+    ``?for=pages`` asks the same of a process that serves the admin, the dashboard and usage: it needs no models.
     """
-    checks: dict[str, Callable[[], Awaitable[str]]] = {"models": _models, "database": _database}
+    purpose = request.GET.get("for", "")
+    checks: dict[str, Callable[[], Awaitable[str]]] = {"database": _database}
+    if purpose != PAGES:
+        checks = {"models": _models, **checks}
     if settings.REDIS_URL:
         checks["redis"] = _redis
     found = dict(zip(checks, await asyncio.gather(*(_outcome(name, checks[name]) for name in checks)), strict=True))
     if lifecycle().draining:
         found["process"] = "draining"
     away = {name for name, outcome in found.items() if outcome != "ok"}
-    is_ready = not (away - _bearable() if request.GET.get("for") == "traffic" else away)
+    is_ready = not (away - _bearable() if purpose in (TRAFFIC, PAGES) else away)
     body: dict[str, Any] = {"status": "ready" if is_ready else "not ready", "checks": found}
     if notices := catalogue.notices():
         body["notices"] = notices
@@ -54,8 +59,13 @@ async def ready(request: HttpRequest) -> JsonResponse:
 
 def _bearable() -> set[str]:
     """What this process can go without at the moment."""
-    remembers = database.was_there and database.away_s < settings.VOICE_DATABASE_OUTAGE_S
-    return {"redis", "database"} if remembers else {"redis"}
+    bearable = {"redis"}
+    if database.was_there and database.away_s < settings.VOICE_DATABASE_OUTAGE_S:
+        bearable.add("database")
+    # A tier that was never there may be the wrong address, and must not take the place of a process that works.
+    if settings.VOICE_INFERENCE_URL and lifecycle().loaded:
+        bearable.add("models")
+    return bearable
 
 
 async def _outcome(name: str, check: Callable[[], Awaitable[str]]) -> str:

@@ -25,6 +25,7 @@ from cachetools import TTLCache
 from django.conf import settings
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -54,7 +55,7 @@ async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]])
     if request.method != "POST" or key is None or not settings.VOICE_IDEMPOTENCY_TTL_S:
         return await run()
     if not _KEY.fullmatch(key):
-        raise _unusable("Idempotency-Key must be 1 to 255 printable ASCII characters.")
+        raise _unusable(_("Idempotency-Key must be 1 to 255 printable ASCII characters."))
     caller = caller_of(request)
     name = _digest(caller.rate_key, caller.user, request.path, key)
     body = request._request.body
@@ -96,7 +97,7 @@ class _Try:
             if kept is not None and (replay := self._replay(kept)) is not None:
                 return replay
             if current().elapsed_ms() > 1000 * settings.VOICE_DEADLINE_S:
-                message = "The first request with this Idempotency-Key is still under way."
+                message = _("The first request with this Idempotency-Key is still under way.")
                 raise ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=1.0)
             await asyncio.sleep(POLL_S)
         return await self._first(run)
@@ -162,7 +163,7 @@ class _Try:
         head_line, finished, content = kept.partition(b"\n")
         head = json.loads(head_line)
         if head["fingerprint"] != self._fingerprint:
-            message = "This Idempotency-Key was used for a request with another body."
+            message = _("This Idempotency-Key was used for a request with another body.")
             raise ApiError(ErrorCode.IDEMPOTENCY_MISMATCH, message, param="Idempotency-Key")
         if not finished:
             return None

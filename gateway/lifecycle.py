@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from django.utils.translation import gettext as _
+
 from capacity.leases import leases
 from core.error_codes import ErrorCode
 from core.errors import ApiError
@@ -48,7 +50,7 @@ class Lifecycle:
     async def admit(self, deadline: float) -> None:
         """Let new work in once the engines have loaded. Raises ``ApiError`` 503 when draining or at the deadline."""
         if self.draining:
-            message = "This server is shutting down. Try again."
+            message = _("This server is shutting down. Try again.")
             raise ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=DRAINING_RETRY_AFTER_S)
         if self._loading is None:
             self.start_loading()
@@ -97,7 +99,7 @@ class Lifecycle:
         started = time.monotonic()
         logger.info("loading an engine", extra={"engine": name})
         try:
-            await runtime.engine(name).load()
+            await runtime.load(name)
         except Exception as error:  # one engine's failure must not keep the others from working
             logger.error("an engine did not load", exc_info=error, extra={"engine": name})
             if not runtime.give_up(name):

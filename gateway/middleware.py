@@ -18,9 +18,13 @@ from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.utils.cache import patch_vary_headers
 from django_prometheus.middleware import Metrics as PrometheusMetrics
 from django_prometheus.middleware import PrometheusAfterMiddleware
 
+from core import locale
+
+LANGUAGE_KEPT_S = 365 * 24 * 3600
 FOR_PEOPLE = ("/admin/", "/dashboard/")  # who sign in; everything else is called with keys and tokens
 
 # The admin's theme brings scripts in its pages and evaluates their attributes (Alpine.js): both have to be allowed.
@@ -46,6 +50,30 @@ class PeopleOnly:
         if request.path_info.startswith(FOR_PEOPLE):
             return cast(HttpResponseBase, await super().__acall__(request))  # type: ignore[misc]
         return cast(HttpResponseBase, await self.get_response(request))  # type: ignore[attr-defined]
+
+
+class Language:
+    """Pages in the language that their visitor chose (`?lang=ms`), or else prefers. The admin stays English."""
+
+    async_capable = True
+    sync_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> None:
+        self._get_response = get_response
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info != "/" and not request.path_info.startswith("/dashboard/"):
+            return await self._get_response(request)
+        wanted = request.GET.get("lang")
+        language = locale.chosen(wanted, request.COOKIES, request.headers.get("Accept-Language", ""))
+        locale.answer_in(language)
+        response = await self._get_response(request)
+        response.headers["Content-Language"] = language
+        patch_vary_headers(response, ("Accept-Language", "Cookie"))
+        if wanted == language:
+            response.set_cookie(locale.COOKIE, language, max_age=LANGUAGE_KEPT_S, samesite="Lax", httponly=True)
+        return response
 
 
 class Security(PeopleOnly, SecurityMiddleware):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -54,7 +55,7 @@ class ModelView(PublicApiView):
         card = cards.get(name) or cards.get(undated(name))
         if card is not None:
             return Response(_shown(name, card))
-        raise ApiError(ErrorCode.MODEL_NOT_FOUND, f"There is no model {name!r}.", param="model")
+        raise ApiError(ErrorCode.MODEL_NOT_FOUND, _("There is no model {name!r}.").format(name=name), param="model")
 
 
 class AudioModelsView(PublicApiView):

@@ -4,9 +4,9 @@ A protocol inherits ``SocketConsumer`` and says what its messages mean. What eve
 credentials, rate, streams per user, gate and ledger, checkpoints, limits of size, idleness and duration, a bounded way
 out, an error in the envelope before each close, and a good end when the process drains.
 
-Tasks: one handles what arrives, message by message, so a slow handler slows its client down and nobody else; one sends,
-from a bounded queue; one watches the clock and the process. All run on one event loop. ``fail`` and ``finish`` may be
-called from any of them; the first one counts.
+Tasks: one reads, up to ``READ_AHEAD_BYTES`` ahead; one handles what was read, message by message, so a slow handler
+slows its client down and nobody else; one sends, from a bounded queue; one watches the clock and the process. All run
+on one event loop. ``fail`` and ``finish`` may be called from any of them; the first one counts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import asyncio
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
 
-from core import ratelimit
+from core import locale, ratelimit
 from core.context import RequestContext, enter
 from core.error_codes import ErrorCode
 from core.errors import ApiError, DomainError, as_api_error, report
@@ -46,6 +48,11 @@ COVER_AHEAD = {Measure.AUDIO: 30_000, Measure.CHARACTERS: 2_000}
 MAX_WAITING = 256  # messages to a client that does not read; then it is cut
 TAKEN_WITHIN_S = 10.0  # by the connection, of a message that somebody waits to see sent; then the client is cut
 PARSE_IN_POOL_CHARACTERS = 65_536
+# About half a minute of 16 bit audio at 16 kHz. Pings stand in line with messages: a client whose server does not read
+# gets no answer to its own, and most hang up after 20 s of that.
+READ_AHEAD_BYTES = 1_048_576
+MESSAGE_BYTES = 256  # of memory, besides what is in it
+FAREWELL_S = 5.0  # after a close, for the client to answer and for a handler to end
 NORMAL, INTERNAL_ERROR = 1000, 1011
 
 
@@ -77,7 +84,10 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self._tasks: list[asyncio.Task[None]] = []
         self._main: asyncio.Task[Any] | None = None
         self._heard_at = time.monotonic()
-        self._is_handling = False
+        self._ahead: deque[dict[str, Any]] = deque()  # read, not yet handled; the first one is being handled
+        self._ahead_bytes = 0
+        self._has_handled = asyncio.Event()
+        self._handling: asyncio.Task[None] | None = None
         self._noted_ms = 0.0
         self._deaf = False  # what arrives no longer counts: we are closing, or about to
         self._ending: _Close | None = None
@@ -112,7 +122,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
     def is_working(self) -> bool:
         """Whether the client waits for something: then it is not idle."""
-        return self._is_handling
+        return bool(self._ahead)
 
     def close_for(self, answer: ApiError) -> tuple[int, bool]:
         """The close code for what went wrong, and whether an event tells it before."""
@@ -185,10 +195,13 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 await self.websocket_receive(message)
             case "websocket.disconnect":
                 self._left_with = message.get("code")
+                if self._handling is not None:
+                    await asyncio.wait([self._handling])  # what was said before leaving counts
                 raise StopConsumer
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         handshake = Handshake.of(self.scope)
+        locale.answer_in(locale.accepted(handshake.headers.get("accept-language", "")))
         await self.accept(handshake.subprotocol)  # also when refused: the reason is told as an event
         self._tasks.append(asyncio.create_task(self._send_all()))
         try:
@@ -210,7 +223,22 @@ class SocketConsumer(AsyncWebsocketConsumer):
         if self._deaf:
             return
         self._heard_at = time.monotonic()
-        self._is_handling = True
+        self._ahead.append(message)
+        self._ahead_bytes += _size(message)
+        if self._handling is None or self._handling.done():
+            self._handling = asyncio.create_task(self._handle_ahead())
+        while self._ahead_bytes > READ_AHEAD_BYTES:
+            self._has_handled.clear()
+            await self._has_handled.wait()
+
+    async def _handle_ahead(self) -> None:
+        while self._ahead:
+            if not self._deaf:
+                await self._handle(self._ahead[0])
+            self._ahead_bytes -= _size(self._ahead.popleft())
+            self._has_handled.set()
+
+    async def _handle(self, message: dict[str, Any]) -> None:
         try:
             if (text := message.get("text")) is not None:
                 await self.on_message(await _parsed(text, self.splittable))
@@ -221,8 +249,6 @@ class SocketConsumer(AsyncWebsocketConsumer):
             await self._note_progress()
         except Exception as error:  # noqa: BLE001 - the client is told
             await self.on_error(error)
-        finally:
-            self._is_handling = False
 
     def _end_with(self, close: _Close) -> None:
         self._ending, self._deaf = close, True
@@ -241,12 +267,21 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._is_cut = self._deaf = True
             self._main.cancel()
 
+    def _stop_handling(self) -> None:
+        """The connection is closed and nobody has ended this: a handler that waits for the engine keeps no process from
+        stopping."""
+        if self._main is not None:
+            self._is_cut = True
+            self._main.cancel()
+
     async def _send_all(self) -> None:
         with suppress(OSError, RuntimeError):  # the client has gone: its reader will say so
             while True:
                 match await self._outgoing.get():
                     case _Close(code, reason):
                         await self.close(code, reason)
+                        await asyncio.sleep(FAREWELL_S)
+                        self._stop_handling()
                         return
                     case bytes(data):
                         await self.send(bytes_data=data)
@@ -268,13 +303,15 @@ class SocketConsumer(AsyncWebsocketConsumer):
                     async with asyncio.timeout(left):
                         await lifecycle().stopping.wait()
             if lifecycle().stopping.is_set():
-                message = "This server is shutting down. Connect again."
+                message = _("This server is shutting down. Connect again.")
                 await self._wind_down(ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=DRAINING_RETRY_AFTER_S))
             elif time.monotonic() >= ends_at:
-                message = f"A connection lasts at most {settings.VOICE_WS_MAX_S:g} s. Connect again."
+                message = _("A connection lasts at most {ws_max_s:g} s. Connect again.").format(
+                    ws_max_s=settings.VOICE_WS_MAX_S
+                )
                 await self._wind_down(ApiError(ErrorCode.SESSION_EXPIRED, message))
             elif time.monotonic() >= self._heard_at + self.idle_limit_s and not self.is_working():
-                message = f"Nothing arrived for {self.idle_limit_s:g} s."
+                message = _("Nothing arrived for {idle_limit_s:g} s.").format(idle_limit_s=self.idle_limit_s)
                 await self._wind_down(ApiError(ErrorCode.IDLE_TIMEOUT, message))
             else:
                 await self._recheck()
@@ -311,9 +348,10 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 logger.warning("cannot note a stream's progress", exc_info=True)
 
     async def _let_go(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._handling] if self._handling is not None else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         try:
             # ``closed`` is called first, then the stream's slot is free and the ledger row written.
             outcome = self._outcome()
@@ -351,12 +389,18 @@ async def _parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
             if isinstance(message, dict):
                 message |= {name: as_sent[name] for name in splittable & message.keys()}
     except (ValueError, RecursionError) as error:
-        raise ApiError(ErrorCode.INVALID_VALUE, "A text message must be JSON.") from error
+        raise ApiError(ErrorCode.INVALID_VALUE, _("A text message must be JSON.")) from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise ApiError(ErrorCode.MISSING_FIELD, "A message must be a JSON object with a `type`.", param="type")
+        raise ApiError(ErrorCode.MISSING_FIELD, _("A message must be a JSON object with a `type`."), param="type")
     return message
+
+
+def _size(message: dict[str, Any]) -> int:
+    return MESSAGE_BYTES + len(message.get("text") or message.get("bytes") or "")
 
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise ApiError(ErrorCode.MESSAGE_TOO_LARGE, f"The message is larger than {limit:,} bytes.")
+        raise ApiError(
+            ErrorCode.MESSAGE_TOO_LARGE, _("The message is larger than {limit:,} bytes.").format(limit=limit)
+        )

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from core.error_codes import ErrorCode
 from core.errors import ApiError
@@ -106,7 +107,7 @@ async def stream_slot(caller: Caller, user: str) -> AsyncIterator[None]:
     renewing = asyncio.create_task(_renew(name, stream))
     try:
         if taken is not None and taken > limit:
-            message = f"More than {limit} streams are open for this user. Close one first."
+            message = _("More than {limit} streams are open for this user. Close one first.").format(limit=limit)
             raise ApiError(ErrorCode.TOO_MANY_STREAMS, message, retry_after=RETRY_AFTER_S)
         yield
     finally:

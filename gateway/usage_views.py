@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from channels.db import database_sync_to_async
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -85,15 +86,15 @@ class CorrectionView(ApiView):
         entry = await LedgerEntry.objects.found(request_id, Kind.TRANSCRIPTION, Kind.REALTIME, caller=caller)
         transcript = await recent.recall(caller, request_id)
         if transcript is None:
-            raise ApiError(ErrorCode.NOT_FOUND, "This transcript is no longer remembered.", param="request_id")
+            raise ApiError(ErrorCode.NOT_FOUND, _("This transcript is no longer remembered."), param="request_id")
         text = order.validated_data["text"]
         if len(text) > MAX_GROWTH * len(transcript) + SHORT_CORRECTION_CHARACTERS:
-            message = "The text is much longer than what can have been said in this recording."
+            message = _("The text is much longer than what can have been said in this recording.")
             raise ApiError(ErrorCode.INPUT_TOO_LONG, message, param="text")
         try:
             found = await in_pool(compare, text, transcript, entry.language or "ms")
         except ValueError as error:
-            raise ApiError(ErrorCode.EMPTY_INPUT, "The text has no words.", param="text") from error
+            raise ApiError(ErrorCode.EMPTY_INPUT, _("The text has no words."), param="text") from error
         measured = {"word_error_rate": found.rate, "reference_words": found.words}
         await Correction.objects.aupdate_or_create(entry=entry, defaults=measured)
         return Response({"object": "transcription.correction", "request_id": request_id, **measured})

@@ -2,9 +2,10 @@
 
 All work counts that has been admitted and is not done, wherever it is: waiting for a thread, in the batcher's queue or
 in a batch. New work waits until that much has been done, at the present service rate (Little's law). The rate is
-measured only while there is always something to do. Until the first queue forms there is no service rate, so only the
-length counts. A higher rate than the known one is accepted at any time; otherwise an estimate that was once too low
-would keep the engine from ever being busy enough to correct it.
+measured only while there is always something to do, and the best of the last few measurements is taken, as BBR takes
+it for a link's bandwidth (Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016): an engine with little to
+do makes small batches and seems slow, and whoever were refused for that would keep it there. Until the rate has been
+measured ``MIN_MEASUREMENTS`` times only the length counts: the first second after a start is slower than any other.
 
 A refusal says when there will be room, and each following one names a later time, so that clients that come back when
 they were told to find room instead of each other.
@@ -19,13 +20,15 @@ Threads: an ``AdmissionController`` belongs to one event loop.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 from inference.errors import OverCapacity
 
 BUSY = 4  # pieces of work at once that keep an engine from ever having nothing to do
-WINDOW_S = 1.0  # of being busy, at least, for one measurement of the rate
-SMOOTHING = 0.3  # weight of the newest measurement: what is done comes in batches, and no two seconds are alike
+WINDOW_S = 2.0  # of being busy, at least, for one measurement of the rate: what is done comes in batches
+MIN_MEASUREMENTS = 2  # for a rate
+MAX_MEASUREMENTS = 5  # remembered: an engine that got slower is noticed within ten seconds
 LEARNING = 0.05  # weight of the newest piece of work in what a byte of it costs
 LONGEST_RETRY_S = 10.0  # who knows what is further away
 
@@ -98,7 +101,7 @@ class AdmissionController:
         self._cost_per_byte = cost_per_byte
         self._inside = 0
         self._cost = 0.0  # of all inside
-        self._rate = 0.0  # cost per second; 0 while unknown
+        self._rates: deque[float] = deque(maxlen=MAX_MEASUREMENTS)  # cost per second, the newest last
         self._working, self._busy = _Window(), _Window()  # while anybody is inside; while at least ``BUSY`` are
         self._last_done = 0.0
         self._room_at = 0.0  # when there will be room for everybody who has been refused
@@ -139,16 +142,22 @@ class AdmissionController:
         return self._inside >= self._most or (self._longest_s > 0 and self.wait_s > self._longest_s)
 
     @property
+    def _rate(self) -> float:
+        """Cost per second; 0 while unknown."""
+        return max(self._rates) if len(self._rates) >= MIN_MEASUREMENTS else 0.0
+
+    @property
     def wait_s(self) -> float:
         """Seconds until all that is inside will have been done; 0 while nobody can know. Where nothing gets done it is
         at least as long as that has lasted."""
-        by_rate = self._cost / self._rate if self._rate else 0.0
+        rate = self._rate
+        by_rate = self._cost / rate if rate else 0.0
         standing_still = self._clock() - self._last_done if self._busy.is_open else 0.0
         return max(by_rate, standing_still)
 
     def _retry_after(self, cost: float, wait: float) -> float:
         now, rate = self._clock(), self._rate
-        too_long = max(0.0, wait - self._longest_s) if self._longest_s else 0.0
+        too_long = max(0.0, wait - self._longest_s) if rate and self._longest_s else 0.0
         self._room_at = max(self._room_at, now + too_long)
         retry_s = self._room_at - now
         if rate and retry_s < LONGEST_RETRY_S:
@@ -183,10 +192,9 @@ class AdmissionController:
             self._working.pause(self._clock())
 
     def _measured(self, rate: float, *, was_busy: bool) -> None:
-        if was_busy and not self._rate:
-            self._rate = rate
-        elif was_busy or 0 < self._rate < rate:
-            self._rate += SMOOTHING * (rate - self._rate)
+        known = self._rate
+        if was_busy or 0 < known < rate:
+            self._rates.append(rate)
 
 
 class Admitted:

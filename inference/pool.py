@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
+from django.utils import translation
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,16 +26,27 @@ def _pool(name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(settings.VOICE_CPU_THREADS or os.cpu_count() or 1, thread_name_prefix=name)
 
 
+def _submit(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    """What a thread says of a request is said in its caller's language."""
+    language = translation.get_language()
+
+    def run() -> R:
+        with translation.override(language):
+            return function(*args, **kwargs)
+
+    return _pool(name).submit(run)
+
+
 async def in_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run ``function`` in the pool; the event loop stays free. Cancelled before it starts, it never runs."""
-    return await asyncio.wrap_future(_pool("cpu").submit(function, *args, **kwargs))
+    return await asyncio.wrap_future(_submit("cpu", function, *args, **kwargs))
 
 
 async def in_first_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """``in_pool`` for a request's first steps."""
-    return await asyncio.wrap_future(_pool("first").submit(function, *args, **kwargs))
+    return await asyncio.wrap_future(_submit("first", function, *args, **kwargs))
 
 
 async def in_live_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """``in_pool`` for what takes a moment and somebody who talks waits for: it does not stand behind whole files."""
-    return await asyncio.wrap_future(_pool("live").submit(function, *args, **kwargs))
+    return await asyncio.wrap_future(_submit("live", function, *args, **kwargs))

@@ -7,6 +7,7 @@ Rooms register a factory in ``AppConfig.ready``; nothing heavy is imported until
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -22,18 +23,31 @@ AnyEngine = Engine[Any, Any]
 AnyCodec = Codec[Any, Any]
 BatchObserver = Callable[[str, int, float], None]
 
+logger = logging.getLogger(__name__)
+
 _factories: dict[str, Callable[[], AnyEngine]] = {}
 _codecs: dict[str, AnyCodec] = {}
+_warm_ups: dict[str, Callable[[], None]] = {}
 _engines: dict[str, AnyEngine] = {}
 _observers: list[BatchObserver] = []
 _has_stand_in: set[str] = set()
 _stood_in_for: set[str] = set()
 
 
-def register(name: str, factory: Callable[[], AnyEngine], codec: AnyCodec, *, has_stand_in: bool = False) -> None:
+def register(
+    name: str,
+    factory: Callable[[], AnyEngine],
+    codec: AnyCodec,
+    *,
+    has_stand_in: bool = False,
+    warm_up: Callable[[], None] = lambda: None,
+) -> None:
     """``codec``: how the engine's units travel to and from an inference tier. ``has_stand_in``: another engine does
-    its work while it does not load."""
-    _factories[name], _codecs[name] = factory, codec
+    its work while it does not load. ``warm_up``: does once, in a thread, what the first request would otherwise wait
+    for in this process, wherever the engine runs."""
+    _factories[name] = factory
+    _codecs[name] = codec
+    _warm_ups[name] = warm_up
     (_has_stand_in.add if has_stand_in else _has_stand_in.discard)(name)
 
 
@@ -95,14 +109,25 @@ def names() -> list[str]:
     return sorted(_factories)
 
 
+async def load(name: str) -> None:
+    """Load the engine of that name, and have this process warm for its requests. Raises what the engine raises."""
+    warm_up = asyncio.create_task(asyncio.to_thread(_warm_ups.get(name, lambda: None)))
+    try:
+        await engine(name).load()
+    finally:
+        [failure] = await asyncio.gather(warm_up, return_exceptions=True)
+    if failure is not None:  # the first request meets the same, and says what is wrong
+        logger.warning("cannot warm up for an engine", exc_info=failure, extra={"engine": name})
+
+
 async def load_all(progress: Callable[[str], None] = lambda name: None) -> None:
     """Load every registered engine, calling ``progress(name)`` as each becomes ready."""
 
-    async def load(name: str) -> None:
-        await engine(name).load()
+    async def one(name: str) -> None:
+        await load(name)
         progress(name)
 
-    await asyncio.gather(*(load(name) for name in names()))
+    await asyncio.gather(*(one(name) for name in names()))
 
 
 async def close_all() -> None:

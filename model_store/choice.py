@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from model_store.catalogue import Model, Task, catalogue
 from model_store.errors import ModelNotHere
 from model_store.files import ModelDirectory
@@ -35,7 +39,7 @@ class Choice:
     engine: str
     directory: Path | None
     hub: str = ""
-    notice: str = ""
+    notice: str | Promise = ""
 
     @property
     def is_fallback(self) -> bool:
@@ -89,12 +93,19 @@ def _best(task: Task, models_directory: Path) -> Choice:
     fallback = catalogue().fallback(task)
     missing = " or ".join(model.name for model in defaults)
     is_broken = any((models_directory / model.id).exists() for model in defaults)
-    state = "incomplete or damaged" if is_broken else "not installed"
+    state = _("incomplete or damaged") if is_broken else _("not installed")
     limits = {
-        Task.TRANSCRIPTION: "it understands clear synthetic Malay, not people",
-        Task.SPEECH: "it sounds like a machine",
+        Task.TRANSCRIPTION: _("it understands clear synthetic Malay, not people"),
+        Task.SPEECH: _("it sounds like a machine"),
     }[task]
-    notice = f"{missing} is {state}, so {fallback.name} serves: {limits}. {INSTALL_DEFAULTS} puts that right."
+    notice = format_lazy(
+        _("{missing} is {state}, so {fallback} serves: {limits}. {command} puts that right."),
+        missing=missing,
+        state=state,
+        fallback=fallback.name,
+        limits=limits,
+        command=INSTALL_DEFAULTS,
+    )
     return _part_of_installation(fallback, notice)
 
 
@@ -108,7 +119,7 @@ def _named(model: Model, models_directory: Path) -> Choice:
     return Choice(model.id, model.engine, models_directory / model.id)
 
 
-def _part_of_installation(model: Model, notice: str = "") -> Choice:
+def _part_of_installation(model: Model, notice: str | Promise = "") -> Choice:
     directory = ROOT / model.part_of
     return Choice(model.id, model.engine, directory if directory.is_dir() else None, notice=notice)
 

@@ -21,6 +21,7 @@ from enum import StrEnum
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Max, Q
+from django.utils.translation import gettext_lazy
 
 from core.audit import Change
 from core.db_health import UNAVAILABLE_ERRORS, ask
@@ -55,8 +56,8 @@ class Reason(StrEnum):
 
 
 _REFUSALS = {
-    Reason.KILLED: "Voice is switched off at the moment.",
-    Reason.OFF: "Voice is switched off.",
+    Reason.KILLED: gettext_lazy("Voice is switched off at the moment."),
+    Reason.OFF: gettext_lazy("Voice is switched off."),
 }
 
 
@@ -74,7 +75,7 @@ class Decision:
 
     def refusal(self) -> VoiceNotEnabled:
         """What is told a caller who is not let in. It does not tell an end user what list they are on."""
-        return VoiceNotEnabled(_REFUSALS.get(self.reason, "Voice is not enabled for this user yet."))
+        return VoiceNotEnabled(str(_REFUSALS.get(self.reason, gettext_lazy("Voice is not enabled for this user yet."))))
 
 
 @dataclass(frozen=True)

@@ -38,23 +38,72 @@ export class Problem extends Error {
   }
 }
 
-/** @type {Record<string, [string, boolean?]>} */
+/** In which the same may work in a moment. */
+const PASSING = ["expired_token", "session_expired", "over_capacity", "engine_unavailable", "connection_lost", "unreachable"];
+
+/** @type {Record<string, Record<string, string>>} by language, then by code */
 const MESSAGES = {
-  missing_credentials: ["Enter an API key first."],
-  invalid_api_key: ["This API key is not known here. Check it, or ask for a new one."],
-  expired_token: ["The connection's token has expired. Try again.", true],
-  voice_not_enabled: ["Voice is not switched on for you yet."],
-  forbidden: ["This page may not connect to the service. Its operator can allow it."],
-  rate_limit_exceeded: ["Too many requests just now. Wait a moment and try again."],
-  quota_exceeded: ["This month's allowance is used up."],
-  too_many_streams: ["Too many connections are open for you. Close another tab first."],
-  over_capacity: ["The service is at its capacity right now.", true],
-  engine_unavailable: ["The speech engine is not available right now.", true],
-  session_expired: ["This session has reached its longest duration.", true],
-  idle_timeout: ["Nothing was heard for a while, so the connection was closed."],
-  connection_lost: ["The connection was lost.", true],
-  unreachable: ["The service cannot be reached.", true],
+  en: {
+    missing_credentials: "Enter an API key first.",
+    invalid_api_key: "This API key is not known here. Check it, or ask for a new one.",
+    expired_token: "The connection's token has expired. Try again.",
+    voice_not_enabled: "Voice is not switched on for you yet.",
+    forbidden: "This page may not connect to the service. Its operator can allow it.",
+    rate_limit_exceeded: "Too many requests just now. Wait a moment and try again.",
+    quota_exceeded: "This month's allowance is used up.",
+    too_many_streams: "Too many connections are open for you. Close another tab first.",
+    file_too_large: "This file is too large: 25 MB is the most.",
+    over_capacity: "The service is at its capacity right now.",
+    engine_unavailable: "The speech engine is not available right now.",
+    session_expired: "This session has reached its longest duration.",
+    idle_timeout: "Nothing was heard for a while, so the connection was closed.",
+    connection_lost: "The connection was lost.",
+    unreachable: "The service cannot be reached.",
+    unknown: "Something went wrong. Try again.",
+    sound: "The sound could not be played.",
+    microphone: "The microphone could not be opened.",
+    NotAllowedError: "The microphone is blocked. Allow it for this page in the browser's settings, then try again.",
+    NotFoundError: "No microphone was found. Plug one in, then try again.",
+    NotReadableError: "Another program is using the microphone. Close it, then try again.",
+    microphone_gone: "The microphone is gone. Connect it, then try again.",
+    microphone_insecure: "The microphone needs a secure page: use https or localhost.",
+  },
+  ms: {
+    missing_credentials: "Masukkan kunci API dahulu.",
+    invalid_api_key: "Kunci API ini tidak dikenali. Semak semula atau minta kunci baharu.",
+    expired_token: "Token sambungan telah tamat tempoh. Cuba lagi.",
+    voice_not_enabled: "Ciri suara belum dihidupkan untuk anda.",
+    forbidden: "Halaman ini tidak dibenarkan menyambung ke perkhidmatan. Pengendalinya boleh membenarkannya.",
+    rate_limit_exceeded: "Terlalu banyak permintaan buat masa ini. Tunggu sebentar, kemudian cuba lagi.",
+    quota_exceeded: "Kuota bulan ini telah habis digunakan.",
+    too_many_streams: "Terlalu banyak sambungan sedang dibuka. Tutup tab lain dahulu.",
+    file_too_large: "Fail ini terlalu besar. Saiz maksimum ialah 25 MB.",
+    over_capacity: "Perkhidmatan sedang penuh buat masa ini.",
+    engine_unavailable: "Enjin pertuturan tidak tersedia buat masa ini.",
+    session_expired: "Sesi ini telah mencapai had masanya.",
+    idle_timeout: "Tiada apa-apa didengar untuk seketika, jadi sambungan ditutup.",
+    connection_lost: "Sambungan terputus.",
+    unreachable: "Perkhidmatan tidak dapat dihubungi.",
+    unknown: "Ada yang tidak kena. Cuba lagi.",
+    sound: "Bunyi tidak dapat dimainkan.",
+    microphone: "Mikrofon tidak dapat dibuka.",
+    NotAllowedError: "Mikrofon disekat. Benarkannya untuk halaman ini dalam tetapan pelayar, kemudian cuba lagi.",
+    NotFoundError: "Tiada mikrofon ditemui. Sambungkan mikrofon, kemudian cuba lagi.",
+    NotReadableError: "Program lain sedang menggunakan mikrofon. Tutup program itu, kemudian cuba lagi.",
+    microphone_gone: "Mikrofon telah ditanggalkan. Sambungkannya semula, kemudian cuba lagi.",
+    microphone_insecure: "Mikrofon memerlukan halaman yang selamat: gunakan https atau localhost.",
+  },
 };
+
+/**
+ * In the page's language (`<html lang>`), if that is one of these; English otherwise.
+ * @param {string} name
+ * @returns {string | undefined}
+ */
+function message(name) {
+  const language = document.documentElement.lang.split("-")[0];
+  return (MESSAGES[language] ?? MESSAGES.en)[name];
+}
 
 /**
  * @param {{code?: string, message?: string} | undefined} error the inside of the service's error envelope
@@ -62,8 +111,17 @@ const MESSAGES = {
  */
 export function problemOf(error) {
   const code = error?.code ?? "unknown";
-  const [message, retry] = MESSAGES[code] ?? [error?.message ?? "Something went wrong. Try again."];
-  return new Problem(code, message, { retry });
+  return new Problem(code, message(code) ?? error?.message ?? message("unknown") ?? "", { retry: PASSING.includes(code) });
+}
+
+/**
+ * One with the microphone or the loudspeaker.
+ * @param {"microphone" | "sound"} code
+ * @param {string} [name] of its message, if there is a better one than the code's
+ * @param {unknown} [cause]
+ */
+function deviceProblem(code, name = code, cause = undefined) {
+  return new Problem(code, message(name) ?? message(code) ?? "", { cause });
 }
 
 /**
@@ -83,7 +141,8 @@ export function problemOf(error) {
  * @property {(text: string, stable: string) => void} [onPartial] the words so far; `stable`: the beginning that stays
  * @property {(text: string, event: Record<string, any>) => void} [onFinal] an utterance, once it is complete
  * @property {(level: number) => void} [onLevel] of the microphone, 0 to 1, ten times a second
- * @property {(what: "partial" | "final", ms: number) => void} [onLatency] how long after the speech its text came
+ * @property {(what: "speech" | "partial" | "final", ms: number) => void} [onLatency] how long after the speech it was
+ *   noticed, after which what is being spoken is silent, and its text came
  * @property {(problem: Problem, secondsToRetry: number | null) => void} [onProblem] null: it has ended
  * @property {() => void} [onEnd]
  */
@@ -231,7 +290,7 @@ export class Listening {
 
   async start() {
     try {
-      const lost = () => this.#fail(new Problem("microphone", "The microphone is gone. Connect it, then try again."));
+      const lost = () => this.#fail(deviceProblem("microphone", "microphone_gone"));
       this.#microphone = await openMicrophone((pcm, level) => this.#frame(pcm, level), lost);
       if (this.#isStopping) return this.#end();
       await this.#connect();
@@ -297,6 +356,7 @@ export class Listening {
         this.#speechAt = event.at_ms;
         this.#isHeard = false;
         if (bargeIn) this.voice.hush();
+        this.#tellLatency("speech", event.at_ms);
         onSpeech?.();
         break;
       case "speech_stopped":
@@ -315,7 +375,7 @@ export class Listening {
   }
 
   /**
-   * @param {"partial" | "final"} what
+   * @param {"speech" | "partial" | "final"} what
    * @param {number} atMs
    */
   #tellLatency(what, atMs) {
@@ -405,7 +465,7 @@ export class Speech {
       this.#socket.send(JSON.stringify({ type: "start", voice, speed, language }));
       for (const message of this.#unsent.splice(0)) this.#socket.send(JSON.stringify(message));
     } catch (error) {
-      this.#fail(error instanceof Problem ? error : new Problem("sound", "The sound could not be played.", { cause: error }));
+      this.#fail(error instanceof Problem ? error : deviceProblem("sound", "sound", error));
     }
   }
 
@@ -498,13 +558,6 @@ export class Speech {
 
 // --- the microphone -------------------------------------------------------------------------------------------------
 
-/** @type {Record<string, string>} */
-const REFUSED = {
-  NotAllowedError: "The microphone is blocked. Allow it for this page in the browser's settings, then try again.",
-  NotFoundError: "No microphone was found. Plug one in, then try again.",
-  NotReadableError: "Another program is using the microphone. Close it, then try again.",
-};
-
 // Runs on the audio thread: samples become PCM16 frames of a tenth of a second, with their level.
 const CAPTURE = `
 registerProcessor("capture", class extends AudioWorkletProcessor {
@@ -538,7 +591,7 @@ registerProcessor("capture", class extends AudioWorkletProcessor {
  */
 async function openMicrophone(onFrame, onLost) {
   if (!navigator.mediaDevices) {
-    throw new Problem("microphone", "The microphone needs a secure page: use https or localhost.");
+    throw deviceProblem("microphone", "microphone_insecure");
   }
   let stream;
   try {
@@ -546,8 +599,7 @@ async function openMicrophone(onFrame, onLost) {
       audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
     });
   } catch (error) {
-    const name = error instanceof Error ? error.name : "";
-    throw new Problem("microphone", REFUSED[name] ?? "The microphone could not be opened.", { cause: error });
+    throw deviceProblem("microphone", error instanceof Error ? error.name : "", error);
   }
   const [track] = stream.getTracks();
   let context = new AudioContext();
@@ -564,7 +616,7 @@ async function openMicrophone(onFrame, onLost) {
     context.createMediaStreamSource(stream).connect(capture);
   } catch (error) {
     track.stop();
-    throw new Problem("microphone", "The microphone could not be opened.", { cause: error });
+    throw deviceProblem("microphone", "microphone", error);
   } finally {
     URL.revokeObjectURL(source);
   }
@@ -581,5 +633,5 @@ async function openMicrophone(onFrame, onLost) {
 
 /** @param {unknown} error */
 function asProblem(error) {
-  return error instanceof Problem ? error : new Problem("unknown", "Something went wrong. Try again.", { cause: error });
+  return error instanceof Problem ? error : new Problem("unknown", message("unknown") ?? "", { cause: error });
 }

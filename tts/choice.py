@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from gateway.catalogue import Task, resolve
@@ -20,10 +22,12 @@ def chosen_voice(fields: Mapping[str, Any]) -> Voice:
             default=default_voice().id, model=card.id if model == card.id else None, voice=voice, language=language
         )
     except VoiceNotFound as error:
-        message = f"There is no voice {str(error)!r} here. GET /v1/audio/voices lists them."
+        message = _("There is no voice {value!r} here. GET /v1/audio/voices lists them.").format(value=str(error))
         raise ApiError(ErrorCode.VOICE_NOT_FOUND, message, param="voice") from error
     except LanguageNotFound as error:
-        raise ApiError(ErrorCode.INVALID_VALUE, f"No voice speaks {str(error)!r}.", param="language") from error
+        raise ApiError(
+            ErrorCode.INVALID_VALUE, _("No voice speaks {value!r}.").format(value=str(error)), param="language"
+        ) from error
 
 
 def follows_text(fields: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from core.error_codes import ErrorCode
@@ -64,9 +65,11 @@ class SpeechConsumer(SocketConsumer):
                 case "end":
                     self.speech.end()
                 case _:
-                    raise ApiError(ErrorCode.INVALID_VALUE, f"There is no message {kind!r}.", param="type")
+                    raise ApiError(
+                        ErrorCode.INVALID_VALUE, _("There is no message {kind!r}.").format(kind=kind), param="type"
+                    )
         except TooMuchText as error:
-            raise ApiError(ErrorCode.INPUT_TOO_LONG, "Too much text waits to be spoken.", param="text") from error
+            raise ApiError(ErrorCode.INPUT_TOO_LONG, _("Too much text waits to be spoken."), param="text") from error
         except ValueError as error:
             raise ApiError(ErrorCode.INVALID_VALUE, f"{error}.", param="type") from error
 
@@ -74,13 +77,13 @@ class SpeechConsumer(SocketConsumer):
         """The message's text up to the last character that is whole."""
         text = message.get("text")
         if not isinstance(text, str):
-            raise ApiError(ErrorCode.INVALID_VALUE, "`text` must be a string.", param="text")
+            raise ApiError(ErrorCode.INVALID_VALUE, _("`text` must be a string."), param="text")
         text = self.half_character + text
         self.half_character = text[-1] if text and "\ud800" <= text[-1] <= "\udbff" else ""
         return whole_characters(text[:-1] if self.half_character else text)
 
     async def on_binary(self, data: bytes) -> None:
-        raise ApiError(ErrorCode.INVALID_VALUE, "Text goes in as JSON; binary messages are what comes out.")
+        raise ApiError(ErrorCode.INVALID_VALUE, _("Text goes in as JSON; binary messages are what comes out."))
 
     async def wind_down(self) -> None:
         """Speak what has arrived; then the machinery says why the connection ends."""
@@ -106,7 +109,7 @@ class SpeechConsumer(SocketConsumer):
 
     async def _start(self, message: dict[str, Any]) -> None:
         if self.speech is not None:
-            raise ApiError(ErrorCode.INVALID_VALUE, "'start' comes first, and once.", param="type")
+            raise ApiError(ErrorCode.INVALID_VALUE, _("'start' comes first, and once."), param="type")
         form = StartSerializer(data={name: value for name, value in message.items() if value is not None})
         form.is_valid(raise_exception=True)
         fields = form.validated_data

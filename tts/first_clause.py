@@ -35,6 +35,9 @@ _BIND = frozenset(
     "tidak belum bukan perlu mahu ingin nak hendak dapat mesti harus sedang pernah cuba mula sangat".split()
 )
 _HAN = re.compile(r"[\u3400-\u9fff]")
+# What is spoken in one piece, in letters: half a minute. Digits that are written out can be five times as long as they
+# were, and while a worker speaks a piece everybody else waits for it.
+LONGEST_PIECE = 400
 
 
 def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[str]:
@@ -51,6 +54,23 @@ def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[s
         head, text = text[:cut].rstrip(), text[cut:].lstrip()
         found.append(head if _PAUSE.search(head[-1]) else f"{head},")
     return [*found, text]
+
+
+def in_pieces(text: str, longest: int = LONGEST_PIECE) -> Iterator[str]:
+    """Speakable text in pieces of at most `longest` letters, cut after punctuation, else between words or anywhere."""
+    while length(text) > longest:
+        fitting = int(longest / _LETTERS_OF_HAN) if _HAN.search(text, 0, longest) else longest
+        cut = _last(_PAUSE, text, fitting) or _last(_SPACE, text, fitting) or fitting
+        if piece := text[:cut].strip():
+            yield piece
+        text = text[cut:].strip()
+    if text:
+        yield text
+
+
+def _last(pattern: re.Pattern[str], text: str, end: int) -> int:
+    """Where the last match ends within `text[:end]`; 0 if there is none."""
+    return max((found.end() for found in pattern.finditer(text, 0, end)), default=0)
 
 
 def length(text: str) -> float:

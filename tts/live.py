@@ -17,13 +17,14 @@ from enum import StrEnum
 from functools import partial
 
 import numpy as np
+from django.utils.translation import gettext as _
 
 from inference.ordered import in_order
 from inference.pool import in_pool
 from spoken_text.sentences import SentenceStream
 from spoken_text.speakable import speakable
 from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, stream_encoder
-from tts.first_clause import first_parts
+from tts.first_clause import first_parts, in_pieces
 from tts.reply_voice import Reason, ReplyVoice
 from tts.synthesis import LOOK_AHEAD, PART_PAUSE_MS, SENTENCE_PAUSE_MS, finish, sentence_language
 from tts.voices import Voice
@@ -204,7 +205,9 @@ class LiveSpeech:
 
     def _must_be_open(self, what: str) -> None:
         if self.state is not State.OPEN:
-            raise ValueError(f"{what} makes no sense now: the speech is {self.state}")
+            states = {State.OPEN: _("open"), State.ENDING: _("ending"), State.ENDED: _("ended")}
+            message = _("{what} makes no sense now: the speech is {state}")
+            raise ValueError(message.format(what=what, state=states[self.state]))
 
     def _give(self, sentences: list[str]) -> None:
         if sentences:
@@ -248,6 +251,7 @@ class LiveSpeech:
             self.characters += len(item)
             language = sentence_language(item, self._language, is_given=self._language_is_given)
             parts = first_parts(text) if begins and self._reply.is_neural else [text]
+            parts = [piece for part in parts for piece in in_pieces(part)]
             begins = False
             for index, part in enumerate(parts):
                 yield _Part(item if index == 0 else "", part, language, self._reply)

@@ -22,7 +22,7 @@ def models_offered() -> list[ModelCard]:
     first = default_voice().model
     notice = DID_NOT_LOAD if runtime.is_stood_in_for(NEURAL) else ""
     if not notice and not settings.VOICE_INFERENCE_URL:
-        notice = chosen(model_store.Task.SPEECH).notice
+        notice = str(chosen(model_store.Task.SPEECH).notice)
     return [
         ModelCard(model, Task.SPEECH, owned_by=engines[model], notice=notice if model == first else "")
         for model in sorted(engines, key=lambda model: model != first)

@@ -135,11 +135,19 @@ _gates = {reason: _LogGate() for reason in Reason}
 
 
 def is_browned_out() -> bool:
-    """Whether a new reply would wait too long for the neural voice."""
-    stats = runtime.engine(NEURAL).stats()
-    if not settings.VOICE_TTS_BROWNOUT or stats.estimated_wait_s <= settings.VOICE_TTS_BROWNOUT_S:
+    """Whether a new reply would wait too long for the neural voice, or would make the recogniser's callers wait longer.
+
+    Engines in one process share its cores, and nothing can stand in for the recogniser."""
+    if not settings.VOICE_TTS_BROWNOUT:
         return False
-    _log(Reason.BUSY, f"a sentence would wait {stats.estimated_wait_s:.1f} s")
+    waits = {NEURAL: runtime.engine(NEURAL).stats().estimated_wait_s}
+    if not settings.VOICE_INFERENCE_URL:
+        beside = runtime.status().items()
+        waits |= {name: stats.estimated_wait_s for name, stats in beside if name not in (NEURAL, EMBEDDED)}
+    busiest = max(waits, key=lambda name: waits[name])
+    if waits[busiest] <= settings.VOICE_TTS_BROWNOUT_S:
+        return False
+    _log(Reason.BUSY, f"new work would wait {waits[busiest]:.1f} s for {busiest}")
     return True
 
 

@@ -19,7 +19,7 @@ from spoken_text.language import detect_language
 from spoken_text.sentences import split_pieces
 from spoken_text.speakable import speakable
 from tts.encoding import SAMPLE_RATE, Samples
-from tts.first_clause import first_parts, length
+from tts.first_clause import first_parts, in_pieces, length
 from tts.loudness import level, trim
 from tts.reply_voice import LATIN, ReplyVoice
 from tts.tempo import retime
@@ -63,7 +63,10 @@ def sentences_of(text: str, language: str, *, is_given: bool = False) -> list[Se
                 pause_ms = PARAGRAPH_PAUSE_MS
             position = start + len(piece.text)
         if spoken := speakable(piece.text, language, letters=True):
-            sentences.append(Sentence(spoken, pause_ms, sentence_language(piece.text, language, is_given=is_given)))
+            of_sentence = sentence_language(piece.text, language, is_given=is_given)
+            for part in in_pieces(spoken):
+                sentences.append(Sentence(part, pause_ms, of_sentence))
+                pause_ms = CLAUSE_PAUSE_MS
             pause_ms = 0
         pause_ms = max(pause_ms, SENTENCE_PAUSE_MS if piece.ends else CLAUSE_PAUSE_MS)
     return sentences

@@ -10,6 +10,8 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -45,7 +47,7 @@ _RESPONSES = {
     (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream_format` = sse"),
 }
 # No error: openai-agents sends instructions by default, and a reply in a plain voice is better than none.
-_UNINSTRUCTED = "instructions are not followed: the voice speaks as it always does."
+_UNINSTRUCTED = gettext_noop("instructions are not followed: the voice speaks as it always does.")
 DEGRADED_HEADER = "X-Voice-Degraded"
 _FORM = SpeechRequestSerializer()  # keeps nothing of a request; to make one takes longer than to use it
 _SSE_BYTES = 3 * 16_384  # of audio in one event; a multiple of three needs no base64 padding
@@ -86,7 +88,7 @@ class SpeechView(ApiView):
             else:
                 response = await work.stream(_metered(file, work), content_type=order.audio_format.content_type)
             if (fields.get("instructions") or "").strip():
-                response.headers["Warning"] = f'199 - "{_UNINSTRUCTED}"'
+                response.headers["Warning"] = f'199 - "{_(_UNINSTRUCTED)}"'
             if file.degraded:
                 _note_stand_in(work, file.stand_in)
                 response.headers[DEGRADED_HEADER] = file.degraded.value
@@ -128,9 +130,11 @@ def _valid(body: Mapping[str, Any], form: Serializer[dict[str, Any]] = _FORM) ->
     fields: dict[str, Any] = form.run_validation(given)
     limit = settings.VOICE_TTS_MAX_CHARACTERS
     if not fields["input"].strip():
-        raise ApiError(ErrorCode.EMPTY_INPUT, "There is no text to speak.", param="input")
+        raise ApiError(ErrorCode.EMPTY_INPUT, _("There is no text to speak."), param="input")
     if len(fields["input"]) > limit:
-        message = f"The text has {len(fields['input']):,} characters; {limit:,} are allowed."
+        message = _("The text has {length:,} characters; {limit:,} are allowed.").format(
+            length=len(fields["input"]), limit=limit
+        )
         raise ApiError(ErrorCode.INPUT_TOO_LONG, message, param="input")
     return fields
 

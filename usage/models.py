@@ -12,6 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from core.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from core.errors import DomainError
@@ -79,8 +80,8 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
         if mine is not None:
             return mine
         if await rows.aexists():
-            raise NotTheirRequest("This request was made by somebody else.")
-        raise NoSuchRequest(f"There is no such request: {request_id}.")
+            raise NotTheirRequest(_("This request was made by somebody else."))
+        raise NoSuchRequest(_("There is no such request: {request_id}.").format(request_id=request_id))
 
     def since(self, moment: datetime) -> LedgerQuerySet:
         return self.filter(created_at__gte=moment)

@@ -27,6 +27,8 @@ from django.conf import settings
 from django.db.models import QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.context import current
 from core.db_health import UNAVAILABLE_ERRORS
@@ -47,7 +49,8 @@ MARGIN_S = 60.0  # a reservation outlives the deadline of its work by this; then
 RETRY_WHEN_HELD_S = 2.0  # work under way holds what is missing, and will soon be done
 
 _NAMES = {Measure.AUDIO: ("Audio-Seconds", 1000), Measure.CHARACTERS: ("Characters", 1)}
-_WORDS = {Measure.AUDIO: "speech-to-text", Measure.CHARACTERS: "text-to-speech"}
+_WORDS = {Measure.AUDIO: gettext_lazy("speech-to-text"), Measure.CHARACTERS: gettext_lazy("text-to-speech")}
+_HEADER_WORDS = {Measure.AUDIO: "speech-to-text", Measure.CHARACTERS: "text-to-speech"}
 
 
 class QuotaExceeded(DomainError):
@@ -83,19 +86,20 @@ class Standing:
         }
         if self.is_near:
             share = 100 * (self.used + self.reserved) // max(1, self.terms.hard)
-            headers["X-Voice-Quota-Warning"] = f"{share} % of this month's {_WORDS[self.measure]} quota is used"
+            headers["X-Voice-Quota-Warning"] = f"{share} % of this month's {_HEADER_WORDS[self.measure]} quota is used"
         return headers
 
     def refusal(self, units: int = 1, now: datetime | None = None) -> QuotaExceeded:
         """What is told when so many units do not fit."""
         now = now or timezone.now()
         if self.terms.hard is not None and self.used + units <= self.terms.hard:
-            message = f"Your other requests hold the rest of this month's {_WORDS[self.measure]} quota. Try again."
-            return QuotaExceeded(message, retry_after_s=RETRY_WHEN_HELD_S)
+            message = _("Your other requests hold the rest of this month's {kind} quota. Try again.")
+            return QuotaExceeded(message.format(kind=_WORDS[self.measure]), retry_after_s=RETRY_WHEN_HELD_S)
         month = month_of(now)
         ends_in_s = (end_of_month(month) - now).total_seconds()
-        left = "" if not self.remaining else " This request needs more than is left of it."
-        message = f"This month's {_WORDS[self.measure]} quota is used up.{left}"
+        message = _("This month's {kind} quota is used up.").format(kind=_WORDS[self.measure])
+        if self.remaining:
+            message += " " + _("This request needs more than is left of it.")
         return QuotaExceeded(message, retry_after_s=ends_in_s)
 
 

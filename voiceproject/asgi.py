@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import django
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from django.utils.translation import gettext as _
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
 django.setup(set_prefix=False)
@@ -69,7 +70,7 @@ async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendC
     if "websocket.http.response" not in cast("dict[str, Any]", scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 4404, "reason": "not found"})
         return
-    answer = ApiError(ErrorCode.NOT_FOUND, "There is no WebSocket at this address.")
+    answer = ApiError(ErrorCode.NOT_FOUND, _("There is no WebSocket at this address."))
     body = json.dumps(answer.envelope()).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "websocket.http.response.start", "status": answer.status, "headers": headers})

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from django.contrib.admin import AdminSite
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 
 from core.context import current
 from core.error_codes import ErrorCode
@@ -27,7 +28,9 @@ _WORDS = {
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, as_api_error(exception) if exception else ApiError(ErrorCode.INVALID_VALUE, "Bad request."))
+    return _answer(
+        request, as_api_error(exception) if exception else ApiError(ErrorCode.INVALID_VALUE, _("Bad request."))
+    )
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

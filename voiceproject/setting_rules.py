@@ -175,6 +175,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_USAGE_RETENTION_DAYS": at_least(1),
     "VOICE_PHASE": at_least(0),
     "VOICE_MAX_CONCURRENT_USERS": at_least(0),
+    "VOICE_PHASE_DIR": _ANY,
     "VOICE_LEASE_S": more_than(0),
     "VOICE_PROBE_URL": address("http", "https"),
     "VOICE_RUNBOOK_URL": address("http", "https"),

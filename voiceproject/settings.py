@@ -99,7 +99,7 @@ VOICE_ASR_CONTEXT: str = env.str("VOICE_ASR_CONTEXT", default="auto")
 VOICE_ASR_LANGUAGES: list[str] = env.list("VOICE_ASR_LANGUAGES", default=["ms", "en", "zh", "ta"])
 VOICE_ASR_IDLE_UNLOAD_S: float = env.float("VOICE_ASR_IDLE_UNLOAD_S", default=0.0)
 VOICE_ASR_QUEUE: int = env.int("VOICE_ASR_QUEUE", default=256)
-VOICE_ASR_WAIT_S: float = env.float("VOICE_ASR_WAIT_S", default=1.6)
+VOICE_ASR_WAIT_S: float = env.float("VOICE_ASR_WAIT_S", default=3.0)
 VOICE_ASR_TUNING: str = env.str("VOICE_ASR_TUNING", default="")
 VOICE_CORRECTION_WINDOW_S: int = env.int("VOICE_CORRECTION_WINDOW_S", default=3600)
 
@@ -126,6 +126,7 @@ VOICE_USAGE_RETENTION_DAYS: int = env.int("VOICE_USAGE_RETENTION_DAYS", default=
 # --- Capacity --------------------------------------------------------------------------------------------------------
 VOICE_PHASE: int = env.int("VOICE_PHASE", default=0)
 VOICE_MAX_CONCURRENT_USERS: int = env.int("VOICE_MAX_CONCURRENT_USERS", default=0)
+VOICE_PHASE_DIR: str = env.str("VOICE_PHASE_DIR", default="")
 VOICE_LEASE_S: float = env.float("VOICE_LEASE_S", default=20.0)
 VOICE_PROBE_URL: str = env.str("VOICE_PROBE_URL", default="")
 VOICE_RUNBOOK_URL: str = env.str("VOICE_RUNBOOK_URL", default="")
@@ -143,6 +144,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = usable("VOICE_TIME_ZONE", VOICE_TIME_ZONE, otherwise="UTC")
 FORMAT_MODULE_PATH = "voiceproject.formats"
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ms", "Bahasa Melayu")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 APPEND_SLASH = False
@@ -195,6 +199,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "gateway.middleware.ContentLength",
     "gateway.middleware.Metrics",
+    "gateway.middleware.Language",
     "gateway.middleware.Security",
     "gateway.middleware.Sessions",
     "gateway.middleware.Csrf",
@@ -333,6 +338,7 @@ LOGGING = {
         # The service's own access line (voiceproject.requests) says it once, with more.
         "django.request": {"level": "CRITICAL"},
         "uvicorn": {"level": "WARNING"},
+        "daphne": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "faster_whisper": {"level": "WARNING"},
     },

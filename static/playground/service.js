@@ -1,6 +1,6 @@
 // The visitor's key, and what is asked with it. An application keeps its key on its own server instead.
 
-import { problemOf } from "../voice.js";
+import { Voice, problemOf } from "../voice.js";
 
 const KEY = "voice-key";
 const VISITOR = "voice-visitor";
@@ -24,34 +24,55 @@ export function takeKeyFromAddress() {
 }
 
 /**
- * Fetch JSON with the key. Throws `Problem`.
+ * Fetch with the key. Throws `Problem`.
  * @param {string} path
- * @param {RequestInit} options
- * @returns {Promise<any>}
+ * @param {RequestInit} [options]
  */
-export async function call(path, options = {}) {
+async function ask(path, options = {}) {
   if (!key.value) throw problemOf({ code: "missing_credentials" });
+  const headers = { Authorization: `Bearer ${key.value}`, "Accept-Language": document.documentElement.lang };
   let answer;
   try {
-    answer = await fetch(path, { ...options, headers: { Authorization: `Bearer ${key.value}`, ...options.headers } });
+    answer = await fetch(path, { ...options, headers: { ...headers, ...options.headers } });
   } catch {
     throw problemOf({ code: "unreachable" });
   }
-  const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw problemOf(body.error);
-  return body;
+  if (!answer.ok) throw problemOf((await answer.json().catch(() => ({}))).error);
+  return answer;
 }
+
+/**
+ * Fetch JSON with the key. Throws `Problem`.
+ * @param {string} path
+ * @param {RequestInit} [options]
+ * @returns {Promise<any>}
+ */
+export const call = async (path, options) => (await ask(path, options)).json();
+
+/**
+ * Speech as a file. Throws `Problem`.
+ * @param {Record<string, unknown>} wanted
+ */
+export async function fetchAudio(wanted) {
+  const headers = { "Content-Type": "application/json" };
+  return (await ask("/v1/audio/speech", { method: "POST", headers, body: JSON.stringify(wanted) })).blob();
+}
+
+/** What is on for this visitor. Throws `Problem`. */
+export const availability = () => call("/v1/voice/availability", { headers: { "X-Voice-User": visitor() } });
 
 /** The visitor's name for the service: this browser's, so that one key can serve many visitors. */
 function visitor() {
-  const kept = localStorage.getItem(VISITOR) ?? `playground-${crypto.randomUUID().slice(0, 8)}`;
+  const kept = localStorage.getItem(VISITOR) ?? `playground-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
   localStorage.setItem(VISITOR, kept);
   return kept;
 }
 
 /** A short-lived token, as an application's own server would fetch it for its pages. Throws `Problem`. */
-export async function token() {
+async function token() {
   const body = JSON.stringify({ user: visitor() });
   const headers = { "Content-Type": "application/json" };
   return (await call("/v1/realtime/client_secrets", { method: "POST", body, headers })).value;
 }
+
+export const voice = new Voice({ token });

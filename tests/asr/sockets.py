@@ -84,7 +84,7 @@ async def opened(
 
 async def quiet() -> None:
     """Wait until no stream is left in this process, and check that nothing else is."""
-    for _ in range(500):
+    for _ in range(1500):
         if lifecycle().requests == 0:
             break
         await asyncio.sleep(0.02)

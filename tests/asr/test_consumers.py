@@ -381,6 +381,81 @@ async def test_a_transcript_can_be_corrected(server_address: str, api_key: str, 
     assert (answer.status_code, answer.json()["word_error_rate"]) == (200, 0.0)
 
 
+async def test_pings_are_answered_while_a_handler_waits(server_address: str, api_key: str, monkeypatch) -> None:
+    """A client that gets no answer to its pings hangs up: the engine may be busy for longer than that."""
+    from asr.consumers import PlainConsumer
+
+    free = asyncio.Event()
+    taken = 0
+
+    async def on_binary(self, data: bytes) -> None:
+        nonlocal taken
+        await free.wait()
+        taken += 1
+
+    monkeypatch.setattr(PlainConsumer, "on_binary", on_binary)
+    async with opened(server_address, api_key) as client:
+        await client.send(START)
+        for _ in range(100):
+            await client.send(bytes(1_280))
+        async with asyncio.timeout(5):
+            await (await client.connection.ping())
+        free.set()
+        await client.send({"type": "stop"})
+        assert await client.close_code() == 1000
+    assert taken == 100
+
+
+async def test_reading_ahead_has_a_bound(server_address: str, api_key: str, monkeypatch) -> None:
+    from asr.consumers import PlainConsumer
+
+    monkeypatch.setattr(socket, "READ_AHEAD_BYTES", 10_000)
+    free = asyncio.Event()
+    most = 0
+
+    async def on_binary(self, data: bytes) -> None:
+        nonlocal most
+        await free.wait()
+        most = max(most, self._ahead_bytes)
+
+    monkeypatch.setattr(PlainConsumer, "on_binary", on_binary)
+    async with opened(server_address, api_key) as client:
+        await client.send(START)
+        for _ in range(300):
+            await client.send(bytes(1_280))
+        await asyncio.sleep(0.3)
+        free.set()
+        await client.send({"type": "stop"})
+        assert await client.close_code() == 1000
+    assert 0 < most <= 10_000 + 1_280 + socket.MESSAGE_BYTES
+
+
+async def test_a_handler_that_waits_for_ever_keeps_no_process_from_stopping(
+    server_address: str, api_key: str, monkeypatch, settings
+) -> None:
+    from asr.consumers import PlainConsumer
+
+    stopping = asyncio.Event()
+    monkeypatch.setattr(lifecycle(), "stopping", stopping)
+    monkeypatch.setattr(socket, "FAREWELL_S", 0.2)
+    settings.VOICE_WS_DRAIN_S = 0.2
+    waits = asyncio.Event()
+
+    async def on_binary(self, data: bytes) -> None:
+        waits.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(PlainConsumer, "on_binary", on_binary)
+    async with opened(server_address, api_key) as client:
+        await client.send(START)
+        await client.send(bytes(3_200))
+        await waits.wait()
+        client.connection.transport.abort()
+    stopping.set()
+    async with asyncio.timeout(5):
+        await lifecycle()._nothing_under_way.wait()
+
+
 async def test_draining(server_address: str, api_key: str, monkeypatch) -> None:
     stopping = asyncio.Event()
     monkeypatch.setattr(lifecycle(), "stopping", stopping)

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from asr import decoder_process
+from asr import decoder_process, voice_activity
 from asr.audio import Recording, decode
 from asr.units import SAMPLE_RATE
 from core.errors import ApiError
@@ -166,6 +166,12 @@ def test_the_decoder_gets_no_more_memory_than_it_may_have() -> None:
     assert 100 < int(answer.stdout) < 140
 
 
+def test_the_first_file_finds_a_decoder() -> None:
+    decoder_process._end_all()
+    voice_activity.warm_up()
+    assert [process.alive for process in decoder_process._idle] == [True]
+
+
 def test_a_decoder_that_dies_costs_one_file() -> None:
     decode(sound.encoded(BEEP, "flac"), max_duration_s=9)
     for process in decoder_process._idle:
@@ -175,7 +181,7 @@ def test_a_decoder_that_dies_costs_one_file() -> None:
 
 
 def test_a_decoder_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    decoder_process.warm_up()
+    decode(sound.encoded(BEEP, "flac"), max_duration_s=9)
     for process in decoder_process._idle:
         process._process.send_signal(signal.SIGSTOP)
     monkeypatch.setattr(decoder_process, "SILENCE_S", 0.2)

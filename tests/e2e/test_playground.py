@@ -143,11 +143,11 @@ async def test_the_chosen_look_stays(served_service: Served) -> None:
 async def test_a_wrong_key_is_asked_for_again(served_service: Served) -> None:
     async with browser.page() as (page, _errors):
         await page.goto(f"{served_service.url}/#key=vk_wrong")
-        await expect(page.locator("#speak-problem")).to_contain_text("API key is not known")
+        await expect(page.locator("#key-problem")).to_contain_text("API key is not known")
         await page.fill("#key", served_service.key)
         await page.keyboard.press("Enter")
         await expect(page.locator("#voice option")).not_to_have_count(1)
-        await expect(page.locator("#speak-problem")).to_be_hidden()
+        await expect(page.locator("#key-problem")).to_be_hidden()
         assert served_service.key in await page.inner_text("#sample")
 
 

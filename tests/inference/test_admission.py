@@ -41,7 +41,7 @@ class Shop:
 
     def warm_up(self) -> None:
         """Busy for long enough to be measured, then empty."""
-        for _ in range(30):
+        for _ in range(70):
             self.arrive(2 * BUSY - len(self.inside))
             self.work(0.1)
         self.empty()
@@ -61,6 +61,31 @@ def test_it_works() -> None:
 
 def test_nobody_is_refused_before_anything_is_known() -> None:
     assert Shop().arrive(200) == 200
+
+
+def test_a_slow_start_refuses_nobody() -> None:
+    """The first seconds of a process are its slowest: they are not yet its rate."""
+    shop = Shop(per_second=1.5)
+    for _ in range(4):
+        shop.arrive(10 - len(shop.inside))
+        shop.work(0.667)
+    shop.per_second = 10
+    for _ in range(40):
+        shop.arrive(10 - len(shop.inside))
+        shop.work(0.1)
+    assert shop.refusals == []
+
+
+def test_small_batches_are_not_taken_for_a_slow_engine() -> None:
+    """Five callers keep it half as busy as ten; when ten are back it can do as much as before."""
+    shop = Shop()
+    shop.warm_up()
+    shop.per_second = 5
+    for _ in range(16):
+        shop.arrive(5 - len(shop.inside))
+        shop.work(0.4)
+    shop.empty()
+    assert shop.arrive(20) == 20
 
 
 def test_those_who_came_together_do_not_make_it_look_slow() -> None:

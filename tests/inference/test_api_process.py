@@ -77,6 +77,10 @@ def test_it_serves_goes_without_and_serves_again(folder: Path) -> None:
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "engine_unavailable")
         assert int(refused.headers["Retry-After"]) >= 1
         assert client.get("/healthz").status_code == 200
+        # It stays where callers reach it: the answer is the application's. The admin needs no tier.
+        assert client.get("/readyz?for=traffic").status_code == 200
+        assert client.get("/readyz?for=pages").json()["checks"] == {"database": "ok"}
+        assert client.get("/admin/login/").status_code == 200
 
         stack.enter_context(inference_tier(folder, port=port))
         wait_for(client, 200)
@@ -97,3 +101,14 @@ def test_one_that_starts_before_its_tier(folder: Path) -> None:
         wait_for(client, 200)
         assert transcribe(client).status_code == 200
         assert json.loads(client.get("/readyz").text)["checks"]["models"] == "ok"
+
+
+def test_pages_need_no_tier(folder: Path) -> None:
+    """Started without it: pages are there, speech waits for the first sight of it."""
+    state = folder / "alone"
+    state.mkdir()
+    with served(state, is_ready=False, VOICE_INFERENCE_URL=f"http://127.0.0.1:{lasting_port()}") as server:
+        ready = {what: httpx.get(f"{server.url}/readyz?for={what}").status_code for what in ("pages", "traffic")}
+        assert ready == {"pages": 200, "traffic": 503}
+        assert httpx.get(f"{server.url}/admin/login/").status_code == 200
+        assert httpx.get(f"{server.url}/v1/usage", headers=server.headers()).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 K8S = ROOT / "k8s"
 PHASES = (1, 2, 3, 4)
 API = ("asr-api", "tts-api", "realtime")
+SERVING = (*API, "pages")  # what listens
 
 Manifest = dict[str, Any]
 
@@ -70,8 +72,8 @@ def workloads(phase: int = 1) -> Iterator[Workload]:
     for one in overlay(phase):
         kind, name, spec = one["kind"], one["metadata"]["name"], one.get("spec", {})
         match kind:
-            case "Deployment" | "Job":
-                yield Workload(name, kind, spec["template"])
+            case "Deployment" | "Job":  # a job's name ends with its version
+                yield Workload(re.sub(r"-\d+\.\d+\.\d+$", "", name), kind, spec["template"])
             case "CronJob":
                 yield Workload(name, kind, spec["jobTemplate"]["spec"]["template"])
             case "RayService":

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from capacity.models import Phase
-from tests.k8s.manifests import API, K8S, PHASES, built, of_kind, overlay, serve_config
+from tests.k8s.manifests import API, K8S, PHASES, SERVING, built, of_kind, overlay, serve_config, workloads
 
 pytestmark = pytest.mark.django_db
 
@@ -110,6 +110,15 @@ def test_alerts_come_before_refusals(number: int) -> None:
             assert int(settings["data"]["VOICE_MAX_CONCURRENT_USERS"]) == max(one for one in reached if one)
 
 
+def test_changing_phase_restarts_nothing() -> None:
+    """What a pod is made from is the same in every phase: no stream is cut, no job has to be deleted first. A setting
+    that differs between phases is read as a file (`voice-phase`)."""
+    made = [
+        {one.name: one.template for one in workloads(number) if one.kind in ("Deployment", "Job")} for number in PHASES
+    ]
+    assert all(templates == made[0] for templates in made)
+
+
 def test_growing_is_nothing_but_more() -> None:
     """Between two phases only numbers differ, and of the inference tier only what KubeRay changes in place."""
     for number in PHASES[1:]:
@@ -132,7 +141,7 @@ def test_the_database_has_connections_for_all(number: int) -> None:
         for one in of_kind("ConfigMap", number).values()
         if "VOICE_DATABASE_POOL" in one["data"]
     }
-    surging, others = len(API), 4  # one more of each while a version is rolled out; the watcher and jobs
+    surging, others = len(SERVING), 5  # one more of each while a version is rolled out; pages, the watcher, jobs
     (database,) = of_kind("Cluster", number).values()
     connections = int(database["spec"]["postgresql"]["parameters"]["max_connections"])
     assert (pods + surging + others) * pool < connections

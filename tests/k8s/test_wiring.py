@@ -11,7 +11,8 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 
 from capacity.probe import url as probe_url
-from tests.k8s.manifests import API, K8S, PHASES, ROOT, Manifest, Workload, environment, of_kind, workloads
+from tests.k8s.manifests import K8S, PHASES, ROOT, SERVING, Manifest, Workload, environment, of_kind, workloads
+from voiceproject import VERSION
 from voiceproject.asgi import _sockets
 from voiceproject.server import CANCEL_S
 
@@ -42,8 +43,8 @@ def test_images(phase: int) -> None:
         assert path.rsplit("/", 1)[1] == f"voice-{expected}"
         assert (ROOT / "docker" / f"{expected}.Dockerfile").exists()
         versions.add(version)
-    (version,) = versions
-    assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    assert versions == {VERSION}
+    assert f"migrate-{VERSION}" in of_kind("Job", phase)
 
 
 def test_only_the_inference_tier_has_gpus() -> None:
@@ -72,11 +73,11 @@ def test_selectors() -> None:
     for name, budget in of_kind("PodDisruptionBudget").items():
         assert matching(budget["spec"]["selector"]["matchLabels"]) == {name}
         assert budget["spec"]["maxUnavailable"] == 1
-    assert set(of_kind("PodDisruptionBudget")) == set(API)
+    assert set(of_kind("PodDisruptionBudget")) == set(SERVING)
 
 
 def test_pods_are_spread() -> None:
-    for name in API:
+    for name in SERVING:
         spec = of_kind("Deployment")[name]["spec"]["template"]["spec"]
         keys = [spread["topologyKey"] for spread in spec["topologySpreadConstraints"]]
         assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
@@ -98,7 +99,7 @@ def test_ports() -> None:
     for monitor in of_kind("ServiceMonitor").values():
         wanted = monitor["spec"]["selector"]["matchLabels"]
         services = [one for one in of_kind("Service").values() if wanted.items() <= one["metadata"]["labels"].items()]
-        assert {one["metadata"]["name"] for one in services} == set(API)
+        assert {one["metadata"]["name"] for one in services} == set(SERVING)
         for endpoint in monitor["spec"]["endpoints"]:
             assert endpoint["port"] in [port["name"] for one in services for port in one["spec"]["ports"]]
             assert resolve(endpoint["path"])
@@ -173,9 +174,11 @@ def test_every_address_is_served_but_those_for_the_cluster() -> None:
         ("/ws/asr", "realtime"),
         ("/ws/tts", "realtime"),
         ("/v1/models", "asr-api"),
-        ("/admin/usage/plan/", "asr-api"),
-        ("/dashboard/", "asr-api"),
-        ("/static/look.css", "asr-api"),
+        ("/v1/usage", "pages"),
+        ("/v1/voice/availability", "asr-api"),
+        ("/admin/usage/plan/", "pages"),
+        ("/dashboard/", "pages"),
+        ("/static/look.css", "pages"),
         ("/readyz", "asr-api"),
         ("/metrics", None),
         ("/metrics/", None),
@@ -203,14 +206,14 @@ def test_the_ingress_lets_through_what_the_service_takes() -> None:
     assert notes["nginx.org/websocket-services"] == "realtime"
 
 
-@pytest.mark.parametrize("pod", [pod for pod in PODS if pod.name in API], ids=str)
+@pytest.mark.parametrize("pod", [pod for pod in PODS if pod.name in SERVING], ids=str)
 def test_probes(pod: Workload) -> None:
     (container,) = pod.spec["containers"]
     asked = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
     assert {name: get["path"] for name, get in asked.items()} == {
         "startup": "/healthz",
         "liveness": "/healthz",
-        "readiness": "/readyz?for=traffic",
+        "readiness": f"/readyz?for={'pages' if pod.name == 'pages' else 'traffic'}",
     }
     for get in asked.values():
         assert resolve(get["path"].partition("?")[0])
@@ -245,7 +248,7 @@ def test_all_processes_are_told_the_same() -> None:
     told = [environment(pod.containers[-1]) for pod in OURS if pod.kind != "RayService"]
     for name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL"):
         assert all(name in one for one in told)
-    api = [one for pod, one in zip(OURS, told, strict=False) if pod.name in API]
+    api = [one for pod, one in zip(OURS, told, strict=False) if pod.name in SERVING]
     assert all(one == api[0] for one in api)
     models = environment(next(pod for pod in PODS if pod.name == "voice-inference-t4").containers[-1])
     for name, value in models.items():
@@ -255,14 +258,14 @@ def test_all_processes_are_told_the_same() -> None:
 
 def test_threads_are_those_of_the_limit() -> None:
     for pod in PODS:
-        if pod.name in API:
+        if pod.name in SERVING:
             container = pod.containers[-1]
             assert environment(container)["VOICE_CPU_THREADS"] == container["resources"]["limits"]["cpu"]
 
 
 def test_there_is_time_to_finish() -> None:
     for pod in PODS:
-        if pod.name not in API:
+        if pod.name not in SERVING:
             continue
         container = pod.containers[-1]
         grace_s = float(environment(container)["VOICE_GRACE_S"] or "nan")
@@ -274,10 +277,10 @@ def test_there_is_time_to_finish() -> None:
 
 def test_migrations_come_first() -> None:
     for pod in PODS:
-        if pod.name in (*API, "capacity-watcher"):
+        if pod.name in (*SERVING, "capacity-watcher"):
             (waiting,) = pod.spec["initContainers"]
             assert "migrate --check" in waiting["command"][-1]
-        if pod.name in API:
+        if pod.name in SERVING:
             assert pod.containers[-1]["args"] == ["serve", "--no-migrate"]
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tts.first_clause import PARTS, first_parts, length
+from tts.first_clause import LONGEST_PIECE, PARTS, first_parts, in_pieces, length
 
 SENTENCES = [
     "Selamat pagi, hari ini cuaca di Kuala Lumpur dijangka cerah pada waktu pagi, tetapi hujan pada sebelah petang.",
@@ -39,3 +39,13 @@ def test_what_is_short_or_has_no_place_for_a_breath_stays_whole(text: str) -> No
 )
 def test_a_sentence_without_a_pause_is_cut_between_its_phrases(text: str, first: str) -> None:
     assert first_parts(text)[0] == first
+
+
+@pytest.mark.parametrize("text", ["a" * 4096, "satu dua, tiga " * 300, "我" * 4096, "satu " * 2000, "a,b;" * 500])
+def test_no_piece_keeps_everybody_waiting(text: str) -> None:
+    pieces = list(in_pieces(text))
+    assert max(map(length, pieces)) <= LONGEST_PIECE
+    assert "".join("".join(pieces).split()) == "".join(text.split())
+    assert min(map(length, pieces[:-1])) > 0.8 * LONGEST_PIECE
+    assert list(in_pieces("Selamat pagi.")) == ["Selamat pagi."]
+    assert list(in_pieces("")) == []

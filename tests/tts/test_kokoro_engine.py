@@ -24,7 +24,7 @@ from tts.apps import offer_kokoro
 from tts.kokoro import SAMPLE_RATE, KokoroModel
 from tts.kokoro_engine import NAME, KokoroEngine
 from tts.kokoro_voices import kokoro_voices
-from tts.reply_voice import Reason, ReplyVoice, sentence_voice
+from tts.reply_voice import Reason, ReplyVoice, is_browned_out, sentence_voice
 from tts.synthesis import Synthesis, sentences_of
 from tts.units import Speech, SpeechUnit
 from tts.voices import Voice, catalogue
@@ -179,6 +179,18 @@ async def test_a_reply_ends_in_the_voice_in_which_it_began(offered: Any, espeak:
     await speak(degraded)
     busy.wait_s = 0
     assert (await speak(degraded)).voice.engine == "espeak-ng"
+
+
+async def test_the_neural_voice_gives_way_to_a_recogniser_that_is_behind(
+    offered: Any, espeak: None, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    offered(Busy(wait_s=0))
+    monkeypatch.setitem(runtime._engines, "asr", Busy(wait_s=30))
+    reply = ReplyVoice(VOICES["aisyah"])
+    await speak(reply)
+    assert reply.degraded is Reason.BUSY
+    settings.VOICE_INFERENCE_URL = "http://tier"  # where each model has cores of its own
+    assert not is_browned_out()
 
 
 async def test_the_brown_out_can_be_switched_off(offered: Any, settings: Any) -> None:

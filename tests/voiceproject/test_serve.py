@@ -112,6 +112,15 @@ def test_a_taken_port_is_said_plainly(served_service: Served, tmp_path: Path) ->
     assert "Traceback" not in printed
 
 
+def test_a_database_that_cannot_be_used_is_said_plainly(tmp_path: Path) -> None:
+    """As it is with a disk that is full, or a server that is not there."""
+    with pytest.raises(RuntimeError, match="ended with 1"), served(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}"):
+        pass
+    printed = (tmp_path / "serve.log").read_text()
+    assert "The database cannot be used: unable to open database file" in printed
+    assert "Traceback" not in printed
+
+
 def test_it_runs_on_postgresql_and_redis(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
     with served(tmp_path, DATABASE_URL=postgres_url, REDIS_URL=redis_url, VOICE_RATE_LIMIT="100") as server:
         with httpx.Client(base_url=server.url, headers=server.headers(), timeout=60) as client:

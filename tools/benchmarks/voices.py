@@ -1,11 +1,13 @@
 """How well voices are understood: they read sentences, Whisper base writes down what it hears.
 
-    python -m tools.benchmarks.voices [voice ...] [--sentences N] [--english] [--save DIR] [--mix NAME=RECIPE ...]
+    python -m tools.benchmarks.voices [voice ...] [--sentences N] [--english] [--sounds] [--save DIR]
+                                      [--mix NAME=RECIPE ...]
 
 Needs Kokoro and Whisper base (`manage.py models install --default`). Both texts, the one to be read and the one heard,
 are brought to the same words before they are compared (`spoken_text.error_rate`), so "15 peratus" is "lima belas
 peratus". `--save` keeps the sound for `tools.benchmarks.predicted_mos`. `--mix` tries a mixture of the published packs
-in `--packs`. `--english` reads Malay sentences with English words and counts the English words that are missed.
+in `--packs`. `--sounds` tells of each kind of Malay sound how many were not heard. `--english` reads Malay sentences
+with English words and counts the English words that are missed.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from faster_whisper import WhisperModel  # noqa: E402
 
 from spoken_text.error_rate import alike  # noqa: E402
 from spoken_text.speakable import speakable  # noqa: E402
+from tools.benchmarks.sounds import KINDS, missed_sounds  # noqa: E402
 from tools.training.voice_packs import mixed, thinned  # noqa: E402
 from tts import kokoro  # noqa: E402
 from tts.encoding import SAMPLE_RATE, Samples  # noqa: E402
@@ -148,6 +151,7 @@ def main() -> None:
     parser.add_argument("--packs", type=Path)
     parser.add_argument("--sentences", type=int, default=1000)
     parser.add_argument("--english", action="store_true")
+    parser.add_argument("--sounds", action="store_true", help="which Malay sounds were not heard")
     parser.add_argument("--save", type=Path)
     parser.add_argument("--show", action="store_true", help="what was heard wrong")
     parser.add_argument("--threads", type=int, default=2)
@@ -158,17 +162,30 @@ def main() -> None:
     texts = [_ENGLISH_WORD.sub(r"\1", line) for line in lines]
     print(f"{environment.machine()}; {len(texts)} sentences\n")
     print("| voice | WER | CER | English words missed | real-time factor |\n|---|---|---|---|---|", flush=True)
+    sounds: dict[str, dict[str, tuple[int, int]]] = {}
     for reader in _readers(options):
         heard = list(listener.heard(reader, texts, "ms", options.save))
         wer, cer = rates(heard, "ms")
         english = f"{missed_english(lines, heard):.2f}" if options.english else ""
         pace = fmean(one.made_s for one in heard) / fmean(one.audio_s for one in heard)
         print(f"| {reader.name} | {wer:.3f} | {cer:.3f} | {english} | {pace:.2f} |", flush=True)
+        sounds[reader.name] = missed_sounds(alike(one.text, one.heard, "ms") for one in heard)
         if options.show:
             for one in heard:
                 said, got = alike(one.text, one.heard, "ms")
                 if said != got:
                     print(f"    {said}\n    {got}")
+    if options.sounds:
+        _print_sounds(sounds)
+
+
+def _print_sounds(sounds: dict[str, dict[str, tuple[int, int]]]) -> None:
+    """A row for each kind of sound, a column for each voice: the percentage that was not heard."""
+    print("\n| not heard of | " + " | ".join(sounds) + " |\n|---|" + "---|" * len(sounds))
+    for kind in KINDS:
+        counts = [of[kind] for of in sounds.values()]
+        shares = " | ".join(f"{100 * missed / total:.0f} %" if total else "–" for missed, total in counts)
+        print(f"| {kind} ({max(total for _missed, total in counts)}) | {shares} |")
 
 
 if __name__ == "__main__":

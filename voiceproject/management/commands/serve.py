@@ -6,13 +6,13 @@ import os
 import sys
 import threading
 from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection, connections
+from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from gateway import catalogue
@@ -22,6 +22,9 @@ from model_store.management.commands.models import INTERRUPTED
 from voiceproject import demo
 from voiceproject.checks import require_usable_settings
 from voiceproject.server import Server, listen
+
+if TYPE_CHECKING:
+    from voiceproject.daphne_server import DaphneServer
 
 INSTALL = "--install-models"
 WATCH_STOP_S = 2.0  # what it is doing then is finished by whoever leads next
@@ -35,6 +38,7 @@ class Command(BaseCommand):
         parser.add_argument("--demo", action="store_true", help="make a demo key and an admin, and print how to start")
         parser.add_argument(INSTALL, action="store_true", help="first fetch the default models that are not here")
         parser.add_argument("--watch", action="store_true", help="watch the capacity too; --demo does")
+        parser.add_argument("--server", choices=["uvicorn", "daphne"], default="uvicorn", help="default: uvicorn")
         parser.add_argument("--no-migrate", action="store_true", help="leave the database's tables as they are")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -50,9 +54,12 @@ class Command(BaseCommand):
             other = settings.PORT + 1
             raise CommandError(f"cannot listen on port {settings.PORT}: {error.strerror}. Try PORT={other}.") from error
         address = f"http://{settings.VOICE_HOST}:{listening.getsockname()[1]}"
-        if not options["no_migrate"]:
-            self._migrate()
-        text = demo.prepare().instructions(address) if options["demo"] else f"Serving on {address}"
+        try:
+            if not options["no_migrate"]:
+                self._migrate()
+            text = demo.prepare().instructions(address) if options["demo"] else f"Serving on {address}"
+        except DatabaseError as error:  # not there, or its disk is full
+            raise CommandError(f"The database cannot be used: {error}") from error
         if notices := catalogue.notices():
             text += "".join(f"\n  ! {notice}" for notice in notices) + "\n"
         connections.close_all()  # the server's threads open their own
@@ -64,7 +71,7 @@ class Command(BaseCommand):
             if options["demo"] or options["watch"]:
                 watch.start()
 
-        Server(on_started=started, on_stopping=self._say_stopping).run(sockets=[listening])
+        _server(options["server"])(on_started=started, on_stopping=self._say_stopping).run(sockets=[listening])
         self._stopping.set()
         if watch.is_alive():
             watch.join(WATCH_STOP_S)
@@ -97,6 +104,14 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def _server(name: str) -> type[Server] | type[DaphneServer]:
+    if name == "uvicorn":
+        return Server
+    from voiceproject.daphne_server import DaphneServer  # importing it installs Twisted's event loop
+
+    return DaphneServer
 
 
 def _watch(stopping: threading.Event) -> None:

@@ -1,0 +1,43 @@
+"""Changing phase restarts nothing: what differs between phases is read from files again and again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from capacity import deployed
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Lets enough time go by that files are looked at again."""
+    now = [0.0]
+    monkeypatch.setattr("capacity.deployed.time.monotonic", lambda: now[0])
+
+    def pass_by() -> None:
+        now[0] += deployed.READ_EVERY_S
+
+    return pass_by
+
+
+def test_it_works(tmp_path: Path, settings, later) -> None:
+    settings.VOICE_MAX_CONCURRENT_USERS, settings.VOICE_PHASE = 7, 1
+    assert (deployed.most_users(), deployed.phase()) == (7, 1)
+    settings.VOICE_PHASE_DIR = str(tmp_path)
+    assert (deployed.most_users(), deployed.phase()) == (7, 1), "no files: the settings"
+    later()
+    (tmp_path / "VOICE_MAX_CONCURRENT_USERS").write_text("200\n")
+    (tmp_path / "VOICE_PHASE").write_text("2")
+    assert (deployed.most_users(), deployed.phase()) == (200, 2)
+    (tmp_path / "VOICE_PHASE").write_text("3")
+    assert deployed.phase() == 2, "not read for every request"
+    later()
+    assert deployed.phase() == 3
+
+
+@pytest.mark.parametrize("text", ["many", "", "2.5"])
+def test_a_file_of_no_use_changes_nothing(text: str, tmp_path: Path, settings, later) -> None:
+    settings.VOICE_PHASE_DIR, settings.VOICE_MAX_CONCURRENT_USERS = str(tmp_path), 7
+    (tmp_path / "VOICE_MAX_CONCURRENT_USERS").write_text(text)
+    assert deployed.most_users() == 7

@@ -1,0 +1,151 @@
+"""Daphne, held to what uvicorn does here (voiceproject.server): the same limits, the same start and the same end.
+
+Daphne has no lifespan, believes `X-Forwarded-For` of anybody, writes larger bodies to the disk, and stops without
+waiting; this module and `daphne_protocol` put that right. Importing it installs Twisted's reactor on a new asyncio
+loop, so only `manage.py serve --server daphne` does. What stays different is in docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from daphne.server import Server as Daphne
+from django.conf import settings
+from twisted.internet import reactor as _reactor
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from gateway.lifecycle import lifecycle
+from voiceproject.daphne_protocol import BoundedHttpFactory
+from voiceproject.server import CANCEL_S
+
+logger = logging.getLogger(__name__)
+
+FLUSH_POLL_S = 0.05
+PING_S = 20
+HANDSHAKE_S = 10
+
+reactor: Any = _reactor  # Twisted's modules stand in for objects
+
+
+class DaphneServer(Daphne):
+    """As ``voiceproject.server.Server``: ``on_started()`` and ``on_stopping(running)``, ``run(sockets)``."""
+
+    def __init__(self, on_started: Callable[[], None], on_stopping: Callable[[int], None]) -> None:
+        from voiceproject.asgi import application
+
+        self._on_started = on_started
+        self._on_stopping = on_stopping
+        self._lifespan = Lifespan(application)
+        self._stopping: asyncio.Task[None] | None = None
+        largest = 4 * max(settings.VOICE_WS_MAX_BYTES, settings.VOICE_WS_MAX_JSON_BYTES)
+        super().__init__(
+            _by_keyword(ProxyHeadersMiddleware(cast(Any, application), settings.VOICE_TRUSTED_PROXIES)),
+            endpoints=["made when it runs"],
+            signal_handlers=False,
+            ping_interval=PING_S,  # keeps proxies awake
+            ping_timeout=0,  # VOICE_WS_IDLE_S ends who is silent, with an error
+            websocket_timeout=-1,
+            websocket_handshake_timeout=HANDSHAKE_S,
+            websocket_connect_timeout=int(settings.VOICE_DEADLINE_S),
+            websocket_max_message_size=largest,
+            websocket_max_frame_size=largest,
+            application_close_timeout=int(settings.VOICE_DEADLINE_S),
+            server_name="",
+        )
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        for held in sockets or []:  # it was held so that a taken port is known before anything else is done
+            host, port = held.getsockname()[:2]
+            kind = "tcp6" if held.family == socket.AF_INET6 else "tcp"
+            held.close()
+            self.endpoints = [f"{kind}:port={port}:interface={host.replace(':', chr(92) + ':')}"]
+        reactor.callWhenRunning(self._start)
+        super().run()
+
+    @property
+    def http_factory(self) -> Any:
+        return self._http_factory
+
+    @http_factory.setter
+    def http_factory(self, _daphnes_own: Any) -> None:
+        self._http_factory = BoundedHttpFactory(self)
+
+    def _start(self) -> None:
+        loop = reactor._asyncioEventloop
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._signalled)
+        self._starting = loop.create_task(self._started())
+
+    async def _started(self) -> None:
+        await self._lifespan.start()
+        self._on_started()
+
+    def _signalled(self) -> None:
+        if self._stopping is None:
+            self._on_stopping(lifecycle().requests)
+            self._stopping = asyncio.get_running_loop().create_task(self._drain())
+        else:
+            reactor.stop()
+
+    async def _drain(self) -> None:
+        """Finish what runs, to the last byte on the wire; cancel what is left; let go of everything; stop."""
+        ends = time.monotonic() + settings.VOICE_GRACE_S
+        await lifecycle().drain(settings.VOICE_GRACE_S)
+        # Daphne takes answers faster than clients do.
+        while reactor.getWriters() and time.monotonic() < ends:  # noqa: ASYNC110 - Twisted tells nobody
+            await asyncio.sleep(FLUSH_POLL_S)
+        left = [one["application_instance"] for one in self.connections.values() if "application_instance" in one]
+        left = [instance for instance in left if not instance.done()]
+        for instance in left:
+            instance.cancel()
+        if left:
+            await asyncio.wait(left, timeout=CANCEL_S)
+        await self._lifespan.stop()
+        reactor.stop()
+
+
+class Lifespan:
+    """The application's start and end, as ASGI has them."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self._told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self._heard: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self._living: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}}
+        self._living = asyncio.create_task(self._application(scope, self._told.get, self._heard.put))
+        await self._tell("lifespan.startup")
+
+    async def stop(self) -> None:
+        if self._living is not None:
+            await self._tell("lifespan.shutdown")
+            await self._living
+
+    async def _tell(self, event: str) -> None:
+        assert self._living is not None
+        await self._told.put({"type": event})
+        hearing = asyncio.create_task(self._heard.get())
+        await asyncio.wait([hearing, self._living], return_when=asyncio.FIRST_COMPLETED)
+        hearing.cancel()
+        if self._living.done():
+            self._living.result()  # raises what went wrong
+
+
+def _by_keyword(application: Any) -> Any:
+    """Daphne names its arguments, and gives addresses as lists."""
+
+    async def called(scope: Any, receive: Any, send: Any) -> None:
+        for end in ("client", "server"):
+            if scope.get(end):
+                scope[end] = tuple(scope[end])
+        await application(scope, receive, send)
+
+    return called

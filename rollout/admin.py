@@ -147,7 +147,6 @@ class FlagAdmin(AuditedAdmin):
     inlines = [ClientShareInline]
     list_display = ["name", "note", "state", "ramp", "shown_killed", "modified"]
     search_fields = ["name", "note"]
-    ordering = ["id"]
     list_filter = ["killed", "everyone"]
     autocomplete_fields = ["users", "groups", "cohorts"]
     actions_list = ["kill_all"]

@@ -62,7 +62,7 @@ test: lint services
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 screenshots: setup-dev services
-	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e -k photographed
+	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e -k "photographed or conversation"
 
 test-coqui: setup-dev
 	scripts/test_coqui.sh

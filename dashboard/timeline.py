@@ -106,15 +106,15 @@ def _percent(value: str | None) -> str:
 
 
 def _alerts(since: datetime) -> Iterator[Happening]:
-    rows = Alert.objects.filter(fired_at__gte=since).select_related("rule").prefetch_related("deliveries")
+    rows = Alert.objects.filter(fired_at__gte=since).prefetch_related("deliveries")
     for alert in rows.order_by("-fired_at")[:LATEST]:
         link = reverse("admin:capacity_alert_change", args=[alert.pk])
-        words = f"{alert.rule.get_severity_display()} alert: {alert.rule.reading(alert.worst)}"
+        words = f"{alert.get_severity_display()} alert: {alert.reading(alert.worst)}"
         assert alert.fired_at is not None  # by the filter
-        yield Happening(alert.fired_at, words, alert.notified(), tone=alert.rule.severity, link=link)
+        yield Happening(alert.fired_at, words, alert.notified(), tone=alert.severity, link=link)
         if alert.resolved_at is not None:
             lasted = span(alert.resolved_at - alert.fired_at)
-            words = f"Resolved after {lasted}: {alert.rule.condition()}"
+            words = f"Resolved after {lasted}: {alert.condition()}"
             yield Happening(alert.resolved_at, words, alert.outcome, tone=GOOD, link=link)
 
 

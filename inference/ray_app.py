@@ -38,6 +38,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, 
 from ray.serve.handle import DeploymentHandle
 from ray.util import metrics
 
+from core import tracing
 from inference import gpu, runtime
 from inference.errors import EngineUnavailable, OverCapacity, UnitFailed
 from inference.scaling import WorkMeter
@@ -64,6 +65,7 @@ class Replica:
 
     async def __init__(self, names: list[str]) -> None:  # type: ignore[misc]  # Serve awaits constructors
         _export_batches()
+        tracing.start("voice-tier")
         self._names = names
         self._meter = WorkMeter(settings.VOICE_ASR_WAIT_S if names == [ASR] else settings.VOICE_TTS_WAIT_S)
         self._handler = LocalUnitHandler(names)
@@ -96,6 +98,7 @@ class Replica:
 
     async def __del__(self) -> None:
         await runtime.close_all()
+        tracing.stop()
 
     def _reading(self, name: str) -> Fields:
         gpus = [asdict(reading) for reading in gpu.read()]

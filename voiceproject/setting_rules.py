@@ -88,6 +88,7 @@ _LANGUAGE = Rule("a language that Whisper knows, such as ms, en, zh or ta", lamb
 RULES: Mapping[str, Rule] = {
     "PORT": between(0, 65_535),
     "DATABASE_URL": _ANY,  # checked where it is parsed
+    "OTEL_EXPORTER_OTLP_ENDPOINT": address("http", "https"),
     "REDIS_URL": address("redis", "rediss", "unix"),
     "SECRET_KEY": _ANY,
     "DEBUG": _ANY,

@@ -25,6 +25,7 @@ DEBUG: bool = env.bool("DEBUG", default=False)
 SECRET_KEY: str = env.str("SECRET_KEY", default="") or kept_secret(VOICE_STATE_DIR / "secret_key")
 DATABASE_URL: str = env.str("DATABASE_URL", default="") or f"sqlite:///{VOICE_STATE_DIR / 'voice.sqlite3'}"
 REDIS_URL: str = env.str("REDIS_URL", default="")
+OTEL_EXPORTER_OTLP_ENDPOINT: str = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
 
 # --- Serving ---------------------------------------------------------------------------------------------------------
 VOICE_HOST: str = env.str("VOICE_HOST", default="127.0.0.1")

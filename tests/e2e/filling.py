@@ -217,8 +217,8 @@ def make_alerts(now: datetime) -> None:
     ):
         rule = Rule.objects.get(severity=severity, metric=metric)
         since = now - timedelta(hours=hours)
-        Alert.objects.create(
-            rule=rule,
+        Alert.of(
+            rule,
             state=Alert.State.RESOLVED,
             since=since,
             fired_at=since + timedelta(seconds=30),
@@ -229,7 +229,7 @@ def make_alerts(now: datetime) -> None:
             acknowledged_by=by,
             acknowledged_at=since + timedelta(minutes=4) if by else None,
             outcome="Back below.",
-        )
+        ).save()
 
 
 def main(what: str) -> None:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("capacity", "0004_gpu_memory_and_phases_of_rules")]
+    dependencies = [("capacity", "0005_alerts_keep_their_rule")]
 
     operations = [
         migrations.AlterField(

@@ -27,9 +27,9 @@ def migrated(db) -> None:
 
 def fire(now) -> Alert:
     rule = Rule.objects.get(severity="critical", metric="users")
-    return Alert.objects.create(
-        rule=rule, state="firing", since=now, fired_at=now, evaluated_at=now, value=91, worst=91
-    )
+    at = {"since": now, "fired_at": now, "evaluated_at": now}
+    of_rule = {"severity": rule.severity, "metric": rule.metric, "threshold": rule.threshold}
+    return Alert.objects.create(rule=rule, state="firing", value=91, worst=91, **at, **of_rule)
 
 
 def words() -> list[str]:

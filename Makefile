@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-images lint format bench bench-voices requirements clean
+.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-images test-axe lint format bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-clients OpenAI's SDKs, the AI SDK, LiteLLM, LiveKit, Pipecat and others against the service"
 	@echo "make test-schema  Schemathesis against what /schema/ says, fifty examples a call from two seeds"
 	@echo "make test-images  both images' packages and folders, started together without a container runtime"
+	@echo "make test-axe     axe-core on every page of the admin, the dashboard and the playground"
 	@echo "make screenshots  the page's pictures in docs/screenshots"
 	@echo "make lint         ruff, mypy and the layers' import contracts"
 	@echo "make format       ruff's formatter"
@@ -63,7 +64,7 @@ test: lint services
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 screenshots: setup-dev services
-	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e -k photographed
+	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e -k "photographed or conversation"
 
 test-coqui: setup-dev
 	scripts/test_coqui.sh
@@ -81,6 +82,9 @@ test-schema: setup-dev
 
 test-images: setup-dev
 	VOICE_TEST_IMAGES=1 $(BIN)/python -m pytest tests/images -s
+
+test-axe: setup-dev services
+	AXE=all $(BIN)/python -m pytest tests/e2e/test_accessibility.py
 
 messages: setup-dev
 	$(BIN)/python -m tools.messages

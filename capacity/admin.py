@@ -185,12 +185,12 @@ class DeliveryInline(ReadOnly, TabularInline):
 class AlertAdmin(ReadOnly, ModelAdmin):
     empty_text = "No rule has ever fired. Alerts appear here while they are pending, firing and resolved."
     list_display = ["shown", "shown_severity", "shown_state", "since", "lasted", "acknowledged"]
-    list_filter = ["state", "rule__severity", "rule__metric"]
-    list_select_related = ["rule"]
-    search_fields = ["rule__metric", "acknowledged_by", "outcome"]
+    list_filter = ["state", "severity", "metric"]
+    search_fields = ["metric", "acknowledged_by", "outcome"]
     date_hierarchy = "since"
     ordering = ["-since", "-id"]
     fields = readonly_fields = [
+        "fired_by",
         "rule",
         "shown_state",
         "last_value",
@@ -211,16 +211,21 @@ class AlertAdmin(ReadOnly, ModelAdmin):
     @display(description="Alert")
     def shown(self, alert: Alert) -> str:
         is_over = alert.state == Alert.State.RESOLVED
-        words = alert.rule.reading(alert.worst if is_over else alert.value)
+        words = alert.reading(alert.worst if is_over else alert.value)
+        return words[:1].upper() + words[1:]
+
+    @display(description="Fired by")
+    def fired_by(self, alert: Alert) -> str:
+        words = alert.condition()
         return words[:1].upper() + words[1:]
 
     @display(description="At the last evaluation")
     def last_value(self, alert: Alert) -> str:
-        return alert.rule.reading(alert.value)
+        return alert.reading(alert.value)
 
     @display(description="Worst")
     def worst_value(self, alert: Alert) -> str:
-        return alert.rule.reading(alert.worst)
+        return alert.reading(alert.worst)
 
     @display(description="Lasted")
     def lasted(self, alert: Alert) -> str:
@@ -228,9 +233,9 @@ class AlertAdmin(ReadOnly, ModelAdmin):
             return f"{span(timezone.now() - alert.since)} so far"
         return span(alert.resolved_at - alert.since)
 
-    @display(description="Severity", ordering="rule__severity", label=SEVERITY_COLOURS)
+    @display(description="Severity", ordering="severity", label=SEVERITY_COLOURS)
     def shown_severity(self, alert: Alert) -> str:
-        return alert.rule.get_severity_display()
+        return alert.get_severity_display()
 
     @display(description="State", ordering="state", label=STATE_COLOURS)
     def shown_state(self, alert: Alert) -> str:

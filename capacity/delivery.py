@@ -58,13 +58,13 @@ def subject_of(alert: Alert) -> str:
 
 
 def _heading(alert: Alert) -> str:
-    return "Resolved" if alert.state == Alert.State.RESOLVED else alert.rule.get_severity_display()
+    return "Resolved" if alert.state == Alert.State.RESOLVED else alert.get_severity_display()
 
 
 def text_of(alert: Alert) -> str:
-    lines = [f"{_heading(alert)}: {alert.in_words()}", f"Rule: {alert.rule}", f"Since: {_time(alert.since)}"]
+    lines = [f"{_heading(alert)}: {alert.in_words()}", f"Rule: {alert.condition()}", f"Since: {_time(alert.since)}"]
     if alert.state == Alert.State.RESOLVED and alert.resolved_at is not None:
-        lines += [f"Resolved: {_time(alert.resolved_at)}. {alert.outcome}", f"Worst: {alert.rule.reading(alert.worst)}"]
+        lines += [f"Resolved: {_time(alert.resolved_at)}. {alert.outcome}", f"Worst: {alert.reading(alert.worst)}"]
     return "\n".join(lines)
 
 
@@ -75,7 +75,7 @@ def _time(moment: datetime) -> str:
 def send_due(now: datetime) -> int:
     """Try what is due. Gives how many attempts were made."""
     due = list(
-        Delivery.objects.filter(state=State.WAITING, due_at__lte=now).select_related("alert__rule").order_by("due_at")
+        Delivery.objects.filter(state=State.WAITING, due_at__lte=now).select_related("alert").order_by("due_at")
     )[:AT_ONCE]
     return sum(_attempt(delivery, now) for delivery in due)
 
@@ -127,5 +127,5 @@ def _send(delivery: Delivery) -> None:
 def slack_message(delivery: Delivery) -> dict[str, Any]:
     """As Slack's incoming webhooks take it; Mattermost, Rocket.Chat and Discord's `/slack` do too."""
     is_over = delivery.subject.startswith("[voice] Resolved")
-    colour = _RESOLVED_COLOUR if is_over else _COLOURS[delivery.alert.rule.severity]
+    colour = _RESOLVED_COLOUR if is_over else _COLOURS[delivery.alert.severity]
     return {"text": delivery.subject, "attachments": [{"color": colour, "text": delivery.text}]}

@@ -7,6 +7,7 @@ measured; people the rules, the phases, acknowledgements and silences.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -161,17 +162,11 @@ class Rule(models.Model):
         return f"{self.severity}: {self.condition()}"
 
     def condition(self) -> str:
-        name, unit = _IN_WORDS[Metric(self.metric)]
-        return f"{name} > {_number(self.level)}{unit}"
+        return _condition(self.metric, self.level)
 
     def reading(self, value: float | None) -> str:
         """`concurrent users 93 > 80`."""
-        name, unit = _IN_WORDS[Metric(self.metric)]
-        if value is None:
-            return f"{name}: no data"
-        level = self.level
-        sign = ">" if value > level else "≤"
-        return f"{name} {_number(value)}{unit} {sign} {_number(level)}{unit}"
+        return _reading(self.metric, self.level, value)
 
     @property
     def level(self) -> float:
@@ -197,12 +192,28 @@ class Rule(models.Model):
         self.save(update_fields=["silenced_until", "silenced_by", "silenced_why"])
 
 
+def _condition(metric: str, level: float) -> str:
+    name, unit = _IN_WORDS[Metric(metric)]
+    return f"{name} > {_number(level)}{unit}"
+
+
+def _reading(metric: str, level: float, value: float | None) -> str:
+    name, unit = _IN_WORDS[Metric(metric)]
+    if value is None:
+        return f"{name}: no data"
+    sign = ">" if value > level else "≤"
+    return f"{name} {_number(value)}{unit} {sign} {_number(level)}{unit}"
+
+
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 class Alert(models.Model):
-    """One time that a rule's condition held, from pending to resolved. One that never fired is deleted."""
+    """One time that a rule's condition held, from pending to resolved. One that never fired is deleted.
+
+    It keeps what it fired by: editing the rule afterwards changes no alert that has fired.
+    """
 
     class State(models.TextChoices):
         PENDING = "pending", "Pending"
@@ -210,6 +221,9 @@ class Alert(models.Model):
         RESOLVED = "resolved", "Resolved"
 
     rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="alerts")
+    severity = models.CharField(max_length=8, choices=Rule.Severity, help_text="As the rule's when it fired.")
+    metric = models.CharField(max_length=20, choices=Metric, help_text="As the rule's when it fired.")
+    threshold = models.FloatField(help_text="Above which it fired, in the phase of that time.")
     state = models.CharField(max_length=8, choices=State, default=State.PENDING)
     since = models.DateTimeField(help_text="When the condition began to hold.")
     fired_at = models.DateTimeField(null=True)
@@ -233,10 +247,30 @@ class Alert(models.Model):
         indexes = [models.Index(fields=["state"], name="alert_state")]
 
     def __str__(self) -> str:
-        return f"{self.rule.severity}: {self.in_words()}"
+        return f"{self.severity}: {self.in_words()}"
+
+    @classmethod
+    def of(cls, rule: Rule, **values: Any) -> Alert:
+        """A new one, not yet saved, by the rule as it is now."""
+        alert = cls(rule=rule, **values)
+        alert.follow(rule)
+        return alert
+
+    def follow(self, rule: Rule) -> None:
+        """Take over what the rule says now. Nobody should after the alert has fired."""
+        self.severity = rule.severity
+        self.metric = rule.metric
+        self.threshold = rule.level
+
+    def condition(self) -> str:
+        """What it fired by: `critical: concurrent users > 80`."""
+        return f"{self.severity}: {_condition(self.metric, self.threshold)}"
 
     def in_words(self) -> str:
-        return self.rule.reading(self.value)
+        return self.reading(self.value)
+
+    def reading(self, value: float | None) -> str:
+        return _reading(self.metric, self.threshold, value)
 
     def acknowledge(self, by: str, now: datetime) -> bool:
         """Somebody sees to it: no more reminders. Tells whether that was new."""

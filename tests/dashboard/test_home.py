@@ -41,9 +41,11 @@ def sampled(age: timedelta = timedelta(0), **readings: Any) -> Sample:
 def fire(severity: str = "critical", metric: str = "users", value: float = 93) -> Alert:
     now = timezone.now()
     rule = Rule.objects.get(severity=severity, metric=metric)
-    return Alert.objects.create(
-        rule=rule, state=Alert.State.FIRING, since=now, fired_at=now, evaluated_at=now, value=value, worst=value
+    alert = Alert.of(
+        rule, state=Alert.State.FIRING, since=now, fired_at=now, evaluated_at=now, value=value, worst=value
     )
+    alert.save()
+    return alert
 
 
 def words(html: str) -> str:

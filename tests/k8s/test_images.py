@@ -215,7 +215,7 @@ def test_as_in_the_cluster(app: Path, told: dict[str, str]) -> None:
     assert migrated.returncode == 0, migrated.stderr
     assert run(waiting, app, told).returncode == 0
 
-    for name in ("daily", "statements"):
+    for name in ("daily", "statements", "weekly-summary"):
         done = run(line_of(name), app, told)
         assert done.returncode == 0, done.stderr
 

@@ -202,7 +202,10 @@ def _by_client(
         chat_users, as_of, rate = (row.users, row.day, users / row.users) if row else (None, None, None)
         rows.append((name, chat_users, as_of, *shares, users, rate))
     short = {Feature.ASR: "ASR", Feature.TTS: "TTS", Feature.REALTIME: "Live"}
-    features = [Column(f"{feature}_enabled", f"{short[feature]} on", Form.SHARE) for feature in Feature]
+    features = [
+        Column(f"{feature}_enabled", _("{feature} on").format(feature=short[feature]), Form.SHARE)
+        for feature in Feature
+    ]
     return Table(
         "adoption-by-client",
         _("Adoption by client application"),

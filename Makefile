@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-images test-axe lint format bench bench-voices requirements clean
+.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-images test-axe lint format bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench        the figures of the README's performance table (BENCH=\"4 asr plain\": shorter, some parts)"
 	@echo "make bench-voices how well the voices are understood, and what MOS a model predicts for them"
 	@echo "make messages     what the code says into the catalogues of translations; prints what is missing"
+	@echo "make sbom         what each image consists of, as CycloneDX, in build/sbom"
 	@echo "make requirements pin what requirements*.in ask for"
 	@echo "make clean        remove environments, caches and local state"
 
@@ -114,6 +115,9 @@ bench-voices: setup-dev .venv-listen/listen.stamp
 	@touch $@
 
 COMPILE = $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11
+sbom: setup-dev
+	scripts/sbom.sh build/sbom
+
 requirements: setup-dev
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt

@@ -41,7 +41,7 @@ from ray.util import metrics
 from core import tracing
 from inference import gpu, runtime
 from inference.errors import EngineUnavailable, OverCapacity, UnitFailed
-from inference.scaling import WorkMeter
+from inference.scaling import LOOK_BACK_S, WorkMeter
 from inference.unit_server import LocalUnitHandler, TierStatus, UnitServer
 from inference.wire import Fields, Reply, failure_reply
 
@@ -55,7 +55,6 @@ DRAIN_POLL_S = 0.5
 HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
 COUNTS_NEW_S, COUNTS_KEPT_S = 2.0, 60.0
 LONGEST_START_S = 900.0  # of a replica: a new machine with a GPU, its image, the models
-LOOK_BACK_S = 10.0  # for the autoscaler
 MAX_IN_INGRESS = 2_000  # it only waits: what bounds the work is the deployments behind it
 LOST = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError, TaskCancelledError)
 

@@ -95,7 +95,7 @@ VOICE_ASR_DEVICE: str = env.str("VOICE_ASR_DEVICE", default="auto")
 VOICE_ASR_COMPUTE_TYPE: str = env.str("VOICE_ASR_COMPUTE_TYPE", default="default")
 VOICE_ASR_THREADS: int = env.int("VOICE_ASR_THREADS", default=0)
 VOICE_ASR_BATCH: int = env.int("VOICE_ASR_BATCH", default=16)
-VOICE_ASR_BEAM: int = env.int("VOICE_ASR_BEAM", default=0)
+VOICE_ASR_BEAM: int = env.int("VOICE_ASR_BEAM", default=5)
 VOICE_ASR_CONTEXT: str = env.str("VOICE_ASR_CONTEXT", default="auto")
 VOICE_ASR_LANGUAGES: list[str] = env.list("VOICE_ASR_LANGUAGES", default=["ms", "en", "zh", "ta"])
 VOICE_ASR_IDLE_UNLOAD_S: float = env.float("VOICE_ASR_IDLE_UNLOAD_S", default=0.0)
@@ -132,6 +132,7 @@ VOICE_LEASE_S: float = env.float("VOICE_LEASE_S", default=20.0)
 VOICE_PROBE_URL: str = env.str("VOICE_PROBE_URL", default="")
 VOICE_ALERT_EMAILS: list[str] = env.list("VOICE_ALERT_EMAILS", default=[])
 VOICE_ALERT_WEBHOOKS: list[str] = env.list("VOICE_ALERT_WEBHOOKS", default=[])
+VOICE_SUMMARY_EMAILS: list[str] = env.list("VOICE_SUMMARY_EMAILS", default=[])
 VOICE_EMAIL_URL: str = env.str("VOICE_EMAIL_URL", default="")
 VOICE_EMAIL_FROM: str = env.str("VOICE_EMAIL_FROM", default="voice@localhost")
 
@@ -198,6 +199,7 @@ INSTALLED_APPS = [
 # What an API call passes is native async and touches neither session nor database; the admin gets Django's own chain.
 MIDDLEWARE = [
     "gateway.middleware.ContentLength",
+    "gateway.middleware.Compressed",
     "gateway.middleware.Metrics",
     "gateway.middleware.Language",
     "gateway.middleware.Security",

@@ -21,9 +21,18 @@ STEP = timedelta(minutes=5)
 
 def fill(service: Served, what: str) -> None:
     """`people`: an operator and a product manager. `day`: those, history, load, an alert that will fire."""
+    _python(service, "-m", "tests.e2e.filling", what)
+
+
+def run(service: Served, program: str) -> None:
+    """A few lines of Python with the served process's database."""
+    _python(service, "manage.py", "shell", "--no-imports", "-c", program)
+
+
+def _python(service: Served, *arguments: str) -> None:
     environment = {**os.environ, "VOICE_STATE_DIR": str(service.log.parent / "state")}
     environment["DJANGO_SETTINGS_MODULE"] = "voiceproject.settings"
-    subprocess.run([sys.executable, "-m", "tests.e2e.filling", what], cwd=ROOT, env=environment, check=True)
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=True)
 
 
 def make_people() -> None:

@@ -48,7 +48,8 @@ def test_damaged_files_are_heard_or_refused_with_little_memory(tmp_path: Path) -
             assert answer.status_code != 503 or "Retry-After" in answer.headers
         left_mib = resident_mib(pid) - rest_mib
     print(f"\n{FILES} files, seed {SEED}: {dict(answers.most_common())}")
-    print(f"slowest {slowest_s:.1f} s; memory at rest {rest_mib:.0f} MiB, +{most_mib:.0f} at the most, +{left_mib:.0f} left")
+    memory = f"{rest_mib:.0f} MiB at rest, +{most_mib:.0f} at the most, +{left_mib:.0f} left"
+    print(f"slowest {slowest_s:.1f} s; {memory}")
     assert most_mib <= MAX_MIB
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 
 from django.db.models import F, Q
 
@@ -13,11 +14,12 @@ from tools.demo.narrative import BASIC, PLUS, SECOND_GPU, DemoPlan, Quarter
 from tools.demo.people import Person
 from usage.counterentry import take_back
 from usage.drafting import draft_month, finalise_month, overcharged_sen
-from usage.models import InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
+from usage.models import ExchangeRate, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
 from usage.period import end_of_month, month_after, month_of, start_of
 from usage.statements import SETTLING, CreditNote
 
 ACCOUNTANT = "puteri"
+RINGGIT_FOR_A_DOLLAR = Decimal(4)
 CLOSED_AFTER = timedelta(days=2, hours=10)  # the month's end
 Resource = InfrastructureCost.Resource
 
@@ -87,6 +89,14 @@ def make_costs(quarter: Quarter) -> bool:
         )
     InfrastructureCost.objects.filter(pk__in=[row.pk for row in rows.values()]).update(starts_at=start)
     return True
+
+
+def make_exchange_rate(quarter: Quarter) -> None:
+    """A round number that nobody quotes, so that nobody takes it for a quotation."""
+    if not ExchangeRate.objects.exists():
+        ExchangeRate.objects.create(
+            day=quarter.first.replace(day=1), ringgit=RINGGIT_FOR_A_DOLLAR, source="made up for the demo"
+        )
 
 
 def make_statements(quarter: Quarter) -> Statements:

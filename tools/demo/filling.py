@@ -51,6 +51,7 @@ def fill(
         ledger.count_chat_users(quarter, clients, users)
         assignments = billing.make_plans(quarter, clients, people, scale)
         costs = billing.make_costs(quarter)
+        billing.make_exchange_rate(quarter)
         changes = None
         if rollout.is_untouched():
             changes = rollout.make_rollout(quarter, people, capacity.stopping_words(quarter))

@@ -7,13 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-damaged test-images lint format bench bench-voices requirements clean
-||||||| f43804e
-.PHONY: messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-images lint format bench bench-voices requirements clean
-=======
-.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-images test-axe lint format bench bench-voices requirements clean
->>>>>>> main
+.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-damaged test-images test-axe lint format bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"

@@ -24,8 +24,9 @@ FULL_CONTEXT_S = 30
 #: steps would save the encoder less than smaller batches cost the decoder.
 CONTEXTS_S = (6, 10, 15, 20, FULL_CONTEXT_S)
 TRAINED_SEGMENT_S = 10  # for a model with contexts of its own: segments of one file run side by side
-LONGEST_SEGMENT_S = 15  # for a stock one, which hears a sentence better whole
 MARGIN_S = 2.0  # of silence after the speech, without which such a model repeats itself
+#: For a stock one, which was trained on half minutes: it hears a word better for all that comes before it.
+LONGEST_SEGMENT_S = FULL_CONTEXT_S - int(MARGIN_S)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from django.conf import settings
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint, configured
 from asr.decoding import Decoded, Decoder, Prepared
 from asr.features import LogMel
-from asr.tuning import Tuning, UnusableTable, beam_size, compute_type_here, cores_here, device_here, parallelism, tuning
+from asr.tuning import Tuning, UnusableTable, compute_type_here, cores_here, device_here, parallelism, tuning
 from asr.units import SAMPLE_RATE, Hypothesis, Options, SpeechUnit
 from inference import priority, runtime
 from inference.batcher import Batcher
@@ -125,7 +125,7 @@ class WhisperEngine:
         self._decoder = Decoder(
             self._model,
             self.checkpoint,
-            beam_size=beam_size(self.checkpoint, device_here()),
+            beam_size=settings.VOICE_ASR_BEAM,
             languages=settings.VOICE_ASR_LANGUAGES,
         )
         self._warm_up(workers)

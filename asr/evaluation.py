@@ -20,7 +20,7 @@ from asr.audio import decode
 from asr.checkpoint import Checkpoint
 from asr.recognition import Recogniser
 from asr.transcription import Transcription
-from asr.tuning import FASTER_WHISPER_BEAM, compute_type_here
+from asr.tuning import compute_type_here
 from asr.units import SAMPLE_RATE, Options
 from core.errors import ApiError
 from spoken_text.error_rate import Errors, alike, compare
@@ -139,7 +139,7 @@ class PlainHearing:
         found, about = self._model.transcribe(
             audio,
             language=self._options.language,
-            beam_size=settings.VOICE_ASR_BEAM or FASTER_WHISPER_BEAM,
+            beam_size=settings.VOICE_ASR_BEAM,
             vad_filter=True,
             initial_prompt=self._options.prompt or None,
             hotwords=", ".join(self._options.keywords) or None,

@@ -22,7 +22,6 @@ from asr.checkpoint import BUNDLED, FULL_CONTEXT_S, Checkpoint
 logger = logging.getLogger(__name__)
 
 VERSION = 1
-CPU_BEAM, FASTER_WHISPER_BEAM = 2, 5
 SMALL_MODEL_BYTES = 200_000_000  # Whisper base: two threads encode it 1.5 times as fast as one, two workers twice
 BATCH_SECONDS = 160  # of encoder context in one batch: beyond it a batch takes longer without taking less per item
 MAX_WORKERS, MAX_THREADS, LARGEST_BATCH = 64, 256, 1024
@@ -125,13 +124,6 @@ def device_here() -> str:
     if settings.VOICE_ASR_DEVICE != "auto":
         return str(settings.VOICE_ASR_DEVICE)
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-
-
-def beam_size(checkpoint: Checkpoint, device: str) -> int:
-    """How many hypotheses a decoder follows. On a CPU each costs time, and a stock Whisper errs no more with two."""
-    if settings.VOICE_ASR_BEAM:
-        return int(settings.VOICE_ASR_BEAM)
-    return CPU_BEAM if device == "cpu" and not checkpoint.bundled else FASTER_WHISPER_BEAM
 
 
 def compute_type_here() -> str:

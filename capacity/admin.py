@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
@@ -20,6 +21,7 @@ from capacity import historyadmin, loadtestadmin
 from capacity.historyadmin import DELIVERY_COLOURS
 from capacity.models import Alert, Delivery, Rule
 from core.admin_objects import exists, found
+from core.audited_admin import AuditedAdmin
 from core.confirmation import Question, ask
 from core.quantities import NONE, ShortFloatField, SpanField, span
 from core.readonly_admin import ReadOnly, page_of
@@ -82,7 +84,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Rule)
-class RuleAdmin(ModelAdmin):
+class RuleAdmin(AuditedAdmin):
     form = RuleForm
     list_display = ["condition", "shown_severity", "is_enabled", "shown_pending", "shown_clear", "silence"]
     list_filter = ["severity", "metric", "is_enabled"]
@@ -185,12 +187,12 @@ class DeliveryInline(ReadOnly, TabularInline):
 class AlertAdmin(ReadOnly, ModelAdmin):
     empty_text = "No rule has ever fired. Alerts appear here while they are pending, firing and resolved."
     list_display = ["shown", "shown_severity", "shown_state", "since", "lasted", "acknowledged"]
-    list_filter = ["state", "rule__severity", "rule__metric"]
-    list_select_related = ["rule"]
-    search_fields = ["rule__metric", "acknowledged_by", "outcome"]
+    list_filter = ["state", "severity", "metric"]
+    search_fields = ["metric", "acknowledged_by", "outcome"]
     date_hierarchy = "since"
     ordering = ["-since", "-id"]
     fields = readonly_fields = [
+        "fired_by",
         "rule",
         "shown_state",
         "last_value",
@@ -201,7 +203,9 @@ class AlertAdmin(ReadOnly, ModelAdmin):
         "lasted",
         "outcome",
         "acknowledged",
+        "who_was_notified",
         "notified_at",
+        "runbook",
     ]
     inlines = [DeliveryInline]
     actions: ClassVar[list[str]] = ["acknowledge_selected"]
@@ -211,16 +215,21 @@ class AlertAdmin(ReadOnly, ModelAdmin):
     @display(description="Alert")
     def shown(self, alert: Alert) -> str:
         is_over = alert.state == Alert.State.RESOLVED
-        words = alert.rule.reading(alert.worst if is_over else alert.value)
+        words = alert.reading(alert.worst if is_over else alert.value)
+        return words[:1].upper() + words[1:]
+
+    @display(description="Fired by")
+    def fired_by(self, alert: Alert) -> str:
+        words = alert.condition()
         return words[:1].upper() + words[1:]
 
     @display(description="At the last evaluation")
     def last_value(self, alert: Alert) -> str:
-        return alert.rule.reading(alert.value)
+        return alert.reading(alert.value)
 
     @display(description="Worst")
     def worst_value(self, alert: Alert) -> str:
-        return alert.rule.reading(alert.worst)
+        return alert.reading(alert.worst)
 
     @display(description="Lasted")
     def lasted(self, alert: Alert) -> str:
@@ -228,13 +237,22 @@ class AlertAdmin(ReadOnly, ModelAdmin):
             return f"{span(timezone.now() - alert.since)} so far"
         return span(alert.resolved_at - alert.since)
 
-    @display(description="Severity", ordering="rule__severity", label=SEVERITY_COLOURS)
+    @display(description="Severity", ordering="severity", label=SEVERITY_COLOURS)
     def shown_severity(self, alert: Alert) -> str:
-        return alert.rule.get_severity_display()
+        return alert.get_severity_display()
 
     @display(description="State", ordering="state", label=STATE_COLOURS)
     def shown_state(self, alert: Alert) -> str:
         return alert.get_state_display()
+
+    @display(description="Notified")
+    def who_was_notified(self, alert: Alert) -> str:
+        return alert.notified()
+
+    @display(description="What to do")
+    def runbook(self, alert: Alert) -> str:
+        address = alert.runbook
+        return format_html('<a class="text-link" href="{}">{}</a>', address, address) if "://" in address else address
 
     @display(description="Acknowledged")
     def acknowledged(self, alert: Alert) -> str:

@@ -45,11 +45,12 @@ def evaluate(now: datetime, readings: Readings) -> list[Alert]:
 
 def firing() -> list[Alert]:
     """Critical ones first, then the oldest."""
-    return list(Alert.objects.filter(state=State.FIRING).select_related("rule").order_by("rule__severity", "fired_at"))
+    rows = Alert.objects.filter(state=State.FIRING).prefetch_related("deliveries")
+    return list(rows.order_by("severity", "fired_at"))
 
 
 def critical_in_words(alerts: Iterable[Alert]) -> list[str]:
-    return [alert.in_words() for alert in alerts if alert.rule.severity == Rule.Severity.CRITICAL]
+    return [alert.in_words() for alert in alerts if alert.severity == Rule.Severity.CRITICAL]
 
 
 def _evaluate(rule: Rule, alert: Alert | None, value: float | None, now: datetime) -> Alert | None:
@@ -59,7 +60,7 @@ def _evaluate(rule: Rule, alert: Alert | None, value: float | None, now: datetim
     if alert is None:
         if not is_above or value is None:
             return None
-        alert = Alert(rule=rule, since=now, value=value, worst=value)
+        alert = Alert.of(rule, since=now, value=value, worst=value)
     elif now - alert.evaluated_at > UNWATCHED:
         alert.since = now if alert.state == State.PENDING else alert.since
         alert.clear_since = None
@@ -76,6 +77,7 @@ def _evaluate_pending(alert: Alert, now: datetime, *, is_above: bool) -> Alert |
         if alert.pk is not None:
             alert.delete()
         return None
+    alert.follow(alert.rule)
     if now - alert.since >= alert.rule.pending_for:
         alert.state, alert.fired_at = State.FIRING, now
         alert.save()
@@ -111,16 +113,16 @@ def _close(alert: Alert, now: datetime, outcome: str) -> Alert | None:
 def _tell(alert: Alert, now: datetime) -> None:
     # The end of what nobody was told of is nobody's business either.
     is_known = alert.state == State.FIRING or alert.notified_at is not None
-    if is_known and not alert.rule.is_silenced(now):
+    # Notified means that somebody is: without a receiver nobody was, and once there is one they are told late.
+    if is_known and not alert.rule.is_silenced(now) and delivery.put(alert, now):
         alert.notified_at = now
         alert.save(update_fields=["notified_at"])
-        delivery.put(alert, now)
 
 
 def _tell_late_or_again(alert: Alert, now: datetime) -> None:
     """Once a silence is over; and again and again while nobody has acknowledged a critical alert."""
     if alert.acknowledged_at is not None:
         return
-    is_critical = alert.rule.severity == Rule.Severity.CRITICAL
+    is_critical = alert.severity == Rule.Severity.CRITICAL
     if alert.notified_at is None or (is_critical and now - alert.notified_at >= REMIND_EVERY):
         _tell(alert, now)

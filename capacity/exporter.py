@@ -22,11 +22,12 @@ from prometheus_client.registry import Collector
 from capacity import board
 from capacity.models import Rule, Sample
 from capacity.presence import ASR, TOGETHER, TTS
+from rollout.models import Flag
 
 logger = logging.getLogger(__name__)
 
-# The newest sample, and ``levels()``.
-Stored = tuple[Sample | None, dict[tuple[str, str], float]]
+# The newest sample, ``levels()`` and ``reached()``.
+Stored = tuple[Sample | None, dict[tuple[str, str], float], dict[str, float]]
 
 CACHED_S = 5.0
 WAIT_S = 1.0
@@ -47,9 +48,15 @@ _cost = partial(GaugeMetricFamily, "voice_capacity_month_cost_usd", "What this m
 _threshold = partial(
     GaugeMetricFamily, "voice_capacity_threshold", "Above this a rule alerts", labels=["metric", "severity"]
 )
+_reach = partial(
+    GaugeMetricFamily,
+    "voice_rollout_percent",
+    "Of end users: who has voice, and at most each part of it",
+    labels=["flag"],
+)
 _age = partial(GaugeMetricFamily, "voice_capacity_sample_age_seconds", "How long ago somebody watched; none: never")
 
-_FAMILIES = (_users, _p95, _errors, _gpu, _gpu_memory, _cost, _threshold, _age)
+_FAMILIES = (_users, _p95, _errors, _gpu, _gpu_memory, _cost, _threshold, _reach, _age)
 
 
 class SampleCollector(Collector):
@@ -65,10 +72,12 @@ class SampleCollector(Collector):
         return [make() for make in _FAMILIES]
 
     def collect(self) -> Iterable[Metric]:
-        sample, limits = self._newest()
-        users, p95, errors, gpu, gpu_memory, cost, threshold, age = families = [make() for make in _FAMILIES]
+        sample, limits, flags = self._newest()
+        users, p95, errors, gpu, gpu_memory, cost, threshold, reach, age = families = [make() for make in _FAMILIES]
         for (metric, severity), level in limits.items():
             threshold.add_metric([metric, severity], level)
+        for flag, percent in flags.items():
+            reach.add_metric([flag], percent)
         if sample is None:
             return families
         since = timezone.now() - sample.at
@@ -107,13 +116,13 @@ class SampleCollector(Collector):
             logger.warning("the newest sample takes too long to read")
         except Exception:  # the other metrics are worth more than this one
             logger.warning("the newest sample cannot be read", exc_info=True)
-        return None, {}
+        return None, {}, {}
 
 
 def _read() -> Stored:
     close_old_connections()
     try:
-        return Sample.objects.first(), levels()
+        return Sample.objects.first(), levels(), reached()
     finally:
         close_old_connections()
 
@@ -126,6 +135,11 @@ def levels() -> dict[tuple[str, str], float]:
         key = (rule.metric, rule.severity)
         lowest[key] = min(level, lowest.get(key, level))
     return lowest
+
+
+def reached() -> dict[str, float]:
+    """By flag the percentage of end users that it reaches; 0 where the kill switch is on."""
+    return {flag.name: 0.0 if flag.killed else float(flag.reach) for flag in Flag.objects.all()}
 
 
 def register() -> None:

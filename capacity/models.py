@@ -7,13 +7,16 @@ measured; people the rules, the phases, acknowledgements and silences.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from capacity import deployed
+from core.audit import Audited, record
 
 NOT_NEGATIVE = [MinValueValidator(0)]
 
@@ -108,8 +111,22 @@ _IN_WORDS = {
 }
 
 
-class Rule(models.Model):
+class Rule(Audited):
     """When to alert. Measured over the last 5 minutes, see ``capacity.measure``."""
+
+    recorded = (
+        "severity",
+        "metric",
+        "threshold",
+        "phase_percent",
+        "pending_for",
+        "margin_percent",
+        "clear_for",
+        "least_requests",
+        "is_enabled",
+        "silenced_until",
+        "silenced_why",
+    )
 
     class Severity(models.TextChoices):
         CRITICAL = "critical", "Critical"
@@ -161,17 +178,11 @@ class Rule(models.Model):
         return f"{self.severity}: {self.condition()}"
 
     def condition(self) -> str:
-        name, unit = _IN_WORDS[Metric(self.metric)]
-        return f"{name} > {_number(self.level)}{unit}"
+        return _condition(self.metric, self.level)
 
     def reading(self, value: float | None) -> str:
         """`concurrent users 93 > 80`."""
-        name, unit = _IN_WORDS[Metric(self.metric)]
-        if value is None:
-            return f"{name}: no data"
-        level = self.level
-        sign = ">" if value > level else "≤"
-        return f"{name} {_number(value)}{unit} {sign} {_number(level)}{unit}"
+        return _reading(self.metric, self.level, value)
 
     @property
     def level(self) -> float:
@@ -197,12 +208,37 @@ class Rule(models.Model):
         self.save(update_fields=["silenced_until", "silenced_by", "silenced_why"])
 
 
+def _condition(metric: str, level: float) -> str:
+    name, unit = _IN_WORDS[Metric(metric)]
+    return f"{name} > {_number(level)}{unit}"
+
+
+def _reading(metric: str, level: float, value: float | None) -> str:
+    name, unit = _IN_WORDS[Metric(metric)]
+    if value is None:
+        return f"{name}: no data"
+    sign = ">" if value > level else "≤"
+    return f"{name} {_number(value)}{unit} {sign} {_number(level)}{unit}"
+
+
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
+_RUNBOOK_NAMES = {
+    Metric.USERS: "Users",
+    Metric.P95: "Response",
+    Metric.ERRORS: "Errors",
+    Metric.GPU: "Gpu",
+    Metric.COST: "Cost",
+}
+
+
 class Alert(models.Model):
-    """One time that a rule's condition held, from pending to resolved. One that never fired is deleted."""
+    """One time that a rule's condition held, from pending to resolved. One that never fired is deleted.
+
+    It keeps what it fired by: editing the rule afterwards changes no alert that has fired.
+    """
 
     class State(models.TextChoices):
         PENDING = "pending", "Pending"
@@ -210,6 +246,9 @@ class Alert(models.Model):
         RESOLVED = "resolved", "Resolved"
 
     rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="alerts")
+    severity = models.CharField(max_length=8, choices=Rule.Severity, help_text="As the rule's when it fired.")
+    metric = models.CharField(max_length=20, choices=Metric, help_text="As the rule's when it fired.")
+    threshold = models.FloatField(help_text="Above which it fired, in the phase of that time.")
     state = models.CharField(max_length=8, choices=State, default=State.PENDING)
     since = models.DateTimeField(help_text="When the condition began to hold.")
     fired_at = models.DateTimeField(null=True)
@@ -233,15 +272,56 @@ class Alert(models.Model):
         indexes = [models.Index(fields=["state"], name="alert_state")]
 
     def __str__(self) -> str:
-        return f"{self.rule.severity}: {self.in_words()}"
+        return f"{self.severity}: {self.in_words()}"
+
+    @classmethod
+    def of(cls, rule: Rule, **values: Any) -> Alert:
+        """A new one, not yet saved, by the rule as it is now."""
+        alert = cls(rule=rule, **values)
+        alert.follow(rule)
+        return alert
+
+    def follow(self, rule: Rule) -> None:
+        """Take over what the rule says now. Nobody should after the alert has fired."""
+        self.severity = rule.severity
+        self.metric = rule.metric
+        self.threshold = rule.level
+
+    def condition(self) -> str:
+        """What it fired by: `critical: concurrent users > 80`."""
+        return f"{self.severity}: {_condition(self.metric, self.threshold)}"
 
     def in_words(self) -> str:
-        return self.rule.reading(self.value)
+        return self.reading(self.value)
+
+    def reading(self, value: float | None) -> str:
+        return _reading(self.metric, self.threshold, value)
+
+    @property
+    def runbook(self) -> str:
+        """The section of docs/operations.md on it, as an address where ``VOICE_RUNBOOK_URL`` tells one."""
+        anchor = f"voice{_RUNBOOK_NAMES[Metric(self.metric)]}{self.severity}".lower()
+        return f"{settings.VOICE_RUNBOOK_URL or 'docs/operations.md'}#{anchor}"
+
+    def notified(self) -> str:
+        """Who was told of it, in words."""
+        deliveries = list(self.deliveries.all())
+        if not deliveries:
+            return "nobody was notified"
+        sent = {one.receiver for one in deliveries if one.state == Delivery.State.SENT}
+        if sent:
+            return f"notified {', '.join(sorted(sent))}"
+        waits = any(one.state == Delivery.State.WAITING for one in deliveries)
+        return "being sent" if waits else "nobody was notified: every attempt failed"
 
     def acknowledge(self, by: str, now: datetime) -> bool:
         """Somebody sees to it: no more reminders. Tells whether that was new."""
         rows = type(self).objects.filter(pk=self.pk, acknowledged_at=None).exclude(state=self.State.RESOLVED)
-        return bool(rows.update(acknowledged_at=now, acknowledged_by=by))
+        with transaction.atomic():
+            is_new = bool(rows.update(acknowledged_at=now, acknowledged_by=by))
+            if is_new:
+                record(f"alert {self.condition()}", {"acknowledged": False}, {"acknowledged": True})
+        return is_new
 
 
 class Delivery(models.Model):
@@ -256,7 +336,9 @@ class Delivery(models.Model):
         SENT = "sent", "Sent"
         FAILED = "failed", "Given up"
 
-    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
+    alert = models.ForeignKey(
+        Alert, null=True, on_delete=models.CASCADE, related_name="deliveries", help_text="Empty: a test."
+    )
     channel = models.CharField(max_length=7, choices=Channel)
     receiver = models.CharField(max_length=300, help_text="Of a webhook only its host: the address is a secret.")
     subject = models.CharField(max_length=200)
@@ -276,8 +358,24 @@ class Delivery(models.Model):
         return f"{self.subject} → {self.receiver}"
 
 
-class Phase(models.Model):
+class Phase(Audited):
     """A phase of growth and what it takes. No upper limit: empty. GPUs or pods empty: scaled automatically."""
+
+    recorded = (
+        "number",
+        "name",
+        "months",
+        "users_from",
+        "users_to",
+        "concurrent_from",
+        "concurrent_to",
+        "gpus_from",
+        "gpus_to",
+        "pods_from",
+        "pods_to",
+        "cost_from_usd",
+        "cost_to_usd",
+    )
 
     number = models.PositiveSmallIntegerField(unique=True)
     name = models.CharField(max_length=50)

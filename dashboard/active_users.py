@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass
 from datetime import date, timedelta
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from core.models import ClientApplication
 from dashboard.date_range import Span
@@ -23,7 +24,11 @@ from usage.scorecard import ADOPTION, ADOPTION_BAND, Verdict
 from usage.weeks import Active
 
 MIN_COHORTS, MAX_COHORTS = 8, 26
-FEATURES = {Feature.ASR: "Speech to text", Feature.TTS: "Text to speech", Feature.REALTIME: "Live speech to text"}
+FEATURES = {
+    Feature.ASR: gettext_lazy("Speech to text"),
+    Feature.TTS: gettext_lazy("Text to speech"),
+    Feature.REALTIME: gettext_lazy("Live speech to text"),
+}
 
 
 def active_by_day(span: Span, filters: Filters) -> Table:
@@ -124,8 +129,12 @@ class Adoption:
     def table(self) -> Table:
         return Table(
             "adoption",
-            "From chat user to voice user",
-            [Column("step", "Step", Form.TEXT), Column("users", "Users"), Column("share", "Of chat users", Form.SHARE)],
+            _("From chat user to voice user"),
+            [
+                Column("step", _("Step"), Form.TEXT),
+                Column("users", _("Users")),
+                Column("share", _("Of chat users"), Form.SHARE),
+            ],
             [(step.name, step.users, step.share) for step in self.steps],
         )
 
@@ -153,11 +162,11 @@ def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: M
 
     rate = of_eligible(found.month)
     steps = (
-        Step("Chat users", eligible, of_eligible(eligible), "as told, or more where more have voice"),
-        Step("Have voice switched on", having, of_eligible(having), "as the roll-out is now, or used it"),
-        Step("Used it in 30 days", found.month, of_eligible(found.month)),
-        Step("Used it in 7 days", found.week, of_eligible(found.week)),
-        Step("Used it on the last day", found.day, of_eligible(found.day)),
+        Step(_("Chat users"), eligible, of_eligible(eligible), _("as told, or more where more have voice")),
+        Step(_("Have voice switched on"), having, of_eligible(having), _("as the roll-out is now, or used it")),
+        Step(_("Used it in 30 days"), found.month, of_eligible(found.month)),
+        Step(_("Used it in 7 days"), found.week, of_eligible(found.week)),
+        Step(_("Used it on the last day"), found.day, of_eligible(found.day)),
     )
     untold = tuple(sorted(clients[client] for client, one in active.items() if one.month and client not in told))
     return Adoption(
@@ -167,7 +176,7 @@ def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: M
         ADOPTION.verdict(rate),
         untold,
         _by_client(clients, told, enabled, active),
-        tuple((FEATURES[one], _percents(enabled, one)) for one in Feature),
+        tuple((str(FEATURES[one]), _percents(enabled, one)) for one in Feature),
     )
 
 
@@ -193,17 +202,20 @@ def _by_client(
         chat_users, as_of, rate = (row.users, row.day, users / row.users) if row else (None, None, None)
         rows.append((name, chat_users, as_of, *shares, users, rate))
     short = {Feature.ASR: "ASR", Feature.TTS: "TTS", Feature.REALTIME: "Live"}
-    features = [Column(f"{feature}_enabled", f"{short[feature]} on", Form.SHARE) for feature in Feature]
+    features = [
+        Column(f"{feature}_enabled", _("{feature} on").format(feature=short[feature]), Form.SHARE)
+        for feature in Feature
+    ]
     return Table(
         "adoption-by-client",
-        "Adoption by client application",
+        _("Adoption by client application"),
         [
-            Column("client", "Client", Form.TEXT),
-            Column("chat_users", "Chat users"),
-            Column("chat_users_as_of", "As of", Form.DAY),
+            Column("client", _("Client"), Form.TEXT),
+            Column("chat_users", _("Chat users")),
+            Column("chat_users_as_of", _("As of"), Form.DAY),
             *features,
-            Column("active_30_days", "Active, 30 days"),
-            Column("adoption", "Adoption", Form.SHARE),
+            Column("active_30_days", _("Active, 30 days")),
+            Column("adoption", _("Adoption"), Form.SHARE),
         ],
         rows,
     )
@@ -257,14 +269,14 @@ class Retention:
         ]
         return Table(
             "retention",
-            "Retention by week of first use",
+            _("Retention by week of first use"),
             [
-                Column("week_of_first_use", "Week of first use", Form.DAY),
-                Column("cohort", "New users"),
-                Column("weeks_later", "Weeks later"),
-                Column("users", "Users"),
-                Column("share", "Share", Form.SHARE),
-                Column("week_is_over", "Week is over", Form.TEXT),
+                Column("week_of_first_use", _("Week of first use"), Form.DAY),
+                Column("cohort", _("New users")),
+                Column("weeks_later", _("Weeks later")),
+                Column("users", _("Users")),
+                Column("share", _("Share"), Form.SHARE),
+                Column("week_is_over", _("Week is over"), Form.TEXT),
             ],
             rows,
         )

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from dashboard import active_users, cost_quality, events, people, reliability, usage_totals
+from dashboard import active_users, cost_quality, events, margins, people, reliability, usage_totals
 from dashboard.date_range import Span
 from dashboard.definitions import DEFINITIONS
 from dashboard.filters import ALL, Filters
@@ -176,6 +176,10 @@ class Board:
         return cost_quality.money(self.span, self._whole)
 
     @cached_property
+    def margins(self) -> Table:
+        return margins.table(margins.margins(self.span), self.filters, self._clients)
+
+    @cached_property
     def quality(self) -> cost_quality.Quality:
         return cost_quality.measured_quality(self.span, self.filters)
 
@@ -242,6 +246,7 @@ TABLES: dict[str, Callable[[Board], Table]] = {
     "errors": lambda board: board.errors,
     "peak-users": lambda board: board.peaks,
     "cost": lambda board: board.money.by_week,
+    "margins": lambda board: board.margins,
     "quality": lambda board: board.quality.by_week,
     "events": lambda board: board.event_table,
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from capacity import board, loadtests, probe
@@ -218,16 +219,16 @@ WHOLE = {
 def scorecard(span: Span, filters: Filters, costs: Money, good: Quality, active: int) -> list[Score]:
     """``active``: people served in the 30 days that end with the span's last. In the order of ``GOALS``."""
     up = probe.uptime_of_days(span.first, span.last)
-    month = f"{month_of(span.end - timedelta(days=1)):%B %Y}"
+    month = date_format(month_of(span.end - timedelta(days=1)), "F Y")
     is_past = end_of_month(span.last) <= span.now
     spent = costs.month.spent_micros if is_past else costs.month.forecast_micros
     watched = up.percent
     scores = [
-        _estimated(Metric.WORD_ERROR_RATE, good.words, "corrections", _percent),
-        _estimated(Metric.OPINION_SCORE, good.opinion, "ratings", _score),
-        _spent(Metric.AUDIO_HOUR_COST, costs, costs.per_audio_hour, "what these days cost, by audio heard"),
+        _estimated(Metric.WORD_ERROR_RATE, good.words, _("corrections"), _percent),
+        _estimated(Metric.OPINION_SCORE, good.opinion, _("ratings"), _score),
+        _spent(Metric.AUDIO_HOUR_COST, costs, costs.per_audio_hour, _("what these days cost, by audio heard")),
         _spent(
-            Metric.THOUSAND_CHARACTERS_COST, costs, costs.per_1000_characters, "what these days cost, by text spoken"
+            Metric.THOUSAND_CHARACTERS_COST, costs, costs.per_1000_characters, _("what these days cost, by text spoken")
         ),
         _demand(span),
         _proven(),
@@ -235,17 +236,20 @@ def scorecard(span: Span, filters: Filters, costs: Money, good: Quality, active:
             GOAL[Metric.UPTIME],
             None if watched is None else watched / 100,
             "–" if watched is None else f"{watched:.2f} %",
-            f"{up.probes:,} probes in these days",
+            _("{count:,} probes in these days").format(count=up.probes),
             count=up.probes,
         ),
         Score(
-            GOAL[Metric.ACTIVE_USERS], active, f"{active:,}", f"served in the 30 days to {span.last.day} {span.last:%B}"
+            GOAL[Metric.ACTIVE_USERS],
+            active,
+            f"{active:,}",
+            _("served in the 30 days to {day}").format(day=date_format(span.last, "j F")),
         ),
         Score(
             GOAL[Metric.MONTH_COST],
             spent / MICROS if costs.is_known else None,
             usd(spent, 2) if costs.is_known else "–",
-            month if is_past else f"forecast for {month}",
+            month if is_past else _("forecast for {month}").format(month=month),
         ),
     ]
     if filters.is_any:
@@ -261,9 +265,9 @@ def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float
     shown = "–" if found.value is None else form(found.value)
     basis = f"{found.count:,} {what}"
     if found.low is not None and found.high is not None:
-        basis = f"{form(found.low)} to {form(found.high)}, {basis}"
+        basis = _("{low} to {high}, {basis}").format(low=form(found.low), high=form(found.high), basis=basis)
     if not found.is_enough:
-        basis += f"; {quality.ENOUGH} are needed"
+        basis += _("; {enough} are needed").format(enough=quality.ENOUGH)
     return Score(
         GOAL[metric], found.value, shown, basis, found.is_enough, low=found.low, high=found.high, count=found.count
     )
@@ -279,8 +283,9 @@ def _demand(span: Span) -> Score:
     """How many wanted it at once: few are no failure."""
     most = board.peak(span.first, span.last)
     if most is None:
-        return Score(GOAL[Metric.PEAK_USERS], None, "–", "nobody watched in these days")
-    basis = f"in these days, both together; speech to text {most.asr:,}, text to speech {most.tts:,}"
+        return Score(GOAL[Metric.PEAK_USERS], None, "–", _("nobody watched in these days"))
+    basis = _("in these days, both together; speech to text {asr:,}, text to speech {tts:,}")
+    basis = basis.format(asr=most.asr, tts=most.tts)
     return Score(GOAL[Metric.PEAK_USERS], most.together, f"{most.together:,}", basis)
 
 
@@ -288,10 +293,11 @@ def _proven() -> Score:
     """How many at once the service bore, as the stored load tests say."""
     goal, run = GOAL[Metric.CONCURRENT_USERS], loadtests.proven()
     if run is None:
-        return Score(goal, None, "–", "no load test that passed is stored (manage.py loadtest)")
-    scale = "" if run.time_scale == 1 else f", {run.time_scale:g} of its length"
-    day = timezone.localdate(run.started_at)
-    basis = f"load test {run.scenario} of {day.day} {day:%B %Y} passed{scale}"
+        return Score(goal, None, "–", _("no load test that passed is stored (manage.py loadtest)"))
+    day = date_format(timezone.localdate(run.started_at), "j F Y")
+    basis = _("load test {scenario} of {day} passed").format(scenario=run.scenario, day=day)
+    if run.time_scale != 1:
+        basis += _(", {part:g} of its length").format(part=run.time_scale)
     return Score(goal, run.concurrent_users, f"{run.concurrent_users:,}", basis)
 
 

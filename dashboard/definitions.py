@@ -54,6 +54,10 @@ DEFINITIONS = {
         "changes of the roll-out's percentages and kill switches, outages seen by the service's own probes, and the "
         "first day on which the users active in 30 days were more than a phase of growth has"
     ),
+    "revenue, cost, margin": gettext_lazy(
+        "of whole months: a client application's statements less its credit notes; infrastructure, shared out by audio "
+        "heard and characters spoken; what is left. In ringgit, a dollar's rate being a row in the admin"
+    ),
     "before": gettext_lazy("as many days just before; in charts the faint line"),
 }
 
@@ -76,6 +80,7 @@ OF_TABLE = {
     "quality": "word error rate",
     "people": "people",
     "events": "events",
+    "margins": "revenue, cost, margin",
 }
 
 

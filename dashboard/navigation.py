@@ -60,7 +60,7 @@ SECTIONS = (
             Entry("Quotas used", "data_usage", ("usage.consumption",)),
             Entry("Plans", "sell", ("usage.plan", "usage.planassignment")),
             Entry("Statements", "request_quote", ("usage.statement",)),
-            Entry("Costs", "payments", ("usage.infrastructurecost",)),
+            Entry("Costs", "payments", ("usage.infrastructurecost", "usage.exchangerate")),
             Entry("Quality", "star_rate", ("usage.correction", "usage.rating")),
         ),
     ),

@@ -69,9 +69,9 @@ def errors_by_code(found: UsageTotals) -> Table:
 
 def _whose(code: str) -> str:
     try:
-        return ErrorCode(code).fault.value
+        return _(ErrorCode(code).fault.value)
     except ValueError:  # a row of an older version
-        return Fault.CALLER.value
+        return _(Fault.CALLER.value)
 
 
 Histogram = dict[int, int]  # requests by ceiling, in ms

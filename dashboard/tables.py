@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from dashboard import definitions
 from usage.documents import harmless
-from usage.money import decimal, divide_half_up
+from usage.money import decimal, divide_half_up, in_sen, ringgit
 
 Value = str | int | float | date | None
 
@@ -39,6 +39,7 @@ class Form(StrEnum):
     SHARE = "share"  # a fraction, shown as per cent
     USD = "usd"  # millionths of a dollar, shown with cents
     USD_FINE = "usd-fine"  # with four decimals below a dollar
+    MYR = "myr"  # millionths of a ringgit, shown with sen
 
     @property
     def is_number(self) -> bool:
@@ -46,7 +47,7 @@ class Form(StrEnum):
 
     @property
     def is_money(self) -> bool:
-        return self in (Form.USD, Form.USD_FINE)
+        return self in (Form.USD, Form.USD_FINE, Form.MYR)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Table:
             ]
             cells[0] = _heading(row[0], self.columns[0], link)
             rows.append(f"<tr>{''.join(cells)}</tr>")
-        return mark_safe("\n".join(rows))  # noqa: S308 - its texts are escaped
+        return mark_safe("\n".join(rows))  # nosec B308 B703 # noqa: S308 - its texts are escaped
 
     def lines(self) -> Iterator[bytes]:
         """The CSV, line by line."""
@@ -141,7 +142,7 @@ def csv_lines(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[b
 
 
 def plain(value: Value, form: Form) -> str:
-    """For CSV: no thousands separators, no units; days as 2026-11-24, shares as fractions, money in dollars."""
+    """For CSV: no thousands separators, no units; days as 2026-11-24, shares as fractions, money plain."""
     if value is None:
         return ""
     if isinstance(value, date):
@@ -174,6 +175,8 @@ def shown(value: Value, form: Form) -> str:
             return f"{100 * value:.1f} %"
         case Form.USD:
             return usd(int(value), 2)
+        case Form.MYR:
+            return ringgit(in_sen(int(value)))
         case Form.USD_FINE:
             return usd(int(value), 2 if abs(value) >= 10**MICRO_DIGITS else 4)
     return str(value)

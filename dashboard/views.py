@@ -4,7 +4,7 @@ who are signed in."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -26,10 +26,12 @@ from core.models import ClientApplication
 from dashboard import filters, people
 from dashboard.board import FILES, OF_A_CLIENT, Board, csv_of, zip_of
 from dashboard.date_range import DEFAULT, PRESETS, BadQuery, asked, preset
+from dashboard.weekly import Summary, asked_week
 
 CSV = "text/csv; charset=utf-8"
 PERMISSION = "usage.view_dashboard"
 _POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+_MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"  # a mail brings its style along
 
 View = Callable[..., HttpResponseBase]
 
@@ -47,7 +49,7 @@ def for_the_product_team(view: View) -> View:
             response = view(request, **parts)
         else:
             response = render(request, "dashboard/forbidden.html", status=403)
-        response["Content-Security-Policy"] = _POLICY
+        response["Content-Security-Policy"] = _MAIL_POLICY if view.__name__ == "weekly_mail" else _POLICY
         response["Referrer-Policy"] = "same-origin"
         response["Cache-Control"] = "private, no-store"
         return response
@@ -144,6 +146,50 @@ def _person(client: str, digits: str, board: Board) -> people.Person:
     if not users:
         raise Http404
     return people.Person(known, users, board.span, board.filters)
+
+
+@for_the_product_team
+def weekly(request: HttpRequest) -> HttpResponseBase:
+    """The weekly summary, as it is mailed."""
+    now, problem = timezone.now(), None
+    try:
+        week = asked_week(request.GET.get("week", "").strip(), now)
+    except BadQuery as error:
+        week, problem = asked_week("", now), error
+    after = week + timedelta(weeks=1)
+    context = {
+        "summary": Summary(week, now),
+        "before": week - timedelta(weeks=1),
+        "after": after if after <= timezone.localdate(now) else None,
+        "receivers": settings.VOICE_SUMMARY_EMAILS,
+        "problem": problem,
+    }
+    return render(request, "dashboard/weekly.html", context, status=400 if problem else 200)
+
+
+@for_the_product_team
+def weekly_mail(request: HttpRequest) -> HttpResponseBase:
+    try:
+        return HttpResponse(_summary(request).html())
+    except BadQuery as error:
+        return _refused(error)
+
+
+@for_the_product_team
+def weekly_pdf(request: HttpRequest) -> HttpResponseBase:
+    try:
+        summary = _summary(request)
+    except BadQuery as error:
+        return _refused(error)
+    response = HttpResponse(summary.pdf(), content_type="application/pdf")
+    response["Content-Disposition"] = f'attachment; filename="voice_{summary.week}.pdf"'
+    return response
+
+
+def _summary(request: HttpRequest) -> Summary:
+    """Raises ``BadQuery``."""
+    now = timezone.now()
+    return Summary(asked_week(request.GET.get("week", "").strip(), now), now)
 
 
 @for_the_product_team

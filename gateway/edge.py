@@ -6,7 +6,8 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeAlias
 
 from asgiref.typing import (
@@ -16,7 +17,7 @@ from asgiref.typing import (
     HTTPScope,
 )
 
-from core import locale, ratelimit
+from core import locale, ratelimit, tracing
 from core.context import RequestContext, enter
 from core.errors import ApiError, report
 from gateway.lifecycle import lifecycle
@@ -48,7 +49,8 @@ class Edge:
         is_english = scope["path"].startswith(locale.ENGLISH_ONLY)
         locale.answer_in("en" if is_english else locale.accepted(headers.get("accept-language", "")))
         response = _Response(context, send)
-        with lifecycle().under_way():
+        is_quiet = scope["path"].startswith(_QUIET)
+        with lifecycle().under_way(), nullcontext() if is_quiet else _traced(scope, headers, context, response):
             try:
                 await self._app(scope, receive, response.send)
             except Exception as error:  # noqa: BLE001 - nothing else would answer
@@ -56,9 +58,20 @@ class Edge:
             finally:
                 for work in list(context.work):  # a view that was cancelled before its stream began
                     await work.settle(asyncio.CancelledError())
-        if not scope["path"].startswith(_QUIET):
+        if not is_quiet:
             extra = {"method": scope["method"], "path": scope["path"], "status": response.status or 499}
             logger.info("request", extra={**extra, "duration_ms": context.elapsed_ms(), **context.notes})
+
+
+@contextmanager
+def _traced(
+    scope: HTTPScope, headers: Mapping[str, str], context: RequestContext, response: _Response
+) -> Iterator[None]:
+    """A span around the whole request, below the caller's own."""
+    about = {"http.request.method": scope["method"], "url.path": scope["path"], tracing.REQUEST_ID: context.id}
+    with tracing.span(f"{scope['method']} {scope['path']}", tracing.Side.SERVER, parent=headers, **about) as span:
+        yield
+        span.note(**{"http.response.status_code": response.status or 499})
 
 
 class _Response:

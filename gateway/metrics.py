@@ -14,7 +14,7 @@ from usage.entry import Entry, Kind
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 120, 300)
 
-requests_total = Counter("voice_requests_total", "Requests for speech work", ["kind", "status"])
+requests_total = Counter("voice_requests_total", "Requests for speech work", ["kind", "status", "client"])
 request_seconds = Histogram(
     "voice_request_seconds", "From arrival to the last byte of a success", ["kind"], buckets=_SECONDS
 )
@@ -35,6 +35,8 @@ admission_wait_seconds = Gauge(
     "voice_admission_wait_seconds", "What the newest request has before it, in this process", ["feature"]
 )
 admission_refused_total = Counter("voice_admission_refused_total", "Requests refused for want of capacity", ["feature"])
+for _feature in ("asr", "tts"):  # nothing refused is 0, not nothing
+    admission_refused_total.labels(_feature)
 build_info = Gauge("voice_build_info", "1; the label says which version runs", ["version"])
 streams_open = Gauge("voice_streams_open", "Open WebSockets that do speech work", ["kind"])
 
@@ -42,7 +44,7 @@ streams_open = Gauge("voice_streams_open", "Open WebSockets that do speech work"
 def observe_work(entry: Entry) -> None:
     """Count one finished request for speech work."""
     kind = entry.kind.value
-    requests_total.labels(kind, entry.status).inc()
+    requests_total.labels(kind, entry.status, entry.client_id).inc()
     if entry.status != 200:  # refusals are fast: among response times they would hide that service is slow
         return
     if not entry.is_live:  # a stream takes as long as people talk or listen

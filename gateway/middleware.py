@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.gzip import GZipMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.cache import patch_vary_headers
 from django_prometheus.middleware import Metrics as PrometheusMetrics
@@ -131,6 +132,17 @@ class Metrics(PrometheusAfterMiddleware):
 
     async def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         super().process_exception(request, exception)
+
+
+class Compressed(GZipMiddleware):
+    """Pages go out as gzip, with padding by chance, so that their length tells nothing of what is in them. Static files
+    have theirs (``voiceproject.static``); answers of the API are small, or audio."""
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
+        if isinstance(response, HttpResponse) and response.get("Content-Type", "").startswith("text/html"):
+            return self.process_response(request, response)
+        return response
 
 
 class ContentLength:

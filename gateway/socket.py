@@ -27,11 +27,12 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
-from core import locale, ratelimit
+from core import locale, ratelimit, tracing
 from core.context import RequestContext, enter
 from core.error_codes import ErrorCode
 from core.errors import ApiError, DomainError, as_api_error, report
 from gateway import metrics
+from gateway.edge import headers_of
 from gateway.gate import Kind, Work, request_gate
 from gateway.handshake import Handshake
 from gateway.lifecycle import DRAINING_RETRY_AFTER_S, lifecycle
@@ -174,7 +175,12 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         enter(self._context)
         self._main = asyncio.current_task()
-        with lifecycle().under_way(), metrics.streams_open.labels(self.kind.value).track_inprogress():
+        name, about = f"WEBSOCKET {scope['path']}", {tracing.REQUEST_ID: self._context.id}
+        with (
+            lifecycle().under_way(),
+            metrics.streams_open.labels(self.kind.value).track_inprogress(),
+            tracing.span(name, tracing.Side.SERVER, parent=headers_of(scope), **about),
+        ):
             try:
                 await super().__call__(scope, receive, send)
             except asyncio.CancelledError:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from core import tracing
 from inference.engine import EngineStats, Unit
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
 
@@ -96,11 +97,14 @@ class Batcher(Generic[U, R]):
             self._admit(unit, now)
             bisect.insort(self._queue, item)
             self._changed.notify()
-        try:
-            return await future
-        except asyncio.CancelledError:
-            item.gone = True  # a worker that comes across it drops it unrun
-            raise
+        with tracing.span(f"engine {self.name}", engine=self.name, live=unit.live) as span:
+            try:
+                return await future
+            except asyncio.CancelledError:
+                item.gone = True  # a worker that comes across it drops it unrun
+                raise
+            finally:
+                span.note(queued_ms=unit.queued_ms, cost=unit.cost)
 
     def stats(self) -> EngineStats:
         with self._changed:

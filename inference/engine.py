@@ -6,8 +6,8 @@ again after a failure.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 
@@ -17,13 +17,15 @@ class Unit:
     ``live``: someone is listening right now (realtime); goes ahead of file work.
     ``admitted``: part of a request whose first unit was already accepted, so it waits instead of being refused.
     ``slack_s``: how long nobody misses the result: what comes before it is still being heard. Others go first.
-    ``queued_ms``: filled in by the batcher: how long the unit waited for its batch."""
+    ``queued_ms``: filled in by the batcher: how long the unit waited for its batch.
+    ``origin``: at the tier, which request of another process it belongs to (``core.tracing.origin``)."""
 
     deadline: float | None = None
     live: bool = False
     admitted: bool = False
     slack_s: float = 0.0
     queued_ms: float = 0.0
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cost(self) -> float:

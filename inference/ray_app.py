@@ -38,9 +38,10 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, 
 from ray.serve.handle import DeploymentHandle
 from ray.util import metrics
 
+from core import tracing
 from inference import gpu, runtime
 from inference.errors import EngineUnavailable, OverCapacity, UnitFailed
-from inference.scaling import WorkMeter
+from inference.scaling import LOOK_BACK_S, WorkMeter
 from inference.unit_server import LocalUnitHandler, TierStatus, UnitServer
 from inference.wire import Fields, Reply, failure_reply
 
@@ -54,7 +55,6 @@ DRAIN_POLL_S = 0.5
 HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
 COUNTS_NEW_S, COUNTS_KEPT_S = 2.0, 60.0
 LONGEST_START_S = 900.0  # of a replica: a new machine with a GPU, its image, the models
-LOOK_BACK_S = 10.0  # for the autoscaler
 MAX_IN_INGRESS = 2_000  # it only waits: what bounds the work is the deployments behind it
 LOST = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError, TaskCancelledError)
 
@@ -64,6 +64,7 @@ class Replica:
 
     async def __init__(self, names: list[str]) -> None:  # type: ignore[misc]  # Serve awaits constructors
         _export_batches()
+        tracing.start("voice-tier")
         self._names = names
         self._meter = WorkMeter(settings.VOICE_ASR_WAIT_S if names == [ASR] else settings.VOICE_TTS_WAIT_S)
         self._handler = LocalUnitHandler(names)
@@ -96,6 +97,7 @@ class Replica:
 
     async def __del__(self) -> None:
         await runtime.close_all()
+        tracing.stop()
 
     def _reading(self, name: str) -> Fields:
         gpus = [asdict(reading) for reading in gpu.read()]

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from django.conf import settings
 from prometheus_client import Counter
 
+from core import tracing
 from inference.engine import EngineStats, Unit
 from inference.errors import DeadlineExceeded, EngineUnavailable, InferenceError, OverCapacity
 from inference.ordered import in_order
@@ -95,8 +96,9 @@ class RemoteEngine(Generic[U, R]):
         self._tier.budget.earn()
         left_s = None if unit.deadline is None else unit.deadline - time.monotonic()
         try:
-            async with asyncio.timeout(left_s):
-                header, payload = await self._insist(PackedUnit(self._codec, unit), is_admitted=unit.admitted)
+            with tracing.span(f"unit {self._name}", tracing.Side.CLIENT, engine=self._name):
+                async with asyncio.timeout(left_s):
+                    header, payload = await self._insist(PackedUnit(self._codec, unit), is_admitted=unit.admitted)
         except TimeoutError as error:
             raise DeadlineExceeded(1.0) from error
         try:

@@ -26,6 +26,7 @@ WINDOW_S = 1.0  # of being busy, at least, for one measurement
 SMOOTHING = 0.3  # weight of the newest measurement
 RECENT_S = 10.0  # "now", in what gets done now
 UTILISATION = 0.75
+LOOK_BACK_S = 10.0  # over which Ray takes the mean of what is under way
 DEFAULT_WAIT_S = 1.0  # acceptable where admission control has no limit
 
 RATE, THROUGHPUT, WAIT = "rate", "throughput", "wait_s"

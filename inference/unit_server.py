@@ -11,12 +11,15 @@ import json
 import logging
 import os
 import socket
+import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from core import tracing
+from core.context import RequestContext, enter
 from inference import gpu, runtime
 from inference.errors import EngineUnavailable, InferenceError, UnitFailed
 from inference.wire import (
@@ -83,12 +86,22 @@ class LocalUnitHandler:
         codec, engine = runtime.codec(name), runtime.local(name)
         try:
             unit = unpack_unit(codec, frame)
-            result = await engine.submit(unit)
-        except (InferenceError, WireError) as error:
+        except WireError as error:
+            return failure_reply(error)
+        if request_id := unit.origin.get(tracing.REQUEST_ID):
+            enter(RequestContext(id=request_id))  # so that logs here name the request that this is a part of
+        started = time.monotonic()
+        try:
+            with tracing.span(f"tier {name}", tracing.Side.SERVER, parent=unit.origin, engine=name):
+                result = await engine.submit(unit)
+        except InferenceError as error:
+            logger.warning("a unit was not run", extra={"engine": name, "reason": type(error).__name__})
             return failure_reply(error)
         except Exception as error:  # whatever the model raises; it may quote the unit, so callers hear only its kind
             logger.exception("an engine failed at a unit", extra={"engine": name})
             return failure_reply(UnitFailed(f"{name} failed ({type(error).__name__})"))
+        duration_ms = round(1000 * (time.monotonic() - started))
+        logger.info("unit", extra={"engine": name, "queued_ms": round(unit.queued_ms), "duration_ms": duration_ms})
         return result_reply(codec, result, unit, self.process, engine.stats())
 
     async def status(self) -> TierStatus:

@@ -24,12 +24,14 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from core import tracing
 from inference.engine import EngineStats, Unit
 from inference.errors import DeadlineExceeded, EngineUnavailable, InferenceError, OverCapacity, UnitFailed
 
 PREFIX = "/units/v1/"
 CONTENT_TYPE = "application/vnd.voice.unit"
 LARGEST_FRAME = 8_388_608  # bytes; a unit of 30 s is 2 MB at most
+LONGEST_ID = 512
 INT16_SCALE = np.float32(32768)
 
 Fields = Mapping[str, Any]
@@ -95,6 +97,7 @@ class PackedUnit:
     def __init__(self, codec: Codec[Any, Any], unit: Unit) -> None:
         fields, self._payload = codec.pack_unit(unit)
         self._header = {"live": unit.live, "admitted": unit.admitted, "slack_s": unit.slack_s, "unit": fields}
+        self._header["origin"] = tracing.origin()
         self._deadline = unit.deadline
 
     def frame(self) -> bytes:
@@ -117,7 +120,14 @@ def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
     except (KeyError, TypeError, ValueError) as error:
         raise WireError(f"the unit's fields are not those of this version ({error!r})") from error
     unit.live, unit.admitted, unit.slack_s = live, admitted, slack_s
+    unit.origin = _origin(header.get("origin"))
     return unit
+
+
+def _origin(told: Any) -> dict[str, str]:
+    """Of a process of another version, or of a stranger: what is no pair of short strings is left out."""
+    pairs = told.items() if isinstance(told, dict) else ()
+    return {name: value for name, value in pairs if isinstance(value, str) and len(value) <= LONGEST_ID}
 
 
 def result_reply(codec: Codec[Any, R], result: R, unit: Unit, process: str, stats: EngineStats) -> Reply:

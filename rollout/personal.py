@@ -2,7 +2,8 @@
 
 A list's row may be for any client application and a cohort's always is, so these cannot tell two people apart who have
 the same id at different clients: erasing one takes the id off for both. The audit trail keeps the id: it is the proof
-of who was given or refused voice by whom, nobody may rewrite it, and only operators read it.
+of who was given or refused voice by whom, nobody may rewrite it, and only operators read it. So it is handed out, and
+not erased. The admin's log of lists and cohorts loses the id (``usage.personal`` has it taken out of the whole log).
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, TextField
+from django.db.models.functions import Cast
 
+from core import admin_log
+from core.audit import Change, acting
 from core.models import ClientApplication
-from rollout.audit import acting
 from rollout.models import Cohort, CohortMember, ListedUser
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
-    """The lists and cohorts that name an end user, as JSON takes them."""
+    """The lists, cohorts and changes that name an end user, as JSON takes them."""
     return {
         "lists": list(_listed(client, user).values("list", "note", flag_name=F("flag__name"))),
         "cohorts": list(CohortMember.objects.filter(user=user).values_list("cohort__name", flat=True)),
+        "audit_trail": _changes(user),
     }
 
 
@@ -31,6 +35,24 @@ def erase(client: ClientApplication, user: str) -> dict[str, int]:
         listed, _by_model = _listed(client, user).delete()
         cohorts = [cohort.remove([user]) for cohort in Cohort.objects.filter(members__user=user)]
     return {"lists": listed, "cohorts": sum(cohorts)}
+
+
+def _changes(user: str) -> list[dict[str, Any]]:
+    """Of a list's row all; of a cohort's change only that it named the end user: it may name twenty others."""
+    texts = Change.objects.annotate(was=Cast("before", TextField()), became=Cast("after", TextField())).order_by("pk")
+    maybe = Q()
+    for name in admin_log.written(user):
+        maybe |= Q(subject__contains=name) | Q(was__contains=name) | Q(became__contains=name)
+    found = []
+    for change in texts.filter(maybe):
+        one = {"at": change.at, "subject": change.subject}
+        facts = {**change.before, **change.after}
+        named = [field for field, value in facts.items() if admin_log.names(user, str(value))]
+        if admin_log.names(user, change.subject):
+            found.append({**one, "before": change.before, "after": change.after, "why": change.why})
+        elif named:
+            found.append({**one, "named_in": named})
+    return found
 
 
 def _listed(client: ClientApplication, user: str) -> models.QuerySet[ListedUser]:

@@ -251,10 +251,10 @@ class InferenceTier:
 
 
 @contextmanager
-def inference_tier(folder: Path, *engines: str, port: int = 0) -> Iterator[InferenceTier]:
+def inference_tier(folder: Path, *engines: str, port: int = 0, **environment: str) -> Iterator[InferenceTier]:
     """Yields the tier once its models are warm; all engines if none is named."""
     port = port or lasting_port()
-    settings = {"PORT": str(port), "VOICE_STATE_DIR": str(folder / "state"), "VOICE_INFERENCE_URL": ""}
+    settings = {"PORT": str(port), "VOICE_STATE_DIR": str(folder / "state"), "VOICE_INFERENCE_URL": "", **environment}
     with (folder / f"tier-{port}.log").open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "serve_inference", *engines],

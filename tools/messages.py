@@ -16,11 +16,15 @@ from pathlib import Path
 import polib
 from django.utils.translation.template import templatize
 
+from core.error_codes import Fault
+
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("asr", "capacity", "core", "dashboard", "gateway", "model_store", "rollout", "tts", "usage", "voiceproject")
 TEMPLATES = ("playground.html", "dashboard")  # the admin's are English
-# Which argument is a message. The last two are translated later, in another process than the one that says them.
-MARKS = {"_": 0, "gettext": 0, "gettext_noop": 0, "invalid": 0, "UnusableAudio": 1}
+# Which argument is a message. The last three are translated where they are shown.
+MARKS = {"_": 0, "gettext": 0, "gettext_noop": 0, "invalid": 0, "UnusableAudio": 1, "Goal": 1}
+# Said in modules that know nothing of Django.
+ELSEWHERE = tuple(fault.value for fault in Fault)
 # Of Django REST framework, which has no Malay of its own: what a caller can come to read.
 BORROWED = (
     "This field is required.",
@@ -74,7 +78,7 @@ class Message:
 
 
 def said() -> set[Message]:
-    found = {Message(text) for text in BORROWED}
+    found = {Message(text) for text in (*BORROWED, *ELSEWHERE)}
     for folder in CODE:
         for path in sorted((ROOT / folder).rglob("*.py")):
             found |= set(_in_code(ast.parse(path.read_text("utf-8"))))
@@ -105,8 +109,19 @@ def catalogues() -> list[Path]:
 
 
 def problems() -> list[str]:
-    """What is wrong with the catalogues, in words."""
-    return [problem for path in catalogues() for problem in _problems(path)]
+    """What is wrong with the catalogues and with what they are made from, in words."""
+    return [*unmarked(), *(problem for path in catalogues() for problem in _problems(path))]
+
+
+def unmarked() -> Iterator[str]:
+    """Messages of errors that nobody could translate."""
+    for folder in CODE:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != "ApiError":
+                    continue
+                if len(call.args) > 1 and isinstance(call.args[1], ast.Constant | ast.JoinedStr):
+                    yield f"{path.relative_to(ROOT)}:{call.lineno}: not marked for translation"
 
 
 def _problems(path: Path) -> Iterator[str]:

@@ -35,9 +35,9 @@ _BIND = frozenset(
     "tidak belum bukan perlu mahu ingin nak hendak dapat mesti harus sedang pernah cuba mula sangat".split()
 )
 _HAN = re.compile(r"[\u3400-\u9fff]")
-# What is spoken in one piece, in letters: half a minute. Digits that are written out can be five times as long as they
-# were, and while a worker speaks a piece everybody else waits for it.
-LONGEST_PIECE = 400
+# What is spoken in one piece, in letters: a quarter of a minute. Digits that are written out can be five times as long
+# as they were, and while a worker speaks a piece everybody else waits for it.
+LONGEST_PIECE = 200
 
 
 def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[str]:

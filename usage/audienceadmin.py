@@ -1,4 +1,4 @@
-"""How many users each chat has, told by people."""
+"""What people tell: how many users each chat has, what a US dollar is in ringgit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from usage.audience import ChatUsers
+from usage.exchange import ExchangeRate
 
 
 @admin.register(ChatUsers)
@@ -21,6 +22,19 @@ class ChatUsersAdmin(ModelAdmin):
     search_fields = ["client__name", "note"]
     date_hierarchy = "day"
     fields = ["client", "day", "users", "note"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(ExchangeRate)
+class ExchangeRateAdmin(ModelAdmin):
+    """As above: a wrong rate is taken away, not changed."""
+
+    list_display = ["day", "ringgit", "source"]
+    search_fields = ["source"]
+    date_hierarchy = "day"
+    fields = ["day", "ringgit", "source"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

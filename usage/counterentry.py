@@ -54,6 +54,12 @@ def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None
     return row
 
 
+def without_reason(note: str) -> str:
+    """The note's day and author, without why."""
+    author, colon, _why = note.partition(": ")
+    return author + colon.strip()
+
+
 def left_of(entry: LedgerEntry) -> int:
     """Units of the row that have not been taken back."""
     sums = entry.counter_entries.aggregate(audio_ms=Sum("audio_ms", default=0), characters=Sum("characters", default=0))

@@ -1,9 +1,9 @@
 """Triggers that keep the books: the ledger is append-only, final statements and credit notes never change.
 
 They are made after every migration, since SQLite loses a table's triggers whenever a migration alters it, and removed
-before this app's, since PostgreSQL alters no column that a trigger names. The one change that they let pass is a
-personal identifier's way to a pseudonym (``usage.personal``). PostgreSQL's TRUNCATE passes too: who may do that owns
-the tables.
+before this app's, since PostgreSQL alters no column that a trigger names. They let two changes pass,
+both of ``usage.personal``: a personal identifier becomes a pseudonym, a counter-entry's note is cut short. PostgreSQL's
+TRUNCATE passes too: who may do that owns the tables.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from usage.models import CreditNote, LedgerEntry, Statement, StatementLine
 from usage.weeks import PSEUDONYM
 
-PERSONAL = {"user", "request_id"}  # what a pseudonym, or nothing, may take the place of
+PERSONAL = {"user", "request_id", "note"}  # what a pseudonym, or less than there was, may take the place of
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def _guards() -> list[_Guard]:
         _Guard(LedgerEntry, "fixed", f"UPDATE OF {_columns(LedgerEntry)}", "TRUE", ledger),
         _Guard(LedgerEntry, "whose", 'UPDATE OF "user"', _names_somebody(), ledger),
         _Guard(LedgerEntry, "which", "UPDATE OF request_id", "NEW.request_id <> ''", ledger),
+        _Guard(LedgerEntry, "noted", "UPDATE OF note", "NEW.note <> substr(OLD.note, 1, length(NEW.note))", ledger),
         _Guard(LedgerEntry, "kept", "DELETE", "TRUE", ledger),
         _Guard(Statement, "fixed", f"UPDATE OF {_columns(Statement)}", is_final, final),
         _Guard(Statement, "whose", 'UPDATE OF "user"', f"{is_final} AND {_names_somebody()}", final),

@@ -21,6 +21,7 @@ from core.models import ClientApplication
 from usage.audience import ChatUsers
 from usage.cost import InfrastructureCost
 from usage.entry import CHARGED_STATUSES, Kind, Measure
+from usage.exchange import ExchangeRate
 from usage.fields import DayOfRequest
 from usage.plans import Plan, PlanAssignment
 from usage.rollups import (
@@ -46,6 +47,7 @@ __all__ = [
     "DailyLatency",
     "DailyMix",
     "DailyUse",
+    "ExchangeRate",
     "InfrastructureCost",
     "LedgerEntry",
     "OpenStream",

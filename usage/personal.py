@@ -2,7 +2,8 @@
 
 Where an end user's id stood, a pseudonym stands afterwards. Old rows get one that the same id always gets (it takes the
 service's secret key to know whose it is); an erasure gets one made by chance, which nobody can trace back. The
-request ids of these rows, which callers choose, are emptied. ``key:…`` is a credential's own name, nobody's.
+request ids of these rows, which callers choose, are emptied; of a counter-entry's note stays when and by whom.
+``key:…`` is a credential's own name, nobody's.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models import F, Q
 
+from core import admin_log
 from core.models import ClientApplication
 from usage import weeks
+from usage.counterentry import without_reason
 from usage.models import (
     Consumption,
     Correction,
@@ -30,6 +33,7 @@ from usage.models import (
 from usage.period import month_of, start_of
 from usage.weeks import PSEUDONYM, PSEUDONYM_DIGITS, pseudonym
 
+_TABLES: tuple[type[models.Model], ...] = (LedgerEntry, DailyUse, Consumption, Statement, PlanAssignment)
 _NOBODY = Q(user="") | Q(user__startswith=PSEUDONYM) | Q(user__startswith="key:")
 
 
@@ -55,15 +59,18 @@ def prune(before: datetime) -> int:
 def erase(client: ClientApplication, user: str) -> dict[str, int]:
     """Take an end user's id, and the pseudonym that old rows have, out of everything. Gives, by table, the number of
     rows."""
-    tables: tuple[type[models.Model], ...] = (LedgerEntry, DailyUse, Consumption, Statement, PlanAssignment)
-    everything = {model: Q() for model in tables}
+    everything = {model: Q() for model in _TABLES}
+    old_name = pseudonym(client.pk, user)
     with transaction.atomic():
         nobody = f"{PSEUDONYM}{secrets.token_hex(PSEUDONYM_DIGITS // 2)}"
+        logged = admin_log.erase(_mine(client, (user, old_name)), user, nobody)
+        _rows(PlanAssignment).filter(client=client, user__in=(user, old_name)).update(note="")
         erased = _rename(client.pk, user, nobody, everything)
-        for name, rows in _rename(client.pk, pseudonym(client.pk, user), nobody, everything).items():
+        for name, rows in _rename(client.pk, old_name, nobody, everything).items():
             erased[name] += rows
         erased["weeks"] = weeks.erase(client.pk, user, nobody)
         streams = OpenStream.objects.filter(entry__client_id=client.pk, entry__user=user)
+        erased["admin log"] = logged
         erased["open streams"] = streams.delete()[0]
     return erased
 
@@ -107,6 +114,7 @@ def export(client: ClientApplication, user: str) -> dict[str, Any]:
         "weeks": _values(
             UserWeek, Q(client=client, person=weeks.person(client.pk, user)), "week", "feature", "language", "days"
         ),
+        "admin_log": admin_log.export(_mine(client, (user, pseudonym(client.pk, user))), user),
         "statements": [
             {
                 "number": one.number,
@@ -125,15 +133,27 @@ def _values(model: type[models.Model], which: Q, *names: str, **further: F) -> l
     return list(_rows(model).filter(which).order_by("pk").values(*names, **further))
 
 
+def _mine(client: ClientApplication, users: tuple[str, ...]) -> list[models.QuerySet[Any]]:
+    return [_rows(model).filter(client=client, user__in=users) for model in _TABLES]
+
+
 def _rename(client_id: int, user: str, name: str, which: dict[type[models.Model], Q]) -> dict[str, int]:
     """In one transaction, so that ledger and roll-ups never disagree about somebody."""
     changed = {}
     with transaction.atomic():
         for model, condition in which.items():
             rows = _rows(model).filter(condition, client_id=client_id, user=user)
+            if model is LedgerEntry:
+                _shorten_notes(rows)
             values = {"user": name, **({"request_id": ""} if model is LedgerEntry else {})}
             changed[str(model._meta.verbose_name_plural)] = rows.update(**values)
     return changed
+
+
+def _shorten_notes(rows: models.QuerySet[Any]) -> None:
+    """Why something was taken back is free text, and may say who it was for."""
+    for entry in rows.exclude(note=""):
+        rows.filter(pk=entry.pk).update(note=without_reason(entry.note))
 
 
 def _rows(model: type[models.Model]) -> models.QuerySet[Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.utils.translation import gettext_noop
+
 
 class Metric(StrEnum):
     WORD_ERROR_RATE = "word_error_rate"
@@ -19,10 +21,10 @@ class Metric(StrEnum):
 
 
 class Verdict(StrEnum):
-    MET = "met"
-    NOT_MET = "not met"
-    NOT_ENOUGH_DATA = "not enough data"
-    NOT_JUDGED = "not judged"
+    MET = gettext_noop("met")
+    NOT_MET = gettext_noop("not met")
+    NOT_ENOUGH_DATA = gettext_noop("not enough data")
+    NOT_JUDGED = gettext_noop("not judged")
 
 
 @dataclass(frozen=True)

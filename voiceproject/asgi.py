@@ -20,6 +20,7 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
+from core import tracing  # noqa: E402
 from core.error_codes import ErrorCode  # noqa: E402
 from core.errors import ApiError  # noqa: E402
 from gateway.admission import Admission, RefuseWhenFull  # noqa: E402
@@ -91,6 +92,7 @@ async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> Non
     """Start loading the engines with the server, and let go of everything before it ends."""
     await receive()
     sys.setswitchinterval(SWITCH_S)
+    tracing.start("voice-api")
     lifecycle().start_loading()
     # These import all views and protocols: not while the first caller waits.
     await asyncio.to_thread(lambda: (get_resolver().url_patterns, _sockets()))
@@ -100,4 +102,5 @@ async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> Non
     for chore in chores:
         chore.cancel()
     await lifecycle().close()
+    await asyncio.to_thread(tracing.stop)
     await send({"type": "lifespan.shutdown.complete"})

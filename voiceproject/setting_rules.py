@@ -88,6 +88,7 @@ _LANGUAGE = Rule("a language that Whisper knows, such as ms, en, zh or ta", lamb
 RULES: Mapping[str, Rule] = {
     "PORT": between(0, 65_535),
     "DATABASE_URL": _ANY,  # checked where it is parsed
+    "OTEL_EXPORTER_OTLP_ENDPOINT": address("http", "https"),
     "REDIS_URL": address("redis", "rediss", "unix"),
     "SECRET_KEY": _ANY,
     "DEBUG": _ANY,
@@ -149,7 +150,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_ASR_COMPUTE_TYPE": one_of(COMPUTE_TYPES),
     "VOICE_ASR_THREADS": at_least(0),
     "VOICE_ASR_BATCH": at_least(1),
-    "VOICE_ASR_BEAM": between(0, 20),
+    "VOICE_ASR_BEAM": between(1, 20),
     "VOICE_ASR_CONTEXT": one_of(("auto", "full", "dynamic")),
     "VOICE_ASR_LANGUAGES": all_of(_LANGUAGE, minimum=1),
     "VOICE_ASR_IDLE_UNLOAD_S": at_least(0),
@@ -178,7 +179,9 @@ RULES: Mapping[str, Rule] = {
     "VOICE_PHASE_DIR": _ANY,
     "VOICE_LEASE_S": more_than(0),
     "VOICE_PROBE_URL": address("http", "https"),
+    "VOICE_RUNBOOK_URL": address("http", "https"),
     "VOICE_ALERT_EMAILS": all_of(Rule("an e-mail address", lambda value: "@" in value)),
+    "VOICE_SUMMARY_EMAILS": all_of(Rule("an e-mail address", lambda value: "@" in value)),
     "VOICE_ALERT_WEBHOOKS": all_of(address("https", "http", optional=False)),
     "VOICE_EMAIL_URL": _ANY,  # checked where it is parsed
     "VOICE_EMAIL_FROM": Rule("an e-mail address", lambda value: "@" in value),

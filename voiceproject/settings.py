@@ -25,6 +25,7 @@ DEBUG: bool = env.bool("DEBUG", default=False)
 SECRET_KEY: str = env.str("SECRET_KEY", default="") or kept_secret(VOICE_STATE_DIR / "secret_key")
 DATABASE_URL: str = env.str("DATABASE_URL", default="") or f"sqlite:///{VOICE_STATE_DIR / 'voice.sqlite3'}"
 REDIS_URL: str = env.str("REDIS_URL", default="")
+OTEL_EXPORTER_OTLP_ENDPOINT: str = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
 
 # --- Serving ---------------------------------------------------------------------------------------------------------
 VOICE_HOST: str = env.str("VOICE_HOST", default="127.0.0.1")
@@ -94,7 +95,7 @@ VOICE_ASR_DEVICE: str = env.str("VOICE_ASR_DEVICE", default="auto")
 VOICE_ASR_COMPUTE_TYPE: str = env.str("VOICE_ASR_COMPUTE_TYPE", default="default")
 VOICE_ASR_THREADS: int = env.int("VOICE_ASR_THREADS", default=0)
 VOICE_ASR_BATCH: int = env.int("VOICE_ASR_BATCH", default=16)
-VOICE_ASR_BEAM: int = env.int("VOICE_ASR_BEAM", default=0)
+VOICE_ASR_BEAM: int = env.int("VOICE_ASR_BEAM", default=5)
 VOICE_ASR_CONTEXT: str = env.str("VOICE_ASR_CONTEXT", default="auto")
 VOICE_ASR_LANGUAGES: list[str] = env.list("VOICE_ASR_LANGUAGES", default=["ms", "en", "zh", "ta"])
 VOICE_ASR_IDLE_UNLOAD_S: float = env.float("VOICE_ASR_IDLE_UNLOAD_S", default=0.0)
@@ -129,8 +130,10 @@ VOICE_MAX_CONCURRENT_USERS: int = env.int("VOICE_MAX_CONCURRENT_USERS", default=
 VOICE_PHASE_DIR: str = env.str("VOICE_PHASE_DIR", default="")
 VOICE_LEASE_S: float = env.float("VOICE_LEASE_S", default=20.0)
 VOICE_PROBE_URL: str = env.str("VOICE_PROBE_URL", default="")
+VOICE_RUNBOOK_URL: str = env.str("VOICE_RUNBOOK_URL", default="")
 VOICE_ALERT_EMAILS: list[str] = env.list("VOICE_ALERT_EMAILS", default=[])
 VOICE_ALERT_WEBHOOKS: list[str] = env.list("VOICE_ALERT_WEBHOOKS", default=[])
+VOICE_SUMMARY_EMAILS: list[str] = env.list("VOICE_SUMMARY_EMAILS", default=[])
 VOICE_EMAIL_URL: str = env.str("VOICE_EMAIL_URL", default="")
 VOICE_EMAIL_FROM: str = env.str("VOICE_EMAIL_FROM", default="voice@localhost")
 
@@ -197,6 +200,7 @@ INSTALLED_APPS = [
 # What an API call passes is native async and touches neither session nor database; the admin gets Django's own chain.
 MIDDLEWARE = [
     "gateway.middleware.ContentLength",
+    "gateway.middleware.Compressed",
     "gateway.middleware.Metrics",
     "gateway.middleware.Language",
     "gateway.middleware.Security",

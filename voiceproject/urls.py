@@ -32,7 +32,11 @@ urlpatterns = [
     path("readyz", health.ready),
     path("metrics", ExportToDjangoView),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path(
+        "docs/",
+        SpectacularSwaggerView.as_view(url_name="schema", template_name="api_page.html"),
+        name="docs",
+    ),
     path("admin/", include([path("now.json", admin.site.admin_view(homepage.fresh)), path("", admin.site.urls)])),
     path("dashboard/", include("dashboard.urls")),
     re_path("", error_pages.not_found),  # also with DEBUG, where Django would answer with a page

@@ -1,7 +1,7 @@
 // The day's curve of concurrent users with uPlot: today, yesterday, and the levels as lines across.
 
 const HEADROOM = 1.1;
-const LEVELS = { warning: "--tone-warning", critical: "--tone-critical", design: "--quiet" };
+const LEVELS = { warning: "--warm", critical: "--danger", design: "--muted" };
 
 export class Curve {
   constructor(place, caption, given) {
@@ -44,7 +44,12 @@ export class Curve {
   }
 
   colour(name) {
-    return getComputedStyle(this.place).getPropertyValue(name).trim();
+    // By a probe: a custom property's own value is not worked out.
+    const probe = this.place.appendChild(document.createElement("i"));
+    probe.style.color = `var(${name})`;
+    const found = getComputedStyle(probe).color;
+    probe.remove();
+    return found;
   }
 
   top(highest) {
@@ -56,7 +61,7 @@ export class Curve {
   }
 
   draw() {
-    const [fill, faint, quiet, line] = ["--fill", "--faint", "--quiet", "--line"].map((name) => this.colour(name));
+    const [fill, faint, quiet, line] = ["--accent", "--edge", "--muted", "--line"].map((name) => this.colour(name));
     const font = "12px Inter, system-ui, sans-serif";
     const hours = new Intl.DateTimeFormat("en-GB", { timeZone: this.given.zone, hour: "2-digit", minute: "2-digit" });
     const clock = (seconds) => hours.format(new Date(seconds * 1000)).replace(/^24/, "00");

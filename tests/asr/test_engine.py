@@ -17,7 +17,7 @@ from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, Checkpoint, configured
 from asr.decoding import LOGPROB_THRESHOLD
 from asr.engine import WhisperEngine
 from asr.transcription import Transcription
-from asr.tuning import FASTER_WHISPER_BEAM, by_rule
+from asr.tuning import by_rule
 from asr.units import Hypothesis, Options, SpeechUnit
 from inference import priority
 from inference.errors import EngineUnavailable
@@ -69,7 +69,6 @@ async def test_it_works(engine: WhisperEngine) -> None:
 
 @pytest.mark.parametrize("timestamps", [False, True])
 async def test_the_words_are_those_of_faster_whisper(timestamps: bool, settings: Settings) -> None:
-    settings.VOICE_ASR_BEAM = FASTER_WHISPER_BEAM
     engine = WhisperEngine(Checkpoint(configured().source, "full", languages=("ms",), timestamps=True))
     await engine.load()
     clips = [sound.said(sentence) for sentence in SENTENCES]
@@ -80,7 +79,7 @@ async def test_the_words_are_those_of_faster_whisper(timestamps: bool, settings:
         segments, _ = engine._model.transcribe(
             clip,
             language="ms",
-            beam_size=FASTER_WHISPER_BEAM,
+            beam_size=settings.VOICE_ASR_BEAM,
             without_timestamps=not timestamps,
             condition_on_previous_text=False,
         )

@@ -45,9 +45,9 @@ def product(roles_made) -> Client:
 def alert(seeded) -> Alert:
     now = timezone.now()
     rule = Rule.objects.get(severity="critical", metric="users")
-    return Alert.objects.create(
-        rule=rule, state=Alert.State.FIRING, since=now, fired_at=now, evaluated_at=now, value=93, worst=93
-    )
+    alert = Alert.of(rule, state=Alert.State.FIRING, since=now, fired_at=now, evaluated_at=now, value=93, worst=93)
+    alert.save()
+    return alert
 
 
 def text(client: Client, url: str, data: dict[str, object] | None = None) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.test import Client
 
 from capacity import alerts, watch
 from capacity.cost import MICROS
@@ -243,6 +244,31 @@ def test_edited_rules_act_at_the_next_evaluation(world: World) -> None:
     world.users = 6
     world.step()
     assert world.firing() == {"warning: concurrent users > 5"}
+
+
+def test_an_alert_keeps_the_rule_it_fired_by(world: World, webhook: Webhook, boss: Client) -> None:
+    Rule.objects.filter(metric="users", severity="warning").update(is_enabled=False)
+    world.users = 90
+    world.wait(MINUTE)
+    Rule.objects.filter(metric="users", severity="critical").update(threshold=500, severity="warning", metric="p95_s")
+    world.wait(4 * MINUTE)
+    alert = Alert.objects.get()
+    assert alert.state == Alert.State.RESOLVED
+    assert (alert.severity, alert.metric, alert.threshold) == ("critical", "users", 80)
+    assert str(alert) == "critical: concurrent users 90 > 80"
+    assert "Rule: critical: concurrent users > 80" in webhook.received[-1]["attachments"][0]["text"]
+    for page in ("/admin/capacity/alert/", f"/admin/capacity/alert/{alert.pk}/change/"):
+        shown = boss.get(page).content.decode()
+        assert "Concurrent users 90 &gt; 80" in shown or "critical: concurrent users &gt; 80" in shown.lower()
+
+
+def test_a_pending_alert_follows_its_rule(world: World) -> None:
+    Rule.objects.filter(metric="users").update(pending_for=timedelta(minutes=5))
+    world.users = 90
+    world.step()
+    Rule.objects.filter(metric="users", severity="critical").update(threshold=70)
+    world.wait(6 * MINUTE)
+    assert Alert.objects.get(severity="critical").threshold == 70
 
 
 def test_time_that_nobody_watched_does_not_count(world: World) -> None:

@@ -47,7 +47,9 @@ def test_it_works(collector: exporter.SampleCollector) -> None:
         gpu_memory_percent=40.0,
         month_cost_usd=612.5,
     )
-    readings = {key: value for key, value in read(collector).items() if key[0] != "threshold"}
+    readings = {
+        key: value for key, value in read(collector).items() if key[0] not in ("threshold", "voice_rollout_percent")
+    }
     assert 0 <= readings.pop(("sample_age_seconds",)) < 60
     assert readings == {
         ("users", "asr"): 40,
@@ -79,7 +81,7 @@ def test_one_query_for_many_questions(collector: exporter.SampleCollector, monke
 
     def nothing() -> exporter.Stored:
         asked.append(None)
-        return None, {}
+        return None, {}, {}
 
     monkeypatch.setattr(exporter, "_read", nothing)
     for _ in range(10):

@@ -19,7 +19,16 @@ from tests.capacity.world import logged_in
 from tests.e2e import filling
 from tests.tools.loadtests import made
 from usage.drafting import draft_month
-from usage.models import ChatUsers, Correction, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Rating
+from usage.models import (
+    ChatUsers,
+    Correction,
+    ExchangeRate,
+    InfrastructureCost,
+    LedgerEntry,
+    Plan,
+    PlanAssignment,
+    Rating,
+)
 from usage.period import month_of
 
 MAX_QUERIES = 20  # a page has up to 100 rows
@@ -49,6 +58,7 @@ def fill_everything() -> None:
         name="kecil", micros_per_audio_minute=72_500, soft_audio_minutes=1, hard_audio_minutes=90, hard_characters=10
     )
     PlanAssignment.objects.create(client=client, plan=plan, starts_at=now - timedelta(days=60))
+    ExchangeRate.objects.create(day=timezone.localdate(), ringgit="4.2", source="the central bank")
     ChatUsers.objects.create(client=client, day=timezone.localdate(), users=2500)
     draft_month(month_of(now))
     spoken = LedgerEntry.objects.filter(kind="speech", status=200)[0]

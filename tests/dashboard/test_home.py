@@ -24,13 +24,13 @@ from usage.period import start_of
 HOME, FRESH = "/admin/", "/admin/now.json"
 # Session, account, rights: 4. Side bar and alerts: 2. Readings, levels, leases: 6. Roll-out: 3. The rest is slow: the
 # month's cost, uptime, growth, two days' curves.
-MAX_QUERIES, MAX_FRESH_QUERIES = 32, 18
+MAX_QUERIES, MAX_FRESH_QUERIES = 44, 20
 
 
-def served(users: int) -> None:
+def served(users: int, stood_in: int = 0) -> None:
     people = frozenset(f"1:u{number}" for number in range(users))
     expires_at = timezone.now() + timedelta(hours=1)
-    presence = Presence(people, frozenset(), people)
+    presence = Presence(people, frozenset(), people, stood_in=stood_in)
     ProcessLease.objects.create(process="p", served=presence.as_json(), expires_at=expires_at)
 
 
@@ -41,9 +41,11 @@ def sampled(age: timedelta = timedelta(0), **readings: Any) -> Sample:
 def fire(severity: str = "critical", metric: str = "users", value: float = 93) -> Alert:
     now = timezone.now()
     rule = Rule.objects.get(severity=severity, metric=metric)
-    return Alert.objects.create(
-        rule=rule, state=Alert.State.FIRING, since=now, fired_at=now, evaluated_at=now, value=value, worst=value
+    alert = Alert.of(
+        rule, state=Alert.State.FIRING, since=now, fired_at=now, evaluated_at=now, value=value, worst=value
     )
+    alert.save()
+    return alert
 
 
 def words(html: str) -> str:
@@ -80,6 +82,14 @@ def test_concurrent_users_against_the_levels(seeded_site, users: int, tone: str)
     assert [level for _percent, level in gauge.marks] == ["60", "80", "100"]
     assert 0 < gauge.percent <= 100
     assert all(percent < 100 for percent, _level in gauge.marks)
+
+
+def test_a_brown_out_is_shown(operator: Client) -> None:
+    served(3)
+    assert "brown-out" not in words(page(operator))
+    ProcessLease.objects.all().delete()
+    served(3, stood_in=1)
+    assert "brown-out: 1 new reply spoken by eSpeak NG" in words(page(operator))
 
 
 def test_levels_come_from_the_rules(operator: Client) -> None:
@@ -166,7 +176,7 @@ def test_the_roll_out_with_its_ramp(operator: Client) -> None:
     assert "is paused at 1 %" in words(page(operator))
     Flag.objects.update(killed=True)
     html = page(operator)
-    assert words(html).count("kill switch on") == 4
+    assert words(html.partition("timeline-title")[0]).count("kill switch on") == 4
     assert f"/admin/rollout/flag/{flag.pk}/revive/" in html
 
 

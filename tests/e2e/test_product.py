@@ -92,7 +92,7 @@ async def test_a_product_managers_day(service: Served) -> None:
         await drawn(page)
         await expect(page.locator("h1")).to_have_text("Voice in use")
         score = page.locator(".score tbody tr")
-        await expect(score).to_have_count(8)
+        await expect(score).to_have_count(9)
         await expect(score.filter(has_text="ASR word error rate")).to_contain_text("met")
         await expect(score.filter(has_text="Active voice users")).to_contain_text("not met")
         assert await page.locator(".uplot canvas").count() >= 9
@@ -122,8 +122,71 @@ async def test_a_product_managers_day(service: Served) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             scorecard = list(csv.DictReader(io.StringIO(archive.read("scorecard.csv").decode())))
             assert archive.read("minutes.csv").decode().splitlines()[1].startswith(first)
-        assert {row["launch"] for row in scorecard} <= {"met", "not met", "not enough data"}
+        assert {row["launch"] for row in scorecard} <= {"met", "not met", "not judged", "not enough data"}
         assert errors == []
+
+
+async def test_from_a_question_to_one_person_and_the_weekly_mail(service: Served) -> None:
+    """Filter, compare with the days before, drill down, the CSV as the page, the weekly summary."""
+    async with browser.page() as (page, errors):
+        await signed_in(page, service, "?range=30")
+        errors.clear()
+        await drawn(page)
+        everything = await figure(page, "Requests")
+        await page.locator("select[name=feature]").select_option("Text to speech")
+        await page.wait_for_url("**/dashboard/?range=30&feature=tts")
+        await page.locator("select[name=language]").select_option("Malay")
+        await page.wait_for_url("**/dashboard/?range=30&feature=tts&language=ms")
+        some = await figure(page, "Requests")
+        assert 0 < _number(some) < _number(everything)
+
+        await drawn(page)  # compare: the days before are in the chart's table and named beside it
+        card = page.locator("section:has(#characters-title)")
+        await expect(card.locator(".key-ghost")).to_contain_text("Before")
+        name, content = await downloaded(page, "a.csv[aria-label='Characters spoken as CSV']")
+        assert name.startswith("characters_tts_ms_")
+        rows = list(csv.DictReader(io.StringIO(content.decode())))
+        assert sum(int(row["requests"]) for row in rows) == _number(some)
+        spoken = await figure(page, "Spoken")
+        assert sum(int(row["characters"]) for row in rows) == _number(spoken)
+        assert any(int(row["characters_before"]) for row in rows)
+        await card.locator("summary").click()
+        cells = await card.locator("tbody tr td:nth-child(2)").all_inner_texts()
+        assert [_number(cell) for cell in cells] == [int(row["characters"]) for row in rows]
+
+        await page.get_by_role("button", name="What “Characters spoken” means").focus()
+        await expect(card.get_by_role("tooltip")).to_have_text("of speech, as charged")
+
+        await page.click("section:has(#clients-title) tbody a >> nth=0")  # drill down
+        await page.wait_for_url("**client=chat-**")
+        person = page.locator("section:has(#people-title) tbody a").first
+        pseudonym = await person.inner_text()
+        requests = await page.locator("section:has(#people-title) tbody td:nth-child(3)").first.inner_text()
+        await person.click()
+        await expect(page.locator("h2.part")).to_contain_text(pseudonym)
+        assert "user-0" not in await page.inner_text("main")
+        assert _number(await figure(page, "Requests")) <= _number(requests)
+        await drawn(page)
+        await page.click("text=← chat-")
+        await page.wait_for_url("**client=chat-**")
+
+        await page.click("text=Weekly summary")
+        await expect(page.locator("h2.part")).to_contain_text("Voice in the week of")
+        name, content = await downloaded(page, "text=PDF")
+        assert name.endswith(".pdf")
+        assert content.startswith(b"%PDF")
+        await page.click("text=On the dashboard")
+        await expect(page.locator(".score tbody tr")).to_have_count(9)
+        assert errors == []
+
+
+async def figure(page: Page, name: str) -> str:
+    """Of the tile with that name."""
+    return await page.locator(f".tile:has(dt:text-matches('^\\s*{name}')) b").inner_text()
+
+
+def _number(text: str) -> int:
+    return int("".join(letter for letter in text if letter.isdigit()))
 
 
 async def test_the_table_says_what_the_chart_does(service: Served) -> None:

@@ -18,11 +18,10 @@ from core.logs import JsonFormatter, RequestIdFilter
 
 
 async def sample(client: httpx.AsyncClient, name: str, **labels: str) -> float:
-    for family in text_string_to_metric_families((await client.get("/metrics")).text):
-        for one in family.samples:
-            if one.name == name and labels.items() <= one.labels.items():
-                return one.value
-    return 0.0
+    """Of all series that have these labels together."""
+    families = text_string_to_metric_families((await client.get("/metrics")).text)
+    found = (one for family in families for one in family.samples if one.name == name)
+    return sum(one.value for one in found if labels.items() <= one.labels.items())
 
 
 async def test_work_is_counted(api: httpx.AsyncClient) -> None:

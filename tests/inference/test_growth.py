@@ -59,7 +59,7 @@ def test_admission_lets_in_what_the_replicas_that_come_will_do(growth: float, le
         longest_s=2.0, most=1000, cost_per_byte=0.001, dearest=5.0, growth=lambda: growth, clock=lambda: now
     )
     inside = [controller.enter(1000) for _ in range(8)]
-    for _ in range(30):
+    for _ in range(100):
         now += 0.1
         inside.pop(0).leave(done=True)
         inside.append(controller.enter(1000))

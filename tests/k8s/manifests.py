@@ -44,11 +44,12 @@ def of_kind(kind: str, phase: int = 1) -> dict[str, Manifest]:
 
 @dataclass(frozen=True)
 class Workload:
-    """Something that makes pods. ``template`` is the pods' own."""
+    """Something that makes pods. ``template`` is the pods' own; ``claims``: disks that each pod gets."""
 
     name: str
     kind: str
     template: Manifest
+    claims: frozenset[str] = frozenset()
 
     @property
     def labels(self) -> dict[str, str]:
@@ -72,8 +73,9 @@ def workloads(phase: int = 1) -> Iterator[Workload]:
     for one in overlay(phase):
         kind, name, spec = one["kind"], one["metadata"]["name"], one.get("spec", {})
         match kind:
-            case "Deployment" | "Job":  # a job's name ends with its version
-                yield Workload(re.sub(r"-\d+\.\d+\.\d+$", "", name), kind, spec["template"])
+            case "Deployment" | "Job" | "StatefulSet":  # a job's name ends with its version
+                claims = frozenset(one["metadata"]["name"] for one in spec.get("volumeClaimTemplates", []))
+                yield Workload(re.sub(r"-\d+\.\d+\.\d+$", "", name), kind, spec["template"], claims)
             case "CronJob":
                 yield Workload(name, kind, spec["jobTemplate"]["spec"]["template"])
             case "RayService":

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from capacity.models import Metric, Rule, Sample
 from tests import sound
 from tests.asr.sockets import whole
+from tests.emptying import restore_migrated_rows
 from tests.k8s.manifests import K8S, ROOT, of_kind
 
 DASHBOARD = json.loads((K8S / "monitoring" / "grafana-dashboard.json").read_text())
@@ -38,7 +39,7 @@ Exported = dict[str, dict[str, set[str]]]  # metric → label → values seen
 def queries() -> Iterator[tuple[str, str]]:
     for panel in PANELS:
         for target in panel["targets"]:
-            yield panel["title"], target["expr"]
+            yield panel["title"], re.sub(r"\$(client|kind|pod)", ".*", target["expr"])
 
 
 def selectors(query: str) -> list[promql_parser.VectorSelector]:
@@ -68,7 +69,8 @@ def grouped_by(query: str) -> set[str]:
 async def exported(api: httpx.AsyncClient, server_address: str, api_key: str) -> AsyncIterator[Exported]:
     """What /metrics says once each kind of work has been done and somebody watches."""
     values = {"users": 3, "asr_users": 2, "tts_users": 1, "asr_p95_s": 0.5, "tts_p95_s": 0.4}
-    more = {"error_percent": 0.1, "gpu_percent": 40.0, "month_cost_usd": 600.0}
+    more = {"error_percent": 0.1, "gpu_percent": 40.0, "gpu_memory_percent": 50.0, "month_cost_usd": 600.0}
+    await sync_to_async(restore_migrated_rows)()
     await sync_to_async(Sample.objects.create)(at=timezone.now(), **values, **more)
     spoken = await api.post("/v1/audio/speech", json={"input": "Selamat pagi.", "response_format": "wav"})
     assert spoken.status_code == 200
@@ -77,7 +79,8 @@ async def exported(api: httpx.AsyncClient, server_address: str, api_key: str) ->
     assert (await api.post("/v1/audio/speech", json={"input": ""})).status_code == 400
     await whole(server_address, api_key, sound.tone(0.5))
     async with asyncio.timeout(30):
-        while "voice_capacity_users" not in (seen := _parsed((await api.get("/metrics")).text)):
+        stored = {"voice_capacity_users", "voice_capacity_threshold", "voice_rollout_percent"}
+        while not stored <= set(seen := _parsed((await api.get("/metrics")).text)):
             await asyncio.sleep(0.2)  # an older reading is still kept
     yield seen
 
@@ -102,7 +105,7 @@ async def test_it_works(exported: Exported) -> None:
             labels = exported[selector.name]
             known |= set(labels)
             for matcher in selector.matchers.matchers:
-                assert matcher.name in labels, f"{title}: {selector.name} has no label {matcher.name}"
+                assert matcher.name in {*labels, *OF_THE_TARGET}, f"{title}: {selector.name} has no {matcher.name}"
                 if matcher.op == promql_parser.MatchOp.Equal:
                     assert matcher.value in labels[matcher.name], f"{title}: no {matcher.name} is {matcher.value}"
         assert grouped_by(query) <= known, f"{title}: groups by what is not there"
@@ -135,6 +138,25 @@ async def test_the_rules_too(exported: Exported) -> None:
                 assert selector.name in {*exported, *recorded, *OF_RAY}, rule
                 for matcher in selector.matchers.matchers:
                     assert matcher.name in exported[selector.name]
+
+
+def test_every_panel_says_what_it_shows() -> None:
+    for panel in PANELS:
+        assert len(panel["description"]) > 20, panel["title"]
+
+
+async def test_variables_and_annotations_ask_for_what_is_there(exported: Exported) -> None:
+    variables = {one["name"]: one for one in DASHBOARD["templating"]["list"]}
+    assert list(variables) == ["datasource", "client", "kind", "pod"]
+    for name in ("client", "kind", "pod"):
+        metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variables[name]["definition"]).groups()
+        assert label in {*exported[metric], *OF_THE_TARGET}
+        used = [panel for panel in PANELS if any(f"${name}" in target["expr"] for target in panel["targets"])]
+        assert used, name
+    annotations = {one["name"]: one["expr"] for one in DASHBOARD["annotations"]["list"]}
+    assert set(annotations) == {"Roll-out", "Deploys", "Alerts"}
+    for expression in annotations.values():
+        assert {one.name for one in selectors(expression)} <= {*exported, "ALERTS"}
 
 
 def test_a_query_of_nothing_is_noticed() -> None:

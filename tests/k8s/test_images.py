@@ -19,6 +19,7 @@ from tests import services
 from tests.k8s.images import API_IMAGE, IMAGES, PLATFORM, UV, Image
 from tests.k8s.manifests import API, ROOT, environment, workloads
 from tests.k8s.programs import found, listening
+from voiceproject import VERSION
 
 PATIENCE_S = 120.0
 FILL = """
@@ -214,7 +215,7 @@ def test_as_in_the_cluster(app: Path, told: dict[str, str]) -> None:
     assert migrated.returncode == 0, migrated.stderr
     assert run(waiting, app, told).returncode == 0
 
-    for name in ("daily", "statements"):
+    for name in ("daily", "statements", "weekly-summary"):
         done = run(line_of(name), app, told)
         assert done.returncode == 0, done.stderr
 
@@ -294,3 +295,15 @@ def line_of_redis() -> list[str]:
     (pod,) = (one for one in workloads() if one.name == "redis")
     (container,) = pod.containers
     return [*container["command"], *container["args"]]
+
+
+def test_the_list_of_what_an_image_consists_of(tmp_path: Path) -> None:
+    """CycloneDX: every locked package, below the project and its version."""
+    done = subprocess.run(["scripts/sbom.sh", tmp_path], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for image in IMAGES:
+        written = json.loads((tmp_path / f"voice-{image.name}-{VERSION}.cdx.json").read_text())
+        about = written["metadata"]["component"]
+        assert (written["bomFormat"], about["name"], about["version"]) == ("CycloneDX", f"voice-{image.name}", VERSION)
+        listed = {f"{one['name']}=={one['version']}".lower() for one in written["components"]}
+        assert listed == set(_lock(image))

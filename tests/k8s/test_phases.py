@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+from importlib import import_module
 
 import pytest
+from django.conf import settings
 
 from capacity.models import Phase
+from inference.scaling import LOOK_BACK_S
 from tests.k8s.manifests import API, K8S, PHASES, SERVING, built, of_kind, overlay, serve_config, workloads
 
 pytestmark = pytest.mark.django_db
@@ -105,9 +108,9 @@ def test_replicas_fit_the_machines(number: int) -> None:
 def test_alerts_come_before_refusals(number: int) -> None:
     """The limit is the end of the next phase: who outgrows a phase is told by alerts, and refused only well after."""
     reached = Phase.objects.filter(number__in=(number, number + 1)).values_list("concurrent_to", flat=True)
-    for settings in of_kind("ConfigMap", number).values():
-        if "VOICE_MAX_CONCURRENT_USERS" in settings["data"]:
-            assert int(settings["data"]["VOICE_MAX_CONCURRENT_USERS"]) == max(one for one in reached if one)
+    for one in of_kind("ConfigMap", number).values():
+        if "VOICE_MAX_CONCURRENT_USERS" in one["data"]:
+            assert int(one["data"]["VOICE_MAX_CONCURRENT_USERS"]) == max(end for end in reached if end)
 
 
 def test_changing_phase_restarts_nothing() -> None:
@@ -145,3 +148,43 @@ def test_the_database_has_connections_for_all(number: int) -> None:
     (database,) = of_kind("Cluster", number).values()
     connections = int(database["spec"]["postgresql"]["parameters"]["max_connections"])
     assert (pods + surging + others) * pool < connections
+
+
+@pytest.mark.parametrize("number", PHASES)
+def test_replicas_follow_the_work_as_the_settings_have_it(number: int) -> None:
+    """A Serve configuration replaces all of what `inference/ray_app.py` says of scaling, so it must say the same."""
+    for deployment in serve_config(number)["applications"][0]["deployments"]:
+        if deployment["name"] == "units":
+            continue
+        scaling = dict(deployment["autoscaling_config"])
+        assert scaling.pop("min_replicas") <= scaling.pop("max_replicas")
+        module, function = scaling.pop("policy")["policy_function"].split(":")
+        assert callable(getattr(import_module(module), function))
+        assert scaling == {
+            "target_ongoing_requests": settings.VOICE_RAY_ONGOING,
+            "upscale_delay_s": settings.VOICE_RAY_UPSCALE_DELAY_S,
+            "downscale_delay_s": settings.VOICE_RAY_DOWNSCALE_DELAY_S,
+            "look_back_period_s": LOOK_BACK_S,
+        }
+
+
+def test_a_head_that_restarts_finds_what_it_knew() -> None:
+    (service,) = of_kind("RayService").values()
+    cluster = service["spec"]["rayClusterConfig"]
+    host, _, port = cluster["gcsFaultToleranceOptions"]["redisAddress"].partition(":")
+    (redis,) = of_kind("StatefulSet").values()
+    assert of_kind("Service")[host]["spec"]["ports"][0]["port"] == int(port)
+    (container,) = redis["spec"]["template"]["spec"]["containers"]
+    asked, served = (
+        cluster["gcsFaultToleranceOptions"]["redisPassword"]["valueFrom"],
+        container["env"][0]["valueFrom"],
+    )
+    assert asked == served
+    assert "--appendonly yes" in " ".join(container["args"])
+    assert redis["spec"]["volumeClaimTemplates"]
+    pods = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    classes = {pod["template"]["spec"]["priorityClassName"] for pod in pods}
+    assert classes == set(of_kind("PriorityClass"))
+    (budget,) = (one for one in of_kind("PodDisruptionBudget").values() if "inference" in one["metadata"]["name"])
+    for pod in pods:
+        assert budget["spec"]["selector"]["matchLabels"].items() <= pod["template"]["metadata"]["labels"].items()

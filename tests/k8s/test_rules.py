@@ -80,7 +80,8 @@ def test_every_alert_has_its_place_in_the_operators_guide() -> None:
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
     for name, rule in RULES.items():
         page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-        assert (page, anchor) == ("docs/operations.md", name.lower())
+        assert re.fullmatch(r"https://\S+/docs/operations\.md", page), "Alertmanager shows it as a link"
+        assert anchor == name.lower()
         assert anchor in anchors
 
 

@@ -41,7 +41,7 @@ def test_pods_can_do_little(pod: Workload) -> None:
         assert own["readOnlyRootFilesystem"] is True
         assert own["capabilities"] == {"drop": ["ALL"]}
         mounted = {mount["name"] for mount in container["volumeMounts"]}
-        assert mounted <= {volume["name"] for volume in pod.spec["volumes"]}
+        assert mounted <= {volume["name"] for volume in pod.spec["volumes"]} | pod.claims
     written = [volume for volume in pod.spec["volumes"] if volume.get("configMap") != {"name": "voice-phase"}]
     assert all("emptyDir" in volume and volume["emptyDir"]["sizeLimit"] for volume in written)
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod.spec)
@@ -146,7 +146,7 @@ def pod(name: str) -> Peer:
 REDIS = pod("redis")
 DATABASE = {"cnpg.io/cluster": "voice-database", "app.kubernetes.io/component": "database", "namespace": "voice"}
 HEAD, WORKER = pod("voice-inference-head"), pod("voice-inference-t4")
-DJANGO = [pod(name) for name in (*SERVING, "capacity-watcher", "migrate", "daily", "statements")]
+DJANGO = [pod(name) for name in (*SERVING, "capacity-watcher", "migrate", "daily", "statements", "weekly-summary")]
 OUTSIDE = {"address": "203.0.113.7"}
 
 

@@ -28,11 +28,17 @@ def test_export(chat: ClientApplication) -> None:
     held = personal.export(chat, "aminah")
     assert [(one["flag_name"], one["list"]) for one in held["lists"]] == [("asr", "allow"), ("tts", "deny")]
     assert held["cohorts"] == ["testers"]
+    subjects = [(change["subject"], change.get("named_in")) for change in held["audit_trail"]]
+    assert ("asr: end user aminah of chat", None) in subjects
+    assert ("cohort testers", ["added"]) in subjects
+    assert not any("bala" in str(change) or "aminah2" in str(change) for change in held["audit_trail"])
 
 
 def test_erase(chat: ClientApplication) -> None:
     assert personal.erase(chat, "aminah") == {"lists": 2, "cohorts": 1}
-    assert not any(personal.export(chat, "aminah").values())
+    held = personal.export(chat, "aminah")
+    assert len(held.pop("audit_trail")) > 0
+    assert not any(held.values())
     left = {(one.client and one.client.name, one.user) for one in ListedUser.objects.all()}
     assert left == {("other", "aminah"), ("chat", "aminah2")}
     assert [one.user for one in CohortMember.objects.all()] == ["bala", "aminah2"]

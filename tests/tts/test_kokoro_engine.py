@@ -126,6 +126,7 @@ class Busy:
 
     def __init__(self, wait_s: float) -> None:
         self.wait_s = wait_s
+        self.shown: EngineStats | None = None
         self.spoken: list[Voice] = []
 
     async def load(self) -> None: ...
@@ -140,7 +141,7 @@ class Busy:
         raise NotImplementedError
 
     def stats(self) -> EngineStats:
-        return EngineStats(True, 0, 0, 0, 0, 0, 0.0, self.wait_s)
+        return self.shown or EngineStats(True, 0, 0, 0, 0, 0, 0.0, self.wait_s)
 
 
 async def speak(reply: ReplyVoice, text: str = "Selamat pagi", language: str = "ms") -> SpeechUnit:
@@ -179,6 +180,13 @@ async def test_a_reply_ends_in_the_voice_in_which_it_began(offered: Any, espeak:
     await speak(degraded)
     busy.wait_s = 0
     assert (await speak(degraded)).voice.engine == "espeak-ng"
+
+
+async def test_the_neural_voice_takes_no_more_replies_than_it_can_finish_soon(offered: Any) -> None:
+    busy = offered(Busy(wait_s=0))
+    for waiting, is_too_many in ((0, False), (3, True)):  # of half a second each, one more is being spoken
+        busy.shown = EngineStats(True, waiting, 1, 10, 10, 1, 5.0, 0.0)
+        assert is_browned_out() is is_too_many
 
 
 async def test_the_neural_voice_gives_way_to_a_recogniser_that_is_behind(

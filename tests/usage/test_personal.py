@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db.models import Sum
 from django.utils import timezone
@@ -16,6 +19,7 @@ from core.models import ClientApplication
 from tests.usage.ledgers import Fill
 from tests.usage.test_rebuild import rollups
 from tests.usage.test_statements import last_month, moment
+from usage.counterentry import take_back
 from usage.drafting import draft_month, finalise
 from usage.entry import Kind
 from usage.models import (
@@ -148,6 +152,55 @@ def test_erase(a_life: None) -> None:
     as_erased = rollups()
     rebuild()
     assert rollups() == as_erased
+
+
+class TestTrails:
+    @pytest.fixture
+    def traces(self, a_life: None, admin_user: User) -> LedgerEntry:
+        """What staff have left in writing: about her rows, and about something else."""
+        entry = LedgerEntry.objects.filter(user="aminah", kind=Kind.SPEECH).latest("pk")
+        take_back(entry, why="Puan Aminah rang up", by="siti")
+        for row, words in [
+            (entry, "Took 70 characters back: Puan Aminah rang up"),
+            (Plan.objects.get(name="small"), "Made for aminah. Not for aminah2 or x.aminah."),
+            (Plan.objects.get(name="small"), [{"added": {"name": "list", "object": "aminah"}}]),
+        ]:
+            LogEntry.objects.log_actions(admin_user.pk, [row], CHANGE, words, single_object=True)
+        return entry
+
+    def test_export(self, traces: LedgerEntry) -> None:
+        out = io.StringIO()
+        call_command("export_user", "chat", "aminah", stdout=out)
+        trail = json.loads(out.getvalue())["admin_log"]
+        assert len(trail) == 3
+        assert "rang up" in trail[0]["message"]
+        assert any("rang up" in row["note"] for row in json.loads(out.getvalue())["requests"])
+
+    def test_erase(self, traces: LedgerEntry, admin_user: User) -> None:
+        PlanAssignment.objects.update(note="for Aminah's mother")
+        call_command("erase_user", "chat", "aminah", yes=True, stdout=io.StringIO())
+        (note,) = LedgerEntry.objects.exclude(note="").values_list("note", flat=True)
+        assert note == f"{timezone.localdate()} siti:"
+        logged = list(LogEntry.objects.order_by("pk"))
+        assert [entry.user_id for entry in logged] == [admin_user.pk] * 3
+        assert "rang up" not in logged[0].change_message
+        assert traces.request_id not in logged[0].object_repr.split()
+        assert "Not for aminah2 or x.aminah." in logged[1].change_message
+        words = re.findall(r"[\w.]+", " ".join(entry.change_message for entry in logged))
+        assert "aminah" not in words
+        assert PlanAssignment.objects.get().note == ""
+
+    def test_somebody_elses_stay(self, traces: LedgerEntry) -> None:
+        before = list(LogEntry.objects.values_list("object_repr", "change_message"))
+        call_command("erase_user", "chat", "bala", yes=True, stdout=io.StringIO())
+        assert list(LogEntry.objects.values_list("object_repr", "change_message")) == before
+        assert LedgerEntry.objects.filter(note__contains="rang up").exists()
+
+    def test_a_name_that_is_not_ascii(self, chat: ClientApplication, small_plan: Plan, admin_user: User) -> None:
+        message = [{"deleted": {"name": "end user", "object": "陈秀英"}}]
+        LogEntry.objects.log_actions(admin_user.pk, [small_plan], CHANGE, message, single_object=True)
+        call_command("erase_user", "chat", "陈秀英", yes=True, stdout=io.StringIO())
+        assert "陈秀英" not in LogEntry.objects.get().get_change_message()
 
 
 def test_erasing_asks(a_life: None, monkeypatch) -> None:

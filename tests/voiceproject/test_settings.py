@@ -15,6 +15,7 @@ from voiceproject.setting_rules import RULES
 ROOT = Path(settings.BASE_DIR)
 BAD = {
     "PORT": ["abc", "70000", "-1"],
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ["collector:4318", "ftp://x"],
     "REDIS_URL": ["http://localhost:6379", "localhost:6379", "redis://"],
     "DATABASE_URL": ["nonsense", "mysql://localhost/voice", "http://x"],
     "DEBUG": ["perhaps"],

@@ -88,6 +88,10 @@ def observed() -> Iterator[Observed]:
             "VOICE_DEMO_API_KEY": key,
             "VOICE_TTS_CACHE_BYTES": "0",
             "VOICE_RATE_LIMIT": "0",
+            # A slow model would refuse some of the callers, or let another one speak: then nothing could be measured.
+            "VOICE_ASR_WAIT_S": "0",
+            "VOICE_TTS_WAIT_S": "0",
+            "VOICE_TTS_BROWNOUT": "false",
             "VOICE_LOG_LEVEL": "WARNING",
             "DATABASE_URL": "",
             "REDIS_URL": "",

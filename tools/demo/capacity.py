@@ -121,8 +121,8 @@ def write_alerts(quarter: Quarter) -> int:
         if rule is None or ended >= quarter.now:
             continue
         is_seen = incident.acknowledged is not None
-        alert = Alert.objects.create(
-            rule=rule,
+        alert = Alert.of(
+            rule,
             state=Alert.State.RESOLVED,
             since=incident.fired_at - rule.pending_for,
             fired_at=incident.fired_at,
@@ -136,7 +136,7 @@ def write_alerts(quarter: Quarter) -> int:
             acknowledged_by=OPERATOR if is_seen else "",
         )
         alert.outcome = f"Back at {rule.reading(alert.value)}."
-        alert.save(update_fields=["outcome"])
+        alert.save()
         _tell(alert, incident.worst, incident.fired_at, Alert.State.FIRING)
         _tell(alert, alert.value, ended, Alert.State.RESOLVED)
         written += 1
@@ -148,8 +148,8 @@ def _still_firing(quarter: Quarter) -> int:
     if rule is None or rule.alerts.exclude(state=Alert.State.RESOLVED).exists():
         return 0
     fired = quarter.now - SLOW_FOR + rule.pending_for
-    alert = Alert.objects.create(
-        rule=rule,
+    alert = Alert.of(
+        rule,
         state=Alert.State.FIRING,
         since=quarter.now - SLOW_FOR,
         fired_at=fired,
@@ -158,6 +158,7 @@ def _still_firing(quarter: Quarter) -> int:
         worst=SLOW_NOW_S,
         notified_at=fired,
     )
+    alert.save()
     _tell(alert, SLOW_NOW_S, fired, Alert.State.FIRING)
     return 1
 
@@ -169,7 +170,9 @@ def _rule(incident: Incident) -> Rule | None:
 def _tell(alert: Alert, value: float | None, at: datetime, state: Alert.State) -> None:
     """A notification that has been sent, in the words of that moment."""
     then = Alert(
-        rule=alert.rule,
+        severity=alert.severity,
+        metric=alert.metric,
+        threshold=alert.threshold,
         state=state,
         since=alert.since,
         fired_at=alert.fired_at,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tools.planning import hpa
-from tools.planning.gallery import BURST
 from tools.planning.plan import Planner
 from tools.planning.rates import ASR, KINDS, Rates
 from tools.planning.simulation.cluster import Shape
@@ -46,14 +45,14 @@ def assumptions(planner: Planner) -> list[str]:
         "times the mean; arrivals are Poisson, so no campaign, no broadcast, no outage before",
         f"at once: people who think {crowd.think_s:g} s (exponential) between two things, {asr:.0%} of them speech to "
         f"text, {tts:.0%} text to speech, {live:.0%} live for {crowd.stream_s:g} s",
-        f"machines at most {goals.utilisation:.0%} busy in that hour; pods of {goals.pod_cores:g} core, at least "
-        f"{goals.least_pods} of each deployment",
+        f"machines at most {goals.utilisation:.0%} busy in that hour; pods that request {goals.pod_cores:g} core, at "
+        f"least {goals.least_pods} of each deployment",
         "a phase's pods are those of each deployment, as in the manifests: ASR, TTS and live have one each",
         "queueing: API pods M/G/c (Allen–Cunneen), fed by chance; GPUs as batch servers, simulated with the rest",
         f"a GPU does both kinds and divides its time; {LOOP_BEFORE:.0%} of the event loop's work comes before it",
         "database, Redis, network, ingress and clients cost no time; no pod and no GPU fails; one zone, no spare",
         f"autoscaling: every {hpa.SYNC_PERIOD_S:g} s, readings of {hpa.METRIC_WINDOW_S:g} s, new pods ready after "
-        f"{Shape.pod_start_s:g} s, which may use {BURST:g} times what they request; GPUs are not scaled",
+        f"{Shape.pod_start_s:g} s, which may use {goals.pod_limit_cores:g} cores; GPUs are not scaled",
         *planner.prices.sources,
         "a month has 365/12 days; all machines run all of it, pods at the number of the busiest hour",
     ]

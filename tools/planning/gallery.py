@@ -18,7 +18,6 @@ EVENING = (18.0, 24.0)
 # A rush: in ten minutes a crowd comes, stays for twenty, and goes in ten; a few were there before and stay on.
 RUSH_MINUTES = (5, 15, 35, 45, 65)
 RUSH_BASE = 50
-BURST = 2.0  # a pod's limit over its request
 
 
 def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folder: Path) -> Iterator[Path]:
@@ -57,7 +56,9 @@ def shape(planner: Planner, gpus: int) -> Shape:
     """So many GPUs, and pods as the autoscaler has them, from its least on; they may use more than they request, as the
     manifests let them."""
     cores = planner.goals.pod_cores
-    return Shape(gpus, dict.fromkeys(DEPLOYMENTS, hpa.API.least), pod_cores=cores, burst_cores=BURST * cores)
+    return Shape(
+        gpus, dict.fromkeys(DEPLOYMENTS, hpa.API.least), pod_cores=cores, burst_cores=planner.goals.pod_limit_cores
+    )
 
 
 def rush(planner: Planner, users: int, gpus: int) -> Run:

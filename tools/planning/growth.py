@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from capacity.models import Phase
 from tools.planning.demand import Demand
-from tools.planning.plan import Case, Machines, Planner
+from tools.planning.plan import Case, Machines, Planner, TooMuch
 from tools.planning.rates import DEPLOYMENTS
 from usage.scorecard import GOAL, Metric, Target, Verdict
 
@@ -96,6 +96,35 @@ def _lacking(case: Case, provided: Machines) -> list[str]:
         for name in DEPLOYMENTS
         if case.machines.pods[name] > provided.pods[name]
     ]
+
+
+SPEED_FACTORS = (0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a phase takes if a T4 is ``factor`` times as fast as the measured device. None: no number is enough."""
+
+    factor: float
+    gpus: int | None
+    month_usd: float | None
+
+
+def estimates(planner: Planner, upper: Upper) -> list[Estimate]:
+    """For a device that nobody has measured. Raises nothing."""
+    found = []
+    for factor in SPEED_FACTORS:
+        rates = planner.rates.faster(factor, f"times {factor:g}")
+        other = Planner(rates, planner.use, planner.goals, planner.prices, planner.crowd, seed=planner.seed)
+        try:
+            machines, money = other.by_work(
+                replace(planner.use, users=float(upper.users), voice_share=1.0), upper.concurrent
+            )
+        except TooMuch:
+            found.append(Estimate(factor, None, None))
+        else:
+            found.append(Estimate(factor, machines.gpus, money.month_usd))
+    return found
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ class Goals:
 
     p95_s: dict[str, float] = field(default_factory=lambda: dict(P95_S))
     utilisation: float = hpa.API.target_percent / 100
-    pod_cores: float = 1.0
+    pod_cores: float = 0.5  # that a pod requests, as in k8s/base/api
+    pod_limit_cores: float = 2.0  # that it may use
     least_pods: int = hpa.API.least
 
     def of(self, name: str) -> float:
@@ -122,6 +123,19 @@ class Planner:
         """``users`` at once in conversation, as load tests have them. Raises ``TooMuch``."""
         return self._case(name, self.crowd_rate(users), None)
 
+    def by_work(self, users: Demand, concurrent: int) -> tuple[Machines, Money]:
+        """What the larger of two uses takes by its work alone: nothing is simulated, so waits are not looked at. Raises
+        ``TooMuch`` where even one alone would be answered too late."""
+        late = [kind for kind in KINDS if self.alone_s(kind) > self.goals.of(kind)]
+        if late:
+            raise TooMuch(f"{', '.join(late)} would not be answered in time on any number of machines")
+        crowd = replace(self.use, stream_s=self.crowd.stream_s)
+        each = []
+        for rate, use, demand in ((users.peak, users, users), (self.crowd_rate(concurrent), crowd, None)):
+            machines = Machines(self._gpus(rate, use), {name: self._pods(name, rate, use) for name in DEPLOYMENTS})
+            each.append((machines, self.money(rate, demand, use, machines)))
+        return max(each, key=lambda one: one[1].month_usd)
+
     def crowd_rate(self, users: int) -> RequestRate:
         """What they ask for if the answers take no longer than a quiet machine's."""
         asr, tts, live = self.crowd.mix
@@ -199,7 +213,8 @@ class Planner:
             per_second, mean = getattr(rate, name), of.processor.api_s
             scv = (math.hypot(of.size_cv, of.effort_cv) * of.processor.pool_s / mean) ** 2
         servers = max(1, round(self.goals.pod_cores))
-        return Station(servers, per_second / pods, mean, scv)
+        # Of less than a core it gets so much that everything takes longer by that.
+        return Station(servers, per_second / pods, mean / min(1.0, self.goals.pod_cores), scv)
 
     def _pods(self, name: str, rate: RequestRate, use: Demand) -> int:
         alone = self.station(name, rate, use, 1)
@@ -212,7 +227,13 @@ class Planner:
     def felt(self, rate: RequestRate, use: Demand, machines: Machines) -> Felt:
         per_second = rate.asr + rate.tts + rate.streams * use.stream_s * self.rates.live.units_per_s
         seconds = min(LONGEST_S, max(SHORTEST_S, EVENTS / max(per_second, 1e-9)))
-        shape = Shape(machines.gpus, machines.pods, pod_cores=self.goals.pod_cores, scaling=None)
+        shape = Shape(
+            machines.gpus,
+            machines.pods,
+            pod_cores=self.goals.pod_cores,
+            burst_cores=self.goals.pod_limit_cores,
+            scaling=None,
+        )
         run = simulate_steady(rate, use, self.rates, shape, seconds=seconds, seed=self.seed)
         stations = {name: self.station(name, rate, use, machines.pods[name]) for name in DEPLOYMENTS}
         streams = rate.streams * use.stream_s

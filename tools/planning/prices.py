@@ -34,8 +34,11 @@ class Prices:
         return self.t4_hour_usd * HOURS_PER_MONTH
 
 
-def prices(now: datetime, *, t4_hour_usd: float | None = None, pod_month_usd: float | None = None) -> Prices:
-    """An argument goes before the rows that are valid now, and these before what is assumed."""
+def prices(
+    now: datetime, *, t4_hour_usd: float | None = None, pod_month_usd: float | None = None, pod_share: float = 1.0
+) -> Prices:
+    """An argument goes before the rows that are valid now, and these before what is assumed. ``pod_share``: how much of
+    what an API pod's price is for one pod requests."""
     Resource = InfrastructureCost.Resource
     rows = list(InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now))
     sources = []
@@ -54,6 +57,9 @@ def prices(now: datetime, *, t4_hour_usd: float | None = None, pod_month_usd: fl
 
     t4 = chosen("T4", "hour", t4_hour_usd, Resource.T4, ASSUMED_T4_HOUR_USD)
     pod = chosen("API pod", "month", pod_month_usd, Resource.API_POD, ASSUMED_POD_MONTH_USD)
+    if pod_share != 1:
+        sources.append(f"a pod requests {pod_share:.0%} of what that is the price of, and costs as much less")
+        pod *= pod_share
     others = [row for row in rows if row.resource == Resource.OTHER]
     other = sum(row.quantity * _month_usd(row) for row in others)
     heard = sum(row.quantity * _month_usd(row) * row.speech_to_text_percent / 100 for row in others)

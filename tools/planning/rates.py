@@ -118,6 +118,11 @@ class Rates:
     def kind(self, name: str) -> KindRates:
         return {ASR: self.asr, TTS: self.tts}[name]
 
+    @property
+    def is_of_gpu(self) -> bool:
+        """Whether the engines ran on a GPU when they were measured."""
+        return self.device.startswith("GPU")
+
     def faster(self, engines: float, note: str, *, processor: float = 1.0) -> Rates:
         """As they would be with engines and API processors so many times as fast."""
 

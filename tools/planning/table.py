@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from tools.planning.growth import Comparison, UnitCost
+from tools.planning.growth import Comparison, Estimate, UnitCost
 from tools.planning.plan import Case
 from tools.planning.rates import ASR, LIVE, TTS
 
@@ -75,8 +75,24 @@ def _figure(column: Column, case: Case) -> str:
     return "–" if value is None else f"{value:,.{column.digits}f}"
 
 
-def write_csv(file: IO[str], cases: Iterable[Case], comparisons: Sequence[Comparison]) -> None:
-    """One line a case. ``fits``: of cases that belong to a phase."""
+def by_speed(estimated: Mapping[str, Sequence[Estimate]]) -> list[str]:
+    """Of each phase the GPUs and the cost, by how fast a T4 is taken to be."""
+    first = max(map(len, estimated), default=0) + 1
+    factors = [f"{one.factor:g}" for one in next(iter(estimated.values()), ())]
+    lines = [f"{'T4 over that device':<{first}}" + "".join(f"{factor:>21}" for factor in factors)]
+    for name, row in estimated.items():
+        cells = [
+            "too slow" if one.gpus is None else f"{one.gpus} GPU{'s' * (one.gpus != 1)}, {one.month_usd:,.0f} USD"
+            for one in row
+        ]
+        lines.append(f"{name + ':':<{first}}" + "".join(f"{cell:>21}" for cell in cells))
+    return lines
+
+
+def write_csv(
+    file: IO[str], cases: Iterable[Case], comparisons: Sequence[Comparison], *, is_measured: bool = True
+) -> None:
+    """One line a case. ``fits``: of cases that belong to a phase, where what machines do was measured."""
     verdicts = {case.name: each for each in comparisons for case in (each.by_users, each.by_crowd)}
     columns = (*COLUMNS, *MORE)
     writer = csv.writer(file)
@@ -85,7 +101,8 @@ def write_csv(file: IO[str], cases: Iterable[Case], comparisons: Sequence[Compar
         verdict = verdicts.get(case.name)
         about = ["", "", ""]
         if verdict is not None:
-            about = [str(verdict.phase), "yes" if verdict.fits else "no", "; ".join(verdict.reasons)]
+            fits = ("yes" if verdict.fits else "no") if is_measured else "not measured"
+            about = [str(verdict.phase), fits, "; ".join(verdict.reasons) if is_measured else ""]
         writer.writerow([case.name, *(_cell(column, case) for column in columns), *about])
 
 

@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from prometheus_client import generate_latest
 
+from core import tracing
 from gateway.lifecycle import lifecycle
 from inference import runtime
 from inference.unit_server import LocalUnitHandler, UnitServer
@@ -67,6 +68,7 @@ class Application:
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
+        tracing.start("voice-tier")
         try:
             await self._handler.load()
         except Exception as error:  # noqa: BLE001 - whatever it is, there is nothing to serve
@@ -75,6 +77,7 @@ class Application:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await runtime.close_all()
+        await asyncio.to_thread(tracing.stop)
         await send({"type": "lifespan.shutdown.complete"})
 
     @staticmethod

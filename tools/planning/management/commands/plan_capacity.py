@@ -63,7 +63,13 @@ class Command(BaseCommand):
         measured.add_argument("--tested-gpus", type=_count, default=1, help="that the load test ran on")
         measured.add_argument("--tested-pods", type=_count, default=1, help="of each deployment, in the load test")
         measured.add_argument("--t4-hour-usd", type=_amount)
-        measured.add_argument("--pod-month-usd", type=_amount)
+        measured.add_argument("--pod-month-usd", type=_amount, help="of --priced-cores")
+        measured.add_argument(
+            "--priced-cores",
+            type=_positive,
+            default=2.0,
+            help="that a pod's price is for: pods that request less share a machine (default: 2)",
+        )
         output = parser.add_argument_group("output")
         output.add_argument(
             "--csv", metavar="FILE", help="the table as CSV; - for standard output, and nothing else there"
@@ -90,15 +96,16 @@ class Command(BaseCommand):
             comparisons = [] if options["no_phases"] else self._comparisons(planner)
         except TooMuch as error:
             raise CommandError(str(error)) from error
+        is_measured = options["load_test"] is not None or (planner.rates.is_of_gpu and options["speed_factor"] == 1)
         cases = [asked, *(case for each in comparisons for case in (each.by_users, each.by_crowd))]
         if options["csv"] == "-":
-            table.write_csv(sys.stdout, cases, comparisons)
+            table.write_csv(sys.stdout, cases, comparisons, is_measured=is_measured)
             return
-        self._print(planner, cases, comparisons)
+        self._print(planner, cases, comparisons, is_measured=is_measured)
         if options["csv"]:
             try:
                 with Path(options["csv"]).open("w", newline="", encoding="utf-8") as file:
-                    table.write_csv(file, cases, comparisons)
+                    table.write_csv(file, cases, comparisons, is_measured=is_measured)
             except OSError as error:
                 raise CommandError(f"cannot write {options['csv']}: {error.strerror}") from error
             self.stdout.write(f"\nWritten: {options['csv']}")
@@ -124,7 +131,12 @@ class Command(BaseCommand):
             utilisation=options["utilisation"],
             pod_cores=options["pod_cores"],
         )
-        paid = prices(timezone.now(), t4_hour_usd=options["t4_hour_usd"], pod_month_usd=options["pod_month_usd"])
+        paid = prices(
+            timezone.now(),
+            t4_hour_usd=options["t4_hour_usd"],
+            pod_month_usd=options["pod_month_usd"],
+            pod_share=min(1.0, options["pod_cores"] / options["priced_cores"]),
+        )
         crowd = Crowd(0, options["think_s"], options["mix"])
         planner = Planner(self._rates(options), use, goals, paid, crowd, seed=options["seed"])
         return self._as_tested(planner, options) if options["load_test"] is not None else planner
@@ -155,13 +167,20 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         return [growth.compare(planner, phase, end) for phase, end in zip(phases, ends, strict=True)]
 
-    def _print(self, planner: Planner, cases: list[Case], comparisons: list[Comparison]) -> None:
+    def _print(self, planner: Planner, cases: list[Case], comparisons: list[Comparison], *, is_measured: bool) -> None:
         say = self.stdout.write
         say(table.table(cases))
-        if comparisons:
+        if comparisons and is_measured:
             say("\nPhases of growth")
-        for each in comparisons:
-            say(f"  {each.in_words()}")
+            for each in comparisons:
+                say(f"  {each.in_words()}")
+        elif comparisons:
+            say("\nPhases of growth: nobody has measured a T4 with these models, so whether they fit is not known.")
+            say("GPUs and USD a month by their work alone, if a T4 is so many times as fast as the measured device:")
+            for line in table.by_speed(
+                {str(each.phase): growth.estimates(planner, each.upper) for each in comparisons}
+            ):
+                say(f"  {line}")
         say("\nScorecard's costs")
         for case, is_launch in ((cases[0], True), *((each.by_users, each.phase.number == 1) for each in comparisons)):
             say(f"  {case.name}, {'launch' if is_launch else 'growth'}")

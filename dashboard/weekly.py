@@ -1,0 +1,126 @@
+"""A week of voice in one mail: HTML, plain text, and the same as PDF. Its numbers are the dashboard's for that week."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+from dashboard import weekly_pdf
+from dashboard.board import Board, Tile
+from dashboard.cost_quality import Score
+from dashboard.date_range import BadQuery, Span
+from dashboard.tables import Table, Value, shown
+from usage.period import day_of
+from usage.weeks import week_of
+
+SHOWN_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table as people read it: words only."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+def last_whole_week(now: datetime) -> date:
+    """The Monday of the newest week that is over."""
+    return week_of(day_of(now)) - timedelta(weeks=1)
+
+
+def asked_week(text: str, now: datetime) -> date:
+    """The week's Monday, of any day in it; without one the last whole week. Raises ``BadQuery``."""
+    if not text:
+        return last_whole_week(now)
+    try:
+        week = week_of(date.fromisoformat(text))
+    except ValueError as error:
+        raise BadQuery(_("“%s” is no day. Write it as 2026-11-24.") % text[:40], "week") from error
+    if week > day_of(now) or week.year < 2000:
+        raise BadQuery(_("There is nothing to tell of the week of %s.") % week, "week")
+    return week
+
+
+class Summary:
+    """Of the week that begins on that Monday."""
+
+    def __init__(self, week: date, now: datetime) -> None:
+        self.board = Board(Span(week, min(week + timedelta(days=6), day_of(now)), now))
+        self.week = week
+
+    @property
+    def title(self) -> str:
+        return _("Voice in the week of %s") % self.board.span.in_words()
+
+    @property
+    def query(self) -> str:
+        return self.board.query
+
+    @property
+    def tiles(self) -> list[Tile]:
+        return self.board.tiles
+
+    @property
+    def scores(self) -> list[Score]:
+        return self.board.scores
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        scores = [
+            (one.goal.name, one.shown, one.goal.launch.in_words, str(one.launch), one.basis) for one in self.scores
+        ]
+        return [
+            Section(_("Scorecard"), [_("Metric"), _("Measured"), _("Target"), _("Verdict"), _("Basis")], scores),
+            *(_section(table) for table in (self.board.event_table, self.board.clients, self.board.margins)),
+        ]
+
+    @property
+    def figures(self) -> list[tuple[str, str, str]]:
+        """Name, value, and what is said of it."""
+        found = []
+        for tile in self.tiles:
+            change = _("%s on the week before") % tile.change_in_words if tile.change_in_words else ""
+            found.append((tile.name, tile.value, ", ".join(filter(None, [tile.note, change]))))
+        return found
+
+    def html(self) -> str:
+        return render_to_string("dashboard/weekly_mail.html", {"summary": self})
+
+    def text(self) -> str:
+        lines = [self.title, "", *(f"{name}: {value} ({note})" for name, value, note in self.figures)]
+        for section in self.sections:
+            lines += ["", section.title, *("  " + " | ".join(row) for row in section.rows)]
+        return "\n".join(lines)
+
+    def pdf(self) -> bytes:
+        return weekly_pdf.made(self.title, self.figures, self.sections)
+
+    def mail(self, receivers: Sequence[str]) -> EmailMultiAlternatives:
+        mail = EmailMultiAlternatives(
+            f"[voice] {self.title}",
+            self.text(),
+            settings.DEFAULT_FROM_EMAIL,
+            list(receivers),
+            headers={"Auto-Submitted": "auto-generated"},
+        )
+        mail.attach_alternative(self.html(), "text/html")
+        mail.attach(f"voice_{self.week}.pdf", self.pdf(), "application/pdf")
+        return mail
+
+
+def _section(table: Table) -> Section:
+    def words(row: Sequence[Value]) -> list[str]:
+        return [shown(value, column.form) for value, column in zip(row, table.columns, strict=True)]
+
+    rows = [words(row) for row in table.rows[:SHOWN_ROWS]]
+    return Section(table.title, [column.label for column in table.columns], rows, table.note if rows else table.empty)

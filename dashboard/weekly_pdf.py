@@ -1,0 +1,104 @@
+"""The weekly summary on A4, by ReportLab: no browser, no fonts to install.
+
+PDF's own fonts have Latin letters; what they lack is written in others: Chinese by Adobe's, of which every reader has a
+copy, arrows and the like by words.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape  # nosec B406 # writes XML, parses none
+
+from reportlab.lib.colors import HexColor
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+
+if TYPE_CHECKING:
+    from dashboard.weekly import Section
+
+# static/tokens.css, in light
+TEXT, MUTED, ACCENT, LINE = (HexColor(colour) for colour in ("#1c2321", "#5b6460", "#0f766e", "#dedad0"))
+MARGIN = 16 * mm
+WIDTH = A4[0] - 2 * MARGIN - 12  # a frame has 6 points of its own on either side
+CHINESE = "STSong-Light"
+REPLACED = {"→": "to", "−": "-", "≤": "<=", "≥": ">=", "✓": "+", "✗": "x", "\u202f": " "}
+
+BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=8.5, leading=11, textColor=TEXT)
+SMALL = ParagraphStyle("small", parent=BODY, fontSize=7.5, leading=9.5, textColor=MUTED)
+TITLE = ParagraphStyle("title", parent=BODY, fontName="Helvetica-Bold", fontSize=16, leading=20, spaceAfter=4 * mm)
+HEADING = ParagraphStyle("heading", parent=BODY, fontName="Helvetica-Bold", fontSize=11, leading=14, spaceBefore=5 * mm)
+FIGURE = ParagraphStyle("figure", parent=BODY, fontName="Helvetica-Bold", fontSize=14, leading=18)
+
+
+def made(title: str, figures: Sequence[tuple[str, str, str]], sections: Sequence[Section]) -> bytes:
+    """``figures``: name, value and what is said of it."""
+    pdfmetrics.registerFont(UnicodeCIDFont(CHINESE))
+    file = io.BytesIO()
+    document = SimpleDocTemplate(
+        file,
+        pagesize=A4,
+        leftMargin=MARGIN,
+        rightMargin=MARGIN,
+        topMargin=MARGIN,
+        bottomMargin=MARGIN,
+        title=title,
+        author="Voice service",
+        lang="en",
+    )
+    story: list[Flowable] = [_words(title, TITLE), _tiles(figures)]
+    for section in sections:
+        story += _section(section)
+    document.build(story)
+    return file.getvalue()
+
+
+def _words(text: str, style: ParagraphStyle) -> Paragraph:
+    for odd, plain in REPLACED.items():
+        text = text.replace(odd, plain)
+    parts: list[str] = []
+    for letter in text:
+        is_latin = letter.encode("cp1252", "ignore") != b""
+        is_chinese = "\u2e80" <= letter <= "\u9fff" or "\uff00" <= letter <= "\uffef"
+        known = escape(letter) if is_latin or is_chinese else "?"
+        parts.append(f'<font name="{CHINESE}">{known}</font>' if is_chinese else known)
+    return Paragraph("".join(parts), style)
+
+
+def _tiles(figures: Sequence[tuple[str, str, str]]) -> Table:
+    """Three beside each other."""
+    cells = [[_words(name, SMALL), _words(value, FIGURE), _words(note, SMALL)] for name, value, note in figures]
+    rows = [cells[start : start + 3] for start in range(0, len(cells), 3)]
+    rows[-1] += [[]] * (3 - len(rows[-1]))
+    table = Table(rows, colWidths=[WIDTH / 3] * 3)
+    table.setStyle(TableStyle([("GRID", (0, 0), (-1, -1), 0.5, LINE), ("VALIGN", (0, 0), (-1, -1), "TOP")]))
+    return table
+
+
+def _section(section: Section) -> list[Flowable]:
+    heading = _words(section.title, HEADING)
+    note: list[Flowable] = [_words(section.note, SMALL)] if section.note else []
+    if not section.rows:
+        return [KeepTogether([heading, Spacer(1, 1 * mm), *note])]
+    lengths = [max(len(row[place]) for row in (section.head, *section.rows)) for place in range(len(section.head))]
+    shares = [min(max(length, 9), 46) for length in lengths]
+    widths = [WIDTH * share / sum(shares) for share in shares]
+    rows = [[_words(cell, SMALL) for cell in section.head]]
+    rows += [[_words(cell, BODY) for cell in row] for row in section.rows]
+    table = Table(rows, colWidths=widths, repeatRows=1)
+    table.setStyle(
+        TableStyle(
+            [
+                ("LINEBELOW", (0, 0), (-1, 0), 0.8, ACCENT),
+                ("LINEBELOW", (0, 1), (-1, -1), 0.4, LINE),
+                ("VALIGN", (0, 0), (-1, -1), "TOP"),
+                ("LEFTPADDING", (0, 0), (-1, -1), 0),
+            ]
+        )
+    )
+    return [heading, Spacer(1, 1 * mm), table, *note]

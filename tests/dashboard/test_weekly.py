@@ -1,0 +1,127 @@
+"""The weekly summary: its numbers are the dashboard's, as a page, by mail and as PDF; revenue, cost and margin."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from io import StringIO
+from pathlib import Path
+
+import pypdfium2
+import pytest
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+
+from core.models import ClientApplication
+from dashboard.weekly import Summary, last_whole_week
+from tests.usage.boards import board, table
+from usage.drafting import draft_month
+from usage.exchange import ExchangeRate, rate_of
+from usage.models import InfrastructureCost, LedgerEntry, Plan, Statement
+from usage.period import month_of
+
+
+def text_of(pdf: bytes) -> str:
+    document = pypdfium2.PdfDocument(pdf)
+    return "".join(document[number].get_textpage().get_text_bounded() for number in range(len(document)))
+
+
+def test_its_numbers_are_the_dashboard_s(product: Client, used: date) -> None:
+    week = last_whole_week(timezone.now())
+    figures = {tile.name: tile.value for tile in board(week, week + timedelta(days=6)).tiles}
+    page = product.get("/dashboard/weekly/").content.decode()
+    mailed = product.get(f"/dashboard/weekly/mail.html?week={week}").content.decode()
+    pdf = product.get(f"/dashboard/weekly/summary.pdf?week={week + timedelta(days=3)}")
+    assert pdf.headers["Content-Type"] == "application/pdf"
+    words = text_of(pdf.content).replace("\u00a0", " ")
+    for name, value in figures.items():
+        for told in (page, mailed):
+            assert f"<small>{name}</small><br><b>{value}</b>" in told
+        assert value.replace("\u00a0", " ") in words, name
+    assert "style-src 'unsafe-inline'" in product.get("/dashboard/weekly/mail.html").headers["Content-Security-Policy"]
+
+
+def test_it_is_mailed(used: date, settings) -> None:
+    settings.VOICE_SUMMARY_EMAILS = ["produk@example.com", "bos@example.com"]
+    call_command("send_weekly_summary", stdout=StringIO())
+    (sent,) = mail.outbox
+    assert sent.to == settings.VOICE_SUMMARY_EMAILS
+    assert sent.subject.startswith("[voice] Voice in the week of ")
+    (html, kind), (name, pdf, pdf_kind) = sent.alternatives[0], sent.attachments[0]
+    assert (kind, pdf_kind) == ("text/html", "application/pdf")
+    assert name == f"voice_{last_whole_week(timezone.now())}.pdf"
+    assert "Scorecard" in html and "Scorecard" in sent.body and "Scorecard" in text_of(pdf)
+    assert "<script" not in html
+
+
+def test_nobody_is_to_get_it(used: date, settings, tmp_path: Path) -> None:
+    settings.VOICE_SUMMARY_EMAILS = []
+    said = StringIO()
+    call_command("send_weekly_summary", stdout=said)
+    assert "VOICE_SUMMARY_EMAILS is empty" in said.getvalue()
+    assert mail.outbox == []
+    call_command("send_weekly_summary", week=str(used), save=tmp_path, stdout=said)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("week", ["soon", "2999-01-01", "0001-01-01"])
+def test_weeks_that_cannot_be_told(product: Client, week: str) -> None:
+    assert product.get(f"/dashboard/weekly/?week={week}").status_code == 400
+    assert product.get(f"/dashboard/weekly/summary.pdf?week={week}").status_code == 400
+    with pytest.raises(CommandError):
+        call_command("send_weekly_summary", week=week)
+
+
+def test_a_quiet_week_and_odd_letters(db: None) -> None:
+    client = ClientApplication.objects.create(name="chat")
+    now = timezone.now()
+    Statement.objects.create(client=client, month=month_of(now), total_micros=5)
+    ExchangeRate.objects.create(day=date(2026, 1, 1), ringgit="4.5", source="银行 <b>→</b> தமிழ்")
+    words = text_of(Summary(last_whole_week(now) + timedelta(weeks=1), now).pdf())
+    assert "<b>to</b>" in words
+    assert "Nothing in these days." in words
+
+
+class TestMargins:
+    def test_revenue_less_cost(self, used: date) -> None:
+        Plan.objects.update(included_characters=0, micros_per_1000_characters=2_000_000)
+        month = month_of(timezone.now())
+        draft_month(month)
+        InfrastructureCost.objects.all().delete()
+        InfrastructureCost.objects.create(
+            resource="t4", price_micros=90_000_000, per="month", starts_at=timezone.now() - timedelta(days=200)
+        )
+        ExchangeRate.objects.create(day=month, ringgit="4.25", source="the central bank")
+        found = board(used, used)
+        rows = {row["client"]: row for row in table("margins", used, used)}
+        for name in ("chat-android", "chat-web"):
+            row = rows[name]
+            statement = Statement.objects.get(client__name=name, user="", month=month)
+            assert float(row["revenue_myr"]) == pytest.approx(statement.total_micros / 1e6)
+            assert float(row["margin_myr"]) == pytest.approx(float(row["revenue_myr"]) - float(row["cost_myr"]))
+        spent = found.money.month.spent_micros / 1e6 * 4.25
+        assert float(rows["All together"]["cost_myr"]) == pytest.approx(spent, rel=1e-3)
+        assert sum(float(row["cost_myr"]) for row in rows.values()) == pytest.approx(2 * spent, rel=1e-3)
+        heard = {row.client.name: 0 for row in LedgerEntry.objects.select_related("client")}
+        assert set(heard) <= set(rows)
+
+    def test_without_a_rate_there_is_no_cost_in_ringgit(self, used: date) -> None:
+        draft_month(month_of(timezone.now()))
+        rows = table("margins", used, used)
+        assert {(row["cost_myr"], row["margin_myr"]) for row in rows} <= {("", "")}
+        assert "No exchange rate is known" in board(used, used).margins.note
+
+    def test_the_newest_rate_of_the_day(self, db: None) -> None:
+        assert rate_of([], date(2026, 5, 1)) is None
+        for day, ringgit in ((date(2026, 5, 1), "4.5"), (date(2026, 6, 1), "4.2")):
+            ExchangeRate.objects.create(day=day, ringgit=ringgit, source="s")
+        rates = list(ExchangeRate.objects.all())
+        found = [str(rate_of(rates, day).ringgit) for day in (date(2026, 4, 1), date(2026, 5, 31), date(2026, 6, 1))]
+        assert found == ["4.5000", "4.5000", "4.2000"]
+        assert rate_of(rates, date(2026, 6, 2)).in_ringgit(1_000_001) == 4_200_004
+
+
+def test_the_page_links_to_it(product: Client) -> None:
+    assert re.search(r'href="/dashboard/weekly/"', product.get("/dashboard/").content.decode())

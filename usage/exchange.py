@@ -1,0 +1,44 @@
+"""What a US dollar is in ringgit, told by people day by day: cost is in dollars, revenue in ringgit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from usage.money import divide_half_up
+
+PLACES = 4
+
+
+class ExchangeRate(models.Model):
+    """Holds from its day on, until the next one. Added, and taken away when it was wrong."""
+
+    day = models.DateField("from", default=timezone.localdate, unique=True)
+    ringgit = models.DecimalField(
+        "ringgit for a US dollar",
+        max_digits=8,
+        decimal_places=PLACES,
+        validators=[MinValueValidator(Decimal("0.0001"))],
+    )
+    source = models.CharField(max_length=200, help_text="Where it comes from, such as the central bank's middle rate.")
+
+    class Meta:
+        ordering = ["-day"]
+
+    def __str__(self) -> str:
+        return f"RM {self.ringgit} from {self.day}"
+
+    def in_ringgit(self, dollar_micros: int) -> int:
+        """Millionths of a ringgit for millionths of a dollar, rounded half up."""
+        return divide_half_up(dollar_micros * int(self.ringgit * 10**PLACES), 10**PLACES)
+
+
+def rate_of(newest_first: Sequence[ExchangeRate], day: date) -> ExchangeRate | None:
+    """The one that holds on that day; before the first one, the first. None: nobody told any."""
+    holding = (rate for rate in newest_first if rate.day <= day)
+    return next(holding, newest_first[-1] if newest_first else None)

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
@@ -20,6 +21,7 @@ from capacity import historyadmin, loadtestadmin
 from capacity.historyadmin import DELIVERY_COLOURS
 from capacity.models import Alert, Delivery, Rule
 from core.admin_objects import exists, found
+from core.audited_admin import AuditedAdmin
 from core.confirmation import Question, ask
 from core.quantities import NONE, ShortFloatField, SpanField, span
 from core.readonly_admin import ReadOnly, page_of
@@ -82,7 +84,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Rule)
-class RuleAdmin(ModelAdmin):
+class RuleAdmin(AuditedAdmin):
     form = RuleForm
     list_display = ["condition", "shown_severity", "is_enabled", "shown_pending", "shown_clear", "silence"]
     list_filter = ["severity", "metric", "is_enabled"]
@@ -201,7 +203,9 @@ class AlertAdmin(ReadOnly, ModelAdmin):
         "lasted",
         "outcome",
         "acknowledged",
+        "who_was_notified",
         "notified_at",
+        "runbook",
     ]
     inlines = [DeliveryInline]
     actions: ClassVar[list[str]] = ["acknowledge_selected"]
@@ -240,6 +244,15 @@ class AlertAdmin(ReadOnly, ModelAdmin):
     @display(description="State", ordering="state", label=STATE_COLOURS)
     def shown_state(self, alert: Alert) -> str:
         return alert.get_state_display()
+
+    @display(description="Notified")
+    def who_was_notified(self, alert: Alert) -> str:
+        return alert.notified()
+
+    @display(description="What to do")
+    def runbook(self, alert: Alert) -> str:
+        address = alert.runbook
+        return format_html('<a class="text-link" href="{}">{}</a>', address, address) if "://" in address else address
 
     @display(description="Acknowledged")
     def acknowledged(self, alert: Alert) -> str:

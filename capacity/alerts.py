@@ -45,7 +45,8 @@ def evaluate(now: datetime, readings: Readings) -> list[Alert]:
 
 def firing() -> list[Alert]:
     """Critical ones first, then the oldest."""
-    return list(Alert.objects.filter(state=State.FIRING).order_by("severity", "fired_at"))
+    rows = Alert.objects.filter(state=State.FIRING).prefetch_related("deliveries")
+    return list(rows.order_by("severity", "fired_at"))
 
 
 def critical_in_words(alerts: Iterable[Alert]) -> list[str]:
@@ -112,10 +113,10 @@ def _close(alert: Alert, now: datetime, outcome: str) -> Alert | None:
 def _tell(alert: Alert, now: datetime) -> None:
     # The end of what nobody was told of is nobody's business either.
     is_known = alert.state == State.FIRING or alert.notified_at is not None
-    if is_known and not alert.rule.is_silenced(now):
+    # Notified means that somebody is: without a receiver nobody was, and once there is one they are told late.
+    if is_known and not alert.rule.is_silenced(now) and delivery.put(alert, now):
         alert.notified_at = now
         alert.save(update_fields=["notified_at"])
-        delivery.put(alert, now)
 
 
 def _tell_late_or_again(alert: Alert, now: datetime) -> None:

@@ -37,15 +37,32 @@ class Undeliverable(Exception):
     """Trying again would not help."""
 
 
-def put(alert: Alert, now: datetime) -> None:
-    """Queue the news of this alert for every receiver that the settings name."""
-    receivers = [(Channel.EMAIL, address) for address in settings.VOICE_ALERT_EMAILS]
-    receivers += [(Channel.WEBHOOK, label(url)) for url in settings.VOICE_ALERT_WEBHOOKS]
-    subject, text = subject_of(alert), text_of(alert)
-    Delivery.objects.bulk_create(
-        Delivery(alert=alert, channel=channel, receiver=receiver, subject=subject, text=text, due_at=now)
-        for channel, receiver in receivers
+def receivers() -> list[tuple[Delivery.Channel, str]]:
+    """Whom the settings name. None: nobody is notified of anything."""
+    found = [(Channel.EMAIL, address) for address in settings.VOICE_ALERT_EMAILS]
+    return found + [(Channel.WEBHOOK, label(url)) for url in settings.VOICE_ALERT_WEBHOOKS]
+
+
+def put(alert: Alert, now: datetime) -> int:
+    """Queue the news of this alert for every receiver. Gives how many there are."""
+    return len(_put(alert, subject_of(alert), text_of(alert), now))
+
+
+def _put(alert: Alert | None, subject: str, text: str, due_at: datetime) -> list[Delivery]:
+    return Delivery.objects.bulk_create(
+        Delivery(alert=alert, channel=channel, receiver=receiver, subject=subject, text=text, due_at=due_at)
+        for channel, receiver in receivers()
     )
+
+
+def send_test(now: datetime, by: str) -> list[Delivery]:
+    """Notify every receiver that this works, at once. Gives the deliveries, as they ended or wait."""
+    text = f"A test of the voice service's notifications, sent by {by} at {_time(now)}. Nothing is wrong."
+    deliveries = _put(None, "[voice] Test notification", text, now)
+    for one in deliveries:
+        _attempt(one, now)
+        one.refresh_from_db()
+    return deliveries
 
 
 def label(url: str) -> str:
@@ -65,6 +82,8 @@ def text_of(alert: Alert) -> str:
     lines = [f"{_heading(alert)}: {alert.in_words()}", f"Rule: {alert.condition()}", f"Since: {_time(alert.since)}"]
     if alert.state == Alert.State.RESOLVED and alert.resolved_at is not None:
         lines += [f"Resolved: {_time(alert.resolved_at)}. {alert.outcome}", f"Worst: {alert.reading(alert.worst)}"]
+    else:
+        lines.append(f"What to do: {alert.runbook}")
     return "\n".join(lines)
 
 
@@ -127,5 +146,6 @@ def _send(delivery: Delivery) -> None:
 def slack_message(delivery: Delivery) -> dict[str, Any]:
     """As Slack's incoming webhooks take it; Mattermost, Rocket.Chat and Discord's `/slack` do too."""
     is_over = delivery.subject.startswith("[voice] Resolved")
-    colour = _RESOLVED_COLOUR if is_over else _COLOURS[delivery.alert.severity]
+    alert = delivery.alert  # None: a test
+    colour = _RESOLVED_COLOUR if is_over or alert is None else _COLOURS[alert.severity]
     return {"text": delivery.subject, "attachments": [{"color": colour, "text": delivery.text}]}

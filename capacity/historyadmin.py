@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
-from unfold.decorators import display
+from unfold.decorators import action, display
 
-from capacity import loadtests
+from capacity import delivery, historychart, loadtests
+from capacity.historychart import Chart
 from capacity.models import ActiveUsers, Delivery, HourlyPeak, Outage, Phase, ProbeDay, Sample
+from core.audited_admin import AuditedAdmin
+from core.confirmation import Question, ask
+from core.errors import DomainError
 from core.quantities import NONE, number, percent, seconds, span
 from core.readonly_admin import ReadOnly, page_of
 
 DELIVERY_COLOURS = {"Waiting": "warning", "Sent": "success", "Given up": "danger"}
+NOBODY = "No receiver is configured: set VOICE_ALERT_EMAILS or VOICE_ALERT_WEBHOOKS, or nobody is notified of anything."
 NO_WATCHER = "The watcher writes these: manage.py watch_capacity, or make run."
 
 
+class NotDelivered(DomainError):
+    """A test notification did not arrive; says where and why."""
+
+
+class Drawn:
+    """A list with its history as a chart above it. ``draw``: gives the charts of a moment."""
+
+    draw: Callable[[datetime], list[Chart]]
+    list_before_template = "admin/capacity/history_chart.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {**(extra_context or {}), "charts": self.draw(timezone.now())}
+        response: HttpResponse = super().changelist_view(request, context)  # type: ignore[misc]
+        return response
+
+
 @admin.register(Phase)
-class PhaseAdmin(ModelAdmin):
+class PhaseAdmin(AuditedAdmin):
     empty_text = "With phases of growth the first page tells which one this is, and when the next one comes."
     list_display = ["number", "name", "months", "voice_users", "peak_concurrent", "needs", "proven_by"]
     list_display_links = ["number", "name"]
@@ -45,7 +72,8 @@ class PhaseAdmin(ModelAdmin):
 
 
 @admin.register(Sample)
-class SampleAdmin(ReadOnly, ModelAdmin):
+class SampleAdmin(Drawn, ReadOnly, ModelAdmin):
+    draw = staticmethod(historychart.of_samples)
     empty_text = NO_WATCHER
     list_display = ["at", "all_users", "asr", "tts", "number", "asr_p95", "tts_p95", "errors", "gpu", "memory", "cost"]
     fields = readonly_fields = list_display
@@ -95,7 +123,8 @@ class SampleAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(HourlyPeak)
-class HourlyPeakAdmin(ReadOnly, ModelAdmin):
+class HourlyPeakAdmin(Drawn, ReadOnly, ModelAdmin):
+    draw = staticmethod(historychart.of_peaks)
     empty_text = NO_WATCHER
     list_display = ["hour", "users", "asr", "tts"]
     date_hierarchy = "hour"
@@ -110,7 +139,8 @@ class HourlyPeakAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(ActiveUsers)
-class ActiveUsersAdmin(ReadOnly, ModelAdmin):
+class ActiveUsersAdmin(Drawn, ReadOnly, ModelAdmin):
+    draw = staticmethod(historychart.of_active_users)
     empty_text = NO_WATCHER
     list_display = ["day", "in_thirty_days"]
     date_hierarchy = "day"
@@ -126,6 +156,27 @@ class DeliveryAdmin(ReadOnly, ModelAdmin):
     list_display = ["subject", "channel", "receiver", "shown_state", "attempts", "due_at", "sent_at", "error"]
     list_filter = ["state", "channel"]
     search_fields = ["subject", "receiver", "error"]
+    actions_list = ["send_test"]
+
+    def has_send_test_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("capacity.change_alert")
+
+    @action(description="Send a test notification", url_path="test", permissions=["send_test"], icon="send")
+    def send_test(self, request: HttpRequest) -> HttpResponse:
+        receivers = [receiver for _channel, receiver in delivery.receivers()]
+
+        def do(_nothing: dict[str, Any]) -> str:
+            sent = delivery.send_test(timezone.now(), request.user.get_username())
+            arrived = [one.receiver for one in sent if one.state == Delivery.State.SENT]
+            missed = [f"{one.receiver}: {one.error}" for one in sent if one.state != Delivery.State.SENT]
+            if missed:
+                raise NotDelivered(f"Sent to {len(arrived)} of {len(sent)}. {'; '.join(missed)}")
+            return f"Sent to {', '.join(arrived)}." if sent else NOBODY
+
+        consequence = f"It goes to {', '.join(receivers)} now." if receivers else NOBODY
+        back = reverse("admin:capacity_delivery_changelist")
+        question = Question("Send a test notification", consequence, back, do, button="Send", is_harmful=False)
+        return ask(request, self, question)
 
     @display(description="State", ordering="state", label=DELIVERY_COLOURS)
     def shown_state(self, delivery: Delivery) -> str:
@@ -133,7 +184,8 @@ class DeliveryAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(ProbeDay)
-class ProbeDayAdmin(ReadOnly, ModelAdmin):
+class ProbeDayAdmin(Drawn, ReadOnly, ModelAdmin):
+    draw = staticmethod(historychart.of_uptime)
     empty_text = NO_WATCHER
     list_display = ["day", "number", "failed", "uptime"]
     date_hierarchy = "day"

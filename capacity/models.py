@@ -9,12 +9,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from capacity import deployed
+from core.audit import Audited, record
 
 NOT_NEGATIVE = [MinValueValidator(0)]
 
@@ -109,8 +111,22 @@ _IN_WORDS = {
 }
 
 
-class Rule(models.Model):
+class Rule(Audited):
     """When to alert. Measured over the last 5 minutes, see ``capacity.measure``."""
+
+    recorded = (
+        "severity",
+        "metric",
+        "threshold",
+        "phase_percent",
+        "pending_for",
+        "margin_percent",
+        "clear_for",
+        "least_requests",
+        "is_enabled",
+        "silenced_until",
+        "silenced_why",
+    )
 
     class Severity(models.TextChoices):
         CRITICAL = "critical", "Critical"
@@ -209,6 +225,15 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
+_RUNBOOK_NAMES = {
+    Metric.USERS: "Users",
+    Metric.P95: "Response",
+    Metric.ERRORS: "Errors",
+    Metric.GPU: "Gpu",
+    Metric.COST: "Cost",
+}
+
+
 class Alert(models.Model):
     """One time that a rule's condition held, from pending to resolved. One that never fired is deleted.
 
@@ -272,10 +297,31 @@ class Alert(models.Model):
     def reading(self, value: float | None) -> str:
         return _reading(self.metric, self.threshold, value)
 
+    @property
+    def runbook(self) -> str:
+        """The section of docs/operations.md on it, as an address where ``VOICE_RUNBOOK_URL`` tells one."""
+        anchor = f"voice{_RUNBOOK_NAMES[Metric(self.metric)]}{self.severity}".lower()
+        return f"{settings.VOICE_RUNBOOK_URL or 'docs/operations.md'}#{anchor}"
+
+    def notified(self) -> str:
+        """Who was told of it, in words."""
+        deliveries = list(self.deliveries.all())
+        if not deliveries:
+            return "nobody was notified"
+        sent = {one.receiver for one in deliveries if one.state == Delivery.State.SENT}
+        if sent:
+            return f"notified {', '.join(sorted(sent))}"
+        waits = any(one.state == Delivery.State.WAITING for one in deliveries)
+        return "being sent" if waits else "nobody was notified: every attempt failed"
+
     def acknowledge(self, by: str, now: datetime) -> bool:
         """Somebody sees to it: no more reminders. Tells whether that was new."""
         rows = type(self).objects.filter(pk=self.pk, acknowledged_at=None).exclude(state=self.State.RESOLVED)
-        return bool(rows.update(acknowledged_at=now, acknowledged_by=by))
+        with transaction.atomic():
+            is_new = bool(rows.update(acknowledged_at=now, acknowledged_by=by))
+            if is_new:
+                record(f"alert {self.condition()}", {"acknowledged": False}, {"acknowledged": True})
+        return is_new
 
 
 class Delivery(models.Model):
@@ -290,7 +336,9 @@ class Delivery(models.Model):
         SENT = "sent", "Sent"
         FAILED = "failed", "Given up"
 
-    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
+    alert = models.ForeignKey(
+        Alert, null=True, on_delete=models.CASCADE, related_name="deliveries", help_text="Empty: a test."
+    )
     channel = models.CharField(max_length=7, choices=Channel)
     receiver = models.CharField(max_length=300, help_text="Of a webhook only its host: the address is a secret.")
     subject = models.CharField(max_length=200)
@@ -310,8 +358,24 @@ class Delivery(models.Model):
         return f"{self.subject} → {self.receiver}"
 
 
-class Phase(models.Model):
+class Phase(Audited):
     """A phase of growth and what it takes. No upper limit: empty. GPUs or pods empty: scaled automatically."""
+
+    recorded = (
+        "number",
+        "name",
+        "months",
+        "users_from",
+        "users_to",
+        "concurrent_from",
+        "concurrent_to",
+        "gpus_from",
+        "gpus_to",
+        "pods_from",
+        "pods_to",
+        "cost_from_usd",
+        "cost_to_usd",
+    )
 
     number = models.PositiveSmallIntegerField(unique=True)
     name = models.CharField(max_length=50)

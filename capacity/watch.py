@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 from django.db import close_old_connections
 from django.utils import timezone
 
-from capacity import alerts, delivery, leases, measure, phases, probe
+from capacity import alerts, delivery, deploys, leases, measure, phases, probe
 from capacity.leader import LEASE_S, Election, election
 from capacity.models import Sample
 from capacity.presence import Presence, united
@@ -147,6 +147,8 @@ class Watcher:
         self._renewed_at = time.monotonic()
         if is_leader != self.is_leader:
             logger.info("leads the watch" if is_leader else "another process leads the watch")
+            if is_leader:
+                deploys.note(self._clock())
         (self._is_leader.set if is_leader else self._is_leader.clear)()
 
     def _elected(self) -> Election:

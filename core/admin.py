@@ -13,11 +13,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.formats import date_format
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from core import user_admin
 from core.admin_objects import exists, found
+from core.audited_admin import AuditedAdmin
 from core.confirmation import Question, ask
 from core.models import ApiKey, ClientApplication
 
@@ -27,7 +27,7 @@ REFUSED = "Calls with it are refused everywhere within 5 seconds, and it can nev
 
 
 @admin.register(ClientApplication)
-class ClientApplicationAdmin(ModelAdmin):
+class ClientApplicationAdmin(AuditedAdmin):
     empty_text = "A client application is a program that calls the service for its users, such as the chat front end."
     list_display = ["name", "description", "state", "keys_in_use", "created_at"]
     list_filter = ["is_active"]
@@ -47,32 +47,44 @@ class ClientApplicationAdmin(ModelAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):
+class ApiKeyAdmin(AuditedAdmin):
     empty_text = "A key lets a client application in. It is shown once, when it is made."
-    list_display = ["shown_prefix", "client", "label", "state", "created_at", "used"]
+    list_display = ["shown_prefix", "client", "label", "state", "created_at", "used", "expiry"]
     list_filter = ["client", ("revoked_at", admin.EmptyFieldListFilter)]
     list_select_related = ["client"]
     search_fields = ["prefix", "label", "client__name"]
     actions = ["revoke"]
     actions_detail = ["revoke_one"]
     readonly_fields = ["shown_prefix", "state", "created_at", "used", "revoked_at"]
+    ordering = ["-created_at"]
 
     @display(description="Begins with", ordering="prefix")
     def shown_prefix(self, key: ApiKey) -> str:
         return f"{key.prefix}…"
 
-    @display(description="State", ordering="revoked_at", label={"In use": "success", "Revoked": "danger"})
+    @display(
+        description="State",
+        ordering="revoked_at",
+        label={"In use": "success", "Revoked": "danger", "Expired": "danger"},
+    )
     def state(self, key: ApiKey) -> str:
         if key.revoked_at is not None:
             return "Revoked"
+        if key.is_expired:
+            return "Expired"
         return "Never used" if key.last_used_at is None else "In use"
 
     @display(description="Last used", ordering="last_used_at", empty_value="–")
     def used(self, key: ApiKey) -> str | None:
         return date_format(timezone.localtime(key.last_used_at), "DATETIME_FORMAT") if key.last_used_at else None
 
+    @display(description="Expires", ordering="expires_at")
+    def expiry(self, key: ApiKey) -> str:
+        return date_format(timezone.localtime(key.expires_at), "DATETIME_FORMAT") if key.expires_at else "never"
+
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        return ["client", "label"] if obj is None else ["client", "label", *self.readonly_fields]
+        typed = ["client", "label", "expires_at"]
+        return typed if obj is None else [*typed, *self.readonly_fields]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
         return [] if obj is None else ["client", *self.readonly_fields]
@@ -84,7 +96,7 @@ class ApiKeyAdmin(ModelAdmin):
         if change:
             super().save_model(request, obj, form, change)
             return
-        row, key = ApiKey.issue(obj.client, label=obj.label)
+        row, key = ApiKey.issue(obj.client, label=obj.label, expires_at=obj.expires_at)
         obj.__dict__.update(row.__dict__)
         request.issued_key = key  # type: ignore[attr-defined]
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.db.models.signals import pre_delete
 
 
 class CoreConfig(AppConfig):
     name = "core"
     label = "voiceproject"  # the tables' first home; their names and migrations keep it
     verbose_name = "Callers"
+
+    def ready(self) -> None:
+        from core import audit
+
+        for model in apps.get_models():
+            if issubclass(model, audit.Audited):
+                pre_delete.connect(audit.is_deleted, sender=model)

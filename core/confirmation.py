@@ -12,6 +12,7 @@ from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
+from core.audit import acting
 from core.errors import DomainError
 
 
@@ -46,7 +47,9 @@ def ask(
     form = question.form(request.POST if is_sent else None, initial=dict(question.initial))
     if form.is_valid():
         try:
-            model_admin.message_user(request, question.do(form.cleaned_data), messages.SUCCESS)
+            with acting(request.user.get_username(), form.cleaned_data.get("why", "")):
+                done = question.do(form.cleaned_data)
+            model_admin.message_user(request, done, messages.SUCCESS)
         except DomainError as error:
             model_admin.message_user(request, str(error), messages.ERROR)
         return HttpResponseRedirect(question.back)

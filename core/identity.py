@@ -22,7 +22,7 @@ from core import tokens
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.lookup import SharedLookup
-from core.models import ApiKey, ClientApplication, digest_of
+from core.models import ApiKey, ClientApplication, digest_of, not_expired
 
 REMEMBERED_S = 2.5  # with the 2 s between two looks at an open socket, all within 5 s
 REMEMBERED_CREDENTIALS = 10_000
@@ -112,7 +112,9 @@ async def check_still_valid(caller: Caller) -> None:
 
 def _find_prefix(client_and_prefix: str) -> _Client | None:
     client_id, _, prefix = client_and_prefix.partition(" ")
-    rows = ApiKey.objects.select_related("client").filter(client_id=int(client_id), prefix=prefix, revoked_at=None)
+    rows = ApiKey.objects.select_related("client").filter(
+        not_expired(), client_id=int(client_id), prefix=prefix, revoked_at=None
+    )
     row = rows.first()
     return _Client(row.client_id, row.client.name, row.prefix) if row else None
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db import models
+from django.db import models, transaction
+from django.db.models import Q
 from django.utils import timezone
+
+from core.audit import Audited, record
 
 KEY_START = "vk_"
 PREFIX_LENGTH = len(KEY_START) + 8
@@ -19,8 +22,15 @@ def digest_of(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-class ClientApplication(models.Model):
+def not_expired() -> Q:
+    """Of API keys, as of this moment."""
+    return Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+
+
+class ClientApplication(Audited):
     """A program that calls the service on behalf of its users."""
+
+    recorded = ("name", "description", "is_active")
 
     name = models.SlugField(max_length=64, unique=True)
     description = models.CharField(max_length=200, blank=True)
@@ -34,8 +44,10 @@ class ClientApplication(models.Model):
         return self.name
 
 
-class ApiKey(models.Model):
+class ApiKey(Audited):
     """A client application's credential. The key itself exists only in ``issue``'s return value."""
+
+    recorded = ("label", "revoked_at", "expires_at")
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="keys")
     label = models.CharField(max_length=100, blank=True, help_text="Where this key is used.")
@@ -44,6 +56,9 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
+    expires_at = models.DateTimeField(
+        "expires", null=True, blank=True, help_text="From then on it is refused. Empty: never."
+    )
 
     class Meta:
         ordering = ["-created_at"]
@@ -53,20 +68,28 @@ class ApiKey(models.Model):
         return f"{self.client}: {self.prefix}…"
 
     @classmethod
-    def issue(cls, client: ClientApplication, *, label: str = "", key: str = "") -> tuple[ApiKey, str]:
+    def issue(
+        cls, client: ClientApplication, *, label: str = "", key: str = "", expires_at: datetime | None = None
+    ) -> tuple[ApiKey, str]:
         """Make a key (or record the given one) and return it with its row: the only time that it can be seen."""
         key = key or KEY_START + secrets.token_urlsafe(32)
-        row = cls.objects.create(client=client, label=label, prefix=key[:PREFIX_LENGTH], digest=digest_of(key))
+        row = cls.objects.create(
+            client=client, label=label, prefix=key[:PREFIX_LENGTH], digest=digest_of(key), expires_at=expires_at
+        )
         return row, key
 
     @classmethod
     def find(cls, key: str) -> ApiKey | None:
         """The usable key with this text, its client loaded; its use is noted at most once a minute."""
         rows = cls.objects.select_related("client").filter(digest=digest_of(key))
-        row = rows.filter(revoked_at=None, client__is_active=True).first()
+        row = rows.filter(not_expired(), revoked_at=None, client__is_active=True).first()
         if row is not None:
             row._note_use()
         return row
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
 
     def _note_use(self) -> None:
         now = timezone.now()
@@ -75,4 +98,7 @@ class ApiKey(models.Model):
 
     def revoke(self) -> None:
         """Refuse this key from now on; what an earlier revocation noted stays."""
-        type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now())
+        now = timezone.now()
+        with transaction.atomic():
+            if type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=now):
+                record(self.subject(), {"revoked": False}, {"revoked": True})

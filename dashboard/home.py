@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from capacity import alerts, board, hardware, phases, probe
+from capacity import alerts, board, delivery, hardware, phases, probe
 from capacity.board import CURVE_STEP, CurvePoint, Levels, Users
 from capacity.models import Metric, Rule, Sample
 from usage import costboard
@@ -87,6 +87,7 @@ def live(now: datetime) -> dict[str, Any]:
         "sample": sample,
         "last_sample": sample or Sample.objects.first(),
         "alerts": alerts.firing(),
+        "has_receivers": bool(delivery.receivers()),
         "gauge": gauge(board.now_served(), board.levels(), known.get(Metric.USERS, Limits())),
         "readings": readings(sample, known),
     }

@@ -13,12 +13,12 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.http import require_safe
 
-from dashboard import home
+from dashboard import home, timeline
 from rollout import board as rollout_board
 
 REFRESH_S = 5
 LIVE_PARTS = ("watcher", "alerts", "now", "readings", "rollout")
-SLOW_PARTS = ("cost", "phase")
+SLOW_PARTS = ("cost", "phase", "timeline")
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,8 @@ def _gathered(permissions: PagePermissions, now: datetime, *, is_slow_too: bool)
         found["features"] = rollout_board.features()
     if is_slow_too and (permissions.capacity or permissions.cost):
         found |= home.slow(now)
+    if is_slow_too:
+        found["happenings"] = timeline.latest(now, rollout=permissions.rollout, capacity=permissions.capacity)
     return found
 
 

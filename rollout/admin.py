@@ -26,10 +26,10 @@ from unfold.widgets import (
 )
 
 from core.admin_objects import exists, found
+from core.audited_admin import AuditedAdmin
 from core.quantities import NONE, number
 from core.readonly_admin import ReadOnly
 from rollout import preview, rampadmin
-from rollout.auditedadmin import AuditedAdmin
 from rollout.board import UNDER_WAY
 from rollout.confirmation import ask, why_field
 from rollout.eligibility import who_is_in
@@ -147,7 +147,6 @@ class FlagAdmin(AuditedAdmin):
     inlines = [ClientShareInline]
     list_display = ["name", "note", "state", "ramp", "shown_killed", "modified"]
     search_fields = ["name", "note"]
-    ordering = ["id"]
     list_filter = ["killed", "everyone"]
     autocomplete_fields = ["users", "groups", "cohorts"]
     actions_list = ["kill_all"]
@@ -210,7 +209,7 @@ class FlagAdmin(AuditedAdmin):
         return format_html(
             '<div id="percent-preview" class="percent-preview" role="status" data-url="{}"{}>{}</div>',
             reverse("admin:rollout_flag_preview", args=[flag.pk]),
-            "" if shown_now else mark_safe(" hidden"),
+            "" if shown_now else mark_safe(" hidden"),  # nosec B308 # a constant
             shown_now,
         )
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
-from django.db.models.signals import m2m_changed, post_migrate, pre_delete
+from django.db.models.signals import m2m_changed, post_migrate
 
 
 class RolloutConfig(AppConfig):
@@ -9,12 +11,17 @@ class RolloutConfig(AppConfig):
     verbose_name = "Roll-out"
 
     def ready(self) -> None:
-        from rollout import audit, roles
-        from rollout.models import Flag
+        from core import audit
+        from rollout import roles
+        from rollout.models import Flag, relation_changed
 
         for relation in (Flag.cohorts, Flag.users, Flag.groups):
-            m2m_changed.connect(audit.relation_changed, sender=relation.through)
-        for model in self.get_models():
-            if issubclass(model, audit.Audited):
-                pre_delete.connect(audit.is_deleted, sender=model)
+            m2m_changed.connect(relation_changed, sender=relation.through)
+        audit.committed.connect(_forget_rules, dispatch_uid="rollout.policy")
         post_migrate.connect(roles.grant, dispatch_uid="rollout.roles")
+
+
+def _forget_rules(**_signal: Any) -> None:
+    from rollout import policy
+
+    policy.forget()

@@ -9,9 +9,9 @@ from django import forms
 from django.db.models import QuerySet
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from core.audit import names
 from core.models import ClientApplication
 from rollout import policy, share
-from rollout.audit import names
 from rollout.feature import Feature
 from rollout.models import CohortMember, Flag, ListedUser, Ramp
 

@@ -20,9 +20,9 @@ from django.db import models, transaction
 from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 
+from core.audit import Audited, AuditedQuerySet, Change, names, record
 from core.identity import end_user
 from core.models import ClientApplication
-from rollout.audit import Audited, AuditedQuerySet, Change, names, record
 from rollout.feature import VOICE
 from rollout.share import shown
 
@@ -319,3 +319,25 @@ class RampStep(models.Model):
 
     def __str__(self) -> str:
         return shown(self.percent)
+
+
+def relation_changed(
+    instance: Flag, action: str, model: type[models.Model], pk_set: set[int] | None, **kw: Any
+) -> None:
+    """A flag's users, groups or cohorts: Django tells of these apart from the flag's own saving."""
+    if kw["reverse"]:
+        raise NotImplementedError("change this from the flag's side, so that it is recorded")
+    name = str(model._meta.verbose_name_plural)
+    if action == "pre_clear":
+        instance._cleared = {name: names(_related(instance, model))}  # type: ignore[attr-defined]
+    elif action == "post_clear":
+        if gone := instance.__dict__.pop("_cleared", {}).get(name):
+            record(instance.subject(), {name: gone}, {name: ""})
+    elif action in ("post_add", "post_remove") and pk_set:
+        changed = names(str(row) for row in model._base_manager.filter(pk__in=pk_set))
+        record(instance.subject(), *(({}, {name: changed}) if action == "post_add" else ({name: changed}, {})))
+
+
+def _related(flag: Flag, model: type[models.Model]) -> Iterable[str]:
+    relations: list[Any] = [flag.cohorts, flag.users, flag.groups]
+    return [str(row) for relation in relations if relation.model is model for row in relation.all()]

@@ -15,8 +15,8 @@ from django.db.models import F, Q, TextField
 from django.db.models.functions import Cast
 
 from core import admin_log
+from core.audit import Change, acting
 from core.models import ClientApplication
-from rollout.audit import Change, acting
 from rollout.models import Cohort, CohortMember, ListedUser
 
 

@@ -23,12 +23,12 @@ from django.contrib.auth import get_user_model
 from django.db.models import Count, Max, Q
 from django.utils.translation import gettext_lazy
 
+from core.audit import Change
 from core.db_health import UNAVAILABLE_ERRORS, ask
 from core.errors import DomainError
 from core.identity import Caller
 from core.perloop import PerLoop
 from rollout import share
-from rollout.audit import Change
 from rollout.feature import VOICE, Feature
 from rollout.models import ClientShare, CohortMember, Flag, ListedUser
 

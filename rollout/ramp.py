@@ -14,8 +14,9 @@ from decimal import Decimal
 from django.db import transaction
 from django.utils import timezone
 
+from core.audit import acting, actor
 from core.errors import DomainError
-from rollout.audit import acting, actor
+from core.quantities import span
 from rollout.models import Flag, Ramp, RampStep
 from rollout.share import shown
 
@@ -155,7 +156,7 @@ def _tick(ramp: Ramp, flag: Flag, now: datetime) -> bool:
         ramp.save()
         return False
     following = ramp.steps.filter(percent__gt=step.percent).first()
-    held = f"{step} held for {step.hold} without a critical alert."
+    held = f"{step} held for {span(step.hold)} without a critical alert."
     with _as(ramp.pk, held):
         if following is None:
             _move(ramp, State.FINISHED, held)

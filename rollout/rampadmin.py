@@ -13,9 +13,9 @@ from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
 from core.admin_objects import exists, found
+from core.audited_admin import AuditedAdmin
 from core.quantities import NONE, SpanField, span
 from rollout import ramp as ramps
-from rollout.auditedadmin import AuditedAdmin
 from rollout.confirmation import ask
 from rollout.models import Ramp, RampStep
 from rollout.share import shown

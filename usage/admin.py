@@ -11,10 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from core.admin_objects import first, found
+from core.audited_admin import AuditedAdmin
 from core.confirmation import Question, ask
 from core.quantities import NONE, MicrosField, audio, number, percent, seconds
 from core.readonly_admin import ReadOnly
@@ -29,8 +29,12 @@ from usage.models import Consumption, Correction, DailyMix, DailyUse, LedgerEntr
 from usage.money import exact
 from usage.monthfilter import MonthFilter
 from usage.plans import MS_PER_MINUTE
+from usage.quotashare import with_share_of_limit
 
 __all__ = ["audienceadmin", "statementadmin"]
+
+
+FILL = "For a try: make run prints requests to paste, manage.py seed_demo makes up a quarter."
 
 
 class ReadOnlyAdmin(ReadOnly, LargeTableAdmin):
@@ -52,12 +56,18 @@ class Outcome(admin.SimpleListFilter):
         return queryset.filter(status__range=limits) if limits else queryset
 
 
-OUTCOME_COLOURS = {"Succeeded": "success", "Refused": "warning", "Left": "default", "Failed": "danger"}
+OUTCOME_COLOURS = {
+    "Succeeded": "success",
+    "Refused": "warning",
+    "Left": "default",
+    "Failed": "danger",
+    "Counter-entry": "info",
+}
 
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ReadOnlyAdmin):
-    empty_text = "One row for each request for speech work, however it ended."
+    empty_text = f"One row for each request for speech work, however it ended. {FILL}"
     list_display = ["created_at", "kind", "client", "user", "amount", "language", "took", "outcome"]
     list_filter = ["kind", "client", Outcome, ("counters", admin.EmptyFieldListFilter)]
     list_select_related = ["client"]
@@ -77,6 +87,9 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     def amount(self, entry: LedgerEntry) -> str:
         return _amount(entry.measure, entry.audio_ms, entry.characters)
 
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        return ["-created_at", "-id"]
+
     @display(description="Took", ordering="total_ms")
     def took(self, entry: LedgerEntry) -> str:
         return "a live stream" if entry.is_live else seconds(entry.total_ms / 1000)
@@ -87,6 +100,8 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     @display(description="Outcome", ordering="status", label=OUTCOME_COLOURS)
     def outcome(self, entry: LedgerEntry) -> str | tuple[str, str]:
+        if entry.counters_id is not None:
+            return "Counter-entry"
         for name, (low, high) in Outcome.RANGES.items():
             if low <= entry.status <= high:
                 code = entry.error_code if name not in ("succeeded", "left") else ""
@@ -132,14 +147,17 @@ def _amount(measure: str, audio_ms: int, characters: int) -> str:
 
 @admin.register(Consumption)
 class ConsumptionAdmin(ReadOnlyAdmin):
-    empty_text = "What each end user has used of the month's quotas, from their first request on."
-    list_display = ["of_month", "client", "user", "measure", "in_words", "held"]
+    empty_text = f"What each end user has used of the month's quotas, from their first request on. {FILL}"
+    list_display = ["of_month", "client", "user", "measure", "in_words", "of_limit", "held"]
     list_filter = ["measure", "client", MonthFilter]
     list_select_related = ["client"]
     search_fields = ["=user"]
     search_help_text = "An end user's id, whole."
     ordering = ["-month", "-id"]
-    fields = readonly_fields = ["of_month", "client", "user", "measure", "in_words", "held"]
+    fields = readonly_fields = ["of_month", "client", "user", "measure", "in_words", "of_limit", "held"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Consumption]:
+        return with_share_of_limit(super().get_queryset(request))
 
     @display(description="Month", ordering="month")
     def of_month(self, row: Consumption) -> str:
@@ -150,6 +168,11 @@ class ConsumptionAdmin(ReadOnlyAdmin):
         if row.measure == "audio":
             return f"{row.used / MS_PER_MINUTE:,.1f} minutes"
         return f"{row.used:,} characters"
+
+    @display(description="Of the limit", ordering="share_of_limit")
+    def of_limit(self, row: Consumption) -> str:
+        share: float | None = getattr(row, "share_of_limit", None)
+        return NONE if share is None else f"{100 * share:,.0f} %"
 
     @display(description="Held by work under way", ordering="reserved")
     def held(self, row: Consumption) -> str:
@@ -172,7 +195,7 @@ class _Sums(ReadOnlyAdmin):
 
 @admin.register(DailyUse)
 class DailyUseAdmin(_Sums):
-    empty_text = "Sums of the ledger by day and end user."
+    empty_text = f"Sums of the ledger by day and end user. {FILL}"
     list_display = ["day", "client", "user", "kind", "number", "not_done", "amount"]
     fields = readonly_fields = list_display
     list_filter = ["kind", "client"]
@@ -186,7 +209,7 @@ class DailyUseAdmin(_Sums):
 
 @admin.register(DailyMix)
 class DailyMixAdmin(_Sums):
-    empty_text = "Sums of the ledger by day and what was asked for."
+    empty_text = f"Sums of the ledger by day and what was asked for. {FILL}"
     list_display = ["day", "client", "kind", "model", "voice", "language", "ended", "number", "amount", "mean"]
     fields = readonly_fields = list_display
     list_filter = ["kind", "client", "language", "error_code"]
@@ -247,7 +270,7 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Plan)
-class PlanAdmin(ModelAdmin):
+class PlanAdmin(AuditedAdmin):
     form = PlanForm
     empty_text = "Without a plan nobody is limited, and nobody pays."
     list_display = ["name", "shown_default", "speech_to_text", "minute", "text_to_speech", "thousand"]
@@ -305,7 +328,7 @@ def _included(included: int, hard: int | None) -> str:
 
 
 @admin.register(PlanAssignment)
-class PlanAssignmentAdmin(ModelAdmin):
+class PlanAssignmentAdmin(AuditedAdmin):
     """Added, never changed: together they are the history."""
 
     empty_text = "Everybody has the default plan. An assignment gives another to an end user, or to all of a client's."
@@ -345,7 +368,7 @@ class CostForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(InfrastructureCost)
-class InfrastructureCostAdmin(ModelAdmin):
+class InfrastructureCostAdmin(AuditedAdmin):
     form = CostForm
     empty_text = "What runs at which price, so that the month's cost and its forecast can be told."
     list_display = ["resource", "note", "quantity", "price", "share", "starts_at", "end"]

@@ -15,6 +15,7 @@ from django.db import models
 from django.db.models import Q, Sum
 from django.utils import timezone
 
+from core.audit import Audited
 from usage.entry import Kind, Measure
 from usage.money import divide_half_up
 from usage.period import day_of, end_of_month, month_after, month_of, start_of
@@ -26,8 +27,10 @@ CHARACTERS = 1000
 HOURS_A_MONTH = 730
 
 
-class InfrastructureCost(models.Model):
+class InfrastructureCost(Audited):
     """So many of one thing at one price for a time. When the number or the price changes, end the row and add one."""
+
+    recorded = ("quantity", "price_micros", "per", "speech_to_text_percent", "starts_at", "ends_at", "note")
 
     class Resource(models.TextChoices):
         T4 = "t4", "T4 GPU"

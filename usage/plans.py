@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from core.audit import Audited
 from core.models import ClientApplication
 from usage.entry import Measure
 
@@ -40,8 +41,22 @@ UNLIMITED = {
 }
 
 
-class Plan(models.Model):
+class Plan(Audited):
     """Counts are per end user and month. What counts as audio is heard (speech to text); characters are spoken."""
+
+    recorded = (
+        "name",
+        "description",
+        "is_default",
+        "included_audio_minutes",
+        "soft_audio_minutes",
+        "hard_audio_minutes",
+        "micros_per_audio_minute",
+        "included_characters",
+        "soft_characters",
+        "hard_characters",
+        "micros_per_1000_characters",
+    )
 
     name = models.SlugField(max_length=64, unique=True)
     description = models.CharField(max_length=200, blank=True)
@@ -109,9 +124,11 @@ class Plan(models.Model):
         }
 
 
-class PlanAssignment(models.Model):
+class PlanAssignment(Audited):
     """From when on an end user, or everybody of a client application, has a plan. Rows are added, so they are the
     history; the newest that has started counts."""
+
+    recorded = ("plan", "starts_at", "note")
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
     user = models.CharField(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -57,6 +58,26 @@ class LineInline(ReadOnly, TabularInline):
         return exact(line.amount_micros)
 
 
+class ChargeFilter(admin.SimpleListFilter):
+    """Statements without a charge are hidden until somebody asks for them: most end users stay within their plan."""
+
+    title = "charge"
+    parameter_name = "charge"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("none", "Without a charge"), ("all", "All")]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        choices: Iterator[Any] = super().choices(changelist)
+        yield {**next(choices), "display": "With a charge"}
+        yield from choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Statement]) -> QuerySet[Statement]:
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(total_micros=0) if self.value() == "none" else queryset.exclude(total_micros=0)
+
+
 class CreditNoteInline(ReadOnly, TabularInline):
     model = CreditNote
     extra = 0
@@ -69,7 +90,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
     inlines = [LineInline, CreditNoteInline]
     empty_text = "Write drafts of a month: one for every client application and end user with something to charge."
     list_display = ["number", "client", "whose", "of_month", "shown_state", "total", "finalised_at"]
-    list_filter = ["state", MonthFilter, "client"]
+    list_filter = [ChargeFilter, "state", MonthFilter, "client"]
     list_select_related = ["client"]
     search_fields = ["=user", "client__name"]
     fields = [

@@ -10,9 +10,9 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth import get_user_model
 
+from core.audit import acting
 from core.models import ApiKey, ClientApplication, digest_of
 from core.statedir import kept_secret
-from rollout.audit import acting
 from rollout.feature import VOICE
 from rollout.models import ALL, Flag
 
@@ -57,7 +57,8 @@ def prepare() -> Demo:
     state = settings.VOICE_STATE_DIR
     key = settings.VOICE_DEMO_API_KEY or kept_secret(state / "demo_api_key", prefix="vk_demo_", bytes_of_entropy=32)
     password = settings.VOICE_DEMO_ADMIN_PASSWORD or kept_secret(state / "demo_admin_password", bytes_of_entropy=9)
-    _make_key(key)
+    with acting(STARTED_BY):
+        _make_key(key)
     _make_admin(password)
     return Demo(key, password, _make_sample(state / "malay.wav"))
 

@@ -179,6 +179,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_PHASE_DIR": _ANY,
     "VOICE_LEASE_S": more_than(0),
     "VOICE_PROBE_URL": address("http", "https"),
+    "VOICE_RUNBOOK_URL": address("http", "https"),
     "VOICE_ALERT_EMAILS": all_of(Rule("an e-mail address", lambda value: "@" in value)),
     "VOICE_SUMMARY_EMAILS": all_of(Rule("an e-mail address", lambda value: "@" in value)),
     "VOICE_ALERT_WEBHOOKS": all_of(address("https", "http", optional=False)),

@@ -130,6 +130,7 @@ VOICE_MAX_CONCURRENT_USERS: int = env.int("VOICE_MAX_CONCURRENT_USERS", default=
 VOICE_PHASE_DIR: str = env.str("VOICE_PHASE_DIR", default="")
 VOICE_LEASE_S: float = env.float("VOICE_LEASE_S", default=20.0)
 VOICE_PROBE_URL: str = env.str("VOICE_PROBE_URL", default="")
+VOICE_RUNBOOK_URL: str = env.str("VOICE_RUNBOOK_URL", default="")
 VOICE_ALERT_EMAILS: list[str] = env.list("VOICE_ALERT_EMAILS", default=[])
 VOICE_ALERT_WEBHOOKS: list[str] = env.list("VOICE_ALERT_WEBHOOKS", default=[])
 VOICE_SUMMARY_EMAILS: list[str] = env.list("VOICE_SUMMARY_EMAILS", default=[])

@@ -1,35 +1,37 @@
 // A flag's page: what the typed percentage would do, before it is saved. Without JavaScript the page asks once more.
 
-const box = document.getElementById("percent-preview");
-const field = document.querySelector("input[name=percent]");
-const seen = document.querySelector("input[name=previewed]");
-const QUIET_MS = 250;
+document.addEventListener("DOMContentLoaded", () => {
+  const box = document.getElementById("percent-preview");
+  const field = document.querySelector("input[name=percent]");
+  const seen = document.querySelector("input[name=previewed]");
+  const QUIET_MS = 250;
 
-if (box && field && seen) {
-  let timer = 0;
-  let asked = 0;
+  if (box && field && seen) {
+    let timer = 0;
+    let asked = 0;
 
-  const show = async () => {
-    const value = field.value.trim();
-    const number = ++asked;
-    if (value === field.defaultValue.trim()) {
-      box.replaceChildren();
-      box.hidden = true;
-      return;
-    }
-    const answer = await fetch(`${box.dataset.url}?percent=${encodeURIComponent(value)}`).catch(() => null);
-    if (number !== asked) return; // something else has been typed meanwhile
-    box.hidden = false;
-    if (answer?.ok) {
-      box.innerHTML = await answer.text(); // of this service's own template, which escapes
-      seen.value = value;
-    } else {
-      box.textContent = answer?.status === 400 ? "A percentage is a number from 0 to 100." : "The preview cannot be read.";
-    }
-  };
+    const show = async () => {
+      const value = field.value.trim();
+      const number = ++asked;
+      if (value === field.defaultValue.trim()) {
+        box.replaceChildren();
+        box.hidden = true;
+        return;
+      }
+      const answer = await fetch(`${box.dataset.url}?percent=${encodeURIComponent(value)}`).catch(() => null);
+      if (number !== asked) return; // something else has been typed meanwhile
+      box.hidden = false;
+      if (answer?.ok) {
+        box.innerHTML = await answer.text(); // of this service's own template, which escapes
+        seen.value = value;
+      } else {
+        box.textContent = answer?.status === 400 ? "A percentage is a number from 0 to 100." : "The preview cannot be read.";
+      }
+    };
 
-  field.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(show, QUIET_MS);
-  });
-}
+    field.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(show, QUIET_MS);
+    });
+  }
+});

@@ -1,6 +1,6 @@
 """A day in the life of the service, written through its models into the database of a served process.
 
-VOICE_STATE_DIR=... python -m tests.e2e.filling [people|day]
+VOICE_STATE_DIR=... python -m tests.e2e.filling [people|day|steady|rush]
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ STEP = timedelta(minutes=5)
 
 
 def fill(service: Served, what: str) -> None:
-    """`people`: an operator and a product manager. `day`: those, history, load, an alert that will fire."""
+    """`people`: an operator and a product manager. `day`: those, history, load, an alert that will fire, a ramp under
+    way. `steady`: the same without the ramp. `rush`: so many users more that a critical alert fires."""
     _python(service, "-m", "tests.e2e.filling", what)
 
 
@@ -59,6 +60,15 @@ def make_load(users: int) -> None:
         process="pod-2:1:0a1b2c3d", served=presence.as_json(), expires_at=timezone.now() + timedelta(hours=1)
     )
     Rule.objects.filter(severity=Rule.Severity.WARNING, metric="users").update(pending_for=timedelta(0))
+
+
+def make_rush(users: int) -> None:
+    """More users than the critical level, at once."""
+    from capacity.models import ProcessLease, Rule
+
+    Rule.objects.filter(severity=Rule.Severity.CRITICAL, metric="users").update(pending_for=timedelta(0))
+    ProcessLease.objects.filter(process="pod-2:1:0a1b2c3d").delete()
+    make_load(users)
 
 
 def make_day(now: datetime) -> None:
@@ -177,12 +187,13 @@ def make_traffic(now: datetime) -> None:
         write(rows)
 
 
-def make_rollout() -> None:
+def make_rollout(*, is_ramping: bool) -> None:
     from django.utils import timezone
 
+    from core.audit import acting
+    from core.models import ClientApplication
     from rollout import ramp as ramps
-    from rollout.audit import acting
-    from rollout.models import Cohort, Flag, ListedUser, Ramp
+    from rollout.models import ClientShare, Cohort, Flag, ListedUser, Ramp
 
     with acting(OPERATOR, "Growth as planned"):
         for name, percent in (("voice", 5), ("realtime", 2)):
@@ -190,9 +201,12 @@ def make_rollout() -> None:
             flag.percent = percent
             flag.save()
         voice = Flag.objects.get(name="voice")
-        ramp = ramps.create(voice, [(Decimal(7), timedelta(days=2)), (Decimal(10), timedelta(days=3))])
-        ramps.start(ramp.pk, timezone.now(), "Growth as planned")
-        Ramp.objects.filter(pk=ramp.pk).update(watched_s=16.5 * 3600)
+        if is_ramping:
+            ramp = ramps.create(voice, [(Decimal(7), timedelta(days=2)), (Decimal(10), timedelta(days=3))])
+            ramps.start(ramp.pk, timezone.now(), "Growth as planned")
+            Ramp.objects.filter(pk=ramp.pk).update(watched_s=16.5 * 3600)
+        demo, _is_new = ClientApplication.objects.get_or_create(name="demo")
+        ClientShare.objects.create(flag=voice, client=demo, percent=100)  # whoever tries it
         pilot = Cohort.objects.create(name="pilot", note="Colleagues who try it first")
         pilot.add([f"user-{number}" for number in range(120)])
         voice.cohorts.add(pilot)
@@ -233,13 +247,16 @@ def main(what: str) -> None:
     django.setup()
     from django.utils import timezone
 
+    if what == "rush":
+        make_rush(91)
+        return
     now = timezone.now()
     make_people()
     if what == "people":
         return
     make_day(now)
     make_traffic(now)
-    make_rollout()
+    make_rollout(is_ramping=what == "day")
     make_alerts(now)
     make_load(67)
 

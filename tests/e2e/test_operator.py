@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,67 +58,102 @@ async def speak(service: Served, seconds: float = 0) -> httpx.Response:
             await asyncio.sleep(0.1)
 
 
-async def allow_everybody(page: Page, service: Served, flag: str) -> None:
-    await page.goto(f"{service.url}/admin/rollout/flag/")
-    await page.click(f"#result_list a:text-is('{flag}')")
-    await page.select_option("[name=everyone]", "true")
-    await page.fill("[name=why]", "All of them may speak")
-    await page.check("[name=is_meant]")
-    await page.click("[name=_save]")
+async def fits_one_thumb(page: Page) -> None:
+    """Nothing goes sideways, and what is pressed is at least 44 px high; links within a sentence aside."""
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    small = await page.evaluate(
+        """[...document.querySelectorAll("#content a, #content button, #content select, #content input[type=text]")]
+        .filter(it => it.offsetParent && !it.closest("p, dd, li .quiet") && it.getBoundingClientRect().height < 43.5)
+        .map(it => it.outerHTML.slice(0, 120))"""
+    )
+    assert small == []
 
 
-async def test_a_day(service: Served) -> None:
-    async with browser.page() as (page, errors):
+@pytest.mark.parametrize("size", [browser.DESKTOP, browser.PHONE], ids=["desktop", "phone"])
+async def test_a_day(size: tuple[int, int], tmp_path_factory: pytest.TempPathFactory) -> None:
+    with services.served(tmp_path_factory.mktemp("day")) as service:
+        filling.fill(service, "steady")
+        await a_day(service, size)
+
+
+async def a_day(service: Served, size: tuple[int, int]) -> None:
+    async with browser.page(size) as (page, errors):
         await sign_in(page, service)
+        happened = page.locator("[data-part=timeline]")
 
-        # The alert fires while the page is open, and appears by itself.
+        # The alert fires while the page is open, and appears by itself; it says whether anybody was told.
         button = page.get_by_role("button", name="Acknowledge")
         await expect(button).to_have_count(1, timeout=SETTLED_MS)
         await expect(page.locator("[data-part=alerts]")).to_contain_text("Concurrent users 67 > 60")
+        await expect(page.locator("[data-part=alerts]")).to_contain_text("No receiver is configured")
         await button.click()
         await expect(page.locator("[data-part=alerts]")).to_contain_text("Acknowledged by siti")
         await expect(button).to_have_count(0)
 
-        # 7 % of end users get live recognition.
-        await page.click("text=Live speech to text")
+        # What 7 % would do is told while it is typed, and kept with a reason.
+        await page.click("#rollout-title >> xpath=../.. >> a.what >> nth=0")
         await page.fill("[name=percent]", "7")
+        preview = page.locator("#percent-preview")
+        await expect(preview).to_contain_text("5 % → 7 % would do this")
+        for told in ("Adds", "Most at once", "Needs", "Cost"):
+            await expect(preview).to_contain_text(told)
+        if size == browser.PHONE:
+            await fits_one_thumb(page)
+        await page.click("[name=_save]")
+        await expect(page.locator("#id_why_error")).to_be_visible()  # beside its field
         await page.fill("[name=why]", "The next step")
         await page.click("[name=_save]")
         await expect(page.locator("body")).to_contain_text("was changed successfully")
         await page.goto(f"{service.url}/admin/")
-        await expect(page.locator("#rollout-realtime")).to_have_text("7 %")
+        await expect(page.locator("#rollout-voice")).to_have_text("7 %")
+        await expect(happened).to_contain_text("voice 5 % → 7 %")
 
-        # A ramp takes it on from there.
+        # A ramp takes it on from there, until a critical alert.
         await page.goto(f"{service.url}/admin/rollout/ramp/add/")
-        await page.select_option("[name=flag]", label="realtime")
+        await page.select_option("[name=flag]", label="voice")
         await page.click("[name=_save]")
-        await page.get_by_role("link", name="Start").click()
+        await press(page, "Start")
         await page.fill("[name=why]", "As planned")
         await page.get_by_role("button", name="Start this ramp").click()
         await expect(page.locator("body")).to_contain_text("is running")
         await page.goto(f"{service.url}/admin/")
-        await expect(page.locator("#rollout-realtime")).to_have_text("10 %")
+        await expect(page.locator("#rollout-voice")).to_have_text("10 %")
         await expect(page.locator("[data-part=rollout]")).to_contain_text("its last step")
+        filling.fill(service, "rush")
+        await expect(page.locator("[data-part=rollout]")).to_contain_text("rolled back", timeout=SETTLED_MS)
+        await expect(page.locator("#rollout-voice")).to_have_text("7 %")
+        await page.reload()
+        await expect(happened).to_contain_text("rolled back")
+        await expect(happened).to_contain_text("Critical: concurrent users 91 > 80")
+        if size == browser.PHONE:
+            await fits_one_thumb(page)
 
-        # The kill switch: it asks first, then requests are refused everywhere.
-        await allow_everybody(page, service, "tts")
+        # The kill switch: it asks first, with a reason that stands there already; then requests are refused everywhere.
         assert (await speak(service)).status_code == 200
-        await page.goto(f"{service.url}/admin/")
         await page.click("text=Kill switch for all voice")
         await expect(page.locator("body")).to_contain_text("stops for everybody at once")
-        assert (await speak(service)).status_code == 200
-        await page.fill("[name=why]", "Something is wrong")
+        await expect(page.locator("[name=why]")).to_have_value(re.compile("Emergency"))
         await page.get_by_role("button", name="Switch off for everybody").click()
         await expect(page.locator("body")).to_contain_text("All voice is off.")
         refused = await speak(service, ACTS_WITHIN_S)
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "voice_not_enabled")
         await page.goto(f"{service.url}/admin/")
-        await expect(page.locator("[data-part=rollout] .badge")).to_have_text(["kill switch on"] * 3)
+        await expect(page.locator("#rollout-voice .badge")).to_have_text("kill switch on")
+        await expect(happened).to_contain_text("kill switch on: off for everybody")
 
-        # Who did what is kept.
+        # Who did what, and why, is kept.
         await page.goto(f"{service.url}/admin/rollout/change/")
-        await expect(page.locator("#result_list")).to_contain_text("Something is wrong")
+        for kept in ("Emergency", "percent 5 → 7", "The next step", "acknowledged no → yes"):
+            await expect(page.locator("#result_list")).to_contain_text(kept)
         assert errors == []
+
+
+async def press(page: Page, action: str) -> None:
+    """One of a page's actions; on a phone they are behind a button."""
+    link = page.get_by_role("link", name=action, exact=True)
+    if not await link.first.is_visible():
+        await page.get_by_text("more_horiz").first.click()
+    await link.first.click()
 
 
 async def one_renewal_keeps(page: Page, selector: str) -> bool:
@@ -171,7 +207,7 @@ async def test_without_javascript_it_is_a_still_page(service: Served) -> None:
         assert errors == []
 
 
-PAGES = {"home": "/admin/", "flag": "/admin/rollout/flag/1/change/", "alerts": "/admin/capacity/alert/"}
+PAGES = {"home": "/admin/", "flag": "/admin/rollout/flag/4/change/", "alerts": "/admin/capacity/alert/"}
 PICTURES = [
     *((name, size, False) for name in PAGES for size in ("desktop", "phone")),
     ("home", "desktop", True),

@@ -212,4 +212,6 @@ def test_the_audit_trail_is_read_only(admin_client: Client, flags: dict[str, Fla
 def test_what_goes_along_with_a_client_is_recorded_too(admin_client: Client, flags: dict[str, Flag], chat) -> None:
     ClientShare.objects.create(flag=flags["voice"], client=chat, percent=50)
     admin_client.post(f"/admin/voiceproject/clientapplication/{chat.pk}/delete/", {"post": "yes"})
-    assert Change.objects.all()[0].summary() == "percent 50 → –, kept_percent 0 → –"
+    client, share = Change.objects.all()[:2]
+    assert client.summary() == "name chat → –, is active yes → –"
+    assert share.summary() == "percent 50 → –, kept percent 0 → –"

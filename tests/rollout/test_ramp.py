@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from core.audit import acting
 from rollout import ramp as ramps
-from rollout.audit import acting
 from rollout.models import Change, Flag, Ramp
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from django.db.models import F, Q
 
 from core.models import ClientApplication
-from tools.demo.narrative import BASIC, PLUS, SECOND_GPU, DemoPlan, Quarter
+from tools.demo.narrative import BASIC, GPU_RELIEVED, PLUS, DemoPlan, Quarter
 from tools.demo.people import Person
 from usage.counterentry import take_back
 from usage.drafting import draft_month, finalise_month, overcharged_sen
@@ -66,16 +66,16 @@ def _plan(plan: DemoPlan, scale: int) -> Plan:
 
 
 def make_costs(quarter: Quarter) -> bool:
-    """The rows of the first migration from the quarter's start on, a second GPU and a third pod later. Only where
-    nobody has entered costs of their own; tells whether it did."""
+    """The rows of the first migration from the quarter's start on; a second GPU and a third pod later, where the story
+    has them. Only where nobody has entered costs of their own; tells whether it did."""
     rows = {row.resource: row for row in InfrastructureCost.objects.all()}
     first = {Resource.T4: 1, Resource.API_POD: 2, Resource.OTHER: 1}
     if InfrastructureCost.objects.count() != len(first) or any(
         name not in rows or rows[name].quantity != number or rows[name].ends_at for name, number in first.items()
     ):
         return False
-    start, grown = start_of(quarter.first.replace(day=1)), quarter.moment(SECOND_GPU, 11)
-    for resource in (Resource.T4, Resource.API_POD):
+    start, grown = start_of(quarter.first.replace(day=1)), quarter.moment(GPU_RELIEVED, 11)
+    for resource in (Resource.T4, Resource.API_POD) if quarter.has_second_gpu else ():
         row = rows[resource]
         InfrastructureCost.objects.filter(pk=row.pk).update(ends_at=grown)
         InfrastructureCost.objects.create(

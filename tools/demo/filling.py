@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from capacity import phases
+from core.audit import acting
 from tools.demo import billing, capacity, ledger, load, rollout
 from tools.demo.narrative import Quarter
 from tools.demo.people import crowd
@@ -43,15 +44,18 @@ def fill(
     """``now`` is where the quarter ends. Raises ``NotEmpty``."""
     _check(sure=sure)
     rows = round(ROWS_PER_USER_AND_DAY * users * days) if rows is None else rows
-    quarter = Quarter(days, timezone.localtime(now))
+    phase = phases.phase_of(phases.Use(users, phases.expected_peak(users)))
+    has_second_gpu = phase is not None and (phase.gpus_from is None or phase.gpus_from > 1)
+    quarter = Quarter(days, timezone.localtime(now), has_second_gpu)
     people, scale = crowd(seed, users, quarter), limit_scale(rows, users, days)
     traffic = Traffic(seed, rows, people, quarter, scale)
     with transaction.atomic():
-        clients = ledger.make_clients(quarter)
-        ledger.count_chat_users(quarter, clients, users)
-        assignments = billing.make_plans(quarter, clients, people, scale)
-        costs = billing.make_costs(quarter)
-        billing.make_exchange_rate(quarter)
+        with acting(rollout.OPERATOR, "Before the pilot", quarter.moment(0, 0)):
+            clients = ledger.make_clients(quarter)
+            ledger.count_chat_users(quarter, clients, users)
+            assignments = billing.make_plans(quarter, clients, people, scale)
+            costs = billing.make_costs(quarter)
+            billing.make_exchange_rate(quarter)
         changes = None
         if rollout.is_untouched():
             changes = rollout.make_rollout(quarter, people, capacity.stopping_words(quarter))

@@ -1,6 +1,7 @@
 """What was decided and what went wrong in the quarter. Places in it are shares of its length: 0 its first day, 1 today.
 
-A pilot, 1 % of end users, a ramp to 5 % that a slow GPU stopped, another that held, a second GPU, 7 %.
+A pilot, 1 % of end users, a ramp to 5 % that a slow GPU stopped, another that held, a full GPU relieved, 7 %. What
+relieves it is a second GPU where the phase of growth has one, else a model of half the work.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ STEPS: dict[Feature, tuple[tuple[float, int], ...]] = {
     Feature.REALTIME: ((0.45, FIRST_PERCENT), (0.70, RAMP_PERCENT), (0.88, LAST_PERCENT)),
 }
 
-SECOND_GPU = 0.58
+GPU_RELIEVED = 0.58
 GPU_FULL = 0.555  # the alert that led to it
 OUTAGE, OUTAGE_LENGTH = 0.47, timedelta(minutes=34)
 SHORT_OUTAGE, SHORT_OUTAGE_LENGTH = 0.82, timedelta(minutes=4)
@@ -73,11 +74,12 @@ PLUS_SHARE = 0.08
 class Quarter:
     """``days`` days, of which the last is the one that ``now`` (aware) is in; nothing happens after ``now``.
 
-    ``now``'s own time zone is the service's.
+    ``now``'s own time zone is the service's. ``has_second_gpu``: as the phase of growth that so many users are in has.
     """
 
     days: int
     now: datetime
+    has_second_gpu: bool = False
 
     @cached_property
     def first(self) -> date:
@@ -115,8 +117,14 @@ class Quarter:
             for feature, steps in STEPS.items()
         }
 
-    def gpus(self, index: int) -> int:
-        return 2 if index >= self.index(SECOND_GPU) else 1
+    def throughput(self, index: int) -> int:
+        """Of what runs, in GPUs of the first day."""
+        return 2 if index >= self.index(GPU_RELIEVED) else 1
+
+    @property
+    def relief(self) -> str:
+        """What was done about the full GPU."""
+        return "The second GPU is in" if self.has_second_gpu else "Quantised to int8: the GPU has half the work"
 
     @cached_property
     def outages(self) -> tuple[tuple[datetime, datetime], ...]:

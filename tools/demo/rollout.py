@@ -10,9 +10,9 @@ from functools import partial
 
 from django.db import models
 
+from core.audit import acting
 from core.models import ClientApplication
 from rollout import ramp as ramps
-from rollout.audit import acting
 from rollout.feature import VOICE, Feature
 from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser, Ramp
 from tools.demo import narrative
@@ -27,7 +27,8 @@ STOPPED_HOUR = 12.75
 
 def is_untouched() -> bool:
     """Nobody but `make run` and an update has changed who has voice."""
-    return not Ramp.objects.exists() and not Change.objects.exclude(who__in=[demo.STARTED_BY, "migrate"]).exists()
+    by_people = Change.objects.exclude(who__in=[demo.STARTED_BY, "migrate"])
+    return not Ramp.objects.exists() and not by_people.filter(subject__in=[VOICE, *Feature]).exists()
 
 
 def make_rollout(quarter: Quarter, people: list[Person], stopped_by: str) -> int:
@@ -50,7 +51,8 @@ def _events(quarter: Quarter, people: list[Person], stopped_by: str) -> Iterator
     yield launch, partial(_set, VOICE, launch, FIRST_PERCENT, "Launch")
     for place, percent in narrative.STEPS[Feature.REALTIME]:
         at = quarter.moment(place, 10.5)
-        yield at, partial(_set, Feature.REALTIME, at, percent, "Live captions, with the app's new version")
+        wanted = None if percent == LAST_PERCENT else percent  # at the end all who have voice
+        yield at, partial(_set, Feature.REALTIME, at, wanted, "Live captions, with the app's new version")
     first, second, third = (
         quarter.moment(place, 10) for place in (narrative.STOPPED_RAMP, narrative.HELD_RAMP, narrative.LAST_RAMP)
     )
@@ -59,15 +61,15 @@ def _events(quarter: Quarter, people: list[Person], stopped_by: str) -> Iterator
     yield stopped, partial(_stop, stopped, stopped_by)
     yield second, partial(_ramp, second, RAMP_PERCENT, FIRST_HOLD, "Smaller batches: answers are fast again")
     yield second + FIRST_HOLD, partial(_held, second + FIRST_HOLD, FIRST_HOLD)
-    yield third, partial(_ramp, third, LAST_PERCENT, LAST_HOLD, "The second GPU is in")
+    yield third, partial(_ramp, third, LAST_PERCENT, LAST_HOLD, quarter.relief)
     yield third + LAST_HOLD, partial(_held, third + LAST_HOLD, LAST_HOLD)
 
 
 def _begin(at: datetime, people: list[Person]) -> None:
-    client, _is_new = ClientApplication.objects.get_or_create(
-        name=demo.CLIENT, defaults={"description": demo.DESCRIPTION}
-    )
     with _then(at, OPERATOR, "Whoever tries the service with the demo's key has everything"):
+        client, _is_new = ClientApplication.objects.get_or_create(
+            name=demo.CLIENT, defaults={"description": demo.DESCRIPTION}
+        )
         for flag in Flag.objects.all():
             ClientShare.objects.get_or_create(flag=flag, client=client, defaults={"percent": Decimal(100)})
     with _then(at, OPERATOR, "Nothing is on before the pilot"):
@@ -90,10 +92,10 @@ def _leave_out(at: datetime) -> None:
         )
 
 
-def _set(name: str, at: datetime, percent: int, why: str) -> None:
+def _set(name: str, at: datetime, percent: int | None, why: str) -> None:
     with _then(at, OPERATOR, why):
         flag = Flag.objects.get(name=name)
-        flag.percent = Decimal(percent)
+        flag.percent = None if percent is None else Decimal(percent)
         flag.save()
 
 

@@ -175,7 +175,7 @@ def growth(sizes: list[float], weights: list[float], quarter: Quarter) -> list[f
     levels = []
     for index in range(quarter.days):
         week = range(max(0, index - 6), index + 1)
-        levels.append(sum(sizes[day] / weights[day] for day in week) / len(week) / quarter.gpus(index))
+        levels.append(sum(sizes[day] / weights[day] for day in week) / len(week) / quarter.throughput(index))
     highest = max(levels) or 1.0
     return [level / highest for level in levels]
 

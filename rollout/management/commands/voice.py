@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from rollout.audit import acting
+from core.audit import acting
 from rollout.feature import VOICE, Feature
 from rollout.models import Flag
 from rollout.policy import ACTS_WITHIN_S

@@ -14,6 +14,7 @@ from django.db.models import Count, F, Max, Min, Sum
 from django.test import Client, TestCase
 from django.utils import timezone
 
+from capacity import hardware, phases
 from capacity.models import ActiveUsers, Alert, Delivery, HourlyPeak, ProbeDay, Sample
 from capacity.phases import outlook
 from core.models import ClientApplication
@@ -138,10 +139,12 @@ class TestTheQuarter(TestCase):
         assert firing.acknowledged_at is None and firing.rule.severity == "warning"
         assert not Delivery.objects.exclude(state="sent").exists()  # a watcher that starts now sends no old mail
 
-    def test_a_second_gpu_costs_more(self) -> None:
+    def test_what_runs_is_what_the_phase_needs(self) -> None:
+        outlook = phases.outlook(NOW)
+        assert outlook is not None
         gpus = InfrastructureCost.objects.filter(resource="t4").order_by("starts_at")
-        assert [row.quantity for row in gpus] == [1, 2]
-        assert gpus[0].ends_at == gpus[1].starts_at
+        assert [row.quantity for row in gpus] == [1]  # what the phase needs that so few users are in
+        assert hardware.running(NOW).against(outlook.phase) == "what this phase needs"
 
     def test_plans_hold_for_all_and_for_some(self) -> None:
         assert PlanAssignment.objects.filter(user="").count() == 3

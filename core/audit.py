@@ -1,6 +1,7 @@
-"""Every change of the roll-out leaves a row in the audit trail, in its own transaction: nobody has to think of it.
+"""One audit trail for all that people decide: keys, rules, plans, prices, roll-out.
 
-``acting`` says who changes and why, for all that is saved within it.
+Every change of an ``Audited`` model leaves a row in its own transaction: nobody has to think of it. ``acting``
+says who changes and why, for all that is saved within it.
 """
 
 from __future__ import annotations
@@ -10,21 +11,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db import models, transaction
+from django.dispatch import Signal
 from django.utils import timezone
 
 from core.append_only import AppendOnlyModel, AppendOnlyQuerySet
-
-if TYPE_CHECKING:
-    from rollout.models import Flag
+from core.quantities import NONE, span
 
 M = TypeVar("M", bound="Audited")
 
+committed = Signal()  # a change is in the trail
+MICROS = 1_000_000
 MAX_SHOWN = 20  # names in one row; of more the number is told
 
 
@@ -83,23 +85,33 @@ class Change(AppendOnlyModel):
         return ", ".join(f"{name} {before} → {after}" for name, before, after in self.fields_in_words())
 
     def fields_in_words(self) -> list[tuple[str, str, str]]:
-        """Name, before and after of each field."""
+        """Name, before and after of each field that says something."""
         names = [*self.before, *(name for name in self.after if name not in self.before)]
-        return [(name, _shown(self.before, name), _shown(self.after, name)) for name in names]
+        rows = [(_label(name), _shown(self.before, name), _shown(self.after, name)) for name in names]
+        return [row for row in rows if row[1] != row[2]]
+
+
+def _label(name: str) -> str:
+    return name.removesuffix("_micros").removeprefix("micros_").replace("_", " ")
 
 
 def _shown(fields: dict[str, Any], name: str) -> str:
-    return str(fields[name]) if fields.get(name) not in (None, "") else "–"
+    value = fields.get(name)
+    if value in (None, ""):
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if "micros" in name and isinstance(value, int):
+        return f"{value / MICROS:,.6f}".rstrip("0").rstrip(".")
+    return str(value)
 
 
 def record(subject: str, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Add a row, and let this process notice the change at once. Call it in the change's transaction."""
-    from rollout import policy
-
     who = actor()
     at = who.at or timezone.now()
     Change.objects.create(at=at, who=who.who[:150], why=who.why, subject=subject[:200], before=before, after=after)
-    transaction.on_commit(policy.forget)
+    transaction.on_commit(lambda: committed.send(Change))
 
 
 class AuditedQuerySet(models.QuerySet[M]):
@@ -158,6 +170,10 @@ def _plain(value: Any) -> Any:
     """As JSON can hold it."""
     if value is None or isinstance(value, bool | int | str):
         return value
+    if isinstance(value, timedelta):
+        return span(value)
+    if isinstance(value, datetime):
+        return f"{timezone.localtime(value):%Y-%m-%d %H:%M}"
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"  # 5.00 and 5 are the same percentage
     return str(value)
@@ -166,28 +182,6 @@ def _plain(value: Any) -> Any:
 def is_deleted(instance: Audited, **_signal: Any) -> None:
     """Django's ``pre_delete``: it is also sent for what goes along with something else."""
     record(instance.subject(), instance._facts(), {})
-
-
-def relation_changed(
-    instance: Flag, action: str, model: type[models.Model], pk_set: set[int] | None, **kw: Any
-) -> None:
-    """A flag's users, groups or cohorts: Django tells of these apart from the flag's own saving."""
-    if kw["reverse"]:
-        raise NotImplementedError("change this from the flag's side, so that it is recorded")
-    name = str(model._meta.verbose_name_plural)
-    if action == "pre_clear":
-        instance._cleared = {name: names(instance_rows(instance, model))}  # type: ignore[attr-defined]
-    elif action == "post_clear":
-        if gone := instance.__dict__.pop("_cleared", {}).get(name):
-            record(instance.subject(), {name: gone}, {name: ""})
-    elif action in ("post_add", "post_remove") and pk_set:
-        changed = names(str(row) for row in model._base_manager.filter(pk__in=pk_set))
-        record(instance.subject(), *(({}, {name: changed}) if action == "post_add" else ({name: changed}, {})))
-
-
-def instance_rows(flag: Flag, model: type[models.Model]) -> Iterable[str]:
-    relations: list[Any] = [flag.cohorts, flag.users, flag.groups]
-    return [str(row) for relation in relations if relation.model is model for row in relation.all()]
 
 
 def names(values: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The base of the roll-out's pages: whatever is changed on them is recorded with who did it."""
+"""The base of pages whose changes are in the audit trail: they are recorded with who made them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
-from rollout.audit import acting
+from core.audit import acting
 
 
 class AuditedAdmin(ModelAdmin):

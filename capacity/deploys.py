@@ -1,0 +1,23 @@
+"""When which version began to run: noted in the audit trail by the process that leads the watch."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from core.audit import Change, acting, record
+
+SUBJECT = "service"
+
+
+def note(now: datetime) -> bool:
+    """Add a row if another version runs than before. Tells whether it did."""
+    with transaction.atomic(), acting("deploy", at=now):
+        newest = Change.objects.filter(subject=SUBJECT).first()
+        before = newest.after.get("version") if newest else None
+        if before == settings.VOICE_VERSION:
+            return False
+        record(SUBJECT, {"version": before} if before else {}, {"version": settings.VOICE_VERSION})
+    return True

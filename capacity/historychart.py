@@ -1,0 +1,82 @@
+"""History at a glance: a bar for each day or each stretch of hours, above the list that has every row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Max
+from django.db.models.functions import TruncHour
+from django.utils import timezone
+
+from capacity import board
+from capacity.models import ActiveUsers, ProbeDay, Sample
+
+DAYS = 90
+HOURS = 48
+
+
+@dataclass(frozen=True)
+class Bar:
+    """``percent`` of the tallest. ``is_bad``: to be looked at."""
+
+    label: str
+    value: str
+    percent: float
+    is_bad: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    title: str
+    top: str
+    bars: list[Bar]
+
+    @property
+    def first(self) -> str:
+        return self.bars[0].label
+
+    @property
+    def last(self) -> str:
+        return self.bars[-1].label
+
+
+def _chart(title: str, values: list[tuple[str, float]], unit: str = "") -> list[Chart]:
+    if not values:
+        return []
+    highest = max(value for _label, value in values) or 1
+    bars = [Bar(label, f"{value:,.0f}{unit}", 100 * value / highest) for label, value in values]
+    return [Chart(title, f"{highest:,.0f}{unit}", bars)]
+
+
+def of_samples(now: datetime) -> list[Chart]:
+    """The most at once in each hour of the last two days."""
+    rows = Sample.objects.filter(at__gt=now - timedelta(hours=HOURS)).exclude(users=None).order_by()
+    hours = rows.annotate(hour=TruncHour("at")).values("hour").annotate(most=Max("users")).order_by("hour")
+    values = [(f"{timezone.localtime(row['hour']):%-d %b, %H:00}", float(row["most"])) for row in hours]
+    return _chart(f"Most users at once, by hour of the last {HOURS} hours", values)
+
+
+def of_peaks(now: datetime) -> list[Chart]:
+    today = timezone.localdate(now)
+    days = board.peaks_by_day(today - timedelta(days=DAYS - 1), today)
+    values = [(f"{day:%-d %b}", float(users.together)) for day, users in days]
+    return _chart(f"Most users at once, by day of the last {DAYS}", values)
+
+
+def of_active_users(now: datetime) -> list[Chart]:
+    today = timezone.localdate(now)
+    rows = ActiveUsers.objects.filter(day__gt=today - timedelta(days=4 * DAYS)).order_by("day")
+    values = [(f"{day:%-d %b %Y}", float(users)) for day, users in rows.values_list("day", "users")]
+    return _chart("Active users in the 30 days to each day", values)
+
+
+def of_uptime(now: datetime) -> list[Chart]:
+    """Full height is a day without a failed probe. The scale begins at 90 %, or nothing could be seen."""
+    today = timezone.localdate(now)
+    rows = ProbeDay.objects.filter(day__gt=today - timedelta(days=DAYS), probes__gt=0).order_by("day")
+    bars = []
+    for row in rows:
+        up = 100 * (row.probes - row.failures) / row.probes
+        bars.append(Bar(f"{row.day:%-d %b}", f"{up:.2f} %", max(4.0, 100 - 10 * (100 - up)), row.failures > 0))
+    return [Chart(f"Uptime by day of the last {DAYS} (the scale begins at 90 %)", "100 %", bars)] if bars else []

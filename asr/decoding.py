@@ -40,6 +40,8 @@ COMPRESSION_RATIO_THRESHOLD = 2.4
 LOGPROB_THRESHOLD = -1.0
 NO_SPEECH_THRESHOLD = 0.6
 BEST_OF = 2
+WEAK_LOGPROB = -0.7  # not rare in Malay, so no evidence by itself
+CLOSE_CALL = 0.25  # times the likeliest language's probability
 FRAMES_PER_SECOND = 100
 LATEST_FIRST_TIMESTAMP = 50  # the first timestamp is within the first second
 DYNAMIC_RANGE = 2.0  # of normalised log-mel features: silence is so far below the loudest
@@ -75,6 +77,18 @@ class _Languages:
     probability: float = 1.0
     ranked: tuple[tuple[str, float], ...] = ()
 
+    @property
+    def is_close_call(self) -> bool:
+        """Whether the sound alone chose this language, and nearly another."""
+        if len(self.ranked) < 2 or self.code != self.ranked[0][0]:
+            return False
+        return self.ranked[1][1] > CLOSE_CALL * self.ranked[0][1]
+
+    def swapped(self) -> _Languages:
+        """The runner-up first."""
+        (first, likelier), (second, unlikelier), *rest = self.ranked
+        return _Languages(second, likelier, ((second, likelier), (first, unlikelier), *rest))
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -98,6 +112,7 @@ class Decoder:
         encoded = self._encode(batch)
         languages = self._languages_of(batch, encoded)
         drafts = self._drafts(batch, languages, encoded)
+        self._try_runners_up(batch, languages, encoded, drafts)
         wants_tokens = any(item.unit.options.words or item.unit.options.logprobs for item in batch)
         kept = [
             draft.once(self.tokenizer(language.code, item.unit.options.task))
@@ -193,6 +208,30 @@ class Decoder:
             for index, other in zip(stuck, others, strict=True):
                 drafts[index] = least_doubtful([drafts[index], other])
         return drafts
+
+    def _try_runners_up(
+        self,
+        batch: list[Prepared],
+        languages: list[_Languages],
+        encoded: ctranslate2.StorageView,
+        drafts: list[Draft],
+    ) -> None:
+        """Where the language was a close call and the text is weak, take the runner-up's text if it is likelier: a
+        model that is told the wrong language translates, badly."""
+        unsure = [
+            index
+            for index, (language, draft) in enumerate(zip(languages, drafts, strict=True))
+            if language.is_close_call and draft.avg_logprob < WEAK_LOGPROB and not batch[index].unit.options.greedy
+        ]
+        if not unsure:
+            return
+        others = [languages[index].swapped() for index in unsure]
+        temperature = batch[0].unit.options.temperatures[0]
+        found = self._generate([batch[index] for index in unsure], others, _rows(encoded, unsure), temperature)
+        for index, language, draft in zip(unsure, others, found, strict=True):
+            if draft.text and not draft.is_doubtful and draft.avg_logprob > drafts[index].avg_logprob:
+                languages[index] = language
+                drafts[index] = draft
 
     def _generate(
         self,

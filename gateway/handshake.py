@@ -16,7 +16,7 @@ from core.identity import Caller
 from gateway import client_secrets
 from gateway.cors import is_allowed
 
-TOKEN_PROTOCOL = "openai-insecure-api-key."  # noqa: S105 - a prefix, by OpenAI's convention
+TOKEN_PROTOCOL = "openai-insecure-api-key."  # nosec B105 # noqa: S105 - OpenAI's prefix
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 

@@ -209,7 +209,7 @@ class FlagAdmin(AuditedAdmin):
         return format_html(
             '<div id="percent-preview" class="percent-preview" role="status" data-url="{}"{}>{}</div>',
             reverse("admin:rollout_flag_preview", args=[flag.pk]),
-            "" if shown_now else mark_safe(" hidden"),
+            "" if shown_now else mark_safe(" hidden"),  # nosec B308 # a constant
             shown_now,
         )
 

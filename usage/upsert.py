@@ -63,7 +63,8 @@ def insert(
     params = [
         field.get_db_prep_save(value, connection) for row in rows for field, value in zip(fields, row, strict=True)
     ]
-    return f"INSERT INTO {quoted(model._meta.db_table)} ({columns}) VALUES {places}", params  # noqa: S608 - quoted names
+    # Names are quoted, values are parameters.
+    return f"INSERT INTO {quoted(model._meta.db_table)} ({columns}) VALUES {places}", params  # nosec B608 # noqa: S608
 
 
 def on_conflict(keys: Sequence[models.Field[Any, Any]]) -> str:

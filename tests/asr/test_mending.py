@@ -27,6 +27,8 @@ class Script:
     """What the decoder writes at each call, the last again and again; and what it was called with."""
 
     texts: list[str]
+    scores: list[float] = field(default_factory=lambda: [-0.3])
+    languages: list[tuple[str, float]] = field(default_factory=list)
     encoded: list[float] = field(default_factory=list)
     generated: list[dict[str, Any]] = field(default_factory=list)
 
@@ -44,11 +46,15 @@ class ScriptedModel:
         self._script.encoded.append(features.shape[-1] / 100)
         return self._model.encode(features, to_cpu=to_cpu)
 
+    def detect_language(self, encoded: Any) -> list[list[tuple[str, float]]]:
+        return [self._script.languages] * encoded.shape[0]
+
     def generate(self, encoded: Any, prompts: list[list[int]], **how: Any) -> list[Any]:
         self._script.generated.append(how)
         number = min(len(self._script.generated), len(self._script.texts)) - 1
         tokens = self._tokenizer.encode(" " + self._script.texts[number]).ids[: how["max_length"] - len(prompts[0])]
-        result = SimpleNamespace(sequences_ids=[tokens], scores=[-0.3], no_speech_prob=0.0)
+        score = self._script.scores[min(number, len(self._script.scores) - 1)]
+        result = SimpleNamespace(sequences_ids=[tokens], scores=[score], no_speech_prob=0.0)
         return [result] * len(prompts)
 
 
@@ -70,6 +76,29 @@ async def heard(engine: WhisperEngine, *texts: str, **options: Any) -> tuple[Hyp
         return await engine.submit(unit), script
     finally:
         engine._model.model = real
+
+
+@pytest.mark.parametrize(
+    ("languages", "scores", "text", "tries"),
+    [
+        ([("<|ms|>", 0.6), ("<|en|>", 0.4)], [-1.1, -0.4], "second", 2),  # a close call, and weak words
+        ([("<|ms|>", 0.6), ("<|en|>", 0.4)], [-1.1, -1.2], "first", 2),  # no better in the other language
+        ([("<|ms|>", 0.6), ("<|en|>", 0.4)], [-0.4, -0.1], "first", 1),  # words that can be believed
+        ([("<|ms|>", 0.9), ("<|en|>", 0.1)], [-1.1, -0.1], "first", 1),  # Malay beyond doubt
+    ],
+)
+async def test_a_close_call_between_languages_is_the_likelier_texts(
+    engine: WhisperEngine, languages: list[tuple[str, float]], scores: list[float], text: str, tries: int
+) -> None:
+    script = Script(["first", "second"], scores, languages)
+    real = engine._model.model
+    engine._model.model = ScriptedModel(real, engine._model.hf_tokenizer, script)
+    try:
+        found = await engine.submit(SpeechUnit(audio=CLIP, options=Options(timestamps=False)))
+    finally:
+        engine._model.model = real
+    assert (found.text, len(script.generated), len(script.encoded)) == (text, tries, 1)
+    assert found.language == found.languages[0][0] == ("en" if text == "second" else "ms")
 
 
 async def test_it_works(engine: WhisperEngine) -> None:

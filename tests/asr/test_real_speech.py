@@ -59,7 +59,15 @@ async def test_a_word_in_between_flips_nothing(base: WhisperEngine) -> None:
     assert {part.hypothesis.language for part in found.parts if part.segment.speech_s > 2} == {"ms"}
 
 
-async def test_keywords_are_heard_and_do_not_leak(base: WhisperEngine) -> None:
+async def test_keywords_help_with_names(base: WhisperEngine) -> None:
+    audio = sound.said("the server runs on slurm and kubernetes with pytorch", "en", rate=150)
+    without = await heard(base, audio, Options(language="en"))
+    helped = await heard(base, audio, Options(language="en", keywords=("Slurm", "Kubernetes", "PyTorch")))
+    assert "Slurm" not in without.text
+    assert all(name in helped.text for name in ("Slurm", "Kubernetes", "PyTorch"))
+
+
+async def test_keywords_do_not_leak(base: WhisperEngine) -> None:
     hints = Options(language="ms", keywords=("Husein", "Petronas", "Maybank"), prompt="Perbualan tentang Maybank.")
     for audio in (sound.silence(3), sound.noise(3), sound.hold_music(6), sound.tone(2)):
         assert (await heard(base, audio, hints)).text == ""

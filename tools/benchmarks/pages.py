@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,7 @@ def _pages(client: Any) -> Iterator[Page]:
         for page in _of_model(client, model, model_admin, name, reverse(f"{name}_changelist")):
             seen.add(page.address)
             yield page
-    for address in [*_routes(), *_links(client)]:
+    for address in [*_chosen(client), *_routes(), *_links(client)]:
         path = urlsplit(address).path
         if address not in seen and not any(part in path for part in NOT_PAGES) and "/admin/auth/user/" not in path:
             seen.add(address)
@@ -234,6 +235,19 @@ def _routes() -> Iterator[str]:
                 yield address
 
     yield from walk(get_resolver().url_patterns, "/")
+
+
+def _chosen(client: Any) -> list[str]:
+    """The dashboard of a quarter and of a year with each choice of its filters, and with one of each together."""
+    page = _body(client.get("/dashboard/?range=90")).decode()
+    fields = {
+        name: re.findall(r'<option value="([^"]+)"', options)
+        for name, options in re.findall(r'<select name="(\w+)"[^>]*>(.*?)</select>', page, re.DOTALL)
+    }
+    spans = ["range=90", f"from={date.today() - timedelta(days=365)}&to={date.today() - timedelta(days=1)}"]
+    single = [f"{name}={value}" for name, values in fields.items() for value in values]
+    together = "&".join(f"{name}={values[0]}" for name, values in fields.items() if values)
+    return [f"/dashboard/?{span}&{choice}" for span in spans for choice in (*single, together)]
 
 
 def _links(client: Any) -> list[str]:

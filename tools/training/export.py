@@ -39,7 +39,7 @@ VOICE = {
 
 def export(checkpoint: Path, directory: Path, quantization: str = "int8") -> None:
     model = TrainedWhisper(whisper_config(width=128, encoder_layers=4, decoder_layers=2))
-    model.load_state_dict(torch.load(checkpoint)["model"])
+    model.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
     whisper = model.whisper.eval()
     spec = WhisperLoader().get_model_spec(whisper)
     pieces = [piece for piece, _ in sorted(tokens.BPE.get_vocab().items(), key=lambda item: item[1])]

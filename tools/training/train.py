@@ -39,13 +39,13 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(self.parameters, lr=peak_rate, betas=(0.9, 0.98), weight_decay=0.01)
         self.step, self.trained_s = 0, 0.0
         if self.checkpoint.exists():
-            state = torch.load(self.checkpoint)
+            state = torch.load(self.checkpoint, weights_only=True)
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.trained_s = state["step"], state["trained_s"]
             print(f"resumed at step {self.step}, {self.trained_s / 60:.0f} min", flush=True)
         elif start is not None:
-            self.model.load_state_dict(torch.load(start)["model"])
+            self.model.load_state_dict(torch.load(start, weights_only=True)["model"])
         print(f"{sum(p.numel() for p in self.model.whisper.parameters()) / 1e6:.2f} M parameters", flush=True)
 
     @property

@@ -1,0 +1,42 @@
+"""How much memory a service and its children take: now, and at the most since the last look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+GONE = (FileNotFoundError, ProcessLookupError)
+
+
+def family(pid: int) -> Iterator[int]:
+    """The process, its children and theirs."""
+    yield pid
+    with suppress(*GONE):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                yield from family(int(child))
+
+
+def resident_mib(pid: int) -> float:
+    return _sum(pid, "VmRSS")
+
+
+def peak_mib(pid: int) -> float:
+    """The sum of each process's own peak: never less than the peak of their sum."""
+    return _sum(pid, "VmHWM")
+
+
+def forget_peak(pid: int) -> None:
+    for one in family(pid):
+        with suppress(*GONE):
+            Path(f"/proc/{one}/clear_refs").write_text("5")
+
+
+def _sum(pid: int, name: str) -> float:
+    total = 0.0
+    for one in family(pid):
+        with suppress(*GONE):
+            lines = Path(f"/proc/{one}/status").read_text().splitlines()
+            total += sum(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
+    return total

@@ -1,0 +1,64 @@
+"""The component that lets the API follow its users as well as its CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from capacity.models import Phase
+from tests.k8s.manifests import API, K8S, ROOT, built
+from tests.k8s.test_phases import REQUIRED_HPA
+from tools.planning import hpa
+
+COMPONENT = K8S / "components" / "scale-by-users"
+
+
+@pytest.fixture(scope="module")
+def scalers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    """Of the base with the component, by name."""
+    folder = tmp_path_factory.mktemp("site", numbered=True)
+    base, component = (Path("/").joinpath(*one.parts) for one in (K8S / "base", COMPONENT))
+    up = Path(*[".."] * (len(folder.resolve().parts) - 1))
+    plan = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [str(up / base.relative_to("/"))],
+        "components": [str(up / component.relative_to("/"))],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(plan))
+    return {one["metadata"]["name"]: one for one in built(folder) if one["kind"] == "HorizontalPodAutoscaler"}
+
+
+def test_it_works(scalers: dict[str, dict]) -> None:
+    assert {f"{name}-hpa" for name in API} <= set(scalers)
+    for scaler in scalers.values():
+        cpu, users = scaler["spec"]["metrics"]
+        assert [cpu] == REQUIRED_HPA["metrics"], "what was required stays as it is"
+        assert users["pods"]["metric"]["name"] == "voice_concurrent_users"
+
+
+@pytest.mark.django_db
+def test_the_target_is_the_first_phases(scalers: dict[str, dict]) -> None:
+    """As many people to a pod as phase 1 provides pods for."""
+    phase = Phase.objects.get(number=1)
+    for scaler in scalers.values():
+        (_cpu, users) = scaler["spec"]["metrics"]
+        assert int(users["pods"]["target"]["averageValue"]) == phase.concurrent_to / phase.pods_to
+
+
+def test_the_adapter_is_told_of_a_metric_that_exists() -> None:
+    (rule,) = yaml.safe_load((COMPONENT / "adapter-rule.yaml").read_text())
+    assert rule["name"]["matches"] in rule["seriesQuery"]
+    assert rule["name"]["matches"] in (ROOT / "capacity" / "leases.py").read_text()
+
+
+def test_users_ask_for_pods_where_the_cpu_does_not() -> None:
+    """50, 100, 200 people on two pods whose CPU is at 5 %, as Kubernetes computes it."""
+    wanted = {}
+    for people in (50, 100, 200):
+        readings = [hpa.PodReading(ready=True, percent=people / 2)] * 2
+        wanted[people] = hpa.wanted(2, readings, 25)
+        assert hpa.wanted(2, [hpa.PodReading(ready=True, percent=5.0)] * 2, hpa.API.target_percent) < 2
+    assert wanted == {50: 2, 100: 4, 200: 8}

@@ -50,7 +50,7 @@ def fill_everything() -> None:
         Group.objects.get_or_create(name=name)
     InfrastructureCost.objects.create(resource="t4", price_micros=530_000, per="hour")
     filling.make_traffic(now)
-    filling.make_rollout()
+    filling.make_rollout(is_ramping=True)
     filling.make_alerts(now)
     filling.make_day(now)
     client = LedgerEntry.objects.all()[0].client

@@ -150,9 +150,9 @@ async def a_day(service: Served, size: tuple[int, int]) -> None:
 
 async def press(page: Page, action: str) -> None:
     """One of a page's actions; on a phone they are behind a button."""
-    link = page.get_by_role("link", name=action, exact=True)
+    link = page.get_by_role("link", name=re.compile(f"{action}$"))  # an icon's name comes before it
     if not await link.first.is_visible():
-        await page.get_by_text("more_horiz").first.click()
+        await page.locator("text=more_horiz >> visible=true").first.click()
     await link.first.click()
 
 

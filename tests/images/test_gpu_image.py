@@ -122,7 +122,7 @@ def ray_tier(image: Path, tmp_path: Path, short: str) -> Iterator[str]:
                     line, cwd=image / "app", env=told, stdout=log, stderr=log, start_new_session=True
                 )
                 running.append(started)
-                time.sleep(5)
+                _wait_for_cluster(Path(short), started)
             yield _when_ready(f"http://127.0.0.1:{port}", running, tmp_path / "ray.log")
         finally:
             for process in reversed(running):
@@ -131,6 +131,15 @@ def ray_tier(image: Path, tmp_path: Path, short: str) -> Iterator[str]:
                     process.wait(20)
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait_for_cluster(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Return once Ray has noted where it is, which `--address=auto` reads."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not (folder / "ray" / "ray_current_cluster").exists():
+        assert process.poll() is None, "Ray ended"
+        assert time.monotonic() < deadline, "Ray did not start"
+        time.sleep(0.2)
 
 
 def _when_ready(url: str, running: list[subprocess.Popen[bytes]], log: Path) -> str:

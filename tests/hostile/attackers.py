@@ -1,0 +1,135 @@
+"""Clients that mean harm, each a coroutine that goes on until it is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import httpx
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+from tests.asr.audiofiles import flac_bomb
+from tests.services import Served
+
+LONG_TEXT = "Selamat pagi semua, apa khabar hari ini? " * 20
+TABLE = "|" + "a|" * 500 + "\n" + "|" + "-|" * 500 + "\n" + ("|1" * 500 + "|\n") * 2
+GONE = (OSError, httpx.HTTPError, WebSocketException, asyncio.IncompleteReadError)
+
+
+class Attackers:
+    """``done`` counts what was tried, by kind; ``answers`` what the service said to it."""
+
+    def __init__(self, service: Served) -> None:
+        self.done: Counter[str] = Counter()
+        self.answers: Counter[int] = Counter()
+        self._service = service
+        self._clip = flac_bomb(frames=4)
+
+    def tasks(self) -> list[asyncio.Task[None]]:
+        kinds: list[tuple[Callable[[], Awaitable[None]], int, float]] = [
+            (self.slow_head, 20, 0.1),
+            (self.slow_body, 20, 0.1),
+            (self.slow_reader, 2, 1.0),
+            (self.flood, 4, 0.05),
+            (self.bomb, 1, 1.0),
+            (self.abandoned_request, 2, 1.0),
+            (self.abandoned_socket, 4, 0.5),
+        ]
+        return [asyncio.create_task(self._again(act, pause_s)) for act, many, pause_s in kinds for _ in range(many)]
+
+    async def _again(self, act: Callable[[], Awaitable[None]], pause_s: float) -> None:
+        while True:
+            with suppress(*GONE):
+                await act()
+            self.done[act.__name__] += 1
+            await asyncio.sleep(pause_s)
+
+    async def slow_head(self) -> None:
+        """One header after the other, without an end."""
+        await self._drip(b"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\n", b"X-More: 1\r\n")
+
+    async def slow_body(self) -> None:
+        """With a key, the head at once and then a byte a second."""
+        await self._drip(self._head(100_000), b" ")
+
+    async def slow_reader(self) -> None:
+        """Asks for a lot of speech and reads none of it."""
+        writer = await self._ask(LONG_TEXT)
+        try:
+            await asyncio.sleep(15)
+        finally:
+            writer.close()
+
+    async def flood(self) -> None:
+        """Without a key, and with bodies."""
+        async with httpx.AsyncClient(timeout=10) as client:
+            url, headers = f"{self._service.url}/v1/audio/transcriptions", {"Authorization": "Bearer vk_nobody"}
+            for _ in range(50):
+                answer = await client.post(url, headers=headers, files={"file": b"\0" * 20_000})
+                self.answers[answer.status_code] += 1
+                await asyncio.sleep(0.05)
+
+    async def bomb(self) -> None:
+        """Little to send, much to make of it."""
+        headers = self._service.headers()
+        async with httpx.AsyncClient(timeout=60, base_url=self._service.url, headers=headers) as client:
+            files = {"file": ("a.flac", self._clip)}
+            answer = await client.post("/v1/audio/transcriptions", files=files, data={"model": "whisper-1"})
+            self.answers[answer.status_code] += 1
+            answer = await client.post("/v1/audio/speech", json={"model": "tts-1", "input": TABLE[:4096]})
+            self.answers[answer.status_code] += 1
+
+    async def abandoned_request(self) -> None:
+        """Leaves before the answer."""
+        writer = await self._ask(LONG_TEXT)
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+
+    async def abandoned_socket(self) -> None:
+        """Begins to speak, and its connection breaks."""
+        url = self._service.url.replace("http", "ws")
+        async with connect(f"{url}/ws/tts", additional_headers=self._service.headers()) as socket:
+            await socket.send(json.dumps({"type": "start"}))
+            await socket.send(json.dumps({"type": "text", "text": "Selamat pagi. Apa khabar? "}))
+            await asyncio.sleep(0.05)
+            socket.transport.abort()
+
+    async def _ask(self, text: str) -> asyncio.StreamWriter:
+        body = json.dumps({"model": "tts-1", "input": text}).encode()
+        writer = await self._connected()
+        writer.write(self._head(len(body)) + body)
+        await writer.drain()
+        return writer
+
+    async def _drip(self, first: bytes, then: bytes) -> None:
+        writer = await self._connected()
+        try:
+            writer.write(first)
+            while not writer.is_closing():
+                await asyncio.sleep(1)
+                writer.write(then)
+                await writer.drain()
+        finally:
+            writer.close()
+
+    async def _connected(self) -> asyncio.StreamWriter:
+        address = urlsplit(self._service.url)
+        assert address.hostname is not None
+        _reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=1024)
+        return writer
+
+    def _head(self, length: int) -> bytes:
+        lines = [
+            "POST /v1/audio/speech HTTP/1.1",
+            "Host: voice",
+            f"Authorization: Bearer {self._service.key}",
+            "X-Voice-User: hostile",
+            "Content-Type: application/json",
+            f"Content-Length: {length}",
+        ]
+        return "\r\n".join([*lines, "", ""]).encode()

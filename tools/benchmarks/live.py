@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -76,6 +77,7 @@ class Speaker:
         self._stable: dict[int, list[str]] = {}
         self._times: dict[int, float] = {}  # of each utterance's last event of note, on the wall clock
         self._heard: list[tuple[int, str]] = []
+        self._said: list[tuple[int, str]] = []  # recordings by when they began, in ms of the stream
 
     async def say(self, talk: Talk) -> None:
         audio = np.concatenate([talk.audio, sound.silence(PAUSE_S)])
@@ -89,13 +91,16 @@ class Speaker:
             await asyncio.sleep(max(0.0, self._began + self._sent / sound.RATE - time.monotonic()))
             await self._socket.send((np.clip(chunk, -1, 1) * 32_767).astype("<i2").tobytes())
         if talk.name:
-            texts = [text for start_ms, text in self._heard if start_ms >= first_ms - PADDING_MS]
-            self._measured.words.setdefault(talk.name, " ".join(texts))
+            self._said.append((first_ms, talk.name))
 
     async def listen(self) -> None:
         async for message in self._socket:
             event = json.loads(message)
             self._note(event, event.get("utterance", -1), time.monotonic())
+        ends = [first_ms for first_ms, _name in self._said[1:]]
+        for (first_ms, name), end_ms in zip(self._said, [*ends, math.inf], strict=True):
+            texts = [text for at, text in self._heard if first_ms - PADDING_MS <= at < end_ms - PADDING_MS]
+            self._measured.words.setdefault(name, " ".join(texts))
 
     def _note(self, event: dict[str, Any], number: int, now: float) -> None:
         match event["type"]:

@@ -22,7 +22,8 @@ from asr.units import Token, Word
 
 SECONDS_PER_STEP = 0.02
 MIN_PROBABILITY = 1e-10
-_PREPENDED, _APPENDED = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
+_PREPENDED = "\"'“¿([{-"
+_APPENDED = "\"'.。,，!！?？:：”)]}、"
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,8 @@ class _Timeline:
 
     def __init__(self, origin_s: float, max_duration_s: float, *, clocked: bool) -> None:
         self.position = 0  # samples that are out, pauses included
-        self._origin_s, self._clocked = origin_s, clocked
+        self._origin_s = origin_s
+        self._clocked = clocked
         self._max_duration_s = max_duration_s
         self._resampler: _Resampler | None = None
         self._clock_s = 0.0  # where the next frame begins if nothing is missing
@@ -255,7 +256,8 @@ class _Resampler:
     """Mixes down, then resamples, a block at a time."""
 
     def __init__(self, sample_rate: int, channels: int) -> None:
-        self._sample_rate, self._channels = sample_rate, channels
+        self._sample_rate = sample_rate
+        self._channels = channels
         self._downmix = Downmix(sample_rate)
         self._soxr = None if sample_rate == SAMPLE_RATE else soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1)
         self._waiting: list[Channels] = []
@@ -278,7 +280,8 @@ class _Resampler:
         mono = np.zeros(0, np.float32)
         if self._waiting:
             mono = self._downmix(np.concatenate(self._waiting, axis=1))
-            self._waiting, self._waiting_length = [], 0
+            self._waiting = []
+            self._waiting_length = 0
         if self._soxr is not None:
             mono = self._soxr.resample_chunk(np.ascontiguousarray(mono), last=last)
         return np.clip(np.rint(mono * 32768), -32768, 32767).astype(np.int16)

@@ -35,7 +35,9 @@ from core.error_codes import ErrorCode
 
 MEMORY_BYTES = 128 << 20
 SILENCE_S = 20.0
-SAMPLES, DONE, REFUSED = b"S", b"D", b"R"
+SAMPLES = b"S"
+DONE = b"D"
+REFUSED = b"R"
 _REQUEST = struct.Struct("<Qd")
 _ANSWER = struct.Struct("<cQI")
 _ROOT = Path(__file__).resolve().parent.parent

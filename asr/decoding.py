@@ -100,7 +100,9 @@ class Decoded:
 
 class Decoder:
     def __init__(self, model: WhisperModel, checkpoint: Checkpoint, *, beam_size: int, languages: list[str]) -> None:
-        self._model, self._checkpoint, self._beam_size = model, checkpoint, beam_size
+        self._model = model
+        self._checkpoint = checkpoint
+        self._beam_size = beam_size
         # A stock model hears Malay as Indonesian or Javanese now and then: only languages on offer are candidates.
         self._languages = [code for code in languages if not checkpoint.languages or code in checkpoint.languages]
         self._lexicon = Lexicon.read(checkpoint.lexicon) if checkpoint.lexicon else None

@@ -21,7 +21,9 @@ LOGPROB_OF_NOTHING = -10.0  # no tokens, no mean
 SECONDS_PER_TIMESTAMP = 0.02
 REPLACEMENT = "\ufffd"
 #: Text tokens that can be needed: for a language whose letters are mostly whole tokens, and for one written in bytes.
-TOKENS_PER_SECOND, TOKENS_PER_SECOND_IN_BYTES, SPARE_TOKENS = 14, 32, 16
+TOKENS_PER_SECOND = 14
+TOKENS_PER_SECOND_IN_BYTES = 32
+SPARE_TOKENS = 16
 _WORD_TOKENS = frozenset(("ms", "en", "zh", "id", "jw", "de", "fr", "es", "it", "pt", "nl", "tl", "yue", "ja", "ko"))
 
 
@@ -117,7 +119,8 @@ def phrases(tokens: list[int], tokenizer: Tokenizer, duration_s: float) -> list[
     """Cut at the timestamp tokens; one phrase for the whole unit where there are none. A character that a timestamp
     splits goes to the phrase in which it ends."""
     found: list[Phrase] = []
-    start, current = 0.0, list[int]()
+    start = 0.0
+    current = list[int]()
     for token in tokens:
         if token < tokenizer.timestamp_begin:
             current.append(token)

@@ -73,12 +73,14 @@ class Endpointer:
         self._voiced_until = 0  # the first frame of the silence that runs, if one does
 
     def feed(self, probability: float) -> Turn | None:
-        frame, self._frame = self._frame, self._frame + 1
+        frame = self._frame
+        self._frame += 1
         threshold = self.detection.threshold
         if not self._speaking:
             if probability < threshold:
                 return None
-            self._speaking, self._told = True, False
+            self._speaking = True
+            self._told = False
             self.started_at = frame
         if probability >= max(0.01, threshold - HYSTERESIS):
             self._voiced_until = frame + 1

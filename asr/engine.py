@@ -57,7 +57,8 @@ class WhisperEngine:
     async def close(self) -> None:
         if self._idle_check is not None:
             self._idle_check.cancel()
-        batcher, self._batcher = self._batcher, None
+        batcher = self._batcher
+        self._batcher = None
         if batcher is not None:
             await asyncio.to_thread(batcher.close)
 

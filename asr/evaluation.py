@@ -98,7 +98,9 @@ class ServiceHearing:
     """As the service does it."""
 
     def __init__(self, engine: Recogniser, checkpoint: Checkpoint, options: Options) -> None:
-        self._engine, self._checkpoint, self._options = engine, checkpoint, options
+        self._engine = engine
+        self._checkpoint = checkpoint
+        self._options = options
 
     async def load(self) -> None:
         await self._engine.load()
@@ -118,7 +120,8 @@ class PlainHearing:
     """faster-whisper's own ``transcribe`` on the same weights, as its users call it: the measure of what is gained."""
 
     def __init__(self, checkpoint: Checkpoint, options: Options) -> None:
-        self._checkpoint, self._options = checkpoint, options
+        self._checkpoint = checkpoint
+        self._options = options
 
     async def load(self) -> None:
         from faster_whisper import WhisperModel

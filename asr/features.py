@@ -11,7 +11,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 Array = npt.NDArray[np.float32]
 
-WINDOW, HOP = 400, 160  # samples
+WINDOW = 400  # samples
+HOP = 160
 _DYNAMIC_RANGE = 8.0  # decades below the loudest that count
 _FLOOR = np.float32(1e-10)
 

@@ -68,7 +68,8 @@ def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str,
 
 def chosen(language: str, candidates: Sequence[str], checkpoint: Checkpoint) -> tuple[str | None, tuple[str, ...]]:
     """The language that is asked for, and if there is none, those to detect it among. Raises ``ApiError``."""
-    wanted, allowed = parse(language, checkpoint), parse_candidates(candidates, checkpoint)
+    wanted = parse(language, checkpoint)
+    allowed = parse_candidates(candidates, checkpoint)
     if wanted and allowed and wanted not in allowed:
         raise ApiError(
             ErrorCode.INVALID_VALUE,

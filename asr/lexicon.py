@@ -15,7 +15,8 @@ from asr.units import Word
 
 LONGEST_WORD = 24
 OWN_CUT = 5.0  # nats by which another cut must be likelier than the model's own, for each of those it moves
-UNKNOWN, UNKNOWN_LETTER = 9.0, 2.0  # nats that a word costs which is in no list, and each of its letters
+UNKNOWN = 9.0  # nats that a word costs which is in no list, and each of its letters
+UNKNOWN_LETTER = 2.0
 SUFFIXED = 3.0  # nats that a suffix adds to a known word
 
 
@@ -39,7 +40,8 @@ class Lexicon:
         """The same letters with the likeliest spaces."""
         words = text.split()
         letters = "".join(words)
-        own, end = set[int](), 0
+        own = set[int]()
+        end = 0
         for word in words:
             end += len(word)
             own.add(end)
@@ -48,7 +50,8 @@ class Lexicon:
     def _cuts(self, letters: str, own: set[int]) -> list[tuple[int, int]]:
         best: list[tuple[float, int]] = [(0.0, 0)]  # for each prefix: its cost and where its last word starts
         for end in range(1, len(letters) + 1):
-            moved, options = 0, []
+            moved = 0
+            options = []
             for start in range(end - 1, max(-1, end - LONGEST_WORD - 1), -1):
                 word = letters[start:end]
                 known = self._known(word)
@@ -57,7 +60,8 @@ class Lexicon:
                     options.append((best[start][0] + own_cost + OWN_CUT * (moved + (end not in own)), start))
                 moved += start in own
             best.append(min(options))
-        cuts, end = [], len(letters)
+        cuts = []
+        end = len(letters)
         while end:
             start = best[end][1]
             cuts.append((start, end))

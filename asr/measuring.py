@@ -33,7 +33,8 @@ Tell = Callable[[str], None]
 async def measured(checkpoint: Checkpoint, speech: Samples, *, seconds: float, tell: Tell) -> Tuning:
     """The best table for this model here. ``speech``: any length of it. ``seconds``: for each measurement of the whole.
     Raises ``EngineUnavailable``."""
-    device, cores = device_here(), cores_here()
+    device = device_here()
+    cores = cores_here()
     start = by_rule(checkpoint, device)
     rates: dict[tuple[int, int], float] = {}
     for workers, threads in splits(device, cores):
@@ -97,7 +98,8 @@ async def _rate(checkpoint: Checkpoint, table: Tuning, speech: Samples, seconds:
     """Segments recognised per second by a busy engine."""
     engine = WhisperEngine(checkpoint, table)
     await engine.load()
-    done, started = 0, time.monotonic()
+    done = 0
+    started = time.monotonic()
 
     async def caller(number: int) -> None:
         nonlocal done

@@ -26,7 +26,9 @@ from core.errors import ApiError, report
 from gateway.handshake import Handshake
 from gateway.lifecycle import lifecycle
 
-GOING_AWAY, SERVICE_RESTART, TRY_AGAIN_LATER = 1001, 1012, 1013  # close codes of RFC 6455 and its registry
+GOING_AWAY = 1001  # close codes of RFC 6455 and its registry
+SERVICE_RESTART = 1012
+TRY_AGAIN_LATER = 1013
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
 _ITEM_TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
@@ -136,7 +138,8 @@ class RealtimeConsumer(LiveConsumer):
                 self._send_of(item, "failed", error=report(event.error).envelope()["error"])
 
     def _tell_committed(self, item: str) -> None:
-        previous, self._previous_item = self._previous_item, item
+        previous = self._previous_item
+        self._previous_item = item
         content = [{"type": "input_audio", "transcript": None}]
         message = {
             "id": item,
@@ -158,10 +161,12 @@ class RealtimeConsumer(LiveConsumer):
             self._send_of(item, "delta", delta=text[len(sent) :])
 
     def _update(self, wanted: RealtimeSettings) -> None:
-        before, self._settings = self._settings, wanted
+        before = self._settings
+        self._settings = wanted
         assert self.session is not None
         recognition = wanted.recognition()
-        self.session.options, self.work.model = recognition.options, recognition.model
+        self.session.options = recognition.options
+        self.work.model = recognition.model
         if wanted.detection != before.detection:
             self.session.detect(wanted.detection)
         line = (wanted.encoding, wanted.rate, wanted.noise_reduction)

@@ -70,7 +70,8 @@ def pace(text: str, seconds: float) -> float:
 
 
 def _longest_run(words: Sequence[str], period: int) -> Repetition:
-    best, run = Repetition(0, period, 0, len(words)), 0
+    best = Repetition(0, period, 0, len(words))
+    run = 0
     for index in range(period, len(words) + 1):
         if index < len(words) and words[index] == words[index - period]:
             run += 1

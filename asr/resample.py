@@ -48,7 +48,8 @@ class AudioInput:
                 sample_rate=sample_rate, offered=offered
             )
             raise ApiError(ErrorCode.INVALID_VALUE, message, param="sample_rate")
-        self.encoding, self.sample_rate = encoding, sample_rate
+        self.encoding = encoding
+        self.sample_rate = sample_rate
         self._resampler = None if sample_rate == SAMPLE_RATE else soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1)
         self._rumble = RumbleFilter() if reduces_noise else None
         self._half = b""  # of a sample whose other byte comes with the next message
@@ -138,7 +139,8 @@ def _bad_packet() -> ApiError:
 def _mulaw() -> npt.NDArray[np.float32]:
     """ITU-T G.711 μ-law, each byte's sample."""
     code = ~np.arange(256, dtype=np.uint8)
-    exponent, mantissa = (code >> 4 & 7).astype(np.int32), (code & 15).astype(np.int32)
+    exponent = (code >> 4 & 7).astype(np.int32)
+    mantissa = (code & 15).astype(np.int32)
     magnitude = ((mantissa << 3) + 0x84 << exponent) - 0x84
     return np.where(code & 0x80, -magnitude, magnitude).astype(np.float32) / np.float32(32768)
 
@@ -146,9 +148,11 @@ def _mulaw() -> npt.NDArray[np.float32]:
 def _alaw() -> npt.NDArray[np.float32]:
     """ITU-T G.711 A-law, each byte's sample."""
     code = np.arange(256, dtype=np.uint8) ^ 0x55
-    exponent, mantissa = (code >> 4 & 7).astype(np.int32), (code & 15).astype(np.int32)
+    exponent = (code >> 4 & 7).astype(np.int32)
+    mantissa = (code & 15).astype(np.int32)
     magnitude = np.where(exponent == 0, (mantissa << 4) + 8, (mantissa << 4) + 0x108 << np.maximum(exponent - 1, 0))
     return np.where(code & 0x80, magnitude, -magnitude).astype(np.float32) / np.float32(32768)
 
 
-_MULAW, _ALAW = _mulaw(), _alaw()
+_MULAW = _mulaw()
+_ALAW = _alaw()

@@ -69,7 +69,8 @@ class Segmenter:
             return None
         segment = self._joined
         if self._ended is not None:
-            start, end = self._ended[0], self._ended[1] + self._padding
+            start = self._ended[0]
+            end = self._ended[1] + self._padding
             if self.position < end or end - start > self._longest:
                 return None
             segment = segment.joined(start, end) if segment and self._fits(segment, start, end) else None
@@ -171,7 +172,8 @@ class Segmenter:
         return running and self.position - joined.start > self._longest
 
     def _cut_joined(self) -> list[Piece]:
-        joined, self._joined = self._joined, None
+        joined = self._joined
+        self._joined = None
         return [Piece(joined, self._audio(joined.start, joined.end))] if joined else []
 
     def _audio(self, start: int, end: int) -> Samples:

@@ -121,11 +121,14 @@ class StreamingSession:
         detection: TurnDetection | None,
         partials: bool = True,
     ) -> None:
-        self.options, self.partials = options, partials
+        self.options = options
+        self.partials = partials
         self.queued_ms = 0.0  # how long the segments waited for their batches
         self.language = options.language or ""
         self.state = State.LISTENING
-        self._engine, self._checkpoint, self._emit = engine, checkpoint, emit
+        self._engine = engine
+        self._checkpoint = checkpoint
+        self._emit = emit
         self._turn = asyncio.Lock()
         self._vad = FrameVad()
         self._waiting: list[Samples] = []  # audio that does not fill ``FRAMES_AT_ONCE`` yet
@@ -228,7 +231,8 @@ class StreamingSession:
     async def _hear(self, count: int) -> None:
         """Take ``count`` whole frames off what waits."""
         audio = np.concatenate(self._waiting)
-        frames, rest = audio[: count * FRAME].reshape(-1, FRAME), audio[count * FRAME :]
+        frames = audio[: count * FRAME].reshape(-1, FRAME)
+        rest = audio[count * FRAME :]
         self._waiting = [rest] if len(rest) else []
         # A message's few frames take less time here than the way to another thread and back.
         network = self._vad.probabilities

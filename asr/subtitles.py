@@ -76,7 +76,8 @@ def _phrase_cues(phrase: Phrase) -> Iterator[Cue]:
         return
     duration = max(0.0, phrase.end - phrase.start)
     count = max(math.ceil(total / CUE_COLUMNS), math.ceil(duration / (_USUAL_PART * MAX_CUE_S)))
-    start, shown = phrase.start, 0
+    start = phrase.start
+    shown = 0
     for group in _groups(atoms, total / count):
         shown += sum(atom.columns for atom in group)
         end = phrase.start + duration * shown / total
@@ -92,7 +93,8 @@ def _groups(atoms: list[_Atom], target: float) -> Iterator[list[_Atom]]:
         enough = width >= target or (width >= 0.7 * target and group[-1].text[-1] in _CLOSING)
         if group and (enough or len(_lines([*group, atom])) > 2):
             yield group
-            group, width = [], 0
+            group = []
+            width = 0
         group.append(atom)
         width += atom.columns
     if group:

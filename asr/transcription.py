@@ -41,7 +41,10 @@ class Transcription:
         options: Options,
         deadline: float | None = None,
     ) -> None:
-        self._recording, self._engine, self._options, self._deadline = recording, engine, options, deadline
+        self._recording = recording
+        self._engine = engine
+        self._options = options
+        self._deadline = deadline
         self._found: list[Segment] | None = None
         self._detects = options.language is None and len(checkpoint.languages) != 1
         pause_s = pause_within_segments_s(checkpoint, options)

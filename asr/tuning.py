@@ -24,7 +24,9 @@ logger = logging.getLogger(__name__)
 VERSION = 1
 SMALL_MODEL_BYTES = 200_000_000  # Whisper base: two threads encode it 1.5 times as fast as one, two workers twice
 BATCH_SECONDS = 160  # of encoder context in one batch: beyond it a batch takes longer without taking less per item
-MAX_WORKERS, MAX_THREADS, LARGEST_BATCH = 64, 256, 1024
+MAX_WORKERS = 64
+MAX_THREADS = 256
+LARGEST_BATCH = 1024
 
 
 class UnusableTable(ValueError):

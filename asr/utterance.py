@@ -74,7 +74,8 @@ class Utterance:
         *,
         threshold: float,
     ) -> None:
-        self.number, self.start = number, start
+        self.number = number
+        self.start = start
         self.segmenter = Segmenter(
             start,
             threshold=threshold,
@@ -82,7 +83,9 @@ class Utterance:
             longest_pause_s=pause_within_segments_s(checkpoint, options),
         )
         self._detects = options.language is None and len(checkpoint.languages) != 1
-        self._engine, self._options, self._tell = engine, options, tell
+        self._engine = engine
+        self._options = options
+        self._tell = tell
         self._closed: list[_Closed] = []
         self._agreement = Agreement()
         self._guess: asyncio.Task[None] | None = None
@@ -176,7 +179,8 @@ class Utterance:
         self._guess = asyncio.create_task(self._guess_at(audio, self.segmenter.open_speech_s, is_overdue=is_overdue))
 
     async def _guess_at(self, audio: Samples, speech_s: float, *, is_overdue: bool) -> None:
-        closed, began = list(self._closed), time.monotonic()
+        closed = list(self._closed)
+        began = time.monotonic()
         waited_ms = 0.0
         # Greedy, once: a guess is soon replaced. Words are timed in the final only.
         options = replace(
@@ -268,7 +272,8 @@ class Utterance:
         return self._options
 
     def _stop_guessing(self) -> None:
-        guess, self._guess = self._guess, None
+        guess = self._guess
+        self._guess = None
         if guess is not None:
             guess.cancel()
 

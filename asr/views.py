@@ -166,7 +166,8 @@ async def _events(
     transcript = transcription.transcript
     sent = ""
     async for part in transcription.parts():
-        delta, sent = transcript.text[len(sent) :], transcript.text
+        delta = transcript.text[len(sent) :]
+        sent = transcript.text
         listed = {"logprobs": token_logprobs([part])} if logprobs else {}
         spoken = diarized_segments(part) if diarized else []
         belongs = {"segment_id": spoken[0]["id"]} if spoken else {}

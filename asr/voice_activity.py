@@ -89,7 +89,8 @@ def warm_up() -> None:
 def spans(recording: Recording) -> Iterator[tuple[int, int]]:
     """Stretches of speech in order, as sample ranges [start, end)."""
     network()
-    position, length = 0, len(recording.samples)
+    position = 0
+    length = len(recording.samples)
     while position < length:
         end = min(length, position + WINDOW_S * SAMPLE_RATE)
         if not recording.samples[position:end].any():  # a pause on the recording's clock, or a muted microphone

@@ -86,7 +86,8 @@ def _ends_in_chunks(data: bytes, position: int) -> bool:
 
 def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Name, first byte and announced size of each chunk, up to the samples."""
-    position, name = 12, b""
+    position = 12
+    name = b""
     while position + 8 <= len(data) and name != b"data":
         name, size = struct.unpack_from("<4sI", data, position)
         yield name, position + 8, size
@@ -95,7 +96,8 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def _w64_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """The same for W64, whose sizes count the 24 bytes of the chunk's own head and whose chunks begin at eights."""
-    position, name = 40, b""
+    position = 40
+    name = b""
     while position + 24 <= len(data) and name != b"data":
         name = data[position : position + 4]
         if data[position + 4 : position + 16] != _W64_TAIL:

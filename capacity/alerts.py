@@ -66,7 +66,8 @@ def _evaluate(rule: Rule, alert: Alert | None, value: float | None, now: datetim
         alert.clear_since = None
     alert.evaluated_at = now
     if value is not None:
-        alert.value, alert.worst = value, max(alert.worst, value)
+        alert.value = value
+        alert.worst = max(alert.worst, value)
     if alert.state == State.PENDING:
         return _evaluate_pending(alert, now, is_above=is_above)
     return _evaluate_firing(alert, value, now)
@@ -79,7 +80,8 @@ def _evaluate_pending(alert: Alert, now: datetime, *, is_above: bool) -> Alert |
         return None
     alert.follow(alert.rule)
     if now - alert.since >= alert.rule.pending_for:
-        alert.state, alert.fired_at = State.FIRING, now
+        alert.state = State.FIRING
+        alert.fired_at = now
         alert.save()
         _tell(alert, now)
         return alert
@@ -104,7 +106,10 @@ def _close(alert: Alert, now: datetime, outcome: str) -> Alert | None:
     if alert.state == State.PENDING:
         alert.delete()
         return None
-    alert.state, alert.resolved_at, alert.outcome, alert.evaluated_at = State.RESOLVED, now, outcome, now
+    alert.state = State.RESOLVED
+    alert.resolved_at = now
+    alert.outcome = outcome
+    alert.evaluated_at = now
     alert.save()
     _tell(alert, now)
     return alert

@@ -80,7 +80,8 @@ def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
 
 def peak(first: date, last: date) -> Users | None:
     """The most at once in those days, the last included: every page's number. None: nobody watched."""
-    start, end = start_of(first), start_of(last + timedelta(days=1))
+    start = start_of(first)
+    end = start_of(last + timedelta(days=1))
     most = (
         HourlyPeak.objects.filter(hour__gte=start, hour__lt=end)
         .order_by()

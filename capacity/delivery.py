@@ -30,7 +30,8 @@ AT_ONCE = 20  # deliveries of one round
 _COLOURS = {Rule.Severity.CRITICAL.value: "#c62828", Rule.Severity.WARNING.value: "#ef6c00"}
 _RESOLVED_COLOUR = "#2e7d32"
 
-Channel, State = Delivery.Channel, Delivery.State
+Channel = Delivery.Channel
+State = Delivery.State
 
 
 class Undeliverable(Exception):

@@ -109,7 +109,8 @@ class SampleCollector(Collector):
     def _newest(self) -> Stored:
         """Nothing: there is none, or the database does not tell in time."""
         if self._reading is None or (self._reading.done() and time.monotonic() - self._read_at >= CACHED_S):
-            self._reading, self._read_at = self._reader.submit(_read), time.monotonic()
+            self._reading = self._reader.submit(_read)
+            self._read_at = time.monotonic()
         try:
             return self._reading.result(WAIT_S)
         except TimeoutError:

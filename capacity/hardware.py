@@ -29,10 +29,12 @@ class Hardware:
         """How it stands against what the phase needs; empty when it cannot be told."""
         if not self.is_known:
             return ""
-        gpus, pods = phase.gpus_from or 0, phase.pods_from or 0
+        gpus = phase.gpus_from or 0
+        pods = phase.pods_from or 0
         if self.gpus < gpus or self.pods < pods:
             return "less than this phase needs"
-        most_gpus, most_pods = phase.gpus_to, phase.pods_to
+        most_gpus = phase.gpus_to
+        most_pods = phase.pods_to
         is_more = (most_gpus is not None and self.gpus > most_gpus) or (most_pods is not None and self.pods > most_pods)
         return "more than this phase needs" if is_more else "what this phase needs"
 

@@ -67,7 +67,8 @@ class RedisElection:
         timeout = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
         client: Any = redis.Redis.from_url(url, **timeout)
         self._keys = [f"voice:leader:{role}"]
-        self._renew, self._resign = client.register_script(_RENEW), client.register_script(_RESIGN)
+        self._renew = client.register_script(_RENEW)
+        self._resign = client.register_script(_RESIGN)
 
     def renew(self, holder: str, lease_s: float) -> bool:
         return bool(self._renew(keys=self._keys, args=[holder, round(1000 * lease_s)]))

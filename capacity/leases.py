@@ -211,12 +211,14 @@ class Leases:
                     self._elsewhere = frozenset()  # who was served elsewhere then: nobody is kept out by that
                 continue
             if not self._is_published and not self._present.people:
-                self._elsewhere, self._beating = frozenset(), None
+                self._elsewhere = frozenset()
+                self._beating = None
                 return
 
     async def _publish(self, busiest: Presence) -> None:
         is_published, known = await database_sync_to_async(_publish, thread_sensitive=False)(self.process, busiest)
-        self._is_published, self._heard_at = is_published, time.monotonic()
+        self._is_published = is_published
+        self._heard_at = time.monotonic()
         others = (presence for process, presence in known.items() if process != self.process)
         self._elsewhere = united(others).together
 
@@ -233,7 +235,8 @@ class ConcurrencySlot:
     """One piece of work of one end user: counted from ``begin`` to ``release``, of which only the first call counts."""
 
     def __init__(self, client_id: int, user: str, feature: Feature) -> None:
-        self._someone, self._feature = person(client_id, user), feature
+        self._someone = person(client_id, user)
+        self._feature = feature
         self._leases: Leases | None = None
 
     async def begin(self) -> None:

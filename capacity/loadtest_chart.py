@@ -6,8 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 500, 190
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 28
+WIDTH = 500
+HEIGHT = 190
+LEFT = 46
+RIGHT = 12
+TOP = 10
+BOTTOM = 28
 HEADROOM = 1.2  # above a limit, for its name
 _STEPS = (1, 2, 2.5, 5, 10)
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
@@ -54,7 +58,8 @@ def chart(title: str, unit: str, curves: Sequence[Curve], *, limits: Sequence[tu
     values = [value for curve in curves for _at, value in curve.points if value is not None]
     axis = _axis(max([*values, *(HEADROOM * limit for limit, _name in limits)], default=0.0))
     longest = max((at for curve in curves for at, _value in curve.points), default=1.0) or 1.0
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    right = WIDTH - RIGHT
+    bottom = HEIGHT - BOTTOM
 
     def x(at: float) -> float:
         return round(LEFT + at / longest * (right - LEFT), 1)
@@ -104,7 +109,8 @@ def _clock(seconds: float) -> str:
 
 def _path(points: Sequence[tuple[float, float | None]]) -> str:
     """Lines between neighbours that are there; one alone is a dot."""
-    parts, is_drawing = [], False
+    parts = []
+    is_drawing = False
     for at, height in points:
         if height is not None:
             parts.append(f"{'L' if is_drawing else 'M'}{at} {height}" + ("" if is_drawing else "h0"))

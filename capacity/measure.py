@@ -114,7 +114,8 @@ def take_sample(now: datetime, presence: Presence | None) -> Readings:
         sample.users = len(presence.together)
         sample.gpu_percent = presence.gpu_percent
         sample.gpu_memory_percent = presence.gpu_memory_percent
-        sample.asr_users, sample.tts_users = len(presence.asr), len(presence.tts)
+        sample.asr_users = len(presence.asr)
+        sample.tts_users = len(presence.tts)
     sample.save()
     _note_peak(sample)
     recent = Sample.objects.filter(at__gt=now - WINDOW, at__lte=now).order_by()

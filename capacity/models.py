@@ -204,7 +204,9 @@ class Rule(Audited):
 
     def silence(self, until: datetime | None, *, by: str = "", why: str = "") -> None:
         """Notify nobody of this rule until then; None ends a silence."""
-        self.silenced_until, self.silenced_by, self.silenced_why = until, by, why
+        self.silenced_until = until
+        self.silenced_by = by
+        self.silenced_why = why
         self.save(update_fields=["silenced_until", "silenced_by", "silenced_why"])
 
 

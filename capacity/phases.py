@@ -83,7 +83,8 @@ def expected_peak(users: int) -> int:
     phase = phase_of(Use(users, None))
     if phase is None:
         return 0
-    low, high = phase.users_from, phase.users_to or 2 * phase.users_from
+    low = phase.users_from
+    high = phase.users_to or 2 * phase.users_from
     if users < low:  # below the first phase
         return math.ceil(phase.concurrent_from * users / low) if low else 0
     share = min(1.0, (users - low) / max(1, high - low))

@@ -13,7 +13,9 @@ from typing import Any
 from inference.gpu import GpuReading
 from rollout.feature import Feature
 
-ASR, TTS, TOGETHER = "asr", "tts", "together"
+ASR = "asr"
+TTS = "tts"
+TOGETHER = "together"
 _HALF = {Feature.ASR: ASR, Feature.REALTIME: ASR, Feature.TTS: TTS}  # live recognition is speech to text too
 
 
@@ -93,7 +95,8 @@ class _Crowd:
             del self.here[someone]
 
     def take_busiest(self) -> frozenset[str]:
-        busiest, self._busiest = self._busiest, frozenset(self.here)
+        busiest = self._busiest
+        self._busiest = frozenset(self.here)
         return busiest
 
 
@@ -124,5 +127,6 @@ class Present:
     def take_busiest(self) -> Presence:
         """Each crowd at its busiest instant since the last call: short requests between two heartbeats count too."""
         asr, tts, together = (self._crowds[name].take_busiest() for name in (ASR, TTS, TOGETHER))
-        stood_in, self._stood_in = self._stood_in, 0
+        stood_in = self._stood_in
+        self._stood_in = 0
         return Presence(asr, tts, together, stood_in=stood_in)

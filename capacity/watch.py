@@ -60,7 +60,8 @@ class Watch:
         if self._evaluated_at is not None and now - self._evaluated_at < EVALUATE_EVERY:
             return False
         self._evaluated_at = now
-        busiest, self._busiest = self._busiest, None
+        busiest = self._busiest
+        self._busiest = None
         evaluate(now, busiest)
         return True
 

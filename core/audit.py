@@ -139,7 +139,8 @@ class Audited(models.Model):
         with transaction.atomic():
             stored = self._stored()
             super().save(*args, **kwargs)
-            before, after = stored._facts() if stored else {}, self._reread()._facts()
+            before = stored._facts() if stored else {}
+            after = self._reread()._facts()
             changed = [name for name in after if name not in before or before[name] != after[name]]
             if changed:
                 record(

@@ -12,7 +12,9 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 NONE = "–"
 MICROS = 1_000_000
-MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+MINUTE = 60.0
+HOUR = 3_600.0
+DAY = 86_400.0
 
 
 def number(value: float | None) -> str:

@@ -74,7 +74,8 @@ async def spend(caller: Caller) -> RateLimit:
 
 
 async def _count(bucket: str) -> RateLimit:
-    limiter, item = _limiter(), RateLimitItemPerMinute(settings.VOICE_RATE_LIMIT, namespace="voice")
+    limiter = _limiter()
+    item = RateLimitItemPerMinute(settings.VOICE_RATE_LIMIT, namespace="voice")
     allowed = await limiter.hit(item, bucket)
     window = await limiter.get_window_stats(item, bucket)
     reset_s = max(0.0, window.reset_time - time.time())

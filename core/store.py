@@ -83,7 +83,9 @@ class RedisStore:
         self._url = url
         self._redis = redis.asyncio.from_url(url, **redis_options())
         self._away = (redis.RedisError, OSError)
-        self._namespace, self._max_bytes, self._lifetime_s = namespace, max_bytes, lifetime_s
+        self._namespace = namespace
+        self._max_bytes = max_bytes
+        self._lifetime_s = lifetime_s
 
     async def get(self, name: str) -> bytes | None:
         return cast("bytes | None", await self._told(lambda: self._redis.get(self._key(name))))

@@ -55,7 +55,9 @@ def start(service: str) -> None:
 
 def stop() -> None:
     """Send what is left. Blocks while the collector is slow."""
-    provider, _Tracing.provider, _Tracing.tracer = _Tracing.provider, None, None
+    provider = _Tracing.provider
+    _Tracing.provider = None
+    _Tracing.tracer = None
     if provider is not None:
         provider.shutdown()
 

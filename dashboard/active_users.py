@@ -23,7 +23,8 @@ from usage import audience, weeks
 from usage.scorecard import ADOPTION, ADOPTION_BAND, Verdict
 from usage.weeks import Active
 
-MIN_COHORTS, MAX_COHORTS = 8, 26
+MIN_COHORTS = 8
+MAX_COHORTS = 26
 FEATURES = {
     Feature.ASR: gettext_lazy("Speech to text"),
     Feature.TTS: gettext_lazy("Text to speech"),
@@ -183,7 +184,8 @@ def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: M
 def _percents(enabled: Mapping[int, Reach], feature: Feature) -> str:
     """`7 %`, or `5–10 %` where client applications differ."""
     found = sorted({round(100 * one.parts[feature], 2) for one in enabled.values()}) or [0.0]
-    low, high = f"{found[0]:g}", f"{found[-1]:g}"
+    low = f"{found[0]:g}"
+    high = f"{found[-1]:g}"
     return f"{low} %" if low == high else f"{low}–{high} %"
 
 
@@ -195,7 +197,8 @@ def _by_client(
 ) -> Table:
     rows: list[Sequence[Value]] = []
     for client, name in sorted(clients.items(), key=lambda one: (-active.get(one[0], Active()).month, one[1])):
-        row, users = told.get(client), active.get(client, Active()).month
+        row = told.get(client)
+        users = active.get(client, Active()).month
         if row is None and not users:
             continue
         shares = [enabled[client].parts[feature] for feature in Feature]
@@ -293,7 +296,8 @@ def retention(span: Span, filters: Filters) -> Retention:
     is_running = span.last - last < timedelta(days=6) or span.includes_today
     cohorts = []
     for week, by_week in sorted(found.items()):
-        size, cells = by_week.get(week, 0), []
+        size = by_week.get(week, 0)
+        cells = []
         for offset in range((last - week).days // 7 + 1):
             later = week + timedelta(weeks=offset)
             users = by_week.get(later, 0)

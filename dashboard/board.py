@@ -51,7 +51,8 @@ class Board:
     """Each part is asked for once, when it is first needed."""
 
     def __init__(self, span: Span, filters: Filters = ALL) -> None:
-        self.span, self.filters = span, filters
+        self.span = span
+        self.filters = filters
 
     @property
     def query(self) -> str:
@@ -193,9 +194,12 @@ class Board:
 
     @cached_property
     def tiles(self) -> list[Tile]:
-        now, before = self._work.total(self.span), self._before.total(self.span.before)
-        heard, minutes = _change(now.audio_ms, before.audio_ms), usage_totals.minutes(now.audio_ms)
-        spoken, asked = _change(now.characters, before.characters), _change(now.requests, before.requests)
+        now = self._work.total(self.span)
+        before = self._before.total(self.span.before)
+        heard = _change(now.audio_ms, before.audio_ms)
+        minutes = usage_totals.minutes(now.audio_ms)
+        spoken = _change(now.characters, before.characters)
+        asked = _change(now.requests, before.requests)
         earlier = self.active_users.rows[-1][-1]
         adoption = self.adoption
         rate = "–" if adoption.rate is None else f"{100 * adoption.rate:.1f} %"
@@ -277,7 +281,8 @@ class _Pipe:
         pass
 
     def taken(self) -> bytes:
-        pieces, self._pieces = b"".join(self._pieces), []
+        pieces = b"".join(self._pieces)
+        self._pieces = []
         return pieces
 
 

@@ -112,7 +112,8 @@ def measured_quality(span: Span, filters: Filters = ALL) -> Quality:
     nothing = Estimate(None, None, None, 0)
     rows = []
     for monday in sorted({weeks.week_of(day) for day in span.days}):
-        words, opinion = wrong.get(monday, nothing), liked.get(monday, nothing)
+        words = wrong.get(monday, nothing)
+        opinion = liked.get(monday, nothing)
         rows.append(
             (
                 monday,
@@ -149,7 +150,8 @@ def measured_quality(span: Span, filters: Filters = ALL) -> Quality:
 
 def _estimate_columns(name: str, label: str, form: Form, target: Target) -> list[Column]:
     """An estimate and the ends of its confidence interval."""
-    low, high = f"{name}_low", f"{name}_high"
+    low = f"{name}_low"
+    high = f"{name}_high"
     return [
         Column(
             name,
@@ -291,7 +293,8 @@ def _demand(span: Span) -> Score:
 
 def _proven() -> Score:
     """How many at once the service bore, as the stored load tests say."""
-    goal, run = GOAL[Metric.CONCURRENT_USERS], loadtests.proven()
+    goal = GOAL[Metric.CONCURRENT_USERS]
+    run = loadtests.proven()
     if run is None:
         return Score(goal, None, "–", _("no load test that passed is stored (manage.py loadtest)"))
     day = date_format(timezone.localdate(run.started_at), "j F Y")

@@ -27,7 +27,8 @@ class BadQuery(ValueError):
 
     def __init__(self, message: str, field: str) -> None:
         super().__init__(message)
-        self.message, self.field = message, field
+        self.message = message
+        self.field = field
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Span:
 
     def in_words(self) -> str:
         """`1–30 November 2026`."""
-        first, last = self.first, self.last
+        first = self.first
+        last = self.last
         if first == last:
             return date_format(last, "j F Y")
         until = date_format(last, "j F Y")

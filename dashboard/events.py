@@ -21,7 +21,9 @@ from usage import weeks
 from usage.period import day_of
 from usage.rollups import DailyActive
 
-ROLLOUT, OUTAGE, PHASE = gettext_lazy("Roll-out"), gettext_lazy("Outage"), gettext_lazy("Phase")
+ROLLOUT = gettext_lazy("Roll-out")
+OUTAGE = gettext_lazy("Outage")
+PHASE = gettext_lazy("Phase")
 MAX_REASON = 160
 SHOWN = 12
 

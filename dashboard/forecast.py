@@ -87,7 +87,8 @@ def _peaks(use: phases.Use, before: Population, after: Population) -> tuple[int 
 
 
 def _peak(before: int | None, after: int, basis: str) -> Effect:
-    levels, run = board.levels(), loadtests.proven()
+    levels = board.levels()
+    run = loadtests.proven()
     value = f"about {after:,}" if before is None else f"{before:,} → about {after:,}"
     if levels.critical is not None and after > levels.critical:
         why = f"above the critical alert ({levels.critical:,.0f}): a ramp would be rolled back"

@@ -82,7 +82,8 @@ def limits() -> dict[str, Limits]:
 
 def live(now: datetime) -> dict[str, Any]:
     """The readings of this moment, what fires, and whether anybody watches."""
-    sample, known = board.latest(now), limits()
+    sample = board.latest(now)
+    known = limits()
     return {
         "sample": sample,
         "last_sample": sample or Sample.objects.first(),
@@ -96,7 +97,9 @@ def live(now: datetime) -> dict[str, Any]:
 def slow(now: datetime) -> dict[str, Any]:
     """What moves within hours: the month's cost, uptime, the phase."""
     today = timezone.localdate(now)
-    cost, outlook, runs = month_cost(now), phases.outlook(now), hardware.running(now)
+    cost = month_cost(now)
+    outlook = phases.outlook(now)
+    runs = hardware.running(now)
     return {
         "figures": costboard.figures(cost),
         "is_cost_known": cost.forecast_micros > 0,
@@ -166,14 +169,16 @@ def _reading(name: str, value: float | None, form: str, known: Limits, why_none:
 
 def curve(now: datetime, first_step: int = 0) -> dict[str, Any]:
     """Today's curve from that step to the present one, in steps of ``CURVE_STEP`` from midnight."""
-    today, last = timezone.localdate(now), step_of(now)
+    today = timezone.localdate(now)
+    last = step_of(now)
     first = min(first_step, last)
     return {"day": today.isoformat(), "first": first, **_columns(board.day_curve(today, first)[: last + 1 - first])}
 
 
 def chart(now: datetime) -> dict[str, Any]:
     """All that the day's chart shows: today, yesterday, the levels."""
-    today, levels = timezone.localdate(now), board.levels()
+    today = timezone.localdate(now)
+    levels = board.levels()
     before = board.day_curve(today - timedelta(days=1))
     return {
         "today": curve(now),

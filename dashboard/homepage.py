@@ -49,7 +49,8 @@ class PagePermissions:
 
 def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """unfold's DASHBOARD_CALLBACK."""
-    now, permissions = timezone.now(), PagePermissions.of(request)
+    now = timezone.now()
+    permissions = PagePermissions.of(request)
     context |= {"title": "Capacity now", "sight": permissions, "now": now, "renewal": _renewal()}
     context |= _gathered(permissions, now, is_slow_too=True)
     if permissions.capacity:
@@ -64,7 +65,8 @@ def fresh(request: HttpRequest) -> JsonResponse:
 
     ``?step=``: the first step of the curve that is wanted. ``?slow``: with what moves slowly.
     """
-    now, permissions = timezone.now(), PagePermissions.of(request)
+    now = timezone.now()
+    permissions = PagePermissions.of(request)
     is_slow_too = "slow" in request.GET
     context = {"sight": permissions, "now": now, **_gathered(permissions, now, is_slow_too=is_slow_too)}
     parts = [*LIVE_PARTS, *(SLOW_PARTS if is_slow_too else ())]

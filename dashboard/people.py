@@ -26,7 +26,8 @@ from usage.models import Consumption, DailyUse, LedgerEntry
 from usage.period import day_of
 from usage.weeks import PSEUDONYM, PSEUDONYM_DIGITS, pseudonym
 
-SHOWN_PEOPLE, SHOWN_REQUESTS = 15, 50
+SHOWN_PEOPLE = 15
+SHOWN_REQUESTS = 50
 SHORT = 10  # digits that people see
 
 
@@ -110,7 +111,9 @@ class Person:
 
     def __init__(self, client: ClientApplication, users: list[str], span: Span, filters: Filters) -> None:
         self._all = LedgerEntry.objects.filter(client=client, user__in=users)
-        self.client, self.span, self.filters = client, span, filters
+        self.client = client
+        self.span = span
+        self.filters = filters
 
     @property
     def _rows(self) -> QuerySet[LedgerEntry]:

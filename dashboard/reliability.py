@@ -92,7 +92,8 @@ RANKS = (50, 95)
 
 def speed(span: Span, filters: Filters) -> Speed:
     """Of files and texts; a live stream lasts as long as people talk."""
-    halves, earlier = _histograms(span, filters), _histograms(span.before, filters)
+    halves = _histograms(span, filters)
+    earlier = _histograms(span.before, filters)
     plots = {"asr": FEATURES["asr"], "tts": FEATURES["tts"]}
     columns = [Column("day", _("Day"), Form.DAY)]
     for half, plot in plots.items():

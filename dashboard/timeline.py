@@ -29,7 +29,9 @@ RAMP_STATES = {
     Ramp.State.ROLLED_BACK: "rolled back",
     Ramp.State.ABORTED: "aborted",
 }
-BAD, GOOD, PLAIN = "critical", "ok", "unknown"  # as the page's tones
+BAD = "critical"  # as the page's tones
+GOOD = "ok"
+PLAIN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def _rollout(since: datetime) -> Iterator[Happening]:
 
 
 def _is_lower(change: Change) -> bool:
-    before, after = change.before.get("percent"), change.after.get("percent")
+    before = change.before.get("percent")
+    after = change.after.get("percent")
     return before is not None and after is not None and float(after) < float(before)
 
 
@@ -87,7 +90,8 @@ def _of_ramp(change: Change, flag: str, ramp: str) -> Iterator[Happening]:
 
 
 def _of_flag(change: Change) -> Iterator[Happening]:
-    before, after = change.before, change.after
+    before = change.before
+    after = change.after
     link = reverse("admin:rollout_change_change", args=[change.pk])
     if "killed" in after and before:
         words = "kill switch on: off for everybody" if after["killed"] else "kill switch let go"
@@ -127,6 +131,7 @@ def _outages(since: datetime) -> Iterator[Happening]:
 
 def _deploys(since: datetime) -> Iterator[Happening]:
     for change in Change.objects.filter(subject=DEPLOY, at__gte=since)[:LATEST]:
-        before, after = change.before.get("version"), change.after.get("version")
+        before = change.before.get("version")
+        after = change.after.get("version")
         words = f"Version {after} deployed" + (f", after {before}" if before else "")
         yield Happening(change.at, words, link=reverse("admin:rollout_change_change", args=[change.pk]))

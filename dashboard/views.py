@@ -59,11 +59,13 @@ def for_the_product_team(view: View) -> View:
 
 @for_the_product_team
 def page(request: HttpRequest) -> HttpResponseBase:
-    now, problem = timezone.now(), None
+    now = timezone.now()
+    problem = None
     try:
         board = _board(request, now)
     except BadQuery as error:
-        board, problem = Board(preset(DEFAULT, now)), error
+        board = Board(preset(DEFAULT, now))
+        problem = error
     context = {
         "board": board,
         "span": board.span,
@@ -103,11 +105,13 @@ def _choices(board: Board) -> list[tuple[str, str, str, list[tuple[str, str]]]]:
 @for_the_product_team
 def person(request: HttpRequest, client: str, digits: str) -> HttpResponseBase:
     """One end user, under a pseudonym."""
-    now, problem = timezone.now(), None
+    now = timezone.now()
+    problem = None
     try:
         board = _board(request, now)
     except BadQuery as error:
-        board, problem = Board(preset(DEFAULT, now)), error
+        board = Board(preset(DEFAULT, now))
+        problem = error
     found = _person(client, digits, board)
     address = reverse("dashboard-person", args=[client, digits])
     context = {
@@ -151,11 +155,13 @@ def _person(client: str, digits: str, board: Board) -> people.Person:
 @for_the_product_team
 def weekly(request: HttpRequest) -> HttpResponseBase:
     """The weekly summary, as it is mailed."""
-    now, problem = timezone.now(), None
+    now = timezone.now()
+    problem = None
     try:
         week = asked_week(request.GET.get("week", "").strip(), now)
     except BadQuery as error:
-        week, problem = asked_week("", now), error
+        week = asked_week("", now)
+        problem = error
     after = week + timedelta(weeks=1)
     context = {
         "summary": Summary(week, now),

@@ -27,9 +27,11 @@ from inference.errors import OverCapacity
 from rollout.feature import Feature
 
 # What the first requests are taken for: 16 bit audio at 16 kHz, and JSON with little but text.
-SECONDS_PER_BYTE, CHARACTERS_PER_BYTE = 1 / 32_000, 0.8
+SECONDS_PER_BYTE = 1 / 32_000
+CHARACTERS_PER_BYTE = 0.8
 # As much of one request as is in an engine at once: 32 segments of about 10 s, 8 sentences of about 100 characters.
-DEAREST_S, DEAREST_CHARACTERS = 320, 800
+DEAREST_S = 320
+DEAREST_CHARACTERS = 800
 ASR = "asr"  # the engine that hears; all others speak
 SLOW_READER_S = 0.25  # a client that takes so long with what it is sent holds no place meanwhile
 

@@ -111,7 +111,8 @@ def _replay(body: bytes, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
         nonlocal event
         if event is None:
             return await receive()
-        first, event = event, None
+        first = event
+        event = None
         return first
 
     return replay

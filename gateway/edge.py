@@ -78,7 +78,8 @@ class _Response:
     """Passes a response on, with the headers that every one carries."""
 
     def __init__(self, context: RequestContext, send: ASGISendCallable) -> None:
-        self._context, self._send = context, send
+        self._context = context
+        self._send = send
         self.status: int | None = None
 
     async def send(self, event: ASGISendEvent) -> None:

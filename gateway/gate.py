@@ -111,7 +111,8 @@ class Work:
         self._leave()
         slot = leases.concurrency_slot(self.caller.client_id, self._user, self.feature)
         await slot.begin()
-        self._slot, self._admitted = slot, self._user
+        self._slot = slot
+        self._admitted = self._user
 
     async def reserve(self, *, ahead: int = 0) -> None:
         """Reserve quota for the ``units`` known so far. Work that lasts reserves some ``ahead``, so that it rarely has
@@ -262,7 +263,9 @@ class WorkStream(StreamingHttpResponse):
         headers: dict[str, str],
     ) -> None:
         super().__init__(rest, content_type=content_type, headers=headers)
-        self._work, self._first, self._rest = work, first, rest
+        self._work = work
+        self._first = first
+        self._rest = rest
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         # Django closes what this returns as soon as the client has gone. What its own version returns would leave the

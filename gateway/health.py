@@ -22,7 +22,8 @@ from inference import runtime
 logger = logging.getLogger(__name__)
 
 CHECK_TIMEOUT_S = 3.0
-TRAFFIC, PAGES = "traffic", "pages"
+TRAFFIC = "traffic"
+PAGES = "pages"
 
 
 @require_safe

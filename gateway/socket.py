@@ -54,7 +54,8 @@ PARSE_IN_POOL_CHARACTERS = 65_536
 READ_AHEAD_BYTES = 1_048_576
 MESSAGE_BYTES = 256  # of memory, besides what is in it
 FAREWELL_S = 5.0  # after a close, for the client to answer and for a handler to end
-NORMAL, INTERNAL_ERROR = 1000, 1011
+NORMAL = 1000
+INTERNAL_ERROR = 1011
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         enter(self._context)
         self._main = asyncio.current_task()
-        name, about = f"WEBSOCKET {scope['path']}", {tracing.REQUEST_ID: self._context.id}
+        name = f"WEBSOCKET {scope['path']}"
+        about = {tracing.REQUEST_ID: self._context.id}
         with (
             lifecycle().under_way(),
             metrics.streams_open.labels(self.kind.value).track_inprogress(),
@@ -257,7 +259,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
             await self.on_error(error)
 
     def _end_with(self, close: _Close) -> None:
-        self._ending, self._deaf = close, True
+        self._ending = close
+        self._deaf = True
         self._put(close)
 
     def _put(self, item: str | bytes | _Close) -> None:
@@ -391,7 +394,8 @@ async def _parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
     try:
         message = await in_pool(json.loads, text) if len(text) > PARSE_IN_POOL_CHARACTERS else json.loads(text)
         if "\\ud" in text or "\\uD" in text:  # perhaps half a character
-            as_sent, message = message, json.loads(whole_characters(json.dumps(message, ensure_ascii=False)))
+            as_sent = message
+            message = json.loads(whole_characters(json.dumps(message, ensure_ascii=False)))
             if isinstance(message, dict):
                 message |= {name: as_sent[name] for name in splittable & message.keys()}
     except (ValueError, RecursionError) as error:

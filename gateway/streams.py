@@ -65,7 +65,8 @@ class RedisStreamLimiter:
         self._redis: Any = redis.asyncio.from_url(url, **redis_options())
 
     async def take(self, user: str, stream: str) -> int:
-        name, now = self._name(user), time.time()
+        name = self._name(user)
+        now = time.time()
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.zremrangebyscore(name, 0, now)
             pipe.zadd(name, {stream: now + EXPIRY_S})
@@ -98,11 +99,13 @@ async def stream_slot(caller: Caller, user: str) -> AsyncIterator[None]:
 
     An application that names no end users is not one: its connections are everybody's, so they are not limited here.
     """
-    limit, unnamed = settings.VOICE_STREAMS_PER_USER, user == f"key:{caller.key_prefix}"
+    limit = settings.VOICE_STREAMS_PER_USER
+    unnamed = user == f"key:{caller.key_prefix}"
     if not limit or unnamed:
         yield
         return
-    name, stream = f"{caller.client_id}:{user}", uuid.uuid4().hex
+    name = f"{caller.client_id}:{user}"
+    stream = uuid.uuid4().hex
     taken = await _unless_unavailable(stream_limiter().take(name, stream), name)
     renewing = asyncio.create_task(_renew(name, stream))
     try:

@@ -33,7 +33,8 @@ class ApiView(APIView):
     content_negotiation_class = IgnoreAcceptHeader
 
     async def async_dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.args, self.kwargs = args, kwargs
+        self.args = args
+        self.kwargs = kwargs
         self.headers = self.default_response_headers
         if request.method == "OPTIONS":
             return await self.options(request)

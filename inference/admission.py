@@ -56,7 +56,8 @@ class _Window:
     def restart(self, now: float | None) -> None:
         """Forget everything; open since ``now`` or not open."""
         self._elapsed = self.done = 0.0
-        self._since, self._counting = now, False
+        self._since = now
+        self._counting = False
 
     def count(self, cost: float, now: float) -> float | None:
         """Note what has been done; the rate once ``WINDOW_S`` have been measured, and then the next measurement
@@ -96,13 +97,17 @@ class AdmissionController:
         growth: Callable[[], float] = lambda: 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._allowed_s, self._most, self._dearest, self._clock = longest_s, most, dearest, clock
+        self._allowed_s = longest_s
+        self._most = most
+        self._dearest = dearest
+        self._clock = clock
         self._growth = growth
         self._cost_per_byte = cost_per_byte
         self._inside = 0
         self._cost = 0.0  # of all inside
         self._rates: deque[float] = deque(maxlen=MAX_MEASUREMENTS)  # cost per second, the newest last
-        self._working, self._busy = _Window(), _Window()  # while anybody is inside; while at least ``BUSY`` are
+        self._working = _Window()  # while anybody is inside; while at least ``BUSY`` are
+        self._busy = _Window()
         self._last_done = 0.0
         self._room_at = 0.0  # when there will be room for everybody who has been refused
 
@@ -156,7 +161,8 @@ class AdmissionController:
         return max(by_rate, standing_still)
 
     def _retry_after(self, cost: float, wait: float) -> float:
-        now, rate = self._clock(), self._rate
+        now = self._clock()
+        rate = self._rate
         too_long = max(0.0, wait - self._longest_s) if rate and self._longest_s else 0.0
         self._room_at = max(self._room_at, now + too_long)
         retry_s = self._room_at - now
@@ -225,6 +231,7 @@ class Admitted:
 
     def leave(self, *, done: bool) -> None:
         """It is over; ``done`` if all of it was done. Only the first call counts."""
-        controller, self._controller = self._controller, None
+        controller = self._controller
+        self._controller = None
         if controller is not None:
             controller._leave(self, done=done)

@@ -59,8 +59,12 @@ class Batcher(Generic[U, R]):
         on_batch: Callable[[int, float], None] = lambda size, seconds: None,
     ) -> None:
         self.name = name
-        self._run, self._key, self._limit, self._on_batch = run, key, limit, on_batch
-        self._workers, self._max_queue = workers, max_queue
+        self._run = run
+        self._key = key
+        self._limit = limit
+        self._on_batch = on_batch
+        self._workers = workers
+        self._max_queue = max_queue
         self._changed = threading.Condition()
         self._queue: list[_Waiting[U, R]] = []
         self._numbers = itertools.count()
@@ -82,7 +86,8 @@ class Batcher(Generic[U, R]):
         """Finish the batches that run, refuse the units that wait. Blocks; call it off the event loop."""
         with self._changed:
             self._closed = True
-            waiting, self._queue = self._queue, []
+            waiting = self._queue
+            self._queue = []
             self._changed.notify_all()
         self._resolve([(item, EngineUnavailable(f"{self.name} is closing")) for item in waiting])
         for thread in self._threads:

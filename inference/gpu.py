@@ -38,7 +38,8 @@ def read() -> list[GpuReading]:
         if _has_gpus is None:
             _has_gpus = _initialised(pynvml)
         if _has_gpus and time.monotonic() - _read_at >= READ_EVERY_S:
-            _readings, _read_at = _asked(pynvml), time.monotonic()
+            _readings = _asked(pynvml)
+            _read_at = time.monotonic()
         return _readings if _has_gpus else []
 
 

@@ -47,13 +47,17 @@ from inference.wire import Fields, Reply, failure_reply
 
 logger = logging.getLogger(__name__)
 
-ASR, TTS, INGRESS = "asr", "tts", "units"
+ASR = "asr"
+TTS = "tts"
+INGRESS = "units"
 STATUS_TIMEOUT_S = 1.0  # whoever asks gives up after 2
 READING_NEW_S = 1.0  # with one as new as this, nobody is asked
 READING_FRESH_S = 3.0
 DRAIN_POLL_S = 0.5
-HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
-COUNTS_NEW_S, COUNTS_KEPT_S = 2.0, 60.0
+HEALTH_PERIOD_S = 2.0
+HEALTH_TIMEOUT_S = 10.0
+COUNTS_NEW_S = 2.0
+COUNTS_KEPT_S = 60.0
 LONGEST_START_S = 900.0  # of a replica: a new machine with a GPU, its image, the models
 MAX_IN_INGRESS = 2_000  # it only waits: what bounds the work is the deployments behind it
 LOST = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError, TaskCancelledError)
@@ -168,7 +172,8 @@ class DeploymentUnitHandler:
         self._readings[name][str(reading["process"])] = (time.monotonic(), reading)
 
     def _fresh(self, name: str, age_s: float = READING_FRESH_S) -> list[Fields]:
-        now, known = time.monotonic(), self._readings[name]
+        now = time.monotonic()
+        known = self._readings[name]
         for process in [process for process, (at, _reading) in known.items() if now - at > READING_FRESH_S]:
             del known[process]
         return [reading for at, reading in known.values() if now - at <= age_s]

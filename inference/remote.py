@@ -49,7 +49,8 @@ class Pace:
     def note(self, seconds: float) -> None:
         self._number += 1
         if self._number == 1:
-            self._mean_s, self._deviation_s = seconds, seconds / 2
+            self._mean_s = seconds
+            self._deviation_s = seconds / 2
             return
         self._deviation_s += (abs(seconds - self._mean_s) - self._deviation_s) / 4
         self._mean_s += (seconds - self._mean_s) / 8
@@ -66,7 +67,9 @@ class RemoteEngine(Generic[U, R]):
     """``Engine[U, R]`` by way of a ``Tier``."""
 
     def __init__(self, name: str, codec: Codec[U, R], tier: Tier) -> None:
-        self._name, self._codec, self._tier = name, codec, tier
+        self._name = name
+        self._codec = codec
+        self._tier = tier
         self._pace = Pace()
         self._has_learnt = False
 
@@ -110,12 +113,14 @@ class RemoteEngine(Generic[U, R]):
 
     async def _insist(self, packed: PackedUnit, *, is_admitted: bool) -> tuple[Mapping[str, Any], bytes]:
         """Try, and try again what may be tried again."""
-        tries, tried = 0, frozenset[str]()
+        tries = 0
+        tried = frozenset[str]()
         while True:
             endpoint = self._tier.pick(self._name, tried) or await self._returned(PATIENCE_S if is_admitted else 0)
             if endpoint is None:
                 raise _unavailable()
-            tries, tried = tries + 1, tried | {endpoint.url}
+            tries += 1
+            tried = tried | {endpoint.url}
             try:
                 return await self._hedged(packed, endpoint)
             except (Lost, EngineUnavailable) as error:

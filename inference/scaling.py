@@ -29,7 +29,9 @@ UTILISATION = 0.75
 LOOK_BACK_S = 10.0  # over which Ray takes the mean of what is under way
 DEFAULT_WAIT_S = 1.0  # acceptable where admission control has no limit
 
-RATE, THROUGHPUT, WAIT = "rate", "throughput", "wait_s"
+RATE = "rate"
+THROUGHPUT = "throughput"
+WAIT = "wait_s"
 
 
 class WorkMeter:
@@ -70,14 +72,16 @@ class WorkMeter:
         if self._under_way < BUSY:
             return
         if self._since is None:  # the first that is done: until then all were on their way, which says nothing
-            self._since, self._done_since = now, 0
+            self._since = now
+            self._done_since = 0
             return
         self._done_since += 1
         if now - self._since < WINDOW_S:
             return
         rate = self._done_since / (now - self._since)
         self._rate += (SMOOTHING if self._rate else 1.0) * (rate - self._rate)
-        self._since, self._done_since = now, 0
+        self._since = now
+        self._done_since = 0
 
 
 class Measured(Protocol):
@@ -100,7 +104,8 @@ def replicas_wanted(context: Context) -> tuple[float, dict[str, Any]]:
     rates = [rate for rate in _newest(context, RATE) if rate > 0]
     if not rates:
         return context.total_num_requests / context.config.get_target_ongoing_requests(), {}
-    rate, wait_s = fmean(rates), fmean(_newest(context, WAIT))
+    rate = fmean(rates)
+    wait_s = fmean(_newest(context, WAIT))
     by_wait = context.total_num_requests / max(1.0, rate * wait_s)
     by_use = sum(_newest(context, THROUGHPUT)) / (rate * UTILISATION)
     return max(by_wait, by_use), {}

@@ -113,7 +113,8 @@ class Tier:
         self._users.discard(user)
         if self._users or self._session is None:
             return
-        session, self._session = self._session, None
+        session = self._session
+        self._session = None
         for probe in self._probes:
             probe.cancel()
         await asyncio.gather(*self._probes, return_exceptions=True)
@@ -209,7 +210,8 @@ class Tier:
         """A tier of an earlier version says nothing of them."""
         now = time.monotonic()
         for name, count in status.get("replicas", {}).items():
-            running, most = int(count["running"]), int(count["most"])
+            running = int(count["running"])
+            most = int(count["most"])
             self._replicas[name] = (now, running, most)
             tier_replicas.labels(name).set(running)
             tier_replicas_most.labels(name).set(most)

@@ -83,7 +83,8 @@ class LocalUnitHandler:
     async def answer(self, name: str, frame: bytes) -> Reply:
         if name not in self._names:
             raise KeyError(name)
-        codec, engine = runtime.codec(name), runtime.local(name)
+        codec = runtime.codec(name)
+        engine = runtime.local(name)
         try:
             unit = unpack_unit(codec, frame)
         except WireError as error:

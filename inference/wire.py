@@ -111,7 +111,9 @@ def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
     """Raises ``WireError``."""
     header, payload = parse(data)
     try:
-        left_s, live, admitted = header["left_s"], bool(header["live"]), bool(header["admitted"])
+        left_s = header["left_s"]
+        live = bool(header["live"])
+        admitted = bool(header["admitted"])
         slack_s = float(header.get("slack_s", 0.0))
         unit = codec.unpack_unit(header["unit"], payload)
         unit.deadline = None if left_s is None else time.monotonic() + float(left_s)
@@ -119,7 +121,9 @@ def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise WireError(f"the unit's fields are not those of this version ({error!r})") from error
-    unit.live, unit.admitted, unit.slack_s = live, admitted, slack_s
+    unit.live = live
+    unit.admitted = admitted
+    unit.slack_s = slack_s
     unit.origin = _origin(header.get("origin"))
     return unit
 
@@ -141,15 +145,20 @@ def failure_reply(error: InferenceError | WireError) -> Reply:
     retry_after_s = error.retry_after_s if isinstance(error, OverCapacity) else None
     match error:
         case DeadlineExceeded():
-            status, code = 503, "deadline_exceeded"
+            status = 503
+            code = "deadline_exceeded"
         case OverCapacity():
-            status, code = 503, "over_capacity"
+            status = 503
+            code = "over_capacity"
         case EngineUnavailable():
-            status, code = 503, "engine_unavailable"
+            status = 503
+            code = "engine_unavailable"
         case WireError():
-            status, code = 400, "bad_unit"
+            status = 400
+            code = "bad_unit"
         case _:
-            status, code = 500, "unit_failed"
+            status = 500
+            code = "unit_failed"
     body = {"error": {"code": code, "message": str(error), "retry_after_s": retry_after_s}}
     return Reply(status, json.dumps(body).encode(), retry_after_s)
 
@@ -158,7 +167,9 @@ def failure(status: int, body: bytes) -> InferenceError:
     """What a reply other than 200 stands for. One that is not ours (a proxy's, say): the tier is not there."""
     try:
         error = json.loads(body)["error"]
-        code, message, retry_after_s = error["code"], str(error["message"]), error["retry_after_s"]
+        code = error["code"]
+        message = str(error["message"])
+        retry_after_s = error["retry_after_s"]
     except (ValueError, KeyError, TypeError):
         return EngineUnavailable(f"the inference tier answered {status}")
     match code:

@@ -116,7 +116,8 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
 def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
     """What the operator should be sure of."""
     stored = Flag.objects.get(pk=flag.pk)
-    before, after = stored.reach, Flag(name=flag.name, percent=wanted.get("percent")).reach
+    before = stored.reach
+    after = Flag(name=flag.name, percent=wanted.get("percent")).reach
     everyone = wanted.get("everyone")
     if everyone != stored.everyone and everyone is not None:
         return f"This switches it {'on' if everyone else 'off'} for everyone."

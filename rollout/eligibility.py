@@ -69,7 +69,8 @@ def _shown(name: str, rows: QuerySet[Any]) -> tuple[str, int, str]:
 
 
 def _answer(flag: Flag, end_user: str, client: ClientApplication | None) -> str:
-    rules, client_id = policy.load(), client.pk if client else 0
+    rules = policy.load()
+    client_id = client.pk if client else 0
     comes_in_at = f"Comes in at {100 * share.place(end_user) / share.PLACES:.2f} % of end users."
     if not flag.is_voice:
         decision = rules.decide(client_id, end_user, flag.name)

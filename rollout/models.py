@@ -28,7 +28,8 @@ from rollout.share import shown
 
 __all__ = ["Change", "ClientShare", "Cohort", "CohortMember", "Flag", "ListedUser", "Ramp", "RampStep"]
 
-NONE, ALL = Decimal(0), Decimal(100)
+NONE = Decimal(0)
+ALL = Decimal(100)
 LISTED_ALREADY = "This end user is on a list of this flag already."
 
 

@@ -196,7 +196,8 @@ class Rules:
         return replace(self, rules=rules)
 
     def part(self, feature: str) -> PartRules | None:
-        voice, part = self.rules.get(VOICE), self.rules.get(feature)
+        voice = self.rules.get(VOICE)
+        part = self.rules.get(feature)
         return PartRules(voice, part) if voice and part else None
 
 
@@ -211,7 +212,9 @@ class Reach:
 
 def reach(rules: Rules, client_id: int) -> Reach:
     """Queues are independent of each other, so those in none of two are the product of those in neither."""
-    parts, widest, without_kept = {}, 0.0, 1.0
+    parts = {}
+    widest = 0.0
+    without_kept = 1.0
     for feature in Feature:
         rule = rules.part(feature)
         within = float(rule.reach(client_id)) / 100 if rule else 0.0
@@ -233,7 +236,8 @@ def load(known: Rules | None = None) -> Rules:
         lists = {name: rule.lists for name, rule in known.rules.items()}
         lists_at = known.lists_at
     else:
-        lists, lists_at = {flag.name: _load_lists(flag) for flag in flags}, now
+        lists = {flag.name: _load_lists(flag) for flag in flags}
+        lists_at = now
     return Rules(_rules(flags, lists), version, lists_at)
 
 
@@ -296,10 +300,12 @@ class _Memory:
         return self.rules
 
     async def _read(self) -> Rules:
-        epoch, asked_at = _epoch, time.monotonic()
+        epoch = _epoch
+        asked_at = time.monotonic()
         known = self.rules if self.epoch == epoch else None
         self.rules = await ask(load, known)
-        self.epoch, self.asked_at = epoch, asked_at
+        self.epoch = epoch
+        self.asked_at = asked_at
         return self.rules
 
 

@@ -56,7 +56,8 @@ def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
         first = ramp.steps.filter(percent__gt=ramp.base_percent).first()
         if first is None:
             raise RampError(f"No step is above the {shown(ramp.base_percent)} that {flag.name} has now.")
-        ramp.started_at, ramp.started_by = now, actor().who
+        ramp.started_at = now
+        ramp.started_by = actor().who
         _move(ramp, State.RUNNING, why)
         _take(ramp, flag, first, now)
     return ramp
@@ -80,7 +81,8 @@ def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
         if not _is_in_hand(ramp, flag):
             raise RampError(f"{flag.name} was changed by hand meanwhile. Abort this ramp and start another.")
         _move(ramp, State.RUNNING, why)
-        ramp.watched_s, ramp.ticked_at = 0.0, now
+        ramp.watched_s = 0.0
+        ramp.ticked_at = now
         ramp.save()
     return ramp
 
@@ -169,7 +171,9 @@ def _tick(ramp: Ramp, flag: Flag, now: datetime) -> bool:
 
 
 def _take(ramp: Ramp, flag: Flag, step: RampStep, now: datetime) -> None:
-    ramp.step, ramp.watched_s, ramp.ticked_at = step, 0.0, now
+    ramp.step = step
+    ramp.watched_s = 0.0
+    ramp.ticked_at = now
     ramp.save()
     flag.percent = step.percent
     flag.save()
@@ -196,7 +200,8 @@ def _expect(ramp: Ramp, *states: State) -> None:
 
 
 def _move(ramp: Ramp, state: State, reason: str) -> None:
-    ramp.state, ramp.reason = state, reason
+    ramp.state = state
+    ramp.reason = reason
 
 
 def _as(ramp_id: int, why: str) -> AbstractContextManager[None]:

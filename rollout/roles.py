@@ -7,7 +7,8 @@ from typing import Any
 from django.apps import AppConfig
 from django.contrib.auth.models import Group, Permission
 
-OPERATORS, PRODUCT = "Operators", "Product"
+OPERATORS = "Operators"
+PRODUCT = "Product"
 
 # Who operates changes these; everybody of both groups sees all models. Rows that only the apps write
 # (the ledger, the audit trail, samples) refuse changes whatever the rights.

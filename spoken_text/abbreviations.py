@@ -224,7 +224,8 @@ _TITLE_LETTERS = {
 
 
 def _dotted(match: re.Match[str], language: str) -> str:
-    short, stop = match[1], match[2]
+    short = match[1]
+    stop = match[2]
     rest = match.string[match.end() :].lstrip()
     if short in _AMBIGUOUS and stop and not re.match(r"[A-Z\d()]", rest):
         return match[0] if short not in ("Kep", "Hons") else pick(language, *_DOTTED[short])

@@ -116,7 +116,8 @@ def is_spelled(word: str) -> bool:
 
 
 def _acronym(match: re.Match[str], language: str) -> str:
-    word, plural = match[1], match[2] or ""
+    word = match[1]
+    plural = match[2] or ""
     expanded = _EXPANDED[language].get(word)
     if expanded and not plural:
         return expanded

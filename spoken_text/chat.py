@@ -156,7 +156,8 @@ def _twice(match: re.Match[str], language: str) -> str:
     before = match.string[: match.start()].split()[-1:]
     if language != "ms" or match[1].isupper() or (before and before[0][0].isdigit()):
         return match[0]  # "10 kaki2" is an area
-    written, suffix = match[1], match[2] or ""
+    written = match[1]
+    suffix = match[2] or ""
     word = _CHAT.get(written.lower(), written).replace("~", " ")
     if len(written) == 2 and written.lower() not in _CHAT:
         return match[0]
@@ -176,7 +177,8 @@ def _doubled(word: str, suffix: str) -> str:
     affix = _AFFIX.match(lowered)
     if affix is None or lowered in _NOT_AN_AFFIX:
         return f"{word}-{lowered}"
-    prefix, root = affix[0], lowered[affix.end() :]
+    prefix = affix[0]
+    root = lowered[affix.end() :]
     if prefix == "se" and suffix != "nya" and lowered not in _SAID_ONCE_MORE:
         return f"{word}-{lowered}"
     if prefix in ("di", "me") and len(lowered) < 6:

@@ -98,7 +98,10 @@ def _full_year(text: str) -> int:
 
 
 def _numeric(match: re.Match[str], language: str) -> str:
-    the, day, month, full_year = match[1] or "", int(match[2]), int(match[4]), _full_year(match[5])
+    the = match[1] or ""
+    day = int(match[2])
+    month = int(match[4])
+    full_year = _full_year(match[5])
     if month > 12 >= day:
         day, month = month, day
     if not (1 <= day <= 31 and 1 <= month <= 12):
@@ -107,7 +110,9 @@ def _numeric(match: re.Match[str], language: str) -> str:
 
 
 def _iso(match: re.Match[str], language: str) -> str:
-    full_year, month, day = int(match[1]), int(match[3]), int(match[4])
+    full_year = int(match[1])
+    month = int(match[3])
+    day = int(match[4])
     if not (1 <= day <= 31 and 1 <= month <= 12):
         return match[0]
     return date(day, month, full_year, language) + (", " if match[5] else "")
@@ -132,7 +137,8 @@ def _short(match: re.Match[str], language: str) -> str:
 
 def _days_of_a_month(match: re.Match[str], language: str) -> str:
     """ "12-15/3/2026": the days have the month in common."""
-    day, month = int(match[2]), int(match[3])
+    day = int(match[2])
+    month = int(match[3])
     if not (1 <= day <= 31 and 1 <= month <= 12 and int(match[1]) < day):
         return match[0]
     full_year = _full_year(match[4]) if match[4] else None
@@ -167,7 +173,9 @@ def _after_the(the: str, spoken: str) -> str:
 
 
 def _day_month(match: re.Match[str], language: str) -> str:
-    the, day, month = match[1] or "", int(match[2]), _MONTHS[match[4].lower()]
+    the = match[1] or ""
+    day = int(match[2])
+    month = _MONTHS[match[4].lower()]
     if not 1 <= day <= 31:
         return match[0]
     full_year = _full_year(match[5]) if match[5] else None
@@ -179,14 +187,16 @@ def _day_month(match: re.Match[str], language: str) -> str:
 
 def _days_month(match: re.Match[str], language: str) -> str:
     """A range of days before a month: "1-3 Jun"."""
-    low, high = int(match[1]), int(match[2])
+    low = int(match[1])
+    high = int(match[2])
     joined = pick(language, "hingga", "to")
     first = cardinal(low, "ms") if language == "ms" else f"the {ordinal(low, 'en')}"
     return f"{first} {joined} {high} "
 
 
 def _month_day(match: re.Match[str], language: str) -> str:
-    month, day = _MONTHS[match[1].lower()], int(match[2])
+    month = _MONTHS[match[1].lower()]
+    day = int(match[2])
     if not 1 <= day <= 31 or (not match[3] and _COUNTED.match(match.string, match.end())):
         return match[0]  # "Bulan Februari 28 hari sahaja"
     full_year = _full_year(match[3]) if match[3] else None

@@ -93,7 +93,8 @@ def detect_language(text: str, fallback: str = "ms") -> str:
 
     A mixed sentence has the language of its grammar: "Deadline dia 30/11, so please submit" is Malay.
     """
-    han, tamil = len(_HAN.findall(text)), len(_TAMIL.findall(text))
+    han = len(_HAN.findall(text))
+    tamil = len(_TAMIL.findall(text))
     if han or tamil:
         latin = len(_LATIN.findall(text))
         if tamil > max(han, latin // 2 if fallback == "ta" else latin):

@@ -128,7 +128,10 @@ def _hour(hour: int) -> str:
 
 
 def _clock(match: re.Match[str]) -> str:
-    hour, minute, second, mark = int(match[1]), int(match[2]), match[3], (match[4] or "").lower()
+    hour = int(match[1])
+    minute = int(match[2])
+    second = match[3]
+    mark = (match[4] or "").lower()
     if hour > 24 or minute > 59:
         return match[0]
     part = "" if not mark else "上午" if mark[0] == "a" else "下午" if hour < 6 or hour == 12 else "晚上"
@@ -157,7 +160,8 @@ def _ratio(match: re.Match[str]) -> str:
 
 
 def _range(match: re.Match[str]) -> str:
-    low, high = match[1], match[2]
+    low = match[1]
+    high = match[2]
     before = match.string[max(0, match.start() - 16) : match.start()]
     after = match.string[match.end() : match.end() + 2].lstrip()
     if _SCORED.search(before) and len(low) < 3 and len(high) < 3:
@@ -171,7 +175,9 @@ def _range(match: re.Match[str]) -> str:
 
 
 def _fraction(match: re.Match[str]) -> str:
-    whole, top, bottom = match[1], int(match[2]), int(match[3])
+    whole = match[1]
+    top = int(match[2])
+    bottom = int(match[3])
     if not bottom:
         return match[0]
     spoken = f"{cardinal(bottom)}分之{cardinal(top)}"

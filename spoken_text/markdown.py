@@ -111,7 +111,8 @@ def _named(head: list[str], cells: list[str]) -> list[str]:
 def _pair(name: str, cell: str) -> str:
     """ "Jarak (km)" over "205" is "Jarak: 205 km"."""
     if (unit := _UNIT_IN_HEAD.fullmatch(name)) and re.fullmatch(r"[\d.,–-]{1,30}", cell):
-        name, sign = unit[1], unit[2]
+        name = unit[1]
+        sign = unit[2]
         cell = f"{sign}{cell}" if sign in ("RM", "$", "US$", "€", "£") else f"{cell} {sign}"
     return f"{name}: {cell}"
 
@@ -162,7 +163,8 @@ def _line_break(match: re.Match[str]) -> str:
     """A space where a long line was wrapped; a pause where a short one was ended on purpose."""
     text = match.string
     start = text.rfind("\n", 0, match.start()) + 1
-    before, after = text[start : match.start()].rstrip(), text[match.end() : match.end() + 1]
+    before = text[start : match.start()].rstrip()
+    after = text[match.end() : match.end() + 1]
     forced = "\\" in match[0] or match[0].startswith("  ")
     short = len(before) < _LONG_LINE_CHARS and (after.isupper() or after.isdigit())
     return ", " if (forced or short) and before[-1:] not in ".?!:;,…" else " "

@@ -31,7 +31,8 @@ def _to(language: str) -> str:
 
 def _range(match: re.Match[str], language: str) -> str:
     """A tight "5-10" is a range, "3-1" after a word of sport a score, "10 - 5" with room around it a subtraction."""
-    low, high = match[1], match[3]
+    low = match[1]
+    high = match[3]
     spaced = match[2] != match[2].strip()
     before = match.string[max(0, match.start() - 80) : match.start()]
     after = match.string[match.end() : match.end() + 8].lstrip()

@@ -120,7 +120,9 @@ def scaled(value: str, size: str, language: str) -> str:
 
 
 def _fraction(match: re.Match[str], language: str) -> str:
-    whole, top, bottom = match[1], int(match[2]), int(match[3])
+    whole = match[1]
+    top = int(match[2])
+    bottom = int(match[3])
     if bottom == 0:
         return f"{match[1] or ''}{digits(match[2], language)} {pick(language, 'per', 'over')} {digits('0', language)}"
     spoken = fraction(top, bottom, language)

@@ -69,7 +69,8 @@ def _below_hundred(number: int) -> str:
         return _TEENS[ones]
     if not ones:
         return _TENS[tens]
-    joined, unit = _TENS_JOINED[tens], DIGITS[ones]
+    joined = _TENS_JOINED[tens]
+    unit = DIGITS[ones]
     vowel = _VOWEL_SIGNS.get(unit[0])
     return f"{joined.removesuffix(_SHORT_U)}{vowel}{unit[1:]}" if vowel else f"{joined} {unit}"
 

@@ -19,7 +19,8 @@ def cardinal(number: int) -> str:
     if number == 0:
         return DIGITS[0]
     parts: list[str] = []
-    rest, gap = number, False
+    rest = number
+    gap = False
     for size, name in _GROUPS:
         count, rest = divmod(rest, size)
         if count:
@@ -38,7 +39,9 @@ def cardinal(number: int) -> str:
 
 
 def _below_ten_thousand(number: int) -> str:
-    words, rest, gap = "", number, False
+    words = ""
+    rest = number
+    gap = False
     for size, name in _PLACES:
         count, rest = divmod(rest, size)
         if count:

@@ -159,7 +159,8 @@ class _Blocks:
             return pieces
         self._line += part
         if complete:
-            line, self._line = self._line, ""
+            line = self._line
+            self._line = ""
             return self._take_line(line)
         if self._fence or self._bare_table:
             return []
@@ -167,7 +168,8 @@ class _Blocks:
         kind = _kind_so_far(line)
         if kind is None:
             return []
-        self._line, self._in_text_line = "", True
+        self._line = ""
+        self._in_text_line = True
         return self._take_text(kind, line)
 
     def _take_line(self, raw: str) -> list[Piece]:
@@ -185,7 +187,8 @@ class _Blocks:
             return self._take_row(f"| {line.strip()}")
         if kind is LineKind.RULE and self._kind is LineKind.TEXT and (head := self._sentences.take_table_head(line)):
             pieces = self._end_block()
-            self._kind, self._bare_table = LineKind.TABLE, True
+            self._kind = LineKind.TABLE
+            self._bare_table = True
             self._head = [f"| {head}", f"|{line.strip()}"]
             return pieces
         if kind in (LineKind.TEXT, LineKind.ITEM, LineKind.HEADING):
@@ -194,7 +197,8 @@ class _Blocks:
         pieces = self._end_block()
         fence = FENCE_MARK.match(line)
         if kind is LineKind.FENCE and fence:
-            self._fence, self._fence_close = [line.rstrip()], fence["mark"]
+            self._fence = [line.rstrip()]
+            self._fence_close = fence["mark"]
         return pieces
 
     def _take_text(self, kind: LineKind, text: str) -> list[Piece]:
@@ -370,7 +374,8 @@ class _Sentences:
         """Whether a cut here would tear a span or a number from its unit."""
         if any(start < cut < after for start, after, _ in self._spans):
             return True
-        before, after = self._text[:cut].rstrip()[-6:], self._text[cut : cut + 6]
+        before = self._text[:cut].rstrip()[-6:]
+        after = self._text[cut : cut + 6]
         if not after or not (after[0].isalnum() or after[0] in "\"'“‘([*_`"):
             return True
         digit_before = any(char.isdigit() for char in before)

@@ -67,7 +67,8 @@ def speakable(text: str, language: str = "ms", *, letters: bool = False) -> str:
 
 
 def _spoken(text: str, language: str) -> str:
-    spoken, complete = "", True
+    spoken = ""
+    complete = True
     for piece in _pieces(text):
         if said := _speak(piece.text, language):
             if spoken:

@@ -130,7 +130,9 @@ def _part_of_day(hour: int, mark: str) -> str:
 
 
 def _clock(match: re.Match[str]) -> str:
-    hour, minute, mark = int(match[1]), int(match[2]), match[3]
+    hour = int(match[1])
+    minute = int(match[2])
+    mark = match[3]
     if hour > 24 or minute > 59:
         return match[0]
     part = f"{_part_of_day(hour, mark)} " if mark else ""
@@ -142,7 +144,9 @@ def _hour_mark(match: re.Match[str]) -> str:
 
 
 def _fraction(match: re.Match[str]) -> str:
-    whole, top, bottom = match[1], int(match[2]), int(match[3])
+    whole = match[1]
+    top = int(match[2])
+    bottom = int(match[3])
     if not bottom:
         return match[0]
     spoken = fraction(top, bottom)
@@ -163,7 +167,8 @@ def _case(match: re.Match[str]) -> str:
 
 
 def _range(match: re.Match[str]) -> str:
-    low, high = match[1], match[2]
+    low = match[1]
+    high = match[2]
     if match.string[match.end() :].lstrip().startswith("="):
         return f"{number(low)} கழித்தல் {number(high)}"
     if re.match(rf"\s?(?:{_UNIT_NAMES}|[%％])(?![A-Za-z])", match.string[match.end() :]):

@@ -42,7 +42,9 @@ def _part_of_day(hour: int, mark: str, language: str) -> str:
 
 
 def _with_mark(match: re.Match[str], language: str) -> str:
-    hour, minute, mark = int(match[1]), int(match[2] or 0), match[3]
+    hour = int(match[1])
+    minute = int(match[2] or 0)
+    mark = match[3]
     if hour > 24 or minute > 59:
         return match[0]
     # The full stop of "p.m." may be the sentence's too.
@@ -52,7 +54,8 @@ def _with_mark(match: re.Match[str], language: str) -> str:
 
 
 def _with_part(match: re.Match[str], language: str) -> str:
-    hour, minute = int(match[1]), int(match[2])
+    hour = int(match[1])
+    minute = int(match[2])
     return (
         f"{clock(hour, minute, language)} {_SHORT_PARTS.get(match[3].lower(), match[3])}"
         if hour <= 24 and minute <= 59
@@ -61,12 +64,15 @@ def _with_part(match: re.Match[str], language: str) -> str:
 
 
 def _after_word(match: re.Match[str], language: str) -> str:
-    hour, minute = int(match[2]), int(match[3])
+    hour = int(match[2])
+    minute = int(match[3])
     return match[1] + clock(hour, minute, language) if hour <= 24 and minute <= 59 else match[0]
 
 
 def _bare(match: re.Match[str], language: str) -> str:
-    hour, minute, second = int(match[1]), int(match[2]), match[3]
+    hour = int(match[1])
+    minute = int(match[2])
+    second = match[3]
     if hour > 24 or minute > 59:
         return match[0]
     if second is not None:
@@ -78,7 +84,8 @@ def _bare(match: re.Match[str], language: str) -> str:
 
 def _four_digits(match: re.Match[str], language: str) -> str:
     """ "jam 1430", "1430 hrs"."""
-    hour, minute = int(match[2][:2]), int(match[2][2:])
+    hour = int(match[2][:2])
+    minute = int(match[2][2:])
     if hour > 24 or minute > 59:
         return match[0]
     spoken = digits(match[2], language) if match[2][0] == "0" else clock(hour, minute, language, hundred=True)
@@ -87,7 +94,8 @@ def _four_digits(match: re.Match[str], language: str) -> str:
 
 def _clock_range(match: re.Match[str], language: str) -> str:
     """ "9.00-12.45": times where a word says so, a part of the day follows or the hours cannot be grades."""
-    start, end = (int(match[1]), int(match[2])), (int(match[4]), int(match[5]))
+    start = (int(match[1]), int(match[2]))
+    end = (int(match[4]), int(match[5]))
     if any(hour > 24 or minute > 59 for hour, minute in (start, end)):
         return match[0]
     colons = ":" in match[0]

@@ -192,7 +192,9 @@ _PER_LONG = "|".join(sorted((name for name in _PER if len(name) > 2), key=len, r
 
 
 def _measure(match: re.Match[str], language: str) -> str:
-    value, size, unit = match[1], match[2], _UNITS[match[3]]
+    value = match[1]
+    size = match[2]
+    unit = _UNITS[match[3]]
     if re.fullmatch("[A-Z]", match[3]) and follows_a_house(match):
         return match[0]
     name = unit.malay if language == "ms" else unit.one if value == "1" and not size else unit.many
@@ -206,7 +208,9 @@ def _per(match: re.Match[str], language: str) -> str:
 
 def _ratio(match: re.Match[str], language: str) -> str:
     """A unit over another one: "kg/m²", "mmol/L"."""
-    value, above, below = match[1], _UNITS[match[2]], _UNITS[match[3]]
+    value = match[1]
+    above = _UNITS[match[2]]
+    below = _UNITS[match[3]]
     if language != "ms":
         return f"{number(value, language)} {above.one if value == '1' else above.many} per {below.one}"
     under = below.malay
@@ -226,7 +230,8 @@ def _per_number(match: re.Match[str], language: str) -> str:
 
 
 def _feet(match: re.Match[str], language: str) -> str:
-    feet, inches = match[1], match[2]
+    feet = match[1]
+    inches = match[2]
     spoken = f"{number(feet, language)} {pick(language, 'kaki', 'foot' if feet == '1' else 'feet')}"
     if inches:
         spoken += f" {number(inches, language)} {pick(language, 'inci', 'inch' if inches == '1' else 'inches')}"

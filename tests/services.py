@@ -75,7 +75,10 @@ class Neighbour:
         stop: int = signal.SIGTERM,
     ) -> None:
         self.url = url
-        self._command, self._port, self._log, self._stop = command, port, log, stop
+        self._command = command
+        self._port = port
+        self._log = log
+        self._stop = stop
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -100,7 +103,8 @@ class Neighbour:
                     os.kill(pid, signal.SIGCONT)
 
     def stop(self, number: int | None = None) -> None:
-        process, self._process = self._process, None
+        process = self._process
+        self._process = None
         if process is not None:
             process.send_signal(number or self._stop)
             process.wait(20)
@@ -123,7 +127,8 @@ def _started(neighbour: Neighbour) -> Iterator[Neighbour]:
 def postgres_server(folder: Path) -> Iterator[Neighbour]:
     """PostgreSQL with an empty database."""
     newest_first = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
-    initdb, server = _program("initdb", *newest_first), _program("postgres", *newest_first)
+    initdb = _program("initdb", *newest_first)
+    server = _program("postgres", *newest_first)
     # PostgreSQL refuses to run as root.
     as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
     port = lasting_port()
@@ -139,7 +144,8 @@ def _initialised(as_user: list[str], initdb: str, server: str, data: str, port: 
     subprocess.run(create, check=True, stdout=subprocess.DEVNULL, cwd="/")
     options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    url, command = f"postgres://voice@127.0.0.1:{port}/postgres", [*as_user, server, "-D", data, *flags]
+    url = f"postgres://voice@127.0.0.1:{port}/postgres"
+    command = [*as_user, server, "-D", data, *flags]
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
     with _started(Neighbour(url, command, port, log, signal.SIGINT)) as neighbour:
         yield neighbour
@@ -197,7 +203,9 @@ def served(
     **environment: str,
 ) -> Iterator[Served]:
     """Yields the service once it is ready (or only listens), with its state in ``folder``."""
-    port, key, log = port or free_port(), "vk_test_0123456789abcdef", folder / "serve.log"
+    port = port or free_port()
+    key = "vk_test_0123456789abcdef"
+    log = folder / "serve.log"
     settings: Mapping[str, str] = {
         "PORT": str(port),
         "VOICE_STATE_DIR": str(folder / "state"),

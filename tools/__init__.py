@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from types import TracebackType
 
-_DEV, _TRAIN = "make setup-dev", "pip install -r requirements-train.txt"
+_DEV = "make setup-dev"
+_TRAIN = "pip install -r requirements-train.txt"
 INSTALLED_BY = {
     **dict.fromkeys(("locust", "gevent", "websocket", "matplotlib", "fastapi", "multipart", "pytest", "PIL"), _DEV),
     **dict.fromkeys(("torch", "transformers", "scipy", "onnx"), _TRAIN),

@@ -125,7 +125,8 @@ def unmarked() -> Iterator[str]:
 
 
 def _problems(path: Path) -> Iterator[str]:
-    catalogue, messages = polib.pofile(str(path)), said()
+    catalogue = polib.pofile(str(path))
+    messages = said()
     known = {_message(entry): entry for entry in catalogue}
     place = path.relative_to(ROOT)
     yield from (f"{place}: not there: {message.text!r}" for message in messages - known.keys())

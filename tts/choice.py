@@ -15,7 +15,9 @@ from tts.voices import OPENAI_VOICES, LanguageNotFound, Voice, VoiceNotFound, ca
 
 def chosen_voice(fields: Mapping[str, Any]) -> Voice:
     """For the fields ``model``, ``voice`` and ``language``, each optional. Raises ``ApiError`` 400 or 404."""
-    model, voice, language = fields.get("model"), fields.get("voice"), fields.get("language")
+    model = fields.get("model")
+    voice = fields.get("voice")
+    language = fields.get("language")
     card = resolve(model, Task.SPEECH)
     try:
         return catalogue().resolve(

@@ -103,9 +103,11 @@ class SpeechConsumer(SocketConsumer):
 
     def meter(self) -> None:
         if self.speech is not None:
-            self.work.characters, self.work.audio_ms = self.speech.characters, self.speech.audio_ms
+            self.work.characters = self.speech.characters
+            self.work.audio_ms = self.speech.audio_ms
             self.work.queue_ms = self.speech.queue_ms
-            self.work.model, self.work.voice = self.speech.main_voice.model, self.speech.main_voice.id
+            self.work.model = self.speech.main_voice.model
+            self.work.voice = self.speech.main_voice.id
 
     async def _start(self, message: dict[str, Any]) -> None:
         if self.speech is not None:
@@ -116,7 +118,9 @@ class SpeechConsumer(SocketConsumer):
         await self.name_user(fields.get("user"))
         voice = chosen_voice(fields)
         language = primary(fields.get("language") or voice.language)
-        self.work.model, self.work.voice, self.work.language = voice.model, voice.id, language
+        self.work.model = voice.model
+        self.work.voice = voice.id
+        self.work.language = language
         self.speech = LiveSpeech(
             voice,
             language=language,

@@ -35,7 +35,8 @@ class CoquiEngine:
     ) -> None:
         self._sources = list(sources)
         self._voices = voices
-        self._device, self._threads = device, threads
+        self._device = device
+        self._threads = threads
         self._models: dict[str, coqui.CoquiModel] = {}
         self._failures: dict[str, str] = {}
         self._loading = asyncio.Lock()

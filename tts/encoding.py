@@ -30,7 +30,9 @@ _UNKNOWN_SIZE = 0xFFFFFFFF  # RIFF's largest; players read on until the stream e
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 
 # STREAMINFO has the number of samples in the lower 36 bits of the eight bytes from its sample rate on (RFC 9639, 8.2).
-_FLAC_TOTAL, _FLAC_TOTAL_OFFSET, _FLAC_TOTAL_MASK = struct.Struct(">Q"), 18, (1 << 36) - 1
+_FLAC_TOTAL = struct.Struct(">Q")
+_FLAC_TOTAL_OFFSET = 18
+_FLAC_TOTAL_MASK = (1 << 36) - 1
 
 
 class AudioFormat(StrEnum):
@@ -150,7 +152,8 @@ class _StreamedWav(_Pcm):
         self._header = wav_header(None)
 
     def feed(self, samples: Samples) -> bytes:
-        header, self._header = self._header, b""
+        header = self._header
+        self._header = b""
         return header + super().feed(samples)
 
     def finish(self) -> bytes:
@@ -168,7 +171,8 @@ class _Pipe:
         return len(data)
 
     def take(self) -> bytes:
-        parts, self._parts = self._parts, []
+        parts = self._parts
+        self._parts = []
         return b"".join(parts)
 
 

@@ -16,10 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 SAMPLE_RATE = 22_050
-MIN_RATE, NORMAL_RATE, MAX_RATE = 80, 175, 450  # words per minute that libespeak-ng accepts
+MIN_RATE = 80  # words per minute that libespeak-ng accepts
+NORMAL_RATE = 175
+MAX_RATE = 450
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
-_PARAMETER_RATE, _PARAMETER_PITCH = 1, 3
+_PARAMETER_RATE = 1
+_PARAMETER_PITCH = 3
 _BUFFER_MS = 2_000  # handed over at once: each time, this thread waits for its turn to run Python (60 ms by default)
 _CHARS_UTF8 = 1
 _PHONEME_NAMES = 0x100  # [[…]] in the text are names of phonemes

@@ -51,7 +51,8 @@ def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[s
         cut = _cut(text, shortest, longest, is_first=is_first)
         if not cut:
             continue
-        head, text = text[:cut].rstrip(), text[cut:].lstrip()
+        head = text[:cut].rstrip()
+        text = text[cut:].lstrip()
         found.append(head if _PAUSE.search(head[-1]) else f"{head},")
     return [*found, text]
 
@@ -96,7 +97,8 @@ def _phrases(text: str) -> Iterator[int]:
         after = _WORD_AFTER.match(text, space.end())
         if not before or not after:
             continue
-        last, following = before[0].lower(), after[0].lower()
+        last = before[0].lower()
+        following = after[0].lower()
         if last in _BEGIN_PHRASES or last in _BIND:
             continue
         if following in _BEGIN_PHRASES or last in _END_SUBJECTS or is_verb(following):

@@ -28,10 +28,12 @@ Pack = npt.NDArray[np.float32]
 SAMPLE_RATE = 24_000
 STYLE_VALUES = 256
 FULL_ROWS = 510  # of a pack as published: one for each number of symbols
-MODEL_FILE, VOCABULARY_FILE = "model.onnx", "vocab.json"
+MODEL_FILE = "model.onnx"
+VOCABULARY_FILE = "vocab.json"
 PACKS = Path(__file__).with_name("packs")
 
-MIN_SPEED, MAX_SPEED = 0.7, 1.4  # beyond, words blur: the rest of a speed is the tempo filter's
+MIN_SPEED = 0.7  # beyond, words blur: the rest of a speed is the tempo filter's
+MAX_SPEED = 1.4
 NOTHING_S = 0.2  # of silence for what has no sound
 _JOIN_S = 0.12  # between the pieces of a sentence that was too long for the model
 
@@ -111,7 +113,8 @@ def first_pack() -> Pack:
 
 class KokoroModel:
     def __init__(self, session: onnxruntime.InferenceSession, vocabulary: Mapping[str, int]) -> None:
-        self._session, self.vocabulary = session, vocabulary
+        self._session = session
+        self.vocabulary = vocabulary
 
     def speak(self, ipa: str, pack: Pack, speed: float = 1.0) -> Audio:
         """Phonemes (IPA with punctuation) as float32 mono at `SAMPLE_RATE`, shape (n,), silence cut off at both ends.
@@ -152,7 +155,8 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
         raise EngineUnavailable(f"Kokoro is not installed: {files.missing}")
     vocabulary = read_vocabulary(directory / VOCABULARY_FILE)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
     options.log_severity_level = _QUIET
     options.enable_mem_pattern = False  # it would keep a plan, and its memory, for each length
     # Threads that spin while they wait would take the cores from the recogniser and the event loop.

@@ -49,7 +49,9 @@ class KokoroEngine:
         cores = os.cpu_count() or 1
         self._threads = threads or min(_THREADS_OF_ONE, cores)
         self._workers = workers or max(1, cores // self._threads)
-        self._directory, self._device, self._load_model = directory, device, load
+        self._directory = directory
+        self._device = device
+        self._load_model = load
         self._model: KokoroModel | None = None
         self._loading = asyncio.Lock()
         self._thread = threading.local()

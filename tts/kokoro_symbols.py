@@ -109,7 +109,8 @@ _WHOLE_PATTERN = re.compile(  # before an arrow it is a Mandarin syllable, which
     "(?:" + "|".join(sorted(map(re.escape, _WHOLE), key=len, reverse=True)) + r")(?![→↗↓↘])"
 )
 _SPEAKS = re.compile(r"[^\W\d_]")
-_SENTENCE_PAUSE, _CLAUSE_PAUSE = ".!?…", ",;:—"
+_SENTENCE_PAUSE = ".!?…"
+_CLAUSE_PAUSE = ",;:—"
 
 
 def symbols(ipa: str, vocabulary: Mapping[str, int]) -> str:

@@ -124,10 +124,14 @@ class LiveSpeech:
         self.characters = 0  # given to the engine
         self.samples = 0  # sent
         self.queue_ms = 0.0  # until the first sentence's turn came
-        self._voice, self._follows_text, self._speed = voice, follows_text, speed
-        self._language, self._language_is_given = language, language_is_given
+        self._voice = voice
+        self._follows_text = follows_text
+        self._speed = speed
+        self._language = language
+        self._language_is_given = language_is_given
         self._reply = self._new_reply()
-        self._tell, self._failed = tell, failed
+        self._tell = tell
+        self._failed = failed
         self._text = SentenceStream()
         self._waiting: asyncio.Queue[str | _Mark] = asyncio.Queue()
         self._waiting_characters = 0
@@ -242,7 +246,8 @@ class LiveSpeech:
                 yield item
                 if isinstance(item.event, Ended):
                     return
-                self._reply, begins = self._new_reply(), True  # what comes after a flush is another one
+                self._reply = self._new_reply()  # what comes after a flush is another one
+                begins = True
                 continue
             text = await in_pool(partial(speakable, letters=True), item, self._language)
             self._waiting_characters -= len(item)

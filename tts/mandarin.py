@@ -114,7 +114,9 @@ def syllable(pinyin: str) -> str:
     found = _SYLLABLE.fullmatch(pinyin)
     if found is None:
         return ""
-    initial, final, tone = found[1] or "", found[2], _TONES[found[3]]
+    initial = found[1] or ""
+    final = found[2]
+    tone = _TONES[found[3]]
     if final == "i" and initial in _BUZZED:
         return f"{_INITIALS[initial]}ɨ{tone}"
     sound = _FINALS.get(final, "")

@@ -16,7 +16,8 @@ KBIT_PER_SECOND = 64
 # Quality for speech stops growing with effort here: half the time of LAME's 5.
 _QUALITY = 7
 
-_FRAME_SAMPLES, _FRAME_BYTES = 576, 192  # MPEG-2 layer III at 24 kHz and 64 kbit/s
+_FRAME_SAMPLES = 576  # MPEG-2 layer III at 24 kHz and 64 kbit/s
+_FRAME_BYTES = 192
 _FRAME_HEADER = b"\xff\xf3\x84\xc0"  # of such a frame, mono, without padding and checksum
 _SIDE_INFORMATION = bytes(9)
 _DELAY = 576  # samples by which LAME's output is late

@@ -13,7 +13,8 @@ from tts import espeak
 from tts.mandarin import mandarin
 from tts.voices import primary
 
-ESPEAK_ENGLISH, ESPEAK_TAMIL = "en-us", "ta"
+ESPEAK_ENGLISH = "en-us"
+ESPEAK_TAMIL = "ta"
 
 # As careful speakers say it, which was measured to be understood far better from voices that never learnt Malay
 # (docs/voices.md): final open a is [a], not [ə]; the k that closes a syllable is a k; no glottal stop between vowels,

@@ -24,7 +24,8 @@ from tts.voices import Voice, catalogue, primary
 
 logger = logging.getLogger(__name__)
 
-NEURAL, EMBEDDED = "kokoro", "espeak-ng"
+NEURAL = "kokoro"
+EMBEDDED = "espeak-ng"
 LATIN = ("ms", "en")
 _LOG_EVERY_S = 30.0
 
@@ -58,7 +59,8 @@ class ReplyVoice:
     def __init__(self, voice: Voice, *, follows_text: bool = False) -> None:
         self.degraded: Reason | None = None
         self.stand_in: Voice | None = None  # who speaks instead
-        self._voice, self._follows_text = voice, follows_text
+        self._voice = voice
+        self._follows_text = follows_text
         self._begun = False
 
     def begin(self) -> None:

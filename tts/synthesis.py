@@ -101,7 +101,8 @@ class Synthesis:
         self.voice = ReplyVoice(voice, follows_text=follows_text)
         self.sentences = in_parts(sentences) if soon and self.voice.is_neural else list(sentences)
         self._speed = speed
-        self._deadline, self._live = deadline, live
+        self._deadline = deadline
+        self._live = live
 
     @property
     def audio_ms(self) -> int:
@@ -132,7 +133,8 @@ class Synthesis:
                     yield samples
 
     async def _units(self) -> AsyncIterator[SpeechUnit]:
-        began, before_s = time.monotonic(), 0.0
+        began = time.monotonic()
+        before_s = 0.0
         for index, sentence in enumerate(self.sentences):
             slack_s = max(0.0, before_s / self._speed - (time.monotonic() - began))
             before_s += length(sentence.text) / LETTERS_PER_S

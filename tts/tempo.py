@@ -29,7 +29,9 @@ def retime(audio: Audio, sample_rate: int, *, tempo: float, to_rate: int) -> Aud
     graph.link_nodes(*nodes).configure()
 
     frame = av.AudioFrame.from_ndarray(audio.astype(np.float32, copy=False).reshape(1, -1), format="flt", layout="mono")
-    frame.sample_rate, frame.time_base, frame.pts = sample_rate, time_base, 0
+    frame.sample_rate = sample_rate
+    frame.time_base = time_base
+    frame.pts = 0
     graph.push(frame)
     graph.push(None)
     return np.concatenate([np.zeros(0, np.float32), *_drain(graph)])

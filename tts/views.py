@@ -69,7 +69,9 @@ class SpeechView(ApiView):
             fields = _valid(await self.body(request))
             await work.admit(fields.get("user"))
             order = _order(fields, work)
-            work.model, work.voice, work.language = order.voice.model, order.voice.id, order.spoken_language
+            work.model = order.voice.model
+            work.voice = order.voice.id
+            work.language = order.spoken_language
             work.characters = len(order.text)
             if is_taken_as_neural(order.voice):
                 work.leave_admission()
@@ -79,7 +81,8 @@ class SpeechView(ApiView):
             file = await speech_file(order)
             if file.synthesis is None:  # it was in the cache
                 work.set_cost(0)
-            work.audio_ms, work.queue_ms = file.audio_ms, file.queue_ms
+            work.audio_ms = file.audio_ms
+            work.queue_ms = file.queue_ms
             response: HttpResponseBase
             if fields["stream_format"] == "sse":
                 response = await work.stream(_events(file, work), content_type="text/event-stream")
@@ -156,7 +159,8 @@ async def _metered(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
     try:
         async with aclosing(file.body()) as body:
             async for data in body:
-                work.audio_ms, work.queue_ms = file.audio_ms, file.queue_ms
+                work.audio_ms = file.audio_ms
+                work.queue_ms = file.queue_ms
                 yield data
     finally:
         work.characters = file.characters
@@ -170,7 +174,8 @@ async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
             for start in range(0, len(data), _SSE_BYTES):
                 audio = base64.b64encode(data[start : start + _SSE_BYTES]).decode()
                 yield _event({"type": "speech.audio.delta", "audio": audio})
-    spoken, heard = file.characters, round(file.audio_ms * OUTPUT_TOKENS_PER_SECOND / 1000)
+    spoken = file.characters
+    heard = round(file.audio_ms * OUTPUT_TOKENS_PER_SECOND / 1000)
     usage = {"input_tokens": spoken, "output_tokens": heard, "total_tokens": spoken + heard}
     yield _event({"type": "speech.audio.done", "usage": usage})
 
@@ -178,7 +183,8 @@ async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
 def _note_stand_in(work: Work, voice: Voice | None) -> None:
     """The books say who really spoke."""
     if voice is not None:
-        work.model, work.voice = voice.model, voice.id
+        work.model = voice.model
+        work.voice = voice.id
 
 
 def _event(body: dict[str, Any]) -> bytes:

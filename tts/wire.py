@@ -24,7 +24,8 @@ class SpeechCodec:
         return {"text": unit.text, "voice": _fields(unit.voice), "speed": unit.speed, "language": unit.language}, b""
 
     def unpack_unit(self, fields: Fields, payload: bytes) -> SpeechUnit:
-        text, language = fields["text"], fields["language"]
+        text = fields["text"]
+        language = fields["language"]
         if not isinstance(text, str) or not isinstance(language, str) or len(text) > LONGEST_TEXT:
             raise WireError("the text is no sentence")
         return SpeechUnit(text=text, voice=_voice(fields["voice"]), speed=float(fields["speed"]), language=language)

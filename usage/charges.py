@@ -50,10 +50,12 @@ def charges(client_id: int, month: date, *, user: str | None = None) -> Iterator
 
 
 def _of_user(user: str, used: dict[Kind, int], book: PlanBook) -> Iterator[Charge]:
-    plan, terms = book.plan_of(user), book.terms_of(user)
+    plan = book.plan_of(user)
+    terms = book.terms_of(user)
     left = {measure: terms[measure].included for measure in Measure}
     for kind in sorted(used, key=_ORDER.index):
-        units, of_kind = used[kind], terms[kind.measure]
+        units = used[kind]
+        of_kind = terms[kind.measure]
         if not units:
             continue
         included = min(units, left[kind.measure])

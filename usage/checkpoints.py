@@ -65,13 +65,15 @@ class UsageCheckpoint:
 
     async def settle(self, entry: Entry) -> None:
         """Commit the one ledger row, or have it spooled. Raises ``DatabaseError``."""
-        whole, rest = self._open(entry), _difference(entry, self._noted) if self._noted else entry
+        whole = self._open(entry)
+        rest = _difference(entry, self._noted) if self._noted else entry
         try:
             await with_timeout(self._note_under_way())
             if self._noted is None:
                 await ledger().write(entry)
                 return
-            whole, rest = self._open(entry), _difference(entry, self._noted)
+            whole = self._open(entry)
+            rest = _difference(entry, self._noted)
             await with_timeout(ledger().run(partial(database.call, _settle, self._key, whole, rest)))
         except UNAVAILABLE_ERRORS as error:
             await ledger().keep(SpooledEntry(whole, timezone.now(), stream=self._key, rest=rest), error)

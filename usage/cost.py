@@ -66,7 +66,8 @@ class InfrastructureCost(Audited):
 
     def cost_micros(self, start: datetime, end: datetime) -> int:
         """Of the part of one month between the two moments."""
-        first, last = max(start, self.starts_at), min(end, self.ends_at or end)
+        first = max(start, self.starts_at)
+        last = min(end, self.ends_at or end)
         seconds = max(0, round((last - first).total_seconds()))
         whole = SECONDS_PER_HOUR
         if self.per == self.Per.MONTH:
@@ -104,7 +105,8 @@ def month_cost(now: datetime | None = None) -> MonthCost:
     """Of the month that ``now`` is in."""
     now = now or timezone.now()
     month = month_of(now)
-    start, end = start_of(month), end_of_month(month)
+    start = start_of(month)
+    end = end_of_month(month)
     rows = list(InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=start), starts_at__lt=end))
     total, heard = _spent(rows, now)
     used = DailyMix.objects.filter(day__gte=month, day__lt=day_of(end))  # far fewer rows than end users have days
@@ -134,7 +136,8 @@ class MonthlyRates:
 
 def monthly_rates(now: datetime) -> MonthlyRates:
     rows = InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now)
-    total, ones = 0, {}
+    total = 0
+    ones = {}
     for row in rows.order_by("starts_at"):
         one = HOURS_A_MONTH * row.price_micros if row.per == row.Per.HOUR else row.price_micros
         total += row.quantity * one
@@ -165,11 +168,13 @@ def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
     """Of days in a row."""
     if not days:
         return []
-    start, end = start_of(days[0]), start_of(days[-1] + timedelta(days=1))
+    start = start_of(days[0])
+    end = start_of(days[-1] + timedelta(days=1))
     rows = list(InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=start), starts_at__lt=end))
     costs = []
     for day in days:
-        begins, ends = start_of(day), min(now, start_of(day + timedelta(days=1)))
+        begins = start_of(day)
+        ends = min(now, start_of(day + timedelta(days=1)))
         # Differences of what the month has cost until then: the days of a month add up to it, to the last millionth.
         before = _spent(rows, begins) if day.day > 1 else (0, 0)
         after = _spent(rows, ends, month_of(begins))

@@ -54,7 +54,9 @@ def finalise(statement: Statement, *, by: str, now: datetime | None = None) -> S
     statement.lines.all().delete()
     found = charges(statement.client_id, statement.month, user=statement.user or None)
     _fill([statement], _lines(found))
-    statement.state, statement.finalised_at, statement.finalised_by = Statement.State.FINAL, now, by
+    statement.state = Statement.State.FINAL
+    statement.finalised_at = now
+    statement.finalised_by = by
     statement.save(update_fields=["state", "finalised_at", "finalised_by"])
     return statement
 
@@ -99,9 +101,11 @@ def _lines(found: Iterable[Charge]) -> dict[str, dict[_Key, list[int]]]:
 
 
 def _fill(statements: list[Statement], lines: dict[str, dict[_Key, list[int]]]) -> None:
-    rows, now = [], timezone.now()
+    rows = []
+    now = timezone.now()
     for statement in statements:
-        statement.total_micros, statement.drafted_at = 0, now
+        statement.total_micros = 0
+        statement.drafted_at = now
         for (plan, kind, price), (units, included, amount) in lines.get(statement.user, {}).items():
             statement.total_micros += amount
             rows.append(

@@ -27,7 +27,8 @@ class GroupCommit(Generic[T, R]):
         run: Callable[[Callable[[], list[R | DatabaseError]]], Awaitable[list[R | DatabaseError]]],
         commit: Callable[[list[T]], list[R | DatabaseError]],
     ) -> None:
-        self._run, self._commit = run, commit
+        self._run = run
+        self._commit = commit
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._committing: asyncio.Task[None] | None = None
 
@@ -49,7 +50,8 @@ class GroupCommit(Generic[T, R]):
     async def _commit_all(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:LARGEST_COMMIT], self._waiting[LARGEST_COMMIT:]
+                batch = self._waiting[:LARGEST_COMMIT]
+                self._waiting = self._waiting[LARGEST_COMMIT:]
                 items = [item for item, _committed in batch]
                 outcomes: Sequence[R | Exception]
                 try:

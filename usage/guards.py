@@ -41,7 +41,9 @@ class _Guard:
 
 
 def _guards() -> list[_Guard]:
-    ledger, final, credit = "the ledger is append-only", "the statement is final", "a credit note never changes"
+    ledger = "the ledger is append-only"
+    final = "the statement is final"
+    credit = "a credit note never changes"
     is_final = "OLD.state = 'final'"
     of_final = "EXISTS (SELECT 1 FROM usage_statement s WHERE s.id = {}.statement_id AND s.state = 'final')"
     return [
@@ -106,7 +108,8 @@ def _is_complete(connection: BaseDatabaseWrapper) -> bool:
     """Not before the first migration, nor half-way back."""
     if not _has_tables(connection):
         return False
-    introspection, guarded = connection.introspection, {guard.model for guard in _guards()}
+    introspection = connection.introspection
+    guarded = {guard.model for guard in _guards()}
     with connection.cursor() as cursor:
         return all(
             {field.column for field in model._meta.concrete_fields}

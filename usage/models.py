@@ -90,7 +90,8 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
 
     def totals_by_kind(self) -> models.QuerySet[LedgerEntry, Any]:
         """Of each kind: all requests, those that failed, and what is charged."""
-        charged, request = Q(status__in=CHARGED_STATUSES), Q(counters=None)
+        charged = Q(status__in=CHARGED_STATUSES)
+        request = Q(counters=None)
         return (
             self.order_by("kind")
             .values("kind")

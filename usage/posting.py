@@ -64,7 +64,8 @@ class DailyTally:
         self.served: set[weeks.Served] = set()
 
     def count(self, row: LedgerEntry) -> None:
-        day, requests = day_of(row.created_at), int(row.counters_id is None)
+        day = day_of(row.created_at)
+        requests = int(row.counters_id is None)
         audio_ms, characters = (row.audio_ms, row.characters) if row.is_charged else (0, 0)
         failed = requests * int(row.status != 200)
         self._add(DailyUse, (day, row.client_id, row.user, row.kind), requests, failed, audio_ms, characters)

@@ -61,7 +61,8 @@ def opinion_scores(first: date, last: date, which: Q = EVERY) -> tuple[Estimate,
 
 
 def _error_sums() -> dict[str, Any]:
-    words, rate = Cast("reference_words", FloatField()), F("word_error_rate")
+    words = Cast("reference_words", FloatField())
+    rate = F("word_error_rate")
     return {
         "n": Count("id"),
         "w": Sum(words, default=0.0),
@@ -73,7 +74,8 @@ def _error_sums() -> dict[str, Any]:
 
 
 def _error_rate(sums: Mapping[str, Any]) -> Estimate:
-    n, w = sums["n"], sums["w"]
+    n = sums["n"]
+    w = sums["w"]
     if not w:
         return Estimate(None, None, None, n)
     value = sums["we"] / w

@@ -225,7 +225,11 @@ class Reservation:
 
     async def let_go(self) -> None:
         """Free it without a ledger row."""
-        key, self.key, self._units, self._holder, self._month = self.key, "", 0, None, None
+        key = self.key
+        self.key = ""
+        self._units = 0
+        self._holder = None
+        self._month = None
         if key:
             await ledger().run(lambda: release(key))
 
@@ -233,21 +237,25 @@ class Reservation:
         hard = standing.terms.hard
         assert hard is not None
         lasts = timedelta(seconds=settings.VOICE_DEADLINE_S + MARGIN_S)
-        key, expires_at = self.key or uuid.uuid4().hex, timezone.now() + lasts
+        key = self.key or uuid.uuid4().hex
+        expires_at = timezone.now() + lasts
         claim = Claim(caller.client_id, user, month, self._measure, key, units, hard, expires_at, is_first=not self.key)
         # Known before the outcome is: a caller who leaves meanwhile still frees it with its ledger row.
-        self.key, self._holder = key, (caller.client_id, user)
+        self.key = key
+        self._holder = (caller.client_id, user)
         try:
             outcome = await asyncio.shield(asyncio.ensure_future(ledger().reserve(claim)))
         except UNAVAILABLE_ERRORS:
             if not _offline_quota().grant(caller.client_id, user, standing, units - self._units):
                 raise standing.refusal(units) from None
-            self._units, self._expires_at = units, expires_at
+            self._units = units
+            self._expires_at = expires_at
             return
         standing = Standing(standing.terms, self._measure, outcome.used, outcome.reserved)
         if not outcome.granted:
             raise standing.refusal(units)
-        self._units, self._expires_at = units, expires_at
+        self._units = units
+        self._expires_at = expires_at
         _tell(standing)
 
     def _is_short_lived(self) -> bool:

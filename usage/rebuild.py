@@ -27,7 +27,8 @@ def rebuild(first: date | None = None, last: date | None = None) -> int:
     known = [*_known_days()]
     if not known and first is None:
         return 0
-    first, last = first or min(known), last or max([*known, day_of(timezone.now())])
+    first = first or min(known)
+    last = last or max([*known, day_of(timezone.now())])
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     for day in days:
         rebuild_day(day)

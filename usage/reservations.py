@@ -78,7 +78,8 @@ def _add(claim: Claim, units: int) -> tuple[int, int, int] | None:
     """Add to what is reserved if it fits: the row's id, used and reserved afterwards; None when it does not."""
     if units > claim.hard:
         return None
-    keys, amounts = upsert.key_fields(Consumption), upsert.amount_fields(Consumption)
+    keys = upsert.key_fields(Consumption)
+    amounts = upsert.amount_fields(Consumption)
     values = [claim.client_id, claim.user, claim.month, claim.measure.value, 0, units]
     sql, params = upsert.insert(Consumption, [*keys, *amounts], [values])
     t = upsert.quoted(Consumption._meta.db_table)

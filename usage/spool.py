@@ -101,7 +101,8 @@ class Spool:
     def release(self) -> None:
         """Let others have this process's file."""
         with self._lock:
-            file, self._file = self._file, None
+            file = self._file
+            self._file = None
         if file is not None:
             file.close()
 

@@ -190,7 +190,8 @@ class StatementAdmin(ReadOnly, ModelAdmin):
     @admin.action(description="Make final", permissions=["make_final"])
     def finalise_selected(self, request: HttpRequest, queryset: QuerySet[Statement]) -> HttpResponse:
         def do(_fields: dict[str, Any]) -> str:
-            done, left = 0, ""
+            done = 0
+            left = ""
             for statement in queryset:
                 try:
                     finalise(statement, by=request.user.get_username())

@@ -41,7 +41,8 @@ def unite(model: type[models.Model], rows: Amounts) -> None:
 
 def _inserts(model: type[models.Model], rows: Amounts) -> Iterator[tuple[str, list[Any]]]:
     """INSERTs of a bearable size, up to what is to be done with a row that is there."""
-    keys, amounts = key_fields(model), amount_fields(model)
+    keys = key_fields(model)
+    amounts = amount_fields(model)
     ordered = sorted(rows.items())
     for start in range(0, len(ordered), MAX_ROWS):
         batch = [(*key, *values) for key, values in ordered[start : start + MAX_ROWS]]

@@ -33,7 +33,8 @@ NUMBER_DIGITS = 15  # 60 bits, which every database has
 WHOLE_WEEK = 0b1111111
 WINDOWS = (7, 30)  # days that somebody who was served counts as active
 
-LOCKS, LOCK_CLASS = 256, 0x5EE  # how many; and what sets them apart from other advisory locks
+LOCKS = 256  # how many; and what sets them apart from other advisory locks
+LOCK_CLASS = 0x5EE
 
 Served = tuple[date, int, str, str, str]  # a day, a client application, an end user, a feature, a language
 Someone = tuple[int, int, str, str]  # a client application, a person, a feature, a language
@@ -211,7 +212,8 @@ def recount() -> None:
     rows = UserWeek.objects.order_by("client_id", "person", *SLICE, "week")
     for *whose, week, mask in rows.values_list("client_id", "person", *SLICE, "week", "days").iterator():
         if someone != whose:
-            someone, known = whose, []
+            someone = whose
+            known = []
         for day in _days(week, mask):
             activity.add(whose[0], known, day, feature=whose[2], language=whose[3])
     _write(activity)
@@ -257,8 +259,10 @@ def active_by_day(first: date, last: date, which: Which = EVERYBODY) -> dict[dat
     week, month = (sum(amounts[column] for day, amounts in sums.items() if day < first) for column in (1, 2))
     for day, one in found.items():
         one.day, changed_week, changed_month = sums.get(day, (0, 0, 0))
-        week, month = week + changed_week, month + changed_month
-        one.week, one.month = week, month
+        week += changed_week
+        month += changed_month
+        one.week = week
+        one.month = month
     return found
 
 

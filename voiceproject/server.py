@@ -46,7 +46,8 @@ class Server(uvicorn.Server):
                 ws_ping_timeout=None,  # pings keep proxies awake; VOICE_WS_IDLE_S ends who is silent, with an error
             )
         )
-        self._on_started, self._on_stopping = on_started, on_stopping
+        self._on_started = on_started
+        self._on_stopping = on_stopping
         self._draining: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

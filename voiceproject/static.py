@@ -27,7 +27,8 @@ class StaticFiles:
     """Answers below ``prefix`` with a file, and leaves everything else to ``app``."""
 
     def __init__(self, app: HttpApp, prefix: str) -> None:
-        self._app, self._prefix = app, prefix
+        self._app = app
+        self._prefix = prefix
         # `autorefresh` looks a file up when it is asked for: a scan of them all would delay the start.
         self._files = WhiteNoise(None, autorefresh=True, max_age=MAX_AGE_S, allow_all_origins=False)
         for finder in finders.get_finders():
@@ -54,7 +55,8 @@ class StaticFiles:
             return None
         environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers_of(scope).items()}
         response = static_file.get_response(scope["method"], environ)
-        headers, file = list(response.headers), response.file
+        headers = list(response.headers)
+        file = response.file
         if file is not None and int(response.status) == 200 and _is_compressible(headers, headers_of(scope)):
             data = _compressed(scope["path"], dict(headers).get("Last-Modified", ""), file.read)
             file.close()

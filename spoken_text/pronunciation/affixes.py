@@ -132,7 +132,8 @@ def guess(word: str) -> Analysis:
             if set(suffixes) - _SURE_SUFFIXES or set(prefixes) - _SURE_PREFIXES or not _could_be_stem(stem):
                 continue
             if swallowed and not (prefixes[-1].endswith("y") or prefixes[-1].endswith("ng")):
-                stem, swallowed = stem[1:], False
+                stem = stem[1:]
+                swallowed = False
             found = Analysis(prefixes, stem, suffixes, swallowed)
             if len(stem) < len(best.stem):
                 best = found

@@ -189,7 +189,8 @@ def _glottal_k(sounds: list[_Sound], stem: int, loan: bool) -> None:
 def _part_vowels(sounds: list[_Sound]) -> None:
     """A glottal stop between two equal vowels, and between a prefix and a vowel ("ke-adaan" [kəʔadaʔan])."""
     for index in range(len(sounds) - 1, 0, -1):
-        before, after = sounds[index - 1], sounds[index]
+        before = sounds[index - 1]
+        after = sounds[index]
         if not (before.vowel and after.vowel):
             continue
         boundary = before.morpheme != after.morpheme and before.ipa == "ə"

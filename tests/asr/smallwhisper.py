@@ -10,7 +10,10 @@ from ctranslate2.specs import WhisperSpec
 from ctranslate2.specs.model_spec import LayerSpec
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-WIDTH, MELS, LAYERS, HEADS = 64, 80, 1, 1
+WIDTH = 64
+MELS = 80
+LAYERS = 1
+HEADS = 1
 LANGUAGES = ["en", "zh", "ms", "ta", "id", "jw"]
 
 
@@ -35,19 +38,24 @@ def _weights(vocabulary: list[str]) -> WhisperSpec:
         return (0.1 * generator.standard_normal(shape)).astype(np.float32)
 
     def linear(layer: LayerSpec, outputs: int, inputs: int) -> None:
-        layer.weight, layer.bias = random(outputs, inputs), random(outputs)
+        layer.weight = random(outputs, inputs)
+        layer.bias = random(outputs)
 
     def norm(layer: LayerSpec) -> None:
-        layer.gamma, layer.beta = np.ones(WIDTH, np.float32), np.zeros(WIDTH, np.float32)
+        layer.gamma = np.ones(WIDTH, np.float32)
+        layer.beta = np.zeros(WIDTH, np.float32)
 
     def feed_forward(layer: LayerSpec) -> None:
         norm(layer.layer_norm)
         linear(layer.linear_0, 4 * WIDTH, WIDTH)
         linear(layer.linear_1, WIDTH, 4 * WIDTH)
 
-    encoder, decoder = spec.encoder, spec.decoder
-    encoder.conv1.weight, encoder.conv1.bias = random(WIDTH, MELS, 3), random(WIDTH)
-    encoder.conv2.weight, encoder.conv2.bias = random(WIDTH, WIDTH, 3), random(WIDTH)
+    encoder = spec.encoder
+    decoder = spec.decoder
+    encoder.conv1.weight = random(WIDTH, MELS, 3)
+    encoder.conv1.bias = random(WIDTH)
+    encoder.conv2.weight = random(WIDTH, WIDTH, 3)
+    encoder.conv2.bias = random(WIDTH)
     encoder.position_encodings.encodings = random(1500, WIDTH)
     decoder.position_encodings.encodings = random(448, WIDTH)
     decoder.embeddings.weight = random(len(vocabulary), WIDTH)

@@ -21,7 +21,8 @@ def turns(probabilities: list[float], detection: TurnDetection) -> list[tuple[in
 @pytest.mark.parametrize("at_once", [1, 2, 7, 1000])
 def test_probabilities_are_those_of_the_whole_recording(at_once: int) -> None:
     audio = sound.joined([sound.silence(0.7), sound.said("selamat pagi semua"), sound.noise(1.0)])
-    vad, cut = FrameVad(), frames(audio)
+    vad = FrameVad()
+    cut = frames(audio)
     ours = np.concatenate([vad.probabilities(cut[start : start + at_once]) for start in range(0, len(cut), at_once)])
     theirs = get_vad_model()(cut.reshape(-1).copy())
     assert ours.max() > 0.9 > 0.1 > ours.min()
@@ -30,9 +31,11 @@ def test_probabilities_are_those_of_the_whole_recording(at_once: int) -> None:
 
 
 def test_streams_do_not_mix() -> None:
-    speech, noise = frames(sound.said("apa khabar")), frames(sound.noise(2))
+    speech = frames(sound.said("apa khabar"))
+    noise = frames(sound.noise(2))
     alone = FrameVad().probabilities(speech)
-    first, second = FrameVad(), FrameVad()
+    first = FrameVad()
+    second = FrameVad()
     mixed = []
     for index in range(len(speech)):
         mixed.append(first.probabilities(speech[index : index + 1]))

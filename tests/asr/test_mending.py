@@ -37,7 +37,9 @@ class ScriptedModel:
     """The real model, but for the words that it writes: no small model loops on demand."""
 
     def __init__(self, model: Any, tokenizer: Any, script: Script) -> None:
-        self._model, self._tokenizer, self._script = model, tokenizer, script
+        self._model = model
+        self._tokenizer = tokenizer
+        self._script = script
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)

@@ -177,7 +177,9 @@ async def test_the_beta_is_spoken_to_in_its_words(server_address: str, api_key: 
 async def test_telephone_audio(server_address: str, api_key: str, kind: str, codec: str) -> None:
     narrow = soxr.resample(TALK, 16_000, 8_000)
     encoder: Any = av.CodecContext.create(codec, "w")
-    encoder.sample_rate, encoder.layout, encoder.format = 8_000, "mono", "s16"
+    encoder.sample_rate = 8_000
+    encoder.layout = "mono"
+    encoder.format = "s16"
     frame = av.AudioFrame.from_ndarray(np.frombuffer(pcm16(narrow), "<i2")[None], "s16", "mono")
     frame.sample_rate = 8_000
     data = b"".join(bytes(packet) for packet in encoder.encode(frame))

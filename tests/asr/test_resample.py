@@ -38,7 +38,8 @@ def test_any_rate_in_any_pieces_is_the_same_sound_at_the_same_time(rate: int, si
 def test_g711_is_the_standards_table(encoding: Encoding, codec: str) -> None:
     every_byte = bytes(range(256))
     decoder: Any = av.CodecContext.create(codec, "r")
-    decoder.sample_rate, decoder.layout = 8_000, "mono"
+    decoder.sample_rate = 8_000
+    decoder.layout = "mono"
     [frame] = decoder.decode(av.Packet(every_byte))
     expected = frame.to_ndarray().reshape(-1) / 32768
     np.testing.assert_allclose(AudioInput(encoding, SAMPLE_RATE).hear(every_byte), expected, atol=1e-7)
@@ -58,14 +59,17 @@ def test_opus_packets() -> None:
 
 def opus_packets(audio: sound.Audio) -> list[bytes]:
     encoder: Any = av.CodecContext.create("libopus", "w")
-    encoder.sample_rate, encoder.layout, encoder.format = 48_000, "mono", "flt"
+    encoder.sample_rate = 48_000
+    encoder.layout = "mono"
+    encoder.format = "flt"
     encoder.bit_rate = 32_000
     encoder.open()
     samples = soxr.resample(audio, SAMPLE_RATE, 48_000).astype(np.float32)
     packets = []
     for start in range(0, len(samples) - 960, 960):
         frame = av.AudioFrame.from_ndarray(samples[None, start : start + 960], "flt", "mono")
-        frame.sample_rate, frame.pts = 48_000, start
+        frame.sample_rate = 48_000
+        frame.pts = start
         packets += [bytes(packet) for packet in encoder.encode(frame)]
     return packets + [bytes(packet) for packet in encoder.encode(None)]
 

@@ -200,7 +200,8 @@ class BusyEngine:
     """An engine whose work is never done at once."""
 
     def __init__(self, engine: WhisperEngine, *, refuse: bool = False) -> None:
-        self.engine, self.refuse = engine, refuse
+        self.engine = engine
+        self.refuse = refuse
         self.live: list[bool] = []
 
     async def submit(self, unit):
@@ -214,7 +215,8 @@ class BusyEngine:
 
 
 async def test_a_busy_engine_is_asked_for_finals_only(engine: WhisperEngine) -> None:
-    listener, busy = Listener(), BusyEngine(engine)
+    listener = Listener()
+    busy = BusyEngine(engine)
     stream = session(busy, listener)
     await speak(stream, TALK, pause_s=0.01)
     await stream.finish()
@@ -224,7 +226,8 @@ async def test_a_busy_engine_is_asked_for_finals_only(engine: WhisperEngine) -> 
 
 
 async def test_partials_keep_coming_where_the_engine_is_never_idle(engine: WhisperEngine) -> None:
-    listener, busy = Listener(), BusyEngine(engine)
+    listener = Listener()
+    busy = BusyEngine(engine)
     stream = session(busy, listener)
     long = sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok untuk membeli ikan dan sayur")
     await speak(stream, np.tile(long, 2), pause_s=0.1)  # in real time
@@ -285,7 +288,8 @@ async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine, monk
 
 
 async def test_a_failure_is_of_its_utterance(engine: WhisperEngine) -> None:
-    listener, busy = Listener(), BusyEngine(engine, refuse=True)
+    listener = Listener()
+    busy = BusyEngine(engine, refuse=True)
     stream = session(busy, listener, None)
     await speak(stream, sound.said("selamat pagi"))
     await stream.commit()
@@ -363,7 +367,8 @@ SENTENCES = [
 async def test_the_final_words_are_those_of_the_file(engine: WhisperEngine) -> None:
     """Issue: word error rates differ by 2 points at most over at least 20 clips."""
     assert len(SENTENCES) >= 20
-    live, file = [], []
+    live = []
+    file = []
     options = Options(language="ms", temperatures=(0.0,))  # hotter ones draw lots
     for number, sentence in enumerate(SENTENCES):
         audio = sound.said(sentence, rate=(150, 175, 200)[number % 3])
@@ -383,7 +388,8 @@ async def test_the_final_words_are_those_of_the_file(engine: WhisperEngine) -> N
 
 
 async def test_whisper_base_has_the_files_words_live_too(whisper_base: Path, settings) -> None:
-    settings.VOICE_ASR_MODEL, settings.VOICE_ASR_COMPUTE_TYPE = str(whisper_base), "int8"
+    settings.VOICE_ASR_MODEL = str(whisper_base)
+    settings.VOICE_ASR_COMPUTE_TYPE = "int8"
     engine = WhisperEngine(configured())
     english = sound.said("the meeting starts at nine in the morning", "en")
     malay = sound.said("berapa harga tiket ke kuala lumpur")

@@ -58,7 +58,9 @@ def set_cost(usd: int) -> Change:
 
 
 def calm(world: World) -> None:
-    world.users, world.gpu_percent, world.requests = 5, 20.0, FAST
+    world.users = 5
+    world.gpu_percent = 20.0
+    world.requests = FAST
     set_cost(900)(world)
 
 

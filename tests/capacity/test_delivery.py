@@ -62,7 +62,8 @@ def test_a_refusal_is_not_tried_again(fired: World, webhook: Webhook) -> None:
 
 
 def test_a_mail_server_that_is_away(fired: World, mailbox: Mailbox, settings) -> None:
-    port, settings.EMAIL_PORT = settings.EMAIL_PORT, free_port()
+    port = settings.EMAIL_PORT
+    settings.EMAIL_PORT = free_port()
     fired.wait(MINUTE)
     row = Delivery.objects.get()
     assert (row.state, row.attempts) == (Delivery.State.WAITING, 2)
@@ -89,7 +90,8 @@ def test_two_senders_send_once(fired: World, webhook: Webhook) -> None:
     fired.wait(MINUTE)
     row = Delivery.objects.get()
     Delivery.objects.update(state=Delivery.State.WAITING, attempts=0)
-    row.state, row.attempts = Delivery.State.WAITING, 0
+    row.state = Delivery.State.WAITING
+    row.attempts = 0
     assert delivery._attempt(row, fired.now)
     assert not delivery._attempt(row, fired.now)
     assert len(webhook.received) == 2

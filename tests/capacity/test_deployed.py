@@ -22,7 +22,8 @@ def later(monkeypatch):
 
 
 def test_it_works(tmp_path: Path, settings, later) -> None:
-    settings.VOICE_MAX_CONCURRENT_USERS, settings.VOICE_PHASE = 7, 1
+    settings.VOICE_MAX_CONCURRENT_USERS = 7
+    settings.VOICE_PHASE = 1
     assert (deployed.most_users(), deployed.phase()) == (7, 1)
     settings.VOICE_PHASE_DIR = str(tmp_path)
     assert (deployed.most_users(), deployed.phase()) == (7, 1), "no files: the settings"
@@ -38,6 +39,7 @@ def test_it_works(tmp_path: Path, settings, later) -> None:
 
 @pytest.mark.parametrize("text", ["many", "", "2.5"])
 def test_a_file_of_no_use_changes_nothing(text: str, tmp_path: Path, settings, later) -> None:
-    settings.VOICE_PHASE_DIR, settings.VOICE_MAX_CONCURRENT_USERS = str(tmp_path), 7
+    settings.VOICE_PHASE_DIR = str(tmp_path)
+    settings.VOICE_MAX_CONCURRENT_USERS = 7
     (tmp_path / "VOICE_MAX_CONCURRENT_USERS").write_text(text)
     assert deployed.most_users() == 7

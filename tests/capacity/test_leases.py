@@ -122,7 +122,8 @@ async def test_it_lets_go_when_the_work_fails(here: PerLoop[Leases]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_store_that_is_away_keeps_nobody_from_being_served(here: PerLoop[Leases], settings) -> None:
-    held, settings.REDIS_URL = here(), "redis://127.0.0.1:1/0"
+    held = here()
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
     async with concurrency_slot(1, "aminah", Feature.ASR):
         await asyncio.sleep(0.5)
     settings.REDIS_URL = ""

@@ -40,7 +40,9 @@ def test_what_is_not_counted(world: World) -> None:
 def test_a_live_stream_has_no_response_time(world: World) -> None:
     add(world, ("speech", 700, 200))
     row = LedgerEntry.objects.get()
-    row.pk, row.is_live, row.total_ms = None, True, 600_000
+    row.pk = None
+    row.is_live = True
+    row.total_ms = 600_000
     row.save()
     seen = measure.traffic(START)
     assert (seen.requests, seen.tts) == (2, Responses(1, 0.7))

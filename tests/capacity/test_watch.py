@@ -88,7 +88,8 @@ def test_only_one_of_two_watches(seeded, quick, stopping: threading.Event) -> No
 
 @pytest.mark.django_db(transaction=True)
 def test_an_error_does_not_end_it(seeded, quick, stopping: threading.Event, monkeypatch) -> None:
-    evaluate, calls = watch.evaluate, []
+    evaluate = watch.evaluate
+    calls = []
 
     def fail_first(*args) -> None:
         calls.append(args)

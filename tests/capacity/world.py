@@ -93,7 +93,8 @@ def mailbox(settings) -> Iterator[Mailbox]:
     controller = Controller(received, hostname="127.0.0.1", port=free_port())
     controller.start()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", controller.port
+    settings.EMAIL_HOST = "127.0.0.1"
+    settings.EMAIL_PORT = controller.port
     settings.VOICE_ALERT_EMAILS = ["petugas@example.com"]
     yield received
     controller.stop()

@@ -33,7 +33,8 @@ class Seen:
 class Load:
     def __init__(self, urls: list[str], key: str) -> None:
         self.seen = Seen()
-        self._urls, self._key = urls, key
+        self._urls = urls
+        self._key = key
         self._clips = [sound.wav(sound.said(sentence)) for sentence in SENTENCES]
         self._stopping = asyncio.Event()
         self._users: list[asyncio.Task[None]] = []
@@ -84,7 +85,8 @@ class Load:
 
     def _request(self, name: str) -> dict:
         if random.random() < 0.5:
-            files, fields = {"file": ("a.wav", random.choice(self._clips))}, {"model": "whisper-1", "language": "ms"}
+            files = {"file": ("a.wav", random.choice(self._clips))}
+            fields = {"model": "whisper-1", "language": "ms"}
             return {"path": "/v1/audio/transcriptions", "content": {"files": files, "data": fields}}
         body = {"model": "tts-1", "input": f"Apa khabar semua? {name}. {random.choice(SENTENCES)}."}
         return {"path": "/v1/audio/speech", "content": {"json": body}}

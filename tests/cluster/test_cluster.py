@@ -33,7 +33,8 @@ USERS = 8
 STEADY = 25  # requests between two blows
 KEY = "vk_test_0123456789abcdef"
 # Two replicas take 2 * 16 units each, 32 more wait for them.
-ALL_TAKEN, MORE_THAN_FIT = 90, 300
+ALL_TAKEN = 90
+MORE_THAN_FIT = 300
 
 
 async def replicas(client: httpx.AsyncClient, tier: str, name: str) -> set[int]:
@@ -81,7 +82,8 @@ async def units_done(client: httpx.AsyncClient, tier: str) -> int:
 
 @pytest.mark.timeout(400)
 async def test_a_full_tier_refuses_and_who_hangs_up_is_forgotten(tier: str) -> None:
-    url, frame = f"{tier}/units/v1/asr", long_unit()
+    url = f"{tier}/units/v1/asr"
+    frame = long_unit()
     limits = httpx.Limits(max_connections=400)
     async with httpx.AsyncClient(timeout=120) as watching:
         async with httpx.AsyncClient(timeout=120, limits=limits) as client:
@@ -128,7 +130,8 @@ async def test_kills_lose_nothing(tier: str, tmp_path: Path) -> None:
             await until(lambda: _done(len(load.seen.succeeded) >= wanted))
 
         async def tell(what: str, since: float) -> None:
-            took_s, answers = time.monotonic() - since, dict(load.seen.answers)
+            took_s = time.monotonic() - since
+            answers = dict(load.seen.answers)
             load.seen.answers.clear()
             print(f"{what:<42} back to full after {took_s:5.1f} s   answers meanwhile: {answers}", flush=True)
 

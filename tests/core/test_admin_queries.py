@@ -56,7 +56,8 @@ class TestLists(TestCase):
         for model, _admin in LISTS:
             self.queries(model, 2)  # what is remembered from then on: content types, permissions
             with self.subTest(model=model.__name__):
-                few, many = self.queries(model, 2), self.queries(model, 10)
+                few = self.queries(model, 2)
+                many = self.queries(model, 10)
                 # A phase of growth, say, may ask for something of its own: there will never be many.
                 assert len(many) <= len(few) or model._default_manager.count() <= HANDFUL, "\n".join(many)
                 assert len(many) <= MAX_QUERIES

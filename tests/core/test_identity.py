@@ -146,7 +146,8 @@ class TestTokens:
         assert code(await stranger.get("/v1/usage", headers=bearer(token(sub="x" * 201)))) == (400, "invalid_value")
 
     async def test_audience_and_issuer_when_set(self, stranger: httpx.AsyncClient, settings: Settings) -> None:
-        settings.VOICE_JWT_AUDIENCE, settings.VOICE_JWT_ISSUER = "voice", "chat"
+        settings.VOICE_JWT_AUDIENCE = "voice"
+        settings.VOICE_JWT_ISSUER = "chat"
         assert code(await stranger.get("/v1/usage", headers=bearer(token()))) == (401, "invalid_api_key")
         assert await user_of(stranger, **bearer(token(aud="voice", iss="chat"))) == "pengguna-7"
 

@@ -83,9 +83,11 @@ def test_every_list_and_every_row(something_everywhere, role: str) -> None:
     is_boss = role == "superuser"
     client = logged_in("wan", "" if is_boss else role, is_superuser=is_boss)
     for model in MODELS:
-        label, row = model._meta.label, model._default_manager.first()
+        label = model._meta.label
+        row = model._default_manager.first()
         assert row is not None, f"nothing to look at: {label}"
-        listed, looked_at = client.get(address(model)), client.get(address(model, f"{row.pk}/change/"))
+        listed = client.get(address(model))
+        looked_at = client.get(address(model, f"{row.pk}/change/"))
         if label in BOSS_ONLY and not is_boss:
             assert (listed.status_code, looked_at.status_code) == (403, 403), label
             continue

@@ -53,7 +53,8 @@ def chosen(rows: list[LedgerEntry], parts: dict[str, str]) -> list[LedgerEntry]:
 def test_every_part_of_the_page_is_that_part_of_the_ledger(used: date) -> None:
     first = used - timedelta(days=19)
     for parts in SOME:
-        found, rows = board(first, used, parts), chosen(ledger(first, used), parts)
+        found = board(first, used, parts)
+        rows = chosen(ledger(first, used), parts)
         assert sum(int(row["requests"]) for row in read(csv_of("daily-mix", found))) == len(rows)
         heard = sum(row.audio_ms for row in rows if row.status in CHARGED_STATUSES and row.kind != "speech")
         minutes = sum(float(row["minutes"]) for row in read(csv_of("minutes", found)))

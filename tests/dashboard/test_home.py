@@ -21,10 +21,12 @@ from tests.capacity.world import logged_in
 from usage.models import InfrastructureCost
 from usage.period import start_of
 
-HOME, FRESH = "/admin/", "/admin/now.json"
+HOME = "/admin/"
+FRESH = "/admin/now.json"
 # Session, account, rights: 4. Side bar and alerts: 2. Readings, levels, leases: 6. Roll-out: 3. The rest is slow: the
 # month's cost, uptime, growth, two days' curves.
-MAX_QUERIES, MAX_FRESH_QUERIES = 44, 20
+MAX_QUERIES = 44
+MAX_FRESH_QUERIES = 20
 
 
 def served(users: int, stood_in: int = 0) -> None:

@@ -60,7 +60,8 @@ def figure(html: str, name: str) -> str:
 
 def test_every_figure_that_appears_twice(pages: Client, quarter: date) -> None:
     first_page = pages.get("/admin/").content.decode()
-    month, thirty = board("month"), board("30")
+    month = board("month")
+    thirty = board("30")
     scores = {score.goal.metric: score for score in thirty.scores}
     of_month = {score.goal.metric: score for score in month.scores}
 
@@ -94,7 +95,8 @@ def test_every_figure_that_appears_twice(pages: Client, quarter: date) -> None:
     assert uptime == of_month[Metric.UPTIME].shown
 
     # Requests, and those that failed or were refused: by day, by code, by client.
-    by_day, by_code = rows_of("error-rate", thirty), rows_of("errors", thirty)
+    by_day = rows_of("error-rate", thirty)
+    by_code = rows_of("errors", thirty)
     beside = sum(int(row["failed"]) + int(row["refused"]) for row in by_day)
     assert beside == sum(int(row["requests"]) for row in by_code)
     assert sum(int(row["requests"]) for row in by_day) == sum(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from playwright.async_api import Page, async_playwright
 
-PHONE, DESKTOP = (390, 844), (1280, 900)
+PHONE = (390, 844)
+DESKTOP = (1280, 900)
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

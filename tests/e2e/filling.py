@@ -15,7 +15,8 @@ from decimal import Decimal
 from tests.services import ROOT, Served
 
 PASSWORD = "rahsia-ujian"
-OPERATOR, PRODUCT_MANAGER = "siti", "farid"
+OPERATOR = "siti"
+PRODUCT_MANAGER = "farid"
 STEP = timedelta(minutes=5)
 
 

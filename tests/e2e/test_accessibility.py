@@ -21,8 +21,10 @@ from tests.services import Served
 
 __all__ = ["needs_chromium"]
 
-BOSS, PASSWORD = "pengurus", "rahsia-pengurus"
-NARROW, ENLARGED = (320, 640), (640, 450)  # a small phone; 1280 pixels at 200 %
+BOSS = "pengurus"
+PASSWORD = "rahsia-pengurus"
+NARROW = (320, 640)  # a small phone; 1280 pixels at 200 %
+ENLARGED = (640, 450)
 SERIOUS = ("serious", "critical")
 PAGES = (
     "/",
@@ -163,7 +165,8 @@ async def test_the_keyboard_reaches_and_shows_everything(service: Served) -> Non
     """Filters, definitions and downloads of the dashboard, in the order in which they are read."""
     async with signed_in(service) as page:
         await page.goto(f"{service.url}/dashboard/?range=30")
-        reached, tooltip = [], False
+        reached = []
+        tooltip = False
         for _ in range(40):
             await page.keyboard.press("Tab")
             one = await page.evaluate(FOCUSED)

@@ -30,7 +30,8 @@ def needs_chromium() -> None:
 def microphone(tmp_path: Path) -> Path:
     """Somebody who says something, listens to the answer for a while, and interrupts it."""
     path = tmp_path / "spoken.wav"
-    question, again = sound.said(SPOKEN), sound.said("terima kasih banyak")
+    question = sound.said(SPOKEN)
+    again = sound.said("terima kasih banyak")
     spoken = [sound.silence(2), question, sound.silence(5), again, sound.silence(40)]
     path.write_bytes(sound.wav(sound.joined(spoken)))
     return path

@@ -45,7 +45,8 @@ def page_server(service: services.Served) -> Generator[str, None, None]:
 def microphone(tmp_path: Path) -> Path:
     """Somebody who asks, listens to the answer for a while, and interrupts it."""
     path = tmp_path / "spoken.wav"
-    question, again = sound.said("selamat pagi semua"), sound.said("terima kasih banyak")
+    question = sound.said("selamat pagi semua")
+    again = sound.said("terima kasih banyak")
     spoken = [sound.silence(3), question, sound.silence(5), again, sound.silence(30)]
     path.write_bytes(sound.wav(sound.joined(spoken)))
     return path

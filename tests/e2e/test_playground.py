@@ -16,7 +16,8 @@ from tests.services import Served
 
 SPOKEN = "selamat pagi semua"
 GROUND = "getComputedStyle(document.body).backgroundColor"
-LIGHT, DARK = "rgb(246, 245, 241)", "rgb(17, 22, 21)"
+LIGHT = "rgb(246, 245, 241)"
+DARK = "rgb(17, 22, 21)"
 pytestmark = pytest.mark.timeout(180)
 
 

@@ -21,7 +21,8 @@ from tests import services
 from tests.e2e import browser
 from tests.services import Served
 
-NAME, PASSWORD = "puteri", "rahsia-produk"
+NAME = "puteri"
+PASSWORD = "rahsia-produk"
 HISTORY = f"""
 from django.contrib.auth.models import Group, User
 from django.utils import timezone

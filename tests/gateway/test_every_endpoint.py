@@ -182,7 +182,8 @@ async def test_no_socket_works_over_the_quota(server_address: str, api_key: str,
 
 async def test_the_kill_switch_ends_open_sockets(server_address: str, api_key: str, voice_on) -> None:
     async def ended(path: str) -> int:
-        url, headers = server_address.replace("http", "ws", 1) + path, {"Authorization": f"Bearer {api_key}"}
+        url = server_address.replace("http", "ws", 1) + path
+        headers = {"Authorization": f"Bearer {api_key}"}
         async with connect(url, additional_headers=headers) as socket:
             opened.release()
             await socket.wait_closed()

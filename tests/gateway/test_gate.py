@@ -62,8 +62,12 @@ async def chunks(*parts: bytes | Exception) -> AsyncGenerator[bytes, None]:
 
 async def test_it_works(request_of_a_caller) -> None:
     async with request_gate(request_of_a_caller.user, Kind.SPEECH) as work:
-        work.model, work.voice, work.language = "espeak-ng", "ms", "ms"
-        work.characters, work.audio_ms, work.queue_ms = 12, 345.6, 7.2
+        work.model = "espeak-ng"
+        work.voice = "ms"
+        work.language = "ms"
+        work.characters = 12
+        work.audio_ms = 345.6
+        work.queue_ms = 7.2
     row = await the_row()
     assert (row.request_id, row.kind, row.user, row.status, row.error_code) == ("req_1", "speech", "key:vk_x", 200, "")
     assert (row.model, row.voice, row.language) == ("espeak-ng", "ms", "ms")

@@ -17,7 +17,8 @@ async def speak(api: httpx.AsyncClient, key: str, **body: object) -> httpx.Respo
 
 
 async def test_a_retry_gets_the_first_answer_and_no_second_row(api: httpx.AsyncClient) -> None:
-    first, second = await speak(api, "k-1"), await speak(api, "k-1")
+    first = await speak(api, "k-1")
+    second = await speak(api, "k-1")
     assert first.status_code == second.status_code == 200
     assert first.content == second.content
     assert second.headers["Content-Type"] == first.headers["Content-Type"]
@@ -54,7 +55,8 @@ async def transcribe(api: httpx.AsyncClient, data: bytes, **fields: str) -> http
 
 async def test_an_upload_is_compared_by_its_content(api: httpx.AsyncClient) -> None:
     one = sound.wav(sound.said("selamat pagi"))
-    first, second = await transcribe(api, one), await transcribe(api, one)
+    first = await transcribe(api, one)
+    second = await transcribe(api, one)
     assert first.json() == second.json()  # although the boundary between the fields was another one
     assert second.headers["Idempotent-Replayed"] == "true"
     other = one[:-2] + bytes([one[-2] ^ 1, one[-1]])
@@ -82,7 +84,8 @@ async def test_another_users_key_is_another_key(api: httpx.AsyncClient) -> None:
 
 
 async def test_the_callers_mistake_is_kept_too(api: httpx.AsyncClient) -> None:
-    first, second = await speak(api, "k-5", speed=99), await speak(api, "k-5", speed=99)
+    first = await speak(api, "k-5", speed=99)
+    second = await speak(api, "k-5", speed=99)
     assert (first.status_code, second.status_code) == (400, 400)
     assert first.json() == second.json()
     assert await LedgerEntry.objects.acount() == 1

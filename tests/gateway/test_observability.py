@@ -53,7 +53,8 @@ async def test_which_version_runs(api: httpx.AsyncClient) -> None:
 
 
 async def test_django_prometheus_counts_every_request(api: httpx.AsyncClient) -> None:
-    name, labels = "django_http_responses_total_by_status_total", {"status": "404"}
+    name = "django_http_responses_total_by_status_total"
+    labels = {"status": "404"}
     before = await sample(api, name, **labels)
     await api.get("/nowhere")
     assert await sample(api, name, **labels) == before + 1

@@ -20,7 +20,8 @@ def little_quota(voice_on) -> None:
 
 
 async def test_a_stream_ends_where_its_quota_does(server_address: str, api_key: str, little_quota) -> None:
-    url, headers = server_address.replace("http", "ws", 1) + "/ws/tts", {"Authorization": f"Bearer {api_key}"}
+    url = server_address.replace("http", "ws", 1) + "/ws/tts"
+    headers = {"Authorization": f"Bearer {api_key}"}
     heard = []
     async with connect(url, additional_headers=headers) as socket:
         await socket.send(json.dumps({"type": "start"}))

@@ -68,7 +68,8 @@ class Attackers:
     async def flood(self) -> None:
         """Without a key, and with bodies."""
         async with httpx.AsyncClient(timeout=10) as client:
-            url, headers = f"{self._service.url}/v1/audio/transcriptions", {"Authorization": "Bearer vk_nobody"}
+            url = f"{self._service.url}/v1/audio/transcriptions"
+            headers = {"Authorization": "Bearer vk_nobody"}
             for _ in range(50):
                 answer = await client.post(url, headers=headers, files={"file": b"\0" * 20_000})
                 self.answers[answer.status_code] += 1

@@ -34,7 +34,8 @@ WHISPER = {"model": "whisper-1"}
 @pytest.fixture(scope="module")
 def venv() -> Path:
     (lock,) = GPU_IMAGE.requirements()
-    stamp, wanted = VENV / "installed", hashlib.sha256(lock.read_bytes()).hexdigest()
+    stamp = VENV / "installed"
+    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(VENV, ignore_errors=True)
         GPU_IMAGE.install_to(VENV)
@@ -156,7 +157,8 @@ def _when_ready(url: str, running: list[subprocess.Popen[bytes]], log: Path) -> 
 @pytest.mark.timeout(600)  # a Ray of its own, with real models on a small machine
 def test_both_images_together(image: Path, tmp_path: Path, short: str) -> None:
     (tmp_path / "api").mkdir()
-    app, packages = tmp_path / "app", tmp_path / "venv"
+    app = tmp_path / "app"
+    packages = tmp_path / "venv"
     app.mkdir()
     API_IMAGE.copy_to(app)
     API_IMAGE.install_to(packages)

@@ -25,7 +25,8 @@ class Balancer:
     """One address for whoever is behind it now: new connections go to ``target``, open ones stay where they are."""
 
     def __init__(self, target: int) -> None:
-        self.port, self.target = lasting_port(), target
+        self.port = lasting_port()
+        self.target = target
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

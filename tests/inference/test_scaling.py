@@ -102,6 +102,7 @@ def test_a_replica_that_was_never_busy_says_nothing_of_its_speed() -> None:
 
 
 def test_a_new_replica_does_not_hide_what_the_others_know() -> None:
-    old, new = Replica(8), Replica(8)
+    old = Replica(8)
+    new = Replica(8)
     old.work(20, holding=12)
     assert wanted(12.8, old, new) == pytest.approx(wanted(12.8, old))

@@ -19,7 +19,8 @@ from core import tracing
 from tests import sound
 from tests.services import inference_tier, served
 
-TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
 CALLER = {"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-Id": "req_from_the_caller"}
 SPOKEN = "selamat pagi semua"
 

@@ -71,7 +71,9 @@ class Workload:
 
 def workloads(phase: int = 1) -> Iterator[Workload]:
     for one in overlay(phase):
-        kind, name, spec = one["kind"], one["metadata"]["name"], one.get("spec", {})
+        kind = one["kind"]
+        name = one["metadata"]["name"]
+        spec = one.get("spec", {})
         match kind:
             case "Deployment" | "Job" | "StatefulSet":  # a job's name ends with its version
                 claims = frozenset(one["metadata"]["name"] for one in spec.get("volumeClaimTemplates", []))

@@ -118,7 +118,8 @@ def test_the_service_as_it_is_run(tmp_path: Path, postgres_url: str, redis_url: 
 
 
 def test_prometheus_has_the_rules_of_the_cluster(tmp_path: Path) -> None:
-    program, port = found("prometheus"), services.free_port()
+    program = found("prometheus")
+    port = services.free_port()
     script = shell_line("prometheus")
     places = {
         "/etc/prometheus/cluster-rules.yaml": str(K8S / "monitoring" / "rules.yaml"),

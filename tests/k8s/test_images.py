@@ -244,7 +244,8 @@ def test_as_in_the_cluster(app: Path, told: dict[str, str]) -> None:
 def _probed(port: str, serving: subprocess.Popen[str]) -> None:
     """As the kubelet asks: by the pod's address, not by the service's name."""
     (pod,) = (one for one in workloads() if one.name == API[0])
-    container, deadline = pod.containers[-1], time.monotonic() + PATIENCE_S
+    container = pod.containers[-1]
+    deadline = time.monotonic() + PATIENCE_S
     for name in ("startupProbe", "readinessProbe", "livenessProbe"):
         path = container[name]["httpGet"]["path"]
         while True:

@@ -65,7 +65,9 @@ def run(block: str, programs: Path) -> list[dict]:
         text=True,
     )
     assert done.returncode == 0, done.stderr + done.stdout
-    decoder, text, found = json.JSONDecoder(), made.read_text().strip(), []
+    decoder = json.JSONDecoder()
+    text = made.read_text().strip()
+    found = []
     while text:
         one, end = decoder.raw_decode(text)
         found.append(one)

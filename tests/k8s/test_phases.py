@@ -34,7 +34,8 @@ REQUIRED_HPA = {
 def grown(what: str, phase: Phase) -> tuple[int, int]:
     """From and to of `pods` or `gpus`. What scales automatically begins where the phase before ends, and reaches as far
     as its peak of users asks for at that phase's users per piece."""
-    low, high = getattr(phase, f"{what}_from"), getattr(phase, f"{what}_to")
+    low = getattr(phase, f"{what}_from")
+    high = getattr(phase, f"{what}_to")
     if low is not None:
         return low, high
     before = Phase.objects.get(number=phase.number - 1)
@@ -144,7 +145,8 @@ def test_the_database_has_connections_for_all(number: int) -> None:
         for one in of_kind("ConfigMap", number).values()
         if "VOICE_DATABASE_POOL" in one["data"]
     }
-    surging, others = len(SERVING), 5  # one more of each while a version is rolled out; pages, the watcher, jobs
+    surging = len(SERVING)  # one more of each while a version is rolled out; pages, the watcher, jobs
+    others = 5
     (database,) = of_kind("Cluster", number).values()
     connections = int(database["spec"]["postgresql"]["parameters"]["max_connections"])
     assert (pods + surging + others) * pool < connections
@@ -175,10 +177,8 @@ def test_a_head_that_restarts_finds_what_it_knew() -> None:
     (redis,) = of_kind("StatefulSet").values()
     assert of_kind("Service")[host]["spec"]["ports"][0]["port"] == int(port)
     (container,) = redis["spec"]["template"]["spec"]["containers"]
-    asked, served = (
-        cluster["gcsFaultToleranceOptions"]["redisPassword"]["valueFrom"],
-        container["env"][0]["valueFrom"],
-    )
+    asked = cluster["gcsFaultToleranceOptions"]["redisPassword"]["valueFrom"]
+    served = container["env"][0]["valueFrom"]
     assert asked == served
     assert "--appendonly yes" in " ".join(container["args"])
     assert redis["spec"]["volumeClaimTemplates"]

@@ -145,7 +145,8 @@ def pod(name: str) -> Peer:
 
 REDIS = pod("redis")
 DATABASE = {"cnpg.io/cluster": "voice-database", "app.kubernetes.io/component": "database", "namespace": "voice"}
-HEAD, WORKER = pod("voice-inference-head"), pod("voice-inference-t4")
+HEAD = pod("voice-inference-head")
+WORKER = pod("voice-inference-t4")
 DJANGO = [pod(name) for name in (*SERVING, "capacity-watcher", "migrate", "daily", "statements", "weekly-summary")]
 OUTSIDE = {"address": "203.0.113.7"}
 

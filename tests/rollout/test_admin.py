@@ -186,7 +186,8 @@ def test_a_ramp_that_cannot_start_says_why(operator: Client, flags: dict[str, Fl
 
 
 def test_product_looks_and_does_not_touch(product: Client, flags: dict[str, Flag]) -> None:
-    flag, ramp = flags["voice"], ramps.create(flags["voice"])
+    flag = flags["voice"]
+    ramp = ramps.create(flags["voice"])
     for path in ("flag/", "ramp/", "change/", "cohort/", "listeduser/"):
         assert product.get(f"/admin/rollout/{path}").status_code == 200
     page = product.get(page_of(flag)).content.decode()

@@ -102,7 +102,8 @@ def test_people_with_an_account_here(flags: dict[str, Flag], caller: Caller) -> 
 
 def test_the_kill_switch_goes_before_everything_and_forgets_nothing(flags: dict[str, Flag], caller: Caller) -> None:
     flag = flags["voice"]
-    flag.everyone, flag.killed = True, True
+    flag.everyone = True
+    flag.killed = True
     flag.save()
     ListedUser.objects.create(flag=flag, user="aminah", list="allow")
     assert decide(caller, "aminah") == (False, Reason.KILLED)

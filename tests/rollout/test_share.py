@@ -43,7 +43,8 @@ def test_lowering_removes_the_latest() -> None:
 
 
 def test_queues_are_independent_of_each_other() -> None:
-    asr, tts = enabled("10", "asr"), enabled("10", "tts")
+    asr = enabled("10", "asr")
+    tts = enabled("10", "tts")
     assert abs(100 * len(asr & tts) / len(IDS) - 1.0) <= 0.15  # a tenth of a tenth
 
 

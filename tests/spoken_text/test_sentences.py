@@ -161,7 +161,9 @@ _PARTS = [
 
 
 def _streamed(text: str, draw: random.Random, longest: int) -> list[str]:
-    stream, sentences, at = SentenceStream(), [], 0
+    stream = SentenceStream()
+    sentences = []
+    at = 0
     while at < len(text):
         step = draw.randint(1, longest)
         sentences += stream.push(text[at : at + step])

@@ -176,7 +176,8 @@ async def test_streams_of_a_user_are_counted(server_address: str, api_key: str, 
     url = server_address.replace("http://", "ws://") + "/ws/tts"
     headers = {"Authorization": f"Bearer {api_key}"}
     async with connect(url, additional_headers=headers) as one, connect(url, additional_headers=headers) as two:
-        first, second = Reader(one), Reader(two)
+        first = Reader(one)
+        second = Reader(two)
         await first.send(type="start", user="aminah")
         await first.until("ready")
         await second.send(type="start", user="aminah")

@@ -31,7 +31,8 @@ def test_what_a_voice_says_is_what_is_heard(kokoro: Path, whisper_base: Path, vo
     speaker = model.load(kokoro, threads=2)
     listener = WhisperModel(str(whisper_base), device="cpu", compute_type="int8", cpu_threads=2)
     pack = model.pack_of(next(str(one.parameters["pack"]) for one in kokoro_voices(None) if one.id == voice))
-    said, heard = [], []
+    said = []
+    heard = []
     for text in TEXTS[language]:
         audio = speaker.speak(phonemes(speakable(text, language, letters=True), language), pack)
         segments, _about = listener.transcribe(

@@ -38,7 +38,8 @@ class Model:
     """Speaks a tenth of a second; fails as often as it is told to."""
 
     def __init__(self, failures: int) -> None:
-        self.failures, self.calls = failures, 0
+        self.failures = failures
+        self.calls = 0
 
     def speak(self, ipa: str, pack: object, speed: float = 1.0) -> np.ndarray:
         if len(ipa) > 15:  # not the warm-up
@@ -211,7 +212,8 @@ async def test_the_brown_out_can_be_switched_off(offered: Any, settings: Any) ->
 
 
 def test_the_text_decides_the_voice(offered: Any) -> None:
-    aisyah, ms = VOICES["aisyah"], catalogue().get("ms")
+    aisyah = VOICES["aisyah"]
+    ms = catalogue().get("ms")
     assert ms is not None
     assert sentence_voice(aisyah, "en", follows_text=True) == aisyah  # one speaker, both languages
     assert sentence_voice(aisyah, "zh", follows_text=False).id == "xiaoxiao"

@@ -49,7 +49,8 @@ class Listener:
             self.ended.set()
 
     def speech(self, speed: float = 4.0, audio_format: AudioFormat = AudioFormat.PCM) -> LiveSpeech:
-        voice, failed = default_voice(), self.errors.append
+        voice = default_voice()
+        failed = self.errors.append
         return LiveSpeech(voice, language="ms", tell=self.tell, failed=failed, speed=speed, audio_format=audio_format)
 
     def of(self, kind: type[Event]) -> list[Event]:
@@ -81,7 +82,9 @@ async def test_it_works(listener: Listener) -> None:
 
 
 async def test_any_split_of_the_text_gives_the_same_sentences(listener: Listener) -> None:
-    rng, speech, left = random.Random(3), listener.speech(), TEXT
+    rng = random.Random(3)
+    speech = listener.speech()
+    left = TEXT
     while left:
         size = rng.randint(1, 5)
         speech.push(left[:size])

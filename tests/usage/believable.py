@@ -61,7 +61,8 @@ def _requests(
         began = int(days * (number / people) ** 0.8)
         stays = chance.choice([0.9, 0.97, 0.995])  # from day to day
         likes = chance.uniform(0.15, 0.6)
-        client, language = chance.choice(clients), chance.choice(LANGUAGES)
+        client = chance.choice(clients)
+        language = chance.choice(LANGUAGES)
         for offset in range(began, days):
             if chance.random() > stays:
                 break

@@ -124,7 +124,8 @@ class TestStatements:
         assert boss.get(url(draft, "final")).status_code == 403
 
     def test_many_final(self, boss: Client, draft: Statement) -> None:
-        address, chosen = "/admin/usage/statement/", [str(one.pk) for one in Statement.objects.all()]
+        address = "/admin/usage/statement/"
+        chosen = [str(one.pk) for one in Statement.objects.all()]
         order = {"action": "finalise_selected", "_selected_action": chosen}
         page = boss.post(address, order).content.decode()
         assert "Make 2 statements final" in page

@@ -13,7 +13,8 @@ from usage.money import MICROS
 from usage.scorecard import GOAL, GOALS, Metric, Verdict
 
 KL = ZoneInfo("Asia/Kuala_Lumpur")
-JUNE, MIDDLE = datetime(2026, 6, 1, tzinfo=KL), datetime(2026, 6, 16, tzinfo=KL)  # of 30 days
+JUNE = datetime(2026, 6, 1, tzinfo=KL)  # of 30 days
+MIDDLE = datetime(2026, 6, 16, tzinfo=KL)
 MAY = datetime(2026, 5, 1, tzinfo=KL)
 
 
@@ -31,7 +32,8 @@ def test_hours_and_months() -> None:
     add("t4", 500_000, "hour", quantity=2, speech_to_text_percent=75)
     add("api_pod", 60 * MICROS, "month", quantity=3)
     cost = month_cost(MIDDLE)
-    gpu, pods = 2 * 500_000 * 24 * 15, 3 * 60 * MICROS // 2
+    gpu = 2 * 500_000 * 24 * 15
+    pods = 3 * 60 * MICROS // 2
     assert cost.spent_micros == gpu + pods
     assert cost.forecast_micros == 2 * cost.spent_micros
     assert cost.run_rate_micros_per_day * 15 == cost.spent_micros

@@ -16,7 +16,8 @@ from tests.usage.ledgers import Fill
 from usage.entry import Kind
 from usage.models import Correction, LedgerEntry
 
-LEDGER, DAILY = "/admin/usage/ledgerentry/", "/admin/usage/dailyuse/"
+LEDGER = "/admin/usage/ledgerentry/"
+DAILY = "/admin/usage/dailyuse/"
 
 
 @pytest.fixture

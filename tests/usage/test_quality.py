@@ -13,7 +13,8 @@ from usage.models import Correction, Rating
 from usage.quality import opinion_score, word_error_rate
 
 NOW = timezone.now()
-SINCE, UNTIL = NOW - timedelta(days=7), NOW + timedelta(days=1)
+SINCE = NOW - timedelta(days=7)
+UNTIL = NOW + timedelta(days=1)
 
 
 def correct(fill: Fill, rate: float, words: int, **fields: object) -> None:

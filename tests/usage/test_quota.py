@@ -322,7 +322,8 @@ class TestTheLookUp:
         assert {measure.value: one.used for measure, one in found.standings.items()} == {"audio": 0, "characters": 7}
 
     def test_the_newest_plan_of_the_user_goes_before_the_client_s_and_the_default(self, caller: Caller) -> None:
-        client, now = caller.client_id, timezone.now()
+        client = caller.client_id
+        now = timezone.now()
         plans = {name: Plan.objects.create(name=name) for name in ("default", "client", "old", "new", "later")}
         Plan.objects.filter(name="default").update(is_default=True)
         assert quota.load(client, "aminah").plan == plans["default"]

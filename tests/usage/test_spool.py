@@ -264,7 +264,8 @@ async def test_what_was_noted_while_the_database_is_gone_is_spooled(client: Clie
 
 
 async def test_what_was_noted_outlives_an_interruption(client: ClientApplication) -> None:
-    book, may_go_on = LedgerWriter(), threading.Event()
+    book = LedgerWriter()
+    may_go_on = threading.Event()
     busy = asyncio.create_task(book.run(may_go_on.wait))  # the ledger's thread
     await asyncio.sleep(0)
     for _ in range(3):

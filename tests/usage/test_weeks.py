@@ -111,7 +111,8 @@ def test_the_same_id_elsewhere_is_somebody_else(chat: ClientApplication, fill: F
 
 def test_names_that_are_taken_away_change_nothing(chat: ClientApplication) -> None:
     first, last = some_use(chat)
-    before, found = rollups(), weeks.cohorts(first, last)
+    before = rollups()
+    found = weeks.cohorts(first, last)
     assert personal.prune(timezone.now() - timedelta(days=31)) > 0
     assert rollups()["UserWeek"] == before["UserWeek"]
     rebuild()

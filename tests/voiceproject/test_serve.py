@@ -142,7 +142,8 @@ def test_two_processes_share_redis(tmp_path: Path, postgres_url: str, redis_url:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     with served(tmp_path / "one", **shared) as one, served(tmp_path / "two", **shared) as two:
-        body, headers = {"input": "Kongsi."}, one.headers(**{"Idempotency-Key": "dua"})
+        body = {"input": "Kongsi."}
+        headers = one.headers(**{"Idempotency-Key": "dua"})
         first = httpx.post(f"{one.url}/v1/audio/speech", json=body, headers=headers)
         second = httpx.post(f"{two.url}/v1/audio/speech", json=body, headers=headers)
         assert (second.status_code, second.content) == (200, first.content)

@@ -33,7 +33,9 @@ class Client:
 
     def __init__(self, url: str, headers: Mapping[str, str], *, timeout_s: float = 300.0) -> None:
         address = urlsplit(url)
-        self._host, self._port, self._timeout_s = str(address.hostname), int(address.port or 80), timeout_s
+        self._host = str(address.hostname)
+        self._port = int(address.port or 80)
+        self._timeout_s = timeout_s
         self._headers = {"Host": address.netloc, **headers}
         self._idle: list[_Connection] = []
 

@@ -48,7 +48,8 @@ async def main(replies: int, name: str) -> None:
     lines = iter(TEXTS.read_text(encoding="utf-8").splitlines())
     texts = [" ".join(three) for three in zip(*[lines] * SENTENCES_OF_A_REPLY, strict=False)][:replies]
     measured = [await first_audio(text, voice) for text in texts]
-    firsts, gaps = sorted(first for first, _gap in measured), sorted(gap for _first, gap in measured)
+    firsts = sorted(first for first, _gap in measured)
+    gaps = sorted(gap for _first, gap in measured)
     print(f"first audio: p50 {statistics.median(firsts):.2f} s, p95 {percentile(firsts, 95):.2f} s")
     print(f"longest gap within a reply: p50 {statistics.median(gaps):.2f} s, p95 {percentile(gaps, 95):.2f} s")
     await runtime.close_all()

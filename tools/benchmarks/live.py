@@ -71,7 +71,8 @@ class Speaker:
     """One person on one connection: sends as a microphone does, and notes when what comes back comes."""
 
     def __init__(self, socket: Any, measured: Measured) -> None:
-        self._socket, self._measured = socket, measured
+        self._socket = socket
+        self._measured = measured
         self._began = 0.0  # when the stream's clock started
         self._sent = 0  # samples
         self._stable: dict[int, list[str]] = {}
@@ -116,7 +117,8 @@ class Speaker:
             case "final":
                 self._measured.final.latencies_s.append(now - self._times[number])
                 self._heard.append((event["start_ms"], event["text"]))
-                words, stable = event["text"].split(), self._stable.get(number, [])
+                words = event["text"].split()
+                stable = self._stable.get(number, [])
                 self._measured.stable += len(stable)
                 self._measured.changed += sum(a != b for a, b in zip(stable, words, strict=False))
             case "error":
@@ -127,7 +129,8 @@ async def measure(service: Served, talks: Sequence[Sequence[Talk]]) -> Measured:
     """A stream for each of ``talks``."""
     measured = Measured()
     before = memory(service)
-    opened, done = asyncio.Barrier(len(talks) + 1), asyncio.Event()
+    opened = asyncio.Barrier(len(talks) + 1)
+    done = asyncio.Event()
     tasks = [
         asyncio.create_task(stream(service, number, said, measured, opened, done)) for number, said in enumerate(talks)
     ]
@@ -223,7 +226,8 @@ def print_words(live: dict[str, str], whole: dict[str, str], language: str) -> N
     found: dict[str, Errors] = {
         name: compare(text, live.get(name, ""), language) for name, text in whole.items() if text.strip()
     }
-    wrong, words = sum(errors.count for errors in found.values()), sum(errors.words for errors in found.values())
+    wrong = sum(errors.count for errors in found.values())
+    words = sum(errors.words for errors in found.values())
     same = sum(not errors.count for errors in found.values())
     print(f"         {wrong} of {words} words differ from the files'; {same} of {len(found)} recordings have the same")
     for name, errors in found.items():

@@ -53,11 +53,13 @@ async def one(service: Served, sentence: str, first: Result, silence: Result) ->
 
 async def main() -> None:
     print(environment.machine())
-    first, silence = Result(), Result()
+    first = Result()
+    silence = Result()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder), VOICE_LOG_LEVEL="WARNING") as service:
         for number in range(ROUNDS + 2):
             if number == 2:  # the first ones warm up
-                first, silence = Result(), Result()
+                first = Result()
+                silence = Result()
             await one(service, SENTENCES[number % len(SENTENCES)], first, silence)
     for name, result in (("text -> first audio", first), ("cancel -> silence", silence)):
         print(f"{name:<22} p50 {result.percentile_ms(50):6.1f} ms   p95 {result.percentile_ms(95):6.1f} ms")

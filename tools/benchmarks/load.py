@@ -93,7 +93,8 @@ async def closed(asks: list[Ask], *, seconds: float) -> Outcome:
 
 async def open_loop(ask: Ask, *, per_second: float, seconds: float) -> Outcome:
     """Callers who come at random, whatever the others get, and do not come back."""
-    outcome, chance = Outcome(seconds), random.Random(1)
+    outcome = Outcome(seconds)
+    chance = random.Random(1)
     tasks: list[asyncio.Task[float]] = []
     due = outcome.began
     while outcome.remaining_s:

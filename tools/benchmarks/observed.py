@@ -19,7 +19,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
 
 import django
 
-LOOP, POOL, ENGINE, BOOKS = "loop", "pool", "engine", "books"
+LOOP = "loop"
+POOL = "pool"
+ENGINE = "engine"
+BOOKS = "books"
 
 
 def processor_seconds() -> dict[str, float]:
@@ -59,7 +62,8 @@ def main(descriptor: int) -> None:
     def answer() -> None:
         with os.fdopen(descriptor, "w") as output:
             for _line in sys.stdin:
-                told, batches[:] = list(batches), []
+                told = list(batches)
+                batches[:] = []
                 print(json.dumps({"at": time.time(), "used": processor_seconds(), "batches": told}), file=output)
                 output.flush()
 

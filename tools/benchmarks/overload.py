@@ -38,7 +38,8 @@ async def main(seconds: float, callers: int) -> bool:
         served(Path(folder), VOICE_LOG_LEVEL="WARNING", VOICE_TTS_CACHE_BYTES="0") as service,
     ):
         async with Client(service.url, service.headers(), timeout_s=ANSWER_WITHIN_S) as client:
-            hear, speak = asr(client), tts(client)
+            hear = asr(client)
+            speak = tts(client)
 
             def mixed(count: int) -> list[Ask]:
                 return [speak if index % 3 == 2 else hear for index in range(count)]
@@ -46,7 +47,8 @@ async def main(seconds: float, callers: int) -> bool:
             await load.closed(mixed(callers), seconds=10)  # every buffer has been as large as it gets
             best = await load.closed(mixed(LIKED), seconds=min(20.0, seconds))
             await asyncio.sleep(CALM_S)
-            before, samples = memory(service), list[int]()
+            before = memory(service)
+            samples = list[int]()
             sampling = asyncio.create_task(_sample(service, samples))
             outcome = await load.closed(mixed(callers), seconds=seconds)
             sampling.cancel()

@@ -134,7 +134,9 @@ def _time(client: Any, page: Page) -> Timing:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    seconds, status, size = [], 0, 0
+    seconds = []
+    status = 0
+    size = 0
     for _run in range(1 + RUNS):
         with CaptureQueriesContext(connection) as queries:
             started = time.perf_counter()
@@ -203,7 +205,8 @@ def _of_model(client: Any, model: Any, model_admin: Any, name: str, address: str
         if choices and "query_string" in choices[0]:
             yield Page("filter", address + choices[0]["query_string"])
     if model_admin.date_hierarchy and row is not None:
-        field, value = model_admin.date_hierarchy, getattr(row, model_admin.date_hierarchy)
+        field = model_admin.date_hierarchy
+        value = getattr(row, model_admin.date_hierarchy)
         yield Page("month", f"{address}?{field}__year={value.year}&{field}__month={value.month}")
     if changelist.paginator.num_pages > 1:
         yield Page("last", f"{address}?p={changelist.paginator.num_pages}")

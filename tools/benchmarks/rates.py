@@ -54,7 +54,8 @@ ROUNDS = 5  # of a measurement that takes its time; a short one has fewer
 BUSY = 24  # callers at once: enough that the machine is never idle, few enough that nothing is refused
 WARM_UP_S = 1.5
 ALONE_S = 2.0
-STREAMS, STREAM_S = 4, 8.0  # a short measurement has shorter ones
+STREAMS = 4  # a short measurement has shorter ones
+STREAM_S = 8.0
 ENGINE_OF = {ASR: "asr"}
 
 
@@ -80,7 +81,8 @@ class Observed:
 
 @contextmanager
 def observed() -> Iterator[Observed]:
-    port, key = free_port(), "vk_rates_0123456789abcdef"
+    port = free_port()
+    key = "vk_rates_0123456789abcdef"
     with tempfile.TemporaryDirectory() as folder:
         settings = {
             "PORT": str(port),
@@ -151,9 +153,13 @@ class Spent:
 
 
 async def spend(service: Observed, run: Callable[[], Awaitable[Result]]) -> Spent:
-    before, idle, client, began = service.read(), _idle_s(), time.process_time(), time.monotonic()
+    before = service.read()
+    idle = _idle_s()
+    client = time.process_time()
+    began = time.monotonic()
     result = await run()
-    after, elapsed = service.read(), time.monotonic() - began
+    after = service.read()
+    elapsed = time.monotonic() - began
     client = time.process_time() - client
     used = {role: seconds - before["used"].get(role, 0.0) for role, seconds in after["used"].items()}
     batches = [tuple(batch) for batch in after["batches"]]
@@ -176,7 +182,9 @@ async def live(service: Observed, streams: int, seconds: float) -> Result:
         address = service.url.replace("http", "ws") + "/ws/asr"
         async with connect(address, additional_headers=service.headers()) as socket:
             await socket.send(json.dumps({"type": "start", "sample_rate": sound.RATE, "user": f"u{number}"}))
-            began, sent, size = time.monotonic(), 0, 2 * sound.RATE // 25
+            began = time.monotonic()
+            sent = 0
+            size = 2 * sound.RATE // 25
             while time.monotonic() - began < seconds:
                 await socket.send((audio + audio)[sent % len(audio) :][:size])
                 sent += size
@@ -203,7 +211,8 @@ async def batch_times(rounds: int = ROUNDS) -> tuple[dict[str, tuple[float, floa
     from tts.voices import catalogue
 
     await runtime.load_all()
-    checkpoint, voice = configured(), catalogue().resolve(default="ms", voice="alloy")
+    checkpoint = configured()
+    voice = catalogue().resolve(default="ms", voice="alloy")
     ENGINE_OF[TTS] = voice.engine
     audio = [sound.said(sentence) for sentence in SENTENCES]
     heard = [SpeechUnit(audio=each, options=Options(language="ms")) for each in audio]

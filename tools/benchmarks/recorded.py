@@ -41,12 +41,18 @@ from tools.benchmarks.through_http import form  # noqa: E402
 from tools.benchmarks.workload import closed_loop  # noqa: E402
 
 FOLDER = "BENCH_RECORDINGS"
-SHORTEST_S, LONGEST_S = 1.5, 7.0
-MIN_TIMES_CLEAN, MIN_TIMES_HARD = 6.0, 5.0
-MAX_P50_MS, MAX_P95_MS = 300.0, 1000.0
+SHORTEST_S = 1.5
+LONGEST_S = 7.0
+MIN_TIMES_CLEAN = 6.0
+MIN_TIMES_HARD = 5.0
+MAX_P50_MS = 300.0
+MAX_P95_MS = 1000.0
 MAX_POINTS_APART = 0.5
-NOISE_BELOW, MUSIC_BELOW = 0.3, 0.5  # of the speech's loudness
-ALONE, TEN, CROWD = 1, 10, 50
+NOISE_BELOW = 0.3  # of the speech's loudness
+MUSIC_BELOW = 0.5
+ALONE = 1
+TEN = 10
+CROWD = 50
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ SOUNDS = {
     "h at the end": re.compile(r"h$"),
     "diphthong": re.compile(r"(?:ai|au|oi)$"),
 }
-PEPET, TALING = "e pepet", "e taling"
+PEPET = "e pepet"
+TALING = "e taling"
 KINDS = (PEPET, TALING, *SOUNDS)
 _E = re.compile(r"[eé]")
 

@@ -27,7 +27,9 @@ async def _asr(concurrency: int, seconds: float) -> Result:
     from asr.transcription import Transcription
     from asr.units import Options
 
-    files, checkpoint, options = clips(), configured(), Options(language="ms")
+    files = clips()
+    checkpoint = configured()
+    options = Options(language="ms")
 
     async def call(number: int) -> bool:
         transcription = await Transcription.open(files[number % len(files)], whisper(), checkpoint, options)

@@ -82,7 +82,8 @@ class Run:
 
     def __init__(self, api: Served, tier: str) -> None:
         self.seen = Seen()
-        self._api, self._tier = api, tier
+        self._api = api
+        self._tier = tier
         self._clip = sound.wav(sound.said("selamat pagi semua"))
         self._began = time.monotonic()
         self._asked: set[asyncio.Task[None]] = set()
@@ -114,7 +115,8 @@ class Run:
     async def _one(self) -> None:
         begin = self.at
         headers = self._api.headers(**{"X-Voice-User": f"pengguna-{next(self._names) % 50}"})
-        files, fields = {"file": ("a.wav", self._clip)}, {"model": "whisper-1", "language": "ms"}
+        files = {"file": ("a.wav", self._clip)}
+        fields = {"model": "whisper-1", "language": "ms"}
         url = f"{self._api.url}/v1/audio/transcriptions"
         response = await self._client.post(url, headers=headers, files=files, data=fields)
         self.seen.answers.append(Answer(begin, response.status_code, self.at - begin))
@@ -149,7 +151,8 @@ async def follow_plan(api: Served, tier: str) -> Seen:
 def summary(seen: Seen) -> Iterator[str]:
     changes = [seen.replicas[0], *(b for a, b in itertools.pairwise(seen.replicas) if a[1] != b[1])]
     yield "replicas: " + ", ".join(f"{running} from {at:.0f} s" for at, running in changes)
-    begin, full = PLAN[0][1], seen.first(MOST) or float("inf")
+    begin = PLAN[0][1]
+    full = seen.first(MOST) or float("inf")
     rush = begin + PLAN[1][1]
     for name, start, end in (
         ("before", 0.0, begin),

@@ -108,7 +108,8 @@ class Listener:
 def rates(heard: list[ClipResult], language: str) -> tuple[float, float]:
     """Word and character error rate over all sentences; spaces are no characters."""
     pairs = [alike(one.text, one.heard, language) for one in heard]
-    said, got = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    said = [pair[0] for pair in pairs]
+    got = [pair[1] for pair in pairs]
     letters = jiwer.cer([one.replace(" ", "") for one in said], [one.replace(" ", "") for one in got])
     return jiwer.wer(said, got), letters
 

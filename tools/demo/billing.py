@@ -74,7 +74,8 @@ def make_costs(quarter: Quarter) -> bool:
         name not in rows or rows[name].quantity != number or rows[name].ends_at for name, number in first.items()
     ):
         return False
-    start, grown = start_of(quarter.first.replace(day=1)), quarter.moment(GPU_RELIEVED, 11)
+    start = start_of(quarter.first.replace(day=1))
+    grown = quarter.moment(GPU_RELIEVED, 11)
     for resource in (Resource.T4, Resource.API_POD) if quarter.has_second_gpu else ():
         row = rows[resource]
         InfrastructureCost.objects.filter(pk=row.pk).update(ends_at=grown)
@@ -101,7 +102,10 @@ def make_exchange_rate(quarter: Quarter) -> None:
 
 def make_statements(quarter: Quarter) -> Statements:
     """Final ones of the months that are over, with a credit note on one; drafts of this month."""
-    this_month, month, final, drafts = month_of(quarter.now), quarter.first.replace(day=1), 0, 0
+    this_month = month_of(quarter.now)
+    month = quarter.first.replace(day=1)
+    final = 0
+    drafts = 0
     while month <= this_month:
         closed = min(end_of_month(month) + CLOSED_AFTER, quarter.now)
         if closed < end_of_month(month) + SETTLING:

@@ -36,7 +36,8 @@ def write_load(minutes: Iterable[Minute], quarter: Quarter) -> tuple[int, int]:
     """Samples as far back as they are kept, and every hour's peak. What was measured stays. Gives both counts."""
     keep_from = quarter.now - watch.KEEP_SAMPLES
     samples: list[Sample] = []
-    peaks, cost = [], None
+    peaks = []
+    cost = None
     for hour, within in groupby(minutes, key=lambda minute: minute.at.replace(minute=0)):
         of_hour = list(within)
         peaks.append(
@@ -76,7 +77,8 @@ def write_uptime(quarter: Quarter) -> None:
     per_probe = watch.PROBE_EVERY_S
     days = []
     for index in range(quarter.days):
-        midnight, seconds = quarter.midnight(index), quarter.seconds_of(index)
+        midnight = quarter.midnight(index)
+        seconds = quarter.seconds_of(index)
         end = midnight + timedelta(seconds=seconds)
         down = sum(
             max(0.0, (min(until, end) - max(begin, midnight)).total_seconds()) for begin, until in quarter.outages
@@ -93,7 +95,9 @@ def write_uptime(quarter: Quarter) -> None:
 
 def incidents(quarter: Quarter) -> Iterator[Incident]:
     """In the order of their times, without the one that still fires."""
-    minute, critical, warning = timedelta(minutes=1), Rule.Severity.CRITICAL, Rule.Severity.WARNING
+    minute = timedelta(minutes=1)
+    critical = Rule.Severity.CRITICAL
+    warning = Rule.Severity.WARNING
     slow = quarter.moment(STOPPED_AT, STOPPED_HOUR)
     yield Incident(warning, Metric.P95, slow - 6 * minute, 52 * minute, 6.2)
     yield Incident(critical, Metric.P95, slow, 38 * minute, 6.2, 4 * minute)
@@ -117,7 +121,8 @@ def write_alerts(quarter: Quarter) -> int:
     """Those of the quarter, told to an address that does not exist, and one that fires now. Gives how many."""
     written = 0
     for incident in incidents(quarter):
-        rule, ended = _rule(incident), incident.fired_at + incident.lasted
+        rule = _rule(incident)
+        ended = incident.fired_at + incident.lasted
         if rule is None or ended >= quarter.now:
             continue
         is_seen = incident.acknowledged is not None

@@ -47,7 +47,8 @@ def fill(
     phase = phases.phase_of(phases.Use(users, phases.expected_peak(users)))
     has_second_gpu = phase is not None and (phase.gpus_from is None or phase.gpus_from > 1)
     quarter = Quarter(days, timezone.localtime(now), has_second_gpu)
-    people, scale = crowd(seed, users, quarter), limit_scale(rows, users, days)
+    people = crowd(seed, users, quarter)
+    scale = limit_scale(rows, users, days)
     traffic = Traffic(seed, rows, people, quarter, scale)
     with transaction.atomic():
         with acting(rollout.OPERATOR, "Before the pilot", quarter.moment(0, 0)):

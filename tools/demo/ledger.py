@@ -66,7 +66,8 @@ def own_rows() -> bool:
 
 def write_days(traffic: Traffic, quarter: Quarter, clients: list[ClientApplication]) -> Counts:
     """Call it in a transaction."""
-    counts, rows = Counts(), []
+    counts = Counts()
+    rows = []
     for index in range(quarter.days):
         requests = traffic.day(index)
         of_day = [_row(request, clients) for request in requests]
@@ -118,7 +119,8 @@ def _row(request: Request, clients: list[ClientApplication]) -> LedgerEntry:
 
 def _write_feedback(requests: list[Request], counts: Counts) -> None:
     said = {one.request_id: one for one in requests if one.wer is not None or one.score is not None}
-    corrections, ratings = [], []
+    corrections = []
+    ratings = []
     for number in range(0, len(said), AT_ONCE):
         some = list(said)[number : number + AT_ONCE]
         for pk, request_id in LedgerEntry.objects.filter(request_id__in=some).values_list("pk", "request_id"):

@@ -17,10 +17,12 @@ from tools.demo.people import Person
 from tools.demo.rhythm import BUSIEST, Rhythm
 from tools.demo.traffic import Traffic
 
-STEP, COARSE_STEP = timedelta(minutes=1), timedelta(minutes=10)
+STEP = timedelta(minutes=1)
+COARSE_STEP = timedelta(minutes=10)
 FINE_DAYS = 10  # at the end; of the time before only the hours' peaks are kept
 PER_USER_5_MIN = 11  # requests that one user at any moment stands for
-ASR_SHARE, TTS_SHARE = 0.62, 0.47  # some do both
+ASR_SHARE = 0.62  # some do both
+TTS_SHARE = 0.47
 STEADY = 0.93  # of a minute's surprise lasts into the next
 
 
@@ -44,9 +46,12 @@ def reach(people: list[Person], quarter: Quarter) -> list[float]:
 
 def minutes(seed: int, peak: float, people: list[Person], traffic: Traffic, quarter: Quarter) -> Iterator[Minute]:
     """``peak``: end users at once, about the most at the end of the quarter."""
-    reached, surprise = reach(people, quarter), 0.0
+    reached = reach(people, quarter)
+    surprise = 0.0
     for index in range(quarter.days):
-        rng, rhythm, midnight = Random(f"{seed} load {index}"), Rhythm(quarter.date(index)), quarter.midnight(index)
+        rng = Random(f"{seed} load {index}")
+        rhythm = Rhythm(quarter.date(index))
+        midnight = quarter.midnight(index)
         step = STEP if index >= quarter.days - FINE_DAYS else COARSE_STEP
         for number in range(int(quarter.seconds_of(index) // step.total_seconds())):
             at = midnight + number * step
@@ -59,7 +64,8 @@ def minutes(seed: int, peak: float, people: list[Person], traffic: Traffic, quar
 
 def _minute(rng: Random, at: datetime, users: int, busy: float, quarter: Quarter) -> Minute:
     asr, tts = (sum(rng.random() < share for _ in range(users)) for share in (ASR_SHARE, TTS_SHARE))
-    asr, tts = max(asr, users - tts), tts  # everybody does something
+    asr = max(asr, users - tts)  # everybody does something
+    tts = tts
     requests = round(PER_USER_5_MIN * users * rng.uniform(0.85, 1.15))
     gpu = min(99.0, max(2.0, 6 + 78 * busy**0.8 + rng.gauss(0, 3)))
     if any(begin <= at < end for begin, end in quarter.outages):

@@ -21,8 +21,13 @@ CLIENTS = (  # name, description, share of end users
 MADE_BY = "made by seed_demo"  # at the end of each client application's description: whose rows these are
 
 # Per cent of end users from a place in the quarter on.
-FIRST_PERCENT, RAMP_PERCENT, LAST_PERCENT = 1, 5, 7
-STOPPED_RAMP, STOPPED_AT, HELD_RAMP, LAST_RAMP = 0.24, 0.255, 0.36, 0.62
+FIRST_PERCENT = 1
+RAMP_PERCENT = 5
+LAST_PERCENT = 7
+STOPPED_RAMP = 0.24
+STOPPED_AT = 0.255
+HELD_RAMP = 0.36
+LAST_RAMP = 0.62
 _SPEECH = (
     (0.03, FIRST_PERCENT),
     (STOPPED_RAMP, RAMP_PERCENT),
@@ -38,8 +43,10 @@ STEPS: dict[Feature, tuple[tuple[float, int], ...]] = {
 
 GPU_RELIEVED = 0.58
 GPU_FULL = 0.555  # the alert that led to it
-OUTAGE, OUTAGE_LENGTH = 0.47, timedelta(minutes=34)
-SHORT_OUTAGE, SHORT_OUTAGE_LENGTH = 0.82, timedelta(minutes=4)
+OUTAGE = 0.47
+OUTAGE_LENGTH = timedelta(minutes=34)
+SHORT_OUTAGE = 0.82
+SHORT_OUTAGE_LENGTH = timedelta(minutes=4)
 
 BETTER_MODEL = 0.40  # from here on the second one
 MODELS = ("whisper-small", "whisper-small-ms")

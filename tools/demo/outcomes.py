@@ -16,7 +16,8 @@ LEFT = 0.008
 FULL = 0.012  # refused for lack of room, at the busiest
 DOWN = 0.8  # refused while the engine is gone; the rest waits too long and leaves
 
-CORRECTED, RATED = 0.014, 0.022
+CORRECTED = 0.014
+RATED = 0.022
 _WORDS_PER_S = 2.2
 _WRONG = {
     "ms": (0.150, 0.112),

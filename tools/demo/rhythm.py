@@ -64,8 +64,10 @@ _RESTDAY = (
 )
 _OF_WEEK = (1.05, 1.08, 1.06, 1.04, 0.95, 0.74, 0.68)  # Monday first
 _OF_HOLIDAY = 0.55
-FRIDAY, SATURDAY = 4, 5
-FRIDAY_PRAYER_HOUR, PRAYER = 13, 0.6
+FRIDAY = 4
+SATURDAY = 5
+FRIDAY_PRAYER_HOUR = 13
+PRAYER = 0.6
 
 FIXED_HOLIDAYS = {
     (1, 1): "New Year",
@@ -110,20 +112,24 @@ class Rhythm:
     def intensity(self, second: float) -> float:
         """How busy this moment is. Smooth: between the middles of two hours it changes evenly."""
         place = (second / HOUR_S - 0.5) % 24
-        hour, part = int(place), place % 1
-        here, following = self._hours[hour], self._hours[(hour + 1) % 24]
+        hour = int(place)
+        part = place % 1
+        here = self._hours[hour]
+        following = self._hours[(hour + 1) % 24]
         return self.weight * (here + part * (following - here))
 
     def share_before(self, second: float) -> float:
         """Of the day's requests: 0 at midnight, 1 at the next."""
         hour, part = divmod(min(max(second, 0.0), DAY_S - 1e-6) / HOUR_S, 1)
-        before, after = self._until[int(hour)], self._until[int(hour) + 1]
+        before = self._until[int(hour)]
+        after = self._until[int(hour) + 1]
         return before + part * (after - before)
 
     def moment(self, share: float) -> float:
         """The second before which that share of the day's requests comes: the inverse of ``share_before``."""
         hour = min(bisect_right(self._until, share) - 1, 23)
-        before, after = self._until[hour], self._until[hour + 1]
+        before = self._until[hour]
+        after = self._until[hour + 1]
         return (hour + (share - before) / (after - before)) * HOUR_S
 
 

@@ -20,8 +20,10 @@ from tools.demo.narrative import FIRST_PERCENT, LAST_PERCENT, RAMP_PERCENT, Quar
 from tools.demo.people import Person
 from voiceproject import demo
 
-OPERATOR, PRODUCT = "siti", "farid"
-FIRST_HOLD, LAST_HOLD = timedelta(hours=48), timedelta(hours=72)
+OPERATOR = "siti"
+PRODUCT = "farid"
+FIRST_HOLD = timedelta(hours=48)
+LAST_HOLD = timedelta(hours=72)
 STOPPED_HOUR = 12.75
 
 

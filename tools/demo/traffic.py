@@ -19,8 +19,11 @@ from usage.entry import CHARGED_STATUSES, Kind, Measure
 
 FEATURES = {Feature.ASR: 0.52, Feature.TTS: 0.36, Feature.REALTIME: 0.12}  # what is asked for by who has all three
 OTHER_LANGUAGE = 0.12  # of requests are not in the end user's own one
-TRANSLATIONS, VOICE_NOTES, READ_ALOUD_LIVE = 0.04, 0.02, 0.15
-GOES_ON, PAUSE_S = 0.72, 40.0  # another request follows soon, after so long on average
+TRANSLATIONS = 0.04
+VOICE_NOTES = 0.02
+READ_ALOUD_LIVE = 0.15
+GOES_ON = 0.72  # another request follows soon, after so long on average
+PAUSE_S = 40.0
 DAILY_NOISE = 0.07
 
 
@@ -54,7 +57,10 @@ class Traffic:
     """Exactly ``rows`` requests of these people. ``day`` is to be called for each day in turn: quotas fill up."""
 
     def __init__(self, seed: int, rows: int, people: list[Person], quarter: Quarter, scale: int = 1) -> None:
-        self._seed, self._people, self._quarter, self._scale = seed, people, quarter, scale
+        self._seed = seed
+        self._people = people
+        self._quarter = quarter
+        self._scale = scale
         self._rhythms = [Rhythm(quarter.date(index)) for index in range(quarter.days)]
         self._used: dict[tuple[str, str, Measure], int] = defaultdict(int)
         sizes = [sum(weight for _person, weight in self._cells(index)) for index in range(quarter.days)]
@@ -81,7 +87,9 @@ class Traffic:
 
     def _cells(self, index: int) -> Iterator[tuple[Person, float]]:
         """Who may come on that day, and how much they want."""
-        rng, quarter, rhythm = Random(f"{self._seed} day {index}"), self._quarter, self._rhythms[index]
+        rng = Random(f"{self._seed} day {index}")
+        quarter = self._quarter
+        rhythm = self._rhythms[index]
         of_day = rhythm.weight * rng.lognormvariate(0, DAILY_NOISE) * rhythm.share_before(quarter.seconds_of(index))
         for person in self._people:
             if person.joined > index:
@@ -90,8 +98,10 @@ class Traffic:
                 yield person, of_day * person.rate * rng.expovariate(1.0)
 
     def _seconds(self, rng: Random, index: int, number: int) -> Iterator[float]:
-        rhythm, end = self._rhythms[index], self._quarter.seconds_of(index)
-        until, second = rhythm.share_before(end), math.inf
+        rhythm = self._rhythms[index]
+        end = self._quarter.seconds_of(index)
+        until = rhythm.share_before(end)
+        second = math.inf
         for _ in range(number):
             second += rng.expovariate(1 / PAUSE_S) if rng.random() < GOES_ON else math.inf
             if second >= end:
@@ -99,11 +109,16 @@ class Traffic:
             yield second
 
     def _request(self, rng: Random, index: int, second: float, person: Person) -> Request:
-        quarter, features = self._quarter, self._features(index, person)
+        quarter = self._quarter
+        features = self._features(index, person)
         at = quarter.midnight(index) + timedelta(seconds=second)
         feature = rng.choices(features, [FEATURES[one] for one in features])[0] if len(features) > 1 else features[0]
         language = person.language if rng.random() >= OTHER_LANGUAGE else rng.choice(("ms", "en"))
-        kind, audio_ms, characters, model, voice = Kind.SPEECH, 0, 0, narrative.SPEECH_MODEL, ""
+        kind = Kind.SPEECH
+        audio_ms = 0
+        characters = 0
+        model = narrative.SPEECH_MODEL
+        voice = ""
         is_live = feature is Feature.REALTIME
         if feature is Feature.TTS:
             characters = min(4096, max(2, round(rng.lognormvariate(math.log(170), 0.75))))
@@ -117,7 +132,8 @@ class Traffic:
         busy = self.busy(index, second)
         in_outage = any(begin <= at < end for begin, end in quarter.outages)
         outcome = fate(rng, kind, audio_ms, characters, busy, is_live=is_live, in_outage=in_outage)
-        wer, score = None, None
+        wer = None
+        score = None
         if outcome.status == 200 and kind is Kind.TRANSCRIPTION:
             wer = word_errors(rng, audio_ms, language, is_better=model == narrative.MODELS[1])
         elif outcome.status == 200 and kind is Kind.SPEECH:

@@ -18,7 +18,8 @@ from statistics import median
 
 from capacity.goals import WARM_UP_SHARE
 
-MIN_S, MIN_READINGS = 10.0, 24  # after the warm-up
+MIN_S = 10.0  # after the warm-up
+MIN_READINGS = 24
 MAX_BLOCKS = 24
 TOLERATED_SHARE = 0.02  # of the memory in use
 _NORMAL_99 = 2.575829
@@ -60,7 +61,8 @@ def trend(readings: Sequence[Reading]) -> Trend | None:
     """Of readings under load, in order. None: too few or too short a time to tell."""
     if len(readings) < 2:
         return None
-    began, ended = readings[0][0], readings[-1][0]
+    began = readings[0][0]
+    ended = readings[-1][0]
     warm = [reading for reading in readings if reading[0] >= began + WARM_UP_SHARE * (ended - began)]
     span = warm[-1][0] - warm[0][0]
     if span < MIN_S or len(warm) < MIN_READINGS:
@@ -86,7 +88,8 @@ def _theil_sen(points: Sequence[Reading]) -> tuple[float, float, float]:
         for index, earlier in enumerate(points)
         for later in points[index + 1 :]
     )
-    number, pairs = len(points), len(slopes)
+    number = len(points)
+    pairs = len(slopes)
     width = _NORMAL_99 * math.sqrt(number * (number - 1) * (2 * number + 5) / 18)
     low = max(0, math.floor((pairs - width) / 2))
     high = min(pairs - 1, math.ceil((pairs + width) / 2))

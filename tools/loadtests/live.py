@@ -69,7 +69,8 @@ def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
     Raises ``Refused``, ``Wrong`` or what the connection raises.
     """
     with wave.open(io.BytesIO(recording)) as file:
-        rate, chunk = file.getframerate(), round(CHUNK_S * file.getframerate())
+        rate = file.getframerate()
+        chunk = round(CHUNK_S * file.getframerate())
         chunks = [file.readframes(chunk) for _ in range(-(-file.getnframes() // chunk))]
     start = {"type": "start", "sample_rate": rate, "language": language}
 
@@ -164,7 +165,8 @@ def _listen(socket: WebSocket, heard: HeardSoFar) -> None:
             opcode, message = socket.recv_data()
             now = time.monotonic()
             if opcode == ABNF.OPCODE_CLOSE:
-                code, why = int.from_bytes(message[:2], "big"), message[2:].decode("utf-8", "replace")
+                code = int.from_bytes(message[:2], "big")
+                why = message[2:].decode("utf-8", "replace")
                 raise Wrong(f"closed before it was done: {code} {why}".rstrip())
             if opcode == ABNF.OPCODE_BINARY:
                 heard.first_audio = heard.first_audio or now

@@ -97,7 +97,8 @@ class VoiceUser(FastHttpUser):
 
     def wait_time(self) -> float:
         think = 0.0 if orders.is_closed_loop else random.uniform(*THINK_S)
-        waits, self.retry_after_s = max(think, self.retry_after_s), 0.0
+        waits = max(think, self.retry_after_s)
+        self.retry_after_s = 0.0
         return waits
 
     def context(self) -> dict[str, Any]:
@@ -174,16 +175,20 @@ class VoiceUser(FastHttpUser):
                 return Failed(f"{status} {_code(answer.content)}")
 
     def _live(self, work: Workload, talk: Callable[[], Live]) -> None:
-        seconds, size = 0.0, 0
+        seconds = 0.0
+        size = 0
         error: Exception | None = None
         with _Counted():
             try:
                 with gevent.Timeout(orders.patience_s + LONGEST_TALK_S, Hung(f"no end within {orders.patience_s:g} s")):
                     done = talk()
-                seconds, size = done.seconds, done.size
-                self.spoken.audio_s, self.spoken.degraded = done.audio_s, done.degraded
+                seconds = done.seconds
+                size = done.size
+                self.spoken.audio_s = done.audio_s
+                self.spoken.degraded = done.degraded
             except Refused as refusal:
-                self.retry_after_s, error = refusal.retry_after_s or RETRY_AFTER_S, refusal
+                self.retry_after_s = refusal.retry_after_s or RETRY_AFTER_S
+                error = refusal
             except (WebSocketTimeoutException, TimeoutError):
                 error = Hung(f"nothing within {orders.patience_s:g} s")
             except Exception as failure:  # noqa: BLE001 - whatever it was, this user goes on
@@ -280,7 +285,8 @@ def _begin(environment: Environment, **_more: Any) -> None:
 
 def _pulse(environment: Environment) -> None:
     while True:
-        until, lag = time.monotonic() + PULSE_S, 0.0
+        until = time.monotonic() + PULSE_S
+        lag = 0.0
         while (now := time.monotonic()) < until:
             gevent.sleep(LAG_PROBE_S)
             lag = max(lag, time.monotonic() - now - LAG_PROBE_S)

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-FILE_VARIABLE, PIPE_VARIABLE = "LOADTEST_ORDERS", "LOADTEST_EVENTS"  # of the generator's environment
+FILE_VARIABLE = "LOADTEST_ORDERS"  # of the generator's environment
+PIPE_VARIABLE = "LOADTEST_EVENTS"
 LONGEST_TALK_S = 60.0  # of a live one, whatever the patience
 PATIENCE_S = 60.0  # an answer that has not come after so long will not come
 

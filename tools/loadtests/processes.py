@@ -15,7 +15,9 @@ import httpx
 from tools.loadtests import leak
 
 TIMEOUT_S = 10.0
-FASTEST_S, SLOWEST_S, READINGS = 0.5, 5.0, 240.0
+FASTEST_S = 0.5
+SLOWEST_S = 5.0
+READINGS = 240.0
 _GAUGE = re.compile(
     r"^(process_resident_memory_bytes|process_start_time_seconds|process_cpu_seconds_total) (\S+)$", re.MULTILINE
 )
@@ -78,7 +80,8 @@ class Watch:
             return None
         gauges = {name: float(value) for name, value in _GAUGE.findall(answer.text)}
         try:
-            began, bytes_ = gauges["process_start_time_seconds"], gauges["process_resident_memory_bytes"]
+            began = gauges["process_start_time_seconds"]
+            bytes_ = gauges["process_resident_memory_bytes"]
         except KeyError:
             self.problem = f"{self._url} does not tell the process's memory"
             return None

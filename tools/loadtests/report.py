@@ -18,7 +18,8 @@ MAX_READINGS = 240
 
 def facts(result: Result) -> Facts:
     """All that is told of a run, ready for JSON. ``LoadTestRun`` says what the parts are that others read."""
-    options, tally = result.options, result.tally
+    options = result.options
+    tally = result.tally
     reasons = tally.reasons.most_common(MAX_REASONS)
     return {
         "scenario": options.scenario.name,

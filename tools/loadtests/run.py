@@ -90,7 +90,9 @@ class Run:
     """``show(run)`` is called every second while it runs."""
 
     def __init__(self, options: Options, target: Service, root: Path, interrupted: threading.Event) -> None:
-        self.options, self.target, self._root = options, target, root
+        self.options = options
+        self.target = target
+        self._root = root
         self.lock = threading.Lock()
         self.tally = Tally(time.time())
         self.watch = Watch(target.metrics, options.total_s)
@@ -100,7 +102,8 @@ class Run:
         """Raises ``Unusable`` when the generator does not start."""
         reading, writing = os.pipe()
         with tempfile.TemporaryDirectory(prefix="voice-loadtest-") as folder:
-            file, log = Path(folder) / "orders.json", Path(folder) / "locust.log"
+            file = Path(folder) / "orders.json"
+            log = Path(folder) / "locust.log"
             orders.write(file)
             with log.open("wb") as output:
                 generator = self._start(file, orders.patience_s, writing, output)
@@ -181,7 +184,9 @@ class Run:
                 generator.wait(patience_s)
 
     def _result(self, status: int | None) -> Result:
-        tally, watch, options = self.tally, self.watch, self.options
+        tally = self.tally
+        watch = self.watch
+        options = self.options
         ended = time.time()
         full_from = next((pulse.at for pulse in tally.pulses if pulse.users >= options.users), None)
         load_ends = max((pulse.at for pulse in tally.pulses if pulse.users), default=ended)

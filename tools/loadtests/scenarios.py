@@ -30,7 +30,9 @@ SCENARIOS = {
 # --- How people use voice: assumptions of ours, not requirements ----------------------------------------------------
 MIX = {Workload.ASR: 40, Workload.TTS: 35, Workload.LIVE_ASR: 15, Workload.LIVE_TTS: 10}  # of 100 things that people do
 THINK_S = (2.0, 6.0)  # between two of them: to read, to listen, to find words
-RAMP_SHARE, SHORTEST_RAMP_S, LONGEST_RAMP_S = 0.1, 1.0, 30.0  # people come one after the other, before the time counts
+RAMP_SHARE = 0.1  # people come one after the other, before the time counts
+SHORTEST_RAMP_S = 1.0
+LONGEST_RAMP_S = 30.0
 
 
 def ramp_s(duration_s: float) -> float:

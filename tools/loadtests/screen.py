@@ -59,7 +59,8 @@ def _lines(run: Run, now: float) -> list[str]:
         rps, p95 = tally.recent(now)
         users = tally.pulses[-1].users if tally.pulses else 0
         in_flight = tally.pulses[-1].in_flight if tally.pulses else 0
-        refused, failed = tally.count(Outcome.REFUSED), tally.count(Outcome.FAILED, Outcome.HUNG)
+        refused = tally.count(Outcome.REFUSED)
+        failed = tally.count(Outcome.FAILED, Outcome.HUNG)
         answered = tally.count()
     memory = run.watch.memory()
     waits = "  ".join(f"{work.value} {_seconds(p95[work])}" for work in Workload)

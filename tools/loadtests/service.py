@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-START_S, STOP_S = 120.0, 40.0
+START_S = 120.0
+STOP_S = 40.0
 TIMEOUT_S = 15.0
 MAX_ASKED = 20  # users whose availability is asked for before the run
 
@@ -59,7 +60,9 @@ def address(host: str) -> str:
 @contextmanager
 def throw_away(folder: Path, root: Path) -> Iterator[Service]:
     """`manage.py serve --demo` with its state in ``folder``. Raises ``Unusable`` when it does not start."""
-    port, key, log = _free_port(), f"vk_demo_{secrets.token_urlsafe(24)}", folder / "serve.log"
+    port = _free_port()
+    key = f"vk_demo_{secrets.token_urlsafe(24)}"
+    log = folder / "serve.log"
     (folder / "state").mkdir(mode=0o700)
     environment = {
         **os.environ,

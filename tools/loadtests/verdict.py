@@ -75,13 +75,16 @@ def _success(scenario: Scenario, tally: Tally) -> Criterion:
     limit = f"> {scenario.success_percent:g} %"
     if percent is None:
         return Criterion("Success rate", limit, "nothing was answered", Verdict.FAILED)
-    refused, failed = tally.count(Outcome.REFUSED), tally.count(Outcome.FAILED, Outcome.HUNG)
+    refused = tally.count(Outcome.REFUSED)
+    failed = tally.count(Outcome.FAILED, Outcome.HUNG)
     measured = f"{percent:.2f} % of {tally.count():,}; {refused:,} refused, {failed:,} failed"
     return Criterion("Success rate", limit, measured, _of(percent > scenario.success_percent))
 
 
 def _p95(work: Workload, tally: Tally) -> Criterion:
-    name, limit, seconds = f"p95, {work.label.lower()}", P95_S[work], tally.p95_s(work)
+    name = f"p95, {work.label.lower()}"
+    limit = P95_S[work]
+    seconds = tally.p95_s(work)
     if seconds is None:
         return Criterion(name, f"< {limit:g} s", "no answers", Verdict.NOT_MEASURED)
     number = len(tally.kinds[work].seconds)
@@ -95,7 +98,8 @@ def _hung(tally: Tally) -> Criterion:
 
 
 def _crash(server: Server) -> Criterion:
-    name, limit = "No crash", "no process dies, ready at the end"
+    name = "No crash"
+    limit = "no process dies, ready at the end"
     if not server.is_ready:
         return Criterion(name, limit, "not ready at the end", Verdict.FAILED)
     if server.replaced is None:
@@ -106,7 +110,8 @@ def _crash(server: Server) -> Criterion:
 
 
 def _leak(server: Server) -> Criterion:
-    name, limit = "No memory leak", f"not surely more than {100 * TOLERATED_SHARE:g} % growth"
+    name = "No memory leak"
+    limit = f"not surely more than {100 * TOLERATED_SHARE:g} % growth"
     if server.trends is None:
         return Criterion(name, limit, server.why, Verdict.NOT_MEASURED)
     if not server.trends:

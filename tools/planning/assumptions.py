@@ -33,7 +33,9 @@ def measured(rates: Rates) -> list[str]:
 
 
 def assumptions(planner: Planner) -> list[str]:
-    use, goals, crowd = planner.use, planner.goals, planner.crowd
+    use = planner.use
+    goals = planner.goals
+    crowd = planner.crowd
     peak = use.curve
     asr, tts, live = crowd.mix
     return [

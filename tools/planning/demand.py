@@ -57,7 +57,8 @@ class Curve:
         if self.peak_factor is None:
             return hours
         # Raised to the power that gives the peak asked for: quiet hours stay quiet, and none is negative.
-        low, high = 0.0, 20.0
+        low = 0.0
+        high = 20.0
         for _ in range(60):
             power = (low + high) / 2
             raised = hours**power

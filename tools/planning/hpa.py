@@ -153,7 +153,8 @@ class Autoscaler:
 
     def _stable(self, now: float, current: int, desired: int) -> int:
         """Up to the lowest recommendation of the upward window, down to the highest of the downward one."""
-        up_from, down_from = now - self.specification.up.stabilisation_s, now - self.specification.down.stabilisation_s
+        up_from = now - self.specification.up.stabilisation_s
+        down_from = now - self.specification.down.stabilisation_s
         lowest = min([desired, *(count for at, count in self._recommended if at > up_from)])
         highest = max([desired, *(count for at, count in self._recommended if at > down_from)])
         self._recommended.append((now, desired))

@@ -24,9 +24,13 @@ from tools.planning.simulation.service import Sizes
 
 P95_S = {ASR: ASR_P95_S, TTS: TTS_P95_S}
 REFUSED_SHARE = 0.01  # that the launch's success rate allows
-MAX_GPUS, MAX_PODS = 500, 2000
-GAIN, PATIENCE = 0.97, 3  # machines that help by less than this, so many times running, are not what is missing
-EVENTS, SHORTEST_S, LONGEST_S = 8_000, 240.0, 7200.0  # that a steady simulation lasts
+MAX_GPUS = 500
+MAX_PODS = 2000
+GAIN = 0.97  # machines that help by less than this, so many times running, are not what is missing
+PATIENCE = 3
+EVENTS = 8_000  # that a steady simulation lasts
+SHORTEST_S = 240.0
+LONGEST_S = 7200.0
 
 
 class TooMuch(ValueError):
@@ -107,7 +111,11 @@ class Planner:
     """``use``: how one user uses voice; its number of users does not matter here."""
 
     def __init__(self, rates: Rates, use: Demand, goals: Goals, prices: Prices, crowd: Crowd, *, seed: int = 1) -> None:
-        self.use, self.goals, self.prices, self.crowd, self.seed = use, goals, prices, crowd, seed
+        self.use = use
+        self.goals = goals
+        self.prices = prices
+        self.crowd = crowd
+        self.seed = seed
         self.adopt(rates)
 
     def adopt(self, rates: Rates) -> None:
@@ -153,7 +161,8 @@ class Planner:
     def _case(self, name: str, rate: RequestRate, demand: Demand | None) -> Case:
         use = demand or replace(self.use, stream_s=self.crowd.stream_s)
         machines = Machines(self._gpus(rate, use), {name: self._pods(name, rate, use) for name in DEPLOYMENTS})
-        best, without_gain = math.inf, 0
+        best = math.inf
+        without_gain = 0
         while True:
             felt = self.felt(rate, use, machines)
             over = {name: felt.p95_s[name] / self.goals.of(name) for name in DEPLOYMENTS}
@@ -182,7 +191,8 @@ class Planner:
     # --- Speech engines ----------------------------------------------------------------------------------------------
     def unit_s(self, kind: str) -> float:
         """A GPU's time for one mean request in full batches: what it takes at least."""
-        of, sizes = self._sized.kind(kind), Sizes(self.seed)
+        of = self._sized.kind(kind)
+        sizes = Sizes(self.seed)
         time = of.batch
         costs = [time.cost(of.size * sizes.factor(of.size_cv)) for _ in range(2000)]
         return statistics.fmean(time.fixed_s / time.limit(cost) + time.per_cost_s * cost for cost in costs)
@@ -203,14 +213,13 @@ class Planner:
         """One pod of that deployment."""
         if name == LIVE:
             live = self.rates.live
-            per_second, mean, scv = (
-                rate.streams * use.stream_s * live.units_per_s,
-                live.api_s_per_s / live.units_per_s,
-                0.0,
-            )
+            per_second = rate.streams * use.stream_s * live.units_per_s
+            mean = live.api_s_per_s / live.units_per_s
+            scv = 0.0
         else:
             of = self._sized.kind(name)
-            per_second, mean = getattr(rate, name), of.processor.api_s
+            per_second = getattr(rate, name)
+            mean = of.processor.api_s
             scv = (math.hypot(of.size_cv, of.effort_cv) * of.processor.pool_s / mean) ** 2
         servers = max(1, round(self.goals.pod_cores))
         # Of less than a core it gets so much that everything takes longer by that.

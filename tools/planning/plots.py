@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#6B7280"
+BLUE = "#0072B2"
+ORANGE = "#D55E00"
+GREEN = "#009E73"
+PINK = "#CC79A7"
+GREY = "#6B7280"
 COLOUR = {ASR: BLUE, TTS: ORANGE, LIVE: PINK}
 DASHES: dict[str, Any] = {ASR: "-", TTS: (0, (4, 1.5)), LIVE: (0, (1, 1))}
 NAME = {ASR: "speech to text", TTS: "text to speech", LIVE: "live"}
@@ -86,7 +90,8 @@ class Axis:
         return seconds / 60 if self.in_minutes else self.run.start_h + seconds / SECONDS_PER_HOUR
 
     def bins(self) -> list[list[Slice]]:
-        slices, width = self.run.slices, self.bin_minutes
+        slices = self.run.slices
+        width = self.bin_minutes
         return [slices[first : first + width] for first in range(0, len(slices) - width + 1, width)]
 
 
@@ -139,7 +144,8 @@ def _people(panel: Axes, axis: Axis) -> None:
 
 def _pods(panel: Axes, axis: Axis) -> None:
     """Ready as a thick line, wanted as a thin one: between them pods are starting."""
-    run, end = axis.run, axis.edges[-1]
+    run = axis.run
+    end = axis.edges[-1]
     most = 0
     for kind in DEPLOYMENTS:
         changes = [change for change in run.changes if change.deployment == kind]
@@ -172,7 +178,8 @@ def _pods(panel: Axes, axis: Axis) -> None:
 
 
 def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
-    run, highest = axis.run, 0.0
+    run = axis.run
+    highest = 0.0
     for kind in DEPLOYMENTS:
         values = []
         for each in axis.bins():
@@ -234,7 +241,8 @@ def _phase_panel(panel: Axes, comparisons: Sequence[Comparison], title: str, uni
     top = 0.0
     labelled = False
     for index, each in enumerate(comparisons):
-        low, high = getattr(each.phase, f"{what}_from{suffix}"), getattr(each.phase, f"{what}_to{suffix}")
+        low = getattr(each.phase, f"{what}_from{suffix}")
+        high = getattr(each.phase, f"{what}_to{suffix}")
         if low is not None and high is not None:
             # What is exactly one number gets some height, so that it can be seen.
             slack = 0.02 * high if what == "cost" else 0.08

@@ -47,11 +47,14 @@ def prices(
         monthly = [_month_usd(row) for row in rows if row.resource == resource]
         per_unit = HOURS_PER_MONTH if unit == "hour" else 1.0
         if given is not None:
-            value, source = given, "given"
+            value = given
+            source = "given"
         elif monthly:
-            value, source = max(monthly) / per_unit, "from the infrastructure costs in the admin"
+            value = max(monthly) / per_unit
+            source = "from the infrastructure costs in the admin"
         else:
-            value, source = assumed, "ASSUMED: nobody has entered what is paid (admin: infrastructure costs)"
+            value = assumed
+            source = "ASSUMED: nobody has entered what is paid (admin: infrastructure costs)"
         sources.append(f"{name}: {value:,.2f} USD a {unit}, {source}")
         return value
 

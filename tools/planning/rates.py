@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-ASR, TTS, LIVE = "asr", "tts", "live"
+ASR = "asr"
+TTS = "tts"
+LIVE = "live"
 KINDS = (ASR, TTS)  # that have an engine; live recognition is the work of the first one's
 DEPLOYMENTS = (ASR, TTS, LIVE)  # that have pods
 ENGINE = {ASR: ASR, TTS: TTS, LIVE: ASR}
@@ -172,7 +174,8 @@ def read(path: Path) -> Rates:
 def _kind(given: dict[str, Any]) -> KindRates:
     batch = dict(given["batch"])
     processor = dict(given["processor"])
-    batch["buckets"], processor["stages"] = tuple(batch["buckets"]), tuple(processor["stages"])
+    batch["buckets"] = tuple(batch["buckets"])
+    processor["stages"] = tuple(processor["stages"])
     return KindRates(
         BatchTime(**batch),
         Processor(**processor),

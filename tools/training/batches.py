@@ -77,7 +77,8 @@ class Batches(IterableDataset[Batch]):
 
     def _cut(self, pool: list[Example], rng: random.Random) -> Iterator[Batch]:
         while pool:
-            bucketed, longer = rng.random() < 0.4, rng.random()
+            bucketed = rng.random() < 0.4
+            longer = rng.random()
             taken: list[Example] = []
             context = 0
             while pool:

@@ -47,5 +47,6 @@ class Corpus:
 
     def _spliced(self, rng: random.Random) -> str:
         """Halves of two sentences, so that the decoder cannot recite whole sentences it has learnt by heart."""
-        first, second = rng.choice(self._natural).split(), rng.choice(self._natural).split()
+        first = rng.choice(self._natural).split()
+        second = rng.choice(self._natural).split()
         return " ".join(first[: rng.randint(1, len(first))] + second[rng.randint(0, len(second) - 1) :])

@@ -44,9 +44,11 @@ def export(checkpoint: Path, directory: Path, quantization: str = "int8") -> Non
     spec = WhisperLoader().get_model_spec(whisper)
     pieces = [piece for piece, _ in sorted(tokens.BPE.get_vocab().items(), key=lambda item: item[1])]
     spec.register_vocabulary(pieces + tokens.NAMES + tokens.STAMPS)
-    spec.config.suppress_ids, spec.config.suppress_ids_begin = [], []
+    spec.config.suppress_ids = []
+    spec.config.suppress_ids_begin = []
     spec.config.lang_ids = [tokens.MALAY]
-    layers, heads = whisper.config.decoder_layers, whisper.config.decoder_attention_heads
+    layers = whisper.config.decoder_layers
+    heads = whisper.config.decoder_attention_heads
     spec.config.alignment_heads = list(itertools.product(range(layers // 2, layers), range(heads)))
     spec.validate()
     spec.optimize(quantization=quantization)

@@ -25,7 +25,8 @@ def main() -> None:
     parser.add_argument("--all-voices", action="store_true")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    rng, generator = random.Random(4), np.random.default_rng(4)
+    rng = random.Random(4)
+    generator = np.random.default_rng(4)
     lines = []
     for number, text in enumerate(held_out()):
         voice = speech.draw_voice(rng) if options.all_voices else Voice()

@@ -33,16 +33,20 @@ WARM_UP_STEPS = 300
 class Trainer:
     def __init__(self, folder: Path, minutes: float, peak_rate: float, frames: int, start: Path | None) -> None:
         self.checkpoint = folder / "checkpoint.pt"
-        self.minutes, self.peak_rate, self.frames = minutes, peak_rate, frames
+        self.minutes = minutes
+        self.peak_rate = peak_rate
+        self.frames = frames
         self.model = TrainedWhisper(whisper_config(width=128, encoder_layers=4, decoder_layers=2))
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=peak_rate, betas=(0.9, 0.98), weight_decay=0.01)
-        self.step, self.trained_s = 0, 0.0
+        self.step = 0
+        self.trained_s = 0.0
         if self.checkpoint.exists():
             state = torch.load(self.checkpoint, weights_only=True)
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.trained_s = state["step"], state["trained_s"]
+            self.step = state["step"]
+            self.trained_s = state["trained_s"]
             print(f"resumed at step {self.step}, {self.trained_s / 60:.0f} min", flush=True)
         elif start is not None:
             self.model.load_state_dict(torch.load(start, weights_only=True)["model"])
@@ -83,7 +87,8 @@ class Trainer:
             self.optimizer.step()
             self.step += 1
             now = time.monotonic()
-            self.trained_s, last = self.trained_s + now - last, now
+            self.trained_s += now - last
+            last = now
             smooth = [0.98 * old + 0.02 * new for old, new in zip(smooth or parts, parts, strict=True)]
             if self.step % 100 == 0:
                 print(
@@ -112,7 +117,8 @@ class Trainer:
         hard = [examples.clean(text, draw_voice(rng), distorted=True) for text in sentences]
         for name, spoken in (("default voice", clean), ("all voices", hard)):
             said = self._transcribe(spoken)
-            wer, cer = jiwer.wer(sentences, said), jiwer.cer(sentences, said)
+            wer = jiwer.wer(sentences, said)
+            cer = jiwer.cer(sentences, said)
             print(f"held out, {name}: WER {wer:.3f} CER {cer:.3f}  e.g. {sentences[0]} -> {said[0]}", flush=True)
         self.model.train()
 

@@ -17,7 +17,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 TARGET = Path(__file__).parents[2] / "asr/silero/voice_activity.onnx"
-SAMPLES, STEP, WINDOW, BINS = 576, 128, 256, 129  # of a frame with what came before it; of the spectrum
+SAMPLES = 576  # of a frame with what came before it; of the spectrum
+STEP = 128
+WINDOW = 256
+BINS = 129
 STEPS = 4  # in one frame
 
 

@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-VOICE_URL, VOICE_KEY = os.environ["VOICE_URL"], os.environ["VOICE_KEY"]
+VOICE_URL = os.environ["VOICE_URL"]
+VOICE_KEY = os.environ["VOICE_KEY"]
 PAGE = Path(__file__).with_name("index.html").read_text("utf-8").replace("VOICE_URL", VOICE_URL)
 
 

@@ -18,7 +18,8 @@ AT_THE_SERVICE = {"base_url": f"{URL}/v1", "api_key": KEY}
 
 def frames() -> list[rtc.AudioFrame]:
     with wave.open(CLIP) as clip:
-        rate, audio = clip.getframerate(), clip.readframes(clip.getnframes())
+        rate = clip.getframerate()
+        audio = clip.readframes(clip.getnframes())
     return [rtc.AudioFrame(sound, rate, 1, len(sound) // 2) for sound in (audio, bytes(4 * rate))]
 
 

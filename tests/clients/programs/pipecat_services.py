@@ -29,7 +29,8 @@ WAV = Path(CLIP).read_bytes()
 
 async def heard(service: FrameProcessor) -> str:
     with wave.open(CLIP) as clip:
-        rate, audio = clip.getframerate(), clip.readframes(clip.getnframes())
+        rate = clip.getframerate()
+        audio = clip.readframes(clip.getnframes())
     step = rate // 10 * 2
     pieces = [InputAudioRawFrame(audio[at : at + step], rate, 1) for at in range(0, len(audio), step)]
     frames = [

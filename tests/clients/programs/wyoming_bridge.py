@@ -45,7 +45,8 @@ async def talk() -> None:
     info = Info.from_event(await client.read_event())
     assert info.asr and info.tts
     with wave.open(CLIP) as clip:
-        rate, audio = clip.getframerate(), clip.readframes(clip.getnframes())
+        rate = clip.getframerate()
+        audio = clip.readframes(clip.getnframes())
     await client.write_event(Transcribe(language="ms").event())
     await client.write_event(AudioStart(rate=rate, width=2, channels=1).event())
     await client.write_event(AudioChunk(rate=rate, width=2, channels=1, audio=audio).event())

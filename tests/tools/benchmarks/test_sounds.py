@@ -24,7 +24,8 @@ def test_the_sounds_of_a_word(word: str, kinds: list[str]) -> None:
 
 
 def test_what_was_not_heard() -> None:
-    said, heard = "pelancong gemar membeli songket", "palanchong gamar membeli sonket"
+    said = "pelancong gemar membeli songket"
+    heard = "palanchong gamar membeli sonket"
     missed = missed_sounds([(said, heard), ("file itu", "fail itu"), ("ya", "")])
     assert missed[PEPET] == (2, 4)
     assert missed[TALING] == (0, 1)

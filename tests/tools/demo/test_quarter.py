@@ -19,7 +19,8 @@ from tools.demo.traffic import Request, Traffic, hard_limit, plan_of
 from usage.entry import Measure
 
 NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZoneInfo("Asia/Kuala_Lumpur"))
-ROWS, USERS = 12_000, 300
+ROWS = 12_000
+USERS = 300
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,8 @@ def facts(
             for _ in range(4):
                 number += 1
                 outcome, text = (Outcome.REFUSED, why) if number % refused_each == 0 else (Outcome.OK, "")
-                at, waited = STARTED + second + 0.5, 0.2 + second / 100
+                at = STARTED + second + 0.5
+                waited = 0.2 + second / 100
                 spoken = {"voice": "alloy", "degraded": "busy" if second % 4 == 0 else "", "audio_s": 2.5}
                 about = spoken if work in (Workload.TTS, Workload.LIVE_TTS) else {}
                 tally.add(Asked(at, work, waited, outcome, text, **about))

@@ -48,7 +48,8 @@ def state_of(service: Served) -> Path:
 
 
 def test_it_works(served_service: Served, tmp_path: Path) -> None:
-    state, at = state_of(served_service), ["--host", served_service.url, "--key", served_service.key]
+    state = state_of(served_service)
+    at = ["--host", served_service.url, "--key", served_service.key]
     done = run(state, tmp_path, "baseline", *at, *TINY, "--closed-loop")
     report = told(tmp_path)
     assert done.returncode == STATUS[report["verdict"]], done.stdout + done.stderr

@@ -71,7 +71,8 @@ def test_an_incomplete_run_says_so() -> None:
 
 def test_without_memory_and_answers() -> None:
     told = facts()
-    told["memory"], told["timeline"] = [], []
+    told["memory"] = []
+    told["timeline"] = []
     told["kinds"]["asr"] |= dict.fromkeys(("p50_s", "p95_s", "p99_s", "longest_s"))
     told |= {"verdict": "not measured", "generator_lag_s": None}
     html = loadtest_report.page(told)

@@ -183,7 +183,8 @@ def test_a_load_test_fills_the_machines_that_it_ran_on() -> None:
         "live_tts": {"requests": 0, "ok": 0, "rps": None},
     }
     plan.adopt(scaled(plan, kinds, "peak_load", gpus=2, pods=3))
-    rate, use = RequestRate(36.0, 30.0, 0.0), plan.use
+    rate = RequestRate(36.0, 30.0, 0.0)
+    use = plan.use
     assert sum(plan.gpu_work(rate, use).values()) == pytest.approx(2)
     assert max(plan.station(kind, rate, use, 3).utilisation for kind in DEPLOYMENTS) == pytest.approx(1)
     assert "peak_load" in plan.rates.notes[-1]
@@ -242,7 +243,8 @@ def test_nobody_uses_it() -> None:
 
 
 def test_prices_come_from_the_rows(unpriced) -> None:
-    T4, POD = InfrastructureCost.Resource.T4, InfrastructureCost.Resource.API_POD
+    T4 = InfrastructureCost.Resource.T4
+    POD = InfrastructureCost.Resource.API_POD
     InfrastructureCost.objects.create(resource=T4, price_micros=350_000, per="hour", starts_at=START)
     InfrastructureCost.objects.create(resource=POD, quantity=2, price_micros=25_000_000, per="month", starts_at=START)
     InfrastructureCost.objects.create(

@@ -103,7 +103,8 @@ def test_scaling_up_waits_for_its_window_and_keeps_to_two_pods_a_minute() -> Non
     # From second 60 on the load is 140 %. The lowest recommendation of the last 60 s counts: those of 15, 30 and 45 s
     # were 4, so it goes up when the last of them is a minute old; and then by two at a time.
     load = 4 * 140.0
-    count, seen = 4, []
+    count = 4
+    seen = []
     for number in range(4, 16):
         now = number * 15.0
         count = scaler.sync(now, count, ready(*[load / count] * count))

@@ -32,7 +32,8 @@ def rates() -> Rates:
 
 # --- Time and cores ---------------------------------------------------------------------------------------------------
 def test_the_clock_keeps_order() -> None:
-    clock, seen = Clock(), []
+    clock = Clock()
+    seen = []
     for seconds, name in ((2, "c"), (1, "a"), (1, "b"), (5, "never")):
         clock.after(seconds, lambda name=name: seen.append((clock.now, name)))
     clock.run(3)
@@ -41,7 +42,9 @@ def test_the_clock_keeps_order() -> None:
 
 
 def test_cores_are_shared_evenly() -> None:
-    clock, machine, seen = Clock(), None, {}
+    clock = Clock()
+    machine = None
+    seen = {}
     machine = Machine(clock, 2)
     for name, seconds in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
         machine.work(seconds, lambda name=name: seen.update({name: clock.now}))
@@ -52,7 +55,8 @@ def test_cores_are_shared_evenly() -> None:
 
 
 def test_one_thread_gets_no_more_than_one_core() -> None:
-    clock, seen = Clock(), []
+    clock = Clock()
+    seen = []
     machine = Machine(clock, 8)
     machine.work(1.0, lambda: seen.append(clock.now))
     clock.run(10)
@@ -60,7 +64,8 @@ def test_one_thread_gets_no_more_than_one_core() -> None:
 
 
 def test_threads_take_jobs_in_order() -> None:
-    clock, seen = Clock(), []
+    clock = Clock()
+    seen = []
     threads = Threads(Machine(clock, 4), 1)
     for name in "abc":
         threads.work(1.0, lambda name=name: seen.append((name, clock.now)))
@@ -90,11 +95,13 @@ def brute_force(arrivals: list[tuple[float, float]], time: BatchTime) -> list[fl
 def test_batches_are_those_of_brute_force(seed: int) -> None:
     chance = random.Random(seed)
     time = chance.choice([SIMPLE, replace(SIMPLE, buckets=(5.0, 10.0, 30.0), batch_cost=30.0)])
-    arrivals, at = [], 0.0
+    arrivals = []
+    at = 0.0
     for _ in range(300):
         at += chance.expovariate(chance.choice([3, 30]))
         arrivals.append((at, chance.uniform(1, 20)))
-    clock, ends = Clock(), {}
+    clock = Clock()
+    ends = {}
 
     def arrive(number: int) -> None:
         def done(is_done: bool) -> None:
@@ -125,7 +132,8 @@ async def test_batches_are_those_of_the_real_batcher(seed: int) -> None:
     chance = random.Random(seed)
     time = BatchTime(0.1, 0.01, batch_units=5, batch_cost=40.0, buckets=(5.0, 10.0))
     units = [(chance.choice([5.0, 10.0]), chance.random() < 0.2) for _ in range(40)]
-    gate, batches = threading.Event(), []
+    gate = threading.Event()
+    batches = []
 
     def run(batch: list[Sized]) -> list[int]:
         gate.wait(10)
@@ -146,7 +154,8 @@ async def test_batches_are_those_of_the_real_batcher(seed: int) -> None:
     await asyncio.gather(*tasks)
     await asyncio.to_thread(real.close)
 
-    clock, simulated = Clock(), []
+    clock = Clock()
+    simulated = []
     server = BatchServer(clock, time)
     ended: dict[float, list[int]] = {}
     for number, (size, is_live) in enumerate(units):
@@ -187,11 +196,14 @@ def test_a_deadline_that_cannot_be_met_refuses_and_one_that_has_passed_drops() -
 # --- What holds of every queue ----------------------------------------------------------------------------------------
 def test_a_machine_with_one_core_is_an_m_g_1_queue() -> None:
     """The simulated wait of a thread against Pollaczek and Khinchine."""
-    chance, clock, waits = random.Random(5), Clock(), []
+    chance = random.Random(5)
+    clock = Clock()
+    waits = []
     threads = Threads(Machine(clock, 1), 1)
 
     def arrive() -> None:
-        asked, service = clock.now, chance.uniform(0.5, 1.5)
+        asked = clock.now
+        service = chance.uniform(0.5, 1.5)
         threads.work(service, lambda: waits.append(clock.now - asked - service))
         clock.after(chance.expovariate(0.7), arrive)
 

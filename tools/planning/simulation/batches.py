@@ -33,7 +33,9 @@ class BatchServer:
     """``run``: by default a device of its own, which a batch has to itself. ``batches`` counts them by size."""
 
     def __init__(self, clock: Clock, time: BatchTime, *, run: Run | None = None) -> None:
-        self._clock, self._time, self._run = clock, time, run or clock.after
+        self._clock = clock
+        self._time = time
+        self._run = run or clock.after
         self._queue: list[Waiting] = []
         self._numbers = itertools.count()
         self._free = time.workers

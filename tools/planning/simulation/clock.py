@@ -35,7 +35,8 @@ class Machine:
     system does, with infinitely thin slices. ``used_s``: processor time spent so far."""
 
     def __init__(self, clock: Clock, cores: float) -> None:
-        self._clock, self._cores = clock, cores
+        self._clock = clock
+        self._cores = cores
         # All running threads advance alike: each ends when the work that one thread can have done reaches its mark.
         self._done_by_each = 0.0
         self._since = 0.0
@@ -91,7 +92,8 @@ class Threads:
     """So many threads of one machine that take jobs from one queue, the oldest first."""
 
     def __init__(self, machine: Machine, count: int) -> None:
-        self._machine, self._free = machine, count
+        self._machine = machine
+        self._free = count
         self._waiting: deque[tuple[float, Action]] = deque()
 
     def work(self, seconds: float, done: Action) -> None:

@@ -52,13 +52,15 @@ def one_machine(rates: Rates, load: ClosedLoop, *, cores: float | None = None) -
     # Threads are counted by the machine's cores, also when others leave it only part of them.
     pod = Pod(clock, rates, lambda: engines, cores=shared, machine=machine, pool_threads=whole_cores(shared))
     client = Threads(machine, 1)
-    answers, sizes = Answers(seconds=load.seconds), Sizes(load.seed)
+    answers = Answers(seconds=load.seconds)
+    sizes = Sizes(load.seed)
 
     def user() -> None:
         if clock.now >= load.warm_up_s + load.seconds:
             return
         kind = ASR if sizes.random.random() < load.asr_share else TTS
-        asked, half = clock.now, rates.kind(kind).processor.client_s / 2
+        asked = clock.now
+        half = rates.kind(kind).processor.client_s / 2
         deadline = None if load.deadline_s is None else asked + load.deadline_s
         job = sizes.job(rates, kind, deadline)
 

@@ -107,7 +107,8 @@ class Deployment:
     """Pods of one kind. A request goes to any ready one by chance, as a Kubernetes service sends it."""
 
     def __init__(self, cluster: Cluster, name: str, count: int) -> None:
-        self._cluster, self.name = cluster, name
+        self._cluster = cluster
+        self.name = name
         shape = cluster.shape
         self._scaler = hpa.Autoscaler(shape.scaling) if shape.scaling else None
         self._started = [_Started(cluster.new_pod(), 0.0) for _ in range(count)]
@@ -126,10 +127,12 @@ class Deployment:
 
     def sync(self) -> None:
         """The autoscaler's look at the pods."""
-        now, cores = self._cluster.clock.now, self._cluster.shape.pod_cores
+        now = self._cluster.clock.now
+        cores = self._cluster.shape.pod_cores
         readings = []
         for each in self._started:
-            used, each.read_s = each.pod.machine.used_s - each.read_s, each.pod.machine.used_s
+            used = each.pod.machine.used_s - each.read_s
+            each.read_s = each.pod.machine.used_s
             percent = 100 * used / hpa.SYNC_PERIOD_S / cores
             readings.append(hpa.PodReading(now >= each.ready_at + hpa.METRIC_WINDOW_S, percent))
         measured = [reading.percent or 0.0 for reading in readings if reading.ready]
@@ -148,8 +151,11 @@ class Deployment:
 
 class Cluster:
     def __init__(self, rates: Rates, shape: Shape, *, start_h: float = 0.0, seed: int = 1) -> None:
-        self.clock, self.shape, self.rates = Clock(), shape, merged(rates)
-        self.seed, self.random = seed, random.Random(seed)
+        self.clock = Clock()
+        self.shape = shape
+        self.rates = merged(rates)
+        self.seed = seed
+        self.random = random.Random(seed)
         self.sizes = Sizes(seed + 1)
         self.gpus = [Engines(self.clock, self.rates) for _ in range(shape.gpus)]
         self.run = Run(start_h, shape)
@@ -189,7 +195,8 @@ class Cluster:
     def stream(self, seconds: float) -> None:
         """Somebody begins to speak live, for so long."""
         self._enter()
-        ends, every = self.clock.now + seconds, 1 / self.rates.live.units_per_s
+        ends = self.clock.now + seconds
+        every = 1 / self.rates.live.units_per_s
 
         def unit() -> None:
             if self.clock.now >= ends:
@@ -216,12 +223,14 @@ class Cluster:
             deployment.sync()
 
     def _close(self) -> None:
-        done, self._slice = self._slice, Slice(users=self._users)
+        done = self._slice
+        self._slice = Slice(users=self._users)
         used = sum(gpu.used_s for gpu in self.gpus)
         done.gpu_percent = 100 * (used - self._gpu_used_s) / SLICE_S / len(self.gpus)
         self._gpu_used_s = used
         for name, deployment in self.deployments.items():
-            done.pods[name], done.wanted[name] = len(deployment.ready()), deployment.wanted
+            done.pods[name] = len(deployment.ready())
+            done.wanted[name] = deployment.wanted
             done.pod_percent[name] = deployment.percent
         self.run.slices.append(done)
 

@@ -83,7 +83,9 @@ class Pod:
     ) -> None:
         self.machine = machine or Machine(clock, cores)
         self.cores = cores
-        self._clock, self._rates, self._choose = clock, rates, choose
+        self._clock = clock
+        self._rates = rates
+        self._choose = choose
         self._loop = Threads(self.machine, 1)
         self._pool = Threads(self.machine, pool_threads or max(1, round(cores)))
         self._first = Threads(self.machine, pool_threads or max(1, round(cores)))
@@ -107,7 +109,8 @@ class Pod:
         rates = self._rates.kind(job.kind)
         used = rates.processor
         pool = [used.pool_s * share * job.factor * job.effort for share in used.stages]
-        before, after = pool[: used.stages_before], pool[used.stages_before :]
+        before = pool[: used.stages_before]
+        after = pool[used.stages_before :]
         answer = used.loop_s * (1 - LOOP_BEFORE)
 
         def refuse() -> None:

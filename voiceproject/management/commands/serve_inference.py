@@ -54,7 +54,8 @@ class Application:
     """The unit server with a life: models are warm before it accepts connections, what runs is finished at the end."""
 
     def __init__(self, handler: LocalUnitHandler) -> None:
-        self._handler, self._server = handler, UnitServer(handler)
+        self._handler = handler
+        self._server = UnitServer(handler)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":

@@ -24,7 +24,8 @@ class Command(BaseCommand):
         parser.add_argument("--seconds", type=float, default=8.0, help="of load for each kind of work (default: 8)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        seconds, output = options["seconds"], options["output"]
+        seconds = options["seconds"]
+        output = options["output"]
         if not 1 <= seconds <= 600:
             raise CommandError("--seconds: from 1 to 600")
         if not output.parent.is_dir():

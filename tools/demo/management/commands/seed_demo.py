@@ -11,7 +11,8 @@ from django.urls import Resolver404, resolve
 
 from tools.demo.filling import Filled, NotEmpty, fill
 
-MIN_DAYS, MAX_DAYS = 14, 366
+MIN_DAYS = 14
+MAX_DAYS = 366
 PAGES = (
     "/admin/",
     "/dashboard/",
@@ -62,7 +63,8 @@ class Command(BaseCommand):
 
 
 def _in_words(filled: Filled) -> str:
-    quarter, statements = filled.quarter, filled.statements
+    quarter = filled.quarter
+    statements = filled.statements
     lines = [
         f"{quarter.first:%d %B %Y} to {quarter.now:%d %B %Y %H:%M}:",
         f"  {filled.ledger.rows:,} requests of {filled.people:,} end users, with roll-ups and quotas",

@@ -152,7 +152,8 @@ class Command(BaseCommand):
         return found.faster(factor, note)
 
     def _as_tested(self, planner: Planner, options: dict[str, Any]) -> Planner:
-        gpus, pods = options["tested_gpus"], options["tested_pods"]
+        gpus = options["tested_gpus"]
+        pods = options["tested_pods"]
         try:
             planner.adopt(as_tested(planner, options["load_test"], gpus=gpus, pods=pods))
         except NoSuchTest as error:

@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-damaged test-hostile test-images test-axe lint format bench bench-voices requirements clean
+.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-damaged test-hostile test-faults test-images test-axe lint format bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-clients OpenAI's SDKs, the AI SDK, LiteLLM, LiveKit, Pipecat and others against the service"
 	@echo "make test-schema  Schemathesis against what /schema/ says, fifty examples a call from two seeds"
 	@echo "make test-damaged three thousand damaged audio files sent to a service"
+	@echo "make test-faults  PostgreSQL, Redis and the inference tier gone, refusing, silent and slow, under load"
 	@echo "make test-hostile ten minutes of hostile clients beside normal ones (DURATION=60: shorter)"
 	@echo "make test-images  both images' packages and folders, started together without a container runtime"
 	@echo "make test-axe     axe-core on every page of the admin, the dashboard and the playground"
@@ -85,6 +86,9 @@ test-schema: setup-dev
 test-damaged: export VOICE_DAMAGED_FILES ?= 3000
 test-damaged: setup-dev
 	$(BIN)/python -m pytest tests/hostile/test_damaged_audio.py -s --timeout 0
+
+test-faults: setup-dev services
+	VOICE_TEST_FAULTS=1 $(BIN)/python -m pytest tests/faults -s
 
 test-hostile: export DURATION ?= 600
 test-hostile: setup-dev

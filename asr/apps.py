@@ -10,8 +10,8 @@ class AsrConfig(AppConfig):
 
     def ready(self) -> None:
         from asr import models_offered
-        from asr.engine import NAME, create
         from asr.voice_activity import warm_up
+        from asr.whisper_engine import NAME, create
         from asr.wire import SpeechCodec
         from gateway import catalogue, endpoints
         from inference import runtime

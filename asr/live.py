@@ -13,11 +13,11 @@ from rest_framework import serializers
 from asr import languages
 from asr.checkpoint import configured
 from asr.endpointing import TurnDetection
-from asr.engine import whisper
 from asr.resample import AudioInput
 from asr.streaming import Event, Final, StreamingSession
 from asr.transcript import join
 from asr.units import Options, Samples
+from asr.whisper_engine import whisper
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from gateway.catalogue import Task, resolve

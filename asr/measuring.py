@@ -17,9 +17,9 @@ import numpy as np
 from django.test.utils import override_settings
 
 from asr.checkpoint import Checkpoint
-from asr.engine import WhisperEngine
 from asr.tuning import Tuning, by_rule, cores_here, device_here
 from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Options, Samples, SpeechUnit
+from asr.whisper_engine import WhisperEngine
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 CLEAR_GAIN = 0.03  # a gain smaller than this is noise, and the simpler choice wins

@@ -43,7 +43,7 @@ def words_of(text: str) -> list[str]:
 
 
 def repetition(text: str) -> Repetition | None:
-    """The longest stretch that repeats itself, None if nothing does that is worth a thought."""
+    """The longest repeated stretch, or None if no repetition is long enough to matter."""
     words = words_of(text)
     found = max(
         (_longest_run(words, period) for period in range(1, len(words) // 2 + 1)),

@@ -139,7 +139,7 @@ def duration_usage(seconds: float) -> dict[str, Any]:
 
 
 def most_spoken(parts: Iterable[Part]) -> list[str]:
-    """The languages that the parts are in, by how much speech is in each."""
+    """The parts' languages, the one with the most speech first."""
     spoken: dict[str, int] = {}
     for part in parts:
         spoken[part.hypothesis.language] = spoken.get(part.hypothesis.language, 0) + part.segment.speech

@@ -25,7 +25,7 @@ SWITCHING_PAUSE_S = 0.5
 
 
 def pause_within_segments_s(checkpoint: Checkpoint, options: Options) -> float:
-    """A longer pause parts two segments, in a recording as in a live stream."""
+    """The longest pause allowed inside a segment; a longer one starts a new segment, in recordings and live alike."""
     detects = options.language is None and len(checkpoint.languages) != 1
     return min(checkpoint.longest_pause_s, SWITCHING_PAUSE_S) if detects else checkpoint.longest_pause_s
 

@@ -160,7 +160,7 @@ class Utterance:
         return Part(part.segment, replace(again, languages=part.hypothesis.languages))
 
     def guess(self) -> None:
-        """Start recognising what is open, if that is due and the engine has the time."""
+        """Start a partial recognition of the open segment, if one is due and the engine is not busy."""
         now = time.monotonic()
         is_first = self._awaits_first_word
         every_ms = PARTIAL_EVERY_MS / 2 if is_first else PARTIAL_EVERY_MS

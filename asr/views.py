@@ -19,9 +19,9 @@ from rest_framework.response import Response
 from asr import serializers
 from asr.answers import TranscriptSerializer
 from asr.checkpoint import configured
-from asr.engine import whisper
 from asr.transcript import FORMATS, Transcript, diarized_segments, token_logprobs
 from asr.transcription import Transcription
+from asr.whisper_engine import whisper
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import caller_of

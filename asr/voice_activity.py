@@ -110,8 +110,8 @@ def spans(recording: Recording) -> Iterator[tuple[int, int]]:
 
 
 def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> Iterator[Segment]:
-    """Neighbouring spans joined up to ``longest_s`` (at most ``MAX_SEGMENT_S``), never across a longer pause: no
-    silence is left for a model to fill."""
+    """Join neighbouring spans of speech into segments of at most ``longest_s`` (capped at ``MAX_SEGMENT_S``), never
+    across a pause of ``longest_pause_s`` or more: a model fills silence with words."""
     longest = int(min(longest_s, MAX_SEGMENT_S) * SAMPLE_RATE)
     current: Segment | None = None
     for start, end in spans(recording):

@@ -41,7 +41,7 @@ class SpeechCodec:
         return Hypothesis(**{**fields, **tuples})
 
     def about(self) -> Fields:
-        """The checkpoint, but not where its files are."""
+        """The checkpoint's description, without the path of its lexicon."""
         return asdict(replace(configured(), lexicon=None))
 
     def samples(self) -> list[SpeechUnit]:

@@ -89,7 +89,7 @@ def evaluate(now: datetime, presence: Presence | None) -> None:
 
 
 class Watcher:
-    """``stopping``: ends it when set, from any thread or a signal handler."""
+    """Watches while this process is the leader. Set ``stopping``, from any thread or a signal handler, to end it."""
 
     def __init__(self, stopping: threading.Event, *, clock: Clock = timezone.now) -> None:
         self.name = leases.process_name()

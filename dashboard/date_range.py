@@ -33,7 +33,7 @@ class BadQuery(ValueError):
 
 @dataclass(frozen=True)
 class Span:
-    """``first`` to ``last``, both included. ``preset`` is empty for days of one's own."""
+    """``first`` to ``last``, both included. ``preset`` is empty for a custom range."""
 
     first: date
     last: date

@@ -11,8 +11,8 @@ class GatewayConfig(AppConfig):
     name = "gateway"
 
     def ready(self) -> None:
-        from gateway import answers, metrics
+        from gateway import error_mapping, metrics
 
-        answers.register()
+        error_mapping.register()
         metrics.register()
         import_module("gateway.openapi")  # importing it registers its extension

@@ -42,9 +42,11 @@ def register(
     has_stand_in: bool = False,
     warm_up: Callable[[], None] = lambda: None,
 ) -> None:
-    """``codec``: how the engine's units travel to and from an inference tier. ``has_stand_in``: another engine does
-    its work while it does not load. ``warm_up``: does once, in a thread, what the first request would otherwise wait
-    for in this process, wherever the engine runs."""
+    """Register an engine under ``name``.
+
+    ``codec`` serialises its units for the inference tier. ``has_stand_in``: another engine takes over if this one fails
+    to load. ``warm_up`` runs once in a thread of this process, wherever the engine runs, so that the first request does
+    not wait for it."""
     _factories[name] = factory
     _codecs[name] = codec
     _warm_ups[name] = warm_up

@@ -74,7 +74,7 @@ def pause(ramp_id: int, why: str = "") -> Ramp:
 
 
 def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Go on; the step's hold begins again. Raises ``RampError``."""
+    """Resume a paused ramp; the current step's hold time restarts from zero. Raises ``RampError``."""
     with transaction.atomic():
         ramp, flag = _locked(ramp_id)
         _expect(ramp, State.PAUSED)

@@ -49,8 +49,8 @@ _http = Edge(
 @cache
 def _sockets() -> dict[str, Any]:
     """Every WebSocket address. Made late: the apps' protocols import their engines' libraries."""
-    from asr.routing import websockets as asr
-    from tts.routing import websockets as tts
+    from asr.websockets import websockets as asr
+    from tts.websockets import websockets as tts
 
     return {**asr, **tts}
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from asr.checkpoint import configured
-from asr.engine import WhisperEngine
+from asr.whisper_engine import WhisperEngine
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import soxr
 from django.db import OperationalError
 from websockets.exceptions import ConnectionClosed
 
-from asr.engine import whisper
+from asr.whisper_engine import whisper
 from gateway import socket
 from gateway.gate import Work
 from gateway.lifecycle import lifecycle

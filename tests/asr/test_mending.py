@@ -14,8 +14,8 @@ from pytest_django import Settings
 
 from asr import drafts
 from asr.checkpoint import FULL_CONTEXT_S, configured
-from asr.engine import WhisperEngine
 from asr.units import Hypothesis, Options, SpeechUnit
+from asr.whisper_engine import WhisperEngine
 from tests import sound
 from tests.asr import smallwhisper
 

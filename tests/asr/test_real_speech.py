@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from asr.checkpoint import CONTEXTS_S, Checkpoint
-from asr.engine import WhisperEngine
 from asr.transcript import Transcript
 from asr.transcription import Transcription
 from asr.units import Options
+from asr.whisper_engine import WhisperEngine
 from tests import sound
 
 ENGLISH = sound.said("please help me to change my password today", "en", rate=150)

@@ -13,7 +13,6 @@ import pytest
 from asr.audio import decode
 from asr.checkpoint import configured
 from asr.endpointing import TurnDetection
-from asr.engine import WhisperEngine
 from asr.streaming import (
     Committed,
     Event,
@@ -30,6 +29,7 @@ from asr.streaming import (
 from asr.transcription import Transcription
 from asr.units import SAMPLE_RATE, Options
 from asr.utterance import PARTIAL_BACKOFF
+from asr.whisper_engine import WhisperEngine
 from inference.engine import EngineStats
 from inference.errors import OverCapacity
 from spoken_text.error_rate import normalise

@@ -11,8 +11,8 @@ from pytest_django import Settings
 
 from asr import measuring, tuning
 from asr.checkpoint import BUNDLED, configured
-from asr.engine import WhisperEngine
 from asr.units import SpeechUnit
+from asr.whisper_engine import WhisperEngine
 from inference.errors import EngineUnavailable
 from tests import sound
 

@@ -273,7 +273,7 @@ async def test_json_instead_of_a_form(api: httpx.AsyncClient) -> None:
 
 
 async def test_fifty_at_once_each_get_their_own_words(api: httpx.AsyncClient) -> None:
-    from asr.engine import whisper
+    from asr.whisper_engine import whisper
 
     numbers = ["satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "lapan", "sembilan", "sepuluh"]
     sentences = [f"saya beli {a} ekor ikan dan {b} biji telur" for a in numbers for b in numbers[:5]]

@@ -91,7 +91,7 @@ def pages() -> list[str]:
 
 def sockets() -> list[str]:
     """The paths of every WebSocket; an app that has some must not escape this test."""
-    if not list(settings.BASE_DIR.glob("*/routing.py")):
+    if not list(settings.BASE_DIR.glob("*/websockets.py")):
         return []
     return list(vars(asgi)["_sockets"]())
 

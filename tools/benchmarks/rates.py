@@ -203,9 +203,9 @@ async def batch_times(rounds: int = ROUNDS) -> tuple[dict[str, tuple[float, floa
     """Fixed and per-cost seconds of a batch by kind, through the engines of this process, and what there is to know of
     these. Of each size the fastest run counts: the others were disturbed."""
     from asr.checkpoint import configured
-    from asr.engine import whisper
     from asr.tuning import cores_here, device_here, parallelism, tuning
     from asr.units import Options, SpeechUnit
+    from asr.whisper_engine import whisper
     from inference import runtime
     from tts.units import SpeechUnit as Sentence
     from tts.voices import catalogue

@@ -23,9 +23,9 @@ async def measure(direction: str, *, concurrency: int, seconds: float) -> Result
 
 async def _asr(concurrency: int, seconds: float) -> Result:
     from asr.checkpoint import configured
-    from asr.engine import whisper
     from asr.transcription import Transcription
     from asr.units import Options
+    from asr.whisper_engine import whisper
 
     files = clips()
     checkpoint = configured()

@@ -102,7 +102,7 @@ class VoiceUser(FastHttpUser):
         return waits
 
     def context(self) -> dict[str, Any]:
-        """What `_tell` hears of a request beside its outcome."""
+        """Extra data that Locust passes to `_tell` with each request."""
         return {"spoken": self.spoken}
 
     @task

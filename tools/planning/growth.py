@@ -25,8 +25,9 @@ class Upper:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``by_users`` and ``by_crowd``: what each of a phase's two upper ends takes. ``provided``: that the phase names;
-    None: scaled automatically. ``reasons``: why it does not fit."""
+    """A phase compared with the plan. ``by_users``, ``by_crowd``: the machines needed at its upper limit of active and
+    of concurrent users. ``provided``: the machines that it specifies; None if it autoscales. ``reasons``: why it does
+    not fit."""
 
     phase: Phase
     upper: Upper

@@ -15,9 +15,9 @@ from django.test.utils import override_settings
 
 from asr import evaluation
 from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, Checkpoint, configured
-from asr.engine import WhisperEngine
 from asr.evaluation import BadManifest, Hearing, PlainHearing, Rate, Score, ServiceHearing
 from asr.units import Options
+from asr.whisper_engine import WhisperEngine
 from inference.errors import EngineUnavailable
 from model_store.errors import ModelNotHere
 

@@ -153,7 +153,8 @@ def _in_turn(stages: Sequence[tuple[Threads, float]], then: Action) -> None:
 
 
 def merged(rates: Rates) -> Rates:
-    """The same with the pool's jobs before the engine as one and those after it as one: equal work in fewer events."""
+    """The same rates with all pool jobs before the engine merged into one, and all after it into another: the same
+    work, fewer simulation events."""
 
     def fewer(kind: KindRates) -> KindRates:
         used = kind.processor

@@ -15,10 +15,10 @@ from pytest_django import Settings
 
 from asr.checkpoint import CONTEXTS_S, FULL_CONTEXT_S, Checkpoint, configured
 from asr.decoding import LOGPROB_THRESHOLD
-from asr.engine import WhisperEngine
 from asr.transcription import Transcription
 from asr.tuning import by_rule
 from asr.units import Hypothesis, Options, SpeechUnit
+from asr.whisper_engine import WhisperEngine
 from inference import priority
 from inference.errors import EngineUnavailable
 from tests import sound

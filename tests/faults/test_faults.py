@@ -1,0 +1,195 @@
+"""Every dependency in each of four states, under load: what callers saw, how soon all was well, whether the books are
+exact. `make test-faults` runs it and prints its table.
+
+Bounds: no request takes longer than its deadline, every answer is a success or an honest refusal, recovery takes less
+than ``MAX_RECOVERY_S``, and each answered request has exactly one row in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+import pytest
+
+from core.percentiles import percentile
+from tests import services, sound
+from tests.faults.proxy import Proxy, State, proxied
+from tests.services import Served
+
+FAULT_S = float(os.environ.get("FAULT_S", "8"))
+CALLERS = 4
+PAUSE_S = 0.3
+DEADLINE_S = 12.0
+GRACE_S = 3.0  # to send the refusal and to have it read, on a machine that does other things too
+MAX_RECOVERY_S = 15.0
+WELL = 8  # successes in a row, two for each caller, make a recovery
+HONEST = {200, 503}
+
+pytestmark = pytest.mark.skipif("VOICE_TEST_FAULTS" not in os.environ, reason="make test-faults")
+
+
+@dataclass
+class Seen:
+    """What callers saw during one fault."""
+
+    answers: Counter[int | str] = field(default_factory=Counter)
+    took_s: list[float] = field(default_factory=list)
+    recovery_s: float = 0.0
+
+
+@dataclass
+class Load:
+    """Callers who speak and listen by turns, each after a short pause, for as long as ``run`` lasts."""
+
+    service: Served
+    seen: Seen = field(default_factory=Seen)
+    served: list[str] = field(default_factory=list)  # request ids
+    in_a_row: int = 0
+
+    async def run(self) -> None:
+        clip = sound.wav(sound.said("selamat pagi semua"))
+        await asyncio.gather(*(self._caller(number, clip) for number in range(CALLERS)))
+
+    async def _caller(self, number: int, clip: bytes) -> None:
+        headers = self.service.headers(**{"X-Voice-User": f"pengguna-{number}"})
+        timeout = httpx.Timeout(DEADLINE_S * 3)
+        async with httpx.AsyncClient(base_url=self.service.url, headers=headers, timeout=timeout) as client:
+            for turn in itertools.count():
+                seen = self.seen  # a request belongs to the fault in which it began
+                began = time.monotonic()
+                try:
+                    answer = await self._ask(client, clip, is_spoken=bool(turn % 2))
+                except httpx.HTTPError as error:
+                    seen.answers[type(error).__name__] += 1
+                    self.in_a_row = 0
+                else:
+                    seen.answers[answer.status_code] += 1
+                    self.in_a_row = self.in_a_row + 1 if answer.status_code == 200 else 0
+                    if answer.status_code == 200:
+                        self.served.append(answer.headers["X-Request-Id"])
+                seen.took_s.append(time.monotonic() - began)
+                await asyncio.sleep(PAUSE_S)
+
+    @staticmethod
+    async def _ask(client: httpx.AsyncClient, clip: bytes, *, is_spoken: bool) -> httpx.Response:
+        if is_spoken:
+            body = {"model": "tts-1", "input": f"Selamat pagi {uuid.uuid4().hex[:6]}.", "response_format": "pcm"}
+            return await client.post("/v1/audio/speech", json=body)
+        form = {"model": "whisper-1", "language": "ms"}
+        return await client.post("/v1/audio/transcriptions", files={"file": ("a.wav", clip)}, data=form)
+
+
+@dataclass
+class World:
+    load: Load
+    proxies: dict[str, Proxy]
+    postgres_url: str
+    spool: Path
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    with ExitStack() as servers:
+        postgres = servers.enter_context(services.postgres(tmp_path))
+        redis = servers.enter_context(services.redis(tmp_path))
+        models = {"VOICE_ASR_MODEL": "whisper-ms-demo", "VOICE_TTS_MODEL": "espeak-ng"}
+        tier = await asyncio.to_thread(lambda: servers.enter_context(services.inference_tier(tmp_path, **models)))
+        async with AsyncExitStack() as stack:
+            urls = {"PostgreSQL": postgres, "Redis": redis, "inference tier": tier.url}
+            ports = {name: urlsplit(url).port or 0 for name, url in urls.items()}
+            proxies = {name: await stack.enter_async_context(proxied(port)) for name, port in ports.items()}
+            addresses = {
+                name: url.replace(f":{ports[name]}", f":{proxies[name].port}", 1) for name, url in urls.items()
+            }
+            settings = {
+                "DATABASE_URL": addresses["PostgreSQL"],
+                "REDIS_URL": addresses["Redis"],
+                "VOICE_INFERENCE_URL": addresses["inference tier"],
+                "VOICE_DEADLINE_S": str(DEADLINE_S),
+                "VOICE_RATE_LIMIT": "100000",
+                **models,
+            }
+            service = await stack.enter_async_context(_Service(tmp_path, settings))
+            yield World(Load(service), proxies, postgres, tmp_path / "state" / "spool")
+
+
+class _Service:
+    """``services.served`` for an event loop that the proxies need meanwhile."""
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        self._context = services.served(folder, **settings)
+
+    async def __aenter__(self) -> Served:
+        return await asyncio.to_thread(self._context.__enter__)
+
+    async def __aexit__(self, *error: object) -> None:
+        await asyncio.to_thread(self._context.__exit__, None, None, None)
+
+
+@pytest.mark.timeout(1200)
+async def test_every_dependency_in_every_state(world: World) -> None:
+    load = asyncio.create_task(world.load.run())
+    table: dict[tuple[str, State], Seen] = {}
+    try:
+        await _until_well(world.load)
+        for name, proxy in world.proxies.items():
+            for state in (State.GONE, State.REFUSING, State.SILENT, State.SLOW):
+                seen = world.load.seen = table[name, state] = Seen()
+                await proxy.put(state)
+                await asyncio.sleep(FAULT_S)
+                await proxy.put(State.THERE)
+                seen.recovery_s = await _until_well(world.load)
+                world.load.seen = Seen()
+    finally:
+        load.cancel()
+        await asyncio.gather(load, return_exceptions=True)
+    print(_as_text(table))
+    await _check_the_ledger(world)
+    for case, seen in table.items():
+        assert set(seen.answers) <= HONEST, case
+        assert max(seen.took_s) <= DEADLINE_S + GRACE_S, case
+        assert seen.recovery_s <= MAX_RECOVERY_S, case
+
+
+async def _until_well(load: Load) -> float:
+    """Seconds until callers are served again, all of them."""
+    began = time.monotonic()
+    load.in_a_row = 0
+    while load.in_a_row < WELL and time.monotonic() - began < 4 * MAX_RECOVERY_S:
+        await asyncio.sleep(0.05)
+    return time.monotonic() - began
+
+
+async def _check_the_ledger(world: World) -> None:
+    ends_at = time.monotonic() + MAX_RECOVERY_S
+    while list(world.spool.glob("*.jsonl")) and time.monotonic() < ends_at:
+        await asyncio.sleep(0.2)
+    async with await psycopg.AsyncConnection.connect(world.postgres_url) as connection:
+        cursor = await connection.execute("SELECT request_id FROM usage_ledgerentry WHERE status = 200")
+        rows = Counter(name for (name,) in await cursor.fetchall())
+    wanted = {name: rows[name] for name in world.load.served}
+    print(f"ledger: {len(wanted)} answered requests, {sum(wanted.values())} rows")
+    assert set(wanted.values()) == {1}
+
+
+def _as_text(table: dict[tuple[str, State], Seen]) -> str:
+    lines = [f"\n{'dependency':<16}{'state':<10}{'served':>8}{'503':>6}{'other':>7}{'p95, s':>8}{'most':>7}{'well':>7}"]
+    for (name, state), seen in table.items():
+        other = seen.answers.total() - seen.answers[200] - seen.answers[503]
+        lines.append(
+            f"{name:<16}{state:<10}{seen.answers[200]:>8}{seen.answers[503]:>6}{other:>7}"
+            f"{percentile(seen.took_s, 95):>8.2f}{max(seen.took_s, default=0):>7.2f}{seen.recovery_s:>7.1f}"
+        )
+    return "\n".join(lines)

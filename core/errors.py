@@ -29,8 +29,8 @@ UNAVAILABLE_RETRY_AFTER_S = 5.0
 
 
 class DomainError(Exception):
-    """Something that an app refuses to do, in words for people. It knows nothing of HTTP: ``gateway.error_mapping`` says
-    how a caller of the API is told. ``retry_after_s``: when it is worth trying again."""
+    """Something that an app refuses to do, in words for people. It knows nothing of HTTP: ``gateway.error_mapping``
+    says how a caller of the API is told. ``retry_after_s``: when it is worth trying again."""
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)

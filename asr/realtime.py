@@ -106,7 +106,7 @@ class RealtimeConsumer(LiveConsumer):
         if isinstance(error, ValidationError) or (isinstance(error, ApiError) and error.status in (400, 404)):
             answer = report(error)
             if self._is_update:
-                answer.message += " Nothing of this update was taken."
+                answer.message += " " + _("Nothing of this update was taken.")
             self.send_event(self.error_event(answer))
         else:
             await super().on_error(error)

@@ -56,6 +56,10 @@ def critical_in_words(alerts: Iterable[Alert]) -> list[str]:
 def _evaluate(rule: Rule, alert: Alert | None, value: float | None, now: datetime) -> Alert | None:
     if not rule.is_enabled:
         return _close(alert, now, "The rule was switched off.") if alert else None
+    if alert is not None and alert.metric != rule.metric:
+        if alert.metric:  # readings of another metric would pass for its own
+            return _close(alert, now, "The rule is about another metric now.")
+        alert.follow(rule)  # a process of version 0.2 wrote it
     is_above = value is not None and value > rule.level
     if alert is None:
         if not is_above or value is None:

@@ -211,16 +211,20 @@ class Rule(Audited):
 
 
 def _condition(metric: str, level: float) -> str:
-    name, unit = _IN_WORDS[Metric(metric)]
+    name, unit = _named(metric)
     return f"{name} > {_number(level)}{unit}"
 
 
 def _reading(metric: str, level: float, value: float | None) -> str:
-    name, unit = _IN_WORDS[Metric(metric)]
+    name, unit = _named(metric)
     if value is None:
         return f"{name}: no data"
     sign = ">" if value > level else "≤"
     return f"{name} {_number(value)}{unit} {sign} {_number(level)}{unit}"
+
+
+def _named(metric: str) -> tuple[str, str]:
+    return _IN_WORDS[Metric(metric)] if metric else ("unknown metric", "")
 
 
 def _number(value: float) -> str:
@@ -248,9 +252,12 @@ class Alert(models.Model):
         RESOLVED = "resolved", "Resolved"
 
     rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="alerts")
-    severity = models.CharField(max_length=8, choices=Rule.Severity, help_text="As the rule's when it fired.")
-    metric = models.CharField(max_length=20, choices=Metric, help_text="As the rule's when it fired.")
-    threshold = models.FloatField(help_text="Above which it fired, in the phase of that time.")
+    # Empty only where a process of version 0.2 wrote the row.
+    severity = models.CharField(
+        max_length=8, choices=Rule.Severity, db_default="", help_text="As the rule's when it fired."
+    )
+    metric = models.CharField(max_length=20, choices=Metric, db_default="", help_text="As the rule's when it fired.")
+    threshold = models.FloatField(db_default=0, help_text="Above which it fired, in the phase of that time.")
     state = models.CharField(max_length=8, choices=State, default=State.PENDING)
     since = models.DateTimeField(help_text="When the condition began to hold.")
     fired_at = models.DateTimeField(null=True)
@@ -302,7 +309,8 @@ class Alert(models.Model):
     @property
     def runbook(self) -> str:
         """The section of docs/operations.md on it, as an address where ``VOICE_RUNBOOK_URL`` tells one."""
-        anchor = f"voice{_RUNBOOK_NAMES[Metric(self.metric)]}{self.severity}".lower()
+        name = _RUNBOOK_NAMES[Metric(self.metric)] if self.metric else ""
+        anchor = f"voice{name}{self.severity}".lower()
         return f"{settings.VOICE_RUNBOOK_URL or 'docs/operations.md'}#{anchor}"
 
     def notified(self) -> str:

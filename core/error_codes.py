@@ -62,6 +62,7 @@ class ErrorCode(StrEnum):
     SESSION_EXPIRED = "session_expired", 413
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch", 422
+    HEADERS_TOO_LARGE = "headers_too_large", 431
 
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded", 429, Fault.POLICY, "requests"
     TOO_MANY_STREAMS = "too_many_streams", 429, Fault.POLICY, "requests"

@@ -88,6 +88,9 @@ ALL = Filters()
 def asked(query: Mapping[str, str]) -> Filters:
     """Raises ``BadQuery``."""
     client, feature, language = (query.get(name, "").strip() for name in FIELDS)
+    for name, value in zip(FIELDS, (client, feature, language), strict=True):
+        if "\0" in value:  # PostgreSQL takes none
+            raise BadQuery(_("“%s” holds a null character.") % name, name)
     client_id = None
     if client:
         client_id = ClientApplication.objects.filter(name=client).values_list("pk", flat=True).first()

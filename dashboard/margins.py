@@ -69,7 +69,9 @@ def margins(span: Span) -> Margins:
     for client_id, micros, state in statements.values_list("client_id", "total_micros", "state"):
         by_client[client_id].revenue_micros += micros
         drafts = drafts or state == Statement.State.DRAFT
-    notes = CreditNote.objects.filter(statement__month__in=months).order_by().values_list("statement__client_id")
+    # Only those of the statements that revenue is counted by: end users' statements are parts of them.
+    credited = CreditNote.objects.filter(statement__user="", statement__month__in=months)
+    notes = credited.order_by().values_list("statement__client_id")
     for client_id, sen in notes.annotate(Sum("amount_sen")):
         by_client[client_id].revenue_micros -= sen * MICROS_PER_SEN
     rates = list(ExchangeRate.objects.all())  # the newest first

@@ -140,7 +140,9 @@ class ClientShare(Audited):
     flag = models.ForeignKey(Flag, on_delete=models.CASCADE, related_name="shares")
     client = models.ForeignKey(ClientApplication, on_delete=models.CASCADE, related_name="+")
     percent = percent_field(
-        db_column="reach", help_text="0: none of this client's users, 100: all; of a part, all who have voice."
+        db_default=ALL,
+        db_column="reach",
+        help_text="0: none of this client's users, 100: all; of a part, all who have voice.",
     )
     kept_percent = percent_field("kept from before", default=NONE, editable=False, db_column="percent")
 

@@ -9,7 +9,7 @@ wanted=$(cat requirements.txt requirements-coqui.txt | sha256sum)
 if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing Coqui into $venv (about a minute)"
     "${PYTHON:-python3}" -m venv --clear "$venv"
-    # PyTorch by pip, which knows where this machine takes its build from; the rest by uv, which needs seconds.
+    # PyTorch by pip, whose configuration may name an index of its builds (uv does not read it); the rest by uv, which is faster.
     "$python" -m pip install --quiet --disable-pip-version-check "$(grep '^torch==' requirements-coqui.txt)"
     .venv/bin/uv pip install --quiet --python "$python" -r requirements.txt -r requirements-coqui.txt
     .venv/bin/uv pip install --quiet --python "$python" -c requirements-dev.txt \

@@ -71,7 +71,7 @@ class SpeechConsumer(SocketConsumer):
         except TooMuchText as error:
             raise ApiError(ErrorCode.INPUT_TOO_LONG, _("Too much text waits to be spoken."), param="text") from error
         except ValueError as error:
-            raise ApiError(ErrorCode.INVALID_VALUE, f"{error}.", param="type") from error
+            raise ApiError(ErrorCode.INVALID_VALUE, str(error) + ".", param="type") from error
 
     def _text(self, message: dict[str, Any]) -> str:
         """The message's text up to the last character that is whole."""

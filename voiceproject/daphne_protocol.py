@@ -16,6 +16,7 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.protocol import connectionDone
 from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 
+from core.error_codes import ErrorCode
 from voiceproject.server import KEEP_ALIVE_S
 
 reactor: Any = _reactor
@@ -55,16 +56,16 @@ class BoundedChannel(HTTPChannel):
         self._stop_timer()
         super().allHeadersReceived()
 
-    def refuse(self, status: int, code: str, message: str) -> None:
+    def refuse(self, code: ErrorCode, message: str) -> None:
         """Answer in the envelope and close, whatever else arrives."""
         if self._is_refused:
             return
         self._is_refused = True
         self._stop_timer()
-        error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+        error = {"message": message, "type": code.type, "param": None, "code": code}
         body = json.dumps({"error": error}).encode()
         head = b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        self.transport.write(head % (status, PHRASES[status], len(body)) + body)
+        self.transport.write(head % (code.status, PHRASES[code.status], len(body)) + body)
         self.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:
@@ -72,9 +73,8 @@ class BoundedChannel(HTTPChannel):
             super().dataReceived(data)
 
     def _head_too_large(self) -> None:
-        self.refuse(
-            431, "headers_too_large", f"The request's headers are larger than {settings.VOICE_HEAD_BYTES:,} bytes."
-        )
+        message = f"The request's headers are larger than {settings.VOICE_HEAD_BYTES:,} bytes."
+        self.refuse(ErrorCode.HEADERS_TOO_LARGE, message)
 
     def _start_timer(self) -> None:
         if self._head_timer is None:
@@ -86,7 +86,7 @@ class BoundedChannel(HTTPChannel):
         self._head_timer = None
 
     def _too_slow(self) -> None:
-        self.refuse(408, "request_timeout", "The request's headers did not arrive in time.")
+        self.refuse(ErrorCode.REQUEST_TIMEOUT, "The request's headers did not arrive in time.")
 
 
 class BoundedRequest(WebRequest):
@@ -124,7 +124,7 @@ class BoundedRequest(WebRequest):
 
     def _too_large(self) -> None:
         self._stop_watching()
-        self.channel.refuse(413, "file_too_large", f"The request body is larger than {self._limit:,} bytes.")
+        self.channel.refuse(ErrorCode.FILE_TOO_LARGE, f"The request body is larger than {self._limit:,} bytes.")
 
     def _watch_pace(self) -> None:
         allowed_s = settings.VOICE_BODY_GRACE_S + self._received / settings.VOICE_BODY_MIN_BYTES_S
@@ -133,7 +133,7 @@ class BoundedRequest(WebRequest):
             self._pace_timer = reactor.callLater(left_s, self._watch_pace)
         else:
             message = "The request body arrives too slowly. Send it again over a better connection."
-            self.channel.refuse(408, "request_timeout", message)
+            self.channel.refuse(ErrorCode.REQUEST_TIMEOUT, message)
 
     def _stop_watching(self) -> None:
         if self._pace_timer is not None and self._pace_timer.active():

@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from core.error_codes import ErrorCode
+
 
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Closes a connection whose request line and headers are larger than ``VOICE_HEAD_BYTES`` (431) or are not complete
@@ -33,7 +35,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > settings.VOICE_HEAD_BYTES and self._is_head_too_large(data):
                 message = f"The request's headers are larger than {settings.VOICE_HEAD_BYTES:,} bytes."
-                self._refuse(431, "headers_too_large", message)
+                self._refuse(ErrorCode.HEADERS_TOO_LARGE, message)
                 return
         super().data_received(data)
 
@@ -64,15 +66,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
-            self._refuse(408, "request_timeout", "The request's headers did not arrive in time.")
+            self._refuse(ErrorCode.REQUEST_TIMEOUT, "The request's headers did not arrive in time.")
 
-    def _refuse(self, status: int, code: str, message: str) -> None:
+    def _refuse(self, code: ErrorCode, message: str) -> None:
         """Answer in the envelope and close; no request has begun that anybody else could answer."""
-        error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+        error = {"message": message, "type": code.type, "param": None, "code": code}
         body = json.dumps({"error": error}).encode()
-        phrase = {408: "Request Timeout", 431: "Request Header Fields Too Large"}[status]
+        phrase = {408: "Request Timeout", 431: "Request Header Fields Too Large"}[code.status]
         head = (
-            f"HTTP/1.1 {status} {phrase}\r\nContent-Type: application/json\r\n"
+            f"HTTP/1.1 {code.status} {phrase}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         self._stop_timer()

@@ -3,15 +3,16 @@
 import django.core.validators
 from django.db import migrations, models
 
-# Severity, metric, percent of what the phase is for: the thresholds of 60 and 80 users over the 100 of phase 2, and all
-# of a phase's cost.
-SHARES = [("critical", "users", 80), ("warning", "users", 60), ("warning", "month_cost_usd", 100)]
+# Severity, metric, the threshold of migration 0002, percent of what the phase is for: 60 and 80 users of phase 2's 100,
+# and all of a phase's cost. Thresholds that people have set stand as they are, in every phase.
+SHARES = [("critical", "users", 80, 80), ("warning", "users", 60, 60), ("warning", "month_cost_usd", 2000, 100)]
 
 
 def set_shares(apps, _schema_editor):
     rules = apps.get_model("capacity", "Rule").objects
-    for severity, metric, percent in SHARES:
-        rules.filter(severity=severity, metric=metric, phase_percent=None).update(phase_percent=percent)
+    for severity, metric, threshold, percent in SHARES:
+        untouched = rules.filter(severity=severity, metric=metric, threshold=threshold, phase_percent=None)
+        untouched.update(phase_percent=percent)
 
 
 class Migration(migrations.Migration):

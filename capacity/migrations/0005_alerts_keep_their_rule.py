@@ -1,4 +1,7 @@
-"""Alerts keep the rule that they fired by. Those from before get what their rule says now: nothing else is known."""
+"""Alerts keep the rule that they fired by. Those from before get what their rule says now: nothing else is known.
+
+The new columns have defaults in the database: a process of the version before can still insert alerts.
+"""
 
 from django.db import migrations, models
 from django.db.models import OuterRef, Subquery
@@ -27,20 +30,17 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="alert",
             name="severity",
-            field=models.CharField(max_length=8, choices=SEVERITIES, default="", help_text=WHEN),
-            preserve_default=False,
+            field=models.CharField(max_length=8, choices=SEVERITIES, db_default="", help_text=WHEN),
         ),
         migrations.AddField(
             model_name="alert",
             name="metric",
-            field=models.CharField(max_length=20, choices=METRICS, default="", help_text=WHEN),
-            preserve_default=False,
+            field=models.CharField(max_length=20, choices=METRICS, db_default="", help_text=WHEN),
         ),
         migrations.AddField(
             model_name="alert",
             name="threshold",
-            field=models.FloatField(default=0, help_text="Above which it fired, in the phase of that time."),
-            preserve_default=False,
+            field=models.FloatField(db_default=0, help_text="Above which it fired, in the phase of that time."),
         ),
         migrations.RunPython(fill, migrations.RunPython.noop),
     ]

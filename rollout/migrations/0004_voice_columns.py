@@ -1,7 +1,10 @@
 """One flag for voice: what a part had by its own percentage is kept aside, and a new column says how far each reaches.
 
-No column is renamed: processes of the version before go on reading theirs until they are replaced.
+No column is renamed, and each new one may be empty or has a default in the database: a process of the version before can
+go on reading and writing its own columns.
 """
+
+from decimal import Decimal
 
 import django.utils.timezone
 from django.conf import settings
@@ -54,11 +57,10 @@ class Migration(migrations.Migration):
             "clientshare",
             "percent",
             percent(
-                default=100,
+                db_default=Decimal(100),
                 db_column="reach",
                 help_text="0: none of this client's users, 100: all; of a part, all who have voice.",
             ),
-            preserve_default=False,
         ),
         migrations.AlterField("flag", "name", models.CharField(max_length=100, unique=True)),
         migrations.AlterField("flag", "note", models.TextField(blank=True, help_text="What people call it.")),

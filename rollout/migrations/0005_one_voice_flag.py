@@ -94,24 +94,13 @@ def _ramp(apps, voice, parts):
         ramp.save()
 
 
-def forget_waffle(apps, schema_editor):
-    """The flag library that the three flags came from."""
-    with schema_editor.connection.cursor() as cursor:
-        for table in ("flag_users", "flag_groups", "flag", "switch", "sample"):
-            cursor.execute(f"DROP TABLE IF EXISTS waffle_{table}")
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'waffle'")
-    apps.get_model("auth", "Permission").objects.filter(content_type__app_label="waffle").delete()
-    apps.get_model("contenttypes", "ContentType").objects.filter(app_label="waffle").delete()
-
-
 class Migration(migrations.Migration):
     dependencies = [
         ("rollout", "0004_voice_columns"),
-        ("contenttypes", "0002_remove_content_type_name"),
-        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
+    # Waffle's tables, and its rows in django_migrations, stay: version 0.2 looks for them when it starts
+    # (`migrate --check`). A later release removes them.
     operations = [
         migrations.RunPython(make_voice, migrations.RunPython.noop),
-        migrations.RunPython(forget_waffle, migrations.RunPython.noop),
     ]

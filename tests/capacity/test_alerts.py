@@ -264,6 +264,37 @@ def test_an_alert_keeps_the_rule_it_fired_by(world: World, webhook: Webhook, bos
         assert "Concurrent users 90 &gt; 80" in shown or "critical: concurrent users &gt; 80" in shown.lower()
 
 
+def test_a_rule_about_another_metric_ends_its_alerts(world: World) -> None:
+    Rule.objects.filter(metric="users", severity="warning").update(is_enabled=False)
+    rules = Rule.objects.filter(pk=Rule.objects.get(metric="users", severity="critical").pk)
+    world.users = 90
+    world.wait(MINUTE)
+    rules.update(metric="gpu_percent", threshold=10)
+    world.gpu_percent = 50
+    world.step()
+    alert = Alert.objects.exclude(rule__severity="warning").get()
+    assert (alert.state, alert.outcome) == (Alert.State.RESOLVED, "The rule is about another metric now.")
+    assert (alert.metric, alert.value) == ("users", 90)
+    world.step()
+    pending = Alert.objects.get(state=Alert.State.PENDING)
+    assert pending.metric == "gpu_percent"
+    rules.update(metric="users", threshold=80)
+    world.step()
+    assert not Alert.objects.filter(pk=pending.pk).exists()
+
+
+def test_an_alert_of_a_process_before_the_columns_can_be_read_and_goes_on(world: World) -> None:
+    Rule.objects.filter(metric="users", severity="warning").update(is_enabled=False)
+    world.users = 90
+    world.wait(MINUTE)
+    Alert.objects.update(severity="", metric="", threshold=0)
+    (alert,) = alerts.firing()
+    assert str(alert)
+    assert alert.runbook
+    world.step()
+    assert str(Alert.objects.get()) == "critical: concurrent users 90 > 80"
+
+
 def test_a_pending_alert_follows_its_rule(world: World) -> None:
     Rule.objects.filter(metric="users").update(pending_for=timedelta(minutes=5))
     world.users = 90

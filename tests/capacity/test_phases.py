@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from datetime import date, datetime, timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
+from django.db import connection
 from django.utils import timezone
 
 from capacity import phases
 from capacity.growth import Shape, fit
-from capacity.models import ActiveUsers, HourlyPeak, Phase
+from capacity.models import ActiveUsers, Alert, HourlyPeak, Phase, Rule
 from capacity.phases import Use, outlook, phase_of
+from core.models import ClientApplication
+from rollout.models import ClientShare, Flag
 from tests.capacity.world import START, World
 from usage.models import LedgerEntry
 
@@ -123,3 +128,30 @@ def test_active_users_are_counted_from_the_ledger(world: World) -> None:
 
 def test_nothing_to_count(seeded) -> None:
     assert phases.count_active_users(date(2026, 3, 2)) == 0
+
+
+def test_thresholds_that_people_set_are_no_share_of_the_phase(seeded) -> None:
+    Rule.objects.update(phase_percent=None)
+    Rule.objects.filter(severity="critical", metric="users").update(threshold=45)
+    import_module("capacity.migrations.0004_gpu_memory_and_phases_of_rules").set_shares(apps, None)
+    found = Rule.objects.exclude(phase_percent=None).values_list("severity", "metric", "phase_percent")
+    assert set(found) == {("warning", "users", 60), ("warning", "month_cost_usd", 100)}
+
+
+def test_a_process_of_the_version_before_can_insert(seeded) -> None:
+    """It names the columns that it knows, and no others."""
+    rule = Rule.objects.get(severity="critical", metric="users")
+    client = ClientApplication.objects.create(name="chat-web")
+    flag = Flag.objects.create(name="one")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO capacity_alert (rule_id, state, since, evaluated_at, worst, acknowledged_by, outcome) "
+            "VALUES (%s, 'pending', %s, %s, 93, '', '')",
+            [rule.pk, START, START],
+        )
+        cursor.execute(
+            "INSERT INTO rollout_clientshare (flag_id, client_id, percent) VALUES (%s, %s, 7)", [flag.pk, client.pk]
+        )
+    assert Alert.objects.get().metric == ""
+    share = ClientShare.objects.get()
+    assert (share.percent, share.kept_percent) == (100, 7)

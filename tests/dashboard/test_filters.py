@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from capacity.models import Outage, Phase
 from dashboard.board import FILES, Board, csv_of
-from dashboard.date_range import asked
+from dashboard.date_range import BadQuery, asked
 from dashboard.definitions import DEFINITIONS
 from dashboard.filters import asked as filtered
 from dashboard.people import digits_of, find
@@ -73,6 +73,13 @@ def test_every_part_of_the_page_is_that_part_of_the_ledger(used: date) -> None:
             assert found.speed.tts_p95 == ceiling_ms(sorted(took)[-(-95 * len(took) // 100) - 1]) / 1000
         else:
             assert found.speed.tts_p95 is None
+
+
+@pytest.mark.parametrize("field", ["client", "feature", "language"])
+def test_a_null_character_is_refused(db: None, field: str) -> None:
+    with pytest.raises(BadQuery, match=f"“{field}” holds a null character") as refused:
+        filtered({field: "a\0b"})
+    assert refused.value.field == field
 
 
 def test_the_days_before_are_those_before(used: date) -> None:

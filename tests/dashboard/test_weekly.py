@@ -19,7 +19,7 @@ from dashboard.weekly import Summary, last_whole_week
 from tests.usage.boards import board, table
 from usage.drafting import draft_month
 from usage.exchange import ExchangeRate, rate_of
-from usage.models import InfrastructureCost, LedgerEntry, Plan, Statement
+from usage.models import CreditNote, InfrastructureCost, LedgerEntry, Plan, Statement
 from usage.period import month_of
 
 
@@ -106,6 +106,17 @@ class TestMargins:
         assert sum(float(row["cost_myr"]) for row in rows.values()) == pytest.approx(2 * spent, rel=1e-3)
         heard = {row.client.name: 0 for row in LedgerEntry.objects.select_related("client")}
         assert set(heard) <= set(rows)
+
+    def test_credit_notes_count_on_the_statements_that_revenue_is_of(self, db: None) -> None:
+        client = ClientApplication.objects.create(name="chat-web")
+        today = timezone.localdate()
+        for user, sen in (("", 300), ("aminah", 70)):
+            statement = Statement.objects.create(
+                client=client, user=user, month=month_of(timezone.now()), total_micros=10_000_000
+            )
+            CreditNote.objects.create(statement=statement, amount_sen=sen, why="heard wrongly", by="siti")
+        [row] = table("margins", today, today)
+        assert float(row["revenue_myr"]) == pytest.approx(10 - 3)
 
     def test_without_a_rate_there_is_no_cost_in_ringgit(self, used: date) -> None:
         draft_month(month_of(timezone.now()))

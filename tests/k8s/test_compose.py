@@ -30,7 +30,15 @@ EXAMPLE = (ROOT / "docker" / "compose" / "env.example").read_text()
 PAGE = (ROOT / "docs" / "one-machine.md").read_text()
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::?[-?][^}]*)?\}")
 PATIENCE_S = 60.0
-OPTIONAL = {"VOICE_INFERENCE_URL", "VOICE_ALERT_EMAILS", "VOICE_ALERT_WEBHOOKS", "VOICE_EMAIL_URL"}
+OPTIONAL = {
+    "VOICE_INFERENCE_URL",
+    "VOICE_ALERT_EMAILS",
+    "VOICE_ALERT_WEBHOOKS",
+    "VOICE_SUMMARY_EMAILS",
+    "VOICE_EMAIL_URL",
+    "VOICE_RUNBOOK_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+}
 GIVEN = {"VOICE_HOST_NAME": "voice.example.com", "SECRET_KEY": "only-for-this-test", "POSTGRES_PASSWORD": "p"}
 
 

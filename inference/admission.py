@@ -2,10 +2,13 @@
 
 All work counts that has been admitted and is not done, wherever it is: waiting for a thread, in the batcher's queue or
 in a batch. New work waits until that much has been done, at the present service rate (Little's law). The rate is
-measured only while there is always something to do, and the best of the last few measurements is taken, as BBR takes
-it for a link's bandwidth (Cardwell et al., "BBR: Congestion-Based Congestion Control", 2016): an engine with little to
-do makes small batches and seems slow, and whoever were refused for that would keep it there. Until the rate has been
-measured ``MIN_MEASUREMENTS`` times only the length counts: the first second after a start is slower than any other.
+measured only while there is always something to do, and the second best of the last few measurements is taken.
+
+The best is what BBR takes for a link's bandwidth (Cardwell et al., "BBR: Congestion-Based Congestion Control",
+2016): an engine with little to do makes small batches and seems slow, and whoever were refused for that would keep it
+there. But work counts when it is done, so the window in which a long file ends seems faster than the engine is: the
+best alone is not believed. Until the rate has been measured ``MIN_MEASUREMENTS`` times only the length counts: the
+first second after a start is slower than any other.
 
 A refusal says when there will be room, and each following one names a later time, so that clients that come back when
 they were told to find room instead of each other.
@@ -27,7 +30,7 @@ from inference.errors import OverCapacity
 
 BUSY = 4  # pieces of work at once that keep an engine from ever having nothing to do
 WINDOW_S = 2.0  # of being busy, at least, for one measurement of the rate: what is done comes in batches
-MIN_MEASUREMENTS = 2  # for a rate
+MIN_MEASUREMENTS = 3  # for a rate
 MAX_MEASUREMENTS = 5  # remembered: an engine that got slower is noticed within ten seconds
 LEARNING = 0.05  # weight of the newest piece of work in what a byte of it costs
 LONGEST_RETRY_S = 10.0  # who knows what is further away
@@ -149,7 +152,7 @@ class AdmissionController:
     @property
     def _rate(self) -> float:
         """Cost per second; 0 while unknown."""
-        return max(self._rates) if len(self._rates) >= MIN_MEASUREMENTS else 0.0
+        return sorted(self._rates)[-2] if len(self._rates) >= MIN_MEASUREMENTS else 0.0
 
     @property
     def wait_s(self) -> float:

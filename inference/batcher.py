@@ -14,7 +14,7 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -122,6 +122,7 @@ class Batcher(Generic[U, R]):
                 largest_batch=self._largest,
                 busy_s=self._busy_s,
                 estimated_wait_s=self._wait(),
+                backlog_s=self._time_for(self._queue),
             )
 
     def _admit(self, unit: U, now: float) -> None:
@@ -138,8 +139,11 @@ class Batcher(Generic[U, R]):
         """Seconds until a unit that arrives now would start: the cost that waits by the measured time per cost. What is
         not missed yet (``slack_s``) lets it go first."""
         now = time.monotonic()
-        before = sum(item.unit.cost for item in self._queue if item.rank <= now)
-        return before * self._seconds_per_cost / self._workers
+        return self._time_for(item for item in self._queue if item.rank <= now)
+
+    def _time_for(self, waiting: Iterable[_Waiting[U, R]]) -> float:
+        cost = sum(item.unit.cost for item in waiting)
+        return float(cost * self._seconds_per_cost / self._workers)
 
     def _work(self) -> None:
         while batch := self._take():

@@ -35,7 +35,8 @@ class Unit:
 
 @dataclass(frozen=True)
 class EngineStats:
-    """A reading of one engine. Times in seconds; ``estimated_wait_s`` is what a unit submitted now would wait."""
+    """A reading of one engine. Times in seconds; ``estimated_wait_s`` is what a unit submitted now would wait,
+    ``backlog_s`` what all units that wait will take, also those that nobody misses yet."""
 
     ready: bool
     queue_length: int
@@ -45,6 +46,7 @@ class EngineStats:
     largest_batch: int
     busy_s: float
     estimated_wait_s: float
+    backlog_s: float = 0.0  # a tier of an earlier version says nothing of it
 
 
 UnitT = TypeVar("UnitT", bound=Unit, contravariant=True)

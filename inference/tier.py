@@ -194,6 +194,7 @@ class Tier:
             largest_batch=max((one.largest_batch for one in fresh), default=0),
             busy_s=sum(one.busy_s for one in fresh),
             estimated_wait_s=sum(one.estimated_wait_s for one in fresh) / max(1, len(fresh)),
+            backlog_s=sum(one.backlog_s for one in fresh) / max(1, len(fresh)),
         )
 
     def growth(self, name: str) -> float:

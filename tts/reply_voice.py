@@ -17,7 +17,6 @@ from prometheus_client import Counter
 
 from capacity.leases import leases
 from inference import runtime
-from inference.engine import EngineStats
 from inference.errors import EngineUnavailable, OverCapacity, UnitFailed
 from tts.units import Speech, SpeechUnit
 from tts.voices import Voice, catalogue, primary
@@ -140,11 +139,13 @@ _gates = {reason: _LogGate() for reason in Reason}
 def is_browned_out() -> bool:
     """Whether a new reply would wait too long for the neural voice, or would make the recogniser's callers wait longer.
 
-    Engines in one process share its cores, and nothing can stand in for the recogniser."""
+    What the engine has yet to do for replies that have begun counts too, also what their listeners do not miss yet:
+    with more replies than it can finish soon all of them would end late. Engines in one process share its cores, and
+    nothing can stand in for the recogniser."""
     if not settings.VOICE_TTS_BROWNOUT:
         return False
     stats = runtime.engine(NEURAL).stats()
-    waits = {NEURAL: max(stats.estimated_wait_s, _backlog_s(stats))}
+    waits = {NEURAL: max(stats.estimated_wait_s, stats.backlog_s)}
     if not settings.VOICE_INFERENCE_URL:
         beside = runtime.status().items()
         waits |= {name: stats.estimated_wait_s for name, stats in beside if name not in (NEURAL, EMBEDDED)}
@@ -153,13 +154,6 @@ def is_browned_out() -> bool:
         return False
     _log(Reason.BUSY, f"new work would wait {waits[busiest]:.1f} s for {busiest}")
     return True
-
-
-def _backlog_s(stats: EngineStats) -> float:
-    """How long the engine has to work for the replies that it has begun, also for what their listeners do not miss yet:
-    with more replies at once than it can finish soon, all of them would end late."""
-    sentences = stats.queue_length + stats.running
-    return sentences * stats.busy_s / max(1, stats.units) / max(1, stats.running)
 
 
 def is_taken_as_neural(voice: Voice) -> bool:

@@ -91,7 +91,7 @@ async def test_the_words_are_those_of_faster_whisper(timestamps: bool, settings:
     assert len(compared) >= len(clips) / 2
     references, hypotheses = zip(*compared, strict=True)
     # A batch is rounded otherwise than a clip alone, so a near tie between two words may fall either way.
-    assert jiwer.wer(list(references), list(hypotheses)) <= 0.03
+    assert jiwer.wer(list(references), list(hypotheses)) <= 0.05
     await engine.close()
 
 

@@ -95,7 +95,7 @@ def test_interrupted(tmp_path: Path) -> None:
         )
         assert half_sent.wait(30)
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
-        said = process.communicate(timeout=20)[1]
+        said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "Interrupted. What was fetched is kept" in said
     assert "Traceback" not in said

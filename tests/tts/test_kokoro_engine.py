@@ -185,8 +185,8 @@ async def test_a_reply_ends_in_the_voice_in_which_it_began(offered: Any, espeak:
 
 async def test_the_neural_voice_takes_no_more_replies_than_it_can_finish_soon(offered: Any) -> None:
     busy = offered(Busy(wait_s=0))
-    for waiting, is_too_many in ((0, False), (3, True)):  # of half a second each, one more is being spoken
-        busy.shown = EngineStats(True, waiting, 1, 10, 10, 1, 5.0, 0.0)
+    for backlog_s, is_too_many in ((0.0, False), (9.0, True)):
+        busy.shown = EngineStats(True, 3, 1, 10, 10, 1, 5.0, 0.0, backlog_s)
         assert is_browned_out() is is_too_many
 
 

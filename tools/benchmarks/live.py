@@ -98,8 +98,8 @@ class Speaker:
         async for message in self._socket:
             event = json.loads(message)
             self._note(event, event.get("utterance", -1), time.monotonic())
-        ends = [first_ms for first_ms, _name in self._said[1:]]
-        for (first_ms, name), end_ms in zip(self._said, [*ends, math.inf], strict=True):
+        ends: list[float] = [first_ms for first_ms, _name in self._said] + [math.inf]
+        for (first_ms, name), end_ms in zip(self._said, ends[1:], strict=True):
             texts = [text for at, text in self._heard if first_ms - PADDING_MS <= at < end_ms - PADDING_MS]
             self._measured.words.setdefault(name, " ".join(texts))
 

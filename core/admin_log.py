@@ -1,8 +1,9 @@
 """The admin's log (Django's ``LogEntry``): what it says of one end user, handed out or made nameless.
 
-It names people in two ways: an entry is about a row of theirs, or somebody wrote their id into a reason. An id in a
-text cannot be told from the same id at another client application; handing out or erasing takes both, as the roll-out
-does.
+It names people in two ways: an entry is about a row of theirs, or about something that such a row was changed with (a
+cohort, a plan). There the id stands where Django writes what a row is called. Elsewhere an id cannot be told from a
+word or a number: what staff have written in sentences is left alone. Nor can the same id at another client application
+be told apart; handing out or erasing takes both, as the roll-out does.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import CharField, Q, QuerySet
+from django.db.models import CharField, Model, Q, QuerySet
 from django.db.models.functions import Cast
 
 ERASED = "What stood here was erased at the end user's request."
@@ -39,8 +41,13 @@ def erase(rows: Rows, user: str, nobody: str) -> int:
         LogEntry.objects.filter(pk=entry_pk).update(object_repr=nobody, change_message=ERASED)
     naming = [entry for entry in _naming(user) if entry.pk not in set(about)]
     for entry in naming:
-        entry.object_repr = without(user, entry.object_repr, nobody)[:200]
-        entry.change_message = without(user, entry.change_message, nobody)
+        if _is_of_people(entry) and _is_named(user, entry.object_repr):
+            entry.object_repr = _without(user, entry.object_repr, nobody)[:200]
+        parts = _parts(entry)
+        for named in _naming_parts(parts, user):
+            named["object"] = _without(user, named["object"], nobody)
+        if parts:
+            entry.change_message = json.dumps(parts)
         entry.save(update_fields=["object_repr", "change_message"])
     return len(about) + len(naming)
 
@@ -50,19 +57,47 @@ def written(user: str) -> tuple[str, str]:
     return user, json.dumps(user)[1:-1]
 
 
-def names(user: str, text: str) -> bool:
-    """Return True if the text has the id as a word, not as a part of another id."""
-    return any(_word(one).search(text) for one in written(user))
+def _label(user: str) -> re.Pattern[str]:
+    """What a row that belongs to an end user is called: the id, or `client: id: plan`."""
+    return re.compile(rf"(?P<before>\A|\A[^:]*: ){re.escape(user)}(?P<after>\Z|: .+\Z)", re.DOTALL)
 
 
-def without(user: str, text: str, nobody: str) -> str:
-    for one in written(user):
-        text = _word(one).sub(lambda _found: nobody, text)
-    return text
+def _is_named(user: str, label: str) -> bool:
+    """Return True if the label has the id in the place of the end user's."""
+    found = _label(user).search(label)
+    return found is not None and bool(found["before"]) == bool(found["after"])
 
 
-def _word(user: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w@+-])(?<!\w\.){re.escape(user)}(?![\w@+-]|\.\w)")
+def _without(user: str, label: str, nobody: str) -> str:
+    return _label(user).sub(lambda found: f"{found['before']}{nobody}{found['after']}", label)
+
+
+def _parts(entry: LogEntry) -> list[dict[str, Any]]:
+    """What Django's forms have written; [] for a sentence."""
+    try:
+        message = json.loads(entry.change_message)
+    except ValueError:
+        return []
+    return [part for part in message if isinstance(part, dict)] if isinstance(message, list) else []
+
+
+def _naming_parts(parts: list[dict[str, Any]], user: str) -> list[dict[str, Any]]:
+    kinds = {str(model._meta.verbose_name) for model in _models_of_people()}
+    what = [fields for part in parts for fields in part.values() if isinstance(fields, dict)]
+    return [one for one in what if one.get("name") in kinds and _is_named(user, str(one.get("object", "")))]
+
+
+def _is_of_people(entry: LogEntry) -> bool:
+    return entry.content_type is not None and entry.content_type.model_class() in _models_of_people()
+
+
+def _models_of_people() -> set[type[Model]]:
+    """Those whose rows belong to an end user."""
+    return {
+        model
+        for model in apps.get_models()
+        if any(field.name == "user" and isinstance(field, CharField) for field in model._meta.fields)
+    }
 
 
 def _about(rows: Rows) -> list[LogEntry]:
@@ -78,5 +113,10 @@ def _naming(user: str) -> list[LogEntry]:
     maybe = Q()
     for one in written(user):
         maybe |= Q(object_repr__contains=one) | Q(change_message__contains=one)
-    entries = LogEntry.objects.filter(maybe)
-    return [entry for entry in entries if names(user, f"{entry.object_repr}\n{entry.change_message}")]
+    return [entry for entry in LogEntry.objects.filter(maybe) if _names(entry, user)]
+
+
+def _names(entry: LogEntry, user: str) -> bool:
+    if _is_of_people(entry) and _is_named(user, entry.object_repr):
+        return True
+    return bool(_naming_parts(_parts(entry), user))

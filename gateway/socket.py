@@ -241,7 +241,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
     async def _handle_ahead(self) -> None:
         while self._ahead:
-            if not self._deaf:
+            if self._ending is None and not self._is_cut:
                 await self._handle(self._ahead[0])
             self._ahead_bytes -= _size(self._ahead.popleft())
             self._has_handled.set()
@@ -284,19 +284,24 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._main.cancel()
 
     async def _send_all(self) -> None:
-        with suppress(OSError, RuntimeError):  # the client has gone: its reader will say so
-            while True:
-                match await self._outgoing.get():
-                    case _Close(code, reason):
-                        await self.close(code, reason)
-                        await asyncio.sleep(FAREWELL_S)
-                        self._stop_handling()
-                        return
-                    case bytes(data):
-                        await self.send(bytes_data=data)
-                    case text:
-                        await self.send(text_data=text)
-                self._outgoing.task_done()
+        while True:
+            item = await self._outgoing.get()
+            with suppress(OSError, RuntimeError):  # the client has gone: its reader will say so
+                await self._send_one(item)
+            if isinstance(item, _Close):
+                break
+            self._outgoing.task_done()
+        await asyncio.sleep(FAREWELL_S)
+        self._stop_handling()
+
+    async def _send_one(self, item: str | bytes | _Close) -> None:
+        match item:
+            case _Close(code, reason):
+                await self.close(code, reason)
+            case bytes(data):
+                await self.send(bytes_data=data)
+            case text:
+                await self.send(text_data=text)
 
     async def _watch(self) -> None:
         """Ends the stream when nothing arrives, when it has lasted too long, when the process drains, when its user has
@@ -337,7 +342,10 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self._deaf = True
         try:
             async with asyncio.timeout(settings.VOICE_WS_DRAIN_S):
-                await self.wind_down()
+                if self._handling is not None:
+                    await asyncio.wait([self._handling])  # what was read has been taken: it counts
+                if self._ending is None:
+                    await self.wind_down()
         except TimeoutError:
             pass
         except Exception as error:  # noqa: BLE001 - reported below as what it is

@@ -18,6 +18,7 @@ _lock = threading.Lock()
 _has_gpus: bool | None = None
 _read_at = float("-inf")
 _readings: list[GpuReading] = []
+_warned: set[str] = set()  # asked every second: one line each is enough
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,32 @@ def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
 
 
 def _asked(nvml: Any) -> list[GpuReading]:
+    """Of those that answer. A part of a GPU (MIG) tells nobody how busy it is."""
     readings = []
     try:
-        for index in range(nvml.nvmlDeviceGetCount()):
-            handle = nvml.nvmlDeviceGetHandleByIndex(index)
-            memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-            percent = float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-            readings.append(GpuReading(str(nvml.nvmlDeviceGetUUID(handle)), percent, 100 * memory.used / memory.total))
+        count = nvml.nvmlDeviceGetCount()
     except nvml.NVMLError:
-        logger.warning("the GPUs cannot be read", exc_info=True)
+        _warn_once("the GPUs cannot be counted")
+        return []
+    for index in range(count):
+        try:
+            readings.append(_reading(nvml, index))
+        except nvml.NVMLError:
+            _warn_once(f"GPU {index} cannot be read")
     return readings
+
+
+def _reading(nvml: Any, index: int) -> GpuReading:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    percent = float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+    return GpuReading(str(nvml.nvmlDeviceGetUUID(handle)), percent, 100 * memory.used / memory.total)
+
+
+def _warn_once(message: str) -> None:
+    if message not in _warned:
+        _warned.add(message)
+        logger.warning(message, exc_info=True)
 
 
 def _initialised(nvml: Any) -> bool:

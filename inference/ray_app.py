@@ -140,7 +140,8 @@ class DeploymentUnitHandler:
         await asyncio.gather(*(self._ask(self._handles[name]) for name in quiet.values()))
         counts = await counting
         known = {name: self._fresh(name) for name in self._handles}
-        gpus = {each["gpu"]: each for readings in known.values() for reading in readings for each in reading["gpus"]}
+        heard = [reading for readings in known.values() for reading in readings]
+        gpus = {each["gpu"]: each for reading in heard for each in reading.get("gpus", ())}  # none: an earlier version
         engines: dict[str, list[Fields]] = {
             name: [{key: value for key, value in reading.items() if key != "gpus"} for reading in readings]
             for name, readings in known.items()

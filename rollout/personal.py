@@ -8,6 +8,7 @@ not erased. The admin's log of lists and cohorts loses the id (``usage.personal`
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.db import models, transaction
@@ -18,6 +19,8 @@ from core import admin_log
 from core.audit import Change, acting
 from core.models import ClientApplication
 from rollout.models import Cohort, CohortMember, ListedUser
+
+LISTED_IN = ("added", "removed")  # of a cohort's change: the fields that name end users
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
@@ -47,12 +50,23 @@ def _changes(user: str) -> list[dict[str, Any]]:
     for change in texts.filter(maybe):
         one = {"at": change.at, "subject": change.subject}
         facts = {**change.before, **change.after}
-        named = [field for field, value in facts.items() if admin_log.names(user, str(value))]
-        if admin_log.names(user, change.subject):
+        named = [field for field in LISTED_IN if _is_listed(user, str(facts.get(field, "")))]
+        if _is_subject(user, change.subject):
             found.append({**one, "before": change.before, "after": change.after, "why": change.why})
-        elif named:
+        elif named and change.subject.startswith("cohort "):
             found.append({**one, "named_in": named})
     return found
+
+
+def _is_subject(user: str, subject: str) -> bool:
+    """As ``ListedUser.subject`` and, of a plan, ``PlanAssignment`` write it."""
+    one = re.escape(user)
+    return bool(re.search(rf"\A(?:[^:]*: end user {one}(?: of .+)?|plan assignment [^:]*: {one}: .+)\Z", subject))
+
+
+def _is_listed(user: str, names: str) -> bool:
+    """As ``core.audit.names`` writes a list."""
+    return bool(re.search(rf"(?:\A|, ){re.escape(user)}(?:\Z|, | and [\d,]+ more\Z)", names))
 
 
 def _listed(client: ClientApplication, user: str) -> models.QuerySet[ListedUser]:

@@ -430,8 +430,9 @@ async def test_reading_ahead_has_a_bound(server_address: str, api_key: str, monk
     assert 0 < most <= 10_000 + 1_280 + socket.MESSAGE_BYTES
 
 
+@pytest.mark.parametrize("left_s", [0, 0.5], ids=["leaves as it stops", "left before"])
 async def test_a_handler_that_waits_for_ever_keeps_no_process_from_stopping(
-    server_address: str, api_key: str, monkeypatch, settings
+    server_address: str, api_key: str, monkeypatch, settings, left_s: float
 ) -> None:
     from asr.consumers import PlainConsumer
 
@@ -451,6 +452,7 @@ async def test_a_handler_that_waits_for_ever_keeps_no_process_from_stopping(
         await client.send(bytes(3_200))
         await waits.wait()
         client.connection.transport.abort()
+    await asyncio.sleep(left_s)  # until the server knows
     stopping.set()
     async with asyncio.timeout(5):
         await lifecycle()._nothing_under_way.wait()
@@ -471,6 +473,32 @@ async def test_draining(server_address: str, api_key: str, monkeypatch) -> None:
     [row] = await rows()
     assert row.status == 200
     assert 500 <= row.audio_ms <= 1500  # the last of it may have come too late
+
+
+async def test_draining_handles_what_was_read_ahead(server_address: str, api_key: str, monkeypatch) -> None:
+    from asr.consumers import PlainConsumer
+
+    stopping = asyncio.Event()
+    monkeypatch.setattr(lifecycle(), "stopping", stopping)
+    on_binary = PlainConsumer.on_binary
+
+    async def slow(self, data: bytes) -> None:
+        await asyncio.sleep(0.1)
+        await on_binary(self, data)
+
+    monkeypatch.setattr(PlainConsumer, "on_binary", slow)
+    data = pcm16(TALK)
+    async with opened(server_address, api_key) as client:
+        await client.send(START | {"partials": False})
+        for start in range(0, len(data), 6_400):
+            await client.send(data[start : start + 6_400])
+        await asyncio.sleep(0.3)  # all of it is read, most of it waits
+        stopping.set()
+        assert await client.close_code() == 4503
+    [final] = client.of("final")
+    assert jiwer.wer(SENTENCE, final["text"]) <= 0.4
+    [row] = await rows()
+    assert row.audio_ms == pytest.approx(len(TALK) / 16, abs=1)
 
 
 async def test_checkpoints_while_it_lasts(server_address: str, api_key: str) -> None:

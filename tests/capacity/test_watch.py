@@ -165,3 +165,21 @@ def test_gpus(monkeypatch, library: SimpleNamespace, expected: gpu.GpuReading | 
     monkeypatch.setattr(gpu, "_has_gpus", None)
     monkeypatch.setattr(gpu, "_read_at", float("-inf"))
     assert gpu.busiest(gpu.read()) == expected
+
+
+def test_a_gpu_that_cannot_be_read_hides_no_other(monkeypatch, caplog) -> None:
+    library = nvml(95, 30)
+
+    def utilisation(index: int) -> SimpleNamespace:
+        if index == 0:
+            raise NvmlError("Not Supported")
+        return SimpleNamespace(gpu=30)
+
+    library.nvmlDeviceGetUtilizationRates = utilisation
+    monkeypatch.setitem(__import__("sys").modules, "pynvml", library)
+    monkeypatch.setattr(gpu, "_has_gpus", None)
+    monkeypatch.setattr(gpu, "_warned", set())
+    for _ in range(2):
+        monkeypatch.setattr(gpu, "_read_at", float("-inf"))
+        assert gpu.read() == [gpu.GpuReading("GPU-1", 30.0, 31.25)]
+    assert [record.message for record in caplog.records] == ["GPU 0 cannot be read"]

@@ -34,6 +34,23 @@ def test_export(chat: ClientApplication) -> None:
     assert not any("bala" in str(change) or "aminah2" in str(change) for change in held["audit_trail"])
 
 
+@pytest.mark.parametrize("user", ["voice", "5", "asr", "testers", "allow"])
+def test_an_id_that_is_also_a_word(chat: ClientApplication, user: str) -> None:
+    """Only where an end user stands is it one: a flag's history is nobody's."""
+    for flag in Flag.objects.all():
+        flag.percent = 5
+        flag.save()
+    Flag.objects.get_or_create(name="voice", defaults={"percent": 5})
+    assert personal.export(chat, user)["audit_trail"] == []
+    Cohort.objects.get().add([user, "chong"])
+    ListedUser.objects.create(flag=Flag.objects.get(name="asr"), user=user, list=ListedUser.List.DENY)
+    trail = personal.export(chat, user)["audit_trail"]
+    assert [(one["subject"], one.get("named_in")) for one in trail] == [
+        ("cohort testers", ["added"]),
+        (f"asr: end user {user}", None),
+    ]
+
+
 def test_erase(chat: ClientApplication) -> None:
     assert personal.erase(chat, "aminah") == {"lists": 2, "cohorts": 1}
     held = personal.export(chat, "aminah")

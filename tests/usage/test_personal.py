@@ -147,7 +147,9 @@ def test_erase(a_life: None) -> None:
     out = io.StringIO()
     call_command("export_user", "chat", "aminah", stdout=out)
     left = json.loads(out.getvalue())
-    assert not any(left.pop("rollout").values())
+    rollout = left.pop("rollout")
+    assert [one["subject"] for one in rollout.pop("audit_trail")] == ["plan assignment chat: aminah: small"]
+    assert not any(rollout.values())
     assert not any(value for name, value in left.items() if name not in ("client", "user"))
     as_erased = rollups()
     rebuild()
@@ -162,8 +164,9 @@ class TestTrails:
         take_back(entry, why="Puan Aminah rang up", by="siti")
         for row, words in [
             (entry, "Took 70 characters back: Puan Aminah rang up"),
-            (Plan.objects.get(name="small"), "Made for aminah. Not for aminah2 or x.aminah."),
-            (Plan.objects.get(name="small"), [{"added": {"name": "list", "object": "aminah"}}]),
+            (Plan.objects.get(name="small"), [{"added": {"name": "plan assignment", "object": "chat: aminah: small"}}]),
+            (Plan.objects.get(name="small"), [{"added": {"name": "listed user", "object": "aminah"}}]),
+            (Plan.objects.get(name="small"), [{"added": {"name": "listed user", "object": "aminah2"}}]),
         ]:
             LogEntry.objects.log_actions(admin_user.pk, [row], CHANGE, words, single_object=True)
         return entry
@@ -182,10 +185,10 @@ class TestTrails:
         (note,) = LedgerEntry.objects.exclude(note="").values_list("note", flat=True)
         assert note == f"{timezone.localdate()} siti:"
         logged = list(LogEntry.objects.order_by("pk"))
-        assert [entry.user_id for entry in logged] == [admin_user.pk] * 3
+        assert [entry.user_id for entry in logged] == [admin_user.pk] * 4
         assert "rang up" not in logged[0].change_message
         assert traces.request_id not in logged[0].object_repr.split()
-        assert "Not for aminah2 or x.aminah." in logged[1].change_message
+        assert "aminah2" in logged[3].change_message
         words = re.findall(r"[\w.]+", " ".join(entry.change_message for entry in logged))
         assert "aminah" not in words
         assert PlanAssignment.objects.get().note == ""
@@ -196,8 +199,33 @@ class TestTrails:
         assert list(LogEntry.objects.values_list("object_repr", "change_message")) == before
         assert LedgerEntry.objects.filter(note__contains="rang up").exists()
 
+    @pytest.mark.parametrize("user", ["voice", "5", "small"])
+    def test_an_id_that_is_also_a_word(
+        self, chat: ClientApplication, small_plan: Plan, admin_user: User, user: str
+    ) -> None:
+        """Only where an end user stands is it one."""
+        elsewhere = [
+            "Gave voice to 5 %, as for the small plan.",
+            [{"changed": {"fields": ["Voice", "5", "small"]}}],
+            [{"added": {"name": "plan assignment", "object": "chat: small"}}],
+            [{"added": {"name": "plan assignment", "object": "chat: bala: 5"}}],
+            [{"added": {"name": "group", "object": user}}],
+        ]
+        for words in elsewhere:
+            LogEntry.objects.log_actions(admin_user.pk, [small_plan], CHANGE, words, single_object=True)
+        before = list(LogEntry.objects.values_list("object_repr", "change_message"))
+        theirs = [{"deleted": {"name": "cohort member", "object": user}}]
+        LogEntry.objects.log_actions(admin_user.pk, [small_plan], CHANGE, theirs, single_object=True)
+        out = io.StringIO()
+        call_command("export_user", "chat", user, stdout=out)
+        assert len(json.loads(out.getvalue())["admin_log"]) == 1
+        call_command("erase_user", "chat", user, yes=True, stdout=io.StringIO())
+        after = list(LogEntry.objects.order_by("pk").values_list("object_repr", "change_message"))
+        assert sorted(after[:-1]) == sorted(before)
+        assert json.loads(after[-1][1])[0]["deleted"]["object"].startswith(PSEUDONYM)
+
     def test_a_name_that_is_not_ascii(self, chat: ClientApplication, small_plan: Plan, admin_user: User) -> None:
-        message = [{"deleted": {"name": "end user", "object": "陈秀英"}}]
+        message = [{"deleted": {"name": "listed user", "object": "陈秀英"}}]
         LogEntry.objects.log_actions(admin_user.pk, [small_plan], CHANGE, message, single_object=True)
         call_command("erase_user", "chat", "陈秀英", yes=True, stdout=io.StringIO())
         assert "陈秀英" not in LogEntry.objects.get().get_change_message()

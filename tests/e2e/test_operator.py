@@ -151,8 +151,10 @@ async def a_day(service: Served, size: tuple[int, int]) -> None:
 async def press(page: Page, action: str) -> None:
     """One of a page's actions; on a phone they are behind a button."""
     link = page.get_by_role("link", name=re.compile(f"{action}$"))  # an icon's name comes before it
+    more = page.locator("text=more_horiz >> visible=true")
+    await link.or_(more).first.wait_for()  # whichever this page has: it may still be loading
     if not await link.first.is_visible():
-        await page.locator("text=more_horiz >> visible=true").first.click()
+        await more.first.click()
     await link.first.click()
 
 

@@ -11,16 +11,12 @@ import httpx
 import jiwer
 import pytest
 import soxr
-from django.db import OperationalError
 from websockets.exceptions import ConnectionClosed
 
 from asr.whisper_engine import whisper
-from gateway import socket
-from gateway.gate import Work
-from gateway.lifecycle import lifecycle
 from tests import sound
 from tests.asr.sockets import START, opened, pcm16, quiet, whole
-from usage.models import LedgerEntry, OpenStream
+from usage.models import LedgerEntry
 
 SENTENCE = "selamat pagi semua"
 TALK = sound.joined([sound.silence(0.3), sound.said(SENTENCE), sound.silence(0.8)])
@@ -281,97 +277,6 @@ async def test_the_rate_limit(server_address: str, api_key: str, settings) -> No
     assert second.error["code"] == "rate_limit_exceeded"
 
 
-async def test_silence_on_the_line(server_address: str, api_key: str, settings) -> None:
-    settings.VOICE_WS_IDLE_S = 0.3
-    async with opened(server_address, api_key) as client:
-        await client.send(START)
-        await client.speak(sound.silence(0.5), pause_s=0.1)  # audio that is silent is not silence on the line
-        assert await client.close_code() == 4408
-    assert client.error["code"] == "idle_timeout"
-
-
-async def test_a_failing_database_does_not_end_the_watch(
-    server_address: str, api_key: str, settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether voice is still on cannot be asked; all else that ends a stream must go on ending it."""
-    asked = 0
-
-    async def fails(_work: Work) -> None:
-        nonlocal asked
-        asked += 1
-        raise OperationalError("gone")
-
-    monkeypatch.setattr(socket, "RECHECK_S", 0.05)
-    monkeypatch.setattr(Work, "recheck", fails)
-    settings.VOICE_WS_IDLE_S = 0.5
-    async with opened(server_address, api_key) as client:
-        await client.send(START)
-        assert await client.close_code() == 4408
-    assert asked > 1
-
-
-async def test_the_longest_session(server_address: str, api_key: str, settings) -> None:
-    settings.VOICE_WS_MAX_S = 1.0
-    async with opened(server_address, api_key) as client:
-        await client.send(START)
-        await client.speak(TALK[:24_000])
-        assert await client.close_code() == 4413
-    assert client.error["code"] == "session_expired"
-    assert client.of("final")  # what was said until then
-    [row] = await rows()
-    assert (row.status, row.audio_ms) == (200, 1500)
-
-
-async def test_a_client_that_vanishes_is_metered(server_address: str, api_key: str) -> None:
-    async with opened(server_address, api_key) as client:
-        await client.send(START)
-        await client.speak(TALK[:16_000])
-        await client.until("speech_started")
-        client.connection.transport.abort()
-    [row] = await rows()
-    assert (row.status, row.audio_ms) == (200, 1000)
-
-
-async def test_a_thousand_connections_opened_and_dropped(server_address: str, api_key: str) -> None:
-    tasks = len(asyncio.all_tasks())
-
-    async def come_and_go(number: int) -> None:
-        async with opened(server_address, api_key, headers={"X-Voice-User": f"user-{number % 200}"}) as client:
-            if number % 3:
-                await client.send(START)
-            if number % 3 == 2:
-                await client.send(bytes(3_200))
-            client.connection.transport.abort()
-
-    for batch in range(0, 1_000, 50):
-        await asyncio.gather(*(come_and_go(number) for number in range(batch, batch + 50)))
-    found = await rows()
-    assert len(found) == 1_000
-    assert {row.status for row in found} <= {200, 499}
-    assert sum(row.audio_ms for row in found) <= 333 * 100
-    await asyncio.sleep(0.2)
-    assert len(asyncio.all_tasks()) <= tasks + 5
-
-
-async def test_a_reader_that_sleeps_is_cut(server_address: str, api_key: str, monkeypatch) -> None:
-    from asr.consumers import PlainConsumer
-
-    blocked = asyncio.Event()
-
-    async def send(self, text_data=None, bytes_data=None, close=False) -> None:
-        await blocked.wait()  # what uvicorn does when the client's buffers are full
-
-    monkeypatch.setattr(PlainConsumer, "send", send)
-    monkeypatch.setattr("gateway.socket.MAX_WAITING", 5)
-    async with opened(server_address, api_key) as client:
-        await client.send(START | {"turn_detection": None})
-        for _ in range(20):
-            await client.send({"type": "commit"})  # each is answered with an error
-        assert await client.close_code() == 1006
-    [row] = await rows()
-    assert row.status == 499
-
-
 async def test_a_transcript_can_be_corrected(server_address: str, api_key: str, api: httpx.AsyncClient) -> None:
     client = await whole(server_address, api_key, TALK)
     await quiet()
@@ -379,143 +284,6 @@ async def test_a_transcript_can_be_corrected(server_address: str, api_key: str, 
     url = f"/v1/audio/transcriptions/{request_id}/correction"
     answer = await api.post(url, json={"text": client.of("final")[0]["text"]})
     assert (answer.status_code, answer.json()["word_error_rate"]) == (200, 0.0)
-
-
-async def test_pings_are_answered_while_a_handler_waits(server_address: str, api_key: str, monkeypatch) -> None:
-    """A client that gets no answer to its pings hangs up: the engine may be busy for longer than that."""
-    from asr.consumers import PlainConsumer
-
-    free = asyncio.Event()
-    taken = 0
-
-    async def on_binary(self, data: bytes) -> None:
-        nonlocal taken
-        await free.wait()
-        taken += 1
-
-    monkeypatch.setattr(PlainConsumer, "on_binary", on_binary)
-    async with opened(server_address, api_key) as client:
-        await client.send(START)
-        for _ in range(100):
-            await client.send(bytes(1_280))
-        async with asyncio.timeout(5):
-            await (await client.connection.ping())
-        free.set()
-        await client.send({"type": "stop"})
-        assert await client.close_code() == 1000
-    assert taken == 100
-
-
-async def test_reading_ahead_has_a_bound(server_address: str, api_key: str, monkeypatch) -> None:
-    from asr.consumers import PlainConsumer
-
-    monkeypatch.setattr(socket, "READ_AHEAD_BYTES", 10_000)
-    free = asyncio.Event()
-    most = 0
-
-    async def on_binary(self, data: bytes) -> None:
-        nonlocal most
-        await free.wait()
-        most = max(most, self._ahead_bytes)
-
-    monkeypatch.setattr(PlainConsumer, "on_binary", on_binary)
-    async with opened(server_address, api_key) as client:
-        await client.send(START)
-        for _ in range(300):
-            await client.send(bytes(1_280))
-        await asyncio.sleep(0.3)
-        free.set()
-        await client.send({"type": "stop"})
-        assert await client.close_code() == 1000
-    assert 0 < most <= 10_000 + 1_280 + socket.MESSAGE_BYTES
-
-
-@pytest.mark.parametrize("left_s", [0, 0.5], ids=["leaves as it stops", "left before"])
-async def test_a_handler_that_waits_for_ever_keeps_no_process_from_stopping(
-    server_address: str, api_key: str, monkeypatch, settings, left_s: float
-) -> None:
-    from asr.consumers import PlainConsumer
-
-    stopping = asyncio.Event()
-    monkeypatch.setattr(lifecycle(), "stopping", stopping)
-    monkeypatch.setattr(socket, "FAREWELL_S", 0.2)
-    settings.VOICE_WS_DRAIN_S = 0.2
-    waits = asyncio.Event()
-
-    async def on_binary(self, data: bytes) -> None:
-        waits.set()
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(PlainConsumer, "on_binary", on_binary)
-    async with opened(server_address, api_key) as client:
-        await client.send(START)
-        await client.send(bytes(3_200))
-        await waits.wait()
-        client.connection.transport.abort()
-    await asyncio.sleep(left_s)  # until the server knows
-    stopping.set()
-    async with asyncio.timeout(5):
-        await lifecycle()._nothing_under_way.wait()
-
-
-async def test_draining(server_address: str, api_key: str, monkeypatch) -> None:
-    stopping = asyncio.Event()
-    monkeypatch.setattr(lifecycle(), "stopping", stopping)
-    async with opened(server_address, api_key) as client:
-        await client.send(START)
-        await client.speak(TALK[:24_000])
-        await client.until("speech_started")
-        stopping.set()
-        assert await client.close_code() == 4503
-    assert client.of("final")
-    assert client.error["code"] == "over_capacity"
-    assert json.dumps(client.events[-1]).startswith('{"type": "error"')
-    [row] = await rows()
-    assert row.status == 200
-    assert 500 <= row.audio_ms <= 1500  # the last of it may have come too late
-
-
-async def test_draining_handles_what_was_read_ahead(server_address: str, api_key: str, monkeypatch) -> None:
-    from asr.consumers import PlainConsumer
-
-    stopping = asyncio.Event()
-    monkeypatch.setattr(lifecycle(), "stopping", stopping)
-    on_binary = PlainConsumer.on_binary
-
-    async def slow(self, data: bytes) -> None:
-        await asyncio.sleep(0.1)
-        await on_binary(self, data)
-
-    monkeypatch.setattr(PlainConsumer, "on_binary", slow)
-    data = pcm16(TALK)
-    async with opened(server_address, api_key) as client:
-        await client.send(START | {"partials": False})
-        for start in range(0, len(data), 6_400):
-            await client.send(data[start : start + 6_400])
-        await asyncio.sleep(0.3)  # all of it is read, most of it waits
-        stopping.set()
-        assert await client.close_code() == 4503
-    [final] = client.of("final")
-    assert jiwer.wer(SENTENCE, final["text"]) <= 0.4
-    [row] = await rows()
-    assert row.audio_ms == pytest.approx(len(TALK) / 16, abs=1)
-
-
-async def test_checkpoints_while_it_lasts(server_address: str, api_key: str) -> None:
-    async with opened(server_address, api_key) as client:
-        await client.send(START | {"partials": False})
-        await client.speak(sound.silence(25))
-        for _ in range(200):
-            noted = await OpenStream.objects.afirst()
-            if noted and noted.entry["audio_ms"] >= 20_000:
-                break
-            await asyncio.sleep(0.05)
-        assert 15_000 <= noted.entry["audio_ms"] <= 25_000
-        assert not await LedgerEntry.objects.aexists()
-        await client.send({"type": "stop"})
-        await client.close_code()
-    [row] = await rows()
-    assert row.audio_ms == 25_000
 
 
 def test_pcm16_is_what_it_says() -> None:

@@ -16,10 +16,7 @@ from playwright.async_api import Page, Response
 
 from tests import services
 from tests.e2e import browser, filling
-from tests.e2e.test_product import needs_chromium
 from tests.services import Served
-
-__all__ = ["needs_chromium"]
 
 BOSS = "pengurus"
 PASSWORD = "rahsia-pengurus"

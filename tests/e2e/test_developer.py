@@ -17,15 +17,6 @@ SPOKEN = "selamat pagi semua"
 pytestmark = pytest.mark.timeout(240)
 
 
-@pytest.fixture(autouse=True)
-def needs_chromium() -> None:
-    if browser.chromium() is None:
-        message = "Chromium is not installed (make test installs it as root)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-
-
 @pytest.fixture
 def microphone(tmp_path: Path) -> Path:
     """Somebody who says something, listens to the answer for a while, and interrupts it."""

@@ -19,15 +19,6 @@ pytestmark = pytest.mark.timeout(240)
 ORIGINS = "http://127.0.0.1:*"
 
 
-@pytest.fixture(autouse=True)
-def needs_chromium() -> None:
-    if browser.chromium() is None:
-        message = "Chromium is not installed (make test installs it as root)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-
-
 def page_server(service: services.Served) -> Generator[str, None, None]:
     port = services.free_port()
     environment = {**os.environ, "VOICE_URL": service.url, "VOICE_KEY": service.key}

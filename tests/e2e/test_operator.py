@@ -22,15 +22,6 @@ pytestmark = pytest.mark.timeout(240)
 SETTLED_MS = 45_000  # the watcher evaluates every 15 s
 
 
-@pytest.fixture(autouse=True)
-def needs_chromium() -> None:
-    if browser.chromium() is None:
-        message = "Chromium is not installed (make test installs it as root)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-
-
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with services.served(tmp_path_factory.mktemp("operator")) as running:

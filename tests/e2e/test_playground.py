@@ -21,15 +21,6 @@ DARK = "rgb(17, 22, 21)"
 pytestmark = pytest.mark.timeout(180)
 
 
-@pytest.fixture(autouse=True)
-def needs_chromium() -> None:
-    if browser.chromium() is None:
-        message = "Chromium is not installed (make test installs it as root)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-
-
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Somebody who waits two seconds, speaks, and is silent."""

@@ -1,0 +1,362 @@
+"""Alert rules, the alerts that they fire, who was notified, and the phases of growth that rules know."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models, transaction
+from django.db.models import Q
+
+from capacity import deployed
+from core.audit import Audited, record
+
+NOT_NEGATIVE = [MinValueValidator(0)]
+
+
+class Metric(models.TextChoices):
+    USERS = "users", "Concurrent users"
+    P95 = "p95_s", "p95 response, seconds"
+    ERRORS = "error_percent", "Error rate, %"
+    GPU = "gpu_percent", "GPU utilisation, %"
+    COST = "month_cost_usd", "Monthly cost, USD"
+
+
+_IN_WORDS = {
+    Metric.USERS: ("concurrent users", ""),
+    Metric.P95: ("p95 response", " s"),
+    Metric.ERRORS: ("error rate", " %"),
+    Metric.GPU: ("GPU utilisation", " %"),
+    Metric.COST: ("monthly cost", " USD"),
+}
+
+
+class Rule(Audited):
+    """When to alert. Measured over the last 5 minutes, see ``capacity.measure``."""
+
+    recorded = (
+        "severity",
+        "metric",
+        "threshold",
+        "phase_percent",
+        "pending_for",
+        "margin_percent",
+        "clear_for",
+        "least_requests",
+        "is_enabled",
+        "silenced_until",
+        "silenced_why",
+    )
+
+    class Severity(models.TextChoices):
+        CRITICAL = "critical", "Critical"
+        WARNING = "warning", "Warning"
+
+    severity = models.CharField(max_length=8, choices=Severity)
+    metric = models.CharField(max_length=20, choices=Metric)
+    threshold = models.FloatField(validators=NOT_NEGATIVE, help_text="Alert above this.")
+    phase_percent = models.FloatField(
+        "of the phase, %",
+        null=True,
+        blank=True,
+        validators=NOT_NEGATIVE,
+        help_text="Of users and cost: so many percent of the most that the phase in VOICE_PHASE is for, where that is "
+        "more than the threshold. Empty: the threshold in every phase.",
+    )
+    pending_for = models.DurationField(
+        default=timedelta(seconds=30),
+        validators=[MinValueValidator(timedelta(0))],
+        help_text="It must have been above for so long before the alert fires.",
+    )
+    margin_percent = models.FloatField(
+        default=10,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+        help_text="It counts as over only when this many percent below the threshold: no flapping around it.",
+    )
+    clear_for = models.DurationField(
+        default=timedelta(minutes=2),
+        validators=[MinValueValidator(timedelta(0))],
+        help_text="It must have been over for so long before the alert is resolved.",
+    )
+    least_requests = models.PositiveIntegerField(
+        default=20, help_text="Of response times and error rates: with fewer requests there is no data."
+    )
+    is_enabled = models.BooleanField("enabled", default=True)
+    silenced_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Nobody is notified until then. Alerts fire and ramps roll back all the same.",
+    )
+    silenced_by = models.CharField(max_length=150, blank=True, editable=False)
+    silenced_why = models.CharField(max_length=1000, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["severity", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.condition()}"
+
+    def condition(self) -> str:
+        return _condition(self.metric, self.level)
+
+    def reading(self, value: float | None) -> str:
+        """`concurrent users 93 > 80`."""
+        return _reading(self.metric, self.level, value)
+
+    @property
+    def level(self) -> float:
+        """The threshold in the phase that is deployed: what a small phase is alarmed by is a large one's every day."""
+        if not deployed.phase() or self.phase_percent is None:
+            return self.threshold
+        phase = Phase.objects.filter(number=deployed.phase()).first()
+        if phase is None:
+            return self.threshold
+        most = {Metric.USERS: phase.concurrent_to, Metric.COST: phase.cost_to_usd}.get(Metric(self.metric)) or 0
+        return max(self.threshold, self.phase_percent / 100 * most)
+
+    @property
+    def clear_level(self) -> float:
+        return self.level * (1 - self.margin_percent / 100)
+
+    def is_silenced(self, now: datetime) -> bool:
+        return self.silenced_until is not None and now < self.silenced_until
+
+    def silence(self, until: datetime | None, *, by: str = "", why: str = "") -> None:
+        """Notify nobody of this rule until then; None ends a silence."""
+        self.silenced_until = until
+        self.silenced_by = by
+        self.silenced_why = why
+        self.save(update_fields=["silenced_until", "silenced_by", "silenced_why"])
+
+
+def _condition(metric: str, level: float) -> str:
+    name, unit = _named(metric)
+    return f"{name} > {_number(level)}{unit}"
+
+
+def _reading(metric: str, level: float, value: float | None) -> str:
+    name, unit = _named(metric)
+    if value is None:
+        return f"{name}: no data"
+    sign = ">" if value > level else "≤"
+    return f"{name} {_number(value)}{unit} {sign} {_number(level)}{unit}"
+
+
+def _named(metric: str) -> tuple[str, str]:
+    return _IN_WORDS[Metric(metric)] if metric else ("unknown metric", "")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+_RUNBOOK_NAMES = {
+    Metric.USERS: "Users",
+    Metric.P95: "Response",
+    Metric.ERRORS: "Errors",
+    Metric.GPU: "Gpu",
+    Metric.COST: "Cost",
+}
+
+
+class Alert(models.Model):
+    """One time that a rule's condition held, from pending to resolved. One that never fired is deleted.
+
+    It keeps what it fired by: editing the rule afterwards changes no alert that has fired.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Pending"
+        FIRING = "firing", "Firing"
+        RESOLVED = "resolved", "Resolved"
+
+    rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="alerts")
+    # Empty only where a process of version 0.2 wrote the row.
+    severity = models.CharField(
+        max_length=8, choices=Rule.Severity, db_default="", help_text="As the rule's when it fired."
+    )
+    metric = models.CharField(max_length=20, choices=Metric, db_default="", help_text="As the rule's when it fired.")
+    threshold = models.FloatField(db_default=0, help_text="Above which it fired, in the phase of that time.")
+    state = models.CharField(max_length=8, choices=State, default=State.PENDING)
+    since = models.DateTimeField(help_text="When the condition began to hold.")
+    fired_at = models.DateTimeField(null=True)
+    clear_since = models.DateTimeField(null=True, help_text="Since when it has been over, while it still fires.")
+    resolved_at = models.DateTimeField(null=True)
+    evaluated_at = models.DateTimeField()
+    value = models.FloatField(null=True, help_text="At the last evaluation.")
+    worst = models.FloatField(help_text="The highest value.")
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.CharField(max_length=150, blank=True)
+    notified_at = models.DateTimeField(null=True, help_text="The last time that a notification was put in the queue.")
+    outcome = models.CharField(max_length=200, blank=True, help_text="Why it was resolved.")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rule"], condition=Q(state__in=["pending", "firing"]), name="one_open_alert_of_a_rule"
+            )
+        ]
+        indexes = [models.Index(fields=["state"], name="alert_state")]
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.in_words()}"
+
+    @classmethod
+    def of(cls, rule: Rule, **values: Any) -> Alert:
+        """A new one, not yet saved, by the rule as it is now."""
+        alert = cls(rule=rule, **values)
+        alert.follow(rule)
+        return alert
+
+    def follow(self, rule: Rule) -> None:
+        """Take over what the rule says now. Nobody should after the alert has fired."""
+        self.severity = rule.severity
+        self.metric = rule.metric
+        self.threshold = rule.level
+
+    def condition(self) -> str:
+        """What it fired by: `critical: concurrent users > 80`."""
+        return f"{self.severity}: {_condition(self.metric, self.threshold)}"
+
+    def in_words(self) -> str:
+        return self.reading(self.value)
+
+    def reading(self, value: float | None) -> str:
+        return _reading(self.metric, self.threshold, value)
+
+    @property
+    def runbook(self) -> str:
+        """The section of docs/operations.md on it, as an address where ``VOICE_RUNBOOK_URL`` tells one."""
+        name = _RUNBOOK_NAMES[Metric(self.metric)] if self.metric else ""
+        anchor = f"voice{name}{self.severity}".lower()
+        return f"{settings.VOICE_RUNBOOK_URL or 'docs/operations.md'}#{anchor}"
+
+    def notified(self) -> str:
+        """Who was told of it, in words."""
+        deliveries = list(self.deliveries.all())
+        if not deliveries:
+            return "nobody was notified"
+        sent = {one.receiver for one in deliveries if one.state == Delivery.State.SENT}
+        if sent:
+            return f"notified {', '.join(sorted(sent))}"
+        waits = any(one.state == Delivery.State.WAITING for one in deliveries)
+        return "being sent" if waits else "nobody was notified: every attempt failed"
+
+    def acknowledge(self, by: str, now: datetime) -> bool:
+        """Somebody sees to it: no more reminders. Tells whether that was new."""
+        rows = type(self).objects.filter(pk=self.pk, acknowledged_at=None).exclude(state=self.State.RESOLVED)
+        with transaction.atomic():
+            is_new = bool(rows.update(acknowledged_at=now, acknowledged_by=by))
+            if is_new:
+                record(f"alert {self.condition()}", {"acknowledged": False}, {"acknowledged": True})
+        return is_new
+
+
+class Delivery(models.Model):
+    """One notification to one receiver, until it has arrived or been given up. ``capacity.delivery`` sends them."""
+
+    class Channel(models.TextChoices):
+        EMAIL = "email", "E-mail"
+        WEBHOOK = "webhook", "Webhook"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Given up"
+
+    alert = models.ForeignKey(
+        Alert, null=True, on_delete=models.CASCADE, related_name="deliveries", help_text="Empty: a test."
+    )
+    channel = models.CharField(max_length=7, choices=Channel)
+    receiver = models.CharField(max_length=300, help_text="Of a webhook only its host: the address is a secret.")
+    subject = models.CharField(max_length=200)
+    text = models.TextField()
+    state = models.CharField(max_length=7, choices=State, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["state", "due_at"], name="delivery_due")]
+        verbose_name_plural = "deliveries"
+
+    def __str__(self) -> str:
+        return f"{self.subject} → {self.receiver}"
+
+
+class Phase(Audited):
+    """A phase of growth and what it takes. No upper limit: empty. GPUs or pods empty: scaled automatically."""
+
+    recorded = (
+        "number",
+        "name",
+        "months",
+        "users_from",
+        "users_to",
+        "concurrent_from",
+        "concurrent_to",
+        "gpus_from",
+        "gpus_to",
+        "pods_from",
+        "pods_to",
+        "cost_from_usd",
+        "cost_to_usd",
+    )
+
+    number = models.PositiveSmallIntegerField(unique=True)
+    name = models.CharField(max_length=50)
+    months = models.CharField(max_length=50)
+    users_from = models.PositiveIntegerField("voice users from")
+    users_to = models.PositiveIntegerField("voice users to", null=True, blank=True)
+    concurrent_from = models.PositiveIntegerField("peak concurrent from")
+    concurrent_to = models.PositiveIntegerField("peak concurrent to", null=True, blank=True)
+    gpus_from = models.PositiveSmallIntegerField("T4 GPUs from", null=True, blank=True)
+    gpus_to = models.PositiveSmallIntegerField("T4 GPUs to", null=True, blank=True)
+    pods_from = models.PositiveSmallIntegerField("API pods from", null=True, blank=True)
+    pods_to = models.PositiveSmallIntegerField("API pods to", null=True, blank=True)
+    cost_from_usd = models.PositiveIntegerField("cost from, USD a month")
+    cost_to_usd = models.PositiveIntegerField("cost to, USD a month", null=True, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.name}"
+
+    def holds(self, users: int, concurrent: int) -> bool:
+        """So much use is not above this phase."""
+        return (self.users_to is None or users <= self.users_to) and (
+            self.concurrent_to is None or concurrent <= self.concurrent_to
+        )
+
+    def span(self, what: str) -> str:
+        """Of `users`, `concurrent`, `gpus` or `pods`: from and to, in words."""
+        return _span(getattr(self, f"{what}_from"), getattr(self, f"{what}_to"))
+
+    def machines(self) -> str:
+        """`3–4 T4 GPUs, 4–5 API pods`."""
+        return ", ".join(
+            (_amount(self.gpus_from, self.gpus_to, "T4 GPU"), _amount(self.pods_from, self.pods_to, "API pod"))
+        )
+
+    def needs(self) -> str:
+        """`3–4 T4 GPUs, 4–5 API pods, 1,200–2,000 USD a month`."""
+        return f"{self.machines()}, {_span(self.cost_from_usd, self.cost_to_usd)} USD a month"
+
+
+def _span(low: int, high: int | None) -> str:
+    if high is None:
+        return f"{low:,}+"
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def _amount(low: int | None, high: int | None, what: str) -> str:
+    if low is None:
+        return f"{what}s scaled automatically"
+    return f"{_span(low, high)} {what}{'s' * ((high or low) != 1)}"

@@ -2,7 +2,8 @@
 
 A draft is **implausible** if nobody can have said it in that time, and **doubtful** if it had better be tried again
 with more context. An implausible one that does nothing but repeat itself needs no second try: cut to once it is as good
-as any.
+as any. A text that was begun with a timestamp ends with one; where it does not, the decoder broke off, which is reason
+to look twice at a text too short for its time, and at words that repeat themselves.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ REPLACEMENT = "\ufffd"
 TOKENS_PER_SECOND = 14
 TOKENS_PER_SECOND_IN_BYTES = 32
 SPARE_TOKENS = 16
+SLOWEST_PACE = 6.0  # letters a second; slow speech has 9, pauses for breath included
 _WORD_TOKENS = frozenset(("ms", "en", "zh", "id", "jw", "de", "fr", "es", "it", "pt", "nl", "tl", "yue", "ja", "ko"))
 
 
@@ -50,6 +52,7 @@ class Draft:
     temperature: float
     seconds: float
     is_cut_off: bool = False
+    is_broken_off: bool = False
 
     @classmethod
     def of(cls, result: Any, tokenizer: Tokenizer, temperature: float, seconds: float, limit: int) -> Draft:
@@ -60,7 +63,10 @@ class Draft:
         logprob = result.scores[0] * len(tokens) / (len(tokens) + 1) if tokens else LOGPROB_OF_NOTHING
         ratio = get_compression_ratio(text) if text else 0.0
         is_cut_off = len(tokens) >= limit
-        return cls(tokens, text, logprob, ratio, result.no_speech_prob, temperature, seconds, is_cut_off)
+        first_stamp = tokenizer.timestamp_begin
+        is_broken_off = bool(tokens) and tokens[0] >= first_stamp > tokens[-1]
+        no_speech = result.no_speech_prob
+        return cls(tokens, text, logprob, ratio, no_speech, temperature, seconds, is_cut_off, is_broken_off)
 
     def text_tokens(self, eot: int) -> list[int]:
         return [token for token in self.tokens if token < eot]
@@ -87,7 +93,11 @@ class Draft:
         if self.is_clear_loop:
             return False
         again = self.repetition
-        return self.is_implausible or (again is not None and again.period >= repetition.LONG_REPETITION)
+        if self.is_implausible or (again is not None and again.period >= repetition.LONG_REPETITION):
+            return True
+        if again is not None and (self.is_broken_off or (again.start and again.count >= repetition.STUCK)):
+            return True
+        return self.is_broken_off and repetition.pace(self.text, self.seconds) < SLOWEST_PACE
 
     def once(self, tokenizer: Tokenizer) -> Draft:
         """Without what follows the first turn of the loop, if it is implausible and there is a loop."""

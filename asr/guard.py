@@ -48,14 +48,13 @@ _REPEATED = re.compile(r"\b(.{1,60}?)(?:[\s,.!?]+\1\b){3,}", re.IGNORECASE)
 def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Options, before: str = "") -> list[Part]:
     """The parts without what was surely not said. ``audio(start, end)``: samples by the segments' clock. ``before``:
     what was said last before these parts."""
-    hints = " ".join((options.prompt, *options.keywords))
     found: list[Part] = []
     for part in parts:
         segment = part.segment
         samples = audio(segment.start, segment.end)
         repeats = _same(before, part.text)
         speech_s = segment.speech_s
-        hypothesis = checked(part.hypothesis, audio=samples, speech_s=speech_s, hints=hints, repeats=repeats)
+        hypothesis = checked(part.hypothesis, audio=samples, speech_s=speech_s, hints=options.hints, repeats=repeats)
         if hypothesis is not None:
             found.append(replace(part, hypothesis=hypothesis))
             before = hypothesis.text

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from asr import guard
 from asr.decoding import COMPRESSION_RATIO_THRESHOLD, LOGPROB_THRESHOLD, NO_SPEECH_THRESHOLD
 from asr.transcript import Part
 from asr.units import SAMPLE_RATE, Hypothesis, Options, Samples, SpeechUnit
@@ -38,7 +39,7 @@ async def recognise(
 ) -> list[Part]:
     """Parts in order, not yet checked by ``asr.guard``. ``audio(start, end)``: samples by the segment's clock.
     ``unit``: the segment, ready to be submitted; its deadline and priority hold for the extra runs too."""
-    parts = [Part(segment, await engine.submit(unit))]
+    parts = [Part(segment, await _heard(engine, segment, audio, unit))]
     open_parts = list(parts)
     while open_parts and len(parts) <= MAX_EXTRA_RUNS:
         part = open_parts.pop(0)
@@ -54,6 +55,23 @@ async def recognise(
             parts.append(extra)
             open_parts.append(extra)
     return sorted(parts, key=lambda part: part.segment.start + _first_stamp(part.hypothesis))
+
+
+async def _heard(
+    engine: Recogniser,
+    segment: Segment,
+    audio: Callable[[int, int], Samples],
+    unit: SpeechUnit,
+) -> Hypothesis:
+    """The words of the unit, without prompt and keywords where those put words into the model's mouth or shut it."""
+    hypothesis = await engine.submit(unit)
+    hints = unit.options.hints
+    samples = audio(segment.start, segment.end)
+    if not hints or guard.checked(hypothesis, audio=samples, speech_s=segment.speech_s, hints=hints) is not None:
+        return hypothesis
+    unaided = replace(unit.options, prompt="", keywords=())
+    again = await engine.submit(replace(unit, options=unaided, admitted=True))
+    return replace(again, queued_ms=hypothesis.queued_ms + again.queued_ms, tries=hypothesis.tries + again.tries)
 
 
 def missed_speech(part: Part, audio: Callable[[int, int], Samples]) -> list[Segment]:

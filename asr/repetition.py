@@ -13,6 +13,7 @@ from dataclasses import dataclass
 MAX_PACE = 30.0  # letters a second; fast Malay or English has 18
 MAX_REPEATED_PACE = 20.0  # of a text that repeats itself
 LONG_REPETITION = 4  # words: people repeat shorter phrases
+STUCK = 6  # times, after other words; who laughs or cheers does nothing else
 _WEIGHT_OF_IDEOGRAPH = 3.0  # a syllable in one character
 _WEIGHT_OF_INDIC = 0.9  # vowel signs are characters too
 _PADDING_S = 0.3  # of a segment's length is not speech

@@ -39,6 +39,11 @@ class Options:
     candidates: tuple[str, ...] = ()
     greedy: bool = False
 
+    @property
+    def hints(self) -> str:
+        """Prompt and keywords, which a model may write where it hears nothing."""
+        return " ".join((self.prompt, *self.keywords)).strip()
+
 
 @dataclass(kw_only=True)
 class SpeechUnit(Unit):

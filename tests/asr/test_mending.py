@@ -54,7 +54,9 @@ class ScriptedModel:
     def generate(self, encoded: Any, prompts: list[list[int]], **how: Any) -> list[Any]:
         self._script.generated.append(how)
         number = min(len(self._script.generated), len(self._script.texts)) - 1
-        tokens = self._tokenizer.encode(" " + self._script.texts[number]).ids[: how["max_length"] - len(prompts[0])]
+        text = self._script.texts[number]
+        written = text if text.startswith("<|") else " " + text
+        tokens = self._tokenizer.encode(written).ids[: how["max_length"] - len(prompts[0])]
         score = self._script.scores[min(number, len(self._script.scores) - 1)]
         result = SimpleNamespace(sequences_ids=[tokens], scores=[score], no_speech_prob=0.0)
         return [result] * len(prompts)
@@ -130,6 +132,28 @@ async def test_a_loop_after_other_words_is_heard_again_in_full_context(engine: W
     assert (hypothesis.text, hypothesis.tries) == ("hari ini lama sekali", 2)
     assert script.encoded[1:] == [FULL_CONTEXT_S]
     assert len(script.generated) == 2
+
+
+async def test_a_letter_over_and_over_after_other_words_is_heard_again(engine: WhisperEngine) -> None:
+    hypothesis, script = await heard(engine, "hari ini" + 7 * " s", "hari ini saya sihat")
+    assert (hypothesis.text, hypothesis.tries) == ("hari ini saya sihat", 2)
+    assert script.encoded[1:] == [FULL_CONTEXT_S]
+
+
+@pytest.mark.parametrize(("seconds", "tries"), [(4.0, 2), (1.0, 1)])
+async def test_a_text_that_breaks_off_long_before_the_speech_is_heard_again(
+    engine: WhisperEngine, seconds: float, tries: int
+) -> None:
+    """Without a closing timestamp, and few words for the time."""
+    script = Script(["<|0.00|> selamat", "<|0.00|> selamat pagi semua<|3.00|>"])
+    real = engine._model.model
+    engine._model.model = ScriptedModel(real, engine._model.hf_tokenizer, script)
+    try:
+        audio = sound.noise(seconds, 0.1)
+        found = await engine.submit(SpeechUnit(audio=audio, options=Options(language="ms")))
+    finally:
+        engine._model.model = real
+    assert (found.text, found.tries) == ("selamat pagi semua" if tries == 2 else "selamat", tries)
 
 
 async def test_no_text_however_bad_costs_more_than_two_encodings_and_three_tries(engine: WhisperEngine) -> None:

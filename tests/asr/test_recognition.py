@@ -113,6 +113,24 @@ async def test_time_stamps_that_are_wrong_say_nothing_twice() -> None:
     assert [part.text for part in await run(script, segment((0, 10)))] == ["saya mahu berhenti melanggan"]
 
 
+@pytest.mark.parametrize("text", ["Maybank", "", "Petronas, Maybank."])
+async def test_hints_that_took_the_place_of_words_are_left_out_of_a_second_try(text: str) -> None:
+    hinted = replace(said((text, 0.0, 3.0)), no_speech_prob=0.5)
+    script = Script(lambda _: hinted if len(script.asked) == 1 else said(("saya mahu ke bank", 0.0, 3.0)))
+    options = Options(language="ms", keywords=("Maybank", "Petronas"), prompt="Tentang bank.")
+    parts = await run(script, segment((0, 3)), options)
+    assert [part.text for part in parts] == ["saya mahu ke bank"]
+    assert [unit.options.hints for unit in script.asked] == [options.hints, ""]
+    assert script.asked[1].options.language == "ms"
+    assert script.asked[1].admitted
+
+
+async def test_hints_that_were_said_need_no_second_try() -> None:
+    script = Script(lambda _: said(("sila hubungi Maybank", 0.0, 3.0)))
+    await run(script, segment((0, 3)), Options(language="ms", keywords=("Maybank",)))
+    assert len(script.asked) == 1
+
+
 async def test_extra_runs_are_bounded() -> None:
     script = Script(lambda seconds: said((f"kata {seconds}", 0.0, 1.0)))
     await run(script, segment((0, 28)))

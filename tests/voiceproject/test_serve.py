@@ -56,7 +56,7 @@ def test_the_printed_login_opens_the_admin(served_service: Served) -> None:
 
 
 def test_a_later_start_migrates_nothing_and_prints_the_same(tmp_path: Path) -> None:
-    with served(tmp_path, VOICE_DEMO_API_KEY="") as first:
+    with served(tmp_path, is_first_start=True, VOICE_DEMO_API_KEY="") as first:
         before = [shlex.split(line)[3] for line in printed_curls(first)]
         assert first.stop() == 0
     with served(tmp_path, VOICE_DEMO_API_KEY="") as second:

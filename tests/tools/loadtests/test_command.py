@@ -128,7 +128,7 @@ def started(line: list[str], environment: dict[str, str], until: str) -> tuple[s
 
 def test_an_interrupted_run_still_reports(tmp_path: Path) -> None:
     """Against its own throw-away service."""
-    options = ["normal_load", "--users-scale", "0.1", "--no-warm-up"]
+    options = ["normal_load", "--users-scale", "0.1", "--scale-time", "0.2", "--no-warm-up"]
     process, seen = started(*command(tmp_path / "state", tmp_path / "report", *options), " 5 users, ")
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate(timeout=ENOUGH_S)

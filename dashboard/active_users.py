@@ -50,6 +50,7 @@ def active_by_day(span: Span, filters: Filters) -> Table:
             for (day, one), earlier in zip(days.items(), before.values(), strict=True)
         ],
         chart="line",
+        unfinished=span.unfinished,
     )
 
 

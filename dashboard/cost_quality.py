@@ -181,6 +181,7 @@ def peaks(span: Span) -> Table:
         ],
         [(day, *((users.asr, users.tts, users.together) if users else (None, None, None))) for day, users in found],
         chart="line",
+        unfinished=span.unfinished,
         empty=_("Nobody watched in these days (manage.py watch_capacity)."),
         is_whole=True,
     )

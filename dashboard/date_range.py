@@ -70,6 +70,21 @@ class Span:
     def includes_today(self) -> bool:
         return self.last == day_of(self.now)
 
+    @property
+    def unfinished(self) -> date | None:
+        """Its day that is not over."""
+        return self.last if self.includes_today else None
+
+    @property
+    def finished_days(self) -> list[date]:
+        """What may be compared with whole days."""
+        return self.days[:-1] if self.includes_today else self.days
+
+    @property
+    def compared_days(self) -> list[date]:
+        """The days before that the finished ones are compared with."""
+        return self.before.days[: len(self.finished_days)]
+
     def in_words(self) -> str:
         """`1–30 November 2026`."""
         first = self.first

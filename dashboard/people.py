@@ -173,6 +173,7 @@ class Person:
             ],
             [(day, one.requests, one.unsuccessful, minutes(one.audio_ms), one.characters) for day, one in found],
             chart="bars",
+            unfinished=self.span.unfinished,
         )
 
     @cached_property

@@ -60,9 +60,9 @@ class UsageTotals:
                 total.add(one.requests, one.audio_ms if is_audio else 0, 0 if is_audio else one.characters)
         return total
 
-    def total(self, span: Span) -> Amount:
+    def total(self, days: Iterable[date]) -> Amount:
         total = Amount()
-        for day in span.days:
+        for day in days:
             one = self.of_day(day)
             total.add(one.requests, one.audio_ms, one.characters)
         return total
@@ -134,6 +134,7 @@ def minutes_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Table
             for day, earlier in zip(span.days, span.before.days, strict=True)
         ],
         chart="bars",
+        unfinished=span.unfinished,
     )
 
 
@@ -153,6 +154,7 @@ def characters_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Ta
         ],
         [(day, one.characters, one.requests, then.characters) for day, one, then in days],
         chart="bars",
+        unfinished=span.unfinished,
     )
 
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from usage.period import day_of, start_of
+from usage.weeks import week_of
 
 MAX_DAYS = 366
 DEFAULT = "30"
@@ -74,6 +75,11 @@ class Span:
     def unfinished(self) -> date | None:
         """Its day that is not over."""
         return self.last if self.includes_today else None
+
+    @property
+    def unfinished_week(self) -> date | None:
+        """The Monday of its week that is not over."""
+        return week_of(self.last) if self.includes_today else None
 
     @property
     def finished_days(self) -> list[date]:

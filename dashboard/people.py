@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from core.models import ClientApplication
 from dashboard.date_range import Span
-from dashboard.filters import Filters, name_of_language
+from dashboard.filters import Filters, name_of_kind, name_of_language
 from dashboard.tables import Column, Form, Table, Value
 from dashboard.usage_totals import minutes
 from usage.entry import CHARGED_STATUSES
@@ -192,7 +192,7 @@ class Person:
             ],
             [
                 (
-                    kind.capitalize(),
+                    name_of_kind(kind),
                     name_of_language(language),
                     code or "–",
                     one.requests,
@@ -228,7 +228,16 @@ class Person:
         for at, kind, language, voice, audio_ms, characters, total_ms, code in newest:
             when = f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
             took = total_ms / 1000
-            yield when, kind, name_of_language(language), voice, audio_ms / 1000, characters, took, code or "–"
+            yield (
+                when,
+                name_of_kind(kind),
+                name_of_language(language),
+                voice,
+                audio_ms / 1000,
+                characters,
+                took,
+                code or "–",
+            )
 
     @property
     def tables(self) -> dict[str, Table]:

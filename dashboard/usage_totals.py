@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from core.error_codes import ErrorCode, Fault
 from dashboard.date_range import Span
-from dashboard.filters import ALL, Filters, name_of_language
+from dashboard.filters import ALL, Filters, name_of_kind, name_of_language
 from dashboard.tables import Column, Form, Table, csv_lines, plain
 from usage.entry import Kind, Measure
 from usage.rollups import DailyMix
@@ -119,7 +119,7 @@ def minutes_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Table
         [
             Column("day", _("Day"), Form.DAY),
             Column("minutes", _("Minutes"), Form.TENTHS),
-            *(Column(f"{kind}_minutes", kind.capitalize(), Form.TENTHS, is_drawn=False) for kind in kinds),
+            *(Column(f"{kind}_minutes", name_of_kind(kind), Form.TENTHS, is_drawn=False) for kind in kinds),
             Column("requests", _("Requests"), is_drawn=False),
             before_column("minutes", Form.TENTHS),
         ],

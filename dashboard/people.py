@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from django.db.models import Count, Max, Min, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -54,9 +54,11 @@ def busiest(span: Span, filters: Filters, link: Callable[[str], str], limit: int
         .order_by("-n", "user")
     )
     known = list(sums[:limit])
-    # Days apart, of those who are shown: to tell days apart for everybody takes the database much longer.
+    # Days on which something succeeded, of those who are shown: to tell days apart for everybody takes much longer.
     shown = rows if limit is None else rows.filter(user__in=[user for user, *_sums in known])
-    days = dict(shown.order_by().values_list("user").annotate(Count("day", distinct=True)))
+    days = dict(
+        shown.order_by().values_list("user").annotate(Count("day", distinct=True, filter=Q(requests__gt=F("failed"))))
+    )
     found: list[tuple[Value, ...]] = []
     links: list[str] = []
     for user, requests, failed, audio_ms, characters in known:
@@ -68,7 +70,7 @@ def busiest(span: Span, filters: Filters, link: Callable[[str], str], limit: int
         _("Busiest people"),
         [
             Column("person", _("Person"), Form.TEXT),
-            Column("days", _("Days")),
+            Column("days", _("Days with voice")),
             Column("requests", _("Requests"), bar=True),
             Column("unsuccessful", _("Unsuccessful")),
             Column("minutes", _("Minutes heard"), Form.TENTHS),

@@ -56,9 +56,8 @@ def busiest(span: Span, filters: Filters, link: Callable[[str], str], limit: int
     known = list(sums[:limit])
     # Days on which something succeeded, of those who are shown: to tell days apart for everybody takes much longer.
     shown = rows if limit is None else rows.filter(user__in=[user for user, *_sums in known])
-    days = dict(
-        shown.order_by().values_list("user").annotate(Count("day", distinct=True, filter=Q(requests__gt=F("failed"))))
-    )
+    served = Count("day", distinct=True, filter=Q(requests__gt=F("failed")))
+    days = dict(shown.order_by().values_list("user").annotate(served=served))
     found: list[tuple[Value, ...]] = []
     links: list[str] = []
     for user, requests, failed, audio_ms, characters in known:

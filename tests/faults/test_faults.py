@@ -134,7 +134,9 @@ Fault = AbstractAsyncContextManager[None]
 def _faults(world: World) -> dict[tuple[str, str], Fault]:
     """By what is taken away and how; in the order of the table."""
     states = (State.GONE, State.REFUSING, State.SILENT, State.SLOW)
-    faults = {(name, str(state)): _in_state(proxy, state) for name, proxy in world.proxies.items() for state in states}
+    faults: dict[tuple[str, str], Fault] = {
+        (name, str(state)): _in_state(proxy, state) for name, proxy in world.proxies.items() for state in states
+    }
     pid = world.load.service.process.pid
     faults["disk", "full"] = _full_disk(pid)
     faults["disk, PostgreSQL", "full, gone"] = _both(

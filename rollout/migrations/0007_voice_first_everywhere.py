@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rollout', '0005_one_voice_flag'),
+        ('rollout', '0006_change_subject'),
     ]
 
     operations = [

@@ -7,7 +7,6 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -73,15 +72,11 @@ MISSED = """
 """
 
 
-async def test_a_day(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """On a desktop and on a phone at once, each with a service of its own: most of it is waiting for their watchers."""
-    with ExitStack() as stack:
-        days = []
-        for size in (browser.DESKTOP, browser.PHONE):
-            service = stack.enter_context(services.served(tmp_path_factory.mktemp("day")))
-            filling.fill(service, "steady")
-            days.append(a_day(service, size))
-        await asyncio.gather(*days)
+@pytest.mark.parametrize("size", [browser.DESKTOP, browser.PHONE], ids=["desktop", "phone"])
+async def test_a_day(size: tuple[int, int], tmp_path_factory: pytest.TempPathFactory) -> None:
+    with services.served(tmp_path_factory.mktemp("day")) as service:
+        filling.fill(service, "steady")
+        await a_day(service, size)
 
 
 async def a_day(service: Served, size: tuple[int, int]) -> None:
@@ -127,7 +122,7 @@ async def a_day(service: Served, size: tuple[int, int]) -> None:
         await page.goto(f"{service.url}/admin/")
         await expect(page.locator("#rollout-voice")).to_have_text("10 %")
         await expect(page.locator("[data-part=rollout]")).to_contain_text("its last step")
-        await asyncio.to_thread(filling.fill, service, "rush")
+        filling.fill(service, "rush")
         await expect(page.locator("[data-part=rollout]")).to_contain_text("rolled back", timeout=SETTLED_MS)
         await expect(page.locator("#rollout-voice")).to_have_text("7 %")
         await page.reload()

@@ -7,7 +7,7 @@ PORT ?= 8000
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-damaged test-hostile test-faults test-images test-axe lint format bench bench-voices requirements clean
+.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-damaged test-hostile test-faults test-images test-axe lint format lint-types lint-rest bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
@@ -50,13 +50,13 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/base.stamp: requirements.txt | $(BIN)/python
-	@echo "Installing the requirements (a minute or two, once) ..."
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@echo "Installing the requirements (up to a minute or two, once) ..."
+	@scripts/install.sh requirements.txt
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/base.stamp
 	@echo "Installing the tools for tests ..."
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@scripts/install.sh requirements-dev.txt
 	@touch $@
 
 services:
@@ -104,9 +104,14 @@ messages: setup-dev
 	$(BIN)/python -m tools.messages
 
 lint: setup-dev
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-types lint-rest
+
+lint-types:
+	$(BIN)/mypy .
+
+lint-rest:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml .
 

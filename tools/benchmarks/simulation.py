@@ -17,8 +17,8 @@ from tools.benchmarks import environment
 
 environment.prepare()
 
+from tools.benchmarks import batch_times, through_http  # noqa: E402
 from tools.benchmarks import rates as measuring  # noqa: E402
-from tools.benchmarks import through_http  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.workload import Call, closed_loop  # noqa: E402
 from tools.planning.rates import Rates  # noqa: E402
@@ -74,9 +74,9 @@ async def one(service: measuring.Observed, call: Call, rates: Rates, told: Foret
 
 
 async def check(seconds: float) -> list[Check]:
-    fits, about = await measuring.batch_times()
+    engines = await batch_times.measure(measuring.BATCH_SHARE * seconds)
     with measuring.observed() as service:
-        rates = await measuring.loaded(service, seconds, fits, about)
+        rates = await measuring.loaded(service, seconds, engines)
         foretold = {
             (load, callers): foretell(rates, load, callers, seconds) for load in LOADS for callers in CALLERS
         }  # before any of it is run

@@ -32,7 +32,8 @@ class BatchTime:
     """``fixed_s`` of each batch and ``per_cost_s`` of each unit of cost in it, when nothing else runs.
     ``buckets``: a unit costs the smallest of these that holds it, and shares batches with its own bucket only; none:
     it costs what it is, and shares with all. ``batch_cost``: the most that a batch may cost, ``batch_units``: the most
-    units in it."""
+    units in it. ``margin_s``: how much larger than the unit its bucket has to be. ``workers``: batches that run side by
+    side, on ``threads`` each, where they run on a processor."""
 
     fixed_s: float
     per_cost_s: float
@@ -41,6 +42,8 @@ class BatchTime:
     buckets: tuple[float, ...] = ()
     workers: int = 1
     queue: int = 256
+    margin_s: float = 0.0
+    threads: int = 1
 
     def seconds(self, cost: float) -> float:
         return self.fixed_s + self.per_cost_s * cost
@@ -49,7 +52,8 @@ class BatchTime:
         """Of a unit of so many seconds or characters."""
         if not self.buckets:
             return size
-        return next((bucket for bucket in self.buckets if bucket >= size), self.buckets[-1])
+        needed = size + self.margin_s
+        return next((bucket for bucket in self.buckets if bucket >= needed), self.buckets[-1])
 
     def limit(self, cost: float) -> int:
         """The largest batch that a unit of that cost may be part of."""
@@ -80,10 +84,21 @@ class Processor:
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """What so many callers got who asked again at once, for so many seconds and until the last of them was answered."""
+
+    callers: int
+    seconds: float
+    per_second: float
+    p50_s: float
+    p95_s: float
+
+
+@dataclass(frozen=True)
 class KindRates:
     """``size``: mean seconds of audio, or characters, of the requests that were measured, and ``size_cv``, their
     standard deviation over it. ``effort_cv``: how much the time of equally large ones differs, standard deviation over
-    mean, with nobody else there. ``mean_batch``: units of a batch in the loaded run that ``processor`` is from."""
+    mean, with nobody else there. ``mean_batch``: units of a batch in the ``loaded`` run that ``processor`` is from."""
 
     batch: BatchTime
     processor: Processor
@@ -91,6 +106,7 @@ class KindRates:
     size_cv: float
     effort_cv: float = 0.0
     mean_batch: float = 1.0
+    loaded: Loaded | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +196,7 @@ def _kind(given: dict[str, Any]) -> KindRates:
         BatchTime(**batch),
         Processor(**processor),
         **{name: float(given[name]) for name in ("size", "size_cv", "effort_cv", "mean_batch")},
+        loaded=Loaded(**given["loaded"]) if given.get("loaded") else None,
     )
 
 

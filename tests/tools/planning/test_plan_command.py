@@ -18,13 +18,13 @@ from django.utils import timezone
 from capacity.models import Phase
 from tests.capacity.world import START
 from tests.services import ROOT
-from tools.planning import growth, plots
+from tools.planning import growth, hpa, plots, steps
 from tools.planning.demand import Demand, RequestRate
 from tools.planning.gallery import shape
 from tools.planning.plan import Goals, Planner, TooMuch
 from tools.planning.prices import HOURS_PER_MONTH, Prices, prices
 from tools.planning.rates import ASR, DEPLOYMENTS, SHIPPED, TTS, BadRates, fit_line, read
-from tools.planning.simulation.cluster import Crowd, Shape, Stay, simulate, simulate_crowd
+from tools.planning.simulation.cluster import Crowd, Run, Shape, Stay, simulate, simulate_crowd
 from tools.planning.tested import NoSuchTest, scaled
 from usage.cost import InfrastructureCost
 from usage.scorecard import Verdict
@@ -126,6 +126,7 @@ def test_the_same_plan_twice(unpriced, capsys) -> None:
         ["--utilisation", "1"],
         ["--rates", "/nowhere.json"],
         ["--load-test", "4711"],
+        ["--steps", "50,0"],
         ["--users", "1e11"],
         ["--speed-factor", "0.0001"],
         ["--tts-p95-s", "0.001", "--no-phases"],
@@ -280,6 +281,38 @@ def test_the_scorecards_costs() -> None:
     assert hour.verdict is Verdict.NOT_MET
     assert hour.needed == pytest.approx(case.money.asr_usd / 0.01)
     assert characters.verdict is Verdict.MET
+
+
+# --- Step by step -----------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def stepped() -> dict[str, Run]:
+    """Too many for the GPU, and soon for the CPUs of two pods too."""
+    plan = planner()
+    plan.crowd = Crowd(0, 0.5)
+    return steps.simulate_steps(plan, (50, 100, 200, 50), 1)
+
+
+def test_both_metrics_trigger(stepped: dict[str, Run]) -> None:
+    by_cpu, by_both = stepped.values()
+    grown = {}
+    for name, run in (("cpu", by_cpu), ("both", by_both)):
+        grown[name] = {change.deployment for change in run.changes if change.after > change.before}
+    assert TTS in grown["cpu"], "the required one follows the CPU"
+    assert ASR in grown["both"] - grown["cpu"], "who waits for a GPU is seen by the second metric only"
+    waiting = steps.by_step(by_cpu, (50, 100, 200, 50))[2].slices[-1]
+    assert waiting.pod_percent[ASR] < hpa.API.target_percent
+    assert waiting.users_per_pod[ASR] > steps.USERS_PER_POD
+    last = by_both.slices[-1]
+    assert last.users <= 50
+
+
+def test_steps_are_told(unpriced, stepped: dict[str, Run], capsys, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(steps, "simulate_steps", lambda planner, users, gpus: stepped)
+    text = run(capsys, "--steps", "50,100,200,50", "--plots", str(tmp_path))
+    assert text.count("The autoscaler ") == 2
+    rows = [line for line in text.splitlines() if re.match(r" +(50|100|200) ", line)]
+    assert [row.split()[0] for row in rows] == ["50", "100", "200", "50"] * 2
+    assert (tmp_path / "steps.svg").exists()
 
 
 # --- Pictures ---------------------------------------------------------------------------------------------------------

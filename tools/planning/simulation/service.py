@@ -41,7 +41,7 @@ class Engines:
         self._device = Machine(clock, 1.0) if machine is None else None
         for kind in KINDS:
             time = rates.kind(kind).batch if machine is None else local(rates.kind(kind))
-            run: Run = (self._device or machine).work  # type: ignore[union-attr]
+            run: Run = self._device.work if self._device else on_threads(machine, time.threads)  # type: ignore[arg-type]
             self.servers[kind] = BatchServer(clock, time, run=run)
 
     @property
@@ -57,6 +57,24 @@ class Engines:
         kind = ENGINE[job.kind]
         size = self._rates.kind(kind).size * job.factor
         return self.servers[kind].submit(size, done, live=job.kind == LIVE, deadline=job.deadline)
+
+
+def on_threads(machine: Machine, count: int) -> Run:
+    """Run a batch on so many threads of the machine at once; it is done when the last of them is."""
+
+    def run(seconds: float, done: Action) -> None:
+        left = count
+
+        def part_done() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                done()
+
+        for _ in range(count):
+            machine.work(seconds / count, part_done)
+
+    return run
 
 
 def local(kind: KindRates) -> BatchTime:

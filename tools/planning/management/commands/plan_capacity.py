@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from capacity.models import Phase
-from tools.planning import assumptions, growth, rates, table
+from tools.planning import assumptions, growth, rates, steps, table
 from tools.planning.demand import Curve, Demand
-from tools.planning.gallery import draw, rush, shape
+from tools.planning.gallery import draw, draw_steps, rush, shape
 from tools.planning.growth import Comparison
 from tools.planning.narrative import story
 from tools.planning.plan import P95_S, Case, Goals, Planner, TooMuch
@@ -80,6 +81,14 @@ class Command(BaseCommand):
             action="store_true",
             help="tell a day of these users, and a rush, with what the autoscaler does",
         )
+        output.add_argument(
+            "--steps",
+            type=_people,
+            metavar="50,100,200",
+            help="simulate so many people at once, one number after the other, by the autoscaler as it is required and "
+            "with the users' metric beside it; with --plots a picture of only that",
+        )
+        output.add_argument("--gpus", type=_count, default=1, help="of --steps")
         output.add_argument("--no-phases", action="store_true", help="only the users asked for")
         output.add_argument("--seed", type=int, default=1)
 
@@ -90,6 +99,9 @@ class Command(BaseCommand):
             planner = self._planner(options)
         except DatabaseError as error:
             raise CommandError(f"the database does not answer as it should (manage.py migrate?): {error}") from error
+        if options["steps"]:
+            self._step(planner, options)
+            return
         demand = planner.use
         try:
             asked = planner.by_users(f"{demand.users:,.0f} chat users, {demand.voice_users:,.0f} with voice", demand)
@@ -208,13 +220,23 @@ class Command(BaseCommand):
             for line in story(run, minutes=5, in_minutes=True):
                 self.stdout.write(f"  {line}")
 
+    def _step(self, planner: Planner, options: dict[str, Any]) -> None:
+        runs = steps.simulate_steps(planner, options["steps"], options["gpus"])
+        for line in steps.in_words(runs, options["steps"]):
+            self.stdout.write(line)
+        if options["plots"]:
+            self._save(lambda: draw_steps(planner, runs, options["plots"]), options["plots"])
+
     def _draw(self, planner: Planner, asked: Case, comparisons: list[Comparison], folder: Path) -> None:
+        self.stdout.write("\nDrawing; the larger ones take a minute each")
+        self._save(lambda: draw(planner, asked, comparisons, folder), folder)
+
+    def _save(self, drawn: Callable[[], Iterable[Path]], folder: Path) -> None:
         import matplotlib as mpl
 
         mpl.use("Agg")
-        self.stdout.write("\nDrawing; the larger ones take a minute each")
         try:
-            for path in draw(planner, asked, comparisons, folder):
+            for path in drawn():
                 self.stdout.write(f"  {path}")
                 self.stdout.flush()
         except OSError as error:
@@ -261,6 +283,10 @@ def _peak(text: str) -> float:
     if not 1 <= value <= 12:
         raise ValueError
     return value
+
+
+def _people(text: str) -> list[int]:
+    return [_count(part) for part in text.split(",")]
 
 
 def _mix(text: str) -> tuple[float, float, float]:

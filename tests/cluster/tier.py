@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -33,6 +34,7 @@ class RayNode:
         ray = Path(os.environ[PYTHON]).with_name("ray")
         store = f"--object-store-memory={OBJECT_STORE_BYTES}"
         common = ["--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1", store]
+        common += ["--min-worker-port=0", "--max-worker-port=0"]  # any: the range by default holds ports of ours
         self._command = [str(ray), "start", *arguments, *common]
         self._environment = environment
         self._log = folder / f"{name}.log"
@@ -54,9 +56,19 @@ class RayNode:
         process = self._process
         self._process = None
         if process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            for pid in [process.pid, *_descendants(process.pid)]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             process.wait(20)
+
+
+def _descendants(pid: int) -> list[int]:
+    """What Ray started; it makes process groups of its own."""
+    found: list[int] = []
+    with suppress(FileNotFoundError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            found += [int(child), *_descendants(int(child))]
+    return found
 
 
 class RayTier:
@@ -129,7 +141,7 @@ def wait_until_served(url: str) -> None:
 def _wait_for(port: int) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
-        with suppress(OSError), services.socket.create_connection(("127.0.0.1", port), 1):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.1)
     raise TimeoutError(f"nothing listens on port {port}")

@@ -142,8 +142,8 @@ def _texts() -> list[str]:
 
 
 async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[float], seconds: float) -> list[Ran]:
-    """Units that come together, one to many of them. Where they were run in several batches, each is taken to have had
-    units of the mean cost."""
+    """Units that come together, one to many of them. Of several batches of several, each is taken to have had units of the
+    mean cost."""
     from inference import runtime
 
     seen: list[tuple[int, float]] = []
@@ -162,8 +162,11 @@ async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[
         started = time.monotonic()
         await asyncio.gather(*(engine.submit(copy.copy(units[index])) for index in chosen))
         each_s = (time.monotonic() - started) / burst
-        mean = statistics.fmean(costs[index] for index in chosen)
-        ran += [Ran(size * mean, took) for size, took in seen]
+        if all(size == 1 for size, _took in seen):  # they were run in the order in which they came
+            ran += [Ran(costs[index], took) for index, (_size, took) in zip(chosen, seen, strict=True)]
+        else:
+            mean = statistics.fmean(costs[index] for index in chosen)
+            ran += [Ran(size * mean, took) for size, took in seen]
     return ran
 
 

@@ -47,6 +47,7 @@ from tools.planning.rates import (  # noqa: E402
     Processor,
     Rates,
 )
+from tools.planning.simulation.closed import fitted  # noqa: E402
 
 BATCH_SHARE = 4  # times the seconds of load go into batches alone, for each kind
 BUSY = 24  # callers at once: enough that the machine is never idle, few enough that nothing is refused
@@ -223,7 +224,7 @@ async def loaded(service: Observed, seconds: float, engines: dict[str, batch_tim
     heard = sum(spent.result.latencies_s)
     units = sum(size for engine, size, _seconds in spent.batches if engine == engines[ASR].name)
     api = sum(spent.used.get(role, 0.0) for role in (LOOP, POOL, BOOKS))
-    return Rates(
+    rates = Rates(
         device=batch_times.device(),
         machine=environment.machine().rsplit(",", 1)[0],
         asr_model=engines[ASR].model,
@@ -234,6 +235,7 @@ async def loaded(service: Observed, seconds: float, engines: dict[str, batch_tim
         tts=kinds[TTS],
         live=LiveRates(units_per_s=units / heard, api_s_per_s=api / heard),
     )
+    return fitted(rates)
 
 
 async def _of_kind(

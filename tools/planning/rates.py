@@ -7,6 +7,7 @@ to text, characters for text to speech). Processor time is what threads have use
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,10 @@ LIVE = "live"
 KINDS = (ASR, TTS)  # that have an engine; live recognition is the work of the first one's
 DEPLOYMENTS = (ASR, TTS, LIVE)  # that have pods
 ENGINE = {ASR: ASR, TTS: TTS, LIVE: ASR}
+PLANNED_GPU = "T4"
+# What docker/gpu.Dockerfile puts into the tier's image.
+PLANNED_ASR = "whisper-large-v3-turbo"
+PLANNED_TTS = "kokoro-82m"
 SHIPPED = Path(__file__).with_name("measured.json")
 
 
@@ -98,7 +103,9 @@ class Loaded:
 class KindRates:
     """``size``: mean seconds of audio, or characters, of the requests that were measured, and ``size_cv``, their
     standard deviation over it. ``effort_cv``: how much the time of equally large ones differs, standard deviation over
-    mean, with nobody else there. ``mean_batch``: units of a batch in the ``loaded`` run that ``processor`` is from."""
+    mean, with nobody else there. ``mean_batch``: units of a batch in the ``loaded`` run that ``processor`` is from.
+    ``stall``: how much longer its threads take where they share a machine than their processor time says, as they wait
+    for Python's lock while a core is idle (``simulation.closed.fitted``)."""
 
     batch: BatchTime
     processor: Processor
@@ -107,6 +114,7 @@ class KindRates:
     effort_cv: float = 0.0
     mean_batch: float = 1.0
     loaded: Loaded | None = None
+    stall: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -136,10 +144,10 @@ class Rates:
     def kind(self, name: str) -> KindRates:
         return {ASR: self.asr, TTS: self.tts}[name]
 
-    @property
-    def is_of_gpu(self) -> bool:
-        """Whether the engines ran on a GPU when they were measured."""
-        return self.device.startswith("GPU")
+    def are_of(self, asr_model: str, tts_model: str) -> bool:
+        """Whether these models were measured on the GPU that is planned with."""
+        is_device = re.search(rf"^GPU\b.*\b{PLANNED_GPU}\b", self.device) is not None
+        return is_device and (self.asr_model, self.tts_engine) == (asr_model, tts_model)
 
     def faster(self, engines: float, note: str, *, processor: float = 1.0) -> Rates:
         """As they would be with engines and API processors so many times as fast."""
@@ -196,6 +204,7 @@ def _kind(given: dict[str, Any]) -> KindRates:
         BatchTime(**batch),
         Processor(**processor),
         **{name: float(given[name]) for name in ("size", "size_cv", "effort_cv", "mean_batch")},
+        stall=float(given.get("stall", 1.0)),
         loaded=Loaded(**given["loaded"]) if given.get("loaded") else None,
     )
 

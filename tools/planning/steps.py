@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.percentiles import percentile
@@ -90,25 +90,21 @@ def in_words(runs: dict[str, Run], users: Sequence[int]) -> Iterator[str]:
         yield f"{'people':>8}{heads}{'GPU %':>8}{'p95 s ASR/TTS':>16}{'refused':>9}"
         for step in by_step(run, users):
             cells = "".join(
-                f"{_mean(step, lambda part, of=deployment: part.pod_percent[of]):>14.0f}"
-                f"{_mean(step, lambda part, of=deployment: part.users_per_pod[of]):>14.1f}"
+                f"{statistics.fmean(part.pod_percent[deployment] for part in step.slices):>14.0f}"
+                f"{statistics.fmean(part.users_per_pod[deployment] for part in step.slices):>14.1f}"
                 f"{step.slices[-1].pods[deployment]:>14}"
                 for deployment in DEPLOYMENTS
             )
             felt = " / ".join(f"{_p95(step, kind):.1f}" for kind in KINDS)
             arrivals = sum(part.arrivals for part in step.slices)
             refused = 100 * sum(part.refused for part in step.slices) / max(1, arrivals)
-            gpu = _mean(step, lambda part: part.gpu_percent)
+            gpu = statistics.fmean(part.gpu_percent for part in step.slices)
             yield f"{step.users:>8}{cells}{gpu:>8.0f}{felt:>16}{refused:>8.1f}%"
         for change in run.changes:
             minute = f"{int(change.at_s) // 60:02d}:{int(change.at_s) % 60:02d}"
             yield f"  {minute}  {change.deployment} pods {change.before} → {change.after}"
         if not run.changes:
             yield "  it changes nothing"
-
-
-def _mean(step: Step, value: Callable[[Slice], float]) -> float:
-    return statistics.fmean(map(value, step.slices))
 
 
 def _p95(step: Step, kind: str) -> float:

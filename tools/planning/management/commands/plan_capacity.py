@@ -58,6 +58,8 @@ class Command(BaseCommand):
             default=1.0,
             help="how many times as fast as the measured device a T4 is taken to be: an assumption, and printed as one",
         )
+        measured.add_argument("--asr-model", default=rates.PLANNED_ASR, help="that the machines are to run")
+        measured.add_argument("--tts-model", default=rates.PLANNED_TTS)
         measured.add_argument(
             "--load-test", type=int, metavar="ID", help="a stored run: machines do what they did there"
         )
@@ -102,18 +104,32 @@ class Command(BaseCommand):
         if options["steps"]:
             self._step(planner, options)
             return
-        demand = planner.use
+        models = (options["asr_model"], options["tts_model"])
+        is_measured = options["load_test"] is not None or (
+            planner.rates.are_of(*models) and options["speed_factor"] == 1
+        )
+        phases = [] if options["no_phases"] else self._phases()
         try:
-            asked = planner.by_users(f"{demand.users:,.0f} chat users, {demand.voice_users:,.0f} with voice", demand)
-            comparisons = [] if options["no_phases"] else self._comparisons(planner)
+            asked = self._asked(planner)
+            comparisons = [growth.compare(planner, phase, end) for phase, end in phases]
         except TooMuch as error:
-            raise CommandError(str(error)) from error
-        is_measured = options["load_test"] is not None or (planner.rates.is_of_gpu and options["speed_factor"] == 1)
+            if is_measured or not phases or any(options[name] for name in ("csv", "simulate", "plots")):
+                raise CommandError(str(error)) from error
+            self.stdout.write(f"If a T4 were as fast as the measured device: {error}.")
+            self._estimate(planner, phases, models)
+            self._print_sources(planner)
+            return
         cases = [asked, *(case for each in comparisons for case in (each.by_users, each.by_crowd))]
         if options["csv"] == "-":
             table.write_csv(sys.stdout, cases, comparisons, is_measured=is_measured)
             return
-        self._print(planner, cases, comparisons, is_measured=is_measured)
+        self.stdout.write(table.table(cases))
+        if is_measured:
+            self._judge(comparisons)
+        elif phases:
+            self._estimate(planner, phases, models)
+        self._print_costs(cases[0], comparisons)
+        self._print_sources(planner)
         if options["csv"]:
             try:
                 with Path(options["csv"]).open("w", newline="", encoding="utf-8") as file:
@@ -172,35 +188,45 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         return planner
 
-    def _comparisons(self, planner: Planner) -> list[Comparison]:
+    def _asked(self, planner: Planner) -> Case:
+        demand = planner.use
+        name = f"{demand.users:,.0f} chat users, {demand.voice_users:,.0f} with voice"
+        return planner.by_users(name, demand)
+
+    def _phases(self) -> list[tuple[Phase, growth.Upper]]:
         phases = list(Phase.objects.all())
         try:
-            ends = growth.upper_ends(phases)
+            return list(zip(phases, growth.upper_ends(phases), strict=True))
         except ValueError as error:
             raise CommandError(str(error)) from error
-        return [growth.compare(planner, phase, end) for phase, end in zip(phases, ends, strict=True)]
 
-    def _print(self, planner: Planner, cases: list[Case], comparisons: list[Comparison], *, is_measured: bool) -> None:
+    def _judge(self, comparisons: list[Comparison]) -> None:
+        if comparisons:
+            self.stdout.write("\nPhases of growth")
+        for each in comparisons:
+            self.stdout.write(f"  {each.in_words()}")
+
+    def _estimate(self, planner: Planner, phases: list[tuple[Phase, growth.Upper]], models: tuple[str, str]) -> None:
         say = self.stdout.write
-        say(table.table(cases))
-        if comparisons and is_measured:
-            say("\nPhases of growth")
-            for each in comparisons:
-                say(f"  {each.in_words()}")
-        elif comparisons:
-            say("\nPhases of growth: nobody has measured a T4 with these models, so whether they fit is not known.")
-            say("GPUs and USD a month by their work alone, if a T4 is so many times as fast as the measured device:")
-            for line in table.by_speed(
-                {str(each.phase): growth.estimates(planner, each.upper) for each in comparisons}
-            ):
-                say(f"  {line}")
+        say(f"\nPhases of growth: nobody has measured a T4 with {' and '.join(models)},")
+        say(
+            "so whether they fit is not known. GPUs and USD a month by their work alone, if a T4 does that work so many"
+        )
+        say("times as fast as the measured device did its own:")
+        for line in table.by_speed({str(phase): growth.estimates(planner, end) for phase, end in phases}):
+            say(f"  {line}")
+
+    def _print_costs(self, asked: Case, comparisons: list[Comparison]) -> None:
+        say = self.stdout.write
         say("\nScorecard's costs")
-        for case, is_launch in ((cases[0], True), *((each.by_users, each.phase.number == 1) for each in comparisons)):
+        for case, is_launch in ((asked, True), *((each.by_users, each.phase.number == 1) for each in comparisons)):
             say(f"  {case.name}, {'launch' if is_launch else 'growth'}")
-            for cost, unit in zip(
-                growth.unit_costs(case, is_launch=is_launch), ("hours", "thousand characters"), strict=True
-            ):
+            costs = growth.unit_costs(case, is_launch=is_launch)
+            for cost, unit in zip(costs, ("hours", "thousand characters"), strict=True):
                 say(f"    {table.cost_line(cost, unit)}")
+
+    def _print_sources(self, planner: Planner) -> None:
+        say = self.stdout.write
         say("\nMeasured, and how it was changed")
         for line in [*assumptions.measured(planner.rates), *planner.rates.notes]:
             say(f"  {line}")

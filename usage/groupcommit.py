@@ -71,13 +71,14 @@ class GroupCommit(Generic[T, R]):
 
 def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> list[R | DatabaseError]:
     """``write`` the items in one transaction; if that fails, each in its own: none fails for another's fault. With the
-    database gone they all fail at once."""
+    database gone they all fail at once, after one wait for a connection."""
     try:
-        with transaction.atomic():
-            return [*write(items)]
-    except (DatabaseError, InterfaceError):
-        connection.close()  # it may be what is broken
-    try:
+        connection.ensure_connection()
+        try:
+            with transaction.atomic():
+                return [*write(items)]
+        except (DatabaseError, InterfaceError):
+            connection.close()  # it may be what is broken
         connection.ensure_connection()
     except (DatabaseError, InterfaceError) as error:
         gone = OperationalError(str(error))

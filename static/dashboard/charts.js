@@ -40,7 +40,8 @@ function read(card) {
   }
   const days = columns[0].values.map((day) => Date.parse(day) / 1000);
   for (const column of columns) column.values = column.values.map((value) => (value === null ? null : Number(value)));
-  return { days, columns };
+  const soFar = [...body.rows].map((row) => row.cells[0].dataset.unfinished ?? "");
+  return { days, columns, soFar };
 }
 
 function colours() {
@@ -175,7 +176,7 @@ function draw(plot, data, kind, width, height) {
       readout.append(item);
     });
     const day = document.createElement("span");
-    day.textContent = dayLabel(data.days[at], true);
+    day.textContent = [dayLabel(data.days[at], true), data.soFar[at]].filter(Boolean).join(", ");
     readout.append(day);
     const marks = events.filter((event) => event.at >= data.days[at] && event.at < data.days[at] + gap);
     for (const event of index === null || index === undefined ? [] : marks) {
@@ -192,6 +193,9 @@ function draw(plot, data, kind, width, height) {
     }
   };
 
+  // A day that is not over is no fall: its values are not joined to the others.
+  const isOver = (index) => !data.soFar[index];
+  const apart = data.soFar.some(Boolean) ? drawn.map((column, place) => ({ column, place })).filter(({ column }) => !column.ghost) : [];
   const axis = { stroke: palette["--muted"], font, ticks: { show: false } };
   const chart = new uPlot(
     {
@@ -245,6 +249,14 @@ function draw(plot, data, kind, width, height) {
           spanGaps: true,
           points: { show: data.days.length < 15 || column.values.filter((value) => value !== null).length < 15, size: 6, fill: palette[LINES[place].colour] },
         }),
+        ...apart.map(({ column, place }) => ({
+          label: column.label,
+          stroke: palette[LINES[place].colour],
+          width: kind === "bars" ? 1.25 : 0,
+          fill: kind === "bars" ? palette["--surface"] : undefined,
+          paths: kind === "bars" ? uPlot.paths.bars({ size: [0.72, 42], radius: 0.12 }) : undefined,
+          points: { show: kind !== "bars", size: 7, width: 1.75, stroke: palette[LINES[place].colour], fill: palette["--surface"] },
+        })),
       ],
       hooks: {
         drawClear: bands.map(({ low, high }) => band(low, high, data.days, palette["--series-1"])),
@@ -252,7 +264,11 @@ function draw(plot, data, kind, width, height) {
         setCursor: [(shown) => tell(shown.cursor.idx)],
       },
     },
-    [data.days, ...drawn.map((column) => column.values)],
+    [
+      data.days,
+      ...drawn.map((column) => (column.ghost ? column.values : column.values.map((value, index) => (isOver(index) ? value : null)))),
+      ...apart.map(({ column }) => column.values.map((value, index) => (isOver(index) ? null : value))),
+    ],
     plot.querySelector(".canvas"),
   );
   tell(null);

@@ -60,6 +60,8 @@ class RayNode:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             process.wait(20)
+        # Another machine has no such file, by which Ray would take the head for one that runs.
+        (Path(self._environment["RAY_TMPDIR"]) / "ray" / "ray_current_cluster").unlink(missing_ok=True)
 
 
 def _descendants(pid: int) -> list[int]:

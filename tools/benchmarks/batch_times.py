@@ -142,8 +142,8 @@ def _texts() -> list[str]:
 
 
 async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[float], seconds: float) -> list[Ran]:
-    """Units that come together, one to many of them. Of several batches of several, each is taken to have had units of the
-    mean cost."""
+    """Units that come together, one to many of them. Of several batches of several units each is taken to have had some
+    of the mean cost."""
     from inference import runtime
 
     seen: list[tuple[int, float]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from core.percentiles import percentile
@@ -124,14 +125,14 @@ def _stall(rates: Rates, name: str) -> float:
     low = 1 / MOST_STALL
     high = MOST_STALL
     for _ in range(STALL_STEPS):
-        middle = (low * high) ** 0.5
+        middle = math.sqrt(low * high)
         kind = replace(rates.kind(name), stall=middle)
-        answers = one_machine(replace(rates, **{name: kind}), load)
+        answers = one_machine(replace(rates, asr=kind) if name == ASR else replace(rates, tts=kind), load)
         if answers.per_second_to_the_last > loaded.per_second:
             low = middle
         else:
             high = middle
-    return (low * high) ** 0.5
+    return math.sqrt(low * high)
 
 
 def whole_cores(cores: float) -> int:

@@ -167,7 +167,7 @@ async def attacked(service: Served, *kinds: str) -> AsyncIterator[Attack]:
     try:
         yield attack
     finally:
-        output, _nothing = await asyncio.wait_for(process.communicate(), 30)
+        output, _nothing = await asyncio.wait_for(process.communicate(b""), 30)
     report = json.loads(output)
     attack.done = report["done"]
     attack.answers = {int(status): count for status, count in report["answers"].items()}

@@ -136,6 +136,7 @@ def scaled_by(runs: Mapping[str, Run], note: str, targets: tuple[int, int]) -> F
                 column[2], axis, "people with work in flight per pod", targets[1], lambda part: part.users_per_pod
             )
             _pods(column[3], axis)
+            column[3].set_title("API pods ready, added (▲), taken away (▼)")
             column[3].set(xlabel="minutes", xlim=(axis.edges[0], axis.edges[-1]))
             column[0].set_title(f"{name[0].upper()}{name[1:]}\n\npeople being served at once", loc="left")
         _caption(figure, "More people, step by step: what each autoscaler reads and does", note)

@@ -23,8 +23,8 @@ ALLOWED = {200, 400, 413, 415, 503}
 MAX_S = 60.0
 MAX_MIB = 200.0
 WARM = 10  # the first ones make the service take what it keeps
-# From the half of the files to the last. The model keeps what its largest batch so far has needed, once for each worker:
-# that grows with the first files and then no more.
+# From the half of the files to the last. The model keeps what its largest batch so far has needed, once for each
+# worker: that grows with the first files and then no more.
 MAX_LEAK_MIB = 50.0
 
 

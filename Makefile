@@ -18,7 +18,7 @@ help:
 	@echo "make test-clients OpenAI's SDKs, the AI SDK, LiteLLM, LiveKit, Pipecat and others against the service"
 	@echo "make test-schema  Schemathesis against what /schema/ says, fifty examples a call from two seeds"
 	@echo "make test-damaged three thousand damaged audio files sent to a service"
-	@echo "make test-faults  PostgreSQL, Redis and the inference tier gone, refusing, silent and slow, under load"
+	@echo "make test-faults  PostgreSQL, Redis, the inference tier and the disk gone, refusing, silent, slow or full, under load"
 	@echo "make test-hostile ten minutes of hostile clients beside normal ones (DURATION=60: shorter)"
 	@echo "make test-images  both images' packages and folders, started together without a container runtime"
 	@echo "make test-axe     axe-core on every page of the admin, the dashboard and the playground"

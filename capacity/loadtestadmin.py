@@ -78,7 +78,7 @@ class LoadTestRunAdmin(ReadOnly, ModelAdmin):
     def shown_report(self, run: LoadTestRun) -> SafeString:
         return render_to_string("loadtest/in_admin.html", context(run.report))
 
-    @action(description="Open the report", url_path="report", icon="open_in_new")
+    @action(description="Open the report", url_path="report", permissions=["view"], icon="open_in_new")
     def open_report(self, request: HttpRequest, object_id: str) -> HttpResponse:
         response = HttpResponse(page(found(LoadTestRun, object_id).report))
         response["Content-Security-Policy"] = REPORT_POLICY

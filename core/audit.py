@@ -65,7 +65,7 @@ class Change(AppendOnlyModel):
 
     at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
     who = models.CharField(max_length=150, db_index=True)
-    subject = models.CharField(max_length=200, db_index=True)
+    subject = models.CharField(max_length=400, db_index=True)  # an end user's id, a flag and a client fit
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     why = models.TextField(blank=True)
@@ -110,7 +110,7 @@ def record(subject: str, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Add a row, and let this process notice the change at once. Call it in the change's transaction."""
     who = actor()
     at = who.at or timezone.now()
-    Change.objects.create(at=at, who=who.who[:150], why=who.why, subject=subject[:200], before=before, after=after)
+    Change.objects.create(at=at, who=who.who[:150], why=who.why, subject=subject, before=before, after=after)
     transaction.on_commit(lambda: committed.send(Change))
 
 

@@ -24,7 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 UNAVAILABLE_ERRORS = (OperationalError, InterfaceError)
-PATIENCE_S = 8.0
+PATIENCE_S = 5.0  # more than a busy database takes, less than a caller waits gladly
 DOUBT_S = 5.0  # without anybody who looks whether it is back (a test, a command), it is asked again after so long
 
 

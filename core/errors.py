@@ -167,6 +167,8 @@ def report(error: BaseException) -> ApiError:
         logger.error("unhandled error", exc_info=error)
     elif isinstance(error, DatabaseError):
         logger.error("database error", exc_info=error)
+    elif answer.code is ErrorCode.ENGINE_UNAVAILABLE:
+        logger.warning("engine unavailable", extra={"reason": str(error)})
     return answer
 
 

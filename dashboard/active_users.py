@@ -50,6 +50,7 @@ def active_by_day(span: Span, filters: Filters) -> Table:
             for (day, one), earlier in zip(days.items(), before.values(), strict=True)
         ],
         chart="line",
+        unfinished=span.unfinished,
     )
 
 
@@ -150,6 +151,7 @@ def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: M
     shares = {
         client: one.parts[Feature(filters.feature)] if filters.feature else one.any for client, one in enabled.items()
     }
+    in_funnel = {client: reach for client, reach in enabled.items() if not told or client in told}
     funnels = [Funnel.of(row.users, shares[client], active.get(client, Active())) for client, row in told.items()]
     if told:
         found = sum(funnels, Funnel(0, 0, 0, 0, 0))
@@ -167,7 +169,11 @@ def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: M
         Step(_("Have voice switched on"), having, of_eligible(having), _("as the roll-out is now, or used it")),
         Step(_("Used it in 30 days"), found.month, of_eligible(found.month)),
         Step(_("Used it in 7 days"), found.week, of_eligible(found.week)),
-        Step(_("Used it on the last day"), found.day, of_eligible(found.day)),
+        Step(
+            _("Used it today, so far") if span.includes_today else _("Used it on the last day"),
+            found.day,
+            of_eligible(found.day),
+        ),
     )
     untold = tuple(sorted(clients[client] for client, one in active.items() if one.month and client not in told))
     return Adoption(
@@ -177,7 +183,7 @@ def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: M
         ADOPTION.verdict(rate),
         untold,
         _by_client(clients, told, enabled, active),
-        tuple((str(FEATURES[one]), _percents(enabled, one)) for one in Feature),
+        tuple((str(FEATURES[one]), _percents(in_funnel, one)) for one in Feature),
     )
 
 
@@ -204,7 +210,7 @@ def _by_client(
         shares = [enabled[client].parts[feature] for feature in Feature]
         chat_users, as_of, rate = (row.users, row.day, users / row.users) if row else (None, None, None)
         rows.append((name, chat_users, as_of, *shares, users, rate))
-    short = {Feature.ASR: "ASR", Feature.TTS: "TTS", Feature.REALTIME: "Live"}
+    short = {Feature.ASR: "ASR", Feature.TTS: "TTS", Feature.REALTIME: _("Live")}
     features = [
         Column(f"{feature}_enabled", _("{feature} on").format(feature=short[feature]), Form.SHARE)
         for feature in Feature

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from dashboard import active_users, cost_quality, events, margins, people, reliability, usage_totals
@@ -18,7 +19,7 @@ from dashboard.definitions import DEFINITIONS
 from dashboard.filters import ALL, Filters
 from dashboard.tables import Table
 from usage.scorecard import ADOPTION
-from usage.weeks import Active, active_by_client
+from usage.weeks import Active, active_by_client, active_by_day
 
 EVERYTHING = "daily-mix"  # a CSV that is no table of the page
 
@@ -194,25 +195,19 @@ class Board:
 
     @cached_property
     def tiles(self) -> list[Tile]:
-        now = self._work.total(self.span)
-        before = self._before.total(self.span.before)
-        heard = _change(now.audio_ms, before.audio_ms)
+        now = self._work.total(self.span.days)
+        whole = self._work.total(self.span.finished_days)  # today would make everything fall
+        before = self._before.total(self.span.compared_days)
+        heard = _change(whole.audio_ms, before.audio_ms)
         minutes = usage_totals.minutes(now.audio_ms)
-        spoken = _change(now.characters, before.characters)
-        asked = _change(now.requests, before.requests)
-        earlier = self.active_users.rows[-1][-1]
+        spoken = _change(whole.characters, before.characters)
+        asked = _change(whole.requests, before.requests)
         adoption = self.adoption
         rate = "–" if adoption.rate is None else f"{100 * adoption.rate:.1f} %"
-        aim = _("of chat users; aim %s") % ADOPTION.in_words
+        aim = _("of chat users in 30 days; aim %s") % ADOPTION.in_words
         failed = self._work.failure_rate()
         return [
-            Tile(
-                _("Active users"),
-                f"{self.active:,}",
-                _("in 30 days"),
-                _change(self.active, earlier) if isinstance(earlier, int) else None,
-                about="active users",
-            ),
+            self._active_tile,
             Tile(_("Adoption"), rate, aim.replace(" %", "\N{NO-BREAK SPACE}%"), about="adoption"),
             Tile(_("Heard"), f"{minutes:,.0f}\N{NO-BREAK SPACE}min", _("in these days"), heard, about="minutes heard"),
             Tile(_("Spoken"), f"{now.characters:,}", _("characters"), spoken, about="characters spoken"),
@@ -226,8 +221,27 @@ class Board:
         ]
 
     @property
+    def _active_tile(self) -> Tile:
+        """People of the chosen days, where those are a day or a week; else of the 30 days to the last one."""
+        window, words = {1: ("day", _("on %s")), 7: ("week", _("in the 7 days to %s"))}.get(
+            len(self.span.days), ("month", _("in the 30 days to %s"))
+        )
+        users = sum(getattr(one, window) for one in self._active.values())
+        note = words % date_format(self.span.last, "j F")
+        return Tile(_("Active users"), f"{users:,}", note, self._change_of_active(window), about="active users")
+
+    def _change_of_active(self, window: str) -> float | None:
+        """Of the newest whole day, against as many days before."""
+        if not self.span.finished_days:
+            return None
+        last = self.span.finished_days[-1]
+        earlier = self.span.compared_days[-1]
+        found = active_by_day(earlier, last, self.filters.people)
+        return _change(getattr(found[last], window), getattr(found[earlier], window))
+
+    @property
     def has_use(self) -> bool:
-        return self._work.total(self.span).requests > 0
+        return self._work.total(self.span.days).requests > 0
 
 
 def _change(now: int, before: int) -> float | None:

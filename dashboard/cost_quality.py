@@ -26,12 +26,22 @@ MS_PER_HOUR = 3_600_000
 
 
 @dataclass(frozen=True)
+class UnitCost:
+    """What one half of the service cost, in millionths of a US dollar, and the units of work that it did for that:
+    milliseconds of audio, or characters. ``micros``: of one hour, of 1,000 characters; None: it did nothing."""
+
+    spent_micros: int
+    done: int
+    micros: int | None
+
+
+@dataclass(frozen=True)
 class Money:
-    """What the span cost, in millionths of a US dollar, and what a unit of work did. ``month``: of its last day."""
+    """What the span cost, in millionths of a US dollar. ``month``: of its last day."""
 
     micros: int
-    per_audio_hour: int | None
-    per_1000_characters: int | None
+    heard: UnitCost
+    spoken: UnitCost
     month: MonthCost
     is_known: bool
     by_week: Table
@@ -39,21 +49,20 @@ class Money:
 
 def money(span: Span, found: UsageTotals) -> Money:
     days = cost.costs_by_day(span.days, span.now)
-    total, hour, thousand = _unit_costs(days, found)
+    heard, spoken = _unit_costs(days, found)
     last = min(span.now, end_of_month(span.last) - timedelta(microseconds=1))
     month = cost.month_cost(last)
     rows: list[Sequence[Value]] = []
     for monday, of_week in _by_week(days):
-        all_of_it, per_hour, per_thousand = _unit_costs(of_week, found)
-        done = [found.of_day(day.day) for day in of_week]
+        hours, characters = _unit_costs(of_week, found)
         rows.append(
             (
                 monday,
-                all_of_it,
-                sum(one.audio_ms for one in done) / MS_PER_HOUR,
-                sum(one.characters for one in done),
-                per_hour,
-                per_thousand,
+                sum(day.micros for day in of_week),
+                hours.done / MS_PER_HOUR,
+                characters.done,
+                hours.micros,
+                characters.micros,
             )
         )
     table = Table(
@@ -70,9 +79,10 @@ def money(span: Span, found: UsageTotals) -> Money:
         rows,
         chart="line",
         note=_("Infrastructure at its prices, spread over what was done; a first or last week may be part of one."),
+        unfinished=span.unfinished_week,
         is_whole=True,
     )
-    return Money(total, hour, thousand, month, any(day.micros for day in days), table)
+    return Money(sum(day.micros for day in days), heard, spoken, month, any(day.micros for day in days), table)
 
 
 def _unit_column(metric: Metric, name: str, label: str) -> Column:
@@ -82,14 +92,17 @@ def _unit_column(metric: Metric, name: str, label: str) -> Column:
     )
 
 
-def _unit_costs(days: Sequence[DayCost], found: UsageTotals) -> tuple[int, int | None, int | None]:
-    """Of all; of an hour of audio; of 1,000 characters."""
+def _unit_costs(days: Sequence[DayCost], found: UsageTotals) -> tuple[UnitCost, UnitCost]:
+    """Of audio heard, and of characters spoken."""
     done = [found.of_day(day.day) for day in days]
-    heard = cost.per_audio_hour(sum(day.speech_to_text_micros for day in days), sum(one.audio_ms for one in done))
-    spoken = cost.per_1000_characters(
-        sum(day.text_to_speech_micros for day in days), sum(one.characters for one in done)
+    heard = sum(day.speech_to_text_micros for day in days)
+    audio_ms = sum(one.audio_ms for one in done)
+    spoken = sum(day.text_to_speech_micros for day in days)
+    characters = sum(one.characters for one in done)
+    return (
+        UnitCost(heard, audio_ms, cost.per_audio_hour(heard, audio_ms)),
+        UnitCost(spoken, characters, cost.per_1000_characters(spoken, characters)),
     )
-    return sum(day.micros for day in days), heard, spoken
 
 
 def _by_week(days: Sequence[DayCost]) -> list[tuple[date, list[DayCost]]]:
@@ -143,6 +156,7 @@ def measured_quality(span: Span, filters: Filters = ALL) -> Quality:
         ],
         rows,
         chart="line",
+        unfinished=span.unfinished_week,
         note=_("The shaded band, from and to, holds the true value with 95 % confidence."),
     )
     return Quality(words_in_all, opinion_in_all, table)
@@ -181,6 +195,7 @@ def peaks(span: Span) -> Table:
         ],
         [(day, *((users.asr, users.tts, users.together) if users else (None, None, None))) for day, users in found],
         chart="line",
+        unfinished=span.unfinished,
         empty=_("Nobody watched in these days (manage.py watch_capacity)."),
         is_whole=True,
     )
@@ -228,9 +243,19 @@ def scorecard(span: Span, filters: Filters, costs: Money, good: Quality, active:
     scores = [
         _estimated(Metric.WORD_ERROR_RATE, good.words, _("corrections"), _percent),
         _estimated(Metric.OPINION_SCORE, good.opinion, _("ratings"), _score),
-        _spent(Metric.AUDIO_HOUR_COST, costs, costs.per_audio_hour, _("what these days cost, by audio heard")),
-        _spent(
-            Metric.THOUSAND_CHARACTERS_COST, costs, costs.per_1000_characters, _("what these days cost, by text spoken")
+        _unit_score(
+            Metric.AUDIO_HOUR_COST,
+            costs,
+            costs.heard,
+            MS_PER_HOUR,
+            _("{spent} for {done} hours heard in these days; at that cost the target takes {needed} hours"),
+        ),
+        _unit_score(
+            Metric.THOUSAND_CHARACTERS_COST,
+            costs,
+            costs.spoken,
+            1,
+            _("{spent} for {done} characters spoken in these days; at that cost the target takes {needed} characters"),
         ),
         _demand(span),
         _proven(),
@@ -275,10 +300,17 @@ def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float
     )
 
 
-def _spent(metric: Metric, costs: Money, micros: int | None, basis: str) -> Score:
-    value = micros / MICROS if micros is not None and costs.is_known else None
-    shown = "–" if value is None or micros is None else unit_dollars(micros)
-    return Score(GOAL[metric], value, shown, basis)
+def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: str) -> Score:
+    """``per``: of what was done, in one of what ``basis`` counts. What runs costs the same however little it does, so
+    the basis says how much work would meet the target."""
+    goal = GOAL[metric]
+    if one.micros is None or not costs.is_known:
+        return Score(goal, None, "–", _("nothing was done, or nobody has entered what it costs"))
+    assert goal.launch.below is not None
+    done = one.done / per
+    needed = done * one.micros / (goal.launch.below * MICROS)
+    words = basis.format(spent=usd(one.spent_micros, 2), done=f"{done:,.0f}", needed=f"{needed:,.0f}")
+    return Score(goal, one.micros / MICROS, unit_dollars(one.micros), words)
 
 
 def _demand(span: Span) -> Score:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from usage.period import day_of, start_of
+from usage.weeks import week_of
 
 MAX_DAYS = 366
 DEFAULT = "30"
@@ -69,6 +70,26 @@ class Span:
     @property
     def includes_today(self) -> bool:
         return self.last == day_of(self.now)
+
+    @property
+    def unfinished(self) -> date | None:
+        """Its day that is not over."""
+        return self.last if self.includes_today else None
+
+    @property
+    def unfinished_week(self) -> date | None:
+        """The Monday of its week that is not over."""
+        return week_of(self.last) if self.includes_today else None
+
+    @property
+    def finished_days(self) -> list[date]:
+        """What may be compared with whole days."""
+        return self.days[:-1] if self.includes_today else self.days
+
+    @property
+    def compared_days(self) -> list[date]:
+        """The days before that the finished ones are compared with."""
+        return self.before.days[: len(self.finished_days)]
 
     def in_words(self) -> str:
         """`1–30 November 2026`."""

@@ -58,7 +58,10 @@ DEFINITIONS = {
         "of whole months: a client application's statements less its credit notes; infrastructure, shared out by audio "
         "heard and characters spoken; what is left. In ringgit, a dollar's rate being a row in the admin"
     ),
-    "before": gettext_lazy("as many days just before; in charts the faint line"),
+    "before": gettext_lazy(
+        "as many days just before; in charts the faint line. Today, which is not over, is compared with nothing, and "
+        "its point stands apart from the line"
+    ),
 }
 
 # Which of them stands beside a table, by the table's name.

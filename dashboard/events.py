@@ -90,13 +90,14 @@ def _in_words(before: dict[str, Any], after: dict[str, Any]) -> str:
         return _("switched on again after the kill switch")
     if after.get("everyone") is not None:
         return _("on for everyone") if after["everyone"] else _("off for everyone")
-    if after.get("percent") is not None:
+    if "percent" in after:
         return f"{_percent(before.get('percent'))} → {_percent(after['percent'])}"
     return ""
 
 
 def _percent(value: object) -> str:
-    return "–" if value is None else f"{float(str(value)):g} %"
+    """A part of voice without a percentage of its own reaches as far as voice."""
+    return _("as voice") if value is None else f"{float(str(value)):g} %"
 
 
 def _short(text: str) -> str:

@@ -20,6 +20,12 @@ FEATURES = {
     "tts": gettext_lazy("Text to speech"),
     "realtime": gettext_lazy("Live speech to text"),
 }
+KINDS = {
+    Kind.TRANSCRIPTION: gettext_lazy("Transcription"),
+    Kind.TRANSLATION: gettext_lazy("Translation"),
+    Kind.SPEECH: gettext_lazy("Speech"),
+    Kind.REALTIME: gettext_lazy("Live"),
+}
 LANGUAGES = {
     "ms": gettext_lazy("Malay"),
     "en": gettext_lazy("English"),
@@ -105,6 +111,10 @@ def asked(query: Mapping[str, str]) -> Filters:
     if language not in LANGUAGES and not DailyMix.objects.filter(language=language).exists():
         raise BadQuery(_("Nobody used voice in a language “%s”.") % language[:35], "language")
     return Filters(client, feature, language, client_id)
+
+
+def name_of_kind(kind: str) -> str:
+    return str(KINDS[Kind(kind)])
 
 
 def name_of_language(code: str) -> str:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from django.db.models import Count, Max, Min, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.models import ClientApplication
 from dashboard.date_range import Span
-from dashboard.filters import Filters, name_of_language
+from dashboard.filters import Filters, name_of_kind, name_of_language
 from dashboard.tables import Column, Form, Table, Value
 from dashboard.usage_totals import minutes
 from usage.entry import CHARGED_STATUSES
@@ -54,9 +54,10 @@ def busiest(span: Span, filters: Filters, link: Callable[[str], str], limit: int
         .order_by("-n", "user")
     )
     known = list(sums[:limit])
-    # Days apart, of those who are shown: to tell days apart for everybody takes the database much longer.
+    # Days on which something succeeded, of those who are shown: to tell days apart for everybody takes much longer.
     shown = rows if limit is None else rows.filter(user__in=[user for user, *_sums in known])
-    days = dict(shown.order_by().values_list("user").annotate(Count("day", distinct=True)))
+    served = Count("day", distinct=True, filter=Q(requests__gt=F("failed")))
+    days = dict(shown.order_by().values_list("user").annotate(served=served))
     found: list[tuple[Value, ...]] = []
     links: list[str] = []
     for user, requests, failed, audio_ms, characters in known:
@@ -68,7 +69,7 @@ def busiest(span: Span, filters: Filters, link: Callable[[str], str], limit: int
         _("Busiest people"),
         [
             Column("person", _("Person"), Form.TEXT),
-            Column("days", _("Days")),
+            Column("days", _("Days with voice")),
             Column("requests", _("Requests"), bar=True),
             Column("unsuccessful", _("Unsuccessful")),
             Column("minutes", _("Minutes heard"), Form.TENTHS),
@@ -173,6 +174,7 @@ class Person:
             ],
             [(day, one.requests, one.unsuccessful, minutes(one.audio_ms), one.characters) for day, one in found],
             chart="bars",
+            unfinished=self.span.unfinished,
         )
 
     @cached_property
@@ -191,7 +193,7 @@ class Person:
             ],
             [
                 (
-                    kind.capitalize(),
+                    name_of_kind(kind),
                     name_of_language(language),
                     code or "–",
                     one.requests,
@@ -227,7 +229,16 @@ class Person:
         for at, kind, language, voice, audio_ms, characters, total_ms, code in newest:
             when = f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
             took = total_ms / 1000
-            yield when, kind, name_of_language(language), voice, audio_ms / 1000, characters, took, code or "–"
+            yield (
+                when,
+                name_of_kind(kind),
+                name_of_language(language),
+                voice,
+                audio_ms / 1000,
+                characters,
+                took,
+                code or "–",
+            )
 
     @property
     def tables(self) -> dict[str, Table]:

@@ -41,6 +41,7 @@ def errors_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Table:
         ],
         rows,
         chart="line",
+        unfinished=span.unfinished,
         note=_("Our own failures among requests served. No point with fewer than %d requests.") % ENOUGH_REQUESTS,
     )
 
@@ -112,6 +113,7 @@ def speed(span: Span, filters: Filters) -> Speed:
         columns,
         rows,
         chart="line",
+        unfinished=span.unfinished,
         note=_("Read from a histogram: at most a fifth too high."),
     )
     asr, tts = (_seconds_below(_together(halves[half].values()), 95) for half in plots)

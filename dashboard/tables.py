@@ -15,7 +15,7 @@ from enum import StrEnum
 from django.utils.formats import date_format
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard import definitions
 from usage.documents import harmless
@@ -71,7 +71,8 @@ class Column:
 @dataclass(frozen=True)
 class Table:
     """``name`` is that of its CSV. ``chart``: `line`, `bars`, or empty. ``note``: what it does not say by itself.
-    ``links``: where each row's first cell leads. ``is_whole``: of the whole service, whatever the filters."""
+    ``links``: where each row's first cell leads. ``is_whole``: of the whole service, whatever the filters.
+    ``unfinished``: the day that is not over, which the chart keeps apart from the whole ones."""
 
     name: str
     title: str
@@ -83,6 +84,7 @@ class Table:
     shown_rows: int | None = None
     links: Sequence[str] = ()
     is_whole: bool = False
+    unfinished: date | None = None
 
     @property
     def has_data(self) -> bool:
@@ -116,7 +118,8 @@ class Table:
             cells = [
                 _cell(value, column, scale) for value, column, scale in zip(row, self.columns, scales, strict=True)
             ]
-            cells[0] = _heading(row[0], self.columns[0], link)
+            is_unfinished = self.unfinished is not None and row[0] == self.unfinished
+            cells[0] = _heading(row[0], self.columns[0], link, is_unfinished=is_unfinished)
             rows.append(f"<tr>{''.join(cells)}</tr>")
         return mark_safe("\n".join(rows))  # nosec B308 B703 # noqa: S308 - its texts are escaped
 
@@ -189,9 +192,13 @@ def usd(micros: int, places: int) -> str:
     return f"{sign}USD {whole:,}.{part:0{places}d}"
 
 
-def _heading(value: Value, column: Column, link: str) -> str:
+def _heading(value: Value, column: Column, link: str, *, is_unfinished: bool) -> str:
     text: str = escape(shown(value, column.form))
     raw = f' data-v="{value.isoformat()}"' if isinstance(value, date) else ""
+    if is_unfinished:
+        so_far = escape(gettext("so far"))
+        text += f", {so_far}"
+        raw += f' data-unfinished="{so_far}"'
     return f'<th scope="row"{raw}>{f"""<a href="{escape(link)}">{text}</a>""" if link else text}</th>'
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from core.error_codes import ErrorCode, Fault
 from dashboard.date_range import Span
-from dashboard.filters import ALL, Filters, name_of_language
+from dashboard.filters import ALL, Filters, name_of_kind, name_of_language
 from dashboard.tables import Column, Form, Table, csv_lines, plain
 from usage.entry import Kind, Measure
 from usage.rollups import DailyMix
@@ -60,9 +60,9 @@ class UsageTotals:
                 total.add(one.requests, one.audio_ms if is_audio else 0, 0 if is_audio else one.characters)
         return total
 
-    def total(self, span: Span) -> Amount:
+    def total(self, days: Iterable[date]) -> Amount:
         total = Amount()
-        for day in span.days:
+        for day in days:
             one = self.of_day(day)
             total.add(one.requests, one.audio_ms, one.characters)
         return total
@@ -119,7 +119,7 @@ def minutes_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Table
         [
             Column("day", _("Day"), Form.DAY),
             Column("minutes", _("Minutes"), Form.TENTHS),
-            *(Column(f"{kind}_minutes", kind.capitalize(), Form.TENTHS, is_drawn=False) for kind in kinds),
+            *(Column(f"{kind}_minutes", name_of_kind(kind), Form.TENTHS, is_drawn=False) for kind in kinds),
             Column("requests", _("Requests"), is_drawn=False),
             before_column("minutes", Form.TENTHS),
         ],
@@ -134,6 +134,7 @@ def minutes_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Table
             for day, earlier in zip(span.days, span.before.days, strict=True)
         ],
         chart="bars",
+        unfinished=span.unfinished,
     )
 
 
@@ -153,6 +154,7 @@ def characters_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Ta
         ],
         [(day, one.characters, one.requests, then.characters) for day, one, then in days],
         chart="bars",
+        unfinished=span.unfinished,
     )
 
 

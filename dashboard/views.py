@@ -23,7 +23,7 @@ from django.views.decorators.http import require_safe
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.models import ClientApplication
-from dashboard import filters, people
+from dashboard import filters, mailing, people
 from dashboard.board import FILES, OF_A_CLIENT, Board, csv_of, zip_of
 from dashboard.date_range import DEFAULT, PRESETS, BadQuery, asked, preset
 from dashboard.weekly import Summary, asked_week
@@ -167,7 +167,8 @@ def weekly(request: HttpRequest) -> HttpResponseBase:
         "summary": Summary(week, now),
         "before": week - timedelta(weeks=1),
         "after": after if after <= timezone.localdate(now) else None,
-        "receivers": settings.VOICE_SUMMARY_EMAILS,
+        "receivers": [reader.address for reader in mailing.readers()],
+        "mailed": mailing.mailed(week),
         "problem": problem,
     }
     return render(request, "dashboard/weekly.html", context, status=400 if problem else 200)

@@ -77,7 +77,8 @@ class Summary:
     @cached_property
     def sections(self) -> list[Section]:
         scores = [
-            (one.goal.name, one.shown, one.goal.launch.in_words, str(one.launch), one.basis) for one in self.scores
+            (_(one.goal.name), one.shown, one.goal.launch.in_words, _(str(one.launch)), one.basis)
+            for one in self.scores
         ]
         return [
             Section(_("Scorecard"), [_("Metric"), _("Measured"), _("Target"), _("Verdict"), _("Basis")], scores),

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape  # nosec B406 # writes XML, parses none
 
+from django.conf import settings
+from django.utils.translation import get_language
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
@@ -49,7 +51,7 @@ def made(title: str, figures: Sequence[tuple[str, str, str]], sections: Sequence
         bottomMargin=MARGIN,
         title=title,
         author="Voice service",
-        lang="en",
+        lang=get_language() or settings.LANGUAGE_CODE,
     )
     story: list[Flowable] = [_words(title, TITLE), _tiles(figures)]
     for section in sections:

@@ -49,5 +49,7 @@ def _over_capacity(error: OverCapacity) -> ApiError:
     return ApiError(ErrorCode.OVER_CAPACITY, _("The service is busy. Try again."), retry_after=error.retry_after_s)
 
 
-def _engine_unavailable(error: EngineUnavailable) -> ApiError:
-    return ApiError(ErrorCode.ENGINE_UNAVAILABLE, str(error), retry_after=UNAVAILABLE_RETRY_AFTER_S)
+def _engine_unavailable(_error: EngineUnavailable) -> ApiError:
+    """Why it cannot is the operator's to know (``core.errors.report``): it names paths, models and libraries."""
+    message = _("The speech engine is not available at the moment. Try again.")
+    return ApiError(ErrorCode.ENGINE_UNAVAILABLE, message, retry_after=UNAVAILABLE_RETRY_AFTER_S)

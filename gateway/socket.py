@@ -36,8 +36,8 @@ from gateway.edge import headers_of
 from gateway.gate import Kind, Work, request_gate
 from gateway.handshake import Handshake
 from gateway.lifecycle import DRAINING_RETRY_AFTER_S, lifecycle
+from gateway.socket_messages import check_size, memory_of, parsed, whole_characters
 from gateway.streams import stream_slot
-from inference.pool import in_pool
 from usage.checkpoints import CHECKPOINT_AUDIO_S
 from usage.entry import Measure
 
@@ -48,11 +48,9 @@ RECHECK_S = 2.0  # how soon a kill switch ends what is open
 COVER_AHEAD = {Measure.AUDIO: 30_000, Measure.CHARACTERS: 2_000}
 MAX_WAITING = 256  # messages to a client that does not read; then it is cut
 TAKEN_WITHIN_S = 10.0  # by the connection, of a message that somebody waits to see sent; then the client is cut
-PARSE_IN_POOL_CHARACTERS = 65_536
 # About half a minute of 16 bit audio at 16 kHz. Pings stand in line with messages: a client whose server does not read
 # gets no answer to its own, and most hang up after 20 s of that.
 READ_AHEAD_BYTES = 1_048_576
-MESSAGE_BYTES = 256  # of memory, besides what is in it
 FAREWELL_S = 5.0  # after a close, for the client to answer and for a handler to end
 NORMAL = 1000
 INTERNAL_ERROR = 1011
@@ -232,7 +230,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             return
         self._heard_at = time.monotonic()
         self._ahead.append(message)
-        self._ahead_bytes += _size(message)
+        self._ahead_bytes += memory_of(message)
         if self._handling is None or self._handling.done():
             self._handling = asyncio.create_task(self._handle_ahead())
         while self._ahead_bytes > READ_AHEAD_BYTES:
@@ -243,16 +241,16 @@ class SocketConsumer(AsyncWebsocketConsumer):
         while self._ahead:
             if self._ending is None and not self._is_cut:
                 await self._handle(self._ahead[0])
-            self._ahead_bytes -= _size(self._ahead.popleft())
+            self._ahead_bytes -= memory_of(self._ahead.popleft())
             self._has_handled.set()
 
     async def _handle(self, message: dict[str, Any]) -> None:
         try:
             if (text := message.get("text")) is not None:
-                await self.on_message(await _parsed(text, self.splittable))
+                await self.on_message(await parsed(text, self.splittable))
             else:
                 data = message["bytes"]
-                _check_size(len(data), settings.VOICE_WS_MAX_BYTES)
+                check_size(len(data), settings.VOICE_WS_MAX_BYTES)
                 await self.on_binary(data)
             await self._note_progress()
         except Exception as error:  # noqa: BLE001 - the client is told
@@ -385,40 +383,3 @@ class SocketConsumer(AsyncWebsocketConsumer):
         if outcome is not None and used and as_api_error(outcome).status != 500:
             return None
         return outcome
-
-
-def whole_characters(text: str) -> str:
-    """Surrogates joined to the characters that they are halves of; those without their other half replaced, since no
-    UTF-8 can carry them."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
-
-
-async def _parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
-    _check_size(len(text), settings.VOICE_WS_MAX_JSON_BYTES)
-    try:
-        message = await in_pool(json.loads, text) if len(text) > PARSE_IN_POOL_CHARACTERS else json.loads(text)
-        if "\\ud" in text or "\\uD" in text:  # perhaps half a character
-            as_sent = message
-            message = json.loads(whole_characters(json.dumps(message, ensure_ascii=False)))
-            if isinstance(message, dict):
-                message |= {name: as_sent[name] for name in splittable & message.keys()}
-    except (ValueError, RecursionError) as error:
-        raise ApiError(ErrorCode.INVALID_VALUE, _("A text message must be JSON.")) from error
-    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise ApiError(ErrorCode.MISSING_FIELD, _("A message must be a JSON object with a `type`."), param="type")
-    return message
-
-
-def _size(message: dict[str, Any]) -> int:
-    return MESSAGE_BYTES + len(message.get("text") or message.get("bytes") or "")
-
-
-def _check_size(size: int, limit: int) -> None:
-    if size > limit:
-        raise ApiError(
-            ErrorCode.MESSAGE_TOO_LARGE, _("The message is larger than {limit:,} bytes.").format(limit=limit)
-        )

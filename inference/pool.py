@@ -1,8 +1,9 @@
 """Bounded thread pools for CPU work on a request's path.
 
-Several, with as many threads each: one for what begins a request (parsing, decoding, finding speech), one for all that
-comes later (features, encoding). In one queue a hundred that arrive together would all be decoded before the first is
-recognised, while the engine waits. And one for open streams.
+Several: one for what begins a request (parsing, decoding, finding speech), one for all that comes later (features,
+encoding). In one queue a hundred that arrive together would all be decoded before the first is recognised, while the
+engine waits. One for open streams. And one, with half as many threads, for what is made ahead of its listener: a text
+that fills ten minutes must not stand before somebody's first sentence.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ R = TypeVar("R")
 
 @cache
 def _pool(name: str) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(settings.VOICE_CPU_THREADS or os.cpu_count() or 1, thread_name_prefix=name)
+    threads = settings.VOICE_CPU_THREADS or os.cpu_count() or 1
+    return ThreadPoolExecutor(max(1, threads // 2) if name == "ahead" else threads, thread_name_prefix=name)
 
 
 def _submit(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
@@ -50,3 +52,8 @@ async def in_first_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwa
 async def in_live_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """``in_pool`` for what takes a moment and somebody who talks waits for: it does not stand behind whole files."""
     return await asyncio.wrap_future(_submit("live", function, *args, **kwargs))
+
+
+async def in_ahead_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """``in_pool`` for what nobody misses yet: the later sentences of a speech."""
+    return await asyncio.wrap_future(_submit("ahead", function, *args, **kwargs))

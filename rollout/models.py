@@ -17,7 +17,8 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
-from django.db.models import Case, Q, Value, When
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.lookups import Exact
 from django.utils import timezone
 
 from core.audit import Audited, AuditedQuerySet, Change, names, record
@@ -91,7 +92,8 @@ class Flag(Audited):
     objects = AuditedQuerySet.as_manager()
 
     class Meta:
-        ordering = [Case(When(name=VOICE, then=Value(0)), default=Value(1)), "id"]
+        # A lookup, not a keyword: rows of a flag are ordered by it too, and Django cannot carry keywords over to them.
+        ordering = [Case(When(Exact(F("name"), Value(VOICE)), then=Value(0)), default=Value(1)), "id"]
         verbose_name = "flag"
 
     def __str__(self) -> str:

@@ -54,6 +54,12 @@ async def test_errors_from_serializers_threads_and_other_processes_are_too(api: 
     assert nowhere.json()["error"]["message"] == "Tiada apa-apa di alamat ini."
 
 
+async def test_voices_have_malay_names(api: httpx.AsyncClient) -> None:
+    voices = (await api.get("/v1/audio/voices", headers=MALAY)).json()["data"]
+    [default] = [voice["name"] for voice in voices if voice["default"]]
+    assert default.endswith("(lalai)") and "Melayu" in default
+
+
 async def test_availability_says_why_in_malay(api: httpx.AsyncClient) -> None:
     await Flag.objects.filter(name=Feature.ASR).aupdate(everyone=False)
     policy.forget()

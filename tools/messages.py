@@ -17,6 +17,7 @@ import polib
 from django.utils.translation.template import templatize
 
 from core.error_codes import Fault
+from tts.voices import NAME_PART, read_voices
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("asr", "capacity", "core", "dashboard", "gateway", "model_store", "rollout", "tts", "usage", "voiceproject")
@@ -25,6 +26,8 @@ TEMPLATES = ("playground.html", "dashboard")  # the admin's are English
 MARKS = {"_": 0, "gettext": 0, "gettext_noop": 0, "invalid": 0, "UnusableAudio": 1, "Goal": 1}
 # Said in modules that know nothing of Django.
 ELSEWHERE = tuple(fault.value for fault in Fault)
+# Voices' names, part by part; after so many that are people's names.
+VOICES = {"tts/voices.toml": 0, "tts/kokoro_voices.toml": 1}
 # Of Django REST framework, which has no Malay of its own: what a caller can come to read.
 BORROWED = (
     "This field is required.",
@@ -78,7 +81,9 @@ class Message:
 
 
 def said() -> set[Message]:
-    found = {Message(text) for text in (*BORROWED, *ELSEWHERE)}
+    names = [(voice.name, skipped) for path, skipped in VOICES.items() for voice in read_voices(ROOT / path)]
+    of_voices = {part for name, skipped in names for part in NAME_PART.findall(name)[skipped:]}
+    found = {Message(text) for text in (*BORROWED, *ELSEWHERE, *of_voices)}
     for folder in CODE:
         for path in sorted((ROOT / folder).rglob("*.py")):
             found |= set(_in_code(ast.parse(path.read_text("utf-8"))))

@@ -18,7 +18,8 @@ from rest_framework import serializers
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from gateway.gate import Kind
-from gateway.socket import SocketConsumer, whole_characters
+from gateway.socket import SocketConsumer
+from gateway.socket_messages import whole_characters
 from tts.choice import chosen_voice, follows_text
 from tts.encoding import SAMPLE_RATE, AudioFormat
 from tts.live import Audio, Cancelled, Ended, Event, Flushed, LiveSpeech, SentenceStarts, State, TooMuchText

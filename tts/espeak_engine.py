@@ -20,7 +20,7 @@ from tts.voices import primary
 _RATES = (80, 100, 120, 140, 160, 175, 200, 240, 300, 350, 400, 450)
 _SPEEDS = (0.470, 0.560, 0.672, 0.794, 0.911, 1.0, 1.146, 1.385, 1.740, 2.045, 2.320, 2.510)
 
-_MAX_BATCH = 16  # a batch shares only the hand-over between threads, and the first of it should not wait for many
+_MAX_BATCH = 4  # a batch shares only the hand-over between threads, and the first of it should not wait for many
 _AHEAD = 8
 _ENGLISH = "en"  # British rules: Malaysian English is nearer to them
 

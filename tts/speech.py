@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.pool import in_pool
+from inference.pool import in_ahead_pool, in_pool
 from tts.cache import FinishedSpeech, cache_key, speech_cache
 from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, encode, stream_encoder, with_length
 from tts.reply_voice import Reason
@@ -99,7 +99,7 @@ class SpeechFile:
         size = 0
         async with aclosing(synthesis.chunks()) as chunks:
             async for samples in chunks:
-                data = await in_pool(encoder.feed, samples)
+                data = await (in_ahead_pool if size else in_pool)(encoder.feed, samples)
                 size += len(data)
                 kept = None if kept is None or size > cache.largest else [*kept, data]
                 if data:

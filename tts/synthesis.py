@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from inference.ordered import in_order
-from inference.pool import in_pool
+from inference.pool import in_ahead_pool, in_pool
 from spoken_text.language import detect_language
 from spoken_text.sentences import split_pieces
 from spoken_text.speakable import speakable
@@ -148,7 +148,7 @@ class Synthesis:
                 language=sentence.language,
                 deadline=self._deadline,
                 live=self._live,
-                slack_s=slack_s if self.voice.is_neural and not self._is_waited_for else 0.0,
+                slack_s=0.0 if self._is_waited_for else slack_s,
                 admitted=index > 0,  # the first one decides: no speech breaks off because others came later
             )
 
@@ -156,7 +156,7 @@ class Synthesis:
         speech = await self.voice.speak(unit)
         if not unit.admitted:
             self.queue_ms = round(unit.queued_ms)
-        return await in_pool(finish, speech)
+        return await (in_ahead_pool if unit.admitted else in_pool)(finish, speech)
 
     def _pause(self, milliseconds: int) -> Samples:
         return np.zeros(int(SAMPLE_RATE * milliseconds / 1000 / self._speed), np.int16)

@@ -36,7 +36,7 @@ from tts.serializers import (
     VoiceListSerializer,
 )
 from tts.speech import SpeechFile, SpeechOrder, speech_file
-from tts.voices import Voice, catalogue, default_voice
+from tts.voices import NAME_PART, Voice, catalogue, default_voice
 
 OUTPUT_TOKENS_PER_SECOND = 20  # as OpenAI counts spoken audio
 _RESPONSES = {
@@ -119,7 +119,7 @@ class VoicesView(PublicApiView):
     @extend_schema(operation_id="list_voices", summary="Voices", responses=VoiceListSerializer)
     async def get(self, request: Request) -> Response:
         voices = catalogue().all()
-        names = [{"id": voice.id, "name": voice.name} for voice in voices]  # what Open WebUI reads
+        names = [{"id": voice.id, "name": _name(voice)} for voice in voices]  # what Open WebUI reads
         return Response({"object": "list", "data": [_card(voice) for voice in voices], "voices": names})
 
 
@@ -191,11 +191,16 @@ def _event(body: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(body)}\n\n".encode()
 
 
+def _name(voice: Voice) -> str:
+    """In the caller's language, part by part. What nobody translates, such as a person's name, stays."""
+    return NAME_PART.sub(lambda part: _(part.group()), voice.name)
+
+
 def _card(voice: Voice) -> dict[str, Any]:
     return {
         "id": voice.id,
         "object": "voice",
-        "name": voice.name,
+        "name": _name(voice),
         "language": voice.language,
         "languages": list(voice.languages or (voice.language,)),
         "gender": voice.gender,

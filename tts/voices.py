@@ -5,6 +5,7 @@ The catalogue is filled from `voices.toml`, and by `register` once an engine has
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ OPENAI_VOICES = (
     "verse",
 )
 DEFAULT_LANGUAGE = "ms"
+NAME_PART = re.compile(r"\w[^,()]*\w")  # of a voice's name: "Malay, woman, calm (default)" has four
 
 # Names of the same language that are not its BCP 47 tag.
 _SAME_LANGUAGE = {"zlm": "ms", "msa": "ms", "may": "ms", "eng": "en", "cmn": "zh", "zho": "zh", "tam": "ta"}

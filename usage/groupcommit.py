@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
+from core.db_health import database
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -71,16 +73,22 @@ class GroupCommit(Generic[T, R]):
 
 def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> list[R | DatabaseError]:
     """``write`` the items in one transaction; if that fails, each in its own: none fails for another's fault. With the
-    database gone they all fail at once."""
+    database gone they all fail at once, after one wait for a connection, and so do those that come after them."""
+    if database.is_away:
+        return [OperationalError("the database is away")] * len(items)
     try:
-        with transaction.atomic():
-            return [*write(items)]
-    except (DatabaseError, InterfaceError):
-        connection.close()  # it may be what is broken
-    try:
+        connection.ensure_connection()
+        try:
+            with transaction.atomic():
+                return [*write(items)]
+        except (DatabaseError, InterfaceError):
+            if connection.connection is None:  # Django has tried for another in place of the broken one
+                raise
+            connection.close()  # it may be what is broken
         connection.ensure_connection()
     except (DatabaseError, InterfaceError) as error:
         gone = OperationalError(str(error))
+        database.note_away(gone)
         return [gone] * len(items)
     outcomes: list[R | DatabaseError] = []
     for item in items:

@@ -40,7 +40,8 @@ function read(card) {
   }
   const days = columns[0].values.map((day) => Date.parse(day) / 1000);
   for (const column of columns) column.values = column.values.map((value) => (value === null ? null : Number(value)));
-  return { days, columns };
+  const soFar = [...body.rows].map((row) => row.cells[0].dataset.unfinished ?? "");
+  return { days, columns, soFar };
 }
 
 function colours() {
@@ -150,17 +151,23 @@ function draw(plot, data, kind, width, height) {
   const form = FORMS[drawn[0].form];
   const target = drawn[0].target === undefined ? null : Number(drawn[0].target);
   const font = `${isPrinting ? 10 : 12}px ${getComputedStyle(document.body).fontFamily}`;
-  const values = [...drawn.map((column) => column.values), ...bands.flatMap(({ low, high }) => [low, high])].flat();
-  const known = values.filter((value) => value !== null);
-  const highest = Math.max(...known, target ?? 0, 0);
-  const lowest = Math.min(...known, target ?? Infinity);
+  // A day that is not over is no fall: its values are not joined to the others. Nor does a few hours' odd one, above
+  // twice all others, flatten them.
+  const isOver = (index) => !data.soFar[index];
+  const apart = data.soFar.some(Boolean) ? drawn.map((column, place) => ({ column, place })).filter(({ column }) => !column.ghost) : [];
+  const values = [...drawn.map((column) => column.values), ...bands.flatMap(({ low, high }) => [low, high])];
+  const known = values.flatMap((some) => some.filter((value, index) => value !== null && isOver(index)));
+  const soFar = apart.flatMap(({ column }) => column.values.filter((value, index) => value !== null && !isOver(index)));
+  const most = Math.max(...known, target ?? 0, 0);
+  const shown = [...known, ...soFar.filter((value) => value <= 2 * most || known.length === 0)];
+  const highest = Math.max(...shown, target ?? 0, 0);
+  const lowest = Math.min(...shown, target ?? Infinity);
   const isFromZero = drawn[0].form !== "score"; // an opinion score begins at 1, not at 0
   const readout = plot.querySelector(".readout");
 
   const tell = (index) => {
-    const last = data.days.length - 1 - [...data.days].reverse().findIndex((_, back) =>
-      drawn.some((column) => column.values[data.days.length - 1 - back] !== null));
-    const at = index ?? last;
+    const known = data.days.map((_, place) => place).filter((place) => drawn.some((column) => column.values[place] !== null));
+    const at = index ?? known.filter(isOver).at(-1) ?? known.at(-1); // the newest whole one
     readout.replaceChildren();
     if (data.days[at] === undefined) return;
     drawn.forEach((column, place) => {
@@ -175,7 +182,7 @@ function draw(plot, data, kind, width, height) {
       readout.append(item);
     });
     const day = document.createElement("span");
-    day.textContent = dayLabel(data.days[at], true);
+    day.textContent = [dayLabel(data.days[at], true), data.soFar[at]].filter(Boolean).join(", ");
     readout.append(day);
     const marks = events.filter((event) => event.at >= data.days[at] && event.at < data.days[at] + gap);
     for (const event of index === null || index === undefined ? [] : marks) {
@@ -245,14 +252,26 @@ function draw(plot, data, kind, width, height) {
           spanGaps: true,
           points: { show: data.days.length < 15 || column.values.filter((value) => value !== null).length < 15, size: 6, fill: palette[LINES[place].colour] },
         }),
+        ...apart.map(({ column, place }) => ({
+          label: column.label,
+          stroke: palette[LINES[place].colour],
+          width: kind === "bars" ? 1.25 : 0,
+          fill: kind === "bars" ? palette["--surface"] : undefined,
+          paths: kind === "bars" ? uPlot.paths.bars({ size: [0.72, 42], radius: 0.12 }) : undefined,
+          points: { show: kind !== "bars", size: 7, width: 1.75, stroke: palette[LINES[place].colour], fill: palette["--surface"] },
+        })),
       ],
       hooks: {
-        drawClear: bands.map(({ low, high }) => band(low, high, data.days, palette["--series-1"])),
+        drawClear: bands.map(({ low, high }) => band(low.map((value, index) => (isOver(index) ? value : null)), high, data.days, palette["--series-1"])),
         draw: [eventMarks(events, palette), ...(target === null ? [] : [targetLine(target, palette)])],
         setCursor: [(shown) => tell(shown.cursor.idx)],
       },
     },
-    [data.days, ...drawn.map((column) => column.values)],
+    [
+      data.days,
+      ...drawn.map((column) => (column.ghost ? column.values : column.values.map((value, index) => (isOver(index) ? value : null)))),
+      ...apart.map(({ column }) => column.values.map((value, index) => (isOver(index) ? null : value))),
+    ],
     plot.querySelector(".canvas"),
   );
   tell(null);

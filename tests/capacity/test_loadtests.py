@@ -92,5 +92,13 @@ def test_a_stranger_sees_nothing(seeded) -> None:
         assert Client().get(f"/admin/capacity/loadtestrun/{url}").status_code == 302
 
 
+def test_a_report_is_for_those_who_may_see_its_run(seeded) -> None:
+    run = keep()
+    client = Client()
+    client.force_login(User.objects.create_user("tamu", is_staff=True))
+    for url in ("", f"{run.pk}/change/", f"{run.pk}/report/"):
+        assert client.get(f"/admin/capacity/loadtestrun/{url}").status_code == 403
+
+
 def test_a_run_that_is_not_there(admin: Client) -> None:
     assert admin.get("/admin/capacity/loadtestrun/999/report/").status_code == 404

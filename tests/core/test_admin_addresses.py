@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import get_resolver
@@ -33,6 +34,18 @@ def test_ids_that_are_not_there(admin_client: Client) -> None:
             answer = admin_client.get(address.replace("<path:object_id>", object_id), follow=True)
             assert answer.status_code in (403, 404), (address, object_id, answer.status_code)
             assert answer.headers["Content-Type"].startswith("text/html"), address
+
+
+def test_every_button_asks_for_a_permission() -> None:
+    lists = ("actions_list", "actions_detail", "actions_row", "actions_submit_line")
+    buttons = {
+        f"{model._meta.label}.{name}": getattr(model_admin, name)
+        for model, model_admin in admin.site._registry.items()
+        for names in lists
+        for name in getattr(model_admin, names, ())
+    }
+    assert len(buttons) > 10
+    assert [name for name, button in buttons.items() if not getattr(button, "allowed_permissions", ())] == []
 
 
 def test_a_refusal_is_a_page(client: Client, transactional_db) -> None:

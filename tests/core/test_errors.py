@@ -43,7 +43,7 @@ def test_a_bad_item_of_a_list_is_named() -> None:
     [
         (OverCapacity(2.5), 503, "over_capacity"),
         (DeadlineExceeded(1.0), 503, "over_capacity"),
-        (EngineUnavailable("no model"), 503, "engine_unavailable"),
+        (EngineUnavailable("no model at /secret/path"), 503, "engine_unavailable"),
         (OperationalError("gone"), 503, "engine_unavailable"),
         (exceptions.UnsupportedMediaType("text/csv"), 415, "unsupported_media_type"),
         (exceptions.MethodNotAllowed("PUT"), 405, "method_not_allowed"),

@@ -191,9 +191,9 @@ class TestNumbers:
         characters = sum(row.characters for row in charged)
         money = board(*span).money
         if heard:
-            assert money.per_audio_hour == pytest.approx(hours * 0.375 / heard * 1e6, rel=1e-3)
+            assert money.heard.micros == pytest.approx(hours * 0.375 / heard * 1e6, rel=1e-3)
         if characters:
-            assert money.per_1000_characters == pytest.approx(hours * 0.125 / characters * 1e9, rel=1e-3)
+            assert money.spoken.micros == pytest.approx(hours * 0.125 / characters * 1e9, rel=1e-3)
 
     @over_spans
     def test_quality(self, span: tuple[date, date]) -> None:

@@ -6,8 +6,10 @@ import io
 import re
 import zipfile
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, Group, User
 from django.db import connection
 from django.test import Client, RequestFactory
@@ -198,3 +200,12 @@ def test_an_anonymous_request_asks_nothing_of_the_database(django_assert_num_que
     request = RequestFactory().get("/dashboard/")
     request.user = AnonymousUser()
     assert views.page(request).status_code == 302
+
+
+def test_stylesheets_use_no_token_that_is_not_there() -> None:
+    ours = [path for path in Path(settings.BASE_DIR, "static").rglob("*.css") if "vendor" not in path.parts]
+    texts = {path.name: path.read_text() for path in ours}
+    known = {name for text in texts.values() for name in re.findall(r"(--[\w-]+)\s*:", text)}
+    # With a fallback (`var(--border-radius, 6px)`) it is the theme's.
+    used = {(path, name) for path, text in texts.items() for name in re.findall(r"var\((--[\w-]+)\)", text)}
+    assert {(path, name) for path, name in used if name not in known} == set()

@@ -103,6 +103,14 @@ def test_every_list_and_every_row(something_everywhere, role: str) -> None:
                 assert re.findall(r'<option value="(\w+)_selected"', body) in ([], ["download"]), label
 
 
+def test_every_list_can_be_sorted_by_every_column(something_everywhere) -> None:
+    boss = logged_in("boss", is_superuser=True)
+    for model in MODELS:
+        columns = len(admin.site._registry[model].get_list_display(boss.get("/").wsgi_request))
+        for column in range(1, columns + 1):
+            assert boss.get(address(model), {"o": column}).status_code == 200, (model._meta.label, column)
+
+
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 def test_nothing_found_is_told(seeded_site, model: type[Model]) -> None:
     boss = logged_in("boss", is_superuser=True)

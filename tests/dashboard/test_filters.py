@@ -151,7 +151,7 @@ def test_what_happened(used: date) -> None:
     rows = read(csv_of("events", board(used - timedelta(days=DAYS), used, {})))
     kinds = [row["kind"] for row in rows]
     assert kinds.count("Outage") == 1
-    assert [row["text"] for row in rows if row["kind"] == "Roll-out"][-1] == "asr, tts – → 9 %"
+    assert [row["text"] for row in rows if row["kind"] == "Roll-out"][-1] == "asr, tts as voice → 9 %"
     assert any(row["text"].startswith("2 Growth: 4 users") for row in rows if row["kind"] == "Phase")
     assert [row["number"] for row in rows] == [str(number) for number in range(1, len(rows) + 1)]
 

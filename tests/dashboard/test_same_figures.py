@@ -1,4 +1,5 @@
-"""A figure that two pages or files show has one value: on a made-up quarter, every one that appears twice."""
+"""A figure that two pages or files show has one value: on a made-up quarter beside real requests, every one that
+appears twice."""
 
 from __future__ import annotations
 
@@ -7,18 +8,29 @@ import io
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
 from capacity import phases
-from dashboard import home
+from core.models import ClientApplication
+from dashboard import home, timeline
 from dashboard.board import Board, csv_of
 from dashboard.date_range import Span, preset
-from dashboard.filters import ALL
+from dashboard.filters import ALL, Filters
+from dashboard.people import digits_of
+from dashboard.weekly import Summary, last_whole_week
+from rollout.models import Change
+from tests.e2e import filling
 from tools.demo.filling import fill
+from usage import quota
+from usage.entry import Measure
+from usage.models import ChatUsers, ExchangeRate, LedgerEntry, Statement
+from usage.money import MICROS, in_sen, ringgit
 from usage.scorecard import Metric
 
 
@@ -30,7 +42,10 @@ def quarter(django_db_setup, django_db_blocker) -> Iterator[date]:
 
     with django_db_blocker.unblock(), transaction.atomic():
         restore_migrated_rows()
-        fill(days=90, users=60, rows=3000)
+        filling.make_traffic(timezone.now() - timedelta(minutes=20))  # what was really asked for
+        chat = ClientApplication.objects.get(name="chat")
+        ChatUsers.objects.create(client=chat, day=timezone.localdate() - timedelta(days=89), users=5000)
+        fill(days=90, users=60, rows=3000, sure=True)
         yield timezone.localdate()
         transaction.set_rollback(True)
 
@@ -49,6 +64,13 @@ def board(name: str) -> Board:
 def rows_of(name: str, shown: Board) -> list[dict[str, str]]:
     text = b"".join(csv_of(name, shown)).decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text)))
+
+
+def streamed(response: Any) -> str:
+    async def whole() -> bytes:
+        return b"".join([piece async for piece in response.streaming_content])
+
+    return async_to_sync(whole)().decode()
 
 
 def figure(html: str, name: str) -> str:
@@ -102,6 +124,110 @@ def test_every_figure_that_appears_twice(pages: Client, quarter: date) -> None:
     assert sum(int(row["requests"]) for row in by_day) == sum(
         int(row["requests"]) for row in rows_of("clients", thirty)
     )
+
+
+def tile(name: str, shown: Board) -> str:
+    [found] = [one for one in shown.tiles if one.name == name]
+    return found.value
+
+
+@pytest.mark.parametrize("days", ["7", "30", "month"])
+def test_the_figures_at_the_top_are_those_of_the_tables(pages: Client, quarter: date, days: str) -> None:
+    shown = board(days)
+    html = pages.get(f"/dashboard/?range={days}").content.decode()
+    for one in shown.tiles:
+        assert f"<b>{one.value}</b>" in html, one.name
+    of_day = rows_of("active-users", shown)[-1]
+    column = "users_7_days" if days == "7" else "users_30_days"
+    assert tile("Active users", shown) == f"{int(of_day[column]):,}"
+    [week] = [step.users for step in shown.adoption.steps if step.name == "Used it in 7 days"]
+    assert week == int(of_day["users_7_days"])
+
+    def total(table: str, column: str) -> float:
+        return sum(float(row[column]) for row in rows_of(table, shown))
+
+    sums = [total(table, "minutes") for table in ("minutes", "languages", "clients")]
+    assert sums == pytest.approx([sums[0]] * len(sums), abs=1e-3)
+    assert tile("Heard", shown) == f"{sums[0]:,.0f}\N{NO-BREAK SPACE}min"
+    for table in ("characters", "languages", "clients", "cost"):
+        assert tile("Spoken", shown) == f"{total(table, 'characters'):,.0f}", table
+    voiced = sum(int(row["characters"]) for row in rows_of("daily-mix", shown) if row["voice"])
+    assert total("voices", "characters") == voiced
+    for table in ("error-rate", "clients", "daily-mix"):
+        assert tile("Requests", shown) == f"{total(table, 'requests'):,.0f}", table
+    failed = total("error-rate", "failed")
+    answered = total("error-rate", "requests") - total("errors", "requests")
+    codes = rows_of("errors", shown)
+    mistaken = sum(int(row["requests"]) for row in codes if row["kind"] == "a mistake in the request")
+    rate = failed / (answered + failed + mistaken)
+    assert tile("Failed", shown) == f"{100 * rate:.2f} %"
+
+
+def test_a_client_application_and_its_people(pages: Client, quarter: date) -> None:
+    """The busiest person: on the client application's list, on a page of their own, in its file, in /v1/usage."""
+    client = ClientApplication.objects.get(name="chat-web")
+    month = Board(preset("month", timezone.now()), Filters(client="chat-web", client_id=client.pk))
+    people = rows_of("people", month)
+    of_all = next(row for row in rows_of("clients", board("month")) if row["client"] == "chat-web")
+    for column in ("requests", "characters"):
+        assert sum(int(row[column]) for row in people) == int(of_all[column]), column
+    assert sum(float(row["minutes"]) for row in people) == pytest.approx(float(of_all["minutes"]), abs=1e-3)
+
+    busiest = people[0]
+    [address] = [link for link in month.people.links if busiest["person"].removeprefix("p-") in link]
+    page = pages.get(address).content.decode()
+    shown = re.findall(r"<dd><b>([\d.,]+)(?: min)?</b>", page)
+    days, requests, heard, spoken = [float(one.replace(",", "")) for one in shown]
+    assert (days, requests, spoken) == tuple(float(busiest[name]) for name in ("days", "requests", "characters"))
+    assert heard == pytest.approx(float(busiest["minutes"]), abs=0.05)
+    file = streamed(pages.get(address.replace("?", "/requests.csv?")))
+    assert sum(int(row["requests"]) for row in csv.DictReader(io.StringIO(file))) == requests
+    user = next(
+        user
+        for user in LedgerEntry.objects.filter(client=client).values_list("user", flat=True).distinct()
+        if digits_of(client.pk, user) in address
+    )
+    used = {one.measure: one.used for one in quota.load(client.pk, user).standings.values()}
+    assert used[Measure.CHARACTERS] == spoken
+    assert used[Measure.AUDIO] / 60_000 == pytest.approx(float(busiest["minutes"]), abs=1e-3)
+
+
+def test_money_is_the_statements_and_the_rates(pages: Client, quarter: date) -> None:
+    month = board("month")
+    *rows, together = rows_of("margins", month)
+    for row in rows:
+        statement = Statement.objects.get(client__name=row["client"], user="", month=quarter.replace(day=1))
+        assert float(row["revenue_myr"]) == pytest.approx(statement.total_micros / MICROS)
+        page = pages.get(f"/admin/usage/statement/{statement.pk}/change/").content.decode()
+        assert ringgit(in_sen(statement.total_micros)) in page
+    for column in ("revenue_myr", "cost_myr", "margin_myr"):
+        assert float(together[column]) == pytest.approx(sum(float(row[column]) for row in rows), abs=0.01)
+    rate = ExchangeRate.objects.get().ringgit
+    spent = month.money.month.spent_micros / MICROS
+    assert float(together["cost_myr"]) == pytest.approx(spent * float(rate), rel=1e-3)
+
+
+def test_what_happened_is_told_alike(pages: Client, quarter: date) -> None:
+    """Each change of a percentage that the dashboard marks is on the audit trail, of which the home page shows part."""
+    told = [event.text for event in board("90").events if "→" in event.text]
+    assert any("as voice" in text for text in told)
+    for change in Change.objects.filter(subject__in=["voice", "realtime"], after__has_key="percent"):
+        if change.before and change.at >= board("90").span.start:
+            assert any(text.startswith(change.subject) for text in told)
+    latest = [one.what for one in timeline.latest(timezone.now(), rollout=True, capacity=False) if "→" in one.what]
+    for what in latest:
+        assert any(text.startswith(what) for text in told), what
+
+
+def test_the_weekly_summary_is_the_dashboard_of_that_week(pages: Client, quarter: date) -> None:
+    week = last_whole_week(timezone.now())
+    summary = Summary(week, timezone.now())
+    shown = Board(Span(week, week + timedelta(days=6), timezone.now()), ALL)
+    assert [(tile.name, tile.value) for tile in shown.tiles] == [(name, value) for name, value, _ in summary.figures]
+    assert [score.shown for score in shown.scores] == [row[1] for row in summary.sections[0].rows]
+    for text in (summary.html(), summary.text(), pages.get(f"/dashboard/?{shown.query}").content.decode()):
+        for value in (*(tile.value for tile in shown.tiles), *(score.shown for score in shown.scores)):
+            assert value in text
 
 
 def test_the_present_phase_is_the_same_everywhere(pages: Client, quarter: date) -> None:

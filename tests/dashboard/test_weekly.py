@@ -44,7 +44,7 @@ def test_its_numbers_are_the_dashboard_s(product: Client, used: date) -> None:
 
 
 def test_it_is_mailed(used: date, settings) -> None:
-    settings.VOICE_SUMMARY_EMAILS = ["produk@example.com", "bos@example.com"]
+    settings.VOICE_SUMMARY_EMAILS = ["produk@example.com"]
     call_command("send_weekly_summary", stdout=StringIO())
     (sent,) = mail.outbox
     assert sent.to == settings.VOICE_SUMMARY_EMAILS
@@ -54,6 +54,37 @@ def test_it_is_mailed(used: date, settings) -> None:
     assert name == f"voice_{last_whole_week(timezone.now())}.pdf"
     assert "Scorecard" in html and "Scorecard" in sent.body and "Scorecard" in text_of(pdf)
     assert "<script" not in html
+
+
+def test_each_reader_gets_it_once_and_in_their_language(used: date, settings, product: Client) -> None:
+    settings.VOICE_SUMMARY_EMAILS = ["produk@example.com", "ms:puteri@example.com"]
+    for _run in range(2):
+        call_command("send_weekly_summary", stdout=StringIO())
+    english, malay = mail.outbox
+    assert (english.to, malay.to) == (["produk@example.com"], ["puteri@example.com"])
+    assert malay.subject.startswith("[voice] Suara dalam minggu ")
+    html = malay.alternatives[0][0]
+    told = (html, malay.body, text_of(malay.attachments[0][1]))
+    for words, ours in (("Scorecard", "Kad skor"), ("met", "dicapai"), ("Active users", "Pengguna aktif")):
+        assert all(ours in one and not re.search(rf"\b{words}\b", one) for one in told), words
+    assert '<html lang="ms">' in html
+    assert "puteri@example.com" in product.get("/dashboard/weekly/").content.decode().partition("went to")[2]
+    call_command("send_weekly_summary", again=True, stdout=StringIO())
+    assert len(mail.outbox) == 4
+
+
+def test_a_mail_that_did_not_go_is_tried_again(used: date, settings, monkeypatch) -> None:
+    settings.VOICE_SUMMARY_EMAILS = ["produk@example.com"]
+
+    def refuse(mail: object) -> int:
+        raise OSError("the server is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("django.core.mail.EmailMultiAlternatives.send", refuse)
+        with pytest.raises(CommandError, match="is away"):
+            call_command("send_weekly_summary", stdout=StringIO())
+    call_command("send_weekly_summary", stdout=StringIO())
+    assert len(mail.outbox) == 1
 
 
 def test_nobody_is_to_get_it(used: date, settings, tmp_path: Path) -> None:

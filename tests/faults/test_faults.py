@@ -1,8 +1,9 @@
-"""Every dependency in each of four states, under load: what callers saw, how soon all was well, whether the books are
-exact. `make test-faults` runs it and prints its table.
+"""Every dependency in each of four states, and a full disk, under load: what callers saw, how soon all was well,
+whether the books are exact. `make test-faults` runs it and prints its table.
 
 Bounds: no request takes longer than its deadline, every answer is a success or an honest refusal, recovery takes less
-than ``MAX_RECOVERY_S``, and each answered request has exactly one row in the ledger.
+than ``MAX_RECOVERY_S``, and each answered request has exactly one row in the ledger. It has recovered when callers are
+served again and the service has found every dependency there: while it does without one, it is not well.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import resource
 import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,6 +28,7 @@ import pytest
 from core.percentiles import percentile
 from tests import services, sound
 from tests.faults.proxy import Proxy, State, proxied
+from tests.hostile.memory import family
 from tests.services import Served
 
 FAULT_S = float(os.environ.get("FAULT_S", "8"))
@@ -125,6 +128,54 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             yield World(Load(service), proxies, postgres, tmp_path / "state" / "spool")
 
 
+Fault = AbstractAsyncContextManager[None]
+
+
+def _faults(world: World) -> dict[tuple[str, str], Fault]:
+    """By what is taken away and how; in the order of the table."""
+    states = (State.GONE, State.REFUSING, State.SILENT, State.SLOW)
+    faults: dict[tuple[str, str], Fault] = {
+        (name, str(state)): _in_state(proxy, state) for name, proxy in world.proxies.items() for state in states
+    }
+    pid = world.load.service.process.pid
+    faults["disk", "full"] = _full_disk(pid)
+    faults["disk, PostgreSQL", "full, gone"] = _both(
+        _full_disk(pid), _in_state(world.proxies["PostgreSQL"], State.GONE)
+    )
+    return faults
+
+
+@asynccontextmanager
+async def _in_state(proxy: Proxy, state: State) -> AsyncIterator[None]:
+    await proxy.put(state)
+    try:
+        yield
+    finally:
+        await proxy.put(State.THERE)
+
+
+@asynccontextmanager
+async def _full_disk(pid: int) -> AsyncIterator[None]:
+    """No process of the service can make a file longer: what they write fails as it does where no space is left."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    _bound_files(pid, (0, before[1]))
+    try:
+        yield
+    finally:
+        _bound_files(pid, before)
+
+
+def _bound_files(pid: int, limits: tuple[int, int]) -> None:
+    for one in family(pid):
+        resource.prlimit(one, resource.RLIMIT_FSIZE, limits)
+
+
+@asynccontextmanager
+async def _both(first: Fault, second: Fault) -> AsyncIterator[None]:
+    async with first, second:
+        yield
+
+
 class _Service:
     """``services.served`` for an event loop that the proxies need meanwhile."""
 
@@ -141,17 +192,15 @@ class _Service:
 @pytest.mark.timeout(1200)
 async def test_every_dependency_in_every_state(world: World) -> None:
     load = asyncio.create_task(world.load.run())
-    table: dict[tuple[str, State], Seen] = {}
+    table: dict[tuple[str, str], Seen] = {}
     try:
         await _until_well(world.load)
-        for name, proxy in world.proxies.items():
-            for state in (State.GONE, State.REFUSING, State.SILENT, State.SLOW):
-                seen = world.load.seen = table[name, state] = Seen()
-                await proxy.put(state)
+        for case, fault in _faults(world).items():
+            seen = world.load.seen = table[case] = Seen()
+            async with fault:
                 await asyncio.sleep(FAULT_S)
-                await proxy.put(State.THERE)
-                seen.recovery_s = await _until_well(world.load)
-                world.load.seen = Seen()
+            seen.recovery_s = await _until_well(world.load)
+            world.load.seen = Seen()
     finally:
         load.cancel()
         await asyncio.gather(load, return_exceptions=True)
@@ -164,11 +213,14 @@ async def test_every_dependency_in_every_state(world: World) -> None:
 
 
 async def _until_well(load: Load) -> float:
-    """Seconds until callers are served again, all of them."""
+    """Seconds until callers are served again, all of them, and everything that the service needs is there."""
     began = time.monotonic()
     load.in_a_row = 0
-    while load.in_a_row < WELL and time.monotonic() - began < 4 * MAX_RECOVERY_S:
-        await asyncio.sleep(0.05)
+    async with httpx.AsyncClient(base_url=load.service.url, timeout=DEADLINE_S) as client:
+        while time.monotonic() - began < 4 * MAX_RECOVERY_S:
+            if load.in_a_row >= WELL and (await client.get("/readyz")).status_code == 200:
+                break
+            await asyncio.sleep(0.05)
     return time.monotonic() - began
 
 
@@ -184,12 +236,12 @@ async def _check_the_ledger(world: World) -> None:
     assert set(wanted.values()) == {1}
 
 
-def _as_text(table: dict[tuple[str, State], Seen]) -> str:
-    lines = [f"\n{'dependency':<16}{'state':<10}{'served':>8}{'503':>6}{'other':>7}{'p95, s':>8}{'most':>7}{'well':>7}"]
+def _as_text(table: dict[tuple[str, str], Seen]) -> str:
+    lines = [f"\n{'dependency':<18}{'state':<12}{'served':>8}{'503':>6}{'other':>7}{'p95, s':>8}{'most':>7}{'well':>7}"]
     for (name, state), seen in table.items():
         other = seen.answers.total() - seen.answers[200] - seen.answers[503]
         lines.append(
-            f"{name:<16}{state:<10}{seen.answers[200]:>8}{seen.answers[503]:>6}{other:>7}"
+            f"{name:<18}{state:<12}{seen.answers[200]:>8}{seen.answers[503]:>6}{other:>7}"
             f"{percentile(seen.took_s, 95):>8.2f}{max(seen.took_s, default=0):>7.2f}{seen.recovery_s:>7.1f}"
         )
     return "\n".join(lines)

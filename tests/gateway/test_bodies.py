@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,14 +16,22 @@ from django.conf import settings
 from gateway.admission import controllers
 from inference.admission import BUSY, AdmissionController
 from rollout.feature import Feature
+from usage.models import LedgerEntry
 
 SPEECH = json.dumps({"input": "Selamat pagi."}).encode()
 
 
 @asynccontextmanager
-async def connection(address: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connection(
+    address: str, receive_buffer: int = 0
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     parts = urlsplit(address)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    client = socket.socket()
+    if receive_buffer:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, (parts.hostname, parts.port))
+    reader, writer = await asyncio.open_connection(sock=client)
     try:
         yield reader, writer
     finally:
@@ -132,19 +141,24 @@ async def test_a_body_with_its_head_is_no_large_head(api: httpx.AsyncClient) -> 
 async def test_who_reads_slowly_holds_no_place(
     api: httpx.AsyncClient, server_address: str, controller: AdmissionController
 ) -> None:
+    """They ask for more than the kernel's buffers hold, read none of it and stay connected."""
     key = api.headers["Authorization"].removeprefix("Bearer ")
-    body = json.dumps({"input": "Ini ayat yang panjang untuk dibaca. " * 100, "response_format": "wav"}).encode()
-    slow = [connection(server_address) for _ in range(BUSY)]
-    for one in slow:
-        _reader, writer = await one.__aenter__()
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
-        writer.write(head("/v1/audio/speech", len(body), key) + body)
-    async with asyncio.timeout(30):
-        while controller._inside or not controller._cost_per_byte:
+    body = json.dumps({"input": "Ini ayat yang panjang untuk dibaca. " * 110, "response_format": "wav"}).encode()
+    async with AsyncExitStack() as slow:
+        for _ in range(BUSY):
+            _reader, writer = await slow.enter_async_context(connection(server_address, receive_buffer=4096))
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            writer.write(head("/v1/audio/speech", len(body), key) + body)
+        async with asyncio.timeout(10):
+            while controller._inside < BUSY:
+                await asyncio.sleep(0)
+            while controller._inside:
+                await asyncio.sleep(0.1)
+        assert controller.wait_s < 1.0
+        assert not await LedgerEntry.objects.aexists(), "they were served to the end"
+    async with asyncio.timeout(10):
+        while await LedgerEntry.objects.acount() < BUSY:
             await asyncio.sleep(0.1)
-    assert controller.wait_s < 1.0
-    for one in slow:
-        await one.__aexit__(None, None, None)
 
 
 def test_a_paused_piece_of_work_is_not_there() -> None:

@@ -1,12 +1,20 @@
-"""Clients that mean harm, each a coroutine that goes on until it is cancelled."""
+"""Clients that mean harm, in a process of their own, as they are in the world: what they compute is not the service's.
+
+    python -m tests.hostile.attackers http://127.0.0.1:8000 KEY [KIND ...]
+
+goes on until standard input closes, and prints what was tried and what the service said to it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,7 +22,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from tests.asr.audiofiles import flac_bomb
-from tests.services import Served
+from tests.services import ROOT, Served
 
 LONG_TEXT = "Selamat pagi semua, apa khabar hari ini? " * 20
 TABLE = "|" + "a|" * 500 + "\n" + "|" + "-|" * 500 + "\n" + ("|1" * 500 + "|\n") * 2
@@ -24,13 +32,15 @@ GONE = (OSError, httpx.HTTPError, WebSocketException, asyncio.IncompleteReadErro
 class Attackers:
     """``done`` counts what was tried, by kind; ``answers`` what the service said to it."""
 
-    def __init__(self, service: Served) -> None:
+    def __init__(self, url: str, key: str) -> None:
         self.done: Counter[str] = Counter()
         self.answers: Counter[int] = Counter()
-        self._service = service
+        self._url = url
+        self._headers = {"Authorization": f"Bearer {key}", "X-Voice-User": "hostile"}
         self._clip = flac_bomb(frames=4)
 
-    def tasks(self) -> list[asyncio.Task[None]]:
+    def tasks(self, only: Sequence[str] = ()) -> list[asyncio.Task[None]]:
+        """Everybody who attacks, or those of some kinds."""
         kinds: list[tuple[Callable[[], Awaitable[None]], int, float]] = [
             (self.slow_head, 20, 0.1),
             (self.slow_body, 20, 0.1),
@@ -40,7 +50,8 @@ class Attackers:
             (self.abandoned_request, 2, 1.0),
             (self.abandoned_socket, 4, 0.5),
         ]
-        return [asyncio.create_task(self._again(act, pause_s)) for act, many, pause_s in kinds for _ in range(many)]
+        wanted = [kind for kind in kinds if not only or kind[0].__name__ in only]
+        return [asyncio.create_task(self._again(act, pause_s)) for act, many, pause_s in wanted for _ in range(many)]
 
     async def _again(self, act: Callable[[], Awaitable[None]], pause_s: float) -> None:
         while True:
@@ -68,7 +79,7 @@ class Attackers:
     async def flood(self) -> None:
         """Without a key, and with bodies."""
         async with httpx.AsyncClient(timeout=10) as client:
-            url = f"{self._service.url}/v1/audio/transcriptions"
+            url = f"{self._url}/v1/audio/transcriptions"
             headers = {"Authorization": "Bearer vk_nobody"}
             for _ in range(50):
                 answer = await client.post(url, headers=headers, files={"file": b"\0" * 20_000})
@@ -77,8 +88,7 @@ class Attackers:
 
     async def bomb(self) -> None:
         """Little to send, much to make of it."""
-        headers = self._service.headers()
-        async with httpx.AsyncClient(timeout=60, base_url=self._service.url, headers=headers) as client:
+        async with httpx.AsyncClient(timeout=60, base_url=self._url, headers=self._headers) as client:
             files = {"file": ("a.flac", self._clip)}
             answer = await client.post("/v1/audio/transcriptions", files=files, data={"model": "whisper-1"})
             self.answers[answer.status_code] += 1
@@ -93,8 +103,8 @@ class Attackers:
 
     async def abandoned_socket(self) -> None:
         """Begins to speak, and its connection breaks."""
-        url = self._service.url.replace("http", "ws")
-        async with connect(f"{url}/ws/tts", additional_headers=self._service.headers()) as socket:
+        url = self._url.replace("http", "ws")
+        async with connect(f"{url}/ws/tts", additional_headers=self._headers) as socket:
             await socket.send(json.dumps({"type": "start"}))
             await socket.send(json.dumps({"type": "text", "text": "Selamat pagi. Apa khabar? "}))
             await asyncio.sleep(0.05)
@@ -119,7 +129,7 @@ class Attackers:
             writer.close()
 
     async def _connected(self) -> asyncio.StreamWriter:
-        address = urlsplit(self._service.url)
+        address = urlsplit(self._url)
         assert address.hostname is not None
         _reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=1024)
         return writer
@@ -128,9 +138,50 @@ class Attackers:
         lines = [
             "POST /v1/audio/speech HTTP/1.1",
             "Host: voice",
-            f"Authorization: Bearer {self._service.key}",
-            "X-Voice-User: hostile",
+            *(f"{name}: {value}" for name, value in self._headers.items()),
             "Content-Type: application/json",
             f"Content-Length: {length}",
         ]
         return "\r\n".join([*lines, "", ""]).encode()
+
+
+@dataclass
+class Attack:
+    """``done`` counts what was tried, by kind; ``answers`` what the service said to it: known once it is over."""
+
+    done: dict[str, int] = field(default_factory=dict)
+    answers: dict[int, int] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
+
+
+@asynccontextmanager
+async def attacked(service: Served, *kinds: str) -> AsyncIterator[Attack]:
+    """All kinds of attackers beside the block, if none is named."""
+    attack = Attack()
+    process = attack.process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.hostile.attackers", service.url, service.key, *kinds),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        yield attack
+    finally:
+        output, _nothing = await asyncio.wait_for(process.communicate(b""), 30)
+    report = json.loads(output)
+    attack.done = report["done"]
+    attack.answers = {int(status): count for status, count in report["answers"].items()}
+
+
+async def _attack(url: str, key: str, *kinds: str) -> None:
+    attackers = Attackers(url, key)
+    tasks = attackers.tasks(kinds)
+    await asyncio.to_thread(sys.stdin.read)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    print(json.dumps({"done": attackers.done, "answers": attackers.answers}))
+
+
+if __name__ == "__main__":
+    asyncio.run(_attack(*sys.argv[1:]))

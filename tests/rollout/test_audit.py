@@ -8,6 +8,7 @@ from django.db import DatabaseError, connection, transaction
 
 from core.append_only import AppendOnly
 from core.audit import acting
+from rollout import personal
 from rollout.models import Change, ClientShare, Cohort, Flag, ListedUser
 
 
@@ -64,6 +65,13 @@ def test_lists_shares_and_cohorts_are_in_it(flags: dict[str, Flag], chat) -> Non
     assert newest().after == {"cohorts": "pilot"}
     flags["asr"].cohorts.clear()
     assert newest().before == {"cohorts": "pilot"}
+
+
+def test_the_longest_names_are_not_cut(flags: dict[str, Flag], chat) -> None:
+    user = "u" * 200
+    ListedUser.objects.create(flag=flags["voice"], client=chat, user=user, list="allow")
+    assert newest().subject == f"voice: end user {user} of chat"
+    assert newest().subject in [change["subject"] for change in personal.export(chat, user)["audit_trail"]]
 
 
 def test_many_at_once_are_many_rows(flags: dict[str, Flag]) -> None:

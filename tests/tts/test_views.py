@@ -236,6 +236,7 @@ async def test_an_engine_that_cannot_is_a_503(
     response = await speak(api, input=text)
     assert (response.status_code, response.json()["error"]["code"]) == (503, code)
     assert response.headers["retry-after"]
+    assert "no such library" not in response.text
 
 
 @pytest.mark.parametrize("audio_format", list(AudioFormat))

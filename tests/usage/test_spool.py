@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings as project
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from core.db_health import database
@@ -278,6 +278,28 @@ async def test_what_was_noted_outlives_an_interruption(client: ClientApplication
     await busy
     await book.close()
     assert (writing.cancelled(), await LedgerEntry.objects.acount()) == (True, 3)
+
+
+def test_a_database_that_is_gone_is_waited_for_once(client: ClientApplication, monkeypatch) -> None:
+    tries: list[str] = []
+
+    def refuses(_parameters: object) -> None:
+        tries.append("connect")  # 3 s each where nobody answers
+        raise OperationalError("gone")
+
+    def breaks(_entries: object) -> None:
+        connection.connection.close()
+        raise OperationalError("server closed the connection")
+
+    connection.ensure_connection()
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "post_entries", breaks)
+        patched.setattr(connection, "get_new_connection", refuses)
+        patched.setattr(connection, "rollback", lambda: connection.close())
+        for _ in range(2):  # who comes later does not wait at all
+            outcomes = writer.commit([entry_of(client), entry_of(client)])
+            assert [type(outcome) for outcome in outcomes] == [OperationalError] * 2
+    assert tries == ["connect"]
 
 
 async def test_with_database_and_disk_gone_it_heals_when_the_database_is_back(

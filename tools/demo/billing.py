@@ -66,8 +66,8 @@ def _plan(plan: DemoPlan, scale: int) -> Plan:
 
 
 def make_costs(quarter: Quarter) -> bool:
-    """The rows of the first migration from the quarter's start on; a second GPU and a third pod later, where the story
-    has them. Only where nobody has entered costs of their own; tells whether it did."""
+    """The rows of the first migration from the quarter's start on; as many GPUs and pods as the story has, first and
+    later. Only where nobody has entered costs of their own; tells whether it did."""
     rows = {row.resource: row for row in InfrastructureCost.objects.all()}
     first = {Resource.T4: 1, Resource.API_POD: 2, Resource.OTHER: 1}
     if InfrastructureCost.objects.count() != len(first) or any(
@@ -76,13 +76,21 @@ def make_costs(quarter: Quarter) -> bool:
         return False
     start = start_of(quarter.first.replace(day=1))
     grown = quarter.moment(GPU_RELIEVED, 11)
-    for resource in (Resource.T4, Resource.API_POD) if quarter.has_second_gpu else ():
+    before = quarter.machines.before
+    after = quarter.machines
+    for resource, number, later in (
+        (Resource.T4, before.gpus, after.gpus),
+        (Resource.API_POD, before.pods, after.pods),
+    ):
         row = rows[resource]
+        InfrastructureCost.objects.filter(pk=row.pk).update(quantity=number)
+        if later == number:
+            continue
         InfrastructureCost.objects.filter(pk=row.pk).update(ends_at=grown)
         InfrastructureCost.objects.create(
             resource=resource,
             note=row.note,
-            quantity=row.quantity + 1,
+            quantity=later,
             price_micros=row.price_micros,
             per=row.per,
             speech_to_text_percent=row.speech_to_text_percent,

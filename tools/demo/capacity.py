@@ -11,8 +11,8 @@ from capacity import delivery, watch
 from capacity.cost import month_cost_usd
 from capacity.models import Alert, Delivery, HourlyPeak, Metric, Outage, ProbeDay, Rule, Sample
 from tools.demo.load import Minute
-from tools.demo.narrative import GPU_FULL, OUTAGE, STOPPED_AT, Quarter
-from tools.demo.rollout import OPERATOR, STOPPED_HOUR
+from tools.demo.narrative import GPU_FULL, OUTAGE, SLOW_LENGTH, Quarter
+from tools.demo.rollout import OPERATOR
 
 BATCH = 5000
 RECEIVER = "operators@example.com"
@@ -98,9 +98,9 @@ def incidents(quarter: Quarter) -> Iterator[Incident]:
     minute = timedelta(minutes=1)
     critical = Rule.Severity.CRITICAL
     warning = Rule.Severity.WARNING
-    slow = quarter.moment(STOPPED_AT, STOPPED_HOUR)
-    yield Incident(warning, Metric.P95, slow - 6 * minute, 52 * minute, 6.2)
-    yield Incident(critical, Metric.P95, slow, 38 * minute, 6.2, 4 * minute)
+    slow = quarter.slow_spell[0]
+    yield Incident(warning, Metric.P95, slow + 2 * minute, SLOW_LENGTH, 6.2)
+    yield Incident(critical, Metric.P95, slow + 8 * minute, SLOW_LENGTH - 12 * minute, 6.2, 4 * minute)
     down = quarter.moment(OUTAGE, 14.3)
     yield Incident(warning, Metric.ERRORS, down + minute, 38 * minute, 86.0)
     yield Incident(critical, Metric.ERRORS, down + minute, 37 * minute, 86.0, 6 * minute)
@@ -161,10 +161,11 @@ def _still_firing(quarter: Quarter) -> int:
         evaluated_at=quarter.now,
         value=SLOW_NOW_S,
         worst=SLOW_NOW_S,
-        notified_at=fired,
     )
     alert.save()
-    _tell(alert, SLOW_NOW_S, fired, Alert.State.FIRING)
+    if delivery.receivers():  # or the pages, which say that nobody is notified now, would be contradicted
+        Alert.objects.filter(pk=alert.pk).update(notified_at=fired)
+        _tell(alert, SLOW_NOW_S, fired, Alert.State.FIRING)
     return 1
 
 
@@ -173,7 +174,7 @@ def _rule(incident: Incident) -> Rule | None:
 
 
 def _tell(alert: Alert, value: float | None, at: datetime, state: Alert.State) -> None:
-    """A notification that has been sent, in the words of that moment."""
+    """A notification that has been sent, in the words of that moment, with what was known then."""
     then = Alert(
         severity=alert.severity,
         metric=alert.metric,

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from capacity import phases
+from capacity.models import Phase
 from core.audit import acting
 from tools.demo import billing, capacity, ledger, load, rollout
-from tools.demo.narrative import Quarter
+from tools.demo.narrative import Machines, Quarter
 from tools.demo.people import crowd
 from tools.demo.traffic import Traffic, limit_scale
 
@@ -44,9 +46,7 @@ def fill(
     """``now`` is where the quarter ends. Raises ``NotEmpty``."""
     _check(sure=sure)
     rows = round(ROWS_PER_USER_AND_DAY * users * days) if rows is None else rows
-    phase = phases.phase_of(phases.Use(users, phases.expected_peak(users)))
-    has_second_gpu = phase is not None and (phase.gpus_from is None or phase.gpus_from > 1)
-    quarter = Quarter(days, timezone.localtime(now), has_second_gpu)
+    quarter = Quarter(days, timezone.localtime(now), _machines(users))
     people = crowd(seed, users, quarter)
     scale = limit_scale(rows, users, days)
     traffic = Traffic(seed, rows, people, quarter, scale)
@@ -71,6 +71,15 @@ def fill(
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")  # or the first pages are planned as if the tables were empty
     return Filled(quarter, len(people), counts, assignments, statements, costs, changes, samples, peaks, alerts)
+
+
+def _machines(users: int) -> Machines:
+    """As the phases have them; of one that scales by itself, one more of each than the largest that does not."""
+    phase = phases.phase_of(phases.Use(users, phases.expected_peak(users)))
+    if phase is not None and phase.gpus_from and phase.pods_from:
+        return Machines(phase.gpus_from, phase.pods_from)
+    most = Phase.objects.aggregate(gpus=Max("gpus_to"), pods=Max("pods_to"))
+    return Machines((most["gpus"] or 0) + 1, (most["pods"] or 1) + 1)
 
 
 def _check(*, sure: bool) -> None:

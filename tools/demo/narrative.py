@@ -1,7 +1,7 @@
 """What was decided and what went wrong in the quarter. Places in it are shares of its length: 0 its first day, 1 today.
 
 A pilot, 1 % of end users, a ramp to 5 % that a slow GPU stopped, another that held, a full GPU relieved, 7 %. What
-relieves it is a second GPU where the phase of growth has one, else a model of half the work.
+relieves it is another GPU where the phase of growth has several, else a model of half the work.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ RAMP_PERCENT = 5
 LAST_PERCENT = 7
 STOPPED_RAMP = 0.24
 STOPPED_AT = 0.255
+STOPPED_HOUR = 12.75  # of the day
+SLOW_BEFORE = timedelta(minutes=8)  # the alert that stopped it had waited
+SLOW_LENGTH = timedelta(minutes=52)
 HELD_RAMP = 0.36
 LAST_RAMP = 0.62
 _SPEECH = (
@@ -78,15 +81,28 @@ PLUS_SHARE = 0.08
 
 
 @dataclass(frozen=True)
+class Machines:
+    """What runs at the end: as the phase of growth has that so many users are in."""
+
+    gpus: int = 1
+    pods: int = 2
+
+    @property
+    def before(self) -> Machines:
+        """One less of each, where the phase has more than the first."""
+        return self if self.gpus == 1 else Machines(self.gpus - 1, self.pods - 1)
+
+
+@dataclass(frozen=True)
 class Quarter:
     """``days`` days, of which the last is the one that ``now`` (aware) is in; nothing happens after ``now``.
 
-    ``now``'s own time zone is the service's. ``has_second_gpu``: as the phase of growth that so many users are in has.
+    ``now``'s own time zone is the service's.
     """
 
     days: int
     now: datetime
-    has_second_gpu: bool = False
+    machines: Machines = Machines()
 
     @cached_property
     def first(self) -> date:
@@ -125,13 +141,23 @@ class Quarter:
         }
 
     def throughput(self, index: int) -> int:
-        """Of what runs, in GPUs of the first day."""
-        return 2 if index >= self.index(GPU_RELIEVED) else 1
+        """Of what runs, in GPUs of the first day's model."""
+        if index < self.index(GPU_RELIEVED):
+            return self.machines.before.gpus
+        return max(2, self.machines.gpus)
 
     @property
     def relief(self) -> str:
         """What was done about the full GPU."""
-        return "The second GPU is in" if self.has_second_gpu else "Quantised to int8: the GPU has half the work"
+        if self.machines.gpus > 1:
+            return f"GPU number {self.machines.gpus} is in"
+        return "Quantised to int8: the GPU has half the work"
+
+    @cached_property
+    def slow_spell(self) -> tuple[datetime, datetime]:
+        """From, until: answers took many times as long, for which the ramp was stopped."""
+        begin = self.moment(STOPPED_AT, STOPPED_HOUR) - SLOW_BEFORE
+        return begin, min(begin + SLOW_LENGTH, self.now)
 
     @cached_property
     def outages(self) -> tuple[tuple[datetime, datetime], ...]:

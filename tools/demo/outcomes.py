@@ -14,6 +14,7 @@ _HEARD = ((400, "audio_too_short", 0.0060), (400, "invalid_audio", 0.0035), (413
 _SPOKEN = ((400, "empty_input", 0.0018), (413, "input_too_long", 0.0009), (404, "voice_not_found", 0.0007))
 LEFT = 0.008
 FULL = 0.012  # refused for lack of room, at the busiest
+SLOWED = 7.0
 DOWN = 0.8  # refused while the engine is gone; the rest waits too long and leaves
 
 CORRECTED = 0.014
@@ -42,9 +43,17 @@ class Outcome(NamedTuple):
 
 
 def fate(
-    rng: Random, kind: Kind, audio_ms: int, characters: int, busy: float, *, is_live: bool, in_outage: bool
+    rng: Random,
+    kind: Kind,
+    audio_ms: int,
+    characters: int,
+    busy: float,
+    *,
+    is_live: bool,
+    in_outage: bool,
+    is_slow: bool = False,
 ) -> Outcome:
-    """``busy``: 0 idle, 1 as busy as it ever was."""
+    """``busy``: 0 idle, 1 as busy as it ever was. ``is_slow``: something else holds everything up."""
     is_heard = kind.measure is Measure.AUDIO
     if in_outage:
         if rng.random() < DOWN:
@@ -56,7 +65,7 @@ def fate(
         if luck < 0:
             return Outcome.refused(status, code, rng.randint(2, 60))
     queue_ms = int(rng.expovariate(1 / (8 + 420 * busy**4)))
-    slow = rng.lognormvariate(0, 0.33) * (1 + 1.1 * busy**3)
+    slow = rng.lognormvariate(0, 0.33) * (1 + 1.1 * busy**3) * (SLOWED if is_slow else 1)
     # The first sentence of speech, or the whole of an utterance: what somebody waits for.
     work_ms = (170 + 0.055 * audio_ms) * slow if is_heard else (140 + 2.6 * characters) * slow
     total_ms = queue_ms + round(work_ms)

@@ -24,7 +24,6 @@ OPERATOR = "siti"
 PRODUCT = "farid"
 FIRST_HOLD = timedelta(hours=48)
 LAST_HOLD = timedelta(hours=72)
-STOPPED_HOUR = 12.75
 
 
 def is_untouched() -> bool:
@@ -58,7 +57,7 @@ def _events(quarter: Quarter, people: list[Person], stopped_by: str) -> Iterator
     first, second, third = (
         quarter.moment(place, 10) for place in (narrative.STOPPED_RAMP, narrative.HELD_RAMP, narrative.LAST_RAMP)
     )
-    stopped = quarter.moment(narrative.STOPPED_AT, STOPPED_HOUR)
+    stopped = quarter.moment(narrative.STOPPED_AT, narrative.STOPPED_HOUR)
     yield first, partial(_ramp, first, RAMP_PERCENT, FIRST_HOLD, "The pilot and the first per cent went well")
     yield stopped, partial(_stop, stopped, stopped_by)
     yield second, partial(_ramp, second, RAMP_PERCENT, FIRST_HOLD, "Smaller batches: answers are fast again")

@@ -131,7 +131,9 @@ class Traffic:
             audio_ms = spoken_ms(rng, kind)
         busy = self.busy(index, second)
         in_outage = any(begin <= at < end for begin, end in quarter.outages)
-        outcome = fate(rng, kind, audio_ms, characters, busy, is_live=is_live, in_outage=in_outage)
+        slow_from, slow_until = quarter.slow_spell
+        is_slow = slow_from <= at < slow_until
+        outcome = fate(rng, kind, audio_ms, characters, busy, is_live=is_live, in_outage=in_outage, is_slow=is_slow)
         wer = None
         score = None
         if outcome.status == 200 and kind is Kind.TRANSCRIPTION:

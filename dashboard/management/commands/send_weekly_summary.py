@@ -1,4 +1,4 @@
-"""Mail the product team what voice did in a week. For cron, on Mondays."""
+"""Mail the product team what voice did in a week. For cron, on Mondays: a second run mails nobody twice."""
 
 from __future__ import annotations
 
@@ -8,38 +8,47 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from dashboard.date_range import BadQuery
+from dashboard.mailing import Reader, readers, send
 from dashboard.weekly import Summary, asked_week
 
 
 class Command(BaseCommand):
-    help = "Mail the weekly summary to VOICE_SUMMARY_EMAILS."
+    help = "Mail the weekly summary to VOICE_SUMMARY_EMAILS, to each of them once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--week", default="", help="any day of it; by default the last whole week")
         parser.add_argument("--to", nargs="+", metavar="ADDRESS", help="instead of VOICE_SUMMARY_EMAILS")
+        parser.add_argument("--again", action="store_true", help="also to those who have it already")
+        parser.add_argument("--language", choices=dict(settings.LANGUAGES), help="of --save, and of --to's addresses")
         parser.add_argument("--save", type=Path, metavar="FOLDER", help="write it there instead of mailing it")
 
     def handle(self, **options: Any) -> None:
         now = timezone.now()
+        language = options["language"] or settings.LANGUAGE_CODE
         try:
-            summary = Summary(asked_week(options["week"], now), now)
+            week = asked_week(options["week"], now)
+            to = [Reader.of(text, language) for text in options["to"]] if options["to"] else readers()
         except BadQuery as error:
             raise CommandError(error.message) from error
+        except ValueError as error:
+            raise CommandError(f"{error} is no address; write puteri@example.com or ms:puteri@example.com") from error
         if options["save"] is not None:
-            self._save(summary, options["save"])
+            with translation.override(language):
+                self._save(Summary(week, now), options["save"])
             return
-        receivers = options["to"] or settings.VOICE_SUMMARY_EMAILS
-        if not receivers:
+        if not to:
             self.stdout.write("Nobody is to get it: VOICE_SUMMARY_EMAILS is empty.")
             return
         try:
-            summary.mail(receivers).send()
+            got = send(week, now, to, again=options["again"])
         except OSError as error:
             raise CommandError(f"The mail server did not take it: {error}") from error
-        self.stdout.write(f"Mailed to {len(receivers)}: {summary.title}.")
+        self.stdout.write(f"Mailed to {len(got)}: {Summary(week, now).title}.")
+        if len(got) < len(to):
+            self.stdout.write(f"{len(to) - len(got)} had it already (--again mails it once more).")
 
     def _save(self, summary: Summary, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -117,6 +117,17 @@ def test_errors_are_rare_but_in_the_outage(quarter: Quarter, requests: list[Requ
     assert during and 200 not in during
 
 
+def test_answers_are_slow_when_the_alert_says_so(quarter: Quarter, people: list[Person]) -> None:
+    traffic = Traffic(1, 60_000, people, quarter, scale=9)
+    begin, end = quarter.slow_spell
+    index = (begin.date() - quarter.first).days
+    took: dict[bool, list[int]] = {True: [], False: []}
+    for request in traffic.day(index):
+        if request.status == 200 and not request.is_live:
+            took[begin <= request.at < end].append(request.total_ms)
+    assert sorted(took[True])[len(took[True]) // 2] > 3 * sorted(took[False])[len(took[False]) // 2]
+
+
 def test_what_people_say_is_near_the_targets(quarter: Quarter, people: list[Person]) -> None:
     traffic = Traffic(1, 60_000, people, quarter, scale=9)
     late = [request for index in range(45, quarter.days) for request in traffic.day(index)]

@@ -14,7 +14,7 @@ from django.db.models import Count, F, Max, Min, Sum
 from django.test import Client, TestCase
 from django.utils import timezone
 
-from capacity import hardware, phases
+from capacity import delivery, hardware, phases
 from capacity.models import ActiveUsers, Alert, Delivery, HourlyPeak, ProbeDay, Sample
 from capacity.phases import outlook
 from core.models import ClientApplication
@@ -22,7 +22,10 @@ from rollout.board import features
 from rollout.models import Change, Flag, Ramp
 from rollout.policy import load
 from tests.emptying import restore_migrated_rows
-from tools.demo.filling import Filled, NotEmpty, fill
+from tools.demo.billing import make_costs
+from tools.demo.filling import Filled, NotEmpty, _machines, fill
+from tools.demo.narrative import Quarter
+from usage.cost import month_cost
 from usage.models import (
     Consumption,
     Correction,
@@ -33,6 +36,7 @@ from usage.models import (
     Rating,
     Statement,
 )
+from usage.money import MICROS
 from usage.period import month_of
 from usage.posting import DAILY
 from usage.rebuild import rebuild
@@ -146,6 +150,16 @@ class TestTheQuarter(TestCase):
         assert [row.quantity for row in gpus] == [1]  # what the phase needs that so few users are in
         assert hardware.running(NOW).against(outlook.phase) == "what this phase needs"
 
+    def test_its_pages_do_not_contradict_each_other(self) -> None:
+        """The cost is one of the phase that is shown, and nobody was notified of what fires while nobody can be."""
+        outlook = phases.outlook(NOW)
+        assert outlook is not None
+        forecast = month_cost(NOW).forecast_micros / MICROS
+        assert outlook.phase.cost_from_usd <= forecast <= outlook.phase.cost_to_usd
+        assert delivery.receivers() == []
+        firing = Alert.objects.get(state="firing")
+        assert (firing.notified(), firing.notified_at) == ("nobody was notified", None)
+
     def test_plans_hold_for_all_and_for_some(self) -> None:
         assert PlanAssignment.objects.filter(user="").count() == 3
         assert PlanAssignment.objects.exclude(user="").exists()
@@ -156,6 +170,17 @@ class TestTheQuarter(TestCase):
         client.force_login(User.objects.create_superuser("siti"))
         for page in ("usage/ledgerentry", "usage/statement", "rollout/ramp", "rollout/change", "capacity/alert"):
             assert client.get(f"/admin/{page}/").status_code == 200
+
+
+@pytest.mark.parametrize("users", [3000, 7000, 12_000])
+def test_machines_and_cost_are_those_of_the_phase(db, users: int) -> None:
+    machines = _machines(users)
+    quarter = Quarter(90, NOW, machines)
+    assert make_costs(quarter)
+    phase = phases.phase_of(phases.Use(users, None))
+    assert phase is not None
+    assert hardware.running(NOW).against(phase) in ("what this phase needs", "")
+    assert phase.cost_from_usd <= month_cost(NOW).forecast_micros / MICROS <= phase.cost_to_usd
 
 
 def test_a_credit_note_with_its_counter_entry(db) -> None:

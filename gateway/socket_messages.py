@@ -1,0 +1,57 @@
+"""Messages on a WebSocket: what a text message is, how large one may be, and characters that were cut in two."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from core.error_codes import ErrorCode
+from core.errors import ApiError
+from inference.pool import in_pool
+
+PARSE_IN_POOL_CHARACTERS = 65_536
+MESSAGE_BYTES = 256  # of memory, besides what is in it
+
+
+def whole_characters(text: str) -> str:
+    """Surrogates joined to the characters that they are halves of; those without their other half replaced, since no
+    UTF-8 can carry them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+async def parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
+    """The message in ``text``; half a character stays only in fields that are ``splittable``. Raises ``ApiError`` 400,
+    413."""
+    check_size(len(text), settings.VOICE_WS_MAX_JSON_BYTES)
+    try:
+        message = await in_pool(json.loads, text) if len(text) > PARSE_IN_POOL_CHARACTERS else json.loads(text)
+        if "\\ud" in text or "\\uD" in text:  # perhaps half a character
+            as_sent = message
+            message = json.loads(whole_characters(json.dumps(message, ensure_ascii=False)))
+            if isinstance(message, dict):
+                message |= {name: as_sent[name] for name in splittable & message.keys()}
+    except (ValueError, RecursionError) as error:
+        raise ApiError(ErrorCode.INVALID_VALUE, _("A text message must be JSON.")) from error
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise ApiError(ErrorCode.MISSING_FIELD, _("A message must be a JSON object with a `type`."), param="type")
+    return message
+
+
+def memory_of(message: dict[str, Any]) -> int:
+    """Bytes that an ASGI event with a message takes while it waits."""
+    return MESSAGE_BYTES + len(message.get("text") or message.get("bytes") or "")
+
+
+def check_size(size: int, limit: int) -> None:
+    """Raises ``ApiError`` 413 for a message of more than ``limit`` bytes."""
+    if size > limit:
+        raise ApiError(
+            ErrorCode.MESSAGE_TOO_LARGE, _("The message is larger than {limit:,} bytes.").format(limit=limit)
+        )

@@ -1,0 +1,71 @@
+"""What wheels bring along is on docs/licences.md, and in NOTICE where its licence asks more than to be named."""
+
+from __future__ import annotations
+
+import re
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.services import ROOT
+
+# Of each library that a wheel may hold, what people call it. One that is not here is new: look up its licence.
+PROJECTS = {
+    "av": {
+        "avcodec avdevice avfilter avformat avutil swresample swscale": "FFmpeg",
+        "x264": "x264",
+        "x265": "x265",
+        "mp3lame": "LAME",
+        "opus": "Opus",
+        "vpx": "libvpx",
+        "webp webpmux sharpyuv": "libwebp",
+        "dav1d": "dav1d",
+        "SvtAv1Enc": "SVT-AV1",
+        "opencore-amrnb opencore-amrwb": "opencore-amr",
+        "gnutls": "GnuTLS",
+        "nettle hogweed": "Nettle",
+        "gmp": "GMP",
+        "unistring": "libunistring",
+        "asound": "ALSA",
+        "xcb xcb-shape xcb-shm xcb-xfixes Xau": "libxcb",
+        "drm": "libdrm",
+        "vpl": "libvpl",
+    },
+    "psycopg_binary": {
+        "pq": "libpq",
+        "crypto ssl": "OpenSSL",
+        "com_err gssapi_krb5 k5crypto krb5 krb5support": "MIT Kerberos",
+        "ldap lber": "OpenLDAP",
+        "sasl2": "Cyrus SASL",
+        "keyutils": "keyutils",
+        "crypt": "libxcrypt",
+    },
+    "ctranslate2": {"ctranslate2": "ctranslate2", "gomp": "OpenMP"},
+    "numpy": {"scipy_openblas64_": "OpenBLAS", "gfortran quadmath": "Fortran"},
+}
+MORE_THAN_A_NOTICE = ["x264", "x265", "LAME", "GnuTLS", "Nettle", "GMP", "eSpeak NG", "libsoxr", "psycopg"]
+
+
+@pytest.mark.parametrize("package", list(PROJECTS))
+def test_every_library_in_a_wheel_is_on_the_page(package: str) -> None:
+    page = (ROOT / "docs/licences.md").read_text()
+    libraries = sorted(Path(sysconfig.get_path("platlib"), f"{package}.libs").glob("*.so*"))
+    if not libraries:
+        pytest.skip("another platform's wheel")
+    projects = {name: project for names, project in PROJECTS[package].items() for name in names.split()}
+    for library in libraries:
+        name = re.sub(r"(-[0-9a-f]{8})*\.so.*|^lib", "", library.name)
+        assert name in projects, f"{package} has a library that docs/licences.md does not know: {library.name}"
+        assert projects[name] in page, library.name
+
+
+@pytest.mark.parametrize("name", MORE_THAN_A_NOTICE)
+def test_copyleft_is_named_in_the_notice_too(name: str) -> None:
+    assert name in (ROOT / "NOTICE").read_text()
+
+
+def test_the_page_says_what_a_company_can_choose() -> None:
+    choices = (ROOT / "docs/licences.md").read_text().partition("## What a company can choose")[2]
+    for choice in ("PyAV's codecs", "eSpeak NG in a process of its own", "eSpeak NG left out"):
+        assert choice in choices

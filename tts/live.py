@@ -27,6 +27,7 @@ from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, stream_encoder
 from tts.first_clause import first_parts, in_pieces
 from tts.reply_voice import Reason, ReplyVoice
 from tts.synthesis import LOOK_AHEAD, PART_PAUSE_MS, SENTENCE_PAUSE_MS, finish, sentence_language
+from tts.units import speech_cost
 from tts.voices import Voice
 
 STEP_S = 0.1  # audio in one message
@@ -266,8 +267,11 @@ class LiveSpeech:
                 continue
             self.characters += len(item.text)
             language = sentence_language(item.text, self._language, is_given=self._language_is_given)
-            parts = first_parts(text) if begins and self._reply.is_neural else [text]
-            parts = [piece for part in parts for piece in in_pieces(part)]
+            parts = list(in_pieces(text))
+            if begins and parts:
+                soon = first_parts(parts[0])
+                self._reply.begin(sum(map(speech_cost, soon)))
+                parts = [*soon, *parts[1:]] if self._reply.is_neural else parts
             begins = False
             for index, part in enumerate(parts):
                 yield _Part(item.text if index == 0 else "", part, language, self._reply, item.at)

@@ -10,7 +10,7 @@ from tools.planning.rates import ASR, KINDS, TTS, KindRates, Rates
 from tools.planning.simulation.clock import Clock, Machine, Threads
 from tools.planning.simulation.service import Engines, Pod, Sizes
 
-MOST_STALL = 4.0  # and the reciprocal of it: batches that share a device better than alone
+MAX_STALL = 4.0  # and the reciprocal of it: batches that share a device better than alone
 STALL_STEPS = 9  # within one per cent
 
 
@@ -122,8 +122,8 @@ def _stall(rates: Rates, name: str) -> float:
     if loaded is None:
         return rates.kind(name).stall
     load = ClosedLoop(loaded.callers, loaded.seconds, asr_share=1.0 if name == ASR else 0.0)
-    low = 1 / MOST_STALL
-    high = MOST_STALL
+    low = 1 / MAX_STALL
+    high = MAX_STALL
     for _ in range(STALL_STEPS):
         middle = math.sqrt(low * high)
         kind = replace(rates.kind(name), stall=middle)

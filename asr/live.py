@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from asr import languages
 from asr.checkpoint import configured
 from asr.endpointing import TurnDetection
 from asr.resample import AudioInput
-from asr.streaming import Event, Final, StreamingSession
+from asr.streaming import Committed, Event, Failed, Final, StreamingSession
 from asr.transcript import join
 from asr.units import Options, Samples
 from asr.whisper_engine import whisper
 from core.error_codes import ErrorCode
 from core.errors import ApiError
+from gateway import metrics
 from gateway.catalogue import Task, resolve
 from gateway.gate import Kind
 from gateway.handshake import Handshake
@@ -119,6 +121,7 @@ class LiveConsumer(SocketConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._texts: list[str] = []
+        self._ended_at: dict[int, float] = {}  # turns by number, whose words are on their way
 
     @abstractmethod
     def tell(self, event: Event) -> None:
@@ -165,6 +168,13 @@ class LiveConsumer(SocketConsumer):
             await remember(self.work, join(self._texts))
 
     def _emit(self, event: Event) -> None:
-        if isinstance(event, Final):
-            self._texts.append(event.text)
+        match event:
+            case Committed():
+                self._ended_at[event.number] = time.monotonic()
+            case Final():
+                self._texts.append(event.text)
+                waited_s = time.monotonic() - self._ended_at.pop(event.number)
+                metrics.live_seconds.labels(self.kind.value).observe(waited_s)
+            case Failed():
+                self._ended_at.pop(event.number, None)
         self.tell(event)

@@ -185,6 +185,11 @@ class Leases:
         self._present.leave(someone, feature)
         concurrent_users.set(len(self._present.people))
 
+    @property
+    def users_here(self) -> int:
+        """How many end users this process serves now."""
+        return len(self._present.people)
+
     def note_stand_in(self) -> None:
         """A reply began in another voice than was asked for. (Whom it is for has entered.)"""
         self._present.note_stand_in()

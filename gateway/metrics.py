@@ -21,6 +21,14 @@ request_seconds = Histogram(
 queue_seconds = Histogram(
     "voice_queue_seconds", "Waiting for a batch", ["kind"], buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10)
 )
+live_seconds = Histogram(
+    "voice_live_seconds",
+    "What people wait for in a conversation: from the end of a turn to its words, from a sentence to its sound",
+    ["kind"],
+    buckets=_SECONDS[:10],
+)
+for _kind in (Kind.REALTIME, Kind.SPEECH):
+    live_seconds.labels(_kind.value)
 audio_seconds_total = Counter("voice_audio_seconds_total", "Audio heard or spoken", ["kind"])
 characters_total = Counter("voice_characters_total", "Characters spoken")
 real_time_factor = Histogram(

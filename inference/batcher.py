@@ -24,6 +24,7 @@ from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
 
 LIVE_LEAD_S = 2.0  # a live unit counts as this much older than it is: it goes first, and cannot starve the others
 SMOOTHING = 0.2  # weight of the newest batch in the measured service time
+RECOVERY_S = 5.0  # with nothing to do, until an engine that was slow is mostly taken to be as fast as it ever was
 
 U = TypeVar("U", bound=Unit)
 R = TypeVar("R")
@@ -72,9 +73,14 @@ class Batcher(Generic[U, R]):
         self._closed = False
         self._running = self._units = self._batches = self._largest = 0
         self._busy_s = self._seconds_per_cost = 0.0
+        self._fastest = 0.0  # seconds per cost
+        self._idle_since = 0.0
+        self._under_way: dict[int, tuple[float, float]] = {}  # by thread: when its batch began, and its cost
 
-    def start(self) -> None:
+    def start(self, *, fastest: float = 0.0) -> None:
+        """`fastest`: seconds per cost that were measured with nothing else to do."""
         self._closed = False
+        self._fastest = fastest
         self._threads = [
             threading.Thread(target=self._work, name=f"{self.name}-{index}", daemon=True)
             for index in range(self._workers)
@@ -100,6 +106,7 @@ class Batcher(Generic[U, R]):
         item = _Waiting(rank, next(self._numbers), unit, self._key(unit), now, future)
         with self._changed:
             self._admit(unit, now)
+            self._seconds_per_cost = self._pace()
             bisect.insort(self._queue, item)
             self._changed.notify()
         with tracing.span(f"engine {self.name}", engine=self.name, live=unit.live) as span:
@@ -122,7 +129,8 @@ class Batcher(Generic[U, R]):
                 largest_batch=self._largest,
                 busy_s=self._busy_s,
                 estimated_wait_s=self._wait(),
-                backlog_s=self._time_for(self._queue),
+                backlog_s=self._backlog(),
+                seconds_per_cost=self._pace(),
             )
 
     def _admit(self, unit: U, now: float) -> None:
@@ -144,6 +152,25 @@ class Batcher(Generic[U, R]):
     def _time_for(self, waiting: Iterable[_Waiting[U, R]]) -> float:
         cost = sum(item.unit.cost for item in waiting)
         return float(cost * self._seconds_per_cost / self._workers)
+
+    def _pace(self) -> float:
+        """Seconds per cost. What was slow before a while of having nothing to do may be as fast as ever by now."""
+        if self._queue or self._running:
+            return self._seconds_per_cost
+        idle_s = time.monotonic() - self._idle_since
+        return self._fastest + (self._seconds_per_cost - self._fastest) * math.exp(-idle_s / RECOVERY_S)
+
+    def _backlog(self) -> float:
+        """How long after it is first missed the latest unit will be done, if no more come."""
+        now = time.monotonic()
+        running = self._under_way.values()
+        done_s = sum(max(0.0, cost * self._seconds_per_cost - (now - began)) for began, cost in running) / self._workers
+        latest_s = done_s
+        for item in self._queue:
+            done_s += self._time_for([item])
+            missed_s = item.rank + LIVE_LEAD_S * item.unit.live - now
+            latest_s = max(latest_s, done_s - max(0.0, missed_s))
+        return latest_s
 
     def _work(self) -> None:
         while batch := self._take():
@@ -175,6 +202,7 @@ class Batcher(Generic[U, R]):
                 (batch if item.key == first.key and len(batch) < limit else rest).append(item)
             self._queue = rest
             self._running += len(batch)
+            self._under_way[threading.get_ident()] = (time.monotonic(), sum(item.unit.cost for item in batch))
             return batch
 
     def _share(self, key: Hashable) -> int:
@@ -191,6 +219,8 @@ class Batcher(Generic[U, R]):
     def _finish(self, batch: list[_Waiting[U, R]], results: Sequence[R | Exception], seconds: float) -> None:
         per_cost = seconds / sum(item.unit.cost for item in batch)
         with self._changed:
+            self._under_way.pop(threading.get_ident(), None)
+            self._idle_since = time.monotonic()
             self._running -= len(batch)
             self._units += len(batch)
             self._batches += 1
@@ -198,6 +228,7 @@ class Batcher(Generic[U, R]):
             self._busy_s += seconds
             old = self._seconds_per_cost
             self._seconds_per_cost = per_cost if old == 0 else old + SMOOTHING * (per_cost - old)
+            self._fastest = min(self._fastest or per_cost, per_cost)
         self._on_batch(len(batch), seconds)
         self._resolve(list(zip(batch, results, strict=True)))
 

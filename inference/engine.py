@@ -36,7 +36,8 @@ class Unit:
 @dataclass(frozen=True)
 class EngineStats:
     """A reading of one engine. Times in seconds; ``estimated_wait_s`` is what a unit submitted now would wait,
-    ``backlog_s`` what all units that wait will take, also those that nobody misses yet."""
+    ``backlog_s`` how long after it is first missed the latest of the units that wait or run will be done,
+    ``seconds_per_cost`` what a unit's cost comes to at the present pace, 0 while nothing has been measured."""
 
     ready: bool
     queue_length: int
@@ -46,7 +47,8 @@ class EngineStats:
     largest_batch: int
     busy_s: float
     estimated_wait_s: float
-    backlog_s: float = 0.0  # a tier of an earlier version says nothing of it
+    backlog_s: float = 0.0  # a tier of an earlier version says nothing of these
+    seconds_per_cost: float = 0.0
 
 
 UnitT = TypeVar("UnitT", bound=Unit, contravariant=True)

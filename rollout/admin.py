@@ -208,7 +208,8 @@ class FlagAdmin(AuditedAdmin):
         wanted = getattr(flag, "wanted", flag.reach)
         shown_now = preview.render(stored, wanted) if wanted != stored.reach else ""
         return format_html(
-            '<div id="percent-preview" class="percent-preview" role="status" data-url="{}"{}>{}</div>',
+            '<div id="percent-preview" class="percent-preview" role="status" data-url="{}"{}>{}</div>'
+            '<p class="percent-hint">Told here once another percentage stands above, before it is saved.</p>',
             reverse("admin:rollout_flag_preview", args=[flag.pk]),
             "" if shown_now else mark_safe(" hidden"),  # nosec B308 # a constant
             shown_now,

@@ -17,6 +17,7 @@ from rest_framework import serializers
 
 from core.error_codes import ErrorCode
 from core.errors import ApiError
+from gateway import metrics
 from gateway.gate import Kind
 from gateway.socket import SocketConsumer
 from gateway.socket_messages import whole_characters
@@ -143,6 +144,7 @@ class SpeechConsumer(SocketConsumer):
                 await self.sent()
                 await self._note_progress()
             case SentenceStarts():
+                metrics.live_seconds.labels(self.kind.value).observe(event.waited_s)
                 about = {"index": event.index, "text": event.text, "start_ms": event.start_ms}
                 degraded = {"degraded": event.degraded} if event.degraded else {}
                 self.send_event({"type": "sentence", **about, **degraded})

@@ -27,6 +27,7 @@ from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, stream_encoder
 from tts.first_clause import first_parts, in_pieces
 from tts.reply_voice import Reason, ReplyVoice
 from tts.synthesis import LOOK_AHEAD, PART_PAUSE_MS, SENTENCE_PAUSE_MS, finish, sentence_language
+from tts.units import speech_cost
 from tts.voices import Voice
 
 STEP_S = 0.1  # audio in one message
@@ -53,6 +54,7 @@ class SentenceStarts:
     text: str
     start_ms: int
     degraded: str | None = None  # why another voice speaks it than was asked for
+    waited_s: float = 0.0  # of silence before it: since it was complete, and what came before it was heard
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,14 @@ class _Mark:
 
 
 @dataclass(frozen=True)
+class _Sentence:
+    """``at``: when it was complete, by the monotonic clock."""
+
+    text: str
+    at: float
+
+
+@dataclass(frozen=True)
 class _Part:
     """One of the short parts of a reply's first sentence: what is said, and in the first part the sentence itself."""
 
@@ -95,12 +105,14 @@ class _Part:
     spoken: str
     language: str
     reply: ReplyVoice
+    at: float
 
 
 @dataclass(frozen=True)
 class _Spoken:
     text: str  # "" for the later parts of a sentence
     samples: Samples
+    at: float
     degraded: Reason | None = None
 
 
@@ -133,7 +145,7 @@ class LiveSpeech:
         self._tell = tell
         self._failed = failed
         self._text = SentenceStream()
-        self._waiting: asyncio.Queue[str | _Mark] = asyncio.Queue()
+        self._waiting: asyncio.Queue[_Sentence | _Mark] = asyncio.Queue()
         self._waiting_characters = 0
         self._unfinished_characters = 0
         self._format = audio_format
@@ -218,7 +230,7 @@ class LiveSpeech:
             self._unfinished_characters = 0
         for sentence in sentences:
             self._waiting_characters += len(sentence)
-            self._waiting.put_nowait(sentence)
+            self._waiting.put_nowait(_Sentence(sentence, time.monotonic()))
 
     async def _stop(self) -> None:
         self._speaking.cancel()
@@ -249,17 +261,20 @@ class LiveSpeech:
                 self._reply = self._new_reply()  # what comes after a flush is another one
                 begins = True
                 continue
-            text = await in_pool(partial(speakable, letters=True), item, self._language)
-            self._waiting_characters -= len(item)
+            text = await in_pool(partial(speakable, letters=True), item.text, self._language)
+            self._waiting_characters -= len(item.text)
             if not text:
                 continue
-            self.characters += len(item)
-            language = sentence_language(item, self._language, is_given=self._language_is_given)
-            parts = first_parts(text) if begins and self._reply.is_neural else [text]
-            parts = [piece for part in parts for piece in in_pieces(part)]
+            self.characters += len(item.text)
+            language = sentence_language(item.text, self._language, is_given=self._language_is_given)
+            parts = list(in_pieces(text))
+            if begins and parts:
+                soon = first_parts(parts[0])
+                self._reply.begin(sum(map(speech_cost, soon)))
+                parts = [*soon, *parts[1:]] if self._reply.is_neural else parts
             begins = False
             for index, part in enumerate(parts):
-                yield _Part(item if index == 0 else "", part, language, self._reply)
+                yield _Part(item.text if index == 0 else "", part, language, self._reply, item.at)
 
     async def _spoken(self, item: _Part | _Mark) -> _Spoken | _Mark:
         if isinstance(item, _Mark):
@@ -268,18 +283,19 @@ class LiveSpeech:
         speech = await item.reply.speak(unit)
         self.queue_ms = self.queue_ms or unit.queued_ms
         self._spoken_by[item.reply.stand_in or self._voice] += len(speech.audio)
-        return _Spoken(item.sentence, await in_pool(finish, speech), item.reply.degraded)
+        return _Spoken(item.sentence, await in_pool(finish, speech), item.at, item.reply.degraded)
 
     async def _send(self, spoken: _Spoken) -> None:
         if not len(spoken.samples):
             return
+        waited_s = max(0.0, time.monotonic() - max(spoken.at, self._heard_until))
         if self._sentences:
             pause_ms = SENTENCE_PAUSE_MS if spoken.text else PART_PAUSE_MS
             await self._send_samples(np.zeros(int(SAMPLE_RATE * pause_ms / 1000 / self._speed), np.int16))
         if not spoken.text:
             await self._send_samples(spoken.samples)
             return
-        await self._tell(SentenceStarts(self._sentences, spoken.text, self.audio_ms, spoken.degraded))
+        await self._tell(SentenceStarts(self._sentences, spoken.text, self.audio_ms, spoken.degraded, waited_s))
         self._sentences += 1
         await self._send_samples(spoken.samples)
 

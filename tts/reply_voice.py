@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
@@ -17,8 +18,9 @@ from prometheus_client import Counter
 
 from capacity.leases import leases
 from inference import runtime
+from inference.engine import EngineStats
 from inference.errors import EngineUnavailable, OverCapacity, UnitFailed
-from tts.units import Speech, SpeechUnit
+from tts.units import WHOLE_UP_TO_CHARACTERS, Speech, SpeechUnit, speech_cost
 from tts.voices import Voice, catalogue, primary
 
 logger = logging.getLogger(__name__)
@@ -62,25 +64,25 @@ class ReplyVoice:
         self._follows_text = follows_text
         self._begun = False
 
-    def begin(self) -> None:
-        """Decide whether this reply may have its neural voice. It keeps what it began with."""
+    def begin(self, cost: float) -> None:
+        """Decide whether this reply may have its neural voice. It keeps what it began with. `cost`: of what its
+        listener waits for, as units have it."""
         if self._begun:
             return
         self._begun = True
         if self._voice.engine == NEURAL:
-            self.degraded = _why_not_neural()
+            self.degraded = _why_not_neural(cost)
 
     @property
     def is_neural(self) -> bool:
-        """Whether the neural engine speaks this reply, which takes its time."""
-        self.begin()
+        """Whether the neural engine speaks this reply, which has begun."""
         return self._voice.engine == NEURAL and self.degraded is None
 
     def unit(self, *, text: str, language: str, **fields: Any) -> SpeechUnit:
         """One sentence with the voice that is to speak it; `fields` are the unit's others."""
-        self.begin()
         voice = sentence_voice(self._voice, language, follows_text=self._follows_text)
         unit = SpeechUnit(text=text, voice=voice, language=language, **fields)
+        self.begin(unit.cost)
         return _embedded(unit) if self.degraded else unit
 
     async def speak(self, unit: SpeechUnit) -> Speech:
@@ -136,37 +138,49 @@ class _LogGate:
 _gates = {reason: _LogGate() for reason in Reason}
 
 
-def is_browned_out() -> bool:
-    """Whether a new reply would wait too long for the neural voice, or would make the recogniser's callers wait longer.
+def is_browned_out(cost: float = 0.0) -> bool:
+    """Whether a new reply would be ready too late, or make others late, if the neural voice spoke it. `cost`: of what
+    its listener waits for.
 
-    What the engine has yet to do for replies that have begun counts too, also what their listeners do not miss yet:
-    with more replies than it can finish soon all of them would end late. Engines in one process share its cores, and
-    nothing can stand in for the recogniser."""
+    All that waits or runs comes before it, at the pace that was measured last. Engines in one process share its cores,
+    and nothing can stand in for the recogniser. Who is alone here is no reason to change voices: that caller hears the
+    reply while it is made."""
     if not settings.VOICE_TTS_BROWNOUT:
         return False
-    stats = runtime.engine(NEURAL).stats()
-    waits = {NEURAL: max(stats.estimated_wait_s, stats.backlog_s)}
-    if not settings.VOICE_INFERENCE_URL:
-        beside = runtime.status().items()
-        waits |= {name: stats.estimated_wait_s for name, stats in beside if name not in (NEURAL, EMBEDDED)}
-    busiest = max(waits, key=lambda name: waits[name])
-    if waits[busiest] <= settings.VOICE_TTS_BROWNOUT_S:
+    engines = _sharing_cores()
+    ready_s = cost * engines[NEURAL].seconds_per_cost
+    ready_s += sum(max(stats.estimated_wait_s, stats.backlog_s) for stats in engines.values())
+    if ready_s <= settings.VOICE_TTS_BROWNOUT_S or _is_alone(engines.values()):
         return False
-    _log(Reason.BUSY, f"new work would wait {waits[busiest]:.1f} s for {busiest}")
+    _log(Reason.BUSY, f"a new reply would be ready after {ready_s:.1f} s")
     return True
 
 
-def is_taken_as_neural(voice: Voice) -> bool:
+def is_taken_as_neural(voice: Voice, text: str) -> bool:
     """Whether a reply by `voice` would be spoken by the neural engine, which lets in no more than it can do: what is
     beyond that the embedded engine speaks."""
-    return voice.engine == NEURAL and settings.VOICE_TTS_BROWNOUT and _why_not_neural() is None
+    cost = speech_cost(text[:WHOLE_UP_TO_CHARACTERS])
+    return voice.engine == NEURAL and settings.VOICE_TTS_BROWNOUT and _why_not_neural(cost) is None
 
 
-def _why_not_neural() -> Reason | None:
+def _sharing_cores() -> dict[str, EngineStats]:
+    """The neural engine, and the others that take its cores for long."""
+    engines = {NEURAL: runtime.engine(NEURAL).stats()}
+    if not settings.VOICE_INFERENCE_URL:
+        engines |= {name: stats for name, stats in runtime.status().items() if name not in (NEURAL, EMBEDDED)}
+    return engines
+
+
+def _is_alone(engines: Iterable[EngineStats]) -> bool:
+    """Whether nobody else is served in this process, and nothing waits."""
+    return leases().users_here <= 1 and not any(one.queue_length or one.estimated_wait_s for one in engines)
+
+
+def _why_not_neural(cost: float) -> Reason | None:
     """Why a new reply cannot have a neural voice; None: it can."""
     if runtime.is_stood_in_for(NEURAL):
         return Reason.FAILED
-    return Reason.BUSY if is_browned_out() else None
+    return Reason.BUSY if is_browned_out(cost) else None
 
 
 def _log(reason: Reason, why: str) -> None:

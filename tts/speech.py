@@ -14,10 +14,9 @@ from tts.cache import FinishedSpeech, cache_key, speech_cache
 from tts.encoding import SAMPLE_RATE, AudioFormat, Samples, encode, stream_encoder, with_length
 from tts.reply_voice import Reason
 from tts.synthesis import Synthesis, sentences_of
+from tts.units import WHOLE_UP_TO_CHARACTERS
 from tts.voices import Voice, primary
 
-# Up to here a listener who asks for a format whose header says how long it is waits for all of it, and gets that.
-WHOLE_UP_TO_CHARACTERS = 200
 WITH_LENGTH = (AudioFormat.WAV, AudioFormat.FLAC)
 SILENCE_S = 0.2  # for a text with nothing to say, only emoji for example: players take no empty file
 

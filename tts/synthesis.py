@@ -23,7 +23,7 @@ from tts.first_clause import first_parts, in_pieces, length
 from tts.loudness import level, trim
 from tts.reply_voice import LATIN, ReplyVoice
 from tts.tempo import retime
-from tts.units import Speech, SpeechUnit
+from tts.units import WHOLE_UP_TO_CHARACTERS, Speech, SpeechUnit, speech_cost
 from tts.voices import Voice
 
 LOOK_AHEAD = 8  # sentences of one speech in the engine at once: no request fills the queue alone
@@ -99,7 +99,11 @@ class Synthesis:
         self.sentences_given = 0
         self.queue_ms = 0  # until the first sentence's turn came
         self.voice = ReplyVoice(voice, follows_text=follows_text)
-        self.sentences = in_parts(sentences) if soon and self.voice.is_neural else list(sentences)
+        parts = in_parts(sentences) if soon else list(sentences)
+        self._is_waited_for = sum(len(sentence.text) for sentence in sentences) <= WHOLE_UP_TO_CHARACTERS
+        awaited = parts if self._is_waited_for else parts[: len(parts) - len(sentences) + 1]
+        self.voice.begin(sum(speech_cost(part.text) for part in awaited))
+        self.sentences = parts if self.voice.is_neural else list(sentences)
         self._speed = speed
         self._deadline = deadline
         self._live = live
@@ -144,7 +148,7 @@ class Synthesis:
                 language=sentence.language,
                 deadline=self._deadline,
                 live=self._live,
-                slack_s=slack_s,
+                slack_s=0.0 if self._is_waited_for else slack_s,
                 admitted=index > 0,  # the first one decides: no speech breaks off because others came later
             )
 

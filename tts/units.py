@@ -8,7 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.engine import Unit
+from tts.first_clause import length
 from tts.voices import Voice
+
+# Up to here a listener waits for all of a reply; a longer one is heard while it is made.
+WHOLE_UP_TO_CHARACTERS = 200
+PIECE_COST = 15.0  # of any piece, however short, in letters: the model makes silence before and after it
+
+
+def speech_cost(text: str) -> float:
+    """What one piece of text costs to speak, in letters."""
+    return PIECE_COST + length(text)
 
 
 @dataclass(kw_only=True)
@@ -22,7 +32,7 @@ class SpeechUnit(Unit):
 
     @property
     def cost(self) -> float:
-        return 1.0 + len(self.text)
+        return speech_cost(self.text)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class SpeechView(ApiView):
             work.voice = order.voice.id
             work.language = order.spoken_language
             work.characters = len(order.text)
-            if is_taken_as_neural(order.voice):
+            if is_taken_as_neural(order.voice, order.text):
                 work.leave_admission()
             else:
                 work.set_cost(work.characters)

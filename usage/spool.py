@@ -81,6 +81,10 @@ class Spool:
     def is_empty(self) -> bool:
         return not any(self._folder.glob("*.jsonl"))
 
+    def count(self) -> int:
+        """Files that wait to be settled, those of other processes too."""
+        return sum(1 for _ in self._folder.glob("*.jsonl"))
+
     def drain(self, settle: Callable[[Sequence[SpooledEntry]], Sequence[SpooledEntry]]) -> int:
         """Settle what this process and dead ones have left; ``settle`` gives the settlements that can never be booked.
         Gives how many lines were taken. Raises what ``settle`` raises; nothing is lost by it."""

@@ -18,7 +18,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 from django.utils import timezone
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from core.db_health import UNAVAILABLE_ERRORS, database, with_timeout
 from core.perloop import PerLoop
@@ -37,6 +37,7 @@ ledger_write_seconds = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
 )
 ledger_spooled = Counter("voice_ledger_spooled", "Rows that were kept on disk because the database was away")
+ledger_spool_files = Gauge("voice_ledger_spool_files", "Files on disk whose rows wait for the database")
 
 T = TypeVar("T")
 
@@ -48,6 +49,7 @@ MAX_NOTED = 100_000  # rows in memory
 class LedgerWriter:
     def __init__(self) -> None:
         self.spool = Spool(settings.VOICE_STATE_DIR / SPOOL)
+        ledger_spool_files.set_function(self.spool.count)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._rows: GroupCommit[Entry, None] = GroupCommit(self.run, lambda entries: commit(entries))
         self._noted: list[SpooledEntry] = []

@@ -26,7 +26,8 @@ from asr.wire import SpeechCodec
 from inference.wire import PackedUnit
 from tests import services, sound
 from tests.cluster.load import Load
-from tests.cluster.tier import ray_tier
+from tests.cluster.tier import RayTier, ray_tier
+from tests.collector import Collector, collecting
 from tests.services import Served, lasting_port, served
 
 USERS = 8
@@ -54,15 +55,27 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 @pytest.fixture(scope="module")
-def tier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def collector() -> Iterator[Collector]:
+    with collecting() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def ray(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[RayTier]:
     settings = {
         "VOICE_RAY_ASR_REPLICAS": "2",
         "VOICE_RAY_TTS_REPLICAS": "2",
         "VOICE_RAY_ONGOING": "16",
         "VOICE_ASR_QUEUE": "32",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
     }
-    with ray_tier(tmp_path_factory.mktemp("tier"), **settings) as url:
-        yield url
+    with ray_tier(tmp_path_factory.mktemp("tier"), **settings) as running:
+        yield running
+
+
+@pytest.fixture
+def tier(ray: RayTier) -> str:
+    return ray.url
 
 
 def long_unit() -> bytes:
@@ -107,12 +120,14 @@ async def test_a_full_tier_refuses_and_who_hangs_up_is_forgotten(tier: str) -> N
 
 
 @pytest.mark.timeout(400)
-async def test_kills_lose_nothing(tier: str, tmp_path: Path) -> None:
+async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: Path) -> None:
+    tier = ray.url
     async with AsyncExitStack() as stack:
         postgres = stack.enter_context(services.postgres_server(tmp_path))
         redis = stack.enter_context(services.redis_server(tmp_path))
         apis = stack.enter_context(ExitStack())
         shared = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "VOICE_INFERENCE_URL": tier}
+        shared["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url
         ports = {name: lasting_port() for name in ("satu", "dua")}
 
         def start(name: str) -> Served:
@@ -138,22 +153,27 @@ async def test_kills_lose_nothing(tier: str, tmp_path: Path) -> None:
         await served_more()
         print()
         await tell("(warm-up)", time.monotonic())
-        for engine in ("asr", "espeak-ng"):
 
-            async def full(engine: str = engine) -> bool:
+        async def kill_one(engine: str) -> None:
+            """Return when there are two again."""
+
+            async def full() -> bool:
                 return len(await replicas(client, tier, engine)) == 2
 
             await until(full)
             victim = sorted(await replicas(client, tier, engine))[0]
-            since = time.monotonic()
             os.kill(victim, signal.SIGKILL)
 
-            async def replaced(engine: str = engine, victim: int = victim) -> bool:
+            async def replaced() -> bool:
                 now = await replicas(client, tier, engine)
                 return len(now) == 2 and victim not in now
 
             await until(replaced)
             await served_more(1)
+
+        for engine in ("asr", "espeak-ng"):
+            since = time.monotonic()
+            await kill_one(engine)
             await tell(f"one of two {engine} replicas killed", since)
             await served_more()
 
@@ -179,6 +199,15 @@ async def test_kills_lose_nothing(tier: str, tmp_path: Path) -> None:
         await tell("Redis killed (from its start on)", since)
         await served_more()
 
+        since = time.monotonic()
+        ray.head.kill()
+        await served_more()
+        await tell("Ray's head killed for good", since)
+
+        async def traced() -> bool:
+            return is_traced_across(collector)
+
+        await until(traced)
         await load.stop()
         await tell("(afterwards)", time.monotonic())
         assert not load.seen.lost
@@ -186,6 +215,15 @@ async def test_kills_lose_nothing(tier: str, tmp_path: Path) -> None:
         expected = Counter(load.seen.succeeded)
         assert finished(postgres.url) == expected
         assert set(expected.values()) == {1}
+
+
+def is_traced_across(collector: Collector) -> bool:
+    """Whether a request's trace goes from an API process to a replica's engine."""
+    for unit in collector.named("unit asr", "voice-api"):
+        for there in collector.below(unit, "tier asr", "voice-tier"):
+            if collector.below(there, "engine asr", "voice-tier"):
+                return True
+    return False
 
 
 async def _done(is_done: bool) -> bool:

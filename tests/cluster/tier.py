@@ -1,17 +1,20 @@
-"""A Ray of this machine's own with the inference tier on it, in a session of its own. VOICE_TEST_CLUSTER_PYTHON is the
-Python that has Ray (`scripts/test_cluster.sh` makes it)."""
+"""A Ray of this machine's own with the inference tier on it: a head that runs no replica, a worker that runs them all,
+and a Redis in which the head keeps what it knows, as in `k8s/base`. VOICE_TEST_CLUSTER_PYTHON is the Python that has
+Ray (`scripts/test_cluster.sh` makes it)."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -20,29 +23,97 @@ from tests.services import lasting_port
 
 PYTHON = "VOICE_TEST_CLUSTER_PYTHON"  # of the environment that has Ray; the API processes run without it
 START_TIMEOUT_S = 120
+LOGICAL_CPUS = 8  # small on purpose (CI has two cores)
+OBJECT_STORE_BYTES = 80_000_000
+
+
+class RayNode:
+    """`ray start` and all that it starts, in a session of its own."""
+
+    def __init__(self, folder: Path, name: str, arguments: list[str], environment: dict[str, str]) -> None:
+        ray = Path(os.environ[PYTHON]).with_name("ray")
+        store = f"--object-store-memory={OBJECT_STORE_BYTES}"
+        common = ["--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1", store]
+        common += ["--min-worker-port=0", "--max-worker-port=0"]  # any: the range by default holds ports of ours
+        self._command = [str(ray), "start", *arguments, *common]
+        self._environment = environment
+        self._log = folder / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=services.ROOT,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """All of it at once, as when its machine is lost."""
+        process = self._process
+        self._process = None
+        if process is not None:
+            for pid in [process.pid, *_descendants(process.pid)]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            process.wait(20)
+        # Another machine has no such file, by which Ray would take the head for one that runs.
+        (Path(self._environment["RAY_TMPDIR"]) / "ray" / "ray_current_cluster").unlink(missing_ok=True)
+
+
+def _descendants(pid: int) -> list[int]:
+    """What Ray started; it makes process groups of its own."""
+    found: list[int] = []
+    with suppress(FileNotFoundError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            found += [int(child), *_descendants(int(child))]
+    return found
+
+
+class RayTier:
+    """The tier at ``url``."""
+
+    def __init__(self, url: str, head: RayNode) -> None:
+        self.url = url
+        self.head = head
 
 
 @contextmanager
-def ray_tier(folder: Path, **settings: str) -> Iterator[str]:
-    """Yields the address of the inference tier."""
+def ray_tier(folder: Path, **settings: str) -> Iterator[RayTier]:
+    """Yields the tier once it serves."""
     port = lasting_port()
-    url = f"http://127.0.0.1:{port}"
-    environment = ray_environment(folder, **settings)
-    command = [os.environ[PYTHON], "-m", "tests.cluster.ray_tier", str(port)]
-    with (folder / "ray.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=services.ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        wait_until_served(url, process, folder / "ray.log")
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        finally:
-            with_group(process, signal.SIGKILL)
-            shutil.rmtree(environment["RAY_TMPDIR"], ignore_errors=True)
+    gcs = lasting_port()
+    address = f"127.0.0.1:{gcs}"
+    with ExitStack() as stack:
+        redis = stack.enter_context(services.redis_server(folder))
+        environment = ray_environment(folder, **settings)
+        stack.callback(shutil.rmtree, environment["RAY_TMPDIR"], ignore_errors=True)
+        kept = {"RAY_REDIS_ADDRESS": urlsplit(redis.url).netloc}
+        head_only = ["--head", f"--port={gcs}", "--num-cpus=0", "--include-dashboard=false"]
+        head = RayNode(folder, "head", head_only, environment | kept)
+        worker = RayNode(folder, "worker", [f"--address={address}", f"--num-cpus={LOGICAL_CPUS}"], environment)
+        for node in (head, worker):
+            stack.callback(node.kill)
+        head.start()
+        _wait_for(gcs)
+        worker.start()
+        deploy = [os.environ[PYTHON], "-m", "tests.cluster.ray_tier", address, str(port)]
+        with (folder / "deploy.log").open("wb") as log:
+            subprocess.run(
+                deploy,
+                cwd=services.ROOT,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=True,
+                timeout=240,
+            )
+        url = f"http://127.0.0.1:{port}"
+        wait_until_served(url)
+        yield RayTier(url, head)
 
 
 def ray_environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -56,23 +127,26 @@ def ray_environment(folder: Path, **settings: str) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_LOG_TO_STDERR": "0",
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "600",  # as in k8s/base/rayservice.yaml
         "RAY_TMPDIR": tempfile.mkdtemp(prefix="ray-"),  # a short path: sockets lie in it
         **settings,
     }
 
 
-def wait_until_served(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_served(url: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while not is_ready(url):
-        assert process.poll() is None, log.read_text()[-4000:]
-        assert time.monotonic() < deadline, log.read_text()[-4000:]
+        assert time.monotonic() < deadline, "the tier does not serve"
         time.sleep(0.5)
 
 
-def with_group(process: subprocess.Popen[bytes], number: int) -> None:
-    """What Ray started belongs to its session; nothing else does."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing listens on port {port}")
 
 
 def is_ready(url: str) -> bool:

@@ -187,12 +187,17 @@ async def test_the_table_says_what_the_chart_does(service: Served) -> None:
         await drawn(page)
         card = page.locator("section:has(#active-users-title)")
         await card.locator("summary").click()
-        last = card.locator("tbody tr").last
-        await expect(last).to_be_visible()
-        cells = await last.locator("td").all_inner_texts()
+        await expect(card.locator("tbody tr").last).to_contain_text("so far")
+        last_whole = card.locator("tbody tr:not(:has([data-unfinished]))").last
+        cells = await last_whole.locator("td").all_inner_texts()
         assert await card.locator(".readout b").all_inner_texts() == cells
         plot = await card.locator(".u-over").bounding_box()
-        await page.mouse.move(plot["x"] + 1, plot["y"] + 20)
+        middle = plot["y"] + plot["height"] / 2
+        await page.mouse.move(plot["x"] + plot["width"] - 1, middle)
+        today = await card.locator("tbody tr").last.locator("td").all_inner_texts()
+        await expect(card.locator(".readout b").first).to_have_text(today[0])
+        await expect(card.locator(".readout")).to_contain_text("so far")
+        await page.mouse.move(plot["x"] + 1, middle)
         first = await card.locator("tbody tr").first.locator("td").all_inner_texts()
         await expect(card.locator(".readout b").first).to_have_text(first[0])
 

@@ -172,3 +172,28 @@ async def test_closing_refuses_what_waits_and_finishes_what_runs(model: Model) -
     assert await first == 0
     with pytest.raises(EngineUnavailable):
         await batcher.submit(Number(value=2))
+
+
+async def test_the_backlog_is_what_runs_and_waits_less_what_nobody_misses_yet(
+    batcher: Batcher[Number, int], model: Model
+) -> None:
+    running = await blocked(batcher, model)
+    batcher._seconds_per_cost = 10.0  # nothing here lasts long enough to be measured
+    assert 9.0 < batcher.stats().backlog_s <= 10.0
+    [patient] = await submit(batcher, Number(value=1, slack_s=60.0))
+    assert 9.0 < batcher.stats().backlog_s <= 10.0  # it will be done after 20 s, and is missed after 60
+    [waiting] = await submit(batcher, Number(value=2))
+    assert 19.0 < batcher.stats().backlog_s <= 20.0
+    model.free.set()
+    await asyncio.gather(running, patient, waiting)
+    assert batcher.stats().backlog_s == 0
+
+
+async def test_a_slow_moment_is_forgotten_while_there_is_nothing_to_do(
+    batcher: Batcher[Number, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await batcher.submit(Number(value=1))
+    batcher._seconds_per_cost = 10.0
+    later = time.monotonic() + 60
+    monkeypatch.setattr("inference.batcher.time.monotonic", lambda: later)
+    assert batcher.stats().seconds_per_cost < 0.1

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from websockets.sync.client import connect
 
 from core import tracing
 from tests import sound
+from tests.collector import Collector, collecting
 from tests.services import inference_tier, served
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -25,36 +23,14 @@ CALLER = {"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-Id": "req_from_th
 SPOKEN = "selamat pagi semua"
 
 
-class Collector(http.server.BaseHTTPRequestHandler):
-    """An OTLP receiver that keeps what it is sent."""
-
-    spans: list[tuple[str, Any]] = []  # with the service's name
-
-    def do_POST(self) -> None:
-        assert self.path == "/v1/traces"
-        sent = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
-        for resource in sent.resource_spans:
-            service = {one.key: one.value.string_value for one in resource.resource.attributes}["service.name"]
-            self.spans += [(service, span) for scope in resource.scope_spans for span in scope.spans]
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture
-def collector() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def collector() -> Iterator[Collector]:
+    with collecting() as receiver:
+        yield receiver
 
 
-def test_across_the_tier(collector: str, tmp_path: Path) -> None:
-    told = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+def test_across_the_tier(collector: Collector, tmp_path: Path) -> None:
+    told = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
     with (
         inference_tier(tmp_path, **told) as tier,
         served(tmp_path, VOICE_INFERENCE_URL=tier.url, **told) as server,
@@ -68,46 +44,31 @@ def test_across_the_tier(collector: str, tmp_path: Path) -> None:
             socket.send(json.dumps({"type": "text", "text": "Apa khabar?"}))
             socket.send(json.dumps({"type": "end"}))
             list(socket)
-        _wait_for("WEBSOCKET /ws/tts")
+        _wait_for(collector, "WEBSOCKET /ws/tts")
         assert server.stop() == 0
-    request = _one("POST /v1/audio/transcriptions", "voice-api")
+    (request,) = collector.named("POST /v1/audio/transcriptions", "voice-api")
     assert (request.trace_id.hex(), request.parent_span_id.hex()) == (TRACE, PARENT)
     assert _attributes(request)["request_id"] == "req_from_the_caller"
     assert _attributes(request)["http.response.status_code"] == 200
-    unit = _below(request, "unit asr", "voice-api")
-    there = _below(unit, "tier asr", "voice-tier")
-    _below(there, "engine asr", "voice-tier")
-    stream = _one("WEBSOCKET /ws/tts", "voice-api")
-    assert any(name.startswith("unit ") for name in _names_below(stream))
+    (unit,) = collector.below(request, "unit asr", "voice-api")
+    (there,) = collector.below(unit, "tier asr", "voice-tier")
+    assert len(collector.below(there, "engine asr", "voice-tier")) == 1
+    (stream,) = collector.named("WEBSOCKET /ws/tts", "voice-api")
+    below = {span.name for _service, span in collector.spans if span.parent_span_id == stream.span_id}
+    assert any(name.startswith("unit ") for name in below)
     log = "".join(path.read_text() for path in tmp_path.glob("tier-*.log"))
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert any(one["message"] == "unit" and one["request_id"] == "req_from_the_caller" for one in lines)
-    everything = str([str(span) for _service, span in Collector.spans]).lower()
+    everything = str([str(span) for _service, span in collector.spans]).lower()
     assert "pagi" not in everything
     assert "khabar" not in everything
 
 
-def _wait_for(name: str) -> None:
+def _wait_for(collector: Collector, name: str) -> None:
     deadline = time.monotonic() + 30
-    while name not in [span.name for _service, span in Collector.spans]:
-        assert time.monotonic() < deadline, [span.name for _service, span in Collector.spans]
+    while name not in (seen := [span.name for _service, span in list(collector.spans)]):
+        assert time.monotonic() < deadline, seen
         time.sleep(0.1)
-
-
-def _one(name: str, service: str) -> Any:
-    (found,) = (span for sender, span in Collector.spans if (sender, span.name) == (service, name))
-    return found
-
-
-def _below(parent: Any, name: str, service: str) -> Any:
-    found = [span for sender, span in Collector.spans if (sender, span.name) == (service, name)]
-    (child,) = (span for span in found if span.parent_span_id == parent.span_id)
-    assert child.trace_id == parent.trace_id
-    return child
-
-
-def _names_below(parent: Any) -> set[str]:
-    return {span.name for _service, span in Collector.spans if span.parent_span_id == parent.span_id}
 
 
 def _attributes(span: Any) -> dict[str, Any]:

@@ -70,7 +70,8 @@ def test_what_it_asks_for_is_in_the_example() -> None:
 @pytest.mark.parametrize("name", PARTS)
 def test_each_part(name: str) -> None:
     part = PARTS[name]
-    assert re.search(r":(\$\{VOICE_VERSION:\?\}|v?\d+[\w.-]*)$", part["image"]), "a tag that says which version"
+    pinned = r":(\$\{VOICE_VERSION:\?\}|v?\d+[\w.-]*@sha256:[0-9a-f]{64})$"
+    assert re.search(pinned, part["image"]), "a tag that says which version, and a digest where it is not ours"
     assert part["restart"] == "unless-stopped"
     assert part["logging"] == {"driver": "json-file", "options": {"max-size": "50m", "max-file": "5"}}
     for volume in part.get("volumes", []):

@@ -28,6 +28,34 @@ IN_NAMES = {
     Metric.COST: "Cost",
 }
 
+# The cluster's own, by their alert: series while all is well, and while it is not.
+_HOUR = 240  # steps
+_RUNS = 'kube_cronjob_status_last_schedule_time{namespace="voice",cronjob="daily"}'
+_DONE = 'kube_cronjob_status_last_successful_time{namespace="voice",cronjob="daily"}'
+_SCALER = 'namespace="voice",horizontalpodautoscaler="asr-api-hpa"'
+_PODS = f"kube_horizontalpodautoscaler_status_desired_replicas{{{_SCALER}}}"
+_MOST = f"kube_horizontalpodautoscaler_spec_max_replicas{{{_SCALER}}}"
+_BACKUP = 'barman_cloud_cloudnative_pg_io_last_available_backup_timestamp{namespace="voice"}'
+OPERATIONS: dict[str, tuple[list[dict[str, str]], list[dict[str, str]]]] = {
+    "VoiceLedgerOnDisk": (
+        [{'voice_ledger_spool_files{pod="a"}': "0x900"}, {'voice_ledger_spool_files{pod="a"}': "1x30 0x870"}],
+        [{'voice_ledger_spool_files{pod="a"}': "0x900", 'voice_ledger_spool_files{pod="b"}': "1x900"}],
+    ),
+    "VoiceJobFailed": (
+        [{_RUNS: "100x900", _DONE: "160x900"}, {_RUNS: "100x900", _DONE: f"10x{_HOUR // 2} 160x900"}],
+        [{_RUNS: "100x900", _DONE: "60x900"}, {_RUNS: "100x900"}],  # it failed; it has never succeeded
+    ),
+    "VoiceScalerAtMaximum": (
+        [{_PODS: "4x900", _MOST: "5x900"}, {_PODS: "5x50 4x850", _MOST: "5x900"}],
+        [{_PODS: "5x900", _MOST: "5x900"}],
+    ),
+    "VoiceBackupMissing": (
+        # promtool's clock begins at 0. The newer of two instances' counts.
+        [{_BACKUP: "0x900"}, {_BACKUP: "-90000x900"}, {_BACKUP: "-200000x900", _BACKUP[:-1] + ',pod="b"}': "0x900"}],
+        [{_BACKUP: "-200000x900"}],
+    ),
+}
+
 STEP_S = 15
 QUIET = 40  # steps: ten minutes
 LOUD = 80
@@ -46,7 +74,7 @@ def seconds(duration: str) -> timedelta:
 def test_the_same_alerts_with_the_same_numbers() -> None:
     rows = {name_of(rule): rule for rule in Rule.objects.all()}
     assert len(rows) == 8
-    assert set(RULES) == {*rows, "VoiceUnwatched"}
+    assert set(RULES) == {*rows, "VoiceUnwatched", *OPERATIONS}
     for name, row in rows.items():
         rule = RULES[name]
         compared = re.fullmatch(r".+ > \(max\((.+)\) or vector\(([\d.]+)\)\)", rule["expr"])
@@ -253,6 +281,22 @@ def test_the_inference_tiers_gpus_count(promtool: str, tmp_path: Path) -> None:
     (row,) = Rule.objects.filter(metric=Metric.GPU)
     tier = gauge("ray_node_gpus_utilization", 5, row.threshold + 1)
     assert verdict(promtool, tmp_path, [played(tier, [fires(name_of(row), MINUTES["loud"], row.severity)])]) == ""
+
+
+@pytest.mark.parametrize("alert", OPERATIONS)
+def test_what_only_operators_notice(promtool: str, tmp_path: Path, alert: str) -> None:
+    """Three hours of it."""
+    well, ill = OPERATIONS[alert]
+    severity = RULES[alert]["labels"]["severity"]
+    checks = [(series, None) for series in well] + [(series, severity) for series in ill]
+    plan = [played(series, [fires_with_any_labels(alert, 180, is_firing=bool(fired))]) for series, fired in checks]
+    assert verdict(promtool, tmp_path, plan) == ""
+
+
+def fires_with_any_labels(alert: str, minute: int, *, is_firing: bool) -> dict[str, Any]:
+    """Whatever else the alert names."""
+    firing = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}})'
+    return {"expr": firing, "eval_time": f"{minute}m", "exp_samples": [{"labels": "{}", "value": 1}] * is_firing}
 
 
 AGE = "voice_capacity_sample_age_seconds"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from capacity.models import Phase
 from tests.k8s.manifests import API, K8S, ROOT, built
 from tests.k8s.test_phases import REQUIRED_HPA
 from tools.planning import hpa
+from tools.planning.steps import USERS_PER_POD
 
 COMPONENT = K8S / "components" / "scale-by-users"
 
@@ -34,9 +36,10 @@ def scalers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
 def test_it_works(scalers: dict[str, dict]) -> None:
     assert {f"{name}-hpa" for name in API} <= set(scalers)
     for scaler in scalers.values():
-        cpu, users = scaler["spec"]["metrics"]
+        cpu, _users = scaler["spec"]["metrics"]
         assert [cpu] == REQUIRED_HPA["metrics"], "what was required stays as it is"
-        assert users["pods"]["metric"]["name"] == "voice_concurrent_users"
+        simulated = replace(hpa.API, users_per_pod=USERS_PER_POD).manifest()["metrics"]
+        assert scaler["spec"]["metrics"] == simulated, "the simulator's is another one"
 
 
 @pytest.mark.django_db
@@ -50,15 +53,7 @@ def test_the_target_is_the_first_phases(scalers: dict[str, dict]) -> None:
 
 def test_the_adapter_is_told_of_a_metric_that_exists() -> None:
     (rule,) = yaml.safe_load((COMPONENT / "adapter-rule.yaml").read_text())
+    assert rule["name"]["matches"] == hpa.USERS_METRIC
+    assert f"[{round(hpa.USERS_WINDOW_S / 60)}m]" in rule["metricsQuery"]
     assert rule["name"]["matches"] in rule["seriesQuery"]
     assert rule["name"]["matches"] in (ROOT / "capacity" / "leases.py").read_text()
-
-
-def test_users_ask_for_pods_where_the_cpu_does_not() -> None:
-    """50, 100, 200 people on two pods whose CPU is at 5 %, as Kubernetes computes it."""
-    wanted = {}
-    for people in (50, 100, 200):
-        readings = [hpa.PodReading(ready=True, percent=people / 2)] * 2
-        wanted[people] = hpa.wanted(2, readings, 25)
-        assert hpa.wanted(2, [hpa.PodReading(ready=True, percent=5.0)] * 2, hpa.API.target_percent) < 2
-    assert wanted == {50: 2, 100: 4, 200: 8}

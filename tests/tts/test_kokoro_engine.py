@@ -190,6 +190,29 @@ async def test_the_neural_voice_takes_no_more_replies_than_it_can_finish_soon(of
         assert is_browned_out() is is_too_many
 
 
+async def test_a_reply_that_would_be_ready_too_late_by_itself_is_spoken_by_espeak(
+    offered: Any, espeak: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = offered(Busy(wait_s=0))
+    busy.shown = EngineStats(True, 0, 1, 10, 10, 1, 5.0, 0.0, backlog_s=1.0, seconds_per_cost=0.012)
+    monkeypatch.setattr("capacity.leases.Leases.users_here", 2)
+
+    def degraded(text: str) -> Reason | None:
+        return Synthesis(sentences_of(text, "ms"), VOICES["aisyah"], soon=True).voice.degraded
+
+    assert degraded("Selamat pagi, apa khabar semua?") is None
+    assert degraded("Selamat pagi, apa khabar semua hari ini? " * 4) is Reason.BUSY  # its listener waits for all of it
+    assert degraded("Selamat pagi, apa khabar semua hari ini? " * 8) is None  # and hears this one while it is made
+
+
+async def test_a_caller_who_is_alone_keeps_the_neural_voice(offered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = offered(Busy(wait_s=0))
+    slow.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=0.1)
+    for users, is_too_many in ((1, False), (2, True)):
+        monkeypatch.setattr("capacity.leases.Leases.users_here", users)
+        assert is_browned_out(cost=100) is is_too_many
+
+
 async def test_the_neural_voice_gives_way_to_a_recogniser_that_is_behind(
     offered: Any, espeak: None, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:

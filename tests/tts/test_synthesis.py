@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from inference import runtime
 from inference.engine import EngineStats
+from tts import synthesis
 from tts.encoding import SAMPLE_RATE, Samples
 from tts.synthesis import (
     LOOK_AHEAD,
@@ -29,8 +31,8 @@ def voice(name: str) -> Voice:
 
 
 async def spoken(text: str, by: Voice = VOICE, speed: float = 1.0) -> tuple[Samples, Synthesis]:
-    synthesis = Synthesis(sentences_of(text, "ms"), by, speed=speed)
-    return np.concatenate([samples async for samples in synthesis.chunks()]), synthesis
+    speech = Synthesis(sentences_of(text, "ms"), by, speed=speed)
+    return np.concatenate([samples async for samples in speech.chunks()]), speech
 
 
 def test_sentences_and_the_pauses_before_them() -> None:
@@ -46,11 +48,11 @@ def test_what_cannot_be_said_is_left_out_with_its_pause() -> None:
 
 
 async def test_it_speaks_sentence_by_sentence(espeak: None) -> None:
-    synthesis = Synthesis(sentences_of(FIVE, "ms"), VOICE)
-    chunks = [samples async for samples in synthesis.chunks()]
+    speech = Synthesis(sentences_of(FIVE, "ms"), VOICE)
+    chunks = [samples async for samples in speech.chunks()]
     assert len(chunks) == 5
     assert all(chunk.dtype == np.int16 and len(chunk) > SAMPLE_RATE / 2 for chunk in chunks)
-    assert synthesis.audio_ms == pytest.approx(sum(map(len, chunks)) / 24, abs=1)
+    assert speech.audio_ms == pytest.approx(sum(map(len, chunks)) / 24, abs=1)
     assert not chunks[1][: int(0.2 * SAMPLE_RATE)].any()  # the pause
     assert np.abs(chunks[0][: int(0.1 * SAMPLE_RATE)]).max() > 500  # no silence before the first word
 
@@ -127,6 +129,28 @@ async def test_first_sentence_does_not_wait_for_the_others(slow: SlowEngine) -> 
     await anext(chunks)
     assert len(slow.asked) <= LOOK_AHEAD
     await chunks.aclose()
+
+
+async def test_a_long_text_stands_before_nobodys_first_sentence(
+    slow: SlowEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_finish = threading.Event()
+
+    def finish(speech: Speech) -> Samples:
+        if len(speech.audio) > 1000:  # all but a first sentence
+            may_finish.wait(20)
+        return np.zeros(len(speech.audio), np.int16)
+
+    monkeypatch.setattr(synthesis, "finish", finish)
+    long = Synthesis(numbered(30), VOICE).chunks()
+    try:
+        await anext(long)
+        await asyncio.sleep(0.1)  # its look-ahead has been spoken and waits for threads
+        async with asyncio.timeout(5):
+            assert len(await anext(Synthesis(numbered(1), VOICE).chunks())) == 1000
+    finally:
+        may_finish.set()
+        await long.aclose()
 
 
 async def test_sentences_of_a_client_that_left_are_dropped(slow: SlowEngine) -> None:

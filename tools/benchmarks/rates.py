@@ -8,7 +8,6 @@ with others takes longer for the same work than one that runs alone.
 from __future__ import annotations
 
 import asyncio
-import copy
 import datetime
 import json
 import math
@@ -33,30 +32,29 @@ environment.prepare()
 
 from tests import sound  # noqa: E402
 from tests.services import ROOT, free_port  # noqa: E402
+from tools.benchmarks import batch_times  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.observed import BOOKS, ENGINE, LOOP, POOL  # noqa: E402
 from tools.benchmarks.report import Result  # noqa: E402
 from tools.benchmarks.through_http import asr, succeeds, tts  # noqa: E402
-from tools.benchmarks.workload import SENTENCES, clips, closed_loop, said  # noqa: E402
+from tools.benchmarks.workload import SENTENCES, Call, closed_loop  # noqa: E402
 from tools.planning.rates import (  # noqa: E402
     ASR,
     TTS,
-    BatchTime,
     KindRates,
     LiveRates,
+    Loaded,
     Processor,
     Rates,
-    fit_line,
 )
+from tools.planning.simulation.closed import fitted  # noqa: E402
 
-BURSTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-ROUNDS = 5  # of a measurement that takes its time; a short one has fewer
+BATCH_SHARE = 4  # times the seconds of load go into batches alone, for each kind
 BUSY = 24  # callers at once: enough that the machine is never idle, few enough that nothing is refused
 WARM_UP_S = 1.5
 ALONE_S = 2.0
 STREAMS = 4  # a short measurement has shorter ones
 STREAM_S = 8.0
-ENGINE_OF = {ASR: "asr"}
 
 
 @dataclass
@@ -199,122 +197,6 @@ async def live(service: Observed, streams: int, seconds: float) -> Result:
     return Result(latencies_s=list(heard), elapsed_s=seconds)
 
 
-async def batch_times(rounds: int = ROUNDS) -> tuple[dict[str, tuple[float, float]], dict[str, Any]]:
-    """Fixed and per-cost seconds of a batch by kind, through the engines of this process, and what there is to know of
-    these. Of each size the fastest run counts: the others were disturbed."""
-    from asr.checkpoint import configured
-    from asr.tuning import cores_here, device_here, parallelism, tuning
-    from asr.units import Options, SpeechUnit
-    from asr.whisper_engine import whisper
-    from inference import runtime
-    from tts.units import SpeechUnit as Sentence
-    from tts.voices import catalogue
-
-    await runtime.load_all()
-    checkpoint = configured()
-    voice = catalogue().resolve(default="ms", voice="alloy")
-    ENGINE_OF[TTS] = voice.engine
-    audio = [sound.said(sentence) for sentence in SENTENCES]
-    heard = [SpeechUnit(audio=each, options=Options(language="ms")) for each in audio]
-    spoken = [Sentence(text=said(number), voice=voice) for number in range(len(SENTENCES))]
-    table = tuning(checkpoint, device_here(), cores_here())
-    contexts = [table.context_s(unit.duration_s) for unit in heard]
-    costs = {ASR: statistics.fmean(contexts), TTS: statistics.fmean(unit.cost for unit in spoken)}
-    seen: list[tuple[str, int, float]] = []
-    runtime.observe_batches(lambda engine, size, seconds: seen.append((engine, size, seconds)))
-    engines: dict[str, Any] = {ASR: whisper(), TTS: runtime.engine(voice.engine)}
-    for number in BURSTS * rounds:
-        for kind, units in ((ASR, heard), (TTS, spoken)):
-            # Only one context bucket, so that sizes are what was asked for.
-            same = [
-                unit for unit, context in zip(units, contexts, strict=True) if kind == TTS or context == contexts[0]
-            ]
-            wanted = [copy.copy(same[index % len(same)]) for index in range(number)]
-            await asyncio.gather(*(engines[kind].submit(unit) for unit in wanted))
-    costs[ASR] = float(contexts[0])
-    fits = {}
-    for kind in (ASR, TTS):
-        fastest: dict[int, float] = {}
-        for engine, size, seconds in seen:
-            if engine == ENGINE_OF[kind]:
-                fastest[size] = min(seconds, fastest.get(size, seconds))
-        fits[kind] = fit_line([(size * costs[kind], seconds) for size, seconds in sorted(fastest.items())])
-    about = {
-        "asr_model": checkpoint.name,
-        "buckets": checkpoint.contexts_s,
-        "batch_cost": float(contexts[0] * table.limit(contexts[0])),  # of the clips measured; others' differ little
-        "workers": parallelism(table, checkpoint, cores_here())[0],
-        "tts_engine": voice.engine,
-        "device": _device(),
-        "sizes": {ASR: [len(each) / sound.RATE for each in audio], TTS: [len(unit.text) for unit in spoken]},
-        "stages": {ASR: await _shares_asr(checkpoint, engines[ASR]._features), TTS: _shares_tts(voice)},
-    }
-    await runtime.close_all()
-    return fits, about
-
-
-def _device() -> str:
-    """What the engines run on."""
-    import ctranslate2
-    from django.conf import settings
-
-    wanted = settings.VOICE_ASR_DEVICE
-    is_gpu = wanted == "cuda" or (wanted == "auto" and ctranslate2.get_cuda_device_count() > 0)
-    if not is_gpu:
-        return f"processor, {environment.processor()}, {os.cpu_count()} cores"
-    import pynvml
-
-    pynvml.nvmlInit()
-    return f"GPU, {pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(0))}"
-
-
-def _timed(work: Callable[[], Any]) -> float:
-    """Processor seconds, the least of some."""
-    times = []
-    for _ in range(5):
-        began = time.thread_time()
-        work()
-        times.append(time.thread_time() - began)
-    return min(times)
-
-
-async def _shares_asr(checkpoint: Any, features: Callable[[Any], Any]) -> tuple[float, ...]:
-    """How the pool's jobs share its time: decode, find speech, compute features; then look for more speech."""
-
-    from asr.audio import decode
-    from asr.voice_activity import segments
-
-    file = clips()[0]
-    recording = decode(file, max_duration_s=60)
-    found = list(segments(recording, checkpoint.segment_s, checkpoint.longest_pause_s))
-    parts = [
-        _timed(lambda: decode(file, max_duration_s=60)),
-        _timed(lambda: next(segments(recording, checkpoint.segment_s, checkpoint.longest_pause_s))),
-        _timed(lambda: features(recording.float32(found[0].start, found[0].end))),
-        1e-5,
-    ]
-    return tuple(round(part / sum(parts), 4) for part in parts)
-
-
-def _shares_tts(voice: Any) -> tuple[float, ...]:
-    """Split into sentences; then finish the sound, encode it."""
-    import numpy as np
-
-    from tts.encoding import AudioFormat, encode
-    from tts.espeak import SAMPLE_RATE, speak
-    from tts.synthesis import finish, sentences_of
-    from tts.units import Speech
-
-    speech = Speech(speak(said(0), "ms").astype(np.float32) / np.float32(32768), SAMPLE_RATE)
-    samples = finish(speech)
-    parts = [
-        _timed(lambda: sentences_of(said(0), "ms")),
-        _timed(lambda: finish(speech)),
-        _timed(lambda: encode(samples, AudioFormat.MP3)),
-    ]
-    return tuple(round(part / sum(parts), 4) for part in parts)
-
-
 def _spread(alone: Result, size_cv: float) -> float:
     """How much the answers to one caller spread beyond what their sizes explain: standard deviation over mean, from the
     95th and 50th percentile, as a single hiccup would make the standard deviation itself anything."""
@@ -324,70 +206,67 @@ def _spread(alone: Result, size_cv: float) -> float:
 
 async def measure(seconds: float, service: Observed | None = None) -> Rates:
     """All of it. ``seconds`` of load for each kind. With a service, that one is loaded."""
-    fits, about = await batch_times(ROUNDS if seconds >= ROUNDS else 1)
+    engines = await batch_times.measure(BATCH_SHARE * seconds)
     if service is None:
         with observed() as throw_away:
-            return await loaded(throw_away, seconds, fits, about)
-    return await loaded(service, seconds, fits, about)
+            return await loaded(throw_away, seconds, engines)
+    return await loaded(service, seconds, engines)
 
 
-async def loaded(
-    service: Observed, seconds: float, fits: dict[str, tuple[float, float]], about: dict[str, Any]
-) -> Rates:
-    from django.conf import settings
-
+async def loaded(service: Observed, seconds: float, engines: dict[str, batch_times.Engine]) -> Rates:
     kinds: dict[str, KindRates] = {}
     cores: list[float] = []
     async with Client(service.url, service.headers()) as client:
-        calls = {ASR: succeeds(asr(client)), TTS: succeeds(tts(client))}
-        for kind, call in calls.items():
-            await closed_loop(call, concurrency=BUSY, seconds=WARM_UP_S)
-            alone = await closed_loop(call, concurrency=1, seconds=min(ALONE_S, seconds))
-            spent = await spend(service, lambda call=call: closed_loop(call, concurrency=BUSY, seconds=seconds))  # type: ignore[misc]
-            if not spent.result.latencies_s or spent.result.failures:
-                raise RuntimeError(f"{spent.result.failures} requests for {kind} failed")
-            cores.append(spent.cores)
-            sizes = about["sizes"][kind]
-            batch = (
-                BatchTime(
-                    *fits[kind],
-                    settings.VOICE_ASR_BATCH,
-                    about["batch_cost"],
-                    tuple(map(float, about["buckets"])),
-                    workers=about["workers"],
-                    queue=settings.VOICE_ASR_QUEUE,
-                )
-                if kind == ASR
-                else BatchTime(*fits[kind], 16, queue=settings.VOICE_TTS_QUEUE)
-            )
-            kinds[kind] = KindRates(
-                batch,
-                Processor(
-                    loop_s=spent.each(LOOP),
-                    pool_s=spent.each(POOL),
-                    books_s=spent.each(BOOKS),
-                    engine_s=spent.each(ENGINE),
-                    client_s=spent.client_s / len(spent.result.latencies_s),
-                    stages=about["stages"][kind],
-                    stages_before=3 if kind == ASR else 1,
-                ),
-                size=statistics.fmean(sizes),
-                size_cv=(size_cv := statistics.pstdev(sizes) / statistics.fmean(sizes)),
-                effort_cv=_spread(alone, size_cv),
-                mean_batch=spent.mean_batch(ENGINE_OF[kind]),
-            )
+        for kind, call in {ASR: succeeds(asr(client)), TTS: succeeds(tts(client))}.items():
+            kinds[kind], had = await _of_kind(service, kind, call, engines[kind], seconds)
+            cores.append(had)
     spent = await spend(service, lambda: live(service, STREAMS, min(STREAM_S, 2 + seconds)))
     heard = sum(spent.result.latencies_s)
-    units = sum(size for engine, size, _seconds in spent.batches if engine == ENGINE_OF[ASR])
+    units = sum(size for engine, size, _seconds in spent.batches if engine == engines[ASR].name)
     api = sum(spent.used.get(role, 0.0) for role in (LOOP, POOL, BOOKS))
-    return Rates(
-        device=about["device"],
+    rates = Rates(
+        device=batch_times.device(),
         machine=environment.machine().rsplit(",", 1)[0],
-        asr_model=about["asr_model"],
-        tts_engine=about["tts_engine"],
+        asr_model=engines[ASR].model,
+        tts_engine=engines[TTS].model,
         measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         cores=statistics.fmean(cores),
         asr=kinds[ASR],
         tts=kinds[TTS],
         live=LiveRates(units_per_s=units / heard, api_s_per_s=api / heard),
     )
+    return fitted(rates)
+
+
+async def _of_kind(
+    service: Observed, kind: str, call: Call, engine: batch_times.Engine, seconds: float
+) -> tuple[KindRates, float]:
+    """One kind's rates, and the cores that its run had."""
+    await closed_loop(call, concurrency=BUSY, seconds=WARM_UP_S)
+    alone = await closed_loop(call, concurrency=1, seconds=min(ALONE_S, seconds))
+    spent = await spend(service, lambda: closed_loop(call, concurrency=BUSY, seconds=seconds))
+    result = spent.result
+    if not result.latencies_s or result.failures:
+        raise RuntimeError(f"{result.failures} requests for {kind} failed")
+    size = statistics.fmean(engine.sizes)
+    size_cv = statistics.pstdev(engine.sizes) / size
+    rates = KindRates(
+        engine.batch,
+        Processor(
+            loop_s=spent.each(LOOP),
+            pool_s=spent.each(POOL),
+            books_s=spent.each(BOOKS),
+            engine_s=spent.each(ENGINE),
+            client_s=spent.client_s / len(result.latencies_s),
+            stages=engine.stages,
+            stages_before=3 if kind == ASR else 1,
+        ),
+        size=size,
+        size_cv=size_cv,
+        effort_cv=_spread(alone, size_cv),
+        mean_batch=spent.mean_batch(engine.name),
+        loaded=Loaded(
+            BUSY, seconds, result.per_second, result.percentile_ms(50) / 1000, result.percentile_ms(95) / 1000
+        ),
+    )
+    return rates, spent.cores

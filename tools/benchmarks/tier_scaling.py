@@ -135,9 +135,9 @@ def started(folder: Path, **settings: str) -> Iterator[tuple[Served, str]]:
     with (
         ray_tier(folder / "tier", **{**SETTINGS, **settings}) as tier,
         # One client sends all of it, as the chat product does; its own limit is not what this is about.
-        served(folder, VOICE_INFERENCE_URL=tier, VOICE_RATE_LIMIT="0") as api,
+        served(folder, VOICE_INFERENCE_URL=tier.url, VOICE_RATE_LIMIT="0") as api,
     ):
-        yield api, tier
+        yield api, tier.url
 
 
 async def follow_plan(api: Served, tier: str) -> Seen:

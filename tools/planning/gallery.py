@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tools.planning import hpa, plots
+from tools.planning import hpa, plots, steps
 from tools.planning.growth import Comparison
 from tools.planning.plan import Case, Planner
 from tools.planning.rates import DEPLOYMENTS
@@ -50,6 +50,11 @@ def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folde
     )
     title = f"The evening of {MILLION:,} chat users, {demand.voice_users:,.0f} of them with voice"
     yield from plots.save(plots.timeline(evening, title, source, goals_s=goals), folder, "million-evening")
+
+
+def draw_steps(planner: Planner, runs: Mapping[str, Run], folder: Path) -> list[Path]:
+    targets = (hpa.API.target_percent, steps.USERS_PER_POD)
+    return plots.save(plots.scaled_by(runs, sources(planner), targets), folder, "steps")
 
 
 def shape(planner: Planner, gpus: int) -> Shape:

@@ -99,7 +99,7 @@ def _lacking(case: Case, provided: Machines) -> list[str]:
     ]
 
 
-SPEED_FACTORS = (0.05, 0.1, 0.25, 0.5, 1.0)
+SPEED_FACTORS = (0.05, 0.1, 0.25, 0.5, 1.0, 4.0, 16.0)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 SYNC_PERIOD_S = 15.0  # --horizontal-pod-autoscaler-sync-period
 TOLERANCE = 0.1  # --horizontal-pod-autoscaler-tolerance
+USERS_METRIC = "voice_concurrent_users"
+USERS_WINDOW_S = 60.0  # that the Prometheus adapter's rule takes the mean of it over
 METRIC_WINDOW_S = 15.0  # over which metrics-server averages the CPU of a pod (--metric-resolution)
 
 
@@ -48,21 +50,27 @@ ALL_AT_ONCE = (Policy(Unit.PERCENT, 100, 15),)
 
 @dataclass(frozen=True)
 class Specification:
-    """``target_percent``: of the CPU that the pods request."""
+    """``target_percent``: of the CPU that the pods request. ``users_per_pod``: the target of a second metric, people
+    with work in flight in each pod; Kubernetes takes the larger of what the two ask for. None: there is none."""
 
     least: int
     most: int
     target_percent: int
     up: Behaviour
     down: Behaviour
+    users_per_pod: int | None = None
 
     def manifest(self) -> dict[str, Any]:
         """The `spec` of the manifest, without what it scales."""
         target = {"type": "Utilization", "averageUtilization": self.target_percent}
+        metrics: list[dict[str, Any]] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+        if self.users_per_pod is not None:
+            users = {"type": "AverageValue", "averageValue": str(self.users_per_pod)}
+            metrics.append({"type": "Pods", "pods": {"metric": {"name": USERS_METRIC}, "target": users}})
         return {
             "minReplicas": self.least,
             "maxReplicas": self.most,
-            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+            "metrics": metrics,
             "behavior": {"scaleUp": _manifest(self.up), "scaleDown": _manifest(self.down)},
         }
 
@@ -89,10 +97,12 @@ API = Specification(
 @dataclass(frozen=True)
 class PodReading:
     """One pod at a sync. ``percent``: CPU of its request; None when there is no reading. ``ready``: it takes requests,
-    and has done so for a whole metric window; a reading that is older than that counts as not ready."""
+    and has done so for a whole metric window; a reading that is older than that counts as not ready. ``users``: people
+    with work in flight in it."""
 
     ready: bool
     percent: float | None
+    users: float | None = None
 
 
 def wanted(current: int, pods: Sequence[PodReading], target_percent: float) -> int:
@@ -144,11 +154,16 @@ class Autoscaler:
     def sync(self, now: float, current: int, pods: Sequence[PodReading]) -> int:
         """The number of pods from now on. Call it every ``SYNC_PERIOD_S``."""
         rule = self.specification
+        if not self._recommended:
+            self._recommended.append((now, current))  # the controller begins with what it finds
         if current > rule.most:
             return self._change(now, current, rule.most)
         if current < rule.least:
             return self._change(now, current, rule.least)
         desired = wanted(current, pods, rule.target_percent)
+        if rule.users_per_pod is not None:
+            by_users = [replace(pod, percent=pod.users) for pod in pods]
+            desired = max(desired, wanted(current, by_users, rule.users_per_pod))
         return self._change(now, current, self._limited(now, current, self._stable(now, current, desired)))
 
     def _stable(self, now: float, current: int, desired: int) -> int:

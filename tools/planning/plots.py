@@ -7,7 +7,7 @@ its own dashes everywhere. Time is local.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
@@ -118,6 +118,40 @@ def timeline(run: Run, title: str, note: str, *, goals_s: dict[str, float], in_m
             panels[3].set_xlabel("time of day in Malaysia")
         _caption(figure, title, note)
     return figure
+
+
+def scaled_by(runs: Mapping[str, Run], note: str, targets: tuple[int, int]) -> Figure:
+    """One column for each autoscaler: people, what it reads, and what it does. ``targets``: CPU %, users per pod."""
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            4, len(runs), figsize=(11, 9.6), sharex=True, sharey="row", layout="constrained", squeeze=False
+        )
+        for column, (name, run) in zip(panels.T, runs.items(), strict=True):
+            axis = Axis(run, 1, in_minutes=True)
+            _people(column[0], axis)
+            _readings(column[1], axis, "CPU of the pods' request, %", targets[0], lambda part: part.pod_percent)
+            _readings(
+                column[2], axis, "people with work in flight per pod", targets[1], lambda part: part.users_per_pod
+            )
+            _pods(column[3], axis)
+            column[3].set_title("API pods ready, added (▲), taken away (▼)")
+            column[3].set(xlabel="minutes", xlim=(axis.edges[0], axis.edges[-1]))
+            column[0].set_title(f"{name[0].upper()}{name[1:]}\n\npeople being served at once", loc="left")
+        _caption(figure, "More people, step by step: what each autoscaler reads and does", note)
+    return figure
+
+
+def _readings(
+    panel: Axes, axis: Axis, title: str, target: float, value: Callable[[Slice], Mapping[str, float]]
+) -> None:
+    for kind in DEPLOYMENTS:
+        values = [value(part).get(kind, 0.0) for part in axis.run.slices]
+        panel.stairs(values, axis.edges, color=COLOUR[kind], ls=DASHES[kind], lw=2, baseline=None, label=NAME[kind])
+    panel.axhline(target, color=GREY, lw=1, ls=":", label="target")
+    panel.set(title=title, ylim=(0, None))
+    panel.legend(ncols=2, loc="upper left")
 
 
 def _caption(figure: Figure, title: str, note: str) -> None:

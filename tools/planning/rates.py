@@ -7,6 +7,7 @@ to text, characters for text to speech). Processor time is what threads have use
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,10 @@ LIVE = "live"
 KINDS = (ASR, TTS)  # that have an engine; live recognition is the work of the first one's
 DEPLOYMENTS = (ASR, TTS, LIVE)  # that have pods
 ENGINE = {ASR: ASR, TTS: TTS, LIVE: ASR}
+PLANNED_GPU = "T4"
+# What docker/gpu.Dockerfile puts into the tier's image.
+PLANNED_ASR = "whisper-large-v3-turbo"
+PLANNED_TTS = "kokoro-82m"
 SHIPPED = Path(__file__).with_name("measured.json")
 
 
@@ -32,7 +37,8 @@ class BatchTime:
     """``fixed_s`` of each batch and ``per_cost_s`` of each unit of cost in it, when nothing else runs.
     ``buckets``: a unit costs the smallest of these that holds it, and shares batches with its own bucket only; none:
     it costs what it is, and shares with all. ``batch_cost``: the most that a batch may cost, ``batch_units``: the most
-    units in it."""
+    units in it. ``margin_s``: how much larger than the unit its bucket has to be. ``workers``: batches that run side by
+    side, on ``threads`` each, where they run on a processor."""
 
     fixed_s: float
     per_cost_s: float
@@ -41,6 +47,8 @@ class BatchTime:
     buckets: tuple[float, ...] = ()
     workers: int = 1
     queue: int = 256
+    margin_s: float = 0.0
+    threads: int = 1
 
     def seconds(self, cost: float) -> float:
         return self.fixed_s + self.per_cost_s * cost
@@ -49,7 +57,8 @@ class BatchTime:
         """Of a unit of so many seconds or characters."""
         if not self.buckets:
             return size
-        return next((bucket for bucket in self.buckets if bucket >= size), self.buckets[-1])
+        needed = size + self.margin_s
+        return next((bucket for bucket in self.buckets if bucket >= needed), self.buckets[-1])
 
     def limit(self, cost: float) -> int:
         """The largest batch that a unit of that cost may be part of."""
@@ -80,10 +89,23 @@ class Processor:
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """What so many callers got who asked again at once, for so many seconds and until the last of them was answered."""
+
+    callers: int
+    seconds: float
+    per_second: float
+    p50_s: float
+    p95_s: float
+
+
+@dataclass(frozen=True)
 class KindRates:
     """``size``: mean seconds of audio, or characters, of the requests that were measured, and ``size_cv``, their
     standard deviation over it. ``effort_cv``: how much the time of equally large ones differs, standard deviation over
-    mean, with nobody else there. ``mean_batch``: units of a batch in the loaded run that ``processor`` is from."""
+    mean, with nobody else there. ``mean_batch``: units of a batch in the ``loaded`` run that ``processor`` is from.
+    ``stall``: how much longer its threads take where they share a machine than their processor time says, as they wait
+    for Python's lock while a core is idle (``simulation.closed.fitted``)."""
 
     batch: BatchTime
     processor: Processor
@@ -91,6 +113,8 @@ class KindRates:
     size_cv: float
     effort_cv: float = 0.0
     mean_batch: float = 1.0
+    loaded: Loaded | None = None
+    stall: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -120,10 +144,10 @@ class Rates:
     def kind(self, name: str) -> KindRates:
         return {ASR: self.asr, TTS: self.tts}[name]
 
-    @property
-    def is_of_gpu(self) -> bool:
-        """Whether the engines ran on a GPU when they were measured."""
-        return self.device.startswith("GPU")
+    def are_of(self, asr_model: str, tts_model: str) -> bool:
+        """Whether these models were measured on the GPU that is planned with."""
+        is_device = re.search(rf"^GPU\b.*\b{PLANNED_GPU}\b", self.device) is not None
+        return is_device and (self.asr_model, self.tts_engine) == (asr_model, tts_model)
 
     def faster(self, engines: float, note: str, *, processor: float = 1.0) -> Rates:
         """As they would be with engines and API processors so many times as fast."""
@@ -180,6 +204,8 @@ def _kind(given: dict[str, Any]) -> KindRates:
         BatchTime(**batch),
         Processor(**processor),
         **{name: float(given[name]) for name in ("size", "size_cv", "effort_cv", "mean_batch")},
+        stall=float(given.get("stall", 1.0)),
+        loaded=Loaded(**given["loaded"]) if given.get("loaded") else None,
     )
 
 

@@ -79,13 +79,13 @@ def by_speed(estimated: Mapping[str, Sequence[Estimate]]) -> list[str]:
     """Of each phase the GPUs and the cost, by how fast a T4 is taken to be."""
     first = max(map(len, estimated), default=0) + 1
     factors = [f"{one.factor:g}" for one in next(iter(estimated.values()), ())]
-    lines = [f"{'T4 over that device':<{first}}" + "".join(f"{factor:>21}" for factor in factors)]
+    lines = [f"{'T4 over that device':<{first}}" + "".join(f"{factor:>22}" for factor in factors)]
     for name, row in estimated.items():
         cells = [
             "too slow" if one.gpus is None else f"{one.gpus} GPU{'s' * (one.gpus != 1)}, {one.month_usd:,.0f} USD"
             for one in row
         ]
-        lines.append(f"{name + ':':<{first}}" + "".join(f"{cell:>21}" for cell in cells))
+        lines.append(f"{name + ':':<{first}}" + "".join(f"{cell:>22}" for cell in cells))
     return lines
 
 

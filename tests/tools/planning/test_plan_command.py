@@ -18,13 +18,23 @@ from django.utils import timezone
 from capacity.models import Phase
 from tests.capacity.world import START
 from tests.services import ROOT
-from tools.planning import growth, plots
+from tools.planning import growth, hpa, plan, plots, steps
 from tools.planning.demand import Demand, RequestRate
 from tools.planning.gallery import shape
 from tools.planning.plan import Goals, Planner, TooMuch
 from tools.planning.prices import HOURS_PER_MONTH, Prices, prices
-from tools.planning.rates import ASR, DEPLOYMENTS, SHIPPED, TTS, BadRates, fit_line, read
-from tools.planning.simulation.cluster import Crowd, Shape, Stay, simulate, simulate_crowd
+from tools.planning.rates import (
+    ASR,
+    DEPLOYMENTS,
+    PLANNED_ASR,
+    PLANNED_TTS,
+    SHIPPED,
+    TTS,
+    BadRates,
+    fit_line,
+    read,
+)
+from tools.planning.simulation.cluster import Crowd, Run, Shape, Stay, simulate, simulate_crowd
 from tools.planning.tested import NoSuchTest, scaled
 from usage.cost import InfrastructureCost
 from usage.scorecard import Verdict
@@ -35,6 +45,13 @@ RATES = Path(__file__).with_name("plan_rates.json")  # a measurement that stays 
 @pytest.fixture
 def unpriced(seeded) -> None:
     InfrastructureCost.objects.all().delete()
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch) -> None:
+    """A quarter of the simulated requests are enough here."""
+    monkeypatch.setattr(plan, "EVENTS", 2_000)
+    monkeypatch.setattr(plan, "SHORTEST_S", 120.0)
 
 
 def planner(**goals) -> Planner:
@@ -61,19 +78,46 @@ def test_it_works(unpriced, capsys) -> None:
 
 
 def test_fits_is_said_only_of_what_was_measured(unpriced, capsys, tmp_path: Path) -> None:
-    """On a GPU, as it was measured. Otherwise there is a table by how fast one might be."""
+    """As it was measured. Otherwise there is a table by how fast a GPU might be."""
     of_gpu = tmp_path / "gpu.json"
-    replace(read(RATES), device="GPU, Tesla T4").write(of_gpu)
+    replace(read(RATES), device="GPU, Tesla T4", asr_model=PLANNED_ASR, tts_engine=PLANNED_TTS).write(of_gpu)
     assert "1 Launch: fits" in run(capsys, "--rates", str(of_gpu))
-    for arguments in (["--rates", str(RATES)], ["--rates", str(of_gpu), "--speed-factor", "2"]):
-        text = run(capsys, *arguments)
-        assert "fits" not in text
-        header, *rows = text.partition("as the measured device:\n")[2].splitlines()[:5]
-        assert header.split()[-5:] == ["0.05", "0.1", "0.25", "0.5", "1"]
-        for row in rows:
-            gpus = [int(number) for number in re.findall(r"(\d+) GPU", row)]
-            assert gpus == sorted(gpus, reverse=True), "a slower one takes more of them"
-            assert len(gpus) + row.count("too slow") == 5
+    text = run(capsys, "--rates", str(of_gpu), "--speed-factor", "2")
+    assert "fits" not in text
+    header, *rows = text.partition("device did its own:\n")[2].splitlines()[:5]
+    assert header.split()[-7:] == ["0.05", "0.1", "0.25", "0.5", "1", "4", "16"]
+    for row in rows:
+        gpus = [int(number) for number in re.findall(r"(\d+) GPU", row)]
+        assert gpus == sorted(gpus, reverse=True), "a slower one takes more of them"
+        assert len(gpus) + row.count("too slow") == 7
+
+
+def test_which_rates_are_of_the_planned_gpu_and_models() -> None:
+    models = ("whisper-ms-demo", "espeak-ng")
+    rates = read(RATES)
+    of_gpu = replace(rates, device="GPU, Tesla T4")
+    assert of_gpu.are_of(*models)
+    assert not of_gpu.are_of(PLANNED_ASR, PLANNED_TTS)
+    assert not rates.are_of(*models), "a processor's"
+    assert not replace(rates, device="GPU, NVIDIA H200").are_of(*models)
+
+
+def test_the_planned_models_are_the_tiers() -> None:
+    dockerfile = (ROOT / "docker" / "gpu.Dockerfile").read_text()
+    assert f'ARG MODELS="{PLANNED_ASR} {PLANNED_TTS}"' in dockerfile
+    assert f"VOICE_ASR_MODEL={PLANNED_ASR}\n" in (ROOT / "k8s" / "base" / "models.env").read_text()
+
+
+def test_a_device_that_is_too_slow_as_it_is(unpriced, capsys, tmp_path: Path) -> None:
+    """It is a processor: that no number of those is enough says nothing of a T4."""
+    slow = tmp_path / "slow.json"
+    read(RATES).faster(0.005, "slow").write(slow)
+    text = run(capsys, "--rates", str(slow))
+    assert "in time on any number of machines" in text
+    assert "device did its own:\n" in text
+    assert "Assumed" in text
+    with pytest.raises(CommandError):
+        run(capsys, "--rates", str(slow), "--csv", "-")
 
 
 def test_the_first_phases_stay_within_their_cost(seeded) -> None:
@@ -126,8 +170,9 @@ def test_the_same_plan_twice(unpriced, capsys) -> None:
         ["--utilisation", "1"],
         ["--rates", "/nowhere.json"],
         ["--load-test", "4711"],
-        ["--users", "1e11"],
-        ["--speed-factor", "0.0001"],
+        ["--steps", "50,0"],
+        ["--users", "1e11", "--no-phases"],
+        ["--speed-factor", "0.0001", "--no-phases"],
         ["--tts-p95-s", "0.001", "--no-phases"],
         ["--csv", "/nowhere/plan.csv", "--no-phases"],
     ],
@@ -280,6 +325,50 @@ def test_the_scorecards_costs() -> None:
     assert hour.verdict is Verdict.NOT_MET
     assert hour.needed == pytest.approx(case.money.asr_usd / 0.01)
     assert characters.verdict is Verdict.MET
+
+
+# --- Step by step -----------------------------------------------------------------------------------------------------
+PEOPLE = (20, 80, 20)
+
+
+@pytest.fixture(scope="module")
+def stepped() -> dict[str, Run]:
+    """First few, then more than a slow GPU answers at once, then few again."""
+    plan = planner()
+    plan.adopt(plan.rates.faster(0.25, "a slow GPU"))
+    plan.crowd = Crowd(0, 0.5, (1.0, 0.0, 0.0))
+    return steps.simulate_steps(plan, PEOPLE, 1)
+
+
+def test_who_waits_for_a_gpu_is_seen_by_the_second_metric_only(stepped: dict[str, Run]) -> None:
+    by_cpu, by_both = stepped.values()
+    assert not by_cpu.changes, "CPUs idle meanwhile"
+    assert {change.deployment for change in by_both.changes} == {ASR}
+    up, down = by_both.changes[0], by_both.changes[-1]
+    assert up.after > up.before
+    assert steps.STEP_S + hpa.API.up.stabilisation_s <= up.at_s < steps.STEP_S + 180
+    assert down.after == hpa.API.least
+    assert down.at_s >= 2 * steps.STEP_S + hpa.API.down.stabilisation_s
+    crowded = steps.by_step(by_cpu, PEOPLE)[1].slices[-1]
+    assert crowded.pod_percent[ASR] < hpa.API.target_percent
+    assert crowded.users_per_pod[ASR] > steps.USERS_PER_POD
+
+
+def test_who_is_served_at_once_is_seen_by_the_required_metric() -> None:
+    plan = planner()
+    plan.adopt(plan.rates.faster(10, "a fast GPU"))
+    plan.crowd = Crowd(0, 2.0, (0.0, 1.0, 0.0))
+    for run in steps.simulate_steps(plan, (80,), 1).values():
+        assert {change.deployment for change in run.changes} == {TTS}
+
+
+def test_steps_are_told(unpriced, stepped: dict[str, Run], capsys, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(steps, "simulate_steps", lambda planner, users, gpus: stepped)
+    text = run(capsys, "--steps", ",".join(map(str, PEOPLE)), "--plots", str(tmp_path))
+    assert text.count("The autoscaler ") == 2
+    rows = [line for line in text.splitlines() if re.match(r" +(20|80) ", line)]
+    assert [row.split()[0] for row in rows] == [*map(str, PEOPLE)] * 2
+    assert (tmp_path / "steps.svg").exists()
 
 
 # --- Pictures ---------------------------------------------------------------------------------------------------------

@@ -144,3 +144,17 @@ def test_never_beyond_its_limits() -> None:
     assert sync(Autoscaler(replace(PROMPT, least=2)), 5, 0, 2) == [2, 2]
     assert sync(Autoscaler(API), 1, 70, 1) == [2]
     assert sync(Autoscaler(API), 9, 70, 1) == [5]
+
+
+def test_it_begins_with_the_pods_that_it_finds() -> None:
+    """So the first look, too, has to be held for the whole window."""
+    assert sync(Autoscaler(API), 2, 300, 5) == [2, 2, 2, 2, 4]
+
+
+def test_of_two_metrics_the_larger_wish_counts() -> None:
+    both = replace(API, up=Behaviour(0, API.up.policies), users_per_pod=25)
+    waiting = [PodReading(True, 5.0, users=50.0)] * 2  # for a GPU: the CPU is idle
+    assert Autoscaler(both).sync(0, 2, waiting) == 4
+    assert Autoscaler(replace(both, users_per_pod=None)).sync(0, 2, waiting) == 2
+    busy = [PodReading(True, 140.0, users=1.0)] * 2
+    assert Autoscaler(both).sync(0, 2, busy) == 4

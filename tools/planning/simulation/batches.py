@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -81,13 +82,11 @@ class BatchServer:
         if not self._queue:
             return []
         first = self._queue[0]
-        limit = self._time.limit(first.cost)
-        batch: list[Waiting] = []
-        rest: list[Waiting] = []
-        for item in self._queue:
-            goes_along = not self._time.buckets or item.cost == first.cost
-            (batch if goes_along and len(batch) < limit else rest).append(item)
-        self._queue = rest
+        along = [item for item in self._queue if not self._time.buckets or item.cost == first.cost]
+        # One worker takes no more than its share: the others would have nothing to do.
+        batch = along[: min(self._time.limit(first.cost), math.ceil(len(along) / self._time.workers))]
+        taken = {item.number for item in batch}
+        self._queue = [item for item in self._queue if item.number not in taken]
         return batch
 
     def _serve(self, batch: list[Waiting]) -> None:

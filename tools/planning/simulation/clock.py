@@ -30,6 +30,26 @@ class Clock:
         self.now = max(self.now, until)
 
 
+class Level:
+    """A number that goes up and down, and what it was on average."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since = 0.0
+        self._sum = 0.0
+        self.now = 0
+
+    def change(self, by: int) -> None:
+        self._sum += self.now * (self._clock.now - self._since)
+        self._since = self._clock.now
+        self.now += by
+
+    @property
+    def sum_s(self) -> float:
+        """The number times the seconds that it lasted, since the beginning."""
+        return self._sum + self.now * (self._clock.now - self._since)
+
+
 class Machine:
     """Cores shared evenly by all threads that have work, none of which gets more than one core: what an operating
     system does, with infinitely thin slices. ``used_s``: processor time spent so far."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 from core.percentiles import percentile
-from tools.planning.rates import ASR, TTS, Rates
+from tools.planning.rates import ASR, KINDS, TTS, KindRates, Rates
 from tools.planning.simulation.clock import Clock, Machine, Threads
 from tools.planning.simulation.service import Engines, Pod, Sizes
+
+MAX_STALL = 4.0  # and the reciprocal of it: batches that share a device better than alone
+STALL_STEPS = 9  # within one per cent
 
 
 @dataclass
 class Answers:
-    """``latencies_s`` of the successful ones by kind."""
+    """``latencies_s`` of the successful ones by kind. ``last_s``: when the last of them came."""
 
     latencies_s: dict[str, list[float]] = field(default_factory=lambda: {ASR: [], TTS: []})
     refused: int = 0
     seconds: float = 0.0
+    last_s: float = 0.0
 
     def all(self) -> list[float]:
         return [seconds for kind in self.latencies_s.values() for seconds in kind]
@@ -24,6 +29,11 @@ class Answers:
     @property
     def per_second(self) -> float:
         return len(self.all()) / self.seconds if self.seconds else 0.0
+
+    @property
+    def per_second_to_the_last(self) -> float:
+        """As a run is measured that ends when its last caller has been answered."""
+        return len(self.all()) / self.last_s if self.last_s else 0.0
 
     def percentile_s(self, percent: float, kind: str | None = None) -> float:
         """Nearest rank. NaN when there are none."""
@@ -46,6 +56,7 @@ class ClosedLoop:
 def one_machine(rates: Rates, load: ClosedLoop, *, cores: float | None = None) -> Answers:
     """The whole service, and the client beside it, on one machine. ``cores``: those that the rates were measured on."""
     clock = Clock()
+    rates = replace(rates, asr=_stalled(rates.asr), tts=_stalled(rates.tts))
     shared = cores or rates.cores
     machine = Machine(clock, shared)
     engines = Engines(clock, rates, machine=machine)
@@ -71,6 +82,7 @@ def one_machine(rates: Rates, load: ClosedLoop, *, cores: float | None = None) -
             if asked >= load.warm_up_s:
                 if is_success:
                     answers.latencies_s[kind].append(clock.now - asked)
+                    answers.last_s = clock.now
                 else:
                     answers.refused += 1
             clock.after(sizes.random.uniform(*load.think_s), user)
@@ -83,6 +95,44 @@ def one_machine(rates: Rates, load: ClosedLoop, *, cores: float | None = None) -
     answers.seconds = load.seconds
     clock.run(load.warm_up_s + load.seconds + 3600)  # those under way end
     return answers
+
+
+def _stalled(kind: KindRates) -> KindRates:
+    used = kind.processor
+    used = replace(
+        used,
+        loop_s=used.loop_s * kind.stall,
+        pool_s=used.pool_s * kind.stall,
+        books_s=used.books_s * kind.stall,
+        engine_s=used.engine_s * kind.stall,
+    )
+    return replace(kind, processor=used)
+
+
+def fitted(rates: Rates) -> Rates:
+    """The rates with each kind's ``stall`` such that the simulation answers as many a second as the run did that they
+    are from. What other numbers of callers, and both kinds together, will see follows from it."""
+    found = {name: replace(rates.kind(name), stall=_stall(rates, name)) for name in KINDS}
+    return replace(rates, asr=found[ASR], tts=found[TTS])
+
+
+def _stall(rates: Rates, name: str) -> float:
+    """By bisection: the longer threads take, the fewer are answered."""
+    loaded = rates.kind(name).loaded
+    if loaded is None:
+        return rates.kind(name).stall
+    load = ClosedLoop(loaded.callers, loaded.seconds, asr_share=1.0 if name == ASR else 0.0)
+    low = 1 / MAX_STALL
+    high = MAX_STALL
+    for _ in range(STALL_STEPS):
+        middle = math.sqrt(low * high)
+        kind = replace(rates.kind(name), stall=middle)
+        answers = one_machine(replace(rates, asr=kind) if name == ASR else replace(rates, tts=kind), load)
+        if answers.per_second_to_the_last > loaded.per_second:
+            low = middle
+        else:
+            high = middle
+    return math.sqrt(low * high)
 
 
 def whole_cores(cores: float) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +18,7 @@ from core.percentiles import percentile
 from tools.planning import hpa
 from tools.planning.demand import SECONDS_PER_HOUR, Demand, RequestRate
 from tools.planning.rates import ASR, DEPLOYMENTS, LIVE, TTS, Rates
-from tools.planning.simulation.clock import Action, Clock
+from tools.planning.simulation.clock import Action, Clock, Level
 from tools.planning.simulation.service import Engines, Pod, Sizes, merged
 
 SLICE_S = 60.0  # readings are kept by the minute
@@ -44,7 +45,7 @@ class Shape:
 class Slice:
     """One minute. ``arrivals``: requests, and units of open streams. ``users``: the most people at once with a request
     under way or a stream open. ``pods``: those that take requests, ``wanted``: those that are starting too;
-    by deployment."""
+    ``pod_percent``, ``users_per_pod``: what the autoscaler last read; by deployment."""
 
     latencies_s: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in DEPLOYMENTS})
     arrivals: int = 0
@@ -54,6 +55,7 @@ class Slice:
     wanted: dict[str, int] = field(default_factory=dict)
     gpu_percent: float = 0.0
     pod_percent: dict[str, float] = field(default_factory=dict)
+    users_per_pod: dict[str, float] = field(default_factory=dict)
 
     def p95_s(self, kind: str) -> float:
         return percentile(self.latencies_s[kind], 95)
@@ -113,6 +115,9 @@ class Deployment:
         self._scaler = hpa.Autoscaler(shape.scaling) if shape.scaling else None
         self._started = [_Started(cluster.new_pod(), 0.0) for _ in range(count)]
         self.percent = 0.0
+        self.people = Level(cluster.clock)  # who have work in flight, or a stream open
+        self._people_s = deque([0.0], maxlen=1 + int(hpa.USERS_WINDOW_S // hpa.SYNC_PERIOD_S))
+        self.users_per_pod = 0.0
 
     @property
     def wanted(self) -> int:
@@ -129,12 +134,15 @@ class Deployment:
         """The autoscaler's look at the pods."""
         now = self._cluster.clock.now
         cores = self._cluster.shape.pod_cores
+        self._people_s.append(self.people.sum_s)
+        seconds = (len(self._people_s) - 1) * hpa.SYNC_PERIOD_S
+        self.users_per_pod = (self._people_s[-1] - self._people_s[0]) / seconds / max(1, len(self.ready()))
         readings = []
         for each in self._started:
             used = each.pod.machine.used_s - each.read_s
             each.read_s = each.pod.machine.used_s
             percent = 100 * used / hpa.SYNC_PERIOD_S / cores
-            readings.append(hpa.PodReading(now >= each.ready_at + hpa.METRIC_WINDOW_S, percent))
+            readings.append(hpa.PodReading(now >= each.ready_at + hpa.METRIC_WINDOW_S, percent, self.users_per_pod))
         measured = [reading.percent or 0.0 for reading in readings if reading.ready]
         self.percent = sum(measured) / len(measured) if measured else 0.0
         if self._scaler is None:
@@ -178,12 +186,12 @@ class Cluster:
         asked = self.clock.now
         self._slice.arrivals += 1
         if not is_stream:
-            self._enter()
+            self._enter(kind)
         deadline = None if self.shape.deadline_s is None else asked + self.shape.deadline_s
 
         def answered(is_success: bool) -> None:
             if not is_stream:
-                self._users -= 1
+                self._leave(kind)
             if is_success:
                 self._slice.latencies_s[kind].append(self.clock.now - asked)
             else:
@@ -194,22 +202,27 @@ class Cluster:
 
     def stream(self, seconds: float) -> None:
         """Somebody begins to speak live, for so long."""
-        self._enter()
+        self._enter(LIVE)
         ends = self.clock.now + seconds
         every = 1 / self.rates.live.units_per_s
 
         def unit() -> None:
             if self.clock.now >= ends:
-                self._users -= 1
+                self._leave(LIVE)
                 return
             self.request(LIVE, is_stream=True)
             self.clock.after(every, unit)
 
         self.clock.after(every, unit)
 
-    def _enter(self) -> None:
+    def _enter(self, kind: str) -> None:
         self._users += 1
         self._slice.users = max(self._slice.users, self._users)
+        self.deployments[kind].people.change(+1)
+
+    def _leave(self, kind: str) -> None:
+        self._users -= 1
+        self.deployments[kind].people.change(-1)
 
     def watch(self, seconds: float) -> None:
         """Sync the autoscalers and close the books of each minute, for so long."""
@@ -232,6 +245,7 @@ class Cluster:
             done.pods[name] = len(deployment.ready())
             done.wanted[name] = deployment.wanted
             done.pod_percent[name] = deployment.percent
+            done.users_per_pod[name] = deployment.users_per_pod
         self.run.slices.append(done)
 
 

@@ -36,12 +36,13 @@ class Engines:
 
     def __init__(self, clock: Clock, rates: Rates, *, machine: Machine | None = None) -> None:
         """``machine``: the pod's own, when the engines share its cores. Otherwise they share a device."""
+        self._clock = clock
         self._rates = rates
         self.servers: dict[str, BatchServer] = {}
         self._device = Machine(clock, 1.0) if machine is None else None
         for kind in KINDS:
             time = rates.kind(kind).batch if machine is None else local(rates.kind(kind))
-            run: Run = (self._device or machine).work  # type: ignore[union-attr]
+            run: Run = self._device.work if self._device else on_threads(machine, time.threads)  # type: ignore[arg-type]
             self.servers[kind] = BatchServer(clock, time, run=run)
 
     @property
@@ -53,10 +54,33 @@ class Engines:
         """How long the device was busy."""
         return self._device.used_s if self._device else sum(server.busy_s for server in self.servers.values())
 
+    def has_room(self, job: Job) -> bool:
+        """Whether it would be begun in time if it came now: what the API asks before it does any work."""
+        server = self.servers[ENGINE[job.kind]]
+        return job.deadline is None or self._clock.now + server.wait_s <= job.deadline
+
     def submit(self, job: Job, done: Answered) -> bool:
         kind = ENGINE[job.kind]
         size = self._rates.kind(kind).size * job.factor
         return self.servers[kind].submit(size, done, live=job.kind == LIVE, deadline=job.deadline)
+
+
+def on_threads(machine: Machine, count: int) -> Run:
+    """Run a batch on so many threads of the machine at once; it is done when the last of them is."""
+
+    def run(seconds: float, done: Action) -> None:
+        left = count
+
+        def part_done() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                done()
+
+        for _ in range(count):
+            machine.work(seconds / count, part_done)
+
+    return run
 
 
 def local(kind: KindRates) -> BatchTime:
@@ -129,9 +153,15 @@ class Pod:
             if not self._choose().submit(job, spoken):
                 refuse()
 
-        # What begins a request has a pool of its own; its last job before the engine does not wait behind those.
-        jobs = [(self._loop, used.loop_s * LOOP_BEFORE), *((self._first, seconds) for seconds in before[:-1])]
-        _in_turn([*jobs, *((self._pool, seconds) for seconds in before[-1:])], ask)
+        def admit() -> None:
+            if not self._choose().has_room(job):
+                refuse()
+                return
+            # What begins a request has a pool of its own; its last job before the engine does not wait behind those.
+            jobs = [(self._first, seconds) for seconds in before[:-1]]
+            _in_turn([*jobs, *((self._pool, seconds) for seconds in before[-1:])], ask)
+
+        self._loop.work(used.loop_s * LOOP_BEFORE, admit)
 
     def _live(self, job: Job, end: Answered) -> None:
         live = self._rates.live

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from capacity.models import Phase
-from tools.planning import assumptions, growth, rates, table
+from tools.planning import assumptions, growth, rates, steps, table
 from tools.planning.demand import Curve, Demand
-from tools.planning.gallery import draw, rush, shape
+from tools.planning.gallery import draw, draw_steps, rush, shape
 from tools.planning.growth import Comparison
 from tools.planning.narrative import story
 from tools.planning.plan import P95_S, Case, Goals, Planner, TooMuch
@@ -57,6 +58,8 @@ class Command(BaseCommand):
             default=1.0,
             help="how many times as fast as the measured device a T4 is taken to be: an assumption, and printed as one",
         )
+        measured.add_argument("--asr-model", default=rates.PLANNED_ASR, help="that the machines are to run")
+        measured.add_argument("--tts-model", default=rates.PLANNED_TTS)
         measured.add_argument(
             "--load-test", type=int, metavar="ID", help="a stored run: machines do what they did there"
         )
@@ -80,6 +83,14 @@ class Command(BaseCommand):
             action="store_true",
             help="tell a day of these users, and a rush, with what the autoscaler does",
         )
+        output.add_argument(
+            "--steps",
+            type=_people,
+            metavar="50,100,200",
+            help="simulate so many people at once, one number after the other, by the autoscaler as it is required and "
+            "with the users' metric beside it; with --plots a picture of only that",
+        )
+        output.add_argument("--gpus", type=_count, default=1, help="of --steps")
         output.add_argument("--no-phases", action="store_true", help="only the users asked for")
         output.add_argument("--seed", type=int, default=1)
 
@@ -90,18 +101,35 @@ class Command(BaseCommand):
             planner = self._planner(options)
         except DatabaseError as error:
             raise CommandError(f"the database does not answer as it should (manage.py migrate?): {error}") from error
-        demand = planner.use
+        if options["steps"]:
+            self._step(planner, options)
+            return
+        models = (options["asr_model"], options["tts_model"])
+        is_measured = options["load_test"] is not None or (
+            planner.rates.are_of(*models) and options["speed_factor"] == 1
+        )
+        phases = [] if options["no_phases"] else self._phases()
         try:
-            asked = planner.by_users(f"{demand.users:,.0f} chat users, {demand.voice_users:,.0f} with voice", demand)
-            comparisons = [] if options["no_phases"] else self._comparisons(planner)
+            asked = self._asked(planner)
+            comparisons = [growth.compare(planner, phase, end) for phase, end in phases]
         except TooMuch as error:
-            raise CommandError(str(error)) from error
-        is_measured = options["load_test"] is not None or (planner.rates.is_of_gpu and options["speed_factor"] == 1)
+            if is_measured or not phases or any(options[name] for name in ("csv", "simulate", "plots")):
+                raise CommandError(str(error)) from error
+            self.stdout.write(f"If a T4 were as fast as the measured device: {error}.")
+            self._estimate(planner, phases, models)
+            self._print_sources(planner)
+            return
         cases = [asked, *(case for each in comparisons for case in (each.by_users, each.by_crowd))]
         if options["csv"] == "-":
             table.write_csv(sys.stdout, cases, comparisons, is_measured=is_measured)
             return
-        self._print(planner, cases, comparisons, is_measured=is_measured)
+        self.stdout.write(table.table(cases))
+        if is_measured:
+            self._judge(comparisons)
+        elif phases:
+            self._estimate(planner, phases, models)
+        self._print_costs(cases[0], comparisons)
+        self._print_sources(planner)
         if options["csv"]:
             try:
                 with Path(options["csv"]).open("w", newline="", encoding="utf-8") as file:
@@ -160,35 +188,45 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         return planner
 
-    def _comparisons(self, planner: Planner) -> list[Comparison]:
+    def _asked(self, planner: Planner) -> Case:
+        demand = planner.use
+        name = f"{demand.users:,.0f} chat users, {demand.voice_users:,.0f} with voice"
+        return planner.by_users(name, demand)
+
+    def _phases(self) -> list[tuple[Phase, growth.Upper]]:
         phases = list(Phase.objects.all())
         try:
-            ends = growth.upper_ends(phases)
+            return list(zip(phases, growth.upper_ends(phases), strict=True))
         except ValueError as error:
             raise CommandError(str(error)) from error
-        return [growth.compare(planner, phase, end) for phase, end in zip(phases, ends, strict=True)]
 
-    def _print(self, planner: Planner, cases: list[Case], comparisons: list[Comparison], *, is_measured: bool) -> None:
+    def _judge(self, comparisons: list[Comparison]) -> None:
+        if comparisons:
+            self.stdout.write("\nPhases of growth")
+        for each in comparisons:
+            self.stdout.write(f"  {each.in_words()}")
+
+    def _estimate(self, planner: Planner, phases: list[tuple[Phase, growth.Upper]], models: tuple[str, str]) -> None:
         say = self.stdout.write
-        say(table.table(cases))
-        if comparisons and is_measured:
-            say("\nPhases of growth")
-            for each in comparisons:
-                say(f"  {each.in_words()}")
-        elif comparisons:
-            say("\nPhases of growth: nobody has measured a T4 with these models, so whether they fit is not known.")
-            say("GPUs and USD a month by their work alone, if a T4 is so many times as fast as the measured device:")
-            for line in table.by_speed(
-                {str(each.phase): growth.estimates(planner, each.upper) for each in comparisons}
-            ):
-                say(f"  {line}")
+        say(f"\nPhases of growth: nobody has measured a T4 with {' and '.join(models)},")
+        say(
+            "so whether they fit is not known. GPUs and USD a month by their work alone, if a T4 does that work so many"
+        )
+        say("times as fast as the measured device did its own:")
+        for line in table.by_speed({str(phase): growth.estimates(planner, end) for phase, end in phases}):
+            say(f"  {line}")
+
+    def _print_costs(self, asked: Case, comparisons: list[Comparison]) -> None:
+        say = self.stdout.write
         say("\nScorecard's costs")
-        for case, is_launch in ((cases[0], True), *((each.by_users, each.phase.number == 1) for each in comparisons)):
+        for case, is_launch in ((asked, True), *((each.by_users, each.phase.number == 1) for each in comparisons)):
             say(f"  {case.name}, {'launch' if is_launch else 'growth'}")
-            for cost, unit in zip(
-                growth.unit_costs(case, is_launch=is_launch), ("hours", "thousand characters"), strict=True
-            ):
+            costs = growth.unit_costs(case, is_launch=is_launch)
+            for cost, unit in zip(costs, ("hours", "thousand characters"), strict=True):
                 say(f"    {table.cost_line(cost, unit)}")
+
+    def _print_sources(self, planner: Planner) -> None:
+        say = self.stdout.write
         say("\nMeasured, and how it was changed")
         for line in [*assumptions.measured(planner.rates), *planner.rates.notes]:
             say(f"  {line}")
@@ -208,13 +246,23 @@ class Command(BaseCommand):
             for line in story(run, minutes=5, in_minutes=True):
                 self.stdout.write(f"  {line}")
 
+    def _step(self, planner: Planner, options: dict[str, Any]) -> None:
+        runs = steps.simulate_steps(planner, options["steps"], options["gpus"])
+        for line in steps.in_words(runs, options["steps"]):
+            self.stdout.write(line)
+        if options["plots"]:
+            self._save(lambda: draw_steps(planner, runs, options["plots"]), options["plots"])
+
     def _draw(self, planner: Planner, asked: Case, comparisons: list[Comparison], folder: Path) -> None:
+        self.stdout.write("\nDrawing; the larger ones take a minute each")
+        self._save(lambda: draw(planner, asked, comparisons, folder), folder)
+
+    def _save(self, drawn: Callable[[], Iterable[Path]], folder: Path) -> None:
         import matplotlib as mpl
 
         mpl.use("Agg")
-        self.stdout.write("\nDrawing; the larger ones take a minute each")
         try:
-            for path in draw(planner, asked, comparisons, folder):
+            for path in drawn():
                 self.stdout.write(f"  {path}")
                 self.stdout.flush()
         except OSError as error:
@@ -261,6 +309,10 @@ def _peak(text: str) -> float:
     if not 1 <= value <= 12:
         raise ValueError
     return value
+
+
+def _people(text: str) -> list[int]:
+    return [_count(part) for part in text.split(",")]
 
 
 def _mix(text: str) -> tuple[float, float, float]:

@@ -1,0 +1,251 @@
+"""How long a batch takes by its size, through the engines of this process and with nothing else running.
+
+Of each cost the fastest run counts: the others were disturbed. A slow model gets no further than the small batches in
+the time that there is, and a fast one does all of them several times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import io
+import os
+import statistics
+import time
+import wave
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tools.benchmarks import environment
+
+environment.prepare()
+
+from tools.benchmarks.workload import SENTENCES, clips, said  # noqa: E402
+from tools.planning.rates import ASR, TTS, BatchTime, fit_line  # noqa: E402
+
+BURSTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+ROUNDS = 5  # that are enough, where there is time for them
+SURE_UNITS = 6  # alone, whatever time they take: without them there is nothing to fit
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What was measured of one kind's engine. ``sizes``: seconds of audio, or characters, of the requests that load
+    tests make. ``stages``: how the pool's jobs share its time."""
+
+    name: str
+    model: str
+    batch: BatchTime
+    sizes: tuple[float, ...]
+    stages: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A batch that was seen: what its units cost together."""
+
+    cost: float
+    seconds: float
+
+
+async def measure(seconds: float) -> dict[str, Engine]:
+    """Both kinds' engines, each for about so many seconds."""
+    from django.conf import settings
+
+    from asr.checkpoint import configured
+    from asr.tuning import cores_here, device_here, parallelism, tuning
+    from asr.units import Options, SpeechUnit
+    from asr.whisper_engine import NAME, whisper
+    from inference import runtime
+    from tts.units import SpeechUnit as Sentence
+    from tts.voices import default_voice
+
+    await runtime.load_all()
+    checkpoint = configured()
+    voice = default_voice()
+    table = tuning(checkpoint, device_here(), cores_here())
+    workers, threads = parallelism(table, checkpoint, cores_here())
+    files = clips()
+    lengths = [_seconds(file) for file in files]
+    heard = [SpeechUnit(audio=_speech(file, checkpoint), options=Options(language="ms")) for file in files]
+    silence_s = statistics.fmean(lengths) - statistics.fmean(unit.duration_s for unit in heard)
+    context_s = table.context_s(heard[0].duration_s)
+    # Only one context, so that batches are of the size that was asked for.
+    heard = [unit for unit in heard if table.context_s(unit.duration_s) == context_s]
+    spoken = [Sentence(text=text, voice=voice) for text in _texts()]
+    recogniser: Any = whisper()
+    speaker = runtime.engine(voice.engine)
+    ran_asr = await _bursts(NAME, recogniser, heard, [float(context_s)] * len(heard), seconds)
+    ran_tts = await _bursts(voice.engine, speaker, spoken, [unit.cost for unit in spoken], seconds)
+    tts_threads, tts_workers = await _parallel(speaker, spoken[0], voice.engine)
+    found = {
+        ASR: Engine(
+            NAME,
+            checkpoint.name,
+            BatchTime(
+                *_fit(ran_asr),
+                settings.VOICE_ASR_BATCH,
+                float(context_s * table.limit(context_s)),  # of the clips measured; others' differ little
+                tuple(map(float, checkpoint.contexts_s)),
+                workers=workers,
+                threads=threads if device_here() == "cpu" else 1,
+                queue=settings.VOICE_ASR_QUEUE,
+                margin_s=table.margin_s - silence_s,
+            ),
+            tuple(lengths),
+            await _shares_asr(checkpoint, recogniser._features),
+        ),
+        TTS: Engine(
+            voice.engine,
+            voice.model,
+            BatchTime(
+                *_fit(ran_tts),
+                max(1, speaker.stats().largest_batch),
+                workers=tts_workers,
+                threads=tts_threads,
+                queue=settings.VOICE_TTS_QUEUE,
+            ),
+            tuple(float(len(said(number))) for number in range(len(SENTENCES))),
+            _shares_tts(voice),
+        ),
+    }
+    await runtime.close_all()
+    return found
+
+
+def _seconds(file: bytes) -> float:
+    with wave.open(io.BytesIO(file)) as audio:
+        return float(audio.getnframes() / audio.getframerate())
+
+
+def _speech(file: bytes, checkpoint: Any) -> Any:
+    """The first segment of the file, as the engine gets it."""
+    from asr.audio import decode
+    from asr.voice_activity import segments
+
+    recording = decode(file, max_duration_s=60)
+    first = next(segments(recording, checkpoint.segment_s, checkpoint.longest_pause_s))
+    return recording.float32(first.start, first.end)
+
+
+def _texts() -> list[str]:
+    """Sentences, every third one half as long, and every third one twice: what a batch takes beside its length is seen
+    only where lengths differ."""
+    texts = []
+    for number, sentence in enumerate(SENTENCES):
+        words = sentence.split()
+        half = " ".join(words[: len(words) // 2]).capitalize() + "."
+        double = f"{said(number)[:-1]} dan {SENTENCES[-1 - number]}."
+        texts.append((said(number), half, double)[number % 3])
+    return texts
+
+
+async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[float], seconds: float) -> list[Ran]:
+    """Units that come together, one to many of them. Of several batches of several units each is taken to have had some
+    of the mean cost."""
+    from inference import runtime
+
+    seen: list[tuple[int, float]] = []
+    runtime.observe_batches(lambda engine, size, took: seen.append((size, took)) if engine == name else None)
+    ran: list[Ran] = []
+    each_s = 0.0
+    taken = 0
+    began = time.monotonic()
+    for burst in BURSTS * ROUNDS:
+        left_s = seconds - (time.monotonic() - began)
+        if burst * each_s > left_s and (taken >= SURE_UNITS or burst > 1):
+            continue
+        chosen = [(taken + index) % len(units) for index in range(burst)]
+        taken += burst
+        seen.clear()
+        started = time.monotonic()
+        await asyncio.gather(*(engine.submit(copy.copy(units[index])) for index in chosen))
+        each_s = (time.monotonic() - started) / burst
+        if all(size == 1 for size, _took in seen):  # they were run in the order in which they came
+            ran += [Ran(costs[index], took) for index, (_size, took) in zip(chosen, seen, strict=True)]
+        else:
+            mean = statistics.fmean(costs[index] for index in chosen)
+            ran += [Ran(size * mean, took) for size, took in seen]
+    return ran
+
+
+def _fit(ran: Sequence[Ran]) -> tuple[float, float]:
+    fastest: dict[float, float] = {}
+    for one in ran:
+        fastest[one.cost] = min(one.seconds, fastest.get(one.cost, one.seconds))
+    return fit_line(sorted(fastest.items()))
+
+
+async def _parallel(engine: Any, unit: Any, name: str) -> tuple[int, int]:
+    """How many threads one batch calculates on, by the processor time of one, and how many batches run side by side."""
+    import threading
+
+    used = time.process_time()
+    began = time.monotonic()
+    await engine.submit(copy.copy(unit))
+    busy = (time.process_time() - used) / (time.monotonic() - began)
+    workers = sum(thread.name.startswith(f"{name}-") for thread in threading.enumerate())
+    return max(1, round(busy)), max(1, workers)
+
+
+def device() -> str:
+    """What the engines run on."""
+    import ctranslate2
+    from django.conf import settings
+
+    wanted = settings.VOICE_ASR_DEVICE
+    is_gpu = wanted == "cuda" or (wanted == "auto" and ctranslate2.get_cuda_device_count() > 0)
+    if not is_gpu:
+        return f"processor, {environment.processor()}, {os.cpu_count()} cores"
+    import pynvml
+
+    pynvml.nvmlInit()
+    return f"GPU, {pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(0))}"
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    """Processor seconds, the least of some."""
+    times = []
+    for _ in range(5):
+        began = time.thread_time()
+        work()
+        times.append(time.thread_time() - began)
+    return min(times)
+
+
+async def _shares_asr(checkpoint: Any, features: Callable[[Any], Any]) -> tuple[float, ...]:
+    """How the pool's jobs share its time: decode, find speech, compute features; then look for more speech."""
+
+    from asr.audio import decode
+    from asr.voice_activity import segments
+
+    file = clips()[0]
+    recording = decode(file, max_duration_s=60)
+    found = list(segments(recording, checkpoint.segment_s, checkpoint.longest_pause_s))
+    parts = [
+        _timed(lambda: decode(file, max_duration_s=60)),
+        _timed(lambda: next(segments(recording, checkpoint.segment_s, checkpoint.longest_pause_s))),
+        _timed(lambda: features(recording.float32(found[0].start, found[0].end))),
+        1e-5,
+    ]
+    return tuple(round(part / sum(parts), 4) for part in parts)
+
+
+def _shares_tts(voice: Any) -> tuple[float, ...]:
+    """Split into sentences; then finish the sound, encode it."""
+    import numpy as np
+
+    from tts.encoding import AudioFormat, encode
+    from tts.espeak import SAMPLE_RATE, speak
+    from tts.synthesis import finish, sentences_of
+    from tts.units import Speech
+
+    speech = Speech(speak(said(0), "ms").astype(np.float32) / np.float32(32768), SAMPLE_RATE)
+    samples = finish(speech)
+    parts = [
+        _timed(lambda: sentences_of(said(0), "ms")),
+        _timed(lambda: finish(speech)),
+        _timed(lambda: encode(samples, AudioFormat.MP3)),
+    ]
+    return tuple(round(part / sum(parts), 4) for part in parts)

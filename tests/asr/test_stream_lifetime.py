@@ -13,6 +13,7 @@ from django.db import OperationalError
 from gateway import socket
 from gateway.gate import Work
 from gateway.lifecycle import lifecycle
+from gateway.socket_messages import MESSAGE_BYTES
 from tests import sound
 from tests.asr.sockets import START, opened, pcm16, quiet
 from usage.models import LedgerEntry, OpenStream
@@ -170,7 +171,7 @@ async def test_reading_ahead_has_a_bound(server_address: str, api_key: str, monk
         free.set()
         await client.send({"type": "stop"})
         assert await client.close_code() == 1000
-    assert 0 < most <= 10_000 + 1_280 + socket.MESSAGE_BYTES
+    assert 0 < most <= 10_000 + 1_280 + MESSAGE_BYTES
 
 
 @pytest.mark.parametrize("left_s", [0, 0.5], ids=["leaves as it stops", "left before"])

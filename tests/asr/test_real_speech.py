@@ -37,9 +37,19 @@ def letters(text: str) -> str:
     return "".join(filter(str.isalpha, text.lower()))
 
 
-@pytest.mark.parametrize("text", ["subscribe now", "thanks for listening", "thank you for watching"])
-async def test_captions_that_are_said_stay(base: WhisperEngine, text: str) -> None:
-    found = await heard(base, sound.said(text, "en"), Options(language="en"))
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("subscribe now", "en"),
+        ("thanks for listening", "en"),
+        ("thank you for watching", "en"),
+        ("please like and subscribe", "en"),
+        ("see you in the next video", "en"),
+        ("terima kasih kerana menonton", "ms"),
+    ],
+)
+async def test_captions_that_are_said_stay(base: WhisperEngine, text: str, language: str) -> None:
+    found = await heard(base, sound.said(text, language), Options(language=language))
     assert letters(text) in letters(found.text)
 
 

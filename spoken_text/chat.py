@@ -189,7 +189,9 @@ def _doubled(word: str, suffix: str) -> str:
 
 
 def _or(match: re.Match[str], language: str) -> str:
-    return " " if match[1].isupper() and match[2].isupper() else pick(language, " atau ", " or ")
+    """What the slash says; nothing in "dan/atau", where the words around it do."""
+    is_said = {match[1].lower(), match[2].lower()} & {"atau", "or"}
+    return " " if is_said or (match[1].isupper() and match[2].isupper()) else pick(language, " atau ", " or ")
 
 
 TWICE: list[Rule] = [

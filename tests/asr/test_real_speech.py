@@ -69,14 +69,28 @@ async def test_a_word_in_between_flips_nothing(base: WhisperEngine) -> None:
     assert {part.hypothesis.language for part in found.parts if part.segment.speech_s > 2} == {"ms"}
 
 
+NAMES = [
+    ("en", "the server runs on slurm and kubernetes with pytorch", "Slurm Kubernetes PyTorch"),
+    ("en", "we moved the logs from kafka to clickhouse and grafana", "Kafka ClickHouse Grafana"),
+    ("en", "please ask khairul and nurul about the petronas invoice", "Khairul Nurul Petronas"),
+    ("ms", "encik husein dan puan khadijah bekerja di petronas", "Husein Khadijah Petronas"),
+    ("ms", "kereta perodua myvi dan proton saga milik zulkifli", "Perodua Myvi Proton Zulkifli"),
+]
+
+
 async def test_keywords_help_with_names(base: WhisperEngine) -> None:
-    audio = sound.said("the server runs on slurm and kubernetes with pytorch", "en", rate=150)
-    without = await heard(base, audio, Options(language="en"))
-    helped = await heard(base, audio, Options(language="en", keywords=("Slurm", "Kubernetes", "PyTorch")))
-    names = ("Slurm", "Kubernetes", "PyTorch")
-    # One of the three may be a near tie, which another batch decides otherwise.
-    assert sum(name in helped.text for name in names) >= 2
-    assert sum(name in helped.text for name in names) > sum(name in without.text for name in names)
+    """Over all sentences: any one of them may be a near tie, which another batch or machine decides otherwise."""
+    plain = 0
+    helped = 0
+    for language, text, listed in NAMES:
+        audio = sound.said(text, language, rate=150)
+        names = listed.split()
+        hints = Options(language=language, keywords=tuple(names))
+        without = (await heard(base, audio, Options(language=language))).text.lower()
+        hinted = (await heard(base, audio, hints)).text.lower()
+        plain += sum(name.lower() in without for name in names)
+        helped += sum(name.lower() in hinted for name in names)
+    assert helped >= plain + 4
 
 
 async def test_keywords_do_not_leak(base: WhisperEngine) -> None:

@@ -168,6 +168,8 @@ SAME_WORDS = [
     ("RM1 juta", "satu juta ringgit"),
     ("Ke-2", "kedua"),
     ("dari KLCC ke LRT", "dari k l c c ke l r t"),
+    ("Dan/atau kedua-duanya", "dan atau kedua-duanya"),
+    ("either/or", "either or"),
     ("pukul 12 tengah hari", "pukul dua belas tengahari"),
     ("3万人", "三万人"),
     ("3千5百万", "三千五百万"),

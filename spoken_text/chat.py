@@ -189,9 +189,7 @@ def _doubled(word: str, suffix: str) -> str:
 
 
 def _or(match: re.Match[str], language: str) -> str:
-    """What the slash says; nothing in "dan/atau", where the words around it do."""
-    is_said = {match[1].lower(), match[2].lower()} & {"atau", "or"}
-    return " " if is_said or (match[1].isupper() and match[2].isupper()) else pick(language, " atau ", " or ")
+    return " " if match[1].isupper() and match[2].isupper() else pick(language, " atau ", " or ")
 
 
 TWICE: list[Rule] = [
@@ -206,5 +204,6 @@ CHAT: list[Rule] = [
     rule(rf"(?<![\w'’.{LETTER_MARK}-])[A-Za-z][a-z]{{1,12}}(?![\w'’-])", _chat),
     rule(r"(?<!\w)([A-Z])\s?&\s?(?=[A-Z](?!\w))", lambda m, lang: f"{m[1]} {pick(lang, 'en', 'and')} "),
     rule(r"\s?&\s?", words(" dan ", " and ")),
+    rule(r"(?<=[^\W\d_])\s?/\s?(?=(?i:atau|or)\b)", words(" ", " ")),  # "dan/atau": the next word says it
     rule(r"(?<=([^\W\d_]))\s?/\s?(?=([^\W\d_]))", _or),
 ]

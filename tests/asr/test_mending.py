@@ -206,6 +206,7 @@ async def test_half_a_character_is_in_no_format(
     assert transcript.text == kept
     assert [_letters("".join(phrase.text for phrase in found.phrases))] == [_letters(kept)]
     assert _letters("".join(word.text for word in found.words)) == _letters(kept)
+    assert b"".join(token.piece for token in found.tokens).decode().split() == kept.split()
     answers = [transcript.json(logprobs=True), transcript.verbose_json(["word", "segment"])]
     assert "\ufffd" not in json.dumps(answers, ensure_ascii=False) + transcript.srt() + transcript.vtt()
 

@@ -38,18 +38,17 @@ def letters(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "language"),
+    "text",
     [
-        ("subscribe now", "en"),
-        ("thanks for listening", "en"),
-        ("thank you for watching", "en"),
-        ("please like and subscribe", "en"),
-        ("see you in the next video", "en"),
-        ("terima kasih kerana menonton", "ms"),
+        "subscribe now",
+        "thanks for listening",
+        "thank you for watching",
+        "please like and subscribe",
+        "see you in the next video",
     ],
 )
-async def test_captions_that_are_said_stay(base: WhisperEngine, text: str, language: str) -> None:
-    found = await heard(base, sound.said(text, language), Options(language=language))
+async def test_captions_that_are_said_stay(base: WhisperEngine, text: str) -> None:
+    found = await heard(base, sound.said(text, "en"), Options(language="en"))
     assert letters(text) in letters(found.text)
 
 
@@ -72,9 +71,10 @@ async def test_a_word_in_between_flips_nothing(base: WhisperEngine) -> None:
 NAMES = [
     ("en", "the server runs on slurm and kubernetes with pytorch", "Slurm Kubernetes PyTorch"),
     ("en", "we moved the logs from kafka to clickhouse and grafana", "Kafka ClickHouse Grafana"),
-    ("en", "please ask khairul and nurul about the petronas invoice", "Khairul Nurul Petronas"),
+    ("en", "she opened accounts with ambank and maybank and affin bank", "AmBank Maybank Affin"),
     ("ms", "encik husein dan puan khadijah bekerja di petronas", "Husein Khadijah Petronas"),
-    ("ms", "kereta perodua myvi dan proton saga milik zulkifli", "Perodua Myvi Proton Zulkifli"),
+    ("ms", "saya buka akaun di maybank dan cimb", "Maybank CIMB"),
+    ("ms", "faizal dan aminah naik grab ke putrajaya", "Faizal Aminah Grab Putrajaya"),
 ]
 
 
@@ -90,7 +90,7 @@ async def test_keywords_help_with_names(base: WhisperEngine) -> None:
         hinted = (await heard(base, audio, hints)).text.lower()
         plain += sum(name.lower() in without for name in names)
         helped += sum(name.lower() in hinted for name in names)
-    assert helped >= plain + 4
+    assert helped >= plain + 6, (plain, helped)
 
 
 async def test_keywords_do_not_leak(base: WhisperEngine) -> None:

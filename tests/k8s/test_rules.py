@@ -53,16 +53,13 @@ OPERATIONS: dict[str, tuple[list[dict[str, str]], list[dict[str, str]]]] = {
     "VoiceBackupMissing": (
         # promtool's clock begins at 0. The newer of two instances' counts.
         [
-            {_BACKUP: "1x900", _DISK: "-300000x900"},
-            {_BACKUP: "-90000x900"},
+            {_BACKUP: "-90000x900", _DISK: "-300000x900"},
             {_BACKUP: "-200000x900", _BACKUP[:-1] + ',pod="b"}': "1x900"},
             {_BACKUP: "0x900", _DISK: "1x900"},  # the first day: there is none yet
-            {_DISK: "1x900"},
             {},  # a database elsewhere
         ],
         [
             {_BACKUP: "-200000x900", _DISK: "-300000x900"},
-            {_BACKUP: "-200000x900"},
             {_BACKUP: "0x900", _DISK: "-200000x900"},  # there has never been one
             {_DISK: "-200000x900", _DISK.replace("-1", "-2"): "1x900"},  # nobody tells of any
         ],

@@ -223,9 +223,13 @@ async def test_a_reply_that_espeak_speaks_is_counted_at_admission(
     monkeypatch.setattr("capacity.leases.Leases.users_here", 2)
     costs: list[float] = []
     monkeypatch.setattr("gateway.gate.Work.set_cost", lambda _work, cost: costs.append(cost))
-    # Spoken, the number is longer than 200 letters: more than its text says.
-    body = {"model": "tts-1", "voice": "alloy", "input": f"Kodnya {'7391 ' * 20}. " + "Selamat pagi semua. " * 10}
-    for pace, voice, counted in ((0.008, "busy", [len(body["input"])]), (0.001, None, [])):
+    # Its first sentence is spoken in several parts: that is dearer than as many letters in one.
+    first = (
+        "Hari ini hujan lebat sekali, jadi saya duduk di rumah bersama adik, lalu kami membaca buku yang baru dibeli "
+        "oleh ibu di kedai, sambil minum teh panas dan makan kuih yang dibuat oleh nenek. "
+    )
+    body = {"model": "tts-1", "voice": "alloy", "input": first + "Selamat pagi semua. " * 10}
+    for pace, voice, counted in ((0.0108, "busy", [len(body["input"])]), (0.001, None, [])):
         busy.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=pace)
         answer = await api.post("/v1/audio/speech", json=body)
         assert (answer.status_code, answer.headers.get("X-Voice-Degraded")) == (200, voice)

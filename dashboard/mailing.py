@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.conf import settings
-from django.db import transaction
-from django.utils import translation
+from django.core.mail import EmailMessage
+from django.utils import timezone, translation
 
+from core.readers import Reader
 from dashboard.models import MailedSummary
-from dashboard.weekly import Summary
+from dashboard.weekly import Summary, last_whole_week
 
 
-@dataclass(frozen=True)
-class Reader:
-    """Somebody who gets the summary, and in which language."""
+class NotMailed(Exception):
+    """Some did not get it: who, and why. ``got`` are those who did."""
 
-    address: str
-    language: str
+    def __init__(self, got: list[Reader], reasons: dict[str, Exception]) -> None:
+        super().__init__("; ".join(f"{address}: {reason}" for address, reason in reasons.items()))
+        self.got = got
+        self.reasons = reasons
 
-    @classmethod
-    def of(cls, text: str, language: str = settings.LANGUAGE_CODE) -> Reader:
-        """`ms:puteri@example.com`, or an address alone for the language given. Raises ``ValueError``."""
-        chosen, colon, address = text.rpartition(":")
-        if colon:
-            language = chosen
-        if "@" not in address or language not in dict(settings.LANGUAGES):
-            raise ValueError(text)
-        return cls(address, language)
+
+class NotOver(Exception):
+    """The week goes on: who had it now would not get the whole of it on Monday."""
 
 
 def readers() -> list[Reader]:
@@ -38,17 +33,41 @@ def readers() -> list[Reader]:
 
 
 def send(week: date, now: datetime, to: Iterable[Reader], *, again: bool = False) -> list[Reader]:
-    """Mail it to those who do not have it yet, with ``again`` to all. Gives who got it now. Raises ``OSError`` where
-    the mail server does not take it; whoever comes after that one gets it by the next run."""
-    return [reader for reader in to if _send(week, now, reader, again=again)]
+    """Mail it to those who do not have it yet, with ``again`` to all. Gives who got it now.
+
+    Raises ``NotOver``; and ``NotMailed`` at the end, for those whose mail does not go: the next run tries it again."""
+    if week > last_whole_week(now):
+        raise NotOver
+    got = []
+    reasons: dict[str, Exception] = {}
+    for reader in to:
+        if not again and MailedSummary.objects.filter(week=week, reader=reader.address).exists():
+            continue
+        with translation.override(reader.language):
+            mail = Summary(week, now).mail([reader.address])
+        try:
+            if _send(mail, week, reader, again=again):
+                got.append(reader)
+        except (OSError, ValueError) as error:  # the server does not take it; what is given is no address
+            reasons[reader.address] = error
+    if reasons:
+        raise NotMailed(got, reasons)
+    return got
 
 
-def _send(week: date, now: datetime, reader: Reader, *, again: bool) -> bool:
-    with transaction.atomic(), translation.override(reader.language):
-        _row, is_new = MailedSummary.objects.get_or_create(week=week, reader=reader.address)
-        if not is_new and not again:
-            return False
-        Summary(week, now).mail([reader.address]).send()
+def _send(mail: EmailMessage, week: date, reader: Reader, *, again: bool) -> bool:
+    """Outside of a transaction: on SQLite nobody else could write while the mail server takes its time."""
+    row, is_new = MailedSummary.objects.get_or_create(week=week, reader=reader.address)
+    if not is_new and not again:
+        return False
+    try:
+        mail.send()
+    except BaseException:
+        if is_new:
+            row.delete()
+        raise
+    row.mailed_at = timezone.now()
+    row.save(update_fields=["mailed_at"])
     return True
 
 

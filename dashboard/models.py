@@ -7,8 +7,8 @@ from django.utils import timezone
 
 
 class MailedSummary(models.Model):
-    """One reader has one week's summary. Written before the mail goes and kept once it has gone, so that neither a
-    second run nor one beside it mails it again."""
+    """One reader has one week's summary. Written before the mail goes and deleted if it does not go, so that neither
+    a second run nor one beside it mails it again."""
 
     week = models.DateField()
     reader = models.CharField(max_length=254)

@@ -73,12 +73,13 @@ class Batcher(Generic[U, R]):
         self._closed = False
         self._running = self._units = self._batches = self._largest = 0
         self._busy_s = self._seconds_per_cost = 0.0
-        self._fastest = 0.0  # seconds per cost
+        self._fastest = 0.0  # seconds per cost; 0: nobody can say
         self._idle_since = 0.0
-        self._under_way: dict[int, tuple[float, float]] = {}  # by thread: when its batch began, and its cost
+        self._running_batches: dict[int, tuple[float, float]] = {}  # by thread: when its batch began, and its cost
 
     def start(self, *, fastest: float = 0.0) -> None:
-        """`fastest`: seconds per cost that were measured with nothing else to do."""
+        """`fastest`: seconds per cost that were measured with nothing else to do. Where that is given, the pace comes
+        back to it while nothing is to be done; elsewhere costs say too little of the time that a batch takes."""
         self._closed = False
         self._fastest = fastest
         self._threads = [
@@ -154,16 +155,18 @@ class Batcher(Generic[U, R]):
         return float(cost * self._seconds_per_cost / self._workers)
 
     def _pace(self) -> float:
-        """Seconds per cost. What was slow before a while of having nothing to do may be as fast as ever by now."""
-        if self._queue or self._running:
+        """Seconds per cost. What was slow before a while of having nothing to do may be as fast as ever by now, where
+        it is known how fast that is."""
+        if not self._fastest or self._queue or self._running:
             return self._seconds_per_cost
         idle_s = time.monotonic() - self._idle_since
         return self._fastest + (self._seconds_per_cost - self._fastest) * math.exp(-idle_s / RECOVERY_S)
 
     def _backlog(self) -> float:
-        """How long after it is first missed the latest unit will be done, if no more come."""
+        """Seconds by which the unit that comes latest will be late: from when somebody begins to miss its result until
+        it is done, if no more units come."""
         now = time.monotonic()
-        running = self._under_way.values()
+        running = self._running_batches.values()
         done_s = sum(max(0.0, cost * self._seconds_per_cost - (now - began)) for began, cost in running) / self._workers
         latest_s = done_s
         for item in self._queue:
@@ -202,7 +205,7 @@ class Batcher(Generic[U, R]):
                 (batch if item.key == first.key and len(batch) < limit else rest).append(item)
             self._queue = rest
             self._running += len(batch)
-            self._under_way[threading.get_ident()] = (time.monotonic(), sum(item.unit.cost for item in batch))
+            self._running_batches[threading.get_ident()] = (time.monotonic(), sum(item.unit.cost for item in batch))
             return batch
 
     def _share(self, key: Hashable) -> int:
@@ -217,20 +220,25 @@ class Batcher(Generic[U, R]):
         self._resolve([(item, DeadlineExceeded(max(1.0, self._wait()))) for item in late])
 
     def _finish(self, batch: list[_Waiting[U, R]], results: Sequence[R | Exception], seconds: float) -> None:
-        per_cost = seconds / sum(item.unit.cost for item in batch)
         with self._changed:
-            self._under_way.pop(threading.get_ident(), None)
+            self._running_batches.pop(threading.get_ident(), None)
             self._idle_since = time.monotonic()
             self._running -= len(batch)
             self._units += len(batch)
             self._batches += 1
             self._largest = max(self._largest, len(batch))
             self._busy_s += seconds
-            old = self._seconds_per_cost
-            self._seconds_per_cost = per_cost if old == 0 else old + SMOOTHING * (per_cost - old)
-            self._fastest = min(self._fastest or per_cost, per_cost)
+            if not any(isinstance(result, Exception) for result in results):
+                self._note_pace(seconds / sum(item.unit.cost for item in batch))
         self._on_batch(len(batch), seconds)
         self._resolve(list(zip(batch, results, strict=True)))
+
+    def _note_pace(self, per_cost: float) -> None:
+        """Of a batch that succeeded: a failure says nothing of the time that work takes."""
+        old = self._seconds_per_cost
+        self._seconds_per_cost = per_cost if old == 0 else old + SMOOTHING * (per_cost - old)
+        if self._fastest:
+            self._fastest = min(self._fastest, per_cost)
 
     @staticmethod
     def _resolve(outcomes: Sequence[tuple[_Waiting[U, R], R | Exception]]) -> None:

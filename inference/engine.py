@@ -7,8 +7,8 @@ again after a failure.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol, TypeVar
 
 
 @dataclass(kw_only=True)
@@ -29,7 +29,8 @@ class Unit:
 
     @property
     def cost(self) -> float:
-        """Relative cost, for estimates of the wait; seconds of encoded audio or any unit the engine likes."""
+        """Relative to the engine's other units, for estimates of the wait: seconds of audio, or another measure of the
+        engine's own."""
         return 1.0
 
 
@@ -49,6 +50,11 @@ class EngineStats:
     estimated_wait_s: float
     backlog_s: float = 0.0  # a tier of an earlier version says nothing of these
     seconds_per_cost: float = 0.0
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> EngineStats:
+        """A reading of a process that may have another version: what this one does not know is left out."""
+        return cls(**{one.name: told[one.name] for one in fields(cls) if one.name in told})
 
 
 UnitT = TypeVar("UnitT", bound=Unit, contravariant=True)

@@ -55,5 +55,5 @@ async def in_live_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwar
 
 
 async def in_ahead_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """``in_pool`` for what nobody misses yet: the later sentences of a speech."""
+    """``in_pool`` for what nobody misses yet: the later sentences of a speech that is heard while it is made."""
     return await asyncio.wrap_future(_submit("ahead", function, *args, **kwargs))

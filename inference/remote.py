@@ -106,7 +106,7 @@ class RemoteEngine(Generic[U, R]):
             raise DeadlineExceeded(1.0) from error
         try:
             unit.queued_ms = float(header["queued_ms"])
-            self._tier.note(self._name, header["process"], header["stats"])
+            self._tier.note(self._name, header["process"], {**header["stats"], **header.get("later", {})})
             return self._codec.unpack_result(header["result"], payload)
         except (KeyError, TypeError, ValueError) as error:
             raise EngineUnavailable("the inference tier answers in another version's terms") from error

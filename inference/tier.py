@@ -176,7 +176,7 @@ class Tier:
 
     def note(self, name: str, process: str, stats: Mapping[str, Any]) -> None:
         """Remember a reading of one process of the tier."""
-        self._readings.setdefault(name, {})[process] = (time.monotonic(), EngineStats(**stats))
+        self._readings.setdefault(name, {})[process] = (time.monotonic(), EngineStats.of(stats))
 
     def stats(self, name: str) -> EngineStats:
         """All processes that were heard of lately, taken together; the wait is their mean."""
@@ -254,11 +254,12 @@ class Tier:
             engines = {} if status["draining"] else status["engines"]
             self._note_machines(status)
             ready = set()
+            later = status.get("later", {})
             for name, readings in engines.items():
                 for reading in readings:
-                    stats = {key: value for key, value in reading.items() if key != "process"}
-                    self.note(name, reading["process"], stats)
-                    ready |= {name} if stats["ready"] else set()
+                    process = reading["process"]
+                    self.note(name, process, {**reading, **later.get(name, {}).get(process, {})})
+                    ready |= {name} if reading["ready"] else set()
         except aiohttp.ClientConnectorError:
             self._note_gone(endpoint)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError, InferenceError):

@@ -30,6 +30,7 @@ from inference.wire import (
     WireError,
     failure_reply,
     result_reply,
+    split_reading,
     unpack_unit,
 )
 
@@ -144,7 +145,7 @@ class UnitServer:
             case "GET", "/readyz":
                 return await self._ready()
             case "GET", p if p == f"{PREFIX}status":
-                return _json({"draining": self.draining, **asdict(await self._handler.status())})
+                return _json({"draining": self.draining, **_status_fields(await self._handler.status())})
             case "GET", p if p == f"{PREFIX}about":
                 return _json(await self._handler.about())
             case "POST", p if p.startswith(PREFIX):
@@ -173,6 +174,17 @@ class UnitServer:
                 task.cancel()  # the unit of a caller who has gone is dropped unrun
                 with suppress(asyncio.CancelledError, Exception):
                     await task
+
+
+def _status_fields(status: TierStatus) -> Fields:
+    """``later``: by engine and process, what goes beside the reading (``wire.LATER_FIELDS``)."""
+    engines: dict[str, list[Fields]] = {name: [] for name in status.engines}
+    later: dict[str, dict[str, Fields]] = {name: {} for name in status.engines}
+    for name, readings in status.engines.items():
+        for reading in readings:
+            known, later[name][reading["process"]] = split_reading(reading)
+            engines[name].append(known)
+    return {**asdict(status), "engines": engines, "later": later}
 
 
 async def _live(receive: Any, send: Any) -> None:

@@ -33,6 +33,9 @@ CONTENT_TYPE = "application/vnd.voice.unit"
 LARGEST_FRAME = 8_388_608  # bytes; a unit of 30 s is 2 MB at most
 LONGEST_ID = 512
 INT16_SCALE = np.float32(32768)
+# Fields of ``EngineStats`` that an API process of 0.3.0 does not know. It takes no reading that has them, so they
+# travel beside it. Later versions leave out what they do not know.
+LATER_FIELDS = frozenset({"backlog_s", "seconds_per_cost"})
 
 Fields = Mapping[str, Any]
 U = TypeVar("U", bound=Unit)
@@ -137,8 +140,15 @@ def _origin(told: Any) -> dict[str, str]:
 def result_reply(codec: Codec[Any, R], result: R, unit: Unit, process: str, stats: EngineStats) -> Reply:
     """With the reading of the engine that did it: so callers know the tier's load without asking for it."""
     fields, payload = codec.pack_result(result)
-    header = {"queued_ms": unit.queued_ms, "process": process, "stats": asdict(stats), "result": fields}
+    reading, later = split_reading(asdict(stats))
+    header = {"queued_ms": unit.queued_ms, "process": process, "stats": reading, "later": later, "result": fields}
     return Reply(200, frame(header, payload), content_type=CONTENT_TYPE)
+
+
+def split_reading(reading: Fields) -> tuple[Fields, Fields]:
+    """What every version knows of a reading, and its ``LATER_FIELDS``."""
+    known = {name: value for name, value in reading.items() if name not in LATER_FIELDS}
+    return known, {name: value for name, value in reading.items() if name in LATER_FIELDS}
 
 
 def failure_reply(error: InferenceError | WireError) -> Reply:

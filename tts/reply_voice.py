@@ -20,7 +20,7 @@ from capacity.leases import leases
 from inference import runtime
 from inference.engine import EngineStats
 from inference.errors import EngineUnavailable, OverCapacity, UnitFailed
-from tts.units import WHOLE_UP_TO_CHARACTERS, Speech, SpeechUnit, speech_cost
+from tts.units import Speech, SpeechUnit
 from tts.voices import Voice, catalogue, primary
 
 logger = logging.getLogger(__name__)
@@ -77,6 +77,12 @@ class ReplyVoice:
     def is_neural(self) -> bool:
         """Whether the neural engine speaks this reply, which has begun."""
         return self._voice.engine == NEURAL and self.degraded is None
+
+    @property
+    def is_counted_by_its_engine(self) -> bool:
+        """Whether the neural engine speaks this reply and lets in no more than it can do: what is beyond that the
+        embedded engine speaks."""
+        return self.is_neural and settings.VOICE_TTS_BROWNOUT
 
     def unit(self, *, text: str, language: str, **fields: Any) -> SpeechUnit:
         """One sentence with the voice that is to speak it; `fields` are the unit's others."""
@@ -154,13 +160,6 @@ def is_browned_out(cost: float = 0.0) -> bool:
         return False
     _log(Reason.BUSY, f"a new reply would be ready after {ready_s:.1f} s")
     return True
-
-
-def is_taken_as_neural(voice: Voice, text: str) -> bool:
-    """Whether a reply by `voice` would be spoken by the neural engine, which lets in no more than it can do: what is
-    beyond that the embedded engine speaks."""
-    cost = speech_cost(text[:WHOLE_UP_TO_CHARACTERS])
-    return voice.engine == NEURAL and settings.VOICE_TTS_BROWNOUT and _why_not_neural(cost) is None
 
 
 def _sharing_cores() -> dict[str, EngineStats]:

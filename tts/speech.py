@@ -39,6 +39,16 @@ class SpeechOrder:
         return primary(self.language or self.voice.language)
 
     @property
+    def is_awaited_whole(self) -> bool:
+        """Whether its listener waits for all of it, or hears it while it is made."""
+        return len(self.text) <= WHOLE_UP_TO_CHARACTERS
+
+    @property
+    def is_made_whole(self) -> bool:
+        """Whether no byte leaves before all of it is there: the file's header says how long it is."""
+        return self.is_awaited_whole and self.audio_format in WITH_LENGTH
+
+    @property
     def key(self) -> str:
         return cache_key(
             self.text,
@@ -99,7 +109,7 @@ class SpeechFile:
         size = 0
         async with aclosing(synthesis.chunks()) as chunks:
             async for samples in chunks:
-                data = await (in_ahead_pool if size else in_pool)(encoder.feed, samples)
+                data = await (in_ahead_pool if size and not synthesis.whole else in_pool)(encoder.feed, samples)
                 size += len(data)
                 kept = None if kept is None or size > cache.largest else [*kept, data]
                 if data:
@@ -111,8 +121,16 @@ class SpeechFile:
         if tail:
             yield tail
 
-    async def make(self, synthesis: Synthesis) -> None:
-        """All of it at once."""
+    @property
+    def is_counted_by_its_engine(self) -> bool:
+        """See `ReplyVoice`."""
+        return self.synthesis is not None and self.synthesis.voice.is_counted_by_its_engine
+
+    async def make_if_short(self) -> None:
+        """Make all of it, where nothing of it can be sent sooner. Raises what engines raise."""
+        synthesis = self.synthesis
+        if synthesis is None or not (self.order.is_made_whole or len(synthesis.sentences) == 1):
+            return
         async with aclosing(synthesis.chunks()) as chunks:
             parts = [samples async for samples in chunks]
         data = await in_pool(encode, np.concatenate(parts or [_silence()]), self.order.audio_format)
@@ -127,6 +145,13 @@ class SpeechFile:
 
 async def speech_file(order: SpeechOrder) -> SpeechFile:
     """Begin (long text) or finish (short text, cached) the speech. Raises what engines raise."""
+    file = await planned_file(order)
+    await file.make_if_short()
+    return file
+
+
+async def planned_file(order: SpeechOrder) -> SpeechFile:
+    """Decide what is said and who says it. Nothing has been spoken yet, but what is in the cache."""
     cached = speech_cache().get(order.key)
     if cached is not None:
         return SpeechFile(order, finished=cached)
@@ -134,19 +159,16 @@ async def speech_file(order: SpeechOrder) -> SpeechFile:
     if not sentences:
         data = await in_pool(encode, _silence(), order.audio_format)
         return SpeechFile(order, finished=FinishedSpeech(data, 0))
-    whole = order.audio_format in WITH_LENGTH and len(order.text) <= WHOLE_UP_TO_CHARACTERS
     synthesis = Synthesis(
         sentences,
         order.voice,
         follows_text=order.follows_text,
         speed=order.speed,
         deadline=order.deadline,
-        soon=not whole,
+        soon=not order.is_made_whole,
+        whole=order.is_awaited_whole,
     )
-    file = SpeechFile(order, synthesis=synthesis)
-    if whole or len(synthesis.sentences) == 1:
-        await file.make(synthesis)
-    return file
+    return SpeechFile(order, synthesis=synthesis)
 
 
 def _silence() -> Samples:

@@ -23,7 +23,7 @@ from tts.first_clause import first_parts, in_pieces, length
 from tts.loudness import level, trim
 from tts.reply_voice import LATIN, ReplyVoice
 from tts.tempo import retime
-from tts.units import WHOLE_UP_TO_CHARACTERS, Speech, SpeechUnit, speech_cost
+from tts.units import Speech, SpeechUnit, speech_cost
 from tts.voices import Voice
 
 LOOK_AHEAD = 8  # sentences of one speech in the engine at once: no request fills the queue alone
@@ -93,15 +93,17 @@ class Synthesis:
         deadline: float | None = None,
         live: bool = False,
         soon: bool = False,
+        whole: bool = False,
     ) -> None:
-        """`soon`: the first sound is wanted before the first sentence is complete."""
+        """`soon`: the first sound is wanted before the first sentence is complete. `whole`: all of it is waited for,
+        not just its first sentence."""
+        self.whole = whole
         self.samples = 0  # given so far, at `SAMPLE_RATE`
         self.sentences_given = 0
         self.queue_ms = 0  # until the first sentence's turn came
         self.voice = ReplyVoice(voice, follows_text=follows_text)
         parts = in_parts(sentences) if soon else list(sentences)
-        self._is_waited_for = sum(len(sentence.text) for sentence in sentences) <= WHOLE_UP_TO_CHARACTERS
-        awaited = parts if self._is_waited_for else parts[: len(parts) - len(sentences) + 1]
+        awaited = parts if whole else parts[: len(parts) - len(sentences) + 1]
         self.voice.begin(sum(speech_cost(part.text) for part in awaited))
         self.sentences = parts if self.voice.is_neural else list(sentences)
         self._speed = speed
@@ -148,7 +150,7 @@ class Synthesis:
                 language=sentence.language,
                 deadline=self._deadline,
                 live=self._live,
-                slack_s=0.0 if self._is_waited_for else slack_s,
+                slack_s=0.0 if self.whole else slack_s,
                 admitted=index > 0,  # the first one decides: no speech breaks off because others came later
             )
 
@@ -156,7 +158,7 @@ class Synthesis:
         speech = await self.voice.speak(unit)
         if not unit.admitted:
             self.queue_ms = round(unit.queued_ms)
-        return await (in_ahead_pool if unit.admitted else in_pool)(finish, speech)
+        return await (in_ahead_pool if unit.slack_s else in_pool)(finish, speech)
 
     def _pause(self, milliseconds: int) -> Samples:
         return np.zeros(int(SAMPLE_RATE * milliseconds / 1000 / self._speed), np.int16)

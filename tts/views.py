@@ -28,14 +28,13 @@ from spoken_text.sentences import split_sentences
 from spoken_text.speakable import speakable
 from tts.choice import chosen_voice, follows_text
 from tts.encoding import AudioFormat
-from tts.reply_voice import is_taken_as_neural
 from tts.serializers import (
     ScriptRequestSerializer,
     ScriptSerializer,
     SpeechRequestSerializer,
     VoiceListSerializer,
 )
-from tts.speech import SpeechFile, SpeechOrder, speech_file
+from tts.speech import SpeechFile, SpeechOrder, planned_file
 from tts.voices import NAME_PART, Voice, catalogue, default_voice
 
 OUTPUT_TOKENS_PER_SECOND = 20  # as OpenAI counts spoken audio
@@ -73,14 +72,13 @@ class SpeechView(ApiView):
             work.voice = order.voice.id
             work.language = order.spoken_language
             work.characters = len(order.text)
-            if is_taken_as_neural(order.voice, order.text):
+            await work.reserve()
+            file = await planned_file(order)
+            if file.is_counted_by_its_engine:
                 work.leave_admission()
             else:
-                work.set_cost(work.characters)
-            await work.reserve()
-            file = await speech_file(order)
-            if file.synthesis is None:  # it was in the cache
-                work.set_cost(0)
+                work.set_cost(work.characters if file.synthesis else 0)  # 0: it was in the cache
+            await file.make_if_short()
             work.audio_ms = file.audio_ms
             work.queue_ms = file.queue_ms
             response: HttpResponseBase

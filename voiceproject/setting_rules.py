@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
+from core.readers import Reader
 from voiceproject.environment import Problem
 
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
@@ -65,12 +66,6 @@ def _is_address(value: str, schemes: Iterable[str]) -> bool:
         return parts.scheme in schemes and bool(parts.hostname or parts.scheme == "unix") and parts.port != 0
     except ValueError:
         return False
-
-
-def _is_reader(value: str) -> bool:
-    """An address, its language before it where it is not the service's: `ms:puteri@example.com`."""
-    language, colon, address = value.rpartition(":")
-    return "@" in address and (not colon or language in ("en", "ms"))
 
 
 def _is_origin(value: str) -> bool:
@@ -187,7 +182,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_PROBE_URL": address("http", "https"),
     "VOICE_RUNBOOK_URL": address("http", "https"),
     "VOICE_ALERT_EMAILS": all_of(Rule("an e-mail address", lambda value: "@" in value)),
-    "VOICE_SUMMARY_EMAILS": all_of(Rule("an e-mail address, after ms: for Malay", _is_reader)),
+    "VOICE_SUMMARY_EMAILS": all_of(Rule("an e-mail address, after ms: for Malay", Reader.is_one)),
     "VOICE_ALERT_WEBHOOKS": all_of(address("https", "http", optional=False)),
     "VOICE_EMAIL_URL": _ANY,  # checked where it is parsed
     "VOICE_EMAIL_FROM": Rule("an e-mail address", lambda value: "@" in value),

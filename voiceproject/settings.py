@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from core import readers
 from core.statedir import kept_secret
 from voiceproject import VERSION
 from voiceproject.environment import Environment, database_config
@@ -146,8 +147,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = usable("VOICE_TIME_ZONE", VOICE_TIME_ZONE, otherwise="UTC")
 FORMAT_MODULE_PATH = "voiceproject.formats"
-LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("ms", "Bahasa Melayu")]
+LANGUAGE_CODE = readers.DEFAULT_LANGUAGE
+LANGUAGES = list(readers.LANGUAGES.items())
 LOCALE_PATHS = [BASE_DIR / "locale"]
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -6,15 +6,19 @@ import re
 from datetime import date, timedelta
 from io import StringIO
 from pathlib import Path
+from smtplib import SMTPRecipientsRefused
 
 import pypdfium2
 import pytest
 from django.core import mail
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from core.models import ClientApplication
+from dashboard import mailing
+from dashboard.models import MailedSummary
 from dashboard.weekly import Summary, last_whole_week
 from tests.usage.boards import board, table
 from usage.drafting import draft_month
@@ -69,8 +73,56 @@ def test_each_reader_gets_it_once_and_in_their_language(used: date, settings, pr
         assert all(ours in one and not re.search(rf"\b{words}\b", one) for one in told), words
     assert '<html lang="ms">' in html
     assert "puteri@example.com" in product.get("/dashboard/weekly/").content.decode().partition("went to")[2]
+    before = list(MailedSummary.objects.order_by("reader").values_list("mailed_at", flat=True))
     call_command("send_weekly_summary", again=True, stdout=StringIO())
     assert len(mail.outbox) == 4
+    after = list(MailedSummary.objects.order_by("reader").values_list("mailed_at", flat=True))
+    assert all(new > old for new, old in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize("why", [SMTPRecipientsRefused({"b@example.com": (550, b"no such user")}), ValueError("b")])
+def test_a_reader_whose_mail_does_not_go_keeps_it_from_nobody(used: date, settings, monkeypatch, why) -> None:
+    settings.VOICE_SUMMARY_EMAILS = ["a@example.com", "b@example.com", "c@example.com"]
+    send = mail.EmailMultiAlternatives.send
+
+    def refuse(message: mail.EmailMultiAlternatives) -> int:
+        if message.to == ["b@example.com"]:
+            raise why
+        return send(message)
+
+    monkeypatch.setattr("django.core.mail.EmailMultiAlternatives.send", refuse)
+    for said_to in (2, 0):
+        told = StringIO()
+        with pytest.raises(CommandError, match=r"b@example\.com"):
+            call_command("send_weekly_summary", stdout=told)
+        assert f"Mailed to {said_to}:" in told.getvalue()
+    assert [sent.to for sent in mail.outbox] == [["a@example.com"], ["c@example.com"]]
+    assert mailing.mailed(last_whole_week(timezone.now())) == ["a@example.com", "c@example.com"]
+
+
+def test_no_transaction_is_open_while_it_is_made_and_mailed(used: date, settings, monkeypatch) -> None:
+    settings.VOICE_SUMMARY_EMAILS = ["produk@example.com"]
+    outer = len(connection.savepoint_ids)  # the test's own
+    found = []
+
+    def note(*_whatever: object) -> bytes:
+        found.append((len(connection.savepoint_ids) - outer, MailedSummary.objects.count()))
+        return b""
+
+    monkeypatch.setattr(Summary, "pdf", note)
+    monkeypatch.setattr("django.core.mail.EmailMultiAlternatives.send", note)
+    call_command("send_weekly_summary", stdout=StringIO())
+    assert found == [(0, 0), (0, 1)]
+
+
+def test_a_week_that_goes_on_is_mailed_to_nobody(used: date, settings, tmp_path: Path) -> None:
+    settings.VOICE_SUMMARY_EMAILS = ["produk@example.com"]
+    today = str(timezone.localdate())
+    with pytest.raises(CommandError, match="not over"):
+        call_command("send_weekly_summary", week=today, stdout=StringIO())
+    assert not mail.outbox and not MailedSummary.objects.exists()
+    call_command("send_weekly_summary", week=today, save=tmp_path, stdout=StringIO())
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_mail_that_did_not_go_is_tried_again(used: date, settings, monkeypatch) -> None:

@@ -189,11 +189,37 @@ async def test_the_backlog_is_what_runs_and_waits_less_what_nobody_misses_yet(
     assert batcher.stats().backlog_s == 0
 
 
-async def test_a_slow_moment_is_forgotten_while_there_is_nothing_to_do(
-    batcher: Batcher[Number, int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("fastest", "pace"), [(0.02, 0.02), (0.0, 10.0)])
+async def test_a_slow_moment_is_forgotten_where_it_is_known_how_fast_the_engine_can_be(
+    model: Model, monkeypatch: pytest.MonkeyPatch, fastest: float, pace: float
 ) -> None:
+    batcher: Batcher[Number, int] = Batcher("numbers", model.run)
+    batcher.start(fastest=fastest)
+    monkeypatch.setattr(batcher, "_note_pace", lambda per_cost: None)
     await batcher.submit(Number(value=1))
     batcher._seconds_per_cost = 10.0
     later = time.monotonic() + 60
-    monkeypatch.setattr("inference.batcher.time.monotonic", lambda: later)
-    assert batcher.stats().seconds_per_cost < 0.1
+    with monkeypatch.context() as patch:
+        patch.setattr("inference.batcher.time.monotonic", lambda: later)
+        assert batcher.stats().seconds_per_cost == pytest.approx(pace, rel=0.01)
+    await asyncio.to_thread(batcher.close)
+
+
+async def test_a_failure_says_nothing_of_the_pace() -> None:
+    def run(units: list[Number]) -> list[int | Exception]:
+        if units[0].value == 1:
+            raise RuntimeError("no memory")
+        if units[0].value == 2:
+            return [ValueError("unlucky")]
+        time.sleep(0.05)
+        return [0]
+
+    batcher: Batcher[Number, int] = Batcher("numbers", run)
+    batcher.start(fastest=0.05)
+    await batcher.submit(Number(value=0))
+    pace = batcher._seconds_per_cost
+    for value in (1, 2):
+        with pytest.raises((RuntimeError, ValueError)):
+            await batcher.submit(Number(value=value))
+    assert (batcher._seconds_per_cost, batcher._fastest) == (pytest.approx(pace, rel=0.05), pytest.approx(0.05))
+    await asyncio.to_thread(batcher.close)

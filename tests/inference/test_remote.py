@@ -22,7 +22,7 @@ from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity, 
 from inference.remote import RemoteEngine
 from inference.tier import RETRIES_PER_UNIT, RETRIES_SAVED, Tier
 from inference.unit_server import LocalUnitHandler
-from inference.wire import LARGEST_FRAME, PREFIX, PackedUnit, failure_reply, result_reply
+from inference.wire import LARGEST_FRAME, PREFIX, PackedUnit, failure_reply, parse, result_reply
 from tests import sound
 from tests.inference.unit_handlers import IDLE, handler, serving
 from tests.services import inference_tier, lasting_port
@@ -121,6 +121,40 @@ async def test_a_stream_keeps_its_order(real: str) -> None:
     async with remote_speech(real) as engine:
         words = [round(len(speech.audio) / 8_000) async for speech in engine.stream(sentences())]
     assert words == [1, 2, 3] * 6 + [1, 2]
+
+
+FIELDS_OF_0_3_0 = {
+    "ready",
+    "queue_length",
+    "running",
+    "units",
+    "batches",
+    "largest_batch",
+    "busy_s",
+    "estimated_wait_s",
+}
+
+
+async def test_a_reading_has_no_field_that_a_process_of_0_3_0_does_not_know() -> None:
+    """It takes none that has one; those that came later travel beside it and arrive."""
+    header, _payload = parse(spoken().body)
+    assert set(header["stats"]) == FIELDS_OF_0_3_0
+    async with handler(speak) as (_, url), httpx.AsyncClient() as client:
+        [reading] = (await client.get(f"{url}{PREFIX}status")).json()["engines"]["espeak-ng"]
+        assert set(reading) == FIELDS_OF_0_3_0 | {"process"}
+        async with remote_speech(url) as engine:
+            await engine._tier.start("test")
+            assert (engine.stats().backlog_s, engine.stats().seconds_per_cost) == (1.5, 0.02)
+            engine._tier._readings.clear()
+            await engine.submit(sentence())
+            assert (engine.stats().backlog_s, engine.stats().seconds_per_cost) == (1.5, 0.02)
+            await engine._tier.leave("test")
+
+
+async def test_a_field_of_a_later_version_is_left_out() -> None:
+    tier = Tier(["http://nowhere"])
+    tier.note("espeak-ng", "newer", {**asdict(IDLE), "process": "newer", "mood": "sunny"})
+    assert tier.stats("espeak-ng").backlog_s == 1.5
 
 
 async def test_the_tier_says_what_it_runs(real: str) -> None:

@@ -58,7 +58,7 @@ def test_a_hypothesis_travels_whole() -> None:
     unit = SpeechUnit(audio=PCM, queued_ms=12.0)
     header, payload = parse(result_reply(SpeechCodec(), hypothesis, unit, "p", STATS).body)
     assert SpeechCodec().unpack_result(header["result"], payload) == hypothesis
-    assert (header["queued_ms"], header["process"], EngineStats(**header["stats"])) == (12.0, "p", STATS)
+    assert (header["queued_ms"], header["process"], EngineStats.of(header["stats"])) == (12.0, "p", STATS)
 
 
 @pytest.mark.parametrize("audio", [PCM, ODD, np.zeros(0, np.float32)])

@@ -15,7 +15,7 @@ from inference.engine import EngineStats
 from inference.unit_server import TierStatus, UnitServer
 from inference.wire import Reply
 
-IDLE = EngineStats(True, 0, 0, 0, 0, 0, 0.0, 0.0)
+IDLE = EngineStats(True, 0, 0, 0, 0, 0, 0.0, 0.0, backlog_s=1.5, seconds_per_cost=0.02)
 
 
 class ScriptedUnitHandler:

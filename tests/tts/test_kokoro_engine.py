@@ -25,8 +25,9 @@ from tts.kokoro import SAMPLE_RATE, KokoroModel
 from tts.kokoro_engine import NAME, KokoroEngine
 from tts.kokoro_voices import kokoro_voices
 from tts.reply_voice import Reason, ReplyVoice, is_browned_out, sentence_voice
+from tts.speech import SpeechOrder, planned_file
 from tts.synthesis import Synthesis, sentences_of
-from tts.units import Speech, SpeechUnit
+from tts.units import WHOLE_UP_TO_CHARACTERS, Speech, SpeechUnit
 from tts.voices import Voice, catalogue
 from tts.wire import SpeechCodec
 from usage.models import LedgerEntry
@@ -198,11 +199,42 @@ async def test_a_reply_that_would_be_ready_too_late_by_itself_is_spoken_by_espea
     monkeypatch.setattr("capacity.leases.Leases.users_here", 2)
 
     def degraded(text: str) -> Reason | None:
-        return Synthesis(sentences_of(text, "ms"), VOICES["aisyah"], soon=True).voice.degraded
+        whole = SpeechOrder(text, VOICES["aisyah"]).is_awaited_whole
+        return Synthesis(sentences_of(text, "ms"), VOICES["aisyah"], soon=True, whole=whole).voice.degraded
 
     assert degraded("Selamat pagi, apa khabar semua?") is None
     assert degraded("Selamat pagi, apa khabar semua hari ini? " * 4) is Reason.BUSY  # its listener waits for all of it
     assert degraded("Selamat pagi, apa khabar semua hari ini? " * 8) is None  # and hears this one while it is made
+
+
+async def test_a_short_text_is_waited_for_whole_however_long_it_is_spoken(offered: Any) -> None:
+    offered(Busy(wait_s=0))
+    text = "Kodnya 739182. " * 12
+    file = await planned_file(SpeechOrder(text, VOICES["aisyah"]))
+    assert file.synthesis is not None
+    assert len(text) <= WHOLE_UP_TO_CHARACTERS < sum(len(sentence.text) for sentence in file.synthesis.sentences)
+    assert {unit.slack_s async for unit in file.synthesis._units()} == {0.0}
+
+
+async def test_a_reply_that_espeak_speaks_is_counted_at_admission(
+    offered: Any, api: httpx.AsyncClient, espeak: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = offered(Busy(wait_s=0))
+    monkeypatch.setattr("capacity.leases.Leases.users_here", 2)
+    costs: list[float] = []
+    monkeypatch.setattr("gateway.gate.Work.set_cost", lambda _work, cost: costs.append(cost))
+    # Its first sentence is spoken in several parts: that is dearer than as many letters in one.
+    first = (
+        "Hari ini hujan lebat sekali, jadi saya duduk di rumah bersama adik, lalu kami membaca buku yang baru dibeli "
+        "oleh ibu di kedai, sambil minum teh panas dan makan kuih yang dibuat oleh nenek. "
+    )
+    body = {"model": "tts-1", "voice": "alloy", "input": first + "Selamat pagi semua. " * 10}
+    for pace, voice, counted in ((0.0108, "busy", [len(body["input"])]), (0.001, None, [])):
+        busy.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=pace)
+        answer = await api.post("/v1/audio/speech", json=body)
+        assert (answer.status_code, answer.headers.get("X-Voice-Degraded")) == (200, voice)
+        assert costs == counted
+        costs.clear()
 
 
 async def test_a_caller_who_is_alone_keeps_the_neural_voice(offered: Any, monkeypatch: pytest.MonkeyPatch) -> None:

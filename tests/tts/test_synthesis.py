@@ -153,6 +153,21 @@ async def test_a_long_text_stands_before_nobodys_first_sentence(
         await long.aclose()
 
 
+@pytest.mark.parametrize(("whole", "ahead"), [(True, 0), (False, 2)])
+async def test_what_is_waited_for_whole_stands_behind_nothing_that_is_made_ahead(
+    slow: SlowEngine, monkeypatch: pytest.MonkeyPatch, whole: bool, ahead: int
+) -> None:
+    made_ahead: list[Speech] = []
+
+    async def in_ahead_pool(_finish: object, speech: Speech) -> Samples:
+        made_ahead.append(speech)
+        return np.zeros(1, np.int16)
+
+    monkeypatch.setattr(synthesis, "in_ahead_pool", in_ahead_pool)
+    assert len([samples async for samples in Synthesis(numbered(3), VOICE, whole=whole).chunks()]) == 3
+    assert len(made_ahead) == ahead
+
+
 async def test_sentences_of_a_client_that_left_are_dropped(slow: SlowEngine) -> None:
     chunks = Synthesis(numbered(30), VOICE).chunks()
     await anext(chunks)

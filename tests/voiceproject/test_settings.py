@@ -36,6 +36,7 @@ BAD = {
     "VOICE_TTS_CACHE_BYTES": ["-1"],
     "VOICE_ALERT_WEBHOOKS": ["hooks.example.com/x"],
     "VOICE_EMAIL_URL": ["nonsense://"],
+    "VOICE_SUMMARY_EMAILS": ["puteri", "zh:puteri@example.com", f"{'p' * 250}@example.com"],
     "VOICE_STATE_DIR": ["/proc/nothing"],
 }
 

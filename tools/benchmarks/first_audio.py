@@ -18,6 +18,7 @@ from inference import runtime  # noqa: E402
 from tts.encoding import SAMPLE_RATE  # noqa: E402
 from tts.reply_voice import NEURAL  # noqa: E402
 from tts.synthesis import Synthesis, sentences_of  # noqa: E402
+from tts.units import WHOLE_UP_TO_CHARACTERS  # noqa: E402
 from tts.voices import Voice, catalogue  # noqa: E402
 
 TEXTS = Path(__file__).with_name("listening") / "malay.txt"
@@ -28,7 +29,7 @@ async def first_audio(text: str, voice: Voice) -> tuple[float, float]:
     """Seconds until the first sound left, and the longest silence while the listener waited for more."""
     started = time.monotonic()
     first_s = heard_until = gap_s = 0.0
-    speech = Synthesis(sentences_of(text, voice.language), voice, soon=True)
+    speech = Synthesis(sentences_of(text, voice.language), voice, soon=True, whole=len(text) <= WHOLE_UP_TO_CHARACTERS)
     async with aclosing(speech.chunks()) as chunks:
         async for samples in chunks:
             now = time.monotonic() - started

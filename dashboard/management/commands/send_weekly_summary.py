@@ -10,8 +10,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone, translation
 
+from core.readers import Reader
 from dashboard.date_range import BadQuery
-from dashboard.mailing import Reader, readers, send
+from dashboard.mailing import NotMailed, NotOver, readers, send
 from dashboard.weekly import Summary, asked_week
 
 
@@ -19,7 +20,7 @@ class Command(BaseCommand):
     help = "Mail the weekly summary to VOICE_SUMMARY_EMAILS, to each of them once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--week", default="", help="any day of it; by default the last whole week")
+        parser.add_argument("--week", default="", help="any day of one that is over; by default the last")
         parser.add_argument("--to", nargs="+", metavar="ADDRESS", help="instead of VOICE_SUMMARY_EMAILS")
         parser.add_argument("--again", action="store_true", help="also to those who have it already")
         parser.add_argument("--language", choices=dict(settings.LANGUAGES), help="of --save, and of --to's addresses")
@@ -44,11 +45,17 @@ class Command(BaseCommand):
             return
         try:
             got = send(week, now, to, again=options["again"])
-        except OSError as error:
-            raise CommandError(f"The mail server did not take it: {error}") from error
-        self.stdout.write(f"Mailed to {len(got)}: {Summary(week, now).title}.")
-        if len(got) < len(to):
-            self.stdout.write(f"{len(to) - len(got)} had it already (--again mails it once more).")
+        except NotOver as error:
+            raise CommandError(f"The week of {week} is not over: --save shows it so far.") from error
+        except NotMailed as error:
+            self._tell(Summary(week, now), len(error.got), len(to) - len(error.got) - len(error.reasons))
+            raise CommandError(f"Not mailed, so run it once more: {error}") from error
+        self._tell(Summary(week, now), len(got), len(to) - len(got))
+
+    def _tell(self, summary: Summary, got: int, had: int) -> None:
+        self.stdout.write(f"Mailed to {got}: {summary.title}.")
+        if had:
+            self.stdout.write(f"{had} had it already (--again mails it once more).")
 
     def _save(self, summary: Summary, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -124,6 +124,11 @@ class Present:
         """Those who are here now, with how many pieces of work each."""
         return self._crowds[TOGETHER].here
 
+    @property
+    def speaking(self) -> int:
+        """How many pieces of text to speech are in flight."""
+        return self._crowds[TTS].here.total()
+
     def take_busiest(self) -> Presence:
         """Each crowd at its busiest instant since the last call: short requests between two heartbeats count too."""
         asr, tts, together = (self._crowds[name].take_busiest() for name in (ASR, TTS, TOGETHER))

@@ -1,6 +1,7 @@
 """What can speak: voices as data, and how a request's model, voice and language choose one.
 
-The catalogue is filled from `espeak_voices.toml`, and by `register` once an engine has loaded; afterwards it is only read.
+The catalogue is filled from `espeak_voices.toml`, and by `register` once an engine has loaded; afterwards it is only
+read.
 """
 
 from __future__ import annotations

@@ -106,10 +106,10 @@ messages: setup-dev
 lint: setup-dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-types lint-rest
 
-lint-types:
+lint-types: setup-dev
 	$(BIN)/mypy .
 
-lint-rest:
+lint-rest: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache

@@ -18,6 +18,7 @@ from asr.transcript import Part
 from asr.units import SAMPLE_RATE, Hypothesis, Options, Samples, SpeechUnit
 from asr.voice_activity import Segment
 from inference.engine import Engine
+from inference.errors import InferenceError
 
 _LOOP = re.compile(r"(\w{1,20}\W{0,3})\1{3,}")
 
@@ -39,7 +40,7 @@ async def recognise(
 ) -> list[Part]:
     """Parts in order, not yet checked by ``asr.guard``. ``audio(start, end)``: samples by the segment's clock.
     ``unit``: the segment, ready to be submitted; its deadline and priority hold for the extra runs too."""
-    parts = [Part(segment, await _heard(engine, segment, audio, unit))]
+    parts = [Part(segment, await recognise_without_echo(engine, segment, audio, unit))]
     open_parts = list(parts)
     while open_parts and len(parts) <= MAX_EXTRA_RUNS:
         part = open_parts.pop(0)
@@ -47,7 +48,8 @@ async def recognise(
             if len(parts) > MAX_EXTRA_RUNS:
                 break
             samples = audio(missed.start, missed.end)
-            hypothesis = await engine.submit(replace(unit, audio=samples, options=options, admitted=True))
+            rest = replace(unit, audio=samples, options=options, admitted=True)
+            hypothesis = await recognise_without_echo(engine, missed, audio, rest)
             extra = Part(missed, hypothesis)
             if not _is_credible(hypothesis) or _says_again(parts, extra):
                 continue
@@ -57,7 +59,7 @@ async def recognise(
     return sorted(parts, key=lambda part: part.segment.start + _first_stamp(part.hypothesis))
 
 
-async def _heard(
+async def recognise_without_echo(
     engine: Recogniser,
     segment: Segment,
     audio: Callable[[int, int], Samples],
@@ -66,11 +68,16 @@ async def _heard(
     """The words of the unit, without prompt and keywords where those put words into the model's mouth or shut it."""
     hypothesis = await engine.submit(unit)
     hints = unit.options.hints
+    if not hints:
+        return hypothesis
     samples = audio(segment.start, segment.end)
-    if not hints or guard.checked(hypothesis, audio=samples, speech_s=segment.speech_s, hints=hints) is not None:
+    if guard.checked(hypothesis, audio=samples, speech_s=segment.speech_s, hints=hints) is not None:
         return hypothesis
     unaided = replace(unit.options, prompt="", keywords=())
-    again = await engine.submit(replace(unit, options=unaided, admitted=True))
+    try:
+        again = await engine.submit(replace(unit, options=unaided, admitted=True))
+    except InferenceError:  # too busy for a second try
+        return hypothesis
     return replace(again, queued_ms=hypothesis.queued_ms + again.queued_ms, tries=hypothesis.tries + again.tries)
 
 

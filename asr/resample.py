@@ -102,7 +102,7 @@ class RumbleFilter:
         self._held = np.zeros(len(_RUMBLE) // 2, np.float32)  # before the first sample there was silence
 
     def filtered(self, samples: Samples, *, last: bool = False) -> Samples:
-        """The samples, (n,), that are certain with these."""
+        """The filtered samples, (n,), that can be given now; the rest waits for more, or for ``last``."""
         after = np.zeros(len(_RUMBLE) // 2 if last else 0, np.float32)
         audio = np.concatenate([self._held, samples, after])
         certain = max(0, len(audio) - len(_RUMBLE) + 1)

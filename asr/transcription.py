@@ -12,7 +12,7 @@ from asr import guard
 from asr.audio import Recording, decode
 from asr.checkpoint import Checkpoint
 from asr.language_choice import FOLLOWING, Evidence, choose, is_sure
-from asr.recognition import Recogniser, recognise
+from asr.recognition import Recogniser, recognise, recognise_without_echo
 from asr.transcript import Part, Transcript
 from asr.units import Options, SpeechUnit
 from asr.voice_activity import Segment, segments
@@ -111,7 +111,7 @@ class Transcription:
             decided.append(own)
             if language != part.hypothesis.language:
                 unit = self._unit(part.segment, replace(self._options, language=language), admitted=True)
-                again = await self._engine.submit(unit)
+                again = await recognise_without_echo(self._engine, part.segment, self._recording.float32, unit)
                 part = Part(part.segment, replace(again, languages=part.hypothesis.languages))
         return self._checked(part)
 

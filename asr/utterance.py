@@ -12,7 +12,7 @@ from asr import guard
 from asr.agreement import Agreement
 from asr.checkpoint import Checkpoint
 from asr.language_choice import FOLLOWING, Evidence, choose
-from asr.recognition import Recogniser, recognise
+from asr.recognition import Recogniser, recognise, recognise_without_echo
 from asr.segmenting import Piece, Segmenter
 from asr.transcript import Part, join
 from asr.transcription import pause_within_segments_s
@@ -156,7 +156,8 @@ class Utterance:
         if language == part.hypothesis.language:
             return part
         audio = self._audio(part.segment.start, part.segment.end)
-        again = await self._engine.submit(self._unit(audio, replace(self._options, language=language)))
+        unit = self._unit(audio, replace(self._options, language=language))
+        again = await recognise_without_echo(self._engine, part.segment, self._audio, unit)
         return Part(part.segment, replace(again, languages=part.hypothesis.languages))
 
     def guess(self) -> None:

@@ -130,7 +130,8 @@ class Present:
         return self._crowds[TTS].here.total()
 
     def take_busiest(self) -> Presence:
-        """Each crowd at its busiest instant since the last call: short requests between two heartbeats count too."""
+        """Who was here at the busiest instant since the last call, for speech to text, text to speech and both.
+        Counting then starts anew, so that short requests between two heartbeats count too."""
         asr, tts, together = (self._crowds[name].take_busiest() for name in (ASR, TTS, TOGETHER))
         stood_in = self._stood_in
         self._stood_in = 0

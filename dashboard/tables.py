@@ -101,7 +101,7 @@ class Table:
 
     @property
     def left_out(self) -> int:
-        """Rows that only the CSV has."""
+        """How many rows the page leaves out; the CSV has them all."""
         return max(0, len(self.rows) - self.shown_rows) if self.shown_rows is not None else 0
 
     def body(self) -> SafeString:

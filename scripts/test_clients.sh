@@ -2,6 +2,7 @@
 # Runs other people's clients against the service. Python's are in .venv-clients, Node's below build/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source scripts/packages.sh
 
 clients=tests/clients
 folder="$PWD/.venv-clients"
@@ -14,7 +15,7 @@ environment() {
     [ "$(cat "$place/installed" 2>/dev/null)" = "$wanted" ] && return
     echo "Installing $(head -1 "$3" | grep -v '^#' || basename "$3") into ${place#"$PWD"/}"
     "$2" -m venv --clear "$place"
-    .venv/bin/uv pip install --quiet --python "$place/bin/python" -r "$3"
+    install_packages "$place/bin/python" --quiet -r "$3"
     echo "$wanted" >"$place/installed"
 }
 

@@ -3,6 +3,7 @@
 # processes from the ordinary environment, which has no Ray.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source scripts/packages.sh
 
 venv=.venv-cluster
 python="$venv/bin/python"
@@ -10,7 +11,7 @@ wanted=$(cat requirements.txt requirements-cluster.txt | sha256sum)
 if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing Ray into $venv"
     "${PYTHON:-python3}" -m venv --clear "$venv"
-    .venv/bin/uv pip install --quiet --python "$python" -r requirements.txt -r requirements-cluster.txt
+    install_packages "$python" --quiet -r requirements.txt -r requirements-cluster.txt
     echo "$wanted" >"$venv/installed"
 fi
 

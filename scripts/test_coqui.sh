@@ -2,6 +2,7 @@
 # Tests the Coqui voices in an environment of their own (.venv-coqui), with checkpoints made on the spot.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source scripts/packages.sh
 
 venv=.venv-coqui
 python="$venv/bin/python"
@@ -11,8 +12,8 @@ if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
     "${PYTHON:-python3}" -m venv --clear "$venv"
     # PyTorch by pip, whose configuration may name an index of its builds (uv does not read it); the rest by uv, which is faster.
     "$python" -m pip install --quiet --disable-pip-version-check "$(grep '^torch==' requirements-coqui.txt)"
-    .venv/bin/uv pip install --quiet --python "$python" -r requirements.txt -r requirements-coqui.txt
-    .venv/bin/uv pip install --quiet --python "$python" -c requirements-dev.txt \
+    install_packages "$python" --quiet -r requirements.txt -r requirements-coqui.txt
+    install_packages "$python" --quiet -c requirements-dev.txt \
         pytest pytest-django pytest-asyncio pytest-timeout
     # torchaudio's wheel links CUDA's libraries. Where there are none, its Python part is all that speech needs.
     "$python" -c "import torchaudio" 2>/dev/null || rm -f "$venv"/lib/python*/site-packages/torchaudio/lib/*.so

@@ -9,7 +9,7 @@ from functools import lru_cache
 from spoken_text import numbers
 from spoken_text.language import detect_language
 from spoken_text.latex import without_latex
-from spoken_text.sentences import HEADING_MARK, ITEM_MARK, LineKind, is_delimiter_row, line_kind
+from spoken_text.lines import HEADING_MARK, ITEM_MARK, LineKind, is_delimiter_row, line_kind
 
 _CODE_OMITTED = {
     "ms": "blok kod dilangkau",

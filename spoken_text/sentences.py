@@ -4,18 +4,18 @@ A piece is raw text: speaking the pieces one by one says what speaking the whole
 link or a code span stays in one piece, every row of a table carries the table's head, and the marks of a block
 quote, which nobody says, are left out.
 
-Lines are sorted into blocks first (`line_kind`), then the text of a block is scanned for ends of sentences. A
+Lines are sorted into blocks first (`spoken_text.lines`), then the text of a block is scanned for ends of sentences. A
 decision is taken only when no later character could change it, so that it does not matter how the text was split
 on its way here.
 """
 
 from __future__ import annotations
 
-import enum
 import re
 from typing import NamedTuple
 
 from spoken_text.full_stops import full_stop_ends
+from spoken_text.lines import FENCE_MARK, QUOTE_MARKS, LineKind, is_delimiter_row, kind_so_far, line_kind
 from spoken_text.spans import span
 
 MAX_SENTENCE_CHARS = 300
@@ -25,73 +25,11 @@ MAX_REPEATED_HEAD_CHARS = 6000
 _MIN_CUT_CHARS = 80  # a shorter piece sounds like a stumble
 
 
-class LineKind(enum.Enum):
-    BLANK = "blank"
-    RULE = "rule"
-    FENCE = "fence"
-    TABLE = "table"
-    HEADING = "heading"
-    ITEM = "item"
-    REFERENCE = "reference"
-    TEXT = "text"
-
-
 class Piece(NamedTuple):
     """`text` to speak; `ends` is False where a long sentence was cut and goes on in the next piece."""
 
     text: str
     ends: bool
-
-
-QUOTE_MARKS = re.compile(r"\s*+(?:>(?!\d)\s*+)*+")
-FENCE_MARK = re.compile(r"(?P<mark>`{3,}|~{3,})(?P<info>.*)", re.DOTALL)
-HEADING_MARK = re.compile(r"#{1,6}(?:\s+|$)")
-ITEM_MARK = re.compile(
-    r"(?:[-*+•‣◦▪●–]|(?P<number>\d{1,3})(?:[.)]|\ufe0f?\u20e3)|[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?|(?P<letter>[a-zA-Z])\))(?:\s+|$)"
-)
-_REFERENCE = re.compile(r"\[(?:\^[^\]\s]{1,60}\]:|[^\]]{1,80}\]:\s*<?(?:https?:|www\.|mailto:|[#/]))")
-_MAYBE_REFERENCE = re.compile(r"\[[^\]]{0,80}(?:\](?::.*)?)?$", re.DOTALL)
-_MAYBE_LETTER_ITEM = re.compile(r"[a-zA-Z]\)?$")
-_EMOJI_MARK = re.compile(r"[\u2600-\u27bf\U0001f300-\U0001faff\ufe0f\u20e3]")
-_MARKS = frozenset("-*_=+#~`•‣◦▪●–.)(:|>0123456789")
-
-
-def line_kind(line: str) -> LineKind:
-    """The kind of a whole line, without its quote marks."""
-    line = line.strip()
-    if not line:
-        return LineKind.BLANK
-    if line[0] == "|":
-        return LineKind.TABLE
-    marks = set(line) - {" ", "\t"}
-    if (len(marks) == 1 and marks <= set("-*_=") and len(line) > 1) or is_delimiter_row(line):
-        return LineKind.RULE
-    fence = FENCE_MARK.match(line)
-    if fence and not (fence["mark"][0] == "`" and "`" in fence["info"]):
-        return LineKind.FENCE
-    if HEADING_MARK.match(line):
-        return LineKind.HEADING
-    if ITEM_MARK.match(line):
-        return LineKind.ITEM
-    if _REFERENCE.match(line):
-        return LineKind.REFERENCE
-    return LineKind.TEXT
-
-
-def is_delimiter_row(line: str) -> bool:
-    """Whether the line is the `|---|:--:|` under a table's head."""
-    return "-" in line and "|" in line and set(line) <= set("|:- \t\r")
-
-
-def _kind_so_far(line: str) -> LineKind | None:
-    """The kind of a line still being written, None while its kind is open."""
-    if all(char in _MARKS or char.isspace() or _EMOJI_MARK.match(char) for char in line):
-        return None
-    if line.startswith(("|", "```", "~~~")):
-        return None
-    if _MAYBE_REFERENCE.match(line) or _MAYBE_LETTER_ITEM.match(line):
-        return None
-    return line_kind(line)
 
 
 def split_sentences(text: str) -> list[str]:
@@ -165,7 +103,7 @@ class _Blocks:
         if self._fence or self._bare_table:
             return []
         line = QUOTE_MARKS.sub("", self._line, count=1)
-        kind = _kind_so_far(line)
+        kind = kind_so_far(line)
         if kind is None:
             return []
         self._line = ""

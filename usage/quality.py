@@ -25,7 +25,11 @@ ENOUGH = 30  # from here on that distribution is a fair one for a mean
 
 @dataclass(frozen=True)
 class Estimate:
-    """``value`` is None without data; ``low`` and ``high`` with fewer than two. ``count``: corrections or ratings."""
+    """A mean and its 95 % confidence interval.
+
+    ``value`` is None without any data; ``low`` and ``high`` are None with fewer than two. ``count``: how many
+    corrections or ratings there are.
+    """
 
     value: float | None
     low: float | None

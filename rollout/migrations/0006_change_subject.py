@@ -3,6 +3,10 @@
 from importlib import import_module
 
 from django.db import migrations, models
+from django.db.migrations.exceptions import IrreversibleError
+from django.db.models.functions import Length
+
+LENGTH_BEFORE = 200
 
 
 def protect_again(_apps, schema_editor):
@@ -13,10 +17,24 @@ def protect_again(_apps, schema_editor):
             cursor.execute(import_module("rollout.migrations.0002_flags").SQLITE)
 
 
+def refuse_to_cut(apps, _schema_editor):
+    """Rows of the audit trail stay as they are: none is shortened to fit the column of before."""
+    changes = apps.get_model("rollout", "Change").objects.annotate(length=Length("subject"))
+    too_long = changes.filter(length__gt=LENGTH_BEFORE).count()
+    if too_long:
+        raise IrreversibleError(
+            f"{too_long} rows of the audit trail have subjects longer than {LENGTH_BEFORE} characters, which the version "
+            "before has no room for. Restore the backup that was made before the upgrade."
+        )
+
+
 class Migration(migrations.Migration):
     dependencies = [("rollout", "0005_one_voice_flag")]
 
     operations = [
+        # Backwards these run from the last to the first, and the trigger comes back after the column too.
+        migrations.RunPython(migrations.RunPython.noop, protect_again),
         migrations.AlterField("change", "subject", models.CharField(max_length=400, db_index=True)),
-        migrations.RunPython(protect_again, protect_again),
+        migrations.RunPython(protect_again, migrations.RunPython.noop),
+        migrations.RunPython(migrations.RunPython.noop, refuse_to_cut),
     ]

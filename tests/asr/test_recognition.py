@@ -13,6 +13,7 @@ from asr.recognition import MAX_EXTRA_RUNS, Recogniser, recognise
 from asr.transcript import Part, join
 from asr.units import SAMPLE_RATE, Hypothesis, Options, Phrase, Samples, SpeechUnit
 from asr.voice_activity import Segment
+from inference.errors import OverCapacity
 
 NOISE = np.random.default_rng(1).standard_normal(60 * SAMPLE_RATE).astype(np.float32)
 
@@ -123,6 +124,17 @@ async def test_hints_that_took_the_place_of_words_are_left_out_of_a_second_try(t
     assert [unit.options.hints for unit in script.asked] == [options.hints, ""]
     assert script.asked[1].options.language == "ms"
     assert script.asked[1].admitted
+
+
+async def test_a_second_try_that_is_refused_ends_nothing() -> None:
+    def answer(_: float) -> Hypothesis:
+        if len(script.asked) == 1:
+            return replace(said(("Maybank", 0.0, 3.0)), no_speech_prob=0.5)
+        raise OverCapacity(1.0)
+
+    script = Script(answer)
+    parts = await run(script, segment((0, 3)), Options(language="ms", keywords=("Maybank",)))
+    assert [part.text for part in parts] == ["Maybank"]
 
 
 async def test_hints_that_were_said_need_no_second_try() -> None:

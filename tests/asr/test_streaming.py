@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import jiwer
-import numpy as np
 import pytest
 
 from asr.audio import decode
@@ -15,59 +13,20 @@ from asr.checkpoint import configured
 from asr.endpointing import TurnDetection
 from asr.streaming import (
     Committed,
-    Event,
-    Failed,
     Final,
     NothingToCommit,
     Partial,
     SpeechStarted,
     SpeechStopped,
     State,
-    StreamingSession,
     WrongState,
 )
 from asr.transcription import Transcription
 from asr.units import SAMPLE_RATE, Options
-from asr.utterance import PARTIAL_BACKOFF
 from asr.whisper_engine import WhisperEngine
-from inference.engine import EngineStats
-from inference.errors import OverCapacity
 from spoken_text.error_rate import normalise
 from tests import sound
-
-CHUNK = 1_600  # 100 ms
-TALK = sound.joined(
-    [
-        sound.silence(0.5),
-        sound.said("selamat pagi semua"),
-        sound.silence(1.0),
-        sound.said("terima kasih"),
-        sound.silence(1),
-    ]
-)
-
-
-class Listener:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def of(self, kind: type) -> list:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    @property
-    def text(self) -> str:
-        return " ".join(final.text for final in self.of(Final))
-
-
-def session(engine, listener: Listener, detection: TurnDetection | None = TurnDetection(), **more) -> StreamingSession:  # noqa: B008
-    options = more.pop("options", Options(language="ms", words=True))
-    return StreamingSession(engine, configured(), listener.events.append, options=options, detection=detection, **more)
-
-
-async def speak(stream: StreamingSession, audio: sound.Audio, pause_s: float = 0.0) -> None:
-    for start in range(0, len(audio), CHUNK):
-        await stream.append(audio[start : start + CHUNK])
-        await asyncio.sleep(pause_s)
+from tests.asr.streams import CHUNK, TALK, Listener, session, speak
 
 
 async def test_it_works(engine: WhisperEngine) -> None:
@@ -194,110 +153,6 @@ async def test_partials_grow_and_stable_words_stay(engine: WhisperEngine) -> Non
         stable = words
     assert len(stable) >= 3
     assert listener.events.index(partials[-1]) < listener.events.index(listener.of(Final)[0])
-
-
-class BusyEngine:
-    """An engine whose work is never done at once."""
-
-    def __init__(self, engine: WhisperEngine, *, refuse: bool = False) -> None:
-        self.engine = engine
-        self.refuse = refuse
-        self.live: list[bool] = []
-
-    async def submit(self, unit):
-        self.live.append(unit.live)
-        if self.refuse:
-            raise OverCapacity(1.0)
-        return await self.engine.submit(unit)
-
-    def stats(self) -> EngineStats:
-        return EngineStats(True, 9, 9, 0, 0, 0, 0.0, estimated_wait_s=3.0)
-
-
-async def test_a_busy_engine_is_asked_for_finals_only(engine: WhisperEngine) -> None:
-    listener = Listener()
-    busy = BusyEngine(engine)
-    stream = session(busy, listener)
-    await speak(stream, TALK, pause_s=0.01)
-    await stream.finish()
-    assert listener.of(Partial) == []
-    assert len(listener.of(Final)) == 2
-    assert set(busy.live) == {True}
-
-
-async def test_partials_keep_coming_where_the_engine_is_never_idle(engine: WhisperEngine) -> None:
-    listener = Listener()
-    busy = BusyEngine(engine)
-    stream = session(busy, listener)
-    long = sound.said("saya mahu pergi ke kuala lumpur pada pukul lapan pagi esok untuk membeli ikan dan sayur")
-    await speak(stream, np.tile(long, 2), pause_s=0.1)  # in real time
-    await stream.finish()
-    seconds = 2 * len(long) / SAMPLE_RATE
-    assert len(listener.of(Partial)) >= seconds / 4
-
-
-async def test_the_last_words_are_recognised_while_the_pause_runs(engine: WhisperEngine) -> None:
-    listener = Listener()
-    stream = session(engine, listener, TurnDetection(silence_duration_ms=600), partials=False)
-    units: list[object] = []
-
-    class Noting:
-        async def submit(self, unit):
-            units.append(listener.of(SpeechStopped))
-            return await engine.submit(unit)
-
-        def stats(self) -> EngineStats:
-            return engine.stats()
-
-    stream._engine = Noting()  # type: ignore[assignment]
-    await speak(stream, sound.joined([sound.said("selamat pagi semua"), sound.silence(1)]), pause_s=0.1)
-    await stream.finish()
-    assert units == [[]]  # once, before the turn had ended
-    assert jiwer.wer("selamat pagi semua", listener.text) <= 0.4
-
-
-async def test_a_stream_with_finals_under_way_is_working(engine: WhisperEngine) -> None:
-    stream = session(engine, Listener(), None)
-    assert not stream.is_working
-    await stream.append(sound.said("selamat pagi"))
-    await stream.commit()
-    assert stream.is_working
-    await stream.finish()
-    assert not stream.is_working
-
-
-async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine, monkeypatch) -> None:
-    slow_s = 0.1
-    submitted = engine.submit
-    guesses = 0
-
-    async def slow(unit):
-        nonlocal guesses
-        if not unit.live:
-            guesses += 1
-            await asyncio.sleep(slow_s)
-        return await submitted(unit)
-
-    monkeypatch.setattr(engine, "submit", slow)
-    stream = session(engine, Listener())
-    began = time.monotonic()
-    await speak(stream, np.tile(sound.said("selamat pagi semua"), 4), pause_s=0.01)
-    took = time.monotonic() - began
-    await stream.finish()
-    assert 1 <= guesses <= took / (slow_s * (1 + PARTIAL_BACKOFF)) + 4  # four utterances at most, each with a first one
-
-
-async def test_a_failure_is_of_its_utterance(engine: WhisperEngine) -> None:
-    listener = Listener()
-    busy = BusyEngine(engine, refuse=True)
-    stream = session(busy, listener, None)
-    await speak(stream, sound.said("selamat pagi"))
-    await stream.commit()
-    await asyncio.sleep(0.05)
-    busy.refuse = False
-    await speak(stream, sound.said("selamat pagi"))
-    await stream.finish()
-    assert [type(event) for event in listener.of(Failed) + listener.of(Final)] == [Failed, Final]
 
 
 async def test_a_client_that_hurries_is_made_to_wait(engine: WhisperEngine) -> None:

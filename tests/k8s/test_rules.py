@@ -14,7 +14,7 @@ import yaml
 from capacity import board, exporter, measure
 from capacity.models import Metric, Rule
 from gateway import metrics
-from tests.k8s.manifests import K8S, PHASES, ROOT, of_kind
+from tests.k8s.manifests import K8S, PHASES, ROOT, of_kind, workloads
 
 pytestmark = pytest.mark.django_db
 
@@ -36,6 +36,7 @@ _SCALER = 'namespace="voice",horizontalpodautoscaler="asr-api-hpa"'
 _PODS = f"kube_horizontalpodautoscaler_status_desired_replicas{{{_SCALER}}}"
 _MOST = f"kube_horizontalpodautoscaler_spec_max_replicas{{{_SCALER}}}"
 _BACKUP = 'barman_cloud_cloudnative_pg_io_last_available_backup_timestamp{namespace="voice"}'
+_DISK = 'kube_persistentvolumeclaim_created{namespace="voice",persistentvolumeclaim="voice-database-1"}'
 OPERATIONS: dict[str, tuple[list[dict[str, str]], list[dict[str, str]]]] = {
     "VoiceLedgerOnDisk": (
         [{'voice_ledger_spool_files{pod="a"}': "0x900"}, {'voice_ledger_spool_files{pod="a"}': "1x30 0x870"}],
@@ -51,8 +52,17 @@ OPERATIONS: dict[str, tuple[list[dict[str, str]], list[dict[str, str]]]] = {
     ),
     "VoiceBackupMissing": (
         # promtool's clock begins at 0. The newer of two instances' counts.
-        [{_BACKUP: "0x900"}, {_BACKUP: "-90000x900"}, {_BACKUP: "-200000x900", _BACKUP[:-1] + ',pod="b"}': "0x900"}],
-        [{_BACKUP: "-200000x900"}],
+        [
+            {_BACKUP: "-90000x900", _DISK: "-300000x900"},
+            {_BACKUP: "-200000x900", _BACKUP[:-1] + ',pod="b"}': "1x900"},
+            {_BACKUP: "0x900", _DISK: "1x900"},  # the first day: there is none yet
+            {},  # a database elsewhere
+        ],
+        [
+            {_BACKUP: "-200000x900", _DISK: "-300000x900"},
+            {_BACKUP: "0x900", _DISK: "-200000x900"},  # there has never been one
+            {_DISK: "-200000x900", _DISK.replace("-1", "-2"): "1x900"},  # nobody tells of any
+        ],
     ),
 }
 
@@ -111,6 +121,13 @@ def test_every_alert_has_its_place_in_the_operators_guide() -> None:
         assert re.fullmatch(r"https://\S+/docs/operations\.md", page), "Alertmanager shows it as a link"
         assert anchor == name.lower()
         assert anchor in anchors
+
+
+def test_the_guide_finds_every_job() -> None:
+    section = (ROOT / "docs" / "operations.md").read_text().split("### VoiceJobFailed\n")[1].split("\n###")[0]
+    selected = re.search(r"-l 'app\.kubernetes\.io/name in \(([^)]+)\)'", section)[1].split(", ")
+    jobs = [work for work in workloads() if work.kind == "CronJob"]
+    assert {work.template["metadata"]["labels"]["app.kubernetes.io/name"] for work in jobs} == set(selected)
 
 
 def test_the_manifest_carries_them() -> None:

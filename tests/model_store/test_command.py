@@ -92,6 +92,8 @@ def test_interrupted(tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # Where the tests were started in the background, SIGINT is ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         assert half_sent.wait(30)
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does

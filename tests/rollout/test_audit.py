@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Group
+from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
+from django.db.migrations.exceptions import IrreversibleError
 
 from core.append_only import AppendOnly
 from core.audit import acting
@@ -90,3 +92,18 @@ def test_it_is_append_only(flags: dict[str, Flag]) -> None:
             rewrite()
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE rollout_change SET why = 'other'")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_going_back_leaves_it_guarded_and_cuts_nothing() -> None:
+    Change.objects.create(who="siti", subject="s" * 200, before={}, after={}, why="")
+    call_command("migrate", "rollout", "0005", verbosity=0)
+    try:
+        with pytest.raises(DatabaseError, match="append-only"), connection.cursor() as cursor:
+            cursor.execute("UPDATE rollout_change SET why = 'other'")
+    finally:
+        call_command("migrate", "rollout", verbosity=0)
+    Change.objects.create(who="siti", subject="s" * 201, before={}, after={}, why="")
+    with pytest.raises(IrreversibleError, match="1 rows"):
+        call_command("migrate", "rollout", "0005", verbosity=0)
+    call_command("migrate", "rollout", verbosity=0)

@@ -111,7 +111,7 @@ def incidents(quarter: Quarter) -> Iterator[Incident]:
 
 
 def stopping_words(quarter: Quarter) -> str:
-    """Of the critical alert that stopped the ramp."""
+    """The reading of the critical alert that stopped the ramp, in words."""
     incident = next(one for one in incidents(quarter) if one.severity == Rule.Severity.CRITICAL)
     rule = _rule(incident)
     return rule.reading(incident.worst) if rule else incident.metric.label

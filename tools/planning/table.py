@@ -76,7 +76,7 @@ def _figure(column: Column, case: Case) -> str:
 
 
 def by_speed(estimated: Mapping[str, Sequence[Estimate]]) -> list[str]:
-    """Of each phase the GPUs and the cost, by how fast a T4 is taken to be."""
+    """One line for each phase: GPUs and monthly cost for each assumed speed of a T4."""
     first = max(map(len, estimated), default=0) + 1
     factors = [f"{one.factor:g}" for one in next(iter(estimated.values()), ())]
     lines = [f"{'T4 over that device':<{first}}" + "".join(f"{factor:>22}" for factor in factors)]

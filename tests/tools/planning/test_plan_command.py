@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +29,6 @@ from tools.planning.rates import (
     PLANNED_TTS,
     SHIPPED,
     TTS,
-    BadRates,
-    fit_line,
     read,
 )
 from tools.planning.simulation.cluster import Crowd, Run, Shape, Stay, simulate, simulate_crowd
@@ -182,44 +179,7 @@ def test_what_makes_no_sense_is_refused(unpriced, arguments: list[str]) -> None:
         call_command("plan_capacity", *arguments)
 
 
-# --- Rates ------------------------------------------------------------------------------------------------------------
-def test_rates_are_kept_as_they_were(tmp_path: Path) -> None:
-    rates = read(RATES)
-    rates.write(tmp_path / "rates.json")
-    assert read(tmp_path / "rates.json") == rates
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"asr": 3}'])
-def test_what_is_not_rates(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "rates.json"
-    file.write_text(text)
-    with pytest.raises(BadRates):
-        read(file)
-
-
-def test_impossible_rates(tmp_path: Path) -> None:
-    given = json.loads(RATES.read_text())
-    given["tts"]["batch"]["per_cost_s"] = 0
-    file = tmp_path / "rates.json"
-    file.write_text(json.dumps(given))
-    with pytest.raises(BadRates, match="tts"):
-        read(file)
-
-
-def test_a_batch_time_is_fitted() -> None:
-    assert fit_line([(cost, 0.02 + 0.003 * cost) for cost in (5, 10, 20, 40, 80)]) == pytest.approx((0.02, 0.003))
-    assert fit_line([(5, 0.01), (10, 0.021), (20, 0.041)])[0] == 0.0  # never negative
-    assert fit_line([(5, 0.02), (10, 0.01)])[1] == 0.0
-
-
-def test_twice_as_fast() -> None:
-    rates = read(RATES)
-    fast = rates.faster(2, "twice")
-    assert fast.asr.batch.seconds(80) == pytest.approx(rates.asr.batch.seconds(80) / 2)
-    assert fast.asr.processor.api_s == rates.asr.processor.api_s
-    assert fast.notes[-1] == "twice"
-
-
+# --- As tested --------------------------------------------------------------------------------------------------------
 def test_a_load_test_fills_the_machines_that_it_ran_on() -> None:
     plan = planner()
     kinds = {
@@ -369,6 +329,12 @@ def test_steps_are_told(unpriced, stepped: dict[str, Run], capsys, monkeypatch, 
     rows = [line for line in text.splitlines() if re.match(r" +(20|80) ", line)]
     assert [row.split()[0] for row in rows] == [*map(str, PEOPLE)] * 2
     assert (tmp_path / "steps.svg").exists()
+
+
+@pytest.mark.parametrize("other", [["--csv", "-"], ["--simulate"], ["--no-phases"]])
+def test_steps_are_simulated_alone(other: list[str]) -> None:
+    with pytest.raises(CommandError, match="--steps simulates nothing else"):
+        call_command("plan_capacity", "--steps", "1", *other)
 
 
 # --- Pictures ---------------------------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ Answered = Callable[[bool], None]
 
 @dataclass(frozen=True)
 class Job:
-    """``factor``: its size over the mean one's. ``effort``: how much more than others of its size it takes.
-    ``deadline``: on the clock."""
+    """``factor``: its size over the mean job's. ``effort``: its work over the mean job's of that size. ``deadline``: in
+    simulated time."""
 
     kind: str
     factor: float = 1.0

@@ -97,6 +97,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["plots"] and find_spec("matplotlib") is None:
             raise CommandError("--plots needs matplotlib, which is not installed: make setup-dev")
+        if options["steps"] and any(options[name] for name in ("csv", "simulate", "no_phases")):
+            raise CommandError("--steps simulates nothing else: it goes without --csv, --simulate and --no-phases")
         try:
             planner = self._planner(options)
         except DatabaseError as error:

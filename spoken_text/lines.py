@@ -1,0 +1,68 @@
+"""What kind of Markdown a line is: a heading, an item of a list, a row of a table, text."""
+
+from __future__ import annotations
+
+import enum
+import re
+
+
+class LineKind(enum.Enum):
+    BLANK = "blank"
+    RULE = "rule"
+    FENCE = "fence"
+    TABLE = "table"
+    HEADING = "heading"
+    ITEM = "item"
+    REFERENCE = "reference"
+    TEXT = "text"
+
+
+QUOTE_MARKS = re.compile(r"\s*+(?:>(?!\d)\s*+)*+")
+FENCE_MARK = re.compile(r"(?P<mark>`{3,}|~{3,})(?P<info>.*)", re.DOTALL)
+HEADING_MARK = re.compile(r"#{1,6}(?:\s+|$)")
+ITEM_MARK = re.compile(
+    r"(?:[-*+•‣◦▪●–]|(?P<number>\d{1,3})(?:[.)]|\ufe0f?\u20e3)|[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?|(?P<letter>[a-zA-Z])\))(?:\s+|$)"
+)
+_REFERENCE = re.compile(r"\[(?:\^[^\]\s]{1,60}\]:|[^\]]{1,80}\]:\s*<?(?:https?:|www\.|mailto:|[#/]))")
+_MAYBE_REFERENCE = re.compile(r"\[[^\]]{0,80}(?:\](?::.*)?)?$", re.DOTALL)
+_MAYBE_LETTER_ITEM = re.compile(r"[a-zA-Z]\)?$")
+_EMOJI_MARK = re.compile(r"[\u2600-\u27bf\U0001f300-\U0001faff\ufe0f\u20e3]")
+_MARKS = frozenset("-*_=+#~`•‣◦▪●–.)(:|>0123456789")
+
+
+def line_kind(line: str) -> LineKind:
+    """The kind of a whole line, without its quote marks."""
+    line = line.strip()
+    if not line:
+        return LineKind.BLANK
+    if line[0] == "|":
+        return LineKind.TABLE
+    marks = set(line) - {" ", "\t"}
+    if (len(marks) == 1 and marks <= set("-*_=") and len(line) > 1) or is_delimiter_row(line):
+        return LineKind.RULE
+    fence = FENCE_MARK.match(line)
+    if fence and not (fence["mark"][0] == "`" and "`" in fence["info"]):
+        return LineKind.FENCE
+    if HEADING_MARK.match(line):
+        return LineKind.HEADING
+    if ITEM_MARK.match(line):
+        return LineKind.ITEM
+    if _REFERENCE.match(line):
+        return LineKind.REFERENCE
+    return LineKind.TEXT
+
+
+def is_delimiter_row(line: str) -> bool:
+    """Whether the line is the `|---|:--:|` under a table's head."""
+    return "-" in line and "|" in line and set(line) <= set("|:- \t\r")
+
+
+def kind_so_far(line: str) -> LineKind | None:
+    """The kind of a line still being written, None while its kind is open."""
+    if all(char in _MARKS or char.isspace() or _EMOJI_MARK.match(char) for char in line):
+        return None
+    if line.startswith(("|", "```", "~~~")):
+        return None
+    if _MAYBE_REFERENCE.match(line) or _MAYBE_LETTER_ITEM.match(line):
+        return None
+    return line_kind(line)

@@ -190,6 +190,11 @@ class Leases:
         """How many end users this process serves now."""
         return len(self._present.people)
 
+    @property
+    def speaking_here(self) -> int:
+        """How many requests and connections for text to speech this process serves now."""
+        return self._present.speaking
+
     def note_stand_in(self) -> None:
         """A reply began in another voice than was asked for. (Whom it is for has entered.)"""
         self._present.note_stand_in()

@@ -124,6 +124,11 @@ class Present:
         """Those who are here now, with how many pieces of work each."""
         return self._crowds[TOGETHER].here
 
+    @property
+    def speaking(self) -> int:
+        """How many pieces of text to speech are in flight."""
+        return self._crowds[TTS].here.total()
+
     def take_busiest(self) -> Presence:
         """Who was here at the busiest instant since the last call, for speech to text, text to speech and both.
         Counting then starts anew, so that short requests between two heartbeats count too."""

@@ -115,7 +115,8 @@ class AdmissionController:
         self._room_at = 0.0  # when there will be room for everybody who has been refused
 
     def enter(self, size: int) -> Admitted:
-        """Let in work of ``size`` bytes; it must be told to leave. Raises ``OverCapacity``."""
+        """Let in work of ``size`` bytes. The caller tells the ``Admitted`` it gets when the work is done. Raises
+        ``OverCapacity``."""
         self.check(size)
         if self.wait_s < self._longest_s / 2:  # plenty of room: those who were sent away have been, or never will
             self._room_at = 0.0

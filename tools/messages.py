@@ -27,7 +27,7 @@ MARKS = {"_": 0, "gettext": 0, "gettext_noop": 0, "invalid": 0, "UnusableAudio":
 # Said in modules that know nothing of Django.
 ELSEWHERE = tuple(fault.value for fault in Fault)
 # Voices' names, part by part; after so many that are people's names.
-VOICES = {"tts/voices.toml": 0, "tts/kokoro_voices.toml": 1}
+VOICES = {"tts/espeak_voices.toml": 0, "tts/kokoro_voices.toml": 1}
 # Of Django REST framework, which has no Malay of its own: what a caller can come to read.
 BORROWED = (
     "This field is required.",

@@ -33,5 +33,6 @@ def chosen_voice(fields: Mapping[str, Any]) -> Voice:
 
 
 def follows_text(fields: Mapping[str, Any]) -> bool:
-    """Whether sentences may have another voice in another language: so it is for OpenAI's names, and for none."""
+    """Whether sentences may have another voice in another language. Yes when the request names one of OpenAI's voices,
+    or no voice at all."""
     return fields.get("voice") in (None, *OPENAI_VOICES)

@@ -75,7 +75,7 @@ def _last(pattern: re.Pattern[str], text: str, end: int) -> int:
 
 
 def length(text: str) -> float:
-    """How long it takes to say, in letters."""
+    """How long it takes to say, in Latin letters; a Chinese character counts as several."""
     return len(text) + (_LETTERS_OF_HAN - 1) * len(_HAN.findall(text))
 
 

@@ -171,8 +171,11 @@ def _sharing_cores() -> dict[str, EngineStats]:
 
 
 def _is_alone(engines: Iterable[EngineStats]) -> bool:
-    """Whether nobody else is served in this process, and nothing waits."""
-    return leases().users_here <= 1 and not any(one.queue_length or one.estimated_wait_s for one in engines)
+    """Whether nobody else is served in this process, no other reply is under way, and nothing waits. A client that
+    names no end users is one user, however many use it."""
+    here = leases()
+    is_only_one = here.users_here <= 1 and here.speaking_here <= 1
+    return is_only_one and not any(one.queue_length or one.estimated_wait_s for one in engines)
 
 
 def _why_not_neural(cost: float) -> Reason | None:

@@ -1,6 +1,7 @@
 """What can speak: voices as data, and how a request's model, voice and language choose one.
 
-The catalogue is filled from `voices.toml`, and by `register` once an engine has loaded; afterwards it is only read.
+The catalogue is filled from `espeak_voices.toml`, and by `register` once an engine has loaded; afterwards it is only
+read.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ def default_voice() -> Voice:
 
 
 def read_voices(path: Path) -> list[Voice]:
-    """The voices of a TOML file such as `voices.toml`."""
+    """The voices of a TOML file such as `espeak_voices.toml`."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     return [Voice(**{**data["models"][entry["model"]], **_fields(entry)}) for entry in data["voices"]]
 
@@ -160,4 +161,4 @@ def _fields(entry: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def catalogue() -> Catalogue:
     """This process's voices."""
-    return Catalogue(read_voices(Path(__file__).with_name("voices.toml")))
+    return Catalogue(read_voices(Path(__file__).with_name("espeak_voices.toml")))

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 
-from capacity.leases import leases
+from capacity.leases import concurrency_slot, leases
 from gateway.lifecycle import Lifecycle
 from inference import runtime
 from inference.engine import EngineStats
 from inference.errors import EngineUnavailable
+from rollout.feature import Feature
 from tests.asr.sockets import quiet
 from tts.apps import offer_kokoro
 from tts.kokoro import SAMPLE_RATE, KokoroModel
@@ -243,6 +244,15 @@ async def test_a_caller_who_is_alone_keeps_the_neural_voice(offered: Any, monkey
     for users, is_too_many in ((1, False), (2, True)):
         monkeypatch.setattr("capacity.leases.Leases.users_here", users)
         assert is_browned_out(cost=100) is is_too_many
+
+
+async def test_a_client_that_names_no_users_is_alone_only_with_its_first_reply(offered: Any) -> None:
+    slow = offered(Busy(wait_s=0))
+    slow.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=0.1)
+    async with concurrency_slot(1, "", Feature.REALTIME), concurrency_slot(1, "", Feature.TTS):
+        assert not is_browned_out(cost=100)  # who talks and is answered is one caller
+        async with concurrency_slot(1, "", Feature.TTS):
+            assert is_browned_out(cost=100)
 
 
 async def test_the_neural_voice_gives_way_to_a_recogniser_that_is_behind(

@@ -143,7 +143,8 @@ def _texts() -> list[str]:
 
 async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[float], seconds: float) -> list[Ran]:
     """Units that come together, one to many of them. Of several batches of several units each is taken to have had some
-    of the mean cost."""
+    of the mean cost. Where each unit is a batch of its own they are run one by one: of several workers nobody knows
+    whose time is which."""
     from inference import runtime
 
     seen: list[tuple[int, float]] = []
@@ -151,6 +152,7 @@ async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[
     ran: list[Ran] = []
     each_s = 0.0
     taken = 0
+    single: set[int] = {1}  # bursts of which each unit is a batch of its own
     began = time.monotonic()
     for burst in BURSTS * ROUNDS:
         left_s = seconds - (time.monotonic() - began)
@@ -158,15 +160,21 @@ async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[
             continue
         chosen = [(taken + index) % len(units) for index in range(burst)]
         taken += burst
-        seen.clear()
         started = time.monotonic()
-        await asyncio.gather(*(engine.submit(copy.copy(units[index])) for index in chosen))
-        each_s = (time.monotonic() - started) / burst
-        if all(size == 1 for size, _took in seen):  # they were run in the order in which they came
+        if burst not in single:
+            seen.clear()
+            await asyncio.gather(*(engine.submit(copy.copy(units[index])) for index in chosen))
+            if all(size == 1 for size, _took in seen):
+                single.add(burst)
+            else:
+                mean = statistics.fmean(costs[index] for index in chosen)
+                ran += [Ran(size * mean, took) for size, took in seen]
+        if burst in single:
+            seen.clear()
+            for index in chosen:
+                await engine.submit(copy.copy(units[index]))
             ran += [Ran(costs[index], took) for index, (_size, took) in zip(chosen, seen, strict=True)]
-        else:
-            mean = statistics.fmean(costs[index] for index in chosen)
-            ran += [Ran(size * mean, took) for size, took in seen]
+        each_s = (time.monotonic() - started) / burst
     return ran
 
 

@@ -43,7 +43,7 @@ def processor_seconds() -> dict[str, float]:
 def _role(name: str | None) -> str:
     if name is None:
         return ENGINE
-    if name.startswith(("cpu_", "first_")):
+    if name.startswith(("cpu_", "first_", "live_", "ahead_")):
         return POOL
     from inference import runtime
 

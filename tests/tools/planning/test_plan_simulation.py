@@ -15,10 +15,10 @@ from inference.engine import Unit
 from tools.planning import hpa
 from tools.planning.demand import Curve, Demand, RequestRate
 from tools.planning.queueing import Station
-from tools.planning.rates import ASR, DEPLOYMENTS, BatchTime, Rates, read
+from tools.planning.rates import ASR, DEPLOYMENTS, BatchTime, Loaded, Rates, read
 from tools.planning.simulation.batches import BatchServer
 from tools.planning.simulation.clock import Clock, Machine, Threads
-from tools.planning.simulation.closed import ClosedLoop, one_machine
+from tools.planning.simulation.closed import ClosedLoop, fitted, one_machine
 from tools.planning.simulation.cluster import Crowd, Shape, Stay, simulate, simulate_crowd, simulate_steady
 
 PODS = dict.fromkeys(DEPLOYMENTS, 2)
@@ -219,6 +219,15 @@ def test_littles_law(rates: Rates) -> None:
         answers = one_machine(rates, ClosedLoop(users, 120, 0.5, think_s=(think, think), warm_up_s=30), cores=2.0)
         mean = sum(answers.all()) / len(answers.all())
         assert answers.per_second * (mean + think) == pytest.approx(users, rel=0.05)
+
+
+def test_a_rate_that_no_stall_explains_is_noted(rates: Rates) -> None:
+    load = ClosedLoop(2, 5)
+    possible = one_machine(rates, load).per_second_to_the_last
+    for per_second, is_noted in ((possible, False), (1000 * possible, True), (possible / 1000, True)):
+        loaded = Loaded(load.users, load.seconds, per_second, 0.1, 0.2)
+        notes = fitted(replace(rates, asr=replace(rates.asr, loaded=loaded))).notes
+        assert [note.startswith("asr: no stall") for note in notes] == [True] * is_noted
 
 
 def test_nothing_is_lost_or_made_up(rates: Rates) -> None:

@@ -111,9 +111,21 @@ def _stalled(kind: KindRates) -> KindRates:
 
 def fitted(rates: Rates) -> Rates:
     """The rates with each kind's ``stall`` such that the simulation answers as many a second as the run did that they
-    are from. What other numbers of callers, and both kinds together, will see follows from it."""
+    are from. What other numbers of callers, and both kinds together, will see follows from it. Where no ``stall`` in
+    bounds does it, the rates' notes say so."""
     found = {name: replace(rates.kind(name), stall=_stall(rates, name)) for name in KINDS}
-    return replace(rates, asr=found[ASR], tts=found[TTS])
+    notes = [
+        f"{name}: no stall from {1 / MAX_STALL:g} to {MAX_STALL:g} gives the answers a second that were measured; "
+        f"taken: {kind.stall:.2g}"
+        for name, kind in found.items()
+        if kind.loaded is not None and _is_bound(kind.stall)
+    ]
+    return replace(rates, asr=found[ASR], tts=found[TTS], notes=(*rates.notes, *notes))
+
+
+def _is_bound(stall: float) -> bool:
+    """Whether the bisection went one way only: it ended in the outermost of its intervals."""
+    return abs(math.log(stall)) > math.log(MAX_STALL) * (1 - 2.0 ** (1 - STALL_STEPS))
 
 
 def _stall(rates: Rates, name: str) -> float:

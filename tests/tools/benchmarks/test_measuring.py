@@ -1,0 +1,45 @@
+"""What benchmarks measure belongs to what they say it does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from inference import pool
+from inference.batcher import Batcher
+from inference.engine import Unit
+from inference.runtime import batch_observer
+from tools.benchmarks.batch_times import _bursts
+from tools.benchmarks.observed import POOL, _role
+
+
+@pytest.mark.parametrize("into", [pool.in_pool, pool.in_first_pool, pool.in_live_pool, pool.in_ahead_pool])
+async def test_every_pools_threads_count_as_the_pools(into) -> None:
+    assert _role(await into(lambda: threading.current_thread().name)) == POOL
+
+
+@dataclass(kw_only=True)
+class Nap(Unit):
+    seconds: float
+
+    @property
+    def cost(self) -> float:
+        return self.seconds
+
+
+async def test_times_belong_to_their_costs_where_several_workers_take_single_units() -> None:
+    def run(units: list[Nap]) -> list[int | Exception]:
+        time.sleep(units[0].seconds)
+        return [0]
+
+    naps = [Nap(seconds=seconds) for seconds in (0.06, 0.01, 0.03)]
+    engine: Batcher[Nap, int] = Batcher("naps", run, limit=lambda unit: 1, workers=3, on_batch=batch_observer("naps"))
+    engine.start()
+    ran = await _bursts("naps", engine, naps, [nap.cost for nap in naps], seconds=0.5)
+    await asyncio.to_thread(engine.close)
+    assert len(ran) > 6
+    assert [one.seconds for one in ran] == [pytest.approx(one.cost, abs=0.008) for one in ran]

@@ -14,6 +14,8 @@ MAX_PACE = 30.0  # letters a second; fast Malay or English has 18
 MAX_REPEATED_PACE = 20.0  # of a text that repeats itself
 LONG_REPETITION = 4  # words: people repeat shorter phrases
 STUCK = 6  # times, after other words; who laughs or cheers does nothing else
+NEARLY_A_TURN = 0.7  # of its words: a loop's last turn breaks off, or ends otherwise
+SHORTEST_UNLIKE = 8  # words of a turn that may do so
 _WEIGHT_OF_IDEOGRAPH = 3.0  # a syllable in one character
 _WEIGHT_OF_INDIC = 0.9  # vowel signs are characters too
 _PADDING_S = 0.3  # of a segment's length is not speech
@@ -25,7 +27,8 @@ _UNIT = re.compile(rf"[{_IDEOGRAPHS}]|(?:(?![{_IDEOGRAPHS}])[\w\u0900-\u0dff])+(
 
 @dataclass(frozen=True)
 class Repetition:
-    """``count`` times the same ``period`` words (or ideographs), from word ``start`` on, of ``words`` in all."""
+    """``count`` times the same ``period`` words (or ideographs), from word ``start`` on, of ``words`` in all. The
+    end of a long one's last turn may be missing or different."""
 
     start: int
     period: int
@@ -47,7 +50,7 @@ def repetition(text: str) -> Repetition | None:
     """The longest repeated stretch, or None if no repetition is long enough to matter."""
     words = words_of(text)
     found = max(
-        (_longest_run(words, period) for period in range(1, len(words) // 2 + 1)),
+        (_longest_run(words, period) for period in range(1, int(len(words) / (1 + NEARLY_A_TURN)) + 1)),
         key=lambda run: (run.period * run.count, -run.period),
         default=None,
     )
@@ -77,7 +80,10 @@ def _longest_run(words: Sequence[str], period: int) -> Repetition:
         if index < len(words) and words[index] == words[index - period]:
             run += 1
             continue
-        count = run // period + 1 if run >= period else 0
+        again, rest = divmod(run, period)
+        if period >= SHORTEST_UNLIKE and rest >= NEARLY_A_TURN * period:
+            again += 1
+        count = again + 1 if again else 0
         if count > best.count:
             best = Repetition(index - run - period, period, count, len(words))
         run = 0

@@ -79,7 +79,7 @@ async def heard(engine: WhisperEngine, *texts: str, **options: Any) -> tuple[Hyp
     real = engine._model.model
     engine._model.model = ScriptedModel(real, engine._model.hf_tokenizer, script)
     try:
-        unit = SpeechUnit(audio=CLIP, options=Options(language="ms", timestamps=False, **options))
+        unit = SpeechUnit(audio=CLIP, options=Options(**{"language": "ms", "timestamps": False} | options))
         return await engine.submit(unit), script
     finally:
         engine._model.model = real
@@ -122,6 +122,13 @@ async def test_a_sentence_said_over_and_over_is_cut_to_once_without_another_try(
     hypothesis, script = await heard(engine, " ".join(["selamat pagi semua."] * times))
     assert (hypothesis.text, hypothesis.tries) == ("selamat pagi semua.", 1)
     assert len(script.generated) == 1
+
+
+async def test_a_loop_whose_last_turn_ends_otherwise_is_cut_to_once(engine: WhisperEngine) -> None:
+    once = "apa ini itu dia kami awak anda saya"
+    again = once.replace("saya", "pun")
+    hypothesis, script = await heard(engine, f"{once} {again}", language="ta")  # may have a token for each letter
+    assert (hypothesis.text, len(script.generated)) == (once, 1)
 
 
 async def test_what_was_really_said_again_stays(engine: WhisperEngine) -> None:

@@ -61,6 +61,22 @@ async def test_each_segment_is_in_its_own_language(base: WhisperEngine, order: t
     assert "pagi" in found.text.lower()
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "word"),
+    [
+        ("one moment please i will check your account", "the meetings start in the morning", "account"),
+        ("thank you very much for waiting", "the meetings start in the morning", "waiting"),
+        ("one moment please i will check your account", "thank you very much", "account"),
+    ],
+)
+async def test_both_sentences_of_a_segment_are_there_once(
+    base: WhisperEngine, first: str, second: str, word: str
+) -> None:
+    audio = sound.joined([sound.said(first, "en", rate=150), sound.said(second, "en", rate=150)])
+    found = (await heard(base, audio, Options(language="en"))).text.lower()
+    assert (found.count(word), found.count(second.split()[-1])) == (1, 1)
+
+
 async def test_a_word_in_between_flips_nothing(base: WhisperEngine) -> None:
     audio = sound.joined([MALAY, sound.silence(0.8), sound.said("okay", "en"), sound.silence(0.8), MALAY])
     found = await heard(base, audio)

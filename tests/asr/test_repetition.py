@@ -16,6 +16,15 @@ from asr.repetition import MAX_PACE, MAX_REPEATED_PACE, Repetition, pace, repeti
         ("வணக்கம் நண்பர்களே வணக்கம் நண்பர்களே", Repetition(0, 2, 2, 4)),
         ("He looks. He looks. He looks like", Repetition(0, 2, 3, 7)),
         ("Ha ha ha ha ha ha ha ha ha ha", Repetition(0, 1, 10, 10)),
+        (
+            "One moment, I will check your account. It starts at nine. One moment, I will check your account. It ends.",
+            Repetition(0, 11, 2, 20),
+        ),
+        ("我们今天去公园玩吧好吗我们今天去公园玩吧", Repetition(0, 11, 2, 20)),
+        (
+            "saya mahu pergi ke pasar esok pagi dengan ibu saya mahu pergi ke pasar esok pagi juga",
+            Repetition(0, 9, 2, 17),
+        ),
     ],
 )
 def test_it_works(text: str, found: Repetition) -> None:
@@ -32,6 +41,8 @@ def test_it_works(text: str, found: Repetition) -> None:
         "dua puluh dua ringgit dua puluh sen",
         "rumah-rumah dan kereta-kereta di jalan-jalan",
         "good morning good morning everybody and welcome to our show",
+        "saya nak dua biji telur dan saya nak satu roti canai dengan kuah",
+        "the first one is in the kitchen and the second one is in the garden",
     ],
 )
 def test_people_repeat_themselves_a_little(text: str) -> None:

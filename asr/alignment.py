@@ -81,6 +81,24 @@ def _words(result: Any, tokenizer: Tokenizer, text: list[int], duration_s: float
     )
 
 
+def whole_characters(tokens: list[int], tokenizer: Tokenizer) -> list[int]:
+    """Without tokens of characters that lack some of their bytes: Whisper's way to cut words loses all that follows."""
+    while "\ufffd" in str(tokenizer.decode(tokens)):
+        pieces = [_piece(tokenizer, token) for token in tokens]
+        owners = [index for index, piece in enumerate(pieces) for _ in piece]
+        broken = set[int]()
+        at = 0
+        for character in b"".join(pieces).decode("utf-8", "surrogateescape"):
+            is_byte = "\udc80" <= character <= "\udcff"
+            if is_byte:
+                broken.add(owners[at])
+            at += 1 if is_byte else len(character.encode())
+        if not broken:  # the model wrote the sign itself
+            return tokens
+        tokens = [token for index, token in enumerate(tokens) if index not in broken]
+    return tokens
+
+
 def _piece(tokenizer: Tokenizer, token: int) -> bytes:
     """The token's own bytes, which GPT-2's byte-level vocabulary spells in printable characters."""
     spelt = tokenizer.tokenizer.id_to_token(token) or ""

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
 
-from asr.alignment import Aligned, align
+from asr.alignment import Aligned, align, whole_characters
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint
 from asr.drafts import Draft, least_doubtful, max_tokens, phrases
 from asr.languages import RELATIVES
@@ -286,7 +286,8 @@ class Decoder:
         """The second look, for the items that asked for it. ``align`` takes one language at a time."""
         aligned = [Aligned()] * len(batch)
         rows_of: dict[str, list[int]] = {}
-        texts = [draft.text_tokens(self.tokenizer("en", "transcribe").eot) for draft in drafts]
+        tokenizer = self.tokenizer("en", "transcribe")  # the language makes no difference to text
+        texts = [whole_characters(draft.text_tokens(tokenizer.eot), tokenizer) for draft in drafts]
         for index, item in enumerate(batch):
             if texts[index] and (item.unit.options.words or item.unit.options.logprobs):
                 rows_of.setdefault(languages[index].code, []).append(index)

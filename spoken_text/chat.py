@@ -204,5 +204,6 @@ CHAT: list[Rule] = [
     rule(rf"(?<![\w'’.{LETTER_MARK}-])[A-Za-z][a-z]{{1,12}}(?![\w'’-])", _chat),
     rule(r"(?<!\w)([A-Z])\s?&\s?(?=[A-Z](?!\w))", lambda m, lang: f"{m[1]} {pick(lang, 'en', 'and')} "),
     rule(r"\s?&\s?", words(" dan ", " and ")),
+    rule(r"(?<=[^\W\d_])\s?/\s?(?=(?i:atau|or)\b)", words(" ", " ")),  # "dan/atau": the next word says it
     rule(r"(?<=([^\W\d_]))\s?/\s?(?=([^\W\d_]))", _or),
 ]

@@ -8,6 +8,7 @@ that becomes digits too. Chinese is compared by characters.
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -102,6 +103,7 @@ _ALIKE = [
         (r"\b(?:minus|negative|negatif|tolak) (?=\d)", "- "),
         (r"\bper (?:cent|sen)\b", "%"),
         (r"\bhari bulan\b", "haribulan"),
+        (r"\btengahari\b", "tengah hari"),
         (r"\b(berapa|per|setiap|banyak|in) kampung\b", r"\1 kilogram"),
         (r"\bsepertiga\b", "1/3"),
         (r"\bseperempat\b", "suku"),
@@ -238,6 +240,9 @@ def _letters_joined(words: Sequence[str]) -> list[str]:
 def _spelled(run: list[str]) -> list[str]:
     letters = sum(len(word) == 1 for word in run)
     names = sum(word not in _ALSO_WORDS and len(word) > 1 for word in run)
+    if letters >= 2 and not names and letters < len(run):  # "k l c c ke l r t": what is a word parts the others
+        groups = itertools.groupby(run, key=lambda word: len(word) == 1)
+        return [part for is_letters, group in groups for part in (_spelled(list(group)) if is_letters else group)]
     is_sure = letters + names >= 2 and (names or letters == len(run))
     return ["".join(_LETTER_NAMES.get(word, word) for word in run)] if is_sure and run != ["i", "a"] else run
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 from spoken_text import numbers_en, numbers_ms
@@ -239,7 +240,15 @@ _HAN_DIGITS = {"零": 0, "〇": 0, "一": 1, "二": 2, "两": 2, "兩": 2} | dic
 _HAN_SCALES = {"十": 10, "百": 100, "千": 1000}
 _HAN_LARGE = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
 _PERCENT = "\ue000"
-_HAN_NUMBER = re.compile(f"[{''.join([*_HAN_DIGITS, *_HAN_SCALES, *_HAN_LARGE])}]{{1,40}}")
+_DIGIT = "".join(_HAN_DIGITS)
+_SMALL = "".join(_HAN_SCALES)
+_LARGE = "".join(_HAN_LARGE)
+#: "三十六", and digits before a scale: "3万5千", "1.5亿".
+_HAN_NUMBER = re.compile(
+    rf"(?:(?<![\d.])\d{{1,15}}(?:\.\d{{1,9}})?(?=[{_SMALL}{_LARGE}])|[{_DIGIT}{_SMALL}{_LARGE}]){{1,40}}"
+)
+_HAN_DECIMAL = re.compile(rf"([{_DIGIT}{_SMALL}]{{1,40}})[点點]([{_DIGIT}]{{1,9}})(?=[{_LARGE}])")
+_HAN_PART = re.compile(r"\d+(?:\.\d+)?|.")
 
 
 def han_with_digits(text: str) -> str:
@@ -247,6 +256,7 @@ def han_with_digits(text: str) -> str:
     if not _HAN_NUMBER.search(text):
         return text
     percent = text.replace("百分之", _PERCENT)
+    percent = _HAN_DECIMAL.sub(lambda match: f"{_han(match[1])}.{_han(match[2])}", percent)
     digits = _HAN_NUMBER.sub(lambda match: f" {_han(match[0])} ", percent)
     digits = re.sub(r"(\d+) *[点點] *(\d+)(?! *[\d分钟鐘])", r"\1.\2", digits)
     return re.sub(rf"{_PERCENT} *(\d+(?:\.\d+)?)", r"\1 % ", digits)
@@ -255,14 +265,18 @@ def han_with_digits(text: str) -> str:
 def _han(numeral: str) -> str:
     if not any(char in _HAN_SCALES or char in _HAN_LARGE for char in numeral):
         return "".join(str(_HAN_DIGITS[char]) for char in numeral)
-    total = section = digit = 0
-    for char in numeral:
-        if char in _HAN_DIGITS:
-            digit = _HAN_DIGITS[char]
-        elif char in _HAN_SCALES:
-            section += (digit or 1) * _HAN_SCALES[char]
-            digit = 0
+    total = section = digit = Decimal(0)
+    for part in _HAN_PART.findall(numeral):
+        if part in _HAN_SCALES:
+            section += (digit or 1) * _HAN_SCALES[part]
+            digit = Decimal(0)
+        elif part in _HAN_LARGE:
+            scale = _HAN_LARGE[part]
+            if total < scale:  # "一万亿"
+                total = (total + section + digit or Decimal(1)) * scale
+            else:  # "三亿五千万"
+                total += (section + digit) * scale
+            section = digit = Decimal(0)
         else:
-            total = (total + section + digit or 1) * _HAN_LARGE[char]
-            section = digit = 0
-    return str(total + section + digit)
+            digit = Decimal(_HAN_DIGITS.get(part, part))
+    return f"{(total + section + digit).normalize():f}"

@@ -12,6 +12,7 @@ import sys
 import av
 import numpy as np
 import pytest
+import soxr
 
 from asr import decoder_process, voice_activity
 from asr.audio import Recording, decode
@@ -87,17 +88,19 @@ def test_of_two_tracks_the_one_that_can_be_heard(kind: str, order: tuple[int, in
     assert loud_seconds(recording)[0] == pytest.approx((0, 2), abs=0.12)
 
 
-def test_of_two_tracks_with_sound_the_default_one() -> None:
+@pytest.mark.parametrize("kind", ["mka", "webm"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_tracks_with_sound_the_default_one(kind: str, order: tuple[int, int]) -> None:
     tracks = [Track([(0, sound.tone(2, 880))], default=False), Track([(0, 0.5 * sound.tone(2, 440))], default=True)]
-    recording = decode(muxed("mka", tracks), max_duration_s=60)
+    recording = decode(muxed(kind, [tracks[index] for index in order]), max_duration_s=60)
     spectrum = np.abs(np.fft.rfft(recording.samples[:SAMPLE_RATE]))
     assert np.argmax(spectrum) == pytest.approx(440, abs=3)
 
 
 # --- channels ---------------------------------------------------------------------------------------------------------
-def pcm(channels: list[sound.Audio]) -> bytes:
+def pcm(channels: list[sound.Audio], rate: int = SAMPLE_RATE) -> bytes:
     samples = (np.clip(np.stack(channels, axis=1), -1, 1) * 32767).astype("<i2").tobytes()
-    return audiofiles.riff(samples, announced=len(samples), channels=len(channels))
+    return audiofiles.riff(samples, announced=len(samples), rate=rate, channels=len(channels))
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,19 @@ def test_nothing_cancels_out(weights: tuple[float, ...], least: float) -> None:
     audio = [weight * sound.tone(2) + noise for weight, noise in zip(weights, hiss, strict=True)]
     recording = decode(pcm(audio), max_duration_s=60)
     assert np.abs(recording.samples[SAMPLE_RATE:]).max() / 32768 >= least
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+@pytest.mark.parametrize("silent_s", [0.0, 6.0])
+@pytest.mark.parametrize("louder", [1.0, 0.4])
+def test_speech_in_opposite_phase_is_heard_like_any_other(rate: int, silent_s: float, louder: float) -> None:
+    """After any silence, and with one channel louder than the other."""
+    left = soxr.resample(sound.joined([sound.silence(silent_s), sound.said("selamat pagi semua")]), sound.RATE, rate)
+    straight = decode(pcm([left, louder * left], rate), max_duration_s=60)
+    turned = decode(pcm([left, -louder * left], rate), max_duration_s=60)
+    difference = straight.samples.astype(np.float32) - turned.samples
+    assert np.abs(straight.samples).max() > 3000
+    assert np.abs(difference).max() < 0.02 * np.abs(straight.samples).max()
 
 
 def test_two_speakers_on_a_channel_each_are_both_heard() -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from pytest_django import Settings
 
-from asr import drafts
+from asr import alignment, drafts
 from asr.checkpoint import FULL_CONTEXT_S, configured
+from asr.transcript import Part, Transcript
 from asr.units import Hypothesis, Options, SpeechUnit
+from asr.voice_activity import Segment
 from asr.whisper_engine import WhisperEngine
 from tests import sound
 from tests.asr import smallwhisper
@@ -26,7 +28,7 @@ CLIP = sound.noise(2.0, 0.1)
 class Script:
     """What the decoder writes at each call, the last again and again; and what it was called with."""
 
-    texts: list[str]
+    texts: list[str | list[int]]
     scores: list[float] = field(default_factory=lambda: [-0.3])
     languages: list[tuple[str, float]] = field(default_factory=list)
     encoded: list[float] = field(default_factory=list)
@@ -55,8 +57,9 @@ class ScriptedModel:
         self._script.generated.append(how)
         number = min(len(self._script.generated), len(self._script.texts)) - 1
         text = self._script.texts[number]
-        written = text if text.startswith("<|") else " " + text
-        tokens = self._tokenizer.encode(written).ids[: how["max_length"] - len(prompts[0])]
+        if isinstance(text, str):
+            text = self._tokenizer.encode(text if text.startswith("<|") else " " + text).ids
+        tokens = text[: how["max_length"] - len(prompts[0])]
         score = self._script.scores[min(number, len(self._script.scores) - 1)]
         result = SimpleNamespace(sequences_ids=[tokens], scores=[score], no_speech_prob=0.0)
         return [result] * len(prompts)
@@ -179,6 +182,46 @@ async def test_mandarin_is_written_in_simplified_characters(engine: WhisperEngin
     assert [phrase.text for phrase in hypothesis.phrases] == ["给我来个最新的歌"]
 
 
-async def test_half_a_character_is_dropped(engine: WhisperEngine) -> None:
-    unit = SpeechUnit(audio=np.zeros(16_000, np.float32), options=Options(language="zh"))
-    assert "\ufffd" not in (await engine.submit(unit)).text
+@pytest.mark.parametrize(
+    ("language", "pieces", "kept"),
+    [
+        ("zh", ["给我来", b"\xe4\xbd"], "给我来"),  # the text ends within a character
+        ("zh", ["<|0.00|>", "给我来", b"\xe4", "<|1.00|>"], "给我来"),
+        ("zh", [b"\xbd\xa0", "给我来"], "给我来"),  # begins with the end of one
+        ("ms", ["<|0.00|>", "saya ", b"\xe0\xae", "mahu", "<|1.00|>"], "saya mahu"),  # a byte is missing in between
+        ("en", ["thanks ", b"\xf0\x9f\x98", "<|1.00|>", "a lot", b"\xf0\x9f"], "thanks a lot"),
+        ("ta", ["<|0.00|>", "வணக்கம்", b"\xff\xfe", "<|1.00|>", b"\xae", "<|1.60|>"], "வணக்கம்"),  # no character at all
+        ("zh", ["<|0.00|>", "给", b"\xe6", "<|0.80|>", "<|0.80|>", b"\x88\x91", "来", "<|1.60|>"], "给我来"),
+    ],
+)
+async def test_half_a_character_is_in_no_format(
+    engine: WhisperEngine, language: str, pieces: list[str | bytes], kept: str
+) -> None:
+    """The small checkpoint has a token for each byte. A character that a timestamp splits is whole."""
+    script = Script([_tokens(engine, pieces)])
+    engine._model.model = ScriptedModel(engine._model.model, engine._model.hf_tokenizer, script)
+    options = Options(language=language, words=True, logprobs=True)
+    found = await engine.submit(SpeechUnit(audio=CLIP, options=options))
+    transcript = Transcript(2, language, parts=[Part(Segment(0, len(CLIP), len(CLIP)), found)])
+    assert transcript.text == kept
+    assert [_letters("".join(phrase.text for phrase in found.phrases))] == [_letters(kept)]
+    assert _letters("".join(word.text for word in found.words)) == _letters(kept)
+    assert b"".join(token.piece for token in found.tokens).decode().split() == kept.split()
+    answers = [transcript.json(logprobs=True), transcript.verbose_json(["word", "segment"])]
+    assert "\ufffd" not in json.dumps(answers, ensure_ascii=False) + transcript.srt() + transcript.vtt()
+
+
+def _tokens(engine: WhisperEngine, pieces: list[str | bytes]) -> list[int]:
+    tokenizer = engine._model.hf_tokenizer
+    of_byte = {byte: tokenizer.token_to_id(letter) for letter, byte in alignment._byte_of().items()}
+    tokens = list[int]()
+    for piece in pieces:
+        if isinstance(piece, str) and piece.startswith("<|"):
+            tokens.append(tokenizer.token_to_id(piece))
+        else:
+            tokens += [of_byte[byte] for byte in (piece.encode() if isinstance(piece, str) else piece)]
+    return tokens
+
+
+def _letters(text: str) -> str:
+    return "".join(text.split())

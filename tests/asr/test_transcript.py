@@ -75,7 +75,9 @@ def test_nothing_said_is_an_empty_answer() -> None:
     assert silent.verbose_json([])["segments"] == []
 
 
-@pytest.mark.parametrize("text", ["Jabatan R&D <baru> --> siap", "a --> b", "<i>miring</i> & tebal", "1 < 2 > 0 -->"])
+@pytest.mark.parametrize(
+    "text", ["Jabatan R&D <baru> --> siap", "a --> b", "<i>miring</i> & tebal", "1 < 2 > 0 -->", "AT&amp;T"]
+)
 def test_vtt_escapes_what_it_reads_as_markup(text: str) -> None:
     cue = Transcript(9, "ms", parts=[part(0, text)]).vtt().split("\n", 3)[3]
     assert "-->" not in cue

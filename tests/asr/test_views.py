@@ -90,12 +90,29 @@ async def test_log_probabilities_of_the_tokens(api: httpx.AsyncClient, clip: byt
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "include")
 
 
-async def test_all_formats_have_the_same_words(api: httpx.AsyncClient) -> None:
-    audio = sound.wav(sound.joined([sound.said(SENTENCE), sound.silence(1.5), sound.said("terima kasih")]))
-    texts = [(await post(api, audio, response_format=name)).text for name in ("text", "srt", "vtt")]
-    texts += [(await post(api, audio, response_format=name)).json()["text"] for name in ("json", "verbose_json")]
+@pytest.mark.parametrize(
+    "audio",
+    [
+        sound.said(SENTENCE),
+        sound.joined([sound.said(SENTENCE), sound.silence(1.5), sound.said("terima kasih")]),
+        sound.joined([sound.said(SENTENCE, rate=200), sound.said("saya mahu pergi ke pasar", rate=140)]),
+        sound.joined([sound.said("terima kasih"), sound.hold_music(3), sound.said(SENTENCE), sound.noise(2)]),
+        sound.joined([sound.said("saya mahu pergi ke kuala lumpur", rate=130)] * 13),
+        sound.silence(2),
+    ],
+    ids=["one", "two", "without a pause", "around music", "longer than a window", "nothing"],
+)
+async def test_all_formats_have_the_same_words(api: httpx.AsyncClient, audio: sound.Audio) -> None:
+    file = sound.wav(audio)
+    texts = [(await post(api, file, response_format=name)).text for name in ("text", "srt", "vtt")]
+    texts += [(await post(api, file, response_format=name)).json()["text"] for name in ("json", "verbose_json")]
+    segments = (await post(api, file, response_format="verbose_json")).json()["segments"]
+    texts.append(" ".join(segment["text"] for segment in segments))
+    streamed = (await post(api, file, stream="true")).text.split("\n\n")
+    texts.append(json.loads([event for event in streamed if event][-1].removeprefix("data: "))["text"])
     words = [[word for word in text.split() if word.isalpha() and word != "WEBVTT"] for text in texts]
-    assert words == [f"{SENTENCE} terima kasih".split()] * 5
+    assert words == [words[0]] * 7
+    assert bool(words[0]) == bool(audio.any())
 
 
 async def test_a_model_that_cannot_translate_says_so(api: httpx.AsyncClient, clip: bytes) -> None:

@@ -167,6 +167,17 @@ SAME_WORDS = [
     ("RM 1 juta", "sejuta ringgit"),
     ("RM1 juta", "satu juta ringgit"),
     ("Ke-2", "kedua"),
+    ("dari KLCC ke LRT", "dari k l c c ke l r t"),
+    ("Dan/atau kedua-duanya", "dan atau kedua-duanya"),
+    ("either/or", "either or"),
+    ("pukul 12 tengah hari", "pukul dua belas tengahari"),
+    ("3万人", "三万人"),
+    ("3千5百万", "三千五百万"),
+    ("1.5万", "一点五万"),
+    ("1.5万", "一万五千"),
+    ("12.5亿元", "十二点五亿元"),
+    ("三亿五千万", "3亿5000万"),
+    ("一万亿", "1,000,000,000,000"),
 ]
 OTHER_WORDS = [
     ("lima belas", "lima puluh"),
@@ -198,6 +209,8 @@ OTHER_WORDS = [
     ("hour", "or"),
     ("tiga suku", "suku"),
     ("三十", "十三"),
+    ("3万", "三千"),
+    ("1.5万", "十五万"),
     ("dua perpuluhan lima juta", "dua juta lima ratus ribu"),
 ]
 
@@ -258,7 +271,7 @@ def test_a_reference_without_words_has_no_error_rate() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1/2", "1-", "satu ", "k w s p ", "-", "一百", "RM1,000.00 ", "1.", "it's ", "+60 12 "]
+    "text", ["1/2", "1-", "satu ", "k w s p ", "-", "一百", "3万5", "k ke ", "RM1,000.00 ", "1.", "it's ", "+60 12 "]
 )
 def test_time_grows_with_the_text_only(text: str) -> None:
     def seconds(length: int) -> float:

@@ -18,6 +18,7 @@ from asr.realtime_session import RealtimeSettings
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import caller_of, end_user
+from core.json_fields import StrictCharField
 from gateway import client_secrets
 from gateway.gate import Kind, preflight
 from gateway.views import ApiView
@@ -34,7 +35,7 @@ class ClientSecretSerializer(serializers.Serializer[dict[str, Any]]):
     session = serializers.DictField(
         required=False, allow_null=True, help_text="As in `session.update`; the connection starts with it."
     )
-    user = serializers.CharField(
+    user = StrictCharField(
         required=False, allow_blank=True, max_length=200, help_text="The end user, if no `X-Voice-User` names one."
     )
 

@@ -21,6 +21,7 @@ from asr.resample import AudioInput, Encoding
 from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
 from core.error_codes import ErrorCode
 from core.errors import ApiError, report
+from core.json_fields import StrictCharField
 
 
 class State(StrEnum):
@@ -44,7 +45,7 @@ class StartSerializer(RecognitionSerializer):
     turn_detection = TurnDetectionSerializer(required=False, allow_null=True)
     partials = serializers.BooleanField(default=True)
     words = serializers.BooleanField(default=True)
-    user = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    user = StrictCharField(required=False, allow_blank=True, max_length=200)
 
 
 class PlainConsumer(LiveConsumer):

@@ -21,6 +21,7 @@ from asr.units import Options, Samples
 from asr.whisper_engine import whisper
 from core.error_codes import ErrorCode
 from core.errors import ApiError
+from core.json_fields import StrictCharField
 from gateway import metrics
 from gateway.catalogue import Task, resolve
 from gateway.gate import Kind
@@ -64,11 +65,11 @@ class TurnDetectionSerializer(serializers.Serializer[dict[str, Any]]):
 class RecognitionSerializer(serializers.Serializer[dict[str, Any]]):
     """What the protocols let a client ask of the recogniser."""
 
-    model = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=200)
-    language = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=40)
-    prompt = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=4096)
+    model = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=200)
+    language = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=40)
+    prompt = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=4096)
     keywords = serializers.ListField(
-        child=serializers.CharField(max_length=100), required=False, allow_null=True, max_length=100
+        child=StrictCharField(max_length=100), required=False, allow_null=True, max_length=100
     )
     languages = serializers.ListField(
         child=serializers.CharField(max_length=40), required=False, allow_null=True, max_length=100

@@ -27,6 +27,7 @@ from core.errors import ApiError
 from core.identity import caller_of
 from gateway.catalogue import Task, resolve, undated
 from gateway.gate import Kind, Work, request_gate
+from gateway.openapi import SSE_EVENT
 from gateway.views import ApiView
 from usage.recent import remember
 
@@ -45,7 +46,7 @@ _RESPONSES = {
     (200, "text/plain"): OpenApiResponse(OpenApiTypes.STR, "text"),
     (200, "application/x-subrip"): OpenApiResponse(OpenApiTypes.STR, "srt"),
     (200, "text/vtt"): OpenApiResponse(OpenApiTypes.STR, "vtt"),
-    (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream` = true"),
+    (200, "text/event-stream"): OpenApiResponse(SSE_EVENT, "`stream` = true"),
 }
 
 

@@ -36,6 +36,13 @@ ERRORS = {
     "503": "`over_capacity`, `engine_unavailable`; refused before work is done, see Retry-After.",
 }
 
+#: One event of a `text/event-stream`; `data` is JSON in a string.
+SSE_EVENT = {
+    "type": "object",
+    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+    "required": ["data"],
+}
+
 USER = {
     "name": "X-Voice-User",
     "in": "header",

@@ -6,13 +6,14 @@ from typing import Any
 
 from rest_framework import serializers
 
+from core.json_fields import StrictCharField, StrictIntegerField
 from usage.entry import Kind, Measure
 
 MAX_CORRECTION_CHARACTERS = 100_000
 
 
 class CorrectionRequest(serializers.Serializer[dict[str, Any]]):
-    text = serializers.CharField(
+    text = StrictCharField(
         max_length=MAX_CORRECTION_CHARACTERS, help_text="What was really said, all of it. It is compared, not kept."
     )
 
@@ -25,7 +26,7 @@ class CorrectionAnswer(serializers.Serializer[dict[str, Any]]):
 
 
 class RatingRequest(serializers.Serializer[dict[str, Any]]):
-    score = serializers.IntegerField(min_value=1, max_value=5, help_text="1 bad, 5 excellent")
+    score = StrictIntegerField(min_value=1, max_value=5, help_text="1 bad, 5 excellent")
 
 
 class RatingAnswer(serializers.Serializer[dict[str, Any]]):

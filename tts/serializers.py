@@ -7,32 +7,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from core.json_fields import StrictCharField, StrictFloatField
 from spoken_text.speakable import LANGUAGES
 from tts.encoding import AudioFormat
 from tts.voices import OPENAI_VOICES
 
 STREAM_FORMATS = ("audio", "sse")
-
-
-class StrictCharField(serializers.CharField):
-    """A string and nothing else: DRF would take numbers for text."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class StrictFloatField(serializers.FloatField):
-    """A number and nothing else: DRF would take "1" and true."""
-
-    def to_internal_value(self, data: Any) -> float:
-        if isinstance(data, (str, bool)):
-            self.fail("invalid")
-        try:
-            return super().to_internal_value(data)
-        except OverflowError:  # an integer of 400 digits
-            self.fail("invalid")
 
 
 @extend_schema_field({"type": "string", "minLength": 1})

@@ -22,6 +22,7 @@ from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import caller_of
 from gateway.gate import Kind, Work, request_gate
+from gateway.openapi import SSE_EVENT
 from gateway.views import ApiView, PublicApiView
 from inference.pool import in_first_pool
 from spoken_text.sentences import split_sentences
@@ -43,7 +44,7 @@ _RESPONSES = {
         (200, one.content_type): OpenApiResponse(OpenApiTypes.BINARY, "Sent sentence by sentence")
         for one in AudioFormat
     },
-    (200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR, "`stream_format` = sse"),
+    (200, "text/event-stream"): OpenApiResponse(SSE_EVENT, "`stream_format` = sse"),
 }
 # No error: openai-agents sends instructions by default, and a reply in a plain voice is better than none.
 _UNINSTRUCTED = gettext_noop("instructions are not followed: the voice speaks as it always does.")

@@ -120,6 +120,10 @@ class TestCorrection:
         response = await api.post(self.url.format("r1"), json={"text": "satu dua " * 1000}, headers=ALI)
         assert code(response) == (413, "input_too_long")
 
+    async def test_a_number_is_no_text(self, api: httpx.AsyncClient) -> None:
+        response = await api.post(self.url.format("r1"), json={"text": -2.8})
+        assert (response.status_code, response.json()["error"]["param"]) == (400, "text")
+
     async def test_a_second_correction_replaces_the_first(self, api: httpx.AsyncClient) -> None:
         await add("r1", transcript="satu dua")
         for text, rate in (("satu tiga", 0.5), ("satu dua", 0.0)):

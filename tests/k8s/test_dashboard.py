@@ -38,6 +38,7 @@ OF_THE_CLUSTER = {
     "kube_cronjob_status_last_successful_time": {"cronjob"},
     "kube_horizontalpodautoscaler_status_desired_replicas": {"horizontalpodautoscaler"},
     "kube_horizontalpodautoscaler_spec_max_replicas": {"horizontalpodautoscaler"},
+    "kube_persistentvolumeclaim_created": {"persistentvolumeclaim"},
     "barman_cloud_cloudnative_pg_io_last_available_backup_timestamp": set(),
 }
 
@@ -145,7 +146,8 @@ async def test_the_rules_too(exported: Exported) -> None:
             for selector in selectors(rule["expr"]):
                 assert selector.name in {*exported, *recorded, *OF_RAY, *OF_THE_CLUSTER}, rule
                 for matcher in selector.matchers.matchers:
-                    assert matcher.name in {*exported.get(selector.name, ()), "namespace"}
+                    labels = exported.get(selector.name) or OF_THE_CLUSTER.get(selector.name) or ()
+                    assert matcher.name in {*labels, "namespace"}
 
 
 def test_every_panel_says_what_it_shows() -> None:

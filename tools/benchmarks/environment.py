@@ -9,6 +9,12 @@ from pathlib import Path
 
 
 def prepare() -> None:
+    """Nothing where Django is set up already: a test that imports a benchmark keeps its own environment, which the
+    services that it starts inherit."""
+    from django.apps import apps
+
+    if apps.ready:
+        return
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
     os.environ.setdefault("VOICE_STATE_DIR", tempfile.mkdtemp(prefix="voice-bench-"))
     os.environ.setdefault("VOICE_TTS_CACHE_BYTES", "0")  # speech is made, not looked up

@@ -79,7 +79,7 @@ def test_it_works(served_service: Served, tmp_path: Path) -> None:
 def test_refusals_are_counted_apart_and_waited_out(tmp_path: Path) -> None:
     """Four users who are refused once wait for the minute to end: nobody asks again."""
     (tmp_path / "service").mkdir()
-    with services.served(tmp_path / "service", VOICE_RATE_LIMIT="12") as service:
+    with services.served(tmp_path / "service", VOICE_RATE_LIMIT="6") as service:
         at = ["--host", service.url, "--key", service.key, "--no-store"]
         done = run(state_of(service), tmp_path / "report", "baseline", *at, *TINY, "--closed-loop")
     report = told(tmp_path / "report")

@@ -118,6 +118,15 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from _neighbour(services.redis, tmp_path_factory.mktemp("redis"))
 
 
+@pytest.fixture
+async def settled(api_key: str) -> AsyncIterator[None]:
+    """No stream outlives its test: the tables are emptied then."""
+    from tests.asr.sockets import quiet
+
+    yield
+    await quiet()
+
+
 @pytest.fixture(scope="session")
 def whisper_base() -> Path:
     """The directory of Whisper base, for ``VOICE_ASR_MODEL``."""

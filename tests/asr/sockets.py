@@ -15,11 +15,13 @@ from websockets.exceptions import ConnectionClosed
 from gateway import streams
 from gateway.lifecycle import lifecycle
 from tests import sound
-from usage.models import OpenStream
+from usage.models import LedgerEntry, OpenStream
 
 START = {"type": "start", "sample_rate": 16_000, "language": "ms"}
 CHUNK_BYTES = 3_200  # 100 ms at 16 kHz
 PATIENCE_S = 30.0
+SENTENCE = "selamat pagi semua"
+TALK = sound.joined([sound.silence(0.3), sound.said(SENTENCE), sound.silence(0.8)])
 
 
 def pcm16(audio: sound.Audio) -> bytes:
@@ -91,6 +93,12 @@ async def quiet() -> None:
     assert lifecycle().requests == 0
     assert not cast(streams.MemoryStreamLimiter, streams.stream_limiter()).taken
     assert not await OpenStream.objects.aexists()
+
+
+async def rows() -> list[LedgerEntry]:
+    """The ledger, once no stream is left."""
+    await quiet()
+    return [row async for row in LedgerEntry.objects.order_by("id")]
 
 
 async def whole(address: str, key: str, audio: sound.Audio, **start: Any) -> Client:

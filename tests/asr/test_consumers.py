@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import httpx
@@ -15,23 +14,9 @@ from websockets.exceptions import ConnectionClosed
 
 from asr.whisper_engine import whisper
 from tests import sound
-from tests.asr.sockets import START, opened, pcm16, quiet, whole
-from usage.models import LedgerEntry
+from tests.asr.sockets import SENTENCE, START, TALK, opened, pcm16, quiet, rows, whole
 
-SENTENCE = "selamat pagi semua"
-TALK = sound.joined([sound.silence(0.3), sound.said(SENTENCE), sound.silence(0.8)])
-
-
-@pytest.fixture(autouse=True)
-async def settled(api_key: str) -> AsyncIterator[None]:
-    """No stream outlives its test: the tables are emptied then."""
-    yield
-    await quiet()
-
-
-async def rows() -> list[LedgerEntry]:
-    await quiet()
-    return [row async for row in LedgerEntry.objects.order_by("id")]
+pytestmark = pytest.mark.usefixtures("settled")
 
 
 async def test_it_works(server_address: str, api_key: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
 from typing import Any
 
 import av
@@ -16,7 +15,7 @@ import soxr
 
 from gateway.lifecycle import lifecycle
 from tests import sound
-from tests.asr.sockets import Client, opened, pcm16, quiet
+from tests.asr.sockets import Client, opened, pcm16
 from tests.services import Served
 
 SENTENCE = "selamat pagi semua"
@@ -25,11 +24,7 @@ PATH = "/v1/realtime?intent=transcription"
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 
-@pytest.fixture(autouse=True)
-async def settled(api_key: str) -> AsyncIterator[None]:
-    """No stream outlives its test: the tables are emptied then."""
-    yield
-    await quiet()
+pytestmark = pytest.mark.usefixtures("settled")
 
 
 def encoded(audio: sound.Audio, rate: int = 24_000) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import jiwer
 import pytest
@@ -15,23 +14,10 @@ from gateway.gate import Work
 from gateway.lifecycle import lifecycle
 from gateway.socket_messages import MESSAGE_BYTES
 from tests import sound
-from tests.asr.sockets import START, opened, pcm16, quiet
+from tests.asr.sockets import SENTENCE, START, TALK, opened, pcm16, rows
 from usage.models import LedgerEntry, OpenStream
 
-SENTENCE = "selamat pagi semua"
-TALK = sound.joined([sound.silence(0.3), sound.said(SENTENCE), sound.silence(0.8)])
-
-
-@pytest.fixture(autouse=True)
-async def settled(api_key: str) -> AsyncIterator[None]:
-    """No stream outlives its test: the tables are emptied then."""
-    yield
-    await quiet()
-
-
-async def rows() -> list[LedgerEntry]:
-    await quiet()
-    return [row async for row in LedgerEntry.objects.order_by("id")]
+pytestmark = pytest.mark.usefixtures("settled")
 
 
 async def test_silence_on_the_line(server_address: str, api_key: str, settings) -> None:

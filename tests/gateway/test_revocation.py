@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -21,10 +20,7 @@ START = {"type": "start", "sample_rate": 16_000}
 WITHIN_S = 5.5
 
 
-@pytest.fixture(autouse=True)
-async def settled(api_key: str) -> AsyncIterator[None]:
-    yield
-    await quiet()
+pytestmark = pytest.mark.usefixtures("settled")
 
 
 async def revoke() -> None:

@@ -13,18 +13,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from gateway.lifecycle import lifecycle
-from tests.asr.sockets import quiet
+from tests.asr.sockets import rows
 from tts.consumer import SpeechConsumer
-from usage.models import LedgerEntry
 
 PATIENCE_S = 20.0
 
 
-@pytest.fixture(autouse=True)
-async def settled(api_key: str) -> AsyncIterator[None]:
-    """No stream outlives its test: the tables are emptied then."""
-    yield
-    await quiet()
+pytestmark = pytest.mark.usefixtures("settled")
 
 
 class Reader:
@@ -66,11 +61,6 @@ async def reader(server_address: str, api_key: str) -> AsyncIterator[Reader]:
     url = server_address.replace("http://", "ws://") + "/ws/tts"
     async with connect(url, additional_headers={"Authorization": f"Bearer {api_key}"}) as connection:
         yield Reader(connection)
-
-
-async def rows() -> list[LedgerEntry]:
-    await quiet()
-    return [row async for row in LedgerEntry.objects.order_by("id")]
 
 
 async def test_it_works(reader: Reader) -> None:

@@ -116,7 +116,7 @@ class PlainConsumer(LiveConsumer):
         await self.name_user(fields.get("user"))
         encoding = Encoding(fields["encoding"])
         g711 = encoding in (Encoding.MULAW, Encoding.ALAW)
-        self.line = AudioInput(encoding, fields.get("sample_rate") or (8_000 if g711 else 16_000))
+        self.line = AudioInput(encoding, fields.get("sample_rate", 8_000 if g711 else 16_000))
         recognition = Recognition.of(fields, words=fields["words"])
         self.start(recognition, turn_detection(fields.get("turn_detection", {})), partials=fields["partials"])
         self.state = State.STREAMING

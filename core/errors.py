@@ -58,7 +58,8 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     def envelope(self) -> dict[str, dict[str, str | None]]:
-        return {"error": {"message": self.message, "type": self.code.type, "param": self.param, "code": self.code}}
+        code = self.code
+        return {"error": {"message": self.message, "type": code.type, "param": self.param, "code": code.value}}
 
     def headers(self) -> dict[str, str]:
         headers = {}

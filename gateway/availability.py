@@ -70,7 +70,7 @@ async def _availability(caller: Caller, feature: Feature) -> dict[str, Any]:
         "available": refusal is None,
         "reason": decision.reason,
         "blocked_by": blocked_by,
-        "code": refusal.code if refusal else None,
+        "code": refusal.code.value if refusal else None,
         "message": refusal.message if refusal else None,
         "retry_after_s": refusal.retry_after if refusal else None,
     }

@@ -115,6 +115,7 @@ async def test_sample_rates(server_address: str, api_key: str, rate: int) -> Non
         ([{"type": "sing"}], 4400, "invalid_value", "'sing'"),
         ([START, START], 4400, "invalid_value", "'start' makes no sense now: streaming"),
         ([START | {"sample_rate": 11_025}], 4400, "invalid_value", "11025"),
+        ([START | {"sample_rate": 0}], 4400, "invalid_value", "sample rate of 0"),
         ([START | {"sample_rate": "fast"}], 4400, "invalid_value", "sample_rate"),
         ([START | {"encoding": "mp3"}], 4400, "invalid_value", "encoding"),
         ([START | {"language": "klingon"}], 4400, "invalid_value", "klingon"),

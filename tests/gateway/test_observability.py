@@ -112,6 +112,13 @@ def test_an_exception_is_one_line_too() -> None:
     assert "ValueError: why" in json.loads(written)["exc_info"]
 
 
+@pytest.mark.parametrize("format_", ["%00", "nonsense"])
+async def test_a_schema_in_a_format_that_is_not_there(stranger: httpx.AsyncClient, format_: str) -> None:
+    """Its errors are YAML too."""
+    response = await stranger.get(f"/schema/?format={format_}")
+    assert (response.status_code, yaml.safe_load(response.text)["error"]["code"]) == (404, "not_found")
+
+
 async def test_the_schema_describes_every_call(stranger: httpx.AsyncClient, capsys) -> None:
     schema = yaml.safe_load((await stranger.get("/schema/")).text)
     assert {

@@ -133,7 +133,7 @@ class LiveSpeech:
         audio_format: AudioFormat = AudioFormat.PCM,
     ) -> None:
         self.state = State.OPEN
-        self.characters = 0  # given to the engine
+        self.characters = 0  # of the sentences that were given, which are charged
         self.samples = 0  # sent
         self.queue_ms = 0.0  # until the first sentence's turn came
         self._voice = voice
@@ -265,7 +265,6 @@ class LiveSpeech:
             self._waiting_characters -= len(item.text)
             if not text:
                 continue
-            self.characters += len(item.text)
             language = sentence_language(item.text, self._language, is_given=self._language_is_given)
             parts = list(in_pieces(text))
             if begins and parts:
@@ -297,6 +296,7 @@ class LiveSpeech:
             return
         await self._tell(SentenceStarts(self._sentences, spoken.text, self.audio_ms, spoken.degraded, waited_s))
         self._sentences += 1
+        self.characters += len(spoken.text)
         await self._send_samples(spoken.samples)
 
     async def _send_samples(self, samples: Samples) -> None:

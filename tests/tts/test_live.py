@@ -118,6 +118,7 @@ async def test_a_cancel_is_felt_at_once_and_later_text_is_spoken(listener: Liste
     await speech.cancel()
     [cancelled] = listener.of(Cancelled)
     assert cancelled.audio_ms == speech.audio_ms
+    assert speech.characters == sum(len(event.text) for event in listener.of(SentenceStarts))  # not what was made ahead
     before = len(listener.of(Audio))
     await asyncio.sleep(0.3)
     assert len(listener.of(Audio)) == before

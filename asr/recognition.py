@@ -14,6 +14,7 @@ import numpy as np
 
 from asr import guard
 from asr.decoding import COMPRESSION_RATIO_THRESHOLD, LOGPROB_THRESHOLD, NO_SPEECH_THRESHOLD
+from asr.repetition import repetition
 from asr.transcript import Part
 from asr.units import SAMPLE_RATE, Hypothesis, Options, Samples, SpeechUnit
 from asr.voice_activity import Segment
@@ -71,7 +72,8 @@ async def recognise_without_echo(
     if not hints:
         return hypothesis
     samples = audio(segment.start, segment.end)
-    if guard.checked(hypothesis, audio=samples, speech_s=segment.speech_s, hints=hints) is not None:
+    checked = guard.checked(hypothesis, audio=samples, speech_s=segment.speech_s, hints=hints)
+    if checked is not None and repetition(hypothesis.text) is None:
         return hypothesis
     unaided = replace(unit.options, prompt="", keywords=())
     try:

@@ -114,7 +114,7 @@ async def test_time_stamps_that_are_wrong_say_nothing_twice() -> None:
     assert [part.text for part in await run(script, segment((0, 10)))] == ["saya mahu berhenti melanggan"]
 
 
-@pytest.mark.parametrize("text", ["Maybank", "", "Petronas, Maybank."])
+@pytest.mark.parametrize("text", ["Maybank", "", "Petronas, Maybank.", "selamat" + 5 * " hapehama"])
 async def test_hints_that_took_the_place_of_words_are_left_out_of_a_second_try(text: str) -> None:
     hinted = replace(said((text, 0.0, 3.0)), no_speech_prob=0.5)
     script = Script(lambda _: hinted if len(script.asked) == 1 else said(("saya mahu ke bank", 0.0, 3.0)))

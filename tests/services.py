@@ -154,10 +154,11 @@ def _initialised(as_user: list[str], initdb: str, server: str, data: str, port: 
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[Neighbour]:
-    """An empty Redis that writes nothing to the disk."""
+def redis_server(folder: Path, *, is_durable: bool = False) -> Iterator[Neighbour]:
+    """An empty Redis that writes nothing to the disk, or every change."""
     port = lasting_port()
     command = [_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    command += ["--appendonly", "yes" if is_durable else "no"]
     with _started(Neighbour(f"redis://127.0.0.1:{port}/0", command, port, folder / "redis.log")) as neighbour:
         yield neighbour
 

@@ -148,14 +148,14 @@ async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: 
             took_s = time.monotonic() - since
             answers = dict(load.seen.answers)
             load.seen.answers.clear()
-            print(f"{what:<42} back to full after {took_s:5.1f} s   answers meanwhile: {answers}", flush=True)
+            print(f"{what:<42} {took_s:5.1f} s   answers meanwhile: {answers}", flush=True)
 
         await served_more()
         print()
         await tell("(warm-up)", time.monotonic())
 
-        async def kill_one(engine: str) -> None:
-            """Return when there are two again."""
+        async def kill_one(engine: str) -> int:
+            """Of the two that there are."""
 
             async def full() -> bool:
                 return len(await replicas(client, tier, engine)) == 2
@@ -163,17 +163,19 @@ async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: 
             await until(full)
             victim = sorted(await replicas(client, tier, engine))[0]
             os.kill(victim, signal.SIGKILL)
+            return victim
 
-            async def replaced() -> bool:
+        async def replaced(engine: str, victim: int) -> None:
+            async def full_without() -> bool:
                 now = await replicas(client, tier, engine)
                 return len(now) == 2 and victim not in now
 
-            await until(replaced)
+            await until(full_without)
             await served_more(1)
 
         for engine in ("asr", "espeak-ng"):
             since = time.monotonic()
-            await kill_one(engine)
+            await replaced(engine, await kill_one(engine))
             await tell(f"one of two {engine} replicas killed", since)
             await served_more()
 
@@ -199,10 +201,29 @@ async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: 
         await tell("Redis killed (from its start on)", since)
         await served_more()
 
+        # A new head takes the cluster up as it is: what was lost meanwhile shows that it does.
         since = time.monotonic()
         ray.head.kill()
+        victim = await kill_one("asr")
         await served_more()
-        await tell("Ray's head killed for good", since)
+        await tell("Ray's head and an asr replica killed", since)
+        since = time.monotonic()
+        ray.head.start_elsewhere()
+        await replaced("asr", victim)
+        await tell("... a head on another machine", since)
+
+        since = time.monotonic()
+        ray.redis.stop(signal.SIGKILL)
+        await until(lambda: _done(ray.head.has_ended))
+        victim = await kill_one("asr")
+        await served_more()
+        await tell("Ray's Redis killed, which stops the head", since)
+        since = time.monotonic()
+        ray.head.kill()  # what is left of it
+        await asyncio.to_thread(ray.redis.start)
+        ray.head.start()
+        await replaced("asr", victim)
+        await tell("... both started where they were", since)
 
         async def traced() -> bool:
             return is_traced_across(collector)

@@ -13,43 +13,65 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
 from tests import services
-from tests.services import lasting_port
+from tests.services import Neighbour, lasting_port
 
 PYTHON = "VOICE_TEST_CLUSTER_PYTHON"  # of the environment that has Ray; the API processes run without it
 START_TIMEOUT_S = 120
 LOGICAL_CPUS = 8  # small on purpose (CI has two cores)
 OBJECT_STORE_BYTES = 80_000_000
+AGENT_PORTS = (
+    "dashboard-agent-grpc-port",
+    "dashboard-agent-listen-port",
+    "metrics-export-port",
+    "runtime-env-agent-port",
+)
 
 
 class RayNode:
-    """`ray start` and all that it starts, in a session of its own."""
+    """`ray start` and all that it starts, in a session and with a folder of its own, as on a machine of its own."""
 
     def __init__(self, folder: Path, name: str, arguments: list[str], environment: dict[str, str]) -> None:
         ray = Path(os.environ[PYTHON]).with_name("ray")
         store = f"--object-store-memory={OBJECT_STORE_BYTES}"
         common = ["--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1", store]
         common += ["--min-worker-port=0", "--max-worker-port=0"]  # any: the range by default holds ports of ours
+        # Where a port is left to Ray, a node gives up if its agent has not chosen one within 15 s: too soon on a busy
+        # machine.
+        common += [f"--{name}={lasting_port()}" for name in AGENT_PORTS]
         self._command = [str(ray), "start", *arguments, *common]
         self._environment = environment
         self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._folder = _short_folder()
+        self._folders = [self._folder]
 
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=services.ROOT,
-                env=self._environment,
+                env={**self._environment, "RAY_TMPDIR": str(self._folder)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def start_elsewhere(self) -> None:
+        """On a machine that has nothing of the one before."""
+        self._folder = _short_folder()
+        self._folders.append(self._folder)
+        self.start()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
 
     def kill(self) -> None:
         """All of it at once, as when its machine is lost."""
@@ -60,8 +82,18 @@ class RayNode:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             process.wait(20)
-        # Another machine has no such file, by which Ray would take the head for one that runs.
-        (Path(self._environment["RAY_TMPDIR"]) / "ray" / "ray_current_cluster").unlink(missing_ok=True)
+        # It names a cluster, which Ray takes for one that runs here, for it sees the other nodes' processes.
+        (self._folder / "ray" / "ray_current_cluster").unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        self.kill()
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _short_folder() -> Path:
+    """Sockets lie in it, whose paths may have 107 bytes."""
+    return Path(tempfile.mkdtemp(prefix="ray-"))
 
 
 def _descendants(pid: int) -> list[int]:
@@ -73,12 +105,13 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
+@dataclass(frozen=True)
 class RayTier:
-    """The tier at ``url``."""
+    """The tier at ``url``. ``redis``: what the head knows is there."""
 
-    def __init__(self, url: str, head: RayNode) -> None:
-        self.url = url
-        self.head = head
+    url: str
+    head: RayNode
+    redis: Neighbour
 
 
 @contextmanager
@@ -88,15 +121,14 @@ def ray_tier(folder: Path, **settings: str) -> Iterator[RayTier]:
     gcs = lasting_port()
     address = f"127.0.0.1:{gcs}"
     with ExitStack() as stack:
-        redis = stack.enter_context(services.redis_server(folder))
+        redis = stack.enter_context(services.redis_server(folder, is_durable=True))
         environment = ray_environment(folder, **settings)
-        stack.callback(shutil.rmtree, environment["RAY_TMPDIR"], ignore_errors=True)
         kept = {"RAY_REDIS_ADDRESS": urlsplit(redis.url).netloc}
         head_only = ["--head", f"--port={gcs}", "--num-cpus=0", "--include-dashboard=false"]
         head = RayNode(folder, "head", head_only, environment | kept)
         worker = RayNode(folder, "worker", [f"--address={address}", f"--num-cpus={LOGICAL_CPUS}"], environment)
         for node in (head, worker):
-            stack.callback(node.kill)
+            stack.callback(node.remove)
         head.start()
         _wait_for(gcs)
         worker.start()
@@ -113,7 +145,7 @@ def ray_tier(folder: Path, **settings: str) -> Iterator[RayTier]:
             )
         url = f"http://127.0.0.1:{port}"
         wait_until_served(url)
-        yield RayTier(url, head)
+        yield RayTier(url, head, redis)
 
 
 def ray_environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -128,7 +160,6 @@ def ray_environment(folder: Path, **settings: str) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_gcs_rpc_server_reconnect_timeout_s": "600",  # as in k8s/base/rayservice.yaml
-        "RAY_TMPDIR": tempfile.mkdtemp(prefix="ray-"),  # a short path: sockets lie in it
         **settings,
     }
 

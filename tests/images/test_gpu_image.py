@@ -92,8 +92,14 @@ def test_ctranslate2_finds_cublas(image: Path) -> None:
     assert subprocess.run(opening, check=False, env=told, capture_output=True).returncode != 0
 
 
+def test_compose_is_valid() -> None:
+    """By the schema that Compose publishes."""
+    checker = [UV, "tool", "run", "check-jsonschema@0.39.0", "--builtin-schema", "vendor.compose-spec"]
+    subprocess.run([*checker, "compose.yaml"], check=True, cwd=ROOT)
+
+
 def models(image: Path) -> dict[str, str]:
-    """What `k8s/base/models.env` says, with these models."""
+    """What `k8s/site/models.env` says, with these models."""
     return {"VOICE_ASR_MODEL": MODELS[0], "VOICE_TTS_MODEL": MODELS[1], "VOICE_COQUI_MODELS": f"{image}/models/coqui"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
-from tests.k8s.manifests import ROOT, overlay, workloads
+from tests.k8s.manifests import K8S, ROOT, SERVING, built, overlay, workloads
 from tests.k8s.test_schema import check
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
@@ -151,6 +152,18 @@ def test_its_files_and_pages_exist() -> None:
         assert (ROOT / path.rstrip(".")).exists(), path
     for page in re.findall(r"\]\(([\w.-]+\.md)\)", PAGE):
         assert (ROOT / "docs" / page).exists(), page
+
+
+def test_its_patch_makes_daphne_serve(tmp_path: Path) -> None:
+    (patch,) = re.findall(r"```yaml\n(patches:.*?)```", PAGE, re.DOTALL)
+    shutil.copytree(K8S, tmp_path / "k8s")
+    with (tmp_path / "k8s" / "site" / "kustomization.yaml").open("a") as plan:
+        plan.write(patch)
+    built_from = built(tmp_path / "k8s" / "overlays" / "phase-1")
+    deployments = {one["metadata"]["name"]: one["spec"] for one in built_from if one["kind"] == "Deployment"}
+    for name in SERVING:
+        (container,) = deployments[name]["template"]["spec"]["containers"]
+        assert container["args"] == ["serve", "--no-migrate", "--server", "daphne"]
 
 
 def test_its_table_of_phases_is_what_is_applied() -> None:

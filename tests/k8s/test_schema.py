@@ -54,22 +54,24 @@ def test_every_object_has_one_name_and_the_namespace() -> None:
 
 
 def with_components(*names: str) -> tuple[Manifest, ...]:
-    folder = K8S.parent / "build" / "-".join(names)  # kustomize takes paths relative to the folder only
+    folder = (
+        K8S.parent / "build" / "-".join(names).replace("/", "-")
+    )  # kustomize takes paths relative to the folder only
     folder.mkdir(parents=True, exist_ok=True)
-    plan = {"resources": ["../../k8s/base"], "components": [f"../../k8s/components/{name}" for name in names]}
+    plan = {"resources": ["../../k8s/base"], "components": [f"../../k8s/{name}" for name in names]}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(plan))
     return built(folder)
 
 
 def test_a_database_elsewhere() -> None:
-    objects = with_components("postgres-external")
+    objects = with_components("components/postgres-external")
     assert not [one for one in objects if one["apiVersion"].startswith("postgresql.cnpg.io")]
     (policy,) = (one for one in objects if one["metadata"]["name"] == "to-database")
     check(policy)
 
 
 def test_a_database_from_its_backups() -> None:
-    objects = with_components("postgres-operator", "postgres-restore")
+    objects = with_components("components/postgres-operator", "site/postgres-restore")
     (database,) = (one for one in objects if one["kind"] == "Cluster")
     check(database)
     assert "initdb" not in database["spec"]["bootstrap"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,7 +13,19 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 
 from capacity.probe import url as probe_url
-from tests.k8s.manifests import K8S, PHASES, ROOT, SERVING, Manifest, Workload, environment, of_kind, workloads
+from tests.k8s.manifests import (
+    K8S,
+    PHASES,
+    ROOT,
+    SERVING,
+    Manifest,
+    Workload,
+    built,
+    environment,
+    of_kind,
+    strings,
+    workloads,
+)
 from voiceproject import VERSION
 from voiceproject.asgi import _sockets
 from voiceproject.server import CANCEL_S
@@ -230,6 +244,25 @@ def test_the_host_name_is_the_same_everywhere() -> None:
     assert told["VOICE_ALLOWED_HOSTS"] == host
     assert told["VOICE_CSRF_TRUSTED_ORIGINS"] == f"https://{host}"
     assert told["VOICE_PROBE_URL"] == f"https://{host}/readyz" != probe_url()
+
+
+def test_what_an_operator_edits_is_in_one_folder(tmp_path: Path) -> None:
+    """Every value of `k8s/site` that goes into other manifests gets there, and what it takes the place of is gone."""
+    shutil.copytree(K8S, tmp_path / "k8s")
+    plan = tmp_path / "k8s" / "site" / "kustomization.yaml"
+    (literals,) = (
+        one["literals"] for one in yaml.safe_load(plan.read_text())["configMapGenerator"] if "literals" in one
+    )
+    text = plan.read_text()
+    for literal in literals:
+        name, _, value = literal.partition("=")
+        text = text.replace(f"- {literal}\n", f"- {name}={value[:5]}other-{name}\n")
+    plan.write_text(text)
+    made = list(strings(list(built(tmp_path / "k8s" / "overlays" / "phase-1"))))
+    for literal in literals:
+        name, _, value = literal.partition("=")
+        assert [one for one in made if one.startswith(f"{value[:5]}other-{name}")], name
+        assert not [one for one in made if one.partition("#")[0] == value], name
 
 
 # --- Settings and times ----------------------------------------------------------------------------------------------

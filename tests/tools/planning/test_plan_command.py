@@ -102,7 +102,7 @@ def test_which_rates_are_of_the_planned_gpu_and_models() -> None:
 def test_the_planned_models_are_the_tiers() -> None:
     dockerfile = (ROOT / "docker" / "gpu.Dockerfile").read_text()
     assert f'ARG MODELS="{PLANNED_ASR} {PLANNED_TTS}"' in dockerfile
-    assert f"VOICE_ASR_MODEL={PLANNED_ASR}\n" in (ROOT / "k8s" / "base" / "models.env").read_text()
+    assert f"VOICE_ASR_MODEL={PLANNED_ASR}\n" in (ROOT / "k8s" / "site" / "models.env").read_text()
 
 
 def test_a_device_that_is_too_slow_as_it_is(unpriced, capsys, tmp_path: Path) -> None:

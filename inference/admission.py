@@ -15,7 +15,8 @@ they were told to find room instead of each other.
 
 Where an inference tier may get more replicas than it has, work may wait longer by that factor: what is let in is what
 all of them could do in time, so nobody is sent away while they come, and it is this work that makes the tier ask for
-them (``inference.scaling``).
+them (``inference.scaling``). Rates are remembered as those of all replicas that there may be. So when some have come,
+the present rate is known to be higher at once, and what has waited for them stands in nobody's way.
 
 Threads: an ``AdmissionController`` belongs to one event loop.
 """
@@ -108,7 +109,8 @@ class AdmissionController:
         self._cost_per_byte = cost_per_byte
         self._inside = 0
         self._cost = 0.0  # of all inside
-        self._rates: deque[float] = deque(maxlen=MAX_MEASUREMENTS)  # cost per second, the newest last
+        # Cost per second, at the engine's full size; the newest last.
+        self._rates: deque[float] = deque(maxlen=MAX_MEASUREMENTS)
         self._working = _Window()  # while anybody is inside; while at least ``BUSY`` are
         self._busy = _Window()
         self._last_done = 0.0
@@ -152,8 +154,8 @@ class AdmissionController:
 
     @property
     def _rate(self) -> float:
-        """Cost per second; 0 while unknown."""
-        return sorted(self._rates)[-2] if len(self._rates) >= MIN_MEASUREMENTS else 0.0
+        """Cost per second, at the engine's present size; 0 while unknown."""
+        return sorted(self._rates)[-2] / self._growth() if len(self._rates) >= MIN_MEASUREMENTS else 0.0
 
     @property
     def wait_s(self) -> float:
@@ -204,7 +206,7 @@ class AdmissionController:
     def _measured(self, rate: float, *, was_busy: bool) -> None:
         known = self._rate
         if was_busy or 0 < known < rate:
-            self._rates.append(rate)
+            self._rates.append(rate * self._growth())
 
 
 class Admitted:

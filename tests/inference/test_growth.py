@@ -8,7 +8,7 @@ import time
 import pytest
 
 from inference import tier as tiers
-from inference.admission import AdmissionController
+from inference.admission import AdmissionController, Admitted
 from inference.errors import OverCapacity
 from inference.tier import Tier
 from tests.inference.unit_handlers import handler
@@ -50,24 +50,51 @@ async def test_a_tier_that_says_nothing_and_one_that_was_heard_long_ago(monkeypa
             await tier.leave("test")
 
 
+class Growing:
+    """Admission control with two seconds to wait, before an engine that does ten a second, and may do ``growth`` times
+    as much."""
+
+    def __init__(self, growth: float) -> None:
+        self.growth = growth
+        self.now = 100.0
+        self.waiting: list[Admitted] = []
+        self.controller = AdmissionController(
+            longest_s=2.0,
+            most=1000,
+            cost_per_byte=0.001,
+            dearest=5.0,
+            growth=lambda: self.growth,
+            clock=lambda: self.now,
+        )
+        inside = [self.controller.enter(1000) for _ in range(8)]
+        for _ in range(100):
+            self.now += 0.1
+            inside.pop(0).leave(done=True)
+            inside.append(self.controller.enter(1000))
+        for admitted in inside:
+            admitted.leave(done=False)
+
+    def filled(self) -> int:
+        """How many are let in until the first is refused."""
+        with pytest.raises(OverCapacity):
+            while True:
+                self.waiting.append(self.controller.enter(1000))
+        return len(self.waiting)
+
+
 @pytest.mark.parametrize(("growth", "let_in"), [(1.0, 21), (3.0, 61)])
 def test_admission_lets_in_what_the_replicas_that_come_will_do(growth: float, let_in: int) -> None:
-    """An engine that does ten a second, and two seconds to wait: 20 before the last one, and as many for each of the
-    other replicas."""
-    now = 100.0
-    controller = AdmissionController(
-        longest_s=2.0, most=1000, cost_per_byte=0.001, dearest=5.0, growth=lambda: growth, clock=lambda: now
-    )
-    inside = [controller.enter(1000) for _ in range(8)]
-    for _ in range(100):
-        now += 0.1
-        inside.pop(0).leave(done=True)
-        inside.append(controller.enter(1000))
-    for admitted in inside:
-        admitted.leave(done=False)
-    admitted_count = 0
-    with pytest.raises(OverCapacity):
-        while True:
-            controller.enter(1000)
-            admitted_count += 1
-    assert admitted_count == let_in
+    """20 before the last one, and as many for each of the other replicas."""
+    assert Growing(growth).filled() == let_in
+
+
+def test_what_has_waited_for_replicas_stands_in_nobodys_way_when_they_have_come() -> None:
+    """Three do thirty a second: nobody has to be refused until that has been measured."""
+    growing = Growing(3.0)
+    assert growing.filled() == 61
+    assert growing.controller.wait_s == pytest.approx(6.1, rel=0.01)
+    growing.growth = 1.0
+    assert growing.controller.wait_s == pytest.approx(2.03, rel=0.01)
+    for admitted in growing.waiting[:2]:
+        admitted.leave(done=True)
+    growing.controller.enter(1000)

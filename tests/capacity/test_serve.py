@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.services import Served, served
+from tests.services import Served, inference_tier, served
 
 LONG = "Selamat pagi semua. Hari ini hujan turun dengan lebat sekali. Kami duduk di rumah sahaja. " * 40
 
@@ -45,3 +45,28 @@ def test_it_counts_samples_and_stops(tmp_path: Path) -> None:
         assert "Traceback" not in server.log.read_text()
     assert ask(state, "select holder from capacity_leadership") == []
     assert ask(state, "select process from capacity_processlease") == []
+
+
+def test_a_full_gpu_of_the_tier_is_told(tmp_path: Path) -> None:
+    """From NVIDIA's library in the tier to the sample and the alert, by a service that has no GPU itself."""
+    tier_settings = {
+        "DJANGO_SETTINGS_MODULE": "tools.benchmarks.throttled_settings",
+        "THROTTLED_UNITS_S": "8",
+        "THROTTLED_GPU": "97 61",
+    }
+    state = tmp_path / "state"
+    (tmp_path / "tier").mkdir()
+    with (
+        inference_tier(tmp_path / "tier", **tier_settings) as tier,
+        served(tmp_path, VOICE_INFERENCE_URL=tier.url, VOICE_TTS_CACHE_BYTES="0") as server,
+    ):
+        with closing(sqlite3.connect(state / "voice.sqlite3")) as database, database:
+            database.execute("update capacity_rule set pending_for = 0 where metric = 'gpu_percent'")
+        query = "select metric from capacity_alert where state = 'firing' and severity = 'critical'"
+        deadline = time.monotonic() + 90
+        while not ask(state, query):
+            assert time.monotonic() < deadline
+            listen(server, "aminah")  # a GPU counts while somebody is served
+        assert ask(state, query) == ["gpu_percent"]
+        assert 97.0 in ask(state, "select gpu_percent from capacity_sample")
+        assert 61.0 in ask(state, "select gpu_memory_percent from capacity_sample")

@@ -38,11 +38,19 @@ sys.meta_path.insert(0, Hidden())
             "torch, which is not installed: pip install -r requirements-tr",
         ),
         ("locust", ["manage.py", "loadtest", "baseline"], "locust, which is not installed: make setup-dev"),
+        (
+            "tests",
+            ["manage.py", "measure_rates", "rates.json"],
+            "a checkout with its development tools (make setup-dev)",
+        ),
+        ("ray", ["-m", "tools.benchmarks.tier_scaling"], "VOICE_TEST_CLUSTER_PYTHON"),
     ],
 )
 def test_it_says_what_is_missing(hidden: str, command: list[str], expected: str, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(HIDE.format(hidden=[hidden]))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "VOICE_STATE_DIR": str(tmp_path / "state")}
+    environment |= {"DJANGO_SETTINGS_MODULE": "voiceproject.settings"}  # not those of the tests, which one case hides
+    environment.pop("VOICE_TEST_CLUSTER_PYTHON", None)
     done = subprocess.run(
         [sys.executable, *command], cwd=ROOT, env=environment, check=False, capture_output=True, text=True
     )

@@ -92,8 +92,9 @@ def test_a_signal_lets_what_runs_finish(tmp_path: Path, number: int) -> None:
     assert rows(tmp_path / "state") == [("speech", 200)]
 
 
-def test_what_outlives_the_grace_is_cancelled_and_settled(tmp_path: Path) -> None:
-    with served(tmp_path, VOICE_GRACE_S="0.2", VOICE_TTS_CACHE_BYTES="0") as server:
+@pytest.mark.parametrize("name", ["uvicorn", "daphne"])
+def test_what_outlives_the_grace_is_cancelled_and_settled(name: str, tmp_path: Path) -> None:
+    with served(tmp_path, "--server", name, VOICE_GRACE_S="0.2", VOICE_TTS_CACHE_BYTES="0") as server:
         body = {"input": LONG, "response_format": "wav"}
         url = f"{server.url}/v1/audio/speech"
         with httpx.stream("POST", url, json=body, headers=server.headers(), timeout=60) as response:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ environment.prepare()
 
 from core.percentiles import percentile  # noqa: E402
 from tests import sound  # noqa: E402
-from tests.cluster.tier import ray_tier  # noqa: E402
+from tests.cluster.tier import PYTHON, ray_tier  # noqa: E402
 from tests.services import Served, served  # noqa: E402
 
 UNITS_S = 8.0  # that one replica does
@@ -192,6 +193,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
     parser.add_argument("--plots", type=Path, help="a folder for the picture")
     wanted = parser.parse_args()
+    if PYTHON not in os.environ:
+        raise SystemExit(
+            f"{PYTHON} must name a Python that has Ray: `make test-cluster` makes .venv-cluster/bin/python"
+        )
     with tempfile.TemporaryDirectory() as folder, started(Path(folder)) as (api, tier):
         seen = asyncio.run(follow_plan(api, tier))
     for line in summary(seen):

@@ -143,7 +143,8 @@ IDENTIFIERS: list[Rule] = [
     rule(r"(\b)((?:SS|PJU|PJS|USJ|BU|SD|TTDI|BK) ?\d{1,3}[A-Z]?)((?:/\d{1,3}[A-Z]?){1,3})(?![\w/])", _street),
     rule(
         r"(\b(?:[Pp]late?|[Pp]endaftaran|[Kk]ereta|[Cc]ar|[Mm]otosikal|[Mm]otor|[Vv]an|[Ll]ori|[Bb]as|[Tt]eksi|"
-        r"[Kk]enderaan|lorry|taxi|bus)\b(?: [a-z]{2,12}){0,3} ?[:(]? ?)([A-Z]{1,3}) ?(\d{1,4})(?![\w]|[,.]\d)",
+        r"[Kk]enderaan|lorry|taxi|bus)\b(?: [a-z]{2,12}){0,3} ?[:(]? ?)"
+        r"(?!(?:RM|MYR|USD|SGD|KM) ?\d)([A-Z]{1,3}) ?(\d{1,4})(?![\w]|[,.]\d)",  # "kereta sewa RM120" is a price
         _plate,
     ),
     rule(

@@ -39,14 +39,17 @@ def _sound(word: pronunciation.SpokenWord) -> str:
         case "ta":
             ipa = _by_espeak(word.text, ESPEAK_TAMIL)
         case "ms":
-            ipa = _clear_malay(word.ipa)
+            ipa = _clear_malay(word)
         case _:
             ipa = word.ipa
     return f"{ipa}{word.pause}" if ipa else ""
 
 
-def _clear_malay(ipa: str) -> str:
-    ipa = _INNER_GLOTTAL.sub("", _FINAL_SCHWA.sub("a", ipa)).replace("ʔ", "k")
+def _clear_malay(word: pronunciation.SpokenWord) -> str:
+    ipa = word.ipa
+    if not word.text.endswith("e"):  # "ke" ends in e pepet
+        ipa = _FINAL_SCHWA.sub("a", ipa)
+    ipa = _INNER_GLOTTAL.sub("", ipa).replace("ʔ", "k")
     return _DIPHTHONG.sub(lambda found: _GLIDES[found[0]], ipa)
 
 

@@ -72,6 +72,7 @@ def test_mandarin_has_its_tones_and_its_phrases() -> None:
         ("amboi", "ˈamboj"),
         ("main laut", "mˈaen lˈaot"),
         ("bagaimana saya buka", "baɡajmˈana sˈaja bˈuka"),
+        ("pergi ke Ipoh", "pərɡˈi kə ˈipoh"),
     ],
 )
 def test_malay_is_said_clearly(text: str, ipa: str) -> None:

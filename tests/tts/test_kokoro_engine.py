@@ -42,10 +42,12 @@ class Model:
     def __init__(self, failures: int) -> None:
         self.failures = failures
         self.calls = 0
+        self.speeds: list[float] = []
 
     def speak(self, ipa: str, pack: object, speed: float = 1.0) -> np.ndarray:
         if len(ipa) > 15:  # not the warm-up
             self.calls += 1
+            self.speeds.append(round(speed, 4))
             if self.calls <= self.failures:
                 raise RuntimeError("the worker died")
         return np.full(SAMPLE_RATE // 10, 0.1, np.float32)
@@ -85,6 +87,18 @@ async def test_a_worker_that_dies_at_a_sentence_speaks_it_after_all() -> None:
     await engine.close()
     assert [len(speech.audio) for speech in spoken] == [SAMPLE_RATE // 10] * 4
     assert model.calls == 5
+
+
+async def test_a_voice_has_its_own_pace_and_the_callers_speed_comes_on_top() -> None:
+    model = Model(failures=0)
+    engine = KokoroEngine(Path(), load=lambda *_args, **_options: model)
+    await engine.load()
+    slow = replace(VOICES["aisyah"], parameters={"pack": "aisyah", "pace": 90})
+    for speed in (1.0, 1.2, 0.5):
+        speech = await engine.submit(replace(unit(speed=speed), voice=slow))
+    await engine.close()
+    assert model.speeds == [0.9, 1.08, 0.7]
+    assert speech.tempo == pytest.approx(0.45 / 0.7)  # the rest of a speed that the model does not reach
 
 
 async def test_a_sentence_that_always_fails_is_that_sentences_error() -> None:

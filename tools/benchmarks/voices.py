@@ -1,13 +1,14 @@
 """How well voices are understood: they read sentences, Whisper base writes down what it hears.
 
-    python -m tools.benchmarks.voices [voice ...] [--sentences N] [--english] [--sounds] [--save DIR]
-                                      [--mix NAME=RECIPE ...]
+    python -m tools.benchmarks.voices [voice ...] [--sentences N] [--held-out | --english] [--sounds] [--save DIR]
+                                      [--mix NAME=RECIPE ... [--pace PERCENT]]
 
 Needs Kokoro and Whisper base (`manage.py models install --default`). Both texts, the one to be read and the one heard,
 are brought to the same words before they are compared (`spoken_text.error_rate`), so "15 peratus" is "lima belas
-peratus". `--save` keeps the sound for `tools.benchmarks.predicted_mos`. `--mix` tries a mixture of the published packs
-in `--packs`. `--sounds` tells of each kind of Malay sound how many were not heard. `--english` reads Malay sentences
-with English words and counts the English words that are missed.
+peratus". `--held-out` reads sentences that no choice was made by. `--save` keeps the sound for
+`tools.benchmarks.predicted_mos`. `--mix` tries a mixture of the published packs in `--packs`. `--sounds` tells of each
+kind of Malay sound how many were not heard. `--english` reads Malay sentences with English words and counts the
+English words that are missed.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ class Listener:
                 raise spoken
             speech = spoken
         else:
-            audio = self._kokoro.speak(phonemes(text, language), reader.pack)
+            pace = int(reader.voice.parameters.get("pace", 100)) / 100
+            audio = self._kokoro.speak(phonemes(text, language), reader.pack, pace)
             speech = Speech(audio, kokoro.SAMPLE_RATE)
         return finish(speech), time.monotonic() - started
 
@@ -142,7 +144,8 @@ def _readers(options: argparse.Namespace) -> Iterator[Reader]:
         yield Reader(name, voice, kokoro.pack_of(str(voice.parameters["pack"])) if voice.engine == "kokoro" else None)
     for mix in options.mix:
         name, _, recipe = mix.partition("=")
-        yield Reader(name, replace(first, id=name), thinned(mixed(recipe, options.packs)))
+        tried = replace(first, id=name, parameters={"pace": options.pace})
+        yield Reader(name, tried, thinned(mixed(recipe, options.packs)))
 
 
 def main() -> None:
@@ -150,15 +153,19 @@ def main() -> None:
     parser.add_argument("voices", nargs="*")
     parser.add_argument("--mix", action="append", default=[])
     parser.add_argument("--packs", type=Path)
+    parser.add_argument("--pace", type=int, default=100, help="of the mixtures, in per cent")
     parser.add_argument("--sentences", type=int, default=1000)
-    parser.add_argument("--english", action="store_true")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--english", action="store_true", help="English words in Malay sentences")
+    kinds.add_argument("--held-out", action="store_true", help="sentences that no choice was made by")
     parser.add_argument("--sounds", action="store_true", help="which Malay sounds were not heard")
     parser.add_argument("--save", type=Path)
     parser.add_argument("--show", action="store_true", help="what was heard wrong")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     listener = Listener(options.threads)
-    lines = (TEXTS / ("english_words.txt" if options.english else "malay.txt")).read_text(encoding="utf-8").splitlines()
+    texts_file = "english_words.txt" if options.english else "held_out.txt" if options.held_out else "malay.txt"
+    lines = (TEXTS / texts_file).read_text(encoding="utf-8").splitlines()
     lines = lines[:: max(1, len(lines) // options.sentences)]
     texts = [_ENGLISH_WORD.sub(r"\1", line) for line in lines]
     print(f"{environment.machine()}; {len(texts)} sentences\n")

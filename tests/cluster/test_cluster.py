@@ -167,6 +167,7 @@ async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: 
 
         async def replaced(engine: str, victim: int) -> None:
             async def full_without() -> bool:
+                ray.head.supervise()
                 now = await replicas(client, tier, engine)
                 return len(now) == 2 and victim not in now
 

@@ -26,12 +26,6 @@ PYTHON = "VOICE_TEST_CLUSTER_PYTHON"  # of the environment that has Ray; the API
 START_TIMEOUT_S = 120
 LOGICAL_CPUS = 8  # small on purpose (CI has two cores)
 OBJECT_STORE_BYTES = 80_000_000
-AGENT_PORTS = (
-    "dashboard-agent-grpc-port",
-    "dashboard-agent-listen-port",
-    "metrics-export-port",
-    "runtime-env-agent-port",
-)
 
 
 class RayNode:
@@ -42,9 +36,6 @@ class RayNode:
         store = f"--object-store-memory={OBJECT_STORE_BYTES}"
         common = ["--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1", store]
         common += ["--min-worker-port=0", "--max-worker-port=0"]  # any: the range by default holds ports of ours
-        # Where a port is left to Ray, a node gives up if its agent has not chosen one within 15 s: too soon on a busy
-        # machine.
-        common += [f"--{name}={lasting_port()}" for name in AGENT_PORTS]
         self._command = [str(ray), "start", *arguments, *common]
         self._environment = environment
         self._log = folder / f"{name}.log"
@@ -68,6 +59,13 @@ class RayNode:
         self._folder = _short_folder()
         self._folders.append(self._folder)
         self.start()
+
+    def supervise(self) -> None:
+        """Start it again if it has ended, as KubeRay does with a head's container. A node gives up when its agents have
+        not started within 15 s, which on a busy machine they may not."""
+        if self.has_ended:
+            self.kill()
+            self.start()
 
     @property
     def has_ended(self) -> bool:

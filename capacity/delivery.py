@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.utils import timezone
@@ -134,6 +133,8 @@ def _send(delivery: Delivery) -> None:
     url = {label(url): url for url in settings.VOICE_ALERT_WEBHOOKS}.get(delivery.receiver)
     if url is None:
         raise Undeliverable("This webhook is no longer in the settings.")
+    import httpx  # slow to import, so only where it is used
+
     try:
         response = httpx.post(url, json=slack_message(delivery), timeout=TIMEOUT_S)
     except httpx.HTTPError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-import httpx
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet, Sum
@@ -37,6 +36,8 @@ def url() -> str:
 
 def probe(address: str) -> str:
     """Why the service is not ready, in words; empty when it is."""
+    import httpx  # slow to import, so only where it is used
+
     try:
         response = httpx.get(address, timeout=TIMEOUT_S)
     except httpx.HTTPError as error:

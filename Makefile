@@ -5,9 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 export PORT
+# Where bytecode is not kept, every process that starts compiles Django again: two seconds instead of half of one.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui test-cluster test-clients test-schema test-damaged test-hostile test-faults test-images test-axe lint format lint-types lint-rest bench bench-voices requirements clean
+.PHONY: sbom messages help run models setup setup-dev services test screenshots test-coqui cluster-environment test-cluster test-clients test-schema test-damaged test-hostile test-faults test-images test-axe lint format lint-types lint-rest bench bench-voices requirements clean
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
@@ -62,15 +64,20 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/base.stamp
 services:
 	@scripts/debian-packages.sh postgresql redis-server chromium prometheus
 
+# One worker more than there are cores: many tests wait for processes, intervals and speech. `conftest.py` orders the files.
+IN_WORKERS = --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 test: lint services
 	@VOICE_MODELS_DIR=$${VOICE_TEST_MODELS:-var/models} VOICE_ASR_MODEL= VOICE_TTS_MODEL= $(MAKE) --no-print-directory models
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest $(IN_WORKERS)
 
 screenshots: setup-dev services
 	SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest tests/e2e -k "photographed or conversation"
 
 test-coqui: setup-dev
 	scripts/test_coqui.sh
+
+cluster-environment: setup-dev
+	scripts/test_cluster.sh --only-install
 
 test-cluster: setup-dev services
 	scripts/test_cluster.sh

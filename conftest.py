@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
+import shutil
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +21,7 @@ from model_store.catalogue import catalogue
 from model_store.files import ModelDirectory
 from tests import services
 from tests.emptying import let_tests_empty_the_books
+from tests.slow import slow_files
 
 CI = os.environ.get("CI", "").lower() in ("1", "true")
 
@@ -24,6 +29,14 @@ CI = os.environ.get("CI", "").lower() in ("1", "true")
 @pytest.fixture(scope="session", autouse=True)
 def emptying() -> None:
     let_tests_empty_the_books()
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def closed_browser() -> AsyncIterator[None]:
+    """The browser that pages share ends with the run, in the loop that it was started in."""
+    yield
+    if browser := sys.modules.get("tests.e2e.browser"):  # some page was opened
+        await browser.shared.close()
 
 
 class InProcessServer(uvicorn.Server):
@@ -109,13 +122,43 @@ def live_server_url(served_service: services.Served) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from _neighbour(services.postgres, tmp_path_factory.mktemp("postgres"))
 
 
+@pytest.fixture
+def postgres_url(postgres_server_url: str) -> str:
+    """An empty database of the test's own."""
+    return services.database(postgres_server_url)
+
+
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def _migrated_template(postgres_server_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    url = services.database(postgres_server_url)
+    migrate = ("manage.py", "migrate", "--verbosity", "0", "--skip-checks")
+    services.run_python(tmp_path_factory.mktemp("migrating"), *migrate, DATABASE_URL=url)
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres_server_url: str, _migrated_template: str) -> str:
+    """A database of the test's own that has all tables."""
+    return services.database(postgres_server_url, _migrated_template)
+
+
+@pytest.fixture(scope="session")
+def _redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from _neighbour(services.redis, tmp_path_factory.mktemp("redis"))
+
+
+@pytest.fixture
+def redis_url(_redis_server_url: str) -> str:
+    """A Redis without the keys of other tests."""
+    import redis
+
+    with redis.Redis.from_url(_redis_server_url) as client:
+        client.flushall()
+    return _redis_server_url
 
 
 @pytest.fixture
@@ -164,18 +207,42 @@ def _neighbour(start, folder: Path) -> Iterator[str]:
         pytest.skip(str(error))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """What is made once for all workers has a folder of the run's."""
+    if services.SHARED_FOLDER not in os.environ:
+        folder = tempfile.mkdtemp(prefix="voice-shared-")
+        os.environ[services.SHARED_FOLDER] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        config.add_cleanup(lambda: os.environ.pop(services.SHARED_FOLDER))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="run the files, and the tests of each, in random order"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Keep each file's tests in one worker, those that empty the database apart from those that do not.
 
-    pytest-django sorts the tests so that all that empty it come last, since they take along what migrations have put
-    there. Workers take groups in that order, so it holds in each of them.
+    All that empty it come last, since they take along what migrations have put there. Workers take groups in that
+    order, so it holds in each of them. What is slow comes first, so that no worker is left alone with it at the end.
     """
-    if not config.pluginmanager.has_plugin("xdist"):  # an environment of its own, Coqui's for example
-        return
-    for item in items:
-        kind = "emptying" if _empties_the_database(item) else "reading"
-        item.add_marker(pytest.mark.xdist_group(f"{item.nodeid.partition('::')[0]}:{kind}"))
+    group = {item: (_empties_the_database(item), item.nodeid.partition("::")[0]) for item in items}
+    if config.pluginmanager.has_plugin("xdist"):  # not in an environment of its own, Coqui's for example
+        for item, (is_emptying, file) in group.items():
+            item.add_marker(pytest.mark.xdist_group(f"{file}:{'emptying' if is_emptying else 'reading'}"))
+    yield
+    seed = config.getoption("--shuffle")
+    if seed is None:
+        seconds = {file: one.seconds for file, one in slow_files().items()}
+        items.sort(key=lambda item: (group[item][0], -seconds.get(group[item][1], 0)))
+    else:
+        chance = random.Random(seed)
+        places = {name: chance.random() for name in sorted(set(group.values()))}
+        chance.shuffle(items)
+        items.sort(key=lambda item: (group[item][0], places[group[item]]))
 
 
 def _empties_the_database(item: pytest.Item) -> bool:

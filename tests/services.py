@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
+import fcntl
 import os
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -12,15 +13,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
+SHARED_FOLDER = "VOICE_TESTS_SHARED"  # where workers find what one of them has made
+KEY = "vk_test_0123456789abcdef"
+ADMIN_PASSWORD = "rahsia-ujian"
+DEMO = {"VOICE_DEMO_API_KEY": KEY, "VOICE_DEMO_ADMIN_PASSWORD": ADMIN_PASSWORD}
+PREPARE = """
+import django
+django.setup()
+from django.core.management import call_command
+from voiceproject import demo
+call_command("migrate", verbosity=0, skip_checks=True)
+demo.prepare()
+"""
 START_TIMEOUT_S = 90.0  # a machine that does other things too needs most of it
 
 
@@ -170,6 +182,16 @@ def postgres(folder: Path) -> Iterator[str]:
         yield neighbour.url
 
 
+def database(server: str, template: str = "template1") -> str:
+    """The URL of a new database on a PostgreSQL server, made like another one."""
+    import psycopg
+
+    name = f"voice_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    return f"{server.rpartition('/')[0]}/{name}"
+
+
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
     """Yields the URL of an empty server that writes nothing to the disk."""
@@ -207,20 +229,21 @@ def served(
     **environment: str,
 ) -> Iterator[Served]:
     """Yields the service once it is ready (or only listens), with its state in ``folder``. ``is_first_start``: it makes
-    its tables itself, which takes more than a second; otherwise it finds them, as at every later start."""
+    its tables and what belongs to a demo itself; otherwise it finds them, as at every later start."""
     port = port or free_port()
-    key = "vk_test_0123456789abcdef"
     log = folder / "serve.log"
     settings: Mapping[str, str] = {
         "PORT": str(port),
         "VOICE_STATE_DIR": str(folder / "state"),
-        "VOICE_DEMO_API_KEY": key,
-        "VOICE_DEMO_ADMIN_PASSWORD": "rahsia-ujian",
+        **DEMO,
         "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
         **environment,
     }
-    if not is_first_start and code == ROOT and environment.keys().isdisjoint(("DATABASE_URL", "VOICE_STATE_DIR")):
-        _give_tables(folder / "state")
+    makes_its_own = (
+        is_first_start or code != ROOT or not environment.keys().isdisjoint(("DATABASE_URL", "VOICE_STATE_DIR"))
+    )
+    if not makes_its_own and not (folder / "state" / "voice.sqlite3").exists():
+        shutil.copytree(state_of_the_demo(), folder / "state", dirs_exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(python), "manage.py", "serve", "--demo", *arguments],
@@ -235,7 +258,7 @@ def served(
             url = f"http://127.0.0.1:{port}"
             if is_ready:
                 wait_until_ready(url, process)
-            yield Served(url, key, log, process)
+            yield Served(url, KEY, log, process)
         except BaseException:
             sys.stderr.write(log.read_text(errors="replace")[-4000:])
             raise
@@ -244,23 +267,34 @@ def served(
             process.wait(40)
 
 
-def _give_tables(state: Path) -> None:
-    """An empty SQLite database with all tables, if the state directory has none."""
-    database = state / "voice.sqlite3"
-    if not database.exists():
-        state.mkdir(exist_ok=True)
-        shutil.copyfile(_empty_database(), database)
+def made_once(name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that ``make`` has filled, once for all workers of this run."""
+    place = Path(os.environ[SHARED_FOLDER]) / name
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            draft = Path(tempfile.mkdtemp(dir=place.parent))
+            make(draft)
+            draft.rename(place)
+    return place
 
 
-@cache
-def _empty_database() -> Path:
-    """Migrated once for all services that this process starts."""
-    folder = Path(tempfile.mkdtemp(prefix="voice-tables-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    settings = {"VOICE_STATE_DIR": str(folder), "DATABASE_URL": "", "DJANGO_SETTINGS_MODULE": "voiceproject.settings"}
-    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **settings}, check=True)
-    return folder / "voice.sqlite3"
+def state_of_the_demo() -> Path:
+    """The state directory of a service that has started once with ``KEY`` and ``ADMIN_PASSWORD``: all tables, and what
+    `--demo` makes. Making it takes longer than a start."""
+    return made_once("demo", _make_demo_state)
+
+
+def _make_demo_state(folder: Path) -> None:
+    run_python(folder, "-c", PREPARE)
+    (folder / "secret_key").unlink()  # each service has its own
+
+
+def run_python(state: Path, *arguments: str, **settings: str) -> None:
+    """A program with the service's settings and that state directory."""
+    about = {**DEMO, "VOICE_STATE_DIR": str(state), "DATABASE_URL": "", "REDIS_URL": "", **settings}
+    environment = {**os.environ, **about, "DJANGO_SETTINGS_MODULE": "voiceproject.settings"}
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=True)
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -153,7 +153,7 @@ def test_between_the_clear_level_and_the_threshold_nothing_changes(world: World)
     world.users = 81
     world.wait(MINUTE)
     world.users = 75  # above 80 less 10 %
-    world.wait(30 * MINUTE)
+    world.wait(30 * MINUTE, every=MINUTE)
     assert world.firing() == {"critical: concurrent users > 80"}
     assert Alert.objects.count() == 1
     world.users = 72
@@ -200,12 +200,12 @@ def test_what_fires_is_resolved_when_there_is_no_data_any_more(world: World, web
 def test_acknowledging_ends_the_reminders(world: World, webhook: Webhook) -> None:
     Rule.objects.filter(severity="warning").update(is_enabled=False)
     world.users = 90
-    world.wait(62 * MINUTE)
+    world.wait(62 * MINUTE, every=MINUTE)
     assert len(webhook.received) == 2
     (alert,) = alerts.firing()
     assert alert.acknowledge("siti", world.now)
     assert not alert.acknowledge("paul", world.now)
-    world.wait(70 * MINUTE)
+    world.wait(70 * MINUTE, every=MINUTE)
     assert len(webhook.received) == 2
     assert Alert.objects.get().acknowledged_by == "siti"
 

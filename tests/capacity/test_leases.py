@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from capacity.presence import Presence, Present, united
 from core.errors import as_api_error
 from core.perloop import PerLoop
 from rollout.feature import Feature
+from tests import services
 from tests.services import ROOT
 
 LEASE_S = 2.0
@@ -202,12 +204,11 @@ def environment(request, tmp_path: Path) -> dict[str, str]:
         "REDIS_URL": "",
     }
     if request.param == "postgres":
-        shared["DATABASE_URL"] = request.getfixturevalue("postgres_url")
-    if request.param == "redis":
+        shared["DATABASE_URL"] = request.getfixturevalue("migrated_postgres_url")
+    elif request.param == "redis":
         shared["REDIS_URL"] = request.getfixturevalue("redis_url")
     else:
-        migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"]
-        subprocess.run(migrate, cwd=ROOT, env={**os.environ, **shared}, check=True)
+        shutil.copyfile(services.state_of_the_demo() / "voice.sqlite3", tmp_path / "voice.sqlite3")
     return shared
 
 

@@ -114,13 +114,14 @@ class World:
         people = frozenset(person(self.client.pk, f"u{number}") for number in range(self.users))
         return Presence(people, frozenset(), people, self.gpu_percent)
 
-    def wait(self, time: timedelta) -> None:
+    def wait(self, time: timedelta, every: timedelta = watch.EVALUATE_EVERY) -> None:
+        """``every``: further apart than in use, where nothing depends on it; an hour has 240 evaluations."""
         end = self.now + time
         while self.now < end:
-            self.step()
+            self.step(every)
 
-    def step(self) -> None:
-        self.now += watch.EVALUATE_EVERY
+    def step(self, every: timedelta = watch.EVALUATE_EVERY) -> None:
+        self.now += every
         LedgerEntry.objects.bulk_create(
             LedgerEntry(
                 request_id="r", kind=kind, client=self.client, user="u", total_ms=ms, status=status, created_at=self.now

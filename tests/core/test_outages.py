@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ def ready(server: Served, query: str = "") -> int:
 
 def wait_until_ready(server: Served) -> None:
     while ready(server) != 200:
-        pass
+        time.sleep(0.05)
 
 
 def booked(postgres: Neighbour) -> Counter[str]:
@@ -61,7 +62,7 @@ def spooled(folder: Path) -> list[Path]:
 def wait_until_booked(postgres: Neighbour, folder: Path, requests: list[str]) -> None:
     """Each of them once, and nothing left behind."""
     while spooled(folder):
-        pass
+        time.sleep(0.05)
     assert {name: count for name, count in booked(postgres).items() if name in requests} == dict.fromkeys(requests, 1)
 
 
@@ -107,11 +108,11 @@ def test_memory_is_trusted_for_a_bounded_time(postgres: Neighbour, tmp_path: Pat
         assert speak(server).status_code == 200
         postgres.stop()
         while (response := speak(server)).status_code == 200:
-            pass
+            time.sleep(0.05)
         assert code(response) == (503, "engine_unavailable")
         assert int(response.headers["Retry-After"]) >= 1
         while ready(server, "?for=traffic") != 503:
-            pass
+            time.sleep(0.05)
         postgres.start()
         wait_until_ready(server)
         assert speak(server).status_code == 200

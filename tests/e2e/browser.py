@@ -1,13 +1,17 @@
-"""Headless Chromium, with a microphone that speaks from a WAV file."""
+"""Headless Chromium, with a microphone that speaks from a WAV file.
+
+Starting a browser costs more than most pages do, so the pages of one worker share one; each has cookies and storage of
+its own. A microphone belongs to the browser: whoever wants one gets a browser too.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, Playwright, StorageState, async_playwright
 
 PHONE = (390, 844)
 DESKTOP = (1280, 900)
@@ -26,6 +30,34 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
+class Shared:
+    """The driver and the browser that this worker's pages share, started when the first page wants them."""
+
+    def __init__(self) -> None:
+        self._open = AsyncExitStack()
+        self._playwright: Playwright | None = None
+        self._browser: Browser | None = None
+
+    async def launch(self, *flags: str) -> Browser:
+        """A browser of one's own."""
+        if self._playwright is None:
+            self._playwright = await self._open.enter_async_context(async_playwright())
+        return await self._playwright.chromium.launch(executable_path=chromium(), args=[*_FLAGS, *flags])
+
+    async def browser(self) -> Browser:
+        if self._browser is None or not self._browser.is_connected():
+            self._browser = await self.launch()
+        return self._browser
+
+    async def close(self) -> None:
+        if self._browser is not None:
+            await self._browser.close()
+        await self._open.aclose()
+
+
+shared = Shared()
+
+
 @asynccontextmanager
 async def page(
     size: tuple[int, int] = DESKTOP,
@@ -34,23 +66,29 @@ async def page(
     refused: bool = False,
     dark: bool = False,
     javascript: bool = True,
+    cookies: StorageState | None = None,
 ) -> AsyncIterator[tuple[Page, list[str]]]:
-    """A page and the list that its console's errors go into. ``refused``: the microphone may not be used."""
-    flags = list(_FLAGS)
-    if microphone is not None:
-        flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}%noloop"]
-        flags += [] if refused else ["--use-fake-ui-for-media-stream"]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=flags)
-        context = await browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            color_scheme="dark" if dark else "light",
-            java_script_enabled=javascript,
-            permissions=["microphone"] if microphone is not None and not refused else [],
-        )
+    """A page and the list that its console's errors go into. ``refused``: the microphone may not be used. ``cookies``:
+    what another page's context had, signed in for example."""
+    if microphone is None:
+        browser = await shared.browser()
+    else:
+        flags = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}%noloop"]
+        browser = await shared.launch(*flags, *([] if refused else ["--use-fake-ui-for-media-stream"]))
+    context = await browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme="dark" if dark else "light",
+        java_script_enabled=javascript,
+        permissions=["microphone"] if microphone is not None and not refused else [],
+        storage_state=cookies,
+    )
+    try:
         opened = await context.new_page()
         errors: list[str] = []
         opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         opened.on("pageerror", lambda error: errors.append(str(error)))
         yield opened, errors
-        await browser.close()
+    finally:
+        await context.close()
+        if microphone is not None:
+            await browser.close()

@@ -6,13 +6,14 @@ VOICE_STATE_DIR=... python -m tests.e2e.filling [people|day|steady|rush]
 from __future__ import annotations
 
 import math
-import os
-import subprocess
+import shutil
 import sys
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
-from tests.services import ROOT, Served
+from tests import services
+from tests.services import Served
 
 PASSWORD = "rahsia-ujian"
 OPERATOR = "siti"
@@ -23,18 +24,23 @@ STEP = timedelta(minutes=5)
 def fill(service: Served, what: str) -> None:
     """`people`: an operator and a product manager. `day`: those, history, load, an alert that will fire, a ramp under
     way. `steady`: the same without the ramp. `rush`: so many users more that a critical alert fires."""
-    _python(service, "-m", "tests.e2e.filling", what)
+    services.run_python(service.log.parent / "state", "-m", "tests.e2e.filling", what)
+
+
+def give(folder: Path, what: str) -> None:
+    """The state of a service that is to run in ``folder``, filled like that before it starts. It is filled once for all
+    that want the same."""
+
+    def make(state: Path) -> None:
+        shutil.copytree(services.state_of_the_demo(), state, dirs_exist_ok=True)
+        services.run_python(state, "-m", "tests.e2e.filling", what)
+
+    shutil.copytree(services.made_once(f"filled-{what}", make), folder / "state")
 
 
 def run(service: Served, program: str) -> None:
     """A few lines of Python with the served process's database."""
-    _python(service, "manage.py", "shell", "--no-imports", "-c", program)
-
-
-def _python(service: Served, *arguments: str) -> None:
-    environment = {**os.environ, "VOICE_STATE_DIR": str(service.log.parent / "state")}
-    environment["DJANGO_SETTINGS_MODULE"] = "voiceproject.settings"
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=True)
+    services.run_python(service.log.parent / "state", "manage.py", "shell", "--no-imports", "-c", program)
 
 
 def make_people() -> None:

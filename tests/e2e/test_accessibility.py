@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, Response
+from playwright.async_api import Page, Response, StorageState
 
 from tests import services
 from tests.e2e import browser, filling
 from tests.services import Served
 
-BOSS = "pengurus"
-PASSWORD = "rahsia-pengurus"
 LONG = os.environ.get("AXE") == "all"
 NARROW = (320, 640)  # a small phone; 1280 pixels at 200 %
 ENLARGED = (640, 450)
@@ -35,33 +32,28 @@ PAGES = (
     "/dashboard/weekly/",
 )
 FIRST_PAGE_BYTES = 300_000
-MAKE_BOSS = f"""
-from django.contrib.auth.models import User
-User.objects.create_superuser({BOSS!r}, password={PASSWORD!r})
-"""
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with services.served(tmp_path_factory.mktemp("accessible")) as running:
-        filling.fill(running, "day")
-        filling.run(running, MAKE_BOSS)
+    folder = tmp_path_factory.mktemp("accessible")
+    filling.give(folder, "day")
+    with services.served(folder) as running:
         yield running
 
 
-@asynccontextmanager
-async def signed_in(
-    service: Served, size: tuple[int, int] = browser.DESKTOP, *, dark: bool = False
-) -> AsyncIterator[Page]:
-    async with browser.page(size, dark=dark) as (page, _errors):
+@pytest.fixture(scope="module")
+async def cookies(service: Served) -> StorageState:
+    """Of whoever may see everything, signed in."""
+    async with browser.page() as (page, _errors):
         await page.goto(f"{service.url}/admin/login/?next=/dashboard/")
-        await page.fill("#id_username", BOSS)
-        await page.fill("#id_password", PASSWORD)
+        await page.fill("#id_username", "admin")
+        await page.fill("#id_password", services.ADMIN_PASSWORD)
         await page.click("button[type=submit]")
         await page.wait_for_url("**/dashboard/")
-        yield page
+        return await page.context.storage_state()
 
 
 async def findings(page: Page, address: str) -> list[str]:
@@ -88,16 +80,18 @@ async def test_nothing_serious_for_strangers(service: Served) -> None:
     [(browser.DESKTOP, False), (browser.DESKTOP, True), (NARROW, False)][: 3 if LONG else 1],
     ids=["light", "dark", "narrow"][: 3 if LONG else 1],
 )
-async def test_nothing_serious_for_staff(service: Served, size: tuple[int, int], dark: bool) -> None:
-    async with signed_in(service, size, dark=dark) as page:
+async def test_nothing_serious_for_staff(
+    service: Served, cookies: StorageState, size: tuple[int, int], dark: bool
+) -> None:
+    async with browser.page(size, dark=dark, cookies=cookies) as (page, _errors):
         for address in PAGES if size == browser.DESKTOP and not dark else PAGES[1:4]:
             assert await findings(page, service.url + address) == []
 
 
-async def test_every_page_of_the_admin(service: Served) -> None:
+async def test_every_page_of_the_admin(service: Served, cookies: StorageState) -> None:
     if not LONG:
         pytest.skip("make test-axe looks at all of them")
-    async with signed_in(service) as page:
+    async with browser.page(cookies=cookies) as (page, _errors):
         await page.goto(f"{service.url}/admin/")
         links = await page.eval_on_selector_all("a[href^='/admin/']", "links => links.map(link => link.pathname)")
         for link in sorted({link for link in links if len(link.strip("/").split("/")) == 3}):
@@ -110,8 +104,8 @@ async def test_every_page_of_the_admin(service: Served) -> None:
 
 
 @pytest.mark.parametrize("size", [NARROW, browser.PHONE, ENLARGED], ids=["320", "390", "200 %"])
-async def test_no_page_is_wider_than_the_screen(service: Served, size: tuple[int, int]) -> None:
-    async with signed_in(service, size) as page:
+async def test_no_page_is_wider_than_the_screen(service: Served, cookies: StorageState, size: tuple[int, int]) -> None:
+    async with browser.page(size, cookies=cookies) as (page, _errors):
         for address in PAGES:
             await page.goto(service.url + address)
             wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
@@ -129,7 +123,7 @@ CUT_OFF = """
 """
 
 
-async def test_the_first_page_is_small_and_stays_where_it_is(service: Served) -> None:
+async def test_the_first_page_is_small_and_stays_where_it_is(service: Served, cookies: StorageState) -> None:
     async with browser.page() as (page, _errors):
         sizes: list[int] = []
 
@@ -145,7 +139,7 @@ async def test_the_first_page_is_small_and_stays_where_it_is(service: Served) ->
         assert answer is not None
         assert (await answer.all_headers()).get("content-encoding") == "gzip"
         assert 0 < sum(sizes) < FIRST_PAGE_BYTES
-    async with signed_in(service) as page:
+    async with browser.page(cookies=cookies) as (page, _errors):
         for address in ("/dashboard/?range=30", "/admin/"):
             await page.goto(service.url + address)
             await page.wait_for_timeout(500)
@@ -159,9 +153,9 @@ SHIFT = """
 """
 
 
-async def test_the_keyboard_reaches_and_shows_everything(service: Served) -> None:
+async def test_the_keyboard_reaches_and_shows_everything(service: Served, cookies: StorageState) -> None:
     """Filters, definitions and downloads of the dashboard, in the order in which they are read."""
-    async with signed_in(service) as page:
+    async with browser.page(cookies=cookies) as (page, _errors):
         await page.goto(f"{service.url}/dashboard/?range=30")
         reached = []
         tooltip = False
@@ -192,8 +186,8 @@ FOCUSED = """
 """
 
 
-async def test_nothing_moves_for_those_who_want_it_still(service: Served) -> None:
-    async with signed_in(service) as page:
+async def test_nothing_moves_for_those_who_want_it_still(service: Served, cookies: StorageState) -> None:
+    async with browser.page(cookies=cookies) as (page, _errors):
         await page.emulate_media(reduced_motion="reduce")
         for address in ("/", "/dashboard/", "/admin/"):
             await page.goto(service.url + address)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -19,13 +19,14 @@ from tests.e2e import browser, filling
 from tests.services import Served
 
 pytestmark = pytest.mark.timeout(240)
-SETTLED_MS = 45_000  # the watcher evaluates every 15 s
+SETTLED_MS = 45_000  # the watcher evaluates every 15 s, the page asks every 5
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with services.served(tmp_path_factory.mktemp("operator")) as running:
-        filling.fill(running, "day")
+    folder = tmp_path_factory.mktemp("operator")
+    filling.give(folder, "day")
+    with services.served(folder) as running:
         yield running
 
 
@@ -72,83 +73,95 @@ MISSED = """
 """
 
 
-@pytest.mark.parametrize("size", [browser.DESKTOP, browser.PHONE], ids=["desktop", "phone"])
-async def test_a_day(size: tuple[int, int], tmp_path_factory: pytest.TempPathFactory) -> None:
-    with services.served(tmp_path_factory.mktemp("day")) as service:
-        filling.fill(service, "steady")
-        await a_day(service, size)
+async def test_a_day(tmp_path: Path) -> None:
+    """At a desk and on a phone: what changes something is done on one of them, and seen on both."""
+    filling.give(tmp_path, "steady")
+    with services.served(tmp_path) as service:
+        async with browser.page(browser.DESKTOP) as (desk, errors), browser.page(browser.PHONE) as (phone, more_errors):
+            await a_day(service, desk, phone)
+            assert errors == []
+            assert more_errors == []
 
 
-async def a_day(service: Served, size: tuple[int, int]) -> None:
-    async with browser.page(size) as (page, errors):
+async def a_day(service: Served, desk: Page, phone: Page) -> None:
+    both = (desk, phone)
+    for page in both:
         await sign_in(page, service)
-        happened = page.locator("[data-part=timeline]")
+    happened = desk.locator("[data-part=timeline]")
 
-        # The alert fires while the page is open, and appears by itself; it says whether anybody was told.
-        button = page.get_by_role("button", name="Acknowledge")
-        await expect(button).to_have_count(1, timeout=SETTLED_MS)
+    # The alert fires while the page is open, and appears by itself; it says whether anybody was told.
+    for page in both:
+        await expect(page.get_by_role("button", name="Acknowledge")).to_have_count(1, timeout=SETTLED_MS)
         await expect(page.locator("[data-part=alerts]")).to_contain_text("Concurrent users 67 > 60")
         await expect(page.locator("[data-part=alerts]")).to_contain_text("No receiver is configured")
-        await button.click()
-        await expect(page.locator("[data-part=alerts]")).to_contain_text("Acknowledged by siti")
-        await expect(button).to_have_count(0)
+    await phone.get_by_role("button", name="Acknowledge").click()
+    for page in both:
+        await expect(page.locator("[data-part=alerts]")).to_contain_text("Acknowledged by siti", timeout=20_000)
+        await expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
 
-        # What 7 % would do is told while it is typed, and kept with a reason.
+    # What 7 % would do is told while it is typed, and kept with a reason.
+    for page in both:
         await page.click("#rollout-title >> xpath=../.. >> a.what >> nth=0")
         await page.fill("[name=percent]", "7")
         preview = page.locator("#percent-preview")
         await expect(preview).to_contain_text("5 % → 7 % would do this")
         for told in ("Adds", "Most at once", "Needs", "Cost"):
             await expect(preview).to_contain_text(told)
-        if size == browser.PHONE:
-            await fits_one_thumb(page)
+    await fits_one_thumb(phone)
+    for page in both:
         await page.click("[name=_save]")
         await expect(page.locator("#id_why_error")).to_be_visible()  # beside its field
-        await page.fill("[name=why]", "The next step")
-        await page.click("[name=_save]")
-        await expect(page.locator("body")).to_contain_text("was changed successfully")
+    await desk.fill("[name=why]", "The next step")
+    await desk.click("[name=_save]")
+    await expect(desk.locator("body")).to_contain_text("was changed successfully")
+    for page in both:
         await page.goto(f"{service.url}/admin/")
         await expect(page.locator("#rollout-voice")).to_have_text("7 %")
-        await expect(happened).to_contain_text("voice 5 % → 7 %")
+    await expect(happened).to_contain_text("voice 5 % → 7 %")
 
-        # A ramp takes it on from there, until a critical alert.
-        await page.goto(f"{service.url}/admin/rollout/ramp/add/")
-        await page.select_option("[name=flag]", label="voice")
-        await page.click("[name=_save]")
+    # A ramp takes it on from there, until a critical alert.
+    await desk.goto(f"{service.url}/admin/rollout/ramp/add/")
+    await desk.select_option("[name=flag]", label="voice")
+    await desk.click("[name=_save]")
+    await phone.goto(desk.url)
+    for page in both:
         await press(page, "Start")
-        await page.fill("[name=why]", "As planned")
-        await page.get_by_role("button", name="Start this ramp").click()
-        await expect(page.locator("body")).to_contain_text("is running")
+    await phone.fill("[name=why]", "As planned")
+    await phone.get_by_role("button", name="Start this ramp").click()
+    await expect(phone.locator("body")).to_contain_text("is running")
+    for page in both:
         await page.goto(f"{service.url}/admin/")
         await expect(page.locator("#rollout-voice")).to_have_text("10 %")
         await expect(page.locator("[data-part=rollout]")).to_contain_text("its last step")
-        filling.fill(service, "rush")
+    filling.fill(service, "rush")
+    for page in both:
         await expect(page.locator("[data-part=rollout]")).to_contain_text("rolled back", timeout=SETTLED_MS)
         await expect(page.locator("#rollout-voice")).to_have_text("7 %")
         await page.reload()
-        await expect(happened).to_contain_text("rolled back")
-        await expect(happened).to_contain_text("Critical: concurrent users 91 > 80")
-        if size == browser.PHONE:
-            await fits_one_thumb(page)
+        await expect(page.locator("[data-part=timeline]")).to_contain_text("rolled back")
+        await expect(page.locator("[data-part=timeline]")).to_contain_text("Critical: concurrent users 91 > 80")
+    await fits_one_thumb(phone)
 
-        # The kill switch: it asks first, with a reason that stands there already; then requests are refused everywhere.
-        assert (await speak(service)).status_code == 200
+    # The kill switch: it asks first, with a reason that stands there already; then requests are refused everywhere.
+    assert (await speak(service)).status_code == 200
+    for page in both:
         await page.click("text=Kill switch for all voice")
         await expect(page.locator("body")).to_contain_text("stops for everybody at once")
         await expect(page.locator("[name=why]")).to_have_value(re.compile("Emergency"))
-        await page.get_by_role("button", name="Switch off for everybody").click()
-        await expect(page.locator("body")).to_contain_text("All voice is off.")
-        refused = await speak(service, ACTS_WITHIN_S)
-        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "voice_not_enabled")
+    await phone.get_by_role("button", name="Switch off for everybody").click()
+    await expect(phone.locator("body")).to_contain_text("All voice is off.")
+    refused = await speak(service, ACTS_WITHIN_S)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "voice_not_enabled")
+    for page in both:
         await page.goto(f"{service.url}/admin/")
         await expect(page.locator("#rollout-voice .badge")).to_have_text("kill switch on")
-        await expect(happened).to_contain_text("kill switch on: off for everybody")
+        await expect(page.locator("[data-part=timeline]")).to_contain_text("kill switch on: off for everybody")
 
-        # Who did what, and why, is kept.
+    # Who did what, and why, is kept.
+    for page in both:
         await page.goto(f"{service.url}/admin/rollout/change/")
         for kept in ("Emergency", "percent 5 → 7", "The next step", "acknowledged no → yes"):
             await expect(page.locator("#result_list")).to_contain_text(kept)
-        assert errors == []
 
 
 async def press(page: Page, action: str) -> None:
@@ -213,35 +226,33 @@ async def test_without_javascript_it_is_a_still_page(service: Served) -> None:
 
 
 PAGES = {"home": "/admin/", "flag": "/admin/rollout/flag/4/change/", "alerts": "/admin/capacity/alert/"}
-PICTURES = [
-    *((name, size, False) for name in PAGES for size in ("desktop", "phone")),
-    ("home", "desktop", True),
-]
 
 
-@pytest.mark.parametrize(("name", "size", "dark"), PICTURES)
-async def test_the_pages_fit_and_can_be_photographed(fresh_service: Served, name: str, size: str, dark: bool) -> None:
+@pytest.mark.parametrize(
+    ("names", "size", "dark"),
+    [(PAGES, browser.DESKTOP, False), (PAGES, browser.PHONE, False), (["home"], browser.DESKTOP, True)],
+    ids=["desktop-light", "phone-light", "desktop-dark"],
+)
+async def test_the_pages_fit_and_can_be_photographed(
+    service: Served, names: Iterable[str], size: tuple[int, int], dark: bool
+) -> None:
     """`make screenshots` keeps the pictures."""
-    extent = browser.PHONE if size == "phone" else browser.DESKTOP
-    async with browser.page(extent, dark=dark) as (page, errors):
-        await sign_in(page, fresh_service)
+    look = f"{'phone' if size == browser.PHONE else 'desktop'}-{'dark' if dark else 'light'}"
+    async with browser.page(size, dark=dark) as (page, errors):
+        await sign_in(page, service)
         await expect(page.locator("[data-part=alerts] li")).to_have_count(1, timeout=SETTLED_MS)
-        await page.goto(fresh_service.url + PAGES[name])
-        await page.wait_for_load_state("networkidle")
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        folder = os.environ.get("SCREENSHOTS")
-        if folder:
-            path = Path(folder) / f"admin-{name}-{size}-{'dark' if dark else 'light'}.png"
-            # As tall as the page: bars that stick to the window's edges would lie across a picture of all of it.
-            height = await page.evaluate("document.documentElement.scrollHeight")
-            await page.set_viewport_size({"width": extent[0], "height": max(height, extent[1])})
-            await page.screenshot(path=path)
+        for name in names:
+            await page.goto(service.url + PAGES[name])
+            await page.wait_for_load_state("networkidle")
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+            await photograph(page, f"admin-{name}-{look}", size)
         assert errors == []
 
 
-@pytest.fixture(scope="module")
-def fresh_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Another one, which nobody has changed."""
-    with services.served(tmp_path_factory.mktemp("pictures")) as running:
-        filling.fill(running, "day")
-        yield running
+async def photograph(page: Page, name: str, size: tuple[int, int]) -> None:
+    if folder := os.environ.get("SCREENSHOTS"):
+        # As tall as the page: bars that stick to the window's edges would lie across a picture of all of it.
+        height = await page.evaluate("document.documentElement.scrollHeight")
+        await page.set_viewport_size({"width": size[0], "height": max(height, size[1])})
+        await page.screenshot(path=Path(folder) / f"{name}.png")
+        await page.set_viewport_size({"width": size[0], "height": size[1]})

@@ -6,19 +6,16 @@ import asyncio
 import csv
 import io
 import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pypdfium2
 import pytest
-from django.conf import settings
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, StorageState, expect
 
 from tests import services
-from tests.e2e import browser
+from tests.e2e import browser, filling
 from tests.services import Served
 
 NAME = "puteri"
@@ -45,19 +42,20 @@ pytestmark = pytest.mark.timeout(240)
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The service with a quarter of use."""
-    folder = tmp_path_factory.mktemp("product")
-    with services.served(folder) as running:
-        environment = {
-            **os.environ,
-            "VOICE_STATE_DIR": str(folder / "state"),
-            "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
-        }
-        command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", HISTORY]
-        subprocess.run(command, cwd=settings.BASE_DIR, env=environment, check=True)
+    with services.served(tmp_path_factory.mktemp("product")) as running:
+        filling.run(running, HISTORY)
         yield running
 
 
-async def signed_in(page: Page, service: Served, query: str = "", name: str = NAME) -> None:
+@pytest.fixture(scope="module")
+async def cookies(service: Served) -> StorageState:
+    """Of the product manager, signed in."""
+    async with browser.page() as (page, _errors):
+        await sign_in(page, service)
+        return await page.context.storage_state()
+
+
+async def sign_in(page: Page, service: Served, query: str = "", name: str = NAME) -> None:
     """By the admin's login, which leads back."""
     await page.goto(f"{service.url}/dashboard/{query}")
     await page.fill("#id_username", name)
@@ -79,7 +77,7 @@ async def downloaded(page: Page, selector: str) -> tuple[str, bytes]:
 
 async def test_a_product_managers_day(service: Served) -> None:
     async with browser.page() as (page, errors):
-        await signed_in(page, service)
+        await sign_in(page, service)
         errors.clear()  # the login page's own
         await drawn(page)
         await expect(page.locator("h1")).to_have_text("Voice in use")
@@ -118,11 +116,10 @@ async def test_a_product_managers_day(service: Served) -> None:
         assert errors == []
 
 
-async def test_from_a_question_to_one_person_and_the_weekly_mail(service: Served) -> None:
+async def test_from_a_question_to_one_person_and_the_weekly_mail(service: Served, cookies: StorageState) -> None:
     """Filter, compare with the days before, drill down, the CSV as the page, the weekly summary."""
-    async with browser.page() as (page, errors):
-        await signed_in(page, service, "?range=30")
-        errors.clear()
+    async with browser.page(cookies=cookies) as (page, errors):
+        await page.goto(f"{service.url}/dashboard/?range=30")
         await drawn(page)
         everything = await figure(page, "Requests")
         await page.locator("select[name=feature]").select_option("Text to speech")
@@ -181,9 +178,9 @@ def _number(text: str) -> int:
     return int("".join(letter for letter in text if letter.isdigit()))
 
 
-async def test_the_table_says_what_the_chart_does(service: Served) -> None:
-    async with browser.page() as (page, _errors):
-        await signed_in(page, service, "?range=7")
+async def test_the_table_says_what_the_chart_does(service: Served, cookies: StorageState) -> None:
+    async with browser.page(cookies=cookies) as (page, _errors):
+        await page.goto(f"{service.url}/dashboard/?range=7")
         await drawn(page)
         card = page.locator("section:has(#active-users-title)")
         await card.locator("summary").click()
@@ -202,19 +199,17 @@ async def test_the_table_says_what_the_chart_does(service: Served) -> None:
         await expect(card.locator(".readout b").first).to_have_text(first[0])
 
 
-async def test_bad_days_are_explained(service: Served) -> None:
-    async with browser.page() as (page, _errors):
-        await signed_in(page, service)
+async def test_bad_days_are_explained(service: Served, cookies: StorageState) -> None:
+    async with browser.page(cookies=cookies) as (page, _errors):
         await page.goto(f"{service.url}/dashboard/?from=2026-03-09&to=2026-03-02")
         await expect(page.get_by_role("alert")).to_contain_text("The first day, 2026-03-09, is after the last")
         await expect(page.locator("input[name=from]")).to_have_attribute("aria-invalid", "true")
         assert await page.input_value("input[name=from]") == "2026-03-09"
 
 
-async def test_nothing_can_be_changed(service: Served) -> None:
+async def test_nothing_can_be_changed(service: Served, cookies: StorageState) -> None:
     """Of all that the admin shows to a product manager."""
-    async with browser.page() as (page, _errors):
-        await signed_in(page, service)
+    async with browser.page(cookies=cookies) as (page, _errors):
         await page.goto(f"{service.url}/admin/")
         links = await page.eval_on_selector_all("a[href^='/admin/']", "links => links.map(link => link.pathname)")
         lists = sorted({link for link in links if len(link.strip("/").split("/")) == 3})
@@ -240,7 +235,7 @@ async def test_nothing_can_be_changed(service: Served) -> None:
 
 async def test_who_may_not_look_is_told_so(service: Served) -> None:
     async with browser.page() as (page, _errors):
-        await signed_in(page, service, name="tamu")
+        await sign_in(page, service, name="tamu")
         await expect(page.locator("h2")).to_have_text("This account may not see the dashboard")
         await page.click("text=Sign out")
         await page.goto(f"{service.url}/dashboard/")
@@ -252,12 +247,12 @@ async def test_who_may_not_look_is_told_so(service: Served) -> None:
     [(browser.PHONE, False), (browser.DESKTOP, False), (browser.DESKTOP, True)],
     ids=["phone-light", "desktop-light", "desktop-dark"],
 )
-async def test_the_page_fits_and_can_be_photographed(service: Served, size: tuple[int, int], dark: bool) -> None:
+async def test_the_page_fits_and_can_be_photographed(
+    service: Served, cookies: StorageState, size: tuple[int, int], dark: bool
+) -> None:
     """`make screenshots` keeps the pictures."""
-    async with browser.page(size, dark=dark) as (page, errors):
-        await signed_in(page, service, "?range=90")
-        errors.clear()
-        await page.reload()
+    async with browser.page(size, dark=dark, cookies=cookies) as (page, errors):
+        await page.goto(f"{service.url}/dashboard/?range=90")
         await drawn(page)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         await photograph(
@@ -271,11 +266,11 @@ async def photograph(page: Page, name: str) -> None:
         await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
-async def test_it_prints_and_the_paper_can_be_photographed(service: Served, tmp_path: Path) -> None:
-    async with browser.page(dark=True) as (page, errors):
-        await signed_in(page, service, "?range=90")
-        errors.clear()
-        await page.reload()
+async def test_it_prints_and_the_paper_can_be_photographed(
+    service: Served, cookies: StorageState, tmp_path: Path
+) -> None:
+    async with browser.page(dark=True, cookies=cookies) as (page, errors):
+        await page.goto(f"{service.url}/dashboard/?range=90")
         await drawn(page)
         paper = tmp_path / "dashboard.pdf"
         await page.pdf(path=paper, prefer_css_page_size=True, print_background=True)

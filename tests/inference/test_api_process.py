@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def transcribe(client: httpx.Client) -> httpx.Response:
 
 def wait_for(client: httpx.Client, status: int) -> httpx.Response:
     while (response := client.get("/readyz")).status_code != status:
-        pass
+        time.sleep(0.05)
     return response
 
 

@@ -131,20 +131,29 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def venv(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the image installs and nothing else, for its own Python."""
     folder = tmp_path_factory.mktemp("packages") / "venv"
     API_IMAGE.install_to(folder)
+    # pip compiles what it installs. uv does not, and what runs here writes nothing: each start would compile it again.
+    loaded = "import voiceproject.asgi, voiceproject.urls, voiceproject.management.commands.serve"
+    told = {
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+        "VOICE_STATE_DIR": str(tmp_path_factory.mktemp("compiling")),
+        "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
+    }
+    compiled = run([str(folder / "bin" / "python"), "manage.py", "shell", "--no-imports", "-c", loaded], app, told)
+    assert compiled.returncode == 0, compiled.stderr
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def told(venv: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> dict[str, str]:
     """The environment of `asr-api`, but for what is elsewhere on this machine."""
     (pod,) = (one for one in workloads() if one.name == "asr-api")
     container = pod.containers[-1]
     here = {
-        "DATABASE_URL": _database_of_its_own(postgres_url),
+        "DATABASE_URL": postgres_url,
         "REDIS_URL": redis_url,
         "SECRET_KEY": "only-for-this-test",
         "VOICE_STATE_DIR": str(tmp_path_factory.mktemp("state")),
@@ -157,14 +166,6 @@ def told(venv: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str
     settings = {name: value for name, value in environment(container).items() if value and not elsewhere.match(name)}
     kept = {name: os.environ[name] for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE") if name in os.environ}
     return {**kept, **API_IMAGE.environment(), **settings, **here}
-
-
-def _database_of_its_own(url: str) -> str:
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE image")
-    return url.rsplit("/", 1)[0] + "/image"
 
 
 def line_of(name: str, container: int = -1) -> list[str]:

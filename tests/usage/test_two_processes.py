@@ -37,13 +37,13 @@ print(before, before == said())
 
 
 @pytest.fixture
-def two(tmp_path: Path, postgres_url: str) -> Iterator[list[Served]]:
+def two(tmp_path: Path, migrated_postgres_url: str) -> Iterator[list[Served]]:
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()
     with (
-        services.served(folders[0], DATABASE_URL=postgres_url) as first,
-        services.served(folders[1], DATABASE_URL=postgres_url) as second,
+        services.served(folders[0], DATABASE_URL=migrated_postgres_url) as first,
+        services.served(folders[1], DATABASE_URL=migrated_postgres_url) as second,
     ):
         yield [first, second]
 
@@ -60,8 +60,8 @@ def manage(code: str, server: Served, url: str) -> str:
     return run.stdout.strip()
 
 
-async def test_two_processes_let_ten_of_fifty_pass(two: list[Served], postgres_url: str) -> None:
-    manage(SMALL_PLAN, two[0], postgres_url)
+async def test_two_processes_let_ten_of_fifty_pass(two: list[Served], migrated_postgres_url: str) -> None:
+    manage(SMALL_PLAN, two[0], migrated_postgres_url)
     body = {"input": "Selamat pagi, semua."}
     async with httpx.AsyncClient(timeout=60) as client:
         posts = []
@@ -71,4 +71,4 @@ async def test_two_processes_let_ten_of_fifty_pass(two: list[Served], postgres_u
             posts.append(client.post(f"{server.url}/v1/audio/speech", json=body, headers=headers))
         statuses = sorted(response.status_code for response in await asyncio.gather(*posts))
     assert statuses == [200] * 10 + [429] * 40
-    assert manage(BOOKS, two[0], postgres_url) == "(200, 200, 50, 200, 0) True"
+    assert manage(BOOKS, two[0], migrated_postgres_url) == "(200, 200, 50, 200, 0) True"

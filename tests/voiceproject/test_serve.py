@@ -122,8 +122,8 @@ def test_a_database_that_cannot_be_used_is_said_plainly(tmp_path: Path) -> None:
     assert "Traceback" not in printed
 
 
-def test_it_runs_on_postgresql_and_redis(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
-    with served(tmp_path, DATABASE_URL=postgres_url, REDIS_URL=redis_url, VOICE_RATE_LIMIT="100") as server:
+def test_it_runs_on_postgresql_and_redis(tmp_path: Path, migrated_postgres_url: str, redis_url: str) -> None:
+    with served(tmp_path, DATABASE_URL=migrated_postgres_url, REDIS_URL=redis_url, VOICE_RATE_LIMIT="100") as server:
         with httpx.Client(base_url=server.url, headers=server.headers(), timeout=60) as client:
             assert client.get("/readyz").json()["checks"] == {"models": "ok", "database": "ok", "redis": "ok"}
             key = {"Idempotency-Key": "satu"}
@@ -138,8 +138,8 @@ def test_it_runs_on_postgresql_and_redis(tmp_path: Path, postgres_url: str, redi
     assert not (tmp_path / "state" / "voice.sqlite3").exists()
 
 
-def test_two_processes_share_redis(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
-    shared = {"DATABASE_URL": postgres_url, "REDIS_URL": redis_url, "VOICE_RATE_LIMIT": "50"}
+def test_two_processes_share_redis(tmp_path: Path, migrated_postgres_url: str, redis_url: str) -> None:
+    shared = {"DATABASE_URL": migrated_postgres_url, "REDIS_URL": redis_url, "VOICE_RATE_LIMIT": "50"}
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     with served(tmp_path / "one", **shared) as one, served(tmp_path / "two", **shared) as two:

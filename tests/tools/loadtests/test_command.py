@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 
 from tests import services
 from tests.services import Served, free_port
-from tools.loadtests.management.commands.loadtest import STATUS
+from tools.loadtests.management.commands.loadtest import STATUS, Command
 
 TINY = ["--scale-time", "0.02", "--users-scale", "0.4", "--no-warm-up"]  # of the baseline: 4 users, 6 s
 ENOUGH_S = 200
@@ -91,25 +93,32 @@ def test_refusals_are_counted_apart_and_waited_out(tmp_path: Path) -> None:
     assert {reason["outcome"] for reason in report["reasons"]} == {"refused"}
 
 
+def refused(*options: str) -> CommandError:
+    """Before anything is started; the error's return code is the process's exit status."""
+    with pytest.raises(CommandError) as error:
+        call_command("loadtest", "baseline", *options, *TINY)
+    return error.value
+
+
 @pytest.mark.parametrize("options", [["--key", "vk_wrong"], []])
 def test_a_key_that_is_not_good(served_service: Served, tmp_path: Path, options: list[str]) -> None:
-    done = run(tmp_path / "state", tmp_path, "baseline", "--host", served_service.url, *options, *TINY)
-    assert done.returncode == 2
-    assert ("(401)" if options else "needs --key") in done.stderr
+    error = refused("--host", served_service.url, "--report", str(tmp_path), *options)
+    assert error.returncode == 2
+    assert ("(401)" if options else "needs --key") in str(error)
     assert not (tmp_path / "report.json").exists()
 
 
 def test_a_host_that_does_not_answer(tmp_path: Path) -> None:
-    done = run(
-        tmp_path / "state", tmp_path, "baseline", "--host", f"http://127.0.0.1:{free_port()}", "--key", "x", *TINY
-    )
-    assert done.returncode == 2
-    assert "cannot be reached" in done.stderr
+    error = refused("--host", f"http://127.0.0.1:{free_port()}", "--key", "x", "--report", str(tmp_path))
+    assert error.returncode == 2
+    assert "cannot be reached" in str(error)
 
 
 @pytest.mark.parametrize("wrong", [["nonsense"], ["baseline", "--scale-time", "0"], ["baseline", "--users-scale", "x"]])
-def test_options_that_make_no_sense(tmp_path: Path, wrong: list[str]) -> None:
-    assert run(tmp_path / "state", tmp_path, *wrong).returncode == 2
+def test_options_that_make_no_sense(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        Command().run_from_argv(["manage.py", "loadtest", *wrong])
+    assert ended.value.code == 2
 
 
 def started(line: list[str], environment: dict[str, str], until: str) -> tuple[subprocess.Popen[str], str]:
@@ -128,7 +137,7 @@ def started(line: list[str], environment: dict[str, str], until: str) -> tuple[s
 
 def test_an_interrupted_run_still_reports(tmp_path: Path) -> None:
     """Against its own throw-away service."""
-    options = ["normal_load", "--users-scale", "0.1", "--scale-time", "0.2", "--no-warm-up"]
+    options = ["normal_load", "--users-scale", "0.1", "--scale-time", "0.05", "--no-warm-up"]
     process, seen = started(*command(tmp_path / "state", tmp_path / "report", *options), " 5 users, ")
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate(timeout=ENOUGH_S)
@@ -145,7 +154,7 @@ def test_a_service_that_dies(tmp_path: Path) -> None:
     (tmp_path / "service").mkdir()
     with services.served(tmp_path / "service") as service:
         at = ["--host", service.url, "--key", service.key, "--no-store", "--users-scale", "0.4", "--no-warm-up"]
-        options = ["baseline", *at, "--scale-time", "0.05"]
+        options = ["baseline", *at, "--scale-time", "0.03"]
         process, seen = started(*command(tmp_path / "state", tmp_path / "report", *options), " 4 users, ")
         service.process.kill()
         rest, errors = process.communicate(timeout=ENOUGH_S)

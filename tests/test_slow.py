@@ -1,0 +1,12 @@
+"""The list of slow files is of files that are there."""
+
+from __future__ import annotations
+
+from tests.services import ROOT
+from tests.slow import slow_files
+
+
+def test_each_is_there_and_says_why() -> None:
+    for name, slow in slow_files().items():
+        assert (ROOT / name).is_file(), name
+        assert slow.why, name

@@ -15,4 +15,6 @@ if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
     echo "$wanted" >"$venv/installed"
 fi
 
+[ "${1:-}" = --only-install ] && exit
+
 VOICE_TEST_CLUSTER_PYTHON="$PWD/$python" .venv/bin/python -m pytest tests/cluster -s "$@"

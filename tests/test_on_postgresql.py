@@ -17,13 +17,16 @@ from tests.services import ROOT
 
 AGAIN = "VOICE_TESTS_AGAIN"  # set in the inner run
 USAGE = "cost guards personal plans quality quota rebuild spool statements weeks writer".split()
-CAPACITY = "alerts board delivery measure phases probe watch".split()
+CAPACITY = "board delivery measure phases probe watch".split()
 TESTS = [
     *(f"usage/test_{module}.py" for module in USAGE),
     *(f"capacity/test_{module}.py" for module in CAPACITY),
+    "capacity/test_alerts.py::test_each_rule_fires_notifies_and_resolves",
+    "capacity/test_alerts.py::test_acknowledging_ends_the_reminders",
+    "capacity/test_alerts.py::test_an_alert_of_a_process_before_the_columns_can_be_read_and_goes_on",
     "dashboard/test_dashboard.py::TestNumbers",
     "dashboard/test_dashboard_pages.py::TestPage::test_it_works",
-    "dashboard/test_home.py",
+    "dashboard/test_home.py::test_it_works",
     "core/test_admin_queries.py",
     "tools/demo/test_seed_demo.py::TestTheQuarter",
     "tools/demo/test_seed_demo.py::test_a_credit_note_with_its_counter_entry",

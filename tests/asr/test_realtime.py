@@ -114,6 +114,7 @@ async def test_the_sdk_makes_client_secrets(sdk: openai.AsyncOpenAI, served_serv
     secret = await sdk.realtime.client_secrets.create(
         expires_after={"anchor": "created_at", "seconds": 30},
         session={"type": "transcription", "audio": {"input": {"format": {"type": "audio/pcmu"}}}},
+        extra_headers={"X-Voice-User": "aminah"},  # the key may have served others too
     )
     assert secret.value.startswith("ek_")
     assert secret.session.type == "transcription"

@@ -188,7 +188,6 @@ def test_every_page_and_every_command(app: Path, venv: Path, tmp_path: Path) -> 
         "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
         "VOICE_ASR_MODEL": "whisper-ms-demo",
         "VOICE_TTS_MODEL": "espeak-ng",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     python = str(venv / "bin" / "python")
     assert run([python, "manage.py", "migrate"], app, told).returncode == 0

@@ -74,14 +74,18 @@ def test_there_are_three_hundred_words() -> None:
     assert sum(line.count("*") for line in MANGLISH) >= 100
 
 
-@pytest.mark.parametrize("word", WORDS)
-def test_which_e(word: str) -> None:
+def test_which_e() -> None:
+    wrong = {word: sounds(word.replace("é", "e")) for word in WORDS if not _has_its_e(word)}
+    assert wrong == {}
+
+
+def _has_its_e(word: str) -> bool:
     wanted = re.findall("[aeéiou]", word)
     said = re.findall("[aeəɛiɪoʊu]", sounds(word.replace("é", "e")))
-    assert len(said) == len(wanted)
-    assert [sound for sound, letter in zip(said, wanted, strict=True) if letter in "eé"] == [
-        "ə" if letter == "e" else "e" for letter in wanted if letter in "eé"
-    ]
+    sound_of = {"e": "ə", "é": "e"}
+    return len(said) == len(wanted) and all(
+        sound == sound_of[letter] for sound, letter in zip(said, wanted, strict=True) if letter in sound_of
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -162,7 +162,23 @@ def _initialised(as_user: list[str], initdb: str, server: str, data: str, port: 
     command = [*as_user, server, "-D", data, *flags]
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
     with _started(Neighbour(url, command, port, log, signal.SIGINT)) as neighbour:
+        _wait_until_it_answers(url)
         yield neighbour
+
+
+def _wait_until_it_answers(url: str) -> None:
+    """PostgreSQL listens a while before it lets anybody in."""
+    import psycopg
+
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            psycopg.connect(url).close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 @contextmanager

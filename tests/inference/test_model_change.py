@@ -19,6 +19,7 @@ from tests.services import free_port, inference_tier, lasting_port, served
 FILE = {"file": ("a.wav", sound.wav(sound.said("selamat pagi semua")))}
 SETTLED_S = 3.0  # of load before and after the switch
 CALLERS = 2
+PATIENT = {"VOICE_ASR_WAIT_S": "0", "VOICE_TTS_WAIT_S": "0"}  # how busy the machine is refuses nobody
 
 
 class Balancer:
@@ -59,11 +60,11 @@ def test_callers_notice_nothing(tmp_path: Path) -> None:
     answers: Counter[int] = Counter()
     stopping = threading.Event()
     with ExitStack() as stack:
-        first = stack.enter_context(inference_tier(tmp_path, port=free_port()))
+        first = stack.enter_context(inference_tier(tmp_path, port=free_port(), **PATIENT))
         balancer = Balancer(int(first.url.rpartition(":")[2]))
         stack.enter_context(balancer.running())
         tier = f"http://127.0.0.1:{balancer.port}"
-        server = stack.enter_context(served(tmp_path, VOICE_INFERENCE_URL=tier))
+        server = stack.enter_context(served(tmp_path, VOICE_INFERENCE_URL=tier, **PATIENT))
 
         def call() -> None:
             with httpx.Client(base_url=server.url, headers=server.headers(), timeout=60) as client:
@@ -75,7 +76,8 @@ def test_callers_notice_nothing(tmp_path: Path) -> None:
         callers = [threading.Thread(target=call) for _ in range(CALLERS)]
         for caller in callers:
             caller.start()
-        second = stack.enter_context(inference_tier(tmp_path, port=free_port()))  # yields when its models are warm
+        # Yields when its models are warm.
+        second = stack.enter_context(inference_tier(tmp_path, port=free_port(), **PATIENT))
         before = answers.total()
         balancer.target = int(second.url.rpartition(":")[2])
         stopping.wait(SETTLED_S)

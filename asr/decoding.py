@@ -99,22 +99,21 @@ class Decoded:
 
 
 class Decoder:
-    def __init__(self, model: WhisperModel, checkpoint: Checkpoint, *, beam_size: int, languages: list[str]) -> None:
+    def __init__(self, model: WhisperModel, checkpoint: Checkpoint, *, languages: list[str]) -> None:
         self._model = model
         self._checkpoint = checkpoint
-        self._beam_size = beam_size
         # A stock model hears Malay as Indonesian or Javanese now and then: only languages on offer are candidates.
         self._languages = [code for code in languages if not checkpoint.languages or code in checkpoint.languages]
         self._lexicon = Lexicon.read(checkpoint.lexicon) if checkpoint.lexicon else None
         self.tokenizer = lru_cache(maxsize=64)(self._tokenizer)
         self._suppressed = lru_cache(maxsize=64)(self._suppressed_tokens)
 
-    def decode(self, batch: list[Prepared]) -> list[Decoded]:
-        """One for each item. All items have the same ``key``."""
+    def decode(self, batch: list[Prepared], beam_size: int) -> list[Decoded]:
+        """One for each item. All items have the same ``key``; those whose options are greedy are decoded greedily."""
         encoded = self._encode(batch)
         languages = self._languages_of(batch, encoded)
-        drafts = self._drafts(batch, languages, encoded)
-        self._try_runners_up(batch, languages, encoded, drafts)
+        drafts = self._drafts(batch, languages, encoded, beam_size)
+        self._try_runners_up(batch, languages, encoded, beam_size, drafts)
         wants_tokens = any(item.unit.options.words or item.unit.options.logprobs for item in batch)
         kept = [
             draft.once(self.tokenizer(language.code, item.unit.options.task))
@@ -196,17 +195,17 @@ class Decoder:
         return _Languages(code, probability, tuple(sorted(offered, key=lambda candidate: -candidate[1])))
 
     def _drafts(
-        self, batch: list[Prepared], languages: list[_Languages], encoded: ctranslate2.StorageView
+        self, batch: list[Prepared], languages: list[_Languages], encoded: ctranslate2.StorageView, beam_size: int
     ) -> list[Draft]:
         first, *hotter = batch[0].unit.options.temperatures
-        drafts = self._generate(batch, languages, encoded, first)
+        drafts = self._generate(batch, languages, encoded, beam_size, first)
         if not hotter or batch[0].context_s < FULL_CONTEXT_S:
             return drafts
         stuck = [index for index, draft in enumerate(drafts) if draft.is_doubtful and draft.is_implausible]
         if stuck:
             again = [batch[index] for index in stuck]
             spoken = [languages[index] for index in stuck]
-            others = self._generate(again, spoken, _rows(encoded, stuck), hotter[-1])
+            others = self._generate(again, spoken, _rows(encoded, stuck), beam_size, hotter[-1])
             for index, other in zip(stuck, others, strict=True):
                 drafts[index] = least_doubtful([drafts[index], other])
         return drafts
@@ -216,6 +215,7 @@ class Decoder:
         batch: list[Prepared],
         languages: list[_Languages],
         encoded: ctranslate2.StorageView,
+        beam_size: int,
         drafts: list[Draft],
     ) -> None:
         """Where the language was a close call and the text is weak, take the runner-up's text if it is likelier: a
@@ -229,7 +229,8 @@ class Decoder:
             return
         others = [languages[index].swapped() for index in unsure]
         temperature = batch[0].unit.options.temperatures[0]
-        found = self._generate([batch[index] for index in unsure], others, _rows(encoded, unsure), temperature)
+        units = [batch[index] for index in unsure]
+        found = self._generate(units, others, _rows(encoded, unsure), beam_size, temperature)
         for index, language, draft in zip(unsure, others, found, strict=True):
             if draft.text and not draft.is_doubtful and draft.avg_logprob > drafts[index].avg_logprob:
                 languages[index] = language
@@ -240,6 +241,7 @@ class Decoder:
         batch: list[Prepared],
         languages: list[_Languages],
         encoded: ctranslate2.StorageView,
+        beam_size: int,
         temperature: float,
     ) -> list[Draft]:
         options = batch[0].unit.options
@@ -252,7 +254,7 @@ class Decoder:
             min(max_tokens(language.code, item.unit.duration_s), self._model.max_length - len(prompt))
             for item, language, prompt in zip(batch, languages, prompts, strict=True)
         ]
-        search: dict[str, Any] = {"beam_size": 1 if options.greedy else self._beam_size}
+        search: dict[str, Any] = {"beam_size": 1 if options.greedy else beam_size}
         if temperature > 0:
             search = {
                 "beam_size": 1,

@@ -15,7 +15,16 @@ from django.conf import settings
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint, configured
 from asr.decoding import Decoded, Decoder, Prepared
 from asr.features import LogMel
-from asr.tuning import Tuning, UnusableTable, compute_type_here, cores_here, device_here, parallelism, tuning
+from asr.tuning import (
+    Tuning,
+    UnusableTable,
+    allow_avx512,
+    compute_type_here,
+    cores_here,
+    device_here,
+    parallelism,
+    tuning,
+)
 from asr.units import SAMPLE_RATE, Hypothesis, Options, SpeechUnit
 from inference import priority, runtime
 from inference.batcher import Batcher
@@ -26,6 +35,7 @@ from inference.pool import in_live_pool, in_pool
 
 NAME = "asr"
 WARM_UP_LEVEL = 0.1  # of full scale
+BUSY_CALLERS = 4  # from so many on, hypotheses are followed less widely (``VOICE_ASR_BUSY_BEAM``)
 
 
 class WhisperEngine:
@@ -38,6 +48,7 @@ class WhisperEngine:
         self._loading = asyncio.Lock()
         self._decoder: Decoder | None = None
         self._batcher: Batcher[Prepared, Decoded] | None = None
+        self._callers = 0  # who wait for a result; what follows of a request that is in counts no more
         self._last_used = time.monotonic()
         self._idle_check: asyncio.TimerHandle | None = None
 
@@ -64,6 +75,15 @@ class WhisperEngine:
 
     async def submit(self, unit: SpeechUnit) -> Hypothesis:
         await self.load()
+        if unit.admitted:
+            return await self._submit(unit)
+        self._callers += 1
+        try:
+            return await self._submit(unit)
+        finally:
+            self._callers -= 1
+
+    async def _submit(self, unit: SpeechUnit) -> Hypothesis:
         prepared = await (in_live_pool if unit.live else in_pool)(self._prepare, unit)
         self._last_used = time.monotonic()
         self._watch_idleness()
@@ -112,6 +132,7 @@ class WhisperEngine:
             raise EngineUnavailable(str(error)) from error
         self.table = table
         workers, threads = parallelism(table, self.checkpoint, cores_here())
+        allow_avx512()
         try:
             self._model = WhisperModel(
                 self.checkpoint.source,
@@ -126,7 +147,6 @@ class WhisperEngine:
         self._decoder = Decoder(
             self._model,
             self.checkpoint,
-            beam_size=settings.VOICE_ASR_BEAM,
             languages=settings.VOICE_ASR_LANGUAGES,
         )
         self._warm_up(workers)
@@ -167,7 +187,9 @@ class WhisperEngine:
         assert self._decoder is not None
         if not self._model.model.model_is_loaded:
             self._model.model.load_model()
-        return self._decoder.decode(batch)
+        # The bundled model's decoder is so small that a narrow beam would save it nothing.
+        is_narrow = self._callers >= BUSY_CALLERS and not self.checkpoint.bundled
+        return self._decoder.decode(batch, settings.VOICE_ASR_BUSY_BEAM if is_narrow else settings.VOICE_ASR_BEAM)
 
     def _watch_idleness(self) -> None:
         if settings.VOICE_ASR_IDLE_UNLOAD_S and self._idle_check is None:

@@ -23,6 +23,8 @@ from inference.engine import EngineStats, Unit
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
 
 LIVE_LEAD_S = 2.0  # a live unit counts as this much older than it is: it goes first, and cannot starve the others
+ARRIVAL_GAP_S = 0.015  # those who were served together come back one after the other; a longer gap, and all are here
+GATHER_S = 0.08  # that a free worker waits for them at most
 SMOOTHING = 0.2  # weight of the newest batch in the measured service time
 RECOVERY_S = 5.0  # with nothing to do, until an engine that was slow is mostly taken to be as fast as it ever was
 
@@ -75,6 +77,7 @@ class Batcher(Generic[U, R]):
         self._busy_s = self._seconds_per_cost = 0.0
         self._fastest = 0.0  # seconds per cost; 0: nobody can say
         self._idle_since = 0.0
+        self._last_arrival = 0.0
         self._running_batches: dict[int, tuple[float, float]] = {}  # by thread: when its batch began, and its cost
 
     def start(self, *, fastest: float = 0.0) -> None:
@@ -109,6 +112,7 @@ class Batcher(Generic[U, R]):
             self._admit(unit, now)
             self._seconds_per_cost = self._pace()
             bisect.insort(self._queue, item)
+            self._last_arrival = now
             self._changed.notify()
         with tracing.span(f"engine {self.name}", engine=self.name, live=unit.live) as span:
             try:
@@ -190,15 +194,17 @@ class Batcher(Generic[U, R]):
     def _take(self) -> list[_Waiting[U, R]]:
         """The oldest unit and those that go with it; blocks until there is one. Empty when closed."""
         with self._changed:
+            free_since = time.monotonic()
             while True:
                 self._drop_unwanted()
-                if self._queue:
+                patience_s = self._patience_s(free_since)
+                if self._queue and patience_s <= 0:
                     break
                 if self._closed:
                     return []
-                self._changed.wait()
+                self._changed.wait(patience_s if self._queue else None)
             first = self._queue[0]
-            limit = min(self._limit(first.unit), self._share(first.key))
+            limit = min(self._limit(first.unit), self._share())
             batch: list[_Waiting[U, R]] = []
             rest: list[_Waiting[U, R]] = []
             for item in self._queue:
@@ -208,10 +214,21 @@ class Batcher(Generic[U, R]):
             self._running_batches[threading.get_ident()] = (time.monotonic(), sum(item.unit.cost for item in batch))
             return batch
 
-    def _share(self, key: Hashable) -> int:
-        """What one worker takes of the units with this key: one batch of all of them would leave the others nothing to
-        do, and its last result would come late."""
-        return math.ceil(sum(item.key == key for item in self._queue) / self._workers)
+    def _patience_s(self, free_since: float) -> float:
+        """How long a free worker lets a larger batch gather: while others work and one unit follows the other. A batch
+        of five takes little longer than one of two, and the processor is not idle: what arrives has to be read."""
+        if not self._running or not self._queue or any(item.unit.live for item in self._queue):
+            return 0.0
+        first = self._queue[0]
+        if len(self._queue) >= min(self._limit(first.unit), self._share()):
+            return 0.0
+        until = min(self._last_arrival + ARRIVAL_GAP_S, max(free_since, first.arrived) + GATHER_S)
+        return until - time.monotonic()
+
+    def _share(self) -> int:
+        """What one worker takes at most: its part of all that waits and runs. With more, the others would have nothing
+        to do, or units one by one, and the last result would come late."""
+        return math.ceil((len(self._queue) + self._running) / self._workers)
 
     def _drop_unwanted(self) -> None:
         now = time.monotonic()

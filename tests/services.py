@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import random
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -284,8 +286,8 @@ def served(
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:
-    """A folder that ``make`` has filled, once for all workers of this run."""
-    place = Path(os.environ[SHARED_FOLDER]) / name
+    """A folder that ``make`` has filled, once for all workers of a test run, or for this process where it is none."""
+    place = _shared_folder() / name
     with place.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
@@ -293,6 +295,15 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
             make(draft)
             draft.rename(place)
     return place
+
+
+@cache
+def _shared_folder() -> Path:
+    shared = os.environ.get(SHARED_FOLDER)
+    if shared is None:  # a benchmark, which starts services too
+        shared = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, shared, ignore_errors=True)
+    return Path(shared)
 
 
 def state_of_the_demo() -> Path:

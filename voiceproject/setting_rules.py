@@ -152,6 +152,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_ASR_THREADS": at_least(0),
     "VOICE_ASR_BATCH": at_least(1),
     "VOICE_ASR_BEAM": between(1, 20),
+    "VOICE_ASR_BUSY_BEAM": between(1, 20),
     "VOICE_ASR_CONTEXT": one_of(("auto", "full", "dynamic")),
     "VOICE_ASR_LANGUAGES": all_of(_LANGUAGE, minimum=1),
     "VOICE_ASR_IDLE_UNLOAD_S": at_least(0),

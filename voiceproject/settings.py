@@ -97,6 +97,7 @@ VOICE_ASR_COMPUTE_TYPE: str = env.str("VOICE_ASR_COMPUTE_TYPE", default="default
 VOICE_ASR_THREADS: int = env.int("VOICE_ASR_THREADS", default=0)
 VOICE_ASR_BATCH: int = env.int("VOICE_ASR_BATCH", default=16)
 VOICE_ASR_BEAM: int = env.int("VOICE_ASR_BEAM", default=5)
+VOICE_ASR_BUSY_BEAM: int = env.int("VOICE_ASR_BUSY_BEAM", default=2)
 VOICE_ASR_CONTEXT: str = env.str("VOICE_ASR_CONTEXT", default="auto")
 VOICE_ASR_LANGUAGES: list[str] = env.list("VOICE_ASR_LANGUAGES", default=["ms", "en", "zh", "ta"])
 VOICE_ASR_IDLE_UNLOAD_S: float = env.float("VOICE_ASR_IDLE_UNLOAD_S", default=0.0)

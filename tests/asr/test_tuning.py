@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,35 @@ def test_the_smallest_batch_from_which_on_nothing_gets_cheaper() -> None:
 def test_a_context_that_saves_nothing_is_dropped() -> None:
     costs = {5: {1: 5.0}, 10: {1: 9.9}, 20: {1: 10.0}, 30: {1: 30.0}}
     assert measuring.contexts_worth_having(costs) == [5, 20, 30]
+
+
+WIDE = "avx2 avx512f avx512cd avx512vl avx512bw avx512dq"
+
+
+@pytest.mark.parametrize(
+    ("flags", "set_by_operator", "used"),
+    [
+        (WIDE, None, "AVX512"),
+        (WIDE, "GENERIC", "GENERIC"),
+        (WIDE.replace("avx512vl ", ""), None, None),
+        ("sse4_1 avx2", None, None),
+    ],
+)
+def test_avx512_is_asked_for_where_the_processor_has_all_of_it(
+    flags: str, set_by_operator: str | None, used: str | None, tmp_path: Path, monkeypatch
+) -> None:
+    described = tmp_path / "cpuinfo"
+    described.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(tuning, "CPU_INFO", described)
+    monkeypatch.delenv(tuning.ISA, raising=False)
+    if set_by_operator:
+        monkeypatch.setenv(tuning.ISA, set_by_operator)
+    tuning.allow_avx512()
+    assert os.environ.get(tuning.ISA) == used
+
+
+def test_a_processor_that_describes_itself_nowhere_is_left_alone(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(tuning, "CPU_INFO", tmp_path / "none")
+    monkeypatch.delenv(tuning.ISA, raising=False)
+    tuning.allow_avx512()
+    assert tuning.ISA not in os.environ

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import jiwer
@@ -18,7 +19,7 @@ from asr.decoding import LOGPROB_THRESHOLD
 from asr.transcription import Transcription
 from asr.tuning import by_rule
 from asr.units import Hypothesis, Options, SpeechUnit
-from asr.whisper_engine import WhisperEngine
+from asr.whisper_engine import BUSY_CALLERS, WhisperEngine
 from inference import priority
 from inference.errors import EngineUnavailable
 from tests import sound
@@ -69,7 +70,7 @@ async def test_it_works(engine: WhisperEngine) -> None:
 
 @pytest.mark.parametrize("timestamps", [False, True])
 async def test_the_words_are_those_of_faster_whisper(timestamps: bool, settings: Settings) -> None:
-    engine = WhisperEngine(Checkpoint(configured().source, "full", languages=("ms",), timestamps=True))
+    engine = WhisperEngine(Checkpoint(configured().source, "full", languages=("ms",), timestamps=True, bundled=True))
     await engine.load()
     clips = [sound.said(sentence) for sentence in SENTENCES]
     options = Options(language="ms", timestamps=timestamps)
@@ -196,3 +197,25 @@ async def test_the_smallest_context_that_holds_the_clip_is_used() -> None:
         30,
     ]
     assert np.isclose(checkpoint.segment_s, 10)
+
+
+@pytest.mark.parametrize(("callers", "beam"), [(1, 5), (BUSY_CALLERS - 1, 5), (BUSY_CALLERS, 2), (12, 2)])
+async def test_a_busy_engine_follows_fewer_hypotheses(callers: int, beam: int, monkeypatch) -> None:
+    engine = WhisperEngine(replace(configured(), bundled=False))
+    await engine.load()
+    beams: set[int] = set()
+    decode = engine._decoder.decode
+
+    def noting(batch, beam_size):
+        beams.add(beam_size)
+        return decode(batch, beam_size)
+
+    monkeypatch.setattr(engine._decoder, "decode", noting)
+    clip = sound.said(SENTENCES[0])
+    await asyncio.gather(*(heard(engine, clip, Options(language="ms")) for _ in range(callers)))
+    assert beams & {beam} and (callers < BUSY_CALLERS) == (beams == {5})
+    beams.clear()
+    parts = [SpeechUnit(audio=clip, options=Options(language="ms"), admitted=True) for _ in range(6)]
+    await asyncio.gather(*map(engine.submit, parts))  # of one recording, however long it is
+    assert beams == {5}
+    await engine.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -223,3 +223,92 @@ async def test_a_failure_says_nothing_of_the_pace() -> None:
             await batcher.submit(Number(value=value))
     assert (batcher._seconds_per_cost, batcher._fastest) == (pytest.approx(pace, rel=0.05), pytest.approx(0.05))
     await asyncio.to_thread(batcher.close)
+
+
+# --- several workers ------------------------------------------------------------------------------------------------
+class Steps:
+    """A model whose batches end one by one, when they are told to."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.ends: dict[int, threading.Event] = {}
+
+    def run(self, units: list[Number]) -> list[int]:
+        values = [unit.value for unit in units]
+        end = self.ends[values[0]] = threading.Event()
+        self.batches.append(values)
+        assert end.wait(10)
+        return values
+
+
+@pytest.fixture
+def steps() -> Steps:
+    return Steps()
+
+
+@pytest.fixture
+async def pair(steps: Steps, monkeypatch) -> AsyncIterator[tuple[Batcher[Number, int], list[asyncio.Task[int]]]]:
+    """Two workers, each with a unit under way: 0 and 1. Their batches gather for as long as units follow each other."""
+    monkeypatch.setattr("inference.batcher.ARRIVAL_GAP_S", 0.2)
+    monkeypatch.setattr("inference.batcher.GATHER_S", 5.0)
+    batcher: Batcher[Number, int] = Batcher("numbers", steps.run, key=lambda unit: unit.kind, workers=2)
+    batcher.start()
+    tasks = []
+    for value in (0, 1):
+        tasks += await submit(batcher, Number(value=value))
+        await until(lambda value=value: [value] in steps.batches)
+    yield batcher, tasks
+    for end in steps.ends.values():
+        end.set()
+    batcher.close()
+
+
+async def test_a_worker_takes_its_share_of_all_that_waits_and_runs(pair, steps: Steps) -> None:
+    batcher, tasks = pair
+    tasks += await submit(batcher, *(Number(value=value) for value in range(2, 8)))
+    steps.ends[0].set()
+    await until(lambda: len(steps.batches) == 3)
+    steps.ends[1].set()
+    await until(lambda: len(steps.batches) == 4)
+    assert steps.batches[2:] == [[2, 3, 4, 5], [6, 7]]  # one of seven was running: four are half
+    for first in (2, 6):
+        steps.ends[first].set()
+    assert await asyncio.gather(*tasks) == list(range(8))
+
+
+async def test_a_free_worker_waits_for_those_who_follow_each_other(pair, steps: Steps) -> None:
+    batcher, tasks = pair
+    tasks += await submit(batcher, Number(value=2), Number(value=3), Number(value=4))
+    steps.ends[0].set()
+    await until(lambda: len(steps.batches) == 3)
+    assert steps.batches[2] == [2, 3]
+    steps.ends[1].set()
+    await asyncio.sleep(0.05)
+    assert len(steps.batches) == 3
+    tasks += await submit(batcher, Number(value=5))
+    await until(lambda: len(steps.batches) == 4)
+    assert steps.batches[3] == [4, 5]
+    for first in (2, 4):
+        steps.ends[first].set()
+    assert await asyncio.gather(*tasks) == list(range(6))
+
+
+async def test_nobody_waits_for_company_for_long(pair, steps: Steps) -> None:
+    batcher, tasks = pair
+    tasks += await submit(batcher, Number(value=2))
+    steps.ends[0].set()
+    await until(lambda: [2] in steps.batches)
+    for first in (1, 2):
+        steps.ends[first].set()
+    assert await asyncio.gather(*tasks) == [0, 1, 2]
+
+
+async def test_a_live_unit_waits_for_no_company(pair, steps: Steps, monkeypatch) -> None:
+    monkeypatch.setattr("inference.batcher.ARRIVAL_GAP_S", 60.0)
+    batcher, tasks = pair
+    tasks += await submit(batcher, Number(value=2, live=True))
+    steps.ends[0].set()
+    await until(lambda: [2] in steps.batches)
+    for first in (1, 2):
+        steps.ends[first].set()
+    assert await asyncio.gather(*tasks) == [0, 1, 2]

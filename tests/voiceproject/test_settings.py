@@ -30,6 +30,7 @@ BAD = {
     "VOICE_RAY_ASR_REPLICAS": ["4-1", "0", "x"],
     "VOICE_ASR_BATCH": ["0"],
     "VOICE_ASR_BEAM": ["-1", "2.5"],
+    "VOICE_ASR_BUSY_BEAM": ["0", "two"],
     "VOICE_ASR_CONTEXT": ["short"],
     "VOICE_ASR_LANGUAGES": ["ms,klingon", ","],
     "VOICE_ASR_QUEUE": ["0"],

@@ -212,6 +212,8 @@ class Batcher(Generic[U, R]):
             self._queue = rest
             self._running += len(batch)
             self._running_batches[threading.get_ident()] = (time.monotonic(), sum(item.unit.cost for item in batch))
+            if rest:
+                self._changed.notify()  # this worker may have been woken for what another one could take
             return batch
 
     def _patience_s(self, free_since: float) -> float:

@@ -36,6 +36,7 @@ KEY = "vk_test_0123456789abcdef"
 # Two replicas take 2 * 16 units each, 32 more wait for them.
 ALL_TAKEN = 90
 MORE_THAN_FIT = 300
+LOSES_HEADS = os.environ.get("VOICE_TEST_RAY_HEADS", "1") == "1"  # a minute more: new heads of Ray, and its Redis
 
 
 async def replicas(client: httpx.AsyncClient, tier: str, name: str) -> set[int]:
@@ -202,29 +203,30 @@ async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: 
         await tell("Redis killed (from its start on)", since)
         await served_more()
 
-        # A new head takes the cluster up as it is: what was lost meanwhile shows that it does.
-        since = time.monotonic()
-        ray.head.kill()
-        victim = await kill_one("asr")
-        await served_more()
-        await tell("Ray's head and an asr replica killed", since)
-        since = time.monotonic()
-        ray.head.start_elsewhere()
-        await replaced("asr", victim)
-        await tell("... a head on another machine", since)
+        if LOSES_HEADS:
+            # A new head takes the cluster up as it is: what was lost meanwhile shows that it does.
+            since = time.monotonic()
+            ray.head.kill()
+            victim = await kill_one("asr")
+            await served_more()
+            await tell("Ray's head and an asr replica killed", since)
+            since = time.monotonic()
+            ray.head.start_elsewhere()
+            await replaced("asr", victim)
+            await tell("... a head on another machine", since)
 
-        since = time.monotonic()
-        ray.redis.stop(signal.SIGKILL)
-        await until(lambda: _done(ray.head.has_ended))
-        victim = await kill_one("asr")
-        await served_more()
-        await tell("Ray's Redis killed, which stops the head", since)
-        since = time.monotonic()
-        ray.head.kill()  # what is left of it
-        await asyncio.to_thread(ray.redis.start)
-        ray.head.start()
-        await replaced("asr", victim)
-        await tell("... both started where they were", since)
+            since = time.monotonic()
+            ray.redis.stop(signal.SIGKILL)
+            await until(lambda: _done(ray.head.has_ended))
+            victim = await kill_one("asr")
+            await served_more()
+            await tell("Ray's Redis killed, which stops the head", since)
+            since = time.monotonic()
+            ray.head.kill()  # what is left of it
+            await asyncio.to_thread(ray.redis.start)
+            ray.head.start()
+            await replaced("asr", victim)
+            await tell("... both started where they were", since)
 
         async def traced() -> bool:
             return is_traced_across(collector)

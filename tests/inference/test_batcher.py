@@ -312,3 +312,17 @@ async def test_a_live_unit_waits_for_no_company(pair, steps: Steps, monkeypatch)
     for first in (1, 2):
         steps.ends[first].set()
     assert await asyncio.gather(*tasks) == [0, 1, 2]
+
+
+async def test_what_a_worker_leaves_wakes_one_that_sleeps(pair, steps: Steps) -> None:
+    batcher, tasks = pair
+    steps.ends[1].set()
+    await tasks[1]
+    tasks += await submit(batcher, Number(value=2))
+    tasks += await submit(batcher, Number(value=3, kind="b"))
+    await until(lambda: [2] in steps.batches)
+    steps.ends[0].set()
+    await until(lambda: [3] in steps.batches)
+    for first in (2, 3):
+        steps.ends[first].set()
+    await asyncio.gather(*tasks)

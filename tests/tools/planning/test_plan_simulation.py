@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.batcher import Batcher
+from inference.batcher import ARRIVAL_GAP_S, Batcher
 from inference.engine import Unit
 from tools.planning import hpa
 from tools.planning.demand import Curve, Demand, RequestRate
@@ -168,6 +168,25 @@ async def test_batches_are_those_of_the_real_batcher(seed: int) -> None:
     clock.run(1e6)
     simulated = [ended[at] for at in sorted(ended)]
     assert simulated == batches
+
+
+def test_two_workers_gather_and_share_as_the_real_ones_do() -> None:
+    clock = Clock()
+    ends: dict[int, float] = {}
+    server = BatchServer(clock, replace(SIMPLE, fixed_s=1.0, per_cost_s=0.0, workers=2))
+
+    def arrive(at: float, *numbers: int) -> None:
+        for number in numbers:
+            clock.after(at, lambda number=number: server.submit(1, lambda _: ends.setdefault(number, clock.now)))
+
+    arrive(0.0, 0)
+    arrive(0.1, 1)  # begins when nobody has followed it for a moment
+    arrive(0.2, 2, 3, 4, 5, 6, 7)  # four of the seven that wait or run are one worker's share
+    clock.run(10)
+    gap = ARRIVAL_GAP_S
+    assert ends == pytest.approx(
+        {0: 1.0, 1: 1.1 + gap, **dict.fromkeys((2, 3, 4, 5), 2.0), **dict.fromkeys((6, 7), 2.1 + gap)}
+    )
 
 
 def test_a_full_queue_refuses() -> None:

@@ -1,7 +1,8 @@
 """The batcher of ``inference.batcher`` in simulated time: the same rules, with service times instead of a model.
 
-The oldest unit (a live one counts as somewhat older) and those with the same key, up to the limit; a bounded queue; an
-estimate of the wait from what waits and the smoothed time per cost; what is past its deadline is dropped unrun.
+The oldest unit (a live one counts as somewhat older) and those with the same key, up to the limit and to a worker's
+share, gathered for a moment while other workers are busy; a bounded queue; an estimate of the wait from what waits and
+the smoothed time per cost; what is past its deadline is dropped unrun.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from inference.batcher import LIVE_LEAD_S, SMOOTHING
+from inference.batcher import ARRIVAL_GAP_S, GATHER_S, LIVE_LEAD_S, SMOOTHING
 from tools.planning.rates import BatchTime
 from tools.planning.simulation.clock import Action, Clock
+
+MOMENT_S = 1e-9  # below it a wait may be no wait at all in floating-point time
 
 Run = Callable[[float, Action], None]  # takes so many seconds of work, then calls back
 Outcome = Callable[[bool], None]  # whether the unit was done
@@ -26,6 +29,8 @@ class Waiting:
     rank: float
     number: int
     cost: float = field(compare=False)
+    arrived: float = field(compare=False)
+    live: bool = field(compare=False)
     deadline: float | None = field(compare=False)
     done: Outcome = field(compare=False)
 
@@ -40,6 +45,7 @@ class BatchServer:
         self._queue: list[Waiting] = []
         self._numbers = itertools.count()
         self._free = time.workers
+        self._free_since = self._last_arrival = clock.now
         self._seconds_per_cost = 0.0
         self.running = 0
         self.busy_s = 0.0
@@ -61,30 +67,50 @@ class BatchServer:
         if len(self._queue) >= self._time.queue or (deadline is not None and now + self.wait_s > deadline):
             return False
         rank = now - LIVE_LEAD_S * live
-        bisect.insort(self._queue, Waiting(rank, next(self._numbers), self._time.cost(size), deadline, done))
+        item = Waiting(rank, next(self._numbers), self._time.cost(size), now, live, deadline, done)
+        bisect.insort(self._queue, item)
+        self._last_arrival = now
         self._start()
         return True
 
     def _start(self) -> None:
-        while self._free and (batch := self._take()):
+        while self._free:
+            self._drop_late()
+            if not self._queue:
+                return
+            patience_s = self._patience_s()
+            if patience_s > MOMENT_S:
+                self._clock.after(patience_s, self._start)
+                return
+            batch = self._take()
             self._free -= 1
             self.running += len(batch)
             self.batches[len(batch)] = self.batches.get(len(batch), 0) + 1
             self._serve(batch)
 
-    def _take(self) -> list[Waiting]:
+    def _drop_late(self) -> None:
         now = self._clock.now
         late = [item for item in self._queue if item.deadline is not None and item.deadline < now]
         if late:
             self._queue = [item for item in self._queue if item not in late]
             for item in late:
                 self._clock.after(0, partial(item.done, False))  # not now: it may come back with other work
-        if not self._queue:
-            return []
+
+    def _patience_s(self) -> float:
+        if not self.running or any(item.live for item in self._queue) or len(self._queue) >= self._most():
+            return 0.0
+        until = min(self._last_arrival + ARRIVAL_GAP_S, max(self._free_since, self._queue[0].arrived) + GATHER_S)
+        return until - self._clock.now
+
+    def _most(self) -> int:
+        """The largest batch that a worker would take now."""
+        share = math.ceil((len(self._queue) + self.running) / self._time.workers)
+        return min(self._time.limit(self._queue[0].cost), share)
+
+    def _take(self) -> list[Waiting]:
         first = self._queue[0]
         along = [item for item in self._queue if not self._time.buckets or item.cost == first.cost]
-        # One worker takes no more than its share: the others would have nothing to do.
-        batch = along[: min(self._time.limit(first.cost), math.ceil(len(along) / self._time.workers))]
+        batch = along[: self._most()]
         taken = {item.number for item in batch}
         self._queue = [item for item in self._queue if item.number not in taken]
         return batch
@@ -97,6 +123,7 @@ class BatchServer:
             seconds = self._clock.now - began
             self.busy_s += seconds
             self._free += 1
+            self._free_since = self._clock.now
             self.running -= len(batch)
             old = self._seconds_per_cost
             self._seconds_per_cost = seconds / cost if old == 0 else old + SMOOTHING * (seconds / cost - old)

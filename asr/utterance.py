@@ -24,7 +24,7 @@ FIRST_PARTIAL_WITHIN_MS = 3_000
 # With the padding before it: a word. A guess at less finds nothing, and delays the next.
 FIRST_PARTIAL_SPEECH_S = 0.6
 BUSY_S = 0.25  # no guess when it would wait longer than this, unless it is overdue
-OVERDUE_S = 3.0  # without a guess: then it takes its turn among the finals
+OVERDUE_S = 2.0  # without a guess: then it takes its turn among the finals
 PARTIAL_BACKOFF = 1.0  # times as long as a guess took, until the next, where the engine had nothing else to do
 BUSY_PARTIAL_BACKOFF = 4.0  # the same where the guess had to wait: partials give way first
 MAX_PARTIAL_BACKOFF_S = 1.5

@@ -180,12 +180,13 @@ def test_two_workers_gather_and_share_as_the_real_ones_do() -> None:
             clock.after(at, lambda number=number: server.submit(1, lambda _: ends.setdefault(number, clock.now)))
 
     arrive(0.0, 0)
-    arrive(0.1, 1)  # begins when nobody has followed it for a moment
+    arrive(0.1, 1)
     arrive(0.2, 2, 3, 4, 5, 6, 7)  # four of the seven that wait or run are one worker's share
+    arrive(1.095, 8)  # the other worker waits for who may follow
     clock.run(10)
-    gap = ARRIVAL_GAP_S
+    later = 1.095 + ARRIVAL_GAP_S + 1.0
     assert ends == pytest.approx(
-        {0: 1.0, 1: 1.1 + gap, **dict.fromkeys((2, 3, 4, 5), 2.0), **dict.fromkeys((6, 7), 2.1 + gap)}
+        {0: 1.0, 1: 1.1, **dict.fromkeys((2, 3, 4, 5), 2.0), **dict.fromkeys((6, 7, 8), later)}
     )
 
 

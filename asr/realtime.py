@@ -87,12 +87,12 @@ class RealtimeConsumer(LiveConsumer):
 
     @property
     def idle_limit_s(self) -> float:
-        """A muted microphone is no reason to close. Dead connections are found by the protocol's own pings."""
+        """No limit: a muted microphone is no reason to close. The protocol's pings find dead connections."""
         return math.inf
 
     def close_for(self, answer: ApiError) -> tuple[int, bool]:
-        """Where the client should simply connect again it gets a code on which SDKs do, and no ``error`` before it,
-        which they would take for final."""
+        """The close code, and whether an ``error`` is sent before it. A failure that passes gets a code on which SDKs
+        connect again, and no ``error``, which they would take for final."""
         if answer.status == 503:
             return (SERVICE_RESTART if lifecycle().stopping.is_set() else TRY_AGAIN_LATER), False
         if answer.code is ErrorCode.SESSION_EXPIRED:  # OpenAI's own close code after its 60 minutes

@@ -14,7 +14,7 @@ _ROUNDING_S = 0.1  # a segment's end may be rounded up
 
 
 class SpeechCodec:
-    """``Codec[SpeechUnit, Hypothesis]``."""
+    """Packs and unpacks recognition's units and results for the inference tier: ``Codec[SpeechUnit, Hypothesis]``."""
 
     def pack_unit(self, unit: SpeechUnit) -> tuple[Fields, bytes]:
         samples, payload = pack_samples(unit.audio)

@@ -1,4 +1,4 @@
-"""How full are we."""
+"""Concurrent users, alerts and growth phases."""
 
 from __future__ import annotations
 

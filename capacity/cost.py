@@ -10,7 +10,7 @@ MICROS = 1_000_000
 
 
 def month_cost_usd(now: datetime) -> float | None:
-    """None where nobody has entered what anything costs: no data, not zero."""
+    """The month's forecast cost in USD; None, which is not zero, where nobody has entered any prices."""
     if not InfrastructureCost.objects.exists():
         return None
     return month_cost(now).forecast_micros / MICROS

@@ -101,7 +101,7 @@ class ApiKeyAdmin(AuditedAdmin):
         request.issued_key = key  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """The key itself, in this one answer only: in a message it would pass through a cookie."""
+        """Show the new key once, in this response. One of Django's messages could keep it in a cookie."""
         context = {
             **self.admin_site.each_context(request),
             "title": "New API key",

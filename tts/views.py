@@ -180,7 +180,7 @@ async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
 
 
 def _note_stand_in(work: Work, voice: Voice | None) -> None:
-    """The books say who really spoke."""
+    """Have the ledger say which voice really spoke."""
     if voice is not None:
         work.model = voice.model
         work.voice = voice.id

@@ -28,7 +28,8 @@ HOURS_A_MONTH = 730
 
 
 class InfrastructureCost(Audited):
-    """So many of one thing at one price for a time. When the number or the price changes, end the row and add one."""
+    """A quantity of one resource at one price, from one moment to another. When the number or the price changes, end
+    the row and add one."""
 
     recorded = ("quantity", "price_micros", "per", "speech_to_text_percent", "starts_at", "ends_at", "note")
 
@@ -65,7 +66,7 @@ class InfrastructureCost(Audited):
             raise ValidationError({"ends_at": "It ends before it starts."})
 
     def cost_micros(self, start: datetime, end: datetime) -> int:
-        """Of the part of one month between the two moments."""
+        """The cost between two moments of the same month."""
         first = max(start, self.starts_at)
         last = min(end, self.ends_at or end)
         seconds = max(0, round((last - first).total_seconds()))

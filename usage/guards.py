@@ -1,4 +1,4 @@
-"""Triggers that keep the books: the ledger is append-only, final statements and credit notes never change.
+"""Triggers that protect the ledger: it is append-only, final statements and credit notes never change.
 
 They are made after every migration, since SQLite loses a table's triggers whenever a migration alters it, and removed
 before this app's, since PostgreSQL alters no column that a trigger names. They let two changes pass,

@@ -16,7 +16,7 @@ MONTHS = 12
 
 
 class MonthFilter(admin.SimpleListFilter):
-    """The last twelve; asking which occur would need the whole table."""
+    """Offer the last twelve months: finding those that have rows would scan the whole table."""
 
     title = "month"
     parameter_name = "month"

@@ -76,7 +76,7 @@ def erase(client: ClientApplication, user: str) -> dict[str, int]:
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
-    """All that the books hold on one end user, as JSON takes it."""
+    """All that the ledger and its neighbours hold on one end user, as JSON takes it."""
     mine = Q(client=client, user=user)
     return {
         "client": client.name,

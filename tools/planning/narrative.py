@@ -7,8 +7,8 @@ from tools.planning.rates import ASR, DEPLOYMENTS, KINDS, LIVE, TTS
 from tools.planning.simulation.cluster import SLICE_S, Run
 
 
-def story(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
-    """A line for each so many minutes, then the autoscaler's changes."""
+def narrative(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
+    """A line for every ``minutes`` of simulated time, then the autoscaler's changes."""
     lines = [
         f"{'from':>6}{'work/s':>9}{'people':>8}{'ASR pods':>10}{'TTS pods':>10}{'live pods':>11}{'GPU %':>7}"
         f"{'ASR p50 / p95 s':>18}{'TTS p50 / p95 s':>18}{'refused':>9}"

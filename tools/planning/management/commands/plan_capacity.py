@@ -18,7 +18,7 @@ from tools.planning import assumptions, growth, rates, steps, table
 from tools.planning.demand import Curve, Demand
 from tools.planning.gallery import draw, draw_steps, rush, shape
 from tools.planning.growth import Comparison
-from tools.planning.narrative import story
+from tools.planning.narrative import narrative
 from tools.planning.plan import P95_S, Case, Goals, Planner, TooMuch
 from tools.planning.prices import prices
 from tools.planning.rates import ASR, TTS, BadRates, Rates
@@ -239,13 +239,13 @@ class Command(BaseCommand):
     def _tell(self, planner: Planner, asked: Case, comparisons: list[Comparison]) -> None:
         day = simulate(planner.use, planner.rates, shape(planner, asked.machines.gpus), seed=planner.seed)
         self.stdout.write("\nA simulated day")
-        for line in story(day, minutes=60):
+        for line in narrative(day, minutes=60):
             self.stdout.write(f"  {line}")
         if comparisons:
             last = comparisons[-1]
             self.stdout.write(f"\nA simulated rush: minutes, up to {last.upper.concurrent:,} people in conversation")
             run = rush(planner, last.upper.concurrent, last.by_crowd.machines.gpus)
-            for line in story(run, minutes=5, in_minutes=True):
+            for line in narrative(run, minutes=5, in_minutes=True):
                 self.stdout.write(f"  {line}")
 
     def _step(self, planner: Planner, options: dict[str, Any]) -> None:

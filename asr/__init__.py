@@ -1,4 +1,4 @@
-"""Speech to text. ``models_offered`` is what the list of models shows of this app."""
+"""Speech to text. ``models_offered`` returns this app's entries for the list of models."""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ class Agreement:
         self._before: list[str] = []
 
     def update(self, words: Sequence[str], *, certain: int = 0) -> list[str]:
-        """Take the next hypothesis; its first ``certain`` words need no agreement. Gives the words to show, the stable
-        ones first."""
+        """Take the next hypothesis, whose first ``certain`` words need no agreement. Return the words to show, the
+        stable ones first.
+        """
         agreed = 0
         for now, before in zip(words, self._before, strict=False):
             if _bare(now) != _bare(before):
@@ -31,6 +32,6 @@ class Agreement:
 
 
 def _bare(word: str) -> str:
-    """Whisper changes its mind about commas and capitals; that is no disagreement about the word."""
+    """The word without punctuation and case: Whisper changes its mind about those without hearing another word."""
     kept = "".join(character for character in word.casefold() if unicodedata.category(character)[0] in "LMN")
     return kept or word

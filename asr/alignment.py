@@ -1,4 +1,4 @@
-"""When each word of a text was said, and how likely each of its tokens is: a second look at text and audio together.
+"""Times each word of a text and rates each of its tokens, from the text and its audio together.
 
 CTranslate2's ``align`` follows the attention of the model's alignment heads; words are cut as faster-whisper's
 ``find_alignment`` cuts them.
@@ -40,7 +40,9 @@ def align(
     frames: list[int],
     durations_s: Sequence[float],
 ) -> list[Aligned]:
-    """``texts``: text tokens of each row of ``encoded``, none empty. ``frames``: features that are no padding."""
+    """Align each row of ``encoded`` with its text. ``texts``: the text tokens of each row, none empty. ``frames``: how
+    many feature frames of each row are not padding.
+    """
     results = model.align(encoded, tokenizer.sot_sequence, texts, frames)
     return [
         Aligned(
@@ -82,7 +84,7 @@ def _words(result: Any, tokenizer: Tokenizer, text: list[int], duration_s: float
 
 
 def whole_characters(tokens: list[int], tokenizer: Tokenizer) -> list[int]:
-    """Without tokens of characters that lack some of their bytes: Whisper's way to cut words loses all that follows."""
+    """Drop tokens of incomplete characters: Whisper's way of cutting words would lose everything after them."""
     while "\ufffd" in str(tokenizer.decode(tokens)):
         pieces = [_piece(tokenizer, token) for token in tokens]
         owners = [index for index, piece in enumerate(pieces) for _ in piece]

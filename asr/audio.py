@@ -1,4 +1,4 @@
-"""The bytes of an audio file as 16 kHz mono in memory, or why they cannot be."""
+"""Decodes the bytes of an audio file to 16 kHz mono in memory, or says why that is impossible."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Recording:
 
     @property
     def sound_s(self) -> float:
-        """What was sent, and is charged."""
+        """Seconds of sound that were sent; these are charged."""
         return self.duration_s - self.paused_s
 
     def float32(self, start: int, end: int) -> npt.NDArray[np.float32]:
@@ -82,7 +82,7 @@ def _decoded(data: bytes, max_duration_s: float) -> Recording:
 
 
 def _plain_wav(data: bytes, layout: WavLayout, max_duration_s: float) -> Recording:
-    """A WAV file that holds the very samples that are wanted, as speech clients often send: nothing to decode."""
+    """Read a WAV file whose samples already have the wanted format, as speech clients often send: nothing to decode."""
     recording = Recording(np.frombuffer(data, "<i2", layout.size // 2, layout.start))
     if recording.duration_s > max_duration_s:
         raise too_long(max_duration_s)

@@ -54,15 +54,18 @@ class Checkpoint:
 
     @property
     def segment_s(self) -> int:
-        """The longest segment worth giving it: full-context models pay for 30 s whatever they get, so they get that."""
+        """The longest segment worth giving the model. A full-context model costs the same for any length up to 30 s, so
+        it gets 30 s.
+        """
         if self.contexts_s == (FULL_CONTEXT_S,):
             return FULL_CONTEXT_S
         return LONGEST_SEGMENT_S if self.margin_s else TRAINED_SEGMENT_S
 
 
 def configured() -> Checkpoint:
-    """The checkpoint that the settings name; ``VOICE_ASR_CONTEXT`` overrides what the model says of itself. Where an
-    inference tier has said what it runs, that one. Raises ``ModelNotHere``."""
+    """Return the checkpoint that the settings name, with ``VOICE_ASR_CONTEXT`` overriding the model's own contexts.
+    Where an inference tier has reported its checkpoint, return that one. Raises ``ModelNotHere``.
+    """
     return _adopted or _described(_source(), settings.VOICE_ASR_CONTEXT)
 
 
@@ -73,7 +76,7 @@ def _source() -> str:
 
 
 def adopt(about: Mapping[str, Any]) -> None:
-    """Take this process's checkpoint for the one that the inference tier runs. ``about``: its fields."""
+    """Make the checkpoint that the inference tier runs this process's own. ``about``: its fields."""
     global _adopted
     tuples = {name: tuple(about[name]) for name in ("contexts_s", "languages")}
     _adopted = Checkpoint(**{**about, **tuples, "lexicon": None})

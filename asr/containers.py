@@ -115,7 +115,9 @@ def _opened(data: bytes) -> av.container.InputContainer:
 
 
 def _is_raw_gsm(data: bytes) -> bool:
-    """GSM 06.10 as telephone systems store it has no header: frames of 33 bytes, each with the same first four bits."""
+    """Whether this is GSM 06.10 as telephone systems store it: no header, and frames of 33 bytes that all begin with
+    the same four bits.
+    """
     return len(data) >= 33 * 4 and len(data) % 33 == 0 and all(byte >> 4 == 0xD for byte in data[::33])
 
 
@@ -236,7 +238,7 @@ class _Timeline:
         yield from self._flush()
 
     def _start_s(self, frame: av.AudioFrame) -> float:
-        """By its time stamp where that is later than what came before it ends; never earlier."""
+        """The frame's start: its time stamp if that is later than the end of the audio before it, else that end."""
         if not self._clocked or frame.time is None:
             return self._clock_s
         stamped = frame.time - self._origin_s
@@ -304,7 +306,7 @@ def _values(frame: av.AudioFrame) -> Channels:
 
 
 def _audio_decoders() -> str:
-    """No picture is decoded, whatever the container holds."""
+    """The decoders that FFmpeg may use: audio only, so no picture is decoded, whatever the container holds."""
     return ",".join(sorted(name for name in av.codecs_available if _is_audio_decoder(name)))
 
 

@@ -1,4 +1,4 @@
-"""FFmpeg in processes of its own, with little memory: what a hostile file does to it, it does not do to the service.
+"""Runs FFmpeg in child processes with little memory, so that a hostile file cannot harm the service.
 
 A child reads a file, answers with its chunks, and waits for the next one. The kernel refuses it more than
 ``MEMORY_BYTES`` beyond what it starts with; a child that crashes or says nothing for ``SILENCE_S`` is given up, and the
@@ -48,7 +48,7 @@ class DecoderUnavailable(Exception):
 
 
 class _Crashed(Exception):
-    """The child is gone, or as good as."""
+    """The child has died or no longer answers."""
 
 
 def decoded(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
@@ -191,7 +191,7 @@ def _bound_memory() -> None:
 
 
 def _write(file: IO[bytes], data: bytes) -> None:
-    """All of it, to a file without a buffer."""
+    """Write all of the data to an unbuffered file."""
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]

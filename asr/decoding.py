@@ -85,14 +85,14 @@ class _Languages:
         return self.ranked[1][1] > CLOSE_CALL * self.ranked[0][1]
 
     def swapped(self) -> _Languages:
-        """The runner-up first."""
+        """The same candidates with the runner-up first."""
         (first, likelier), (second, unlikelier), *rest = self.ranked
         return _Languages(second, likelier, ((second, likelier), (first, unlikelier), *rest))
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """``is_doubtful``: the unit had better be decoded again in full context."""
+    """The result for one unit. ``is_doubtful``: the unit should be decoded again in full context."""
 
     hypothesis: Hypothesis
     is_doubtful: bool = False
@@ -109,7 +109,9 @@ class Decoder:
         self._suppressed = lru_cache(maxsize=64)(self._suppressed_tokens)
 
     def decode(self, batch: list[Prepared], beam_size: int) -> list[Decoded]:
-        """One for each item. All items have the same ``key``; those whose options are greedy are decoded greedily."""
+        """Return one result for each item. All items have the same ``key``; those with greedy options are decoded
+        greedily.
+        """
         encoded = self._encode(batch)
         languages = self._languages_of(batch, encoded)
         drafts = self._drafts(batch, languages, encoded, beam_size)
@@ -161,8 +163,9 @@ class Decoder:
         return self._model.encode(features)
 
     def _silence(self, item: Prepared) -> float:
-        """What pads the features: zero, as faster-whisper does it and the bundled model was trained; a model that gets
-        less than it was trained for hears better if what follows the speech is as silent as silence is."""
+        """The value that pads the features. It is zero, as in faster-whisper and in the bundled model's training; but a
+        model given less context than it was trained for hears better if the padding is as low as silence.
+        """
         is_as_trained = item.context_s == FULL_CONTEXT_S or not self._checkpoint.margin_s
         return 0.0 if is_as_trained else float(item.features.max()) - DYNAMIC_RANGE
 
@@ -181,8 +184,9 @@ class Decoder:
         ]
 
     def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
-        """The best among the languages that the caller allows, or else those on offer; the best of all if the model
-        names none of them. What sounds like a language's close relative, which is not on offer, counts for it."""
+        """Return the likeliest of the languages that the caller allows, or else of those on offer; if the model names
+        none of them, the likeliest of all. A close relative that is not on offer counts for the language that is.
+        """
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
         summed = dict.fromkeys(item.unit.options.candidates or self._languages, 0.0)
         for code, probability in codes:
@@ -285,7 +289,7 @@ class Decoder:
         encoded: ctranslate2.StorageView,
         drafts: list[Draft],
     ) -> list[Aligned]:
-        """The second look, for the items that asked for it. ``align`` takes one language at a time."""
+        """Align the items that asked for it. ``align`` takes one language at a time."""
         aligned = [Aligned()] * len(batch)
         rows_of: dict[str, list[int]] = {}
         tokenizer = self.tokenizer("en", "transcribe")  # the language makes no difference to text
@@ -337,6 +341,6 @@ class Decoder:
 
 
 def _rows(encoded: ctranslate2.StorageView, rows: list[int]) -> ctranslate2.StorageView:
-    """Some items of the encoder's output."""
+    """Select some items of the encoder's output."""
     here = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
     return ctranslate2.StorageView.from_array(np.ascontiguousarray(np.array(here)[rows]))

@@ -1,4 +1,4 @@
-"""One try at the words of a unit, and what there is against it.
+"""One attempt at the words of a unit, and the reasons to doubt it.
 
 A draft is **implausible** if nobody can have said it in that time, and **doubtful** if it had better be tried again
 with more context. An implausible one that does nothing but repeat itself needs no second try: cut to once it is as good
@@ -30,7 +30,7 @@ _WORD_TOKENS = frozenset(("ms", "en", "zh", "id", "jw", "de", "fr", "es", "it", 
 
 
 def max_tokens(language: str, seconds: float) -> int:
-    """More than fast speech of that length needs: a decoder that is stuck stops here."""
+    """A limit above what fast speech of that length needs, at which a decoder that is stuck stops."""
     rate = TOKENS_PER_SECOND if language in _WORD_TOKENS else TOKENS_PER_SECOND_IN_BYTES
     return SPARE_TOKENS + round(rate * seconds)
 
@@ -42,7 +42,7 @@ def decoded(tokenizer: Tokenizer, tokens: list[int]) -> str:
 
 @dataclass(frozen=True)
 class Draft:
-    """``tokens`` include timestamps. ``seconds``: the unit's length."""
+    """One attempt at a unit's words. ``tokens`` include timestamps; ``seconds`` is the unit's length."""
 
     tokens: list[int]
     text: str
@@ -110,7 +110,7 @@ class Draft:
 
 
 def least_doubtful(drafts: list[Draft]) -> Draft:
-    """The first that nothing speaks against, else the one that says least impossible things, likeliest first."""
+    """Return the first draft without a doubt, else the likeliest of the rest: plausible ones first, empty ones last."""
     for draft in drafts:
         if draft.text and not draft.is_doubtful:
             return draft

@@ -30,8 +30,10 @@ MIN_SPEECH_MS = 100  # shorter is a click
 
 @dataclass(frozen=True)
 class TurnDetection:
-    """OpenAI's ``server_vad``: a ``threshold`` for the probability of speech; the audio before its start that belongs
-    to the utterance; the silence that ends it. ``eagerness``: of ``semantic_vad``, which chose that silence."""
+    """OpenAI's ``server_vad``: the ``threshold`` for the probability of speech, the length of audio before the start of
+    speech that belongs to the utterance, and the length of silence that ends it. ``eagerness``: the ``semantic_vad``
+    setting from which that silence was chosen.
+    """
 
     threshold: float = 0.5
     prefix_padding_ms: int = 300
@@ -46,7 +48,9 @@ class FrameVad:
         self._before = np.zeros(_LOOK_BACK, np.float32)
 
     def probabilities(self, frames: Samples) -> npt.NDArray[np.float32]:
-        """Of speech, for each frame of float32 (n, ``FRAME``) that follows those of the call before: (n,)."""
+        """Return the probability of speech, shape (n,), for each frame of float32 (n, ``FRAME``). The frames follow
+        those of the previous call.
+        """
         looking_back = np.vstack([self._before, frames[:-1, -_LOOK_BACK:]])
         self._before = frames[-1, -_LOOK_BACK:].copy()
         seen = np.hstack([looking_back, frames])
@@ -93,5 +97,5 @@ class Endpointer:
         return None
 
     def reset(self) -> None:
-        """Forget the turn under way: it has been ended by somebody else."""
+        """Forget the open turn, which the caller has ended."""
         self._speaking = False

@@ -1,4 +1,4 @@
-"""How well a model hears: errors and speed over a manifest of recordings and what is said in them."""
+"""Measures a model's errors and speed over a manifest of recordings and their reference texts."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Hearing(Protocol):
 
 
 class ServiceHearing:
-    """As the service does it."""
+    """Recognises a recording as the service does."""
 
     def __init__(self, engine: Recogniser, checkpoint: Checkpoint, options: Options) -> None:
         self._engine = engine
@@ -188,7 +188,9 @@ def _reference(path: Path, number: int, row: dict[str, str]) -> Reference:
 
 
 async def scores(references: Sequence[Reference], hearing: Hearing) -> AsyncIterator[Score]:
-    """One recording after the other, so that the real-time factor is that of a lone request. Raises ``BadManifest``."""
+    """Recognise the recordings one after another, so that the real-time factor is that of a lone request. Raises
+    ``BadManifest``.
+    """
     await hearing.load()
     for reference in references:
         started = time.perf_counter()
@@ -203,7 +205,7 @@ async def scores(references: Sequence[Reference], hearing: Hearing) -> AsyncIter
 
 
 def score(reference: Reference, heard: ClipResult, took_s: float) -> Score:
-    """Raises ``ValueError`` for a reference without words."""
+    """Compare a recording's text with its reference. Raises ``ValueError`` for a reference without words."""
     language = reference.language or heard.language
     said, got = alike(reference.text, heard.text, language)
     errors = compare(reference.text, heard.text, language)
@@ -229,7 +231,7 @@ def word_error_rate(results: Sequence[Score]) -> Rate:
 
 
 def character_error_rate(results: Sequence[Score]) -> Rate:
-    """Of characters without spaces: a word that is written in two is no error."""
+    """The error rate over characters, without spaces: a word written as two is no error."""
     return _rate([(score.character_errors, score.characters) for score in results])
 
 
@@ -239,8 +241,9 @@ def real_time_factor(results: Sequence[Score]) -> Rate:
 
 
 def difference(before: Sequence[Score], after: Sequence[Score]) -> Rate:
-    """Word error rate of ``after`` less that of ``before`` on the same recordings, which are sampled in pairs: what is
-    hard in a recording is hard for both, and does not widen the interval."""
+    """The word error rate of ``after`` minus that of ``before`` on the same recordings. They are resampled in pairs, so
+    a recording that is hard for both does not widen the interval.
+    """
     pairs = [(b.errors.count, a.errors.count, a.errors.words) for b, a in zip(before, after, strict=True)]
     return _bootstrap(pairs, lambda some: sum(a - b for b, a, _ in some) / sum(words for _, _, words in some))
 
@@ -250,7 +253,7 @@ def by_language(results: Sequence[Score]) -> dict[str, list[Score]]:
 
 
 def by_duration(results: Sequence[Score]) -> dict[str, list[Score]]:
-    """In order of length."""
+    """Group the results by duration, shortest first."""
 
     def group(score: Score) -> str:
         longest = next((limit for limit in DURATIONS_S if score.audio_s < limit), None)

@@ -46,8 +46,9 @@ _REPEATED = re.compile(r"\b(.{1,60}?)(?:[\s,.!?]+\1\b){3,}", re.IGNORECASE)
 
 
 def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Options, before: str = "") -> list[Part]:
-    """The parts without what was surely not said. ``audio(start, end)``: samples by the segments' clock. ``before``:
-    what was said last before these parts."""
+    """Return the parts without the text that was surely not said. ``audio(start, end)`` returns samples by the
+    segments' clock. ``before``: the last text spoken before these parts.
+    """
     found: list[Part] = []
     for part in parts:
         segment = part.segment
@@ -88,8 +89,9 @@ def _is_silence(hypothesis: Hypothesis) -> bool:
 
 
 def _is_impossible(hypothesis: Hypothesis, speech_s: float) -> bool:
-    """More words than anybody says in that time; half a second of grace for short answers. What repeats itself is
-    judged by its first turn."""
+    """Whether the text has more words than anybody can say in that time, with half a second of grace for short answers.
+    A text that repeats itself is judged by its first turn.
+    """
     text = hypothesis.text
     if hypothesis.compression_ratio > COMPRESSION_RATIO_THRESHOLD and (loop := _REPEATED.search(text)):
         text = text[: loop.end(1)]
@@ -108,7 +110,9 @@ def _words(text: str) -> list[str]:
 
 
 def _is_music(hypothesis: Hypothesis, audio: Samples, speech_s: float) -> bool:
-    """A moment that voice activity detection took for speech, the model not, and that has hardly a voice in it."""
+    """Whether this is a moment that voice activity detection took for speech, the model did not, and that has hardly
+    any voice in it.
+    """
     if hypothesis.no_speech_prob <= DOUBTFUL_NO_SPEECH or speech_s > BRIEF_SPEECH_S:
         return False
     return voice_s(audio) < BRIEF_VOICE_S
@@ -127,7 +131,7 @@ def voice_s(audio: Samples) -> float:
 def _without_captions(
     hypothesis: Hypothesis, audio: Samples, speech_s: float, *, hints: str, repeats: bool
 ) -> Hypothesis | None:
-    """Without the phrases that are captions, or echoes of the hints, and that the audio does not bear out."""
+    """Drop phrases that are captions, or echoes of the hints, and that the audio does not bear out."""
     if len(hypothesis.phrases) < 2:
         invented = _is_invented(hypothesis, hypothesis.text, audio, speech_s, repeats=repeats)
         return None if invented else hypothesis

@@ -1,4 +1,4 @@
-"""Which language each segment of a recording is in, where nobody said.
+"""Chooses the language of each segment of a recording when the request names none.
 
 A model that hears half a second guesses; one that hears five seconds knows. So what the neighbouring segments are in
 counts, the more the shorter a segment is: "okay" in the middle of a Malay call stays Malay, a whole English sentence
@@ -47,7 +47,7 @@ def is_sure(own: Evidence) -> bool:
 
 
 def choose(own: Evidence, neighbours: Sequence[Evidence]) -> str:
-    """The likeliest language of a segment among those that it may be in."""
+    """Return the likeliest of the languages that the segment may be in."""
     prior = _prior([code for code, _ in own.languages], neighbours)
     return max(own.languages, key=lambda item: _log(item[1]) + own.prior_weight * math.log(prior[item[0]]))[0]
 

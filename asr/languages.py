@@ -67,7 +67,7 @@ def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str,
 
 
 def chosen(language: str, candidates: Sequence[str], checkpoint: Checkpoint) -> tuple[str | None, tuple[str, ...]]:
-    """The language that is asked for, and if there is none, those to detect it among. Raises ``ApiError``."""
+    """Return the requested language, or None and the languages to detect it among. Raises ``ApiError``."""
     wanted = parse(language, checkpoint)
     allowed = parse_candidates(candidates, checkpoint)
     if wanted and allowed and wanted not in allowed:

@@ -40,7 +40,7 @@ SILENCE_BY_EAGERNESS_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400
 
 
 class UnsupportedField(serializers.Field[None, Any, None, Any]):
-    """A parameter of OpenAI's that is not followed here: refused by name, unless null."""
+    """A parameter of OpenAI's API that is not supported here; any value but null is refused by name."""
 
     def __init__(self) -> None:
         super().__init__(required=False, allow_null=True)
@@ -86,7 +86,7 @@ class Recognition:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any], *, words: bool = False, logprobs: bool = False) -> Recognition:
-        """Raises ``ApiError`` 400 or 404."""
+        """Build a recognition from the client's fields. Raises ``ApiError`` 400 or 404."""
         language, candidates = languages.chosen(
             fields.get("language") or "", fields.get("languages") or (), configured()
         )
@@ -126,7 +126,7 @@ class LiveConsumer(SocketConsumer):
 
     @abstractmethod
     def tell(self, event: Event) -> None:
-        """Send what a streaming session says."""
+        """Send an event of the streaming session to the client."""
 
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
         wait = whisper().stats().estimated_wait_s
@@ -146,7 +146,7 @@ class LiveConsumer(SocketConsumer):
         return self.session
 
     async def hear(self, data: bytes) -> Samples:
-        """Raises ``ApiError`` 400 for what is no audio."""
+        """Decode a message to samples. Raises ``ApiError`` 400 for data that is not audio."""
         return await in_pool(self.line.hear, data) if len(data) > HEAR_IN_POOL_BYTES else self.line.hear(data)
 
     async def wind_down(self) -> None:

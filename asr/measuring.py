@@ -74,19 +74,19 @@ def splits(device: str, cores: int) -> list[tuple[int, int]]:
 
 
 def best(rates: dict[tuple[int, int], float]) -> tuple[int, int]:
-    """The first that nobody clearly beats, from the fewest threads up."""
+    """Return the first split, fewest threads first, that no other clearly beats."""
     most = max(rates.values())
     return next(split for split in sorted(rates, key=np.prod) if rates[split] >= most * (1 - CLEAR_GAIN))
 
 
 def smallest_good_batch(costs: dict[int, float]) -> int:
-    """``costs``: seconds per item for each batch."""
+    """The smallest batch beyond which an item gets no cheaper. ``costs``: seconds per item for each batch."""
     least = min(costs.values())
     return next(batch for batch in sorted(costs) if costs[batch] <= least * (1 + CLEAR_GAIN))
 
 
 def contexts_worth_having(costs: dict[int, dict[int, float]]) -> list[int]:
-    """Those clearly cheaper per item than the next larger that is kept; the largest always."""
+    """Keep each context that is clearly cheaper per item than the next larger one kept, and always the largest."""
     kept: list[int] = []
     for context in sorted(costs, reverse=True):
         if not kept or min(costs[context].values()) < min(costs[kept[-1]].values()) * (1 - CLEAR_GAIN):

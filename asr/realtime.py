@@ -91,8 +91,9 @@ class RealtimeConsumer(LiveConsumer):
         return math.inf
 
     def close_for(self, answer: ApiError) -> tuple[int, bool]:
-        """The close code, and whether an ``error`` is sent before it. A failure that passes gets a code on which SDKs
-        connect again, and no ``error``, which they would take for final."""
+        """Return the close code, and whether an ``error`` is sent first. A temporary failure gets a code on which SDKs
+        reconnect, and no ``error``, which they would take for final.
+        """
         if answer.status == 503:
             return (SERVICE_RESTART if lifecycle().stopping.is_set() else TRY_AGAIN_LATER), False
         if answer.code is ErrorCode.SESSION_EXPIRED:  # OpenAI's own close code after its 60 minutes
@@ -154,7 +155,7 @@ class RealtimeConsumer(LiveConsumer):
             self._send(f"conversation.item.{name}", item=message, previous_item_id=previous)
 
     def _tell_delta(self, number: int, item: str, text: str) -> None:
-        """What ``text`` adds to what was sent; nothing if it does not go on from there."""
+        """Send the part of ``text`` that continues the text sent so far; send nothing if it does not continue it."""
         sent = self._sent.setdefault(number, "")
         if len(text) > len(sent) and text.startswith(sent):
             self._sent[number] = text

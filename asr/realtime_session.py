@@ -66,7 +66,7 @@ class BetaSerializer(serializers.Serializer[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class RealtimeSettings:
-    """What an update does not mention stays."""
+    """The session's settings. Fields that an update does not mention keep their values."""
 
     encoding: Encoding = Encoding.PCM16
     rate: int = PCM_RATE
@@ -78,7 +78,7 @@ class RealtimeSettings:
 
     @classmethod
     def starting(cls, model: str) -> RealtimeSettings:
-        """Of a connection whose address names a model. One that is not for transcription does not count."""
+        """Settings for a connection whose address names a model; a model that is not for transcription is ignored."""
         try:
             resolve(model or None, Task.TRANSCRIPTION)
         except ApiError:
@@ -86,7 +86,7 @@ class RealtimeSettings:
         return cls()._common({"transcription": {"model": model}}, "transcription") if model else cls()
 
     def updated(self, session: Any) -> RealtimeSettings:
-        """By a ``session`` of ``session.update``. Raises ``ApiError`` or ``ValidationError``."""
+        """Apply the ``session`` of a ``session.update``. Raises ``ApiError`` or ``ValidationError``."""
         form = GaSerializer(data=session)
         form.is_valid(raise_exception=True)
         changes = form.validated_data.get("audio", {}).get("input", {})
@@ -99,7 +99,7 @@ class RealtimeSettings:
         return changed.checked()
 
     def updated_by_beta(self, session: Any) -> RealtimeSettings:
-        """By a ``session`` of ``transcription_session.update``. Raises as ``updated`` does."""
+        """Apply the ``session`` of a ``transcription_session.update``. Raises as ``updated`` does."""
         form = BetaSerializer(data=session)
         form.is_valid(raise_exception=True)
         changes = form.validated_data
@@ -118,7 +118,7 @@ class RealtimeSettings:
         return AudioInput(self.encoding, self.rate, reduces_noise=self.noise_reduction is not None)
 
     def checked(self) -> RealtimeSettings:
-        """Itself, if it can be done. Raises ``ApiError``."""
+        """Return these settings if the service can follow them. Raises ``ApiError`` if not."""
         self.recognition()
         self.line()
         return self

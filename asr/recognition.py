@@ -1,4 +1,4 @@
-"""The words of one segment, all of them: what the model left out at its end or in between is recognised again.
+"""Recognises all words of a segment: speech that the model left out, at the end or in between, is recognised again.
 
 A Whisper model now and then closes a segment early: its time stamps end seconds before the speech does. Only voice
 activity detection knows that; what it heard beyond the time stamps goes to the engine once more, by itself.
@@ -102,7 +102,7 @@ def missed_speech(part: Part, audio: Callable[[int, int], Samples]) -> list[Segm
 
 
 def _left_out(part: Part) -> Iterator[tuple[int, int]]:
-    """What remains of the part's spans of speech without its phrases."""
+    """Yield the stretches of the part's speech that none of its phrases cover."""
     segment = part.segment
     covered = [
         (segment.start + int(phrase.start * SAMPLE_RATE), segment.start + int(phrase.end * SAMPLE_RATE))
@@ -127,7 +127,7 @@ def _without(segment: Segment, missed: Segment) -> Segment:
 
 
 def _is_credible(hypothesis: Hypothesis) -> bool:
-    """Whether an extra run found words. It was speculative: what the model is unsure of is no find."""
+    """Whether an extra run found words. The run was speculative, so text that the model is unsure of does not count."""
     if not hypothesis.text or hypothesis.no_speech_prob > NO_SPEECH_THRESHOLD:
         return False
     if hypothesis.avg_logprob < LOGPROB_THRESHOLD or hypothesis.compression_ratio > COMPRESSION_RATIO_THRESHOLD:

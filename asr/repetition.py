@@ -27,8 +27,9 @@ _UNIT = re.compile(rf"[{_IDEOGRAPHS}]|(?:(?![{_IDEOGRAPHS}])[\w\u0900-\u0dff])+(
 
 @dataclass(frozen=True)
 class Repetition:
-    """``count`` times the same ``period`` words (or ideographs), from word ``start`` on, of ``words`` in all. The
-    end of a long one's last turn may be missing or different."""
+    """The same ``period`` words (or ideographs) said ``count`` times, from word ``start`` on, in a text of ``words``
+    words. The end of a long one's last turn may be missing or different.
+    """
 
     start: int
     period: int
@@ -37,7 +38,7 @@ class Repetition:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the text says hardly anything else."""
+        """Whether the text consists of little but the repetition."""
         return self.period * self.count >= 0.8 * self.words
 
 

@@ -1,4 +1,4 @@
-"""What arrives on a line, piece by piece, as float32 mono at 16 kHz: PCM16, G.711 and Opus, at the usual rates.
+"""Converts live audio, message by message, to float32 mono at 16 kHz, from PCM16, G.711 and Opus at the usual rates.
 
 A resampler holds back the few milliseconds that it needs to look ahead, never drops or adds any: sample n that comes
 out is what was heard n/16000 s after the first sample, however the audio was cut into messages.
@@ -56,7 +56,7 @@ class AudioInput:
         self._opus = av.CodecContext.create("libopus", "r") if encoding is Encoding.OPUS else None
 
     def hear(self, data: bytes) -> Samples:
-        """The samples, (n,), that are certain with this message."""
+        """Return the samples, (n,), that are final after this message."""
         match self.encoding:
             case Encoding.PCM16:
                 data = self._half + data
@@ -73,7 +73,7 @@ class AudioInput:
         return self._resampled(samples)
 
     def rest(self) -> Samples:
-        """What the resampler still held; the line is used up. Half a sample is none."""
+        """Return the samples that the resampler still held, and end the input. Half a sample is dropped."""
         return self._resampled(np.zeros(0, np.float32), last=True)
 
     def _resampled(self, samples: Samples, *, last: bool = False) -> Samples:
@@ -137,7 +137,7 @@ def _bad_packet() -> ApiError:
 
 
 def _mulaw() -> npt.NDArray[np.float32]:
-    """ITU-T G.711 μ-law, each byte's sample."""
+    """The decoding table of ITU-T G.711 μ-law: the sample for each byte."""
     code = ~np.arange(256, dtype=np.uint8)
     exponent = (code >> 4 & 7).astype(np.int32)
     mantissa = (code & 15).astype(np.int32)
@@ -146,7 +146,7 @@ def _mulaw() -> npt.NDArray[np.float32]:
 
 
 def _alaw() -> npt.NDArray[np.float32]:
-    """ITU-T G.711 A-law, each byte's sample."""
+    """The decoding table of ITU-T G.711 A-law: the sample for each byte."""
     code = np.arange(256, dtype=np.uint8) ^ 0x55
     exponent = (code >> 4 & 7).astype(np.int32)
     mantissa = (code & 15).astype(np.int32)

@@ -26,13 +26,14 @@ class Piece:
     audio: Samples
 
     def samples(self, start: int, end: int) -> Samples:
-        """Those of the stream's clock from ``start`` to ``end``."""
+        """The samples from ``start`` to ``end`` on the stream's clock."""
         return self.audio[start - self.segment.start : end - self.segment.start]
 
 
 class Segmenter:
-    """``start``: the stream's sample that the first frame begins with. ``longest_s``, ``longest_pause_s``: the
-    model's."""
+    """Cuts frames into pieces. ``start``: the stream's sample at which the first frame begins. ``longest_s``,
+    ``longest_pause_s``: the model's limits.
+    """
 
     def __init__(self, start: int, *, threshold: float, longest_s: float, longest_pause_s: float) -> None:
         self.position = self._start = start
@@ -50,13 +51,13 @@ class Segmenter:
 
     @property
     def open_audio(self) -> Samples | None:
-        """The audio of the segment that is not cut yet, up to now; None while there is no speech in it."""
+        """The audio of the open segment up to now; None while it has no speech."""
         start = self._earliest_open()
         return None if start is None else self._audio(start, self.position)
 
     @property
     def open_speech_s(self) -> float:
-        """How much of it is speech."""
+        """Seconds of speech in the open segment."""
         joined = self._joined.speech if self._joined else 0
         ended = self._ended[1] - self._ended[0] if self._ended else 0
         running = self.position - self._open_from if self._open_from is not None else 0
@@ -64,7 +65,9 @@ class Segmenter:
 
     @property
     def last_piece(self) -> Piece | None:
-        """What ``flush`` will give last if nobody goes on speaking; None while somebody does, or that is not sure."""
+        """The piece that ``flush`` will return last if nobody speaks on; None while somebody speaks, or if it is
+        uncertain.
+        """
         if self._open_from is not None:
             return None
         segment = self._joined
@@ -82,7 +85,7 @@ class Segmenter:
         return sum(map(len, self._kept)) / SAMPLE_RATE
 
     def feed(self, frame: Samples, probability: float) -> list[Piece]:
-        """Take the next frame; gives the segments that are complete with it."""
+        """Take the next frame and return the segments that it completes."""
         at = self.position
         self._kept.append(frame)
         self.position += FRAME
@@ -106,7 +109,7 @@ class Segmenter:
         return pieces
 
     def flush(self, until: int | None = None) -> list[Piece]:
-        """The utterance is over: what is open is complete. ``until``: where the audio ends, in the last frame."""
+        """End the utterance and return its remaining segments. ``until``: where the audio ends, in the last frame."""
         last = self.position if until is None else min(until, self.position)
         if self._open_from is not None:
             self._end_span(last if self._silence_from is None else min(last, self._silence_from))
@@ -139,7 +142,7 @@ class Segmenter:
         return pieces + self._add(start, padded_end)
 
     def _cut_long(self) -> list[Piece]:
-        """Cut what runs as soon as it is sure to be too long."""
+        """Cut the running span as soon as it is certain to be too long."""
         pieces: list[Piece] = []
         while self._open_from is not None and self.position - self._open_from > self._longest:
             cut = self._open_from + quietest(self._audio(self._open_from, self._open_from + self._longest))
@@ -186,7 +189,7 @@ class Segmenter:
         return self._ended[0] if self._ended else self._open_from
 
     def _forget(self) -> None:
-        """Let go of the frames that no segment can need."""
+        """Drop the frames that no segment can need any more."""
         needed = self.position - self._padding - FRAME
         earliest = self._earliest_open()
         if earliest is not None:

@@ -45,7 +45,7 @@ class State(StrEnum):
 
 
 class WrongState(Exception):
-    """A call that makes no sense now; says what was wanted and what the session is doing."""
+    """The session's state does not allow this call; the message names the call and the state."""
 
 
 class NothingToCommit(Exception):
@@ -75,7 +75,7 @@ class Committed:
 
 @dataclass(frozen=True)
 class Partial:
-    """``text`` so far; its beginning ``stable`` will not be changed by a later partial."""
+    """The text so far. A later partial will not change its beginning, ``stable``."""
 
     number: int
     text: str
@@ -84,8 +84,9 @@ class Partial:
 
 @dataclass(frozen=True)
 class Final:
-    """``start_ms``, ``end_ms``: of the speech in it. ``words``: timed on the stream's clock, and ``tokens``: with
-    their probabilities, if asked for."""
+    """An utterance's result. ``start_ms``, ``end_ms``: the limits of its speech. Only if asked for: ``words``, timed on
+    the stream's clock, and ``tokens`` with their probabilities.
+    """
 
     number: int
     text: str
@@ -109,7 +110,7 @@ Event = SpeechStarted | SpeechStopped | Committed | Partial | Final | Failed
 
 
 class StreamingSession:
-    """``detection`` None: nothing ends an utterance but ``commit``."""
+    """One live recognition. With ``detection`` None, only ``commit`` ends an utterance."""
 
     def __init__(
         self,
@@ -142,18 +143,18 @@ class StreamingSession:
 
     @property
     def audio_ms(self) -> float:
-        """How much has been taken in."""
+        """Milliseconds of audio taken in so far."""
         return 1000 * self._taken / SAMPLE_RATE
 
     @property
     def seconds_kept(self) -> float:
-        """How much audio is in memory, other than in the engine."""
+        """Seconds of audio in memory, not counting the engine's."""
         kept = len(self._before) * FRAME + sum(map(len, self._waiting))
         return kept / SAMPLE_RATE + (self._utterance.segmenter.seconds_kept if self._utterance else 0.0)
 
     @property
     def is_working(self) -> bool:
-        """Whether finals are on their way."""
+        """Whether finals are outstanding."""
         return bool(self._concluding)
 
     def detect(self, detection: TurnDetection | None) -> None:
@@ -187,7 +188,7 @@ class StreamingSession:
             self._conclude(utterance)
 
     async def clear(self) -> None:
-        """Forget the open utterance and what has not been looked at."""
+        """Forget the open utterance and all audio not examined yet."""
         async with self._turn:
             self._expect("clear", State.LISTENING, State.SPEAKING)
             await self._hear_whole_frames()
@@ -229,7 +230,7 @@ class StreamingSession:
 
     # --- hearing ------------------------------------------------------------------------------------------------------
     async def _hear(self, count: int) -> None:
-        """Take ``count`` whole frames off what waits."""
+        """Examine the next ``count`` whole frames of the waiting audio."""
         audio = np.concatenate(self._waiting)
         frames = audio[: count * FRAME].reshape(-1, FRAME)
         rest = audio[count * FRAME :]
@@ -245,13 +246,14 @@ class StreamingSession:
             self._utterance.guess()
 
     async def _hear_whole_frames(self) -> None:
-        """Look at all there is, but for the last few samples that do not fill a frame: they stay for what follows, so
-        that the clock stays right."""
+        """Examine all whole frames. Samples that do not fill a frame wait for more audio, so that the clock stays
+        right.
+        """
         if count := sum(map(len, self._waiting)) // FRAME:
             await self._hear(count)
 
     async def _hear_rest(self) -> None:
-        """Fill the last frame up with silence: nothing follows."""
+        """Fill the last frame up with silence and examine it: no audio follows."""
         if length := sum(map(len, self._waiting)):
             self._waiting.append(np.zeros(FRAME - length, np.float32))
             await self._hear(1)
@@ -309,7 +311,7 @@ class StreamingSession:
         self._concluding.append(asyncio.create_task(self._tell_final(utterance, before)))
 
     async def _tell_final(self, utterance: Utterance, before: asyncio.Task[None] | None) -> None:
-        """Finals come in the order of their utterances."""
+        """Emit the utterance's final after those of the utterances before it."""
         try:
             await utterance.recognised()
             if before is not None:

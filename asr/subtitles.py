@@ -27,7 +27,7 @@ _CLOSING = frozenset("。！？；，、.!?;,…")
 
 @dataclass(frozen=True)
 class Cue:
-    """Seconds from the recording's start; ``lines``: at most two."""
+    """One subtitle. Times in seconds from the recording's start; ``lines``: at most two."""
 
     start: float
     end: float
@@ -36,7 +36,7 @@ class Cue:
 
 @dataclass(frozen=True)
 class _Atom:
-    """What is never parted. ``spaced``: a space belongs before it unless it begins a line."""
+    """Text that is never split. ``spaced``: a space belongs before it unless it begins a line."""
 
     text: str
     spaced: bool
@@ -86,7 +86,7 @@ def _phrase_cues(phrase: Phrase) -> Iterator[Cue]:
 
 
 def _groups(atoms: list[_Atom], target: float) -> Iterator[list[_Atom]]:
-    """Atoms for a cue each: about ``target`` columns, rather at a comma than elsewhere, never more than two lines."""
+    """Yield the atoms of each cue: about ``target`` columns, preferably ending at a comma, at most two lines."""
     group: list[_Atom] = []
     width = 0
     for atom in atoms:

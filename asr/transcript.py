@@ -42,9 +42,10 @@ class Part:
 
 @dataclass
 class Transcript:
-    """``duration_s`` is the recording's, ``sound_s`` what of it was sent (None: all). ``language``: the one that was
-    asked for, or the fallback where nothing is said. ``detected``: none was asked for. ``warnings``: what was asked
-    for and could not be done."""
+    """A whole recording's result. ``duration_s``: its length; ``sound_s``: how much of it was sent (None: all).
+    ``language``: the requested one, or the fallback if nothing is said. ``detected``: no language was requested.
+    ``warnings``: requests that could not be met.
+    """
 
     duration_s: float
     fallback_language: str
@@ -61,7 +62,7 @@ class Transcript:
 
     @property
     def languages(self) -> list[str]:
-        """The most spoken first."""
+        """The recording's languages, the most spoken first."""
         if not self.detected or not self.parts:
             return [self.fallback_language]
         return most_spoken(self.parts)
@@ -116,7 +117,7 @@ class Transcript:
         return duration_usage(sound_s)
 
     def _languages_listed(self) -> list[dict[str, str]]:
-        """As OpenAI lists those that it detected."""
+        """The detected languages in OpenAI's format."""
         return [{"code": language} for language in self.languages] if self.parts else []
 
     def _warnings(self) -> dict[str, list[str]]:
@@ -134,7 +135,7 @@ FORMATS: Mapping[str, tuple[str, Callable[[Transcript], str]]] = {
 
 
 def duration_usage(seconds: float) -> dict[str, Any]:
-    """As OpenAI bills what has no count of tokens: every second that was begun."""
+    """Usage by duration, as OpenAI bills models that count no tokens: every second begun counts."""
     return {"type": "duration", "seconds": max(1, math.ceil(round(seconds, 3)))}
 
 
@@ -172,7 +173,7 @@ def diarized_segments(part: Part) -> list[dict[str, Any]]:
 
 
 def token_logprobs(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    """Of the parts' tokens, as OpenAI lists them."""
+    """The log probabilities of the parts' tokens, in OpenAI's format."""
     return listed_logprobs(token for part in parts for token in part.hypothesis.tokens)
 
 

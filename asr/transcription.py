@@ -102,7 +102,7 @@ class Transcription:
                 yield kept
 
     async def _settled(self, decided: list[Evidence], waiting: list[Part]) -> Part | None:
-        """Take the first part that waits, in the language that it is in after all; None if nothing was said."""
+        """Take the first part off ``waiting`` and return it in its final language; None if nothing was said."""
         part, *following = waiting
         del waiting[0]
         if self._detects:
@@ -116,7 +116,7 @@ class Transcription:
         return self._checked(part)
 
     async def _recognised(self) -> AsyncIterator[Part]:
-        """The first segment goes alone: it is refused if there is no room for the request."""
+        """Yield recognised parts. The first segment goes alone, and is refused if there is no room for the request."""
         if self._found is None:
             await in_first_pool(self._look)
         if not self._found:
@@ -137,11 +137,11 @@ class Transcription:
         return await recognise(self._engine, segment, self._options, self._recording.float32, unit)
 
     def _look(self) -> None:
-        """Find the first segment, and whether it is the only one, as it is for most of what is said to an assistant."""
+        """Find the first segment, and whether it is the only one, as in most requests to an assistant."""
         self._found = list(islice(self._segments, 2))
 
     async def _rest(self, more: list[Segment]) -> AsyncIterator[Segment]:
-        """``more`` and the remaining segments, a handful at a time, so that the pool is not asked for each."""
+        """Yield ``more`` and then the remaining segments, fetching several at a time to save calls to the pool."""
         for segment in more:
             yield segment
 

@@ -80,7 +80,7 @@ class Tuning:
 
 
 def read(path: Path) -> Tuning:
-    """Raises ``UnusableTable``."""
+    """Read a tuning file. Raises ``UnusableTable``."""
     try:
         table = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -125,15 +125,16 @@ def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int,
 
 
 def device_here() -> str:
-    """``cpu`` or ``cuda``: what ``auto`` comes to."""
+    """The device to run on, ``cpu`` or ``cuda``, with ``auto`` resolved."""
     if settings.VOICE_ASR_DEVICE != "auto":
         return str(settings.VOICE_ASR_DEVICE)
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
 
 
 def compute_type_here() -> str:
-    """What CTranslate2 is to calculate in. Left to itself it takes a float16 checkpoint for float32 on a CPU, which
-    costs two to three times the time of int8 for the same words."""
+    """The compute type for CTranslate2. By default it turns a float16 checkpoint into float32 on a CPU, which takes two
+    to three times as long as int8 for the same words.
+    """
     if settings.VOICE_ASR_COMPUTE_TYPE == "default" and device_here() == "cpu":
         return "int8"
     return str(settings.VOICE_ASR_COMPUTE_TYPE)

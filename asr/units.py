@@ -41,7 +41,7 @@ class Options:
 
     @property
     def hints(self) -> str:
-        """Prompt and keywords, which a model may write where it hears nothing."""
+        """The prompt and keywords, which a model may write where it hears nothing."""
         return " ".join((self.prompt, *self.keywords)).strip()
 
 

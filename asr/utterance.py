@@ -110,24 +110,24 @@ class Utterance:
         self._recognise_ahead()
 
     def complete(self, until: int) -> None:
-        """Nothing more will be said; the audio ends at a sample of the stream's clock."""
+        """Mark the utterance as complete. ``until``: where its audio ends, in samples of the stream's clock."""
         self._stop_guessing()
         self._recognise(self.segmenter.flush(until))
         self._drop_ahead()
 
     def abandon(self) -> None:
-        """What is still under way is not wanted."""
+        """Drop the work still under way."""
         self._stop_guessing()
         self._drop_ahead()
         for closed in self._closed:
             _drop(closed.task)
 
     async def recognised(self) -> None:
-        """Wait for the engine. Raises what it raises."""
+        """Wait until the engine has recognised all segments. Raises the engine's errors."""
         await asyncio.gather(*(closed.task for closed in self._closed))
 
     async def heard(self, decided: list[Evidence]) -> UtteranceResult:
-        """All words, once ``recognised``. ``decided``: what the stream's languages were so far, which is added to."""
+        """Return all words, after ``recognised``. ``decided``: the stream's languages so far, to which this adds."""
         parts = [part for closed in self._closed for part in closed.task.result()]
         settled = [await self._settled(parts[index:], decided) for index in range(len(parts))]
         kept = guard.kept(settled, self._audio, self._options)

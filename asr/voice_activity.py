@@ -48,7 +48,7 @@ class Segment:
         return cls(start, end, end - start, ((start, end),))
 
     def joined(self, start: int, end: int) -> Segment:
-        """With another span of speech after it."""
+        """This segment extended by another span of speech."""
         return Segment(self.start, end, self.speech + end - start, (*self.spans, (start, end)))
 
     @property
@@ -141,7 +141,7 @@ def _pieces(recording: Recording, start: int, end: int, longest: int) -> Iterato
 
 
 def quietest(samples: Samples) -> int:
-    """The sample in the second half of so many around which it is quietest."""
+    """The sample, in the second half of the samples, around which it is quietest."""
     earliest = len(samples) // 2
     power = np.cumsum(np.square(samples[earliest:], dtype=np.float64))
     loudness = power[_LULL:] - power[:-_LULL]

@@ -1,4 +1,4 @@
-"""This app's units as the inference tier's frames carry them (``inference.wire``)."""
+"""Encodes this app's units for the inference tier's frames (``inference.wire``)."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class AdmissionController:
         return Admitted(self, cost, size)
 
     def check(self, size: int) -> None:
-        """Raises ``OverCapacity`` when work of ``size`` bytes would be refused now. Takes nothing."""
+        """Raise ``OverCapacity`` if work of ``size`` bytes would be refused now. Admits nothing."""
         if self.is_full:
             raise OverCapacity(self._retry_after(self._first_cost(size), self.wait_s))
 
@@ -149,7 +149,7 @@ class AdmissionController:
 
     @property
     def is_full(self) -> bool:
-        """Whether a newcomer would be refused."""
+        """Whether new work would be refused now."""
         return self._inside >= self._most or (self._longest_s > 0 and self.wait_s > self._longest_s)
 
     @property
@@ -159,8 +159,9 @@ class AdmissionController:
 
     @property
     def wait_s(self) -> float:
-        """Seconds until all that is inside will have been done; 0 while nobody can know. Where nothing gets done it is
-        at least as long as that has lasted."""
+        """Seconds until all admitted work will be done; 0 while this is unknown. While nothing gets done, at least as
+        long as that has lasted.
+        """
         rate = self._rate
         by_rate = self._cost / rate if rate else 0.0
         standing_still = self._clock() - self._last_done if self._busy.is_open else 0.0
@@ -219,24 +220,26 @@ class Admitted:
         self.is_paused = False
 
     def revise(self, cost: float) -> None:
-        """Its true cost has become known; 0 if no engine has to work for it."""
+        """Set the work's true cost, now known; 0 if no engine has to work for it."""
         if self._controller is not None:
             self._controller._revise(self, cost)
 
     def pause(self) -> None:
-        """It waits for its client, not for an engine: until ``resume`` it is in nobody's way and counts as not here."""
+        """Stop counting this work while it waits for its client, until ``resume``."""
         if self._controller is not None and not self.is_paused:
             self._controller._remove(self.cost)
             self.is_paused = True
 
     def resume(self) -> None:
-        """The client is ready for more. What was let in once is not refused now. Nothing happens without a pause."""
+        """Count this work again: its client is ready for more. Admitted work is not refused now. Does nothing without a
+        pause.
+        """
         if self._controller is not None and self.is_paused:
             self._controller._add(self.cost)
             self.is_paused = False
 
     def leave(self, *, done: bool) -> None:
-        """It is over; ``done`` if all of it was done. Only the first call counts."""
+        """End this work; ``done`` if all of it was done. Only the first call counts."""
         controller = self._controller
         self._controller = None
         if controller is not None:

@@ -149,8 +149,9 @@ class Batcher(Generic[U, R]):
             raise OverCapacity(max(1.0, wait))
 
     def _wait(self) -> float:
-        """Seconds until a unit that arrives now would start: the cost that waits by the measured time per cost. What is
-        not missed yet (``slack_s``) lets it go first."""
+        """Seconds until a unit that arrives now would start: the cost waiting ahead of it times the measured time per
+        cost. Units that are not missed yet (``slack_s``) let it go first.
+        """
         now = time.monotonic()
         return self._time_for(item for item in self._queue if item.rank <= now)
 
@@ -159,16 +160,16 @@ class Batcher(Generic[U, R]):
         return float(cost * self._seconds_per_cost / self._workers)
 
     def _pace(self) -> float:
-        """Seconds per cost. What was slow before a while of having nothing to do may be as fast as ever by now, where
-        it is known how fast that is."""
+        """Seconds per cost. While idle, the last pace measured recovers towards the fastest one, if that is known."""
         if not self._fastest or self._queue or self._running:
             return self._seconds_per_cost
         idle_s = time.monotonic() - self._idle_since
         return self._fastest + (self._seconds_per_cost - self._fastest) * math.exp(-idle_s / RECOVERY_S)
 
     def _backlog(self) -> float:
-        """Seconds by which the unit that comes latest will be late: from when somebody begins to miss its result until
-        it is done, if no more units come."""
+        """How late, in seconds, the latest unit will be: from the moment its result is first missed until it is done,
+        if no more units come.
+        """
         now = time.monotonic()
         running = self._running_batches.values()
         done_s = sum(max(0.0, cost * self._seconds_per_cost - (now - began)) for began, cost in running) / self._workers
@@ -192,7 +193,7 @@ class Batcher(Generic[U, R]):
             self._finish(batch, results, time.monotonic() - started)
 
     def _take(self) -> list[_Waiting[U, R]]:
-        """The oldest unit and those that go with it; blocks until there is one. Empty when closed."""
+        """Return the oldest unit and those that fit with it; block until there is one. Empty when closed."""
         with self._changed:
             free_since = time.monotonic()
             while True:
@@ -228,8 +229,9 @@ class Batcher(Generic[U, R]):
         return until - time.monotonic()
 
     def _share(self) -> int:
-        """What one worker takes at most: its part of all that waits and runs. With more, the others would have nothing
-        to do, or units one by one, and the last result would come late."""
+        """The most that one worker takes: its share of all units that wait or run. With more, other workers would idle
+        or run single units, and the last result would come late.
+        """
         return math.ceil((len(self._queue) + self._running) / self._workers)
 
     def _drop_unwanted(self) -> None:
@@ -253,7 +255,7 @@ class Batcher(Generic[U, R]):
         self._resolve(list(zip(batch, results, strict=True)))
 
     def _note_pace(self, per_cost: float) -> None:
-        """Of a batch that succeeded: a failure says nothing of the time that work takes."""
+        """Note the pace of a batch that succeeded; a failed one says nothing about the time that work takes."""
         old = self._seconds_per_cost
         self._seconds_per_cost = per_cost if old == 0 else old + SMOOTHING * (per_cost - old)
         if self._fastest:

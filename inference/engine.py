@@ -29,8 +29,9 @@ class Unit:
 
     @property
     def cost(self) -> float:
-        """Relative to the engine's other units, for estimates of the wait: seconds of audio, or another measure of the
-        engine's own."""
+        """The unit's cost relative to the engine's other units, for estimating waits: seconds of audio, or the engine's
+        own measure.
+        """
         return 1.0
 
 
@@ -66,12 +67,12 @@ class Engine(Protocol[UnitT, ResultT]):
         """Make the engine ready; safe to call again and from several tasks. Raises ``EngineUnavailable``."""
 
     async def close(self) -> None:
-        """Finish what runs, refuse what waits."""
+        """Finish the units that run and refuse those that wait."""
 
     async def submit(self, unit: UnitT) -> ResultT:
-        """Raises ``OverCapacity``, ``DeadlineExceeded`` or ``EngineUnavailable``."""
+        """Run a unit and return its result. Raises ``OverCapacity``, ``DeadlineExceeded`` or ``EngineUnavailable``."""
 
     def stream(self, units: AsyncIterator[UnitT]) -> AsyncIterator[ResultT]:
-        """Results in the order of the units, several of them under way at once."""
+        """Yield results in the order of the units, with several units under way at once."""
 
     def stats(self) -> EngineStats: ...

@@ -1,4 +1,4 @@
-"""Why a unit of speech work was not done. ``inference`` knows nothing of HTTP; callers translate."""
+"""Errors for units of speech work that were not done. ``inference`` knows nothing of HTTP; callers translate."""
 
 from __future__ import annotations
 

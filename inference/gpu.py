@@ -1,4 +1,4 @@
-"""How busy and how full this machine's GPUs are, by NVML. In a container: those that it was given."""
+"""Reads how busy this machine's GPUs are and how full their memory is, through NVML. In a container: its own GPUs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _warned: set[str] = set()  # asked every second: one line each is enough
 
 @dataclass(frozen=True)
 class GpuReading:
-    """``gpu``: its UUID. In percent: of the time in which it calculated, and of its memory."""
+    """``gpu``: the GPU's UUID. Load (share of time calculating) and memory in use, both in percent."""
 
     gpu: str
     percent: float
@@ -31,7 +31,7 @@ class GpuReading:
 
 
 def read() -> list[GpuReading]:
-    """Of every GPU here. Empty where there is none: no data, not zero."""
+    """Read every GPU of this machine. The list is empty where there is none: no data, not zero."""
     global _has_gpus, _read_at, _readings  # found out once: the driver's library is slow to load
     import pynvml  # only where somebody asks
 
@@ -54,7 +54,7 @@ def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
 
 
 def _asked(nvml: Any) -> list[GpuReading]:
-    """Of those that answer. A part of a GPU (MIG) tells nobody how busy it is."""
+    """Read the GPUs that answer. A part of a GPU (MIG) does not report its load."""
     readings = []
     try:
         count = nvml.nvmlDeviceGetCount()

@@ -13,8 +13,9 @@ R = TypeVar("R")
 async def in_order(
     items: AsyncIterator[T], work: Callable[[T], Awaitable[R]], *, ahead: int
 ) -> AsyncGenerator[R, None]:
-    """At most ``ahead`` items are under way. A result is yielded as soon as its turn has come, also while the next
-    item is still awaited. An error, or the reader leaving, cancels the others."""
+    """Run at most ``ahead`` items at once. A result is yielded as soon as its turn has come, even while the next item
+    is still awaited. An error, or the reader leaving, cancels the others.
+    """
     room = asyncio.Semaphore(ahead)
     started: asyncio.Queue[asyncio.Future[R] | None] = asyncio.Queue()
     unfinished: set[asyncio.Future[R]] = set()

@@ -29,7 +29,7 @@ def _pool(name: str) -> ThreadPoolExecutor:
 
 
 def _submit(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-    """What a thread says of a request is said in its caller's language."""
+    """Submit the function so that messages from its thread are in the caller's language."""
     language = translation.get_language()
 
     def run() -> R:
@@ -50,10 +50,10 @@ async def in_first_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwa
 
 
 async def in_live_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """``in_pool`` for what takes a moment and somebody who talks waits for: it does not stand behind whole files."""
+    """``in_pool`` for short work that a live speaker waits for, so that it does not queue behind whole files."""
     return await asyncio.wrap_future(_submit("live", function, *args, **kwargs))
 
 
 async def in_ahead_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """``in_pool`` for what nobody misses yet: the later sentences of a speech that is heard while it is made."""
+    """``in_pool`` for work needed only later: the next sentences of a speech that is heard while it is made."""
     return await asyncio.wrap_future(_submit("ahead", function, *args, **kwargs))

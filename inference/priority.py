@@ -1,4 +1,4 @@
-"""Who goes first where there are more threads than cores: the event loop, before the model.
+"""Gives the event loop priority over the model's threads where there are more threads than cores.
 
 A model's own threads calculate for long and run no Python. At the loop's priority they take its turns: on two busy
 cores it then waited half a second to answer at all. Linux keeps a priority for each thread, and hands it on to those
@@ -15,6 +15,6 @@ NICE = 10
 
 
 def lower() -> None:
-    """Let others go before this thread and those that it starts. There is no way back: for threads that end."""
+    """Lower the priority of this thread and of those that it starts. This cannot be undone: use a thread that ends."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

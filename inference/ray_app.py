@@ -89,7 +89,7 @@ class Replica:
         return {name: self._reading(name) for name in self._names}
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Serve asks for it."""
+        """Return the statistics that Serve's autoscaler asks for."""
         return self._meter.stats()
 
     async def about(self) -> dict[str, Fields]:
@@ -133,7 +133,9 @@ class DeploymentUnitHandler:
         return reply  # type: ignore[no-any-return]  # handles have no types
 
     async def status(self) -> TierStatus:
-        """Asks where nothing has been heard lately. A replica that is too busy to be asked is heard of by its work."""
+        """Return the tier's status, asking the replicas not heard of lately. One too busy to answer is heard of by its
+        work.
+        """
         new = {name for name in self._handles if self._fresh(name, READING_NEW_S)}
         quiet = {handle.deployment_name: name for name, handle in self._handles.items() if name not in new}
         counting = asyncio.ensure_future(self._counts.read())
@@ -192,7 +194,7 @@ class ReplicaCounts:
         self._wanted_since: dict[str, float] = {}
 
     async def read(self) -> dict[str, Fields]:
-        """As last heard; empty when the controller has not answered for long."""
+        """The counts last heard; empty when the controller has not answered for long."""
         if time.monotonic() - self._asked_at < COUNTS_NEW_S:
             return self._known
         self._asked_at = time.monotonic()
@@ -229,7 +231,7 @@ class Ingress:
 
 
 def _export_batches() -> None:
-    """Ray exports them with its own metrics, as `ray_voice_batch_…`."""
+    """Export batch sizes and times with Ray's own metrics, as `ray_voice_batch_…`."""
     tags = ("engine",)
     size = metrics.Histogram("voice_batch_size", "Units run together", [1, 2, 4, 8, 16, 32, 64], tags)
     seconds = metrics.Histogram("voice_batch_seconds", "Running one batch", [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10], tags)
@@ -242,7 +244,7 @@ def _export_batches() -> None:
 
 
 def _replicas(wanted: str) -> dict[str, Any]:
-    """``2`` is two of them, ``1-4`` as many as the work asks for."""
+    """Parse a number of replicas: ``2`` means exactly two, ``1-4`` as many as the work needs."""
     least, _, most = wanted.partition("-")
     if not most:
         return {"num_replicas": int(least)}

@@ -57,14 +57,14 @@ class Pace:
 
     @property
     def slow_s(self) -> float:
-        """What takes longer is not just a long unit."""
+        """Seconds beyond which a unit is suspiciously slow, not merely long."""
         if self._number < MIN_MEASURED:
             return SLOWEST_GUESS_S
         return max(FASTEST_HEDGE_S, self._mean_s + 4 * self._deviation_s)
 
 
 class RemoteEngine(Generic[U, R]):
-    """``Engine[U, R]`` by way of a ``Tier``."""
+    """``Engine[U, R]`` that runs its units on a ``Tier``."""
 
     def __init__(self, name: str, codec: Codec[U, R], tier: Tier) -> None:
         self._name = name
@@ -112,7 +112,7 @@ class RemoteEngine(Generic[U, R]):
             raise EngineUnavailable("the inference tier answers in another version's terms") from error
 
     async def _insist(self, packed: PackedUnit, *, is_admitted: bool) -> tuple[Mapping[str, Any], bytes]:
-        """Try, and try again what may be tried again."""
+        """Send a unit, and again as long as another try is allowed."""
         tries = 0
         tried = frozenset[str]()
         while True:
@@ -140,7 +140,7 @@ class RemoteEngine(Generic[U, R]):
                 units_again.labels(self._name, "full").inc()
 
     async def _returned(self, patience_s: float) -> Endpoint | None:
-        """An address that comes back within that time."""
+        """Wait up to that time for an address that comes back; None if none does."""
         until = time.monotonic() + patience_s
         while (left_s := until - time.monotonic()) > 0:
             await self._tier.change(left_s)

@@ -87,7 +87,7 @@ def growth(name: str) -> float:
 
 
 def gpus() -> list[GpuReading]:
-    """This machine's and the inference tier's, where there is one."""
+    """The GPUs of this machine and, if there is one, of the inference tier."""
     if not settings.VOICE_INFERENCE_URL:
         return gpu.read()
     from inference.remote import shared_tier
@@ -148,7 +148,7 @@ def observe_batches(observer: BatchObserver) -> None:
 
 
 def batch_observer(name: str) -> Callable[[int, float], None]:
-    """What an engine hands its batcher as ``on_batch``."""
+    """The ``on_batch`` that the engine passes to its batcher."""
 
     def tell(size: int, seconds: float) -> None:
         for observer in _observers:

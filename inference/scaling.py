@@ -85,14 +85,15 @@ class WorkMeter:
 
 
 class Measured(Protocol):
-    """Of Ray's ``TimeStampedValue`` what is read here."""
+    """The fields of Ray's ``TimeStampedValue`` that are read here."""
 
     value: float
 
 
 class Context(Protocol):
-    """Of Ray's ``AutoscalingContext`` what is read here. ``total_num_requests``: under way and waiting, of all
-    replicas."""
+    """The fields of Ray's ``AutoscalingContext`` that are read here. ``total_num_requests``: requests under way and
+    waiting, over all replicas.
+    """
 
     total_num_requests: float
     raw_metrics: Mapping[str, Mapping[Any, Sequence[Measured]]] | None
@@ -112,6 +113,6 @@ def replicas_wanted(context: Context) -> tuple[float, dict[str, Any]]:
 
 
 def _newest(context: Context, name: str) -> list[float]:
-    """Of each replica its last measurement."""
+    """The last measurement of each replica."""
     series = (context.raw_metrics or {}).get(name, {})
     return [values[-1].value for values in series.values() if values]

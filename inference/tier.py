@@ -1,4 +1,4 @@
-"""The inference tier as an API process sees it: its addresses, which of them answer, how busy it is.
+"""The inference tier as an API process sees it: its addresses, which of them answer, and how busy it is.
 
 Each address is asked for its status about once a second, so who is gone is known before a unit is sent there, and who
 is back is used again within seconds. A connection that is refused counts at once, silence after ``MAX_MISSES``
@@ -42,7 +42,7 @@ RETRIES_SAVED = 100.0  # at most so many in a row: what a replica that dies take
 
 
 class Lost(Exception):
-    """The unit may not have been run, for no fault of its own: another try may do."""
+    """The unit may not have been run, through no fault of its own; another try may succeed."""
 
 
 class RetryBudget:
@@ -125,7 +125,7 @@ class Tier:
         return any(endpoint.is_up(name) for endpoint in self._endpoints)
 
     def pick(self, name: str, avoid: frozenset[str] = frozenset()) -> Endpoint | None:
-        """The less busy of two that can run that engine, if possible one that is not to be avoided."""
+        """Choose the less busy of two addresses that can run that engine, if possible one not in ``avoid``."""
         able = [endpoint for endpoint in self._endpoints if endpoint.is_up(name)]
         able = [endpoint for endpoint in able if endpoint.url not in avoid] or able
         if not able:
@@ -133,7 +133,7 @@ class Tier:
         return min(random.sample(able, min(2, len(able))), key=lambda endpoint: endpoint.under_way)
 
     async def change(self, timeout_s: float) -> None:
-        """Wait until an address comes or goes, at most so long."""
+        """Wait until an address comes or goes, for at most ``timeout_s``."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
@@ -141,7 +141,7 @@ class Tier:
             pass
 
     async def send(self, endpoint: Endpoint, name: str, frame: bytes) -> bytes:
-        """One try at one unit: the result's frame. Raises ``Lost`` or what the reply stands for."""
+        """Send a unit once and return the result's frame. Raises ``Lost`` or the error that the reply stands for."""
         posting = asyncio.ensure_future(self._post(endpoint, name, frame))
         endpoint.under_way += 1
         try:
@@ -163,7 +163,7 @@ class Tier:
         return body
 
     async def about(self, name: str) -> Mapping[str, Any] | None:
-        """What the tier says of that engine's models; None when nobody can say."""
+        """What the tier says about that engine's models; None if no address can tell."""
         endpoint = self.pick(name)
         if endpoint is None:
             return None
@@ -179,7 +179,7 @@ class Tier:
         self._readings.setdefault(name, {})[process] = (time.monotonic(), EngineStats.of(stats))
 
     def stats(self, name: str) -> EngineStats:
-        """All processes that were heard of lately, taken together; the wait is their mean."""
+        """The stats of all processes heard of lately, taken together; the wait is their mean."""
         since = time.monotonic() - READINGS_FRESH_S
         known = self._readings.get(name, {})
         for process in [process for process, (at, _stats) in known.items() if at < since]:
@@ -199,17 +199,17 @@ class Tier:
         )
 
     def growth(self, name: str) -> float:
-        """How many times more replicas that engine may have than it has now: at least 1, and 1 where nobody says."""
+        """How many times more replicas that engine may have than now: at least 1, and 1 if the tier does not say."""
         at, running, most = self._replicas.get(name, (float("-inf"), 1, 1))
         return most / running if time.monotonic() - at < READINGS_FRESH_S and most > running > 0 else 1.0
 
     def gpus(self) -> list[GpuReading]:
-        """The tier's, as far as heard of lately. From any thread."""
+        """The tier's GPUs, as far as heard of lately. May be called from any thread."""
         since = time.monotonic() - READINGS_FRESH_S
         return [reading for at, reading in list(self._gpus.values()) if at >= since]
 
     def _note_machines(self, status: Mapping[str, Any]) -> None:
-        """A tier of an earlier version says nothing of them."""
+        """Note the machines in a status; a tier of an earlier version reports none."""
         now = time.monotonic()
         for name, count in status.get("replicas", {}).items():
             running = int(count["running"])

@@ -49,7 +49,7 @@ class TierStatus:
 
 
 class UnitHandler(Protocol):
-    """Takes frames for engines by name. ``KeyError`` for a name that it does not have."""
+    """Takes frames for engines by name. Raises ``KeyError`` for an unknown engine."""
 
     async def answer(self, name: str, frame: bytes) -> Reply: ...
 
@@ -138,7 +138,7 @@ class UnitServer:
             await _send(reply, send)
 
     async def _reply(self, method: str, path: str, receive: Any) -> Reply | None:
-        """None when the caller has gone."""
+        """Answer a request; None if the caller has gone."""
         match method, path:
             case "GET", "/healthz":
                 return _json({"status": "ok"})
@@ -177,7 +177,9 @@ class UnitServer:
 
 
 def _status_fields(status: TierStatus) -> Fields:
-    """``later``: by engine and process, what goes beside the reading (``wire.LATER_FIELDS``)."""
+    """Turn a status into plain fields. ``later``: by engine and process, fields that go beside the reading
+    (``wire.LATER_FIELDS``).
+    """
     engines: dict[str, list[Fields]] = {name: [] for name in status.engines}
     later: dict[str, dict[str, Fields]] = {name: {} for name in status.engines}
     for name, readings in status.engines.items():
@@ -188,14 +190,14 @@ def _status_fields(status: TierStatus) -> Fields:
 
 
 async def _live(receive: Any, send: Any) -> None:
-    """Nothing begins or ends with the server here: whoever made the handler loads it."""
+    """Answer ASGI's lifespan events. Nothing starts or stops here: the handler's creator loads it."""
     for event in ("lifespan.startup.complete", "lifespan.shutdown.complete"):
         await receive()
         await send({"type": event})
 
 
 async def _body(receive: Any) -> bytes | None:
-    """None when the caller went away in the middle of it. Raises ``WireError`` for what is too long."""
+    """Read the request's body; None if the caller went away. Raises ``WireError`` if it is too long."""
     parts: list[bytes] = []
     size = 0
     while True:

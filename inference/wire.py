@@ -43,7 +43,7 @@ R = TypeVar("R")
 
 
 class WireError(ValueError):
-    """A frame that is none, or of another version."""
+    """The data is not a valid frame, or is one of another version."""
 
 
 class Codec(Protocol[U, R]):
@@ -58,13 +58,13 @@ class Codec(Protocol[U, R]):
     def unpack_result(self, fields: Fields, payload: bytes) -> R: ...
 
     def about(self) -> Fields:
-        """At the tier: what an API process, which loads no model, cannot find out for itself."""
+        """At the tier: return what API processes, which load no model, cannot find out about the models themselves."""
 
     def samples(self) -> list[U]:
-        """At the tier: units that warm the loaded engine up."""
+        """At the tier: return units that warm up the loaded engine."""
 
     def learn(self, about: Fields) -> None:
-        """In an API process: what the tier's ``about`` said."""
+        """In an API process: apply the tier's ``about``."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def frame(header: Fields, payload: bytes = b"") -> bytes:
 
 
 def parse(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Raises ``WireError``."""
+    """Split a frame into header and payload. Raises ``WireError``."""
     try:
         (length,) = struct.unpack_from(">I", data)
         header = json.loads(data[4 : 4 + length].decode("utf-8", "surrogatepass"))
@@ -111,7 +111,7 @@ class PackedUnit:
 
 
 def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
-    """Raises ``WireError``."""
+    """Unpack a frame's unit. Raises ``WireError``."""
     header, payload = parse(data)
     try:
         left_s = header["left_s"]
@@ -132,13 +132,13 @@ def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
 
 
 def _origin(told: Any) -> dict[str, str]:
-    """Of a process of another version, or of a stranger: what is no pair of short strings is left out."""
+    """The origin told by another process, which may be foreign: anything but pairs of short strings is left out."""
     pairs = told.items() if isinstance(told, dict) else ()
     return {name: value for name, value in pairs if isinstance(value, str) and len(value) <= LONGEST_ID}
 
 
 def result_reply(codec: Codec[Any, R], result: R, unit: Unit, process: str, stats: EngineStats) -> Reply:
-    """With the reading of the engine that did it: so callers know the tier's load without asking for it."""
+    """Pack a result with a reading of its engine, so that callers know the tier's load without asking for it."""
     fields, payload = codec.pack_result(result)
     reading, later = split_reading(asdict(stats))
     header = {"queued_ms": unit.queued_ms, "process": process, "stats": reading, "later": later, "result": fields}
@@ -174,7 +174,9 @@ def failure_reply(error: InferenceError | WireError) -> Reply:
 
 
 def failure(status: int, body: bytes) -> InferenceError:
-    """What a reply other than 200 stands for. One that is not ours (a proxy's, say): the tier is not there."""
+    """The error that a reply other than 200 stands for. A foreign reply (a proxy's, say) means that the tier is absent,
+    so it becomes the error for an unavailable engine.
+    """
     try:
         error = json.loads(body)["error"]
         code = error["code"]
@@ -203,7 +205,7 @@ def pack_samples(audio: npt.NDArray[np.float32]) -> tuple[str, bytes]:
 
 
 def unpack_samples(kind: str, payload: bytes) -> npt.NDArray[np.float32]:
-    """Float32, shape (n,). Raises ``WireError``."""
+    """Unpack samples as float32, shape (n,). Raises ``WireError``."""
     types = {"int16": "<i2", "float32": "<f4"}
     if kind not in types or len(payload) % np.dtype(types[kind]).itemsize:
         raise WireError(f"{len(payload)} bytes are no samples of type {kind!r}")

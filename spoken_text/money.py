@@ -78,7 +78,7 @@ _CODES = "|".join(sign for sign in _CURRENCIES if sign.isalpha() and len(sign) >
 
 
 def amount(value: str, currency: _Currency, language: str) -> str:
-    """A sum such as "1250.50"; two decimals are the smaller unit."""
+    """Say a sum such as "1250.50"; two decimals are the smaller unit."""
     whole, _, decimals = value.replace(",", "").partition(".")
     if len(decimals) == 1:
         decimals += "0"

@@ -66,7 +66,7 @@ def with_digits(words: Sequence[str]) -> list[str]:
 
 
 def _joined(run: Sequence[str]) -> list[str]:
-    """Numbers one after the other as one, unless they are as short as "dua tiga"."""
+    """Join consecutive numbers into one, unless they are as short as "dua tiga"."""
     if len(run) > 1 and sum(char.isdigit() for text in run for char in text) >= _JOINED_FROM:
         return ["".join(run)]
     return list(run)
@@ -99,7 +99,7 @@ def _read(words: Sequence[str], index: int, *, after_number: bool) -> _Found | N
 
 
 def _with_tail(words: Sequence[str], value: str, index: int) -> _Found:
-    """What may follow a number and is part of it: decimals, a denominator, the ending of a decade."""
+    """Add what follows a number and is part of it: decimals, a denominator, the ending of a decade."""
     word = words[index] if index < len(words) else ""
     if word in _POINTS and (decimals := _decimals(words, index + 1)):
         return _Found(f"{value}.{decimals.text}", decimals.following, joins=False)
@@ -158,7 +158,7 @@ def _with_suffix(value: int) -> str:
 
 
 def _cardinal(words: Sequence[str], index: int) -> tuple[str, int] | None:
-    """The longest number below 10**15 from a word on, and the index behind it."""
+    """The longest number below 10**15 that starts at a word, and the index behind it."""
     if index < len(words) and words[index] in _ZEROS:
         return "0", index + 1
     total = 0
@@ -209,7 +209,7 @@ def _group(words: Sequence[str], index: int) -> tuple[int, int, str] | None:
 
 
 def _with_rest(words: Sequence[str], hundreds: int, index: int) -> tuple[int, int, str]:
-    """What comes after the hundreds, with or without an "and"."""
+    """Read the part after the hundreds, with or without an "and"."""
     start = index + 1 if words[index : index + 1] == ["and"] else index
     if start < len(words) and (rest := _below_hundred(words, start)) is not None:
         return hundreds + rest[0], rest[1], ""

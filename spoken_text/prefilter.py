@@ -1,4 +1,4 @@
-"""Which characters a text must hold for a pattern to match: most rules need some that most texts lack.
+"""Finds characters that a text must hold for a pattern to match: most rules need some that most texts lack.
 
 There are some three hundred rules and a sentence needs a handful. The answer comes from Python's own parser of
 regular expressions (`re._parser`, which has no public name); without it every rule is simply tried.
@@ -18,7 +18,8 @@ _MAX_SETS = 3
 
 
 def needed_characters(pattern: re.Pattern[str]) -> tuple[Characters, ...]:
-    """Sets of each of which every match, with what is around it, holds a character; the rarest comes first.
+    """Return sets of characters such that every match, with its surroundings, holds one of each set; the rarest set
+    first.
 
     Digits are ASCII digits: texts are brought to them before any rule is tried.
     """
@@ -61,7 +62,7 @@ def _of_item(kind: Any, value: Any) -> list[Characters]:
 
 
 def _of_branches(branches: list[list[Characters]]) -> list[Characters]:
-    """One set: the rarest that each branch needs, together."""
+    """Merge the rarest set of each branch into one set."""
     if not all(branches):
         return []
     return [frozenset().union(*(min(branch, key=_commonness) for branch in branches))]

@@ -1,4 +1,4 @@
-"""Roman numerals where the word before them says that they are numerals."""
+"""Reads Roman numerals where the word before them shows that they are numerals."""
 
 from __future__ import annotations
 

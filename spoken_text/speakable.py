@@ -1,4 +1,4 @@
-"""What a language model writes, as a person would read it aloud."""
+"""Turns a language model's text into words and pauses, as a person would read it aloud."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _speak(piece: str, language: str) -> str:
 
 
 def _read(text: str, language: str) -> str:
-    """A text without markup, at most one sentence or one row of a table."""
+    """Read a text without markup, at most one sentence or one row of a table."""
     text = re.sub(r"\s+", " ", plain_characters(text))
     language = detect_language(text, language)
     text = apply(LINKS, text, language)

@@ -51,8 +51,9 @@ class TtsConfig(AppConfig):
 
 
 def register_kokoro() -> None:
-    """Offer Kokoro, before all others, where the settings choose it. With an inference tier, whose process has the
-    model, only where they name it."""
+    """Offer Kokoro before all other models, if the settings choose it. With an inference tier, whose process has the
+    model, offer it only if they name it.
+    """
     from model_store.catalogue import Task
     from model_store.catalogue import catalogue as models
     from model_store.choice import chosen
@@ -72,7 +73,7 @@ def register_kokoro() -> None:
 
 
 def offer_kokoro(directory: Path | None) -> None:
-    """Register the engine with the model of `directory` (None: elsewhere), and its voices."""
+    """Register the engine and its voices, with the model in `directory` (None: in another process)."""
     from tts.kokoro_engine import NAME, KokoroEngine
     from tts.kokoro_voices import kokoro_voices
     from tts.voices import catalogue

@@ -31,12 +31,12 @@ class SpeechCache:
 
     @property
     def size(self) -> int:
-        """Bytes of what it holds."""
+        """Bytes of all speech in the cache."""
         return int(self._speech.currsize)
 
     @property
     def largest(self) -> int:
-        """Bytes of the largest speech it takes: one alone should not push out most of the others."""
+        """The most bytes that one speech may have, so that it does not push out most of the others."""
         return self.max_bytes // 16
 
     def get(self, key: str) -> FinishedSpeech | None:

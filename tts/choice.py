@@ -1,4 +1,4 @@
-"""Which voice a request means, in the API's own terms."""
+"""Chooses the voice for a request, from the API's own fields."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tts.voices import OPENAI_VOICES, LanguageNotFound, Voice, VoiceNotFound, ca
 
 
 def chosen_voice(fields: Mapping[str, Any]) -> Voice:
-    """For the fields ``model``, ``voice`` and ``language``, each optional. Raises ``ApiError`` 400 or 404."""
+    """Choose by the fields ``model``, ``voice`` and ``language``, each optional. Raises ``ApiError`` 400 or 404."""
     model = fields.get("model")
     voice = fields.get("voice")
     language = fields.get("language")

@@ -69,7 +69,7 @@ class ModelSource:
 
 
 def describe(source: str) -> ModelSource:
-    """What can be said of a Coqui model name or a checkpoint folder (config.json and *.pth) before it is loaded."""
+    """Describe a Coqui model name or a checkpoint folder (config.json and *.pth) without loading it."""
     folder = _folder(source)
     if folder is not None:
         about = _about(folder)
@@ -238,7 +238,7 @@ def _can_say(model: BaseTTS, text: str, language: str | None) -> bool:
 
 
 def _only(model: BaseTTS, language: str | None) -> str | None:
-    """The language for the tokenizer: the one asked for, or the only one that the model has."""
+    """The language to give the tokenizer: the requested one, or the model's only one."""
     return language or next(iter(model.language_manager.language_names), None)
 
 

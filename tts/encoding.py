@@ -1,4 +1,4 @@
-"""Speech to bytes: MP3, Opus, AAC, FLAC, WAV and raw PCM, piece by piece or all at once.
+"""Encodes speech as MP3, Opus, AAC, FLAC, WAV or raw PCM, piece by piece or all at once.
 
 An encoder belongs to one response; it is used by one thread at a time, off the event loop (`inference.pool`).
 """
@@ -161,7 +161,7 @@ class _StreamedWav(_Pcm):
 
 
 class _Pipe:
-    """Where FFmpeg writes when nobody can seek. It has no `seek`, by which PyAV knows."""
+    """An output for FFmpeg that cannot seek. PyAV knows this by the missing `seek`."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

@@ -32,7 +32,7 @@ class EspeakEngine:
         )
 
     async def load(self) -> None:
-        """Milliseconds: the library and its data come with the package."""
+        """Load the library and its data, which come with the package; takes milliseconds."""
         if not self._batcher.stats().ready:
             self._batcher.start()
             await asyncio.to_thread(start)

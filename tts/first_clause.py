@@ -1,4 +1,4 @@
-"""The beginning of a reply in short parts, so that its sound leaves soon and the rest is ready before it is needed.
+"""Splits the beginning of a reply into short parts, so that its sound starts soon and the rest is ready when needed.
 
 While one part is heard the next is made, so each may be about twice as long as the one before it. A sentence is cut
 where a speaker would breathe: after punctuation, else before a word that begins a phrase, before a Malay verb or after
@@ -70,12 +70,12 @@ def in_pieces(text: str, longest: int = LONGEST_PIECE) -> Iterator[str]:
 
 
 def _last(pattern: re.Pattern[str], text: str, end: int) -> int:
-    """Where the last match ends within `text[:end]`; 0 if there is none."""
+    """The end of the last match within `text[:end]`; 0 if there is none."""
     return max((found.end() for found in pattern.finditer(text, 0, end)), default=0)
 
 
 def length(text: str) -> float:
-    """How long it takes to say, in Latin letters; a Chinese character counts as several."""
+    """The text's speaking time, measured in Latin letters; a Chinese character counts as several."""
     return len(text) + (_LETTERS_OF_HAN - 1) * len(_HAN.findall(text))
 
 

@@ -107,7 +107,7 @@ def pack_of(name: str) -> Pack:
 
 
 def first_pack() -> Pack:
-    """Any pack, for a first sentence that nobody hears."""
+    """Return any pack, for a warm-up sentence that nobody hears."""
     return pack_of(min(path.stem for path in PACKS.glob("*.f16")))
 
 
@@ -142,7 +142,7 @@ class KokoroModel:
 
 
 def _returning_memory() -> onnxruntime.RunOptions:
-    """Give the working memory of a long sentence back after it, instead of keeping the most that was ever needed."""
+    """Run options that release a long sentence's working memory afterwards, instead of keeping the peak forever."""
     options = onnxruntime.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
@@ -172,7 +172,7 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
 
 
 def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
-    """Where onnxruntime may calculate, the preferred first. Raises `EngineUnavailable` for a GPU that it cannot use."""
+    """The onnxruntime providers to use, the preferred first. Raises `EngineUnavailable` if the GPU cannot be used."""
     has_gpu = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if device == "cuda" and not has_gpu:
         raise EngineUnavailable("this onnxruntime has no CUDA: install onnxruntime-gpu, or VOICE_TTS_DEVICE=cpu")

@@ -35,8 +35,9 @@ _THREADS_OF_ONE = 2  # a sentence gains little from more
 
 
 class KokoroEngine:
-    """`threads` for each of `workers`; 0: as the machine allows. A sentence that fails is tried once more with the
-    model loaded afresh."""
+    """Runs `workers` sentences at once with `threads` each; 0 means as the machine allows. A sentence that fails is
+    tried once more with the model loaded afresh.
+    """
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class KokoroEngine:
 
 
 def _seconds_per_cost(model: KokoroModel) -> float:
-    """How fast a warm model is while it has nothing else to do."""
+    """Measure the speed of a warm, otherwise idle model in seconds per cost."""
     began = time.perf_counter()
     model.speak(_WARM_UP, kokoro.first_pack())
     return (time.perf_counter() - began) / speech_cost(_WARM_UP_TEXT)

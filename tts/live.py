@@ -43,7 +43,7 @@ class State(StrEnum):
 
 
 class TooMuchText(ValueError):
-    """More text waits to be spoken, or to become a sentence, than is kept."""
+    """More text waits to be spoken, or to become a complete sentence, than the limits allow."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ Event = SentenceStarts | Audio | Flushed | Cancelled | Ended
 
 @dataclass(frozen=True)
 class _Mark:
-    """A place in the text at which something is to be told once the speech has come there."""
+    """A place in the text; an event is told once the speech has reached it."""
 
     event: Flushed | Ended
 
@@ -161,7 +161,7 @@ class LiveSpeech:
 
     @property
     def main_voice(self) -> Voice:
-        """The voice that has spoken most: not the one that was asked for where others had to stand in."""
+        """The voice that has spoken most; not the requested one if others stood in for most of the speech."""
         return max(self._spoken_by, key=lambda voice: self._spoken_by[voice], default=self._voice)
 
     @property
@@ -170,7 +170,7 @@ class LiveSpeech:
         return self._waiting_characters > 0
 
     def push(self, text: str) -> None:
-        """Text, split anywhere. Sentences that are certainly complete are spoken. Raises ``TooMuchText``."""
+        """Take text, split anywhere, and speak the sentences that are certainly complete. Raises ``TooMuchText``."""
         self._must_be_open("text")
         self._unfinished_characters += len(text)
         too_many_wait = self._waiting_characters + len(text) > MAX_WAITING_CHARACTERS
@@ -179,21 +179,22 @@ class LiveSpeech:
         self._give(self._text.push(text))
 
     def flush(self) -> None:
-        """Speak what there is, complete or not."""
+        """Speak all text so far, even an incomplete sentence."""
         self._must_be_open("flush")
         self._give(self._text.flush())
         self._waiting.put_nowait(_Mark(Flushed()))
 
     def end(self) -> None:
-        """Speak what there is, then tell ``Ended``. Nothing but a cancel may follow."""
+        """Speak all text so far, then tell ``Ended``. Only a cancel may follow."""
         self._must_be_open("end")
         self.state = State.ENDING
         self._give(self._text.flush())
         self._waiting.put_nowait(_Mark(Ended()))
 
     async def cancel(self) -> None:
-        """Be silent at once and forget all text so far; text that comes later is spoken again, in Opus as a new
-        stream: the old one's encoder still holds the end of what was said."""
+        """Be silent at once and forget all text so far. Later text is spoken again, in Opus as a new stream, because
+        the old encoder still holds the end of the cancelled speech.
+        """
         ending = self.state is State.ENDING
         await self._stop()
         self._reply = self._new_reply()
@@ -208,7 +209,7 @@ class LiveSpeech:
             self._waiting.put_nowait(_Mark(Ended()))
 
     async def ended(self) -> None:
-        """Wait until everything that was asked for has been told."""
+        """Wait until all text has been spoken and every event told."""
         await asyncio.wait([self._speaking])
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""One loudness for every voice and sentence, and no more silence around speech than is wanted.
+"""Gives every voice and sentence the same loudness, and trims the silence around speech.
 
 Arrays are float32 mono in [-1, 1], shape (n,).
 """

@@ -105,7 +105,7 @@ def _run(text: str) -> str:
 
 
 def _digits(digits: str) -> str:
-    """Digits that nobody has written out, one by one."""
+    """Read digits that are not written out yet, one by one."""
     return "".join(_NUMERALS[int(digit)] for digit in digits)
 
 

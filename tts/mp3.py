@@ -49,7 +49,7 @@ class Lame:
 
 
 def whole(samples: npt.NDArray[np.int16], sample_rate: int) -> bytes:
-    """A file that says how long it is: players show its length and cut off the silence that LAME added."""
+    """Encode a file that states its length: players show the length and cut off the silence that LAME added."""
     encoder = Lame(sample_rate)
     frames = encoder.feed(samples) + encoder.finish()
     return information(len(frames), len(samples)) + frames

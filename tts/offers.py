@@ -1,4 +1,4 @@
-"""Which text-to-speech models can be asked for."""
+"""The text-to-speech models that a request may name."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Who speaks a reply: for each sentence the voice of its language, and for a whole reply another engine when the neural
-one cannot keep up (brown-out) or a sentence of it fails.
+"""Chooses the voice for each sentence of a reply by its language, and another engine for the whole reply when the
+neural one cannot keep up (brown-out) or fails at a sentence.
 
 Used on one event loop; a `ReplyVoice` belongs to one reply.
 """
@@ -35,7 +35,7 @@ degraded_total = Counter("voice_tts_degraded", "Sentences that eSpeak NG spoke f
 
 
 class Reason(StrEnum):
-    """Why a reply has another voice than was asked for."""
+    """Why a reply has another voice than the requested one."""
 
     BUSY = "busy"  # brown-out
     FAILED = "failed"
@@ -55,7 +55,7 @@ def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
 
 
 class ReplyVoice:
-    """One reply's voice. `degraded` says why it is not the one that was asked for, once that is so."""
+    """One reply's voice. `degraded` says why it is not the requested one, and is None while it is."""
 
     def __init__(self, voice: Voice, *, follows_text: bool = False) -> None:
         self.degraded: Reason | None = None
@@ -92,7 +92,9 @@ class ReplyVoice:
         return _embedded(unit) if self.degraded else unit
 
     async def speak(self, unit: SpeechUnit) -> Speech:
-        """Speak a unit that `unit` gave. A neural voice that fails at it is stood in for. Raises what engines raise."""
+        """Speak a unit made by `unit`. If a neural voice fails at it, another engine speaks it. Raises the engines'
+        errors.
+        """
         if self.degraded and unit.voice.engine == NEURAL:
             unit = _embedded(unit)
         try:
@@ -163,7 +165,7 @@ def is_browned_out(cost: float = 0.0) -> bool:
 
 
 def _sharing_cores() -> dict[str, EngineStats]:
-    """The neural engine, and the others that take its cores for long."""
+    """The neural engine and the other engines that use its cores for long."""
     engines = {NEURAL: runtime.engine(NEURAL).stats()}
     if not settings.VOICE_INFERENCE_URL:
         engines |= {name: stats for name, stats in runtime.status().items() if name not in (NEURAL, EMBEDDED)}
@@ -171,15 +173,16 @@ def _sharing_cores() -> dict[str, EngineStats]:
 
 
 def _is_alone(engines: Iterable[EngineStats]) -> bool:
-    """Whether nobody else is served in this process, no other reply is under way, and nothing waits. A client that
-    names no end users is one user, however many use it."""
+    """Whether this process serves nobody else, no other reply is under way, and nothing waits. A client that names no
+    end users counts as one user, however many use it.
+    """
     here = leases()
     is_only_one = here.users_here <= 1 and here.speaking_here <= 1
     return is_only_one and not any(one.queue_length or one.estimated_wait_s for one in engines)
 
 
 def _why_not_neural(cost: float) -> Reason | None:
-    """Why a new reply cannot have a neural voice; None: it can."""
+    """Why a new reply cannot have a neural voice; None if it can."""
     if runtime.is_stood_in_for(NEURAL):
         return Reason.FAILED
     return Reason.BUSY if is_browned_out(cost) else None

@@ -1,4 +1,4 @@
-"""One speech as the bytes of a file: from the cache, at once when it is short, or sentence by sentence."""
+"""Makes the file for one speech: from the cache, at once if it is short, or sentence by sentence."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class SpeechOrder:
 
     @property
     def is_awaited_whole(self) -> bool:
-        """Whether its listener waits for all of it, or hears it while it is made."""
+        """Whether the listener waits for the complete speech, instead of hearing it while it is made."""
         return len(self.text) <= WHOLE_UP_TO_CHARACTERS
 
     @property
     def is_made_whole(self) -> bool:
-        """Whether no byte leaves before all of it is there: the file's header says how long it is."""
+        """Whether the file is sent only when complete, because its header states its length."""
         return self.is_awaited_whole and self.audio_format in WITH_LENGTH
 
     @property
@@ -75,7 +75,7 @@ class SpeechFile:
 
     @property
     def characters(self) -> int:
-        """Of the text, as far as it has been given."""
+        """Characters of the text that have been spoken so far."""
         share = 1.0 if self.finished is not None or self.synthesis is None else self.synthesis.share_given
         return math.ceil(len(self.order.text) * share)
 
@@ -85,7 +85,7 @@ class SpeechFile:
 
     @property
     def degraded(self) -> Reason | None:
-        """Why another voice speaks than was asked for."""
+        """Why another voice speaks than the requested one."""
         return self.synthesis.voice.degraded if self.synthesis else None
 
     @property
@@ -127,7 +127,7 @@ class SpeechFile:
         return self.synthesis is not None and self.synthesis.voice.is_counted_by_its_engine
 
     async def make_if_short(self) -> None:
-        """Make all of it, where nothing of it can be sent sooner. Raises what engines raise."""
+        """Make the whole file if none of it can be sent sooner. Raises the engine's errors."""
         synthesis = self.synthesis
         if synthesis is None or not (self.order.is_made_whole or len(synthesis.sentences) == 1):
             return
@@ -151,7 +151,7 @@ async def speech_file(order: SpeechOrder) -> SpeechFile:
 
 
 async def planned_file(order: SpeechOrder) -> SpeechFile:
-    """Decide what is said and who says it. Nothing has been spoken yet, but what is in the cache."""
+    """Decide the sentences and the voice. Nothing is spoken yet, except what the cache already holds."""
     cached = speech_cache().get(order.key)
     if cached is not None:
         return SpeechFile(order, finished=cached)

@@ -45,15 +45,17 @@ class Sentence:
 
 
 def sentence_language(text: str, language: str, *, is_given: bool = False) -> str:
-    """The language of one raw sentence; `language` where it does not tell. Where that `is_given` by the caller, only
-    another script says otherwise."""
+    """The language of one raw sentence, or `language` if the sentence does not tell. If the caller has given the
+    language (`is_given`), only another script overrides it.
+    """
     found = detect_language(text, language)
     return language if is_given and found in LATIN else found
 
 
 def sentences_of(text: str, language: str, *, is_given: bool = False) -> list[Sentence]:
-    """What is said for a raw text, in order; empty if nothing in it can be said. For `is_given` see
-    `sentence_language`."""
+    """The sentences to speak for a raw text, in order; empty if nothing in it can be said. For `is_given` see
+    `sentence_language`.
+    """
     sentences: list[Sentence] = []
     position = pause_ms = 0
     for piece in split_pieces(text):
@@ -95,8 +97,9 @@ class Synthesis:
         soon: bool = False,
         whole: bool = False,
     ) -> None:
-        """`soon`: the first sound is wanted before the first sentence is complete. `whole`: all of it is waited for,
-        not just its first sentence."""
+        """`soon`: the first sound is wanted before the first sentence is complete. `whole`: the listener waits for all
+        of it, not just for its first sentence.
+        """
         self.whole = whole
         self.samples = 0  # given so far, at `SAMPLE_RATE`
         self.sentences_given = 0
@@ -116,7 +119,7 @@ class Synthesis:
 
     @property
     def share_given(self) -> float:
-        """Of the text, from 0 to 1."""
+        """The share of the text spoken so far, from 0 to 1."""
         total = sum(len(sentence.text) for sentence in self.sentences)
         given = sum(len(sentence.text) for sentence in self.sentences[: self.sentences_given])
         return given / total if total else 1.0
@@ -165,7 +168,7 @@ class Synthesis:
 
 
 def finish(speech: Speech) -> Samples:
-    """Raw speech, trimmed, at the speed asked for, at the loudness that all voices share."""
+    """Trim an engine's raw speech, apply the requested speed and bring it to the loudness that all voices share."""
     audio = trim(speech.audio, speech.sample_rate)
     audio = retime(audio, speech.sample_rate, tempo=speech.tempo, to_rate=SAMPLE_RATE)
     return np.round(level(audio, SAMPLE_RATE) * 32767).clip(-32768, 32767).astype(np.int16)

@@ -1,4 +1,4 @@
-"""Faster or slower without a change of pitch, and another sample rate, in one pass through FFmpeg's filters."""
+"""Changes tempo without changing pitch, and resamples, in one pass through FFmpeg's filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can speak: voices as data, and how a request's model, voice and language choose one.
+"""The catalogue of voices, and how a request's model, voice and language choose one.
 
 The catalogue is filled from `espeak_voices.toml`, and by `register` once an engine has loaded; afterwards it is only
 read.
@@ -141,7 +141,7 @@ def primary(language: str) -> str:
 
 
 def default_voice() -> Voice:
-    """The voice for those who name none: the one of the settings, or the first while that one is not there."""
+    """The voice for requests that name none: the one in the settings, or the first while that one is not available."""
     voices = catalogue()
     return voices.get(settings.VOICE_TTS_DEFAULT_VOICE) or voices.all()[0]
 
@@ -153,7 +153,7 @@ def read_voices(path: Path) -> list[Voice]:
 
 
 def _fields(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A voice's table as arguments. `recipe` is for whoever makes the packs."""
+    """Turn a voice's TOML table into arguments. `recipe` is only used by the tool that makes the packs."""
     tuples = {name: tuple(entry.get(name, ())) for name in ("languages", "openai")}
     return {**{name: value for name, value in entry.items() if name != "recipe"}, **tuples}
 

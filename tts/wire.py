@@ -1,4 +1,4 @@
-"""This app's units as the inference tier's frames carry them (``inference.wire``).
+"""Encodes this app's units for the inference tier's frames (``inference.wire``).
 
 A unit takes its voice along, so the tier needs to know only the model.
 """
@@ -39,11 +39,11 @@ class SpeechCodec:
         return Speech(audio, int(fields["sample_rate"]), float(fields["tempo"]))
 
     def about(self) -> Fields:
-        """The engine's voices: of some models they are known only once it has loaded."""
+        """The engine's voices: for some models they are known only once the engine has loaded."""
         return {"voices": [_fields(voice) for voice in self._voices()]}
 
     def samples(self) -> list[SpeechUnit]:
-        """A word in the first voice of each model."""
+        """A one-word unit in the first voice of each model."""
         firsts = {voice.model: voice for voice in reversed(self._voices())}
         return [SpeechUnit(text="satu", voice=voice, language=voice.language) for voice in firsts.values()]
 

@@ -1,4 +1,4 @@
-"""Malay words into prefixes, stem and suffixes ("mempertanggungjawabkan" → mem-per-tanggungjawab-kan)."""
+"""Splits Malay words into prefixes, stem and suffixes ("mempertanggungjawabkan" → mem-per-tanggungjawab-kan)."""
 
 from __future__ import annotations
 

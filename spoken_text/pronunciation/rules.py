@@ -1,4 +1,4 @@
-"""Which e a Malay word has where the lexicon does not know: by the shape of its stem."""
+"""Decides, by the shape of its stem, which e a Malay word has if the lexicon does not know it."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def sentence_language(text: str, fallback: str = "ms") -> str:
 
 
 def _words(text: str, language: str) -> Iterator[SpokenWord]:
-    """The words with Malay sounds; English ones still without."""
+    """Yield the words, with sounds for the Malay ones; English words get theirs later."""
     tokens = _tokens(text)
     names = [token.lower() for token in tokens]
     for index, token in enumerate(tokens):
@@ -101,7 +101,7 @@ def _letter(token: str, language: str) -> Iterator[SpokenWord]:
 
 
 def _number(token: str, language: str) -> Iterator[SpokenWord]:
-    """Digits that nobody has written out; the voices of Chinese and Tamil read their own."""
+    """Yield the digits that nobody has written out as words; Chinese and Tamil voices read their own."""
     if language in ("zh", "ta"):
         yield SpokenWord(token, language, "")
         return
@@ -135,7 +135,7 @@ def _word(token: str, names: list[str], index: int, language: str) -> Iterator[S
 
 
 def _join_foreign(words: list[SpokenWord]) -> list[SpokenWord]:
-    """Punctuation goes to the word before it; Chinese or Tamil words in a row are one."""
+    """Attach punctuation to the word before it, and join consecutive Chinese or Tamil words into one."""
     joined: list[SpokenWord] = []
     for word in words:
         last = joined[-1] if joined else None
@@ -151,7 +151,7 @@ def _join_foreign(words: list[SpokenWord]) -> list[SpokenWord]:
 
 
 def _with_english(words: list[SpokenWord], english: EnglishPhonemes) -> list[SpokenWord]:
-    """English words in a row are given to `english` together, so that "the" and "a" are said as in a sentence."""
+    """Pass consecutive English words to `english` together, so that "the" and "a" are said as in a sentence."""
     out: list[SpokenWord] = []
     run: list[SpokenWord] = []
     for word in words:

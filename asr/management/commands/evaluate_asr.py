@@ -109,7 +109,7 @@ class Command(BaseCommand):
         return results
 
     def _report(self, models: dict[str, list[Score]]) -> None:
-        """One model, or two and what differs."""
+        """Print the results of one model, or of two with their difference."""
         if self.options["json"]:
             self.stdout.write(json.dumps(_as_json(models)))
             return

@@ -33,7 +33,7 @@ def emptying() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 async def closed_browser() -> AsyncIterator[None]:
-    """The browser that pages share ends with the run, in the loop that it was started in."""
+    """Close the pages' shared browser at the end of the run, in the event loop that it was started in."""
     yield
     if browser := sys.modules.get("tests.e2e.browser"):  # some page was opened
         await browser.shared.close()
@@ -163,7 +163,7 @@ def redis_url(_redis_server_url: str) -> str:
 
 @pytest.fixture
 async def settled(api_key: str) -> AsyncIterator[None]:
-    """No stream outlives its test: the tables are emptied then."""
+    """Wait for all streams at the end of the test, because the tables are emptied then."""
     from tests.asr.sockets import quiet
 
     yield
@@ -208,7 +208,7 @@ def _neighbour(start, folder: Path) -> Iterator[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What is made once for all workers has a folder of the run's."""
+    """Make a folder for what is made once per run and shared by all workers."""
     if services.SHARED_FOLDER not in os.environ:
         folder = tempfile.mkdtemp(prefix="voice-shared-")
         os.environ[services.SHARED_FOLDER] = folder

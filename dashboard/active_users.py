@@ -55,17 +55,17 @@ def active_by_day(span: Span, filters: Filters) -> Table:
 
 
 def enabled_by_client(clients: Iterable[int]) -> dict[int, Reach]:
-    """As the roll-out is now."""
+    """Return the reach of the current roll-out by client application."""
     rules = policy.load_percentages()
     return {client_id: policy.reach(rules, client_id) for client_id in clients}
 
 
 @dataclass(frozen=True)
 class Funnel:
-    """People from the chat to weekly use. Each number holds the next: who uses voice has it, who has it chats.
+    """Numbers of people from chat users to daily voice users; each group contains the next one.
 
-    ``enabled``: have any part of voice by the roll-out now, or used it in the 30 days. ``eligible``: the chat users
-    that somebody told of, or more where more have voice.
+    ``enabled``: people who have any part of voice under the current roll-out, or used it in the last 30 days.
+    ``eligible``: the reported number of chat users, or ``enabled`` where that is larger.
     """
 
     eligible: int
@@ -76,7 +76,7 @@ class Funnel:
 
     @classmethod
     def of(cls, chat_users: int, reach: float, active: Active) -> Funnel:
-        """Of one client application."""
+        """Return the funnel of one client application."""
         enabled = max(min(round(chat_users * reach), chat_users), active.month)
         return cls(max(chat_users, enabled), enabled, active.month, active.week, active.day)
 
@@ -86,7 +86,8 @@ class Funnel:
 
 @dataclass(frozen=True)
 class Step:
-    """One step from a chat user to an active one. ``share``: of the chat users, None when they are not known."""
+    """One step of the funnel. ``share``: ``users`` as a fraction of the chat users; None when their number is
+    unknown."""
 
     name: str
     users: int | None
@@ -104,8 +105,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Adoption:
-    """``eligible``: the chat users that somebody told of; None: of no client application. ``rate``: those active in 30
-    days among them. ``untold``: client applications with active users whose chat users nobody told."""
+    """Adoption of voice among chat users. ``eligible``: chat users as in ``Funnel``; None if no client application has
+    reported a number. ``rate``: the share of them active in 30 days. ``untold``: client applications with active users
+    but no reported number of chat users."""
 
     steps: tuple[Step, ...]
     eligible: int | None
@@ -121,7 +123,7 @@ class Adoption:
 
     @property
     def gauge(self) -> dict[str, float]:
-        """Where the aim begins and ends and where the rate stands, in hundredths of a scale that holds both."""
+        """The bounds of the target and the rate, as percentages of a scale that covers both."""
         low, high = ADOPTION_BAND
         top = max(1.5 * high, 1.1 * (self.rate or 0))
         places = {"low": low / top, "width": (high - low) / top, "at": (self.rate or 0) / top}
@@ -142,7 +144,8 @@ class Adoption:
 
 
 def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: Mapping[int, Active]) -> Adoption:
-    """``active``: on the span's last day, by client application. Nobody tells how many chat users speak a language."""
+    """Compute adoption. ``active``: active users on the span's last day, by client application. The number of chat
+    users is not known by language."""
     told = {} if filters.language else audience.known_on(span.last)
     if filters.client_id is not None:
         clients = {client: name for client, name in clients.items() if client == filters.client_id}
@@ -261,7 +264,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Retention:
-    """Of those who first used voice in a week, how many did in each week from then on."""
+    """For each week's new voice users, how many of them used voice in that week and in each later one."""
 
     cohorts: tuple[Cohort, ...]
 
@@ -292,7 +295,7 @@ class Retention:
 
 
 def retention(span: Span, filters: Filters) -> Retention:
-    """Weeks in the span, at least ``MIN_COHORTS`` and at most the newest ``MAX_COHORTS``."""
+    """Compute retention for the weeks in the span: at least ``MIN_COHORTS``, at most the newest ``MAX_COHORTS``."""
     last = weeks.week_of(span.last)
     first = max(
         min(weeks.week_of(span.first), last - timedelta(weeks=MIN_COHORTS - 1)),

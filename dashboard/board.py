@@ -26,8 +26,8 @@ EVERYTHING = "daily-mix"  # a CSV that is no table of the page
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure to begin with. ``change``: against as many days before, as a fraction; None: nothing to compare with.
-    ``about``: the definition that stands beside it."""
+    """A headline figure. ``change``: relative change against the period of equal length before, as a fraction; None
+    when there is nothing to compare with. ``about``: the definition shown beside the figure."""
 
     name: str
     value: str
@@ -49,7 +49,7 @@ class Tile:
 
 
 class Board:
-    """Each part is asked for once, when it is first needed."""
+    """The data of the whole page; each part is queried once, when it is first needed."""
 
     def __init__(self, span: Span, filters: Filters = ALL) -> None:
         self.span = span
@@ -57,11 +57,11 @@ class Board:
 
     @property
     def query(self) -> str:
-        """The part of the address that asks for it."""
+        """The query string that requests this board."""
         return urlencode({**self.span.parts, **self.filters.parts})
 
     def link(self, **changed: str) -> str:
-        """The page's address with other filters; an empty one is left out."""
+        """Return the page's address with these filters changed; an empty filter is left out."""
         parts = {name: value for name, value in {**self.filters.parts, **changed}.items() if value}
         return f"{reverse('dashboard')}?{urlencode({**self.span.parts, **parts})}"
 
@@ -83,7 +83,7 @@ class Board:
 
     @cached_property
     def _whole(self) -> usage_totals.UsageTotals:
-        """Of the whole service, which is what costs."""
+        """Usage totals of the whole service, whatever the filters: costs cover the whole service."""
         return usage_totals.work(self.span) if self.filters.is_any else self._work
 
     @cached_property
@@ -105,7 +105,7 @@ class Board:
 
     @property
     def marks(self) -> list[dict[str, Any]]:
-        """For the charts."""
+        """The events that charts mark, as JSON values."""
         return [event.as_json for event in self.events]
 
     @cached_property
@@ -148,7 +148,7 @@ class Board:
 
     @cached_property
     def people(self) -> Table:
-        """Of the client application that is chosen."""
+        """The busiest end users of the chosen client application."""
         return self._people(people.SHOWN_PEOPLE)
 
     def _people(self, limit: int | None) -> Table:
@@ -222,7 +222,8 @@ class Board:
 
     @property
     def _active_tile(self) -> Tile:
-        """People of the chosen days, where those are a day or a week; else of the 30 days to the last one."""
+        """Active users of the chosen days, if they are one day or one week; otherwise of the 30 days up to the last
+        one."""
         window, words = {1: ("day", _("on %s")), 7: ("week", _("in the 7 days to %s"))}.get(
             len(self.span.days), ("month", _("in the 30 days to %s"))
         )
@@ -231,7 +232,7 @@ class Board:
         return Tile(_("Active users"), f"{users:,}", note, self._change_of_active(window), about="active users")
 
     def _change_of_active(self, window: str) -> float | None:
-        """Of the newest whole day, against as many days before."""
+        """Return the relative change of active users from the comparable day before to the newest finished day."""
         if not self.span.finished_days:
             return None
         last = self.span.finished_days[-1]
@@ -273,7 +274,7 @@ OF_A_CLIENT: dict[str, Callable[[Board], Table]] = {"people": lambda board: boar
 
 
 def csv_of(name: str, board: Board) -> Iterator[bytes]:
-    """One of ``FILES``, or, where a client application is chosen, of ``OF_A_CLIENT``."""
+    """Yield a table of ``FILES`` as CSV, or one of ``OF_A_CLIENT`` if a client application is chosen."""
     if name in OF_A_CLIENT:
         return OF_A_CLIENT[name](board).lines()
     if name == EVERYTHING:
@@ -282,7 +283,7 @@ def csv_of(name: str, board: Board) -> Iterator[bytes]:
 
 
 class _Pipe:
-    """What a ZIP is written into; it is taken out as it comes."""
+    """A write-only file for ``zipfile``; what is written is taken out piece by piece."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -301,7 +302,7 @@ class _Pipe:
 
 
 def zip_of(board: Board) -> Iterator[bytes]:
-    """All files, packed while they are read."""
+    """Yield a ZIP of all files, compressed while they are read."""
     pipe = _Pipe()
     moment = board.span.now.timetuple()[:6]
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]

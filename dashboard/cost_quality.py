@@ -27,8 +27,8 @@ MS_PER_HOUR = 3_600_000
 
 @dataclass(frozen=True)
 class UnitCost:
-    """What one half of the service cost, in millionths of a US dollar, and the units of work that it did for that:
-    milliseconds of audio, or characters. ``micros``: of one hour, of 1,000 characters; None: it did nothing."""
+    """The cost of one half of the service in millionths of a US dollar, and the work it did: milliseconds of audio, or
+    characters. ``micros``: the cost of one hour or of 1,000 characters; None if it did no work."""
 
     spent_micros: int
     done: int
@@ -37,7 +37,7 @@ class UnitCost:
 
 @dataclass(frozen=True)
 class Money:
-    """What the span cost, in millionths of a US dollar. ``month``: of its last day."""
+    """The cost of the span in millionths of a US dollar. ``month``: the cost of the month that its last day is in."""
 
     micros: int
     heard: UnitCost
@@ -93,7 +93,7 @@ def _unit_column(metric: Metric, name: str, label: str) -> Column:
 
 
 def _unit_costs(days: Sequence[DayCost], found: UsageTotals) -> tuple[UnitCost, UnitCost]:
-    """Of audio heard, and of characters spoken."""
+    """Return the unit costs of audio recognised and of characters spoken."""
     done = [found.of_day(day.day) for day in days]
     heard = sum(day.speech_to_text_micros for day in days)
     audio_ms = sum(one.audio_ms for one in done)
@@ -203,7 +203,8 @@ def peaks(span: Span) -> Table:
 
 @dataclass(frozen=True)
 class Score:
-    """One line of the scorecard. ``value`` as the targets count; ``shown`` and ``basis`` for people."""
+    """One line of the scorecard. ``value``: the figure in the target's unit. ``shown`` and ``basis``: the figure and
+    what it rests on, as text."""
 
     goal: Goal
     value: float | None
@@ -234,7 +235,8 @@ WHOLE = {
 
 
 def scorecard(span: Span, filters: Filters, costs: Money, good: Quality, active: int) -> list[Score]:
-    """``active``: people served in the 30 days that end with the span's last. In the order of ``GOALS``."""
+    """Return the scores in the order of ``GOALS``. ``active``: people served in the 30 days that end with the span's
+    last."""
     up = probe.uptime_of_days(span.first, span.last)
     month = date_format(month_of(span.end - timedelta(days=1)), "F Y")
     is_past = end_of_month(span.last) <= span.now
@@ -301,8 +303,8 @@ def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float
 
 
 def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: str) -> Score:
-    """``per``: of what was done, in one of what ``basis`` counts. What runs costs the same however little it does, so
-    the basis says how much work would meet the target."""
+    """Score a cost per unit. ``per``: how much work makes one of the units that ``basis`` names. Machines cost the same
+    however little they do, so the basis also says how much work would meet the target."""
     goal = GOAL[metric]
     if one.micros is None or not costs.is_known:
         return Score(goal, None, "–", _("nothing was done, or nobody has entered what it costs"))
@@ -314,7 +316,7 @@ def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: st
 
 
 def _demand(span: Span) -> Score:
-    """How many wanted it at once: few are no failure."""
+    """Score the peak of concurrent users in the span; a low peak is not a failure."""
     most = board.peak(span.first, span.last)
     if most is None:
         return Score(GOAL[Metric.PEAK_USERS], None, "–", _("nobody watched in these days"))
@@ -324,7 +326,7 @@ def _demand(span: Span) -> Score:
 
 
 def _proven() -> Score:
-    """How many at once the service bore, as the stored load tests say."""
+    """Score the number of concurrent users that the service handled in the stored load tests."""
     goal = GOAL[Metric.CONCURRENT_USERS]
     run = loadtests.proven()
     if run is None:

@@ -24,7 +24,7 @@ PRESETS = {
 
 
 class BadQuery(ValueError):
-    """The address asks for what cannot be shown; says why, and which field is to blame."""
+    """The address requests something that cannot be shown; says why, and which field is to blame."""
 
     def __init__(self, message: str, field: str) -> None:
         super().__init__(message)
@@ -56,13 +56,13 @@ class Span:
 
     @property
     def before(self) -> Span:
-        """As many days, up to the day before."""
+        """The span of as many days that ends the day before this one begins."""
         length = timedelta(days=len(self.days))
         return Span(self.first - length, self.last - length, self.now)
 
     @property
     def parts(self) -> dict[str, str]:
-        """For the address that asks for it."""
+        """The query parameters that request this span."""
         if self.preset:
             return {"range": self.preset}
         return {"from": self.first.isoformat(), "to": self.last.isoformat()}
@@ -73,22 +73,22 @@ class Span:
 
     @property
     def unfinished(self) -> date | None:
-        """Its day that is not over."""
+        """Today, if it is in the span."""
         return self.last if self.includes_today else None
 
     @property
     def unfinished_week(self) -> date | None:
-        """The Monday of its week that is not over."""
+        """The Monday of the current week, if that week is in the span."""
         return week_of(self.last) if self.includes_today else None
 
     @property
     def finished_days(self) -> list[date]:
-        """What may be compared with whole days."""
+        """The days that are over, so that whole days are compared with whole days."""
         return self.days[:-1] if self.includes_today else self.days
 
     @property
     def compared_days(self) -> list[date]:
-        """The days before that the finished ones are compared with."""
+        """The days of the span before that the finished days are compared with."""
         return self.before.days[: len(self.finished_days)]
 
     def in_words(self) -> str:

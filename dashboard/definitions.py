@@ -88,5 +88,5 @@ OF_TABLE = {
 
 
 def of_table(name: str) -> str:
-    """Empty: it needs none."""
+    """Return the definition of a table's numbers; empty if it needs none."""
     return str(DEFINITIONS[OF_TABLE[name]]) if name in OF_TABLE else ""

@@ -30,7 +30,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Event:
-    """``place``: its number, in charts and in the list."""
+    """An event that charts mark. ``place``: its number, in charts and in the list."""
 
     place: int
     day: date
@@ -43,7 +43,7 @@ class Event:
 
 
 def events(span: Span) -> list[Event]:
-    """In order."""
+    """Return the span's events in order of time."""
     found = sorted([*_rollout(span), *_outages(span), *_phases(span)], key=lambda one: one[0])
     return [Event(place, day_of(at), str(kind), text) for place, (at, kind, text) in enumerate(found, 1)]
 
@@ -69,7 +69,7 @@ _Found = tuple[datetime, Any, str]
 
 
 def _rollout(span: Span) -> Iterator[_Found]:
-    """Percentages and switches. What was done to several flags at once is one event."""
+    """Yield changes of percentages and switches. A change made to several flags at once is one event."""
     flags = list(Flag.objects.values_list("name", flat=True))
     changes = Change.objects.filter(subject__in=flags, at__gte=span.start, at__lt=span.end).order_by("at", "id")
     same: dict[tuple[date, str, str], list[tuple[datetime, str]]] = defaultdict(list)
@@ -119,7 +119,7 @@ def _outages(span: Span) -> Iterator[_Found]:
 
 
 def _phases(span: Span) -> Iterator[_Found]:
-    """The first day on which more people were active than the phases before have."""
+    """Yield, for each phase of growth, the first day with more active users than the phases before it allow."""
     first = DailyActive.objects.aggregate(first=Min("day"))["first"]
     if first is None or first > span.last:
         return

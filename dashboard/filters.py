@@ -38,7 +38,7 @@ FIELDS = ("client", "feature", "language")
 
 @dataclass(frozen=True)
 class Filters:
-    """Empty: all of them."""
+    """The chosen filters; an empty one selects everything."""
 
     client: str = ""
     feature: str = ""
@@ -51,17 +51,17 @@ class Filters:
 
     @property
     def parts(self) -> dict[str, str]:
-        """For an address."""
+        """The query parameters that request these filters."""
         return {name: value for name in FIELDS if (value := getattr(self, name))}
 
     @property
     def rows(self) -> Q:
-        """Rows of a roll-up with client, kind and language."""
+        """The condition for rows of a roll-up that has client, kind and language."""
         return self._rows()
 
     @property
     def entries(self) -> Q:
-        """Rows about a ledger entry."""
+        """The condition for rows that refer to a ledger entry."""
         return self._rows("entry__")
 
     @property

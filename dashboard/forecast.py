@@ -30,7 +30,8 @@ Resource = InfrastructureCost.Resource
 
 @dataclass(frozen=True)
 class Population:
-    """Who has voice, or a part of it, by the percentages. ``people``: None when nobody told how many chat."""
+    """The people who have voice, or a part of it, at given percentages. ``people``: None if the number of chat users is
+    unknown."""
 
     share: float
     people: int | None
@@ -78,7 +79,7 @@ def _people(flag: Flag, before: Population, after: Population) -> Effect:
 
 
 def _peaks(use: phases.Use, before: Population, after: Population) -> tuple[int | None, int, str]:
-    """The most at once so far, the most then, and what that rests on."""
+    """Return the peak of concurrent users so far, the expected peak, and what the expectation is based on."""
     if use.peak_concurrent and before.share > 0:
         at = math.ceil(use.peak_concurrent * after.share / before.share)
         return use.peak_concurrent, at, "in proportion to the last 30 days"

@@ -25,7 +25,7 @@ CHART_HEADROOM = 1.1  # the chart's top above the highest level or value
 
 
 class Tone(StrEnum):
-    """How a value stands against the rules."""
+    """How a value compares with the thresholds of the rules."""
 
     OK = "ok"
     WARNING = "warning"
@@ -35,7 +35,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """The thresholds of the rules for one metric that are switched on. None: no such rule."""
+    """The thresholds of one metric's enabled rules; None where there is no such rule."""
 
     warning: float | None = None
     critical: float | None = None
@@ -50,7 +50,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Reading:
-    """One measured value: ``value`` with its unit, or why there is none."""
+    """One measured value: ``value`` with its unit, or the reason why there is none."""
 
     name: str
     value: str
@@ -60,7 +60,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Gauge:
-    """Concurrent users against the levels; ``percent`` of the scale's end, as are the marks'."""
+    """Concurrent users against the alert levels. ``percent``: of the scale's length, as for the marks."""
 
     users: Users | None
     tone: Tone
@@ -115,7 +115,7 @@ def slow(now: datetime) -> dict[str, Any]:
 
 
 def _cost_alert() -> str:
-    """The target is to be kept, the alert to be acted upon: two levels of one number, so both are told."""
+    """Describe the threshold of the cost alert: it is another level than the target, so the page shows both."""
     levels = limits().get(Metric.COST, Limits())
     level = levels.warning if levels.warning is not None else levels.critical
     return "no alert watches it" if level is None else f"the alert comes above USD {level:,.0f}, the review level"
@@ -135,7 +135,7 @@ def scale_end(levels: Levels, values: list[int]) -> float:
 
 
 def readings(sample: Sample | None, known: dict[str, Limits]) -> list[Reading]:
-    """p95 of both directions, error rate, GPU; all unknown without a fresh sample."""
+    """Return p95 in both directions, error rate and GPU load; all unknown without a fresh sample."""
     p95 = known.get(Metric.P95, Limits())
     asr, tts, errors, gpu = (
         (sample.asr_p95_s, sample.tts_p95_s, sample.error_percent, sample.gpu_percent) if sample else (None,) * 4
@@ -176,7 +176,7 @@ def curve(now: datetime, first_step: int = 0) -> dict[str, Any]:
 
 
 def chart(now: datetime) -> dict[str, Any]:
-    """All that the day's chart shows: today, yesterday, the levels."""
+    """Return the data of the day's chart: today, yesterday, and the levels."""
     today = timezone.localdate(now)
     levels = board.levels()
     before = board.day_curve(today - timedelta(days=1))
@@ -215,7 +215,7 @@ def still(drawn: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lines(values: list[int | None], end: float) -> list[str]:
-    """Points of one line for each stretch without a gap."""
+    """Return one polyline's points for each stretch without a gap."""
     lines: list[list[str]] = [[]]
     for step, value in enumerate(values):
         if value is None:

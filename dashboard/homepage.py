@@ -82,7 +82,7 @@ def fresh(request: HttpRequest) -> JsonResponse:
 
 
 def _step(request: HttpRequest) -> int:
-    """Nonsense asks for all of the day."""
+    """Return the requested step; an invalid one means the whole day."""
     text = request.GET.get("step", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
 

@@ -15,7 +15,7 @@ from dashboard.weekly import Summary, last_whole_week
 
 
 class NotMailed(Exception):
-    """Some did not get it: who, and why. ``got`` are those who did."""
+    """Some readers did not get the summary: who, and why. ``got``: the readers who did."""
 
     def __init__(self, got: list[Reader], reasons: dict[str, Exception]) -> None:
         super().__init__("; ".join(f"{address}: {reason}" for address, reason in reasons.items()))
@@ -24,18 +24,19 @@ class NotMailed(Exception):
 
 
 class NotOver(Exception):
-    """The week goes on: who had it now would not get the whole of it on Monday."""
+    """The week is not over: its summary would be incomplete, and would not be mailed again on Monday."""
 
 
 def readers() -> list[Reader]:
-    """Those of the settings."""
+    """Return the readers that the settings name."""
     return [Reader.of(text) for text in settings.VOICE_SUMMARY_EMAILS]
 
 
 def send(week: date, now: datetime, to: Iterable[Reader], *, again: bool = False) -> list[Reader]:
-    """Mail it to those who do not have it yet, with ``again`` to all. Gives who got it now.
+    """Mail the summary to the readers who do not have it yet, with ``again`` to all; return those who got it now.
 
-    Raises ``NotOver``; and ``NotMailed`` at the end, for those whose mail does not go: the next run tries it again."""
+    Raises ``NotOver``, or at the end ``NotMailed`` for the readers whose mail failed: the next run tries them again.
+    """
     if week > last_whole_week(now):
         raise NotOver
     got = []
@@ -72,5 +73,5 @@ def _send(mail: EmailMessage, week: date, reader: Reader, *, again: bool) -> boo
 
 
 def mailed(week: date) -> list[str]:
-    """The addresses that have it."""
+    """Return the addresses that already have this week's summary."""
     return list(MailedSummary.objects.filter(week=week).order_by("reader").values_list("reader", flat=True))

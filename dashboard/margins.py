@@ -27,7 +27,7 @@ from usage.period import day_of, month_after, month_of
 
 @dataclass
 class Margin:
-    """In millionths of a ringgit."""
+    """Revenue and cost in millionths of a ringgit."""
 
     revenue_micros: int = 0
     cost_micros: int = 0
@@ -38,13 +38,14 @@ class Margin:
 
     @property
     def share(self) -> float | None:
-        """Of the revenue."""
+        """The margin as a fraction of the revenue."""
         return self.micros / self.revenue_micros if self.revenue_micros > 0 else None
 
 
 @dataclass(frozen=True)
 class Margins:
-    """``by_client``: what nobody used has no client application (None). ``drafts``: some statement is not final."""
+    """Margins by client application. ``by_client``: the cost of what nobody used belongs to no client application
+    (None). ``drafts``: whether any statement is not final."""
 
     months: tuple[date, ...]
     rate: ExchangeRate | None
@@ -61,7 +62,7 @@ class Margins:
 
 
 def margins(span: Span) -> Margins:
-    """Of the months that the span's days are in, until now."""
+    """Return the margins of the months that the span touches, up to now."""
     months = _months(span)
     by_client: dict[int | None, Margin] = defaultdict(Margin)
     statements = Statement.objects.filter(user="", month__in=months)
@@ -91,7 +92,7 @@ def _months(span: Span) -> tuple[date, ...]:
 
 
 def _cost(months: Sequence[date], span: Span) -> dict[tuple[date, int | None], int]:
-    """Millionths of a dollar of each month and client application."""
+    """Return the cost in millionths of a dollar by month and client application."""
     last = min(month_after(months[-1]) - timedelta(days=1), day_of(span.now))
     days = [months[0] + timedelta(days=number) for number in range((last - months[0]).days + 1)]
     spent: dict[tuple[date, Measure], int] = defaultdict(int)

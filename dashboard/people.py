@@ -42,7 +42,8 @@ def short(digits: str) -> str:
 
 
 def busiest(span: Span, filters: Filters, link: Callable[[str], str], limit: int | None = SHOWN_PEOPLE) -> Table:
-    """Of the one client application that is chosen. Use by day and end user knows no languages."""
+    """Return the busiest end users of the chosen client application. Use by day and end user is not kept by
+    language."""
     assert filters.client_id is not None
     rows = DailyUse.objects.filter(client_id=filters.client_id, day__range=(span.first, span.last))
     if filters.feature:
@@ -83,7 +84,8 @@ def busiest(span: Span, filters: Filters, link: Callable[[str], str], limit: int
 
 
 def find(client: ClientApplication, digits: str) -> list[str]:
-    """The ids under which the ledger has this person: the end user's own, the pseudonym, or both. Empty: nobody."""
+    """Return the ids under which the ledger has this person: the end user's own, the pseudonym, or both; empty if
+    nobody."""
     if len(digits) != PSEUDONYM_DIGITS or set(digits) - set("0123456789abcdef"):
         return []
     gone = f"{PSEUDONYM}{digits}"
@@ -123,7 +125,7 @@ class Person:
 
     @cached_property
     def seen(self) -> tuple[date, date] | None:
-        """The first and the last day of all."""
+        """The first and the last day on which the ledger has this person, whatever the span."""
         found = self._all.order_by().aggregate(first=Min("created_at"), last=Max("created_at"))
         return (day_of(found["first"]), day_of(found["last"])) if found["first"] else None
 

@@ -80,7 +80,7 @@ Histogram = dict[int, int]  # requests by ceiling, in ms
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds, of a whole span; None without requests."""
+    """Response times of a whole span in seconds; None without requests."""
 
     asr_p95: float | None
     tts_p95: float | None
@@ -92,7 +92,7 @@ RANKS = (50, 95)
 
 
 def speed(span: Span, filters: Filters) -> Speed:
-    """Of files and texts; a live stream lasts as long as people talk."""
+    """Return the response times of files and texts; a live stream is left out, as it lasts as long as people talk."""
     halves = _histograms(span, filters)
     earlier = _histograms(span.before, filters)
     plots = {"asr": FEATURES["asr"], "tts": FEATURES["tts"]}
@@ -141,6 +141,6 @@ def _together(histograms: Iterable[Histogram]) -> Histogram:
 
 
 def _seconds_below(histogram: Histogram, percent: float) -> float | None:
-    """The ceiling, in seconds, that so many of the requests stay at or below."""
+    """Return the upper bound, in seconds, of the histogram bucket that contains this percentile."""
     ceiling_ms = histogram_percentile(histogram, percent)
     return None if ceiling_ms is None else ceiling_ms / 1000

@@ -52,9 +52,10 @@ class Form(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """``name`` heads the CSV's column, ``label`` the page's. ``bar``: a bar beside the number. ``is_drawn``: in the
-    chart, in that one of its plots. ``target``: a level that the plot marks. ``band``: the columns with the ends of its
-    confidence interval. ``is_ghost``: it is drawn faintly, as what was before."""
+    """A column of a table. ``name``: its heading in the CSV; ``label``: its heading on the page. ``bar``: show a bar
+    beside the number. ``is_drawn``: draw it in the chart, in the plot named ``plot``. ``target``: a level that the plot
+    marks. ``band``: the columns with the ends of its confidence interval. ``is_ghost``: draw it faintly, as the period
+    before."""
 
     name: str
     label: str
@@ -70,9 +71,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """``name`` is that of its CSV. ``chart``: `line`, `bars`, or empty. ``note``: what it does not say by itself.
-    ``links``: where each row's first cell leads. ``is_whole``: of the whole service, whatever the filters.
-    ``unfinished``: the day that is not over, which the chart keeps apart from the whole ones."""
+    """A table with its chart. ``name``: its name as a CSV file. ``chart``: `line`, `bars`, or empty. ``note``: a remark
+    for readers. ``links``: the target of each row's first cell. ``is_whole``: it covers the whole service, whatever the
+    filters. ``unfinished``: the day that is not over, which the chart keeps apart from whole days."""
 
     name: str
     title: str
@@ -88,7 +89,7 @@ class Table:
 
     @property
     def has_data(self) -> bool:
-        """Something other than zeros and gaps beside the first column."""
+        """Whether any column but the first has a value that is neither zero nor missing."""
         return any(value for row in self.rows for value in row[1:] if not isinstance(value, str | date))
 
     @property
@@ -105,7 +106,7 @@ class Table:
         return max(0, len(self.rows) - self.shown_rows) if self.shown_rows is not None else 0
 
     def body(self) -> SafeString:
-        """The rows as HTML: by hand, as a template takes ten times as long for a year of days."""
+        """The rows as HTML, built by hand because a template takes ten times as long for a year of days."""
         scales = [
             max((abs(row[place]) for row in self.rows if isinstance(row[place], int | float)), default=0)  # type: ignore[arg-type]
             if column.bar
@@ -145,7 +146,8 @@ def csv_lines(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[b
 
 
 def plain(value: Value, form: Form) -> str:
-    """For CSV: no thousands separators, no units; days as 2026-11-24, shares as fractions, money plain."""
+    """Format a value for CSV: no thousands separators, no units; days as 2026-11-24, shares as fractions, money
+    plain."""
     if value is None:
         return ""
     if isinstance(value, date):
@@ -158,7 +160,7 @@ def plain(value: Value, form: Form) -> str:
 
 
 def shown(value: Value, form: Form) -> str:
-    """For people."""
+    """Format a value for people."""
     if value is None:
         return NOTHING
     if isinstance(value, date):

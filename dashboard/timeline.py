@@ -36,7 +36,7 @@ PLAIN = "unknown"
 
 @dataclass(frozen=True)
 class Happening:
-    """``why``: the cause, as whoever or whatever did it gave it. ``who``: empty for what nobody did."""
+    """One entry of the timeline. ``why``: the cause as recorded. ``who``: empty if no person did it."""
 
     at: datetime
     what: str
@@ -47,7 +47,7 @@ class Happening:
 
 
 def latest(now: datetime, *, rollout: bool, capacity: bool) -> list[Happening]:
-    """The newest first, of what the person who looks may see."""
+    """Return the newest events first, limited to those that the viewer may see."""
     found: list[Happening] = []
     if rollout:
         found += _rollout(now - DAYS)

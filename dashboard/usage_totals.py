@@ -31,7 +31,7 @@ ENOUGH_REQUESTS = 20  # an error rate of fewer says nothing
 
 @dataclass
 class Amount:
-    """``audio_ms`` and ``characters``: those that count for money, corrections taken off."""
+    """An amount of use. ``audio_ms`` and ``characters``: the billable amounts, less corrections."""
 
     requests: int = 0
     audio_ms: int = 0
@@ -107,7 +107,7 @@ def minutes(ms: int) -> float:
 
 
 def before_column(name: str, form: Form, *, plot: str = "", label: str = "") -> Column:
-    """The same number of as many days before, drawn behind the column of that name."""
+    """Return the column of the period before for the same number; it is drawn behind the column of that name."""
     return Column(f"{name}_before", label or _("Before"), form, plot=plot, is_ghost=True)
 
 

@@ -39,7 +39,8 @@ def last_whole_week(now: datetime) -> date:
 
 
 def asked_week(text: str, now: datetime) -> date:
-    """The week's Monday, of any day in it; without one the last whole week. Raises ``BadQuery``."""
+    """Return the Monday of the week that contains this day; without a day, of the last whole week. Raises
+    ``BadQuery``."""
     if not text:
         return last_whole_week(now)
     try:
@@ -52,7 +53,7 @@ def asked_week(text: str, now: datetime) -> date:
 
 
 class Summary:
-    """Of the week that begins on that Monday."""
+    """The summary of the week that begins on this Monday."""
 
     def __init__(self, week: date, now: datetime) -> None:
         self.board = Board(Span(week, min(week + timedelta(days=6), day_of(now)), now))
@@ -87,7 +88,7 @@ class Summary:
 
     @property
     def figures(self) -> list[tuple[str, str, str]]:
-        """Name, value, and what is said of it."""
+        """The headline figures: name, value and remark."""
         found = []
         for tile in self.tiles:
             change = _("%s on the week before") % tile.change_in_words if tile.change_in_words else ""

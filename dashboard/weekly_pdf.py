@@ -73,7 +73,7 @@ def _words(text: str, style: ParagraphStyle) -> Paragraph:
 
 
 def _tiles(figures: Sequence[tuple[str, str, str]]) -> Table:
-    """Three beside each other."""
+    """Lay the figures out as tiles, three in a row."""
     cells = [[_words(name, SMALL), _words(value, FIGURE), _words(note, SMALL)] for name, value, note in figures]
     rows = [cells[start : start + 3] for start in range(0, len(cells), 3)]
     rows[-1] += [[]] * (3 - len(rows[-1]))

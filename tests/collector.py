@@ -25,7 +25,7 @@ class Collector:
         return [span for sender, span in list(self.spans) if (sender, span.name) == (service, name)]
 
     def below(self, parent: Any, name: str, service: str) -> list[Any]:
-        """Spans of the same trace whose parent that is."""
+        """Return the spans of that name and service whose parent is ``parent``, in the same trace."""
         found = self.named(name, service)
         return [span for span in found if (span.trace_id, span.parent_span_id) == (parent.trace_id, parent.span_id)]
 

@@ -25,7 +25,7 @@ def let_tests_empty_the_books() -> None:
 
 
 def restore_migrated_rows() -> None:
-    """Make the rows again that migrations make, where an earlier test has emptied the database."""
+    """Restore the rows that migrations make, if an earlier test has emptied the database."""
     from django.apps import apps
 
     from capacity.models import Rule

@@ -49,7 +49,7 @@ def free_port() -> int:
 
 
 def lasting_port() -> int:
-    """One that stays free for a server that goes and comes back: outside the range that clients get theirs from."""
+    """Return a port that stays free for a server that restarts: outside the range of the clients' ephemeral ports."""
     while True:
         port = random.randint(15_000, 30_000)
         with socket.socket() as probe, suppress(OSError):

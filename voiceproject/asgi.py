@@ -48,7 +48,7 @@ _http = Edge(
 
 @cache
 def _sockets() -> dict[str, Any]:
-    """Every WebSocket address. Made late: the apps' protocols import their engines' libraries."""
+    """Return every WebSocket route. Called late, because the apps' protocols import their engines' libraries."""
     from asr.websockets import websockets as asr
     from tts.websockets import websockets as tts
 
@@ -60,7 +60,7 @@ def _without_slash(path: str) -> str:
 
 
 def _tidied(scope: HTTPScope) -> HTTPScope:
-    """The API's addresses end without a slash; a client that writes one means the same."""
+    """Return the scope without a trailing slash in the path: the API's addresses have none, and clients may add one."""
     path = _without_slash(scope["path"])
     return scope if path == scope["path"] else {**scope, "path": path, "raw_path": path.encode()}
 

@@ -72,7 +72,7 @@ def _make_key(key: str) -> None:
 
 
 def _roll_out() -> None:
-    """Voice is off until somebody rolls it out; for a demo that is here. What is changed later in the admin stays."""
+    """Roll voice out, which is off by default, so that the demo has it. Later changes in the admin are kept."""
     with acting(STARTED_BY, "Whoever tries the service has everything."):
         for flag in Flag.objects.filter(name=VOICE, percent=0):
             flag.percent = ALL

@@ -65,7 +65,7 @@ class Environment(environ.Env):
         return [value.strip() for value in values if value.strip()]
 
     def parsed(self, var: Text, parse: Callable[[Text], Any], value: Text, default: Text, allowed: Text) -> Any:
-        """``parse(value)``, or of the default where that fails."""
+        """Return ``parse(value)``, or ``parse(default)`` if that fails."""
         try:
             return parse(value)
         except Exception:  # noqa: BLE001 - parsers of addresses raise whatever they meet
@@ -73,7 +73,7 @@ class Environment(environ.Env):
             return parse(default)
 
     def state_directory(self, var: Text, default: Path) -> Path:
-        """The directory, made when missing; one that will be gone soon where it cannot be written to."""
+        """Return the directory, created if missing; a temporary one if it is not writable."""
         path = Path(os.environ.get(var, "").strip() or default)
         try:
             directory = state_directory(path)

@@ -51,7 +51,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _is_head_too_large(self, data: bytes) -> bool:
-        """Whether the head alone is: the end of a small one may have come together with a part of the body."""
+        """Return whether the head alone is too large: the end of a small one may arrive together with part of the
+        body."""
         end = data.find(b"\r\n\r\n")
         return end < 0 or self._head_bytes - len(data) + end > settings.VOICE_HEAD_BYTES
 

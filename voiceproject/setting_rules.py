@@ -191,12 +191,13 @@ RULES: Mapping[str, Rule] = {
 
 
 def usable(name: str, value: Any, *, otherwise: Any) -> Any:
-    """The value if the setting may have it: for what Django itself reads before anybody can be told."""
+    """Return the value if the setting allows it, else ``otherwise``: for settings that Django reads before checks
+    run."""
     return value if RULES[name].accepts(value) else otherwise
 
 
 def broken_rules(settings: Mapping[str, Any]) -> Iterator[Problem]:
-    """What of the settings, by name, cannot be used."""
+    """Yield a problem for each setting whose value is not allowed."""
     for name, rule in RULES.items():
         value = settings[name]
         if not rule.accepts(value):

@@ -55,7 +55,7 @@ class RayNode:
             )
 
     def start_elsewhere(self) -> None:
-        """On a machine that has nothing of the one before."""
+        """Start on a machine that has nothing of the one before."""
         self._folder = _short_folder()
         self._folders.append(self._folder)
         self.start()
@@ -90,7 +90,7 @@ class RayNode:
 
 
 def _short_folder() -> Path:
-    """Sockets lie in it, whose paths may have 107 bytes."""
+    """Return a folder with a short path: sockets lie in it, whose paths may have at most 107 bytes."""
     return Path(tempfile.mkdtemp(prefix="ray-"))
 
 

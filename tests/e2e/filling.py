@@ -28,8 +28,8 @@ def fill(service: Served, what: str) -> None:
 
 
 def give(folder: Path, what: str) -> None:
-    """The state of a service that is to run in ``folder``, filled like that before it starts. It is filled once for all
-    that want the same."""
+    """Copy into ``folder`` the state of a service filled like that before it starts. The state is made once and
+    shared."""
 
     def make(state: Path) -> None:
         shutil.copytree(services.state_of_the_demo(), state, dirs_exist_ok=True)
@@ -54,7 +54,8 @@ def make_people() -> None:
 
 
 def make_load(users: int) -> None:
-    """So many users at once, for an hour, as if another process served them; and a rule that fires at once."""
+    """Make a load of ``users`` at once for an hour, as if another process served them, and a rule that fires at
+    once."""
     from django.utils import timezone
 
     from capacity.models import ProcessLease, Rule
@@ -222,7 +223,7 @@ def make_rollout(*, is_ramping: bool) -> None:
 
 
 def make_alerts(now: datetime) -> None:
-    """Past ones. What fires now, the watcher finds by the load."""
+    """Make past alerts. The watcher raises current ones itself, by the load."""
     from capacity.models import Alert, Rule
 
     for hours, severity, metric, value, by in (

@@ -61,11 +61,11 @@ class Attackers:
             await asyncio.sleep(pause_s)
 
     async def slow_head(self) -> None:
-        """One header after the other, without an end."""
+        """Send one header after the other, without an end."""
         await self._drip(b"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\n", b"X-More: 1\r\n")
 
     async def slow_body(self) -> None:
-        """With a key, the head at once and then a byte a second."""
+        """Send the head at once, with a key, and then one byte a second."""
         await self._drip(self._head(100_000), b" ")
 
     async def slow_reader(self) -> None:
@@ -77,7 +77,7 @@ class Attackers:
             writer.close()
 
     async def flood(self) -> None:
-        """Without a key, and with bodies."""
+        """Send requests with bodies but without a key."""
         async with httpx.AsyncClient(timeout=10) as client:
             url = f"{self._url}/v1/audio/transcriptions"
             headers = {"Authorization": "Bearer vk_nobody"}
@@ -87,7 +87,7 @@ class Attackers:
                 await asyncio.sleep(0.05)
 
     async def bomb(self) -> None:
-        """Little to send, much to make of it."""
+        """Send small requests that expand to a lot of work."""
         async with httpx.AsyncClient(timeout=60, base_url=self._url, headers=self._headers) as client:
             files = {"file": ("a.flac", self._clip)}
             answer = await client.post("/v1/audio/transcriptions", files=files, data={"model": "whisper-1"})

@@ -61,7 +61,7 @@ class Image:
         return told
 
     def copy_to(self, folder: Path) -> None:
-        """What is in `/app`."""
+        """Copy what the image has in `/app`."""
         for source in self.sources():
             if (ROOT / source).is_dir():
                 shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))

@@ -88,7 +88,7 @@ def workloads(phase: int = 1) -> Iterator[Workload]:
 
 
 def environment(container: Manifest, phase: int = 1) -> dict[str, str | None]:
-    """What the container is told. None: from a secret."""
+    """Return the container's environment; None stands for a value from a secret."""
     told: dict[str, str | None] = {}
     for source in container.get("envFrom", []):
         told |= of_kind("ConfigMap", phase)[source["configMapRef"]["name"]]["data"]

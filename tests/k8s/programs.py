@@ -19,7 +19,7 @@ PATIENCE_S = 60.0
 
 
 def found(name: str) -> str:
-    """Its path. Missing in CI it is an error: what nobody checks is worth nothing."""
+    """Return the program's path. In CI a missing program is an error, because an unchecked rule is worth nothing."""
     path = shutil.which(name)
     if path is None:
         message = f"{name} is not installed (make services installs it as root)"

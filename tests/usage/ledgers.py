@@ -35,7 +35,7 @@ def caller(chat: ClientApplication) -> Caller:
 
 @pytest.fixture
 def small_plan(db) -> Plan:
-    """Of 10 minutes and 1,000 characters, half of them included."""
+    """A plan of 10 minutes and 1,000 characters, half of them included."""
     Plan.objects.filter(is_default=True).update(is_default=False)
     return Plan.objects.create(
         name="small",

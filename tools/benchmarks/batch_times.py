@@ -31,8 +31,8 @@ SURE_UNITS = 6  # alone, whatever time they take: without them there is nothing 
 
 @dataclass(frozen=True)
 class Engine:
-    """What was measured of one kind's engine. ``sizes``: seconds of audio, or characters, of the requests that load
-    tests make. ``stages``: how the pool's jobs share its time."""
+    """Measurements of one kind's engine. ``sizes``: seconds of audio, or characters, of the requests that load tests
+    make. ``stages``: the shares of the pool's time by job."""
 
     name: str
     model: str
@@ -43,7 +43,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class Ran:
-    """A batch that was seen: what its units cost together."""
+    """A batch that ran, with the total cost of its units."""
 
     cost: float
     seconds: float
@@ -213,7 +213,7 @@ def device() -> str:
 
 
 def _timed(work: Callable[[], Any]) -> float:
-    """Processor seconds, the least of some."""
+    """Return the processor seconds of the fastest of five runs."""
     times = []
     for _ in range(5):
         began = time.thread_time()

@@ -29,7 +29,7 @@ class Answer:
 
 
 class Client:
-    """Keeps as many connections as there have been requests at once. For one event loop."""
+    """An HTTP client for one event loop. It keeps as many connections as there have been concurrent requests."""
 
     def __init__(self, url: str, headers: Mapping[str, str], *, timeout_s: float = 300.0) -> None:
         address = urlsplit(url)
@@ -49,7 +49,7 @@ class Client:
             connection.close()
 
     def request(self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b"") -> bytes:
-        """What ``send`` takes."""
+        """Build the bytes that ``send`` takes."""
         fields = {**self._headers, **headers, "Content-Length": str(len(body))}
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
         return "\r\n".join(lines).encode() + body

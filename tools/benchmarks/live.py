@@ -56,7 +56,8 @@ class Talk:
 
 @dataclass
 class Measured:
-    """``words``: of each recording by what was heard live, beside ``stable`` words that a final changed."""
+    """Measurements of live recognition. ``words``: for each recording, the words heard live. ``stable``: the number of
+    words reported as stable; ``changed``: how many of them a final changed."""
 
     first_partial: Result = field(default_factory=Result)
     final: Result = field(default_factory=Result)
@@ -172,7 +173,7 @@ def memory(service: Served) -> int:
 
 
 def sentences(streams: int, turns: int) -> list[list[Talk]]:
-    """For each stream."""
+    """Return the sentences that each stream says."""
     return [
         [Talk(sound.said(SENTENCES[(number + turn) % len(SENTENCES)])) for turn in range(turns)]
         for number in range(streams)

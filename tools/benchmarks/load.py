@@ -18,9 +18,9 @@ SETTLE_S = 3.0  # until as much is under way as will be: what is done before or 
 
 @dataclass
 class Outcome:
-    """``seconds``: how long it was measured, from ``SETTLE_S`` after the beginning. ``statuses`` of all answers, by
-    number; what got none is under its exception's name. ``latencies_s``: of the successes; ``in_time``: how many of
-    these came in time, while it was measured."""
+    """The outcome of a load run. ``seconds``: the measured time, which starts ``SETTLE_S`` after the beginning.
+    ``statuses``: number of answers by status; requests without an answer are under their exception's name.
+    ``latencies_s``: latencies of the successes. ``in_time``: successes that came in time, within the measured time."""
 
     seconds: float
     began: float = field(default_factory=time.perf_counter)
@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def remaining_s(self) -> float:
-        """Until no more requests are to be made."""
+        """The time until no more requests are to be made."""
         return max(0.0, self.began + SETTLE_S + self.seconds - time.perf_counter())
 
     def succeeded(self, latency_s: float) -> None:
@@ -92,7 +92,7 @@ async def closed(asks: list[Ask], *, seconds: float) -> Outcome:
 
 
 async def open_loop(ask: Ask, *, per_second: float, seconds: float) -> Outcome:
-    """Callers who come at random, whatever the others get, and do not come back."""
+    """Send requests at random times, whatever becomes of the others; a refused caller does not come back."""
     outcome = Outcome(seconds)
     chance = random.Random(1)
     tasks: list[asyncio.Task[float]] = []

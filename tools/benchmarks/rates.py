@@ -205,7 +205,7 @@ def _spread(alone: Result, size_cv: float) -> float:
 
 
 async def measure(seconds: float, service: Observed | None = None) -> Rates:
-    """All of it. ``seconds`` of load for each kind. With a service, that one is loaded."""
+    """Measure all rates, with ``seconds`` of load for each kind. If a service is given, that one is loaded."""
     engines = await batch_times.measure(BATCH_SHARE * seconds)
     if service is None:
         with observed() as throw_away:
@@ -241,7 +241,7 @@ async def loaded(service: Observed, seconds: float, engines: dict[str, batch_tim
 async def _of_kind(
     service: Observed, kind: str, call: Call, engine: batch_times.Engine, seconds: float
 ) -> tuple[KindRates, float]:
-    """One kind's rates, and the cores that its run had."""
+    """Return one kind's rates, and the number of cores that its run had."""
     await closed_loop(call, concurrency=BUSY, seconds=WARM_UP_S)
     alone = await closed_loop(call, concurrency=1, seconds=min(ALONE_S, seconds))
     spent = await spend(service, lambda: closed_loop(call, concurrency=BUSY, seconds=seconds))

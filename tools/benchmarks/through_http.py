@@ -32,7 +32,8 @@ async def measure(direction: str, folder: Path, *, concurrency: int, seconds: fl
 
 
 def succeeds(ask: Ask) -> Call:
-    """Who is refused stays away as long as they were told."""
+    """Return a call that tells whether the request succeeded; after a refusal it first waits as long as the server
+    asks."""
 
     async def call(number: int) -> bool:
         answer = await ask(number)

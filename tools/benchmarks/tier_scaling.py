@@ -70,7 +70,7 @@ class Seen:
         return [answer for answer in self.answers if begin <= answer.at < end]
 
     def first(self, count: int, after: float = 0.0) -> float | None:
-        """When so many replicas ran for the first time."""
+        """Return the first time at which this many replicas ran."""
         return next((at for at, running in self.replicas if running == count and at >= after), None)
 
 

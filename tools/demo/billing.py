@@ -66,8 +66,8 @@ def _plan(plan: DemoPlan, scale: int) -> Plan:
 
 
 def make_costs(quarter: Quarter) -> bool:
-    """The rows of the first migration from the quarter's start on; as many GPUs and pods as the story has, first and
-    later. Only where nobody has entered costs of their own; tells whether it did."""
+    """Date the first migration's cost rows from the quarter's start, with the story's numbers of GPUs and pods, at
+    first and later. Changes nothing if somebody has entered costs; returns whether it changed any."""
     rows = {row.resource: row for row in InfrastructureCost.objects.all()}
     first = {Resource.T4: 1, Resource.API_POD: 2, Resource.OTHER: 1}
     if InfrastructureCost.objects.count() != len(first) or any(
@@ -101,7 +101,7 @@ def make_costs(quarter: Quarter) -> bool:
 
 
 def make_exchange_rate(quarter: Quarter) -> None:
-    """A round number that nobody quotes, so that nobody takes it for a quotation."""
+    """Set a round exchange rate, so that nobody takes it for a real quotation."""
     if not ExchangeRate.objects.exists():
         ExchangeRate.objects.create(
             day=quarter.first.replace(day=1), ringgit=RINGGIT_FOR_A_DOLLAR, source="made up for the demo"
@@ -109,7 +109,7 @@ def make_exchange_rate(quarter: Quarter) -> None:
 
 
 def make_statements(quarter: Quarter) -> Statements:
-    """Final ones of the months that are over, with a credit note on one; drafts of this month."""
+    """Make final statements of past months, one with a credit note, and drafts of this month."""
     this_month = month_of(quarter.now)
     month = quarter.first.replace(day=1)
     final = 0

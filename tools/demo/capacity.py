@@ -22,7 +22,8 @@ SLOW_FOR = timedelta(minutes=4)
 
 @dataclass(frozen=True)
 class Incident:
-    """``worst`` is what was measured at its height; ``acknowledged`` after so long, or never."""
+    """An incident that raises an alert. ``worst``: the value measured at its height. ``acknowledged``: the time until
+    it was acknowledged, or None."""
 
     severity: Rule.Severity
     metric: Metric
@@ -33,7 +34,7 @@ class Incident:
 
 
 def write_load(minutes: Iterable[Minute], quarter: Quarter) -> tuple[int, int]:
-    """Samples as far back as they are kept, and every hour's peak. What was measured stays. Gives both counts."""
+    """Write samples, as far back as they are kept, and hourly peaks; keep measured ones. Returns both counts."""
     keep_from = quarter.now - watch.KEEP_SAMPLES
     samples: list[Sample] = []
     peaks = []
@@ -94,7 +95,7 @@ def write_uptime(quarter: Quarter) -> None:
 
 
 def incidents(quarter: Quarter) -> Iterator[Incident]:
-    """In the order of their times, without the one that still fires."""
+    """Yield the incidents in order of time, without the one that still fires."""
     minute = timedelta(minutes=1)
     critical = Rule.Severity.CRITICAL
     warning = Rule.Severity.WARNING
@@ -118,7 +119,8 @@ def stopping_words(quarter: Quarter) -> str:
 
 
 def write_alerts(quarter: Quarter) -> int:
-    """Those of the quarter, told to an address that does not exist, and one that fires now. Gives how many."""
+    """Write the quarter's alerts, with notifications to an address that does not exist, and one alert that fires now.
+    Returns their number."""
     written = 0
     for incident in incidents(quarter):
         rule = _rule(incident)

@@ -74,7 +74,8 @@ def fill(
 
 
 def _machines(users: int) -> Machines:
-    """As the phases have them; of one that scales by itself, one more of each than the largest that does not."""
+    """Return the machines of the phase with this many users; a phase that autoscales gets one more of each than the
+    largest phase that does not."""
     phase = phases.phase_of(phases.Use(users, phases.expected_peak(users)))
     if phase is not None and phase.gpus_from and phase.pods_from:
         return Machines(phase.gpus_from, phase.pods_from)

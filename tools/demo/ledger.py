@@ -30,7 +30,7 @@ class Counts:
 
 
 def make_clients(quarter: Quarter) -> list[ClientApplication]:
-    """In the order of ``CLIENTS``. One that is there by that name is used."""
+    """Return the client applications in the order of ``CLIENTS``; existing ones of the same name are used."""
     clients = [
         ClientApplication.objects.get_or_create(name=name, defaults={"description": f"{words}; {MADE_BY}"})[0]
         for name, words, _share in CLIENTS
@@ -41,7 +41,7 @@ def make_clients(quarter: Quarter) -> list[ClientApplication]:
 
 
 def count_chat_users(quarter: Quarter, clients: list[ClientApplication], users: int) -> None:
-    """What the chat's owners would have told the dashboard, month by month; the chat grows a little."""
+    """Record the monthly numbers of chat users that the chat's owners would have reported; they grow a little."""
     model = apps.all_models["usage"].get("chatusers")
     if model is None:
         return
@@ -138,7 +138,7 @@ def _write_feedback(requests: list[Request], counts: Counts) -> None:
 
 
 def _date_feedback(since: datetime) -> None:
-    """As old as the request: what was said of it came soon after."""
+    """Backdate feedback to the time of its request: people give it soon after."""
     made = LedgerEntry.objects.filter(pk=OuterRef("entry_id")).order_by().values("created_at")[:1]
     ours = {"entry__client__description__endswith": MADE_BY, "entry__created_at__gte": since}
     corrections = Correction.objects.filter(**ours).values("pk")

@@ -39,7 +39,7 @@ class Minute(NamedTuple):
 
 
 def reach(people: list[Person], quarter: Quarter) -> list[float]:
-    """Of each day: how many use voice then, as a share of the most."""
+    """Return, for each day, the number of people using voice as a fraction of the highest day's."""
     using = [sum(person.joined <= index < person.left for person in people) for index in range(quarter.days)]
     return [number / max(1, *using) for number in using]
 

@@ -82,7 +82,7 @@ PLUS_SHARE = 0.08
 
 @dataclass(frozen=True)
 class Machines:
-    """What runs at the end: as the phase of growth has that so many users are in."""
+    """The machines that run at the end: those of the phase of growth with this many users."""
 
     gpus: int = 1
     pods: int = 2
@@ -127,7 +127,7 @@ class Quarter:
         return min(self.midnight(self.index(place)) + timedelta(hours=hour), self.now)
 
     def percent(self, feature: Feature, index: int) -> int:
-        """Of end users who have it at the end of that day."""
+        """Return the percentage of end users who have the feature at the end of that day."""
         return self._percents[feature][index]
 
     @cached_property
@@ -141,7 +141,7 @@ class Quarter:
         }
 
     def throughput(self, index: int) -> int:
-        """Of what runs, in GPUs of the first day's model."""
+        """Return the throughput of the running GPUs, in units of one GPU with the first day's model."""
         if index < self.index(GPU_RELIEVED):
             return self.machines.before.gpus
         return max(2, self.machines.gpus)
@@ -155,13 +155,13 @@ class Quarter:
 
     @cached_property
     def slow_spell(self) -> tuple[datetime, datetime]:
-        """From, until: answers took many times as long, for which the ramp was stopped."""
+        """The start and end of the spell of slow answers that stopped the ramp."""
         begin = self.moment(STOPPED_AT, STOPPED_HOUR) - SLOW_BEFORE
         return begin, min(begin + SLOW_LENGTH, self.now)
 
     @cached_property
     def outages(self) -> tuple[tuple[datetime, datetime], ...]:
-        """From, until. In one of them nothing is answered."""
+        """The start and end of each outage, in which nothing is answered."""
         return tuple(
             (begin, min(begin + length, self.now))
             for begin, length in (

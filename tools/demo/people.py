@@ -35,8 +35,8 @@ class Person:
 
 
 def crowd(seed: int, users: int, quarter: Quarter) -> list[Person]:
-    """So many end users who have voice at the end, in the order of their first use. Some of them have not tried it yet,
-    and are not there."""
+    """Return the end users who have tried voice, in the order of their first use; ``users`` have it at the end, but
+    some of those have not tried it yet."""
     rng = Random(f"{seed} people")
     found = 0
     people = []
@@ -53,7 +53,7 @@ def crowd(seed: int, users: int, quarter: Quarter) -> list[Person]:
 
 
 def population(users: int) -> int:
-    """How many the chat has, of whom so many have voice at the end."""
+    """Return the number of chat users of whom ``users`` have voice at the end."""
     return round(users / (LAST_PERCENT / 100))
 
 
@@ -76,7 +76,7 @@ def _person(rng: Random, user: str, at: float, quarter: Quarter, *, is_pilot: bo
 
 
 def _enabled(quarter: Quarter, at: float) -> int:
-    """The first day from which on they have it for good; the quarter's length when never."""
+    """Return the first day from which on people at this place keep voice; the quarter's length if there is none."""
     days = range(quarter.days)
     return next((day + 1 for day in reversed(days) if not at < quarter.percent(Feature.ASR, day)), 0)
 

@@ -119,7 +119,7 @@ class Rhythm:
         return self.weight * (here + part * (following - here))
 
     def share_before(self, second: float) -> float:
-        """Of the day's requests: 0 at midnight, 1 at the next."""
+        """Return the share of the day's requests that come before this second: 0 at midnight, 1 at the next."""
         hour, part = divmod(min(max(second, 0.0), DAY_S - 1e-6) / HOUR_S, 1)
         before = self._until[int(hour)]
         after = self._until[int(hour) + 1]

@@ -49,7 +49,7 @@ class Request(NamedTuple):
 
 
 def limit_scale(rows: int, users: int, days: int) -> int:
-    """By how much the plans' amounts are multiplied, so that a crowd that talks a lot is not refused all the time."""
+    """Return the factor for the plans' limits, so that a talkative crowd is not refused all the time."""
     return max(1, round(30 * rows / max(1, users * days) / 40))
 
 
@@ -163,7 +163,7 @@ class Traffic:
         return [one for one in Feature if person.has(self._quarter.percent(one, index))] or [Feature.ASR]
 
     def _within_quotas(self, requests: list[Request]) -> list[Request]:
-        """Who has reached a hard limit is refused until the month ends."""
+        """Replace requests beyond a hard limit with refusals, until the month ends."""
         return [self._within_quota(request) for request in requests]
 
     def _within_quota(self, request: Request) -> Request:
@@ -189,7 +189,8 @@ class Traffic:
 
 
 def growth(sizes: list[float], weights: list[float], quarter: Quarter) -> list[float]:
-    """Of each day: use per GPU, week by week, 1 where it was highest. Weekdays and holidays are taken out."""
+    """Return use per GPU for each day as a weekly mean, scaled to a maximum of 1, with weekday and holiday effects
+    removed."""
     levels = []
     for index in range(quarter.days):
         week = range(max(0, index - 6), index + 1)

@@ -41,7 +41,7 @@ class Trend:
 
     @property
     def grown(self) -> float:
-        """Over the time that was watched."""
+        """The growth in bytes over the time watched."""
         return self.slope * self.span_s
 
     @property
@@ -58,7 +58,7 @@ class Trend:
 
 
 def trend(readings: Sequence[Reading]) -> Trend | None:
-    """Of readings under load, in order. None: too few or too short a time to tell."""
+    """Return the trend of readings under load, in order; None if they are too few or cover too short a time."""
     if len(readings) < 2:
         return None
     began = readings[0][0]

@@ -32,7 +32,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class LiveEndpoint:
-    """Where to and as whom. A silence of ``patience_s`` breaks it off."""
+    """The server's address and the credentials. A silence of ``patience_s`` ends the connection."""
 
     host: str
     headers: dict[str, str]
@@ -41,8 +41,8 @@ class LiveEndpoint:
 
 @dataclass(frozen=True)
 class Live:
-    """``seconds``: what the person waited; ``size``: bytes received. Of speech, ``audio_s``: how much was spoken;
-    ``degraded``: why by another voice than was asked for, "" if by that one."""
+    """The result of live work. ``seconds``: the person's wait; ``size``: bytes received. For speech, ``audio_s``: the
+    length spoken; ``degraded``: why another voice than the requested one spoke, "" if none did."""
 
     seconds: float
     size: int
@@ -52,7 +52,7 @@ class Live:
 
 @dataclass
 class HeardSoFar:
-    """What came back so far. ``events``: by type, with when it came (monotonic); of each type the last one."""
+    """What has come back so far. ``events``: the last event of each type, with its time of arrival (monotonic)."""
 
     events: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
     words: list[str] = field(default_factory=list)
@@ -116,7 +116,7 @@ def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
 
 
 def error_code(body: bytes | str) -> str:
-    """Of an envelope; nothing when it is none."""
+    """Return the error code of an envelope; empty if the body is none."""
     try:
         code = json.loads(body)["error"]["code"]
     except (ValueError, KeyError, TypeError):
@@ -127,7 +127,8 @@ def error_code(body: bytes | str) -> str:
 def _converse(
     line: LiveEndpoint, path: str, start: dict[str, Any], talk: Callable[[WebSocket, HeardSoFar], float]
 ) -> tuple[float, HeardSoFar]:
-    """Open, start, talk, hear everything to `done`. What ``talk`` returns, and what was heard."""
+    """Open a connection, start, talk, and read everything up to `done`. Returns the result of ``talk``, and what was
+    heard."""
     address = "ws" + line.host.removeprefix("http") + path
     header = [f"{name}: {value}" for name, value in line.headers.items()]
     try:

@@ -46,7 +46,7 @@ _in_flight = 0
 
 
 class Hung(Exception):
-    """No end within the patience that was ordered."""
+    """The request did not end within the ordered patience."""
 
 
 class Failed(Exception):
@@ -204,7 +204,7 @@ class VoiceUser(FastHttpUser):
 
 
 class _Counted:
-    """One more in flight, for so long."""
+    """A context that counts one more request in flight."""
 
     def __enter__(self) -> None:
         global _in_flight

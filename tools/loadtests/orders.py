@@ -26,8 +26,8 @@ class Clip:
 
 @dataclass(frozen=True)
 class Orders:
-    """``people``: the start of the end users' ids, other ones in each run. ``first``: the first sentence's number.
-    ``patience_s``: what takes longer hangs."""
+    """Orders for the load generator. ``people``: the prefix of the end users' ids, different in each run. ``first``:
+    the number of the first sentence. ``patience_s``: a request that takes longer counts as hung."""
 
     host: str
     key: str

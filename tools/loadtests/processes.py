@@ -33,7 +33,7 @@ class Process:
     worked: list[tuple[float, float]] = field(default_factory=list)
 
     def cores(self, since: float, until: float) -> float | None:
-        """How many it kept busy in that time, on average. None: too few readings."""
+        """Return how many cores the process kept busy in that time, on average; None with too few readings."""
         readings = [reading for reading in self.worked if since <= reading[0] <= until]
         if len(readings) < 2 or readings[-1][0] <= readings[0][0]:
             return None
@@ -71,7 +71,7 @@ class Watch:
             self._stopping.wait(max(0.0, at + self._interval_s - time.monotonic()))
 
     def read(self) -> Process | None:
-        """Whichever process answers now; None: not reached, or it does not tell (see ``problem``)."""
+        """Read the process that answers now. None if it is not reached or exposes no figures (see ``problem``)."""
         try:
             answer = httpx.get(self._url, timeout=TIMEOUT_S)  # a connection of its own: any process may answer
             answer.raise_for_status()

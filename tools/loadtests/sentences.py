@@ -68,7 +68,7 @@ _STRIDE = 7_919  # a prime that does not divide the number: neighbours differ in
 
 
 def sentence(number: int) -> str:
-    """The numbered one. After ``NUMBER`` of them they begin again, each with a ticket's number then."""
+    """Return the numbered sentence. After ``NUMBER`` of them they repeat, each with a ticket number added."""
     turn, number = divmod(number, NUMBER)
     rest = number * _STRIDE % NUMBER
     words = []

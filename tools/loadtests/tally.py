@@ -59,7 +59,7 @@ class Tally:
             self.reasons[event.work, event.outcome, event.why] += 1
 
     def count(self, *outcomes: Outcome) -> int:
-        """Of all kinds; of all outcomes when none is named."""
+        """Count requests of all kinds with these outcomes; with all outcomes if none is named."""
         wanted = outcomes or tuple(Outcome)
         return sum(kind.outcomes[outcome] for kind in self.kinds.values() for outcome in wanted)
 

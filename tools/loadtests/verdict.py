@@ -31,8 +31,8 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Server:
-    """What is known of the server beside its answers. ``trends`` None: its memory could not be read. ``replaced``:
-    processes that died meanwhile; None: not known. ``is_ready``: at the end."""
+    """Facts about the server beside its answers. ``trends``: None if its memory could not be read. ``replaced``:
+    processes that died during the run; None if unknown. ``is_ready``: whether it was ready at the end."""
 
     trends: Sequence[Trend] | None
     replaced: int | None
@@ -41,7 +41,7 @@ class Server:
 
 
 def judge(scenario: Scenario, users: int, tally: Tally, server: Server) -> list[Criterion]:
-    """``users``: how many there should have been at once."""
+    """Judge a run against its scenario. ``users``: how many concurrent users there should have been."""
     return [
         _users(users, tally),
         _success(scenario, tally),

@@ -44,14 +44,14 @@ HOURS = (
 
 @dataclass(frozen=True)
 class Curve:
-    """A day's activity over its mean. ``peak_factor``: of the busiest hour; None: as the hours have it. Between the
-    middles of two hours it goes straight."""
+    """A day's activity relative to its mean. ``peak_factor``: the busiest hour's activity; None keeps that of the
+    hourly data. Between the middles of two hours it is interpolated linearly."""
 
     peak_factor: float | None = None
 
     @cached_property
     def hours(self) -> npt.NDArray[np.float64]:
-        """Of each hour of the day over the mean hour, shape (24,)."""
+        """The activity of each hour of the day relative to the mean hour, shape (24,)."""
         hours = np.array(HOURS, np.float64)
         hours /= hours.mean()
         if self.peak_factor is None:
@@ -67,7 +67,7 @@ class Curve:
         return np.asarray(raised / raised.mean(), np.float64)
 
     def at(self, hour: float | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Over the mean, at so many hours after midnight."""
+        """Return the activity relative to the mean, ``hour`` hours after midnight."""
         middles = np.arange(-1, 25) + 0.5
         values = np.concatenate([self.hours[-1:], self.hours, self.hours[:1]])
         return np.asarray(np.interp(np.asarray(hour) % 24, middles, values))
@@ -103,10 +103,10 @@ class RequestRate(NamedTuple):
 
 @dataclass(frozen=True)
 class Demand:
-    """``users`` of the chat, of whom ``voice_share`` use voice. Per voice user and day: ``audio_minutes`` to be heard,
-    of which ``live_share`` in open streams, and ``characters`` to be spoken. ``clip_s``, ``text_characters``,
-    ``stream_s``: of one request and one stream on average; ``size_cv``: how much requests differ, standard deviation
-    over mean."""
+    """The demand of ``users`` chat users, a ``voice_share`` of whom use voice. Per voice user and day:
+    ``audio_minutes`` to recognise, of which ``live_share`` in open streams, and ``characters`` to speak. ``clip_s``,
+    ``text_characters``, ``stream_s``: the mean sizes of a request and a stream; ``size_cv``: the requests' standard
+    deviation over their mean."""
 
     users: float
     voice_share: float
@@ -144,7 +144,7 @@ class Demand:
         return self.voice_users * self.characters * DAYS_PER_MONTH
 
     def rate(self, factor: float) -> RequestRate:
-        """At a moment that is so much busier than the mean one."""
+        """Return the rates at a moment that is ``factor`` times as busy as the mean one."""
         return RequestRate(
             *(count / 86_400 * factor for count in (self.asr_per_day, self.tts_per_day, self.streams_per_day))
         )

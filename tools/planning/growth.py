@@ -42,7 +42,7 @@ class Comparison:
 
     @property
     def month_usd(self) -> float:
-        """Of what the larger of the two takes."""
+        """The monthly cost of the larger of the two needs."""
         return max(self.by_users.money.month_usd, self.by_crowd.money.month_usd)
 
     def in_words(self) -> str:

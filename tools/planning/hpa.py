@@ -29,7 +29,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """At most ``value`` pods, or percent of the pods at its beginning, per period."""
+    """A limit on changes: at most ``value`` pods, or percent of the pods at the period's beginning, per period."""
 
     unit: Unit
     value: int
@@ -38,7 +38,8 @@ class Policy:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """One direction. Of several policies the one that changes most counts (``selectPolicy: Max``)."""
+    """The scaling behaviour in one direction. Of several policies the one that changes most counts (``selectPolicy:
+    Max``)."""
 
     stabilisation_s: float
     policies: tuple[Policy, ...]
@@ -139,7 +140,7 @@ def within_tolerance(ratio: float) -> bool:
 
 
 def ceiling(value: float) -> int:
-    """Rounded up; what differs from a whole number only by the arithmetic is whole."""
+    """Round up, but ignore rounding errors of the arithmetic just above a whole number."""
     return math.ceil(value - 1e-9)
 
 
@@ -167,7 +168,8 @@ class Autoscaler:
         return self._change(now, current, self._limited(now, current, self._stable(now, current, desired)))
 
     def _stable(self, now: float, current: int, desired: int) -> int:
-        """Up to the lowest recommendation of the upward window, down to the highest of the downward one."""
+        """Apply the stabilisation windows: go up to the upward window's lowest recommendation, down to the downward
+        one's highest."""
         up_from = now - self.specification.up.stabilisation_s
         down_from = now - self.specification.down.stabilisation_s
         lowest = min([desired, *(count for at, count in self._recommended if at > up_from)])

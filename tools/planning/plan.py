@@ -34,7 +34,7 @@ LONGEST_S = 7200.0
 
 
 class TooMuch(ValueError):
-    """No number of machines that anyone would believe is enough."""
+    """No plausible number of machines is enough."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Goals:
     least_pods: int = hpa.API.least
 
     def of(self, name: str) -> float:
-        """Of a deployment. A live unit has to be answered as soon as a recording."""
+        """Return the latency goal of a deployment. A live unit has to be answered as soon as a recording."""
         return self.p95_s[ENGINE[name]]
 
 
@@ -66,9 +66,9 @@ class Machines:
 
 @dataclass(frozen=True)
 class Felt:
-    """In the busiest hour. ``served``: people with a request under way or a stream open, on average by Little's law,
-    and the most at once in the simulation. ``talking``: people in conversation, their time to think included, which is
-    what load tests count."""
+    """What users experience in the busiest hour. ``served``: the mean number of people with a request under way or a
+    stream open, by Little's law; ``served_most``: the most at once in the simulation. ``talking``: people in
+    conversation, including their time to think, which is what load tests count."""
 
     p95_s: dict[str, float]
     refused_share: float
@@ -145,14 +145,14 @@ class Planner:
         return max(each, key=lambda one: one[1].month_usd)
 
     def crowd_rate(self, users: int) -> RequestRate:
-        """What they ask for if the answers take no longer than a quiet machine's."""
+        """Return the rate of a crowd's requests if answers take no longer than on an idle machine."""
         asr, tts, live = self.crowd.mix
         alone = {kind: self.alone_s(kind) for kind in KINDS}
         turn = self.crowd.think_s + asr * alone[ASR] + tts * alone[TTS] + live * self.crowd.stream_s
         return RequestRate(*(users / turn * share for share in self.crowd.mix))
 
     def alone_s(self, kind: str) -> float:
-        """One request's time with nobody else there; of a live stream one unit's."""
+        """Return the time of one request on an idle service; for a live stream, of one unit."""
         of = self._sized.kind(ENGINE[kind])
         live = self.rates.live
         api_s = live.api_s_per_s / live.units_per_s if kind == LIVE else of.processor.api_s
@@ -180,7 +180,7 @@ class Planner:
         return Case(name, rate, demand, machines, felt, self.money(rate, demand, use, machines))
 
     def _more(self, machines: Machines, felt: Felt, late: list[str]) -> Machines:
-        """A tenth more of what makes them wait, at least one."""
+        """Add a tenth, at least one, of the machines that cause the waits."""
         waits_for_pod = [name for name in late if felt.pod_wait_p95_s[name] > self.goals.of(name) / 2]
         pods = {
             name: count + (math.ceil(count / 10) if name in waits_for_pod else 0)
@@ -190,7 +190,7 @@ class Planner:
 
     # --- Speech engines ----------------------------------------------------------------------------------------------
     def unit_s(self, kind: str) -> float:
-        """A GPU's time for one mean request in full batches: what it takes at least."""
+        """Return the least GPU time of one mean request, in full batches."""
         of = self._sized.kind(kind)
         sizes = Sizes(self.seed)
         time = of.batch
@@ -286,7 +286,7 @@ class Planner:
         )
 
     def _floor_usd(self, kind: str) -> float:
-        """Of one request's machine time, the machines as busy as they may be."""
+        """Return the cost of one request's machine time, with the machines as busy as they may be."""
         gpu = self.unit_s(kind) * self.prices.t4_hour_usd / 3600
         pod_second = self.prices.pod_month_usd / (self.prices.t4_month_usd / self.prices.t4_hour_usd * 3600)
         pod = self._sized.kind(kind).processor.api_s / self.goals.pod_cores * pod_second

@@ -72,6 +72,6 @@ def prices(
 
 
 def _month_usd(row: InfrastructureCost) -> float:
-    """Of one of them."""
+    """Return the monthly cost of one machine of this row."""
     price = row.price_micros / MICROS
     return price * HOURS_PER_MONTH if row.per == row.Per.HOUR else price

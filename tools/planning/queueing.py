@@ -53,7 +53,8 @@ class Station:
         return self.waits * self._scale_s
 
     def wait_s(self, percent: float) -> float:
-        """So many percent wait no longer. Who has to wait waits an exponentially distributed time: exact for M/M/c."""
+        """Return the percentile of the wait. Waits of those who wait are taken as exponentially distributed: exact for
+        M/M/c."""
         if not self.is_stable:
             return math.inf
         beyond = 1 - percent / 100

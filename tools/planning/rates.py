@@ -54,7 +54,7 @@ class BatchTime:
         return self.fixed_s + self.per_cost_s * cost
 
     def cost(self, size: float) -> float:
-        """Of a unit of so many seconds or characters."""
+        """Return the cost of a unit of this many seconds or characters."""
         if not self.buckets:
             return size
         needed = size + self.margin_s
@@ -84,13 +84,14 @@ class Processor:
 
     @property
     def api_s(self) -> float:
-        """Of the API pod: all but the engine and the client."""
+        """The processor time of the API pod: all but the engine and the client."""
         return self.loop_s + self.pool_s + self.books_s
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What so many callers got who asked again at once, for so many seconds and until the last of them was answered."""
+    """What a closed loop of this many callers without think time achieved, in so many seconds and until the last of
+    them was answered."""
 
     callers: int
     seconds: float
@@ -150,7 +151,7 @@ class Rates:
         return is_device and (self.asr_model, self.tts_engine) == (asr_model, tts_model)
 
     def faster(self, engines: float, note: str, *, processor: float = 1.0) -> Rates:
-        """As they would be with engines and API processors so many times as fast."""
+        """Return the rates with engines and API processors this many times as fast."""
 
         def scaled(kind: KindRates) -> KindRates:
             batch = replace(

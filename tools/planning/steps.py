@@ -36,7 +36,7 @@ class Step:
 
 
 def simulate_steps(planner: Planner, users: Sequence[int], gpus: int) -> dict[str, Run]:
-    """By autoscaler."""
+    """Simulate the steps; return the runs by autoscaler."""
     stays = list(_stays(users))
     runs = {}
     for name, scaling in SCALERS.items():
@@ -62,7 +62,7 @@ def simulate_steps(planner: Planner, users: Sequence[int], gpus: int) -> dict[st
 
 
 def _stays(users: Sequence[int]) -> Iterator[Stay]:
-    """Who comes last goes first."""
+    """Yield the users' stays: the last to come is the first to go."""
     came: list[float] = []
     for number, (before, now) in enumerate(itertools.pairwise([0, *users])):
         at = STEP_S * number

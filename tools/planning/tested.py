@@ -15,7 +15,7 @@ from tools.planning.rates import DEPLOYMENTS, Rates
 
 
 class NoSuchTest(ValueError):
-    """It cannot be planned with."""
+    """The load test does not exist, or a plan cannot use it."""
 
 
 def as_tested(planner: Planner, number: int, *, gpus: int, pods: int) -> Rates:

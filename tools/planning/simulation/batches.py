@@ -62,7 +62,7 @@ class BatchServer:
         return sum(item.cost for item in self._queue) * self._seconds_per_cost / self._time.workers
 
     def submit(self, size: float, done: Outcome, *, live: bool = False, deadline: float | None = None) -> bool:
-        """False: refused, for want of room or of time; ``done`` is not called."""
+        """Queue a unit. Returns False if it is refused for want of room or time; ``done`` is then not called."""
         now = self._clock.now
         if len(self._queue) >= self._time.queue or (deadline is not None and now + self.wait_s > deadline):
             return False

@@ -32,7 +32,8 @@ class Answers:
 
     @property
     def per_second_to_the_last(self) -> float:
-        """As a run is measured that ends when its last caller has been answered."""
+        """Return the throughput up to the last answer, as for a run that ends when its last caller has been
+        answered."""
         return len(self.all()) / self.last_s if self.last_s else 0.0
 
     def percentile_s(self, percent: float, kind: str | None = None) -> float:
@@ -124,12 +125,12 @@ def fitted(rates: Rates) -> Rates:
 
 
 def _is_bound(stall: float) -> bool:
-    """Whether the bisection went one way only: it ended in the outermost of its intervals."""
+    """Return whether the bisection ended at a bound: it always moved in one direction."""
     return abs(math.log(stall)) > math.log(MAX_STALL) * (1 - 2.0 ** (1 - STALL_STEPS))
 
 
 def _stall(rates: Rates, name: str) -> float:
-    """By bisection: the longer threads take, the fewer are answered."""
+    """Find ``stall`` by bisection: the longer threads take, the fewer requests are answered."""
     loaded = rates.kind(name).loaded
     if loaded is None:
         return rates.kind(name).stall
@@ -148,5 +149,5 @@ def _stall(rates: Rates, name: str) -> float:
 
 
 def whole_cores(cores: float) -> int:
-    """How many cores a machine has that leaves so much of them free."""
+    """Return the number of cores of a machine that leaves this many of them free."""
     return max(1, -int(-cores // 1))

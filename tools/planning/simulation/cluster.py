@@ -43,9 +43,9 @@ class Shape:
 
 @dataclass
 class Slice:
-    """One minute. ``arrivals``: requests, and units of open streams. ``users``: the most people at once with a request
-    under way or a stream open. ``pods``: those that take requests, ``wanted``: those that are starting too;
-    ``pod_percent``, ``users_per_pod``: what the autoscaler last read; by deployment."""
+    """One minute of a run. ``arrivals``: requests, and units of open streams. ``users``: the most people at once with a
+    request under way or a stream open. By deployment, ``pods``: pods that take requests; ``wanted``: the same with
+    starting pods; ``pod_percent``, ``users_per_pod``: the autoscaler's last readings."""
 
     latencies_s: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in DEPLOYMENTS})
     arrivals: int = 0
@@ -63,7 +63,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Change:
-    """The autoscaler changed its mind."""
+    """A change of the number of pods that the autoscaler wants."""
 
     at_s: float
     deployment: str
@@ -274,7 +274,7 @@ def simulate_steady(
     warm_up_s: float = 120.0,
     seed: int = 1,
 ) -> Run:
-    """One rate all the time, as in the busiest hour. The time of warming up is not in the result."""
+    """Simulate a constant rate, as in the busiest hour. The warm-up is not in the result."""
     generator = np.random.default_rng(seed + 100)
     length = warm_up_s + seconds
     cluster = Cluster(sized(rates, demand), shape, seed=seed)
@@ -312,7 +312,7 @@ class Crowd:
 
 @dataclass(frozen=True)
 class Stay:
-    """One of a crowd is there from then to then, in seconds."""
+    """The time that one member of a crowd is present: start and end in seconds."""
 
     begin_s: float = 0.0
     end_s: float = math.inf
@@ -359,8 +359,8 @@ def simulate_crowd(
 
 
 def sized(rates: Rates, demand: Demand) -> Rates:
-    """The rates for requests of the demand's size: time in the engine and in the pool goes with it, the rest does
-    not."""
+    """Return the rates for requests of the demand's size: time in the engine and in the pool scales with it, the rest
+    does not."""
     changed = {}
     for kind, size in ((ASR, demand.clip_s), (TTS, demand.text_characters)):
         of = rates.kind(kind)
@@ -371,7 +371,8 @@ def sized(rates: Rates, demand: Demand) -> Rates:
 
 
 def _arrive(clock: Clock, times: Times, action: Callable[[], None]) -> None:
-    """Do it at each of the times: one after the other, so that the clock does not hold a whole day."""
+    """Run the action at each of the times, scheduled one after the other so that the clock does not hold a whole
+    day."""
     coming: Iterator[float] = iter(times.tolist())
 
     def arrive() -> None:

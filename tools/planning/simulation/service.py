@@ -22,8 +22,8 @@ Answered = Callable[[bool], None]
 
 @dataclass(frozen=True)
 class Job:
-    """``factor``: its size over the mean job's. ``effort``: its work over the mean job's of that size. ``deadline``: in
-    simulated time."""
+    """One request's work. ``factor``: its size relative to the mean job's. ``effort``: its work relative to the mean
+    job of that size. ``deadline``: in simulated time."""
 
     kind: str
     factor: float = 1.0
@@ -209,6 +209,6 @@ class Sizes:
         return self.random.lognormvariate(-variance / 2, math.sqrt(variance))
 
     def job(self, rates: Rates, kind: str, deadline: float | None = None) -> Job:
-        """A request as large and as laborious as they come."""
+        """Draw a request with random size and effort."""
         of = rates.kind(ENGINE[kind])
         return Job(kind, self.factor(of.size_cv), self.factor(of.effort_cv), deadline)

@@ -54,7 +54,7 @@ class Command(BaseCommand):
 
 
 def speech() -> Samples:
-    """A quarter of a minute of it, by the voice that comes with the service."""
+    """Return about 15 s of speech by the bundled voice."""
     from tts import espeak
 
     spoken = np.concatenate([espeak.speak(sentence) for sentence in SAID]).astype(np.float32) / np.float32(32768)

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy
 DEFINITIONS = {
     "active users": gettext_lazy("people served on the day, in the 7 and in the 30 days that end with it"),
     "chat users": gettext_lazy(
-        "what somebody told: this service meets only those who use voice. Admin → Chat users, a row for each client "
+        "entered by hand, because the service sees only voice users. Admin → Chat users, a row for each client "
         "application and day; the newest counts. Without one no share is shown, and client applications without one "
         "are left out of it"
     ),

@@ -112,7 +112,7 @@ class RuleAdmin(AuditedAdmin):
         return rule.get_severity_display()
 
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
-        """Who may only look reads it in words."""
+        """Show the rule in words to people with view permission only."""
         return self.fieldsets if self.has_change_permission(request, obj) else [(None, {"fields": self.seen})]
 
     @display(description="Alert when")
@@ -261,7 +261,8 @@ class AlertAdmin(ReadOnly, ModelAdmin):
         return f"{alert.acknowledged_by}, {_moment(alert.acknowledged_at)}"
 
     def _may_operate(self, request: HttpRequest) -> bool:
-        """The row itself is nobody's to edit, so this is not ``has_change_permission``."""
+        """Return True if this person may operate. ``has_change_permission`` does not tell, since nobody may edit the
+        row itself."""
         return request.user.has_perm("capacity.change_alert")
 
     def has_acknowledge_permission(self, request: HttpRequest, object_id: Any = None) -> bool:

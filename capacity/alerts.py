@@ -28,7 +28,7 @@ State = Alert.State
 
 
 def evaluate(now: datetime, readings: Readings) -> list[Alert]:
-    """Move every alert as the readings demand, and put what has to be told in the queue. Gives those that moved."""
+    """Update every alert from the readings and queue the notifications. Returns the alerts that changed state."""
     rules = list(Rule.objects.all())
     open_alerts = {alert.rule_id: alert for alert in Alert.objects.exclude(state=State.RESOLVED)}
     moved = []
@@ -44,7 +44,7 @@ def evaluate(now: datetime, readings: Readings) -> list[Alert]:
 
 
 def firing() -> list[Alert]:
-    """Critical ones first, then the oldest."""
+    """Return the firing alerts: critical ones first, then the oldest."""
     rows = Alert.objects.filter(state=State.FIRING).prefetch_related("deliveries")
     return list(rows.order_by("severity", "fired_at"))
 
@@ -129,7 +129,7 @@ def _tell(alert: Alert, now: datetime) -> None:
 
 
 def _tell_late_or_again(alert: Alert, now: datetime) -> None:
-    """Once a silence is over; and again and again while nobody has acknowledged a critical alert."""
+    """Notify late, once a silence is over, or again while nobody has acknowledged a critical alert."""
     if alert.acknowledged_at is not None:
         return
     is_critical = alert.severity == Rule.Severity.CRITICAL

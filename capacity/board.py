@@ -1,4 +1,4 @@
-"""What the pages show of the capacity: now, the day's curve, peaks, levels."""
+"""Capacity figures for the pages: current users, the day's curve, peaks, levels."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FRESH = timedelta(minutes=2)  # an older sample is not "now"
 
 @dataclass(frozen=True)
 class Users:
-    """How many distinct end users: of ASR, of TTS, of both together. ``stood_in``: replies that began within one
-    heartbeat in another voice than was asked for, because the neural one was too busy or failed."""
+    """Counts of distinct end users: of ASR, of TTS, of both together. ``stood_in``: replies that began within one
+    heartbeat in a substitute voice, because the neural one was too busy or failed."""
 
     asr: int
     tts: int
@@ -34,7 +34,7 @@ class Users:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The busiest instant of one step of the day. None: nobody watched."""
+    """The busiest instant of one step of the day's curve. None: nothing was measured."""
 
     at: datetime
     users: Users | None
@@ -42,7 +42,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Levels:
-    """What concurrent users are shown against. None: no such rule or phase."""
+    """The levels that concurrent users are compared with. None: there is no such rule or phase."""
 
     warning: float | None
     critical: float | None
@@ -50,7 +50,7 @@ class Levels:
 
 
 def now_served() -> Users | None:
-    """As of the processes' last heartbeats. None: the leases cannot be read."""
+    """Return the users as of the processes' last heartbeats. None: the leases cannot be read."""
     try:
         served: Presence = leases.now_served()
     except Exception:  # a page without this number is better than none
@@ -65,7 +65,8 @@ def latest(now: datetime) -> Sample | None:
 
 
 def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
-    """From midnight, or a later step, to midnight in the service's time zone, every 5 minutes."""
+    """Return the curve in 5-minute steps, from midnight or a later step to the next midnight, in the service's time
+    zone."""
     start = timezone.make_aware(datetime.combine(day, datetime.min.time())) + first_step * CURVE_STEP
     steps = CURVE_STEPS - first_step
     busiest: list[Users | None] = [None] * steps
@@ -79,7 +80,8 @@ def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
 
 
 def peak(first: date, last: date) -> Users | None:
-    """The most at once in those days, the last included: every page's number. None: nobody watched."""
+    """Return the most concurrent users in those days, both included; every page shows this number. None: nothing was
+    measured."""
     start = start_of(first)
     end = start_of(last + timedelta(days=1))
     most = (
@@ -91,7 +93,7 @@ def peak(first: date, last: date) -> Users | None:
 
 
 def peaks_by_day(since: date, until: date) -> list[tuple[date, Users]]:
-    """Of each day that was watched, the last included."""
+    """Return the peak of each measured day, both ends included."""
     start = timezone.make_aware(datetime.combine(since, datetime.min.time()))
     end = timezone.make_aware(datetime.combine(until + timedelta(days=1), datetime.min.time()))
     days: dict[date, Users] = {}
@@ -104,7 +106,8 @@ def peaks_by_day(since: date, until: date) -> list[tuple[date, Users]]:
 
 
 def levels() -> Levels:
-    """The warning, the critical one, and what the service is built for: the first phase that reaches above them."""
+    """Return the warning level, the critical level, and the capacity that the service is built for: the first phase
+    that reaches above them."""
     thresholds: dict[str, float] = {}
     for rule in Rule.objects.filter(metric=Metric.USERS):
         thresholds[rule.severity] = min(rule.level, thresholds.get(rule.severity, rule.level))

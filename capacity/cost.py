@@ -1,4 +1,4 @@
-"""What this month will have cost at its end, by the rates and the usage in ``usage``."""
+"""Forecast of this month's total cost, from the rates and the usage in ``usage``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MICROS = 1_000_000
 
 
 def month_cost_usd(now: datetime) -> float | None:
-    """The month's forecast cost in USD; None, which is not zero, where nobody has entered any prices."""
+    """Return the month's forecast cost in USD; None, which is not zero, if no prices have been entered."""
     if not InfrastructureCost.objects.exists():
         return None
     return month_cost(now).forecast_micros / MICROS

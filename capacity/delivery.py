@@ -34,17 +34,17 @@ State = Delivery.State
 
 
 class Undeliverable(Exception):
-    """Trying again would not help."""
+    """Raised when a delivery has failed and a retry would not help."""
 
 
 def receivers() -> list[tuple[Delivery.Channel, str]]:
-    """Whom the settings name. None: nobody is notified of anything."""
+    """Return the receivers named in the settings. Without any, nobody is notified."""
     found = [(Channel.EMAIL, address) for address in settings.VOICE_ALERT_EMAILS]
     return found + [(Channel.WEBHOOK, label(url)) for url in settings.VOICE_ALERT_WEBHOOKS]
 
 
 def put(alert: Alert, now: datetime) -> int:
-    """Queue the news of this alert for every receiver. Gives how many there are."""
+    """Queue a notification of this alert for every receiver. Returns the number of receivers."""
     return len(_put(alert, subject_of(alert), text_of(alert), now))
 
 
@@ -56,7 +56,7 @@ def _put(alert: Alert | None, subject: str, text: str, due_at: datetime) -> list
 
 
 def send_test(now: datetime, by: str) -> list[Delivery]:
-    """Notify every receiver that this works, at once. Gives the deliveries, as they ended or wait."""
+    """Send a test notification to every receiver at once. Returns the deliveries, finished or waiting."""
     text = f"A test of the voice service's notifications, sent by {by} at {_time(now)}. Nothing is wrong."
     deliveries = _put(None, "[voice] Test notification", text, now)
     for one in deliveries:
@@ -66,7 +66,7 @@ def send_test(now: datetime, by: str) -> list[Delivery]:
 
 
 def label(url: str) -> str:
-    """What a webhook is called where people see it: its address often is a secret."""
+    """Return the name under which people see a webhook, since its address is often a secret."""
     return f"{urlsplit(url).hostname} ({hashlib.sha256(url.encode()).hexdigest()[:8]})"
 
 
@@ -92,7 +92,7 @@ def _time(moment: datetime) -> str:
 
 
 def send_due(now: datetime) -> int:
-    """Try what is due. Gives how many attempts were made."""
+    """Attempt all due deliveries. Returns the number of attempts."""
     due = list(
         Delivery.objects.filter(state=State.WAITING, due_at__lte=now).select_related("alert").order_by("due_at")
     )[:AT_ONCE]
@@ -146,7 +146,8 @@ def _send(delivery: Delivery) -> None:
 
 
 def slack_message(delivery: Delivery) -> dict[str, Any]:
-    """As Slack's incoming webhooks take it; Mattermost, Rocket.Chat and Discord's `/slack` do too."""
+    """Build the message for Slack's incoming webhooks; Mattermost, Rocket.Chat and Discord's `/slack` accept it,
+    too."""
     is_over = delivery.subject.startswith("[voice] Resolved")
     alert = delivery.alert  # None: a test
     colour = _RESOLVED_COLOUR if is_over or alert is None else _COLOURS[alert.severity]

@@ -1,10 +1,10 @@
-"""What changes with the phase that is deployed, without a restart: the phase itself and the limit of users.
+"""The settings of the deployed phase that can change without a restart: its number and the limit of users.
 
-Both are settings. Where ``VOICE_PHASE_DIR`` names a directory (on Kubernetes a mounted ConfigMap, which the kubelet
-keeps up to date), a file there with the setting's name is believed instead, and looked at again every few seconds. So
-changing phase ends no process and cuts no stream.
+Where ``VOICE_PHASE_DIR`` names a directory (on Kubernetes a mounted ConfigMap, which the kubelet keeps up to date), a
+file there with the setting's name takes precedence and is read again every few seconds. So changing the phase ends no
+process and cuts no stream.
 
-Any thread may ask.
+Thread-safe.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ READ_EVERY_S = 5.0
 
 
 def phase() -> int:
-    """The number of the phase, 0 where nobody says."""
+    """Return the number of the deployed phase; 0 if it is not set."""
     return _value("VOICE_PHASE")
 
 
 def most_users() -> int:
-    """How many end users there is room for, 0 without a limit."""
+    """Return the limit of concurrent end users; 0 means no limit."""
     return _value("VOICE_MAX_CONCURRENT_USERS")
 
 

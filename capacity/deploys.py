@@ -1,4 +1,4 @@
-"""When which version began to run: noted in the audit trail by the process that leads the watch."""
+"""Deployment history: the process that leads the watch records each new version in the audit trail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUBJECT = "service"
 
 
 def note(now: datetime) -> bool:
-    """Add a row if another version runs than before. Tells whether it did."""
+    """Add a row if the running version has changed. Returns True if it did."""
     with transaction.atomic(), acting("deploy", at=now):
         newest = Change.objects.filter(subject=SUBJECT).first()
         before = newest.after.get("version") if newest else None

@@ -60,7 +60,7 @@ _FAMILIES = (_users, _p95, _errors, _gpu, _gpu_memory, _cost, _threshold, _reach
 
 
 class SampleCollector(Collector):
-    """Numbers of a sample that is too old to be "now" are left out: no data, not a stale number."""
+    """Exports the newest sample. One too old to count as current is left out: no data rather than stale numbers."""
 
     def __init__(self) -> None:
         self._reader = ThreadPoolExecutor(1, "capacity-exporter")
@@ -68,7 +68,8 @@ class SampleCollector(Collector):
         self._read_at = float("-inf")
 
     def describe(self) -> Iterable[Metric]:
-        """Names only. Without this the registry would collect, and so read the database, when Django starts."""
+        """Describe the metrics by name only. Without this, the registry would collect, and so read the database, when
+        Django starts."""
         return [make() for make in _FAMILIES]
 
     def collect(self) -> Iterable[Metric]:
@@ -100,14 +101,14 @@ class SampleCollector(Collector):
         return families
 
     def forget(self) -> None:
-        """The next question reads again."""
+        """Drop the cache, so that the next collection reads the database again."""
         self._read_at = float("-inf")
 
     def close(self) -> None:
         self._reader.shutdown()
 
     def _newest(self) -> Stored:
-        """Nothing: there is none, or the database does not tell in time."""
+        """Return the newest stored numbers; none if there are none or the database does not answer in time."""
         if self._reading is None or (self._reading.done() and time.monotonic() - self._read_at >= CACHED_S):
             self._reading = self._reader.submit(_read)
             self._read_at = time.monotonic()
@@ -129,7 +130,7 @@ def _read() -> Stored:
 
 
 def levels() -> dict[tuple[str, str], float]:
-    """By metric and severity above what a rule alerts; infinity where all of them are switched off."""
+    """Return the lowest alert level for each metric and severity; infinity where all such rules are switched off."""
     lowest: dict[tuple[str, str], float] = {}
     for rule in Rule.objects.all():
         level = rule.level if rule.is_enabled else float("inf")
@@ -139,7 +140,7 @@ def levels() -> dict[tuple[str, str], float]:
 
 
 def reached() -> dict[str, float]:
-    """By flag the percentage of end users that it reaches; 0 where the kill switch is on."""
+    """Return the percentage of end users that each flag reaches; 0 where the kill switch is on."""
     return {flag.name: 0.0 if flag.killed else float(flag.reach) for flag in Flag.objects.all()}
 
 

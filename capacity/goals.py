@@ -1,4 +1,4 @@
-"""How soon the service has to answer, by kind of work: the one place where these numbers stand."""
+"""Response-time goals by kind of work: the only place where these numbers are defined."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WARM_UP_SHARE = 1 / 3  # of a load test's time: caches fill, pools grow to the n
 
 
 class Workload(StrEnum):
-    """The kinds of work. What is measured of a live one is what a person waits for, not how long the person talks."""
+    """The kinds of work. For live ones, the measured time is what a person waits, not how long the person talks."""
 
     ASR = "asr"
     TTS = "tts"

@@ -36,7 +36,7 @@ class Fit:
         return math.exp(min(value, 700.0)) if self.shape == Shape.EXPONENTIAL else value
 
     def reaches(self, level: float) -> float | None:
-        """The day. None when it does not grow."""
+        """Return the day on which the fit reaches the level. None when it does not grow."""
         if self.slope <= 0 or level <= 0:
             return None
         height = math.log(level) if self.shape == Shape.EXPONENTIAL else level
@@ -52,7 +52,7 @@ class Fit:
 
 
 def fit(points: Sequence[Point]) -> Fit | None:
-    """None when the history is too short to tell."""
+    """Fit a line or an exponential. None when the history is too short."""
     days = [day for day, _value in points]
     if len(points) < MIN_POINTS or max(days) - min(days) < MIN_SPAN_DAYS:
         return None

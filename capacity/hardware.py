@@ -1,4 +1,4 @@
-"""What runs, by the rates in ``usage``, beside what a phase of growth needs."""
+"""Compares the hardware that runs, by the rates in ``usage``, with what a growth phase needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Resource = InfrastructureCost.Resource
 
 @dataclass(frozen=True)
 class Hardware:
-    """``is_known``: somebody has entered what runs."""
+    """The running hardware. ``is_known``: it has been entered."""
 
     gpus: int
     pods: int
@@ -26,7 +26,7 @@ class Hardware:
         return f"{self.gpus:,} T4 GPU{'s' * (self.gpus != 1)}, {self.pods:,} API pod{'s' * (self.pods != 1)}"
 
     def against(self, phase: Phase) -> str:
-        """How it stands against what the phase needs; empty when it cannot be told."""
+        """Compare with what the phase needs, in words; empty when that is not possible."""
         if not self.is_known:
             return ""
         gpus = phase.gpus_from or 0

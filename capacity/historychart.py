@@ -18,7 +18,7 @@ HOURS = 48
 
 @dataclass(frozen=True)
 class Bar:
-    """``percent`` of the tallest. ``is_bad``: to be looked at."""
+    """One bar. ``percent``: of the tallest bar. ``is_bad``: it needs attention."""
 
     label: str
     value: str
@@ -50,7 +50,7 @@ def _chart(title: str, values: list[tuple[str, float]], unit: str = "") -> list[
 
 
 def of_samples(now: datetime) -> list[Chart]:
-    """The most at once in each hour of the last two days."""
+    """Chart the most concurrent users in each hour of the last two days."""
     rows = Sample.objects.filter(at__gt=now - timedelta(hours=HOURS)).exclude(users=None).order_by()
     hours = rows.annotate(hour=TruncHour("at")).values("hour").annotate(most=Max("users")).order_by("hour")
     values = [(f"{timezone.localtime(row['hour']):%-d %b, %H:00}", float(row["most"])) for row in hours]
@@ -72,7 +72,8 @@ def of_active_users(now: datetime) -> list[Chart]:
 
 
 def of_uptime(now: datetime) -> list[Chart]:
-    """Full height is a day without a failed probe. The scale begins at 90 %, or nothing could be seen."""
+    """Chart uptime by day: full height is a day without a failed probe. The scale begins at 90 %, otherwise failures
+    would not be visible."""
     today = timezone.localdate(now)
     rows = ProbeDay.objects.filter(day__gt=today - timedelta(days=DAYS), probes__gt=0).order_by("day")
     bars = []

@@ -1,6 +1,7 @@
-"""One process at a time does what only one may do: a lease in Redis, or a row where there is no Redis.
+"""Leader election for work that only one process at a time may do: a lease in Redis, or a database row where there is
+no Redis.
 
-A leader that is killed is followed after ``LEASE_S``; one that stops cleanly at once. The clock is the store's.
+A killed leader is replaced after ``LEASE_S``, one that stops cleanly at once. The clock is the store's.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ REDIS_TIMEOUT_S = 2.0
 
 class Election(Protocol):
     def renew(self, holder: str, lease_s: float) -> bool:
-        """Stay or become the leader for so long; tells whether this is the leader now."""
+        """Become or remain the leader for ``lease_s``. Returns True if ``holder`` is the leader now."""
 
     def resign(self, holder: str) -> None: ...
 

@@ -58,13 +58,13 @@ def beat_s() -> float:
 
 
 def process_name() -> str:
-    """Unique also among containers, which tend to have the same process id."""
+    """Return a process name that is unique even among containers, which tend to have the same process id."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 class Store(Protocol):
     def publish(self, process: str, presence: Presence, lease_s: float) -> dict[str, Presence]:
-        """Renew the process's lease, or withdraw it when it serves nobody. Gives all that have not expired."""
+        """Renew the process's lease, or withdraw it when it serves nobody. Returns all unexpired leases by process."""
 
     def read(self) -> dict[str, Presence]: ...
 
@@ -146,7 +146,7 @@ def store() -> Store:
 
 
 def now_served() -> Presence:
-    """Of all processes, as of their last heartbeats. Raises what the store raises when it is away."""
+    """Return the presence of all processes, as of their last heartbeats. Raises the store's errors when it is away."""
     return united(store().read().values())
 
 
@@ -162,7 +162,8 @@ class Leases:
         self._beating: asyncio.Task[None] | None = None
 
     def admit(self, someone: str) -> None:
-        """Raises ``TooManyUsers`` when this end user would be one too many. Who is being served already never is."""
+        """Raises ``TooManyUsers`` when this end user would exceed the limit. A user who is already being served is
+        always admitted."""
         most = most_users()
         here = self._present.people
         if not most or someone in here or someone in self._elsewhere:
@@ -196,7 +197,7 @@ class Leases:
         return self._present.speaking
 
     def note_stand_in(self) -> None:
-        """A reply began in another voice than was asked for. (Whom it is for has entered.)"""
+        """Count a reply that began in a substitute voice. (Its end user has already been counted.)"""
         self._present.note_stand_in()
 
     async def close(self) -> None:
@@ -210,7 +211,7 @@ class Leases:
                 await self._publish(Presence())
 
     async def _beat(self) -> None:
-        """Publish for as long as there is something to tell: an idle process costs nothing."""
+        """Publish while there is anything to publish: an idle process costs nothing."""
         while True:
             await asyncio.sleep(beat_s())
             try:

@@ -38,7 +38,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Chart:
-    """All that the template draws. Coordinates are those of the view box."""
+    """The data that the template draws, in coordinates of the view box."""
 
     title: str
     unit: str
@@ -87,7 +87,7 @@ def chart(title: str, unit: str, curves: Sequence[Curve], *, limits: Sequence[tu
 
 
 def _axis(highest: float) -> Axis:
-    """From 0 to a round number, in about four steps."""
+    """Return an axis from 0 to a round number, in about four steps."""
     if highest <= 0:
         return Axis(1.0, 0.25, 2)
     size = 10 ** math.floor(math.log10(highest / 4))
@@ -108,7 +108,7 @@ def _clock(seconds: float) -> str:
 
 
 def _path(points: Sequence[tuple[float, float | None]]) -> str:
-    """Lines between neighbours that are there; one alone is a dot."""
+    """Return an SVG path with lines between neighbouring points that have values; an isolated point becomes a dot."""
     parts = []
     is_drawing = False
     for at, height in points:

@@ -16,12 +16,12 @@ Facts = dict[str, Any]
 
 
 def page(told: Facts) -> str:
-    """The report as one HTML document without anything from elsewhere."""
+    """Render the report as one self-contained HTML document."""
     return render_to_string("loadtest/report.html", context(told))
 
 
 def context(told: Facts) -> dict[str, Any]:
-    """For the templates: the facts, with words and charts."""
+    """Return the context of the templates: the facts, with words and charts."""
     return {
         "run": told,
         "title": told["scenario"].replace("_", " ").capitalize(),

@@ -1,4 +1,4 @@
-"""Load tests that were run: kept, and set beside the phase of growth that they prove."""
+"""Stored load-test runs, matched with the growth phases that they prove."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def keep(facts: dict[str, Any]) -> LoadTestRun:
 
 
 def proven() -> LoadTestRun | None:
-    """The run that passed with the most users at once. None: nothing is proven."""
+    """Return the passed run with the most concurrent users. None: nothing is proven."""
     return (
         LoadTestRun.objects.filter(passed=True, is_complete=True).order_by("-concurrent_users", "-started_at").first()
     )
 
 
 def latest_for(phase: Phase) -> LoadTestRun | None:
-    """The last run that passed with as many users at once as the phase is to hold. None: nothing proves it, as is
-    always so of a phase without an upper limit."""
+    """Return the last passed run with at least the phase's concurrent users. None: nothing proves the phase, as is
+    always so for one without an upper limit."""
     if phase.concurrent_to is None:
         return None
     return LoadTestRun.objects.filter(passed=True, concurrent_users__gte=phase.concurrent_to).first()

@@ -1,7 +1,7 @@
-"""What the rules are measured by: the last 5 minutes, of all processes.
+"""Measures what alert rules are evaluated on: the last 5 minutes, of all processes.
 
-Response times and errors are read from the ledger. It has every request of every process, exactly once, and is there
-anyway; the two numbers cost a few queries on an index every 15 s, and nothing on a request's path.
+Response times and errors are read from the ledger, which has every request of every process exactly once. The two
+numbers cost a few queries on an index every 15 s, and nothing on a request's path.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Readings:
     traffic: Traffic = Traffic()
 
     def of(self, rule: Rule) -> float | None:
-        """None: no data."""
+        """Return the reading that a rule is about. None: no data."""
         match Metric(rule.metric):
             case Metric.USERS:
                 return self.users
@@ -99,7 +99,7 @@ def _responses(rows: QuerySet[LedgerEntry]) -> Responses:
 
 
 def take_sample(now: datetime, presence: Presence | None) -> Readings:
-    """Write one row of history and give what the rules are measured by. ``presence`` None: it cannot be known."""
+    """Write one row of history and return the readings for the rules. ``presence`` None: it is unknown."""
     seen = traffic(now)
     month_cost = cost.month_cost_usd(now)
     sample = Sample(

@@ -1,7 +1,7 @@
-"""How full are we: leases of processes, samples and peaks, alert rules and alerts, phases of growth, uptime.
+"""Capacity tables: leases of processes, samples and peaks, alert rules and alerts, phases of growth, uptime.
 
-Who writes: every process its own ``ProcessLease`` (only where there is no Redis); the one leader everything that is
-measured; people the rules, the phases, acknowledgements and silences.
+Every process writes its own ``ProcessLease`` (only where there is no Redis), the leader everything that is measured,
+and people the rules, phases, acknowledgements and silences.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class ProcessLease(models.Model):
-    """Who is served by one process, until the lease expires. ``served``: ``presence.Presence`` as JSON."""
+    """The end users whom one process serves, until its lease expires. ``served``: ``presence.Presence`` as JSON."""
 
     process = models.CharField(max_length=200, primary_key=True)
     served = models.JSONField()
@@ -40,7 +40,7 @@ class ProcessLease(models.Model):
 
 
 class Leadership(models.Model):
-    """Which process does what only one may do, until when."""
+    """The process that leads, and until when."""
 
     role = models.CharField(max_length=50, primary_key=True)
     holder = models.CharField(max_length=200)
@@ -102,7 +102,7 @@ class ActiveUsers(models.Model):
 
 
 class ProbeDay(models.Model):
-    """The service's own probes of one day: is it ready."""
+    """One day's counts of the service's own readiness probes."""
 
     day = models.DateField(unique=True)
     probes = models.PositiveIntegerField(default=0)

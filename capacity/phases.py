@@ -1,4 +1,4 @@
-"""Which phase of growth the service is in by its measured use, what the next one needs, and when it will be there."""
+"""The present growth phase by measured use, what the next one needs, and when it will be reached."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def measured_use(now: datetime) -> Use:
 
 
 def _active_now(first: date, today: date) -> int | None:
-    """As the dashboard counts them, up to this moment; a service that was only just updated has counted by day."""
+    """Count the active users as the dashboard does, up to this moment; a newly updated service has only counts by
+    day."""
     if active := sum(one.month for one in weeks.active_by_client(today).values()):
         return active
     counted = ActiveUsers.objects.filter(day__range=(first, today)).first()
@@ -79,7 +80,7 @@ def _active_now(first: date, today: date) -> int | None:
 
 
 def expected_peak(users: int) -> int:
-    """The most at once of a service with so many voice users, by the phases: in proportion within each."""
+    """Return the expected peak of concurrent users for so many voice users, interpolated within each phase."""
     phase = phase_of(Use(users, None))
     if phase is None:
         return 0
@@ -93,14 +94,14 @@ def expected_peak(users: int) -> int:
 
 
 def phase_of(use: Use) -> Phase | None:
-    """The first phase that is large enough; the last one when none is."""
+    """Return the first phase that is large enough; the last one if none is."""
     phases = list(Phase.objects.all())
     large_enough = (phase for phase in phases if phase.holds(use.active_users or 0, use.peak_concurrent or 0))
     return next(large_enough, phases[-1] if phases else None)
 
 
 def outlook(now: datetime) -> Outlook | None:
-    """None when there are no phases."""
+    """Return the outlook; None when there are no phases."""
     use = measured_use(now)
     phase = phase_of(use)
     if phase is None:
@@ -133,7 +134,7 @@ def _active_history(now: datetime) -> list[Point]:
 
 
 def _peak_history(now: datetime) -> list[Point]:
-    """The peak of each week, so that weekends and quiet nights are not growth."""
+    """Return the peak of each week, so that weekends and quiet nights do not count as growth."""
     weeks: dict[int, int] = {}
     rows = HourlyPeak.objects.filter(hour__gt=now - timedelta(days=HISTORY_DAYS), hour__lte=now)
     for hour, users in rows.values_list("hour", "users"):

@@ -1,4 +1,4 @@
-"""Who is being served: in this process, and as processes tell each other.
+"""The end users being served: in this process, and as processes report them to each other.
 
 An end user is `client:id`: the same id at another client application is another person.
 """
@@ -63,7 +63,7 @@ class Presence:
 
 
 def united(several: Iterable[Presence]) -> Presence:
-    """Of all processes: who is served by two of them counts once."""
+    """Merge the presence of all processes: an end user whom two of them serve counts once."""
     known = list(several)
     gpus = [one.gpu_percent for one in known if one.gpu_percent is not None]
     memories = [one.gpu_memory_percent for one in known if one.gpu_memory_percent is not None]
@@ -121,7 +121,7 @@ class Present:
 
     @property
     def people(self) -> Counter[str]:
-        """Those who are here now, with how many pieces of work each."""
+        """The end users here now, with the number of pieces of work of each."""
         return self._crowds[TOGETHER].here
 
     @property

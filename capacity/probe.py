@@ -26,7 +26,7 @@ class Uptime:
 
     @property
     def percent(self) -> float | None:
-        """None: nobody has probed."""
+        """The uptime in per cent. None: there were no probes."""
         return 100 * (self.probes - self.failures) / self.probes if self.probes else None
 
 
@@ -35,7 +35,7 @@ def url() -> str:
 
 
 def probe(address: str) -> str:
-    """Why the service is not ready, in words; empty when it is."""
+    """Return the reason why the service is not ready, in words; empty when it is ready."""
     import httpx  # slow to import, so only where it is used
 
     try:
@@ -48,7 +48,7 @@ def probe(address: str) -> str:
 
 
 def record(now: datetime, failure: str) -> None:
-    """One probe's outcome: count it, and begin or end an outage."""
+    """Record one probe's outcome: count it, and begin or end an outage."""
     day = timezone.localdate(now)
     with transaction.atomic():
         ProbeDay.objects.get_or_create(day=day)
@@ -66,12 +66,12 @@ def record(now: datetime, failure: str) -> None:
 
 
 def uptime(month: date) -> Uptime:
-    """Of the calendar month that ``month`` is in."""
+    """Return the uptime of the calendar month that contains ``month``."""
     return _uptime(ProbeDay.objects.filter(day__year=month.year, day__month=month.month))
 
 
 def uptime_of_days(first: date, last: date) -> Uptime:
-    """Both included."""
+    """Return the uptime from ``first`` to ``last``, both included."""
     return _uptime(ProbeDay.objects.filter(day__range=(first, last)))
 
 

@@ -34,7 +34,7 @@ _IN_WORDS = {
 
 
 class Rule(Audited):
-    """When to alert. Measured over the last 5 minutes, see ``capacity.measure``."""
+    """A condition for an alert, measured over the last 5 minutes (see ``capacity.measure``)."""
 
     recorded = (
         "severity",
@@ -108,7 +108,7 @@ class Rule(Audited):
 
     @property
     def level(self) -> float:
-        """The threshold in the phase that is deployed: what a small phase is alarmed by is a large one's every day."""
+        """The threshold for the deployed phase: an alarming number in a small phase is normal in a large one."""
         if not deployed.phase() or self.phase_percent is None:
             return self.threshold
         phase = Phase.objects.filter(number=deployed.phase()).first()
@@ -125,7 +125,7 @@ class Rule(Audited):
         return self.silenced_until is not None and now < self.silenced_until
 
     def silence(self, until: datetime | None, *, by: str = "", why: str = "") -> None:
-        """Notify nobody of this rule until then; None ends a silence."""
+        """Suppress notifications of this rule until ``until``; None ends a silence."""
         self.silenced_until = until
         self.silenced_by = by
         self.silenced_why = why
@@ -207,13 +207,13 @@ class Alert(models.Model):
 
     @classmethod
     def of(cls, rule: Rule, **values: Any) -> Alert:
-        """A new one, not yet saved, by the rule as it is now."""
+        """Make an unsaved alert from the rule as it is now."""
         alert = cls(rule=rule, **values)
         alert.follow(rule)
         return alert
 
     def follow(self, rule: Rule) -> None:
-        """Take over what the rule says now. Nobody should after the alert has fired."""
+        """Copy the rule's present settings. Do not call it after the alert has fired."""
         self.severity = rule.severity
         self.metric = rule.metric
         self.threshold = rule.level
@@ -247,7 +247,7 @@ class Alert(models.Model):
         return "being sent" if waits else "nobody was notified: every attempt failed"
 
     def acknowledge(self, by: str, now: datetime) -> bool:
-        """Somebody sees to it: no more reminders. Tells whether that was new."""
+        """Record that somebody attends to the alert, which ends its reminders. Returns True if that was new."""
         rows = type(self).objects.filter(pk=self.pk, acknowledged_at=None).exclude(state=self.State.RESOLVED)
         with transaction.atomic():
             is_new = bool(rows.update(acknowledged_at=now, acknowledged_by=by))
@@ -330,13 +330,13 @@ class Phase(Audited):
         return f"{self.number} {self.name}"
 
     def holds(self, users: int, concurrent: int) -> bool:
-        """So much use is not above this phase."""
+        """Return True if this use is within the phase's upper limits."""
         return (self.users_to is None or users <= self.users_to) and (
             self.concurrent_to is None or concurrent <= self.concurrent_to
         )
 
     def span(self, what: str) -> str:
-        """Of `users`, `concurrent`, `gpus` or `pods`: from and to, in words."""
+        """Return a range in words; ``what`` is `users`, `concurrent`, `gpus` or `pods`."""
         return _span(getattr(self, f"{what}_from"), getattr(self, f"{what}_to"))
 
     def machines(self) -> str:

@@ -38,7 +38,7 @@ Clock = Callable[[], datetime]
 
 
 def read_presence() -> Presence | None:
-    """Of all processes, this machine's GPU included. None: the leases cannot be read."""
+    """Read the presence of all processes, this machine's GPU included. None: the leases cannot be read."""
     try:
         served = leases.now_served()
     except Exception:  # evaluation goes on without
@@ -48,14 +48,14 @@ def read_presence() -> Presence | None:
 
 
 class Watch:
-    """What the leader does at each tick. ``presence`` and times are given, so that tests can have their own."""
+    """The leader's work at each tick. ``presence`` and times are passed in, so that tests can supply their own."""
 
     def __init__(self) -> None:
         self._busiest: Presence | None = None
         self._evaluated_at: datetime | None = None
 
     def tick(self, now: datetime, presence: Presence | None) -> bool:
-        """Note who is served; every 15 s evaluate. Tells whether it did."""
+        """Note the users being served, and evaluate every 15 s. Returns True if it evaluated."""
         self._note(presence)
         if self._evaluated_at is not None and now - self._evaluated_at < EVALUATE_EVERY:
             return False
@@ -66,7 +66,7 @@ class Watch:
         return True
 
     def _note(self, presence: Presence | None) -> None:
-        """Each number's largest since the last evaluation; the users of different moments are not added up."""
+        """Keep each number's maximum since the last evaluation; users of different moments are not added up."""
         if presence is None:
             return
         known = self._busiest or presence
@@ -80,7 +80,7 @@ class Watch:
 
 
 def evaluate(now: datetime, presence: Presence | None) -> None:
-    """Sample, move the alerts, and let ramps go on or back by what fires."""
+    """Take a sample, update the alerts, and move ramps forward or back by the alerts that fire."""
     alerts.evaluate(now, measure.take_sample(now, presence))
     try:
         ramp.tick(now, alerts.critical_in_words(alerts.firing()))
@@ -106,7 +106,7 @@ class Watcher:
         return self._is_leader.is_set()
 
     def run(self) -> None:
-        """Until it is to stop. Being one of several is no work: only the leader does any."""
+        """Run until told to stop. Several may run at once, since only the leader does any work."""
         helpers = [
             threading.Thread(target=self._loop, args=args, name=name, daemon=True)
             for name, args in {
@@ -122,7 +122,7 @@ class Watcher:
             helper.join(STOP_S)
 
     def _loop(self, work: Callable[[], None], every_s: float, is_for_leaders: bool = True) -> None:
-        """Do the work every so often; an error in it is logged and does not end the loop."""
+        """Do the work every ``every_s`` seconds; an error in it is logged and does not end the loop."""
         while not self._stopping.wait(every_s):
             if is_for_leaders and not self.is_leader:
                 continue
@@ -183,7 +183,7 @@ class Watcher:
 
 
 def count_and_forget(now: datetime, today: date) -> None:
-    """What may take a while: active users, and rows that are too old."""
+    """Do the slow jobs: count active users and delete rows that are too old."""
     phases.count_active_users(today)
     Sample.objects.filter(at__lt=now - KEEP_SAMPLES).delete()
     leases.DatabaseStore().forget_expired()

@@ -25,7 +25,7 @@ Rows = Iterable[QuerySet[Any]]
 
 
 def export(rows: Rows, user: str) -> list[dict[str, Any]]:
-    """Entries about these rows or that name the end user, the oldest first, as JSON takes them."""
+    """Return the log entries about these rows or that name the end user, oldest first, as JSON-serialisable dicts."""
     entries = {entry.pk: entry for entry in [*_about(rows), *_naming(user)]}
     return [
         {"at": entry.action_time, "what": entry.object_repr, "message": entry.get_change_message()}
@@ -53,12 +53,12 @@ def erase(rows: Rows, user: str, nobody: str) -> int:
 
 
 def written(user: str) -> tuple[str, str]:
-    """The id as it is, and as ASCII-only JSON has it."""
+    """Return the id in its two written forms: as it is, and escaped as in ASCII-only JSON."""
     return user, json.dumps(user)[1:-1]
 
 
 def _label(user: str) -> re.Pattern[str]:
-    """What a row that belongs to an end user is called: the id, or `client: id: plan`."""
+    """Return a pattern for the label of an end user's row: the id, or `client: id: plan`."""
     return re.compile(rf"(?P<before>\A|\A[^:]*: ){re.escape(user)}(?P<after>\Z|: .+\Z)", re.DOTALL)
 
 
@@ -73,7 +73,7 @@ def _without(user: str, label: str, nobody: str) -> str:
 
 
 def _parts(entry: LogEntry) -> list[dict[str, Any]]:
-    """What Django's forms have written; [] for a sentence."""
+    """Return the change messages that Django's forms have written; [] if the entry is a sentence."""
     try:
         message = json.loads(entry.change_message)
     except ValueError:
@@ -92,7 +92,7 @@ def _is_of_people(entry: LogEntry) -> bool:
 
 
 def _models_of_people() -> set[type[Model]]:
-    """Those whose rows belong to an end user."""
+    """Return the models whose rows belong to an end user."""
     return {
         model
         for model in apps.get_models()

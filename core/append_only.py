@@ -1,6 +1,6 @@
-"""Tables of which nobody may change or delete a row: the ledger, the audit trail.
+"""Append-only tables (the ledger, the audit trail): nobody may change or delete a row.
 
-Python refuses first, with a reason; triggers of the database refuse what goes around it (``usage.guards``).
+Python code refuses first, with a reason; database triggers refuse whatever bypasses it (``usage.guards``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ M = TypeVar("M", bound=models.Model)
 
 
 class AppendOnly(Exception):
-    """A row of a table that only grows was about to be changed or deleted."""
+    """Raised on an attempt to change or delete a row of an append-only table."""
 
     def __init__(self, table: str = "this table") -> None:
         super().__init__(f"{table} is append-only")

@@ -42,7 +42,8 @@ _actor: ContextVar[Actor | None] = ContextVar("rollout_actor", default=None)
 
 @contextmanager
 def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None]:
-    """``at``: when, if it was not now (a history that is written down afterwards); it holds within for others too."""
+    """Record the changes within the block as made by ``who`` for the reason ``why``. ``at``: the time of the changes if
+    it is not now (a history written down afterwards); it also holds for nested ``acting`` blocks."""
     outer = _actor.get()
     token = _actor.set(Actor(who, why, at or (outer.at if outer else None)))
     try:
@@ -52,7 +53,7 @@ def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None
 
 
 def actor() -> Actor:
-    """Who ``acting`` named, else the management command that runs."""
+    """Return the actor that ``acting`` named, otherwise the management command that is running."""
     named = _actor.get()
     if named is not None:
         return named
@@ -61,7 +62,8 @@ def actor() -> Actor:
 
 
 class Change(AppendOnlyModel):
-    """What somebody, or a ramp, changed. ``before`` and ``after``: the fields that differ; {} = was or is not there."""
+    """One change by a person or a ramp. ``before`` and ``after`` hold the fields that differ; {} means that the row did
+    not exist before, or does not exist afterwards."""
 
     at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
     who = models.CharField(max_length=150, db_index=True)
@@ -85,7 +87,7 @@ class Change(AppendOnlyModel):
         return ", ".join(f"{name} {before} → {after}" for name, before, after in self.fields_in_words())
 
     def fields_in_words(self) -> list[tuple[str, str, str]]:
-        """Name, before and after of each field that says something."""
+        """Return (name, before, after) for each field worth showing."""
         names = [*self.before, *(name for name in self.after if name not in self.before)]
         rows = [(_label(name), _shown(self.before, name), _shown(self.after, name)) for name in names]
         return [row for row in rows if row[1] != row[2]]
@@ -115,7 +117,7 @@ def record(subject: str, before: dict[str, Any], after: dict[str, Any]) -> None:
 
 
 class AuditedQuerySet(models.QuerySet[M]):
-    """An update of many rows is done one by one, so that each has its row in the audit trail."""
+    """A query set that updates rows one by one, so that each gets its row in the audit trail."""
 
     def update(self, **values: Any) -> int:
         with transaction.atomic():
@@ -168,7 +170,7 @@ class Audited(models.Model):
 
 
 def _plain(value: Any) -> Any:
-    """As JSON can hold it."""
+    """Convert a value to one that JSON can represent."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, timedelta):
@@ -181,12 +183,12 @@ def _plain(value: Any) -> Any:
 
 
 def is_deleted(instance: Audited, **_signal: Any) -> None:
-    """Django's ``pre_delete``: it is also sent for what goes along with something else."""
+    """Record a deletion. Receives Django's ``pre_delete`` signal, which is also sent for cascaded deletions."""
     record(instance.subject(), instance._facts(), {})
 
 
 def names(values: Iterable[str]) -> str:
-    """A list that stays readable, also of thousands."""
+    """Join names into a list that stays readable even with thousands of names."""
     known = list(values)
     more = f" and {len(known) - MAX_SHOWN:,} more" if len(known) > MAX_SHOWN else ""
     return ", ".join(known[:MAX_SHOWN]) + more

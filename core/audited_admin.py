@@ -1,4 +1,4 @@
-"""The base of pages whose changes are in the audit trail: they are recorded with who made them."""
+"""Base class for admin pages whose changes go to the audit trail, with the person who made them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.audit import acting
 
 
 class AuditedAdmin(ModelAdmin):
-    """What is changed here is recorded with who is logged in, and why when the form asks."""
+    """Records each change with the logged-in person, and with a reason where the form asks for one."""
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         why = request.POST.get("why", "") or request.POST.get("note", "")

@@ -1,4 +1,4 @@
-"""The page of the admin that asks before something is done."""
+"""An admin page that asks for confirmation before an action is carried out."""
 
 from __future__ import annotations
 

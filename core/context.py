@@ -1,7 +1,7 @@
-"""What is known of the request under way, for everything that works for it: logs, headers, the gate.
+"""Context of the request under way, for all code that works on it: logs, headers, the gate.
 
-The outermost ASGI middleware makes it. Tasks and threads that the request starts see the same object, so what an inner
-layer notes on it, the outer one reads.
+The outermost ASGI middleware creates it. Tasks and threads that the request starts share the same object, so outer
+layers can read what an inner layer notes on it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Settleable(Protocol):
-    """Work of this request that has to be settled, whatever becomes of the request."""
+    """Work of this request that must be settled, however the request ends."""
 
     async def settle(self, error: BaseException | None = None) -> None: ...
 

@@ -44,7 +44,7 @@ class Database:
 
     @property
     def away_s(self) -> float:
-        """For how long it has been gone; 0 when it is there."""
+        """Seconds for which the database has been gone; 0 while it is available."""
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
@@ -62,13 +62,13 @@ class Database:
             self._noted_at = self._since = None
 
     def check(self) -> None:
-        """Raises ``OperationalError`` when it is known to be gone."""
+        """Raises ``OperationalError`` if the database is known to be gone."""
         if self.is_away:
             raise OperationalError("the database is away")
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """``function``'s result. Raises ``DatabaseError`` at once when the database is known to be gone; notes it when
-        it turns out to be."""
+        """Call ``function`` and return its result. Raises ``DatabaseError`` at once if the database is known to be
+        gone, and records an outage that the call itself discovers."""
         self.check()
         try:
             result = function(*args, **kwargs)
@@ -89,8 +89,8 @@ async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 async def with_timeout(call: Awaitable[R]) -> R:
-    """``call``'s result. Raises ``OperationalError`` when the database takes too long with it; it goes on in its thread
-    and may yet succeed."""
+    """Await ``call`` and return its result. Raises ``OperationalError`` when the database takes too long; the call goes
+    on in its thread and may yet succeed."""
     try:
         async with asyncio.timeout(PATIENCE_S):
             return await call

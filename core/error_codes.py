@@ -9,7 +9,7 @@ from enum import Enum, StrEnum
 
 
 class Fault(Enum):
-    """Whose doing it is that a request was not served: what the product dashboard sorts errors by."""
+    """Who is responsible for a request that was not served; the product dashboard groups errors by it."""
 
     CALLER = "a mistake in the request"
     POLICY = "refused"
@@ -18,7 +18,8 @@ class Fault(Enum):
 
 
 class ErrorCode(StrEnum):
-    """``status``: of HTTP. ``fault``: whose it is. ``type``: OpenAI's class of the error."""
+    """One error code of the API. ``status``: the HTTP status. ``fault``: who is responsible. ``type``: OpenAI's error
+    type."""
 
     status: int
     fault: Fault

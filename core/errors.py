@@ -29,8 +29,8 @@ UNAVAILABLE_RETRY_AFTER_S = 5.0
 
 
 class DomainError(Exception):
-    """Something that an app refuses to do, in words for people. It knows nothing of HTTP: ``gateway.error_mapping``
-    says how a caller of the API is told. ``retry_after_s``: when it is worth trying again."""
+    """A refusal by an app, with a message for people. It knows nothing of HTTP: ``gateway.error_mapping`` translates it
+    for API callers. ``retry_after_s``: seconds after which a retry is worthwhile."""
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -74,12 +74,13 @@ _answers: dict[type[BaseException], Callable[[Any], ApiError]] = {}
 
 
 def answer_with(kind: type[E], answer: Callable[[E], ApiError]) -> None:
-    """Say how errors of a kind, and of those derived from it, are answered."""
+    """Register the API error to answer with for exceptions of class ``kind`` and its subclasses."""
     _answers[kind] = answer
 
 
 def as_api_error(error: BaseException) -> ApiError:
-    """The answer that ``error`` deserves. Anything unknown is a 500 that tells the caller nothing about our insides."""
+    """Return the API error for an exception. An unknown exception becomes a 500 that reveals no internals to the
+    caller."""
     for kind in type(error).__mro__:
         if kind in _answers:
             return _answers[kind](error)
@@ -162,7 +163,7 @@ def _first_detail(detail: Any, param: str | None = None) -> tuple[str | None, dr
 
 
 def report(error: BaseException) -> ApiError:
-    """``as_api_error``, and a line in the log when somebody has to look into it."""
+    """Return ``as_api_error(error)``, and log the error if somebody has to look into it."""
     answer = as_api_error(error)
     if answer.status == 500:
         logger.error("unhandled error", exc_info=error)

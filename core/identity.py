@@ -46,7 +46,7 @@ class Caller:
 
     @property
     def names_user(self) -> bool:
-        """A header or a token says who the end user is."""
+        """True if a header or a token names the end user."""
         return self.is_bound or self.key_prefix is None or self.user != f"key:{self.key_prefix}"
 
 
@@ -58,7 +58,7 @@ class _Client:
 
 
 async def authenticate(headers: Mapping[str, str]) -> Caller:
-    """The caller that these headers (names in lower case) prove. Raises ``ApiError`` 400 or 401."""
+    """Authenticate a request by its headers (names in lower case). Raises ``ApiError`` 400 or 401."""
     scheme, _space, credential = headers.get("authorization", "").partition(" ")
     credential = credential.strip()
     if scheme.lower() != "bearer" or not credential:
@@ -94,14 +94,14 @@ async def _token_caller(token: str) -> Caller:
 
 
 async def active_client(client_id: int) -> str | None:
-    """The name of that client application, None when it has been switched off."""
+    """Return the client application's name, or None if it has been switched off."""
     client = await _remembered(f"client id {client_id}", _find_client, str(client_id))
     return client.name if client else None
 
 
 async def check_still_valid(caller: Caller) -> None:
-    """For what lasts longer than a request. Raises ``ApiError`` 401 once the key has been revoked, or the client
-    application has been switched off, by which this caller came."""
+    """Check the caller again during work that outlasts a request, such as a stream. Raises ``ApiError`` 401 once the
+    caller's API key has been revoked or its client application switched off."""
     if await active_client(caller.client_id) is None:
         raise ApiError(ErrorCode.INVALID_API_KEY, _("The client application has been switched off."))
     if caller.key_prefix is not None:

@@ -1,4 +1,5 @@
-"""Fields of JSON bodies and messages that take what the schema says. DRF's own read forms, so they take 5 for "5"."""
+"""Strict fields for JSON bodies and messages: they accept only the type in the schema. DRF's own fields are meant for
+forms, so they accept 5 for "5"."""
 
 from __future__ import annotations
 

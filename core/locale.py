@@ -1,6 +1,6 @@
-"""In which language a person is answered: by `Accept-Language`, on pages by their own choice first.
+"""The language of an answer: from `Accept-Language`; on pages, the visitor's own choice takes precedence.
 
-The admin stays English: its words are Django's, the theme's and ours, and only some of them are there in Malay.
+The admin stays English: its words are Django's, the theme's and ours, and only some of them are translated into Malay.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ENGLISH_ONLY = "/admin/"
 
 
 def accepted(header: str) -> str:
-    """The first of the languages in an ``Accept-Language`` that there is here."""
+    """Return the first language of an ``Accept-Language`` header that this service supports."""
     for wanted, _quality in parse_accept_lang_header(header[:MAX_HEADER_CHARACTERS]):
         if (found := _known(wanted)) is not None:
             return found
@@ -25,17 +25,19 @@ def accepted(header: str) -> str:
 
 
 def chosen(wanted: str | None, cookies: Mapping[str, str], header: str) -> str:
-    """A page's language: what its address says, what was chosen before, what the browser prefers."""
+    """Return a page's language, in order of precedence: from its URL, from an earlier choice, from the browser's
+    header."""
     return _known(wanted or "") or _known(cookies.get(COOKIE, "")) or accepted(header)
 
 
 def answer_in(language: str) -> None:
-    """For the rest of this task and for the tasks that it starts; the pools (`inference.pool`) keep to it too."""
+    """Set the language for the rest of this task and the tasks that it starts; the pools (`inference.pool`) keep to it
+    too."""
     translation.activate(language)
 
 
 def _known(code: str) -> str | None:
-    """``ms`` for ``ms-MY``."""
+    """Return the supported language for a language tag (``ms`` for ``ms-MY``), or None."""
     try:
         return translation.get_supported_language_variant(code) if code else None
     except LookupError:

@@ -16,10 +16,11 @@ V = TypeVar("V")
 
 
 class SharedLookup(Generic[V]):
-    """Asks once per ``fresh_s`` and key, however many want to know, also at the same moment.
+    """Look-ups that are made at most once per key every ``fresh_s`` seconds, also when many callers ask at the same
+    moment.
 
-    While the database is gone, what was found last stands in, for at most ``VOICE_DATABASE_OUTAGE_S``. None (nothing
-    was found) does not: nobody is refused by an answer that may be out of date.
+    While the database is gone, the last value found is used for at most ``VOICE_DATABASE_OUTAGE_S``. A cached None
+    (nothing was found) is not used: nobody is refused by an answer that may be out of date.
     """
 
     def __init__(self, max_keys: int, fresh_s: float) -> None:
@@ -27,7 +28,8 @@ class SharedLookup(Generic[V]):
         self._known: TTLCache[str, V] = TTLCache(max_keys, settings.VOICE_DATABASE_OUTAGE_S)
 
     async def get(self, key: str, find: Callable[[], V]) -> V:
-        """``find()``, called in a thread. Raises ``DatabaseError`` when the database is gone and nothing is known."""
+        """Return the shared value for ``key``, from ``find()`` called in a thread if needed. Raises ``DatabaseError``
+        when the database is gone and no value is known."""
         task = self._tasks.get(key)
         if task is None or task.get_loop() is not asyncio.get_running_loop():
             # An empty context: the look-up belongs to no request, so none can cancel it or close its connection.

@@ -18,12 +18,13 @@ LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 def digest_of(key: str) -> str:
-    """What is stored of a key. A plain SHA-256 does: a key has 256 random bits, so there is nothing to guess."""
+    """Return the digest under which a key is stored. A plain SHA-256 suffices: a key has 256 random bits, so it cannot
+    be guessed."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def not_expired() -> Q:
-    """Of API keys, as of this moment."""
+    """Return a filter for the API keys that have not expired at this moment."""
     return Q(expires_at=None) | Q(expires_at__gt=timezone.now())
 
 

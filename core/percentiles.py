@@ -7,17 +7,18 @@ from collections.abc import Collection, Mapping
 
 
 def rank(number: int, percent: float) -> int:
-    """Index of the ``percent``-th percentile among ``number`` ordered values, which must be one at least."""
+    """Return the index of the ``percent``-th percentile among ``number`` ordered values, at least one."""
     return max(0, math.ceil(percent / 100 * number) - 1)
 
 
 def percentile(values: Collection[float], percent: float) -> float:
-    """NaN of nothing."""
+    """Return the nearest-rank percentile of the values; NaN if there are none."""
     return sorted(values)[rank(len(values), percent)] if values else math.nan
 
 
 def histogram_percentile(histogram: Mapping[int, int], percent: float) -> int | None:
-    """Of counts by ceiling: the ceiling that so many stay at or below. None of nothing."""
+    """Return the ceiling of the bucket that holds the percentile; ``histogram`` maps each ceiling to its count. None if
+    it is empty."""
     total = sum(histogram.values())
     seen = 0
     for ceiling, number in sorted(histogram.items()):

@@ -1,4 +1,4 @@
-"""Things that belong to an event loop (locks, connections, tasks): one of each per loop, made on first use."""
+"""Objects that belong to an event loop (locks, connections, tasks): one per loop, created on first use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """Called on an event loop, gives that loop's own ``T``."""
+    """A callable that returns the running event loop's own ``T``."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make

@@ -1,4 +1,4 @@
-"""Numbers as people read them: `4.2 s`, `12.5 min`, `1,204`, `2 days`. And form fields that take them like that."""
+"""Numbers formatted for people (`4.2 s`, `12.5 min`, `1,204`, `2 days`), and form fields that accept such input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DAY = 86_400.0
 
 
 def number(value: float | None) -> str:
-    """Whole, with thousands apart."""
+    """Format as a whole number with thousands separators."""
     return NONE if value is None else f"{value:,.0f}"
 
 
@@ -31,7 +31,7 @@ def percent(value: float | None, places: int = 1) -> str:
 
 
 def audio(milliseconds: int) -> str:
-    """As long as it is: seconds, minutes or hours."""
+    """Format a length of audio in seconds, minutes or hours, whichever suits it."""
     length = abs(milliseconds) / 1000
     shown = milliseconds / 1000
     if length < MINUTE:
@@ -40,7 +40,7 @@ def audio(milliseconds: int) -> str:
 
 
 def span(length: timedelta | None) -> str:
-    """`30 s`, `45 min`, `3.5 h`, `2 days`; decimals only where they tell something."""
+    """Format a length of time: `30 s`, `45 min`, `3.5 h`, `2 days`; with decimals only where they matter."""
     if length is None:
         return NONE
     value = length.total_seconds()

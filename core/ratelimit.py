@@ -35,7 +35,7 @@ class RateLimit:
     exceeded: bool = False
 
     def check(self) -> None:
-        """Raises ``ApiError`` 429 when this request is one too many."""
+        """Raises ``ApiError`` 429 if this request exceeds the limit."""
         if self.exceeded:
             message = _("More than {limit} requests a minute. Try again in {reset_s:.0f} s.").format(
                 limit=self.limit, reset_s=self.reset_s
@@ -51,13 +51,14 @@ class RateLimit:
 
 
 def untouched() -> RateLimit:
-    """What a caller who has not been counted sees."""
+    """Return the standing of a caller of whom no request has been counted."""
     limit = settings.VOICE_RATE_LIMIT or UNLIMITED
     return RateLimit(limit, limit, 0.0)
 
 
 async def spend(caller: Caller) -> RateLimit:
-    """Count one request and note the standing for the response's headers. Redis being away limits nobody."""
+    """Count one request and record the standing for the response's headers. While Redis is unavailable, nobody is
+    limited."""
     rate = untouched()
     if settings.VOICE_RATE_LIMIT:
         try:

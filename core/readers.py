@@ -1,5 +1,5 @@
-"""Who reads what this service writes to people, and in which languages it can. Plain Python: the settings' rules ask it
-before there are settings, and the weekly summary's mail afterwards."""
+"""Recipients of this service's mail and the languages available to them. Plain Python, since the checks of the settings
+use it before the settings exist; the weekly summary's mail uses it afterwards."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ LONGEST_ADDRESS = 254  # RFC 5321, by its erratum 1690
 
 @dataclass(frozen=True)
 class Reader:
-    """Somebody who gets a mail, and in which language."""
+    """A recipient of a mail, with the language to write in."""
 
     address: str
     language: str
 
     @classmethod
     def of(cls, text: str, language: str = DEFAULT_LANGUAGE) -> Reader:
-        """`ms:puteri@example.com`, or an address alone for the language given. Raises ``ValueError``."""
+        """Parse `ms:puteri@example.com`, or an address alone, which gets ``language``. Raises ``ValueError``."""
         chosen, colon, address = text.rpartition(":")
         if colon:
             language = chosen
@@ -29,7 +29,7 @@ class Reader:
 
     @classmethod
     def is_one(cls, text: str) -> bool:
-        """Whether ``of`` takes it."""
+        """Return True if ``of`` accepts the text."""
         try:
             cls.of(text)
         except ValueError:

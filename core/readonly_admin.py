@@ -1,4 +1,4 @@
-"""What the capacity's admin pages share."""
+"""The shared base of the admin pages that only display records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.urls import reverse
 
 
 class ReadOnly:
-    """Measured or recorded: nothing that a hand should change."""
+    """Admin for measured or recorded rows, which nobody edits by hand."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

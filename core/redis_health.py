@@ -31,8 +31,9 @@ class RedisUnavailable(OSError):
 
 
 def redis_options() -> dict[str, Any]:
-    """For every asynchronous client of ours: nobody waits long for a Redis that is gone. One more try at once, since a
-    connection that was idle may have been closed by a restart; redis-py's own tries take up to seven seconds."""
+    """Return the options for all of our asynchronous Redis clients, which keep waits short when Redis is gone. They
+    retry once, at once, since a restart may have closed an idle connection; redis-py's own retries take up to seven
+    seconds."""
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
@@ -53,8 +54,8 @@ class RedisHealth:
         return self._probing is not None
 
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
-        """``make()``'s result. Raises ``RedisUnavailable`` at once while Redis is known to be away, and what the client
-        raises (redis-py's errors, ``StorageError``, ``OSError``) when it turns out to be."""
+        """Await ``make()`` and return its result. Raises ``RedisUnavailable`` at once while Redis is known to be away,
+        or the client's own error (redis-py's errors, ``StorageError``, ``OSError``) when this call finds it away."""
         if self.is_away:
             raise RedisUnavailable("Redis does not answer")
         try:
@@ -104,7 +105,7 @@ class RedisHealth:
 
 
 def _is_about_the_connection(error: BaseException | None) -> bool:
-    """Whether this, or what it was raised from, says that Redis cannot be reached; not that it refused a command."""
+    """Return True if the error, or its cause, says that Redis cannot be reached, not that it refused a command."""
     from redis import exceptions as redis_errors
 
     while error is not None:
@@ -118,7 +119,7 @@ _healths: PerLoop[dict[str, RedisHealth]] = PerLoop(dict)
 
 
 def redis_health(url: str) -> RedisHealth:
-    """The one for that Redis, on this event loop."""
+    """Return this event loop's ``RedisHealth`` for that Redis."""
     healths = _healths()
     if url not in healths:
         healths[url] = RedisHealth(url)

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class StoreUnavailable(Exception):
-    """Redis cannot be reached: nobody knows what was kept."""
+    """Raised when Redis cannot be reached, so that stored values are unknown."""
 
 
 class Store(Protocol):
@@ -36,10 +36,10 @@ class Store(Protocol):
         """Keep the value under the name for the store's lifetime; one too large to keep is dropped."""
 
     async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
-        """``put`` for ``lifetime_s`` unless the name is taken; tells whether it was free."""
+        """Store the value for ``lifetime_s`` unless the name is taken. Returns True if it was free."""
 
     async def renew(self, name: str, lifetime_s: float) -> None:
-        """Let a claim that is still there last so long from now on. What is kept longer anyway stays."""
+        """Extend an existing claim to ``lifetime_s`` from now. A longer remaining lifetime is not shortened."""
 
     async def drop(self, name: str) -> None: ...
 
@@ -120,7 +120,7 @@ class RedisStore:
 
 
 def make_store(namespace: str, max_bytes: int, lifetime_s: int) -> PerLoop[Store]:
-    """A store of at most ``max_bytes`` in this process, or of values of at most so much each in Redis."""
+    """Make a store of at most ``max_bytes`` in total in this process, or of at most that size per value in Redis."""
 
     def make() -> Store:
         if settings.REDIS_URL:

@@ -24,7 +24,7 @@ FETCH_TIMEOUT_S = 5
 
 
 async def subject(token: str) -> str:
-    """The end user that a valid token names in ``sub``. Raises ``ApiError`` 401 or 503."""
+    """Validate a token and return the end user in its ``sub`` claim. Raises ``ApiError`` 401 or 503."""
     try:
         header = jwt.get_unverified_header(token)
         key, algorithm = await _key_for(header)
@@ -45,7 +45,8 @@ async def subject(token: str) -> str:
 
 
 async def _key_for(header: dict[str, object]) -> tuple[str | jwt.PyJWK, str]:
-    """The key that must have signed the token. The algorithm follows from our settings, never from the token alone."""
+    """Return the key to verify the token with, and its algorithm, which follows from our settings, never from the token
+    alone."""
     match header.get("alg"):
         case "HS256" if settings.VOICE_JWT_SECRET:
             return settings.VOICE_JWT_SECRET, "HS256"
@@ -66,8 +67,9 @@ class PublicKeys:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def find(self, key_id: str) -> jwt.PyJWK:
-        """Callers with a key that is known never wait: an old one is fetched again beside them. Raises ``PyJWTError``
-        for a key that is not there, ``ApiError`` 503 while none are known."""
+        """Return the public key with that id. For a known key in regular use, callers never wait: an old one is
+        refreshed in the background. Raises ``PyJWTError`` for an unknown key, ``ApiError`` 503 while no keys are
+        known."""
         known = self._keys.get(key_id)
         if known is None or self._age_s > 2 * KEYS_KEPT_S:  # nobody asked for long: it may have been withdrawn
             await self._refresh()
@@ -85,7 +87,7 @@ class PublicKeys:
         return time.monotonic() - self._fetched_at
 
     async def _refresh(self) -> None:
-        """Fetch the keys unless that was done a moment ago, by whomever."""
+        """Fetch the keys unless any caller did so a moment ago."""
         async with self._fetching:
             if self._age_s > REFRESH_PAUSE_S:
                 await self._fetch()

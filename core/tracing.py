@@ -21,7 +21,7 @@ Value = str | int | float | bool
 
 
 class Side(Enum):
-    """Whose part of the work a span is, by the names of OpenTelemetry's ``SpanKind``."""
+    """The role of a span, named as in OpenTelemetry's ``SpanKind``."""
 
     SERVER = "SERVER"
     CLIENT = "CLIENT"
@@ -63,7 +63,7 @@ def stop() -> None:
 
 
 class Span:
-    """One that is open, or nothing at all."""
+    """An open span, or a no-op while traces are off."""
 
     def __init__(self, span: Any = None) -> None:
         self._span = span
@@ -104,7 +104,7 @@ def span(
 
 
 def origin() -> dict[str, str]:
-    """What another process should know of the work under way: the request's id, and the open span as its parent."""
+    """Return the context to pass to another process: the request's id, and the open span as its parent."""
     told: dict[str, str] = {}
     if (context := maybe_current()) is not None:
         told[REQUEST_ID] = context.id

@@ -1,8 +1,8 @@
-"""Is there time for more speech work? Asked before a request's body is read, so that a refusal costs next to nothing,
-and again once it is here: only then does the request count.
+"""Admission control in front of the endpoints that do speech work. It runs before a request's body is read, so that a
+refusal costs next to nothing, and again once the body has arrived; only then does the request count.
 
-``inference.admission`` decides; here it is put in front of the endpoints. Only callers who are known are refused for
-want of room; each has their ledger row, as everybody who is refused has, and the alerts see it.
+``inference.admission`` decides. Only authenticated callers are refused for lack of capacity; each refusal has a ledger
+row, as every refusal has, and the alerts see it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _controllers() -> dict[Feature, AdmissionController]:
 
 
 def _speech_growth() -> float:
-    """Of all engines that speak: one deployment of the tier has them all."""
+    """Return the highest growth of any speech engine: one deployment of the tier runs all of them."""
     return max((runtime.growth(name) for name in runtime.names() if name != ASR), default=1.0)
 
 
@@ -64,8 +64,8 @@ controllers = PerLoop(_controllers)
 
 
 class RefuseWhenFull:
-    """ASGI middleware: a caller of speech work is known before anything of the body is read, and refused at once while
-    there is no room."""
+    """ASGI middleware for speech work: authenticates the caller before any of the body is read, and refuses the request
+    at once while there is no capacity."""
 
     def __init__(self, app: HttpApp) -> None:
         self._app = app
@@ -86,7 +86,7 @@ class RefuseWhenFull:
 
 
 class Admission:
-    """ASGI middleware: counts speech work whose body is here from now until it is done."""
+    """ASGI middleware: counts speech work from when its body has arrived until it is done."""
 
     def __init__(self, app: HttpApp) -> None:
         self._app = app
@@ -131,7 +131,7 @@ def _kind(scope: HTTPScope) -> Kind | None:
 
 
 def obstacle(feature: Feature) -> ApiError | None:
-    """The refusal that a request would get now, without taking anything."""
+    """Return the refusal that a request would get now, or None; nothing is reserved."""
     controller = controllers().get(feature)
     return as_api_error(OverCapacity(1.0)) if controller is not None and controller.is_full else None
 

@@ -1,6 +1,6 @@
-"""`GET /v1/voice/availability`: the front end shows or hides the microphone and the loudspeaker by it.
+"""`GET /v1/voice/availability`: tells the front end whether to show the microphone and the loudspeaker.
 
-It asks what the gate asks, in the gate's order, without taking anything.
+It makes the gate's checks in the gate's order, without reserving anything.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ async def _availability(caller: Caller, feature: Feature) -> dict[str, Any]:
 
 
 async def _first_obstacle(caller: Caller, feature: Feature, decision: policy.Decision) -> tuple[str, ApiError] | None:
-    """What stands in a request's way now: the refusal that the gate would come to first."""
+    """Return the first refusal that the gate would give a request now, or None if there is none."""
     if not decision.allowed:
         return "rollout", as_api_error(decision.refusal())
     exhausted = await quota.obstacle(caller, caller.user, TYPICAL_KINDS[feature])

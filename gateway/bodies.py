@@ -1,7 +1,7 @@
-"""Request bodies: received whole before anybody works for them, within limits of size, time and rate.
+"""Request bodies: received in full before any work starts, within limits on size, time and rate.
 
-A body that trickles in holds nothing but its own bytes: no place in the queue of an engine, no thread. It is never
-written to disk here.
+A slow upload holds nothing but its own bytes: no place in an engine's queue, no thread. It is never written to disk
+here.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ async def _receive(
 
 
 def _announcing(scope: HTTPScope, length: int) -> HTTPScope:
-    """The scope with the body's true length: Django takes a multipart body for empty unless its length is announced."""
+    """Return the scope with the body's true length announced: Django treats a multipart body without one as empty."""
     if not any(name == b"transfer-encoding" for name, _ in scope["headers"]):
         return scope
     kept = [(name, value) for name, value in scope["headers"] if name not in (b"transfer-encoding", b"content-length")]
@@ -124,7 +124,7 @@ def body_size(scope: HTTPScope) -> int:
 
 
 def _announced_length(headers: Mapping[str, str]) -> int | None:
-    """None where the length is not known beforehand."""
+    """Return the announced length, or None if the length is not known beforehand."""
     if "transfer-encoding" in headers:
         return None
     announced = headers.get("content-length", "0")

@@ -1,4 +1,4 @@
-"""What can be asked for by name: the apps' own models, and OpenAI's names as aliases of the default ones."""
+"""The models that a request can name: the apps' own, and OpenAI's names as aliases of the defaults."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _OPENAI_NAME = re.compile(r"(gpt|whisper|tts)-[\w.-]+")
 
 
 def undated(name: str) -> str:
-    """OpenAI's name without the date of its version: ``gpt-4o-mini-tts`` for ``gpt-4o-mini-tts-2025-12-15``."""
+    """Return OpenAI's model name without its version date: ``gpt-4o-mini-tts`` for ``gpt-4o-mini-tts-2025-12-15``."""
     return _DATE.sub("", name)
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """``created`` is in Unix seconds, 0 where nobody knows. ``languages``: ISO 639-1, of those this service offers;
-    ``notice``: what a person should know before trying it."""
+    """A model's description. ``created``: Unix seconds, 0 if unknown. ``languages``: ISO 639-1 codes of those that this
+    service offers; ``notice``: what a person should know before trying it."""
 
     id: str
     task: Task
@@ -57,7 +57,7 @@ _offers: dict[Task, Callable[[], list[ModelCard]]] = {}
 
 
 def register(task: Task, models: Callable[[], list[ModelCard]]) -> None:
-    """Say which models there are for a task, the default first. Apps do when Django is ready."""
+    """Register the models for a task, the default first. Apps call this when Django is ready."""
     _offers[task] = models
 
 
@@ -67,7 +67,7 @@ def offered(task: Task) -> list[ModelCard]:
 
 
 def resolve(name: str | None, task: Task) -> ModelCard:
-    """The model that ``name`` stands for; no name is the default. Raises ``ApiError`` 404."""
+    """Return the model that ``name`` stands for, the default if there is no name. Raises ``ApiError`` 404."""
     cards = offered(task)
     if not name:
         return cards[0]
@@ -88,13 +88,13 @@ def resolve(name: str | None, task: Task) -> ModelCard:
 
 
 def notices() -> list[str]:
-    """What people should know of the models that serve those who name none."""
+    """Return the notices of the default models, which serve requests that name none."""
     first = [offered(task)[0] for task in Task]
     return [card.notice for card in first if card.notice]
 
 
 def everything() -> Iterator[tuple[str, ModelCard]]:
-    """Every name that can be asked for, with the model that answers."""
+    """Yield every name that a request may use, with the model that serves it."""
     for task in Task:
         for card in offered(task):
             yield card.id, card

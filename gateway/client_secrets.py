@@ -48,7 +48,7 @@ def issue(caller: Caller, *, lifetime_s: int, session: Mapping[str, Any]) -> Cli
 
 
 async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
-    """Whom the token speaks for and the settings that came with it. Raises ``ApiError`` 401."""
+    """Return the caller that the token stands for, and the settings that came with it. Raises ``ApiError`` 401."""
     try:
         claims = _signer().unsign_object(token.removeprefix(START))
     except signing.BadSignature as error:
@@ -62,7 +62,7 @@ async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
 
 
 class ClientSecretAuthentication(identity.BearerAuthentication):
-    """For what a browser may ask with its token besides opening sockets."""
+    """Authentication for the other endpoints that a browser may call with its token, besides opening sockets."""
 
     async def authenticate(self, request: Request) -> tuple[Caller, None]:  # type: ignore[override]
         scheme, _space, credential = request.headers.get("Authorization", "").partition(" ")

@@ -34,8 +34,8 @@ _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{0,1000}")
 
 
 def is_allowed(origin: str) -> bool:
-    """Whether ``VOICE_CORS_ORIGINS`` names the origin, itself or by a pattern: ``*`` alone is every origin, in a host
-    any subdomain, as a port any port."""
+    """Return True if ``VOICE_CORS_ORIGINS`` allows the origin, literally or by a pattern: ``*`` alone matches every
+    origin, in a host any subdomain, as a port any port."""
     return any(_pattern(allowed).fullmatch(origin) for allowed in settings.VOICE_CORS_ORIGINS)
 
 
@@ -76,7 +76,8 @@ class Cors:
 
 
 async def _answer_preflight(granted: dict[str, str], headers: dict[str, str], send: ASGISendCallable) -> None:
-    """What the page asks to send is granted whole: the credential decides, not the names of headers."""
+    """Answer a preflight request: grant all that the page asks to send, since the credential decides, not the names of
+    headers."""
     answer = {"Vary": "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"}
     wanted = headers.get("access-control-request-headers", "")
     if granted:

@@ -31,12 +31,13 @@ _QUIET = ("/healthz", "/readyz", "/metrics", "/static/")
 
 
 def headers_of(scope: HTTPScope) -> dict[str, str]:
-    """The request's headers, names in lower case; of a repeated one the last."""
+    """Return the request's headers with names in lower case; of a repeated header, the last one."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 class Edge:
-    """Names, measures and logs each request; turns what nobody else caught into the envelope."""
+    """Outermost ASGI layer: gives each request an id, measures and logs it, and turns uncaught exceptions into the
+    error envelope."""
 
     def __init__(self, app: HttpApp) -> None:
         self._app = app
@@ -89,7 +90,7 @@ class _Response:
         await self._send(event)
 
     async def fail(self, error: Exception) -> None:
-        """The answer to an exception; once a response has begun, its missing end tells the client."""
+        """Answer an exception. If the response has already begun, its missing end tells the client."""
         answer = report(error)
         if self.status is None:
             await send_error(answer, self.send)

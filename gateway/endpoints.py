@@ -18,10 +18,10 @@ _kinds: dict[str, Kind] = {}
 
 
 def register(path: str, kind: Kind) -> None:
-    """Say that POST requests to ``path`` are work of this kind. Apps do when Django is ready."""
+    """Register ``path``: POST requests to it are work of this kind. Apps call this when Django is ready."""
     _kinds[path] = kind
 
 
 def kind_of(path: str) -> Kind | None:
-    """None: no speech work is done there."""
+    """Return the kind of work done at ``path``; None if it does no speech work."""
     return _kinds.get(path)

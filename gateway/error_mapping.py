@@ -1,4 +1,4 @@
-"""How the apps below the gateway are translated into HTTP: their errors know nothing of it."""
+"""Translates the errors of the apps below the gateway into HTTP, of which the apps know nothing."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ def _over_capacity(error: OverCapacity) -> ApiError:
 
 
 def _engine_unavailable(_error: EngineUnavailable) -> ApiError:
-    """Why it cannot is the operator's to know (``core.errors.report``): it names paths, models and libraries."""
+    """Answer for an unavailable engine. The cause is for the operator only (``core.errors.report``): it names paths,
+    models and libraries."""
     message = _("The speech engine is not available at the moment. Try again.")
     return ApiError(ErrorCode.ENGINE_UNAVAILABLE, message, retry_after=UNAVAILABLE_RETRY_AFTER_S)

@@ -82,17 +82,16 @@ class Work:
 
     @property
     def units(self) -> int:
-        """What quotas count of this work, as far as it is known: characters, or milliseconds of audio."""
+        """The units that quotas count for this work, as far as they are known: characters, or milliseconds of audio."""
         return self.characters if self.kind.measure is Measure.CHARACTERS else round(self.audio_ms)
 
     def set_cost(self, cost: float) -> None:
-        """Tell admission control what this really costs: seconds of audio or characters, 0 if no engine has to
-        work for it."""
+        """Tell admission control the actual cost: seconds of audio or characters; 0 if no engine has to do any work."""
         if self._context.admitted is not None:
             self._context.admitted.revise(cost)
 
     def leave_admission(self) -> None:
-        """Count no more for those who wait at admission: an engine that keeps count itself does this work."""
+        """Stop counting this work in admission control: an engine that keeps its own count does it."""
         if self._context.admitted is not None:
             self._context.admitted.leave(done=False)
 
@@ -127,8 +126,8 @@ class Work:
         self._covered = units
 
     async def recheck(self) -> None:
-        """For work that lasts: raises ``ApiError`` 403 once this end user has lost voice (the kill switch, say), 401
-        once the caller's key has been revoked or its client switched off."""
+        """Check long-running work again. Raises ``ApiError`` 403 once this end user has lost voice (the kill switch,
+        for example), 401 once the caller's key has been revoked or its client application switched off."""
         await check_still_valid(self.caller)
         if self._admitted is None:
             await policy.require_for_anybody(self.caller, self.feature)
@@ -153,8 +152,8 @@ class Work:
         return WorkStream(self, first, chunks, content_type=content_type, headers=dict(headers or {}))
 
     async def checkpoint(self) -> None:
-        """Note what has been used so far, for work that lasts: if this process is killed, no more than what came after
-        is lost. Raises ``DatabaseError``."""
+        """Save the usage so far of long-running work: if this process is killed, only later usage is lost. Raises
+        ``DatabaseError``."""
         if not self._settled:
             await self._checkpoint.note(self._entry(None))
 
@@ -171,8 +170,8 @@ class Work:
             self._leave()
 
     def note(self, refusal: BaseException) -> None:
-        """Settle work that was refused before it began. Its row is written within a second, together with many
-        others: a refusal must not cost what the work is refused for."""
+        """Settle work that was refused before it began. Its row is written within a second, in a batch with many
+        others: refusing must not cost what the work was refused for."""
         ledger().note(self._end(refusal))
 
     def _end(self, error: BaseException | None) -> Entry:
@@ -239,7 +238,8 @@ async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -
 
 
 async def preflight(caller: Caller, kind: Kind) -> None:
-    """For what only prepares work (a browser's token, say): raises what the gate would raise now. Takes nothing."""
+    """Make the gate's checks for a call that only prepares work (a browser's token, for example). Raises what the gate
+    would raise now, and reserves nothing."""
     await policy.require(caller, caller.user, FEATURES[kind])
     await quota.check(caller, caller.user, kind)
     await leases.admit(caller.client_id, caller.user)

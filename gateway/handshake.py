@@ -1,4 +1,5 @@
-"""Who opens a WebSocket, and from which page: browsers cannot send headers there, so a token has other ways in."""
+"""Identifies who opens a WebSocket, and from which page. Browsers cannot send headers there, so a token can arrive in
+other ways."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Handshake:
-    """What the opening request says. ``headers``: names in lower case; ``query``: the first value of each."""
+    """The opening request of a WebSocket. ``headers``: names in lower case; ``query``: the first value of each
+    parameter."""
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
@@ -36,14 +38,15 @@ class Handshake:
 
     @property
     def subprotocol(self) -> str | None:
-        """The one to answer with: a browser wants one of those it named. The token only if there is no other."""
+        """The subprotocol to answer with: a browser wants one that it offered. The token is used only if there is no
+        other."""
         harmless = [name for name in self.subprotocols if not name.startswith(TOKEN_PROTOCOL)]
         if "realtime" in harmless:
             return "realtime"
         return next(iter([*harmless, *self.subprotocols]), None)
 
     def check_origin(self) -> None:
-        """Raises ``ApiError`` 403 for a page of another site. Programs other than browsers send no origin."""
+        """Raises ``ApiError`` 403 for a page of another site. Non-browser programs send no origin."""
         origin = self.headers.get("origin")
         if origin is None or is_allowed(origin):
             return

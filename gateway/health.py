@@ -59,7 +59,7 @@ async def ready(request: HttpRequest) -> JsonResponse:
 
 
 def _bearable() -> set[str]:
-    """What this process can go without at the moment."""
+    """Return the dependencies that this process can do without at the moment."""
     bearable = {"redis"}
     if database.was_there and database.away_s < settings.VOICE_DATABASE_OUTAGE_S:
         bearable.add("database")

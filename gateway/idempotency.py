@@ -50,7 +50,7 @@ _store = make_store("idempotency", settings.VOICE_IDEMPOTENCY_BYTES, settings.VO
 
 
 async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
-    """``run()``'s answer, or the one that this caller's request with the same key got before."""
+    """Return ``run()``'s answer, or the stored answer to this caller's earlier request with the same key."""
     key = request.headers.get("Idempotency-Key")
     if request.method != "POST" or key is None or not settings.VOICE_IDEMPOTENCY_TTL_S:
         return await run()
@@ -64,7 +64,7 @@ async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]])
 
 
 def _boundary(content_type: str) -> bytes:
-    """What separates the parts of a multipart body; empty for another body."""
+    """Return the boundary between the parts of a multipart body; empty for any other body."""
     header = Message()
     header["Content-Type"] = content_type
     is_multipart = header.get_content_maintype() == "multipart"
@@ -72,7 +72,8 @@ def _boundary(content_type: str) -> bytes:
 
 
 def _fingerprint(body: bytes, boundary: bytes) -> str:
-    """The same for the same fields and files: all bytes but the boundary, which clients make anew at each try."""
+    """Return a fingerprint that is equal for equal fields and files: it leaves out the boundary, which clients generate
+    anew for each try."""
     digest = hashlib.sha256()
     start = 0
     view = memoryview(body)
@@ -123,7 +124,8 @@ class _Try:
         return response
 
     async def _renew(self) -> None:
-        """Until the answer is kept or dropped, or so late that nobody can be waiting for it."""
+        """Renew the claim until the answer is kept or dropped, or until it is so late that no client can still be
+        waiting."""
         until = time.monotonic() + settings.VOICE_DEADLINE_S
         while time.monotonic() < until:
             await asyncio.sleep(CLAIM_S / RENEWALS_PER_CLAIM)
@@ -131,8 +133,9 @@ class _Try:
                 await _store().renew(self._name, CLAIM_S)
 
     def _settlement(self) -> str:
-        """The same for every try with this key until one of them has been answered: what a killed process had booked
-        is not booked again, but work that is done again because the answer could not be kept so long is."""
+        """Return a settlement id that all tries with this key share until one has been answered. So what a killed
+        process had booked is not booked again, but work that is repeated because its answer could not be kept that long
+        is."""
         period = int(time.time() / settings.VOICE_IDEMPOTENCY_TTL_S)
         return _digest(self._name, self._fingerprint, str(period), str(_given.get(self._name, 0)))[:32]
 

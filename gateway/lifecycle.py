@@ -38,11 +38,11 @@ class Lifecycle:
 
     @property
     def loaded(self) -> bool:
-        """Every engine is ready."""
+        """True if every engine is ready."""
         return self._loading is not None and self._loading.done() and not self.failures
 
     def start_loading(self) -> asyncio.Task[None]:
-        """Load the engines in the background; again those that failed before, never one that is ready."""
+        """Load the engines in the background: on a later call only those that failed, never one that is ready."""
         if self._loading is None or (self._loading.done() and self.failures):
             self._loading = asyncio.create_task(self._load())
         return self._loading

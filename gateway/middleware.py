@@ -135,8 +135,8 @@ class Metrics(PrometheusAfterMiddleware):
 
 
 class Compressed(GZipMiddleware):
-    """Pages go out as gzip, with padding by chance, so that their length tells nothing of what is in them. Static files
-    have theirs (``voiceproject.static``); answers of the API are small, or audio."""
+    """Compresses pages with gzip and random padding, so that their length reveals nothing of their content. Static
+    files have their own compression (``voiceproject.static``); API answers are small, or audio."""
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))

@@ -1,4 +1,4 @@
-"""Request bodies: what Django REST framework's parsers let through as a 500 is a 400 here."""
+"""Parsers for request bodies: errors that Django REST framework's own would let through as a 500 become a 400."""
 
 from __future__ import annotations
 

@@ -63,12 +63,14 @@ class _Close:
 
 
 def close_code(answer: ApiError) -> int:
-    """4000 and the HTTP status; a failure of ours is the protocol's own code."""
+    """Return the WebSocket close code: 4000 plus the HTTP status, or the protocol's own internal-error code for a
+    500."""
     return INTERNAL_ERROR if answer.status == 500 else 4000 + answer.status
 
 
 class SocketConsumer(AsyncWebsocketConsumer):
-    """A protocol overrides ``opened``, ``on_message``, ``on_binary`` and, as needed, the other hooks."""
+    """Base class for WebSocket protocols, which override ``opened``, ``on_message``, ``on_binary`` and, as needed, the
+    other hooks."""
 
     kind: ClassVar[Kind]
     #: Fields that a client may cut anywhere, within a character even: half a surrogate pair reaches the protocol.
@@ -97,43 +99,44 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
     # --- for protocols ------------------------------------------------------------------------------------------------
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
-        """The caller is known and ``self.work`` open. ``preset``: settings that came with a browser's token."""
+        """Called once the caller is known and ``self.work`` is open. ``preset``: settings that came with a browser's
+        token."""
 
     async def on_message(self, message: dict[str, Any]) -> None:
-        """A text message: a JSON object with a ``type``."""
+        """Handle a text message: a JSON object with a ``type``."""
 
     async def on_binary(self, data: bytes) -> None:
-        """A binary message."""
+        """Handle a binary message."""
 
     async def on_error(self, error: Exception) -> None:
-        """An exception of one of the handlers above. The stream ends unless a protocol knows better."""
+        """Handle an exception of one of the handlers above. The stream ends unless a protocol overrides this."""
         self.fail(error)
 
     async def wind_down(self) -> None:
         """Finish what is open: nothing more will arrive. Cut off after ``VOICE_WS_DRAIN_S``."""
 
     async def closed(self) -> None:
-        """Let everything go; the last moment to meter. Always called once ``opened`` was."""
+        """Release all resources; the last chance to meter. Always called if ``opened`` was."""
 
     @property
     def idle_limit_s(self) -> float:
-        """How long nothing may arrive; infinite where silence is nothing unusual."""
+        """Seconds for which the client may send nothing; infinite where silence is normal."""
         return float(settings.VOICE_WS_IDLE_S)
 
     def is_working(self) -> bool:
-        """Whether the client waits for something: then it is not idle."""
+        """True while the client waits for a result, and so is not idle."""
         return bool(self._ahead)
 
     def close_for(self, answer: ApiError) -> tuple[int, bool]:
-        """The close code for what went wrong, and whether an event tells it before."""
+        """Return the close code for an error, and whether an error event is sent before closing."""
         return close_code(answer), True
 
     def meter(self) -> None:
         """Bring ``self.work`` up to date."""
 
     async def name_user(self, user: str | None) -> None:
-        """A message names the end user; it counts where neither a header nor a token did. Raises ``ApiError`` 403
-        outside the roll-out, 429 for too many streams."""
+        """Set the end user that a message names; it counts only if neither a header nor a token named one. Raises
+        ``ApiError`` 403 outside the roll-out, 429 for too many streams."""
         before = self.work.user
         await self.work.admit(user)
         if self.work.user != before:
@@ -156,12 +159,12 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._cut()
 
     def finish(self) -> None:
-        """Close: all has been done."""
+        """Close the connection after all work is done."""
         if self._ending is None:
             self._end_with(_Close(NORMAL, ""))
 
     def fail(self, error: BaseException) -> None:
-        """Tell what is wrong and close."""
+        """Send the error and close."""
         if self._ending is None:
             answer = report(error)
             self._failure = error
@@ -268,15 +271,15 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._cut()
 
     def _cut(self) -> None:
-        """The client does not read: a farewell would only wait behind the rest."""
+        """Close without a farewell message: the client does not read, so it would only wait behind the rest."""
         if not self._is_cut and self._main is not None:
             logger.warning("cut a client that does not read")
             self._is_cut = self._deaf = True
             self._main.cancel()
 
     def _stop_handling(self) -> None:
-        """The connection is closed and nobody has ended this: a handler that waits for the engine keeps no process from
-        stopping."""
+        """Stop the handler after the connection has closed without ``fail`` or ``finish``, so that one waiting for the
+        engine does not keep the process from stopping."""
         if self._main is not None:
             self._is_cut = True
             self._main.cancel()
@@ -302,8 +305,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 await self.send(text_data=text)
 
     async def _watch(self) -> None:
-        """Ends the stream when nothing arrives, when it has lasted too long, when the process drains, when its user has
-        lost voice."""
+        """End the stream when it is idle or has lasted too long, when the process drains, or when its user has lost
+        voice."""
         ends_at = time.monotonic() + settings.VOICE_WS_MAX_S
         while not self._deaf:
             if self.is_working():
@@ -375,7 +378,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
             logger.exception("a stream could not be settled")
 
     def _outcome(self) -> BaseException | None:
-        """What the ledger is told. Whatever ended a stream, what it used before was served, unless we failed."""
+        """Return the error to record in the ledger, or None. Whatever ended a stream, what it used before counts as
+        served, unless the failure was ours."""
         outcome = self._failure
         if self._ending is None:
             outcome = asyncio.CancelledError()

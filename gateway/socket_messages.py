@@ -17,8 +17,8 @@ MESSAGE_BYTES = 256  # of memory, besides what is in it
 
 
 def whole_characters(text: str) -> str:
-    """Surrogates joined to the characters that they are halves of; those without their other half replaced, since no
-    UTF-8 can carry them."""
+    """Join surrogate pairs into the characters that they encode; replace unpaired ones, since UTF-8 cannot carry
+    them."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -27,8 +27,8 @@ def whole_characters(text: str) -> str:
 
 
 async def parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
-    """The message in ``text``; half a character stays only in fields that are ``splittable``. Raises ``ApiError`` 400,
-    413."""
+    """Parse the message in ``text``; an unpaired surrogate is kept only in the ``splittable`` fields. Raises
+    ``ApiError`` 400, 413."""
     check_size(len(text), settings.VOICE_WS_MAX_JSON_BYTES)
     try:
         message = await in_pool(json.loads, text) if len(text) > PARSE_IN_POOL_CHARACTERS else json.loads(text)
@@ -45,7 +45,7 @@ async def parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
 
 
 def memory_of(message: dict[str, Any]) -> int:
-    """Bytes that an ASGI event with a message takes while it waits."""
+    """Return the bytes of memory that a queued ASGI event with this message takes."""
     return MESSAGE_BYTES + len(message.get("text") or message.get("bytes") or "")
 
 

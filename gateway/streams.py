@@ -33,7 +33,7 @@ RETRY_AFTER_S = 5.0
 
 class StreamLimiter(Protocol):
     async def take(self, user: str, stream: str) -> int:
-        """Add the stream and tell how many the user has, this one included."""
+        """Add the stream and return how many the user now has, this one included."""
 
     async def renew(self, user: str, stream: str) -> None: ...
 

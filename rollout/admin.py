@@ -97,7 +97,8 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
     def _show_before_it_is_saved(self, cleaned: Mapping[str, Any]) -> None:
-        """Nobody saves another percentage unseen; without JavaScript the page comes back with the preview."""
+        """Require the preview before a changed percentage is saved; without JavaScript the page comes back with the
+        preview."""
         if "percent" not in cleaned:
             return
         stored = Flag.objects.get(pk=self.instance.pk)
@@ -114,7 +115,7 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
-    """What the operator should be sure of."""
+    """Return the warning that the operator should confirm."""
     stored = Flag.objects.get(pk=flag.pk)
     before = stored.reach
     after = Flag(name=flag.name, percent=wanted.get("percent")).reach
@@ -203,7 +204,8 @@ class FlagAdmin(AuditedAdmin):
 
     @display(description="What it would do")
     def preview(self, flag: Flag) -> str:
-        """Filled by preview.js while a percentage is typed, and here when one comes back unseen."""
+        """Render the preview when the form comes back with a percentage not yet seen; preview.js fills it while one is
+        typed."""
         stored = Flag.objects.get(pk=flag.pk)
         wanted = getattr(flag, "wanted", flag.reach)
         shown_now = preview.render(stored, wanted) if wanted != stored.reach else ""
@@ -220,7 +222,7 @@ class FlagAdmin(AuditedAdmin):
         return [path("<path:object_id>/preview/", view, name="rollout_flag_preview"), *super().get_urls()]
 
     def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """What ``?percent=`` would do, as a piece of the page."""
+        """Return the effects of ``?percent=`` as an HTML fragment for the page."""
         flag = found(Flag, object_id)
         if not self.has_change_permission(request, flag):
             raise PermissionDenied
@@ -370,7 +372,7 @@ class CohortAdmin(AuditedAdmin):
 
 @admin.register(Change)
 class ChangeAdmin(ReadOnly, ModelAdmin):
-    """The audit trail, to look at."""
+    """Read-only pages of the audit trail."""
 
     empty_text = "Every change of the roll-out, by a person or a ramp, leaves a row here."
     list_display = ["at", "who", "subject", "summary", "why"]

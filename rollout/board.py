@@ -19,7 +19,7 @@ UNDER_WAY = (Ramp.State.RUNNING, Ramp.State.PAUSED)
 
 @dataclass(frozen=True)
 class Climb:
-    """A ramp under way. ``held_percent``: how much of the present step's time is over, 0 to 100."""
+    """A ramp under way. ``held_percent``: the elapsed share of the present step's hold time, 0 to 100."""
 
     ramp: Ramp
     step: RampStep
@@ -45,8 +45,8 @@ class Climb:
 
 @dataclass(frozen=True)
 class FeatureState:
-    """``percent``: of all end users that have it by the percentage, the kill switch and "everyone" counted in; of a
-    part, as far as voice reaches too."""
+    """How far one feature reaches. ``percent``: the percentage of all end users who have it, with the kill switch and
+    "everyone" taken into account; a part reaches no further than voice does."""
 
     flag: Flag
     percent: Decimal
@@ -67,7 +67,7 @@ class FeatureState:
 
 
 def features() -> list[FeatureState]:
-    """Voice, then its parts. In four queries."""
+    """Return the states of voice and then its parts, in four queries."""
     ramps = Ramp.objects.filter(state__in=UNDER_WAY).select_related("step").prefetch_related("steps")
     climbs = {ramp.flag_id: _climb(ramp) for ramp in ramps}
     flags = list(Flag.objects.all())

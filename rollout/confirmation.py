@@ -1,4 +1,4 @@
-"""A page that asks before something is done, and why: the answer goes to the audit trail."""
+"""A page that asks for confirmation and a reason, which goes to the audit trail."""
 
 from __future__ import annotations
 

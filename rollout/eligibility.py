@@ -1,4 +1,4 @@
-"""What a flag's page tells of who has it: in words, the lists, and an answer for one end user."""
+"""Shows on a flag's page who has the feature: in words, by list, and for one end user."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class CheckForm(forms.Form):
 
 
 def who_is_in(flag: Flag, query: Mapping[str, str]) -> dict[str, Any]:
-    """For templates/admin/rollout/who_is_in.html. ``query``: the page's, with the end user to check, if any."""
+    """Return the context of templates/admin/rollout/who_is_in.html. ``query``: the page's query parameters, with the
+    end user to check, if any."""
     check = CheckForm(query) if "end_user" in query else CheckForm()
     return {
         "in_words": flag.in_words(),
@@ -52,7 +53,7 @@ def who_is_in(flag: Flag, query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _lists(flag: Flag) -> list[tuple[str, int, str]]:
-    """Name, size and first members."""
+    """Return (name, size, first members) for each list of the flag."""
     lists: list[tuple[str, QuerySet[Any]]] = [
         ("Allow-list", flag.listed.filter(list=ListedUser.List.ALLOW)),
         ("Deny-list", flag.listed.filter(list=ListedUser.List.DENY)),

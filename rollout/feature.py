@@ -1,4 +1,5 @@
-"""What is rolled out: voice, one flag for all of it, and its parts, which can be narrower but never wider."""
+"""The features that are rolled out: voice, one flag for all of it, and its parts, which can be narrower but never
+wider."""
 
 from __future__ import annotations
 

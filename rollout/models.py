@@ -116,14 +116,14 @@ class Flag(Audited):
 
     @property
     def reach(self) -> Decimal:
-        """The percentage as it counts. Of a part it is an upper limit: it never reaches further than voice."""
+        """The effective percentage. For a part it is an upper limit: the part never reaches further than voice."""
         percent: Decimal | None = self.percent
         if percent is None:
             return NONE if self.is_voice else ALL
         return percent
 
     def in_words(self) -> str:
-        """Who has it, in a few words."""
+        """Describe who has the feature, in a few words."""
         if self.killed:
             return "off for everybody: kill switch"
         whom = "everyone" if self.is_voice else "all who have voice"
@@ -161,7 +161,7 @@ class ClientShare(Audited):
 
 
 class ListedUser(Audited):
-    """An end user who has a feature, or has it not, whatever the percentage is."""
+    """An end user for whom a feature is always on or always off, whatever the percentage is."""
 
     class List(models.TextChoices):
         ALLOW = "allow", "Allow"
@@ -220,7 +220,7 @@ class Cohort(Audited):
         return f"cohort {self.name}"
 
     def add(self, users: Iterable[str]) -> int:
-        """Add end users, with one row in the audit trail. Gives how many were new. Raises ``ValidationError``."""
+        """Add end users, with one row in the audit trail. Returns how many were new. Raises ``ValidationError``."""
         wanted = dict.fromkeys(users)
         for user in wanted:
             valid_end_user(user)
@@ -233,7 +233,7 @@ class Cohort(Audited):
         return len(new)
 
     def remove(self, users: Iterable[str]) -> int:
-        """Remove end users, with one row in the audit trail. Gives how many were in it."""
+        """Remove end users, with one row in the audit trail. Returns how many were members."""
         unwanted = set(users)
         with transaction.atomic():
             known = list(self.members.values_list("user", flat=True))
@@ -329,7 +329,7 @@ class RampStep(models.Model):
 def relation_changed(
     instance: Flag, action: str, model: type[models.Model], pk_set: set[int] | None, **kw: Any
 ) -> None:
-    """A flag's users, groups or cohorts: Django tells of these apart from the flag's own saving."""
+    """Record a change of a flag's users, groups or cohorts, which Django signals apart from saving the flag."""
     if kw["reverse"]:
         raise NotImplementedError("change this from the flag's side, so that it is recorded")
     name = str(model._meta.verbose_name_plural)

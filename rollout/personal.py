@@ -24,7 +24,7 @@ LISTED_IN = ("added", "removed")  # of a cohort's change: the fields that name e
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
-    """The lists, cohorts and changes that name an end user, as JSON takes them."""
+    """Return the lists, cohorts and changes that name an end user, as JSON-serialisable data."""
     return {
         "lists": list(_listed(client, user).values("list", "note", flag_name=F("flag__name"))),
         "cohorts": list(CohortMember.objects.filter(user=user).values_list("cohort__name", flat=True)),
@@ -33,7 +33,7 @@ def export(client: ClientApplication, user: str) -> dict[str, Any]:
 
 
 def erase(client: ClientApplication, user: str) -> dict[str, int]:
-    """Take an end user off every list and cohort. Gives, by table, the number of rows."""
+    """Take an end user off every list and cohort. Returns the number of rows by table."""
     with transaction.atomic(), acting("erase_user", "The end user's request."):
         listed, _by_model = _listed(client, user).delete()
         cohorts = [cohort.remove([user]) for cohort in Cohort.objects.filter(members__user=user)]
@@ -41,7 +41,8 @@ def erase(client: ClientApplication, user: str) -> dict[str, int]:
 
 
 def _changes(user: str) -> list[dict[str, Any]]:
-    """Of a list's row all; of a cohort's change only that it named the end user: it may name twenty others."""
+    """Return the recorded changes that concern an end user: a list row's in full; of a cohort's, only that it named
+    this user, since it may name twenty others."""
     texts = Change.objects.annotate(was=Cast("before", TextField()), became=Cast("after", TextField())).order_by("pk")
     maybe = Q()
     for name in admin_log.written(user):
@@ -59,13 +60,14 @@ def _changes(user: str) -> list[dict[str, Any]]:
 
 
 def _is_subject(user: str, subject: str) -> bool:
-    """As ``ListedUser.subject`` and, of a plan, ``PlanAssignment`` write it."""
+    """Return True if ``subject`` names the user, as ``ListedUser.subject`` and, for a plan, ``PlanAssignment`` write
+    it."""
     one = re.escape(user)
     return bool(re.search(rf"\A(?:[^:]*: end user {one}(?: of .+)?|plan assignment [^:]*: {one}: .+)\Z", subject))
 
 
 def _is_listed(user: str, names: str) -> bool:
-    """As ``core.audit.names`` writes a list."""
+    """Return True if the user is in ``names``, a list as ``core.audit.names`` writes it."""
     return bool(re.search(rf"(?:\A|, ){re.escape(user)}(?:\Z|, | and [\d,]+ more\Z)", names))
 
 

@@ -70,17 +70,17 @@ class Decision:
 
     @property
     def is_for_all(self) -> bool:
-        """It would be the same for any other end user."""
+        """True if the decision would be the same for any other end user."""
         return self.reason in _REFUSALS
 
     def refusal(self) -> VoiceNotEnabled:
-        """What is told a caller who is not let in. It does not tell an end user what list they are on."""
+        """Return the error for a caller who is not let in. It does not reveal which list an end user is on."""
         return VoiceNotEnabled(str(_REFUSALS.get(self.reason, gettext_lazy("Voice is not enabled for this user yet."))))
 
 
 @dataclass(frozen=True)
 class _Lists:
-    """Of one flag: end users with the client that they are listed for, None for any."""
+    """The lists of one flag: end users with the client application that the entry is for, None for any."""
 
     denied: frozenset[tuple[int | None, str]] = frozenset()
     allowed: frozenset[tuple[int | None, str]] = frozenset()
@@ -98,14 +98,14 @@ class Share:
 
 @dataclass(frozen=True)
 class _Rule:
-    """One flag: voice's, or a part's."""
+    """The rule of one flag: voice's, or a part's."""
 
     flag: Flag
     shares: Mapping[int, Share]
     lists: _Lists
 
     def share(self, client_id: int) -> Share:
-        """Of this client's end users, whom no list names."""
+        """Return the share of this client application's end users that have the feature, those on lists left out."""
         if self.flag.everyone:
             return Share(Decimal(100))
         return self.shares.get(client_id) or Share(self.flag.reach, self.flag.kept_percent or Decimal(0))
@@ -118,7 +118,7 @@ class _Rule:
         return None if self.lists.denied.isdisjoint({(client_id, user), (None, user)}) else Reason.DENIED
 
     def names(self, client_id: int, user: str) -> Reason | None:
-        """The rule that lets this end user in whatever the percentage is."""
+        """Return the rule, other than the percentage, that lets this end user in; None if there is none."""
         if self.flag.everyone:
             return Reason.EVERYONE
         if not self.lists.allowed.isdisjoint({(client_id, user), (None, user)}):
@@ -159,13 +159,14 @@ class PartRules:
         return kept > 0 and share.is_within(user, kept, self.part.flag.name)
 
     def reach(self, client_id: int) -> Decimal:
-        """How far the part reaches in voice's queue, in per cent of this client's end users."""
+        """Return how far the part reaches in voice's queue, in per cent of this client's end users."""
         if self.is_off:
             return Decimal(0)
         return min(self.voice.share(client_id).percent, self.part.share(client_id).percent)
 
     def kept(self, client_id: int) -> Decimal:
-        """How far it reaches in its own queue of before: lowering voice or the part takes it from these, too."""
+        """Return how far the part reaches in its own earlier queue, in per cent; lowering voice or the part removes
+        users there, too."""
         return min(self.part.share(client_id).kept, self.reach(client_id))
 
     @property
@@ -182,12 +183,12 @@ class Rules:
     lists_at: float
 
     def decide(self, client_id: int, user: str, feature: str) -> Decision:
-        """A feature without a flag is off."""
+        """Decide for one end user. A feature without a flag is off."""
         part = self.part(feature)
         return part.decide(client_id, user) if part else Decision(False, Reason.OFF)
 
     def with_percent(self, name: str, percent: Decimal) -> Rules:
-        """As it would be with another percentage of one flag."""
+        """Return the rules as they would be with another percentage for one flag."""
         rules = dict(self.rules)
         if rule := rules.get(name):
             flag = copy(rule.flag)
@@ -211,7 +212,8 @@ class Reach:
 
 
 def reach(rules: Rules, client_id: int) -> Reach:
-    """Queues are independent of each other, so those in none of two are the product of those in neither."""
+    """Return the reach for one client application. Queues are independent of each other, so the share in neither of two
+    is the product of the shares outside each."""
     parts = {}
     widest = 0.0
     without_kept = 1.0
@@ -226,7 +228,7 @@ def reach(rules: Rules, client_id: int) -> Reach:
 
 
 def load(known: Rules | None = None) -> Rules:
-    """The rules in the database now. Unchanged lists are taken from ``known``."""
+    """Load the current rules from the database. Unchanged lists are taken from ``known``."""
     # Rows of the audit trail may be committed in another order than numbered, so their number counts too.
     trail = Change.objects.aggregate(last=Max("id"), number=Count("id"))
     version = (trail["last"] or 0, trail["number"])
@@ -242,7 +244,7 @@ def load(known: Rules | None = None) -> Rules:
 
 
 def load_percentages() -> Rules:
-    """The rules without lists, which ``reach`` does not count, in two queries."""
+    """Load the rules without the lists, which ``reach`` does not count, in two queries."""
     return Rules(_rules(list(Flag.objects.all()), {}), (0, 0), 0.0)
 
 
@@ -282,7 +284,7 @@ class _Memory:
     reading: asyncio.Task[Rules] | None = field(default=None, repr=False)
 
     async def current(self) -> Rules:
-        """Rules that were read from the database at most ``FRESH_S`` ago. Raises ``DatabaseError``."""
+        """Return the rules, read from the database at most ``FRESH_S`` ago. Raises ``DatabaseError``."""
         try:
             return await self._fresh()
         except UNAVAILABLE_ERRORS:

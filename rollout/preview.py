@@ -1,4 +1,4 @@
-"""What a percentage would do, told before it is saved. Who knows peaks and costs registers a forecast."""
+"""Previews what a percentage would do before it is saved. Apps that can predict peaks and costs register a forecast."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rollout.share import shown
 
 @dataclass(frozen=True)
 class Effect:
-    """One line. ``note``: what it rests on. ``is_warning``: something to see to first."""
+    """One line of the preview. ``note``: what the estimate rests on. ``is_warning``: it needs attention first."""
 
     name: str
     value: str
@@ -28,13 +28,13 @@ _forecasts: list[Forecast] = []
 
 
 def register(forecast: Forecast) -> None:
-    """``forecast`` tells the effects of a flag's percentage becoming another."""
+    """Register a forecast, which returns the effects of changing a flag's percentage."""
     if forecast not in _forecasts:
         _forecasts.append(forecast)
 
 
 def asked(flag: Flag, text: str) -> Decimal | None:
-    """The percentage that was typed, as it would count; None when it is none."""
+    """Parse a typed percentage into the one that would apply; None if it is not valid."""
     text = text.strip()
     if not text:
         return Flag(name=flag.name).reach
@@ -46,7 +46,7 @@ def asked(flag: Flag, text: str) -> Decimal | None:
 
 
 def render(flag: Flag, percent: Decimal) -> SafeString:
-    """``flag``: as it is stored."""
+    """Render the preview. ``flag``: as it is stored."""
     effects = [effect for forecast in _forecasts for effect in forecast(flag, percent)]
     context = {"before": shown(flag.reach), "after": shown(percent), "effects": effects}
     return render_to_string("admin/rollout/preview.html", context)

@@ -36,7 +36,7 @@ class RampError(DomainError):
 
 
 def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS) -> Ramp:
-    """A draft."""
+    """Create a ramp as a draft."""
     with transaction.atomic():
         ramp = Ramp.objects.create(flag=flag)
         RampStep.objects.bulk_create([RampStep(ramp=ramp, percent=percent, hold=hold) for percent, hold in steps])
@@ -44,7 +44,7 @@ def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS)
 
 
 def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Take the first step above the present percentage. Raises ``RampError``."""
+    """Start the ramp: take the first step above the present percentage. Raises ``RampError``."""
     with transaction.atomic():
         ramp, flag = _locked(ramp_id)
         _expect(ramp, State.DRAFT)
@@ -88,7 +88,7 @@ def resume(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """End it here; the percentage stays. Raises ``RampError``."""
+    """End the ramp; the percentage stays as it is. Raises ``RampError``."""
     with transaction.atomic():
         ramp, _flag = _locked(ramp_id)
         _expect(ramp, State.DRAFT, State.RUNNING, State.PAUSED)
@@ -99,9 +99,10 @@ def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
-    """Move every running ramp as far as it may go; back, when a critical alert fires. Gives those that moved.
+    """Move every running ramp forward as far as it may go, or back when a critical alert fires. Returns the ramps that
+    moved.
 
-    ``critical_alerts``: what fires now, in words. One process at a time should call this; two do no harm.
+    ``critical_alerts``: those that fire now, in words. One process at a time should call this; two do no harm.
     """
     if critical_alerts:
         return roll_back("Critical: " + "; ".join(critical_alerts), now)
@@ -115,7 +116,7 @@ def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
 
 
 def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
-    """Put every running ramp back to its last good step, for this reason. Gives them."""
+    """Set every running ramp back to its last good step for this reason. Returns these ramps."""
     rolled_back = []
     for ramp_id in _running():
         with transaction.atomic(), _as(ramp_id, reason):
@@ -134,7 +135,7 @@ def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
 
 
 def last_good(ramp: Ramp) -> Decimal:
-    """The last percentage that was held to its end, or the one from before the ramp."""
+    """Return the last percentage that was held to its end, or the one from before the ramp."""
     base = ramp.base_percent or Decimal(0)
     if ramp.step is None:
         return base
@@ -180,7 +181,7 @@ def _take(ramp: Ramp, flag: Flag, step: RampStep, now: datetime) -> None:
 
 
 def _is_in_hand(ramp: Ramp, flag: Flag) -> bool:
-    """The flag is as the ramp has set it."""
+    """Return True if the flag is still as the ramp has set it."""
     return ramp.step is not None and flag.percent == ramp.step.percent and not flag.killed and flag.everyone is None
 
 
@@ -189,7 +190,7 @@ def _running() -> list[int]:
 
 
 def _locked(ramp_id: int) -> tuple[Ramp, Flag]:
-    """Both rows as they are now, and nobody else's until the transaction ends."""
+    """Return both rows in their current state, locked until the transaction ends."""
     ramp = Ramp.objects.select_for_update().get(pk=ramp_id)
     return ramp, Flag.objects.select_for_update().get(pk=ramp.flag_id)
 

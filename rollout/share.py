@@ -17,18 +17,18 @@ QUEUE = Feature.ASR
 
 
 def place(user: str, queue: str = QUEUE) -> int:
-    """The end user's place in the queue, 0 to ``PLACES`` - 1, from SHA-256: spread evenly, and unrelated to the same
-    user's place in another queue."""
+    """Return the end user's place in the queue, 0 to ``PLACES`` - 1, from SHA-256: spread evenly, and unrelated to the
+    same user's place in another queue."""
     digest = hashlib.sha256(f"{queue}\0{user}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big")
 
 
 def is_within(user: str, percent: Decimal, queue: str = QUEUE) -> bool:
-    """The end user is among the first ``percent`` (to two decimals) of the queue."""
+    """Return True if the end user is among the first ``percent`` (to two decimals) of the queue."""
     hundredths = int(percent * 100)
     return place(user, queue) * 10_000 < hundredths * PLACES
 
 
 def shown(percent: Decimal | float | None) -> str:
-    """`7 %`, however it is stored."""
+    """Format a percentage for people: `7 %`, however it is stored."""
     return f"{round(Decimal(percent or 0), 2).normalize():f} %"

@@ -1,4 +1,5 @@
-"""The ledger, to look at; what may be changed in them asks first. Statements have pages of their own."""
+"""Admin pages of the ledger and its neighbours, mostly read-only; changes are confirmed first. Statements have pages of
+their own."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ class ReadOnlyAdmin(ReadOnly, LargeTableAdmin):
 
 
 class Outcome(admin.SimpleListFilter):
-    """How requests ended. By ranges of the status: a list of all that occur would need the whole ledger."""
+    """A filter by outcome, in ranges of the HTTP status: listing the statuses that occur would scan the whole
+    ledger."""
 
     title = "outcome"
     parameter_name = "outcome"
@@ -297,7 +299,7 @@ class PlanAdmin(AuditedAdmin):
     readonly_fields = ["shown_default", "speech_to_text", "minute", "text_to_speech", "thousand"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Plan | None = None) -> Any:
-        """Who may only look reads it in words."""
+        """Show the row in words to people with view permission only."""
         if self.has_change_permission(request, obj):
             return self.fieldsets
         return [(None, {"fields": ["name", "description", *self.readonly_fields]})]
@@ -329,7 +331,7 @@ def _included(included: int, hard: int | None) -> str:
 
 @admin.register(PlanAssignment)
 class PlanAssignmentAdmin(AuditedAdmin):
-    """Added, never changed: together they are the history."""
+    """Assignments are added, never changed: together they are the history."""
 
     empty_text = "Everybody has the default plan. An assignment gives another to an end user, or to all of a client's."
     list_display = ["client", "whose", "plan", "starts_at", "note"]
@@ -379,7 +381,7 @@ class InfrastructureCostAdmin(AuditedAdmin):
     readonly_fields = ["price", "share", "end"]
 
     def get_fields(self, request: HttpRequest, obj: InfrastructureCost | None = None) -> list[str]:
-        """Who may only look reads it in words."""
+        """Show the row in words to people with view permission only."""
         return CostForm.Meta.fields if self.has_change_permission(request, obj) else self.list_display
 
     @display(description="Price of one", ordering="price_micros")

@@ -1,4 +1,4 @@
-"""Who used what."""
+"""Metering: the usage of each end user."""
 
 from __future__ import annotations
 

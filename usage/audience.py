@@ -1,4 +1,4 @@
-"""How many users a chat has. This service meets only those who use voice, so somebody has to tell it."""
+"""The number of users of each chat. This service sees only those who use voice, so people enter the total."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from core.models import ClientApplication
 
 
 class ChatUsers(models.Model):
-    """The users of a client application's chat, as its owners count them. Rows are added, so they are the history."""
+    """The number of users of a client application's chat, as its owners count them. Rows are only added, so they form
+    the history."""
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
     day = models.DateField("as of", default=timezone.localdate)
@@ -29,6 +30,6 @@ class ChatUsers(models.Model):
 
 
 def known_on(day: date) -> dict[int, ChatUsers]:
-    """The newest number of each client application on that day, by its id."""
+    """Return the newest number of each client application as of that day, by its id."""
     rows = ChatUsers.objects.filter(day__lte=day).select_related("client").order_by("day", "pk")
     return {row.client_id: row for row in rows}

@@ -1,4 +1,5 @@
-"""What people tell: how many users each chat has, what a US dollar is in ringgit."""
+"""Admin pages for figures that people enter: the users of each chat, and the exchange rate of the US dollar in
+ringgit."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from usage.exchange import ExchangeRate
 
 @admin.register(ChatUsers)
 class ChatUsersAdmin(ModelAdmin):
-    """Added, and taken away when it was wrong: together the rows are the history."""
+    """Rows are added, and deleted if wrong, never changed: together they are the history."""
 
     list_display = ["client", "day", "users", "note"]
     list_filter = ["client"]
@@ -29,7 +30,7 @@ class ChatUsersAdmin(ModelAdmin):
 
 @admin.register(ExchangeRate)
 class ExchangeRateAdmin(ModelAdmin):
-    """As above: a wrong rate is taken away, not changed."""
+    """Rates, too, are added, and deleted if wrong, never changed."""
 
     list_display = ["day", "ringgit", "source"]
     search_fields = ["source"]

@@ -1,7 +1,8 @@
-"""What is to be paid for a month, by end user and kind of work: from the roll-ups and the plans.
+"""Charges of a month by end user and kind of work, from the roll-ups and the plans.
 
 The plan that an end user has when the month ends holds for all of it. Its included amount goes to the kinds of work in
-the order of ``Kind``; what is beyond is paid by the price, each line rounded half up to a millionth of a ringgit.
+the order of ``Kind``; usage beyond that is charged at the plan's price, each line rounded half up to a millionth of a
+ringgit.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _ORDER = list(Kind)
 
 @dataclass(frozen=True)
 class Charge:
-    """Units: milliseconds or characters."""
+    """One charge. Units: milliseconds or characters."""
 
     user: str
     plan: str
@@ -36,7 +37,8 @@ class Charge:
 
 
 def charges(client_id: int, month: date, *, user: str | None = None) -> Iterator[Charge]:
-    """Of each end user with something to charge, or of the one asked for; users in order, kinds in ``Kind``'s."""
+    """Yield the charges of every end user that has any, or of ``user`` only; users in order, kinds in the order of
+    ``Kind``."""
     book = PlanBook(client_id, end_of_month(month) - timedelta(microseconds=1), user=user)
     rows = DailyUse.objects.filter(client_id=client_id, day__gte=month, day__lt=month_after(month))
     if user is not None:

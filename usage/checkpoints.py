@@ -36,7 +36,7 @@ RECOVERY_S = 60.0
 
 
 class UsageCheckpoint:
-    """The running total of one piece of work. Work that never notes anything costs its ledger row and no more."""
+    """The running total of one piece of work. Work that is never noted costs only its ledger row."""
 
     def __init__(self) -> None:
         self._key = uuid.uuid4().hex
@@ -45,8 +45,8 @@ class UsageCheckpoint:
         self._noting: asyncio.Task[None] | None = None
 
     async def note(self, entry: Entry) -> None:
-        """Raises ``DatabaseError``. Who calls may be cancelled; a note that is under way is finished all the same, or
-        settling would not know of its row."""
+        """Save the running total. Raises ``DatabaseError``. If the calling task is cancelled, a note under way is still
+        finished, since otherwise settling would not know of its row."""
         await with_timeout(self._note_under_way())
         self._noting = asyncio.create_task(self._note(dataclasses.replace(entry, settlement=None)))
         await with_timeout(asyncio.shield(self._noting))
@@ -91,7 +91,7 @@ def _difference(entry: Entry, counted: Entry) -> Entry:
 
 
 def _note(key: str, entry: Entry, *, first: bool) -> bool:
-    """Whether the row is kept; False when it should exist and does not."""
+    """Write the checkpoint row. Returns False if the row should exist and does not."""
     values = {"entry": dataclasses.asdict(entry), "noted_at": timezone.now()}
     if first:
         OpenStream.objects.create(key=key, **values)
@@ -106,7 +106,7 @@ def _settle(key: str, entry: Entry, rest: Entry) -> None:
 
 
 def recover(stale_s: float = STALE_S) -> int:
-    """Settle for the processes that were killed. Gives the number of streams."""
+    """Settle the streams of killed processes. Returns the number of streams."""
     recovered = 0
     for stream in OpenStream.objects.filter(noted_at__lt=timezone.now() - timedelta(seconds=stale_s)):
         with transaction.atomic():
@@ -119,7 +119,7 @@ def recover(stale_s: float = STALE_S) -> int:
 
 
 async def keep_recovering() -> None:
-    """For as long as the process serves."""
+    """Run ``recover`` regularly for as long as the process serves."""
     while True:
         try:
             if count := await ledger().run(recover):

@@ -1,4 +1,4 @@
-"""What the pages ask for before money or the ledger is touched."""
+"""Forms that the admin asks to fill in before money or the ledger is touched."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class UnitsForm(WhyForm):
 
 
 class _Scaled(forms.DecimalField):
-    """Typed in larger units than it is counted in; ``factor`` small ones make a large one."""
+    """A form field typed in a larger unit than the stored one; ``factor`` is the number of small units in a large
+    one."""
 
     def __init__(self, factor: int, places: int, **options: Any) -> None:
         self.factor = factor

@@ -1,4 +1,4 @@
-"""What the service costs: rates of infrastructure as rows, spread over what it did.
+"""Costs of the service: infrastructure rates, stored as rows, spread over the work done.
 
 All amounts are integers, millionths of a US dollar.
 """
@@ -28,8 +28,8 @@ HOURS_A_MONTH = 730
 
 
 class InfrastructureCost(Audited):
-    """A quantity of one resource at one price, from one moment to another. When the number or the price changes, end
-    the row and add one."""
+    """The cost of running a quantity of one resource at a fixed price, from one moment to another. When the quantity or
+    the price changes, end the row and add a new one."""
 
     recorded = ("quantity", "price_micros", "per", "speech_to_text_percent", "starts_at", "ends_at", "note")
 
@@ -66,7 +66,7 @@ class InfrastructureCost(Audited):
             raise ValidationError({"ends_at": "It ends before it starts."})
 
     def cost_micros(self, start: datetime, end: datetime) -> int:
-        """The cost between two moments of the same month."""
+        """Return the cost between two moments of the same month."""
         first = max(start, self.starts_at)
         last = min(end, self.ends_at or end)
         seconds = max(0, round((last - first).total_seconds()))
@@ -79,9 +79,10 @@ class InfrastructureCost(Audited):
 
 @dataclass(frozen=True)
 class MonthCost:
-    """A month's cost until ``until``; ``forecast_micros``: at its end, if what runs now runs on.
+    """A month's cost until ``until``; ``forecast_micros``: the cost of the whole month if the present resources keep
+    running.
 
-    ``per_audio_hour_micros`` and ``per_1000_characters_micros`` are None until there was something to spread it over.
+    ``per_audio_hour_micros`` and ``per_1000_characters_micros`` are None if there was no such usage.
     """
 
     until: datetime
@@ -103,7 +104,7 @@ class MonthCost:
 
 
 def month_cost(now: datetime | None = None) -> MonthCost:
-    """Of the month that ``now`` is in."""
+    """Return the cost of the month that ``now`` is in."""
     now = now or timezone.now()
     month = month_of(now)
     start = start_of(month)
@@ -125,13 +126,13 @@ def month_cost(now: datetime | None = None) -> MonthCost:
 
 @dataclass(frozen=True)
 class MonthlyRates:
-    """What runs now costs a month: all of it, and one of each resource."""
+    """Monthly cost of the resources that run now: the total, and the price of one of each."""
 
     total_micros: int
     one_micros: Mapping[str, int]
 
     def of(self, resource: str) -> int:
-        """0: none of them runs, so its price is not known."""
+        """Return the monthly price of one; 0 if none of that resource runs, since its price is then unknown."""
         return self.one_micros.get(resource, 0)
 
 
@@ -147,14 +148,14 @@ def monthly_rates(now: datetime) -> MonthlyRates:
 
 
 def running_at(now: datetime) -> dict[str, int]:
-    """How many of each resource run by the rates."""
+    """Return how many of each resource run at ``now``, according to the rates."""
     rows = InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now).order_by()
     return dict(rows.values_list("resource").annotate(Sum("quantity")))
 
 
 @dataclass(frozen=True)
 class DayCost:
-    """What a day cost, until now if it is today."""
+    """The cost of one day; of today, until now."""
 
     day: date
     micros: int
@@ -166,7 +167,7 @@ class DayCost:
 
 
 def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
-    """Of days in a row."""
+    """Return the costs of consecutive days."""
     if not days:
         return []
     start = start_of(days[0])
@@ -184,7 +185,8 @@ def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
 
 
 def _spent(rows: Sequence[InfrastructureCost], until: datetime, month: date | None = None) -> tuple[int, int]:
-    """Of the month that ``until`` is in (or at the end of), from its beginning: all of it, and of it speech to text."""
+    """Return the month's cost from its beginning to ``until`` (in that month or at its end): the total, and the part
+    for speech to text."""
     start = start_of(month or month_of(until))
     spent = [(row.cost_micros(start, until), row.speech_to_text_percent) for row in rows]
     return sum(micros for micros, _percent in spent), sum(
@@ -206,7 +208,7 @@ def _total(used: models.QuerySet[DailyMix], measure: Measure, column: str) -> in
 
 
 def _per_day(row: InfrastructureCost, now: datetime) -> int:
-    """What runs now costs a day of this month."""
+    """Return the present daily cost of a row in this month."""
     if row.starts_at > now or (row.ends_at is not None and row.ends_at <= now):
         return 0
     if row.per == row.Per.HOUR:

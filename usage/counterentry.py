@@ -1,4 +1,4 @@
-"""Correcting the ledger: a row is never changed, another one takes back what was wrong with it."""
+"""Corrections of the ledger: a row is never changed; a counter-entry takes back what was wrong with it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from usage.posting import write
 
 
 class CounterEntryError(DomainError):
-    """It cannot be taken back; the message says why."""
+    """Raised when a row cannot be taken back; the message says why."""
 
 
 @transaction.atomic
 def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None) -> LedgerEntry:
-    """Write a counter-entry for all that is left of the row, or so many of its units. It counts when the row counted,
-    so that month's roll-ups, quota and draft statement are corrected; for a final statement, write a credit note.
+    """Write a counter-entry for ``units`` of the row, by default all that are left. It counts if the row counted, so
+    that month's roll-ups, quota and draft statement are corrected; for a final statement, write a credit note.
 
     Raises ``CounterEntryError``.
     """
@@ -55,13 +55,13 @@ def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None
 
 
 def without_reason(note: str) -> str:
-    """The note's day and author, without why."""
+    """Return the note's day and author without the reason."""
     author, colon, _why = note.partition(": ")
     return author + colon.strip()
 
 
 def left_of(entry: LedgerEntry) -> int:
-    """Units of the row that have not been taken back."""
+    """Return the units of the row that have not been taken back."""
     sums = entry.counter_entries.aggregate(audio_ms=Sum("audio_ms", default=0), characters=Sum("characters", default=0))
     taken = sums["audio_ms"] if entry.measure is Measure.AUDIO else sums["characters"]
     return entry.units + int(taken)

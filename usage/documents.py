@@ -31,7 +31,7 @@ COLUMNS = [
 
 
 def page(statement: Statement) -> dict[str, Any]:
-    """The context of the template ``admin/usage/statement.html``."""
+    """Return the context of the template ``admin/usage/statement.html``."""
     return {
         "statement": statement,
         "lines": [
@@ -44,7 +44,7 @@ def page(statement: Statement) -> dict[str, Any]:
 
 
 def as_csv(statements: Iterable[Statement]) -> str:
-    """A row per line, then the total in whole sen, then the credit notes, of each statement."""
+    """Write the statements as CSV: for each, a row per line, then the total in whole sen, then the credit notes."""
     out = io.StringIO()
     table = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\r\n")
     table.writeheader()
@@ -72,6 +72,6 @@ def _rows(statement: Statement) -> Iterable[dict[str, str]]:
 
 
 def harmless(value: str) -> str:
-    """Spreadsheets take text that begins like this for a formula; an end user's id is whatever the caller chose."""
+    """Escape text that a spreadsheet would take for a formula; an end user's id is whatever the caller chose."""
     is_number = value[1:].replace(".", "", 1).isdecimal()
     return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") and not is_number else value

@@ -20,13 +20,13 @@ _Key = tuple[str, str, int]  # of a line: plan, kind, price
 
 
 def draft_month(month: date) -> int:
-    """Write the month's drafts anew. Gives the number of statements; final ones stay as they are."""
+    """Rewrite the month's drafts; final statements stay as they are. Returns the number of statements."""
     return sum(draft_client(client.pk, month) for client in ClientApplication.objects.all())
 
 
 @transaction.atomic
 def draft_client(client_id: int, month: date) -> int:
-    """The client application's statement and one for each end user with something to charge."""
+    """Draft the client application's statement and one for each end user with something to charge."""
     month = month.replace(day=1)
     lines = _lines(charges(client_id, month))
     if not lines:
@@ -83,14 +83,14 @@ def _finalise_client(client_id: int, month: date, by: str, now: datetime) -> int
 
 
 def overcharged_sen(statement: Statement) -> int:
-    """By how much a final statement, less its credit notes, is above what it would be if it were written now."""
+    """Return the amount by which a final statement, less its credit notes, exceeds what it would be if written now."""
     found = charges(statement.client_id, statement.month, user=statement.user or None)
     total = Statement(total_micros=sum(charge.amount_micros for charge in found))
     return statement.total_sen - statement.credited_sen - total.total_sen
 
 
 def _lines(found: Iterable[Charge]) -> dict[str, dict[_Key, list[int]]]:
-    """Each user's lines and, under "", those of all together: units, included units and amount."""
+    """Sum the charges to lines by user, with the total of all users under "": units, included units and amount."""
     lines: dict[str, dict[_Key, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0]))
     for charge in found:
         for owner in (charge.user, ""):

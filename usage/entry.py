@@ -1,4 +1,4 @@
-"""What is metered of one request: plain data, so that who fills it in needs no database."""
+"""The metered facts of one request, as plain data, so that the code that fills it in needs no database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Measure(StrEnum):
-    """What work is counted by, for quotas and money: milliseconds of audio heard, or characters spoken."""
+    """The unit in which work is counted for quotas and money: milliseconds of audio heard, or characters spoken."""
 
     AUDIO = "audio"
     CHARACTERS = "characters"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
     @property
     def feature(self) -> str:
-        """Which part of voice it is, by the name that the roll-out has for it."""
+        """The part of voice that this kind belongs to, by its name in the roll-out."""
         return {Kind.SPEECH: "tts", Kind.REALTIME: "realtime"}.get(self, "asr")
 
 

@@ -1,4 +1,5 @@
-"""What a US dollar is in ringgit, told by people day by day: cost is in dollars, revenue in ringgit."""
+"""The exchange rate of the US dollar in ringgit, entered by people and dated by day: cost is in dollars, revenue in
+ringgit."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ PLACES = 4
 
 
 class ExchangeRate(models.Model):
-    """Holds from its day on, until the next one. Added, and taken away when it was wrong."""
+    """A rate that holds from its day until the next one. Rows are added, and deleted if wrong, never changed."""
 
     day = models.DateField("from", default=timezone.localdate, unique=True)
     ringgit = models.DecimalField(
@@ -34,11 +35,11 @@ class ExchangeRate(models.Model):
         return f"RM {self.ringgit} from {self.day}"
 
     def in_ringgit(self, dollar_micros: int) -> int:
-        """Millionths of a ringgit for millionths of a dollar, rounded half up."""
+        """Convert millionths of a dollar to millionths of a ringgit, rounded half up."""
         return divide_half_up(dollar_micros * int(self.ringgit * 10**PLACES), 10**PLACES)
 
 
 def rate_of(newest_first: Sequence[ExchangeRate], day: date) -> ExchangeRate | None:
-    """The one that holds on that day; before the first one, the first. None: nobody told any."""
+    """Return the rate for that day; before the first rate, the first. None: no rates have been entered."""
     holding = (rate for rate in newest_first if rate.day <= day)
     return next(holding, newest_first[-1] if newest_first else None)

@@ -1,4 +1,4 @@
-"""A field that fills itself in."""
+"""A model field that fills itself in."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Group commit: what comes at the same time shares a transaction, yet each waits for its own outcome.
-
-Threads: ``submit`` and the queue live on one event loop; ``commit`` runs where ``run`` takes it.
-"""
+"""Group commit: items that arrive at the same time share a transaction, yet each waits for its own outcome."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ LARGEST_COMMIT = 500
 
 
 class GroupCommit(Generic[T, R]):
-    """``commit`` gives the outcome of each of its items, or the error that it met."""
+    """Commits items in groups. ``commit`` returns each item's outcome, or the error that it met."""
 
     def __init__(
         self,

@@ -64,7 +64,7 @@ def _guards() -> list[_Guard]:
 
 
 def _columns(model: type[models.Model]) -> str:
-    """All but the personal ones."""
+    """Return the model's columns except the personal ones."""
     return ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields if field.column not in PERSONAL)
 
 
@@ -105,7 +105,7 @@ def _has_tables(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _is_complete(connection: BaseDatabaseWrapper) -> bool:
-    """Not before the first migration, nor half-way back."""
+    """Return True if the tables are complete, which they are not before the first migration or half-way back."""
     if not _has_tables(connection):
         return False
     introspection = connection.introspection

@@ -23,7 +23,7 @@ ROWS_ON_A_PAGE = 50
 
 
 class FarPaginator(Paginator):  # type: ignore[type-arg]
-    """Pages beyond the middle are read from the end: the last one is as near as the first."""
+    """A paginator that reads pages beyond the middle from the end, so that the last is as fast as the first."""
 
     def page(self, number: int | str) -> Page[Any]:
         number = self.validate_number(number)
@@ -36,7 +36,7 @@ class FarPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class LargeTableAdmin(ModelAdmin):
-    """Search fields that begin with "=" are matched as they are, whole."""
+    """Base admin for large tables. Search fields that begin with "=" match the whole value, case-sensitively."""
 
     show_full_result_count = False  # counting a large table takes longer than showing a page of it
     list_per_page = ROWS_ON_A_PAGE
@@ -60,7 +60,7 @@ class LargeTableAdmin(ModelAdmin):
 
 
 def _index_leader(name: str) -> Q:
-    """Indexes on end users begin with the client application, so that all of those have to be named."""
+    """Return a filter that names every client application, since indexes on end users begin with that column."""
     if name.rpartition("__")[2] != "user":
         return Q()
     clients = list(ClientApplication.objects.order_by().values_list("pk", flat=True))
@@ -68,7 +68,8 @@ def _index_leader(name: str) -> Q:
 
 
 class _Spans(ChangeList):
-    """Its date hierarchy names the years, months or days from the first row to the last, without looking in between."""
+    """A change list whose date hierarchy offers all years, months or days from the first row to the last, without
+    scanning those between."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         queryset = super().get_queryset(request, *args, **kwargs)
@@ -88,7 +89,7 @@ class _Spans(ChangeList):
 
 
 def _periods(first: date, last: date, kind: str) -> Iterator[date]:
-    """The first days of all years or months, or all days, that the span touches."""
+    """Yield the first days of all years or months, or all days, that the span touches."""
     day = first.replace(month=1, day=1) if kind == "year" else first.replace(day=1) if kind == "month" else first
     while day <= last:
         yield day

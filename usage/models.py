@@ -1,4 +1,4 @@
-"""Who used what: an append-only ledger with one row per request, and what users said about the results.
+"""Usage tables: an append-only ledger with one row per request, and users' feedback on the results.
 
 The app's other models are in modules of their own: plans, roll-ups, statements, cost.
 """
@@ -64,16 +64,16 @@ KINDS = [(kind.value, kind.name.capitalize()) for kind in Kind]
 
 
 class NoSuchRequest(DomainError):
-    """Nobody made a successful request of that id and kind."""
+    """Raised when there is no successful request of that id and kind."""
 
 
 class NotTheirRequest(DomainError):
-    """It was made by somebody else."""
+    """Raised when the request was made by somebody else."""
 
 
 class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
     async def found(self, request_id: str, *kinds: Kind, caller: Caller) -> LedgerEntry:
-        """The newest successful request of that id, of one of those kinds, by that end user.
+        """Return the end user's newest successful request with that id and one of those kinds.
 
         Raises ``NotTheirRequest`` or ``NoSuchRequest``.
         """
@@ -89,7 +89,7 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
         return self.filter(created_at__gte=moment)
 
     def totals_by_kind(self) -> models.QuerySet[LedgerEntry, Any]:
-        """Of each kind: all requests, those that failed, and what is charged."""
+        """Sum by kind: all requests, failed requests, and charged amounts."""
         charged = Q(status__in=CHARGED_STATUSES)
         request = Q(counters=None)
         return (
@@ -168,14 +168,14 @@ class LedgerEntry(AppendOnlyModel):
 
     @property
     def units(self) -> int:
-        """What quotas and statements count of this row, in its kind's measure."""
+        """The units that quotas and statements count for this row, in its kind's measure."""
         if not self.is_charged:
             return 0
         return self.characters if self.measure is Measure.CHARACTERS else self.audio_ms
 
 
 class OpenStream(models.Model):
-    """What a stream that is still open has used so far; see ``usage.checkpoints``. ``entry``: ``Entry``'s fields."""
+    """The usage so far of a stream that is still open; see ``usage.checkpoints``. ``entry``: ``Entry``'s fields."""
 
     key = models.CharField(max_length=32, primary_key=True)
     entry = models.JSONField()
@@ -186,7 +186,7 @@ class OpenStream(models.Model):
 
 
 class Correction(models.Model):
-    """What was really said in a transcription: its word error rate. Neither text is kept."""
+    """A user's correction of a transcription, kept as its word error rate. Neither text is kept."""
 
     entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="correction")
     day = DayOfRequest()
@@ -199,7 +199,7 @@ class Correction(models.Model):
 
 
 class Rating(models.Model):
-    """How good a speech sounded to its listener, 1 to 5: their mean is the mean opinion score."""
+    """A listener's rating of synthesised speech, 1 to 5; the mean is the mean opinion score."""
 
     entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="rating")
     day = DayOfRequest()

@@ -7,7 +7,7 @@ MICROS_PER_SEN = 10_000
 
 
 def divide_half_up(amount: int, by: int) -> int:
-    """Rounded to the nearest, halves away from zero: ``by`` is above zero."""
+    """Divide and round to the nearest integer, halves away from zero; ``by`` must be positive."""
     sign = -1 if amount < 0 else 1
     return sign * ((2 * abs(amount) + by) // (2 * by))
 
@@ -24,14 +24,14 @@ def decimal(amount: int, places: int) -> str:
 
 
 def ringgit(sen: int) -> str:
-    """For people: ``RM 1,234.56``."""
+    """Format sen for people: ``RM 1,234.56``."""
     sign = "-" if sen < 0 else ""
     whole, part = divmod(abs(sen), 100)
     return f"{sign}RM {whole:,}.{part:02d}"
 
 
 def dollars(micros: int) -> str:
-    """For people, whole cents: ``USD 1,234.56``."""
+    """Format micro-dollars for people in whole cents: ``USD 1,234.56``."""
     cents = in_sen(micros)
     sign = "-" if cents < 0 else ""
     whole, part = divmod(abs(cents), 100)
@@ -39,12 +39,12 @@ def dollars(micros: int) -> str:
 
 
 def unit_dollars(micros: int) -> str:
-    """A price of a unit, the same on every page: cents, and below a dollar to four decimals."""
+    """Format a unit price the same on every page: to the cent from a dollar up, to four decimals below."""
     return dollars(micros) if micros >= MICROS else f"USD {decimal(divide_half_up(micros, 100), 4)}"
 
 
 def exact(micros: int) -> str:
-    """All that is not zero, and cents at least: ``0.05``, ``0.0125``, ``1,200.00``."""
+    """Format without rounding, with two decimals at least: ``0.05``, ``0.0125``, ``1,200.00``."""
     sign = "-" if micros < 0 else ""
     whole, part = divmod(abs(micros), MICROS)
     places = f"{part:06d}".rstrip("0").ljust(2, "0")

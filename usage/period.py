@@ -1,4 +1,4 @@
-"""Days and months as users and accountants know them: in the service's time zone."""
+"""Days and months in the service's time zone, as users and accountants know them."""
 
 from __future__ import annotations
 

@@ -57,8 +57,7 @@ def prune(before: datetime) -> int:
 
 
 def erase(client: ClientApplication, user: str) -> dict[str, int]:
-    """Take an end user's id, and the pseudonym that old rows have, out of everything. Gives, by table, the number of
-    rows."""
+    """Remove an end user's id, and the pseudonym in old rows, everywhere. Returns the number of rows by table."""
     everything = {model: Q() for model in _TABLES}
     old_name = pseudonym(client.pk, user)
     with transaction.atomic():
@@ -76,7 +75,7 @@ def erase(client: ClientApplication, user: str) -> dict[str, int]:
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
-    """All that the ledger and its neighbours hold on one end user, as JSON takes it."""
+    """Return all that the ledger and its neighbours hold on one end user, as JSON-serialisable data."""
     mine = Q(client=client, user=user)
     return {
         "client": client.name,
@@ -138,7 +137,7 @@ def _mine(client: ClientApplication, users: tuple[str, ...]) -> list[models.Quer
 
 
 def _rename(client_id: int, user: str, name: str, which: dict[type[models.Model], Q]) -> dict[str, int]:
-    """In one transaction, so that ledger and roll-ups never disagree about somebody."""
+    """Rename an end user in one transaction, so that ledger and roll-ups never disagree about somebody."""
     changed = {}
     with transaction.atomic():
         for model, condition in which.items():
@@ -151,11 +150,11 @@ def _rename(client_id: int, user: str, name: str, which: dict[type[models.Model]
 
 
 def _shorten_notes(rows: models.QuerySet[Any]) -> None:
-    """Why something was taken back is free text, and may say who it was for."""
+    """Remove the reasons from counter-entries' notes: they are free text, and may say whom they concern."""
     for entry in rows.exclude(note=""):
         rows.filter(pk=entry.pk).update(note=without_reason(entry.note))
 
 
 def _rows(model: type[models.Model]) -> models.QuerySet[Any]:
-    """Past the ledger's own guard; the database's lets this through."""
+    """Return the model's rows without the ledger's own guard; the database's guard lets this change through."""
     return models.QuerySet(model)

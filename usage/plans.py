@@ -1,4 +1,4 @@
-"""Plans: what a month includes, where it is limited and what is paid beyond. Who has which, with its history."""
+"""Plans: a month's included usage, its limit, and the price beyond; and the history of who has which plan."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ class Plan(Audited):
 
 
 class PlanAssignment(Audited):
-    """From when on an end user, or everybody of a client application, has a plan. Rows are added, so they are the
-    history; the newest that has started counts."""
+    """Gives a plan to an end user, or to all end users of a client application, from a given time. Rows are only added,
+    so they form the history; the newest that has started counts."""
 
     recorded = ("plan", "starts_at", "note")
 

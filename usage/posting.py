@@ -27,7 +27,8 @@ DAILY: tuple[type[models.Model], ...] = (DailyUse, DailyMix, DailyLatency)
 
 
 def post_entries(entries: Sequence[Entry], times: Sequence[datetime] | None = None) -> list[LedgerEntry]:
-    """Call it in a transaction. Frees the entries' reservations. ``times``: when each was done, if not now."""
+    """Write entries to the ledger, inside the caller's transaction, and free their reservations. ``times``: when each
+    was done, if not now."""
     now = timezone.now()
     rows = [_row(entry, at) for entry, at in zip(entries, times or [now] * len(entries), strict=True)]
     write(rows, [entry.reservation for entry in entries if entry.reservation])
@@ -41,7 +42,7 @@ def write(rows: list[LedgerEntry], reservations: Sequence[str] = ()) -> None:
 
 
 def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> None:
-    """What else is written with rows, in their transaction."""
+    """Write the roll-ups and quota use of the rows, in their transaction."""
     tally = DailyTally()
     used: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:
@@ -77,7 +78,7 @@ class DailyTally:
             self._add(DailyLatency, (day, row.client_id, row.kind, row.language, ceiling_ms(row.total_ms)), 1)
 
     def add(self) -> None:
-        """To what the database holds."""
+        """Add the sums to the daily roll-ups in the database."""
         for model in DAILY:
             upsert.add(model, self._sums[model])
 
@@ -101,7 +102,7 @@ def _row(entry: Entry, now: datetime) -> LedgerEntry:
 
 
 def _freed(keys: Iterable[str]) -> list[tuple[tuple[Any, ...], int]]:
-    """Delete the reservations that have not expired and give for each its consumption's key and its units."""
+    """Delete those reservations that still exist, and return each one's consumption key and units."""
     held = list(
         ReservedQuota.objects.select_for_update(of=("self",))
         .filter(key__in=keys)

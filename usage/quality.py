@@ -1,6 +1,6 @@
-"""How good the service is in real use: word error rate from corrections, mean opinion score from ratings.
+"""Quality in real use: word error rate from corrections, mean opinion score from ratings.
 
-Each with how much it rests on and the interval that holds the true value with 95 % confidence.
+Each comes with its sample size and its 95 % confidence interval.
 """
 
 from __future__ import annotations
@@ -43,24 +43,24 @@ class Estimate:
 
 
 def word_error_rate(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """Errors per word over all corrected transcripts of requests in that time; ``where`` selects ledger rows further
-    (``model="small"``). The interval takes each transcript as one observation (linearised ratio estimator)."""
+    """Return the errors per word over all corrected transcripts of requests in that time; ``where`` filters ledger rows
+    further (``model="small"``). The interval treats each transcript as one observation (linearised ratio estimator)."""
     return _error_rate(Correction.objects.filter(_made(since, until, where)).aggregate(**_error_sums()))
 
 
 def word_error_rates(first: date, last: date, which: Q = EVERY) -> tuple[Estimate, dict[date, Estimate]]:
-    """Of requests from ``first`` to ``last``: of all, and of each week by its Monday. ``which`` selects corrections;
-    without it the ledger is not read."""
+    """Return the word error rate of requests from ``first`` to ``last``, of all and of each week by its Monday.
+    ``which`` selects corrections; without it the ledger is not read."""
     return _by_week(Correction.objects.filter(which), first, last, _error_sums(), _error_rate)
 
 
 def opinion_score(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """The mean of the ratings of requests in that time; ``where`` selects ledger rows further (``voice="ms-1"``)."""
+    """Return the mean rating of requests in that time; ``where`` filters ledger rows further (``voice="ms-1"``)."""
     return _opinion(Rating.objects.filter(_made(since, until, where)).aggregate(**_opinion_sums()))
 
 
 def opinion_scores(first: date, last: date, which: Q = EVERY) -> tuple[Estimate, dict[date, Estimate]]:
-    """As ``word_error_rates``."""
+    """Return the mean opinion scores of all ratings and of each week, selected as in ``word_error_rates``."""
     return _by_week(Rating.objects.filter(which), first, last, _opinion_sums(), _opinion)
 
 

@@ -68,7 +68,7 @@ class Standing:
 
     @property
     def remaining(self) -> int | None:
-        """None: not limited."""
+        """The units left. None: not limited."""
         return None if self.terms.hard is None else max(0, self.terms.hard - self.used - self.reserved)
 
     @property
@@ -76,7 +76,7 @@ class Standing:
         return self.terms.soft is not None and self.used + self.reserved >= self.terms.soft
 
     def headers(self) -> dict[str, str]:
-        """Near the limit, a warning; always what is left."""
+        """Return response headers with what is left, and with a warning near the limit."""
         name, per = _NAMES[self.measure]
         if self.terms.hard is None or self.remaining is None:
             return {}
@@ -90,7 +90,7 @@ class Standing:
         return headers
 
     def refusal(self, units: int = 1, now: datetime | None = None) -> QuotaExceeded:
-        """What is told when so many units do not fit."""
+        """Return the error for work of so many units that do not fit."""
         now = now or timezone.now()
         if self.terms.hard is not None and self.used + units <= self.terms.hard:
             message = _("Your other requests hold the rest of this month's {kind} quota. Try again.")
@@ -113,7 +113,7 @@ class Account:
 
 
 def load(client_id: int, user: str) -> Account:
-    """From the database; what dead work still holds of a full quota is freed."""
+    """Load the account from the database. If a quota is full, reservations of dead work are freed."""
     now = timezone.now()
     month = month_of(now)
     consumption = Consumption.objects.filter(client_id=client_id, user=user, month=month)
@@ -130,7 +130,8 @@ def load(client_id: int, user: str) -> Account:
 def _plan_and_counts(
     plans: QuerySet[Plan], consumption: QuerySet[Consumption]
 ) -> tuple[Plan | None, Mapping[Measure, tuple[int, int]]]:
-    """Used and reserved units by measure. One query for everybody who has a plan: this is asked for every request."""
+    """Return the plan, and used and reserved units by measure, in one query for users with a plan, since every request
+    asks."""
     names = [(measure, column) for measure in Measure for column in ("used", "reserved")]
     columns = {
         f"{measure.value}_{column}": Coalesce(Subquery(consumption.filter(measure=measure.value).values(column)[:1]), 0)
@@ -147,7 +148,7 @@ def _plan_and_counts(
 
 
 class OfflineQuota:
-    """What was granted while the database is gone, on the strength of the standing that was known last."""
+    """Quota granted while the database is gone, based on the last known standing."""
 
     def __init__(self) -> None:
         self._granted: TTLCache[tuple[int, str, Measure], tuple[Standing, int]]
@@ -157,7 +158,7 @@ class OfflineQuota:
         self._granted.clear()
 
     def grant(self, client_id: int, user: str, standing: Standing, units: int) -> bool:
-        """Let so many more units through, if they fit. A newer standing counts what was granted before."""
+        """Grant the units if they fit. A newer standing already includes what was granted before it."""
         key = (client_id, user, standing.measure)
         known, before = self._granted.get(key, (standing, 0))
         granted = units + (before if known is standing else 0)
@@ -172,18 +173,19 @@ _offline_quota: PerLoop[OfflineQuota] = PerLoop(OfflineQuota)
 
 
 async def account(caller: Caller, user: str) -> Account:
-    """At most ``REMEMBERED_S`` old, or as known last while the database is gone. Raises ``DatabaseError``."""
+    """Return the account, at most ``REMEMBERED_S`` old, or the last one known while the database is gone. Raises
+    ``DatabaseError``."""
     return await _accounts().get(f"{caller.client_id} {user}", partial(load, caller.client_id, user))
 
 
 def forget() -> None:
-    """Make this event loop's next question ask the database."""
+    """Drop this event loop's cache, so that the next question asks the database."""
     _accounts().forget()
     _offline_quota().forget()
 
 
 async def obstacle(caller: Caller, user: str, kind: Kind) -> QuotaExceeded | None:
-    """The refusal that a request of that kind would get now, if any."""
+    """Return the quota refusal that a request of that kind would get now, or None."""
     standing = (await account(caller, user)).standings[kind.measure]
     return standing.refusal() if standing.remaining == 0 else None
 
@@ -197,7 +199,8 @@ async def check(caller: Caller, user: str, kind: Kind) -> None:
 
 
 class Reservation:
-    """What one piece of work holds. ``key`` is empty while it holds nothing (the plan has no limit, for example)."""
+    """The quota held by one piece of work. ``key`` is empty while it holds nothing (the plan has no limit, for
+    example)."""
 
     def __init__(self, kind: Kind) -> None:
         self._measure = kind.measure
@@ -208,7 +211,7 @@ class Reservation:
         self.key = ""
 
     async def reserve(self, caller: Caller, user: str, *, units: int) -> None:
-        """Hold at least so many units in all. Costs nothing while it does already.
+        """Hold at least so many units in total; costs nothing if they are already held.
 
         Raises ``QuotaExceeded`` when they do not fit; what was held before stays held. Raises ``DatabaseError``.
         """
@@ -224,7 +227,7 @@ class Reservation:
         await self._claim(caller, user, max(units, self._units), self._month, standing)
 
     async def let_go(self) -> None:
-        """Free it without a ledger row."""
+        """Free the reservation without a ledger row."""
         key = self.key
         self.key = ""
         self._units = 0
@@ -259,7 +262,7 @@ class Reservation:
         _tell(standing)
 
     def _is_short_lived(self) -> bool:
-        """Half of its time is over: work that lasts renews it as it goes."""
+        """True after half of the reservation's lifetime: long work renews it as it goes."""
         half = timedelta(seconds=(settings.VOICE_DEADLINE_S + MARGIN_S) / 2)
         return self._expires_at is not None and timezone.now() > self._expires_at - half
 

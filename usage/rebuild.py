@@ -22,8 +22,8 @@ from usage.posting import DAILY, DailyTally
 
 
 def rebuild(first: date | None = None, last: date | None = None) -> int:
-    """The days from ``first`` to ``last``, both included, and their months' counters; by default all. Gives the number
-    of days."""
+    """Rebuild the days from ``first`` to ``last``, both included, and their months' counters; by default all. Returns
+    the number of days."""
     known = [*_known_days()]
     if not known and first is None:
         return 0
@@ -54,14 +54,15 @@ def rebuild_day(day: date) -> None:
 
 @transaction.atomic
 def rebuild_activity() -> None:
-    """Who was active and who came back, from the weeks. Of all time: a day touches the counts of the 30 after it."""
+    """Rebuild the counts of active and returning users from the weeks, for all time: a day affects the counts of the 30
+    after it."""
     _lock(UserWeek, DailyActive, CohortWeek)
     weeks.recount()
 
 
 @transaction.atomic
 def rebuild_month(month: date) -> None:
-    """What each end user used of the month's quotas, from the daily roll-ups; reservations stay as they are."""
+    """Rebuild each end user's use of the month's quotas from the daily roll-ups; reservations stay as they are."""
     _lock(Consumption)
     Consumption.objects.filter(month=month).update(used=0)
     sums: dict[tuple[int, str, date, str], list[int]] = defaultdict(lambda: [0, 0])
@@ -83,7 +84,7 @@ def _known_days() -> Iterator[date]:
 
 
 def _lock(*tables: type[models.Model]) -> None:
-    """Against all writers, until the transaction ends. SQLite has only one at a time anyway."""
+    """Lock the tables against all writers until the transaction ends. SQLite has only one writer anyway."""
     if connection.vendor == "postgresql":
         names = ", ".join(upsert.quoted(model._meta.db_table) for model in tables)
         with connection.cursor() as cursor:

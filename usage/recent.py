@@ -1,4 +1,4 @@
-"""What was recently transcribed, so that a correction can be compared with it. Kept in memory or Redis, then gone."""
+"""Recent transcripts, kept briefly in memory or Redis so that a correction can be compared with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_BYTES = 16_777_216
 
 
 class Transcribed(Protocol):
-    """Whose transcript it is, and of which request."""
+    """The request and the end user that a transcript belongs to."""
 
     @property
     def caller(self) -> Caller: ...
@@ -38,7 +38,8 @@ async def remember(work: Transcribed, text: str) -> None:
 
 
 async def recall(caller: Caller, request_id: str) -> str | None:
-    """The transcript of that end user's request, while it is remembered. Raises ``StoreUnavailable``."""
+    """Return the transcript of that end user's request while it is remembered, else None. Raises
+    ``StoreUnavailable``."""
     text = await _store().get(_name(caller.client_id, caller.user, request_id))
     return None if text is None else text.decode()
 

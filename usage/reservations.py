@@ -20,7 +20,7 @@ from usage.models import Consumption, ReservedQuota
 
 @dataclass(frozen=True, order=True)
 class Claim:
-    """``wanted``: units in all that ``key`` is to hold. ``is_first``: it holds none yet."""
+    """A request for quota. ``wanted``: the total units that ``key`` is to hold. ``is_first``: it holds none yet."""
 
     client_id: int
     user: str
@@ -35,7 +35,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What stands on the row afterwards, this claim's units included if it was ``granted``."""
+    """The row's figures afterwards, this claim's units included if it was ``granted``."""
 
     granted: bool
     used: int
@@ -69,13 +69,14 @@ def _reserve(claim: Claim, fresh: list[ReservedQuota]) -> Outcome:
 
 
 def _held(key: str) -> int:
-    """Nothing when it has expired meanwhile."""
+    """Return the units that ``key`` holds; 0 if the reservation has expired meanwhile."""
     row = ReservedQuota.objects.select_for_update().filter(key=key).first()
     return row.units if row else 0
 
 
 def _add(claim: Claim, units: int) -> tuple[int, int, int] | None:
-    """Add to what is reserved if it fits: the row's id, used and reserved afterwards; None when it does not."""
+    """Add to the reserved units if they fit. Returns the row's id and the used and reserved units afterwards; None if
+    they do not fit."""
     if units > claim.hard:
         return None
     keys = upsert.key_fields(Consumption)
@@ -106,7 +107,7 @@ def _expire(claim: Claim) -> int:
 
 @transaction.atomic
 def free_stale(consumption: Consumption) -> int:
-    """Free what work that died still holds. Gives the units."""
+    """Free the reservations of work that died. Returns the units."""
     # Whoever holds a lock on one of them is about to free or to renew it.
     stale = list(
         consumption.reservations.select_for_update(skip_locked=True)
@@ -121,7 +122,7 @@ def free_stale(consumption: Consumption) -> int:
 
 
 def free_all_stale() -> int:
-    """For every end user. Gives how many rows of consumption had some."""
+    """Free the stale reservations of every end user. Returns how many rows of consumption had some."""
     expired = ReservedQuota.objects.filter(expires_at__lt=timezone.now())
     return sum(free_stale(row) > 0 for row in Consumption.objects.filter(pk__in=expired.values("consumption")))
 

@@ -1,5 +1,5 @@
-"""Sums of the ledger: by day, by end user and month, by person and week. Written with it, in one transaction; rebuilt
-from it."""
+"""Roll-ups of the ledger: by day, by end user and month, by person and week. Written in the ledger's transactions;
+rebuilt from the ledger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEASURES = [(measure.value, measure.name.capitalize()) for measure in Measure]
 
 
 class DailyUse(models.Model):
-    """What one end user used in a day. ``audio_ms`` and ``characters`` are those that are charged."""
+    """One end user's usage in a day. ``audio_ms`` and ``characters`` are the charged amounts."""
 
     day = models.DateField()
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
@@ -36,7 +36,7 @@ class DailyUse(models.Model):
 
 
 class DailyMix(models.Model):
-    """A day's requests by what they asked for and how they ended; an ``error_code`` of "" is success."""
+    """A day's requests by kind and outcome; an ``error_code`` of "" is success."""
 
     day = models.DateField()
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
@@ -65,7 +65,8 @@ class DailyMix(models.Model):
 
 
 class DailyLatency(models.Model):
-    """How long a day's successful requests took: ``requests`` of them more than the ceiling before, at most this."""
+    """A histogram of the response times of a day's successful requests: ``requests`` of them took longer than the
+    previous ceiling and at most this one."""
 
     day = models.DateField()
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -99,7 +100,7 @@ class Slice(models.Model):
 
 
 class UserWeek(Slice):
-    """On which days of a week a person was served. ``usage.weeks`` tells what a person's number is."""
+    """The days of a week on which a person was served. ``usage.weeks`` explains the number that stands for a person."""
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
     person = models.BigIntegerField()
@@ -153,7 +154,7 @@ class CohortWeek(Slice):
 
 
 class Consumption(models.Model):
-    """What an end user used of a month's quota, and what is reserved by work under way. See ``usage.quota``."""
+    """An end user's use of a month's quota, and the units reserved by work under way. See ``usage.quota``."""
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
     user = models.CharField(max_length=200)
@@ -173,12 +174,13 @@ class Consumption(models.Model):
 
     @classmethod
     def serves_many(cls, client_id: int) -> bool:
-        """Whether the client application has named end users of its own: then its key stands for none of them."""
+        """Return True if the client application has named end users of its own: then its key stands for none of
+        them."""
         return cls.objects.filter(client_id=client_id).exclude(user__startswith="key:").exists()
 
 
 class ReservedQuota(models.Model):
-    """Quota held by work under way. Its ledger row frees it; if that never comes, its time does."""
+    """Quota held by work under way. Its ledger row frees it, or its expiry if no such row is ever written."""
 
     key = models.CharField(max_length=32, primary_key=True)
     consumption = models.ForeignKey(Consumption, on_delete=models.CASCADE, related_name="reservations")

@@ -1,4 +1,4 @@
-"""What the service is to reach, as its owners fixed it: the one place where these numbers stand."""
+"""The targets that the service's owners have set: the only place where these numbers are defined."""
 
 from __future__ import annotations
 

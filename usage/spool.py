@@ -69,7 +69,7 @@ class Spool:
         self._file: IO[bytes] | None = None
 
     def keep(self, kept: SpooledEntry) -> None:
-        """Return once it is on the disk. Raises ``OSError``."""
+        """Write the entry; returns once it is on the disk. Raises ``OSError``."""
         with self._lock:
             if self._file is None:
                 self._file = self._open_own()
@@ -82,7 +82,7 @@ class Spool:
         return not any(self._folder.glob("*.jsonl"))
 
     def count(self) -> int:
-        """Files that wait to be settled, those of other processes too."""
+        """Return the number of files that wait to be settled, including those of other processes."""
         return sum(1 for _ in self._folder.glob("*.jsonl"))
 
     def drain(self, settle: Callable[[Sequence[SpooledEntry]], Sequence[SpooledEntry]]) -> int:
@@ -103,7 +103,7 @@ class Spool:
         return taken
 
     def release(self) -> None:
-        """Let others have this process's file."""
+        """Release this process's file, so that other processes can settle it."""
         with self._lock:
             file = self._file
             self._file = None
@@ -123,8 +123,8 @@ class Spool:
         return file
 
     def _lines(self, path: Path, file: IO[bytes]) -> list[SpooledEntry]:
-        """All that can be read. A last line without an end was being written when its process died: nobody has had an
-        answer for it."""
+        """Return the readable entries. An unfinished last line was being written when its process died: nobody has had
+        an answer for it."""
         kept: list[SpooledEntry] = []
         for line in file:
             try:
@@ -144,7 +144,7 @@ class Spool:
 
 @contextmanager
 def _claimed(path: Path) -> Iterator[IO[bytes] | None]:
-    """The file, locked; None when its process lives or somebody else is settling it."""
+    """Lock the file and yield it; yields None if its process is alive or another one is settling it."""
     with ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("rb"))

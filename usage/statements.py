@@ -1,7 +1,7 @@
-"""What a month cost an end user, or a client application with all its end users.
+"""Statements of a month's charges for an end user, or for a client application with all its end users.
 
-A draft may be written anew at any time (``usage.drafting``). Once final, a statement and its lines never change: the
-database refuses it (``usage.guards``). What turns out wrong afterwards is given back by a credit note.
+A draft may be rewritten at any time (``usage.drafting``). Once final, a statement and its lines never change: the
+database refuses it (``usage.guards``). Errors found afterwards are refunded by a credit note.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PER = {Measure.AUDIO: MS_PER_MINUTE, Measure.CHARACTERS: CHARACTERS_PER_PRICE}
 
 
 class StatementError(DomainError):
-    """It cannot be done with this statement; the message says why."""
+    """Raised when an action is not possible with this statement; the message says why."""
 
 
 class Statement(models.Model):
@@ -134,7 +134,7 @@ class StatementLine(models.Model):
         return "minutes" if self.measure is Measure.AUDIO else "characters"
 
     def in_words(self) -> dict[str, Any]:
-        """For people and CSV: minutes with three places, characters whole, money as decimal numbers of ringgit."""
+        """Format for people and CSV: minutes with three decimals, whole characters, money in decimal ringgit."""
         return {
             "kind": self.get_kind_display(),
             "plan": self.plan,

@@ -13,7 +13,7 @@ Amounts = Mapping[tuple[Any, ...], Sequence[int]]
 
 
 def key_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
-    """Those of the model's unique constraint."""
+    """Return the fields of the model's unique constraint."""
     (constraint,) = (one for one in model._meta.constraints if isinstance(one, models.UniqueConstraint))
     return [_field(model, name) for name in constraint.fields]
 
@@ -31,7 +31,7 @@ def add(model: type[models.Model], rows: Amounts) -> None:
 
 
 def unite(model: type[models.Model], rows: Amounts) -> None:
-    """``add``, but of amounts that are bits: the ones of both."""
+    """Like ``add``, but for amounts that are bit sets: combine them with a bitwise OR."""
     table = quoted(model._meta.db_table)
     both = ", ".join(f"{c} = {table}.{c} | EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
     for statement, params in _inserts(model, rows):
@@ -40,7 +40,7 @@ def unite(model: type[models.Model], rows: Amounts) -> None:
 
 
 def _inserts(model: type[models.Model], rows: Amounts) -> Iterator[tuple[str, list[Any]]]:
-    """INSERTs of a bearable size, up to what is to be done with a row that is there."""
+    """Yield INSERTs of a limited size, up to the clause for rows that already exist."""
     keys = key_fields(model)
     amounts = amount_fields(model)
     ordered = sorted(rows.items())
@@ -58,7 +58,7 @@ def amount_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
 def insert(
     model: type[models.Model], fields: Sequence[models.Field[Any, Any]], rows: Sequence[Sequence[Any]]
 ) -> tuple[str, list[Any]]:
-    """An INSERT of the rows' values, one for each field."""
+    """Return an INSERT of the rows' values, one value for each field."""
     columns = ", ".join(map(_column, fields))
     places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(rows))
     params = [

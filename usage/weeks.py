@@ -1,14 +1,14 @@
-"""Who was served on which days, and from that how many are active and how many come back.
+"""The days on which each person was served, and from them the numbers of active and returning people.
 
-A person has a number in place of an id, made from the pseudonym that ``usage.personal`` would give. So these rows name
-nobody, and stay one person's when the ledger's old rows get their pseudonyms. Served means: at least one request
+Rows identify a person by a number, made from the pseudonym that ``usage.personal`` would give. So they name nobody, and
+stay with the same person when the ledger's old rows get their pseudonyms. Served means that at least one request
 succeeded. The same id at two client applications is two people.
 
-People are counted in all, and by feature and language (``usage.rollups.Slice``): somebody who used two features is one
-person, so that the parts cannot be added up.
+People are counted overall, and by feature and language (``usage.rollups.Slice``): somebody who used two features is one
+person, so the parts cannot be added up.
 
-Counting distinct people takes long once there are many days of many people. So the counts are kept up to date instead:
-each first time that somebody is served on a day changes them by what that day adds to the days already known.
+Counting distinct people over many days takes long. So the counts are updated incrementally: whenever a person is first
+served on a day, they change by what that day adds to the person's other days.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ SliceOfDay = tuple[date, int, str, str]
 
 
 def pseudonym(client_id: int, user: str) -> str:
-    """The same for the same end user, always; it takes the service's secret key to know whose it is."""
+    """Return the end user's pseudonym, always the same; only the service's secret key reveals whose it is."""
     digest = salted_hmac("usage.personal", f"{client_id}\0{user}", algorithm="sha256").hexdigest()
     return f"{PSEUDONYM}{digest[:PSEUDONYM_DIGITS]}"
 
 
 def person(client_id: int, user: str) -> int:
-    """The number of an end user, the same before and after the id has become a pseudonym."""
+    """Return the number that stands for an end user, the same before and after the id becomes a pseudonym."""
     if not user.startswith(PSEUDONYM):
         user = pseudonym(client_id, user)
     digits = user.removeprefix(PSEUDONYM)[:NUMBER_DIGITS]
@@ -59,14 +59,14 @@ def person(client_id: int, user: str) -> int:
 
 
 def served(day: date, client_id: int, user: str, kind: str, language: str) -> Iterator[Served]:
-    """What one successful request adds to: everybody, its feature, its language, and both."""
+    """Yield the slices that one successful request adds to: overall, its feature, its language, and both."""
     for feature in ("", Kind(kind).feature):
         for spoken in {"", language}:
             yield day, client_id, user, feature, spoken
 
 
 def week_of(day: date) -> date:
-    """Its Monday."""
+    """Return the Monday of the day's week."""
     return day - timedelta(days=day.weekday())
 
 
@@ -75,14 +75,14 @@ def bit(day: date) -> int:
 
 
 class Activity:
-    """What people's days change in the counts. Pure: it knows no database."""
+    """Computes how people's days change the counts. Pure: no database access."""
 
     def __init__(self) -> None:
         self.active: dict[SliceOfDay, list[int]] = defaultdict(lambda: [0, 0, 0])
         self.cohorts: dict[tuple[date, date, int, str, str], list[int]] = defaultdict(lambda: [0])
 
     def add(self, client_id: int, known: list[date], day: date, *, feature: str = "", language: str = "") -> None:
-        """One more day of somebody; ``known``: the other days in order, to which it is added."""
+        """Add one more day of a person; ``known``: the person's other days in order, to which it is added."""
         place = bisect_left(known, day)
         whose = (client_id, feature, language)
         self.active[day, *whose][0] += 1
@@ -113,7 +113,7 @@ class Activity:
 
 
 def note(what: Iterable[Served]) -> None:
-    """Bring weeks and counts up to date. Call it in the ledger's transaction."""
+    """Update the weeks and the counts, inside the ledger's transaction."""
     days = _by_person(what)
     known_days = _known(days, {week_of(day) for some in days.values() for day in some})
     new = {someone: fresh for someone, some in days.items() if (fresh := some.difference(known_days.get(someone, ())))}
@@ -132,7 +132,7 @@ def note(what: Iterable[Served]) -> None:
 
 
 def mark(what: Iterable[Served]) -> None:
-    """The weeks only, for a rebuild that counts anew afterwards."""
+    """Update the weeks only, for a rebuild that recounts afterwards."""
     _mark(_by_person(what))
 
 
@@ -147,7 +147,7 @@ def _by_person(what: Iterable[Served]) -> dict[Someone, set[date]]:
 
 
 def _known(people: Iterable[Someone], weeks: Iterable[date] | None = None) -> dict[Someone, list[date]]:
-    """Their days in order, of all or of some weeks."""
+    """Return people's days in order, in all or some weeks."""
     by_client: dict[int, set[int]] = defaultdict(set)
     for client_id, number, _feature, _language in people:
         by_client[client_id].add(number)
@@ -203,7 +203,7 @@ def forget(day: date) -> None:
 
 
 def recount() -> None:
-    """All counts anew, from the weeks."""
+    """Recompute all counts from the weeks."""
     DailyActive.objects.all().delete()
     CohortWeek.objects.all().delete()
     activity = Activity()
@@ -220,7 +220,7 @@ def recount() -> None:
 
 
 def erase(client_id: int, before: str, after: str) -> int:
-    """Give an end user's weeks another id's number. Gives how many weeks they were."""
+    """Reassign the weeks of the id ``before`` to ``after``. Returns the number of weeks."""
     mine = UserWeek.objects.filter(client_id=client_id, person=person(client_id, before))
     return mine.update(person=person(client_id, after))
 
@@ -252,7 +252,7 @@ EVERYBODY = Which()
 
 
 def active_by_day(first: date, last: date, which: Which = EVERYBODY) -> dict[date, Active]:
-    """Of all client applications together, or of one."""
+    """Return the active people by day, of all client applications together or of one."""
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by("day").values_list("day")
     found = {first + timedelta(days=number): Active() for number in range((last - first).days + 1)}
     sums = {day: amounts for day, *amounts in rows.annotate(Sum("users"), Sum("change_7"), Sum("change_30"))}
@@ -267,7 +267,7 @@ def active_by_day(first: date, last: date, which: Which = EVERYBODY) -> dict[dat
 
 
 def active_by_client(last: date, which: Which = EVERYBODY) -> dict[int, Active]:
-    """On one day."""
+    """Return the active people on one day, by client application."""
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by().values_list("client_id")
     return {
         client_id: Active(*amounts)

@@ -160,7 +160,7 @@ class LedgerWriter:
 
 
 def commit(entries: list[Entry]) -> list[DatabaseError | None]:
-    """Write the entries. Gives each one's error, or None."""
+    """Write the entries. Returns each one's error, or None."""
 
     def write(entries: list[Entry]) -> list[None]:
         post_entries(entries)
@@ -206,7 +206,7 @@ def _settled(kept: Sequence[SpooledEntry]) -> set[str | None]:
 
 @transaction.atomic
 def free_settled(entry: Entry) -> bool:
-    """Whether the ledger has that settlement; then what this try had reserved is freed."""
+    """Return True if the ledger already has that settlement; then free what this try had reserved."""
     has = entry.settlement is not None and LedgerEntry.objects.filter(settlement=entry.settlement).exists()
     if has and entry.reservation:
         release(entry.reservation)
@@ -214,7 +214,7 @@ def free_settled(entry: Entry) -> bool:
 
 
 async def keep_draining() -> None:
-    """For as long as the process serves."""
+    """Run ``drain`` regularly for as long as the process serves."""
     while True:
         try:
             await ledger().drain()

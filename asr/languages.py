@@ -1,4 +1,4 @@
-"""Language names as clients write them, and as OpenAI's API answers them."""
+"""Language names as clients write them, and as OpenAI's API returns them."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Levels:
 
 
 def now_served() -> Users | None:
-    """Return the users as of the processes' last heartbeats. None: the leases cannot be read."""
+    """Return the users as of the processes' last heartbeats, or None if the leases cannot be read."""
     try:
         served: Presence = leases.now_served()
     except Exception:  # a page without this number is better than none

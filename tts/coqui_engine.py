@@ -20,7 +20,7 @@ _BUCKET_CHARACTERS = 80  # sentences of one batch are padded to its longest
 
 
 class CoquiEngine:
-    """All configured models. What does not load is remembered: its voices answer with the reason."""
+    """Serves all configured Coqui models. Requests for a model that failed to load fail with the reason."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The WebSocket of this app, by its path."""
+"""Maps this app's WebSocket path to its consumer."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def clean_clips(whole: Sequence[Clip]) -> list[tuple[sound.Audio, str]]:
 
 
 def hard_clips(clips: Sequence[tuple[sound.Audio, str]]) -> list[tuple[sound.Audio, str]]:
-    """A noisy one, one over music and one of two speakers for every third clean one each."""
+    """Harder variants of the clips: noise or music behind most, and two speakers after each other in every third."""
     hard: list[tuple[sound.Audio, str]] = []
     for number, (audio, language) in enumerate(clips):
         seconds = len(audio) / sound.RATE

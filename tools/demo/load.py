@@ -45,7 +45,7 @@ def reach(people: list[Person], quarter: Quarter) -> list[float]:
 
 
 def minutes(seed: int, peak: float, people: list[Person], traffic: Traffic, quarter: Quarter) -> Iterator[Minute]:
-    """``peak``: end users at once, about the most at the end of the quarter."""
+    """``peak``: the most end users at once, reached at about the end of the quarter."""
     reached = reach(people, quarter)
     surprise = 0.0
     for index in range(quarter.days):

@@ -20,8 +20,8 @@ ASSUMED_POD_MONTH_USD = 40.0
 
 @dataclass(frozen=True)
 class Prices:
-    """``other_usd``: of each month, whatever the size. ``other_asr_share``: how much of that is speech to text.
-    ``sources``: where each comes from, in words."""
+    """``other_usd``: other costs of a month, at any size of the deployment. ``other_asr_share``: the part of them that
+    speech to text causes. ``sources``: where each price comes from, in words."""
 
     t4_hour_usd: float
     pod_month_usd: float

@@ -1,4 +1,4 @@
-"""Rates as a stored load test has them: machines do what they did there, and no more."""
+"""Rates from a stored load test: each machine is taken to do what it did there, and no more."""
 
 from __future__ import annotations
 

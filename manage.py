@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import django
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
@@ -18,7 +19,9 @@ def load() -> None:
     """Load the apps without looking for garbage: there is none yet, and looking takes a tenth of a start. What stays
     for good is not looked at later either."""
     gc.disable()
-    with suppress(ImproperlyConfigured, ImportError):  # the command says so in its own words
+    with suppress(ImproperlyConfigured, ImportError):  # a command says in its own words what is wrong with the settings
+        _ = settings.INSTALLED_APPS
+    if settings.configured:
         django.setup()
     gc.freeze()
     gc.enable()

@@ -117,7 +117,8 @@ class ServiceHearing:
 
 
 class PlainHearing:
-    """faster-whisper's own ``transcribe`` on the same weights, as its users call it: the measure of what is gained."""
+    """faster-whisper's own ``transcribe`` on the same weights, as its users call it: the measure of what is gained. In
+    words: of the same processor, it may use wider vectors here than by itself (``asr.tuning.allow_avx512``)."""
 
     def __init__(self, checkpoint: Checkpoint, options: Options) -> None:
         self._checkpoint = checkpoint

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -293,36 +294,43 @@ async def test_a_free_worker_waits_for_those_who_follow_each_other(pair, steps: 
     assert await asyncio.gather(*tasks) == list(range(6))
 
 
-async def test_nobody_waits_for_company_for_long(pair, steps: Steps) -> None:
+async def one_behind_three(pair, steps: Steps, **unit: Any) -> list[asyncio.Task[int]]:
+    """Worker 0 runs [2, 3]; worker 1 becomes free and finds one unit, 4, where its share would be two."""
     batcher, tasks = pair
-    tasks += await submit(batcher, Number(value=2))
+    tasks += await submit(batcher, Number(value=2), Number(value=3))
     steps.ends[0].set()
-    await until(lambda: [2] in steps.batches)
-    for first in (1, 2):
+    await until(lambda: [2, 3] in steps.batches)
+    tasks += await submit(batcher, Number(value=4, **unit))
+    steps.ends[1].set()
+    return tasks
+
+
+async def all_done(tasks: list[asyncio.Task[int]], steps: Steps) -> bool:
+    for first in (2, 4):
         steps.ends[first].set()
-    assert await asyncio.gather(*tasks) == [0, 1, 2]
+    return await asyncio.gather(*tasks) == list(range(5))
+
+
+async def test_nobody_follows_so_nobody_is_waited_for(pair, steps: Steps, monkeypatch) -> None:
+    monkeypatch.setattr("inference.batcher.GATHER_S", 60.0)
+    tasks = await one_behind_three(pair, steps)
+    await until(lambda: [4] in steps.batches)
+    assert await all_done(tasks, steps)
+
+
+async def test_nobody_waits_for_company_for_long(pair, steps: Steps, monkeypatch) -> None:
+    monkeypatch.setattr("inference.batcher.ARRIVAL_GAP_S", 60.0)
+    monkeypatch.setattr("inference.batcher.GATHER_S", 0.3)
+    tasks = await one_behind_three(pair, steps)
+    await asyncio.sleep(0.05)
+    assert [4] not in steps.batches
+    await until(lambda: [4] in steps.batches)
+    assert await all_done(tasks, steps)
 
 
 async def test_a_live_unit_waits_for_no_company(pair, steps: Steps, monkeypatch) -> None:
     monkeypatch.setattr("inference.batcher.ARRIVAL_GAP_S", 60.0)
-    batcher, tasks = pair
-    tasks += await submit(batcher, Number(value=2, live=True))
-    steps.ends[0].set()
-    await until(lambda: [2] in steps.batches)
-    for first in (1, 2):
-        steps.ends[first].set()
-    assert await asyncio.gather(*tasks) == [0, 1, 2]
-
-
-async def test_what_a_worker_leaves_wakes_one_that_sleeps(pair, steps: Steps) -> None:
-    batcher, tasks = pair
-    steps.ends[1].set()
-    await tasks[1]
-    tasks += await submit(batcher, Number(value=2))
-    tasks += await submit(batcher, Number(value=3, kind="b"))
-    await until(lambda: [2] in steps.batches)
-    steps.ends[0].set()
-    await until(lambda: [3] in steps.batches)
-    for first in (2, 3):
-        steps.ends[first].set()
-    await asyncio.gather(*tasks)
+    monkeypatch.setattr("inference.batcher.GATHER_S", 60.0)
+    tasks = await one_behind_three(pair, steps, live=True)
+    await until(lambda: [4] in steps.batches)
+    assert await all_done(tasks, steps)

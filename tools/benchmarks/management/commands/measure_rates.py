@@ -15,7 +15,8 @@ from tools.planning import assumptions
 class Command(BaseCommand):
     help = (
         "Measure batch times by size and the processor time of a request, on a throw-away service with the configured "
-        "models, for plan_capacity. Takes a minute; nothing else should run on the machine meanwhile."
+        "models, for plan_capacity. Takes one to four minutes, by the model; nothing else should run on the machine "
+        "meanwhile."
     )
     requires_system_checks = []
 

@@ -1,7 +1,7 @@
-"""Tools of a checkout: planning, load tests, benchmarks, training, made-up history. No image holds them.
+"""Developer tools: planning, load tests, benchmarks, training and demo data. Container images do not include them.
 
-Some need more than requirements.txt. One that misses a package says in one line what to install, whichever way it was
-started (``manage.py COMMAND`` or ``python -m tools.…``).
+Some tools need packages that requirements.txt does not list. If such a package is missing, the tool prints one line
+that says what to install, both as ``manage.py COMMAND`` and as ``python -m tools.…``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ INSTALLED_BY = {
 
 
 def what_is_missing(error: ModuleNotFoundError) -> str | None:
-    """One line for the user, or None for a module that belongs to no extra requirements."""
+    """Return a line that says what to install, or None if no extra requirements file has the missing module."""
     package = (error.name or "").partition(".")[0]
     if package not in INSTALLED_BY:
         return None

@@ -1,7 +1,8 @@
-"""The catalogues of translations, `locale/*/LC_MESSAGES/django.po`: `make messages` brings them up to date.
+"""Update the translation catalogues, `locale/*/LC_MESSAGES/django.po`: `make messages`.
 
-What the code and the templates say is added, with an empty translation to be filled in; what nobody says any more goes.
-The compiled `.mo` beside each is committed, so that neither an image nor a fresh clone needs gettext's programs.
+Messages that are new in the code or the templates are added with an empty translation to be filled in. Messages that
+are no longer used are removed. The compiled `.mo` files are committed, so that neither an image nor a fresh clone needs
+gettext's programs.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ from tts.voices import NAME_PART, read_voices
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("asr", "capacity", "core", "dashboard", "gateway", "model_store", "rollout", "tts", "usage", "voiceproject")
-TEMPLATES = ("playground.html", "dashboard")  # the admin's are English
-# Which argument is a message. The last three are translated where they are shown.
+TEMPLATES = ("playground.html", "dashboard")  # the admin's pages are in English only
+# For each function, which argument is the message. What the last three take is translated when it is shown.
 MARKS = {"_": 0, "gettext": 0, "gettext_noop": 0, "invalid": 0, "UnusableAudio": 1, "Goal": 1}
-# Said in modules that know nothing of Django.
+# Messages in modules that do not import Django.
 ELSEWHERE = tuple(fault.value for fault in Fault)
-# Voices' names, part by part; after so many that are people's names.
+# Files with voices' names, which are translated part by part. The number is how many leading parts are skipped because
+# they are personal names.
 VOICES = {"tts/espeak_voices.toml": 0, "tts/kokoro_voices.toml": 1}
-# Of Django REST framework, which has no Malay of its own: what a caller can come to read.
+# Messages of Django REST framework that API callers can see. The framework has no Malay translation.
 BORROWED = (
     "This field is required.",
     "This field may not be null.",
@@ -60,7 +62,7 @@ _CALL = re.compile(rf"\b(gettext|ngettext|pgettext|_)\(\s*({_STRING}(?:\s*,\s*{_
 
 @dataclass(frozen=True)
 class Message:
-    """``context`` tells messages of the same text apart (`pgettext`)."""
+    """A message to translate. ``context`` distinguishes messages with the same text (`pgettext`)."""
 
     text: str
     context: str | None = None
@@ -68,7 +70,10 @@ class Message:
 
     @classmethod
     def of(cls, function: str, texts: Sequence[object]) -> Message | None:
-        """What a call of that function says; None for any other function, or where it is not said in so many words."""
+        """Return the message of a function call; None if the function takes no message or it is not a literal.
+
+        ``texts``: the arguments; None for each that is not a literal.
+        """
         function = function.removesuffix("_lazy")
         if function == "pgettext":
             context, text = texts[:2]
@@ -103,7 +108,7 @@ def _in_code(tree: ast.AST) -> Iterator[Message]:
 
 
 def _in_template(source: str, origin: str) -> Iterator[Message]:
-    """Django turns a template into calls of gettext, and everything else into noise of the same length."""
+    """Yield the messages of a template. ``templatize`` turns them into gettext calls and blanks everything else."""
     for function, arguments in _CALL.findall(templatize(source, origin=origin)):
         if message := Message.of(function, [ast.literal_eval(text) for text in _TEXT.findall(arguments)]):
             yield message
@@ -114,12 +119,12 @@ def catalogues() -> list[Path]:
 
 
 def problems() -> list[str]:
-    """What is wrong with the catalogues and with what they are made from, in words."""
+    """Return a line for each problem of the catalogues and of the code they are made from."""
     return [*unmarked(), *(problem for path in catalogues() for problem in _problems(path))]
 
 
 def unmarked() -> Iterator[str]:
-    """Messages of errors that nobody could translate."""
+    """Yield a line for each error message in the code that is not marked for translation."""
     for folder in CODE:
         for path in sorted((ROOT / folder).rglob("*.py")):
             for call in ast.walk(ast.parse(path.read_text("utf-8"))):

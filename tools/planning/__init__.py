@@ -1,1 +1,1 @@
-"""From users to machines and money: demand, measured rates, queueing, the plan and how it is printed."""
+"""Capacity planning: how many machines a number of users needs, and what these machines cost."""

@@ -1,4 +1,4 @@
-"""How many machines a demand needs. An app for its commands' sake; it has no tables."""
+"""The app of `manage.py plan_capacity`. It has no tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan takes for granted, in words: printed with each, so that nobody takes it for measured."""
+"""The assumptions of a plan in words. Each plan prints them, so that nobody mistakes them for measurements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tools.planning.simulation.service import LOOP_BEFORE
 
 
 def measured(rates: Rates) -> list[str]:
-    """Where the rates come from."""
+    """Return lines that say where the rates come from, and the main ones in milliseconds."""
     lines = [
         f"engines on {rates.device}: {rates.asr_model}, {rates.tts_engine}; measured {rates.measured_at[:10]}",
         f"API's processor time on {rates.machine}",

@@ -1,4 +1,4 @@
-"""How much people ask for, and when in the day: Malaysia's."""
+"""The demand of chat users in Malaysia: how much they ask for, and at which hour of the day."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy.typing as npt
 DAYS_PER_MONTH = 365 / 12
 SECONDS_PER_HOUR = 3600.0
 
-# How a chat assistant's day goes in Malaysia, hour by hour, local time: asleep from 2 to 6, an hour of prayer and
-# traffic about sunset, busiest from 8 to 11 in the evening. An assumption, not a measurement: it adds up to any number.
+# Use of a chat assistant in Malaysia by hour of local time: quiet from 2 to 6, a dip around sunset (prayer, traffic),
+# busiest from 20 to 23. This is an assumption, not a measurement. Only the proportions matter, not the sum.
 HOURS = (
     2.2,
     1.2,
@@ -44,8 +44,10 @@ HOURS = (
 
 @dataclass(frozen=True)
 class Curve:
-    """A day's activity relative to its mean. ``peak_factor``: the busiest hour's activity; None keeps that of the
-    hourly data. Between the middles of two hours it is interpolated linearly."""
+    """The activity over a day, relative to its mean; linear between the middles of two hours.
+
+    ``peak_factor``: the activity of the busiest hour over the mean. None keeps that of ``HOURS``.
+    """
 
     peak_factor: float | None = None
 
@@ -56,7 +58,8 @@ class Curve:
         hours /= hours.mean()
         if self.peak_factor is None:
             return hours
-        # Raised to the power that gives the peak asked for: quiet hours stay quiet, and none is negative.
+        # Raise the hours to the power that gives the wanted peak. Unlike scaling, this keeps quiet hours quiet and
+        # makes none negative.
         low = 0.0
         high = 20.0
         for _ in range(60):
@@ -82,8 +85,11 @@ class Curve:
         return int(self.hours.argmax())
 
     def arrivals(self, per_day: float, start_h: float, end_h: float, seed: int) -> npt.NDArray[np.float64]:
-        """Times in seconds after ``start_h``, ascending: a Poisson process whose rate follows the curve (by
-        thinning)."""
+        """Draw arrivals from a Poisson process whose rate follows the curve, by thinning.
+
+        ``per_day``: the expected arrivals of a whole day.
+        Returns ascending times in seconds after ``start_h``, shape (arrivals,).
+        """
         generator = np.random.default_rng(seed)
         length = (end_h - start_h) * SECONDS_PER_HOUR
         highest = per_day / 86_400 * self.peak
@@ -94,7 +100,7 @@ class Curve:
 
 
 class RequestRate(NamedTuple):
-    """Demand at one moment, a second: requests, and streams of live recognition that begin."""
+    """Demand at one moment, per second: ASR requests, TTS requests, and live streams that begin."""
 
     asr: float
     tts: float
@@ -103,10 +109,19 @@ class RequestRate(NamedTuple):
 
 @dataclass(frozen=True)
 class Demand:
-    """The demand of ``users`` chat users, a ``voice_share`` of whom use voice. Per voice user and day:
-    ``audio_minutes`` to recognise, of which ``live_share`` in open streams, and ``characters`` to speak. ``clip_s``,
-    ``text_characters``, ``stream_s``: the mean sizes of a request and a stream; ``size_cv``: the requests' standard
-    deviation over their mean."""
+    """How much voice a number of chat users use.
+
+    ``users``: chat users.
+    ``voice_share``: the share of them that use voice.
+    ``audio_minutes``: minutes of speech to recognise per voice user and day.
+    ``live_share``: the share of these minutes that comes in live streams.
+    ``characters``: characters to speak per voice user and day.
+    ``clip_s``: mean length of a recording in seconds.
+    ``text_characters``: mean length of a text to speak.
+    ``stream_s``: mean length of a live stream in seconds.
+    ``size_cv``: coefficient of variation of the request sizes (standard deviation over mean).
+    ``curve``: the activity over the day.
+    """
 
     users: float
     voice_share: float
@@ -144,7 +159,7 @@ class Demand:
         return self.voice_users * self.characters * DAYS_PER_MONTH
 
     def rate(self, factor: float) -> RequestRate:
-        """Return the rates at a moment that is ``factor`` times as busy as the mean one."""
+        """Return the rates at a moment that is ``factor`` times as busy as the mean of the day."""
         return RequestRate(
             *(count / 86_400 * factor for count in (self.asr_per_day, self.tts_per_day, self.streams_per_day))
         )

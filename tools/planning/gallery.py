@@ -1,4 +1,4 @@
-"""Which pictures a plan has: the day, a rush, the phases, a million users."""
+"""Choose, simulate and draw the charts of a plan: the day, a rush, the phases, a million users."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tools.planning.simulation.cluster import Run, Shape, Stay, simulate, simula
 MILLION = 1_000_000
 SCALE = (20_000, 50_000, 100_000, 200_000, 350_000, 500_000, 700_000, MILLION)
 EVENING = (18.0, 24.0)
-# A rush: in ten minutes a crowd comes, stays for twenty, and goes in ten; a few were there before and stay on.
+# A rush in minutes: RUSH_BASE people are there all the time. The others arrive from 5 to 15 and leave from 35 to 45.
 RUSH_MINUTES = (5, 15, 35, 45, 65)
 RUSH_BASE = 50
 
 
 def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folder: Path) -> Iterator[Path]:
-    """Draws and gives the files, one after the other: some take a minute to simulate."""
+    """Draw all charts. Yields each file as soon as it is written, because some take a minute to simulate."""
     source = sources(planner)
     goals = planner.goals.p95_s
     demand = asked.demand or planner.use
@@ -58,8 +58,10 @@ def draw_steps(planner: Planner, runs: Mapping[str, Run], folder: Path) -> list[
 
 
 def shape(planner: Planner, gpus: int) -> Shape:
-    """So many GPUs, and pods as the autoscaler has them, from its least on; they may use more than they request, as the
-    manifests let them."""
+    """Return a cluster with ``gpus`` GPUs and autoscaled pods, starting from the fewest.
+
+    As in the manifests, a pod may use more CPU than it requests.
+    """
     cores = planner.goals.pod_cores
     return Shape(
         gpus, dict.fromkeys(DEPLOYMENTS, hpa.API.least), pod_cores=cores, burst_cores=planner.goals.pod_limit_cores
@@ -88,7 +90,7 @@ def rush(planner: Planner, users: int, gpus: int) -> Run:
 
 
 def sources(planner: Planner) -> str:
-    """What a reader has to know before believing a picture."""
+    """Return the caption: what was measured on which machine, and how the rates were changed since."""
     rates = planner.rates
     lines = [
         f"Simulated. Engines as measured on {rates.device} ({rates.asr_model}, {rates.tts_engine}), the API on "

@@ -1,4 +1,4 @@
-"""The plan beside the phases of growth: does what they provide hold, and is it what they cost?"""
+"""Compare the plan with the phases of growth: are their machines enough, and is their budget?"""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from tools.planning.plan import Case, Machines, Planner, TooMuch
 from tools.planning.rates import DEPLOYMENTS
 from usage.scorecard import GOAL, Metric, Target, Verdict
 
-LAUNCH = 1  # the phase that the scorecard's launch numbers are for
+LAUNCH = 1  # number of the phase to which the scorecard's launch targets apply
 
 
 @dataclass(frozen=True)
 class Upper:
-    """The most that a phase is for. ``is_extended``: it has no end, so its users are in proportion to its concurrent
-    ones, as in the phase before."""
+    """The upper limits of a phase.
+
+    ``users``: voice users.
+    ``concurrent``: people at once.
+    ``is_extended``: the phase lacks at least one limit, which was computed from the users per concurrent user of the
+    phase before it.
+    """
 
     users: int
     concurrent: int
@@ -25,9 +30,14 @@ class Upper:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A phase compared with the plan. ``by_users``, ``by_crowd``: the machines needed at its upper limit of active and
-    of concurrent users. ``provided``: the machines that it specifies; None if it autoscales. ``reasons``: why it does
-    not fit."""
+    """A phase compared with the plan.
+
+    ``upper``: the phase's upper limits.
+    ``by_users``: the plan for its most voice users.
+    ``by_crowd``: the plan for its most people at once.
+    ``provided``: the machines that the phase specifies; None if it autoscales.
+    ``reasons``: why the phase does not fit; empty if it fits.
+    """
 
     phase: Phase
     upper: Upper
@@ -42,7 +52,7 @@ class Comparison:
 
     @property
     def month_usd(self) -> float:
-        """The monthly cost of the larger of the two needs."""
+        """The larger monthly cost of the two plans, in US dollars."""
         return max(self.by_users.money.month_usd, self.by_crowd.money.month_usd)
 
     def in_words(self) -> str:
@@ -52,7 +62,11 @@ class Comparison:
 
 
 def upper_ends(phases: list[Phase]) -> list[Upper]:
-    """Raises ``ValueError`` for a first phase without end, which nothing can be in proportion to."""
+    """Return the upper limits of each phase, in order.
+
+    A missing limit is computed from the ratio of users to concurrent users in the phase before it. Raises
+    ``ValueError`` if the first phase lacks a limit.
+    """
     ends: list[Upper] = []
     for phase in phases:
         if phase.users_to is not None and phase.concurrent_to is not None:
@@ -71,7 +85,7 @@ def upper_ends(phases: list[Phase]) -> list[Upper]:
 
 
 def compare(planner: Planner, phase: Phase, upper: Upper) -> Comparison:
-    """Raises ``TooMuch``."""
+    """Plan for a phase's upper limits and compare the plan with what the phase provides. Raises ``TooMuch``."""
     demand: Demand = replace(planner.use, users=float(upper.users), voice_share=1.0)
     by_users = planner.by_users(f"{phase}: {upper.users:,} voice users", demand)
     by_crowd = planner.by_crowd(f"{phase}: {upper.concurrent:,} at once", upper.concurrent)
@@ -104,7 +118,10 @@ SPEED_FACTORS = (0.05, 0.1, 0.25, 0.5, 1.0, 4.0, 16.0)
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a phase takes if a T4 is ``factor`` times as fast as the measured device. None: no number is enough."""
+    """What a phase needs if a T4 is ``factor`` times as fast as the measured device.
+
+    ``gpus`` and ``month_usd`` are None if no number of machines is enough.
+    """
 
     factor: float
     gpus: int | None
@@ -112,7 +129,7 @@ class Estimate:
 
 
 def estimates(planner: Planner, upper: Upper) -> list[Estimate]:
-    """For a device that nobody has measured. Raises nothing."""
+    """Return what a phase needs for each of ``SPEED_FACTORS``, for a GPU that has not been measured."""
     found = []
     for factor in SPEED_FACTORS:
         rates = planner.rates.faster(factor, f"times {factor:g}")
@@ -130,8 +147,15 @@ def estimates(planner: Planner, upper: Upper) -> list[Estimate]:
 
 @dataclass(frozen=True)
 class UnitCost:
-    """One of the scorecard's costs per unit. ``needed``: hours of audio, or thousands of characters, in a month that
-    would make the same machines meet it; None: no amount, the machine time alone costs more."""
+    """One of the scorecard's unit costs: an hour of audio or 1000 characters, in US dollars.
+
+    ``name``: the metric's name.
+    ``value``: the cost of a unit; None without monthly use.
+    ``floor``: the cost of the machine time alone, at the highest allowed utilisation.
+    ``target``: the scorecard's target.
+    ``verdict``: whether the value meets the target.
+    ``needed``: units per month from which the same machines meet the target; None if the floor is above the target.
+    """
 
     name: str
     value: float | None

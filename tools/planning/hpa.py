@@ -1,9 +1,9 @@
-"""The HorizontalPodAutoscaler of the API deployments: its numbers, and the rules by which Kubernetes applies them.
+"""The HorizontalPodAutoscaler (HPA) of the API deployments: its specification, and a model of the controller.
 
-The numbers of ``API`` are the required ones and stand only here; the manifest is compared with them. The rules are
-those of Kubernetes' controller for ``autoscaling/v2`` on CPU utilisation, as its documentation describes them
-(https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/) and its controller does them:
-tolerance, pods that are not ready, stabilisation windows, policies. Times are seconds on any clock.
+``API`` is the required specification and the only copy of its numbers; a test compares the manifest with it. The model
+follows the Kubernetes controller for ``autoscaling/v2``
+(https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/): tolerance, pods that are not
+ready, stabilisation windows and policies. Times are seconds on any clock.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 SYNC_PERIOD_S = 15.0  # --horizontal-pod-autoscaler-sync-period
 TOLERANCE = 0.1  # --horizontal-pod-autoscaler-tolerance
 USERS_METRIC = "voice_concurrent_users"
-USERS_WINDOW_S = 60.0  # that the Prometheus adapter's rule takes the mean of it over
-METRIC_WINDOW_S = 15.0  # over which metrics-server averages the CPU of a pod (--metric-resolution)
+USERS_WINDOW_S = 60.0  # the Prometheus adapter's rule averages the users' metric over this window
+METRIC_WINDOW_S = 15.0  # metrics-server averages the CPU use of a pod over this window (--metric-resolution)
 
 
 class Unit(StrEnum):
@@ -29,7 +29,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """A limit on changes: at most ``value`` pods, or percent of the pods at the period's beginning, per period."""
+    """A limit on changes: at most ``value`` pods per period, or percent of the pods at the period's beginning."""
 
     unit: Unit
     value: int
@@ -38,21 +38,30 @@ class Policy:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """The scaling behaviour in one direction. Of several policies the one that changes most counts (``selectPolicy:
-    Max``)."""
+    """The scaling behaviour in one direction.
+
+    ``stabilisation_s``: length of the stabilisation window in seconds.
+    ``policies``: limits on the change; the one that allows the largest change counts (``selectPolicy: Max``).
+    """
 
     stabilisation_s: float
     policies: tuple[Policy, ...]
 
 
-# The policy that Kubernetes takes for scaling down where none is given.
+# Kubernetes' default policy for scaling down.
 ALL_AT_ONCE = (Policy(Unit.PERCENT, 100, 15),)
 
 
 @dataclass(frozen=True)
 class Specification:
-    """``target_percent``: of the CPU that the pods request. ``users_per_pod``: the target of a second metric, people
-    with work in flight in each pod; Kubernetes takes the larger of what the two ask for. None: there is none."""
+    """The specification of an HPA.
+
+    ``least``, ``most``: the fewest and the most pods.
+    ``target_percent``: target CPU use, in percent of the pods' CPU request.
+    ``up``, ``down``: the behaviour in each direction.
+    ``users_per_pod``: target of a second metric, people with work in flight per pod; None if there is no such metric.
+    Of the pods that the two metrics ask for, Kubernetes takes the larger number.
+    """
 
     least: int
     most: int
@@ -62,7 +71,7 @@ class Specification:
     users_per_pod: int | None = None
 
     def manifest(self) -> dict[str, Any]:
-        """The `spec` of the manifest, without what it scales."""
+        """Return the `spec` of the manifest without its `scaleTargetRef`."""
         target = {"type": "Utilization", "averageUtilization": self.target_percent}
         metrics: list[dict[str, Any]] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
         if self.users_per_pod is not None:
@@ -97,9 +106,12 @@ API = Specification(
 
 @dataclass(frozen=True)
 class PodReading:
-    """One pod at a sync. ``percent``: CPU of its request; None when there is no reading. ``ready``: it takes requests,
-    and has done so for a whole metric window; a reading that is older than that counts as not ready. ``users``: people
-    with work in flight in it."""
+    """The metrics of one pod at a sync.
+
+    ``ready``: the pod has taken requests for at least a whole metric window.
+    ``percent``: CPU use in percent of the request; None if there is no reading.
+    ``users``: people with work in flight in the pod; None if there is no reading.
+    """
 
     ready: bool
     percent: float | None
@@ -107,11 +119,11 @@ class PodReading:
 
 
 def wanted(current: int, pods: Sequence[PodReading], target_percent: float) -> int:
-    """How many pods the metric asks for, before stabilisation, policies and limits.
+    """Return how many pods the metric asks for, before stabilisation, policies and limits.
 
-    Only ready pods are measured. When they are over the target, pods that are not ready yet count as idle, those
-    without a reading too; when under it, those without a reading count as using all that they request. What these
-    guesses would turn around is left alone.
+    Only ready pods are measured. If they are above the target, pods that are not ready or have no reading count as
+    idle. If they are below it, pods without a reading count as using all they request. If these guesses would reverse
+    the direction of the change, the number stays as it is.
     """
     measured = [pod.percent for pod in pods if pod.ready and pod.percent is not None]
     unready = sum(not pod.ready for pod in pods)
@@ -146,17 +158,22 @@ def ceiling(value: float) -> int:
 
 @dataclass
 class Autoscaler:
-    """One HPA with its memory: recommendations for the stabilisation windows, changes for the policies."""
+    """One HPA and its history: recommendations for the stabilisation windows, changes for the policies."""
 
     specification: Specification
     _recommended: deque[tuple[float, int]] = field(default_factory=deque)
     _changes: deque[tuple[float, int]] = field(default_factory=deque)
 
     def sync(self, now: float, current: int, pods: Sequence[PodReading]) -> int:
-        """The number of pods from now on. Call it every ``SYNC_PERIOD_S``."""
+        """Return the new number of pods. Call this every ``SYNC_PERIOD_S``.
+
+        ``now``: the time in seconds.
+        ``current``: the number of pods, including those that are starting.
+        ``pods``: a reading of each pod.
+        """
         rule = self.specification
         if not self._recommended:
-            self._recommended.append((now, current))  # the controller begins with what it finds
+            self._recommended.append((now, current))  # the first recommendation is the number found
         if current > rule.most:
             return self._change(now, current, rule.most)
         if current < rule.least:
@@ -168,8 +185,11 @@ class Autoscaler:
         return self._change(now, current, self._limited(now, current, self._stable(now, current, desired)))
 
     def _stable(self, now: float, current: int, desired: int) -> int:
-        """Apply the stabilisation windows: go up to the upward window's lowest recommendation, down to the downward
-        one's highest."""
+        """Apply the stabilisation windows.
+
+        Scale up no further than the lowest recommendation of the upward window, and down no further than the highest
+        of the downward window.
+        """
         up_from = now - self.specification.up.stabilisation_s
         down_from = now - self.specification.down.stabilisation_s
         lowest = min([desired, *(count for at, count in self._recommended if at > up_from)])
@@ -190,7 +210,10 @@ class Autoscaler:
         return current
 
     def _allowed(self, now: float, current: int, policy: Policy, direction: int) -> int:
-        """How far this policy lets the number go, counted from what it was when the period began."""
+        """Return the furthest number of pods that a policy allows, counted from the beginning of its period.
+
+        ``direction``: +1 for scaling up, -1 for scaling down.
+        """
         at_start = current - sum(change for at, change in self._changes if at > now - policy.period_s)
         if policy.unit is Unit.PODS:
             return at_start + direction * policy.value

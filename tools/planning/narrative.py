@@ -1,4 +1,4 @@
-"""A simulated time in words: what came, what users felt, and when the autoscaler did what."""
+"""A simulated run as text: the load, the latencies, and the changes that the autoscaler made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from tools.planning.simulation.cluster import SLICE_S, Run
 
 
 def narrative(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
-    """A line for every ``minutes`` of simulated time, then the autoscaler's changes."""
+    """Return a heading, a line for every ``minutes`` of simulated time, and a line for each change of the autoscaler.
+
+    ``in_minutes``: print times since the start instead of times of the day.
+    """
     lines = [
         f"{'from':>6}{'work/s':>9}{'people':>8}{'ASR pods':>10}{'TTS pods':>10}{'live pods':>11}{'GPU %':>7}"
         f"{'ASR p50 / p95 s':>18}{'TTS p50 / p95 s':>18}{'refused':>9}"
@@ -40,7 +43,12 @@ def narrative(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
 
 
 def when(run: Run, at_s: float, *, in_minutes: bool, seconds: bool = False) -> str:
-    """`21:15`, of the day or since the start."""
+    """Return a moment of a run as text, such as `21:15`.
+
+    ``at_s``: seconds since the start.
+    ``in_minutes``: give minutes and seconds since the start; otherwise hours and minutes of the day.
+    ``seconds``: add the seconds to a time of the day.
+    """
     whole = round(at_s if in_minutes else run.start_h * 3600 + at_s)
     if in_minutes:
         return f"{whole // 60:02d}:{whole % 60:02d}"

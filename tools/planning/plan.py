@@ -1,9 +1,11 @@
-"""How many machines so much use takes, and what that costs.
+"""Compute how many machines a demand needs, and what they cost.
 
-The queueing models: an API pod is an M/G/c queue of its cores (Allen–Cunneen), fed by chance with its share of the
-requests. A GPU is a server of batches, for which there is no formula worth having: it is simulated, with all the rest,
-at the rate of the busiest hour. Machines are added until no pod and no GPU is busier than the bound and both 95th
-percentiles are met.
+The first number of machines follows from the work in the busiest hour: no pod and no GPU may be busier than the
+utilisation goal. The service is then simulated at the rate of that hour, because no good formula describes a GPU that
+serves batches. Machines are added until the latency goals are met and few enough requests are refused.
+
+How long requests wait for an API pod is estimated by an M/G/c queue over its cores (Allen–Cunneen). Each pod gets a
+random share of the requests.
 """
 
 from __future__ import annotations
@@ -23,38 +25,46 @@ from tools.planning.simulation.cluster import Crowd, Shape, simulate_steady, siz
 from tools.planning.simulation.service import Sizes
 
 P95_S = {ASR: ASR_P95_S, TTS: TTS_P95_S}
-REFUSED_SHARE = 0.01  # that the launch's success rate allows
+REFUSED_SHARE = 0.01  # allowed by the success rate that the scorecard requires at launch
 MAX_GPUS = 500
 MAX_PODS = 2000
-GAIN = 0.97  # machines that help by less than this, so many times running, are not what is missing
+# If the worst figure stays above GAIN times the best one so far for PATIENCE steps, more machines do not help.
+GAIN = 0.97
 PATIENCE = 3
-EVENTS = 8_000  # that a steady simulation lasts
+EVENTS = 8_000  # arrivals that a steady simulation aims for; its length is bounded by the next two
 SHORTEST_S = 240.0
 LONGEST_S = 7200.0
 
 
 class TooMuch(ValueError):
-    """No plausible number of machines is enough."""
+    """No plausible number of machines meets the goals."""
 
 
 @dataclass(frozen=True)
 class Goals:
-    """``utilisation``: the most that a GPU or a pod is to be busy in the busiest hour, of 1."""
+    """What the machines must achieve, and the size of a pod.
+
+    ``p95_s``: 95th percentile of the latency in seconds, by kind.
+    ``utilisation``: the highest utilisation of a GPU or pod in the busiest hour, from 0 to 1.
+    ``pod_cores``: the CPU request of a pod, as in k8s/base/api.
+    ``pod_limit_cores``: the CPU limit of a pod.
+    ``least_pods``: the fewest pods of a deployment.
+    """
 
     p95_s: dict[str, float] = field(default_factory=lambda: dict(P95_S))
     utilisation: float = hpa.API.target_percent / 100
-    pod_cores: float = 0.5  # that a pod requests, as in k8s/base/api
-    pod_limit_cores: float = 2.0  # that it may use
+    pod_cores: float = 0.5
+    pod_limit_cores: float = 2.0
     least_pods: int = hpa.API.least
 
     def of(self, name: str) -> float:
-        """Return the latency goal of a deployment. A live unit has to be answered as soon as a recording."""
+        """Return the latency goal of a deployment in seconds. Live units have the goal of recordings."""
         return self.p95_s[ENGINE[name]]
 
 
 @dataclass(frozen=True)
 class Machines:
-    """``pods``: of each deployment."""
+    """The number of GPUs, and the number of pods of each deployment."""
 
     gpus: int
     pods: dict[str, int]
@@ -66,9 +76,17 @@ class Machines:
 
 @dataclass(frozen=True)
 class Felt:
-    """What users experience in the busiest hour. ``served``: the mean number of people with a request under way or a
-    stream open, by Little's law; ``served_most``: the most at once in the simulation. ``talking``: people in
-    conversation, including their time to think, which is what load tests count."""
+    """What users experience in the busiest hour.
+
+    ``p95_s``: 95th percentile of the latency in seconds, by deployment.
+    ``refused_share``: the share of requests that are refused.
+    ``gpu_utilisation``: the mean utilisation of the GPUs.
+    ``pod_utilisation``: the utilisation of the pods, by deployment.
+    ``pod_wait_p95_s``: 95th percentile of the wait for a pod in seconds, by deployment.
+    ``served``: the mean number of people with a request in progress or an open stream, by Little's law.
+    ``served_most``: the most such people at once in the simulation.
+    ``talking``: people in conversation including their think time, which load tests count as users.
+    """
 
     p95_s: dict[str, float]
     refused_share: float
@@ -82,9 +100,13 @@ class Felt:
 
 @dataclass(frozen=True)
 class Money:
-    """A month's, in US dollars. ``*_floor_usd``: what the machine time alone costs, were the machines always as busy as
-    the bound lets them be. ``*_at_target``: how much use in a month would make the cost per unit meet a target of so
-    much."""
+    """The cost of a month and of a unit, in US dollars.
+
+    ``month_usd``: all costs of a month; ``asr_usd`` and ``tts_usd`` are its parts.
+    ``audio_hour_usd``: speech to text per hour of audio; None without monthly use.
+    ``thousand_characters_usd``: text to speech per 1000 characters; None without monthly use.
+    ``*_floor_usd``: the same costs per unit if the machines were always as busy as the utilisation goal allows.
+    """
 
     month_usd: float
     asr_usd: float
@@ -97,7 +119,10 @@ class Money:
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the plan. ``demand`` None: a crowd, which has no month."""
+    """One row of the plan.
+
+    ``demand``: the demand; None for a number of people at once, who have no monthly use.
+    """
 
     name: str
     rate: RequestRate
@@ -108,7 +133,11 @@ class Case:
 
 
 class Planner:
-    """``use``: how one user uses voice; its number of users does not matter here."""
+    """Plans machines by the same rates, goals and prices.
+
+    ``use``: how one user uses voice. Its number of users is ignored.
+    ``crowd``: how people in conversation behave. Its number of users is ignored.
+    """
 
     def __init__(self, rates: Rates, use: Demand, goals: Goals, prices: Prices, crowd: Crowd, *, seed: int = 1) -> None:
         self.use = use
@@ -119,21 +148,24 @@ class Planner:
         self.adopt(rates)
 
     def adopt(self, rates: Rates) -> None:
-        """Plan with these rates from now on."""
+        """Use these rates from now on."""
         self.rates = rates
         self._sized = sized(rates, self.use)
 
     def by_users(self, name: str, demand: Demand) -> Case:
-        """Raises ``TooMuch``."""
+        """Plan for the busiest hour of a demand. Raises ``TooMuch``."""
         return self._case(name, demand.peak, demand)
 
     def by_crowd(self, name: str, users: int) -> Case:
-        """``users`` at once in conversation, as load tests have them. Raises ``TooMuch``."""
+        """Plan for ``users`` people in conversation at once, as load tests count them. Raises ``TooMuch``."""
         return self._case(name, self.crowd_rate(users), None)
 
     def by_work(self, users: Demand, concurrent: int) -> tuple[Machines, Money]:
-        """What the larger of two uses takes by its work alone: nothing is simulated, so waits are not looked at. Raises
-        ``TooMuch`` where even one alone would be answered too late."""
+        """Return machines and cost from utilisation alone, for the more expensive of two loads.
+
+        The loads are the peak of ``users`` and ``concurrent`` people in conversation. Nothing is simulated, so waiting
+        times are ignored. Raises ``TooMuch`` if even a request on an idle service would miss its latency goal.
+        """
         late = [kind for kind in KINDS if self.alone_s(kind) > self.goals.of(kind)]
         if late:
             raise TooMuch(f"{', '.join(late)} would not be answered in time on any number of machines")
@@ -145,14 +177,14 @@ class Planner:
         return max(each, key=lambda one: one[1].month_usd)
 
     def crowd_rate(self, users: int) -> RequestRate:
-        """Return the rate of a crowd's requests if answers take no longer than on an idle machine."""
+        """Return the request rate of ``users`` people in conversation, with answers as fast as on an idle service."""
         asr, tts, live = self.crowd.mix
         alone = {kind: self.alone_s(kind) for kind in KINDS}
         turn = self.crowd.think_s + asr * alone[ASR] + tts * alone[TTS] + live * self.crowd.stream_s
         return RequestRate(*(users / turn * share for share in self.crowd.mix))
 
     def alone_s(self, kind: str) -> float:
-        """Return the time of one request on an idle service; for a live stream, of one unit."""
+        """Return the seconds that one request (one unit of a live stream) takes on an idle service."""
         of = self._sized.kind(ENGINE[kind])
         live = self.rates.live
         api_s = live.api_s_per_s / live.units_per_s if kind == LIVE else of.processor.api_s
@@ -190,7 +222,7 @@ class Planner:
 
     # --- Speech engines ----------------------------------------------------------------------------------------------
     def unit_s(self, kind: str) -> float:
-        """Return the least GPU time of one mean request, in full batches."""
+        """Return the mean GPU seconds of one request when all batches are full."""
         of = self._sized.kind(kind)
         sizes = Sizes(self.seed)
         time = of.batch
@@ -198,7 +230,7 @@ class Planner:
         return statistics.fmean(time.fixed_s / time.limit(cost) + time.per_cost_s * cost for cost in costs)
 
     def gpu_work(self, rate: RequestRate, use: Demand) -> dict[str, float]:
-        """GPUs' worth of work a second, by kind. A live unit counts as a request of its own."""
+        """Return how many fully used GPUs each kind needs. Each unit of a live stream counts as a request."""
         units = rate.asr + rate.streams * use.stream_s * self.rates.live.units_per_s
         return {ASR: units * self.unit_s(ASR), TTS: rate.tts * self.unit_s(TTS)}
 
@@ -210,7 +242,7 @@ class Planner:
 
     # --- API pods ----------------------------------------------------------------------------------------------------
     def station(self, name: str, rate: RequestRate, use: Demand, pods: int) -> Station:
-        """One pod of that deployment."""
+        """Return the queue at one of ``pods`` pods of a deployment."""
         if name == LIVE:
             live = self.rates.live
             per_second = rate.streams * use.stream_s * live.units_per_s
@@ -222,7 +254,7 @@ class Planner:
             mean = of.processor.api_s
             scv = (math.hypot(of.size_cv, of.effort_cv) * of.processor.pool_s / mean) ** 2
         servers = max(1, round(self.goals.pod_cores))
-        # Of less than a core it gets so much that everything takes longer by that.
+        # A pod with less than one core takes proportionally longer for everything.
         return Station(servers, per_second / pods, mean / min(1.0, self.goals.pod_cores), scv)
 
     def _pods(self, name: str, rate: RequestRate, use: Demand) -> int:
@@ -264,7 +296,10 @@ class Planner:
 
     # --- Money -------------------------------------------------------------------------------------------------------
     def money(self, rate: RequestRate, demand: Demand | None, use: Demand, machines: Machines) -> Money:
-        """GPUs are shared by the time that each kind takes of them; pods belong to their deployment."""
+        """Return the monthly cost, split between speech to text and text to speech.
+
+        GPU cost is split by the GPU time of each kind. Each deployment pays for its own pods.
+        """
         prices = self.prices
         work = self.gpu_work(rate, use)
         share = work[ASR] / (sum(work.values()) or 1.0)
@@ -286,7 +321,7 @@ class Planner:
         )
 
     def _floor_usd(self, kind: str) -> float:
-        """Return the cost of one request's machine time, with the machines as busy as they may be."""
+        """Return the cost of one request's machine time in US dollars, at the highest allowed utilisation."""
         gpu = self.unit_s(kind) * self.prices.t4_hour_usd / 3600
         pod_second = self.prices.pod_month_usd / (self.prices.t4_month_usd / self.prices.t4_hour_usd * 3600)
         pod = self._sized.kind(kind).processor.api_s / self.goals.pod_cores * pod_second

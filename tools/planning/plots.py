@@ -1,7 +1,7 @@
-"""Pictures of a plan, for people who decide. Needs matplotlib (requirements-dev).
+"""Charts of a plan. Needs matplotlib (requirements-dev).
 
-Colours are Okabe and Ito's, which colour-blind readers tell apart; what belongs to a kind is drawn in its colour and
-its own dashes everywhere. Time is local.
+The colours are from Okabe and Ito's palette, which colour-blind readers can tell apart. Each kind of work has the same
+colour and dashes in every chart. Times are local.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GREY = "#6B7280"
 COLOUR = {ASR: BLUE, TTS: ORANGE, LIVE: PINK}
 DASHES: dict[str, Any] = {ASR: "-", TTS: (0, (4, 1.5)), LIVE: (0, (1, 1))}
 NAME = {ASR: "speech to text", TTS: "text to speech", LIVE: "live"}
-OFFSET = {ASR: 0.06, TTS: 0.0, LIVE: -0.06}  # so that equal numbers do not hide each other
+OFFSET = {ASR: 0.06, TTS: 0.0, LIVE: -0.06}  # shifts lines, so that equal numbers do not hide each other
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -57,11 +57,11 @@ STYLE: Any = {
     "savefig.dpi": 150,
     "figure.constrained_layout.w_pad": 0.12,
 }
-MIN_ANSWERS = 20  # that a percentile is worth drawing from
+MIN_ANSWERS = 20  # with fewer answers, a percentile is not drawn
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """As PNG and SVG, the same bytes for the same plan."""
+    """Save a figure as PNG and SVG and return the two paths. Equal plans give equal bytes."""
     import matplotlib.pyplot as plt
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,12 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 @dataclass(frozen=True)
 class Axis:
-    """Time along the bottom: clock hours, or minutes. ``bin_minutes``: what is drawn as one."""
+    """The time axis of a chart.
+
+    ``run``: the simulated run.
+    ``bin_minutes``: how many minutes make one bin.
+    ``in_minutes``: whether the unit is minutes since the start; otherwise it is the hour of the day.
+    """
 
     run: Run
     bin_minutes: int
@@ -96,7 +101,11 @@ class Axis:
 
 
 def timeline(run: Run, title: str, note: str, *, goals_s: dict[str, float], in_minutes: bool = False) -> Figure:
-    """Arrivals, people at once, pods and the 95th percentile, under each other."""
+    """Draw four stacked panels: arrivals, people at once, pods and the 95th percentile of the latency.
+
+    ``goals_s``: the latency goal of each kind in seconds.
+    ``in_minutes``: label the axis by minutes since the start instead of by hours of the day.
+    """
     import matplotlib.pyplot as plt
 
     hours = len(run.slices) / 60
@@ -121,7 +130,11 @@ def timeline(run: Run, title: str, note: str, *, goals_s: dict[str, float], in_m
 
 
 def scaled_by(runs: Mapping[str, Run], note: str, targets: tuple[int, int]) -> Figure:
-    """One column for each autoscaler: people, what it reads, and what it does. ``targets``: CPU %, users per pod."""
+    """Draw a column for each autoscaler: people, its two metrics, and its pods.
+
+    ``runs``: one run for each autoscaler's name.
+    ``targets``: the targets of the metrics: CPU use in percent, users per pod.
+    """
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):
@@ -155,7 +168,7 @@ def _readings(
 
 
 def _caption(figure: Figure, title: str, note: str) -> None:
-    """A title, and at the bottom what a reader has to know."""
+    """Add a title, and the wrapped note at the bottom."""
     figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
     lines = [line for part in note.split("\n") for line in wrap(part, round(14.5 * figure.get_figwidth()))]
     figure.supxlabel("\n".join(lines), x=0.012, ha="left", fontsize=8.5, color=GREY)
@@ -177,7 +190,7 @@ def _people(panel: Axes, axis: Axis) -> None:
 
 
 def _pods(panel: Axes, axis: Axis) -> None:
-    """Ready as a thick line, wanted as a thin one: between them pods are starting."""
+    """Draw ready pods as a thick line and wanted pods as a thin one. Between the two lines, pods are starting."""
     run = axis.run
     end = axis.edges[-1]
     most = 0
@@ -223,7 +236,7 @@ def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
         middles = (axis.edges[:-1] + axis.edges[1:])[: len(values)] / 2
         panel.plot(middles, values, color=COLOUR[kind], ls=DASHES[kind], lw=2, label=NAME[kind])
         if kind != ENGINE[kind]:
-            continue  # its goal is the engine's
+            continue  # a live unit has the goal of speech to text, which is already drawn
         above = goals_s[kind] == max(goals_s.values())
         panel.axhline(goals_s[kind], color=COLOUR[kind], lw=1, ls=":")
         panel.annotate(
@@ -248,7 +261,7 @@ def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
 
 
 def phases(comparisons: Sequence[Comparison], note: str) -> Figure:
-    """What each phase provides, and what its two upper ends take."""
+    """Draw what each phase provides, and what its upper limits of voice users and of people at once need."""
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):
@@ -278,7 +291,7 @@ def _phase_panel(panel: Axes, comparisons: Sequence[Comparison], title: str, uni
         low = getattr(each.phase, f"{what}_from{suffix}")
         high = getattr(each.phase, f"{what}_to{suffix}")
         if low is not None and high is not None:
-            # What is exactly one number gets some height, so that it can be seen.
+            # A range of a single number gets some height, so that it can be seen.
             slack = 0.02 * high if what == "cost" else 0.08
             panel.bar(
                 index,
@@ -316,7 +329,10 @@ def _phase_panel(panel: Axes, comparisons: Sequence[Comparison], title: str, uni
 
 
 def scale(cases: Sequence[tuple[float, Case]], note: str) -> Figure:
-    """Machines and money from a few users to a million."""
+    """Draw machines and cost over the number of chat users.
+
+    ``cases``: pairs of chat users and plan, in ascending order.
+    """
     import matplotlib.pyplot as plt
 
     users = [count for count, _case in cases]

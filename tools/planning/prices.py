@@ -1,4 +1,4 @@
-"""What machines cost: by the rows of ``usage.cost.InfrastructureCost``, by arguments, or assumed and said so."""
+"""The prices of machines: from arguments, from the rows of ``usage.cost.InfrastructureCost``, or assumed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from usage.cost import InfrastructureCost
 
 HOURS_PER_MONTH = 24 * DAYS_PER_MONTH
 
-# Where nobody has said what they pay. List prices of large clouds are of this size; yours are what counts.
+# Used if no price is given or entered. About the list prices of large clouds; real prices differ.
 ASSUMED_T4_HOUR_USD = 0.50
 ASSUMED_POD_MONTH_USD = 40.0
 
 
 @dataclass(frozen=True)
 class Prices:
-    """``other_usd``: other costs of a month, at any size of the deployment. ``other_asr_share``: the part of them that
-    speech to text causes. ``sources``: where each price comes from, in words."""
+    """The prices of machines in US dollars.
+
+    ``t4_hour_usd``: one T4 GPU for an hour.
+    ``pod_month_usd``: one API pod for a month.
+    ``other_usd``: other monthly costs, whatever the size of the deployment.
+    ``other_asr_share``: the share of ``other_usd`` that belongs to speech to text.
+    ``sources``: one sentence for each price that says where it comes from.
+    """
 
     t4_hour_usd: float
     pod_month_usd: float
@@ -37,8 +43,10 @@ class Prices:
 def prices(
     now: datetime, *, t4_hour_usd: float | None = None, pod_month_usd: float | None = None, pod_share: float = 1.0
 ) -> Prices:
-    """An argument goes before the rows that are valid now, and these before what is assumed. ``pod_share``: how much of
-    what an API pod's price is for one pod requests."""
+    """Return the prices: an argument if given, else the highest price in the rows valid at ``now``, else an assumption.
+
+    ``pod_share``: a pod's CPU request as a share of the cores that the pod's price is for.
+    """
     Resource = InfrastructureCost.Resource
     rows = list(InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now))
     sources = []
@@ -72,6 +80,6 @@ def prices(
 
 
 def _month_usd(row: InfrastructureCost) -> float:
-    """Return the monthly cost of one machine of this row."""
+    """Return the monthly cost of one machine of this row in US dollars."""
     price = row.price_micros / MICROS
     return price * HOURS_PER_MONTH if row.per == row.Per.HOUR else price

@@ -1,7 +1,8 @@
-"""M/G/c: many who ask, c who serve, any distribution of the service time.
+"""Waiting times in an M/G/c queue: random arrivals, c servers, any distribution of the service time.
 
-Erlang's C is exact for M/M/c. Allen and Cunneen's approximation carries it to other service times by the squared
-coefficients of variation (variance over the square of the mean) of arrivals and service. Times in seconds.
+Erlang's C formula is exact for M/M/c. Allen and Cunneen's approximation extends it to other service times by the
+squared coefficients of variation (SCV: variance over the square of the mean) of arrivals and service. Times are in
+seconds.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from dataclasses import dataclass
 
 
 def erlang_c(servers: int, offered: float) -> float:
-    """The probability that an arrival has to wait. ``offered``: arrivals in one mean service time. 1 when they are too
-    many."""
+    """Return the probability that an arrival has to wait (Erlang's C formula).
+
+    ``offered``: the offered load in erlangs, the mean number of arrivals during one service time. If it is at least
+    ``servers``, the probability is 1.
+    """
     if offered >= servers:
         return 1.0
     blocked = 1.0  # Erlang's B by its recursion, which cannot overflow
@@ -23,8 +27,14 @@ def erlang_c(servers: int, offered: float) -> float:
 
 @dataclass(frozen=True)
 class Station:
-    """``per_second``: arrivals. ``service_s``: mean. ``service_scv``, ``arrival_scv``: variance over squared mean; 1
-    for arrivals that do not know of each other."""
+    """A queue with several servers.
+
+    ``servers``: the number of servers.
+    ``per_second``: arrivals per second.
+    ``service_s``: mean service time in seconds.
+    ``service_scv``: SCV of the service time.
+    ``arrival_scv``: SCV of the time between arrivals; 1 if arrivals are independent of each other.
+    """
 
     servers: int
     per_second: float
@@ -42,19 +52,21 @@ class Station:
 
     @property
     def waits(self) -> float:
-        """The probability of having to wait."""
+        """The probability that an arrival has to wait."""
         return erlang_c(self.servers, self.per_second * self.service_s)
 
     @property
     def mean_wait_s(self) -> float:
-        """Allen–Cunneen. Infinite when there are too many arrivals."""
+        """The mean wait in seconds (Allen–Cunneen); infinite if arrivals exceed the capacity."""
         if not self.is_stable:
             return math.inf
         return self.waits * self._scale_s
 
     def wait_s(self, percent: float) -> float:
-        """Return the percentile of the wait. Waits of those who wait are taken as exponentially distributed: exact for
-        M/M/c."""
+        """Return a percentile of the wait in seconds; infinite if arrivals exceed the capacity.
+
+        The waits that are not zero are assumed to be exponentially distributed, which is exact for M/M/c.
+        """
         if not self.is_stable:
             return math.inf
         beyond = 1 - percent / 100
@@ -62,6 +74,6 @@ class Station:
 
     @property
     def _scale_s(self) -> float:
-        """The mean wait of those who wait."""
+        """The mean of the waits that are not zero, in seconds."""
         free = self.servers / self.service_s - self.per_second
         return (self.arrival_scv + self.service_scv) / 2 / free

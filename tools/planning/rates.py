@@ -1,7 +1,7 @@
-"""What a request costs in machine time, as ``manage.py measure_rates`` measured it: read, written, scaled.
+"""The machine time of a request, as measured by ``manage.py measure_rates``: read, write and scale it.
 
-A batch takes ``fixed_s + per_cost_s · cost``, the cost being the batcher's own (seconds of encoder context for speech
-to text, characters for text to speech). Processor time is what threads have used, in seconds, of one request.
+A batch takes ``fixed_s + per_cost_s · cost`` seconds. The cost is the one that the batcher uses: seconds of encoder
+context for speech to text, characters for text to speech. Processor time is the CPU time of one request in seconds.
 """
 
 from __future__ import annotations
@@ -18,27 +18,35 @@ import numpy as np
 ASR = "asr"
 TTS = "tts"
 LIVE = "live"
-KINDS = (ASR, TTS)  # that have an engine; live recognition is the work of the first one's
-DEPLOYMENTS = (ASR, TTS, LIVE)  # that have pods
+KINDS = (ASR, TTS)  # kinds of work with an engine of their own; live recognition runs on the ASR engine
+DEPLOYMENTS = (ASR, TTS, LIVE)  # each has API pods of its own
 ENGINE = {ASR: ASR, TTS: TTS, LIVE: ASR}
 PLANNED_GPU = "T4"
-# What docker/gpu.Dockerfile puts into the tier's image.
+# The models in the inference tier's image (docker/gpu.Dockerfile).
 PLANNED_ASR = "whisper-large-v3-turbo"
 PLANNED_TTS = "kokoro-82m"
 SHIPPED = Path(__file__).with_name("measured.json")
 
 
 class BadRates(ValueError):
-    """The file does not hold rates."""
+    """The file does not contain valid rates."""
 
 
 @dataclass(frozen=True)
 class BatchTime:
-    """``fixed_s`` of each batch and ``per_cost_s`` of each unit of cost in it, when nothing else runs.
-    ``buckets``: a unit costs the smallest of these that holds it, and shares batches with its own bucket only; none:
-    it costs what it is, and shares with all. ``batch_cost``: the most that a batch may cost, ``batch_units``: the most
-    units in it. ``margin_s``: how much larger than the unit its bucket has to be. ``workers``: batches that run side by
-    side, on ``threads`` each, where they run on a processor."""
+    """The time of one batch when nothing else runs, and the limits on its size.
+
+    ``fixed_s``: seconds for each batch, whatever is in it.
+    ``per_cost_s``: further seconds for each unit of cost in the batch.
+    ``batch_units``: the most units in a batch.
+    ``batch_cost``: the highest total cost of a batch; None if only ``batch_units`` limits it.
+    ``buckets``: allowed costs in ascending order. A unit costs the smallest bucket that holds it and is batched only
+    with units of the same bucket. If empty, a unit costs its own size and is batched with any other.
+    ``workers``: how many batches run in parallel.
+    ``queue``: how many units may wait.
+    ``margin_s``: added to a unit's size before its bucket is chosen.
+    ``threads``: CPU threads of each worker.
+    """
 
     fixed_s: float
     per_cost_s: float
@@ -54,14 +62,14 @@ class BatchTime:
         return self.fixed_s + self.per_cost_s * cost
 
     def cost(self, size: float) -> float:
-        """Return the cost of a unit of this many seconds or characters."""
+        """Return the cost of a unit of ``size`` seconds or characters."""
         if not self.buckets:
             return size
         needed = size + self.margin_s
         return next((bucket for bucket in self.buckets if bucket >= needed), self.buckets[-1])
 
     def limit(self, cost: float) -> int:
-        """The largest batch that a unit of that cost may be part of."""
+        """Return the most units that a batch may hold if each of them costs ``cost``."""
         if self.batch_cost is None:
             return self.batch_units
         return max(1, min(self.batch_units, int(self.batch_cost // cost)))
@@ -69,10 +77,16 @@ class BatchTime:
 
 @dataclass(frozen=True)
 class Processor:
-    """Processor time of one request, by the threads that spend it: the event ``loop``, the ``pool`` for audio (before
-    and after the engine's part), the ``books`` (ledger), the ``engine`` itself per unit, and the ``client``, where it
-    runs on the same machine. ``stages``: the pool's part in the order of its jobs, as shares of it; the engine comes
-    after ``stages_before`` of them."""
+    """CPU seconds of one request, by the threads that use them.
+
+    ``loop_s``: the event loop.
+    ``pool_s``: the thread pool for audio, before and after the engine.
+    ``books_s``: the thread that writes the ledger.
+    ``engine_s``: the engine, per unit.
+    ``client_s``: the load generator; it runs on the same machine while rates are measured.
+    ``stages``: the pool's jobs in their order, each as a share of ``pool_s``.
+    ``stages_before``: how many of these jobs come before the engine.
+    """
 
     loop_s: float
     pool_s: float
@@ -84,14 +98,19 @@ class Processor:
 
     @property
     def api_s(self) -> float:
-        """The processor time of the API pod: all but the engine and the client."""
+        """CPU seconds of the API pod: everything except the engine and the client."""
         return self.loop_s + self.pool_s + self.books_s
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a closed loop of this many callers without think time achieved, in so many seconds and until the last of
-    them was answered."""
+    """The result of a closed-loop run without think time.
+
+    ``callers``: how many callers asked in parallel.
+    ``seconds``: for how long they sent requests.
+    ``per_second``: answers per second, counted up to the last answer.
+    ``p50_s``, ``p95_s``: latency percentiles in seconds.
+    """
 
     callers: int
     seconds: float
@@ -102,11 +121,18 @@ class Loaded:
 
 @dataclass(frozen=True)
 class KindRates:
-    """``size``: mean seconds of audio, or characters, of the requests that were measured, and ``size_cv``, their
-    standard deviation over it. ``effort_cv``: how much the time of equally large ones differs, standard deviation over
-    mean, with nobody else there. ``mean_batch``: units of a batch in the ``loaded`` run that ``processor`` is from.
-    ``stall``: how much longer its threads take where they share a machine than their processor time says, as they wait
-    for Python's lock while a core is idle (``simulation.closed.fitted``)."""
+    """The measured rates of one kind of request: speech to text or text to speech.
+
+    ``batch``: the time of a batch.
+    ``processor``: the CPU time of a request, from the ``loaded`` run.
+    ``size``: mean size of the measured requests, in seconds of audio or characters.
+    ``size_cv``: coefficient of variation of their size (standard deviation over mean).
+    ``effort_cv``: coefficient of variation of the time that requests of equal size take on an idle service.
+    ``mean_batch``: mean units per batch in the ``loaded`` run.
+    ``loaded``: a closed-loop run of this kind alone; None if there was none.
+    ``stall``: wall time over CPU time of threads that share a machine. They wait for Python's global interpreter lock
+    while a core is idle. ``simulation.closed.fitted`` finds the value.
+    """
 
     batch: BatchTime
     processor: Processor
@@ -120,7 +146,11 @@ class KindRates:
 
 @dataclass(frozen=True)
 class LiveRates:
-    """One open stream of live recognition: per second of audio, units for the engine and the API's processor time."""
+    """The work of one open stream of live recognition, per second of audio.
+
+    ``units_per_s``: units that the engine gets.
+    ``api_s_per_s``: CPU seconds of the API pod.
+    """
 
     units_per_s: float
     api_s_per_s: float
@@ -128,8 +158,16 @@ class LiveRates:
 
 @dataclass(frozen=True)
 class Rates:
-    """``device``: what the engines ran on; ``machine``: the processor; ``cores``: that the run had to itself.
-    ``notes``: how they were changed since."""
+    """All rates of one measurement.
+
+    ``device``: what the engines ran on.
+    ``machine``: the processor.
+    ``asr_model``, ``tts_engine``: the models that were measured.
+    ``measured_at``: the time of the measurement, in ISO 8601.
+    ``cores``: CPU cores that the measurement could use.
+    ``asr``, ``tts``, ``live``: the rates of each kind of work.
+    ``notes``: one sentence for each change made to the measured values.
+    """
 
     device: str
     machine: str
@@ -146,12 +184,17 @@ class Rates:
         return {ASR: self.asr, TTS: self.tts}[name]
 
     def are_of(self, asr_model: str, tts_model: str) -> bool:
-        """Whether these models were measured on the GPU that is planned with."""
+        """Return True if these rates were measured with these models on a ``PLANNED_GPU``."""
         is_device = re.search(rf"^GPU\b.*\b{PLANNED_GPU}\b", self.device) is not None
         return is_device and (self.asr_model, self.tts_engine) == (asr_model, tts_model)
 
     def faster(self, engines: float, note: str, *, processor: float = 1.0) -> Rates:
-        """Return the rates with engines and API processors this many times as fast."""
+        """Return the rates of machines that are faster by these factors.
+
+        ``engines``: the factor for the engines.
+        ``processor``: the factor for the CPUs of the API pods.
+        ``note``: the sentence to add to ``notes``.
+        """
 
         def scaled(kind: KindRates) -> KindRates:
             batch = replace(
@@ -175,7 +218,7 @@ class Rates:
 
 
 def read(path: Path) -> Rates:
-    """Raises ``BadRates`` when it cannot be read or a number is missing or impossible."""
+    """Read rates from a JSON file. Raises ``BadRates`` if it is unreadable, incomplete or has an impossible number."""
     try:
         given = json.loads(path.read_text("utf-8"))
         rates = Rates(
@@ -211,8 +254,10 @@ def _kind(given: dict[str, Any]) -> KindRates:
 
 
 def fit_line(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Intercept and slope through (cost, seconds) by relative least squares, neither of them negative: a batch's time
-    spreads in proportion to itself."""
+    """Fit a line through (cost, seconds) pairs; return intercept and slope, neither of them negative.
+
+    Minimises the squared relative errors, because the spread of a batch's time is proportional to the time.
+    """
     cost = np.array([pair[0] for pair in pairs], float)
     seconds = np.array([pair[1] for pair in pairs], float)
     columns = np.stack([1 / seconds, cost / seconds], axis=1)

@@ -1,8 +1,7 @@
-"""More people step by step, by the autoscaler as it is required and with the second metric beside it: which adds pods,
-when, and by what.
+"""Simulate a stepwise growing number of people under two autoscalers, and compare when each of them adds pods.
 
-The required one follows the CPU. People who wait for a GPU use none, so they are seen only by the second metric of
-``k8s/components/scale-by-users``: people with work in flight per pod.
+The required autoscaler follows CPU use only. People who wait for a GPU use no CPU, so it does not see them. The other
+autoscaler also has the metric of ``k8s/components/scale-by-users``: people with work in flight per pod.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from tools.planning.rates import DEPLOYMENTS, KINDS
 from tools.planning.simulation.cluster import Run, Shape, Slice, Stay, simulate_crowd
 
 STEP_S = 600.0
-WAIT_S = 3.0  # that a request may wait before it is refused, as VOICE_ASR_WAIT_S has it
-USERS_PER_POD = 25  # as in the component
+WAIT_S = 3.0  # how long a request may wait before it is refused: the default of VOICE_ASR_WAIT_S
+USERS_PER_POD = 25  # the target in k8s/components/scale-by-users
 SCALERS = {
     "as required: by CPU": hpa.API,
     "with the second metric: by CPU and users": replace(hpa.API, users_per_pod=USERS_PER_POD),
@@ -29,14 +28,18 @@ SCALERS = {
 
 @dataclass(frozen=True)
 class Step:
-    """The last minutes of a step, when pods have had time to come."""
+    """The second half of a step, when new pods have had time to start."""
 
     users: int
     slices: Sequence[Slice]
 
 
 def simulate_steps(planner: Planner, users: Sequence[int], gpus: int) -> dict[str, Run]:
-    """Simulate the steps; return the runs by autoscaler."""
+    """Simulate the steps under each autoscaler.
+
+    ``users``: the number of people at once in each step of ``STEP_S`` seconds.
+    Returns one run for each key of ``SCALERS``.
+    """
     stays = list(_stays(users))
     runs = {}
     for name, scaling in SCALERS.items():
@@ -62,7 +65,7 @@ def simulate_steps(planner: Planner, users: Sequence[int], gpus: int) -> dict[st
 
 
 def _stays(users: Sequence[int]) -> Iterator[Stay]:
-    """Yield the users' stays: the last to come is the first to go."""
+    """Yield the stay of each person. When the number falls, those who came last leave first."""
     came: list[float] = []
     for number, (before, now) in enumerate(itertools.pairwise([0, *users])):
         at = STEP_S * number
@@ -81,7 +84,7 @@ def by_step(run: Run, users: Sequence[int]) -> list[Step]:
 
 
 def in_words(runs: dict[str, Run], users: Sequence[int]) -> Iterator[str]:
-    """A table for each autoscaler, by the second half of each step, then what it did."""
+    """Yield, for each autoscaler, a table of the second half of each step, then its changes."""
     for name, run in runs.items():
         yield f"The autoscaler {name}"
         heads = "".join(

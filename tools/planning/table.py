@@ -1,4 +1,4 @@
-"""The plan as people and as spreadsheets read it."""
+"""A plan as a text table and as CSV."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from tools.planning.rates import ASR, LIVE, TTS
 
 @dataclass(frozen=True)
 class Column:
-    """``heading``: in the table, over ``unit``. ``field``: in the CSV file."""
+    """A column of the table and of the CSV file.
+
+    ``heading``: the first line of the table's heading.
+    ``unit``: the second line of the heading.
+    ``field``: the column's name in the CSV file.
+    ``value``: returns a case's value; None where there is none.
+    ``digits``: decimal places in the table.
+    """
 
     heading: str
     unit: str
@@ -58,7 +65,7 @@ MORE = (
 
 
 def table(cases: Sequence[Case]) -> str:
-    """Columns as wide as what is in them."""
+    """Return the cases as a text table, with columns as wide as their contents."""
     names = ["busiest hour", "", *(case.name for case in cases)]
     rows = [[column.heading for column in COLUMNS], [column.unit for column in COLUMNS]]
     rows += [[_figure(column, case) for column in COLUMNS] for case in cases]
@@ -76,7 +83,10 @@ def _figure(column: Column, case: Case) -> str:
 
 
 def by_speed(estimated: Mapping[str, Sequence[Estimate]]) -> list[str]:
-    """One line for each phase: GPUs and monthly cost for each assumed speed of a T4."""
+    """Return a heading and a line for each phase: GPUs and monthly cost for each assumed speed of a T4.
+
+    ``estimated``: the estimates of each phase, by its name.
+    """
     first = max(map(len, estimated), default=0) + 1
     factors = [f"{one.factor:g}" for one in next(iter(estimated.values()), ())]
     lines = [f"{'T4 over that device':<{first}}" + "".join(f"{factor:>22}" for factor in factors)]
@@ -92,7 +102,11 @@ def by_speed(estimated: Mapping[str, Sequence[Estimate]]) -> list[str]:
 def write_csv(
     file: IO[str], cases: Iterable[Case], comparisons: Sequence[Comparison], *, is_measured: bool = True
 ) -> None:
-    """One line a case. ``fits``: of cases that belong to a phase, where what machines do was measured."""
+    """Write one line for each case.
+
+    ``is_measured``: whether the rates were measured on the planned GPU. If not, the column "fits" says "not measured"
+    for the cases of a phase.
+    """
     verdicts = {case.name: each for each in comparisons for case in (each.by_users, each.by_crowd)}
     columns = (*COLUMNS, *MORE)
     writer = csv.writer(file)
@@ -112,7 +126,7 @@ def _cell(column: Column, case: Case) -> str:
 
 
 def cost_line(cost: UnitCost, unit: str) -> str:
-    """`ASR cost per hour of audio, USD: 0.2103, target < 0.01: not met; …`."""
+    """Return a unit cost as text, such as `ASR cost per hour of audio, USD: 0.2103, target < 0.01: not met; …`."""
     value = "no use" if cost.value is None else f"{cost.value:.4f}"
     words = f"{cost.name}: {value}, target {cost.target.in_words}: {cost.verdict}; "
     words += f"machine time alone {cost.floor:.5f}"

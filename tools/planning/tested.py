@@ -1,4 +1,4 @@
-"""Rates from a stored load test: each machine is taken to do what it did there, and no more."""
+"""Scale rates to a stored load test, whose machines are assumed to have been fully used."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from tools.planning.rates import DEPLOYMENTS, Rates
 
 
 class NoSuchTest(ValueError):
-    """The load test does not exist, or a plan cannot use it."""
+    """The load test does not exist or cannot be used for a plan."""
 
 
 def as_tested(planner: Planner, number: int, *, gpus: int, pods: int) -> Rates:
-    """The planner's rates, scaled so that ``gpus`` and ``pods`` of each deployment are exactly full at the throughput
-    of that run. Raises ``NoSuchTest``."""
+    """Return the planner's rates, scaled so that the throughput of a load test just fills the machines.
+
+    ``number``: the primary key of the stored run.
+    ``gpus``: the GPUs that the test ran on.
+    ``pods``: the pods of each deployment in the test.
+    Raises ``NoSuchTest`` if the run does not exist, was interrupted, or had no successful request.
+    """
     try:
         stored: Any = apps.get_app_config("capacity").get_model("LoadTestRun")
         run = stored.objects.get(pk=number)
@@ -32,7 +37,12 @@ def as_tested(planner: Planner, number: int, *, gpus: int, pods: int) -> Rates:
 
 
 def scaled(planner: Planner, kinds: Mapping[str, Mapping[str, Any]], name: str, *, gpus: int, pods: int) -> Rates:
-    """``kinds``: of a report, by `asr`, `tts`, `live_asr`, `live_tts`."""
+    """Return the planner's rates, scaled so that a report's throughput just fills the machines.
+
+    ``kinds``: the report's figures by `asr`, `tts`, `live_asr`, `live_tts`.
+    ``name``: what to call the load test in the notes.
+    Raises ``NoSuchTest`` if no request succeeded.
+    """
 
     def per_second(kind: str) -> float:
         found = kinds.get(kind, {})

@@ -1,8 +1,13 @@
-"""The batcher of ``inference.batcher`` in simulated time: the same rules, with service times instead of a model.
+"""The batcher of ``inference.batcher`` in simulated time, with service times instead of a model.
 
-The oldest unit (a live one counts as somewhat older) and those with the same key, up to the limit and to a worker's
-share, gathered for a moment while other workers are busy; a bounded queue; an estimate of the wait from what waits and
-the smoothed time per cost; what is past its deadline is dropped unrun.
+It follows the same rules:
+
+- A batch starts with the oldest unit; live units count as ``LIVE_LEAD_S`` older. Other units of the same bucket join
+  it, up to the batch limit and the worker's share.
+- While other workers are busy, a worker waits a moment for more units.
+- The queue is bounded. A unit whose estimated wait ends after its deadline is refused; the estimate is the queued cost
+  times the smoothed seconds per cost.
+- A unit whose deadline has passed is dropped without being run.
 """
 
 from __future__ import annotations
@@ -18,10 +23,10 @@ from inference.batcher import ARRIVAL_GAP_S, GATHER_S, LIVE_LEAD_S, SMOOTHING
 from tools.planning.rates import BatchTime
 from tools.planning.simulation.clock import Action, Clock
 
-MOMENT_S = 1e-9  # below it a wait may be no wait at all in floating-point time
+MOMENT_S = 1e-9  # a shorter wait may be lost to rounding, so that simulated time would not advance
 
-Run = Callable[[float, Action], None]  # takes so many seconds of work, then calls back
-Outcome = Callable[[bool], None]  # whether the unit was done
+Run = Callable[[float, Action], None]  # does this many seconds of work, then calls the action
+Outcome = Callable[[bool], None]  # called with True if the unit was run, with False if it was dropped
 
 
 @dataclass(order=True)
@@ -36,7 +41,13 @@ class Waiting:
 
 
 class BatchServer:
-    """``run``: by default a device of its own, which a batch has to itself. ``batches`` counts them by size."""
+    """A queue and the workers that run its units in batches.
+
+    ``time``: the time of a batch, and the limits on its size and on the queue.
+    ``run``: does the work of a batch. By default, a device that nothing else uses.
+
+    ``batches`` counts the batches by their number of units; ``busy_s`` sums their durations in seconds.
+    """
 
     def __init__(self, clock: Clock, time: BatchTime, *, run: Run | None = None) -> None:
         self._clock = clock
@@ -53,16 +64,22 @@ class BatchServer:
 
     @property
     def load(self) -> int:
-        """Units that wait or run."""
+        """The number of units that wait or run."""
         return len(self._queue) + self.running
 
     @property
     def wait_s(self) -> float:
-        """The batcher's own estimate of what an arrival would wait."""
+        """The batcher's estimate of how many seconds a new unit would wait."""
         return sum(item.cost for item in self._queue) * self._seconds_per_cost / self._time.workers
 
     def submit(self, size: float, done: Outcome, *, live: bool = False, deadline: float | None = None) -> bool:
-        """Queue a unit. Returns False if it is refused for want of room or time; ``done`` is then not called."""
+        """Queue a unit.
+
+        ``size``: seconds of audio or characters.
+        ``done``: called when the unit has been run or dropped.
+        ``deadline``: the simulated time by which the unit must have started.
+        Returns False, without ever calling ``done``, if the queue is full or the estimated wait too long.
+        """
         now = self._clock.now
         if len(self._queue) >= self._time.queue or (deadline is not None and now + self.wait_s > deadline):
             return False
@@ -94,7 +111,7 @@ class BatchServer:
         if late:
             self._queue = [item for item in self._queue if item not in late]
             for item in late:
-                self._clock.after(0, partial(item.done, False))  # not now: it may come back with other work
+                self._clock.after(0, partial(item.done, False))  # later, because the callback may submit more work
 
     def _patience_s(self) -> float:
         if not self.running or any(item.live for item in self._queue) or len(self._queue) >= self._most():
@@ -103,7 +120,7 @@ class BatchServer:
         return until - self._clock.now
 
     def _most(self) -> int:
-        """The largest batch that a worker would take now."""
+        """Return the most units that a worker would take now."""
         share = math.ceil((len(self._queue) + self.running) / self._time.workers)
         return min(self._time.limit(self._queue[0].cost), share)
 

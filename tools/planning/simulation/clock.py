@@ -1,4 +1,4 @@
-"""Simulated time, and a processor whose cores are shared by the threads that want them."""
+"""Simulated time, and a processor whose cores are shared by its runnable threads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Action = Callable[[], None]
 
 
 class Clock:
-    """Runs actions in the order of their times; those of one instant in the order in which they were asked for."""
+    """Runs scheduled actions in the order of their times; at equal times, in the order of their scheduling."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -22,7 +22,7 @@ class Clock:
         heapq.heappush(self._due, (self.now + seconds, next(self._numbers), action))
 
     def run(self, until: float) -> None:
-        """Do what is due up to then, the moment itself included."""
+        """Run all actions due up to and including the time ``until``."""
         due = self._due
         while due and due[0][0] <= until:
             self.now, _number, action = heapq.heappop(due)
@@ -31,7 +31,7 @@ class Clock:
 
 
 class Level:
-    """A number that goes up and down, and what it was on average."""
+    """A count that changes over time, and its integral."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -46,18 +46,22 @@ class Level:
 
     @property
     def sum_s(self) -> float:
-        """The number times the seconds that it lasted, since the beginning."""
+        """The integral of the count over time since the beginning, in seconds."""
         return self._sum + self.now * (self._clock.now - self._since)
 
 
 class Machine:
-    """Cores shared evenly by all threads that have work, none of which gets more than one core: what an operating
-    system does, with infinitely thin slices. ``used_s``: processor time spent so far."""
+    """A processor whose cores are shared evenly by all threads that have work.
+
+    No thread gets more than one core. This is an operating system's scheduler with infinitely short time slices.
+    ``used_s`` is the CPU time used so far by all threads together, in seconds.
+    """
 
     def __init__(self, clock: Clock, cores: float) -> None:
         self._clock = clock
         self._cores = cores
-        # All running threads advance alike: each ends when the work that one thread can have done reaches its mark.
+        # CPU seconds that a thread would have had if it had run from the beginning. All running threads advance at the
+        # same rate, so each ends when this number reaches the mark stored with it in the heap.
         self._done_by_each = 0.0
         self._since = 0.0
         self._running: list[tuple[float, int, Action]] = []
@@ -75,7 +79,7 @@ class Machine:
         return len(self._running)
 
     def work(self, seconds: float, done: Action) -> None:
-        """A thread begins so much work."""
+        """Start a thread that needs this many CPU seconds; call ``done`` when it has had them."""
         self._advance()
         heapq.heappush(self._running, (self._done_by_each + seconds, next(self._numbers), done))
         self._plan()
@@ -100,7 +104,7 @@ class Machine:
 
     def _finish(self, version: int) -> None:
         if version != self._version:
-            return  # something began or ended since
+            return  # outdated: another thread began or ended after this was scheduled
         self._advance()
         mark, _number, done = heapq.heappop(self._running)
         self._done_by_each = max(self._done_by_each, mark)
@@ -109,7 +113,7 @@ class Machine:
 
 
 class Threads:
-    """So many threads of one machine that take jobs from one queue, the oldest first."""
+    """A pool of ``count`` threads on one machine that take jobs from one queue, the oldest first."""
 
     def __init__(self, machine: Machine, count: int) -> None:
         self._machine = machine

@@ -1,4 +1,4 @@
-"""Users who ask again when they have been answered, after a time to think: as load tests have them."""
+"""A closed-loop load as in load tests: each user waits for the answer, thinks, and asks again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from tools.planning.rates import ASR, KINDS, TTS, KindRates, Rates
 from tools.planning.simulation.clock import Clock, Machine, Threads
 from tools.planning.simulation.service import Engines, Pod, Sizes
 
-MAX_STALL = 4.0  # and the reciprocal of it: batches that share a device better than alone
-STALL_STEPS = 9  # within one per cent
+MAX_STALL = 4.0  # the search is from 1/MAX_STALL to MAX_STALL; below 1, work gains from sharing the machine
+STALL_STEPS = 9  # bisection steps: enough for one per cent
 
 
 @dataclass
 class Answers:
-    """``latencies_s`` of the successful ones by kind. ``last_s``: when the last of them came."""
+    """The results of a closed-loop run.
+
+    ``latencies_s``: seconds until each successful answer, by kind.
+    ``refused``: how many requests were refused.
+    ``seconds``: for how long requests were sent, without the warm-up.
+    ``last_s``: the simulated time of the last successful answer.
+    """
 
     latencies_s: dict[str, list[float]] = field(default_factory=lambda: {ASR: [], TTS: []})
     refused: int = 0
@@ -32,18 +38,29 @@ class Answers:
 
     @property
     def per_second_to_the_last(self) -> float:
-        """Return the throughput up to the last answer, as for a run that ends when its last caller has been
-        answered."""
+        """The throughput up to the last answer, as for a run that ends with its last answer."""
         return len(self.all()) / self.last_s if self.last_s else 0.0
 
     def percentile_s(self, percent: float, kind: str | None = None) -> float:
-        """Nearest rank. NaN when there are none."""
+        """Return a percentile of the latency in seconds (nearest rank); NaN without answers.
+
+        ``kind``: one kind of work; None for all.
+        """
         return percentile(self.all() if kind is None else self.latencies_s[kind], percent)
 
 
 @dataclass(frozen=True)
 class ClosedLoop:
-    """``asr_share`` of the requests are speech to text. ``think_s``: from and to, evenly distributed."""
+    """A closed-loop load.
+
+    ``users``: how many users there are.
+    ``seconds``: for how long they send requests after the warm-up.
+    ``asr_share``: the share of requests for speech to text; the others are for text to speech.
+    ``think_s``: shortest and longest think time in seconds (uniform distribution).
+    ``warm_up_s``: seconds at the beginning whose requests do not count.
+    ``deadline_s``: seconds within which a request must have started, else it is refused; None for no limit.
+    ``seed``: seed of the random numbers.
+    """
 
     users: int
     seconds: float
@@ -55,13 +72,16 @@ class ClosedLoop:
 
 
 def one_machine(rates: Rates, load: ClosedLoop, *, cores: float | None = None) -> Answers:
-    """The whole service, and the client beside it, on one machine. ``cores``: those that the rates were measured on."""
+    """Simulate the whole service and its client on one machine.
+
+    ``cores``: the cores of the machine; by default those that the rates were measured with.
+    """
     clock = Clock()
     rates = replace(rates, asr=_stalled(rates.asr), tts=_stalled(rates.tts))
     shared = cores or rates.cores
     machine = Machine(clock, shared)
     engines = Engines(clock, rates, machine=machine)
-    # Threads are counted by the machine's cores, also when others leave it only part of them.
+    # The pool has a thread for each core of the machine, even if other programs use part of the cores.
     pod = Pod(clock, rates, lambda: engines, cores=shared, machine=machine, pool_threads=whole_cores(shared))
     client = Threads(machine, 1)
     answers = Answers(seconds=load.seconds)
@@ -94,7 +114,7 @@ def one_machine(rates: Rates, load: ClosedLoop, *, cores: float | None = None) -
         clock.after(0.0 if load.think_s[1] == 0 else sizes.random.uniform(*load.think_s), user)
     clock.run(load.warm_up_s + load.seconds)
     answers.seconds = load.seconds
-    clock.run(load.warm_up_s + load.seconds + 3600)  # those under way end
+    clock.run(load.warm_up_s + load.seconds + 3600)  # let requests in progress end
     return answers
 
 
@@ -111,9 +131,11 @@ def _stalled(kind: KindRates) -> KindRates:
 
 
 def fitted(rates: Rates) -> Rates:
-    """The rates with each kind's ``stall`` such that the simulation answers as many a second as the run did that they
-    are from. What other numbers of callers, and both kinds together, will see follows from it. Where no ``stall`` in
-    bounds does it, the rates' notes say so."""
+    """Return the rates with ``stall`` fitted to each kind's loaded run.
+
+    With the fitted value, the simulation answers as many requests per second as the measured run. Other numbers of
+    callers, and mixtures of both kinds, are then predicted. If no value within the bounds fits, ``notes`` say so.
+    """
     found = {name: replace(rates.kind(name), stall=_stall(rates, name)) for name in KINDS}
     notes = [
         f"{name}: no stall from {1 / MAX_STALL:g} to {MAX_STALL:g} gives the answers a second that were measured; "
@@ -125,12 +147,12 @@ def fitted(rates: Rates) -> Rates:
 
 
 def _is_bound(stall: float) -> bool:
-    """Return whether the bisection ended at a bound: it always moved in one direction."""
+    """Return True if the bisection ended at a bound, because every step went in the same direction."""
     return abs(math.log(stall)) > math.log(MAX_STALL) * (1 - 2.0 ** (1 - STALL_STEPS))
 
 
 def _stall(rates: Rates, name: str) -> float:
-    """Find ``stall`` by bisection: the longer threads take, the fewer requests are answered."""
+    """Find a kind's ``stall`` by bisection. This works because throughput falls as ``stall`` rises."""
     loaded = rates.kind(name).loaded
     if loaded is None:
         return rates.kind(name).stall
@@ -149,5 +171,5 @@ def _stall(rates: Rates, name: str) -> float:
 
 
 def whole_cores(cores: float) -> int:
-    """Return the number of cores of a machine that leaves this many of them free."""
+    """Return the cores of a machine of which this many are free: rounded up, at least 1."""
     return max(1, -int(-cores // 1))

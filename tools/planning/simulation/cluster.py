@@ -1,6 +1,7 @@
-"""Pods behind their autoscalers, GPUs behind the pods, and a stream of requests: what users feel, and when it scales.
+"""Simulate a cluster: autoscaled API pods, a fixed number of GPUs, and a load of requests and live streams.
 
-Speech to text, text to speech and live recognition have a deployment each, as in the manifests; the GPUs do all.
+Speech to text, text to speech and live recognition have a deployment each, as in the manifests. All of them share the
+GPUs.
 """
 
 from __future__ import annotations
@@ -21,16 +22,23 @@ from tools.planning.rates import ASR, DEPLOYMENTS, LIVE, TTS, Rates
 from tools.planning.simulation.clock import Action, Clock, Level
 from tools.planning.simulation.service import Engines, Pod, Sizes, merged
 
-SLICE_S = 60.0  # readings are kept by the minute
+SLICE_S = 60.0  # length of one slice of the results
 
 Times = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """``gpus``: fixed. ``pods``: at the start, of each deployment. ``scaling``: None keeps them. ``pod_cores``: that a
-    pod requests, ``burst_cores``: that it may use; None: no more than these. ``pod_start_s``: from the autoscaler's
-    wish to a pod that takes requests: placed, pulled, started, warm and ready."""
+    """The machines of a simulated cluster.
+
+    ``gpus``: the number of GPUs, which is fixed.
+    ``pods``: the pods of each deployment at the start.
+    ``pod_cores``: the CPU request of a pod.
+    ``burst_cores``: the CPU limit of a pod; None for the same as ``pod_cores``.
+    ``pod_start_s``: seconds from the autoscaler's decision until a new pod takes requests.
+    ``scaling``: the autoscaler's specification; None keeps the pods as they are.
+    ``deadline_s``: seconds within which a request must have started, else it is refused; None for no limit.
+    """
 
     gpus: int
     pods: dict[str, int]
@@ -43,9 +51,18 @@ class Shape:
 
 @dataclass
 class Slice:
-    """One minute of a run. ``arrivals``: requests, and units of open streams. ``users``: the most people at once with a
-    request under way or a stream open. By deployment, ``pods``: pods that take requests; ``wanted``: the same with
-    starting pods; ``pod_percent``, ``users_per_pod``: the autoscaler's last readings."""
+    """One minute of a run.
+
+    ``latencies_s``: seconds until each successful answer, by deployment.
+    ``arrivals``: how many requests and units of open streams arrived.
+    ``refused``: how many of these were refused.
+    ``users``: the most people at once with a request in progress or an open stream.
+    ``pods``: pods that take requests, by deployment.
+    ``wanted``: pods including those that are starting, by deployment.
+    ``gpu_percent``: mean utilisation of the GPUs in percent.
+    ``pod_percent``: the autoscaler's last reading of CPU use in percent of the request, by deployment.
+    ``users_per_pod``: the autoscaler's last reading of the users' metric, by deployment.
+    """
 
     latencies_s: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in DEPLOYMENTS})
     arrivals: int = 0
@@ -63,7 +80,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of the number of pods that the autoscaler wants."""
+    """A change that the autoscaler made to the number of pods; ``at_s``: seconds since the start."""
 
     at_s: float
     deployment: str
@@ -73,7 +90,13 @@ class Change:
 
 @dataclass
 class Run:
-    """What happened, minute by minute."""
+    """The results of a simulation, minute by minute.
+
+    ``start_h``: the hour of the day at which it starts.
+    ``shape``: the simulated machines.
+    ``slices``: the minutes, in order.
+    ``changes``: the autoscaler's changes, in order.
+    """
 
     start_h: float
     shape: Shape
@@ -98,7 +121,11 @@ class Run:
 
 @dataclass
 class _Started:
-    """A pod, from the wish for it on. ``read_s``: its processor time at the last reading."""
+    """A pod that was started.
+
+    ``ready_at``: the simulated time from which it takes requests.
+    ``read_s``: its CPU seconds at the autoscaler's last reading.
+    """
 
     pod: Pod
     ready_at: float
@@ -106,7 +133,7 @@ class _Started:
 
 
 class Deployment:
-    """Pods of one kind. A request goes to any ready one by chance, as a Kubernetes service sends it."""
+    """The pods of one deployment. Each request goes to a random ready pod, as behind a Kubernetes service."""
 
     def __init__(self, cluster: Cluster, name: str, count: int) -> None:
         self._cluster = cluster
@@ -115,7 +142,7 @@ class Deployment:
         self._scaler = hpa.Autoscaler(shape.scaling) if shape.scaling else None
         self._started = [_Started(cluster.new_pod(), 0.0) for _ in range(count)]
         self.percent = 0.0
-        self.people = Level(cluster.clock)  # who have work in flight, or a stream open
+        self.people = Level(cluster.clock)  # people with a request in progress or an open stream
         self._people_s = deque([0.0], maxlen=1 + int(hpa.USERS_WINDOW_S // hpa.SYNC_PERIOD_S))
         self.users_per_pod = 0.0
 
@@ -131,7 +158,7 @@ class Deployment:
         return self._cluster.random.choice(self.ready()).pod
 
     def sync(self) -> None:
-        """The autoscaler's look at the pods."""
+        """Read the metrics of all pods and let the autoscaler change their number."""
         now = self._cluster.clock.now
         cores = self._cluster.shape.pod_cores
         self._people_s.append(self.people.sum_s)
@@ -153,7 +180,7 @@ class Deployment:
             self._cluster.run.changes.append(Change(now, self.name, before, after))
         for _ in range(after - before):
             self._started.append(_Started(self._cluster.new_pod(), now + self._cluster.shape.pod_start_s))
-        # The youngest go first. What runs in them ends in peace: they only get nothing new.
+        # The youngest pods are removed first. They finish the requests they have, but get no new ones.
         del self._started[after:]
 
 
@@ -176,13 +203,17 @@ class Cluster:
         return Pod(self.clock, self.rates, self._gpu, cores=self.shape.burst_cores or self.shape.pod_cores)
 
     def _gpu(self) -> Engines:
-        """The less loaded of two that chance picks, as Ray Serve does."""
+        """Pick two GPUs at random and return the less loaded one, as Ray Serve does."""
         if len(self.gpus) < 2:
             return self.gpus[0]
         return min(self.random.sample(self.gpus, 2), key=lambda gpu: gpu.load)
 
     def request(self, kind: str, *, then: Action = lambda: None, is_stream: bool = False) -> None:
-        """One request, or one unit of an open stream, arrives now. ``then``: when it has been answered or refused."""
+        """Let a request arrive now.
+
+        ``then``: called when the request has been answered or refused.
+        ``is_stream``: the request is a unit of an open stream, whose user is already counted.
+        """
         asked = self.clock.now
         self._slice.arrivals += 1
         if not is_stream:
@@ -201,7 +232,7 @@ class Cluster:
         self.deployments[kind].pod().handle(self.sizes.job(self.rates, kind, deadline), answered)
 
     def stream(self, seconds: float) -> None:
-        """Somebody begins to speak live, for so long."""
+        """Open a live stream of this many seconds now."""
         self._enter(LIVE)
         ends = self.clock.now + seconds
         every = 1 / self.rates.live.units_per_s
@@ -225,7 +256,7 @@ class Cluster:
         self.deployments[kind].people.change(-1)
 
     def watch(self, seconds: float) -> None:
-        """Sync the autoscalers and close the books of each minute, for so long."""
+        """Schedule, for this many seconds, the autoscalers' syncs and the end of each slice."""
         for number in range(1, int(seconds // hpa.SYNC_PERIOD_S) + 1):
             self.clock.after(number * hpa.SYNC_PERIOD_S, self._sync)
         for number in range(1, int(seconds // SLICE_S) + 1):
@@ -252,7 +283,7 @@ class Cluster:
 def simulate(
     demand: Demand, rates: Rates, shape: Shape, *, start_h: float = 0.0, end_h: float = 24.0, seed: int = 1
 ) -> Run:
-    """A day, or part of it. The same seed gives the same day."""
+    """Simulate a day of a demand, or the part from hour ``start_h`` to ``end_h``. Equal seeds give equal days."""
 
     def times(per_day: float, number: int) -> Times:
         return demand.curve.arrivals(per_day, start_h, end_h, seed + 100 + number)
@@ -274,7 +305,10 @@ def simulate_steady(
     warm_up_s: float = 120.0,
     seed: int = 1,
 ) -> Run:
-    """Simulate a constant rate, as in the busiest hour. The warm-up is not in the result."""
+    """Simulate a constant request rate, as in the busiest hour. The result does not contain the warm-up.
+
+    ``demand``: only its sizes of requests and streams count.
+    """
     generator = np.random.default_rng(seed + 100)
     length = warm_up_s + seconds
     cluster = Cluster(sized(rates, demand), shape, seed=seed)
@@ -285,7 +319,11 @@ def simulate_steady(
 
 
 def _open(cluster: Cluster, times: Sequence[Times], stream_s: float, hours: float) -> Run:
-    """Arrivals that do not wait for answers: speech to text, text to speech, streams."""
+    """Run an open loop, in which arrivals do not wait for answers.
+
+    ``times``: arrival times in seconds of ASR requests, TTS requests and live streams.
+    ``stream_s``: mean length of a stream in seconds (exponential distribution).
+    """
     lengths = random.Random(cluster.seed + 300)
     cluster.watch(hours * SECONDS_PER_HOUR)
     actions = (
@@ -301,8 +339,13 @@ def _open(cluster: Cluster, times: Sequence[Times], stream_s: float, hours: floa
 
 @dataclass(frozen=True)
 class Crowd:
-    """Users at once, who think for ``think_s`` (mean; exponential) between two things that they do. ``mix``: how many
-    of these are speech to text, text to speech and live streams."""
+    """People in conversation at once, and how they behave.
+
+    ``users``: how many people there are.
+    ``think_s``: mean think time in seconds between two requests or streams (exponential distribution).
+    ``mix``: the shares of speech to text, text to speech and live streams; they sum to 1.
+    ``stream_s``: mean length of a live stream in seconds (exponential distribution).
+    """
 
     users: int
     think_s: float = 4.0
@@ -312,7 +355,7 @@ class Crowd:
 
 @dataclass(frozen=True)
 class Stay:
-    """The time that one member of a crowd is present: start and end in seconds."""
+    """The time during which one member of a crowd is present, in seconds since the start."""
 
     begin_s: float = 0.0
     end_s: float = math.inf
@@ -329,8 +372,12 @@ def simulate_crowd(
     warm_up_s: float = 60.0,
     seed: int = 1,
 ) -> Run:
-    """A closed loop: who waits asks nothing meanwhile. ``stays``: one for each user; None: all are there all the time.
-    The time of warming up is not in the result."""
+    """Simulate a closed loop: each user waits for an answer before thinking and asking again.
+
+    ``demand``: only the sizes of its requests count.
+    ``stays``: one for each user; None if all of them stay for the whole run.
+    ``warm_up_s``: seconds at the beginning that the result does not contain.
+    """
     cluster = Cluster(sized(rates, demand), shape, seed=seed)
     chance = random.Random(seed + 200)
 
@@ -359,8 +406,10 @@ def simulate_crowd(
 
 
 def sized(rates: Rates, demand: Demand) -> Rates:
-    """Return the rates for requests of the demand's size: time in the engine and in the pool scales with it, the rest
-    does not."""
+    """Return the rates for requests of the demand's mean size and spread.
+
+    The times in the engine and in the audio pool are proportional to the size; the other times do not depend on it.
+    """
     changed = {}
     for kind, size in ((ASR, demand.clip_s), (TTS, demand.text_characters)):
         of = rates.kind(kind)
@@ -371,8 +420,10 @@ def sized(rates: Rates, demand: Demand) -> Rates:
 
 
 def _arrive(clock: Clock, times: Times, action: Callable[[], None]) -> None:
-    """Run the action at each of the times, scheduled one after the other so that the clock does not hold a whole
-    day."""
+    """Run an action at each of these times in seconds.
+
+    Each run schedules the next one, so that the clock's queue does not hold a whole day.
+    """
     coming: Iterator[float] = iter(times.tolist())
 
     def arrive() -> None:

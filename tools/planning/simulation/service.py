@@ -1,7 +1,7 @@
-"""The service in simulated time: what one request does, on which threads, in the order in which it does it.
+"""The service in simulated time: the steps of one request in their order, and the threads that do them.
 
-An API pod is one process: an event loop, a pool for audio, a thread for the ledger, on the cores that it may use.
-Speech work goes to an engine: in the same pod (one machine, as `make run` has it), or on GPUs that all pods share.
+An API pod is one process with an event loop, thread pools for audio and a thread for the ledger. Its engines run either
+in the same pod (one machine, as with `make run`) or on GPUs that all pods share.
 """
 
 from __future__ import annotations
@@ -15,15 +15,20 @@ from tools.planning.rates import ENGINE, KINDS, LIVE, BatchTime, KindRates, Rate
 from tools.planning.simulation.batches import BatchServer, Run
 from tools.planning.simulation.clock import Action, Clock, Machine, Threads
 
-LOOP_BEFORE = 0.6  # of the event loop's part: reading and admitting come before the engine, answering after
+LOOP_BEFORE = 0.6  # share of the event loop's work that comes before the engine: reading and admitting the request
 
 Answered = Callable[[bool], None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One request's work. ``factor``: its size relative to the mean job's. ``effort``: its work relative to the mean
-    job of that size. ``deadline``: in simulated time."""
+    """The work of one request, or of one unit of a live stream.
+
+    ``kind``: one of ``DEPLOYMENTS``.
+    ``factor``: its size over the mean size.
+    ``effort``: its work over the mean work of requests of its size.
+    ``deadline``: the simulated time by which the engine must have started on it.
+    """
 
     kind: str
     factor: float = 1.0
@@ -32,10 +37,10 @@ class Job:
 
 
 class Engines:
-    """One place where batches run, with an engine for each kind of work."""
+    """One place where batches run (a GPU or a pod), with an engine for each kind of work."""
 
     def __init__(self, clock: Clock, rates: Rates, *, machine: Machine | None = None) -> None:
-        """``machine``: the pod's own, when the engines share its cores. Otherwise they share a device."""
+        """``machine``: the pod's processor, if the engines run on its cores. If None, they share one GPU."""
         self._clock = clock
         self._rates = rates
         self.servers: dict[str, BatchServer] = {}
@@ -51,11 +56,14 @@ class Engines:
 
     @property
     def used_s(self) -> float:
-        """How long the device was busy."""
+        """For how many seconds the engines were busy."""
         return self._device.used_s if self._device else sum(server.busy_s for server in self.servers.values())
 
     def has_room(self, job: Job) -> bool:
-        """Whether it would be begun in time if it came now: what the API asks before it does any work."""
+        """Return True if a job that arrived now would start before its deadline.
+
+        The API asks this before it spends any work on a request.
+        """
         server = self.servers[ENGINE[job.kind]]
         return job.deadline is None or self._clock.now + server.wait_s <= job.deadline
 
@@ -66,7 +74,7 @@ class Engines:
 
 
 def on_threads(machine: Machine, count: int) -> Run:
-    """Run a batch on so many threads of the machine at once; it is done when the last of them is."""
+    """Return a function that splits a batch over ``count`` threads; the batch is done when the last of them is."""
 
     def run(seconds: float, done: Action) -> None:
         left = count
@@ -84,8 +92,11 @@ def on_threads(machine: Machine, count: int) -> Run:
 
 
 def local(kind: KindRates) -> BatchTime:
-    """Batch times on cores that others use too: the shape is that of a batch alone, the amount is the processor time
-    that was measured under load."""
+    """Return a kind's batch times for engines that share their cores with the rest of the service.
+
+    How the time grows with the cost is as measured on an idle machine. It is scaled so that a batch of mean size takes
+    the CPU time that was measured under load.
+    """
     time = kind.batch
     alone = time.seconds(kind.mean_batch * time.cost(kind.size))
     factor = kind.processor.engine_s * kind.mean_batch / alone
@@ -93,7 +104,13 @@ def local(kind: KindRates) -> BatchTime:
 
 
 class Pod:
-    """One API process. ``choose`` gives the engines for the next unit. ``pool_threads``: one for each core if None."""
+    """One API process.
+
+    ``choose``: returns the engines for the next unit.
+    ``cores``: the cores that the pod may use.
+    ``machine``: the processor it runs on; None for one of its own.
+    ``pool_threads``: threads of each audio pool; None for one for each core.
+    """
 
     def __init__(
         self,
@@ -117,7 +134,7 @@ class Pod:
         self.under_way = 0
 
     def handle(self, job: Job, answered: Answered) -> None:
-        """Do one request, or one unit of an open stream."""
+        """Serve a request or a unit of an open stream; call ``answered`` with whether it succeeded."""
         self.under_way += 1
 
         def end(is_success: bool) -> None:
@@ -157,7 +174,8 @@ class Pod:
             if not self._choose().has_room(job):
                 refuse()
                 return
-            # What begins a request has a pool of its own; its last job before the engine does not wait behind those.
+            # The first jobs of a request run in a pool of their own, so that the last job before the engine (and those
+            # after it) need not wait behind them.
             jobs = [(self._first, seconds) for seconds in before[:-1]]
             _in_turn([*jobs, *((self._pool, seconds) for seconds in before[-1:])], ask)
 
@@ -183,8 +201,10 @@ def _in_turn(stages: Sequence[tuple[Threads, float]], then: Action) -> None:
 
 
 def merged(rates: Rates) -> Rates:
-    """The same rates with all pool jobs before the engine merged into one, and all after it into another: the same
-    work, fewer simulation events."""
+    """Merge the pool's jobs before the engine into one, and those after it into another.
+
+    The work is the same, but the simulation has fewer events.
+    """
 
     def fewer(kind: KindRates) -> KindRates:
         used = kind.processor
@@ -196,19 +216,22 @@ def merged(rates: Rates) -> Rates:
 
 
 class Sizes:
-    """Sizes of requests over their mean: lognormal with mean 1, or all alike."""
+    """Draws random sizes of requests, relative to their mean."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
 
     def factor(self, variation: float) -> float:
-        """``variation``: standard deviation over mean."""
+        """Draw from a lognormal distribution with mean 1.
+
+        ``variation``: standard deviation over mean. If it is not positive, return 1.
+        """
         if variation <= 0:
             return 1.0
         variance = math.log1p(variation * variation)
         return self.random.lognormvariate(-variance / 2, math.sqrt(variance))
 
     def job(self, rates: Rates, kind: str, deadline: float | None = None) -> Job:
-        """Draw a request with random size and effort."""
+        """Draw a job of random size and effort."""
         of = rates.kind(ENGINE[kind])
         return Job(kind, self.factor(of.size_cv), self.factor(of.effort_cv), deadline)

@@ -1,5 +1,8 @@
-"""Admin pages of the ledger and its neighbours, mostly read-only; changes are confirmed first. Statements have pages of
-their own."""
+"""Admin pages of the ledger, quotas, roll-ups, feedback, plans and costs.
+
+Most pages are read-only. A counter-entry to a ledger row is written only after a confirmation page. Statements have
+their own module, ``usage.statementadmin``.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +42,14 @@ FILL = "For a try: make run prints requests to paste, manage.py seed_demo makes 
 
 
 class ReadOnlyAdmin(ReadOnly, LargeTableAdmin):
-    """A large table that nobody edits by hand."""
+    """Admin for a large table that nobody edits by hand."""
 
 
 class Outcome(admin.SimpleListFilter):
-    """A filter by outcome, in ranges of the HTTP status: listing the statuses that occur would scan the whole
-    ledger."""
+    """Filter by outcome, defined as ranges of the HTTP status.
+
+    The ranges are fixed, because listing the statuses that occur would scan the whole ledger.
+    """
 
     title = "outcome"
     parameter_name = "outcome"
@@ -73,7 +78,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "kind", "client", "user", "amount", "language", "took", "outcome"]
     list_filter = ["kind", "client", Outcome, ("counters", admin.EmptyFieldListFilter)]
     list_select_related = ["client"]
-    sortable_by = ["created_at"]  # by anything else all rows would have to be sorted
+    sortable_by = ["created_at"]  # sorting by another column would sort the whole table
     search_fields = ["=request_id", "=user"]
     search_help_text = "A request's id or an end user's, whole."
     date_hierarchy = "created_at"
@@ -112,7 +117,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     def has_take_back_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         entry = first(LedgerEntry.objects.filter(counters=None), object_id)
-        # Nobody may change a row; who may add one may add its counter-entry.
+        # Rows cannot be changed, so the permission to add rows decides who may write a counter-entry.
         return entry is not None and request.user.has_perm("usage.add_ledgerentry") and left_of(entry) > 0
 
     @action(description="Take back", url_path="take-back", permissions=["take_back"], icon="undo")
@@ -299,7 +304,7 @@ class PlanAdmin(AuditedAdmin):
     readonly_fields = ["shown_default", "speech_to_text", "minute", "text_to_speech", "thousand"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Plan | None = None) -> Any:
-        """Show the row in words to people with view permission only."""
+        """Return all fields for users who may change the plan; for others, the plan formatted as text."""
         if self.has_change_permission(request, obj):
             return self.fieldsets
         return [(None, {"fields": ["name", "description", *self.readonly_fields]})]
@@ -331,7 +336,7 @@ def _included(included: int, hard: int | None) -> str:
 
 @admin.register(PlanAssignment)
 class PlanAssignmentAdmin(AuditedAdmin):
-    """Assignments are added, never changed: together they are the history."""
+    """Admin for plan assignments. Rows are only added, never changed, so that they record the history."""
 
     empty_text = "Everybody has the default plan. An assignment gives another to an end user, or to all of a client's."
     list_display = ["client", "whose", "plan", "starts_at", "note"]
@@ -381,7 +386,7 @@ class InfrastructureCostAdmin(AuditedAdmin):
     readonly_fields = ["price", "share", "end"]
 
     def get_fields(self, request: HttpRequest, obj: InfrastructureCost | None = None) -> list[str]:
-        """Show the row in words to people with view permission only."""
+        """Return the form fields for users who may change the row; for others, its columns formatted as text."""
         return CostForm.Meta.fields if self.has_change_permission(request, obj) else self.list_display
 
     @display(description="Price of one", ordering="price_micros")

@@ -1,4 +1,4 @@
-"""Metering: the usage of each end user."""
+"""Django app for metering: each end user's usage, plans, quotas, statements and the service's costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The number of users of each chat. This service sees only those who use voice, so people enter the total."""
+"""Number of users of each client application's chat, as reported by staff.
+
+This service sees only the users of voice, so it cannot count all users of a chat itself.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ from core.models import ClientApplication
 
 
 class ChatUsers(models.Model):
-    """The number of users of a client application's chat, as its owners count them. Rows are only added, so they form
-    the history."""
+    """Reported number of chat users of a client application on one day.
+
+    Rows are added, or deleted if wrong, but never changed, so that they record the history.
+    """
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
     day = models.DateField("as of", default=timezone.localdate)
@@ -30,6 +35,6 @@ class ChatUsers(models.Model):
 
 
 def known_on(day: date) -> dict[int, ChatUsers]:
-    """Return the newest number of each client application as of that day, by its id."""
+    """Return the newest report of each client application up to ``day``, by the application's id."""
     rows = ChatUsers.objects.filter(day__lte=day).select_related("client").order_by("day", "pk")
     return {row.client_id: row for row in rows}

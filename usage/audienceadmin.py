@@ -1,5 +1,4 @@
-"""Admin pages for figures that people enter: the users of each chat, and the exchange rate of the US dollar in
-ringgit."""
+"""Admin pages for figures that staff enter: users of each chat, and the exchange rate of the US dollar in ringgit."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from usage.exchange import ExchangeRate
 
 @admin.register(ChatUsers)
 class ChatUsersAdmin(ModelAdmin):
-    """Rows are added, and deleted if wrong, never changed: together they are the history."""
+    """Admin for reported chat users. Rows are added, or deleted if wrong, but never changed, to record the history."""
 
     list_display = ["client", "day", "users", "note"]
     list_filter = ["client"]
@@ -30,7 +29,7 @@ class ChatUsersAdmin(ModelAdmin):
 
 @admin.register(ExchangeRate)
 class ExchangeRateAdmin(ModelAdmin):
-    """Rates, too, are added, and deleted if wrong, never changed."""
+    """Admin for exchange rates. Rows are added, or deleted if wrong, but never changed, to record the history."""
 
     list_display = ["day", "ringgit", "source"]
     search_fields = ["source"]

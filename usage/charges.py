@@ -1,8 +1,8 @@
-"""Charges of a month by end user and kind of work, from the roll-ups and the plans.
+"""Compute a month's charges by end user and kind of work, from the daily roll-ups and the plans.
 
-The plan that an end user has when the month ends holds for all of it. Its included amount goes to the kinds of work in
-the order of ``Kind``; usage beyond that is charged at the plan's price, each line rounded half up to a millionth of a
-ringgit.
+The plan that an end user has at the end of the month applies to the whole month. Its included amount is used up by the
+kinds of work in the order of ``Kind``. Usage beyond it is charged at the plan's price. Each charge is rounded half up
+to a millionth of a ringgit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,15 @@ _ORDER = list(Kind)
 
 @dataclass(frozen=True)
 class Charge:
-    """One charge. Units: milliseconds or characters."""
+    """Charge for one end user's work of one kind in a month.
+
+    Attributes:
+        plan: name of the plan; "" without a plan.
+        units: usage in milliseconds or characters, see ``Kind.measure``.
+        included: those of the ``units`` that the plan includes.
+        price_micros: price beyond, in millionths of a ringgit per minute or per 1,000 characters.
+        amount_micros: amount to pay, in millionths of a ringgit.
+    """
 
     user: str
     plan: str
@@ -37,8 +45,10 @@ class Charge:
 
 
 def charges(client_id: int, month: date, *, user: str | None = None) -> Iterator[Charge]:
-    """Yield the charges of every end user that has any, or of ``user`` only; users in order, kinds in the order of
-    ``Kind``."""
+    """Yield the month's charges of every end user who has any, or of ``user`` only.
+
+    They are ordered by end user, then by kind in the order of ``Kind``. ``month`` is its first day.
+    """
     book = PlanBook(client_id, end_of_month(month) - timedelta(microseconds=1), user=user)
     rows = DailyUse.objects.filter(client_id=client_id, day__gte=month, day__lt=month_after(month))
     if user is not None:

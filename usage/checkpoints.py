@@ -1,10 +1,12 @@
-"""Streams last, so what they use is noted as they go: a checkpoint row per open stream, one ledger row when it ends.
+"""Record the usage of open streams while they run, so that a killed process loses little of it.
 
-The ledger keeps its rule of one row per piece of work. While a stream is open its running total stands in
-``OpenStream``; settling deletes that row and adds the ledger's in one transaction. If the process is killed, the row
-grows stale and ``recover`` (run by every process, at its start and then regularly) turns it into the ledger's row,
-again in one transaction: what came after the last note is lost, nothing is counted twice. Should the process have been
-only frozen, or the stream quiet, it finds its row gone and counts the difference.
+While a stream is open, an ``OpenStream`` row holds its running total. Settling the stream deletes that row and adds the
+ledger row in one transaction, so the ledger still has one row per piece of work.
+
+If the process is killed, its ``OpenStream`` rows go stale. Every process runs ``recover`` at its start and then
+regularly. It turns each stale row into a ledger row in one transaction: usage after the last checkpoint is lost, but
+nothing is counted twice. A process that was only suspended, or whose stream was quiet, then finds its row gone, and
+counts only the difference.
 
 Threads: all database work runs in the ledger's thread, in turn with its commits.
 """
@@ -30,23 +32,29 @@ from usage.writer import ledger
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_AUDIO_S = 10.0  # of audio at most between two notes of a stream
+CHECKPOINT_AUDIO_S = 10.0  # maximum audio between two checkpoints of a stream
 STALE_S = 120.0
 RECOVERY_S = 60.0
 
 
 class UsageCheckpoint:
-    """The running total of one piece of work. Work that is never noted costs only its ledger row."""
+    """Running total of one piece of work.
+
+    Work for which ``note`` is never called writes nothing but its ledger row.
+    """
 
     def __init__(self) -> None:
         self._key = uuid.uuid4().hex
         self._noted: Entry | None = None
-        self._recovered: Entry | None = None  # the total when somebody else settled for us
+        self._recovered: Entry | None = None  # the total that another process has already settled
         self._noting: asyncio.Task[None] | None = None
 
     async def note(self, entry: Entry) -> None:
-        """Save the running total. Raises ``DatabaseError``. If the calling task is cancelled, a note under way is still
-        finished, since otherwise settling would not know of its row."""
+        """Save the running total. Raises ``DatabaseError``.
+
+        Cancelling the caller does not cancel the write. ``settle`` waits for it, because it must know whether the row
+        exists.
+        """
         await with_timeout(self._note_under_way())
         self._noting = asyncio.create_task(self._note(dataclasses.replace(entry, settlement=None)))
         await with_timeout(asyncio.shield(self._noting))
@@ -64,7 +72,7 @@ class UsageCheckpoint:
         self._noted = entry
 
     async def settle(self, entry: Entry) -> None:
-        """Commit the one ledger row, or have it spooled. Raises ``DatabaseError``."""
+        """Write the ledger row, or spool it while the database is unavailable. Raises ``DatabaseError`` if both fail."""
         whole = self._open(entry)
         rest = _difference(entry, self._noted) if self._noted else entry
         try:
@@ -91,7 +99,7 @@ def _difference(entry: Entry, counted: Entry) -> Entry:
 
 
 def _note(key: str, entry: Entry, *, first: bool) -> bool:
-    """Write the checkpoint row. Returns False if the row should exist and does not."""
+    """Insert (``first``) or update the checkpoint row. Return False if the row to update does not exist."""
     values = {"entry": dataclasses.asdict(entry), "noted_at": timezone.now()}
     if first:
         OpenStream.objects.create(key=key, **values)
@@ -106,11 +114,11 @@ def _settle(key: str, entry: Entry, rest: Entry) -> None:
 
 
 def recover(stale_s: float = STALE_S) -> int:
-    """Settle the streams of killed processes. Returns the number of streams."""
+    """Settle streams whose last checkpoint is older than ``stale_s`` seconds. Return how many were settled."""
     recovered = 0
     for stream in OpenStream.objects.filter(noted_at__lt=timezone.now() - timedelta(seconds=stale_s)):
         with transaction.atomic():
-            # The filter on the time: it may have been noted, or recovered elsewhere, a moment ago.
+            # Filter by time too: the stream may have been noted, or recovered by another process, since the query.
             deleted, _by_model = OpenStream.objects.filter(key=stream.key, noted_at=stream.noted_at).delete()
             if deleted:
                 post_entries([Entry(**{**stream.entry, "kind": Kind(stream.entry["kind"])})])
@@ -119,7 +127,7 @@ def recover(stale_s: float = STALE_S) -> int:
 
 
 async def keep_recovering() -> None:
-    """Run ``recover`` regularly for as long as the process serves."""
+    """Run ``recover`` every ``RECOVERY_S`` seconds until cancelled."""
     while True:
         try:
             if count := await ledger().run(recover):

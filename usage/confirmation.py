@@ -1,4 +1,4 @@
-"""Forms that the admin asks to fill in before money or the ledger is touched."""
+"""Forms that the admin shows to confirm a change of the ledger or of statements."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ class UnitsForm(WhyForm):
 
 
 class _Scaled(forms.DecimalField):
-    """A form field typed in a larger unit than the stored one; ``factor`` is the number of small units in a large
-    one."""
+    """Form field entered in a larger unit than the stored one, such as seconds for milliseconds.
+
+    ``factor`` is the number of stored units in one entered unit.
+    """
 
     def __init__(self, factor: int, places: int, **options: Any) -> None:
         self.factor = factor
@@ -43,7 +45,7 @@ class _Scaled(forms.DecimalField):
 
 
 class SecondsForm(WhyForm):
-    """``units``: milliseconds, as the ledger counts them."""
+    """Form for an amount of audio: people enter seconds, ``units`` holds milliseconds as the ledger does."""
 
     units = _Scaled(1000, 3, label="Audio, seconds")
 

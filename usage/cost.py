@@ -1,6 +1,6 @@
-"""Costs of the service: infrastructure rates, stored as rows, spread over the work done.
+"""Costs of the service: infrastructure prices, and the resulting cost per unit of work.
 
-All amounts are integers, millionths of a US dollar.
+All amounts are integers in millionths of a US dollar.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ HOURS_A_MONTH = 730
 
 
 class InfrastructureCost(Audited):
-    """The cost of running a quantity of one resource at a fixed price, from one moment to another. When the quantity or
-    the price changes, end the row and add a new one."""
+    """Cost of running a quantity of one resource at a fixed price during a period.
+
+    When the quantity or the price changes, end the row and add a new one.
+    """
 
     recorded = ("quantity", "price_micros", "per", "speech_to_text_percent", "starts_at", "ends_at", "note")
 
@@ -66,7 +68,7 @@ class InfrastructureCost(Audited):
             raise ValidationError({"ends_at": "It ends before it starts."})
 
     def cost_micros(self, start: datetime, end: datetime) -> int:
-        """Return the cost between two moments of the same month."""
+        """Return the cost between two moments of one month; ``end`` may be the first moment after it."""
         first = max(start, self.starts_at)
         last = min(end, self.ends_at or end)
         seconds = max(0, round((last - first).total_seconds()))
@@ -79,10 +81,19 @@ class InfrastructureCost(Audited):
 
 @dataclass(frozen=True)
 class MonthCost:
-    """A month's cost until ``until``; ``forecast_micros``: the cost of the whole month if the present resources keep
-    running.
+    """Cost of a month so far, and its forecast.
 
     ``per_audio_hour_micros`` and ``per_1000_characters_micros`` are None if there was no such usage.
+
+    Attributes:
+        until: the moment up to which costs are counted.
+        spent_micros: total cost up to ``until``.
+        forecast_micros: cost of the whole month according to the rows entered so far.
+        run_rate_micros_per_day: cost of a day with the resources that run at ``until``.
+        speech_to_text_micros: part of ``spent_micros`` for speech to text.
+        text_to_speech_micros: the rest of ``spent_micros``.
+        audio_ms: charged milliseconds of audio.
+        characters: charged characters.
     """
 
     until: datetime
@@ -104,14 +115,14 @@ class MonthCost:
 
 
 def month_cost(now: datetime | None = None) -> MonthCost:
-    """Return the cost of the month that ``now`` is in."""
+    """Return the cost of the month that contains ``now``, counted up to ``now``."""
     now = now or timezone.now()
     month = month_of(now)
     start = start_of(month)
     end = end_of_month(month)
     rows = list(InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=start), starts_at__lt=end))
     total, heard = _spent(rows, now)
-    used = DailyMix.objects.filter(day__gte=month, day__lt=day_of(end))  # far fewer rows than end users have days
+    used = DailyMix.objects.filter(day__gte=month, day__lt=day_of(end))  # has far fewer rows than DailyUse
     return MonthCost(
         until=now,
         spent_micros=total,
@@ -126,13 +137,18 @@ def month_cost(now: datetime | None = None) -> MonthCost:
 
 @dataclass(frozen=True)
 class MonthlyRates:
-    """Monthly cost of the resources that run now: the total, and the price of one of each."""
+    """Monthly cost of the resources that run now.
+
+    Attributes:
+        total_micros: cost of all of them.
+        one_micros: price of one, by resource.
+    """
 
     total_micros: int
     one_micros: Mapping[str, int]
 
     def of(self, resource: str) -> int:
-        """Return the monthly price of one; 0 if none of that resource runs, since its price is then unknown."""
+        """Return the monthly price of one ``resource``; 0 if none runs, because its price is then unknown."""
         return self.one_micros.get(resource, 0)
 
 
@@ -148,14 +164,14 @@ def monthly_rates(now: datetime) -> MonthlyRates:
 
 
 def running_at(now: datetime) -> dict[str, int]:
-    """Return how many of each resource run at ``now``, according to the rates."""
+    """Return the quantity of each resource that runs at ``now``, by resource."""
     rows = InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now).order_by()
     return dict(rows.values_list("resource").annotate(Sum("quantity")))
 
 
 @dataclass(frozen=True)
 class DayCost:
-    """The cost of one day; of today, until now."""
+    """Cost of one day; for today, the cost so far."""
 
     day: date
     micros: int
@@ -167,7 +183,7 @@ class DayCost:
 
 
 def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
-    """Return the costs of consecutive days."""
+    """Return the costs of consecutive days; the cost of today is counted up to ``now``."""
     if not days:
         return []
     start = start_of(days[0])
@@ -177,7 +193,7 @@ def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
     for day in days:
         begins = start_of(day)
         ends = min(now, start_of(day + timedelta(days=1)))
-        # Differences of what the month has cost until then: the days of a month add up to it, to the last millionth.
+        # Subtract running totals of the month, so that the days add up to exactly the month's cost despite rounding.
         before = _spent(rows, begins) if day.day > 1 else (0, 0)
         after = _spent(rows, ends, month_of(begins))
         costs.append(DayCost(day, after[0] - before[0], after[1] - before[1]))
@@ -185,8 +201,10 @@ def costs_by_day(days: Sequence[date], now: datetime) -> list[DayCost]:
 
 
 def _spent(rows: Sequence[InfrastructureCost], until: datetime, month: date | None = None) -> tuple[int, int]:
-    """Return the month's cost from its beginning to ``until`` (in that month or at its end): the total, and the part
-    for speech to text."""
+    """Return the cost from the start of the month to ``until``: the total, and the part for speech to text.
+
+    ``until`` is in the month or at its end. ``month`` defaults to the month that contains ``until``.
+    """
     start = start_of(month or month_of(until))
     spent = [(row.cost_micros(start, until), row.speech_to_text_percent) for row in rows]
     return sum(micros for micros, _percent in spent), sum(
@@ -208,7 +226,10 @@ def _total(used: models.QuerySet[DailyMix], measure: Measure, column: str) -> in
 
 
 def _per_day(row: InfrastructureCost, now: datetime) -> int:
-    """Return the present daily cost of a row in this month."""
+    """Return what the row costs per day at ``now``; 0 if it does not run then.
+
+    A monthly price is divided by the number of days in the month.
+    """
     if row.starts_at > now or (row.ends_at is not None and row.ends_at <= now):
         return 0
     if row.per == row.Per.HOUR:

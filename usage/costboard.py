@@ -1,4 +1,4 @@
-"""The month's cost for people: each figure in words, against the launch target."""
+"""The month's cost formatted for display, each figure compared with its launch target."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from usage.scorecard import GOAL, Metric, Verdict
 
 @dataclass(frozen=True)
 class Figure:
-    """``target`` and ``verdict`` are empty for what has no target."""
+    """One figure for display. Without a target, ``target`` is empty and ``verdict`` is None."""
 
     name: str
     value: str

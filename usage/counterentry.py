@@ -1,4 +1,8 @@
-"""Corrections of the ledger: a row is never changed; a counter-entry takes back what was wrong with it."""
+"""Corrections of the ledger by counter-entries.
+
+A ledger row is never changed. A counter-entry is another row, with a negative amount, that takes back all or part of
+it.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +22,13 @@ class CounterEntryError(DomainError):
 
 @transaction.atomic
 def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None) -> LedgerEntry:
-    """Write a counter-entry for ``units`` of the row, by default all that are left. It counts if the row counted, so
-    that month's roll-ups, quota and draft statement are corrected; for a final statement, write a credit note.
+    """Write a counter-entry that takes back ``units`` of a row, by default all that are left.
 
-    Raises ``CounterEntryError``.
+    Units are milliseconds or characters. The counter-entry gets the time of the row, so it corrects the roll-ups, quota
+    and draft statement of that month. For a final statement, write a credit note instead.
+
+    Raises ``CounterEntryError`` if the row is not charged or is a counter-entry itself, if ``units`` are more than are
+    left, or if ``why`` is empty.
     """
     entry = LedgerEntry.objects.select_for_update(no_key=True).get(pk=entry.pk)
     left = left_of(entry)
@@ -55,13 +62,13 @@ def take_back(entry: LedgerEntry, *, why: str, by: str, units: int | None = None
 
 
 def without_reason(note: str) -> str:
-    """Return the note's day and author without the reason."""
+    """Return the day and the author from a counter-entry's note, without the reason."""
     author, colon, _why = note.partition(": ")
     return author + colon.strip()
 
 
 def left_of(entry: LedgerEntry) -> int:
-    """Return the units of the row that have not been taken back."""
+    """Return the units (milliseconds or characters) of the row that have not been taken back yet."""
     sums = entry.counter_entries.aggregate(audio_ms=Sum("audio_ms", default=0), characters=Sum("characters", default=0))
     taken = sums["audio_ms"] if entry.measure is Measure.AUDIO else sums["characters"]
     return entry.units + int(taken)

@@ -1,4 +1,4 @@
-"""Statements to hand out: a page to print, and CSV."""
+"""Export statements as a page to print or as CSV."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def page(statement: Statement) -> dict[str, Any]:
 
 
 def as_csv(statements: Iterable[Statement]) -> str:
-    """Write the statements as CSV: for each, a row per line, then the total in whole sen, then the credit notes."""
+    """Return the statements as CSV.
+
+    Each statement has a row per line, then its total in ringgit rounded to sen, then its credit notes.
+    """
     out = io.StringIO()
     table = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\r\n")
     table.writeheader()
@@ -72,6 +75,9 @@ def _rows(statement: Statement) -> Iterable[dict[str, str]]:
 
 
 def harmless(value: str) -> str:
-    """Escape text that a spreadsheet would take for a formula; an end user's id is whatever the caller chose."""
+    """Escape text that a spreadsheet would take for a formula.
+
+    This matters for end users' ids, because client applications choose them freely.
+    """
     is_number = value[1:].replace(".", "", 1).isdecimal()
     return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") and not is_number else value

@@ -1,4 +1,4 @@
-"""Writing statements: drafts of a month for every client application and end user, and making them final."""
+"""Draft a month's statements for client applications and end users, and make them final."""
 
 from __future__ import annotations
 
@@ -16,22 +16,28 @@ from usage.statements import SETTLING, Statement, StatementError, StatementLine
 
 BATCH = 1000
 
-_Key = tuple[str, str, int]  # of a line: plan, kind, price
+_Key = tuple[str, str, int]  # identifies a statement line: plan, kind, price in micros
 
 
 def draft_month(month: date) -> int:
-    """Rewrite the month's drafts; final statements stay as they are. Returns the number of statements."""
+    """Rewrite the month's drafts for all client applications, and return the number of drafts.
+
+    Final statements stay as they are.
+    """
     return sum(draft_client(client.pk, month) for client in ClientApplication.objects.all())
 
 
 @transaction.atomic
 def draft_client(client_id: int, month: date) -> int:
-    """Draft the client application's statement and one for each end user with something to charge."""
+    """Draft the client application's statement and one for each end user with usage in the month.
+
+    Returns the number of drafts. Final statements stay as they are.
+    """
     month = month.replace(day=1)
     lines = _lines(charges(client_id, month))
     if not lines:
         return 0
-    # The lock keeps two of these, or one and a finalisation, from meeting half-way.
+    # Only one transaction at a time may draft or finalise the statements of a client application.
     ClientApplication.objects.select_for_update(no_key=True).get(pk=client_id)
     known = {one.user: one for one in Statement.objects.filter(client_id=client_id, month=month)}
     drafts = [one for one in known.values() if not one.is_final]
@@ -46,7 +52,10 @@ def draft_client(client_id: int, month: date) -> int:
 
 @transaction.atomic
 def finalise(statement: Statement, *, by: str, now: datetime | None = None) -> Statement:
-    """Write it a last time and close it for good. Raises ``StatementError``."""
+    """Recalculate a draft a last time and make it final.
+
+    Raises ``StatementError`` if it is final already, or if its month is not over yet.
+    """
     now = now or timezone.now()
     ClientApplication.objects.select_for_update(no_key=True).get(pk=statement.client_id)
     statement = Statement.objects.get(pk=statement.pk)
@@ -62,10 +71,10 @@ def finalise(statement: Statement, *, by: str, now: datetime | None = None) -> S
 
 
 def finalise_month(month: date, *, by: str, now: datetime | None = None) -> int:
-    """Write the month's statements a last time and close all of them, one client application at a time. Gives how many.
+    """Finalise all statements of a month, one client application at a time, and return their number.
 
-    The same as ``finalise`` for each, in a few statements instead of some for every end user. Raises
-    ``StatementError``.
+    The result is the same as that of ``finalise`` for each statement, with a few queries per client application instead
+    of several per end user. Raises ``StatementError`` if the month is not over yet.
     """
     now = now or timezone.now()
     if now < end_of_month(month) + SETTLING:
@@ -77,20 +86,23 @@ def finalise_month(month: date, *, by: str, now: datetime | None = None) -> int:
 def _finalise_client(client_id: int, month: date, by: str, now: datetime) -> int:
     ClientApplication.objects.select_for_update(no_key=True).get(pk=client_id)
     drafts = Statement.objects.filter(client_id=client_id, month=month.replace(day=1), state=Statement.State.DRAFT)
-    if not draft_client(client_id, month):  # all was taken back since: what drafts say is no longer so
+    if not draft_client(client_id, month):  # everything was taken back, so existing drafts are out of date
         return len([finalise(statement, by=by, now=now) for statement in drafts])
     return drafts.update(state=Statement.State.FINAL, drafted_at=now, finalised_at=now, finalised_by=by)
 
 
 def overcharged_sen(statement: Statement) -> int:
-    """Return the amount by which a final statement, less its credit notes, exceeds what it would be if written now."""
+    """Return the sen by which a final statement, less its credit notes, exceeds the charges as computed now."""
     found = charges(statement.client_id, statement.month, user=statement.user or None)
     total = Statement(total_micros=sum(charge.amount_micros for charge in found))
     return statement.total_sen - statement.credited_sen - total.total_sen
 
 
 def _lines(found: Iterable[Charge]) -> dict[str, dict[_Key, list[int]]]:
-    """Sum the charges to lines by user, with the total of all users under "": units, included units and amount."""
+    """Sum the charges into statement lines by end user; the lines of all end users together are under "".
+
+    A line is a list: units, included units, amount in millionths of a ringgit.
+    """
     lines: dict[str, dict[_Key, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0]))
     for charge in found:
         for owner in (charge.user, ""):

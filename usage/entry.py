@@ -1,4 +1,4 @@
-"""The metered facts of one request, as plain data, so that the code that fills it in needs no database."""
+"""Metered facts of one request as plain data, so that code which measures work needs no database."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from enum import StrEnum
 
 
 class Measure(StrEnum):
-    """The unit in which work is counted for quotas and money: milliseconds of audio heard, or characters spoken."""
+    """Unit in which quotas and prices count work: milliseconds of audio recognised, or characters spoken."""
 
     AUDIO = "audio"
     CHARACTERS = "characters"
 
 
 class Kind(StrEnum):
-    """What a request asked for."""
+    """Kind of speech work that a request asks for."""
 
     TRANSCRIPTION = "transcription"
     TRANSLATION = "translation"
@@ -27,21 +27,31 @@ class Kind(StrEnum):
 
     @property
     def feature(self) -> str:
-        """The part of voice that this kind belongs to, by its name in the roll-out."""
+        """Name of the voice feature that this kind of work belongs to, as in ``rollout``."""
         return {Kind.SPEECH: "tts", Kind.REALTIME: "realtime"}.get(self, "asr")
 
 
-# A client that left while its answer was on the way has had what was made until then; see ``gateway.gate``.
+# 499: the client disconnected during the response. It pays for what was made until then; see ``gateway.gate``.
 CHARGED_STATUSES = (200, 499)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One row of the ledger, not yet written. ``status`` is the HTTP status; 499 says that the client went away.
+    """One row of the ledger, not written yet.
 
-    ``is_live``: it lasted as long as somebody spoke or listened, so ``total_ms`` is no response time.
-    ``reservation``: the key of the quota that was held for this work, which the row's writing frees. ``settlement``: an
-    id of which the ledger takes one row, however often it is written.
+    Attributes:
+        request_id: id that the caller chose or was given; not necessarily unique.
+        user: id of the end user, as the client application names them.
+        audio_ms: milliseconds of audio recognised.
+        characters: characters spoken.
+        queue_ms: the part of ``total_ms`` that the work spent waiting.
+        total_ms: time from request to response.
+        status: HTTP status of the response; 499 if the client disconnected.
+        is_live: True for a stream. It lasts as long as somebody speaks or listens, so ``total_ms`` is not a response
+            time.
+        reservation: key of the quota reserved for this work; writing the row frees it. "" if there is none.
+        settlement: id of which the ledger accepts only one row, however often it is written; None without that
+            protection.
     """
 
     request_id: str

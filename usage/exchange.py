@@ -1,5 +1,4 @@
-"""The exchange rate of the US dollar in ringgit, entered by people and dated by day: cost is in dollars, revenue in
-ringgit."""
+"""Exchange rate of the US dollar in ringgit by day, entered by staff. Costs are in dollars, revenue is in ringgit."""
 
 from __future__ import annotations
 
@@ -17,7 +16,10 @@ PLACES = 4
 
 
 class ExchangeRate(models.Model):
-    """A rate that holds from its day until the next one. Rows are added, and deleted if wrong, never changed."""
+    """Rate that holds from its day until the day of the next rate.
+
+    Rows are added, or deleted if wrong, but never changed, so that they record the history.
+    """
 
     day = models.DateField("from", default=timezone.localdate, unique=True)
     ringgit = models.DecimalField(
@@ -40,6 +42,6 @@ class ExchangeRate(models.Model):
 
 
 def rate_of(newest_first: Sequence[ExchangeRate], day: date) -> ExchangeRate | None:
-    """Return the rate for that day; before the first rate, the first. None: no rates have been entered."""
+    """Return the rate that holds on ``day``, or the oldest one if ``day`` is before it. None if there are no rates."""
     holding = (rate for rate in newest_first if rate.day <= day)
     return next(holding, newest_first[-1] if newest_first else None)

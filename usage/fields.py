@@ -1,4 +1,4 @@
-"""A model field that fills itself in."""
+"""Model field that copies the day of a related ledger row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ else:
 
 
 class DayOfRequest(Base):
-    """The day of the ``entry`` that a row is about, so that counting by day needs no look into the ledger."""
+    """Day of the ledger row that ``entry`` refers to, in the service's time zone.
+
+    The field is set on every save, so that counting by day needs no query of the ledger.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("db_index", True)
@@ -24,6 +27,6 @@ class DayOfRequest(Base):
         super().__init__(*args, **kwargs)
 
     def pre_save(self, model_instance: models.Model, add: bool) -> date:
-        day = day_of(getattr(model_instance, "entry").created_at)  # noqa: B009 - it is no field of all models
+        day = day_of(getattr(model_instance, "entry").created_at)  # noqa: B009 - only some models have this field
         setattr(model_instance, self.attname, day)
         return day

@@ -1,4 +1,4 @@
-"""Group commit: items that arrive at the same time share a transaction, yet each waits for its own outcome."""
+"""Group commit: items submitted at the same time share a transaction, but each gets its own outcome."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ LARGEST_COMMIT = 500
 
 
 class GroupCommit(Generic[T, R]):
-    """Commits items in groups. ``commit`` returns each item's outcome, or the error that it met."""
+    """Commits items in groups.
+
+    ``commit`` writes a list of items, and returns for each its outcome or the error that it met. ``run`` calls that
+    function in the thread that has the database connection.
+    """
 
     def __init__(
         self,
@@ -32,17 +36,17 @@ class GroupCommit(Generic[T, R]):
         self._committing: asyncio.Task[None] | None = None
 
     async def submit(self, item: T) -> R:
-        """Return once the item is committed. Raises ``DatabaseError`` when it cannot be."""
+        """Return the item's outcome once it is committed. Raises ``DatabaseError`` if it cannot be."""
         loop = asyncio.get_running_loop()
         committed: asyncio.Future[R] = loop.create_future()
         self._waiting.append((item, committed))
         if self._committing is None:
-            # An empty context: this outlives the request that happens to start it.
+            # An empty context, because the task outlives the request that starts it.
             self._committing = loop.create_task(self._commit_all(), context=contextvars.Context())
         return await committed
 
     async def drain(self) -> None:
-        """Commit what waits."""
+        """Return when everything submitted so far has been committed or has failed."""
         if self._committing is not None:
             await self._committing
 
@@ -55,7 +59,7 @@ class GroupCommit(Generic[T, R]):
                 outcomes: Sequence[R | Exception]
                 try:
                     outcomes = await self._run(partial(self._commit, items))
-                except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+                except Exception as error:  # noqa: BLE001 - whatever the error, no submitter may wait for ever
                     outcomes = [error] * len(batch)
                 for (_item, committed), outcome in zip(batch, outcomes, strict=True):
                     if committed.done():  # its request was cancelled
@@ -69,8 +73,11 @@ class GroupCommit(Generic[T, R]):
 
 
 def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> list[R | DatabaseError]:
-    """``write`` the items in one transaction; if that fails, each in its own: none fails for another's fault. With the
-    database gone they all fail at once, after one wait for a connection, and so do those that come after them."""
+    """``write`` the items in one transaction or, if that fails, each in its own. Return each item's outcome or error.
+
+    So no item fails because of another one. If the database is unavailable, all items fail after one attempt to
+    connect, and the items of later calls fail at once.
+    """
     if database.is_away:
         return [OperationalError("the database is away")] * len(items)
     try:
@@ -79,9 +86,9 @@ def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> lis
             with transaction.atomic():
                 return [*write(items)]
         except (DatabaseError, InterfaceError):
-            if connection.connection is None:  # Django has tried for another in place of the broken one
+            if connection.connection is None:  # the connection broke, and Django could not replace it
                 raise
-            connection.close()  # it may be what is broken
+            connection.close()  # the connection may be the cause
         connection.ensure_connection()
     except (DatabaseError, InterfaceError) as error:
         gone = OperationalError(str(error))
@@ -94,6 +101,6 @@ def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> lis
                 outcomes += write([item])
         except DatabaseError as error:
             outcomes.append(error)
-        except InterfaceError as error:  # the connection broke; Django does not count it among the others
+        except InterfaceError as error:  # the connection broke; this is not a DatabaseError
             outcomes.append(OperationalError(str(error)))
     return outcomes

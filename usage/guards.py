@@ -1,9 +1,10 @@
-"""Triggers that protect the ledger: it is append-only, final statements and credit notes never change.
+"""Database triggers that keep the ledger append-only, and final statements and credit notes unchanged.
 
-They are made after every migration, since SQLite loses a table's triggers whenever a migration alters it, and removed
-before this app's, since PostgreSQL alters no column that a trigger names. They let two changes pass,
-both of ``usage.personal``: a personal identifier becomes a pseudonym, a counter-entry's note is cut short. PostgreSQL's
-TRUNCATE passes too: who may do that owns the tables.
+The triggers are created after every migration, because SQLite drops a table's triggers when a migration alters the
+table. They are removed before a migration of this app, because PostgreSQL cannot alter a column that a trigger names.
+
+Three changes pass, all made by ``usage.personal``: an end user's id becomes a pseudonym, a request id is emptied, a
+counter-entry's note is shortened. PostgreSQL's TRUNCATE also passes: whoever may run it could drop the triggers too.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from usage.models import CreditNote, LedgerEntry, Statement, StatementLine
 from usage.weeks import PSEUDONYM
 
-PERSONAL = {"user", "request_id", "note"}  # what a pseudonym, or less than there was, may take the place of
+PERSONAL = {"user", "request_id", "note"}  # columns that may be changed to a pseudonym or shortened
 
 
 @dataclass(frozen=True)
 class _Guard:
-    """Refuse the ``event`` on rows for which ``when`` (SQL on OLD and NEW) holds."""
+    """Trigger that refuses ``event`` on rows for which the SQL condition ``when`` on OLD and NEW holds."""
 
     model: type[models.Model]
     name: str
@@ -64,7 +65,7 @@ def _guards() -> list[_Guard]:
 
 
 def _columns(model: type[models.Model]) -> str:
-    """Return the model's columns except the personal ones."""
+    """Return the quoted names of the model's columns, without the personal ones."""
     return ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields if field.column not in PERSONAL)
 
 
@@ -73,7 +74,7 @@ def _names_somebody() -> str:
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Make the triggers, or make them again."""
+    """Create or replace the triggers."""
     make = {"sqlite": _on_sqlite, "postgresql": _on_postgresql}.get(connection.vendor)
     if make is not None:
         with connection.cursor() as cursor:
@@ -105,7 +106,10 @@ def _has_tables(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _is_complete(connection: BaseDatabaseWrapper) -> bool:
-    """Return True if the tables are complete, which they are not before the first migration or half-way back."""
+    """Return True if all guarded tables have all their columns.
+
+    They do not before the first migration, or after migrating part of the way backwards.
+    """
     if not _has_tables(connection):
         return False
     introspection = connection.introspection
@@ -127,7 +131,7 @@ def _on_sqlite(guard: _Guard) -> list[str]:
 
 
 def _on_postgresql(guard: _Guard) -> list[str]:
-    # The condition stands in the function: a trigger's own WHEN may not look into other tables.
+    # The condition is in the function, because the WHEN of a trigger cannot query other tables.
     gives = "OLD" if guard.event == "DELETE" else "NEW"
     return [
         f"CREATE OR REPLACE FUNCTION {guard.trigger}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"

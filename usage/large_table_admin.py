@@ -1,7 +1,7 @@
-"""Lists of tables that grow without end: their pages must not read all rows.
+"""Admin lists of tables that grow without end: no page may read all rows.
 
-What is slow in the admin with a million rows: which months occur (every row is read), ids compared without their case
-(no index helps), hundreds of rows on a page.
+With a million rows, three things in Django's admin are slow. The date hierarchy reads every row to find the months that
+occur. Searches compare ids case-insensitively, so no index helps. Pages show a hundred rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROWS_ON_A_PAGE = 50
 
 
 class FarPaginator(Paginator):  # type: ignore[type-arg]
-    """A paginator that reads pages beyond the middle from the end, so that the last is as fast as the first."""
+    """Paginator that reads pages of the second half from the end, so that the last page is as fast as the first."""
 
     def page(self, number: int | str) -> Page[Any]:
         number = self.validate_number(number)
@@ -36,7 +36,10 @@ class FarPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class LargeTableAdmin(ModelAdmin):
-    """Base admin for large tables. Search fields that begin with "=" match the whole value, case-sensitively."""
+    """Base admin for large tables.
+
+    If all search fields begin with "=", a search matches whole values and, unlike in Django, is case-sensitive.
+    """
 
     show_full_result_count = False  # counting a large table takes longer than showing a page of it
     list_per_page = ROWS_ON_A_PAGE
@@ -60,7 +63,10 @@ class LargeTableAdmin(ModelAdmin):
 
 
 def _index_leader(name: str) -> Q:
-    """Return a filter that names every client application, since indexes on end users begin with that column."""
+    """Return a filter on all client applications if ``name`` is an end user's id, else an empty filter.
+
+    It lets the database use the indexes on end users, which begin with the client application.
+    """
     if name.rpartition("__")[2] != "user":
         return Q()
     clients = list(ClientApplication.objects.order_by().values_list("pk", flat=True))
@@ -68,8 +74,10 @@ def _index_leader(name: str) -> Q:
 
 
 class _Spans(ChangeList):
-    """A change list whose date hierarchy offers all years, months or days from the first row to the last, without
-    scanning those between."""
+    """Change list whose date hierarchy offers every year, month or day from the first row to the last.
+
+    Django offers only those with rows, and reads the whole table to find them.
+    """
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         queryset = super().get_queryset(request, *args, **kwargs)
@@ -89,7 +97,7 @@ class _Spans(ChangeList):
 
 
 def _periods(first: date, last: date, kind: str) -> Iterator[date]:
-    """Yield the first days of all years or months, or all days, that the span touches."""
+    """Yield the first day of each year or month that the span touches or, if ``kind`` is "day", each of its days."""
     day = first.replace(month=1, day=1) if kind == "year" else first.replace(day=1) if kind == "month" else first
     while day <= last:
         yield day

@@ -1,6 +1,6 @@
 """Usage tables: an append-only ledger with one row per request, and users' feedback on the results.
 
-The app's other models are in modules of their own: plans, roll-ups, statements, cost.
+The app's other models have their own modules, for example ``usage.plans`` and ``usage.rollups``.
 """
 
 from __future__ import annotations
@@ -64,18 +64,18 @@ KINDS = [(kind.value, kind.name.capitalize()) for kind in Kind]
 
 
 class NoSuchRequest(DomainError):
-    """Raised when there is no successful request of that id and kind."""
+    """Raised when there is no successful request with the given id and kind."""
 
 
 class NotTheirRequest(DomainError):
-    """Raised when the request was made by somebody else."""
+    """Raised when the request was made by another end user."""
 
 
 class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
     async def found(self, request_id: str, *kinds: Kind, caller: Caller) -> LedgerEntry:
-        """Return the end user's newest successful request with that id and one of those kinds.
+        """Return the newest successful request of the caller's end user with that id and one of those kinds.
 
-        Raises ``NotTheirRequest`` or ``NoSuchRequest``.
+        Raises ``NotTheirRequest`` if only other end users have made such a request, ``NoSuchRequest`` if nobody has.
         """
         rows = self.filter(request_id=request_id, kind__in=kinds, status=200)
         mine = await rows.of(caller).afirst()
@@ -89,7 +89,7 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
         return self.filter(created_at__gte=moment)
 
     def totals_by_kind(self) -> models.QuerySet[LedgerEntry, Any]:
-        """Sum by kind: all requests, failed requests, and charged amounts."""
+        """Return, by kind, the number of requests, the number of failed ones, and the charged amounts."""
         charged = Q(status__in=CHARGED_STATUSES)
         request = Q(counters=None)
         return (
@@ -104,18 +104,18 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
         )
 
     def of(self, caller: Caller) -> LedgerQuerySet:
-        """The rows of one end user; the same id at another client application is another person."""
+        """Return the rows of the caller's end user. The same id at another client application is another person."""
         return self.filter(client_id=caller.client_id, user=caller.user)
 
 
 class LedgerEntry(AppendOnlyModel):
-    """One request for speech work, however it ended. Written once; see ``usage.entry.Entry`` for the fields.
+    """One request for speech work, whatever its outcome; ``usage.entry.Entry`` explains the fields.
 
-    A mistake is corrected by a counter-entry: a row with amounts below zero, at the time of the row that it
-    ``counters``, so that every sum over that time comes out right. See ``usage.counterentry``.
+    A row is never changed. A mistake is corrected by a counter-entry (``usage.counterentry``): a row with negative
+    amounts and the same time as the row that it ``counters``, so that sums over any period come out right.
     """
 
-    # A caller may send the same id twice, so it finds rows but does not identify one.
+    # Not unique: a caller may send the same id twice.
     request_id = models.CharField(max_length=128, db_index=True)
     kind = models.CharField(max_length=16, choices=KINDS)
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
@@ -140,7 +140,7 @@ class LedgerEntry(AppendOnlyModel):
         help_text="The row that this one takes back, in part or whole.",
     )
     note = models.CharField(max_length=300, blank=True, help_text="Of a counter-entry: why, who and when.")
-    settlement = models.CharField(  # noqa: DJ001 - rows without one must not be alike
+    settlement = models.CharField(  # noqa: DJ001 - NULL, unlike "", may occur often in a unique column
         max_length=32,
         null=True,
         editable=False,
@@ -168,14 +168,17 @@ class LedgerEntry(AppendOnlyModel):
 
     @property
     def units(self) -> int:
-        """The units that quotas and statements count for this row, in its kind's measure."""
+        """Milliseconds or characters that quotas and statements count for this row; 0 if it is not charged."""
         if not self.is_charged:
             return 0
         return self.characters if self.measure is Measure.CHARACTERS else self.audio_ms
 
 
 class OpenStream(models.Model):
-    """The usage so far of a stream that is still open; see ``usage.checkpoints``. ``entry``: ``Entry``'s fields."""
+    """Usage so far of a stream that is still open; see ``usage.checkpoints``.
+
+    ``entry`` holds the fields of ``usage.entry.Entry``.
+    """
 
     key = models.CharField(max_length=32, primary_key=True)
     entry = models.JSONField()
@@ -186,7 +189,7 @@ class OpenStream(models.Model):
 
 
 class Correction(models.Model):
-    """A user's correction of a transcription, kept as its word error rate. Neither text is kept."""
+    """A user's correction of a transcript, kept as its word error rate. Neither text is kept."""
 
     entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="correction")
     day = DayOfRequest()
@@ -199,7 +202,7 @@ class Correction(models.Model):
 
 
 class Rating(models.Model):
-    """A listener's rating of synthesised speech, 1 to 5; the mean is the mean opinion score."""
+    """A listener's rating of synthesised speech from 1 to 5. The mean of all ratings is the mean opinion score."""
 
     entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="rating")
     day = DayOfRequest()

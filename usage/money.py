@@ -1,4 +1,8 @@
-"""Money is integers: micro-units (millionths) of ringgit or of US dollars, rounded half up to sen where it is paid."""
+"""Arithmetic and formatting of money.
+
+Amounts are integers in micro-units: millionths of a ringgit or of a US dollar. They are rounded half up to sen
+(hundredths of a ringgit) where they are paid.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ def in_sen(micros: int) -> int:
 
 
 def decimal(amount: int, places: int) -> str:
-    """An integer as a decimal number: ``decimal(123456, 2)`` is ``1234.56``."""
+    """Format an integer as a decimal number: ``decimal(123456, 2)`` is ``1234.56``."""
     sign = "-" if amount < 0 else ""
     whole, part = divmod(abs(amount), 10**places)
     return f"{sign}{whole}.{part:0{places}d}"
@@ -39,12 +43,12 @@ def dollars(micros: int) -> str:
 
 
 def unit_dollars(micros: int) -> str:
-    """Format a unit price the same on every page: to the cent from a dollar up, to four decimals below."""
+    """Format a unit price in micro-dollars: in whole cents from one dollar up, with four decimals below."""
     return dollars(micros) if micros >= MICROS else f"USD {decimal(divide_half_up(micros, 100), 4)}"
 
 
 def exact(micros: int) -> str:
-    """Format without rounding, with two decimals at least: ``0.05``, ``0.0125``, ``1,200.00``."""
+    """Format micro-units without rounding, with at least two decimals: ``0.05``, ``0.0125``, ``1,200.00``."""
     sign = "-" if micros < 0 else ""
     whole, part = divmod(abs(micros), MICROS)
     places = f"{part:06d}".rstrip("0").ljust(2, "0")

@@ -1,4 +1,4 @@
-"""A list's filter by calendar month."""
+"""Admin list filter by calendar month."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MONTHS = 12
 
 
 class MonthFilter(admin.SimpleListFilter):
-    """Offer the last twelve months: finding those that have rows would scan the whole table."""
+    """Filter that offers the last twelve months, because finding those with rows would scan the whole table."""
 
     title = "month"
     parameter_name = "month"

@@ -1,4 +1,4 @@
-"""Days and months in the service's time zone, as users and accountants know them."""
+"""Days and months in the service's time zone. A month is given by its first day."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def day_of(moment: datetime) -> date:
 
 
 def month_of(moment: datetime) -> date:
-    """The first day of the moment's month."""
+    """Return the first day of the month that contains ``moment``."""
     return day_of(moment).replace(day=1)
 
 
@@ -25,10 +25,10 @@ def month_before(month: date) -> date:
 
 
 def start_of(day: date) -> datetime:
-    """Midnight, the first moment of the day."""
+    """Return midnight, the first moment of ``day``."""
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def end_of_month(month: date) -> datetime:
-    """The first moment after the month."""
+    """Return the first moment after the month."""
     return start_of(month_after(month))

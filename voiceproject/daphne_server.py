@@ -2,7 +2,7 @@
 
 Daphne has no lifespan, believes `X-Forwarded-For` of anybody, writes larger bodies to the disk, and stops without
 waiting; this module and `daphne_protocol` put that right. Importing it installs Twisted's reactor on a new asyncio
-loop, so only `manage.py serve --server daphne` does. What stays different is in docs/operations.md.
+loop, so only `manage.py serve --server daphne` does. What stays different is in docs/kubernetes.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/operations.md: its commands are run, as far as they go without a cluster."""
+"""docs/kubernetes.md and docs/operations.md: their commands are run, as far as they go without a cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.core.management import get_commands
 from tests.k8s.manifests import K8S, ROOT, SERVING, built, overlay, workloads
 from tests.k8s.test_schema import check
 
-PAGE = (ROOT / "docs" / "operations.md").read_text()
+PAGE = "".join((ROOT / "docs" / page).read_text() for page in ("kubernetes.md", "operations.md"))
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 # Takes kubectl's place: the real one, with a server that nobody answers for. So far it must come: what it says of its

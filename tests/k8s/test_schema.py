@@ -11,7 +11,7 @@ import yaml
 
 from tests.k8s.manifests import K8S, PHASES, Manifest, built, overlay, workloads
 
-KUBERNETES = "1.32"  # the oldest that docs/operations.md asks for
+KUBERNETES = "1.32"  # the oldest that docs/kubernetes.md asks for
 OTHERS = yaml.safe_load((Path(__file__).parent / "crds.yaml").read_text())
 
 

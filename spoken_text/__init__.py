@@ -1,1 +1,1 @@
-"""How written Malay, English, Mandarin and Tamil are said. Plain Python: imports nothing else of the project."""
+"""How written Malay, English, Mandarin and Tamil are spoken. Plain Python: imports no other part of the project."""

@@ -1,4 +1,4 @@
-"""Letter words: which are spelled ("SPM") and which are said as a word ("UMNO")."""
+"""Rules for acronyms: which are spelled ("SPM"), and which are said as a word ("UMNO")."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MALAY_LETTERS = dict(
     )
 )
 
-# Said as words although short, or although their look suggests spelling.
+# Acronyms said as words, although they are short or look as if they were spelled.
 _WORDS = frozenset(
     """
     UMNO PETRONAS FELDA MARA ASEAN UNICEF UNESCO JAKIM FELCRA RISDA MITI MIDA MARDI SIRIM MIMOS PERODUA PROTON BERNAMA
@@ -26,7 +26,7 @@ _WORDS = frozenset(
     JSON WIFI SQLITE NUMPY MYKAD MYSEJAHTERA UNIMAS UNIMAP UNISEL UNITEN UNIKL TOEFL MUET DELIMA
     """.split()
 )
-# Spelled although they could be said.
+# Acronyms that are spelled, although they could be said as words.
 _SPELLED = frozenset(
     """
     KLIA UITM USIM UTEM UTHM UNISZA USAS IKBN IPTA IPTS IIUM UIAM AKPK EPF IPO API URL UAE USA EU UN UK AI IT IC
@@ -35,7 +35,7 @@ _SPELLED = frozenset(
     IELTS IOS OS IOT OKR ROI UI UX PDF GIS IPK IPD OCPD BSN CIMB EMCO MCO ABC RAV EEG ECG ADHD
     """.split()
 )
-# Plain words that people shout.
+# Ordinary words that people write in capitals for emphasis.
 _SHOUTED = frozenset(
     """
     DAN ATAU DI KE ITU INI ADA TAK TIDAK SAYA AKU KAMI KITA DIA BUKAN JANGAN SILA AWAS NOTA PENTING YA DARI PADA APA
@@ -89,7 +89,7 @@ _MIXED = {
     "GoPro": "Go Pro",
     "eWallet": "e-wallet",
 }
-_MAX_SPELLED = 5  # a longer one with vowels is a word in capitals
+_MAX_SPELLED = 5  # letters; a longer word in capitals that has vowels is said as a word
 _VOWELS = frozenset("AEIOU")
 _UNSAYABLE = re.compile(
     r"[^AEIOU]{3,}|[AEIOU]{3}|[^AEIOUNKMTSRLH]$"
@@ -99,13 +99,16 @@ _UNSAYABLE = re.compile(
 
 
 def spell(letters: str, language: str) -> str:
-    """Letter by letter; in Malay by the names Malaysians give them, in English as separate capitals."""
+    """Spell letters: in Malay by their Malaysian names, in English as separate capitals.
+
+    A LETTER_MARK stands before each of them.
+    """
     names = (MALAY_LETTERS.get(char.lower(), char) if language == "ms" else char.upper() for char in letters)
     return " ".join(LETTER_MARK + name for name in names if not name.isspace())
 
 
 def is_spelled(word: str) -> bool:
-    """Whether a word in capitals is said letter by letter."""
+    """Return True if a word in capitals is said letter by letter."""
     if word in _WORDS or word in _SHOUTED:
         return False
     if word in _SPELLED or not _VOWELS & set(word):
@@ -134,13 +137,16 @@ def _mixed(match: re.Match[str], language: str) -> str:
 
 
 def _letter(match: re.Match[str], language: str) -> str:
-    """A single capital: an initial, a grade, "Vitamin C"."""
+    """Spell a single capital (an initial, a grade, "Vitamin C"), except the English article "A"."""
     article = language == "en" and match[1] == "A" and re.match(r" [a-z]", match.string[match.end() :])
     return match[1] if article else spell(match[1], language)
 
 
 def unshout(text: str) -> str:
-    """Put a text written all in capitals into small letters, so that it is not spelled."""
+    """Return a text that is mostly in capitals in small letters, so that its words are not spelled.
+
+    Acronyms keep their capitals, and so does a text that is a list of acronyms.
+    """
     found = re.findall(r"[^\W\d_]{2,}", text)
     shouted = [word for word in found if word.isupper()]
     if len(found) < 3 or len(shouted) < len(found) * 0.8:
@@ -160,11 +166,11 @@ ACRONYMS: list[Rule] = [
     rule(r"(?<![\w])((?:[A-Z]\.){2,6}[A-Z]?)(?!\w)", lambda m, lang: spell(m[1].replace(".", ""), lang) + _stop(m)),
     rule(r"(?<!\w)([A-Z]{2,20})(s|nya|lah|kah)?(?!\w)", _acronym),
     rule(rf"(?<![\w'’{LETTER_MARK}])(?!I\b)([A-Z])(?:\.(?= ?[A-Z]))?(?![\w'’])", _letter),
-    # Two marks: the letter itself, not the Malay name of another one ("e" is the name of A).
+    # Two marks mean the letter itself. After one mark, "e" would be the Malay name of the letter A.
     rule(rf"(?<![\w'’\-{LETTER_MARK}])([eE])(?=-[a-z]{{3}})", lambda m, lang: LETTER_MARK * 2 + m[1]),
 ]
 
 
 def _stop(match: re.Match[str]) -> str:
-    """The full stop of "U.S." at a sentence's end."""
+    """Return "." if "U.S." ends the text, because its last full stop also ends the sentence; else return ""."""
     return "." if match[1].endswith(".") and not match.string[match.end() :].strip() else ""

@@ -1,4 +1,4 @@
-"""Characters nobody says: emoji, invisible marks, look-alikes of digits and letters; and the final tidying."""
+"""Replaces characters that are not said, such as emoji and invisible marks, and tidies text for speech."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SPACES = re.compile(r"[^\S\n]+")
 _EXPONENTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _VULGAR = re.compile(r"(\d?)\s?([¼-¾⅐-⅞↉])")
-_REPEATED_SIGNS = re.compile(r"([≥≤≠≈±√∑∞‰×÷→ﷺﷻ])(?:\s*\1)+")  # said once
+_REPEATED_SIGNS = re.compile(r"([≥≤≠≈±√∑∞‰×÷→ﷺﷻ])(?:\s*\1)+")  # a repeated sign is said once
 _TABLE = str.maketrans(
     {
         "‐": "-",
@@ -60,12 +60,19 @@ _SHORTCODE = re.compile(r"(?<![\w:]):(?:[a-z][a-z0-9_+-]{1,30}|[+-]1|100):(?![\w
 
 
 def without_emoticons(text: str) -> str:
-    """`text` without ":-)", "T_T", "<3", "¯\\_(ツ)_/¯" and ":tada:", which Markdown's marks would tear apart."""
+    """Return `text` without ":-)", "T_T", "<3", "¯\\_(ツ)_/¯" and ":tada:".
+
+    Call this before Markdown is removed, because emoticons contain Markdown's marks.
+    """
     return _SHORTCODE.sub(" ", _EMOTICONS.sub(" ", text))
 
 
 def plain_characters(text: str) -> str:
-    """Emoji and invisible characters left out, digits and letters of any width as ASCII, "½" as "1/2"."""
+    """Return `text` in plain characters.
+
+    Emoji and invisible characters are left out. Digits of any script become ASCII, and so do full-width letters. "½"
+    becomes "1/2".
+    """
     if text.isascii():
         return _INVISIBLE.sub("", text)
     text = _REPEATED_SIGNS.sub(r"\1", text)
@@ -126,7 +133,7 @@ _LEADING = re.compile(r"^[\s,:.?!\-]+")
 
 
 def tidy(text: str) -> str:
-    """Turn the remaining punctuation into pauses: only , . ? ! : and the marks inside words are kept."""
+    """Turn the remaining punctuation into pauses. Only , . ? ! : and marks inside words are kept."""
     text = _latin(text).translate(_WIDE_MARKS).replace("\n", " ")
     text = _QUOTES.sub("", _QUOTED.sub(r"\1", text))
     text = _ELLIPSIS.sub(_ellipsis, text)
@@ -144,7 +151,7 @@ def tidy(text: str) -> str:
 
 
 def _latin(text: str) -> str:
-    """`text` without the letters of other scripts, and without the brackets or quotes that held nothing else."""
+    """Return `text` without letters of other scripts and without combining marks."""
     if text.isascii():
         return text
     composed = unicodedata.normalize("NFC", text)
@@ -153,7 +160,7 @@ def _latin(text: str) -> str:
 
 
 def _base(char: str) -> str:
-    """A Latin letter with two marks (Vietnamese) without them."""
+    """Return a Latin letter with two marks (Vietnamese) without them, and any other character unchanged."""
     return unicodedata.normalize("NFD", char)[0] if "\u1e00" <= char <= "\u1eff" else char
 
 
@@ -173,5 +180,5 @@ _BETWEEN_IDEOGRAPHS = re.compile(
 
 
 def tidy_spaces(text: str) -> str:
-    """Tidy only the spaces, for text whose punctuation the engine reads itself."""
+    """Tidy only the spaces of a text whose punctuation the engine itself reads."""
     return _BETWEEN_IDEOGRAPHS.sub("", re.sub(r"\s+", " ", text)).strip()

@@ -1,4 +1,4 @@
-"""The Malay of chats: "yg", "x", "kata2", "xde"."""
+"""Rules for the short forms of Malay chats, such as "yg", "x", "kata2" and "xde"."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _CHAT = dict(
     trima=terima ksih=kasih cdgn=cadangan pkej=pakej dskaun=diskaun msyuarat=mesyuarat mesyrt=mesyuarat
     """.split()
 )
-#: The short forms that only Malay has.
+#: Short forms that occur only in Malay, so that they show the language of a sentence.
 CHAT_WORDS = frozenset(_CHAT) - frozenset(
     "pls plz btw asap tq tqvm thx omg idk ok okeh die ad ap gi cam leh mtg sory sori len lg pn "
     "td jap bg fon kt hr".split()
@@ -89,7 +89,7 @@ _NO_X_AFTER = frozenset(
     "bahagi".split()
 )
 
-# Reduplication: what is said twice is the root, without the affix before it.
+# Reduplicated words that do not follow the rules of `_doubled`.
 _TWICE = {
     "sekali": "sekali-sekala",
     "beramai": "beramai-ramai",
@@ -133,7 +133,7 @@ def _chat(match: re.Match[str], language: str) -> str:
 
 
 def _in_address(match: re.Match[str]) -> bool:
-    """Whether the word is part of an address that is already in words ("ms dot wikipedia dot org")."""
+    """Return True if the word is part of an address that is already in words ("ms dot wikipedia dot org")."""
     before = match.string[max(0, match.start() - 12) : match.start()]
     if before.endswith((" dot ", " underscore ", " dash ")):
         return True
@@ -143,7 +143,7 @@ def _in_address(match: re.Match[str]) -> bool:
 
 
 def _not(match: re.Match[str], language: str) -> str:
-    """A lone x is "tak" between words, but a letter in algebra."""
+    """Say a lone x as "tak" (not) between Malay words; in algebra it stays a letter."""
     before = match.string[: match.start()].split()[-1:]
     after = match[1].lower() if match[1] else ""
     if language != "ms" or after in _NO_X_AFTER or (before and before[0].lower() in _NO_X_BEFORE):
@@ -152,7 +152,10 @@ def _not(match: re.Match[str], language: str) -> str:
 
 
 def _twice(match: re.Match[str], language: str) -> str:
-    """Reduplication: "kata2" is "kata-kata", "benda2nya" is "benda-bendanya", "tertanya2" is "tertanya-tanya"."""
+    """Say a reduplicated word: "kata2" as "kata-kata", "tertanya2" as "tertanya-tanya".
+
+    A suffix follows the second half: "benda2nya" is "benda-bendanya".
+    """
     before = match.string[: match.start()].split()[-1:]
     if language != "ms" or match[1].isupper() or (before and before[0][0].isdigit()):
         return match[0]  # "10 kaki2" is an area
@@ -204,6 +207,6 @@ CHAT: list[Rule] = [
     rule(rf"(?<![\w'’.{LETTER_MARK}-])[A-Za-z][a-z]{{1,12}}(?![\w'’-])", _chat),
     rule(r"(?<!\w)([A-Z])\s?&\s?(?=[A-Z](?!\w))", lambda m, lang: f"{m[1]} {pick(lang, 'en', 'and')} "),
     rule(r"\s?&\s?", words(" dan ", " and ")),
-    rule(r"(?<=[^\W\d_])\s?/\s?(?=(?i:atau|or)\b)", words(" ", " ")),  # "dan/atau": the next word says it
+    rule(r"(?<=[^\W\d_])\s?/\s?(?=(?i:atau|or)\b)", words(" ", " ")),  # "dan/atau": the next word already says it
     rule(r"(?<=([^\W\d_]))\s?/\s?(?=([^\W\d_]))", _or),
 ]

@@ -1,4 +1,4 @@
-"""Dates and years, day first as in Malaysia."""
+"""Rules for dates and years, with the day first as in Malaysia."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ _YEAR_CUES = (
 
 
 def date(day: int, month: int, full_year: int | None, language: str) -> str:
-    """`day`, `month` (1 to 12) and, where known, the year in words."""
+    """Return a date in words: `day`, `month` (1 to 12), and the year unless `full_year` is None."""
     if language == "ms":
         spoken = f"{cardinal(day, 'ms')} {_MALAY_MONTHS[month - 1]}"
     else:
@@ -119,7 +119,10 @@ def _iso(match: re.Match[str], language: str) -> str:
 
 
 def _short(match: re.Match[str], language: str) -> str:
-    """Dates without a year ("pada 12/3", "31/8 dan 16/9"): a word before them tells them from fractions."""
+    """Say dates without a year ("pada 12/3", "31/8 dan 16/9") unless they may be fractions.
+
+    Without a day above 12, only a cue word before them shows that they are dates.
+    """
     found = [(int(day), int(month)) for day, month in re.findall(r"(\d{1,2})/(\d{1,2})", match[0])]
     if not all(1 <= day <= 31 and 1 <= month <= 12 for day, month in found):
         return match[0]
@@ -136,7 +139,7 @@ def _short(match: re.Match[str], language: str) -> str:
 
 
 def _days_of_a_month(match: re.Match[str], language: str) -> str:
-    """ "12-15/3/2026": the days have the month in common."""
+    """Say a range of days in one month: "12-15/3/2026"."""
     day = int(match[2])
     month = int(match[3])
     if not (1 <= day <= 31 and 1 <= month <= 12 and int(match[1]) < day):
@@ -186,7 +189,7 @@ def _day_month(match: re.Match[str], language: str) -> str:
 
 
 def _days_month(match: re.Match[str], language: str) -> str:
-    """A range of days before a month: "1-3 Jun"."""
+    """Say a range of days before the name of a month: the "1-3" of "1-3 Jun"."""
     low = int(match[1])
     high = int(match[2])
     joined = pick(language, "hingga", "to")
@@ -198,7 +201,7 @@ def _month_day(match: re.Match[str], language: str) -> str:
     month = _MONTHS[match[1].lower()]
     day = int(match[2])
     if not 1 <= day <= 31 or (not match[3] and _COUNTED.match(match.string, match.end())):
-        return match[0]  # "Bulan Februari 28 hari sahaja"
+        return match[0]  # a number of days: "Bulan Februari 28 hari sahaja"
     full_year = _full_year(match[3]) if match[3] else None
     if language == "ms":
         return date(day, month, full_year, "ms")
@@ -213,7 +216,10 @@ def _month_year(match: re.Match[str], language: str) -> str:
 
 
 def _year(match: re.Match[str], language: str) -> str:
-    """In English a bare 1957 is a year where its neighbours allow it; in Malay both are read alike."""
+    """Say a bare "1957" as a year in English where the words beside it allow that.
+
+    Malay says years like any other number.
+    """
     value = int(match[2])
     if language == "ms":
         return match[0]
@@ -272,7 +278,7 @@ DATES: list[Rule] = [
     ),
 ]
 
-#: Also in texts without a digit.
+#: Rules that also apply to texts without a digit.
 NAMED_DAYS: list[Rule] = [
     rule(
         r"(?<!\w)(Jan|Feb|Apr|Jul|Aug|Ogo|Sep|Sept|Oct|Okt|Nov|Dec|Dis)(?=:)",

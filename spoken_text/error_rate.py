@@ -1,9 +1,10 @@
-"""Word error rate, and the form in which texts are compared for it.
+"""Word error rate of a transcript, and the normal form in which two texts are compared.
 
-How something is written is no error: case, punctuation, "6%" or "enam peratus", "RM12.50" or "dua belas ringgit lima
-puluh sen", "KWSP" or "k w s p", "Dr." or "doktor", "e-mel" or "emel", "colour" or "color", "it's" or "it is". Both
-texts are brought to one form: first what is said in words becomes digits, then what is written in signs is said, then
-that becomes digits too. Chinese is compared by characters.
+Differences of writing are no errors: case, punctuation, "6%" or "enam peratus", "RM12.50" or "dua belas ringgit lima
+puluh sen", "KWSP" or "k w s p", "Dr." or "doktor", "e-mel" or "emel", "colour" or "color", "it's" or "it is".
+
+Both texts are brought to one form in three steps. Numbers in words become digits; signs are put in words; numbers in
+these words become digits too. Chinese is compared by characters.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from spoken_text.times import PARTS, TIMES
 from spoken_text.units import EACH, UNITS
 
 _HAN = re.compile(r"([\u3400-\u9fff\uf900-\ufaff])")  # written without spaces: each character counts as a word
-_IN_WORDS = ("L", "M", "N")  # letters, marks (Tamil's vowel signs are such) and numbers, as Unicode classes them
+_IN_WORDS = ("L", "M", "N")  # Unicode categories: letters, marks (such as Tamil vowel signs), numbers
 _SIGNS = [*DATES, *PARTS, *TIME_RANGES, *TIMES, *EACH, *RANGES, *MONEY, *ORDINALS, *FRACTIONS, *UNITS]
 
 _BEFORE_SIGNS = [
@@ -41,7 +42,7 @@ _BEFORE_SIGNS = [
         (r"[\u2018\u2019\u02bc`]", "'"),
     )
 ]
-#: Signs whose rules know only capitals, where small letters may have been written.
+#: Restores signs whose rules expect capitals: by then the text is in small letters.
 _AS_WRITTEN = [
     (re.compile(rf"\b{name.lower()}(?=\.?\s?\d)|(?<=\d){name.lower()}\b|(?<=\d ){name.lower()}\b"), name)
     for name in (
@@ -73,14 +74,14 @@ _AS_WRITTEN = [
         (r"(?<=\d)\s?(?:jt|mil|mn)\b", " juta"),
         (r"(?<=\d)\s?(?:bil|bn)\b", " bilion"),
         (r"\b([a-z]{4,})2(nya|an|kan|lah|i)?\b", r"\1 \1\2"),
-        (r"\bdr\b\.?", "doktor"),  # in chats "dari"
-        (r"\bpn\b\.?", "puan"),  # in chats "pun"
+        (r"\bdr\b\.?", "doktor"),  # the chat rules would say "dari"
+        (r"\bpn\b\.?", "puan"),  # the chat rules would say "pun"
         (r"(?<=\d)\s?k(wh?|j)\b", r" k\1"),
         (r"\be[- ]?(mel|mail)(s?)\b", r"email\2"),
         (r"\bno\.\s?(?=\w)", "number "),
     )
 ]
-#: A telephone, identity or account number: its groups are one number.
+#: Telephone, identity and account numbers, whose groups of digits become one number.
 _GROUPED = re.compile(r"(?<![\w.])\+?(?:0\d{1,3}|1[- ][38]00|60\d{0,2}|\d{6}|\d{3,4})(?:[- ]\d{2,8}){1,4}(?![\w.]?\d)")
 _ACCENTS = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")
 _DOTTED_THOUSANDS = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{3}){2,4}(?![\w.]?\d)")
@@ -118,18 +119,18 @@ _LETTER_NAMES = dict(
         "kyu=q ar=r es=s ti=t yu=u vi=v dabliu=w dablyu=w dabliyu=w eks=x wai=y zet=z zed=z"
     ).split()
 )
-_ALSO_WORDS = frozenset("si di ai je ke en ar es ka a i o e u".split())  # names of letters that are words as well
+_ALSO_WORDS = frozenset("si di ai je ke en ar es ka a i o e u".split())  # letter names that are also words
 _LETTERS_AND_DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Word edits that turn the reference into the hypothesis. ``words``: the number of words in the reference."""
+    """Counts of the word edits that turn the reference into the hypothesis."""
 
     substitutions: int
     deletions: int
     insertions: int
-    words: int
+    words: int  # in the reference
 
     @property
     def count(self) -> int:
@@ -137,12 +138,15 @@ class Errors:
 
     @property
     def rate(self) -> float:
-        """A share of the reference's words; many inserted words take it above 1."""
+        """The errors as a share of the reference's words. Many insertions make it greater than 1."""
         return self.count / self.words
 
 
 def compare(reference: str, hypothesis: str, language: str = "ms") -> Errors:
-    """Word errors of a transcript against what was really said. Raises ``ValueError`` for a reference without words."""
+    """Count the word errors of a transcript (`hypothesis`) against what was really said (`reference`).
+
+    Raises ``ValueError`` if the reference has no words.
+    """
     said, heard = alike(reference, hypothesis, language)
     if not said:
         raise ValueError("the reference has no words")
@@ -151,24 +155,27 @@ def compare(reference: str, hypothesis: str, language: str = "ms") -> Errors:
 
 
 def alike(reference: str, hypothesis: str, language: str = "ms") -> tuple[str, str]:
-    """Both texts as they are compared: ``normalise``, in one language, and without differences of spacing alone
-    ("lebuh raya", "lebuhraya")."""
+    """Return both texts as they are compared.
+
+    Both are normalised (see ``normalise``) in the same language. Differences of spacing alone are removed: "lebuh raya"
+    and "lebuhraya" become the same.
+    """
     spoken = _language(f"{reference} {hypothesis}", language)
     said, heard = (_words(text, spoken) for text in (reference, hypothesis))
     return " ".join(_joined(said, set(heard))), " ".join(_joined(heard, set(said)))
 
 
 def normalise(text: str, language: str = "ms") -> str:
-    """Lower-case words separated by single spaces, numbers in digits, one spelling, no punctuation.
+    """Return lower-case words separated by single spaces, with numbers in digits, one spelling and no punctuation.
 
-    ``language`` decides how signs are said where the text does not tell. The hyphen separates: "anak-anak" and
-    "anak anak" are the same two words.
+    ``language`` decides how signs are said if the text does not show its language. A hyphen separates words:
+    "anak-anak" and "anak anak" are the same two words.
     """
     return " ".join(_words(text, _language(text, language)))
 
 
 def _language(text: str, fallback: str) -> str:
-    """The language in which signs are said, Malay or English."""
+    """Return the language in which signs are said: "ms" or "en"."""
     found = detect_language(text.casefold(), fallback.partition("-")[0].lower())
     return "en" if found in ("en", "zh", "ta") else "ms"
 
@@ -198,7 +205,7 @@ def _words(text: str, language: str) -> list[str]:
 
 
 def _spoken_numbers(text: str) -> str:
-    """Numbers in words as digits, within what no punctuation separates."""
+    """Replace numbers in words by digits. Punctuation ends a number."""
     out: list[str] = []
     phrase: list[str] = []
     for chunk in text.split():
@@ -215,7 +222,7 @@ def _spoken_numbers(text: str) -> str:
 
 
 def _kept(text: str) -> str:
-    """The text without punctuation, with Chinese characters, letters and digits apart from each other."""
+    """Return the text without punctuation, with spaces between Chinese characters, letters and digits."""
     text = re.sub(r"(?<!\d)[./](?!\d)|(?<=\d)[./](?!\d)|(?<!\d)[./](?=\d)", " ", text)
     text = text.replace("+", " tambah ").replace("=", " sama dengan ")
     kept = "".join(char if char in "'%./" or unicodedata.category(char)[0] in _IN_WORDS else " " for char in text)
@@ -224,7 +231,7 @@ def _kept(text: str) -> str:
 
 
 def _letters_joined(words: Sequence[str]) -> list[str]:
-    """Letters that are spelled, by themselves or by their names, as one word: "k w s p", "ke dabliu es pi"."""
+    """Join spelled letters into one word, written as letters ("k w s p") or by their names ("ke dabliu es pi")."""
     out: list[str] = []
     run: list[str] = []
     for word in [*words, ""]:
@@ -240,7 +247,7 @@ def _letters_joined(words: Sequence[str]) -> list[str]:
 def _spelled(run: list[str]) -> list[str]:
     letters = sum(len(word) == 1 for word in run)
     names = sum(word not in _ALSO_WORDS and len(word) > 1 for word in run)
-    if letters >= 2 and not names and letters < len(run):  # "k l c c ke l r t": what is a word parts the others
+    if letters >= 2 and not names and letters < len(run):  # "k l c c ke l r t": the word "ke" separates two acronyms
         groups = itertools.groupby(run, key=lambda word: len(word) == 1)
         return [part for is_letters, group in groups for part in (_spelled(list(group)) if is_letters else group)]
     is_sure = letters + names >= 2 and (names or letters == len(run))
@@ -248,7 +255,7 @@ def _spelled(run: list[str]) -> list[str]:
 
 
 def _joined(words: list[str], others: set[str]) -> list[str]:
-    """Neighbours that the other text writes as one word, joined."""
+    """Join neighbouring words that the other text writes as one word."""
     out: list[str] = []
     index = 0
     while index < len(words):

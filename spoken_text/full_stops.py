@@ -1,4 +1,4 @@
-"""Whether a full stop ends a sentence or an abbreviation."""
+"""Decides whether a full stop ends a sentence or an abbreviation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 _LOOKBACK_CHARS = 48
 
-# Never the end of a sentence: a name, a number or an example follows.
+# Abbreviations that never end a sentence, because a name, a number or an example follows.
 _TITLES = frozenset(
     """
     dr prof tn pn en encik tuan puan cik dato datuk datin tun hj hjh ust ustz ir ts mr mrs ms st sr jr mohd muhd md
@@ -17,16 +17,16 @@ _TITLES = frozenset(
     திரு திருமதி டாக்டர் எண் எ.கா கி.மீ கி.கி மி.மீ செ.மீ மு.ப பி.ப எஸ் எம் ஆர் டி கே வி பி ஜே எல் செல்வி
     """.split()
 )
-# Also words or ends of names: abbreviations only with a capital ("Sg. Buloh", but "sg.").
+# Those that are also words or ends of names: they are abbreviations only with a capital ("Sg. Buloh").
 _ONLY_CAPITALISED = frozenset(
     "encik tuan puan cik dato datuk datin tun en ms st sr jr sg lt ir ts rujuk fig kem sek men pen tim pt mt gen "
     "gov sen rev hon md tg lg jab pej peg keb hosp".split()
 )
-# Before a number only: "No. 5", "ms. 12".
+# Abbreviations only before a number: "No. 5", "ms. 12".
 _COUNTERS = frozenset(
     "min maks max nos fig figs eq sec ch bil tel hlm ms m.s bab fasal vol pp p art sek jil jld para rajah".split()
 )
-# May end a sentence: it does if a capital follows, but not before a bracket.
+# Abbreviations that may end a sentence: they do so before a capital, but not before a bracket.
 _TAILS = frozenset(
     """
     dll dsb dst dkk etc bhd inc ltd co corp a.m p.m am pm s.w.t a.s r.a r.ha s.a.w et.al al jan feb mar apr jul aug ogo
@@ -46,9 +46,10 @@ _OPENING = "([-–—"
 
 
 def full_stop_ends(text: str, at: int, after: int, following: str) -> bool:
-    """Whether the full stop text[at] ends a sentence; `following` is the next letter or digit or other character.
+    """Return True if the full stop at text[at] ends a sentence.
 
-    `after` is the index behind the closing marks, so that text[after:] begins with a space.
+    `after` is the index behind the closing marks that follow the full stop: text[after:] begins with a space.
+    `following` is the first character after that space and any opening marks.
     """
     found = _LAST_WORD.search(text, max(0, at - _LOOKBACK_CHARS), at)
     if found is None:
@@ -76,7 +77,7 @@ def full_stop_ends(text: str, at: int, after: int, following: str) -> bool:
 
 
 def _is_enumerator(text: str, start: int, word: str) -> bool:
-    """The number of a list item or a heading, or of an item in running text ("Bahan: 1. Gula 2. Garam")."""
+    """Return True if the word numbers a heading or a list item, also in running text ("Bahan: 1. Gula 2. Garam")."""
     if not (word.isdigit() and len(word) <= 3):
         return False
     before = text[:start]

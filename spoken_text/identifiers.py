@@ -1,4 +1,4 @@
-"""Numbers that name something: telephone, identity card, account, postcode, flight and room numbers, versions."""
+"""Rules for numbers that identify something: telephone, identity card, account, postcode, flight, room, version."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from spoken_text.acronyms import is_spelled, spell
 from spoken_text.numbers import cardinal, digit_groups, digits, number
 from spoken_text.rules import EDGE, END, Rule, pick, rule
 
-_MAX_READ_DIGITS = 2  # after letters: "B40" as a number, "MH370" digit by digit
+_MAX_READ_DIGITS = 2  # beside letters: "B40" is read as a number, "MH370" digit by digit
 
 
 def _groups(match: re.Match[str], language: str) -> str:
@@ -32,19 +32,19 @@ def _unbroken(match: re.Match[str], language: str) -> str:
 
 
 def _grouped(value: str) -> str:
-    """0123456789 in the groups people say it in: 012 345 6789; 0321611234 as 03 2161 1234."""
+    """Return a telephone number in its usual groups: 0123456789 as "012 345 6789", 0321611234 as "03 2161 1234"."""
     cut = 3 if value[1] in "18" else 2
     return f"{value[:cut]} {value[cut:-4]} {value[-4:]}"
 
 
 def _unit_number(match: re.Match[str], language: str) -> str:
-    """Block, floor and door of a flat: "A-12-3"."""
+    """Say the block, floor and door of a flat: "A-12-3"."""
     block, *rest = match[0].split("-")
     return " ".join([_parts(block, language), *(cardinal(int(part), language) for part in rest)])
 
 
 def _street(match: re.Match[str], language: str) -> str:
-    """ "Jalan 13/4", "Jln SS2/24", "Jalan PJS 11/2A"."""
+    """Say a street with a number: "Jalan 13/4", "Jln SS2/24", "Jalan PJS 11/2A"."""
     slash = f" {pick(language, 'per', 'slash')} "
     return match[1] + slash.join(_parts(part, language) for part in (match[2] + match[3]).split("/"))
 
@@ -74,7 +74,7 @@ def _cued(match: re.Match[str], language: str) -> str:
 
 
 def _code(match: re.Match[str], language: str) -> str:
-    """Letters, digits, perhaps letters again: "MH370", "4G", "KLIA2", "B12", "1MDB"."""
+    """Say a code of letters and digits: "MH370", "4G", "KLIA2", "B12", "1MDB"."""
     spoken: list[str] = []
     for part in re.findall(r"\d+|[^\W\d_]+", match[0]):
         if not part[0].isdigit():
@@ -144,7 +144,7 @@ IDENTIFIERS: list[Rule] = [
     rule(
         r"(\b(?:[Pp]late?|[Pp]endaftaran|[Kk]ereta|[Cc]ar|[Mm]otosikal|[Mm]otor|[Vv]an|[Ll]ori|[Bb]as|[Tt]eksi|"
         r"[Kk]enderaan|lorry|taxi|bus)\b(?: [a-z]{2,12}){0,3} ?[:(]? ?)"
-        r"(?!(?:RM|MYR|USD|SGD|KM) ?\d)([A-Z]{1,3}) ?(\d{1,4})(?![\w]|[,.]\d)",  # "kereta sewa RM120" is a price
+        r"(?!(?:RM|MYR|USD|SGD|KM) ?\d)([A-Z]{1,3}) ?(\d{1,4})(?![\w]|[,.]\d)",  # a price: "kereta sewa RM120"
         _plate,
     ),
     rule(

@@ -1,4 +1,4 @@
-"""Detects the language of a sentence: by its script, then by its commonest words."""
+"""Detects the language of a sentence by its script, then by its words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from spoken_text.chat import CHAT_WORDS
 
-# Words that only a Malay sentence is built with: they weigh more than a borrowed noun.
+# Malay function words. They weigh more than nouns, which sentences in other languages may borrow.
 _MALAY_GRAMMAR = frozenset(
     """
     yang dan di ke dari daripada untuk pada dengan dalam ini itu ada adalah ialah tidak tak bukan saya awak anda kamu
@@ -68,7 +68,7 @@ _ENGLISH = frozenset(
     city town country government company market money
     """.split()
 )
-# English that Malay sentences are sprinkled with.
+# English words that are common in Malay sentences.
 _MIXED_IN = frozenset(
     "so please before after then but thank thanks you sorry okay hi hello good morning last next like just only now i "
     "by best new off flight meeting submit free".split()
@@ -85,11 +85,11 @@ _TAMIL = re.compile(r"[\u0b80-\u0bff]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _GRAMMAR_WEIGHT = 2.0
 _FORM_WEIGHT = 0.5
-_FIRST_WEIGHT = 0.25  # the first word that tells decides where the others do not
+_FIRST_WEIGHT = 0.25  # added for the first word that shows a language: it decides a tie
 
 
 def detect_language(text: str, fallback: str = "ms") -> str:
-    """The language of one sentence ("ms", "en", "zh" or "ta"); `fallback` where the text does not tell.
+    """Return the language of one sentence ("ms", "en", "zh" or "ta"), or `fallback` if the text does not show it.
 
     A mixed sentence has the language of its grammar: "Deadline dia 30/11, so please submit" is Malay.
     """
@@ -109,7 +109,7 @@ def _latin_language(text: str, fallback: str) -> str:
     shouted = text.isupper() and text.count(" ") > 1
     words = _WORD.findall(_ADDRESS.sub(" ", text))
     if len(words) > 1 and words[-1] == "I":
-        words.pop()  # "Paus Fransiskus I"
+        words.pop()  # a numeral: "Paus Fransiskus I"
     for written in words:
         if len(written) > 1 and written.isupper() and not shouted:
             continue  # an acronym: "IT", "AS"

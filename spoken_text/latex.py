@@ -1,4 +1,4 @@
-r"""LaTeX formulas ("\frac{3}{4}") as the signs that the rules for numbers and mathematics read."""
+r"""Turns LaTeX formulas ("\frac{3}{4}") into plain signs that the rules for numbers and mathematics read."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ _IGNORED_ARGUMENT = frozenset("begin end label tag color hspace vspace".split())
 
 
 def without_latex(text: str) -> str:
-    """`text` with its formulas in plain signs; "$5 and $6" are two sums of money."""
+    """Return `text` with its formulas in plain signs. "$5 and $6" is no formula but two prices."""
     if "$" not in text and "\\" not in text:
         return text
     return _DELIMITED.sub(_formula, text)
@@ -100,14 +100,14 @@ def _formula(match: re.Match[str]) -> str:
 
 
 class _Reader:
-    """Reads a formula from left to right; braces may nest, a broken formula is read as far as it goes."""
+    """Reads a formula from left to right. Braces may nest. A broken formula is read as far as possible."""
 
     def __init__(self, body: str) -> None:
         self._signs: list[str] = _SIGN.findall(body.replace("\n", " "))
         self._at = 0
 
     def read(self, depth: int = 0) -> str:
-        """The signs up to the closing brace or the end."""
+        """Return the plain signs up to the closing brace or the end."""
         parts: list[str] = []
         while self._at < len(self._signs):
             sign = self._next()
@@ -134,7 +134,7 @@ class _Reader:
         return sign
 
     def _argument(self, depth: int) -> str:
-        """What a command applies to: a group in braces or one sign."""
+        """Return what a command applies to: a group in braces or a single sign."""
         while self._at < len(self._signs) and self._signs[self._at] == " ":
             self._at += 1
         if self._at >= len(self._signs) or depth >= _MAX_DEPTH:
@@ -169,5 +169,5 @@ def _power(exponent: str) -> str:
 
 
 def _minus(before: str) -> str:
-    """A sign between two terms, or the sign of the term that follows."""
+    """Return " − " for the sign between two terms, " ¬" for the sign of the term that follows."""
     return " − " if re.search(r"[\w)°}]\s*$", before) else " ¬"

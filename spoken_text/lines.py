@@ -1,4 +1,4 @@
-"""What kind of Markdown a line is: a heading, an item of a list, a row of a table, text."""
+"""Tells what kind of Markdown a line is: a heading, a list item, a table row, text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MARKS = frozenset("-*_=+#~`•‣◦▪●–.)(:|>0123456789")
 
 
 def line_kind(line: str) -> LineKind:
-    """The kind of a whole line, without its quote marks."""
+    """Return the kind of a complete line that has no quote marks."""
     line = line.strip()
     if not line:
         return LineKind.BLANK
@@ -53,12 +53,12 @@ def line_kind(line: str) -> LineKind:
 
 
 def is_delimiter_row(line: str) -> bool:
-    """Whether the line is the `|---|:--:|` under a table's head."""
+    """Return True if the line is the `|---|:--:|` below the head of a table."""
     return "-" in line and "|" in line and set(line) <= set("|:- \t\r")
 
 
 def kind_so_far(line: str) -> LineKind | None:
-    """The kind of a line still being written, None while its kind is open."""
+    """Return the kind of an incomplete line, or None while its kind is not certain."""
     if all(char in _MARKS or char.isspace() or _EMOJI_MARK.match(char) for char in line):
         return None
     if line.startswith(("|", "```", "~~~")):

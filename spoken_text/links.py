@@ -1,4 +1,4 @@
-"""Web and e-mail addresses, @mentions and #hashtags."""
+"""Rules for web and e-mail addresses, @mentions and #hashtags."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _host(host: str) -> str:
 
 
 def _url(match: re.Match[str], language: str) -> str:
-    """Only the host is spoken: nobody reads a path aloud."""
+    """Say only the host of a web address, because nobody reads a path aloud."""
     url = match[0]
     tail = url[len(url.rstrip(".,;:!?)\"'”’]*_~}")) :]
     host = re.split(r"[/?#:]", url[: len(url) - len(tail)].split("://", 1)[-1], maxsplit=1)[0].rsplit("@", 1)[-1]

@@ -1,4 +1,4 @@
-"""Numbers, sums, dates, times and measures in Chinese text, as a Malaysian reads them in Mandarin."""
+"""Rules for numbers, money, dates, times and measures in Chinese text, as Malaysians read them in Mandarin."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from spoken_text.numbers_zh import NEGATIVE, cardinal, counted, digits, number
 from spoken_text.rules import DASH, Rule, in_one_language
 
-# Chinese characters are letters to a regular expression: a number is bounded by ASCII only.
+# Regular expressions count Chinese characters as letters, so only ASCII characters bound a number.
 _EDGE = r"(?<![A-Za-z0-9])(?<!\d[.,])"
 _END = r"(?![A-Za-z0-9])"
 _NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,4}(?!\d)|\d{1,16})(?:\.\d{1,15})?"
@@ -73,7 +73,7 @@ _UNITS = {
     "hr": "小时",
 }
 _UNIT_NAMES = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=True))
-# Two of these are 两.
+# Measure words: before them, 2 is read 两.
 _MEASURES = (
     "个|人|位|名|天|小时|分钟|秒|年(?!级|代|份)|周|星期|次|种|杯|碗|本|张|只|条|件|公斤|公里|斤|米|升|克|令吉|仙|元|块|岁|倍|间|辆|台|"
     "部|家|座|棵|瓶|包|盒|片|颗|份|双|对|层|句|页|道|项|点|匙|茶匙|汤匙|勺|把|根|架|艘|支|枝|枚|粒|头|匹|场|场比赛|门|套|首|篇|封|"
@@ -169,7 +169,7 @@ def _range(match: re.Match[str]) -> str:
     if after.startswith("="):
         return f"{number(low)}减{number(high)}"
     if re.match(rf"\s?(?:{_UNIT_NAMES})(?![A-Za-z])", match.string[match.end() :]):
-        return f"{number(low)}到{high}"  # the high end is read with its unit
+        return f"{number(low)}到{high}"  # another rule reads the upper bound with its unit
     measured = re.match(rf"\s?(?:{_MEASURES})", match.string[match.end() :])
     return f"{counted(low) if measured else number(low)}到{counted(high) if measured else number(high)}"
 
@@ -185,7 +185,7 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _code(match: re.Match[str]) -> str:
-    """ "MH370" digit by digit, "iPhone15" and "G20" as a number."""
+    """Say "MH370" digit by digit, "iPhone15" and "G20" as numbers."""
     spoken = digits(match[2]) if len(match[2]) > 2 or match[2][0] == "0" else number(match[2])
     return match[1] + spoken
 
@@ -198,7 +198,7 @@ def _measure(match: re.Match[str]) -> str:
 
 
 RULES: list[Rule] = [
-    # Numbers that name something, digit by digit.
+    # Numbers that identify something are read digit by digit.
     in_one_language(
         r"(?<![A-Za-z0-9.])\+\d{1,3}[-\s]?\d{1,4}(?:[-\s]?\d{2,4}){1,4}(?!\d)", lambda m: "加" + digits(m[0])
     ),
@@ -240,7 +240,7 @@ RULES: list[Rule] = [
     ),
     in_one_language(r"(?<![0-9.,])([12]\d{3})(?=\s?(?:年(?!前|后|来|历史)|学年|财年))", lambda m: digits(m[1])),
     in_one_language(r"(?<=年)(\d{1,2})(?=月)", lambda m: number(m[1])),
-    # Sums of money.
+    # Amounts of money.
     in_one_language(
         rf"(?<![A-Za-z0-9])({_SIGNS})\s?({_NUMBER})\s?[-–—至到~]\s?(?:\1)?\s?({_NUMBER})(万|亿|千)?{_END}", _money_range
     ),
@@ -291,7 +291,7 @@ RULES: list[Rule] = [
     in_one_language(r"\s?=\s?(?=[\dA-Za-z零一二两三四五六七八九十负])", lambda m: "等于"),
     in_one_language(r"\s?>\s?(?=\d)", lambda m: "大于"),
     in_one_language(r"\s?<\s?(?=\d)", lambda m: "小于"),
-    # What is left.
+    # Ordinals, codes and all other numbers.
     in_one_language(r"第\s?(\d{1,9})", lambda m: f"第{number(m[1])}"),
     in_one_language(
         r"(?<![0-9])(\d{1,4}(?:\.\d{1,4}){2,4})(?![0-9])", lambda m: "点".join(number(part) for part in m[1].split("."))

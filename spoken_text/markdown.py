@@ -1,4 +1,4 @@
-"""Turns Markdown into running text: markup is removed, text stays."""
+"""Turns Markdown into plain text without markup."""
 
 from __future__ import annotations
 
@@ -46,12 +46,15 @@ _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _ENTITY_HINT = re.compile(r"&#?\w{1,31};")
 _LINE_BREAK = re.compile(r"[^\S\n]*\\?\n\s*")
 _UNIT_IN_HEAD = re.compile(r"(.{1,80}?)\s*\(([^()\s\d]{1,6}[²³]?)\)")
-_MAX_NAME_CHARS = 60  # of a column; a longer one is not repeated with every cell
-_LONG_LINE_CHARS = 50  # shorter lines were not wrapped but ended on purpose
+_MAX_NAME_CHARS = 60  # a longer column name is not repeated with every cell
+_LONG_LINE_CHARS = 50  # a shorter line was not wrapped but ended on purpose
 
 
 def plain_pieces(piece: str, language: str) -> list[str]:
-    """The running texts of one piece of `tts.sentences`: one, or one per row of a table, or none."""
+    """Return the plain texts of one piece of `spoken_text.sentences`.
+
+    A table has one text per row; a rule, a reference or a blank line has none; anything else has one.
+    """
     first = piece.split("\n", 1)[0]
     kind = line_kind(first)
     if kind is LineKind.FENCE:
@@ -81,7 +84,7 @@ def _item(piece: str, language: str) -> str:
 
 
 def _stopped(text: str, language: str) -> str:
-    """The text with a full stop added, because the voice should drop at the end of a heading or an item."""
+    """Return the text with a full stop at its end, so that the voice drops after a heading or an item."""
     text = text.rstrip()
     bare = text.rstrip("\"'”’)]*_ ")
     return text if not bare or bare[-1] in ".?!:;,…。！？：；，" else text + _STOPS.get(language, ".")
@@ -109,7 +112,7 @@ def _named(head: list[str], cells: list[str]) -> list[str]:
 
 
 def _pair(name: str, cell: str) -> str:
-    """ "Jarak (km)" over "205" is "Jarak: 205 km"."""
+    """Return a cell with the name of its column: "205" below "Jarak (km)" is "Jarak: 205 km"."""
     if (unit := _UNIT_IN_HEAD.fullmatch(name)) and re.fullmatch(r"[\d.,–-]{1,30}", cell):
         name = unit[1]
         sign = unit[2]
@@ -117,7 +120,7 @@ def _pair(name: str, cell: str) -> str:
     return f"{name}: {cell}"
 
 
-@lru_cache(maxsize=64)  # the head comes again with every row
+@lru_cache(maxsize=64)  # the same head is read with every row
 def _cells(row: str, language: str) -> list[str]:
     row = row.strip().removeprefix("|")
     row = row.removesuffix("|") if not row.endswith("\\|") else row
@@ -125,7 +128,7 @@ def _cells(row: str, language: str) -> list[str]:
 
 
 def _cell(cell: str, language: str) -> str:
-    """The text of a cell; a tick and a cross are yes and no, a dash is nothing."""
+    """Return the text of a cell. A tick is "yes", a cross is "no", a dash is empty."""
     if _YES_CELL.fullmatch(cell):
         return _YES.get(language, _YES["en"])
     if _NO_CELL.fullmatch(cell):
@@ -134,13 +137,13 @@ def _cell(cell: str, language: str) -> str:
 
 
 def inline(text: str) -> str:
-    """The text without links' addresses, emphasis, tags, citations and escapes."""
+    """Return the text without link addresses, emphasis, tags, citations and escapes."""
     text = _LINE_BREAK.sub(_line_break, text)
     text = without_latex(text)
     text = _CODE.sub(lambda m: m[2].strip().replace("_", " "), text)
     text = _IMAGE.sub(r"\1", text)
     text = _LINK.sub(_label, text)
-    text = _LINK.sub(_label, text)  # a linked image has left its alternative text as the label
+    text = _LINK.sub(_label, text)  # a linked image leaves its alternative text as the label
     text = _TORN_LINK.sub("", _CITATION.sub("", text))
     if "<" in text:
         text = _AUTOLINK.sub(lambda m: m[1].removeprefix("mailto:"), _COMMENT.sub("", text))
@@ -160,7 +163,7 @@ def _label(match: re.Match[str]) -> str:
 
 
 def _line_break(match: re.Match[str]) -> str:
-    """A space where a long line was wrapped; a pause where a short one was ended on purpose."""
+    """Return a space where a long line was wrapped, or a pause where a short one was ended on purpose."""
     text = match.string
     start = text.rfind("\n", 0, match.start()) + 1
     before = text[start : match.start()].rstrip()

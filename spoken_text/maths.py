@@ -1,4 +1,4 @@
-"""Signs between numbers, ranges and scores."""
+"""Rules for signs between numbers, for ranges and for scores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ def _to(language: str) -> str:
 
 
 def _range(match: re.Match[str], language: str) -> str:
-    """A tight "5-10" is a range, "3-1" after a word of sport a score, "10 - 5" with room around it a subtraction."""
+    """Say "5-10" as a range, "3-1" as a score or "10 - 5" as a subtraction.
+
+    A score has one or two digits on each side and no spaces. Either a word of sport precedes it, or the first number is
+    larger than the second and below 10. In a subtraction the first number is larger, "=" follows, or the sign is "−".
+    """
     low = match[1]
     high = match[3]
     spaced = match[2] != match[2].strip()
@@ -55,7 +59,7 @@ def _range(match: re.Match[str], language: str) -> str:
 
 
 def _term(match: re.Match[str], language: str) -> str:
-    """The "3x" of "x^2 - 3x": a factor and its unknown."""
+    """Say a factor and its unknown: the "3x" of "x^2 - 3x"."""
     factor, unknown = (match[1], match[2]) if match[1] else (match[3], match[4])
     return f"{cardinal(int(factor), language)} {unknown}"
 
@@ -69,12 +73,12 @@ def _multiplied(match: re.Match[str], language: str) -> str:
 
 
 def _more_than(match: re.Match[str], language: str) -> str:
-    """ "5+ tahun": more than five; "18+" alone is eighteen and above."""
+    """Say the "5+" of "5+ tahun" as more than five."""
     return f"lebih {match[1]}" if language == "ms" else f"{match[1]} plus"
 
 
 _NOUN = r"[a-z]{1,12}[²³]?|°C"
-#: Signs that touch numbers and sums of money, before those are put in words.
+#: Signs beside numbers and amounts of money. Applied before these are put in words.
 SIGNED: list[Rule] = [
     rule(r"(?<=\d),(?=(?:RM|US\$|\$)\d)", words(", ", ", ")),
     rule(
@@ -110,7 +114,7 @@ SIGNED: list[Rule] = [
     rule(rf"(?<=[-+*=(^] ){EDGE}(\d{{1,4}})([a-z])(?![\w])|{EDGE}(\d{{1,4}})(x|y)(?=\s?[-+*=^)])", _term),
 ]
 
-#: Before the times of day are put in words.
+#: Applied before times of day are put in words.
 TIME_RANGES: list[Rule] = [
     rule(rf"(\d\s?{_PART})\s?{DASH}\s?(?=\d)", lambda m, lang: m[1] + _to(lang), re.IGNORECASE),
     rule(

@@ -1,4 +1,4 @@
-"""Sums of money: "RM1,250.50", "RM1.2 juta", "US$5", "50¢", "Rp10.000"."""
+"""Rules for amounts of money: "RM1,250.50", "RM1.2 juta", "US$5", "50¢", "Rp10.000"."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ _CODES = "|".join(sign for sign in _CURRENCIES if sign.isalpha() and len(sign) >
 
 
 def amount(value: str, currency: _Currency, language: str) -> str:
-    """Say a sum such as "1250.50"; two decimals are the smaller unit."""
+    """Return an amount such as "1250.50" in words. Two decimals are in the smaller unit, such as sen."""
     whole, _, decimals = value.replace(",", "").partition(".")
     if len(decimals) == 1:
         decimals += "0"
@@ -117,7 +117,7 @@ def _after(match: re.Match[str], language: str) -> str:
 
 
 def _range(match: re.Match[str], language: str) -> str:
-    """In "RM5-10 juta", both ends have the currency and the scale of the second."""
+    """Say a range such as "RM5-10 juta", in which the scale of the second amount is also that of the first."""
     sign, low, low_size, high, high_size = match.groups()
     joined = pick(language, "hingga", "to")
     end = _scaled(high, high_size, _CURRENCIES[sign], language)
@@ -128,7 +128,7 @@ def _range(match: re.Match[str], language: str) -> str:
 
 
 def _thousands(match: re.Match[str], language: str) -> str:
-    """ "RM1.234.567" or "RM 1 250 000": separators that are not the Malaysian comma."""
+    """Remove thousands separators other than the Malaysian comma: "RM1.234.567", "RM 1 250 000"."""
     return f"{match[1]}{re.sub('[. ]', '', match[2])}"
 
 

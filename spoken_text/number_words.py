@@ -1,7 +1,7 @@
-"""Number words as digits: "dua puluh satu" is 21, "nineteen fifty-seven" 1957, "三十六" 36.
+"""Turns number words into digits: "dua puluh satu" into 21, "nineteen fifty-seven" into 1957, "三十六" into 36.
 
-The opposite of ``numbers_ms`` and ``numbers_en``, for text that is compared. Malay and English are read alike, so that
-a sentence that mixes them needs no language.
+This is the inverse of ``numbers_ms`` and ``numbers_en``, for comparing texts. Malay and English number words are read
+together, so a sentence that mixes the languages needs no language setting.
 """
 
 from __future__ import annotations
@@ -28,25 +28,26 @@ _ENDING = "-an"
 _PLURALS = {name[:-1] + "ies": value for name, value in _TENS.items()}  # "nineties"
 _FRACTIONS = {"thirds": 3, "quarters": 4} | {f"{numbers_en.ordinal(value)}s": value for value in range(5, 11)}
 _DIGITS = re.compile(r"\d{1,15}")
-_JOINED_FROM = 3  # digits: "dua tiga" stays two numbers, "tiga tujuh kosong" is 370 as in MH370
+_JOINED_FROM = 3  # digits in all: "tiga tujuh kosong" is 370 (as in MH370), "dua tiga" stays two numbers
 
 
 class _Found(NamedTuple):
-    """``text``: in digits. ``following``: the index after the last word. ``joins``: to a number right before it."""
+    """A number found in a sequence of words."""
 
-    text: str
-    following: int
-    joins: bool = True
+    text: str  # in digits
+    following: int  # index after its last word
+    joins: bool = True  # whether it may be joined to a number right before it
 
 
 def with_digits(words: Sequence[str]) -> list[str]:
-    """Lower-case words with their numbers in digits; a number is one word, its thousands are not marked.
+    """Return lower-case words with their numbers in digits.
 
-    Digits that are read one by one, and years that are read by halves, become one number.
+    Each number is one word without thousands separators. Digits read one by one, and years read by halves ("nineteen
+    fifty-seven"), become one number.
     """
     words = _decades_split(words)
     out: list[str] = []
-    run: list[str] = []  # numbers next to each other
+    run: list[str] = []  # adjacent numbers
     index = 0
     while index < len(words):
         found = _read(words, index, after_number=bool(run))
@@ -58,7 +59,7 @@ def with_digits(words: Sequence[str]) -> list[str]:
             index += 1
             continue
         run.append(found.text)
-        if not found.text.isdigit():  # nothing joins to "5th" or "90an"
+        if not found.text.isdigit():  # nothing is joined to "5th" or "90an"
             out += _joined(run)
             run = []
         index = found.following
@@ -66,14 +67,14 @@ def with_digits(words: Sequence[str]) -> list[str]:
 
 
 def _joined(run: Sequence[str]) -> list[str]:
-    """Join consecutive numbers into one, unless they are as short as "dua tiga"."""
+    """Join adjacent numbers into one, unless they have too few digits, as in "dua tiga"."""
     if len(run) > 1 and sum(char.isdigit() for text in run for char in text) >= _JOINED_FROM:
         return ["".join(run)]
     return list(run)
 
 
 def _decades_split(words: Sequence[str]) -> Sequence[str]:
-    """ "sembilan puluhan" as the number and its ending."""
+    """Split the second word of "sembilan puluhan" into "puluh" and the ending of a decade."""
     if not any(word in _DECADES for word in words):
         return words
     out: list[str] = []
@@ -84,7 +85,7 @@ def _decades_split(words: Sequence[str]) -> Sequence[str]:
 
 
 def _read(words: Sequence[str], index: int, *, after_number: bool) -> _Found | None:
-    """The number that begins at a word."""
+    """Return the number that begins at words[index], or None."""
     word = words[index]
     following = words[index + 1] if index + 1 < len(words) else ""
     if word in ("oh", "o") and after_number and (following in _UNITS or _DIGITS.fullmatch(following)):
@@ -99,7 +100,7 @@ def _read(words: Sequence[str], index: int, *, after_number: bool) -> _Found | N
 
 
 def _with_tail(words: Sequence[str], value: str, index: int) -> _Found:
-    """Add what follows a number and is part of it: decimals, a denominator, the ending of a decade."""
+    """Add what follows a number and belongs to it: decimals, a denominator, the ending of a decade."""
     word = words[index] if index < len(words) else ""
     if word in _POINTS and (decimals := _decimals(words, index + 1)):
         return _Found(f"{value}.{decimals.text}", decimals.following, joins=False)
@@ -117,7 +118,7 @@ def _with_tail(words: Sequence[str], value: str, index: int) -> _Found:
 
 
 def _decimals(words: Sequence[str], index: int) -> _Found | None:
-    """Digits after the point, read one by one or as a number below a hundred."""
+    """Return the digits after the point, read one by one or as numbers below a hundred; None if there are none."""
     text = ""
     while index < len(words) and (part := _small_part(words, index)) is not None:
         text += part[0]
@@ -135,7 +136,7 @@ def _small_part(words: Sequence[str], index: int) -> tuple[str, int] | None:
 
 
 def _ordinal(words: Sequence[str], index: int) -> _Found | None:
-    """ "kelima" and "ke 5" as ke5, "twenty fifth" as 25th."""
+    """Return an ordinal: "kelima" and "ke 5" as ke5, "twenty fifth" as 25th. None if there is none."""
     word = words[index]
     if word == "pertama":
         return _Found("ke1", index + 1, joins=False)
@@ -158,11 +159,11 @@ def _with_suffix(value: int) -> str:
 
 
 def _cardinal(words: Sequence[str], index: int) -> tuple[str, int] | None:
-    """The longest number below 10**15 that starts at a word, and the index behind it."""
+    """Return the longest number below 10**15 that begins at words[index], and the index behind it, or None."""
     if index < len(words) and words[index] in _ZEROS:
         return "0", index + 1
     total = 0
-    below = 16  # the last scale, which the next one must be smaller than
+    below = 16  # exponent of the last scale; the next one must be smaller
     first = index
     while index < len(words) and (group := _group(words, index)) is not None:
         amount, following, digits = group
@@ -185,7 +186,10 @@ def _cardinal(words: Sequence[str], index: int) -> tuple[str, int] | None:
 
 
 def _group(words: Sequence[str], index: int) -> tuple[int, int, str] | None:
-    """A number below a thousand, one such as "seribu", or digits: its value, the index behind it, the digits."""
+    """Return a number below a thousand, a number such as "seribu", or digits; None if there is none.
+
+    The result is the value, the index behind the number and, if it was written in digits, these digits (else "").
+    """
     word = words[index]
     if _DIGITS.fullmatch(word):
         following = words[index + 1] if index + 1 < len(words) else ""
@@ -209,7 +213,7 @@ def _group(words: Sequence[str], index: int) -> tuple[int, int, str] | None:
 
 
 def _with_rest(words: Sequence[str], hundreds: int, index: int) -> tuple[int, int, str]:
-    """Read the part after the hundreds, with or without an "and"."""
+    """Read the part after the hundreds, with or without an "and". Return value, index behind it, and ""."""
     start = index + 1 if words[index : index + 1] == ["and"] else index
     if start < len(words) and (rest := _below_hundred(words, start)) is not None:
         return hundreds + rest[0], rest[1], ""
@@ -243,7 +247,7 @@ _PERCENT = "\ue000"
 _DIGIT = "".join(_HAN_DIGITS)
 _SMALL = "".join(_HAN_SCALES)
 _LARGE = "".join(_HAN_LARGE)
-#: "三十六", and digits before a scale: "3万5千", "1.5亿".
+#: A numeral such as "三十六", or digits before a scale: "3万5千", "1.5亿".
 _HAN_NUMBER = re.compile(
     rf"(?:(?<![\d.])\d{{1,15}}(?:\.\d{{1,9}})?(?=[{_SMALL}{_LARGE}])|[{_DIGIT}{_SMALL}{_LARGE}]){{1,40}}"
 )
@@ -252,7 +256,7 @@ _HAN_PART = re.compile(r"\d+(?:\.\d+)?|.")
 
 
 def han_with_digits(text: str) -> str:
-    """Chinese text with its numerals in digits: "三十六" is 36, "二零二四年" 2024年, "百分之六" 6%."""
+    """Return Chinese text with its numerals in digits: "三十六" is 36, "二零二四年" 2024年, "百分之六" 6%."""
     if not _HAN_NUMBER.search(text):
         return text
     percent = text.replace("百分之", _PERCENT)

@@ -1,4 +1,4 @@
-"""Numbers as they stand in a text ("1,250.50", "ke-3", "2/3", "-5", "1990-an") in the words of a language."""
+"""Puts numbers such as "1,250.50", "ke-3", "2/3", "-5" and "1990-an" into words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from spoken_text import numbers_en, numbers_ms
 from spoken_text.rules import DASH, EDGE, END, NUMBER, pick, rule, words
 
-MAX_DIGITS = 15  # of a number read as a whole; a longer one is read digit by digit
+MAX_DIGITS = 15  # a number with more digits is read digit by digit
 
 
 def cardinal(number: int, language: str) -> str:
@@ -27,18 +27,21 @@ def fraction(top: int, bottom: int, language: str) -> str:
 
 
 def digits(text: str, language: str) -> str:
-    """The ASCII digits of `text`, one by one; other characters are left out."""
+    """Return the ASCII digits of `text` in words, one by one. Other characters are left out."""
     names = numbers_ms.DIGITS if language == "ms" else numbers_en.DIGITS
     return " ".join(names[int(char)] for char in text if char in "0123456789")
 
 
 def digit_groups(text: str, language: str) -> str:
-    """As `digits`, with a pause where `text` has something else between its digits."""
+    """Return the digits of `text` in words, with a pause wherever other characters separate them."""
     return ", ".join(digits(group, language) for group in re.findall(r"\d+", text))
 
 
 def number(text: str, language: str) -> str:
-    """A number of the shape NUMBER in words; decimals and a number such as "007" digit by digit."""
+    """Return a number that matches NUMBER in words.
+
+    Decimals are read digit by digit, and so are numbers with a leading zero ("007") or more than MAX_DIGITS digits.
+    """
     whole, _, decimals = text.replace(",", "").partition(".")
     if len(whole) > MAX_DIGITS or (len(whole) > 1 and whole[0] == "0"):
         spoken = digits(whole, language)
@@ -60,7 +63,7 @@ def _ordinal(match: re.Match[str], language: str) -> str:
 
 
 def _decade(match: re.Match[str], language: str) -> str:
-    """A decade: "1990-an", "20-an", "1990s"."""
+    """Say a decade: "1990-an", "20-an", "1990s"."""
     value = int(match[1].replace(",", ""))
     if language == "ms":
         return cardinal(value, "ms") + "an"
@@ -94,11 +97,11 @@ _SCALES = {
     "million": ("juta", "million"),
 }
 _WORD_SCALES = "|".join(sorted((name for name in _SCALES if len(name) > 3), key=len, reverse=True))
-#: After a sum of money: "RM5k", "RM2j", "RM1.2 juta", "RM1 JUTA".
+#: Pattern of a scale after an amount of money: "RM5k", "RM2j", "RM1.2 juta", "RM1 JUTA".
 SCALE = (
     f"(?:(?i:{_WORD_SCALES})|{'|'.join(sorted((name for name in _SCALES if len(name) <= 3), key=len, reverse=True))})"
 )
-# After a bare number letters are also units and names ("4j", "Kelas 5 M"), so that they must touch it.
+# Scales after a bare number. They must touch it, and single letters such as j are left out: they may be units or names.
 _TOUCHING = "[kK]|rb|jt|mil|bn"
 _AFTER_HOUSES = re.compile(
     r"\b(?:kelas|rumah|blok|lot|bilik|tingkat|no|nombor|jalan|jln|unit|pintu|gred|tingkatan|seksyen|darjah|lorong|bas|"
@@ -108,12 +111,12 @@ _AFTER_HOUSES = re.compile(
 
 
 def scale(text: str, language: str) -> str:
-    """One of SCALE ("k", "juta", "bn", …) in the words of a language."""
+    """Return a scale such as "k", "juta" or "bn" (see SCALE) in words."""
     return pick(language, *_SCALES[text if text in _SCALES else text.lower()])
 
 
 def scaled(value: str, size: str, language: str) -> str:
-    """A number and its scale: "1.2 juta", "5k"."""
+    """Return a number with its scale in words: "1.2 juta", "5k"."""
     if language == "ms" and value == "1" and scale(size, "ms") == "ribu":
         return "seribu"
     return f"{number(value, language)} {scale(size, language)}"
@@ -133,12 +136,12 @@ def _fraction(match: re.Match[str], language: str) -> str:
 
 
 def follows_a_house(match: re.Match[str]) -> bool:
-    """Whether a letter behind the number is part of a name ("Rumah 12B", "Kelas 5 M")."""
+    """Return True if the word before the number shows that number and letter are a name ("Rumah 12B", "Kelas 5 M")."""
     return bool(_AFTER_HOUSES.search(match.string[max(0, match.start() - 20) : match.start()]))
 
 
 def _large(match: re.Match[str], language: str) -> str:
-    """ "2.5M tontonan" is a scale, "Rumah 12B" and "Kelas 5M" are names."""
+    """Say the scale of "2.5M tontonan", but leave names such as "Rumah 12B" and "Kelas 5M" unchanged."""
     after = match.string[match.end() : match.end() + 2]
     named = follows_a_house(match) or (match[2] != "M" and "." not in match[1] and not re.match(r" [a-z]", after))
     return match[0] if named else scaled(match[1], match[2], language)
@@ -169,13 +172,13 @@ FRACTIONS = [
     rule(rf"{EDGE}(\d{{1,9}}[ -])?(\d{{1,3}})[/⁄](\d{{1,4}})(?![\w/.]{{0,40}}\d){END}", _fraction),
 ]
 
-#: "-5" before a unit takes its number, but not "10 -5" or "A-5".
+#: Signs of numbers, applied before units: "-5", but not "10 -5" or "A-5".
 SIGNS = [
     rule(r"(?<![\w+).])\+(?=\d)", words("tambah ", "plus ")),
     rule(rf"(?<![\w.,)%°])(?<![\d)] ){DASH}(?=\d)", lambda m, lang: f"{_minus(lang)} "),
 ]
 
-#: Before codes of digits and letters.
+#: Applied before codes of digits and letters.
 SCALES = [
     rule(rf"{EDGE}({NUMBER})\s?((?i:{_WORD_SCALES})){END}", lambda m, lang: scaled(m[1], m[2], lang)),
     rule(rf"{EDGE}(?![48]K)({NUMBER})({_TOUCHING}){END}", lambda m, lang: scaled(m[1], m[2], lang)),  # 4K is a screen
@@ -192,6 +195,6 @@ NUMBERS = [
 
 
 def _dotted(text: str, language: str) -> str:
-    """A version or an address: "192.168.0.1"."""
+    """Say a version or an IP address: "192.168.0.1"."""
     joined = pick(language, " titik ", " point ")
     return joined.join(number(part, language) for part in text.split("."))

@@ -1,4 +1,4 @@
-"""English number words, as Malaysians read them (British: "one hundred and five")."""
+"""English number words in British style ("one hundred and five"), as Malaysians read them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ORDINALS = {
 
 
 def cardinal(number: int) -> str:
-    """`number` (0 to 10**15 - 1) in words."""
+    """Return `number` (0 to 10**15 - 1) in words."""
     if number == 0:
         return "zero"
     parts: list[str] = []
@@ -54,7 +54,7 @@ def below_hundred(number: int) -> str:
 
 
 def ordinal(number: int) -> str:
-    """Such as "first", "twenty-first", "one hundredth"."""
+    """Return an ordinal such as "first", "twenty-first" or "one hundredth"."""
     words = cardinal(number)
     cut = max(words.rfind(" "), words.rfind("-")) + 1
     last = words[cut:]
@@ -68,7 +68,7 @@ def ordinal(number: int) -> str:
 
 
 def year(number: int) -> str:
-    """A year as it is said: "nineteen fifty-seven", "two thousand and five", "twenty twenty-six"."""
+    """Return a year as people say it: "nineteen fifty-seven", "two thousand and five", "twenty twenty-six"."""
     century, rest = divmod(number, 100)
     if not 1000 <= number <= 2999 or (century in (10, 20) and rest < 10):
         return cardinal(number)
@@ -78,7 +78,7 @@ def year(number: int) -> str:
 
 
 def fraction(top: int, bottom: int) -> str:
-    """`top/bottom` in words: "half", "three quarters", "two thirds", "fifteen over sixteen"."""
+    """Return `top/bottom` in words: "half", "three quarters", "two thirds", "fifteen over sixteen"."""
     if (top, bottom) == (1, 2):
         return "half"
     if not (2 < bottom <= 10 and 0 < top < bottom):

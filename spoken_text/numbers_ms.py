@@ -9,7 +9,7 @@ _SCALES = ((10**12, "trilion"), (10**9, "bilion"), (10**6, "juta"))
 
 
 def cardinal(number: int) -> str:
-    """`number` (0 to 10**15 - 1) in words; nought is "sifar", which "kosong" is only digit by digit."""
+    """Return `number` (0 to 10**15 - 1) in words. Zero is "sifar"; only single digits are read with "kosong"."""
     if number == 0:
         return "sifar"
     parts: list[str] = []
@@ -46,7 +46,7 @@ def _below_thousand(number: int) -> str:
 
 
 def ordinal(number: int) -> str:
-    """Such as "pertama", "kedua", "kedua puluh satu", "keseratus"."""
+    """Return an ordinal such as "pertama", "kedua", "kedua puluh satu" or "keseratus"."""
     return "pertama" if number == 1 else f"ke{cardinal(number)}"
 
 
@@ -55,7 +55,7 @@ def year(number: int) -> str:
 
 
 def fraction(top: int, bottom: int) -> str:
-    """`top/bottom` in words: "setengah", "tiga suku", "dua pertiga", "lima belas per enam belas"."""
+    """Return `top/bottom` in words: "setengah", "tiga suku", "dua pertiga", "lima belas per enam belas"."""
     if (top, bottom) == (1, 2):
         return "setengah"
     if bottom == 4 and top in (1, 3):

@@ -1,4 +1,4 @@
-"""Tamil number words with the joining (sandhi) of the written language."""
+"""Tamil number words, joined by the sandhi rules of the written language."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ POINT = "புள்ளி"
 NEGATIVE = "மைனஸ்"
 _TEENS = ("பத்து பதினொன்று பன்னிரண்டு பதின்மூன்று பதினான்கு பதினைந்து பதினாறு பதினேழு பதினெட்டு பத்தொன்பது").split()
 _TENS = " பத்து இருபது முப்பது நாற்பது ஐம்பது அறுபது எழுபது எண்பது தொண்ணூறு".split(" ")
-# Before a unit: "இருபத்து" joins "ஒன்று" as "இருபத்தொன்று", and stays a word before a consonant.
+# Tens before a unit: "இருபத்து" and "ஒன்று" become "இருபத்தொன்று"; before a consonant it stays a separate word.
 _TENS_JOINED = " பத்து இருபத்து முப்பத்து நாற்பத்து ஐம்பத்து அறுபத்து எழுபத்து எண்பத்து தொண்ணூற்று".split(" ")
 _HUNDREDS = " நூறு இருநூறு முந்நூறு நானூறு ஐநூறு அறுநூறு எழுநூறு எண்ணூறு தொள்ளாயிரம்".split(" ")
 _HUNDREDS_JOINED = " நூற்று இருநூற்று முந்நூற்று நானூற்று ஐநூற்று அறுநூற்று எழுநூற்று எண்ணூற்று தொள்ளாயிரத்து".split(" ")
 _VOWEL_SIGNS = {"ஒ": "ொ", "இ": "ி", "ஐ": "ை", "ஆ": "ா", "ஏ": "ே", "எ": "ெ"}
-_SHORT_U = "\u0bc1"  # every number below a hundred ends in it; a vowel that follows takes its place
+_SHORT_U = "\u0bc1"  # final vowel of every number below a hundred; a vowel that follows replaces it
 _LARGE = ((10**12, "டிரில்லியன்"), (10**9, "பில்லியன்"), (10**6, "மில்லியன்"))
 
 
 def digits(text: str) -> str:
-    """The ASCII digits of `text`, one by one; other characters are left out."""
+    """Return the ASCII digits of `text` in words, one by one. Other characters are left out."""
     return " ".join(DIGITS[int(char)] for char in text if char in "0123456789")
 
 
 def cardinal(number: int) -> str:
-    """`number` (0 to 10**15 - 1) in words."""
+    """Return `number` (0 to 10**15 - 1) in words."""
     if number == 0:
         return DIGITS[0]
     parts: list[str] = []
@@ -43,7 +43,7 @@ def cardinal(number: int) -> str:
 
 
 def _thousands(count: int) -> str:
-    """ "…ஆயிர", to which "ம்" or "த்து" is added."""
+    """Return `count` thousands as "…ஆயிர", to which the caller adds "ம்" or "த்து"."""
     if count == 1:
         return "ஆயிர"
     if count == 3:
@@ -76,19 +76,19 @@ def _below_hundred(number: int) -> str:
 
 
 def number(text: str) -> str:
-    """A number such as "1,250.5" in words; a number such as "007" digit by digit."""
+    """Return a number such as "1,250.5" in words. A number such as "007" is read digit by digit."""
     whole, _, decimals = text.replace(",", "").partition(".")
     spoken = digits(whole) if len(whole) > 15 or (len(whole) > 1 and whole[0] == "0") else cardinal(int(whole or "0"))
     return f"{spoken} {POINT} {digits(decimals)}" if decimals else spoken
 
 
 def counted(text: str) -> str:
-    """As `number`, before what is counted: one is "ஒரு"."""
+    """Return a number as it is said before what is counted: one is "ஒரு", others are as from `number`."""
     return "ஒரு" if text == "1" else number(text)
 
 
 def with_suffix(text: str, suffix: str) -> str:
-    """The number with a case or ordinal ending that begins with a vowel: "ஐந்தாம்", "ஆறில்"."""
+    """Return a number with a case or ordinal ending that begins with a vowel: "ஐந்தாம்", "ஆறில்"."""
     word = number(text)
     if word.endswith(_SHORT_U):
         return word.removesuffix(_SHORT_U) + suffix
@@ -98,6 +98,6 @@ def with_suffix(text: str, suffix: str) -> str:
 
 
 def fraction(top: int, bottom: int) -> str:
-    """`top/bottom` in words: "அரை", "முக்கால்", "மூன்றில் இரண்டு"."""
+    """Return `top/bottom` in words: "அரை", "முக்கால்", "மூன்றில் இரண்டு"."""
     named = {(1, 2): "அரை", (1, 4): "கால்", (3, 4): "முக்கால்"}
     return named.get((top, bottom)) or f"{with_suffix(str(bottom), 'ில்')} {cardinal(top)}"

@@ -10,12 +10,12 @@ _GROUPS = ((10**12, "万亿"), (10**8, "亿"), (10**4, "万"))
 
 
 def digits(text: str) -> str:
-    """The ASCII digits of `text`, one by one; other characters are left out."""
+    """Return the ASCII digits of `text` in words, one by one. Other characters are left out."""
     return "".join(DIGITS[int(char)] for char in text if char in "0123456789")
 
 
 def cardinal(number: int) -> str:
-    """`number` (0 to 10**16 - 1) in words; two is 两 before 百, 千, 万 and 亿."""
+    """Return `number` (0 to 10**16 - 1) in words. Two is 两 before 百, 千, 万 and 亿."""
     if number == 0:
         return DIGITS[0]
     parts: list[str] = []
@@ -55,12 +55,12 @@ def _below_ten_thousand(number: int) -> str:
 
 
 def number(text: str) -> str:
-    """A number such as "1,250.5" in words; a number such as "007" digit by digit."""
+    """Return a number such as "1,250.5" in words. A number such as "007" is read digit by digit."""
     whole, _, decimals = text.replace(",", "").partition(".")
     spoken = digits(whole) if len(whole) > 16 or (len(whole) > 1 and whole[0] == "0") else cardinal(int(whole or "0"))
     return f"{spoken}{POINT}{digits(decimals)}" if decimals else spoken
 
 
 def counted(text: str) -> str:
-    """As `number`, where a measure word follows: two is 两."""
+    """Return a number as it is said before a measure word: two is 两, others are as from `number`."""
     return "两" if text == "2" else number(text)

@@ -1,7 +1,7 @@
-"""Finds characters that a text must hold for a pattern to match: most rules need some that most texts lack.
+"""Finds characters that a text must contain for a pattern to match, so that most rules need not be tried.
 
-There are some three hundred rules and a sentence needs a handful. The answer comes from Python's own parser of
-regular expressions (`re._parser`, which has no public name); without it every rule is simply tried.
+There are about three hundred rules, and a sentence needs only a few of them. The characters come from Python's parser
+of regular expressions (`re._parser`, which has no public name). If it is missing, every rule is tried.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 Characters = frozenset[str]
 
 _DIGITS = frozenset("0123456789")
-_MAX_CHARS = 40  # of a set worth looking for
+_MAX_CHARS = 40  # a larger set is not worth looking for
 _MAX_SETS = 3
 
 
 def needed_characters(pattern: re.Pattern[str]) -> tuple[Characters, ...]:
-    """Return sets of characters such that every match, with its surroundings, holds one of each set; the rarest set
-    first.
+    """Return sets of characters, the rarest set first; every match contains one character of each set.
 
-    Digits are ASCII digits: texts are brought to them before any rule is tried.
+    A match here includes what its lookarounds see. Digits are ASCII digits only, because texts have no others when
+    rules are tried.
     """
     try:
         parsed = import_module("re._parser").parse(pattern.pattern, pattern.flags)
@@ -62,7 +62,7 @@ def _of_item(kind: Any, value: Any) -> list[Characters]:
 
 
 def _of_branches(branches: list[list[Characters]]) -> list[Characters]:
-    """Merge the rarest set of each branch into one set."""
+    """Merge the rarest set of each branch into one set. Return [] if a branch has no set."""
     if not all(branches):
         return []
     return [frozenset().union(*(min(branch, key=_commonness) for branch in branches))]
@@ -84,7 +84,10 @@ def _of_class(members: Any) -> list[Characters]:
 
 
 def _commonness(chars: Characters) -> int:
-    """How likely a text holds one of them: signs least, then capitals and digits, then small letters and spaces."""
+    """Estimate how often texts contain one of `chars`.
+
+    Signs are rarest, then capitals and digits, then small letters and spaces.
+    """
     return sum(map(_weight, chars))
 
 

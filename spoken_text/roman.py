@@ -23,7 +23,7 @@ _RULER_TITLES = "Sultan|Raja|Tuanku|Ratu|Maharaja|Paduka|King|Queen|Pope|Paus|Em
 
 
 def roman(text: str) -> int:
-    """The value of a well-formed Roman numeral."""
+    """Return the value of a well-formed Roman numeral."""
     values = [_VALUES[char] for char in text]
     following = [*values[1:], 0]
     return sum(-value if value < after else value for value, after in zip(values, following, strict=True))
@@ -34,7 +34,7 @@ def _part(match: re.Match[str], language: str) -> str:
 
 
 def _chain(match: re.Match[str], language: str) -> str:
-    """ "Kelas V dan VI", "Tingkatan I-III"."""
+    """Say several numerals in a row: "Kelas V dan VI", "Tingkatan I-III"."""
     numeral = re.compile(rf"(?<![\w]){_ROMAN}(?!\w)")
     listed = numeral.sub(lambda m: cardinal(roman(m[0]), language) if m[0] else "", match[2])
     listed = re.sub(r"\s?[-–]\s?(?=[a-z])", " hingga " if language == "ms" else " to ", listed)
@@ -42,7 +42,7 @@ def _chain(match: re.Match[str], language: str) -> str:
 
 
 def _edition(match: re.Match[str], language: str) -> str:
-    """ "SUKMA XXI", "Sidang Kemuncak ASEAN XLVI"."""
+    """Say the numeral of an event as an ordinal: "SUKMA XXI", "Sidang Kemuncak ASEAN XLVI"."""
     the = "" if language == "ms" else "the "
     return f"{match[1]} {the}{ordinal(roman(match[2]), language)}"
 

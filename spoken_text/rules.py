@@ -1,7 +1,7 @@
-"""A rule says what a pattern is spoken as; a list of rules is applied in order.
+"""Rules that say how a pattern is spoken. `apply` applies a list of rules in order.
 
-Every pattern is bounded ({1,15} instead of +) and starts at the edge of a word, so that no text, however odd, takes
-more than linear time.
+Every pattern has bounded repeats ({1,15} instead of +) and starts at the edge of a word. No text, however odd,
+therefore takes more than linear time.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ EDGE = r"(?<!\w)(?<!\d[.,])"  # where a number or a word may start
 END = r"(?![\w])"
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,15})(?:\.\d{1,15})?"
 DASH = r"[-–—−]"
-#: Stands before the name of every letter that is said as a letter ("TV"), so that a voice knows "en" (N) from a word.
+#: Written before the name of every spelled letter ("TV"), so that a voice can tell "en" (N) from a word.
 LETTER_MARK = "\u2063"
 
 Say = Callable[[re.Match[str], str], str]
 
 
 class Rule(NamedTuple):
-    """`say(match, language)` is what to speak for a match; language is "ms" or "en"."""
+    """A pattern, and what to say for it."""
 
     pattern: re.Pattern[str]
-    say: Say
-    needs: tuple[frozenset[str], ...]  # of each of these sets a text must hold a character
+    say: Say  # say(match, language) returns what to speak for a match; language is "ms" or "en"
+    needs: tuple[frozenset[str], ...]  # a text without a character of each set cannot match
 
 
 def rule(pattern: str, say: Say, flags: int = 0) -> Rule:
@@ -37,14 +37,14 @@ def rule(pattern: str, say: Say, flags: int = 0) -> Rule:
 
 
 def in_one_language(pattern: str, say: Callable[[re.Match[str]], str], flags: int = 0) -> Rule:
-    """A rule of a module that knows one language only."""
+    """Return a rule for a module that handles only one language: `say` takes the match alone."""
     return rule(pattern, lambda match, language: say(match), flags)
 
 
 def apply(rules: Iterable[Rule], text: str, language: str) -> str:
     present = set(text)
     for pattern, say, needs in rules:
-        for chars in needs:  # most rules end here
+        for chars in needs:  # most rules are skipped here
             if chars.isdisjoint(present):
                 break
         else:
@@ -63,5 +63,5 @@ def pick(language: str, malay: str, english: str) -> str:
 
 
 def words(malay: str, english: str) -> Say:
-    """A rule's `say` that does not depend on the match."""
+    """Return a `say` function for fixed words that do not depend on the match."""
     return lambda match, language: pick(language, malay, english)

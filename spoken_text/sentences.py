@@ -1,12 +1,12 @@
-"""Cut a language model's Markdown into sentences, at once or while it still arrives.
+"""Cuts a language model's Markdown into sentences, as a complete text or while it arrives.
 
-A piece is raw text: speaking the pieces one by one says what speaking the whole says. Therefore a code fence, a
-link or a code span stays in one piece, every row of a table carries the table's head, and the marks of a block
-quote, which nobody says, are left out.
+Every piece is raw text, and speaking the pieces one by one says the same as speaking the whole text. Therefore a code
+fence, a link or a code span stays in one piece. Every row of a table carries the table's head. The marks of a block
+quote are left out.
 
-Lines are sorted into blocks first (`spoken_text.lines`), then the text of a block is scanned for ends of sentences. A
-decision is taken only when no later character could change it, so that it does not matter how the text was split
-on its way here.
+Lines are sorted into blocks first (`spoken_text.lines`); then the text of a block is searched for ends of sentences. An
+end counts only when no later character could change it, so the result does not depend on how the text was split on its
+way here.
 """
 
 from __future__ import annotations
@@ -19,32 +19,33 @@ from spoken_text.lines import FENCE_MARK, QUOTE_MARKS, LineKind, is_delimiter_ro
 from spoken_text.spans import span
 
 MAX_SENTENCE_CHARS = 300
-#: A longer head of a table is not repeated with every row, and a head is repeated up to this many characters in all.
+#: A longer head of a table is not repeated with its rows.
 MAX_HEAD_CHARS = 300
+#: Total characters after which a head is no longer repeated.
 MAX_REPEATED_HEAD_CHARS = 6000
-_MIN_CUT_CHARS = 80  # a shorter piece sounds like a stumble
+_MIN_CUT_CHARS = 80  # a shorter piece sounds like a hesitation
 
 
 class Piece(NamedTuple):
-    """`text` to speak; `ends` is False where a long sentence was cut and goes on in the next piece."""
+    """A sentence, or a part of one that was too long."""
 
-    text: str
-    ends: bool
+    text: str  # raw Markdown
+    ends: bool  # False where a long sentence was cut and continues in the next piece
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a complete text, none longer than about 300 characters, blank ones left out."""
+    """Return the sentences of a complete text, none longer than about 300 characters and none blank."""
     return [piece.text for piece in split_pieces(text)]
 
 
 def split_pieces(text: str) -> list[Piece]:
-    """As `split_sentences`, and says for every piece whether its sentence ends there."""
+    """Return the pieces of a complete text, as `split_sentences` does, each with whether its sentence ends there."""
     blocks = _Blocks()
     return blocks.feed(text) + blocks.close()
 
 
 class SentenceStream:
-    """Sentences of a text that arrives in parts, split anywhere. Not safe for use by several threads at once."""
+    """Splits a text that arrives in parts of any length into sentences. Not thread-safe."""
 
     def __init__(self) -> None:
         self._blocks = _Blocks()
@@ -54,17 +55,17 @@ class SentenceStream:
         return [piece.text for piece in self._blocks.feed(text)]
 
     def flush(self) -> list[str]:
-        """Return what is left. The stream is empty afterwards and may be used for the next text."""
+        """Return what is left. The stream is then empty and may be used for another text."""
         pieces = self._blocks.close()
         self._blocks = _Blocks()
         return [piece.text for piece in pieces]
 
 
 class _Blocks:
-    """Sorts arriving lines into blocks; hands running text to `_Sentences` before its line is complete."""
+    """Sorts arriving lines into blocks, and passes running text to `_Sentences` before its line is complete."""
 
     def __init__(self) -> None:
-        self._line = ""  # a line whose kind is open
+        self._line = ""  # text of a line whose kind is not known yet
         self._in_text_line = False
         self._kind = LineKind.BLANK  # of the block being read
         self._fence: list[str] = []
@@ -72,7 +73,7 @@ class _Blocks:
         self._head: list[str] = []  # the head of the table being read, then its delimiter row
         self._rows = 0
         self._repeated_chars = 0
-        self._bare_table = False  # without a pipe at the start of its lines
+        self._bare_table = False  # whether the table's lines have no pipe at their start
         self._sentences = _Sentences()
 
     def feed(self, text: str) -> list[Piece]:
@@ -157,13 +158,13 @@ class _Blocks:
         elif len(self._head) == 2:
             self._rows += 1
             pieces.append(Piece("\n".join([*self._repeated_head(), row]), ends=True))
-        else:  # no delimiter row: every line stands for itself
+        else:  # no delimiter row: no line is a head
             pieces.append(Piece(self._head[0], ends=True))
             self._head = [row]
         return pieces
 
     def _repeated_head(self) -> list[str]:
-        """The head of the table for its next row; nothing once it has been repeated often enough."""
+        """Return the table's head and delimiter row for the next row, or [] if they have been repeated often enough."""
         chars = len(self._head[0])
         if chars > MAX_HEAD_CHARS or self._repeated_chars + chars > MAX_REPEATED_HEAD_CHARS:
             return []
@@ -186,7 +187,7 @@ class _Blocks:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of `text` with their line feeds (`str.splitlines` would also cut at other characters)."""
+    """Return the lines of `text` with their line feeds. (`str.splitlines` would also cut at other characters.)"""
     parts = text.split("\n")
     lines = [part + "\n" for part in parts[:-1]]
     return [*lines, parts[-1]] if parts[-1] else lines
@@ -212,9 +213,9 @@ class _Sentences:
 
     def _reset(self, text: str) -> None:
         self._text = text
-        self._begin = 0  # of the piece being read
+        self._begin = 0  # start of the piece being read
         self._scanned = 0  # no sentence ends before this point
-        self._spans: list[tuple[int, int, int]] = []  # start, end and how many of its characters nobody hears
+        self._spans: list[tuple[int, int, int]] = []  # start, end, and number of characters that are not spoken
 
     def feed(self, text: str) -> list[Piece]:
         self._text += text
@@ -229,7 +230,7 @@ class _Sentences:
         return [*pieces, Piece(rest, ends=True)] if rest else pieces
 
     def take_table_head(self, delimiter: str) -> str | None:
-        """Take back the last line if `delimiter` makes it the head of a table without outer pipes."""
+        """Remove and return the last line if `delimiter` makes it the head of a table without outer pipes."""
         if "|" not in delimiter:
             return None
         pending = self._text[self._begin :].rstrip()
@@ -255,7 +256,7 @@ class _Sentences:
             self._reset(self._text[end:].lstrip())
 
     def _scan(self, final: bool) -> int | None:
-        """Go on from `_scanned`; the index after the sentence's end, None if there is none yet."""
+        """Scan on from `_scanned`. Return the index after the end of the sentence, or None if no end is certain yet."""
         text = self._text
         while True:
             found = _INTEREST.search(text, self._scanned)
@@ -292,7 +293,7 @@ class _Sentences:
                 return after
 
     def _cut(self) -> int | None:
-        """Where to cut a piece that has grown too long, looking only at what is certain."""
+        """Return where to cut a piece that has grown too long, or None. Only text that cannot change is considered."""
         window = self._begin + MAX_SENTENCE_CHARS
         for start, after, hidden in self._spans:
             if self._begin <= start < window:
@@ -309,7 +310,7 @@ class _Sentences:
         return words[-1] if words else window
 
     def _joins(self, cut: int) -> bool:
-        """Whether a cut here would tear a span or a number from its unit."""
+        """Return True if a cut here would split a span, or separate a number from its unit."""
         if any(start < cut < after for start, after, _ in self._spans):
             return True
         before = self._text[:cut].rstrip()[-6:]
@@ -321,7 +322,10 @@ class _Sentences:
 
 
 def _ends(text: str, at: int, stop: int, after: int) -> bool | None:
-    """Whether the terminators text[at:stop], with closing marks up to `after`, end a sentence; None: too early."""
+    """Return True if the terminators text[at:stop] end a sentence, None if more text is needed to tell.
+
+    `after` is the index behind the closing marks that follow them.
+    """
     if after >= len(text):
         return None
     run = text[at:stop]

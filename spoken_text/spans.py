@@ -1,11 +1,11 @@
-"""Spans in which no sentence ends: links, code, tags, citations, addresses."""
+"""Finds spans in which no sentence ends: links, code, tags, citations, addresses."""
 
 from __future__ import annotations
 
 import re
 
 _DESTINATION_CHARS = 2000
-_SPAN_CHARS = 300  # an opening bracket that is not closed by then is a plain character
+_SPAN_CHARS = 300  # an opening bracket that is not closed within this distance is a plain character
 _LABEL = re.compile(r"\[(?:[^\[\]]|\[[^\[\]]{0,200}+\](?:\([^()\s]{0,2000}+\))?)*+\]")
 _DESTINATION = re.compile(r"\([^()\n]*+(?:\([^()\n]*+\)[^()\n]*+)?\)")
 _TAG = re.compile(r"<[/!a-zA-Z][^<>\n]*+>")
@@ -14,7 +14,11 @@ _URL = re.compile(r"https?://[^\s<>]*")
 
 
 def span(text: str, at: int, final: bool) -> tuple[int | None, int]:
-    """The end of the span that opens at `at` (at + 1: none opens, None: too early) and its unheard characters."""
+    """Return the end of the span that opens at `at`, and the number of its characters that are not spoken.
+
+    The end is at + 1 if no span opens there, and None if more text is needed to tell. `final` says that no more text
+    follows.
+    """
     opener = text[at]
     if opener == "h":
         url = _URL.match(text, at)

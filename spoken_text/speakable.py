@@ -1,4 +1,4 @@
-"""Turns a language model's text into words and pauses, as a person would read it aloud."""
+"""Turns a language model's text into the words and pauses with which a person would read it aloud."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DIGIT = re.compile(r"\d")
 _SAYABLE = re.compile(r"[^\W_]|[%°$€£¥&+=<>@~∑√∞≥≤≠≈±×÷‰ﷺﷻ¼-¾⅐-⅞]|```|~~~")
 _PAUSES = ".?!:,。？！：，；"
 
-# What is more specific comes first: "RM5-10" before "5-10" before "5".
+# More specific rules come first: "RM5-10" before "5-10" before "5".
 _WITH_DIGITS = [
     *LONG_RUNS,
     *IDENTIFIERS,
@@ -57,10 +57,10 @@ _NUMBERS = [*SCALES, *CODES, *NUMBERS]
 
 
 def speakable(text: str, language: str = "ms", *, letters: bool = False) -> str:
-    """`text` (Markdown) as words and pauses to be spoken; "" where there is nothing to say.
+    """Return `text` (Markdown) as words and pauses to be spoken, or "" if there is nothing to say.
 
-    Each sentence is read in its own language; `language` ("ms", "en", "zh" or "ta") decides where the sentence does
-    not tell. With `letters`, a LETTER_MARK stands before every letter name. Never raises for any `str`.
+    Each sentence is read in its own language. `language` ("ms", "en", "zh" or "ta") applies to sentences that do not
+    show theirs. With `letters`, a LETTER_MARK stands before every letter name. Never raises for any `str`.
     """
     spoken = _spoken(text, language)
     return spoken if letters else spoken.replace(LETTER_MARK, "")
@@ -79,7 +79,10 @@ def _spoken(text: str, language: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[Piece]:
-    """The pieces of `text`; one that begins with a mark is what it would be on its own ("Ya. > Tidak")."""
+    """Yield the pieces of `text`.
+
+    A piece that begins with a mark ("> Tidak" in "Ya. > Tidak") is split again, because the mark now begins a text.
+    """
     for piece in split_pieces(text):
         if piece.text[:1].isalnum() or piece.text[:1] == "|":
             yield piece
@@ -94,7 +97,7 @@ def _speak(piece: str, language: str) -> str:
 
 
 def _read(text: str, language: str) -> str:
-    """Read a text without markup, at most one sentence or one row of a table."""
+    """Put a text without markup into words. It is at most one sentence or one row of a table."""
     text = re.sub(r"\s+", " ", plain_characters(text))
     language = detect_language(text, language)
     text = apply(LINKS, text, language)

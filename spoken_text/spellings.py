@@ -1,10 +1,10 @@
-"""Spellings of one word, for text that is compared: British and American, short forms, contractions, Malay variants."""
+"""One spelling per word, for comparing texts: British and American, short forms, contractions, Malay variants."""
 
 from __future__ import annotations
 
 import re
 
-#: Written either way by careful people, said the same. Lower case; several words where it is said as such.
+#: Lower-case word → the spelling in which it is compared. Both are correct and sound the same.
 VARIANTS = {
     pair.split("=")[0]: pair.split("=")[1].replace("~", " ")
     for pair in """
@@ -65,7 +65,7 @@ _DOUBLED = re.compile(
 
 
 def uncontracted(text: str) -> str:
-    """Lower-case English contractions written out: "it's" is "it is", "don't" is "do not"."""
+    """Write out lower-case English contractions: "it's" becomes "it is", "don't" becomes "do not"."""
     if "'" in text:
         for pattern, meant in _CONTRACTIONS:
             text = pattern.sub(meant, text)
@@ -73,7 +73,7 @@ def uncontracted(text: str) -> str:
 
 
 def one_spelling(word: str) -> str:
-    """The spelling that all those of a lower-case word are compared in; several words for a short form."""
+    """Return the spelling in which a lower-case word is compared. A short form may become several words."""
     if word in VARIANTS:
         return VARIANTS[word]
     if len(word) > 4 and word.isascii():

@@ -1,4 +1,4 @@
-"""Numbers, sums, dates, times and measures in Tamil text, as a Malaysian reads them."""
+"""Rules for numbers, money, dates, times and measures in Tamil text, as Malaysians read them."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _ordinal(match: re.Match[str]) -> str:
 
 
 def _case(match: re.Match[str]) -> str:
-    """ "2026-இல்", "10ல்": the ending joins the number."""
+    """Join the locative ending to its number: "2026-இல்", "10ல்"."""
     return with_suffix(match[1], "ில்")
 
 
@@ -172,7 +172,7 @@ def _range(match: re.Match[str]) -> str:
     if match.string[match.end() :].lstrip().startswith("="):
         return f"{number(low)} கழித்தல் {number(high)}"
     if re.match(rf"\s?(?:{_UNIT_NAMES}|[%％])(?![A-Za-z])", match.string[match.end() :]):
-        return f"{number(low)} முதல் {high}"  # the high end is read with its unit
+        return f"{number(low)} முதல் {high}"  # another rule reads the upper bound with its unit
     joined = "க்கு " if match.string[match.end() :].startswith(" என்ற") else " முதல் "  # a score
     return f"{number(low)}{joined}{number(high)}"
 
@@ -183,14 +183,14 @@ def _code(match: re.Match[str]) -> str:
 
 
 def _plain(match: re.Match[str]) -> str:
-    """A number, apart from the letters that touch it."""
+    """Say a number, with a space between it and any letter that touches it."""
     before = " " if match.start() and match.string[match.start() - 1].isalpha() else ""
     after = " " if match.end() < len(match.string) and match.string[match.end()].isalpha() else ""
     return before + number(match[0]) + after
 
 
 RULES: list[Rule] = [
-    # Numbers that name something, digit by digit.
+    # Numbers that identify something are read digit by digit.
     in_one_language(r"(?<![\w.])\+\d{1,3}[-\s]?\d{1,4}(?:[-\s]?\d{2,4}){1,4}(?!\d)", lambda m: "பிளஸ் " + digits(m[0])),
     in_one_language(r"(?<![\w.,-])\d{6}-\d{2}-\d{4}(?![\d-])", lambda m: digits(m[0])),
     in_one_language(r"(?<![\w.,-])0\d{1,2}[-\s]?\d{3,4}[-\s]?\d{3,4}(?![\d-])", lambda m: digits(m[0])),
@@ -217,7 +217,7 @@ RULES: list[Rule] = [
     in_one_language(
         r"(?<![\d/])(1[3-9]|2\d|3[01])/(\d{1,2})(?![\d/])", lambda m: _date(None, int(m[2]), int(m[1]), m[0])
     ),
-    # Sums of money.
+    # Amounts of money.
     in_one_language(
         rf"(?<![\w])({_SIGNS})\.?\s?({_NUMBER})\s?[-–—]\s?(?:\1)?\s?({_NUMBER})(?:\s({_SCALE}))?(?!\w)", _money_range
     ),
@@ -243,10 +243,10 @@ RULES: list[Rule] = [
     in_one_language(r"(?<=[\d)])\s?\+\s?(?=[\d(])", lambda m: " கூட்டல் "),
     in_one_language(r"(?<=[\d)])\s[-−]\s(?=[\d(])", lambda m: " கழித்தல் "),
     in_one_language(r"\s?=\s?(?=[\w-])", lambda m: " சமம் "),
-    # Endings that join the number.
+    # Endings that are joined to the number.
     in_one_language(r"(?<![\w.,])(\d{1,9})\s?-?(ஆவது|வது|ஆம்|ம்)(?![\u0b80-\u0bff])", _ordinal),
     in_one_language(r"(?<![\w.,])(\d{1,9})-?(?:இல்|ல்)(?![\u0b80-\u0bff])", _case),
-    # What is left.
+    # All other numbers.
     in_one_language(
         r"(?<![\d])(\d{1,4}(?:\.\d{1,4}){2,4})(?!\d)",
         lambda m: " புள்ளி ".join(number(part) for part in m[1].split(".")),

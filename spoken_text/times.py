@@ -1,4 +1,4 @@
-"""Times of day: "3.30 petang", "3:30pm", "15:30"."""
+"""Rules for times of day: "3.30 petang", "3:30pm", "15:30"."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AM_PM = r"[ap]\.?\s?m\b\.?"
 
 
 def clock(hour: int, minute: int, language: str, *, hundred: bool = False) -> str:
-    """The time in words; `hundred` says the minutes of a full hour too ("lima belas kosong kosong")."""
+    """Return a time in words. With `hundred`, a full hour has minutes too ("lima belas kosong kosong")."""
     spoken = cardinal(hour, language) if hour else digits("00" if hundred else "0", language)
     if minute == 0:
         return f"{spoken} {pick(language, 'kosong kosong', 'hundred')}" if hundred else spoken
@@ -30,7 +30,7 @@ def clock(hour: int, minute: int, language: str, *, hundred: bool = False) -> st
 
 
 def _part_of_day(hour: int, mark: str, language: str) -> str:
-    """What "pm" is: in Malay a part of the day, in English its letters."""
+    """Return the words for "am" or "pm": a part of the day in Malay, the letters in English."""
     afternoon = mark.lower().startswith("p")
     if language == "en":
         return "P M" if afternoon else "A M"
@@ -47,7 +47,7 @@ def _with_mark(match: re.Match[str], language: str) -> str:
     mark = match[3]
     if hour > 24 or minute > 59:
         return match[0]
-    # The full stop of "p.m." may be the sentence's too.
+    # The full stop of "p.m." may also end the sentence.
     rest = match.string[match.end() :].lstrip()
     stop = "." if mark.endswith(".") and (not rest or rest[0].isupper()) else ""
     return f"{clock(hour, minute, language)} {_part_of_day(hour, mark, language)}{stop}"
@@ -83,7 +83,7 @@ def _bare(match: re.Match[str], language: str) -> str:
 
 
 def _four_digits(match: re.Match[str], language: str) -> str:
-    """ "jam 1430", "1430 hrs"."""
+    """Say a time in four digits: "jam 1430", "1430 hrs"."""
     hour = int(match[2][:2])
     minute = int(match[2][2:])
     if hour > 24 or minute > 59:
@@ -93,7 +93,11 @@ def _four_digits(match: re.Match[str], language: str) -> str:
 
 
 def _clock_range(match: re.Match[str], language: str) -> str:
-    """ "9.00-12.45": times where a word says so, a part of the day follows or the hours cannot be grades."""
+    """Say a range such as "9.00-12.45" if it is a range of times, because grades look the same.
+
+    It is one with colons, after a cue word or before a part of the day. Otherwise the minutes must be multiples of
+    five, and one of the hours 8 or later.
+    """
     start = (int(match[1]), int(match[2]))
     end = (int(match[4]), int(match[5]))
     if any(hour > 24 or minute > 59 for hour, minute in (start, end)):
@@ -111,7 +115,7 @@ def _clock_range(match: re.Match[str], language: str) -> str:
 
 
 def _duration(match: re.Match[str], language: str) -> str:
-    """ "1 j 30 min", "2j15m", "1h 30m 20s", "3m 20s"."""
+    """Say a duration: "1 j 30 min", "2j15m", "1h 30m 20s", "3m 20s"."""
     names = (("jam", "hour"), ("minit", "minute"), ("saat", "second"))
     spoken = []
     for value, (malay, english) in zip(match.groups(), names, strict=True):
@@ -123,7 +127,7 @@ def _duration(match: re.Match[str], language: str) -> str:
 
 def _hours(match: re.Match[str], language: str) -> str:
     if language == "ms" and match[0].endswith(" hr"):
-        return f"{number(match[1], language)} hari"  # in Malay chats
+        return f"{number(match[1], language)} hari"  # in Malay chats, "hr" is "hari" (day)
     return f"{number(match[1], language)} {pick(language, 'jam', 'hour' if match[1] == '1' else 'hours')}"
 
 
@@ -132,11 +136,11 @@ def _seconds(match: re.Match[str], language: str) -> str:
 
 
 def _attached(match: re.Match[str], language: str) -> str:
-    """ "9mlm", "8pagi"."""
+    """Say an hour with its part of the day: "9mlm", "8pagi"."""
     return f"{number(match[1], language)} {_SHORT_PARTS.get(match[2].lower(), match[2])}"
 
 
-#: How chats and notices shorten the parts of a day.
+#: Short forms of the parts of a day in chats and notices.
 PARTS: list[Rule] = [
     rule(r"(?<![\w/])(?:t/hari|tgh\.? ?hari|t\.hari)(?!\w)", words("tengah hari", "noon"), re.IGNORECASE),
     rule(r"(?<![\w/])(?:t/malam|tgh\.? ?(?:malam|mlm))(?!\w)", words("tengah malam", "midnight"), re.IGNORECASE),
@@ -154,7 +158,7 @@ DURATIONS: list[Rule] = [
 
 
 def _four_digit_range(match: re.Match[str], language: str) -> str:
-    """ "0900 - 1700", "jam 0800 hingga 1430"."""
+    """Say a range of times in four digits: "0900 - 1700", "jam 0800 hingga 1430"."""
     joined = pick(language, "hingga", "to")
     return f"{match[1] or ''}{digits(match[2], language)} {joined} {digits(match[3], language)}"
 

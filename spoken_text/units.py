@@ -1,4 +1,4 @@
-"""Measures: "5 km", "30°C", "110 km/j", "RM5/kg", "5%"."""
+"""Rules for measures: "5 km", "30°C", "110 km/j", "RM5/kg", "5%"."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ _BASES = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=Tr
 _NAMES = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=True))
 _RIGHT = r"(?![\w^²³])"
 
-# "RM5/kg", "3 kali/hari": the Malay and the English word after the slash.
+# Unit after the slash of "RM5/kg" or "3 kali/hari" → the Malay and the English words for slash and unit.
 _PER = {
     "hari": ("sehari", "per day"),
     "day": ("sehari", "per day"),
@@ -207,7 +207,7 @@ def _per(match: re.Match[str], language: str) -> str:
 
 
 def _ratio(match: re.Match[str], language: str) -> str:
-    """A unit over another one: "kg/m²", "mmol/L"."""
+    """Say a unit over another one: "kg/m²", "mmol/L"."""
     value = match[1]
     above = _UNITS[match[2]]
     below = _UNITS[match[3]]
@@ -219,7 +219,7 @@ def _ratio(match: re.Match[str], language: str) -> str:
 
 
 def _each(match: re.Match[str], language: str) -> str:
-    """ "20g/hidangan", "RM12/pinggan": a measured quantity for one of what follows."""
+    """Say a measured quantity for each of what follows the slash: "20g/hidangan", "RM12/pinggan"."""
     if match[2] in _PER:
         return match[0]
     return f"{match[1]} {pick(language, 'setiap', 'per')} {match[2]}"
@@ -239,7 +239,7 @@ def _feet(match: re.Match[str], language: str) -> str:
 
 
 def _inches(match: re.Match[str], language: str) -> str:
-    """A quotation mark behind a number is inches unless it closes a quotation."""
+    """Say a quotation mark after a number as inches, unless it closes a quotation."""
     before = match.string[: match.start()]
     if before.count('"') % 2 or before.count("“") > before.count("”"):
         return match[0]
@@ -258,7 +258,7 @@ LONE_UNITS: list[Rule] = [
     ),
 ]
 
-#: Before sums of money are put in words.
+#: Applied before amounts of money are put in words.
 EACH: list[Rule] = [
     rule(
         rf"((?<![\w])(?:RM|\$|S\$|USD) ?{NUMBER}|{EDGE}{NUMBER}\s?(?:{_BASES}))\s?/\s?([a-z]{{3,15}})(?![\w/])", _each

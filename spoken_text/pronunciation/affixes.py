@@ -9,9 +9,9 @@ from dataclasses import dataclass
 _CLITICS = ("nya", "lah", "kah", "tah", "pun", "ku", "mu")
 _SUFFIXES = ("kan", "an", "i")
 _MIN_STEM = 3
-_MIN_BARE_STEM = 5  # of a word with -i alone: "serta-i"
+_MIN_BARE_STEM = 5  # shortest stem of a word whose only affix is -i: "serta-i"
 _MAX_DEPTH = 5
-# What a nasal prefix is written as → the letters it stands before, and the letter that it has swallowed before a vowel.
+# Nasal prefix as written → the letters it stands before, and the first letter of the stem that it replaces.
 _NASALS = {
     "me": ("lmnrwy", ""),
     "pe": ("lmnrwybdgjkpst", ""),
@@ -25,7 +25,7 @@ _NASALS = {
     "peny": ("", "s"),
 }
 _VOWELS = "aeiou"
-# Affixes that one may see in a word whose stem is unknown.
+# Affixes that `guess` takes off a word whose stem is unknown.
 _SURE_PREFIXES = frozenset("me mem men meng meny pem pen peng peny ber ter di per se".split())
 _SURE_SUFFIXES = frozenset(["nya", "lah", "kah", "kan", "an"])
 _PLAIN_PREFIXES = "menge penge ber ter per di ke se ku kau".split()
@@ -52,10 +52,10 @@ class Analysis:
     prefixes: tuple[str, ...]
     stem: str
     suffixes: tuple[str, ...]
-    swallowed: bool = False  # the stem's first letter is not written ("memukul")
+    swallowed: bool = False  # whether the prefix replaces the stem's first letter ("memukul" from "pukul")
 
     def joined(self, stem: str) -> str:
-        """The respelling of the whole word around the respelling of its stem."""
+        """Return the respelling of the whole word, given the respelling of its stem."""
         kept = stem[1:] if self.swallowed else stem
         loan = "~" if kept.endswith("~") and not self.suffixes else ""
         prefixes = (_TALING_PREFIXES.get(prefix, prefix) for prefix in self.prefixes)
@@ -63,7 +63,7 @@ class Analysis:
 
 
 def analyse(word: str, known: Callable[[str], bool]) -> Analysis | None:
-    """The reading of `word` with a known stem and the fewest affixes; None where no stem is known."""
+    """Return the reading of `word` with a known stem and the fewest affixes, or None if no stem is known."""
     best: Analysis | None = None
     for found in _readings(word, known):
         if best is None or _cost(found) < _cost(best):
@@ -79,7 +79,7 @@ def _cost(analysis: Analysis) -> tuple[int, int, int]:
 def _readings(word: str, known: Callable[[str], bool]) -> Iterator[Analysis]:
     for suffixes, rest in _without_suffixes(word):
         for prefixes, stem, swallowed in _without_prefixes(rest, _MAX_DEPTH):
-            bare_i = suffixes == ("i",) and not prefixes and len(stem) < _MIN_BARE_STEM  # "canai" is no "cana-i"
+            bare_i = suffixes == ("i",) and not prefixes and len(stem) < _MIN_BARE_STEM  # "canai" is not "cana-i"
             if (prefixes or suffixes) and not bare_i and known(stem):
                 yield Analysis(prefixes, stem, suffixes, swallowed)
 
@@ -112,7 +112,7 @@ def _without_prefixes(word: str, depth: int) -> Iterator[tuple[tuple[str, ...], 
         if lost and rest[0] in _VOWELS:
             yield (prefix,), lost + rest, True
     if word.startswith(("ber", "per", "ter")) and len(word) > _MIN_STEM + 2:
-        yield from _deeper(word[:2], word[2:], depth)  # "be-rehat": one r is written
+        yield from _deeper(word[:2], word[2:], depth)  # "be-rehat": prefix and stem share an r
     for prefixes, shortest in ((_PLAIN_PREFIXES, _MIN_STEM - 1), (_LEARNED_PREFIXES, _MIN_LEARNED_STEM)):
         for prefix in prefixes:
             if word.startswith(prefix) and len(word) - len(prefix) >= shortest:
@@ -125,7 +125,7 @@ def _deeper(prefix: str, rest: str, depth: int) -> Iterator[tuple[tuple[str, ...
 
 
 def guess(word: str) -> Analysis:
-    """A reading of a word whose stem nobody knows: the affixes that it seems to have."""
+    """Return a reading of a word whose stem is unknown, without the affixes that it seems to have."""
     best = Analysis((), word, ())
     for suffixes, rest in _without_suffixes(word):
         for prefixes, stem, swallowed in _without_prefixes(rest, 2):

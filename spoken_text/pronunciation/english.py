@@ -1,4 +1,4 @@
-"""Which words of a Malay sentence are English: by word list, by letters that Malay does not put together."""
+"""Finds the English words of a Malay sentence: by word list, and by letters that Malay does not put together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 
 from spoken_text.pronunciation.lexicon import lexicon
 
-# Spellings that no Malay word has. Arabic names keep th, dh, ee and oo too, so those need an ending beside them.
+# Spellings that no Malay word has. Arabic names in Malay have th, dh, ee and oo too: th and dh are not listed, and
+# ee and oo count only before another letter.
 _NOT_MALAY = re.compile(
     r"""
     tion|sion$|ough|ight|wh|ck|tch|dge|sch|^(?:wr|kn)|eau|ay$|ey$|[oe]w(?![aeiou])|aw$|oa[cdlprst]|ies$|ous$|ness$
@@ -16,20 +17,20 @@ _NOT_MALAY = re.compile(
     """,
     re.VERBOSE,
 )
-_DOUBLES = re.compile(r"[^aeiou]*[aeiou][bdfgklmnprtvz]")  # "stop": doubles its last letter before a vowel
+_DOUBLES = re.compile(r"[^aeiou]*[aeiou][bdfgklmnprtvz]")  # "stop" doubles its last letter before a vowel
 _ENDINGS = ("ing", "ed", "er", "ers", "s", "es", "'s", "ly", "d")
 _MIN_STEM = 3
 _MIN_PART = 4  # letters of each word in a compound
 
 
 def is_english(word: str) -> bool:
-    """Whether a word (small letters) is in the English list: as it is, inflected, or two words in one."""
+    """Return True if a word (small letters) is in the English list, is inflected, or is a compound of two of them."""
     words = lexicon().english
     return word in words or _is_inflected(word, words) or _is_compound(word, words)
 
 
 def _is_inflected(word: str, words: frozenset[str], depth: int = 2) -> bool:
-    """Whether a word is one of the list with an ending or two: "properly" (the list has "prop")."""
+    """Return True if `word` is a listed word plus one or two endings: "properly" is "prop", "er" and "ly"."""
     for ending in _ENDINGS:
         stem = word.removesuffix(ending)
         if stem == word or len(stem) < _MIN_STEM:
@@ -42,7 +43,7 @@ def _is_inflected(word: str, words: frozenset[str], depth: int = 2) -> bool:
 
 
 def _takes(stem: str, ending: str, words: frozenset[str]) -> bool:
-    """Whether English spells one of its words with this ending so: "stopp-ed", "mak-ing", but not "gas-ing"."""
+    """Return True if stem and ending spell a form of a listed word: "stopp-ed", "mak-ing", but not "gas-ing"."""
     if ending[0] not in "ei" or _is_compound(stem, words):
         return stem in words or _is_compound(stem, words)
     if stem + "e" in words or (stem[-1] == stem[-2] and stem[:-1] in words):
@@ -51,11 +52,11 @@ def _takes(stem: str, ending: str, words: frozenset[str]) -> bool:
 
 
 def _is_compound(word: str, words: frozenset[str]) -> bool:
-    """Whether a word is two English ones written together ("handphone")."""
+    """Return True if `word` is two English words written together ("handphone")."""
     cuts = range(_MIN_PART, len(word) - _MIN_PART + 1)
     return any(word[:cut] in words and word[cut:] in words and word[:cut] != word[cut:] for cut in cuts)
 
 
 def looks_english(word: str) -> bool:
-    """Whether the letters of an unknown word say that it is not Malay."""
+    """Return True if an unknown word has letters that Malay does not put together."""
     return bool(_NOT_MALAY.search(word))

@@ -1,8 +1,8 @@
-"""Text for eSpeak NG's Malay voice: every word as the library's own phoneme names in ``[[…]]``.
+"""Writes text for eSpeak NG's Malay voice: each word as the library's own phoneme names in ``[[…]]``.
 
-The Malay voice speaks English words too, as Malaysians do: with Malay sounds. A sentence that is English as a whole,
-and words in Chinese or Tamil, go to the library's voices of those languages. The phoneme names are those of the
-library's table for Malay and Indonesian (docs/phonemes.md of eSpeak NG describes the notation).
+The Malay voice also speaks English words, with Malay sounds as Malaysians do. A sentence that is entirely English, and
+words in Chinese or Tamil, go to the library's voices of those languages. The phoneme names come from the library's
+table for Malay and Indonesian (docs/phonemes.md of eSpeak NG describes the notation).
 """
 
 from __future__ import annotations
@@ -93,24 +93,27 @@ _NAMES = {
 # In Malay words: the vowels of closed last syllables as eSpeak NG's Malay says them ("puteh", "puloh").
 _MALAY_NAMES = {**_NAMES, "ɪ": "e", "ʊ": "o"}
 _SYMBOL = re.compile("|".join(sorted(map(re.escape, _NAMES), key=len, reverse=True)))
-# Two names that would be read as another one if they stood together: kept apart by "|".
+# Names that would be read as a different name if nothing stood between them; "|" keeps them apart.
 _JOINED = frozenset(["tS", "dZ", "aI", "aU", "OI", "eI", "oU", "@U", "i@", "U@", "@r", "ar", "Or", "n^", "e@", "u@"])
 _VOICES = {"ms": "ms", "en": "en-us", "zh": "cmn", "ta": "ta"}
-_MAX_NAMES = 60  # in one pair of brackets: the library writes past its buffer beyond 200
+_MAX_NAMES = 60  # in one pair of brackets; with more than 200 the library writes past its buffer
 _BRACKETS = re.compile(r"[\[\]<>&]+")
 
 
 @dataclass(frozen=True, slots=True)
 class EspeakPiece:
-    """A stretch for one voice: `language` is "ms", "en", "zh" or "ta"; `marked`: `text` has phonemes in ``[[…]]``."""
+    """A stretch of text for one voice."""
 
-    language: str
+    language: str  # "ms", "en", "zh" or "ta"
     text: str
-    marked: bool = False
+    marked: bool = False  # whether `text` has phoneme names in ``[[…]]``
 
 
 def espeak_pieces(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[EspeakPiece]:
-    """`text` (one speakable sentence) cut by the voice that speaks each part, Malay words as phoneme names."""
+    """Cut `text` (one speakable sentence) into a piece for each voice, with Malay words as phoneme names.
+
+    `language` applies if the text does not show its own. `english` returns the IPA of English text.
+    """
     if sentence_language(text, language) == "en":
         return [EspeakPiece("en", plain_text(text))]
     pieces: list[EspeakPiece] = []
@@ -130,7 +133,10 @@ def _malay_piece(words: list[str]) -> list[EspeakPiece]:
 
 
 def mnemonics(word: SpokenWord) -> list[str]:
-    """The phoneme names of a word's IPA, a long word in parts; signs without a phoneme in the voice are left out."""
+    """Return the phoneme names of a word's IPA; a long word gives several parts.
+
+    IPA signs for which the voice has no phoneme are left out.
+    """
     table = _MALAY_NAMES if word.language == "ms" and not word.letter else _NAMES
     symbols = _SYMBOL.findall(_with_stress_first(word.ipa))
     names = [table[symbol] for symbol in symbols]
@@ -147,18 +153,18 @@ def _joined(names: list[str]) -> str:
 
 
 def _with_stress_first(ipa: str) -> str:
-    """One main stress is enough for a word: the first of several becomes secondary."""
+    """Keep only the last main stress of a word; earlier ones become secondary."""
     head, _, tail = ipa.rpartition("ˈ")
     return head.replace("ˈ", "ˌ") + "ˈ" + tail if head or ipa.startswith("ˈ") else ipa
 
 
 def plain_text(text: str) -> str:
-    """`text` without what the library would take for commands: brackets, tags and letter marks."""
+    """Return `text` without what the library would take for a command: brackets, tags and letter marks."""
     return _BRACKETS.sub(" ", text.replace(LETTER_MARK, ""))
 
 
 def voices_for(pieces: list[EspeakPiece], voice: str) -> Iterator[tuple[EspeakPiece, str]]:
-    """Each piece with the voice that speaks it: `voice` ("ms+f3"), or another language's with the same variant."""
+    """Yield each piece with the voice of its language, in the variant of `voice` ("f3" for "ms+f3")."""
     variant = voice.partition("+")[2]
     for piece in pieces:
         name = _VOICES[piece.language]

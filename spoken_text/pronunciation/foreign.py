@@ -1,4 +1,4 @@
-"""Scripts other than Latin: Jawi is written in Latin letters, Chinese and Tamil keep theirs, others are left out."""
+"""Handles scripts other than Latin: Jawi is put in Latin letters, Chinese and Tamil stay, others are left out."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ _JAWI = {
 
 
 def script_of(char: str) -> str:
-    """ "latin", "zh", "ta", "arabic", or "" for a script that no voice here says."""
+    """Return the script of a character: "latin", "zh", "ta", "arabic", or "" for a script that no voice speaks."""
     for script, letter in _SCRIPTS.items():
         if letter.match(char):
             return script
@@ -86,7 +86,7 @@ def script_of(char: str) -> str:
 
 
 def plain_latin(text: str) -> str:
-    """Letters without accents ("café" → "cafe"); letters of other scripts stay."""
+    """Return `text` with its Latin letters without accents ("café" → "cafe"). Letters of other scripts stay."""
     if text.isascii():
         return text
     return "".join(_plain(char) for char in unicodedata.normalize("NFC", text))
@@ -100,7 +100,10 @@ def _plain(char: str) -> str:
 
 
 def jawi_word(word: str, known: dict[str, str]) -> str:
-    """A Jawi (or Arabic) word in Latin letters; several words where one sign says several. "" if nothing is left."""
+    """Return a Jawi (or Arabic) word in Latin letters, or "" if nothing is left.
+
+    A ligature may give several words. `known` maps Jawi words to their spelling in Latin letters.
+    """
     if word in _LIGATURES:
         return _LIGATURES[word]
     word = unicodedata.normalize("NFKC", word).translate(_DROPPED)
@@ -110,7 +113,7 @@ def jawi_word(word: str, known: dict[str, str]) -> str:
 
 
 def _by_letters(word: str) -> str:
-    """Letter for letter: ا, و and ي are vowels after a consonant; two consonants in a row get a vowel between them."""
+    """Put a word in Latin letters one by one, and add the vowels that Jawi does not write."""
     spelled: list[str] = []
     for index, char in enumerate(word):
         if char in _VOWEL_MARKS:
@@ -125,7 +128,7 @@ def _by_letters(word: str) -> str:
 
 
 def _glide(char: str, before: list[str], rest: str) -> str:
-    """و and ي are consonants at the beginning and before a vowel, else u and i."""
+    """Return و or ي as a consonant at the start and between vowels, else as a vowel. ى becomes "a"."""
     vowel = "u" if char == "و" else "a" if char == "ى" else "i"
     consonant = "w" if char == "و" else "y"
     first = not before
@@ -137,7 +140,10 @@ def _glide(char: str, before: list[str], rest: str) -> str:
 
 
 def _with_vowels(spelled: str) -> str:
-    """An [ə] or a where Jawi leaves the vowel out: between two consonants at the beginning, before a last one."""
+    """Add an "a", or an "e" for [ə], where Jawi leaves out a vowel.
+
+    These places are between consonants at the beginning, between the last two letters, and before two more consonants.
+    """
     units = re.findall(r"ng|ny|sy|kh|gh|[a-z']", spelled)
     out: list[str] = []
     for index, unit in enumerate(units):

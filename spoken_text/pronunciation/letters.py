@@ -1,10 +1,10 @@
-"""The names of letters, as Malaysians say them and as Americans and Britons do."""
+"""The names of letters and their sounds (IPA), in Malay and in English."""
 
 from __future__ import annotations
 
 import re
 
-# Invisible separator: `speakable(…, letters=True)` writes it before each letter's name, so that "en" is N, not "encik".
+# Invisible separator that `speakable(…, letters=True)` writes before each letter name: then "en" is N, not "encik".
 LETTER_MARK = "\u2063"
 
 _MALAY_NAMES = "e bi si di i ef ji hec ai je ke el em en o pi kiu ar es ti yu vi dabliu eks wai zet".split()
@@ -23,14 +23,14 @@ _VOWELS = "aɑeɛəiouʌ"
 
 
 def without_letters(text: str) -> str:
-    """`text` without its marked letters: "i" for E would pass for an English word."""
+    """Return `text` without its marked letters: "i", the Malay name of E, would pass for an English word."""
     return _MARKED.sub(" ", text)
 
 
 def letter_ipa(name: str, language: str, *, itself: bool = False) -> str:
-    """The IPA of a letter in "ms" or "en", given by its Malay name ("i" is E) or, with `itself`, as the letter.
+    """Return the IPA of a letter in `language` ("ms" or "en"), or "" if `name` is not a letter.
 
-    "" for anything that is neither.
+    `name` is the letter's Malay name ("i" is E) or, with `itself`, the letter.
     """
     name = name.lower()
     letter = name if itself else _LETTER_OF.get(name, name)

@@ -10,16 +10,16 @@ from functools import cache
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
-ENGLISH = "@en"  # in the column of the respelling: the word is said in English ("Facebook")
+ENGLISH = "@en"  # instead of a respelling: the word is said in English ("Facebook")
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """`respellings` by word in small letters; `english` are words that are English even in a Malay sentence."""
+    """The tables of words. All keys are in small letters."""
 
-    respellings: dict[str, str]
+    respellings: dict[str, str]  # Malay word or stem → its respelling (see `malay`)
     brands: dict[str, str]  # word → how to write it for an English reader
-    english: frozenset[str]
+    english: frozenset[str]  # words that are English even in a Malay sentence
     jawi: dict[str, str]  # Jawi word → the same in Latin letters
 
     def knows(self, word: str) -> bool:
@@ -28,7 +28,7 @@ class Lexicon:
 
 @cache
 def lexicon() -> Lexicon:
-    """Read the data files (once)."""
+    """Return the lexicon. The first call reads the data files."""
     respellings: dict[str, str] = {}
     brands: dict[str, str] = {}
     for line in _lines("malay.tsv"):

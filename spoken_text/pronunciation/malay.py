@@ -1,10 +1,10 @@
-"""Malay letters to sounds (IPA).
+"""Turns Malay spelling into sounds (IPA).
 
-Input is a respelling: Malay spelling in which every sound is certain. It differs from what people write in few marks:
+The input is a respelling: Malay spelling in which every sound is certain. It adds a few marks to what people write:
 
 - ``é`` is e taling [e]; plain ``e`` is e pepet [ə];
 - ``+`` stands between morphemes (``me+masak+kan``);
-- ``.`` parts two vowels that are not a diphthong (``ma.in``), ``_`` joins two that are (``kau_nter``);
+- ``.`` separates two vowels that are not a diphthong (``ma.in``), ``_`` joins two that are (``kau_nter``);
 - ``'`` is a glottal stop inside a word (``ra'yat``);
 - ``~`` at the end marks a loan, whose last syllable keeps its i, u and k (``politik~``).
 
@@ -68,15 +68,15 @@ _NUCLEUS = re.compile(r"aɪ|aʊ|oɪ|eɪ|[aəeioɪʊu]")
 
 @dataclass
 class _Sound:
-    """A consonant or the vowel of a syllable, and the morpheme that it belongs to."""
+    """A consonant or a vowel."""
 
     ipa: str
     vowel: bool
-    morpheme: int
+    morpheme: int  # index of the morpheme that it belongs to
 
 
 def ipa(respelling: str) -> str:
-    """The IPA of a respelling, with ˈ before the stressed vowel's syllable."""
+    """Return the IPA of a respelling, with ˈ directly before the stressed vowel."""
     loan = respelling.endswith("~")
     morphemes = respelling.rstrip("~").split("+")
     stem = _stem_index(morphemes)
@@ -97,7 +97,7 @@ def _stem_index(morphemes: list[str]) -> int:
 
 
 def _sounds(part: str, index: int) -> list[_Sound]:
-    """The sounds of one morpheme; a diphthong is one vowel."""
+    """Return the sounds of one morpheme. A diphthong is one vowel."""
     units = _UNITS.findall(part)
     sounds: list[_Sound] = []
     position = 0
@@ -125,7 +125,10 @@ def _split(sound: str) -> list[str]:
 
 
 def _vowel(units: list[str], position: int) -> tuple[int, str]:
-    """How many units the vowel takes, and its sound. "ai", "au" and "oi" part in a closed last syllable ("ma-in")."""
+    """Return how many units the vowel takes, and its sound.
+
+    "ai", "au" and "oi" are two vowels in a closed last syllable ("ma-in").
+    """
     here = units[position]
     after = units[position + 1 :]
     if after and after[0] == "_" and len(after) > 1 and here + after[1] in _DIPHTHONGS:
@@ -140,7 +143,7 @@ def _vowel(units: list[str], position: int) -> tuple[int, str]:
 
 
 def _without_doubles(sounds: list[_Sound]) -> list[_Sound]:
-    """Doubled consonants inside a morpheme are one ("Muhammad")."""
+    """Merge doubled consonants inside a morpheme ("Muhammad")."""
     return [
         sound
         for index, sound in enumerate(sounds)
@@ -149,7 +152,7 @@ def _without_doubles(sounds: list[_Sound]) -> list[_Sound]:
 
 
 def _weaken_final_a(sounds: list[_Sound], morphemes: list[str], stem: int) -> None:
-    """Final open a is [ə], also before suffixes that begin with a consonant ("buka-kan")."""
+    """Turn final open a into [ə], also before suffixes that begin with a consonant ("buka-kan")."""
     for index, sound in enumerate(sounds):
         if sound.ipa != "a" or sound.morpheme < stem or morphemes[sound.morpheme] == "a":
             continue
@@ -162,7 +165,7 @@ def _weaken_final_a(sounds: list[_Sound], morphemes: list[str], stem: int) -> No
 
 
 def _lax_last_syllable(sounds: list[_Sound], stem: int) -> None:
-    """I and u are lax in the closed last syllable of the stem ("putih", "puluh-nya", not "tulis-an")."""
+    """Make i and u lax in the closed last syllable of the stem ("putih", "puluh-nya", not "tulis-an")."""
     of_stem = [index for index, sound in enumerate(sounds) if sound.morpheme == stem]
     vowels = [index for index in of_stem if sounds[index].vowel]
     if len(vowels) < 2 or vowels[-1] == of_stem[-1]:
@@ -176,7 +179,10 @@ def _lax_last_syllable(sounds: list[_Sound], stem: int) -> None:
 
 
 def _glottal_k(sounds: list[_Sound], stem: int, loan: bool) -> None:
-    """K is a glottal stop at the end of a syllable that closes a word or stands before m, n, l, r, w or y."""
+    """Turn k after a vowel into a glottal stop where it closes a syllable. Loanwords keep their k.
+
+    It closes one at the end of a word, before m, n, ny, w and y, and at the end of a morpheme before any consonant.
+    """
     for index, sound in enumerate(sounds):
         if sound.ipa != "k" or index == 0 or not sounds[index - 1].vowel or loan:
             continue
@@ -187,7 +193,7 @@ def _glottal_k(sounds: list[_Sound], stem: int, loan: bool) -> None:
 
 
 def _part_vowels(sounds: list[_Sound]) -> None:
-    """A glottal stop between two equal vowels, and between a prefix and a vowel ("ke-adaan" [kəʔadaʔan])."""
+    """Insert a glottal stop between equal vowels, and between a prefix and a vowel ("ke-adaan" [kəʔadaʔan])."""
     for index in range(len(sounds) - 1, 0, -1):
         before = sounds[index - 1]
         after = sounds[index]
@@ -199,7 +205,7 @@ def _part_vowels(sounds: list[_Sound]) -> None:
 
 
 def _stressed(sounds: list[_Sound]) -> str:
-    """Stress stands on the last syllable but one, on the last where that one has [ə]."""
+    """Return the IPA, stressed on the last syllable but one, or on the last if the one before it has [ə]."""
     vowels = [index for index, sound in enumerate(sounds) if sound.vowel]
     if not vowels:
         return "".join(sound.ipa for sound in sounds)
@@ -210,5 +216,5 @@ def _stressed(sounds: list[_Sound]) -> str:
 
 
 def syllables(phones: str) -> int:
-    """How many syllables an IPA word has."""
+    """Return the number of syllables of a word in IPA."""
     return len(_NUCLEUS.findall(phones))

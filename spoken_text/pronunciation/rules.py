@@ -1,11 +1,11 @@
-"""Decides, by the shape of its stem, which e a Malay word has if the lexicon does not know it."""
+"""Guesses which e a Malay word has if the lexicon does not know it: é (taling, [e]) or e (pepet, [ə])."""
 
 from __future__ import annotations
 
 import re
 
 _VOWEL = re.compile(r"[aeéiou]")
-# Shapes that only words from European languages have; their e is taling, but for a final -er.
+# Letters that only words from European languages put together. Their e is taling, except in a final -er.
 _FOREIGN_SHAPE = re.compile(r"[fvx]|^(?:str|s[cklmnptw]|[bcdfgkpt][rl]|ps)[aeiou]|ksi|kt[aeiou]|kst|pt[aeiou]|nst|ntr")
 _FOREIGN_ENDING = re.compile(
     r"(?:asi|isi|nsi|psi|rsi|usi|esi|isme|iti|logi|grafi|nomi|metri|[ntrmslfdgp]ik|sif|sial|[ntr]al|men|gen|sen|ens"
@@ -16,14 +16,14 @@ _LOAN_MIN_SYLLABLES = 3
 
 
 def looks_like_loan(stem: str) -> bool:
-    """Whether the shape of a stem says that it comes from a European language."""
+    """Return True if the shape of a stem shows that it comes from a European language."""
     if _FOREIGN_SHAPE.search(_NATIVE_CLUSTER.sub("n", stem)):
         return True
     return len(_VOWEL.findall(stem)) >= _LOAN_MIN_SYLLABLES and bool(_FOREIGN_ENDING.search(stem))
 
 
 def respell(stem: str) -> str:
-    """A stem with its e's told apart: é for taling, e for pepet."""
+    """Return a stem with é for e taling; each e that stays is e pepet."""
     if looks_like_loan(stem):
         return _loan(stem)
     if "e" not in stem:

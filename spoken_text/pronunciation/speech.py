@@ -1,4 +1,4 @@
-"""Speakable text to phonemes, word by word, each by the rules of its own language.
+"""Turns speakable text into phonemes, word by word, each by the rules of its own language.
 
 Thread safety: every function may be called from any thread; the caches are bounded.
 """
@@ -23,11 +23,11 @@ from spoken_text.pronunciation.words import (
     word_language,
 )
 
-#: English text to IPA, words parted by spaces: eSpeak NG's ``espeak_TextToPhonemes`` for example.
+#: Function from English text to IPA with spaces between words, such as eSpeak NG's ``espeak_TextToPhonemes``.
 EnglishPhonemes = Callable[[str], str]
 
 _VOWELS = frozenset("aeiouy")
-_MAX_SPELLED = 6  # letters of a word without a vowel that is spelled
+_MAX_SPELLED = 6  # letters; a longer word without a vowel is not spelled
 PAUSES = ",.?!:;"
 _PAUSE_OF = {"，": ",", "、": ",", "。": ".", "？": "?", "！": "!", "：": ":", "；": ";", "…": ".", "؟": "?", "،": ","}
 _TOKEN = re.compile(
@@ -37,24 +37,21 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word and its sounds.
-
-    `language` is "ms", "en", "zh" or "ta". `ipa` is "" for Chinese and Tamil, whose voices read `text` themselves.
-    `pause` is the punctuation that follows: "" or one of ``,.?!:;``. `letter`: `text` is the name of a letter.
-    """
+    """A word and its sounds."""
 
     text: str
-    language: str
-    ipa: str
-    pause: str = ""
-    letter: bool = False
+    language: str  # "ms", "en", "zh" or "ta"
+    ipa: str  # "" for Chinese and Tamil, whose voices read `text` themselves
+    pause: str = ""  # the punctuation that follows: "" or one of ``,.?!:;``
+    letter: bool = False  # whether `text` is the name of a letter
 
 
 def phonemes(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[SpokenWord]:
-    """The words of `text` (one speakable sentence) and their sounds; `language` counts where the text does not tell.
+    """Return the words of `text` (one speakable sentence) with their sounds.
 
-    Malay words are said by the lexicon and rules here, English words (inside a Malay sentence too) by `english`.
-    Words in a script that no voice says are left out. A LETTER_MARK before a word says that it is a letter's name.
+    `language` applies if the text does not show its own. Malay words are pronounced by the lexicon and rules of this
+    package; English words, also inside a Malay sentence, by `english`. Words in a script that no voice speaks are left
+    out. A LETTER_MARK before a word shows that it is the name of a letter.
     """
     language = sentence_language(text, language)
     words = _join_foreign(list(_words(text, language)))
@@ -62,7 +59,10 @@ def phonemes(text: str, language: str = "ms", *, english: EnglishPhonemes) -> li
 
 
 def sentence_language(text: str, fallback: str = "ms") -> str:
-    """The language of one speakable sentence; a list of names that only Malay has is no English sentence."""
+    """Return the language of one speakable sentence, or `fallback` if the sentence does not show it.
+
+    Unless `fallback` is "en", a sentence with more Malay than English words is Malay.
+    """
     detected = detect_language(without_letters(text), fallback)
     if detected != "en" or fallback == "en":
         return detected
@@ -71,7 +71,7 @@ def sentence_language(text: str, fallback: str = "ms") -> str:
 
 
 def _words(text: str, language: str) -> Iterator[SpokenWord]:
-    """Yield the words, with sounds for the Malay ones; English words get theirs later."""
+    """Yield the words, Malay ones with their sounds. English words get theirs later."""
     tokens = _tokens(text)
     names = [token.lower() for token in tokens]
     for index, token in enumerate(tokens):
@@ -90,7 +90,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _letter(token: str, language: str) -> Iterator[SpokenWord]:
-    """A letter: by its Malay name after one mark, by itself after two; a capital is the letter itself."""
+    """Yield a letter: one mark precedes its Malay name; two marks precede the letter itself, as does a capital."""
     name = token.lstrip(LETTER_MARK)
     itself = token.startswith(LETTER_MARK * 2) or (len(name) == 1 and name.isupper())
     spoken = "en" if language == "en" else "ms"
@@ -101,7 +101,7 @@ def _letter(token: str, language: str) -> Iterator[SpokenWord]:
 
 
 def _number(token: str, language: str) -> Iterator[SpokenWord]:
-    """Yield the digits that nobody has written out as words; Chinese and Tamil voices read their own."""
+    """Yield digits that are not in words yet as Malay words. Chinese and Tamil voices read digits themselves."""
     if language in ("zh", "ta"):
         yield SpokenWord(token, language, "")
         return

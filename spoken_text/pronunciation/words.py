@@ -1,4 +1,4 @@
-"""One word: which language it is in, and its Malay sounds."""
+"""Decides which language a single word is in, and finds its Malay sounds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _MIN_ENGLISH = 4  # letters of an English stem within a Malay word
 _MAX_WORD = 60  # letters; a longer "word" is said in pieces
 _CACHED = 16_384
 _UNSTRESSED = frozenset("di ke yang dan pun si sang pada dari oleh para per nak tu ni lah kah".split())
-_VERB_PREFIXES = frozenset("me mem men meng menge meny ber be di".split())  # not "ter-": "terakhir" is none
-# Words of both languages, and the English words that make them English.
+_VERB_PREFIXES = frozenset("me mem men meng menge meny ber be di".split())  # not "ter-": "terakhir" is not a verb
+# Word of both languages → the English words that, beside it, show that it is English.
 _TOGETHER = {
     "jam": frozenset(["traffic"]),
     "air": frozenset(["cond", "conditioner", "fryer", "force", "ticket"]),
@@ -28,7 +28,7 @@ _TOGETHER = {
 
 
 def malay_ipa(word: str) -> str:
-    """The IPA of a Malay word (a to z and apostrophes)."""
+    """Return the IPA of a Malay word (a to z and apostrophes)."""
     word = word.lower()
     return "".join(_malay_ipa(word[start : start + _MAX_WORD]) for start in range(0, len(word), _MAX_WORD))
 
@@ -40,7 +40,7 @@ def _malay_ipa(word: str) -> str:
 
 
 def respelling(word: str) -> str:
-    """The respelling of a Malay word: the lexicon's, or its stem's with affixes, or by rule."""
+    """Return the respelling of a Malay word: from the lexicon, from its stem and affixes, or by rule."""
     table = lexicon()
     if word in table.respellings:
         return table.respellings[word]
@@ -52,7 +52,7 @@ def respelling(word: str) -> str:
 
 @lru_cache(_CACHED)
 def is_verb(word: str) -> bool:
-    """Whether a word (small letters) is a Malay verb by its prefix: "membaca", "berjalan", "dibuka"."""
+    """Return True if the prefix of a word (small letters) makes it a Malay verb: "membaca", "berjalan", "dibuka"."""
     table = lexicon()
     if table.knows(word):
         prefix, *stem = table.respellings[word].split("+")
@@ -62,7 +62,10 @@ def is_verb(word: str) -> bool:
 
 
 def word_language(word: str, names: list[str], index: int, language: str) -> str:
-    """ "ms" or "en" for a word (small letters) at `index` of the sentence's tokens `names`."""
+    """Return "ms" or "en" for a word (small letters) of a sentence in `language`.
+
+    `names` are the sentence's tokens, and `index` is the place of the word among them.
+    """
     kind = word_kind(word)
     if kind == "both":
         if language != "en" and _beside(word, names, index):
@@ -74,13 +77,13 @@ def word_language(word: str, names: list[str], index: int, language: str) -> str
 
 
 def in_english(letter: str, names: list[str], index: int) -> bool:
-    """Whether a lone letter is the word "a" or "I" (or "n" for "and") before an English word."""
+    """Return True if a lone letter before an English word is itself one: "a", "I", or "n" for "and"."""
     after = names[index + 1] if index + 1 < len(names) else ""
     return letter in ("a", "i", "n") and len(after) > 1 and word_kind(after) == "en"
 
 
 def _beside(word: str, names: list[str], index: int) -> bool:
-    """Whether a word of both languages is English by the words beside it: "traffic jam", "the main point"."""
+    """Return True if its neighbours show that a word of both languages is English: "traffic jam", "the main point"."""
     before = names[index - 1] if index else ""
     after = names[index + 1] if index + 1 < len(names) else ""
     if {before, after} & _TOGETHER.get(word, frozenset()):
@@ -90,7 +93,7 @@ def _beside(word: str, names: list[str], index: int) -> bool:
 
 @lru_cache(_CACHED)
 def word_kind(word: str) -> str:
-    """ "ms", "en", "both" or "unknown", for a word in small letters on its own."""
+    """Return "ms", "en", "both" or "unknown" for a word in small letters, without regard to its neighbours."""
     table = lexicon()
     if len(word) > _MAX_WORD:
         return "ms"
@@ -108,7 +111,10 @@ def word_kind(word: str) -> str:
 
 @lru_cache(_CACHED)
 def mixed_parts(word: str) -> tuple[tuple[str, str], ...]:
-    """An English word with Malay affixes, part by part ("diupdatekan" → di, update, kan); () for any other word."""
+    """Split an English word with Malay affixes: "diupdatekan" into di, update and kan, each with its language.
+
+    Any other word gives ().
+    """
     table = lexicon()
     if len(word) > _MAX_WORD or table.knows(word) or analyse(word, table.knows):
         return ()
@@ -128,5 +134,5 @@ def _is_english_stem(stem: str) -> bool:
 
 
 def english_reading(token: str) -> str:
-    """How to write an English word for an English reader ("Cyberjaya" stays, "iPhone" → "eye phone")."""
+    """Return how to write a word for an English reader: "iPhone" is "eye phone", "Cyberjaya" stays."""
     return lexicon().brands.get(token.lower(), token)

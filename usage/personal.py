@@ -1,9 +1,13 @@
-"""One end user's data: handed out, erased, or made nameless when it is old. Totals stay, so nothing is recounted.
+"""Personal data of one end user: export it, erase it, or pseudonymise it when it is old.
 
-Where an end user's id stood, a pseudonym stands afterwards. Old rows get one that the same id always gets (it takes the
-service's secret key to know whose it is); an erasure gets one made by chance, which nobody can trace back. The
-request ids of these rows, which callers choose, are emptied; of a counter-entry's note stays when and by whom.
-``key:…`` is a credential's own name, nobody's.
+An end user's id is replaced by a pseudonym:
+
+- Old rows get one derived from the id, always the same. Tracing it back takes the service's secret key.
+- An erasure uses a random one, which nobody can trace back.
+
+In these rows, request ids are emptied because callers choose them, and the notes of counter-entries keep only their day
+and author. A user of the form ``key:…`` is an API key's own name and not a person, so old rows keep it. Amounts stay
+the same, so totals need no recount.
 """
 
 from __future__ import annotations
@@ -38,8 +42,10 @@ _NOBODY = Q(user="") | Q(user__startswith=PSEUDONYM) | Q(user__startswith="key:"
 
 
 def prune(before: datetime) -> int:
-    """Make nameless what was used before the month of that moment: whole months, or a month's quota would fall apart.
-    Gives the number of end users it was done for."""
+    """Pseudonymise all usage before the month that contains ``before``. Return the number of end users affected.
+
+    Only whole months are pruned, since otherwise one month's quota would be split between two user ids.
+    """
     month = month_of(before)
     old: dict[type[models.Model], Q] = {
         LedgerEntry: Q(created_at__lt=start_of(month)),
@@ -57,7 +63,11 @@ def prune(before: datetime) -> int:
 
 
 def erase(client: ClientApplication, user: str) -> dict[str, int]:
-    """Remove an end user's id, and the pseudonym in old rows, everywhere. Returns the number of rows by table."""
+    """Remove an end user's id, and the pseudonym in old rows, everywhere. Return the number of changed rows by table.
+
+    The checkpoints of the end user's open streams are deleted, and reasons and notes that may name a person are
+    emptied.
+    """
     everything = {model: Q() for model in _TABLES}
     old_name = pseudonym(client.pk, user)
     with transaction.atomic():
@@ -75,7 +85,7 @@ def erase(client: ClientApplication, user: str) -> dict[str, int]:
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
-    """Return all that the ledger and its neighbours hold on one end user, as JSON-serialisable data."""
+    """Return all data that this app and the admin log hold on one end user, as JSON-serialisable data."""
     mine = Q(client=client, user=user)
     return {
         "client": client.name,
@@ -137,7 +147,10 @@ def _mine(client: ClientApplication, users: tuple[str, ...]) -> list[models.Quer
 
 
 def _rename(client_id: int, user: str, name: str, which: dict[type[models.Model], Q]) -> dict[str, int]:
-    """Rename an end user in one transaction, so that ledger and roll-ups never disagree about somebody."""
+    """Rename an end user in one transaction, so that the ledger and its roll-ups always agree.
+
+    ``which`` selects rows by table. Returns the number of changed rows by table.
+    """
     changed = {}
     with transaction.atomic():
         for model, condition in which.items():
@@ -150,11 +163,14 @@ def _rename(client_id: int, user: str, name: str, which: dict[type[models.Model]
 
 
 def _shorten_notes(rows: models.QuerySet[Any]) -> None:
-    """Remove the reasons from counter-entries' notes: they are free text, and may say whom they concern."""
+    """Remove the reasons from counter-entries' notes, because free text may name a person."""
     for entry in rows.exclude(note=""):
         rows.filter(pk=entry.pk).update(note=without_reason(entry.note))
 
 
 def _rows(model: type[models.Model]) -> models.QuerySet[Any]:
-    """Return the model's rows without the ledger's own guard; the database's guard lets this change through."""
+    """Return the model's rows as a plain query set.
+
+    The ledger's own query set refuses any update; the database triggers let this kind pass (``usage.guards``).
+    """
     return models.QuerySet(model)

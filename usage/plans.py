@@ -1,4 +1,4 @@
-"""Plans: a month's included usage, its limit, and the price beyond; and the history of who has which plan."""
+"""Plans with included usage, limits and prices, and the history of who has which plan."""
 
 from __future__ import annotations
 
@@ -23,9 +23,16 @@ CHARACTERS_PER_PRICE = 1000
 
 @dataclass(frozen=True)
 class Terms:
-    """A plan's terms for one measure, in its units (milliseconds or characters) a month; None: no limit.
+    """Terms of a plan for one measure, per end user and month.
 
-    ``price_micros`` of ringgit are paid for each ``per`` units beyond the included ones.
+    All amounts are in the measure's units: milliseconds or characters.
+
+    Attributes:
+        included: units that cost nothing.
+        soft: units from which responses carry a warning; None for no warning.
+        hard: units that cannot be exceeded; None for no limit.
+        price_micros: price of ``per`` units beyond ``included``, in millionths of a ringgit.
+        per: number of units that ``price_micros`` buys.
     """
 
     included: int
@@ -42,7 +49,10 @@ UNLIMITED = {
 
 
 class Plan(Audited):
-    """Counts are per end user and month. What counts as audio is heard (speech to text); characters are spoken."""
+    """Included usage, limits and prices, per end user and month.
+
+    The fields for audio concern speech to text, those for characters text to speech.
+    """
 
     recorded = (
         "name",
@@ -125,8 +135,11 @@ class Plan(Audited):
 
 
 class PlanAssignment(Audited):
-    """Gives a plan to an end user, or to all end users of a client application, from a given time. Rows are only added,
-    so they form the history; the newest that has started counts."""
+    """Assignment of a plan to an end user, or to all end users of a client application, from a given time.
+
+    Rows are only added, so that they record the history. The newest assignment that has started applies; an end user's
+    own comes before the client application's.
+    """
 
     recorded = ("plan", "starts_at", "note")
 
@@ -151,10 +164,10 @@ class PlanAssignment(Audited):
 
 
 class PlanBook:
-    """The plans of a client application's users at one moment."""
+    """Plans of a client application's end users at one moment."""
 
     def __init__(self, client_id: int, moment: datetime, *, user: str | None = None) -> None:
-        """With ``user``, only that end user may be asked for."""
+        """Load the assignments; with ``user``, only those that apply to this end user."""
         started = PlanAssignment.objects.filter(client_id=client_id, starts_at__lte=moment)
         if user is not None:
             started = started.filter(user__in=[user, ""])
@@ -171,7 +184,7 @@ class PlanBook:
 
 
 def plan_at(client_id: int, user: str, moment: datetime) -> QuerySet[Plan]:
-    """The plan of one end user, or nothing, as one query that others can add to."""
+    """Return a query for the end user's plan at ``moment``, which callers can extend. It finds at most one."""
     newest = PlanAssignment.objects.filter(client_id=client_id, starts_at__lte=moment).order_by("-starts_at", "-id")
     own, clients = (Subquery(newest.filter(user=whose).values("plan")[:1]) for whose in (user, ""))
     default = Subquery(Plan.objects.filter(is_default=True).values("pk")[:1])

@@ -1,6 +1,7 @@
-"""Writing to the ledger: the rows, their roll-ups and the quota that they use, in one transaction or not at all.
+"""Write ledger rows together with their roll-ups and quota use, in one transaction.
 
-Locks are taken in one order everywhere: daily roll-ups, weeks, reservations, consumption; within a table by key.
+To avoid deadlocks, locks are always taken in this order: daily roll-ups, weeks, reservations, consumption; within a
+table by key.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ from usage.entry import Entry
 from usage.models import Consumption, DailyLatency, DailyMix, DailyUse, LedgerEntry, ReservedQuota
 from usage.period import day_of
 
-# Each a fifth above the one before: a percentile read from them is at most so much too high.
+# Upper bounds of the latency histogram's buckets. Each is about a fifth above the one before, so a percentile read from
+# the histogram is at most that much too high.
 CEILINGS_MS = sorted({round(2 ** (step / 4)) for step in range(4 * 24)})
 
 DAILY: tuple[type[models.Model], ...] = (DailyUse, DailyMix, DailyLatency)
 
 
 def post_entries(entries: Sequence[Entry], times: Sequence[datetime] | None = None) -> list[LedgerEntry]:
-    """Write entries to the ledger, inside the caller's transaction, and free their reservations. ``times``: when each
-    was done, if not now."""
+    """Write entries to the ledger and free their reservations, inside the caller's transaction. Return the rows.
+
+    ``times``: when the work of each entry was done, by default now.
+    """
     now = timezone.now()
     rows = [_row(entry, at) for entry, at in zip(entries, times or [now] * len(entries), strict=True)]
     write(rows, [entry.reservation for entry in entries if entry.reservation])
@@ -36,13 +40,13 @@ def post_entries(entries: Sequence[Entry], times: Sequence[datetime] | None = No
 
 
 def write(rows: list[LedgerEntry], reservations: Sequence[str] = ()) -> None:
-    """``post_entries`` for rows that are already made."""
+    """Write ledger rows that are already made; otherwise like ``post_entries``. ``reservations``: keys to free."""
     LedgerEntry.objects.bulk_create(rows)
     roll_up(rows, reservations)
 
 
 def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> None:
-    """Write the roll-ups and quota use of the rows, in their transaction."""
+    """Add the rows to roll-ups and quota use and free the reservations, in the transaction that writes the rows."""
     tally = DailyTally()
     used: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:
@@ -58,7 +62,10 @@ def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> No
 
 
 class DailyTally:
-    """Sums rows of the ledger by day."""
+    """Sums of ledger rows by day, for the daily roll-ups.
+
+    ``served`` collects what ``usage.weeks`` needs about the successful requests.
+    """
 
     def __init__(self) -> None:
         self._sums: dict[type[models.Model], dict[tuple[Any, ...], list[int]]] = {model: {} for model in DAILY}
@@ -84,7 +91,7 @@ class DailyTally:
 
     def _add(self, model: type[models.Model], key: tuple[Any, ...], *amounts: int) -> None:
         known = self._sums[model].get(key)
-        if known is None:  # kept as plain strings: an enumeration's member finds its own place by them
+        if known is None:  # stored as plain strings; enum members find them, being equal to their values
             self._sums[model][tuple(str(part) if isinstance(part, str) else part for part in key)] = list(amounts)
             return
         for place, more in enumerate(amounts):
@@ -102,7 +109,7 @@ def _row(entry: Entry, now: datetime) -> LedgerEntry:
 
 
 def _freed(keys: Iterable[str]) -> list[tuple[tuple[Any, ...], int]]:
-    """Delete those reservations that still exist, and return each one's consumption key and units."""
+    """Delete the reservations that still exist. Return the consumption key and the units of each."""
     held = list(
         ReservedQuota.objects.select_for_update(of=("self",))
         .filter(key__in=keys)

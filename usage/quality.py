@@ -1,4 +1,4 @@
-"""Quality in real use: word error rate from corrections, mean opinion score from ratings.
+"""Quality in production: word error rate from users' corrections, mean opinion score from ratings.
 
 Each comes with its sample size and its 95 % confidence interval.
 """
@@ -18,17 +18,21 @@ from django.db.models.functions import Cast
 from usage.models import Correction, Rating
 from usage.weeks import week_of
 
-Z = 1.96  # of 95 % confidence, by the normal distribution
+Z = 1.96  # quantile of the normal distribution for 95 % confidence
 EVERY = Q()
-ENOUGH = 30  # from here on that distribution is a fair one for a mean
+ENOUGH = 30  # sample size from which the normal distribution is a good enough approximation for a mean
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A mean and its 95 % confidence interval.
 
-    ``value`` is None without any data; ``low`` and ``high`` are None with fewer than two. ``count``: how many
-    corrections or ratings there are.
+    Attributes:
+        value: the mean; None without data.
+        low: lower end of the interval; None with fewer than two observations.
+        high: upper end of the interval; None with fewer than two observations.
+        count: number of corrections or ratings.
+        words: number of reference words; 0 for ratings.
     """
 
     value: float | None
@@ -43,24 +47,32 @@ class Estimate:
 
 
 def word_error_rate(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """Return the errors per word over all corrected transcripts of requests in that time; ``where`` filters ledger rows
-    further (``model="small"``). The interval treats each transcript as one observation (linearised ratio estimator)."""
+    """Return the errors per word in all corrected transcripts of requests from ``since`` until before ``until``.
+
+    ``where`` filters by further fields of the ledger, for example ``model="small"``. The interval treats each
+    transcript as one observation (linearised ratio estimator).
+    """
     return _error_rate(Correction.objects.filter(_made(since, until, where)).aggregate(**_error_sums()))
 
 
 def word_error_rates(first: date, last: date, which: Q = EVERY) -> tuple[Estimate, dict[date, Estimate]]:
-    """Return the word error rate of requests from ``first`` to ``last``, of all and of each week by its Monday.
-    ``which`` selects corrections; without it the ledger is not read."""
+    """Return the word error rate of requests from ``first`` to ``last`` inclusive: in total, and by week.
+
+    Weeks are given by their Monday. ``which`` selects corrections; without it, the ledger is not read.
+    """
     return _by_week(Correction.objects.filter(which), first, last, _error_sums(), _error_rate)
 
 
 def opinion_score(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """Return the mean rating of requests in that time; ``where`` filters ledger rows further (``voice="ms-1"``)."""
+    """Return the mean rating of requests from ``since`` until before ``until``.
+
+    ``where`` filters by further fields of the ledger, for example ``voice="ms-1"``.
+    """
     return _opinion(Rating.objects.filter(_made(since, until, where)).aggregate(**_opinion_sums()))
 
 
 def opinion_scores(first: date, last: date, which: Q = EVERY) -> tuple[Estimate, dict[date, Estimate]]:
-    """Return the mean opinion scores of all ratings and of each week, selected as in ``word_error_rates``."""
+    """Return the mean opinion score in total and by week; the arguments are those of ``word_error_rates``."""
     return _by_week(Rating.objects.filter(which), first, last, _opinion_sums(), _opinion)
 
 
@@ -101,7 +113,7 @@ def _opinion(sums: Mapping[str, Any]) -> Estimate:
     mean = sums["s"] / n
     if n < 2:
         return Estimate(mean, None, None, n)
-    variance = max(0.0, sums["ss"] / n - mean * mean)  # the population's; the sample's estimates it by n - 1
+    variance = max(0.0, sums["ss"] / n - mean * mean)  # biased; dividing by n - 1 below corrects it
     margin = Z * math.sqrt(variance / (n - 1))
     return Estimate(mean, max(1.0, mean - margin), min(5.0, mean + margin), n)
 

@@ -1,16 +1,16 @@
-"""Is there quota left? Reserve before the work, settle with its ledger row.
+"""Monthly quotas: reserve units before the work, and settle them with its ledger row.
 
-    await quota.check(caller, user, Kind.SPEECH)            # refuses who has used it all up
+    await quota.check(caller, user, Kind.SPEECH)            # raises QuotaExceeded if everything is used up
     held = quota.Reservation(Kind.SPEECH)
-    await held.reserve(caller, user, units=len(text))         # before the work, and again when it turns out to be more
-    Entry(..., reservation=held.key)                        # writing it frees what is held and counts what was used
+    await held.reserve(caller, user, units=len(text))       # before the work, and again if it turns out to be more
+    Entry(..., reservation=held.key)                        # writing the entry frees the units and counts those used
 
-What ``check`` asks, plans and rough standings, is remembered for ``REMEMBERED_S`` in this process; ``reserve`` asks the
-database (see ``usage.reservations``) and is exact. A user's month is full when used and reserved units reach the
-hard limit of the plan. Where the amount of work is not known yet (a stream), reserve a little and then more.
+``check`` uses plans and approximate figures, which this process caches for ``REMEMBERED_S`` seconds. ``reserve`` asks
+the database (``usage.reservations``) and is exact. A quota is full when used and reserved units reach the plan's hard
+limit. If the amount of work is not known in advance, as for a stream, reserve a little and then more.
 
-While the database is gone, the last standing that this process knows decides, for at most ``VOICE_DATABASE_OUTAGE_S``;
-what it grants meanwhile it counts itself (``OfflineQuota``).
+While the database is unavailable, the last figures known to this process decide, for at most
+``VOICE_DATABASE_OUTAGE_S`` seconds. ``OfflineQuota`` counts the units granted meanwhile.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from usage.writer import ledger
 
 REMEMBERED_S = 2.0
 REMEMBERED_ACCOUNTS = 20_000
-MARGIN_S = 60.0  # a reservation outlives the deadline of its work by this; then whoever made it must have died
-RETRY_WHEN_HELD_S = 2.0  # work under way holds what is missing, and will soon be done
+MARGIN_S = 60.0  # a reservation expires this long after the deadline of its work, when its process must have died
+RETRY_WHEN_HELD_S = 2.0  # other requests hold the missing units, and will soon be done
 
 _NAMES = {Measure.AUDIO: ("Audio-Seconds", 1000), Measure.CHARACTERS: ("Characters", 1)}
 _WORDS = {Measure.AUDIO: gettext_lazy("speech-to-text"), Measure.CHARACTERS: gettext_lazy("text-to-speech")}
@@ -54,12 +54,12 @@ _HEADER_WORDS = {Measure.AUDIO: "speech-to-text", Measure.CHARACTERS: "text-to-s
 
 
 class QuotaExceeded(DomainError):
-    """The work does not fit into what is left of an end user's month."""
+    """Raised when work does not fit into the rest of an end user's monthly quota."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One measure of one end user's month. Units: milliseconds or characters."""
+    """Use of one quota by an end user in a month. Units are milliseconds or characters."""
 
     terms: Terms
     measure: Measure
@@ -68,7 +68,7 @@ class Standing:
 
     @property
     def remaining(self) -> int | None:
-        """The units left. None: not limited."""
+        """Units that are neither used nor reserved; None without a limit."""
         return None if self.terms.hard is None else max(0, self.terms.hard - self.used - self.reserved)
 
     @property
@@ -76,7 +76,10 @@ class Standing:
         return self.terms.soft is not None and self.used + self.reserved >= self.terms.soft
 
     def headers(self) -> dict[str, str]:
-        """Return response headers with what is left, and with a warning near the limit."""
+        """Return the response headers for the quota: its limit, what remains, and a warning near the limit.
+
+        Audio is given in seconds. Without a limit there are no headers.
+        """
         name, per = _NAMES[self.measure]
         if self.terms.hard is None or self.remaining is None:
             return {}
@@ -90,7 +93,7 @@ class Standing:
         return headers
 
     def refusal(self, units: int = 1, now: datetime | None = None) -> QuotaExceeded:
-        """Return the error for work of so many units that do not fit."""
+        """Return the error for work of ``units`` units that do not fit."""
         now = now or timezone.now()
         if self.terms.hard is not None and self.used + units <= self.terms.hard:
             message = _("Your other requests hold the rest of this month's {kind} quota. Try again.")
@@ -105,7 +108,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Account:
-    """An end user's plan and standings in a month."""
+    """Plan and quotas of an end user in a month."""
 
     plan: Plan | None
     month: date
@@ -113,7 +116,7 @@ class Account:
 
 
 def load(client_id: int, user: str) -> Account:
-    """Load the account from the database. If a quota is full, reservations of dead work are freed."""
+    """Load the account from the database. If a quota is full, expired reservations are freed first."""
     now = timezone.now()
     month = month_of(now)
     consumption = Consumption.objects.filter(client_id=client_id, user=user, month=month)
@@ -130,8 +133,10 @@ def load(client_id: int, user: str) -> Account:
 def _plan_and_counts(
     plans: QuerySet[Plan], consumption: QuerySet[Consumption]
 ) -> tuple[Plan | None, Mapping[Measure, tuple[int, int]]]:
-    """Return the plan, and used and reserved units by measure, in one query for users with a plan, since every request
-    asks."""
+    """Return the plan, and the used and reserved units by measure.
+
+    For users with a plan this takes one query, because every request asks.
+    """
     names = [(measure, column) for measure in Measure for column in ("used", "reserved")]
     columns = {
         f"{measure.value}_{column}": Coalesce(Subquery(consumption.filter(measure=measure.value).values(column)[:1]), 0)
@@ -148,7 +153,7 @@ def _plan_and_counts(
 
 
 class OfflineQuota:
-    """Quota granted while the database is gone, based on the last known standing."""
+    """Quota granted while the database is unavailable, based on the last known standing."""
 
     def __init__(self) -> None:
         self._granted: TTLCache[tuple[int, str, Measure], tuple[Standing, int]]
@@ -158,7 +163,11 @@ class OfflineQuota:
         self._granted.clear()
 
     def grant(self, client_id: int, user: str, standing: Standing, units: int) -> bool:
-        """Grant the units if they fit. A newer standing already includes what was granted before it."""
+        """Return True and count the units if they fit.
+
+        Only units granted on the same ``standing`` count: a newer one was read from the database and includes earlier
+        ones.
+        """
         key = (client_id, user, standing.measure)
         known, before = self._granted.get(key, (standing, 0))
         granted = units + (before if known is standing else 0)
@@ -173,25 +182,27 @@ _offline_quota: PerLoop[OfflineQuota] = PerLoop(OfflineQuota)
 
 
 async def account(caller: Caller, user: str) -> Account:
-    """Return the account, at most ``REMEMBERED_S`` old, or the last one known while the database is gone. Raises
-    ``DatabaseError``."""
+    """Return the end user's account, cached for at most ``REMEMBERED_S`` seconds.
+
+    While the database is unavailable, return the last known one. Raises ``DatabaseError`` if none is known.
+    """
     return await _accounts().get(f"{caller.client_id} {user}", partial(load, caller.client_id, user))
 
 
 def forget() -> None:
-    """Drop this event loop's cache, so that the next question asks the database."""
+    """Drop this event loop's cache, so that the next call asks the database."""
     _accounts().forget()
     _offline_quota().forget()
 
 
 async def obstacle(caller: Caller, user: str, kind: Kind) -> QuotaExceeded | None:
-    """Return the quota refusal that a request of that kind would get now, or None."""
+    """Return the error that a request of that kind would get now because of its quota, or None."""
     standing = (await account(caller, user)).standings[kind.measure]
     return standing.refusal() if standing.remaining == 0 else None
 
 
 async def check(caller: Caller, user: str, kind: Kind) -> None:
-    """Raises ``QuotaExceeded`` when the quota is full; else notes the headers that tell what is left."""
+    """Raise ``QuotaExceeded`` if the quota is full; otherwise add the quota's headers to the response."""
     refusal = await obstacle(caller, user, kind)
     if refusal is not None:
         raise refusal
@@ -199,21 +210,23 @@ async def check(caller: Caller, user: str, kind: Kind) -> None:
 
 
 class Reservation:
-    """The quota held by one piece of work. ``key`` is empty while it holds nothing (the plan has no limit, for
-    example)."""
+    """Quota reserved for one piece of work.
+
+    ``key`` is empty while nothing is reserved, for example because the plan has no limit.
+    """
 
     def __init__(self, kind: Kind) -> None:
         self._measure = kind.measure
         self._holder: tuple[int, str] | None = None
         self._units = 0
-        self._month: date | None = None  # of its start: what is reserved in a month is freed in it
+        self._month: date | None = None  # the month of the first claim, in which all units are reserved and freed
         self._expires_at: datetime | None = None
         self.key = ""
 
     async def reserve(self, caller: Caller, user: str, *, units: int) -> None:
-        """Hold at least so many units in total; costs nothing if they are already held.
+        """Hold at least ``units`` units in total; does nothing if they are already held for long enough.
 
-        Raises ``QuotaExceeded`` when they do not fit; what was held before stays held. Raises ``DatabaseError``.
+        Raises ``QuotaExceeded`` if they do not fit; units held before stay held. Raises ``DatabaseError``.
         """
         if self._holder not in (None, (caller.client_id, user)):
             await self.let_go()
@@ -227,7 +240,7 @@ class Reservation:
         await self._claim(caller, user, max(units, self._units), self._month, standing)
 
     async def let_go(self) -> None:
-        """Free the reservation without a ledger row."""
+        """Free the reserved units without a ledger row."""
         key = self.key
         self.key = ""
         self._units = 0
@@ -243,7 +256,7 @@ class Reservation:
         key = self.key or uuid.uuid4().hex
         expires_at = timezone.now() + lasts
         claim = Claim(caller.client_id, user, month, self._measure, key, units, hard, expires_at, is_first=not self.key)
-        # Known before the outcome is: a caller who leaves meanwhile still frees it with its ledger row.
+        # Set before the outcome is known: if the caller disconnects meanwhile, the ledger row can still free it.
         self.key = key
         self._holder = (caller.client_id, user)
         try:
@@ -262,7 +275,7 @@ class Reservation:
         _tell(standing)
 
     def _is_short_lived(self) -> bool:
-        """True after half of the reservation's lifetime: long work renews it as it goes."""
+        """Return True after half of the reservation's lifetime, so that long work renews its reservation."""
         half = timedelta(seconds=(settings.VOICE_DEADLINE_S + MARGIN_S) / 2)
         return self._expires_at is not None and timezone.now() > self._expires_at - half
 

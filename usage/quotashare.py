@@ -1,4 +1,4 @@
-"""How much of the month's hard limit is used, as a column that the admin can show and sort by."""
+"""Share of the month's hard limit that is used, as a column that the admin can show and sort by."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from usage.plans import MS_PER_MINUTE, Plan, PlanAssignment
 
 
 def with_share_of_limit(rows: QuerySet[Consumption]) -> QuerySet[Consumption]:
-    """``share_of_limit``: 1 is all of it; None where there is no limit. By the plan that the month has."""
+    """Annotate ``share_of_limit``: 1.0 is the whole hard limit of the month's plan; None if there is no limit."""
     until_then = PlanAssignment.objects.annotate(starts_in=TruncMonth("starts_at")).filter(
         client=OuterRef("client"), starts_in__date__lte=OuterRef("month")
     )

@@ -1,7 +1,7 @@
-"""Making the roll-ups and the quotas' counters again from the ledger: with the same result, whenever it is done.
+"""Rebuild roll-ups and quota counters from the ledger. Repeating it gives the same result.
 
-Those who write meanwhile wait for the day, or the month, that is being rebuilt. What they had written is seen, what
-they have yet to write is added afterwards.
+Other writers wait for the day or month that is being rebuilt. Rows written before are included; rows written afterwards
+are added as usual.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from usage.posting import DAILY, DailyTally
 
 
 def rebuild(first: date | None = None, last: date | None = None) -> int:
-    """Rebuild the days from ``first`` to ``last``, both included, and their months' counters; by default all. Returns
-    the number of days."""
+    """Rebuild the days from ``first`` to ``last`` inclusive, by default all, and the counters of their months.
+
+    Returns the number of days.
+    """
     known = [*_known_days()]
     if not known and first is None:
         return 0
@@ -54,15 +56,17 @@ def rebuild_day(day: date) -> None:
 
 @transaction.atomic
 def rebuild_activity() -> None:
-    """Rebuild the counts of active and returning users from the weeks, for all time: a day affects the counts of the 30
-    after it."""
+    """Recount active and returning users from the weeks, for all time.
+
+    Recounting some days would not do, because each day affects the counts of the 30 days after it.
+    """
     _lock(UserWeek, DailyActive, CohortWeek)
     weeks.recount()
 
 
 @transaction.atomic
 def rebuild_month(month: date) -> None:
-    """Rebuild each end user's use of the month's quotas from the daily roll-ups; reservations stay as they are."""
+    """Rebuild the used units of the month's quotas from the daily roll-ups; reserved units stay as they are."""
     _lock(Consumption)
     Consumption.objects.filter(month=month).update(used=0)
     sums: dict[tuple[int, str, date, str], list[int]] = defaultdict(lambda: [0, 0])

@@ -1,4 +1,4 @@
-"""Recent transcripts, kept briefly in memory or Redis so that a correction can be compared with them."""
+"""Recent transcripts, kept briefly in memory or Redis so that users' corrections can be compared with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_BYTES = 16_777_216
 
 
 class Transcribed(Protocol):
-    """The request and the end user that a transcript belongs to."""
+    """Request that a transcript belongs to, with its end user."""
 
     @property
     def caller(self) -> Caller: ...
@@ -30,16 +30,21 @@ _store = make_store("recent", MAX_BYTES, settings.VOICE_CORRECTION_WINDOW_S)
 
 
 async def remember(work: Transcribed, text: str) -> None:
-    """Keep a transcript for ``VOICE_CORRECTION_WINDOW_S``; 0 keeps none. Without Redis it cannot be corrected later."""
+    """Keep a transcript for ``VOICE_CORRECTION_WINDOW_S`` seconds; 0 keeps none.
+
+    If the store is unavailable the transcript is not kept, and so cannot be corrected later.
+    """
     if settings.VOICE_CORRECTION_WINDOW_S > 0:
-        with suppress(StoreUnavailable):  # which the store has logged
+        with suppress(StoreUnavailable):  # already logged by the store
             name = _name(work.caller.client_id, work.user, work.request_id)
             await _store().put(name, text.encode("utf-8", "replace"))
 
 
 async def recall(caller: Caller, request_id: str) -> str | None:
-    """Return the transcript of that end user's request while it is remembered, else None. Raises
-    ``StoreUnavailable``."""
+    """Return the transcript of the end user's request, or None if it is no longer kept.
+
+    Raises ``StoreUnavailable``.
+    """
     text = await _store().get(_name(caller.client_id, caller.user, request_id))
     return None if text is None else text.decode()
 

@@ -1,5 +1,7 @@
-"""Holding quota for work under way: one conditional statement on the end user's row of the month decides, so however
-many requests come at once, together they cannot reserve more than is left.
+"""Reserve quota for work under way.
+
+One conditional statement on the end user's row of the month decides. So requests that arrive at the same time can never
+reserve more than is left between them.
 """
 
 from __future__ import annotations
@@ -20,7 +22,15 @@ from usage.models import Consumption, ReservedQuota
 
 @dataclass(frozen=True, order=True)
 class Claim:
-    """A request for quota. ``wanted``: the total units that ``key`` is to hold. ``is_first``: it holds none yet."""
+    """Request to reserve quota. Units are milliseconds or characters.
+
+    Attributes:
+        key: id of the reservation.
+        wanted: units that the reservation is to hold in total.
+        hard: the plan's limit on used and reserved units.
+        expires_at: when the units are freed if no ledger row has freed them.
+        is_first: True if the reservation holds no units yet.
+    """
 
     client_id: int
     user: str
@@ -35,7 +45,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The row's figures afterwards, this claim's units included if it was ``granted``."""
+    """Result of a claim.
+
+    ``used`` and ``reserved`` are the month's units afterwards, including those of the claim if it was ``granted``.
+    """
 
     granted: bool
     used: int
@@ -43,7 +56,10 @@ class Outcome:
 
 
 def reserve_all(claims: Sequence[Claim]) -> list[Outcome]:
-    """Call it in a transaction. Rows are locked in the order of their keys."""
+    """Try all claims, inside the caller's transaction. Return their outcomes in the order of ``claims``.
+
+    Rows are locked in the order of their keys, to avoid deadlocks.
+    """
     fresh: list[ReservedQuota] = []
     outcomes = {claim: _reserve(claim, fresh) for claim in sorted(claims)}
     ReservedQuota.objects.bulk_create(fresh)
@@ -51,7 +67,7 @@ def reserve_all(claims: Sequence[Claim]) -> list[Outcome]:
 
 
 def _reserve(claim: Claim, fresh: list[ReservedQuota]) -> Outcome:
-    """``fresh`` collects the rows to insert."""
+    """Try one claim. A new row of ``ReservedQuota`` is not inserted but appended to ``fresh``."""
     held = 0 if claim.is_first else _held(claim.key)
     row = _add(claim, claim.wanted - held)
     if row is None and _expire(claim):
@@ -69,14 +85,16 @@ def _reserve(claim: Claim, fresh: list[ReservedQuota]) -> Outcome:
 
 
 def _held(key: str) -> int:
-    """Return the units that ``key`` holds; 0 if the reservation has expired meanwhile."""
+    """Return the units that the reservation holds; 0 if it has expired and was freed."""
     row = ReservedQuota.objects.select_for_update().filter(key=key).first()
     return row.units if row else 0
 
 
 def _add(claim: Claim, units: int) -> tuple[int, int, int] | None:
-    """Add to the reserved units if they fit. Returns the row's id and the used and reserved units afterwards; None if
-    they do not fit."""
+    """Add to the reserved units if they fit.
+
+    Returns the row's id and its used and reserved units afterwards; None if the units do not fit.
+    """
     if units > claim.hard:
         return None
     keys = upsert.key_fields(Consumption)
@@ -107,8 +125,8 @@ def _expire(claim: Claim) -> int:
 
 @transaction.atomic
 def free_stale(consumption: Consumption) -> int:
-    """Free the reservations of work that died. Returns the units."""
-    # Whoever holds a lock on one of them is about to free or to renew it.
+    """Free the expired reservations of one end user, month and measure. Return the units freed."""
+    # Skip locked reservations: another transaction is about to free or renew them.
     stale = list(
         consumption.reservations.select_for_update(skip_locked=True)
         .filter(expires_at__lt=timezone.now())
@@ -122,14 +140,14 @@ def free_stale(consumption: Consumption) -> int:
 
 
 def free_all_stale() -> int:
-    """Free the stale reservations of every end user. Returns how many rows of consumption had some."""
+    """Free the expired reservations of every end user. Return how many rows of ``Consumption`` had some."""
     expired = ReservedQuota.objects.filter(expires_at__lt=timezone.now())
     return sum(free_stale(row) > 0 for row in Consumption.objects.filter(pk__in=expired.values("consumption")))
 
 
 @transaction.atomic
 def release(key: str) -> None:
-    """Free a reservation whose work turns out to be nobody's, or somebody else's."""
+    """Free a reservation without a ledger row, for example because its work turns out to belong to another end user."""
     row = ReservedQuota.objects.select_for_update().filter(key=key).first()
     if row is not None:
         row.delete()

@@ -1,5 +1,7 @@
-"""Roll-ups of the ledger: by day, by end user and month, by person and week. Written in the ledger's transactions;
-rebuilt from the ledger."""
+"""Roll-ups of the ledger: by day, by end user and month, and by person and week.
+
+They are written in the ledger's transactions and can be rebuilt from the ledger (``usage.rebuild``).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ MEASURES = [(measure.value, measure.name.capitalize()) for measure in Measure]
 
 
 class DailyUse(models.Model):
-    """One end user's usage in a day. ``audio_ms`` and ``characters`` are the charged amounts."""
+    """One end user's usage of one kind in a day. ``audio_ms`` and ``characters`` are the charged amounts."""
 
     day = models.DateField()
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
@@ -36,7 +38,7 @@ class DailyUse(models.Model):
 
 
 class DailyMix(models.Model):
-    """A day's requests by kind and outcome; an ``error_code`` of "" is success."""
+    """A day's requests by kind, model, voice, language and outcome. An empty ``error_code`` is success."""
 
     day = models.DateField()
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
@@ -65,8 +67,10 @@ class DailyMix(models.Model):
 
 
 class DailyLatency(models.Model):
-    """A histogram of the response times of a day's successful requests: ``requests`` of them took longer than the
-    previous ceiling and at most this one."""
+    """Histogram of the response times of a day's successful requests; live streams do not count.
+
+    ``requests`` is the number that took at most ``ceiling_ms`` and longer than the previous ceiling.
+    """
 
     day = models.DateField()
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -89,8 +93,11 @@ class DailyLatency(models.Model):
 
 
 class Slice(models.Model):
-    """People are counted by feature and language too, as sums of parts would count some of them twice: a row for each
-    feature and language, with an empty feature for all features and an empty language for all languages."""
+    """Base of tables that count people by feature and language.
+
+    Counts of people cannot be added up, since somebody who used two features would count twice. So there are also rows
+    for all features (with an empty feature) and for all languages (with an empty language).
+    """
 
     feature = models.CharField(max_length=16, default="", blank=True)
     language = models.CharField(max_length=35, default="", blank=True)
@@ -100,7 +107,7 @@ class Slice(models.Model):
 
 
 class UserWeek(Slice):
-    """The days of a week on which a person was served. ``usage.weeks`` explains the number that stands for a person."""
+    """Days of a week on which a person was served. ``usage.weeks`` explains the number in ``person``."""
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+", db_index=False)
     person = models.BigIntegerField()
@@ -119,8 +126,11 @@ class UserWeek(Slice):
 
 
 class DailyActive(Slice):
-    """How many people were served on a day, and by how many those served in 7 and in 30 days changed with it: the sum
-    of all changes up to a day is their number on that day."""
+    """Number of people served on a day, and by how many the numbers for 7 and for 30 days changed.
+
+    The sum of ``change_7`` up to a day is the number of people served in the 7 days that end with it; likewise
+    ``change_30``.
+    """
 
     day = models.DateField()
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
@@ -138,7 +148,7 @@ class DailyActive(Slice):
 
 
 class CohortWeek(Slice):
-    """Of the people first served in the week ``first``, how many were in the week ``week``."""
+    """Of the people first served in the week ``first``, the number who were served in the week ``week``."""
 
     first = models.DateField(help_text="Its Monday")
     week = models.DateField(help_text="Its Monday")
@@ -154,7 +164,7 @@ class CohortWeek(Slice):
 
 
 class Consumption(models.Model):
-    """An end user's use of a month's quota, and the units reserved by work under way. See ``usage.quota``."""
+    """Units of a month's quota that an end user has used, and those reserved by work under way; see ``usage.quota``."""
 
     client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
     user = models.CharField(max_length=200)
@@ -174,13 +184,12 @@ class Consumption(models.Model):
 
     @classmethod
     def serves_many(cls, client_id: int) -> bool:
-        """Return True if the client application has named end users of its own: then its key stands for none of
-        them."""
+        """Return True if the client application has ever named an end user. Its key alone then stands for nobody."""
         return cls.objects.filter(client_id=client_id).exclude(user__startswith="key:").exists()
 
 
 class ReservedQuota(models.Model):
-    """Quota held by work under way. Its ledger row frees it, or its expiry if no such row is ever written."""
+    """Quota reserved by work under way. The work's ledger row frees it or, if none is written, its expiry."""
 
     key = models.CharField(max_length=32, primary_key=True)
     consumption = models.ForeignKey(Consumption, on_delete=models.CASCADE, related_name="reservations")

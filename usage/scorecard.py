@@ -1,4 +1,4 @@
-"""The targets that the service's owners have set: the only place where these numbers are defined."""
+"""Targets that the service's owners have set. These numbers are defined nowhere else."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """Met below ``below``, above ``above`` or from ``at_least`` on; ``in_words`` as it was agreed. With none of them it
-    is shown and not judged."""
+    """Target for a metric: met below ``below``, above ``above``, or from ``at_least`` on.
+
+    Without any of these bounds the metric is shown but not judged. ``in_words`` is the wording that was agreed on.
+    """
 
     in_words: str
     below: float | None = None
@@ -52,7 +54,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Goal:
-    """``growth`` is None where only the launch has a number. Costs are in US dollars."""
+    """Targets of one metric for launch and for growth. Costs are in US dollars.
+
+    ``growth`` is None if only the launch has a target.
+    """
 
     metric: Metric
     name: str
@@ -92,7 +97,7 @@ GOALS = (
     Goal(Metric.MONTH_COST, "Monthly cost, USD", Target("< 1,000", below=1000), None),
 )
 
-# Of the users of the chat, how many are to use voice.
+# Share of the chat's users who are to use voice.
 ADOPTION_BAND = (0.05, 0.10)
 ADOPTION = Target("5–10 %", at_least=ADOPTION_BAND[0])
 

@@ -1,11 +1,13 @@
-"""Finished work whose ledger row the database could not take: kept on disk, settled when the database is back.
+"""Keep ledger rows on disk that the database could not take, and settle them when it is back.
 
-Each process appends to a file of its own in the state directory, one JSON object a line, synced before the answer goes
-out. While it is open the file is locked; a file without a lock was left by a process that died and is settled by
-whoever finds it. A row has a ``settlement`` id that the ledger takes only once, so settling the same line again, or one
-whose commit had got through after all, changes nothing. A line holds what the ledger's row holds: no text, no audio.
+Each process appends to its own file in the state directory: one JSON object per line, synced to disk before the
+response is sent. A file is locked while its process has it open. A file without a lock was left by a process that died,
+and any process that finds it settles it.
 
-Threads: ``keep`` runs in any; ``drain`` in the ledger's.
+Each row has a ``settlement`` id that the ledger accepts only once. So nothing changes if a line is settled again, or if
+its first commit succeeded after all. A line holds the fields of the ledger row: no text, no audio.
+
+Threads: ``keep`` may run in any thread, ``drain`` only in the ledger's.
 """
 
 from __future__ import annotations
@@ -29,13 +31,19 @@ from usage.entry import Entry, Kind
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 100  # lines settled in one transaction
-REFUSED = "refused.jsonl.kept"  # lines that the database will never take, for a person to look at
+REFUSED = "refused.jsonl.kept"  # lines that the database can never accept, kept for examination
 
 
 @dataclass(frozen=True)
 class SpooledEntry:
-    """One settlement. ``at``: when the work was done. A stream that had been noted (``usage.checkpoints``) has its
-    note's key and ``rest``: what is to be booked if somebody else has booked the note meanwhile."""
+    """A ledger row that waits on disk.
+
+    Attributes:
+        entry: the row to write.
+        at: when the work was done.
+        stream: key of the stream's checkpoint (``usage.checkpoints``); "" if it has none.
+        rest: the row to write instead of ``entry`` if another process has already settled that checkpoint.
+    """
 
     entry: Entry
     at: datetime
@@ -49,7 +57,7 @@ class SpooledEntry:
 
     @classmethod
     def from_json(cls, line: str | bytes) -> SpooledEntry:
-        """Raises ``ValueError``."""
+        """Parse a line of a spool file. Raises ``ValueError`` if it is none."""
         try:
             fields: dict[str, Any] = json.loads(line)
             rest = _entry(fields["rest"]) if fields["rest"] else None
@@ -69,7 +77,7 @@ class Spool:
         self._file: IO[bytes] | None = None
 
     def keep(self, kept: SpooledEntry) -> None:
-        """Write the entry; returns once it is on the disk. Raises ``OSError``."""
+        """Append the entry to this process's file, and return once it is on disk. Raises ``OSError``."""
         with self._lock:
             if self._file is None:
                 self._file = self._open_own()
@@ -86,8 +94,11 @@ class Spool:
         return sum(1 for _ in self._folder.glob("*.jsonl"))
 
     def drain(self, settle: Callable[[Sequence[SpooledEntry]], Sequence[SpooledEntry]]) -> int:
-        """Settle what this process and dead ones have left; ``settle`` gives the settlements that can never be booked.
-        Gives how many lines were taken. Raises what ``settle`` raises; nothing is lost by it."""
+        """Settle the entries of this process and of processes that died. Return the number of entries read.
+
+        ``settle`` writes entries and returns those that the ledger can never accept; they are set aside in ``REFUSED``.
+        If it raises, the error is passed on and the file stays.
+        """
         self.release()
         taken = 0
         for path in sorted(self._folder.glob("*.jsonl")):
@@ -103,7 +114,7 @@ class Spool:
         return taken
 
     def release(self) -> None:
-        """Release this process's file, so that other processes can settle it."""
+        """Close this process's file, so that other processes can settle it."""
         with self._lock:
             file = self._file
             self._file = None
@@ -117,14 +128,16 @@ class Spool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         directory = os.open(self._folder, os.O_RDONLY)
         try:
-            os.fsync(directory)  # or the file's name may be lost where its lines are not
+            os.fsync(directory)  # otherwise a power cut may lose the new file's name, though its lines are safe
         finally:
             os.close(directory)
         return file
 
     def _lines(self, path: Path, file: IO[bytes]) -> list[SpooledEntry]:
-        """Return the readable entries. An unfinished last line was being written when its process died: nobody has had
-        an answer for it."""
+        """Return the readable entries, and set unreadable lines aside.
+
+        An unfinished last line is dropped: its process died while writing it, before it sent a response.
+        """
         kept: list[SpooledEntry] = []
         for line in file:
             try:
@@ -144,7 +157,7 @@ class Spool:
 
 @contextmanager
 def _claimed(path: Path) -> Iterator[IO[bytes] | None]:
-    """Lock the file and yield it; yields None if its process is alive or another one is settling it."""
+    """Lock the file and yield it; yield None if a live process is writing or settling it."""
     with ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("rb"))

@@ -1,4 +1,4 @@
-"""The statements' pages: drafts, making them final, credit notes, printing and CSV."""
+"""Admin pages of statements: drafts, making them final, credit notes, printing and CSV."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class LineInline(ReadOnly, TabularInline):
 
 
 class ChargeFilter(admin.SimpleListFilter):
-    """Statements without a charge are hidden until somebody asks for them: most end users stay within their plan."""
+    """Filter that hides statements without a charge by default, because most end users stay within their plan."""
 
     title = "charge"
     parameter_name = "charge"
@@ -110,7 +110,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
     actions_list = ["draft"]
     actions_detail = ["show", "download", "make_final", "credit"]
     show_full_result_count = False
-    list_per_page = 50  # showing a row takes longer than finding it
+    list_per_page = 50  # rendering a row takes longer than reading it
 
     @display(description="End user", ordering="user")
     def whose(self, statement: Statement) -> str:
@@ -141,7 +141,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
 
     # --- to change ----------------------------------------------------------------------------------------------------
     def _may_change(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("usage.change_statement")  # nobody edits one; who may, may do what follows
+        return request.user.has_perm("usage.change_statement")  # covers all actions below
 
     def has_draft_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self._may_change(request)

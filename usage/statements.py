@@ -1,7 +1,7 @@
-"""Statements of a month's charges for an end user, or for a client application with all its end users.
+"""Statements of a month's charges, each for one end user or for a client application with all its end users.
 
-A draft may be rewritten at any time (``usage.drafting``). Once final, a statement and its lines never change: the
-database refuses it (``usage.guards``). Errors found afterwards are refunded by a credit note.
+A draft may be rewritten at any time (``usage.drafting``). A final statement and its lines never change: database
+triggers refuse it (``usage.guards``). Errors found afterwards are refunded by credit notes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from usage.period import end_of_month
 from usage.plans import CHARACTERS_PER_PRICE, MS_PER_MINUTE
 
 CURRENCY = "MYR"
-SETTLING = timedelta(hours=1)  # after the month's end: what was under way then has its row by now
+SETTLING = timedelta(hours=1)  # wait after the month's end, until work that was under way has its ledger row
 
 PER = {Measure.AUDIO: MS_PER_MINUTE, Measure.CHARACTERS: CHARACTERS_PER_PRICE}
 
@@ -31,7 +31,7 @@ class StatementError(DomainError):
 
 
 class Statement(models.Model):
-    """``user`` is empty for a client application's own statement, which sums up those of its end users."""
+    """Statement of a month for one end user. If ``user`` is empty, it sums up the whole client application."""
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
@@ -84,7 +84,7 @@ class Statement(models.Model):
         return ringgit(self.total_sen - self.credited_sen)
 
     def check_final(self, now: datetime) -> None:
-        """Raises ``StatementError`` when it is too early to make it final, or too late."""
+        """Raise ``StatementError`` if the statement is final already, or if it is too early to make it final."""
         if self.is_final:
             raise StatementError(f"{self.number} is final already.")
         if now < end_of_month(self.month) + SETTLING:
@@ -92,7 +92,10 @@ class Statement(models.Model):
 
     @transaction.atomic
     def credit(self, amount_sen: int, *, why: str, by: str) -> CreditNote:
-        """Give money back. Raises ``StatementError`` for a draft, no reason, or more than was to be paid."""
+        """Write a credit note of ``amount_sen``.
+
+        Raises ``StatementError`` for a draft, an empty reason, or an amount that is not between 1 sen and the balance.
+        """
         statement = Statement.objects.select_for_update().get(pk=self.pk)
         if not statement.is_final:
             raise StatementError("A draft needs no credit note: write it anew.")
@@ -105,7 +108,14 @@ class Statement(models.Model):
 
 
 class StatementLine(models.Model):
-    """One kind of work under one plan. Units: milliseconds or characters; prices are of ``PER`` units."""
+    """Charge for one kind of work under one plan.
+
+    Attributes:
+        units: usage in milliseconds or characters.
+        included_units: those of the ``units`` that the plan includes.
+        price_micros: price of ``PER`` units (a minute or 1,000 characters), in millionths of a ringgit.
+        amount_micros: amount to pay, in millionths of a ringgit.
+    """
 
     statement = models.ForeignKey(Statement, on_delete=models.CASCADE, related_name="lines")
     plan = models.CharField(max_length=64, blank=True)
@@ -134,7 +144,10 @@ class StatementLine(models.Model):
         return "minutes" if self.measure is Measure.AUDIO else "characters"
 
     def in_words(self) -> dict[str, Any]:
-        """Format for people and CSV: minutes with three decimals, whole characters, money in decimal ringgit."""
+        """Return the line formatted for people and CSV.
+
+        Audio is in minutes with three decimals, text in whole characters, money in ringgit with six decimals.
+        """
         return {
             "kind": self.get_kind_display(),
             "plan": self.plan,
@@ -154,7 +167,7 @@ class StatementLine(models.Model):
 
 
 class CreditNote(models.Model):
-    """Money given back on a final statement. Never changed."""
+    """Refund on a final statement. Credit notes never change."""
 
     statement = models.ForeignKey(Statement, on_delete=models.PROTECT, related_name="credit_notes")
     amount_sen = models.PositiveBigIntegerField()

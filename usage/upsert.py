@@ -1,4 +1,4 @@
-"""Adding to rows that may not be there yet, in one statement that SQLite and PostgreSQL understand alike."""
+"""Add to rows that may not exist yet, in one SQL statement that works on both SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ Amounts = Mapping[tuple[Any, ...], Sequence[int]]
 
 
 def key_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
-    """Return the fields of the model's unique constraint."""
+    """Return the fields of the model's unique constraint; it must have exactly one."""
     (constraint,) = (one for one in model._meta.constraints if isinstance(one, models.UniqueConstraint))
     return [_field(model, name) for name in constraint.fields]
 
 
 def add(model: type[models.Model], rows: Amounts) -> None:
-    """For each key (values of the unique constraint's fields), add to the amounts (the values of all other fields).
+    """Add amounts to the rows with the given keys; insert the rows that do not exist.
 
-    Rows are locked in the order of their keys, so that two of these cannot wait for each other.
+    A key holds the values of the unique constraint's fields, its amounts the values of all other fields. Rows are
+    locked in the order of their keys, so that two calls cannot deadlock.
     """
     table = quoted(model._meta.db_table)
     sums = ", ".join(f"{c} = {table}.{c} + EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
@@ -31,7 +32,7 @@ def add(model: type[models.Model], rows: Amounts) -> None:
 
 
 def unite(model: type[models.Model], rows: Amounts) -> None:
-    """Like ``add``, but for amounts that are bit sets: combine them with a bitwise OR."""
+    """Like ``add``, for amounts that are bit sets: combine them with a bitwise OR."""
     table = quoted(model._meta.db_table)
     both = ", ".join(f"{c} = {table}.{c} | EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
     for statement, params in _inserts(model, rows):
@@ -40,7 +41,7 @@ def unite(model: type[models.Model], rows: Amounts) -> None:
 
 
 def _inserts(model: type[models.Model], rows: Amounts) -> Iterator[tuple[str, list[Any]]]:
-    """Yield INSERTs of a limited size, up to the clause for rows that already exist."""
+    """Yield INSERT statements of limited size, each up to and including "DO UPDATE SET", and their parameters."""
     keys = key_fields(model)
     amounts = amount_fields(model)
     ordered = sorted(rows.items())
@@ -58,7 +59,7 @@ def amount_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
 def insert(
     model: type[models.Model], fields: Sequence[models.Field[Any, Any]], rows: Sequence[Sequence[Any]]
 ) -> tuple[str, list[Any]]:
-    """Return an INSERT of the rows' values, one value for each field."""
+    """Return an INSERT statement for the rows, and its parameters. A row has one value per field."""
     columns = ", ".join(map(_column, fields))
     places = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(rows))
     params = [

@@ -1,14 +1,16 @@
-"""The days on which each person was served, and from them the numbers of active and returning people.
+"""Days on which each person was served, and the numbers of active and returning people computed from them.
 
-Rows identify a person by a number, made from the pseudonym that ``usage.personal`` would give. So they name nobody, and
-stay with the same person when the ledger's old rows get their pseudonyms. Served means that at least one request
-succeeded. The same id at two client applications is two people.
+A person is served on a day if at least one of their requests succeeds. The same user id at two client applications is
+two people.
 
-People are counted overall, and by feature and language (``usage.rollups.Slice``): somebody who used two features is one
+Rows identify a person by a number made from the pseudonym that ``usage.personal`` would use. So they name nobody, and
+stay with the same person when old ledger rows get their pseudonyms.
+
+People are counted overall, and by feature and language (``usage.rollups.Slice``). Somebody who used two features is one
 person, so the parts cannot be added up.
 
-Counting distinct people over many days takes long. So the counts are updated incrementally: whenever a person is first
-served on a day, they change by what that day adds to the person's other days.
+Counting distinct people over many days is slow. So the counts are updated incrementally: when a person is first served
+on a day, they change by what this day adds to the person's other days.
 """
 
 from __future__ import annotations
@@ -27,13 +29,13 @@ from usage import upsert
 from usage.entry import Kind
 from usage.rollups import SLICE, CohortWeek, DailyActive, UserWeek
 
-PSEUDONYM = "gone:"  # how every pseudonym begins
-PSEUDONYM_DIGITS = 24  # hexadecimal ones
+PSEUDONYM = "gone:"  # prefix of every pseudonym
+PSEUDONYM_DIGITS = 24  # hexadecimal digits
 NUMBER_DIGITS = 15  # 60 bits, which every database has
 WHOLE_WEEK = 0b1111111
-WINDOWS = (7, 30)  # days that somebody who was served counts as active
+WINDOWS = (7, 30)  # for so many days after being served a person counts as active
 
-LOCKS = 256  # how many; and what sets them apart from other advisory locks
+LOCKS = 256  # number of advisory locks that all people share
 LOCK_CLASS = 0x5EE
 
 Served = tuple[date, int, str, str, str]  # a day, a client application, an end user, a feature, a language
@@ -42,24 +44,24 @@ SliceOfDay = tuple[date, int, str, str]
 
 
 def pseudonym(client_id: int, user: str) -> str:
-    """Return the end user's pseudonym, always the same; only the service's secret key reveals whose it is."""
+    """Return the end user's pseudonym, always the same. Tracing it back takes the service's secret key."""
     digest = salted_hmac("usage.personal", f"{client_id}\0{user}", algorithm="sha256").hexdigest()
     return f"{PSEUDONYM}{digest[:PSEUDONYM_DIGITS]}"
 
 
 def person(client_id: int, user: str) -> int:
-    """Return the number that stands for an end user, the same before and after the id becomes a pseudonym."""
+    """Return the number that stands for an end user. It stays the same when the id becomes a pseudonym."""
     if not user.startswith(PSEUDONYM):
         user = pseudonym(client_id, user)
     digits = user.removeprefix(PSEUDONYM)[:NUMBER_DIGITS]
     try:
         return int(digits, 16)
-    except ValueError:  # a caller chose an id that only begins like a pseudonym
+    except ValueError:  # an id that a caller chose, and that only begins like a pseudonym
         return int(pseudonym(client_id, f"{PSEUDONYM}{user}").removeprefix(PSEUDONYM)[:NUMBER_DIGITS], 16)
 
 
 def served(day: date, client_id: int, user: str, kind: str, language: str) -> Iterator[Served]:
-    """Yield the slices that one successful request adds to: overall, its feature, its language, and both."""
+    """Yield the slices that one successful request counts in: overall, its feature, its language, and both."""
     for feature in ("", Kind(kind).feature):
         for spoken in {"", language}:
             yield day, client_id, user, feature, spoken
@@ -75,19 +77,24 @@ def bit(day: date) -> int:
 
 
 class Activity:
-    """Computes how people's days change the counts. Pure: no database access."""
+    """Changes of the counts caused by new days of people. It does not access the database.
+
+    Attributes:
+        active: changes of ``DailyActive``, as [users, change_7, change_30].
+        cohorts: changes of ``CohortWeek``, as [users].
+    """
 
     def __init__(self) -> None:
         self.active: dict[SliceOfDay, list[int]] = defaultdict(lambda: [0, 0, 0])
         self.cohorts: dict[tuple[date, date, int, str, str], list[int]] = defaultdict(lambda: [0])
 
     def add(self, client_id: int, known: list[date], day: date, *, feature: str = "", language: str = "") -> None:
-        """Add one more day of a person; ``known``: the person's other days in order, to which it is added."""
+        """Count one more day of a person, and insert it into ``known``, the sorted list of the person's other days."""
         place = bisect_left(known, day)
         whose = (client_id, feature, language)
         self.active[day, *whose][0] += 1
         for column, window in enumerate(WINDOWS, 1):
-            # Active from a day until so many days later; what the day before or after covers already is not new.
+            # Each day makes the person active for ``window`` days; only days that no neighbouring day covers are new.
             enters = max(day, known[place - 1] + timedelta(days=window)) if place else day
             leaves = day + timedelta(days=window)
             if place < len(known):
@@ -100,9 +107,9 @@ class Activity:
 
     def _add_week(self, whose: tuple[int, str, str], known: list[date], week: date) -> None:
         first, latest = (week_of(known[0]), week_of(known[-1])) if known else (week, None)
-        if week == latest:  # spares the rest to most
+        if week == latest:  # the most frequent case
             return
-        if week < first:  # the beginning is earlier than was known: all weeks go over to that cohort
+        if week < first:  # the first week is earlier than was known, so all weeks move to its cohort
             for other in {week_of(day) for day in known}:
                 self.cohorts[first, other, *whose][0] -= 1
                 self.cohorts[week, other, *whose][0] += 1
@@ -113,11 +120,11 @@ class Activity:
 
 
 def note(what: Iterable[Served]) -> None:
-    """Update the weeks and the counts, inside the ledger's transaction."""
+    """Update the weeks and the counts with served slices, inside the ledger's transaction."""
     days = _by_person(what)
     known_days = _known(days, {week_of(day) for some in days.values() for day in some})
     new = {someone: fresh for someone, some in days.items() if (fresh := some.difference(known_days.get(someone, ())))}
-    if not new:  # mostly: people come back on the same day
+    if not new:  # the usual case: people come back on the same day
         return
     _lock(new)
     known_days = _known(new)
@@ -132,7 +139,7 @@ def note(what: Iterable[Served]) -> None:
 
 
 def mark(what: Iterable[Served]) -> None:
-    """Update the weeks only, for a rebuild that recounts afterwards."""
+    """Update the weeks only. For a rebuild, which recounts afterwards."""
     _mark(_by_person(what))
 
 
@@ -147,7 +154,7 @@ def _by_person(what: Iterable[Served]) -> dict[Someone, set[date]]:
 
 
 def _known(people: Iterable[Someone], weeks: Iterable[date] | None = None) -> dict[Someone, list[date]]:
-    """Return people's days in order, in all or some weeks."""
+    """Return each person's days in order, in all weeks or only in ``weeks``."""
     by_client: dict[int, set[int]] = defaultdict(set)
     for client_id, number, _feature, _language in people:
         by_client[client_id].add(number)
@@ -169,11 +176,12 @@ def _days(week: date, mask: int) -> Iterator[date]:
 
 
 def _lock(people: Iterable[Someone]) -> None:
-    """One writer at a time for each person, or two that write different weeks would not see each other's. SQLite has
-    only one writer anyway.
+    """Lock the people against other writers until the transaction ends.
 
-    People share ``LOCKS`` locks: the server has room for some thousands in all, and a transaction may be about more
-    people than that."""
+    Without locks, two writers of different weeks of a person would not see each other's. SQLite has only one writer
+    anyway. People share ``LOCKS`` locks, because the server has room for some thousands in all, and one transaction may
+    concern more people than that.
+    """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
@@ -196,7 +204,7 @@ def _write(activity: Activity) -> None:
 
 
 def forget(day: date) -> None:
-    """Take one day out of everybody's week; the counts stay as they are."""
+    """Remove one day from everybody's weeks; the counts stay as they are."""
     rows = UserWeek.objects.filter(week=week_of(day))
     rows.update(days=F("days").bitand(WHOLE_WEEK ^ bit(day)))
     rows.filter(days=0).delete()
@@ -220,14 +228,14 @@ def recount() -> None:
 
 
 def erase(client_id: int, before: str, after: str) -> int:
-    """Reassign the weeks of the id ``before`` to ``after``. Returns the number of weeks."""
+    """Move the weeks of the user id ``before`` to the user id ``after``. Return the number of weeks."""
     mine = UserWeek.objects.filter(client_id=client_id, person=person(client_id, before))
     return mine.update(person=person(client_id, after))
 
 
 @dataclass
 class Active:
-    """People served on a day, and in the 7 and in the 30 days to it."""
+    """Numbers of people served: on a day, in the 7 days that end with it, and in the 30 days that end with it."""
 
     day: int = 0
     week: int = 0
@@ -236,7 +244,7 @@ class Active:
 
 @dataclass(frozen=True)
 class Which:
-    """The people to count: of one client application, who used one feature, in one language; empty: any."""
+    """The people to count: of one client application, who used one feature, in one language. Empty fields mean all."""
 
     client_id: int | None = None
     feature: str = ""
@@ -252,7 +260,7 @@ EVERYBODY = Which()
 
 
 def active_by_day(first: date, last: date, which: Which = EVERYBODY) -> dict[date, Active]:
-    """Return the active people by day, of all client applications together or of one."""
+    """Return the numbers of active people on each day from ``first`` to ``last``."""
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by("day").values_list("day")
     found = {first + timedelta(days=number): Active() for number in range((last - first).days + 1)}
     sums = {day: amounts for day, *amounts in rows.annotate(Sum("users"), Sum("change_7"), Sum("change_30"))}
@@ -267,7 +275,7 @@ def active_by_day(first: date, last: date, which: Which = EVERYBODY) -> dict[dat
 
 
 def active_by_client(last: date, which: Which = EVERYBODY) -> dict[int, Active]:
-    """Return the active people on one day, by client application."""
+    """Return the numbers of active people on the day ``last``, by client application id."""
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by().values_list("client_id")
     return {
         client_id: Active(*amounts)
@@ -279,7 +287,10 @@ def active_by_client(last: date, which: Which = EVERYBODY) -> dict[int, Active]:
 
 
 def cohorts(first: date, last: date, which: Which = EVERYBODY) -> dict[date, dict[date, int]]:
-    """For each week of first use, both included, how many of its people were served in it and in each later week."""
+    """Return, for each week of first use, the number of its people served in that week and in each later week.
+
+    Weeks are given by their Monday, from the week of ``first`` to the week of ``last``.
+    """
     found: dict[date, dict[date, int]] = defaultdict(dict)
     rows = CohortWeek.objects.filter(which.rows, first__gte=week_of(first), week__lte=week_of(last))
     for began, week, users in rows.order_by("first", "week").values_list("first", "week").annotate(Sum("users")):

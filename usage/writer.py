@@ -1,7 +1,8 @@
-"""The one thread per event loop through which a process writes to the ledger and reserves quota.
+"""Write to the ledger and reserve quota, in one thread per event loop.
 
-It keeps one connection. Requests that end, or begin, at the same time share a transaction (``usage.groupcommit``).
-With the database gone, rows go to the spool (``usage.spool``), and from there to the database when it is back.
+The thread keeps one database connection. Requests that begin or end at the same time share a transaction
+(``usage.groupcommit``). While the database is unavailable, rows go to the spool (``usage.spool``) and from there to the
+database when it is back.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ ledger_spool_files = Gauge("voice_ledger_spool_files", "Files on disk whose rows
 
 T = TypeVar("T")
 
-SPOOL = "spool"  # in the state directory
+SPOOL = "spool"  # folder in the state directory
 DRAIN_S = 1.0
 MAX_NOTED = 100_000  # rows in memory
 
@@ -56,9 +57,10 @@ class LedgerWriter:
         self._claims: GroupCommit[Claim, Outcome] = GroupCommit(self.run, reserve)
 
     async def write(self, entry: Entry) -> None:
-        """Return once the row is committed, or safe in the spool. Raises ``DatabaseError`` when it is neither.
+        """Return once the row is committed, or safe in the spool. Raises ``DatabaseError`` if neither is possible.
 
-        A settlement that the ledger has already is not written again, and what was reserved for it is freed.
+        If the ledger already has the entry's settlement, the row is not written again, and the entry's reservation is
+        freed.
         """
         try:
             database.check()
@@ -70,8 +72,10 @@ class LedgerWriter:
             await self.keep(SpooledEntry(entry, timezone.now()), error)
 
     def note(self, entry: Entry) -> None:
-        """Take a row that nobody waits for: ``drain`` writes it. With both database and disk gone for long, the oldest
-        are lost."""
+        """Queue a row that no request waits for; ``drain`` writes it.
+
+        If both database and disk fail for long, the oldest rows in the queue are dropped.
+        """
         self._noted.append(SpooledEntry(entry, timezone.now()))
         if len(self._noted) > MAX_NOTED:
             logger.error(
@@ -80,7 +84,7 @@ class LedgerWriter:
             del self._noted[: MAX_NOTED // 10]
 
     async def reserve(self, claim: Claim) -> Outcome:
-        """Hold quota or be refused. Raises ``DatabaseError``."""
+        """Reserve quota; the outcome says whether it was granted. Raises ``DatabaseError``."""
         database.check()
         try:
             return await with_timeout(self._claims.submit(claim))
@@ -89,10 +93,13 @@ class LedgerWriter:
             raise
 
     async def keep(self, kept: SpooledEntry, error: Exception) -> None:
-        """Spool what could not be committed for ``error``, which is raised when it cannot be spooled either."""
+        """Spool an entry that could not be committed because of ``error``.
+
+        Raises ``error`` if the entry cannot be spooled, or has no settlement id.
+        """
         database.note_away(error)
         if kept.entry.settlement is None:
-            raise error  # nothing could tell whether it was settled before
+            raise error  # without an id it could be settled twice
         try:
             await asyncio.to_thread(self.spool.keep, kept)
         except OSError:
@@ -101,16 +108,15 @@ class LedgerWriter:
         ledger_spooled.inc()
 
     async def drain(self) -> None:
-        """Write what was noted, look whether the database is back, and settle what the spool has. Raises
-        ``DatabaseError``."""
+        """Write the queued rows, check whether the database is back, and settle the spool. Raises ``DatabaseError``."""
         failure: DatabaseError | None = None
         try:
             while noted := self._noted[:LARGEST_COMMIT]:
                 await self._write_noted(noted)
-                del self._noted[: len(noted)]  # not before: interrupted, they are written again; the ledger takes one
-        except DatabaseError as error:  # neither the database nor the disk takes them: they stay noted
+                del self._noted[: len(noted)]  # last: if interrupted, they are written again, which does no harm
+        except DatabaseError as error:  # neither the database nor the disk takes them, so they stay queued
             failure = error
-        if not self.spool.is_empty or database.is_away:  # whatever failed above, somebody has to look
+        if not self.spool.is_empty or database.is_away:  # even after a failure: detects its return
             if settled := await self.run(self._drain):
                 logger.warning("settled what had been spooled", extra={"settlements": settled})
         elif failure is not None:
@@ -143,8 +149,8 @@ class LedgerWriter:
         return settled
 
     async def close(self) -> None:
-        """Commit what waits and let go of the connection."""
-        with suppress(DatabaseError):  # whoever starts next in this state directory settles what is spooled
+        """Commit what is queued and close the connection."""
+        with suppress(DatabaseError):  # the next process with this state directory settles the spool
             await with_timeout(self._finish())
         self.spool.release()
 
@@ -155,12 +161,12 @@ class LedgerWriter:
         await self.run(lambda: connection.close())  # the thread's own connection
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Call ``function`` in the thread that holds the connection, in turn with the commits."""
+        """Call ``function`` in the thread that has the connection, in turn with the commits."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
 
 def commit(entries: list[Entry]) -> list[DatabaseError | None]:
-    """Write the entries. Returns each one's error, or None."""
+    """Write the entries. Return an error or None for each."""
 
     def write(entries: list[Entry]) -> list[None]:
         post_entries(entries)
@@ -174,12 +180,15 @@ def commit(entries: list[Entry]) -> list[DatabaseError | None]:
 
 
 def settle(kept: Sequence[SpooledEntry]) -> list[SpooledEntry]:
-    """Book what the ledger does not have yet. Gives those that it can never take. Raises ``DatabaseError``."""
+    """Write those entries that the ledger does not have yet. Return those that it can never accept.
+
+    Raises ``DatabaseError``.
+    """
     try:
         _settle(kept)
     except (IntegrityError, DataError):
         if len(kept) == 1:
-            return [] if _settled(kept) else [*kept]  # a commit that was thought lost came in between
+            return [] if _settled(kept) else [*kept]  # a commit that seemed lost had succeeded
         return [refused for one in kept for refused in settle([one])]
     return []
 
@@ -206,7 +215,7 @@ def _settled(kept: Sequence[SpooledEntry]) -> set[str | None]:
 
 @transaction.atomic
 def free_settled(entry: Entry) -> bool:
-    """Return True if the ledger already has that settlement; then free what this try had reserved."""
+    """Return True if the ledger already has the entry's settlement; if so, free the entry's reservation too."""
     has = entry.settlement is not None and LedgerEntry.objects.filter(settlement=entry.settlement).exists()
     if has and entry.reservation:
         release(entry.reservation)
@@ -214,12 +223,12 @@ def free_settled(entry: Entry) -> bool:
 
 
 async def keep_draining() -> None:
-    """Run ``drain`` regularly for as long as the process serves."""
+    """Run ``drain`` every ``DRAIN_S`` seconds until cancelled."""
     while True:
         try:
             await ledger().drain()
         except DatabaseError:
-            pass  # that it is away has been said
+            pass  # the outage has been logged already
         except Exception:
             logger.exception("the spool cannot be settled")
         await asyncio.sleep(DRAIN_S)

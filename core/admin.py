@@ -1,4 +1,4 @@
-"""Client applications and their keys: made, watched and revoked here. People are in ``core.user_admin``."""
+"""Admin pages to create, watch and revoke client applications and API keys. Those of people: ``core.user_admin``."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class ApiKeyAdmin(AuditedAdmin):
         return [] if obj is None else ["client", *self.readonly_fields]
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        return False  # a revoked key stays: the ledger's past callers can still be told apart
+        return False  # revoked keys stay, so that the ledger's past callers can be told apart
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if change:
@@ -101,7 +101,7 @@ class ApiKeyAdmin(AuditedAdmin):
         request.issued_key = key  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """Show the new key once, in this response. One of Django's messages could keep it in a cookie."""
+        """Show the new key once, in this response. A message of Django's might keep it in a cookie."""
         context = {
             **self.admin_site.each_context(request),
             "title": "New API key",

@@ -1,9 +1,11 @@
-"""The admin's log (Django's ``LogEntry``): what it says of one end user, handed out or made nameless.
+"""Export or erase what the admin's log (Django's ``LogEntry``) says about one end user.
 
-It names people in two ways: an entry is about a row of theirs, or about something that such a row was changed with (a
-cohort, a plan). There the id stands where Django writes what a row is called. Elsewhere an id cannot be told from a
-word or a number: what staff have written in sentences is left alone. Nor can the same id at another client application
-be told apart; handing out or erasing takes both, as the roll-out does.
+A log entry names an end user in one of two ways: it is about one of the end user's rows, or it is about another object
+(a cohort, a plan) and mentions such a row among the changes. In both, the id is part of the row's label.
+
+Sentences written by staff are left alone, because in them an id cannot be told from an ordinary word or number. Client
+applications are not told apart either: if two of them use the same id, the entries of both are exported or erased. The
+roll-out does the same.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ Rows = Iterable[QuerySet[Any]]
 
 
 def export(rows: Rows, user: str) -> list[dict[str, Any]]:
-    """Return the log entries about these rows or that name the end user, oldest first, as JSON-serialisable dicts."""
+    """Return the log entries that are about ``rows`` or name the end user, oldest first.
+
+    Each is a dict of ``at`` (the time), ``what`` (the label of the object) and ``message``.
+    """
     entries = {entry.pk: entry for entry in [*_about(rows), *_naming(user)]}
     return [
         {"at": entry.action_time, "what": entry.object_repr, "message": entry.get_change_message()}
@@ -34,8 +39,12 @@ def export(rows: Rows, user: str) -> list[dict[str, Any]]:
 
 
 def erase(rows: Rows, user: str, nobody: str) -> int:
-    """Empty entries about these rows, and put ``nobody`` where others name the end user. When, by whom and what kind of
-    change it was stays. Call it while the rows still have the end user's id. Gives how many entries changed."""
+    """Erase an end user from the log and return the number of entries changed.
+
+    Entries about ``rows`` lose their text. In other entries that name the end user, ``nobody`` replaces the id. The
+    time,
+    the author and the kind of change stay. Call this while the rows still have the end user's id.
+    """
     about = [entry.pk for entry in _about(rows)]
     for entry_pk in about:
         LogEntry.objects.filter(pk=entry_pk).update(object_repr=nobody, change_message=ERASED)
@@ -53,17 +62,17 @@ def erase(rows: Rows, user: str, nobody: str) -> int:
 
 
 def written(user: str) -> tuple[str, str]:
-    """Return the id in its two written forms: as it is, and escaped as in ASCII-only JSON."""
+    """Return the two forms in which the log may hold an id: as it is, and escaped as in ASCII-only JSON."""
     return user, json.dumps(user)[1:-1]
 
 
 def _label(user: str) -> re.Pattern[str]:
-    """Return a pattern for the label of an end user's row: the id, or `client: id: plan`."""
+    """Return a pattern that matches the label of an end user's row: the id alone, or `client: id: plan`."""
     return re.compile(rf"(?P<before>\A|\A[^:]*: ){re.escape(user)}(?P<after>\Z|: .+\Z)", re.DOTALL)
 
 
 def _is_named(user: str, label: str) -> bool:
-    """Return True if the label has the id in the place of the end user's."""
+    """Return True if ``label`` is the label of one of the end user's rows."""
     found = _label(user).search(label)
     return found is not None and bool(found["before"]) == bool(found["after"])
 
@@ -73,7 +82,7 @@ def _without(user: str, label: str, nobody: str) -> str:
 
 
 def _parts(entry: LogEntry) -> list[dict[str, Any]]:
-    """Return the change messages that Django's forms have written; [] if the entry is a sentence."""
+    """Return the changes that Django's forms recorded in the entry; [] if the entry is a sentence."""
     try:
         message = json.loads(entry.change_message)
     except ValueError:
@@ -92,7 +101,7 @@ def _is_of_people(entry: LogEntry) -> bool:
 
 
 def _models_of_people() -> set[type[Model]]:
-    """Return the models whose rows belong to an end user."""
+    """Return the models whose rows belong to an end user: those with a text field ``user``."""
     return {
         model
         for model in apps.get_models()

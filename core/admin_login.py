@@ -1,6 +1,6 @@
-"""Logging in to the admin: a bounded number of guesses, and never so many at once that speech feels them.
+"""Log in to the admin, with a limited number of attempts and little load on the processor.
 
-Threads: the form is validated in the threads that Django's synchronous views run in; one of them checks a password at a
+Threads: the form is validated in the threads of Django's synchronous views. Only one of them checks a password at a
 time.
 """
 
@@ -19,16 +19,16 @@ from unfold.forms import AuthenticationForm
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 300
-MAX_ATTEMPTS_PER_NAME = 10  # from one address within the window; a success starts afresh
+MAX_ATTEMPTS_PER_NAME = 10  # from one address within the window; a success resets the count
 MAX_ATTEMPTS_PER_ADDRESS = 50
 HASHING_WAIT_S = 2.0
 
-# A password's hash takes half a second of a core on purpose: one at a time leaves the others to speech.
+# Hashing a password takes half a second of a core on purpose. One at a time leaves the other cores to speech.
 _hashing = threading.BoundedSemaphore(1)
 
 
 class LimitedLoginForm(AuthenticationForm):
-    """The admin's login form. Too many attempts are refused before the password is looked at, right or wrong."""
+    """The admin's login form. After too many attempts it refuses every password unchecked, even the right one."""
 
     def clean(self) -> dict[str, Any]:
         request: HttpRequest = self.request
@@ -50,12 +50,12 @@ class LimitedLoginForm(AuthenticationForm):
 
 
 def _counter(*parts: str) -> str:
-    """A cache key; hashed, since a name may hold what a key may not."""
+    """Return the cache key of a counter. It is hashed, since a name may contain characters that a cache key may not."""
     return "login:" + hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _count(key: str) -> int:
-    """Count an attempt and tell how many there were. A cache that is away limits nobody."""
+    """Count an attempt and return the number so far. Returns 0, so nobody is limited, if the cache is unavailable."""
     try:
         cache.add(key, 0, WINDOW_S)
         return cache.incr(key)

@@ -13,7 +13,7 @@ T = TypeVar("T", bound=Model)
 
 
 def found(objects: type[T] | QuerySet[T], object_id: str | int) -> T:
-    """Return the row with that id. Raises ``Http404``, also for a malformed id, since ids come from the URL."""
+    """Return the row with this primary key. Raises ``Http404`` if there is none or the id is malformed."""
     try:
         return get_object_or_404(objects, pk=object_id)
     except (ValueError, OverflowError, ValidationError) as error:
@@ -21,7 +21,7 @@ def found(objects: type[T] | QuerySet[T], object_id: str | int) -> T:
 
 
 def first(objects: QuerySet[T], object_id: str | int | None) -> T | None:
-    """Return the row of ``objects`` with that id; None if there is none or the id is malformed."""
+    """Return the row of ``objects`` with this primary key; None if there is none or the id is malformed."""
     try:
         return objects.filter(pk=object_id).first()
     except (ValueError, OverflowError, ValidationError):
@@ -29,5 +29,5 @@ def first(objects: QuerySet[T], object_id: str | int | None) -> T | None:
 
 
 def exists(objects: QuerySet[T], object_id: str | int | None) -> bool:
-    """Return True if ``objects`` has a row with that id."""
+    """Return True if ``objects`` has a row with this primary key."""
     return first(objects, object_id) is not None

@@ -1,6 +1,7 @@
-"""Append-only tables (the ledger, the audit trail): nobody may change or delete a row.
+"""Append-only tables (the ledger, the audit trail): no row may be changed or deleted.
 
-Python code refuses first, with a reason; database triggers refuse whatever bypasses it (``usage.guards``).
+The classes here refuse in Python, with a clear error. Database triggers refuse whatever bypasses these classes
+(``usage.guards``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What belongs to every layer: the callers' tables, errors, outages."""
+"""The app that every layer uses: the callers' tables, errors, handling of outages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db.models.signals import pre_delete
 
 class CoreConfig(AppConfig):
     name = "core"
-    label = "voiceproject"  # the tables' first home; their names and migrations keep it
+    label = "voiceproject"  # the app that first held the tables; their names and migrations keep its label
     verbose_name = "Callers"
 
     def ready(self) -> None:

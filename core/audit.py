@@ -1,7 +1,7 @@
-"""One audit trail for all that people decide: keys, rules, plans, prices, roll-out.
+"""One audit trail for all decisions that people make: keys, rules, plans, prices, roll-out.
 
-Every change of an ``Audited`` model leaves a row in its own transaction: nobody has to think of it. ``acting``
-says who changes and why, for all that is saved within it.
+Every change of an ``Audited`` model adds a row to the trail in the same transaction, so that no caller can forget it.
+``acting`` says who makes the changes within its block, and why.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from core.quantities import NONE, span
 
 M = TypeVar("M", bound="Audited")
 
-committed = Signal()  # a change is in the trail
+committed = Signal()  # sent after a change has been committed to the trail
 MICROS = 1_000_000
-MAX_SHOWN = 20  # names in one row; of more the number is told
+MAX_SHOWN = 20  # names listed in one row; any more are only counted
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,11 @@ _actor: ContextVar[Actor | None] = ContextVar("rollout_actor", default=None)
 
 @contextmanager
 def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None]:
-    """Record the changes within the block as made by ``who`` for the reason ``why``. ``at``: the time of the changes if
-    it is not now (a history written down afterwards); it also holds for nested ``acting`` blocks."""
+    """Record the changes within the block as made by ``who`` for the reason ``why``.
+
+    ``at``: the time of the changes if it is not now, for a history recorded afterwards. It also holds for nested
+        blocks.
+    """
     outer = _actor.get()
     token = _actor.set(Actor(who, why, at or (outer.at if outer else None)))
     try:
@@ -53,7 +56,7 @@ def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None
 
 
 def actor() -> Actor:
-    """Return the actor that ``acting`` named, otherwise the management command that is running."""
+    """Return the actor named by ``acting``, or else the management command that is running."""
     named = _actor.get()
     if named is not None:
         return named
@@ -62,12 +65,16 @@ def actor() -> Actor:
 
 
 class Change(AppendOnlyModel):
-    """One change by a person or a ramp. ``before`` and ``after`` hold the fields that differ; {} means that the row did
-    not exist before, or does not exist afterwards."""
+    """One change, made by a person or by a ramp.
+
+    ``subject``: the name of the changed row.
+    ``before``, ``after``: values of the fields that differ. ``before`` is {} for a new row, ``after`` for a deleted
+        one.
+    """
 
     at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
     who = models.CharField(max_length=150, db_index=True)
-    subject = models.CharField(max_length=400, db_index=True)  # an end user's id, a flag and a client fit
+    subject = models.CharField(max_length=400, db_index=True)  # has room for an end user's id, a flag and a client
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     why = models.TextField(blank=True)
@@ -83,11 +90,11 @@ class Change(AppendOnlyModel):
         return f"{self.subject}: {self.summary()}"
 
     def summary(self) -> str:
-        """In words: `percent 5 → 7`."""
+        """Return the change in words: `percent 5 → 7`."""
         return ", ".join(f"{name} {before} → {after}" for name, before, after in self.fields_in_words())
 
     def fields_in_words(self) -> list[tuple[str, str, str]]:
-        """Return (name, before, after) for each field worth showing."""
+        """Return (name, before, after) for each field whose value looks different."""
         names = [*self.before, *(name for name in self.after if name not in self.before)]
         rows = [(_label(name), _shown(self.before, name), _shown(self.after, name)) for name in names]
         return [row for row in rows if row[1] != row[2]]
@@ -109,7 +116,10 @@ def _shown(fields: dict[str, Any], name: str) -> str:
 
 
 def record(subject: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Add a row, and let this process notice the change at once. Call it in the change's transaction."""
+    """Add a row to the trail; once the transaction is committed, send ``committed`` in this process.
+
+    Call this in the transaction of the change.
+    """
     who = actor()
     at = who.at or timezone.now()
     Change.objects.create(at=at, who=who.who[:150], why=who.why, subject=subject, before=before, after=after)
@@ -117,7 +127,7 @@ def record(subject: str, before: dict[str, Any], after: dict[str, Any]) -> None:
 
 
 class AuditedQuerySet(models.QuerySet[M]):
-    """A query set that updates rows one by one, so that each gets its row in the audit trail."""
+    """A query set whose ``update`` saves rows one by one, so that each change gets into the audit trail."""
 
     def update(self, **values: Any) -> int:
         with transaction.atomic():
@@ -130,7 +140,10 @@ class AuditedQuerySet(models.QuerySet[M]):
 
 
 class Audited(models.Model):
-    """A model whose changes are recorded. ``recorded``: the fields that matter."""
+    """A model whose changes are recorded in the audit trail.
+
+    ``recorded``: names of the fields to record.
+    """
 
     recorded: ClassVar[tuple[str, ...]]
 
@@ -152,13 +165,13 @@ class Audited(models.Model):
                 )
 
     def _reread(self) -> Audited:
-        # As it is stored: what was given as a float or a string compares and reads like what was there before.
+        # As stored: a value set as a float or a string is then of the same type as the one before, and comparable.
         rows: Any = type(self)._base_manager
         row: Audited = rows.get(pk=self.pk)
         return row
 
     def subject(self) -> str:
-        """What the audit trail calls this row."""
+        """Return the name of this row in the audit trail."""
         return f"{self._meta.verbose_name} {self}"
 
     def _facts(self) -> dict[str, Any]:
@@ -183,12 +196,12 @@ def _plain(value: Any) -> Any:
 
 
 def is_deleted(instance: Audited, **_signal: Any) -> None:
-    """Record a deletion. Receives Django's ``pre_delete`` signal, which is also sent for cascaded deletions."""
+    """Record a deletion. Receiver of Django's ``pre_delete`` signal, which is also sent for cascaded deletions."""
     record(instance.subject(), instance._facts(), {})
 
 
 def names(values: Iterable[str]) -> str:
-    """Join names into a list that stays readable even with thousands of names."""
+    """Join names into a list that stays readable even for thousands of names."""
     known = list(values)
     more = f" and {len(known) - MAX_SHOWN:,} more" if len(known) > MAX_SHOWN else ""
     return ", ".join(known[:MAX_SHOWN]) + more

@@ -12,7 +12,7 @@ from core.audit import acting
 
 
 class AuditedAdmin(ModelAdmin):
-    """Records each change with the logged-in person, and with a reason where the form asks for one."""
+    """An admin page that records each change with the logged-in person, and the reason where the form asks for one."""
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         why = request.POST.get("why", "") or request.POST.get("note", "")

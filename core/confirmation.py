@@ -17,13 +17,23 @@ from core.errors import DomainError
 
 
 class EmptyForm(forms.Form):
-    """Nothing to fill in."""
+    """A form without fields."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """``do`` gets what was filled in and returns the message that is shown once the page has gone ``back``; its
-    ``DomainError`` is shown as well. ``carried``: hidden fields, for an action on a list's selection."""
+    """An action that needs confirmation, and the page that asks for it.
+
+    ``title``: heading of the page.
+    ``consequence``: text that says what the action will do.
+    ``back``: URL to go to afterwards.
+    ``do``: carries out the action. It gets the form's cleaned data and returns the message to show on the ``back``
+        page. If it raises ``DomainError``, that error is shown instead.
+    ``button``: label of the button that confirms.
+    ``form``, ``initial``: what else to ask for, and its initial values.
+    ``carried``: names and values of hidden fields, for an action on rows selected in a list.
+    ``is_harmful``: whether the button is red.
+    """
 
     title: str
     consequence: str
@@ -39,9 +49,11 @@ class Question:
 def ask(
     request: HttpRequest, model_admin: ModelAdmin[Any], question: Question, *, is_sent: bool | None = None
 ) -> HttpResponse:
-    """Show the page, or do it if it has been confirmed. (Links to actions are GETs, which must change nothing.)
+    """Show the confirmation page, or carry out the action once the form has been submitted and is valid.
 
-    ``is_sent``: the form has been filled in; by default when it is a POST.
+    Links to actions are GET requests, which must change nothing; only the submitted form carries out the action.
+
+    ``is_sent``: whether the form has been submitted; by default, whether the request is a POST.
     """
     is_sent = request.method == "POST" if is_sent is None else is_sent
     form = question.form(request.POST if is_sent else None, initial=dict(question.initial))

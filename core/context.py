@@ -1,7 +1,7 @@
-"""Context of the request under way, for all code that works on it: logs, headers, the gate.
+"""The context of the request being served, for all code that works on it: logs, headers, the gate.
 
-The outermost ASGI middleware creates it. Tasks and threads that the request starts share the same object, so outer
-layers can read what an inner layer notes on it.
+The outermost ASGI middleware creates it. Tasks and threads started by the request share the same object, so outer
+layers can read what an inner layer sets in it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class Settleable(Protocol):
-    """Work of this request that must be settled, however the request ends."""
+    """Metered work of this request. It must be settled, however the request ends."""
 
     async def settle(self, error: BaseException | None = None) -> None: ...
 
 
 class Admitted(Protocol):
-    """A place in the queue of an engine, taken for this request."""
+    """A place in an engine's queue, held for this request."""
 
     def revise(self, cost: float) -> None: ...
     def leave(self, *, done: bool) -> None: ...
@@ -31,8 +31,17 @@ class Admitted(Protocol):
 
 @dataclass
 class RequestContext:
-    """``started``: ``time.monotonic()`` seconds. ``headers`` are added to the response, ``notes`` to the request's
-    access line in the log. ``once``: of a request with an idempotency key, the same for each of its tries."""
+    """What is known about one request.
+
+    ``id``: unique; in the logs and in the response's headers.
+    ``started``: ``time.monotonic()`` seconds.
+    ``rate``: the caller's rate limit, once this request has been counted.
+    ``once``: with an idempotency key, an id that all tries of the request share.
+    ``admitted``: the request's place in an engine's queue.
+    ``work``: work to settle when the request ends.
+    ``headers``: headers to add to the response.
+    ``notes``: fields to add to the request's line in the access log.
+    """
 
     id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
     started: float = field(default_factory=time.monotonic)
@@ -59,7 +68,7 @@ def maybe_current() -> RequestContext | None:
 
 
 def current() -> RequestContext:
-    """The context of this request; outside the service's own middleware (a unit test, say) one is made."""
+    """Return the context of this request. Outside the service's middleware (in a unit test, say), make one."""
     context = _current.get()
     if context is None:
         context = RequestContext()

@@ -1,9 +1,9 @@
-"""The database, when it is gone: noticed once, then nobody waits for it until it is back.
+"""Circuit breaker for the database: an outage is noticed once, and then no request waits until the database is back.
 
-What asks the database on a request's path asks through ``ask``. The first to find it gone waits for the connection's
-time limit, or ``PATIENCE_S`` for one that takes connections and does not answer; the others are told at once
-(``DatabaseError``) and fall back on what they remember, for at most ``VOICE_DATABASE_OUTAGE_S``. ``usage.writer`` looks
-every second whether it is back.
+Queries on a request's path go through ``ask``. The first ones in an outage wait for the connection's time limit, or for
+``PATIENCE_S`` if the database accepts connections but does not answer. After that, queries fail at once with
+``DatabaseError``; the callers use cached values, for at most ``VOICE_DATABASE_OUTAGE_S``. ``usage.writer`` checks every
+second whether the database is back.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 UNAVAILABLE_ERRORS = (OperationalError, InterfaceError)
-PATIENCE_S = 5.0  # more than a busy database takes, less than a caller waits gladly
-DOUBT_S = 5.0  # without anybody who looks whether it is back (a test, a command), it is asked again after so long
+PATIENCE_S = 5.0  # longer than a busy database takes, shorter than callers tolerate
+DOUBT_S = 5.0  # after this time it is tried again even if nothing checks whether it is back (tests, commands)
 
 
 class Database:
-    """Whether the database is known to be gone. Any thread may ask and tell."""
+    """Tracks whether the database is known to be unavailable. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._since: float | None = None
         self._noted_at: float | None = None
-        self.was_there = False  # there is something to remember of it
+        self.was_there = False  # whether any call has succeeded, so that there may be cached values
 
     @property
     def is_away(self) -> bool:
@@ -44,7 +44,7 @@ class Database:
 
     @property
     def away_s(self) -> float:
-        """Seconds for which the database has been gone; 0 while it is available."""
+        """Seconds for which the database has been unavailable; 0 while it is available."""
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
@@ -62,13 +62,15 @@ class Database:
             self._noted_at = self._since = None
 
     def check(self) -> None:
-        """Raises ``OperationalError`` if the database is known to be gone."""
+        """Raise ``OperationalError`` if the database is known to be unavailable."""
         if self.is_away:
             raise OperationalError("the database is away")
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call ``function`` and return its result. Raises ``DatabaseError`` at once if the database is known to be
-        gone, and records an outage that the call itself discovers."""
+        """Call ``function`` and return its result. Record an outage that this call discovers.
+
+        Raises ``DatabaseError``, at once if the database is known to be unavailable.
+        """
         self.check()
         try:
             result = function(*args, **kwargs)
@@ -83,14 +85,16 @@ database = Database()
 
 
 async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a function that reads the database, in a thread. Raises ``DatabaseError``."""
+    """Call a function that queries the database, in a thread, and return its result. Raises ``DatabaseError``."""
     database.check()
     return await with_timeout(database_sync_to_async(database.call)(function, *args, **kwargs))
 
 
 async def with_timeout(call: Awaitable[R]) -> R:
-    """Await ``call`` and return its result. Raises ``OperationalError`` when the database takes too long; the call goes
-    on in its thread and may yet succeed."""
+    """Await ``call`` and return its result. Raises ``OperationalError`` if this takes longer than ``PATIENCE_S``.
+
+    After a timeout the call goes on in its thread and may yet succeed.
+    """
     try:
         async with asyncio.timeout(PATIENCE_S):
             return await call

@@ -1,6 +1,7 @@
-"""Every error code of the API: its HTTP status, OpenAI's coarse type, and whose fault it is.
+"""Every error code of the API: its HTTP status, OpenAI's coarse type, and who is responsible.
 
-The contract's table is this one. A refusal has one code wherever it is made, so code and status never contradict.
+The table in the API contract lists these codes. The same refusal has the same code wherever it is made, so codes and
+statuses never contradict each other.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from enum import Enum, StrEnum
 
 
 class Fault(Enum):
-    """Who is responsible for a request that was not served; the product dashboard groups errors by it."""
+    """Who is responsible for a request that was not served. The product dashboard groups errors by this."""
 
     CALLER = "a mistake in the request"
     POLICY = "refused"
@@ -18,8 +19,12 @@ class Fault(Enum):
 
 
 class ErrorCode(StrEnum):
-    """One error code of the API. ``status``: the HTTP status. ``fault``: who is responsible. ``type``: OpenAI's error
-    type."""
+    """One error code of the API.
+
+    ``status``: HTTP status.
+    ``fault``: who is responsible.
+    ``type``: OpenAI's coarse error type.
+    """
 
     status: int
     fault: Fault

@@ -1,4 +1,4 @@
-"""One error class, one envelope: whatever goes wrong leaves the service in OpenAI's error shape."""
+"""One error class and one envelope: every error leaves the service in the shape of OpenAI's errors."""
 
 from __future__ import annotations
 
@@ -29,8 +29,12 @@ UNAVAILABLE_RETRY_AFTER_S = 5.0
 
 
 class DomainError(Exception):
-    """A refusal by an app, with a message for people. It knows nothing of HTTP: ``gateway.error_mapping`` translates it
-    for API callers. ``retry_after_s``: seconds after which a retry is worthwhile."""
+    """A refusal raised by an app, with a message for people.
+
+    It knows nothing of HTTP: ``gateway.error_mapping`` translates it for API callers.
+
+    ``retry_after_s``: seconds after which a retry is worthwhile, if known.
+    """
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -38,8 +42,13 @@ class DomainError(Exception):
 
 
 class ApiError(Exception):
-    """An answer other than success. ``status`` is the code's own unless one is given. ``retry_after`` is in seconds and
-    becomes the Retry-After header."""
+    """An error response of the API.
+
+    ``message``: text for people.
+    ``param``: the request parameter at fault, if there is one.
+    ``retry_after``: seconds; becomes the Retry-After header.
+    ``status``: HTTP status; by default that of the error code.
+    """
 
     def __init__(
         self,
@@ -74,13 +83,15 @@ _answers: dict[type[BaseException], Callable[[Any], ApiError]] = {}
 
 
 def answer_with(kind: type[E], answer: Callable[[E], ApiError]) -> None:
-    """Register the API error to answer with for exceptions of class ``kind`` and its subclasses."""
+    """Register ``answer``, which makes the API error for exceptions of class ``kind`` and its subclasses."""
     _answers[kind] = answer
 
 
 def as_api_error(error: BaseException) -> ApiError:
-    """Return the API error for an exception. An unknown exception becomes a 500 that reveals no internals to the
-    caller."""
+    """Return the API error for an exception.
+
+    An unknown exception becomes a 500 that reveals no internals to the caller.
+    """
     for kind in type(error).__mro__:
         if kind in _answers:
             return _answers[kind](error)
@@ -143,7 +154,7 @@ def _from_rest_framework(error: drf.APIException) -> ApiError:
 
 
 def _first_detail(detail: Any, param: str | None = None) -> tuple[str | None, drf.ErrorDetail]:
-    """The first complaint of a serializer and the field it is about (``tags[2]`` for the third of a list)."""
+    """Return the path of the first invalid field (``tags[2]`` for the third item of ``tags``) and its error."""
     if isinstance(detail, Mapping):
         field, nested = next(iter(detail.items()))
         if field == "non_field_errors":
@@ -163,7 +174,7 @@ def _first_detail(detail: Any, param: str | None = None) -> tuple[str | None, dr
 
 
 def report(error: BaseException) -> ApiError:
-    """Return ``as_api_error(error)``, and log the error if somebody has to look into it."""
+    """Return ``as_api_error(error)``, and log the error if an operator has to look into it."""
     answer = as_api_error(error)
     if answer.status == 500:
         logger.error("unhandled error", exc_info=error)
@@ -175,6 +186,9 @@ def report(error: BaseException) -> ApiError:
 
 
 def exception_handler(error: Exception, _context: Mapping[str, Any]) -> Response:
-    """Django REST framework's hook: every exception of a view ends here, also those it would let through as a 500."""
+    """Turn any exception of a view into an error response. This is Django REST framework's exception hook.
+
+    It also handles exceptions that the framework itself would let through as a 500.
+    """
     answer = report(error)
     return Response(answer.envelope(), status=answer.status, headers=answer.headers())

@@ -1,7 +1,7 @@
 """Who is calling: an API key of a client application, or a JSON Web Token signed by the chat product.
 
-Answers are kept in this process for ``REMEMBERED_S``, so that a busy key costs no database query per request and a
-revoked one is refused within that time. While the database is gone, those known last stand in, for at most
+Results are cached in this process for ``REMEMBERED_S``: a busy key costs no database query per request, and a revoked
+key is refused within that time. While the database is unavailable, the last known results are used, for at most
 ``VOICE_DATABASE_OUTAGE_S``.
 """
 
@@ -24,7 +24,7 @@ from core.errors import ApiError
 from core.lookup import SharedLookup
 from core.models import ApiKey, ClientApplication, digest_of, not_expired
 
-REMEMBERED_S = 2.5  # with the 2 s between two looks at an open socket, all within 5 s
+REMEMBERED_S = 2.5  # plus the 2 s between two checks of an open socket: a revoked key is refused within 5 s
 REMEMBERED_CREDENTIALS = 10_000
 
 _USER_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
@@ -32,8 +32,14 @@ _USER_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 @dataclass(frozen=True)
 class Caller:
-    """``user`` is the end user's opaque id; without one it is the credential itself. ``rate_key`` names the bucket
-    that this caller's requests are counted in. ``is_bound``: nothing but the credential says who the end user is."""
+    """Who makes a request.
+
+    ``client_id``, ``client_name``: the client application.
+    ``user``: the end user's opaque id; without one, ``key:`` and the prefix of the API key.
+    ``key_prefix``: the first characters of the API key; None for a token.
+    ``rate_key``: names the counter of this caller's requests for the rate limit.
+    ``is_bound``: the credential alone says who the end user is; no header can.
+    """
 
     client_id: int
     client_name: str
@@ -69,7 +75,10 @@ async def authenticate(headers: Mapping[str, str]) -> Caller:
 
 
 def end_user(value: str, param: str) -> str:
-    """An end user's id as it may be stored: printable ASCII, at most 200 characters. Raises ``ApiError`` 400."""
+    """Return ``value`` if it is a valid id of an end user: 1 to 200 printable ASCII characters.
+
+    Raises ``ApiError`` 400, which names ``param``.
+    """
     if not _USER_ID.fullmatch(value):
         message = _("{param} must be an opaque id of 1 to 200 printable ASCII characters.").format(param=param)
         raise ApiError(ErrorCode.INVALID_VALUE, message, param=param)
@@ -100,8 +109,10 @@ async def active_client(client_id: int) -> str | None:
 
 
 async def check_still_valid(caller: Caller) -> None:
-    """Check the caller again during work that outlasts a request, such as a stream. Raises ``ApiError`` 401 once the
-    caller's API key has been revoked or its client application switched off."""
+    """Check the caller again during work that outlasts a request, such as a stream.
+
+    Raises ``ApiError`` 401 once the caller's API key has been revoked or its client application switched off.
+    """
     if await active_client(caller.client_id) is None:
         raise ApiError(ErrorCode.INVALID_API_KEY, _("The client application has been switched off."))
     if caller.key_prefix is not None:
@@ -147,12 +158,12 @@ def forget_lookups() -> None:
 
 
 def caller_of(request: Request) -> Caller:
-    """The caller of a request that has passed authentication."""
+    """Return the caller of an authenticated request."""
     return cast(Caller, request.user)
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Django REST framework's name for ``authenticate``; ``ApiView`` awaits it once per request."""
+    """Makes ``authenticate`` available to Django REST framework. ``ApiView`` awaits it once per request."""
 
     async def authenticate(self, request: Request) -> tuple[Caller, None]:  # type: ignore[override]
         headers = {name.lower(): value for name, value in request.headers.items()}

@@ -1,5 +1,7 @@
-"""Strict fields for JSON bodies and messages: they accept only the type in the schema. DRF's own fields are meant for
-forms, so they accept 5 for "5"."""
+"""Strict fields for JSON bodies and messages: they accept only the type in the schema.
+
+The fields of Django REST framework are meant for forms, so they also accept the number 5 for the string "5".
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Structured logs: one JSON object a line, each with the id of the request it belongs to.
+"""Structured logs: one JSON object per line, each with the id of the request it belongs to.
 
-Text and audio of users are never logged; neither are credentials.
+Users' text and audio are never logged, nor are credentials.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Look-ups in the database that requests share, and that stay usable for a while when the database is gone."""
+"""Database look-ups that requests share, and that keep working for a while when the database is unavailable."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ V = TypeVar("V")
 
 
 class SharedLookup(Generic[V]):
-    """Look-ups that are made at most once per key every ``fresh_s`` seconds, also when many callers ask at the same
-    moment.
+    """Looks up each key at most once every ``fresh_s`` seconds, however many callers ask at the same moment.
 
-    While the database is gone, the last value found is used for at most ``VOICE_DATABASE_OUTAGE_S``. A cached None
-    (nothing was found) is not used: nobody is refused by an answer that may be out of date.
+    While the database is unavailable, the last value found is used, for at most ``VOICE_DATABASE_OUTAGE_S`` seconds. A
+    cached None (nothing was found) is not used then: it may be out of date, and somebody would be refused wrongly.
     """
 
     def __init__(self, max_keys: int, fresh_s: float) -> None:
@@ -28,11 +27,13 @@ class SharedLookup(Generic[V]):
         self._known: TTLCache[str, V] = TTLCache(max_keys, settings.VOICE_DATABASE_OUTAGE_S)
 
     async def get(self, key: str, find: Callable[[], V]) -> V:
-        """Return the shared value for ``key``, from ``find()`` called in a thread if needed. Raises ``DatabaseError``
-        when the database is gone and no value is known."""
+        """Return the value for ``key``. If none is fresh, call ``find()`` in a thread.
+
+        Raises ``DatabaseError`` if the database is unavailable and no earlier value is known.
+        """
         task = self._tasks.get(key)
         if task is None or task.get_loop() is not asyncio.get_running_loop():
-            # An empty context: the look-up belongs to no request, so none can cancel it or close its connection.
+            # An empty context: callers share the look-up, so no request may cancel it or close its connection.
             task = asyncio.get_running_loop().create_task(ask(find), context=contextvars.Context())
             self._tasks[key] = task
         try:
@@ -50,6 +51,6 @@ class SharedLookup(Generic[V]):
         return found
 
     def forget(self) -> None:
-        """Make the next question ask the database."""
+        """Forget all values, so that the next call asks the database."""
         self._tasks.clear()
         self._known.clear()

@@ -1,4 +1,4 @@
-"""Who may call: client applications (the chat front end is one) and their API keys."""
+"""Client applications (the chat front end is one) and the API keys that they call with."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 def digest_of(key: str) -> str:
-    """Return the digest under which a key is stored. A plain SHA-256 suffices: a key has 256 random bits, so it cannot
-    be guessed."""
+    """Return the SHA-256 digest, in hexadecimal, under which a key is stored.
+
+    A plain hash suffices: a key has 256 random bits, so it cannot be guessed.
+    """
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def not_expired() -> Q:
-    """Return a filter for the API keys that have not expired at this moment."""
+    """Return a filter for API keys that have not expired."""
     return Q(expires_at=None) | Q(expires_at__gt=timezone.now())
 
 
@@ -72,7 +74,7 @@ class ApiKey(Audited):
     def issue(
         cls, client: ClientApplication, *, label: str = "", key: str = "", expires_at: datetime | None = None
     ) -> tuple[ApiKey, str]:
-        """Make a key (or record the given one) and return it with its row: the only time that it can be seen."""
+        """Create a key, or record the given one. Return its row and the key, which cannot be read again later."""
         key = key or KEY_START + secrets.token_urlsafe(32)
         row = cls.objects.create(
             client=client, label=label, prefix=key[:PREFIX_LENGTH], digest=digest_of(key), expires_at=expires_at
@@ -81,7 +83,7 @@ class ApiKey(Audited):
 
     @classmethod
     def find(cls, key: str) -> ApiKey | None:
-        """The usable key with this text, its client loaded; its use is noted at most once a minute."""
+        """Return the row of a usable key, with its client loaded, or None. Records the use at most once a minute."""
         rows = cls.objects.select_related("client").filter(digest=digest_of(key))
         row = rows.filter(not_expired(), revoked_at=None, client__is_active=True).first()
         if row is not None:
@@ -98,7 +100,7 @@ class ApiKey(Audited):
             type(self).objects.filter(pk=self.pk).update(last_used_at=now)
 
     def revoke(self) -> None:
-        """Refuse this key from now on; what an earlier revocation noted stays."""
+        """Refuse this key from now on. The time of an earlier revocation is kept."""
         now = timezone.now()
         with transaction.atomic():
             if type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=now):

@@ -1,4 +1,4 @@
-"""Percentiles by nearest rank: always a value that was measured, never one between two."""
+"""Percentiles by nearest rank: always a measured value, never an interpolated one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 
 def rank(number: int, percent: float) -> int:
-    """Return the index of the ``percent``-th percentile among ``number`` ordered values, at least one."""
+    """Return the index of the ``percent``-th percentile among ``number`` sorted values. ``number`` is at least 1."""
     return max(0, math.ceil(percent / 100 * number) - 1)
 
 
@@ -17,8 +17,10 @@ def percentile(values: Collection[float], percent: float) -> float:
 
 
 def histogram_percentile(histogram: Mapping[int, int], percent: float) -> int | None:
-    """Return the ceiling of the bucket that holds the percentile; ``histogram`` maps each ceiling to its count. None if
-    it is empty."""
+    """Return the upper bound of the bucket that holds the percentile; None if the histogram is empty.
+
+    ``histogram``: the count of each bucket, by the bucket's upper bound.
+    """
     total = sum(histogram.values())
     seen = 0
     for ceiling, number in sorted(histogram.items()):

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """A callable that returns the running event loop's own ``T``."""
+    """A callable that returns the running event loop's own ``T``, made by ``make()`` on first use."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make

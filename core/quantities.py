@@ -31,7 +31,7 @@ def percent(value: float | None, places: int = 1) -> str:
 
 
 def audio(milliseconds: int) -> str:
-    """Format a length of audio in seconds, minutes or hours, whichever suits it."""
+    """Format a length of audio, given in milliseconds, in seconds, minutes or hours, whichever suits it."""
     length = abs(milliseconds) / 1000
     shown = milliseconds / 1000
     if length < MINUTE:
@@ -40,7 +40,7 @@ def audio(milliseconds: int) -> str:
 
 
 def span(length: timedelta | None) -> str:
-    """Format a length of time: `30 s`, `45 min`, `3.5 h`, `2 days`; with decimals only where they matter."""
+    """Format a length of time: `30 s`, `45 min`, `3.5 h`, `2 days`."""
     if length is None:
         return NONE
     value = length.total_seconds()
@@ -58,10 +58,10 @@ def _trimmed(value: float, unit: str) -> str:
 
 
 class MicrosField(forms.DecimalField):
-    """An amount of money, typed with a decimal point, stored as millionths."""
+    """An amount of money, entered with a decimal point and stored as an integer number of millionths."""
 
     def __init__(self, **options: Any) -> None:
-        # The model's own limits are of millionths.
+        # The model field passes its limits, which are in millionths.
         for name in ("min_value", "max_value", "step_size"):
             options.pop(name, None)
         options["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal"})
@@ -80,7 +80,7 @@ class MicrosField(forms.DecimalField):
 
 
 class SpanField(forms.DurationField):
-    """A length of time, typed as a number of ``unit``; `1 12:00:00` and the like are understood too."""
+    """A length of time, entered as a number of ``unit``. Django's format (`1 12:00:00`) is accepted as well."""
 
     def __init__(self, *, unit: timedelta, **options: Any) -> None:
         self.unit = unit
@@ -100,7 +100,7 @@ class SpanField(forms.DurationField):
 
 
 class ShortFloatField(forms.FloatField):
-    """Shows `80` where Django's shows `80.0`."""
+    """A number that is shown as `80` where Django shows `80.0`."""
 
     def __init__(self, **options: Any) -> None:
         options["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal"})

@@ -1,4 +1,4 @@
-"""How many requests a caller may make per minute: counted in this process, or in Redis for all processes together."""
+"""Limit how many requests a caller may make per minute, counted in this process or, with Redis, across all of them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ from core.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)
 
-UNLIMITED = 1_000_000_000  # what the headers say when the limit is off
+UNLIMITED = 1_000_000_000  # the limit that the headers show while none is set
 
 
 @dataclass(frozen=True)
 class RateLimit:
-    """A caller's standing after this request was counted."""
+    """A caller's rate limit after a request has been counted.
+
+    ``limit``: requests allowed per minute.
+    ``remaining``: requests left of these.
+    ``reset_s``: seconds until counting starts again.
+    ``exceeded``: whether this request is beyond the limit.
+    """
 
     limit: int
     remaining: int
@@ -35,7 +41,7 @@ class RateLimit:
     exceeded: bool = False
 
     def check(self) -> None:
-        """Raises ``ApiError`` 429 if this request exceeds the limit."""
+        """Raise ``ApiError`` 429 if this request exceeds the limit."""
         if self.exceeded:
             message = _("More than {limit} requests a minute. Try again in {reset_s:.0f} s.").format(
                 limit=self.limit, reset_s=self.reset_s
@@ -51,14 +57,16 @@ class RateLimit:
 
 
 def untouched() -> RateLimit:
-    """Return the standing of a caller of whom no request has been counted."""
+    """Return the rate limit of a caller none of whose requests has been counted."""
     limit = settings.VOICE_RATE_LIMIT or UNLIMITED
     return RateLimit(limit, limit, 0.0)
 
 
 async def spend(caller: Caller) -> RateLimit:
-    """Count one request and record the standing for the response's headers. While Redis is unavailable, nobody is
-    limited."""
+    """Count one request of the caller. Return the rate limit, which is also stored for the response's headers.
+
+    While Redis is unavailable, nobody is limited.
+    """
     rate = untouched()
     if settings.VOICE_RATE_LIMIT:
         try:
@@ -67,7 +75,7 @@ async def spend(caller: Caller) -> RateLimit:
             else:
                 rate = await _count(caller.rate_key)
         except RedisUnavailable:
-            pass  # which has been logged once for everybody
+            pass  # ``redis_health`` has logged the outage
         except (StorageError, OSError):
             logger.warning("the rate limit's storage cannot be reached", exc_info=True)
     current().rate = rate

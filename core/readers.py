@@ -1,5 +1,7 @@
-"""Recipients of this service's mail and the languages available to them. Plain Python, since the checks of the settings
-use it before the settings exist; the weekly summary's mail uses it afterwards."""
+"""Recipients of this service's mail, and the languages available to them.
+
+Plain Python, because it is used to validate the settings before they exist. The weekly summary's mail uses it as well.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ LONGEST_ADDRESS = 254  # RFC 5321, by its erratum 1690
 
 @dataclass(frozen=True)
 class Reader:
-    """A recipient of a mail, with the language to write in."""
+    """A recipient of mail, and the language to write to them in."""
 
     address: str
     language: str

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 
 class ReadOnly:
-    """Admin for measured or recorded rows, which nobody edits by hand."""
+    """Mixin for the admin pages of measured or recorded rows: nobody may add, change or delete one."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

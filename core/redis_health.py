@@ -1,10 +1,10 @@
-"""Whether Redis answers: found out once for everybody, then nobody waits for it until it is back.
+"""Circuit breaker for Redis: an outage is noticed once, and then no request waits for Redis until it is back.
 
-Every call on a request's path goes through ``RedisHealth.call``. The first ones to meet a Redis that is silent wait for
-``CALL_TIMEOUT_S``; after that all others fail at once (``RedisUnavailable``) and do without, while one task looks every
-``PROBE_EVERY_S`` whether it is back.
+Every call on a request's path goes through ``RedisHealth.call``. The first calls to a Redis that does not answer wait
+for ``CALL_TIMEOUT_S``. After that, calls fail at once with ``RedisUnavailable`` and the callers do without, while one
+task checks every ``PROBE_EVERY_S`` whether Redis is back.
 
-Threads: one ``RedisHealth`` belongs to one event loop.
+Threads: a ``RedisHealth`` belongs to one event loop.
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ from core.perloop import PerLoop
 logger = logging.getLogger(__name__)
 
 SOCKET_TIMEOUT_S = 1.0
-CALL_TIMEOUT_S = 1.5  # a first try and, on a fresh connection, the beginning of a second
+CALL_TIMEOUT_S = 1.5  # enough for one try and the beginning of a second on a fresh connection
 PROBE_EVERY_S = 1.0
 
 T = TypeVar("T")
 
 
 class RedisUnavailable(OSError):
-    """Redis is known not to answer."""
+    """Redis does not answer."""
 
 
 def redis_options() -> dict[str, Any]:
-    """Return the options for all of our asynchronous Redis clients, which keep waits short when Redis is gone. They
-    retry once, at once, since a restart may have closed an idle connection; redis-py's own retries take up to seven
-    seconds."""
+    """Return the options of every asynchronous Redis client here. They keep waits short while Redis is unavailable.
+
+    The clients retry once, without a pause: a restart of Redis may have closed an idle connection. The retries that
+    redis-py
+    makes by default take up to seven seconds.
+    """
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
@@ -54,8 +57,12 @@ class RedisHealth:
         return self._probing is not None
 
     async def call(self, make: Callable[[], Awaitable[T]]) -> T:
-        """Await ``make()`` and return its result. Raises ``RedisUnavailable`` at once while Redis is known to be away,
-        or the client's own error (redis-py's errors, ``StorageError``, ``OSError``) when this call finds it away."""
+        """Await ``make()`` and return its result.
+
+        Raises ``RedisUnavailable`` at once while Redis is known to be unavailable, and after ``CALL_TIMEOUT_S`` without
+        an
+        answer. Other failures raise the client's own error (redis-py's errors, ``StorageError``, ``OSError``).
+        """
         if self.is_away:
             raise RedisUnavailable("Redis does not answer")
         try:
@@ -70,7 +77,7 @@ class RedisHealth:
             raise
 
     async def ping(self) -> None:
-        """Raises what ``call`` raises unless Redis answers."""
+        """Check that Redis answers. Raises the errors of ``call``."""
         await self.call(self._ping)
 
     async def _ping(self) -> None:
@@ -83,7 +90,7 @@ class RedisHealth:
     def _note_away(self, error: Exception) -> None:
         if self._probing is None:
             logger.warning("Redis is away", extra={"reason": str(error)[:200]})
-            # An empty context: looking belongs to no request, so none can cancel it.
+            # An empty context: the probe belongs to no request, so none can cancel it.
             loop = asyncio.get_running_loop()
             self._probing = loop.create_task(self._probe(), context=contextvars.Context())
 
@@ -99,13 +106,13 @@ class RedisHealth:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 await self._ping()
-        except Exception:  # noqa: BLE001 - whatever it is, Redis is not back; that it is away has been logged
+        except Exception:  # noqa: BLE001 - after any error Redis is not back; the outage has been logged
             return False
         return True
 
 
 def _is_about_the_connection(error: BaseException | None) -> bool:
-    """Return True if the error, or its cause, says that Redis cannot be reached, not that it refused a command."""
+    """Return True if the error or a cause of it means that Redis cannot be reached, not that it refused a command."""
     from redis import exceptions as redis_errors
 
     while error is not None:

@@ -1,4 +1,4 @@
-"""The state directory: what one copy of the service keeps on disk (database, generated secrets, the demo's sample)."""
+"""The state directory: files that one copy of the service keeps (database, generated secrets, the demo's sample)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def state_directory(path: str | Path) -> Path:
-    """The absolute directory, made when missing and readable by its owner only."""
+    """Return the absolute path of the state directory. If it is missing, create it, accessible to its owner only."""
     directory = Path(path).expanduser().resolve()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory
 
 
 def write_private(path: Path, content: str) -> None:
-    """Write a file that only its owner can read; an existing file is replaced whole, never half written."""
+    """Write a file that only its owner can read. An existing file is replaced as a whole, never half written."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(content)
@@ -24,11 +24,11 @@ def write_private(path: Path, content: str) -> None:
 
 
 def kept_secret(path: Path, *, prefix: str = "", bytes_of_entropy: int = 48) -> str:
-    """The secret in ``path``, generated on first use. Processes that start together agree on one."""
+    """Return the secret in ``path``, generating it on first use. Processes that start together agree on one."""
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         write_private(draft, prefix + secrets.token_urlsafe(bytes_of_entropy))
         with suppress(FileExistsError):
-            os.link(draft, path)  # unlike a rename it never replaces the secret that another process just kept
+            os.link(draft, path)  # unlike a rename, this never replaces a secret that another process has just written
         draft.unlink()
     return path.read_text(encoding="utf-8").strip()

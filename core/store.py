@@ -1,7 +1,7 @@
-"""Short-lived values that requests leave for later ones: in this process, bounded in bytes, or in Redis for all.
+"""Short-lived values that a request leaves for later ones: in this process, bounded in bytes, or in Redis.
 
-They may hold what users said, so they are never written to disk by us and expire soon. When Redis is gone every call
-says so (``StoreUnavailable``) within seconds; whoever left the value decides whether that matters.
+The values may hold what users said. So this service never writes them to disk, and they expire soon. While Redis is
+unavailable, every call raises ``StoreUnavailable`` within seconds; the caller decides whether that matters.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)
 
-OVERHEAD_BYTES = 512  # what an entry costs besides its value
+OVERHEAD_BYTES = 512  # memory that an entry takes besides its value
 
 T = TypeVar("T")
 
@@ -28,15 +28,18 @@ class StoreUnavailable(Exception):
 
 
 class Store(Protocol):
-    """Every call raises ``StoreUnavailable`` when Redis is gone."""
+    """A store of values that expire. Every call raises ``StoreUnavailable`` while Redis is unavailable."""
 
     async def get(self, name: str) -> bytes | None: ...
 
     async def put(self, name: str, value: bytes) -> None:
-        """Keep the value under the name for the store's lifetime; one too large to keep is dropped."""
+        """Store ``value`` under ``name`` for the store's lifetime.
+
+        A value that is too large is not stored; an earlier one under that name is removed.
+        """
 
     async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
-        """Store the value for ``lifetime_s`` unless the name is taken. Returns True if it was free."""
+        """Store ``value`` for ``lifetime_s`` unless the name is taken. Returns True if it was free."""
 
     async def renew(self, name: str, lifetime_s: float) -> None:
         """Extend an existing claim to ``lifetime_s`` from now. A longer remaining lifetime is not shortened."""
@@ -63,7 +66,7 @@ class MemoryStore:
             self._values[name] = value
 
     async def claim(self, name: str, value: bytes, lifetime_s: float) -> bool:
-        # The lifetime guards against another process dying; in this one, whoever claims also puts or drops.
+        # No ``lifetime_s`` here: it frees the claims of processes that die. A live process always puts or drops.
         if name in self._values:
             return False
         await self.put(name, value)
@@ -120,7 +123,11 @@ class RedisStore:
 
 
 def make_store(namespace: str, max_bytes: int, lifetime_s: int) -> PerLoop[Store]:
-    """Make a store of at most ``max_bytes`` in total in this process, or of at most that size per value in Redis."""
+    """Make a store that lives in Redis if Redis is configured, otherwise in this process.
+
+    ``max_bytes``: bound of all values together in this process, or of each value in Redis.
+    ``lifetime_s``: seconds for which ``put`` keeps a value.
+    """
 
     def make() -> Store:
         if settings.REDIS_URL:

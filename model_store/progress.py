@@ -1,4 +1,4 @@
-"""A progress bar on a terminal; one line for each step anywhere else (a log, a pipe)."""
+"""Show progress: a bar on a terminal; one line per step anywhere else (a log, a pipe)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _REDRAW_S = 0.1
 
 
 class Progress:
-    """Shows one task at a time. ``start`` a task, ``reach`` or ``add`` bytes, ``done``."""
+    """Shows the progress of one step at a time.
+
+    Call ``start`` to begin a step, ``reach`` or ``add`` as bytes are done, and ``done`` at its end.
+    """
 
     def __init__(self, output: TextIO | None = None) -> None:
         self._output = output if output is not None else sys.stderr
@@ -42,7 +45,7 @@ class Progress:
             self.say(f"{label} ({megabytes(total_bytes)}) ...")
 
     def reach(self, total_bytes: int) -> None:
-        """Show that ``total_bytes`` bytes of the task are done."""
+        """Show that ``total_bytes`` bytes of the step are done."""
         self._reached = min(max(total_bytes, self._reached), self._total)
         if self._draws and time.monotonic() - self._drawn_at > _REDRAW_S:
             self._draw()
@@ -51,7 +54,7 @@ class Progress:
         self.reach(self._reached + more_bytes)
 
     def done(self) -> None:
-        """End the line of the bar."""
+        """End the step; the next output begins on a new line."""
         if self._draws and self._label:
             self._draw()
             self._output.write("\n")
@@ -59,7 +62,7 @@ class Progress:
         self._label = ""
 
     def say(self, text: str) -> None:
-        """Print a line of its own."""
+        """Print ``text`` on a line of its own."""
         self.done()
         self._output.write(f"{text}\n")
         self._output.flush()
@@ -75,7 +78,7 @@ class Progress:
 
 
 def megabytes(size: int) -> str:
-    """``141 MB``, ``3.1 GB``, ``0.5 MB``."""
+    """Format a number of bytes: ``141 MB``, ``3.1 GB``, ``0.5 MB``."""
     if size >= 1_000_000_000:
         return f"{size / 1e9:.1f} GB"
     return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.1f} MB"

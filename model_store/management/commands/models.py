@@ -1,4 +1,4 @@
-"""``manage.py models``: which models there are, which are here, which serve; install and verify them."""
+"""``manage.py models``: list the models (which are installed, which serve), install them, verify them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from model_store.files import ModelDirectory
 from model_store.install import Installer
 from model_store.progress import Progress, megabytes
 
-INTERRUPTED = 130  # as a shell has it: 128 and the number of SIGINT
+INTERRUPTED = 130  # as in a shell: 128 plus the number of SIGINT
 
 
 class Command(BaseCommand):
@@ -57,14 +57,14 @@ class Command(BaseCommand):
             for model in models:
                 try:
                     installer.install(model, optional=options["optional"])
-                except ModelStoreError as error:  # the others may still be had
+                except ModelStoreError as error:  # the other models may still be available
                     failures.append(error)
         forget_choices()
         if failures:
             raise CommandError("\n".join(map(str, failures)), returncode=failures[0].exit_code)
 
     def _defaults(self) -> Iterator[Model]:
-        """The default models of the tasks for which no setting names another."""
+        """Yield the default models, except those of a task for which the settings name another model."""
         for model in catalogue().defaults():
             setting = SETTINGS[model.task]
             wanted = getattr(settings, setting)

@@ -1,22 +1,25 @@
 """Admission control in front of an engine: admit work while its turn can come in time, refuse it at once beyond that.
 
-All work counts that has been admitted and is not done, wherever it is: waiting for a thread, in the batcher's queue or
-in a batch. New work waits until that much has been done, at the present service rate (Little's law). The rate is
-measured only while there is always something to do, and the second best of the last few measurements is taken.
+Admitted work counts until it is done, wherever it is: waiting for a thread, in the batcher's queue or in a batch. New
+work has to wait until all of it has been done at the present service rate (Little's law).
 
-The best is what BBR takes for a link's bandwidth (Cardwell et al., "BBR: Congestion-Based Congestion Control",
-2016): an engine with little to do makes small batches and seems slow, and whoever were refused for that would keep it
-there. But work counts when it is done, so the window in which a long file ends seems faster than the engine is: the
-best alone is not believed. Until the rate has been measured ``MIN_MEASUREMENTS`` times only the length counts: the
-first second after a start is slower than any other.
+The service rate is measured as follows:
 
-A refusal says when there will be room, and each following one names a later time, so that clients that come back when
-they were told to find room instead of each other.
+- Only while the engine always has something to do. With little to do it makes small batches and seems slow; refusing
+  work for that reason would keep it so. A rate measured with less to do counts only if it is higher.
+- Of the last few measurements, the second best counts. BBR takes the best one for a link's bandwidth (Cardwell et al.,
+  "BBR: Congestion-Based Congestion Control", 2016). Here, work counts when it is done, so the engine seems too fast in
+  a measurement in which a long file ends. Hence the best one alone is not believed.
+- Until there are ``MIN_MEASUREMENTS`` measurements, there is no rate, and only the amount of admitted work is bounded.
+  The first second after a start is slower than any other.
 
-Where an inference tier may get more replicas than it has, work may wait longer by that factor: what is let in is what
-all of them could do in time, so nobody is sent away while they come, and it is this work that makes the tier ask for
-them (``inference.scaling``). Rates are remembered as those of all replicas that there may be. So when some have come,
-the present rate is known to be higher at once, and what has waited for them stands in nobody's way.
+A refusal says when there will be room. Each further refusal names a later time, so that the clients do not all come
+back at once.
+
+If an inference tier may get more replicas, work may wait longer by that factor (``growth``). So work is admitted that
+the future replicas can do in time, nobody is refused while they start, and the waiting work makes the tier start them
+(``inference.scaling``). Rates are stored as those of the tier at its full size. So as soon as replicas have started,
+the present rate is higher, and the work that has waited for them delays nobody.
 
 Threads: an ``AdmissionController`` belongs to one event loop.
 """
@@ -29,17 +32,21 @@ from collections.abc import Callable
 
 from inference.errors import OverCapacity
 
-BUSY = 4  # pieces of work at once that keep an engine from ever having nothing to do
-WINDOW_S = 2.0  # of being busy, at least, for one measurement of the rate: what is done comes in batches
-MIN_MEASUREMENTS = 3  # for a rate
-MAX_MEASUREMENTS = 5  # remembered: an engine that got slower is noticed within ten seconds
-LEARNING = 0.05  # weight of the newest piece of work in what a byte of it costs
-LONGEST_RETRY_S = 10.0  # who knows what is further away
+BUSY = 4  # with so many pieces of work at once, an engine always has something to do
+WINDOW_S = 2.0  # shortest measurement of the rate, in busy time; work is done in batches
+MIN_MEASUREMENTS = 3  # needed for a rate
+MAX_MEASUREMENTS = 5  # kept, so that an engine that has become slower is noticed within ten seconds
+LEARNING = 0.05  # weight of the newest piece of work in the estimated cost per byte
+LONGEST_RETRY_S = 10.0  # estimates further ahead are not reliable
 
 
 class _Window:
-    """How much is done in the time in which it is open. That time begins with the first piece that is done: until then
-    everything is on its way, and says nothing of the rate."""
+    """Measures how much work is done in the time in which the window is open.
+
+    The time begins when the first piece of work is done. Until then all work is on its way, which says nothing about
+    the
+    rate.
+    """
 
     def __init__(self) -> None:
         self._elapsed = self.done = 0.0
@@ -58,14 +65,18 @@ class _Window:
         self._since = None
 
     def restart(self, now: float | None) -> None:
-        """Forget everything; open since ``now`` or not open."""
+        """Forget everything. Afterwards the window is open since ``now``, or not open if that is None."""
         self._elapsed = self.done = 0.0
         self._since = now
         self._counting = False
 
     def count(self, cost: float, now: float) -> float | None:
-        """Note what has been done; the rate once ``WINDOW_S`` have been measured, and then the next measurement
-        begins."""
+        """Count work of this cost as done.
+
+        Once ``WINDOW_S`` have been measured, return the rate (cost per second) and begin the next measurement.
+        Otherwise return
+        None.
+        """
         if not self._counting:
             self.restart(now)
             self._counting = True
@@ -84,12 +95,19 @@ class _Window:
 
 
 class AdmissionController:
-    """``longest_s``: who would wait longer for their turn is refused; 0 for no such limit. ``most``: pieces of work at
-    once. ``cost_per_byte``: what a request's size says of its cost before anything is known of this one; learnt.
-    ``dearest``: nobody stands in the others' way with more than this, since long work is done a part at a time.
-    ``growth``: how many times faster the engine may soon be.
+    """Admits or refuses work for one engine.
 
-    Costs are in any unit that work is roughly proportional to (seconds of audio, characters)."""
+    Costs are in any unit that work is roughly proportional to (seconds of audio, characters).
+
+    ``longest_s``: work whose turn would come later than this is refused; 0: no such limit.
+    ``most``: pieces of work that may be admitted at once.
+    ``cost_per_byte``: estimate of a request's cost from its size, until the cost is known. Corrected as costs become
+        known.
+    ``dearest``: the most that one piece of work counts for. Long work is done a part at a time, so it delays others no
+        longer.
+    ``growth``: returns how many times faster the engine may soon be.
+    ``clock``: returns the time in seconds.
+    """
 
     def __init__(
         self,
@@ -108,19 +126,21 @@ class AdmissionController:
         self._growth = growth
         self._cost_per_byte = cost_per_byte
         self._inside = 0
-        self._cost = 0.0  # of all inside
+        self._cost = 0.0  # of all admitted work
         # Cost per second, at the engine's full size; the newest last.
         self._rates: deque[float] = deque(maxlen=MAX_MEASUREMENTS)
-        self._working = _Window()  # while anybody is inside; while at least ``BUSY`` are
+        self._working = _Window()  # open while there is work; ``_busy``: while there are at least ``BUSY`` pieces
         self._busy = _Window()
         self._last_done = 0.0
-        self._room_at = 0.0  # when there will be room for everybody who has been refused
+        self._room_at = 0.0  # when there will be room for all work that has been refused
 
     def enter(self, size: int) -> Admitted:
-        """Let in work of ``size`` bytes. The caller tells the ``Admitted`` it gets when the work is done. Raises
-        ``OverCapacity``."""
+        """Admit work of ``size`` bytes. The caller reports the work's end to the ``Admitted`` that is returned.
+
+        Raises ``OverCapacity``.
+        """
         self.check(size)
-        if self.wait_s < self._longest_s / 2:  # plenty of room: those who were sent away have been, or never will
+        if self.wait_s < self._longest_s / 2:  # plenty of room: refused clients have come back, or never will
             self._room_at = 0.0
         cost = self._first_cost(size)
         self._add(cost)
@@ -159,8 +179,9 @@ class AdmissionController:
 
     @property
     def wait_s(self) -> float:
-        """Seconds until all admitted work will be done; 0 while this is unknown. While nothing gets done, at least as
-        long as that has lasted.
+        """Seconds until all admitted work will be done; 0 while this is unknown.
+
+        While nothing gets done, at least the time since the last piece of work was done.
         """
         rate = self._rate
         by_rate = self._cost / rate if rate else 0.0
@@ -175,7 +196,7 @@ class AdmissionController:
         retry_s = self._room_at - now
         if rate and retry_s < LONGEST_RETRY_S:
             self._room_at += cost / rate
-        # Sooner there might be room, but somebody who has not been told to wait would take it.
+        # There may be room sooner, but clients that have not been told to wait would take it.
         return min(LONGEST_RETRY_S, max(1.0, self._longest_s, retry_s))
 
     def _revise(self, admitted: Admitted, cost: float) -> None:
@@ -211,7 +232,7 @@ class AdmissionController:
 
 
 class Admitted:
-    """One piece of work inside."""
+    """One piece of admitted work."""
 
     def __init__(self, controller: AdmissionController, cost: float, size: int) -> None:
         self._controller: AdmissionController | None = controller
@@ -231,15 +252,16 @@ class Admitted:
             self.is_paused = True
 
     def resume(self) -> None:
-        """Count this work again: its client is ready for more. Admitted work is not refused now. Does nothing without a
-        pause.
+        """Count this work again, because its client is ready for more. It is never refused.
+
+        Does nothing if the work is not paused.
         """
         if self._controller is not None and self.is_paused:
             self._controller._add(self.cost)
             self.is_paused = False
 
     def leave(self, *, done: bool) -> None:
-        """End this work; ``done`` if all of it was done. Only the first call counts."""
+        """End this work. ``done``: whether all of it was done. Only the first call counts."""
         controller = self._controller
         self._controller = None
         if controller is not None:

@@ -1,8 +1,10 @@
-"""Dynamic batching: while a batch runs, arrivals gather; the next batch takes the oldest and all that fits with it.
+"""Dynamic batching: units that arrive while a batch runs are gathered for the next one.
 
-Threads: ``submit`` runs on an event loop, any number of them. ``_queue`` and the counters are touched only under
+A batch consists of the oldest unit and those that may run together with it.
+
+Threads: ``submit`` may run on any number of event loops. ``_queue`` and the counters are touched only under
 ``_changed``. Worker threads take batches, run them without the lock, and hand results back by
-``loop.call_soon_threadsafe``; futures are never touched off their loop.
+``loop.call_soon_threadsafe``; a future is touched only on its own loop.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ from core import tracing
 from inference.engine import EngineStats, Unit
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
 
-LIVE_LEAD_S = 2.0  # a live unit counts as this much older than it is: it goes first, and cannot starve the others
-ARRIVAL_GAP_S = 0.015  # those who were served together come back one after the other; a longer gap, and all are here
-GATHER_S = 0.08  # that a free worker waits for them at most
+LIVE_LEAD_S = 2.0  # a live unit counts as this much older than it is: it goes first, but cannot starve the others
+# Callers whose units ran together submit their next ones shortly after each other. A longer gap: all have arrived.
+ARRIVAL_GAP_S = 0.015
+GATHER_S = 0.08  # the longest that a free worker waits for more units
 SMOOTHING = 0.2  # weight of the newest batch in the measured service time
-RECOVERY_S = 5.0  # with nothing to do, until an engine that was slow is mostly taken to be as fast as it ever was
+RECOVERY_S = 5.0  # idle time after which most of a measured slowness is forgotten
 
 U = TypeVar("U", bound=Unit)
 R = TypeVar("R")
@@ -44,10 +47,13 @@ class _Waiting(Generic[U, R]):
 
 
 class Batcher(Generic[U, R]):
-    """Runs ``run(units)`` in worker threads on batches of units with equal ``key``.
+    """Runs units in worker threads, in batches of units with equal ``key``.
 
-    ``run`` returns one result, or one exception, per unit; an exception that it raises fails the whole batch.
-    ``limit`` tells the largest batch that a unit may be part of. ``on_batch(size, seconds)`` observes each batch.
+    ``run``: runs a batch and returns one result, or one exception, per unit. If it raises, the whole batch fails.
+    ``limit``: returns the size of the largest batch that a unit may be part of.
+    ``workers``: number of threads, each of which runs one batch at a time.
+    ``max_queue``: how many units may wait; more are refused.
+    ``on_batch``: called after each batch with its size and its duration in seconds.
     """
 
     def __init__(
@@ -75,14 +81,18 @@ class Batcher(Generic[U, R]):
         self._closed = False
         self._running = self._units = self._batches = self._largest = 0
         self._busy_s = self._seconds_per_cost = 0.0
-        self._fastest = 0.0  # seconds per cost; 0: nobody can say
+        self._fastest = 0.0  # seconds per cost; 0: unknown
         self._idle_since = 0.0
         self._last_arrival = 0.0
         self._running_batches: dict[int, tuple[float, float]] = {}  # by thread: when its batch began, and its cost
 
     def start(self, *, fastest: float = 0.0) -> None:
-        """`fastest`: seconds per cost that were measured with nothing else to do. Where that is given, the pace comes
-        back to it while nothing is to be done; elsewhere costs say too little of the time that a batch takes."""
+        """Start the worker threads.
+
+        ``fastest``: seconds per cost, measured with nothing else to do. If it is given, the estimated pace returns to
+            it while
+        the engine is idle. Leave it out if a unit's cost says little about the time that its batch takes.
+        """
         self._closed = False
         self._fastest = fastest
         self._threads = [
@@ -93,7 +103,7 @@ class Batcher(Generic[U, R]):
             thread.start()
 
     def close(self) -> None:
-        """Finish the batches that run, refuse the units that wait. Blocks; call it off the event loop."""
+        """Finish the batches that run and refuse the units that wait. Blocks, so call it off the event loop."""
         with self._changed:
             self._closed = True
             waiting = self._queue
@@ -118,7 +128,7 @@ class Batcher(Generic[U, R]):
             try:
                 return await future
             except asyncio.CancelledError:
-                item.gone = True  # a worker that comes across it drops it unrun
+                item.gone = True  # so that workers drop it unrun
                 raise
             finally:
                 span.note(queued_ms=unit.queued_ms, cost=unit.cost)
@@ -149,8 +159,10 @@ class Batcher(Generic[U, R]):
             raise OverCapacity(max(1.0, wait))
 
     def _wait(self) -> float:
-        """Seconds until a unit that arrives now would start: the cost waiting ahead of it times the measured time per
-        cost. Units that are not missed yet (``slack_s``) let it go first.
+        """Return the seconds until a unit that arrives now would start.
+
+        This is the cost that waits ahead of it times the measured time per cost. Units whose results are not missed yet
+        (``slack_s``) do not count, since they let it go first.
         """
         now = time.monotonic()
         return self._time_for(item for item in self._queue if item.rank <= now)
@@ -160,15 +172,16 @@ class Batcher(Generic[U, R]):
         return float(cost * self._seconds_per_cost / self._workers)
 
     def _pace(self) -> float:
-        """Seconds per cost. While idle, the last pace measured recovers towards the fastest one, if that is known."""
+        """Return the seconds per cost. While idle, the pace measured last returns to the fastest one, if known."""
         if not self._fastest or self._queue or self._running:
             return self._seconds_per_cost
         idle_s = time.monotonic() - self._idle_since
         return self._fastest + (self._seconds_per_cost - self._fastest) * math.exp(-idle_s / RECOVERY_S)
 
     def _backlog(self) -> float:
-        """How late, in seconds, the latest unit will be: from the moment its result is first missed until it is done,
-        if no more units come.
+        """Return how late, in seconds, the latest of the present units will be if no more units arrive.
+
+        A unit is late from the moment at which its result is first missed until it is done.
         """
         now = time.monotonic()
         running = self._running_batches.values()
@@ -188,12 +201,15 @@ class Batcher(Generic[U, R]):
                 item.unit.queued_ms = 1000 * (started - item.arrived)
             try:
                 results = self._run(units)
-            except Exception as error:  # noqa: BLE001 whatever the model raises is the callers' to see
+            except Exception as error:  # noqa: BLE001 callers see whatever the model raises
                 results = [error] * len(units)
             self._finish(batch, results, time.monotonic() - started)
 
     def _take(self) -> list[_Waiting[U, R]]:
-        """Return the oldest unit and those that fit with it; block until there is one. Empty when closed."""
+        """Return the next batch: the oldest unit and those that may run with it. Blocks while there is none.
+
+        Returns an empty list once the batcher is closed.
+        """
         with self._changed:
             free_since = time.monotonic()
             while True:
@@ -214,12 +230,16 @@ class Batcher(Generic[U, R]):
             self._running += len(batch)
             self._running_batches[threading.get_ident()] = (time.monotonic(), sum(item.unit.cost for item in batch))
             if rest:
-                self._changed.notify()  # this worker may have been woken for what another one could take
+                self._changed.notify()  # another worker may be able to run these
             return batch
 
     def _patience_s(self, free_since: float) -> float:
-        """How long a free worker lets a larger batch gather: while others work and one unit follows the other. A batch
-        of five takes little longer than one of two, and the processor is not idle: what arrives has to be read."""
+        """Return how many seconds a free worker should still wait for a larger batch; 0 or less: it should not wait.
+
+        It waits only while other workers run and units keep arriving. A batch of five takes little longer than one of
+        two. The
+        processor is not idle meanwhile, since arriving requests have to be read.
+        """
         if not self._running or not self._queue or any(item.unit.live for item in self._queue):
             return 0.0
         first = self._queue[0]
@@ -229,8 +249,9 @@ class Batcher(Generic[U, R]):
         return until - time.monotonic()
 
     def _share(self) -> int:
-        """The most that one worker takes: its share of all units that wait or run. With more, other workers would idle
-        or run single units, and the last result would come late.
+        """Return the most units that one worker takes: its share of all units that wait or run.
+
+        If it took more, other workers would be idle or run single units, and the last result would come late.
         """
         return math.ceil((len(self._queue) + self._running) / self._workers)
 
@@ -255,7 +276,7 @@ class Batcher(Generic[U, R]):
         self._resolve(list(zip(batch, results, strict=True)))
 
     def _note_pace(self, per_cost: float) -> None:
-        """Note the pace of a batch that succeeded; a failed one says nothing about the time that work takes."""
+        """Record the pace of a batch that succeeded. A failed batch says nothing about how long work takes."""
         old = self._seconds_per_cost
         self._seconds_per_cost = per_cost if old == 0 else old + SMOOTHING * (per_cost - old)
         if self._fastest:

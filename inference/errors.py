@@ -1,14 +1,17 @@
-"""Errors for units of speech work that were not done. ``inference`` knows nothing of HTTP; callers translate."""
+"""Errors about units of speech work that were not done. They know nothing of HTTP; callers translate them."""
 
 from __future__ import annotations
 
 
 class InferenceError(Exception):
-    """Base of everything an engine raises on purpose."""
+    """Base class of the errors that an engine raises on purpose."""
 
 
 class OverCapacity(InferenceError):
-    """More work is waiting than can be done in time; nothing of this unit was run."""
+    """More work is waiting than can be done in time. Nothing of this unit was run.
+
+    ``retry_after_s``: seconds after which a retry is worthwhile.
+    """
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(f"over capacity, retry in {retry_after_s:.1f} s")
@@ -24,4 +27,4 @@ class EngineUnavailable(InferenceError):
 
 
 class UnitFailed(InferenceError):
-    """The inference tier ran the unit and failed at it: another try would fail too."""
+    """The inference tier ran the unit, and the run failed. Another try would fail too."""

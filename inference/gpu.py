@@ -1,4 +1,4 @@
-"""Reads how busy this machine's GPUs are and how full their memory is, through NVML. In a container: its own GPUs."""
+"""Read the load and memory use of this machine's GPUs through NVML. A container reads only its own GPUs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-READ_EVERY_S = 1.0  # several ask at once: what each of them would hear hardly differs
+READ_EVERY_S = 1.0  # calls within this time share one reading
 
 _lock = threading.Lock()
 _has_gpus: bool | None = None
 _read_at = float("-inf")
 _readings: list[GpuReading] = []
-_warned: set[str] = set()  # asked every second: one line each is enough
+_warned: set[str] = set()  # messages that have been logged; the GPUs are read every second, so each is logged only once
 
 
 @dataclass(frozen=True)
 class GpuReading:
-    """``gpu``: the GPU's UUID. Load (share of time calculating) and memory in use, both in percent."""
+    """A reading of one GPU.
+
+    ``gpu``: its UUID.
+    ``percent``: its load, as the percentage of time in which it calculates.
+    ``memory_percent``: memory in use.
+    """
 
     gpu: str
     percent: float
@@ -31,9 +36,9 @@ class GpuReading:
 
 
 def read() -> list[GpuReading]:
-    """Read every GPU of this machine. The list is empty where there is none: no data, not zero."""
-    global _has_gpus, _read_at, _readings  # found out once: the driver's library is slow to load
-    import pynvml  # only where somebody asks
+    """Read every GPU of this machine. Returns an empty list (no data, rather than zero load) if there is none."""
+    global _has_gpus, _read_at, _readings  # looked up once: the driver's library is slow to load
+    import pynvml  # imported only when needed
 
     with _lock:
         if _has_gpus is None:
@@ -45,7 +50,7 @@ def read() -> list[GpuReading]:
 
 
 def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
-    """The one with the most work, and the fullest memory of all."""
+    """Return the busiest GPU's id and load, with the fullest memory of any GPU; None if there are no readings."""
     known = list(readings)
     if not known:
         return None
@@ -54,7 +59,7 @@ def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
 
 
 def _asked(nvml: Any) -> list[GpuReading]:
-    """Read the GPUs that answer. A part of a GPU (MIG) does not report its load."""
+    """Read the GPUs that answer. A partition of a GPU (MIG) does not report its load and is left out."""
     readings = []
     try:
         count = nvml.nvmlDeviceGetCount()

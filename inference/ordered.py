@@ -1,4 +1,4 @@
-"""Run a stream of work several items at a time and yield the results in order."""
+"""Process a stream of items several at a time, and yield the results in order."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ R = TypeVar("R")
 async def in_order(
     items: AsyncIterator[T], work: Callable[[T], Awaitable[R]], *, ahead: int
 ) -> AsyncGenerator[R, None]:
-    """Run at most ``ahead`` items at once. A result is yielded as soon as its turn has come, even while the next item
-    is still awaited. An error, or the reader leaving, cancels the others.
+    """Run ``work`` on at most ``ahead`` items at once and yield the results in the order of the items.
+
+    A result is yielded as soon as its turn has come, even while the next item is still awaited. If an item fails or the
+    reader stops, the others are cancelled.
     """
     room = asyncio.Semaphore(ahead)
     started: asyncio.Queue[asyncio.Future[R] | None] = asyncio.Queue()

@@ -1,9 +1,13 @@
 """Bounded thread pools for CPU work on a request's path.
 
-Several: one for what begins a request (parsing, decoding, finding speech), one for all that comes later (features,
-encoding). In one queue a hundred that arrive together would all be decoded before the first is recognised, while the
-engine waits. One for open streams. And one, with half as many threads, for what is made ahead of its listener: a text
-that fills ten minutes must not stand before somebody's first sentence.
+There are several, so that work does not queue behind work that can wait:
+
+- ``first``: what begins a request (parsing, decoding, finding speech).
+- ``cpu``: what comes later (features, encoding). In one pool with the first steps, a hundred requests that arrive
+  together would all be decoded before one is recognised, and the engine would wait.
+- ``live``: work for open streams.
+- ``ahead``, with half as many threads: work that is needed only later. Speech for a text of ten minutes must not delay
+  somebody's first sentence.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ def _pool(name: str) -> ThreadPoolExecutor:
 
 
 def _submit(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-    """Submit the function so that messages from its thread are in the caller's language."""
+    """Submit ``function`` to the pool ``name``. Its messages are in the language of the caller."""
     language = translation.get_language()
 
     def run() -> R:
@@ -40,12 +44,15 @@ def _submit(name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwar
 
 
 async def in_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run ``function`` in the pool; the event loop stays free. Cancelled before it starts, it never runs."""
+    """Run ``function`` in the pool and return its result; the event loop stays free.
+
+    If the caller is cancelled before the function starts, the function never runs.
+    """
     return await asyncio.wrap_future(_submit("cpu", function, *args, **kwargs))
 
 
 async def in_first_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """``in_pool`` for a request's first steps."""
+    """``in_pool`` for the first steps of a request."""
     return await asyncio.wrap_future(_submit("first", function, *args, **kwargs))
 
 
@@ -55,5 +62,5 @@ async def in_live_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwar
 
 
 async def in_ahead_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """``in_pool`` for work needed only later: the next sentences of a speech that is heard while it is made."""
+    """``in_pool`` for work that is needed only later: the next sentences of a text that is being spoken."""
     return await asyncio.wrap_future(_submit("ahead", function, *args, **kwargs))

@@ -1,8 +1,8 @@
-"""Gives the event loop priority over the model's threads where there are more threads than cores.
+"""Give the event loop priority over the model's threads where there are more threads than cores.
 
-A model's own threads calculate for long and run no Python. At the loop's priority they take its turns: on two busy
-cores it then waited half a second to answer at all. Linux keeps a priority for each thread, and hands it on to those
-that it starts; elsewhere nothing happens here.
+A model's threads calculate for a long time without running Python. At the event loop's priority they delay it: on two
+busy cores it waited half a second before it could answer. On Linux each thread has its own priority, which the threads
+that it starts inherit. On other systems this module does nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ NICE = 10
 
 
 def lower() -> None:
-    """Lower the priority of this thread and of those that it starts. This cannot be undone: use a thread that ends."""
+    """Lower the priority of this thread and of the threads that it starts.
+
+    This cannot be undone, so call it in a thread that ends afterwards.
+    """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

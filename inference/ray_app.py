@@ -2,13 +2,14 @@
 
     API process ── HTTP ──► units (ingress, no model) ── handle ──► asr, tts (replicas with models)
 
-``units`` is the same ``UnitServer`` that `manage.py serve_inference` serves; only its handler differs: it hands each
-frame to a replica of the deployment that has the engine. Serve's router picks the less busy of two, keeps at most
-``max_queued_requests`` waiting (what is beyond becomes 503 over_capacity) and adds replicas by how long work waits
-(``inference.scaling``).
-A replica counts as started once its models have run a unit, is restarted when its engines are not ready any more, and
-finishes what it has before it is taken away. Sizes are settings (``VOICE_RAY_…``); a Serve config file overrides them
-by deployment name.
+``units`` runs the same ``UnitServer`` as `manage.py serve_inference`, but with another handler, which hands each frame
+to a replica of the deployment that has the engine. Serve's router picks the less busy of two replicas. It lets at most
+``max_queued_requests`` wait; further requests are refused with 503 over_capacity. Replicas are added by how long work
+waits (``inference.scaling``).
+
+A replica counts as started once its models have run a unit. It is restarted when its engines are no longer ready, and
+it finishes its units before it is removed. Sizes are settings (``VOICE_RAY_…``); a Serve config file overrides them by
+deployment name.
 
 Ray is not among the requirements of API processes: see requirements-cluster.txt.
 """
@@ -50,21 +51,21 @@ logger = logging.getLogger(__name__)
 ASR = "asr"
 TTS = "tts"
 INGRESS = "units"
-STATUS_TIMEOUT_S = 1.0  # whoever asks gives up after 2
-READING_NEW_S = 1.0  # with one as new as this, nobody is asked
+STATUS_TIMEOUT_S = 1.0  # API processes give up their probe after 2 s
+READING_NEW_S = 1.0  # an engine with a reading as new as this is not asked for another
 READING_FRESH_S = 3.0
 DRAIN_POLL_S = 0.5
 HEALTH_PERIOD_S = 2.0
 HEALTH_TIMEOUT_S = 10.0
 COUNTS_NEW_S = 2.0
 COUNTS_KEPT_S = 60.0
-LONGEST_START_S = 900.0  # of a replica: a new machine with a GPU, its image, the models
-MAX_IN_INGRESS = 2_000  # it only waits: what bounds the work is the deployments behind it
+LONGEST_START_S = 900.0  # of a replica: start a machine with a GPU, pull its image, load the models
+MAX_IN_INGRESS = 2_000  # requests only wait here; the deployments behind the ingress bound the work
 LOST = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError, TaskCancelledError)
 
 
 class Replica:
-    """One process with the engines ``names``, warm when the constructor returns."""
+    """One process that runs the engines ``names``. They are warm when the constructor returns."""
 
     async def __init__(self, names: list[str]) -> None:  # type: ignore[misc]  # Serve awaits constructors
         _export_batches()
@@ -75,7 +76,7 @@ class Replica:
         await self._handler.load()
 
     async def answer(self, name: str, frame: bytes) -> tuple[Reply, Fields]:
-        """The reply, and a reading of the engine."""
+        """Return the reply to a frame, and a reading of the engine."""
         self._meter.begin()
         is_done = False
         try:
@@ -109,7 +110,7 @@ class Replica:
 
 
 class DeploymentUnitHandler:
-    """A ``UnitHandler`` whose engines are the replicas of deployments. Remembers what it hears of them."""
+    """A ``UnitHandler`` whose engines run in the replicas of deployments. It stores their latest readings."""
 
     def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:
         self._handles = dict(handles)
@@ -133,8 +134,9 @@ class DeploymentUnitHandler:
         return reply  # type: ignore[no-any-return]  # handles have no types
 
     async def status(self) -> TierStatus:
-        """Return the tier's status, asking the replicas not heard of lately. One too busy to answer is heard of by its
-        work.
+        """Return the tier's status. Deployments without a recent reading are asked for one.
+
+        Replicas that are too busy to answer are still known: each reply to a unit brings a reading.
         """
         new = {name for name in self._handles if self._fresh(name, READING_NEW_S)}
         quiet = {handle.deployment_name: name for name, handle in self._handles.items() if name not in new}
@@ -143,7 +145,8 @@ class DeploymentUnitHandler:
         counts = await counting
         known = {name: self._fresh(name) for name in self._handles}
         heard = [reading for readings in known.values() for reading in readings]
-        gpus = {each["gpu"]: each for reading in heard for each in reading.get("gpus", ())}  # none: an earlier version
+        # Replicas of an earlier version send no "gpus".
+        gpus = {each["gpu"]: each for reading in heard for each in reading.get("gpus", ())}
         engines: dict[str, list[Fields]] = {
             name: [{key: value for key, value in reading.items() if key != "gpus"} for reading in readings]
             for name, readings in known.items()
@@ -186,7 +189,7 @@ class DeploymentUnitHandler:
 
 
 class ReplicaCounts:
-    """How many replicas each deployment has, and may have at most. Serve's controller says so."""
+    """How many replicas each deployment has, and how many it may have, as reported by Serve's controller."""
 
     def __init__(self) -> None:
         self._known: dict[str, Fields] = {}
@@ -194,7 +197,7 @@ class ReplicaCounts:
         self._wanted_since: dict[str, float] = {}
 
     async def read(self) -> dict[str, Fields]:
-        """The counts last heard; empty when the controller has not answered for long."""
+        """Return the latest counts by deployment; empty if the controller has not answered for ``COUNTS_KEPT_S``."""
         if time.monotonic() - self._asked_at < COUNTS_NEW_S:
             return self._known
         self._asked_at = time.monotonic()
@@ -204,7 +207,7 @@ class ReplicaCounts:
             application = details["applications"][serve.get_replica_context().app_name]
             self._known = {name: self._count(name, one) for name, one in application["deployments"].items()}
             self._heard_at = time.monotonic()
-        except Exception as error:  # noqa: BLE001 the head is away or busy; whatever it is, units go on
+        except Exception as error:  # noqa: BLE001 units go on without the counts, whatever the error is
             logger.warning("the replicas cannot be counted", extra={"error": type(error).__name__})
             if time.monotonic() - self._heard_at > COUNTS_KEPT_S:
                 self._known = {}
@@ -217,7 +220,7 @@ class ReplicaCounts:
         if running >= deployment["target_num_replicas"]:
             self._wanted_since.pop(name, None)
         elif time.monotonic() - self._wanted_since.setdefault(name, time.monotonic()) > LONGEST_START_S:
-            most = running  # no machine comes for them: nobody should wait for it
+            most = running  # no machine seems to come, so no work should wait for one
         return {"running": running, "most": max(running, most)}
 
 
@@ -231,7 +234,7 @@ class Ingress:
 
 
 def _export_batches() -> None:
-    """Export batch sizes and times with Ray's own metrics, as `ray_voice_batch_…`."""
+    """Export the sizes and durations of batches as metrics of Ray's, `ray_voice_batch_…`."""
     tags = ("engine",)
     size = metrics.Histogram("voice_batch_size", "Units run together", [1, 2, 4, 8, 16, 32, 64], tags)
     seconds = metrics.Histogram("voice_batch_seconds", "Running one batch", [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10], tags)
@@ -244,7 +247,7 @@ def _export_batches() -> None:
 
 
 def _replicas(wanted: str) -> dict[str, Any]:
-    """Parse a number of replicas: ``2`` means exactly two, ``1-4`` as many as the work needs."""
+    """Parse a number of replicas: ``2`` means exactly two, ``1-4`` as many as the work needs, from one to four."""
     least, _, most = wanted.partition("-")
     if not most:
         return {"num_replicas": int(least)}
@@ -276,7 +279,7 @@ def _deployment(name: str, replicas: str, *, cpus: float, gpus: float, max_queue
 
 
 def build() -> Any:
-    """The Serve application of the settings."""
+    """Build the Serve application that the settings describe."""
     speech = [name for name in runtime.names() if name != ASR]
     asr = _deployment(
         ASR,

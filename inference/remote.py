@@ -1,9 +1,10 @@
 """An engine whose model runs elsewhere: units go to the inference tier over HTTP, results come back.
 
-A unit is pure, so one that is lost (a replica died, an address went away) is sent again, and one that takes much longer
-than units do is sent a second time, the first answer counting; both within the tier's ``RetryBudget``. Where nobody is
-left to ask, the first unit of a request is refused at once; those that follow it wait for ``PATIENCE_S``, for the tier
-may be back by then.
+A unit is pure, so it can be sent again. This happens when it is lost (a replica died, an address went away), and when
+it takes much longer than units usually do; the first answer counts. The tier's ``RetryBudget`` bounds both.
+
+When no address answers, the first unit of a request is refused at once. Those that follow it wait up to ``PATIENCE_S``,
+since the tier may be back by then.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from inference.wire import Codec, PackedUnit, WireError, parse
 AHEAD = 16
 MAX_TRIES = 4
 PATIENCE_S = 10.0
-FULL_PAUSE_S = 0.25  # before a unit that may not be refused asks a full tier again
-SLOWEST_GUESS_S = 5.0  # what a unit may take before it is sent a second time, while too few have been measured
+FULL_PAUSE_S = 0.25  # before a unit that may not be refused is sent to a full tier again
+SLOWEST_GUESS_S = 5.0  # a slower unit is sent a second time, while fewer than ``MIN_MEASURED`` are known
 FASTEST_HEDGE_S = 1.0
 MIN_MEASURED = 20
 
@@ -40,7 +41,7 @@ units_again = Counter("voice_units_again", "Units sent to the inference tier ano
 
 
 class Pace:
-    """How long units take, as TCP keeps its round-trip times: a smoothed mean and mean deviation."""
+    """How long units take, estimated as TCP does its round-trip times: a smoothed mean and mean deviation."""
 
     def __init__(self) -> None:
         self._number = 0
@@ -57,14 +58,14 @@ class Pace:
 
     @property
     def slow_s(self) -> float:
-        """Seconds beyond which a unit is suspiciously slow, not merely long."""
+        """Seconds after which a unit is suspiciously slow, not merely long."""
         if self._number < MIN_MEASURED:
             return SLOWEST_GUESS_S
         return max(FASTEST_HEDGE_S, self._mean_s + 4 * self._deviation_s)
 
 
 class RemoteEngine(Generic[U, R]):
-    """``Engine[U, R]`` that runs its units on a ``Tier``."""
+    """An ``Engine[U, R]`` that runs its units on a ``Tier``."""
 
     def __init__(self, name: str, codec: Codec[U, R], tier: Tier) -> None:
         self._name = name
@@ -74,7 +75,7 @@ class RemoteEngine(Generic[U, R]):
         self._has_learnt = False
 
     async def load(self) -> None:
-        """Find the tier and hear what it runs. Raises ``EngineUnavailable`` while it is not there."""
+        """Connect to the tier and learn what it runs. Raises ``EngineUnavailable`` if it does not answer."""
         await self._tier.start(self._name)
         if not self._tier.is_up(self._name):
             raise _unavailable()
@@ -112,7 +113,7 @@ class RemoteEngine(Generic[U, R]):
             raise EngineUnavailable("the inference tier answers in another version's terms") from error
 
     async def _insist(self, packed: PackedUnit, *, is_admitted: bool) -> tuple[Mapping[str, Any], bytes]:
-        """Send a unit, and again as long as another try is allowed."""
+        """Send a unit until a try succeeds or no other try is allowed. Return the result's header and payload."""
         tries = 0
         tried = frozenset[str]()
         while True:
@@ -127,7 +128,7 @@ class RemoteEngine(Generic[U, R]):
                 if tries >= MAX_TRIES or not self._tier.budget.take():
                     raise (error if isinstance(error, EngineUnavailable) else _unavailable()) from error
                 units_again.labels(self._name, "lost").inc()
-                await asyncio.sleep(random.uniform(0, 0.05 * tries))  # not all that lost the same replica at once
+                await asyncio.sleep(random.uniform(0, 0.05 * tries))  # not all lost units at once
             except DeadlineExceeded:
                 raise
             except OverCapacity as error:
@@ -140,7 +141,7 @@ class RemoteEngine(Generic[U, R]):
                 units_again.labels(self._name, "full").inc()
 
     async def _returned(self, patience_s: float) -> Endpoint | None:
-        """Wait up to that time for an address that comes back; None if none does."""
+        """Wait up to ``patience_s`` for an address to come back, and return it; None if none does."""
         until = time.monotonic() + patience_s
         while (left_s := until - time.monotonic()) > 0:
             await self._tier.change(left_s)
@@ -149,7 +150,7 @@ class RemoteEngine(Generic[U, R]):
         return None
 
     async def _hedged(self, packed: PackedUnit, endpoint: Endpoint) -> tuple[Mapping[str, Any], bytes]:
-        """One try, or two when the first takes strangely long. Raises what the last of them raises."""
+        """Try once, and a second time elsewhere if that is slow. Raises the error of the last try to end."""
         tries = {asyncio.ensure_future(self._try(packed, endpoint))}
         try:
             done, _pending = await asyncio.wait(tries, timeout=self._pace.slow_s)
@@ -184,5 +185,5 @@ def _unavailable() -> InferenceError:
 
 @cache
 def shared_tier() -> Tier:
-    """The tier of the settings, which all engines of this process share."""
+    """Return the tier in the settings, which all engines of this process share."""
     return Tier(settings.VOICE_INFERENCE_URL)

@@ -1,7 +1,8 @@
 """The engines of this process by name: made on first use, loaded at start, closed at the end.
 
-Apps register a factory in ``AppConfig.ready``; nothing heavy is imported until an engine is asked for. With
-``VOICE_INFERENCE_URL`` this process loads no model: its engines are those of the inference tier (``inference.remote``).
+Apps register a factory in ``AppConfig.ready``; nothing heavy is imported until an engine is used. With
+``VOICE_INFERENCE_URL`` set, this process loads no model: its engines send units to the inference tier
+(``inference.remote``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from inference.engine import Engine, EngineStats
 from inference.gpu import GpuReading
 from inference.wire import Codec
 
-# Engines differ in their units; an app knows the type of its own and casts what it gets.
+# Each engine has its own type of unit. The app that registered an engine knows the type and casts to it.
 AnyEngine = Engine[Any, Any]
 AnyCodec = Codec[Any, Any]
 BatchObserver = Callable[[str, int, float], None]
@@ -44,9 +45,12 @@ def register(
 ) -> None:
     """Register an engine under ``name``.
 
-    ``codec`` serialises its units for the inference tier. ``has_stand_in``: another engine takes over if this one fails
-    to load. ``warm_up`` runs once in a thread of this process, wherever the engine runs, so that the first request does
-    not wait for it."""
+    ``factory``: makes the engine.
+    ``codec``: packs its units and results for the inference tier.
+    ``has_stand_in``: another engine takes over if this one fails to load.
+    ``warm_up``: runs once in a thread of this process, wherever the engine runs, so that the first request need not
+        wait.
+    """
     _factories[name] = factory
     _codecs[name] = codec
     _warm_ups[name] = warm_up
@@ -54,14 +58,14 @@ def register(
 
 
 def engine(name: str) -> AnyEngine:
-    """The engine of that name, made but not necessarily loaded. Raises ``KeyError`` for an unknown name."""
+    """Return the engine ``name``, made but not necessarily loaded. Raises ``KeyError`` for an unknown name."""
     if name not in _engines:
         _engines[name] = _remote(name) if settings.VOICE_INFERENCE_URL else _factories[name]()
     return _engines[name]
 
 
 def local(name: str) -> AnyEngine:
-    """The engine of that name with its model in this process, whatever the settings: for the tier itself."""
+    """Return the engine ``name`` with its model in this process, whatever the settings. For the tier itself."""
     if name not in _engines:
         _engines[name] = _factories[name]()
     return _engines[name]
@@ -72,13 +76,13 @@ def codec(name: str) -> AnyCodec:
 
 
 def _remote(name: str) -> AnyEngine:
-    from inference.remote import RemoteEngine, shared_tier  # its HTTP client is read only where it is used
+    from inference.remote import RemoteEngine, shared_tier  # imported late: it loads an HTTP client
 
     return RemoteEngine(name, _codecs[name], shared_tier())
 
 
 def growth(name: str) -> float:
-    """How many times more replicas the inference tier may have of that engine than it has now; 1 without a tier."""
+    """Return how many times more replicas of the engine the tier may have than now; 1 without a tier."""
     if not settings.VOICE_INFERENCE_URL:
         return 1.0
     from inference.remote import shared_tier
@@ -87,7 +91,7 @@ def growth(name: str) -> float:
 
 
 def gpus() -> list[GpuReading]:
-    """The GPUs of this machine and, if there is one, of the inference tier."""
+    """Return the readings of this machine's GPUs and, if there is an inference tier, of the tier's."""
     if not settings.VOICE_INFERENCE_URL:
         return gpu.read()
     from inference.remote import shared_tier
@@ -96,14 +100,14 @@ def gpus() -> list[GpuReading]:
 
 
 def give_up(name: str) -> bool:
-    """Note that an engine did not load. Whether another one does its work from now on."""
+    """Record that the engine did not load. Returns True if another engine does its work from now on."""
     if name in _has_stand_in:
         _stood_in_for.add(name)
     return name in _has_stand_in
 
 
 def is_stood_in_for(name: str) -> bool:
-    """Whether the engine did not load, and another one does its work."""
+    """Return True if the engine did not load and another engine does its work."""
     return name in _stood_in_for
 
 
@@ -112,13 +116,16 @@ def names() -> list[str]:
 
 
 async def load(name: str) -> None:
-    """Load the engine of that name, and have this process warm for its requests. Raises what the engine raises."""
+    """Load the engine ``name`` and warm this process up for its requests. Raises the engine's errors.
+
+    A failed warm-up is only logged.
+    """
     warm_up = asyncio.create_task(asyncio.to_thread(_warm_ups.get(name, lambda: None)))
     try:
         await engine(name).load()
     finally:
         [failure] = await asyncio.gather(warm_up, return_exceptions=True)
-    if failure is not None:  # the first request meets the same, and says what is wrong
+    if failure is not None:  # the first request will fail in the same way and report it
         logger.warning("cannot warm up for an engine", exc_info=failure, extra={"engine": name})
 
 
@@ -148,7 +155,7 @@ def observe_batches(observer: BatchObserver) -> None:
 
 
 def batch_observer(name: str) -> Callable[[int, float], None]:
-    """The ``on_batch`` that the engine passes to its batcher."""
+    """Return the ``on_batch`` for an engine's batcher: it passes each batch on to the observers."""
 
     def tell(size: int, seconds: float) -> None:
         for observer in _observers:

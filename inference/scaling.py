@@ -1,16 +1,18 @@
-"""How many replicas an engine of the tier should have: by how long work waits, not by how much of it is under way.
+"""How many replicas an engine of the tier should have: by how long work waits, not by how much is under way.
 
-Each replica measures how many units a second it does while it always has something to do, and how many it does now.
-`replicas_wanted` (a policy for Ray Serve's autoscaler) asks for as many replicas as
+Each replica measures how many units per second it completes now, and how many when it always has something to do (its
+capacity). `replicas_wanted`, a policy for Ray Serve's autoscaler, asks for the larger of two numbers:
 
-- what is under way takes, if a replica should have no more than it does within the wait that is acceptable. That is
-  half of what admission control allows, so that replicas are added before anybody is refused;
-- what gets done takes, if a replica should be busy for at most ``UTILISATION``. So nobody is taken away whom the rest
-  could not replace.
+- Replicas for the units under way, so that each replica has no more units than it can complete within an acceptable
+  wait. That is half of what admission control allows, so that replicas are added before anybody is refused.
+- Replicas for the units completed per second, so that each is busy for at most ``UTILISATION`` of its time. So no
+  replica is removed whose work the others could not take over.
 
-Until a replica has been busy for a second nobody knows what it can do; then only the number under way counts.
+Until a replica has been busy for a second its capacity is unknown, and only the number of units under way counts.
 
-Plain Python: Ray's controller imports it, and tests do without Ray. A ``WorkMeter`` belongs to one event loop.
+Plain Python, because Ray's controller imports this module and tests run without Ray.
+
+Threads: a ``WorkMeter`` belongs to one event loop.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Protocol
 
-BUSY = 4  # units at once that keep a replica from ever having nothing to do
-WINDOW_S = 1.0  # of being busy, at least, for one measurement
+BUSY = 4  # with so many units at once, a replica always has something to do
+WINDOW_S = 1.0  # shortest measurement, in busy time
 SMOOTHING = 0.3  # weight of the newest measurement
-RECENT_S = 10.0  # "now", in what gets done now
-UTILISATION = 0.75
-LOOK_BACK_S = 10.0  # over which Ray takes the mean of what is under way
-DEFAULT_WAIT_S = 1.0  # acceptable where admission control has no limit
+RECENT_S = 10.0  # period over which the present throughput is counted
+UTILISATION = 0.75  # share of its time for which a replica should be busy at most
+LOOK_BACK_S = 10.0  # period over which Ray averages the number of units under way
+DEFAULT_WAIT_S = 1.0  # acceptable wait where admission control has no limit
 
 RATE = "rate"
 THROUGHPUT = "throughput"
@@ -35,9 +37,12 @@ WAIT = "wait_s"
 
 
 class WorkMeter:
-    """Of one replica: ``begin`` and ``end`` each unit; ``stats`` is what Ray asks for (``record_autoscaling_stats``).
+    """Measures the work of one replica. Call ``begin`` and ``end`` for each unit.
 
-    ``longest_s``: what admission control lets requests wait; 0 where it has no limit."""
+    ``stats`` returns what Ray asks for (``record_autoscaling_stats``).
+
+    ``longest_s``: seconds for which admission control lets requests wait; 0 where it has no limit.
+    """
 
     def __init__(self, longest_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._wait_s = longest_s / 2 or DEFAULT_WAIT_S
@@ -71,7 +76,7 @@ class WorkMeter:
     def _measure(self, now: float) -> None:
         if self._under_way < BUSY:
             return
-        if self._since is None:  # the first that is done: until then all were on their way, which says nothing
+        if self._since is None:  # measure from the first unit that is done: the time before says nothing about the rate
             self._since = now
             self._done_since = 0
             return
@@ -91,8 +96,11 @@ class Measured(Protocol):
 
 
 class Context(Protocol):
-    """The fields of Ray's ``AutoscalingContext`` that are read here. ``total_num_requests``: requests under way and
-    waiting, over all replicas.
+    """The fields of Ray's ``AutoscalingContext`` that are read here.
+
+    ``total_num_requests``: requests under way and waiting, over all replicas.
+    ``raw_metrics``: by name, the recent measurements of each replica.
+    ``config``: the deployment's autoscaling configuration.
     """
 
     total_num_requests: float
@@ -101,7 +109,10 @@ class Context(Protocol):
 
 
 def replicas_wanted(context: Context) -> tuple[float, dict[str, Any]]:
-    """An autoscaling policy of Ray Serve, which adds delays and bounds. A fraction: Ray rounds it up."""
+    """Return the number of replicas to have. An autoscaling policy of Ray Serve, which adds delays and bounds.
+
+    The number may be a fraction; Ray rounds it up. The second value, which Ray keeps between calls, is not used.
+    """
     rates = [rate for rate in _newest(context, RATE) if rate > 0]
     if not rates:
         return context.total_num_requests / context.config.get_target_ongoing_requests(), {}
@@ -113,6 +124,6 @@ def replicas_wanted(context: Context) -> tuple[float, dict[str, Any]]:
 
 
 def _newest(context: Context, name: str) -> list[float]:
-    """The last measurement of each replica."""
+    """Return the latest measurement ``name`` of each replica."""
     series = (context.raw_metrics or {}).get(name, {})
     return [values[-1].value for values in series.values() if values]

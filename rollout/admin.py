@@ -1,4 +1,7 @@
-"""The roll-out's pages: flags with who is in, lists, cohorts, ramps, and the audit trail."""
+"""Admin pages of the roll-out: flags with who has them, allow- and deny-lists, cohorts, and the audit trail.
+
+The pages of ramps are in ``rollout.rampadmin``.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +43,14 @@ from rollout.share import QUEUE, shown
 
 __all__ = ["rampadmin"]
 
-ASK_ABOVE_POINTS = 10  # a larger raise at once is more likely a slip of the finger than a plan
+ASK_ABOVE_POINTS = 10  # a larger raise may be a typing error and needs a confirmation
 
 EMERGENCY = "Emergency: switched off until the cause is known."
 ACTS = f"It acts everywhere within {ACTS_WITHIN_S:g} seconds."
 
 
 class EveryoneWidget(UnfoldAdminNullBooleanSelectWidget):
-    """What the three values mean, in words."""
+    """Select widget that names the three values of ``Flag.everyone``."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs)
@@ -97,8 +100,10 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
     def _show_before_it_is_saved(self, cleaned: Mapping[str, Any]) -> None:
-        """Require the preview before a changed percentage is saved; without JavaScript the page comes back with the
-        preview."""
+        """Refuse to save a changed percentage until its preview has been shown.
+
+        With JavaScript the page shows the preview while one types. Without, the form comes back with the preview.
+        """
         if "percent" not in cleaned:
             return
         stored = Flag.objects.get(pk=self.instance.pk)
@@ -115,7 +120,7 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def _doubt(flag: Flag, wanted: Mapping[str, Any]) -> str:
-    """Return the warning that the operator should confirm."""
+    """Return the warning that the operator must confirm, or "" if there is none."""
     stored = Flag.objects.get(pk=flag.pk)
     before = stored.reach
     after = Flag(name=flag.name, percent=wanted.get("percent")).reach
@@ -184,7 +189,7 @@ class FlagAdmin(AuditedAdmin):
         return "On" if flag.killed else "Off"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # one for each feature, made by a migration
+        return False  # migrations create one flag per feature
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -204,8 +209,11 @@ class FlagAdmin(AuditedAdmin):
 
     @display(description="What it would do")
     def preview(self, flag: Flag) -> str:
-        """Render the preview when the form comes back with a percentage not yet seen; preview.js fills it while one is
-        typed."""
+        """Render the element that holds the preview.
+
+        It is filled here if the form comes back with a percentage not previewed yet, and by preview.js while one is
+        typed.
+        """
         stored = Flag.objects.get(pk=flag.pk)
         wanted = getattr(flag, "wanted", flag.reach)
         shown_now = preview.render(stored, wanted) if wanted != stored.reach else ""
@@ -222,7 +230,7 @@ class FlagAdmin(AuditedAdmin):
         return [path("<path:object_id>/preview/", view, name="rollout_flag_preview"), *super().get_urls()]
 
     def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Return the effects of ``?percent=`` as an HTML fragment for the page."""
+        """Return the effects of the percentage in ``?percent=`` as an HTML fragment."""
         flag = found(Flag, object_id)
         if not self.has_change_permission(request, flag):
             raise PermissionDenied
@@ -352,7 +360,7 @@ class CohortAdmin(AuditedAdmin):
 
     @display(description="Members", ordering="member_count")
     def size(self, cohort: Cohort) -> str:
-        return number(getattr(cohort, "member_count", 0))  # a cohort that is being added has none
+        return number(getattr(cohort, "member_count", 0))  # a cohort that is being added has no count
 
     @display(description="The first of them")
     def first_members(self, cohort: Cohort) -> str:

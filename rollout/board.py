@@ -1,4 +1,4 @@
-"""What the admin's first page shows of the roll-out: each feature's percentage and the ramp that moves it."""
+"""Data for the admin's first page: each feature's percentage, and the ramp that changes it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ UNDER_WAY = (Ramp.State.RUNNING, Ramp.State.PAUSED)
 
 @dataclass(frozen=True)
 class Climb:
-    """A ramp under way. ``held_percent``: the elapsed share of the present step's hold time, 0 to 100."""
+    """A ramp under way.
+
+    Attributes:
+        step: the step that is being held.
+        following: the next step; None at the last one.
+        held_percent: elapsed share of the step's hold time, 0 to 100.
+    """
 
     ramp: Ramp
     step: RampStep
@@ -45,13 +51,19 @@ class Climb:
 
 @dataclass(frozen=True)
 class FeatureState:
-    """How far one feature reaches. ``percent``: the percentage of all end users who have it, with the kill switch and
-    "everyone" taken into account; a part reaches no further than voice does."""
+    """How far one feature reaches.
+
+    Attributes:
+        percent: percentage of all end users who have the feature, after the kill switch and "everyone". A part never
+            reaches further than voice.
+        climb: the ramp under way, if there is one.
+        ended: the ramp that ended last, if that was within ``LATELY``.
+    """
 
     flag: Flag
     percent: Decimal
     climb: Climb | None
-    ended: Ramp | None = None  # the last one, if it ended lately
+    ended: Ramp | None = None
 
     @property
     def name(self) -> str:
@@ -67,7 +79,7 @@ class FeatureState:
 
 
 def features() -> list[FeatureState]:
-    """Return the states of voice and then its parts, in four queries."""
+    """Return the states of voice and then of its parts, in four database queries."""
     ramps = Ramp.objects.filter(state__in=UNDER_WAY).select_related("step").prefetch_related("steps")
     climbs = {ramp.flag_id: _climb(ramp) for ramp in ramps}
     flags = list(Flag.objects.all())

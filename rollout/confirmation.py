@@ -1,4 +1,4 @@
-"""A page that asks for confirmation and a reason, which goes to the audit trail."""
+"""Confirmation page that asks for a reason, which is kept in the audit trail."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def ask(
     is_harmful: bool = True,
     why: str = "",
 ) -> HttpResponse:
-    """Show the page; once it is confirmed, ``do(why)`` and go ``back``, with what it returns as the message.
+    """Show the confirmation page or, if it has been confirmed, call ``do(why)`` and redirect to ``back``.
 
-    ``why``: the reason that stands there already, for when every second counts.
+    ``do`` returns the message to show afterwards. ``why`` is a reason to fill in beforehand, which saves time in an
+    emergency.
     """
 
     def answered(fields: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Shows on a flag's page who has the feature: in words, by list, and for one end user."""
+"""Show on a flag's page who has the feature: in words, by list, and for one end user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rollout import policy, share
 from rollout.feature import Feature
 from rollout.models import CohortMember, Flag, ListedUser, Ramp
 
-FIRST = 8  # of each list
+FIRST = 8  # members shown of each list
 
 _WHY = {
     policy.Reason.KILLED: "the kill switch is on",
@@ -40,8 +40,10 @@ class CheckForm(forms.Form):
 
 
 def who_is_in(flag: Flag, query: Mapping[str, str]) -> dict[str, Any]:
-    """Return the context of templates/admin/rollout/who_is_in.html. ``query``: the page's query parameters, with the
-    end user to check, if any."""
+    """Return the context of the template ``admin/rollout/who_is_in.html``.
+
+    ``query`` holds the page's query parameters, among them the end user to check, if there is one.
+    """
     check = CheckForm(query) if "end_user" in query else CheckForm()
     return {
         "in_words": flag.in_words(),
@@ -53,7 +55,7 @@ def who_is_in(flag: Flag, query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _lists(flag: Flag) -> list[tuple[str, int, str]]:
-    """Return (name, size, first members) for each list of the flag."""
+    """Return the name, the size and the first members of each list of the flag."""
     lists: list[tuple[str, QuerySet[Any]]] = [
         ("Allow-list", flag.listed.filter(list=ListedUser.List.ALLOW)),
         ("Deny-list", flag.listed.filter(list=ListedUser.List.DENY)),

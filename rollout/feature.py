@@ -1,5 +1,7 @@
-"""The features that are rolled out: voice, one flag for all of it, and its parts, which can be narrower but never
-wider."""
+"""Names of the features that are rolled out.
+
+One flag covers all of voice. Each part of voice has a flag too, which can only narrow what the first one allows.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ VOICE = "voice"  # the flag's name
 
 
 class Feature(StrEnum):
-    """The parts of voice: speech to text, text to speech, live speech to text. A part's flag has its name."""
+    """The parts of voice: speech to text, text to speech, live speech to text. Each has a flag of the same name."""
 
     ASR = "asr"
     TTS = "tts"

@@ -1,8 +1,11 @@
-"""Who has voice: a flag for all of it and one for each part, lists and cohorts of end users, shares of client
-applications, guarded ramps.
+"""Tables of the roll-out: who has voice.
 
-End users are the opaque ids of the client applications; they have no accounts here. The flag's own users, groups, staff
-and superusers are accounts of this service: the end user with the same name as such an account is that person.
+There is a flag for all of voice and one for each part. Besides a percentage, a flag has lists and cohorts of end users,
+percentages for single client applications, and guarded ramps.
+
+End users have no accounts in this service; their ids come from the client applications. In contrast, the flag's users,
+groups, staff and superusers are accounts of this service. An end user whose id is the name of such an account counts as
+that person.
 """
 
 from __future__ import annotations
@@ -49,11 +52,14 @@ def valid_end_user(value: str) -> None:
 
 
 class Flag(Audited):
-    """Who has voice (``VOICE``), or which of those has one part of it (``Feature``). ``rollout.policy`` decides by it.
+    """Rules for who has voice (the flag ``VOICE``) or one part of it (``Feature``); ``rollout.policy`` applies them.
 
-    ``percent`` None: of voice nobody, of a part all who have voice. ``kept_percent``: of a part, how many had it by a
-    queue of its own before voice was one flag. Both columns have the names that let 0.2's processes read theirs while
-    they are replaced.
+    The columns of ``percent`` and ``kept_percent`` have names with which processes of release 0.2 still find their own
+    values while they are being replaced.
+
+    Attributes:
+        percent: percentage of all end users. None means nobody for voice, and all who have voice for a part.
+        kept_percent: of a part, the percentage who had it by the part's own queue before voice was one flag.
     """
 
     recorded = ("killed", "everyone", "percent", "kept_percent", "staff", "superusers", "note")
@@ -92,7 +98,7 @@ class Flag(Audited):
     objects = AuditedQuerySet.as_manager()
 
     class Meta:
-        # A lookup, not a keyword: rows of a flag are ordered by it too, and Django cannot carry keywords over to them.
+        # A lookup, not a keyword argument, which Django could not apply to related models that are ordered by flag.
         ordering = [Case(When(Exact(F("name"), Value(VOICE)), then=Value(0)), default=Value(1)), "id"]
         verbose_name = "flag"
 
@@ -116,7 +122,7 @@ class Flag(Audited):
 
     @property
     def reach(self) -> Decimal:
-        """The effective percentage. For a part it is an upper limit: the part never reaches further than voice."""
+        """The effective percentage. For a part it is an upper limit, since no part reaches further than voice."""
         percent: Decimal | None = self.percent
         if percent is None:
             return NONE if self.is_voice else ALL
@@ -135,7 +141,7 @@ class Flag(Audited):
 
 
 class ClientShare(Audited):
-    """A client application's own percentage, in place of the flag's. ``kept_percent``: in place of the flag's, too."""
+    """Percentages for one client application; they replace the flag's ``percent`` and ``kept_percent``."""
 
     recorded = ("percent", "kept_percent")
 
@@ -161,7 +167,7 @@ class ClientShare(Audited):
 
 
 class ListedUser(Audited):
-    """An end user for whom a feature is always on or always off, whatever the percentage is."""
+    """An end user for whom a feature is always on or always off, whatever the percentage."""
 
     class List(models.TextChoices):
         ALLOW = "allow", "Allow"
@@ -201,7 +207,7 @@ class ListedUser(Audited):
 
 
 class Cohort(Audited):
-    """A named group of end users, for any number of flags."""
+    """A named group of end users. Any number of flags can be on for it."""
 
     recorded = ("name", "note")
 
@@ -220,7 +226,7 @@ class Cohort(Audited):
         return f"cohort {self.name}"
 
     def add(self, users: Iterable[str]) -> int:
-        """Add end users, with one row in the audit trail. Returns how many were new. Raises ``ValidationError``."""
+        """Add end users, with one row in the audit trail. Return how many were new. Raises ``ValidationError``."""
         wanted = dict.fromkeys(users)
         for user in wanted:
             valid_end_user(user)
@@ -233,7 +239,7 @@ class Cohort(Audited):
         return len(new)
 
     def remove(self, users: Iterable[str]) -> int:
-        """Remove end users, with one row in the audit trail. Returns how many were members."""
+        """Remove end users, with one row in the audit trail. Return how many were members."""
         unwanted = set(users)
         with transaction.atomic():
             known = list(self.members.values_list("user", flat=True))
@@ -247,7 +253,7 @@ class Cohort(Audited):
 
 
 class CohortMember(models.Model):
-    """Changed by ``Cohort.add`` and ``remove`` only: they keep the audit trail."""
+    """A member of a cohort. Change members only by ``Cohort.add`` and ``Cohort.remove``, which keep the audit trail."""
 
     cohort = models.ForeignKey(Cohort, on_delete=models.CASCADE, related_name="members")
     user = models.CharField("end user", max_length=200)
@@ -261,7 +267,11 @@ class CohortMember(models.Model):
 
 
 class Ramp(Audited):
-    """Steps up in percentage, each held for a while and kept if no critical alert fires. ``rollout.ramp`` moves it."""
+    """A plan that raises a flag's percentage step by step; ``rollout.ramp`` carries it out.
+
+    Each step is held for some time. If no critical alert fires meanwhile, the next step follows; otherwise the ramp is
+    rolled back.
+    """
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
@@ -310,7 +320,7 @@ class Ramp(Audited):
 
 
 class RampStep(models.Model):
-    """``hold``: how long the percentage must do no harm before the next step."""
+    """One percentage of a ramp. ``hold`` is how long it must be held without a critical alert before the next step."""
 
     ramp = models.ForeignKey(Ramp, on_delete=models.CASCADE, related_name="steps")
     percent = percent_field()
@@ -329,7 +339,11 @@ class RampStep(models.Model):
 def relation_changed(
     instance: Flag, action: str, model: type[models.Model], pk_set: set[int] | None, **kw: Any
 ) -> None:
-    """Record a change of a flag's users, groups or cohorts, which Django signals apart from saving the flag."""
+    """Record a change of a flag's users, groups or cohorts in the audit trail.
+
+    Django signals such a change separately from saving the flag. Raises ``NotImplementedError`` if it was made from the
+    other side of the relation.
+    """
     if kw["reverse"]:
         raise NotImplementedError("change this from the flag's side, so that it is recorded")
     name = str(model._meta.verbose_name_plural)

@@ -1,9 +1,11 @@
-"""One end user's data in the roll-out: handed out, or erased.
+"""Personal data of one end user in the roll-out: export it or erase it.
 
-A list's row may be for any client application and a cohort's always is, so these cannot tell two people apart who have
-the same id at different clients: erasing one takes the id off for both. The audit trail keeps the id: it is the proof
-of who was given or refused voice by whom, nobody may rewrite it, and only operators read it. So it is handed out, and
-not erased. The admin's log of lists and cohorts loses the id (``usage.personal`` has it taken out of the whole log).
+Cohorts, and some rows of lists, are not for one client application. So they cannot tell two end users apart who have
+the same id at different client applications: erasing one removes the id for both.
+
+The audit trail is exported but not erased. It proves who gave or refused voice to whom, nobody may change it, and only
+operators can read it. The admin's log of lists and cohorts loses the id, because ``usage.personal`` removes it from the
+whole log.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ from core.audit import Change, acting
 from core.models import ClientApplication
 from rollout.models import Cohort, CohortMember, ListedUser
 
-LISTED_IN = ("added", "removed")  # of a cohort's change: the fields that name end users
+LISTED_IN = ("added", "removed")  # the fields of a cohort's change that name end users
 
 
 def export(client: ClientApplication, user: str) -> dict[str, Any]:
-    """Return the lists, cohorts and changes that name an end user, as JSON-serialisable data."""
+    """Return the lists, cohorts and recorded changes that name an end user, as JSON-serialisable data."""
     return {
         "lists": list(_listed(client, user).values("list", "note", flag_name=F("flag__name"))),
         "cohorts": list(CohortMember.objects.filter(user=user).values_list("cohort__name", flat=True)),
@@ -33,7 +35,7 @@ def export(client: ClientApplication, user: str) -> dict[str, Any]:
 
 
 def erase(client: ClientApplication, user: str) -> dict[str, int]:
-    """Take an end user off every list and cohort. Returns the number of rows by table."""
+    """Remove an end user from every list and cohort. Return the number of rows by table."""
     with transaction.atomic(), acting("erase_user", "The end user's request."):
         listed, _by_model = _listed(client, user).delete()
         cohorts = [cohort.remove([user]) for cohort in Cohort.objects.filter(members__user=user)]
@@ -41,8 +43,11 @@ def erase(client: ClientApplication, user: str) -> dict[str, int]:
 
 
 def _changes(user: str) -> list[dict[str, Any]]:
-    """Return the recorded changes that concern an end user: a list row's in full; of a cohort's, only that it named
-    this user, since it may name twenty others."""
+    """Return the recorded changes that concern an end user.
+
+    A change of a list row is returned in full. Of a change of a cohort only the fact that it named the user is
+    returned, since it may name others too.
+    """
     texts = Change.objects.annotate(was=Cast("before", TextField()), became=Cast("after", TextField())).order_by("pk")
     maybe = Q()
     for name in admin_log.written(user):
@@ -60,14 +65,13 @@ def _changes(user: str) -> list[dict[str, Any]]:
 
 
 def _is_subject(user: str, subject: str) -> bool:
-    """Return True if ``subject`` names the user, as ``ListedUser.subject`` and, for a plan, ``PlanAssignment`` write
-    it."""
+    """Return True if ``subject`` names the user, in the way of ``ListedUser.subject`` or of a plan assignment."""
     one = re.escape(user)
     return bool(re.search(rf"\A(?:[^:]*: end user {one}(?: of .+)?|plan assignment [^:]*: {one}: .+)\Z", subject))
 
 
 def _is_listed(user: str, names: str) -> bool:
-    """Return True if the user is in ``names``, a list as ``core.audit.names`` writes it."""
+    """Return True if the user is in ``names``, a list written by ``core.audit.names``."""
     return bool(re.search(rf"(?:\A|, ){re.escape(user)}(?:\Z|, | and [\d,]+ more\Z)", names))
 
 

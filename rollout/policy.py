@@ -1,9 +1,13 @@
-"""Is voice on for this end user? Decided in this process's memory, from rules that are at most ``FRESH_S`` old.
+"""Decide in memory whether voice is on for an end user, by rules that are at most ``FRESH_S`` seconds old.
 
-All rules are read together: a decision costs a hash and a few look-ups, and a change by anybody, the kill switch above
-all, acts in every process within ``FRESH_S``. The lists, which may be long, are read again only when the audit trail
-has grown. Rules belong to one event loop; ``forget`` may be called from any thread. While the database is gone the last
-rules stand, for at most ``VOICE_DATABASE_OUTAGE_S``: nobody can have changed them.
+All rules are read from the database together, so a decision costs only a hash and a few look-ups. Any change takes
+effect in every process within ``FRESH_S``, which matters most for the kill switch. The lists may be long, so they are
+read again only when the audit trail has grown.
+
+While the database is unavailable, the last rules apply for at most ``VOICE_DATABASE_OUTAGE_S`` seconds: nobody can have
+changed them.
+
+Threads: rules belong to one event loop; ``forget`` may be called from any thread.
 """
 
 from __future__ import annotations
@@ -33,12 +37,12 @@ from rollout.feature import VOICE, Feature
 from rollout.models import ClientShare, CohortMember, Flag, ListedUser
 
 FRESH_S = 2.0
-ACTS_WITHIN_S = 5.0  # what is promised of a change: the reading takes its time, and open streams ask now and then
-LISTS_FRESH_S = 60.0  # also when the audit trail has not grown: somebody may have used SQL
+ACTS_WITHIN_S = 5.0  # as promised to operators: reading takes time, and open streams ask only now and then
+LISTS_FRESH_S = 60.0  # even if the audit trail has not grown: somebody may have used SQL
 
 
 class VoiceNotEnabled(DomainError):
-    """The feature is off for this end user."""
+    """Raised when a feature is off for an end user."""
 
 
 class Reason(StrEnum):
@@ -63,24 +67,27 @@ _REFUSALS = {
 
 @dataclass(frozen=True)
 class Decision:
-    """``reason``: the rule that decided."""
+    """Whether an end user has a feature. ``reason`` is the rule that decided."""
 
     allowed: bool
     reason: Reason
 
     @property
     def is_for_all(self) -> bool:
-        """True if the decision would be the same for any other end user."""
+        """True if the decision would be the same for every other end user."""
         return self.reason in _REFUSALS
 
     def refusal(self) -> VoiceNotEnabled:
-        """Return the error for a caller who is not let in. It does not reveal which list an end user is on."""
+        """Return the error for a refused caller. It does not reveal which list an end user is on."""
         return VoiceNotEnabled(str(_REFUSALS.get(self.reason, gettext_lazy("Voice is not enabled for this user yet."))))
 
 
 @dataclass(frozen=True)
 class _Lists:
-    """The lists of one flag: end users with the client application that the entry is for, None for any."""
+    """The lists of one flag.
+
+    ``denied`` and ``allowed`` hold an end user together with the id of a client application, or None for any.
+    """
 
     denied: frozenset[tuple[int | None, str]] = frozenset()
     allowed: frozenset[tuple[int | None, str]] = frozenset()
@@ -90,7 +97,10 @@ class _Lists:
 
 @dataclass(frozen=True)
 class Share:
-    """How far a flag reaches, in per cent of end users. ``kept``: how far a part's own queue does (``Reason.KEPT``)."""
+    """How far a flag reaches, in per cent of end users.
+
+    ``kept`` is how far it reaches in the part's own earlier queue (``Reason.KEPT``).
+    """
 
     percent: Decimal
     kept: Decimal = Decimal(0)
@@ -98,14 +108,14 @@ class Share:
 
 @dataclass(frozen=True)
 class _Rule:
-    """The rule of one flag: voice's, or a part's."""
+    """The rule of one flag. ``shares`` are the percentages of single client applications, by id."""
 
     flag: Flag
     shares: Mapping[int, Share]
     lists: _Lists
 
     def share(self, client_id: int) -> Share:
-        """Return the share of this client application's end users that have the feature, those on lists left out."""
+        """Return how far the flag reaches among this client application's end users, not counting lists."""
         if self.flag.everyone:
             return Share(Decimal(100))
         return self.shares.get(client_id) or Share(self.flag.reach, self.flag.kept_percent or Decimal(0))
@@ -118,7 +128,7 @@ class _Rule:
         return None if self.lists.denied.isdisjoint({(client_id, user), (None, user)}) else Reason.DENIED
 
     def names(self, client_id: int, user: str) -> Reason | None:
-        """Return the rule, other than the percentage, that lets this end user in; None if there is none."""
+        """Return the rule, other than the percentage, that lets this end user in; None if no such rule does."""
         if self.flag.everyone:
             return Reason.EVERYONE
         if not self.lists.allowed.isdisjoint({(client_id, user), (None, user)}):
@@ -130,7 +140,7 @@ class _Rule:
 
 @dataclass(frozen=True)
 class PartRules:
-    """Voice and one part of it, which can only narrow what voice gives."""
+    """The rules of voice and of one of its parts. The part can only narrow what voice allows."""
 
     voice: _Rule
     part: _Rule
@@ -159,14 +169,16 @@ class PartRules:
         return kept > 0 and share.is_within(user, kept, self.part.flag.name)
 
     def reach(self, client_id: int) -> Decimal:
-        """Return how far the part reaches in voice's queue, in per cent of this client's end users."""
+        """Return how far the part reaches in voice's queue, in per cent of this client application's end users."""
         if self.is_off:
             return Decimal(0)
         return min(self.voice.share(client_id).percent, self.part.share(client_id).percent)
 
     def kept(self, client_id: int) -> Decimal:
-        """Return how far the part reaches in its own earlier queue, in per cent; lowering voice or the part removes
-        users there, too."""
+        """Return how far the part reaches in its own earlier queue, in per cent.
+
+        It is never more than ``reach``, so lowering voice or the part removes users there, too.
+        """
         return min(self.part.share(client_id).kept, self.reach(client_id))
 
     @property
@@ -176,19 +188,24 @@ class PartRules:
 
 @dataclass(frozen=True)
 class Rules:
-    """``version``: how long the audit trail was, before the rest was read. ``lists_at``: monotonic seconds."""
+    """The rules of all flags, as read from the database.
+
+    Attributes:
+        version: last id and number of rows of the audit trail, read before everything else.
+        lists_at: ``time.monotonic()`` when the lists were read.
+    """
 
     rules: Mapping[str, _Rule]
     version: tuple[int, int]
     lists_at: float
 
     def decide(self, client_id: int, user: str, feature: str) -> Decision:
-        """Decide for one end user. A feature without a flag is off."""
+        """Decide whether one end user has the feature. A feature without a flag is off."""
         part = self.part(feature)
         return part.decide(client_id, user) if part else Decision(False, Reason.OFF)
 
     def with_percent(self, name: str, percent: Decimal) -> Rules:
-        """Return the rules as they would be with another percentage for one flag."""
+        """Return these rules with another percentage for one flag."""
         rules = dict(self.rules)
         if rule := rules.get(name):
             flag = copy(rule.flag)
@@ -204,16 +221,23 @@ class Rules:
 
 @dataclass(frozen=True)
 class Reach:
-    """Which shares of a client application's end users have voice by the percentages, 0 to 1: ``any`` part of it, and
-    each part. Whom lists name is not counted."""
+    """Shares (0 to 1) of a client application's end users who have voice by the percentages, not counting lists.
+
+    Attributes:
+        any: share that has at least one part.
+        parts: share that has each part.
+    """
 
     any: float
     parts: Mapping[Feature, float]
 
 
 def reach(rules: Rules, client_id: int) -> Reach:
-    """Return the reach for one client application. Queues are independent of each other, so the share in neither of two
-    is the product of the shares outside each."""
+    """Return the reach for one client application.
+
+    Queues are independent of each other. So the share of end users outside two of them is the product of the shares
+    outside each.
+    """
     parts = {}
     widest = 0.0
     without_kept = 1.0
@@ -228,8 +252,8 @@ def reach(rules: Rules, client_id: int) -> Reach:
 
 
 def load(known: Rules | None = None) -> Rules:
-    """Load the current rules from the database. Unchanged lists are taken from ``known``."""
-    # Rows of the audit trail may be committed in another order than numbered, so their number counts too.
+    """Load the current rules from the database. Lists that have not changed are taken from ``known``."""
+    # Rows of the audit trail may be committed out of order, so the last id alone does not show all changes.
     trail = Change.objects.aggregate(last=Max("id"), number=Count("id"))
     version = (trail["last"] or 0, trail["number"])
     flags = list(Flag.objects.all())
@@ -244,7 +268,7 @@ def load(known: Rules | None = None) -> Rules:
 
 
 def load_percentages() -> Rules:
-    """Load the rules without the lists, which ``reach`` does not count, in two queries."""
+    """Load the rules without the lists, in two queries. This is enough for ``reach``."""
     return Rules(_rules(list(Flag.objects.all()), {}), (0, 0), 0.0)
 
 
@@ -276,7 +300,13 @@ def _load_lists(flag: Flag) -> _Lists:
 
 @dataclass
 class _Memory:
-    """The rules that this event loop knows. ``epoch``: how often ``forget`` had been called when they were read."""
+    """Rules cached for one event loop.
+
+    Attributes:
+        asked_at: ``time.monotonic()`` when the rules were asked for.
+        epoch: value of ``_epoch``, the number of calls of ``forget``, when they were asked for.
+        reading: the task that is reading the rules, shared by all who wait for them.
+    """
 
     rules: Rules | None = None
     asked_at: float = 0.0
@@ -284,7 +314,7 @@ class _Memory:
     reading: asyncio.Task[Rules] | None = field(default=None, repr=False)
 
     async def current(self) -> Rules:
-        """Return the rules, read from the database at most ``FRESH_S`` ago. Raises ``DatabaseError``."""
+        """Return the rules, read at most ``FRESH_S`` ago or, in an outage, the last known. Raises ``DatabaseError``."""
         try:
             return await self._fresh()
         except UNAVAILABLE_ERRORS:
@@ -316,25 +346,25 @@ _memory = PerLoop(_Memory)
 
 
 def forget() -> None:
-    """Make the next decision of this process ask the database again."""
+    """Make this process read the rules again before its next decision."""
     global _epoch  # one number for all loops and threads
     _epoch += 1
 
 
 async def decide(caller: Caller, user: str, feature: Feature) -> Decision:
-    """Is the feature on for this end user of this caller's client application? Raises ``DatabaseError``."""
+    """Decide whether an end user of the caller's client application has the feature. Raises ``DatabaseError``."""
     return (await _memory().current()).decide(caller.client_id, user, feature)
 
 
 async def require(caller: Caller, user: str, feature: Feature) -> None:
-    """Raises ``VoiceNotEnabled`` unless the feature is on for this end user."""
+    """Raise ``VoiceNotEnabled`` unless the feature is on for this end user."""
     decision = await decide(caller, user, feature)
     if not decision.allowed:
         raise decision.refusal()
 
 
 async def require_for_anybody(caller: Caller, feature: Feature) -> None:
-    """Raises ``VoiceNotEnabled`` when the feature is off for every end user, whomever this call may be for."""
+    """Raise ``VoiceNotEnabled`` if the feature is off for every end user. The calling one need not be known."""
     decision = await decide(caller, caller.user, feature)
     if not decision.allowed and decision.is_for_all:
         raise decision.refusal()

@@ -1,4 +1,7 @@
-"""Previews what a percentage would do before it is saved. Apps that can predict peaks and costs register a forecast."""
+"""Preview the effects of a percentage before it is saved.
+
+Apps that can predict peaks and costs register a forecast, which contributes lines to the preview.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,12 @@ from rollout.share import shown
 
 @dataclass(frozen=True)
 class Effect:
-    """One line of the preview. ``note``: what the estimate rests on. ``is_warning``: it needs attention first."""
+    """One line of the preview.
+
+    Attributes:
+        note: what the estimate is based on.
+        is_warning: True if the line needs attention before the percentage is saved.
+    """
 
     name: str
     value: str
@@ -28,13 +36,13 @@ _forecasts: list[Forecast] = []
 
 
 def register(forecast: Forecast) -> None:
-    """Register a forecast, which returns the effects of changing a flag's percentage."""
+    """Register a forecast: a function that returns the effects of giving a flag a certain percentage."""
     if forecast not in _forecasts:
         _forecasts.append(forecast)
 
 
 def asked(flag: Flag, text: str) -> Decimal | None:
-    """Parse a typed percentage into the one that would apply; None if it is not valid."""
+    """Parse a typed percentage. Return the flag's default if ``text`` is empty, None if it is not valid."""
     text = text.strip()
     if not text:
         return Flag(name=flag.name).reach
@@ -46,7 +54,7 @@ def asked(flag: Flag, text: str) -> Decimal | None:
 
 
 def render(flag: Flag, percent: Decimal) -> SafeString:
-    """Render the preview. ``flag``: as it is stored."""
+    """Render the preview of ``percent`` as HTML. ``flag`` must be as stored in the database."""
     effects = [effect for forecast in _forecasts for effect in forecast(flag, percent)]
     context = {"before": shown(flag.reach), "after": shown(percent), "effects": effects}
     return render_to_string("admin/rollout/preview.html", context)

@@ -1,7 +1,7 @@
-"""Guarded ramps: step by step to a larger share, as long as no critical alert fires.
+"""Guarded ramps: raise a flag's percentage step by step, as long as no critical alert fires.
 
-``tick`` moves them; whoever watches the alerts calls it every few seconds with what fires. A step's hold counts only
-the time that was watched: when the watcher was away, nobody knows whether the step did harm.
+The process that watches the alerts calls ``tick`` every few seconds with those that fire. Only time that was watched
+counts for a step's hold, because otherwise nobody knows whether the step did harm.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ USUAL_STEPS = (
     (Decimal(5), timedelta(hours=48)),
     (Decimal(10), timedelta(hours=72)),
 )
-LONGEST_TICK_S = 300.0  # of a longer silence of the watcher only so much counts
+LONGEST_TICK_S = 300.0  # of a longer gap between two ticks only so much counts as watched
 
 State = Ramp.State
 
 
 class RampError(DomainError):
-    """This ramp cannot do that now; says why in words for the operator."""
+    """Raised when a ramp cannot do something now. The message tells the operator why."""
 
 
 def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS) -> Ramp:
-    """Create a ramp as a draft."""
+    """Create a ramp as a draft. ``steps`` are pairs of a percentage and its hold time."""
     with transaction.atomic():
         ramp = Ramp.objects.create(flag=flag)
         RampStep.objects.bulk_create([RampStep(ramp=ramp, percent=percent, hold=hold) for percent, hold in steps])
@@ -44,7 +44,7 @@ def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS)
 
 
 def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
-    """Start the ramp: take the first step above the present percentage. Raises ``RampError``."""
+    """Start the ramp at its first step above the present percentage. Raises ``RampError``."""
     with transaction.atomic():
         ramp, flag = _locked(ramp_id)
         _expect(ramp, State.DRAFT)
@@ -64,7 +64,7 @@ def start(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def pause(ramp_id: int, why: str = "") -> Ramp:
-    """Stay at this percentage until ``resume``. Raises ``RampError``."""
+    """Hold the present percentage until ``resume``. Raises ``RampError``."""
     with transaction.atomic():
         ramp, _flag = _locked(ramp_id)
         _expect(ramp, State.RUNNING)
@@ -99,10 +99,10 @@ def abort(ramp_id: int, now: datetime, why: str = "") -> Ramp:
 
 
 def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
-    """Move every running ramp forward as far as it may go, or back when a critical alert fires. Returns the ramps that
-    moved.
+    """Move every running ramp forward if its step was held long enough, or back if a critical alert fires.
 
-    ``critical_alerts``: those that fire now, in words. One process at a time should call this; two do no harm.
+    ``critical_alerts`` describes the alerts that fire now. Returns the ramps that moved. One process at a time should
+    call this, but two do no harm.
     """
     if critical_alerts:
         return roll_back("Critical: " + "; ".join(critical_alerts), now)
@@ -116,7 +116,7 @@ def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
 
 
 def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
-    """Set every running ramp back to its last good step for this reason. Returns these ramps."""
+    """Set every running ramp back to its last good percentage, for this reason. Return these ramps."""
     rolled_back = []
     for ramp_id in _running():
         with transaction.atomic(), _as(ramp_id, reason):
@@ -124,7 +124,7 @@ def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
             if ramp.state != State.RUNNING:
                 continue
             good = last_good(ramp)
-            if flag.reach > good:  # never up: somebody may have lowered it by hand already
+            if flag.reach > good:  # never raise it: somebody may have lowered it by hand already
                 flag.percent = good
                 flag.save()
             _move(ramp, State.ROLLED_BACK, f"Back to {shown(good)}. {reason}")
@@ -135,7 +135,7 @@ def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
 
 
 def last_good(ramp: Ramp) -> Decimal:
-    """Return the last percentage that was held to its end, or the one from before the ramp."""
+    """Return the last percentage that was held to its end, or the percentage before the ramp."""
     base = ramp.base_percent or Decimal(0)
     if ramp.step is None:
         return base
@@ -181,7 +181,7 @@ def _take(ramp: Ramp, flag: Flag, step: RampStep, now: datetime) -> None:
 
 
 def _is_in_hand(ramp: Ramp, flag: Flag) -> bool:
-    """Return True if the flag is still as the ramp has set it."""
+    """Return True if nobody has changed the flag since the ramp set it."""
     return ramp.step is not None and flag.percent == ramp.step.percent and not flag.killed and flag.everyone is None
 
 
@@ -190,7 +190,7 @@ def _running() -> list[int]:
 
 
 def _locked(ramp_id: int) -> tuple[Ramp, Flag]:
-    """Return both rows in their current state, locked until the transaction ends."""
+    """Return the ramp and its flag as they are now, locked until the transaction ends."""
     ramp = Ramp.objects.select_for_update().get(pk=ramp_id)
     return ramp, Flag.objects.select_for_update().get(pk=ramp.flag_id)
 

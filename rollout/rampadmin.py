@@ -1,4 +1,4 @@
-"""The ramps' pages: drafts with their steps; start, pause, resume and abort, each with a reason."""
+"""Admin pages of ramps: drafts with their steps; start, pause, resume and abort, each with a reason."""
 
 from __future__ import annotations
 

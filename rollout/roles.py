@@ -1,4 +1,4 @@
-"""The two groups of people who run the service and are not superusers. Rights that an admin adds to them stay."""
+"""The two groups for staff who are not superusers. Permissions that an admin adds to them are kept."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from django.contrib.auth.models import Group, Permission
 OPERATORS = "Operators"
 PRODUCT = "Product"
 
-# Who operates changes these; everybody of both groups sees all models. Rows that only the apps write
-# (the ledger, the audit trail, samples) refuse changes whatever the rights.
+# Operators may change rows of these apps; both groups may view all rows. Rows that only the code writes (the ledger,
+# the
+# audit trail, samples) cannot be changed whatever the permissions.
 CHANGED_BY_OPERATORS = ("rollout", "capacity")
 SEEN = ("rollout", "usage", "capacity", "voiceproject")
-NO_RIGHTS = ("delete_flag", "add_flag")  # there is one per feature
+NO_RIGHTS = ("delete_flag", "add_flag")  # migrations create one flag per feature
 
 
 def grant(app_config: AppConfig, **_signal: Any) -> None:
-    """Make the groups and give them what they lack of this application's rights. Called after each migration, when all
-    its permissions exist; so an app that comes later needs no migration here."""
+    """Create the groups, and add the permissions on this app's models that they lack.
+
+    Called after each migration of an app, when all its permissions exist, so that a new app needs no migration for
+    this.
+    """
     if app_config.label not in SEEN:
         return
     rights = Permission.objects.filter(content_type__app_label=app_config.label).exclude(codename__in=NO_RIGHTS)

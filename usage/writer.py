@@ -116,7 +116,8 @@ class LedgerWriter:
                 del self._noted[: len(noted)]  # last: if interrupted, they are written again, which does no harm
         except DatabaseError as error:  # neither the database nor the disk takes them, so they stay queued
             failure = error
-        if not self.spool.is_empty or database.is_away:  # even after a failure: detects its return
+        # Even after a failure, since this detects that the database is back.
+        if not self.spool.is_empty or database.is_away:
             if settled := await self.run(self._drain):
                 logger.warning("settled what had been spooled", extra={"settlements": settled})
         elif failure is not None:

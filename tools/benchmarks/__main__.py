@@ -1,9 +1,10 @@
-"""``make bench``: the figures of the README's performance table, as ratios within one run where they are ratios.
+"""``make bench``: measure the figures in the README's performance table.
 
     python -m tools.benchmarks [seconds for each figure] [part ...]
 
-Parts: asr, tts, recorded (on people's recordings, if ``BENCH_RECORDINGS`` names a folder of them), plain, goodput,
-live; all of them, in about ten minutes, if none is named.
+Parts: asr, tts, recorded, plain, goodput, live. If none is named, all of them run, which takes about ten minutes. The
+part "recorded" needs a folder of people's recordings, named by ``BENCH_RECORDINGS``. Both sides of a ratio are measured
+in the same run.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from tools.benchmarks.report import Row, table  # noqa: E402
 
 CONCURRENCY = (1, 10, 50, 100, 200)
 PARTS = ("asr", "tts", "recorded", "plain", "goodput", "live")
-OF_STRAIGHT = 0.9
-PROMISED = 100  # at once, all of them served
+OF_STRAIGHT = 0.9  # goal: throughput through HTTP over that of direct calls
+PROMISED = 100  # goal: this many requests at once are all served
 P95_S = {"asr": ASR_P95_S, "tts": TTS_P95_S}
 
 
@@ -48,7 +49,11 @@ async def main(seconds: float, parts: list[str]) -> None:
 
 
 async def compare(direction: str, seconds: float) -> None:
-    """The service against the same work without HTTP, at the same concurrency, one right after the other."""
+    """Compare the service with the same work without HTTP, at each concurrency, one right after the other.
+
+    ``direction``: "asr" or "tts".
+    ``seconds``: for how long each is measured.
+    """
     rows: list[Row] = []
     ratios: list[str] = []
     costs: list[str] = []

@@ -1,4 +1,4 @@
-"""What the service does a second. An app for its commands' sake; it has no tables."""
+"""The app of `manage.py measure_rates`. It has no tables."""
 
 from __future__ import annotations
 

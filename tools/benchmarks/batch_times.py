@@ -1,7 +1,7 @@
-"""How long a batch takes by its size, through the engines of this process and with nothing else running.
+"""Measure how long batches of different sizes take on this process's engines, with nothing else running.
 
-Of each cost the fastest run counts: the others were disturbed. A slow model gets no further than the small batches in
-the time that there is, and a fast one does all of them several times.
+For each batch cost, only the fastest run counts, because other programs may have slowed down the others. A slow model
+gets only through the small batches in the given time; a fast one runs every size several times.
 """
 
 from __future__ import annotations
@@ -24,15 +24,21 @@ environment.prepare()
 from tools.benchmarks.workload import SENTENCES, clips, said  # noqa: E402
 from tools.planning.rates import ASR, TTS, BatchTime, fit_line  # noqa: E402
 
-BURSTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-ROUNDS = 5  # that are enough, where there is time for them
-SURE_UNITS = 6  # alone, whatever time they take: without them there is nothing to fit
+BURSTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # units submitted at once
+ROUNDS = 5  # repetitions of all bursts, if there is time
+SURE_UNITS = 6  # single units that are run even if the time is over, so that a line can be fitted
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Measurements of one kind's engine. ``sizes``: seconds of audio, or characters, of the requests that load tests
-    make. ``stages``: the shares of the pool's time by job."""
+    """Measurements of the engine of one kind of work.
+
+    ``name``: the engine's name.
+    ``model``: the model's name.
+    ``batch``: batch times and limits.
+    ``sizes``: sizes of the benchmarks' requests, in seconds of audio or characters.
+    ``stages``: the jobs of the audio pool in their order, each as a share of the pool's time.
+    """
 
     name: str
     model: str
@@ -43,14 +49,14 @@ class Engine:
 
 @dataclass(frozen=True)
 class Ran:
-    """A batch that ran, with the total cost of its units."""
+    """A batch that was run, with the total cost of its units."""
 
     cost: float
     seconds: float
 
 
 async def measure(seconds: float) -> dict[str, Engine]:
-    """Both kinds' engines, each for about so many seconds."""
+    """Measure the engines of both kinds, each for about ``seconds``."""
     from django.conf import settings
 
     from asr.checkpoint import configured
@@ -71,7 +77,7 @@ async def measure(seconds: float) -> dict[str, Engine]:
     heard = [SpeechUnit(audio=_speech(file, checkpoint), options=Options(language="ms")) for file in files]
     silence_s = statistics.fmean(lengths) - statistics.fmean(unit.duration_s for unit in heard)
     context_s = table.context_s(heard[0].duration_s)
-    # Only one context, so that batches are of the size that was asked for.
+    # Units of one context only, so that all units of a burst can be in one batch.
     heard = [unit for unit in heard if table.context_s(unit.duration_s) == context_s]
     spoken = [Sentence(text=text, voice=voice) for text in _texts()]
     recogniser: Any = whisper()
@@ -86,7 +92,7 @@ async def measure(seconds: float) -> dict[str, Engine]:
             BatchTime(
                 *_fit(ran_asr),
                 settings.VOICE_ASR_BATCH,
-                float(context_s * table.limit(context_s)),  # of the clips measured; others' differ little
+                float(context_s * table.limit(context_s)),  # for the measured clips; other contexts differ little
                 tuple(map(float, checkpoint.contexts_s)),
                 workers=workers,
                 threads=threads if device_here() == "cpu" else 1,
@@ -120,7 +126,7 @@ def _seconds(file: bytes) -> float:
 
 
 def _speech(file: bytes, checkpoint: Any) -> Any:
-    """The first segment of the file, as the engine gets it."""
+    """Return the first speech segment of a WAV file as the engine gets it."""
     from asr.audio import decode
     from asr.voice_activity import segments
 
@@ -130,8 +136,10 @@ def _speech(file: bytes, checkpoint: Any) -> Any:
 
 
 def _texts() -> list[str]:
-    """Sentences, every third one half as long, and every third one twice: what a batch takes beside its length is seen
-    only where lengths differ."""
+    """Return sentences of normal, half and double length in turn.
+
+    Only with different lengths can a batch's fixed time be told from the time that depends on the length.
+    """
     texts = []
     for number, sentence in enumerate(SENTENCES):
         words = sentence.split()
@@ -142,9 +150,15 @@ def _texts() -> list[str]:
 
 
 async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[float], seconds: float) -> list[Ran]:
-    """Units that come together, one to many of them. Of several batches of several units each is taken to have had some
-    of the mean cost. Where each unit is a batch of its own they are run one by one: of several workers nobody knows
-    whose time is which."""
+    """Submit bursts of units and return the batches that they became.
+
+    A burst may become several batches. Each unit is then taken to have the burst's mean cost. If the engine runs every
+    unit as a batch of its own, units are submitted one by one, because with several workers the times could not be
+    matched to the units.
+
+    ``costs``: the cost of each unit.
+    ``seconds``: when to stop.
+    """
     from inference import runtime
 
     seen: list[tuple[int, float]] = []
@@ -152,7 +166,7 @@ async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[
     ran: list[Ran] = []
     each_s = 0.0
     taken = 0
-    single: set[int] = {1}  # bursts of which each unit is a batch of its own
+    single: set[int] = {1}  # sizes of bursts whose units are each a batch of their own
     began = time.monotonic()
     for burst in BURSTS * ROUNDS:
         left_s = seconds - (time.monotonic() - began)
@@ -186,7 +200,10 @@ def _fit(ran: Sequence[Ran]) -> tuple[float, float]:
 
 
 async def _parallel(engine: Any, unit: Any, name: str) -> tuple[int, int]:
-    """How many threads one batch calculates on, by the processor time of one, and how many batches run side by side."""
+    """Return how many threads a batch runs on, and how many batches run in parallel.
+
+    The threads are estimated from the CPU time of one batch over its duration.
+    """
     import threading
 
     used = time.process_time()
@@ -198,7 +215,7 @@ async def _parallel(engine: Any, unit: Any, name: str) -> tuple[int, int]:
 
 
 def device() -> str:
-    """What the engines run on."""
+    """Return the name of the processor or GPU that the engines run on."""
     import ctranslate2
     from django.conf import settings
 
@@ -213,7 +230,7 @@ def device() -> str:
 
 
 def _timed(work: Callable[[], Any]) -> float:
-    """Return the processor seconds of the fastest of five runs."""
+    """Return the CPU seconds of the fastest of five runs."""
     times = []
     for _ in range(5):
         began = time.thread_time()
@@ -223,7 +240,7 @@ def _timed(work: Callable[[], Any]) -> float:
 
 
 async def _shares_asr(checkpoint: Any, features: Callable[[Any], Any]) -> tuple[float, ...]:
-    """How the pool's jobs share its time: decode, find speech, compute features; then look for more speech."""
+    """Return the shares of the pool's jobs: decode, find speech, compute features; afterwards, look for more speech."""
 
     from asr.audio import decode
     from asr.voice_activity import segments
@@ -241,7 +258,7 @@ async def _shares_asr(checkpoint: Any, features: Callable[[Any], Any]) -> tuple[
 
 
 def _shares_tts(voice: Any) -> tuple[float, ...]:
-    """Split into sentences; then finish the sound, encode it."""
+    """Return the shares of the pool's jobs: split into sentences; afterwards, finish the audio and encode it."""
     import numpy as np
 
     from tts.encoding import AudioFormat, encode

@@ -1,6 +1,6 @@
-"""An HTTP client that costs next to nothing: it shares the machine with the server whose work is measured.
+"""An HTTP client that uses very little CPU time, because it shares the machine with the measured server.
 
-Requests are made once, as the bytes that go over the wire, and sent as often as wanted.
+A request is built once, as bytes, and can then be sent many times.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import httptools
 
 @dataclass(frozen=True)
 class Answer:
-    """``headers`` by their names in lower case."""
+    """An HTTP response. ``headers`` have lower-case names."""
 
     status: int
     body: bytes
@@ -49,13 +49,13 @@ class Client:
             connection.close()
 
     def request(self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b"") -> bytes:
-        """Build the bytes that ``send`` takes."""
+        """Build the bytes of a request for ``send``."""
         fields = {**self._headers, **headers, "Content-Length": str(len(body))}
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
         return "\r\n".join(lines).encode() + body
 
     async def send(self, request: bytes) -> Answer:
-        """Raises ``OSError`` or ``TimeoutError`` where there is no answer."""
+        """Send a request and return the answer. Raises ``OSError`` or ``TimeoutError`` if there is none."""
         connection = await self._connection()
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -77,7 +77,7 @@ class Client:
 
 
 class _Connection(asyncio.Protocol):
-    """One request after the other. The methods that begin with ``on_`` are for the parser."""
+    """A connection that sends one request at a time. The ``on_`` methods are called by the HTTP parser."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None

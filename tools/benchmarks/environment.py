@@ -1,4 +1,4 @@
-"""What a benchmark runs in: Django set up on throw-away state, and the machine named."""
+"""Set up Django on temporary state for a benchmark, and describe the machine."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from pathlib import Path
 
 
 def prepare() -> None:
-    """Nothing where Django is set up already: a test that imports a benchmark keeps its own environment, which the
-    services that it starts inherit."""
+    """Set up Django with a temporary state folder, unless it is set up already.
+
+    A test that imports a benchmark thereby keeps its own environment, which the services that it starts inherit.
+    """
     from django.apps import apps
 
     if apps.ready:
         return
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
     os.environ.setdefault("VOICE_STATE_DIR", tempfile.mkdtemp(prefix="voice-bench-"))
-    os.environ.setdefault("VOICE_TTS_CACHE_BYTES", "0")  # speech is made, not looked up
+    os.environ.setdefault("VOICE_TTS_CACHE_BYTES", "0")  # speech is synthesised each time, not taken from the cache
     os.environ.setdefault("VOICE_LOG_LEVEL", "WARNING")
     import django
 

@@ -1,4 +1,7 @@
-"""From a text to its first sound with a neural voice, one at a time: `python -m tools.benchmarks.first_audio`."""
+"""Measure the time from a text to its first audio with a neural voice, one reply at a time.
+
+python -m tools.benchmarks.first_audio [replies] [voice]
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ SENTENCES_OF_A_REPLY = 3
 
 
 async def first_audio(text: str, voice: Voice) -> tuple[float, float]:
-    """Seconds until the first sound left, and the longest silence while the listener waited for more."""
+    """Return the seconds until the first audio was ready, and the longest gap in playback while waiting for more."""
     started = time.monotonic()
     first_s = heard_until = gap_s = 0.0
     speech = Synthesis(sentences_of(text, voice.language), voice, soon=True, whole=len(text) <= WHOLE_UP_TO_CHARACTERS)

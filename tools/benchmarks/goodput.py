@@ -1,9 +1,11 @@
-"""What becomes of the work done in time when more and more is asked for.
+"""Measure whether goodput holds under overload.
 
     python -m tools.benchmarks.goodput [seconds]
 
-The best is what a server does with as many callers as keep it busy. Then up to four times the callers, and up to four
-times the arrivals per second, whom nobody can make wait.
+Goodput is the number of requests per second that succeed within ``load.IN_TIME_S``. It is measured in a closed loop,
+with one, two and four times the callers that keep the server busy. It is then measured in an open loop, where requests
+arrive at random times at one, two and four times the best goodput so far and do not slow down when the server does.
+Printed are all goodputs, and their ratios to the best of them.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from tools.benchmarks.through_http import asr, tts  # noqa: E402
 
 SATURATION = 50  # callers who keep two cores busy
 TIMES = (1, 2, 4)
-KEPT = 0.9  # the goal: of the best, at four times saturation
+KEPT = 0.9  # goal: share of the best goodput that remains at four times saturation
 
 
 async def main(seconds: float) -> None:

@@ -1,11 +1,14 @@
-"""Live recognition as people use it: streams in real time, from a process of its own.
+"""Measure the latency and memory of live recognition with streams in real time, from another process.
 
     python -m tools.benchmarks.live [--model MODEL] [--recordings DIRECTORY] [streams ...]
 
-Each stream says sentences, or the recordings of a directory with a manifest (as ``evaluate_asr`` takes it), with pauses
-between them. Printed per number of streams: from the start of an utterance to its first partial, from the end of the
-silence that ends it to its final, and what an open stream costs the server in memory; with recordings also how many of
-the words differ from those of the same recordings sent as files.
+Each stream says sentences with pauses between them, or the recordings of a directory with a manifest as for
+``evaluate_asr``. For each number of streams the output has:
+
+- the time from the start of an utterance to its first partial;
+- the time from the end of the silence that ends an utterance to its final;
+- the server's memory for each open stream;
+- with recordings, how many words differ from those of the same recordings sent as files.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ from tools.benchmarks.workload import SENTENCES  # noqa: E402
 
 CHUNK_MS = 40
 SILENCE_MS = 500
-PADDING_MS = 300  # before an utterance's speech, in what the service calls its start
+PADDING_MS = 300  # how long before the speech the service's start of an utterance is
 PAUSE_S = 2.0
 UTTERANCES = 5
 LONGEST_RECORDING_S = 60
@@ -47,7 +50,7 @@ LONGEST_RECORDING_S = 60
 
 @dataclass(frozen=True)
 class Talk:
-    """Something that is said on a stream; ``name``: of its recording, "" for a sentence."""
+    """Something to say on a stream. ``name``: the path of the recording, or "" for a sentence."""
 
     audio: sound.Audio
     language: str = "ms"
@@ -56,8 +59,16 @@ class Talk:
 
 @dataclass
 class Measured:
-    """Measurements of live recognition. ``words``: for each recording, the words heard live. ``stable``: the number of
-    words reported as stable; ``changed``: how many of them a final changed."""
+    """Measurements of live recognition.
+
+    ``first_partial``: seconds from the start of each utterance to its first partial.
+    ``final``: seconds from the end of the silence after each utterance to its final.
+    ``utterances``: how many utterances began.
+    ``bytes_per_stream``: the server's memory for each open stream.
+    ``stable``: how many words partials reported as stable.
+    ``changed``: how many of these words are different in the final.
+    ``words``: the text recognised live of each recording, by its path.
+    """
 
     first_partial: Result = field(default_factory=Result)
     final: Result = field(default_factory=Result)
@@ -69,7 +80,7 @@ class Measured:
 
 
 class Speaker:
-    """One person on one connection: sends as a microphone does, and notes when what comes back comes."""
+    """One person on one connection: sends audio in real time, and records when events come back."""
 
     def __init__(self, socket: Any, measured: Measured) -> None:
         self._socket = socket
@@ -77,9 +88,9 @@ class Speaker:
         self._began = 0.0  # when the stream's clock started
         self._sent = 0  # samples
         self._stable: dict[int, list[str]] = {}
-        self._times: dict[int, float] = {}  # of each utterance's last event of note, on the wall clock
-        self._heard: list[tuple[int, str]] = []
-        self._said: list[tuple[int, str]] = []  # recordings by when they began, in ms of the stream
+        self._times: dict[int, float] = {}  # monotonic time of each utterance's start or, after it, its end
+        self._heard: list[tuple[int, str]] = []  # start in ms of the stream, and text of each final
+        self._said: list[tuple[int, str]] = []  # start in ms of the stream, and path of each recording
 
     async def say(self, talk: Talk) -> None:
         audio = np.concatenate([talk.audio, sound.silence(PAUSE_S)])
@@ -89,7 +100,7 @@ class Speaker:
         for at in range(0, len(audio), size):
             chunk = audio[at : at + size]
             self._sent += len(chunk)
-            # A microphone hands over a chunk when its last sample has been heard.
+            # A microphone delivers a chunk after its last sample.
             await asyncio.sleep(max(0.0, self._began + self._sent / sound.RATE - time.monotonic()))
             await self._socket.send((np.clip(chunk, -1, 1) * 32_767).astype("<i2").tobytes())
         if talk.name:
@@ -127,7 +138,7 @@ class Speaker:
 
 
 async def measure(service: Served, talks: Sequence[Sequence[Talk]]) -> Measured:
-    """A stream for each of ``talks``."""
+    """Run one stream for each of ``talks`` at once, and return the measurements."""
     measured = Measured()
     before = memory(service)
     opened = asyncio.Barrier(len(talks) + 1)
@@ -135,7 +146,7 @@ async def measure(service: Served, talks: Sequence[Sequence[Talk]]) -> Measured:
     tasks = [
         asyncio.create_task(stream(service, number, said, measured, opened, done)) for number, said in enumerate(talks)
     ]
-    await opened.wait()  # all have said all of it
+    await opened.wait()  # all streams have sent all their audio
     measured.bytes_per_stream = (memory(service) - before) / len(talks)
     done.set()
     await asyncio.gather(*tasks)
@@ -157,7 +168,7 @@ async def stream(
         await socket.recv()
         speaker = Speaker(socket, measured)
         listening = asyncio.create_task(speaker.listen())
-        await asyncio.sleep(PAUSE_S * number / 20)  # people do not start together
+        await asyncio.sleep(PAUSE_S * number / 20)  # so that the streams do not start together
         for talk in talks:
             await speaker.say(talk)
         await opened.wait()
@@ -167,13 +178,13 @@ async def stream(
 
 
 def memory(service: Served) -> int:
-    """Resident bytes of the server."""
+    """Return the server's resident memory in bytes."""
     status = Path(f"/proc/{service.process.pid}/status").read_text()
     return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
 
 def sentences(streams: int, turns: int) -> list[list[Talk]]:
-    """Return the sentences that each stream says."""
+    """Return ``turns`` sentences for each stream."""
     return [
         [Talk(sound.said(SENTENCES[(number + turn) % len(SENTENCES)])) for turn in range(turns)]
         for number in range(streams)
@@ -181,7 +192,11 @@ def sentences(streams: int, turns: int) -> list[list[Talk]]:
 
 
 def recordings(directory: Path, streams: int, limit: int) -> list[list[Talk]]:
-    """Each stream says recordings of one language, since a stream has one; which ones, goes round."""
+    """Return the recordings that each stream says, all in one language, because a stream has only one.
+
+    ``limit``: use only this many recordings. With one stream, return a list for each language. With more, divide the
+    most frequent language's recordings between the streams.
+    """
     by_language: dict[str, list[Talk]] = {}
     for reference in read_manifest(directory)[:limit]:
         recording = decode(reference.audio.read_bytes(), max_duration_s=LONGEST_RECORDING_S)
@@ -195,7 +210,7 @@ def recordings(directory: Path, streams: int, limit: int) -> list[list[Talk]]:
 
 
 async def as_files(service: Served, talks: Sequence[Talk]) -> dict[str, str]:
-    """The words of recordings that are sent whole."""
+    """Send each recording as a file and return its text by its path."""
     words = {}
     async with httpx.AsyncClient(base_url=service.url, headers=service.headers(), timeout=120) as client:
         for talk in talks:
@@ -209,11 +224,11 @@ async def as_files(service: Served, talks: Sequence[Talk]) -> dict[str, str]:
 async def report(streams: int, options: argparse.Namespace) -> None:
     settings = {"VOICE_LOG_LEVEL": "WARNING"} | ({"VOICE_ASR_MODEL": options.model} if options.model else {})
     with tempfile.TemporaryDirectory() as folder, served(Path(folder), **settings) as service:
-        await measure(service, sentences(streams, 1))  # warm up: what is left then is the streams' own memory
+        await measure(service, sentences(streams, 1))  # warm up, so that later growth is the streams' own memory
         groups = [sentences(streams, UTTERANCES)]
         if options.recordings:
             talks = recordings(options.recordings, streams, options.limit)
-            # Languages need streams of their own; where one stream was asked for, they speak one after the other.
+            # Each language needs a stream of its own. With one stream at a time, they run one after the other.
             groups = [[said] for said in talks] if streams == 1 else [talks]
         for group in groups:
             measured = await measure(service, group)

@@ -1,8 +1,9 @@
-"""Live speech as a chat uses it: text in the pieces of a language model, audio back.
+"""Measure live text to speech as a chat uses it: text arrives in small pieces, audio is streamed back.
 
     python -m tools.benchmarks.live_speech
 
-Prints, on an idle server: from the end of the first sentence's text to its first audio, and from a cancel to silence.
+On an idle server, it prints the time from the end of the first sentence's text to its first audio, and the time from a
+cancel to its confirmation.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ ROUNDS = 30
 
 
 async def until(socket: ClientConnection, kind: str | None) -> None:
-    """Read up to an event of that kind, or up to audio."""
+    """Read messages until an event of this kind arrives, or until audio arrives if ``kind`` is None."""
     while True:
         message = await socket.recv()
         if (kind is None) == isinstance(message, bytes) and (kind is None or json.loads(message)["type"] == kind):
@@ -57,7 +58,7 @@ async def main() -> None:
     silence = Result()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder), VOICE_LOG_LEVEL="WARNING") as service:
         for number in range(ROUNDS + 2):
-            if number == 2:  # the first ones warm up
+            if number == 2:  # the first two rounds are the warm-up
                 first = Result()
                 silence = Result()
             await one(service, SENTENCES[number % len(SENTENCES)], first, silence)

@@ -1,4 +1,4 @@
-"""Callers who behave: they ask, and where they are told to come back later they do, and not before."""
+"""Load by well-behaved callers, who wait for the ``Retry-After`` of a refusal before they ask again."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ from core.percentiles import percentile
 from tools.benchmarks.client import Answer
 from tools.benchmarks.through_http import Ask
 
-IN_TIME_S = 5.0  # what comes later is no use to somebody who talks to an assistant
-SETTLE_S = 3.0  # until as much is under way as will be: what is done before or after the run's own time is not counted
+IN_TIME_S = 5.0  # a later answer is of no use to somebody who talks to an assistant
+SETTLE_S = 3.0  # time at the beginning until the load is steady; answers in it are not counted as goodput
 
 
 @dataclass
 class Outcome:
-    """The outcome of a load run. ``seconds``: the measured time, which starts ``SETTLE_S`` after the beginning.
-    ``statuses``: number of answers by status; requests without an answer are under their exception's name.
-    ``latencies_s``: latencies of the successes. ``in_time``: successes that came in time, within the measured time."""
+    """The outcome of a load run.
+
+    ``seconds``: the measured time, which starts ``SETTLE_S`` after the beginning.
+    ``began``: when the run began (``time.perf_counter``).
+    ``in_time``: successes within ``IN_TIME_S`` of their request that came during the measured time.
+    ``statuses``: number of answers by HTTP status; requests without an answer count under their exception's name.
+    ``latencies_s``: seconds until each success.
+    ``retry_after_s``: the ``Retry-After`` of each answer that was no success, in seconds.
+    ``refusal_s``: seconds until each of these answers.
+    """
 
     seconds: float
     began: float = field(default_factory=time.perf_counter)
@@ -32,12 +39,12 @@ class Outcome:
 
     @property
     def goodput(self) -> float:
-        """Successes in time, per second."""
+        """Successes in time per second."""
         return self.in_time / self.seconds
 
     @property
     def remaining_s(self) -> float:
-        """The time until no more requests are to be made."""
+        """Seconds until the run ends and no more requests may be made."""
         return max(0.0, self.began + SETTLE_S + self.seconds - time.perf_counter())
 
     def succeeded(self, latency_s: float) -> None:
@@ -58,7 +65,7 @@ class Outcome:
 
 
 async def one(ask: Ask, number: int, outcome: Outcome) -> float:
-    """Make the request and note what became of it; gives how long the server wants the caller to stay away."""
+    """Make a request and record its outcome; return for how many seconds the caller should wait before the next."""
     asked = time.perf_counter()
     try:
         answer: Answer = await ask(number)
@@ -77,7 +84,7 @@ async def one(ask: Ask, number: int, outcome: Outcome) -> float:
 
 
 async def closed(asks: list[Ask], *, seconds: float) -> Outcome:
-    """One caller for each of ``asks``, who asks again as soon as they are answered, or as they were told to."""
+    """Run a closed loop with one caller for each of ``asks``; a refused caller waits for the ``Retry-After``."""
     outcome = Outcome(seconds)
 
     async def caller(index: int, ask: Ask) -> None:
@@ -92,7 +99,7 @@ async def closed(asks: list[Ask], *, seconds: float) -> Outcome:
 
 
 async def open_loop(ask: Ask, *, per_second: float, seconds: float) -> Outcome:
-    """Send requests at random times, whatever becomes of the others; a refused caller does not come back."""
+    """Send requests at random times (a Poisson process) without waiting for answers or repeating refused requests."""
     outcome = Outcome(seconds)
     chance = random.Random(1)
     tasks: list[asyncio.Task[float]] = []

@@ -1,9 +1,9 @@
-"""The service with its threads counted: `manage.py serve --demo` that tells, when asked, what each thread has used.
+"""Run `manage.py serve --demo` and report the CPU time of its threads on request.
 
     python -m tools.benchmarks.observed DESCRIPTOR
 
-For each line on standard input one line of JSON goes to that file descriptor: processor seconds by thread, named by
-what they do, and the batches since the line before.
+For each line on standard input, one line of JSON is written to that file descriptor. It has the CPU seconds so far by
+role of the thread (loop, pool, engine, books), and the batches since the previous line.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ BOOKS = "books"
 
 
 def processor_seconds() -> dict[str, float]:
-    """By role. Threads that Python does not know are the engines' own."""
+    """Return the CPU seconds of this process by role. Threads unknown to Python belong to the engines."""
     names = {thread.native_id: thread.name for thread in threading.enumerate()}
     used: dict[str, float] = {}
     for task in Path("/proc/self/task").iterdir():
         try:
             seconds = int((task / "schedstat").read_text().split()[0]) / 1e9
         except FileNotFoundError:
-            continue  # it ended just now
+            continue  # the thread has just ended
         number = int(task.name)
         role = LOOP if number == os.getpid() else _role(names.get(number))
         used[role] = used.get(role, 0.0) + seconds

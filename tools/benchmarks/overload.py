@@ -1,9 +1,10 @@
-"""500 callers at once for two minutes: is everybody answered, does the server stay as it was?
+"""Overload the service with 500 callers for two minutes: does every request get an answer, and does memory stay flat?
 
     python -m tools.benchmarks.overload [seconds] [callers]
 
-Two of three speak to it, the others are spoken to. Printed: every kind of answer, what got none, the work done in time
-against what the same server did with as many callers as it likes, and its memory before, meanwhile and after.
+Two of three callers send speech to text, the others text to speech. The output has the number of answers by status, the
+requests without an answer, the goodput compared with that of 50 callers on the same server, and the server's memory
+before, during and after. Goodput counts the successes within ``load.IN_TIME_S``.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.live import memory  # noqa: E402
 from tools.benchmarks.through_http import Ask, asr, tts  # noqa: E402
 
-LIKED = 50
-ANSWER_WITHIN_S = 60.0  # what takes longer hangs
+LIKED = 50  # callers that keep the server busy without overloading it
+ANSWER_WITHIN_S = 60.0  # a request without an answer after this time counts as unanswered
 CALM_S = 5.0
 SAMPLE_S = 1.0
 EXPECTED = {"200", "429", "503"}
@@ -44,7 +45,7 @@ async def main(seconds: float, callers: int) -> bool:
             def mixed(count: int) -> list[Ask]:
                 return [speak if index % 3 == 2 else hear for index in range(count)]
 
-            await load.closed(mixed(callers), seconds=10)  # every buffer has been as large as it gets
+            await load.closed(mixed(callers), seconds=10)  # lets every buffer grow to its full size
             best = await load.closed(mixed(LIKED), seconds=min(20.0, seconds))
             await asyncio.sleep(CALM_S)
             before = memory(service)
@@ -73,7 +74,7 @@ async def _sample(service: Served, samples: list[int]) -> None:
 
 
 def _slope(samples: list[int]) -> float:
-    """Bytes a second, by least squares over the second half."""
+    """Return the trend of the second half of the samples in bytes per second, by least squares."""
     later = samples[len(samples) // 2 :]
     middle = (len(later) - 1) / 2
     spread = sum((index - middle) ** 2 for index in range(len(later)))

@@ -1,10 +1,11 @@
-"""Every page that staff look at, with a million rows in the ledger: seconds and queries.
+"""Time every page of the admin and the dashboard, and count its queries, with a million rows in the ledger.
 
     python -m tools.benchmarks.pages [--rows 1000000] [--users 20000] [--database URL]
 
-Finds the pages itself: all models of the admin (lists, sorted, searched, filtered, of a month, the last page, a row,
-the form to add one), whatever else has an address below /admin/ or /dashboard/, and what those link to.
-Without ``--database`` it starts a PostgreSQL of its own and fills it; a database that is named has been filled before.
+The pages are found automatically: for each model of the admin the list (also sorted, searched, filtered, for a month,
+and its last page), a row and the form to add one; every other address below /admin/ or /dashboard/; and the pages that
+these link to. Without ``--database``, a temporary PostgreSQL is started and filled. A database that is named must be
+filled already.
 """
 
 from __future__ import annotations
@@ -44,7 +45,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Timing:
-    """``first_s``: when nothing was warm; ``median_s``: of the runs after it."""
+    """The measurements of a page.
+
+    ``status``: the HTTP status.
+    ``first_s``: seconds of the first run, with cold caches.
+    ``median_s``: median seconds of the later runs.
+    ``queries``: how many queries the last run made.
+    ``slowest_query_s``, ``slowest_sql``: the slowest of these queries.
+    ``size``: bytes of the response.
+    """
 
     page: Page
     status: int
@@ -92,7 +101,7 @@ def _fill(rows: int, users: int) -> None:
     call_command("seed_demo", rows=rows, users=users)
     print(f"filled in {time.perf_counter() - started:.0f} s\n")
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")  # what autovacuum does soon after
+        cursor.execute("VACUUM ANALYZE")  # autovacuum would do this soon anyway
 
 
 def _measure(only: str, *, sql: bool) -> int:
@@ -218,7 +227,7 @@ def _of_model(client: Any, model: Any, model_admin: Any, name: str, address: str
 
 
 def _searched(row: Any, fields: Iterable[str]) -> str:
-    """What the row has in the last field that can be searched."""
+    """Return the row's value in the last searchable field; "x" if it is neither text nor a whole number."""
     value: Any = row
     for part in list(fields)[-1].strip("=^@").split("__"):
         value = getattr(value, part, "")
@@ -226,7 +235,7 @@ def _searched(row: Any, fields: Iterable[str]) -> str:
 
 
 def _routes() -> Iterator[str]:
-    """All addresses of those areas that need no argument."""
+    """Yield all addresses below /admin/ and /dashboard/ that take no argument."""
     from django.urls import URLPattern, URLResolver, get_resolver
 
     def walk(patterns: Iterable[Any], before: str) -> Iterator[str]:
@@ -241,7 +250,7 @@ def _routes() -> Iterator[str]:
 
 
 def _chosen(client: Any) -> list[str]:
-    """The dashboard of a quarter and of a year with each choice of its filters, and with one of each together."""
+    """Return the dashboard's addresses for 90 days and for a year, with each single filter and with all combined."""
     page = _body(client.get("/dashboard/?range=90")).decode()
     fields = {
         name: re.findall(r'<option value="([^"]+)"', options)
@@ -254,7 +263,7 @@ def _chosen(client: Any) -> list[str]:
 
 
 def _links(client: Any) -> list[str]:
-    """What the first pages of the areas link to within them, and the dashboard's pages again."""
+    """Return the addresses within the areas that are linked from their first pages and from pages of the dashboard."""
     found: dict[str, None] = {}
     waiting = list(AREAS)
     while waiting and len(found) < MAX_LINKS:

@@ -1,9 +1,15 @@
-"""What one writes first: a FastAPI server that calls ``WhisperModel.transcribe`` once per request. Only for comparison.
+"""A minimal FastAPI server for comparison: it calls ``WhisperModel.transcribe`` once for each request.
 
-    uvicorn benchmarks.plain_server:app
+    uvicorn tools.benchmarks.plain_server:app
 
-``PLAIN_MODEL``: the checkpoint. ``PLAIN_COMPUTE_TYPE``: CTranslate2's. ``PLAIN_THREADS`` and ``PLAIN_WORKERS``:
-faster-whisper's ``cpu_threads`` and ``num_workers``. Everything else is as faster-whisper has it, 30 s chunks included.
+Environment variables:
+
+- ``PLAIN_MODEL``: the checkpoint.
+- ``PLAIN_COMPUTE_TYPE``: CTranslate2's compute type.
+- ``PLAIN_THREADS``: faster-whisper's ``cpu_threads``.
+- ``PLAIN_WORKERS``: faster-whisper's ``num_workers``.
+
+Everything else is faster-whisper's default, including chunks of 30 s.
 """
 
 from __future__ import annotations
@@ -32,6 +38,6 @@ def ready() -> dict[str, str]:
 @app.post("/v1/audio/transcriptions")
 def transcribe(
     file: UploadFile, language: Annotated[str, Form()] = "ms"
-) -> dict[str, str]:  # FastAPI runs it in a thread of its pool
+) -> dict[str, str]:  # FastAPI runs this in a thread of its pool
     segments, _information = model.transcribe(file.file, language=language)
     return {"text": " ".join(segment.text.strip() for segment in segments)}

@@ -1,10 +1,11 @@
-"""The mean opinion score that DistillMOS predicts for recorded speech, one row for each directory of WAV files.
+"""Print the mean opinion score (MOS) that DistillMOS predicts for each directory of WAV files.
 
     python -m venv .venv-listen && .venv-listen/bin/pip install -r requirements-listen.in
     .venv-listen/bin/python tools/benchmarks/predicted_mos.py DIRECTORY ...
 
-It is a model's guess on a scale from 1 to 5, good for comparing voices. What the product's scorecard shows is what
-listeners gave. Stands alone: the environment with torch has nothing of the service.
+The score is a model's estimate from 1 to 5 and is good for comparing voices. The product's scorecard shows the ratings
+of listeners instead. This script imports nothing of the project, because its environment contains torch but none of the
+service's packages.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 import torchaudio
 from distillmos import ConvTransformerSQAModel
 
-SAMPLE_RATE = 16_000  # DistillMOS's
+SAMPLE_RATE = 16_000  # required by DistillMOS
 
 
 def scores(directory: Path, model: torch.nn.Module) -> list[float]:

@@ -1,8 +1,7 @@
-"""What a request costs this machine: batch times by size with nothing else running, and processor time by thread of the
-service at work. `manage.py measure_rates` writes it to a file; the planner and the simulator read it.
+"""Measure the machine time of a request: batch times on an idle machine, and CPU time per thread under load.
 
-Processor time is measured while the service is as busy as it can be, because a thread that shares caches and memory
-with others takes longer for the same work than one that runs alone.
+`manage.py measure_rates` writes the result to a file, which the planner and the simulator read. CPU time is measured
+under full load, because a thread that shares caches and memory with others needs more time for the same work.
 """
 
 from __future__ import annotations
@@ -49,17 +48,21 @@ from tools.planning.rates import (  # noqa: E402
 )
 from tools.planning.simulation.closed import fitted  # noqa: E402
 
-BATCH_SHARE = 4  # times the seconds of load go into batches alone, for each kind
+BATCH_SHARE = 4  # seconds of measuring batches for each second of load
 BUSY = 24  # callers at once: enough that the machine is never idle, few enough that nothing is refused
 WARM_UP_S = 1.5
 ALONE_S = 2.0
-STREAMS = 4  # a short measurement has shorter ones
-STREAM_S = 8.0
+STREAMS = 4
+STREAM_S = 8.0  # the longest; in a short measurement, streams are shorter
 
 
 @dataclass
 class Observed:
-    """A throw-away service and what its threads use."""
+    """A temporary service that reports the CPU time of its threads when asked.
+
+    ``key``: its API key.
+    ``answers``: the text file from which its reports are read.
+    """
 
     url: str
     key: str
@@ -88,7 +91,7 @@ def observed() -> Iterator[Observed]:
             "VOICE_DEMO_API_KEY": key,
             "VOICE_TTS_CACHE_BYTES": "0",
             "VOICE_RATE_LIMIT": "0",
-            # A slow model would refuse some of the callers, or let another one speak: then nothing could be measured.
+            # With limits, a slow model would refuse callers or let eSpeak NG speak, and that could not be measured.
             "VOICE_ASR_WAIT_S": "0",
             "VOICE_TTS_WAIT_S": "0",
             "VOICE_TTS_BROWNOUT": "false",
@@ -134,7 +137,14 @@ def _wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
 
 @dataclass(frozen=True)
 class Spent:
-    """A loaded run: processor seconds by role, batches, and how many cores the run and idleness had together."""
+    """A run under load and what it used.
+
+    ``result``: the latencies.
+    ``used``: CPU seconds of the service, by role of the thread.
+    ``client_s``: CPU seconds of the load generator.
+    ``batches``: engine, units and seconds of each batch.
+    ``cores``: how many cores were used by the run or idle; the rest were used by other programs.
+    """
 
     result: Result
     used: dict[str, float]
@@ -166,13 +176,16 @@ async def spend(service: Observed, run: Callable[[], Awaitable[Result]]) -> Spen
 
 
 def _idle_s() -> float:
-    """Idle time of all cores since the start of the machine."""
+    """Return the idle seconds of all cores since the machine started."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
 async def live(service: Observed, streams: int, seconds: float) -> Result:
-    """Streams of live recognition in real time: speech, a pause, speech."""
+    """Run live recognition streams in real time, of speech and pauses in turn.
+
+    The latencies of the result are the seconds of audio that each stream sent.
+    """
     speech = sound.said(SENTENCES[0])
     audio = (speech * 32_767).astype("<i2").tobytes() + bytes(2 * sound.RATE)
 
@@ -198,14 +211,20 @@ async def live(service: Observed, streams: int, seconds: float) -> Result:
 
 
 def _spread(alone: Result, size_cv: float) -> float:
-    """How much the answers to one caller spread beyond what their sizes explain: standard deviation over mean, from the
-    95th and 50th percentile, as a single hiccup would make the standard deviation itself anything."""
+    """Return the coefficient of variation of one caller's latencies, without the part that the sizes explain.
+
+    It is estimated from the 95th and 50th percentile, because a single outlier would distort the standard deviation.
+    """
     spread = (alone.percentile_ms(95) / alone.percentile_ms(50) - 1) / 1.645
     return math.sqrt(max(0.0, spread**2 - size_cv**2))
 
 
 async def measure(seconds: float, service: Observed | None = None) -> Rates:
-    """Measure all rates, with ``seconds`` of load for each kind. If a service is given, that one is loaded."""
+    """Measure all rates.
+
+    ``seconds``: how long the load lasts for each kind of work.
+    ``service``: the service to load; None starts a temporary one.
+    """
     engines = await batch_times.measure(BATCH_SHARE * seconds)
     if service is None:
         with observed() as throw_away:
@@ -241,7 +260,7 @@ async def loaded(service: Observed, seconds: float, engines: dict[str, batch_tim
 async def _of_kind(
     service: Observed, kind: str, call: Call, engine: batch_times.Engine, seconds: float
 ) -> tuple[KindRates, float]:
-    """Return one kind's rates, and the number of cores that its run had."""
+    """Return one kind's rates, and the number of cores that were available to its run."""
     await closed_loop(call, concurrency=BUSY, seconds=WARM_UP_S)
     alone = await closed_loop(call, concurrency=1, seconds=min(ALONE_S, seconds))
     spent = await spend(service, lambda: closed_loop(call, concurrency=BUSY, seconds=seconds))

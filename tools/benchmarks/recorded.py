@@ -1,11 +1,12 @@
-"""This service against a plain server on the same weights, on people's recordings: clips a second, and wrong words.
+"""Compare this service with ``plain_server`` on recordings of people: clips per second and word error rate.
 
     BENCH_RECORDINGS=folder python -m tools.benchmarks.recorded [seconds]
 
-The project holds no recordings of people. ``BENCH_RECORDINGS`` names a folder with ``manifest.jsonl`` (lines of
-``audio``, ``language`` and ``text``). Speed is measured on clips of ``SHORTEST_S`` to ``LONGEST_S``, cut where voice
-activity detection finds pauses: clean ones, then with noisy, mixed and music-like ones among them. Words are compared
-on whole recordings. Both servers calculate in the same type (``VOICE_ASR_COMPUTE_TYPE``, int8 by default).
+The project contains no recordings of people. ``BENCH_RECORDINGS`` names a folder with a ``manifest.jsonl``, whose lines
+have ``audio``, ``language`` and ``text``. Speed is measured on clips of ``SHORTEST_S`` to ``LONGEST_S`` seconds, which
+are cut at the pauses that voice activity detection finds. One set has the clean clips only. The other also has variants
+with noise, music or a second speaker. Word error rates are compared on whole recordings. Both servers use the same
+weights and compute type (``VOICE_ASR_COMPUTE_TYPE``, int8 by default).
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ MIN_TIMES_HARD = 5.0
 MAX_P50_MS = 300.0
 MAX_P95_MS = 1000.0
 MAX_POINTS_APART = 0.5
-NOISE_BELOW = 0.3  # of the speech's loudness
-MUSIC_BELOW = 0.5
+NOISE_BELOW = 0.3  # RMS of the noise over that of the speech
+MUSIC_BELOW = 0.5  # RMS of the music over that of the speech
 ALONE = 1
 TEN = 10
 CROWD = 50
@@ -57,7 +58,7 @@ CROWD = 50
 
 @dataclass(frozen=True)
 class Clip:
-    """``file``: as it is sent. ``text``: what is said, empty where that is not known."""
+    """A recording. ``file``: its bytes as they are sent; ``text``: the reference text, "" if unknown."""
 
     file: bytes
     language: str
@@ -88,7 +89,10 @@ def clean_clips(whole: Sequence[Clip]) -> list[tuple[sound.Audio, str]]:
 
 
 def hard_clips(clips: Sequence[tuple[sound.Audio, str]]) -> list[tuple[sound.Audio, str]]:
-    """Harder variants of the clips: noise or music behind most, and two speakers after each other in every third."""
+    """Return harder variants of the clips, with noise or music in the background.
+
+    In every third one, another clip follows instead, if both together are not too long.
+    """
     hard: list[tuple[sound.Audio, str]] = []
     for number, (audio, language) in enumerate(clips):
         seconds = len(audio) / sound.RATE
@@ -114,7 +118,14 @@ async def measure(
     seconds: float,
     crowds: Sequence[int] = (ALONE, TEN, CROWD),
 ) -> Measured:
-    """``crowds``: how many callers at once, one measurement each."""
+    """Measure the speed on each set of clips, then transcribe the whole recordings.
+
+    ``url``, ``headers``: the server and the headers for it.
+    ``sets``: sets of clips by their names.
+    ``whole``: the whole recordings.
+    ``seconds``: for how long each set is measured.
+    ``crowds``: numbers of callers; each set is measured with each of them.
+    """
     async with Client(url, headers) as client:
 
         async def ask(clip: Clip) -> str | None:
@@ -181,7 +192,13 @@ async def main(seconds: float) -> None:
 
 
 def words(whole: Sequence[Clip], plain: Sequence[str], ours: Sequence[str]) -> str:
-    """Word error rates, the difference with its 95 % interval, and how many texts repeat themselves."""
+    """Return a line with both word error rates, their difference, and how many texts of this service repeat themselves.
+
+    The difference has a 95 % interval, by bootstrap over the recordings.
+
+    ``whole``: the recordings with their reference texts.
+    ``plain``, ``ours``: the texts of the plain server and of this service.
+    """
     errors = [
         (compare(clip.text, first or "-", clip.language), compare(clip.text, second or "-", clip.language))
         for clip, first, second in zip(whole, plain, ours, strict=True)

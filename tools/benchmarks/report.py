@@ -1,4 +1,4 @@
-"""Results of closed-loop runs and how they are printed."""
+"""Results of closed-loop runs, and a table of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from core.percentiles import percentile
 
 @dataclass
 class Result:
-    """``latencies_s`` of the successful calls, in any order; ``elapsed_s`` of the whole run; ``cpu_s``: processor time
-    of the process that did the work."""
+    """The result of a closed-loop run.
+
+    ``latencies_s``: seconds of each successful call, in any order.
+    ``failures``: how many calls failed.
+    ``elapsed_s``: seconds of the whole run.
+    ``cpu_s``: CPU seconds of the process that did the work.
+    """
 
     latencies_s: list[float] = field(default_factory=list)
     failures: int = 0
@@ -24,7 +29,7 @@ class Result:
 
     @property
     def cpu_ms(self) -> float:
-        """Processor time for one call."""
+        """CPU milliseconds of one call."""
         return 1000 * self.cpu_s / len(self.latencies_s) if self.latencies_s else float("nan")
 
     @property

@@ -1,4 +1,4 @@
-"""ASGI servers side by side: an authenticated `GET /v1/models`, which costs little but the server's own time.
+"""Compare uvicorn and Daphne by an authenticated `GET /v1/models`, whose time is mostly the ASGI server's own.
 
 python -m tools.benchmarks.servers
 """
@@ -53,7 +53,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder, served(Path(folder), VOICE_LOG_LEVEL="WARNING") as service:
         headers = service.headers()
         rows.append(Row("uvicorn (manage.py serve)", 20, await measure(service.url, headers, 20)))
-        # Daphne on the same database, beside the first one, which is idle now.
+        # Daphne uses the same database. The first server is still running, but idle.
         port = free_port()
         settings = {"VOICE_STATE_DIR": f"{folder}/state", "VOICE_LOG_LEVEL": "WARNING"}
         command = ["-m", "daphne", "-p", str(port), "-v", "0", "voiceproject.asgi:application"]

@@ -1,11 +1,11 @@
-"""Does the simulation foretell what a load test then finds?
+"""Check the simulation: predict the latency of load tests, run them, and compare.
 
     python -m tools.benchmarks.simulation [seconds] [--loads ASR TTS both]
 
-On a throw-away service: rates are measured with 1 and 24 callers, the 95th percentile at 10, 50 and 100 callers is
-foretold from them, and only then are these loads run. Callers ask again as soon as they are answered; they share the
-cores with the service, and so they do in the simulation. A run should last several times as long as its slowest answer:
-8 s for the bundled model, 20 s for Whisper base.
+A temporary service is started. Rates are measured with 1 and 24 callers. From these rates the 95th percentile with 10,
+50 and 100 callers is predicted before any of these loads is run. Callers ask again as soon as they are answered. In the
+simulation, as in the measurement, they share the cores with the service. A run should last several times as long as its
+slowest answer: 8 s for the bundled model, 20 s for Whisper base.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tools.planning.simulation.closed import ClosedLoop, one_machine  # noqa: E4
 
 CALLERS = (10, 50, 100)
 LOADS = {"ASR": 1.0, "TTS": 0.0, "both": 0.5}
-GOAL = 0.25  # how far off a foretold 95th percentile may be
+GOAL = 0.25  # allowed relative error of a predicted 95th percentile
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Check:
 
 
 def foretell(rates: Rates, load: str, callers: int, seconds: float, cores: float | None = None) -> tuple[float, float]:
-    """The 95th percentile in seconds, and answers per second."""
+    """Predict the 95th percentile of the latency in seconds, and the answers per second."""
     answers = one_machine(rates, ClosedLoop(callers, seconds, LOADS[load]), cores=cores)
     return answers.percentile_s(95), answers.per_second_to_the_last
 
@@ -65,7 +65,7 @@ class Foretold:
 
 
 async def one(service: measuring.Observed, call: Call, rates: Rates, told: Foretold, seconds: float) -> Check:
-    """Run one load and hold it against what was foretold."""
+    """Run one load and compare it with its prediction."""
     spent = await measuring.spend(service, lambda: closed_loop(call, concurrency=told.callers, seconds=seconds))
     if spent.result.failures:
         print(f"{told.load}, {told.callers} callers: {spent.result.failures} failed")
@@ -81,7 +81,7 @@ async def check(seconds: float, loads: list[str]) -> list[Check]:
         rates = await measuring.loaded(service, seconds, engines)
         foretold = {
             (load, callers): foretell(rates, load, callers, seconds) for load in loads for callers in CALLERS
-        }  # before any of it is run
+        }  # predicted before any load is run
         print(f"{rates.asr_model}, {rates.tts_engine}: measured with {measuring.BUSY} callers")
         print(
             f"{rates.cores:.2f} cores were there to be had; threads take {rates.asr.stall:.2f} times (ASR) and "

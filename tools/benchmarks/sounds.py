@@ -1,7 +1,7 @@
-"""Which sounds of Malay a voice says so that they are heard: their letters, found again in what was heard.
+"""Count which Malay sounds of a voice are recognised, by comparing the letters of what was said and what was heard.
 
-A spelling is not a sound, and the listener has its own habits, so the shares compare voices; they are no measure of
-pronunciation by themselves.
+The shares are only good for comparing voices. They do not measure pronunciation, because spelling differs from sound
+and the speech recogniser makes mistakes of its own.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _E = re.compile(r"[eé]")
 
 
 def sounds_of(word: str) -> Iterator[tuple[str, int, int]]:
-    """The sounds of a Malay word (small letters) that are counted: kind, first letter, behind its last letter."""
+    """Yield the counted sounds of a Malay word in lower case: kind, index of the first letter, index after the last."""
     letters = [found.start() for found in re.finditer("e", word)]
     qualities = _E.findall(respelling(word))
     if len(letters) == len(qualities):
@@ -44,8 +44,10 @@ def sounds_of(word: str) -> Iterator[tuple[str, int, int]]:
 
 
 def missed_sounds(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[int, int]]:
-    """For pairs of (said, heard) as `spoken_text.error_rate.alike` gives them: of each kind how many were not heard, of
-    how many."""
+    """Return for each kind of sound how many were missed, and how many there were.
+
+    ``pairs``: said and heard sentences, normalised by `spoken_text.error_rate.alike`.
+    """
     missed: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for said, heard in pairs:
@@ -57,7 +59,7 @@ def missed_sounds(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[int, int]
 
 
 def _kept_letters(said: str, heard: str) -> set[int]:
-    """Which letters of `said` were heard as they are."""
+    """Return the indices of the letters of `said` that are the same in `heard`."""
     if not said or not heard:
         return set()
     chunks = jiwer.process_characters(said, heard).alignments[0]
@@ -67,7 +69,10 @@ def _kept_letters(said: str, heard: str) -> set[int]:
 
 
 def _places(said: str) -> dict[str, list[range]]:
-    """Where the sounds of a sentence's Malay words are, in the sentence without its spaces."""
+    """Return the places of each kind of sound in the Malay words of a sentence.
+
+    The indices count the sentence's letters without spaces.
+    """
     places: dict[str, list[range]] = defaultdict(list)
     offset = 0
     for word in said.split():

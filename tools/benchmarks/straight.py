@@ -1,4 +1,4 @@
-"""The same work without HTTP: bytes to text, and text to bytes, by calls in this process."""
+"""Measure the same work without HTTP, by calls in this process: audio bytes to text, and text to audio bytes."""
 
 from __future__ import annotations
 

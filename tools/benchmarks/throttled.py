@@ -1,9 +1,14 @@
-"""An inference tier whose recogniser has a known speed, for runs that are about the tier and not about a model.
+"""An engine of known speed in place of the recogniser, for tests of the inference tier that need no model.
 
-``DJANGO_SETTINGS_MODULE=tools.benchmarks.throttled_settings`` puts this app behind all others, and so its engine in the
-place of the real one. Units come and results go as ever: codec, batcher, replicas and readings are the product's. What
-is said is not recognised. THROTTLED_UNITS_S: what one replica does a second. THROTTLED_GPU: per cent of the time and of
-the memory of a GPU that NVIDIA's library tells of, "92 40"; unset: there is none.
+With ``DJANGO_SETTINGS_MODULE=tools.benchmarks.throttled_settings`` this app comes last, so its engine replaces the real
+one. The codec, the batcher, the replicas and the metrics are the product's own. The audio is ignored; every unit gets
+the same text.
+
+Environment variables:
+
+- ``THROTTLED_UNITS_S``: units per second of one replica.
+- ``THROTTLED_GPU``: use of time and of memory that a simulated GPU reports, in per cent, such as "92 40". If unset, no
+  GPU is simulated.
 """
 
 from __future__ import annotations
@@ -40,7 +45,7 @@ class ThrottledConfig(AppConfig):
 
 
 class ThrottledEngine:
-    """``Engine[SpeechUnit, Hypothesis]`` that does ``per_second`` units, in batches as they come."""
+    """An ``Engine[SpeechUnit, Hypothesis]`` that handles ``per_second`` units per second."""
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second
@@ -80,7 +85,7 @@ class ThrottledEngine:
 
 
 def _nvml(percent: float, memory_percent: float) -> SimpleNamespace:
-    """As much of NVIDIA's library as is asked, with one GPU."""
+    """Return a stand-in for the part of ``pynvml`` that the service uses, with one GPU."""
     return SimpleNamespace(
         NVMLError=OSError,
         nvmlInit=lambda: None,

@@ -1,4 +1,4 @@
-"""The work as clients ask for it: over HTTP, from a process of its own, with keys, ledger and all."""
+"""Measure requests over HTTP to a service in another process, with API keys and ledger as in production."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.benchmarks.workload import SENTENCES, Call, clips, closed_loop, said
 WARM_UP_S = 1.0
 _BOUNDARY = "a-boundary-that-is-in-no-clip"
 
-Ask = Callable[[int], Coroutine[Any, Any, Answer]]  # makes the numbered request
+Ask = Callable[[int], Coroutine[Any, Any, Answer]]  # sends the request with this number
 
 
 async def measure(direction: str, folder: Path, *, concurrency: int, seconds: float) -> Result:
@@ -32,8 +32,10 @@ async def measure(direction: str, folder: Path, *, concurrency: int, seconds: fl
 
 
 def succeeds(ask: Ask) -> Call:
-    """Return a call that tells whether the request succeeded; after a refusal it first waits as long as the server
-    asks."""
+    """Return a call that is True if the request succeeded.
+
+    After a failure it first waits for the seconds in the answer's ``Retry-After``.
+    """
 
     async def call(number: int) -> bool:
         answer = await ask(number)
@@ -63,7 +65,11 @@ def tts(client: Client) -> Ask:
 
 
 def form(clip: bytes, fields: Mapping[str, str]) -> tuple[str, bytes]:
-    """The content type and the body of a form with a WAV file."""
+    """Return the content type and the body of a multipart form with a WAV file.
+
+    ``clip``: the WAV file.
+    ``fields``: the other fields of the form.
+    """
     parts = [('Content-Disposition: form-data; name="file"; filename="clip.wav"\r\nContent-Type: audio/wav', clip)]
     parts += [(f'Content-Disposition: form-data; name="{name}"', value.encode()) for name, value in fields.items()]
     boundary = _BOUNDARY.encode()
@@ -72,6 +78,6 @@ def form(clip: bytes, fields: Mapping[str, str]) -> tuple[str, bytes]:
 
 
 def cpu_s(service: Served) -> float:
-    """Processor time that the server has used so far."""
+    """Return the CPU seconds that the server has used so far."""
     fields = Path(f"/proc/{service.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

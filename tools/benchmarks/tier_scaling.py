@@ -1,10 +1,10 @@
-"""Does the inference tier grow with the work, and what do callers see of it?
+"""Measure how the inference tier scales with the load, and what callers experience meanwhile.
 
     VOICE_TEST_CLUSTER_PYTHON=.venv-cluster/bin/python .venv/bin/python -m tools.benchmarks.tier_scaling
 
-starts Ray with replicas of a known speed (``tools.benchmarks.throttled``), 1 to 3 of them, and an API process in front
-of it; asks more of it than one replica can do, and later little. Requests come at their times whether or not others
-have been answered, and nobody asks twice. Prints what was seen and draws it.
+Starts Ray with 1 to 3 replicas of known speed (``tools.benchmarks.throttled``) and an API process in front of it. The
+load first exceeds what one replica can do and then falls. Requests are sent at fixed times, whether or not earlier ones
+have been answered, and are not repeated. A summary is printed and, with ``--plots``, drawn.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from tests import sound  # noqa: E402
 from tests.cluster.tier import PYTHON, ray_tier  # noqa: E402
 from tests.services import Served, served  # noqa: E402
 
-UNITS_S = 8.0  # that one replica does
+UNITS_S = 8.0  # units per second of one replica
 MOST = 3
-# Requests a second, and for how long. Two replicas could just carry the second part, without any reserve.
+# Parts of the load: requests per second, seconds. Two replicas can just handle the second part, without any reserve.
 PLAN = ((4.0, 20.0), (16.0, 100.0), (2.0, 60.0))
 SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "tools.benchmarks.throttled_settings",
@@ -41,7 +41,7 @@ SETTINGS = {
     "VOICE_RAY_ASR_REPLICAS": f"1-{MOST}",
     "VOICE_RAY_TTS_REPLICAS": "1",
     "VOICE_RAY_INGRESS_REPLICAS": "1",
-    # Five minutes by default: nobody wants to watch that.
+    # The default of five minutes would make the run too long.
     "VOICE_RAY_DOWNSCALE_DELAY_S": "20",
     # As in k8s/base/rayservice.yaml.
     "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
@@ -52,7 +52,7 @@ TIMEOUT_S = 40.0
 
 @dataclass(frozen=True)
 class Answer:
-    """``at``: seconds from the start of the run, when it was asked for."""
+    """An answered request. ``at``: when it was sent, in seconds from the start; ``seconds``: its latency."""
 
     at: float
     status: int
@@ -61,7 +61,7 @@ class Answer:
 
 @dataclass
 class Seen:
-    """``replicas``: seconds from the start, and how many ran then."""
+    """What was observed in a run. ``replicas``: pairs of seconds from the start and number of running replicas."""
 
     answers: list[Answer] = field(default_factory=list)
     replicas: list[tuple[float, int]] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Seen:
         return [answer for answer in self.answers if begin <= answer.at < end]
 
     def first(self, count: int, after: float = 0.0) -> float | None:
-        """Return the first time at which this many replicas ran."""
+        """Return the first time from ``after`` on at which exactly ``count`` replicas ran; None if there is none."""
         return next((at for at, running in self.replicas if running == count and at >= after), None)
 
 
@@ -79,7 +79,7 @@ def refused_percent(answers: list[Answer]) -> float:
 
 
 class Run:
-    """Asks ``api`` at a rate that may change, and watches ``tier``."""
+    """Sends requests to ``api`` and records the number of replicas of ``tier``."""
 
     def __init__(self, api: Served, tier: str) -> None:
         self.seen = Seen()
@@ -131,11 +131,11 @@ class Run:
 
 @contextmanager
 def started(folder: Path, **settings: str) -> Iterator[tuple[Served, str]]:
-    """The API process and the tier's address."""
+    """Start the tier and an API process; yield the API process and the tier's address."""
     (folder / "tier").mkdir()
     with (
         ray_tier(folder / "tier", **{**SETTINGS, **settings}) as tier,
-        # One client sends all of it, as the chat product does; its own limit is not what this is about.
+        # All requests come from one client application, as from the chat product, so its rate limit must not count.
         served(folder, VOICE_INFERENCE_URL=tier.url, VOICE_RATE_LIMIT="0") as api,
     ):
         yield api, tier.url

@@ -1,14 +1,16 @@
-"""How well voices are understood: they read sentences, Whisper base writes down what it hears.
+"""Measure how intelligible voices are: they read sentences, and Whisper base transcribes them.
 
     python -m tools.benchmarks.voices [voice ...] [--sentences N] [--held-out | --english] [--sounds] [--save DIR]
                                       [--mix NAME=RECIPE ... [--pace PERCENT]]
 
-Needs Kokoro and Whisper base (`manage.py models install --default`). Both texts, the one to be read and the one heard,
-are brought to the same words before they are compared (`spoken_text.error_rate`), so "15 peratus" is "lima belas
-peratus". `--held-out` reads sentences that no choice was made by. `--save` keeps the sound for
-`tools.benchmarks.predicted_mos`. `--mix` tries a mixture of the published packs in `--packs`. `--sounds` tells of each
-kind of Malay sound how many were not heard. `--english` reads Malay sentences with English words and counts the
-English words that are missed.
+Needs Kokoro and Whisper base (`manage.py models install --default`). The text and its transcript are normalised before
+they are compared (`spoken_text.error_rate`), so that "15 peratus" equals "lima belas peratus".
+
+--held-out  read sentences that were not used to choose or tune voices
+--english   read Malay sentences with English words, and count the English words that are missed
+--sounds    show for each kind of Malay sound how many were missed
+--save      keep the audio for `tools.benchmarks.predicted_mos`
+--mix       try a mixture of the published voice packs in the folder of --packs
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ _HEARING_RATE = 16_000
 
 @dataclass(frozen=True)
 class Reader:
-    """A voice, or a mixture of packs that might become one."""
+    """A voice, or a mixture of voice packs to try."""
 
     name: str
     voice: Voice
@@ -61,7 +63,13 @@ class Reader:
 
 @dataclass(frozen=True)
 class ClipResult:
-    """One sentence: what was to be read, what was heard, and how long it took and takes."""
+    """The result of one sentence.
+
+    ``text``: the sentence.
+    ``heard``: its transcript.
+    ``made_s``: seconds that the synthesis took.
+    ``audio_s``: seconds of audio.
+    """
 
     text: str
     heard: str
@@ -70,7 +78,7 @@ class ClipResult:
 
 
 class Listener:
-    """Reads with one model and listens with another."""
+    """Speaks sentences with the voices' engines and transcribes them with Whisper."""
 
     def __init__(self, threads: int) -> None:
         self._kokoro = kokoro.load(settings.VOICE_MODELS_DIR / "kokoro-82m", threads=threads)
@@ -79,7 +87,7 @@ class Listener:
         )
 
     def read(self, reader: Reader, text: str, language: str) -> tuple[Samples, float]:
-        """The samples, and the seconds that the model took."""
+        """Return the samples, and the seconds that the synthesis took."""
         started = time.monotonic()
         if reader.pack is None:
             spoken = speak_unit(SpeechUnit(text=text, voice=reader.voice, language=language))
@@ -108,7 +116,7 @@ class Listener:
 
 
 def rates(heard: list[ClipResult], language: str) -> tuple[float, float]:
-    """Word and character error rate over all sentences; spaces are no characters."""
+    """Return word and character error rate over all sentences; spaces do not count as characters."""
     pairs = [alike(one.text, one.heard, language) for one in heard]
     said = [pair[0] for pair in pairs]
     got = [pair[1] for pair in pairs]
@@ -117,10 +125,10 @@ def rates(heard: list[ClipResult], language: str) -> tuple[float, float]:
 
 
 def missed_english(lines: list[str], heard: list[ClipResult]) -> float:
-    """The share of the bracketed words that were not heard."""
+    """Return the share of the English words (in brackets in ``lines``) that were not heard."""
     wanted = missed = 0
     for line, one in zip(lines, heard, strict=True):
-        got = alike(one.text, one.heard, "ms")[1].replace(" ", "")  # words that were run together were heard
+        got = alike(one.text, one.heard, "ms")[1].replace(" ", "")  # so that words written together count as heard
         for word in _ENGLISH_WORD.findall(line):
             wanted += 1
             missed += alike(word, word, "ms")[0].replace(" ", "") not in got
@@ -188,7 +196,7 @@ def main() -> None:
 
 
 def _print_sounds(sounds: dict[str, dict[str, tuple[int, int]]]) -> None:
-    """A row for each kind of sound, a column for each voice: the percentage that was not heard."""
+    """Print the percentage of sounds that were missed, with a row for each kind and a column for each voice."""
     print("\n| not heard of | " + " | ".join(sounds) + " |\n|---|" + "---|" * len(sounds))
     for kind in KINDS:
         counts = [of[kind] for of in sounds.values()]

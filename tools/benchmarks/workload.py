@@ -1,4 +1,4 @@
-"""The work that is measured: 4 s clips of Malay to recognise, sentences of the same length to speak."""
+"""The benchmarks' requests: 4 s clips of Malay to recognise, and the same sentences to speak."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from tests import sound
 from tools.benchmarks.report import Result
 
-Call = Callable[[int], Awaitable[bool]]  # makes the numbered call; whether it worked
+Call = Callable[[int], Awaitable[bool]]  # makes the call with this number; True if it succeeded
 
 _SUBJECTS = ["saya mahu pergi ke", "kami akan sampai di", "mereka pulang dari", "ibu membeli ikan di", "dia bekerja di"]
 _PLACES = ["kuala lumpur", "pulau pinang", "johor bahru", "kota kinabalu", "shah alam"]
@@ -18,17 +18,17 @@ SENTENCES = [f"{subject} {place} {when}" for subject in _SUBJECTS for place in _
 
 
 def said(number: int) -> str:
-    """The numbered sentence as a text has it."""
+    """Return a sentence with a capital letter and a full stop; numbers beyond the last start again."""
     return SENTENCES[number % len(SENTENCES)].capitalize() + "."
 
 
 def clips() -> list[bytes]:
-    """WAV files of about 4 s, 16 kHz mono, all different."""
+    """Return a WAV file of about 4 s (16 kHz, mono) for each sentence."""
     return [sound.wav(sound.said(sentence)) for sentence in SENTENCES]
 
 
 async def closed_loop(call: Call, *, concurrency: int, seconds: float) -> Result:
-    """``concurrency`` callers that ask again as soon as they are answered."""
+    """Run ``concurrency`` callers that ask again as soon as they are answered, for ``seconds``."""
     result = Result()
     numbers = iter(range(10**9))
     started = time.perf_counter()

@@ -1,6 +1,6 @@
-"""Load as people make it, a verdict, a report. ``manage.py loadtest`` runs it; docs/load-tests.md explains it.
+"""Load tests with simulated users (``manage.py loadtest``), explained in docs/load-tests.md.
 
-Locust makes the load, in a process of its own (``locustfile``, ``live``): gevent changes Python's standard library and
-must not come near Django. The two processes share what is free of both: ``scenarios``, ``orders``, ``events``,
-``sentences``, ``answers``.
+Locust generates the load in a process of its own (``locustfile``, ``live``), because gevent patches Python's standard
+library and must not be mixed with Django. Modules that both processes import use neither of the two: ``scenarios``,
+``orders``, ``events``, ``sentences``, ``answers``.
 """

@@ -1,4 +1,4 @@
-"""Load as people make it. An app for its commands' sake; it has no tables."""
+"""The app of `manage.py loadtest`. It has no tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the load generator tells while it runs: one JSON object a line, on a pipe."""
+"""The events that the load generator writes to a pipe, one JSON object for each line."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from capacity.goals import Workload
 
 class Outcome(StrEnum):
     OK = "ok"
-    REFUSED = "refused"  # 429 or 503: the service says that it cannot now
+    REFUSED = "refused"  # 429 or 503
     FAILED = "failed"
-    HUNG = "hung"  # no end within the orders' patience
+    HUNG = "hung"  # no answer within Orders.patience_s
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One thing that a user asked for, when its answer was complete (``at``: Unix time).
+    """A request, at its end.
 
-    Of speech, ``voice`` is the one that was asked for, ``degraded`` why another one spoke ("": none did) and
-    ``audio_s`` how much was spoken."""
+    ``at``: the Unix time of its end.
+    ``seconds``: how long the user waited.
+    ``why``: why it did not succeed; "" if it did.
+    ``voice``: the requested voice; "" for speech to text.
+    ``degraded``: why another voice spoke; "" if none did.
+    ``audio_s``: seconds of speech received.
+    """
 
     at: float
     work: Workload
@@ -36,7 +41,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Pulse:
-    """Once a second. ``lag_s``: how late the generator itself was; what it measures is too long by up to as much."""
+    """The state of the generator, once a second.
+
+    ``at``: Unix time.
+    ``users``: how many users there are.
+    ``in_flight``: how many requests are in progress.
+    ``lag_s``: the generator's own longest delay; its latencies may be too long by as much.
+    """
 
     at: float
     users: int
@@ -49,7 +60,7 @@ def line(event: Asked | Pulse) -> bytes:
 
 
 def read(text: bytes) -> Asked | Pulse:
-    """Raises ``ValueError`` or ``TypeError`` for what is not such a line."""
+    """Read an event from a line. Raises ``ValueError`` or ``TypeError`` if the line is not an event."""
     fields: dict[str, Any] = json.loads(text)
     if "work" not in fields:
         return Pulse(**fields)

@@ -1,11 +1,16 @@
-"""Does a process's memory grow? The trend of its troughs, with how sure it is.
+"""Decide from memory readings whether a process has a memory leak.
 
-A service at work takes memory and gives it back: only what it never gives back is a leak. So, after a warm-up, the time
-is cut into blocks and each block's lowest reading is taken. Through these goes the Theil–Sen line: the median of the
-slopes of all pairs, which a few wild readings do not move. Its 99 % interval is Sen's, from Kendall's rank statistic
-(Sen 1968, Journal of the American Statistical Association 63). It is a leak when the growth at the interval's lower end
-is more than what memory allocators leave behind anyway, and so is the growth at the later half's pace: one step (a
-larger batch than ever before, say) is none, a leak goes on.
+Under load, a service takes memory and gives it back. Only memory that is never given back is a leak, so the test looks
+at the lowest readings:
+
+1. After a warm-up, the time is cut into blocks, and the lowest reading of each block is taken.
+2. The trend is the Theil–Sen slope: the median of the slopes of all pairs of points. Outliers hardly move it.
+3. Its 99 % confidence interval follows Sen, from Kendall's rank statistic (Sen 1968, Journal of the American
+   Statistical Association 63).
+
+There is a leak if two growths are both larger than what memory allocators keep anyway: the one at the lower end of the
+interval, and the one at the slope of the later half. The second condition excludes a single step, such as from the
+first large batch, because a leak continues.
 """
 
 from __future__ import annotations
@@ -18,10 +23,10 @@ from statistics import median
 
 from capacity.goals import WARM_UP_SHARE
 
-MIN_S = 10.0  # after the warm-up
+MIN_S = 10.0  # shortest time after the warm-up
 MIN_READINGS = 24
 MAX_BLOCKS = 24
-TOLERATED_SHARE = 0.02  # of the memory in use
+TOLERATED_SHARE = 0.02  # growth that is no leak, as a share of the memory in use
 _NORMAL_99 = 2.575829
 
 Reading = tuple[float, float]  # seconds, bytes
@@ -29,8 +34,14 @@ Reading = tuple[float, float]  # seconds, bytes
 
 @dataclass(frozen=True)
 class Trend:
-    """Bytes; ``slope``, ``low`` and ``high`` per second. ``low`` to ``high`` holds the true slope with 99 %;
-    ``late``: the later half's slope."""
+    """The trend of a process's memory.
+
+    ``slope``: bytes per second.
+    ``low``, ``high``: the 99 % confidence interval of the slope.
+    ``late``: the slope of the later half, in bytes per second.
+    ``span_s``: seconds that the readings cover, without the warm-up.
+    ``level``: the median reading in bytes.
+    """
 
     slope: float
     low: float
@@ -41,7 +52,7 @@ class Trend:
 
     @property
     def grown(self) -> float:
-        """The growth in bytes over the time watched."""
+        """The growth in bytes over the whole span."""
         return self.slope * self.span_s
 
     @property
@@ -74,7 +85,7 @@ def trend(readings: Sequence[Reading]) -> Trend | None:
 
 
 def _troughs(readings: Sequence[Reading]) -> list[Reading]:
-    """The lowest of each block of equally many readings, at the block's middle."""
+    """Return the lowest reading of each block of equally many readings, at the block's middle time."""
     blocks = min(MAX_BLOCKS, len(readings) // 2)
     edges = [round(index * len(readings) / blocks) for index in range(blocks + 1)]
     parts = [readings[start:end] for start, end in pairwise(edges)]
@@ -82,7 +93,7 @@ def _troughs(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def _theil_sen(points: Sequence[Reading]) -> tuple[float, float, float]:
-    """The median slope and its 99 % interval."""
+    """Return the Theil–Sen slope and the ends of its 99 % confidence interval."""
     slopes = sorted(
         (later[1] - earlier[1]) / (later[0] - earlier[0])
         for index, earlier in enumerate(points)

@@ -1,4 +1,4 @@
-"""Live work as people do it: microphones and language models in real time, over a WebSocket. For gevent's process."""
+"""Live speech to text and text to speech over a WebSocket in real time, for the load generator's gevent process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketExc
 from core.error_codes import ErrorCode
 from tools.loadtests.answers import Wrong, check_pcm
 
-CHUNK_S = 0.1  # what the playground's microphone hands over at a time
-WORD_S = 0.06  # a language model's pace
+CHUNK_S = 0.1  # length of a chunk of audio, as the playground sends it
+WORD_S = 0.06  # seconds between two words of a text, about the pace of a language model
 REFUSALS = {code.value: code.status for code in ErrorCode if code.status in (429, 503)}
 
 
 class Refused(Exception):
-    """429 or 503."""
+    """The service refused the request (429 or 503). ``retry_after_s``: 0 if it did not say when to ask again."""
 
     def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
@@ -32,7 +32,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class LiveEndpoint:
-    """The server's address and the credentials. A silence of ``patience_s`` ends the connection."""
+    """The server's address and credentials.
+
+    ``host``: the address, such as http://127.0.0.1:8000.
+    ``headers``: the headers with the credentials.
+    ``patience_s``: seconds without a message after which the connection is given up.
+    """
 
     host: str
     headers: dict[str, str]
@@ -41,8 +46,13 @@ class LiveEndpoint:
 
 @dataclass(frozen=True)
 class Live:
-    """The result of live work. ``seconds``: the person's wait; ``size``: bytes received. For speech, ``audio_s``: the
-    length spoken; ``degraded``: why another voice than the requested one spoke, "" if none did."""
+    """The result of live work.
+
+    ``seconds``: how long the user waited.
+    ``size``: how many bytes of audio or characters of text were received.
+    ``audio_s``: seconds of speech received; 0 for speech to text.
+    ``degraded``: why another voice than the requested one spoke; "" if none did.
+    """
 
     seconds: float
     size: int
@@ -52,7 +62,16 @@ class Live:
 
 @dataclass
 class HeardSoFar:
-    """What has come back so far. ``events``: the last event of each type, with its time of arrival (monotonic)."""
+    """What the server has sent so far. Times are monotonic.
+
+    ``events``: the last event of each type, with its time of arrival.
+    ``words``: the text of each final.
+    ``audio``: the chunks of audio.
+    ``first_audio``: when the first audio arrived; None before that.
+    ``failure``: why the conversation failed; None if it has not.
+    ``over``: set when the server has finished or failed.
+    ``ready``: set when the server is ready or has failed.
+    """
 
     events: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
     words: list[str] = field(default_factory=list)
@@ -64,9 +83,9 @@ class HeardSoFar:
 
 
 def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
-    """Stream a WAV file through `/ws/asr` in real time. From its end to its last words.
+    """Stream a WAV file to `/ws/asr` in real time; measure the time from its end to `done`.
 
-    Raises ``Refused``, ``Wrong`` or what the connection raises.
+    Raises ``Refused``, ``Wrong``, or an error of the connection.
     """
     with wave.open(io.BytesIO(recording)) as file:
         rate = file.getframerate()
@@ -92,7 +111,10 @@ def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
 
 
 def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
-    """Send a text to `/ws/tts` word by word. From the end of its first sentence to the first sound."""
+    """Send a text to `/ws/tts` word by word; measure the time from its first full stop to the first audio.
+
+    Raises ``Refused``, ``Wrong``, or an error of the connection.
+    """
 
     def talk(socket: WebSocket, heard: HeardSoFar) -> float:
         complete = 0.0
@@ -116,7 +138,7 @@ def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
 
 
 def error_code(body: bytes | str) -> str:
-    """Return the error code of an envelope; empty if the body is none."""
+    """Return the error code of a JSON error envelope; "" if the body is not one."""
     try:
         code = json.loads(body)["error"]["code"]
     except (ValueError, KeyError, TypeError):
@@ -127,8 +149,11 @@ def error_code(body: bytes | str) -> str:
 def _converse(
     line: LiveEndpoint, path: str, start: dict[str, Any], talk: Callable[[WebSocket, HeardSoFar], float]
 ) -> tuple[float, HeardSoFar]:
-    """Open a connection, start, talk, and read everything up to `done`. Returns the result of ``talk``, and what was
-    heard."""
+    """Open a connection, send ``start``, run ``talk``, and read everything up to `done`.
+
+    ``talk``: sends the user's part of the conversation.
+    Returns the result of ``talk``, and what the server sent.
+    """
     address = "ws" + line.host.removeprefix("http") + path
     header = [f"{name}: {value}" for name, value in line.headers.items()]
     try:
@@ -148,7 +173,7 @@ def _converse(
             try:
                 result = talk(socket, heard)
             except (OSError, WebSocketException):
-                heard.over.wait(1)  # the server closed; it has said why
+                heard.over.wait(1)  # the server has closed; wait until its reason has been read
                 if heard.failure is None:
                     raise
         heard.over.wait()

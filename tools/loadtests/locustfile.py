@@ -1,8 +1,8 @@
-"""The load generator: users of the voice service, for Locust. Runs in a process of its own, without Django.
+"""The load generator: a Locust file that runs in a process of its own, without Django.
 
-Each Locust user is one end user with a connection of its own, who does one of the four kinds of work, thinks, does the
-next. A refusal (429, 503) is waited out as long as it says. Its orders come from a file (``loadtests.orders``); what
-happens goes out on a pipe (``loadtests.events``).
+Each Locust user is one end user with a connection of its own, who makes a request of one of the four kinds, thinks, and
+makes the next. After a refusal (429, 503) the user waits for as long as ``Retry-After`` says. The generator reads its
+orders from a file (``loadtests.orders``) and writes its events to a pipe (``loadtests.events``).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tools.loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE,
 from tools.loadtests.scenarios import MIX, THINK_S
 from tools.loadtests.sentences import sentence
 
-RETRY_AFTER_S = 1.0  # where a refusal does not say
+RETRY_AFTER_S = 1.0  # used if a refusal has no Retry-After
 PULSE_S = 1.0
 LAG_PROBE_S = 0.05
 DEGRADED_HEADER = "X-Voice-Degraded"
@@ -46,16 +46,16 @@ _in_flight = 0
 
 
 class Hung(Exception):
-    """The request did not end within the ordered patience."""
+    """The request did not end within ``Orders.patience_s``."""
 
 
 class Failed(Exception):
-    """Neither success nor a refusal."""
+    """The request failed: neither a success nor a refusal."""
 
 
 @dataclass
 class Spoken:
-    """What a voice said for a user: see ``Asked``."""
+    """What a voice spoke in answer to a request; the fields are those of ``Asked``."""
 
     voice: str = ""
     degraded: str = ""
@@ -63,7 +63,11 @@ class Spoken:
 
 
 class Deck:
-    """Work for all users, in the mix's proportions, which short runs keep too. At first one of each kind."""
+    """Deals out the kinds of work to all users.
+
+    It deals one of each kind first, then shuffled decks in the proportions of ``MIX``. So even short runs keep the
+    proportions.
+    """
 
     def __init__(self) -> None:
         self._cards = list(Workload)
@@ -93,7 +97,7 @@ class VoiceUser(FastHttpUser):
         }
         self.line = LiveEndpoint(orders.host, self.headers, orders.patience_s)
         if not orders.is_closed_loop:
-            gevent.sleep(random.uniform(0, THINK_S[0]))  # people do not begin together
+            gevent.sleep(random.uniform(0, THINK_S[0]))  # so that users do not start together
 
     def wait_time(self) -> float:
         think = 0.0 if orders.is_closed_loop else random.uniform(*THINK_S)
@@ -102,7 +106,7 @@ class VoiceUser(FastHttpUser):
         return waits
 
     def context(self) -> dict[str, Any]:
-        """Extra data that Locust passes to `_tell` with each request."""
+        """Return the extra data that Locust passes to `_tell` with each request."""
         return {"spoken": self.spoken}
 
     @task
@@ -147,7 +151,7 @@ class VoiceUser(FastHttpUser):
         kind: dict[str, Any] = {"json": body} if isinstance(body, dict) else {"data": body}
         headers = {**self.headers, "Content-Type": content_type}
         with _Counted():
-            with gevent.Timeout(orders.patience_s):  # whatever the server sends meanwhile
+            with gevent.Timeout(orders.patience_s):  # limits the whole request, even while the server sends data
                 answer: Any = self.client.post(path, **kind, headers=headers, name=work.value, catch_response=True)
             with answer:
                 error = self._judge(answer, check)
@@ -155,7 +159,10 @@ class VoiceUser(FastHttpUser):
                     answer.failure(error)
 
     def _judge(self, answer: Any, check: Callable[[Any], None]) -> Exception | None:
-        """What is wrong with it. (Locust's answers have no types: 0 is its status of none.)"""
+        """Return what is wrong with an answer; None if nothing is.
+
+        Locust's answers have no types. They have status 0 if there was no answer.
+        """
         match answer.status_code:
             case 200:
                 try:
@@ -167,7 +174,7 @@ class VoiceUser(FastHttpUser):
                 self.retry_after_s = _seconds(answer.headers.get("Retry-After"))
                 return Refused(f"{status} {_code(answer.content)}")
             case 0:
-                error = getattr(answer.error, "original", None) or answer.error  # the client wraps some
+                error = getattr(answer.error, "original", None) or answer.error  # the client wraps some errors
                 if isinstance(error, gevent.Timeout | TimeoutError):
                     return Hung(f"nothing within {orders.patience_s:g} s")
                 return Failed(f"{type(error).__name__}: {error}")
@@ -191,7 +198,7 @@ class VoiceUser(FastHttpUser):
                 error = refusal
             except (WebSocketTimeoutException, TimeoutError):
                 error = Hung(f"nothing within {orders.patience_s:g} s")
-            except Exception as failure:  # noqa: BLE001 - whatever it was, this user goes on
+            except Exception as failure:  # noqa: BLE001 - the user goes on after any failure
                 error = failure
         self.environment.events.request.fire(
             request_type="WS",
@@ -204,7 +211,7 @@ class VoiceUser(FastHttpUser):
 
 
 class _Counted:
-    """A context that counts one more request in flight."""
+    """A context manager that counts a request as in flight."""
 
     def __enter__(self) -> None:
         global _in_flight
@@ -220,7 +227,11 @@ def _reply(at_least: int = 1) -> str:
 
 
 def _form(fields: dict[str, str], file: str, content_type: str) -> tuple[bytes, str]:
-    """A multipart body and its content type."""
+    """Return a multipart body and its content type.
+
+    ``fields``: the form's text fields.
+    ``file``: the path of the file to upload.
+    """
     boundary = uuid.uuid4().hex
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
@@ -246,7 +257,7 @@ def _seconds(text: str | None) -> float:
 
 
 def _code(body: bytes | None) -> str:
-    """Of an error's envelope."""
+    """Return the error code of a JSON error envelope, or words that say there is none."""
     return live.error_code(body or b"") or "without an error code"
 
 

@@ -1,4 +1,4 @@
-"""What users say: clips spoken by the bundled voice, or an operator's own recordings."""
+"""The clips that simulated users say: spoken by the bundled voice, or recordings of the operator's own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tts.espeak import NORMAL_RATE, speak
 from tts.espeak import SAMPLE_RATE as ESPEAK_RATE
 
 MAX_CLIPS = 240
-LONGEST_S = 30.0  # of a recording of one's own
+LONGEST_S = 30.0  # of an operator's recording
 TYPES = {
     ".wav": "audio/wav",
     ".mp3": "audio/mpeg",
@@ -38,12 +38,17 @@ Samples = npt.NDArray[np.int16]
 
 
 class NoMaterial(Exception):
-    """The folder has no recordings that can be used."""
+    """The folder has no usable recordings."""
 
 
 def spoken(folder: Path, number: int, seed: int) -> Iterator[Clip]:
-    """So many clips of one or two sentences, each with other words, at the pace of different people. Half are WAV and
-    half are Opus, as browsers record it."""
+    """Speak clips of one or two sentences with eSpeak NG, all with different words and at varying speed.
+
+    Half of them are WAV and half Opus, which browsers record.
+
+    ``folder``: where the files are written.
+    ``number``: how many clips to speak.
+    """
     generator = random.Random(seed)
     for index in range(number):
         first = generator.randrange(10**6)
@@ -61,7 +66,10 @@ def spoken(folder: Path, number: int, seed: int) -> Iterator[Clip]:
 
 
 def recorded(source: Path, folder: Path) -> Iterator[Clip]:
-    """The recordings of ``source``, at most ``MAX_CLIPS``. Raises ``NoMaterial``."""
+    """Yield the recordings in ``source``, at most ``MAX_CLIPS``, with a WAV copy of each in ``folder``.
+
+    Raises ``NoMaterial`` if there are none, or if one does not decode or is longer than ``LONGEST_S``.
+    """
     files = sorted(path for path in source.glob("*") if path.suffix.lower() in TYPES) if source.is_dir() else []
     if not files:
         raise NoMaterial(f"{source}: no recordings there ({', '.join(TYPES)})")

@@ -1,4 +1,7 @@
-"""What the load generator is to do, as the file that it reads. Only its owner can read it: there is a key in it."""
+"""The load generator's orders, and the JSON file that passes them to it.
+
+Only the owner can read the file, because it contains an API key.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-FILE_VARIABLE = "LOADTEST_ORDERS"  # of the generator's environment
+# Environment variables of the generator: the path of the orders, and the file descriptor of the pipe for events.
+FILE_VARIABLE = "LOADTEST_ORDERS"
 PIPE_VARIABLE = "LOADTEST_EVENTS"
-LONGEST_TALK_S = 60.0  # of a live one, whatever the patience
-PATIENCE_S = 60.0  # an answer that has not come after so long will not come
+LONGEST_TALK_S = 60.0  # time for the talking itself; a live request may take this long plus the patience
+PATIENCE_S = 60.0  # a request without an answer after this time counts as hung
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording. ``file``: to upload, as it is; ``pcm``: the same, 16-bit mono at 16 kHz, to stream."""
+    """A recording.
+
+    ``file``: the path of the file to upload.
+    ``content_type``: the content type of that file.
+    ``pcm``: the path of the same recording to stream, as a 16-bit mono WAV file at 16 kHz.
+    ``seconds``: its length.
+    """
 
     file: str
     content_type: str
@@ -26,8 +36,18 @@ class Clip:
 
 @dataclass(frozen=True)
 class Orders:
-    """Orders for the load generator. ``people``: the prefix of the end users' ids, different in each run. ``first``:
-    the number of the first sentence. ``patience_s``: a request that takes longer counts as hung."""
+    """Orders for the load generator.
+
+    ``host``: the address of the service.
+    ``key``: an API key of the service.
+    ``people``: the prefix of the end users' ids, different in each run.
+    ``first``: the number of the first sentence (see ``sentences``).
+    ``is_closed_loop``: whether users ask again without think time.
+    ``language``: the language of the clips.
+    ``voice``: the voice that speaks.
+    ``clips``: the recordings to recognise.
+    ``patience_s``: a request that takes longer counts as hung.
+    """
 
     host: str
     key: str

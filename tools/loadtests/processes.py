@@ -1,6 +1,6 @@
-"""The server's processes as `/metrics` shows them: their memory over time, and whether one died.
+"""Watch the server's processes through `/metrics`: their memory over time, and whether one died.
 
-Behind a load balancer each reading is of whichever process answers; when a process began tells them apart.
+Behind a load balancer, each reading is from whichever process answers. Processes are told apart by their start times.
 """
 
 from __future__ import annotations
@@ -21,19 +21,24 @@ READINGS = 240.0
 _GAUGE = re.compile(
     r"^(process_resident_memory_bytes|process_start_time_seconds|process_cpu_seconds_total) (\S+)$", re.MULTILINE
 )
-EDGE_SHARE = 0.2  # the first and the last of the readings: who was there, who still is
+EDGE_SHARE = 0.2  # share of the readings that counts as the run's beginning, and as its end
 
 
 @dataclass
 class Process:
-    """``began``: Unix time. ``memory``: Unix time and bytes. ``worked``: Unix time and seconds of processor time."""
+    """A process of the server.
+
+    ``began``: the Unix time of its start.
+    ``memory``: pairs of Unix time and bytes of resident memory.
+    ``worked``: pairs of Unix time and CPU seconds used so far.
+    """
 
     began: float
     memory: list[leak.Reading] = field(default_factory=list)
     worked: list[tuple[float, float]] = field(default_factory=list)
 
     def cores(self, since: float, until: float) -> float | None:
-        """Return how many cores the process kept busy in that time, on average; None with too few readings."""
+        """Return how many cores the process used on average between two Unix times; None with too few readings."""
         readings = [reading for reading in self.worked if since <= reading[0] <= until]
         if len(readings) < 2 or readings[-1][0] <= readings[0][0]:
             return None
@@ -41,11 +46,18 @@ class Process:
 
 
 class Watch:
-    """Reads ``url`` until it is stopped, in a thread of its own; what it has read is nobody else's until then."""
+    """Reads a metrics address in a thread of its own until it is stopped.
+
+    Only ``memory`` may be called before ``stop``; the other results belong to the thread until then.
+
+    ``processes``: the processes by their start times.
+    ``readings``: the process of each reading, in order; None where the address was not reached.
+    ``problem``: why the last failed reading failed.
+    """
 
     def __init__(self, url: str, duration_s: float) -> None:
         self.processes: dict[float, Process] = {}
-        self.readings: list[Process | None] = []  # in order; None: not reached
+        self.readings: list[Process | None] = []
         self.problem = ""
         self._url = url
         self._interval_s = min(SLOWEST_S, max(FASTEST_S, duration_s / READINGS))
@@ -60,7 +72,7 @@ class Watch:
         self._thread.join(TIMEOUT_S + 1)
 
     def memory(self) -> float | None:
-        """The last reading, bytes."""
+        """Return the last reading in bytes; None if there is none or it failed."""
         last = self.readings[-1] if self.readings else None
         return last.memory[-1][1] if last else None
 
@@ -71,7 +83,7 @@ class Watch:
             self._stopping.wait(max(0.0, at + self._interval_s - time.monotonic()))
 
     def read(self) -> Process | None:
-        """Read the process that answers now. None if it is not reached or exposes no figures (see ``problem``)."""
+        """Read the metrics of the process that answers; None (with the reason in ``problem``) if that fails."""
         try:
             answer = httpx.get(self._url, timeout=TIMEOUT_S)  # a connection of its own: any process may answer
             answer.raise_for_status()
@@ -93,7 +105,7 @@ class Watch:
 
     # --- afterwards ---------------------------------------------------------------------------------------------------
     def trends(self, since: float, until: float) -> list[leak.Trend]:
-        """Of each process that was read often enough in that time."""
+        """Return the memory trend of each process that was read often enough between two Unix times."""
         found = (
             leak.trend([reading for reading in process.memory if since <= reading[0] <= until])
             for process in self.processes.values()
@@ -101,7 +113,10 @@ class Watch:
         return [trend for trend in found if trend is not None]
 
     def replaced(self) -> list[Process]:
-        """Processes that went while others came: killed, crashed or deployed anew. (Fewer or more alone is scaling.)"""
+        """Return the processes that disappeared while new ones appeared: killed, crashed or deployed anew.
+
+        If processes only disappear or only appear, that is scaling.
+        """
         number = max(3, round(EDGE_SHARE * len(self.readings)))
         first = {process.began for process in self.readings[:number] if process}
         last = {process.began for process in self.readings[-number:] if process}

@@ -1,4 +1,4 @@
-"""A run's report: the facts as JSON, and the page that ``capacity.loadtest_report`` makes of them."""
+"""The report of a run: its facts as JSON, and the HTML page that ``capacity.loadtest_report`` makes of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_READINGS = 240
 
 
 def facts(result: Result) -> Facts:
-    """All that is told of a run, ready for JSON. ``LoadTestRun`` says what the parts are that others read."""
+    """Return the facts of a run, ready for JSON. ``LoadTestRun`` documents the parts that other code reads."""
     options = result.options
     tally = result.tally
     reasons = tally.reasons.most_common(MAX_REASONS)
@@ -55,7 +55,7 @@ def facts(result: Result) -> Facts:
 
 
 def _mib(process: Process, started: float, ended: float) -> list[list[float]]:
-    """Seconds from the start and MiB, at most ``MAX_READINGS`` of them, give or take."""
+    """Return pairs of seconds from the start and MiB, thinned to about ``MAX_READINGS``."""
     readings = [(at - started, bytes_ / 2**20) for at, bytes_ in process.memory if started <= at <= ended]
     return [[round(at, 1), round(mib, 2)] for at, mib in readings[:: max(1, len(readings) // MAX_READINGS)]]
 
@@ -66,7 +66,7 @@ def _cores(process: Process, result: Result) -> float | None:
 
 
 def write(told: Facts, folder: Path) -> Path:
-    """`report.json` and `report.html`; the page's path."""
+    """Write `report.json` and `report.html` into a folder; return the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     path = folder / "report.html"

@@ -1,6 +1,7 @@
-"""One run: start the generator, follow what it tells, judge.
+"""Run a load test: start the load generator, collect its events, and judge the results.
 
-The generator's pipe is read by a thread, which alone fills the tally, under ``Run.lock``; whoever looks takes the lock.
+- One thread reads the generator's pipe. Only this thread writes to the tally, and it holds ``Run.lock`` meanwhile.
+- Other threads must hold ``Run.lock`` while they read the tally of a run in progress.
 """
 
 from __future__ import annotations
@@ -31,13 +32,20 @@ from tools.loadtests.verdict import Criterion, Server, Verdict, judge, overall
 GENERATOR_STARTS_S = 60.0
 LOOK_S = 1.0
 WARM_UP_S = 15.0
-INTERRUPTED_STOP_S = 3.0  # somebody waits at the keyboard
+INTERRUPTED_STOP_S = 3.0  # short, because somebody may be waiting after Ctrl-C
 _LOCUSTFILE = "tools/loadtests/locustfile.py"
 
 
 @dataclass(frozen=True)
 class Options:
-    """``users`` and ``duration_s`` as scaled."""
+    """The options of a run.
+
+    ``scenario``: the scenario, unscaled.
+    ``users``: concurrent users, after scaling.
+    ``duration_s``: seconds with all users, after scaling.
+    ``time_scale``: the factor that the duration was scaled by.
+    ``is_closed_loop``: whether users ask again without think time.
+    """
 
     scenario: Scenario
     users: int
@@ -55,13 +63,24 @@ class Options:
 
 
 def warm_up(options: Options) -> Options:
-    """The same users in a closed loop, for a while: what a service allocates at its first busy moments is no leak."""
+    """Return the options of a warm-up: the same users in a closed loop for ``WARM_UP_S``.
+
+    Memory that the service allocates when it is first busy is no leak, so the run must not see it.
+    """
     return replace(options, duration_s=WARM_UP_S, is_closed_loop=True)
 
 
 @dataclass(frozen=True)
 class Result:
-    """Times are Unix time. ``full_from``: when all users were there; None: never."""
+    """The results of a run. Times are Unix time.
+
+    ``host``: the address of the service.
+    ``tally``: the requests and their figures.
+    ``watch``: the server's processes.
+    ``criteria``: the verdict on each criterion.
+    ``full_from``: when all users had arrived; None if they never did.
+    ``incomplete_because``: why the run did not go to its end; "" if it did.
+    """
 
     options: Options
     host: str
@@ -87,7 +106,11 @@ def locust_is_missing() -> bool:
 
 
 class Run:
-    """``show(run)`` is called every second while it runs."""
+    """One run against a service.
+
+    ``root``: the folder of the project, in which Locust is started.
+    ``interrupted``: if another thread sets it, the run ends early.
+    """
 
     def __init__(self, options: Options, target: Service, root: Path, interrupted: threading.Event) -> None:
         self.options = options
@@ -99,7 +122,11 @@ class Run:
         self.interrupted = interrupted
 
     def go(self, orders: Orders, show: Callable[[Run], None]) -> Result:
-        """Raises ``Unusable`` when the generator does not start."""
+        """Run the load to its end and judge it.
+
+        ``show``: called with the run every second, to print the progress.
+        Raises ``Unusable`` if the generator does not start.
+        """
         reading, writing = os.pipe()
         with tempfile.TemporaryDirectory(prefix="voice-loadtest-") as folder:
             file = Path(folder) / "orders.json"
@@ -162,7 +189,7 @@ class Run:
     def _follow(self, reading: int) -> None:
         with os.fdopen(reading, "rb") as lines:
             for text in lines:
-                with suppress(ValueError, TypeError):  # half a line of a generator that was killed
+                with suppress(ValueError, TypeError):  # the last line is incomplete if the generator was killed
                     event = events.read(text)
                     with self.lock:
                         self.tally.add(event)

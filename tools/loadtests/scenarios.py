@@ -1,4 +1,4 @@
-"""The four scenarios, what they have to reach, and how people use voice in them."""
+"""The four load-test scenarios, their required success rates, and how simulated people use voice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from capacity.goals import Workload
 
 @dataclass(frozen=True)
 class Scenario:
-    """``users`` at once for ``minutes``; more than ``success_percent`` of what they ask has to succeed."""
+    """A number of concurrent users for a number of minutes.
+
+    ``success_percent``: more than this percentage of requests must succeed.
+    """
 
     name: str
     users: int
@@ -27,14 +30,14 @@ SCENARIOS = {
     )
 }
 
-# --- How people use voice: assumptions of ours, not requirements ----------------------------------------------------
-MIX = {Workload.ASR: 40, Workload.TTS: 35, Workload.LIVE_ASR: 15, Workload.LIVE_TTS: 10}  # of 100 things that people do
-THINK_S = (2.0, 6.0)  # between two of them: to read, to listen, to find words
-RAMP_SHARE = 0.1  # people come one after the other, before the time counts
+# --- How people use voice: assumptions, not requirements --------------------------------------------------------------
+MIX = {Workload.ASR: 40, Workload.TTS: 35, Workload.LIVE_ASR: 15, Workload.LIVE_TTS: 10}  # percentages of all requests
+THINK_S = (2.0, 6.0)  # shortest and longest pause between two requests of a user
+RAMP_SHARE = 0.1  # share of the duration in which users arrive one after the other; it is added to the duration
 SHORTEST_RAMP_S = 1.0
 LONGEST_RAMP_S = 30.0
 
 
 def ramp_s(duration_s: float) -> float:
-    """In how many seconds all users come."""
+    """Return the seconds in which all users arrive, before a run of ``duration_s``."""
     return min(LONGEST_RAMP_S, max(SHORTEST_RAMP_S, RAMP_SHARE * duration_s))

@@ -1,4 +1,4 @@
-"""What the command shows: how it goes, and how it went."""
+"""What `manage.py loadtest` prints: the progress of a run, and its verdict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tools.loadtests.run import Options, Result, Run
 
-PLAIN_EVERY_S = 5.0  # where lines cannot be written over
+PLAIN_EVERY_S = 5.0  # interval of progress lines where the output is not a terminal
 _MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.NOT_MEASURED: "–"}
 _IN_WORDS = {Verdict.PASSED: "PASSED", Verdict.FAILED: "FAILED", Verdict.NOT_MEASURED: "NO VERDICT"}
 
@@ -28,7 +28,7 @@ def heading(options: Options, host: str) -> str:
 
 
 class Progress:
-    """A block of lines, written over on a terminal, else one line every ``PLAIN_EVERY_S``."""
+    """Prints the progress: on a terminal a block of lines that is updated, else a line every ``PLAIN_EVERY_S``."""
 
     def __init__(self, out: OutputWrapper) -> None:
         self._out = out
@@ -76,7 +76,7 @@ def _seconds(value: float | None) -> str:
 
 
 def verdict(result: Result) -> str:
-    """The criteria as a table, and what counts in the end."""
+    """Return the criteria as a table, how much each voice spoke, and the overall verdict."""
     rows = [(_MARKS[criterion.verdict], criterion) for criterion in result.criteria]
     name = max(len(criterion.name) for _mark, criterion in rows)
     limit = max(len(criterion.limit) for _mark, criterion in rows)
@@ -91,6 +91,6 @@ def verdict(result: Result) -> str:
 
 
 def _spoken(row: dict[str, Any]) -> str:
-    """How much one voice spoke."""
+    """Return a line that says how much one voice spoke."""
     who = f"eSpeak NG for {row['voice']} ({row['degraded']})" if row["degraded"] else row["voice"]
     return f"    spoken by {who}: {row['replies']:,} replies, {row['audio_s']:,.0f} s, {row['percent']:g} %"

@@ -1,4 +1,4 @@
-"""Malay sentences, each another one: a service that keeps finished speech must not answer from its memory."""
+"""Malay sentences that are all different, so that the service cannot answer from its cache of finished speech."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ _WHEN = [
 ]
 _PARTS = (_WHO, _DOES, _WHERE, _WHEN)
 NUMBER = prod(len(part) for part in _PARTS)
-_STRIDE = 7_919  # a prime that does not divide the number: neighbours differ in most parts, and all are visited once
+_STRIDE = 7_919  # coprime to NUMBER, so that every sentence comes once; neighbours differ in most parts
 
 
 def sentence(number: int) -> str:
-    """Return the numbered sentence. After ``NUMBER`` of them they repeat, each with a ticket number added."""
+    """Return the sentence with this number. From ``NUMBER`` on sentences repeat, with a ticket number added."""
     turn, number = divmod(number, NUMBER)
     rest = number * _STRIDE % NUMBER
     words = []

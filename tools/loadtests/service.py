@@ -1,4 +1,4 @@
-"""The service that is tested: one of somebody's, looked at before it is loaded, or a throw-away one of this machine."""
+"""The service under test: a running one, which is checked before the load, or a temporary one on this machine."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ import httpx
 START_S = 120.0
 STOP_S = 40.0
 TIMEOUT_S = 15.0
-MAX_ASKED = 20  # users whose availability is asked for before the run
+MAX_ASKED = 20  # the most users whose availability is checked before the run
 
-# Of a throw-away service: no other database, nobody alarmed, limits that are about abuse out of the way, and speech
-# that is made, not remembered. What decides on speed is as the environment says.
+# Settings of a temporary service: a database of its own, no alerts, no limits against abuse, and no cache of finished
+# speech. Settings that affect the speed are taken from the environment.
 THROW_AWAY = {
     "DATABASE_URL": "",
     "REDIS_URL": "",
@@ -50,7 +50,7 @@ class Service:
 
 
 def address(host: str) -> str:
-    """Without a path or a slash at the end. Raises ``Unusable`` for what is not an http(s) address."""
+    """Return a service's address without path or final slash. Raises ``Unusable`` if it is no http(s) address."""
     parts = urlsplit(host)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
         raise Unusable(f"{host}: an address such as https://voice.example.com is needed")
@@ -59,7 +59,10 @@ def address(host: str) -> str:
 
 @contextmanager
 def throw_away(folder: Path, root: Path) -> Iterator[Service]:
-    """`manage.py serve --demo` with its state in ``folder``. Raises ``Unusable`` when it does not start."""
+    """Run `manage.py serve --demo` with its state in ``folder``. Raises ``Unusable`` if it does not start.
+
+    ``root``: the folder of `manage.py`.
+    """
     port = _free_port()
     key = f"vk_demo_{secrets.token_urlsafe(24)}"
     log = folder / "serve.log"
@@ -79,7 +82,7 @@ def throw_away(folder: Path, root: Path) -> Iterator[Service]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for us: the service stops last
+            start_new_session=True,  # Ctrl-C must not reach the service, which is stopped last
         )
         try:
             host = f"http://127.0.0.1:{port}"
@@ -102,7 +105,12 @@ def is_ready(host: str) -> bool:
 
 
 def check(service: Service, people: str, users: int) -> None:
-    """Reachable, ready, the key good, voice on for those who will come. Raises ``Unusable``."""
+    """Check that a service is reachable and ready, accepts the key, and has voice on for the users of the run.
+
+    ``people``: the prefix of the users' ids.
+    ``users``: the number of users, of whom a sample is checked.
+    Raises ``Unusable`` if a check fails.
+    """
     try:
         ready = httpx.get(f"{service.host}/readyz", timeout=TIMEOUT_S)
     except httpx.HTTPError as error:

@@ -1,4 +1,4 @@
-"""From what the generator tells to numbers: per kind of work and over time."""
+"""Collect the load generator's events and compute figures from them, per kind of work and over time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from capacity.goals import Workload
 from core.percentiles import percentile
 from tools.loadtests.events import Asked, Outcome, Pulse
 
-POINTS = 120  # most of a curve
+POINTS = 120  # the most points of a curve
 RECENT_S = 10.0
 
 
@@ -22,7 +22,7 @@ def _percentile(values: Collection[float], percent: float) -> float | None:
 
 @dataclass
 class Kind:
-    """``seconds``: of what succeeded."""
+    """The requests of one kind of work. ``seconds``: the latencies of the successful ones."""
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Kind:
 
 @dataclass
 class Tally:
-    """All that a run's generator told. Times are Unix time; ``started``: when it began to tell."""
+    """All events of a run's load generator. Times are Unix time; ``started`` is the time of the first event."""
 
     started: float
     asked: list[Asked] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Tally:
 
     def add(self, event: Asked | Pulse) -> None:
         if not self.pulses and not self.asked:
-            self.started = event.at  # the generator takes a while to load
+            self.started = event.at  # the generator's start is not part of the run
         if isinstance(event, Pulse):
             self.pulses.append(event)
             return
@@ -65,7 +65,7 @@ class Tally:
 
     @property
     def success_percent(self) -> float | None:
-        """What succeeded of all that was asked: a refusal is no success, however polite. None: nothing was asked."""
+        """The percentage of requests that succeeded; a refusal is no success. None if there were no requests."""
         total = self.count()
         return 100 * self.count(Outcome.OK) / total if total else None
 
@@ -77,16 +77,19 @@ class Tally:
         return _percentile(self.kinds[work].seconds, 95)
 
     def lag_s(self) -> float | None:
-        """How late the generator was, at p95 of its seconds."""
+        """Return the 95th percentile of the generator's own delay in seconds; None without pulses."""
         return _percentile(sorted(pulse.lag_s for pulse in self.pulses), 95)
 
     def recent(self, now: float) -> tuple[float, dict[Workload, float | None]]:
-        """Answers per second and each kind's p95 of the last ``RECENT_S``."""
+        """Return answers per second and each kind's 95th percentile (None without successes) in the last ``RECENT_S``.
+
+        ``now``: the current Unix time.
+        """
         span = max(1.0, min(RECENT_S, now - self.started))
         seconds: dict[Workload, list[float]] = {work: [] for work in Workload}
         number = 0
         for asked in reversed(self.asked):
-            if asked.at < now - span - 1:  # answers come in order, give or take
+            if asked.at < now - span - 1:  # a second of margin: events are only nearly in order
                 break
             if asked.at >= now - span:
                 number += 1
@@ -95,7 +98,7 @@ class Tally:
         return number / span, {work: _percentile(values, 95) for work, values in seconds.items()}
 
     def figures(self, until: float) -> dict[str, dict[str, Any]]:
-        """Per kind, for the report. Rates are over the whole time to ``until``."""
+        """Return the report's figures of each kind of work. Rates are over the time from the start to ``until``."""
         elapsed = max(until - self.started, 1e-9)
         return {work.value: self._figures(kind, elapsed) for work, kind in self.kinds.items()}
 
@@ -115,7 +118,11 @@ class Tally:
         }
 
     def voices(self) -> list[dict[str, Any]]:
-        """How much each voice spoke, most first. ``degraded``: why the embedded voice did it instead, "" if none."""
+        """Return how much each voice spoke, in descending order of seconds.
+
+        Each row has the requested voice and, as ``degraded``, why the embedded voice spoke in its place ("" if it did
+        not).
+        """
         spoken: dict[tuple[str, str], list[float]] = defaultdict(list)
         for asked in self.asked:
             if asked.voice and asked.outcome is Outcome.OK:
@@ -134,8 +141,10 @@ class Tally:
         return sorted(rows, key=lambda row: -row["audio_s"])
 
     def timeline(self, until: float) -> list[dict[str, Any]]:
-        """At most ``POINTS`` steps of whole seconds: what was there and what was answered in each; percentiles are of
-        the ``RECENT_S`` to its end."""
+        """Return the curves of the report in at most ``POINTS`` steps of whole seconds.
+
+        Percentiles are over the ``RECENT_S`` before the end of each step.
+        """
         step = max(1, math.ceil((until - self.started) / POINTS))
         number = max(1, math.ceil((until - self.started) / step))
         pulses: list[list[Pulse]] = [[] for _ in range(number)]
@@ -144,7 +153,7 @@ class Tally:
         answered: list[list[Asked]] = [[] for _ in range(number)]
         for asked in self.asked:
             answered[self._index(asked.at, step, number)].append(asked)
-        before = math.ceil(RECENT_S / step)  # a percentile of one step's few answers would jump about
+        before = math.ceil(RECENT_S / step)  # one step has too few answers for a steady percentile
         points: list[dict[str, Any]] = []
         for index, answers in enumerate(answered):
             beats = pulses[index]

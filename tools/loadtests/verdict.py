@@ -1,4 +1,4 @@
-"""What a run has shown: one verdict per criterion, and one of all."""
+"""Judge a run: one verdict for each criterion, and an overall one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.loadtests.leak import TOLERATED_SHARE, Trend
 from tools.loadtests.scenarios import Scenario
 from tools.loadtests.tally import Tally
 
-MIN_ANSWERS = 20  # a 95th percentile of fewer is their maximum: still judged, but said
+MIN_ANSWERS = 20  # a 95th percentile of fewer answers is their maximum; the output then says how many there were
 
 
 class Verdict(StrEnum):
@@ -31,8 +31,13 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Server:
-    """Facts about the server beside its answers. ``trends``: None if its memory could not be read. ``replaced``:
-    processes that died during the run; None if unknown. ``is_ready``: whether it was ready at the end."""
+    """Facts about the server besides its answers.
+
+    ``trends``: the memory trend of each process; None if the memory could not be read.
+    ``replaced``: how many processes died during the run; None if unknown.
+    ``is_ready``: whether the server was ready at the end.
+    ``why``: why the memory or the processes could not be read.
+    """
 
     trends: Sequence[Trend] | None
     replaced: int | None
@@ -41,7 +46,10 @@ class Server:
 
 
 def judge(scenario: Scenario, users: int, tally: Tally, server: Server) -> list[Criterion]:
-    """Judge a run against its scenario. ``users``: how many concurrent users there should have been."""
+    """Judge a run by each criterion of its scenario.
+
+    ``users``: how many concurrent users there should have been.
+    """
     return [
         _users(users, tally),
         _success(scenario, tally),
@@ -53,7 +61,10 @@ def judge(scenario: Scenario, users: int, tally: Tally, server: Server) -> list[
 
 
 def overall(criteria: Sequence[Criterion], *, is_complete: bool = True) -> Verdict:
-    """Passed only when everything was measured and passed."""
+    """Return the overall verdict: passed only if every criterion was measured and passed.
+
+    ``is_complete``: whether the run went to its end; if not, the verdict is ``NOT_MEASURED``.
+    """
     verdicts = {criterion.verdict for criterion in criteria}
     if not is_complete:
         return Verdict.NOT_MEASURED

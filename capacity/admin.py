@@ -1,4 +1,7 @@
-"""The capacity's pages: alerts to acknowledge and silence, rules and phases to edit, the rest to look at."""
+"""Admin pages of capacity: alerts to acknowledge and silence, and alert rules to edit.
+
+The other pages are in ``capacity.historyadmin`` and ``capacity.loadtestadmin``.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +115,7 @@ class RuleAdmin(AuditedAdmin):
         return rule.get_severity_display()
 
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
-        """Show the rule in words to people with view permission only."""
+        """Return all fields for users who may change the rule; for others, the rule formatted as text."""
         return self.fieldsets if self.has_change_permission(request, obj) else [(None, {"fields": self.seen})]
 
     @display(description="Alert when")
@@ -138,7 +141,7 @@ class RuleAdmin(AuditedAdmin):
         return f"until {_moment(rule.silenced_until)} by {rule.silenced_by}: {rule.silenced_why}"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # switched off it does no harm, and its alerts keep their rule
+        return False  # a rule can be disabled instead; its past alerts refer to it
 
     def _is_silenced(self, object_id: Any) -> bool:
         return exists(Rule.objects.filter(silenced_until__gt=timezone.now()), object_id)
@@ -261,8 +264,10 @@ class AlertAdmin(ReadOnly, ModelAdmin):
         return f"{alert.acknowledged_by}, {_moment(alert.acknowledged_at)}"
 
     def _may_operate(self, request: HttpRequest) -> bool:
-        """Return True if this person may operate. ``has_change_permission`` does not tell, since nobody may edit the
-        row itself."""
+        """Return True if this user may acknowledge alerts.
+
+        ``has_change_permission`` cannot tell, because nobody may edit the rows themselves.
+        """
         return request.user.has_perm("capacity.change_alert")
 
     def has_acknowledge_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
@@ -289,7 +294,7 @@ class AlertAdmin(ReadOnly, ModelAdmin):
             return f"{self.shown(alert)}: {'acknowledged' if is_new else 'was acknowledged or resolved already'}."
 
         consequence = "You see to it: nobody is reminded of it any more. It fires until what it measures is well again."
-        # The first page's button is a POST already, so nothing is asked again.
+        # The button on the admin's first page sends a POST, so the action is carried out without asking again.
         back = reverse("admin:index") if "home" in request.GET else page_of(alert)
         return ask(
             request,

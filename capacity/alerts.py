@@ -1,13 +1,13 @@
-"""Alerts: pending, firing, resolved.
+"""Evaluate the alert rules. An alert is pending, then firing, then resolved.
 
     above the threshold          for `pending_for`                              for `clear_for` at or below the
     ──────────────────► pending ──────────────────► firing ───────────────────► clear level, or no data: resolved
                            │ no longer above
                            ▼
-                        forgotten
+                        deleted
 
-Between the clear level and the threshold nothing changes: that is the hysteresis. The state is in the database, so that
-a new leader goes on where the last one stopped; time in which nobody evaluated does not count.
+Between the clear level and the threshold the state does not change (hysteresis). The state is in the database, so a new
+leader continues where the last one stopped. Time in which nobody evaluated does not count.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from capacity import delivery
 from capacity.measure import Readings
 from capacity.models import Alert, Rule
 
-UNWATCHED = timedelta(minutes=2)  # a longer pause between two evaluations starts waiting times again
-REMIND_EVERY = timedelta(hours=1)  # of a critical alert that nobody has acknowledged
+UNWATCHED = timedelta(minutes=2)  # after a longer pause between two evaluations, waiting times start again
+REMIND_EVERY = timedelta(hours=1)  # while a critical alert is not acknowledged
 
 State = Alert.State
 
 
 def evaluate(now: datetime, readings: Readings) -> list[Alert]:
-    """Update every alert from the readings and queue the notifications. Returns the alerts that changed state."""
+    """Update every alert from the readings, and queue notifications. Return the alerts that changed state."""
     rules = list(Rule.objects.all())
     open_alerts = {alert.rule_id: alert for alert in Alert.objects.exclude(state=State.RESOLVED)}
     moved = []
@@ -57,9 +57,9 @@ def _evaluate(rule: Rule, alert: Alert | None, value: float | None, now: datetim
     if not rule.is_enabled:
         return _close(alert, now, "The rule was switched off.") if alert else None
     if alert is not None and alert.metric != rule.metric:
-        if alert.metric:  # readings of another metric would pass for its own
+        if alert.metric:  # values of the new metric must not count for the old one
             return _close(alert, now, "The rule is about another metric now.")
-        alert.follow(rule)  # a process of version 0.2 wrote it
+        alert.follow(rule)  # a process of release 0.2 wrote it
     is_above = value is not None and value > rule.level
     if alert is None:
         if not is_above or value is None:
@@ -120,16 +120,19 @@ def _close(alert: Alert, now: datetime, outcome: str) -> Alert | None:
 
 
 def _tell(alert: Alert, now: datetime) -> None:
-    # The end of what nobody was told of is nobody's business either.
+    # People hear of the end of an alert only if they were notified that it fired.
     is_known = alert.state == State.FIRING or alert.notified_at is not None
-    # Notified means that somebody is: without a receiver nobody was, and once there is one they are told late.
+    # Without a receiver the alert does not count as notified, so that it is notified later, once there is a receiver.
     if is_known and not alert.rule.is_silenced(now) and delivery.put(alert, now):
         alert.notified_at = now
         alert.save(update_fields=["notified_at"])
 
 
 def _tell_late_or_again(alert: Alert, now: datetime) -> None:
-    """Notify late, once a silence is over, or again while nobody has acknowledged a critical alert."""
+    """Notify people who have not been notified yet, or again while a critical alert is not acknowledged.
+
+    The first notification is late if the rule was silenced, or if there was no receiver.
+    """
     if alert.acknowledged_at is not None:
         return
     is_critical = alert.severity == Rule.Severity.CRITICAL

@@ -1,4 +1,4 @@
-"""Concurrent users, alerts and growth phases."""
+"""Django app for concurrent users, alerts, growth phases, uptime and load-test reports."""
 
 from __future__ import annotations
 

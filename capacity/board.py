@@ -1,4 +1,4 @@
-"""Capacity figures for the pages: current users, the day's curve, peaks, levels."""
+"""Capacity figures for the admin and the dashboard: current users, the day's curve, peaks and alert levels."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ logger = logging.getLogger(__name__)
 
 CURVE_STEP = timedelta(minutes=5)
 CURVE_STEPS = timedelta(days=1) // CURVE_STEP
-FRESH = timedelta(minutes=2)  # an older sample is not "now"
+FRESH = timedelta(minutes=2)  # an older sample does not count as current
 
 
 @dataclass(frozen=True)
 class Users:
-    """Counts of distinct end users: of ASR, of TTS, of both together. ``stood_in``: replies that began within one
-    heartbeat in a substitute voice, because the neural one was too busy or failed."""
+    """Numbers of distinct end users served at once.
+
+    ``asr``: users of speech to text.
+    ``tts``: users of text to speech.
+    ``together``: users of either; a user of both counts once.
+    ``stood_in``: replies that began within one heartbeat in a substitute voice, because the neural one was too busy or
+        failed.
+    """
 
     asr: int
     tts: int
@@ -34,7 +40,7 @@ class Users:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The busiest instant of one step of the day's curve. None: nothing was measured."""
+    """The most concurrent users within one step of the day's curve; None if nothing was measured."""
 
     at: datetime
     users: Users | None
@@ -42,7 +48,12 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Levels:
-    """The levels that concurrent users are compared with. None: there is no such rule or phase."""
+    """Levels to compare concurrent users with. None if there is no such rule or phase.
+
+    ``warning``: lowest threshold of the warning rules.
+    ``critical``: lowest threshold of the critical rules.
+    ``design``: concurrent users that the service is built for.
+    """
 
     warning: float | None
     critical: float | None
@@ -60,13 +71,15 @@ def now_served() -> Users | None:
 
 
 def latest(now: datetime) -> Sample | None:
-    """The newest sample; None when the watcher is not running."""
+    """Return the newest sample, or None if the watcher is not running."""
     return Sample.objects.filter(at__gt=now - FRESH, at__lte=now).first()
 
 
 def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
-    """Return the curve in 5-minute steps, from midnight or a later step to the next midnight, in the service's time
-    zone."""
+    """Return the day's most concurrent users in 5-minute steps, from ``first_step`` to the next midnight.
+
+    The day is one of the service's time zone.
+    """
     start = timezone.make_aware(datetime.combine(day, datetime.min.time())) + first_step * CURVE_STEP
     steps = CURVE_STEPS - first_step
     busiest: list[Users | None] = [None] * steps
@@ -80,8 +93,10 @@ def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
 
 
 def peak(first: date, last: date) -> Users | None:
-    """Return the most concurrent users in those days, both included; every page shows this number. None: nothing was
-    measured."""
+    """Return the most concurrent users in the days from ``first`` to ``last`` inclusive.
+
+    Every page that shows a peak uses this number. It is None if nothing was measured.
+    """
     start = start_of(first)
     end = start_of(last + timedelta(days=1))
     most = (
@@ -93,7 +108,7 @@ def peak(first: date, last: date) -> Users | None:
 
 
 def peaks_by_day(since: date, until: date) -> list[tuple[date, Users]]:
-    """Return the peak of each measured day, both ends included."""
+    """Return the peak of each measured day from ``since`` to ``until`` inclusive."""
     start = timezone.make_aware(datetime.combine(since, datetime.min.time()))
     end = timezone.make_aware(datetime.combine(until + timedelta(days=1), datetime.min.time()))
     days: dict[date, Users] = {}
@@ -106,8 +121,7 @@ def peaks_by_day(since: date, until: date) -> list[tuple[date, Users]]:
 
 
 def levels() -> Levels:
-    """Return the warning level, the critical level, and the capacity that the service is built for: the first phase
-    that reaches above them."""
+    """Return the alert levels, and the capacity of the first phase whose upper limit exceeds the critical level."""
     thresholds: dict[str, float] = {}
     for rule in Rule.objects.filter(metric=Metric.USERS):
         thresholds[rule.severity] = min(rule.level, thresholds.get(rule.severity, rule.level))

@@ -1,7 +1,8 @@
-"""Notifications by e-mail and webhook: put in a queue with the alert's own change, sent by another thread.
+"""Notifications by e-mail and webhook, sent from a queue by another thread.
 
-So an evaluation never waits for a mail server, and nothing is lost when the process ends in between: what was put will
-be tried until it has arrived, or until the last attempt has failed.
+A notification is queued in the transaction that changes the alert. So an evaluation never waits for a mail server, and
+nothing is lost if the process ends before it was sent. Each delivery is tried again until it has arrived or the last
+attempt has failed.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ logger = logging.getLogger(__name__)
 TIMEOUT_S = 10.0
 MAX_ATTEMPTS = 10
 FIRST_BACKOFF = timedelta(seconds=10)
-LONGEST_BACKOFF = timedelta(minutes=15)  # with these, the last attempt is about an hour after the first
-AT_ONCE = 20  # deliveries of one round
+LONGEST_BACKOFF = timedelta(minutes=15)  # so the last attempt is about an hour after the first
+AT_ONCE = 20  # deliveries per round
 
 _COLOURS = {Rule.Severity.CRITICAL.value: "#c62828", Rule.Severity.WARNING.value: "#ef6c00"}
 _RESOLVED_COLOUR = "#2e7d32"
@@ -38,13 +39,13 @@ class Undeliverable(Exception):
 
 
 def receivers() -> list[tuple[Delivery.Channel, str]]:
-    """Return the receivers named in the settings. Without any, nobody is notified."""
+    """Return the channel and name of each receiver in the settings. Without any, nobody is notified."""
     found = [(Channel.EMAIL, address) for address in settings.VOICE_ALERT_EMAILS]
     return found + [(Channel.WEBHOOK, label(url)) for url in settings.VOICE_ALERT_WEBHOOKS]
 
 
 def put(alert: Alert, now: datetime) -> int:
-    """Queue a notification of this alert for every receiver. Returns the number of receivers."""
+    """Queue a notification of this alert for every receiver. Return the number of receivers."""
     return len(_put(alert, subject_of(alert), text_of(alert), now))
 
 
@@ -56,7 +57,7 @@ def _put(alert: Alert | None, subject: str, text: str, due_at: datetime) -> list
 
 
 def send_test(now: datetime, by: str) -> list[Delivery]:
-    """Send a test notification to every receiver at once. Returns the deliveries, finished or waiting."""
+    """Send a test notification to every receiver at once. Return the deliveries with their outcomes."""
     text = f"A test of the voice service's notifications, sent by {by} at {_time(now)}. Nothing is wrong."
     deliveries = _put(None, "[voice] Test notification", text, now)
     for one in deliveries:
@@ -66,7 +67,7 @@ def send_test(now: datetime, by: str) -> list[Delivery]:
 
 
 def label(url: str) -> str:
-    """Return the name under which people see a webhook, since its address is often a secret."""
+    """Return the name shown for a webhook: its host and a hash, since the address is often a secret."""
     return f"{urlsplit(url).hostname} ({hashlib.sha256(url.encode()).hexdigest()[:8]})"
 
 
@@ -92,7 +93,7 @@ def _time(moment: datetime) -> str:
 
 
 def send_due(now: datetime) -> int:
-    """Attempt all due deliveries. Returns the number of attempts."""
+    """Attempt at most ``AT_ONCE`` of the deliveries that are due. Return the number of attempts."""
     due = list(
         Delivery.objects.filter(state=State.WAITING, due_at__lte=now).select_related("alert").order_by("due_at")
     )[:AT_ONCE]
@@ -100,7 +101,7 @@ def send_due(now: datetime) -> int:
 
 
 def _attempt(delivery: Delivery, now: datetime) -> bool:
-    # Claimed before it is sent: two senders, or one that dies while sending, cannot flood anybody.
+    # Count the attempt before sending, so that a second sender, or a crash while sending, cannot flood the receiver.
     attempts = delivery.attempts + 1
     backoff = min(FIRST_BACKOFF * 2 ** (attempts - 1), LONGEST_BACKOFF)
     claim = Delivery.objects.filter(pk=delivery.pk, state=State.WAITING, attempts=delivery.attempts)
@@ -109,7 +110,7 @@ def _attempt(delivery: Delivery, now: datetime) -> bool:
     mine = Delivery.objects.filter(pk=delivery.pk)
     try:
         _send(delivery)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the next receiver must not suffer
+    except Exception as error:  # noqa: BLE001 - no error may affect the next receiver
         is_last = isinstance(error, Undeliverable) or attempts >= MAX_ATTEMPTS
         words = (str(error) or type(error).__name__)[:500]
         mine.update(state=State.FAILED if is_last else State.WAITING, error=words)
@@ -138,7 +139,7 @@ def _send(delivery: Delivery) -> None:
     try:
         response = httpx.post(url, json=slack_message(delivery), timeout=TIMEOUT_S)
     except httpx.HTTPError as error:
-        raise ConnectionError(type(error).__name__) from None  # its text may hold the address
+        raise ConnectionError(type(error).__name__) from None  # the error's text may contain the address
     if response.status_code in (408, 429) or response.status_code >= 500:
         raise ConnectionError(f"Status {response.status_code}.")
     if not response.is_success:
@@ -146,8 +147,10 @@ def _send(delivery: Delivery) -> None:
 
 
 def slack_message(delivery: Delivery) -> dict[str, Any]:
-    """Build the message for Slack's incoming webhooks; Mattermost, Rocket.Chat and Discord's `/slack` accept it,
-    too."""
+    """Return the message in the format of Slack's incoming webhooks.
+
+    Mattermost, Rocket.Chat and Discord (at the address that ends with ``/slack``) accept this format, too.
+    """
     is_over = delivery.subject.startswith("[voice] Resolved")
     alert = delivery.alert  # None: a test
     colour = _RESOLVED_COLOUR if is_over or alert is None else _COLOURS[alert.severity]

@@ -1,8 +1,8 @@
-"""The settings of the deployed phase that can change without a restart: its number and the limit of users.
+"""Settings of the deployed phase that can change without a restart: its number and its limit of users.
 
-Where ``VOICE_PHASE_DIR`` names a directory (on Kubernetes a mounted ConfigMap, which the kubelet keeps up to date), a
-file there with the setting's name takes precedence and is read again every few seconds. So changing the phase ends no
-process and cuts no stream.
+If ``VOICE_PHASE_DIR`` names a directory, a file there with the name of a setting takes precedence over that setting. On
+Kubernetes the directory is a mounted ConfigMap, which the kubelet keeps up to date. Files are read again every few
+seconds, so changing the phase restarts no process and cuts no stream.
 
 Thread-safe.
 """

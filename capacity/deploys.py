@@ -1,4 +1,4 @@
-"""Deployment history: the process that leads the watch records each new version in the audit trail."""
+"""Deployment history: the leading watcher records each new version of the service in the audit trail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUBJECT = "service"
 
 
 def note(now: datetime) -> bool:
-    """Add a row if the running version has changed. Returns True if it did."""
+    """Record the running version if it differs from the last recorded one. Return True if it does."""
     with transaction.atomic(), acting("deploy", at=now):
         newest = Change.objects.filter(subject=SUBJECT).first()
         before = newest.after.get("version") if newest else None

@@ -1,8 +1,10 @@
-"""The newest sample and the rules' thresholds as Prometheus gauges.
+"""Export the newest sample and the alert thresholds as Prometheus gauges.
 
-Every API process exports the same numbers, since they come from the database: take `max()` of them, never `sum()`.
-Reading takes a few queries, at most every ``CACHED_S``, in a thread of its own: a database that hangs must not take the
-process's other metrics with it.
+Every API process exports the same numbers, because they come from the database. So aggregate them with ``max()``, never
+with ``sum()``.
+
+Reading them takes a few queries, at most every ``CACHED_S`` seconds. It happens in a separate thread, so that a
+database that hangs does not block the process's other metrics.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from rollout.models import Flag
 
 logger = logging.getLogger(__name__)
 
-# The newest sample, ``levels()`` and ``reached()``.
+# What is read from the database: the newest sample, ``levels()`` and ``reached()``.
 Stored = tuple[Sample | None, dict[tuple[str, str], float], dict[str, float]]
 
 CACHED_S = 5.0
@@ -60,7 +62,7 @@ _FAMILIES = (_users, _p95, _errors, _gpu, _gpu_memory, _cost, _threshold, _reach
 
 
 class SampleCollector(Collector):
-    """Exports the newest sample. One too old to count as current is left out: no data rather than stale numbers."""
+    """Exports the newest sample, unless it is too old: no data is better than stale numbers."""
 
     def __init__(self) -> None:
         self._reader = ThreadPoolExecutor(1, "capacity-exporter")
@@ -68,8 +70,10 @@ class SampleCollector(Collector):
         self._read_at = float("-inf")
 
     def describe(self) -> Iterable[Metric]:
-        """Describe the metrics by name only. Without this, the registry would collect, and so read the database, when
-        Django starts."""
+        """Return the metrics without values.
+
+        Without this method, the registry would collect, and so read the database, when Django starts.
+        """
         return [make() for make in _FAMILIES]
 
     def collect(self) -> Iterable[Metric]:
@@ -108,7 +112,7 @@ class SampleCollector(Collector):
         self._reader.shutdown()
 
     def _newest(self) -> Stored:
-        """Return the newest stored numbers; none if there are none or the database does not answer in time."""
+        """Return the newest stored numbers, or empty ones if the database does not answer in time."""
         if self._reading is None or (self._reading.done() and time.monotonic() - self._read_at >= CACHED_S):
             self._reading = self._reader.submit(_read)
             self._read_at = time.monotonic()
@@ -116,7 +120,7 @@ class SampleCollector(Collector):
             return self._reading.result(WAIT_S)
         except TimeoutError:
             logger.warning("the newest sample takes too long to read")
-        except Exception:  # the other metrics are worth more than this one
+        except Exception:  # a failure must not affect the other metrics
             logger.warning("the newest sample cannot be read", exc_info=True)
         return None, {}, {}
 
@@ -130,7 +134,7 @@ def _read() -> Stored:
 
 
 def levels() -> dict[tuple[str, str], float]:
-    """Return the lowest alert level for each metric and severity; infinity where all such rules are switched off."""
+    """Return the lowest alert level by metric and severity; infinity if all such rules are disabled."""
     lowest: dict[tuple[str, str], float] = {}
     for rule in Rule.objects.all():
         level = rule.level if rule.is_enabled else float("inf")
@@ -140,10 +144,10 @@ def levels() -> dict[tuple[str, str], float]:
 
 
 def reached() -> dict[str, float]:
-    """Return the percentage of end users that each flag reaches; 0 where the kill switch is on."""
+    """Return the percentage of end users that each flag reaches; 0 while its kill switch is on."""
     return {flag.name: 0.0 if flag.killed else float(flag.reach) for flag in Flag.objects.all()}
 
 
 def register() -> None:
-    """Once per process, when Django is ready."""
+    """Register the collector. Call it once per process, when Django is ready."""
     REGISTRY.register(SampleCollector())

@@ -1,13 +1,13 @@
-"""Response-time goals by kind of work: the only place where these numbers are defined."""
+"""Response-time goals by kind of work. These numbers are defined nowhere else."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-# Seconds that 95 % of the answers have to be below.
+# Limits of the 95th percentile of response times, in seconds.
 ASR_P95_S = 2.0
 TTS_P95_S = 3.0
-WARM_UP_SHARE = 1 / 3  # of a load test's time: caches fill, pools grow to the number of users
+WARM_UP_SHARE = 1 / 3  # of a load test's time, in which caches fill and pools grow
 
 
 class Workload(StrEnum):
@@ -35,5 +35,5 @@ _LABELS = {
 }
 
 
-# p95 has to be below, in seconds.
+# Limits of the 95th percentile, in seconds.
 P95_S = {Workload.ASR: ASR_P95_S, Workload.LIVE_ASR: ASR_P95_S, Workload.TTS: TTS_P95_S, Workload.LIVE_TTS: TTS_P95_S}

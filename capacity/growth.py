@@ -1,7 +1,7 @@
-"""A line or an exponential through a history of measurements, and when it reaches a level.
+"""Fit a line or an exponential to a history of measurements, and tell when it reaches a level.
 
-Both are least squares (the exponential through the logarithms); the one that explains more of the variance of the
-measurements themselves is taken. Times are days, counted from any day.
+Both are least-squares fits, that of the exponential to the logarithms. The one that explains more of the variance of
+the measurements is chosen. Times are days, counted from any day.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True)
 class Fit:
-    """``slope``: per day; of an exponential, of the logarithm. ``r_squared``: 1 is a perfect fit."""
+    """A fitted line or exponential.
+
+    ``slope``: growth per day; for an exponential, of the logarithm.
+    ``r_squared``: share of the variance that is explained; 1 is a perfect fit.
+    """
 
     shape: Shape
     intercept: float
@@ -36,14 +40,14 @@ class Fit:
         return math.exp(min(value, 700.0)) if self.shape == Shape.EXPONENTIAL else value
 
     def reaches(self, level: float) -> float | None:
-        """Return the day on which the fit reaches the level. None when it does not grow."""
+        """Return the day on which the fit reaches ``level``, or None if it does not grow."""
         if self.slope <= 0 or level <= 0:
             return None
         height = math.log(level) if self.shape == Shape.EXPONENTIAL else level
         return (height - self.intercept) / self.slope
 
     def in_words(self) -> str:
-        """`linear, 12 a day, R² 0.97`."""
+        """Describe the fit, for example ``linear, +12 a day, R² 0.97``."""
         if self.shape == Shape.LINEAR:
             pace = f"{self.slope:+.3g} a day"
         else:
@@ -52,14 +56,14 @@ class Fit:
 
 
 def fit(points: Sequence[Point]) -> Fit | None:
-    """Fit a line or an exponential. None when the history is too short."""
+    """Fit a line or an exponential, whichever is better. Return None if the history is too short."""
     days = [day for day, _value in points]
     if len(points) < MIN_POINTS or max(days) - min(days) < MIN_SPAN_DAYS:
         return None
     fits = [_fit(Shape.LINEAR, points, lambda value: value)]
     if all(value > 0 for _day, value in points):
         fits.append(_fit(Shape.EXPONENTIAL, points, math.log))
-    return max(fits, key=lambda candidate: candidate.r_squared)  # of two equals the line, which comes first
+    return max(fits, key=lambda candidate: candidate.r_squared)  # if both are equal the line, which comes first
 
 
 def _fit(shape: Shape, points: Sequence[Point], scale: Callable[[float], float]) -> Fit:

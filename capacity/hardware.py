@@ -1,4 +1,4 @@
-"""Compares the hardware that runs, by the rates in ``usage``, with what a growth phase needs."""
+"""Compare the running hardware, as entered in ``usage.cost``, with what a growth phase needs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Resource = InfrastructureCost.Resource
 
 @dataclass(frozen=True)
 class Hardware:
-    """The running hardware. ``is_known``: it has been entered."""
+    """The running hardware. ``is_known`` is False if nobody has entered any."""
 
     gpus: int
     pods: int
     is_known: bool
 
     def in_words(self) -> str:
-        """`2 T4 GPUs, 3 API pods`."""
+        """Describe the hardware, for example ``2 T4 GPUs, 3 API pods``."""
         if not self.is_known:
             return "nobody has entered what runs"
         return f"{self.gpus:,} T4 GPU{'s' * (self.gpus != 1)}, {self.pods:,} API pod{'s' * (self.pods != 1)}"
 
     def against(self, phase: Phase) -> str:
-        """Compare with what the phase needs, in words; empty when that is not possible."""
+        """Compare with what the phase needs, in words; "" if the hardware is not known."""
         if not self.is_known:
             return ""
         gpus = phase.gpus_from or 0

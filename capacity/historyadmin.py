@@ -1,4 +1,4 @@
-"""The capacity's pages to look at: samples, peaks, active users, notifications, uptime. And the phases, to edit."""
+"""Admin pages of phases, which can be edited, and of history: samples, peaks, notifications, uptime."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ NO_WATCHER = "The watcher writes these: manage.py watch_capacity, or make run."
 
 
 class NotDelivered(DomainError):
-    """A test notification did not arrive; says where and why."""
+    """Raised when a test notification did not arrive. The message says where and why."""
 
 
 class Drawn:
-    """A list with its history as a chart above it. ``draw``: gives the charts of a moment."""
+    """Mix-in for an admin list with charts of its history above it. ``draw`` returns the charts at a given time."""
 
     draw: Callable[[datetime], list[Chart]]
     list_before_template = "admin/capacity/history_chart.html"
@@ -66,7 +66,7 @@ class PhaseAdmin(AuditedAdmin):
 
     @display(description="Proven by")
     def proven_by(self, phase: Phase) -> str:
-        """The last load test that passed with so many users at once."""
+        """Link the last load test that passed with at least as many concurrent users as the phase has."""
         run = loadtests.latest_for(phase)
         return NONE if run is None else format_html('<a href="{}">{}</a>', page_of(run), run)
 
@@ -79,7 +79,7 @@ class SampleAdmin(Drawn, ReadOnly, ModelAdmin):
     fields = readonly_fields = list_display
     date_hierarchy = "at"
     show_full_result_count = False
-    list_per_page = 50  # showing a row takes longer than finding it
+    list_per_page = 50  # rendering a row takes longer than reading it
 
     @display(description="Users", ordering="users")
     def all_users(self, sample: Sample) -> str:

@@ -1,4 +1,4 @@
-"""History at a glance: a bar for each day or each stretch of hours, above the list that has every row."""
+"""Bar charts of history by day or by hour, shown above the admin's lists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ HOURS = 48
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar. ``percent``: of the tallest bar. ``is_bad``: it needs attention."""
+    """One bar of a chart.
+
+    ``percent``: height in per cent of the tallest bar.
+    ``is_bad``: True if the value needs attention.
+    """
 
     label: str
     value: str
@@ -72,8 +76,10 @@ def of_active_users(now: datetime) -> list[Chart]:
 
 
 def of_uptime(now: datetime) -> list[Chart]:
-    """Chart uptime by day: full height is a day without a failed probe. The scale begins at 90 %, otherwise failures
-    would not be visible."""
+    """Chart uptime by day. A bar of full height is a day without a failed probe.
+
+    The scale begins at 90 %, since failures would not be visible otherwise.
+    """
     today = timezone.localdate(now)
     rows = ProbeDay.objects.filter(day__gt=today - timedelta(days=DAYS), probes__gt=0).order_by("day")
     bars = []

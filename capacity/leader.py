@@ -1,7 +1,7 @@
-"""Leader election for work that only one process at a time may do: a lease in Redis, or a database row where there is
-no Redis.
+"""Leader election for work that only one process at a time may do.
 
-A killed leader is replaced after ``LEASE_S``, one that stops cleanly at once. The clock is the store's.
+The leader holds a lease in Redis or, without Redis, in a database row. A leader that is killed is replaced after
+``LEASE_S`` seconds, one that stops cleanly at once. Leases expire by the clock of Redis or of the database.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REDIS_TIMEOUT_S = 2.0
 
 class Election(Protocol):
     def renew(self, holder: str, lease_s: float) -> bool:
-        """Become or remain the leader for ``lease_s``. Returns True if ``holder`` is the leader now."""
+        """Become or remain the leader for ``lease_s`` seconds. Return True if ``holder`` is the leader now."""
 
     def resign(self, holder: str) -> None: ...
 
@@ -37,7 +37,7 @@ class DatabaseElection:
         until: Any = Now() + timedelta(seconds=lease_s)
         mine_or_free = Q(holder=holder) | Q(expires_at__lte=Now())
         rows = Leadership.objects.filter(role=self._role)
-        if rows.filter(mine_or_free).update(holder=holder, expires_at=until):  # one statement: two cannot both win
+        if rows.filter(mine_or_free).update(holder=holder, expires_at=until):  # one statement, so two cannot both win
             return True
         if rows.exists():
             return False

@@ -1,11 +1,12 @@
-"""Concurrent users: distinct end users with work in flight or a stream open, in all processes.
+"""Count concurrent users: distinct end users with work in flight or a stream open, in all processes.
 
     async with concurrency_slot(client_id, user, feature):
         ...
 
-A request costs a count in this process's memory. While anybody is served, one heartbeat every few seconds publishes
-who, as a lease: in Redis, or in the database where there is no Redis. A process that is killed stops renewing its
-lease, so its users vanish by themselves. The leases' clock is Redis's or the database's, never a machine's own.
+A request only changes a counter in this process's memory. While the process serves anybody, a heartbeat publishes its
+end users every few seconds as a lease, in Redis or, without Redis, in the database. A process that is killed stops
+renewing its lease, so its users expire. Leases expire by the clock of Redis or of the database, never by a machine's
+own.
 
 Threads: ``Leases`` belongs to one event loop; its heartbeat talks to the store from a thread.
 """
@@ -42,29 +43,29 @@ from rollout.feature import Feature
 
 logger = logging.getLogger(__name__)
 
-BEATS_PER_LEASE = 4  # three may be lost before a living process's users vanish
+BEATS_PER_LEASE = 4  # three may be lost before the users of a live process expire
 REDIS_TIMEOUT_S = 2.0
 
 concurrent_users = Gauge("voice_concurrent_users", "Distinct end users with work in flight in this process")
 
 
 class TooManyUsers(DomainError):
-    """As many end users are being served as there is room for."""
+    """Raised when as many end users are being served as the limit allows."""
 
 
 def beat_s() -> float:
-    """Seconds between two heartbeats."""
+    """Return the seconds between two heartbeats."""
     return float(settings.VOICE_LEASE_S) / BEATS_PER_LEASE
 
 
 def process_name() -> str:
-    """Return a process name that is unique even among containers, which tend to have the same process id."""
+    """Return a name for this process that is unique even among containers, whose process ids are often equal."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 class Store(Protocol):
     def publish(self, process: str, presence: Presence, lease_s: float) -> dict[str, Presence]:
-        """Renew the process's lease, or withdraw it when it serves nobody. Returns all unexpired leases by process."""
+        """Renew the process's lease, or withdraw it if ``presence`` is empty. Return all unexpired leases."""
 
     def read(self) -> dict[str, Presence]: ...
 
@@ -74,7 +75,7 @@ class DatabaseStore:
         if presence.is_empty:
             ProcessLease.objects.filter(process=process).delete()
         else:
-            # The sum is the database's: pods whose clocks differ agree on it.
+            # The database adds up the time, so pods whose clocks differ agree on it.
             expires_at: Any = Now() + timedelta(seconds=lease_s)
             lease = ProcessLease(process=process, served=presence.as_json(), expires_at=expires_at)
             ProcessLease.objects.bulk_create(
@@ -90,8 +91,8 @@ class DatabaseStore:
         ProcessLease.objects.filter(expires_at__lte=Now()).delete()
 
 
-# KEYS: a sorted set of processes, scored by when their leases expire; a hash of whom they serve.
-# ARGV: process ("" only reads), whom it serves ("" withdraws), the lease in milliseconds.
+# KEYS: a sorted set of processes by expiry of their leases; a hash of the end users whom they serve.
+# ARGV: process ("" to read only); the end users whom it serves ("" to withdraw); length of the lease in milliseconds.
 _SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -146,24 +147,26 @@ def store() -> Store:
 
 
 def now_served() -> Presence:
-    """Return the presence of all processes, as of their last heartbeats. Raises the store's errors when it is away."""
+    """Return the presence of all processes, as of their last heartbeats. Raises the store's errors."""
     return united(store().read().values())
 
 
 class Leases:
-    """Who is served in this process, and the heartbeat that tells the others."""
+    """The end users served by this process, and the heartbeat that publishes them."""
 
     def __init__(self) -> None:
         self.process = process_name()
         self._present = Present()
         self._elsewhere: frozenset[str] = frozenset()
-        self._heard_at = time.monotonic()  # of the other processes
+        self._heard_at = time.monotonic()
         self._is_published = False
         self._beating: asyncio.Task[None] | None = None
 
     def admit(self, someone: str) -> None:
-        """Raises ``TooManyUsers`` when this end user would exceed the limit. A user who is already being served is
-        always admitted."""
+        """Raise ``TooManyUsers`` if this end user would exceed the limit.
+
+        An end user who is already being served is always admitted.
+        """
         most = most_users()
         here = self._present.people
         if not most or someone in here or someone in self._elsewhere:
@@ -178,7 +181,7 @@ class Leases:
         self._present.enter(someone, feature)
         concurrent_users.set(len(self._present.people))
         if self._beating is None:
-            # An empty context: this outlives the request that happens to start it.
+            # An empty context, because the task outlives the request that starts it.
             loop = asyncio.get_running_loop()
             self._beating = loop.create_task(self._beat(), context=contextvars.Context())
 
@@ -188,16 +191,16 @@ class Leases:
 
     @property
     def users_here(self) -> int:
-        """How many end users this process serves now."""
+        """Number of end users whom this process serves now."""
         return len(self._present.people)
 
     @property
     def speaking_here(self) -> int:
-        """How many requests and connections for text to speech this process serves now."""
+        """Number of requests and connections for text to speech that this process serves now."""
         return self._present.speaking
 
     def note_stand_in(self) -> None:
-        """Count a reply that began in a substitute voice. (Its end user has already been counted.)"""
+        """Count a reply that began in a substitute voice. Its end user has already been counted."""
         self._present.note_stand_in()
 
     async def close(self) -> None:
@@ -207,11 +210,11 @@ class Leases:
             await asyncio.wait([self._beating])
             self._beating = None
         if self._is_published:
-            with suppress(Exception):  # it expires by itself
+            with suppress(Exception):  # the lease expires by itself
                 await self._publish(Presence())
 
     async def _beat(self) -> None:
-        """Publish while there is anything to publish: an idle process costs nothing."""
+        """Publish regularly until there is nothing to publish, so that an idle process costs nothing."""
         while True:
             await asyncio.sleep(beat_s())
             try:
@@ -219,7 +222,7 @@ class Leases:
             except Exception:
                 logger.warning("the concurrent users cannot be published", exc_info=True)
                 if time.monotonic() - self._heard_at > settings.VOICE_LEASE_S:
-                    self._elsewhere = frozenset()  # who was served elsewhere then: nobody is kept out by that
+                    self._elsewhere = frozenset()  # too old to refuse anybody because of it
                 continue
             if not self._is_published and not self._present.people:
                 self._elsewhere = frozenset()
@@ -243,7 +246,7 @@ leases = PerLoop(Leases)
 
 
 class ConcurrencySlot:
-    """One piece of work of one end user: counted from ``begin`` to ``release``, of which only the first call counts."""
+    """One piece of work of one end user. It counts from ``begin`` until the first call of ``release``."""
 
     def __init__(self, client_id: int, user: str, feature: Feature) -> None:
         self._someone = person(client_id, user)
@@ -251,7 +254,7 @@ class ConcurrencySlot:
         self._leases: Leases | None = None
 
     async def begin(self) -> None:
-        """Raises ``TooManyUsers`` when there is no room."""
+        """Count the end user as served. Raises ``TooManyUsers`` if that exceeds the limit."""
         held = leases()
         held.admit(self._someone)
         held.enter(self._someone, self._feature)
@@ -273,10 +276,10 @@ class ConcurrencySlot:
 
 
 def concurrency_slot(client_id: int, user: str, feature: Feature) -> ConcurrencySlot:
-    """Count this end user as served until the block ends."""
+    """Return a context manager that counts this end user as served. Entering it raises ``TooManyUsers``."""
     return ConcurrencySlot(client_id, user, feature)
 
 
 async def admit(client_id: int, user: str) -> None:
-    """Raise ``TooManyUsers`` if ``concurrency_slot`` would now. Takes nothing."""
+    """Raise ``TooManyUsers`` if ``concurrency_slot`` would raise it now. Nothing is counted."""
     leases().admit(person(client_id, user))

@@ -1,4 +1,4 @@
-"""Curves as SVG, drawn here: a report is one file that needs no script and prints well."""
+"""Line charts as SVG. They are drawn here, so that a report is a single file that needs no script and prints well."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ LEFT = 46
 RIGHT = 12
 TOP = 10
 BOTTOM = 28
-HEADROOM = 1.2  # above a limit, for its name
+HEADROOM = 1.2  # times a limit, to leave room for its name
 _STEPS = (1, 2, 2.5, 5, 10)
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """``points``: (seconds, value); a None leaves a gap. ``colour``: the number of one of the page's."""
+    """A named curve.
+
+    ``colour``: number of the colour in the page's style sheet.
+    ``points``: pairs of seconds and a value; None as value leaves a gap.
+    """
 
     name: str
     colour: int
@@ -38,7 +42,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Chart:
-    """The data that the template draws, in coordinates of the view box."""
+    """The data that the template draws, in coordinates of the SVG's view box."""
 
     title: str
     unit: str
@@ -47,9 +51,9 @@ class Chart:
     left: int
     right: float
     bottom: float
-    lines: list[tuple[float, str]]  # of the grid: y, what stands there
-    ticks: list[tuple[float, str]]  # of time: x, what stands there
-    paths: list[tuple[int, str]]  # colour, d
+    lines: list[tuple[float, str]]  # horizontal grid lines: y, label
+    ticks: list[tuple[float, str]]  # marks of the time axis: x, label
+    paths: list[tuple[int, str]]  # colour, SVG path data
     legend: list[tuple[int, str]]
     limits: list[tuple[float, str]]
 
@@ -80,21 +84,21 @@ def chart(title: str, unit: str, curves: Sequence[Curve], *, limits: Sequence[tu
         paths=[
             (curve.colour, _path([(x(at), None if value is None else y(value)) for at, value in curve.points]))
             for curve in reversed(curves)
-        ],  # the first one on top
+        ],  # in this order the first one is on top
         legend=[(curve.colour, curve.name) for curve in curves if curve.name],
         limits=[(y(limit), name) for limit, name in limits],
     )
 
 
 def _axis(highest: float) -> Axis:
-    """Return an axis from 0 to a round number, in about four steps."""
+    """Return an axis from 0 to a round number that includes ``highest``, in about four steps."""
     if highest <= 0:
         return Axis(1.0, 0.25, 2)
     size = 10 ** math.floor(math.log10(highest / 4))
     step = next(size * factor for factor in _STEPS if size * factor * 4 >= highest * 0.999)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     if round(step, decimals) != round(step, decimals + 1):
-        decimals += 1  # 2.5 and its like
+        decimals += 1  # for steps such as 2.5
     return Axis(step * math.ceil(highest / step - 1e-9), step, decimals)
 
 
@@ -108,7 +112,7 @@ def _clock(seconds: float) -> str:
 
 
 def _path(points: Sequence[tuple[float, float | None]]) -> str:
-    """Return an SVG path with lines between neighbouring points that have values; an isolated point becomes a dot."""
+    """Return an SVG path that connects neighbouring points with values. An isolated point becomes a dot."""
     parts = []
     is_drawing = False
     for at, height in points:

@@ -1,4 +1,4 @@
-"""A load test's report as a page, from its facts alone: what is stored can be shown again at any time."""
+"""Render a load test's report from its stored facts, so that it can be shown again at any time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from capacity.goals import P95_S, WARM_UP_SHARE, Workload
 from capacity.loadtest_chart import Chart, Curve, chart
 
-LAG_S = 0.2  # a generator that is later than this measures itself
+LAG_S = 0.2  # a load generator that is later than this measures its own delay
 
 Facts = dict[str, Any]
 
@@ -21,7 +21,7 @@ def page(told: Facts) -> str:
 
 
 def context(told: Facts) -> dict[str, Any]:
-    """Return the context of the templates: the facts, with words and charts."""
+    """Return the context of the report's templates: the facts, with labels and charts."""
     return {
         "run": told,
         "title": told["scenario"].replace("_", " ").capitalize(),

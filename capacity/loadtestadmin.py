@@ -1,4 +1,4 @@
-"""Load tests that were run, with their reports."""
+"""Admin pages of the load tests that were run, with their reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.admin_objects import found
 from core.readonly_admin import ReadOnly
 
 VERDICT_COLOURS = {"Passed": "success", "Failed": "danger", "No verdict": "warning", "Incomplete": "warning"}
-# A load test's report needs nothing but the styles in it, wherever what it shows came from.
+# A report needs nothing but its own styles, so the browser may load nothing else, whatever the report contains.
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )

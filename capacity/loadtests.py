@@ -1,4 +1,4 @@
-"""Stored load-test runs, matched with the growth phases that they prove."""
+"""Stored load-test runs, and the growth phases that they prove."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from capacity.models import LoadTestRun, Phase
 
 
 def keep(facts: dict[str, Any]) -> LoadTestRun:
-    """Store a report's facts (``tools.loadtests.report.facts``)."""
+    """Store the facts of a load test's report, as made by ``tools.loadtests.report.facts``."""
     return LoadTestRun.objects.create(
         scenario=facts["scenario"],
         started_at=datetime.fromisoformat(facts["started_at"]),
@@ -25,15 +25,17 @@ def keep(facts: dict[str, Any]) -> LoadTestRun:
 
 
 def proven() -> LoadTestRun | None:
-    """Return the passed run with the most concurrent users. None: nothing is proven."""
+    """Return the passed and complete run with the most concurrent users, or None if there is none."""
     return (
         LoadTestRun.objects.filter(passed=True, is_complete=True).order_by("-concurrent_users", "-started_at").first()
     )
 
 
 def latest_for(phase: Phase) -> LoadTestRun | None:
-    """Return the last passed run with at least the phase's concurrent users. None: nothing proves the phase, as is
-    always so for one without an upper limit."""
+    """Return the last passed run with at least the phase's concurrent users.
+
+    None if there is no such run, or if the phase has no upper limit.
+    """
     if phase.concurrent_to is None:
         return None
     return LoadTestRun.objects.filter(passed=True, concurrent_users__gte=phase.concurrent_to).first()

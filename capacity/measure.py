@@ -1,7 +1,7 @@
-"""Measures what alert rules are evaluated on: the last 5 minutes, of all processes.
+"""Measure what the alert rules are evaluated on: the last 5 minutes, in all processes.
 
-Response times and errors are read from the ledger, which has every request of every process exactly once. The two
-numbers cost a few queries on an index every 15 s, and nothing on a request's path.
+Response times and errors are read from the ledger, which has every request of every process exactly once. This takes a
+few indexed queries every 15 s, and no time while a request is served.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ WINDOW = timedelta(minutes=5)
 ASR_KINDS = (Kind.TRANSCRIPTION.value, Kind.TRANSLATION.value)
 TTS_KINDS = (Kind.SPEECH.value,)
 
-# Neither served nor failed: refused by the roll-out, by a quota or a rate, or left by the caller.
+# Neither successes nor failures: refused by the roll-out (403), by a quota or rate limit (429), or client left (499).
 NOT_COUNTED = (403, 429, 499)
 FAILED = Q(status__gte=500)
 
 
 @dataclass(frozen=True)
 class Responses:
-    """Successful answers of one direction."""
+    """Successful responses of one direction: to speech or to text. ``p95_s`` is None without any."""
 
     number: int = 0
     p95_s: float | None = None
@@ -53,7 +53,13 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Readings:
-    """Of the last 5 minutes: most users at once, mean utilisation of the busiest GPU, traffic. The month's cost."""
+    """What rules are evaluated on. None means no data.
+
+    ``users``: most concurrent users in the last 5 minutes.
+    ``gpu_percent``: mean utilisation of the busiest GPU in the last 5 minutes.
+    ``month_cost_usd``: forecast cost of this month.
+    ``traffic``: requests of the last 5 minutes.
+    """
 
     users: float | None = None
     gpu_percent: float | None = None
@@ -61,7 +67,7 @@ class Readings:
     traffic: Traffic = Traffic()
 
     def of(self, rule: Rule) -> float | None:
-        """Return the reading that a rule is about. None: no data."""
+        """Return the reading that the rule is about, or None without enough data."""
         match Metric(rule.metric):
             case Metric.USERS:
                 return self.users
@@ -71,7 +77,7 @@ class Readings:
                 return self.month_cost_usd
             case Metric.ERRORS:
                 return self.traffic.error_percent if self.traffic.requests >= rule.least_requests else None
-            case Metric.P95:  # the slower direction: nobody is helped by a fast one
+            case Metric.P95:  # the slower direction: a fast one does not make up for it
                 enough = (half for half in (self.traffic.asr, self.traffic.tts) if half.number >= rule.least_requests)
                 return max((half.p95_s for half in enough if half.p95_s is not None), default=None)
 
@@ -93,13 +99,13 @@ def _responses(rows: QuerySet[LedgerEntry]) -> Responses:
     number = rows.count()
     if not number:
         return Responses()
-    # The nearest rank, which every database can tell.
+    # The nearest-rank percentile, because every database can compute it.
     at = rank(number, 95)
     return Responses(number, rows.order_by("total_ms").values_list("total_ms", flat=True)[at] / 1000)
 
 
 def take_sample(now: datetime, presence: Presence | None) -> Readings:
-    """Write one row of history and return the readings for the rules. ``presence`` None: it is unknown."""
+    """Write one row of history, and return the readings for the rules. ``presence`` is None if it is unknown."""
     seen = traffic(now)
     month_cost = cost.month_cost_usd(now)
     sample = Sample(

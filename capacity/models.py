@@ -1,7 +1,7 @@
-"""Capacity tables: leases of processes, samples and peaks, alert rules and alerts, phases of growth, uptime.
+"""Capacity tables: leases of processes, samples and peaks, uptime, load tests; rules and phases from ``rules``.
 
-Every process writes its own ``ProcessLease`` (only where there is no Redis), the leader everything that is measured,
-and people the rules, phases, acknowledgements and silences.
+Every process writes its own ``ProcessLease``, and only if there is no Redis. The leading watcher writes everything that
+is measured. People write rules, phases, acknowledgements and silences.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class ProcessLease(models.Model):
-    """The end users whom one process serves, until its lease expires. ``served``: ``presence.Presence`` as JSON."""
+    """The end users whom one process serves, until its lease expires. ``served`` is a ``Presence`` as JSON."""
 
     process = models.CharField(max_length=200, primary_key=True)
     served = models.JSONField()
@@ -40,7 +40,7 @@ class ProcessLease(models.Model):
 
 
 class Leadership(models.Model):
-    """The process that leads, and until when."""
+    """The process that leads in a role, and until when."""
 
     role = models.CharField(max_length=50, primary_key=True)
     holder = models.CharField(max_length=200)
@@ -51,7 +51,11 @@ class Leadership(models.Model):
 
 
 class Sample(models.Model):
-    """One evaluation's readings. Users: the busiest instant since the sample before; the rest: the last 5 minutes."""
+    """Readings of one evaluation.
+
+    Numbers of users are those of the busiest instant since the previous sample. Requests, errors and response times are
+    those of the last 5 minutes.
+    """
 
     at = models.DateTimeField(unique=True)
     users = models.PositiveIntegerField(null=True, help_text="Distinct end users, of ASR and TTS together.")
@@ -73,7 +77,7 @@ class Sample(models.Model):
 
 
 class HourlyPeak(models.Model):
-    """The most end users at once within an hour. Kept for good, unlike the samples."""
+    """The most concurrent end users within an hour. Unlike samples, these rows are never deleted."""
 
     hour = models.DateTimeField(unique=True, help_text="When it began.")
     users = models.PositiveIntegerField(default=0)
@@ -88,7 +92,7 @@ class HourlyPeak(models.Model):
 
 
 class ActiveUsers(models.Model):
-    """How many distinct end users were served in the 30 days that ended with ``day``."""
+    """Number of distinct end users served in the 30 days that ended with ``day``."""
 
     day = models.DateField(unique=True)
     users = models.PositiveIntegerField()
@@ -102,7 +106,7 @@ class ActiveUsers(models.Model):
 
 
 class ProbeDay(models.Model):
-    """One day's counts of the service's own readiness probes."""
+    """Counts of the readiness probes that the service sent to itself on one day."""
 
     day = models.DateField(unique=True)
     probes = models.PositiveIntegerField(default=0)
@@ -116,7 +120,7 @@ class ProbeDay(models.Model):
 
 
 class Outage(models.Model):
-    """A time in which no probe succeeded."""
+    """A period in which no probe succeeded."""
 
     began_at = models.DateTimeField(help_text="The first probe that failed.")
     seen_at = models.DateTimeField(help_text="The last one that failed.")
@@ -131,12 +135,16 @@ class Outage(models.Model):
 
 
 class LoadTestRun(models.Model):
-    """One run of `manage.py loadtest`. ``report`` has everything that its page shows (``capacity.loadtest_report``):
+    """One run of `manage.py loadtest`.
 
-    ``kinds``: per kind of work (``asr``, ``tts``, ``live_asr``, ``live_tts``) ``requests``, ``ok``, ``failures``,
-    ``refusals``, ``hung``, ``rps``, ``p50_s``, ``p95_s``, ``p99_s``, ``longest_s``; ``timeline``: ``at_s`` (from the
-    start), ``users``, ``rps`` and, per kind, ``p95_s``; ``criteria``: ``name``, ``limit``, ``measured``, ``verdict``;
-    ``memory``: per process of the server ``mib`` (seconds, MiB) and ``cores``, those that it kept busy under load.
+    ``report`` has all facts that its page shows (``capacity.loadtest_report``), among them:
+
+    - ``kinds``: by kind of work (``asr``, ``tts``, ``live_asr``, ``live_tts``) ``requests``, ``ok``, ``failures``,
+        ``refusals``, ``hung``, ``rps``, ``p50_s``, ``p95_s``, ``p99_s`` and ``longest_s``.
+    - ``timeline``: for each time step ``at_s`` (from the start), ``users``, ``rps`` and, by kind, ``p95_s``.
+    - ``criteria``: for each criterion ``name``, ``limit``, ``measured`` and ``verdict``.
+    - ``memory``: for each process of the server ``mib`` (pairs of seconds and MiB) and ``cores`` (kept busy under
+      load).
     """
 
     scenario = models.CharField(max_length=50)

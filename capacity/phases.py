@@ -15,14 +15,18 @@ from usage import weeks
 from usage.models import LedgerEntry
 
 ACTIVE_DAYS = 30
-HISTORY_DAYS = 91  # that growth is judged by
+HISTORY_DAYS = 91  # days of history that growth is fitted to
 WEEK = 7
-FARTHEST_DAYS = 730.0  # nobody should believe a line that far
+FARTHEST_DAYS = 730.0  # no extrapolation beyond two years
 
 
 @dataclass(frozen=True)
 class Use:
-    """Distinct end users served in the last 30 days, and the most at once in them. None: not measured yet."""
+    """Measured use in the last 30 days. None means not measured yet.
+
+    ``active_users``: distinct end users who were served.
+    ``peak_concurrent``: most end users at once.
+    """
 
     active_users: int | None
     peak_concurrent: int | None
@@ -30,7 +34,14 @@ class Use:
 
 @dataclass(frozen=True)
 class Crossing:
-    """When one measure leaves the present phase. ``day`` None: not within two years, or it cannot be told."""
+    """When one measure will exceed the upper limit of the present phase.
+
+    ``measure``: name of the measure.
+    ``now``: its present value.
+    ``limit``: the phase's upper limit.
+    ``fit``: curve through its history; None if the history is too short.
+    ``day``: expected day; None if it is more than two years away or unknown.
+    """
 
     measure: str
     now: int | None
@@ -51,7 +62,11 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Outlook:
-    """``next_at``: the earliest crossing."""
+    """The present phase and when it will end.
+
+    ``following``: the next phase; None if this is the last one.
+    ``next_at``: the earliest day of ``crossings``.
+    """
 
     use: Use
     phase: Phase
@@ -71,8 +86,10 @@ def measured_use(now: datetime) -> Use:
 
 
 def _active_now(first: date, today: date) -> int | None:
-    """Count the active users as the dashboard does, up to this moment; a newly updated service has only counts by
-    day."""
+    """Count the active users as the dashboard does, up to this moment.
+
+    A service that has just been updated has no such counts yet, so the last daily count is returned.
+    """
     if active := sum(one.month for one in weeks.active_by_client(today).values()):
         return active
     counted = ActiveUsers.objects.filter(day__range=(first, today)).first()
@@ -80,7 +97,7 @@ def _active_now(first: date, today: date) -> int | None:
 
 
 def expected_peak(users: int) -> int:
-    """Return the expected peak of concurrent users for so many voice users, interpolated within each phase."""
+    """Return the expected peak of concurrent users for ``users`` voice users, interpolated within their phase."""
     phase = phase_of(Use(users, None))
     if phase is None:
         return 0
@@ -94,14 +111,14 @@ def expected_peak(users: int) -> int:
 
 
 def phase_of(use: Use) -> Phase | None:
-    """Return the first phase that is large enough; the last one if none is."""
+    """Return the first phase that is large enough for this use, or the last one if none is."""
     phases = list(Phase.objects.all())
     large_enough = (phase for phase in phases if phase.holds(use.active_users or 0, use.peak_concurrent or 0))
     return next(large_enough, phases[-1] if phases else None)
 
 
 def outlook(now: datetime) -> Outlook | None:
-    """Return the outlook; None when there are no phases."""
+    """Return the outlook, or None if there are no phases."""
     use = measured_use(now)
     phase = phase_of(use)
     if phase is None:
@@ -120,7 +137,7 @@ def _crossing(
     if limit is None:
         return None
     curve = fit(history)
-    ahead = curve.reaches(limit) if curve else None  # history counts its days from now
+    ahead = curve.reaches(limit) if curve else None  # days of the history are counted from now
     day = None
     if ahead is not None and ahead <= FARTHEST_DAYS:
         day = timezone.localdate(now) + timedelta(days=max(0, round(ahead)))
@@ -144,9 +161,9 @@ def _peak_history(now: datetime) -> list[Point]:
 
 
 def count_active_users(today: date) -> int:
-    """Fill in the days that are missing: today's count is renewed, history has one for each week. Gives how many.
+    """Count active users for today and, where they are missing, for each week of history. Return the number of days.
 
-    History is the ledger's, so a service that has run for long knows its growth at once.
+    History is counted from the ledger, so a service that has run for long knows its growth at once.
     """
     days = [today - timedelta(days=WEEK * weeks) for weeks in range(HISTORY_DAYS // WEEK)]
     first = LedgerEntry.objects.filter(status=200).order_by("created_at").values_list("created_at", flat=True).first()

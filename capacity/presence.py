@@ -1,6 +1,6 @@
 """The end users being served: in this process, and as processes report them to each other.
 
-An end user is `client:id`: the same id at another client application is another person.
+An end user is identified by ``client:id``, since the same id at another client application is another person.
 """
 
 from __future__ import annotations
@@ -25,9 +25,15 @@ def person(client_id: int, user: str) -> str:
 
 @dataclass(frozen=True)
 class Presence:
-    """The end users of ASR, of TTS, and of both together. ``gpu_percent``: of the busiest GPU,
-    ``gpu_memory_percent``: of the fullest; None without one. ``stood_in``: replies that began since the last heartbeat
-    in another voice than was asked for (brown-out)."""
+    """The end users whom one or more processes serve, and the load of their GPUs.
+
+    ``asr``: users of speech to text.
+    ``tts``: users of text to speech.
+    ``together``: users of either.
+    ``gpu_percent``: load of the busiest GPU; None without a GPU.
+    ``stood_in``: replies that began since the last heartbeat in a substitute voice, because of a brown-out.
+    ``gpu_memory_percent``: memory use of the fullest GPU; None without a GPU.
+    """
 
     asr: frozenset[str] = frozenset()
     tts: frozenset[str] = frozenset()
@@ -58,12 +64,12 @@ class Presence:
     @classmethod
     def from_json(cls, served: dict[str, Any]) -> Presence:
         asr, tts, together = (frozenset(served[name]) for name in (ASR, TTS, TOGETHER))
-        # An older process does not tell the last two.
+        # Processes of an older release do not report the last two.
         return cls(asr, tts, together, served["gpu"], served.get("stood_in", 0), served.get("gpu_memory"))
 
 
 def united(several: Iterable[Presence]) -> Presence:
-    """Merge the presence of all processes: an end user whom two of them serve counts once."""
+    """Merge the presence of several processes. An end user whom two of them serve counts once."""
     known = list(several)
     gpus = [one.gpu_percent for one in known if one.gpu_percent is not None]
     memories = [one.gpu_memory_percent for one in known if one.gpu_memory_percent is not None]
@@ -78,7 +84,7 @@ def united(several: Iterable[Presence]) -> Presence:
 
 
 class _Crowd:
-    """Who is here, and who was at the busiest instant since that was last asked."""
+    """Counts end users who are present, and keeps those of the busiest instant."""
 
     def __init__(self) -> None:
         self.here: Counter[str] = Counter()
@@ -101,7 +107,7 @@ class _Crowd:
 
 
 class Present:
-    """The end users whose work is in flight in this process. One event loop's own."""
+    """The end users whose work is in flight in this process. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._crowds = {ASR: _Crowd(), TTS: _Crowd(), TOGETHER: _Crowd()}
@@ -116,22 +122,25 @@ class Present:
             self._crowds[name].leave(someone)
 
     def note_stand_in(self) -> None:
-        """A reply began in another voice than was asked for."""
+        """Count a reply that began in a substitute voice."""
         self._stood_in += 1
 
     @property
     def people(self) -> Counter[str]:
-        """The end users here now, with the number of pieces of work of each."""
+        """The end users being served now, each with the number of pieces of work."""
         return self._crowds[TOGETHER].here
 
     @property
     def speaking(self) -> int:
-        """How many pieces of text to speech are in flight."""
+        """Number of pieces of work for text to speech in flight."""
         return self._crowds[TTS].here.total()
 
     def take_busiest(self) -> Presence:
-        """Who was here at the busiest instant since the last call, for speech to text, text to speech and both.
-        Counting then starts anew, so that short requests between two heartbeats count too."""
+        """Return the end users of the busiest instant since the last call, and start counting anew.
+
+        The busiest instant is found separately for speech to text, text to speech and both. With it, short requests
+        between two heartbeats count too.
+        """
         asr, tts, together = (self._crowds[name].take_busiest() for name in (ASR, TTS, TOGETHER))
         stood_in = self._stood_in
         self._stood_in = 0

@@ -1,6 +1,6 @@
-"""Uptime as the service itself has seen it: every 15 s somebody asks whether it is ready.
+"""Uptime as measured by the service itself: the watcher checks every 15 s whether the service is ready.
 
-Kept as counts by day, and as outages with their reasons. Time in which nobody probed is neither up nor down.
+Results are kept as counts by day, and as outages with their reasons. Time without probes counts as neither up nor down.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Uptime:
 
     @property
     def percent(self) -> float | None:
-        """The uptime in per cent. None: there were no probes."""
+        """Uptime in per cent, or None if there were no probes."""
         return 100 * (self.probes - self.failures) / self.probes if self.probes else None
 
 
@@ -35,7 +35,7 @@ def url() -> str:
 
 
 def probe(address: str) -> str:
-    """Return the reason why the service is not ready, in words; empty when it is ready."""
+    """Return in words why the service is not ready, or "" if it is ready."""
     import httpx  # slow to import, so only where it is used
 
     try:
@@ -48,14 +48,14 @@ def probe(address: str) -> str:
 
 
 def record(now: datetime, failure: str) -> None:
-    """Record one probe's outcome: count it, and begin or end an outage."""
+    """Count one probe, and begin or end an outage. ``failure`` is the reason, or "" for a success."""
     day = timezone.localdate(now)
     with transaction.atomic():
         ProbeDay.objects.get_or_create(day=day)
         ProbeDay.objects.filter(day=day).update(probes=F("probes") + 1, failures=F("failures") + int(bool(failure)))
         outage = Outage.objects.filter(ended_at=None).first()
         if outage is not None and now - outage.seen_at > UNWATCHED:
-            outage.ended_at = outage.seen_at  # what came after, nobody saw
+            outage.ended_at = outage.seen_at  # what happened afterwards is unknown
             outage.save(update_fields=["ended_at"])
             outage = None
         if failure and outage is None:
@@ -71,7 +71,7 @@ def uptime(month: date) -> Uptime:
 
 
 def uptime_of_days(first: date, last: date) -> Uptime:
-    """Return the uptime from ``first`` to ``last``, both included."""
+    """Return the uptime from ``first`` to ``last`` inclusive."""
     return _uptime(ProbeDay.objects.filter(day__range=(first, last)))
 
 

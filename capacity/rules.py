@@ -1,4 +1,4 @@
-"""Alert rules, the alerts that they fire, who was notified, and the phases of growth that rules know."""
+"""Tables of alert rules, alerts, notifications, and the growth phases that rules refer to."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _IN_WORDS = {
 
 
 class Rule(Audited):
-    """A condition for an alert, measured over the last 5 minutes (see ``capacity.measure``)."""
+    """Condition for an alert: a metric above a threshold over the last 5 minutes (``capacity.measure``)."""
 
     recorded = (
         "severity",
@@ -103,12 +103,12 @@ class Rule(Audited):
         return _condition(self.metric, self.level)
 
     def reading(self, value: float | None) -> str:
-        """`concurrent users 93 > 80`."""
+        """Compare a value with the threshold in words, for example ``concurrent users 93 > 80``."""
         return _reading(self.metric, self.level, value)
 
     @property
     def level(self) -> float:
-        """The threshold for the deployed phase: an alarming number in a small phase is normal in a large one."""
+        """The threshold in the deployed phase. A number that is alarming in a small phase is normal in a large one."""
         if not deployed.phase() or self.phase_percent is None:
             return self.threshold
         phase = Phase.objects.filter(number=deployed.phase()).first()
@@ -163,9 +163,9 @@ _RUNBOOK_NAMES = {
 
 
 class Alert(models.Model):
-    """One time that a rule's condition held, from pending to resolved. One that never fired is deleted.
+    """One period in which a rule's condition held, from pending to resolved. An alert that never fires is deleted.
 
-    It keeps what it fired by: editing the rule afterwards changes no alert that has fired.
+    It keeps the settings by which it fired, so editing the rule afterwards changes no alert that has fired.
     """
 
     class State(models.TextChoices):
@@ -174,7 +174,7 @@ class Alert(models.Model):
         RESOLVED = "resolved", "Resolved"
 
     rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="alerts")
-    # Empty only where a process of version 0.2 wrote the row.
+    # Empty only if a process of release 0.2 wrote the row.
     severity = models.CharField(
         max_length=8, choices=Rule.Severity, db_default="", help_text="As the rule's when it fired."
     )
@@ -207,7 +207,7 @@ class Alert(models.Model):
 
     @classmethod
     def of(cls, rule: Rule, **values: Any) -> Alert:
-        """Make an unsaved alert from the rule as it is now."""
+        """Return an unsaved alert with the rule's present settings."""
         alert = cls(rule=rule, **values)
         alert.follow(rule)
         return alert
@@ -219,7 +219,7 @@ class Alert(models.Model):
         self.threshold = rule.level
 
     def condition(self) -> str:
-        """What it fired by: `critical: concurrent users > 80`."""
+        """Return the condition by which the alert fired, for example ``critical: concurrent users > 80``."""
         return f"{self.severity}: {_condition(self.metric, self.threshold)}"
 
     def in_words(self) -> str:
@@ -230,13 +230,16 @@ class Alert(models.Model):
 
     @property
     def runbook(self) -> str:
-        """The section of docs/operations.md on it, as an address where ``VOICE_RUNBOOK_URL`` tells one."""
+        """Address of the section about this alert in docs/operations.md.
+
+        It begins with ``VOICE_RUNBOOK_URL`` if that is set; otherwise it is the file's path.
+        """
         name = _RUNBOOK_NAMES[Metric(self.metric)] if self.metric else ""
         anchor = f"voice{name}{self.severity}".lower()
         return f"{settings.VOICE_RUNBOOK_URL or 'docs/operations.md'}#{anchor}"
 
     def notified(self) -> str:
-        """Who was told of it, in words."""
+        """Describe who was notified of the alert."""
         deliveries = list(self.deliveries.all())
         if not deliveries:
             return "nobody was notified"
@@ -247,7 +250,7 @@ class Alert(models.Model):
         return "being sent" if waits else "nobody was notified: every attempt failed"
 
     def acknowledge(self, by: str, now: datetime) -> bool:
-        """Record that somebody attends to the alert, which ends its reminders. Returns True if that was new."""
+        """Record that somebody attends to the alert, which ends its reminders. Return True if nobody had before."""
         rows = type(self).objects.filter(pk=self.pk, acknowledged_at=None).exclude(state=self.State.RESOLVED)
         with transaction.atomic():
             is_new = bool(rows.update(acknowledged_at=now, acknowledged_by=by))
@@ -257,7 +260,7 @@ class Alert(models.Model):
 
 
 class Delivery(models.Model):
-    """One notification to one receiver, until it has arrived or been given up. ``capacity.delivery`` sends them."""
+    """One notification to one receiver. ``capacity.delivery`` sends it until it has arrived or is given up."""
 
     class Channel(models.TextChoices):
         EMAIL = "email", "E-mail"
@@ -291,7 +294,10 @@ class Delivery(models.Model):
 
 
 class Phase(Audited):
-    """A phase of growth and what it takes. No upper limit: empty. GPUs or pods empty: scaled automatically."""
+    """A phase of growth: its use, machines and cost.
+
+    An empty upper limit means no limit. Empty GPUs or pods are scaled automatically.
+    """
 
     recorded = (
         "number",
@@ -336,17 +342,17 @@ class Phase(Audited):
         )
 
     def span(self, what: str) -> str:
-        """Return a range in words; ``what`` is `users`, `concurrent`, `gpus` or `pods`."""
+        """Format a range; ``what`` is ``users``, ``concurrent``, ``gpus`` or ``pods``."""
         return _span(getattr(self, f"{what}_from"), getattr(self, f"{what}_to"))
 
     def machines(self) -> str:
-        """`3–4 T4 GPUs, 4–5 API pods`."""
+        """Describe the machines, for example ``3–4 T4 GPUs, 4–5 API pods``."""
         return ", ".join(
             (_amount(self.gpus_from, self.gpus_to, "T4 GPU"), _amount(self.pods_from, self.pods_to, "API pod"))
         )
 
     def needs(self) -> str:
-        """`3–4 T4 GPUs, 4–5 API pods, 1,200–2,000 USD a month`."""
+        """Describe the machines and the cost, for example ``3–4 T4 GPUs, 4–5 API pods, 1,200–2,000 USD a month``."""
         return f"{self.machines()}, {_span(self.cost_from_usd, self.cost_to_usd)} USD a month"
 
 

@@ -1,8 +1,12 @@
-"""The watcher: one leader samples, evaluates the rules, drives ramps, tells people, probes.
+"""The watcher. The leading one takes samples, evaluates alert rules, moves ramps, notifies people and probes.
 
-Threads, each with its own database connection: the watch itself, which never waits for anybody outside (mail servers,
-webhooks, the service's own answer); the messenger, which sends; the prober, which asks whether the service is ready and
-counts what takes longer. All end when they are told to.
+Threads, each with its own database connection:
+
+- the watch, which never waits for anything outside, such as mail servers, webhooks or the service's own response;
+- the messenger, which sends notifications;
+- the prober, which checks whether the service is ready, and does slow jobs.
+
+All end when ``stopping`` is set.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ RENEW_EVERY_S = 5.0
 EVALUATE_EVERY = timedelta(seconds=15)
 PROBE_EVERY_S = 15.0
 SEND_EVERY_S = 2.0
-COUNT_EVERY = timedelta(hours=1)  # active users, and what is too old
+COUNT_EVERY = timedelta(hours=1)  # counting of active users, deletion of old rows
 KEEP_SAMPLES = timedelta(days=8)
 STOP_S = 10.0
 
@@ -38,24 +42,24 @@ Clock = Callable[[], datetime]
 
 
 def read_presence() -> Presence | None:
-    """Read the presence of all processes, this machine's GPU included. None: the leases cannot be read."""
+    """Return the presence of all processes and this machine's GPU load, or None if the leases cannot be read."""
     try:
         served = leases.now_served()
-    except Exception:  # evaluation goes on without
+    except Exception:  # evaluation continues without them
         logger.warning("the leases cannot be read", exc_info=True)
         return None
     return united([served, Presence().with_gpu(gpu.busiest(gpu.read()))])
 
 
 class Watch:
-    """The leader's work at each tick. ``presence`` and times are passed in, so that tests can supply their own."""
+    """The leader's work at each tick. Presence and times are arguments, so that tests can supply their own."""
 
     def __init__(self) -> None:
         self._busiest: Presence | None = None
         self._evaluated_at: datetime | None = None
 
     def tick(self, now: datetime, presence: Presence | None) -> bool:
-        """Note the users being served, and evaluate every 15 s. Returns True if it evaluated."""
+        """Note the users being served; every 15 s, evaluate. Return True if this call evaluated."""
         self._note(presence)
         if self._evaluated_at is not None and now - self._evaluated_at < EVALUATE_EVERY:
             return False
@@ -66,7 +70,7 @@ class Watch:
         return True
 
     def _note(self, presence: Presence | None) -> None:
-        """Keep each number's maximum since the last evaluation; users of different moments are not added up."""
+        """Keep the maximum of each number since the last evaluation. Users of different moments are not added up."""
         if presence is None:
             return
         known = self._busiest or presence
@@ -89,7 +93,10 @@ def evaluate(now: datetime, presence: Presence | None) -> None:
 
 
 class Watcher:
-    """Watches while this process is the leader. Set ``stopping``, from any thread or a signal handler, to end it."""
+    """Does the watcher's work while this process is the leader.
+
+    Set ``stopping``, from any thread or a signal handler, to end it.
+    """
 
     def __init__(self, stopping: threading.Event, *, clock: Clock = timezone.now) -> None:
         self.name = leases.process_name()
@@ -106,7 +113,7 @@ class Watcher:
         return self._is_leader.is_set()
 
     def run(self) -> None:
-        """Run until told to stop. Several may run at once, since only the leader does any work."""
+        """Run until ``stopping`` is set. Several may run at once, since only the leader does any work."""
         helpers = [
             threading.Thread(target=self._loop, args=args, name=name, daemon=True)
             for name, args in {
@@ -122,7 +129,7 @@ class Watcher:
             helper.join(STOP_S)
 
     def _loop(self, work: Callable[[], None], every_s: float, is_for_leaders: bool = True) -> None:
-        """Do the work every ``every_s`` seconds; an error in it is logged and does not end the loop."""
+        """Call ``work`` every ``every_s`` seconds. An error is logged and does not end the loop."""
         while not self._stopping.wait(every_s):
             if is_for_leaders and not self.is_leader:
                 continue
@@ -143,7 +150,7 @@ class Watcher:
         try:
             is_leader = self._elected().renew(self.name, LEASE_S)
         except Exception:
-            self._is_leader.clear()  # whoever can reach the store leads
+            self._is_leader.clear()  # a process that can reach the store may lead instead
             raise
         self._renewed_at = time.monotonic()
         if is_leader != self.is_leader:
@@ -174,7 +181,7 @@ class Watcher:
     def _probe(self) -> None:
         failure = probe.probe(probe.url())
         if self._stopping.is_set():
-            return  # the service may be stopping with us
+            return  # the service may be stopping together with this process
         now = self._clock()
         probe.record(now, failure)
         if self._counted_at is None or now - self._counted_at >= COUNT_EVERY:
@@ -183,7 +190,7 @@ class Watcher:
 
 
 def count_and_forget(now: datetime, today: date) -> None:
-    """Do the slow jobs: count active users and delete rows that are too old."""
+    """Do the slow jobs: count active users, and delete rows that are too old."""
     phases.count_active_users(today)
     Sample.objects.filter(at__lt=now - KEEP_SAMPLES).delete()
     leases.DatabaseStore().forget_expired()

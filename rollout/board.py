@@ -21,10 +21,9 @@ UNDER_WAY = (Ramp.State.RUNNING, Ramp.State.PAUSED)
 class Climb:
     """A ramp under way.
 
-    Attributes:
-        step: the step that is being held.
-        following: the next step; None at the last one.
-        held_percent: elapsed share of the step's hold time, 0 to 100.
+    ``step``: the step that is being held.
+    ``following``: the next step; None at the last one.
+    ``held_percent``: elapsed share of the step's hold time, 0 to 100.
     """
 
     ramp: Ramp
@@ -53,11 +52,10 @@ class Climb:
 class FeatureState:
     """How far one feature reaches.
 
-    Attributes:
-        percent: percentage of all end users who have the feature, after the kill switch and "everyone". A part never
-            reaches further than voice.
-        climb: the ramp under way, if there is one.
-        ended: the ramp that ended last, if that was within ``LATELY``.
+    ``percent``: percentage of all end users who have the feature, after the kill switch and "everyone". A part never
+        reaches further than voice.
+    ``climb``: the ramp under way, if there is one.
+    ``ended``: the ramp that ended last, if that was within ``LATELY``.
     """
 
     flag: Flag

@@ -57,9 +57,8 @@ class Flag(Audited):
     The columns of ``percent`` and ``kept_percent`` have names with which processes of release 0.2 still find their own
     values while they are being replaced.
 
-    Attributes:
-        percent: percentage of all end users. None means nobody for voice, and all who have voice for a part.
-        kept_percent: of a part, the percentage who had it by the part's own queue before voice was one flag.
+    ``percent``: percentage of all end users. None means nobody for voice, and all who have voice for a part.
+    ``kept_percent``: of a part, the percentage who had it by the part's own queue before voice was one flag.
     """
 
     recorded = ("killed", "everyone", "percent", "kept_percent", "staff", "superusers", "note")

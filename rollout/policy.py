@@ -190,9 +190,8 @@ class PartRules:
 class Rules:
     """The rules of all flags, as read from the database.
 
-    Attributes:
-        version: last id and number of rows of the audit trail, read before everything else.
-        lists_at: ``time.monotonic()`` when the lists were read.
+    ``version``: last id and number of rows of the audit trail, read before everything else.
+    ``lists_at``: ``time.monotonic()`` when the lists were read.
     """
 
     rules: Mapping[str, _Rule]
@@ -223,9 +222,8 @@ class Rules:
 class Reach:
     """Shares (0 to 1) of a client application's end users who have voice by the percentages, not counting lists.
 
-    Attributes:
-        any: share that has at least one part.
-        parts: share that has each part.
+    ``any``: share that has at least one part.
+    ``parts``: share that has each part.
     """
 
     any: float
@@ -302,10 +300,9 @@ def _load_lists(flag: Flag) -> _Lists:
 class _Memory:
     """Rules cached for one event loop.
 
-    Attributes:
-        asked_at: ``time.monotonic()`` when the rules were asked for.
-        epoch: value of ``_epoch``, the number of calls of ``forget``, when they were asked for.
-        reading: the task that is reading the rules, shared by all who wait for them.
+    ``asked_at``: ``time.monotonic()`` when the rules were asked for.
+    ``epoch``: value of ``_epoch``, the number of calls of ``forget``, when they were asked for.
+    ``reading``: the task that is reading the rules, shared by all who wait for them.
     """
 
     rules: Rules | None = None

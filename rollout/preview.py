@@ -20,9 +20,8 @@ from rollout.share import shown
 class Effect:
     """One line of the preview.
 
-    Attributes:
-        note: what the estimate is based on.
-        is_warning: True if the line needs attention before the percentage is saved.
+    ``note``: what the estimate is based on.
+    ``is_warning``: True if the line needs attention before the percentage is saved.
     """
 
     name: str

@@ -27,12 +27,11 @@ _ORDER = list(Kind)
 class Charge:
     """Charge for one end user's work of one kind in a month.
 
-    Attributes:
-        plan: name of the plan; "" without a plan.
-        units: usage in milliseconds or characters, see ``Kind.measure``.
-        included: those of the ``units`` that the plan includes.
-        price_micros: price beyond, in millionths of a ringgit per minute or per 1,000 characters.
-        amount_micros: amount to pay, in millionths of a ringgit.
+    ``plan``: name of the plan; "" without a plan.
+    ``units``: usage in milliseconds or characters, see ``Kind.measure``.
+    ``included``: those of the ``units`` that the plan includes.
+    ``price_micros``: price beyond, in millionths of a ringgit per minute or per 1,000 characters.
+    ``amount_micros``: amount to pay, in millionths of a ringgit.
     """
 
     user: str

@@ -85,15 +85,14 @@ class MonthCost:
 
     ``per_audio_hour_micros`` and ``per_1000_characters_micros`` are None if there was no such usage.
 
-    Attributes:
-        until: the moment up to which costs are counted.
-        spent_micros: total cost up to ``until``.
-        forecast_micros: cost of the whole month according to the rows entered so far.
-        run_rate_micros_per_day: cost of a day with the resources that run at ``until``.
-        speech_to_text_micros: part of ``spent_micros`` for speech to text.
-        text_to_speech_micros: the rest of ``spent_micros``.
-        audio_ms: charged milliseconds of audio.
-        characters: charged characters.
+    ``until``: the moment up to which costs are counted.
+    ``spent_micros``: total cost up to ``until``.
+    ``forecast_micros``: cost of the whole month according to the rows entered so far.
+    ``run_rate_micros_per_day``: cost of a day with the resources that run at ``until``.
+    ``speech_to_text_micros``: part of ``spent_micros`` for speech to text.
+    ``text_to_speech_micros``: the rest of ``spent_micros``.
+    ``audio_ms``: charged milliseconds of audio.
+    ``characters``: charged characters.
     """
 
     until: datetime
@@ -139,9 +138,8 @@ def month_cost(now: datetime | None = None) -> MonthCost:
 class MonthlyRates:
     """Monthly cost of the resources that run now.
 
-    Attributes:
-        total_micros: cost of all of them.
-        one_micros: price of one, by resource.
+    ``total_micros``: cost of all of them.
+    ``one_micros``: price of one, by resource.
     """
 
     total_micros: int

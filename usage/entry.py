@@ -39,19 +39,18 @@ CHARGED_STATUSES = (200, 499)
 class Entry:
     """One row of the ledger, not written yet.
 
-    Attributes:
-        request_id: id that the caller chose or was given; not necessarily unique.
-        user: id of the end user, as the client application names them.
-        audio_ms: milliseconds of audio recognised.
-        characters: characters spoken.
-        queue_ms: the part of ``total_ms`` that the work spent waiting.
-        total_ms: time from request to response.
-        status: HTTP status of the response; 499 if the client disconnected.
-        is_live: True for a stream. It lasts as long as somebody speaks or listens, so ``total_ms`` is not a response
-            time.
-        reservation: key of the quota reserved for this work; writing the row frees it. "" if there is none.
-        settlement: id of which the ledger accepts only one row, however often it is written; None without that
-            protection.
+    ``request_id``: id that the caller chose or was given; not necessarily unique.
+    ``user``: id of the end user, as the client application names them.
+    ``audio_ms``: milliseconds of audio recognised.
+    ``characters``: characters spoken.
+    ``queue_ms``: the part of ``total_ms`` that the work spent waiting.
+    ``total_ms``: time from request to response.
+    ``status``: HTTP status of the response; 499 if the client disconnected.
+    ``is_live``: True for a stream. It lasts as long as somebody speaks or listens, so ``total_ms`` is not a response
+        time.
+    ``reservation``: key of the quota reserved for this work; writing the row frees it. "" if there is none.
+    ``settlement``: id of which the ledger accepts only one row, however often it is written; None without that
+        protection.
     """
 
     request_id: str

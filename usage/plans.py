@@ -27,12 +27,11 @@ class Terms:
 
     All amounts are in the measure's units: milliseconds or characters.
 
-    Attributes:
-        included: units that cost nothing.
-        soft: units from which responses carry a warning; None for no warning.
-        hard: units that cannot be exceeded; None for no limit.
-        price_micros: price of ``per`` units beyond ``included``, in millionths of a ringgit.
-        per: number of units that ``price_micros`` buys.
+    ``included``: units that cost nothing.
+    ``soft``: units from which responses carry a warning; None for no warning.
+    ``hard``: units that cannot be exceeded; None for no limit.
+    ``price_micros``: price of ``per`` units beyond ``included``, in millionths of a ringgit.
+    ``per``: number of units that ``price_micros`` buys.
     """
 
     included: int

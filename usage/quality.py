@@ -27,12 +27,11 @@ ENOUGH = 30  # sample size from which the normal distribution is a good enough a
 class Estimate:
     """A mean and its 95 % confidence interval.
 
-    Attributes:
-        value: the mean; None without data.
-        low: lower end of the interval; None with fewer than two observations.
-        high: upper end of the interval; None with fewer than two observations.
-        count: number of corrections or ratings.
-        words: number of reference words; 0 for ratings.
+    ``value``: the mean; None without data.
+    ``low``: lower end of the interval; None with fewer than two observations.
+    ``high``: upper end of the interval; None with fewer than two observations.
+    ``count``: number of corrections or ratings.
+    ``words``: number of reference words; 0 for ratings.
     """
 
     value: float | None

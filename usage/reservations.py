@@ -24,12 +24,11 @@ from usage.models import Consumption, ReservedQuota
 class Claim:
     """Request to reserve quota. Units are milliseconds or characters.
 
-    Attributes:
-        key: id of the reservation.
-        wanted: units that the reservation is to hold in total.
-        hard: the plan's limit on used and reserved units.
-        expires_at: when the units are freed if no ledger row has freed them.
-        is_first: True if the reservation holds no units yet.
+    ``key``: id of the reservation.
+    ``wanted``: units that the reservation is to hold in total.
+    ``hard``: the plan's limit on used and reserved units.
+    ``expires_at``: when the units are freed if no ledger row has freed them.
+    ``is_first``: True if the reservation holds no units yet.
     """
 
     client_id: int

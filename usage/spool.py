@@ -38,11 +38,10 @@ REFUSED = "refused.jsonl.kept"  # lines that the database can never accept, kept
 class SpooledEntry:
     """A ledger row that waits on disk.
 
-    Attributes:
-        entry: the row to write.
-        at: when the work was done.
-        stream: key of the stream's checkpoint (``usage.checkpoints``); "" if it has none.
-        rest: the row to write instead of ``entry`` if another process has already settled that checkpoint.
+    ``entry``: the row to write.
+    ``at``: when the work was done.
+    ``stream``: key of the stream's checkpoint (``usage.checkpoints``); "" if it has none.
+    ``rest``: the row to write instead of ``entry`` if another process has already settled that checkpoint.
     """
 
     entry: Entry

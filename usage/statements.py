@@ -110,11 +110,10 @@ class Statement(models.Model):
 class StatementLine(models.Model):
     """Charge for one kind of work under one plan.
 
-    Attributes:
-        units: usage in milliseconds or characters.
-        included_units: those of the ``units`` that the plan includes.
-        price_micros: price of ``PER`` units (a minute or 1,000 characters), in millionths of a ringgit.
-        amount_micros: amount to pay, in millionths of a ringgit.
+    ``units``: usage in milliseconds or characters.
+    ``included_units``: those of the ``units`` that the plan includes.
+    ``price_micros``: price of ``PER`` units (a minute or 1,000 characters), in millionths of a ringgit.
+    ``amount_micros``: amount to pay, in millionths of a ringgit.
     """
 
     statement = models.ForeignKey(Statement, on_delete=models.CASCADE, related_name="lines")

@@ -79,9 +79,8 @@ def bit(day: date) -> int:
 class Activity:
     """Changes of the counts caused by new days of people. It does not access the database.
 
-    Attributes:
-        active: changes of ``DailyActive``, as [users, change_7, change_30].
-        cohorts: changes of ``CohortWeek``, as [users].
+    ``active``: changes of ``DailyActive``, as [users, change_7, change_30].
+    ``cohorts``: changes of ``CohortWeek``, as [users].
     """
 
     def __init__(self) -> None:

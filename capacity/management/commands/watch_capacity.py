@@ -1,4 +1,4 @@
-"""`manage.py watch_capacity`: samples, alerts, ramps and probes, until SIGINT or SIGTERM."""
+"""`manage.py watch_capacity`: take samples, evaluate alerts, move ramps and probe, until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from capacity.watch import Watcher
 
 class Command(BaseCommand):
     help = "Watch the capacity. Any number may run: one leads, the others wait to take over. Stops cleanly on SIGTERM."
-    requires_system_checks = []  # they take longer than everything else here
+    requires_system_checks = []  # the checks take longer than everything else here
 
     def handle(self, *args: Any, **options: Any) -> None:
         stopping = threading.Event()

@@ -1,7 +1,13 @@
-"""A believable quarter for trying the pages, made by `manage.py seed_demo`; never by itself.
+"""Demo data: a believable quarter for trying the pages, written only by `manage.py seed_demo`.
 
-What happens is pure and drawn from a seed: ``narrative`` (what was decided when), ``rhythm`` (day and week),
-``people``, ``traffic`` (their requests), ``load`` (how full the service was). ``ledger``, ``billing``, ``rollout`` and
-``capacity``
-write it through the apps' own models; ``filling`` does it all in one transaction.
+Modules that decide what happens are pure functions of a seed:
+
+- ``narrative``: decisions and incidents, and when they were;
+- ``rhythm``: use over the day and the week;
+- ``people``: the end users;
+- ``traffic``, ``outcomes``: their requests, and how these end;
+- ``load``: the load of the service.
+
+``ledger``, ``billing``, ``rollout`` and ``capacity`` write it to the database through the apps' own models. ``filling``
+calls them all in one transaction.
 """

@@ -1,4 +1,4 @@
-"""A quarter of made-up use. An app for its commands' sake; it has no tables."""
+"""The app of `manage.py seed_demo`. It has no tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans, what the machines cost, and statements of the quarter."""
+"""Write the plans, infrastructure costs and statements of the demo quarter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from usage.statements import SETTLING, CreditNote
 
 ACCOUNTANT = "puteri"
 RINGGIT_FOR_A_DOLLAR = Decimal(4)
-CLOSED_AFTER = timedelta(days=2, hours=10)  # the month's end
+CLOSED_AFTER = timedelta(days=2, hours=10)  # from the end of a month until its statements are final
 Resource = InfrastructureCost.Resource
 
 
@@ -32,7 +32,10 @@ class Statements:
 
 
 def make_plans(quarter: Quarter, clients: list[ClientApplication], people: Iterable[Person], scale: int) -> int:
-    """The clients' users get `basic`, some of them `plus`. Gives the number of assignments."""
+    """Assign the plan `basic` to all clients and `plus` to some users; return the number of assignments.
+
+    ``scale``: the factor of the plans' limits.
+    """
     basic, plus = (_plan(plan, scale) for plan in (BASIC, PLUS))
     start = start_of(quarter.first.replace(day=1))
     rows = [PlanAssignment(client=client, plan=basic, starts_at=start, note="At launch") for client in clients]
@@ -66,8 +69,10 @@ def _plan(plan: DemoPlan, scale: int) -> Plan:
 
 
 def make_costs(quarter: Quarter) -> bool:
-    """Date the first migration's cost rows from the quarter's start, with the story's numbers of GPUs and pods, at
-    first and later. Changes nothing if somebody has entered costs; returns whether it changed any."""
+    """Let the cost rows of the first migration start with the quarter, with its machines before and after the full GPU.
+
+    If somebody has changed the costs, nothing is changed. Returns whether anything was.
+    """
     rows = {row.resource: row for row in InfrastructureCost.objects.all()}
     first = {Resource.T4: 1, Resource.API_POD: 2, Resource.OTHER: 1}
     if InfrastructureCost.objects.count() != len(first) or any(
@@ -101,7 +106,7 @@ def make_costs(quarter: Quarter) -> bool:
 
 
 def make_exchange_rate(quarter: Quarter) -> None:
-    """Set a round exchange rate, so that nobody takes it for a real quotation."""
+    """Set a round exchange rate, which nobody can mistake for a real one, if there is none yet."""
     if not ExchangeRate.objects.exists():
         ExchangeRate.objects.create(
             day=quarter.first.replace(day=1), ringgit=RINGGIT_FOR_A_DOLLAR, source="made up for the demo"
@@ -109,7 +114,7 @@ def make_exchange_rate(quarter: Quarter) -> None:
 
 
 def make_statements(quarter: Quarter) -> Statements:
-    """Make final statements of past months, one with a credit note, and drafts of this month."""
+    """Make final statements of past months, one of them with a credit note, and drafts of this month."""
     this_month = month_of(quarter.now)
     month = quarter.first.replace(day=1)
     final = 0
@@ -130,7 +135,7 @@ def _latest_final(this_month: date) -> date | None:
 
 
 def _credit(final_month: date | None) -> CreditNote | None:
-    """Somebody complained of a long answer that was read aloud by mistake."""
+    """Credit a user for a long reply that was read aloud by mistake; return None if no statement has one."""
     if final_month is None:
         return None
     charged = StatementLine.objects.filter(

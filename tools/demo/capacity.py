@@ -1,4 +1,4 @@
-"""How full the service was, as its watcher would have noted it: samples, peaks, uptime, alerts."""
+"""Write the capacity data of the demo quarter as the watcher would have: samples, hourly peaks, uptime and alerts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ from tools.demo.rollout import OPERATOR
 
 BATCH = 5000
 RECEIVER = "operators@example.com"
-SLOW_NOW_S = 3.4  # p95 of an alert that still fires, for somebody to acknowledge
-SLOW_FOR = timedelta(minutes=4)
+SLOW_NOW_S = 3.4  # p95 of the alert that is still firing, so that there is one to acknowledge
+SLOW_FOR = timedelta(minutes=4)  # how long answers have been that slow
 
 
 @dataclass(frozen=True)
 class Incident:
-    """An incident that raises an alert. ``worst``: the value measured at its height. ``acknowledged``: the time until
-    it was acknowledged, or None."""
+    """An incident that raised an alert.
+
+    ``fired_at``: when the alert fired.
+    ``lasted``: the time from then until it was resolved.
+    ``worst``: the worst value that was measured, in the metric's unit.
+    ``acknowledged``: the time until it was acknowledged; None if it never was.
+    """
 
     severity: Rule.Severity
     metric: Metric
@@ -34,7 +39,10 @@ class Incident:
 
 
 def write_load(minutes: Iterable[Minute], quarter: Quarter) -> tuple[int, int]:
-    """Write samples, as far back as they are kept, and hourly peaks; keep measured ones. Returns both counts."""
+    """Write hourly peaks, and samples for the time that samples are kept. Existing rows are left as they are.
+
+    Returns the number of samples and of peaks.
+    """
     keep_from = quarter.now - watch.KEEP_SAMPLES
     samples: list[Sample] = []
     peaks = []
@@ -95,7 +103,7 @@ def write_uptime(quarter: Quarter) -> None:
 
 
 def incidents(quarter: Quarter) -> Iterator[Incident]:
-    """Yield the incidents in order of time, without the one that still fires."""
+    """Yield the incidents in order of time, except the one whose alert is still firing."""
     minute = timedelta(minutes=1)
     critical = Rule.Severity.CRITICAL
     warning = Rule.Severity.WARNING
@@ -112,15 +120,17 @@ def incidents(quarter: Quarter) -> Iterator[Incident]:
 
 
 def stopping_words(quarter: Quarter) -> str:
-    """The reading of the critical alert that stopped the ramp, in words."""
+    """Return the reading of the critical alert that stopped the ramp, in words."""
     incident = next(one for one in incidents(quarter) if one.severity == Rule.Severity.CRITICAL)
     rule = _rule(incident)
     return rule.reading(incident.worst) if rule else incident.metric.label
 
 
 def write_alerts(quarter: Quarter) -> int:
-    """Write the quarter's alerts, with notifications to an address that does not exist, and one alert that fires now.
-    Returns their number."""
+    """Write the quarter's alerts with their notifications, and one alert that is firing now; return their number.
+
+    The notifications are recorded as sent to an address that does not exist.
+    """
     written = 0
     for incident in incidents(quarter):
         rule = _rule(incident)
@@ -165,7 +175,7 @@ def _still_firing(quarter: Quarter) -> int:
         worst=SLOW_NOW_S,
     )
     alert.save()
-    if delivery.receivers():  # or the pages, which say that nobody is notified now, would be contradicted
+    if delivery.receivers():  # without receivers the pages say that nobody is notified, so there is no notification
         Alert.objects.filter(pk=alert.pk).update(notified_at=fired)
         _tell(alert, SLOW_NOW_S, fired, Alert.State.FIRING)
     return 1
@@ -176,7 +186,7 @@ def _rule(incident: Incident) -> Rule | None:
 
 
 def _tell(alert: Alert, value: float | None, at: datetime, state: Alert.State) -> None:
-    """A notification that has been sent, in the words of that moment, with what was known then."""
+    """Record a notification as sent at a time, with the text and the values that it would have had then."""
     then = Alert(
         severity=alert.severity,
         metric=alert.metric,

@@ -1,4 +1,4 @@
-"""Filling the database with a quarter: all of it, in one transaction, or nothing."""
+"""Fill the database with the demo quarter, in one transaction."""
 
 from __future__ import annotations
 
@@ -21,12 +21,22 @@ ROWS_PER_USER_AND_DAY = 1.1
 
 
 class NotEmpty(Exception):
-    """This database is in use; the message says what to do."""
+    """The database is in use; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """What was written. ``changes`` is None where the roll-out was left alone, ``costs`` tells the same of costs."""
+    """What was written.
+
+    ``quarter``: the quarter.
+    ``people``: how many end users there are.
+    ``ledger``: how many requests, corrections and ratings were written.
+    ``assignments``: how many plan assignments were written.
+    ``statements``: how many statements were made.
+    ``costs``: whether the infrastructure costs were written; if not, somebody had changed them before.
+    ``changes``: how many rows the audit trail got; None if somebody had changed the roll-out before.
+    ``samples``, ``peaks``, ``alerts``: how many of each were written.
+    """
 
     quarter: Quarter
     people: int
@@ -43,7 +53,15 @@ class Filled:
 def fill(
     *, days: int, users: int, rows: int | None = None, seed: int = 1, sure: bool = False, now: datetime | None = None
 ) -> Filled:
-    """``now`` is where the quarter ends. Raises ``NotEmpty``."""
+    """Fill the database with a quarter.
+
+    ``days``: the length of the quarter.
+    ``users``: end users who have voice at its end.
+    ``rows``: requests in the ledger; by default about one for each user and day.
+    ``sure``: fill even a ledger that has real requests.
+    ``now``: the end of the quarter; by default the current time.
+    Raises ``NotEmpty`` if the ledger has demo rows, or real ones and ``sure`` is false.
+    """
     _check(sure=sure)
     rows = round(ROWS_PER_USER_AND_DAY * users * days) if rows is None else rows
     quarter = Quarter(days, timezone.localtime(now), _machines(users))
@@ -69,13 +87,15 @@ def fill(
         phases.count_active_users(quarter.now.date())
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")  # or the first pages are planned as if the tables were empty
+            cursor.execute("ANALYZE")  # otherwise the first queries are planned for empty tables
     return Filled(quarter, len(people), counts, assignments, statements, costs, changes, samples, peaks, alerts)
 
 
 def _machines(users: int) -> Machines:
-    """Return the machines of the phase with this many users; a phase that autoscales gets one more of each than the
-    largest phase that does not."""
+    """Return the machines of the phase of growth for this many users.
+
+    A phase that autoscales gets one more of each than the largest phase that does not.
+    """
     phase = phases.phase_of(phases.Use(users, phases.expected_peak(users)))
     if phase is not None and phase.gpus_from and phase.pods_from:
         return Machines(phase.gpus_from, phase.pods_from)

@@ -1,4 +1,4 @@
-"""The quarter's requests in the ledger, written as the service writes them: rows, roll-ups and quotas together."""
+"""Write the requests of the demo quarter into the ledger with their roll-ups and quotas, as the service does."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from usage.models import Correction, LedgerEntry, Rating
 from usage.posting import roll_up
 
 BATCH = 5000
-ROLLED_UP_AT_ONCE = 50_000  # the more, the fewer times is a month's counter of an end user written
-AT_ONCE = 500  # ids in one question
+ROLLED_UP_AT_ONCE = 50_000  # rows; with more, the monthly counter of each end user is written less often
+AT_ONCE = 500  # ids in one query
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Counts:
 
 
 def make_clients(quarter: Quarter) -> list[ClientApplication]:
-    """Return the client applications in the order of ``CLIENTS``; existing ones of the same name are used."""
+    """Return the client applications in the order of ``CLIENTS``, and create those that do not exist."""
     clients = [
         ClientApplication.objects.get_or_create(name=name, defaults={"description": f"{words}; {MADE_BY}"})[0]
         for name, words, _share in CLIENTS
@@ -41,7 +41,7 @@ def make_clients(quarter: Quarter) -> list[ClientApplication]:
 
 
 def count_chat_users(quarter: Quarter, clients: list[ClientApplication], users: int) -> None:
-    """Record the monthly numbers of chat users that the chat's owners would have reported; they grow a little."""
+    """Record monthly numbers of chat users, as the chat's owners would report them. They grow a little."""
     model = apps.all_models["usage"].get("chatusers")
     if model is None:
         return
@@ -56,7 +56,7 @@ def count_chat_users(quarter: Quarter, clients: list[ClientApplication], users: 
 
 
 def foreign_rows() -> bool:
-    """Whether the ledger holds anything that this did not make."""
+    """Return True if the ledger has rows that seed_demo did not write."""
     return LedgerEntry.objects.exclude(client__description__endswith=MADE_BY).exists()
 
 
@@ -65,7 +65,7 @@ def own_rows() -> bool:
 
 
 def write_days(traffic: Traffic, quarter: Quarter, clients: list[ClientApplication]) -> Counts:
-    """Call it in a transaction."""
+    """Write all requests, corrections and ratings; return how many. Call it in a transaction."""
     counts = Counts()
     rows = []
     for index in range(quarter.days):
@@ -86,7 +86,7 @@ def _insert(rows: list[LedgerEntry]) -> None:
     if connection.vendor != "postgresql":
         LedgerEntry.objects.bulk_create(rows, BATCH)
         return
-    # Ten times as fast as INSERT, where a million rows are wanted.
+    # COPY is ten times as fast as INSERT, which matters for a million rows.
     columns = [field for field in LedgerEntry._meta.concrete_fields if not field.primary_key]
     names = ", ".join(connection.ops.quote_name(str(field.column)) for field in columns)
     value_of = attrgetter(*(field.attname for field in columns))
@@ -125,7 +125,7 @@ def _write_feedback(requests: list[Request], counts: Counts) -> None:
         some = list(said)[number : number + AT_ONCE]
         for pk, request_id in LedgerEntry.objects.filter(request_id__in=some).values_list("pk", "request_id"):
             request = said[request_id]
-            entry = LedgerEntry(pk=pk, created_at=request.at)  # as much of it as saving asks for
+            entry = LedgerEntry(pk=pk, created_at=request.at)  # the fields that saving needs
             if request.wer is not None:
                 rate, words = request.wer
                 corrections.append(Correction(entry=entry, word_error_rate=rate, reference_words=words))
@@ -138,7 +138,7 @@ def _write_feedback(requests: list[Request], counts: Counts) -> None:
 
 
 def _date_feedback(since: datetime) -> None:
-    """Backdate feedback to the time of its request: people give it soon after."""
+    """Backdate all feedback since a time to the time of its request, because people give it soon after."""
     made = LedgerEntry.objects.filter(pk=OuterRef("entry_id")).order_by().values("created_at")[:1]
     ours = {"entry__client__description__endswith": MADE_BY, "entry__created_at__gte": since}
     corrections = Correction.objects.filter(**ours).values("pk")

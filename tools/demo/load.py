@@ -1,7 +1,7 @@
-"""How full the service was: what its watcher would have seen.
+"""Draw the load of the service minute by minute, as its watcher would have seen it.
 
-The ledger of a demo is a sample: some hundred end users, who hardly ever meet. So concurrent users are not counted from
-it but drawn as for a service of that phase of growth, along the same days and hours.
+The demo's ledger has only some hundred end users, of whom hardly two are active at once. So the number of concurrent
+users is not counted from the ledger. It is drawn for a service of that phase of growth, over the same days and hours.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tools.demo.traffic import Traffic
 
 STEP = timedelta(minutes=1)
 COARSE_STEP = timedelta(minutes=10)
-FINE_DAYS = 10  # at the end; of the time before only the hours' peaks are kept
-PER_USER_5_MIN = 11  # requests that one user at any moment stands for
-ASR_SHARE = 0.62  # some do both
+FINE_DAYS = 10  # the last days have a STEP; for the days before, of which only hourly peaks are kept, it is coarse
+PER_USER_5_MIN = 11  # requests in five minutes for each concurrent user
+ASR_SHARE = 0.62  # the shares sum to more than 1, because some users do both
 TTS_SHARE = 0.47
-STEADY = 0.93  # of a minute's surprise lasts into the next
+STEADY = 0.93  # correlation of the random deviation from one step to the next
 
 
 class Minute(NamedTuple):
@@ -39,13 +39,16 @@ class Minute(NamedTuple):
 
 
 def reach(people: list[Person], quarter: Quarter) -> list[float]:
-    """Return, for each day, the number of people using voice as a fraction of the highest day's."""
+    """Return, for each day, the number of people who use voice over that of the highest day."""
     using = [sum(person.joined <= index < person.left for person in people) for index in range(quarter.days)]
     return [number / max(1, *using) for number in using]
 
 
 def minutes(seed: int, peak: float, people: list[Person], traffic: Traffic, quarter: Quarter) -> Iterator[Minute]:
-    """``peak``: the most end users at once, reached at about the end of the quarter."""
+    """Yield the load at each step of the quarter.
+
+    ``peak``: the most end users at once, reached about at the end of the quarter.
+    """
     reached = reach(people, quarter)
     surprise = 0.0
     for index in range(quarter.days):

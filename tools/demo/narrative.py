@@ -1,7 +1,8 @@
-"""What was decided and what went wrong in the quarter. Places in it are shares of its length: 0 its first day, 1 today.
+"""The decisions and incidents of the demo quarter. Their places are shares of its length: 0 is the first day, 1 today.
 
-A pilot, 1 % of end users, a ramp to 5 % that a slow GPU stopped, another that held, a full GPU relieved, 7 %. What
-relieves it is another GPU where the phase of growth has several, else a model of half the work.
+In order: a pilot, 1 % of end users, a ramp to 5 % that slow answers stopped, a second ramp to 5 % that succeeded, more
+capacity for a full GPU, and 7 %. The capacity is another GPU if the phase of growth has several; otherwise it is a
+quantised model with half the work.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ CLIENTS = (  # name, description, share of end users
     ("chat-mobile", "The chat assistant's app", 0.41),
     ("helpdesk", "A partner's help desk", 0.07),
 )
-MADE_BY = "made by seed_demo"  # at the end of each client application's description: whose rows these are
+MADE_BY = "made by seed_demo"  # ends each demo client application's description, to recognise its rows
 
-# Per cent of end users from a place in the quarter on.
+# Percentages of end users who have voice, and the places in the quarter from which they do.
 FIRST_PERCENT = 1
 RAMP_PERCENT = 5
 LAST_PERCENT = 7
 STOPPED_RAMP = 0.24
 STOPPED_AT = 0.255
 STOPPED_HOUR = 12.75  # of the day
-SLOW_BEFORE = timedelta(minutes=8)  # the alert that stopped it had waited
+SLOW_BEFORE = timedelta(minutes=8)  # from the first slow answers until the ramp was stopped
 SLOW_LENGTH = timedelta(minutes=52)
 HELD_RAMP = 0.36
 LAST_RAMP = 0.62
@@ -45,13 +46,13 @@ STEPS: dict[Feature, tuple[tuple[float, int], ...]] = {
 }
 
 GPU_RELIEVED = 0.58
-GPU_FULL = 0.555  # the alert that led to it
+GPU_FULL = 0.555  # the alerts that led to it
 OUTAGE = 0.47
 OUTAGE_LENGTH = timedelta(minutes=34)
 SHORT_OUTAGE = 0.82
 SHORT_OUTAGE_LENGTH = timedelta(minutes=4)
 
-BETTER_MODEL = 0.40  # from here on the second one
+BETTER_MODEL = 0.40  # from here on the second of MODELS is used
 MODELS = ("whisper-small", "whisper-small-ms")
 SPEECH_MODEL = "coqui/suara"
 VOICES = {
@@ -65,7 +66,11 @@ LANGUAGES = {"ms": 0.62, "en": 0.22, "zh": 0.11, "ta": 0.05}
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """Minutes and characters a month: included, soft limit, hard limit; millionths of a ringgit beyond."""
+    """A plan for end users.
+
+    ``minutes``, ``characters``: included, soft limit and hard limit for a month.
+    ``micros_per_minute``, ``micros_per_1000_characters``: prices beyond what is included, in millionths of a ringgit.
+    """
 
     name: str
     description: str
@@ -82,22 +87,24 @@ PLUS_SHARE = 0.08
 
 @dataclass(frozen=True)
 class Machines:
-    """The machines that run at the end: those of the phase of growth with this many users."""
+    """The machines that run at the end of the quarter: those of the phase of growth for its number of users."""
 
     gpus: int = 1
     pods: int = 2
 
     @property
     def before(self) -> Machines:
-        """One less of each, where the phase has more than the first."""
+        """The machines before the full GPU: one GPU and one pod less, if there is more than one GPU at the end."""
         return self if self.gpus == 1 else Machines(self.gpus - 1, self.pods - 1)
 
 
 @dataclass(frozen=True)
 class Quarter:
-    """``days`` days, of which the last is the one that ``now`` (aware) is in; nothing happens after ``now``.
+    """The demo quarter.
 
-    ``now``'s own time zone is the service's.
+    ``days``: its number of days. The last one is today, the date of ``now``.
+    ``now``: the end of the quarter, aware, in the service's time zone. Nothing happens after it.
+    ``machines``: the machines at its end.
     """
 
     days: int
@@ -115,15 +122,15 @@ class Quarter:
         return datetime.combine(self.date(index), time.min, tzinfo=self.now.tzinfo)
 
     def seconds_of(self, index: int) -> float:
-        """How long the day has lasted: 86,400, or less for today."""
+        """Return how many seconds of a day are over: 86,400, or fewer for today."""
         return min(timedelta(days=1), self.now - self.midnight(index)).total_seconds()
 
     def index(self, place: float) -> int:
-        """The day at that place."""
+        """Return the number of the day at a place from 0 to 1."""
         return min(int(place * self.days), self.days - 1)
 
     def moment(self, place: float, hour: float = 10.0) -> datetime:
-        """On the day at that place, at that time of day, but not after ``now``."""
+        """Return the time of an hour on the day at a place from 0 to 1, but not after ``now``."""
         return min(self.midnight(self.index(place)) + timedelta(hours=hour), self.now)
 
     def percent(self, feature: Feature, index: int) -> int:
@@ -148,7 +155,7 @@ class Quarter:
 
     @property
     def relief(self) -> str:
-        """What was done about the full GPU."""
+        """What was done about the full GPU, in words."""
         if self.machines.gpus > 1:
             return f"GPU number {self.machines.gpus} is in"
         return "Quantised to int8: the GPU has half the work"
@@ -161,7 +168,7 @@ class Quarter:
 
     @cached_property
     def outages(self) -> tuple[tuple[datetime, datetime], ...]:
-        """The start and end of each outage, in which nothing is answered."""
+        """The start and end of each outage."""
         return tuple(
             (begin, min(begin + length, self.now))
             for begin, length in (

@@ -1,4 +1,4 @@
-"""How a request ends: how long it takes, what goes wrong, what its user says about it."""
+"""Draw how a request ends: its duration, its errors, and its user's feedback."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from usage.entry import Kind, Measure
 _ALL = ((500, "internal_error", 0.0006), (429, "rate_limit_exceeded", 0.0010), (403, "voice_not_enabled", 0.0012))
 _HEARD = ((400, "audio_too_short", 0.0060), (400, "invalid_audio", 0.0035), (413, "audio_too_long", 0.0004))
 _SPOKEN = ((400, "empty_input", 0.0018), (413, "input_too_long", 0.0009), (404, "voice_not_found", 0.0007))
-LEFT = 0.008
-FULL = 0.012  # refused for lack of room, at the busiest
-SLOWED = 7.0
-DOWN = 0.8  # refused while the engine is gone; the rest waits too long and leaves
+LEFT = 0.008  # share of users who leave before the end
+FULL = 0.012  # share of requests refused as over capacity at the busiest moment
+SLOWED = 7.0  # factor of the work's duration during the slow spell
+DOWN = 0.8  # share of requests refused in an outage; the users of the others wait, and leave
 
-CORRECTED = 0.014
-RATED = 0.022
+CORRECTED = 0.014  # share of transcripts that are corrected
+RATED = 0.022  # share of spoken replies that are rated
 _WORDS_PER_S = 2.2
 _WRONG = {
     "ms": (0.150, 0.112),
     "en": (0.118, 0.104),
     "zh": (0.178, 0.150),
     "ta": (0.215, 0.185),
-}  # by first, second model
+}  # word error rate of the first and of the second model
 _LIKED = {"ms": 4.45, "en": 4.38, "zh": 4.15, "ta": 3.95}
 
 
@@ -53,7 +53,12 @@ def fate(
     in_outage: bool,
     is_slow: bool = False,
 ) -> Outcome:
-    """``busy``: 0 idle, 1 as busy as it ever was. ``is_slow``: something else holds everything up."""
+    """Draw the outcome of a request.
+
+    ``busy``: from 0 (idle) to about 1 (the busiest moment of the quarter).
+    ``in_outage``: whether the engine is down.
+    ``is_slow``: whether the request is in the slow spell.
+    """
     is_heard = kind.measure is Measure.AUDIO
     if in_outage:
         if rng.random() < DOWN:
@@ -66,13 +71,13 @@ def fate(
             return Outcome.refused(status, code, rng.randint(2, 60))
     queue_ms = int(rng.expovariate(1 / (8 + 420 * busy**4)))
     slow = rng.lognormvariate(0, 0.33) * (1 + 1.1 * busy**3) * (SLOWED if is_slow else 1)
-    # The first sentence of speech, or the whole of an utterance: what somebody waits for.
+    # The time that a user waits for: until the first sentence is spoken, or the whole utterance is transcribed.
     work_ms = (170 + 0.055 * audio_ms) * slow if is_heard else (140 + 2.6 * characters) * slow
     total_ms = queue_ms + round(work_ms)
     if is_live:
-        total_ms += audio_ms if is_heard else round(characters * 65)  # as long as somebody talks or listens
+        total_ms += audio_ms if is_heard else round(characters * 65)  # as long as the talking or listening
     if rng.random() < LEFT:
-        part = rng.random() if is_live or not is_heard else 0.0  # who leaves a stream has had some of it
+        part = rng.random() if is_live or not is_heard else 0.0  # part of a stream was already used
         total_ms = round(total_ms * (0.3 + 0.6 * rng.random()))
         return Outcome(
             round(part * audio_ms), round(part * characters), queue_ms, total_ms, 499, "client_closed_request"
@@ -81,7 +86,7 @@ def fate(
 
 
 def word_errors(rng: Random, audio_ms: int, language: str, *, is_better: bool) -> tuple[float, int] | None:
-    """Word error rate and number of words, if somebody corrects it."""
+    """Return the word error rate and number of words of a correction; None if the transcript is not corrected."""
     if rng.random() >= CORRECTED:
         return None
     words = max(2, round(_WORDS_PER_S * audio_ms / 1000))
@@ -90,7 +95,7 @@ def word_errors(rng: Random, audio_ms: int, language: str, *, is_better: bool) -
 
 
 def opinion(rng: Random, language: str) -> int | None:
-    """1 to 5, if somebody rates it."""
+    """Return a rating from 1 to 5; None if the reply is not rated."""
     if rng.random() >= RATED:
         return None
     return min(5, max(1, math.floor(rng.gauss(_LIKED[language], 0.75) + 0.5)))

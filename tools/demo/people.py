@@ -1,4 +1,4 @@
-"""Who uses voice: end users whom the roll-out reaches by their places in voice's queue, and how long they stay."""
+"""Draw the end users of the demo quarter: when the roll-out reaches them, and how long they stay."""
 
 from __future__ import annotations
 
@@ -10,15 +10,25 @@ from rollout.feature import Feature
 from rollout.share import PLACES, place
 from tools.demo.narrative import CLIENTS, LANGUAGES, LAST_PERCENT, PILOT_USERS, PLUS_SHARE, Quarter
 
-DAYS_TO_FIRST_USE = 26.0  # on average, after voice has appeared
-WEEKLY_LOSS = (0.30, 0.12, 0.06, 0.02)  # share of users who do not come back, week by week; the last one holds on
-RATE_SPREAD = 0.85  # sigma of the lognormal of how much people talk
+DAYS_TO_FIRST_USE = 26.0  # mean time from getting voice to first using it
+WEEKLY_LOSS = (0.30, 0.12, 0.06, 0.02)  # share of users lost in each week of use; the last also holds for later weeks
+RATE_SPREAD = 0.85  # sigma of the lognormal distribution of ``Person.rate``
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """``client``: its number in ``CLIENTS``. ``place``: up to which percentage voice is still not theirs.
-    ``joined`` and ``left`` are days of the quarter; ``left`` is the first without use. ``rate`` is relative."""
+    """An end user.
+
+    ``user``: the end user's id.
+    ``client``: the index of the client application in ``CLIENTS``.
+    ``place``: the percentage that a roll-out must exceed for the user to have voice.
+    ``is_pilot``: whether the user belongs to the pilot, who always have voice.
+    ``joined``: the day of the quarter of the first use.
+    ``left``: the first day of the quarter without use.
+    ``rate``: how much the user asks for, relative to others.
+    ``language``: the user's language.
+    ``plus_from``: the day from which the user has the plan `plus`; None without it.
+    """
 
     user: str
     client: int
@@ -35,8 +45,10 @@ class Person:
 
 
 def crowd(seed: int, users: int, quarter: Quarter) -> list[Person]:
-    """Return the end users who have tried voice, in the order of their first use; ``users`` have it at the end, but
-    some of those have not tried it yet."""
+    """Return the end users who have used voice by the end of the quarter, in the order of their first use.
+
+    ``users``: how many have voice at the end. Some of them have not used it yet and are not in the result.
+    """
     rng = Random(f"{seed} people")
     found = 0
     people = []
@@ -76,13 +88,13 @@ def _person(rng: Random, user: str, at: float, quarter: Quarter, *, is_pilot: bo
 
 
 def _enabled(quarter: Quarter, at: float) -> int:
-    """Return the first day from which on people at this place keep voice; the quarter's length if there is none."""
+    """Return the first day from which a user at this place has voice for good; the number of days if there is none."""
     days = range(quarter.days)
     return next((day + 1 for day in reversed(days) if not at < quarter.percent(Feature.ASR, day)), 0)
 
 
 def _stay(rng: Random) -> int:
-    """Days from the first use until they are gone."""
+    """Draw the number of days from a user's first use until the last."""
     week = 0
     while rng.random() >= WEEKLY_LOSS[min(week, len(WEEKLY_LOSS) - 1)] and week < 60:
         week += 1

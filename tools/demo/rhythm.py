@@ -1,4 +1,4 @@
-"""When people in Malaysia talk to a chat assistant: peaks at lunch and in the evening, less at night and weekends."""
+"""When people in Malaysia use a chat assistant: most at lunch and in the evening, less at night and on weekends."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ FIXED_HOLIDAYS = {
     (9, 16): "Malaysia Day",
     (12, 25): "Christmas",
 }
-# These follow the moon: as announced or expected.
+# Holidays by lunar calendars, as announced or expected.
 MOVING_HOLIDAYS = {
     date(2026, 2, 17): "Chinese New Year",
     date(2026, 3, 20): "Hari Raya Aidilfitri",
@@ -89,12 +89,15 @@ MOVING_HOLIDAYS = {
 
 
 def holiday(day: date) -> str:
-    """Its name, or nothing."""
+    """Return the name of the holiday on a day, or "" if it is none."""
     return FIXED_HOLIDAYS.get((day.month, day.day), "") or MOVING_HOLIDAYS.get(day, "")
 
 
 class Rhythm:
-    """One day's. Times are seconds since midnight, in the service's time zone; 1.0 is an ordinary day's mean hour."""
+    """The use of the service over one day.
+
+    Times are seconds since midnight in the service's time zone. An intensity of 1 is the mean of an ordinary day.
+    """
 
     def __init__(self, day: date) -> None:
         self.is_restday = day.weekday() >= SATURDAY or bool(holiday(day))
@@ -106,11 +109,11 @@ class Rhythm:
 
     @cached_property
     def _until(self) -> list[float]:
-        """The share of the day that is over when an hour begins; 25 of them."""
+        """The share of the day's requests before each full hour from 0 to 24: 25 values."""
         return [done / sum(self._hours) for done in accumulate(self._hours, initial=0.0)]
 
     def intensity(self, second: float) -> float:
-        """How busy this moment is. Smooth: between the middles of two hours it changes evenly."""
+        """Return how busy a moment is; linear between the middles of two hours."""
         place = (second / HOUR_S - 0.5) % 24
         hour = int(place)
         part = place % 1
@@ -126,11 +129,11 @@ class Rhythm:
         return before + part * (after - before)
 
     def moment(self, share: float) -> float:
-        """The second before which that share of the day's requests comes: the inverse of ``share_before``."""
+        """Return the second before which a share of the day's requests comes: the inverse of ``share_before``."""
         hour = min(bisect_right(self._until, share) - 1, 23)
         before = self._until[hour]
         after = self._until[hour + 1]
         return (hour + (share - before) / (after - before)) * HOUR_S
 
 
-BUSIEST = max(_WEEKDAY) * max(_OF_WEEK)  # no moment of any day is busier
+BUSIEST = max(_WEEKDAY) * max(_OF_WEEK)  # the highest intensity of any day

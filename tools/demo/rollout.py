@@ -1,4 +1,4 @@
-"""How voice was rolled out in the quarter: flags, ramps and the audit trail, through the app's own functions."""
+"""Write the roll-out of the demo quarter (flags, ramps, audit trail) through the functions of the rollout app."""
 
 from __future__ import annotations
 
@@ -27,23 +27,26 @@ LAST_HOLD = timedelta(hours=72)
 
 
 def is_untouched() -> bool:
-    """Nobody but `make run` and an update has changed who has voice."""
+    """Return True if only `make run` and migrations have changed who has voice so far."""
     by_people = Change.objects.exclude(who__in=[demo.STARTED_BY, "migrate"])
     return not Ramp.objects.exists() and not by_people.filter(subject__in=[VOICE, *Feature]).exists()
 
 
 def make_rollout(quarter: Quarter, people: list[Person], stopped_by: str) -> int:
-    """``stopped_by``: the critical alert, in words. Gives the number of rows in the audit trail."""
+    """Write the roll-out; return the number of new rows in the audit trail.
+
+    ``stopped_by``: the critical alert that stopped the ramp, in words.
+    """
     before = Change.objects.count()
     for _at, happen in sorted(_events(quarter, people, stopped_by), key=lambda event: event[0]):
         happen()
-    with _then(quarter.now, PRODUCT, "To be started after the next review"):  # for whoever tries the pages
+    with _then(quarter.now, PRODUCT, "To be started after the next review"):  # to be tried on the pages
         ramps.create(Flag.objects.get(name=VOICE), [(Decimal(10), LAST_HOLD)])
     return Change.objects.count() - before
 
 
 def _events(quarter: Quarter, people: list[Person], stopped_by: str) -> Iterator[tuple[datetime, Callable[[], None]]]:
-    """Everything that changed who has voice, and when."""
+    """Yield each change of who has voice: its time, and a function that makes it."""
     begin = quarter.moment(0, 0)
     yield begin, partial(_begin, begin, people)
     opted_out = quarter.moment(0.1, 16)
@@ -52,7 +55,7 @@ def _events(quarter: Quarter, people: list[Person], stopped_by: str) -> Iterator
     yield launch, partial(_set, VOICE, launch, FIRST_PERCENT, "Launch")
     for place, percent in narrative.STEPS[Feature.REALTIME]:
         at = quarter.moment(place, 10.5)
-        wanted = None if percent == LAST_PERCENT else percent  # at the end all who have voice
+        wanted = None if percent == LAST_PERCENT else percent  # None: all who have voice
         yield at, partial(_set, Feature.REALTIME, at, wanted, "Live captions, with the app's new version")
     first, second, third = (
         quarter.moment(place, 10) for place in (narrative.STOPPED_RAMP, narrative.HELD_RAMP, narrative.LAST_RAMP)
@@ -114,7 +117,7 @@ def _stop(at: datetime, why: str) -> None:
 
 
 def _held(at: datetime, hold: timedelta) -> None:
-    """The step was watched to its end: the watcher's thousands of ticks in one."""
+    """Record the running ramp's step as watched to its end, with one tick instead of the watcher's thousands."""
     Ramp.objects.filter(state=Ramp.State.RUNNING).update(watched_s=hold.total_seconds(), ticked_at=at)
     with _then(at):
         ramps.tick(at, [])
@@ -122,7 +125,7 @@ def _held(at: datetime, hold: timedelta) -> None:
 
 @contextmanager
 def _then(at: datetime, who: str = "watcher", why: str = "") -> Iterator[None]:
-    """What is recorded within was done at that time."""
+    """Date everything that is recorded within the context to the time ``at``."""
     with acting(who, why, at):
         yield
-    models.QuerySet(Flag).update(modified=at)  # not a change that anybody made
+    models.QuerySet(Flag).update(modified=at)  # a QuerySet of Django's own, so that the audit trail does not record it

@@ -1,4 +1,4 @@
-"""The quarter's requests: who asks for what when, how long it takes, what goes wrong, what people say about it."""
+"""Draw the requests of the demo quarter: user, time, kind, duration, errors and feedback."""
 
 from __future__ import annotations
 
@@ -17,18 +17,22 @@ from tools.demo.people import Person
 from tools.demo.rhythm import BUSIEST, Rhythm
 from usage.entry import CHARGED_STATUSES, Kind, Measure
 
-FEATURES = {Feature.ASR: 0.52, Feature.TTS: 0.36, Feature.REALTIME: 0.12}  # what is asked for by who has all three
-OTHER_LANGUAGE = 0.12  # of requests are not in the end user's own one
-TRANSLATIONS = 0.04
-VOICE_NOTES = 0.02
-READ_ALOUD_LIVE = 0.15
-GOES_ON = 0.72  # another request follows soon, after so long on average
+FEATURES = {Feature.ASR: 0.52, Feature.TTS: 0.36, Feature.REALTIME: 0.12}  # shares of a user who has all three
+OTHER_LANGUAGE = 0.12  # share of requests that may be in another language than the user's
+TRANSLATIONS = 0.04  # share of uploaded recordings
+VOICE_NOTES = 0.02  # share of uploaded recordings that are long
+READ_ALOUD_LIVE = 0.15  # share of text to speech
+GOES_ON = 0.72  # probability that a user's next request follows soon, after PAUSE_S on average
 PAUSE_S = 40.0
-DAILY_NOISE = 0.07
+DAILY_NOISE = 0.07  # sigma of the lognormal factor of a day's requests
 
 
 class Request(NamedTuple):
-    """A row of the ledger to be. ``wer``: word error rate and reference words of its correction; ``score``: rating."""
+    """A request that will become a row of the ledger.
+
+    ``wer``: word error rate and number of reference words of its correction; None if it was not corrected.
+    ``score``: its rating from 1 to 5; None if it was not rated.
+    """
 
     at: datetime
     person: Person
@@ -49,12 +53,17 @@ class Request(NamedTuple):
 
 
 def limit_scale(rows: int, users: int, days: int) -> int:
-    """Return the factor for the plans' limits, so that a talkative crowd is not refused all the time."""
+    """Return a factor for the plans' limits, so that users with many requests a day are not always refused."""
     return max(1, round(30 * rows / max(1, users * days) / 40))
 
 
 class Traffic:
-    """Exactly ``rows`` requests of these people. ``day`` is to be called for each day in turn: quotas fill up."""
+    """Draws exactly ``rows`` requests of these people in the quarter.
+
+    ``scale``: the factor of the plans' limits.
+
+    Call ``day`` for each day in order, because quotas are used up in the course of a month.
+    """
 
     def __init__(self, seed: int, rows: int, people: list[Person], quarter: Quarter, scale: int = 1) -> None:
         self._seed = seed
@@ -69,11 +78,11 @@ class Traffic:
         self._growth = growth(sizes, [rhythm.weight for rhythm in self._rhythms], quarter)
 
     def busy(self, index: int, second: float) -> float:
-        """How busy the service is: about 1 at the peak of the worst day."""
+        """Return how busy the service is at a second of a day: about 1 at the peak of the busiest day."""
         return self._growth[index] * self._rhythms[index].intensity(second) / BUSIEST
 
     def day(self, index: int) -> list[Request]:
-        """In the order of their times."""
+        """Return the requests of a day, in the order of their times."""
         rng = Random(f"{self._seed} requests {index}")
         carried = self._carried[index]
         requests: list[Request] = []
@@ -86,7 +95,7 @@ class Traffic:
         return self._within_quotas(requests)
 
     def _cells(self, index: int) -> Iterator[tuple[Person, float]]:
-        """Who may come on that day, and how much they want."""
+        """Yield the people who may use voice on a day, each with a weight for the number of requests."""
         rng = Random(f"{self._seed} day {index}")
         quarter = self._quarter
         rhythm = self._rhythms[index]
@@ -163,7 +172,7 @@ class Traffic:
         return [one for one in Feature if person.has(self._quarter.percent(one, index))] or [Feature.ASR]
 
     def _within_quotas(self, requests: list[Request]) -> list[Request]:
-        """Replace requests beyond a hard limit with refusals, until the month ends."""
+        """Replace the requests of users beyond a hard limit with refusals, until the month ends."""
         return [self._within_quota(request) for request in requests]
 
     def _within_quota(self, request: Request) -> Request:
@@ -189,8 +198,13 @@ class Traffic:
 
 
 def growth(sizes: list[float], weights: list[float], quarter: Quarter) -> list[float]:
-    """Return use per GPU for each day as a weekly mean, scaled to a maximum of 1, with weekday and holiday effects
-    removed."""
+    """Return the use per GPU for each day, scaled to a maximum of 1.
+
+    It is the mean of the last seven days, without the effects of weekdays and holidays.
+
+    ``sizes``: the weight of each day's requests.
+    ``weights``: the rhythm's weight of each day.
+    """
     levels = []
     for index in range(quarter.days):
         week = range(max(0, index - 6), index + 1)
@@ -204,12 +218,12 @@ def plan_of(person: Person, at: datetime) -> DemoPlan:
 
 
 def hard_limit(plan: DemoPlan, measure: Measure) -> int:
-    """Milliseconds or characters."""
+    """Return a plan's hard limit in milliseconds or characters."""
     return plan.characters[2] if measure is Measure.CHARACTERS else plan.minutes[2] * 60_000
 
 
 def hash_of(person: Person) -> int:
-    """The same in every process, unlike Python's own: whoever likes a voice keeps it."""
+    """Return a hash that is the same in every process, unlike Python's own, so that users keep their voice."""
     return int(person.user[1:], 16)
 
 

@@ -1,7 +1,7 @@
-"""How the bundled model is trained. See README.md in this folder."""
+"""The training of the bundled model. See README.md in this folder."""
 
 from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads would take the cores that PyTorch computes on
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more threads would take cores from PyTorch

@@ -1,4 +1,4 @@
-"""Examples of similar length side by side, padded to a common context."""
+"""Batches of training examples of similar length, padded to a common context."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ from tools.training.examples import CONTEXTS, IGNORED, Example, Examples
 
 @dataclass
 class Batch:
-    """``features`` float32 (batch, 80, context); ``inputs`` and ``targets`` int64 (batch, tokens);
-    ``pieces`` int64 (sum of ``piece_counts``); ``lengths`` int64 (batch,): frames of sound."""
+    """A padded batch.
+
+    ``features``: float32, shape (batch, 80, context).
+    ``inputs``: the decoder's input, int64, shape (batch, tokens).
+    ``targets``: the tokens to predict, int64, shape (batch, tokens).
+    ``pieces``: the CTC targets of all examples one after the other, int64, shape (sum of ``piece_counts``,).
+    ``piece_counts``: CTC targets of each example, int64, shape (batch,).
+    ``lengths``: frames of each example without padding, int64, shape (batch,).
+    """
 
     features: torch.Tensor
     inputs: torch.Tensor
@@ -48,10 +55,10 @@ def collate(examples: list[Example], context: int) -> Batch:
 
 
 class Batches(IterableDataset[Batch]):
-    """Endless batches of about ``frames`` frames, padding included.
+    """An endless series of batches of at most about ``frames`` frames, padding included.
 
-    Most of them are padded a little beyond their longest example (cheap), the others to the context bucket that the
-    engine would use, or, now and then, to a larger one up to the 30 s that ``WhisperModel.transcribe`` always encodes.
+    Most are padded only a little beyond their longest example, which is cheap. The others are padded to the context
+    bucket that the engine would use or, sometimes, to a larger one, up to the 30 s of ``WhisperModel.transcribe``.
     """
 
     POOL = 192
@@ -62,11 +69,12 @@ class Batches(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         torch.set_num_threads(1)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the trainer decides
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes, but only the trainer handles it
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         rng = random.Random(self._seed)
         examples = Examples(Corpus(), self._seed)
-        previous: list[Example] = []  # each is used twice, masked differently: speaking costs as much as learning
+        # Each example is used twice with different masks, because making one takes as long as training on it.
+        previous: list[Example] = []
         while True:
             fresh = [examples.draw() for _ in range(self.POOL // 2)]
             pool = sorted(fresh + previous, key=lambda example: example.frames)
@@ -100,7 +108,7 @@ class Batches(IterableDataset[Batch]):
 
 
 def _masked(example: Example, rng: random.Random) -> Example:
-    """SpecAugment on a copy: two bands of frequency and two stretches of time at the mean."""
+    """Return a copy with SpecAugment: two random frequency bands and two time spans are set to the mean."""
     features = example.features.copy()
     level = features.mean()
     for _ in range(2):

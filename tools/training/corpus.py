@@ -1,4 +1,4 @@
-"""What the bundled model is trained to understand: Malay sentences, by hand, generated, and from a dictionary."""
+"""The Malay sentences that the bundled model is trained on: written by hand, generated, and dictionary words."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def _lines(name: str) -> list[str]:
 
 
 def held_out() -> list[str]:
-    """Sentences that no training line equals; the error rates of the model card come from these."""
+    """Return sentences that are kept out of training. The model card's error rates are measured on them."""
     return _lines("heldout.txt")
 
 
 class Corpus:
-    """Draws utterances of lower-case Malay words: natural sentences most often, rare words often enough to be spelt."""
+    """Draws utterances in lower-case Malay: mostly natural sentences, but rare words often enough to be learnt."""
 
     def __init__(self) -> None:
         kept_out = set(held_out())
@@ -30,7 +30,7 @@ class Corpus:
         self._words = sorted({word for line in self._natural + self._general for word in line.split()})
 
     def counts(self) -> Counter[str]:
-        """How often each word stands in the corpus."""
+        """Return how often each word is in the corpus."""
         return Counter(word for line in self._natural + self._generated + self._general for word in line.split())
 
     def draw(self, rng: random.Random) -> str:
@@ -46,7 +46,7 @@ class Corpus:
         return rng.choice(self._general)
 
     def _spliced(self, rng: random.Random) -> str:
-        """Halves of two sentences, so that the decoder cannot recite whole sentences it has learnt by heart."""
+        """Join parts of two sentences, so that the decoder cannot rely on sentences that it has memorised."""
         first = rng.choice(self._natural).split()
         second = rng.choice(self._natural).split()
         return " ".join(first[: rng.randint(1, len(first))] + second[rng.randint(0, len(second) - 1) :])

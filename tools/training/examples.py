@@ -1,4 +1,4 @@
-"""One training example: audio features and the tokens the decoder should write for them."""
+"""Training examples: audio features, and the tokens that the decoder should write for them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ from tools.training.corpus import Corpus
 from tools.training.speech import RATE, Audio, Voice
 
 FRAMES_PER_SECOND = 100
-CONTEXTS = (500, 1000, 1500, 2000, 3000)  # frames: the engine's context buckets
-IGNORED = -100
+CONTEXTS = (500, 1000, 1500, 2000, 3000)  # the engine's context buckets, in frames
+IGNORED = -100  # a target that does not count in the loss
 
 
 @dataclass
 class Example:
-    """``features``: float32 (80, frames), unpadded. ``ids``: decoder input and output in one; ``known`` of them are
-    given. ``opening``: what the decoder should say first, the language or "no speech". ``pieces``: the spoken text
-    alone, for the CTC branch; empty where nothing is spoken."""
+    """A training example.
+
+    ``features``: float32, shape (80, frames), unpadded.
+    ``ids``: the decoder's input and output in one sequence.
+    ``known``: how many tokens at the beginning of ``ids`` are given and need not be predicted.
+    ``opening``: the token to predict after the start token: the language, or "no speech".
+    ``pieces``: the BPE pieces of the spoken text, for the CTC branch; empty if nothing is spoken.
+    """
 
     features: npt.NDArray[np.float32]
     ids: list[int]
@@ -36,7 +41,7 @@ class Example:
         return int(self.features.shape[1])
 
     def targets(self) -> list[int]:
-        """Next-token targets for ``ids[:-1]``: the opening after the start token, then all that is not given."""
+        """Return the next-token targets of ``ids[:-1]``: the opening, and every token that is not given."""
         targets = [IGNORED] * (self.known - 1) + self.ids[self.known :]
         targets[self.ids.index(tokens.SOT)] = self.opening
         return targets
@@ -50,7 +55,7 @@ class _Piece:
 
 
 class Examples:
-    """Endless examples from one seed; features are those of faster-whisper, computed the same way."""
+    """An endless source of examples from one seed. Features are computed by faster-whisper's own code."""
 
     def __init__(self, corpus: Corpus, seed: int) -> None:
         self._corpus = corpus
@@ -72,7 +77,10 @@ class Examples:
         return self._speech([self._corpus.draw(rng)])
 
     def clean(self, text: str, voice: Voice, *, distorted: bool = False) -> Example:
-        """One sentence as it is evaluated: half a second of silence around it, distorted if asked."""
+        """Return a sentence as it is used for evaluation, with a quarter of a second of silence before and after it.
+
+        ``distorted``: add random echo and noise.
+        """
         audio = np.concatenate([speech.silence(0.25), speech.utter(text, voice), speech.silence(0.25)])
         if distorted:
             audio = speech.distort(audio, self._rng, self._generator)
@@ -106,7 +114,10 @@ class Examples:
         return Example(self.features(audio), [*ids, tokens.EOT], known, tokens.MALAY, tokens.encode(spoken))
 
     def _spoken(self, texts: list[str], voice: Voice) -> tuple[Audio, list[_Piece]]:
-        """Utterances one after the other with pauses, at most 29 s; where each starts and ends, in seconds."""
+        """Speak texts one after the other with pauses, until about 29 s are full.
+
+        Returns the audio, and each spoken text with its start and end in seconds.
+        """
         rng = self._rng
         parts = [speech.silence(rng.uniform(0, 0.5))]
         pieces: list[_Piece] = []
@@ -124,7 +135,10 @@ class Examples:
         return np.concatenate(parts)[: 30 * RATE - 160], pieces
 
     def _prompt(self, spoken: str) -> list[int]:
-        """Sometimes a previous text: other words, or a list that holds some of the words to come (``keywords``)."""
+        """Return the tokens of a random prompt, or in most cases none.
+
+        The prompt is an unrelated previous text, or a list with some of the words to come, as for ``keywords``.
+        """
         rng = self._rng
         if rng.random() > 0.12:
             return []

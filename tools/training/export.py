@@ -1,9 +1,10 @@
-"""Turns a checkpoint into the model directory that faster-whisper loads.
+"""Convert a checkpoint into a model directory that faster-whisper can load.
 
     python -m tools.training.export var/training
 
-int8 weights, a tokenizer with the special tokens under their ids, the features' parameters, and ``voice.json``, which
-tells this service what CTranslate2 cannot: the contexts the model was trained for, its language, its plain writing.
+The directory has the weights in int8, a tokenizer with the special tokens, the parameters of the features, a lexicon,
+and ``voice.json``. The last holds what CTranslate2's files cannot, such as the contexts that the model was trained for
+and its languages.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tools.training.model import TrainedWhisper, whisper_config
 
 DEFAULT = Path(__file__).parents[2] / "asr" / "bundled"
 FEATURES = {"feature_size": 80, "sampling_rate": 16000, "hop_length": 160, "n_fft": 400, "chunk_length": 30}
-SUFFIXES = ("nya", "mu", "ku", "lah", "kah", "kan")  # any Malay word may carry them, and no list has all that do
+SUFFIXES = ("nya", "mu", "ku", "lah", "kah", "kan")  # any Malay word may end in them, so no word list is complete
 VOICE = {
     "name": "whisper-ms-demo",
     "contexts_s": [context // FRAMES_PER_SECOND for context in CONTEXTS],
@@ -33,7 +34,8 @@ VOICE = {
     "longest_pause_s": 0,
     "prompt_tokens": 24,
     "translates": False,
-    "timestamps": False,  # it knows them, but errs more while it writes them, and its segments are single utterances
+    # The model can write timestamps, but makes more errors then. They are not needed: segments are single utterances.
+    "timestamps": False,
 }
 
 
@@ -66,7 +68,7 @@ def _save_lexicon(path: Path) -> None:
 
 
 def _save_tokenizer(path: Path) -> None:
-    """The BPE with the special tokens added. "" cannot be an added token, so it stands among the pieces."""
+    """Write the BPE tokenizer with the special tokens. "" cannot be an added token, so it is one of the pieces."""
     raw = json.loads(tokens.BPE.to_str())
     raw["model"]["vocab"][""] = tokens.PIECES
     raw["added_tokens"] = [

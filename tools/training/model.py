@@ -1,7 +1,7 @@
-"""The bundled model: a small Whisper, with a CTC head that exists only while it is trained.
+"""The bundled model: a small Whisper with a CTC head that exists only during training.
 
-The CTC branch makes the encoder find the words' places early; without it the attention of so small a model does not
-align in hours.
+The CTC branch makes the encoder find the places of the words early. Without it, the attention of so small a model would
+need far longer to align.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def whisper_config(width: int, encoder_layers: int, decoder_layers: int) -> Whis
         encoder_ffn_dim=4 * width,
         decoder_ffn_dim=4 * width,
         max_target_positions=448,
-        dropout=0.0,  # no audio is heard more than twice
+        dropout=0.0,  # not needed, because no audio is used more than twice
         attention_dropout=0.0,
         pad_token_id=tokens.EOT,
         bos_token_id=tokens.EOT,
@@ -35,7 +35,11 @@ def whisper_config(width: int, encoder_layers: int, decoder_layers: int) -> Whis
 
 
 class TrainedWhisper(nn.Module):
-    """``whisper`` is what is kept; ``ctc`` maps encoder states to pieces and a blank (the last index)."""
+    """The model during training.
+
+    ``whisper``: the part that is exported.
+    ``ctc``: maps encoder states to BPE pieces and a blank (the last index).
+    """
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
@@ -44,7 +48,10 @@ class TrainedWhisper(nn.Module):
         self.whisper.model.encoder.embed_positions.weight.requires_grad_(False)
 
     def encode(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, 80, context) → (batch, context / 2, width). Any even context: the stock forward insists on 3,000."""
+        """Encode features (batch, 80, context) to states (batch, context / 2, width).
+
+        The context may be any even number of frames; the encoder's own ``forward`` accepts only 3,000.
+        """
         encoder = self.whisper.model.encoder
         hidden = F.gelu(encoder.conv2(F.gelu(encoder.conv1(features)))).permute(0, 2, 1)
         hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
@@ -54,14 +61,14 @@ class TrainedWhisper(nn.Module):
         return encoder.layer_norm(hidden)
 
     def decode(self, hidden: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        """Encoder states and token ids (batch, tokens) → logits (batch, tokens, vocabulary)."""
+        """Return logits (batch, tokens, vocabulary) for encoder states and token ids (batch, tokens)."""
         decoder = self.whisper.model.decoder
         states = decoder(input_ids=inputs, encoder_hidden_states=hidden, use_cache=False).last_hidden_state
         return states @ decoder.embed_tokens.weight.T
 
     @torch.no_grad()
     def transcribe(self, features: torch.Tensor, limit: int = 80) -> list[str]:
-        """Greedy text of each row, without timestamps."""
+        """Return the text of each row by greedy decoding of at most ``limit`` tokens, without timestamps."""
         hidden = self.encode(features)
         start = [tokens.SOT, tokens.MALAY, tokens.TRANSCRIBE, tokens.NO_STAMPS]
         ids = torch.tensor([start] * len(features))

@@ -1,4 +1,4 @@
-"""Makes training audio as it is needed: synthetic speech, the rooms and lines it passes, and what is not speech."""
+"""Generate training audio: synthetic speech, distortions as by rooms and telephone lines, and sounds without speech."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Voice:
 
 
 def draw_voice(rng: random.Random) -> Voice:
-    """The default voice as it speaks by default often; all variants, speeds of 0.6 to 1.4 and pitches otherwise."""
+    """Draw a random voice: often the default one, otherwise any variant at 0.6 to 1.4 times the speed and any pitch."""
     if rng.random() < 0.45:
         return Voice()
     name = "ms" if rng.random() < 0.4 else f"ms+{rng.choice(VARIANTS)}"
@@ -35,7 +35,7 @@ def draw_voice(rng: random.Random) -> Voice:
 
 
 def utter(text: str, voice: Voice) -> Audio:
-    """Clean speech without the silence around it: float32 mono at ``RATE``, peak about 0.5."""
+    """Return clean speech without the silence around it: float32 mono at ``RATE``, peak about 0.5."""
     samples = speak(text, voice.name, rate=voice.rate, pitch=voice.pitch).astype(np.float32) / 32768
     loud = np.flatnonzero(np.abs(samples) > 0.003)
     if len(loud) == 0:
@@ -48,7 +48,7 @@ def silence(seconds: float) -> Audio:
 
 
 def noise(length: int, rng: np.random.Generator) -> Audio:
-    """White to brown noise of unit variance: the spectrum falls by 0 to 2 powers of the frequency."""
+    """Return noise of unit variance, from white to brown: the power falls as frequency to the power of 0 to -2."""
     size = next_fast_len(length, real=True)
     spectrum = rfft(rng.standard_normal(size, dtype=np.float32))
     slope = np.arange(1, len(spectrum) + 1, dtype=np.float32) ** -rng.uniform(0, 1)
@@ -57,7 +57,10 @@ def noise(length: int, rng: np.random.Generator) -> Audio:
 
 
 def distort(audio: Audio, rng: random.Random, generator: np.random.Generator) -> Audio:
-    """What lies between a mouth and a server: echo, a narrow line, noise at 8–40 dB, gain, 16-bit steps."""
+    """Distort speech as on its way to a server, each with some probability except the last two.
+
+    Echo, a narrow telephone band, noise at a signal-to-noise ratio of 8 to 40 dB, a random gain, 16-bit quantisation.
+    """
     if rng.random() < 0.06 and len(audio) > RATE // 2:
         tail = generator.standard_normal(int(rng.uniform(0.05, 0.25) * RATE))
         response = tail * np.exp(-np.arange(len(tail)) / (len(tail) / 5)) * rng.uniform(0.02, 0.12)
@@ -73,7 +76,7 @@ def distort(audio: Audio, rng: random.Random, generator: np.random.Generator) ->
 
 
 def no_speech(seconds: float, rng: random.Random, generator: np.random.Generator) -> Audio:
-    """Silence, noise, tones, clicks or hold music, ``seconds`` long."""
+    """Return silence, noise, tones, clicks or hold music of this length."""
     length = int(seconds * RATE)
     time = np.arange(length) / RATE
     kind = rng.choice(["silence", "noise", "tone", "music", "music", "clicks"])

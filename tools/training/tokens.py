@@ -1,6 +1,6 @@
 """The bundled model's vocabulary: byte-level BPE pieces, Whisper's special tokens, one language, timestamps.
 
-The empty string stands among the tokens because CTranslate2 takes its presence for "this model is multilingual".
+The vocabulary contains the empty string, because CTranslate2 treats a model as multilingual only if it does.
 """
 
 from __future__ import annotations
@@ -46,5 +46,5 @@ def encode(text: str) -> list[int]:
 
 
 def stamp(seconds: float) -> int:
-    """The timestamp token nearest to ``seconds`` (0–30)."""
+    """Return the id of the timestamp token nearest to ``seconds`` (0–30)."""
     return FIRST_STAMP + min(len(STAMPS) - 1, max(0, round(seconds / SECONDS_PER_STAMP)))

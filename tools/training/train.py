@@ -1,7 +1,7 @@
-"""Trains the bundled model: ``python -m tools.training.train var/training --minutes 110``.
+"""Train the bundled model: ``python -m tools.training.train var/training --minutes 110``.
 
-Stops by itself after that much training time, checkpoints every few minutes, and goes on from the checkpoint when it
-is started again with the same folder. ``python -m tools.training.export`` then makes the model directory.
+Training stops after this time. It saves a checkpoint every few minutes, and continues from it if started again with the
+same folder. Afterwards, ``python -m tools.training.export`` makes the model directory.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Trainer:
         return min(1.0, self.trained_s / (60 * self.minutes))
 
     def rate(self) -> float:
-        """Linear warm-up, then a cosine to 1 % of the peak at the end of the planned minutes."""
+        """Return the learning rate: a linear warm-up, then a cosine down to 1 % of the peak at the end."""
         warm = min(1.0, (self.step + 1) / WARM_UP_STEPS)
         return self.peak_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress)))
 
@@ -105,10 +105,10 @@ class Trainer:
         partial = self.checkpoint.with_suffix(".partial")
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         torch.save(state | {"step": self.step, "trained_s": self.trained_s}, partial)
-        partial.rename(self.checkpoint)  # a kill while saving leaves the previous one whole
+        partial.rename(self.checkpoint)  # so that a kill while saving leaves the previous checkpoint whole
 
     def evaluate(self, count: int = 100) -> None:
-        """WER on held-out sentences: the default voice clean, and every voice and speed with noise."""
+        """Print error rates on held-out sentences: of the default voice without noise, and of all voices with noise."""
         self.model.eval()
         rng = random.Random(1)
         examples = Examples(Corpus(), seed=1)

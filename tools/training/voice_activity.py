@@ -1,10 +1,10 @@
-"""Writes ``asr/silero/voice_activity.onnx``: Silero VAD, as faster-whisper ships it, rewritten for many frames at once.
+"""Write ``asr/silero/voice_activity.onnx``: faster-whisper's copy of Silero VAD, rewritten for many frames at once.
 
     python -m tools.training.voice_activity
 
-The published graph is a chain of convolutions along the four steps of one frame of 32 ms. ONNX Runtime works on each
-frame by itself there, with matrices too small to be quick. The weights here are the same; what changes is that the
-frames of a whole recording are the rows of one matrix product each. A test compares the two.
+The published graph is a chain of convolutions along the four steps of one frame of 32 ms. ONNX Runtime computes each
+frame by itself, with matrices that are too small to be fast. The rewritten graph has the same weights, but each layer
+is one matrix product whose rows are the frames of a whole recording. A test compares the results of both graphs.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 TARGET = Path(__file__).parents[2] / "asr/silero/voice_activity.onnx"
-SAMPLES = 576  # of a frame with what came before it; of the spectrum
+SAMPLES = 576  # of a frame, including 64 samples of the previous one
+# The short-time Fourier transform of a frame: hop and window in samples, frequency bins, windows in a frame.
 STEP = 128
 WINDOW = 256
 BINS = 129
-STEPS = 4  # in one frame
+STEPS = 4
 
 
 class Graph:
-    """Nodes and constants in the order in which they are added; each call gives the name of its output."""
+    """An ONNX graph under construction. The methods add nodes and return the name of the output."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -48,7 +49,7 @@ class Graph:
         return self.add("Reshape", source, self.constant([-1, width]))
 
     def windows(self, source: str, starts: list[int], width: int) -> str:
-        """Overlapping stretches of each row, as rows of their own."""
+        """Cut overlapping windows out of each row; each window becomes a row."""
         parts = [self.columns(source, start, start + width) for start in starts]
         return self.rows(self.add("Concat", *parts, axis=1), width)
 
@@ -56,7 +57,11 @@ class Graph:
         return self.add("Pad", source, self.constant([0, before, 0, after]), mode=mode)
 
     def layer(self, source: str, weight: np.ndarray, bias: np.ndarray) -> str:
-        """``weight``: (out, in, taps) of a convolution whose taps are one after the other in each row."""
+        """Add a convolution with ReLU as one matrix product.
+
+        ``source``: rows that hold the inputs of each tap one after the other.
+        ``weight``: the convolution's weight, shape (out, in, taps).
+        """
         matrix = weight.transpose(2, 1, 0).reshape(-1, len(weight))
         product = self.add("Gemm", source, self.constant(matrix, np.float32), self.constant(bias, np.float32))
         return self.add("Relu", product)
@@ -79,7 +84,7 @@ def rewritten(published: onnx.ModelProto) -> onnx.ModelProto:
     channels = len(convolution[0][0])
     padded = graph.pad(graph.rows(hidden, STEPS * channels), channels, 0)
     hidden = graph.layer(graph.windows(padded, [0, 2 * channels], 3 * channels), *convolution[1])
-    # Where a tap sees only padding it is left out.
+    # In the last two layers, taps that see only padding are left out.
     weight, bias = convolution[2]
     hidden = graph.layer(graph.rows(hidden, 2 * weight.shape[1]), weight[:, :, 1:], bias)
     weight, bias = convolution[3]

@@ -1,7 +1,7 @@
-"""Make the voices' style packs: `python -m tools.training.voice_packs PUBLISHED`, a directory with Kokoro's own *.bin.
+"""Make the voices' style packs: `python -m tools.training.voice_packs DIRECTORY`, a directory of Kokoro's *.bin files.
 
-A pack of the model has a row for each length of a text, 1 to 510 symbols. Rows change slowly, so a pack of ours keeps
-`ROWS` of them, evenly spaced, as float16; `tts.kokoro.style` mixes what lies between.
+A published pack has a row for each length of a text, from 1 to 510 symbols. Neighbouring rows differ little, so this
+project's packs keep only `ROWS` of them, evenly spaced, as float16. `tts.kokoro.style` interpolates between them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ _PART = re.compile(r"\s*(?:(?P<share>[0-9.]+)\s*\*\s*)?(?P<pack>\w+)\s*")
 
 
 def mixed(recipe: str, published: Path) -> Pack:
-    """The pack of a recipe such as ``0.6*hf_alpha + 0.4*af_heart``, shape (510, 256)."""
+    """Return the pack of a recipe such as ``0.6*hf_alpha + 0.4*af_heart``, shape (510, 256).
+
+    ``published``: the directory of the published packs.
+    Raises ``ValueError`` if the recipe cannot be parsed.
+    """
     pack = np.zeros((1, 1), np.float32)
     for part in recipe.split("+"):
         found = _PART.fullmatch(part)
@@ -32,7 +36,7 @@ def mixed(recipe: str, published: Path) -> Pack:
 
 
 def thinned(pack: Pack, rows: int = ROWS) -> Pack:
-    """`rows` of a full pack, its first and its last among them."""
+    """Return `rows` evenly spaced rows of a full pack, from the first to the last, interpolated linearly."""
     places = np.linspace(0, FULL_ROWS - 1, rows)
     below = places.astype(int)
     share = (places - below)[:, np.newaxis].astype(np.float32)

@@ -125,12 +125,15 @@ _LETTERS_AND_DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 @dataclass(frozen=True)
 class Errors:
-    """Counts of the word edits that turn the reference into the hypothesis."""
+    """Counts of the word edits that turn the reference into the hypothesis.
+
+    ``words``: number of words in the reference.
+    """
 
     substitutions: int
     deletions: int
     insertions: int
-    words: int  # in the reference
+    words: int
 
     @property
     def count(self) -> int:

@@ -32,11 +32,16 @@ _JOINED_FROM = 3  # digits in all: "tiga tujuh kosong" is 370 (as in MH370), "du
 
 
 class _Found(NamedTuple):
-    """A number found in a sequence of words."""
+    """A number found in a sequence of words.
 
-    text: str  # in digits
-    following: int  # index after its last word
-    joins: bool = True  # whether it may be joined to a number right before it
+    ``text``: the number in digits.
+    ``following``: index after its last word.
+    ``joins``: whether it may be joined to a number right before it.
+    """
+
+    text: str
+    following: int
+    joins: bool = True
 
 
 def with_digits(words: Sequence[str]) -> list[str]:

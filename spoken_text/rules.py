@@ -24,11 +24,15 @@ Say = Callable[[re.Match[str], str], str]
 
 
 class Rule(NamedTuple):
-    """A pattern, and what to say for it."""
+    """A pattern, and what to say for it.
+
+    `say`: called with a match and a language ("ms" or "en"); returns the words to speak.
+    `needs`: sets of characters. Every match contains a character of each set, so other texts need not be searched.
+    """
 
     pattern: re.Pattern[str]
-    say: Say  # say(match, language) returns what to speak for a match; language is "ms" or "en"
-    needs: tuple[frozenset[str], ...]  # a text without a character of each set cannot match
+    say: Say
+    needs: tuple[frozenset[str], ...]
 
 
 def rule(pattern: str, say: Say, flags: int = 0) -> Rule:

@@ -27,10 +27,14 @@ _MIN_CUT_CHARS = 80  # a shorter piece sounds like a hesitation
 
 
 class Piece(NamedTuple):
-    """A sentence, or a part of one that was too long."""
+    """A sentence, or a part of one that was too long.
 
-    text: str  # raw Markdown
-    ends: bool  # False where a long sentence was cut and continues in the next piece
+    `text`: raw Markdown.
+    `ends`: False where a long sentence was cut and continues in the next piece.
+    """
+
+    text: str
+    ends: bool
 
 
 def split_sentences(text: str) -> list[str]:

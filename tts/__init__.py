@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def models_offered() -> list[ModelCard]:
-    """The text-to-speech models, the default first."""
-    from tts.offers import models_offered as offered  # late: the training scripts use tts.espeak without Django
+    """Return the text-to-speech models that a request may name, the default first."""
+    from tts.offers import models_offered as offered  # here, because training scripts use tts.espeak without Django
 
     return offered()

@@ -1,4 +1,4 @@
-"""Registers the engines, their models and the endpoint with the apps below."""
+"""Registers this app's engines, models and endpoint with the apps below."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TtsConfig(AppConfig):
 
             sources = [coqui.describe(source) for source in settings.VOICE_COQUI_MODELS]
             voices = catalogue()
-            if not settings.VOICE_INFERENCE_URL:  # else the tier, which has the models, tells their voices
+            if not settings.VOICE_INFERENCE_URL:  # else the inference tier, which has the models, reports the voices
                 voices.register(source.voice() for source in sources)
             runtime.register(
                 "coqui",
@@ -51,8 +51,9 @@ class TtsConfig(AppConfig):
 
 
 def register_kokoro() -> None:
-    """Offer Kokoro before all other models, if the settings choose it. With an inference tier, whose process has the
-    model, offer it only if they name it.
+    """Register Kokoro ahead of all other models, if the settings choose it.
+
+    With an inference tier the model is in another process, so Kokoro is registered only if the settings name it.
     """
     from model_store.catalogue import Task
     from model_store.catalogue import catalogue as models
@@ -73,7 +74,7 @@ def register_kokoro() -> None:
 
 
 def offer_kokoro(directory: Path | None) -> None:
-    """Register the engine and its voices, with the model in `directory` (None: in another process)."""
+    """Register Kokoro's engine and voices. `directory` holds the model; None if another process has it."""
     from tts.kokoro_engine import NAME, KokoroEngine
     from tts.kokoro_voices import kokoro_voices
     from tts.voices import catalogue

@@ -1,6 +1,6 @@
-"""Finished speech by its content, in this process: asking again for the same words costs nothing.
+"""Caches finished speech in memory, so that speech for the same text is made only once in this process.
 
-Used on the event loop only, so it needs no lock. Nothing is written to disk.
+Only the event loop uses the cache, so it needs no lock. Nothing is written to disk.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class FinishedSpeech:
 
 
 class SpeechCache:
-    """The least recently used goes first. `max_bytes` 0 switches it off."""
+    """Finished speech by key. The least recently used is dropped first. `max_bytes` 0 turns the cache off."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -31,30 +31,30 @@ class SpeechCache:
 
     @property
     def size(self) -> int:
-        """Bytes of all speech in the cache."""
+        """Total bytes of all speech in the cache."""
         return int(self._speech.currsize)
 
     @property
     def largest(self) -> int:
-        """The most bytes that one speech may have, so that it does not push out most of the others."""
+        """Largest speech that is cached, in bytes. A larger one would push out most of the others."""
         return self.max_bytes // 16
 
     def get(self, key: str) -> FinishedSpeech | None:
         return self._speech.get(key)
 
     def put(self, key: str, speech: FinishedSpeech) -> None:
-        """Keep a complete speech, unless it is too large."""
+        """Store a complete speech, unless it is empty or too large."""
         if 0 < len(speech.data) <= self.largest:
             self._speech[key] = speech
 
 
 @cache
 def speech_cache() -> SpeechCache:
-    """This process's cache."""
+    """Return this process's cache."""
     return SpeechCache(settings.VOICE_TTS_CACHE_BYTES)
 
 
 def cache_key(text: str, *, voice: str, language: str, speed: float, audio_format: str) -> str:
-    """A digest: the text itself is not kept."""
+    """Return a digest of what determines a speech. The text itself is not kept."""
     content = "\0".join([voice, language, f"{speed:.3f}", audio_format, text])
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""Chooses the voice for a request, from the API's own fields."""
+"""Chooses the voice for a request from its fields."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from tts.voices import OPENAI_VOICES, LanguageNotFound, Voice, VoiceNotFound, ca
 
 
 def chosen_voice(fields: Mapping[str, Any]) -> Voice:
-    """Choose by the fields ``model``, ``voice`` and ``language``, each optional. Raises ``ApiError`` 400 or 404."""
+    """Return the voice for the fields ``model``, ``voice`` and ``language``, each optional.
+
+    Raises ``ApiError`` 400 or 404.
+    """
     model = fields.get("model")
     voice = fields.get("voice")
     language = fields.get("language")
@@ -33,6 +36,8 @@ def chosen_voice(fields: Mapping[str, Any]) -> Voice:
 
 
 def follows_text(fields: Mapping[str, Any]) -> bool:
-    """Whether sentences may have another voice in another language. Yes when the request names one of OpenAI's voices,
-    or no voice at all."""
+    """Return True if a sentence in another language may have another voice.
+
+    It may if the request names one of OpenAI's voices, or no voice.
+    """
     return fields.get("voice") in (None, *OPENAI_VOICES)

@@ -1,4 +1,6 @@
-"""`/ws/tts`: text goes in as a language model writes it, speech comes out while it writes on.
+"""The WebSocket `/ws/tts`: speaks text while a language model is still writing it.
+
+Messages from the client (->), and the server's answers (<-):
 
 -> {"type": "start", "voice", "speed", "format", ...}  (may be left out)      <- ready
 -> {"type": "text", "text": "..."}                                            <- sentence, then binary audio
@@ -45,7 +47,7 @@ class SpeechConsumer(SocketConsumer):
     kind = Kind.SPEECH
     splittable = frozenset(["text"])
     speech: LiveSpeech | None = None
-    half_character = ""  # a surrogate whose other half comes with the next text
+    half_character = ""  # first half of a surrogate pair; the other half comes with the next text
     is_winding_down = False
 
     async def on_message(self, message: dict[str, Any]) -> None:
@@ -77,7 +79,7 @@ class SpeechConsumer(SocketConsumer):
             raise ApiError(ErrorCode.INVALID_VALUE, str(error) + ".", param="type") from error
 
     def _text(self, message: dict[str, Any]) -> str:
-        """The message's text up to the last character that is whole."""
+        """Return the message's text up to its last complete character. Raises ``ApiError`` if it is not a string."""
         text = message.get("text")
         if not isinstance(text, str):
             raise ApiError(ErrorCode.INVALID_VALUE, _("`text` must be a string."), param="text")
@@ -89,7 +91,7 @@ class SpeechConsumer(SocketConsumer):
         raise ApiError(ErrorCode.INVALID_VALUE, _("Text goes in as JSON; binary messages are what comes out."))
 
     async def wind_down(self) -> None:
-        """Speak what has arrived; then the machinery says why the connection ends."""
+        """Speak the text that has arrived. The base class then tells the client why the connection ends."""
         self.is_winding_down = True
         if self.speech is not None:
             if self.speech.state is State.OPEN:
@@ -138,7 +140,7 @@ class SpeechConsumer(SocketConsumer):
         self.send_event({"type": "ready", "session_id": self.work.request_id, **about})
 
     async def _tell(self, event: Event) -> None:
-        self._heard_at = time.monotonic()  # whoever listens to a long answer is not idle
+        self._heard_at = time.monotonic()  # a client that listens to a long answer is not idle
         match event:
             case Audio(data):
                 self.send_event(data)

@@ -1,6 +1,6 @@
-"""Coqui models: which one a name or folder means, its licence, and speaking a batch of sentences with it.
+"""Coqui models: describes a model given by name or folder, loads it, and speaks batches of sentences with it.
 
-`torch` and Coqui are imported when a model loads, never before: the base installation has neither.
+`torch` and Coqui are imported only when a model loads, because the base installation has neither.
 Threads: a `CoquiModel` is loaded and used by one thread at a time (the batcher's only worker).
 """
 
@@ -32,12 +32,16 @@ logger = logging.getLogger(__name__)
 Audio = npt.NDArray[np.float32]
 
 UNKNOWN_LICENSE = "unknown, ask the author"
-ABOUT_FILE = "voice.toml"  # beside a checkpoint's config.json: name, language, license, commercial_use, gender
+ABOUT_FILE = "voice.toml"  # beside config.json; may have name, language, license, commercial_use and gender
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model as the operator named it, described without loading it."""
+    """A model that the operator has named, described without loading it.
+
+    `source`: the name or folder as given.
+    `commercial_use`: None where nobody knows.
+    """
 
     id: str
     name: str
@@ -52,7 +56,7 @@ class ModelSource:
         return _folder(self.source)
 
     def voice(self, speaker: str | None = None, languages: Sequence[str] = ()) -> Voice:
-        """The voice of one speaker; None is the model's only or first one."""
+        """Return the voice of one speaker; None means the model's only or first speaker."""
         known = [one for one in languages if primary(one) == primary(self.language)]
         return Voice(
             id=f"{self.id}/{speaker}" if speaker else self.id,
@@ -69,7 +73,7 @@ class ModelSource:
 
 
 def describe(source: str) -> ModelSource:
-    """Describe a Coqui model name or a checkpoint folder (config.json and *.pth) without loading it."""
+    """Describe a Coqui model name or a checkpoint folder (config.json and *.pth) without loading the model."""
     folder = _folder(source)
     if folder is not None:
         about = _about(folder)
@@ -95,7 +99,7 @@ def describe(source: str) -> ModelSource:
 
 
 def commercial_use(license_name: str | None) -> bool | None:
-    """Whether a licence allows commercial use; None where its name does not tell."""
+    """Return whether a licence allows commercial use, or None if its name does not tell."""
     name = (license_name or "").lower().replace(" ", "-")
     if "cpml" in name or "-nc" in name:
         return False
@@ -104,7 +108,7 @@ def commercial_use(license_name: str | None) -> bool | None:
 
 
 class CoquiModel:
-    """One loaded model."""
+    """A loaded model."""
 
     def __init__(self, source: ModelSource, tts: TTS) -> None:
         self._source = source
@@ -114,7 +118,7 @@ class CoquiModel:
         self.sample_rate: int = tts.synthesizer.output_sample_rate
 
     def voices(self) -> list[Voice]:
-        """The model's default voice first, then one for every speaker if there are several."""
+        """Return the model's default voice, followed by a voice for every speaker if there are several."""
         first = self._source.voice(languages=self.languages)
         if not self.speakers:
             return [first]
@@ -122,9 +126,10 @@ class CoquiModel:
         return [replace(first, parameters=named[0].parameters), *named]
 
     def speak(self, texts: Sequence[str], speaker: str | None, language: str) -> list[Audio | Exception]:
-        """Speak sentences with one speaker: float32 mono at `sample_rate`, or what went wrong with that sentence.
+        """Speak sentences with one speaker.
 
-        A sentence without a single letter of the model's alphabet is empty audio.
+        Returns for each sentence its audio (float32 mono at `sample_rate`) or the error. The audio is empty for a
+        sentence without a single letter of the model's alphabet.
         """
         tag = next((one for one in self.languages if primary(one) == primary(language)), None)
         if self.languages and tag is None:
@@ -142,7 +147,7 @@ class CoquiModel:
             try:
                 with torch.inference_mode():
                     return list(_speak_vits(model, texts, speaker, language))
-            except Exception as error:  # noqa: BLE001  # one odd sentence must not take the others with it
+            except Exception as error:  # noqa: BLE001  # one bad sentence must not fail the others
                 logger.warning(
                     "batch of %d sentences failed (%s): speaking them singly", len(texts), type(error).__name__
                 )
@@ -153,16 +158,16 @@ class CoquiModel:
             spoken = self._tts.tts(text, speaker=speaker, language=language, split_sentences=False)
             return np.asarray(spoken, np.float32)
         except Exception as error:  # noqa: BLE001  # a model may fail in any way
-            logger.error(
-                "%s failed on a sentence: %s", self._source.id, type(error).__name__
-            )  # its text is not ours to log
+            # The sentence itself is private, so it is not logged.
+            logger.error("%s failed on a sentence: %s", self._source.id, type(error).__name__)
             return EngineUnavailable(f"{self._source.id} could not speak a sentence ({type(error).__name__}).")
 
 
 def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiModel:
-    """Load a model to `device` (auto, cpu, cuda); `threads` of the CPU at most, 0: all but one.
+    """Load a model to `device` (auto, cpu, cuda).
 
-    Raises `EngineUnavailable` with what to do about it.
+    At most `threads` threads of the CPU are used; 0 means all but one. Raises `EngineUnavailable` with what to do about
+    it.
     """
     try:
         import torch
@@ -171,9 +176,9 @@ def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiMo
         raise EngineUnavailable(
             f"{source.id} needs Coqui, which does not start: pip install -r requirements-coqui.txt ({error})"
         ) from error
-    logging.getLogger("TTS").setLevel(logging.ERROR)  # below, it logs the text it speaks
-    # Torch's threads spin while they wait for each other: with as many as there are cores, next to a busy event loop,
-    # a sentence was measured to take 25 times as long.
+    logging.getLogger("TTS").setLevel(logging.ERROR)  # at lower levels it logs the text that it speaks
+    # Torch's threads spin while they wait for each other. With one for every core, beside a busy event loop, a sentence
+    # was measured to take 25 times as long.
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 1) - 1))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -189,7 +194,7 @@ def _arguments(source: ModelSource) -> dict[str, str]:
     if folder is None:
         return {"model_name": source.source}
     checkpoint = folder / "best_model.pth"
-    if (folder / "vocab.json").exists():  # XTTS and the like read the whole folder
+    if (folder / "vocab.json").exists():  # XTTS and similar models read the whole folder
         checkpoint = folder
     elif not checkpoint.exists():
         found = [path for path in folder.glob("*.pth") if not path.name.startswith("speakers")]
@@ -202,7 +207,10 @@ def _arguments(source: ModelSource) -> dict[str, str]:
 
 
 def _speak_vits(model: Vits, texts: Sequence[str], speaker: str | None, language: str | None) -> list[Audio]:
-    """A batch through VITS, which Coqui's own interface feeds one by one: padded in, cut to length out."""
+    """Speak a batch with VITS in one pass, for which Coqui's own interface has no function.
+
+    The input is padded to one length, and each sentence's audio is cut to its own.
+    """
     import torch
 
     tokens = [torch.as_tensor(model.tokenizer.text_to_ids(text, language=_only(model, language))) for text in texts]
@@ -231,14 +239,14 @@ def _can_say(model: BaseTTS, text: str, language: str | None) -> bool:
     from TTS.tts.utils.text.tokenizer import TTSTokenizer
 
     tokenizer = model.tokenizer
-    if not isinstance(tokenizer, TTSTokenizer):  # XTTS and the like take any character
+    if not isinstance(tokenizer, TTSTokenizer):  # XTTS and similar models take any character
         return True
     characters = map(tokenizer.characters.id_to_char, tokenizer.text_to_ids(text, language=_only(model, language)))
     return any(len(character) == 1 and character.isalnum() for character in characters)
 
 
 def _only(model: BaseTTS, language: str | None) -> str | None:
-    """The language to give the tokenizer: the requested one, or the model's only one."""
+    """Return the language for the tokenizer: the requested one, or the model's only one."""
     return language or next(iter(model.language_manager.language_names), None)
 
 
@@ -253,7 +261,7 @@ def _about(folder: Path) -> Mapping[str, Any]:
 
 
 def _published_license(name: str) -> str | None:
-    """The licence in Coqui's own list of models, read without importing Coqui."""
+    """Return the licence in Coqui's own list of models, or None. Coqui itself is not imported."""
     if "/fairseq/" in name:  # Meta's MMS
         return "CC-BY-NC-4.0"
     package = importlib.util.find_spec("TTS")

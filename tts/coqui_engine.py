@@ -1,4 +1,4 @@
-"""Coqui's models behind the engine protocol: sentences of one voice and alike in length go through a model together."""
+"""The engine for Coqui models. A batch has sentences of one voice and of similar length."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tts.units import Speech, SpeechUnit
 from tts.voices import Catalogue
 
 _AHEAD = 8
-_BUCKET_CHARACTERS = 80  # sentences of one batch are padded to its longest
+_BUCKET_CHARACTERS = 80  # lengths in a batch differ by less, because all are padded to the longest
 
 
 class CoquiEngine:
-    """Serves all configured Coqui models. Requests for a model that failed to load fail with the reason."""
+    """Runs all configured Coqui models. Units for a model that failed to load fail with the reason."""
 
     def __init__(
         self,

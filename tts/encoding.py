@@ -1,6 +1,7 @@
 """Encodes speech as MP3, Opus, AAC, FLAC, WAV or raw PCM, piece by piece or all at once.
 
-An encoder belongs to one response; it is used by one thread at a time, off the event loop (`inference.pool`).
+An encoder belongs to one response and is used by one thread at a time. All but PCM run off the event loop
+(`inference.pool`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from av.container import OutputContainer
 
 from tts import mp3
 
-SAMPLE_RATE = 24_000  # what OpenAI's `pcm` is, and every codec here takes it
+SAMPLE_RATE = 24_000  # Hz, as OpenAI's `pcm` has it; every codec here takes it
 
 Samples = npt.NDArray[np.int16]
 
@@ -29,7 +30,8 @@ _BYTES_PER_SAMPLE = 2
 _UNKNOWN_SIZE = 0xFFFFFFFF  # RIFF's largest; players read on until the stream ends
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 
-# STREAMINFO has the number of samples in the lower 36 bits of the eight bytes from its sample rate on (RFC 9639, 8.2).
+# In FLAC's STREAMINFO, the eight bytes that begin with the sample rate have the number of samples in their lower 36
+# bits (RFC 9639, section 8.2).
 _FLAC_TOTAL = struct.Struct(">Q")
 _FLAC_TOTAL_OFFSET = 18
 _FLAC_TOTAL_MASK = (1 << 36) - 1
@@ -63,19 +65,19 @@ class _Codec:
     container: str
     encoder: str
     bit_rate: int | None = None  # None: lossless
-    options: Mapping[str, str] = field(default_factory=dict)  # of the encoder
+    options: Mapping[str, str] = field(default_factory=dict)  # for the encoder
     container_options: Mapping[str, str] = field(default_factory=dict)
 
 
-# Encoding is most of what speech costs here, so each encoder runs at the setting where quality for speech stops
-# growing with effort: two to five times faster than FFmpeg's defaults, at the same spectral distance to the original.
+# Encoding is a large part of the cost of speech. Each encoder runs at the setting beyond which more effort does not
+# improve speech: two to five times as fast as FFmpeg's defaults, at the same spectral distance from the original.
 _CODECS = {
     AudioFormat.OPUS: _Codec(
         "ogg",
         "libopus",
         40_000,
         {"compression_level": "5", "frame_duration": "40"},
-        {"page_duration": "200000"},  # not a second: nobody should wait for the rest of a page
+        {"page_duration": "200000"},  # µs; with the default of 1 s, listeners wait for a full page
     ),
     AudioFormat.AAC: _Codec("adts", "aac", 64_000, {"aac_coder": "fast"}),
     AudioFormat.FLAC: _Codec("flac", "flac"),
@@ -83,7 +85,10 @@ _CODECS = {
 
 
 class Encoder(Protocol):
-    """Feed samples (int16 mono at `SAMPLE_RATE`), send what comes back; `finish` ends the container."""
+    """Encodes int16 mono samples at `SAMPLE_RATE`.
+
+    `feed` and `finish` return bytes to send; `finish` ends the container.
+    """
 
     def feed(self, samples: Samples) -> bytes: ...
 
@@ -91,7 +96,7 @@ class Encoder(Protocol):
 
 
 def stream_encoder(audio_format: AudioFormat) -> Encoder:
-    """An encoder whose bytes can leave at once: headers say that the length is not known yet."""
+    """Return an encoder whose bytes can be sent at once: its headers do not state the length."""
     if audio_format is AudioFormat.PCM:
         return _Pcm()
     if audio_format is AudioFormat.WAV:
@@ -102,7 +107,7 @@ def stream_encoder(audio_format: AudioFormat) -> Encoder:
 
 
 def encode(samples: Samples, audio_format: AudioFormat) -> bytes:
-    """The whole speech as one file, its headers exact (length of WAV, frame count of MP3, MD5 of FLAC)."""
+    """Encode the whole speech as one file with exact headers (length of WAV, frame count of MP3, MD5 of FLAC)."""
     if audio_format is AudioFormat.PCM:
         return _little_endian(samples)
     if audio_format is AudioFormat.WAV:
@@ -117,7 +122,7 @@ def encode(samples: Samples, audio_format: AudioFormat) -> bytes:
 
 
 def wav_header(samples: int | None) -> bytes:
-    """The 44 bytes before 16-bit mono samples; None where their number is not known yet."""
+    """Return the 44 bytes before 16-bit mono samples; `samples` is None if their number is not known yet."""
     size = _UNKNOWN_SIZE if samples is None else samples * _BYTES_PER_SAMPLE
     riff = _UNKNOWN_SIZE if samples is None else size + _WAV_HEADER.size - 8
     fmt = (16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * _BYTES_PER_SAMPLE, _BYTES_PER_SAMPLE, 16)
@@ -125,7 +130,7 @@ def wav_header(samples: int | None) -> bytes:
 
 
 def with_length(data: bytes, audio_format: AudioFormat, samples: int) -> bytes:
-    """A streamed file as it would be had its number of samples been known from the start."""
+    """Return a streamed file as if its number of samples had been known from the start."""
     if audio_format is AudioFormat.WAV:
         return wav_header(samples) + data[_WAV_HEADER.size :]
     if audio_format is AudioFormat.FLAC:
@@ -161,7 +166,7 @@ class _StreamedWav(_Pcm):
 
 
 class _Pipe:
-    """An output for FFmpeg that cannot seek. PyAV knows this by the missing `seek`."""
+    """An output for FFmpeg that cannot seek. PyAV recognises this by the missing method `seek`."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

@@ -1,7 +1,7 @@
 """eSpeak NG as a library in this process.
 
-Threads: libespeak-ng keeps its voice and parameters in globals, so one lock serialises every call; a call takes about
-a thousandth of the duration it speaks. The callback runs on the calling thread, inside ``espeak_Synth``.
+Threads: libespeak-ng keeps its voice and parameters in globals, so one lock serialises all calls. A call takes about a
+thousandth of the duration that it speaks. The callback runs on the calling thread, inside ``espeak_Synth``.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 SAMPLE_RATE = 22_050
-MIN_RATE = 80  # words per minute that libespeak-ng accepts
+MIN_RATE = 80  # words per minute, the least that libespeak-ng accepts
 NORMAL_RATE = 175
 MAX_RATE = 450
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _PARAMETER_RATE = 1
 _PARAMETER_PITCH = 3
-_BUFFER_MS = 2_000  # handed over at once: each time, this thread waits for its turn to run Python (60 ms by default)
+_BUFFER_MS = 2_000  # audio per callback (default: 60); each callback waits for the GIL, so there should be few
 _CHARS_UTF8 = 1
 _PHONEME_NAMES = 0x100  # [[…]] in the text are names of phonemes
 _PHONEMES_AS_IPA = 2
 _POSITION_CHARACTER = 1
 
-# U+0001 starts a command to the library, U+0000 ends the text: neither is anything to say.
+# Control characters are not spoken. For the library, U+0001 starts a command and U+0000 ends the text.
 _CONTROLS = dict.fromkeys([*range(32), 127], " ")
 
 _Samples = npt.NDArray[np.int16]
@@ -37,7 +37,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class EspeakError(RuntimeError):
-    """libespeak-ng refused to start, to take a voice or to speak."""
+    """libespeak-ng did not start, does not have the voice, or could not speak."""
 
 
 class _Library:
@@ -51,7 +51,7 @@ class _Library:
         rate = self._lib.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, data, 0)
         if rate != SAMPLE_RATE:
             raise EspeakError(f"libespeak-ng did not start (it answered {rate})")
-        self._callback = _Callback(self._collect)  # kept: ctypes does not hold a reference for the library
+        self._callback = _Callback(self._collect)  # kept here, because ctypes holds no reference to it
         self._lib.espeak_SetSynthCallback(self._callback)
 
     def _collect(self, samples: Any, count: int, _events: object) -> int:
@@ -87,7 +87,7 @@ class _Library:
                 raise EspeakError(f"libespeak-ng has no voice {voice!r}")
             clauses: list[str] = []
             rest = ctypes.cast(utf8, ctypes.c_void_p)
-            while rest.value:  # each call takes one clause and moves on; at the end of the text it leaves a null
+            while rest.value:  # each call reads a clause and moves `rest` on; at the end `rest` is null
                 clause = self._lib.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _PHONEMES_AS_IPA)
                 clauses.append((clause or b"").decode("utf-8", "replace"))
         return " ".join(" ".join(clauses).split())
@@ -104,10 +104,13 @@ def start() -> None:
 
 
 def speak(text: str, voice: str = "ms", *, rate: int = NORMAL_RATE, pitch: int = 50, marked: bool = False) -> _Samples:
-    """Speak ``text`` (already speakable) and return int16 mono samples, shape (n,), at ``SAMPLE_RATE``.
+    """Speak ``text``, which is speakable already. Return int16 mono samples, shape (n,), at ``SAMPLE_RATE``.
 
-    ``voice`` is a language with an optional variant (``ms``, ``ms+f3``), ``rate`` words per minute within
-    [MIN_RATE, MAX_RATE], ``pitch`` 0–99. ``marked``: ``[[…]]`` in the text are eSpeak NG's names of phonemes.
+    ``voice``: a language with an optional variant (``ms``, ``ms+f3``).
+    ``rate``: words per minute, limited to [MIN_RATE, MAX_RATE].
+    ``pitch``: 0 to 99.
+    ``marked``: whether ``[[…]]`` in the text encloses eSpeak NG's names of phonemes.
+
     Raises ``EspeakError`` for an unknown voice.
     """
     flags = _CHARS_UTF8 | _PHONEME_NAMES if marked else _CHARS_UTF8
@@ -115,9 +118,9 @@ def speak(text: str, voice: str = "ms", *, rate: int = NORMAL_RATE, pitch: int =
 
 
 def phonemes(text: str, voice: str = "ms") -> str:
-    """The International Phonetic Alphabet of ``text`` by a voice's rules, with stress marks, without punctuation.
+    """Return the IPA of ``text`` by a voice's rules, with stress marks and without punctuation.
 
-    Where the library changes to another language's rules within the text it says so in brackets ("(en)"). Raises
-    ``EspeakError`` for an unknown voice.
+    A change to another language's rules within the text is marked in brackets ("(en)"). Raises ``EspeakError`` for an
+    unknown voice.
     """
     return _library().phonemes(text, voice)

@@ -1,4 +1,4 @@
-"""The embedded default engine: eSpeak NG in this process, in batches on one thread."""
+"""The embedded engine: eSpeak NG in this process, in batches on one thread."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tts.espeak import NORMAL_RATE, SAMPLE_RATE, EspeakError, phonemes, speak, s
 from tts.units import Speech, SpeechUnit
 from tts.voices import primary
 
-# Words per minute do not divide the duration exactly: what each rate was measured to do to Malay and English.
+# Speed is not proportional to words per minute: for each rate, the speed measured for Malay and English.
 _RATES = (80, 100, 120, 140, 160, 175, 200, 240, 300, 350, 400, 450)
 _SPEEDS = (0.470, 0.560, 0.672, 0.794, 0.911, 1.0, 1.146, 1.385, 1.740, 2.045, 2.320, 2.510)
 
-_MAX_BATCH = 4  # a batch shares only the hand-over between threads, and the first of it should not wait for many
+_MAX_BATCH = 4  # a batch saves only switches between threads, and its first unit waits for all of it
 _AHEAD = 8
-_ENGLISH = "en"  # British rules: Malaysian English is nearer to them
+_ENGLISH = "en"  # British rules, to which Malaysian English is nearer
 
 
 class EspeakEngine:
@@ -32,7 +32,7 @@ class EspeakEngine:
         )
 
     async def load(self) -> None:
-        """Load the library and its data, which come with the package; takes milliseconds."""
+        """Load the library and its data, which are part of the package. This takes milliseconds."""
         if not self._batcher.stats().ready:
             self._batcher.start()
             await asyncio.to_thread(start)
@@ -52,7 +52,7 @@ class EspeakEngine:
 
 
 def espeak_rate(speed: float) -> tuple[int, float]:
-    """eSpeak NG's words per minute for a speed, and the tempo that is left where it can go no further."""
+    """Return eSpeak NG's words per minute for a speed, and the tempo that remains beyond the rates it can do."""
     rate = round(float(np.interp(speed, _SPEEDS, _RATES)))
     return rate, speed / min(max(speed, _SPEEDS[0]), _SPEEDS[-1])
 
@@ -78,7 +78,10 @@ def speak_unit(unit: SpeechUnit) -> Speech | Exception:
 
 
 def _pieces(unit: SpeechUnit, voice: str) -> Iterable[tuple[EspeakPiece, str]]:
-    """What each voice of the library speaks; only a Malay voice leaves words to others, and has phonemes of ours."""
+    """Return the unit's pieces, each with the library voice that speaks it.
+
+    Only a Malay voice leaves words to other voices, and has phonemes of this project.
+    """
     if primary(unit.voice.language) != "ms":
         return [(EspeakPiece(unit.language, plain_text(unit.text)), voice)]
     return voices_for(espeak_pieces(unit.text, "ms", english=_english), voice)

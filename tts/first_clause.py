@@ -1,8 +1,8 @@
-"""Splits the beginning of a reply into short parts, so that its sound starts soon and the rest is ready when needed.
+"""Splits the beginning of a reply into short parts, so that its sound starts soon and each part is ready in time.
 
-While one part is heard the next is made, so each may be about twice as long as the one before it. A sentence is cut
-where a speaker would breathe: after punctuation, else before a word that begins a phrase, before a Malay verb or after
-the word that ends its subject ("Kucing itu | tidur").
+While one part is heard the next one is made, so each part may be about twice as long as the one before it. A sentence
+is cut where a speaker would breathe: after punctuation; else before a word that begins a phrase, before a Malay verb,
+or after the word that ends its subject ("Kucing itu | tidur").
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 from spoken_text.pronunciation.words import is_verb
 
-# At least and at most so many letters: about 1.2, 3 and 6 seconds of speech. What follows is whole sentences.
+# Minimum and maximum letters of each part: about 1.2, 3 and 6 seconds of speech. Whole sentences follow.
 PARTS = ((9, 28), (18, 56), (36, 110))
-_LATER = 1.6  # where no place fits, one that comes later, by so much at most
-_WHOLE = 1.4  # what is longer by no more than this is not cut, but for the first part
-_LETTERS_OF_HAN = 3.5  # a Chinese character takes about as long as so many letters
+_LATER = 1.6  # if no place fits, a part may exceed its maximum by this factor
+_WHOLE = 1.4  # the rest is not cut if it exceeds a part's maximum by less; does not apply to the first part
+_LETTERS_OF_HAN = 3.5  # a Chinese character takes about as long as this many letters
 _PAUSE = re.compile(r"[,;:—，、；：]\s*")
 _SPACE = re.compile(r"\s+")
 _WORD_BEFORE = re.compile(r"[a-z]+$", re.IGNORECASE)
@@ -30,19 +30,22 @@ _BEGIN_PHRASES = frozenset(
     """.split()
 )
 _END_SUBJECTS = frozenset("itu ini tersebut".split())
-# What follows these belongs to them: "tidak dikenali", "mula berjalan".
+# Words that belong to the next word: "tidak dikenali", "mula berjalan".
 _BIND = frozenset(
     "tidak belum bukan perlu mahu ingin nak hendak dapat mesti harus sedang pernah cuba mula sangat".split()
 )
 _HAN = re.compile(r"[\u3400-\u9fff]")
-# What is spoken in one piece, in letters: a quarter of a minute. Digits that are written out can be five times as long
-# as they were, and while a worker speaks a piece everybody else waits for it.
+# Most letters spoken in one piece, about a quarter of a minute. Longer text is cut, because other listeners wait while
+# a worker speaks a piece. Digits in words may be five times as long as before.
 LONGEST_PIECE = 200
 
 
 def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[str]:
-    """A reply's first sentence (speakable text) in parts that together are it; alone where it is short or has no place
-    to be cut. A part that ends between two words ends in a comma, which keeps the voice up."""
+    """Cut the first sentence of a reply (speakable text) into parts.
+
+    It stays whole if it is short or has no place for a cut. A part that ends between two words gets a comma, which
+    keeps the voice up. `parts` has the minimum and maximum letters of each part.
+    """
     found: list[str] = []
     for shortest, longest in parts:
         is_first = not found
@@ -58,7 +61,10 @@ def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[s
 
 
 def in_pieces(text: str, longest: int = LONGEST_PIECE) -> Iterator[str]:
-    """Speakable text in pieces of at most `longest` letters, cut after punctuation, else between words or anywhere."""
+    """Yield speakable text in pieces of at most `longest` letters.
+
+    It is cut after punctuation, else between words, else anywhere.
+    """
     while length(text) > longest:
         fitting = int(longest / _LETTERS_OF_HAN) if _HAN.search(text, 0, longest) else longest
         cut = _last(_PAUSE, text, fitting) or _last(_SPACE, text, fitting) or fitting
@@ -70,17 +76,20 @@ def in_pieces(text: str, longest: int = LONGEST_PIECE) -> Iterator[str]:
 
 
 def _last(pattern: re.Pattern[str], text: str, end: int) -> int:
-    """The end of the last match within `text[:end]`; 0 if there is none."""
+    """Return the end of the last match within `text[:end]`, or 0 if there is none."""
     return max((found.end() for found in pattern.finditer(text, 0, end)), default=0)
 
 
 def length(text: str) -> float:
-    """The text's speaking time, measured in Latin letters; a Chinese character counts as several."""
+    """Return the text's speaking time, measured in Latin letters. A Chinese character counts as several."""
     return len(text) + (_LETTERS_OF_HAN - 1) * len(_HAN.findall(text))
 
 
 def _cut(text: str, shortest: int, longest: int, *, is_first: bool) -> int:
-    """Where the first part ends; 0 for nowhere. The very first part ends as soon as it can, later ones as late."""
+    """Return where the first part of `text` ends, or 0 if there is no place for a cut.
+
+    The very first part (`is_first`) ends as early as it can, later ones as late as they can.
+    """
     pauses = [found.end() for found in _PAUSE.finditer(text, 0, len(text) - 1)]
     for latest in (longest, longest * _LATER):
         for places in (pauses, list(_phrases(text))):
@@ -91,7 +100,7 @@ def _cut(text: str, shortest: int, longest: int, *, is_first: bool) -> int:
 
 
 def _phrases(text: str) -> Iterator[int]:
-    """Where a phrase begins within `text`."""
+    """Yield the places within `text` where a phrase begins."""
     for space in _SPACE.finditer(text):
         before = _WORD_BEFORE.search(text, 0, space.start())
         after = _WORD_AFTER.match(text, space.end())

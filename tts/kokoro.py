@@ -1,6 +1,6 @@
-"""Kokoro-82M on onnxruntime: the model's files, the voices' style packs, and speaking one sentence.
+"""Kokoro-82M on onnxruntime: reads the model's files and the voices' style packs, and speaks one sentence.
 
-Threads: a `KokoroModel` may be used by several threads at once; onnxruntime's sessions and the packs allow it.
+Threads: several threads may use a `KokoroModel` at once, because onnxruntime's sessions and the packs allow it.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ Pack = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 24_000
 STYLE_VALUES = 256
-FULL_ROWS = 510  # of a pack as published: one for each number of symbols
+FULL_ROWS = 510  # of a published pack: one row for each number of symbols
 MODEL_FILE = "model.onnx"
 VOCABULARY_FILE = "vocab.json"
 PACKS = Path(__file__).with_name("packs")
 
-MIN_SPEED = 0.7  # beyond, words blur: the rest of a speed is the tempo filter's
+MIN_SPEED = 0.7  # outside these limits words blur, so the tempo filter does the rest of a speed
 MAX_SPEED = 1.4
-NOTHING_S = 0.2  # of silence for what has no sound
-_JOIN_S = 0.12  # between the pieces of a sentence that was too long for the model
+NOTHING_S = 0.2  # silence for text without a sound
+_JOIN_S = 0.12  # silence between the pieces of a sentence that was too long for the model
 
 _QUIET = 3  # onnxruntime's log level: errors
 
 
 @dataclass(frozen=True)
 class Files:
-    """A directory with the model. `missing` says what is not there, "" if nothing is."""
+    """A directory with the model. `missing` says what is absent; it is "" if nothing is."""
 
     directory: Path
 
@@ -55,7 +55,7 @@ class Files:
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:
-    """The model's symbols and their numbers. Raises `EngineUnavailable` for what is no such table."""
+    """Return the model's symbols and their numbers. Raises `EngineUnavailable` if the file is not such a table."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         table = table.get("vocab", table)
@@ -68,9 +68,10 @@ def read_vocabulary(path: Path) -> dict[str, int]:
 
 
 def read_pack(path: Path) -> Pack:
-    """A style pack, shape (rows, 256): published (`.bin`, float32, 510 rows) or ours (`.f16`, float16, fewer).
+    """Read a style pack as float32, shape (rows, 256).
 
-    Raises `EngineUnavailable` for a file that cannot be one.
+    A published pack (`.bin`) has 510 rows of float32; a pack of this project (`.f16`) has fewer, of float16. Raises
+    `EngineUnavailable` for a file that cannot be a pack.
     """
     kind, expected = (np.float16, None) if path.suffix == ".f16" else (np.float32, FULL_ROWS)
     try:
@@ -89,7 +90,10 @@ def read_pack(path: Path) -> Pack:
 
 
 def style(pack: Pack, count: int) -> Pack:
-    """The row for `count` symbols, shape (1, 256); between the rows that the pack has, a mixture of its neighbours."""
+    """Return the style for a sentence of `count` symbols, shape (1, 256).
+
+    If the pack has fewer than 510 rows, the style is interpolated between two of them.
+    """
     if len(pack) == 1:
         return pack
     place = min(count, FULL_ROWS - 1) / (FULL_ROWS - 1) * (len(pack) - 1)
@@ -101,13 +105,16 @@ def style(pack: Pack, count: int) -> Pack:
 
 @cache
 def pack_of(name: str) -> Pack:
-    """The pack of that name that comes with the service, or a file of the operator's. Raises `EngineUnavailable`."""
+    """Return the bundled pack of that name, or the operator's pack at that absolute path.
+
+    Raises `EngineUnavailable`.
+    """
     path = Path(name)
     return read_pack(path if path.is_absolute() else PACKS / f"{name}.f16")
 
 
 def first_pack() -> Pack:
-    """Return any pack, for a warm-up sentence that nobody hears."""
+    """Return any bundled pack, for a warm-up sentence that nobody hears."""
     return pack_of(min(path.stem for path in PACKS.glob("*.f16")))
 
 
@@ -117,9 +124,9 @@ class KokoroModel:
         self.vocabulary = vocabulary
 
     def speak(self, ipa: str, pack: Pack, speed: float = 1.0) -> Audio:
-        """Phonemes (IPA with punctuation) as float32 mono at `SAMPLE_RATE`, shape (n,), silence cut off at both ends.
+        """Speak phonemes (IPA with punctuation). Return float32 mono at `SAMPLE_RATE`, shape (n,).
 
-        Phonemes that make no sound are `NOTHING_S` of silence.
+        Silence is cut off at both ends. Phonemes that make no sound give `NOTHING_S` of silence.
         """
         said = symbols(ipa, self.vocabulary)
         if not said:
@@ -142,14 +149,17 @@ class KokoroModel:
 
 
 def _returning_memory() -> onnxruntime.RunOptions:
-    """Run options that release a long sentence's working memory afterwards, instead of keeping the peak forever."""
+    """Return run options that free a long sentence's working memory afterwards, instead of keeping it for good."""
     options = onnxruntime.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
 
 def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroModel:
-    """The model of a directory, with `threads` for each sentence. Raises `EngineUnavailable` with what is wrong."""
+    """Load the model from a directory, with `threads` for each sentence.
+
+    Raises `EngineUnavailable` with the reason.
+    """
     files = Files(directory)
     if files.missing:
         raise EngineUnavailable(f"Kokoro is not installed: {files.missing}")
@@ -158,12 +168,12 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _QUIET
-    options.enable_mem_pattern = False  # it would keep a plan, and its memory, for each length
+    options.enable_mem_pattern = False  # it would keep a plan and its memory for every length
     # Threads that spin while they wait would take the cores from the recogniser and the event loop.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(str(directory / MODEL_FILE), options, providers=_providers(device))
-    except Exception as error:  # onnxruntime's errors have no base of their own
+    except Exception as error:  # onnxruntime's errors have no base class of their own
         raise EngineUnavailable(f"{directory / MODEL_FILE} does not load: {error}") from error
     names = {one.name for one in session.get_inputs()}
     if names != {"tokens", "style", "speed"}:
@@ -172,7 +182,10 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
 
 
 def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
-    """The onnxruntime providers to use, the preferred first. Raises `EngineUnavailable` if the GPU cannot be used."""
+    """Return the onnxruntime providers to use, the preferred one first.
+
+    Raises `EngineUnavailable` if the GPU is required and cannot be used.
+    """
     has_gpu = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if device == "cuda" and not has_gpu:
         raise EngineUnavailable("this onnxruntime has no CUDA: install onnxruntime-gpu, or VOICE_TTS_DEVICE=cpu")

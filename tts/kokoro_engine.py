@@ -1,6 +1,6 @@
-"""Kokoro behind the engine protocol: one sentence at a time for each worker.
+"""The engine for Kokoro. Every worker speaks one sentence at a time.
 
-The model's graph takes one sentence, so there is nothing to batch; several workers share one session.
+The model's graph takes one sentence, so there is nothing to batch. All workers share one session.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ logger = logging.getLogger(__name__)
 NAME = "kokoro"
 _AHEAD = 4
 _WARM_UP = "sˈatu dˈua."
-_WARM_UP_TEXT = "Satu dua."  # what it says
-_THREADS_OF_ONE = 2  # a sentence gains little from more
+_WARM_UP_TEXT = "Satu dua."  # the text of _WARM_UP
+_THREADS_OF_ONE = 2  # for one sentence, which gains little from more
 
 
 class KokoroEngine:
-    """Runs `workers` sentences at once with `threads` each; 0 means as the machine allows. A sentence that fails is
-    tried once more with the model loaded afresh.
+    """Speaks `workers` sentences at once with `threads` each; 0 means as many as the machine allows.
+
+    A sentence that fails is tried once more with the model loaded anew.
     """
 
     def __init__(
@@ -68,11 +69,11 @@ class KokoroEngine:
         )
 
     async def load(self) -> None:
-        """Return once the model has spoken a few words, so that the first caller finds it warm."""
+        """Load the model, and let it speak a few words so that it is warm for the first caller."""
         async with self._loading:
             if self._batcher.stats().ready:
                 return
-            with ThreadPoolExecutor(1, initializer=priority.lower) as loader:  # onnxruntime's threads inherit it
+            with ThreadPoolExecutor(1, initializer=priority.lower) as loader:  # which onnxruntime's threads inherit
                 self._model = await asyncio.wrap_future(loader.submit(self._warm_model))
                 fastest = await asyncio.wrap_future(loader.submit(_seconds_per_cost, self._model))
             self._batcher.start(fastest=fastest)
@@ -103,7 +104,7 @@ class KokoroEngine:
     def _speak(self, unit: SpeechUnit) -> Speech | Exception:
         try:
             return self._try(unit)
-        except EngineUnavailable as error:  # the voice's pack
+        except EngineUnavailable as error:  # the voice's pack cannot be read
             return error
         except Exception as error:  # noqa: BLE001  # whatever onnxruntime raises
             logger.warning("a sentence failed (%s): once more with the model loaded afresh", type(error).__name__)
@@ -111,7 +112,7 @@ class KokoroEngine:
             self._model = self._warm_model()
             return self._try(unit)
         except Exception as error:  # noqa: BLE001
-            logger.error("a sentence failed again: %s", type(error).__name__)  # its text is not ours to log
+            logger.error("a sentence failed again: %s", type(error).__name__)  # the text is private, so not logged
             return EngineUnavailable(f"Kokoro could not speak a sentence ({type(error).__name__}).")
 
     def _try(self, unit: SpeechUnit) -> Speech:
@@ -124,7 +125,7 @@ class KokoroEngine:
 
 
 def _seconds_per_cost(model: KokoroModel) -> float:
-    """Measure the speed of a warm, otherwise idle model in seconds per cost."""
+    """Measure how many seconds a cost of 1 takes on a warm, otherwise idle model."""
     began = time.perf_counter()
     model.speak(_WARM_UP, kokoro.first_pack())
     return (time.perf_counter() - began) / speech_cost(_WARM_UP_TEXT)

@@ -1,8 +1,8 @@
-"""From the International Phonetic Alphabet to the symbols that Kokoro was trained on, and their numbers.
+"""Turns IPA into the symbols that Kokoro was trained on, and symbols into numbers.
 
-Kokoro writes affricates and the closing diphthongs of English as one symbol each, and Mandarin's tones as arrows
-(hexgrad/misaki describes the notation). What it has no symbol for is replaced by its nearest relative, or left out:
-a phoneme is never an error.
+Kokoro has one symbol each for affricates and the closing diphthongs of English, and arrows for Mandarin's tones
+(hexgrad/misaki describes the notation). A sound without a symbol is replaced by the nearest one or left out; no phoneme
+is an error.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 
 logger = logging.getLogger(__name__)
 
-# The model takes 510. Its working memory grows with the length (0.5 GB at 500), and so does what others wait.
+# The model takes 510. Its working memory grows with the length (0.5 GB at 500), and so does the wait of other callers.
 MAX_SYMBOLS = 200
-_MIN_CUT = 60  # a shorter piece sounds like a stumble
+_MIN_CUT = 60  # a shorter piece sounds like a hesitation
 
-# Longest first: what is made of several characters in IPA is one symbol here.
+# Sound of several characters in IPA → its single symbol.
 _WHOLE = {
     "t͡ʃ": "ʧ",
     "d͡ʒ": "ʤ",
@@ -47,7 +47,7 @@ _WHOLE = {
     "n̩": "ᵊn",
     "m̩": "ᵊm",
 }
-# The nearest symbol for what the model has none for.
+# Character without a symbol → the nearest symbol, or "" to leave it out.
 _NEAREST = {
     "g": "ɡ",
     "ɫ": "l",
@@ -105,7 +105,7 @@ _NEAREST = {
     "\n": " ",
     "\t": " ",
 }
-_WHOLE_PATTERN = re.compile(  # before an arrow it is a Mandarin syllable, which is in the model's notation already
+_WHOLE_PATTERN = re.compile(  # not before an arrow: Mandarin syllables are in the model's notation already
     "(?:" + "|".join(sorted(map(re.escape, _WHOLE), key=len, reverse=True)) + r")(?![→↗↓↘])"
 )
 _SPEAKS = re.compile(r"[^\W\d_]")
@@ -114,7 +114,7 @@ _CLAUSE_PAUSE = ",;:—"
 
 
 def symbols(ipa: str, vocabulary: Mapping[str, int]) -> str:
-    """``ipa`` in the model's symbols; "" where nothing in it makes a sound."""
+    """Return ``ipa`` in the model's symbols, or "" if nothing in it makes a sound."""
     text = _WHOLE_PATTERN.sub(lambda found: _WHOLE[found[0]], unicodedata.normalize("NFC", ipa))
     kept: list[str] = []
     for char in text:
@@ -129,12 +129,15 @@ def symbols(ipa: str, vocabulary: Mapping[str, int]) -> str:
 
 
 def _decomposed(char: str, vocabulary: Mapping[str, int]) -> str:
-    """A letter with a mark the model does not know, without that mark."""
+    """Return a letter without its marks that the model does not know."""
     return "".join(one for one in unicodedata.normalize("NFD", char) if one in vocabulary)
 
 
 def pieces(said: str, longest: int = MAX_SYMBOLS) -> Iterator[str]:
-    """Cut symbols into pieces that the model takes: at the last pause that fits, else between words, else anywhere."""
+    """Yield pieces of at most `longest` symbols.
+
+    Cuts are after the last pause that fits, else between words, else anywhere.
+    """
     while len(said) > longest:
         head = said[:longest]
         cut = _last(head, _SENTENCE_PAUSE) or _last(head, _CLAUSE_PAUSE) or _last(head, " ") or longest
@@ -146,11 +149,11 @@ def pieces(said: str, longest: int = MAX_SYMBOLS) -> Iterator[str]:
 
 
 def _last(text: str, marks: str) -> int:
-    """Where to cut after the last of ``marks``; 0 if there is none far enough from the beginning."""
+    """Return where to cut after the last of ``marks``, or 0 if none is far enough from the beginning."""
     at = max(text.rfind(mark) for mark in marks)
     return at + 1 if at >= _MIN_CUT else 0
 
 
 def tokens(piece: str, vocabulary: Mapping[str, int]) -> list[int]:
-    """The numbers of a piece's symbols, with the zeros around them."""
+    """Return the numbers of a piece's symbols, with a zero at either end."""
     return [0, *(vocabulary[char] for char in piece), 0]

@@ -1,8 +1,8 @@
-"""Speech that starts before its text ends: text goes in as a language model writes it, audio comes out in order.
+"""Live speech: takes text as a language model writes it, and gives audio, in order, before the text is complete.
 
-Knows nothing of sockets. One task speaks: it takes complete sentences, asks the engine for a few of them ahead, and
-lets the audio out in small steps, never much further than the listener has heard, so that a cancel is felt at once.
-All of it runs on one event loop.
+This module knows nothing of sockets. One task speaks. It takes complete sentences, asks the engine for a few of them
+ahead, and gives the audio in small steps, never much further than the listener has heard. A cancel therefore takes
+effect at once. Everything runs on one event loop.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from tts.synthesis import LOOK_AHEAD, PART_PAUSE_MS, SENTENCE_PAUSE_MS, finish, 
 from tts.units import speech_cost
 from tts.voices import Voice
 
-STEP_S = 0.1  # audio in one message
-LEAD_S = 0.4  # audio sent beyond what the listener has heard: covers a hiccup of the network, no more
+STEP_S = 0.1  # duration of the audio in one message
+LEAD_S = 0.4  # how far audio is sent ahead of what the listener has heard; bridges a short gap in the network
 MAX_WAITING_CHARACTERS = 32_768  # of text that has arrived and is not spoken yet: about half an hour of speech
-MAX_UNFINISHED_CHARACTERS = 65_536  # since the last sentence was complete: a block of code is one piece
+MAX_UNFINISHED_CHARACTERS = 65_536  # since the last sentence was complete; a block of code counts as one sentence
 
 
 class State(StrEnum):
@@ -48,13 +48,18 @@ class TooMuchText(ValueError):
 
 @dataclass(frozen=True)
 class SentenceStarts:
-    """The audio that follows speaks ``text``; ``start_ms`` on the clock of the audio sent since the beginning."""
+    """The audio that follows speaks ``text``.
+
+    ``start_ms``: position of the sentence in all audio sent since the beginning.
+    ``degraded``: why another voice than the requested one speaks it, else None.
+    ``waited_s``: silence before the sentence, counted from when it was complete and the audio before it had been heard.
+    """
 
     index: int
     text: str
     start_ms: int
-    degraded: str | None = None  # why another voice speaks it than was asked for
-    waited_s: float = 0.0  # of silence before it: since it was complete, and what came before it was heard
+    degraded: str | None = None
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,10 @@ class Flushed:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """No more audio follows for the text before the cancel; ``audio_ms`` had been sent until then."""
+    """No more audio follows for the text before the cancel.
+
+    ``audio_ms``: all audio sent until then.
+    """
 
     audio_ms: int
 
@@ -84,14 +92,17 @@ Event = SentenceStarts | Audio | Flushed | Cancelled | Ended
 
 @dataclass(frozen=True)
 class _Mark:
-    """A place in the text; an event is told once the speech has reached it."""
+    """A place in the text. Its event is sent once the speech has reached it."""
 
     event: Flushed | Ended
 
 
 @dataclass(frozen=True)
 class _Sentence:
-    """``at``: when it was complete, by the monotonic clock."""
+    """A complete sentence that waits to be spoken.
+
+    ``at``: when it was complete, by the monotonic clock.
+    """
 
     text: str
     at: float
@@ -99,7 +110,12 @@ class _Sentence:
 
 @dataclass(frozen=True)
 class _Part:
-    """One of the short parts of a reply's first sentence: what is said, and in the first part the sentence itself."""
+    """One of the pieces in which a sentence is spoken.
+
+    ``sentence``: the raw sentence in its first part, "" in the others.
+    ``spoken``: the speakable text of this part.
+    ``at``: when the sentence was complete, by the monotonic clock.
+    """
 
     sentence: str
     spoken: str
@@ -117,8 +133,11 @@ class _Spoken:
 
 
 class LiveSpeech:
-    """``tell(event)`` is awaited for every event, in order. An engine's error ends the speaking task and reaches
-    ``failed(error)``."""
+    """Speaks text while it arrives.
+
+    ``tell(event)`` is awaited for every event, in order. An engine's error ends the speaking task and is passed to
+    ``failed(error)``.
+    """
 
     def __init__(
         self,
@@ -133,9 +152,9 @@ class LiveSpeech:
         audio_format: AudioFormat = AudioFormat.PCM,
     ) -> None:
         self.state = State.OPEN
-        self.characters = 0  # of the sentences that were given, which are charged
-        self.samples = 0  # sent
-        self.queue_ms = 0.0  # until the first sentence's turn came
+        self.characters = 0  # of the sentences sent so far, which are billed
+        self.samples = 0  # sent so far
+        self.queue_ms = 0.0  # how long the first sentence waited in the queue
         self._voice = voice
         self._follows_text = follows_text
         self._speed = speed
@@ -161,16 +180,16 @@ class LiveSpeech:
 
     @property
     def main_voice(self) -> Voice:
-        """The voice that has spoken most; not the requested one if others stood in for most of the speech."""
+        """The voice that has spoken most, which is not the requested one if others stood in for most of the speech."""
         return max(self._spoken_by, key=lambda voice: self._spoken_by[voice], default=self._voice)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether sentences wait to be spoken."""
+        """True if sentences wait to be spoken."""
         return self._waiting_characters > 0
 
     def push(self, text: str) -> None:
-        """Take text, split anywhere, and speak the sentences that are certainly complete. Raises ``TooMuchText``."""
+        """Add text, split anywhere. Its certainly complete sentences will be spoken. Raises ``TooMuchText``."""
         self._must_be_open("text")
         self._unfinished_characters += len(text)
         too_many_wait = self._waiting_characters + len(text) > MAX_WAITING_CHARACTERS
@@ -185,15 +204,16 @@ class LiveSpeech:
         self._waiting.put_nowait(_Mark(Flushed()))
 
     def end(self) -> None:
-        """Speak all text so far, then tell ``Ended``. Only a cancel may follow."""
+        """Speak all text so far, then send ``Ended``. Only a cancel may follow."""
         self._must_be_open("end")
         self.state = State.ENDING
         self._give(self._text.flush())
         self._waiting.put_nowait(_Mark(Ended()))
 
     async def cancel(self) -> None:
-        """Be silent at once and forget all text so far. Later text is spoken again, in Opus as a new stream, because
-        the old encoder still holds the end of the cancelled speech.
+        """Be silent at once and forget all text so far. Later text is spoken again.
+
+        In Opus it begins a new stream, because the old encoder still holds the end of the cancelled speech.
         """
         ending = self.state is State.ENDING
         await self._stop()
@@ -209,11 +229,11 @@ class LiveSpeech:
             self._waiting.put_nowait(_Mark(Ended()))
 
     async def ended(self) -> None:
-        """Wait until all text has been spoken and every event told."""
+        """Wait until all text has been spoken and every event sent."""
         await asyncio.wait([self._speaking])
 
     async def close(self) -> None:
-        """Drop everything."""
+        """Stop speaking and drop all text."""
         self.state = State.ENDED
         await self._stop()
 
@@ -248,18 +268,18 @@ class LiveSpeech:
                         await self._end()
                         return
                     await self._tell(spoken.event)
-        except Exception as error:  # noqa: BLE001 - the owner decides what becomes of it
+        except Exception as error:  # noqa: BLE001 - the owner handles it
             self._failed(error)
 
     async def _taken(self) -> AsyncIterator[_Part | _Mark]:
-        begins = True  # a reply
+        begins = True  # whether the next sentence begins a reply
         while True:
             item = await self._waiting.get()
             if isinstance(item, _Mark):
                 yield item
                 if isinstance(item.event, Ended):
                     return
-                self._reply = self._new_reply()  # what comes after a flush is another one
+                self._reply = self._new_reply()  # text after a flush is another reply
                 begins = True
                 continue
             text = await in_pool(partial(speakable, letters=True), item.text, self._language)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 Audio = npt.NDArray[np.float32]
 
-SPEECH_LEVEL_DB = -20.0  # root mean square of what is spoken, relative to full scale
+SPEECH_LEVEL_DB = -20.0  # root mean square of the speech, relative to full scale
 PEAK_LIMIT_DB = -1.0  # lossy codecs overshoot a little
 MAX_GAIN_DB = 30.0
 
@@ -20,7 +20,7 @@ _SILENCE_DB = -50.0
 
 
 def active_level_db(audio: Audio, sample_rate: int) -> float:
-    """Level of the frames in which somebody speaks, dB relative to full scale; -inf for silence."""
+    """Return the level of the frames that contain speech, in dB relative to full scale; -inf for silence."""
     frame = int(sample_rate * _FRAME_S)
     count = len(audio) // frame
     frames = audio[: count * frame].reshape(count, frame) if count else audio.reshape(1, -1)
@@ -32,7 +32,7 @@ def active_level_db(audio: Audio, sample_rate: int) -> float:
 
 
 def level(audio: Audio, sample_rate: int) -> Audio:
-    """Bring speech to `SPEECH_LEVEL_DB`, or as near as `PEAK_LIMIT_DB` allows. Silence stays silence."""
+    """Bring speech to `SPEECH_LEVEL_DB`, or as near to it as `PEAK_LIMIT_DB` allows. Silence stays silence."""
     now = active_level_db(audio, sample_rate) if len(audio) else -np.inf
     if now < _SILENCE_DB - MAX_GAIN_DB:
         return audio
@@ -41,7 +41,7 @@ def level(audio: Audio, sample_rate: int) -> Audio:
 
 
 def trim(audio: Audio, sample_rate: int, *, keep_s: float = 0.02) -> Audio:
-    """Cut silence off both ends but for `keep_s`, so that no consonant loses its onset."""
+    """Cut off silence at both ends, except `keep_s` seconds, so that no consonant loses its onset."""
     if not len(audio):
         return audio
     threshold = max(np.abs(audio).max() * 0.01, 10 ** (_SILENCE_DB / 20) / 4)

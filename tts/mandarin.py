@@ -1,7 +1,7 @@
-"""Mandarin text as phonemes, in the notation that Kokoro's Mandarin voices were trained on.
+"""Turns Mandarin text into phonemes, in the notation that Kokoro's Mandarin voices were trained on.
 
-Characters become pinyin by pypinyin's dictionary of phrases, which knows most characters that are read in several
-ways; a syllable's tone is an arrow at its end: → first, ↗ second, ↓ third, ↘ fourth, none for the neutral tone.
+Characters become pinyin by pypinyin's dictionary of phrases, which resolves most characters that have several readings.
+A syllable's tone is an arrow at its end: → first, ↗ second, ↓ third, ↘ fourth. The neutral tone has none.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _FINALS = {
     "ve": "ɥe",
     "vn": "yn",
 }
-_BUZZED = {"zh", "ch", "sh", "r", "z", "c", "s"}  # their `i` is the consonant held on
+_BUZZED = {"zh", "ch", "sh", "r", "z", "c", "s"}  # initials whose `i` only prolongs the consonant
 _TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
 _NUMERALS = "零一二三四五六七八九"
 _PAUSES = dict(zip("，、。！？：；…", ",,.!?:;.", strict=True))
@@ -84,13 +84,13 @@ _SYLLABLE = re.compile(r"(zh|ch|sh|[bpmfdtnlgkhjqxrzcs])?([a-zê]+)([1-5])")
 
 
 def mandarin(text: str) -> str:
-    """The phonemes of Chinese text: a space between the words that the dictionary knows, punctuation as it is."""
+    """Return the phonemes of Chinese text, with a space between dictionary words and with its punctuation."""
     parts = (part if kind == "," else _run(part) for kind, part in _parts(text))
     return "".join(parts).strip()
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """Runs of Chinese characters and digits ("汉"), and the punctuation between them (",")."""
+    """Yield runs of Chinese characters and digits as ("汉", run), and the punctuation between them as (",", mark)."""
     for found in _PART.finditer(text):
         if found["pause"]:
             yield ",", f"{_PAUSES.get(found['pause'][0], found['pause'][0])} "
@@ -105,12 +105,15 @@ def _run(text: str) -> str:
 
 
 def _digits(digits: str) -> str:
-    """Read digits that are not written out yet, one by one."""
+    """Replace digits one by one by Chinese numerals. Usually the text has no digits any more."""
     return "".join(_NUMERALS[int(digit)] for digit in digits)
 
 
 def syllable(pinyin: str) -> str:
-    """The phonemes of one syllable such as ``hao3`` (without the letters y and w: ``ie4``, ``uo3``); "" for no such."""
+    """Return the phonemes of one pinyin syllable such as ``hao3``, or "" if it is not a syllable.
+
+    It is spelled without the letters y and w: ``ie4``, ``uo3``.
+    """
     found = _SYLLABLE.fullmatch(pinyin)
     if found is None:
         return ""
@@ -125,8 +128,8 @@ def syllable(pinyin: str) -> str:
 
 
 def _words(text: str) -> list[list[str]]:
-    """The syllables of each word of `text`, as `syllable` takes them."""
-    from pypinyin import Style, lazy_pinyin  # late: its dictionary takes a moment and some memory
+    """Return the syllables of each word of `text`, spelled as `syllable` takes them."""
+    from pypinyin import Style, lazy_pinyin  # here, because its dictionary takes a moment and some memory
     from pypinyin.contrib.tone_convert import to_finals_tone3, to_initials
     from pypinyin.seg.mmseg import seg
 

@@ -1,7 +1,7 @@
-"""Text as phonemes for a neural voice: each word by the rules of its language, in one string.
+"""Turns text into phonemes for a neural voice: each word by the rules of its language, all in one string.
 
-One speaker speaks them all, so English words, or a name in Chinese characters, need no second voice within a
-sentence. Punctuation stays: the model breathes by it.
+One speaker speaks all languages, so English words, or a name in Chinese characters, need no second voice within a
+sentence. Punctuation stays, because the model pauses by it.
 """
 
 from __future__ import annotations
@@ -16,18 +16,21 @@ from tts.voices import primary
 ESPEAK_ENGLISH = "en-us"
 ESPEAK_TAMIL = "ta"
 
-# As careful speakers say it, which was measured to be understood far better from voices that never learnt Malay
-# (docs/voices.md): final open a is [a], not [ə]; the k that closes a syllable is a k; no glottal stop between vowels,
-# which was heard as a t ("kerajatan"); diphthongs end in a glide, which was left out otherwise ("rame" for "ramai").
+# Malay as careful speakers say it. From voices that were not trained on Malay, it was measured to be understood far
+# better than the sounds of everyday speech (docs/voices.md):
+# - final open a is [a], not [ə];
+# - k at the end of a syllable is a k;
+# - there is no glottal stop between vowels, because it was heard as a t ("kerajatan");
+# - a diphthong ends in a glide, because its end was not spoken otherwise ("rame" for "ramai").
 _FINAL_SCHWA = re.compile(r"ə$")
 _INNER_GLOTTAL = re.compile(r"(?<=[aeəiouɪʊ])ʔ(?=[ˈˌ]?[aeəiouɪʊ])")
 _DIPHTHONG = re.compile(r"(?<=[aeo])[ɪʊ]")
 _GLIDES = {"ɪ": "j", "ʊ": "w"}
-_SWITCH = re.compile(r"\([a-z]{2,3}(?:-[a-z]+)?\)")  # eSpeak's note that it goes on in another language
+_SWITCH = re.compile(r"\([a-z]{2,3}(?:-[a-z]+)?\)")  # eSpeak NG's mark for a change of language
 
 
 def phonemes(text: str, language: str) -> str:
-    """The International Phonetic Alphabet of speakable `text`, with its pauses; "" where there is nothing to say."""
+    """Return the IPA of speakable `text` with its pauses, or "" if there is nothing to say."""
     words = pronunciation.phonemes(text, primary(language), english=_english)
     return " ".join(filter(None, (_sound(word) for word in words)))
 
@@ -47,7 +50,7 @@ def _sound(word: pronunciation.SpokenWord) -> str:
 
 def _clear_malay(word: pronunciation.SpokenWord) -> str:
     ipa = word.ipa
-    if not word.text.endswith("e"):  # "ke" ends in e pepet
+    if not word.text.endswith("e"):  # a final e, as in "ke", is e pepet
         ipa = _FINAL_SCHWA.sub("a", ipa)
     ipa = _INNER_GLOTTAL.sub("", ipa).replace("ʔ", "k")
     return _DIPHTHONG.sub(lambda found: _GLIDES[found[0]], ipa)

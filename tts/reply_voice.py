@@ -1,7 +1,9 @@
-"""Chooses the voice for each sentence of a reply by its language, and another engine for the whole reply when the
-neural one cannot keep up (brown-out) or fails at a sentence.
+"""Chooses the voice for each sentence of a reply, by the sentence's language and by what the engines can do.
 
-Used on one event loop; a `ReplyVoice` belongs to one reply.
+When the neural engine cannot keep up (brown-out), another engine speaks the whole reply. When it fails at a sentence,
+another engine speaks that sentence and the rest.
+
+A `ReplyVoice` belongs to one reply and is used on one event loop.
 """
 
 from __future__ import annotations
@@ -42,10 +44,10 @@ class Reason(StrEnum):
 
 
 def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
-    """The voice for a sentence of `language` in a reply by `voice`.
+    """Return the voice for a sentence of `language` in a reply by `voice`.
 
-    A voice that cannot speak the sentence's script gives way to one of its sex that can. Between Malay and English, a
-    voice that was named by its id stays, and so does one whose model has no other.
+    If the voice cannot speak the sentence's script, another one speaks, of the same sex if possible. Between Malay and
+    English the voice changes only if `follows_text` is set and its model has a voice for the other language.
     """
     if language not in LATIN:
         return catalogue().companion(voice, language) or voice
@@ -55,18 +57,24 @@ def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
 
 
 class ReplyVoice:
-    """One reply's voice. `degraded` says why it is not the requested one, and is None while it is."""
+    """The voice of one reply.
+
+    `degraded`: why it is not the requested voice; None while it is.
+    `stand_in`: the voice that speaks instead, once it has spoken.
+    """
 
     def __init__(self, voice: Voice, *, follows_text: bool = False) -> None:
         self.degraded: Reason | None = None
-        self.stand_in: Voice | None = None  # who speaks instead
+        self.stand_in: Voice | None = None
         self._voice = voice
         self._follows_text = follows_text
         self._begun = False
 
     def begin(self, cost: float) -> None:
-        """Decide whether this reply may have its neural voice. It keeps what it began with. `cost`: of what its
-        listener waits for, as units have it."""
+        """Decide whether this reply may have its neural voice. Later calls change nothing.
+
+        `cost`: of the text that its listener waits for, as in `SpeechUnit.cost`.
+        """
         if self._begun:
             return
         self._begun = True
@@ -75,25 +83,28 @@ class ReplyVoice:
 
     @property
     def is_neural(self) -> bool:
-        """Whether the neural engine speaks this reply, which has begun."""
+        """True if the neural engine speaks this reply. Call `begin` first."""
         return self._voice.engine == NEURAL and self.degraded is None
 
     @property
     def is_counted_by_its_engine(self) -> bool:
-        """Whether the neural engine speaks this reply and lets in no more than it can do: what is beyond that the
-        embedded engine speaks."""
+        """True if the neural engine speaks this reply and limits its own load.
+
+        What is beyond its capacity goes to the embedded engine, so admission control need not count the reply.
+        """
         return self.is_neural and settings.VOICE_TTS_BROWNOUT
 
     def unit(self, *, text: str, language: str, **fields: Any) -> SpeechUnit:
-        """One sentence with the voice that is to speak it; `fields` are the unit's others."""
+        """Return a unit for one sentence, with the voice that is to speak it. `fields` are the unit's other fields."""
         voice = sentence_voice(self._voice, language, follows_text=self._follows_text)
         unit = SpeechUnit(text=text, voice=voice, language=language, **fields)
         self.begin(unit.cost)
         return _embedded(unit) if self.degraded else unit
 
     async def speak(self, unit: SpeechUnit) -> Speech:
-        """Speak a unit made by `unit`. If a neural voice fails at it, another engine speaks it. Raises the engines'
-        errors.
+        """Speak a unit made by `unit`. If its neural voice fails, the embedded engine speaks it.
+
+        Raises the engines' errors.
         """
         if self.degraded and unit.voice.engine == NEURAL:
             unit = _embedded(unit)
@@ -130,7 +141,7 @@ class ReplyVoice:
 
 
 class _LogGate:
-    """Lets one line through in `_LOG_EVERY_S`: a brown-out concerns every reply."""
+    """Lets one log line through in `_LOG_EVERY_S`, because a brown-out concerns every reply."""
 
     def __init__(self) -> None:
         self._last = -_LOG_EVERY_S
@@ -147,12 +158,14 @@ _gates = {reason: _LogGate() for reason in Reason}
 
 
 def is_browned_out(cost: float = 0.0) -> bool:
-    """Whether a new reply would be ready too late, or make others late, if the neural voice spoke it. `cost`: of what
-    its listener waits for.
+    """Return True if the neural voice would make a new reply, or other replies, ready too late.
 
-    All that waits or runs comes before it, at the pace that was measured last. Engines in one process share its cores,
-    and nothing can stand in for the recogniser. Who is alone here is no reason to change voices: that caller hears the
-    reply while it is made."""
+    `cost`: of the text that the listener of the new reply waits for.
+
+    The estimate counts all work that waits or runs, at the pace measured last. Engines in one process share its cores,
+    and the recogniser has no stand-in, so its work counts too. A caller who is alone always gets the neural voice,
+    because that reply is heard while it is made.
+    """
     if not settings.VOICE_TTS_BROWNOUT:
         return False
     engines = _sharing_cores()
@@ -165,7 +178,7 @@ def is_browned_out(cost: float = 0.0) -> bool:
 
 
 def _sharing_cores() -> dict[str, EngineStats]:
-    """The neural engine and the other engines that use its cores for long."""
+    """Return the readings of the neural engine and of the other engines that use its cores for long."""
     engines = {NEURAL: runtime.engine(NEURAL).stats()}
     if not settings.VOICE_INFERENCE_URL:
         engines |= {name: stats for name, stats in runtime.status().items() if name not in (NEURAL, EMBEDDED)}
@@ -173,8 +186,9 @@ def _sharing_cores() -> dict[str, EngineStats]:
 
 
 def _is_alone(engines: Iterable[EngineStats]) -> bool:
-    """Whether this process serves nobody else, no other reply is under way, and nothing waits. A client that names no
-    end users counts as one user, however many use it.
+    """Return True if this process serves nobody else, no other reply is being made, and nothing waits.
+
+    A client that names no end users counts as one user, however many use it.
     """
     here = leases()
     is_only_one = here.users_here <= 1 and here.speaking_here <= 1
@@ -182,7 +196,7 @@ def _is_alone(engines: Iterable[EngineStats]) -> bool:
 
 
 def _why_not_neural(cost: float) -> Reason | None:
-    """Why a new reply cannot have a neural voice; None if it can."""
+    """Return why a new reply cannot have a neural voice, or None if it can."""
     if runtime.is_stood_in_for(NEURAL):
         return Reason.FAILED
     return Reason.BUSY if is_browned_out(cost) else None
@@ -194,7 +208,7 @@ def _log(reason: Reason, why: str) -> None:
 
 
 def _embedded(unit: SpeechUnit) -> SpeechUnit:
-    """`unit` for the embedded engine: a voice of the sentence's language and, if there is one, of its voice's sex."""
+    """Return `unit` for the embedded engine, with a voice of its language and, if possible, of the same sex."""
     able = [one for one in catalogue().all() if one.engine == EMBEDDED and one.speaks(primary(unit.language))]
     if not able:
         return unit

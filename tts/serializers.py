@@ -1,4 +1,4 @@
-"""What `POST /v1/audio/speech` and its script take, and what `GET /v1/audio/voices` gives."""
+"""Request and response fields of `POST /v1/audio/speech`, of its script, and of `GET /v1/audio/voices`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ STREAM_FORMATS = ("audio", "sse")
 
 @extend_schema_field({"type": "string", "minLength": 1})
 class TextField(StrictCharField):
-    """Empty and overlong text have errors of their own, so both pass here."""
+    """A text field that accepts empty and overlong text, because these have errors of their own."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_blank=True, trim_whitespace=False, **options)
 
 
 class VoiceField(StrictCharField):
-    """A voice's id, or `{"id": ...}` as OpenAI has it for custom voices."""
+    """A voice's id, or `{"id": ...}` as OpenAI's API has it for custom voices."""
 
     def to_internal_value(self, data: Any) -> str:
         if isinstance(data, dict):
@@ -46,7 +46,7 @@ class ScriptLineSerializer(serializers.Serializer[dict[str, Any]]):
 
 class ScriptSerializer(serializers.Serializer[dict[str, Any]]):
     object = serializers.CharField(default="list")
-    data = ScriptLineSerializer(many=True)  # type: ignore[assignment]  # a field, which DRF takes out of the class
+    data = ScriptLineSerializer(many=True)  # type: ignore[assignment]  # DRF removes fields from the class
 
 
 class SpeechRequestSerializer(serializers.Serializer[dict[str, Any]]):
@@ -98,5 +98,5 @@ class VoiceNameSerializer(serializers.Serializer[dict[str, Any]]):
 
 class VoiceListSerializer(serializers.Serializer[dict[str, Any]]):
     object = serializers.CharField(default="list")
-    data = VoiceSerializer(many=True)  # type: ignore[assignment]  # a field, which DRF takes out of the class
+    data = VoiceSerializer(many=True)  # type: ignore[assignment]  # DRF removes fields from the class
     voices = VoiceNameSerializer(many=True, help_text="The same by name, as Open WebUI reads them.")

@@ -1,4 +1,4 @@
-"""Makes the file for one speech: from the cache, at once if it is short, or sentence by sentence."""
+"""Makes the audio file for one speech: from the cache, at once if it is short, or sentence by sentence."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ from tts.units import WHOLE_UP_TO_CHARACTERS
 from tts.voices import Voice, primary
 
 WITH_LENGTH = (AudioFormat.WAV, AudioFormat.FLAC)
-SILENCE_S = 0.2  # for a text with nothing to say, only emoji for example: players take no empty file
+SILENCE_S = 0.2  # for a text with nothing to say, such as emoji only, because players refuse an empty file
 
 
 @dataclass(frozen=True)
 class SpeechOrder:
-    """What is asked for. `text` is raw; `language` is the text's, None where each sentence tells. `follows_text`: the
-    voice was not named by its id, so sentences in another language may have another one."""
+    """A request for speech.
+
+    `text`: raw text.
+    `language`: of the text; None if each sentence shows its own.
+    `deadline`: in `time.monotonic()` seconds; None: no limit.
+    `follows_text`: whether sentences in another language may have another voice, because none was named by its id.
+    """
 
     text: str
     voice: Voice
     audio_format: AudioFormat = AudioFormat.MP3
     speed: float = 1.0
     language: str | None = None
-    deadline: float | None = None  # `time.monotonic()` seconds
+    deadline: float | None = None
     follows_text: bool = False
 
     @property
@@ -40,12 +45,12 @@ class SpeechOrder:
 
     @property
     def is_awaited_whole(self) -> bool:
-        """Whether the listener waits for the complete speech, instead of hearing it while it is made."""
+        """True if the listener waits for the complete speech, instead of hearing it while it is made."""
         return len(self.text) <= WHOLE_UP_TO_CHARACTERS
 
     @property
     def is_made_whole(self) -> bool:
-        """Whether the file is sent only when complete, because its header states its length."""
+        """True if the file is sent only when complete, because its header states its length."""
         return self.is_awaited_whole and self.audio_format in WITH_LENGTH
 
     @property
@@ -61,7 +66,11 @@ class SpeechOrder:
 
 @dataclass
 class SpeechFile:
-    """The file for an order: `finished`, or made while `body` is read. Counts what has been made so far."""
+    """The audio file for an order, with counts of what has been made so far.
+
+    `finished`: the complete file, if there is one.
+    `synthesis`: otherwise makes the file while `body` is read.
+    """
 
     order: SpeechOrder
     finished: FinishedSpeech | None = None
@@ -85,16 +94,16 @@ class SpeechFile:
 
     @property
     def degraded(self) -> Reason | None:
-        """Why another voice speaks than the requested one."""
+        """Why another voice than the requested one speaks, else None."""
         return self.synthesis.voice.degraded if self.synthesis else None
 
     @property
     def stand_in(self) -> Voice | None:
-        """The voice that speaks instead."""
+        """The voice that speaks instead of the requested one, else None."""
         return self.synthesis.voice.stand_in if self.synthesis else None
 
     async def body(self) -> AsyncGenerator[bytes, None]:
-        """The file piece by piece, the first one as soon as the first sentence is spoken."""
+        """Yield the file piece by piece, the first piece as soon as the first sentence is spoken."""
         if self.finished is not None:
             yield self.finished.data
         elif self.synthesis is not None:
@@ -123,11 +132,11 @@ class SpeechFile:
 
     @property
     def is_counted_by_its_engine(self) -> bool:
-        """See `ReplyVoice`."""
+        """See `ReplyVoice.is_counted_by_its_engine`."""
         return self.synthesis is not None and self.synthesis.voice.is_counted_by_its_engine
 
     async def make_if_short(self) -> None:
-        """Make the whole file if none of it can be sent sooner. Raises the engine's errors."""
+        """Make the whole file if no part of it can be sent sooner. Raises the engine's errors."""
         synthesis = self.synthesis
         if synthesis is None or not (self.order.is_made_whole or len(synthesis.sentences) == 1):
             return
@@ -138,20 +147,23 @@ class SpeechFile:
 
     def _remember(self, data: bytes) -> FinishedSpeech:
         speech = FinishedSpeech(data, self.audio_ms)
-        if not self.degraded:  # the next one who asks may have the voice that was meant
+        if not self.degraded:  # the next request may have its voice
             speech_cache().put(self.order.key, speech)
         return speech
 
 
 async def speech_file(order: SpeechOrder) -> SpeechFile:
-    """Begin (long text) or finish (short text, cached) the speech. Raises what engines raise."""
+    """Return the file for an order: complete if it is short or cached, else ready to be streamed.
+
+    Raises the engines' errors.
+    """
     file = await planned_file(order)
     await file.make_if_short()
     return file
 
 
 async def planned_file(order: SpeechOrder) -> SpeechFile:
-    """Decide the sentences and the voice. Nothing is spoken yet, except what the cache already holds."""
+    """Decide the sentences and the voice for an order. Nothing is spoken yet; a cached file is complete."""
     cached = speech_cache().get(order.key)
     if cached is not None:
         return SpeechFile(order, finished=cached)

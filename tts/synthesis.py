@@ -1,7 +1,7 @@
-"""Text to audio: sentences, made speakable, spoken ahead of the listener, put together in order.
+"""Turns text into audio: sentences are made speakable, spoken ahead of the listener, and put together in order.
 
-The first sentence is asked for first; while it is sent, the next ones are being spoken, so that an engine can batch
-them with each other and with everyone else's.
+While the first sentence is sent, the next ones are being spoken. An engine can therefore batch them with each other and
+with those of other requests.
 """
 
 from __future__ import annotations
@@ -26,18 +26,22 @@ from tts.tempo import retime
 from tts.units import Speech, SpeechUnit, speech_cost
 from tts.voices import Voice
 
-LOOK_AHEAD = 8  # sentences of one speech in the engine at once: no request fills the queue alone
+LOOK_AHEAD = 8  # sentences of one speech in the engine at once, so that no request fills the queue alone
 
 LETTERS_PER_S = 14.0  # of speech, roughly
-PART_PAUSE_MS = 60  # within the first sentence, where it was cut so that its beginning is heard soon
-CLAUSE_PAUSE_MS = 90  # within a sentence that was too long for one unit
+PART_PAUSE_MS = 60  # between the parts of a first sentence that was cut so that sound starts soon
+CLAUSE_PAUSE_MS = 90  # between the parts of a sentence that was too long for one unit
 SENTENCE_PAUSE_MS = 280
 PARAGRAPH_PAUSE_MS = 550
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """Speakable text, its language, and the silence before it, at speed 1."""
+    """A sentence, or a part of one, to speak.
+
+    `text`: speakable text.
+    `pause_ms`: silence before it at speed 1.
+    """
 
     text: str
     pause_ms: int
@@ -45,16 +49,18 @@ class Sentence:
 
 
 def sentence_language(text: str, language: str, *, is_given: bool = False) -> str:
-    """The language of one raw sentence, or `language` if the sentence does not tell. If the caller has given the
-    language (`is_given`), only another script overrides it.
+    """Return the language of one raw sentence, or `language` if the sentence does not show it.
+
+    If the caller has given the language (`is_given`), only a sentence in another script has a different one.
     """
     found = detect_language(text, language)
     return language if is_given and found in LATIN else found
 
 
 def sentences_of(text: str, language: str, *, is_given: bool = False) -> list[Sentence]:
-    """The sentences to speak for a raw text, in order; empty if nothing in it can be said. For `is_given` see
-    `sentence_language`.
+    """Return the sentences to speak for a raw text, in order; empty if nothing in it can be said.
+
+    `is_given`: see `sentence_language`.
     """
     sentences: list[Sentence] = []
     position = pause_ms = 0
@@ -75,7 +81,7 @@ def sentences_of(text: str, language: str, *, is_given: bool = False) -> list[Se
 
 
 def in_parts(sentences: Sequence[Sentence]) -> list[Sentence]:
-    """The sentences with the first one cut into short parts (`tts.first_clause`)."""
+    """Return the sentences with the first one cut into short parts (`tts.first_clause`)."""
     first, *others = sentences
     head, *tail = first_parts(first.text)
     parts = [replace(first, text=text, pause_ms=PART_PAUSE_MS) for text in tail]
@@ -83,7 +89,7 @@ def in_parts(sentences: Sequence[Sentence]) -> list[Sentence]:
 
 
 class Synthesis:
-    """One speech in the making."""
+    """A speech that is being made."""
 
     def __init__(
         self,
@@ -97,13 +103,15 @@ class Synthesis:
         soon: bool = False,
         whole: bool = False,
     ) -> None:
-        """`soon`: the first sound is wanted before the first sentence is complete. `whole`: the listener waits for all
-        of it, not just for its first sentence.
+        """Choose the voice, and cut the first sentence if sound is wanted soon.
+
+        `soon`: sound is wanted before the first sentence is complete.
+        `whole`: the listener waits for the whole speech, not just for its first sentence.
         """
         self.whole = whole
         self.samples = 0  # given so far, at `SAMPLE_RATE`
         self.sentences_given = 0
-        self.queue_ms = 0  # until the first sentence's turn came
+        self.queue_ms = 0  # how long the first sentence waited in the queue
         self.voice = ReplyVoice(voice, follows_text=follows_text)
         parts = in_parts(sentences) if soon else list(sentences)
         awaited = parts if whole else parts[: len(parts) - len(sentences) + 1]
@@ -125,9 +133,10 @@ class Synthesis:
         return given / total if total else 1.0
 
     async def chunks(self) -> AsyncGenerator[Samples, None]:
-        """The sentences' audio in order, each with the pause before it: int16 mono at `SAMPLE_RATE`, shape (n,).
+        """Yield the sentences' audio in order, each with the pause before it.
 
-        Closing the iterator drops what has not been spoken yet. Raises what the engine raises.
+        It is int16 mono at `SAMPLE_RATE`, shape (n,). Closing the iterator drops what has not been spoken yet. Raises
+        the engine's errors.
         """
         spoken = in_order(self._units(), self._speak, ahead=LOOK_AHEAD)
         async with aclosing(spoken):
@@ -154,7 +163,7 @@ class Synthesis:
                 deadline=self._deadline,
                 live=self._live,
                 slack_s=0.0 if self.whole else slack_s,
-                admitted=index > 0,  # the first one decides: no speech breaks off because others came later
+                admitted=index > 0,  # only the first can be refused: no speech breaks off because of later requests
             )
 
     async def _speak(self, unit: SpeechUnit) -> Samples:
@@ -168,7 +177,10 @@ class Synthesis:
 
 
 def finish(speech: Speech) -> Samples:
-    """Trim an engine's raw speech, apply the requested speed and bring it to the loudness that all voices share."""
+    """Trim an engine's speech, apply the speed still to be done, and bring it to the loudness of all voices.
+
+    Returns int16 mono at `SAMPLE_RATE`, shape (n,).
+    """
     audio = trim(speech.audio, speech.sample_rate)
     audio = retime(audio, speech.sample_rate, tempo=speech.tempo, to_rate=SAMPLE_RATE)
     return np.round(level(audio, SAMPLE_RATE) * 32767).clip(-32768, 32767).astype(np.int16)

@@ -1,4 +1,4 @@
-"""What goes to a speech engine and what comes back."""
+"""Units of work for speech engines, and the speech that they return."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ from inference.engine import Unit
 from tts.first_clause import length
 from tts.voices import Voice
 
-# Up to here a listener waits for all of a reply; a longer one is heard while it is made.
+# Up to this length a listener waits for the whole reply; a longer one is heard while it is made.
 WHOLE_UP_TO_CHARACTERS = 200
-PIECE_COST = 15.0  # of any piece, however short, in letters: the model makes silence before and after it
+PIECE_COST = 15.0  # fixed cost of any piece, in letters: the model also makes the silence around it
 
 
 def speech_cost(text: str) -> float:
-    """What one piece of text costs to speak, in letters."""
+    """Return the cost of speaking one piece of text, in letters."""
     return PIECE_COST + length(text)
 
 
 @dataclass(kw_only=True)
 class SpeechUnit(Unit):
-    """One sentence to speak. `text` is speakable already; `language` is the voice's, or one of several it knows."""
+    """One sentence to speak.
+
+    `text`: speakable text.
+    `language`: of the sentence.
+    """
 
     text: str
     voice: Voice
@@ -37,7 +41,11 @@ class SpeechUnit(Unit):
 
 @dataclass(frozen=True)
 class Speech:
-    """Raw speech of an engine: float32 mono in [-1, 1], shape (n,). `tempo` is the speed-up still to be done."""
+    """Speech as an engine returns it.
+
+    `audio`: float32 mono in [-1, 1], shape (n,).
+    `tempo`: the speed-up still to be done.
+    """
 
     audio: npt.NDArray[np.float32]
     sample_rate: int

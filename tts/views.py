@@ -1,4 +1,4 @@
-"""`POST /v1/audio/speech` and `GET /v1/audio/voices`, as OpenAI's audio API has them."""
+"""`POST /v1/audio/speech` and `GET /v1/audio/voices`, as in OpenAI's audio API."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ _RESPONSES = {
     },
     (200, "text/event-stream"): OpenApiResponse(SSE_EVENT, "`stream_format` = sse"),
 }
-# No error: openai-agents sends instructions by default, and a reply in a plain voice is better than none.
+# Instructions are not an error: openai-agents sends them by default, and a plain voice is better than none.
 _UNINSTRUCTED = gettext_noop("instructions are not followed: the voice speaks as it always does.")
 DEGRADED_HEADER = "X-Voice-Degraded"
-_FORM = SpeechRequestSerializer()  # keeps nothing of a request; to make one takes longer than to use it
+_FORM = SpeechRequestSerializer()  # shared, because making one takes longer than using it; it keeps no request
 _SSE_BYTES = 3 * 16_384  # of audio in one event; a multiple of three needs no base64 padding
 
 
@@ -98,7 +98,7 @@ class SpeechView(ApiView):
 
 
 class ScriptView(ApiView):
-    """What would be said for a text, sentence by sentence; nothing is spoken and nothing is billed."""
+    """Return what would be said for a text, sentence by sentence. Nothing is spoken or billed."""
 
     @extend_schema(
         operation_id="create_speech_script",
@@ -113,7 +113,7 @@ class ScriptView(ApiView):
 
 
 class VoicesView(PublicApiView):
-    """What can speak, under which licence."""
+    """List the voices with their licences."""
 
     @extend_schema(operation_id="list_voices", summary="Voices", responses=VoiceListSerializer)
     async def get(self, request: Request) -> Response:
@@ -127,7 +127,10 @@ def _script(text: str, language: str) -> list[dict[str, str]]:
 
 
 def _valid(body: Mapping[str, Any], form: Serializer[dict[str, Any]] = _FORM) -> dict[str, Any]:
-    """The request's fields. A null is a field that was not sent."""
+    """Return the request's fields, validated. A null counts as a field that was not sent.
+
+    Raises ``ApiError``, or the serializer's ``ValidationError``.
+    """
     given = {name: value for name, value in body.items() if value is not None or name == "input"}
     fields: dict[str, Any] = form.run_validation(given)
     limit = settings.VOICE_TTS_MAX_CHARACTERS
@@ -154,7 +157,7 @@ def _order(fields: Mapping[str, Any], work: Work) -> SpeechOrder:
 
 
 async def _metered(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
-    """The file's bytes. What has been given is on the bill, if the client leaves no more than that."""
+    """Yield the file's bytes. If the client leaves early, only what was sent is billed."""
     try:
         async with aclosing(file.body()) as body:
             async for data in body:
@@ -167,7 +170,7 @@ async def _metered(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
 
 
 async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
-    """OpenAI's speech events: audio in base64, then what it cost."""
+    """Yield OpenAI's speech events: audio in base64, then the usage."""
     async with aclosing(_metered(file, work)) as body:
         async for data in body:
             for start in range(0, len(data), _SSE_BYTES):
@@ -180,7 +183,7 @@ async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
 
 
 def _note_stand_in(work: Work, voice: Voice | None) -> None:
-    """Have the ledger say which voice really spoke."""
+    """Record in the ledger which voice really spoke."""
     if voice is not None:
         work.model = voice.model
         work.voice = voice.id
@@ -191,7 +194,7 @@ def _event(body: dict[str, Any]) -> bytes:
 
 
 def _name(voice: Voice) -> str:
-    """In the caller's language, part by part. What nobody translates, such as a person's name, stays."""
+    """Translate a voice's name part by part. A part without a translation, such as a person's name, stays."""
     return NAME_PART.sub(lambda part: _(part.group()), voice.name)
 
 

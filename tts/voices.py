@@ -1,6 +1,6 @@
 """The catalogue of voices, and how a request's model, voice and language choose one.
 
-The catalogue is filled from `espeak_voices.toml`, and by `register` once an engine has loaded; afterwards it is only
+The catalogue is filled from `espeak_voices.toml`, and by `register` when an engine has loaded. Afterwards it is only
 read.
 """
 
@@ -32,23 +32,30 @@ OPENAI_VOICES = (
     "verse",
 )
 DEFAULT_LANGUAGE = "ms"
-NAME_PART = re.compile(r"\w[^,()]*\w")  # of a voice's name: "Malay, woman, calm (default)" has four
+NAME_PART = re.compile(r"\w[^,()]*\w")  # part of a voice's name: "Malay, woman, calm (default)" has four
 
-# Names of the same language that are not its BCP 47 tag.
+# Other code of a language → its BCP 47 tag.
 _SAME_LANGUAGE = {"zlm": "ms", "msa": "ms", "may": "ms", "eng": "en", "cmn": "zh", "zho": "zh", "tam": "ta"}
 
 
 class VoiceNotFound(LookupError):
-    """No voice of this name, or the model asked for does not have it."""
+    """No voice has this name, or it is not a voice of the requested model."""
 
 
 class LanguageNotFound(LookupError):
-    """Nothing here speaks this language."""
+    """No voice speaks this language."""
 
 
 @dataclass(frozen=True)
 class Voice:
-    """One voice. `commercial_use` is None where nobody knows: ask the model's author."""
+    """One voice.
+
+    `language`: its main language (BCP 47).
+    `commercial_use`: None if not known; ask the model's author.
+    `languages`: all languages it speaks, if there are several.
+    `openai`: names of OpenAI's voices that it stands for.
+    `parameters`: settings for the engine.
+    """
 
     id: str
     name: str
@@ -74,7 +81,7 @@ class Catalogue:
         self.register(voices)
 
     def register(self, voices: Iterable[Voice], *, first: bool = False) -> None:
-        """Add voices, behind or before those that are there; one with a known id replaces the old one."""
+        """Add voices after those that are there, or before them with `first`. A known id replaces the old voice."""
         added = {voice.id: voice for voice in voices}
         self._voices = {**added, **self._voices, **added} if first else {**self._voices, **added}
 
@@ -85,7 +92,7 @@ class Catalogue:
         return list(self._voices.values())
 
     def models(self) -> dict[str, Voice]:
-        """Every model with its default voice."""
+        """Return every model with its default voice."""
         models: dict[str, Voice] = {}
         for voice in self._voices.values():
             models.setdefault(voice.model, voice)
@@ -94,10 +101,13 @@ class Catalogue:
     def resolve(
         self, *, default: str, model: str | None = None, voice: str | None = None, language: str | None = None
     ) -> Voice:
-        """The voice that a request means; `default` is the id of the voice for those who name none.
+        """Return the voice that a request means.
 
-        `model` None means any: then OpenAI's voice names are voices of the default voice's model. A voice that is named
-        by its id is taken whatever its language. Raises `VoiceNotFound` and `LanguageNotFound`.
+        `default`: id of the voice for a request that names none.
+        `model`: None means any model; OpenAI's voice names then mean voices of the default voice's model.
+        `voice`: an id, or one of OpenAI's names. A voice named by its id is taken whatever its language.
+
+        Raises `VoiceNotFound` or `LanguageNotFound`.
         """
         fallback = self._voices.get(default)
         if fallback is None:
@@ -114,15 +124,21 @@ class Catalogue:
         return spoken
 
     def companion(self, voice: Voice, language: str, *, model: str | None = None) -> Voice | None:
-        """The voice that speaks `language` where `voice` would: itself if it can, else the one nearest to it by model
-        and sex; of `model` only, if one is given. None where there is no such voice."""
+        """Return the voice that speaks `language` in place of `voice`, or None if there is none.
+
+        It is `voice` itself if it speaks the language, else the voice nearest to it by model and sex. With `model`,
+        only other voices of that model are considered.
+        """
         if voice.speaks(language):
             return voice
         able = [one for one in self._voices.values() if one.speaks(language) and model in (None, one.model)]
         return min(able, key=lambda one: (one.model != voice.model, one.gender != voice.gender), default=None)
 
     def _named(self, model: str, openai_name: str | None, fallback: Voice) -> Voice | None:
-        """The voice of `model` for an OpenAI name; None: the model's default."""
+        """Return the voice of `model` for an OpenAI name, or the model's default voice if the name is None.
+
+        None if the model has no voice.
+        """
         voices = [one for one in self._voices.values() if one.model == model]
         if not voices:
             return None
@@ -135,30 +151,30 @@ class Catalogue:
 
 
 def primary(language: str) -> str:
-    """The language without region or script: `en` for `en-GB`, `ms` for `zlm`."""
+    """Return the language without region or script: `en` for `en-GB`, `ms` for `zlm`."""
     tag = language.replace("_", "-").split("-")[0].lower()
     return _SAME_LANGUAGE.get(tag, tag)
 
 
 def default_voice() -> Voice:
-    """The voice for requests that name none: the one in the settings, or the first while that one is not available."""
+    """Return the voice for requests that name none: the one in the settings, or the first if it is not available."""
     voices = catalogue()
     return voices.get(settings.VOICE_TTS_DEFAULT_VOICE) or voices.all()[0]
 
 
 def read_voices(path: Path) -> list[Voice]:
-    """The voices of a TOML file such as `espeak_voices.toml`."""
+    """Return the voices of a TOML file such as `espeak_voices.toml`."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     return [Voice(**{**data["models"][entry["model"]], **_fields(entry)}) for entry in data["voices"]]
 
 
 def _fields(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn a voice's TOML table into arguments. `recipe` is only used by the tool that makes the packs."""
+    """Turn a voice's TOML table into arguments for `Voice`. Only the tool that makes the packs uses `recipe`."""
     tuples = {name: tuple(entry.get(name, ())) for name in ("languages", "openai")}
     return {**{name: value for name, value in entry.items() if name != "recipe"}, **tuples}
 
 
 @cache
 def catalogue() -> Catalogue:
-    """This process's voices."""
+    """Return this process's catalogue of voices."""
     return Catalogue(read_voices(Path(__file__).with_name("espeak_voices.toml")))

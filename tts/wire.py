@@ -1,6 +1,6 @@
-"""Encodes this app's units for the inference tier's frames (``inference.wire``).
+"""Encodes this app's units for the frames of the inference tier (``inference.wire``).
 
-A unit takes its voice along, so the tier needs to know only the model.
+A unit includes its voice, so the tier needs to know only the model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LONGEST_TEXT = 10_000  # characters; a sentence has a few hundred
 
 
 class SpeechCodec:
-    """``Codec[SpeechUnit, Speech]`` of one engine."""
+    """Implements ``Codec[SpeechUnit, Speech]`` for one engine."""
 
     def __init__(self, engine: str) -> None:
         self._engine = engine
@@ -39,11 +39,11 @@ class SpeechCodec:
         return Speech(audio, int(fields["sample_rate"]), float(fields["tempo"]))
 
     def about(self) -> Fields:
-        """The engine's voices: for some models they are known only once the engine has loaded."""
+        """Return the engine's voices. Those of some models are known only once the engine has loaded."""
         return {"voices": [_fields(voice) for voice in self._voices()]}
 
     def samples(self) -> list[SpeechUnit]:
-        """A one-word unit in the first voice of each model."""
+        """Return a one-word unit in the first voice of each model."""
         firsts = {voice.model: voice for voice in reversed(self._voices())}
         return [SpeechUnit(text="satu", voice=voice, language=voice.language) for voice in firsts.values()]
 

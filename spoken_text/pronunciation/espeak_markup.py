@@ -102,11 +102,15 @@ _BRACKETS = re.compile(r"[\[\]<>&]+")
 
 @dataclass(frozen=True, slots=True)
 class EspeakPiece:
-    """A stretch of text for one voice."""
+    """A stretch of text for one voice of eSpeak NG.
 
-    language: str  # "ms", "en", "zh" or "ta"
+    `language`: "ms", "en", "zh" or "ta".
+    `marked`: whether `text` has phoneme names in ``[[…]]``.
+    """
+
+    language: str
     text: str
-    marked: bool = False  # whether `text` has phoneme names in ``[[…]]``
+    marked: bool = False
 
 
 def espeak_pieces(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[EspeakPiece]:

@@ -15,12 +15,18 @@ ENGLISH = "@en"  # instead of a respelling: the word is said in English ("Facebo
 
 @dataclass(frozen=True)
 class Lexicon:
-    """The tables of words. All keys are in small letters."""
+    """The tables of words. All keys are in small letters.
 
-    respellings: dict[str, str]  # Malay word or stem → its respelling (see `malay`)
-    brands: dict[str, str]  # word → how to write it for an English reader
-    english: frozenset[str]  # words that are English even in a Malay sentence
-    jawi: dict[str, str]  # Jawi word → the same in Latin letters
+    `respellings`: Malay word or stem → its respelling (see `malay`).
+    `brands`: word → how to write it for an English reader.
+    `english`: words that are English even in a Malay sentence.
+    `jawi`: Jawi word → the same word in Latin letters.
+    """
+
+    respellings: dict[str, str]
+    brands: dict[str, str]
+    english: frozenset[str]
+    jawi: dict[str, str]
 
     def knows(self, word: str) -> bool:
         return word in self.respellings

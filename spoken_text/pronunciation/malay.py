@@ -68,11 +68,14 @@ _NUCLEUS = re.compile(r"aɪ|aʊ|oɪ|eɪ|[aəeioɪʊu]")
 
 @dataclass
 class _Sound:
-    """A consonant or a vowel."""
+    """A consonant or a vowel of a word.
+
+    ``morpheme``: index of the morpheme that it belongs to.
+    """
 
     ipa: str
     vowel: bool
-    morpheme: int  # index of the morpheme that it belongs to
+    morpheme: int
 
 
 def ipa(respelling: str) -> str:

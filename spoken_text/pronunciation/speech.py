@@ -37,13 +37,19 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word and its sounds."""
+    """A word and its sounds.
+
+    `language`: "ms", "en", "zh" or "ta".
+    `ipa`: "" for Chinese and Tamil, whose voices read `text` themselves.
+    `pause`: the punctuation that follows, "" or one of ``,.?!:;``.
+    `letter`: whether `text` is the name of a letter.
+    """
 
     text: str
-    language: str  # "ms", "en", "zh" or "ta"
-    ipa: str  # "" for Chinese and Tamil, whose voices read `text` themselves
-    pause: str = ""  # the punctuation that follows: "" or one of ``,.?!:;``
-    letter: bool = False  # whether `text` is the name of a letter
+    language: str
+    ipa: str
+    pause: str = ""
+    letter: bool = False
 
 
 def phonemes(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[SpokenWord]:

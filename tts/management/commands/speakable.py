@@ -1,4 +1,4 @@
-"""`manage.py speakable`: what would be said for a text, to check it by eye."""
+"""`manage.py speakable`: prints what would be said for a text, to check it by eye."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENGLISH_VOICE = "en-us"
 
 class Command(BaseCommand):
     help = "Print what would be said for each line of the text on standard input (or for the text given)."
-    requires_system_checks = ()  # it needs neither database nor urls
+    requires_system_checks = ()  # it needs neither the database nor URLs
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("text", nargs="*", help="read instead of standard input")

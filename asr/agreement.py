@@ -1,9 +1,10 @@
-"""Which words of a text that still grows can be shown for good: LocalAgreement-2.
+"""Which words of a growing text can be shown for good: LocalAgreement-2.
 
-Each hypothesis is of more audio than the one before. A word becomes stable when two hypotheses in a row have it at its
-place with all words before it (Macháček, Dabre, Bojar: "Turning Whisper into Real-Time Transcription System", 2023).
-Stable words are never changed by a later partial. The final text is recognised from the whole utterance and is the
-truth: where it disagrees with a stable word, the final is right.
+Each hypothesis covers more audio than the one before. A word becomes stable when two hypotheses in a row agree on it
+and on all words before it (Macháček, Dabre, Bojar: "Turning Whisper into Real-Time Transcription System", 2023).
+
+Later partials never change a stable word. The final text is recognised from the whole utterance. Where it disagrees
+with a stable word, the final text is right.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ class Agreement:
         self._before: list[str] = []
 
     def update(self, words: Sequence[str], *, certain: int = 0) -> list[str]:
-        """Take the next hypothesis, whose first ``certain`` words need no agreement. Return the words to show, the
-        stable ones first.
+        """Take the next hypothesis and return the words to show, the stable ones first.
+
+        ``certain``: how many of the first words are stable without agreement.
         """
         agreed = 0
         for now, before in zip(words, self._before, strict=False):
@@ -32,6 +34,6 @@ class Agreement:
 
 
 def _bare(word: str) -> str:
-    """The word without punctuation and case: Whisper changes its mind about those without hearing another word."""
+    """Return the word without punctuation and case, which Whisper changes without hearing another word."""
     kept = "".join(character for character in word.casefold() if unicodedata.category(character)[0] in "LMN")
     return kept or word

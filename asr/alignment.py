@@ -1,7 +1,7 @@
-"""Times each word of a text and rates each of its tokens, from the text and its audio together.
+"""Time each word of a text, and rate each of its tokens, from the text and its audio.
 
-CTranslate2's ``align`` follows the attention of the model's alignment heads; words are cut as faster-whisper's
-``find_alignment`` cuts them.
+CTranslate2's ``align`` follows the attention of the model's alignment heads. Words are cut as in faster-whisper's
+``find_alignment``.
 """
 
 from __future__ import annotations
@@ -40,8 +40,11 @@ def align(
     frames: list[int],
     durations_s: Sequence[float],
 ) -> list[Aligned]:
-    """Align each row of ``encoded`` with its text. ``texts``: the text tokens of each row, none empty. ``frames``: how
-    many feature frames of each row are not padding.
+    """Align each row of ``encoded`` with its text.
+
+    ``texts``: the text tokens of each row; none may be empty.
+    ``frames``: how many feature frames of each row are not padding.
+    ``durations_s``: length of each row's audio; no word ends later.
     """
     results = model.align(encoded, tokenizer.sot_sequence, texts, frames)
     return [
@@ -84,7 +87,10 @@ def _words(result: Any, tokenizer: Tokenizer, text: list[int], duration_s: float
 
 
 def whole_characters(tokens: list[int], tokenizer: Tokenizer) -> list[int]:
-    """Drop tokens of incomplete characters: Whisper's way of cutting words would lose everything after them."""
+    """Return the tokens without those of incomplete characters.
+
+    Whisper's way of cutting words would lose everything after such a character.
+    """
     while "\ufffd" in str(tokenizer.decode(tokens)):
         pieces = [_piece(tokenizer, token) for token in tokens]
         owners = [index for index, piece in enumerate(pieces) for _ in piece]
@@ -95,14 +101,14 @@ def whole_characters(tokens: list[int], tokenizer: Tokenizer) -> list[int]:
             if is_byte:
                 broken.add(owners[at])
             at += 1 if is_byte else len(character.encode())
-        if not broken:  # the model wrote the sign itself
+        if not broken:  # the model itself wrote the replacement character
             return tokens
         tokens = [token for index, token in enumerate(tokens) if index not in broken]
     return tokens
 
 
 def _piece(tokenizer: Tokenizer, token: int) -> bytes:
-    """The token's own bytes, which GPT-2's byte-level vocabulary spells in printable characters."""
+    """Return the token's own bytes. GPT-2's byte-level vocabulary spells these in printable characters."""
     spelt = tokenizer.tokenizer.id_to_token(token) or ""
     return bytes(_byte_of()[character] for character in spelt if character in _byte_of())
 

@@ -1,4 +1,4 @@
-"""Registers the engine, its models and the endpoints with the apps below."""
+"""Register this app's engine, models and endpoints with the apps of lower layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decodes the bytes of an audio file to 16 kHz mono in memory, or says why that is impossible."""
+"""Decode the bytes of an audio file to 16 kHz mono in memory."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ from inference.errors import EngineUnavailable
 
 MIN_DURATION_S = 0.1
 _PLAIN_FORMAT = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)  # PCM, mono, 16 bit
-_FIRST_S = 60  # room for so much is taken at once; only more takes room for the longest
+_FIRST_S = 60  # memory allocated at first; longer audio gets memory for the longest allowed
 
 
 @dataclass(frozen=True)
 class Recording:
-    """``samples``: int16 mono at ``SAMPLE_RATE``, shape (n,). int16 because an hour then takes 115 MB.
-    ``paused_s``: how much of it is silence that the file does not hold: its clock went on without sound."""
+    """A decoded recording.
+
+    ``samples``: int16 mono at ``SAMPLE_RATE``, shape (n,). An hour of int16 takes only 115 MB.
+    ``paused_s``: seconds of silence that the file does not contain, because its timestamps leave gaps.
+    """
 
     samples: npt.NDArray[np.int16]
     paused_s: float = 0.0
@@ -37,19 +40,24 @@ class Recording:
 
     @property
     def sound_s(self) -> float:
-        """Seconds of sound that were sent; these are charged."""
+        """Seconds of sound that the file contains. These are charged."""
         return self.duration_s - self.paused_s
 
     def float32(self, start: int, end: int) -> npt.NDArray[np.float32]:
-        """Samples [start, end) scaled to [-1, 1]."""
+        """Return the samples [start, end) as float32 within [-1, 1]."""
         return self.samples[start:end].astype(np.float32) * np.float32(1 / 32768)
 
 
 def decode(data: bytes, *, max_duration_s: float) -> Recording:
-    """Decode the louder or default audio track.
+    """Decode the default audio track of a file, or the loudest if the default is inaudible.
 
-    Raises ``ApiError``: ``invalid_audio`` (empty, undecodable, truncated), ``unsupported_format`` (no audio in it),
-    ``audio_too_short``, ``audio_too_long`` (noticed while decoding: no more than ``max_duration_s`` is ever held).
+    Audio that is too long is noticed while decoding, so no more than ``max_duration_s`` is ever held in memory.
+
+    Raises ``EngineUnavailable`` if no decoder process can be started, and ``ApiError``:
+
+    - ``invalid_audio`` if the file is empty, undecodable or truncated
+    - ``unsupported_format`` if there is no audio in it
+    - ``audio_too_short``, ``audio_too_long``
     """
     try:
         recording = _decoded(data, max_duration_s)
@@ -82,7 +90,7 @@ def _decoded(data: bytes, max_duration_s: float) -> Recording:
 
 
 def _plain_wav(data: bytes, layout: WavLayout, max_duration_s: float) -> Recording:
-    """Read a WAV file whose samples already have the wanted format, as speech clients often send: nothing to decode."""
+    """Read a WAV file that already has the wanted sample format, as speech clients often send. Nothing is decoded."""
     recording = Recording(np.frombuffer(data, "<i2", layout.size // 2, layout.start))
     if recording.duration_s > max_duration_s:
         raise too_long(max_duration_s)
@@ -91,7 +99,7 @@ def _plain_wav(data: bytes, layout: WavLayout, max_duration_s: float) -> Recordi
 
 def _collected(chunks: Iterator[Chunk], max_duration_s: float) -> Recording:
     longest = int(max_duration_s * SAMPLE_RATE) + SAMPLE_RATE
-    # Zeros that nobody writes to take no memory: a pause costs nothing, whatever the file's clock says.
+    # Zeros take no memory until they are written to, so a pause costs nothing, however long the file says it is.
     samples = np.zeros(min(longest, _FIRST_S * SAMPLE_RATE), np.int16)
     length = filled = 0
     for chunk in chunks:

@@ -1,7 +1,7 @@
 """Which Whisper checkpoint to load, and what is known about it.
 
-A checkpoint directory may hold ``voice.json`` beside the weights: what this service should know of the model and
-CTranslate2 does not say. Without it the model is taken for a stock Whisper.
+A checkpoint directory may hold ``voice.json`` beside the weights, with facts about the model that this service needs
+and CTranslate2 does not give. Without that file the model is treated as a stock Whisper.
 """
 
 from __future__ import annotations
@@ -20,24 +20,32 @@ from model_store.choice import AUTO, chosen
 
 BUNDLED = Path(__file__).parent / "bundled"
 FULL_CONTEXT_S = 30
-#: For a model that was not trained for short contexts. Less than the first makes it repeat itself too often; closer
-#: steps would save the encoder less than smaller batches cost the decoder.
+#: For a model that was not trained for short contexts. In less than 6 s it repeats itself too often. Closer steps would
+#: save the encoder less time than smaller batches cost the decoder.
 CONTEXTS_S = (6, 10, 15, 20, FULL_CONTEXT_S)
-TRAINED_SEGMENT_S = 10  # for a model with contexts of its own: segments of one file run side by side
-MARGIN_S = 2.0  # of silence after the speech, without which such a model repeats itself
-#: For a stock one, which was trained on half minutes: it hears a word better for all that comes before it.
+TRAINED_SEGMENT_S = 10  # for a model trained for short contexts; the segments of one file run side by side
+MARGIN_S = 2.0  # silence after the speech, without which a stock model repeats itself
+#: For a stock model, which was trained on half minutes: it recognises a word better after all that comes before it.
 LONGEST_SEGMENT_S = FULL_CONTEXT_S - int(MARGIN_S)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """``source``: a directory or a hub id. ``contexts_s``: encoder contexts that it may be given, ascending.
-    ``margin_s``: how much longer than the speech they must be. ``languages``: what it understands, empty if all of
-    Whisper's. ``plain``: it writes lower-case words without punctuation. ``longest_pause_s``: a pause longer than this
-    within a segment is not good for it. ``prompt_tokens``: the longest prompt it has learnt to take. ``timestamps``:
-    whether its own timestamps are worth asking for; without them a phrase is a segment, as voice activity detection cut
-    it. ``translates``: whether it can write English for what is said in another language. ``lexicon``: a list of words
-    by which its spaces are put right (``asr.lexicon``)."""
+    """A Whisper model and its properties.
+
+    ``source``: directory or hub id to load it from.
+    ``name``: its name in the API.
+    ``contexts_s``: lengths of encoder context that it may be given, in seconds, ascending.
+    ``margin_s``: seconds by which a context must be longer than the speech.
+    ``languages``: those that it understands; empty: all of Whisper's.
+    ``plain``: it writes lower-case words without punctuation.
+    ``longest_pause_s``: longest pause within a segment; longer ones harm recognition.
+    ``prompt_tokens``: length of the longest prompt that it has learnt to take.
+    ``timestamps``: whether its own timestamps are good. If not, each segment is one phrase.
+    ``translates``: whether it can write English for speech in another language.
+    ``lexicon``: a list of words that corrects its spaces (``asr.lexicon``).
+    ``bundled``: it is the small model that comes with this service.
+    """
 
     source: str
     name: str
@@ -54,8 +62,9 @@ class Checkpoint:
 
     @property
     def segment_s(self) -> int:
-        """The longest segment worth giving the model. A full-context model costs the same for any length up to 30 s, so
-        it gets 30 s.
+        """The longest segment worth giving the model, in seconds.
+
+        A model with full context only costs the same for any length up to 30 s, so it gets 30 s.
         """
         if self.contexts_s == (FULL_CONTEXT_S,):
             return FULL_CONTEXT_S
@@ -63,20 +72,21 @@ class Checkpoint:
 
 
 def configured() -> Checkpoint:
-    """Return the checkpoint that the settings name, with ``VOICE_ASR_CONTEXT`` overriding the model's own contexts.
-    Where an inference tier has reported its checkpoint, return that one. Raises ``ModelNotHere``.
+    """Return the checkpoint that the settings name, or the one that an inference tier has reported.
+
+    ``VOICE_ASR_CONTEXT`` overrides the model's own contexts. Raises ``ModelNotHere``.
     """
     return _adopted or _described(_source(), settings.VOICE_ASR_CONTEXT)
 
 
 def _source() -> str:
-    if settings.VOICE_INFERENCE_URL:  # the files are the tier's; until it has said what it runs, the setting stands
+    if settings.VOICE_INFERENCE_URL:  # only the tier has the files; until it reports what it runs, use the setting
         return str(BUNDLED) if settings.VOICE_ASR_MODEL in AUTO else settings.VOICE_ASR_MODEL
     return chosen(Task.TRANSCRIPTION).source
 
 
 def adopt(about: Mapping[str, Any]) -> None:
-    """Make the checkpoint that the inference tier runs this process's own. ``about``: its fields."""
+    """Use the checkpoint of the inference tier in this process. ``about``: the checkpoint's fields."""
     global _adopted
     tuples = {name: tuple(about[name]) for name in ("contexts_s", "languages")}
     _adopted = Checkpoint(**{**about, **tuples, "lexicon": None})

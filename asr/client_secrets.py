@@ -1,4 +1,4 @@
-"""`POST /v1/realtime/client_secrets`: a browser's short-lived token, as OpenAI's API has it."""
+"""`POST /v1/realtime/client_secrets`: a short-lived token for a browser, as in OpenAI's API."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class IssuedSecretSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class ClientSecretView(ApiView):
-    """A token for one end user's browser."""
+    """Issue a short-lived token for one end user's browser."""
 
     @extend_schema(
         operation_id="create_client_secret",
@@ -69,6 +69,6 @@ class ClientSecretView(ApiView):
         session = {"type": "transcription", **(fields.get("session") or {})}
         described = RealtimeSettings().updated(session).ga(f"sess_{uuid.uuid4().hex}")
         lifetime_s = (fields.get("expires_after") or {}).get("seconds", settings.VOICE_CLIENT_SECRET_S)
-        lifetime_s = min(lifetime_s, settings.VOICE_CLIENT_SECRET_S)  # the operator's word is the last
+        lifetime_s = min(lifetime_s, settings.VOICE_CLIENT_SECRET_S)  # the operator's limit takes precedence
         secret = client_secrets.issue(caller, lifetime_s=lifetime_s, session=session)
         return Response({"value": secret.value, "expires_at": secret.expires_at, "session": described})

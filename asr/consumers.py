@@ -5,7 +5,7 @@
     -> {"type": "commit"}, {"type": "clear"}
     -> {"type": "stop"}                         <- final, usage, done
 
-A mistake ends the connection, with an ``error`` that says what was wrong and got.
+An invalid message ends the connection, after an ``error`` that says what was wrong.
 """
 
 from __future__ import annotations

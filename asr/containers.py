@@ -1,7 +1,7 @@
-"""Any container that FFmpeg reads, decoded piece by piece to 16 kHz mono on the container's own clock.
+"""Decode any container that FFmpeg reads, piece by piece, to 16 kHz mono on the container's own clock.
 
-What a file claims (rates, channels, sizes, times) is checked before memory is taken for it. Needs neither Django nor
-the rest of the app, so that it may run in a process of its own (``asr.decoder_process``).
+What a file claims (rates, channels, sizes, times) is checked before memory is allocated for it. This module needs
+neither Django nor the rest of the app, so it can run in a process of its own (``asr.decoder_process``).
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from asr.downmix import Channels, Downmix
 from core.error_codes import ErrorCode
 
 SAMPLE_RATE = 16_000
-#: Demuxers of formats that carry sound. A playlist or a script would make FFmpeg open other addresses: not here.
+#: Demuxers of formats that carry sound. No playlists or scripts, which would make FFmpeg open other addresses.
 FORMATS = (
     "wav,w64,mp3,mov,ogg,matroska,webm,flac,amr,amrnb,amrwb,aac,aiff,caf,au,ac3,eac3,asf,mpeg,mpegts,loas,latm,avi,gsm"
 )
 _CLOCKED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "ogg", "mpegts", "mpeg", "asf")
-_FROM_ZERO = _CLOCKED[:2]  # their clocks begin at 0, wherever the first sound is
+_FROM_ZERO = _CLOCKED[:2]  # their clocks begin at 0, even if the first sound comes later
 _WITH_DURATION = ("flac", _CLOCKED[0])  # for other formats FFmpeg guesses the duration from the bit rate
 SAMPLE_RATES = range(4_000, 384_001)
 MAX_CHANNELS = 16
 MAX_FRAME_S = 30.0  # of one decoded frame; FLAC's largest at 4 kHz lasts 16 s
 MAX_FRAME_VALUES = 4_000_000  # samples times channels
 MAX_DAMAGED_PACKETS = 100
-MAX_LATE_START_S = 60.0  # a first time stamp beyond this is of a clock that started elsewhere: a piece of a stream
+MAX_LATE_START_S = 60.0  # a first time stamp beyond this belongs to a clock that started earlier: a piece of a stream
 _CLOCK_TOLERANCE_S = 0.2  # time stamps are rounded, and clocks drift
 _BLOCK_S = 0.25  # resampled at once
 _TRACKS_COMPARED = 4
-_TRACK_SAMPLE_S = 120.0  # of each track is listened to, to choose among them
-_INAUDIBLE_DB = 20.0  # below the loudest track
+_TRACK_SAMPLE_S = 120.0  # of each track, compared to choose one
+_INAUDIBLE_DB = 20.0  # this far below the loudest track, a track cannot be heard
 _EXOTIC = (b"FLV", b"wvpk", b"MAC ", b"TTA", b"MThd", b".RMF", b"DSD ", b"FRM8", b"#!SILK", b"OFR ", b"Creative Voice")
 _NOT_AUDIO = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"PK\x03\x04", b"<", b"{", b"#EXTM3U")
 _DECODING_ERRORS = (av.FFmpegError, ValueError, OSError, ArithmeticError, LookupError, TypeError, NotImplementedError)
@@ -46,7 +46,7 @@ class UnusableAudio(Exception):
     def __init__(self, code: ErrorCode, template: str, **values: int | float) -> None:
         super().__init__(template.format(**values))
         self.code = code
-        self.template = template  # translated where the caller is known: this may run in a process of its own
+        self.template = template  # translated later, where the caller is known: this may run in a process of its own
         self.values = values
 
 
@@ -75,14 +75,20 @@ def unsupported() -> UnusableAudio:
 
 @dataclass(frozen=True)
 class Chunk:
-    """``samples``: int16 (n,) at ``SAMPLE_RATE``, the first of them ``position`` samples from the recording's start."""
+    """A stretch of decoded audio.
+
+    ``position``: samples from the recording's start to its first sample.
+    ``samples``: int16 at ``SAMPLE_RATE``, shape (n,).
+    """
 
     position: int
     samples: npt.NDArray[np.int16]
 
 
 def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
-    """Decode the louder or default audio track. Positions only grow; between chunks there may be pauses.
+    """Decode the default audio track, or the loudest if the default is inaudible, and yield it in chunks.
+
+    Positions increase. Between chunks there may be pauses.
 
     Raises ``UnusableAudio``: ``invalid_audio`` (undecodable, truncated), ``unsupported_format``, ``audio_too_long``.
     """
@@ -93,7 +99,7 @@ def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
             if len(container.streams.audio) == 1:
                 yield from _decoded(container, track, max_duration_s)
                 return
-        with _opened(data) as again:  # some of it was read to compare the tracks
+        with _opened(data) as again:  # opened again, since comparing the tracks has read some of it
             yield from _decoded(again, track, max_duration_s)
     except MemoryError as error:
         raise invalid("The audio file needs more memory to decode than is allowed.") from error
@@ -104,7 +110,7 @@ def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
 def _opened(data: bytes) -> av.container.InputContainer:
     options = {"format_whitelist": FORMATS, "protocol_whitelist": "none", "codec_whitelist": _AUDIO_DECODERS}
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        options["probesize"] = "4096"  # FFmpeg looks through the samples for other codecs: 3 ms for 4 s of audio
+        options["probesize"] = "4096"  # else FFmpeg searches the samples for other codecs: 3 ms for 4 s of audio
     form = "gsm" if _is_raw_gsm(data) else None
     try:
         return av.open(io.BytesIO(data), "r", format=form, options=options, metadata_errors="ignore")
@@ -115,15 +121,16 @@ def _opened(data: bytes) -> av.container.InputContainer:
 
 
 def _is_raw_gsm(data: bytes) -> bool:
-    """Whether this is GSM 06.10 as telephone systems store it: no header, and frames of 33 bytes that all begin with
-    the same four bits.
+    """Return True if this is GSM 06.10 as telephone systems store it.
+
+    Such a file has no header. It consists of frames of 33 bytes that all begin with the same four bits.
     """
     return len(data) >= 33 * 4 and len(data) % 33 == 0 and all(byte >> 4 == 0xD for byte in data[::33])
 
 
 # --- tracks -----------------------------------------------------------------------------------------------------------
 def _chosen_track(container: av.container.InputContainer) -> int:
-    """The number of the audio stream to decode: the one marked as default if it can be heard, else the loudest."""
+    """Return the number of the audio stream to decode: the default one if it can be heard, else the loudest."""
     streams = [stream for stream in container.streams.audio if stream.codec_context][:_TRACKS_COMPARED]
     if not streams:
         raise unsupported()
@@ -139,7 +146,7 @@ def _chosen_track(container: av.container.InputContainer) -> int:
 
 
 def _loudness(container: av.container.InputContainer, streams: list[av.AudioStream]) -> list[float]:
-    """The level of each track in dB, over the beginning of the file."""
+    """Return the level of each track in dB, measured over the beginning of the file."""
     energy = {stream.index: 0.0 for stream in streams}
     heard_s = dict.fromkeys(energy, 0.0)
     for packet in container.demux(*streams):
@@ -161,7 +168,7 @@ def _loudness(container: av.container.InputContainer, streams: list[av.AudioStre
 # --- decoding ---------------------------------------------------------------------------------------------------------
 def _decoded(container: av.container.InputContainer, track: int, max_duration_s: float) -> Iterator[Chunk]:
     stream = container.streams.audio[track]
-    if stream.codec_context is None:  # FFmpeg knows the container, not what is in it
+    if stream.codec_context is None:  # FFmpeg knows the container, but not the codec
         raise unsupported()
     _check_format(stream.rate, stream.channels)
     timeline = _Timeline(_origin(container, stream), max_duration_s, clocked=container.format.name in _CLOCKED)
@@ -199,7 +206,7 @@ def _check_format(sample_rate: int, channels: int) -> None:
 
 
 def _origin(container: av.container.InputContainer, stream: av.AudioStream) -> float:
-    """The time stamp, in seconds, that is the recording's 0."""
+    """Return the time stamp, in seconds, at which the recording starts."""
     starts = [float(s.start_time * s.time_base) for s in container.streams if s.start_time is not None and s.time_base]
     first = min(starts, default=0.0)
     own = float(stream.start_time * stream.time_base) if stream.start_time is not None and stream.time_base else first
@@ -209,10 +216,10 @@ def _origin(container: av.container.InputContainer, stream: av.AudioStream) -> f
 
 
 class _Timeline:
-    """Puts decoded frames on the recording's clock."""
+    """Converts decoded frames to chunks on the recording's clock."""
 
     def __init__(self, origin_s: float, max_duration_s: float, *, clocked: bool) -> None:
-        self.position = 0  # samples that are out, pauses included
+        self.position = 0  # samples yielded so far, including pauses
         self._origin_s = origin_s
         self._clocked = clocked
         self._max_duration_s = max_duration_s
@@ -238,7 +245,7 @@ class _Timeline:
         yield from self._flush()
 
     def _start_s(self, frame: av.AudioFrame) -> float:
-        """The frame's start: its time stamp if that is later than the end of the audio before it, else that end."""
+        """Return when the frame starts, in seconds: at its time stamp, but not before the previous audio ends."""
         if not self._clocked or frame.time is None:
             return self._clock_s
         stamped = frame.time - self._origin_s
@@ -255,7 +262,7 @@ class _Timeline:
 
 
 class _Resampler:
-    """Mixes down, then resamples, a block at a time."""
+    """Mixes frames down to mono and resamples them, a block at a time."""
 
     def __init__(self, sample_rate: int, channels: int) -> None:
         self._sample_rate = sample_rate
@@ -290,7 +297,10 @@ class _Resampler:
 
 
 def _values(frame: av.AudioFrame) -> Channels:
-    """A frame's samples, float32 (channels, n) within [-1, 1]. Raises ``UnusableAudio`` for one beyond all bounds."""
+    """Return a frame's samples, float32 (channels, n) within [-1, 1].
+
+    Raises ``UnusableAudio`` if the frame's rate, channels or size are beyond the limits.
+    """
     channels = frame.layout.nb_channels
     _check_format(frame.sample_rate, channels)
     if frame.samples > MAX_FRAME_S * frame.sample_rate or frame.samples * channels > MAX_FRAME_VALUES:
@@ -306,7 +316,7 @@ def _values(frame: av.AudioFrame) -> Channels:
 
 
 def _audio_decoders() -> str:
-    """The decoders that FFmpeg may use: audio only, so no picture is decoded, whatever the container holds."""
+    """Return the names of the decoders that FFmpeg may use. All are audio decoders, so no picture is ever decoded."""
     return ",".join(sorted(name for name in av.codecs_available if _is_audio_decoder(name)))
 
 

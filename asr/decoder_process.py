@@ -1,7 +1,7 @@
-"""Runs FFmpeg in child processes with little memory, so that a hostile file cannot harm the service.
+"""Run FFmpeg in child processes with little memory, so that a hostile file cannot harm the service.
 
-A child reads a file, answers with its chunks, and waits for the next one. The kernel refuses it more than
-``MEMORY_BYTES`` beyond what it starts with; a child that crashes or says nothing for ``SILENCE_S`` is given up, and the
+A child reads a file, answers with its chunks, and waits for the next file. The kernel refuses it more than
+``MEMORY_BYTES`` beyond what it starts with. A child that crashes, or is silent for ``SILENCE_S``, is killed, and its
 file counts as undecodable.
 
     request   8 bytes length, 8 bytes float64 longest duration in seconds, the file
@@ -44,7 +44,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 class DecoderUnavailable(Exception):
-    """No process could be started."""
+    """No child process could be started."""
 
 
 class _Crashed(Exception):
@@ -52,7 +52,7 @@ class _Crashed(Exception):
 
 
 def decoded(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
-    """``asr.containers.chunks`` in another process. Raises ``UnusableAudio``, ``DecoderUnavailable``."""
+    """Run ``asr.containers.chunks`` in a child process. Raises ``UnusableAudio`` and ``DecoderUnavailable``."""
     process = _take()
     finished = False
     try:
@@ -155,11 +155,11 @@ os.register_at_fork(after_in_child=_idle.clear)  # they belong to the parent
 
 # --- in the child -----------------------------------------------------------------------------------------------------
 def serve() -> None:
-    """Decode files until the parent is gone."""
+    """Decode files until the parent process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     av.logging.set_level(av.logging.PANIC)
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints must not come between
+    os.dup2(2, 1)  # printed output must not get between the answers
     _bound_memory()
     while head := sys.stdin.buffer.read(_REQUEST.size):
         length, max_duration_s = _REQUEST.unpack(head)

@@ -1,13 +1,14 @@
-"""From a batch of features to hypotheses, with Whisper's own rules, in as few calls of CTranslate2 as possible.
+"""Decode a batch of features to hypotheses by Whisper's own rules, in as few calls of CTranslate2 as possible.
 
 The rules (suppressed tokens, first timestamp, scores) are those of faster-whisper's ``WhisperModel.transcribe``; a test
-compares the words. What differs is what happens to a text that looks wrong, because here others share the batch:
+compares the words. Only text that looks wrong is handled differently, because here other units share the batch:
 
-- a unit is encoded once for each context; a hotter try takes the rows of the encoder's output that it needs;
-- tokens are bounded by the audio's length, so that a loop ends soon;
-- a loop that is evident is cut to once (``asr.drafts``); what is doubtful otherwise is handed back to the engine, which
-  runs it alone in full context; only a text that is implausible there is drawn again, hotter, once;
-- a low log probability alone, which is normal for languages that the model knows little of, is no reason.
+- A unit is encoded once for each context. A second try at a higher temperature uses the same output of the encoder.
+- The audio's length bounds the number of tokens, so that a loop ends soon.
+- An evident loop is cut to its first turn (``asr.drafts``).
+- A text that is doubtful for another reason goes back to the engine, which runs the unit again in full context. Only a
+  text that is implausible even there is decoded once more, at a higher temperature.
+- A low log probability alone does not make a text doubtful. It is normal for languages that the model knows little of.
 
 Threads: a ``Decoder`` holds no state between calls except caches filled under the GIL; several threads may call it.
 """
@@ -40,17 +41,22 @@ COMPRESSION_RATIO_THRESHOLD = 2.4
 LOGPROB_THRESHOLD = -1.0
 NO_SPEECH_THRESHOLD = 0.6
 BEST_OF = 2
-WEAK_LOGPROB = -0.7  # not rare in Malay, so no evidence by itself
-CLOSE_CALL = 0.25  # times the likeliest language's probability
+WEAK_LOGPROB = -0.7  # frequent in Malay, so no evidence by itself
+CLOSE_CALL = 0.25  # share of the likeliest language's probability that makes another one a close second
 FRAMES_PER_SECOND = 100
-LATEST_FIRST_TIMESTAMP = 50  # the first timestamp is within the first second
-DYNAMIC_RANGE = 2.0  # of normalised log-mel features: silence is so far below the loudest
+LATEST_FIRST_TIMESTAMP = 50  # in steps of 20 ms: the first timestamp is within the first second
+DYNAMIC_RANGE = 2.0  # of normalised log-mel features: silence is this far below the loudest
 
 
 @dataclass(kw_only=True)
 class Prepared(Unit):
-    """A unit with its features: float32 (mels, frames), and the context in seconds that it will be encoded in.
-    ``is_second_try``: the first, in less context, was doubtful."""
+    """A unit ready to be decoded.
+
+    ``features``: float32 (mels, frames).
+    ``context_s``: seconds of encoder context to use.
+    ``prompt``: token ids to begin with.
+    ``is_second_try``: the first try, in less context, was doubtful.
+    """
 
     unit: SpeechUnit
     features: npt.NDArray[np.float32]
@@ -64,14 +70,19 @@ class Prepared(Unit):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Units with equal keys may share a batch: CTranslate2 wants equal shapes and equally long prompts."""
+        """Units with equal keys may share a batch. CTranslate2 needs equal shapes and prompts of equal length."""
         options = self.unit.options
         return self.context_s, options.task, options.timestamps, options.temperatures, options.greedy, len(self.prompt)
 
 
 @dataclass(frozen=True)
 class _Languages:
-    """``code``: the language to decode in. ``ranked``: the candidates with their probabilities, likeliest first."""
+    """The language of a unit.
+
+    ``code``: the language to decode in.
+    ``probability``: how likely it is.
+    ``ranked``: the candidates with their probabilities, likeliest first.
+    """
 
     code: str
     probability: float = 1.0
@@ -79,13 +90,13 @@ class _Languages:
 
     @property
     def is_close_call(self) -> bool:
-        """Whether the sound alone chose this language, and nearly another."""
+        """Whether the audio alone chose this language, and another was nearly as likely."""
         if len(self.ranked) < 2 or self.code != self.ranked[0][0]:
             return False
         return self.ranked[1][1] > CLOSE_CALL * self.ranked[0][1]
 
     def swapped(self) -> _Languages:
-        """The same candidates with the runner-up first."""
+        """Return the same candidates with the second one first."""
         (first, likelier), (second, unlikelier), *rest = self.ranked
         return _Languages(second, likelier, ((second, likelier), (first, unlikelier), *rest))
 
@@ -102,15 +113,16 @@ class Decoder:
     def __init__(self, model: WhisperModel, checkpoint: Checkpoint, *, languages: list[str]) -> None:
         self._model = model
         self._checkpoint = checkpoint
-        # A stock model hears Malay as Indonesian or Javanese now and then: only languages on offer are candidates.
+        # A stock model sometimes takes Malay for Indonesian or Javanese, so only languages on offer are candidates.
         self._languages = [code for code in languages if not checkpoint.languages or code in checkpoint.languages]
         self._lexicon = Lexicon.read(checkpoint.lexicon) if checkpoint.lexicon else None
         self.tokenizer = lru_cache(maxsize=64)(self._tokenizer)
         self._suppressed = lru_cache(maxsize=64)(self._suppressed_tokens)
 
     def decode(self, batch: list[Prepared], beam_size: int) -> list[Decoded]:
-        """Return one result for each item. All items have the same ``key``; those with greedy options are decoded
-        greedily.
+        """Return one result for each item. All items have the same ``key``.
+
+        ``beam_size``: width of the beam search. Items with greedy options are decoded greedily instead.
         """
         encoded = self._encode(batch)
         languages = self._languages_of(batch, encoded)
@@ -128,7 +140,7 @@ class Decoder:
         ]
 
     def prompt(self, unit: SpeechUnit) -> tuple[int, ...]:
-        """Token ids of prompt and keywords, as many as the model takes, without the start token."""
+        """Return the token ids of the unit's keywords and prompt, as many as the model takes; () if there are none."""
         options = unit.options
         hints = self._as_written(", ".join(options.keywords))
         earlier = self._as_written(options.prompt)
@@ -136,13 +148,13 @@ class Decoder:
             return ()
         tokenizer = self.tokenizer(options.language or "en", options.task)
         most = self._checkpoint.prompt_tokens
-        # Keywords first, as faster-whisper has them: a long prompt loses its beginning, not what was named one by one.
+        # Keywords first, as in faster-whisper. A long prompt loses its beginning, but no keyword.
         named = tokenizer.encode(" " + hints)[:most] if hints else []
         previous = tokenizer.encode(" " + earlier) if earlier else []
         return (tokenizer.sot_prev, *named, *previous[max(0, len(previous) + len(named) - most) :])
 
     def _as_written(self, text: str) -> str:
-        """Text as the model would write it: a plain model has never seen capitals or commas."""
+        """Return the text as the model would write it. A plain model has never seen capitals or commas."""
         if not self._checkpoint.plain:
             return text.strip()
         return " ".join("".join(c if c.isalnum() or c in "-'" else " " for c in text.lower()).split())
@@ -163,8 +175,11 @@ class Decoder:
         return self._model.encode(features)
 
     def _silence(self, item: Prepared) -> float:
-        """The value that pads the features. It is zero, as in faster-whisper and in the bundled model's training; but a
-        model given less context than it was trained for hears better if the padding is as low as silence.
+        """Return the value with which the features are padded.
+
+        It is zero, as in faster-whisper and in the training of the bundled model. But a model that gets less context
+        than it was
+        trained for does better with padding as low as silence.
         """
         is_as_trained = item.context_s == FULL_CONTEXT_S or not self._checkpoint.margin_s
         return 0.0 if is_as_trained else float(item.features.max()) - DYNAMIC_RANGE
@@ -184,8 +199,11 @@ class Decoder:
         ]
 
     def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
-        """Return the likeliest of the languages that the caller allows, or else of those on offer; if the model names
-        none of them, the likeliest of all. A close relative that is not on offer counts for the language that is.
+        """Return the likeliest of the languages that the caller allows, or else of those on offer.
+
+        A relative that is not among these counts for the language that it is mistaken for (``RELATIVES``). If the model
+        names
+        none of them, the likeliest of all languages is returned.
         """
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
         summed = dict.fromkeys(item.unit.options.candidates or self._languages, 0.0)
@@ -222,8 +240,10 @@ class Decoder:
         beam_size: int,
         drafts: list[Draft],
     ) -> None:
-        """Where the language was a close call and the text is weak, take the runner-up's text if it is likelier: a
-        model that is told the wrong language translates, badly."""
+        """Where the language was a close call and the text is weak, take the second language's text if it is likelier.
+
+        A model that is told the wrong language translates, and badly. Changes ``languages`` and ``drafts`` in place.
+        """
         unsure = [
             index
             for index, (language, draft) in enumerate(zip(languages, drafts, strict=True))
@@ -289,10 +309,10 @@ class Decoder:
         encoded: ctranslate2.StorageView,
         drafts: list[Draft],
     ) -> list[Aligned]:
-        """Align the items that asked for it. ``align`` takes one language at a time."""
+        """Align the items that ask for words or log probabilities. ``align`` takes one language at a time."""
         aligned = [Aligned()] * len(batch)
         rows_of: dict[str, list[int]] = {}
-        tokenizer = self.tokenizer("en", "transcribe")  # the language makes no difference to text
+        tokenizer = self.tokenizer("en", "transcribe")  # text tokens are the same in all languages
         texts = [whole_characters(draft.text_tokens(tokenizer.eot), tokenizer) for draft in drafts]
         for index, item in enumerate(batch):
             if texts[index] and (item.unit.options.words or item.unit.options.logprobs):
@@ -341,6 +361,6 @@ class Decoder:
 
 
 def _rows(encoded: ctranslate2.StorageView, rows: list[int]) -> ctranslate2.StorageView:
-    """Select some items of the encoder's output."""
+    """Return some rows of the encoder's output."""
     here = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
     return ctranslate2.StorageView.from_array(np.ascontiguousarray(np.array(here)[rows]))

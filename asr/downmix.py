@@ -1,8 +1,8 @@
-"""Several channels as one, so that nothing that was said cancels out.
+"""Mix several channels into one, so that nothing that was said cancels out.
 
-The plain mean of a stereo recording whose one channel is wired the wrong way round is silence. Here a channel that runs
-against the others is turned round first, and the mean counts channels by their level: one that is silent does not make
-the rest quieter.
+The plain mean of a stereo recording is silence if one channel is wired with opposite polarity. So a channel that is
+opposed to the others is inverted first. The sum is scaled by the channels' levels, so that a silent channel does not
+make the others quieter.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-_OPPOSED = -0.3  # correlation: unrelated channels are near 0, and those of real stereo rarely below this
-_AUDIBLE = 0.1  # of the loudest channel's power: enough to compare the others with
-_MEMORY_S = 5.0  # half of what is known about the channels is forgotten in this time
+_OPPOSED = -0.3  # correlation; unrelated channels are near 0, those of real stereo rarely below this
+_AUDIBLE = 0.1  # share of the loudest channel's power: enough to compare the others with
+_MEMORY_S = 5.0  # in this time, half of what is known about the channels is forgotten
 
 Channels = npt.NDArray[np.float32]
 
 
 class Downmix:
-    """Keeps what the channels of one stream have been like so far."""
+    """Mixes down the channels of one stream. It remembers how they have correlated so far."""
 
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate
         self._covariance: npt.NDArray[np.float64] | None = None
 
     def __call__(self, channels: Channels) -> Channels:
-        """(channels, n) → (n,), within [-1, 1]."""
+        """Mix channels, float32 (channels, n), into one, float32 (n,) within [-1, 1]."""
         if len(channels) == 1:
             return np.asarray(channels[0], np.float32)
         self._learn(channels)

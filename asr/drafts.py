@@ -1,9 +1,11 @@
 """One attempt at the words of a unit, and the reasons to doubt it.
 
-A draft is **implausible** if nobody can have said it in that time, and **doubtful** if it had better be tried again
-with more context. An implausible one that does nothing but repeat itself needs no second try: cut to once it is as good
-as any. A text that was begun with a timestamp ends with one; where it does not, the decoder broke off, which is reason
-to look twice at a text too short for its time, and at words that repeat themselves.
+A draft is **implausible** if nobody can have said it in that time. It is **doubtful** if it should be tried again with
+more context. An implausible draft that only repeats itself needs no second try: cut to its first turn, it is as good as
+any.
+
+A text that begins with a timestamp should end with one. If it does not, the decoder broke off. This makes the draft
+doubtful if the text is short for its time, or repeats itself.
 """
 
 from __future__ import annotations
@@ -18,10 +20,10 @@ from faster_whisper.transcribe import get_compression_ratio
 from asr import repetition
 from asr.units import Phrase
 
-LOGPROB_OF_NOTHING = -10.0  # no tokens, no mean
+LOGPROB_OF_NOTHING = -10.0  # without tokens there is no mean
 SECONDS_PER_TIMESTAMP = 0.02
 REPLACEMENT = "\ufffd"
-#: Text tokens that can be needed: for a language whose letters are mostly whole tokens, and for one written in bytes.
+#: The most text tokens needed: for a language whose letters are mostly whole tokens, and for one written in bytes.
 TOKENS_PER_SECOND = 14
 TOKENS_PER_SECOND_IN_BYTES = 32
 SPARE_TOKENS = 16
@@ -30,19 +32,31 @@ _WORD_TOKENS = frozenset(("ms", "en", "zh", "id", "jw", "de", "fr", "es", "it", 
 
 
 def max_tokens(language: str, seconds: float) -> int:
-    """A limit above what fast speech of that length needs, at which a decoder that is stuck stops."""
+    """Return the number of tokens at which a stuck decoder is stopped.
+
+    It is more than fast speech of that length needs.
+    """
     rate = TOKENS_PER_SECOND if language in _WORD_TOKENS else TOKENS_PER_SECOND_IN_BYTES
     return SPARE_TOKENS + round(rate * seconds)
 
 
 def decoded(tokenizer: Tokenizer, tokens: list[int]) -> str:
-    """Text of the tokens; a character that lacks some of its bytes is dropped."""
+    """Return the text of the tokens. A character that lacks some of its bytes is dropped."""
     return str(tokenizer.decode([token for token in tokens if token < tokenizer.eot])).replace(REPLACEMENT, "").strip()
 
 
 @dataclass(frozen=True)
 class Draft:
-    """One attempt at a unit's words. ``tokens`` include timestamps; ``seconds`` is the unit's length."""
+    """One attempt at a unit's words.
+
+    ``tokens``: includes timestamps.
+    ``avg_logprob``: mean log probability of the tokens.
+    ``compression_ratio``: UTF-8 bytes over deflated bytes; high for loops.
+    ``no_speech_prob``: the model's own probability that nothing was said.
+    ``seconds``: the unit's length.
+    ``is_cut_off``: the decoder was stopped at the most tokens allowed.
+    ``is_broken_off``: the text begins with a timestamp and does not end with one.
+    """
 
     tokens: list[int]
     text: str
@@ -56,10 +70,10 @@ class Draft:
 
     @classmethod
     def of(cls, result: Any, tokenizer: Tokenizer, temperature: float, seconds: float, limit: int) -> Draft:
-        """``result``: CTranslate2's. ``limit``: how many tokens it could have."""
+        """Make a draft from a result of CTranslate2. ``limit``: the most tokens that it could have."""
         tokens = result.sequences_ids[0]
         text = decoded(tokenizer, tokens)
-        # CTranslate2 divides the score by the length without the end token, Whisper counts it.
+        # CTranslate2 divides the score by the length without the end token; Whisper counts that token.
         logprob = result.scores[0] * len(tokens) / (len(tokens) + 1) if tokens else LOGPROB_OF_NOTHING
         ratio = get_compression_ratio(text) if text else 0.0
         is_cut_off = len(tokens) >= limit
@@ -82,7 +96,7 @@ class Draft:
 
     @property
     def is_clear_loop(self) -> bool:
-        """Whether it is a plausible text, several times, and nothing else."""
+        """Whether the draft is a plausible text several times, and nothing else."""
         again = self.repetition
         if again is None or not self.is_implausible or not again.is_whole or again.start:
             return False
@@ -100,7 +114,7 @@ class Draft:
         return self.is_broken_off and repetition.pace(self.text, self.seconds) < SLOWEST_PACE
 
     def once(self, tokenizer: Tokenizer) -> Draft:
-        """Without what follows the first turn of the loop, if it is implausible and there is a loop."""
+        """Return the draft cut after the first turn of its loop, if it is implausible and has a loop."""
         again = self.repetition
         if again is None or not self.is_implausible:
             return self
@@ -110,7 +124,10 @@ class Draft:
 
 
 def least_doubtful(drafts: list[Draft]) -> Draft:
-    """Return the first draft without a doubt, else the likeliest of the rest: plausible ones first, empty ones last."""
+    """Return the first draft that is not doubtful, or else the likeliest one.
+
+    Plausible drafts are preferred to implausible ones, and any text to none.
+    """
     for draft in drafts:
         if draft.text and not draft.is_doubtful:
             return draft
@@ -118,7 +135,7 @@ def least_doubtful(drafts: list[Draft]) -> Draft:
 
 
 def _tokens_of_words(tokens: list[int], count: int, tokenizer: Tokenizer) -> list[int]:
-    """The tokens up to where the word after the first ``count`` begins."""
+    """Return the tokens before the word that follows the first ``count`` words."""
     for end in range(1, len(tokens) + 1):
         if len(repetition.words_of(decoded(tokenizer, tokens[:end]))) > count:
             return tokens[: end - 1]
@@ -126,8 +143,10 @@ def _tokens_of_words(tokens: list[int], count: int, tokenizer: Tokenizer) -> lis
 
 
 def phrases(tokens: list[int], tokenizer: Tokenizer, duration_s: float) -> list[Phrase]:
-    """Cut at the timestamp tokens; one phrase for the whole unit where there are none. A character that a timestamp
-    splits goes to the phrase in which it ends."""
+    """Cut the tokens at the timestamps into phrases; without timestamps, the whole unit is one phrase.
+
+    A character that a timestamp splits goes to the phrase in which it ends.
+    """
     found: list[Phrase] = []
     start = 0.0
     current = list[int]()
@@ -146,7 +165,7 @@ def phrases(tokens: list[int], tokenizer: Tokenizer, duration_s: float) -> list[
 
 
 def _whole_characters(tokens: list[int], tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
-    """Tokens of whole characters, and those at the end (at most three) that begin one without ending it."""
+    """Split off the tokens at the end (at most three) that begin a character without completing it."""
     for kept in range(len(tokens), max(-1, len(tokens) - 4), -1):
         if not str(tokenizer.decode(tokens[:kept])).endswith(REPLACEMENT):
             return tokens[:kept], tokens[kept:]

@@ -1,11 +1,11 @@
-"""When somebody starts and stops speaking, decided while the audio arrives.
+"""Detect when somebody starts and stops speaking, while the audio arrives.
 
-``FrameVad`` runs Silero VAD frame by frame: faster-whisper's own call starts afresh
-each time, so the network's state and the samples it looks back on are kept here between calls. The probabilities are
-those of the whole recording in one call. ``Endpointer`` turns them into OpenAI's speech_started and speech_stopped.
+``FrameVad`` runs Silero VAD frame by frame. faster-whisper's own function starts from scratch at each call. Here the
+network's state and the samples that it looks back on are kept between calls, so the probabilities are those of the
+whole recording in one call. ``Endpointer`` turns them into OpenAI's speech_started and speech_stopped.
 
-Threads: one ``FrameVad`` belongs to one stream and is called from one thread at a time; the session
-behind it is shared, ONNX Runtime allows that. ``Endpointer`` is plain arithmetic.
+Threads: a ``FrameVad`` belongs to one stream and is called from one thread at a time. All share one session of ONNX
+Runtime, which may run in several threads at once. ``Endpointer`` is plain arithmetic.
 """
 
 from __future__ import annotations
@@ -21,18 +21,21 @@ from asr.voice_activity import network
 
 FRAME = 512  # samples: 32 ms, what the network was trained on
 FRAME_MS = 1000 * FRAME / SAMPLE_RATE
-_LOOK_BACK = 64  # samples of the frame before that each frame is seen with
+_LOOK_BACK = 64  # samples of the previous frame that the network sees with each frame
 _STATE = (1, 1, 128)
 
-HYSTERESIS = 0.15  # speech that has begun ends only below the threshold less this, as in Silero's own rules
-MIN_SPEECH_MS = 100  # shorter is a click
+HYSTERESIS = 0.15  # speech that has begun ends only below the threshold minus this, as in Silero's own rules
+MIN_SPEECH_MS = 100  # anything shorter is a click
 
 
 @dataclass(frozen=True)
 class TurnDetection:
-    """OpenAI's ``server_vad``: the ``threshold`` for the probability of speech, the length of audio before the start of
-    speech that belongs to the utterance, and the length of silence that ends it. ``eagerness``: the ``semantic_vad``
-    setting from which that silence was chosen.
+    """When a turn starts and ends, as in OpenAI's ``server_vad``.
+
+    ``threshold``: probability from which a frame counts as speech.
+    ``prefix_padding_ms``: audio before the start of speech that belongs to the utterance.
+    ``silence_duration_ms``: silence that ends the utterance.
+    ``eagerness``: the ``semantic_vad`` setting from which that silence was chosen, if it was.
     """
 
     threshold: float = 0.5
@@ -48,8 +51,9 @@ class FrameVad:
         self._before = np.zeros(_LOOK_BACK, np.float32)
 
     def probabilities(self, frames: Samples) -> npt.NDArray[np.float32]:
-        """Return the probability of speech, shape (n,), for each frame of float32 (n, ``FRAME``). The frames follow
-        those of the previous call.
+        """Return the probability of speech in each frame, float32 (n,).
+
+        ``frames``: float32 (n, ``FRAME``). They follow the frames of the previous call.
         """
         looking_back = np.vstack([self._before, frames[:-1, -_LOOK_BACK:]])
         self._before = frames[-1, -_LOOK_BACK:].copy()
@@ -64,9 +68,11 @@ class Turn(Enum):
 
 
 class Endpointer:
-    """Fed the probability of each frame in order, tells when a turn starts and stops.
+    """Detects turns. Call ``feed`` with the probability of speech in each frame, in order.
 
-    ``started_at``: the frame in which the last turn's speech began. A start is told once ``MIN_SPEECH_MS`` were spoken.
+    A start is reported once ``MIN_SPEECH_MS`` have been spoken.
+
+    ``started_at``: number of the frame in which the last turn's speech began.
     """
 
     def __init__(self, detection: TurnDetection) -> None:
@@ -74,7 +80,7 @@ class Endpointer:
         self.started_at = 0
         self._frame = 0  # the number of the next frame
         self._speaking = self._told = False
-        self._voiced_until = 0  # the first frame of the silence that runs, if one does
+        self._voiced_until = 0  # the first frame after the last speech
 
     def feed(self, probability: float) -> Turn | None:
         frame = self._frame
@@ -97,5 +103,5 @@ class Endpointer:
         return None
 
     def reset(self) -> None:
-        """Forget the open turn, which the caller has ended."""
+        """Forget the open turn, because the caller has ended it."""
         self._speaking = False

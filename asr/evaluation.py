@@ -1,4 +1,4 @@
-"""Measures a model's errors and speed over a manifest of recordings and their reference texts."""
+"""Measure a model's errors and speed on a manifest of recordings with reference texts."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from core.errors import ApiError
 from spoken_text.error_rate import Errors, alike, compare
 
 MANIFESTS = ("manifest.jsonl", "manifest.csv")
-DURATIONS_S = (3.0, 10.0, 30.0)  # between the groups of recordings that are told apart by length
+DURATIONS_S = (3.0, 10.0, 30.0)  # limits between the groups that recordings are divided into by length
 _AUDIO_KEYS = ("audio", "audio_path", "audio_filepath", "path", "file")
 _TEXT_KEYS = ("text", "sentence", "transcript", "transcription")
 _LOOP = re.compile(r"(?<!\S)(\S.{0,80}?)(?: \1){2,}(?!\S)")  # the same words three times in a row, or more
-_SAMPLES = 1000  # of the bootstrap
+_SAMPLES = 1000  # bootstrap samples
 
 T = TypeVar("T")
 
@@ -41,7 +41,10 @@ class BadManifest(ValueError):
 
 @dataclass(frozen=True)
 class Reference:
-    """A recording and what is said in it. ``language``: ISO 639-1, "" if the manifest does not say."""
+    """A recording and the text that is said in it.
+
+    ``language``: ISO 639-1; "" if the manifest does not say.
+    """
 
     audio: Path
     text: str
@@ -50,7 +53,11 @@ class Reference:
 
 @dataclass(frozen=True)
 class ClipResult:
-    """What a model made of a recording. ``fallbacks``: segments that it decoded again."""
+    """The text that a model recognised in a recording.
+
+    ``audio_s``: length of the recording in seconds.
+    ``fallbacks``: number of segments that were decoded again.
+    """
 
     text: str
     language: str
@@ -60,7 +67,15 @@ class ClipResult:
 
 @dataclass(frozen=True)
 class Score:
-    """One recording's result. ``said``, ``heard``: both texts as they are compared."""
+    """The result for one recording.
+
+    ``said``, ``heard``: the reference and the recognised text, normalised for comparison.
+    ``errors``: the word errors.
+    ``character_errors``, ``characters``: number of wrong characters, and of characters in the reference.
+    ``loops``: number of phrases that are repeated three times or more, but not in the reference.
+    ``fallbacks``: number of segments that were decoded again.
+    ``audio_s``, ``took_s``: seconds of audio, and seconds that recognition took.
+    """
 
     reference: Reference
     language: str
@@ -77,7 +92,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Rate:
-    """A ratio of sums with its 95 % interval, from bootstrap samples of the recordings."""
+    """A ratio of sums with its 95 % confidence interval, from bootstrap samples of the recordings."""
 
     value: float
     low: float
@@ -85,7 +100,7 @@ class Rate:
 
 
 class Hearing(Protocol):
-    """A way to recognise a recording."""
+    """A way to recognise recordings."""
 
     async def load(self) -> None: ...
 
@@ -117,8 +132,11 @@ class ServiceHearing:
 
 
 class PlainHearing:
-    """faster-whisper's own ``transcribe`` on the same weights, as its users call it: the measure of what is gained. In
-    words: of the same processor, it may use wider vectors here than by itself (``asr.tuning.allow_avx512``)."""
+    """Recognises a recording with faster-whisper's own ``transcribe`` on the same weights, for comparison.
+
+    Compare its words rather than its speed: in this process it may use wider vector instructions than by itself
+    (``asr.tuning.allow_avx512``).
+    """
 
     def __init__(self, checkpoint: Checkpoint, options: Options) -> None:
         self._checkpoint = checkpoint
@@ -158,8 +176,10 @@ class PlainHearing:
 
 
 def read_manifest(path: Path) -> list[Reference]:
-    """JSON lines or CSV with a header, or a directory that holds such; audio paths are relative to the manifest. Raises
-    ``BadManifest``."""
+    """Read a manifest: JSON lines, or CSV with a header. Audio paths are relative to it. Raises ``BadManifest``.
+
+    ``path``: the manifest, or a directory that holds one.
+    """
     if path.is_dir():
         inside = [path / name for name in MANIFESTS if (path / name).is_file()]
         if not inside:
@@ -189,8 +209,9 @@ def _reference(path: Path, number: int, row: dict[str, str]) -> Reference:
 
 
 async def scores(references: Sequence[Reference], hearing: Hearing) -> AsyncIterator[Score]:
-    """Recognise the recordings one after another, so that the real-time factor is that of a lone request. Raises
-    ``BadManifest``.
+    """Recognise the recordings and yield their scores. Raises ``BadManifest``.
+
+    One recording at a time, so that the real-time factor is that of a lone request.
     """
     await hearing.load()
     for reference in references:
@@ -206,7 +227,10 @@ async def scores(references: Sequence[Reference], hearing: Hearing) -> AsyncIter
 
 
 def score(reference: Reference, heard: ClipResult, took_s: float) -> Score:
-    """Compare a recording's text with its reference. Raises ``ValueError`` for a reference without words."""
+    """Compare a recording's recognised text with its reference. ``took_s``: seconds that recognition took.
+
+    Raises ``ValueError`` for a reference without words.
+    """
     language = reference.language or heard.language
     said, got = alike(reference.text, heard.text, language)
     errors = compare(reference.text, heard.text, language)
@@ -232,18 +256,19 @@ def word_error_rate(results: Sequence[Score]) -> Rate:
 
 
 def character_error_rate(results: Sequence[Score]) -> Rate:
-    """The error rate over characters, without spaces: a word written as two is no error."""
+    """Return the error rate over characters without spaces, so that a word written as two is no error."""
     return _rate([(score.character_errors, score.characters) for score in results])
 
 
 def real_time_factor(results: Sequence[Score]) -> Rate:
-    """Seconds of work per second of audio: below 1 is faster than real time."""
+    """Return the seconds of work per second of audio: below 1 is faster than real time."""
     return _rate([(score.took_s, score.audio_s) for score in results])
 
 
 def difference(before: Sequence[Score], after: Sequence[Score]) -> Rate:
-    """The word error rate of ``after`` minus that of ``before`` on the same recordings. They are resampled in pairs, so
-    a recording that is hard for both does not widen the interval.
+    """Return the word error rate of ``after`` minus that of ``before``, for the same recordings.
+
+    They are resampled in pairs, so that a recording that is hard for both does not widen the interval.
     """
     pairs = [(b.errors.count, a.errors.count, a.errors.words) for b, a in zip(before, after, strict=True)]
     return _bootstrap(pairs, lambda some: sum(a - b for b, a, _ in some) / sum(words for _, _, words in some))
@@ -254,7 +279,7 @@ def by_language(results: Sequence[Score]) -> dict[str, list[Score]]:
 
 
 def by_duration(results: Sequence[Score]) -> dict[str, list[Score]]:
-    """Group the results by duration, shortest first."""
+    """Group the results by the recordings' duration, shortest first."""
 
     def group(score: Score) -> str:
         longest = next((limit for limit in DURATIONS_S if score.audio_s < limit), None)

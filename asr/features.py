@@ -1,4 +1,4 @@
-"""Whisper's log-mel features, the numbers of faster-whisper's ``FeatureExtractor`` for a third of its time.
+"""Whisper's log-mel features: the numbers of faster-whisper's ``FeatureExtractor`` in a third of its time.
 
 Everything stays in float32, and only the frames that are used are transformed.
 """
@@ -13,19 +13,25 @@ Array = npt.NDArray[np.float32]
 
 WINDOW = 400  # samples
 HOP = 160
-_DYNAMIC_RANGE = 8.0  # decades below the loudest that count
+_DYNAMIC_RANGE = 8.0  # decades; lower values are raised to this far below the loudest
 _FLOOR = np.float32(1e-10)
 
 
 class LogMel:
-    """``filters``: (mels, ``WINDOW`` // 2 + 1). Safe to call from several threads."""
+    """Computes log-mel features. Safe to call from several threads.
+
+    ``filters``: the mel filter bank, shape (mels, ``WINDOW`` // 2 + 1).
+    """
 
     def __init__(self, filters: Array) -> None:
         self._filters = np.ascontiguousarray(filters, np.float32)
         self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 
     def __call__(self, audio: Array) -> Array:
-        """Features (mels, frames) of float32 samples (n,), a frame for each ``HOP`` begun, at least one."""
+        """Return features, float32 (mels, frames), of samples, float32 (n,).
+
+        There is one frame for each ``HOP`` begun, and at least one.
+        """
         half = WINDOW // 2
         padded = np.pad(np.pad(audio, (0, HOP)), half, mode="reflect")
         frames = sliding_window_view(padded, WINDOW)[::HOP][:-1] * self._window

@@ -1,9 +1,8 @@
-"""Keeps invented words out and said words in: a check of each hypothesis against the audio that it claims to be about.
+"""Check each hypothesis against its audio: remove text that nobody said, keep text that somebody said.
 
-Whisper models answer silence, noise and music with what subtitles end on ("Terima kasih kerana menonton"), or repeat
-themselves, or the prompt. Voice activity detection keeps most such audio from the model; these rules catch the rest.
-People say the same words too, so no text is dropped for its words alone: only with evidence from the audio that nobody
-said it.
+Whisper models answer silence, noise and music with phrases that end subtitles ("Terima kasih kerana menonton"), or
+repeat themselves or the prompt. Voice activity detection keeps most such audio from the model; these rules catch the
+rest. People say the same words too, so no text is removed for its words alone: the audio must show that nobody said it.
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ from asr.units import SAMPLE_RATE, Hypothesis, Options, Phrase, Samples, Word
 MAX_WORDS_PER_SECOND = 8.0  # fast Malay or English speech is near 4, auctioneers near 6
 MAX_CHARACTERS_PER_SECOND = 50.0
 
-# Measured on Whisper base: notes and chords that pass for the start of speech have a no-speech probability of 0.54 to
-# 0.78 and at most 0.35 s of a voice; short words that people say, 0.01 to 0.21 and from 0.26 s up.
+# Measured on Whisper base: notes and chords taken for the start of speech have a no-speech probability of 0.54 to 0.78
+# and at most 0.35 s of voice. Short words said by people have 0.01 to 0.21, and 0.26 s of voice or more.
 DOUBTFUL_NO_SPEECH = 0.5
 BRIEF_VOICE_S = 0.6
 BRIEF_SPEECH_S = 3.0
-CERTAIN_VOICE = 0.8  # probability of speech in a frame that is a voice beyond doubt
+CERTAIN_VOICE = 0.8  # probability of speech from which a frame is certainly a voice
 FASTEST_LETTERS_PER_S = 25.0
 SLOWEST_LETTERS_PER_S = 3.0
 CAPTION_NO_SPEECH = 0.4
 CAPTION_LOGPROB = -1.2
-CAPTION_PAUSES_S = 2.0  # around so few words
+CAPTION_PAUSES_S = 2.0  # the most around a caption's few words
 INAUDIBLE_DBFS = -62.0
 
-#: What subtitles and video captions end on.
+#: Phrases that end subtitles and video captions.
 _CAPTION = re.compile(
     r"terima kasih (kerana|karena|sudah|telah) menonton|jangan lupa (like|subscribe|langgan)|sila (like|subscribe)"
     r"|sari ?kata (oleh|disediakan)|thanks? (you )?(so much )?for (watching|listening)|(please )?(like and )?subscribe"
@@ -46,8 +45,10 @@ _REPEATED = re.compile(r"\b(.{1,60}?)(?:[\s,.!?]+\1\b){3,}", re.IGNORECASE)
 
 
 def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Options, before: str = "") -> list[Part]:
-    """Return the parts without the text that was surely not said. ``audio(start, end)`` returns samples by the
-    segments' clock. ``before``: the last text spoken before these parts.
+    """Return the parts without text that was surely not said.
+
+    ``audio(start, end)``: returns samples by the segments' clock.
+    ``before``: the last text spoken before these parts.
     """
     found: list[Part] = []
     for part in parts:
@@ -65,10 +66,12 @@ def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Optio
 def checked(
     hypothesis: Hypothesis, *, audio: Samples, speech_s: float, hints: str = "", repeats: bool = False
 ) -> Hypothesis | None:
-    """The hypothesis, without what was surely not said; None if nothing is left.
+    """Return the hypothesis without text that was surely not said; None if nothing is left.
 
-    ``audio``: the unit's. ``speech_s``: seconds of it that voice activity detection took for speech. ``hints``: prompt
-    and keywords. ``repeats``: the same was said just before.
+    ``audio``: the unit's samples.
+    ``speech_s``: seconds of it that voice activity detection took for speech.
+    ``hints``: prompt and keywords.
+    ``repeats``: the same text was said just before.
     """
     if not any(map(str.isalnum, hypothesis.text)):
         return None
@@ -89,8 +92,9 @@ def _is_silence(hypothesis: Hypothesis) -> bool:
 
 
 def _is_impossible(hypothesis: Hypothesis, speech_s: float) -> bool:
-    """Whether the text has more words than anybody can say in that time, with half a second of grace for short answers.
-    A text that repeats itself is judged by its first turn.
+    """Return True if the text has more words than anybody can say in that time.
+
+    Half a second is added for short answers. Of a text that repeats itself only the first turn counts.
     """
     text = hypothesis.text
     if hypothesis.compression_ratio > COMPRESSION_RATIO_THRESHOLD and (loop := _REPEATED.search(text)):
@@ -100,7 +104,7 @@ def _is_impossible(hypothesis: Hypothesis, speech_s: float) -> bool:
 
 
 def _is_echo(text: str, hints: str) -> bool:
-    """Whether the text is nothing but words of the hints, which a model writes where it hears none."""
+    """Return True if all words of the text are in the hints. A model writes these where it hears no words."""
     given = set(_words(hints))
     return bool(given) and given.issuperset(_words(text))
 
@@ -110,8 +114,9 @@ def _words(text: str) -> list[str]:
 
 
 def _is_music(hypothesis: Hypothesis, audio: Samples, speech_s: float) -> bool:
-    """Whether this is a moment that voice activity detection took for speech, the model did not, and that has hardly
-    any voice in it.
+    """Return True for a brief sound with hardly any voice in it.
+
+    Voice activity detection took it for speech, and the model did not.
     """
     if hypothesis.no_speech_prob <= DOUBTFUL_NO_SPEECH or speech_s > BRIEF_SPEECH_S:
         return False
@@ -119,7 +124,7 @@ def _is_music(hypothesis: Hypothesis, audio: Samples, speech_s: float) -> bool:
 
 
 def voice_s(audio: Samples) -> float:
-    """Seconds of the audio, float32 (n,), that are a voice beyond doubt."""
+    """Return how many seconds of the audio, float32 (n,), are certainly a voice."""
     count = len(audio) // FRAME
     if not count:
         return 0.0
@@ -131,7 +136,7 @@ def voice_s(audio: Samples) -> float:
 def _without_captions(
     hypothesis: Hypothesis, audio: Samples, speech_s: float, *, hints: str, repeats: bool
 ) -> Hypothesis | None:
-    """Drop phrases that are captions, or echoes of the hints, and that the audio does not bear out."""
+    """Drop phrases that are captions, or echoes of the hints, unless the audio shows that they were said."""
     if len(hypothesis.phrases) < 2:
         invented = _is_invented(hypothesis, hypothesis.text, audio, speech_s, repeats=repeats)
         return None if invented else hypothesis
@@ -160,7 +165,7 @@ def _is_invented(hypothesis: Hypothesis, text: str, audio: Samples, speech_s: fl
 
 
 def _with_phrases(hypothesis: Hypothesis, phrases: list[Phrase]) -> Hypothesis | None:
-    """The hypothesis cut to these of its phrases, which are not all."""
+    """Return the hypothesis reduced to these of its phrases; None if there are none."""
     if not phrases:
         return None
     text = " ".join(phrase.text for phrase in phrases)
@@ -174,7 +179,7 @@ def _same(one: str, other: str) -> bool:
 
 # --- loops ------------------------------------------------------------------------------------------------------------
 def _without_loop(hypothesis: Hypothesis) -> Hypothesis | None:
-    """Keep the text up to the first turn of the loop that the temperature ladder could not cure."""
+    """Cut the text after the first turn of a loop that a second try did not remove."""
     loop = _REPEATED.search(hypothesis.text)
     if loop is None:
         return None if hypothesis.avg_logprob < LOGPROB_THRESHOLD else hypothesis

@@ -1,8 +1,9 @@
-"""Chooses the language of each segment of a recording when the request names none.
+"""Choose the language of each segment of a recording when the request names none.
 
-A model that hears half a second guesses; one that hears five seconds knows. So what the neighbouring segments are in
-counts, the more the shorter a segment is: "okay" in the middle of a Malay call stays Malay, a whole English sentence
-stays English. Decisions depend on the recording alone, not on which segment was recognised first.
+A model knows the language of five seconds of speech, but only guesses that of half a second. So the languages of the
+neighbouring segments count too, the more the shorter a segment is: "okay" in the middle of a Malay call stays Malay, a
+whole English sentence stays English. Choices depend on the recording alone, not on the order in which segments are
+recognised.
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ from dataclasses import dataclass
 
 from asr.transcript import Part
 
-FOLLOWING = 2  # segments after this one that count; all of those before it do
+FOLLOWING = 2  # how many of the later segments count; all earlier ones do
 _MIN_PRIOR = 0.05  # no language is ruled out by its neighbours
 _MIN_PROBABILITY = 1e-3
-_UNKNOWN_S = 1.0  # what is not known yet counts as so much speech, evenly in all languages
-_BALANCE_S = 1.5  # of speech, at which a segment and its neighbours count alike
+_UNKNOWN_S = 1.0  # before anything is known: this much speech, spread evenly over all languages
+_BALANCE_S = 1.5  # with this much speech, a segment counts as much as its neighbours
 _MAX_PRIOR_WEIGHT = 1.5
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """``languages``: the model's probabilities for those on offer, from the segment's own audio."""
+    """What a segment says about its own language.
+
+    ``speech_s``: seconds of speech in it.
+    ``languages``: the languages on offer with the model's probability of each, from the segment's own audio.
+    """
 
     speech_s: float
     languages: tuple[tuple[str, float], ...]
@@ -39,7 +44,7 @@ class Evidence:
 
 
 def is_sure(own: Evidence) -> bool:
-    """Whether no neighbours could change the choice: it need not wait for those that follow."""
+    """Return True if no neighbours could change the choice, so that it need not wait for later segments."""
     ranked = sorted((_log(probability) for _, probability in own.languages), reverse=True)
     if len(ranked) < 2:
         return True
@@ -47,7 +52,7 @@ def is_sure(own: Evidence) -> bool:
 
 
 def choose(own: Evidence, neighbours: Sequence[Evidence]) -> str:
-    """Return the likeliest of the languages that the segment may be in."""
+    """Return the segment's likeliest language, given its own evidence and that of its neighbours."""
     prior = _prior([code for code, _ in own.languages], neighbours)
     return max(own.languages, key=lambda item: _log(item[1]) + own.prior_weight * math.log(prior[item[0]]))[0]
 

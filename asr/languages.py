@@ -1,4 +1,4 @@
-"""Language names as clients write them, and as OpenAI's API returns them."""
+"""Names of languages, as clients write them and as OpenAI's API returns them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from asr.checkpoint import Checkpoint
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 
-#: Languages that short or accented speech in another is taken for, and the one that is then meant.
+#: Languages that the model takes short or accented speech for, each with the language that is really spoken.
 RELATIVES = {"id": "ms", "jw": "ms", "su": "ms", "tl": "ms", "yue": "zh", "ml": "ta", "te": "ta", "kn": "ta"}
 
 # Whisper's languages: code, the English name in lower case that OpenAI answers with, and ISO 639-2 and 639-3 codes that
@@ -47,7 +47,10 @@ def name(code: str) -> str:
 
 
 def parse(text: str, checkpoint: Checkpoint) -> str | None:
-    """``ms``, ``ms-MY``, ``Malay`` → ``ms``; empty or ``auto`` → None. Raises ``ApiError`` for what cannot be done."""
+    """Return the code of a language: ``ms`` for ``ms``, ``ms-MY`` or ``Malay``; None for an empty text or ``auto``.
+
+    Raises ``ApiError`` if the language is unknown or the model does not understand it.
+    """
     wanted = text.strip().lower()
     if wanted in ("", "auto"):
         return None
@@ -58,7 +61,10 @@ def parse(text: str, checkpoint: Checkpoint) -> str | None:
 
 
 def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Those of the languages that the model understands; it finds no others. Raises ``ApiError`` if it knows none."""
+    """Return the codes of those languages that the model understands; others cannot be detected.
+
+    Raises ``ApiError`` if a language is unknown, or if the model understands none of them.
+    """
     codes = list(dict.fromkeys(_code(text, "languages") for text in texts))
     understood = tuple(code for code in codes if not checkpoint.languages or code in checkpoint.languages)
     if codes and not understood:
@@ -67,7 +73,10 @@ def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str,
 
 
 def chosen(language: str, candidates: Sequence[str], checkpoint: Checkpoint) -> tuple[str | None, tuple[str, ...]]:
-    """Return the requested language, or None and the languages to detect it among. Raises ``ApiError``."""
+    """Return the requested language and (), or None and the languages to detect it among; () then means all on offer.
+
+    Raises ``ApiError``.
+    """
     wanted = parse(language, checkpoint)
     allowed = parse_candidates(candidates, checkpoint)
     if wanted and allowed and wanted not in allowed:

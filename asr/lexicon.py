@@ -1,8 +1,8 @@
-"""Puts the spaces between words right, for a small model that hears the letters well and the words' ends badly.
+"""Correct the spaces between words, for a small model that hears letters well and the ends of words badly.
 
 No pause tells "bunga api" from "bungaapi"; a large model knows the words, a small one guesses. A checkpoint may come
-with ``lexicon.txt``, words with their counts; the likeliest way to cut the model's letters into words (Viterbi over a
-unigram model) then replaces its own cuts, unless those are nearly as likely. Letters are never changed.
+with ``lexicon.txt``, a list of words with their counts. Then the likeliest division of the model's letters into words
+(Viterbi over a unigram model) replaces the model's own, unless that is nearly as likely. Letters are never changed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ from pathlib import Path
 from asr.units import Word
 
 LONGEST_WORD = 24
-OWN_CUT = 5.0  # nats by which another cut must be likelier than the model's own, for each of those it moves
-UNKNOWN = 9.0  # nats that a word costs which is in no list, and each of its letters
+OWN_CUT = 5.0  # nats by which a division must be likelier than the model's own, for each cut that it moves
+UNKNOWN = 9.0  # nats that an unlisted word costs; each of its letters costs ``UNKNOWN_LETTER``
 UNKNOWN_LETTER = 2.0
-SUFFIXED = 3.0  # nats that a suffix adds to a known word
+SUFFIXED = 3.0  # nats that a suffix adds to the cost of a known word
 
 
 class Lexicon:
-    """``counts``: how often each word was seen. ``suffixes``: what known words may end on besides ("bukunya")."""
+    """A list of words that corrects spaces.
+
+    ``counts``: how often each word was seen.
+    ``suffixes``: endings that a listed word may have ("bukunya").
+    """
 
     def __init__(self, counts: dict[str, int], suffixes: Sequence[str] = ()) -> None:
         total = sum(counts.values())
@@ -30,14 +34,17 @@ class Lexicon:
 
     @classmethod
     def read(cls, path: Path) -> Lexicon:
-        """Lines of a word, a space and its count; a suffix has a hyphen before it and no count."""
+        """Read a lexicon. Each line is a word, a space and the word's count.
+
+        A line that is a hyphen and a suffix has no count.
+        """
         lines = path.read_text("utf-8").splitlines()
         suffixes = [line[1:] for line in lines if line.startswith("-")]
         words = (line.rpartition(" ") for line in lines if not line.startswith("-"))
         return cls({word: int(count) for word, _, count in words}, suffixes)
 
     def spaced(self, text: str) -> str:
-        """The same letters with the likeliest spaces."""
+        """Return the same letters with the likeliest spaces."""
         words = text.split()
         letters = "".join(words)
         own = set[int]()
@@ -55,7 +62,7 @@ class Lexicon:
             for start in range(end - 1, max(-1, end - LONGEST_WORD - 1), -1):
                 word = letters[start:end]
                 known = self._known(word)
-                if moved == 0 or known is not None:  # what no list knows is not made of several words
+                if moved == 0 or known is not None:  # the model's words are not joined to form an unlisted one
                     own_cost = UNKNOWN + UNKNOWN_LETTER * len(word) if known is None else known
                     options.append((best[start][0] + own_cost + OWN_CUT * (moved + (end not in own)), start))
                 moved += start in own
@@ -79,7 +86,12 @@ class Lexicon:
 
 
 def retimed(words: Sequence[Word], text: str) -> tuple[Word, ...]:
-    """The timed words cut as in ``text``, which has the same letters: a letter takes its share of its word's time."""
+    """Return the timed words divided as in ``text``, which has the same letters.
+
+    Each letter gets an equal share of the time of its word. If the letters differ after all, the words are returned as
+    they
+    were.
+    """
     starts: list[float] = []
     ends: list[float] = []
     probabilities: list[float] = []
@@ -92,7 +104,7 @@ def retimed(words: Sequence[Word], text: str) -> tuple[Word, ...]:
     at = 0
     for text_word in text.split():
         end = at + len(text_word)
-        if end > len(starts):  # the letters differ after all: better the words as they were timed
+        if end > len(starts):  # the letters differ after all
             return tuple(words)
         probability = sum(probabilities[at:end]) / len(text_word)
         cut.append(Word(text_word, starts[at], ends[end - 1], probability))

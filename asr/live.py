@@ -1,4 +1,4 @@
-"""What the live protocols share: a line, a streaming session, and what is metered of it."""
+"""What the live protocols share: audio input, a streaming session, and its metering."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from inference.pool import in_pool
 from usage.recent import remember
 
 MAX_WAIT_S = 2.0  # no new streams while finals wait this long
-HEAR_IN_POOL_BYTES = 65_536  # below this, decoding is quicker than the way to another thread
+HEAR_IN_POOL_BYTES = 65_536  # a smaller message is decoded faster than it gets to another thread
 
 
-#: How long a pause ends a turn of ``semantic_vad``: who is eager to answer does not wait for a second thought.
+#: Length of the pause that ends a turn of ``semantic_vad``. High eagerness does not wait for a second thought.
 SILENCE_BY_EAGERNESS_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400}
 
 
 class UnsupportedField(serializers.Field[None, Any, None, Any]):
-    """A parameter of OpenAI's API that is not supported here; any value but null is refused by name."""
+    """A parameter of OpenAI's API that is not supported here. Any value but null is refused by name."""
 
     def __init__(self) -> None:
         super().__init__(required=False, allow_null=True)
@@ -63,7 +63,7 @@ class TurnDetectionSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class RecognitionSerializer(serializers.Serializer[dict[str, Any]]):
-    """What the protocols let a client ask of the recogniser."""
+    """How to recognise: the fields that every live protocol accepts."""
 
     model = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=200)
     language = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=40)
@@ -79,7 +79,7 @@ class RecognitionSerializer(serializers.Serializer[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class Recognition:
-    """A model that exists, and options that it can follow."""
+    """What a client asks for: a model that exists, and options that it supports."""
 
     model: str
     options: Options
@@ -113,7 +113,10 @@ def turn_detection(fields: Mapping[str, Any] | None) -> TurnDetection | None:
 
 
 class LiveConsumer(SocketConsumer):
-    """A protocol sets ``line`` and calls ``start``; it overrides ``tell`` to put events into its own words."""
+    """Base class of the live protocols.
+
+    A subclass sets ``line``, calls ``start``, and overrides ``tell`` to send events in its own format.
+    """
 
     kind = Kind.REALTIME
     line: AudioInput
@@ -122,7 +125,7 @@ class LiveConsumer(SocketConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._texts: list[str] = []
-        self._ended_at: dict[int, float] = {}  # turns by number, whose words are on their way
+        self._ended_at: dict[int, float] = {}  # by utterance; those whose final is outstanding
 
     @abstractmethod
     def tell(self, event: Event) -> None:

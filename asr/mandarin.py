@@ -1,6 +1,6 @@
-"""Mandarin in simplified characters, as Malaysia and Singapore write it.
+"""Write Mandarin in simplified characters, as in Malaysia and Singapore.
 
-Whisper writes the same sentence in traditional or simplified characters as chance has it. Cantonese is left as it is.
+Whisper writes the same sentence in traditional or in simplified characters, at random. Cantonese is left as it is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MANDARIN = "zh"
 
 
 def simplified(hypothesis: Hypothesis) -> Hypothesis:
-    """The same words in simplified characters, if they are Mandarin. ``tokens`` stay as the model wrote them."""
+    """Return the hypothesis in simplified characters if it is Mandarin. ``tokens`` stay as the model wrote them."""
     if hypothesis.language != MANDARIN or not hypothesis.text:
         return hypothesis
     return replace(

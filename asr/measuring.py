@@ -1,8 +1,9 @@
-"""Measures how a model runs best on this device: what ``manage.py tune_asr`` does.
+"""Measure how a model runs best on this device, for ``manage.py tune_asr``.
 
-First which workers and threads recognise most speech per second, all stages together; then, for each context of the
-model, from which batch on an item gets no cheaper. A context that is hardly cheaper than the next larger one is
-dropped, since every context is a queue of its own.
+First, find the numbers of workers and threads with which all stages together recognise most speech per second. Then,
+for each context of the model, find the batch size beyond which an item gets no cheaper. A context that is hardly
+cheaper
+than the next larger one is dropped, since every context is a queue of its own.
 """
 
 from __future__ import annotations
@@ -23,16 +24,22 @@ from asr.whisper_engine import WhisperEngine
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 CLEAR_GAIN = 0.03  # a gain smaller than this is noise, and the simpler choice wins
-CALLERS = 32  # who keep the engine busy
-SHORT_S = 4.0  # how long people talk to an assistant
-LONGEST_BATCH_S = 2.0  # nobody should wait longer for the batch before theirs
+CALLERS = 32  # enough to keep the engine busy
+SHORT_S = 4.0  # usual length of what people say to an assistant
+LONGEST_BATCH_S = 2.0  # nobody should wait longer than this for the batch before
 
 Tell = Callable[[str], None]
 
 
 async def measured(checkpoint: Checkpoint, speech: Samples, *, seconds: float, tell: Tell) -> Tuning:
-    """The best table for this model here. ``speech``: any length of it. ``seconds``: for each measurement of the whole.
-    Raises ``EngineUnavailable``."""
+    """Measure this model on this device and return the best table for it.
+
+    ``speech``: float32 (n,), any length of speech.
+    ``seconds``: duration of each measurement of all stages together.
+    ``tell``: called with a line of text after each measurement.
+
+    Raises ``EngineUnavailable``.
+    """
     device = device_here()
     cores = cores_here()
     start = by_rule(checkpoint, device)
@@ -66,7 +73,10 @@ async def measured(checkpoint: Checkpoint, speech: Samples, *, seconds: float, t
 
 
 def splits(device: str, cores: int) -> list[tuple[int, int]]:
-    """Workers and threads worth trying: on a GPU one or two streams, on a CPU from many narrow to one wide."""
+    """Return the pairs (workers, threads of each) that are worth trying.
+
+    On a GPU these are one or two streams; on a CPU they range from many workers with one thread to one with many.
+    """
     if device != "cpu":
         return [(1, 1), (2, 1)]
     half = max(1, cores // 2)
@@ -74,19 +84,26 @@ def splits(device: str, cores: int) -> list[tuple[int, int]]:
 
 
 def best(rates: dict[tuple[int, int], float]) -> tuple[int, int]:
-    """Return the first split, fewest threads first, that no other clearly beats."""
+    """Return the first pair of workers and threads, fewest threads first, that no other clearly beats."""
     most = max(rates.values())
     return next(split for split in sorted(rates, key=np.prod) if rates[split] >= most * (1 - CLEAR_GAIN))
 
 
 def smallest_good_batch(costs: dict[int, float]) -> int:
-    """The smallest batch beyond which an item gets no cheaper. ``costs``: seconds per item for each batch."""
+    """Return the smallest batch size beyond which an item gets no cheaper.
+
+    ``costs``: seconds per item for each batch size.
+    """
     least = min(costs.values())
     return next(batch for batch in sorted(costs) if costs[batch] <= least * (1 + CLEAR_GAIN))
 
 
 def contexts_worth_having(costs: dict[int, dict[int, float]]) -> list[int]:
-    """Keep each context that is clearly cheaper per item than the next larger one kept, and always the largest."""
+    """Return the contexts worth using: the largest, and each that is clearly cheaper per item than the next larger one
+    kept.
+
+    ``costs``: for each context, seconds per item for each batch size.
+    """
     kept: list[int] = []
     for context in sorted(costs, reverse=True):
         if not kept or min(costs[context].values()) < min(costs[kept[-1]].values()) * (1 - CLEAR_GAIN):
@@ -95,7 +112,7 @@ def contexts_worth_having(costs: dict[int, dict[int, float]]) -> list[int]:
 
 
 async def _rate(checkpoint: Checkpoint, table: Tuning, speech: Samples, seconds: float) -> float:
-    """Segments recognised per second by a busy engine."""
+    """Return how many segments per second a busy engine recognises."""
     engine = WhisperEngine(checkpoint, table)
     await engine.load()
     done = 0
@@ -115,7 +132,7 @@ async def _rate(checkpoint: Checkpoint, table: Tuning, speech: Samples, seconds:
 
 
 async def _costs(engine: WhisperEngine, context_s: int, speech: Samples) -> dict[int, float]:
-    """Seconds per item for each batch in one context; the better of two runs each."""
+    """Return the seconds per item for each batch size in one context; each is the better of two runs."""
     length = min(0.9 * context_s, MAX_SEGMENT_S)
     costs: dict[int, float] = {}
     with override_settings(VOICE_ASR_BATCH=BATCHES[-1]):
@@ -147,5 +164,5 @@ def _for_people(rates: dict[tuple[int, int], float], costs: dict[int, dict[int, 
 
 
 def batches_of(table: Tuning) -> Sequence[str]:
-    """The choice in words."""
+    """Describe the batches of a table in words."""
     return [f"up to {batch} together in {context} s" for context, batch in sorted(table.batches.items())]

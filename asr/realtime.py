@@ -1,8 +1,9 @@
 """`/v1/realtime?intent=transcription`: OpenAI's realtime transcription session, over the same streaming session.
 
-Deltas are the words as they become stable (``asr.agreement``), while the speaker still speaks; ``completed`` has the
-final text, which is right where they differ. A mistake is answered with an ``error`` event and the session goes on, as
-OpenAI's does. Clients of the beta (its header, or its ``transcription_session.update``) are spoken to in its words.
+Deltas carry the words as they become stable (``asr.agreement``), while the speaker still speaks. ``completed`` carries
+the final text; where it differs from the deltas, it is right. A mistake is answered with an ``error`` event and the
+session goes on, as with OpenAI. Clients of the beta (known by its header or subprotocol, or by a
+``transcription_session.update``) get messages in the beta's format.
 """
 
 from __future__ import annotations
@@ -87,12 +88,14 @@ class RealtimeConsumer(LiveConsumer):
 
     @property
     def idle_limit_s(self) -> float:
-        """No limit: a muted microphone is no reason to close. The protocol's pings find dead connections."""
+        """No limit, since a muted microphone is no reason to close. The protocol's pings find dead connections."""
         return math.inf
 
     def close_for(self, answer: ApiError) -> tuple[int, bool]:
-        """Return the close code, and whether an ``error`` is sent first. A temporary failure gets a code on which SDKs
-        reconnect, and no ``error``, which they would take for final.
+        """Return the close code, and whether to send an ``error`` first.
+
+        A temporary failure gets a code on which SDKs reconnect. It gets no ``error``, because SDKs would take that for
+        final.
         """
         if answer.status == 503:
             return (SERVICE_RESTART if lifecycle().stopping.is_set() else TRY_AGAIN_LATER), False
@@ -155,7 +158,7 @@ class RealtimeConsumer(LiveConsumer):
             self._send(f"conversation.item.{name}", item=message, previous_item_id=previous)
 
     def _tell_delta(self, number: int, item: str, text: str) -> None:
-        """Send the part of ``text`` that continues the text sent so far; send nothing if it does not continue it."""
+        """Send the rest of ``text`` if it begins with the text sent so far; otherwise send nothing."""
         sent = self._sent.setdefault(number, "")
         if len(text) > len(sent) and text.startswith(sent):
             self._sent[number] = text

@@ -1,4 +1,4 @@
-"""The settings of OpenAI's realtime transcription session, in the shapes of its present form and of its beta."""
+"""The settings of OpenAI's realtime transcription session, in the formats of the present API and of its beta."""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ from core.error_codes import ErrorCode
 from core.errors import ApiError
 from gateway.catalogue import Task, resolve, undated
 
-PCM_RATE = 24_000  # the one that OpenAI takes; ours are those of ``asr.resample``
+PCM_RATE = 24_000  # the only rate that OpenAI accepts; this service accepts those of ``asr.resample``
 LOGPROBS = "item.input_audio_transcription.logprobs"
-#: Whose clients say themselves where an utterance ends, as they do with OpenAI's.
+#: Models whose clients mark the end of an utterance themselves, as they do with OpenAI.
 MANUAL_MODELS = frozenset(["gpt-realtime-whisper", "gpt-live-transcribe"])
 _GA_FORMATS = {"audio/pcm": Encoding.PCM16, "audio/pcmu": Encoding.MULAW, "audio/pcma": Encoding.ALAW}
 _BETA_FORMATS = {"pcm16": Encoding.PCM16, "g711_ulaw": Encoding.MULAW, "g711_alaw": Encoding.ALAW}
 
 
 class NoiseReduction(serializers.Serializer[dict[str, Any]]):
-    """Rumble below speech is taken away; louder noise is left to the models, which were trained on it and miss what a
-    filter takes. Near and far are the same."""
+    """Noise reduction, the same for near and far microphones.
+
+    Only rumble below speech is removed. Other noise is left to the models, which were trained on it and would miss what
+    a
+    filter removes.
+    """
 
     type = serializers.ChoiceField(["near_field", "far_field"])
     strength = UnsupportedField()
@@ -66,19 +70,19 @@ class BetaSerializer(serializers.Serializer[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class RealtimeSettings:
-    """The session's settings. Fields that an update does not mention keep their values."""
+    """The settings of a session. Fields that an update does not mention keep their values."""
 
     encoding: Encoding = Encoding.PCM16
     rate: int = PCM_RATE
     transcription: Mapping[str, Any] = field(default_factory=dict)
     detection: TurnDetection | None = field(default_factory=TurnDetection)
-    chose_detection: bool = False  # otherwise it is the model's
+    chose_detection: bool = False  # by the client; otherwise ``detection`` is the model's default
     logprobs: bool = False
     noise_reduction: str | None = None
 
     @classmethod
     def starting(cls, model: str) -> RealtimeSettings:
-        """Settings for a connection whose address names a model; a model that is not for transcription is ignored."""
+        """Return the settings of a new connection. ``model``: from its URL; ignored unless it is for transcription."""
         try:
             resolve(model or None, Task.TRANSCRIPTION)
         except ApiError:
@@ -86,7 +90,10 @@ class RealtimeSettings:
         return cls()._common({"transcription": {"model": model}}, "transcription") if model else cls()
 
     def updated(self, session: Any) -> RealtimeSettings:
-        """Apply the ``session`` of a ``session.update``. Raises ``ApiError`` or ``ValidationError``."""
+        """Return these settings, changed by the ``session`` of a ``session.update``.
+
+        Raises ``ApiError`` or ``ValidationError``.
+        """
         form = GaSerializer(data=session)
         form.is_valid(raise_exception=True)
         changes = form.validated_data.get("audio", {}).get("input", {})
@@ -99,7 +106,10 @@ class RealtimeSettings:
         return changed.checked()
 
     def updated_by_beta(self, session: Any) -> RealtimeSettings:
-        """Apply the ``session`` of a ``transcription_session.update``. Raises as ``updated`` does."""
+        """Return these settings, changed by the ``session`` of a ``transcription_session.update``.
+
+        Raises ``ApiError`` or ``ValidationError``.
+        """
         form = BetaSerializer(data=session)
         form.is_valid(raise_exception=True)
         changes = form.validated_data
@@ -118,7 +128,7 @@ class RealtimeSettings:
         return AudioInput(self.encoding, self.rate, reduces_noise=self.noise_reduction is not None)
 
     def checked(self) -> RealtimeSettings:
-        """Return these settings if the service can follow them. Raises ``ApiError`` if not."""
+        """Return these settings if the service supports them. Raises ``ApiError`` if not."""
         self.recognition()
         self.line()
         return self

@@ -1,7 +1,8 @@
-"""Recognises all words of a segment: speech that the model left out, at the end or in between, is recognised again.
+"""Recognise all words of a segment: speech that the model left out, at the end or in between, is recognised again.
 
-A Whisper model now and then closes a segment early: its time stamps end seconds before the speech does. Only voice
-activity detection knows that; what it heard beyond the time stamps goes to the engine once more, by itself.
+A Whisper model sometimes closes a segment early: its time stamps end seconds before the speech does. Only voice
+activity
+detection can tell. Speech that it found outside the time stamps goes to the engine once more, by itself.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _LOOP = re.compile(r"(\w{1,20}\W{0,3})\1{3,}")
 
 Recogniser = Engine[SpeechUnit, Hypothesis]
 
-MIN_MISSED_S = 1.0  # time stamps are rough: less than this of speech beyond them proves nothing
+MIN_MISSED_S = 1.0  # time stamps are rough: less speech outside them proves nothing
 MAX_EXTRA_RUNS = 3  # for one segment
 _STAMP_SLACK_S = 0.3
 _JOINED_PAUSE_S = 0.8
@@ -39,8 +40,11 @@ async def recognise(
     audio: Callable[[int, int], Samples],
     unit: SpeechUnit,
 ) -> list[Part]:
-    """Parts in order, not yet checked by ``asr.guard``. ``audio(start, end)``: samples by the segment's clock.
-    ``unit``: the segment, ready to be submitted; its deadline and priority hold for the extra runs too."""
+    """Recognise a segment and return its parts in order, not yet checked by ``asr.guard``.
+
+    ``audio(start, end)``: returns samples by the segment's clock.
+    ``unit``: the segment, ready to be submitted. Its deadline and priority hold for the extra runs too.
+    """
     parts = [Part(segment, await recognise_without_echo(engine, segment, audio, unit))]
     open_parts = list(parts)
     while open_parts and len(parts) <= MAX_EXTRA_RUNS:
@@ -66,7 +70,10 @@ async def recognise_without_echo(
     audio: Callable[[int, int], Samples],
     unit: SpeechUnit,
 ) -> Hypothesis:
-    """The words of the unit, without prompt and keywords where those put words into the model's mouth or shut it."""
+    """Recognise a unit; if its prompt and keywords seem to have spoilt the text, recognise it again without them.
+
+    That is the case if the model repeats them or itself, or writes nothing that can have been said.
+    """
     hypothesis = await engine.submit(unit)
     hints = unit.options.hints
     if not hints:
@@ -84,7 +91,7 @@ async def recognise_without_echo(
 
 
 def missed_speech(part: Part, audio: Callable[[int, int], Samples]) -> list[Segment]:
-    """Speech within the part that its time stamps leave out."""
+    """Return the speech within the part that its time stamps leave out."""
     if not part.text or part.hypothesis.text_end is None:
         return []
     slack = int(_STAMP_SLACK_S * SAMPLE_RATE)
@@ -117,7 +124,10 @@ def _left_out(part: Part) -> Iterator[tuple[int, int]]:
 
 
 def _without(segment: Segment, missed: Segment) -> Segment:
-    """The segment when some of its speech belongs to another; its beginning, which its times count from, stays."""
+    """Return the segment without the speech that now belongs to ``missed``.
+
+    Its start stays, because the times of its words count from there.
+    """
     spans = tuple(
         (start, min(end, missed.start) if start < missed.start else end)
         for start, end in segment.spans
@@ -127,7 +137,10 @@ def _without(segment: Segment, missed: Segment) -> Segment:
 
 
 def _is_credible(hypothesis: Hypothesis) -> bool:
-    """Whether an extra run found words. The run was speculative, so text that the model is unsure of does not count."""
+    """Return True if an extra run found words.
+
+    Such a run is speculative, so text that the model is unsure of does not count.
+    """
     if not hypothesis.text or hypothesis.no_speech_prob > NO_SPEECH_THRESHOLD:
         return False
     if hypothesis.avg_logprob < LOGPROB_THRESHOLD or hypothesis.compression_ratio > COMPRESSION_RATIO_THRESHOLD:
@@ -136,7 +149,7 @@ def _is_credible(hypothesis: Hypothesis) -> bool:
 
 
 def _lull(audio: Callable[[int, int], Samples], start: int, end: int) -> int:
-    """The quietest moment between two samples."""
+    """Return the quietest moment between two positions, all of them in samples."""
     width = int(_LULL_S * SAMPLE_RATE)
     power = np.cumsum(np.square(audio(start, end), dtype=np.float64))
     if len(power) <= width:
@@ -145,7 +158,7 @@ def _lull(audio: Callable[[int, int], Samples], start: int, end: int) -> int:
 
 
 def _says_again(parts: list[Part], extra: Part) -> bool:
-    """Whether the time stamps were wrong, not the text: then the extra run hears what is there already."""
+    """Return True if ``extra`` repeats text that is there already: the time stamps were wrong, not the text."""
     said = _letters(" ".join(part.text for part in parts if part.segment.start <= extra.segment.start))
     return _letters(extra.text) in said[-2 * len(_letters(extra.text)) - 10 :]
 

@@ -1,7 +1,8 @@
-"""Sees in a text that a decoder got stuck: words that repeat themselves, and more of them than anybody can say.
+"""Detect from a text that the decoder got stuck: repeated words, and more of them than anybody can say.
 
-Whisper repeats itself where its context ends soon after the speech. People repeat themselves as well, so a repetition
-alone proves nothing; together with a pace that no tongue reaches it does.
+Whisper repeats itself if its context ends soon after the speech. People repeat themselves as well, so a repetition
+alone
+proves nothing; a repetition at an impossible pace does.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from dataclasses import dataclass
 MAX_PACE = 30.0  # letters a second; fast Malay or English has 18
 MAX_REPEATED_PACE = 20.0  # of a text that repeats itself
 LONG_REPETITION = 4  # words: people repeat shorter phrases
-STUCK = 6  # times, after other words; who laughs or cheers does nothing else
-NEARLY_A_TURN = 0.7  # of its words: a loop's last turn breaks off, or ends otherwise
-SHORTEST_UNLIKE = 8  # words of a turn that may do so
+STUCK = 6  # times, after other words; laughter and cheers come without other words
+NEARLY_A_TURN = 0.7  # share of its words that a loop's last turn needs; it may break off or end differently
+SHORTEST_UNLIKE = 8  # words that a turn needs for this
 _WEIGHT_OF_IDEOGRAPH = 3.0  # a syllable in one character
 _WEIGHT_OF_INDIC = 0.9  # vowel signs are characters too
-_PADDING_S = 0.3  # of a segment's length is not speech
+_PADDING_S = 0.3  # part of a segment's length that is not speech
 
 _IDEOGRAPHS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _INDIC = re.compile(r"[\u0900-\u0dff]")
@@ -27,8 +28,14 @@ _UNIT = re.compile(rf"[{_IDEOGRAPHS}]|(?:(?![{_IDEOGRAPHS}])[\w\u0900-\u0dff])+(
 
 @dataclass(frozen=True)
 class Repetition:
-    """The same ``period`` words (or ideographs) said ``count`` times, from word ``start`` on, in a text of ``words``
-    words. The end of a long one's last turn may be missing or different.
+    """A stretch of text that consists of the same words several times.
+
+    The end of a long one's last turn may be missing or different.
+
+    ``start``: number of its first word.
+    ``period``: words (or ideographs) in a turn.
+    ``count``: number of turns.
+    ``words``: words in the whole text.
     """
 
     start: int
@@ -43,12 +50,12 @@ class Repetition:
 
 
 def words_of(text: str) -> list[str]:
-    """Words in lower case without punctuation; an ideograph is a word."""
+    """Return the words in lower case, without punctuation. Each ideograph is a word."""
     return _UNIT.findall(text.lower())
 
 
 def repetition(text: str) -> Repetition | None:
-    """The longest repeated stretch, or None if no repetition is long enough to matter."""
+    """Return the longest repeated stretch, or None if none is long enough to matter."""
     words = words_of(text)
     found = max(
         (_longest_run(words, period) for period in range(1, int(len(words) / (1 + NEARLY_A_TURN)) + 1)),
@@ -62,7 +69,7 @@ def repetition(text: str) -> Repetition | None:
 
 
 def pace(text: str, seconds: float) -> float:
-    """Letters a second, as if all were Latin."""
+    """Return how many letters are spoken per second. Letters of other scripts are converted to Latin ones."""
     letters = 0.0
     for character in text:
         if not character.isalnum() and not _INDIC.match(character):

@@ -1,9 +1,9 @@
-"""Converts live audio, message by message, to float32 mono at 16 kHz, from PCM16, G.711 and Opus at the usual rates.
+"""Convert live audio, message by message, to float32 mono at 16 kHz, from PCM16, G.711 and Opus at the usual rates.
 
-A resampler holds back the few milliseconds that it needs to look ahead, never drops or adds any: sample n that comes
-out is what was heard n/16000 s after the first sample, however the audio was cut into messages.
+The resampler holds back the few milliseconds that it needs to look ahead, and never drops or adds any. So output sample
+n is what was heard n/16000 s after the first sample, however the audio was cut into messages.
 
-Threads: a ``AudioInput`` belongs to one stream; one thread at a time.
+Threads: an ``AudioInput`` belongs to one stream and is used by one thread at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.error_codes import ErrorCode
 from core.errors import ApiError
 
 RATES = (8_000, 16_000, 24_000, 44_100, 48_000)
-OPUS_RATE = 48_000  # what a decoder gives, whatever was encoded
+OPUS_RATE = 48_000  # the decoder's output, whatever was encoded
 G711_RATE = 8_000
 MAX_OPUS_BYTES = 1275 * 48  # a packet of the longest kind: 120 ms in 48 frames
 
@@ -36,7 +36,9 @@ class Encoding(StrEnum):
 class AudioInput:
     """Decodes and resamples the messages of one stream.
 
-    Raises ``ApiError`` 400 for a rate that is not on offer, and from ``hear`` for audio that is none.
+    ``reduces_noise``: filter out rumble below speech.
+
+    Raises ``ApiError`` 400 for an unsupported rate. ``hear`` raises it for data that is not audio.
     """
 
     def __init__(self, encoding: Encoding, sample_rate: int, *, reduces_noise: bool = False) -> None:
@@ -56,7 +58,7 @@ class AudioInput:
         self._opus = av.CodecContext.create("libopus", "r") if encoding is Encoding.OPUS else None
 
     def hear(self, data: bytes) -> Samples:
-        """Return the samples, (n,), that are final after this message."""
+        """Return the samples, float32 (n,), that are final after this message."""
         match self.encoding:
             case Encoding.PCM16:
                 data = self._half + data
@@ -73,7 +75,7 @@ class AudioInput:
         return self._resampled(samples)
 
     def rest(self) -> Samples:
-        """Return the samples that the resampler still held, and end the input. Half a sample is dropped."""
+        """Return the samples that the resampler still holds, and end the input. Half a sample is dropped."""
         return self._resampled(np.zeros(0, np.float32), last=True)
 
     def _resampled(self, samples: Samples, *, last: bool = False) -> Samples:
@@ -95,14 +97,16 @@ class AudioInput:
 
 
 class RumbleFilter:
-    """Takes away what is below speech: handling noise, wind, mains hum, a constant offset. Like the resampler, it holds
-    back what it needs to look ahead."""
+    """Removes sound below speech: handling noise, wind, mains hum, a constant offset.
+
+    Like the resampler, it holds back what it needs to look ahead.
+    """
 
     def __init__(self) -> None:
         self._held = np.zeros(len(_RUMBLE) // 2, np.float32)  # before the first sample there was silence
 
     def filtered(self, samples: Samples, *, last: bool = False) -> Samples:
-        """The filtered samples, (n,), that can be given now; the rest waits for more, or for ``last``."""
+        """Return the filtered samples, (n,), that are final. The rest waits for more audio, or for ``last``."""
         after = np.zeros(len(_RUMBLE) // 2 if last else 0, np.float32)
         audio = np.concatenate([self._held, samples, after])
         certain = max(0, len(audio) - len(_RUMBLE) + 1)
@@ -113,7 +117,10 @@ class RumbleFilter:
 
 
 def _high_pass(cutoff_hz: float, taps: int) -> npt.NDArray[np.float32]:
-    """A linear-phase filter: a unit impulse less a windowed sinc. Its delay is half of its (odd) number of taps."""
+    """Return the taps of a linear-phase high-pass filter: a unit impulse minus a windowed sinc.
+
+    The filter's delay is half of its (odd) number of taps.
+    """
     at = np.arange(taps) - taps // 2
     low = np.sinc(2 * cutoff_hz / SAMPLE_RATE * at) * np.blackman(taps)
     impulse = (at == 0).astype(np.float64)
@@ -137,7 +144,7 @@ def _bad_packet() -> ApiError:
 
 
 def _mulaw() -> npt.NDArray[np.float32]:
-    """The decoding table of ITU-T G.711 μ-law: the sample for each byte."""
+    """Return the decoding table of ITU-T G.711 μ-law: the sample for each byte."""
     code = ~np.arange(256, dtype=np.uint8)
     exponent = (code >> 4 & 7).astype(np.int32)
     mantissa = (code & 15).astype(np.int32)
@@ -146,7 +153,7 @@ def _mulaw() -> npt.NDArray[np.float32]:
 
 
 def _alaw() -> npt.NDArray[np.float32]:
-    """The decoding table of ITU-T G.711 A-law: the sample for each byte."""
+    """Return the decoding table of ITU-T G.711 A-law: the sample for each byte."""
     code = np.arange(256, dtype=np.uint8) ^ 0x55
     exponent = (code >> 4 & 7).astype(np.int32)
     mantissa = (code & 15).astype(np.int32)

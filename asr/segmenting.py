@@ -1,8 +1,8 @@
-"""Cuts an utterance into the segments that the engine works on, while it is spoken, by the rules of a recording.
+"""Cut an utterance into segments for the engine while it is spoken, by the rules for recordings.
 
-The rules are those of ``asr.voice_activity`` (Silero's hysteresis, padding, neighbouring spans joined up to a length
-and across a pause that the model bears), so that streamed audio reaches the engine in the same pieces as a file, and
-gives the same words. What was cut needs no audio any more: memory holds the open segment and no more.
+The rules are those of ``asr.voice_activity``: Silero's hysteresis and padding; neighbouring spans are joined up to a
+length, and across a pause that does not harm recognition. So streamed audio reaches the engine in the same pieces as a
+file, and gives the same words. Audio that has been cut is dropped; memory holds only the open segment.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ _PER_MS = SAMPLE_RATE // 1000
 
 @dataclass(frozen=True)
 class Piece:
-    """A segment in samples of the stream's clock, with its audio: float32 (n,)."""
+    """A segment, in samples on the stream's clock, with its audio: float32 (n,)."""
 
     segment: Segment
     audio: Samples
 
     def samples(self, start: int, end: int) -> Samples:
-        """The samples from ``start`` to ``end`` on the stream's clock."""
+        """Return the samples from ``start`` to ``end`` on the stream's clock."""
         return self.audio[start - self.segment.start : end - self.segment.start]
 
 
 class Segmenter:
-    """Cuts frames into pieces. ``start``: the stream's sample at which the first frame begins. ``longest_s``,
-    ``longest_pause_s``: the model's limits.
+    """Cuts frames into pieces.
+
+    ``start``: where the first frame begins, in samples on the stream's clock.
+    ``threshold``: probability from which a frame is speech, but at most that of ``SPEECH``.
+    ``longest_s``, ``longest_pause_s``: the model's limits for a segment and for a pause within one.
     """
 
     def __init__(self, start: int, *, threshold: float, longest_s: float, longest_pause_s: float) -> None:
@@ -43,7 +46,7 @@ class Segmenter:
         self._padding = SPEECH.speech_pad_ms * _PER_MS
         self._kept: list[Samples] = []
         self._kept_from = start
-        self._open_from: int | None = None  # where the span that runs begins, less its padding and what was cut off
+        self._open_from: int | None = None  # where the open span begins, including its padding, after the last cut
         self._voiced_from = 0
         self._silence_from: int | None = None
         self._ended: tuple[int, int] | None = None  # a span whose padding depends on when the next one begins
@@ -51,7 +54,7 @@ class Segmenter:
 
     @property
     def open_audio(self) -> Samples | None:
-        """The audio of the open segment up to now; None while it has no speech."""
+        """The audio of the open segment so far; None while it has no speech."""
         start = self._earliest_open()
         return None if start is None else self._audio(start, self.position)
 
@@ -65,8 +68,9 @@ class Segmenter:
 
     @property
     def last_piece(self) -> Piece | None:
-        """The piece that ``flush`` will return last if nobody speaks on; None while somebody speaks, or if it is
-        uncertain.
+        """The piece that ``flush`` will return last if nobody speaks any more.
+
+        None while somebody speaks, or if that piece is not certain yet.
         """
         if self._open_from is not None:
             return None
@@ -85,7 +89,7 @@ class Segmenter:
         return sum(map(len, self._kept)) / SAMPLE_RATE
 
     def feed(self, frame: Samples, probability: float) -> list[Piece]:
-        """Take the next frame and return the segments that it completes."""
+        """Take the next frame and return the pieces that it completes."""
         at = self.position
         self._kept.append(frame)
         self.position += FRAME
@@ -109,7 +113,7 @@ class Segmenter:
         return pieces
 
     def flush(self, until: int | None = None) -> list[Piece]:
-        """End the utterance and return its remaining segments. ``until``: where the audio ends, in the last frame."""
+        """End the utterance and return its remaining pieces. ``until``: where the audio ends, in the last frame."""
         last = self.position if until is None else min(until, self.position)
         if self._open_from is not None:
             self._end_span(last if self._silence_from is None else min(last, self._silence_from))
@@ -142,7 +146,7 @@ class Segmenter:
         return pieces + self._add(start, padded_end)
 
     def _cut_long(self) -> list[Piece]:
-        """Cut the running span as soon as it is certain to be too long."""
+        """Cut the open span as soon as it is certain to be too long."""
         pieces: list[Piece] = []
         while self._open_from is not None and self.position - self._open_from > self._longest:
             cut = self._open_from + quietest(self._audio(self._open_from, self._open_from + self._longest))
@@ -163,7 +167,7 @@ class Segmenter:
         return end - joined.start <= self._longest and start - joined.end < self._longest_pause
 
     def _nothing_joins(self, joined: Segment) -> bool:
-        """Whether the next span is sure to be too far away, or too long, for this segment."""
+        """Return True if the next span is sure to be too far away, or too long, to join this segment."""
         if self._longest_pause == 0:
             return True
         if self._ended is not None:

@@ -1,4 +1,4 @@
-"""What the transcription endpoints take: OpenAI's multipart fields."""
+"""The fields that the transcription endpoints accept: those of OpenAI's multipart form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRANSCRIPTION_FORMATS = (*TRANSLATION_FORMATS, "diarized_json")
 GRANULARITIES = ("segment", "word")
 INCLUDABLE = ("logprobs",)
 _NESTED = re.compile(r"(?P<name>chunking_strategy)\[(?P<key>\w+)\]")
-# OpenAI's defaults: the one way to cut a recording that is offered, so these and nothing else are accepted.
+# OpenAI's defaults. Recordings are cut in one way only, so no other values are accepted.
 _VAD: dict[str, str | float] = {
     "type": "server_vad",
     "prefix_padding_ms": 300,
@@ -45,8 +45,10 @@ _CHUNKING_SCHEMA = {
 
 @extend_schema_field(_CHUNKING_SCHEMA)
 class ChunkingStrategyField(serializers.Field[str, Any, str, Any]):
-    """Where the recording is cut is decided here, by the speech in it. That is what "auto" asks for; a client that
-    sends OpenAI's own values by itself is served too."""
+    """How to cut the recording. The service always cuts it by the speech in it, which is what "auto" asks for.
+
+    OpenAI's own default values are accepted too, since some clients always send them.
+    """
 
     def to_internal_value(self, data: Any) -> str:
         if data in ("", "auto"):
@@ -122,7 +124,10 @@ class TranscriptionSerializer(TranslationSerializer):
 
 
 def fields(data: QueryDict | dict[str, Any]) -> dict[str, Any]:
-    """One plain dictionary: lists under their names with and without ``[]``, everything else once."""
+    """Return the form's data as one plain dictionary.
+
+    Lists may be sent with or without ``[]`` after their names. Of any other field the last value counts.
+    """
     if not isinstance(data, QueryDict):
         return dict(data)
     flat: dict[str, Any] = {}
@@ -139,7 +144,7 @@ def fields(data: QueryDict | dict[str, Any]) -> dict[str, Any]:
 
 
 def refuse_unsupported(fields: dict[str, Any]) -> None:
-    """Raise ``ApiError`` 400 for a parameter of OpenAI's that is not followed here."""
+    """Raise ``ApiError`` 400 for a parameter of OpenAI's API that is not supported here."""
     for name, reason in _REFUSED.items():
         if any(fields.get(name) or ()):
             raise ApiError(
@@ -150,7 +155,7 @@ def refuse_unsupported(fields: dict[str, Any]) -> None:
 
 
 def options(fields: dict[str, Any], *, checkpoint: Checkpoint, translate: bool) -> Options:
-    """Raises ``ApiError`` 400 for languages that cannot be recognised."""
+    """Return the options for these form fields. Raises ``ApiError`` 400 for languages that cannot be recognised."""
     from asr.transcript import temperatures
 
     language, candidates = languages.chosen(fields.get("language", ""), fields["languages"], checkpoint)

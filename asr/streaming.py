@@ -1,17 +1,19 @@
-"""Live recognition: audio goes in as it is spoken, what is heard comes out as events. Knows nothing of sockets.
+"""Live recognition: audio goes in as it is spoken, recognised text comes out as events. Knows nothing of sockets.
 
     LISTENING --speech starts (or, without turn detection, any audio)--> SPEAKING
     SPEAKING --silence, commit--> LISTENING          the utterance's final follows by itself
     SPEAKING --clear--> LISTENING                    the utterance is forgotten
     any --finish--> FINISHED (after the finals)      any --abort--> FINISHED (at once)
 
-An utterance is cut into segments as a recording is (``asr.segmenting``); each is recognised as soon as it is complete,
-so its words are mostly there when the speaker stops. The final is those segments' words, checked by the same guard as a
-file's. Partials are extra: greedy guesses at the open segment, one at a time, at most every ``PARTIAL_EVERY_MS`` of new
-audio, none while the engine is busy. They get rarer under load; finals go first.
+An utterance is cut into segments as a recording is (``asr.segmenting``). Each segment is recognised as soon as it is
+complete, so most words are known when the speaker stops. The final consists of these words, after the same check as for
+a file (``asr.guard``).
 
-Everything runs on one event loop; voice activity detection in the CPU pool. ``append``, ``commit``, ``clear`` and
-``finish`` take turns. ``emit`` is called on the loop and must not block.
+Partials are extra. They are greedy guesses at the open segment: one at a time, at most one for every
+``PARTIAL_EVERY_MS`` of new audio, none while the engine is busy. Under load they become rarer, since finals go first.
+
+Threads: everything runs on one event loop, but larger pieces of voice activity detection run in the CPU pool.
+``append``, ``commit``, ``clear`` and ``finish`` take turns. ``emit`` is called on the loop and must not block.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ from asr.units import SAMPLE_RATE, Options, Samples, Token, Word
 from asr.utterance import Utterance
 from inference.pool import in_pool
 
-FRAMES_AT_ONCE = 2  # what voice activity detection waits for
-MAX_FRAMES_HERE = 8  # a fifth of a millisecond of its work; more goes to another thread
+FRAMES_AT_ONCE = 2  # voice activity detection waits for this many
+MAX_FRAMES_HERE = 8  # a fifth of a millisecond of work; more is done in another thread
 MAX_UTTERANCES_PENDING = 4  # a client that sends faster than the engine works is made to wait
 MIN_COMMIT_MS = 100  # OpenAI's rule
 
@@ -54,7 +56,10 @@ class NothingToCommit(Exception):
 
 @dataclass(frozen=True)
 class SpeechStarted:
-    """``number`` counts utterances from 0. All times are milliseconds of the stream's audio."""
+    """Speech has started. All times of events are milliseconds of the stream's audio.
+
+    ``number``: the utterance, counted from 0.
+    """
 
     number: int
     at_ms: int
@@ -68,14 +73,14 @@ class SpeechStopped:
 
 @dataclass(frozen=True)
 class Committed:
-    """The utterance is complete; its ``Final`` or ``Failed`` follows."""
+    """The utterance is complete. Its ``Final`` or ``Failed`` follows."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class Partial:
-    """The text so far. A later partial will not change its beginning, ``stable``."""
+    """The text so far. Later partials do not change its beginning, ``stable``."""
 
     number: int
     text: str
@@ -84,8 +89,12 @@ class Partial:
 
 @dataclass(frozen=True)
 class Final:
-    """An utterance's result. ``start_ms``, ``end_ms``: the limits of its speech. Only if asked for: ``words``, timed on
-    the stream's clock, and ``tokens`` with their probabilities.
+    """An utterance's result.
+
+    ``start_ms``, ``end_ms``: limits of its speech.
+    ``audio_ms``: length of its audio.
+    ``words``: timed on the stream's clock; only if asked for.
+    ``tokens``: with their probabilities; only if asked for.
     """
 
     number: int
@@ -110,7 +119,12 @@ Event = SpeechStarted | SpeechStopped | Committed | Partial | Final | Failed
 
 
 class StreamingSession:
-    """One live recognition. With ``detection`` None, only ``commit`` ends an utterance."""
+    """One live recognition.
+
+    ``emit``: called with each event.
+    ``detection``: finds the turns; if it is None, only ``commit`` ends an utterance.
+    ``partials``: whether to emit partials.
+    """
 
     def __init__(
         self,
@@ -134,7 +148,7 @@ class StreamingSession:
         self._vad = FrameVad()
         self._waiting: list[Samples] = []  # audio that does not fill ``FRAMES_AT_ONCE`` yet
         self._taken = 0  # samples, altogether
-        self._position = 0  # those of them that have been through voice activity detection
+        self._position = 0  # how many of these have been through voice activity detection
         self._utterance: Utterance | None = None
         self._concluding: deque[asyncio.Task[None]] = deque()
         self._count = 0
@@ -158,11 +172,11 @@ class StreamingSession:
         return bool(self._concluding)
 
     def detect(self, detection: TurnDetection | None) -> None:
-        """Change the turn detection; an utterance that is open goes on under the new one."""
+        """Change the turn detection. An open utterance goes on under the new one."""
         self._endpointer = Endpointer(detection) if detection else None
         self._endpointer_from = self._position
         padding_ms = detection.prefix_padding_ms + MIN_SPEECH_MS + 2 * FRAME_MS if detection else 0
-        # What was heard before a start is certain: it belongs to the utterance, as far as its padding reaches.
+        # Audio from before a start was certain. As far as the padding reaches, it belongs to the utterance.
         self._before: deque[tuple[Samples, float]] = deque(maxlen=int(padding_ms / FRAME_MS) + 1)
 
     async def append(self, samples: Samples) -> None:
@@ -246,14 +260,15 @@ class StreamingSession:
             self._utterance.guess()
 
     async def _hear_whole_frames(self) -> None:
-        """Examine all whole frames. Samples that do not fill a frame wait for more audio, so that the clock stays
-        right.
+        """Examine all whole frames.
+
+        Samples that do not fill a frame wait for more audio, so that the clock stays right.
         """
         if count := sum(map(len, self._waiting)) // FRAME:
             await self._hear(count)
 
     async def _hear_rest(self) -> None:
-        """Fill the last frame up with silence and examine it: no audio follows."""
+        """Fill the last frame with silence and examine it, because no audio follows."""
         if length := sum(map(len, self._waiting)):
             self._waiting.append(np.zeros(FRAME - length, np.float32))
             await self._hear(1)
@@ -274,7 +289,7 @@ class StreamingSession:
                 self._conclude(self._utterance)
 
     def _start(self) -> None:
-        """Speech has begun, some frames ago."""
+        """Open an utterance for speech that began some frames ago."""
         assert self._endpointer is not None
         began = self._endpointer_from + self._endpointer.started_at * FRAME
         padding = self._endpointer.detection.prefix_padding_ms * SAMPLE_RATE // 1000
@@ -329,7 +344,7 @@ class StreamingSession:
             )
             self.queued_ms += heard.queued_ms
             self.language = self.language or heard.language
-        except Exception as error:  # noqa: BLE001 - one utterance's failure is told and is its own
+        except Exception as error:  # noqa: BLE001 - reported; the other utterances go on
             event = Failed(utterance.number, error)
         finally:
             utterance.abandon()

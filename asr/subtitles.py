@@ -1,7 +1,7 @@
 """Subtitles that fit the screen: timed phrases cut into cues of at most two lines.
 
-The measures are the broadcasters' usual ones. Chinese, Japanese and other wide characters count double and may be
-parted anywhere but before closing and after opening punctuation (the rules known as kinsoku).
+The limits are those usual in broadcasting. Wide characters (Chinese, Japanese and others) count double. Their text may
+be broken anywhere except before closing and after opening punctuation (the rules known as kinsoku).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from asr.units import Phrase
 LINE_COLUMNS = 42
 CUE_COLUMNS = 2 * LINE_COLUMNS
 MAX_CUE_S = 7.0
-_USUAL_PART = 0.8  # of the longest: cues end at words and commas, so some are longer than others
-MIN_CUE_S = 0.8  # shorter, nobody can read it; it then stays until the next one comes
+_USUAL_PART = 0.8  # usual length as a share of the longest; cues end at words and commas, so some get longer
+MIN_CUE_S = 0.8  # nobody can read a shorter one; it stays until the next one begins
 _NEVER_FIRST = frozenset(
     "、。，．！？：；）」』】》〉〕％‰℃…—～·・ー々ゝヽぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ,.!?:;)]}%”’"
 )
@@ -27,7 +27,11 @@ _CLOSING = frozenset("。！？；，、.!?;,…")
 
 @dataclass(frozen=True)
 class Cue:
-    """One subtitle. Times in seconds from the recording's start; ``lines``: at most two."""
+    """One subtitle.
+
+    ``start``, ``end``: seconds from the recording's start.
+    ``lines``: at most two.
+    """
 
     start: float
     end: float
@@ -36,7 +40,10 @@ class Cue:
 
 @dataclass(frozen=True)
 class _Atom:
-    """Text that is never split. ``spaced``: a space belongs before it unless it begins a line."""
+    """Text that is never split.
+
+    ``spaced``: a space belongs before it unless it begins a line.
+    """
 
     text: str
     spaced: bool
@@ -47,7 +54,7 @@ class _Atom:
 
 
 def cues(phrases: Sequence[Phrase]) -> list[Cue]:
-    """Cues in order, none beginning before the one before it ends."""
+    """Return the cues in order. None begins before the previous one ends."""
     found = [cue for phrase in phrases for cue in _phrase_cues(phrase)]
     placed: list[Cue] = []
     for number, cue in enumerate(found):
@@ -59,7 +66,7 @@ def cues(phrases: Sequence[Phrase]) -> list[Cue]:
 
 
 def columns(text: str) -> int:
-    """How wide the text is on a screen."""
+    """Return the width of the text on a screen."""
     return sum(_width(character) for character in text)
 
 
@@ -102,7 +109,7 @@ def _groups(atoms: list[_Atom], target: float) -> Iterator[list[_Atom]]:
 
 
 def _lines(atoms: list[_Atom]) -> list[str]:
-    """The fewest lines, the first no longer than it has to be."""
+    """Return the fewest lines that hold the atoms. If there are two, the first is no longer than it has to be."""
     whole = _filled(atoms, LINE_COLUMNS)
     if len(whole) != 2:
         return whole
@@ -135,7 +142,7 @@ def _atoms(text: str) -> Iterator[_Atom]:
 
 
 def _pieces(word: str) -> Iterator[str]:
-    """A word as it may be parted: ideographs singly, what is wider than a line by force."""
+    """Split a word where it may be broken: at each ideograph, and wherever a piece would be wider than a line."""
     piece = ""
     for character in word:
         too_wide = columns(piece + character) > LINE_COLUMNS and unicodedata.category(character)[0] != "M"
@@ -154,5 +161,5 @@ def _may_part(before: str, after: str) -> bool:
 
 
 def _is_unspaced(character: str) -> bool:
-    """Whether a character's script is written without spaces. (Hangul is as wide, but has spaces.)"""
+    """Return True if the character's script is written without spaces. (Hangul is as wide, but has spaces.)"""
     return _width(character) == 2 and not "\uac00" <= character <= "\ud7a3"

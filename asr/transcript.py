@@ -1,4 +1,4 @@
-"""A whole recording's text, stitched from the hypotheses of its segments, and the formats it is answered in."""
+"""The text of a whole recording, joined from the hypotheses of its segments, and its output formats."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from asr.subtitles import Cue, cues
 from asr.units import FALLBACK_TEMPERATURES, Hypothesis, Phrase, Token, Word
 from asr.voice_activity import Segment
 
-ONLY_SPEAKER = "A"  # OpenAI's first; speakers are not told apart
+ONLY_SPEAKER = "A"  # OpenAI's name for the first speaker; speakers are not told apart
 
 
 @dataclass(frozen=True)
 class Part:
-    """One recognised segment of the recording; times in seconds from the recording's start."""
+    """One recognised segment of a recording. Its phrases and words are timed in seconds from the recording's start."""
 
     segment: Segment
     hypothesis: Hypothesis
@@ -42,9 +42,14 @@ class Part:
 
 @dataclass
 class Transcript:
-    """A whole recording's result. ``duration_s``: its length; ``sound_s``: how much of it was sent (None: all).
-    ``language``: the requested one, or the fallback if nothing is said. ``detected``: no language was requested.
-    ``warnings``: requests that could not be met.
+    """The result for a whole recording.
+
+    ``duration_s``: its length.
+    ``fallback_language``: the requested language; if none was requested, the language to report if nothing is said.
+    ``detected``: no language was requested.
+    ``warnings``: what was requested and could not be done.
+    ``queued_ms``: how long the first segment waited for its batch.
+    ``sound_s``: seconds of sound in the file, without the pauses on its clock; None if there are none.
     """
 
     duration_s: float
@@ -80,7 +85,10 @@ class Transcript:
         return body | {"usage": self.usage()} | self._warnings()
 
     def verbose_json(self, granularities: Iterable[str]) -> dict[str, Any]:
-        """OpenAI's ``TranscriptionVerbose``; ``words`` only if asked for, ``segments`` unless only words were."""
+        """Return OpenAI's ``TranscriptionVerbose``.
+
+        It has ``words`` only if asked for, and ``segments`` unless only words are asked for.
+        """
         wanted = set(granularities) or {"segment"}
         body: dict[str, Any] = {
             "task": self.task,
@@ -97,7 +105,7 @@ class Transcript:
         return body | {"usage": self.usage()} | self._warnings()
 
     def diarized_json(self) -> dict[str, Any]:
-        """OpenAI's ``TranscriptionDiarized``, all of it by one speaker."""
+        """Return OpenAI's ``TranscriptionDiarized``, with all text by one speaker."""
         segments = [segment for part in self.parts for segment in diarized_segments(part)]
         body = {"task": self.task, "duration": round(self.duration_s, 3), "text": self.text, "segments": segments}
         return body | {"usage": self.usage()} | self._warnings()
@@ -117,7 +125,7 @@ class Transcript:
         return duration_usage(sound_s)
 
     def _languages_listed(self) -> list[dict[str, str]]:
-        """The detected languages in OpenAI's format."""
+        """Return the detected languages in OpenAI's format."""
         return [{"code": language} for language in self.languages] if self.parts else []
 
     def _warnings(self) -> dict[str, list[str]]:
@@ -135,12 +143,12 @@ FORMATS: Mapping[str, tuple[str, Callable[[Transcript], str]]] = {
 
 
 def duration_usage(seconds: float) -> dict[str, Any]:
-    """Usage by duration, as OpenAI bills models that count no tokens: every second begun counts."""
+    """Return the usage by duration, as OpenAI bills models that count no tokens: every second begun counts."""
     return {"type": "duration", "seconds": max(1, math.ceil(round(seconds, 3)))}
 
 
 def most_spoken(parts: Iterable[Part]) -> list[str]:
-    """The parts' languages, the one with the most speech first."""
+    """Return the parts' languages, the one with the most speech first."""
     spoken: dict[str, int] = {}
     for part in parts:
         spoken[part.hypothesis.language] = spoken.get(part.hypothesis.language, 0) + part.segment.speech
@@ -148,7 +156,7 @@ def most_spoken(parts: Iterable[Part]) -> list[str]:
 
 
 def join(texts: Iterable[str]) -> str:
-    """Texts with a space between, but where both neighbours are written without (Chinese, Japanese)."""
+    """Join texts with spaces, except between two that are written without spaces (Chinese, Japanese)."""
     joined = ""
     for text in texts:
         if joined and text and not (_is_wide(joined[-1]) and _is_wide(text[0])):
@@ -158,7 +166,7 @@ def join(texts: Iterable[str]) -> str:
 
 
 def diarized_segments(part: Part) -> list[dict[str, Any]]:
-    """OpenAI's ``transcript.text.segment``; ids are unique by when the part begins."""
+    """Return the part's phrases as OpenAI's ``transcript.text.segment``. The part's start makes the ids unique."""
     return [
         {
             "id": f"seg_{part.segment.start}_{number}",
@@ -173,7 +181,7 @@ def diarized_segments(part: Part) -> list[dict[str, Any]]:
 
 
 def token_logprobs(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    """The log probabilities of the parts' tokens, in OpenAI's format."""
+    """Return the log probabilities of the parts' tokens, in OpenAI's format."""
     return listed_logprobs(token for part in parts for token in part.hypothesis.tokens)
 
 
@@ -182,12 +190,15 @@ def listed_logprobs(tokens: Iterable[Token]) -> list[dict[str, Any]]:
 
 
 def temperatures(wanted: float) -> tuple[float, ...]:
-    """OpenAI's rule: 0 climbs the ladder by itself where the text looks wrong; any other temperature is kept."""
+    """Return the temperatures to try for the one that the client wants.
+
+    By OpenAI's rule, 0 allows higher ones where the text looks wrong; any other is used alone.
+    """
     return FALLBACK_TEMPERATURES if wanted == 0 else (wanted,)
 
 
 def _token_text(token: Token) -> str:
-    """Its text; where its bytes are no whole characters, those as OpenAI writes them."""
+    """Return the token's text. If its bytes are not whole characters, return them as OpenAI writes them."""
     try:
         return token.piece.decode()
     except UnicodeDecodeError:
@@ -225,12 +236,12 @@ def _segment(number: int, part: Part, phrase: Phrase) -> dict[str, Any]:
 
 
 def _srt_text(cue: Cue) -> str:
-    """SubRip has no escapes; what looks like the line of times is kept from looking so."""
+    """Return the cue's text. SubRip has no escapes, so text that looks like a line of times is changed."""
     return "\n".join(cue.lines).replace("-->", "-- >")
 
 
 def _vtt_text(cue: Cue) -> str:
-    """WebVTT's escapes (W3C WebVTT 1, section 3.1): with ``>`` escaped no cue holds an arrow."""
+    """Return the cue's text with WebVTT's escapes (W3C WebVTT 1, section 3.1), so that it holds no arrow."""
     return "\n".join(cue.lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -1,4 +1,4 @@
-"""From the bytes of a file to its transcript: decode, find speech, recognise segments together with everyone else's."""
+"""Transcribe a file: decode it, find speech, and recognise segments in batches with those of other requests."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ from asr.voice_activity import Segment, segments
 from inference.ordered import in_order
 from inference.pool import in_first_pool
 
-#: Without a known language a pause this long parts segments, as it parts the utterances of a live stream: people change
-#: their language between sentences, and a segment is decoded in one.
+#: If the language is not known, a pause this long separates segments, as it separates utterances of a live stream:
+#: people change their language between sentences, and a segment is decoded in one language.
 SWITCHING_PAUSE_S = 0.5
 
 
 def pause_within_segments_s(checkpoint: Checkpoint, options: Options) -> float:
-    """The longest pause allowed inside a segment; a longer one starts a new segment, in recordings and live alike."""
+    """Return the longest pause allowed inside a segment, in seconds; a longer one begins a new segment.
+
+    The rule is the same for recordings and live speech.
+    """
     detects = options.language is None and len(checkpoint.languages) != 1
     return min(checkpoint.longest_pause_s, SWITCHING_PAUSE_S) if detects else checkpoint.longest_pause_s
 
 
 class Transcription:
-    """One recording on its way through the engine. ``open`` it, then iterate ``parts`` or await ``whole``."""
+    """The transcription of one recording. Create it by ``open``, then iterate over ``parts`` or await ``whole``."""
 
     def __init__(
         self,
@@ -68,9 +71,9 @@ class Transcription:
         *,
         deadline: float | None = None,
     ) -> Transcription:
-        """Raises ``ApiError`` for audio that cannot be used (see ``asr.audio.decode``)."""
+        """Decode a file and find its first segment. Raises ``ApiError`` for unusable audio (``asr.audio.decode``)."""
 
-        def begin() -> Transcription:  # one way to the pool and back for all that happens before the engine
+        def begin() -> Transcription:  # one call in the pool for all that happens before the engine
             recording = decode(data, max_duration_s=settings.VOICE_MAX_AUDIO_S)
             transcription = cls(recording, engine, checkpoint, options, deadline)
             transcription._look()
@@ -80,7 +83,7 @@ class Transcription:
 
     @property
     def sound_s(self) -> float:
-        """Seconds of the recording that were sent; pauses on its clock are not charged."""
+        """Seconds of sound in the file. Pauses on its clock do not count and are not charged."""
         return self._recording.sound_s
 
     async def whole(self) -> Transcript:
@@ -89,7 +92,7 @@ class Transcription:
         return self.transcript
 
     async def parts(self) -> AsyncIterator[Part]:
-        """Recognised parts in order, the first as soon as it is sure; several segments are under way at once."""
+        """Yield recognised parts in order, each as soon as it is final. Several segments are under way at once."""
         waiting: list[Part] = []
         decided: list[Evidence] = []
         async for part in self._recognised():
@@ -116,7 +119,10 @@ class Transcription:
         return self._checked(part)
 
     async def _recognised(self) -> AsyncIterator[Part]:
-        """Yield recognised parts. The first segment goes alone, and is refused if there is no room for the request."""
+        """Yield recognised parts.
+
+        The first segment is sent alone. It is refused if the engine has no room for the request.
+        """
         if self._found is None:
             await in_first_pool(self._look)
         if not self._found:

@@ -1,7 +1,7 @@
-"""How a model is run on this device: workers, threads, contexts and batches, as ``manage.py tune_asr`` measured them.
+"""How to run a model on this device: workers, threads, contexts and batches, as measured by ``manage.py tune_asr``.
 
-The table is a JSON file. One for another model, device or number of cores is not used: then the rules below hold, which
-are what the bundled model and a stock Whisper were found to like on few cores.
+The table is a JSON file. A table for another model, device or number of cores is not used. Then the rules below hold,
+which suit the bundled model and a stock Whisper on few cores.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 VERSION = 1
 SMALL_MODEL_BYTES = 200_000_000  # Whisper base: two threads encode it 1.5 times as fast as one, two workers twice
-BATCH_SECONDS = 96  # of encoder context in one batch: beyond it a batch takes longer without taking less per item
+BATCH_SECONDS = 96  # encoder context in one batch; a larger batch takes longer, but not less per item
 MAX_WORKERS = 64
 MAX_THREADS = 256
 LARGEST_BATCH = 1024
@@ -33,15 +33,20 @@ AVX512_FLAGS = {"avx512f", "avx512cd", "avx512vl", "avx512bw", "avx512dq"}
 
 
 class UnusableTable(ValueError):
-    """A tuning file that does not say what it should; the message says what is wrong."""
+    """A tuning file is invalid; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """``batches``: the largest batch for each context in seconds. ``cores``: the threads that were there to share, 0
-    for any number. ``workers``: batches that run side by side, with ``threads`` each; 0 to go by the rule.
-    ``margin_s``: how much longer than the speech a context must be. ``measured``: what the choice was made on, for
-    people."""
+    """How to run one model on one device.
+
+    ``batches``: the largest batch for each context in seconds.
+    ``cores``: number of cores that the table was measured with; 0 for any number.
+    ``workers``: batches that run side by side; 0 to go by the rule.
+    ``threads``: threads of each worker.
+    ``margin_s``: seconds by which a context must be longer than the speech.
+    ``measured``: the figures behind these choices, for people to read.
+    """
 
     model: str
     device: str
@@ -55,16 +60,16 @@ class Tuning:
 
     @property
     def contexts_s(self) -> tuple[int, ...]:
-        """The contexts worth having, ascending."""
+        """The contexts to use, in seconds, ascending."""
         return tuple(sorted(self.batches))
 
     def context_s(self, duration_s: float) -> int:
-        """The smallest context that holds ``duration_s`` and the margin."""
+        """Return the smallest context that holds ``duration_s`` and the margin."""
         needed = duration_s + self.margin_s
         return next((context for context in self.contexts_s if context >= needed), self.contexts_s[-1])
 
     def limit(self, context_s: int) -> int:
-        """The largest batch in that context; no larger than the settings allow."""
+        """Return the largest batch in that context, within the limit of the settings."""
         return max(1, min(settings.VOICE_ASR_BATCH, self.batches[context_s]))
 
     def fits(self, checkpoint: Checkpoint, device: str, cores: int) -> bool:
@@ -92,7 +97,7 @@ def read(path: Path) -> Tuning:
 
 
 def tuning(checkpoint: Checkpoint, device: str, cores: int) -> Tuning:
-    """The table for this model here. Raises ``UnusableTable`` for a file that is broken."""
+    """Return the table for this model on this device. Raises ``UnusableTable`` for an invalid file."""
     own = table_path()
     for path in (own, BUNDLED / "tuning.json"):
         if path.exists() or (path == own and settings.VOICE_ASR_TUNING):
@@ -105,7 +110,7 @@ def tuning(checkpoint: Checkpoint, device: str, cores: int) -> Tuning:
 
 
 def table_path() -> Path:
-    """Where this service's own table is, or will be."""
+    """Return the path of this service's own table, which need not exist."""
     return Path(settings.VOICE_ASR_TUNING or settings.VOICE_STATE_DIR / "asr-tuning.json")
 
 
@@ -115,8 +120,12 @@ def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
 
 
 def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int, int]:
-    """Workers and threads of each. By rule a small model, which gains nothing from many threads, has a worker for each
-    core: they go after the threads that feed them (``inference.priority``)."""
+    """Return the number of workers and of threads for each.
+
+    By rule a small model, which gains nothing from many threads, has a worker for each core. The workers give way to
+    the
+    threads that feed them (``inference.priority``).
+    """
     if table.workers:
         return table.workers, max(1, table.threads)
     weights = Path(checkpoint.source) / "model.bin"
@@ -125,15 +134,18 @@ def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int,
 
 
 def device_here() -> str:
-    """The device to run on, ``cpu`` or ``cuda``, with ``auto`` resolved."""
+    """Return the device to run on, ``cpu`` or ``cuda``. ``auto`` in the settings is resolved."""
     if settings.VOICE_ASR_DEVICE != "auto":
         return str(settings.VOICE_ASR_DEVICE)
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
 
 
 def compute_type_here() -> str:
-    """The compute type for CTranslate2. By default it turns a float16 checkpoint into float32 on a CPU, which takes two
-    to three times as long as int8 for the same words.
+    """Return the compute type for CTranslate2.
+
+    CTranslate2's own default turns a float16 checkpoint into float32 on a CPU, which takes two to three times as long
+    as
+    int8 for the same words. So here the default on a CPU is int8.
     """
     if settings.VOICE_ASR_COMPUTE_TYPE == "default" and device_here() == "cpu":
         return "int8"
@@ -141,8 +153,10 @@ def compute_type_here() -> str:
 
 
 def allow_avx512() -> None:
-    """Have CTranslate2 use AVX-512 where this processor has all of it that is needed: by itself it stops at AVX2. To be
-    called before it calculates anything in this process. What an operator has set stays."""
+    """Let CTranslate2 use AVX-512 if this processor has all the instructions it needs. By itself it stops at AVX2.
+
+    Call this before CTranslate2 calculates anything in this process. A value set by the operator is kept.
+    """
     if ISA in os.environ or not CPU_INFO.exists():
         return
     flags = next((line for line in CPU_INFO.read_text().splitlines() if line.startswith("flags")), "")

@@ -1,4 +1,4 @@
-"""What goes into the speech-recognition engine and what comes out."""
+"""What goes into the speech-recognition engine, and what comes out."""
 
 from __future__ import annotations
 
@@ -16,16 +16,25 @@ MAX_SEGMENT_S = 30.0
 Samples = npt.NDArray[np.float32]
 Task = Literal["transcribe", "translate"]
 
-#: Beam search first; hotter, once, only for a text that cannot have been said (``asr.decoding``).
+#: First beam search. Then, only for a text that nobody can have said, once at a higher temperature (``asr.decoding``).
 FALLBACK_TEMPERATURES = (0.0, 0.4)
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to recognise. ``language``: ISO 639-1, None to detect it among ``candidates`` (empty: all on offer), weighed
-    by ``language_priors`` (code, weight; a language that is not named weighs 1). ``timestamps``/``words``: what to
-    time. ``logprobs``: whether the hypothesis lists its tokens. ``greedy``: no beam search, for a guess that is soon
-    replaced."""
+    """How to recognise a unit.
+
+    ``language``: ISO 639-1; None to detect it.
+    ``task``: write what was said, or translate it into English.
+    ``prompt``: text that came before, or its style.
+    ``keywords``: names and terms to expect.
+    ``temperatures``: for the first try and, if its text looks wrong, for further tries.
+    ``timestamps``, ``words``: whether to time phrases, and words.
+    ``logprobs``: whether the hypothesis lists its tokens.
+    ``language_priors``: pairs of a language and its weight in detection; languages that are not listed weigh 1.
+    ``candidates``: languages to choose from in detection; empty: all on offer.
+    ``greedy``: no beam search, for a partial text that is soon replaced.
+    """
 
     language: str | None = None
     task: Task = "transcribe"
@@ -41,7 +50,7 @@ class Options:
 
     @property
     def hints(self) -> str:
-        """The prompt and keywords, which a model may write where it hears nothing."""
+        """The prompt and keywords. Where a model hears nothing, it may write these."""
         return " ".join((self.prompt, *self.keywords)).strip()
 
 
@@ -59,7 +68,11 @@ class SpeechUnit(Unit):
 
 @dataclass(frozen=True)
 class Word:
-    """``start`` and ``end`` in seconds; ``probability`` is the model's mean over the word's tokens."""
+    """A word with its time.
+
+    ``start``, ``end``: seconds.
+    ``probability``: the model's, averaged over the word's tokens.
+    """
 
     text: str
     start: float
@@ -72,7 +85,11 @@ class Word:
 
 @dataclass(frozen=True)
 class Token:
-    """``piece``: its UTF-8, which need not be whole characters. ``logprob``: natural logarithm."""
+    """A token of the text.
+
+    ``piece``: its UTF-8 bytes, which need not be whole characters.
+    ``logprob``: natural logarithm of its probability.
+    """
 
     id: int
     piece: bytes
@@ -81,7 +98,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Phrase:
-    """A timed stretch of text within a hypothesis, as the model's timestamp tokens cut it. Seconds."""
+    """A stretch of text within a hypothesis, cut where the model's timestamp tokens are. Times are in seconds."""
 
     text: str
     start: float
@@ -91,14 +108,20 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What the model believes was said in one unit; times are seconds from the unit's start.
+    """What the model believes was said in one unit. Times are seconds from the unit's start.
 
-    ``avg_logprob``: mean log probability of its tokens. ``compression_ratio``: UTF-8 bytes over deflated bytes; high
-    for loops. ``no_speech_prob``: the model's own probability that nothing was said.
-    ``languages``: the languages on offer with the model's probability of each, likeliest first, before any prior; only
-    the one that was asked for where one was. ``tokens``: those of the text, where ``Options.logprobs`` asks for them.
-    ``text_end``: when, by the model's own timestamps, the text ends; None where it gave none at its end.
-    ``tries``: how often the unit was decoded."""
+    ``language``, ``language_probability``: the language it was decoded in, and how likely that is.
+    ``avg_logprob``: mean log probability of its tokens.
+    ``compression_ratio``: UTF-8 bytes over deflated bytes; high for loops.
+    ``no_speech_prob``: the model's own probability that nothing was said.
+    ``temperature``: that of the try that gave the text.
+    ``queued_ms``: how long the unit waited for its batches.
+    ``languages``: each candidate with the model's probability, likeliest first, before any weights; only the requested
+        language if one was requested.
+    ``tokens``: those of the text, if ``Options.logprobs`` asks for them.
+    ``text_end``: when the text ends by the model's own timestamps; None if it does not end with one.
+    ``tries``: how often the unit was decoded.
+    """
 
     text: str
     language: str

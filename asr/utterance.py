@@ -1,4 +1,8 @@
-"""One stretch of live speech on its way to its words: segments recognised as they close, guesses at the open one."""
+"""One stretch of live speech, from audio to text.
+
+Its segments are recognised as soon as they are complete. In between, the open segment is recognised now and then to
+show a partial text; such a recognition is called a guess.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +23,17 @@ from asr.transcription import pause_within_segments_s
 from asr.units import SAMPLE_RATE, Options, Samples, SpeechUnit, Token, Word
 from inference.errors import InferenceError
 
-PARTIAL_EVERY_MS = 400  # of new audio at least between two guesses
+PARTIAL_EVERY_MS = 400  # least new audio between two guesses
 FIRST_PARTIAL_WITHIN_MS = 3_000
-# With the padding before it: a word. A guess at less finds nothing, and delays the next.
+# Together with the padding, this is about a word. A guess at less finds nothing and delays the next one.
 FIRST_PARTIAL_SPEECH_S = 0.6
-BUSY_S = 0.25  # no guess when it would wait longer than this, unless it is overdue
-OVERDUE_S = 2.0  # without a guess: then it takes its turn among the finals
-PARTIAL_BACKOFF = 1.0  # times as long as a guess took, until the next, where the engine had nothing else to do
-BUSY_PARTIAL_BACKOFF = 4.0  # the same where the guess had to wait: partials give way first
+BUSY_S = 0.25  # a guess that would wait longer than this is not made, unless it is overdue
+OVERDUE_S = 2.0  # after this time without a guess, the next one takes its turn among the finals
+PARTIAL_BACKOFF = 1.0  # pause after a guess, as a multiple of its duration, if the engine had nothing else to do
+BUSY_PARTIAL_BACKOFF = 4.0  # the same if the guess had to wait, so that partials give way first
 MAX_PARTIAL_BACKOFF_S = 1.5
-WAITED_MS = 30.0  # a guess that waited longer for its batch was in somebody's way
-PARTIAL_DEADLINE_S = 2.0  # nobody wants to see a guess at what was said longer ago
+WAITED_MS = 30.0  # a guess that waited longer than this for its batch competed with other work
+PARTIAL_DEADLINE_S = 2.0  # nobody wants to see a guess later than this
 FINAL_DEADLINE_S = 30.0
 _UNSPACED = ("zh", "yue", "ja")
 
@@ -38,7 +42,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class UtteranceResult:
-    """``start``, ``end``: of the speech, in samples of the stream's clock."""
+    """The text of an utterance.
+
+    ``start``, ``end``: limits of the speech, in samples on the stream's clock.
+    ``queued_ms``: how long its segments waited for their batches, in total.
+    """
 
     text: str
     words: tuple[Word, ...]
@@ -51,7 +59,7 @@ class UtteranceResult:
 
 @dataclass
 class _Closed:
-    """A segment that is complete, and its parts, not yet checked."""
+    """A complete segment, with the task that recognises it. Its parts are not checked by ``asr.guard`` yet."""
 
     piece: Piece
     task: asyncio.Task[list[Part]]
@@ -61,7 +69,13 @@ class _Closed:
 
 
 class Utterance:
-    """``tell(utterance, text, stable)`` is called with each partial."""
+    """One stretch of live speech. Call ``feed`` with each frame, and ``complete`` or ``abandon`` at the end.
+
+    ``start``: where it begins, in samples on the stream's clock.
+    ``tell``: called with each partial as ``tell(utterance, text, stable)``. ``stable`` is the beginning of ``text``
+        that will not change.
+    ``threshold``: probability from which a frame counts as speech.
+    """
 
     def __init__(
         self,
@@ -93,7 +107,7 @@ class Utterance:
         self._last_guess = time.monotonic()
         self._rest_until = 0.0
         self._has_shown = False
-        self._ahead: _Closed | None = None  # what will be the last segment if the pause that runs ends the utterance
+        self._ahead: _Closed | None = None  # the segment that will be the last if the present pause ends the utterance
 
     @property
     def audio_ms(self) -> float:
@@ -101,8 +115,7 @@ class Utterance:
 
     @property
     def _awaits_first_word(self) -> bool:
-        """Whether nothing has been shown yet, and somebody waits for it. What goes on for long without a word is
-        music."""
+        """Whether the first word is still awaited. Audio that goes on for long without one is music."""
         return not self._has_shown and self.audio_ms < FIRST_PARTIAL_WITHIN_MS
 
     def feed(self, frame: Samples, probability: float) -> None:
@@ -110,7 +123,7 @@ class Utterance:
         self._recognise_ahead()
 
     def complete(self, until: int) -> None:
-        """Mark the utterance as complete. ``until``: where its audio ends, in samples of the stream's clock."""
+        """Mark the utterance as complete. ``until``: where its audio ends, in samples on the stream's clock."""
         self._stop_guessing()
         self._recognise(self.segmenter.flush(until))
         self._drop_ahead()
@@ -127,7 +140,10 @@ class Utterance:
         await asyncio.gather(*(closed.task for closed in self._closed))
 
     async def heard(self, decided: list[Evidence]) -> UtteranceResult:
-        """Return all words, after ``recognised``. ``decided``: the stream's languages so far, to which this adds."""
+        """Return the utterance's text. Call this after ``recognised``.
+
+        ``decided``: evidence of the stream's languages so far; that of this utterance is appended.
+        """
         parts = [part for closed in self._closed for part in closed.task.result()]
         settled = [await self._settled(parts[index:], decided) for index in range(len(parts))]
         kept = guard.kept(settled, self._audio, self._options)
@@ -146,7 +162,7 @@ class Utterance:
         return piece.samples(start, end)
 
     async def _settled(self, parts: list[Part], decided: list[Evidence]) -> Part:
-        """The first of the parts, in the language that it is in after all, as in a recording."""
+        """Return the first of the parts in its final language, which is chosen as for a recording."""
         part, *following = parts
         if not self._detects:
             return part
@@ -198,13 +214,13 @@ class Utterance:
             found = await self._engine.submit(unit)
             waited_ms = found.queued_ms
             hypothesis = guard.checked(found, audio=audio, speech_s=speech_s)
-            for segment in closed:  # what comes before it is being recognised for good
+            for segment in closed:  # the segments before it are being recognised for good
                 await asyncio.shield(segment.task)
             certain = [part.text for segment in closed for part in segment.kept(options)]
         except InferenceError:
             waited_ms = 1000 * PARTIAL_DEADLINE_S
             return  # too busy, or the final will tell
-        except Exception:  # a guess is a courtesy: it must not end anything
+        except Exception:  # a guess is an extra: its failure must not end the stream
             logger.exception("a partial could not be recognised")
             return
         finally:
@@ -229,7 +245,7 @@ class Utterance:
     def _recognise(self, pieces: list[Piece]) -> None:
         for piece in pieces:
             if self._guess is not None:
-                self._stop_guessing()  # it was a guess at this
+                self._stop_guessing()  # the guess was about this segment
             if self._ahead is not None and self._ahead.piece.segment == piece.segment:
                 self._closed.append(self._ahead)
                 self._ahead = None
@@ -237,8 +253,10 @@ class Utterance:
                 self._closed.append(_Closed(piece, asyncio.create_task(self._recognised(piece))))
 
     def _recognise_ahead(self) -> None:
-        """While a pause runs, recognise what will be the last segment if nobody goes on: the answer is there when the
-        turn ends. Only where the engine has nothing else to do."""
+        """During a pause, recognise the segment that will be the last one if the pause ends the utterance.
+
+        Then its text is ready when the turn ends. This is done only while the engine has nothing else to do.
+        """
         piece = self.segmenter.last_piece
         if self._ahead is not None and (piece is None or piece.segment != self._ahead.piece.segment):
             self._drop_ahead()
@@ -260,11 +278,11 @@ class Utterance:
 
     def _unit(self, audio: Samples, options: Options) -> SpeechUnit:
         deadline = time.monotonic() + FINAL_DEADLINE_S
-        # Let in with the stream: it waits instead of being refused.
+        # Admitted with the stream: it waits instead of being refused.
         return SpeechUnit(audio=audio, options=options, deadline=deadline, live=True, admitted=True)
 
     def _known(self) -> Options:
-        """The options, with the language of the utterance's last segment once that is known."""
+        """Return the options. If they name no language, add that of the latest segment recognised."""
         if self._options.language is None:
             for closed in reversed(self._closed):
                 task = closed.task
@@ -281,9 +299,9 @@ class Utterance:
 
 def _drop(task: asyncio.Task[list[Part]]) -> None:
     if not task.cancel() and not task.cancelled():
-        task.exception()  # seen, if there was one
+        task.exception()  # retrieved, so that asyncio does not report it
 
 
 def _split(text: str, language: str) -> list[str]:
-    """Into what can be stable by itself: words, or characters where words are not spaced."""
+    """Split the text into words, or into characters where words are not spaced. Each can be stable by itself."""
     return list(text) if language in _UNSPACED else text.split()

@@ -1,4 +1,4 @@
-"""`POST /v1/audio/transcriptions` and `/v1/audio/translations`, as OpenAI's audio API has them."""
+"""`POST /v1/audio/transcriptions` and `/v1/audio/translations`, as in OpenAI's audio API."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from gateway.openapi import SSE_EVENT
 from gateway.views import ApiView
 from usage.recent import remember
 
-_FORMS = {  # they keep nothing of a request; to make one takes longer than to use it
+_FORMS = {  # shared, since they keep no state and take longer to make than to use
     Kind.TRANSCRIPTION: serializers.TranscriptionSerializer(),
     Kind.TRANSLATION: serializers.TranslationSerializer(),
 }
@@ -162,8 +162,10 @@ def _response(transcript: Transcript, fields: dict[str, Any]) -> HttpResponseBas
 async def _events(
     transcription: Transcription, work: Work, *, logprobs: bool, diarized: bool
 ) -> AsyncGenerator[bytes, None]:
-    """OpenAI's transcript events: one delta per segment, with the speaker's segments where they are asked for, then the
-    whole text."""
+    """Yield OpenAI's transcript events: a delta for each segment, and at the end the whole text.
+
+    ``diarized``: after each delta, yield its segments with their speaker.
+    """
     transcript = transcription.transcript
     sent = ""
     async for part in transcription.parts():

@@ -1,7 +1,7 @@
-"""Where somebody speaks, and how that is cut into the segments that the engine works on.
+"""Find speech in a recording and cut it into the segments that the engine works on.
 
-Silero VAD by the rules of faster-whisper. Only what it calls speech reaches the engine: a Whisper model that is given
-silence, noise or music invents words.
+This is Silero VAD by the rules of faster-whisper. Only speech reaches the engine, because a Whisper model invents words
+for silence, noise and music.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from asr.audio import Recording, decode
 from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Samples
 
 NETWORK = Path(__file__).parent / "silero" / "voice_activity.onnx"
-WINDOW_S = 120  # audio is examined this much at a time, so that the engine starts before a long file is read through
+WINDOW_S = 120  # audio examined at a time, so that the engine starts before all of a long file has been examined
 _LULL = SAMPLE_RATE // 8  # long enough to be a gap between words rather than a stop consonant
 SPEECH = VadOptions(
     threshold=0.5,
@@ -34,8 +34,12 @@ SPEECH = VadOptions(
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of the recording to recognise: samples [start, end), of which ``speech`` samples are speech, namely
-    those of ``spans`` (none: all of it is one span)."""
+    """A stretch of the recording to recognise. All positions are in samples.
+
+    ``start``, ``end``: its range, [start, end).
+    ``speech``: how many of its samples are speech.
+    ``spans``: the ranges of speech; empty: all of it is one span.
+    """
 
     start: int
     end: int
@@ -44,11 +48,11 @@ class Segment:
 
     @classmethod
     def of(cls, start: int, end: int) -> Segment:
-        """A segment that is all speech."""
+        """Return a segment that is all speech."""
         return cls(start, end, end - start, ((start, end),))
 
     def joined(self, start: int, end: int) -> Segment:
-        """This segment extended by another span of speech."""
+        """Return this segment extended by another span of speech."""
         return Segment(self.start, end, self.speech + end - start, (*self.spans, (start, end)))
 
     @property
@@ -62,8 +66,12 @@ class Segment:
 
 @cache
 def network() -> onnxruntime.InferenceSession:
-    """Silero VAD, four times as fast as faster-whisper's copy of it (``tools/training/voice_activity.py``), which
-    from now on uses this one too. Safe to run from several threads."""
+    """Return the session of Silero VAD. It may run in several threads at once.
+
+    This network (``tools/training/voice_activity.py``) is four times as fast as faster-whisper's copy, and replaces
+    that
+    copy in this process.
+    """
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
     options.log_severity_level = 4
@@ -73,9 +81,11 @@ def network() -> onnxruntime.InferenceSession:
 
 
 def warm_up() -> None:
-    """Decode and examine a second of noise: the process that decodes files, and the network, are there before the first
-    file is."""
-    rate = SAMPLE_RATE // 2  # not the one that needs no decoding
+    """Decode and examine a second of noise.
+
+    It starts a decoder process and loads the network, so that the first file finds them ready.
+    """
+    rate = SAMPLE_RATE // 2  # not ``SAMPLE_RATE``, which needs no decoding
     noise = np.random.default_rng(0).integers(-9_000, 9_000, rate, np.int16)
     file = io.BytesIO()
     with wave.open(file, "wb") as sound:
@@ -87,7 +97,7 @@ def warm_up() -> None:
 
 
 def spans(recording: Recording) -> Iterator[tuple[int, int]]:
-    """Stretches of speech in order, as sample ranges [start, end)."""
+    """Yield the stretches of speech in order, as sample ranges [start, end)."""
     network()
     position = 0
     length = len(recording.samples)
@@ -110,8 +120,10 @@ def spans(recording: Recording) -> Iterator[tuple[int, int]]:
 
 
 def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> Iterator[Segment]:
-    """Join neighbouring spans of speech into segments of at most ``longest_s`` (capped at ``MAX_SEGMENT_S``), never
-    across a pause of ``longest_pause_s`` or more: a model fills silence with words."""
+    """Yield segments of at most ``longest_s`` (and ``MAX_SEGMENT_S``), joined from neighbouring spans of speech.
+
+    Spans are never joined across a pause of ``longest_pause_s`` or more, because a model fills silence with words.
+    """
     longest = int(min(longest_s, MAX_SEGMENT_S) * SAMPLE_RATE)
     current: Segment | None = None
     for start, end in spans(recording):
@@ -132,7 +144,7 @@ def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> 
 
 
 def _pieces(recording: Recording, start: int, end: int, longest: int) -> Iterator[tuple[int, int]]:
-    """A span that is longer than a segment may be, cut where it is quietest: between words, not within one."""
+    """Cut a span that is too long for a segment where it is quietest: between words, not within one."""
     while end - start > longest:
         cut = start + quietest(recording.float32(start, start + longest))
         yield start, cut
@@ -141,7 +153,7 @@ def _pieces(recording: Recording, start: int, end: int, longest: int) -> Iterato
 
 
 def quietest(samples: Samples) -> int:
-    """The sample, in the second half of the samples, around which it is quietest."""
+    """Return the position around which the samples are quietest, in their second half."""
     earliest = len(samples) // 2
     power = np.cumsum(np.square(samples[earliest:], dtype=np.float64))
     loudness = power[_LULL:] - power[:-_LULL]

@@ -1,8 +1,7 @@
-"""WAV headers as they are found: RIFF, RF64, BW64 and Sony's W64, from files and from pipes.
+"""Read WAV headers as they occur in practice: RIFF, RF64, BW64 and Sony's W64, from files and from pipes.
 
-A program that writes to a pipe cannot go back to fill the sizes in. What it leaves there is a placeholder: nothing, all
-ones, the largest number that its authors thought of. So the size of the samples is believed only where it could be
-true.
+A program that writes to a pipe cannot go back to fill in the sizes. It leaves a placeholder there: zero, all ones, or
+some other very large number. So the size of the samples is believed only where it can be true.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-#: More than anybody uploads: a size beyond it is a placeholder, one below it that is not there is a truncated file.
+#: More than anybody uploads. A larger size is a placeholder; a smaller one beyond the data means a truncated file.
 PLACEHOLDER_BYTES = 250_000_000
 _RIFF_KINDS = (b"RIFF", b"RF64", b"BW64")
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of the GUIDs of W64's chunks; the file's own ends otherwise
@@ -20,12 +19,16 @@ _MIN_FORMAT_BYTES = 14
 
 
 class TruncatedWav(ValueError):
-    """The header announces more than is there."""
+    """The header announces more data than there is."""
 
 
 @dataclass(frozen=True)
 class WavLayout:
-    """``format``: the body of the ``fmt `` chunk. The samples are ``size`` bytes from ``start`` on."""
+    """Where the samples of a WAV file are.
+
+    ``format``: the body of the ``fmt`` chunk.
+    ``start``, ``size``: position and length of the samples, in bytes.
+    """
 
     format: bytes
     start: int
@@ -33,7 +36,7 @@ class WavLayout:
 
 
 def find_layout(data: bytes) -> WavLayout | None:
-    """Return where the samples are; None for data that is no WAV. Raises ``TruncatedWav``."""
+    """Return where the samples are; None if the data is no WAV file. Raises ``TruncatedWav``."""
     if data[:4] in _RIFF_KINDS and data[8:12] == b"WAVE":
         chunks = _riff_chunks(data)
     elif data[:16] == _W64_RIFF:
@@ -56,7 +59,7 @@ def find_layout(data: bytes) -> WavLayout | None:
 
 
 def as_plain_riff(data: bytes, layout: WavLayout) -> bytes:
-    """The same samples behind a header that is true."""
+    """Return the same samples behind a plain RIFF header with correct sizes."""
     description = layout.format + b"\0" * (len(layout.format) % 2)
     head = b"fmt " + struct.pack("<I", len(layout.format)) + description + b"data" + struct.pack("<I", layout.size)
     total = 4 + len(head) + layout.size
@@ -75,7 +78,7 @@ def _sample_bytes(data: bytes, start: int, announced: int) -> int:
 
 
 def _ends_in_chunks(data: bytes, position: int) -> bool:
-    """Whether nothing but whole chunks follows: then a size of zero is the truth, not a placeholder."""
+    """Return True if nothing but whole chunks follows: then a size of zero is true, not a placeholder."""
     while position + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, position)
         if not all(32 <= byte < 127 for byte in name):
@@ -85,7 +88,7 @@ def _ends_in_chunks(data: bytes, position: int) -> bool:
 
 
 def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, first byte and announced size of each chunk, up to the samples."""
+    """Yield the name, first byte and announced size of each chunk, up to the samples."""
     position = 12
     name = b""
     while position + 8 <= len(data) and name != b"data":
@@ -95,7 +98,7 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _w64_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The same for W64, whose sizes count the 24 bytes of the chunk's own head and whose chunks begin at eights."""
+    """Yield the same for W64, whose sizes include the chunk's head of 24 bytes. Chunks begin at multiples of 8."""
     position = 40
     name = b""
     while position + 24 <= len(data) and name != b"data":

@@ -1,4 +1,4 @@
-"""The WebSockets of this app, by their paths."""
+"""The WebSockets of this app, by path."""
 
 from __future__ import annotations
 

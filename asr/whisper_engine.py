@@ -35,12 +35,14 @@ from inference.pool import in_live_pool, in_pool
 
 NAME = "asr"
 WARM_UP_LEVEL = 0.1  # of full scale
-BUSY_CALLERS = 4  # from so many on, hypotheses are followed less widely (``VOICE_ASR_BUSY_BEAM``)
+BUSY_CALLERS = 4  # with so many or more, the beam is narrower (``VOICE_ASR_BUSY_BEAM``)
 
 
 class WhisperEngine:
-    """``Engine[SpeechUnit, Hypothesis]`` on faster-whisper and CTranslate2. ``table``: how to run it, None for the one
-    that belongs to the model and this device."""
+    """An ``Engine[SpeechUnit, Hypothesis]`` on faster-whisper and CTranslate2.
+
+    ``table``: how to run the model; None for the table that belongs to the model and this device.
+    """
 
     def __init__(self, checkpoint: Checkpoint, table: Tuning | None = None) -> None:
         self.checkpoint = checkpoint
@@ -48,7 +50,7 @@ class WhisperEngine:
         self._loading = asyncio.Lock()
         self._decoder: Decoder | None = None
         self._batcher: Batcher[Prepared, Decoded] | None = None
-        self._callers = 0  # who wait for a result; what follows of a request that is in counts no more
+        self._callers = 0  # units that wait for a result, not counting those of admitted requests
         self._last_used = time.monotonic()
         self._idle_check: asyncio.TimerHandle | None = None
 
@@ -97,7 +99,7 @@ class WhisperEngine:
         return in_order(units, self.submit, ahead=2 * settings.VOICE_ASR_BATCH)
 
     async def _mended(self, prepared: Prepared, first: Hypothesis) -> Hypothesis:
-        """The words in full context; the first ones where that finds none, or no time is left for it."""
+        """Decode the unit again in full context. Return the first hypothesis if that finds no words or is too late."""
         assert self._batcher is not None
         again = replace(prepared, context_s=FULL_CONTEXT_S, admitted=True, is_second_try=True)
         try:
@@ -113,18 +115,18 @@ class WhisperEngine:
 
     @property
     def compute_type(self) -> str:
-        """What CTranslate2 calculates in, once loaded."""
+        """The type that CTranslate2 calculates in. Known once the model is loaded."""
         return str(self._model.model.compute_type)
 
     def time_batch(self, units: list[SpeechUnit], context_s: int) -> float:
-        """Seconds that the model takes for these units together, past the batcher. For measurements."""
+        """Run these units as one batch and return the seconds it takes. For measurements; it bypasses the batcher."""
         batch = [replace(self._prepare(unit), context_s=context_s) for unit in units]
         started = time.perf_counter()
         self._run(batch)
         return time.perf_counter() - started
 
     def _load(self) -> Batcher[Prepared, Decoded]:
-        from faster_whisper import WhisperModel  # imported late: the server answers before this is read
+        from faster_whisper import WhisperModel  # slow to import: meanwhile the server answers
 
         try:
             table = self.table or tuning(self.checkpoint, device_here(), cores_here())
@@ -161,8 +163,10 @@ class WhisperEngine:
         )
 
     def _warm_up(self, workers: int) -> None:
-        """Recognise a second of noise on each worker: what a model sets up in its first calls is there before anybody
-        waits for it."""
+        """Recognise a second of noise on each worker.
+
+        A model sets things up in its first calls, and nobody should have to wait for that.
+        """
         noise = np.random.default_rng(0).normal(0, WARM_UP_LEVEL, SAMPLE_RATE).astype(np.float32)
         item = self._prepare(SpeechUnit(audio=noise, options=Options(temperatures=(0.0,))))
         with ThreadPoolExecutor(workers, initializer=priority.lower) as pool:
@@ -210,5 +214,5 @@ def create() -> WhisperEngine:
 
 
 def whisper() -> Engine[SpeechUnit, Hypothesis]:
-    """The engine of this process."""
+    """Return the speech-recognition engine of this process."""
     return cast("Engine[SpeechUnit, Hypothesis]", runtime.engine(NAME))

@@ -1,4 +1,4 @@
-"""Encodes this app's units for the inference tier's frames (``inference.wire``)."""
+"""Pack this app's units for the inference tier's frames (``inference.wire``)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROUNDING_S = 0.1  # a segment's end may be rounded up
 
 
 class SpeechCodec:
-    """Packs and unpacks recognition's units and results for the inference tier: ``Codec[SpeechUnit, Hypothesis]``."""
+    """The ``Codec[SpeechUnit, Hypothesis]``: packs and unpacks units and results of speech recognition."""
 
     def pack_unit(self, unit: SpeechUnit) -> tuple[Fields, bytes]:
         samples, payload = pack_samples(unit.audio)
@@ -41,7 +41,7 @@ class SpeechCodec:
         return Hypothesis(**{**fields, **tuples})
 
     def about(self) -> Fields:
-        """The checkpoint's description, without the path of its lexicon."""
+        """Return the fields of the checkpoint, without the path of its lexicon."""
         return asdict(replace(configured(), lexicon=None))
 
     def samples(self) -> list[SpeechUnit]:

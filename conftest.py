@@ -1,4 +1,4 @@
-"""Fixtures for every app's tests: the service in this process, the service as a process of its own, its neighbours."""
+"""Fixtures for the tests of all apps: the service in this process, the service as a process, PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ def emptying() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 async def closed_browser() -> AsyncIterator[None]:
-    """Close the pages' shared browser at the end of the run, in the event loop that it was started in."""
+    """Close the tests' shared browser at the end of the run, in the event loop in which it was started."""
     yield
-    if browser := sys.modules.get("tests.e2e.browser"):  # some page was opened
+    if browser := sys.modules.get("tests.e2e.browser"):  # a test opened a page
         await browser.shared.close()
 
 
 class InProcessServer(uvicorn.Server):
-    def capture_signals(self):  # pytest keeps its own
+    def capture_signals(self):  # pytest handles signals itself
         return nullcontext()
 
 
 @pytest.fixture(scope="session")
 async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[str]:
-    """The service on this process's own event loop, over a real socket: streams stream and clients can hang up."""
+    """Serve on this process's event loop over a real socket, so that streams work and clients can hang up."""
     from voiceproject.http_protocol import BoundedHttpProtocol
 
-    with django_db_blocker.unblock():  # the server outlives single tests
+    with django_db_blocker.unblock():  # because the server outlives single tests
         config = uvicorn.Config(
             "voiceproject.asgi:application",
             http=BoundedHttpProtocol,
@@ -75,7 +75,7 @@ async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[st
 
 @pytest.fixture
 def voice_on(transactional_db) -> None:
-    """Voice is on for everybody. (Emptied databases have lost the flags that a migration makes.)"""
+    """Turn voice on for everybody. An emptied database has lost the flags that a migration makes."""
     from rollout.feature import VOICE, Feature
     from rollout.models import Flag
 
@@ -85,7 +85,7 @@ def voice_on(transactional_db) -> None:
 
 @pytest.fixture
 def api_key(voice_on) -> str:
-    """A fresh key of the client application `chat-ujian`."""
+    """Return a new key of the client application `chat-ujian`."""
     from core.identity import forget_lookups
     from core.models import ApiKey, ClientApplication
 
@@ -96,14 +96,14 @@ def api_key(voice_on) -> str:
 
 @pytest.fixture
 async def stranger(server_address: str, transactional_db) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client without credentials."""
+    """Return an HTTP client without credentials."""
     async with httpx.AsyncClient(base_url=server_address, timeout=60) as client:
         yield client
 
 
 @pytest.fixture
 async def api(server_address: str, api_key: str) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client with a key."""
+    """Return an HTTP client with an API key."""
     headers = {"Authorization": f"Bearer {api_key}"}
     async with httpx.AsyncClient(base_url=server_address, headers=headers, timeout=60) as client:
         yield client
@@ -111,7 +111,7 @@ async def api(server_address: str, api_key: str) -> AsyncIterator[httpx.AsyncCli
 
 @pytest.fixture(scope="session")
 def served_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Served]:
-    """`manage.py serve --demo` as a process, for SDKs and load."""
+    """Run `manage.py serve --demo` as a process of its own, for SDKs and load tests."""
     with services.served(tmp_path_factory.mktemp("live")) as running:
         yield running
 
@@ -128,7 +128,7 @@ def postgres_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 @pytest.fixture
 def postgres_url(postgres_server_url: str) -> str:
-    """An empty database of the test's own."""
+    """Return the URL of an empty database for this test alone."""
     return services.database(postgres_server_url)
 
 
@@ -142,7 +142,7 @@ def _migrated_template(postgres_server_url: str, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture
 def migrated_postgres_url(postgres_server_url: str, _migrated_template: str) -> str:
-    """A database of the test's own that has all tables."""
+    """Return the URL of a database for this test alone that has all tables."""
     return services.database(postgres_server_url, _migrated_template)
 
 
@@ -153,7 +153,7 @@ def _redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 @pytest.fixture
 def redis_url(_redis_server_url: str) -> str:
-    """A Redis without the keys of other tests."""
+    """Return the URL of a Redis without the keys of other tests."""
     import redis
 
     with redis.Redis.from_url(_redis_server_url) as client:
@@ -163,7 +163,7 @@ def redis_url(_redis_server_url: str) -> str:
 
 @pytest.fixture
 async def settled(api_key: str) -> AsyncIterator[None]:
-    """Wait for all streams at the end of the test, because the tables are emptied then."""
+    """Wait for all streams at the end of the test, before the tables are emptied."""
     from tests.asr.sockets import quiet
 
     yield
@@ -172,19 +172,21 @@ async def settled(api_key: str) -> AsyncIterator[None]:
 
 @pytest.fixture(scope="session")
 def whisper_base() -> Path:
-    """The directory of Whisper base, for ``VOICE_ASR_MODEL``."""
+    """Return the directory of Whisper base, for ``VOICE_ASR_MODEL``."""
     return _installed("whisper-base")
 
 
 @pytest.fixture(scope="session")
 def kokoro() -> Path:
-    """The directory of Kokoro, for ``VOICE_TTS_MODEL``."""
+    """Return the directory of Kokoro, for ``VOICE_TTS_MODEL``."""
     return _installed("kokoro-82m")
 
 
 def _installed(model_id: str) -> Path:
-    """Real weights, which `make test` installs once below ``VOICE_TEST_MODELS`` (default: ``var/models``). Without them
-    the test is skipped, in CI it fails."""
+    """Return the directory of a model's real weights. Without them the test is skipped; in CI it fails.
+
+    `make test` installs them once below ``VOICE_TEST_MODELS`` (default: ``var/models``).
+    """
     model = catalogue().find(model_id)
     assert model is not None
     below = Path(os.environ.get("VOICE_TEST_MODELS") or services.ROOT / "var" / "models")
@@ -208,7 +210,7 @@ def _neighbour(start, folder: Path) -> Iterator[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make a folder for what is made once per run and shared by all workers."""
+    """Make a folder for data that is made once per run and shared by all workers."""
     if services.SHARED_FOLDER not in os.environ:
         folder = tempfile.mkdtemp(prefix="voice-shared-")
         os.environ[services.SHARED_FOLDER] = folder
@@ -224,13 +226,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    """Keep each file's tests in one worker, those that empty the database apart from those that do not.
+    """Keep each file's tests in one worker, and those that empty the database apart from those that do not.
 
-    All that empty it come last, since they take along what migrations have put there. Workers take groups in that
-    order, so it holds in each of them. What is slow comes first, so that no worker is left alone with it at the end.
+    Tests that empty the database come last, because they also remove the rows that migrations made. Workers take groups
+    in this order, so it holds in each of them. Slow files come first, so that no worker is left alone with one at the
+    end.
     """
     group = {item: (_empties_the_database(item), item.nodeid.partition("::")[0]) for item in items}
-    if config.pluginmanager.has_plugin("xdist"):  # not in an environment of its own, Coqui's for example
+    if config.pluginmanager.has_plugin("xdist"):  # absent in separate environments such as Coqui's
         for item, (is_emptying, file) in group.items():
             item.add_marker(pytest.mark.xdist_group(f"{file}:{'emptying' if is_emptying else 'reading'}"))
     yield

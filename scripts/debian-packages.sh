@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the named Debian packages where they are missing: as root at once, as anybody else it says what to run.
+# Installs those of the named Debian packages that are missing. Users other than root are told what to run instead.
 set -euo pipefail
 
 missing=()
@@ -14,7 +14,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "Installing ${missing[*]} ..."
 export DEBIAN_FRONTEND=noninteractive
-# The packages' own servers stay off: tests start theirs.
+# Keep the packages from starting their servers, because tests start their own.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"

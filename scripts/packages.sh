@@ -1,7 +1,8 @@
-# For the other scripts: `install_packages PYTHON ARGUMENT ...` takes the arguments of `pip install`. uv does it in a tenth
-# of pip's time; pip does it where there is no uv, or where uv fails, as it may behind an index that only pip is set up for.
+# Sourced by the other scripts. `install_packages PYTHON ARGUMENT ...` takes the arguments of `pip install`. It uses uv,
+# which needs a tenth of pip's time. It uses pip if there is no uv, or if uv fails, as it may with an index that only pip
+# is set up for.
 
-# pip_setting PYTHON NAME: what pip's configuration or environment says of it.
+# pip_setting PYTHON NAME: prints a setting of pip's configuration or environment.
 pip_setting() {
     "$1" -m pip config list 2>/dev/null | sed -n "s/^\(global\|install\|:env:\)\.$2='\(.*\)'\$/\2/p" | tail -1
 }

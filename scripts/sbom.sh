@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What each image consists of, as CycloneDX (JSON): its locked packages, the project and its version on top.
+# Writes a bill of materials for each image as CycloneDX (JSON): the project and its version, and its locked packages.
 #   scripts/sbom.sh FOLDER
 set -euo pipefail
 cd "$(dirname "$0")/.."

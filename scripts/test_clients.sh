@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs other people's clients against the service. Python's are in .venv-clients, Node's below build/.
+# Runs third-party clients against the service. Python clients are in .venv-clients, Node clients below build/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/packages.sh
@@ -8,7 +8,7 @@ clients=tests/clients
 folder="$PWD/.venv-clients"
 missing=()
 
-# environment NAME PYTHON REQUIREMENTS: up to date with that file.
+# environment NAME PYTHON REQUIREMENTS: makes a virtual environment with that file's packages, unless it is up to date.
 environment() {
     local place="$folder/$1" wanted
     wanted=$(sha256sum <"$3")

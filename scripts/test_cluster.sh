@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Kills parts of a cluster on this machine: Ray in an environment of its own (.venv-cluster), PostgreSQL, Redis, two API
-# processes from the ordinary environment, which has no Ray.
+# Tests a cluster on this machine while parts of it are killed: Ray in an environment of its own (.venv-cluster),
+# PostgreSQL, Redis, and two API processes in the ordinary environment, which has no Ray.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/packages.sh

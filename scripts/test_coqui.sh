@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests the Coqui voices in an environment of their own (.venv-coqui), with checkpoints made on the spot.
+# Tests the Coqui voices in an environment of their own (.venv-coqui), with checkpoints that it makes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/packages.sh
@@ -10,12 +10,14 @@ wanted=$(cat requirements.txt requirements-coqui.txt | sha256sum)
 if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing Coqui into $venv (about a minute)"
     "${PYTHON:-python3}" -m venv --clear "$venv"
-    # PyTorch by pip, whose configuration may name an index of its builds (uv does not read it); the rest by uv, which is faster.
+    # pip installs PyTorch, because its configuration may name an index of builds, which uv does not read. uv installs
+    # the rest, because it is faster.
     "$python" -m pip install --quiet --disable-pip-version-check "$(grep '^torch==' requirements-coqui.txt)"
     install_packages "$python" --quiet -r requirements.txt -r requirements-coqui.txt
     install_packages "$python" --quiet -c requirements-dev.txt \
         pytest pytest-django pytest-asyncio pytest-timeout
-    # torchaudio's wheel links CUDA's libraries. Where there are none, its Python part is all that speech needs.
+    # torchaudio's wheel links CUDA's libraries. Where there are none, its binaries are removed: speech needs only its
+    # Python part.
     "$python" -c "import torchaudio" 2>/dev/null || rm -f "$venv"/lib/python*/site-packages/torchaudio/lib/*.so
     "$python" -c "import torchaudio"
     echo "$wanted" >"$venv/installed"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-VERSION = "0.3.0"  # CHANGELOG.md says what each brought
+VERSION = "0.3.0"  # CHANGELOG.md lists the changes of each version
 
-# Before anything imports numpy: requests run side by side, and a matrix product that takes every core for itself makes
-# them wait for each other. Computing the features of a 4 s clip was nine times as slow with one thread per core.
+# Must be set before anything imports numpy. Requests run side by side, and they would wait for each other if a matrix
+# product took every core: with one thread per core, the features of a 4 s clip took nine times as long.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

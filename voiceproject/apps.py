@@ -1,4 +1,4 @@
-"""The project itself: its commands, and the checks of its settings."""
+"""The project as a Django app, for its commands and the checks of its settings."""
 
 from __future__ import annotations
 

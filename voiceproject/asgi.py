@@ -1,4 +1,4 @@
-"""The ASGI application: `voiceproject.asgi:application` under any ASGI server, `manage.py serve` by default."""
+"""The ASGI application `voiceproject.asgi:application`, for any ASGI server; `manage.py serve` runs it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from voiceproject.static import StaticFiles  # noqa: E402
 
 require_usable_settings()
 
-# How long a thread that wants to run Python waits for one that does: the event loop always has something to do, and
-# NumPy lets others run at every operation on an array. With Python's own 5 ms, the work of 1 ms took 13.
+# How long a thread waits for the GIL before it demands it. Such waits are frequent, because the event loop is always
+# busy and NumPy releases the GIL at every operation on an array. With Python's 5 ms, work of 1 ms took 13 ms.
 SWITCH_S = 0.0005
 API = ("/v1/", "/ws/")
 
@@ -48,7 +48,7 @@ _http = Edge(
 
 @cache
 def _sockets() -> dict[str, Any]:
-    """Return every WebSocket route. Called late, because the apps' protocols import their engines' libraries."""
+    """Return every WebSocket route. Called late, because importing the consumers imports their engines' libraries."""
     from asr.websockets import websockets as asr
     from tts.websockets import websockets as tts
 
@@ -60,13 +60,13 @@ def _without_slash(path: str) -> str:
 
 
 def _tidied(scope: HTTPScope) -> HTTPScope:
-    """Return the scope without a trailing slash in the path: the API's addresses have none, and clients may add one."""
+    """Return the scope without a trailing slash in the path. The API's addresses have none, but clients may add one."""
     path = _without_slash(scope["path"])
     return scope if path == scope["path"] else {**scope, "path": path, "raw_path": path.encode()}
 
 
 async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """404 before the handshake is done; a server that cannot say so refuses it (403)."""
+    """Answer 404 before the handshake is complete. A server that cannot do so refuses the handshake (403)."""
     await receive()
     if "websocket.http.response" not in cast("dict[str, Any]", scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 4404, "reason": "not found"})
@@ -89,12 +89,12 @@ async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISend
 
 
 async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """Start loading the engines with the server, and let go of everything before it ends."""
+    """Start loading the engines when the server starts, and release everything before it ends."""
     await receive()
     sys.setswitchinterval(SWITCH_S)
     tracing.start("voice-api")
     lifecycle().start_loading()
-    # These import all views and protocols: not while the first caller waits.
+    # These import all views and consumers now, so that the first caller need not wait for it.
     await asyncio.to_thread(lambda: (get_resolver().url_patterns, _sockets()))
     chores = [asyncio.create_task(keep_recovering()), asyncio.create_task(keep_draining())]
     await send({"type": "lifespan.startup.complete"})

@@ -1,4 +1,4 @@
-"""Settings that cannot work are found before anything is served."""
+"""Checks the settings before anything is served."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from model_store.errors import ModelNotHere
 
 @register
 def usable_settings(**_options: Any) -> list[CheckMessage]:
-    """``manage.py check``: one error for each setting that cannot be used."""
+    """Return an error for each setting that cannot be used. Part of ``manage.py check``."""
     hint = "docs/configuration.md explains each setting."
     return [Error(str(problem), hint=hint, id="voice.E001") for problem in settings.SETTING_PROBLEMS]
 
 
 @register
 def usable_models(**_options: Any) -> list[CheckMessage]:
-    """``manage.py check``: one error for each model that a setting names and that cannot be loaded from here."""
+    """Return an error for each model that a setting names and that cannot be loaded. Part of ``manage.py check``."""
     return [Error(problem, hint="manage.py models lists them.", id="voice.E002") for problem in _model_problems()]
 
 
 def require_usable_settings() -> None:
-    """Raises ``ImproperlyConfigured`` with all problems, for whoever is about to serve."""
+    """Raise ``ImproperlyConfigured`` with all problems. Servers call this before they start."""
     if settings.SETTING_PROBLEMS:
         problems = "\n".join(f"  {problem}" for problem in settings.SETTING_PROBLEMS)
         raise ImproperlyConfigured(f"These settings cannot be used:\n{problems}")
@@ -36,7 +36,7 @@ def require_usable_settings() -> None:
 
 
 def _model_problems() -> Iterator[str]:
-    if settings.VOICE_INFERENCE_URL:  # this process loads none
+    if settings.VOICE_INFERENCE_URL:  # this process loads no models
         return
     for task, setting in SETTINGS.items():
         try:

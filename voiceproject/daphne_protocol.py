@@ -1,6 +1,7 @@
-"""Daphne's HTTP, with limits: on the head of a request, on its body's size and pace. Bodies stay in memory.
+"""Daphne's HTTP protocol, with limits on the head of a request and on its body's size and pace.
 
-Twisted by itself takes any body, and writes one of 100 kB and more to a file. What users say may not reach a disk.
+Twisted itself takes a body of any size, and writes one of 100 kB or more to a file. Here bodies stay in memory, because
+what users say must not reach a disk.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ PHRASES = {408: b"Request Timeout", 413: b"Content Too Large", 431: b"Request He
 
 
 class BoundedChannel(HTTPChannel):
-    """Refuses heads larger than ``VOICE_HEAD_BYTES`` (431) and those not complete after ``VOICE_HEAD_S`` (408)."""
+    """Refuses request heads that are too large or too slow.
+
+    - Larger than ``VOICE_HEAD_BYTES``: 431.
+    - Not complete after ``VOICE_HEAD_S`` seconds: 408.
+    """
 
     transport: Any
 
@@ -57,7 +62,7 @@ class BoundedChannel(HTTPChannel):
         super().allHeadersReceived()
 
     def refuse(self, code: ErrorCode, message: str) -> None:
-        """Answer in the envelope and close, whatever else arrives."""
+        """Answer with the error envelope and close the connection, whatever else arrives."""
         if self._is_refused:
             return
         self._is_refused = True
@@ -90,7 +95,10 @@ class BoundedChannel(HTTPChannel):
 
 
 class BoundedRequest(WebRequest):
-    """A body in memory, of at most an upload's size, that arrives at ``VOICE_BODY_MIN_BYTES_S`` or is refused."""
+    """Keeps the body in memory.
+
+    It refuses a body that is larger than an upload may be, or slower than ``VOICE_BODY_MIN_BYTES_S`` bytes a second.
+    """
 
     _pace_timer: Any = None
 

@@ -1,8 +1,10 @@
-"""Daphne, held to what uvicorn does here (voiceproject.server): the same limits, the same start and the same end.
+"""Runs Daphne as uvicorn runs here (voiceproject.server): with the same limits, the same start and the same end.
 
-Daphne has no lifespan, believes `X-Forwarded-For` of anybody, writes larger bodies to the disk, and stops without
-waiting; this module and `daphne_protocol` put that right. Importing it installs Twisted's reactor on a new asyncio
-loop, so only `manage.py serve --server daphne` does. What stays different is in docs/kubernetes.md.
+Daphne has no lifespan, trusts the `X-Forwarded-For` of any client, writes larger bodies to the disk, and stops without
+waiting. This module and `daphne_protocol` change that. docs/operations.md says what stays different.
+
+Importing this module installs Twisted's reactor on a new asyncio loop, so only `manage.py serve --server daphne`
+imports it.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ reactor: Any = _reactor  # Twisted's modules stand in for objects
 
 
 class DaphneServer(Daphne):
-    """As ``voiceproject.server.Server``: ``on_started()`` and ``on_stopping(running)``, ``run(sockets)``."""
+    """Daphne with the interface of ``voiceproject.server.Server``."""
 
     def __init__(self, on_started: Callable[[], None], on_stopping: Callable[[int], None]) -> None:
         from voiceproject.asgi import application
@@ -48,8 +50,8 @@ class DaphneServer(Daphne):
             _by_keyword(ProxyHeadersMiddleware(cast(Any, application), settings.VOICE_TRUSTED_PROXIES)),
             endpoints=["made when it runs"],
             signal_handlers=False,
-            ping_interval=PING_S,  # keeps proxies awake
-            ping_timeout=0,  # VOICE_WS_IDLE_S ends who is silent, with an error
+            ping_interval=PING_S,  # keeps connections through proxies open
+            ping_timeout=0,  # VOICE_WS_IDLE_S closes silent connections, with an error
             websocket_timeout=-1,
             websocket_handshake_timeout=HANDSHAKE_S,
             websocket_connect_timeout=int(settings.VOICE_DEADLINE_S),
@@ -60,7 +62,7 @@ class DaphneServer(Daphne):
         )
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        for held in sockets or []:  # it was held so that a taken port is known before anything else is done
+        for held in sockets or []:  # bound by the caller, which so finds out at once whether the port is in use
             host, port = held.getsockname()[:2]
             kind = "tcp6" if held.family == socket.AF_INET6 else "tcp"
             held.close()
@@ -94,11 +96,11 @@ class DaphneServer(Daphne):
             reactor.stop()
 
     async def _drain(self) -> None:
-        """Finish what runs, to the last byte on the wire; cancel what is left; let go of everything; stop."""
+        """Finish running requests to the last byte, cancel what is left, release everything, and stop."""
         ends = time.monotonic() + settings.VOICE_GRACE_S
         await lifecycle().drain(settings.VOICE_GRACE_S)
-        # Daphne takes answers faster than clients do.
-        while reactor.getWriters() and time.monotonic() < ends:  # noqa: ASYNC110 - Twisted tells nobody
+        # Daphne takes answers faster than clients read them, so wait until they are sent.
+        while reactor.getWriters() and time.monotonic() < ends:  # noqa: ASYNC110 - Twisted has no event for it
             await asyncio.sleep(FLUSH_POLL_S)
         left = [one["application_instance"] for one in self.connections.values() if "application_instance" in one]
         left = [instance for instance in left if not instance.done()]
@@ -111,7 +113,7 @@ class DaphneServer(Daphne):
 
 
 class Lifespan:
-    """The application's start and end, as ASGI has them."""
+    """Runs an application's ASGI lifespan: its start and its end."""
 
     def __init__(self, application: Any) -> None:
         self._application = application
@@ -140,7 +142,7 @@ class Lifespan:
 
 
 def _by_keyword(application: Any) -> Any:
-    """Daphne names its arguments, and gives addresses as lists."""
+    """Adapt an application to Daphne, which passes arguments by name and gives addresses as lists."""
 
     async def called(scope: Any, receive: Any, send: Any) -> None:
         for end in ("client", "server"):

@@ -1,4 +1,4 @@
-"""What a stranger needs to try the service: a key, an admin, a sample, and lines to paste."""
+"""What newcomers need to try the service: a key, an admin, a sample, and commands to paste."""
 
 from __future__ import annotations
 
@@ -52,8 +52,11 @@ class Demo:
 
 
 def prepare() -> Demo:
-    """Make what is missing. What ``VOICE_DEMO_API_KEY`` and ``VOICE_DEMO_ADMIN_PASSWORD`` fix is as they say; the rest
-    is generated once and kept in the state directory."""
+    """Make what is missing for the demo, and return it.
+
+    ``VOICE_DEMO_API_KEY`` and ``VOICE_DEMO_ADMIN_PASSWORD`` set the key and the password. One that is not set is
+    generated once and kept in the state directory.
+    """
     state = settings.VOICE_STATE_DIR
     key = settings.VOICE_DEMO_API_KEY or kept_secret(state / "demo_api_key", prefix="vk_demo_", bytes_of_entropy=32)
     password = settings.VOICE_DEMO_ADMIN_PASSWORD or kept_secret(state / "demo_admin_password", bytes_of_entropy=9)
@@ -72,7 +75,7 @@ def _make_key(key: str) -> None:
 
 
 def _roll_out() -> None:
-    """Roll voice out, which is off by default, so that the demo has it. Later changes in the admin are kept."""
+    """Roll voice out for the demo, because it is off by default. Later changes in the admin are kept."""
     with acting(STARTED_BY, "Whoever tries the service has everything."):
         for flag in Flag.objects.filter(name=VOICE, percent=0):
             flag.percent = ALL
@@ -90,7 +93,7 @@ def _make_admin(password: str) -> None:
 
 
 def _make_sample(path: Path) -> Path:
-    """A Malay sentence as a WAV file."""
+    """Make a WAV file with a Malay sentence, if there is none. Return its path."""
     if not path.exists():
         from tts.espeak import SAMPLE_RATE, speak  # loads the speech library, so only when needed
 

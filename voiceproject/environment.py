@@ -1,5 +1,8 @@
-"""The process's environment as settings: what cannot be read is noted by name and its default taken, so that
-`manage.py check` can show all problems at once and nothing serves while there are any."""
+"""Reads settings from the environment.
+
+A setting that cannot be read is noted by name and gets its default. `manage.py check` can therefore show all problems
+at once, and nothing is served while there are any.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,18 @@ import environ
 
 from core.statedir import state_directory
 
-SECRETS = ("SECRET", "PASSWORD", "KEY", "_URL")  # in a setting's name: its value is not printed
+SECRETS = ("SECRET", "PASSWORD", "KEY", "_URL")  # the value of a setting with such a name is not printed
 
-Text: TypeAlias = str  # the class below has a method of that name
+Text: TypeAlias = str  # the class below has a method named `str`
 DATABASE_ENGINES = ("django.db.backends.postgresql", "django.db.backends.sqlite3")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A setting that cannot be used. ``allowed`` completes the sentence "It must be …"."""
+    """A setting that cannot be used.
+
+    ``allowed``: completes the sentence "It must be …".
+    """
 
     name: str
     value: str
@@ -35,8 +41,10 @@ class Problem:
 
 
 class Environment(environ.Env):
-    """``environ.Env`` whose readers note a ``Problem`` instead of raising, and take an empty variable for one that is
-    not set."""
+    """``environ.Env`` whose readers note a ``Problem`` instead of raising.
+
+    An empty variable counts as one that is not set.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,15 +73,18 @@ class Environment(environ.Env):
         return [value.strip() for value in values if value.strip()]
 
     def parsed(self, var: Text, parse: Callable[[Text], Any], value: Text, default: Text, allowed: Text) -> Any:
-        """Return ``parse(value)``, or ``parse(default)`` if that fails."""
+        """Return ``parse(value)``. If that fails, note a ``Problem`` and return ``parse(default)``."""
         try:
             return parse(value)
-        except Exception:  # noqa: BLE001 - parsers of addresses raise whatever they meet
+        except Exception:  # noqa: BLE001 - parsers of addresses raise errors of any kind
             self.note(var, value, allowed)
             return parse(default)
 
     def state_directory(self, var: Text, default: Path) -> Path:
-        """Return the directory, created if missing; a temporary one if it is not writable."""
+        """Return the state directory, created if missing.
+
+        If it cannot be written to, note a ``Problem`` and return a temporary directory.
+        """
         path = Path(os.environ.get(var, "").strip() or default)
         try:
             directory = state_directory(path)
@@ -99,7 +110,7 @@ class Environment(environ.Env):
 
 
 def database_config(url: str) -> dict[str, Any]:
-    """Django's settings for a database's address. Raises ``ValueError`` for one of a kind that is not supported."""
+    """Return Django's settings for a database's address. Raises ``ValueError`` if its kind is not supported."""
     config: dict[str, Any] = environ.Env.db_url_config(url)
     if config.get("ENGINE") not in DATABASE_ENGINES:
         raise ValueError(url)

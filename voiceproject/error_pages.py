@@ -1,4 +1,4 @@
-"""Django's error handlers: the envelope for programs, a page for people who sign in."""
+"""Django's error handlers: they answer programs with the JSON envelope, and people who sign in with a page."""
 
 from __future__ import annotations
 
@@ -47,8 +47,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def refuse_unknown_ids(site: AdminSite) -> None:
-    """Let every admin address with an id that is not there answer 404. Django's admin leads to its first page instead,
-    which looks as if something had been done."""
+    """Make every admin address with an unknown id answer 404.
+
+    Django's admin redirects to its first page instead, which looks as if something had been done.
+    """
 
     def refuse(request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
         raise Http404(f"There is no {opts.verbose_name} {object_id!r}.")

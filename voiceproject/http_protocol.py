@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with limits on the head of a request: uvicorn itself takes one of any size, for ever."""
+"""uvicorn's HTTP protocol, with the limits on size and duration of a request's head that uvicorn lacks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from core.error_codes import ErrorCode
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Closes a connection whose request line and headers are larger than ``VOICE_HEAD_BYTES`` (431) or are not complete
-    ``VOICE_HEAD_S`` seconds after the connection was made or the head began (408)."""
+    """Refuses a request whose head (request line and headers) is too large or too slow, and closes the connection.
+
+    - Larger than ``VOICE_HEAD_BYTES``: 431.
+    - Not complete ``VOICE_HEAD_S`` seconds after the connection was made or the head began: 408.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -51,8 +54,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _is_head_too_large(self, data: bytes) -> bool:
-        """Return whether the head alone is too large: the end of a small one may arrive together with part of the
-        body."""
+        """Return True if the head alone is too large. The end of a small head may arrive with part of the body."""
         end = data.find(b"\r\n\r\n")
         return end < 0 or self._head_bytes - len(data) + end > settings.VOICE_HEAD_BYTES
 
@@ -70,7 +72,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._refuse(ErrorCode.REQUEST_TIMEOUT, "The request's headers did not arrive in time.")
 
     def _refuse(self, code: ErrorCode, message: str) -> None:
-        """Answer in the envelope and close; no request has begun that anybody else could answer."""
+        """Answer with the error envelope and close. No request has begun yet that anything else could answer."""
         error = {"message": message, "type": code.type, "param": None, "code": code}
         body = json.dumps({"error": error}).encode()
         phrase = {408: "Request Timeout", 431: "Request Header Fields Too Large"}[code.status]

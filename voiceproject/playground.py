@@ -1,4 +1,4 @@
-"""The page at `/`: talk, speak and read the words, type and hear them."""
+"""The playground at `/`: visitors speak and read the words, type and hear them, or talk with the service."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _LANGUAGES = {
     "zh": gettext_noop("Mandarin"),
     "ta": gettext_noop("Tamil"),
 }
-gettext_noop("the small bundled Whisper")  # a name that is words (model_store/catalogue.toml)
-# blob: the microphone's worklet, which voice.js carries inside itself, and the recordings that a visitor chooses.
+gettext_noop("the small bundled Whisper")  # a model's name that can be translated (model_store/catalogue.toml)
+# `blob:` is for the microphone's worklet, whose code is inside voice.js, and for recordings that a visitor chooses.
 _POLICY = (
     "default-src 'self'; script-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; object-src 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
@@ -49,13 +49,13 @@ async def page(request: HttpRequest) -> HttpResponse:
 
 
 def _name(card: ModelCard) -> str:
-    """What people call a model."""
+    """Return the name that people use for a model."""
     known = catalogue().find(card.id)
     return _(known.name) if known is not None else card.id
 
 
 def _script_words() -> dict[str, str]:
-    """What the page's scripts say (`static/playground/page.js`)."""
+    """Return the texts that the page's scripts show (`static/playground/page.js`)."""
     return {
         "copied": _("Copied"),
         "press_ctrl_c": _("Press Ctrl+C"),

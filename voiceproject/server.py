@@ -1,4 +1,4 @@
-"""uvicorn, stopped the way this service stops: refuse new work, finish what runs, let go, exit 0."""
+"""uvicorn, stopped as this service requires: refuse new work, finish what runs, release everything, exit 0."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from django.conf import settings
 from gateway.lifecycle import lifecycle
 from voiceproject.http_protocol import BoundedHttpProtocol
 
-KEEP_ALIVE_S = 75  # longer than the usual 60 s of a load balancer, so that it is never us who hang up first
-CANCEL_S = 5  # for requests that outlived the grace: to be cancelled and settled
+KEEP_ALIVE_S = 75  # longer than the usual 60 s of a load balancer, so that this server never hangs up first
+CANCEL_S = 5  # to cancel and settle requests that outlived the grace period
 
 
 class Server(uvicorn.Server):
-    """``on_started()`` is called when connections are accepted, ``on_stopping(running)`` at the first signal with the
-    number of requests under way. A second signal does not wait for them."""
+    """uvicorn with callbacks for its start and its end.
+
+    ``on_started()``: called when connections are accepted.
+    ``on_stopping(running)``: called at the first signal, with the number of requests under way.
+
+    At a second signal the server stops without waiting for them.
+    """
 
     def __init__(
         self,
@@ -40,10 +45,10 @@ class Server(uvicorn.Server):
                 forwarded_allow_ips=settings.VOICE_TRUSTED_PROXIES,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=CANCEL_S,
-                # Somewhat larger messages than allowed still get an answer that says so; audio does not compress.
+                # Messages somewhat larger than allowed still get an error as an answer. Audio does not compress.
                 ws_max_size=4 * max(settings.VOICE_WS_MAX_BYTES, settings.VOICE_WS_MAX_JSON_BYTES),
                 ws_per_message_deflate=False,
-                ws_ping_timeout=None,  # pings keep proxies awake; VOICE_WS_IDLE_S ends who is silent, with an error
+                ws_ping_timeout=None,  # pings keep proxies open; VOICE_WS_IDLE_S closes silent connections
             )
         )
         self._on_started = on_started
@@ -76,7 +81,7 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket. Raises ``OSError`` when the address is taken."""
+    """Return a socket bound to the address. Raises ``OSError`` if the address is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,7 @@
-"""What each setting may be. ``manage.py check`` and every server ask; docs/configuration.md says what they are for."""
+"""The rules for the value of each setting, applied by ``manage.py check`` and by every server.
+
+docs/configuration.md says what the settings are for.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ MIN_JWT_SECRET_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 is at least 
 
 @dataclass(frozen=True)
 class Rule:
-    """``allowed`` completes the sentence "It must be …"."""
+    """Which values a setting may have.
+
+    ``allowed``: completes the sentence "It must be …".
+    """
 
     allowed: str
     accepts: Callable[[Any], bool]
@@ -49,13 +55,13 @@ def one_of(choices: Iterable[str]) -> Rule:
 
 
 def address(*schemes: str, optional: bool = True) -> Rule:
-    """An address with host and one of the schemes."""
+    """Return a rule for an address that has a host and one of the schemes."""
     shown = " or ".join(f"{scheme}://…" for scheme in schemes)
     return Rule(f"an address such as {shown}", lambda value: (optional and not value) or _is_address(value, schemes))
 
 
 def all_of(rule: Rule, *, minimum: int = 0) -> Rule:
-    """For a list: the rule holds for each of its values, of which there are at least ``minimum``."""
+    """Return a rule for a list of at least ``minimum`` values, each of which must follow ``rule``."""
     several = "a list, separated by commas, each of them "
     return Rule(several + rule.allowed, lambda values: len(values) >= minimum and all(map(rule.accepts, values)))
 
@@ -74,7 +80,7 @@ def _is_origin(value: str) -> bool:
 
 
 def _is_replicas(value: str) -> bool:
-    """``3``, or ``1-4``: from, to."""
+    """Return True for a number such as ``3``, or a range such as ``1-4``."""
     first, dash, last = value.partition("-")
     if not first.isdecimal() or (dash and not last.isdecimal()):
         return False
@@ -146,7 +152,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_RAY_DOWNSCALE_DELAY_S": at_least(0),
     "VOICE_MODELS_DIR": _ANY,
     "VOICE_UNKNOWN_MODELS": one_of(("refuse", "default")),
-    "VOICE_ASR_MODEL": _ANY,  # the model store knows
+    "VOICE_ASR_MODEL": _ANY,  # checked by the model store
     "VOICE_ASR_DEVICE": one_of(DEVICES),
     "VOICE_ASR_COMPUTE_TYPE": one_of(COMPUTE_TYPES),
     "VOICE_ASR_THREADS": at_least(0),
@@ -191,8 +197,10 @@ RULES: Mapping[str, Rule] = {
 
 
 def usable(name: str, value: Any, *, otherwise: Any) -> Any:
-    """Return the value if the setting allows it, else ``otherwise``: for settings that Django reads before checks
-    run."""
+    """Return the value if the setting allows it, else ``otherwise``.
+
+    This is for settings that Django reads before the checks run.
+    """
     return value if RULES[name].accepts(value) else otherwise
 
 

@@ -157,7 +157,7 @@ APPEND_SLASH = False
 LOGIN_REDIRECT_URL = "/admin/"
 X_FRAME_OPTIONS = "DENY"
 
-# People who sign in. Cookies are marked `Secure`, and HSTS is sent, on requests that came by TLS (gateway middleware).
+# For people who sign in. `gateway.middleware` marks cookies `Secure`, and sends HSTS, on requests that came by TLS.
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -171,7 +171,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 INSTALLED_APPS = [
-    *(["daphne"] if DEBUG else []),  # for `runserver`; half a second of imports that `serve` does not need
+    *(["daphne"] if DEBUG else []),  # for `runserver`; its imports take half a second, which `serve` saves
     "unfold",  # before the admin, whose templates it replaces
     "django.contrib.admin",
     "django.contrib.auth",
@@ -195,11 +195,12 @@ INSTALLED_APPS = [
     "asr",
     "tts",
     "dashboard",
-    # For their commands. No image holds them.
+    # For their commands. Images do not contain them.
     *(f"tools.{tool}" for tool in ("benchmarks", "demo", "loadtests", "planning") if (BASE_DIR / "tools").is_dir()),
 ]
 
-# What an API call passes is native async and touches neither session nor database; the admin gets Django's own chain.
+# On API calls all of it is async and touches neither session nor database. The admin's pages pass Django's own
+# middleware too.
 MIDDLEWARE = [
     "gateway.middleware.ContentLength",
     "gateway.middleware.Compressed",
@@ -238,10 +239,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
     }
-    DATABASES["default"]["TEST"] = {"NAME": VOICE_STATE_DIR / "test.sqlite3"}  # a file: threads share it, WAL works
+    DATABASES["default"]["TEST"] = {"NAME": VOICE_STATE_DIR / "test.sqlite3"}  # a file, for threads and WAL
 else:
-    # A server that is gone, or a network that swallows what is sent, is noticed within seconds. What the address itself
-    # says of these stands.
+    # Notice within seconds that the server is gone, or that the network drops packets. The same options in the address
+    # take precedence.
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 3,
         "tcp_user_timeout": 10_000,  # milliseconds
@@ -249,14 +250,14 @@ else:
         **DATABASES["default"].get("OPTIONS", {}),
     }
     if VOICE_DATABASE_POOL:
-        # Under ASGI every request has its own thread, hence connection: the pool keeps them alive and bounded.
-        # `reconnect_timeout`: it gives up soon and starts afresh with the next request, instead of trying less and less
-        # often, so that a database that is back is used within seconds.
+        # Under ASGI every request has its own thread and therefore its own connection. The pool reuses connections and
+        # limits their number. `reconnect_timeout` is short so that the pool gives up and the next request tries anew:
+        # a database that is back is then used within seconds, whereas the pool's own attempts become ever rarer.
         pool = {"min_size": 1, "max_size": VOICE_DATABASE_POOL, "timeout": 3, "reconnect_timeout": 3}
         DATABASES["default"]["OPTIONS"]["pool"] = pool
-        DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # of each connection taken: the server may have restarted
+        DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # because the server may have restarted
 
-# An address such as smtp+tls://user:password@host:587, as Django's separate settings.
+# Split an address such as smtp+tls://user:password@host:587 into Django's separate settings.
 _MAIL = "an address such as smtp+tls://user:password@host:587"
 globals().update(
     env.parsed(
@@ -295,7 +296,7 @@ UNFOLD = {
     "COLORS": {"primary": "dashboard.look.primary"},
 }
 
-# Uploads stay in memory: neither Django's body file nor an upload handler may reach the disk.
+# Uploads stay in memory: neither Django's request body nor an upload handler may write to the disk.
 MULTIPART_OVERHEAD_BYTES = 1_048_576
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = VOICE_MAX_UPLOAD_BYTES + MULTIPART_OVERHEAD_BYTES
@@ -317,8 +318,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Speech to text and text to speech behind OpenAI's audio API. Malay first.",
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
-    "AUTHENTICATION_WHITELIST": ["core.identity.BearerAuthentication"],  # those derived from it are the same to callers
-    "COMPONENT_SPLIT_REQUEST": True,  # or an upload would be described as an address
+    "AUTHENTICATION_WHITELIST": ["core.identity.BearerAuthentication"],  # subclasses look the same to callers
+    "COMPONENT_SPLIT_REQUEST": True,  # otherwise an upload is described as an address
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "gateway.openapi.complete"],
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -340,7 +341,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": _LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": _LOG_LEVEL, "propagate": True},
-        # The service's own access line (voiceproject.requests) says it once, with more.
+        # The service's access log (voiceproject.requests) already has a line for each request, with more in it.
         "django.request": {"level": "CRITICAL"},
         "uvicorn": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
@@ -349,5 +350,5 @@ LOGGING = {
     },
 }
 
-# What cannot be used of all this: `manage.py check` shows it, and nothing serves.
+# Settings that cannot be used. `manage.py check` shows them, and no server starts while there are any.
 SETTING_PROBLEMS = [*env.problems, *broken_rules(globals())]

@@ -1,4 +1,7 @@
-"""The admin's and the API page's own files, by WhiteNoise, straight from the packages: nothing to collect first."""
+"""Serves the static files of the admin and the API page with WhiteNoise, straight from the packages.
+
+`collectstatic` is therefore not needed.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +23,16 @@ MAX_AGE_S = 3600
 CHUNK_BYTES = 65_536
 COMPRESSIBLE = ("text/", "application/javascript", "application/json", "image/svg+xml")
 MIN_COMPRESSED_BYTES = 1_024
-REPLACED = ("content-length", "vary", "etag")  # what is not the same of a compressed file
+REPLACED = ("content-length", "vary", "etag")  # headers that differ for a compressed file
 
 
 class StaticFiles:
-    """Answers below ``prefix`` with a file, and leaves everything else to ``app``."""
+    """Answers requests below ``prefix`` with a file, and passes everything else to ``app``."""
 
     def __init__(self, app: HttpApp, prefix: str) -> None:
         self._app = app
         self._prefix = prefix
-        # `autorefresh` looks a file up when it is asked for: a scan of them all would delay the start.
+        # With `autorefresh` a file is looked up when it is requested. A scan of all files would delay the start.
         self._files = WhiteNoise(None, autorefresh=True, max_age=MAX_AGE_S, allow_all_origins=False)
         for finder in finders.get_finders():
             for storage in getattr(finder, "storages", {}).values():
@@ -80,10 +83,13 @@ _cache: LRUCache[tuple[str, str], bytes] = LRUCache(maxsize=8_388_608, getsizeof
 
 
 def _compressed(path: str, changed: str, read: Callable[[], bytes]) -> bytes:
-    """The file as gzip; made once for each state of it. Several threads may make the same at once: it does no harm."""
+    """Return the file as gzip, which is made once for each of its versions.
+
+    Several threads may compress the same file at once, which does no harm.
+    """
     if (path, changed) not in _cache:
         data = gzip.compress(read(), compresslevel=6, mtime=0)
-        with suppress(ValueError):  # larger than all that is kept
+        with suppress(ValueError):  # larger than the whole cache
             _cache[path, changed] = data
         return data
     return _cache[path, changed]

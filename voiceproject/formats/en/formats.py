@@ -1,4 +1,4 @@
-"""Dates on the admin's pages: the day first and 24 hours, as Malaysia writes them."""
+"""Date formats of the admin's pages: the day first and 24 hours, as Malaysia writes them."""
 
 DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i"

@@ -1,4 +1,4 @@
-"""`manage.py serve`: migrate, then serve until SIGINT or SIGTERM."""
+"""`manage.py serve`: migrates the database, then serves until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from voiceproject.daphne_server import DaphneServer
 
 INSTALL = "--install-models"
-WATCH_STOP_S = 2.0  # what it is doing then is finished by whoever leads next
+WATCH_STOP_S = 2.0  # how long the watch may take to stop; the next leader finishes what it was doing
 
 
 class Command(BaseCommand):
@@ -58,7 +58,7 @@ class Command(BaseCommand):
             if not options["no_migrate"]:
                 self._migrate()
             text = demo.prepare().instructions(address) if options["demo"] else f"Serving on {address}"
-        except DatabaseError as error:  # not there, or its disk is full
+        except DatabaseError as error:  # it is unavailable, or its disk is full
             raise CommandError(f"The database cannot be used: {error}") from error
         if notices := catalogue.notices():
             text += "".join(f"\n  ! {notice}" for notice in notices) + "\n"
@@ -77,8 +77,11 @@ class Command(BaseCommand):
             watch.join(WATCH_STOP_S)
 
     def _install_models(self) -> None:
-        """Fetch what is missing, then start over: the engines of this process are those of the models that it found.
-        Where nothing can be fetched, the fallbacks serve."""
+        """Fetch missing models, then restart the program.
+
+        The restart is needed because this process chose its engines by the models that were there before. If nothing
+        can be fetched, the fallback models serve.
+        """
         if settings.VOICE_INFERENCE_URL or not any(chosen(task).is_fallback for task in Task):
             return
         try:
@@ -115,7 +118,7 @@ def _server(name: str) -> type[Server] | type[DaphneServer]:
 
 
 def _watch(stopping: threading.Event) -> None:
-    """What `manage.py watch_capacity` does, beside the server."""
-    from capacity.watch import Watcher  # not before the server has started
+    """Run what `manage.py watch_capacity` runs, beside the server."""
+    from capacity.watch import Watcher  # imported only after the server has started
 
     Watcher(stopping).run()

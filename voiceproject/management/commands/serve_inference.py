@@ -1,5 +1,7 @@
-"""`manage.py serve_inference`: the inference tier in one process, without Ray. API processes find it by
-``VOICE_INFERENCE_URL``."""
+"""`manage.py serve_inference`: runs the inference tier in one process, without Ray.
+
+API processes find it by ``VOICE_INFERENCE_URL``.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,10 @@ class Command(BaseCommand):
 
 
 class Application:
-    """The unit server with a life: models are warm before it accepts connections, what runs is finished at the end."""
+    """The unit server as an ASGI application.
+
+    Its models are warm before it accepts connections, and running work is finished before it ends.
+    """
 
     def __init__(self, handler: LocalUnitHandler) -> None:
         self._handler = handler
@@ -72,7 +77,7 @@ class Application:
         tracing.start("voice-tier")
         try:
             await self._handler.load()
-        except Exception as error:  # noqa: BLE001 - whatever it is, there is nothing to serve
+        except Exception as error:  # noqa: BLE001 - after any error there is nothing to serve
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})

@@ -1,4 +1,4 @@
-"""``manage.py tune_asr``: find out how the configured model runs best on this device, and let the service run it so."""
+"""``manage.py tune_asr``: measures how the configured model runs best on this device, and saves it for the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An OTLP receiver for tests: keeps the spans that it is sent, with the name of the service that sent them."""
+"""An OTLP receiver for tests, which keeps the spans it receives with the names of the services that sent them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Collector:
         return [span for sender, span in list(self.spans) if (sender, span.name) == (service, name)]
 
     def below(self, parent: Any, name: str, service: str) -> list[Any]:
-        """Return the spans of that name and service whose parent is ``parent``, in the same trace."""
+        """Return the spans with this name and service whose parent is ``parent``, in the same trace."""
         found = self.named(name, service)
         return [span for span in found if (span.trace_id, span.parent_span_id) == (parent.trace_id, parent.span_id)]
 

@@ -1,4 +1,4 @@
-"""Between tests Django empties SQLite with DELETE, which the triggers that keep the books refuse (usage.guards)."""
+"""Let Django empty the database between tests, although the ledger's triggers refuse DELETE (`usage.guards`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 
 
 def let_tests_empty_the_books() -> None:
-    from usage import guards  # models, which are not ready when this module is imported
+    from usage import guards  # imports models, which are not ready when this module is imported
 
     operations = DatabaseWrapper.ops_class
     flush = operations.execute_sql_flush
@@ -25,7 +25,7 @@ def let_tests_empty_the_books() -> None:
 
 
 def restore_migrated_rows() -> None:
-    """Restore the rows that migrations make, if an earlier test has emptied the database."""
+    """Restore the rows that migrations made, if an earlier test has emptied the database."""
     from django.apps import apps
 
     from capacity.models import Rule

@@ -1,6 +1,6 @@
-"""Open every page of the admin and every command's help, with nothing but the folders in the working directory.
+"""Open every page of the admin and the help of every command.
 
-Run as `python -c` in a folder that holds the product: what is imported comes from there.
+Run it as `python -c` in a folder that contains the product, so that all imports come from that folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.test import Client  # noqa: E402
 
 
 def open_pages() -> int:
-    """Return how many pages answered."""
+    """Open every page and return how many there are."""
     client = Client(raise_request_exception=True)
     client.force_login(User.objects.create_superuser("opens-everything"))
     pages = ["/", "/docs/", "/schema/", "/metrics", "/healthz", "/dashboard/", "/admin/", "/admin/now.json"]
@@ -40,7 +40,7 @@ def open_pages() -> int:
 
 
 def read_help() -> list[str]:
-    """Return the names of the product's own commands."""
+    """Format the help of each of the product's own commands and return their names."""
     here = Path.cwd()
     names = []
     for name, app in get_commands().items():

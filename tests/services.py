@@ -1,4 +1,4 @@
-"""Throw-away servers for tests: PostgreSQL, Redis, the service itself; free ports, directories of their own."""
+"""Temporary servers for tests (PostgreSQL, Redis, the service itself) on free ports, with directories of their own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED_FOLDER = "VOICE_TESTS_SHARED"  # where workers find what one of them has made
+SHARED_FOLDER = "VOICE_TESTS_SHARED"  # names a folder of files that one worker makes and all share
 KEY = "vk_test_0123456789abcdef"
 ADMIN_PASSWORD = "rahsia-ujian"
 DEMO = {"VOICE_DEMO_API_KEY": KEY, "VOICE_DEMO_ADMIN_PASSWORD": ADMIN_PASSWORD}
@@ -35,7 +35,7 @@ from voiceproject import demo
 call_command("migrate", verbosity=0, skip_checks=True)
 demo.prepare()
 """
-START_TIMEOUT_S = 90.0  # a machine that does other things too needs most of it
+START_TIMEOUT_S = 90.0  # a busy machine may need most of this
 
 
 class Missing(Exception):
@@ -49,7 +49,7 @@ def free_port() -> int:
 
 
 def lasting_port() -> int:
-    """Return a port that stays free for a server that restarts: outside the range of the clients' ephemeral ports."""
+    """Return a port outside the range of ephemeral ports, so that no client takes it while a server restarts."""
     while True:
         port = random.randint(15_000, 30_000)
         with socket.socket() as probe, suppress(OSError):
@@ -80,7 +80,7 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 class Neighbour:
-    """A server beside the service, at ``url``, that a test may take away and bring back."""
+    """A server that the service uses, which a test can stop and start again. ``url``: its address."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Neighbour:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """It takes connections and answers nobody."""
+        """Stop the server's processes, so that it accepts connections but does not answer."""
         assert self._process is not None
         whole = [self._process.pid, *_children(self._process.pid)]
         for pid in whole:
@@ -141,14 +141,14 @@ def _started(neighbour: Neighbour) -> Iterator[Neighbour]:
 
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[Neighbour]:
-    """PostgreSQL with an empty database."""
+    """Run PostgreSQL with an empty database; ``folder`` gets its log."""
     newest_first = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
     initdb = _program("initdb", *newest_first)
     server = _program("postgres", *newest_first)
     # PostgreSQL refuses to run as root.
     as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
     port = lasting_port()
-    # Not in the folder: pytest's are closed to other users, and every pytest that starts on this machine sees to it.
+    # Not in ``folder``: pytest's folders are closed to other users, such as the one that PostgreSQL runs as.
     with tempfile.TemporaryDirectory(prefix="voice-postgres-") as data:
         if as_user:
             shutil.chown(data, "nobody")
@@ -162,14 +162,14 @@ def _initialised(as_user: list[str], initdb: str, server: str, data: str, port: 
     flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     url = f"postgres://voice@127.0.0.1:{port}/postgres"
     command = [*as_user, server, "-D", data, *flags]
-    # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
+    # SIGINT is PostgreSQL's fast shutdown, which does not wait for clients to disconnect.
     with _started(Neighbour(url, command, port, log, signal.SIGINT)) as neighbour:
         _wait_until_it_answers(url)
         yield neighbour
 
 
 def _wait_until_it_answers(url: str) -> None:
-    """PostgreSQL listens a while before it lets anybody in."""
+    """Wait until PostgreSQL accepts logins, which is later than when it begins to listen."""
     import psycopg
 
     deadline = time.monotonic() + START_TIMEOUT_S
@@ -185,7 +185,10 @@ def _wait_until_it_answers(url: str) -> None:
 
 @contextmanager
 def redis_server(folder: Path, *, is_durable: bool = False) -> Iterator[Neighbour]:
-    """An empty Redis that writes nothing to the disk, or every change."""
+    """Run an empty Redis.
+
+    ``is_durable``: write every change to the disk; otherwise nothing is written.
+    """
     port = lasting_port()
     command = [_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     command += ["--appendonly", "yes" if is_durable else "no"]
@@ -195,13 +198,13 @@ def redis_server(folder: Path, *, is_durable: bool = False) -> Iterator[Neighbou
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """Yields the URL of an empty database."""
+    """Run PostgreSQL; yield the URL of an empty database."""
     with postgres_server(folder) as neighbour:
         yield neighbour.url
 
 
 def database(server: str, template: str = "template1") -> str:
-    """The URL of a new database on a PostgreSQL server, made like another one."""
+    """Make a database on a PostgreSQL server as a copy of ``template``; return its URL."""
     import psycopg
 
     name = f"voice_{secrets.token_hex(4)}"
@@ -212,7 +215,7 @@ def database(server: str, template: str = "template1") -> str:
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
-    """Yields the URL of an empty server that writes nothing to the disk."""
+    """Run an empty Redis that writes nothing to the disk; yield its URL."""
     with redis_server(folder) as neighbour:
         yield neighbour.url
 
@@ -246,8 +249,14 @@ def served(
     is_first_start: bool = False,
     **environment: str,
 ) -> Iterator[Served]:
-    """Yields the service once it is ready (or only listens), with its state in ``folder``. ``is_first_start``: it makes
-    its tables and what belongs to a demo itself; otherwise it finds them, as at every later start."""
+    """Run the service with its state in ``folder``; yield it once it is ready.
+
+    ``arguments``: further arguments of `manage.py serve`.
+    ``is_ready``: if false, wait only until it listens.
+    ``code``: the folder of its `manage.py`.
+    ``is_first_start``: let it make its tables and demo data; otherwise they exist already, as at every later start.
+    ``environment``: further settings.
+    """
     port = port or free_port()
     log = folder / "serve.log"
     settings: Mapping[str, str] = {
@@ -286,7 +295,7 @@ def served(
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:
-    """A folder that ``make`` has filled, once for all workers of a test run, or for this process where it is none."""
+    """Return a folder that ``make`` has filled once for all workers, or once for this process outside a test run."""
     place = _shared_folder() / name
     with place.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -300,15 +309,17 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
 @cache
 def _shared_folder() -> Path:
     shared = os.environ.get(SHARED_FOLDER)
-    if shared is None:  # a benchmark, which starts services too
+    if shared is None:  # not a test run but a benchmark
         shared = tempfile.mkdtemp()
         atexit.register(shutil.rmtree, shared, ignore_errors=True)
     return Path(shared)
 
 
 def state_of_the_demo() -> Path:
-    """The state directory of a service that has started once with ``KEY`` and ``ADMIN_PASSWORD``: all tables, and what
-    `--demo` makes. Making it takes longer than a start."""
+    """Return the state directory of a service that has been started once with ``KEY`` and ``ADMIN_PASSWORD``.
+
+    It has all tables and the data of `--demo`. Making them takes longer than a start, so all tests share them.
+    """
     return made_once("demo", _make_demo_state)
 
 
@@ -318,19 +329,19 @@ def _make_demo_state(folder: Path) -> None:
 
 
 def run_python(state: Path, *arguments: str, **settings: str) -> None:
-    """A program with the service's settings and that state directory."""
+    """Run Python with the service's settings and a state directory."""
     about = {**DEMO, "VOICE_STATE_DIR": str(state), "DATABASE_URL": "", "REDIS_URL": "", **settings}
     environment = {**os.environ, **about, "DJANGO_SETTINGS_MODULE": "voiceproject.settings"}
     subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=True)
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Return when ``/readyz`` says so."""
+    """Wait until ``/readyz`` answers that the service is ready."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the service ended with {process.returncode}")
-        with suppress(httpx.TransportError):  # it does not listen yet
+        with suppress(httpx.TransportError):  # while it does not listen yet
             if httpx.get(f"{url}/readyz").status_code == 200:
                 return
         time.sleep(0.05)
@@ -347,7 +358,7 @@ class InferenceTier:
 
 @contextmanager
 def inference_tier(folder: Path, *engines: str, port: int = 0, **environment: str) -> Iterator[InferenceTier]:
-    """Yields the tier once its models are warm; all engines if none is named."""
+    """Run an inference tier with these engines (by default all); yield it once its models are warm."""
     port = port or lasting_port()
     settings = {"PORT": str(port), "VOICE_STATE_DIR": str(folder / "state"), "VOICE_INFERENCE_URL": "", **environment}
     with (folder / f"tier-{port}.log").open("ab") as output:

@@ -1,7 +1,9 @@
-"""Which test files are slow, and why each earns its place. They start first, so that no worker is left with one at the
-end (see `conftest.py`). Seconds are of one worker of three on an idle two-core machine.
+"""The slow test files, and why each is worth its time.
 
-What takes longer has a target of its own: `make test-hostile`, `test-damaged`, `test-faults`, `test-schema`,
+They start first, so that no worker is left with one at the end (see `conftest.py`). Seconds are for one of three
+workers on an idle two-core machine.
+
+Tests that take longer have make targets of their own: `test-hostile`, `test-damaged`, `test-faults`, `test-schema`,
 `test-images` and `test-axe`.
 """
 

@@ -1,4 +1,4 @@
-"""Audio for tests, made on the spot: speech of the default voice, silence, noise, music, in any container."""
+"""Generate audio for tests: speech of the default voice, silence, noise and music, in any container."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tts.espeak import speak
 RATE = 16_000
 Audio = npt.NDArray[np.float32]
 
-#: What a format's name in a test means to FFmpeg: container, codec, sample rate, sample format.
+#: Formats by their names in tests. Values are FFmpeg's: container, codec, sample rate, sample format.
 CONTAINERS = {
     "wav": ("wav", "pcm_s16le", 44_100, "s16"),
     "mp3": ("mp3", "libmp3lame", 44_100, "s16p"),
@@ -30,7 +30,7 @@ CONTAINERS = {
 
 
 def said(text: str, voice: str = "ms", rate: int = 175) -> Audio:
-    """Speech with 0.3 s of silence on both sides, float32 mono at 16 kHz."""
+    """Return speech with 0.3 s of silence before and after it, float32 mono at 16 kHz."""
     samples = speak(text, voice, rate=rate).astype(np.float32) / 32768
     return np.concatenate([silence(0.3), soxr.resample(samples, ESPEAK_RATE, RATE), silence(0.3)])
 
@@ -49,7 +49,7 @@ def tone(seconds: float, hertz: float = 440.0) -> Audio:
 
 
 def hold_music(seconds: float) -> Audio:
-    """A plucked tune over a chord, as telephone exchanges play it."""
+    """Return a plucked tune over a chord, like the music of telephone queues."""
     notes = [392, 440, 494, 523, 587, 523, 494, 440]
     time = np.arange(int(0.4 * RATE)) / RATE
     bars = []
@@ -75,7 +75,7 @@ def wav(audio: Audio, rate: int = RATE) -> bytes:
 
 
 def encoded(audio: Audio, name: str, *, channels: int = 1, bit_rate: int = 96_000) -> bytes:
-    """The audio in one of ``CONTAINERS``."""
+    """Return the audio as a file in one of ``CONTAINERS``."""
     container_name, codec, rate, sample_format = CONTAINERS[name]
     resampled = soxr.resample(audio, RATE, rate)
     data = (np.clip(resampled, -1, 1) * 32767).astype(np.int16)

@@ -1,4 +1,4 @@
-"""docs/clients.md names every parameter and event of the SDK's types."""
+"""docs/clients.md names every parameter and event in the types of OpenAI's SDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What wheels bring along is on docs/licences.md, and in NOTICE where its licence asks more than to be named."""
+"""Libraries inside wheels are in docs/licences.md, and in NOTICE if their licences require more than their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.services import ROOT
 
-# Of each library that a wheel may hold, what people call it. One that is not here is new: look up its licence.
+# The names of the libraries that wheels may contain. If one is missing here, it is new: look up its licence.
 PROJECTS = {
     "av": {
         "avcodec avdevice avfilter avformat avutil swresample swscale": "FFmpeg",

@@ -1,4 +1,4 @@
-"""What people read, in Malay: every message is translated, and the API answers in the language that is asked for."""
+"""Every message has a Malay translation, and the API answers in the requested language."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_a_page_is_in_the_language_that_was_chosen(stranger: httpx.AsyncCl
     assert {"Accept-Language", "Cookie"} <= set(by_header.headers["Vary"].replace(" ", "").split(","))
     chosen = await stranger.get("/?lang=en", headers=MALAY)
     assert '<html lang="en">' in chosen.text
-    assert '<html lang="en">' in (await stranger.get("/", headers=MALAY)).text  # its cookie says so
+    assert '<html lang="en">' in (await stranger.get("/", headers=MALAY)).text  # the language of the cookie
 
 
 async def test_the_admin_stays_english(stranger: httpx.AsyncClient) -> None:

@@ -1,6 +1,6 @@
-"""The same on PostgreSQL as on SQLite: what asks the database in earnest, run again with a PostgreSQL server.
+"""Tests that depend on the database, which otherwise use SQLite, pass on PostgreSQL too.
 
-In one run, since making the tables takes seconds. What a database has no part in is left out.
+They run again in one inner pytest run, because making the tables takes seconds.
 """
 
 from __future__ import annotations

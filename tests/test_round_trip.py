@@ -1,4 +1,4 @@
-"""A paragraph goes out as speech and comes back as text, in every audio format that the service speaks."""
+"""A paragraph is spoken and transcribed again, in every audio format of the service."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def test_it_works(api: httpx.AsyncClient, response_format: str) -> None:
     speech = await api.post("/v1/audio/speech", json=body)
     assert speech.status_code == 200
     data = speech.content
-    if response_format == "pcm":  # samples without a container: the client knows the rate
+    if response_format == "pcm":  # samples without a container, so the client must know the rate
         data = sound.wav(np.frombuffer(data, "<i2").astype(np.float32) / 32768, 24_000)
     else:
         with av.open(io.BytesIO(data)) as container:

@@ -1,4 +1,4 @@
-"""The list of slow files is of files that are there."""
+"""Every file in the list of slow files exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names are the field's own: words that only we understood do not come back."""
+"""Names use the field's terms: former names that only the authors understood do not come back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.services import ROOT
 
 FOLDERS = "asr capacity core dashboard gateway inference model_store rollout tools tts usage voiceproject".split()
-# Each with the term that is used instead.
+# Former words, each with the term that is used instead.
 WORDS = {
     r"\b(this|that|each|every|whose|a) rooms?'?s?\b(?! for)|\brooms' ": "app",
     r"\bclass \w*Door\b|\b_?doors\(": "AdmissionController",

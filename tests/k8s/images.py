@@ -1,4 +1,4 @@
-"""An image without a container runtime: what its Dockerfile installs, copies and sets, and the file tree made of it."""
+"""Build an image's file tree without a container runtime, from what its Dockerfile installs, copies and sets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Image:
         return [rest for word, rest in self.instructions() if word == instruction]
 
     def sources(self) -> list[str]:
-        """What is copied from the repository."""
+        """The paths that the image copies from the repository."""
         copies = [rest.split() for rest in self.all_of("COPY") if not rest.startswith("--from")]
         return [source for copied in copies for source in copied[:-1]]
 
@@ -44,13 +44,13 @@ class Image:
         return [rest.split()[0] for rest in self.all_of("FROM") if not rest.startswith("scratch")]
 
     def python(self) -> str:
-        """The interpreter's version, as 3.11."""
+        """The interpreter's version, such as 3.11."""
         versions = {re.match(r"python:(\d+\.\d+)\.\d+-", base) for base in self.bases()}
         (found,) = {match[1] for match in versions if match}
         return found
 
     def requirements(self) -> list[Path]:
-        """The files that pip is given."""
+        """The requirements files that pip installs."""
         (line,) = (rest for rest in self.all_of("RUN") if "/pip install" in rest)
         return [ROOT / name.lstrip("/") for name in re.findall(r"-r (\S+)", line)]
 
@@ -61,7 +61,7 @@ class Image:
         return told
 
     def copy_to(self, folder: Path) -> None:
-        """Copy what the image has in `/app`."""
+        """Copy the contents of the image's `/app` into a folder."""
         for source in self.sources():
             if (ROOT / source).is_dir():
                 shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
@@ -69,7 +69,7 @@ class Image:
                 shutil.copy(ROOT / source, folder / source)
 
     def install_to(self, venv: Path) -> None:
-        """`/venv`, made by the image's own Python. uv: pip takes a minute for the same files."""
+        """Make the image's `/venv` with its version of Python. This uses uv, because pip takes a minute."""
         files = [part for file in self.requirements() for part in ("-r", str(file))]
         here = ["--python", str(venv)]
         for command in (["venv", "--python", self.python(), str(venv)], ["pip", "install", *here, *files]):

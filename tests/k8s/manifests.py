@@ -1,4 +1,4 @@
-"""What kustomize makes of the overlays, and how to find one's way in it."""
+"""The manifests that kustomize builds from the overlays, and functions to look into them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 K8S = ROOT / "k8s"
 PHASES = (1, 2, 3, 4)
 API = ("asr-api", "tts-api", "realtime")
-SERVING = (*API, "pages")  # what listens
+SERVING = (*API, "pages")  # the deployments that listen for requests
 
 Manifest = dict[str, Any]
 
@@ -29,7 +29,7 @@ def overlay(phase: int) -> tuple[Manifest, ...]:
 
 @cache
 def built(folder: Path) -> tuple[Manifest, ...]:
-    """By kubectl's own kustomize, from the wheel among the development requirements."""
+    """Build the manifests of a folder with the kustomize of kubectl, which a development requirement installs."""
     kubectl = Path(sys.executable).parent / "kubectl"
     done = subprocess.run([kubectl, "kustomize", folder], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -38,13 +38,17 @@ def built(folder: Path) -> tuple[Manifest, ...]:
 
 
 def of_kind(kind: str, phase: int = 1) -> dict[str, Manifest]:
-    """By name."""
+    """Return the objects of a kind by their names."""
     return {one["metadata"]["name"]: one for one in overlay(phase) if one["kind"] == kind}
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Something that makes pods. ``template`` is the pods' own; ``claims``: disks that each pod gets."""
+    """An object that makes pods.
+
+    ``template``: the template of its pods.
+    ``claims``: the names of the volumes that each pod gets.
+    """
 
     name: str
     kind: str
@@ -75,7 +79,7 @@ def workloads(phase: int = 1) -> Iterator[Workload]:
         name = one["metadata"]["name"]
         spec = one.get("spec", {})
         match kind:
-            case "Deployment" | "Job" | "StatefulSet":  # a job's name ends with its version
+            case "Deployment" | "Job" | "StatefulSet":  # the name of a job ends with the version
                 claims = frozenset(one["metadata"]["name"] for one in spec.get("volumeClaimTemplates", []))
                 yield Workload(re.sub(r"-\d+\.\d+\.\d+$", "", name), kind, spec["template"], claims)
             case "CronJob":
@@ -88,7 +92,7 @@ def workloads(phase: int = 1) -> Iterator[Workload]:
 
 
 def environment(container: Manifest, phase: int = 1) -> dict[str, str | None]:
-    """Return the container's environment; None stands for a value from a secret."""
+    """Return the environment of a container; the value is None if it comes from a secret."""
     told: dict[str, str | None] = {}
     for source in container.get("envFrom", []):
         told |= of_kind("ConfigMap", phase)[source["configMapRef"]["name"]]["data"]
@@ -104,7 +108,7 @@ def serve_config(phase: int) -> Manifest:
 
 
 def strings(part: Any) -> Iterator[str]:
-    """Every string in it, keys included."""
+    """Yield every string in a nested structure, including keys."""
     match part:
         case dict():
             for key, value in part.items():

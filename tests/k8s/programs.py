@@ -1,4 +1,4 @@
-"""Programs of Debian that the tests start."""
+"""Find and start Debian programs that the tests need."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE_S = 60.0
 
 
 def found(name: str) -> str:
-    """Return the program's path. In CI a missing program is an error, because an unchecked rule is worth nothing."""
+    """Return a program's path. If it is missing, the test is skipped; in CI it fails, so that no check is left out."""
     path = shutil.which(name)
     if path is None:
         message = f"{name} is not installed (make services installs it as root)"
@@ -33,7 +33,7 @@ def found(name: str) -> str:
 def listening(
     command: Sequence[str], port: int, log: Path, environment: Mapping[str, str] = os.environ
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A server, once it takes connections; stopped at the end."""
+    """Start a server and yield it once it accepts connections; stop it at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
     try:

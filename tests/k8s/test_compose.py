@@ -1,4 +1,4 @@
-"""compose.yaml: what it names is there, and what it runs is started by hand: there is no container runtime here."""
+"""The references in compose.yaml match, and its commands work when they are run without a container runtime."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ GIVEN = {"VOICE_HOST_NAME": "voice.example.com", "SECRET_KEY": "only-for-this-te
 
 
 def filled(text: str, **given: str) -> str:
-    """As Compose fills variables in; those that nobody gives are empty or their default."""
+    """Fill in variables as Compose does. Variables that are not given have their default or are empty."""
 
     def value(match: re.Match[str]) -> str:
         default = re.search(r":?-([^}]*)\}", match[0])
@@ -53,7 +53,7 @@ def filled(text: str, **given: str) -> str:
 
 
 def shell_line(part: str) -> str:
-    """The script of a part whose command is `sh -c SCRIPT`."""
+    """Return the script of a service whose command is `sh -c SCRIPT`."""
     shell, flag, script = PARTS[part].get("command") or PARTS[part]["entrypoint"]
     assert (shell, flag) == ("sh", "-c")
     return filled(script)

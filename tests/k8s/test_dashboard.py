@@ -1,4 +1,4 @@
-"""Every query of the dashboard names metrics and labels that the running service exports."""
+"""Every query of the Grafana dashboard uses metrics and labels that the running service exports."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ DASHBOARD = json.loads((K8S / "monitoring" / "grafana-dashboard.json").read_text
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 RULES = of_kind("PrometheusRule")["voice"]["spec"]["groups"]
 
-# What Prometheus adds to every series when it scrapes a pod.
+# Labels that Prometheus adds to every series when it scrapes a pod.
 OF_THE_TARGET = {"pod", "instance", "job", "namespace", "service", "container", "endpoint"}
-# What Ray exports on the inference tier's pods: of its nodes, and of inference/ray_app.py's batches.
+# Metrics that Ray exports on the inference tier's pods: its own of the nodes, and those of inference/ray_app.py.
 OF_RAY = {"ray_node_gpus_utilization": {"GpuIndex"}} | {
     f"ray_voice_batch_{what}_{part}": {"engine"} for what in ("size", "seconds") for part in ("sum", "count")
 }
-# What kube-state-metrics tells of the namespace's objects, and CloudNativePG's Barman plugin of backups.
+# Metrics of kube-state-metrics about the namespace, and of CloudNativePG's Barman plugin about backups.
 OF_THE_CLUSTER = {
     "kube_cronjob_status_last_schedule_time": {"cronjob"},
     "kube_cronjob_status_last_successful_time": {"cronjob"},
@@ -63,7 +63,7 @@ def selectors(query: str) -> list[promql_parser.VectorSelector]:
 
 
 def grouped_by(query: str) -> set[str]:
-    """The labels that aggregations keep."""
+    """Return the labels that a query's aggregations keep."""
     kept: set[str] = set()
 
     def note(part: Any) -> None:
@@ -76,7 +76,7 @@ def grouped_by(query: str) -> set[str]:
 
 @pytest.fixture
 async def exported(api: httpx.AsyncClient, server_address: str, api_key: str) -> AsyncIterator[Exported]:
-    """What /metrics says once each kind of work has been done and somebody watches."""
+    """The metrics that /metrics exports after each kind of work and with a capacity sample."""
     values = {"users": 3, "asr_users": 2, "tts_users": 1, "asr_p95_s": 0.5, "tts_p95_s": 0.4}
     more = {"error_percent": 0.1, "gpu_percent": 40.0, "gpu_memory_percent": 50.0, "month_cost_usd": 600.0}
     await sync_to_async(restore_migrated_rows)()
@@ -90,7 +90,7 @@ async def exported(api: httpx.AsyncClient, server_address: str, api_key: str) ->
     async with asyncio.timeout(30):
         stored = {"voice_capacity_users", "voice_capacity_threshold", "voice_rollout_percent"}
         while not stored <= set(seen := _parsed((await api.get("/metrics")).text)):
-            await asyncio.sleep(0.2)  # an older reading is still kept
+            await asyncio.sleep(0.2)  # until the cached older reading has expired
     yield seen
 
 
@@ -100,7 +100,7 @@ def _parsed(page: str) -> Exported:
         for one in family.samples:
             for label, value in one.labels.items():
                 seen[one.name][label].add(value)
-            seen[one.name]  # also without labels
+            seen[one.name]  # adds a metric without labels too
     return dict(seen)
 
 
@@ -123,17 +123,17 @@ async def test_it_works(exported: Exported) -> None:
 async def test_prometheus_answers_every_query(exported: Exported, prometheus: str) -> None:
     async with httpx.AsyncClient(base_url=prometheus) as client, asyncio.timeout(60):
         recorded = {rule["record"] for group in RULES for rule in group["rules"] if "record" in rule}
-        # Too few requests to judge by; the rules' own tests have enough.
+        # There are too few requests here to trigger a rule; test_rules.py has enough.
         recorded -= {"voice:error_percent", "voice:response_p95_seconds"}
         for query in [*(query for _title, query in queries()), *sorted(recorded)]:
             while not await _answer(client, query):
-                await asyncio.sleep(0.2)  # a rate takes two readings
+                await asyncio.sleep(0.2)  # a rate needs two readings
 
 
 async def _answer(client: httpx.AsyncClient, query: str) -> list[dict[str, Any]]:
     response = await client.get("/api/v1/query", params={"query": query})
     if response.status_code == 503:
-        return []  # it still starts
+        return []  # Prometheus is still starting
     assert response.status_code == 200, f"{query}: {response.text}"
     result: list[dict[str, Any]] = response.json()["data"]["result"]
     return result
@@ -185,14 +185,14 @@ def test_legends_name_labels_that_are_left() -> None:
 
 
 def test_numbers_of_the_sample_are_never_added_up() -> None:
-    """Every process exports the same ones."""
+    """Every process exports the same sample, so its numbers must not be summed."""
     for title, query in queries():
         if "voice_capacity_" in query:
             assert query.startswith(("max(", "max by ", "min(")), title
 
 
 def test_numbers_of_the_whole_inference_tier_are_never_added_up() -> None:
-    """With a tier, every API process exports those of all of it."""
+    """With an inference tier, every API process exports the numbers of the whole tier."""
     for title, query in queries():
         if re.search("voice_queue_length|voice_units_running|voice_estimated_wait", query):
             assert query.startswith("max by "), title

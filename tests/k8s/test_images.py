@@ -1,4 +1,4 @@
-"""The images' plans, and the service run from nothing but what goes into its image, as the manifests run it."""
+"""The Dockerfiles are consistent, and the service runs from only the files of its image, as in the manifests."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_both_images_have_the_same_code_and_the_same_base() -> None:
 
 @each_image
 def test_what_is_installed_is_locked_and_fits_together(image: Image) -> None:
-    """One environment of exactly these versions can be made for the image's Python: nothing asks for another."""
+    """The locked versions can be installed together for the image's Python, without any other package."""
     (file,) = image.requirements()
     lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
     assert all(re.match(r"[A-Za-z0-9_.\[\],-]+==\S+", line) for line in lines)
@@ -91,12 +91,12 @@ def test_what_is_installed_is_locked_and_fits_together(image: Image) -> None:
 
 
 def _version(line: str) -> str:
-    """`name==version`, without extras and conditions."""
+    """Return a requirement as `name==version`, without extras and conditions."""
     return re.sub(r"\[.*?\]", "", line.split(" ")[0].split(";")[0]).lower()
 
 
 def test_both_images_have_the_same_versions_of_what_both_have() -> None:
-    """A unit is packed by one and unpacked by the other."""
+    """A unit is packed by a program of one image and unpacked by one of the other."""
     api, gpu = (dict(line.split("==") for line in _lock(image)) for image in IMAGES)
     assert {name: gpu[name] for name in api} == api
 
@@ -114,7 +114,7 @@ def test_models_are_those_that_the_store_knows(image: Image) -> None:
     assert f"VOICE_MODELS_DIR={image.environment()['VOICE_MODELS_DIR']}" in line
 
 
-# --- From what goes into the image -----------------------------------------------------------------------------------
+# --- Run from the image's files --------------------------------------------------------------------------------------
 
 
 def files(folder: Path) -> dict[str, int]:
@@ -132,10 +132,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def venv(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the image installs and nothing else, for its own Python."""
+    """An environment for the image's Python with only the packages that the image installs."""
     folder = tmp_path_factory.mktemp("packages") / "venv"
     API_IMAGE.install_to(folder)
-    # pip compiles what it installs. uv does not, and what runs here writes nothing: each start would compile it again.
+    # Unlike pip, uv does not compile the packages. Without this, each start would compile them, as it may not write.
     loaded = "import voiceproject.asgi, voiceproject.urls, voiceproject.management.commands.serve"
     told = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
@@ -149,7 +149,7 @@ def venv(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def told(venv: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> dict[str, str]:
-    """The environment of `asr-api`, but for what is elsewhere on this machine."""
+    """The environment variables of `asr-api`, with addresses and paths of this machine."""
     (pod,) = (one for one in workloads() if one.name == "asr-api")
     container = pod.containers[-1]
     here = {
@@ -169,7 +169,7 @@ def told(venv: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str
 
 
 def line_of(name: str, container: int = -1) -> list[str]:
-    """What the container runs: its command, or the image's entry point with its arguments."""
+    """Return a container's command line: its command, or the image's entry point with its arguments."""
     (pod,) = (one for one in workloads() if one.name == name)
     one = pod.containers[container]
     (entry,) = API_IMAGE.all_of("ENTRYPOINT")
@@ -181,7 +181,7 @@ def run(line: list[str], app: Path, told: dict[str, str]) -> subprocess.Complete
 
 
 def test_every_page_and_every_command(app: Path, venv: Path, tmp_path: Path) -> None:
-    """With something in every table; a command or a page that needs a tool which stays at home would fail."""
+    """Every page and command works with rows in every table; one that imported a developer tool would fail."""
     told = {
         **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
         "VOICE_STATE_DIR": str(tmp_path),
@@ -204,7 +204,7 @@ def test_every_page_and_every_command(app: Path, venv: Path, tmp_path: Path) -> 
     assert "a tool of the repository" in tool.stderr
 
 
-@pytest.mark.timeout(300)  # nine starts of Django, on machines that do other things too
+@pytest.mark.timeout(300)  # nine starts of Django, possibly on a busy machine
 def test_as_in_the_cluster(app: Path, told: dict[str, str]) -> None:
     before = files(app)
     waiting = line_of("asr-api", 0)
@@ -242,7 +242,7 @@ def test_as_in_the_cluster(app: Path, told: dict[str, str]) -> None:
 
 
 def _probed(port: str, serving: subprocess.Popen[str]) -> None:
-    """As the kubelet asks: by the pod's address, not by the service's name."""
+    """Probe the service as the kubelet does, by the pod's address instead of the service's name."""
     (pod,) = (one for one in workloads() if one.name == API[0])
     container = pod.containers[-1]
     deadline = time.monotonic() + PATIENCE_S
@@ -263,7 +263,7 @@ def _probed(port: str, serving: subprocess.Popen[str]) -> None:
 
 
 def _used(port: str, key: str) -> None:
-    """One sentence spoken, and heard again."""
+    """Let the service speak a sentence and transcribe it again."""
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/v1/audio", headers=headers, timeout=PATIENCE_S) as client:
         speech = client.post("/speech", json={"input": "Selamat pagi semua.", "response_format": "wav"})
@@ -274,7 +274,7 @@ def _used(port: str, key: str) -> None:
 
 
 def test_redis_wants_its_password(tmp_path: Path) -> None:
-    """The container's own command line, with its port and folder put elsewhere."""
+    """This runs the container's command line with another port and folder."""
     found("redis-server")
     port = services.free_port()
     command, flag, script = line_of_redis()
@@ -299,7 +299,7 @@ def line_of_redis() -> list[str]:
 
 
 def test_the_list_of_what_an_image_consists_of(tmp_path: Path) -> None:
-    """CycloneDX: every locked package, below the project and its version."""
+    """The CycloneDX list has every locked package below the project and its version."""
     done = subprocess.run(["scripts/sbom.sh", tmp_path], cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for image in IMAGES:

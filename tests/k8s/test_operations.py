@@ -1,4 +1,4 @@
-"""docs/kubernetes.md and docs/operations.md: their commands are run, as far as they go without a cluster."""
+"""The commands in docs/kubernetes.md and docs/operations.md work, as far as they can be run without a cluster."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.k8s.test_schema import check
 PAGE = "".join((ROOT / "docs" / page).read_text() for page in ("kubernetes.md", "operations.md"))
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
-# Takes kubectl's place: the real one, with a server that nobody answers for. So far it must come: what it says of its
-# arguments is an error, what it says of the server is not. Secrets are made for the reader to look at.
+# Replaces kubectl in the PATH. It runs the real one with a server address where nothing listens. Only the error that
+# the server cannot be reached is accepted; any complaint about the arguments is an error. Secrets are collected.
 KUBECTL = """#!/bin/sh
 case "$1 $2" in
   "create secret") exec "$KUBECTL" "$@" --dry-run=client -o json >>"$MADE" ;;
@@ -46,7 +46,7 @@ def programs(tmp_path: Path) -> Path:
 
 
 def run(block: str, programs: Path) -> list[dict]:
-    """The secrets that it makes."""
+    """Run a block of commands; return the secrets that it creates."""
     made = programs.parent / "made.json"
     made.write_text("")
     for name in ("voice.crt", "voice.key"):
@@ -90,7 +90,7 @@ def test_the_commands_are_commands(programs: Path, certificate: None) -> None:
     for block in BLOCKS:
         for secret in run(block, programs):
             made[secret["metadata"]["name"]] = set(secret["data"])
-    # Every secret that a manifest refers to can be made so, with the keys that it is asked for.
+    # The commands create every secret that a manifest refers to, with the keys that it uses.
     referred: dict[str, set[str]] = {}
     for one in overlay(1):
         for name, key in _references(one):
@@ -138,7 +138,7 @@ def test_what_they_name_is_there() -> None:
     assert len(named) > 6
     assert {one for one in named if not one[1].endswith("-2")} <= there
     containers = {container["name"] for pod in workloads() for container in pod.containers}
-    assert set(re.findall(r" -c (\w+) --", PAGE)) <= {*containers, "postgres"}  # the operator's
+    assert set(re.findall(r" -c (\w+) --", PAGE)) <= {*containers, "postgres"}  # the operator's container
     labels = {f"{key}={value}" for pod in workloads() for key, value in pod.labels.items()}
     assert set(re.findall(r"-l (\S+=[a-z]+)", PAGE)) <= labels
 

@@ -1,4 +1,4 @@
-"""The overlays and the phase table tell the same."""
+"""The overlays agree with the table of phases."""
 
 from __future__ import annotations
 
@@ -32,8 +32,11 @@ REQUIRED_HPA = {
 
 
 def grown(what: str, phase: Phase) -> tuple[int, int]:
-    """From and to of `pods` or `gpus`. What scales automatically begins where the phase before ends, and reaches as far
-    as its peak of users asks for at that phase's users per piece."""
+    """Return the lower and upper number of `pods` or `gpus` of a phase.
+
+    A phase that scales automatically begins at the upper number of the phase before. Its own upper number is for its
+    peak of users, with as many users for each pod or GPU as in the phase before.
+    """
     low = getattr(phase, f"{what}_from")
     high = getattr(phase, f"{what}_to")
     if low is not None:
@@ -63,12 +66,12 @@ def test_pods(number: int) -> None:
     scalers = of_kind("HorizontalPodAutoscaler", number)
     assert set(scalers) == {f"{name}-hpa" for name in API}
     for scaler in scalers.values():
-        # What the table says runs always; up to the required most it may become in a rush.
+        # The table's pods always run. In a rush there may be more, up to the required maximum.
         assert scaler["spec"]["minReplicas"] == least
         assert scaler["spec"]["maxReplicas"] == max(most, REQUIRED_HPA["maxReplicas"])
     for deployment in of_kind("Deployment", number).values():
         if deployment["metadata"]["name"] in API:
-            assert "replicas" not in deployment["spec"]  # applying again would undo the autoscaler's
+            assert "replicas" not in deployment["spec"]  # applied again, it would undo the autoscaler's
 
 
 @pytest.mark.parametrize("number", PHASES)
@@ -99,15 +102,15 @@ def test_replicas_fit_the_machines(number: int) -> None:
     cluster = service["spec"]["rayClusterConfig"]
     worker = cluster["workerGroupSpecs"][0]["template"]["spec"]["containers"][0]
     assert needed["num_gpus"] == 1
-    assert needed["num_cpus"] < float(worker["resources"]["limits"]["cpu"])  # the rest hands units on
+    assert needed["num_cpus"] < float(worker["resources"]["limits"]["cpu"])  # the other CPUs are for the ingress
     assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
-    # The machines follow the replicas.
+    # The machines scale with the replicas.
     assert cluster["enableInTreeAutoscaling"] is True
 
 
 @pytest.mark.parametrize("number", PHASES)
 def test_alerts_come_before_refusals(number: int) -> None:
-    """The limit is the end of the next phase: who outgrows a phase is told by alerts, and refused only well after."""
+    """The limit of users is the end of the next phase, so that alerts come well before the first refusal."""
     reached = Phase.objects.filter(number__in=(number, number + 1)).values_list("concurrent_to", flat=True)
     for one in of_kind("ConfigMap", number).values():
         if "VOICE_MAX_CONCURRENT_USERS" in one["data"]:
@@ -115,8 +118,10 @@ def test_alerts_come_before_refusals(number: int) -> None:
 
 
 def test_changing_phase_restarts_nothing() -> None:
-    """What a pod is made from is the same in every phase: no stream is cut, no job has to be deleted first. A setting
-    that differs between phases is read as a file (`voice-phase`)."""
+    """Pod templates are the same in every phase, so that no stream is cut and no job has to be deleted first.
+
+    Settings that differ between phases are read from files (`voice-phase`).
+    """
     made = [
         {one.name: one.template for one in workloads(number) if one.kind in ("Deployment", "Job")} for number in PHASES
     ]
@@ -124,7 +129,7 @@ def test_changing_phase_restarts_nothing() -> None:
 
 
 def test_growing_is_nothing_but_more() -> None:
-    """Between two phases only numbers differ, and of the inference tier only what KubeRay changes in place."""
+    """Phases differ only in numbers, and in the inference tier only in what KubeRay can change without a restart."""
     for number in PHASES[1:]:
         (before,), (after,) = (of_kind("RayService", one).values() for one in (number - 1, number))
         before_cluster, after_cluster = (copy.deepcopy(one["spec"]["rayClusterConfig"]) for one in (before, after))
@@ -145,8 +150,8 @@ def test_the_database_has_connections_for_all(number: int) -> None:
         for one in of_kind("ConfigMap", number).values()
         if "VOICE_DATABASE_POOL" in one["data"]
     }
-    surging = len(SERVING)  # one more of each while a version is rolled out; pages, the watcher, jobs
-    others = 5
+    surging = len(SERVING)  # one more pod of each deployment while a version is rolled out
+    others = 5  # pages, the watcher, jobs
     (database,) = of_kind("Cluster", number).values()
     connections = int(database["spec"]["postgresql"]["parameters"]["max_connections"])
     assert (pods + surging + others) * pool < connections
@@ -154,7 +159,7 @@ def test_the_database_has_connections_for_all(number: int) -> None:
 
 @pytest.mark.parametrize("number", PHASES)
 def test_replicas_follow_the_work_as_the_settings_have_it(number: int) -> None:
-    """A Serve configuration replaces all of what `inference/ray_app.py` says of scaling, so it must say the same."""
+    """A Serve configuration replaces all scaling settings of `inference/ray_app.py`, so it must repeat them."""
     for deployment in serve_config(number)["applications"][0]["deployments"]:
         if deployment["name"] == "units":
             continue

@@ -1,4 +1,4 @@
-"""Prometheus's rules: the numbers are those of the rule rows, and they fire when they should."""
+"""The Prometheus rules have the numbers of the rule rows in the database, and fire when they should."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IN_NAMES = {
     Metric.COST: "Cost",
 }
 
-# The cluster's own, by their alert: series while all is well, and while it is not.
+# Alerts about the cluster. For each: series for which it must not fire, and series for which it must.
 _HOUR = 240  # steps
 _RUNS = 'kube_cronjob_status_last_schedule_time{namespace="voice",cronjob="daily"}'
 _DONE = 'kube_cronjob_status_last_successful_time{namespace="voice",cronjob="daily"}'
@@ -44,24 +44,24 @@ OPERATIONS: dict[str, tuple[list[dict[str, str]], list[dict[str, str]]]] = {
     ),
     "VoiceJobFailed": (
         [{_RUNS: "100x900", _DONE: "160x900"}, {_RUNS: "100x900", _DONE: f"10x{_HOUR // 2} 160x900"}],
-        [{_RUNS: "100x900", _DONE: "60x900"}, {_RUNS: "100x900"}],  # it failed; it has never succeeded
+        [{_RUNS: "100x900", _DONE: "60x900"}, {_RUNS: "100x900"}],  # failed; never succeeded
     ),
     "VoiceScalerAtMaximum": (
         [{_PODS: "4x900", _MOST: "5x900"}, {_PODS: "5x50 4x850", _MOST: "5x900"}],
         [{_PODS: "5x900", _MOST: "5x900"}],
     ),
     "VoiceBackupMissing": (
-        # promtool's clock begins at 0. The newer of two instances' counts.
+        # promtool's clock begins at 0. Of two instances, the newer backup counts.
         [
             {_BACKUP: "-90000x900", _DISK: "-300000x900"},
             {_BACKUP: "-200000x900", _BACKUP[:-1] + ',pod="b"}': "1x900"},
-            {_BACKUP: "0x900", _DISK: "1x900"},  # the first day: there is none yet
-            {},  # a database elsewhere
+            {_BACKUP: "0x900", _DISK: "1x900"},  # the first day, before the first backup
+            {},  # a database outside the cluster
         ],
         [
             {_BACKUP: "-200000x900", _DISK: "-300000x900"},
-            {_BACKUP: "0x900", _DISK: "-200000x900"},  # there has never been one
-            {_DISK: "-200000x900", _DISK.replace("-1", "-2"): "1x900"},  # nobody tells of any
+            {_BACKUP: "0x900", _DISK: "-200000x900"},  # never a backup
+            {_DISK: "-200000x900", _DISK.replace("-1", "-2"): "1x900"},  # no metric about backups
         ],
     ),
 }
@@ -108,7 +108,7 @@ def test_the_window_and_what_counts_are_the_watchers() -> None:
 
 
 def test_response_times_are_compared_exactly() -> None:
-    """A threshold inside a bucket would be judged by interpolation."""
+    """Every threshold is the bound of a bucket; otherwise Prometheus would interpolate."""
     for rule in Rule.objects.filter(metric=Metric.P95):
         assert rule.threshold in metrics._SECONDS
 
@@ -135,11 +135,14 @@ def test_the_manifest_carries_them() -> None:
     assert applied["spec"] == SPEC
 
 
-# --- Played through by promtool --------------------------------------------------------------------------------------
+# --- Evaluated by promtool -------------------------------------------------------------------------------------------
 
 
 def gauge(name: str, quiet: float, loud: float) -> dict[str, str]:
-    """Quiet, loud and quiet again, twice: every process exports the same, and that must not double it."""
+    """Return a gauge that is quiet, loud and quiet again.
+
+    Two pods export the same values, because the sum of both must not count.
+    """
     values = f"{quiet}x{QUIET} {loud}x{LOUD} {quiet}x{2 * QUIET}"
     labels = '{pod="%s"}' if "{" not in name else ""
     if labels:
@@ -148,7 +151,7 @@ def gauge(name: str, quiet: float, loud: float) -> dict[str, str]:
 
 
 def counter(name: str, quiet: float, loud: float) -> dict[str, str]:
-    """Grows by so much a step; as two processes that share the work."""
+    """Return a counter that grows by ``quiet`` or ``loud`` per step, split between two pods that share the work."""
     first = quiet / 2 * QUIET
     second = first + loud / 2 * LOUD
     parts = (f"0+{quiet / 2}x{QUIET}", f"{first}+{loud / 2}x{LOUD}", f"{second}+{quiet / 2}x{2 * QUIET}")
@@ -156,7 +159,7 @@ def counter(name: str, quiet: float, loud: float) -> dict[str, str]:
 
 
 def answers(slow: float, threshold: float, rate: float, kind: str) -> dict[str, str]:
-    """Response times of which the share ``slow`` is above the threshold while it is loud."""
+    """Return response times; while it is loud, the share ``slow`` of them is above the threshold."""
     higher = 2 * threshold
     series = counter(f'voice_request_seconds_bucket{{kind="{kind}",le="{threshold / 2}"}}', rate, 0)
     series |= counter(f'voice_request_seconds_bucket{{kind="{kind}",le="{threshold}"}}', rate, rate * (1 - slow))
@@ -166,14 +169,14 @@ def answers(slow: float, threshold: float, rate: float, kind: str) -> dict[str, 
 
 
 def outcomes(failing: float, rate: float) -> dict[str, str]:
-    """Requests of which the share ``failing`` fails while it is loud; many refusals, which must not count."""
+    """Return requests; while it is loud, the share ``failing`` fails and many are refused, which must not count."""
     series = counter('voice_requests_total{kind="speech",status="200"}', rate, rate * (1 - failing))
     series |= counter('voice_requests_total{kind="speech",status="503"}', 0, rate * failing)
     return series | counter('voice_requests_total{kind="speech",status="429"}', rate, 10 * rate)
 
 
 def series_for(rule: Rule, *, above: bool, rate: float = 100) -> dict[str, str]:
-    """``above``: over the threshold while it is loud; else exactly at it."""
+    """Return series for a rule that, while it is loud, are above its threshold or exactly at it."""
     level = rule.threshold * 1.01 if above else rule.threshold
     match Metric(rule.metric):
         case Metric.USERS:
@@ -204,7 +207,7 @@ def played(series: dict[str, str], checks: list[dict[str, Any]]) -> dict[str, An
 
 
 def verdict(promtool: str, folder: Path, tests: list[dict[str, Any]]) -> str:
-    """Empty when all is as expected."""
+    """Run promtool's tests; return "" if they pass, otherwise its output."""
     (folder / "rules.yaml").write_text(yaml.safe_dump(SPEC))
     plan = {"rule_files": ["rules.yaml"], "evaluation_interval": f"{STEP_S}s", "tests": tests}
     (folder / "tests.yaml").write_text(yaml.safe_dump(plan))
@@ -246,7 +249,7 @@ def test_none_fires_at_its_threshold(promtool: str, tmp_path: Path) -> None:
 
 
 def test_the_admins_thresholds_count(promtool: str, tmp_path: Path) -> None:
-    """Lower ones and higher ones than those that migrations make."""
+    """Thresholds changed in the admin apply, both lower and higher ones than those of the migrations."""
     plan = []
     for row in Rule.objects.exclude(metric=Metric.P95):
         own = f'voice_capacity_threshold{{metric="{row.metric}",severity="{row.severity}",pod="a"}}'
@@ -261,7 +264,7 @@ BY_PHASE = {0: (60, 80, 2000), 1: (60, 80, 2000), 2: (60, 80, 2000), 3: (120, 16
 
 @pytest.mark.parametrize("phase", BY_PHASE)
 def test_thresholds_are_the_deployed_phases(settings, phase: int) -> None:
-    """What phase 2 is alarmed by is an ordinary evening of phase 4."""
+    """The number of users that raises an alert in phase 2 is an ordinary evening in phase 4."""
     settings.VOICE_PHASE = phase
     *users, cost = BY_PHASE[phase]
     assert sorted(rule.level for rule in Rule.objects.filter(metric=Metric.USERS)) == users
@@ -278,7 +281,7 @@ def test_each_overlay_says_its_phase(phase: int) -> None:
 
 
 def test_few_requests_say_nothing(promtool: str, tmp_path: Path) -> None:
-    """One request in ten steps: two in the window."""
+    """One request in ten steps makes two in the window, which are too few to fire."""
     plan = [
         played(series_for(row, above=True, rate=0.1), [fires(name_of(row), MINUTES["loud"], None)])
         for row in Rule.objects.filter(metric__in=(Metric.P95, Metric.ERRORS))
@@ -302,7 +305,7 @@ def test_the_inference_tiers_gpus_count(promtool: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("alert", OPERATIONS)
 def test_what_only_operators_notice(promtool: str, tmp_path: Path, alert: str) -> None:
-    """Three hours of it."""
+    """Alerts about the cluster fire after three hours of their condition."""
     well, ill = OPERATIONS[alert]
     severity = RULES[alert]["labels"]["severity"]
     checks = [(series, None) for series in well] + [(series, severity) for series in ill]
@@ -311,7 +314,7 @@ def test_what_only_operators_notice(promtool: str, tmp_path: Path, alert: str) -
 
 
 def fires_with_any_labels(alert: str, minute: int, *, is_firing: bool) -> dict[str, Any]:
-    """Whatever else the alert names."""
+    """Expect an alert to fire or not, whatever labels it has."""
     firing = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}})'
     return {"expr": firing, "eval_time": f"{minute}m", "exp_samples": [{"labels": "{}", "value": 1}] * is_firing}
 
@@ -325,7 +328,7 @@ AGE = "voice_capacity_sample_age_seconds"
         ({}, "critical"),
         ({f'{AGE}{{pod="a"}}': "10+15x200"}, "critical"),
         ({f'{AGE}{{pod="a"}}': "10x200"}, None),
-        # One process that cannot read the database is not a watcher that is gone.
+        # One process that cannot read the database does not mean that the watcher is gone.
         ({f'{AGE}{{pod="a"}}': "10x200", f'{AGE}{{pod="b"}}': "10+15x200"}, None),
     ],
     ids=["never", "stale", "fresh", "one stale"],

@@ -1,4 +1,4 @@
-"""The component that lets the API follow its users as well as its CPU."""
+"""The component that scales the API deployments by users as well as by CPU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMPONENT = K8S / "components" / "scale-by-users"
 
 @pytest.fixture(scope="module")
 def scalers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
-    """Of the base with the component, by name."""
+    """The autoscalers of the base with the component, by name."""
     folder = tmp_path_factory.mktemp("site", numbered=True)
     base, component = (Path("/").joinpath(*one.parts) for one in (K8S / "base", COMPONENT))
     up = Path(*[".."] * (len(folder.resolve().parts) - 1))
@@ -44,7 +44,7 @@ def test_it_works(scalers: dict[str, dict]) -> None:
 
 @pytest.mark.django_db
 def test_the_target_is_the_first_phases(scalers: dict[str, dict]) -> None:
-    """As many people to a pod as phase 1 provides pods for."""
+    """The target is phase 1's number of people for each of its pods."""
     phase = Phase.objects.get(number=1)
     for scaler in scalers.values():
         (_cpu, users) = scaler["spec"]["metrics"]

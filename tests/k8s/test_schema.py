@@ -1,4 +1,4 @@
-"""Every object is one that the API server would take."""
+"""Every object is valid for the Kubernetes API server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 from tests.k8s.manifests import K8S, PHASES, Manifest, built, overlay, workloads
 
-KUBERNETES = "1.32"  # the oldest that docs/kubernetes.md asks for
+KUBERNETES = "1.32"  # the oldest version that docs/kubernetes.md allows
 OTHERS = yaml.safe_load((Path(__file__).parent / "crds.yaml").read_text())
 
 
@@ -56,7 +56,7 @@ def test_every_object_has_one_name_and_the_namespace() -> None:
 def with_components(*names: str) -> tuple[Manifest, ...]:
     folder = (
         K8S.parent / "build" / "-".join(names).replace("/", "-")
-    )  # kustomize takes paths relative to the folder only
+    )  # kustomize accepts only paths relative to the folder
     folder.mkdir(parents=True, exist_ok=True)
     plan = {"resources": ["../../k8s/base"], "components": [f"../../k8s/{name}" for name in names]}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(plan))

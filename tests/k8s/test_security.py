@@ -1,4 +1,4 @@
-"""Pods can do little, secrets are not in the repository, and nobody talks to whom they need not."""
+"""Pods have few rights, no secret is in the repository, and network policies allow only the connections needed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_pods_can_do_little(pod: Workload) -> None:
 
 @pytest.mark.parametrize("pod", PODS, ids=str)
 def test_nobody_gets_a_token_of_the_cluster(pod: Workload) -> None:
-    if pod.name != "voice-inference-head":  # its autoscaler asks for pods, as an account that KubeRay makes
+    if pod.name != "voice-inference-head":  # its autoscaler uses a service account made by KubeRay to ask for pods
         assert pod.spec["automountServiceAccountToken"] is False
 
 
@@ -83,9 +83,9 @@ def test_kustomize_makes_no_secret() -> None:
         assert "secretGenerator" not in yaml.safe_load(path.read_text()), path
 
 
-# --- Who may talk to whom: the rules of network policies, played through ----------------------------------------------
+# --- Which pods may connect to which: the rules of the network policies, evaluated ------------------------------------
 
-Peer = dict[str, str]  # a pod's labels; `namespace` is its namespace's name, `address` one outside the cluster
+Peer = dict[str, str]  # labels of a pod; also `namespace`, the namespace's name, or `address` for a peer outside
 
 
 def selects(selector: Manifest, labels: dict[str, str]) -> bool:
@@ -168,7 +168,7 @@ def test_what_the_service_needs() -> None:
         assert may(somewhere("ingress-nginx"), pod(name), 8000)
         assert may(somewhere("monitoring"), pod(name), 8000)
         assert may(pod(name), WORKER, 8000)
-        assert may(pod(name), OUTSIDE, 443)  # signing keys
+        assert may(pod(name), OUTSIDE, 443)  # to fetch signing keys
     for port in (25, 443, 465, 587):
         assert may(pod("capacity-watcher"), OUTSIDE, port)
     for one, other in ((HEAD, WORKER), (WORKER, HEAD), (WORKER, WORKER)):
@@ -185,7 +185,7 @@ def test_what_the_service_needs() -> None:
 def test_what_nobody_needs() -> None:
     for name in SERVING:
         assert not may(pod(name), pod(API[0]), 8000)
-        assert not may(pod(name), HEAD, 8265)  # Ray's dashboard runs whatever it is given
+        assert not may(pod(name), HEAD, 8265)  # Ray's dashboard runs any code that it is sent
         assert not may(somewhere("ingress-nginx"), pod(name), 9000)
     for one in (HEAD, WORKER):
         assert not may(one, DATABASE, 5432)

@@ -1,4 +1,4 @@
-"""What names another thing names one that is there: images, labels, ports, addresses, settings, times."""
+"""References in the manifests match: images, labels, ports, addresses, settings and times."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from voiceproject import VERSION
 from voiceproject.asgi import _sockets
 from voiceproject.server import CANCEL_S
 
-REDIS = ("redis", "ray-redis")  # the service's, and that of Ray's head
+REDIS = ("redis", "ray-redis")  # one for the service, one for Ray's head
 PODS = list(workloads())
 OURS = [pod for pod in PODS if pod.name not in REDIS]
 
@@ -46,7 +46,7 @@ def containers(phase: int) -> Iterator[tuple[Workload, Manifest]]:
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_images(phase: int) -> None:
-    """Two images of ours, one version of the code in both, made from the Dockerfiles of these names."""
+    """There are two images of this project, with the same version, and a Dockerfile for each."""
     versions = set()
     for pod, container in containers(phase):
         if pod.name in REDIS:
@@ -127,7 +127,7 @@ def test_ports() -> None:
 def test_the_inference_tier_is_where_the_api_looks_for_it() -> None:
     (service,) = of_kind("RayService")
     address = environment(of_kind("Deployment")["asr-api"]["spec"]["template"]["spec"]["containers"][0])
-    # KubeRay makes this service, of the workers whose proxies answer.
+    # KubeRay makes this service. It selects the workers whose proxies answer.
     assert address["VOICE_INFERENCE_URL"] == f"http://{service}-serve-svc:8000"
     worker = next(pod for pod in PODS if pod.name == "voice-inference-t4")
     assert port_of(worker, "serve") == 8000
@@ -144,7 +144,7 @@ def routes() -> Iterator[tuple[Manifest, Manifest]]:
 
 
 def served_by(address: str) -> str | None:
-    """As an ingress controller decides: an exact match, else the longest prefix of whole parts."""
+    """Return the service of a path as an ingress controller chooses it: an exact match, else the longest prefix."""
     found: list[tuple[int, str]] = []
     for path, backend in routes():
         prefix = path["path"].rstrip("/")
@@ -159,7 +159,7 @@ def addresses(patterns: list[URLPattern | URLResolver], before: str = "/") -> It
     for one in patterns:
         route = getattr(one.pattern, "_route", None)
         if route is None:
-            continue  # what is left over
+            continue  # a pattern by regular expression
         here = before + re.sub(r"<[^>]+>", "x", route)
         if isinstance(one, URLPattern):
             yield here
@@ -211,7 +211,7 @@ def test_the_ingress_lets_through_what_the_service_takes() -> None:
     largest = settings.VOICE_MAX_UPLOAD_BYTES + settings.MULTIPART_OVERHEAD_BYTES
     for name in ("nginx.org/client-max-body-size", "nginx.ingress.kubernetes.io/proxy-body-size"):
         assert int(notes[name].removesuffix("m")) * 1024 * 1024 >= largest
-    # What users say reaches no disk: neither the request's body nor the answer's.
+    # What users say is never written to a disk: nginx may buffer neither request nor response bodies in files.
     assert notes["nginx.org/client-body-buffer-size"] == notes["nginx.org/client-max-body-size"]
     assert notes["nginx.org/proxy-max-temp-file-size"] == "0"
     assert notes["nginx.ingress.kubernetes.io/proxy-request-buffering"] == "off"
@@ -247,7 +247,7 @@ def test_the_host_name_is_the_same_everywhere() -> None:
 
 
 def test_what_an_operator_edits_is_in_one_folder(tmp_path: Path) -> None:
-    """Every value of `k8s/site` that goes into other manifests gets there, and what it takes the place of is gone."""
+    """Every value of `k8s/site` that other manifests use gets there, and no placeholder is left."""
     shutil.copytree(K8S, tmp_path / "k8s")
     plan = tmp_path / "k8s" / "site" / "kustomization.yaml"
     (literals,) = (
@@ -267,7 +267,7 @@ def test_what_an_operator_edits_is_in_one_folder(tmp_path: Path) -> None:
 
 # --- Settings and times ----------------------------------------------------------------------------------------------
 
-# Read by the programs themselves, or by what another part of the project adds to the settings.
+# Variables that are not in settings.py: other programs or other parts of the project read them.
 NOT_OURS = {"REDISCLI_AUTH"}
 
 
@@ -276,7 +276,7 @@ def test_every_variable_is_a_setting(phase: int) -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
     documented = set(re.findall(r"^\| `([A-Z_0-9]+)` \|", page, re.MULTILINE))
     for pod, container in containers(phase):
-        told = {name for name in environment(container, phase) if not name.startswith("RAY_")}  # Ray's own
+        told = {name for name in environment(container, phase) if not name.startswith("RAY_")}  # those are read by Ray
         assert told <= documented | NOT_OURS, pod
 
 
@@ -327,15 +327,15 @@ def test_ray_is_the_one_that_is_installed() -> None:
 
 
 def test_every_file_is_used() -> None:
-    """A manifest that no kustomization names would be forgotten in silence."""
+    """A manifest that no kustomization names would never be applied, without any error."""
     for folder in {path.parent for path in K8S.rglob("*.yaml")}:
         text = (folder / "kustomization.yaml").read_text()
         plan = yaml.safe_load(text)
         named = {
-            *(path.name for path in folder.glob("*.yaml") if f"rule in {path.name}" in text),  # for another program
+            *(path.name for path in folder.glob("*.yaml") if f"rule in {path.name}" in text),  # used by another program
             *plan.get("resources", []),
             *plan.get("configurations", []),
             *(one["path"] for one in plan.get("patches", []) if "path" in one),
         }
-        named |= {"kustomization.yaml", "adapter-rule.yaml"}  # the latter is for the Prometheus adapter's own settings
+        named |= {"kustomization.yaml", "adapter-rule.yaml"}  # the second is for the Prometheus adapter's settings
         assert {path.name for path in folder.glob("*.yaml")} <= named, folder

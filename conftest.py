@@ -1,4 +1,4 @@
-"""Fixtures for the tests of all apps: the service in this process, the service as a process, PostgreSQL and Redis."""
+"""Fixtures for the tests of all apps: the service in this process or as one of its own, PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -226,11 +226,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    """Keep each file's tests in one worker, and those that empty the database apart from those that do not.
+    """Group the tests by file for the workers, and run those that empty the database last.
 
-    Tests that empty the database come last, because they also remove the rows that migrations made. Workers take groups
-    in this order, so it holds in each of them. Slow files come first, so that no worker is left alone with one at the
-    end.
+    All tests of a file run in one worker, except that those that empty the database form a group of their own. These
+    come last, because they also remove the rows that migrations made. Workers take groups in this order, so it holds in
+    each of them. Slow files come first, so that no worker is left alone with one at the end.
     """
     group = {item: (_empties_the_database(item), item.nodeid.partition("::")[0]) for item in items}
     if config.pluginmanager.has_plugin("xdist"):  # absent in separate environments such as Coqui's

@@ -1,7 +1,8 @@
 """Word error rate of a transcript, and the normal form in which two texts are compared.
 
-Differences of writing are no errors: case, punctuation, "6%" or "enam peratus", "RM12.50" or "dua belas ringgit lima
-puluh sen", "KWSP" or "k w s p", "Dr." or "doktor", "e-mel" or "emel", "colour" or "color", "it's" or "it is".
+Differences of notation do not count as errors: case, punctuation, "6%" or "enam peratus", "RM12.50" or "dua belas
+ringgit lima puluh sen", "KWSP" or "k w s p", "Dr." or "doktor", "e-mel" or "emel", "colour" or "color", "it's" or "it
+is".
 
 Both texts are brought to one form in three steps. Numbers in words become digits; signs are put in words; numbers in
 these words become digits too. Chinese is compared by characters.
@@ -42,7 +43,7 @@ _BEFORE_SIGNS = [
         (r"[\u2018\u2019\u02bc`]", "'"),
     )
 ]
-#: Restores signs whose rules expect capitals: by then the text is in small letters.
+#: Patterns that restore the capitals of signs, because the rules expect them and the text is in small letters by then.
 _AS_WRITTEN = [
     (re.compile(rf"\b{name.lower()}(?=\.?\s?\d)|(?<=\d){name.lower()}\b|(?<=\d ){name.lower()}\b"), name)
     for name in (

@@ -85,7 +85,7 @@ _IGNORED_ARGUMENT = frozenset("begin end label tag color hspace vspace".split())
 
 
 def without_latex(text: str) -> str:
-    """Return `text` with its formulas in plain signs. "$5 and $6" is no formula but two prices."""
+    """Return `text` with its formulas in plain signs. The dollars in "$5 and $6" are prices and stay."""
     if "$" not in text and "\\" not in text:
         return text
     return _DELIMITED.sub(_formula, text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-#: Lower-case word → the spelling in which it is compared. Both are correct and sound the same.
+#: Lower-case word → the form in which it is compared, which may be several words.
 VARIANTS = {
     pair.split("=")[0]: pair.split("=")[1].replace("~", " ")
     for pair in """

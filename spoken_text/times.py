@@ -21,7 +21,7 @@ _AM_PM = r"[ap]\.?\s?m\b\.?"
 
 
 def clock(hour: int, minute: int, language: str, *, hundred: bool = False) -> str:
-    """Return a time in words. With `hundred`, a full hour has minutes too ("lima belas kosong kosong")."""
+    """Return a time in words. With `hundred`, the minutes of a full hour are said too ("lima belas kosong kosong")."""
     spoken = cardinal(hour, language) if hour else digits("00" if hundred else "0", language)
     if minute == 0:
         return f"{spoken} {pick(language, 'kosong kosong', 'hundred')}" if hundred else spoken
@@ -93,10 +93,10 @@ def _four_digits(match: re.Match[str], language: str) -> str:
 
 
 def _clock_range(match: re.Match[str], language: str) -> str:
-    """Say a range such as "9.00-12.45" if it is a range of times, because grades look the same.
+    """Say "9.00-12.45" as a range of times, unless it may be a range of grades.
 
-    It is one with colons, after a cue word or before a part of the day. Otherwise the minutes must be multiples of
-    five, and one of the hours 8 or later.
+    It is a range of times if it has colons, or comes after a cue word or before a part of the day. Otherwise the
+    minutes must be multiples of five, and one of the hours 8 or later.
     """
     start = (int(match[1]), int(match[2]))
     end = (int(match[4]), int(match[5]))

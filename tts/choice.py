@@ -38,6 +38,6 @@ def chosen_voice(fields: Mapping[str, Any]) -> Voice:
 def follows_text(fields: Mapping[str, Any]) -> bool:
     """Return True if a sentence in another language may have another voice.
 
-    It may if the request names one of OpenAI's voices, or no voice.
+    That is so if the request names one of OpenAI's voices, or no voice.
     """
     return fields.get("voice") in (None, *OPENAI_VOICES)

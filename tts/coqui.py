@@ -246,7 +246,7 @@ def _can_say(model: BaseTTS, text: str, language: str | None) -> bool:
 
 
 def _only(model: BaseTTS, language: str | None) -> str | None:
-    """Return the language for the tokenizer: the requested one, or the model's only one."""
+    """Return the language for the tokenizer: the requested one, else the model's first, else None."""
     return language or next(iter(model.language_manager.language_names), None)
 
 

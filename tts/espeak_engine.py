@@ -52,7 +52,7 @@ class EspeakEngine:
 
 
 def espeak_rate(speed: float) -> tuple[int, float]:
-    """Return eSpeak NG's words per minute for a speed, and the tempo that remains beyond the rates it can do."""
+    """Return eSpeak NG's words per minute for a speed, and the tempo change that is left where it can go no further."""
     rate = round(float(np.interp(speed, _SPEEDS, _RATES)))
     return rate, speed / min(max(speed, _SPEEDS[0]), _SPEEDS[-1])
 
@@ -80,7 +80,7 @@ def speak_unit(unit: SpeechUnit) -> Speech | Exception:
 def _pieces(unit: SpeechUnit, voice: str) -> Iterable[tuple[EspeakPiece, str]]:
     """Return the unit's pieces, each with the library voice that speaks it.
 
-    Only a Malay voice leaves words to other voices, and has phonemes of this project.
+    Only a Malay voice passes words to other voices, and is told the phonemes.
     """
     if primary(unit.voice.language) != "ms":
         return [(EspeakPiece(unit.language, plain_text(unit.text)), voice)]

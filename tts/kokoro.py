@@ -107,7 +107,7 @@ def style(pack: Pack, count: int) -> Pack:
 def pack_of(name: str) -> Pack:
     """Return the bundled pack of that name, or the operator's pack at that absolute path.
 
-    Raises `EngineUnavailable`.
+    Raises `EngineUnavailable` if it cannot be read.
     """
     path = Path(name)
     return read_pack(path if path.is_absolute() else PACKS / f"{name}.f16")

@@ -73,7 +73,8 @@ class KokoroEngine:
         async with self._loading:
             if self._batcher.stats().ready:
                 return
-            with ThreadPoolExecutor(1, initializer=priority.lower) as loader:  # which onnxruntime's threads inherit
+            # onnxruntime's threads inherit the lowered priority.
+            with ThreadPoolExecutor(1, initializer=priority.lower) as loader:
                 self._model = await asyncio.wrap_future(loader.submit(self._warm_model))
                 fastest = await asyncio.wrap_future(loader.submit(_seconds_per_cost, self._model))
             self._batcher.start(fastest=fastest)

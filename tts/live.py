@@ -180,7 +180,7 @@ class LiveSpeech:
 
     @property
     def main_voice(self) -> Voice:
-        """The voice that has spoken most, which is not the requested one if others stood in for most of the speech."""
+        """The voice that has spoken most. It is a stand-in if that one spoke most of the speech."""
         return max(self._spoken_by, key=lambda voice: self._spoken_by[voice], default=self._voice)
 
     @property
@@ -189,7 +189,10 @@ class LiveSpeech:
         return self._waiting_characters > 0
 
     def push(self, text: str) -> None:
-        """Add text, split anywhere. Its certainly complete sentences will be spoken. Raises ``TooMuchText``."""
+        """Add text, which may be split anywhere. Sentences that are certainly complete will be spoken.
+
+        Raises ``TooMuchText``.
+        """
         self._must_be_open("text")
         self._unfinished_characters += len(text)
         too_many_wait = self._waiting_characters + len(text) > MAX_WAITING_CHARACTERS
@@ -213,7 +216,7 @@ class LiveSpeech:
     async def cancel(self) -> None:
         """Be silent at once and forget all text so far. Later text is spoken again.
 
-        In Opus it begins a new stream, because the old encoder still holds the end of the cancelled speech.
+        In Opus, later text begins a new stream, because the old encoder still holds the end of the cancelled speech.
         """
         ending = self.state is State.ENDING
         await self._stop()

@@ -158,7 +158,7 @@ _gates = {reason: _LogGate() for reason in Reason}
 
 
 def is_browned_out(cost: float = 0.0) -> bool:
-    """Return True if the neural voice would make a new reply, or other replies, ready too late.
+    """Return True if the neural engine is too busy for a new reply, which would be late or make others late.
 
     `cost`: of the text that the listener of the new reply waits for.
 
@@ -178,7 +178,7 @@ def is_browned_out(cost: float = 0.0) -> bool:
 
 
 def _sharing_cores() -> dict[str, EngineStats]:
-    """Return the readings of the neural engine and of the other engines that use its cores for long."""
+    """Return the readings of the neural engine and of the engines that compete with it for cores."""
     engines = {NEURAL: runtime.engine(NEURAL).stats()}
     if not settings.VOICE_INFERENCE_URL:
         engines |= {name: stats for name, stats in runtime.status().items() if name not in (NEURAL, EMBEDDED)}

@@ -147,7 +147,7 @@ class SpeechFile:
 
     def _remember(self, data: bytes) -> FinishedSpeech:
         speech = FinishedSpeech(data, self.audio_ms)
-        if not self.degraded:  # the next request may have its voice
+        if not self.degraded:  # a stand-in is not cached: the next request may get its voice
             speech_cache().put(self.order.key, speech)
         return speech
 

@@ -51,7 +51,7 @@ class Sentence:
 def sentence_language(text: str, language: str, *, is_given: bool = False) -> str:
     """Return the language of one raw sentence, or `language` if the sentence does not show it.
 
-    If the caller has given the language (`is_given`), only a sentence in another script has a different one.
+    If the caller has given the language (`is_given`), it changes only for a sentence in another script.
     """
     found = detect_language(text, language)
     return language if is_given and found in LATIN else found
@@ -177,7 +177,7 @@ class Synthesis:
 
 
 def finish(speech: Speech) -> Samples:
-    """Trim an engine's speech, apply the speed still to be done, and bring it to the loudness of all voices.
+    """Trim an engine's speech, apply the rest of the requested speed, and bring it to the loudness of all voices.
 
     Returns int16 mono at `SAMPLE_RATE`, shape (n,).
     """

@@ -44,7 +44,7 @@ class Speech:
     """Speech as an engine returns it.
 
     `audio`: float32 mono in [-1, 1], shape (n,).
-    `tempo`: the speed-up still to be done.
+    `tempo`: factor by which it must still be sped up.
     """
 
     audio: npt.NDArray[np.float32]

@@ -54,7 +54,7 @@ _SSE_BYTES = 3 * 16_384  # of audio in one event; a multiple of three needs no b
 
 
 class SpeechView(ApiView):
-    """Text to speech."""
+    """Speak a text: return an audio file, or a stream of events."""
 
     gated = True
 

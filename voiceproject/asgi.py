@@ -36,8 +36,9 @@ from voiceproject.static import StaticFiles  # noqa: E402
 
 require_usable_settings()
 
-# How long a thread waits for the GIL before it demands it. Such waits are frequent, because the event loop is always
-# busy and NumPy releases the GIL at every operation on an array. With Python's 5 ms, work of 1 ms took 13 ms.
+# How long a thread waits for the GIL before it makes another one release it. Such waits are frequent, because the event
+# loop is always busy and NumPy releases the GIL at every operation on an array. With Python's 5 ms, work of 1 ms took
+# 13 ms.
 SWITCH_S = 0.0005
 API = ("/v1/", "/ws/")
 

@@ -32,7 +32,7 @@ FLUSH_POLL_S = 0.05
 PING_S = 20
 HANDSHAKE_S = 10
 
-reactor: Any = _reactor  # Twisted's modules stand in for objects
+reactor: Any = _reactor  # to type checkers a module, which Twisted replaces by an object
 
 
 class DaphneServer(Daphne):
@@ -62,7 +62,7 @@ class DaphneServer(Daphne):
         )
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        for held in sockets or []:  # bound by the caller, which so finds out at once whether the port is in use
+        for held in sockets or []:  # the caller bound it early to find out whether the port is in use
             host, port = held.getsockname()[:2]
             kind = "tcp6" if held.family == socket.AF_INET6 else "tcp"
             held.close()

@@ -72,7 +72,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._refuse(ErrorCode.REQUEST_TIMEOUT, "The request's headers did not arrive in time.")
 
     def _refuse(self, code: ErrorCode, message: str) -> None:
-        """Answer with the error envelope and close. No request has begun yet that anything else could answer."""
+        """Answer with the error envelope and close. No request has begun yet, so the application cannot answer."""
         error = {"message": message, "type": code.type, "param": None, "code": code}
         body = json.dumps({"error": error}).encode()
         phrase = {408: "Request Timeout", 431: "Request Header Fields Too Large"}[code.status]

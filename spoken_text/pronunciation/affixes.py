@@ -63,7 +63,7 @@ class Analysis:
 
 
 def analyse(word: str, known: Callable[[str], bool]) -> Analysis | None:
-    """Return the reading of `word` with a known stem and the fewest affixes, or None if no stem is known."""
+    """Split `word` into a known stem and as few affixes as possible. Return None if no stem is known."""
     best: Analysis | None = None
     for found in _readings(word, known):
         if best is None or _cost(found) < _cost(best):
@@ -125,7 +125,7 @@ def _deeper(prefix: str, rest: str, depth: int) -> Iterator[tuple[tuple[str, ...
 
 
 def guess(word: str) -> Analysis:
-    """Return a reading of a word whose stem is unknown, without the affixes that it seems to have."""
+    """Split a word whose stem is unknown into a stem and the affixes that it seems to have."""
     best = Analysis((), word, ())
     for suffixes, rest in _without_suffixes(word):
         for prefixes, stem, swallowed in _without_prefixes(rest, 2):

@@ -6,7 +6,7 @@ The input is a respelling: Malay spelling in which every sound is certain. It ad
 - ``+`` stands between morphemes (``me+masak+kan``);
 - ``.`` separates two vowels that are not a diphthong (``ma.in``), ``_`` joins two that are (``kau_nter``);
 - ``'`` is a glottal stop inside a word (``ra'yat``);
-- ``~`` at the end marks a loan, whose last syllable keeps its i, u and k (``politik~``).
+- ``~`` at the end marks a loanword, whose last syllable keeps its i, u and k (``politik~``).
 
 The sounds are those of Malaysian newsreaders (Johor-Riau): final open a is [ə], i and u are lax in a closed last
 syllable, final k is a glottal stop. Source of the letter values: Pedoman Umum Ejaan Bahasa Melayu (DBP).

@@ -96,7 +96,10 @@ def _tokens(text: str) -> list[str]:
 
 
 def _letter(token: str, language: str) -> Iterator[SpokenWord]:
-    """Yield a letter: one mark precedes its Malay name; two marks precede the letter itself, as does a capital."""
+    """Yield a spelled letter.
+
+    After one mark the token is the letter's Malay name. After two marks, or as a capital, it is the letter itself.
+    """
     name = token.lstrip(LETTER_MARK)
     itself = token.startswith(LETTER_MARK * 2) or (len(name) == 1 and name.isupper())
     spoken = "en" if language == "en" else "ms"
@@ -107,7 +110,7 @@ def _letter(token: str, language: str) -> Iterator[SpokenWord]:
 
 
 def _number(token: str, language: str) -> Iterator[SpokenWord]:
-    """Yield digits that are not in words yet as Malay words. Chinese and Tamil voices read digits themselves."""
+    """Yield a number in digits as Malay words. Chinese and Tamil voices read digits themselves."""
     if language in ("zh", "ta"):
         yield SpokenWord(token, language, "")
         return

@@ -40,7 +40,7 @@ def _malay_ipa(word: str) -> str:
 
 
 def respelling(word: str) -> str:
-    """Return the respelling of a Malay word: from the lexicon, from its stem and affixes, or by rule."""
+    """Return the respelling of a Malay word (see `malay`): from the lexicon, from its stem and affixes, or by rule."""
     table = lexicon()
     if word in table.respellings:
         return table.respellings[word]
@@ -77,7 +77,7 @@ def word_language(word: str, names: list[str], index: int, language: str) -> str
 
 
 def in_english(letter: str, names: list[str], index: int) -> bool:
-    """Return True if a lone letter before an English word is itself one: "a", "I", or "n" for "and"."""
+    """Return True if a lone letter ("a", "I", or "n" for "and") is a word, because an English word follows."""
     after = names[index + 1] if index + 1 < len(names) else ""
     return letter in ("a", "i", "n") and len(after) > 1 and word_kind(after) == "en"
 

@@ -32,7 +32,7 @@ WATCH_STOP_S = 2.0  # how long the watch may take to stop; the next leader finis
 
 class Command(BaseCommand):
     help = "Serve the API. Stops cleanly on SIGINT and SIGTERM."
-    requires_system_checks = []  # they take longer than everything else here
+    requires_system_checks = []  # they take longer than the rest of the start
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--demo", action="store_true", help="make a demo key and an admin, and print how to start")

@@ -23,7 +23,7 @@ from voiceproject.server import Server, listen
 
 class Command(BaseCommand):
     help = "Serve the speech models to API processes. Stops cleanly on SIGINT and SIGTERM."
-    requires_system_checks = []  # they take longer than everything else here
+    requires_system_checks = []  # they take longer than the rest of the start
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("engines", nargs="*", help="which; all of them if none is named: asr, espeak-ng, coqui")

@@ -23,7 +23,7 @@ FULL_CONTEXT_S = 30
 #: For a model that was not trained for short contexts. In less than 6 s it repeats itself too often. Closer steps would
 #: save the encoder less time than smaller batches cost the decoder.
 CONTEXTS_S = (6, 10, 15, 20, FULL_CONTEXT_S)
-TRAINED_SEGMENT_S = 10  # for a model trained for short contexts; the segments of one file run side by side
+TRAINED_SEGMENT_S = 10  # for a model trained for short contexts: short segments of one file run side by side
 MARGIN_S = 2.0  # silence after the speech, without which a stock model repeats itself
 #: For a stock model, which was trained on half minutes: it recognises a word better after all that comes before it.
 LONGEST_SEGMENT_S = FULL_CONTEXT_S - int(MARGIN_S)
@@ -64,7 +64,7 @@ class Checkpoint:
     def segment_s(self) -> int:
         """The longest segment worth giving the model, in seconds.
 
-        A model with full context only costs the same for any length up to 30 s, so it gets 30 s.
+        A model that has only the full context costs the same for any length up to 30 s, so it gets 30 s.
         """
         if self.contexts_s == (FULL_CONTEXT_S,):
             return FULL_CONTEXT_S

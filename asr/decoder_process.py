@@ -121,7 +121,7 @@ class _DecoderProcess:
         return bytes(received)
 
 
-# --- the children that wait -------------------------------------------------------------------------------------------
+# --- idle children ----------------------------------------------------------------------------------------------------
 _idle: list[_DecoderProcess] = []
 _lock = threading.Lock()
 

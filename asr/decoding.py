@@ -178,8 +178,7 @@ class Decoder:
         """Return the value with which the features are padded.
 
         It is zero, as in faster-whisper and in the training of the bundled model. But a model that gets less context
-        than it was
-        trained for does better with padding as low as silence.
+        than it was trained for does better with padding as low as silence.
         """
         is_as_trained = item.context_s == FULL_CONTEXT_S or not self._checkpoint.margin_s
         return 0.0 if is_as_trained else float(item.features.max()) - DYNAMIC_RANGE
@@ -202,8 +201,7 @@ class Decoder:
         """Return the likeliest of the languages that the caller allows, or else of those on offer.
 
         A relative that is not among these counts for the language that it is mistaken for (``RELATIVES``). If the model
-        names
-        none of them, the likeliest of all languages is returned.
+        names none of them, the likeliest of all languages is returned.
         """
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
         summed = dict.fromkeys(item.unit.options.candidates or self._languages, 0.0)

@@ -26,7 +26,7 @@ from core.errors import ApiError
 from spoken_text.error_rate import Errors, alike, compare
 
 MANIFESTS = ("manifest.jsonl", "manifest.csv")
-DURATIONS_S = (3.0, 10.0, 30.0)  # limits between the groups that recordings are divided into by length
+DURATIONS_S = (3.0, 10.0, 30.0)  # limits between the groups of recordings, by duration
 _AUDIO_KEYS = ("audio", "audio_path", "audio_filepath", "path", "file")
 _TEXT_KEYS = ("text", "sentence", "transcript", "transcription")
 _LOOP = re.compile(r"(?<!\S)(\S.{0,80}?)(?: \1){2,}(?!\S)")  # the same words three times in a row, or more

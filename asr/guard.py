@@ -31,7 +31,7 @@ FASTEST_LETTERS_PER_S = 25.0
 SLOWEST_LETTERS_PER_S = 3.0
 CAPTION_NO_SPEECH = 0.4
 CAPTION_LOGPROB = -1.2
-CAPTION_PAUSES_S = 2.0  # the most around a caption's few words
+CAPTION_PAUSES_S = 2.0  # longest pauses around a caption's few words
 INAUDIBLE_DBFS = -62.0
 
 #: Phrases that end subtitles and video captions.

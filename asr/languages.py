@@ -12,11 +12,11 @@ from asr.checkpoint import Checkpoint
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 
-#: Languages that the model takes short or accented speech for, each with the language that is really spoken.
+#: Languages that the model mistakes short or accented speech for, each with the language that is really spoken.
 RELATIVES = {"id": "ms", "jw": "ms", "su": "ms", "tl": "ms", "yue": "zh", "ml": "ta", "te": "ta", "kn": "ta"}
 
 # Whisper's languages: code, the English name in lower case that OpenAI answers with, and ISO 639-2 and 639-3 codes that
-# clients write for it. Malay has several: Malaysian Malay and the macrolanguage have their own.
+# clients write for it. Malay has several, since Malaysian Malay and the macrolanguage have codes of their own.
 _TABLE = """
 af afrikaans afr | am amharic amh | ar arabic ara arb | as assamese asm | az azerbaijani aze azj | ba bashkir bak
 be belarusian bel | bg bulgarian bul | bn bengali ben | bo tibetan bod tib | br breton bre | bs bosnian bos
@@ -73,9 +73,10 @@ def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str,
 
 
 def chosen(language: str, candidates: Sequence[str], checkpoint: Checkpoint) -> tuple[str | None, tuple[str, ...]]:
-    """Return the requested language and (), or None and the languages to detect it among; () then means all on offer.
+    """Return the requested language, or None and the languages to detect it among.
 
-    Raises ``ApiError``.
+    The second value is empty if a language is requested, or if any language on offer may be detected. Raises
+    ``ApiError``.
     """
     wanted = parse(language, checkpoint)
     allowed = parse_candidates(candidates, checkpoint)

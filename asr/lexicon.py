@@ -36,7 +36,7 @@ class Lexicon:
     def read(cls, path: Path) -> Lexicon:
         """Read a lexicon. Each line is a word, a space and the word's count.
 
-        A line that is a hyphen and a suffix has no count.
+        A line may also be a hyphen and a suffix, without a count.
         """
         lines = path.read_text("utf-8").splitlines()
         suffixes = [line[1:] for line in lines if line.startswith("-")]
@@ -89,8 +89,7 @@ def retimed(words: Sequence[Word], text: str) -> tuple[Word, ...]:
     """Return the timed words divided as in ``text``, which has the same letters.
 
     Each letter gets an equal share of the time of its word. If the letters differ after all, the words are returned as
-    they
-    were.
+    they were.
     """
     starts: list[float] = []
     ends: list[float] = []

@@ -125,7 +125,7 @@ class LiveConsumer(SocketConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._texts: list[str] = []
-        self._ended_at: dict[int, float] = {}  # by utterance; those whose final is outstanding
+        self._ended_at: dict[int, float] = {}  # by number: when the utterances ended whose finals are outstanding
 
     @abstractmethod
     def tell(self, event: Event) -> None:

@@ -2,8 +2,7 @@
 
 First, find the numbers of workers and threads with which all stages together recognise most speech per second. Then,
 for each context of the model, find the batch size beyond which an item gets no cheaper. A context that is hardly
-cheaper
-than the next larger one is dropped, since every context is a queue of its own.
+cheaper than the next larger one is dropped, since every context is a queue of its own.
 """
 
 from __future__ import annotations
@@ -99,8 +98,7 @@ def smallest_good_batch(costs: dict[int, float]) -> int:
 
 
 def contexts_worth_having(costs: dict[int, dict[int, float]]) -> list[int]:
-    """Return the contexts worth using: the largest, and each that is clearly cheaper per item than the next larger one
-    kept.
+    """Return the largest context, and each one that is clearly cheaper per item than the next larger one kept.
 
     ``costs``: for each context, seconds per item for each batch size.
     """

@@ -30,8 +30,7 @@ class NoiseReduction(serializers.Serializer[dict[str, Any]]):
     """Noise reduction, the same for near and far microphones.
 
     Only rumble below speech is removed. Other noise is left to the models, which were trained on it and would miss what
-    a
-    filter removes.
+    a filter removes.
     """
 
     type = serializers.ChoiceField(["near_field", "far_field"])
@@ -70,7 +69,14 @@ class BetaSerializer(serializers.Serializer[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class RealtimeSettings:
-    """The settings of a session. Fields that an update does not mention keep their values."""
+    """The settings of a session. Fields that an update does not mention keep their values.
+
+    ``rate``: sample rate of the client's audio.
+    ``transcription``: the client's fields for recognition, see ``RecognitionSerializer``.
+    ``detection``: finds the turns; None if the client marks them itself.
+    ``logprobs``: whether to send the tokens' log probabilities.
+    ``noise_reduction``: the type that the client asked for, or None.
+    """
 
     encoding: Encoding = Encoding.PCM16
     rate: int = PCM_RATE

@@ -1,8 +1,7 @@
 """Recognise all words of a segment: speech that the model left out, at the end or in between, is recognised again.
 
 A Whisper model sometimes closes a segment early: its time stamps end seconds before the speech does. Only voice
-activity
-detection can tell. Speech that it found outside the time stamps goes to the engine once more, by itself.
+activity detection can tell. Speech that it found outside the time stamps goes to the engine once more, by itself.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Detect from a text that the decoder got stuck: repeated words, and more of them than anybody can say.
 
 Whisper repeats itself if its context ends soon after the speech. People repeat themselves as well, so a repetition
-alone
-proves nothing; a repetition at an impossible pace does.
+alone proves nothing; a repetition at an impossible pace does.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from dataclasses import dataclass
 MAX_PACE = 30.0  # letters a second; fast Malay or English has 18
 MAX_REPEATED_PACE = 20.0  # of a text that repeats itself
 LONG_REPETITION = 4  # words: people repeat shorter phrases
-STUCK = 6  # times, after other words; laughter and cheers come without other words
+STUCK = 6  # repetitions, if other words come first; laughter and cheers consist of nothing else
 NEARLY_A_TURN = 0.7  # share of its words that a loop's last turn needs; it may break off or end differently
-SHORTEST_UNLIKE = 8  # words that a turn needs for this
+SHORTEST_UNLIKE = 8  # shortest turn, in words, to which this applies
 _WEIGHT_OF_IDEOGRAPH = 3.0  # a syllable in one character
 _WEIGHT_OF_INDIC = 0.9  # vowel signs are characters too
 _PADDING_S = 0.3  # part of a segment's length that is not speech

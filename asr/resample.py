@@ -54,7 +54,7 @@ class AudioInput:
         self.sample_rate = sample_rate
         self._resampler = None if sample_rate == SAMPLE_RATE else soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1)
         self._rumble = RumbleFilter() if reduces_noise else None
-        self._half = b""  # of a sample whose other byte comes with the next message
+        self._half = b""  # first byte of a sample whose second byte comes with the next message
         self._opus = av.CodecContext.create("libopus", "r") if encoding is Encoding.OPUS else None
 
     def hear(self, data: bytes) -> Samples:

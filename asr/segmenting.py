@@ -46,7 +46,7 @@ class Segmenter:
         self._padding = SPEECH.speech_pad_ms * _PER_MS
         self._kept: list[Samples] = []
         self._kept_from = start
-        self._open_from: int | None = None  # where the open span begins, including its padding, after the last cut
+        self._open_from: int | None = None  # start of the open span, including its padding; each cut moves it
         self._voiced_from = 0
         self._silence_from: int | None = None
         self._ended: tuple[int, int] | None = None  # a span whose padding depends on when the next one begins

@@ -34,7 +34,7 @@ from asr.units import SAMPLE_RATE, Options, Samples, Token, Word
 from asr.utterance import Utterance
 from inference.pool import in_pool
 
-FRAMES_AT_ONCE = 2  # voice activity detection waits for this many
+FRAMES_AT_ONCE = 2  # voice activity detection waits for this many new frames
 MAX_FRAMES_HERE = 8  # a fifth of a millisecond of work; more is done in another thread
 MAX_UTTERANCES_PENDING = 4  # a client that sends faster than the engine works is made to wait
 MIN_COMMIT_MS = 100  # OpenAI's rule
@@ -176,7 +176,7 @@ class StreamingSession:
         self._endpointer = Endpointer(detection) if detection else None
         self._endpointer_from = self._position
         padding_ms = detection.prefix_padding_ms + MIN_SPEECH_MS + 2 * FRAME_MS if detection else 0
-        # Audio from before a start was certain. As far as the padding reaches, it belongs to the utterance.
+        # Frames heard before a start of speech was certain. They belong to the utterance as far as its padding reaches.
         self._before: deque[tuple[Samples, float]] = deque(maxlen=int(padding_ms / FRAME_MS) + 1)
 
     async def append(self, samples: Samples) -> None:

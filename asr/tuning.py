@@ -122,8 +122,7 @@ def by_rule(checkpoint: Checkpoint, device: str) -> Tuning:
 def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int, int]:
     """Return the number of workers and of threads for each.
 
-    By rule a small model, which gains nothing from many threads, has a worker for each core. The workers give way to
-    the
+    By rule a small model, which gains little from many threads, has a worker for each core. The workers give way to the
     threads that feed them (``inference.priority``).
     """
     if table.workers:
@@ -144,8 +143,7 @@ def compute_type_here() -> str:
     """Return the compute type for CTranslate2.
 
     CTranslate2's own default turns a float16 checkpoint into float32 on a CPU, which takes two to three times as long
-    as
-    int8 for the same words. So here the default on a CPU is int8.
+    as int8 for the same words. So here the default on a CPU is int8.
     """
     if settings.VOICE_ASR_COMPUTE_TYPE == "default" and device_here() == "cpu":
         return "int8"

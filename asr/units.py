@@ -56,7 +56,10 @@ class Options:
 
 @dataclass(kw_only=True)
 class SpeechUnit(Unit):
-    """One speech segment: float32 mono at ``SAMPLE_RATE`` within [-1, 1], shape (n,), at most ``MAX_SEGMENT_S``."""
+    """One speech segment to recognise.
+
+    ``audio``: float32 mono at ``SAMPLE_RATE`` within [-1, 1], shape (n,), at most ``MAX_SEGMENT_S`` long.
+    """
 
     audio: Samples
     options: Options = field(default_factory=Options)

@@ -219,7 +219,7 @@ class Utterance:
             certain = [part.text for segment in closed for part in segment.kept(options)]
         except InferenceError:
             waited_ms = 1000 * PARTIAL_DEADLINE_S
-            return  # too busy, or the final will tell
+            return  # the engine is too busy, or the final will report the error
         except Exception:  # a guess is an extra: its failure must not end the stream
             logger.exception("a partial could not be recognised")
             return

@@ -69,8 +69,7 @@ def network() -> onnxruntime.InferenceSession:
     """Return the session of Silero VAD. It may run in several threads at once.
 
     This network (``tools/training/voice_activity.py``) is four times as fast as faster-whisper's copy, and replaces
-    that
-    copy in this process.
+    that copy in this process.
     """
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 #: More than anybody uploads. A larger size is a placeholder; a smaller one beyond the data means a truncated file.
 PLACEHOLDER_BYTES = 250_000_000
 _RIFF_KINDS = (b"RIFF", b"RF64", b"BW64")
-_W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of the GUIDs of W64's chunks; the file's own ends otherwise
+_W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # end of the chunks' GUIDs in W64; the file's own differs
 _W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _MIN_FORMAT_BYTES = 14
 

@@ -126,7 +126,7 @@ class WhisperEngine:
         return time.perf_counter() - started
 
     def _load(self) -> Batcher[Prepared, Decoded]:
-        from faster_whisper import WhisperModel  # slow to import: meanwhile the server answers
+        from faster_whisper import WhisperModel  # slow to import; the server answers meanwhile
 
         try:
             table = self.table or tuning(self.checkpoint, device_here(), cores_here())

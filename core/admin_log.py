@@ -42,8 +42,7 @@ def erase(rows: Rows, user: str, nobody: str) -> int:
     """Erase an end user from the log and return the number of entries changed.
 
     Entries about ``rows`` lose their text. In other entries that name the end user, ``nobody`` replaces the id. The
-    time,
-    the author and the kind of change stay. Call this while the rows still have the end user's id.
+    time, the author and the kind of change stay. Call this while the rows still have the end user's id.
     """
     about = [entry.pk for entry in _about(rows)]
     for entry_pk in about:

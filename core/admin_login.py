@@ -1,4 +1,4 @@
-"""Log in to the admin, with a limited number of attempts and little load on the processor.
+"""The admin's login: a limited number of attempts, and little load on the processor.
 
 Threads: the form is validated in the threads of Django's synchronous views. Only one of them checks a password at a
 time.

@@ -165,7 +165,7 @@ class Audited(models.Model):
                 )
 
     def _reread(self) -> Audited:
-        # As stored: a value set as a float or a string is then of the same type as the one before, and comparable.
+        # Read back, so that a value that was set as a float or a string can be compared with the earlier one.
         rows: Any = type(self)._base_manager
         row: Audited = rows.get(pk=self.pk)
         return row

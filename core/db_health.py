@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 UNAVAILABLE_ERRORS = (OperationalError, InterfaceError)
 PATIENCE_S = 5.0  # longer than a busy database takes, shorter than callers tolerate
-DOUBT_S = 5.0  # after this time it is tried again even if nothing checks whether it is back (tests, commands)
+DOUBT_S = 5.0  # then the database is tried again, even if nothing checks whether it is back (tests, commands)
 
 
 class Database:

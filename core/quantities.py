@@ -61,7 +61,7 @@ class MicrosField(forms.DecimalField):
     """An amount of money, entered with a decimal point and stored as an integer number of millionths."""
 
     def __init__(self, **options: Any) -> None:
-        # The model field passes its limits, which are in millionths.
+        # The limits that the model field passes are in millionths, so they do not apply here.
         for name in ("min_value", "max_value", "step_size"):
             options.pop(name, None)
         options["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal"})

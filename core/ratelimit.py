@@ -1,4 +1,4 @@
-"""Limit how many requests a caller may make per minute, counted in this process or, with Redis, across all of them."""
+"""Limit the requests of a caller per minute, counted in this process or, with Redis, in all processes together."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RateLimit:
 
 
 def untouched() -> RateLimit:
-    """Return the rate limit of a caller none of whose requests has been counted."""
+    """Return a caller's rate limit before any request has been counted."""
     limit = settings.VOICE_RATE_LIMIT or UNLIMITED
     return RateLimit(limit, limit, 0.0)
 

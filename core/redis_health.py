@@ -34,8 +34,7 @@ def redis_options() -> dict[str, Any]:
     """Return the options of every asynchronous Redis client here. They keep waits short while Redis is unavailable.
 
     The clients retry once, without a pause: a restart of Redis may have closed an idle connection. The retries that
-    redis-py
-    makes by default take up to seven seconds.
+    redis-py makes by default take up to seven seconds.
     """
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
@@ -60,8 +59,7 @@ class RedisHealth:
         """Await ``make()`` and return its result.
 
         Raises ``RedisUnavailable`` at once while Redis is known to be unavailable, and after ``CALL_TIMEOUT_S`` without
-        an
-        answer. Other failures raise the client's own error (redis-py's errors, ``StorageError``, ``OSError``).
+        an answer. Other failures raise the client's own error (redis-py's errors, ``StorageError``, ``OSError``).
         """
         if self.is_away:
             raise RedisUnavailable("Redis does not answer")

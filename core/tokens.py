@@ -75,13 +75,12 @@ class PublicKeys:
         """Return the public key with this id.
 
         Keys older than ``KEYS_KEPT_S`` are refreshed in the background, so that callers do not wait. Callers wait only
-        for an
-        unknown key, or for keys more than twice that old, which may have been withdrawn.
+        for an unknown key, or for keys more than twice that old, which may have been withdrawn.
 
         Raises ``PyJWTError`` for an unknown key, ``ApiError`` 503 while no keys are known.
         """
         known = self._keys.get(key_id)
-        if known is None or self._age_s > 2 * KEYS_KEPT_S:  # it may have been withdrawn
+        if known is None or self._age_s > 2 * KEYS_KEPT_S:  # a key this old may have been withdrawn
             await self._refresh()
             known = self._keys.get(key_id)
         elif self._age_s > KEYS_KEPT_S and not self._fetching.locked():

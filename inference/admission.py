@@ -9,17 +9,17 @@ The service rate is measured as follows:
   work for that reason would keep it so. A rate measured with less to do counts only if it is higher.
 - Of the last few measurements, the second best counts. BBR takes the best one for a link's bandwidth (Cardwell et al.,
   "BBR: Congestion-Based Congestion Control", 2016). Here, work counts when it is done, so the engine seems too fast in
-  a measurement in which a long file ends. Hence the best one alone is not believed.
+  a measurement in which a long file ends. Therefore the best one alone is not trusted.
 - Until there are ``MIN_MEASUREMENTS`` measurements, there is no rate, and only the amount of admitted work is bounded.
   The first second after a start is slower than any other.
 
 A refusal says when there will be room. Each further refusal names a later time, so that the clients do not all come
 back at once.
 
-If an inference tier may get more replicas, work may wait longer by that factor (``growth``). So work is admitted that
-the future replicas can do in time, nobody is refused while they start, and the waiting work makes the tier start them
-(``inference.scaling``). Rates are stored as those of the tier at its full size. So as soon as replicas have started,
-the present rate is higher, and the work that has waited for them delays nobody.
+If an inference tier may get more replicas, work may wait longer by that factor (``growth``): whatever the future
+replicas can do in time is admitted. So nobody is refused while they start, and the waiting work makes the tier start
+them (``inference.scaling``). Rates are stored as if the tier had all its replicas. When some have started, the present
+rate is therefore higher at once, and the work that has waited for them delays nobody.
 
 Threads: an ``AdmissionController`` belongs to one event loop.
 """
@@ -32,7 +32,7 @@ from collections.abc import Callable
 
 from inference.errors import OverCapacity
 
-BUSY = 4  # with so many pieces of work at once, an engine always has something to do
+BUSY = 4  # with this many pieces of work at once, an engine always has something to do
 WINDOW_S = 2.0  # shortest measurement of the rate, in busy time; work is done in batches
 MIN_MEASUREMENTS = 3  # needed for a rate
 MAX_MEASUREMENTS = 5  # kept, so that an engine that has become slower is noticed within ten seconds
@@ -44,8 +44,7 @@ class _Window:
     """Measures how much work is done in the time in which the window is open.
 
     The time begins when the first piece of work is done. Until then all work is on its way, which says nothing about
-    the
-    rate.
+    the rate.
     """
 
     def __init__(self) -> None:
@@ -74,8 +73,7 @@ class _Window:
         """Count work of this cost as done.
 
         Once ``WINDOW_S`` have been measured, return the rate (cost per second) and begin the next measurement.
-        Otherwise return
-        None.
+        Otherwise return None.
         """
         if not self._counting:
             self.restart(now)
@@ -101,10 +99,9 @@ class AdmissionController:
 
     ``longest_s``: work whose turn would come later than this is refused; 0: no such limit.
     ``most``: pieces of work that may be admitted at once.
-    ``cost_per_byte``: estimate of a request's cost from its size, until the cost is known. Corrected as costs become
-        known.
-    ``dearest``: the most that one piece of work counts for. Long work is done a part at a time, so it delays others no
-        longer.
+    ``cost_per_byte``: first estimate of what a request costs per byte, used until its cost is known; corrected by known
+        costs.
+    ``dearest``: the highest cost that work counts with. Longer work is done in parts, with other work in between.
     ``growth``: returns how many times faster the engine may soon be.
     ``clock``: returns the time in seconds.
     """

@@ -25,7 +25,7 @@ from inference.engine import EngineStats, Unit
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity
 
 LIVE_LEAD_S = 2.0  # a live unit counts as this much older than it is: it goes first, but cannot starve the others
-# Callers whose units ran together submit their next ones shortly after each other. A longer gap: all have arrived.
+# Callers whose units ran together submit the next ones shortly after each other. After a longer gap, all are there.
 ARRIVAL_GAP_S = 0.015
 GATHER_S = 0.08  # the longest that a free worker waits for more units
 SMOOTHING = 0.2  # weight of the newest batch in the measured service time
@@ -47,9 +47,10 @@ class _Waiting(Generic[U, R]):
 
 
 class Batcher(Generic[U, R]):
-    """Runs units in worker threads, in batches of units with equal ``key``.
+    """Runs units in worker threads, in batches.
 
     ``run``: runs a batch and returns one result, or one exception, per unit. If it raises, the whole batch fails.
+    ``key``: units may share a batch if they have equal keys.
     ``limit``: returns the size of the largest batch that a unit may be part of.
     ``workers``: number of threads, each of which runs one batch at a time.
     ``max_queue``: how many units may wait; more are refused.
@@ -90,8 +91,7 @@ class Batcher(Generic[U, R]):
         """Start the worker threads.
 
         ``fastest``: seconds per cost, measured with nothing else to do. If it is given, the estimated pace returns to
-            it while
-        the engine is idle. Leave it out if a unit's cost says little about the time that its batch takes.
+            it while the engine is idle. Leave it out if a unit's cost says little about the time that its batch takes.
         """
         self._closed = False
         self._fastest = fastest
@@ -237,8 +237,7 @@ class Batcher(Generic[U, R]):
         """Return how many seconds a free worker should still wait for a larger batch; 0 or less: it should not wait.
 
         It waits only while other workers run and units keep arriving. A batch of five takes little longer than one of
-        two. The
-        processor is not idle meanwhile, since arriving requests have to be read.
+        two. The processor is not idle meanwhile, since arriving requests have to be read.
         """
         if not self._running or not self._queue or any(item.unit.live for item in self._queue):
             return 0.0

@@ -4,7 +4,7 @@ There are several, so that work does not queue behind work that can wait:
 
 - ``first``: what begins a request (parsing, decoding, finding speech).
 - ``cpu``: what comes later (features, encoding). In one pool with the first steps, a hundred requests that arrive
-  together would all be decoded before one is recognised, and the engine would wait.
+  together would all be decoded before one is recognised, and the engine would be idle meanwhile.
 - ``live``: work for open streams.
 - ``ahead``, with half as many threads: work that is needed only later. Speech for a text of ten minutes must not delay
   somebody's first sentence.

@@ -29,8 +29,8 @@ from inference.wire import Codec, PackedUnit, WireError, parse
 AHEAD = 16
 MAX_TRIES = 4
 PATIENCE_S = 10.0
-FULL_PAUSE_S = 0.25  # before a unit that may not be refused is sent to a full tier again
-SLOWEST_GUESS_S = 5.0  # a slower unit is sent a second time, while fewer than ``MIN_MEASURED`` are known
+FULL_PAUSE_S = 0.25  # pause before an admitted unit is sent to a full tier again
+SLOWEST_GUESS_S = 5.0  # a slower unit is sent twice, as long as fewer than ``MIN_MEASURED`` have been timed
 FASTEST_HEDGE_S = 1.0
 MIN_MEASURED = 20
 
@@ -128,7 +128,7 @@ class RemoteEngine(Generic[U, R]):
                 if tries >= MAX_TRIES or not self._tier.budget.take():
                     raise (error if isinstance(error, EngineUnavailable) else _unavailable()) from error
                 units_again.labels(self._name, "lost").inc()
-                await asyncio.sleep(random.uniform(0, 0.05 * tries))  # not all lost units at once
+                await asyncio.sleep(random.uniform(0, 0.05 * tries))  # spreads the retries of lost units
             except DeadlineExceeded:
                 raise
             except OverCapacity as error:

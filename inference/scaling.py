@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Protocol
 
-BUSY = 4  # with so many units at once, a replica always has something to do
+BUSY = 4  # with this many units at once, a replica always has something to do
 WINDOW_S = 1.0  # shortest measurement, in busy time
 SMOOTHING = 0.3  # weight of the newest measurement
 RECENT_S = 10.0  # period over which the present throughput is counted

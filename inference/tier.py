@@ -39,8 +39,8 @@ READINGS_FRESH_S = 5.0
 tier_replicas = Gauge("voice_tier_replicas", "Replicas of the inference tier that run", ["engine"])
 tier_replicas_most = Gauge("voice_tier_replicas_most", "Replicas that the tier may have", ["engine"])
 
-RETRIES_PER_UNIT = 0.2  # retries and hedges that each unit sent allows
-RETRIES_SAVED = 100.0  # bound of the savings: enough to run again what a dying replica takes along
+RETRIES_PER_UNIT = 0.2  # retries and hedges allowed per unit sent
+RETRIES_SAVED = 100.0  # the most that can be saved up: enough to run again what a dying replica takes along
 
 
 class Lost(Exception):

@@ -1,8 +1,7 @@
 """Model directories on disk: which files are there, and whether they are the right ones.
 
 A stamp file (``installed.json``) in each directory holds the hash, size and modification time that each file had when
-its hash was checked. A file that still has this size and time is not hashed again, so that a start takes no seconds for
-it.
+its hash was checked. A file that still has this size and time is not hashed again, so that the service starts fast.
 """
 
 from __future__ import annotations

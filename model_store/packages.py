@@ -40,9 +40,11 @@ class PackageFolder:
     ) -> None:
         """Download the packages that are not here yet.
 
-        ``kind``: pip or npm. ``download_bytes``: expected size, for the progress bar. Raises ``NotToBeHad`` with the
-            message of
-        pip or npm, ``Unreachable`` or ``CannotWrite``.
+        ``kind``: pip or npm.
+        ``label``: text beside the progress bar.
+        ``download_bytes``: expected size, for the progress bar.
+
+        Raises ``NotToBeHad`` with the message of pip or npm, ``Unreachable`` or ``CannotWrite``.
         """
         missing = [one for one in specifications if self.archive(kind, one) is None]
         if not missing:

@@ -1,4 +1,4 @@
-"""Audio files with a will of their own: pauses on their clocks, several tracks, pictures, headers that lie."""
+"""Unusual audio files: gaps in the timestamps, several tracks, pictures, headers with wrong sizes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import soxr
 
 from tests import sound
 
-#: Container, codec, sample rate and sample format, by the name that tests use.
+#: Container, codec, sample rate and sample format, by the names that tests use.
 KINDS = {
     "m4a": ("ipod", "aac", 44_100, "fltp"),
     "mp4": ("mp4", "aac", 48_000, "fltp"),
@@ -27,7 +27,11 @@ KINDS = {
 
 @dataclass
 class Track:
-    """``parts``: when each begins, in seconds of the container's clock, and its sound."""
+    """A track of a container.
+
+    ``parts``: pairs of start time, in seconds of the container's clock, and audio.
+    ``default``: the track's default flag; None leaves it unset.
+    """
 
     parts: Sequence[tuple[float, sound.Audio]]
     default: bool | None = None
@@ -84,7 +88,7 @@ def _packets(stream: av.AudioStream, track: Track, rate: int, sample_format: str
 
 
 def riff(samples: bytes, *, announced: int, kind: bytes = b"RIFF", rate: int = 16_000, channels: int = 1) -> bytes:
-    """A 16-bit WAV whose header announces that many bytes of samples."""
+    """Return a 16-bit WAV file whose header announces ``announced`` bytes of samples."""
     byte_rate = (2 * rate * channels) & 0xFFFFFFFF
     description = struct.pack("<HHIIHH", 1, channels, rate, byte_rate, (2 * channels) & 0xFFFF, 16)
     total = (announced + 36) & 0xFFFFFFFF
@@ -105,9 +109,10 @@ def w64(samples: bytes, *, announced: int) -> bytes:
 
 
 def flac_bomb(*, frames: int, rate: int = 8) -> bytes:
-    """Frames of 65,535 equal samples, each some bytes long, at a rate that makes them hours.
+    """Return a small FLAC file that decodes to hours of audio.
 
-    The STREAMINFO block and the frame headers as RFC 9639 has them; both check sums are right.
+    Each frame has a few bytes for 65,535 equal samples at a very low rate. The STREAMINFO block and the frame headers
+    follow RFC 9639, and both checksums are right.
     """
     block = 65_535
     info = struct.pack(">HH", block, block) + bytes(6)
@@ -116,7 +121,7 @@ def flac_bomb(*, frames: int, rate: int = 8) -> bytes:
     for number in range(frames):
         head = b"\xff\xf8" + bytes([0x70, 0x08]) + _utf8(number) + struct.pack(">H", block - 1)
         head += bytes([_crc(head, 8, 0x07)])
-        frame = head + b"\x00" + b"\x00\x40"  # one constant subframe
+        frame = head + b"\x00" + b"\x00\x40"  # a single constant subframe
         data += frame + struct.pack(">H", _crc(frame, 16, 0x8005))
     return data
 
@@ -136,7 +141,7 @@ def _crc(data: bytes, bits: int, polynomial: int) -> int:
 
 
 def mp4_with_table(entries: int) -> bytes:
-    """An MP4 whose audio track claims so many samples of one byte, in one chunk."""
+    """Return an MP4 whose audio track claims ``entries`` samples of one byte each, in one chunk."""
 
     def box(name: bytes, *parts: bytes) -> bytes:
         body = b"".join(parts)

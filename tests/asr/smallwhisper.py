@@ -1,4 +1,4 @@
-"""A Whisper checkpoint of random weights, small enough to make in a test: for the loading path, not for its words."""
+"""A Whisper checkpoint with random weights, small enough to make in a test. It loads, but its words mean nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LANGUAGES = ["en", "zh", "ms", "ta", "id", "jw"]
 
 
 def make(directory: Path) -> Path:
-    """A multilingual checkpoint directory as ``ct2-transformers-converter`` leaves one."""
+    """Write a multilingual checkpoint with the files of ``ct2-transformers-converter``; return the directory."""
     directory.mkdir(parents=True, exist_ok=True)
     pieces = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = ["", "<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in LANGUAGES)]

@@ -1,4 +1,4 @@
-"""A plain WebSocket client for tests: what came, and how it closed."""
+"""A WebSocket client for tests, which keeps the events it receives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pcm16(audio: sound.Audio) -> bytes:
 
 
 class Client:
-    """``events``: all JSON that has come."""
+    """A client of a socket. ``events``: the JSON messages received so far."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
@@ -56,7 +56,7 @@ class Client:
         return event
 
     async def close_code(self) -> int:
-        """Read to the end."""
+        """Read until the connection closes; return its close code."""
         try:
             while True:
                 await self.event()
@@ -70,7 +70,7 @@ class Client:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The last error."""
+        """The last error event."""
         return self.of("error")[-1]["error"]
 
 
@@ -85,7 +85,7 @@ async def opened(
 
 
 async def quiet() -> None:
-    """Wait until no stream is left in this process, and check that nothing else is."""
+    """Wait until no stream is left in this process; check that no stream slot and no checkpoint is left either."""
     for _ in range(1500):
         if lifecycle().requests == 0:
             break
@@ -96,13 +96,13 @@ async def quiet() -> None:
 
 
 async def rows() -> list[LedgerEntry]:
-    """The ledger, once no stream is left."""
+    """Wait until no stream is left in this process; return the ledger's rows."""
     await quiet()
     return [row async for row in LedgerEntry.objects.order_by("id")]
 
 
 async def whole(address: str, key: str, audio: sound.Audio, **start: Any) -> Client:
-    """Stream a clip from start to stop, and read to the end."""
+    """Stream a clip from start to stop and read until the connection closes; return the client."""
     async with opened(address, key) as client:
         await client.send(START | start)
         await client.speak(audio)

@@ -1,4 +1,4 @@
-"""Every answer of the transcription endpoints is one that `/schema/` describes."""
+"""Every answer of the transcription endpoints conforms to `/schema/`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def schema() -> dict[str, Any]:
     generator: Any = SchemaGenerator
     described = copy.deepcopy(generator().get_schema(request=None, public=True))
     for component in described["components"]["schemas"].values():
-        component.setdefault("additionalProperties", False)  # what is answered beyond it would be undocumented
+        component.setdefault("additionalProperties", False)  # any other field would be undocumented
     return dict(described)
 
 

@@ -1,4 +1,4 @@
-"""Decoding: every container that a chat front end sends, and what is refused and why."""
+"""Decoding: every container that chat front ends send, and the files that are refused and why."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_header_that_lies_about_its_chunks_does_no_harm() -> None:
 
 @pytest.mark.parametrize("before", [b"", b"LIST\x05\0\0\0abcde\0"], ids=["plain", "with a chunk of odd length before"])
 def test_a_wav_of_the_very_samples_is_taken_as_it_is(before: bytes) -> None:
-    """FFmpeg, which such a file does not pass, would give the same."""
+    """Such a file is not decoded by FFmpeg, which would give the same samples."""
     from asr.audio import _collected
     from asr.containers import chunks
 

@@ -1,4 +1,4 @@
-"""Streams whose engine has other work, fails or takes long; and what they do with an idle one."""
+"""Streams whose engine is busy, fails or is slow, and streams whose engine is idle."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_the_last_words_are_recognised_while_the_pause_runs(engine: Whispe
     stream._engine = Noting()  # type: ignore[assignment]
     await speak(stream, sound.joined([sound.said("selamat pagi semua"), sound.silence(1)]), pause_s=0.1)
     await stream.finish()
-    assert units == [[]]  # once, before the turn had ended
+    assert units == [[]]  # recognised once, before speech_stopped
     assert jiwer.wer("selamat pagi semua", listener.text) <= 0.4
 
 
@@ -88,7 +88,7 @@ async def test_guesses_give_way_where_they_take_long(engine: WhisperEngine, monk
     await speak(stream, np.tile(sound.said("selamat pagi semua"), 4), pause_s=0.01)
     took = time.monotonic() - began
     await stream.finish()
-    assert 1 <= guesses <= took / (slow_s * (1 + PARTIAL_BACKOFF)) + 4  # four utterances at most, each with a first one
+    assert 1 <= guesses <= took / (slow_s * (1 + PARTIAL_BACKOFF)) + 4  # at most four utterances, each with a first guess
 
 
 async def test_a_failure_is_of_its_utterance(engine: WhisperEngine) -> None:

@@ -1,4 +1,4 @@
-"""`/ws/asr` over real sockets."""
+"""`/ws/asr` over real sockets: messages, events, errors and metering."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_partials_while_speaking(server_address: str, api_key: str) -> Non
 
 
 async def test_the_last_words_are_waited_for(server_address: str, api_key: str, settings, monkeypatch) -> None:
-    """The idle timer does not run while finals are under way."""
+    """The idle timer does not run while finals are in progress."""
     settings.VOICE_WS_IDLE_S = 0.3
     submit = whisper().submit
 
@@ -141,7 +141,7 @@ async def test_abuse_is_told_and_closed(server_address, api_key, messages, code:
 async def test_a_frame_beyond_all_limits_ends_the_connection(served_service) -> None:
     async with opened(served_service.url, served_service.key) as client:
         await client.send(START)
-        with suppress(ConnectionClosed):  # it may end before all is sent
+        with suppress(ConnectionClosed):  # the server may close before everything is sent
             await client.send(b"\0" * 20_000_000)
         assert await client.close_code() in (1006, 1009)
 
@@ -195,7 +195,7 @@ async def test_browser_tokens(server_address: str, api: httpx.AsyncClient) -> No
             await client.until("ready")
     assert client.connection.subprotocol is None
     assert {row.user for row in await rows()} == {"aminah"}
-    # It opens sockets and nothing else.
+    # The token is valid for sockets only.
     refused = await api.get("/v1/models", headers={"Authorization": f"Bearer {token}"})
     assert refused.status_code == 401
 

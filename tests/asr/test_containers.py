@@ -1,4 +1,4 @@
-"""Containers have clocks, tracks and claims: the first two are followed, the last are not believed."""
+"""Containers: timestamps and the choice of tracks are respected, but sizes and rates in headers are not trusted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BEEP = sound.tone(1.0)
 
 
 def loud_seconds(recording: Recording) -> list[tuple[float, float]]:
-    """Start and end of each stretch that can be heard."""
+    """Return start and end in seconds of each part that is not silent."""
     loud = np.flatnonzero(np.abs(recording.samples) > 2000)
     if not len(loud):
         return []
@@ -43,7 +43,7 @@ def code(data: bytes, max_duration_s: float = 600) -> str:
     return refusal.value.code
 
 
-# --- clocks -----------------------------------------------------------------------------------------------------------
+# --- timestamps -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", list(audiofiles.KINDS))
 def test_a_recording_that_was_paused_goes_on_later(kind: str) -> None:
     recording = decode(muxed(kind, [Track([(0, BEEP), (9, BEEP)])]), max_duration_s=60)
@@ -118,7 +118,7 @@ def test_nothing_cancels_out(weights: tuple[float, ...], least: float) -> None:
 @pytest.mark.parametrize("silent_s", [0.0, 6.0])
 @pytest.mark.parametrize("louder", [1.0, 0.4])
 def test_speech_in_opposite_phase_is_heard_like_any_other(rate: int, silent_s: float, louder: float) -> None:
-    """After any silence, and with one channel louder than the other."""
+    """This holds after any silence, and when one channel is louder than the other."""
     left = soxr.resample(sound.joined([sound.silence(silent_s), sound.said("selamat pagi semua")]), sound.RATE, rate)
     straight = decode(pcm([left, louder * left], rate), max_duration_s=60)
     turned = decode(pcm([left, -louder * left], rate), max_duration_s=60)
@@ -134,7 +134,7 @@ def test_two_speakers_on_a_channel_each_are_both_heard() -> None:
     assert [start for start, _ in loud_seconds(recording)] == pytest.approx([0, 2], abs=0.05)
 
 
-# --- claims -----------------------------------------------------------------------------------------------------------
+# --- headers that are wrong -------------------------------------------------------------------------------------------
 SAMPLES = (3000 * np.sin(np.arange(32_000))).astype("<i2").tobytes()
 BOMBS = {
     "FLAC of 94 bytes and 8 Hz": audiofiles.flac_bomb(frames=3),
@@ -151,14 +151,14 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", list(BOMBS))
 def test_a_bomb_is_refused_with_little_memory(name: str) -> None:
-    """In this process and in the decoder's, which says how much it ever took."""
+    """The limit holds for the peak memory of this process while the decoder process works."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert code(BOMBS[name], 3600) in ("invalid_audio", "audio_too_long")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000
 
 
 def test_the_bomb_is_a_real_flac() -> None:
-    """At a rate that people use, the same frames are sound: it is not refused for being malformed."""
+    """At a usual sample rate the same frames decode, so the bomb is not refused for being malformed."""
     assert decode(audiofiles.flac_bomb(frames=3, rate=48_000), max_duration_s=60).duration_s == pytest.approx(
         4.1, abs=0.1
     )
@@ -242,7 +242,7 @@ def test_formats(form: tuple[str, str, int, str]) -> None:
 
 
 def test_raw_gsm() -> None:
-    """33 bytes are 20 ms; FFmpeg writes none here, so these are frames of zeros with the format's mark."""
+    """A frame of 33 bytes is 20 ms. FFmpeg cannot encode GSM here, so the frames are zeros with the format's mark."""
     frame = bytes([0xD0]) + bytes(32)
     assert decode(frame * 100, max_duration_s=9).duration_s == pytest.approx(2, abs=0.03)
 
@@ -262,10 +262,10 @@ def seeds() -> list[bytes]:
 def mutated(data: bytes, generator: np.random.Generator) -> bytes:
     changed = bytearray(data)
     match generator.integers(5):
-        case 0:  # some bytes anywhere
+        case 0:  # some bytes changed anywhere
             for at in generator.integers(0, len(changed), 8):
                 changed[at] = generator.integers(256)
-        case 1:  # in the head, where sizes and rates are
+        case 1:  # bytes changed in the header, where sizes and rates are
             for at in generator.integers(0, min(400, len(changed)), 6):
                 changed[at] = generator.choice([0, 1, 0x7F, 0x80, 0xFF, generator.integers(256)])
         case 2:
@@ -273,7 +273,7 @@ def mutated(data: bytes, generator: np.random.Generator) -> bytes:
         case 3:
             at = generator.integers(len(changed))
             del changed[at : at + generator.integers(1, 2000)]
-        case 4:  # a piece twice
+        case 4:  # a part repeated
             at = generator.integers(len(changed))
             changed[at:at] = changed[at : at + generator.integers(1, 5000)]
     return bytes(changed)

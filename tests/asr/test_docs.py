@@ -1,4 +1,4 @@
-"""docs/realtime.md, as it is written."""
+"""The code in docs/realtime.md works as printed."""
 
 from __future__ import annotations
 

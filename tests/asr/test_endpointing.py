@@ -26,7 +26,7 @@ def test_probabilities_are_those_of_the_whole_recording(at_once: int) -> None:
     ours = np.concatenate([vad.probabilities(cut[start : start + at_once]) for start in range(0, len(cut), at_once)])
     theirs = get_vad_model()(cut.reshape(-1).copy())
     assert ours.max() > 0.9 > 0.1 > ours.min()
-    # faster-whisper blanks the end of the very last frame.
+    # faster-whisper sets the end of the last frame to zero.
     np.testing.assert_allclose(ours[:-1], theirs[:-1], atol=1e-5)
 
 

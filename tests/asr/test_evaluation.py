@@ -1,4 +1,4 @@
-"""`manage.py evaluate_asr` as an operator runs it on a folder of recordings."""
+"""`manage.py evaluate_asr` on a folder of recordings, as an operator runs it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_contexts_are_compared(manifest: Path) -> None:
 
 
 def test_figures_by_language_and_duration(manifest: Path) -> None:
-    figures = json.loads(run(manifest.parent, "--json"))  # the directory will do
+    figures = json.loads(run(manifest.parent, "--json"))  # the directory instead of the manifest
     assert figures["by_language"]["ms"]["recordings"] == figures["by_duration"]["under 3 s"]["recordings"] == 3
     wrong = figures["substitutions"] + figures["deletions"] + figures["insertions"]
     words = sum(len(sentence.split()) for sentence in SENTENCES)

@@ -1,4 +1,4 @@
-"""What models invent, and what people really say and must not lose."""
+"""The guard removes text that models invent, and keeps the same text if people really said it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def heard(text: str, **changes: float) -> Hypothesis:
 
 
 def checked(hypothesis: Hypothesis, *, speech_s: float, audio: sound.Audio | None = None) -> Hypothesis | None:
-    """By default on so many seconds of somebody who talks."""
+    """Check a hypothesis against audio; by default against ``speech_s`` seconds of speech."""
     talk = TALK[int(0.3 * sound.RATE) :][: int(speech_s * sound.RATE)]
     return guard.checked(hypothesis, audio=talk if audio is None else audio, speech_s=speech_s)
 
@@ -62,7 +62,7 @@ def test_captions_that_were_said_stay(text: str) -> None:
 
 @pytest.mark.parametrize("text", CAPTIONS)
 def test_captions_that_the_audio_does_not_bear_out_go(text: str) -> None:
-    """Each kind of evidence by itself."""
+    """Each kind of evidence is enough by itself."""
     assert checked(heard(text, no_speech_prob=0.5), speech_s=2.5) is None
     assert checked(heard(text, avg_logprob=-1.3), speech_s=2.5) is None
     assert checked(heard(text), speech_s=25) is None
@@ -89,7 +89,7 @@ def test_the_same_caption_again_needs_more_evidence() -> None:
 
 @pytest.mark.parametrize("text", ["Oh", "you", "I don't know what you're doing", "Merea"])
 def test_notes_that_pass_for_speech_have_no_words(text: str) -> None:
-    """The no-speech probability is what Whisper base gives for such notes."""
+    """The no-speech probability is the one that Whisper base gives for such notes."""
     notes = sound.hold_music(0.6)
     assert checked(heard(text, no_speech_prob=0.55, avg_logprob=-0.7), speech_s=0.6, audio=notes) is None
     assert checked(heard("ya", no_speech_prob=0.2, avg_logprob=-0.8), speech_s=0.6) is not None

@@ -1,4 +1,4 @@
-"""A short word does not flip the language around it; a whole sentence in another language is one."""
+"""A short word does not change the detected language around it; a whole sentence in another language does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a short context breaks is mended, within a budget that is counted in calls of the model."""
+"""Errors caused by a short context are corrected with a bounded number of model calls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,13 @@ CLIP = sound.noise(2.0, 0.1)
 
 @dataclass
 class Script:
-    """What the decoder writes at each call, the last again and again; and what it was called with."""
+    """The scripted output of the decoder, and a record of its calls.
+
+    ``texts``, ``scores``: the text and score of each call; the last ones repeat.
+    ``languages``: the detected languages with their probabilities.
+    ``encoded``: seconds of the context of each encoding.
+    ``generated``: the arguments of each call.
+    """
 
     texts: list[str | list[int]]
     scores: list[float] = field(default_factory=lambda: [-0.3])
@@ -36,7 +42,7 @@ class Script:
 
 
 class ScriptedModel:
-    """The real model, but for the words that it writes: no small model loops on demand."""
+    """The real model with scripted words, because no small model can be made to loop."""
 
     def __init__(self, model: Any, tokenizer: Any, script: Script) -> None:
         self._model = model
@@ -88,10 +94,10 @@ async def heard(engine: WhisperEngine, *texts: str, **options: Any) -> tuple[Hyp
 @pytest.mark.parametrize(
     ("languages", "scores", "text", "tries"),
     [
-        ([("<|ms|>", 0.6), ("<|en|>", 0.4)], [-1.1, -0.4], "second", 2),  # a close call, and weak words
-        ([("<|ms|>", 0.6), ("<|en|>", 0.4)], [-1.1, -1.2], "first", 2),  # no better in the other language
-        ([("<|ms|>", 0.6), ("<|en|>", 0.4)], [-0.4, -0.1], "first", 1),  # words that can be believed
-        ([("<|ms|>", 0.9), ("<|en|>", 0.1)], [-1.1, -0.1], "first", 1),  # Malay beyond doubt
+        ([("<|ms|>", 0.6), ("<|en|>", 0.4)], [-1.1, -0.4], "second", 2),  # close languages, improbable words
+        ([("<|ms|>", 0.6), ("<|en|>", 0.4)], [-1.1, -1.2], "first", 2),  # no more probable in the other language
+        ([("<|ms|>", 0.6), ("<|en|>", 0.4)], [-0.4, -0.1], "first", 1),  # words of high probability
+        ([("<|ms|>", 0.9), ("<|en|>", 0.1)], [-1.1, -0.1], "first", 1),  # clearly Malay
     ],
 )
 async def test_a_close_call_between_languages_is_the_likelier_texts(
@@ -127,7 +133,7 @@ async def test_a_sentence_said_over_and_over_is_cut_to_once_without_another_try(
 async def test_a_loop_whose_last_turn_ends_otherwise_is_cut_to_once(engine: WhisperEngine) -> None:
     once = "apa ini itu dia kami awak anda saya"
     again = once.replace("saya", "pun")
-    hypothesis, script = await heard(engine, f"{once} {again}", language="ta")  # may have a token for each letter
+    hypothesis, script = await heard(engine, f"{once} {again}", language="ta")  # Tamil may have a token for each letter
     assert (hypothesis.text, len(script.generated)) == (once, 1)
 
 
@@ -154,7 +160,7 @@ async def test_a_letter_over_and_over_after_other_words_is_heard_again(engine: W
 async def test_a_text_that_breaks_off_long_before_the_speech_is_heard_again(
     engine: WhisperEngine, seconds: float, tries: int
 ) -> None:
-    """Without a closing timestamp, and few words for the time."""
+    """It has no closing timestamp, and few words for its time."""
     script = Script(["<|0.00|> selamat", "<|0.00|> selamat pagi semua<|3.00|>"])
     real = engine._model.model
     engine._model.model = ScriptedModel(real, engine._model.hf_tokenizer, script)
@@ -192,19 +198,22 @@ async def test_mandarin_is_written_in_simplified_characters(engine: WhisperEngin
 @pytest.mark.parametrize(
     ("language", "pieces", "kept"),
     [
-        ("zh", ["给我来", b"\xe4\xbd"], "给我来"),  # the text ends within a character
+        ("zh", ["给我来", b"\xe4\xbd"], "给我来"),  # ends within a character
         ("zh", ["<|0.00|>", "给我来", b"\xe4", "<|1.00|>"], "给我来"),
-        ("zh", [b"\xbd\xa0", "给我来"], "给我来"),  # begins with the end of one
-        ("ms", ["<|0.00|>", "saya ", b"\xe0\xae", "mahu", "<|1.00|>"], "saya mahu"),  # a byte is missing in between
+        ("zh", [b"\xbd\xa0", "给我来"], "给我来"),  # begins with the end of a character
+        ("ms", ["<|0.00|>", "saya ", b"\xe0\xae", "mahu", "<|1.00|>"], "saya mahu"),  # incomplete, in the middle
         ("en", ["thanks ", b"\xf0\x9f\x98", "<|1.00|>", "a lot", b"\xf0\x9f"], "thanks a lot"),
-        ("ta", ["<|0.00|>", "வணக்கம்", b"\xff\xfe", "<|1.00|>", b"\xae", "<|1.60|>"], "வணக்கம்"),  # no character at all
+        ("ta", ["<|0.00|>", "வணக்கம்", b"\xff\xfe", "<|1.00|>", b"\xae", "<|1.60|>"], "வணக்கம்"),  # bytes of no character
         ("zh", ["<|0.00|>", "给", b"\xe6", "<|0.80|>", "<|0.80|>", b"\x88\x91", "来", "<|1.60|>"], "给我来"),
     ],
 )
 async def test_half_a_character_is_in_no_format(
     engine: WhisperEngine, language: str, pieces: list[str | bytes], kept: str
 ) -> None:
-    """The small checkpoint has a token for each byte. A character that a timestamp splits is whole."""
+    """Parts of characters are dropped, but a character that a timestamp splits is kept.
+
+    The small checkpoint has a token for each byte.
+    """
     script = Script([_tokens(engine, pieces)])
     engine._model.model = ScriptedModel(engine._model.model, engine._model.hf_tokenizer, script)
     options = Options(language=language, words=True, logprobs=True)

@@ -1,4 +1,4 @@
-"""Whisper base on speech: what is said stays, what is not said does not come, whatever the format and the language."""
+"""Whisper base on speech: no word is lost and none is invented, in any format and language."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ NAMES = [
 
 
 async def test_keywords_help_with_names(base: WhisperEngine) -> None:
-    """Over all sentences: any one of them may be a near tie, which another batch or machine decides otherwise."""
+    """Count over all sentences, because a near tie in one may go either way in another batch or on another machine."""
     plain = 0
     helped = 0
     for language, text, listed in NAMES:

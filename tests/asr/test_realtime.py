@@ -1,4 +1,4 @@
-"""OpenAI's realtime transcription session: by the `openai` SDK with nothing but its base URL changed, and by hand."""
+"""OpenAI's realtime transcription session, with the `openai` SDK (only its base URL is changed) and without it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("settled")
 
 
 def encoded(audio: sound.Audio, rate: int = 24_000) -> list[str]:
-    """100 ms messages of base64."""
+    """Return the audio as base64 messages of 100 ms, resampled to ``rate``."""
     data = pcm16(soxr.resample(audio, 16_000, rate))
     size = 2 * rate // 10
     return [base64.b64encode(data[start : start + size]).decode() for start in range(0, len(data), size)]
@@ -40,7 +40,7 @@ def sdk(served_service: Served) -> openai.AsyncOpenAI:
 
 
 async def transcribed(connection: Any, audio: sound.Audio, *, commit: bool) -> list[Any]:
-    """All events until the transcript is completed."""
+    """Send audio; return all events until the transcript is completed. ``commit``: also commit the buffer."""
     for audio_message in encoded(audio):
         await connection.input_audio_buffer.append(audio=audio_message)
     if commit:
@@ -87,7 +87,7 @@ async def test_the_sdk_with_server_vad(sdk: openai.AsyncOpenAI) -> None:
     completed = by_kind[f"{TRANSCRIPTION}.completed"]
     assert jiwer.wer(SENTENCE, completed.transcript) <= 0.4
     assert completed.usage.type == "duration"
-    assert completed.usage.seconds in (2, 3, 4)  # whole seconds, rounded up
+    assert completed.usage.seconds in (2, 3, 4)  # rounded up to whole seconds
     assert by_kind["conversation.item.added"].item.id == completed.item_id
     assert by_kind["input_audio_buffer.speech_started"].item_id == completed.item_id
     assert 100 < by_kind["input_audio_buffer.speech_started"].audio_start_ms < 800
@@ -114,12 +114,12 @@ async def test_the_sdk_makes_client_secrets(sdk: openai.AsyncOpenAI, served_serv
     secret = await sdk.realtime.client_secrets.create(
         expires_after={"anchor": "created_at", "seconds": 30},
         session={"type": "transcription", "audio": {"input": {"format": {"type": "audio/pcmu"}}}},
-        extra_headers={"X-Voice-User": "aminah"},  # the key may have served others too
+        extra_headers={"X-Voice-User": "aminah"},  # the key also serves other users
     )
     assert secret.value.startswith("ek_")
     assert secret.session.type == "transcription"
     browser = openai.AsyncOpenAI(base_url=f"{served_service.url}/v1", api_key=secret.value)
-    async with browser.realtime.connect() as connection:  # the intent came with the token
+    async with browser.realtime.connect() as connection:  # the token has the intent
         created = await connection.recv()
         assert created.session.audio.input.format.type == "audio/pcmu"
 

@@ -1,4 +1,4 @@
-"""What the model left out is recognised too, once, and nothing twice."""
+"""Speech that the model left out is recognised in a second run, and nothing is recognised twice."""
 
 from __future__ import annotations
 
@@ -36,7 +36,11 @@ def said(*phrases: tuple[str, float, float], closed: bool = True) -> Hypothesis:
 
 @dataclass
 class Script:
-    """An engine that answers by the length of what it gets; such answers no test can make a model give."""
+    """An engine whose answers depend on the length of a unit, because no test can make a real model give them.
+
+    ``answer``: returns the answer for a unit of this many seconds.
+    ``asked``: the units it got.
+    """
 
     answer: Callable[[float], Hypothesis]
     asked: list[SpeechUnit] = field(default_factory=list)

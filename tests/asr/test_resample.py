@@ -51,7 +51,7 @@ def test_opus_packets() -> None:
     assert line.sample_rate == 48_000
     found = heard(line, opus_packets(audio))
     assert abs(len(found) - len(audio)) < 0.1 * SAMPLE_RATE
-    # A lossy codec: the sound is alike, not the samples. Its delay is a few milliseconds.
+    # The codec is lossy: the sound is similar, but not the samples. Its delay is a few milliseconds.
     lag = max(range(0, 400, 2), key=lambda shift: np.dot(found[shift : shift + 16_000], audio[:16_000]))
     aligned = found[lag : lag + 16_000]
     assert np.corrcoef(aligned, audio[: len(aligned)])[0, 1] > 0.8
@@ -100,7 +100,7 @@ def test_noise_reduction_takes_rumble_and_leaves_speech_where_it_was() -> None:
     data = (32_767 * (voice + rumble)).astype("<i2").tobytes()
     heard = np.concatenate([*(line.hear(data[start : start + 640]) for start in range(0, len(data), 640)), line.rest()])
     assert len(heard) == len(voice)
-    middle = slice(1_000, -1_000)  # the ends are cut off steeply
+    middle = slice(1_000, -1_000)  # without the ends, which are cut off abruptly
     np.testing.assert_allclose(heard[middle], voice[middle], atol=0.01)
 
 

@@ -1,4 +1,4 @@
-"""Streamed audio is cut as the same audio in a file is."""
+"""Streamed audio is cut into the same segments as the same audio in a file."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def of_file(audio: sound.Audio, longest_s: float, longest_pause_s: float) -> lis
     ids=["sentence", "pauses", "many", "unbroken", "noise", "silence"],
 )
 def test_it_cuts_like_a_recording(audio: sound.Audio, longest_s: float, longest_pause_s: float) -> None:
-    audio = np.round(audio * 32_767) / np.float32(32_768)  # as it is on the line and in a file
+    audio = np.round(audio * 32_767) / np.float32(32_768)  # rounded to 16 bits as in a stream and in a file
     pieces = streamed(audio.astype(np.float32), longest_s, longest_pause_s)
     expected = of_file(audio, longest_s, longest_pause_s)
     assert len(pieces) == len(expected)
     for piece, segment in zip(pieces, expected, strict=True):
         assert abs(piece.segment.start - segment.start) <= 1
-        assert abs(piece.segment.end - segment.end) <= FRAME  # faster-whisper fills up the last frame differently
+        assert abs(piece.segment.end - segment.end) <= FRAME  # faster-whisper pads the last frame differently
 
 
 def test_the_audio_is_that_of_the_segment() -> None:

@@ -1,4 +1,4 @@
-"""How long a stream of `/ws/asr` lasts: limits, clients that vanish, handlers that wait, draining, checkpoints."""
+"""The lifetime of `/ws/asr` streams: limits, vanished clients, slow handlers, draining and checkpoints."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def test_silence_on_the_line(server_address: str, api_key: str, settings) 
     settings.VOICE_WS_IDLE_S = 0.3
     async with opened(server_address, api_key) as client:
         await client.send(START)
-        await client.speak(sound.silence(0.5), pause_s=0.1)  # audio that is silent is not silence on the line
+        await client.speak(sound.silence(0.5), pause_s=0.1)  # silent audio is not an idle connection
         assert await client.close_code() == 4408
     assert client.error["code"] == "idle_timeout"
 
@@ -32,7 +32,7 @@ async def test_silence_on_the_line(server_address: str, api_key: str, settings) 
 async def test_a_failing_database_does_not_end_the_watch(
     server_address: str, api_key: str, settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether voice is still on cannot be asked; all else that ends a stream must go on ending it."""
+    """If the check whether voice is still on fails, the other limits still end the stream."""
     asked = 0
 
     async def fails(_work: Work) -> None:
@@ -56,7 +56,7 @@ async def test_the_longest_session(server_address: str, api_key: str, settings) 
         await client.speak(TALK[:24_000])
         assert await client.close_code() == 4413
     assert client.error["code"] == "session_expired"
-    assert client.of("final")  # what was said until then
+    assert client.of("final")  # the words up to then
     [row] = await rows()
     assert (row.status, row.audio_ms) == (200, 1500)
 
@@ -98,7 +98,7 @@ async def test_a_reader_that_sleeps_is_cut(server_address: str, api_key: str, mo
     blocked = asyncio.Event()
 
     async def send(self, text_data=None, bytes_data=None, close=False) -> None:
-        await blocked.wait()  # what uvicorn does when the client's buffers are full
+        await blocked.wait()  # as uvicorn does when the client's buffers are full
 
     monkeypatch.setattr(PlainConsumer, "send", send)
     monkeypatch.setattr("gateway.socket.MAX_WAITING", 5)
@@ -112,7 +112,7 @@ async def test_a_reader_that_sleeps_is_cut(server_address: str, api_key: str, mo
 
 
 async def test_pings_are_answered_while_a_handler_waits(server_address: str, api_key: str, monkeypatch) -> None:
-    """A client that gets no answer to its pings hangs up: the engine may be busy for longer than that."""
+    """Clients hang up if their pings are not answered, and the engine may be busy for longer than that."""
     from asr.consumers import PlainConsumer
 
     free = asyncio.Event()
@@ -182,7 +182,7 @@ async def test_a_handler_that_waits_for_ever_keeps_no_process_from_stopping(
         await client.send(bytes(3_200))
         await waits.wait()
         client.connection.transport.abort()
-    await asyncio.sleep(left_s)  # until the server knows
+    await asyncio.sleep(left_s)  # until the server notices
     stopping.set()
     async with asyncio.timeout(5):
         await lifecycle()._nothing_under_way.wait()
@@ -202,7 +202,7 @@ async def test_draining(server_address: str, api_key: str, monkeypatch) -> None:
     assert json.dumps(client.events[-1]).startswith('{"type": "error"')
     [row] = await rows()
     assert row.status == 200
-    assert 500 <= row.audio_ms <= 1500  # the last of it may have come too late
+    assert 500 <= row.audio_ms <= 1500  # the last audio may have come too late
 
 
 async def test_draining_handles_what_was_read_ahead(server_address: str, api_key: str, monkeypatch) -> None:
@@ -222,7 +222,7 @@ async def test_draining_handles_what_was_read_ahead(server_address: str, api_key
         await client.send(START | {"partials": False})
         for start in range(0, len(data), 6_400):
             await client.send(data[start : start + 6_400])
-        await asyncio.sleep(0.3)  # all of it is read, most of it waits
+        await asyncio.sleep(0.3)  # all messages are read, but most still wait for the handler
         stopping.set()
         assert await client.close_code() == 4503
     [final] = client.of("final")

@@ -1,4 +1,4 @@
-"""The streaming session without sockets: real voice activity detection, the real engine on the bundled model."""
+"""The streaming session without sockets, with real voice activity detection and the real engine (bundled model)."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ async def test_speech_without_a_pause_is_cut_as_a_file_is(engine: WhisperEngine)
     unbroken = sound.joined([sound.said("saya mahu pergi ke kedai buku")[6_000:-6_000]] * 12)
     recording = decode(sound.wav(unbroken), max_duration_s=60)
     listener = Listener()
-    options = Options(language="ms", temperatures=(0.0,))  # hotter ones draw lots
+    options = Options(language="ms", temperatures=(0.0,))  # higher temperatures sample at random
     stream = session(engine, listener, options=options)
     for start in range(0, len(unbroken), CHUNK):
         await stream.append(recording.float32(start, start + CHUNK))
@@ -195,7 +195,7 @@ async def test_speech_without_a_pause_is_cut_as_a_file_is(engine: WhisperEngine)
     transcription = await Transcription.open(sound.wav(unbroken), engine, configured(), options)
     whole = await transcription.whole()
     assert len(whole.parts) > 1
-    assert jiwer.wer(normalise(whole.text), normalise(final.text)) <= 0.1  # batches differ, hence the last digits
+    assert jiwer.wer(normalise(whole.text), normalise(final.text)) <= 0.1  # other batches have other rounding errors
     assert listener.of(Partial)[-1].stable.split()[:3] == final.text.split()[:3]
 
 
@@ -220,11 +220,11 @@ SENTENCES = [
 
 
 async def test_the_final_words_are_those_of_the_file(engine: WhisperEngine) -> None:
-    """Issue: word error rates differ by 2 points at most over at least 20 clips."""
+    """Required: over at least 20 clips, the word error rates differ by at most 2 percentage points."""
     assert len(SENTENCES) >= 20
     live = []
     file = []
-    options = Options(language="ms", temperatures=(0.0,))  # hotter ones draw lots
+    options = Options(language="ms", temperatures=(0.0,))  # higher temperatures sample at random
     for number, sentence in enumerate(SENTENCES):
         audio = sound.said(sentence, rate=(150, 175, 200)[number % 3])
         audio = sound.joined([audio, sound.silence(0.5), sound.said("terima kasih")])
@@ -247,7 +247,7 @@ async def test_whisper_base_has_the_files_words_live_too(whisper_base: Path, set
     settings.VOICE_ASR_COMPUTE_TYPE = "int8"
     engine = WhisperEngine(configured())
     english = sound.said("please help me to change my password today", "en", rate=150)
-    malay = sound.said("selamat pagi semua apa khabar hari ini saya mahu pergi ke pasar", rate=150)  # no near tie
+    malay = sound.said("selamat pagi semua apa khabar hari ini saya mahu pergi ke pasar", rate=150)  # no near ties
     audio = sound.joined([sound.silence(0.3), malay, sound.silence(1.5), english, sound.silence(0.107)])
     recording = decode(sound.wav(audio), max_duration_s=60)
     try:

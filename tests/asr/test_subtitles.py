@@ -1,4 +1,4 @@
-"""Cues that people can read: two lines of 42 columns, a few seconds each, in any script."""
+"""Subtitle cues are readable: at most two lines of 42 columns, for a few seconds, in any script."""
 
 from __future__ import annotations
 

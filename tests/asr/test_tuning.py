@@ -1,4 +1,4 @@
-"""The tuning table: measured, written, read, believed only where it fits."""
+"""The tuning table is measured, written and read, and used only on the machine and model that it is for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def table(**changes: object) -> dict[str, object]:
 
 
 def test_it_works(state: Path, capsys, monkeypatch) -> None:
-    """What the command writes, the engine reads."""
+    """The engine reads the table that the command has written."""
     monkeypatch.setattr(measuring, "BATCHES", (1, 2))
     call_command("tune_asr", device="cpu", seconds=0.2)
     told = capsys.readouterr().out
@@ -68,7 +68,7 @@ async def test_the_engine_does_as_the_table_says(state: Path) -> None:
     engine = WhisperEngine(configured())
     await engine.load()
     prepared = engine._prepare(SpeechUnit(audio=sound.said("selamat pagi")))
-    assert prepared.context_s == 10  # there is no 5 in the table
+    assert prepared.context_s == 10  # the table has no 5
     assert (await engine.submit(SpeechUnit(audio=sound.said("selamat pagi")))).text == "selamat pagi"
     await engine.close()
 

@@ -1,4 +1,4 @@
-"""`POST /v1/audio/transcriptions` as a chat front end calls it."""
+"""`POST /v1/audio/transcriptions`, as chat front ends call it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def clip() -> bytes:
 async def post(api: httpx.AsyncClient, file: bytes | None, path: str = TRANSCRIPTIONS, **fields: Any) -> httpx.Response:
     files = None if file is None else {"file": ("clip.wav", file, "audio/wav")}
     data = {"model": "whisper-1"} | fields
-    # httpx sends a form without a file URL-encoded; OpenAI's clients always send multipart.
+    # httpx URL-encodes a form without a file, but OpenAI's clients always send multipart.
     return await api.post(path, files=files or {"other": ("x", b"x")}, data=data)
 
 

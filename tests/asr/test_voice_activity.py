@@ -41,7 +41,7 @@ def test_what_is_not_speech_reaches_no_engine(audio: sound.Audio) -> None:
 
 
 def test_short_pauses_are_kept_together_and_long_ones_are_not() -> None:
-    one = sound.said(SENTENCE)  # 0.3 s of silence on both sides
+    one = sound.said(SENTENCE)  # has 0.3 s of silence at both ends
     near = sound.joined([one, one])
     far = sound.joined([one, sound.silence(PAUSE_S + 1), one])
     assert len(found(near)) == 1
@@ -59,7 +59,7 @@ def test_no_segment_is_longer_than_asked_for() -> None:
 
 def test_a_long_recording_is_examined_in_windows_without_losing_what_lies_across() -> None:
     speech = sound.said(SENTENCE)
-    lead = WINDOW_S - len(speech) / SAMPLE_RATE / 2  # the sentence straddles the first window's end
+    lead = WINDOW_S - len(speech) / SAMPLE_RATE / 2  # the sentence crosses the end of the first window
     audio = sound.joined([sound.silence(lead), speech, sound.silence(20), speech])
     first, second = found(audio)
     assert first.start_s == pytest.approx(lead + 0.3, abs=0.4)

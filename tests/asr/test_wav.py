@@ -1,4 +1,4 @@
-"""WAV headers from pipes hold placeholders; headers of truncated files hold the truth."""
+"""Sizes in WAV headers: those from pipes are placeholders, those of truncated files are the real ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine on the bundled model: the words of faster-whisper, in batches, and nothing that was not said."""
+"""The engine on the bundled model: the same words as faster-whisper, in batches, and none that were not said."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ async def test_the_words_are_those_of_faster_whisper(timestamps: bool, settings:
             condition_on_previous_text=False,
         )
         theirs = list(segments)
-        # Below the threshold they draw lots, and near it a rounding error decides whether they do.
+        # Below the threshold both sample at random, and near it a rounding error decides whether they do.
         is_sure = hypothesis.avg_logprob >= LOGPROB_THRESHOLD and hypothesis.temperature == 0
         if is_sure and all(segment.temperature == 0 for segment in theirs):
             compared.append(("".join(segment.text for segment in theirs).strip(), hypothesis.text))
     assert len(compared) >= len(clips) / 2
     references, hypotheses = zip(*compared, strict=True)
-    # A batch is rounded otherwise than a clip alone, so a near tie between two words may fall either way.
+    # Batches have other rounding errors than single clips, so a near tie between two words may go either way.
     assert jiwer.wer(list(references), list(hypotheses)) <= 0.05
     await engine.close()
 
@@ -162,7 +162,7 @@ async def test_a_real_checkpoint_directory_is_loaded_by_the_same_path(tmp_path: 
     assert (engine.checkpoint.name, engine.checkpoint.contexts_s) == ("whisper-small-ms", CONTEXTS_S)
     await engine.load()
     detected = await heard(engine, sound.said("selamat pagi"), Options(temperatures=(0.0,)))
-    assert detected.language in settings.VOICE_ASR_LANGUAGES  # never Indonesian or Javanese, which it also knows
+    assert detected.language in settings.VOICE_ASR_LANGUAGES  # never Indonesian or Javanese, which the model also knows
     translated = Options(language="ms", task="translate", temperatures=(0.0,), timestamps=True, words=True)
     assert (await heard(engine, sound.said("selamat pagi"), translated)).language == "ms"
     await engine.close()
@@ -216,6 +216,6 @@ async def test_a_busy_engine_follows_fewer_hypotheses(callers: int, beam: int, m
     assert beams & {beam} and (callers < BUSY_CALLERS) == (beams == {5})
     beams.clear()
     parts = [SpeechUnit(audio=clip, options=Options(language="ms"), admitted=True) for _ in range(6)]
-    await asyncio.gather(*map(engine.submit, parts))  # of one recording, however long it is
+    await asyncio.gather(*map(engine.submit, parts))  # all parts of one long recording
     assert beams == {5}
     await engine.close()

@@ -1,5 +1,8 @@
-"""One process of several: `python -m tests.capacity.holder asr:aminah tts:aminah ...` serves these end users until
-it is killed; with nobody to serve it prints, again and again, what all processes tell: `asr tts together`."""
+"""One of several processes: `python -m tests.capacity.holder asr:aminah tts:aminah ...`.
+
+It serves these end users until it is killed. Without any, it repeatedly prints the numbers of users in all processes:
+`asr tts together`.
+"""
 
 from __future__ import annotations
 

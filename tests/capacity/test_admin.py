@@ -1,4 +1,4 @@
-"""The capacity's pages as people meet them."""
+"""The admin pages of the capacity app."""
 
 from __future__ import annotations
 

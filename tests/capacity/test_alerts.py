@@ -1,4 +1,4 @@
-"""Alerts as an operator meets them, in injected time, with a real receiver of webhooks and a real mail server."""
+"""Alerts in simulated time, with a real receiver of webhooks and a real mail server."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def answer_in(ms: int, kind: str) -> Change:
 
 
 def fail(share: int) -> Change:
-    """One of so many requests."""
+    """Return a change after which one of ``share`` requests fails."""
     ok = [("speech", 900, 200)] * (share - 1)
     return lambda world: setattr(world, "requests", [*ok, ("speech", 900, 503)])
 
 
 def set_cost(usd: int) -> Change:
-    """What all of the infrastructure costs a month."""
+    """Return a change that sets the monthly cost of the whole infrastructure."""
 
     def change(_world: World) -> None:
         InfrastructureCost.objects.update_or_create(
@@ -126,7 +126,7 @@ def test_a_critical_alert_stops_a_running_ramp_and_rolls_it_back(world: World) -
     flag, _created = Flag.objects.get_or_create(name="voice", defaults={"percent": 0})
     ramp = ramps.create(flag, [(Decimal(1), 2 * MINUTE), (Decimal(5), timedelta(hours=1))])
     ramps.start(ramp.pk, world.now, "a test")
-    world.users = 70  # a warning is no reason
+    world.users = 70  # a warning does not stop a ramp
     world.wait(4 * MINUTE)
     assert Flag.objects.get(pk=flag.pk).percent == 5
     world.users = 85
@@ -152,7 +152,7 @@ def test_between_the_clear_level_and_the_threshold_nothing_changes(world: World)
     Rule.objects.filter(severity="warning").update(is_enabled=False)
     world.users = 81
     world.wait(MINUTE)
-    world.users = 75  # above 80 less 10 %
+    world.users = 75  # above the clear level: 80 less 10 %
     world.wait(30 * MINUTE, every=MINUTE)
     assert world.firing() == {"critical: concurrent users > 80"}
     assert Alert.objects.count() == 1
@@ -170,7 +170,7 @@ def test_it_must_stay_over_to_be_resolved(world: World) -> None:
     world.users = 81
     world.wait(MINUTE)
     world.users = 10
-    world.wait(6 * MINUTE)  # the last 5 minutes are clear, but only for one minute
+    world.wait(6 * MINUTE)  # the last 5 minutes are clear, but have been so for only one minute
     assert Alert.objects.get().clear_since is not None
     world.users = 81
     world.wait(MINUTE)
@@ -179,7 +179,7 @@ def test_it_must_stay_over_to_be_resolved(world: World) -> None:
 
 
 def test_no_data_never_fires(world: World) -> None:
-    world.requests = [("speech", 60_000, 503)]  # 16 failures in 5 minutes: too few to judge by
+    world.requests = [("speech", 60_000, 503)]  # 16 failures in 5 minutes are too few requests
     Rule.objects.update(least_requests=30)
     world.wait(10 * MINUTE)
     watch.evaluate(world.now + SECOND, None)
@@ -319,7 +319,7 @@ def test_an_evaluation_asks_the_database_a_bounded_number_of_times(world: World,
     world.users = 5
     world.requests = FAST * 20
     world.wait(MINUTE)
-    # The sample with its peak and its window: 10. Traffic: 5. Rules and alerts: 2, what fires: 1, running ramps: 1; and
-    # a savepoint and its release for each of the eight rules.
+    # Sample, peak and window: 10. Traffic: 5. Rules and alerts: 2. Firing alerts: 1. Running ramps: 1. A savepoint and
+    # its release for each of the eight rules.
     with django_assert_max_num_queries(36):
         watch.evaluate(world.now + timedelta(seconds=15), world.served())

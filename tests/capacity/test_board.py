@@ -1,4 +1,4 @@
-"""What the pages show."""
+"""The data that the capacity pages show."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_days_curve(db) -> None:
     note(START + MINUTE, 4)
     note(START + 2 * MINUTE, 9)
     note(START + 7 * MINUTE, 2)
-    note(START + timedelta(hours=7), 50)  # midnight in Kuala Lumpur: tomorrow
+    note(START + timedelta(hours=7), 50)  # midnight in Kuala Lumpur, so already tomorrow
     curve = board.day_curve(TODAY)
     assert len(curve) == 288
     assert {point.at: point.users for point in curve if point.users} == {

@@ -1,4 +1,4 @@
-"""Notifications arrive, whatever happens to their receivers in between."""
+"""Notifications arrive, even if their receivers fail in between."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def fired(world: World) -> World:
-    """With one thing to tell."""
+    """A world with one alert to notify about."""
     Rule.objects.filter(severity="warning").update(is_enabled=False)
     world.users = 90
     return world
@@ -75,7 +75,7 @@ def test_a_mail_server_that_is_away(fired: World, mailbox: Mailbox, settings) ->
 def test_evaluating_does_not_wait_for_anybody(fired: World, settings) -> None:
     from capacity import watch
 
-    settings.VOICE_ALERT_WEBHOOKS = ["http://192.0.2.1/"]  # an address where nobody answers
+    settings.VOICE_ALERT_WEBHOOKS = ["http://192.0.2.1/"]  # a reserved address, where nothing answers
     settings.VOICE_ALERT_EMAILS = ["petugas@example.com"]
     settings.EMAIL_HOST = "192.0.2.1"
     started = time.monotonic()

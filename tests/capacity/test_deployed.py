@@ -1,4 +1,4 @@
-"""Changing phase restarts nothing: what differs between phases is read from files again and again."""
+"""A change of phase needs no restart, because settings that differ between phases are re-read from files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from capacity import deployed
 
 @pytest.fixture
 def later(monkeypatch):
-    """Lets enough time go by that files are looked at again."""
+    """A function that lets enough simulated time pass for files to be read again."""
     now = [0.0]
     monkeypatch.setattr("capacity.deployed.time.monotonic", lambda: now[0])
 

@@ -1,4 +1,4 @@
-"""The newest sample at /metrics."""
+"""/metrics exports the newest sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only one leads; another follows when it stops or dies."""
+"""Only one process leads; another takes over when the leader stops or dies."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_dead_leader_is_followed(election: Election) -> None:
     assert not election.renew("two", 0.3)
     time.sleep(0.35)
     assert election.renew("two", 60)
-    assert not election.renew("one", 60)  # it was only asleep: it has to notice
+    assert not election.renew("one", 60)  # the old leader was only suspended and must notice that it lost
     election.resign("two")
 
 

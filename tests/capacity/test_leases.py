@@ -1,4 +1,4 @@
-"""Concurrent users: distinct people, in all processes, of living ones only."""
+"""Concurrent users are counted as distinct people over all live processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LEASE_S = 2.0
 
 @pytest.fixture
 def here(monkeypatch, settings) -> PerLoop[Leases]:
-    """This process's leases, with nobody in them and a quick heartbeat."""
+    """This process's leases, empty and with a short heartbeat."""
     settings.VOICE_LEASE_S = 0.4
     fresh = PerLoop(Leases)
     monkeypatch.setattr(leases, "leases", fresh)
@@ -59,7 +59,7 @@ async def test_it_works(here: PerLoop[Leases]) -> None:
     ):
         await eventually(lambda: counts() == (2, 1, 2))
     await eventually(lambda: counts() == (0, 0, 0))
-    await eventually(lambda: held._beating is None)  # nobody to tell of: nothing is written any more
+    await eventually(lambda: held._beating is None)  # without users, nothing is written any more
     assert not await ProcessLease.objects.aexists()
 
 
@@ -105,7 +105,7 @@ def test_who_is_served_by_two_processes_counts_once() -> None:
 
 
 async def test_a_request_costs_no_query(here: PerLoop[Leases], settings) -> None:
-    """This test has no database: whoever asked it would fail."""
+    """This test has no database, so that any query would fail."""
     settings.VOICE_LEASE_S = 60
     for number in range(100):
         async with concurrency_slot(1, f"u{number}", Feature.ASR):
@@ -146,7 +146,7 @@ async def test_where_there_is_no_room(here: PerLoop[Leases], settings) -> None:
             concurrency_slot(1, "aminah", Feature.TTS),
         ):
             with pytest.raises(TooManyUsers) as refusal:
-                async with concurrency_slot(2, "aminah", Feature.ASR):  # another client's aminah is another person
+                async with concurrency_slot(2, "aminah", Feature.ASR):  # another client's aminah is someone else
                     pass
             answer = as_api_error(refusal.value)
             assert (answer.status, answer.code) == (503, "over_capacity")
@@ -183,7 +183,7 @@ def process(environment: dict[str, str], *work: str) -> Iterator[subprocess.Pope
 
 
 def wait_for(reader: subprocess.Popen[str], expected: str) -> float:
-    """How long it took until the reader said so."""
+    """Wait until the reader prints this line; return the seconds that it took."""
     started = time.monotonic()
     assert reader.stdout is not None
     for line in reader.stdout:
@@ -195,7 +195,7 @@ def wait_for(reader: subprocess.Popen[str], expected: str) -> float:
 
 @pytest.fixture(params=["sqlite", "postgres", "redis"])
 def environment(request, tmp_path: Path) -> dict[str, str]:
-    """Where several processes meet."""
+    """The settings of a store that several processes share."""
     shared = {
         "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
         "VOICE_STATE_DIR": str(tmp_path),
@@ -220,6 +220,6 @@ def test_the_users_of_a_killed_process_vanish(environment: dict[str, str]) -> No
         wait_for(reader, "2 2 3")
         one.send_signal(signal.SIGKILL)
         took_s = wait_for(reader, "1 1 2")
-        assert took_s < LEASE_S + 2  # the machine is busy; with the usual lease of 20 s that is within 30 s
+        assert took_s < LEASE_S + 2  # 2 s for a busy machine; with the usual lease of 20 s this is within 30 s
         time.sleep(LEASE_S)
-        wait_for(reader, "1 1 2")  # who lives stays
+        wait_for(reader, "1 1 2")  # users of live processes stay

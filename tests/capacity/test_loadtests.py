@@ -1,4 +1,4 @@
-"""Load tests that were run, in the admin and beside the phases."""
+"""Stored load tests are shown in the admin and next to the phases."""
 
 from __future__ import annotations
 

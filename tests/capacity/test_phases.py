@@ -1,4 +1,4 @@
-"""The phase by measured use, and when the next one comes."""
+"""The phase follows from measured use, and so does the time of the next phase."""
 
 from __future__ import annotations
 
@@ -117,12 +117,12 @@ def test_active_users_are_counted_from_the_ledger(world: World) -> None:
     serve(world, "chong", START - 29 * DAY)
     serve(world, "devi", START - 40 * DAY)
     serve(world, "refused", START, status=403)
-    assert phases.count_active_users(today) == 6  # today, and each week back to the first request
+    assert phases.count_active_users(today) == 6  # today, and one day in each week back to the first request
     counts = dict(ActiveUsers.objects.values_list("day", "users"))
     assert counts[today] == 3
     assert counts[today - 35 * DAY] == 1
     serve(world, "farid", START)
-    assert phases.count_active_users(today) == 1  # only today's is renewed
+    assert phases.count_active_users(today) == 1  # only today's row is renewed
     assert ActiveUsers.objects.get(day=today).users == 4
 
 
@@ -139,7 +139,7 @@ def test_thresholds_that_people_set_are_no_share_of_the_phase(seeded) -> None:
 
 
 def test_a_process_of_the_version_before_can_insert(seeded) -> None:
-    """It names the columns that it knows, and no others."""
+    """It inserts only the columns that it knows."""
     rule = Rule.objects.get(severity="critical", metric="users")
     client = ClientApplication.objects.create(name="chat-web")
     flag = Flag.objects.create(name="one")

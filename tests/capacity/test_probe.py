@@ -1,4 +1,4 @@
-"""Uptime by the service's own probes."""
+"""Uptime is measured by the service's own probes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_it_works(db) -> None:
 
 def test_a_month_is_the_services_own(db) -> None:
     probe.record(START.replace(month=3, day=31, hour=15), "")  # 23:00 in Kuala Lumpur
-    probe.record(START.replace(month=3, day=31, hour=17), "away")  # April there
+    probe.record(START.replace(month=3, day=31, hour=17), "away")  # already April in Kuala Lumpur
     assert probe.uptime(MARCH).percent == 100
     assert probe.uptime(date(2026, 4, 9)).percent == 0
     assert probe.uptime(date(2026, 5, 1)).percent is None

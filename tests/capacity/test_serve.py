@@ -1,4 +1,4 @@
-"""`make run` watches too."""
+"""The service that `make run` starts also runs the capacity watcher."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_it_counts_samples_and_stops(tmp_path: Path) -> None:
 
 
 def test_a_full_gpu_of_the_tier_is_told(tmp_path: Path) -> None:
-    """From NVIDIA's library in the tier to the sample and the alert, by a service that has no GPU itself."""
+    """NVIDIA's library in the tier reports a full GPU; a service without a GPU writes the sample and the alert."""
     tier_settings = {
         "DJANGO_SETTINGS_MODULE": "tools.benchmarks.throttled_settings",
         "THROTTLED_UNITS_S": "8",
@@ -66,7 +66,7 @@ def test_a_full_gpu_of_the_tier_is_told(tmp_path: Path) -> None:
         deadline = time.monotonic() + 90
         while not ask(state, query):
             assert time.monotonic() < deadline
-            listen(server, "aminah")  # a GPU counts while somebody is served
+            listen(server, "aminah")  # GPU readings count only while somebody is served
         assert ask(state, query) == ["gpu_percent"]
         assert 97.0 in ask(state, "select gpu_percent from capacity_sample")
         assert 61.0 in ask(state, "select gpu_memory_percent from capacity_sample")

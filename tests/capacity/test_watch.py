@@ -1,4 +1,4 @@
-"""The watcher as a whole: threads, database, a service that it probes."""
+"""The whole watcher, with its threads, a database and a service that it probes."""
 
 from __future__ import annotations
 
@@ -134,7 +134,10 @@ class NvmlError(Exception):
 
 
 def nvml(*percent: int, driver: bool = True) -> SimpleNamespace:
-    """NVIDIA's library, on a machine with so busy GPUs."""
+    """Return a stand-in for NVIDIA's library on a machine whose GPUs are this busy.
+
+    ``driver``: if false, the library finds no driver.
+    """
 
     def initialise() -> None:
         if not driver:

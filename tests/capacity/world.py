@@ -31,12 +31,16 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # 17:00 in Kuala Lumpur
 
 @pytest.fixture
 def seeded(db) -> None:
-    """The rules and phases of the data migration. (Emptied databases have lost them.)"""
+    """Make sure that the migration's rules and phases exist, even if an earlier test has emptied the database."""
     import_module("capacity.migrations.0002_rules_and_phases").seed(apps, None)
 
 
 class Webhook:
-    """A receiver of webhooks. ``statuses``: what it answers next; 200 when there is none left."""
+    """A receiver of webhooks.
+
+    ``received``: the bodies of successful requests.
+    ``statuses``: statuses of the next answers; then 200.
+    """
 
     def __init__(self) -> None:
         self.received: list[dict[str, Any]] = []
@@ -88,7 +92,7 @@ class Mailbox(Message):
 
 @pytest.fixture
 def mailbox(settings) -> Iterator[Mailbox]:
-    """A mail server."""
+    """A mail server that receives the service's mail."""
     received = Mailbox()
     controller = Controller(received, hostname="127.0.0.1", port=free_port())
     controller.start()
@@ -101,13 +105,13 @@ def mailbox(settings) -> Iterator[Mailbox]:
 
 
 class World:
-    """Time, load and traffic as a test wants them; evaluated every 15 s as by the leader."""
+    """Simulated time, load and traffic; evaluated every 15 s, as by the leading watcher."""
 
     def __init__(self) -> None:
         self.now = START
         self.users = 0
         self.gpu_percent: float | None = None
-        self.requests: list[tuple[str, int, int]] = []  # kind, milliseconds, status; at each evaluation
+        self.requests: list[tuple[str, int, int]] = []  # kind, milliseconds, status; repeated at each step
         self.client = ClientApplication.objects.create(name="chat")
 
     def served(self) -> Presence:
@@ -115,7 +119,10 @@ class World:
         return Presence(people, frozenset(), people, self.gpu_percent)
 
     def wait(self, time: timedelta, every: timedelta = watch.EVALUATE_EVERY) -> None:
-        """``every``: further apart than in use, where nothing depends on it; an hour has 240 evaluations."""
+        """Let time pass with evaluations at the interval ``every``.
+
+        A longer interval saves time where the test does not depend on it; an hour has 240 evaluations.
+        """
         end = self.now + time
         while self.now < end:
             self.step(every)
@@ -142,7 +149,7 @@ def world(seeded, settings) -> World:
 
 @pytest.fixture
 def seeded_site(seeded) -> None:
-    """Rules, phases, flags, roles: what migrations make. (Emptied databases have lost them.)"""
+    """Make sure that the migrations' rules, phases, flags and roles exist, even in an emptied database."""
     Flag.objects.get_or_create(name=VOICE, defaults={"percent": 0, "note": "Voice"})
     for feature in Feature:
         Flag.objects.get_or_create(name=feature, defaults={"note": f"{feature} in words"})

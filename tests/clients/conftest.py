@@ -1,10 +1,10 @@
-"""Other people's clients: `make test-clients` runs these, with environments of the clients' own."""
+"""Tests with third-party clients, each in an environment of its own: `make test-clients`."""
 
 from __future__ import annotations
 
 import os
 
-ENVIRONMENTS = "VOICE_TEST_CLIENTS"  # the folder that scripts/test_clients.sh fills
+ENVIRONMENTS = "VOICE_TEST_CLIENTS"  # names the folder that scripts/test_clients.sh fills
 
 if ENVIRONMENTS not in os.environ:
     collect_ignore_glob = ["*"]

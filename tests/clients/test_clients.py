@@ -1,7 +1,7 @@
-"""Real clients against `manage.py serve` with the small models. Only a base URL and a key are theirs to change.
+"""Real client libraries work with `manage.py serve` (small models) when only their base URL and key are changed.
 
-Each is a program in an environment of its own; Open WebUI and LibreChat are applications, whose requests are repeated
-here as they send them.
+Each is used by a program in an environment of its own. Open WebUI and LibreChat are applications; their requests are
+repeated here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Serve
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sentence at 24 kHz, which is what OpenAI's realtime sessions take without a word about it."""
+    """A sentence at 24 kHz, the rate that OpenAI's realtime sessions assume by default."""
     path = tmp_path_factory.mktemp("clip") / "clip.wav"
     said = sound.said(SENTENCE)
     seconds = len(said) / sound.RATE
@@ -94,7 +94,7 @@ async def test_python(environment: str, program: str, service: services.Served, 
 
 @pytest.mark.parametrize("program", ["openai_node", "ai_sdk", "ws_sockets"])
 async def test_node(program: str, service: services.Served, clip: Path) -> None:
-    # Node looks for packages beside the program.
+    # Node looks for packages in the folder of the program.
     script = shutil.copy(HERE / "programs" / f"{program}.mjs", FOLDER / "node")
     await finished(await started(["node", str(script)], service.url, service.key, clip))
 
@@ -106,7 +106,10 @@ async def test_voice_js_has_the_types_that_it_says(clip: Path) -> None:
 
 
 class Relay:
-    """The address of a service whose processes come and go, as a load balancer gives it."""
+    """Forwards connections to a service whose process may be replaced, as a load balancer does.
+
+    ``backend``: the address for new connections.
+    """
 
     def __init__(self, backend: str) -> None:
         self.backend = backend
@@ -136,7 +139,7 @@ ROLLING = {"openai-python": ["openai_reconnects.py"], "livekit": ["livekit_agent
 
 @pytest.mark.parametrize("arguments", ROLLING.values(), ids=ROLLING)
 async def test_a_rolling_deploy(arguments: list[str], clip: Path, tmp_path: Path) -> None:
-    """The new process takes new connections, then the old one drains: a live session goes on with the new one."""
+    """New connections go to the new process while the old one drains; a live session goes on with the new one."""
     program, *rest = arguments
     folders = [tmp_path / name for name in ("old", "new")]
     for folder in folders:
@@ -163,7 +166,7 @@ def recording(clip: Path) -> bytes:
 
 
 async def test_open_webui(service: services.Served, recording: bytes) -> None:
-    """Its settings page asks without a key; then `routers/audio.py` asks as here."""
+    """Its settings page makes requests without a key; the others are those of its `routers/audio.py`."""
     async with httpx.AsyncClient(base_url=f"{service.url}/v1", timeout=60) as client:
         voices = (await client.get("/audio/voices")).json()["voices"]
         models = (await client.get("/audio/models")).json()["models"]
@@ -179,7 +182,7 @@ async def test_open_webui(service: services.Served, recording: bytes) -> None:
 
 
 async def test_librechat(service: services.Served, recording: bytes) -> None:
-    """What its `STTService` and `TTSService` send with the `openai` provider and a `url`."""
+    """The requests are those of its `STTService` and `TTSService` with the `openai` provider and a `url`."""
     async with httpx.AsyncClient(base_url=f"{service.url}/v1", headers=service.headers(), timeout=60) as client:
         files = {"file": ("audio.wav", recording, "audio/wav")}
         heard = await client.post("/audio/transcriptions", files=files, data={"model": "whisper-1", "language": "ms"})

@@ -1,6 +1,6 @@
-"""Schemathesis reads `/schema/` and tries what it says: no undocumented answer, none that its schema does not allow.
+"""Schemathesis makes requests from `/schema/` and checks that every answer is documented and fits its schema.
 
-`make test-schema` tries more of it, from two seeds.
+`make test-schema` makes more requests, from two seeds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.clients.conftest import ENVIRONMENTS
 
 SEEDS = os.environ.get("VOICE_SCHEMA_SEEDS", "1").split()
 EXAMPLES = os.environ.get("VOICE_SCHEMA_EXAMPLES", "10")
-# A file that is no recording fits any schema and is refused; so is an Idempotency-Key that had another body.
+# These requests fit the schema but are refused: a file without audio, and an Idempotency-Key used with another body.
 LEFT_OUT = "positive_data_acceptance"
 ANSWERED = """
 [[operations]]
@@ -31,7 +31,7 @@ parameters = {{ "path.request_id" = "{transcription}" }}
 
 
 async def answered_requests(service: services.Served) -> str:
-    """Schemathesis's settings: requests that can be rated and corrected."""
+    """Make requests that can be rated and corrected; return a Schemathesis configuration with their ids."""
     async with httpx.AsyncClient(base_url=f"{service.url}/v1/audio", headers=service.headers(), timeout=60) as client:
         speech = await client.post("/speech", json={"input": "Selamat pagi."})
         files = {"file": ("clip.wav", sound.wav(sound.said("selamat pagi")))}

@@ -1,4 +1,4 @@
-"""LangChain's parser of recordings."""
+"""LangChain's parser of audio files uses the service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydub import AudioSegment
 
 URL, KEY, CLIP, SENTENCE = (os.environ[f"CLIENT_{name}"] for name in ("URL", "KEY", "CLIP", "SENTENCE"))
 
-AudioSegment.converter = imageio_ffmpeg.get_ffmpeg_exe()  # the parser sends MP3, which this makes
+AudioSegment.converter = imageio_ffmpeg.get_ffmpeg_exe()  # encodes the MP3 that the parser sends
 parser = OpenAIWhisperParser(api_key=KEY, base_url=f"{URL}/v1", language="ms", response_format="json")
 [document] = parser.lazy_parse(Blob.from_path(CLIP))
 assert document.page_content == SENTENCE, document

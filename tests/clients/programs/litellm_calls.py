@@ -1,4 +1,4 @@
-"""LiteLLM with the service as an OpenAI-compatible provider."""
+"""LiteLLM uses the service as an OpenAI-compatible provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LiveKit's openai plugin: a file, a stream, speech. With `restart` the stream's server goes meanwhile."""
+"""LiveKit's openai plugin: a file, a stream, speech. With `restart`, the server stops during the stream."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def frames() -> list[rtc.AudioFrame]:
 async def stream(model: str, *, restarts: bool) -> None:
     async with aiohttp.ClientSession() as session:
         recogniser = openai.STT(**AT_THE_SERVICE, model=model, language="ms", use_realtime=True)
-        recogniser._session = session  # outside of an agent's job there is none to be found
+        recogniser._session = session  # outside an agent's job the plugin finds no session
         live = recogniser.stream()
         for frame in frames():
             live.push_frame(frame)

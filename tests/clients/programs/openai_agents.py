@@ -1,4 +1,4 @@
-"""openai-agents' voice pipeline: a recording in, what an agent says of it out; then the same from a live microphone."""
+"""openai-agents' voice pipeline: a recording in, the agent's spoken reply out; then the same with live audio."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ URL, KEY, CLIP, SENTENCE = (os.environ[f"CLIENT_{name}"] for name in ("URL", "KE
 
 
 class Repeats(VoiceWorkflowBase):
-    """Says what it was told."""
+    """An agent that repeats the text it gets."""
 
     def __init__(self) -> None:
         self.told: list[str] = []

@@ -1,4 +1,4 @@
-"""openai-python, newest and 1.x."""
+"""openai-python uses the service: the newest version and 1.x."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def diarized() -> None:
 
 
 async def live() -> None:
-    sockets = f"{URL.replace('http', 'ws', 1)}/v1"  # otherwise 1.x asks for TLS whatever the base URL says
+    sockets = f"{URL.replace('http', 'ws', 1)}/v1"  # without it, 1.x uses TLS whatever the base URL says
     client = openai.AsyncOpenAI(base_url=f"{URL}/v1", websocket_base_url=sockets, api_key=KEY)
     async with client.realtime.connect(model="gpt-4o-transcribe", extra_query={"intent": "transcription"}) as session:
         microphone = {"transcription": {"model": "gpt-4o-transcribe", "language": "ms"}, "turn_detection": None}

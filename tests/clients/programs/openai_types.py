@@ -1,4 +1,4 @@
-"""Every parameter and event of OpenAI's Python types against the tables of docs/clients.md."""
+"""Compare every parameter and event in OpenAI's Python types with the tables in docs/clients.md."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EVENTS = {
 
 
 def disagreements() -> list[str]:
-    """What is in the types and not in the tables, and the other way round; nothing if all is well."""
+    """Return a line for each name that is in the types but not in the tables, or the other way round."""
     page = PAGE.read_text()
     listed = set(_parameters(page))
     known = {(group, name) for group, form in PARAMETERS.items() for name in form.__annotations__} | IN_A_SUBCLASS
@@ -67,7 +67,7 @@ def _rows(section: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _members(union: Any) -> tuple[Any, ...]:
-    """Of ``Annotated[Union[...], ...]`` or of a plain union."""
+    """Return the members of a plain union or of ``Annotated[Union[...], ...]``."""
     first = get_args(union)[0]
     return get_args(first) or get_args(union)
 

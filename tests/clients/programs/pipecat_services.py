@@ -1,4 +1,4 @@
-"""Pipecat's OpenAI services with their default models; only the language is set, which is English by default."""
+"""Pipecat's OpenAI services with their default models. Only the language is set, because its default is English."""
 
 from __future__ import annotations
 

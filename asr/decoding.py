@@ -200,7 +200,8 @@ class Decoder:
     def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
         """Return the likeliest of the languages that the caller allows, or else of those on offer.
 
-        A relative that is not among these counts for the language that it is mistaken for (``RELATIVES``). If the model
+        A language that is not among these counts for its relative in ``RELATIVES``, such as Indonesian for Malay. If
+        the model
         names none of them, the likeliest of all languages is returned.
         """
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]

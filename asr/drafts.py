@@ -135,7 +135,7 @@ def least_doubtful(drafts: list[Draft]) -> Draft:
 
 
 def _tokens_of_words(tokens: list[int], count: int, tokenizer: Tokenizer) -> list[int]:
-    """Return the tokens before the word that follows the first ``count`` words."""
+    """Return the tokens of the first ``count`` words."""
     for end in range(1, len(tokens) + 1):
         if len(repetition.words_of(decoded(tokenizer, tokens[:end]))) > count:
             return tokens[: end - 1]

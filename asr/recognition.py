@@ -125,7 +125,7 @@ def _left_out(part: Part) -> Iterator[tuple[int, int]]:
 def _without(segment: Segment, missed: Segment) -> Segment:
     """Return the segment without the speech that now belongs to ``missed``.
 
-    Its start stays, because the times of its words count from there.
+    The segment's start stays, because its words are timed from there.
     """
     spans = tuple(
         (start, min(end, missed.start) if start < missed.start else end)
@@ -148,7 +148,7 @@ def _is_credible(hypothesis: Hypothesis) -> bool:
 
 
 def _lull(audio: Callable[[int, int], Samples], start: int, end: int) -> int:
-    """Return the quietest moment between two positions, all of them in samples."""
+    """Return the quietest position between ``start`` and ``end``, in samples."""
     width = int(_LULL_S * SAMPLE_RATE)
     power = np.cumsum(np.square(audio(start, end), dtype=np.float64))
     if len(power) <= width:

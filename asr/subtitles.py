@@ -109,7 +109,7 @@ def _groups(atoms: list[_Atom], target: float) -> Iterator[list[_Atom]]:
 
 
 def _lines(atoms: list[_Atom]) -> list[str]:
-    """Return the fewest lines that hold the atoms. If there are two, the first is no longer than it has to be."""
+    """Return the atoms on as few lines as possible. If there are two, they are about equally long."""
     whole = _filled(atoms, LINE_COLUMNS)
     if len(whole) != 2:
         return whole

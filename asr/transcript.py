@@ -190,9 +190,9 @@ def listed_logprobs(tokens: Iterable[Token]) -> list[dict[str, Any]]:
 
 
 def temperatures(wanted: float) -> tuple[float, ...]:
-    """Return the temperatures to try for the one that the client wants.
+    """Return the temperatures to try for the one that the client requests.
 
-    By OpenAI's rule, 0 allows higher ones where the text looks wrong; any other is used alone.
+    As with OpenAI, 0 also allows a higher one where the text looks wrong. Any other temperature is used alone.
     """
     return FALLBACK_TEMPERATURES if wanted == 0 else (wanted,)
 

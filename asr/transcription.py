@@ -143,7 +143,7 @@ class Transcription:
         return await recognise(self._engine, segment, self._options, self._recording.float32, unit)
 
     def _look(self) -> None:
-        """Find the first segment, and whether it is the only one, as in most requests to an assistant."""
+        """Find the first segment, and whether there is a second; most requests to an assistant have only one."""
         self._found = list(islice(self._segments, 2))
 
     async def _rest(self, more: list[Segment]) -> AsyncIterator[Segment]:

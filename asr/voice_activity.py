@@ -152,7 +152,7 @@ def _pieces(recording: Recording, start: int, end: int, longest: int) -> Iterato
 
 
 def quietest(samples: Samples) -> int:
-    """Return the position around which the samples are quietest, in their second half."""
+    """Return the quietest position in the second half of the samples."""
     earliest = len(samples) // 2
     power = np.cumsum(np.square(samples[earliest:], dtype=np.float64))
     loudness = power[_LULL:] - power[:-_LULL]

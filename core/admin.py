@@ -1,4 +1,7 @@
-"""Admin pages to create, watch and revoke client applications and API keys. Those of people: ``core.user_admin``."""
+"""Admin pages to create, watch and revoke client applications and API keys.
+
+The pages for people are in ``core.user_admin``.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +104,7 @@ class ApiKeyAdmin(AuditedAdmin):
         request.issued_key = key  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """Show the new key once, in this response. A message of Django's might keep it in a cookie."""
+        """Show the new key once, in this response. A Django message might store it in a cookie."""
         context = {
             **self.admin_site.each_context(request),
             "title": "New API key",

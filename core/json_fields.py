@@ -11,7 +11,7 @@ from rest_framework import serializers
 
 
 class StrictCharField(serializers.CharField):
-    """A string and nothing else."""
+    """Accepts a string and nothing else."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -20,7 +20,7 @@ class StrictCharField(serializers.CharField):
 
 
 class StrictFloatField(serializers.FloatField):
-    """A number and nothing else: not "1", not true."""
+    """Accepts a number and nothing else: not "1", not true."""
 
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, (str, bool)):
@@ -32,7 +32,7 @@ class StrictFloatField(serializers.FloatField):
 
 
 class StrictIntegerField(serializers.IntegerField):
-    """A whole number and nothing else: not "1", not true."""
+    """Accepts a whole number and nothing else: not "1", not true."""
 
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, (str, bool)):

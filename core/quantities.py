@@ -100,7 +100,7 @@ class SpanField(forms.DurationField):
 
 
 class ShortFloatField(forms.FloatField):
-    """A number that is shown as `80` where Django shows `80.0`."""
+    """A number field that shows `80` where Django's own shows `80.0`."""
 
     def __init__(self, **options: Any) -> None:
         options["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal"})

@@ -47,7 +47,7 @@ async def subject(token: str) -> str:
 async def _key_for(header: dict[str, object]) -> tuple[str | jwt.PyJWK, str]:
     """Return the key and the algorithm to verify a token with. Raises ``InvalidAlgorithmError`` if there is none.
 
-    The token's header only chooses among the algorithms for which the settings hold a key.
+    The algorithm is one for which the settings hold a key; a token's header cannot choose any other.
     """
     match header.get("alg"):
         case "HS256" if settings.VOICE_JWT_SECRET:

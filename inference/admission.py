@@ -43,8 +43,9 @@ LONGEST_RETRY_S = 10.0  # estimates further ahead are not reliable
 class _Window:
     """Measures how much work is done in the time in which the window is open.
 
-    The time begins when the first piece of work is done. Until then all work is on its way, which says nothing about
-    the rate.
+    The time begins when the first piece of work is done. Before that, work is only under way, which says nothing about
+    the
+    rate.
     """
 
     def __init__(self) -> None:

@@ -172,7 +172,10 @@ class Batcher(Generic[U, R]):
         return float(cost * self._seconds_per_cost / self._workers)
 
     def _pace(self) -> float:
-        """Return the seconds per cost. While idle, the pace measured last returns to the fastest one, if known."""
+        """Return the present estimate of seconds per cost.
+
+        While the engine is idle, it goes from the pace measured last back to the fastest one, if that is known.
+        """
         if not self._fastest or self._queue or self._running:
             return self._seconds_per_cost
         idle_s = time.monotonic() - self._idle_since

@@ -50,7 +50,10 @@ def read() -> list[GpuReading]:
 
 
 def busiest(readings: Iterable[GpuReading]) -> GpuReading | None:
-    """Return the busiest GPU's id and load, with the fullest memory of any GPU; None if there are no readings."""
+    """Return one reading for all GPUs: the busiest one's id and load, and the highest memory use of any.
+
+    None if there are no readings.
+    """
     known = list(readings)
     if not known:
         return None

@@ -155,7 +155,7 @@ def observe_batches(observer: BatchObserver) -> None:
 
 
 def batch_observer(name: str) -> Callable[[int, float], None]:
-    """Return the ``on_batch`` for an engine's batcher: it passes each batch on to the observers."""
+    """Return the ``on_batch`` callback for an engine's batcher. It calls the registered observers."""
 
     def tell(size: int, seconds: float) -> None:
         for observer in _observers:

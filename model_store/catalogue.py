@@ -51,7 +51,7 @@ class Part:
     package: str = ""
 
     def member_for(self, path: str) -> str | None:
-        """Return the member that holds (a part of) the file ``path``, or None if this part is of another file."""
+        """Return where this part of the file ``path`` is within the package; None if this part is of another file."""
         if not fnmatchcase(path, self.file):
             return None
         before, star, _after = self.file.partition("*")

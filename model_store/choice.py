@@ -86,7 +86,10 @@ _choose_once = cache(choose)
 
 
 def forget_choices() -> None:
-    """Look models up again, because some have been installed or removed."""
+    """Forget the models chosen so far, so that ``chosen`` looks again.
+
+    Call this after models have been installed or removed.
+    """
     _choose_once.cache_clear()
 
 

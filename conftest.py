@@ -46,7 +46,7 @@ class InProcessServer(uvicorn.Server):
 
 @pytest.fixture(scope="session")
 async def server_address(django_db_setup, django_db_blocker) -> AsyncIterator[str]:
-    """Serve on this process's event loop over a real socket, so that streams work and clients can hang up."""
+    """Run the service on this process's event loop and a real socket, so that streams work and clients can hang up."""
     from voiceproject.http_protocol import BoundedHttpProtocol
 
     with django_db_blocker.unblock():  # because the server outlives single tests

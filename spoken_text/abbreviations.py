@@ -237,13 +237,13 @@ def _dotted(match: re.Match[str], language: str) -> str:
 
 
 def _numbered(match: re.Match[str], language: str) -> str:
-    """Say "nombor" or "number" for the "No." of "No. 5", "No. Telefon" and "No. siri"."""
+    """Read "No." as "nombor" or "number" in "No. 5", "No. Telefon" and "No. siri"."""
     word = pick(language, "nombor", "number")
     return (word.capitalize() if match[1][0] == "N" and not match.start() else word) + " "
 
 
 def _numbered_thing(match: re.Match[str], language: str) -> str:
-    """Say "No." before a word as "number", except where it is an English refusal ("No. I will not")."""
+    """Read "No." before a word as "number", except where it is an English refusal ("No. I will not")."""
     if language == "en" and not _NUMBERED_IN_ENGLISH.match(match.string, match.end()):
         return match[0]
     return _numbered(match, language)

@@ -143,7 +143,7 @@ def _letter(match: re.Match[str], language: str) -> str:
 
 
 def unshout(text: str) -> str:
-    """Return a text that is mostly in capitals in small letters, so that its words are not spelled.
+    """Put a text that is mostly in capitals into small letters, so that its words are not spelled.
 
     Acronyms keep their capitals, and so does a text that is a list of acronyms.
     """

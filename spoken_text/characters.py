@@ -180,5 +180,5 @@ _BETWEEN_IDEOGRAPHS = re.compile(
 
 
 def tidy_spaces(text: str) -> str:
-    """Tidy only the spaces of a text whose punctuation the engine itself reads."""
+    """Tidy only the spaces of a text, for engines that read its punctuation themselves."""
     return _BETWEEN_IDEOGRAPHS.sub("", re.sub(r"\s+", " ", text)).strip()

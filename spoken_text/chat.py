@@ -143,7 +143,7 @@ def _in_address(match: re.Match[str]) -> bool:
 
 
 def _not(match: re.Match[str], language: str) -> str:
-    """Say a lone x as "tak" (not) between Malay words; in algebra it stays a letter."""
+    """Read a lone x between Malay words as "tak" (not); in algebra it stays a letter."""
     before = match.string[: match.start()].split()[-1:]
     after = match[1].lower() if match[1] else ""
     if language != "ms" or after in _NO_X_AFTER or (before and before[0].lower() in _NO_X_BEFORE):
@@ -152,7 +152,7 @@ def _not(match: re.Match[str], language: str) -> str:
 
 
 def _twice(match: re.Match[str], language: str) -> str:
-    """Say a reduplicated word: "kata2" as "kata-kata", "tertanya2" as "tertanya-tanya".
+    """Write out a reduplicated word: "kata2" is "kata-kata", "tertanya2" is "tertanya-tanya".
 
     A suffix follows the second half: "benda2nya" is "benda-bendanya".
     """

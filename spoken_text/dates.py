@@ -119,7 +119,7 @@ def _iso(match: re.Match[str], language: str) -> str:
 
 
 def _short(match: re.Match[str], language: str) -> str:
-    """Say dates without a year ("pada 12/3", "31/8 dan 16/9") unless they may be fractions.
+    """Put dates without a year into words ("pada 12/3" is "pada dua belas Mac") unless they may be fractions.
 
     Without a day above 12, only a cue word before them shows that they are dates.
     """
@@ -139,7 +139,7 @@ def _short(match: re.Match[str], language: str) -> str:
 
 
 def _days_of_a_month(match: re.Match[str], language: str) -> str:
-    """Say a range of days in one month: "12-15/3/2026"."""
+    """Put a range of days in one month into words: "12-15/3"."""
     day = int(match[2])
     month = int(match[3])
     if not (1 <= day <= 31 and 1 <= month <= 12 and int(match[1]) < day):
@@ -189,7 +189,7 @@ def _day_month(match: re.Match[str], language: str) -> str:
 
 
 def _days_month(match: re.Match[str], language: str) -> str:
-    """Say a range of days before the name of a month: the "1-3" of "1-3 Jun"."""
+    """Put a range of days before a month's name into words: the "1-3" of "1-3 Jun" is "satu hingga tiga"."""
     low = int(match[1])
     high = int(match[2])
     joined = pick(language, "hingga", "to")
@@ -216,9 +216,9 @@ def _month_year(match: re.Match[str], language: str) -> str:
 
 
 def _year(match: re.Match[str], language: str) -> str:
-    """Say a bare "1957" as a year in English where the words beside it allow that.
+    """Read a number as a year in English where the words beside it allow that: "in 1957" is "in nineteen fifty-seven".
 
-    Malay says years like any other number.
+    Malay reads years like any other number.
     """
     value = int(match[2])
     if language == "ms":

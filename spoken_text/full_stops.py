@@ -1,4 +1,4 @@
-"""Decides whether a full stop ends a sentence or an abbreviation."""
+"""Decides whether a full stop ends a sentence or only an abbreviation."""
 
 from __future__ import annotations
 

@@ -38,13 +38,13 @@ def _grouped(value: str) -> str:
 
 
 def _unit_number(match: re.Match[str], language: str) -> str:
-    """Say the block, floor and door of a flat: "A-12-3"."""
+    """Put block, floor and door of a flat into words: "A-12-3" is "A", twelve, three."""
     block, *rest = match[0].split("-")
     return " ".join([_parts(block, language), *(cardinal(int(part), language) for part in rest)])
 
 
 def _street(match: re.Match[str], language: str) -> str:
-    """Say a street with a number: "Jalan 13/4", "Jln SS2/24", "Jalan PJS 11/2A"."""
+    """Put a street number into words: "Jalan 13/4" is "Jalan tiga belas per empat". Letters ("SS2/24") are spelled."""
     slash = f" {pick(language, 'per', 'slash')} "
     return match[1] + slash.join(_parts(part, language) for part in (match[2] + match[3]).split("/"))
 
@@ -74,7 +74,7 @@ def _cued(match: re.Match[str], language: str) -> str:
 
 
 def _code(match: re.Match[str], language: str) -> str:
-    """Say a code of letters and digits: "MH370", "4G", "KLIA2", "B12", "1MDB"."""
+    """Put a code of letters and digits into words: "MH370", "4G", "KLIA2", "B12", "1MDB"."""
     spoken: list[str] = []
     for part in re.findall(r"\d+|[^\W\d_]+", match[0]):
         if not part[0].isdigit():

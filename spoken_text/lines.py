@@ -31,7 +31,7 @@ _MARKS = frozenset("-*_=+#~`•‣◦▪●–.)(:|>0123456789")
 
 
 def line_kind(line: str) -> LineKind:
-    """Return the kind of a complete line that has no quote marks."""
+    """Return the kind of a complete line, given without the quote marks at its start."""
     line = line.strip()
     if not line:
         return LineKind.BLANK

@@ -18,7 +18,7 @@ def _host(host: str) -> str:
 
 
 def _url(match: re.Match[str], language: str) -> str:
-    """Say only the host of a web address, because nobody reads a path aloud."""
+    """Put only the host of a web address into words, because nobody reads a path aloud."""
     url = match[0]
     tail = url[len(url.rstrip(".,;:!?)\"'”’]*_~}")) :]
     host = re.split(r"[/?#:]", url[: len(url) - len(tail)].split("://", 1)[-1], maxsplit=1)[0].rsplit("@", 1)[-1]

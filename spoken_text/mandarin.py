@@ -185,7 +185,7 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _code(match: re.Match[str]) -> str:
-    """Say "MH370" digit by digit, "iPhone15" and "G20" as numbers."""
+    """Read the digits of "MH370" one by one, those of "iPhone15" and "G20" as a number."""
     spoken = digits(match[2]) if len(match[2]) > 2 or match[2][0] == "0" else number(match[2])
     return match[1] + spoken
 

@@ -30,7 +30,7 @@ def _to(language: str) -> str:
 
 
 def _range(match: re.Match[str], language: str) -> str:
-    """Say "5-10" as a range, "3-1" as a score or "10 - 5" as a subtraction.
+    """Read "5-10" as a range, "3-1" as a score or "10 - 5" as a subtraction.
 
     A score has one or two digits on each side and no spaces. Either a word of sport precedes it, or the first number is
     larger than the second and below 10. In a subtraction the first number is larger, "=" follows, or the sign is "−".
@@ -59,7 +59,7 @@ def _range(match: re.Match[str], language: str) -> str:
 
 
 def _term(match: re.Match[str], language: str) -> str:
-    """Say a factor and its unknown: the "3x" of "x^2 - 3x"."""
+    """Put a factor and its unknown into words: the "3x" of "x^2 - 3x" is "tiga x"."""
     factor, unknown = (match[1], match[2]) if match[1] else (match[3], match[4])
     return f"{cardinal(int(factor), language)} {unknown}"
 
@@ -73,7 +73,7 @@ def _multiplied(match: re.Match[str], language: str) -> str:
 
 
 def _more_than(match: re.Match[str], language: str) -> str:
-    """Say the "5+" of "5+ tahun" as more than five."""
+    """Read the "5+" of "5+ tahun" as more than five: "lebih 5"."""
     return f"lebih {match[1]}" if language == "ms" else f"{match[1]} plus"
 
 

@@ -117,7 +117,7 @@ def _after(match: re.Match[str], language: str) -> str:
 
 
 def _range(match: re.Match[str], language: str) -> str:
-    """Say a range such as "RM5-10 juta", in which the scale of the second amount is also that of the first."""
+    """Put a range of amounts into words: "RM5-10 juta" is "lima hingga sepuluh juta ringgit"."""
     sign, low, low_size, high, high_size = match.groups()
     joined = pick(language, "hingga", "to")
     end = _scaled(high, high_size, _CURRENCIES[sign], language)

@@ -79,7 +79,7 @@ def _joined(run: Sequence[str]) -> list[str]:
 
 
 def _decades_split(words: Sequence[str]) -> Sequence[str]:
-    """Split the second word of "sembilan puluhan" into "puluh" and the ending of a decade."""
+    """Split a decade's second word into number and ending: in "sembilan puluhan", "puluh" and "-an"."""
     if not any(word in _DECADES for word in words):
         return words
     out: list[str] = []

@@ -63,7 +63,7 @@ def _ordinal(match: re.Match[str], language: str) -> str:
 
 
 def _decade(match: re.Match[str], language: str) -> str:
-    """Say a decade: "1990-an", "20-an", "1990s"."""
+    """Put a decade into words: "1990-an", "20-an"; "1990s" is "nineteen nineties"."""
     value = int(match[1].replace(",", ""))
     if language == "ms":
         return cardinal(value, "ms") + "an"
@@ -141,7 +141,7 @@ def follows_a_house(match: re.Match[str]) -> bool:
 
 
 def _large(match: re.Match[str], language: str) -> str:
-    """Say the scale of "2.5M tontonan", but leave names such as "Rumah 12B" and "Kelas 5M" unchanged."""
+    """Put a number with M, B or T into words ("2.5M tontonan"), unless it is a name such as "Rumah 12B"."""
     after = match.string[match.end() : match.end() + 2]
     named = follows_a_house(match) or (match[2] != "M" and "." not in match[1] and not re.match(r" [a-z]", after))
     return match[0] if named else scaled(match[1], match[2], language)
@@ -195,6 +195,6 @@ NUMBERS = [
 
 
 def _dotted(text: str, language: str) -> str:
-    """Say a version or an IP address: "192.168.0.1"."""
+    """Put a version or an IP address into words, with a word for each point: "192.168.0.1"."""
     joined = pick(language, " titik ", " point ")
     return joined.join(number(part, language) for part in text.split("."))

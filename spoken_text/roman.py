@@ -34,7 +34,7 @@ def _part(match: re.Match[str], language: str) -> str:
 
 
 def _chain(match: re.Match[str], language: str) -> str:
-    """Say several numerals in a row: "Kelas V dan VI", "Tingkatan I-III"."""
+    """Put several numerals in a row into words: "Kelas V dan VI" is "Kelas lima dan enam"."""
     numeral = re.compile(rf"(?<![\w]){_ROMAN}(?!\w)")
     listed = numeral.sub(lambda m: cardinal(roman(m[0]), language) if m[0] else "", match[2])
     listed = re.sub(r"\s?[-–]\s?(?=[a-z])", " hingga " if language == "ms" else " to ", listed)
@@ -42,7 +42,7 @@ def _chain(match: re.Match[str], language: str) -> str:
 
 
 def _edition(match: re.Match[str], language: str) -> str:
-    """Say the numeral of an event as an ordinal: "SUKMA XXI", "Sidang Kemuncak ASEAN XLVI"."""
+    """Read the numeral of an event as an ordinal: "SUKMA XXI" is "SUKMA kedua puluh satu"."""
     the = "" if language == "ms" else "the "
     return f"{match[1]} {the}{ordinal(roman(match[2]), language)}"
 

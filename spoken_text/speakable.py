@@ -97,7 +97,7 @@ def _speak(piece: str, language: str) -> str:
 
 
 def _read(text: str, language: str) -> str:
-    """Put a text without markup into words. It is at most one sentence or one row of a table."""
+    """Put a text without markup into words: at most one sentence, or one row of a table."""
     text = re.sub(r"\s+", " ", plain_characters(text))
     language = detect_language(text, language)
     text = apply(LINKS, text, language)

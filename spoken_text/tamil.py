@@ -183,7 +183,7 @@ def _code(match: re.Match[str]) -> str:
 
 
 def _plain(match: re.Match[str]) -> str:
-    """Say a number, with a space between it and any letter that touches it."""
+    """Put a number into words, with a space between it and any letter that touches it."""
     before = " " if match.start() and match.string[match.start() - 1].isalpha() else ""
     after = " " if match.end() < len(match.string) and match.string[match.end()].isalpha() else ""
     return before + number(match[0]) + after

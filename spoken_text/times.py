@@ -83,7 +83,7 @@ def _bare(match: re.Match[str], language: str) -> str:
 
 
 def _four_digits(match: re.Match[str], language: str) -> str:
-    """Say a time in four digits: "jam 1430", "1430 hrs"."""
+    """Put a time in four digits into words: "jam 1430" is "jam empat belas tiga puluh"."""
     hour = int(match[2][:2])
     minute = int(match[2][2:])
     if hour > 24 or minute > 59:
@@ -93,7 +93,7 @@ def _four_digits(match: re.Match[str], language: str) -> str:
 
 
 def _clock_range(match: re.Match[str], language: str) -> str:
-    """Say "9.00-12.45" as a range of times, unless it may be a range of grades.
+    """Read "9.00-12.45" as a range of times, unless it may be a range of grades.
 
     It is a range of times if it has colons, or comes after a cue word or before a part of the day. Otherwise the
     minutes must be multiples of five, and one of the hours 8 or later.
@@ -115,7 +115,7 @@ def _clock_range(match: re.Match[str], language: str) -> str:
 
 
 def _duration(match: re.Match[str], language: str) -> str:
-    """Say a duration: "1 j 30 min", "2j15m", "1h 30m 20s", "3m 20s"."""
+    """Put a duration into words: "2j15m" is "dua jam lima belas minit", also "1h 30m 20s" or "3m 20s"."""
     names = (("jam", "hour"), ("minit", "minute"), ("saat", "second"))
     spoken = []
     for value, (malay, english) in zip(match.groups(), names, strict=True):
@@ -136,7 +136,7 @@ def _seconds(match: re.Match[str], language: str) -> str:
 
 
 def _attached(match: re.Match[str], language: str) -> str:
-    """Say an hour with its part of the day: "9mlm", "8pagi"."""
+    """Put an hour with its part of the day into words: "8pagi" is "lapan pagi", "9mlm" is "sembilan malam"."""
     return f"{number(match[1], language)} {_SHORT_PARTS.get(match[2].lower(), match[2])}"
 
 
@@ -158,7 +158,7 @@ DURATIONS: list[Rule] = [
 
 
 def _four_digit_range(match: re.Match[str], language: str) -> str:
-    """Say a range of times in four digits: "0900 - 1700", "jam 0800 hingga 1430"."""
+    """Put a range of times in four digits into words, digit by digit: "0900 - 1700", "jam 0800 hingga 1430"."""
     joined = pick(language, "hingga", "to")
     return f"{match[1] or ''}{digits(match[2], language)} {joined} {digits(match[3], language)}"
 

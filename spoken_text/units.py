@@ -207,7 +207,7 @@ def _per(match: re.Match[str], language: str) -> str:
 
 
 def _ratio(match: re.Match[str], language: str) -> str:
-    """Say a unit over another one: "kg/m²", "mmol/L"."""
+    """Put a unit over another one into words: "3 kg/m²" is "tiga kilogram per meter persegi"."""
     value = match[1]
     above = _UNITS[match[2]]
     below = _UNITS[match[3]]
@@ -219,7 +219,7 @@ def _ratio(match: re.Match[str], language: str) -> str:
 
 
 def _each(match: re.Match[str], language: str) -> str:
-    """Say a measured quantity for each of what follows the slash: "20g/hidangan", "RM12/pinggan"."""
+    """Put a quantity for each of something into words: "20g/hidangan" is "20g setiap hidangan"."""
     if match[2] in _PER:
         return match[0]
     return f"{match[1]} {pick(language, 'setiap', 'per')} {match[2]}"
@@ -239,7 +239,7 @@ def _feet(match: re.Match[str], language: str) -> str:
 
 
 def _inches(match: re.Match[str], language: str) -> str:
-    """Say a quotation mark after a number as inches, unless it closes a quotation."""
+    """Read a quotation mark after a number as inches, unless it closes a quotation."""
     before = match.string[: match.start()]
     if before.count('"') % 2 or before.count("“") > before.count("”"):
         return match[0]

@@ -1,4 +1,4 @@
-"""Registers this app's engines, models and endpoint with the apps below."""
+"""Registers this app's engines, models and endpoint when Django starts."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ _QUIET = 3  # onnxruntime's log level: errors
 
 @dataclass(frozen=True)
 class Files:
-    """A directory with the model. `missing` says what is absent; it is "" if nothing is."""
+    """A directory that should hold the model. `missing` says what is absent; it is "" if nothing is."""
 
     directory: Path
 

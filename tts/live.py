@@ -48,7 +48,7 @@ class TooMuchText(ValueError):
 
 @dataclass(frozen=True)
 class SentenceStarts:
-    """The audio that follows speaks ``text``.
+    """Event: the audio that follows speaks ``text``.
 
     ``start_ms``: position of the sentence in all audio sent since the beginning.
     ``degraded``: why another voice than the requested one speaks it, else None.
@@ -69,12 +69,12 @@ class Audio:
 
 @dataclass(frozen=True)
 class Flushed:
-    """All text up to the flush has been spoken."""
+    """Event: all text up to the flush has been spoken."""
 
 
 @dataclass(frozen=True)
 class Cancelled:
-    """No more audio follows for the text before the cancel.
+    """Event: no more audio follows for the text before the cancel.
 
     ``audio_ms``: all audio sent until then.
     """
@@ -84,7 +84,7 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class Ended:
-    """Everything has been spoken."""
+    """Event: everything has been spoken."""
 
 
 Event = SentenceStarts | Audio | Flushed | Cancelled | Ended
@@ -101,7 +101,7 @@ class _Mark:
 class _Sentence:
     """A complete sentence that waits to be spoken.
 
-    ``at``: when it was complete, by the monotonic clock.
+    ``at``: time when it was complete, by the monotonic clock.
     """
 
     text: str
@@ -114,7 +114,7 @@ class _Part:
 
     ``sentence``: the raw sentence in its first part, "" in the others.
     ``spoken``: the speakable text of this part.
-    ``at``: when the sentence was complete, by the monotonic clock.
+    ``at``: time when the sentence was complete, by the monotonic clock.
     """
 
     sentence: str

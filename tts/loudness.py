@@ -32,7 +32,7 @@ def active_level_db(audio: Audio, sample_rate: int) -> float:
 
 
 def level(audio: Audio, sample_rate: int) -> Audio:
-    """Bring speech to `SPEECH_LEVEL_DB`, or as near to it as `PEAK_LIMIT_DB` allows. Silence stays silence."""
+    """Return the audio at `SPEECH_LEVEL_DB`, or as near to it as `PEAK_LIMIT_DB` allows. Silence stays silence."""
     now = active_level_db(audio, sample_rate) if len(audio) else -np.inf
     if now < _SILENCE_DB - MAX_GAIN_DB:
         return audio
@@ -41,7 +41,10 @@ def level(audio: Audio, sample_rate: int) -> Audio:
 
 
 def trim(audio: Audio, sample_rate: int, *, keep_s: float = 0.02) -> Audio:
-    """Cut off silence at both ends, except `keep_s` seconds, so that no consonant loses its onset."""
+    """Return the audio without silence at both ends.
+
+    `keep_s` seconds of silence are kept, so that no consonant loses its onset.
+    """
     if not len(audio):
         return audio
     threshold = max(np.abs(audio).max() * 0.01, 10 ** (_SILENCE_DB / 20) / 4)

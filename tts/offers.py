@@ -17,7 +17,7 @@ DID_NOT_LOAD = (
 
 
 def models_offered() -> list[ModelCard]:
-    """Return every model that has a voice, the default first."""
+    """Return every text-to-speech model that has a voice, the default first."""
     engines = {model: voice.engine for model, voice in catalogue().models().items()}
     first = default_voice().model
     notice = DID_NOT_LOAD if runtime.is_stood_in_for(NEURAL) else ""

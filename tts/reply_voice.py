@@ -73,7 +73,7 @@ class ReplyVoice:
     def begin(self, cost: float) -> None:
         """Decide whether this reply may have its neural voice. Later calls change nothing.
 
-        `cost`: of the text that its listener waits for, as in `SpeechUnit.cost`.
+        `cost`: cost of the text that its listener waits for (see `SpeechUnit.cost`).
         """
         if self._begun:
             return
@@ -160,7 +160,7 @@ _gates = {reason: _LogGate() for reason in Reason}
 def is_browned_out(cost: float = 0.0) -> bool:
     """Return True if the neural engine is too busy for a new reply, which would be late or make others late.
 
-    `cost`: of the text that the listener of the new reply waits for.
+    `cost`: cost of the text that the listener of the new reply waits for.
 
     The estimate counts all work that waits or runs, at the pace measured last. Engines in one process share its cores,
     and the recogniser has no stand-in, so its work counts too. A caller who is alone always gets the neural voice,

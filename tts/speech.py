@@ -26,8 +26,8 @@ class SpeechOrder:
     """A request for speech.
 
     `text`: raw text.
-    `language`: of the text; None if each sentence shows its own.
-    `deadline`: in `time.monotonic()` seconds; None: no limit.
+    `language`: language of the text; None if each sentence shows its own.
+    `deadline`: time after which nobody wants the speech, in `time.monotonic()` seconds; None: no limit.
     `follows_text`: whether sentences in another language may have another voice, because none was named by its id.
     """
 
@@ -136,7 +136,7 @@ class SpeechFile:
         return self.synthesis is not None and self.synthesis.voice.is_counted_by_its_engine
 
     async def make_if_short(self) -> None:
-        """Make the whole file if no part of it can be sent sooner. Raises the engine's errors."""
+        """Make the whole file now if no part of it could be sent sooner. Raises the engine's errors."""
         synthesis = self.synthesis
         if synthesis is None or not (self.order.is_made_whole or len(synthesis.sentences) == 1):
             return

@@ -26,7 +26,7 @@ class SpeechUnit(Unit):
     """One sentence to speak.
 
     `text`: speakable text.
-    `language`: of the sentence.
+    `language`: language of the sentence.
     """
 
     text: str

@@ -67,7 +67,10 @@ def _tidied(scope: HTTPScope) -> HTTPScope:
 
 
 async def _no_socket(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """Answer 404 before the handshake is complete. A server that cannot do so refuses the handshake (403)."""
+    """Answer 404 for a WebSocket address that does not exist, before the handshake is complete.
+
+    A server that cannot do so refuses the handshake (403).
+    """
     await receive()
     if "websocket.http.response" not in cast("dict[str, Any]", scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 4404, "reason": "not found"})

@@ -1,4 +1,4 @@
-"""Django's error handlers: they answer programs with the JSON envelope, and people who sign in with a page."""
+"""Django's error handlers: programs get the JSON envelope, people who sign in get a page."""
 
 from __future__ import annotations
 

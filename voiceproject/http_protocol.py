@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with the limits on size and duration of a request's head that uvicorn lacks."""
+"""uvicorn's HTTP protocol, with limits on the size and duration of a request's head, which uvicorn lacks."""
 
 from __future__ import annotations
 

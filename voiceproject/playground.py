@@ -49,7 +49,7 @@ async def page(request: HttpRequest) -> HttpResponse:
 
 
 def _name(card: ModelCard) -> str:
-    """Return the name that people use for a model."""
+    """Return the display name of a model."""
     known = catalogue().find(card.id)
     return _(known.name) if known is not None else card.id
 

@@ -83,7 +83,7 @@ _cache: LRUCache[tuple[str, str], bytes] = LRUCache(maxsize=8_388_608, getsizeof
 
 
 def _compressed(path: str, changed: str, read: Callable[[], bytes]) -> bytes:
-    """Return the file as gzip. It is compressed once for each time of change (`changed`).
+    """Return the file as gzip. It is compressed once, and again if its time of change (`changed`) is a new one.
 
     Several threads may compress the same file at once, which does no harm.
     """

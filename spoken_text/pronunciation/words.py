@@ -62,9 +62,9 @@ def is_verb(word: str) -> bool:
 
 
 def word_language(word: str, names: list[str], index: int, language: str) -> str:
-    """Return "ms" or "en" for a word (small letters) of a sentence in `language`.
+    """Return the language ("ms" or "en") of a word in small letters.
 
-    `names` are the sentence's tokens, and `index` is the place of the word among them.
+    `names` are the tokens of its sentence, `index` is its place among them, and `language` is the sentence's language.
     """
     kind = word_kind(word)
     if kind == "both":

@@ -107,7 +107,7 @@ class _Reader:
         self._at = 0
 
     def read(self, depth: int = 0) -> str:
-        """Return the plain signs up to the closing brace or the end."""
+        """Return the formula in plain signs, up to the closing brace or the end."""
         parts: list[str] = []
         while self._at < len(self._signs):
             sign = self._next()

@@ -166,8 +166,8 @@ class CoquiModel:
 def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiModel:
     """Load a model to `device` (auto, cpu, cuda).
 
-    At most `threads` threads of the CPU are used; 0 means all but one. Raises `EngineUnavailable` with what to do about
-    it.
+    At most `threads` threads of the CPU are used; 0 means all but one. Raises `EngineUnavailable`, which says what to
+    do.
     """
     try:
         import torch

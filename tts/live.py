@@ -180,7 +180,7 @@ class LiveSpeech:
 
     @property
     def main_voice(self) -> Voice:
-        """The voice that has spoken most. It is a stand-in if that one spoke most of the speech."""
+        """The voice that has spoken most so far: the requested one, or a stand-in."""
         return max(self._spoken_by, key=lambda voice: self._spoken_by[voice], default=self._voice)
 
     @property

@@ -23,7 +23,7 @@ def looks_like_loan(stem: str) -> bool:
 
 
 def respell(stem: str) -> str:
-    """Return a stem with é for e taling; each e that stays is e pepet."""
+    """Return a stem with é for e taling [e]. An e that stays is e pepet [ə]."""
     if looks_like_loan(stem):
         return _loan(stem)
     if "e" not in stem:

@@ -201,8 +201,7 @@ class Decoder:
         """Return the likeliest of the languages that the caller allows, or else of those on offer.
 
         A language that is not among these counts for its relative in ``RELATIVES``, such as Indonesian for Malay. If
-        the model
-        names none of them, the likeliest of all languages is returned.
+        the model names none of them, the likeliest of all languages is returned.
         """
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
         summed = dict.fromkeys(item.unit.options.candidates or self._languages, 0.0)

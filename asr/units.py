@@ -120,7 +120,7 @@ class Hypothesis:
     ``temperature``: that of the try that gave the text.
     ``queued_ms``: how long the unit waited for its batches.
     ``languages``: each candidate with the model's probability, likeliest first, before any weights; only the requested
-        language if one was requested.
+    language if one was requested.
     ``tokens``: those of the text, if ``Options.logprobs`` asks for them.
     ``text_end``: when the text ends by the model's own timestamps; None if it does not end with one.
     ``tries``: how often the unit was decoded.

@@ -73,7 +73,7 @@ class Utterance:
 
     ``start``: where it begins, in samples on the stream's clock.
     ``tell``: called with each partial as ``tell(utterance, text, stable)``. ``stable`` is the beginning of ``text``
-        that will not change.
+    that will not change.
     ``threshold``: probability from which a frame counts as speech.
     """
 

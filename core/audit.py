@@ -45,7 +45,7 @@ def acting(who: str, why: str = "", at: datetime | None = None) -> Iterator[None
     """Record the changes within the block as made by ``who`` for the reason ``why``.
 
     ``at``: the time of the changes if it is not now, for a history recorded afterwards. It also holds for nested
-        blocks.
+    blocks.
     """
     outer = _actor.get()
     token = _actor.set(Actor(who, why, at or (outer.at if outer else None)))
@@ -69,7 +69,7 @@ class Change(AppendOnlyModel):
 
     ``subject``: the name of the changed row.
     ``before``, ``after``: values of the fields that differ. ``before`` is {} for a new row, ``after`` for a deleted
-        one.
+    one.
     """
 
     at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)

@@ -28,7 +28,7 @@ class Question:
     ``consequence``: text that says what the action will do.
     ``back``: URL to go to afterwards.
     ``do``: carries out the action. It gets the form's cleaned data and returns the message to show on the ``back``
-        page. If it raises ``DomainError``, that error is shown instead.
+    page. If it raises ``DomainError``, that error is shown instead.
     ``button``: label of the button that confirms.
     ``form``, ``initial``: what else to ask for, and its initial values.
     ``carried``: names and values of hidden fields, for an action on rows selected in a list.

@@ -87,7 +87,7 @@ def span(
     """Open a span around the block. An exception marks the span as failed and is passed on.
 
     ``parent``: headers received from a caller (W3C Trace Context). Without them, the parent is the span open in this
-        task.
+    task.
     """
     if _Tracing.tracer is None:
         yield _NO_SPAN

@@ -44,8 +44,7 @@ class _Window:
     """Measures how much work is done in the time in which the window is open.
 
     The time begins when the first piece of work is done. Before that, work is only under way, which says nothing about
-    the
-    rate.
+    the rate.
     """
 
     def __init__(self) -> None:
@@ -101,7 +100,7 @@ class AdmissionController:
     ``longest_s``: work whose turn would come later than this is refused; 0: no such limit.
     ``most``: pieces of work that may be admitted at once.
     ``cost_per_byte``: first estimate of what a request costs per byte, used until its cost is known; corrected by known
-        costs.
+    costs.
     ``dearest``: the highest cost that work counts with. Longer work is done in parts, with other work in between.
     ``growth``: returns how many times faster the engine may soon be.
     ``clock``: returns the time in seconds.

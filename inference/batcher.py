@@ -91,7 +91,7 @@ class Batcher(Generic[U, R]):
         """Start the worker threads.
 
         ``fastest``: seconds per cost, measured with nothing else to do. If it is given, the estimated pace returns to
-            it while the engine is idle. Leave it out if a unit's cost says little about the time that its batch takes.
+        it while the engine is idle. Leave it out if a unit's cost says little about the time that its batch takes.
         """
         self._closed = False
         self._fastest = fastest

@@ -19,7 +19,7 @@ class Unit:
     ``live``: somebody waits for the result in real time; the unit goes ahead of work on files.
     ``admitted``: part of a request whose first unit was accepted, so it waits instead of being refused.
     ``slack_s``: seconds before the result is missed, because earlier audio is still playing. Units needed sooner go
-        first.
+    first.
     ``queued_ms``: how long the unit waited for its batch; set by the batcher.
     ``origin``: in the inference tier, the request and trace that the unit belongs to (``core.tracing.origin``).
     """
@@ -51,7 +51,7 @@ class EngineStats:
     ``busy_s``: sum of the durations of all batches, in seconds.
     ``estimated_wait_s``: seconds that a unit submitted now would wait.
     ``backlog_s``: how late the latest of the present units will be: seconds from when its result is first missed until
-        it is done.
+    it is done.
     ``seconds_per_cost``: seconds that a cost of 1 takes at the present pace; 0 while nothing has been measured.
     """
 

@@ -49,7 +49,7 @@ def register(
     ``codec``: packs its units and results for the inference tier.
     ``has_stand_in``: another engine takes over if this one fails to load.
     ``warm_up``: runs once in a thread of this process, wherever the engine runs, so that the first request need not
-        wait.
+    wait.
     """
     _factories[name] = factory
     _codecs[name] = codec

@@ -44,7 +44,7 @@ class TierStatus:
     ``engines``: by engine, a reading of every process that answered: ``process`` and the fields of ``EngineStats``.
     ``gpus``: the fields of one ``GpuReading`` per GPU.
     ``replicas``: by engine, how many are ``running`` and how many there may be at ``most``. Empty where this never
-        changes.
+    changes.
     """
 
     engines: dict[str, list[Fields]]

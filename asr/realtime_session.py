@@ -88,7 +88,10 @@ class RealtimeSettings:
 
     @classmethod
     def starting(cls, model: str) -> RealtimeSettings:
-        """Return the settings of a new connection. ``model``: from its URL; ignored unless it is for transcription."""
+        """Return the settings of a new connection.
+
+        ``model``: the model in the connection's URL; ignored if it is not for transcription.
+        """
         try:
             resolve(model or None, Task.TRANSCRIPTION)
         except ApiError:

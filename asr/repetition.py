@@ -68,7 +68,7 @@ def repetition(text: str) -> Repetition | None:
 
 
 def pace(text: str, seconds: float) -> float:
-    """Return how many letters are spoken per second. Letters of other scripts are converted to Latin ones."""
+    """Return the letters spoken per second. An ideograph counts as three Latin letters, an Indic character as 0.9."""
     letters = 0.0
     for character in text:
         if not character.isalnum() and not _INDIC.match(character):

@@ -74,7 +74,10 @@ class ApiKey(Audited):
     def issue(
         cls, client: ClientApplication, *, label: str = "", key: str = "", expires_at: datetime | None = None
     ) -> tuple[ApiKey, str]:
-        """Create a key, or record the given one. Return its row and the key, which cannot be read again later."""
+        """Create a key, or record the given one, and return its row and the key.
+
+        The key cannot be read again later, because only its digest is stored.
+        """
         key = key or KEY_START + secrets.token_urlsafe(32)
         row = cls.objects.create(
             client=client, label=label, prefix=key[:PREFIX_LENGTH], digest=digest_of(key), expires_at=expires_at

@@ -111,7 +111,10 @@ def span(
 
 
 def origin() -> dict[str, str]:
-    """Return what another process needs to continue this trace: the request's id and the open span as headers."""
+    """Return what another process needs to continue this trace.
+
+    That is the request's id, and the open span as headers (W3C Trace Context).
+    """
     told: dict[str, str] = {}
     if (context := maybe_current()) is not None:
         told[REQUEST_ID] = context.id

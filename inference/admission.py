@@ -238,7 +238,7 @@ class Admitted:
         self.is_paused = False
 
     def revise(self, cost: float) -> None:
-        """Set the work's true cost, now known; 0 if no engine has to work for it."""
+        """Set the work's true cost, once it is known; 0 if the engine has nothing to do for it."""
         if self._controller is not None:
             self._controller._revise(self, cost)
 

@@ -154,7 +154,7 @@ def _not(match: re.Match[str], language: str) -> str:
 def _twice(match: re.Match[str], language: str) -> str:
     """Write out a reduplicated word: "kata2" is "kata-kata", "tertanya2" is "tertanya-tanya".
 
-    A suffix follows the second half: "benda2nya" is "benda-bendanya".
+    A suffix comes after the second half: "benda2nya" is "benda-bendanya".
     """
     before = match.string[: match.start()].split()[-1:]
     if language != "ms" or match[1].isupper() or (before and before[0][0].isdigit()):

@@ -164,7 +164,10 @@ def _with_suffix(value: int) -> str:
 
 
 def _cardinal(words: Sequence[str], index: int) -> tuple[str, int] | None:
-    """Return the longest number below 10**15 that begins at words[index], and the index behind it, or None."""
+    """Return the longest number below 10**15 that begins at words[index], in digits, and the index behind it.
+
+    None if no number begins there.
+    """
     if index < len(words) and words[index] in _ZEROS:
         return "0", index + 1
     total = 0

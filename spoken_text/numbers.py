@@ -101,7 +101,7 @@ _WORD_SCALES = "|".join(sorted((name for name in _SCALES if len(name) > 3), key=
 SCALE = (
     f"(?:(?i:{_WORD_SCALES})|{'|'.join(sorted((name for name in _SCALES if len(name) <= 3), key=len, reverse=True))})"
 )
-# Scales after a bare number. They must touch it, and "j", "m" and "t" are left out: they may be units or names.
+# Scales after a bare number. They must touch it. "j", "m", "b" and "t" are left out: they may be units or names.
 _TOUCHING = "[kK]|rb|jt|mil|bn"
 _AFTER_HOUSES = re.compile(
     r"\b(?:kelas|rumah|blok|lot|bilik|tingkat|no|nombor|jalan|jln|unit|pintu|gred|tingkatan|seksyen|darjah|lorong|bas|"

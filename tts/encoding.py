@@ -122,7 +122,7 @@ def encode(samples: Samples, audio_format: AudioFormat) -> bytes:
 
 
 def wav_header(samples: int | None) -> bytes:
-    """Return the 44 bytes before 16-bit mono samples; `samples` is None if their number is not known yet."""
+    """Return the WAV header (44 bytes) for 16-bit mono samples; `samples` is None if their number is not known yet."""
     size = _UNKNOWN_SIZE if samples is None else samples * _BYTES_PER_SAMPLE
     riff = _UNKNOWN_SIZE if samples is None else size + _WAV_HEADER.size - 8
     fmt = (16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * _BYTES_PER_SAMPLE, _BYTES_PER_SAMPLE, 16)

@@ -1,8 +1,10 @@
-"""Admission control in front of the endpoints that do speech work. It runs before a request's body is read, so that a
-refusal costs next to nothing, and again once the body has arrived; only then does the request count.
+"""Admission control in front of the endpoints that do speech work; ``inference.admission`` decides.
 
-``inference.admission`` decides. Only authenticated callers are refused for lack of capacity; each refusal has a ledger
-row, as every refusal has, and the alerts see it.
+A request is checked before its body is read, so that a refusal costs almost nothing, and again when the body has
+arrived. Only then does the request count.
+
+Callers are authenticated first, so a stranger gets 401 whatever the load. Each refusal for lack of capacity has a
+ledger row, so the alerts notice it.
 """
 
 from __future__ import annotations
@@ -26,14 +28,14 @@ from inference.admission import AdmissionController
 from inference.errors import OverCapacity
 from rollout.feature import Feature
 
-# What the first requests are taken for: 16 bit audio at 16 kHz, and JSON with little but text.
+# Cost assumed for the first requests: 16-bit audio at 16 kHz, and JSON that is almost only text.
 SECONDS_PER_BYTE = 1 / 32_000
 CHARACTERS_PER_BYTE = 0.8
-# As much of one request as is in an engine at once: 32 segments of about 10 s, 8 sentences of about 100 characters.
+# The most of one request that is in an engine at once: 32 segments of about 10 s, 8 sentences of about 100 characters.
 DEAREST_S = 320
 DEAREST_CHARACTERS = 800
-ASR = "asr"  # the engine that hears; all others speak
-SLOW_READER_S = 0.25  # a client that takes so long with what it is sent holds no place meanwhile
+ASR = "asr"  # the engine for speech to text; all others are for text to speech
+SLOW_READER_S = 0.25  # a client that takes longer to receive a chunk does not count meanwhile
 
 
 def _controllers() -> dict[Feature, AdmissionController]:
@@ -56,7 +58,7 @@ def _controllers() -> dict[Feature, AdmissionController]:
 
 
 def _speech_growth() -> float:
-    """Return the highest growth of any speech engine: one deployment of the tier runs all of them."""
+    """Return the highest growth of any speech engine, because one deployment of the tier runs all of them."""
     return max((runtime.growth(name) for name in runtime.names() if name != ASR), default=1.0)
 
 
@@ -64,8 +66,10 @@ controllers = PerLoop(_controllers)
 
 
 class RefuseWhenFull:
-    """ASGI middleware for speech work: authenticates the caller before any of the body is read, and refuses the request
-    at once while there is no capacity."""
+    """ASGI middleware that authenticates callers of speech work, and refuses requests while there is no capacity.
+
+    It does both before any of the body is read.
+    """
 
     def __init__(self, app: HttpApp) -> None:
         self._app = app
@@ -86,7 +90,7 @@ class RefuseWhenFull:
 
 
 class Admission:
-    """ASGI middleware: counts speech work from when its body has arrived until it is done."""
+    """ASGI middleware that counts speech work from when its whole body has arrived until it is done."""
 
     def __init__(self, app: HttpApp) -> None:
         self._app = app
@@ -112,7 +116,7 @@ class Admission:
             nonlocal succeeded
             if event["type"] == "http.response.start":
                 succeeded = event["status"] == 200
-            # Who reads slowly waits for nobody's engine, and nobody waits for them.
+            # While a client reads slowly its request needs no engine, so it must not count against other requests.
             slow = loop.call_later(SLOW_READER_S, admitted.pause)
             try:
                 await send(event)
@@ -131,7 +135,7 @@ def _kind(scope: HTTPScope) -> Kind | None:
 
 
 def obstacle(feature: Feature) -> ApiError | None:
-    """Return the refusal that a request would get now, or None; nothing is reserved."""
+    """Return the refusal that a request would get now, or None. Nothing is reserved."""
     controller = controllers().get(feature)
     return as_api_error(OverCapacity(1.0)) if controller is not None and controller.is_full else None
 

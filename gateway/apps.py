@@ -1,4 +1,4 @@
-"""Registers what the gateway adds to metrics and to the API's schema."""
+"""Django app of the gateway: registers its error mapping, its metrics and its part of the API's schema."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`GET /v1/voice/availability`: tells the front end whether to show the microphone and the loudspeaker.
 
-It makes the gate's checks in the gate's order, without reserving anything.
+The checks are those of a request, in the same order, but nothing is reserved.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _feature = inline_serializer(
 
 
 class AvailabilityView(ApiView):
-    """Is voice on for this user, and why not."""
+    """Tells which features of voice the user can use now, and why not the others."""
 
     authentication_classes = [ClientSecretAuthentication]
 
@@ -77,7 +77,7 @@ async def _availability(caller: Caller, feature: Feature) -> dict[str, Any]:
 
 
 async def _first_obstacle(caller: Caller, feature: Feature, decision: policy.Decision) -> tuple[str, ApiError] | None:
-    """Return the first refusal that the gate would give a request now, or None if there is none."""
+    """Return what would refuse a request now and its error, or None if nothing would."""
     if not decision.allowed:
         return "rollout", as_api_error(decision.refusal())
     exhausted = await quota.obstacle(caller, caller.user, TYPICAL_KINDS[feature])

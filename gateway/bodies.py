@@ -1,7 +1,7 @@
-"""Request bodies: received in full before any work starts, within limits on size, time and rate.
+"""Receive request bodies in full before any work starts, within limits on size, time and rate.
 
-A slow upload holds nothing but its own bytes: no place in an engine's queue, no thread. It is never written to disk
-here.
+A slow upload takes no more than the memory of its bytes: no place in an engine's queue and no thread. It is never
+written to disk here.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _API = "/v1/"
 
 
 class ReceiveBody:
-    """ASGI middleware: hands a request on once its whole body is here, as one event.
+    """ASGI middleware that passes a request on when its whole body has arrived, as one event.
 
-    A body is refused by its announced length, or while a chunked one arrives. One larger than
-    ``MAX_UNAUTHENTICATED_BODY_BYTES`` is not read for callers of the API who cannot say who they are; outside the API,
-    where forms are sent, ``VOICE_MAX_JSON_BYTES`` is the limit whatever the content type.
+    A body that is too large is refused by its announced length or, if it is sent in chunks, while it arrives. The API
+    reads a body of more than ``MAX_UNAUTHENTICATED_BODY_BYTES`` only if the caller can be authenticated. Outside the
+    API, where forms are sent, the limit is ``VOICE_MAX_JSON_BYTES`` whatever the content type.
     """
 
     def __init__(self, app: HttpApp) -> None:
@@ -43,7 +43,7 @@ class ReceiveBody:
         body = bytearray()
         try:
             if not await self._receive(body, scope, receive, headers, length):
-                return  # the client left: nobody to answer
+                return  # the client disconnected, so nobody waits for a response
         except ApiError as answer:
             await send_error(answer, send)
             return
@@ -70,10 +70,11 @@ class ReceiveBody:
 async def _receive(
     body: bytearray, receive: ASGIReceiveCallable, headers: Mapping[str, str], limit: int, *, is_known: bool
 ) -> bool:
-    """Append everything that arrives to ``body``; False if the client left before its end.
+    """Append everything that arrives to ``body``. Return False if the client disconnected before the end.
 
-    Raises ``ApiError`` 401 and 413 as above, 408 for a body that is too slow: below ``VOICE_BODY_MIN_BYTES_S`` on
-    average after the first ``VOICE_BODY_GRACE_S`` seconds, or not done after ``VOICE_DEADLINE_S``.
+    Raises ``ApiError`` 413 for a body of more than ``limit`` bytes, and 401 for a larger one of a caller who cannot be
+    authenticated. Raises 408 for a body that is too slow: below ``VOICE_BODY_MIN_BYTES_S`` bytes per second on average
+    after the first ``VOICE_BODY_GRACE_S`` seconds, or not complete after ``VOICE_DEADLINE_S`` seconds.
     """
     started = time.monotonic()
     while True:
@@ -97,7 +98,10 @@ async def _receive(
 
 
 def _announcing(scope: HTTPScope, length: int) -> HTTPScope:
-    """Return the scope with the body's true length announced: Django treats a multipart body without one as empty."""
+    """Return the scope with the body's true length announced.
+
+    Django treats a multipart body without an announced length as empty.
+    """
     if not any(name == b"transfer-encoding" for name, _ in scope["headers"]):
         return scope
     kept = [(name, value) for name, value in scope["headers"] if name not in (b"transfer-encoding", b"content-length")]
@@ -119,12 +123,12 @@ def _replay(body: bytes, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
 
 
 def body_size(scope: HTTPScope) -> int:
-    """The length in bytes of a body that ``ReceiveBody`` has received; the announced one, or 0, before that."""
+    """Return the length in bytes of a body that ``ReceiveBody`` has received; before that, the announced one or 0."""
     return _announced_length(headers_of(scope)) or 0
 
 
 def _announced_length(headers: Mapping[str, str]) -> int | None:
-    """Return the announced length, or None if the length is not known beforehand."""
+    """Return the announced length in bytes, or None if the body is sent in chunks."""
     if "transfer-encoding" in headers:
         return None
     announced = headers.get("content-length", "0")

@@ -1,4 +1,4 @@
-"""The models that a request can name: the apps' own, and OpenAI's names as aliases of the defaults."""
+"""The models that a request can name: those that apps register, and OpenAI's names as aliases of the defaults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Task(StrEnum):
     SPEECH = "speech"
 
 
-# OpenAI's names, https://platform.openai.com/docs/models; each also with the date of a version behind it.
+# OpenAI's names, https://platform.openai.com/docs/models. Each may be followed by the date of a version.
 _TRANSCRIPTION_NAMES = (
     "whisper-1",
     "gpt-4o-transcribe",
@@ -42,8 +42,12 @@ def undated(name: str) -> str:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A model's description. ``created``: Unix seconds, 0 if unknown. ``languages``: ISO 639-1 codes of those that this
-    service offers; ``notice``: what a person should know before trying it."""
+    """Description of a model.
+
+    ``created``: Unix seconds; 0 if unknown.
+    ``languages``: ISO 639-1 codes of the languages in which this service offers it.
+    ``notice``: what a person should know before trying it.
+    """
 
     id: str
     task: Task
@@ -57,17 +61,17 @@ _offers: dict[Task, Callable[[], list[ModelCard]]] = {}
 
 
 def register(task: Task, models: Callable[[], list[ModelCard]]) -> None:
-    """Register the models for a task, the default first. Apps call this when Django is ready."""
+    """Register a function that returns a task's models, the default first. Apps call this when Django is ready."""
     _offers[task] = models
 
 
 def offered(task: Task) -> list[ModelCard]:
-    """The models for a task, the default first."""
+    """Return the models for a task, the default first."""
     return _offers[task]()
 
 
 def resolve(name: str | None, task: Task) -> ModelCard:
-    """Return the model that ``name`` stands for, the default if there is no name. Raises ``ApiError`` 404."""
+    """Return the model that ``name`` stands for; without a name, the default. Raises ``ApiError`` 404."""
     cards = offered(task)
     if not name:
         return cards[0]
@@ -88,7 +92,7 @@ def resolve(name: str | None, task: Task) -> ModelCard:
 
 
 def notices() -> list[str]:
-    """Return the notices of the default models, which serve requests that name none."""
+    """Return the notices of the default models, which serve requests that name no model."""
     first = [offered(task)[0] for task in Task]
     return [card.notice for card in first if card.notice]
 

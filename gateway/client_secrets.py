@@ -1,8 +1,8 @@
 """Short-lived tokens for browsers: a page opens a WebSocket with one and never sees the application's API key.
 
-Signed with Django's secret key, so every process accepts what any other issued and nothing is stored. A token names one
-end user and is good for opening sockets and for ``GET /v1/voice/availability`` until it expires; a socket that is open
-stays open. Revoking the key that it was made with ends both.
+A token is signed with Django's secret key, so every process accepts what any other issued, and nothing is stored. It
+names one end user. Until it expires, it can open sockets and call ``GET /v1/voice/availability``; an open socket stays
+open. Revoking the API key that the token was made with ends both.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from core.identity import Caller
 
 START = "ek_"
 _SALT = "voiceproject.client_secrets"
-_SEPARATOR = "."  # Django's own, a colon, may not stand in the name of a WebSocket subprotocol
+_SEPARATOR = "."  # Django's default, a colon, is not allowed in the name of a WebSocket subprotocol
 
 
 @dataclass(frozen=True)
 class ClientSecret:
-    """``session``: the settings that the socket starts with. ``expires_at``: Unix seconds."""
+    """A token. ``expires_at`` is in Unix seconds."""
 
     value: str
     expires_at: int
@@ -48,7 +48,7 @@ def issue(caller: Caller, *, lifetime_s: int, session: Mapping[str, Any]) -> Cli
 
 
 async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
-    """Return the caller that the token stands for, and the settings that came with it. Raises ``ApiError`` 401."""
+    """Return the caller whom the token stands for, and the session settings in it. Raises ``ApiError`` 401."""
     try:
         claims = _signer().unsign_object(token.removeprefix(START))
     except signing.BadSignature as error:
@@ -62,7 +62,7 @@ async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
 
 
 class ClientSecretAuthentication(identity.BearerAuthentication):
-    """Authentication for the other endpoints that a browser may call with its token, besides opening sockets."""
+    """Authentication for the endpoints that a browser may call with its token, besides opening sockets."""
 
     async def authenticate(self, request: Request) -> tuple[Caller, None]:  # type: ignore[override]
         scheme, _space, credential = request.headers.get("Authorization", "").partition(" ")

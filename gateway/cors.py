@@ -1,7 +1,7 @@
-"""Pages of other origins: who may call the API from a browser (the Fetch standard's CORS protocol).
+"""Cross-origin resource sharing (the Fetch standard's CORS protocol): pages of which origins may call the API.
 
-No cookie is involved: a page authenticates with a short-lived token or whatever its own server gave it. So an allowed
-origin gets no credentials mode, and the admin and the dashboard are never opened to other origins.
+No cookie is involved, since a page authenticates with a short-lived token or whatever its own server gave it. So
+allowed origins get no credentials mode, and the admin and the dashboard are never open to other origins.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{0,1000}")
 
 
 def is_allowed(origin: str) -> bool:
-    """Return True if ``VOICE_CORS_ORIGINS`` allows the origin, literally or by a pattern: ``*`` alone matches every
-    origin, in a host any subdomain, as a port any port."""
+    """Return True if ``VOICE_CORS_ORIGINS`` allows the origin, literally or by a pattern.
+
+    In a pattern, ``*`` alone matches every origin, within a host any subdomain, and as a port any port.
+    """
     return any(_pattern(allowed).fullmatch(origin) for allowed in settings.VOICE_CORS_ORIGINS)
 
 
@@ -48,7 +50,7 @@ def _pattern(allowed: str) -> re.Pattern[str]:
 
 
 class Cors:
-    """ASGI middleware: answers preflight requests, and lets pages of allowed origins read the answers."""
+    """ASGI middleware that answers preflight requests, and lets pages of allowed origins read the responses."""
 
     def __init__(self, app: HttpApp) -> None:
         self._app = app
@@ -76,8 +78,11 @@ class Cors:
 
 
 async def _answer_preflight(granted: dict[str, str], headers: dict[str, str], send: ASGISendCallable) -> None:
-    """Answer a preflight request: grant all that the page asks to send, since the credential decides, not the names of
-    headers."""
+    """Answer a preflight request.
+
+    Every header that the page asks to send is allowed, because the credential decides and not the headers' names.
+    ``granted`` is empty for an origin that is not allowed.
+    """
     answer = {"Vary": "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"}
     wanted = headers.get("access-control-request-headers", "")
     if granted:

@@ -1,4 +1,4 @@
-"""The outermost layer, in plain ASGI: what must hold for every HTTP response and before any body is read."""
+"""The outermost layer, in plain ASGI: what must hold for every HTTP response, and before any body is read."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ _QUIET = ("/healthz", "/readyz", "/metrics", "/static/")
 
 
 def headers_of(scope: HTTPScope) -> dict[str, str]:
-    """Return the request's headers with names in lower case; of a repeated header, the last one."""
+    """Return the request's headers with names in lower case. Of a repeated header, the last value counts."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 class Edge:
-    """Outermost ASGI layer: gives each request an id, measures and logs it, and turns uncaught exceptions into the
-    error envelope."""
+    """Outermost ASGI layer: gives each request an id, measures and logs it, and answers uncaught exceptions.
+
+    Exceptions are answered with the error envelope.
+    """
 
     def __init__(self, app: HttpApp) -> None:
         self._app = app
@@ -57,7 +59,7 @@ class Edge:
             except Exception as error:  # noqa: BLE001 - nothing else would answer
                 await response.fail(error)
             finally:
-                for work in list(context.work):  # a view that was cancelled before its stream began
+                for work in list(context.work):  # left by a view that was cancelled before its stream began
                     await work.settle(asyncio.CancelledError())
         if not is_quiet:
             extra = {"method": scope["method"], "path": scope["path"], "status": response.status or 499}
@@ -68,7 +70,7 @@ class Edge:
 def _traced(
     scope: HTTPScope, headers: Mapping[str, str], context: RequestContext, response: _Response
 ) -> Iterator[None]:
-    """A span around the whole request, below the caller's own."""
+    """Trace the whole request as a span, below the caller's own span if the headers name one."""
     about = {"http.request.method": scope["method"], "url.path": scope["path"], tracing.REQUEST_ID: context.id}
     with tracing.span(f"{scope['method']} {scope['path']}", tracing.Side.SERVER, parent=headers, **about) as span:
         yield
@@ -76,7 +78,7 @@ def _traced(
 
 
 class _Response:
-    """Passes a response on, with the headers that every one carries."""
+    """Passes a response on, and adds the headers that every response has."""
 
     def __init__(self, context: RequestContext, send: ASGISendCallable) -> None:
         self._context = context

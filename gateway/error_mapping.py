@@ -1,4 +1,4 @@
-"""Translates the errors of the apps below the gateway into HTTP, of which the apps know nothing."""
+"""Map the errors of lower apps, which know nothing of HTTP, to HTTP errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from usage.quota import QuotaExceeded
 
 
 def register() -> None:
-    """Once per process, when Django is ready."""
+    """Register the mapping. Call it once per process, when Django is ready."""
     answer_with(VoiceNotEnabled, _voice_not_enabled)
     answer_with(QuotaExceeded, _quota_exceeded)
     answer_with(TooManyUsers, _too_many_users)
@@ -50,7 +50,9 @@ def _over_capacity(error: OverCapacity) -> ApiError:
 
 
 def _engine_unavailable(_error: EngineUnavailable) -> ApiError:
-    """Answer for an unavailable engine. The cause is for the operator only (``core.errors.report``): it names paths,
-    models and libraries."""
+    """Return the error for an unavailable engine, without its cause.
+
+    The cause names paths, models and libraries, so only operators see it, in the log (``core.errors.report``).
+    """
     message = _("The speech engine is not available at the moment. Try again.")
     return ApiError(ErrorCode.ENGINE_UNAVAILABLE, message, retry_after=UNAVAILABLE_RETRY_AFTER_S)

@@ -1,4 +1,4 @@
-"""The one gate in front of every endpoint that does speech work.
+"""The gate in front of every endpoint that does speech work.
 
     async with request_gate(caller_of(request), Kind.SPEECH) as work:
         await work.admit(body.get("user"))
@@ -6,13 +6,13 @@
         await work.reserve()
         return await work.stream(chunks, content_type="audio/mpeg")
 
-It admits, measures and settles: whatever happens inside, exactly one ledger row is committed before the answer is
-complete. A streamed answer takes the open gate along and settles when its last chunk has been taken.
+The gate admits, measures and settles: whatever happens inside, exactly one ledger row is committed before the response
+is complete. A streamed response keeps the gate open, and settles when its last chunk has been taken.
 
-To be admitted an end user needs voice (the roll-out), quota and room (capacity), asked in this order. Who has been
-named by a header or a token is admitted at once. Who has not may still be named by the body, so such a caller is
-admitted by ``Work.admit`` once the view has read it; ``Work.reserve`` reserves the quota once the view knows how much.
-A view that forgets either does no harm: nothing is handed out before both have been done.
+To be admitted, an end user needs voice (the roll-out), quota, and room (capacity); they are checked in this order. If a
+header or a token names the end user, the gate admits them at once. If not, the body may still name them, so the view
+calls ``Work.admit`` once it has read the body. It calls ``Work.reserve`` once it knows how much quota is needed. A view
+that forgets either does no harm: nothing is sent before both have been done.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ __all__ = ["FEATURES", "Kind", "Work", "WorkStream", "preflight", "request_gate"
 
 
 class Work:
-    """One request's work: what the view fills in is metered when the gate closes.
+    """The work of one request. What the view fills in is metered when the gate closes.
 
-    ``deadline`` is in ``time.monotonic()`` seconds: the units of this request are worthless afterwards. ``is_live``:
-    what is made reaches the caller at once, so nothing can be held back when the gate closes.
+    ``deadline``: ``time.monotonic()`` seconds after which the results are worthless.
+    ``is_streaming``: True once the response is a stream, which closes the gate itself.
+    ``is_live``: True if results reach the caller at once, so that nothing can be held back when the gate closes.
     """
 
     def __init__(self, kind: Kind, caller: Caller) -> None:
@@ -73,7 +74,7 @@ class Work:
 
     @property
     def user(self) -> str:
-        """The end user, or the key itself when nobody has been named."""
+        """The end user, or the API key itself if no end user has been named."""
         return self._user
 
     @property
@@ -82,24 +83,24 @@ class Work:
 
     @property
     def units(self) -> int:
-        """The units that quotas count for this work, as far as they are known: characters, or milliseconds of audio."""
+        """Units that quotas count for this work, as far as they are known: characters, or milliseconds of audio."""
         return self.characters if self.kind.measure is Measure.CHARACTERS else round(self.audio_ms)
 
     def set_cost(self, cost: float) -> None:
-        """Tell admission control the actual cost: seconds of audio or characters; 0 if no engine has to do any work."""
+        """Tell admission control the actual cost: seconds of audio or characters; 0 if no engine has to work."""
         if self._context.admitted is not None:
             self._context.admitted.revise(cost)
 
     def leave_admission(self) -> None:
-        """Stop counting this work in admission control: an engine that keeps its own count does it."""
+        """Stop counting this work in admission control, because an engine counts it itself."""
         if self._context.admitted is not None:
             self._context.admitted.leave(done=False)
 
     async def admit(self, user: str | None = None) -> None:
-        """Let this end user in: a body's ``user``, which counts only where neither a header nor a token named one.
+        """Admit the end user. ``user``, from the body, counts only if neither a header nor a token named one.
 
-        Raises ``ApiError`` 400 for an impossible id, 403 outside the roll-out, 429 when the quota is used up, 503 when
-        there is no room.
+        Raises ``ApiError`` 400 for an invalid id, ``VoiceNotEnabled`` (403) outside the roll-out, ``QuotaExceeded``
+        (429) if the quota is used up, and ``TooManyUsers`` (503) if there is no room.
         """
         if user and not self.caller.names_user:
             self._user = end_user(user, "user")
@@ -114,8 +115,11 @@ class Work:
         self._admitted = self._user
 
     async def reserve(self, *, ahead: int = 0) -> None:
-        """Reserve quota for the ``units`` known so far. Work that lasts reserves some ``ahead``, so that it rarely has
-        to ask the database; near the limit it gets what is left. Raises ``ApiError`` 429 when they do not fit."""
+        """Reserve quota for the ``units`` known so far. Raises ``QuotaExceeded`` (429) if they do not fit.
+
+        Long-running work reserves some units ``ahead``, so that it rarely has to ask the database. Near the limit it
+        gets only what it needs now.
+        """
         if ahead and self.units > self._covered:
             with suppress(quota.QuotaExceeded):
                 await self._reserve(self.units + ahead)
@@ -126,8 +130,11 @@ class Work:
         self._covered = units
 
     async def recheck(self) -> None:
-        """Check long-running work again. Raises ``ApiError`` 403 once this end user has lost voice (the kill switch,
-        for example), 401 once the caller's key has been revoked or its client application switched off."""
+        """Check long-running work again.
+
+        Raises ``VoiceNotEnabled`` (403) if the end user no longer has voice, for example after the kill switch, and
+        ``ApiError`` 401 if the caller's key has been revoked or its client application switched off.
+        """
         await check_still_valid(self.caller)
         if self._admitted is None:
             await policy.require_for_anybody(self.caller, self.feature)
@@ -137,9 +144,9 @@ class Work:
     async def stream(
         self, chunks: AsyncGenerator[bytes, None], *, content_type: str, headers: Mapping[str, str] | None = None
     ) -> WorkStream:
-        """A streaming answer whose end closes the gate.
+        """Return a streaming response whose end closes the gate.
 
-        The first chunk is made before this returns, so that a failure until then is a proper error answer.
+        The first chunk is made before this returns, so that a failure until then gets a proper error response.
         """
         try:
             await self.admit()
@@ -152,26 +159,32 @@ class Work:
         return WorkStream(self, first, chunks, content_type=content_type, headers=dict(headers or {}))
 
     async def checkpoint(self) -> None:
-        """Save the usage so far of long-running work: if this process is killed, only later usage is lost. Raises
-        ``DatabaseError``."""
+        """Save the usage so far of long-running work. Raises ``DatabaseError``.
+
+        If this process is killed, only the usage after the last checkpoint is lost.
+        """
         if not self._settled:
             await self._checkpoint.note(self._entry(None))
 
     async def settle(self, error: BaseException | None = None) -> None:
-        """Commit this request's ledger row, or have it spooled while the database is gone; only the first call counts.
-        Raises ``DatabaseError`` if neither is possible."""
+        """Commit this request's ledger row, or spool it while the database is unavailable. Only the first call counts.
+
+        Raises ``DatabaseError`` if neither is possible.
+        """
         if self._settled:
             return
         entry = self._end(error)
-        # Shielded: a caller who hangs up now must not take the row along.
+        # Shielded, so that the row is written even if the caller disconnects now.
         try:
             await asyncio.shield(asyncio.ensure_future(self._checkpoint.settle(entry)))
         finally:
             self._leave()
 
     def note(self, refusal: BaseException) -> None:
-        """Settle work that was refused before it began. Its row is written within a second, in a batch with many
-        others: refusing must not cost what the work was refused for."""
+        """Settle work that was refused before it began.
+
+        Its row is written within a second, in a batch with others, because a refusal must cost less than the work.
+        """
         ledger().note(self._end(refusal))
 
     def _end(self, error: BaseException | None) -> Entry:
@@ -188,9 +201,9 @@ class Work:
             self._slot.release()
 
     def _entry(self, answer: ApiError | None) -> Entry:
-        # Tries that fail have rows of their own; of those that succeed there can be only one.
+        # Each failed try has its own row, but successful tries with the same Idempotency-Key have only one.
         settlement = self._context.once if answer is None else None
-        # Who left before the answer began has had nothing of it.
+        # A client that disconnected before the response began has received nothing, so it pays nothing.
         is_for_nothing = answer is not None and answer.status == 499 and not (self.is_streaming or self.is_live)
         return Entry(
             request_id=self.request_id,
@@ -214,7 +227,7 @@ class Work:
 
 @asynccontextmanager
 async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -> AsyncIterator[Work]:
-    """Let one request of an authenticated caller in. Raises ``ApiError`` 403, 429 or 503 when it may not enter."""
+    """Let one request of an authenticated caller in. Raises the errors for 403, 429 or 503 if it may not enter."""
     work = Work(kind, caller)
     context = current()
     context.work.append(work)
@@ -238,17 +251,19 @@ async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -
 
 
 async def preflight(caller: Caller, kind: Kind) -> None:
-    """Make the gate's checks for a call that only prepares work (a browser's token, for example). Raises what the gate
-    would raise now, and reserves nothing."""
+    """Make the gate's checks for a call that only prepares work, such as issuing a browser's token.
+
+    Raises what the gate would raise now. Nothing is reserved.
+    """
     await policy.require(caller, caller.user, FEATURES[kind])
     await quota.check(caller, caller.user, kind)
     await leases.admit(caller.client_id, caller.user)
 
 
 class WorkStream(StreamingHttpResponse):
-    """Streams the chunks of one ``Work`` and settles it: at the end, at an error, when the client has gone.
+    """Streaming response that settles its ``Work``: at the end, at an error, or when the client disconnects.
 
-    ``on_end``, when set, gets the whole body, or None when it was not sent to its end.
+    ``on_end``, if set, gets the whole body, or None if the body was not sent completely.
     """
 
     on_end: Callable[[bytes | None], Awaitable[None]] | None = None
@@ -268,8 +283,9 @@ class WorkStream(StreamingHttpResponse):
         self._rest = rest
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        # Django closes what this returns as soon as the client has gone. What its own version returns would leave the
-        # chunks' generator, and with it the settling, to the garbage collector.
+        # Django closes this iterator as soon as the client has gone. The base class's iterator would leave the
+        # generator of
+        # chunks, and with it the settling, to the garbage collector.
         return self._chunks()
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:

@@ -1,8 +1,9 @@
 """Django's ASGI handler, without a thread for every request for speech work.
 
-Django tells synchronous receivers that a request has begun and ended, in a thread that it starts for this request:
-they close old database connections and the like. Requests for speech work have nothing of the kind to be closed (the
-ledger and the gate's look-ups look after their own connections), so they are spared it; all others get Django's way.
+Django announces the beginning and the end of a request to synchronous signal receivers, in a thread that it starts for
+the request. The receivers close old database connections, for example. Speech work has nothing of the kind to close,
+because the ledger and the gate manage their own connections. So it skips the signals; all other requests go Django's
+usual way.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Handler(ASGIHandler):
                 await self.send_response(refusal, send)
                 return
             assert request is not None
-            # Whichever is first: the answer has been sent, or nobody waits for it any more.
+            # Wait until the response has been sent or the client has gone, whichever is first.
             answering = asyncio.create_task(self._answer(request, send))
             watching = asyncio.create_task(self.listen_for_disconnect(receive))
             try:
@@ -56,6 +57,6 @@ class Handler(ASGIHandler):
         try:
             await self.send_response(response, send)
         finally:
-            # What `response.close` does besides telling everybody that it is over.
+            # What `response.close` does, except for sending the signal.
             for close in response._resource_closers:  # type: ignore[attr-defined]
                 close()

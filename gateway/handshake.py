@@ -1,5 +1,7 @@
-"""Identifies who opens a WebSocket, and from which page. Browsers cannot send headers there, so a token can arrive in
-other ways."""
+"""Identify who opens a WebSocket, and from which page.
+
+Browsers cannot set headers there, so a token may also come as a subprotocol or in the address.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,12 @@ _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Handshake:
-    """The opening request of a WebSocket. ``headers``: names in lower case; ``query``: the first value of each
-    parameter."""
+    """The opening request of a WebSocket.
+
+    ``headers``: values by name in lower case.
+    ``query``: first value of each query parameter.
+    ``subprotocols``: names that the client offers.
+    """
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
@@ -38,15 +44,17 @@ class Handshake:
 
     @property
     def subprotocol(self) -> str | None:
-        """The subprotocol to answer with: a browser wants one that it offered. The token is used only if there is no
-        other."""
+        """The subprotocol to answer with, since a browser expects one of those that it offered.
+
+        The one with the token is used only if there is no other.
+        """
         harmless = [name for name in self.subprotocols if not name.startswith(TOKEN_PROTOCOL)]
         if "realtime" in harmless:
             return "realtime"
         return next(iter([*harmless, *self.subprotocols]), None)
 
     def check_origin(self) -> None:
-        """Raises ``ApiError`` 403 for a page of another site. Non-browser programs send no origin."""
+        """Raise ``ApiError`` 403 for a page of another site. Programs other than browsers send no origin."""
         origin = self.headers.get("origin")
         if origin is None or is_allowed(origin):
             return
@@ -62,7 +70,7 @@ class Handshake:
             raise ApiError(ErrorCode.FORBIDDEN, message, param="origin")
 
     async def caller(self) -> tuple[Caller, Mapping[str, Any]]:
-        """The caller, and the settings that came with a browser's token. Raises ``ApiError`` 400 or 401."""
+        """Return the caller, and the settings that came with a browser's token. Raises ``ApiError`` 400 or 401."""
         headers = dict(self.headers)
         if "authorization" not in headers:
             headers["authorization"] = f"Bearer {self._browser_token()}"
@@ -76,7 +84,7 @@ class Handshake:
             if name.startswith(TOKEN_PROTOCOL):
                 return name.removeprefix(TOKEN_PROTOCOL)
         token = self.query.get("token", "")
-        # An address ends up in histories and proxies' logs: nothing that lasts may be in it.
+        # Addresses end up in browser histories and in the logs of proxies, so no long-lived credential may be in them.
         if token and not token.startswith(client_secrets.START) and token.count(".") != 2:
             message = _("Only short-lived tokens may be sent in the address; send an API key as a header.")
             raise ApiError(ErrorCode.INVALID_API_KEY, message)

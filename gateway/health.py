@@ -1,4 +1,4 @@
-"""Liveness and readiness, for whoever restarts this process and whoever sends it traffic."""
+"""Liveness and readiness checks, for whatever restarts this process and whatever sends requests to it."""
 
 from __future__ import annotations
 
@@ -28,18 +28,23 @@ PAGES = "pages"
 
 @require_safe
 async def live(request: HttpRequest) -> JsonResponse:
-    """The process answers. It asks nobody else: a database that is away is no reason to restart this."""
+    """Answer that this process is alive.
+
+    Nothing else is checked: a database that is unavailable is no reason to restart this process.
+    """
     return JsonResponse({"status": "ok", "version": settings.VOICE_VERSION})
 
 
 @require_safe
 async def ready(request: HttpRequest) -> JsonResponse:
-    """This process takes work: engines loaded, database and Redis reachable, not draining.
+    """Answer whether this process takes work: engines loaded, database and Redis reachable, not draining.
 
-    ``?for=traffic`` is a load balancer's question: may requests be sent here? All processes share Redis, the database
-    and the inference tier, so taking them all away because one of those is gone would make an outage of what the
-    service goes on through, and a gateway's error page of the answer that callers can read (docs/outages.md).
-    ``?for=pages`` asks the same of a process that serves the admin, the dashboard and usage: it needs no models.
+    ``?for=traffic`` is for load balancers. All processes share Redis, the database and the inference tier, so if one of
+    these is unavailable, every process is affected. The service can bear that for a while (docs/outages.md). If the
+    load balancer took all processes away, it would make an outage of it, and callers would get its error page instead
+    of a readable error. So this variant ignores what the service can bear.
+
+    ``?for=pages`` is the same for a process that serves only the admin, the dashboard and usage, and needs no models.
     """
     purpose = request.GET.get("for", "")
     checks: dict[str, Callable[[], Awaitable[str]]] = {"database": _database}
@@ -63,7 +68,8 @@ def _bearable() -> set[str]:
     bearable = {"redis"}
     if database.was_there and database.away_s < settings.VOICE_DATABASE_OUTAGE_S:
         bearable.add("database")
-    # A tier that was never there may be the wrong address, and must not take the place of a process that works.
+    # An inference tier that was never reachable may have a wrong address. Such a process must not replace one that
+    # works.
     if settings.VOICE_INFERENCE_URL and lifecycle().loaded:
         bearable.add("models")
     return bearable
@@ -73,7 +79,7 @@ async def _outcome(name: str, check: Callable[[], Awaitable[str]]) -> str:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             return await check()
-    except Exception:  # the reason goes to the log, not to whoever can reach this page
+    except Exception:  # the log has the reason; callers of this page need not know it
         logger.warning("not ready", exc_info=True, extra={"check": name})
         return "unreachable"
 
@@ -87,7 +93,7 @@ async def _models() -> str:
         return "loading"
     status = runtime.status()
     away = sorted(name for name in status if not status[name].ready and not runtime.is_stood_in_for(name))
-    return "unreachable: " + ", ".join(away) if away else "ok"  # only an inference tier goes away once it was there
+    return "unreachable: " + ", ".join(away) if away else "ok"  # only those of an inference tier become unreachable
 
 
 async def _database() -> str:

@@ -1,13 +1,13 @@
-"""`Idempotency-Key`: a POST that is sent again gets the first one's answer, and its work is neither done nor counted
-twice.
+"""`Idempotency-Key`: a POST that is repeated gets the first response, and its work is neither done nor counted twice.
 
-Only answers that a retry should get again are kept: what succeeded and what was the caller's fault.
+Only responses that a retry should get again are kept: successes, and errors that are the caller's fault.
 
-A key is claimed while its request runs. Whoever claimed it renews the claim, so that of a process that is killed is
-free again after ``CLAIM_S``; what that process had already booked is not booked again (``Work``'s settlement).
+A key is claimed while its request runs, and the claim is renewed. If the process is killed, the claim expires after
+``CLAIM_S`` seconds. Work that the killed process had already written to the ledger is not counted again (see the
+settlement of ``Work``).
 
-Without Redis nobody can know whether a key was used, so such requests are refused (503); an answer that was made when
-it went away is handed out all the same.
+While Redis is unavailable, nobody can know whether a key was used, so such requests are refused (503). A response that
+was made when it became unavailable is still sent.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from gateway.gate import WorkStream
 from inference.pool import in_first_pool
 
 POLL_S = 0.05
-CLAIM_S = 10.0  # not renewed for so long, whoever made it must have died
+CLAIM_S = 10.0  # a claim that was not renewed for so long belongs to a process that died
 RENEWALS_PER_CLAIM = 4
-GIVEN_KEYS = 100_000  # of which it is known that they have been answered, though the answer may have had to go
+GIVEN_KEYS = 100_000  # keys known to have been answered, even if the response is no longer kept
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _NOT_KEPT = {401, 403, 408, 409, 429, 499}
 
@@ -50,7 +50,7 @@ _store = make_store("idempotency", settings.VOICE_IDEMPOTENCY_BYTES, settings.VO
 
 
 async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
-    """Return ``run()``'s answer, or the stored answer to this caller's earlier request with the same key."""
+    """Return ``run()``'s response, or the stored response to this caller's earlier request with the same key."""
     key = request.headers.get("Idempotency-Key")
     if request.method != "POST" or key is None or not settings.VOICE_IDEMPOTENCY_TTL_S:
         return await run()
@@ -72,8 +72,10 @@ def _boundary(content_type: str) -> bytes:
 
 
 def _fingerprint(body: bytes, boundary: bytes) -> str:
-    """Return a fingerprint that is equal for equal fields and files: it leaves out the boundary, which clients generate
-    anew for each try."""
+    """Return a fingerprint of the body that is equal for equal fields and files.
+
+    It leaves out the multipart boundary, which clients generate anew for each try.
+    """
     digest = hashlib.sha256()
     start = 0
     view = memoryview(body)
@@ -111,7 +113,7 @@ class _Try:
         except asyncio.CancelledError:
             await self._drop()
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, its answer may have to be kept
+        except Exception as error:  # noqa: BLE001 - the response to any error may have to be kept
             response = exception_handler(error, {})
         if isinstance(response, WorkStream):
             response.on_end = lambda content: self._keep(response, content)
@@ -124,8 +126,7 @@ class _Try:
         return response
 
     async def _renew(self) -> None:
-        """Renew the claim until the answer is kept or dropped, or until it is so late that no client can still be
-        waiting."""
+        """Renew the claim until the response is kept or dropped, or until no client can still be waiting."""
         until = time.monotonic() + settings.VOICE_DEADLINE_S
         while time.monotonic() < until:
             await asyncio.sleep(CLAIM_S / RENEWALS_PER_CLAIM)
@@ -133,9 +134,11 @@ class _Try:
                 await _store().renew(self._name, CLAIM_S)
 
     def _settlement(self) -> str:
-        """Return a settlement id that all tries with this key share until one has been answered. So what a killed
-        process had booked is not booked again, but work that is repeated because its answer could not be kept that long
-        is."""
+        """Return a settlement id that all tries with this key share until one of them has been answered.
+
+        So what a killed process had written to the ledger is not written again. Work is counted again only if it is
+        repeated because its response was no longer kept.
+        """
         period = int(time.time() / settings.VOICE_IDEMPOTENCY_TTL_S)
         return _digest(self._name, self._fingerprint, str(period), str(_given.get(self._name, 0)))[:32]
 
@@ -151,10 +154,10 @@ class _Try:
         if response.status_code == 200:
             _given[self._name] = _given.get(self._name, 0) + 1
         headers = dict(response.items())
-        if isinstance(response, Response):  # its own says HTML until it is rendered
+        if isinstance(response, Response):  # its Content-Type says HTML until it is rendered
             headers["Content-Type"] = "application/json"
         head = {"fingerprint": self._fingerprint, "status": response.status_code, "headers": headers}
-        with suppress(StoreUnavailable):  # which the store has logged
+        with suppress(StoreUnavailable):  # already logged by the store
             await _store().put(self._name, json.dumps(head).encode() + b"\n" + content)
 
     async def _drop(self) -> None:

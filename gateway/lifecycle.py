@@ -1,4 +1,4 @@
-"""The life of this process: engines load, requests come and go, then it drains and stops."""
+"""Life cycle of this process: engines load, requests come and go, then it drains and stops."""
 
 from __future__ import annotations
 
@@ -24,8 +24,13 @@ DRAINING_RETRY_AFTER_S = 1.0
 
 
 class Lifecycle:
-    """``requests``: how many are under way, open sockets among them. ``failures``: engines that did not load, with the
-    reason. ``stopping`` is set when draining begins, for what lasts longer than a request and has to be told."""
+    """State of this process.
+
+    ``draining``: True if new work is refused, because the process is about to stop.
+    ``stopping``: set when draining begins, for tasks that outlast a request and have to be told.
+    ``requests``: number of requests under way, including open sockets.
+    ``failures``: the engines that did not load, with the reason.
+    """
 
     def __init__(self) -> None:
         self.draining = False
@@ -42,13 +47,16 @@ class Lifecycle:
         return self._loading is not None and self._loading.done() and not self.failures
 
     def start_loading(self) -> asyncio.Task[None]:
-        """Load the engines in the background: on a later call only those that failed, never one that is ready."""
+        """Load the engines in the background.
+
+        A later call loads only those that failed, never one that is ready.
+        """
         if self._loading is None or (self._loading.done() and self.failures):
             self._loading = asyncio.create_task(self._load())
         return self._loading
 
     async def admit(self, deadline: float) -> None:
-        """Let new work in once the engines have loaded. Raises ``ApiError`` 503 when draining or at the deadline."""
+        """Wait until the engines have loaded. Raises the errors for 503 when draining or at the deadline."""
         if self.draining:
             message = _("This server is shutting down. Try again.")
             raise ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=DRAINING_RETRY_AFTER_S)
@@ -71,7 +79,7 @@ class Lifecycle:
                 self._nothing_under_way.set()
 
     async def drain(self, grace_s: float) -> bool:
-        """Refuse new work and wait for what runs, at most ``grace_s``. Tells whether everything finished."""
+        """Refuse new work, and wait at most ``grace_s`` seconds for what runs. Return True if everything finished."""
         self.draining = True
         self.stopping.set()
         with suppress(TimeoutError):
@@ -80,7 +88,7 @@ class Lifecycle:
         return self.requests == 0
 
     async def close(self) -> None:
-        """Stop what was started; nothing may be under way any more."""
+        """Stop everything that was started. Nothing may be under way any more."""
         if self._loading is not None and not self._loading.done():
             self._loading.cancel()
             await asyncio.wait([self._loading])
@@ -91,7 +99,8 @@ class Lifecycle:
     async def _load(self) -> None:
         self.failures.clear()
         await asyncio.gather(*(self._load_one(name) for name in runtime.names()))
-        # What is here now stays: the collector, which stops all threads, need not look at it again and again.
+        # These objects stay for good. The garbage collector stops all threads, so it should not scan them again and
+        # again.
         gc.collect()
         gc.freeze()
 

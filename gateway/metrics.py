@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics, on top of django-prometheus."""
+"""Prometheus metrics of the gateway, exported at /metrics together with those of django-prometheus."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ admission_wait_seconds = Gauge(
     "voice_admission_wait_seconds", "What the newest request has before it, in this process", ["feature"]
 )
 admission_refused_total = Counter("voice_admission_refused_total", "Requests refused for want of capacity", ["feature"])
-for _feature in ("asr", "tts"):  # nothing refused is 0, not nothing
+for _feature in ("asr", "tts"):  # export 0, rather than nothing, before the first refusal
     admission_refused_total.labels(_feature)
 build_info = Gauge("voice_build_info", "1; the label says which version runs", ["version"])
 streams_open = Gauge("voice_streams_open", "Open WebSockets that do speech work", ["kind"])
@@ -53,7 +53,7 @@ def observe_work(entry: Entry) -> None:
     """Count one finished request for speech work."""
     kind = entry.kind.value
     requests_total.labels(kind, entry.status, entry.client_id).inc()
-    if entry.status != 200:  # refusals are fast: among response times they would hide that service is slow
+    if entry.status != 200:  # refusals are fast and would hide slow responses
         return
     if not entry.is_live:  # a stream takes as long as people talk or listen
         request_seconds.labels(kind).observe(entry.total_ms / 1000)
@@ -71,7 +71,7 @@ def _observe_batch(engine: str, size: int, seconds: float) -> None:
 
 
 class EngineCollector(Collector):
-    """Readings of the engines, taken when Prometheus asks."""
+    """Exports the state of the engines, read when Prometheus asks."""
 
     def collect(self) -> Iterable[Metric]:
         ready = GaugeMetricFamily("voice_engine_ready", "1 when the engine takes work", labels=["engine"])
@@ -87,7 +87,7 @@ class EngineCollector(Collector):
 
 
 def register() -> None:
-    """Once per process, when Django is ready."""
+    """Register the metrics. Call it once per process, when Django is ready."""
     build_info.labels(settings.VOICE_VERSION).set(1)
     REGISTRY.register(EngineCollector())
     runtime.observe_batches(_observe_batch)

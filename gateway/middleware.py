@@ -1,7 +1,7 @@
 """Django's middleware, kept off the path of API calls.
 
-Django's own classes are synchronous: each would send every request to a thread and back. Here those that only the admin
-needs run for the admin's pages alone, and what every request needs runs on the event loop.
+Django's own classes are synchronous, so each would send every request to a thread and back. Here, middleware for people
+who sign in runs only for their pages, and middleware for every request runs on the event loop.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from django_prometheus.middleware import PrometheusAfterMiddleware
 from core import locale
 
 LANGUAGE_KEPT_S = 365 * 24 * 3600
-FOR_PEOPLE = ("/admin/", "/dashboard/")  # who sign in; everything else is called with keys and tokens
+FOR_PEOPLE = ("/admin/", "/dashboard/")  # pages for people who sign in; everything else is called with keys and tokens
 
-# The admin's theme brings scripts in its pages and evaluates their attributes (Alpine.js): both have to be allowed.
+# The admin's theme has inline scripts and evaluates attributes (Alpine.js), so both have to be allowed.
 ADMIN_POLICY = "; ".join(
     [
         "default-src 'self'",
@@ -45,7 +45,7 @@ ADMIN_POLICY = "; ".join(
 
 
 class PeopleOnly:
-    """Mixed into a Django middleware: it applies to the pages of people who sign in only."""
+    """Mix-in that restricts a Django middleware to the pages of people who sign in."""
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info.startswith(FOR_PEOPLE):
@@ -54,7 +54,10 @@ class PeopleOnly:
 
 
 class Language:
-    """Pages in the language that their visitor chose (`?lang=ms`), or else prefers. The admin stays English."""
+    """Middleware that serves pages in the language that visitors choose (``?lang=ms``) or else prefer.
+
+    The admin stays English.
+    """
 
     async_capable = True
     sync_capable = False
@@ -78,8 +81,10 @@ class Language:
 
 
 class Security(PeopleOnly, SecurityMiddleware):
-    """Django's headers, a content security policy for pages that have none of their own, and cookies marked ``Secure``
-    where they travel by TLS."""
+    """Adds Django's security headers, a content security policy, and ``Secure`` to cookies sent over TLS.
+
+    A page that has a content security policy of its own keeps it.
+    """
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response = super().process_response(request, response)
@@ -115,7 +120,7 @@ class ClickJacking(PeopleOnly, XFrameOptionsMiddleware):
 
 
 class Metrics(PrometheusAfterMiddleware):
-    """django-prometheus's counters; they only add numbers, so they need no thread."""
+    """django-prometheus's middleware. It only adds numbers, so it needs no thread."""
 
     metrics_cls = PrometheusMetrics
 
@@ -135,8 +140,10 @@ class Metrics(PrometheusAfterMiddleware):
 
 
 class Compressed(GZipMiddleware):
-    """Compresses pages with gzip and random padding, so that their length reveals nothing of their content. Static
-    files have their own compression (``voiceproject.static``); API answers are small, or audio."""
+    """Compresses pages with gzip and random padding, so that their length reveals nothing of their content.
+
+    Static files have their own compression (``voiceproject.static``). API responses are small, or audio.
+    """
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
@@ -146,7 +153,7 @@ class Compressed(GZipMiddleware):
 
 
 class ContentLength:
-    """Announces the length of a body that is known, so that it is not sent in chunks."""
+    """Middleware that announces the length of a known body, so that it is not sent in chunks."""
 
     async_capable = True
     sync_capable = False

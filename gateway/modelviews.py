@@ -33,7 +33,7 @@ def _shown(name: str, card: ModelCard) -> dict[str, str | int]:
 
 
 class ModelsView(PublicApiView):
-    """What can be asked for; OpenAI's names are aliases of the default model of their task."""
+    """Lists the models that a request can name. OpenAI's names are aliases of the default model of their task."""
 
     @extend_schema(
         operation_id="list_models",
@@ -47,7 +47,7 @@ class ModelsView(PublicApiView):
 
 
 class ModelView(PublicApiView):
-    """One model or alias."""
+    """Describes one model or alias."""
 
     @extend_schema(operation_id="retrieve_model", summary="One model", responses=_model)
     async def get(self, request: Request, name: str) -> Response:
@@ -59,7 +59,7 @@ class ModelView(PublicApiView):
 
 
 class AudioModelsView(PublicApiView):
-    """The models that speak, as Open WebUI asks for them."""
+    """Lists the text-to-speech models in the form that Open WebUI expects."""
 
     @extend_schema(
         operation_id="list_audio_models",

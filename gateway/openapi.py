@@ -1,7 +1,7 @@
-"""The API's description at `/schema/`: what no single view can say of itself.
+"""The API's schema at `/schema/`: what no single view can say about itself.
 
-drf-spectacular describes the views; a hook adds what they share: how callers prove who they are, the headers that every
-call takes, the errors that each can answer, tags by task, and an example of each call that runs as it stands.
+drf-spectacular describes the views. A hook adds what they share: authentication, common headers, errors, tags by task,
+and for each call an example that works as it stands.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TAGS = {
     "Models": ("/v1/models",),
 }
 PUBLIC = ("/v1/models", "/v1/audio/models", "/v1/audio/voices")  # readable without a key
-WORK = ("/v1/audio/transcriptions", "/v1/audio/translations", "/v1/audio/speech")  # an engine works for these
+WORK = ("/v1/audio/transcriptions", "/v1/audio/translations", "/v1/audio/speech")  # done by an engine
 
 ERRORS = {
     "400": "A field is missing or cannot be used (`missing_field`, `invalid_value`, `unsupported_parameter`, "
@@ -95,7 +95,7 @@ Speech to text and text to speech behind OpenAI's audio API. Malay first.
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """Tells drf-spectacular how callers prove who they are."""
+    """Describes bearer authentication to drf-spectacular."""
 
     target_class = "core.identity.BearerAuthentication"
     match_subclasses = True
@@ -106,7 +106,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 
 def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """drf-spectacular's post-processing hook."""
+    """Complete the schema. This is a post-processing hook of drf-spectacular."""
     result["info"]["description"] = SOCKETS.strip()
     result["tags"] = [{"name": name} for name in TAGS]
     result["components"].setdefault("schemas", {})["Error"] = ENVELOPE

@@ -1,4 +1,4 @@
-"""Parsers for request bodies: errors that Django REST framework's own would let through as a 500 become a 400."""
+"""Parsers for request bodies. Errors that Django REST framework would answer with 500 become 400."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework.parsers import JSONParser
 
 
 class JsonParser(JSONParser):
-    """JSON whose top level is an object."""
+    """Parser for JSON whose top level must be an object."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         try:

@@ -1,12 +1,20 @@
-"""The one way into WebSockets that do speech work: the same gate as for requests, and the limits that sockets need.
+"""Base of WebSockets that do speech work: the same gate as for requests, and the limits that sockets need.
 
-A protocol inherits ``SocketConsumer`` and says what its messages mean. What every one gets here: origin and
-credentials, rate, streams per user, gate and ledger, checkpoints, limits of size, idleness and duration, a bounded way
-out, an error in the envelope before each close, and a good end when the process drains.
+A protocol inherits ``SocketConsumer`` and defines what its messages mean. The base class provides for all:
 
-Tasks: one reads, up to ``READ_AHEAD_BYTES`` ahead; one handles what was read, message by message, so a slow handler
-slows its client down and nobody else; one sends, from a bounded queue; one watches the clock and the process. All run
-on one event loop. ``fail`` and ``finish`` may be called from any of them; the first one counts.
+- origin and credentials, rate limit, streams per user, gate and ledger;
+- checkpoints, and limits of size, idle time and duration;
+- a bounded queue of outgoing messages, and an error in the envelope before each close;
+- an orderly end when the process drains.
+
+Tasks, all on one event loop:
+
+- one reads, up to ``READ_AHEAD_BYTES`` ahead;
+- one handles what was read, message by message, so that a slow handler slows down only its own client;
+- one sends, from a bounded queue;
+- one watches the clock and the process.
+
+``fail`` and ``finish`` may be called from any of them; the first call counts.
 """
 
 from __future__ import annotations
@@ -43,15 +51,15 @@ from usage.entry import Measure
 
 logger = logging.getLogger("voiceproject.requests")
 
-RECHECK_S = 2.0  # how soon a kill switch ends what is open
-# What a stream reserves of the quota beyond what it has used, so that it need not ask at each message.
+RECHECK_S = 2.0  # a kill switch ends open streams within this time
+# Units that a stream reserves beyond those it has used, so that it need not ask the database for each message.
 COVER_AHEAD = {Measure.AUDIO: 30_000, Measure.CHARACTERS: 2_000}
-MAX_WAITING = 256  # messages to a client that does not read; then it is cut
-TAKEN_WITHIN_S = 10.0  # by the connection, of a message that somebody waits to see sent; then the client is cut
-# About half a minute of 16 bit audio at 16 kHz. Pings stand in line with messages: a client whose server does not read
-# gets no answer to its own, and most hang up after 20 s of that.
+MAX_WAITING = 256  # messages that may wait for a client that does not read, before it is cut off
+TAKEN_WITHIN_S = 10.0  # time for the connection to take what ``sent`` waits for, before the client is cut off
+# About half a minute of 16-bit audio at 16 kHz. Pings wait in line with messages: while the server does not read, a
+# client gets no answer to its pings, and most clients hang up after 20 s of that.
 READ_AHEAD_BYTES = 1_048_576
-FAREWELL_S = 5.0  # after a close, for the client to answer and for a handler to end
+FAREWELL_S = 5.0  # after a close: time for the client to answer and for a handler to end
 NORMAL = 1000
 INTERNAL_ERROR = 1011
 
@@ -63,17 +71,18 @@ class _Close:
 
 
 def close_code(answer: ApiError) -> int:
-    """Return the WebSocket close code: 4000 plus the HTTP status, or the protocol's own internal-error code for a
-    500."""
+    """Return the WebSocket close code: 4000 plus the HTTP status, or 1011 (internal error) for a 500."""
     return INTERNAL_ERROR if answer.status == 500 else 4000 + answer.status
 
 
 class SocketConsumer(AsyncWebsocketConsumer):
-    """Base class for WebSocket protocols, which override ``opened``, ``on_message``, ``on_binary`` and, as needed, the
-    other hooks."""
+    """Base class for WebSocket protocols.
+
+    They override ``opened``, ``on_message``, ``on_binary`` and, as needed, the other hooks.
+    """
 
     kind: ClassVar[Kind]
-    #: Fields that a client may cut anywhere, within a character even: half a surrogate pair reaches the protocol.
+    #: Fields that a client may cut anywhere, even within a character. Half a surrogate pair then reaches the protocol.
     splittable: ClassVar[frozenset[str]] = frozenset()
     channel_layer_alias = None  # nobody sends messages to a socket from elsewhere
     work: Work
@@ -91,7 +100,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self._has_handled = asyncio.Event()
         self._handling: asyncio.Task[None] | None = None
         self._noted_ms = 0.0
-        self._deaf = False  # what arrives no longer counts: we are closing, or about to
+        self._deaf = False  # what arrives no longer counts: the connection is closing, or about to
         self._ending: _Close | None = None
         self._failure: BaseException | None = None
         self._is_cut = False
@@ -99,8 +108,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
     # --- for protocols ------------------------------------------------------------------------------------------------
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
-        """Called once the caller is known and ``self.work`` is open. ``preset``: settings that came with a browser's
-        token."""
+        """Called once the caller is known and ``self.work`` is open. ``preset``: settings in a browser's token."""
 
     async def on_message(self, message: dict[str, Any]) -> None:
         """Handle a text message: a JSON object with a ``type``."""
@@ -109,22 +117,22 @@ class SocketConsumer(AsyncWebsocketConsumer):
         """Handle a binary message."""
 
     async def on_error(self, error: Exception) -> None:
-        """Handle an exception of one of the handlers above. The stream ends unless a protocol overrides this."""
+        """Handle an exception of one of the handlers above. Unless a protocol overrides this, the stream ends."""
         self.fail(error)
 
     async def wind_down(self) -> None:
-        """Finish what is open: nothing more will arrive. Cut off after ``VOICE_WS_DRAIN_S``."""
+        """Finish open work, because no more messages arrive. Cancelled after ``VOICE_WS_DRAIN_S`` seconds."""
 
     async def closed(self) -> None:
-        """Release all resources; the last chance to meter. Always called if ``opened`` was."""
+        """Release all resources, and meter for the last time. Always called if ``opened`` was."""
 
     @property
     def idle_limit_s(self) -> float:
-        """Seconds for which the client may send nothing; infinite where silence is normal."""
+        """Seconds for which the client may send nothing; infinite if silence is normal."""
         return float(settings.VOICE_WS_IDLE_S)
 
     def is_working(self) -> bool:
-        """True while the client waits for a result, and so is not idle."""
+        """Return True while the client waits for a result, and so is not idle."""
         return bool(self._ahead)
 
     def close_for(self, answer: ApiError) -> tuple[int, bool]:
@@ -132,11 +140,13 @@ class SocketConsumer(AsyncWebsocketConsumer):
         return close_code(answer), True
 
     def meter(self) -> None:
-        """Bring ``self.work`` up to date."""
+        """Update the usage in ``self.work``."""
 
     async def name_user(self, user: str | None) -> None:
-        """Set the end user that a message names; it counts only if neither a header nor a token named one. Raises
-        ``ApiError`` 403 outside the roll-out, 429 for too many streams."""
+        """Set the end user that a message names, unless a header or a token has named one.
+
+        Raises what ``Work.admit`` raises, and ``ApiError`` 429 if this user has too many streams.
+        """
         before = self.work.user
         await self.work.admit(user)
         if self.work.user != before:
@@ -146,12 +156,14 @@ class SocketConsumer(AsyncWebsocketConsumer):
         return {"type": "error", **answer.envelope()}
 
     def send_event(self, event: Mapping[str, Any] | bytes) -> None:
-        """Queue a message. A client that lets too many wait is cut off."""
+        """Queue a message. A client for which too many messages wait is cut off."""
         self._put(event if isinstance(event, bytes) else whole_characters(json.dumps(event, ensure_ascii=False)))
 
     async def sent(self) -> None:
-        """Wait until the connection has taken what was queued: a client that reads slowly slows its audio down, so
-        that little of it is on its way. One that takes nothing is cut off."""
+        """Wait until the connection has taken all queued messages. A client that takes nothing is cut off.
+
+        So audio is made no faster than a client reads, and little of it is on its way at any time.
+        """
         try:
             async with asyncio.timeout(TAKEN_WITHIN_S):
                 await self._outgoing.join()
@@ -159,12 +171,12 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._cut()
 
     def finish(self) -> None:
-        """Close the connection after all work is done."""
+        """Close the connection normally, after the messages that are queued."""
         if self._ending is None:
             self._end_with(_Close(NORMAL, ""))
 
     def fail(self, error: BaseException) -> None:
-        """Send the error and close."""
+        """Send the error and close the connection."""
         if self._ending is None:
             answer = report(error)
             self._failure = error
@@ -173,7 +185,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 self.send_event(self.error_event(answer))
             self._end_with(_Close(code, answer.code))
 
-    # --- the machinery ------------------------------------------------------------------------------------------------
+    # --- internal -----------------------------------------------------------------------------------------------------
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         enter(self._context)
         self._main = asyncio.current_task()
@@ -196,7 +208,9 @@ class SocketConsumer(AsyncWebsocketConsumer):
         logger.info("request", extra={**extra, "duration_ms": self._context.elapsed_ms(), **self._context.notes})
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        # Channels' own closes database connections around each message, in a thread. Ours belong to the ledger's.
+        # Channels' own method closes database connections around each message, in a thread. Here, connections belong to
+        # the
+        # ledger's thread.
         match message["type"]:
             case "websocket.connect":
                 await self.websocket_connect(message)
@@ -205,13 +219,13 @@ class SocketConsumer(AsyncWebsocketConsumer):
             case "websocket.disconnect":
                 self._left_with = message.get("code")
                 if self._handling is not None:
-                    await asyncio.wait([self._handling])  # what was said before leaving counts
+                    await asyncio.wait([self._handling])  # messages sent before leaving count
                 raise StopConsumer
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         handshake = Handshake.of(self.scope)
         locale.answer_in(locale.accepted(handshake.headers.get("accept-language", "")))
-        await self.accept(handshake.subprotocol)  # also when refused: the reason is told as an event
+        await self.accept(handshake.subprotocol)  # even if it is refused below: an event tells the reason
         self._tasks.append(asyncio.create_task(self._send_all()))
         try:
             handshake.check_origin()
@@ -271,15 +285,17 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._cut()
 
     def _cut(self) -> None:
-        """Close without a farewell message: the client does not read, so it would only wait behind the rest."""
+        """Close without a last message. The client does not read, so it would only wait behind the others."""
         if not self._is_cut and self._main is not None:
             logger.warning("cut a client that does not read")
             self._is_cut = self._deaf = True
             self._main.cancel()
 
     def _stop_handling(self) -> None:
-        """Stop the handler after the connection has closed without ``fail`` or ``finish``, so that one waiting for the
-        engine does not keep the process from stopping."""
+        """End the consumer if it has not ended by itself some time after the close was sent.
+
+        Otherwise a handler that waits for the engine could keep the process from stopping.
+        """
         if self._main is not None:
             self._is_cut = True
             self._main.cancel()
@@ -287,7 +303,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def _send_all(self) -> None:
         while True:
             item = await self._outgoing.get()
-            with suppress(OSError, RuntimeError):  # the client has gone: its reader will say so
+            with suppress(OSError, RuntimeError):  # the client has gone, which the reading task will notice
                 await self._send_one(item)
             if isinstance(item, _Close):
                 break
@@ -305,8 +321,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 await self.send(text_data=text)
 
     async def _watch(self) -> None:
-        """End the stream when it is idle or has lasted too long, when the process drains, or when its user has lost
-        voice."""
+        """End the stream if it is idle or too long, if the process drains, or if its user loses voice."""
         ends_at = time.monotonic() + settings.VOICE_WS_MAX_S
         while not self._deaf:
             if self.is_working():
@@ -336,7 +351,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             await self.work.recheck()
         except (ApiError, DomainError) as error:
             self.fail(error)
-        except DatabaseError:  # asked again soon; the clock and the process must be watched meanwhile
+        except DatabaseError:  # checked again soon; watching must go on meanwhile
             logger.warning("cannot ask whether a stream's user still has voice", exc_info=True)
 
     async def _wind_down(self, reason: ApiError) -> None:
@@ -344,7 +359,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         try:
             async with asyncio.timeout(settings.VOICE_WS_DRAIN_S):
                 if self._handling is not None:
-                    await asyncio.wait([self._handling])  # what was read has been taken: it counts
+                    await asyncio.wait([self._handling])  # messages that were read still count
                 if self._ending is None:
                     await self.wind_down()
         except TimeoutError:
@@ -356,13 +371,13 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def _note_progress(self) -> None:
         self.meter()
         if self.work.units:
-            await self.work.admit()  # now at the latest it is for whom a message has named, or for the key itself
+            await self.work.admit()  # by now the end user is known: named by a message, or else the key itself
             await self.work.reserve(ahead=COVER_AHEAD[self.work.kind.measure])
         if self.work.audio_ms - self._noted_ms >= 1000 * CHECKPOINT_AUDIO_S:
             self._noted_ms = self.work.audio_ms
             try:
                 await self.work.checkpoint()
-            except DatabaseError:  # the next one, or the settling, will say more
+            except DatabaseError:  # the next checkpoint, or settling, includes this usage
                 logger.warning("cannot note a stream's progress", exc_info=True)
 
     async def _let_go(self) -> None:
@@ -371,15 +386,17 @@ class SocketConsumer(AsyncWebsocketConsumer):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         try:
-            # ``closed`` is called first, then the stream's slot is free and the ledger row written.
+            # This calls ``closed`` first, then frees the stream's slot, then writes the ledger row.
             outcome = self._outcome()
             await self._gate.__aexit__(type(outcome) if outcome else None, outcome, None)
         except DatabaseError:
             logger.exception("a stream could not be settled")
 
     def _outcome(self) -> BaseException | None:
-        """Return the error to record in the ledger, or None. Whatever ended a stream, what it used before counts as
-        served, unless the failure was ours."""
+        """Return the error to record in the ledger, or None.
+
+        Whatever ended a stream, what it used before counts as served, unless the service itself failed (500).
+        """
         outcome = self._failure
         if self._ending is None:
             outcome = asyncio.CancelledError()

@@ -1,4 +1,4 @@
-"""Messages on a WebSocket: what a text message is, how large one may be, and characters that were cut in two."""
+"""Text messages on a WebSocket: parse them, limit their size, and handle characters that were cut in two."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from core.errors import ApiError
 from inference.pool import in_pool
 
 PARSE_IN_POOL_CHARACTERS = 65_536
-MESSAGE_BYTES = 256  # of memory, besides what is in it
+MESSAGE_BYTES = 256  # of memory, besides its content
 
 
 def whole_characters(text: str) -> str:
-    """Join surrogate pairs into the characters that they encode; replace unpaired ones, since UTF-8 cannot carry
-    them."""
+    """Join surrogate pairs into the characters that they encode, and replace unpaired surrogates.
+
+    UTF-8 cannot encode surrogates.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -27,8 +29,10 @@ def whole_characters(text: str) -> str:
 
 
 async def parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
-    """Parse the message in ``text``; an unpaired surrogate is kept only in the ``splittable`` fields. Raises
-    ``ApiError`` 400, 413."""
+    """Parse a text message. Raises ``ApiError`` 400 or 413.
+
+    Unpaired surrogates are replaced, except in the ``splittable`` fields, whose text may be cut within a character.
+    """
     check_size(len(text), settings.VOICE_WS_MAX_JSON_BYTES)
     try:
         message = await in_pool(json.loads, text) if len(text) > PARSE_IN_POOL_CHARACTERS else json.loads(text)
@@ -50,7 +54,7 @@ def memory_of(message: dict[str, Any]) -> int:
 
 
 def check_size(size: int, limit: int) -> None:
-    """Raises ``ApiError`` 413 for a message of more than ``limit`` bytes."""
+    """Raise ``ApiError`` 413 if a message of ``size`` bytes is larger than ``limit``."""
     if size > limit:
         raise ApiError(
             ErrorCode.MESSAGE_TOO_LARGE, _("The message is larger than {limit:,} bytes.").format(limit=limit)

@@ -1,7 +1,7 @@
-"""How many streams an end user has open: counted in this process, or in Redis for all processes together.
+"""Limit how many streams an end user has open: counted in this process or, with Redis, in all processes.
 
-In Redis each stream is a member of its user's sorted set, scored by when it expires; a process that is killed stops
-renewing its members, so they vanish by themselves.
+In Redis, each stream is a member of its user's sorted set, scored by its expiry. A process that is killed stops
+renewing its members, so they expire.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RETRY_AFTER_S = 5.0
 
 class StreamLimiter(Protocol):
     async def take(self, user: str, stream: str) -> int:
-        """Add the stream and return how many the user now has, this one included."""
+        """Add the stream, and return how many the user now has, including this one."""
 
     async def renew(self, user: str, stream: str) -> None: ...
 
@@ -95,9 +95,10 @@ stream_limiter: PerLoop[StreamLimiter] = PerLoop(
 
 @asynccontextmanager
 async def stream_slot(caller: Caller, user: str) -> AsyncIterator[None]:
-    """Hold one of the user's ``VOICE_STREAMS_PER_USER``. Raises ``ApiError`` 429. Redis being away limits nobody.
+    """Hold one of the user's ``VOICE_STREAMS_PER_USER`` streams. Raises ``ApiError`` 429 if all are taken.
 
-    An application that names no end users is not one: its connections are everybody's, so they are not limited here.
+    While Redis is unavailable, nobody is limited. A client application that names no end users is not limited either,
+    because its connections may belong to any number of people.
     """
     limit = settings.VOICE_STREAMS_PER_USER
     unnamed = user == f"key:{caller.key_prefix}"
@@ -131,7 +132,7 @@ async def _unless_unavailable(call: Any, name: str) -> Any:
     try:
         return await call
     except RedisUnavailable:
-        return None  # which has been logged once for everybody
+        return None  # already logged, once for all callers
     except OSError:
         logger.warning("cannot count streams", exc_info=True)
     except Exception as error:  # redis-py's errors, without importing it where it is not used

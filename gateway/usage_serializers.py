@@ -1,4 +1,4 @@
-"""What the usage calls take and give."""
+"""Serialisers of the usage endpoints' requests and responses."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class KindTotals(serializers.Serializer[dict[str, Any]]):
 
 
 class QuotaAnswer(serializers.Serializer[dict[str, Any]]):
-    """Audio counts what was heard, in seconds; null: not limited."""
+    """A quota of this month. Audio is counted in seconds of speech recognised. A limit of null means not limited."""
 
     measure = serializers.ChoiceField(choices=[measure.value for measure in Measure])
     unit = serializers.ChoiceField(choices=["seconds", "characters"])

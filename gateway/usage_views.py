@@ -1,4 +1,4 @@
-"""What an end user used, and what they say about the results."""
+"""Endpoints for an end user's usage, and for what users say about the results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from usage.plans import as_json
 
 
 class UsageView(ApiView):
-    """The calling user's plan, and how much of it is used this month."""
+    """Shows the calling user's plan, and how much of it is used this month."""
 
     @extend_schema(operation_id="retrieve_usage", summary="This month's consumption and quota", responses=UsageAnswer)
     async def get(self, request: Request) -> Response:
@@ -65,13 +65,13 @@ def _quota(standing: quota.Standing) -> dict[str, Any]:
     }
 
 
-# A correction is as long as the transcript or so, but for words that were not heard: its comparison takes time.
+# A correction is about as long as the transcript, apart from missed words. Comparing a much longer text takes too long.
 MAX_GROWTH = 4
 SHORT_CORRECTION_CHARACTERS = 2_000
 
 
 class CorrectionView(ApiView):
-    """What was really said in a transcription."""
+    """Takes what was really said in a transcription, and answers with the word error rate. The text is not kept."""
 
     @extend_schema(
         operation_id="correct_transcription",
@@ -101,7 +101,7 @@ class CorrectionView(ApiView):
 
 
 class RatingView(ApiView):
-    """How good a speech sounded."""
+    """Takes a rating of how good synthesised speech sounded."""
 
     @extend_schema(
         operation_id="rate_speech", summary="How good it sounded", request=RatingRequest, responses=RatingAnswer

@@ -1,4 +1,4 @@
-"""The base of every API view: native async from the socket to the handler, no thread on the way."""
+"""Base classes of the API's views: asynchronous from the socket to the handler, without a thread on the way."""
 
 from __future__ import annotations
 
@@ -16,18 +16,24 @@ from core.context import current
 from gateway import idempotency
 from inference.pool import in_first_pool
 
-PARSE_IN_POOL_BYTES = 65_536  # below this, parsing is quicker than the way to another thread
+PARSE_IN_POOL_BYTES = 65_536  # below this, parsing is faster than handing the body to another thread
 
 
 class IgnoreAcceptHeader(DefaultContentNegotiation):
-    """The speech SDKs accept only audio, and their errors are JSON all the same: the Accept header has no say."""
+    """Content negotiation that ignores the Accept header.
+
+    Clients for speech accept only audio, yet their errors are JSON.
+    """
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
         return renderers[0], renderers[0].media_type
 
 
 class ApiView(APIView):
-    """``gated``: the view opens the gate, which then refuses what is over the rate limit and records the refusal."""
+    """Base of every view of the API.
+
+    ``gated``: True if the view opens ``request_gate``, which then refuses what is over the rate limit and records it.
+    """
 
     gated: ClassVar[bool] = False
     content_negotiation_class = IgnoreAcceptHeader
@@ -47,7 +53,7 @@ class ApiView(APIView):
         return cast(HttpResponseBase, self.finalize_response(api_request, response, *args, **kwargs))
 
     async def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Anybody may ask what can be done here. (Preflight requests of browsers are answered further out.)"""
+        """Answer with the allowed methods. ``gateway.cors`` has already answered preflight requests of browsers."""
         answer = HttpResponse(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
         del answer["Content-Type"]  # there is no content
         return answer
@@ -60,7 +66,7 @@ class ApiView(APIView):
         return cast(HttpResponseBase, await handler(self.request, *self.args, **self.kwargs))
 
     async def prepare(self, request: Request) -> None:
-        """What Django REST framework's ``initial`` does, without its thread: negotiate, authenticate, count, permit."""
+        """Negotiate, authenticate, count and permit, as Django REST framework's ``initial`` does, but without a thread."""
         self.format_kwarg = None
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         for authenticator in cast("list[identity.BearerAuthentication]", self.get_authenticators()):
@@ -76,14 +82,20 @@ class ApiView(APIView):
                 self.permission_denied(request)
 
     async def body(self, request: Request) -> dict[str, Any]:
-        """The parsed body; a large one is parsed in the pool. Call it inside the gate: a bad body is a request too."""
+        """Return the parsed body; a large one is parsed in the pool.
+
+        Call it inside the gate, so that a request with an invalid body is recorded too.
+        """
         if int(request.META.get("CONTENT_LENGTH") or 0) > PARSE_IN_POOL_BYTES:
             return await in_first_pool(lambda: cast("dict[str, Any]", request.data))
         return cast("dict[str, Any]", request.data)
 
 
 class OptionalBearerAuthentication(identity.BearerAuthentication):
-    """A credential is not needed; one that is sent has to be right, so that a client can try its key here."""
+    """Authentication for endpoints that need no credential.
+
+    A credential that is sent must be valid all the same, so that a client can try its key here.
+    """
 
     async def authenticate(self, request: Request) -> tuple[identity.Caller, None] | tuple[None, None]:  # type: ignore[override]
         if "Authorization" not in request.headers:
@@ -92,7 +104,7 @@ class OptionalBearerAuthentication(identity.BearerAuthentication):
 
 
 class PublicApiView(ApiView):
-    """Readable without a key."""
+    """Base of views that can be read without a key."""
 
     authentication_classes = [OptionalBearerAuthentication]
     permission_classes: ClassVar[list[type]] = []

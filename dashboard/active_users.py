@@ -1,6 +1,6 @@
-"""Who uses voice: active users, adoption from chat users to active ones, client applications, retention.
+"""Active users, adoption among chat users, adoption by client application, and retention.
 
-The counts are those of ``usage.weeks``.
+All counts of people come from ``usage.weeks``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def active_by_day(span: Span, filters: Filters) -> Table:
 
 
 def enabled_by_client(clients: Iterable[int]) -> dict[int, Reach]:
-    """Return the reach of the current roll-out by client application."""
+    """Return how far the current roll-out reaches, by client application id."""
     rules = policy.load_percentages()
     return {client_id: policy.reach(rules, client_id) for client_id in clients}
 
@@ -64,8 +64,11 @@ def enabled_by_client(clients: Iterable[int]) -> dict[int, Reach]:
 class Funnel:
     """Numbers of people from chat users to daily voice users; each group contains the next one.
 
-    ``enabled``: people who have any part of voice under the current roll-out, or used it in the last 30 days.
     ``eligible``: the reported number of chat users, or ``enabled`` where that is larger.
+    ``enabled``: people who have any part of voice under the current roll-out, or used it in the last 30 days.
+    ``month``: people active in the last 30 days.
+    ``week``: people active in the last 7 days.
+    ``day``: people active on the last day.
     """
 
     eligible: int
@@ -76,7 +79,7 @@ class Funnel:
 
     @classmethod
     def of(cls, chat_users: int, reach: float, active: Active) -> Funnel:
-        """Return the funnel of one client application."""
+        """Return the funnel of one client application. ``reach``: share (0 to 1) of its users who have voice."""
         enabled = max(min(round(chat_users * reach), chat_users), active.month)
         return cls(max(chat_users, enabled), enabled, active.month, active.week, active.day)
 
@@ -86,8 +89,10 @@ class Funnel:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the funnel. ``share``: ``users`` as a fraction of the chat users; None when their number is
-    unknown."""
+    """One step of the funnel.
+
+    ``share``: ``users`` as a fraction of the chat users; None if their number is unknown.
+    """
 
     name: str
     users: int | None
@@ -105,9 +110,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Adoption:
-    """Adoption of voice among chat users. ``eligible``: chat users as in ``Funnel``; None if no client application has
-    reported a number. ``rate``: the share of them active in 30 days. ``untold``: client applications with active users
-    but no reported number of chat users."""
+    """Adoption of voice among chat users.
+
+    ``eligible``: chat users as in ``Funnel``; None if no client application has reported a number.
+    ``rate``: share of them who were active in the last 30 days.
+    ``untold``: names of client applications with active users but no reported number of chat users.
+    ``features``: name of each feature, and how far the roll-out reaches for it.
+    """
 
     steps: tuple[Step, ...]
     eligible: int | None
@@ -123,7 +132,7 @@ class Adoption:
 
     @property
     def gauge(self) -> dict[str, float]:
-        """The bounds of the target and the rate, as percentages of a scale that covers both."""
+        """Positions of the target's bounds and of the rate, in per cent of a scale that covers both."""
         low, high = ADOPTION_BAND
         top = max(1.5 * high, 1.1 * (self.rate or 0))
         places = {"low": low / top, "width": (high - low) / top, "at": (self.rate or 0) / top}
@@ -144,8 +153,11 @@ class Adoption:
 
 
 def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: Mapping[int, Active]) -> Adoption:
-    """Compute adoption. ``active``: active users on the span's last day, by client application. The number of chat
-    users is not known by language."""
+    """Compute adoption.
+
+    ``active``: active users on the span's last day, by client application id. With a language filter the number of chat
+    users is unknown, because it is not reported by language.
+    """
     told = {} if filters.language else audience.known_on(span.last)
     if filters.client_id is not None:
         clients = {client: name for client, name in clients.items() if client == filters.client_id}
@@ -191,7 +203,7 @@ def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: M
 
 
 def _percents(enabled: Mapping[int, Reach], feature: Feature) -> str:
-    """`7 %`, or `5–10 %` where client applications differ."""
+    """Format how far a feature reaches: ``7 %``, or ``5–10 %`` if client applications differ."""
     found = sorted({round(100 * one.parts[feature], 2) for one in enabled.values()}) or [0.0]
     low = f"{found[0]:g}"
     high = f"{found[-1]:g}"
@@ -239,7 +251,12 @@ def names_of_clients() -> dict[int, str]:
 
 @dataclass(frozen=True)
 class CohortCell:
-    """``share``: of the cohort. ``heat``: 0 to 10, for its colour. ``is_partial``: the week is not over."""
+    """People of one cohort who used voice in one week.
+
+    ``share``: fraction of the cohort.
+    ``heat``: 0 to 10, for the cell's colour.
+    ``is_partial``: True if the week is not over.
+    """
 
     users: int
     share: float
@@ -264,7 +281,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Retention:
-    """For each week's new voice users, how many of them used voice in that week and in each later one."""
+    """For each week's new voice users, the number who used voice in that week and in each later one."""
 
     cohorts: tuple[Cohort, ...]
 
@@ -295,7 +312,10 @@ class Retention:
 
 
 def retention(span: Span, filters: Filters) -> Retention:
-    """Compute retention for the weeks in the span: at least ``MIN_COHORTS``, at most the newest ``MAX_COHORTS``."""
+    """Compute retention by week of first use, for the weeks in the span.
+
+    There are at least ``MIN_COHORTS`` weeks, and at most the newest ``MAX_COHORTS``.
+    """
     last = weeks.week_of(span.last)
     first = max(
         min(weeks.week_of(span.first), last - timedelta(weeks=MIN_COHORTS - 1)),

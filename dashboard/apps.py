@@ -1,4 +1,4 @@
-"""Pages that join what the apps below know."""
+"""Django app of the dashboard and the admin's first page, which join data of the apps below."""
 
 from __future__ import annotations
 

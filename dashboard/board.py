@@ -1,4 +1,4 @@
-"""All of the dashboard for one span of days and some filters: what the page shows and the CSV files hold."""
+"""All data of the dashboard for a span of days and some filters, for the page and for the CSV files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ from dashboard.tables import Table
 from usage.scorecard import ADOPTION
 from usage.weeks import Active, active_by_client, active_by_day
 
-EVERYTHING = "daily-mix"  # a CSV that is no table of the page
+EVERYTHING = "daily-mix"  # a CSV file that is not a table of the page
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A headline figure. ``change``: relative change against the period of equal length before, as a fraction; None
-    when there is nothing to compare with. ``about``: the definition shown beside the figure."""
+    """A headline figure.
+
+    ``change``: relative change since the previous period of equal length, as a fraction; None if it cannot be compared.
+    ``about``: name of the definition (``DEFINITIONS``) to show beside the figure.
+    """
 
     name: str
     value: str
@@ -41,7 +44,7 @@ class Tile:
 
     @property
     def change_in_words(self) -> str:
-        """`+12 %`, with a true minus."""
+        """The change as text, for example ``+12 %``, with a true minus sign."""
         if self.change is None:
             return ""
         percent = round(100 * self.change)
@@ -49,7 +52,7 @@ class Tile:
 
 
 class Board:
-    """The data of the whole page; each part is queried once, when it is first needed."""
+    """The data of the whole page. Each part is queried once, when it is first needed."""
 
     def __init__(self, span: Span, filters: Filters = ALL) -> None:
         self.span = span
@@ -61,7 +64,7 @@ class Board:
         return urlencode({**self.span.parts, **self.filters.parts})
 
     def link(self, **changed: str) -> str:
-        """Return the page's address with these filters changed; an empty filter is left out."""
+        """Return the page's address with these filters changed. An empty filter is left out."""
         parts = {name: value for name, value in {**self.filters.parts, **changed}.items() if value}
         return f"{reverse('dashboard')}?{urlencode({**self.span.parts, **parts})}"
 
@@ -83,7 +86,7 @@ class Board:
 
     @cached_property
     def _whole(self) -> usage_totals.UsageTotals:
-        """Usage totals of the whole service, whatever the filters: costs cover the whole service."""
+        """Usage totals of the whole service, whatever the filters, because costs cover the whole service."""
         return usage_totals.work(self.span) if self.filters.is_any else self._work
 
     @cached_property
@@ -92,7 +95,7 @@ class Board:
 
     @cached_property
     def active(self) -> int:
-        """People served in the 30 days that end with the span."""
+        """Number of people served in the 30 days that end with the span."""
         return sum(one.month for one in self._active.values())
 
     @cached_property
@@ -105,7 +108,7 @@ class Board:
 
     @property
     def marks(self) -> list[dict[str, Any]]:
-        """The events that charts mark, as JSON values."""
+        """The events that charts mark, as JSON-serialisable values."""
         return [event.as_json for event in self.events]
 
     @cached_property
@@ -196,7 +199,7 @@ class Board:
     @cached_property
     def tiles(self) -> list[Tile]:
         now = self._work.total(self.span.days)
-        whole = self._work.total(self.span.finished_days)  # today would make everything fall
+        whole = self._work.total(self.span.finished_days)  # today is not over and would make every figure fall
         before = self._before.total(self.span.compared_days)
         heard = _change(whole.audio_ms, before.audio_ms)
         minutes = usage_totals.minutes(now.audio_ms)
@@ -222,8 +225,7 @@ class Board:
 
     @property
     def _active_tile(self) -> Tile:
-        """Active users of the chosen days, if they are one day or one week; otherwise of the 30 days up to the last
-        one."""
+        """Active users of the chosen days if they are one day or one week, otherwise of the 30 days to the last one."""
         window, words = {1: ("day", _("on %s")), 7: ("week", _("in the 7 days to %s"))}.get(
             len(self.span.days), ("month", _("in the 30 days to %s"))
         )
@@ -232,7 +234,7 @@ class Board:
         return Tile(_("Active users"), f"{users:,}", note, self._change_of_active(window), about="active users")
 
     def _change_of_active(self, window: str) -> float | None:
-        """Return the relative change of active users from the comparable day before to the newest finished day."""
+        """Return the relative change of active users between the newest finished day and the comparable earlier day."""
         if not self.span.finished_days:
             return None
         last = self.span.finished_days[-1]
@@ -274,7 +276,7 @@ OF_A_CLIENT: dict[str, Callable[[Board], Table]] = {"people": lambda board: boar
 
 
 def csv_of(name: str, board: Board) -> Iterator[bytes]:
-    """Yield a table of ``FILES`` as CSV, or one of ``OF_A_CLIENT`` if a client application is chosen."""
+    """Yield the named table as CSV. Tables in ``OF_A_CLIENT`` need a chosen client application."""
     if name in OF_A_CLIENT:
         return OF_A_CLIENT[name](board).lines()
     if name == EVERYTHING:
@@ -283,7 +285,7 @@ def csv_of(name: str, board: Board) -> Iterator[bytes]:
 
 
 class _Pipe:
-    """A write-only file for ``zipfile``; what is written is taken out piece by piece."""
+    """Write-only file for ``zipfile``. What has been written is taken out piece by piece."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -302,7 +304,7 @@ class _Pipe:
 
 
 def zip_of(board: Board) -> Iterator[bytes]:
-    """Yield a ZIP of all files, compressed while they are read."""
+    """Yield a ZIP of all CSV files, compressed while the data are read."""
     pipe = _Pipe()
     moment = board.span.now.timetuple()[:6]
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""What it costs, how good it is, and whether that is what was promised."""
+"""Costs, quality and peaks, and the scorecard that compares them with the targets."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ MS_PER_HOUR = 3_600_000
 
 @dataclass(frozen=True)
 class UnitCost:
-    """The cost of one half of the service in millionths of a US dollar, and the work it did: milliseconds of audio, or
-    characters. ``micros``: the cost of one hour or of 1,000 characters; None if it did no work."""
+    """Cost of one half of the service (speech to text or text to speech), and the work that it did.
+
+    ``spent_micros``: total cost in millionths of a US dollar.
+    ``done``: work in milliseconds of audio or in characters.
+    ``micros``: cost of one hour of audio or of 1,000 characters; None if no work was done.
+    """
 
     spent_micros: int
     done: int
@@ -37,7 +41,14 @@ class UnitCost:
 
 @dataclass(frozen=True)
 class Money:
-    """The cost of the span in millionths of a US dollar. ``month``: the cost of the month that its last day is in."""
+    """Cost of a span.
+
+    ``micros``: total in millionths of a US dollar.
+    ``heard``: cost of speech to text.
+    ``spoken``: cost of text to speech.
+    ``month``: cost of the month that contains the span's last day.
+    ``is_known``: True if the span has any cost.
+    """
 
     micros: int
     heard: UnitCost
@@ -163,7 +174,7 @@ def measured_quality(span: Span, filters: Filters = ALL) -> Quality:
 
 
 def _estimate_columns(name: str, label: str, form: Form, target: Target) -> list[Column]:
-    """An estimate and the ends of its confidence interval."""
+    """Return the columns of an estimate and of the ends of its confidence interval."""
     low = f"{name}_low"
     high = f"{name}_high"
     return [
@@ -203,8 +214,16 @@ def peaks(span: Span) -> Table:
 
 @dataclass(frozen=True)
 class Score:
-    """One line of the scorecard. ``value``: the figure in the target's unit. ``shown`` and ``basis``: the figure and
-    what it rests on, as text."""
+    """One line of the scorecard.
+
+    ``value``: the figure in the target's unit; None if there is no figure.
+    ``shown``: the figure as text.
+    ``basis``: what the figure is based on, as text.
+    ``is_enough``: False if there are too few observations for a verdict.
+    ``low``: lower end of the confidence interval.
+    ``high``: upper end of the confidence interval.
+    ``count``: number of observations.
+    """
 
     goal: Goal
     value: float | None
@@ -235,8 +254,10 @@ WHOLE = {
 
 
 def scorecard(span: Span, filters: Filters, costs: Money, good: Quality, active: int) -> list[Score]:
-    """Return the scores in the order of ``GOALS``. ``active``: people served in the 30 days that end with the span's
-    last."""
+    """Return the scores in the order of ``GOALS``.
+
+    ``active``: number of people served in the 30 days that end with the span.
+    """
     up = probe.uptime_of_days(span.first, span.last)
     month = date_format(month_of(span.end - timedelta(days=1)), "F Y")
     is_past = end_of_month(span.last) <= span.now
@@ -303,8 +324,10 @@ def _estimated(metric: Metric, found: Estimate, what: str, form: Callable[[float
 
 
 def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: str) -> Score:
-    """Score a cost per unit. ``per``: how much work makes one of the units that ``basis`` names. Machines cost the same
-    however little they do, so the basis also says how much work would meet the target."""
+    """Score a cost per unit. ``per``: amount of work in one of the units that ``basis`` names.
+
+    Machines cost the same however little they do, so the basis also tells how much work would meet the target.
+    """
     goal = GOAL[metric]
     if one.micros is None or not costs.is_known:
         return Score(goal, None, "–", _("nothing was done, or nobody has entered what it costs"))
@@ -316,7 +339,7 @@ def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: st
 
 
 def _demand(span: Span) -> Score:
-    """Score the peak of concurrent users in the span; a low peak is not a failure."""
+    """Score the peak of concurrent users in the span. It has no target, since a low peak is not a failure."""
     most = board.peak(span.first, span.last)
     if most is None:
         return Score(GOAL[Metric.PEAK_USERS], None, "–", _("nobody watched in these days"))

@@ -1,4 +1,4 @@
-"""Which days the dashboard shows: a preset or one's own, from the page's address."""
+"""The days that the dashboard shows: a preset or a custom range, from the page's address."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ PRESETS = {
 
 
 class BadQuery(ValueError):
-    """The address requests something that cannot be shown; says why, and which field is to blame."""
+    """Raised when the address requests something that cannot be shown.
+
+    ``message``: the reason, for people.
+    ``field``: name of the query parameter to blame.
+    """
 
     def __init__(self, message: str, field: str) -> None:
         super().__init__(message)
@@ -34,7 +38,11 @@ class BadQuery(ValueError):
 
 @dataclass(frozen=True)
 class Span:
-    """``first`` to ``last``, both included. ``preset`` is empty for a custom range."""
+    """The days from ``first`` to ``last`` inclusive.
+
+    ``now``: the present moment.
+    ``preset``: name in ``PRESETS``; empty for a custom range.
+    """
 
     first: date
     last: date
@@ -51,12 +59,12 @@ class Span:
 
     @property
     def end(self) -> datetime:
-        """The first moment after it."""
+        """The first moment after the span."""
         return start_of(self.last + timedelta(days=1))
 
     @property
     def before(self) -> Span:
-        """The span of as many days that ends the day before this one begins."""
+        """The span of as many days that ends just before this one begins."""
         length = timedelta(days=len(self.days))
         return Span(self.first - length, self.last - length, self.now)
 
@@ -73,26 +81,26 @@ class Span:
 
     @property
     def unfinished(self) -> date | None:
-        """Today, if it is in the span."""
+        """Today if it is in the span, else None."""
         return self.last if self.includes_today else None
 
     @property
     def unfinished_week(self) -> date | None:
-        """The Monday of the current week, if that week is in the span."""
+        """The Monday of the current week if that week is in the span, else None."""
         return week_of(self.last) if self.includes_today else None
 
     @property
     def finished_days(self) -> list[date]:
-        """The days that are over, so that whole days are compared with whole days."""
+        """The days that are over. Only these are compared with earlier days."""
         return self.days[:-1] if self.includes_today else self.days
 
     @property
     def compared_days(self) -> list[date]:
-        """The days of the span before that the finished days are compared with."""
+        """The days of ``before`` with which ``finished_days`` are compared."""
         return self.before.days[: len(self.finished_days)]
 
     def in_words(self) -> str:
-        """`1–30 November 2026`."""
+        """Format the span, for example ``1–30 November 2026``."""
         first = self.first
         last = self.last
         if first == last:
@@ -104,7 +112,7 @@ class Span:
 
 
 def preset(name: str, now: datetime) -> Span:
-    """Raises ``BadQuery``."""
+    """Return the span of a preset that ends today. Raises ``BadQuery`` if there is no such preset."""
     today = day_of(now)
     if name == "month":
         return Span(today.replace(day=1), today, now, name)
@@ -117,7 +125,7 @@ def preset(name: str, now: datetime) -> Span:
 
 
 def asked(query: Mapping[str, str], now: datetime) -> Span:
-    """``range``, or ``from`` and ``to``. Raises ``BadQuery``."""
+    """Return the span that the parameters ``range``, or ``from`` and ``to``, request. Raises ``BadQuery``."""
     own = {field: query.get(field, "").strip() for field in ("from", "to")}
     if not any(own.values()):
         return preset(query.get("range", "").strip() or DEFAULT, now)
@@ -146,6 +154,6 @@ def _day(text: str, field: str) -> date:
         day = date.fromisoformat(text)
     except ValueError as error:
         raise BadQuery(_("“%s” is no day. Write it as 2026-11-24.") % text[:40], field) from error
-    if day.year < 2000:  # nothing is that old, and time zones of such years end in the Middle Ages
+    if day.year < 2000:  # no data are that old, and year 1 cannot be converted to UTC
         raise BadQuery(_("The day %s is too long ago.") % day, field)
     return day

@@ -1,4 +1,4 @@
-"""What each number of the dashboard means: beside it on the page, and in docs/dashboard.md, which a test compares."""
+"""Definitions of the dashboard's numbers: shown on the page and in docs/dashboard.md; a test compares both."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ DEFINITIONS = {
     ),
 }
 
-# Which of them stands beside a table, by the table's name.
+# The definition that is shown beside a table, by the table's name.
 OF_TABLE = {
     "active-users": "active users",
     "adoption": "adoption",
@@ -88,5 +88,5 @@ OF_TABLE = {
 
 
 def of_table(name: str) -> str:
-    """Return the definition of a table's numbers; empty if it needs none."""
+    """Return the definition of a table's numbers, or "" if it needs none."""
     return str(DEFINITIONS[OF_TABLE[name]]) if name in OF_TABLE else ""

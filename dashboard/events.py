@@ -1,4 +1,4 @@
-"""What happened in the days that the dashboard shows: roll-out, outages, phases of growth. Charts mark it."""
+"""Events in the days that the dashboard shows: changes of the roll-out, outages, phases of growth. Charts mark them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Event:
-    """An event that charts mark. ``place``: its number, in charts and in the list."""
+    """An event that charts mark. ``place`` is its number in the charts and in the list."""
 
     place: int
     day: date
@@ -69,7 +69,7 @@ _Found = tuple[datetime, Any, str]
 
 
 def _rollout(span: Span) -> Iterator[_Found]:
-    """Yield changes of percentages and switches. A change made to several flags at once is one event."""
+    """Yield changes of percentages and switches. The same change of several flags on one day is one event."""
     flags = list(Flag.objects.values_list("name", flat=True))
     changes = Change.objects.filter(subject__in=flags, at__gte=span.start, at__lt=span.end).order_by("at", "id")
     same: dict[tuple[date, str, str], list[tuple[datetime, str]]] = defaultdict(list)
@@ -96,7 +96,7 @@ def _in_words(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 
 def _percent(value: object) -> str:
-    """A part of voice without a percentage of its own reaches as far as voice."""
+    """Format a percentage. A part of voice without its own percentage reaches as far as voice."""
     return _("as voice") if value is None else f"{float(str(value)):g} %"
 
 

@@ -1,4 +1,4 @@
-"""Which part of the use the dashboard shows: of one client application, one feature, one language, from the address."""
+"""Filters of the dashboard, from the page's address: one client application, one feature, one language."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FIELDS = ("client", "feature", "language")
 
 @dataclass(frozen=True)
 class Filters:
-    """The chosen filters; an empty one selects everything."""
+    """The chosen filters. An empty one selects everything."""
 
     client: str = ""
     feature: str = ""
@@ -56,12 +56,12 @@ class Filters:
 
     @property
     def rows(self) -> Q:
-        """The condition for rows of a roll-up that has client, kind and language."""
+        """Condition for rows of a roll-up that has client, kind and language."""
         return self._rows()
 
     @property
     def entries(self) -> Q:
-        """The condition for rows that refer to a ledger entry."""
+        """Condition for rows that refer to a ledger entry."""
         return self._rows("entry__")
 
     @property
@@ -73,7 +73,7 @@ class Filters:
         return [kind for kind in Kind if self.feature in ("", kind.feature)]
 
     def in_words(self) -> str:
-        """`chat-web, Text to speech, Malay`."""
+        """Format the filters, for example ``chat-web, Text to speech, Malay``."""
         named = [self.client, FEATURES.get(self.feature, ""), name_of_language(self.language) if self.language else ""]
         return ", ".join(str(name) for name in named if name)
 
@@ -92,10 +92,10 @@ ALL = Filters()
 
 
 def asked(query: Mapping[str, str]) -> Filters:
-    """Raises ``BadQuery``."""
+    """Return the filters that the parameters in ``FIELDS`` request. Raises ``BadQuery``."""
     client, feature, language = (query.get(name, "").strip() for name in FIELDS)
     for name, value in zip(FIELDS, (client, feature, language), strict=True):
-        if "\0" in value:  # PostgreSQL takes none
+        if "\0" in value:  # PostgreSQL does not accept one
             raise BadQuery(_("“%s” holds a null character.") % name, name)
     client_id = None
     if client:

@@ -1,6 +1,7 @@
-"""What another percentage of the roll-out would mean: whom it adds, the peak, the machines and the cost at it.
+"""Forecast what another percentage of the roll-out would mean: people added, peak, machines and cost.
 
-In proportion to what was measured in the last 30 days. Until there is something, by the phases of growth.
+The forecast is in proportion to what was measured in the last 30 days. If nothing was measured yet, it follows the
+phases of growth.
 """
 
 from __future__ import annotations
@@ -30,15 +31,18 @@ Resource = InfrastructureCost.Resource
 
 @dataclass(frozen=True)
 class Population:
-    """The people who have voice, or a part of it, at given percentages. ``people``: None if the number of chat users is
-    unknown."""
+    """People who have voice, or a part of it, at given percentages.
+
+    ``share``: fraction of all chat users.
+    ``people``: their number; None if the number of chat users is unknown.
+    """
 
     share: float
     people: int | None
 
 
 def effects(flag: Flag, percent: Decimal) -> list[Effect]:
-    """``flag``: as it is stored."""
+    """Return the effects of setting the flag to ``percent``. ``flag`` must be as stored in the database."""
     now = timezone.now()
     rules = policy.load_percentages()
     told = {client: row.users for client, row in audience.known_on(timezone.localdate(now)).items()}
@@ -79,7 +83,7 @@ def _people(flag: Flag, before: Population, after: Population) -> Effect:
 
 
 def _peaks(use: phases.Use, before: Population, after: Population) -> tuple[int | None, int, str]:
-    """Return the peak of concurrent users so far, the expected peak, and what the expectation is based on."""
+    """Return the present peak of concurrent users, the expected one, and what the expectation is based on."""
     if use.peak_concurrent and before.share > 0:
         at = math.ceil(use.peak_concurrent * after.share / before.share)
         return use.peak_concurrent, at, "in proportion to the last 30 days"

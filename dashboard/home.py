@@ -1,7 +1,7 @@
-"""What the admin's first page says, gathered by ``live`` (asked for every few seconds) and ``slow`` (once a minute).
+"""Data of the admin's first page: ``live`` is requested every few seconds, ``slow`` once a minute.
 
-Both give plain values for the templates in templates/admin/home/; what somebody may not see is left out by
-``dashboard.homepage``.
+Both return plain values for the templates in templates/admin/home/. ``dashboard.homepage`` leaves out what the viewer
+may not see.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from usage.cost import month_cost
 from usage.period import start_of
 
 NO_BREAK = "\u00a0"
-CHART_HEADROOM = 1.1  # the chart's top above the highest level or value
+CHART_HEADROOM = 1.1  # height of the chart, as a multiple of the highest level or value
 
 
 class Tone(StrEnum):
@@ -35,7 +35,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """The thresholds of one metric's enabled rules; None where there is no such rule."""
+    """Thresholds of one metric's enabled rules. None if there is no such rule."""
 
     warning: float | None = None
     critical: float | None = None
@@ -50,7 +50,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Reading:
-    """One measured value: ``value`` with its unit, or the reason why there is none."""
+    """One measured value for display.
+
+    ``value``: the value with its unit, or "–".
+    ``note``: the thresholds, or the reason why there is no value.
+    """
 
     name: str
     value: str
@@ -60,16 +64,20 @@ class Reading:
 
 @dataclass(frozen=True)
 class Gauge:
-    """Concurrent users against the alert levels. ``percent``: of the scale's length, as for the marks."""
+    """Concurrent users on a scale with the alert levels.
+
+    ``percent``: position of the users, in per cent of the scale.
+    ``marks``: position in per cent and label of each level.
+    """
 
     users: Users | None
     tone: Tone
     percent: float
-    marks: tuple[tuple[float, str], ...]  # percent, level
+    marks: tuple[tuple[float, str], ...]
 
 
 def limits() -> dict[str, Limits]:
-    """Of each metric, by the rules that are switched on."""
+    """Return the thresholds of the enabled rules, by metric."""
     lowest: dict[str, dict[str, float]] = {}
     for rule in Rule.objects.filter(is_enabled=True):
         of_metric = lowest.setdefault(rule.metric, {})
@@ -81,7 +89,7 @@ def limits() -> dict[str, Limits]:
 
 
 def live(now: datetime) -> dict[str, Any]:
-    """The readings of this moment, what fires, and whether anybody watches."""
+    """Return the readings of this moment, the firing alerts, and whether the watcher runs."""
     sample = board.latest(now)
     known = limits()
     return {
@@ -95,7 +103,7 @@ def live(now: datetime) -> dict[str, Any]:
 
 
 def slow(now: datetime) -> dict[str, Any]:
-    """What moves within hours: the month's cost, uptime, the phase."""
+    """Return what changes within hours: the month's cost, uptime and growth phase."""
     today = timezone.localdate(now)
     cost = month_cost(now)
     outlook = phases.outlook(now)
@@ -115,7 +123,7 @@ def slow(now: datetime) -> dict[str, Any]:
 
 
 def _cost_alert() -> str:
-    """Describe the threshold of the cost alert: it is another level than the target, so the page shows both."""
+    """Describe the threshold of the cost alert. It differs from the target, so the page shows both."""
     levels = limits().get(Metric.COST, Limits())
     level = levels.warning if levels.warning is not None else levels.critical
     return "no alert watches it" if level is None else f"the alert comes above USD {level:,.0f}, the review level"
@@ -155,7 +163,11 @@ def readings(sample: Sample | None, known: dict[str, Limits]) -> list[Reading]:
 
 
 def _reading(name: str, value: float | None, form: str, known: Limits, why_none: str, more: str = "") -> Reading:
-    """``form``: how the value is written, with its unit at the end."""
+    """Return one reading.
+
+    ``form``: format string for the value, with its unit at the end. ``why_none``: note if there is no value. ``more``:
+    text to put before the thresholds.
+    """
     if value is None:
         return Reading(name, "–", Tone.UNKNOWN, why_none)
     unit = form.partition("}")[2]
@@ -168,7 +180,7 @@ def _reading(name: str, value: float | None, form: str, known: Limits, why_none:
 
 
 def curve(now: datetime, first_step: int = 0) -> dict[str, Any]:
-    """Today's curve from that step to the present one, in steps of ``CURVE_STEP`` from midnight."""
+    """Return today's curve from ``first_step`` to now, in steps of ``CURVE_STEP`` from midnight."""
     today = timezone.localdate(now)
     last = step_of(now)
     first = min(first_step, last)
@@ -202,7 +214,7 @@ def _columns(points: list[CurvePoint]) -> dict[str, list[int | None]]:
 
 
 def still(drawn: dict[str, Any]) -> dict[str, Any]:
-    """The same chart as lines of an SVG of 288 x 100, for a browser without JavaScript."""
+    """Return the same chart as lines of an SVG of 288 x 100, for a browser without JavaScript."""
     levels = Levels(**drawn["levels"])
     known = [value for value in (*drawn["today"]["together"], *drawn["yesterday"]) if value is not None]
     end = scale_end(levels, known)
@@ -215,7 +227,7 @@ def still(drawn: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lines(values: list[int | None], end: float) -> list[str]:
-    """Return one polyline's points for each stretch without a gap."""
+    """Return the points of one polyline for each stretch without a gap."""
     lines: list[list[str]] = [[]]
     for step, value in enumerate(values):
         if value is None:

@@ -1,4 +1,7 @@
-"""The admin's first page: the capacity, now. It renews itself from ``fresh``, and stands still without JavaScript."""
+"""The admin's first page: the capacity now.
+
+With JavaScript the page updates itself from ``fresh``. Without, it shows the state in which it was loaded.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ SLOW_PARTS = ("cost", "phase", "timeline")
 
 @dataclass(frozen=True)
 class PagePermissions:
-    """What the person who looks may see and do."""
+    """What the viewer of the page may see and do."""
 
     capacity: bool
     rollout: bool
@@ -48,7 +51,7 @@ class PagePermissions:
 
 
 def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """unfold's DASHBOARD_CALLBACK."""
+    """Add the page's data to ``context``. This is unfold's ``DASHBOARD_CALLBACK``."""
     now = timezone.now()
     permissions = PagePermissions.of(request)
     context |= {"title": "Capacity now", "sight": permissions, "now": now, "renewal": _renewal()}
@@ -61,9 +64,9 @@ def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 @require_safe
 def fresh(request: HttpRequest) -> JsonResponse:
-    """What has changed since the page was made, as JSON: the page's parts, and the end of the day's curve.
+    """Return as JSON what may have changed since the page was made: its parts, and the end of the day's curve.
 
-    ``?step=``: the first step of the curve that is wanted. ``?slow``: with what moves slowly.
+    ``?step=`` is the first step of the curve to return. ``?slow`` includes the parts that change slowly.
     """
     now = timezone.now()
     permissions = PagePermissions.of(request)
@@ -82,7 +85,7 @@ def fresh(request: HttpRequest) -> JsonResponse:
 
 
 def _step(request: HttpRequest) -> int:
-    """Return the requested step; an invalid one means the whole day."""
+    """Return the requested step of the curve. An invalid one gives 0, and so the whole day."""
     text = request.GET.get("step", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
 

@@ -1,10 +1,10 @@
-"""The admin's accent: the teal of the service's other pages (static/look.css)."""
+"""The admin's accent colour: the teal of the service's other pages (static/look.css)."""
 
 from __future__ import annotations
 
 from django.http import HttpRequest
 
-# 600 and 700 carry white text, 500 is text on dark ground: each at least 4.5 to 1.
+# White text on 600 or 700, and text in 500 on a dark background, has a contrast of at least 4.5 to 1.
 TEAL = {
     "50": "#f0fdfa",
     "100": "#d9efec",
@@ -21,5 +21,5 @@ TEAL = {
 
 
 def primary(_request: HttpRequest) -> dict[str, str]:
-    """unfold's `COLORS.primary`."""
-    return dict(TEAL)  # it writes into what it gets
+    """Return unfold's ``COLORS.primary``."""
+    return dict(TEAL)  # a copy, because unfold writes into it

@@ -1,4 +1,4 @@
-"""The weekly summary's way to its readers: each in their own language, each once."""
+"""Mail the weekly summary to its readers, in each reader's language, and only once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from dashboard.weekly import Summary, last_whole_week
 
 
 class NotMailed(Exception):
-    """Some readers did not get the summary: who, and why. ``got``: the readers who did."""
+    """Raised when some readers did not get the summary. The message says who and why.
+
+    ``got``: readers who got it.
+    ``reasons``: the error for each address that did not.
+    """
 
     def __init__(self, got: list[Reader], reasons: dict[str, Exception]) -> None:
         super().__init__("; ".join(f"{address}: {reason}" for address, reason in reasons.items()))
@@ -24,18 +28,22 @@ class NotMailed(Exception):
 
 
 class NotOver(Exception):
-    """The week is not over: its summary would be incomplete, and would not be mailed again on Monday."""
+    """Raised when the week is not over.
+
+    Its summary would be incomplete, and the complete one would not be mailed again on Monday.
+    """
 
 
 def readers() -> list[Reader]:
-    """Return the readers that the settings name."""
+    """Return the readers named in the settings."""
     return [Reader.of(text) for text in settings.VOICE_SUMMARY_EMAILS]
 
 
 def send(week: date, now: datetime, to: Iterable[Reader], *, again: bool = False) -> list[Reader]:
-    """Mail the summary to the readers who do not have it yet, with ``again`` to all; return those who got it now.
+    """Mail the summary to the readers who do not have it yet (with ``again``, to all), and return those who got it.
 
-    Raises ``NotOver``, or at the end ``NotMailed`` for the readers whose mail failed: the next run tries them again.
+    Raises ``NotOver``. Raises ``NotMailed`` at the end for the readers whose mail failed; the next run tries them
+    again.
     """
     if week > last_whole_week(now):
         raise NotOver
@@ -49,7 +57,7 @@ def send(week: date, now: datetime, to: Iterable[Reader], *, again: bool = False
         try:
             if _send(mail, week, reader, again=again):
                 got.append(reader)
-        except (OSError, ValueError) as error:  # the server does not take it; what is given is no address
+        except (OSError, ValueError) as error:  # the server does not accept it, or the address is invalid
             reasons[reader.address] = error
     if reasons:
         raise NotMailed(got, reasons)
@@ -57,7 +65,10 @@ def send(week: date, now: datetime, to: Iterable[Reader], *, again: bool = False
 
 
 def _send(mail: EmailMessage, week: date, reader: Reader, *, again: bool) -> bool:
-    """Outside of a transaction: on SQLite nobody else could write while the mail server takes its time."""
+    """Mail the summary to one reader. Return False if the reader already has it.
+
+    This runs outside of a transaction: on SQLite nobody else could write while the mail server takes its time.
+    """
     row, is_new = MailedSummary.objects.get_or_create(week=week, reader=reader.address)
     if not is_new and not again:
         return False

@@ -1,6 +1,7 @@
-"""What each client application brings and what it costs, in ringgit, by whole months: statements are of months.
+"""Revenue, cost and margin of each client application, in ringgit.
 
-Cost is shared out by work: what speech to text cost by the audio heard, the rest by the characters spoken.
+They cover whole months, because statements do. Cost is shared out by work: that of speech to text by the audio
+recognised, the rest by the characters spoken.
 """
 
 from __future__ import annotations
@@ -38,14 +39,19 @@ class Margin:
 
     @property
     def share(self) -> float | None:
-        """The margin as a fraction of the revenue."""
+        """The margin as a fraction of the revenue; None without revenue."""
         return self.micros / self.revenue_micros if self.revenue_micros > 0 else None
 
 
 @dataclass(frozen=True)
 class Margins:
-    """Margins by client application. ``by_client``: the cost of what nobody used belongs to no client application
-    (None). ``drafts``: whether any statement is not final."""
+    """Margins by client application.
+
+    ``months``: first days of the months covered.
+    ``rate``: exchange rate of the span's last day; None if no rate is known.
+    ``by_client``: margin by client application id. The cost of what nobody used is under None.
+    ``drafts``: True if any statement is not final.
+    """
 
     months: tuple[date, ...]
     rate: ExchangeRate | None
@@ -70,7 +76,9 @@ def margins(span: Span) -> Margins:
     for client_id, micros, state in statements.values_list("client_id", "total_micros", "state"):
         by_client[client_id].revenue_micros += micros
         drafts = drafts or state == Statement.State.DRAFT
-    # Only those of the statements that revenue is counted by: end users' statements are parts of them.
+    # Only credit notes on client applications' own statements, since revenue is counted by these. The statements of end
+    # users
+    # are parts of them.
     credited = CreditNote.objects.filter(statement__user="", statement__month__in=months)
     notes = credited.order_by().values_list("statement__client_id")
     for client_id, sen in notes.annotate(Sum("amount_sen")):

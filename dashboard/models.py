@@ -1,4 +1,4 @@
-"""Which weekly summaries have been mailed, and to whom."""
+"""Table of the weekly summaries that have been mailed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from django.utils import timezone
 
 
 class MailedSummary(models.Model):
-    """One reader has one week's summary. Written before the mail goes and deleted if it does not go, so that neither
-    a second run nor one beside it mails it again."""
+    """A weekly summary that one reader has.
+
+    The row is written before the mail is sent, and deleted if sending fails. So neither a second run nor a simultaneous
+    one mails it again.
+    """
 
     week = models.DateField()
     reader = models.CharField(max_length=254)

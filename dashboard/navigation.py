@@ -1,4 +1,4 @@
-"""The admin's side bar and tabs: sections, each with the pages that the person who looks may see.
+"""The admin's side bar and tabs: sections, each with the pages that the viewer may see.
 
 A model that is not named here appears at the end of its section, so that no page can be forgotten.
 """
@@ -17,7 +17,7 @@ from django.urls import reverse
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the side bar. Several models share it as tabs."""
+    """One line of the side bar. If it has several models, they are shown as tabs."""
 
     title: str
     icon: str
@@ -93,7 +93,7 @@ LINKS = (
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    """unfold's `SIDEBAR.navigation`. Sections of which one may see nothing are left out."""
+    """Return unfold's ``SIDEBAR.navigation``. Sections of which the viewer may see nothing are left out."""
     home = {"title": "Capacity now", "icon": "speed", "link": reverse("admin:index")}
     groups: list[dict[str, Any]] = [{"items": [home]}]
     for section in SECTIONS:
@@ -105,7 +105,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def tabs(request: HttpRequest) -> list[dict[str, Any]]:
-    """unfold's `TABS`: models that share a line of the side bar."""
+    """Return unfold's ``TABS``, for models that share a line of the side bar."""
     found = []
     for section in SECTIONS:
         for entry in section.entries:

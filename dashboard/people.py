@@ -1,7 +1,7 @@
-"""One end user under a pseudonym, and a client application's busiest ones.
+"""One end user under a pseudonym, and a client application's busiest end users.
 
-A pseudonym is that of ``usage.weeks``: the same for the same person, and it takes the service's secret key to make it.
-So it is found by making that of every end user of the client application.
+The pseudonym is that of ``usage.weeks``: always the same for the same person, and made with the service's secret key.
+It cannot be reversed. So a person is found by computing the pseudonym of every end user of the client application.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SHORT = 10  # digits that people see
 
 
 def digits_of(client_id: int, user: str) -> str:
-    """The hexadecimal digits of an end user's pseudonym."""
+    """Return the hexadecimal digits of an end user's pseudonym."""
     known = user if user.startswith(PSEUDONYM) else pseudonym(client_id, user)
     return known.removeprefix(PSEUDONYM)
 
@@ -42,8 +42,11 @@ def short(digits: str) -> str:
 
 
 def busiest(span: Span, filters: Filters, link: Callable[[str], str], limit: int | None = SHOWN_PEOPLE) -> Table:
-    """Return the busiest end users of the chosen client application. Use by day and end user is not kept by
-    language."""
+    """Return the busiest end users of the chosen client application.
+
+    A language filter has no effect, because usage by day and end user has no language. ``link`` returns the address of
+    a person's page.
+    """
     assert filters.client_id is not None
     rows = DailyUse.objects.filter(client_id=filters.client_id, day__range=(span.first, span.last))
     if filters.feature:
@@ -55,7 +58,7 @@ def busiest(span: Span, filters: Filters, link: Callable[[str], str], limit: int
         .order_by("-n", "user")
     )
     known = list(sums[:limit])
-    # Days on which something succeeded, of those who are shown: to tell days apart for everybody takes much longer.
+    # Days on which a request succeeded, only for the people who are shown: counting for everybody takes much longer.
     shown = rows if limit is None else rows.filter(user__in=[user for user, *_sums in known])
     served = Count("day", distinct=True, filter=Q(requests__gt=F("failed")))
     days = dict(shown.order_by().values_list("user").annotate(served=served))
@@ -84,14 +87,16 @@ def busiest(span: Span, filters: Filters, link: Callable[[str], str], limit: int
 
 
 def find(client: ClientApplication, digits: str) -> list[str]:
-    """Return the ids under which the ledger has this person: the end user's own, the pseudonym, or both; empty if
-    nobody."""
+    """Return the user ids under which the ledger has this person: the original, the pseudonym, or both.
+
+    The list is empty if there is no such person.
+    """
     if len(digits) != PSEUDONYM_DIGITS or set(digits) - set("0123456789abcdef"):
         return []
     gone = f"{PSEUDONYM}{digits}"
     mine = {"client": client}
     found = [gone] if DailyUse.objects.filter(user=gone, **mine).exists() else []
-    for model in (Consumption, DailyUse):  # the first is small, and knows almost everybody
+    for model in (Consumption, DailyUse):  # Consumption is small and has almost everybody
         users = model._default_manager.filter(**mine).order_by().values_list("user", flat=True).distinct()
         own = next((user for user in users.iterator() if pseudonym(client.pk, user) == gone), None)
         if own is not None:
@@ -110,7 +115,7 @@ class _Sums:
 
 
 class Person:
-    """What one end user did in a span, from the ledger."""
+    """What one end user did in a span, read from the ledger."""
 
     def __init__(self, client: ClientApplication, users: list[str], span: Span, filters: Filters) -> None:
         self._all = LedgerEntry.objects.filter(client=client, user__in=users)

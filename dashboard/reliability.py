@@ -1,4 +1,4 @@
-"""How fast answers came, and what failed."""
+"""Response times, error rate, and errors by code."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ Histogram = dict[int, int]  # requests by ceiling, in ms
 
 @dataclass(frozen=True)
 class Speed:
-    """Response times of a whole span in seconds; None without requests."""
+    """Response times of a whole span, 95th percentile in seconds; None without requests."""
 
     asr_p95: float | None
     tts_p95: float | None
@@ -92,7 +92,7 @@ RANKS = (50, 95)
 
 
 def speed(span: Span, filters: Filters) -> Speed:
-    """Return the response times of files and texts; a live stream is left out, as it lasts as long as people talk."""
+    """Return the response times of files and texts. Live streams last as long as people talk, so they do not count."""
     halves = _histograms(span, filters)
     earlier = _histograms(span.before, filters)
     plots = {"asr": FEATURES["asr"], "tts": FEATURES["tts"]}
@@ -141,6 +141,6 @@ def _together(histograms: Iterable[Histogram]) -> Histogram:
 
 
 def _seconds_below(histogram: Histogram, percent: float) -> float | None:
-    """Return the upper bound, in seconds, of the histogram bucket that contains this percentile."""
+    """Return the upper bound in seconds of the histogram bucket that contains this percentile."""
     ceiling_ms = histogram_percentile(histogram, percent)
     return None if ceiling_ms is None else ceiling_ms / 1000

@@ -1,6 +1,6 @@
-"""A table of the dashboard: shown with its chart, and handed out as CSV with plain numbers.
+"""Tables of the dashboard: shown with a chart on the page, and exported as CSV with plain numbers.
 
-The charts of the page are drawn from the tables in it, so that both always say the same.
+The charts are drawn from the tables on the page, so that both always agree.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MICRO_DIGITS = 6
 
 
 class Form(StrEnum):
-    """How a column's values are written for people. In CSV they are plain."""
+    """How a column's values are formatted for people. In CSV they are plain."""
 
     TEXT = "text"
     DAY = "day"
@@ -52,10 +52,18 @@ class Form(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. ``name``: its heading in the CSV; ``label``: its heading on the page. ``bar``: show a bar
-    beside the number. ``is_drawn``: draw it in the chart, in the plot named ``plot``. ``target``: a level that the plot
-    marks. ``band``: the columns with the ends of its confidence interval. ``is_ghost``: draw it faintly, as the period
-    before."""
+    """A column of a table.
+
+    ``name``: its heading in the CSV.
+    ``label``: its heading on the page.
+    ``form``: how its values are formatted.
+    ``bar``: show a bar beside each number.
+    ``is_drawn``: draw it in the chart.
+    ``plot``: name of the plot in which to draw it.
+    ``target``: a level that the plot marks.
+    ``band``: names of the columns with the ends of its confidence interval.
+    ``is_ghost``: draw it faintly, as the period before.
+    """
 
     name: str
     label: str
@@ -71,9 +79,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its chart. ``name``: its name as a CSV file. ``chart``: `line`, `bars`, or empty. ``note``: a remark
-    for readers. ``links``: the target of each row's first cell. ``is_whole``: it covers the whole service, whatever the
-    filters. ``unfinished``: the day that is not over, which the chart keeps apart from whole days."""
+    """A table with its chart.
+
+    ``name``: name of the CSV file.
+    ``chart``: ``line``, ``bars`` or "".
+    ``note``: a remark for readers.
+    ``empty``: text to show without rows.
+    ``shown_rows``: number of rows that the page shows; None for all.
+    ``links``: address behind each row's first cell.
+    ``is_whole``: True if it covers the whole service, whatever the filters.
+    ``unfinished``: the day that is not over, which the chart keeps apart from whole days.
+    """
 
     name: str
     title: str
@@ -89,7 +105,7 @@ class Table:
 
     @property
     def has_data(self) -> bool:
-        """Whether any column but the first has a value that is neither zero nor missing."""
+        """True if any column but the first has a number that is not zero."""
         return any(value for row in self.rows for value in row[1:] if not isinstance(value, str | date))
 
     @property
@@ -102,11 +118,14 @@ class Table:
 
     @property
     def left_out(self) -> int:
-        """How many rows the page leaves out; the CSV has them all."""
+        """Number of rows that the page leaves out. The CSV has all rows."""
         return max(0, len(self.rows) - self.shown_rows) if self.shown_rows is not None else 0
 
     def body(self) -> SafeString:
-        """The rows as HTML, built by hand because a template takes ten times as long for a year of days."""
+        """Return the rows as HTML.
+
+        They are built by hand, because a template takes ten times as long for a year of days.
+        """
         scales = [
             max((abs(row[place]) for row in self.rows if isinstance(row[place], int | float)), default=0)  # type: ignore[arg-type]
             if column.bar
@@ -125,7 +144,7 @@ class Table:
         return mark_safe("\n".join(rows))  # nosec B308 B703 # noqa: S308 - its texts are escaped
 
     def lines(self) -> Iterator[bytes]:
-        """The CSV, line by line."""
+        """Yield the table as CSV in pieces."""
         yield from csv_lines([column.name for column in self.columns], map(self._plain, self.rows))
 
     def _plain(self, row: Sequence[Value]) -> list[str]:
@@ -146,8 +165,10 @@ def csv_lines(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[b
 
 
 def plain(value: Value, form: Form) -> str:
-    """Format a value for CSV: no thousands separators, no units; days as 2026-11-24, shares as fractions, money
-    plain."""
+    """Format a value for CSV: no thousands separators and no units.
+
+    Days are written like 2026-11-24, shares as fractions, money as a decimal number.
+    """
     if value is None:
         return ""
     if isinstance(value, date):
@@ -188,7 +209,7 @@ def shown(value: Value, form: Form) -> str:
 
 
 def usd(micros: int, places: int) -> str:
-    """`USD 1,234.56`."""
+    """Format micro-dollars with ``places`` decimals, for example ``USD 1,234.56``."""
     rounded = divide_half_up(micros, 10 ** (MICRO_DIGITS - places))
     sign, (whole, part) = "-" if rounded < 0 else "", divmod(abs(rounded), 10**places)
     return f"{sign}USD {whole:,}.{part:0{places}d}"

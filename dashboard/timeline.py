@@ -1,4 +1,4 @@
-"""What happened, for the admin's first page: ramps, rollbacks with their cause, switches, alerts, outages, deploys."""
+"""Recent events for the admin's first page: ramps and rollbacks, switches, alerts, outages, deployments."""
 
 from __future__ import annotations
 
@@ -29,14 +29,19 @@ RAMP_STATES = {
     Ramp.State.ROLLED_BACK: "rolled back",
     Ramp.State.ABORTED: "aborted",
 }
-BAD = "critical"  # as the page's tones
+BAD = "critical"  # as in ``home.Tone``
 GOOD = "ok"
 PLAIN = "unknown"
 
 
 @dataclass(frozen=True)
 class Happening:
-    """One entry of the timeline. ``why``: the cause as recorded. ``who``: empty if no person did it."""
+    """One event of the timeline.
+
+    ``why``: the cause as recorded.
+    ``who``: the person or ramp that caused it; empty if nobody did.
+    ``tone``: one of the constants above, for its colour.
+    """
 
     at: datetime
     what: str
@@ -47,7 +52,7 @@ class Happening:
 
 
 def latest(now: datetime, *, rollout: bool, capacity: bool) -> list[Happening]:
-    """Return the newest events first, limited to those that the viewer may see."""
+    """Return the newest events that the viewer may see, the newest first."""
     found: list[Happening] = []
     if rollout:
         found += _rollout(now - DAYS)
@@ -62,7 +67,7 @@ def _rollout(since: datetime) -> Iterator[Happening]:
         of_ramp |= Q(subject__startswith=f"{name}: ramp ")
     rows = Change.objects.filter(Q(subject__in=FLAGS) | of_ramp, at__gte=since).order_by("-id")
     changes = list(rows[: 5 * LATEST])
-    # A rollback is one event: the ramp's row tells its cause, the flag's the percentages.
+    # A rollback changes a ramp and a flag, but is one event: the ramp's row, which tells the cause.
     rolled_back = {change.who for change in changes if change.after.get("state") == Ramp.State.ROLLED_BACK}
     for change in changes:
         flag, _, ramp = change.subject.partition(": ")

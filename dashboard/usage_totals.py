@@ -1,4 +1,4 @@
-"""What voice did: minutes heard and characters spoken, in which languages and voices, how fast, and what failed."""
+"""Usage of a span: minutes recognised and characters spoken, by day, language, voice and client application."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from usage.weeks import Active
 MS_PER_MINUTE = 60_000
 SHOWN_VOICES = SHOWN_CLIENTS = 10
 
-# By the code that the caller got: the service's own failures, and what was neither served nor failed (as in
-# capacity.measure). All others are mistakes in the request.
+# Error codes of the service's own failures, and of requests that were neither served nor failed (as in
+# capacity.measure). All other codes are mistakes in the request.
 FAILURES = {code.value for code in ErrorCode if code.fault is Fault.SERVICE}
 REFUSALS = {code.value for code in ErrorCode if code.fault in (Fault.POLICY, Fault.LEFT)}
-ENOUGH_REQUESTS = 20  # an error rate of fewer says nothing
+ENOUGH_REQUESTS = 20  # an error rate of fewer requests says nothing
 
 
 @dataclass
 class Amount:
-    """An amount of use. ``audio_ms`` and ``characters``: the billable amounts, less corrections."""
+    """An amount of usage. ``audio_ms`` and ``characters`` are the charged amounts, less counter-entries."""
 
     requests: int = 0
     audio_ms: int = 0
@@ -45,7 +45,14 @@ class Amount:
 
 @dataclass
 class UsageTotals:
-    """Sums of a span. ``audio_ms`` are of kinds measured by audio, ``characters`` of those measured by characters."""
+    """Usage totals of a span.
+
+    Its methods count milliseconds only of kinds measured by audio, and characters only of kinds measured by characters.
+
+    ``by_day``: amounts by day and kind.
+    ``by_code``: amounts by error code; "" is success.
+    ``codes_by_day``: number of requests by day and error code.
+    """
 
     by_day: dict[tuple[date, Kind], Amount] = field(default_factory=lambda: defaultdict(Amount))
     by_code: dict[str, Amount] = field(default_factory=lambda: defaultdict(Amount))
@@ -75,11 +82,14 @@ class UsageTotals:
         return found
 
     def codes_of(self, day: date) -> dict[str, int]:
-        """Requests by how they ended."""
+        """Return the day's number of requests by error code; "" is success."""
         return self._codes.get(day, {})
 
     def failure_rate(self, day: date | None = None) -> float | None:
-        """The service's own failures among the requests that it served or failed to; None with too few of them."""
+        """Return the service's own failures as a share of the requests that it served or failed.
+
+        None if there are fewer than ``ENOUGH_REQUESTS``. Without ``day``, the whole span counts.
+        """
         days = self._codes.values() if day is None else [self.codes_of(day)]
         counted = [(code, number) for codes in days for code, number in codes.items() if code not in REFUSALS]
         requests = sum(number for _code, number in counted)
@@ -107,7 +117,7 @@ def minutes(ms: int) -> float:
 
 
 def before_column(name: str, form: Form, *, plot: str = "", label: str = "") -> Column:
-    """Return the column of the period before for the same number; it is drawn behind the column of that name."""
+    """Return the column of the same number in the period before; charts draw it behind the column ``name``."""
     return Column(f"{name}_before", label or _("Before"), form, plot=plot, is_ghost=True)
 
 
@@ -159,7 +169,7 @@ def characters_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Ta
 
 
 def mixes(span: Span, filters: Filters = ALL) -> tuple[Table, Table]:
-    """Languages, and voices: the one query that both need."""
+    """Return the tables of languages and of voices, which share one query."""
     languages: dict[str, Amount] = defaultdict(Amount)
     voices: dict[tuple[str, str], Amount] = defaultdict(Amount)
     for kind, language, voice, requests, audio_ms, characters in _mix(span, filters, "kind", "language", "voice"):
@@ -214,7 +224,7 @@ def mixes(span: Span, filters: Filters = ALL) -> tuple[Table, Table]:
 def by_client(
     span: Span, filters: Filters, clients: Mapping[int, str], active: Mapping[int, Active], link: Callable[[str], str]
 ) -> Table:
-    """``link``: where a client application's name leads."""
+    """Return the table of client applications. ``link`` returns the address for a client application's name."""
     found: dict[int, Amount] = defaultdict(Amount)
     for client, kind, requests, audio_ms, characters in _mix(span, filters, "client_id", "kind"):
         is_audio = Kind(kind).measure is Measure.AUDIO
@@ -269,7 +279,7 @@ _EVERYTHING = {
 
 
 def everything(span: Span, filters: Filters = ALL) -> Iterator[bytes]:
-    """The roll-up that most of the page is made of, row by row as CSV."""
+    """Yield the roll-up that most of the page is made of (``DailyMix``) as CSV."""
     fields = ["client__name" if name == "client" else name for name in _EVERYTHING]
     rows = DailyMix.objects.filter(filters.rows, day__range=(span.first, span.last)).order_by(*fields[:7])
     forms = list(_EVERYTHING.values())

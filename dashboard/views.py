@@ -1,5 +1,4 @@
-"""The addresses of the dashboard: the page, each table as CSV, all of them as one ZIP, one end user. For people
-who are signed in."""
+"""Views of the dashboard, for people who are signed in: page, CSV and ZIP files, one end user, weekly summary."""
 
 from __future__ import annotations
 
@@ -31,13 +30,16 @@ from dashboard.weekly import Summary, asked_week
 CSV = "text/csv; charset=utf-8"
 PERMISSION = "usage.view_dashboard"
 _POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
-_MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"  # a mail brings its style along
+_MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"  # a mail contains its styles
 
 View = Callable[..., HttpResponseBase]
 
 
 def for_the_product_team(view: View) -> View:
-    """Strangers are asked to sign in; who may not look is told so."""
+    """Decorate a view for people with the permission to see the dashboard.
+
+    People who are not signed in are sent to the login page. Those without the permission get a page that says so (403).
+    """
 
     @require_safe
     @wraps(view)
@@ -84,12 +86,12 @@ def page(request: HttpRequest) -> HttpResponseBase:
 
 
 def _board(request: HttpRequest, now: datetime) -> Board:
-    """Raises ``BadQuery``."""
+    """Return the board that the address requests. Raises ``BadQuery``."""
     return Board(asked(request.GET, now), filters.asked(request.GET))
 
 
 def _choices(board: Board) -> list[tuple[str, str, str, list[tuple[str, str]]]]:
-    """Of each filter: its field, its name, what is chosen, and what can be, with its name."""
+    """Return, for each filter, its field, its name, the chosen value, and the possible values with their names."""
     chosen = board.filters
     languages = {code: str(name) for code, name in filters.LANGUAGES.items() if code}
     if chosen.language:
@@ -104,7 +106,7 @@ def _choices(board: Board) -> list[tuple[str, str, str, list[tuple[str, str]]]]:
 
 @for_the_product_team
 def person(request: HttpRequest, client: str, digits: str) -> HttpResponseBase:
-    """One end user, under a pseudonym."""
+    """Show one end user under a pseudonym."""
     now = timezone.now()
     problem = None
     try:
@@ -154,7 +156,7 @@ def _person(client: str, digits: str, board: Board) -> people.Person:
 
 @for_the_product_team
 def weekly(request: HttpRequest) -> HttpResponseBase:
-    """The weekly summary, as it is mailed."""
+    """Show the weekly summary as it is mailed."""
     now = timezone.now()
     problem = None
     try:
@@ -194,7 +196,7 @@ def weekly_pdf(request: HttpRequest) -> HttpResponseBase:
 
 
 def _summary(request: HttpRequest) -> Summary:
-    """Raises ``BadQuery``."""
+    """Return the summary that the address requests. Raises ``BadQuery``."""
     now = timezone.now()
     return Summary(asked_week(request.GET.get("week", "").strip(), now), now)
 
@@ -231,7 +233,7 @@ def _refused(error: BadQuery) -> JsonResponse:
 
 
 async def _in_pieces(make: Callable[[], Iterator[bytes]]) -> AsyncIterator[bytes]:
-    """Django would read an iterator to its end before it sends anything; this one goes out as it is read."""
+    """Yield each piece as it is read. Django would read a synchronous iterator to its end before sending anything."""
     pieces = await sync_to_async(lambda: iter(make()))()
     while (piece := await sync_to_async(lambda: next(pieces, None))()) is not None:
         yield piece

@@ -1,4 +1,4 @@
-"""A week of voice in one mail: HTML, plain text, and the same as PDF. Its numbers are the dashboard's for that week."""
+"""A week of voice in one mail: HTML, plain text, and a PDF. Its numbers are the dashboard's for that week."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHOWN_ROWS = 10
 
 @dataclass(frozen=True)
 class Section:
-    """A table as people read it: words only."""
+    """A table formatted for people: every cell is text."""
 
     title: str
     head: Sequence[str]
@@ -34,13 +34,15 @@ class Section:
 
 
 def last_whole_week(now: datetime) -> date:
-    """The Monday of the newest week that is over."""
+    """Return the Monday of the newest week that is over."""
     return week_of(day_of(now)) - timedelta(weeks=1)
 
 
 def asked_week(text: str, now: datetime) -> date:
-    """Return the Monday of the week that contains this day; without a day, of the last whole week. Raises
-    ``BadQuery``."""
+    """Return the Monday of the week that contains the day in ``text``. Raises ``BadQuery``.
+
+    If ``text`` is empty, return the Monday of the last whole week.
+    """
     if not text:
         return last_whole_week(now)
     try:
@@ -53,7 +55,7 @@ def asked_week(text: str, now: datetime) -> date:
 
 
 class Summary:
-    """The summary of the week that begins on this Monday."""
+    """Summary of the week that begins on the Monday ``week``."""
 
     def __init__(self, week: date, now: datetime) -> None:
         self.board = Board(Span(week, min(week + timedelta(days=6), day_of(now)), now))

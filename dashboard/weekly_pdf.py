@@ -1,7 +1,7 @@
-"""The weekly summary on A4, by ReportLab: no browser, no fonts to install.
+"""The weekly summary as PDF on A4, made with ReportLab: it needs no browser and no installed fonts.
 
-PDF's own fonts have Latin letters; what they lack is written in others: Chinese by Adobe's, of which every reader has a
-copy, arrows and the like by words.
+PDF's built-in fonts have Latin letters only. Chinese is written in an Adobe font of which every PDF reader has a copy.
+Arrows and other symbols are replaced by words or by simpler characters.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTempl
 if TYPE_CHECKING:
     from dashboard.weekly import Section
 
-# static/tokens.css, in light
+# light colours of static/tokens.css
 TEXT, MUTED, ACCENT, LINE = (HexColor(colour) for colour in ("#1c2321", "#5b6460", "#0f766e", "#dedad0"))
 MARGIN = 16 * mm
-WIDTH = A4[0] - 2 * MARGIN - 12  # a frame has 6 points of its own on either side
+WIDTH = A4[0] - 2 * MARGIN - 12  # ReportLab's frame has a padding of 6 points on either side
 CHINESE = "STSong-Light"
 REPLACED = {"→": "to", "−": "-", "≤": "<=", "≥": ">=", "✓": "+", "✗": "x", "\u202f": " "}
 
@@ -39,7 +39,7 @@ FIGURE = ParagraphStyle("figure", parent=BODY, fontName="Helvetica-Bold", fontSi
 
 
 def made(title: str, figures: Sequence[tuple[str, str, str]], sections: Sequence[Section]) -> bytes:
-    """``figures``: name, value and what is said of it."""
+    """Return the summary as a PDF file. ``figures``: name, value and remark of each headline figure."""
     pdfmetrics.registerFont(UnicodeCIDFont(CHINESE))
     file = io.BytesIO()
     document = SimpleDocTemplate(

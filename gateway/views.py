@@ -66,7 +66,7 @@ class ApiView(APIView):
         return cast(HttpResponseBase, await handler(self.request, *self.args, **self.kwargs))
 
     async def prepare(self, request: Request) -> None:
-        """Negotiate, authenticate, count and permit, as Django REST framework's ``initial`` does, but without a thread."""
+        """Negotiate, authenticate, count and permit as Django REST framework's ``initial`` does, without its thread."""
         self.format_kwarg = None
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         for authenticator in cast("list[identity.BearerAuthentication]", self.get_authenticators()):

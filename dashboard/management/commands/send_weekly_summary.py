@@ -1,4 +1,4 @@
-"""Mail the product team what voice did in a week. For cron, on Mondays: a second run mails nobody twice."""
+"""`manage.py send_weekly_summary`: mail the summary of a week, for cron on Mondays. A second run mails nobody twice."""
 
 from __future__ import annotations
 

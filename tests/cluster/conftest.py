@@ -1,4 +1,4 @@
-"""A cluster on this machine: `make test-cluster` runs these, with an environment of their own for Ray."""
+"""Tests with a cluster on this machine and a separate environment for Ray: `make test-cluster`."""
 
 from __future__ import annotations
 

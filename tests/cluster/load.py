@@ -1,5 +1,8 @@
-"""Many end users at once, each as a good client is: an `Idempotency-Key` for each request, and the same request again,
-at the next address, when a connection breaks or the service says to come back (503)."""
+"""Load by many end users at once, who behave as clients should.
+
+Each request has an `Idempotency-Key`. If a connection breaks or the answer is 503, the same request is sent again to
+the next address.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import httpx
 from tests import sound
 
 THINK_S = (0.2, 0.8)
-LONGEST_PAUSE_S = 1.0  # however long the service says to wait: the test wants to see when it is back
+LONGEST_PAUSE_S = 1.0  # a longer Retry-After is ignored, so that the test sees when the service is back
 MAX_TRIES = 60
 TIMEOUT_S = 40.0
 SENTENCES = ("selamat pagi semua", "berapa harga nasi lemak ini", "tolong buka lampu di ruang tamu")
@@ -23,7 +26,12 @@ SENTENCES = ("selamat pagi semua", "berapa harga nasi lemak ini", "tolong buka l
 
 @dataclass
 class Seen:
-    """``succeeded``: the ids of requests that got their answer. ``answers`` counts every try by what came back."""
+    """What the users got.
+
+    ``succeeded``: ids of the requests that got their answer.
+    ``lost``: requests that never got one.
+    ``answers``: the number of tries by their result.
+    """
 
     succeeded: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -43,7 +51,7 @@ class Load:
         self._users = [asyncio.create_task(self._user(number)) for number in range(users)]
 
     async def stop(self) -> None:
-        """Let every user finish what it has begun."""
+        """Let every user finish the current request, then stop."""
         self._stopping.set()
         await asyncio.gather(*self._users)
 

@@ -1,5 +1,7 @@
-"""Deploy the inference tier on the Ray at an address: `python -m tests.cluster.ray_tier ADDRESS PORT`. It goes on when
-this ends, as it does for KubeRay."""
+"""Deploy the inference tier on a running Ray: `python -m tests.cluster.ray_tier ADDRESS PORT`.
+
+The tier keeps running when this program ends, as with KubeRay.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ def main(address: str, port: int) -> None:
     ray.init(address=address, log_to_driver=False)
     from inference.ray_app import app
 
-    # A proxy on each node, so that a worker's is there while the head is away. On one machine they share the port.
+    # A proxy on each node, so that the worker's serves while the head is down. On one machine they share the port.
     serve.start(proxy_location="EveryNode", http_options={"host": "127.0.0.1", "port": port})
     serve.run(app)
 

@@ -1,8 +1,8 @@
-"""Ray with two replicas each, PostgreSQL, Redis and two API processes under load, while parts of it are killed.
+"""A cluster under load while parts of it are killed: Ray with two replicas of each engine, PostgreSQL, Redis, two APIs.
 
-No admitted request is lost: clients see success, an honest 503, or the broken connection of the process that was
-killed, and get their answer by asking again. The ledger has each finished request once. The times until all is back
-are printed; on two busy cores they say little.
+No admitted request is lost. Clients see a success, a 503, or a broken connection to a killed process, and then get
+their answer by asking again. The ledger has each finished request exactly once. Recovery times are printed, but are not
+meaningful on a busy two-core machine.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from tests.collector import Collector, collecting
 from tests.services import Served, lasting_port, served
 
 USERS = 8
-STEADY = 25  # requests between two blows
+STEADY = 25  # requests served between two kills
 KEY = "vk_test_0123456789abcdef"
-# Two replicas take 2 * 16 units each, 32 more wait for them.
+# Two replicas hold 2 * 16 units each, and 32 more may wait for them.
 ALL_TAKEN = 90
 MORE_THAN_FIT = 300
-LOSES_HEADS = os.environ.get("VOICE_TEST_RAY_HEADS", "1") == "1"  # a minute more: new heads of Ray, and its Redis
+LOSES_HEADS = os.environ.get("VOICE_TEST_RAY_HEADS", "1") == "1"  # a minute more: Ray's head and Redis
 
 
 async def replicas(client: httpx.AsyncClient, tier: str, name: str) -> set[int]:
-    """The process ids of the replicas that have been heard of in the last seconds."""
+    """Return the process ids of an engine's replicas that reported in the last seconds."""
     status = (await client.get(f"{tier}/units/v1/status")).json()
     return {int(one["process"].split(":")[1]) for one in status["engines"][name] if one["ready"]}
 
@@ -80,13 +80,16 @@ def tier(ray: RayTier) -> str:
 
 
 def long_unit() -> bytes:
-    """The frame of a unit of 9 s."""
+    """Return the frame of a unit of 9 s of speech."""
     audio = np.tile(sound.said("tolong buka lampu di ruang tamu"), 10)[: 9 * SAMPLE_RATE]
     return PackedUnit(SpeechCodec(), SpeechUnit(audio=audio, options=Options(language="ms"))).frame()
 
 
 async def units_done(client: httpx.AsyncClient, tier: str) -> int:
-    """By both replicas, once neither has anything left to do. A tier without work hears of one of them at a time."""
+    """Wait until both replicas are idle; return how many units they have run in total.
+
+    An idle tier reports only one replica at a time, so this may take several readings.
+    """
     while True:
         status = (await client.get(f"{tier}/units/v1/status")).json()["engines"]["asr"]
         if len(status) == 2 and not any(one["running"] or one["queue_length"] for one in status):
@@ -156,7 +159,7 @@ async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: 
         await tell("(warm-up)", time.monotonic())
 
         async def kill_one(engine: str) -> int:
-            """Of the two that there are."""
+            """Wait until the engine has two replicas and kill one of them; return its process id."""
 
             async def full() -> bool:
                 return len(await replicas(client, tier, engine)) == 2
@@ -204,7 +207,7 @@ async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: 
         await served_more()
 
         if LOSES_HEADS:
-            # A new head takes the cluster up as it is: what was lost meanwhile shows that it does.
+            # A new head takes over the running cluster. It proves that by replacing a replica killed in the meantime.
             since = time.monotonic()
             ray.head.kill()
             victim = await kill_one("asr")
@@ -222,7 +225,7 @@ async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: 
             await served_more()
             await tell("Ray's Redis killed, which stops the head", since)
             since = time.monotonic()
-            ray.head.kill()  # what is left of it
+            ray.head.kill()  # the processes that are left
             await asyncio.to_thread(ray.redis.start)
             ray.head.start()
             await replaced("asr", victim)
@@ -242,7 +245,7 @@ async def test_kills_lose_nothing(ray: RayTier, collector: Collector, tmp_path: 
 
 
 def is_traced_across(collector: Collector) -> bool:
-    """Whether a request's trace goes from an API process to a replica's engine."""
+    """Return True if some trace reaches from an API process to a replica's engine."""
     for unit in collector.named("unit asr", "voice-api"):
         for there in collector.below(unit, "tier asr", "voice-tier"):
             if collector.below(there, "engine asr", "voice-tier"):

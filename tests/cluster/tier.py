@@ -1,6 +1,8 @@
-"""A Ray of this machine's own with the inference tier on it: a head that runs no replica, a worker that runs them all,
-and a Redis in which the head keeps what it knows, as in `k8s/base`. VOICE_TEST_CLUSTER_PYTHON is the Python that has
-Ray (`scripts/test_cluster.sh` makes it)."""
+"""Run the inference tier on a Ray cluster on this machine, with the same parts as in `k8s/base`.
+
+A head runs no replica, a worker runs all replicas, and a Redis keeps the head's state. VOICE_TEST_CLUSTER_PYTHON names
+a Python that has Ray (`scripts/test_cluster.sh` makes it).
+"""
 
 from __future__ import annotations
 
@@ -22,20 +24,20 @@ import httpx
 from tests import services
 from tests.services import Neighbour, lasting_port
 
-PYTHON = "VOICE_TEST_CLUSTER_PYTHON"  # of the environment that has Ray; the API processes run without it
+PYTHON = "VOICE_TEST_CLUSTER_PYTHON"  # names the Python of the environment with Ray; the API processes use another one
 START_TIMEOUT_S = 120
-LOGICAL_CPUS = 8  # small on purpose (CI has two cores)
+LOGICAL_CPUS = 8  # few on purpose, because CI has only two cores
 OBJECT_STORE_BYTES = 80_000_000
 
 
 class RayNode:
-    """`ray start` and all that it starts, in a session and with a folder of its own, as on a machine of its own."""
+    """A Ray node: `ray start` and its processes, with a session and a folder of its own, as on a separate machine."""
 
     def __init__(self, folder: Path, name: str, arguments: list[str], environment: dict[str, str]) -> None:
         ray = Path(os.environ[PYTHON]).with_name("ray")
         store = f"--object-store-memory={OBJECT_STORE_BYTES}"
         common = ["--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1", store]
-        common += ["--min-worker-port=0", "--max-worker-port=0"]  # any: the range by default holds ports of ours
+        common += ["--min-worker-port=0", "--max-worker-port=0"]  # any: the default range contains the tests' ports
         self._command = [str(ray), "start", *arguments, *common]
         self._environment = environment
         self._log = folder / f"{name}.log"
@@ -55,14 +57,16 @@ class RayNode:
             )
 
     def start_elsewhere(self) -> None:
-        """Start on a machine that has nothing of the one before."""
+        """Start in a new folder, as on another machine."""
         self._folder = _short_folder()
         self._folders.append(self._folder)
         self.start()
 
     def supervise(self) -> None:
-        """Start it again if it has ended, as KubeRay does with a head's container. A node gives up when its agents have
-        not started within 15 s, which on a busy machine they may not."""
+        """Start the node again if it has ended, as KubeRay does with a head's container.
+
+        A node ends if its agents do not start within 15 s, which may happen on a busy machine.
+        """
         if self.has_ended:
             self.kill()
             self.start()
@@ -72,7 +76,7 @@ class RayNode:
         return self._process is None or self._process.poll() is not None
 
     def kill(self) -> None:
-        """All of it at once, as when its machine is lost."""
+        """Kill all processes of the node at once, as if its machine failed."""
         process = self._process
         self._process = None
         if process is not None:
@@ -80,7 +84,7 @@ class RayNode:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             process.wait(20)
-        # It names a cluster, which Ray takes for one that runs here, for it sees the other nodes' processes.
+        # This file names a cluster. Ray would believe that it still runs here, as it sees the other nodes' processes.
         (self._folder / "ray" / "ray_current_cluster").unlink(missing_ok=True)
 
     def remove(self) -> None:
@@ -90,12 +94,12 @@ class RayNode:
 
 
 def _short_folder() -> Path:
-    """Return a folder with a short path: sockets lie in it, whose paths may have at most 107 bytes."""
+    """Return a folder with a short path, because paths of sockets may have at most 107 bytes."""
     return Path(tempfile.mkdtemp(prefix="ray-"))
 
 
 def _descendants(pid: int) -> list[int]:
-    """What Ray started; it makes process groups of its own."""
+    """Return the ids of all descendants of a process. They are in several process groups, because Ray makes new ones."""
     found: list[int] = []
     with suppress(FileNotFoundError):
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
@@ -105,7 +109,7 @@ def _descendants(pid: int) -> list[int]:
 
 @dataclass(frozen=True)
 class RayTier:
-    """The tier at ``url``. ``redis``: what the head knows is there."""
+    """A running tier at ``url``. ``redis``: keeps the state of the head."""
 
     url: str
     head: RayNode
@@ -114,7 +118,7 @@ class RayTier:
 
 @contextmanager
 def ray_tier(folder: Path, **settings: str) -> Iterator[RayTier]:
-    """Yields the tier once it serves."""
+    """Run the tier; yield it once it serves requests."""
     port = lasting_port()
     gcs = lasting_port()
     address = f"127.0.0.1:{gcs}"
@@ -149,7 +153,7 @@ def ray_tier(folder: Path, **settings: str) -> Iterator[RayTier]:
 def ray_environment(folder: Path, **settings: str) -> dict[str, str]:
     return {
         **os.environ,
-        "HOME": str(folder),  # Ray keeps a token there
+        "HOME": str(folder),  # Ray stores a token there
         "PYTHONPATH": str(services.ROOT),
         "DJANGO_SETTINGS_MODULE": "voiceproject.settings",
         "VOICE_STATE_DIR": str(folder / "state"),

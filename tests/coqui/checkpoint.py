@@ -1,4 +1,4 @@
-"""VITS checkpoints small enough for a test: real architecture, random weights. They hum; they do not speak.
+"""Make VITS checkpoints small enough for tests, with the real architecture and random weights. They only hum.
 
     python -m tests.coqui.checkpoint FOLDER
 

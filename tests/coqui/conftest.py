@@ -1,4 +1,4 @@
-"""Coqui's own tests: `make test-coqui` runs them in an environment that has it, with a checkpoint made beforehand."""
+"""Tests of Coqui: `make test-coqui` makes a checkpoint and runs them in an environment with Coqui."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coqui for real: small checkpoints, loaded by the service and heard through its API."""
+"""Coqui with small checkpoints, loaded by the service and used through its API."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_a_script_the_model_does_not_know_is_spoken_by_another_voice(
     body = {"input": "你好", "model": "coqui/satu"}
     response = await api.post("/v1/audio/speech", json={**body, "response_format": "pcm"})
     assert response.status_code == 200
-    assert len(response.content) > 2 * 24_000 // 5  # longer than the silence for text with nothing to say
+    assert len(response.content) > 2 * 24_000 // 5  # longer than the silence for a text without words
 
 
 def test_a_folder_without_a_checkpoint_says_so(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The admin as its user meets it: pages in, forms out."""
+"""The admin's pages and forms, as a user sees them."""
 
 from __future__ import annotations
 

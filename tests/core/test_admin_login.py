@@ -1,4 +1,4 @@
-"""Guessing passwords: bounded, counted by address and name, and beside speech."""
+"""Password guessing is limited by address and by name, and does not affect speech requests."""
 
 from __future__ import annotations
 

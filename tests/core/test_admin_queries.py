@@ -1,4 +1,4 @@
-"""The admin's lists ask the database a bounded number of questions, however many rows they show."""
+"""The admin's lists make a bounded number of queries, however many rows they show."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ class TestLists(TestCase):
 
     def test_they_do_not_grow_with_the_rows(self) -> None:
         for model, _admin in LISTS:
-            self.queries(model, 2)  # what is remembered from then on: content types, permissions
+            self.queries(model, 2)  # fills caches, such as content types and permissions
             with self.subTest(model=model.__name__):
                 few = self.queries(model, 2)
                 many = self.queries(model, 10)
-                # A phase of growth, say, may ask for something of its own: there will never be many.
+                # Models with few rows for ever, such as phases of growth, may make a query for each row.
                 assert len(many) <= len(few) or model._default_manager.count() <= HANDFUL, "\n".join(many)
                 assert len(many) <= MAX_QUERIES
 
     def test_there_are_rows_to_show(self) -> None:
-        """Or the test above says nothing."""
+        """Without rows the test above would prove nothing."""
         empty = {model.__name__ for model, _admin in LISTS if model._default_manager.count() <= 2}
         assert empty <= {"ApiKey", "ExchangeRate", "Group", "OpenStream", "ListedUser", "Outage", "LoadTestRun"}, empty
 

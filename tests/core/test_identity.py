@@ -69,7 +69,7 @@ async def test_every_api_call_asks_for_credentials(stranger: httpx.AsyncClient) 
 async def test_a_revoked_key_is_refused_within_five_seconds(api: httpx.AsyncClient) -> None:
     assert (await api.get("/v1/models")).status_code == 200
     await sync_to_async((await ApiKey.objects.aget()).revoke)()
-    identity._lookups._tasks.expire(time.monotonic() + 5.0)  # what five seconds do
+    identity._lookups._tasks.expire(time.monotonic() + 5.0)  # as after five seconds
     assert code(await api.get("/v1/models")) == (401, "invalid_api_key")
 
 
@@ -166,7 +166,7 @@ class TestPublicKeys:
 
     @pytest.fixture(autouse=True)
     def fetches(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """Serves the public key at the configured address, and tells how often it was asked for."""
+        """Serve the public key at the configured address; return a list of the requests for it."""
         settings.VOICE_JWT_JWKS_URL = "http://keys.test/jwks.json"
         tokens._public_keys.cache_clear()
         fetches: list[str] = []
@@ -232,7 +232,7 @@ class TestPublicKeys:
             asked.append(1)
             return httpx.Response(500)
 
-        client = httpx._client.AsyncClient  # the fixture above has put its own in the usual place
+        client = httpx._client.AsyncClient  # the fixture has replaced the usual name
         monkeypatch.setattr("httpx.AsyncClient", lambda **_: client(transport=httpx.MockTransport(refuse)))
         settings.VOICE_JWT_JWKS_URL = "http://elsewhere.test/jwks.json"
         for _ in range(3):

@@ -21,5 +21,5 @@ __all__ = [
 
 @pytest.fixture(autouse=True)
 def migrated_rows(db: None) -> None:
-    """Flags, rates and rules are there, whichever tests ran before."""
+    """Make sure that the migrations' flags, rates and rules exist, whichever tests ran before."""
     restore_migrated_rows()

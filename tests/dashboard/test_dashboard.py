@@ -1,4 +1,4 @@
-"""The product team's numbers: each against the ledger itself, counted another way."""
+"""Each number of the product dashboard equals the same number counted directly from the ledger."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def days_between(first: date, last: date) -> list[date]:
 
 
 def spans(last: date) -> list[tuple[date, date]]:
-    """All of it, the newest week, some of the middle, one day."""
+    """Return date ranges: the whole history, the newest week, a part in the middle, one day."""
     ago = [last - timedelta(days=days) for days in range(DAYS)]
     return [(ago[-1], last), (ago[6], last), (ago[29], ago[12]), (ago[3], ago[3])]
 
 
 def over_spans(test: Callable[[Any, tuple[date, date]], None]) -> Callable[[Any, date], None]:
-    """One history does for all of them."""
+    """Run a test on all date ranges of one history, because making a history for each would take long."""
 
     def over_all(self: Any, used: date) -> None:
         for span in spans(used):
@@ -246,7 +246,7 @@ class TestAdoption:
         assert adoption.rate == len(active) / (android + of_web)
         assert dict(adoption.features)["Text to speech"] == "7–10 %"
         Flag.objects.update(killed=True)
-        assert board(used, used).adoption.steps[1].users == len(active)  # they had it in these days
+        assert board(used, used).adoption.steps[1].users == len(active)  # those who were active had voice in these days
 
     def test_the_newest_number_of_the_day_counts(self, used: date) -> None:
         chat = ClientApplication.objects.get(name="chat-android")
@@ -283,7 +283,7 @@ class TestScorecard:
         assert (scores[Metric.UPTIME].launch, scores[Metric.UPTIME].growth) == ("met", "met")
         peaks = [peak for peak in HourlyPeak.objects.all() if first <= day_of(peak.hour) <= used]
         assert scores[Metric.PEAK_USERS].value == max(peak.users for peak in peaks)
-        assert scores[Metric.PEAK_USERS].launch == "not judged"  # few who want it are no failure
+        assert scores[Metric.PEAK_USERS].launch == "not judged"  # a low number of users is not a failure
         active = {(row.client_id, row.user) for row in ledger(first, used) if row.status == 200}
         assert (scores[Metric.ACTIVE_USERS].value, scores[Metric.ACTIVE_USERS].launch) == (len(active), "not met")
         forecast = cost.month_cost().forecast_micros / 1e6
@@ -307,5 +307,5 @@ def test_erased_people_leave_the_numbers_alone(used: date) -> None:
     call_command("prune_usage", days=1)
     call_command("rebuild_usage")
     after = {name: b"".join(csv_of(name, board(first, used))) for name in FILES if name != "cost"}
-    del before["scorecard"], after["scorecard"]  # the month's cost goes on
+    del before["scorecard"], after["scorecard"]  # its monthly cost depends on the time
     assert after == before

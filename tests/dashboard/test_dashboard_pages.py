@@ -1,4 +1,4 @@
-"""The product team's page and files: what is in them, who may see them, how much they ask of the database."""
+"""The product dashboard's page and files: their contents, who may see them, and how many queries they make."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rollout import roles
 from tests.usage.boards import board, table
 from usage.models import ChatUsers, DailyMix
 
-MAX_QUERIES = 40  # of the page, whatever it shows
+MAX_QUERIES = 40  # for the page with any filter
 
 
 class TestFiles:
@@ -57,7 +57,7 @@ class TestFiles:
                     assert value[:1] not in ("=", "+", "@"), (name, line)
 
     async def test_they_are_streamed(self) -> None:
-        """They leave piece by piece; Django would put a plain iterator together first."""
+        """The files are sent piece by piece. Django would first collect a synchronous iterator as a whole."""
         pieces = views._in_pieces(lambda: iter([b"1", b"2"]))
         assert [piece async for piece in pieces] == [b"1", b"2"]
 
@@ -69,7 +69,7 @@ class TestPage:
         page = response.content.decode()
         assert response.headers["Cache-Control"] == "private, no-store"
         assert "default-src 'self'" in response.headers["Content-Security-Policy"]
-        assert 'style="' not in page  # the policy would drop it
+        assert 'style="' not in page  # the content security policy would drop it
         for name in TABLES:
             if name != "adoption-by-client":
                 assert f"/dashboard/{name}.csv?range=30" in page, name
@@ -206,6 +206,6 @@ def test_stylesheets_use_no_token_that_is_not_there() -> None:
     ours = [path for path in Path(settings.BASE_DIR, "static").rglob("*.css") if "vendor" not in path.parts]
     texts = {path.name: path.read_text() for path in ours}
     known = {name for text in texts.values() for name in re.findall(r"(--[\w-]+)\s*:", text)}
-    # With a fallback (`var(--border-radius, 6px)`) it is the theme's.
+    # A variable with a fallback (`var(--border-radius, 6px)`) belongs to the admin's theme.
     used = {(path, name) for path, text in texts.items() for name in re.findall(r"var\((--[\w-]+)\)", text)}
     assert {(path, name) for path, name in used if name not in known} == set()

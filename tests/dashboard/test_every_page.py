@@ -1,4 +1,4 @@
-"""Every page of the admin, of every app, opened by every role with something in it."""
+"""Every role opens every admin page of every app, with rows in every table."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from usage.models import (
 )
 from usage.period import month_of
 
-MAX_QUERIES = 20  # a page has up to 100 rows
+MAX_QUERIES = 20  # for a page of up to 100 rows
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 BOSS_ONLY = {"auth.User", "auth.Group"}
-# What nobody should have to read: raw units, Python's own way to write a length of time.
+# Text that no page should show: raw units, and durations as Python prints them.
 RAW = re.compile(r"micros|millionth|_ms\b|Audio ms|\b\d:\d\d:\d\d\b|\b(530000|72500)\b", re.IGNORECASE)
 
 
@@ -44,7 +44,7 @@ def something_everywhere(seeded_site) -> None:
 
 
 def fill_everything() -> None:
-    """At least one row in every table that has a page."""
+    """Make at least one row in every table that has a page."""
     now = timezone.now()
     for name in ("Operators", "Product"):
         Group.objects.get_or_create(name=name)

@@ -1,4 +1,4 @@
-"""Parts of the use: by client application, feature and language, one end user; each against the ledger itself."""
+"""The dashboard filtered by client, feature, language or end user agrees with numbers counted from the ledger."""
 
 from __future__ import annotations
 

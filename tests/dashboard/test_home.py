@@ -1,4 +1,4 @@
-"""The admin's first page, as each role meets it."""
+"""The admin's first page, as each role sees it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from usage.period import start_of
 
 HOME = "/admin/"
 FRESH = "/admin/now.json"
-# Session, account, rights: 4. Side bar and alerts: 2. Readings, levels, leases: 6. Roll-out: 3. The rest is slow: the
-# month's cost, uptime, growth, two days' curves.
+# Session, account, rights: 4. Side bar and alerts: 2. Readings, levels, leases: 6. Roll-out: 3. The others are for
+# figures that change slowly: the month's cost, uptime, growth, and the curves of two days.
 MAX_QUERIES = 44
 MAX_FRESH_QUERIES = 20
 
@@ -51,7 +51,7 @@ def fire(severity: str = "critical", metric: str = "users", value: float = 93) -
 
 
 def words(html: str) -> str:
-    """What one reads: without scripts, tags and runs of spaces."""
+    """Return the visible text of a page, without scripts, tags and repeated spaces."""
     body = html[html.index('id="content"') :] if 'id="content"' in html else html
     plain = re.sub(r"<script.*?</script>|<[^>]+>", " ", body, flags=re.S)
     return re.sub(r"\s+", " ", plain.replace("&gt;", ">").replace("&lt;", "<"))
@@ -109,8 +109,8 @@ def test_a_watcher_that_is_not_running_is_told(operator: Client, age: timedelta 
     shown = words(page(operator))
     assert "The watcher is not running." in shown
     assert ("There is no sample yet" if age is None else "The newest sample is of") in shown
-    assert "No alert fires." not in shown  # nobody can know
-    assert "1.50 s" not in shown  # what was is not what is
+    assert "No alert fires." not in shown  # without a watcher this is unknown
+    assert "1.50 s" not in shown  # an old reading must not be shown as the current one
 
 
 def test_a_store_that_is_away_leaves_the_rest_of_the_page(operator: Client, settings) -> None:
@@ -217,7 +217,7 @@ def test_one_right_shows_one_part(seeded_site) -> None:
     html = page(client)
     assert "Cost of" in words(html)
     assert "Concurrent" not in words(html)
-    assert "home-renewal" in html  # it renews itself all the same
+    assert "home-renewal" in html  # the page still renews itself
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ class TestFresh:
         changed = {name for name in first["parts"] if first["parts"][name] != second["parts"][name]}
         assert changed == {"alerts", "now"}
         assert f"/alert/{alert.pk}/acknowledge/" in second["parts"]["alerts"]
-        assert "csrf" not in json.dumps(second)  # the page's own form has it, so the parts can be compared
+        assert "csrf" not in json.dumps(second)  # the token is in the page's own form, so that parts can be compared
 
     def test_slow_ones_when_asked(self, operator: Client) -> None:
         assert {"cost", "phase"} <= set(operator.get(FRESH, {"slow": ""}).json()["parts"])
@@ -294,7 +294,7 @@ class TestFresh:
         now = home.step_of(timezone.now())
         assert curve["first"] <= now
         assert curve["first"] + len(curve["together"]) in (now, now + 1)
-        assert curve["together"][-1] == 31 or curve["together"][-2] == 31  # a step may have begun in between
+        assert curve["together"][-1] == 31 or curve["together"][-2] == 31  # a new step may have begun in between
 
 
 class TestCurve:

@@ -1,5 +1,7 @@
-"""A figure that two pages or files show has one value: on a made-up quarter beside real requests, every one that
-appears twice."""
+"""A figure that several pages or files show has the same value on all of them.
+
+The data is a demo quarter and some real requests.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ def quarter(django_db_setup, django_db_blocker) -> Iterator[date]:
 
     with django_db_blocker.unblock(), transaction.atomic():
         restore_migrated_rows()
-        filling.make_traffic(timezone.now() - timedelta(minutes=20))  # what was really asked for
+        filling.make_traffic(timezone.now() - timedelta(minutes=20))  # the real requests
         chat = ClientApplication.objects.get(name="chat")
         ChatUsers.objects.create(client=chat, day=timezone.localdate() - timedelta(days=89), users=5000)
         fill(days=90, users=60, rows=3000, sure=True)
@@ -74,7 +76,7 @@ def streamed(response: Any) -> str:
 
 
 def figure(html: str, name: str) -> str:
-    """The value beside a name on the admin's first page."""
+    """Return the value next to a name on the admin's first page."""
     found = re.search(rf"<dt>{re.escape(name)}</dt>\s*<dd class=\"value\">([^<]*)<", html)
     assert found is not None, name
     return found.group(1).strip()
@@ -87,17 +89,17 @@ def test_every_figure_that_appears_twice(pages: Client, quarter: date) -> None:
     scores = {score.goal.metric: score for score in thirty.scores}
     of_month = {score.goal.metric: score for score in month.scores}
 
-    # Most users at once: first page, scorecard, chart's table.
+    # Most users at once: on the first page, in the scorecard and in the chart's table.
     most = figure(first_page, "Most at once, last 30 days")
     assert most == scores[Metric.PEAK_USERS].shown
     assert int(most) == max(int(row["users"]) for row in rows_of("peak-users", thirty) if row["users"])
 
-    # Active users: first page, tile, scorecard, funnel, clients.
+    # Active users: on the first page, in the tile, the scorecard, the funnel and the table of clients.
     active = int(figure(first_page, "Active users, last 30 days").replace(",", ""))
     assert active == thirty.active == scores[Metric.ACTIVE_USERS].value == thirty.adoption.steps[2].users
     assert active == sum(int(row["active_30_days"]) for row in rows_of("adoption-by-client", thirty))
 
-    # Cost: first page and dashboard's month, their files, and the costs' own page.
+    # The month's cost: on the first page, on the dashboard, in their files and on the page of costs.
     costs = pages.get("/admin/usage/infrastructurecost/").content.decode()
     for name, metric in (
         ("An hour of audio", Metric.AUDIO_HOUR_COST),
@@ -116,7 +118,7 @@ def test_every_figure_that_appears_twice(pages: Client, quarter: date) -> None:
     uptime = figure(first_page, "Uptime this month").replace("\N{NO-BREAK SPACE}", " ")
     assert uptime == of_month[Metric.UPTIME].shown
 
-    # Requests, and those that failed or were refused: by day, by code, by client.
+    # Requests, and those that failed or were refused: by day, by error code and by client.
     by_day = rows_of("error-rate", thirty)
     by_code = rows_of("errors", thirty)
     beside = sum(int(row["failed"]) + int(row["refused"]) for row in by_day)
@@ -164,7 +166,7 @@ def test_the_figures_at_the_top_are_those_of_the_tables(pages: Client, quarter: 
 
 
 def test_a_client_application_and_its_people(pages: Client, quarter: date) -> None:
-    """The busiest person: on the client application's list, on a page of their own, in its file, in /v1/usage."""
+    """The busiest person's figures agree: in the client's list, on the person's page, in its file, in /v1/usage."""
     client = ClientApplication.objects.get(name="chat-web")
     month = Board(preset("month", timezone.now()), Filters(client="chat-web", client_id=client.pk))
     people = rows_of("people", month)
@@ -208,7 +210,7 @@ def test_money_is_the_statements_and_the_rates(pages: Client, quarter: date) -> 
 
 
 def test_what_happened_is_told_alike(pages: Client, quarter: date) -> None:
-    """Each change of a percentage that the dashboard marks is on the audit trail, of which the home page shows part."""
+    """Each change of a percentage on the dashboard is in the audit trail, part of which the home page shows."""
     told = [event.text for event in board("90").events if "→" in event.text]
     assert any("as voice" in text for text in told)
     for change in Change.objects.filter(subject__in=["voice", "realtime"], after__has_key="percent"):

@@ -1,4 +1,4 @@
-"""What happened, on the admin's first page; whether anybody was notified; one trail for everything."""
+"""The timeline on the admin's first page: all events in one list, and whether anybody was notified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The weekly summary: its numbers are the dashboard's, as a page, by mail and as PDF; revenue, cost and margin."""
+"""The weekly summary (page, mail and PDF) has the dashboard's numbers; also revenue, cost and margin."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_reader_whose_mail_does_not_go_keeps_it_from_nobody(used: date, settin
 
 def test_no_transaction_is_open_while_it_is_made_and_mailed(used: date, settings, monkeypatch) -> None:
     settings.VOICE_SUMMARY_EMAILS = ["produk@example.com"]
-    outer = len(connection.savepoint_ids)  # the test's own
+    outer = len(connection.savepoint_ids)  # savepoints of the test itself
     found = []
 
     def note(*_whatever: object) -> bytes:

@@ -1,7 +1,7 @@
-"""Headless Chromium, with a microphone that speaks from a WAV file.
+"""Headless Chromium for tests, with a WAV file as its microphone.
 
-Starting a browser costs more than most pages do, so the pages of one worker share one; each has cookies and storage of
-its own. A microphone belongs to the browser: whoever wants one gets a browser too.
+Starting a browser takes longer than most pages, so the pages of one worker share a browser; each has its own cookies
+and storage. The microphone is an option of the whole browser, so a page with a microphone gets a browser of its own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def chromium() -> str | None:
 
 
 class Shared:
-    """The driver and the browser that this worker's pages share, started when the first page wants them."""
+    """The driver and the browser that this worker's pages share, started for the first page."""
 
     def __init__(self) -> None:
         self._open = AsyncExitStack()
@@ -39,7 +39,7 @@ class Shared:
         self._browser: Browser | None = None
 
     async def launch(self, *flags: str) -> Browser:
-        """A browser of one's own."""
+        """Start another browser with these extra flags."""
         if self._playwright is None:
             self._playwright = await self._open.enter_async_context(async_playwright())
         return await self._playwright.chromium.launch(executable_path=chromium(), args=[*_FLAGS, *flags])
@@ -68,8 +68,12 @@ async def page(
     javascript: bool = True,
     cookies: StorageState | None = None,
 ) -> AsyncIterator[tuple[Page, list[str]]]:
-    """A page and the list that its console's errors go into. ``refused``: the microphone may not be used. ``cookies``:
-    what another page's context had, signed in for example."""
+    """Open a page; yield it and a list that collects the errors on its console.
+
+    ``microphone``: a WAV file to speak into the microphone.
+    ``refused``: whether the use of the microphone is refused.
+    ``cookies``: the cookies and storage of another page, for example after signing in.
+    """
     if microphone is None:
         browser = await shared.browser()
     else:

@@ -1,4 +1,4 @@
-"""A day in the life of the service, written through its models into the database of a served process.
+"""Write an ordinary day of the service into the database of a running service, through its models.
 
 VOICE_STATE_DIR=... python -m tests.e2e.filling [people|day|steady|rush]
 """
@@ -22,14 +22,23 @@ STEP = timedelta(minutes=5)
 
 
 def fill(service: Served, what: str) -> None:
-    """`people`: an operator and a product manager. `day`: those, history, load, an alert that will fire, a ramp under
-    way. `steady`: the same without the ramp. `rush`: so many users more that a critical alert fires."""
+    """Write data into the database of a running service.
+
+    ``what``:
+
+    - `people`: an operator and a product manager;
+    - `day`: also history, load, an alert that will fire, and a running ramp;
+    - `steady`: as `day`, without the ramp;
+    - `rush`: so many more users that a critical alert fires.
+    """
     services.run_python(service.log.parent / "state", "-m", "tests.e2e.filling", what)
 
 
 def give(folder: Path, what: str) -> None:
-    """Copy into ``folder`` the state of a service filled like that before it starts. The state is made once and
-    shared."""
+    """Copy a filled state directory into ``folder``, for a service that starts later.
+
+    The state is made once and shared by all workers. ``what``: as for ``fill``.
+    """
 
     def make(state: Path) -> None:
         shutil.copytree(services.state_of_the_demo(), state, dirs_exist_ok=True)
@@ -39,7 +48,7 @@ def give(folder: Path, what: str) -> None:
 
 
 def run(service: Served, program: str) -> None:
-    """A few lines of Python with the served process's database."""
+    """Run Python code with the service's database."""
     services.run_python(service.log.parent / "state", "manage.py", "shell", "--no-imports", "-c", program)
 
 
@@ -54,8 +63,7 @@ def make_people() -> None:
 
 
 def make_load(users: int) -> None:
-    """Make a load of ``users`` at once for an hour, as if another process served them, and a rule that fires at
-    once."""
+    """Let another process seem to serve ``users`` at once for an hour, and let the warning about users fire at once."""
     from django.utils import timezone
 
     from capacity.models import ProcessLease, Rule
@@ -71,7 +79,7 @@ def make_load(users: int) -> None:
 
 
 def make_rush(users: int) -> None:
-    """More users than the critical level, at once."""
+    """As ``make_load``, and let the critical alert about users fire at once."""
     from capacity.models import ProcessLease, Rule
 
     Rule.objects.filter(severity=Rule.Severity.CRITICAL, metric="users").update(pending_for=timedelta(0))
@@ -80,7 +88,7 @@ def make_rush(users: int) -> None:
 
 
 def make_day(now: datetime) -> None:
-    """History: yesterday's and today's samples, thirteen weeks of peaks and active users, the month's probes."""
+    """Write samples of yesterday and today, thirteen weeks of peaks and active users, and the month's probes."""
     from django.utils import timezone
 
     from capacity.models import ActiveUsers, HourlyPeak, ProbeDay, Sample
@@ -126,7 +134,7 @@ def make_day(now: datetime) -> None:
 
 
 def _load(moment: datetime) -> float:
-    """Users at once on an ordinary day: two humps, at noon and in the evening."""
+    """Return the concurrent users of an ordinary day, with peaks at noon and in the evening."""
     from django.utils import timezone
 
     local = timezone.localtime(moment)
@@ -137,7 +145,7 @@ def _load(moment: datetime) -> float:
 
 
 def make_traffic(now: datetime) -> None:
-    """Requests of some minutes before and after now, and a month's use to spread its cost over."""
+    """Write requests from some minutes before to some minutes after now, and a month's use with its cost."""
     from django.db import transaction
 
     from core.models import ApiKey, ClientApplication
@@ -173,7 +181,7 @@ def make_traffic(now: datetime) -> None:
                 queue_ms=number * 31 % 200,
             )
         )
-    for number in range(2_400):  # everybody else of the month
+    for number in range(2_400):  # the other requests of the month
         is_speech = number % 2 == 0
         rows.append(
             LedgerEntry(
@@ -214,7 +222,7 @@ def make_rollout(*, is_ramping: bool) -> None:
             ramps.start(ramp.pk, timezone.now(), "Growth as planned")
             Ramp.objects.filter(pk=ramp.pk).update(watched_s=16.5 * 3600)
         demo, _is_new = ClientApplication.objects.get_or_create(name="demo")
-        ClientShare.objects.create(flag=voice, client=demo, percent=100)  # whoever tries it
+        ClientShare.objects.create(flag=voice, client=demo, percent=100)  # for people who try the demo
         pilot = Cohort.objects.create(name="pilot", note="Colleagues who try it first")
         pilot.add([f"user-{number}" for number in range(120)])
         voice.cohorts.add(pilot)
@@ -223,7 +231,7 @@ def make_rollout(*, is_ramping: bool) -> None:
 
 
 def make_alerts(now: datetime) -> None:
-    """Make past alerts. The watcher raises current ones itself, by the load."""
+    """Write past alerts. The watcher itself raises current ones, because of the load."""
     from capacity.models import Alert, Rule
 
     for hours, severity, metric, value, by in (

@@ -1,6 +1,6 @@
-"""axe-core finds nothing serious on any page, and every page can be used by the keyboard, on a phone, and enlarged.
+"""axe-core finds no serious problem on any page, and pages work by keyboard, on a phone and enlarged.
 
-The short form looks at the pages that people see most; with `AXE=all` every page of the admin (`make test-axe`).
+By default only the most visited pages are tested; with `AXE=all` every page of the admin (`make test-axe`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.e2e import browser, filling
 from tests.services import Served
 
 LONG = os.environ.get("AXE") == "all"
-NARROW = (320, 640)  # a small phone; 1280 pixels at 200 %
+NARROW = (320, 640)  # a small phone, or a desktop window of 1280 pixels at 400 %
 ENLARGED = (640, 450)
 SERIOUS = ("serious", "critical")
 PAGES = (
@@ -46,7 +46,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 async def cookies(service: Served) -> StorageState:
-    """Of whoever may see everything, signed in."""
+    """The cookies of a signed-in superuser."""
     async with browser.page() as (page, _errors):
         await page.goto(f"{service.url}/admin/login/?next=/dashboard/")
         await page.fill("#id_username", "admin")
@@ -57,7 +57,7 @@ async def cookies(service: Served) -> StorageState:
 
 
 async def findings(page: Page, address: str) -> list[str]:
-    """What axe-core calls serious or critical."""
+    """Return the problems on a page that axe-core calls serious or critical."""
     await page.goto(address)
     await page.wait_for_load_state("networkidle")
     found = (await Axe().run(page)).response["violations"]
@@ -114,7 +114,7 @@ async def test_no_page_is_wider_than_the_screen(service: Served, cookies: Storag
                 assert await page.evaluate(CUT_OFF) == [], address
 
 
-# Text that does not fit the box it is in, on a page that does not scroll for it.
+# Finds text that overflows its box without a way to scroll to it.
 CUT_OFF = """
   [...document.querySelectorAll(".tile b, .list td, .list th, .score td, .score th, .funnel b, .readout b")]
     .filter((one) => one.offsetParent && getComputedStyle(one).display !== "inline")
@@ -143,7 +143,7 @@ async def test_the_first_page_is_small_and_stays_where_it_is(service: Served, co
         for address in ("/dashboard/?range=30", "/admin/"):
             await page.goto(service.url + address)
             await page.wait_for_timeout(500)
-            assert await page.evaluate(SHIFT) < 0.1, address  # what Core Web Vitals call good
+            assert await page.evaluate(SHIFT) < 0.1, address  # the limit for "good" in Core Web Vitals
 
 
 SHIFT = """
@@ -154,7 +154,7 @@ SHIFT = """
 
 
 async def test_the_keyboard_reaches_and_shows_everything(service: Served, cookies: StorageState) -> None:
-    """Filters, definitions and downloads of the dashboard, in the order in which they are read."""
+    """Filters, definitions and downloads of the dashboard get the focus in reading order."""
     async with browser.page(cookies=cookies) as (page, _errors):
         await page.goto(f"{service.url}/dashboard/?range=30")
         reached = []
@@ -169,7 +169,7 @@ async def test_the_keyboard_reaches_and_shows_everything(service: Served, cookie
         order = [reached.index(name) for name in ("7 days", "from", "Download all as CSV", "client", "language")]
         assert order == sorted(order)
         await page.focus("select[name=language]")
-        await page.keyboard.press("m")  # Malay
+        await page.keyboard.press("m")  # chooses Malay
         await page.wait_for_url(re.compile("language=ms"))
 
 

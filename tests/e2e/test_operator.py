@@ -1,4 +1,4 @@
-"""An operator's day: a member of Operators, no superuser, in a real browser against a real service that is watched."""
+"""A day of an operator (no superuser) in a real browser, on a real service whose watcher runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.e2e import browser, filling
 from tests.services import Served
 
 pytestmark = pytest.mark.timeout(240)
-SETTLED_MS = 45_000  # the watcher evaluates every 15 s, the page asks every 5
+SETTLED_MS = 45_000  # the watcher evaluates every 15 s, and the page polls every 5 s
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ async def sign_in(page: Page, service: Served, name: str = filling.OPERATOR) -> 
 
 
 async def speak(service: Served, seconds: float = 0) -> httpx.Response:
-    """Ask for speech as the chat does; with ``seconds``, again and again until it is refused or they are over."""
+    """Request speech as the chat does; with ``seconds``, repeat it until it is refused or the time is over."""
     body = {"model": "tts-1", "voice": "alloy", "input": "Selamat pagi."}
     deadline = time.monotonic() + seconds
     async with httpx.AsyncClient(base_url=service.url, headers=service.headers()) as client:
@@ -51,7 +51,7 @@ async def speak(service: Served, seconds: float = 0) -> httpx.Response:
 
 
 async def fits_one_thumb(page: Page) -> None:
-    """Nothing goes sideways, and what is pressed is at least 44 px high; links within a sentence aside."""
+    """Check that the page does not scroll sideways and that controls, except links in text, are at least 44 px high."""
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     small = await page.evaluate(
         """[...document.querySelectorAll("#content a, #content button, #content select, #content input[type=text]")]
@@ -62,7 +62,7 @@ async def fits_one_thumb(page: Page) -> None:
     assert await page.evaluate(MISSED) == []
 
 
-# Switches and boxes that a thumb 20 px beside their middle does not meet.
+# Finds switches and boxes that a touch 20 px from their centre misses.
 MISSED = """
   [...document.querySelectorAll("#content input[type=checkbox]")].filter((one) => one.offsetParent).filter((one) => {
     one.scrollIntoView({ block: "center", behavior: "instant" });
@@ -74,7 +74,7 @@ MISSED = """
 
 
 async def test_a_day(tmp_path: Path) -> None:
-    """At a desk and on a phone: what changes something is done on one of them, and seen on both."""
+    """On a desktop and on a phone at once: each change is made on one of them and appears on both."""
     filling.give(tmp_path, "steady")
     with services.served(tmp_path) as service:
         async with browser.page(browser.DESKTOP) as (desk, errors), browser.page(browser.PHONE) as (phone, more_errors):
@@ -89,7 +89,7 @@ async def a_day(service: Served, desk: Page, phone: Page) -> None:
         await sign_in(page, service)
     happened = desk.locator("[data-part=timeline]")
 
-    # The alert fires while the page is open, and appears by itself; it says whether anybody was told.
+    # The alert fires while the page is open and appears without a reload. It says whether anybody was notified.
     for page in both:
         await expect(page.get_by_role("button", name="Acknowledge")).to_have_count(1, timeout=SETTLED_MS)
         await expect(page.locator("[data-part=alerts]")).to_contain_text("Concurrent users 67 > 60")
@@ -99,7 +99,7 @@ async def a_day(service: Served, desk: Page, phone: Page) -> None:
         await expect(page.locator("[data-part=alerts]")).to_contain_text("Acknowledged by siti", timeout=20_000)
         await expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
 
-    # What 7 % would do is told while it is typed, and kept with a reason.
+    # While 7 % is typed, a preview shows its effect. Saving it needs a reason.
     for page in both:
         await page.click("#rollout-title >> xpath=../.. >> a.what >> nth=0")
         await page.fill("[name=percent]", "7")
@@ -110,7 +110,7 @@ async def a_day(service: Served, desk: Page, phone: Page) -> None:
     await fits_one_thumb(phone)
     for page in both:
         await page.click("[name=_save]")
-        await expect(page.locator("#id_why_error")).to_be_visible()  # beside its field
+        await expect(page.locator("#id_why_error")).to_be_visible()  # next to its field
     await desk.fill("[name=why]", "The next step")
     await desk.click("[name=_save]")
     await expect(desk.locator("body")).to_contain_text("was changed successfully")
@@ -119,7 +119,7 @@ async def a_day(service: Served, desk: Page, phone: Page) -> None:
         await expect(page.locator("#rollout-voice")).to_have_text("7 %")
     await expect(happened).to_contain_text("voice 5 % → 7 %")
 
-    # A ramp takes it on from there, until a critical alert.
+    # A ramp then raises the percentage, until a critical alert rolls it back.
     await desk.goto(f"{service.url}/admin/rollout/ramp/add/")
     await desk.select_option("[name=flag]", label="voice")
     await desk.click("[name=_save]")
@@ -142,7 +142,7 @@ async def a_day(service: Served, desk: Page, phone: Page) -> None:
         await expect(page.locator("[data-part=timeline]")).to_contain_text("Critical: concurrent users 91 > 80")
     await fits_one_thumb(phone)
 
-    # The kill switch: it asks first, with a reason that stands there already; then requests are refused everywhere.
+    # The kill switch asks for confirmation with a prefilled reason. Then all requests are refused.
     assert (await speak(service)).status_code == 200
     for page in both:
         await page.click("text=Kill switch for all voice")
@@ -157,7 +157,7 @@ async def a_day(service: Served, desk: Page, phone: Page) -> None:
         await expect(page.locator("#rollout-voice .badge")).to_have_text("kill switch on")
         await expect(page.locator("[data-part=timeline]")).to_contain_text("kill switch on: off for everybody")
 
-    # Who did what, and why, is kept.
+    # The audit trail has who did what and why.
     for page in both:
         await page.goto(f"{service.url}/admin/rollout/change/")
         for kept in ("Emergency", "percent 5 → 7", "The next step", "acknowledged no → yes"):
@@ -165,23 +165,26 @@ async def a_day(service: Served, desk: Page, phone: Page) -> None:
 
 
 async def press(page: Page, action: str) -> None:
-    """One of a page's actions; on a phone they are behind a button."""
-    link = page.get_by_role("link", name=re.compile(f"{action}$"))  # an icon's name comes before it
+    """Press one of a page's actions; on a phone they are in a menu."""
+    link = page.get_by_role("link", name=re.compile(f"{action}$"))  # the name of an icon comes before it
     more = page.locator("text=more_horiz >> visible=true")
-    await link.or_(more).first.wait_for()  # whichever this page has: it may still be loading
+    await link.or_(more).first.wait_for()  # wait for either of them
     if not await link.first.is_visible():
         await more.first.click()
     await link.first.click()
 
 
 async def one_renewal_keeps(page: Page, selector: str) -> bool:
-    """Whether an element outlives a renewal that brings nothing new for it; a ramp's clock moves at some."""
+    """Return True if an element is kept by a renewal of the page that does not change it.
+
+    Some renewals do change it, such as the clock of a ramp, so this tries several.
+    """
     for _attempt in range(4):
         before = await page.evaluate(f"(it = document.querySelector('{selector}')).isTheSame = true, it.outerHTML")
         async with page.expect_response("**/now.json**"):
             pass
         updated = await page.inner_text("#home-updated")
-        await expect(page.locator("#home-updated")).not_to_have_text(updated, timeout=20_000)  # now this one is drawn
+        await expect(page.locator("#home-updated")).not_to_have_text(updated, timeout=20_000)  # this renewal is now drawn
         if await page.evaluate(f"document.querySelector('{selector}').outerHTML") == before:
             return bool(await page.evaluate(f"document.querySelector('{selector}').isTheSame"))
     raise AssertionError("every renewal brought something new")
@@ -236,7 +239,7 @@ PAGES = {"home": "/admin/", "flag": "/admin/rollout/flag/4/change/", "alerts": "
 async def test_the_pages_fit_and_can_be_photographed(
     service: Served, names: Iterable[str], size: tuple[int, int], dark: bool
 ) -> None:
-    """`make screenshots` keeps the pictures."""
+    """The pages fit each screen size. `make screenshots` keeps the pictures."""
     look = f"{'phone' if size == browser.PHONE else 'desktop'}-{'dark' if dark else 'light'}"
     async with browser.page(size, dark=dark) as (page, errors):
         await sign_in(page, service)
@@ -251,7 +254,7 @@ async def test_the_pages_fit_and_can_be_photographed(
 
 async def photograph(page: Page, name: str, size: tuple[int, int]) -> None:
     if folder := os.environ.get("SCREENSHOTS"):
-        # As tall as the page: bars that stick to the window's edges would lie across a picture of all of it.
+        # The window is made as tall as the page. Otherwise sticky bars would cover parts of the full-page picture.
         height = await page.evaluate("document.documentElement.scrollHeight")
         await page.set_viewport_size({"width": size[0], "height": max(height, size[1])})
         await page.screenshot(path=Path(folder) / f"{name}.png")

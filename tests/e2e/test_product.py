@@ -1,4 +1,4 @@
-"""The dashboard at `/dashboard/`, used as a product manager uses it."""
+"""The dashboard at `/dashboard/`, used in a browser as a product manager uses it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The service with a quarter of use."""
+    """A service with the demo quarter."""
     with services.served(tmp_path_factory.mktemp("product")) as running:
         filling.run(running, HISTORY)
         yield running
@@ -49,14 +49,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 async def cookies(service: Served) -> StorageState:
-    """Of the product manager, signed in."""
+    """The cookies of the signed-in product manager."""
     async with browser.page() as (page, _errors):
         await sign_in(page, service)
         return await page.context.storage_state()
 
 
 async def sign_in(page: Page, service: Served, query: str = "", name: str = NAME) -> None:
-    """By the admin's login, which leads back."""
+    """Sign in on the admin's login page, which leads back to the dashboard."""
     await page.goto(f"{service.url}/dashboard/{query}")
     await page.fill("#id_username", name)
     await page.fill("#id_password", PASSWORD)
@@ -78,7 +78,7 @@ async def downloaded(page: Page, selector: str) -> tuple[str, bytes]:
 async def test_a_product_managers_day(service: Served) -> None:
     async with browser.page() as (page, errors):
         await sign_in(page, service)
-        errors.clear()  # the login page's own
+        errors.clear()  # those of the login page
         await drawn(page)
         await expect(page.locator("h1")).to_have_text("Voice in use")
         score = page.locator(".score tbody tr")
@@ -117,7 +117,7 @@ async def test_a_product_managers_day(service: Served) -> None:
 
 
 async def test_from_a_question_to_one_person_and_the_weekly_mail(service: Served, cookies: StorageState) -> None:
-    """Filter, compare with the days before, drill down, the CSV as the page, the weekly summary."""
+    """Filter, compare with the days before, drill down, download the CSV, open the weekly summary."""
     async with browser.page(cookies=cookies) as (page, errors):
         await page.goto(f"{service.url}/dashboard/?range=30")
         await drawn(page)
@@ -129,7 +129,7 @@ async def test_from_a_question_to_one_person_and_the_weekly_mail(service: Served
         some = await figure(page, "Requests")
         assert 0 < _number(some) < _number(everything)
 
-        await drawn(page)  # compare: the days before are in the chart's table and named beside it
+        await drawn(page)  # compare: the chart's table has the days before, and the page names them
         card = page.locator("section:has(#characters-title)")
         await expect(card.locator(".key-ghost")).to_contain_text("Before")
         name, content = await downloaded(page, "a.csv[aria-label='Characters spoken as CSV']")
@@ -170,7 +170,7 @@ async def test_from_a_question_to_one_person_and_the_weekly_mail(service: Served
 
 
 async def figure(page: Page, name: str) -> str:
-    """Of the tile with that name."""
+    """Return the figure in the tile with this name."""
     return await page.locator(f".tile:has(dt:text-matches('^\\s*{name}')) b").inner_text()
 
 
@@ -208,7 +208,7 @@ async def test_bad_days_are_explained(service: Served, cookies: StorageState) ->
 
 
 async def test_nothing_can_be_changed(service: Served, cookies: StorageState) -> None:
-    """Of all that the admin shows to a product manager."""
+    """A product manager can change none of the pages that the admin shows."""
     async with browser.page(cookies=cookies) as (page, _errors):
         await page.goto(f"{service.url}/admin/")
         links = await page.eval_on_selector_all("a[href^='/admin/']", "links => links.map(link => link.pathname)")
@@ -250,7 +250,7 @@ async def test_who_may_not_look_is_told_so(service: Served) -> None:
 async def test_the_page_fits_and_can_be_photographed(
     service: Served, cookies: StorageState, size: tuple[int, int], dark: bool
 ) -> None:
-    """`make screenshots` keeps the pictures."""
+    """The page fits each screen size. `make screenshots` keeps the pictures."""
     async with browser.page(size, dark=dark, cookies=cookies) as (page, errors):
         await page.goto(f"{service.url}/dashboard/?range=90")
         await drawn(page)

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a dependency that can be told to fail in each of the ways that a network does."""
+"""A TCP proxy in front of a dependency, which can fail in each of the ways in which a network can."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from enum import StrEnum
 
 from tests.services import lasting_port
 
-SLOW_S = 0.2  # that every piece of data takes on its way
+SLOW_S = 0.2  # delay of every piece of data
 PIECE_BYTES = 65_536
 
 
 class State(StrEnum):
     THERE = "there"
-    GONE = "gone"  # nobody listens: connections are refused, those that were open are reset
-    REFUSING = "refusing"  # connections are taken and closed at once
-    SILENT = "silent"  # connections are taken and stay open; nothing comes through
-    SLOW = "slow"  # everything comes through, each piece ``SLOW_S`` late
+    GONE = "gone"  # nothing listens: connections are refused, and open ones are reset
+    REFUSING = "refusing"  # connections are accepted and closed at once
+    SILENT = "silent"  # connections are accepted and stay open, but no data passes
+    SLOW = "slow"  # all data passes, each piece ``SLOW_S`` late
 
 
 class Proxy:
-    """Listens on ``port`` and hands on to ``target_port``, both on this machine."""
+    """Listens on ``port`` and forwards to ``target_port``, both on this machine."""
 
     def __init__(self, target_port: int) -> None:
         self.port = lasting_port()
@@ -34,7 +34,7 @@ class Proxy:
         self._open: set[asyncio.StreamWriter] = set()
 
     async def put(self, state: State) -> None:
-        """Change to this state; what was silent goes on where it was."""
+        """Change to a state. Data held back by ``SILENT`` then passes."""
         self._state = state
         if state is State.SILENT:
             self._may_pass.clear()

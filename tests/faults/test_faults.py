@@ -1,9 +1,13 @@
-"""Every dependency in each of four states, and a full disk, under load: what callers saw, how soon all was well,
-whether the books are exact. `make test-faults` runs it and prints its table.
+"""Every dependency fails in each of four ways, and the disk is full, while callers use the service.
 
-Bounds: no request takes longer than its deadline, every answer is a success or an honest refusal, recovery takes less
-than ``MAX_RECOVERY_S``, and each answered request has exactly one row in the ledger. It has recovered when callers are
-served again and the service has found every dependency there: while it does without one, it is not well.
+`make test-faults` runs this and prints a table of what callers saw and how long recovery took. It requires that
+
+- no request takes longer than its deadline;
+- every answer is a success or a 503;
+- recovery takes less than ``MAX_RECOVERY_S``;
+- each answered request has exactly one row in the ledger.
+
+The service has recovered when callers are served again and the service finds every dependency available.
 """
 
 from __future__ import annotations
@@ -35,9 +39,9 @@ FAULT_S = float(os.environ.get("FAULT_S", "8"))
 CALLERS = 4
 PAUSE_S = 0.3
 DEADLINE_S = 12.0
-GRACE_S = 3.0  # to send the refusal and to have it read, on a machine that does other things too
+GRACE_S = 3.0  # to send and read a refusal on a busy machine
 MAX_RECOVERY_S = 15.0
-WELL = 8  # successes in a row, two for each caller, make a recovery
+WELL = 8  # successes in a row that count as recovered: two for each caller
 HONEST = {200, 503}
 
 pytestmark = pytest.mark.skipif("VOICE_TEST_FAULTS" not in os.environ, reason="make test-faults")
@@ -54,11 +58,16 @@ class Seen:
 
 @dataclass
 class Load:
-    """Callers who speak and listen by turns, each after a short pause, for as long as ``run`` lasts."""
+    """Callers who request speech to text and text to speech in turn, with short pauses, while ``run`` lasts.
+
+    ``seen``: what callers see during the current fault.
+    ``served``: ids of the requests that succeeded.
+    ``in_a_row``: successes since the last failure.
+    """
 
     service: Served
     seen: Seen = field(default_factory=Seen)
-    served: list[str] = field(default_factory=list)  # request ids
+    served: list[str] = field(default_factory=list)
     in_a_row: int = 0
 
     async def run(self) -> None:
@@ -70,7 +79,7 @@ class Load:
         timeout = httpx.Timeout(DEADLINE_S * 3)
         async with httpx.AsyncClient(base_url=self.service.url, headers=headers, timeout=timeout) as client:
             for turn in itertools.count():
-                seen = self.seen  # a request belongs to the fault in which it began
+                seen = self.seen  # a request counts for the fault during which it began
                 began = time.monotonic()
                 try:
                     answer = await self._ask(client, clip, is_spoken=bool(turn % 2))
@@ -132,7 +141,7 @@ Fault = AbstractAsyncContextManager[None]
 
 
 def _faults(world: World) -> dict[tuple[str, str], Fault]:
-    """By what is taken away and how; in the order of the table."""
+    """Return the faults by dependency and kind, in the order of the table."""
     states = (State.GONE, State.REFUSING, State.SILENT, State.SLOW)
     faults: dict[tuple[str, str], Fault] = {
         (name, str(state)): _in_state(proxy, state) for name, proxy in world.proxies.items() for state in states
@@ -156,7 +165,7 @@ async def _in_state(proxy: Proxy, state: State) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _full_disk(pid: int) -> AsyncIterator[None]:
-    """No process of the service can make a file longer: what they write fails as it does where no space is left."""
+    """Stop all processes of the service from making files longer, so that writes fail as on a full disk."""
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     _bound_files(pid, (0, before[1]))
     try:
@@ -177,7 +186,7 @@ async def _both(first: Fault, second: Fault) -> AsyncIterator[None]:
 
 
 class _Service:
-    """``services.served`` for an event loop that the proxies need meanwhile."""
+    """``services.served`` in a thread, because the proxies need the event loop meanwhile."""
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self._context = services.served(folder, **settings)
@@ -213,7 +222,7 @@ async def test_every_dependency_in_every_state(world: World) -> None:
 
 
 async def _until_well(load: Load) -> float:
-    """Seconds until callers are served again, all of them, and everything that the service needs is there."""
+    """Return the seconds until all callers are served again and the service finds all its dependencies."""
     began = time.monotonic()
     load.in_a_row = 0
     async with httpx.AsyncClient(base_url=load.service.url, timeout=DEADLINE_S) as client:

@@ -1,4 +1,4 @@
-"""Overload on the wire: refused before the body is read, with the contract's envelope, a time and a ledger row."""
+"""Requests under overload are refused before the body is read, with an error envelope, Retry-After and a ledger row."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def unlimited() -> AdmissionController:
 
 
 async def empty(controller: AdmissionController, api: httpx.AsyncClient) -> None:
-    """The last byte reaches the client a moment before the server has let go of the request."""
+    """Wait until the controller is empty, because the server leaves a request only after the last byte was sent."""
     for _ in range(500):
         if controller._inside == 0:
             break
@@ -38,7 +38,7 @@ async def empty(controller: AdmissionController, api: httpx.AsyncClient) -> None
 
 
 async def written() -> LedgerEntry:
-    """The one row: an early refusal does not wait for it."""
+    """Wait for the only ledger row and return it. An early refusal is answered before its row is written."""
     async with asyncio.timeout(20):
         while not await LedgerEntry.objects.aexists():
             await asyncio.sleep(0.05)
@@ -81,7 +81,7 @@ async def test_availability_says_so(api: httpx.AsyncClient, monkeypatch) -> None
 async def test_the_connection_of_a_refused_upload_is_good_for_the_next_request(
     api: httpx.AsyncClient, monkeypatch
 ) -> None:
-    """The body has not been read, and is in nobody's way."""
+    """The unread body does not disturb the next request."""
     await fill(monkeypatch, Feature.ASR)
     for _ in range(3):
         assert (await transcribe(api, bytes(4_000_000))).status_code == 503

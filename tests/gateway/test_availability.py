@@ -1,4 +1,4 @@
-"""What the front end shows the microphone by."""
+"""The availability endpoint, by which front ends decide whether to show the microphone."""
 
 from __future__ import annotations
 

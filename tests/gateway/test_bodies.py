@@ -1,4 +1,4 @@
-"""Bodies and heads that trickle, never end or are too large: they hold nothing that others need."""
+"""Request bodies and heads that are slow, never end or are too large do not block other requests."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def head(path: str, length: int, key: str | None = None, content_type: str = "ap
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
-    """Status and error code of the answer to a request that was refused."""
+    """Return the status and the error code of a refusal."""
     async with asyncio.timeout(10):
         lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         length = next(int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length"))
@@ -68,10 +68,10 @@ async def test_bodies_that_do_not_come_stop_nobody(
     key = api.headers["Authorization"].removeprefix("Bearer ")
     waiting = [connection(server_address) for _ in range(2 * BUSY)]
     opened = [await one.__aenter__() for one in waiting]
-    for number, (_, writer) in enumerate(opened):  # half of them do not even say who they are
+    for number, (_, writer) in enumerate(opened):  # half of them without a key
         writer.write(head("/v1/audio/speech", len(SPEECH), key if number % 2 else None))
         await writer.drain()
-    await asyncio.sleep(1.2)  # longer than the longest wait that is let in
+    await asyncio.sleep(1.2)  # longer than the admission controller's longest wait
     assert controller._inside == 0
     response = await api.post("/v1/audio/speech", json={"input": "Selamat petang."})
     assert response.status_code == 200
@@ -119,8 +119,8 @@ async def test_a_head_that_does_not_end(server_address: str, monkeypatch: pytest
     async with connection(server_address) as (reader, writer):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: voice\r\n")
         assert await answer(reader) == (408, "request_timeout")
-        assert await reader.read() == b""  # and the connection is closed
-    async with connection(server_address) as (reader, writer):  # nor does one that never begins stay open
+        assert await reader.read() == b""  # the connection is closed too
+    async with connection(server_address) as (reader, writer):  # a connection without a request is closed too
         async with asyncio.timeout(5):
             assert b"408" in await reader.read()
 
@@ -141,7 +141,7 @@ async def test_a_body_with_its_head_is_no_large_head(api: httpx.AsyncClient) -> 
 async def test_who_reads_slowly_holds_no_place(
     api: httpx.AsyncClient, server_address: str, controller: AdmissionController
 ) -> None:
-    """They ask for more than the kernel's buffers hold, read none of it and stay connected."""
+    """Clients request more than the kernel's buffers hold, read nothing and stay connected."""
     key = api.headers["Authorization"].removeprefix("Bearer ")
     body = json.dumps({"input": "Ini ayat yang panjang untuk dibaca. " * 110, "response_format": "wav"}).encode()
     async with AsyncExitStack() as slow:

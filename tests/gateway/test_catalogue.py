@@ -48,7 +48,7 @@ def test_names_to_come_are_the_operators_choice(settings: Settings) -> None:
     settings.VOICE_UNKNOWN_MODELS = "default"
     assert resolve("gpt-6-transcribe", Task.TRANSCRIPTION) == offered(Task.TRANSCRIPTION)[0]
     with pytest.raises(ApiError):
-        resolve("tts-1", Task.TRANSCRIPTION)  # of another task, known
+        resolve("tts-1", Task.TRANSCRIPTION)  # a known model of another task
     with pytest.raises(ApiError):
         resolve("something-else", Task.TRANSCRIPTION)
 

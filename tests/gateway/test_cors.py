@@ -1,4 +1,4 @@
-"""Pages of other origins: preflight, answers, errors, sockets' origins, and who is not let in."""
+"""Pages of other origins: preflight requests, answers, errors, the origins of sockets, and refused origins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every response carries, and what is refused before it is read."""
+"""Headers of every response, and requests that are refused before their bodies are read."""
 
 from __future__ import annotations
 

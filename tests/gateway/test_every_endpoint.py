@@ -1,6 +1,6 @@
-"""Every address and socket of the service, found by walking its routes: none does speech work for whom it should not.
+"""No endpoint or socket does speech work for callers who may not have it; they are found by walking all routes.
 
-A new route is refused to strangers and outside the roll-out, or is named below with the reason why not.
+A new route must refuse strangers and users outside the roll-out, or be listed below with the reason why it need not.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from usage.models import LedgerEntry
 from usage.plans import Plan
 from voiceproject import asgi
 
-# For machines and for browsers: no end user's, and with logins of their own where they show more than health.
+# For monitoring and for browsers, not for API callers. Those that show more than health have their own logins.
 NOT_FOR_CALLERS = {"healthz", "readyz", "metrics", "schema/", "docs/", "admin/"}
-# Pages of people who sign in, no end user's either. What is below them is found, and sends strangers to the login.
+# Pages for staff who sign in. The tests find every address below them; strangers are sent to the login.
 FOR_SIGNED_IN_PEOPLE = {"dashboard/"}
-# These need credentials, but no engine works for them: what the caller used, what it thought of it.
+# These need credentials but no engine, such as usage and feedback.
 NO_SPEECH_WORK = {
     "GET v1/usage",
     "GET v1/voice/availability",
@@ -35,7 +35,7 @@ NO_SPEECH_WORK = {
     "POST v1/audio/speech/<str:request_id>/rating",
     "POST v1/audio/speech/script",
 }
-# What is offered: anybody may read it.
+# The catalogue, which anybody may read.
 PUBLIC = {"GET v1/models", "GET v1/models/<path:name>", "GET v1/audio/models", "GET v1/audio/voices"}
 
 
@@ -81,7 +81,7 @@ def endpoints() -> list[Endpoint]:
 
 
 def pages() -> list[str]:
-    """The paths below ``FOR_SIGNED_IN_PEOPLE``."""
+    """Return the paths in and below ``FOR_SIGNED_IN_PEOPLE``."""
     resolvers = [entry for entry in get_resolver().url_patterns if str(entry.pattern) in FOR_SIGNED_IN_PEOPLE]
     assert len(resolvers) == len(FOR_SIGNED_IN_PEOPLE)
     below = [routes(entry.url_patterns, str(entry.pattern)) for entry in resolvers]
@@ -90,7 +90,7 @@ def pages() -> list[str]:
 
 
 def sockets() -> list[str]:
-    """The paths of every WebSocket; an app that has some must not escape this test."""
+    """Return the paths of all WebSockets, if any app has a `websockets.py`."""
     if not list(settings.BASE_DIR.glob("*/websockets.py")):
         return []
     return list(vars(asgi)["_sockets"]())
@@ -125,7 +125,7 @@ async def test_no_endpoint_answers_strangers(stranger: httpx.AsyncClient, voice_
 
 @pytest.mark.parametrize("path", pages())
 async def test_no_page_shows_itself_to_strangers(stranger: httpx.AsyncClient, api_key: str, path: str) -> None:
-    for headers in ({}, {"Authorization": f"Bearer {api_key}"}):  # a key signs nobody in
+    for headers in ({}, {"Authorization": f"Bearer {api_key}"}):  # an API key does not sign in
         response = await stranger.get(path, headers=headers)
         assert response.status_code == 302
         assert response.headers["Location"] == f"/admin/login/?next={path}"
@@ -150,7 +150,7 @@ async def test_no_endpoint_works_over_the_quota(api: httpx.AsyncClient, no_quota
 
 
 async def first_and_last(url: str, **headers: str) -> tuple[str | bytes, int]:
-    """The first message of a socket that closes by itself, and its close code."""
+    """Return the first message of a socket that the server closes, and its close code."""
     async with connect(url, additional_headers=headers) as socket:
         message = await socket.recv()
         await socket.wait_closed()

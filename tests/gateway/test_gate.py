@@ -1,4 +1,4 @@
-"""One row per request for speech work, whatever becomes of it."""
+"""Each request for speech work gets exactly one ledger row, however it ends."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ async def test_no_more_users_at_once_than_there_is_room_for(request_of_a_caller,
     aminah, bala = (SimpleNamespace(user=replace(caller, user=user)) for user in ("aminah", "bala"))
     async with request_gate(aminah.user, Kind.SPEECH):
         async with request_gate(aminah.user, Kind.SPEECH):
-            pass  # the same end user again is no further one
+            pass  # the same end user does not count twice
         with pytest.raises(TooManyUsers) as refused:
             async with request_gate(bala.user, Kind.SPEECH):
                 pass

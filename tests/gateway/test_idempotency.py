@@ -57,7 +57,7 @@ async def test_an_upload_is_compared_by_its_content(api: httpx.AsyncClient) -> N
     one = sound.wav(sound.said("selamat pagi"))
     first = await transcribe(api, one)
     second = await transcribe(api, one)
-    assert first.json() == second.json()  # although the boundary between the fields was another one
+    assert first.json() == second.json()  # although the two multipart bodies have different boundaries
     assert second.headers["Idempotent-Replayed"] == "true"
     other = one[:-2] + bytes([one[-2] ^ 1, one[-1]])
     assert (await transcribe(api, other)).json()["error"]["code"] == "idempotency_mismatch"
@@ -66,7 +66,7 @@ async def test_an_upload_is_compared_by_its_content(api: httpx.AsyncClient) -> N
 
 
 async def test_work_that_is_done_again_is_booked_again(api: httpx.AsyncClient) -> None:
-    """Its answer had to make room for others."""
+    """The kept answer was evicted, so the work was done again."""
     await speak(api, "k-8")
     store = idempotency._store()
     assert isinstance(store, MemoryStore)
@@ -105,7 +105,7 @@ async def test_a_key_that_cannot_be_one(api: httpx.AsyncClient) -> None:
 
 
 async def test_work_that_was_booked_is_not_booked_again_when_its_answer_is_lost(api: httpx.AsyncClient) -> None:
-    """As when its process is killed on the way: nobody kept the answer, so a retry makes it again."""
+    """A process was killed before it kept the answer, so a retry repeats the work."""
     first = await speak(api, "k-7")
     store = idempotency._store()
     assert isinstance(store, MemoryStore)

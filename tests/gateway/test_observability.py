@@ -1,4 +1,4 @@
-"""Metrics, logs, health and the description of the API."""
+"""Metrics, logs, health checks and the API's schema."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.logs import JsonFormatter, RequestIdFilter
 
 
 async def sample(client: httpx.AsyncClient, name: str, **labels: str) -> float:
-    """Of all series that have these labels together."""
+    """Return the sum of a metric's series that have these labels."""
     families = text_string_to_metric_families((await client.get("/metrics")).text)
     found = (one for family in families for one in family.samples if one.name == name)
     return sum(one.value for one in found if labels.items() <= one.labels.items())
@@ -79,7 +79,7 @@ async def test_each_request_has_one_line_without_secrets(
     caplog.set_level(logging.INFO)
     await api.post("/v1/audio/speech?q=rahsia", json={"input": "Rahsia besar."}, headers={"X-Request-Id": "satu"})
     while not (lines := [record for record in caplog.records if record.name == "voiceproject.requests"]):
-        await asyncio.sleep(0.01)  # the line is written after the last byte has left
+        await asyncio.sleep(0.01)  # the log line is written after the answer has been sent
     (line,) = lines
     enter(RequestContext(id="satu"))
     RequestIdFilter().filter(line)
@@ -114,7 +114,7 @@ def test_an_exception_is_one_line_too() -> None:
 
 @pytest.mark.parametrize("format_", ["%00", "nonsense"])
 async def test_a_schema_in_a_format_that_is_not_there(stranger: httpx.AsyncClient, format_: str) -> None:
-    """Its errors are YAML too."""
+    """The error is YAML, like the schema."""
     response = await stranger.get(f"/schema/?format={format_}")
     assert (response.status_code, yaml.safe_load(response.text)["error"]["code"]) == (404, "not_found")
 

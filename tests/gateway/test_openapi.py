@@ -1,4 +1,4 @@
-"""The API's description: complete, without a complaint of its generator, and with examples that run."""
+"""The API's schema is complete, is generated without warnings, and has examples that work."""
 
 from __future__ import annotations
 

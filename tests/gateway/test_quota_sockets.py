@@ -1,4 +1,4 @@
-"""A stream that uses its quota up."""
+"""A stream that uses up its quota is ended."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_a_stream_ends_where_its_quota_does(server_address: str, api_key: 
                 heard.append(await socket.recv())
     assert socket.close_code == 4429
     assert "quota_exceeded" in heard[-1]
-    while not await LedgerEntry.objects.aexists():  # written once the connection has gone
+    while not await LedgerEntry.objects.aexists():  # the row is written after the connection has closed
         await asyncio.sleep(0.02)
     row = await LedgerEntry.objects.aget()
     assert (row.status, row.user.startswith("key:")) == (200, True)

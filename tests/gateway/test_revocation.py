@@ -1,4 +1,4 @@
-"""What a revoked key or a switched-off client had opened ends soon; a browser's token speaks for one end user."""
+"""Streams of a revoked key or a disabled client end soon; a browser's token is for one end user only."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_a_token_of_it_opens_nothing(server_address: str, api: httpx.Async
 
 async def _first_event(address: str, secret: str) -> dict[str, Any]:
     async with opened(address, None, path=f"/ws/asr?token={secret}") as client:
-        with suppress(ConnectionClosed):  # refused before it could be sent
+        with suppress(ConnectionClosed):  # the connection may be closed before it is sent
             await client.send(START)
         return await client.event()
 
@@ -87,4 +87,4 @@ async def test_a_browser_asks_whether_voice_is_on(stranger: httpx.AsyncClient, a
     answer = await stranger.get("/v1/voice/availability", headers=headers)
     assert (answer.status_code, answer.json()["user"]) == (200, "aminah")
     refused = await stranger.post("/v1/audio/speech", json={"input": "Hai."}, headers=headers)
-    assert refused.status_code == 401  # it is good for nothing else
+    assert refused.status_code == 401  # the token is valid for nothing else

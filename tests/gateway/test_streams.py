@@ -1,4 +1,4 @@
-"""How many streams an end user has open, in this process and in Redis."""
+"""The limit on open streams for each end user, kept in this process or in Redis."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_it_works(stream_limiter: streams.StreamLimiter) -> None:
         assert (refusal.value.status, refusal.value.code) == (429, "too_many_streams")
         async with streams.stream_slot(CALLER, "bala"):
             pass
-    assert await stream_limiter.take("1:aminah", "probe") == 1  # all have been given back
+    assert await stream_limiter.take("1:aminah", "probe") == 1  # all slots have been released
     await stream_limiter.leave("1:aminah", "probe")
 
 

@@ -20,7 +20,7 @@ def code(response: httpx.Response) -> tuple[int, str]:
 
 
 async def add(request_id: str, user: str = "ali", transcript: str | None = None, **fields: object) -> LedgerEntry:
-    """A finished request of the tests' client application, its transcript still remembered."""
+    """Write a finished request of the tests' client, with its transcript still in the cache."""
     key = await ApiKey.objects.aget()
     values = {"kind": "transcription", "status": 200, **fields}
     row = await LedgerEntry.objects.acreate(request_id=request_id, client_id=key.client_id, user=user, **values)

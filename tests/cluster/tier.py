@@ -99,7 +99,7 @@ def _short_folder() -> Path:
 
 
 def _descendants(pid: int) -> list[int]:
-    """Return the ids of all descendants of a process. They are in several process groups, because Ray makes new ones."""
+    """Return the ids of all descendants of a process, which Ray spreads over several process groups."""
     found: list[int] = []
     with suppress(FileNotFoundError):
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():

@@ -78,7 +78,7 @@ def latest(now: datetime) -> Sample | None:
 def day_curve(day: date, first_step: int = 0) -> list[CurvePoint]:
     """Return the day's most concurrent users in 5-minute steps, from ``first_step`` to the next midnight.
 
-    The day is one of the service's time zone.
+    Days are those of the service's time zone.
     """
     start = timezone.make_aware(datetime.combine(day, datetime.min.time())) + first_step * CURVE_STEP
     steps = CURVE_STEPS - first_step

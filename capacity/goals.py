@@ -7,7 +7,7 @@ from enum import StrEnum
 # Limits of the 95th percentile of response times, in seconds.
 ASR_P95_S = 2.0
 TTS_P95_S = 3.0
-WARM_UP_SHARE = 1 / 3  # of a load test's time, in which caches fill and pools grow
+WARM_UP_SHARE = 1 / 3  # the first part of a load test, in which caches fill and pools grow
 
 
 class Workload(StrEnum):

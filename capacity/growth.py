@@ -1,7 +1,7 @@
 """Fit a line or an exponential to a history of measurements, and tell when it reaches a level.
 
-Both are least-squares fits, that of the exponential to the logarithms. The one that explains more of the variance of
-the measurements is chosen. Times are days, counted from any day.
+Both are fitted by least squares, the exponential to the logarithms. The one that explains more of the variance of the
+measurements is chosen. Times are days, counted from any day.
 """
 
 from __future__ import annotations

@@ -276,7 +276,10 @@ class ConcurrencySlot:
 
 
 def concurrency_slot(client_id: int, user: str, feature: Feature) -> ConcurrencySlot:
-    """Return a context manager that counts this end user as served. Entering it raises ``TooManyUsers``."""
+    """Return a context manager that counts this end user as served.
+
+    Entering it raises ``TooManyUsers`` if that exceeds the limit.
+    """
     return ConcurrencySlot(client_id, user, feature)
 
 

@@ -12,7 +12,7 @@ LEFT = 46
 RIGHT = 12
 TOP = 10
 BOTTOM = 28
-HEADROOM = 1.2  # times a limit, to leave room for its name
+HEADROOM = 1.2  # height of the axis over a limit, to leave room for the limit's name
 _STEPS = (1, 2, 2.5, 5, 10)
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 

@@ -33,7 +33,7 @@ FAILED = Q(status__gte=500)
 
 @dataclass(frozen=True)
 class Responses:
-    """Successful responses of one direction: to speech or to text. ``p95_s`` is None without any."""
+    """Successful responses of one direction, speech to text or text to speech. ``p95_s`` is None without any."""
 
     number: int = 0
     p95_s: float | None = None

@@ -1,4 +1,6 @@
-"""Capacity tables: leases of processes, samples and peaks, uptime, load tests; rules and phases from ``rules``.
+"""Capacity tables: leases of processes, samples, peaks, active users, uptime and load tests.
+
+The tables of alert rules, alerts and growth phases are in ``capacity.rules``.
 
 Every process writes its own ``ProcessLease``, and only if there is no Redis. The leading watcher writes everything that
 is measured. People write rules, phases, acknowledgements and silences.
@@ -140,11 +142,10 @@ class LoadTestRun(models.Model):
     ``report`` has all facts that its page shows (``capacity.loadtest_report``), among them:
 
     - ``kinds``: by kind of work (``asr``, ``tts``, ``live_asr``, ``live_tts``) ``requests``, ``ok``, ``failures``,
-        ``refusals``, ``hung``, ``rps``, ``p50_s``, ``p95_s``, ``p99_s`` and ``longest_s``.
+      ``refusals``, ``hung``, ``rps``, ``p50_s``, ``p95_s``, ``p99_s`` and ``longest_s``.
     - ``timeline``: for each time step ``at_s`` (from the start), ``users``, ``rps`` and, by kind, ``p95_s``.
     - ``criteria``: for each criterion ``name``, ``limit``, ``measured`` and ``verdict``.
-    - ``memory``: for each process of the server ``mib`` (pairs of seconds and MiB) and ``cores`` (kept busy under
-      load).
+    - ``memory``: for each process of the server ``mib`` (pairs of seconds and MiB) and ``cores`` (CPU cores in use).
     """
 
     scenario = models.CharField(max_length=50)

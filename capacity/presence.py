@@ -138,7 +138,7 @@ class Present:
     def take_busiest(self) -> Presence:
         """Return the end users of the busiest instant since the last call, and start counting anew.
 
-        The busiest instant is found separately for speech to text, text to speech and both. With it, short requests
+        The busiest instant is found separately for speech to text, text to speech and both. In this way, short requests
         between two heartbeats count too.
         """
         asr, tts, together = (self._crowds[name].take_busiest() for name in (ASR, TTS, TOGETHER))

@@ -1,4 +1,6 @@
-"""The watcher. The leading one takes samples, evaluates alert rules, moves ramps, notifies people and probes.
+"""The watcher: take samples, evaluate alert rules, move ramps, notify people and probe the service.
+
+Several watchers may run at once, but only the leader does the work.
 
 Threads, each with its own database connection:
 
@@ -93,7 +95,7 @@ def evaluate(now: datetime, presence: Presence | None) -> None:
 
 
 class Watcher:
-    """Does the watcher's work while this process is the leader.
+    """Runs the watcher in this process, which works only while it is the leader.
 
     Set ``stopping``, from any thread or a signal handler, to end it.
     """

@@ -95,7 +95,7 @@ def asked(query: Mapping[str, str]) -> Filters:
     """Return the filters that the parameters in ``FIELDS`` request. Raises ``BadQuery``."""
     client, feature, language = (query.get(name, "").strip() for name in FIELDS)
     for name, value in zip(FIELDS, (client, feature, language), strict=True):
-        if "\0" in value:  # PostgreSQL does not accept one
+        if "\0" in value:  # PostgreSQL does not accept null characters
             raise BadQuery(_("“%s” holds a null character.") % name, name)
     client_id = None
     if client:

@@ -214,7 +214,7 @@ def _columns(points: list[CurvePoint]) -> dict[str, list[int | None]]:
 
 
 def still(drawn: dict[str, Any]) -> dict[str, Any]:
-    """Return the same chart as lines of an SVG of 288 x 100, for a browser without JavaScript."""
+    """Return the chart ``drawn`` as lines of an SVG of 288 x 100, for a browser without JavaScript."""
     levels = Levels(**drawn["levels"])
     known = [value for value in (*drawn["today"]["together"], *drawn["yesterday"]) if value is not None]
     end = scale_end(levels, known)

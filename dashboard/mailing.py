@@ -18,7 +18,7 @@ class NotMailed(Exception):
     """Raised when some readers did not get the summary. The message says who and why.
 
     ``got``: readers who got it.
-    ``reasons``: the error for each address that did not.
+    ``reasons``: the error for each address that did not get it.
     """
 
     def __init__(self, got: list[Reader], reasons: dict[str, Exception]) -> None:

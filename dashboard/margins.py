@@ -77,8 +77,7 @@ def margins(span: Span) -> Margins:
         by_client[client_id].revenue_micros += micros
         drafts = drafts or state == Statement.State.DRAFT
     # Only credit notes on client applications' own statements, since revenue is counted by these. The statements of end
-    # users
-    # are parts of them.
+    # users are parts of them.
     credited = CreditNote.objects.filter(statement__user="", statement__month__in=months)
     notes = credited.order_by().values_list("statement__client_id")
     for client_id, sen in notes.annotate(Sum("amount_sen")):

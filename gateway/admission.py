@@ -35,7 +35,7 @@ CHARACTERS_PER_BYTE = 0.8
 DEAREST_S = 320
 DEAREST_CHARACTERS = 800
 ASR = "asr"  # the engine for speech to text; all others are for text to speech
-SLOW_READER_S = 0.25  # a client that takes longer to receive a chunk does not count meanwhile
+SLOW_READER_S = 0.25  # while a client takes longer to receive a chunk, its request does not count
 
 
 def _controllers() -> dict[Feature, AdmissionController]:
@@ -58,7 +58,10 @@ def _controllers() -> dict[Feature, AdmissionController]:
 
 
 def _speech_growth() -> float:
-    """Return the highest growth of any speech engine, because one deployment of the tier runs all of them."""
+    """Return the growth of the speech engine that can grow most, because one deployment of the tier runs all of them.
+
+    Growth is the factor of ``runtime.growth``: how many times more replicas the tier may have.
+    """
     return max((runtime.growth(name) for name in runtime.names() if name != ASR), default=1.0)
 
 

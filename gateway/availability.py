@@ -37,7 +37,7 @@ _feature = inline_serializer(
 
 
 class AvailabilityView(ApiView):
-    """Tells which features of voice the user can use now, and why not the others."""
+    """Tells which features of voice the user can use now, and why the others are unavailable."""
 
     authentication_classes = [ClientSecretAuthentication]
 

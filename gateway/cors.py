@@ -1,4 +1,4 @@
-"""Cross-origin resource sharing (the Fetch standard's CORS protocol): pages of which origins may call the API.
+"""Cross-origin resource sharing (CORS, part of the Fetch standard): which origins' pages may call the API.
 
 No cookie is involved, since a page authenticates with a short-lived token or whatever its own server gave it. So
 allowed origins get no credentials mode, and the admin and the dashboard are never open to other origins.
@@ -36,7 +36,7 @@ _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{0,1000}")
 def is_allowed(origin: str) -> bool:
     """Return True if ``VOICE_CORS_ORIGINS`` allows the origin, literally or by a pattern.
 
-    In a pattern, ``*`` alone matches every origin, within a host any subdomain, and as a port any port.
+    ``*`` alone matches every origin; within a host it matches any subdomain, and as a port any port.
     """
     return any(_pattern(allowed).fullmatch(origin) for allowed in settings.VOICE_CORS_ORIGINS)
 

@@ -284,8 +284,7 @@ class WorkStream(StreamingHttpResponse):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         # Django closes this iterator as soon as the client has gone. The base class's iterator would leave the
-        # generator of
-        # chunks, and with it the settling, to the garbage collector.
+        # generator of chunks, and with it the settling, to the garbage collector.
         return self._chunks()
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:

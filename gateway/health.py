@@ -39,10 +39,10 @@ async def live(request: HttpRequest) -> JsonResponse:
 async def ready(request: HttpRequest) -> JsonResponse:
     """Answer whether this process takes work: engines loaded, database and Redis reachable, not draining.
 
-    ``?for=traffic`` is for load balancers. All processes share Redis, the database and the inference tier, so if one of
-    these is unavailable, every process is affected. The service can bear that for a while (docs/outages.md). If the
-    load balancer took all processes away, it would make an outage of it, and callers would get its error page instead
-    of a readable error. So this variant ignores what the service can bear.
+    ``?for=traffic`` is for load balancers. All processes share Redis, the database and the inference tier, so a fault
+    of one of these affects every process. The service can bear such a fault for a while (docs/outages.md). If the load
+    balancer took all processes out of service, the fault would become an outage, and callers would get the load
+    balancer's error page instead of a readable error. So this check ignores faults that the service can bear.
 
     ``?for=pages`` is the same for a process that serves only the admin, the dashboard and usage, and needs no models.
     """
@@ -68,8 +68,7 @@ def _bearable() -> set[str]:
     bearable = {"redis"}
     if database.was_there and database.away_s < settings.VOICE_DATABASE_OUTAGE_S:
         bearable.add("database")
-    # An inference tier that was never reachable may have a wrong address. Such a process must not replace one that
-    # works.
+    # A tier that was never reachable may have a wrong address. Such a process must not replace one that works.
     if settings.VOICE_INFERENCE_URL and lifecycle().loaded:
         bearable.add("models")
     return bearable

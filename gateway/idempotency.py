@@ -6,8 +6,8 @@ A key is claimed while its request runs, and the claim is renewed. If the proces
 ``CLAIM_S`` seconds. Work that the killed process had already written to the ledger is not counted again (see the
 settlement of ``Work``).
 
-While Redis is unavailable, nobody can know whether a key was used, so such requests are refused (503). A response that
-was made when it became unavailable is still sent.
+While Redis is unavailable, nobody can know whether a key was used, so such requests are refused (503). If Redis becomes
+unavailable during a request, its response is still sent.
 """
 
 from __future__ import annotations

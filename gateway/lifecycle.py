@@ -99,8 +99,7 @@ class Lifecycle:
     async def _load(self) -> None:
         self.failures.clear()
         await asyncio.gather(*(self._load_one(name) for name in runtime.names()))
-        # These objects stay for good. The garbage collector stops all threads, so it should not scan them again and
-        # again.
+        # These objects stay for good. The garbage collector stops all threads, so it should not scan them each time.
         gc.collect()
         gc.freeze()
 

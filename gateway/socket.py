@@ -1,6 +1,6 @@
 """Base of WebSockets that do speech work: the same gate as for requests, and the limits that sockets need.
 
-A protocol inherits ``SocketConsumer`` and defines what its messages mean. The base class provides for all:
+A protocol inherits ``SocketConsumer`` and defines what its messages mean. The base class does the rest:
 
 - origin and credentials, rate limit, streams per user, gate and ledger;
 - checkpoints, and limits of size, idle time and duration;
@@ -209,8 +209,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         # Channels' own method closes database connections around each message, in a thread. Here, connections belong to
-        # the
-        # ledger's thread.
+        # the ledger's thread.
         match message["type"]:
             case "websocket.connect":
                 await self.websocket_connect(message)

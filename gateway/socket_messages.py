@@ -13,7 +13,7 @@ from core.errors import ApiError
 from inference.pool import in_pool
 
 PARSE_IN_POOL_CHARACTERS = 65_536
-MESSAGE_BYTES = 256  # of memory, besides its content
+MESSAGE_BYTES = 256  # memory of a queued message besides its content
 
 
 def whole_characters(text: str) -> str:

@@ -32,7 +32,7 @@ class IgnoreAcceptHeader(DefaultContentNegotiation):
 class ApiView(APIView):
     """Base of every view of the API.
 
-    ``gated``: True if the view opens ``request_gate``, which then refuses what is over the rate limit and records it.
+    ``gated``: True if the view opens ``request_gate``, which refuses requests over the rate limit and records them.
     """
 
     gated: ClassVar[bool] = False

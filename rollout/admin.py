@@ -102,7 +102,8 @@ class FlagForm(forms.ModelForm):  # type: ignore[type-arg]
     def _show_before_it_is_saved(self, cleaned: Mapping[str, Any]) -> None:
         """Refuse to save a changed percentage until its preview has been shown.
 
-        With JavaScript the page shows the preview while one types. Without, the form comes back with the preview.
+        With JavaScript, the page shows the preview while a percentage is typed. Without it, the form comes back with
+        the preview.
         """
         if "percent" not in cleaned:
             return

@@ -54,11 +54,12 @@ def valid_end_user(value: str) -> None:
 class Flag(Audited):
     """Rules for who has voice (the flag ``VOICE``) or one part of it (``Feature``); ``rollout.policy`` applies them.
 
-    The columns of ``percent`` and ``kept_percent`` have names with which processes of release 0.2 still find their own
-    values while they are being replaced.
+    The database columns of ``percent`` and ``kept_percent`` have other names. So processes of release 0.2, which read a
+    column ``percent``, keep working while they are being replaced.
 
     ``percent``: percentage of all end users. None means nobody for voice, and all who have voice for a part.
-    ``kept_percent``: of a part, the percentage who had it by the part's own queue before voice was one flag.
+    ``kept_percent``: for a part, the percentage who had it by the part's own queue before voice was one flag. They keep
+        it.
     """
 
     recorded = ("killed", "everyone", "percent", "kept_percent", "staff", "superusers", "note")

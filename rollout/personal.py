@@ -1,7 +1,7 @@
 """Personal data of one end user in the roll-out: export it or erase it.
 
-Cohorts, and some rows of lists, are not for one client application. So they cannot tell two end users apart who have
-the same id at different client applications: erasing one removes the id for both.
+Cohorts, and some list rows, apply to all client applications. So they cannot distinguish two end users who have the
+same id at different client applications: erasing one removes the id for both.
 
 The audit trail is exported but not erased. It proves who gave or refused voice to whom, nobody may change it, and only
 operators can read it. The admin's log of lists and cohorts loses the id, because ``usage.personal`` removes it from the

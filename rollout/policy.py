@@ -86,7 +86,7 @@ class Decision:
 class _Lists:
     """The lists of one flag.
 
-    ``denied`` and ``allowed`` hold an end user together with the id of a client application, or None for any.
+    ``denied`` and ``allowed`` hold pairs of a client application's id, or None for any, and an end user.
     """
 
     denied: frozenset[tuple[int | None, str]] = frozenset()
@@ -361,7 +361,10 @@ async def require(caller: Caller, user: str, feature: Feature) -> None:
 
 
 async def require_for_anybody(caller: Caller, feature: Feature) -> None:
-    """Raise ``VoiceNotEnabled`` if the feature is off for every end user. The calling one need not be known."""
+    """Raise ``VoiceNotEnabled`` if the feature is off for every end user.
+
+    For calls whose end user is not known yet.
+    """
     decision = await decide(caller, caller.user, feature)
     if not decision.allowed and decision.is_for_all:
         raise decision.refusal()

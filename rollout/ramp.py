@@ -1,7 +1,7 @@
 """Guarded ramps: raise a flag's percentage step by step, as long as no critical alert fires.
 
-The process that watches the alerts calls ``tick`` every few seconds with those that fire. Only time that was watched
-counts for a step's hold, because otherwise nobody knows whether the step did harm.
+The process that watches the alerts calls ``tick`` every few seconds with those that fire. Only watched time counts
+towards a step's hold time, because otherwise nobody knows whether the step did harm.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ USUAL_STEPS = (
     (Decimal(5), timedelta(hours=48)),
     (Decimal(10), timedelta(hours=72)),
 )
-LONGEST_TICK_S = 300.0  # of a longer gap between two ticks only so much counts as watched
+LONGEST_TICK_S = 300.0  # longest time between two ticks that counts as watched
 
 State = Ramp.State
 
@@ -116,7 +116,7 @@ def tick(now: datetime, critical_alerts: Sequence[str]) -> list[Ramp]:
 
 
 def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
-    """Set every running ramp back to its last good percentage, for this reason. Return these ramps."""
+    """Set every running ramp back to its last good percentage, and record ``reason``. Return these ramps."""
     rolled_back = []
     for ramp_id in _running():
         with transaction.atomic(), _as(ramp_id, reason):

@@ -11,8 +11,7 @@ OPERATORS = "Operators"
 PRODUCT = "Product"
 
 # Operators may change rows of these apps; both groups may view all rows. Rows that only the code writes (the ledger,
-# the
-# audit trail, samples) cannot be changed whatever the permissions.
+# the audit trail, samples) cannot be changed whatever the permissions.
 CHANGED_BY_OPERATORS = ("rollout", "capacity")
 SEEN = ("rollout", "usage", "capacity", "voiceproject")
 NO_RIGHTS = ("delete_flag", "add_flag")  # migrations create one flag per feature

@@ -13,8 +13,7 @@ from decimal import Decimal
 from rollout.feature import Feature
 
 PLACES = 1 << 64
-# Before voice was one flag, each part had a queue of its own. This one is still used, so that its users keep their
-# places.
+# Before voice was one flag, each part had a queue of its own. This one is still used, so its users keep their places.
 QUEUE = Feature.ASR
 
 

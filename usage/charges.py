@@ -1,8 +1,8 @@
 """Compute a month's charges by end user and kind of work, from the daily roll-ups and the plans.
 
 The plan that an end user has at the end of the month applies to the whole month. Its included amount is used up by the
-kinds of work in the order of ``Kind``. Usage beyond it is charged at the plan's price. Each charge is rounded half up
-to a millionth of a ringgit.
+kinds of work in the order of ``Kind``. Usage beyond this amount is charged at the plan's price. Each charge is rounded
+half up to a millionth of a ringgit.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Charge:
 
     ``plan``: name of the plan; "" without a plan.
     ``units``: usage in milliseconds or characters, see ``Kind.measure``.
-    ``included``: those of the ``units`` that the plan includes.
-    ``price_micros``: price beyond, in millionths of a ringgit per minute or per 1,000 characters.
+    ``included``: the part of ``units`` that the plan includes.
+    ``price_micros``: price of the other units, in millionths of a ringgit per minute or per 1,000 characters.
     ``amount_micros``: amount to pay, in millionths of a ringgit.
     """
 
@@ -46,7 +46,7 @@ class Charge:
 def charges(client_id: int, month: date, *, user: str | None = None) -> Iterator[Charge]:
     """Yield the month's charges of every end user who has any, or of ``user`` only.
 
-    They are ordered by end user, then by kind in the order of ``Kind``. ``month`` is its first day.
+    They are ordered by end user, then by kind in the order of ``Kind``. ``month`` is given by its first day.
     """
     book = PlanBook(client_id, end_of_month(month) - timedelta(microseconds=1), user=user)
     rows = DailyUse.objects.filter(client_id=client_id, day__gte=month, day__lt=month_after(month))

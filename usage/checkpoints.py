@@ -4,9 +4,9 @@ While a stream is open, an ``OpenStream`` row holds its running total. Settling 
 ledger row in one transaction, so the ledger still has one row per piece of work.
 
 If the process is killed, its ``OpenStream`` rows go stale. Every process runs ``recover`` at its start and then
-regularly. It turns each stale row into a ledger row in one transaction: usage after the last checkpoint is lost, but
-nothing is counted twice. A process that was only suspended, or whose stream was quiet, then finds its row gone, and
-counts only the difference.
+regularly, which turns each stale row into a ledger row in one transaction. Usage after the last checkpoint is lost, but
+nothing is counted twice. If the process was only suspended, or the stream was quiet, it finds its row gone and counts
+only the difference.
 
 Threads: all database work runs in the ledger's thread, in turn with its commits.
 """
@@ -99,7 +99,7 @@ def _difference(entry: Entry, counted: Entry) -> Entry:
 
 
 def _note(key: str, entry: Entry, *, first: bool) -> bool:
-    """Insert (``first``) or update the checkpoint row. Return False if the row to update does not exist."""
+    """Insert the checkpoint row if ``first``, else update it. Return False if the row to update does not exist."""
     values = {"entry": dataclasses.asdict(entry), "noted_at": timezone.now()}
     if first:
         OpenStream.objects.create(key=key, **values)

@@ -31,7 +31,7 @@ class Kind(StrEnum):
         return {Kind.SPEECH: "tts", Kind.REALTIME: "realtime"}.get(self, "asr")
 
 
-# 499: the client disconnected during the response. It pays for what was made until then; see ``gateway.gate``.
+# 499: the client disconnected during the response. What was made until then is charged; see ``gateway.gate``.
 CHARGED_STATUSES = (200, 499)
 
 
@@ -46,11 +46,10 @@ class Entry:
     ``queue_ms``: the part of ``total_ms`` that the work spent waiting.
     ``total_ms``: time from request to response.
     ``status``: HTTP status of the response; 499 if the client disconnected.
-    ``is_live``: True for a stream. It lasts as long as somebody speaks or listens, so ``total_ms`` is not a response
-        time.
-    ``reservation``: key of the quota reserved for this work; writing the row frees it. "" if there is none.
-    ``settlement``: id of which the ledger accepts only one row, however often it is written; None without that
-        protection.
+    ``is_live``: True for a stream, which lasts as long as people talk, so that ``total_ms`` is not a response time.
+    ``reservation``: key of the quota reserved for this work, which is freed when the row is written; "" if there is
+        none.
+    ``settlement``: unique id. The ledger accepts only one row with it, so that writing again does no harm. May be None.
     """
 
     request_id: str

@@ -108,7 +108,7 @@ def _has_tables(connection: BaseDatabaseWrapper) -> bool:
 def _is_complete(connection: BaseDatabaseWrapper) -> bool:
     """Return True if all guarded tables have all their columns.
 
-    They do not before the first migration, or after migrating part of the way backwards.
+    This is not so before the first migration, or after migrating part of the way backwards.
     """
     if not _has_tables(connection):
         return False

@@ -65,7 +65,7 @@ class LargeTableAdmin(ModelAdmin):
 def _index_leader(name: str) -> Q:
     """Return a filter on all client applications if ``name`` is an end user's id, else an empty filter.
 
-    It lets the database use the indexes on end users, which begin with the client application.
+    The filter lets the database use the indexes on end users, which begin with the client application.
     """
     if name.rpartition("__")[2] != "user":
         return Q()
@@ -97,7 +97,7 @@ class _Spans(ChangeList):
 
 
 def _periods(first: date, last: date, kind: str) -> Iterator[date]:
-    """Yield the first day of each year or month that the span touches or, if ``kind`` is "day", each of its days."""
+    """Yield the first day of each period ("year", "month" or "day") that overlaps the span."""
     day = first.replace(month=1, day=1) if kind == "year" else first.replace(day=1) if kind == "month" else first
     while day <= last:
         yield day

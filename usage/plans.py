@@ -28,8 +28,8 @@ class Terms:
     All amounts are in the measure's units: milliseconds or characters.
 
     ``included``: units that cost nothing.
-    ``soft``: units from which responses carry a warning; None for no warning.
-    ``hard``: units that cannot be exceeded; None for no limit.
+    ``soft``: number of units from which responses carry a warning; None for no warning.
+    ``hard``: number of units that cannot be exceeded; None for no limit.
     ``price_micros``: price of ``per`` units beyond ``included``, in millionths of a ringgit.
     ``per``: number of units that ``price_micros`` buys.
     """
@@ -183,7 +183,7 @@ class PlanBook:
 
 
 def plan_at(client_id: int, user: str, moment: datetime) -> QuerySet[Plan]:
-    """Return a query for the end user's plan at ``moment``, which callers can extend. It finds at most one."""
+    """Return a query that finds the end user's plan at ``moment``, or nothing. Callers can extend it."""
     newest = PlanAssignment.objects.filter(client_id=client_id, starts_at__lte=moment).order_by("-starts_at", "-id")
     own, clients = (Subquery(newest.filter(user=whose).values("plan")[:1]) for whose in (user, ""))
     default = Subquery(Plan.objects.filter(is_default=True).values("pk")[:1])

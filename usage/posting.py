@@ -46,7 +46,10 @@ def write(rows: list[LedgerEntry], reservations: Sequence[str] = ()) -> None:
 
 
 def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> None:
-    """Add the rows to roll-ups and quota use and free the reservations, in the transaction that writes the rows."""
+    """Add the rows to the roll-ups and the used quota, and free the reservations.
+
+    It must run in the transaction that writes the rows.
+    """
     tally = DailyTally()
     used: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:

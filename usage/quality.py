@@ -46,7 +46,7 @@ class Estimate:
 
 
 def word_error_rate(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """Return the errors per word in all corrected transcripts of requests from ``since`` until before ``until``.
+    """Return the errors per word in corrected transcripts of requests from ``since`` (included) to ``until`` (not).
 
     ``where`` filters by further fields of the ledger, for example ``model="small"``. The interval treats each
     transcript as one observation (linearised ratio estimator).
@@ -63,7 +63,7 @@ def word_error_rates(first: date, last: date, which: Q = EVERY) -> tuple[Estimat
 
 
 def opinion_score(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """Return the mean rating of requests from ``since`` until before ``until``.
+    """Return the mean rating of requests from ``since`` (included) to ``until`` (not).
 
     ``where`` filters by further fields of the ledger, for example ``voice="ms-1"``.
     """

@@ -93,7 +93,7 @@ class Standing:
         return headers
 
     def refusal(self, units: int = 1, now: datetime | None = None) -> QuotaExceeded:
-        """Return the error for work of ``units`` units that do not fit."""
+        """Return the error for work that needs ``units`` and does not fit."""
         now = now or timezone.now()
         if self.terms.hard is not None and self.used + units <= self.terms.hard:
             message = _("Your other requests hold the rest of this month's {kind} quota. Try again.")
@@ -166,7 +166,7 @@ class OfflineQuota:
         """Return True and count the units if they fit.
 
         Only units granted on the same ``standing`` count: a newer one was read from the database and includes earlier
-        ones.
+        grants.
         """
         key = (client_id, user, standing.measure)
         known, before = self._granted.get(key, (standing, 0))
@@ -226,7 +226,8 @@ class Reservation:
     async def reserve(self, caller: Caller, user: str, *, units: int) -> None:
         """Hold at least ``units`` units in total; does nothing if they are already held for long enough.
 
-        Raises ``QuotaExceeded`` if they do not fit; units held before stay held. Raises ``DatabaseError``.
+        Raises ``QuotaExceeded`` if they do not fit; units held before stay held. Raises ``DatabaseError`` if the
+        database is unavailable and the end user's account is not known.
         """
         if self._holder not in (None, (caller.client_id, user)):
             await self.let_go()

@@ -1,7 +1,7 @@
 """Reserve quota for work under way.
 
-One conditional statement on the end user's row of the month decides. So requests that arrive at the same time can never
-reserve more than is left between them.
+One conditional SQL statement on the end user's row for the month decides. So even requests that arrive at the same time
+can never reserve more than is left.
 """
 
 from __future__ import annotations

@@ -184,12 +184,15 @@ class Consumption(models.Model):
 
     @classmethod
     def serves_many(cls, client_id: int) -> bool:
-        """Return True if the client application has ever named an end user. Its key alone then stands for nobody."""
+        """Return True if the client application has ever named an end user.
+
+        Its API key alone then does not identify an end user.
+        """
         return cls.objects.filter(client_id=client_id).exclude(user__startswith="key:").exists()
 
 
 class ReservedQuota(models.Model):
-    """Quota reserved by work under way. The work's ledger row frees it or, if none is written, its expiry."""
+    """Quota reserved by work under way. It is freed when the work's ledger row is written, or else when it expires."""
 
     key = models.CharField(max_length=32, primary_key=True)
     consumption = models.ForeignKey(Consumption, on_delete=models.CASCADE, related_name="reservations")

@@ -97,7 +97,7 @@ GOALS = (
     Goal(Metric.MONTH_COST, "Monthly cost, USD", Target("< 1,000", below=1000), None),
 )
 
-# Share of the chat's users who are to use voice.
+# Target range of the share of chat users who use voice.
 ADOPTION_BAND = (0.05, 0.10)
 ADOPTION = Target("5–10 %", at_least=ADOPTION_BAND[0])
 

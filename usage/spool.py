@@ -56,7 +56,7 @@ class SpooledEntry:
 
     @classmethod
     def from_json(cls, line: str | bytes) -> SpooledEntry:
-        """Parse a line of a spool file. Raises ``ValueError`` if it is none."""
+        """Parse a line of a spool file. Raises ``ValueError`` if the line is not valid."""
         try:
             fields: dict[str, Any] = json.loads(line)
             rest = _entry(fields["rest"]) if fields["rest"] else None

@@ -124,7 +124,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
     def shown_state(self, statement: Statement) -> str:
         return statement.get_state_display()
 
-    # --- to hand out --------------------------------------------------------------------------------------------------
+    # --- export -------------------------------------------------------------------------------------------------------
     @action(description="Print", url_path="print", permissions=["view"], icon="print")
     def show(self, request: HttpRequest, object_id: str) -> HttpResponse:
         statement = found(Statement.objects.select_related("client"), object_id)
@@ -139,7 +139,7 @@ class StatementAdmin(ReadOnly, ModelAdmin):
     def download_selected(self, request: HttpRequest, queryset: QuerySet[Statement]) -> HttpResponse:
         return _csv(queryset.select_related("client").prefetch_related("lines", "credit_notes"), "statements")
 
-    # --- to change ----------------------------------------------------------------------------------------------------
+    # --- change -------------------------------------------------------------------------------------------------------
     def _may_change(self, request: HttpRequest) -> bool:
         return request.user.has_perm("usage.change_statement")  # covers all actions below
 

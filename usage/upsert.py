@@ -21,8 +21,8 @@ def key_fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
 def add(model: type[models.Model], rows: Amounts) -> None:
     """Add amounts to the rows with the given keys; insert the rows that do not exist.
 
-    A key holds the values of the unique constraint's fields, its amounts the values of all other fields. Rows are
-    locked in the order of their keys, so that two calls cannot deadlock.
+    A key holds the values of the unique constraint's fields; its amounts are the values of all other fields, in order.
+    Rows are locked in the order of their keys, so that two calls cannot deadlock.
     """
     table = quoted(model._meta.db_table)
     sums = ", ".join(f"{c} = {table}.{c} + EXCLUDED.{c}" for c in map(_column, amount_fields(model)))

@@ -138,7 +138,7 @@ def note(what: Iterable[Served]) -> None:
 
 
 def mark(what: Iterable[Served]) -> None:
-    """Update the weeks only. For a rebuild, which recounts afterwards."""
+    """Update only the weeks, for a rebuild that recounts afterwards."""
     _mark(_by_person(what))
 
 

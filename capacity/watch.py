@@ -95,7 +95,7 @@ def evaluate(now: datetime, presence: Presence | None) -> None:
 
 
 class Watcher:
-    """Runs the watcher in this process, which works only while it is the leader.
+    """Runs the watcher in this process. It works only while this process is the leader.
 
     Set ``stopping``, from any thread or a signal handler, to end it.
     """

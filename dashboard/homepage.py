@@ -1,6 +1,6 @@
 """The admin's first page: the capacity now.
 
-With JavaScript the page updates itself from ``fresh``. Without, it shows the state in which it was loaded.
+With JavaScript, the page updates itself from ``fresh``. Without it, the page stays as it was loaded.
 """
 
 from __future__ import annotations

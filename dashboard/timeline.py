@@ -119,7 +119,7 @@ def _alerts(since: datetime) -> Iterator[Happening]:
     for alert in rows.order_by("-fired_at")[:LATEST]:
         link = reverse("admin:capacity_alert_change", args=[alert.pk])
         words = f"{alert.get_severity_display()} alert: {alert.reading(alert.worst)}"
-        assert alert.fired_at is not None  # by the filter
+        assert alert.fired_at is not None  # the filter above excludes None
         yield Happening(alert.fired_at, words, alert.notified(), tone=alert.severity, link=link)
         if alert.resolved_at is not None:
             lasted = span(alert.resolved_at - alert.fired_at)

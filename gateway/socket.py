@@ -78,7 +78,7 @@ def close_code(answer: ApiError) -> int:
 class SocketConsumer(AsyncWebsocketConsumer):
     """Base class for WebSocket protocols.
 
-    They override ``opened``, ``on_message``, ``on_binary`` and, as needed, the other hooks.
+    Protocols override ``opened``, ``on_message``, ``on_binary`` and, as needed, the other hooks.
     """
 
     kind: ClassVar[Kind]
@@ -284,7 +284,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._cut()
 
     def _cut(self) -> None:
-        """Close without a last message. The client does not read, so it would only wait behind the others."""
+        """Close without a last message. The client does not read, so the message would only wait behind others."""
         if not self._is_cut and self._main is not None:
             logger.warning("cut a client that does not read")
             self._is_cut = self._deaf = True

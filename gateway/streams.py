@@ -97,8 +97,8 @@ stream_limiter: PerLoop[StreamLimiter] = PerLoop(
 async def stream_slot(caller: Caller, user: str) -> AsyncIterator[None]:
     """Hold one of the user's ``VOICE_STREAMS_PER_USER`` streams. Raises ``ApiError`` 429 if all are taken.
 
-    While Redis is unavailable, nobody is limited. A client application that names no end users is not limited either,
-    because its connections may belong to any number of people.
+    While Redis is unavailable, nobody is limited. Connections that name no end user are not limited either, because
+    they may belong to any number of people.
     """
     limit = settings.VOICE_STREAMS_PER_USER
     unnamed = user == f"key:{caller.key_prefix}"

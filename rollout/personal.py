@@ -65,7 +65,7 @@ def _changes(user: str) -> list[dict[str, Any]]:
 
 
 def _is_subject(user: str, subject: str) -> bool:
-    """Return True if ``subject`` names the user, in the way of ``ListedUser.subject`` or of a plan assignment."""
+    """Return True if ``subject`` names the user, as the subject of a ``ListedUser`` or of a plan assignment does."""
     one = re.escape(user)
     return bool(re.search(rf"\A(?:[^:]*: end user {one}(?: of .+)?|plan assignment [^:]*: {one}: .+)\Z", subject))
 

@@ -2,7 +2,7 @@
 
 All rules are read from the database together, so a decision costs only a hash and a few look-ups. Any change takes
 effect in every process within ``FRESH_S``, which matters most for the kill switch. The lists may be long, so they are
-read again only when the audit trail has grown.
+read again only when the audit trail has grown, or after ``LISTS_FRESH_S``.
 
 While the database is unavailable, the last rules apply for at most ``VOICE_DATABASE_OUTAGE_S`` seconds: nobody can have
 changed them.

@@ -20,7 +20,7 @@ from core.quantities import span
 from rollout.models import Flag, Ramp, RampStep
 from rollout.share import shown
 
-# What a new ramp proposes; each can be changed before it starts.
+# The steps that a new ramp proposes; they can be changed before it starts.
 USUAL_STEPS = (
     (Decimal(1), timedelta(hours=24)),
     (Decimal(5), timedelta(hours=48)),
@@ -135,7 +135,7 @@ def roll_back(reason: str, now: datetime | None = None) -> list[Ramp]:
 
 
 def last_good(ramp: Ramp) -> Decimal:
-    """Return the last percentage that was held to its end, or the percentage before the ramp."""
+    """Return the last percentage that was held for its full time, or the percentage before the ramp."""
     base = ramp.base_percent or Decimal(0)
     if ramp.step is None:
         return base

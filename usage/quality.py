@@ -46,10 +46,10 @@ class Estimate:
 
 
 def word_error_rate(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """Return the errors per word in corrected transcripts of requests from ``since`` (included) to ``until`` (not).
+    """Return the word error rate of requests in a period: errors per word over all their corrected transcripts.
 
-    ``where`` filters by further fields of the ledger, for example ``model="small"``. The interval treats each
-    transcript as one observation (linearised ratio estimator).
+    The period begins with ``since`` and ends before ``until``. ``where`` filters by further fields of the ledger, for
+    example ``model="small"``. The interval treats each transcript as one observation (linearised ratio estimator).
     """
     return _error_rate(Correction.objects.filter(_made(since, until, where)).aggregate(**_error_sums()))
 
@@ -63,7 +63,7 @@ def word_error_rates(first: date, last: date, which: Q = EVERY) -> tuple[Estimat
 
 
 def opinion_score(since: datetime, until: datetime, **where: Any) -> Estimate:
-    """Return the mean rating of requests from ``since`` (included) to ``until`` (not).
+    """Return the mean rating of requests in a period, which begins with ``since`` and ends before ``until``.
 
     ``where`` filters by further fields of the ledger, for example ``voice="ms-1"``.
     """

@@ -77,7 +77,7 @@ def bit(day: date) -> int:
 
 
 class Activity:
-    """Changes of the counts caused by new days of people. It does not access the database.
+    """Collects how the counts change when people are served on further days. It does not access the database.
 
     ``active``: changes of ``DailyActive``, as [users, change_7, change_30].
     ``cohorts``: changes of ``CohortWeek``, as [users].

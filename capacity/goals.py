@@ -11,7 +11,7 @@ WARM_UP_SHARE = 1 / 3  # the first part of a load test, in which caches fill and
 
 
 class Workload(StrEnum):
-    """The kinds of work. For live ones, the measured time is what a person waits, not how long the person talks."""
+    """The kinds of work. For live ones, the measured time is a person's wait, not the length of their speech."""
 
     ASR = "asr"
     TTS = "tts"

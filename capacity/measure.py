@@ -1,4 +1,4 @@
-"""Measure what the alert rules are evaluated on: the last 5 minutes, in all processes.
+"""Measure the readings for the alert rules: those of the last 5 minutes, in all processes.
 
 Response times and errors are read from the ledger, which has every request of every process exactly once. This takes a
 few indexed queries every 15 s, and no time while a request is served.
@@ -53,7 +53,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Readings:
-    """What rules are evaluated on. None means no data.
+    """Readings for the alert rules. None means no data.
 
     ``users``: most concurrent users in the last 5 minutes.
     ``gpu_percent``: mean utilisation of the busiest GPU in the last 5 minutes.

@@ -1,6 +1,6 @@
-"""Forecast what another percentage of the roll-out would mean: people added, peak, machines and cost.
+"""Forecast the effects of another percentage of the roll-out: people added, peak, machines and cost.
 
-The forecast is in proportion to what was measured in the last 30 days. If nothing was measured yet, it follows the
+The forecast is in proportion to the use measured in the last 30 days. If nothing was measured yet, it follows the
 phases of growth.
 """
 
@@ -83,7 +83,7 @@ def _people(flag: Flag, before: Population, after: Population) -> Effect:
 
 
 def _peaks(use: phases.Use, before: Population, after: Population) -> tuple[int | None, int, str]:
-    """Return the present peak of concurrent users, the expected one, and what the expectation is based on."""
+    """Return the present peak of concurrent users, the expected one, and the basis of the expectation."""
     if use.peak_concurrent and before.share > 0:
         at = math.ceil(use.peak_concurrent * after.share / before.share)
         return use.peak_concurrent, at, "in proportion to the last 30 days"

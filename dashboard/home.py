@@ -103,7 +103,7 @@ def live(now: datetime) -> dict[str, Any]:
 
 
 def slow(now: datetime) -> dict[str, Any]:
-    """Return what changes within hours: the month's cost, uptime and growth phase."""
+    """Return the figures that change within hours: the month's cost, uptime and growth phase."""
     today = timezone.localdate(now)
     cost = month_cost(now)
     outlook = phases.outlook(now)

@@ -64,7 +64,7 @@ def page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 @require_safe
 def fresh(request: HttpRequest) -> JsonResponse:
-    """Return as JSON what may have changed since the page was made: its parts, and the end of the day's curve.
+    """Return as JSON the parts of the page that may have changed, and the end of the day's curve.
 
     ``?step=`` is the first step of the curve to return. ``?slow`` includes the parts that change slowly.
     """

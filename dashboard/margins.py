@@ -49,7 +49,7 @@ class Margins:
 
     ``months``: first days of the months covered.
     ``rate``: exchange rate of the span's last day; None if no rate is known.
-    ``by_client``: margin by client application id. The cost of what nobody used is under None.
+    ``by_client``: margin by client application id. The cost of a month without any usage is under None.
     ``drafts``: True if any statement is not final.
     """
 

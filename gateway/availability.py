@@ -77,7 +77,10 @@ async def _availability(caller: Caller, feature: Feature) -> dict[str, Any]:
 
 
 async def _first_obstacle(caller: Caller, feature: Feature, decision: policy.Decision) -> tuple[str, ApiError] | None:
-    """Return what would refuse a request now and its error, or None if nothing would."""
+    """Return the obstacle that a request would meet now and its error, or None if there is no obstacle.
+
+    The obstacle is "rollout", "quota" or "capacity".
+    """
     if not decision.allowed:
         return "rollout", as_api_error(decision.refusal())
     exhausted = await quota.obstacle(caller, caller.user, TYPICAL_KINDS[feature])

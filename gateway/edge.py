@@ -1,4 +1,4 @@
-"""The outermost layer, in plain ASGI: what must hold for every HTTP response, and before any body is read."""
+"""The outermost layer, in plain ASGI. It applies to every HTTP response, and acts before any body is read."""
 
 from __future__ import annotations
 

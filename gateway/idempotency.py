@@ -136,8 +136,8 @@ class _Try:
     def _settlement(self) -> str:
         """Return a settlement id that all tries with this key share until one of them has been answered.
 
-        So what a killed process had written to the ledger is not written again. Work is counted again only if it is
-        repeated because its response was no longer kept.
+        So a row that a killed process had written to the ledger is not written again. Work is counted again only if it
+        is repeated because its response was no longer kept.
         """
         period = int(time.time() / settings.VOICE_IDEMPOTENCY_TTL_S)
         return _digest(self._name, self._fingerprint, str(period), str(_given.get(self._name, 0)))[:32]

@@ -79,7 +79,7 @@ class Lifecycle:
                 self._nothing_under_way.set()
 
     async def drain(self, grace_s: float) -> bool:
-        """Refuse new work, and wait at most ``grace_s`` seconds for what runs. Return True if everything finished."""
+        """Refuse new work, and wait at most ``grace_s`` seconds for running requests. Return True if all finished."""
         self.draining = True
         self.stopping.set()
         with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""The API's schema at `/schema/`: what no single view can say about itself.
+"""The API's schema at `/schema/`: the parts that concern all views.
 
 drf-spectacular describes the views. A hook adds what they share: authentication, common headers, errors, tags by task,
 and for each call an example that works as it stands.

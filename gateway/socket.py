@@ -100,7 +100,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self._has_handled = asyncio.Event()
         self._handling: asyncio.Task[None] | None = None
         self._noted_ms = 0.0
-        self._deaf = False  # what arrives no longer counts: the connection is closing, or about to
+        self._deaf = False  # incoming messages no longer count: the connection is closing, or about to
         self._ending: _Close | None = None
         self._failure: BaseException | None = None
         self._is_cut = False
@@ -363,7 +363,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
                     await self.wind_down()
         except TimeoutError:
             pass
-        except Exception as error:  # noqa: BLE001 - reported below as what it is
+        except Exception as error:  # noqa: BLE001 - reported to the client
             self.fail(error)
         self.fail(reason)
 
@@ -394,7 +394,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     def _outcome(self) -> BaseException | None:
         """Return the error to record in the ledger, or None.
 
-        Whatever ended a stream, what it used before counts as served, unless the service itself failed (500).
+        However a stream ended, its usage until then counts as served, unless the service itself failed (500).
         """
         outcome = self._failure
         if self._ending is None:

@@ -1,4 +1,4 @@
-"""Endpoints for an end user's usage, and for what users say about the results."""
+"""Endpoints for an end user's usage, and for users' feedback on the results."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ SHORT_CORRECTION_CHARACTERS = 2_000
 
 
 class CorrectionView(ApiView):
-    """Takes what was really said in a transcription, and answers with the word error rate. The text is not kept."""
+    """Takes the correct text of a transcription, and answers with its word error rate. The text is not kept."""
 
     @extend_schema(
         operation_id="correct_transcription",

@@ -224,7 +224,7 @@ def _total(used: models.QuerySet[DailyMix], measure: Measure, column: str) -> in
 
 
 def _per_day(row: InfrastructureCost, now: datetime) -> int:
-    """Return what the row costs per day at ``now``; 0 if it does not run then.
+    """Return the row's cost per day at ``now``; 0 if it does not run then.
 
     A monthly price is divided by the number of days in the month.
     """

@@ -67,7 +67,7 @@ def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> No
 class DailyTally:
     """Sums of ledger rows by day, for the daily roll-ups.
 
-    ``served`` collects what ``usage.weeks`` needs about the successful requests.
+    ``served`` collects the slices of successful requests, for ``usage.weeks``.
     """
 
     def __init__(self) -> None:

@@ -150,7 +150,7 @@ class LedgerWriter:
         return settled
 
     async def close(self) -> None:
-        """Commit what is queued and close the connection."""
+        """Commit all queued rows and close the connection."""
         with suppress(DatabaseError):  # the next process with this state directory settles the spool
             await with_timeout(self._finish())
         self.spool.release()

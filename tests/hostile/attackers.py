@@ -1,8 +1,8 @@
-"""Clients that mean harm, in a process of their own, as they are in the world: what they compute is not the service's.
+"""Hostile clients in a process of their own, so that their CPU use is not the service's.
 
     python -m tests.hostile.attackers http://127.0.0.1:8000 KEY [KIND ...]
 
-goes on until standard input closes, and prints what was tried and what the service said to it.
+The program runs until its standard input closes. It then prints how many attacks were made and how they were answered.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ GONE = (OSError, httpx.HTTPError, WebSocketException, asyncio.IncompleteReadErro
 
 
 class Attackers:
-    """``done`` counts what was tried, by kind; ``answers`` what the service said to it."""
+    """Attacks a service in several ways.
+
+    ``done``: the number of attacks by kind.
+    ``answers``: the number of answers by status.
+    """
 
     def __init__(self, url: str, key: str) -> None:
         self.done: Counter[str] = Counter()
@@ -40,7 +44,7 @@ class Attackers:
         self._clip = flac_bomb(frames=4)
 
     def tasks(self, only: Sequence[str] = ()) -> list[asyncio.Task[None]]:
-        """Everybody who attacks, or those of some kinds."""
+        """Start attacks of all kinds, or of these kinds only; return their tasks."""
         kinds: list[tuple[Callable[[], Awaitable[None]], int, float]] = [
             (self.slow_head, 20, 0.1),
             (self.slow_body, 20, 0.1),
@@ -61,15 +65,15 @@ class Attackers:
             await asyncio.sleep(pause_s)
 
     async def slow_head(self) -> None:
-        """Send one header after the other, without an end."""
+        """Send headers one after another without ever ending the head."""
         await self._drip(b"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\n", b"X-More: 1\r\n")
 
     async def slow_body(self) -> None:
-        """Send the head at once, with a key, and then one byte a second."""
+        """Send a complete head with a key, then one byte of the body per second."""
         await self._drip(self._head(100_000), b" ")
 
     async def slow_reader(self) -> None:
-        """Asks for a lot of speech and reads none of it."""
+        """Request a lot of speech and do not read it."""
         writer = await self._ask(LONG_TEXT)
         try:
             await asyncio.sleep(15)
@@ -96,13 +100,13 @@ class Attackers:
             self.answers[answer.status_code] += 1
 
     async def abandoned_request(self) -> None:
-        """Leaves before the answer."""
+        """Send a request and hang up before the answer."""
         writer = await self._ask(LONG_TEXT)
         await asyncio.sleep(0.1)
         writer.transport.abort()
 
     async def abandoned_socket(self) -> None:
-        """Begins to speak, and its connection breaks."""
+        """Begin to stream speech and break the connection."""
         url = self._url.replace("http", "ws")
         async with connect(f"{url}/ws/tts", additional_headers=self._headers) as socket:
             await socket.send(json.dumps({"type": "start"}))
@@ -147,7 +151,11 @@ class Attackers:
 
 @dataclass
 class Attack:
-    """``done`` counts what was tried, by kind; ``answers`` what the service said to it: known once it is over."""
+    """The results of an attack, filled in at its end.
+
+    ``done``: the number of attacks by kind.
+    ``answers``: the number of answers by status.
+    """
 
     done: dict[str, int] = field(default_factory=dict)
     answers: dict[int, int] = field(default_factory=dict)
@@ -156,7 +164,7 @@ class Attack:
 
 @asynccontextmanager
 async def attacked(service: Served, *kinds: str) -> AsyncIterator[Attack]:
-    """All kinds of attackers beside the block, if none is named."""
+    """Attack a service while the block runs; with all kinds of attacks if none is named."""
     attack = Attack()
     process = attack.process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.hostile.attackers", service.url, service.key, *kinds),

@@ -1,4 +1,4 @@
-"""How much memory a service and its children take: now, and at the most since the last look."""
+"""Measure the memory of a service and its child processes: now, and the peak since the last reset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GONE = (FileNotFoundError, ProcessLookupError)
 
 
 def family(pid: int) -> Iterator[int]:
-    """The process, its children and theirs."""
+    """Yield the ids of a process and of all its descendants."""
     yield pid
     with suppress(*GONE):
         for thread in Path(f"/proc/{pid}/task").iterdir():
@@ -23,7 +23,7 @@ def resident_mib(pid: int) -> float:
 
 
 def peak_mib(pid: int) -> float:
-    """The sum of each process's own peak: never less than the peak of their sum."""
+    """Return the sum of the processes' peaks, which is at least the peak of their sum."""
     return _sum(pid, "VmHWM")
 
 

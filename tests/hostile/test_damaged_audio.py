@@ -1,6 +1,7 @@
-"""Damaged audio files sent to a running service: each is answered in time, with words or a refusal, in little memory.
+"""A running service answers damaged audio files in time, with a transcript or a refusal, and with little memory.
 
-``VOICE_DAMAGED_FILES`` says how many (`make test-damaged`: 3,000), ``VOICE_DAMAGED_SEED`` which.
+``VOICE_DAMAGED_FILES``: how many files to send (`make test-damaged`: 3,000).
+``VOICE_DAMAGED_SEED``: the seed of the random damage.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ SEED = int(os.environ.get("VOICE_DAMAGED_SEED", "13"))
 ALLOWED = {200, 400, 413, 415, 503}
 MAX_S = 60.0
 MAX_MIB = 200.0
-WARM = 10  # the first ones make the service take what it keeps
-# From the half of the files to the last. The model keeps what its largest batch so far has needed, once for each
-# worker: that grows with the first files and then no more.
+WARM = 10  # files sent first, so that the service allocates the memory that it keeps
+# Allowed growth over the second half of the files. In the first half memory may grow more, because each worker of the
+# model keeps the memory of its largest batch so far.
 MAX_LEAK_MIB = 50.0
 
 
@@ -33,7 +34,7 @@ def test_damaged_files_are_heard_or_refused_with_little_memory(tmp_path: Path) -
     originals = seeds()
     answers: Counter[str] = Counter()
     slowest_s = most_mib = 0.0
-    left_mib: list[float] = []  # above rest, after each tenth of the files
+    left_mib: list[float] = []  # growth above the level at rest, after each tenth of the files
     with served(tmp_path, VOICE_ASR_MODEL="") as service, httpx.Client(base_url=service.url, timeout=MAX_S) as client:
         pid = service.process.pid
         for original in originals[:WARM]:

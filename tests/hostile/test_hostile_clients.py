@@ -1,8 +1,8 @@
-"""Normal callers beside hostile ones: slow, flooding, abandoning, with bombs. `make test-hostile` takes ten minutes.
+"""Normal callers are served well while hostile clients attack: slow, flooding, abandoning, and with bombs.
 
-The callers keep a pace of their own, so that what they get done can be compared. The short form (``DURATION_S`` below a
-minute) is too short, on a machine that does other things too, for the bounds on throughput and p95: it prints them, and
-holds the service to answering every caller in flat memory.
+`make test-hostile` takes ten minutes. The callers ask at a fixed pace, so that their throughput with and without
+attacks can be compared. Runs with a ``DURATION_S`` below a minute are too short for the bounds on throughput and p95 on
+a busy machine. They only print these figures, and require that callers are answered and that memory does not grow.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ MAX_GROWTH_MIB = 200.0
 
 @dataclass
 class Seen:
-    """``took_s``: of each answered request. ``refused``: the others, by status or error."""
+    """What the callers got in one phase.
+
+    ``seconds``: the length of the phase.
+    ``took_s``: seconds of each successful request.
+    ``refused``: the status or error of each other request.
+    """
 
     seconds: float = 0.0
     took_s: list[float] = field(default_factory=list)
@@ -87,7 +92,7 @@ async def _phase(service: Served, seconds: float) -> Seen:
 @pytest.mark.timeout(DURATION_S + ALONE_S + 240)
 async def test_hostile_clients_harm_nobody_else(tmp_path: Path) -> None:
     with served(tmp_path, VOICE_ASR_MODEL="whisper-ms-demo", VOICE_TTS_MODEL="espeak-ng") as service:
-        await _phase(service, 3)  # what is warm then stays
+        await _phase(service, 3)  # warm-up
         alone = await _phase(service, ALONE_S)
         rest_mib = resident_mib(service.process.pid)
         async with attacked(service) as attack:

@@ -1,4 +1,4 @@
-"""Both images' file trees, started together: `make test-images`. .venv-gpu gets seven gigabytes of packages."""
+"""Tests that run both images' file trees together: `make test-images`. It installs seven gigabytes in .venv-gpu."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The inference tier from its image's exact packages and folders, as the manifests run it, and the API in front of it.
+"""The inference tier and an API process run from their images' exact packages and folders, as in the manifests.
 
-There is no GPU here: Ray is told of one that does not exist, and the models run on the processor. Everything else
-is the image's own: its lock file, its folders, its settings, the models as `manage.py models install` puts them there.
+There is no GPU: Ray is configured with one that does not exist, and the models run on the CPU. Everything else is as in
+the image: lock file, folders, settings, and the models that `manage.py models install` installs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.k8s.manifests import ROOT, serve_config
 from tests.services import START_TIMEOUT_S, free_port, served
 
 VENV = ROOT / ".venv-gpu"
-MODELS = "whisper-base", "kokoro-82m"  # smaller than the image's own, and as good for this
+MODELS = "whisper-base", "kokoro-82m"  # smaller than the image's models, and enough for this test
 SENTENCE = "Selamat pagi semua."
 WHISPER = {"model": "whisper-1"}
 
@@ -45,7 +45,7 @@ def venv() -> Path:
 
 @pytest.fixture(scope="module")
 def image(venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`/`, but for the packages."""
+    """The image's root folder without the packages."""
     root = tmp_path_factory.mktemp("gpu")
     (root / "app").mkdir()
     (root / "state").mkdir()
@@ -53,7 +53,7 @@ def image(venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoint = [venv / "bin" / "python", "-m", "tests.coqui.checkpoint", root / "made"]
     subprocess.run(checkpoint, check=True, cwd=ROOT, capture_output=True)
     (root / "models").mkdir()
-    (root / "made" / "satu").rename(root / "models" / "coqui")  # what `--build-context models=` would bring
+    (root / "made" / "satu").rename(root / "models" / "coqui")  # as given by `--build-context models=`
     here = Path(os.environ.get("VOICE_TEST_MODELS") or ROOT / "var" / "models").absolute()
     given = [part for part in ("--from", str(here)) if here.is_dir()]
     told = environment(root, VOICE_STATE_DIR=str(root / "build"))
@@ -63,7 +63,7 @@ def image(venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:
-    """The image's ENV, with this machine's places."""
+    """Return the image's environment variables with the paths of this machine."""
     places = {
         "/venv": str(VENV),
         "/app": str(root / "app"),
@@ -84,7 +84,7 @@ def test_nothing_asks_for_another_version(venv: Path) -> None:
 
 
 def test_ctranslate2_finds_cublas(image: Path) -> None:
-    """By the name by which it opens it, on the path that the image sets."""
+    """The library that CTranslate2 opens is found on the library path that the image sets, and only there."""
     told = environment(image)
     opening = [VENV / "bin" / "python", "-c", "import ctypes; ctypes.CDLL('libcublas.so.12')"]
     subprocess.run(opening, check=True, env=told)
@@ -93,26 +93,26 @@ def test_ctranslate2_finds_cublas(image: Path) -> None:
 
 
 def test_compose_is_valid() -> None:
-    """By the schema that Compose publishes."""
+    """compose.yaml is valid for Compose's published schema."""
     checker = [UV, "tool", "run", "check-jsonschema@0.39.0", "--builtin-schema", "vendor.compose-spec"]
     subprocess.run([*checker, "compose.yaml"], check=True, cwd=ROOT)
 
 
 def models(image: Path) -> dict[str, str]:
-    """What `k8s/site/models.env` says, with these models."""
+    """Return the settings of `k8s/site/models.env` with the models of this test."""
     return {"VOICE_ASR_MODEL": MODELS[0], "VOICE_TTS_MODEL": MODELS[1], "VOICE_COQUI_MODELS": f"{image}/models/coqui"}
 
 
 @pytest.fixture
 def short() -> Iterator[str]:
-    """A folder for Ray's sockets, whose paths may have 107 bytes."""
+    """A folder with a short path for Ray's sockets, whose paths may have at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         yield folder
 
 
 @contextmanager
 def ray_tier(image: Path, tmp_path: Path, short: str) -> Iterator[str]:
-    """`ray start` and the manifest's Serve configuration, as KubeRay does it."""
+    """Run `ray start` and deploy the manifest's Serve configuration, as KubeRay does; yield the tier's address."""
     config = serve_config(1)
     port = config["http_options"]["port"] = free_port()
     config["http_options"]["host"] = "127.0.0.1"
@@ -141,7 +141,7 @@ def ray_tier(image: Path, tmp_path: Path, short: str) -> Iterator[str]:
 
 
 def _wait_for_cluster(folder: Path, process: subprocess.Popen[bytes]) -> None:
-    """Return once Ray has noted where it is, which `--address=auto` reads."""
+    """Wait until Ray has written its address, which `--address=auto` reads."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while not (folder / "ray" / "ray_current_cluster").exists():
         assert process.poll() is None, "Ray ended"
@@ -160,7 +160,7 @@ def _when_ready(url: str, running: list[subprocess.Popen[bytes]], log: Path) -> 
         time.sleep(0.5)
 
 
-@pytest.mark.timeout(600)  # a Ray of its own, with real models on a small machine
+@pytest.mark.timeout(600)  # starts Ray with real models on a small machine
 def test_both_images_together(image: Path, tmp_path: Path, short: str) -> None:
     (tmp_path / "api").mkdir()
     app = tmp_path / "app"

@@ -1,4 +1,7 @@
-"""Admission control as callers see it: who is let in, who is refused, and what they are told. Time is injected."""
+"""Admission control: which requests are admitted or refused, and when refused callers should return.
+
+Time is simulated.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from inference.errors import OverCapacity
 
 
 class Shop:
-    """Admission control of an engine that does ``per_second`` pieces of 1000 bytes, of cost 1, in their order."""
+    """Admission control of an engine that does ``per_second`` requests of 1000 bytes (cost 1), in order of arrival.
+
+    ``changes``: other arguments for the controller.
+    """
 
     def __init__(self, per_second: float = 10.0, **changes: float) -> None:
         self.now = 100.0
@@ -24,7 +30,7 @@ class Shop:
         return self.now
 
     def arrive(self, count: int = 1, size: int = 1000) -> int:
-        """How many of them were let in."""
+        """Let requests arrive; return how many were admitted."""
         before = len(self.inside)
         for _ in range(count):
             try:
@@ -40,7 +46,7 @@ class Shop:
                 self.inside.pop(0).leave(done=True)
 
     def warm_up(self) -> None:
-        """Busy for long enough to be measured, then empty."""
+        """Keep the engine busy until its rate is measured, then let it finish all requests."""
         for _ in range(70):
             self.arrive(2 * BUSY - len(self.inside))
             self.work(0.1)
@@ -54,7 +60,7 @@ class Shop:
 def test_it_works() -> None:
     shop = Shop()
     shop.warm_up()
-    assert shop.arrive(100) == 21  # 2 s of work before the last one
+    assert shop.arrive(100) == 21  # the last one has 2 s of work before it
     assert shop.controller.is_full
     assert len(shop.refusals) == 79
 
@@ -64,7 +70,7 @@ def test_nobody_is_refused_before_anything_is_known() -> None:
 
 
 def test_a_slow_start_refuses_nobody() -> None:
-    """The first seconds of a process are its slowest: they are not yet its rate."""
+    """A process is slowest in its first seconds, which must not count as its rate."""
     shop = Shop(per_second=1.5)
     for _ in range(4):
         shop.arrive(10 - len(shop.inside))
@@ -77,7 +83,7 @@ def test_a_slow_start_refuses_nobody() -> None:
 
 
 def test_small_batches_are_not_taken_for_a_slow_engine() -> None:
-    """Five callers keep it half as busy as ten; when ten are back it can do as much as before."""
+    """Five callers get half the rate of ten. When ten are back, the engine can do as much as before."""
     shop = Shop()
     shop.warm_up()
     shop.per_second = 5
@@ -89,7 +95,7 @@ def test_small_batches_are_not_taken_for_a_slow_engine() -> None:
 
 
 def test_those_who_came_together_do_not_make_it_look_slow() -> None:
-    """The first of a hundred is done only after a while, and then all the others are."""
+    """In a large batch the first request ends late, but soon after it all the others."""
     shop = Shop(per_second=50)
     shop.warm_up()
     shop.arrive(90)
@@ -109,12 +115,12 @@ def test_without_a_limit_only_heads_count() -> None:
 
 
 def test_what_was_let_in_is_done_in_time_at_four_times_what_can_be_done() -> None:
-    """And nothing of what could be done is lost by refusing."""
+    """Under four times the possible load, admitted requests end in time, and the engine is never idle."""
     shop = Shop()
     shop.warm_up()
     entered: dict[int, float] = {}
     took: list[float] = []
-    for _ in range(200):  # a tenth of a second each
+    for _ in range(200):  # steps of a tenth of a second
         shop.arrive(4)
         for one in shop.inside:
             entered.setdefault(id(one), shop.now)
@@ -122,7 +128,7 @@ def test_what_was_let_in_is_done_in_time_at_four_times_what_can_be_done() -> Non
         shop.work(0.1)
         took.append(shop.now - entered.pop(id(first)))
     assert len(took) == 200
-    assert max(took) <= 2.0 + 1.0  # the wait that is allowed, and one measurement's error
+    assert max(took) <= 2.0 + 1.0  # the longest wait, and 1 s for the error of the measurement
 
 
 def test_dear_work_fills_the_room_sooner() -> None:
@@ -134,7 +140,7 @@ def test_dear_work_fills_the_room_sooner() -> None:
 def test_one_that_is_very_long_does_not_close_the_door() -> None:
     shop = Shop()
     shop.warm_up()
-    shop.arrive(1, size=10_000_000)  # an hour, done a part at a time
+    shop.arrive(1, size=10_000_000)  # an hour of audio, worked on in parts
     assert shop.arrive(1) == 1
 
 
@@ -143,12 +149,12 @@ def test_the_true_cost_counts_once_it_is_known() -> None:
     shop.warm_up()
     shop.arrive(100)
     for one in shop.inside:
-        one.revise(0)  # it was all in the cache
+        one.revise(0)  # all of it was in the cache
     assert shop.arrive(1) == 1
 
 
 def test_what_a_byte_costs_is_learnt() -> None:
-    """Compressed audio is longer than its size says."""
+    """The cost per byte adapts to compressed audio, which is longer than its size suggests."""
     shop = Shop()
     shop.warm_up()
     shop.per_second /= 4
@@ -162,10 +168,10 @@ def test_what_a_byte_costs_is_learnt() -> None:
 def test_who_is_refused_is_told_when_there_is_room_and_no_two_the_same_time() -> None:
     shop = Shop()
     shop.warm_up()
-    shop.arrive(61)  # room for 21
+    shop.arrive(61)  # of which 21 are admitted
     assert min(shop.refusals) >= 1
     assert shop.refusals == sorted(shop.refusals)
-    assert shop.refusals[-1] == pytest.approx(4.0, abs=0.5)  # 39 before it, 10 a second
+    assert shop.refusals[-1] == pytest.approx(4.0, abs=0.5)  # 39 requests come before it, at 10 per second
 
 
 def test_who_comes_back_as_told_finds_room() -> None:
@@ -196,14 +202,14 @@ def test_who_never_comes_back_makes_nobody_wait_longer() -> None:
     shop.empty()
     shop.refusals.clear()
     shop.arrive(22)
-    assert shop.refusals == [2.0]  # the longest wait of this shop
+    assert shop.refusals == [2.0]  # ``longest_s`` of this controller
 
 
 def test_an_engine_that_stands_still_is_noticed() -> None:
     shop = Shop()
     shop.warm_up()
     shop.arrive(15)
-    shop.now += 10  # nothing is done
+    shop.now += 10  # while the engine does nothing
     assert shop.arrive(1) == 0
 
 

@@ -1,4 +1,4 @@
-"""An API process with ``VOICE_INFERENCE_URL``: the same service, without a model of its own."""
+"""An API process with ``VOICE_INFERENCE_URL`` is the same service, but loads no model itself."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def connected(server: Served, path: str):
 
 
 def listened(server: Served) -> str:
-    """What live recognition finally hears."""
+    """Return the final text of live recognition."""
     pcm = np.round(CLIP * 32767).astype("<i2").tobytes()
     with connected(server, "/ws/asr") as socket:
         socket.send(json.dumps({"type": "start", "sample_rate": 16000, "language": "ms"}))
@@ -78,7 +78,7 @@ def test_it_serves_goes_without_and_serves_again(folder: Path) -> None:
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "engine_unavailable")
         assert int(refused.headers["Retry-After"]) >= 1
         assert client.get("/healthz").status_code == 200
-        # It stays where callers reach it: the answer is the application's. The admin needs no tier.
+        # It stays ready for traffic, so that callers get the service's own refusal. The admin needs no tier.
         assert client.get("/readyz?for=traffic").status_code == 200
         assert client.get("/readyz?for=pages").json()["checks"] == {"database": "ok"}
         assert client.get("/admin/login/").status_code == 200
@@ -105,7 +105,7 @@ def test_one_that_starts_before_its_tier(folder: Path) -> None:
 
 
 def test_pages_need_no_tier(folder: Path) -> None:
-    """Started without it: pages are there, speech waits for the first sight of it."""
+    """Without a tier at start, pages are ready; traffic is not before the tier has been reached once."""
     state = folder / "alone"
     state.mkdir()
     with served(state, is_ready=False, VOICE_INFERENCE_URL=f"http://127.0.0.1:{lasting_port()}") as server:

@@ -1,4 +1,4 @@
-"""The batcher as its callers see it: who runs with whom, who goes first, who is refused, who is dropped."""
+"""The batcher: which units share a batch, which go first, and which are refused or dropped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Number(Unit):
 
 
 class Model:
-    """Doubles numbers; while ``busy`` is cleared, batches wait inside, as on a slow machine."""
+    """A model that doubles numbers. While ``free`` is cleared, batches do not end, as on a slow machine."""
 
     def __init__(self) -> None:
         self.free = threading.Event()
@@ -53,7 +53,7 @@ def batcher(model: Model) -> Iterator[Batcher[Number, int]]:
 
 
 async def blocked(batcher: Batcher[Number, int], model: Model) -> asyncio.Task[int]:
-    """A first unit that keeps the only worker busy until ``model.free`` is set."""
+    """Submit a unit that keeps the only worker busy until ``model.free`` is set; return its task."""
     model.free.clear()
     task = asyncio.create_task(batcher.submit(Number(value=0)))
     await until(lambda: bool(model.batches))
@@ -111,7 +111,7 @@ async def test_live_units_go_first(batcher: Batcher[Number, int], model: Model) 
 async def test_live_units_do_not_starve_the_others(batcher: Batcher[Number, int], model: Model) -> None:
     first = await blocked(batcher, model)
     old = await submit(batcher, Number(value=1))
-    await asyncio.sleep(2.1)  # longer than a live unit's lead
+    await asyncio.sleep(2.1)  # longer than the lead of live units
     live = await submit(batcher, Number(value=2, kind="b", live=True))
     model.free.set()
     await asyncio.gather(first, *old, *live)
@@ -134,7 +134,7 @@ async def test_a_full_queue_refuses_at_once(batcher: Batcher[Number, int], model
     with pytest.raises(OverCapacity) as refusal:
         await batcher.submit(Number(value=9))
     assert refusal.value.retry_after_s >= 1
-    waits = await submit(batcher, Number(value=10, admitted=True))  # its request is already in: it may wait
+    waits = await submit(batcher, Number(value=10, admitted=True))  # a unit of an admitted request may wait
     model.free.set()
     await asyncio.gather(first, *tasks, *waits)
 
@@ -179,10 +179,10 @@ async def test_the_backlog_is_what_runs_and_waits_less_what_nobody_misses_yet(
     batcher: Batcher[Number, int], model: Model
 ) -> None:
     running = await blocked(batcher, model)
-    batcher._seconds_per_cost = 10.0  # nothing here lasts long enough to be measured
+    batcher._seconds_per_cost = 10.0  # set by hand, because these batches are too short to measure
     assert 9.0 < batcher.stats().backlog_s <= 10.0
     [patient] = await submit(batcher, Number(value=1, slack_s=60.0))
-    assert 9.0 < batcher.stats().backlog_s <= 10.0  # it will be done after 20 s, and is missed after 60
+    assert 9.0 < batcher.stats().backlog_s <= 10.0  # done in 20 s, not needed for 60
     [waiting] = await submit(batcher, Number(value=2))
     assert 19.0 < batcher.stats().backlog_s <= 20.0
     model.free.set()
@@ -228,7 +228,10 @@ async def test_a_failure_says_nothing_of_the_pace() -> None:
 
 # --- several workers ------------------------------------------------------------------------------------------------
 class Steps:
-    """A model whose batches end one by one, when they are told to."""
+    """A model in which each batch ends when the test sets its event.
+
+    ``ends``: the events by the first unit of the batch.
+    """
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -249,7 +252,10 @@ def steps() -> Steps:
 
 @pytest.fixture
 async def pair(steps: Steps, monkeypatch) -> AsyncIterator[tuple[Batcher[Number, int], list[asyncio.Task[int]]]]:
-    """Two workers, each with a unit under way: 0 and 1. Their batches gather for as long as units follow each other."""
+    """A batcher with two workers, busy with the units 0 and 1, and their tasks.
+
+    Free workers wait for more units for as long as units follow each other.
+    """
     monkeypatch.setattr("inference.batcher.ARRIVAL_GAP_S", 0.2)
     monkeypatch.setattr("inference.batcher.GATHER_S", 5.0)
     batcher: Batcher[Number, int] = Batcher("numbers", steps.run, key=lambda unit: unit.kind, workers=2)
@@ -271,7 +277,7 @@ async def test_a_worker_takes_its_share_of_all_that_waits_and_runs(pair, steps: 
     await until(lambda: len(steps.batches) == 3)
     steps.ends[1].set()
     await until(lambda: len(steps.batches) == 4)
-    assert steps.batches[2:] == [[2, 3, 4, 5], [6, 7]]  # one of seven was running: four are half
+    assert steps.batches[2:] == [[2, 3, 4, 5], [6, 7]]  # of seven units, one runs: a worker's share is four
     for first in (2, 6):
         steps.ends[first].set()
     assert await asyncio.gather(*tasks) == list(range(8))
@@ -295,7 +301,7 @@ async def test_a_free_worker_waits_for_those_who_follow_each_other(pair, steps: 
 
 
 async def one_behind_three(pair, steps: Steps, **unit: Any) -> list[asyncio.Task[int]]:
-    """Worker 0 runs [2, 3]; worker 1 becomes free and finds one unit, 4, where its share would be two."""
+    """Let worker 0 run [2, 3], and free worker 1, which finds only unit 4 although its share is two."""
     batcher, tasks = pair
     tasks += await submit(batcher, Number(value=2), Number(value=3))
     steps.ends[0].set()

@@ -1,4 +1,4 @@
-"""What an API process hears of the tier's machines: replicas that may come, and GPUs."""
+"""What the tier reports about its machines to an API process: GPUs, and how many replicas may still start."""
 
 from __future__ import annotations
 
@@ -51,8 +51,10 @@ async def test_a_tier_that_says_nothing_and_one_that_was_heard_long_ago(monkeypa
 
 
 class Growing:
-    """Admission control with two seconds to wait, before an engine that does ten a second, and may do ``growth`` times
-    as much."""
+    """Admission control with a wait of at most 2 s, for an engine that does 10 units per second.
+
+    ``growth``: by which factor the engine may still grow.
+    """
 
     def __init__(self, growth: float) -> None:
         self.growth = growth
@@ -75,7 +77,7 @@ class Growing:
             admitted.leave(done=False)
 
     def filled(self) -> int:
-        """How many are let in until the first is refused."""
+        """Let requests enter until one is refused; return how many were admitted."""
         with pytest.raises(OverCapacity):
             while True:
                 self.waiting.append(self.controller.enter(1000))
@@ -84,12 +86,12 @@ class Growing:
 
 @pytest.mark.parametrize(("growth", "let_in"), [(1.0, 21), (3.0, 61)])
 def test_admission_lets_in_what_the_replicas_that_come_will_do(growth: float, let_in: int) -> None:
-    """20 before the last one, and as many for each of the other replicas."""
+    """The last one has 2 s of work of all possible replicas before it: 20 units for each replica."""
     assert Growing(growth).filled() == let_in
 
 
 def test_what_has_waited_for_replicas_stands_in_nobodys_way_when_they_have_come() -> None:
-    """Three do thirty a second: nobody has to be refused until that has been measured."""
+    """Three replicas do 30 per second. Nobody is refused before that rate has been measured."""
     growing = Growing(3.0)
     assert growing.filled() == 61
     assert growing.controller.wait_s == pytest.approx(6.1, rel=0.01)

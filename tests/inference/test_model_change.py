@@ -1,5 +1,8 @@
-"""A new model without downtime, as docs/operations.md has it: the second tier is built beside the first, traffic moves
-when it is ready, the first one finishes what it has begun. Callers notice nothing."""
+"""A change of model without downtime, as in docs/operations.md.
+
+A second tier starts next to the first. When it is ready, traffic moves to it, and the first tier finishes its requests.
+Callers notice nothing.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,13 @@ from tests import sound
 from tests.services import free_port, inference_tier, lasting_port, served
 
 FILE = {"file": ("a.wav", sound.wav(sound.said("selamat pagi semua")))}
-SETTLED_S = 3.0  # of load before and after the switch
+SETTLED_S = 3.0  # seconds of load before and after the switch
 CALLERS = 2
-PATIENT = {"VOICE_ASR_WAIT_S": "0", "VOICE_TTS_WAIT_S": "0"}  # how busy the machine is refuses nobody
+PATIENT = {"VOICE_ASR_WAIT_S": "0", "VOICE_TTS_WAIT_S": "0"}  # no limit, so that a busy machine refuses nobody
 
 
 class Balancer:
-    """One address for whoever is behind it now: new connections go to ``target``, open ones stay where they are."""
+    """One address for changing servers: new connections go to ``target``, and open ones stay where they are."""
 
     def __init__(self, target: int) -> None:
         self.port = lasting_port()
@@ -76,7 +79,7 @@ def test_callers_notice_nothing(tmp_path: Path) -> None:
         callers = [threading.Thread(target=call) for _ in range(CALLERS)]
         for caller in callers:
             caller.start()
-        # Yields when its models are warm.
+        # The tier is yielded when its models are warm.
         second = stack.enter_context(inference_tier(tmp_path, port=free_port(), **PATIENT))
         before = answers.total()
         balancer.target = int(second.url.rpartition(":")[2])

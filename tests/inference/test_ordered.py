@@ -15,7 +15,7 @@ async def numbers(count: int) -> AsyncIterator[int]:
 
 async def test_it_works() -> None:
     async def work(number: int) -> int:
-        await asyncio.sleep(0.01 * (5 - number))  # the last is ready first
+        await asyncio.sleep(0.01 * (5 - number))  # the last unit is ready first
         return number
 
     assert [result async for result in in_order(numbers(5), work, ahead=3)] == [0, 1, 2, 3, 4]

@@ -1,4 +1,4 @@
-"""The engines of an inference tier: the same results as in this process, whatever becomes of single servers."""
+"""Remote engines give the same results as local ones, even if servers of the inference tier fail."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ async def hang(_frame: bytes):
 
 @pytest.fixture(autouse=True)
 def own_checkpoint(monkeypatch) -> None:
-    """What a tier tells of its model is forgotten after the test."""
+    """Forget after the test which checkpoint a tier has reported."""
     monkeypatch.setattr("asr.checkpoint._adopted", None)
 
 
 @pytest.fixture
 async def real() -> AsyncIterator[str]:
-    """The address of a unit server with the real engines."""
+    """The address of a unit server that runs the real engines."""
     async with serving(Application(LocalUnitHandler(["asr", "espeak-ng"]))) as url:
         yield url
 
@@ -89,7 +89,7 @@ async def test_it_works(real: str) -> None:
         unit = sentence()
         far = await engine.submit(unit)
         near = await runtime.local("espeak-ng").submit(sentence())
-        assert abs(len(far.audio) - len(near.audio)) < 100  # eSpeak NG itself varies by a sample or two
+        assert abs(len(far.audio) - len(near.audio)) < 100  # eSpeak NG's own length varies by a few samples
         assert (far.sample_rate, far.tempo) == (near.sample_rate, near.tempo)
         assert unit.queued_ms > 0
 
@@ -136,7 +136,7 @@ FIELDS_OF_0_3_0 = {
 
 
 async def test_a_reading_has_no_field_that_a_process_of_0_3_0_does_not_know() -> None:
-    """It takes none that has one; those that came later travel beside it and arrive."""
+    """Version 0.3.0 rejects readings with unknown fields, so newer fields are sent in another part of the message."""
     header, _payload = parse(spoken().body)
     assert set(header["stats"]) == FIELDS_OF_0_3_0
     async with handler(speak) as (_, url), httpx.AsyncClient() as client:
@@ -228,7 +228,7 @@ async def test_who_hangs_up_takes_the_unit_along() -> None:
 
 async def test_a_unit_that_a_server_lost_is_run_by_another() -> None:
     async def fail(_frame: bytes):
-        raise ConnectionResetError  # the server answers with no envelope of ours
+        raise ConnectionResetError  # the connection breaks without an error envelope
 
     async with handler(fail) as (bad, one), handler(speak) as (_good, two), remote_speech(one, two) as engine:
         while not bad.frames:
@@ -293,7 +293,7 @@ async def test_without_a_tier_units_are_refused_at_once_and_taken_again_when_it_
             await engine.submit(sentence())
         assert not engine.stats().ready
         with inference_tier(tmp_path, "espeak-ng", port=port):
-            patient = await engine.submit(sentence(admitted=True))  # which waits for a tier that is about to be back
+            patient = await engine.submit(sentence(admitted=True))  # admitted, so it waits for the tier's return
             assert len(patient.audio)
             await engine.load()
             assert engine.stats().ready

@@ -1,5 +1,7 @@
-"""How many replicas the tier asks for, by what they measure. Time is injected; a replica here works one unit after the
-other."""
+"""How many replicas the tier asks for, given their measurements.
+
+Time is simulated. A replica works on one unit after another.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,12 @@ import pytest
 
 from inference.scaling import WorkMeter, replicas_wanted
 
-LONGEST_S = 1.6  # VOICE_ASR_WAIT_S's default
+LONGEST_S = 1.6  # a wait as VOICE_ASR_WAIT_S sets it
 ONGOING = 24
 
 
 class Replica:
-    """Does ``per_second`` units, one after the other."""
+    """A replica that does ``per_second`` units, one after another."""
 
     def __init__(self, per_second: float) -> None:
         self.now = 100.0
@@ -24,7 +26,7 @@ class Replica:
         self.per_second = per_second
 
     def work(self, seconds: float, *, holding: int) -> None:
-        """With always so many under way."""
+        """Work for some seconds with ``holding`` units in progress all the time."""
         for _ in range(holding):
             self.meter.begin()
         for _ in range(round(seconds * self.per_second)):
@@ -40,7 +42,7 @@ class Replica:
 
 @dataclass
 class Asked:
-    """What Ray's controller would hand the policy."""
+    """The argument that Ray's controller passes to the policy."""
 
     total_num_requests: float
     replicas: list[Replica]
@@ -64,20 +66,20 @@ def wanted(under_way: float, *replicas: Replica) -> float:
 def test_it_works() -> None:
     replica = Replica(8)
     replica.work(20, holding=12)
-    # 8 a second for 0.8 s are 6.4: with twice as many under way, two replicas; admission control lets 12.8 in.
+    # 8 per second for 0.8 s are 6.4 units in progress, so 12.8 need two replicas. Admission control allows 12.8.
     assert wanted(12.8, replica) == pytest.approx(2, rel=0.05)
 
 
 @pytest.mark.parametrize("per_second", [1.5, 8, 40, 300])
 def test_a_full_replica_asks_for_another_however_fast_it_is(per_second: float) -> None:
-    """As much as admission control lets in before it refuses is more than one replica should have."""
+    """The units that admission control allows before it refuses are more than one replica should have."""
     replica = Replica(per_second)
     replica.work(20, holding=8)
     assert wanted(per_second * LONGEST_S, replica) > 1.5
 
 
 def test_who_is_needed_stays() -> None:
-    """Three that share 16 a second have no queue, yet one of them could not do it alone."""
+    """Three replicas that share 16 units per second have no queue, but one alone could not handle them."""
     replicas = [Replica(8) for _ in range(3)]
     for replica in replicas:
         replica.work(5, holding=8)
@@ -91,7 +93,7 @@ def test_who_is_not_needed_goes() -> None:
     for replica in replicas:
         replica.work(5, holding=8)
         replica.idle(30)
-    assert wanted(0, *replicas) == 0  # Ray keeps the least number
+    assert wanted(0, *replicas) == 0  # Ray itself keeps the minimum
 
 
 def test_a_replica_that_was_never_busy_says_nothing_of_its_speed() -> None:

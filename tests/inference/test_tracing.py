@@ -1,4 +1,4 @@
-"""A trace as a collector gets it: from the caller's request through the API process and the tier to the engine."""
+"""A trace reaches a collector with all its spans: caller, API process, inference tier and engine."""
 
 from __future__ import annotations
 

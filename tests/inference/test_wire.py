@@ -1,4 +1,4 @@
-"""Units and results come out of a frame as they went in."""
+"""Units and results are the same after packing into a frame and unpacking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unit servers on this process's event loop, over real sockets: with the real engines, or a handler of the test's."""
+"""Unit servers for tests, on this process's event loop and real sockets, with a handler of the test's choice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ IDLE = EngineStats(True, 0, 0, 0, 0, 0, 0.0, 0.0, backlog_s=1.5, seconds_per_cos
 
 
 class ScriptedUnitHandler:
-    """One engine, ``espeak-ng``; ``reply`` says what becomes of a frame. ``gpus`` and ``replicas`` are reported."""
+    """The unit handler of a tier with one engine, ``espeak-ng``.
+
+    ``reply``: returns the reply to a frame.
+    ``frames``: the frames received.
+    ``cancelled``: how many were cancelled.
+    ``gpus``, ``replicas``: reported in the tier's status.
+    """
 
     __test__ = False
 
@@ -47,7 +53,7 @@ class ScriptedUnitHandler:
 
 @asynccontextmanager
 async def serving(application: Any) -> AsyncIterator[str]:
-    """Yields the address."""
+    """Serve an ASGI application; yield its address."""
     server = InProcessServer(uvicorn.Config(application, port=0, log_config=None, access_log=False, lifespan="auto"))
     task = asyncio.create_task(server.serve())
     while not server.started:

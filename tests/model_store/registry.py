@@ -1,4 +1,4 @@
-"""Registries of these tests' own: wheels in a folder, an index over HTTP that can stall, a hub."""
+"""Registries for the tests: a folder of wheels, an HTTP index that stalls, and a model hub."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make_wheel(folder: Path, name: str, members: Mapping[str, bytes], version: s
 
 
 def make_wheels(folder: Path) -> list[Path]:
-    """The two packages that the model below comes in."""
+    """Make the two packages of the model that ``pinned`` returns."""
     folder.mkdir(exist_ok=True)
     return [
         make_wheel(folder, "ujian-bahagian-satu", {"satu/model.bin": HALVES[0], "satu/config.json": CONFIG}),
@@ -46,7 +46,11 @@ def make_wheels(folder: Path) -> list[Path]:
 
 
 def pinned(*sources: Source, **changes: str) -> Model:
-    """A model of two files, ``model.bin`` joined from two packages. ``changes``: other hashes by file."""
+    """Return a model of two files, of which ``model.bin`` is joined from two packages.
+
+    ``sources``: where it comes from; by default the two packages.
+    ``changes``: wrong hashes, by the file's name without suffix.
+    """
     contents = {"model.bin": HALVES[0] + HALVES[1], "config.json": CONFIG}
     files = tuple(
         ModelFile(path, len(content), changes.get(path.split(".")[0], sha256(content)))
@@ -76,7 +80,7 @@ def pip_source() -> Source:
 
 
 def pip_finds(folder: Path) -> dict[str, str]:
-    """The environment of a pip whose only registry is a folder of wheels."""
+    """Return environment variables that make pip use only a folder of wheels."""
     return {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
 
 
@@ -107,8 +111,10 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 @contextmanager
 def stalling_index(folder: Path) -> Iterator[tuple[dict[str, str], threading.Event]]:
-    """An index that sends half of each wheel and then nothing. Yields pip's environment and an event that is set once
-    the first half has left."""
+    """Serve an index that sends half of each wheel and then stalls.
+
+    Yields pip's environment variables, and an event that is set when half of a wheel has been sent.
+    """
     half_sent = threading.Event()
     over = threading.Event()
 
@@ -138,7 +144,10 @@ def stalling_index(folder: Path) -> Iterator[tuple[dict[str, str], threading.Eve
 
 @contextmanager
 def hub(repositories: Mapping[str, Mapping[str, bytes]], revision: str = "a" * 40) -> Iterator[str]:
-    """A model hub that has these repositories, as far as ``huggingface_hub`` asks for them."""
+    """Serve a model hub with the requests that ``huggingface_hub`` makes; yield its address.
+
+    ``repositories``: file contents by repository and path.
+    """
 
     class Handler(_Quiet):
         def do_HEAD(self) -> None:

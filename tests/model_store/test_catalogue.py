@@ -1,4 +1,4 @@
-"""The catalogue's file, and which model a setting chooses."""
+"""The catalogue file is valid, and settings choose the right model."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_what_is_wrong_is_said(tmp_path: Path, before: str, after: str, message:
         read(written(tmp_path, GOOD.replace(before, after)))
 
 
-# --- What a setting chooses -------------------------------------------------------------------------------------------
+# --- Which model a setting chooses ------------------------------------------------------------------------------------
 
 
 def test_nothing_installed(tmp_path: Path) -> None:

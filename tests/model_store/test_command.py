@@ -1,4 +1,4 @@
-"""`manage.py models`, as a person at a terminal meets it."""
+"""`manage.py models`, as used in a terminal."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_interrupted(tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # Where the tests were started in the background, SIGINT is ignored, and children inherit that.
+            # If the tests run in the background, SIGINT is ignored, and child processes inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         assert half_sent.wait(30)

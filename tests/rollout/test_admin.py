@@ -1,4 +1,4 @@
-"""The roll-out's pages as an operator meets them."""
+"""The admin pages of the roll-out, as an operator sees them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def page_of(row: Model) -> str:
 
 
 def act(client: Client, row: Model, action: str, why: str = "because") -> str:
-    """Ask, then confirm; gives the page that follows."""
+    """Choose an action and confirm it; return the page that follows."""
     url = page_of(row).replace("change/", f"{action}/")
     assert "Cancel" in client.get(url).content.decode()
     return client.post(url, {"why": why}, follow=True).content.decode()

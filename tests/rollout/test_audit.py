@@ -1,4 +1,4 @@
-"""No change of the roll-out without its row: who, what, before, after, why."""
+"""Every change of the roll-out has a row in the audit trail: who, what, before, after, why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three flags become one: nobody loses what they had, whatever the three were. Also: the funnel is monotone."""
+"""The migration of three flags to one takes nothing from any user; and the dashboard's funnel is monotone."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ make_voice = import_module("rollout.migrations.0005_one_voice_flag").make_voice
 
 @pytest.fixture
 def parts(db) -> dict[str, Flag]:
-    """As the version before left them."""
+    """The flags as the previous version left them."""
     Flag.objects.all().delete()
     return {name: Flag.objects.create(name=name, kept_percent=0) for name in Feature}
 
 
 def had_before(clients: list[int]) -> set[tuple[int, str, str]]:
-    """By the rules of the version before: each part by its own flag and queue."""
+    """Return who had which feature by the previous version's rules: each feature by its own flag and order of users."""
     rows = {(row.flag_id, row.client_id): row.kept_percent for row in ClientShare.objects.all()}
     return set(_had_before(clients, rows))
 
@@ -69,7 +69,7 @@ def test_seven_per_cent_each_becomes_seven_per_cent_of_all(parts: dict[str, Flag
     assert before < now
     whole = {user for user in IDS if all((1, user, part) in now for part in Feature)}
     assert {user for user in IDS if is_within(user, Decimal(7))} <= whole
-    assert {user for _client, user, _part in now} == {user for _client, user, _part in before}  # nobody new
+    assert {user for _client, user, _part in now} == {user for _client, user, _part in before}  # no new users
     reach = policy.reach(policy.load(), 1)
     assert abs(reach.any - len({user for _client, user, _part in now}) / len(IDS)) < 0.03
     assert Flag.objects.get(name=VOICE).percent == 7

@@ -1,4 +1,4 @@
-"""One end user's data in the roll-out."""
+"""Export and erasure of an end user's data in the roll-out app."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_export(chat: ClientApplication) -> None:
 
 @pytest.mark.parametrize("user", ["voice", "5", "asr", "testers", "allow"])
 def test_an_id_that_is_also_a_word(chat: ClientApplication, user: str) -> None:
-    """Only where an end user stands is it one: a flag's history is nobody's."""
+    """A word counts as a user's id only in fields for users; a flag's history belongs to nobody."""
     for flag in Flag.objects.all():
         flag.percent = 5
         flag.save()

@@ -1,4 +1,4 @@
-"""Who has voice, by which rule, and how soon a change acts."""
+"""Who has voice, by which rule, and how soon a change takes effect."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ async def test_the_rules_are_read_once_for_many(flags: dict[str, Flag], caller: 
 async def test_a_change_that_went_past_this_process_is_noticed(flags: dict[str, Flag], caller, monkeypatch) -> None:
     monkeypatch.setattr(policy, "FRESH_S", 0.05)
     assert not (await policy.decide(caller, "aminah", "asr")).allowed
-    await Flag._base_manager.filter(name="voice").aupdate(everyone=True)  # no signal, no row in the audit trail
+    await Flag._base_manager.filter(name="voice").aupdate(everyone=True)  # without signals and audit trail
     await asyncio.sleep(0.06)
     assert (await policy.decide(caller, "aminah", "asr")).allowed
 

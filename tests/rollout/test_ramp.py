@@ -1,4 +1,4 @@
-"""Guarded ramps, in injected time."""
+"""Guarded ramps in simulated time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TICK = timedelta(minutes=1)
 
 
 class Watch:
-    """Ticks every minute, as ``watch_capacity`` does more often."""
+    """Ticks the ramps every minute; the real ``watch_capacity`` ticks more often."""
 
     def __init__(self) -> None:
         self.now = START
@@ -61,7 +61,7 @@ def test_it_works(ramp: Ramp, watch: Watch) -> None:
     assert state(ramp) == "running"
     watch.wait(HOUR)
     assert (percent(), state(ramp)) == (10, "finished")
-    assert percent("tts") is None  # as wide as voice
+    assert percent("tts") is None  # no percentage of its own: as voice
     row = Change.objects.filter(subject="voice", after__percent="5").get()
     assert (row.who, row.before) == (f"ramp {ramp.pk}", {"percent": "1"})
     assert "without a critical alert" in row.why

@@ -1,4 +1,4 @@
-"""100,000 end users and the percentages that the product is rolled out by."""
+"""Percentages of the roll-out, checked on 100,000 end users."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def test_lowering_removes_the_latest() -> None:
 def test_queues_are_independent_of_each_other() -> None:
     asr = enabled("10", "asr")
     tts = enabled("10", "tts")
-    assert abs(100 * len(asr & tts) / len(IDS) - 1.0) <= 0.15  # a tenth of a tenth
+    assert abs(100 * len(asr & tts) / len(IDS) - 1.0) <= 0.15  # ten per cent of ten per cent
 
 
 def test_another_process_has_the_same_places() -> None:
     program = "from rollout.share import place; print([place(f'user-{n}') for n in range(50)])"
-    for seed in ("0", "1"):  # of Python's own hash, which must have no say
+    for seed in ("0", "1"):  # Python's hash seed must have no influence
         output = subprocess.run(
             [sys.executable, "-c", program],
             env={"PYTHONHASHSEED": seed},
@@ -63,5 +63,5 @@ def test_another_process_has_the_same_places() -> None:
 
 
 def test_places_never_change() -> None:
-    """An update that moved them would give voice to some and take it from others."""
+    """A change of the places would give voice to some users and take it from others."""
     assert place("user-1") == 0x1E3E297492303658

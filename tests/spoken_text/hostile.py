@@ -1,8 +1,8 @@
-"""Two hundred patterns that rules about text are slow on, each repeated to a length.
+"""Measure two hundred patterns on which text rules may be slow, each repeated to a given length.
 
     python -m tests.spoken_text.hostile [CHARACTERS]
 
-prints how long each takes and how much is said for a character of it, worst first.
+For each pattern, worst first, the time and the number of spoken characters for each written one are printed.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _TABLES = (
 
 
 def patterns(chars: int = 4096) -> list[str]:
-    """Every pattern, repeated to `chars` characters."""
+    """Return every pattern, repeated to `chars` characters."""
     units = [unit for unit in _UNITS.split("|") if unit] + ["|", "| a ", *_TABLES]
     return [(unit * chars)[:chars] for unit in dict.fromkeys(units)]
 
 
 def measure(text: str, language: str = "ms") -> tuple[float, float]:
-    """Milliseconds for `text`, and characters said for each that was written."""
-    started = time.process_time()  # of this process, whatever else the machine does
+    """Return the milliseconds that a text takes, and the spoken characters for each written one."""
+    started = time.process_time()  # CPU time, so that other programs do not count
     spoken = speakable(text, language)
     return (time.process_time() - started) * 1000, len(spoken) / len(text)
 

@@ -1,4 +1,4 @@
-"""Paragraphs whose full stops are not all ends of sentences, cut as a person cuts them."""
+"""Paragraphs in which not every full stop ends a sentence, with their correct sentences."""
 
 from __future__ import annotations
 

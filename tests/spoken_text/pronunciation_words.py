@@ -1,4 +1,4 @@
-"""What the pronunciation tests say: words with their e's told apart, names, English words inside Malay sentences."""
+"""Data of the pronunciation tests: words with both kinds of e, names, English words in Malay sentences."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ NAMES = {
     "Hang Jebat": "haŋ dʒebat",
 }
 
-# An asterisk stands before every word that is English.
+# An asterisk marks each English word.
 MANGLISH = """
 Saya nak *book *flight dan hotel
 Jangan lupa *attach *file itu

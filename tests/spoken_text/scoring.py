@@ -27,13 +27,13 @@ class Case(NamedTuple):
 
 
 def read_cases(path: Path) -> list[Case]:
-    """The cases of a tab-separated file, one a line."""
+    """Return the cases of a tab-separated file, one for each line."""
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     return [Case(row[0], row[1], row[2].replace("\\n", "\n"), row[3].split(" || ")) for row in rows]
 
 
 def words(text: str) -> str:
-    """`text` in lower case without punctuation."""
+    """Return `text` in lower case and without punctuation."""
     kept = (
         char if char == "'" or unicodedata.category(char)[0] in "LMN" else " "
         for char in unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")

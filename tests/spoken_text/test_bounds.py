@@ -1,4 +1,7 @@
-"""What is said is bounded by what was written, and so is the time it takes. `hostile.py` prints the figures."""
+"""The length of the spoken text and the time to make it are bounded by the length of the input.
+
+`hostile.py` prints the figures.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from tests.spoken_text.hostile import measure, patterns
 
 CHARS = 4096
 MAX_SAID_PER_CHARACTER = 20
-CATASTROPHE_MS = 3000  # a busy machine takes a few hundred; a rule that backtracks takes minutes
+CATASTROPHE_MS = 3000  # a busy machine needs some hundred; a regular expression that backtracks needs minutes
 
 
 def test_there_are_two_hundred_patterns() -> None:

@@ -1,4 +1,4 @@
-"""What counts as the same words, however they are written, and what does not."""
+"""Which words count as the same for the error rate, although they are written differently, and which do not."""
 
 from __future__ import annotations
 
@@ -279,4 +279,4 @@ def test_time_grows_with_the_text_only(text: str) -> None:
         normalise(text * (length // len(text)))
         return time.process_time() - started
 
-    assert seconds(64_000) < 50 * max(seconds(4_000), 0.01)  # 16 times the text; the square would be 256
+    assert seconds(64_000) < 50 * max(seconds(4_000), 0.01)  # for 16 times the text; quadratic time would be 256 times

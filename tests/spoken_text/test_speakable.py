@@ -33,7 +33,7 @@ def test_the_table_is_large_enough() -> None:
     assert len(CASES) >= 260
 
 
-# Each of these looks at the whole table and tells all that is wrong: a test a row takes longer to hand out than to run.
+# Each of these tests checks the whole table, because distributing a test for each row would take longer than it runs.
 def test_it_says_what_a_malaysian_would() -> None:
     said = [(language, text, speakable(text, language)) for language, text, _ in CASES]
     assert [(*one, case[2]) for one, case in zip(said, CASES, strict=True) if one != case] == []
@@ -196,7 +196,7 @@ def test_the_sentences_say_what_the_whole_says(seed: int) -> None:
     draw = random.Random(seed)
     text = "".join(draw.choice(_PARTS) for _ in range(draw.randint(1, 80)))
     said = [spoken for sentence in split_sentences(text) if (spoken := speakable(sentence))]
-    # A sentence that has no full stop of its own gets one only where another follows.
+    # A sentence without a full stop gets one only if another sentence follows.
     words = re.compile(r"[\s.]+")
     assert words.sub(" ", speakable(text)).strip() == words.sub(" ", " ".join(said)).strip()
 

@@ -1,4 +1,4 @@
-"""docs/configuration.md and settings.py tell the same."""
+"""docs/configuration.md agrees with settings.py."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_nothing_else_reads_the_environment() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if re.search(r"os\.(environ|getenv)\b", path.read_text())
     ]
-    # Two hand it to a process of theirs, one limits numpy's threads before its import, one asks CTranslate2 for
-    # AVX-512, two name the settings module, one reads for the settings.
+    # Two pass the environment to a child process. One limits numpy's threads before numpy is imported. One asks
+    # CTranslate2 for AVX-512. Two set the settings module. One reads the environment for settings.py.
     allowed = [
         "asr/decoder_process.py",
         "asr/tuning.py",

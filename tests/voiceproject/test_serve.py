@@ -1,4 +1,4 @@
-"""`manage.py serve` as a process: starts, tells how to begin, survives its neighbours, stops."""
+"""`manage.py serve` as a process: it starts, prints how to begin, survives outages of its dependencies, and stops."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONG = "Selamat pagi semua. Hari ini hujan turun dengan lebat sekali. Kami duduk
 
 
 def printed_curls(server: Served) -> list[str]:
-    """The commands that the service printed, as a shell takes them."""
+    """Return the curl commands that the service printed, ready for a shell."""
     text = server.log.read_text().replace("\\\n", " ")
     return [line.strip() for line in text.splitlines() if line.strip().startswith("curl ")]
 
@@ -98,7 +98,7 @@ def test_what_outlives_the_grace_is_cancelled_and_settled(name: str, tmp_path: P
         body = {"input": LONG, "response_format": "wav"}
         url = f"{server.url}/v1/audio/speech"
         with httpx.stream("POST", url, json=body, headers=server.headers(), timeout=60) as response:
-            next(response.iter_raw(1))  # and then take no more: the server cannot finish
+            next(response.iter_raw(1))  # then stop reading, so that the server cannot finish
             assert server.stop(timeout_s=15) == 0
         assert "Traceback" not in server.log.read_text()
     assert [kind for kind, _status in rows(tmp_path / "state")] == ["speech"]
@@ -114,7 +114,7 @@ def test_a_taken_port_is_said_plainly(served_service: Served, tmp_path: Path) ->
 
 
 def test_a_database_that_cannot_be_used_is_said_plainly(tmp_path: Path) -> None:
-    """As it is with a disk that is full, or a server that is not there."""
+    """Examples are a full disk and a server that cannot be reached."""
     with pytest.raises(RuntimeError, match="ended with 1"), served(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}"):
         pass
     printed = (tmp_path / "serve.log").read_text()

@@ -1,4 +1,4 @@
-"""uvicorn and Daphne are held to one list: what starts with the service, what it refuses, how it ends."""
+"""uvicorn and Daphne pass the same tests: what starts with the service, what it refuses, how it stops."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def address(server: Served) -> tuple[str, int]:
 
 
 def answer_to(server: Served, *parts: bytes, pause_s: float = 0.0) -> bytes:
-    """What comes back when these bytes are sent, until the server hangs up."""
+    """Send bytes with pauses between them; return everything that the server sends until it hangs up."""
     with socket.create_connection(address(server), timeout=PATIENCE_S) as connection:
         for part in parts:
             connection.sendall(part)
@@ -76,7 +76,7 @@ def test_it_logs_json(server: Served) -> None:
     httpx.get(f"{server.url}/v1/models", headers=server.headers())
     deadline = time.monotonic() + PATIENCE_S
     requests: list[dict[str, Any]] = []
-    while not requests and time.monotonic() < deadline:  # the line is written after the answer
+    while not requests and time.monotonic() < deadline:  # the log line is written after the answer
         lines = [line for line in server.log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
         requests = [one for one in map(json.loads, lines) if one["message"] == "request"]
     assert requests
@@ -107,7 +107,7 @@ def test_bodies_are_bounded(server: Served) -> None:
 
 @each_server
 def test_bodies_reach_no_disk(server: Served) -> None:
-    """Neither a file nor one that has no name any more."""
+    """The body is neither in a named file nor in one whose name has been removed."""
     key = f"Authorization: Bearer {server.key}\r\n".encode()
     with socket.create_connection(address(server), timeout=PATIENCE_S) as connection:
         connection.sendall(upload(2_000_000).replace(b"Host: x\r\n", b"Host: x\r\n" + key))
@@ -121,7 +121,7 @@ def test_bodies_reach_no_disk(server: Served) -> None:
 
 @each_server
 def test_only_trusted_proxies_are_believed(server: Served) -> None:
-    """The test is on this machine, whose proxies are trusted; what they say of the scheme counts."""
+    """Proxies on this machine are trusted, so the scheme that they report counts."""
     secure = httpx.get(f"{server.url}/admin/login/", headers={"X-Forwarded-Proto": "https"})
     plain = httpx.get(f"{server.url}/admin/login/")
     assert "strict-transport-security" in secure.headers
@@ -146,8 +146,10 @@ def test_sockets(server: Served) -> None:
 
 @pytest.mark.parametrize("name", ["uvicorn", "daphne"])
 def test_it_starts_its_chores_and_ends_well(name: str, tmp_path: Path) -> None:
-    """What a process that died has spooled is settled without any request. SIGTERM cuts no download, tells streams to
-    connect again, and ends with 0."""
+    """Entries spooled by a dead process are settled at start, without any request.
+
+    SIGTERM lets downloads finish, tells streams to reconnect, and ends the process with status 0.
+    """
     with served(tmp_path, "--server", name, **SHORT_TIMES) as first:
         assert first.stop() == 0
     _leave_spooled(tmp_path / "state")
@@ -163,7 +165,7 @@ def test_it_starts_its_chores_and_ends_well(name: str, tmp_path: Path) -> None:
                 for chunk in response.iter_raw():
                     sizes.append(len(chunk))
                     began.set()
-                    time.sleep(0.002)  # slower than the server
+                    time.sleep(0.002)  # read more slowly than the server sends
 
         listener = threading.Thread(target=listen)
         with connect(server.url.replace("http", "ws") + "/ws/asr", additional_headers=server.headers()) as socket:

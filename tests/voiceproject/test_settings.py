@@ -1,4 +1,4 @@
-"""Settings that cannot work are found at start, by name, with what is allowed."""
+"""Settings that cannot work are reported at start by name, with the allowed values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BAD = {
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A command of `manage.py` under a bad environment."""
+    """Run a command of `manage.py` with these environment variables."""
     return subprocess.run(
         [sys.executable, "manage.py", *command],
         cwd=ROOT,
@@ -72,7 +72,7 @@ def test_nothing_is_served(tmp_path: Path) -> None:
 
 
 def _module(**environment: str) -> list[str]:
-    """The names of the settings that are complained about, without starting Django."""
+    """Return the names of the settings that are reported as wrong, without starting Django."""
     script = "from voiceproject import settings; print(*[p.name for p in settings.SETTING_PROBLEMS])"
     made = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True

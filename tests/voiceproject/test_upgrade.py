@@ -1,7 +1,7 @@
-"""A database that the version before left behind, with data in every app's tables, migrates and is used on.
+"""A database of the previous version, with data in every app's tables, can be migrated and used further.
 
-`database_0_1.sql.gz` is SQLite's dump of what version 0.1 had written: requests, roll-ups, statements, flags with their
-audit trail, alerts, a load test, a key.
+`database_0_1.sql.gz` is a SQLite dump of a database of version 0.1: requests, roll-ups, statements, flags with their
+audit trail, alerts, a load test, an API key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.services import ROOT
 
 DUMP = Path(__file__).with_name("database_0_1.sql.gz")
 KEY = "vk_a-key-of-the-version-before"
-# What Django itself writes anew: the migrations that ran, and what they add to its own tables.
+# Tables that Django itself changes when it migrates.
 DJANGOS_OWN = {
     "django_migrations",
     "django_content_type",
@@ -28,7 +28,7 @@ DJANGOS_OWN = {
     "auth_group_permissions",
     "sqlite_sequence",
 }
-# Voice became one flag, with the cohort of a part, and a row in the audit trail.
+# Rows added when voice became one flag: the flag, a listed user, a cohort and a row in the audit trail.
 ADDED = {"rollout_flag": 1, "rollout_listeduser": 1, "rollout_flag_cohorts": 1, "rollout_change": 1}
 ROLL_UPS = {"usage_userweek", "usage_dailyactive", "usage_cohortweek"}
 USED_ON = f"""
@@ -97,7 +97,7 @@ def test_forwards_with_its_data(left_behind: Path) -> None:
     for name in before:
         if name not in DJANGOS_OWN:
             added = after[name] - before[name]
-            # Roll-ups may be counted by more than before; nothing else grows, and nothing shrinks.
+            # Roll-ups may get more rows. No other table may grow or shrink.
             assert added == ADDED.get(name, 0) or (name in ROLL_UPS and added > 0), name
     assert python("-c", USED_ON) == "kept\n"
     pages = python("-c", (ROOT / "tests" / "open_everything.py").read_text()).split()[-1]

@@ -1,4 +1,4 @@
-"""A tool whose extra requirements are not installed says what to install, in one line and at once."""
+"""A tool without its extra requirements prints at once a single line that says what to install."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.services import ROOT
 
-# As where only requirements.txt is installed: the interpreter finds none of these.
+# Hide these packages from the interpreter, as if only requirements.txt were installed.
 HIDE = """
 import sys
 
@@ -49,7 +49,7 @@ sys.meta_path.insert(0, Hidden())
 def test_it_says_what_is_missing(hidden: str, command: list[str], expected: str, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(HIDE.format(hidden=[hidden]))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "VOICE_STATE_DIR": str(tmp_path / "state")}
-    environment |= {"DJANGO_SETTINGS_MODULE": "voiceproject.settings"}  # not those of the tests, which one case hides
+    environment |= {"DJANGO_SETTINGS_MODULE": "voiceproject.settings"}  # not the tests' settings, which one case hides
     environment.pop("VOICE_TEST_CLUSTER_PYTHON", None)
     done = subprocess.run(
         [sys.executable, *command], cwd=ROOT, env=environment, check=False, capture_output=True, text=True

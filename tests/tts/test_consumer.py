@@ -1,4 +1,4 @@
-"""`/ws/tts` over real sockets."""
+"""`/ws/tts` over real sockets: messages, audio, limits and metering."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("settled")
 
 
 class Reader:
-    """A client of `/ws/tts`: ``events`` and ``audio`` that have come."""
+    """A client of `/ws/tts`, with the ``events`` and the ``audio`` received so far."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
@@ -147,7 +147,7 @@ async def test_a_client_that_reads_slowly_slows_the_speech_down_then_is_cut(
 
     async def stuck(self: SpeechConsumer, text_data: Any = None, bytes_data: Any = None, close: bool = False) -> None:
         if bytes_data is not None:
-            await blocked.wait()  # what the server does when the client's buffers are full
+            await blocked.wait()  # as the server does when the client's buffers are full
         await send(self, text_data, bytes_data, close)
 
     monkeypatch.setattr(SpeechConsumer, "send", stuck)

@@ -37,7 +37,7 @@ def test_every_format_opens_and_sounds_as_it_went_in(audio_format: AudioFormat, 
     assert name == {"opus": "ogg"}.get(audio_format, audio_format)
     assert len(samples) / SAMPLE_RATE == pytest.approx(SECONDS, abs=0.1)
     assert loudest_pitch(samples) == pytest.approx(440, abs=2)
-    assert samples.astype(float).std() == pytest.approx(8000 / 2**0.5, rel=0.1)  # LAME turns down by 5 %
+    assert samples.astype(float).std() == pytest.approx(8000 / 2**0.5, rel=0.1)  # LAME reduces the level by 5 %
 
 
 @pytest.mark.parametrize("audio_format", list(AudioFormat))

@@ -13,7 +13,10 @@ SENTENCE = "Selamat pagi, apa khabar semua?"
 
 
 def alike(one: npt.NDArray[np.int16], other: npt.NDArray[np.int16]) -> bool:
-    """The same words: as long, and as loud at each moment. The library leaves some of the timing to chance."""
+    """Return True if two recordings are similarly long and loud at each moment.
+
+    The library's timing is partly random, so the samples themselves differ.
+    """
     hop = SAMPLE_RATE // 100
     if abs(len(one) - len(other)) > 2 * hop:
         return False

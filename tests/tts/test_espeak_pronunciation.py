@@ -1,4 +1,4 @@
-"""What libespeak-ng really says for Malay text: the phonemes that it traces while it speaks."""
+"""How libespeak-ng pronounces Malay text, by the phonemes that it traces while it speaks."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_which_e(said: Say, start: int) -> None:
 
 def test_names(said: Say) -> None:
     for name, ipa in NAMES.items():
-        lax = re.sub("(?<![ae])ɪ", "e", re.sub("(?<!a)ʊ", "o", ipa))  # the library's Malay has no lax vowels
+        lax = re.sub("(?<![ae])ɪ", "e", re.sub("(?<!a)ʊ", "o", ipa))  # its Malay has no lax vowels
         assert said(name) == lax, name
 
 

@@ -1,4 +1,4 @@
-"""The example client of the docs, against a chat that streams."""
+"""The example client in the docs works with a streaming chat."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANSWER = ["Char kuey ", "teow dan ", "asam la", "ksa. Har", "ganya RM", "8.50 sa
 
 
 async def chat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """As much of an OpenAI-compatible chat as its stream."""
+    """Answer as the streaming endpoint of an OpenAI-compatible chat."""
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
     for text in ANSWER:

@@ -1,4 +1,4 @@
-"""The default voices are understood: Whisper base writes down what Kokoro says. Needs both models."""
+"""The default voices are intelligible: Whisper base transcribes what Kokoro says. Needs both models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tts import kokoro as model
 from tts.kokoro_voices import kokoro_voices
 from tts.phonemes import phonemes
 
-SIMPLIFIED = "以下是普通话的句子。"  # else Whisper may write traditional characters
+SIMPLIFIED = "以下是普通话的句子。"  # a prompt without which Whisper may write traditional characters
 TEXTS = {
     "ms": ["Terima kasih kerana menunggu, kami akan menghubungi anda semula esok.", "Tiket itu berharga RM12."],
     "en": ["The library opens at nine in the morning."],

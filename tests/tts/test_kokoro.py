@@ -1,4 +1,4 @@
-"""Kokoro: symbols, packs and what goes wrong without the weights; with them (fixture `kokoro`), speech."""
+"""Kokoro: symbols, voice packs, and errors if the weights are missing; with weights (fixture `kokoro`), speech."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_mandarin_has_its_tones_and_its_phrases() -> None:
 @pytest.mark.parametrize(
     ("text", "ipa"),
     [
-        ("kerajaan", "kəradʒˈaan"),  # with a glottal stop it is heard as "kerajatan"
+        ("kerajaan", "kəradʒˈaan"),  # with a glottal stop it would sound like "kerajatan"
         ("seorang anak", "səˈoraŋ ˈanak"),
         ("ramai", "rˈamaj"),
         ("hijau", "hˈidʒaw"),

@@ -1,4 +1,4 @@
-"""Kokoro as an engine: a sentence is not lost when the model fails, and a reply not when the engine does."""
+"""The Kokoro engine: a failure of the model loses no sentence, and a failure of the engine loses no reply."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ VOICES = {voice.id: voice for voice in kokoro_voices(None)}
 
 
 class Model:
-    """Speaks a tenth of a second; fails as often as it is told to."""
+    """A model that speaks a tenth of a second. Its first ``failures`` calls fail."""
 
     def __init__(self, failures: int) -> None:
         self.failures = failures
@@ -45,7 +45,7 @@ class Model:
         self.speeds: list[float] = []
 
     def speak(self, ipa: str, pack: object, speed: float = 1.0) -> np.ndarray:
-        if len(ipa) > 15:  # not the warm-up
+        if len(ipa) > 15:  # not for the warm-up
             self.calls += 1
             self.speeds.append(round(speed, 4))
             if self.calls <= self.failures:
@@ -55,7 +55,10 @@ class Model:
 
 @pytest.fixture
 def offered() -> Any:
-    """Kokoro's voices and engine among the others, for one test; gets the engine's factory."""
+    """Offer Kokoro's voices and engine for one test.
+
+    Returns a function that sets the engine to use.
+    """
     before = catalogue().all()
     offer_kokoro(None)
     engines: list[KokoroEngine] = []
@@ -98,7 +101,7 @@ async def test_a_voice_has_its_own_pace_and_the_callers_speed_comes_on_top() -> 
         speech = await engine.submit(replace(unit(speed=speed), voice=slow))
     await engine.close()
     assert model.speeds == [0.9, 1.08, 0.7]
-    assert speech.tempo == pytest.approx(0.45 / 0.7)  # the rest of a speed that the model does not reach
+    assert speech.tempo == pytest.approx(0.45 / 0.7)  # the part of the speed that the model cannot reach
 
 
 async def test_a_sentence_that_always_fails_is_that_sentences_error() -> None:
@@ -139,7 +142,7 @@ async def test_a_model_that_does_not_load_is_stood_in_for_and_the_service_is_rea
 
 
 class Busy:
-    """An engine whose queue is as long as it is told."""
+    """An engine that reports a given queue."""
 
     def __init__(self, wait_s: float) -> None:
         self.wait_s = wait_s
@@ -182,7 +185,7 @@ async def test_in_a_brown_out_a_new_reply_is_spoken_by_espeak_in_language_and_se
         assert (spoken.voice.engine, spoken.voice.gender) == ("espeak-ng", expected)
         assert spoken.voice.speaks(language)
     assert not busy.spoken
-    assert leases()._present.take_busiest().stood_in == 4  # what the capacity page shows
+    assert leases()._present.take_busiest().stood_in == 4  # shown on the capacity page
 
 
 async def test_a_reply_ends_in_the_voice_in_which_it_began(offered: Any, espeak: None) -> None:
@@ -218,8 +221,8 @@ async def test_a_reply_that_would_be_ready_too_late_by_itself_is_spoken_by_espea
         return Synthesis(sentences_of(text, "ms"), VOICES["aisyah"], soon=True, whole=whole).voice.degraded
 
     assert degraded("Selamat pagi, apa khabar semua?") is None
-    assert degraded("Selamat pagi, apa khabar semua hari ini? " * 4) is Reason.BUSY  # its listener waits for all of it
-    assert degraded("Selamat pagi, apa khabar semua hari ini? " * 8) is None  # and hears this one while it is made
+    assert degraded("Selamat pagi, apa khabar semua hari ini? " * 4) is Reason.BUSY  # the listener waits for all of it
+    assert degraded("Selamat pagi, apa khabar semua hari ini? " * 8) is None  # this one is heard while it is made
 
 
 async def test_a_short_text_is_waited_for_whole_however_long_it_is_spoken(offered: Any) -> None:
@@ -238,7 +241,7 @@ async def test_a_reply_that_espeak_speaks_is_counted_at_admission(
     monkeypatch.setattr("capacity.leases.Leases.users_here", 2)
     costs: list[float] = []
     monkeypatch.setattr("gateway.gate.Work.set_cost", lambda _work, cost: costs.append(cost))
-    # Its first sentence is spoken in several parts: that is dearer than as many letters in one.
+    # The first sentence is spoken in several parts, which cost more than the same text in one.
     first = (
         "Hari ini hujan lebat sekali, jadi saya duduk di rumah bersama adik, lalu kami membaca buku yang baru dibeli "
         "oleh ibu di kedai, sambil minum teh panas dan makan kuih yang dibuat oleh nenek. "
@@ -264,7 +267,7 @@ async def test_a_client_that_names_no_users_is_alone_only_with_its_first_reply(o
     slow = offered(Busy(wait_s=0))
     slow.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=0.1)
     async with concurrency_slot(1, "", Feature.REALTIME), concurrency_slot(1, "", Feature.TTS):
-        assert not is_browned_out(cost=100)  # who talks and is answered is one caller
+        assert not is_browned_out(cost=100)  # one user who speaks and is answered counts once
         async with concurrency_slot(1, "", Feature.TTS):
             assert is_browned_out(cost=100)
 
@@ -277,7 +280,7 @@ async def test_the_neural_voice_gives_way_to_a_recogniser_that_is_behind(
     reply = ReplyVoice(VOICES["aisyah"])
     await speak(reply)
     assert reply.degraded is Reason.BUSY
-    settings.VOICE_INFERENCE_URL = "http://tier"  # where each model has cores of its own
+    settings.VOICE_INFERENCE_URL = "http://tier"  # in a tier, each model has cores of its own
     assert not is_browned_out()
 
 
@@ -294,7 +297,7 @@ def test_the_text_decides_the_voice(offered: Any) -> None:
     aisyah = VOICES["aisyah"]
     ms = catalogue().get("ms")
     assert ms is not None
-    assert sentence_voice(aisyah, "en", follows_text=True) == aisyah  # one speaker, both languages
+    assert sentence_voice(aisyah, "en", follows_text=True) == aisyah  # the same voice for both languages
     assert sentence_voice(aisyah, "zh", follows_text=False).id == "xiaoxiao"
     assert sentence_voice(VOICES["hafiz"], "zh", follows_text=True).id == "yunxi"
     assert sentence_voice(aisyah, "ta", follows_text=True).id == "ta+f2"
@@ -347,7 +350,7 @@ async def test_a_busy_neural_voice_is_no_refusal_but_a_marked_answer(
     assert (entry.model, entry.voice) == ("espeak-ng", "ms+f1")
     busy.wait_s = 0
     answer = await api.post("/v1/audio/speech", json=body)
-    assert (answer.status_code, answer.headers.get("X-Voice-Degraded")) == (200, None)  # what was degraded is not kept
+    assert (answer.status_code, answer.headers.get("X-Voice-Degraded")) == (200, None)  # degraded speech was not cached
     assert [voice.id for voice in busy.spoken] == ["aisyah"] * 2
 
 

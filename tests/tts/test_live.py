@@ -1,4 +1,4 @@
-"""The live speech session without any socket: order, pacing, cancel, flush."""
+"""The live speech session without a socket: order, pacing, cancel, flush."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SENTENCES = [
 
 
 class Listener:
-    """Keeps every event."""
+    """A listener that keeps every event."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -118,7 +118,7 @@ async def test_a_cancel_is_felt_at_once_and_later_text_is_spoken(listener: Liste
     await speech.cancel()
     [cancelled] = listener.of(Cancelled)
     assert cancelled.audio_ms == speech.audio_ms
-    assert speech.characters == sum(len(event.text) for event in listener.of(SentenceStarts))  # not what was made ahead
+    assert speech.characters == sum(len(event.text) for event in listener.of(SentenceStarts))  # none made ahead
     before = len(listener.of(Audio))
     await asyncio.sleep(0.3)
     assert len(listener.of(Audio)) == before

@@ -53,7 +53,7 @@ async def test_it_speaks_sentence_by_sentence(espeak: None) -> None:
     assert len(chunks) == 5
     assert all(chunk.dtype == np.int16 and len(chunk) > SAMPLE_RATE / 2 for chunk in chunks)
     assert speech.audio_ms == pytest.approx(sum(map(len, chunks)) / 24, abs=1)
-    assert not chunks[1][: int(0.2 * SAMPLE_RATE)].any()  # the pause
+    assert not chunks[1][: int(0.2 * SAMPLE_RATE)].any()  # the pause between the sentences
     assert np.abs(chunks[0][: int(0.1 * SAMPLE_RATE)]).max() > 500  # no silence before the first word
 
 
@@ -74,7 +74,12 @@ async def test_many_voices_at_once_keep_their_own_words(espeak: None) -> None:
 
 
 class SlowEngine:
-    """Says as many samples as the text has characters, each sentence after `seconds`; notes who was asked for."""
+    """An engine that takes `seconds` for each sentence and speaks as many thousand samples as its text says.
+
+    ``asked``: the texts it got.
+    ``dropped``: the texts whose work was cancelled.
+    ``most``: the most sentences in progress at once.
+    """
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
@@ -137,7 +142,7 @@ async def test_a_long_text_stands_before_nobodys_first_sentence(
     may_finish = threading.Event()
 
     def finish(speech: Speech) -> Samples:
-        if len(speech.audio) > 1000:  # all but a first sentence
+        if len(speech.audio) > 1000:  # every sentence except a first one
             may_finish.wait(20)
         return np.zeros(len(speech.audio), np.int16)
 
@@ -145,7 +150,7 @@ async def test_a_long_text_stands_before_nobodys_first_sentence(
     long = Synthesis(numbered(30), VOICE).chunks()
     try:
         await anext(long)
-        await asyncio.sleep(0.1)  # its look-ahead has been spoken and waits for threads
+        await asyncio.sleep(0.1)  # the sentences of its look-ahead have been spoken and wait for threads
         async with asyncio.timeout(5):
             assert len(await anext(Synthesis(numbered(1), VOICE).chunks())) == 1000
     finally:

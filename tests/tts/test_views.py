@@ -270,7 +270,7 @@ async def test_an_engine_without_a_sound_is_no_empty_file(
 
 
 class PacedEngine:
-    """The default engine, but every sentence after the first waits until it is let go."""
+    """The default engine, but every sentence after the first waits until the test releases it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go = asyncio.Event()
@@ -317,7 +317,7 @@ async def test_a_client_that_hangs_up_is_billed_for_what_it_got(
             await asyncio.sleep(0.02)
     entry = await last_entry()
     assert entry.status == 499
-    assert 0 < entry.characters < len(LONG) / 5  # one sentence of fifteen
+    assert 0 < entry.characters < len(LONG) / 5  # about one of fifteen sentences
     assert 0 < entry.audio_ms < 6000
     assert engine.waiting == 0
 

@@ -1,4 +1,4 @@
-"""A small believable history for the dashboard: a few weeks of people who come, stay and leave."""
+"""Write a small history for the dashboard's tests: some weeks of users who come, stay and leave."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ OUTCOMES = [(200, "")] * 180 + [
 
 
 def history(last: date, days: int, *, people: int = 60, seed: int = 7) -> None:
-    """Write it through the books: the ledger with its roll-ups, and what the capacity app would have measured."""
+    """Write the ledger with its roll-ups, and the data that the capacity app would have measured.
+
+    ``last``: the last day.
+    ``days``: the length of the history in days.
+    """
     chance = random.Random(seed)
     chat, web = (
         ClientApplication.objects.get_or_create(name=name, defaults={"description": "believable"})[0]
@@ -59,7 +63,7 @@ def _requests(
     latest = timezone.now() - timedelta(minutes=1)
     for number in range(people):
         began = int(days * (number / people) ** 0.8)
-        stays = chance.choice([0.9, 0.97, 0.995])  # from day to day
+        stays = chance.choice([0.9, 0.97, 0.995])  # daily probability of staying a user
         likes = chance.uniform(0.15, 0.6)
         client = chance.choice(clients)
         language = chance.choice(LANGUAGES)

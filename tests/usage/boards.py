@@ -1,4 +1,4 @@
-"""The dashboard's numbers as its files have them."""
+"""Read the dashboard's numbers from its files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from dashboard.board import Board, csv_of
 from dashboard.date_range import asked
 
-DAYS = 45  # of the history that the fixture `used` makes
+DAYS = 45  # length of the history that the fixture `used` makes
 
 
 def board(first: date, last: date) -> Board:

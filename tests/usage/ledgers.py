@@ -35,7 +35,7 @@ def caller(chat: ClientApplication) -> Caller:
 
 @pytest.fixture
 def small_plan(db) -> Plan:
-    """A plan of 10 minutes and 1,000 characters, half of them included."""
+    """A plan with a hard limit of 10 minutes and 1,000 characters, half of which are included."""
     Plan.objects.filter(is_default=True).update(is_default=False)
     return Plan.objects.create(
         name="small",
@@ -53,7 +53,7 @@ def small_plan(db) -> Plan:
 
 @pytest.fixture
 def fill(chat: ClientApplication) -> Fill:
-    """Write one row of so many units to the books."""
+    """A function that writes one ledger row of so many units, with its roll-ups."""
 
     def fill(units: int, kind: Kind = Kind.SPEECH, *, at: datetime | None = None, **fields: Any) -> LedgerEntry:
         amount = "characters" if kind.measure is Measure.CHARACTERS else "audio_ms"
@@ -68,7 +68,7 @@ def fill(chat: ClientApplication) -> Fill:
 
 @pytest.fixture
 def used(db) -> date:
-    """A history that ends with the day that is given."""
+    """The last day of a history that is written to the ledger."""
     today = timezone.localdate()
     history(today, DAYS, people=40)
     return today

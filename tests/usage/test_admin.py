@@ -1,4 +1,4 @@
-"""The books as people see them: to look at for all, to change for who may, and never without asking."""
+"""The admin pages of the usage app: who may view and change them, and that each change asks for confirmation."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def url(row: Model, action: str = "change") -> str:
 
 
 def act(client: Client, row: Model, action: str, **fields: object) -> str:
-    """Ask, then confirm; gives the page that follows."""
+    """Choose an action and confirm it; return the page that follows."""
     assert "Cancel" in client.get(url(row, action)).content.decode()
     return client.post(url(row, action), fields, follow=True).content.decode()
 

@@ -13,7 +13,7 @@ from usage.money import MICROS
 from usage.scorecard import GOAL, GOALS, Metric, Verdict
 
 KL = ZoneInfo("Asia/Kuala_Lumpur")
-JUNE = datetime(2026, 6, 1, tzinfo=KL)  # of 30 days
+JUNE = datetime(2026, 6, 1, tzinfo=KL)  # has 30 days
 MIDDLE = datetime(2026, 6, 16, tzinfo=KL)
 MAY = datetime(2026, 5, 1, tzinfo=KL)
 

@@ -1,4 +1,4 @@
-"""The database itself keeps the ledger as it was written."""
+"""Database triggers keep ledger rows as they were written."""
 
 from __future__ import annotations
 

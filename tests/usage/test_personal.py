@@ -1,4 +1,4 @@
-"""What the law gives an end user: their data handed out, erased, and forgotten in time. The books still add up."""
+"""An end user's data can be exported, erased and pruned as the law requires, and all totals stay the same."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_erase(a_life: None) -> None:
 class TestTrails:
     @pytest.fixture
     def traces(self, a_life: None, admin_user: User) -> LedgerEntry:
-        """What staff have left in writing: about her rows, and about something else."""
+        """Notes and log entries by staff: about the user's rows, and about other rows."""
         entry = LedgerEntry.objects.filter(user="aminah", kind=Kind.SPEECH).latest("pk")
         take_back(entry, why="Puan Aminah rang up", by="siti")
         for row, words in [
@@ -203,7 +203,7 @@ class TestTrails:
     def test_an_id_that_is_also_a_word(
         self, chat: ClientApplication, small_plan: Plan, admin_user: User, user: str
     ) -> None:
-        """Only where an end user stands is it one."""
+        """A word counts as a user's id only in fields for users."""
         elsewhere = [
             "Gave voice to 5 %, as for the small plan.",
             [{"changed": {"fields": ["Voice", "5", "small"]}}],

@@ -1,4 +1,4 @@
-"""No end user gets more than the plan allows, however many requests come at once, and whatever becomes of them."""
+"""No end user gets more than the plan allows, however many requests come at once and however they end."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_what_is_held_cannot_be_held_again(caller: Caller, small_plan: Pla
     first = await cover(caller, 900)
     with pytest.raises(quota.QuotaExceeded) as refusal:
         await cover(caller, 101)
-    assert as_api_error(refusal.value).retry_after == quota.RETRY_WHEN_HELD_S  # the first may turn out to need less
+    assert as_api_error(refusal.value).retry_after == quota.RETRY_WHEN_HELD_S  # the first may need less
     await ledger().write(entry(caller, 900, first))
     await cover(caller, 100)
     assert await standing(caller) == (900, 100)
@@ -110,11 +110,11 @@ async def test_a_full_month_is_refused_until_the_next(caller: Caller, small_plan
     left = (end_of_month(month_of(timezone.now())) - timezone.now()).total_seconds()
     assert as_api_error(refusal.value).retry_after == pytest.approx(left, abs=10)
     assert (as_api_error(refusal.value).status, as_api_error(refusal.value).code) == (429, "quota_exceeded")
-    await quota.check(caller, "aminah", Kind.TRANSCRIPTION)  # another measure
+    await quota.check(caller, "aminah", Kind.TRANSCRIPTION)  # a quota of another kind
     await quota.check(caller, "bala", Kind.SPEECH)
     await sync_to_async(fill)(1000, at=end_of_month(month_of(timezone.now())), user="bala")
     quota.forget()
-    await quota.check(caller, "bala", Kind.SPEECH)  # another month
+    await quota.check(caller, "bala", Kind.SPEECH)  # use in another month does not count
 
 
 @pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
@@ -293,13 +293,13 @@ async def test_without_the_database_the_last_standing_decides(caller: Caller, sm
     stranger = replace(caller, user="bala")
     database.note_away(OperationalError("gone"))
     try:
-        quota._accounts()._tasks.clear()  # what two seconds do
+        quota._accounts()._tasks.clear()  # as after two seconds
         await cover(caller, 400)
         await cover(caller, 300)
         with pytest.raises(quota.QuotaExceeded) as refusal:
             await cover(caller, 1)
         assert as_api_error(refusal.value).code == "quota_exceeded"
-        with pytest.raises(OperationalError):  # nobody knows
+        with pytest.raises(OperationalError):  # without the database the quota is unknown
             await cover(stranger, 1)
     finally:
         database.note_back()
@@ -309,7 +309,7 @@ async def test_without_the_database_the_last_standing_decides(caller: Caller, sm
 
 
 class TestTheLookUp:
-    """It is made for every request of a user who has not been seen for a moment."""
+    """The look-up of a user's quota, which each request makes unless the user's last one was a moment ago."""
 
     def test_it_costs_one_query(self, caller: Caller, django_assert_num_queries) -> None:
         plan = Plan.objects.create(name="small", hard_characters=100, is_default=True)

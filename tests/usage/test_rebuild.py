@@ -1,4 +1,4 @@
-"""The roll-ups are what the ledger says, also while it is being written to."""
+"""Rebuilt roll-ups agree with the ledger, even if it is written to meanwhile."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rollups() -> dict[str, set[tuple[Any, ...]]]:
         rows = model._default_manager.values_list(*fields)
         if model is Consumption:
             rows = rows.exclude(used=0)
-        if model in (DailyActive, CohortWeek):  # what came and went leaves a row of nothing
+        if model in (DailyActive, CohortWeek):  # deleted use leaves a row of zeros
             rows = rows.exclude(**{field.name: 0 for field in upsert.amount_fields(model)})
         found[model.__name__] = set(rows)
     return found

@@ -1,4 +1,4 @@
-"""Finished work whose row the database could not take: kept, and settled exactly once."""
+"""Ledger entries that the database could not take are spooled and settled exactly once."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def back() -> None:
 
 @pytest.fixture
 def gone(monkeypatch) -> None:
-    """The database takes no rows."""
+    """Let every commit to the ledger fail."""
     monkeypatch.setattr(writer, "commit", lambda entries: [OperationalError("gone")] * len(entries))
 
 
@@ -90,13 +90,13 @@ def test_it_works(spool: Spool, entry: Entry) -> None:
     assert spool.is_empty
     row = LedgerEntry.objects.get()
     assert (row.settlement, row.created_at, row.user, row.characters) == (entry.settlement, AT, "u", 10)
-    assert DailyUse.objects.get().day.month == 10  # the day it was done, not the day it was settled
+    assert DailyUse.objects.get().day.month == 10  # the day of the work, not that of the settlement
     assert Consumption.objects.get().used == 10
 
 
 def test_a_line_is_settled_once_however_often_it_is_there(spool: Spool, client: ClientApplication) -> None:
     entries = [entry_of(client) for _ in range(250)]
-    writer.commit(entries[:5])  # their commits had got through after all
+    writer.commit(entries[:5])  # their commits had succeeded in spite of the error
     for one in [*entries, *entries[:120]]:
         spool.keep(SpooledEntry(one, AT))
     spool.drain(writer.settle)
@@ -191,7 +191,7 @@ async def test_the_writer_spools_and_drains(gone, client: ClientApplication, set
     books = LedgerWriter()
     entries = [entry_of(client) for _ in range(3)]
     for one in entries:
-        await books.write(one)  # the first finds the database gone, the others are told
+        await books.write(one)  # the first notices that the database is gone; the others are spooled at once
     assert database.is_away
     assert await LedgerEntry.objects.acount() == 0
     await books.drain()
@@ -205,7 +205,10 @@ async def test_the_writer_spools_and_drains(gone, client: ClientApplication, set
 async def test_a_stream_that_was_noted_counts_once(
     client: ClientApplication, settings, tmp_path, monkeypatch, is_recovered: bool
 ) -> None:
-    """It ends while the database is gone. Its note may have been settled by others before the spool is."""
+    """A stream ends while the database is gone.
+
+    Another process may settle the stream's checkpoint before the spooled entry is settled.
+    """
     checkpoint = UsageCheckpoint()
     total = entry_of(client, characters=40)
     await checkpoint.note(dataclasses.replace(total, characters=30))
@@ -266,7 +269,7 @@ async def test_what_was_noted_while_the_database_is_gone_is_spooled(client: Clie
 async def test_what_was_noted_outlives_an_interruption(client: ClientApplication) -> None:
     book = LedgerWriter()
     may_go_on = threading.Event()
-    busy = asyncio.create_task(book.run(may_go_on.wait))  # the ledger's thread
+    busy = asyncio.create_task(book.run(may_go_on.wait))  # keeps the ledger's thread busy
     await asyncio.sleep(0)
     for _ in range(3):
         book.note(entry_of(client, status=503))
@@ -284,7 +287,7 @@ def test_a_database_that_is_gone_is_waited_for_once(client: ClientApplication, m
     tries: list[str] = []
 
     def refuses(_parameters: object) -> None:
-        tries.append("connect")  # 3 s each where nobody answers
+        tries.append("connect")  # takes 3 s if nothing answers
         raise OperationalError("gone")
 
     def breaks(_entries: object) -> None:
@@ -296,7 +299,7 @@ def test_a_database_that_is_gone_is_waited_for_once(client: ClientApplication, m
         patched.setattr(writer, "post_entries", breaks)
         patched.setattr(connection, "get_new_connection", refuses)
         patched.setattr(connection, "rollback", lambda: connection.close())
-        for _ in range(2):  # who comes later does not wait at all
+        for _ in range(2):  # the second one does not try to connect
             outcomes = writer.commit([entry_of(client), entry_of(client)])
             assert [type(outcome) for outcome in outcomes] == [OperationalError] * 2
     assert tries == ["connect"]
@@ -318,7 +321,7 @@ async def test_with_database_and_disk_gone_it_heals_when_the_database_is_back(
         book.note(entry_of(client, status=503))
         with suppress(OperationalError):
             await book.drain()
-    for _ in range(2):  # the disk is still full
+    for _ in range(2):  # while the disk is still full
         with suppress(OperationalError):
             await book.drain()
     assert (database.away_s, await LedgerEntry.objects.acount()) == (0, 1)

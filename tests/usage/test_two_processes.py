@@ -1,4 +1,4 @@
-"""Two processes that share a PostgreSQL database: together they let through what the plan allows."""
+"""Two processes that share a PostgreSQL database together allow exactly what the plan allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who was served when, counted without names, against the ledger."""
+"""Weekly and daily user counts, which are kept without names, agree with the ledger."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from usage.rebuild import rebuild
 
 
 def who(first: date, last: date) -> set[tuple[int, str]]:
-    """From the ledger."""
+    """Return the users (client and id) served in a date range, from the ledger."""
     rows = LedgerEntry.objects.filter(status=200)
     return {(row.client_id, row.user) for row in rows if first <= day_of(row.created_at) <= last}
 
 
 def cohorts() -> dict[date, dict[date, int]]:
-    """From the ledger."""
+    """Return the weekly cohorts, computed from the ledger."""
     served: dict[tuple[int, str], set[date]] = defaultdict(set)
     for row in LedgerEntry.objects.filter(status=200):
         served[(row.client_id, row.user)].add(weeks.week_of(day_of(row.created_at)))
@@ -43,7 +43,7 @@ def cohorts() -> dict[date, dict[date, int]]:
 
 def some_use(*clients: ClientApplication) -> tuple[date, date]:
     rows = [row for seed, client in enumerate(clients) for row in varied(client, 300, seed)]
-    random.Random(4).shuffle(rows)  # recovered streams and counter-entries come late
+    random.Random(4).shuffle(rows)  # rows may come late, such as recovered streams and counter-entries
     for start in range(0, len(rows), 40):
         write(rows[start : start + 40])
     days = [day_of(row.created_at) for row in rows]

@@ -81,9 +81,9 @@ async def test_a_caller_who_leaves_does_not_take_the_row_along(ledger: LedgerWri
 
 async def test_a_commit_is_one_transaction(ledger: LedgerWriter, entry: Entry, django_assert_num_queries) -> None:
     def count() -> None:
-        # BEGIN, the rows, three daily roll-ups, whether the days are known, what the month's quota has used, COMMIT
+        # BEGIN, the rows, three daily roll-ups, a check for known days, the quota used in the month, COMMIT
         usual = 8
-        # Of somebody's first time on a day: all their days, the week, who is active, who came back; PostgreSQL's lock.
+        # Also for a user's first request on a day: days, week, active and returning users; PostgreSQL's lock.
         with django_assert_num_queries(usual + 4 + (connection.vendor == "postgresql")):
             writer.commit([entry] * 50)
         with django_assert_num_queries(usual):

@@ -1,4 +1,4 @@
-"""What benchmarks measure belongs to what they say it does."""
+"""The benchmarks assign measured times to the right batches."""
 
 from __future__ import annotations
 
@@ -42,4 +42,4 @@ async def test_times_belong_to_their_costs_where_several_workers_take_single_uni
     ran = await _bursts("naps", engine, naps, [nap.cost for nap in naps], seconds=0.5)
     await asyncio.to_thread(engine.close)
     assert len(ran) > 6
-    assert all(one.seconds >= one.cost for one in ran)  # a nap may last longer, and never ends sooner
+    assert all(one.seconds >= one.cost for one in ran)  # a sleep may last longer, but never ends sooner

@@ -1,4 +1,4 @@
-"""Which Malay sounds were heard, from what was said and what was heard."""
+"""Missed Malay sounds are counted from the text and its transcript."""
 
 from __future__ import annotations
 

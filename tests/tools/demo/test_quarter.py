@@ -1,4 +1,4 @@
-"""The believable quarter before it is written: drawn from a seed, and as people in Malaysia would have made it."""
+"""The demo quarter before it is written: drawn from a seed, with use as plausible in Malaysia."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_nothing_is_in_the_future_or_before_the_quarter(quarter: Quarter, reques
 
 
 def test_only_who_has_a_feature_uses_it(quarter: Quarter, requests: list[Request]) -> None:
-    """By the same places in the queue as the gate's."""
+    """Users have a feature by the same places in the roll-out as in the request gate."""
     for request in requests:
         feature = {"speech": Feature.TTS, "realtime": Feature.REALTIME}.get(request.kind.value, Feature.ASR)
         percent = quarter.percent(feature, (request.at.date() - quarter.first).days)

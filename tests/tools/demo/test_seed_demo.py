@@ -1,4 +1,4 @@
-"""`manage.py seed_demo`: the quarter in the database, where all books agree."""
+"""`manage.py seed_demo` writes a quarter into the database, and all its figures agree."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from usage.rebuild import rebuild
 from voiceproject import demo
 
 ROWS = 4000
-# Not the end of a month, nor its first days: last month is over and this one has begun.
+# In the middle of a month, so that the last month is closed and this one has data.
 NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZoneInfo("Asia/Kuala_Lumpur"))
 
 
@@ -60,7 +60,7 @@ def _all_but_id(model: Any) -> list[str]:
 
 
 class TestTheQuarter(TestCase):
-    """Filled once, looked at by all."""
+    """The database is filled once for all tests of this class."""
 
     filled: Filled
 
@@ -108,7 +108,7 @@ class TestTheQuarter(TestCase):
         percents = [change.after["percent"] for change in changes]
         assert percents[-5:] == ["1", "5", "1", "5", "7"]
         assert Flag.objects.get(name="voice").percent == 7
-        assert {feature.percent for feature in features()} == {7}  # the parts reach as far
+        assert {feature.percent for feature in features()} == {7}  # the features reach as many users as voice
         times = list(Change.objects.order_by("id").values_list("at", flat=True))
         assert times == sorted(times) and times[-1] <= NOW
         states = dict(Ramp.objects.order_by().values_list("state").annotate(Count("id")))
@@ -141,17 +141,17 @@ class TestTheQuarter(TestCase):
         assert resolved.exclude(acknowledged_by="").count() >= 3
         firing = Alert.objects.get(state="firing")
         assert firing.acknowledged_at is None and firing.rule.severity == "warning"
-        assert not Delivery.objects.exclude(state="sent").exists()  # a watcher that starts now sends no old mail
+        assert not Delivery.objects.exclude(state="sent").exists()  # or a watcher that starts now would send old mail
 
     def test_what_runs_is_what_the_phase_needs(self) -> None:
         outlook = phases.outlook(NOW)
         assert outlook is not None
         gpus = InfrastructureCost.objects.filter(resource="t4").order_by("starts_at")
-        assert [row.quantity for row in gpus] == [1]  # what the phase needs that so few users are in
+        assert [row.quantity for row in gpus] == [1]  # the phase for so few users has one GPU
         assert hardware.running(NOW).against(outlook.phase) == "what this phase needs"
 
     def test_its_pages_do_not_contradict_each_other(self) -> None:
-        """The cost is one of the phase that is shown, and nobody was notified of what fires while nobody can be."""
+        """The cost fits the shown phase; without receivers, no notification of the firing alert exists."""
         outlook = phases.outlook(NOW)
         assert outlook is not None
         forecast = month_cost(NOW).forecast_micros / MICROS
@@ -238,7 +238,7 @@ def real_request(db) -> LedgerEntry:
 
 @pytest.mark.parametrize("moment", ["2026-11-01T00:20:00", "2026-12-01T00:30:00", "2027-01-02T09:00:00"])
 def test_at_the_turn_of_a_month(db, moment: str) -> None:
-    """The last month cannot be final before all of it is settled."""
+    """The last month's statements are not final before all its requests can have been settled."""
     now = datetime.fromisoformat(moment).replace(tzinfo=timezone.get_default_timezone())
     fill(days=40, users=40, rows=800, now=now)
     assert LedgerEntry.objects.aggregate(last=Max("created_at"))["last"] <= now

@@ -1,4 +1,4 @@
-"""A run's facts without the run."""
+"""Make the facts of a load test without running it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def facts(
     host: str = "http://127.0.0.1:8000",
     refused_each: int = 50,
 ) -> dict[str, Any]:
-    """A minute in which one request of ``refused_each`` is refused."""
+    """Return the facts of a minute in which one of ``refused_each`` requests is refused."""
     tally = Tally(STARTED)
     number = 0
     for second in range(60):

@@ -1,4 +1,4 @@
-"""`manage.py loadtest` as a process against the service as a process: small, but with everything real."""
+"""`manage.py loadtest` against a service, both as real processes, with small loads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests import services
 from tests.services import Served, free_port
 from tools.loadtests.management.commands.loadtest import STATUS, Command
 
-TINY = ["--scale-time", "0.02", "--users-scale", "0.4", "--no-warm-up"]  # of the baseline: 4 users, 6 s
+TINY = ["--scale-time", "0.02", "--users-scale", "0.4", "--no-warm-up"]  # of the baseline: 4 users for 6 s
 ENOUGH_S = 200
 
 pytestmark = pytest.mark.timeout(ENOUGH_S + 40)
@@ -66,20 +66,20 @@ def test_it_works(served_service: Served, tmp_path: Path) -> None:
         == report["kinds"]["tts"]["ok"] + report["kinds"]["live_tts"]["ok"]
     )
     assert all(voice["audio_s"] > 0.5 * voice["replies"] for voice in report["voices"])
-    assert "/s, " in done.stdout  # progress
+    assert "/s, " in done.stdout  # a line of the progress
     assert "✓ None hangs" in done.stdout
-    assert " No memory leak" in done.stdout  # which is told only where a slow machine made it last long enough
+    assert " No memory leak" in done.stdout  # measured only if a slow machine makes the run long enough
     with closing(sqlite3.connect(state / "voice.sqlite3")) as database:
         query = "SELECT scenario, time_scale, concurrent_users, host, report FROM capacity_loadtestrun"
         ((scenario, scale, users, host, kept),) = database.execute(query).fetchall()
         people = database.execute("SELECT DISTINCT user FROM usage_ledgerentry WHERE user LIKE 'loadtest-%'").fetchall()
     assert (scenario, scale, users, host) == ("baseline", 0.02, 4, served_service.url)
     assert json.loads(kept) == report
-    assert len(people) == 4  # each is an end user
+    assert len(people) == 4  # each user is an end user of its own
 
 
 def test_refusals_are_counted_apart_and_waited_out(tmp_path: Path) -> None:
-    """Four users who are refused once wait for the minute to end: nobody asks again."""
+    """Users who are refused wait until the minute of the rate limit ends, so there are few refusals."""
     (tmp_path / "service").mkdir()
     with services.served(tmp_path / "service", VOICE_RATE_LIMIT="6") as service:
         at = ["--host", service.url, "--key", service.key, "--no-store"]
@@ -94,7 +94,10 @@ def test_refusals_are_counted_apart_and_waited_out(tmp_path: Path) -> None:
 
 
 def refused(*options: str) -> CommandError:
-    """Before anything is started; the error's return code is the process's exit status."""
+    """Call the command with options that it refuses before it starts anything; return its error.
+
+    The error's return code is the exit status of the process.
+    """
     with pytest.raises(CommandError) as error:
         call_command("loadtest", "baseline", *options, *TINY)
     return error.value
@@ -122,7 +125,7 @@ def test_options_that_make_no_sense(wrong: list[str]) -> None:
 
 
 def started(line: list[str], environment: dict[str, str], until: str) -> tuple[subprocess.Popen[str], str]:
-    """The command, and what it has said until it said ``until``."""
+    """Start the command and read its output up to the text ``until``; return the process and the output."""
     process = subprocess.Popen(
         line, cwd=services.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -136,7 +139,7 @@ def started(line: list[str], environment: dict[str, str], until: str) -> tuple[s
 
 
 def test_an_interrupted_run_still_reports(tmp_path: Path) -> None:
-    """Against its own throw-away service."""
+    """The run is against a temporary service that the command starts."""
     options = ["normal_load", "--users-scale", "0.1", "--scale-time", "0.05", "--no-warm-up"]
     process, seen = started(*command(tmp_path / "state", tmp_path / "report", *options), " 5 users, ")
     process.send_signal(signal.SIGINT)
@@ -147,7 +150,7 @@ def test_an_interrupted_run_still_reports(tmp_path: Path) -> None:
     assert report["is_complete"] is False
     assert report["most_users"] == 5
     assert "Incomplete" in (tmp_path / "report" / "report.html").read_text()
-    assert "Not stored" in errors  # no tables there
+    assert "Not stored" in errors  # this database has no tables
 
 
 def test_a_service_that_dies(tmp_path: Path) -> None:
@@ -167,7 +170,7 @@ def test_a_service_that_dies(tmp_path: Path) -> None:
 
 
 class Silent(BaseHTTPRequestHandler):
-    """A service that looks well and never answers."""
+    """A service that seems ready but never answers requests."""
 
     def do_GET(self) -> None:
         if self.path.startswith("/ws/"):

@@ -1,4 +1,4 @@
-"""What counts as a leak, on made-up memory."""
+"""What counts as a memory leak, on made-up readings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users say, what they accept as an answer, what is made of `/metrics`, how curves are drawn."""
+"""Parts of the load tests: clips, checks of answers, reading `/metrics`, the report's curves."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_memory_is_read() -> None:
         watch = Watch(url, 1)
         process = watch.read()
     assert process is not None
-    assert watch.memory() is None  # only what the thread has read counts
+    assert watch.memory() is None  # only readings of the thread count
     assert process.memory[0][1] == 3.1e8
 
 
@@ -164,7 +164,7 @@ def test_memory_that_is_not_told() -> None:
     ],
 )
 def test_a_process_that_died(seen: str, replaced: int) -> None:
-    """One letter a process: what answered at each reading, in order."""
+    """``seen``: the process that answered each reading in order, one letter for each process."""
     watch = Watch("http://nowhere", 1)
     watch.processes = {float(ord(name)): Process(float(ord(name))) for name in set(seen) - {"."}}
     watch.readings = [watch.processes.get(float(ord(name))) for name in seen]
@@ -186,7 +186,7 @@ def test_a_chart() -> None:
     drawn = chart("x", "s", [Curve("p95", 1, [(0, 0.5), (1, None), (2, 1.5), (3, 2.5)])], limits=[(2, "limit")])
     assert [label for _y, label in drawn.lines] == ["0", "1", "2", "3"]
     ((_colour, path),) = drawn.paths
-    assert path.count("M") == 2  # a gap where nothing is known
+    assert path.count("M") == 2  # a gap where there are no values
     assert path.count("L") == 1
 
 

@@ -1,4 +1,4 @@
-"""The report as a file that anybody can open."""
+"""The report is a page in a single file that any browser can open."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_it_says_how_much_each_voice_spoke() -> None:
     html = loadtest_report.page(told)
     assert "Who spoke" in html
     assert "eSpeak NG instead (busy)" in html
-    del told["voices"]  # as runs were stored before
+    del told["voices"]  # older stored runs do not have it
     assert "Who spoke" not in loadtest_report.page(told)
 
 
@@ -88,5 +88,5 @@ async def test_in_a_browser(tmp_path: Path, size: tuple[int, int]) -> None:
         await browser.goto(path.as_uri())
         assert await browser.locator("svg").count() == 7
         width = await browser.evaluate("document.documentElement.scrollWidth")
-        assert width <= size[0]  # nothing makes the page scroll sideways
+        assert width <= size[0]  # the page does not scroll sideways
         assert errors == []

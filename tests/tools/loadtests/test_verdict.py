@@ -1,4 +1,4 @@
-"""Verdicts on made-up runs."""
+"""Verdicts on made-up load tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ WELL = Server(trends=[FLAT], replaced=0, is_ready=True)
 
 
 def tally(ok: int = 100, refused: int = 0, failed: int = 0, hung: int = 0, users: int = 100, seconds=None) -> Tally:
-    """``seconds``: of one kind of work or another, instead of 0.1."""
+    """Return the tally of a made-up run.
+
+    ``seconds``: the latency by kind of work, if it is not 0.1 s.
+    """
     told = Tally(0.0)
     told.add(Pulse(1.0, users, 0, 0.0))
     for work in Workload:

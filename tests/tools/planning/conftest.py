@@ -1,4 +1,4 @@
-"""The planner reads the capacity app's seeded rows, as that app's own tests do."""
+"""The planner's tests use the capacity app's fixtures, because plans read its phases and costs."""
 
 from __future__ import annotations
 

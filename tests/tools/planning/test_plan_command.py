@@ -1,4 +1,4 @@
-"""`manage.py plan_capacity`, as an operator uses it."""
+"""`manage.py plan_capacity` and the parts behind it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tools.planning.tested import NoSuchTest, scaled
 from usage.cost import InfrastructureCost
 from usage.scorecard import Verdict
 
-RATES = Path(__file__).with_name("plan_rates.json")  # a measurement that stays as it is
+RATES = Path(__file__).with_name("plan_rates.json")  # a fixed measurement
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def unpriced(seeded) -> None:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch) -> None:
-    """A quarter of the simulated requests are enough here."""
+    """Simulate only a quarter of the requests, which is enough here."""
     monkeypatch.setattr(plan, "EVENTS", 2_000)
     monkeypatch.setattr(plan, "SHORTEST_S", 120.0)
 
@@ -66,7 +66,7 @@ def test_it_works(unpriced, capsys) -> None:
     assert "20,000 chat users, 1,400 with voice" in text
     for phase in Phase.objects.all():
         assert f"{phase}: " in text
-    # Nothing that was assumed passes for measured.
+    # No assumption is printed as a measurement.
     assert "engines on processor" in text
     assert "TAKEN TO BE as fast as one engine on that device (--speed-factor): assumed, not measured" in text
     assert text.count("ASSUMED: nobody has entered what is paid") == 2
@@ -75,7 +75,7 @@ def test_it_works(unpriced, capsys) -> None:
 
 
 def test_fits_is_said_only_of_what_was_measured(unpriced, capsys, tmp_path: Path) -> None:
-    """As it was measured. Otherwise there is a table by how fast a GPU might be."""
+    """Without a measured T4, a table for several assumed speeds of a GPU is printed instead."""
     of_gpu = tmp_path / "gpu.json"
     replace(read(RATES), device="GPU, Tesla T4", asr_model=PLANNED_ASR, tts_engine=PLANNED_TTS).write(of_gpu)
     assert "1 Launch: fits" in run(capsys, "--rates", str(of_gpu))
@@ -106,7 +106,7 @@ def test_the_planned_models_are_the_tiers() -> None:
 
 
 def test_a_device_that_is_too_slow_as_it_is(unpriced, capsys, tmp_path: Path) -> None:
-    """It is a processor: that no number of those is enough says nothing of a T4."""
+    """The device is a CPU. That no number of CPUs is enough does not mean that no number of T4s is."""
     slow = tmp_path / "slow.json"
     read(RATES).faster(0.005, "slow").write(slow)
     text = run(capsys, "--rates", str(slow))
@@ -118,7 +118,7 @@ def test_a_device_that_is_too_slow_as_it_is(unpriced, capsys, tmp_path: Path) ->
 
 
 def test_the_first_phases_stay_within_their_cost(seeded) -> None:
-    """With the GPUs that the phase has, and pods that cost what they request of a machine."""
+    """This holds with the phase's GPUs, and with pods that cost their requested share of a machine."""
     paid = prices(timezone.now(), pod_share=Goals.pod_cores / 2)
     for phase in Phase.objects.filter(number__in=(1, 2)):
         month = phase.gpus_to * paid.t4_month_usd + len(DEPLOYMENTS) * phase.pods_to * paid.pod_month_usd
@@ -139,12 +139,12 @@ def test_the_rates_that_come_along() -> None:
 def test_csv(unpriced, capsys, tmp_path: Path) -> None:
     text = run(capsys, "--csv", "-", "--rates", str(RATES))
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert len(rows) == 9  # the users asked for, and two ends of four phases
+    assert len(rows) == 9  # the requested users, and two upper limits of each of four phases
     assert rows[0]["case"] == "20,000 chat users, 1,400 with voice"
     assert {row["fits"] for row in rows[1:]} == {"not measured"}
     assert float(rows[0]["gpus"]) >= 1
     assert float(rows[1]["audio_hour_usd"]) > 0
-    assert rows[2]["audio_hour_usd"] == ""  # a crowd has no month
+    assert rows[2]["audio_hour_usd"] == ""  # people at once have no monthly use
     file = tmp_path / "plan.csv"
     run(capsys, "--csv", str(file), "--no-phases")
     assert len(list(csv.DictReader(file.open()))) == 1
@@ -179,7 +179,7 @@ def test_what_makes_no_sense_is_refused(unpriced, arguments: list[str]) -> None:
         call_command("plan_capacity", *arguments)
 
 
-# --- As tested --------------------------------------------------------------------------------------------------------
+# --- Rates from a load test -------------------------------------------------------------------------------------------
 def test_a_load_test_fills_the_machines_that_it_ran_on() -> None:
     plan = planner()
     kinds = {
@@ -206,8 +206,8 @@ def test_machines_are_enough_and_no_more() -> None:
     assert case.felt.gpu_utilisation <= plan.goals.utilisation
     assert max(case.felt.pod_utilisation.values()) <= plan.goals.utilisation
     work = sum(plan.gpu_work(case.rate, plan.use).values())
-    assert work / (case.machines.gpus - 1) > 0.6  # one fewer would be too busy
-    # Who is in conversation, by Little's law, is who was put there.
+    assert work / (case.machines.gpus - 1) > 0.6  # with one GPU less they would be too busy
+    # The people in conversation by Little's law are as many as were simulated.
     assert case.felt.talking == pytest.approx(500, rel=0.1)
 
 
@@ -217,7 +217,7 @@ def test_more_users_take_more_and_cost_less_each() -> None:
     assert many.machines.gpus > few.machines.gpus
     assert many.money.month_usd > few.money.month_usd
     assert many.money.audio_hour_usd < few.money.audio_hour_usd
-    # No amount of use is cheaper than the machine time alone.
+    # At no amount of use is the cost below that of the machine time alone.
     assert many.money.audio_hour_usd > many.money.audio_hour_floor_usd
     assert few.money.audio_hour_floor_usd == pytest.approx(many.money.audio_hour_floor_usd)
 
@@ -293,7 +293,7 @@ PEOPLE = (20, 80, 20)
 
 @pytest.fixture(scope="module")
 def stepped() -> dict[str, Run]:
-    """First few, then more than a slow GPU answers at once, then few again."""
+    """Runs with few people, then more than a slow GPU can answer, then few again."""
     plan = planner()
     plan.adopt(plan.rates.faster(0.25, "a slow GPU"))
     plan.crowd = Crowd(0, 0.5, (1.0, 0.0, 0.0))
@@ -337,7 +337,7 @@ def test_steps_are_simulated_alone(other: list[str]) -> None:
         call_command("plan_capacity", "--steps", "1", *other)
 
 
-# --- Pictures ---------------------------------------------------------------------------------------------------------
+# --- Charts -----------------------------------------------------------------------------------------------------------
 def test_pictures(seeded, tmp_path: Path) -> None:
     mpl = pytest.importorskip("matplotlib")
     mpl.use("Agg")

@@ -1,4 +1,4 @@
-"""The autoscaler's rules, on examples worked by hand from Kubernetes' documentation."""
+"""The autoscaler's rules, on examples worked out by hand from Kubernetes' documentation."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def test_the_manifest() -> None:
     ("current", "pods", "target", "count"),
     [
         (1, ready(200), 100, 2),  # twice the target: twice the pods
-        (2, ready(50, 50), 100, 1),  # half of it: half of them
-        (4, ready(109, 109, 109, 109), 100, 4),  # within a tenth: nothing
+        (2, ready(50, 50), 100, 1),  # half the target: half the pods
+        (4, ready(109, 109, 109, 109), 100, 4),  # within a tenth: no change
         (4, ready(91, 91, 91, 91), 100, 4),
-        (10, ready(*[110] * 10), 100, 10),  # a tenth exactly is still within
+        (10, ready(*[110] * 10), 100, 10),  # exactly a tenth: no change
         (4, ready(111, 111, 111, 111), 100, 5),  # 4.44, rounded up
-        (3, ready(90, 60, 30), 70, 3),  # the mean counts: 60, and 2.57 rounded up
-        (3, ready(0, 0, 0), 70, 0),  # idle: the least, which is for later
-        (2, [], 70, 2),  # nothing is known: nothing is done
+        (3, ready(90, 60, 30), 70, 3),  # mean 60, so 2.57, rounded up
+        (3, ready(0, 0, 0), 70, 0),  # idle: zero; the minimum is applied later
+        (2, [], 70, 2),  # no readings: no change
     ],
 )
 def test_the_ratio(current: int, pods: list[PodReading], target: float, count: int) -> None:
@@ -72,9 +72,9 @@ def test_the_ratio(current: int, pods: list[PodReading], target: float, count: i
 
 
 def test_pods_that_start_count_as_idle_when_more_are_wanted() -> None:
-    # Three at 90 alone would want ceil(3 x 90 / 50) = 6; with three that start the mean is 45: under, so nothing.
+    # Three pods at 90 alone would give ceil(3 x 90 / 50) = 6. With three starting ones the mean is 45, so no change.
     assert wanted(6, [*ready(90, 90, 90), *starting(3)], 50) == 6
-    # At 150 the mean of all is 100: twice the target, so twice as many.
+    # At 150 the mean of all is 100, twice the target, so the number doubles.
     assert wanted(4, [*ready(150, 150), *starting(1)], 50) == 6
 
 
@@ -83,13 +83,13 @@ def test_pods_that_start_do_not_count_when_fewer_are_wanted() -> None:
 
 
 def test_pods_without_a_reading() -> None:
-    assert wanted(3, ready(100, 100, None), 50) == 4  # over: they count as idle, mean 67
-    assert wanted(4, ready(20, 20, 20, None), 50) == 4  # under: as using all they ask for, mean 40, 3.2 rounded up
-    assert wanted(2, ready(40, None), 50) == 2  # it would turn round: mean 70
+    assert wanted(3, ready(100, 100, None), 50) == 4  # above the target: missing readings count as idle; mean 67
+    assert wanted(4, ready(20, 20, 20, None), 50) == 4  # below: they count as fully used; mean 40, so 3.2, rounded up
+    assert wanted(2, ready(40, None), 50) == 2  # the direction would reverse (mean 70), so no change
 
 
 def sync(scaler: Autoscaler, count: int, percent: float, times: int, start: float = 0.0) -> list[int]:
-    """The number of pods after each sync, all pods always ready and equally busy."""
+    """Return the number of pods after each sync, with all pods ready and equally busy."""
     seen = []
     for number in range(times):
         count = scaler.sync(start + number * hpa.SYNC_PERIOD_S, count, ready(*[percent] * count))
@@ -100,8 +100,8 @@ def sync(scaler: Autoscaler, count: int, percent: float, times: int, start: floa
 def test_scaling_up_waits_for_its_window_and_keeps_to_two_pods_a_minute() -> None:
     scaler = Autoscaler(replace(WIDE))
     assert sync(scaler, 4, 70, 4) == [4, 4, 4, 4]
-    # From second 60 on the load is 140 %. The lowest recommendation of the last 60 s counts: those of 15, 30 and 45 s
-    # were 4, so it goes up when the last of them is a minute old; and then by two at a time.
+    # From second 60 on, the load is 140 %. The lowest recommendation of the last 60 s counts. Those at 15, 30 and 45 s
+    # were 4, so the number rises when the last of them is a minute old, and then by two at a time.
     load = 4 * 140.0
     count = 4
     seen = []
@@ -130,12 +130,12 @@ def test_scaling_down_waits_five_minutes_for_the_highest_recommendation() -> Non
     assert sync(scaler, 5, 70, 2) == [5, 5]  # at 0 and 15 s
     seen = sync(scaler, 5, 7, 22, start=30.0)
     assert seen[:19] == [5] * 19  # up to 300 s
-    assert seen[19] == 2  # at 315 s the recommendation of 15 s is out of the window; 0.5 pods, so the least
+    assert seen[19] == 2  # at 315 s the recommendation of 15 s has left the window; 0.5 pods, so the minimum
 
 
 def test_a_percentage_goes_down_step_by_step() -> None:
     down = Behaviour(0, (Policy(Unit.PERCENT, 10, 60),))
-    # As the documentation has it: 80 pods, then 72, then 65 (7.2 rounded up to 8 of 72 at most: 64.8 down is 64).
+    # The documentation's example of 10 % a minute from 80 pods: first 72. Then 64.8, which is rounded down to 64.
     assert sync(Autoscaler(replace(WIDE, down=down)), 80, 1, 9)[::4] == [72, 64, 57]
 
 
@@ -147,13 +147,13 @@ def test_never_beyond_its_limits() -> None:
 
 
 def test_it_begins_with_the_pods_that_it_finds() -> None:
-    """So the first look, too, has to be held for the whole window."""
+    """It counts as the first recommendation, so the first change also waits for the whole window."""
     assert sync(Autoscaler(API), 2, 300, 5) == [2, 2, 2, 2, 4]
 
 
 def test_of_two_metrics_the_larger_wish_counts() -> None:
     both = replace(API, up=Behaviour(0, API.up.policies), users_per_pod=25)
-    waiting = [PodReading(True, 5.0, users=50.0)] * 2  # for a GPU: the CPU is idle
+    waiting = [PodReading(True, 5.0, users=50.0)] * 2  # users wait for a GPU, so the CPU is idle
     assert Autoscaler(both).sync(0, 2, waiting) == 4
     assert Autoscaler(replace(both, users_per_pod=None)).sync(0, 2, waiting) == 2
     busy = [PodReading(True, 140.0, users=1.0)] * 2

@@ -1,4 +1,4 @@
-"""`manage.py measure_rates` on the real service, and a plan from what it measured."""
+"""`manage.py measure_rates` measures a real service, and a plan can be made from the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tools.planning.simulation.closed import ClosedLoop, one_machine
 @pytest.mark.timeout(400)
 def test_it_works(tmp_path: Path) -> None:
     file = tmp_path / "rates.json"
-    # In a process of its own: it sets the environment of what it measures.
+    # In another process, because it changes the environment.
     done = subprocess.run(
         [sys.executable, "manage.py", "measure_rates", str(file), "--seconds", "1"],
         cwd=ROOT,

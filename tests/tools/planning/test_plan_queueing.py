@@ -1,4 +1,4 @@
-"""Queueing formulas against results that are known, and against the simulation."""
+"""Queueing formulas agree with known results and with the simulation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.planning.queueing import Station, erlang_c
 @pytest.mark.parametrize(
     ("servers", "offered", "probability"),
     [
-        (1, 0.5, 0.5),  # M/M/1: the utilisation
+        (1, 0.5, 0.5),  # M/M/1: equals the utilisation
         (2, 1.0, 1 / 3),
         (2, 1.5, 0.642857),  # 9/14
         (3, 2.0, 4 / 9),
@@ -22,7 +22,7 @@ from tools.planning.queueing import Station, erlang_c
     ],
 )
 def test_erlang_c(servers: int, offered: float, probability: float | None) -> None:
-    # Independent of the recursion: the textbook's sum, in logarithms.
+    # The textbook's sum, in logarithms, as a check independent of the recursion.
     terms = [math.exp(k * math.log(offered) - math.lgamma(k + 1)) for k in range(servers)]
     last = math.exp(servers * math.log(offered) - math.lgamma(servers + 1)) * servers / (servers - offered)
     assert erlang_c(servers, offered) == pytest.approx(last / (sum(terms) + last), rel=1e-9)
@@ -33,7 +33,7 @@ def test_erlang_c(servers: int, offered: float, probability: float | None) -> No
 def test_erlang_c_at_its_ends() -> None:
     assert erlang_c(3, 0.0) == 0.0
     assert erlang_c(3, 3.0) == 1.0
-    assert erlang_c(10_000, 9_000) < 1e-9  # and no overflow
+    assert erlang_c(10_000, 9_000) < 1e-9  # does not overflow
 
 
 def test_one_exponential_server() -> None:

@@ -1,4 +1,4 @@
-"""Rates as a file: read, refused, written; and made faster."""
+"""Rates are read from a file, refused if invalid, written, and scaled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tools.planning.rates import BadRates, fit_line, read
 
-RATES = Path(__file__).with_name("plan_rates.json")  # a measurement that stays as it is
+RATES = Path(__file__).with_name("plan_rates.json")  # a fixed measurement
 
 
 def test_rates_are_kept_as_they_were(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The simulator: time, shared cores, batches, and what has to hold of every queue."""
+"""The simulator: simulated time, shared cores, batches, and laws that hold for every queue."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_cores_are_shared_evenly() -> None:
     for name, seconds in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
         machine.work(seconds, lambda name=name: seen.update({name: clock.now}))
     clock.run(100)
-    # Three on two cores: each at 2/3 until a has its 1 s, at 1.5; then both at full speed.
+    # Three threads on two cores run at 2/3 speed until the first has had its 1 s, at 1.5 s; then two run at full speed.
     assert seen == pytest.approx({"a": 1.5, "b": 2.5, "c": 3.5})
     assert machine.used_s == pytest.approx(6)
 
@@ -75,7 +75,7 @@ def test_threads_take_jobs_in_order() -> None:
 
 # --- Batches ----------------------------------------------------------------------------------------------------------
 def brute_force(arrivals: list[tuple[float, float]], time: BatchTime) -> list[float]:
-    """When each of (time, size) ends: one server, one instant after the other, no events."""
+    """Return when each arrival (time, size) ends on one server, computed batch by batch without events."""
     waiting = sorted(range(len(arrivals)), key=lambda each: arrivals[each][0])
     ends: dict[int, float] = {}
     now = 0.0
@@ -148,7 +148,7 @@ async def test_batches_are_those_of_the_real_batcher(seed: int) -> None:
     for number, (size, is_live) in enumerate(units):
         tasks.append(asyncio.create_task(real.submit(Sized(number=number, size=size, live=is_live))))
         await asyncio.sleep(0)
-        while number == 0 and real.stats().running == 0:  # the first one is in its batch before others come
+        while number == 0 and real.stats().running == 0:  # wait until the first unit runs in a batch of its own
             await asyncio.sleep(0.001)
     gate.set()
     await asyncio.gather(*tasks)
@@ -181,8 +181,8 @@ def test_two_workers_gather_and_share_as_the_real_ones_do() -> None:
 
     arrive(0.0, 0)
     arrive(0.1, 1)
-    arrive(0.2, 2, 3, 4, 5, 6, 7)  # four of the seven that wait or run are one worker's share
-    arrive(1.095, 8)  # the other worker waits for who may follow
+    arrive(0.2, 2, 3, 4, 5, 6, 7)  # of seven units waiting or running, a worker's share is four
+    arrive(1.095, 8)  # the other worker waits for units that may follow
     clock.run(10)
     later = 1.095 + ARRIVAL_GAP_S + 1.0
     assert ends == pytest.approx(
@@ -203,19 +203,19 @@ def test_a_deadline_that_cannot_be_met_refuses_and_one_that_has_passed_drops() -
     clock = Clock()
     answers: list[tuple[str, bool]] = []
     server = BatchServer(clock, replace(SIMPLE, batch_units=1))
-    server.submit(100, lambda done: answers.append(("first", done)))  # 1.1 s
-    server.submit(1, lambda done: answers.append(("late", done)), deadline=0.5)  # nothing is known of the speed yet
+    server.submit(100, lambda done: answers.append(("first", done)))  # takes 1.1 s
+    server.submit(1, lambda done: answers.append(("late", done)), deadline=0.5)  # the speed is not known yet
     clock.run(1.2)
     assert answers == [("first", True), ("late", False)]
     server.submit(100, lambda done: None)
-    server.submit(100, lambda done: None)  # waits: at 0.011 s a unit of cost that is 1.1 s
+    server.submit(100, lambda done: None)  # waits; at 0.011 s per unit of cost it takes 1.1 s
     assert not server.submit(1, lambda done: None, deadline=clock.now + 1.0)
     assert server.submit(1, lambda done: None, deadline=clock.now + 1.3)
 
 
-# --- What holds of every queue ----------------------------------------------------------------------------------------
+# --- Laws that hold for every queue -----------------------------------------------------------------------------------
 def test_a_machine_with_one_core_is_an_m_g_1_queue() -> None:
-    """The simulated wait of a thread against Pollaczek and Khinchine."""
+    """The simulated wait of a thread is that of the Pollaczek–Khinchine formula."""
     chance = random.Random(5)
     clock = Clock()
     waits = []
@@ -234,7 +234,7 @@ def test_a_machine_with_one_core_is_an_m_g_1_queue() -> None:
 
 
 def test_littles_law(rates: Rates) -> None:
-    """People being served = how many come a second x how long they stay; in a closed loop with time to think."""
+    """The mean number of people equals the arrival rate times the mean stay, in a closed loop with think time."""
     for users, think in ((30, 0.5), (30, 3.0)):
         answers = one_machine(rates, ClosedLoop(users, 120, 0.5, think_s=(think, think), warm_up_s=30), cores=2.0)
         mean = sum(answers.all()) / len(answers.all())
@@ -254,7 +254,7 @@ def test_nothing_is_lost_or_made_up(rates: Rates) -> None:
     demand = Demand(users=60_000, voice_share=0.07)
     shape = Shape(1, PODS)
     run = simulate(demand, rates, shape, start_h=20, end_h=21)
-    assert 0 <= run.arrivals - run.answered - run.refused <= 60  # those still under way at the end
+    assert 0 <= run.arrivals - run.answered - run.refused <= 60  # requests still in progress at the end
     hour = demand.rate(demand.curve.at(20.5).item())
     expected = 3600 * (hour.asr + hour.tts + hour.streams * demand.stream_s * rates.live.units_per_s)
     assert run.arrivals == pytest.approx(expected, rel=0.15)

@@ -160,7 +160,7 @@ async def test_a_letter_over_and_over_after_other_words_is_heard_again(engine: W
 async def test_a_text_that_breaks_off_long_before_the_speech_is_heard_again(
     engine: WhisperEngine, seconds: float, tries: int
 ) -> None:
-    """It has no closing timestamp, and few words for its time."""
+    """Such a text has no closing timestamp and few words for the length of the audio."""
     script = Script(["<|0.00|> selamat", "<|0.00|> selamat pagi semua<|3.00|>"])
     real = engine._model.model
     engine._model.model = ScriptedModel(real, engine._model.hf_tokenizer, script)
@@ -201,7 +201,7 @@ async def test_mandarin_is_written_in_simplified_characters(engine: WhisperEngin
         ("zh", ["给我来", b"\xe4\xbd"], "给我来"),  # ends within a character
         ("zh", ["<|0.00|>", "给我来", b"\xe4", "<|1.00|>"], "给我来"),
         ("zh", [b"\xbd\xa0", "给我来"], "给我来"),  # begins with the end of a character
-        ("ms", ["<|0.00|>", "saya ", b"\xe0\xae", "mahu", "<|1.00|>"], "saya mahu"),  # incomplete, in the middle
+        ("ms", ["<|0.00|>", "saya ", b"\xe0\xae", "mahu", "<|1.00|>"], "saya mahu"),  # incomplete
         ("en", ["thanks ", b"\xf0\x9f\x98", "<|1.00|>", "a lot", b"\xf0\x9f"], "thanks a lot"),
         ("ta", ["<|0.00|>", "வணக்கம்", b"\xff\xfe", "<|1.00|>", b"\xae", "<|1.60|>"], "வணக்கம்"),  # bytes of no character
         ("zh", ["<|0.00|>", "给", b"\xe6", "<|0.80|>", "<|0.80|>", b"\x88\x91", "来", "<|1.60|>"], "给我来"),

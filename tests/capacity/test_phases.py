@@ -139,7 +139,7 @@ def test_thresholds_that_people_set_are_no_share_of_the_phase(seeded) -> None:
 
 
 def test_a_process_of_the_version_before_can_insert(seeded) -> None:
-    """It inserts only the columns that it knows."""
+    """The previous version inserts rows without the columns that it does not know."""
     rule = Rule.objects.get(severity="critical", metric="users")
     client = ClientApplication.objects.create(name="chat-web")
     flag = Flag.objects.create(name="one")

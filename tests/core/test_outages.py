@@ -138,7 +138,7 @@ async def test_without_redis_only_what_needs_it_is_refused(tmp_path: Path) -> No
 
 
 async def test_a_redis_that_is_silent_is_waited_for_once(tmp_path: Path) -> None:
-    """It accepts connections but never answers. Only the first requests wait; later ones do not."""
+    """Redis accepts connections but never answers. Only the first requests wait for it; later ones do not."""
     with ExitStack() as stack:
         redis = stack.enter_context(services.redis_server(tmp_path))
         server = stack.enter_context(served(tmp_path, REDIS_URL=redis.url, VOICE_RATE_LIMIT="1000"))

@@ -1,9 +1,9 @@
-"""Score spoken forms against a table: language, kind, text ("\\n" a line feed), what may be said (" || " between).
+"""Score spoken forms against a table with the columns language, kind, text and accepted forms.
 
     python -m tests.spoken_text.scoring CASES.tsv [--kind KIND] [--quiet]
 
-Case and punctuation do not count. For Tamil a case lists words that must occur, "written=spoken" or plain, because
-the text around a number stays as it is.
+In a text, "\\n" is a line feed. Accepted forms are separated by " || ". Case and punctuation do not count. For Tamil, a
+case lists words that must occur, plain or as "written=spoken", because the text around a number is not changed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def words(text: str) -> str:
 
 
 def is_right(case: Case, spoken: str) -> bool:
-    """Return True if `spoken` is one of the accepted forms; in Chinese spaces do not count."""
+    """Return True if `spoken` is an accepted form of the case; in Chinese, spaces do not count."""
     said = words(spoken)
     if case.language == "ta":
         parts = [part.partition("=")[2] or part for part in re.split(r"\s+(?=\d+=)", case.accepted[0])]

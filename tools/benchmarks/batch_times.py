@@ -138,7 +138,7 @@ def _speech(file: bytes, checkpoint: Any) -> Any:
 def _texts() -> list[str]:
     """Return sentences of normal, half and double length in turn.
 
-    Only with different lengths can a batch's fixed time be told from the time that depends on the length.
+    Different lengths are needed to separate a batch's fixed time from the time that depends on the length.
     """
     texts = []
     for number, sentence in enumerate(SENTENCES):

@@ -24,7 +24,7 @@ from tools.benchmarks import load  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
 from tools.benchmarks.through_http import asr, tts  # noqa: E402
 
-SATURATION = 50  # callers who keep two cores busy
+SATURATION = 50  # callers; enough to keep two cores busy
 TIMES = (1, 2, 4)
 KEPT = 0.9  # goal: share of the best goodput that remains at four times saturation
 

@@ -1,4 +1,4 @@
-"""Measure the same work without HTTP, by calls in this process: audio bytes to text, and text to audio bytes."""
+"""Measure speech to text and text to speech by direct calls in this process, without HTTP."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class Rhythm:
         return self.weight * (here + part * (following - here))
 
     def share_before(self, second: float) -> float:
-        """Return the share of the day's requests that come before this second: 0 at midnight, 1 at the next."""
+        """Return the share of the day's requests that come before this second, from 0 to 1."""
         hour, part = divmod(min(max(second, 0.0), DAY_S - 1e-6) / HOUR_S, 1)
         before = self._until[int(hour)]
         after = self._until[int(hour) + 1]

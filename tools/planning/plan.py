@@ -278,7 +278,7 @@ class Planner:
         run = simulate_steady(rate, use, self.rates, shape, seconds=seconds, seed=self.seed)
         stations = {name: self.station(name, rate, use, machines.pods[name]) for name in DEPLOYMENTS}
         streams = rate.streams * use.stream_s
-        # With nothing asked: one alone.
+        # Without any answer in the simulation, the latency is that on an idle service.
         answers = {name: run.latencies(name) or [self.alone_s(name)] for name in DEPLOYMENTS}
         mean = {name: statistics.fmean(found) for name, found in answers.items()}
         served = rate.asr * mean[ASR] + rate.tts * mean[TTS] + streams  # Little's law

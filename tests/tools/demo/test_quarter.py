@@ -58,7 +58,7 @@ def test_nothing_is_in_the_future_or_before_the_quarter(quarter: Quarter, reques
 
 
 def test_only_who_has_a_feature_uses_it(quarter: Quarter, requests: list[Request]) -> None:
-    """Users have a feature by the same places in the roll-out as in the request gate."""
+    """The request gate's rules for percentages would let each user make the requests that the demo gives them."""
     for request in requests:
         feature = {"speech": Feature.TTS, "realtime": Feature.REALTIME}.get(request.kind.value, Feature.ASR)
         percent = quarter.percent(feature, (request.at.date() - quarter.first).days)

@@ -147,7 +147,7 @@ def test_never_beyond_its_limits() -> None:
 
 
 def test_it_begins_with_the_pods_that_it_finds() -> None:
-    """It counts as the first recommendation, so the first change also waits for the whole window."""
+    """The initial number counts as a recommendation, so the first change also waits for the whole window."""
     assert sync(Autoscaler(API), 2, 300, 5) == [2, 2, 2, 2, 4]
 
 

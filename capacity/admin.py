@@ -23,11 +23,9 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 from capacity import historyadmin, loadtestadmin
 from capacity.historyadmin import DELIVERY_COLOURS
 from capacity.models import Alert, Delivery, Rule
-from core.admin_objects import exists, found
-from core.audited_admin import AuditedAdmin
+from core.admin_base import AuditedAdmin, ReadOnly, exists, found, page_of
 from core.confirmation import Question, ask
 from core.quantities import NONE, ShortFloatField, SpanField, span
-from core.readonly_admin import ReadOnly, page_of
 
 __all__ = ["historyadmin", "loadtestadmin"]
 

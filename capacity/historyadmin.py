@@ -17,11 +17,10 @@ from unfold.decorators import action, display
 from capacity import delivery, historychart, loadtests
 from capacity.historychart import Chart
 from capacity.models import ActiveUsers, Delivery, HourlyPeak, Outage, Phase, ProbeDay, Sample
-from core.audited_admin import AuditedAdmin
+from core.admin_base import AuditedAdmin, ReadOnly, page_of
 from core.confirmation import Question, ask
 from core.errors import DomainError
 from core.quantities import NONE, number, percent, seconds, span
-from core.readonly_admin import ReadOnly, page_of
 
 DELIVERY_COLOURS = {"Waiting": "warning", "Sent": "success", "Given up": "danger"}
 NOBODY = "No receiver is configured: set VOICE_ALERT_EMAILS or VOICE_ALERT_WEBHOOKS, or nobody is notified of anything."

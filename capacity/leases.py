@@ -37,7 +37,7 @@ from capacity.deployed import most_users
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, person, united
 from core.errors import DomainError
-from core.perloop import PerLoop
+from core.per_loop import PerLoop
 from inference import gpu, runtime
 from rollout.feature import Feature
 

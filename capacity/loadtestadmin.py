@@ -11,8 +11,7 @@ from unfold.decorators import action, display
 
 from capacity.loadtest_report import context, page
 from capacity.models import LoadTestRun
-from core.admin_objects import found
-from core.readonly_admin import ReadOnly
+from core.admin_base import ReadOnly, found
 
 VERDICT_COLOURS = {"Passed": "success", "Failed": "danger", "No verdict": "warning", "Incomplete": "warning"}
 # A report needs nothing but its own styles, so the browser may load nothing else, whatever the report contains.

@@ -19,8 +19,7 @@ from django.utils.formats import date_format
 from unfold.decorators import action, display
 
 from core import user_admin
-from core.admin_objects import exists, found
-from core.audited_admin import AuditedAdmin
+from core.admin_base import AuditedAdmin, exists, found
 from core.confirmation import Question, ask
 from core.models import ApiKey, ClientApplication
 

@@ -17,7 +17,7 @@ from core.context import current
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import Caller
-from core.perloop import PerLoop
+from core.per_loop import PerLoop
 from core.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)

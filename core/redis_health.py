@@ -15,7 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from core.perloop import PerLoop
+from core.per_loop import PerLoop
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar, cast
 from cachetools import TTLCache
 from django.conf import settings
 
-from core.perloop import PerLoop
+from core.per_loop import PerLoop
 from core.redis_health import RedisUnavailable, redis_health, redis_options
 
 logger = logging.getLogger(__name__)

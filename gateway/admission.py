@@ -17,7 +17,7 @@ from django.conf import settings
 from core.context import current
 from core.errors import ApiError, as_api_error
 from core.identity import Caller, authenticate
-from core.perloop import PerLoop
+from core.per_loop import PerLoop
 from gateway import metrics
 from gateway.bodies import body_size
 from gateway.edge import HttpApp, headers_of, send_error

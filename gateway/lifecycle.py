@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from capacity.leases import leases
 from core.error_codes import ErrorCode
 from core.errors import ApiError
-from core.perloop import PerLoop
+from core.per_loop import PerLoop
 from inference import runtime
 from usage.writer import ledger
 

@@ -28,10 +28,8 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from core.admin_objects import exists, found
-from core.audited_admin import AuditedAdmin
+from core.admin_base import AuditedAdmin, ReadOnly, exists, found, page_of
 from core.quantities import NONE, number
-from core.readonly_admin import ReadOnly
 from rollout import preview, rampadmin
 from rollout.board import UNDER_WAY
 from rollout.confirmation import ask, why_field
@@ -274,7 +272,7 @@ class FlagAdmin(AuditedAdmin):
             title=f"Kill switch of {flag.name}",
             consequence=consequence if killed else revived,
             button="Switch off for everybody" if killed else "Switch on again",
-            back=self.page_of(flag.pk),
+            back=page_of(flag),
             do=do,
             is_harmful=killed,
             why=EMERGENCY if killed else "",

@@ -31,7 +31,7 @@ from core.audit import Change
 from core.db_health import UNAVAILABLE_ERRORS, ask
 from core.errors import DomainError
 from core.identity import Caller
-from core.perloop import PerLoop
+from core.per_loop import PerLoop
 from rollout import share
 from rollout.feature import VOICE, Feature
 from rollout.models import ClientShare, CohortMember, Flag, ListedUser

@@ -12,8 +12,7 @@ from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from core.admin_objects import exists, found
-from core.audited_admin import AuditedAdmin
+from core.admin_base import AuditedAdmin, exists, found, page_of
 from core.quantities import NONE, SpanField, span
 from rollout import ramp as ramps
 from rollout.confirmation import ask
@@ -115,7 +114,7 @@ class RampAdmin(AuditedAdmin):
 
     def response_add(self, request: HttpRequest, obj: Ramp, post_url_continue: str | None = None) -> HttpResponse:
         self.message_user(request, f"{obj} is a draft: nothing changes until it is started.".capitalize())
-        return HttpResponseRedirect(self.page_of(obj.pk))
+        return HttpResponseRedirect(page_of(obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         is_draft = isinstance(obj, Ramp) and obj.state == Ramp.State.DRAFT
@@ -175,7 +174,7 @@ class RampAdmin(AuditedAdmin):
             title=f"{verb} {ramp}",
             consequence=consequence,
             button=f"{verb} this ramp",
-            back=self.page_of(ramp.pk),
+            back=page_of(ramp),
             do=do,
             is_harmful=verb in ("Start", "Abort"),
         )

@@ -17,11 +17,9 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from unfold.decorators import action, display
 
-from core.admin_objects import first, found
-from core.audited_admin import AuditedAdmin
+from core.admin_base import AuditedAdmin, ReadOnly, first, found
 from core.confirmation import Question, ask
 from core.quantities import NONE, MicrosField, audio, number, percent, seconds
-from core.readonly_admin import ReadOnly
 from usage import audienceadmin, statementadmin
 from usage.confirmation import SecondsForm, UnitsForm
 from usage.cost import InfrastructureCost, month_cost

@@ -35,7 +35,7 @@ from core.db_health import UNAVAILABLE_ERRORS
 from core.errors import DomainError
 from core.identity import Caller
 from core.lookup import SharedLookup
-from core.perloop import PerLoop
+from core.per_loop import PerLoop
 from usage.entry import Kind, Measure
 from usage.models import Consumption
 from usage.period import end_of_month, month_of

@@ -15,9 +15,8 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from core.admin_objects import exists, found
+from core.admin_base import ReadOnly, exists, found
 from core.confirmation import Question, ask
-from core.readonly_admin import ReadOnly
 from usage import documents
 from usage.confirmation import CreditForm, MonthForm
 from usage.drafting import draft_month, finalise, overcharged_sen

@@ -22,7 +22,7 @@ from django.utils import timezone
 from prometheus_client import Counter, Gauge, Histogram
 
 from core.db_health import UNAVAILABLE_ERRORS, database, with_timeout
-from core.perloop import PerLoop
+from core.per_loop import PerLoop
 from usage.entry import Entry
 from usage.groupcommit import LARGEST_COMMIT, GroupCommit, together_or_each
 from usage.models import LedgerEntry, OpenStream

@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 
 from core.audit import acting
 from core.models import ApiKey, ClientApplication, digest_of
-from core.statedir import kept_secret
+from core.state_directory import kept_secret
 from rollout.feature import VOICE
 from rollout.models import ALL, Flag
 

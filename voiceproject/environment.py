@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import environ
 
-from core.statedir import state_directory
+from core.state_directory import state_directory
 
 SECRETS = ("SECRET", "PASSWORD", "KEY", "_URL")  # the value of a setting with such a name is not printed
 

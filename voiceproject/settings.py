@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core import readers
-from core.statedir import kept_secret
+from core.state_directory import kept_secret
 from voiceproject import VERSION
 from voiceproject.environment import Environment, database_config
 from voiceproject.setting_rules import broken_rules, usable

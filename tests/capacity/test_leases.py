@@ -20,7 +20,7 @@ from capacity.leases import DatabaseStore, Leases, RedisStore, TooManyUsers, con
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, united
 from core.errors import as_api_error
-from core.perloop import PerLoop
+from core.per_loop import PerLoop
 from rollout.feature import Feature
 from tests import services
 from tests.services import ROOT

@@ -6,7 +6,7 @@ from pytest_django import Settings
 
 from core import ratelimit
 from core.identity import Caller
-from core.perloop import PerLoop
+from core.per_loop import PerLoop
 
 CALLER = Caller(1, "chat", "key:vk_x", "vk_x", "key:vk_x")
 

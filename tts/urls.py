@@ -1,7 +1,10 @@
+"""The paths of this app: HTTP endpoints and WebSocket."""
+
 from __future__ import annotations
 
 from django.urls import path
 
+from tts.consumer import SpeechConsumer
 from tts.views import ScriptView, SpeechView, VoicesView
 
 urlpatterns = [
@@ -9,3 +12,5 @@ urlpatterns = [
     path("v1/audio/speech/script", ScriptView.as_view(), name="script"),
     path("v1/audio/voices", VoicesView.as_view(), name="voices"),
 ]
+
+websockets = {"/ws/tts": SpeechConsumer.as_asgi()}

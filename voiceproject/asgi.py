@@ -50,8 +50,8 @@ _http = Edge(
 @cache
 def _sockets() -> dict[str, Any]:
     """Return every WebSocket route. Called late, because importing the consumers imports their engines' libraries."""
-    from asr.websockets import websockets as asr
-    from tts.websockets import websockets as tts
+    from asr.urls import websockets as asr
+    from tts.urls import websockets as tts
 
     return {**asr, **tts}
 

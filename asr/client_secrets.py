@@ -18,9 +18,9 @@ from asr.realtime_session import RealtimeSettings
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import caller_of, end_user
-from core.json_fields import StrictCharField
 from gateway import client_secrets
 from gateway.gate import Kind, preflight
+from gateway.strict_json import StrictCharField
 from gateway.views import ApiView
 from usage.rollups import Consumption
 

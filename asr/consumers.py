@@ -21,7 +21,7 @@ from asr.resample import AudioInput, Encoding
 from asr.streaming import Committed, Event, Failed, Final, NothingToCommit, Partial, SpeechStarted, SpeechStopped
 from core.error_codes import ErrorCode
 from core.errors import ApiError, report
-from core.json_fields import StrictCharField
+from gateway.strict_json import StrictCharField
 
 
 class State(StrEnum):

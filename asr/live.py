@@ -21,12 +21,12 @@ from asr.units import Options, Samples
 from asr.whisper_engine import whisper
 from core.error_codes import ErrorCode
 from core.errors import ApiError
-from core.json_fields import StrictCharField
 from gateway import metrics
 from gateway.catalogue import Task, resolve
 from gateway.gate import Kind
 from gateway.handshake import Handshake
 from gateway.socket import SocketConsumer
+from gateway.strict_json import StrictCharField
 from inference.errors import OverCapacity
 from inference.pool import in_pool
 from usage.recent import remember

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.json_fields import StrictCharField, StrictIntegerField
+from gateway.strict_json import StrictCharField, StrictIntegerField
 from usage.entry import Kind, Measure
 
 MAX_CORRECTION_CHARACTERS = 100_000

@@ -19,15 +19,15 @@ from rest_framework import serializers
 
 from core.error_codes import ErrorCode
 from core.errors import ApiError
-from core.json_fields import StrictCharField, StrictFloatField
 from gateway import metrics
 from gateway.gate import Kind
 from gateway.socket import SocketConsumer
 from gateway.socket_messages import whole_characters
-from tts.choice import chosen_voice, follows_text
+from gateway.strict_json import StrictCharField, StrictFloatField
 from tts.encoding import SAMPLE_RATE, AudioFormat
 from tts.live import Audio, Cancelled, Ended, Event, Flushed, LiveSpeech, SentenceStarts, State, TooMuchText
 from tts.serializers import VoiceField
+from tts.voice_choice import chosen_voice, follows_text
 from tts.voices import primary
 
 FORMATS = (AudioFormat.PCM.value, AudioFormat.OPUS.value)

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.json_fields import StrictCharField, StrictFloatField
+from gateway.strict_json import StrictCharField, StrictFloatField
 from spoken_text.speakable import LANGUAGES
 from tts.encoding import AudioFormat
 from tts.voices import OPENAI_VOICES

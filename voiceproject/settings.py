@@ -293,7 +293,7 @@ UNFOLD = {
     "DASHBOARD_CALLBACK": "dashboard.homepage.page",
     "SIDEBAR": {"navigation": "dashboard.navigation.sidebar"},
     "TABS": "dashboard.navigation.tabs",
-    "COLORS": {"primary": "dashboard.look.primary"},
+    "COLORS": {"primary": "dashboard.theme.primary"},
 }
 
 # Uploads stay in memory: neither Django's request body nor an upload handler may write to the disk.
@@ -306,7 +306,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["core.identity.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["gateway.parsers.JsonParser"],
+    "DEFAULT_PARSER_CLASSES": ["gateway.strict_json.JsonParser"],
     "EXCEPTION_HANDLER": "core.errors.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,

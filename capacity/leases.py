@@ -33,7 +33,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from prometheus_client import Gauge
 
-from capacity.deployed import most_users
+from capacity.deployment import most_users
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, person, united
 from core.errors import DomainError

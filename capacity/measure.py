@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 
 from django.db.models import Avg, Count, Max, Q, QuerySet
 
-from capacity import cost
 from capacity.models import HourlyPeak, Metric, Rule, Sample
 from capacity.presence import Presence
 from core.percentiles import rank
+from usage.cost import month_cost_usd
 from usage.entry import Kind
 from usage.models import LedgerEntry
 
@@ -107,7 +107,7 @@ def _responses(rows: QuerySet[LedgerEntry]) -> Responses:
 def take_sample(now: datetime, presence: Presence | None) -> Readings:
     """Write one row of history, and return the readings for the rules. ``presence`` is None if it is unknown."""
     seen = traffic(now)
-    month_cost = cost.month_cost_usd(now)
+    month_cost = month_cost_usd(now)
     sample = Sample(
         at=now,
         requests=seen.requests,

@@ -10,7 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import Q
 
-from capacity import deployed
+from capacity import deployment
 from core.audit import Audited, record
 
 NOT_NEGATIVE = [MinValueValidator(0)]
@@ -109,9 +109,9 @@ class Rule(Audited):
     @property
     def level(self) -> float:
         """The threshold in the deployed phase. A number that is alarming in a small phase is normal in a large one."""
-        if not deployed.phase() or self.phase_percent is None:
+        if not deployment.phase() or self.phase_percent is None:
             return self.threshold
-        phase = Phase.objects.filter(number=deployed.phase()).first()
+        phase = Phase.objects.filter(number=deployment.phase()).first()
         if phase is None:
             return self.threshold
         most = {Metric.USERS: phase.concurrent_to, Metric.COST: phase.cost_to_usd}.get(Metric(self.metric)) or 0

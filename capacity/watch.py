@@ -22,7 +22,7 @@ from datetime import date, datetime, timedelta
 from django.db import close_old_connections
 from django.utils import timezone
 
-from capacity import alerts, delivery, deploys, leases, measure, phases, probe
+from capacity import alerts, delivery, deployment, leases, measure, phases, probe
 from capacity.leader import LEASE_S, Election, election
 from capacity.models import Sample
 from capacity.presence import Presence, united
@@ -158,7 +158,7 @@ class Watcher:
         if is_leader != self.is_leader:
             logger.info("leads the watch" if is_leader else "another process leads the watch")
             if is_leader:
-                deploys.note(self._clock())
+                deployment.note_version(self._clock())
         (self._is_leader.set if is_leader else self._is_leader.clear)()
 
     def _elected(self) -> Election:

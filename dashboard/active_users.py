@@ -19,7 +19,8 @@ from dashboard.tables import Column, Form, Table, Value, shown
 from rollout import policy
 from rollout.feature import Feature
 from rollout.policy import Reach
-from usage import audience, weeks
+from usage import weeks
+from usage.models import ChatUsers
 from usage.scorecard import ADOPTION, ADOPTION_BAND, Verdict
 from usage.weeks import Active
 
@@ -158,7 +159,7 @@ def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: M
     ``active``: active users on the span's last day, by client application id. With a language filter the number of chat
     users is unknown, because it is not reported by language.
     """
-    told = {} if filters.language else audience.known_on(span.last)
+    told = {} if filters.language else ChatUsers.known_on(span.last)
     if filters.client_id is not None:
         clients = {client: name for client, name in clients.items() if client == filters.client_id}
         told = {client: row for client, row in told.items() if client == filters.client_id}
@@ -212,7 +213,7 @@ def _percents(enabled: Mapping[int, Reach], feature: Feature) -> str:
 
 def _by_client(
     clients: Mapping[int, str],
-    told: Mapping[int, audience.ChatUsers],
+    told: Mapping[int, ChatUsers],
     enabled: Mapping[int, Reach],
     active: Mapping[int, Active],
 ) -> Table:

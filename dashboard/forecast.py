@@ -22,8 +22,9 @@ from rollout import policy
 from rollout.models import Flag
 from rollout.preview import Effect
 from rollout.share import shown
-from usage import audience, cost
+from usage import cost
 from usage.cost import InfrastructureCost
+from usage.models import ChatUsers
 from usage.money import MICROS
 
 Resource = InfrastructureCost.Resource
@@ -45,7 +46,7 @@ def effects(flag: Flag, percent: Decimal) -> list[Effect]:
     """Return the effects of setting the flag to ``percent``. ``flag`` must be as stored in the database."""
     now = timezone.now()
     rules = policy.load_percentages()
-    told = {client: row.users for client, row in audience.known_on(timezone.localdate(now)).items()}
+    told = {client: row.users for client, row in ChatUsers.known_on(timezone.localdate(now)).items()}
     clients = told or dict.fromkeys(ClientApplication.objects.values_list("pk", flat=True), 1) or {0: 1}
     before = _population(rules, flag, clients, is_told=bool(told))
     after = _population(rules.with_percent(flag.name, percent), flag, clients, is_told=bool(told))

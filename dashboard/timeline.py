@@ -11,7 +11,7 @@ from operator import attrgetter
 from django.db.models import Q
 from django.urls import reverse
 
-from capacity.deploys import SUBJECT as DEPLOY
+from capacity.deployment import AUDIT_SUBJECT as DEPLOY
 from capacity.models import Alert, Outage
 from core.audit import Change
 from core.quantities import span

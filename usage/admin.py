@@ -26,12 +26,10 @@ from usage.cost import InfrastructureCost, month_cost
 from usage.costboard import figures
 from usage.counterentry import left_of, take_back
 from usage.entry import Kind, Measure
-from usage.large_table_admin import LargeTableAdmin
+from usage.large_table_admin import LargeTableAdmin, MonthFilter
 from usage.models import Consumption, Correction, DailyMix, DailyUse, LedgerEntry, Plan, PlanAssignment, Rating
 from usage.money import exact
-from usage.monthfilter import MonthFilter
-from usage.plans import MS_PER_MINUTE
-from usage.quotashare import with_share_of_limit
+from usage.plans import MS_PER_MINUTE, with_share_of_limit
 
 __all__ = ["audienceadmin", "statementadmin"]
 

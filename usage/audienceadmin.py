@@ -8,8 +8,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from usage.audience import ChatUsers
 from usage.exchange import ExchangeRate
+from usage.models import ChatUsers
 
 
 @admin.register(ChatUsers)

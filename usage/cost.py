@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from core.audit import Audited
 from usage.entry import Kind, Measure
-from usage.money import divide_half_up
+from usage.money import MICROS, divide_half_up
 from usage.period import day_of, end_of_month, month_after, month_of, start_of
 from usage.rollups import DailyMix
 
@@ -132,6 +132,13 @@ def month_cost(now: datetime | None = None) -> MonthCost:
         audio_ms=_total(used, Measure.AUDIO, "audio_ms"),
         characters=_total(used, Measure.CHARACTERS, "characters"),
     )
+
+
+def month_cost_usd(now: datetime) -> float | None:
+    """Return the month's forecast cost in USD; None, rather than 0, if no prices have been entered."""
+    if not InfrastructureCost.objects.exists():
+        return None
+    return month_cost(now).forecast_micros / MICROS
 
 
 @dataclass(frozen=True)

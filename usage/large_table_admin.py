@@ -10,16 +10,19 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Page, Paginator
-from django.db.models import Max, Min, Q, QuerySet
+from django.db.models import Max, Min, Model, Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from unfold.admin import ModelAdmin
 
 from core.models import ClientApplication
-from usage.period import day_of, month_after, start_of
+from usage.period import day_of, month_after, month_before, month_of, start_of
 
 ROWS_ON_A_PAGE = 50
+MONTHS = 12
 
 
 class FarPaginator(Paginator):  # type: ignore[type-arg]
@@ -33,6 +36,24 @@ class FarPaginator(Paginator):  # type: ignore[type-arg]
             return super().page(number)
         turned = self.object_list.reverse()[self.count - last : self.count - first]
         return Page(list(turned)[::-1], number, self)
+
+
+class MonthFilter(admin.SimpleListFilter):
+    """Filter that offers the last twelve months, because finding those with rows would scan the whole table."""
+
+    title = "month"
+    parameter_name = "month"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        months = [month_of(timezone.now())]
+        while len(months) < MONTHS:
+            months.append(month_before(months[-1]))
+        return [(f"{month:%Y-%m}", f"{month:%B %Y}") for month in months]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        known = {value for value, _name in self.lookup_choices}
+        value = self.value()
+        return queryset.filter(month=date.fromisoformat(f"{value}-01")) if value in known else queryset
 
 
 class LargeTableAdmin(ModelAdmin):

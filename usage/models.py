@@ -5,7 +5,7 @@ The app's other models have their own modules, for example ``usage.plans`` and `
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -18,7 +18,6 @@ from core.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from core.errors import DomainError
 from core.identity import Caller
 from core.models import ClientApplication
-from usage.audience import ChatUsers
 from usage.cost import InfrastructureCost
 from usage.entry import CHARGED_STATUSES, Kind, Measure
 from usage.exchange import ExchangeRate
@@ -214,3 +213,30 @@ class Rating(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entry}: {self.score}"
+
+
+class ChatUsers(models.Model):
+    """Reported number of chat users of a client application on one day.
+
+    Staff enter it: this service sees only the users of voice, so it cannot count all users of a chat itself. Rows are
+    added, or deleted if wrong, but never changed, so that they record the history.
+    """
+
+    client = models.ForeignKey(ClientApplication, on_delete=models.PROTECT, related_name="+")
+    day = models.DateField("as of", default=timezone.localdate)
+    users = models.PositiveIntegerField("chat users", validators=[MinValueValidator(1)])
+    note = models.CharField(max_length=200, blank=True, help_text="Where the number comes from.")
+
+    class Meta:
+        ordering = ["-day", "client"]
+        constraints = [models.UniqueConstraint(fields=["client", "day"], name="chat_users_once_a_day")]
+        verbose_name_plural = "chat users"
+
+    def __str__(self) -> str:
+        return f"{self.client}: {self.users:,}"
+
+    @classmethod
+    def known_on(cls, day: date) -> dict[int, ChatUsers]:
+        """Return the newest report of each client application up to ``day``, by the application's id."""
+        rows = cls.objects.filter(day__lte=day).select_related("client").order_by("day", "pk")
+        return {row.client_id: row for row in rows}

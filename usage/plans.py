@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import BigIntegerField, Case, F, FloatField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Cast, Coalesce, NullIf, TruncMonth
 from django.utils import timezone
 
 from core.audit import Audited
 from core.models import ClientApplication
 from usage.entry import Measure
+from usage.rollups import Consumption
 
 MS_PER_MINUTE = 60_000
 CHARACTERS_PER_PRICE = 1000
@@ -188,6 +189,31 @@ def plan_at(client_id: int, user: str, moment: datetime) -> QuerySet[Plan]:
     own, clients = (Subquery(newest.filter(user=whose).values("plan")[:1]) for whose in (user, ""))
     default = Subquery(Plan.objects.filter(is_default=True).values("pk")[:1])
     return Plan.objects.filter(pk=Coalesce(own, clients, default))
+
+
+def with_share_of_limit(rows: QuerySet[Consumption]) -> QuerySet[Consumption]:
+    """Annotate ``share_of_limit``, the used share of the hard limit of the month's plan: 1.0 is the whole limit; None if
+    there is no limit."""
+    until_then = PlanAssignment.objects.annotate(starts_in=TruncMonth("starts_at")).filter(
+        client=OuterRef("client"), starts_in__date__lte=OuterRef("month")
+    )
+    newest = until_then.order_by("-starts_at", "-id").values("plan")
+    default = Plan.objects.filter(is_default=True).values("pk")
+    plan = Coalesce(
+        Subquery(newest.filter(user=OuterRef("user"))[:1]),
+        Subquery(newest.filter(user="")[:1]),
+        Subquery(default[:1]),
+        output_field=BigIntegerField(),
+    )
+    with_plan: Any = rows.annotate(plan_of_month=plan)
+    limits = Plan.objects.filter(pk=OuterRef("plan_of_month"))
+    limit = Case(
+        When(measure=Measure.AUDIO, then=Subquery(limits.values("hard_audio_minutes")[:1]) * Value(MS_PER_MINUTE)),
+        default=Subquery(limits.values("hard_characters")[:1]),
+        output_field=FloatField(),
+    )
+    used = Cast(F("used"), FloatField()) / NullIf(limit, Value(0.0))
+    return cast("QuerySet[Consumption]", with_plan.annotate(share_of_limit=used))
 
 
 def current_plan(client_id: int, user: str, moment: datetime | None = None) -> Plan | None:

@@ -20,8 +20,8 @@ from core.confirmation import Question, ask
 from usage import documents
 from usage.confirmation import CreditForm, MonthForm
 from usage.drafting import draft_month, finalise, overcharged_sen
+from usage.large_table_admin import MonthFilter
 from usage.money import exact
-from usage.monthfilter import MonthFilter
 from usage.period import month_before, month_of
 from usage.statements import CreditNote, Statement, StatementError, StatementLine
 

@@ -9,7 +9,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from capacity import deploys
+from capacity import deployment
 from capacity.models import Alert, Delivery, Rule
 from core.audit import Change, acting
 from core.models import ApiKey, ClientApplication
@@ -43,7 +43,7 @@ def test_a_rollback_is_one_event_with_its_cause() -> None:
         ramp = ramps.start(ramps.create(Flag.objects.get(name="voice")).pk, now)
     ramps.tick(now, ["concurrent users 91 > 80"])
     fire(now)
-    deploys.note(now)
+    deployment.note_version(now)
     told = "\n".join(words())
     assert (
         f"Ramp {ramp.pk} of voice rolled back | Back to 0 %. Critical: concurrent users 91 > 80 | ramp {ramp.pk}"
@@ -57,10 +57,10 @@ def test_a_rollback_is_one_event_with_its_cause() -> None:
 
 def test_a_deploy_is_noted_once(settings) -> None:
     now = timezone.now()
-    assert deploys.note(now)
-    assert not deploys.note(now)
+    assert deployment.note_version(now)
+    assert not deployment.note_version(now)
     settings.VOICE_VERSION = "9.9.9"
-    assert deploys.note(now + timedelta(minutes=1))
+    assert deployment.note_version(now + timedelta(minutes=1))
     assert words()[0].startswith("Version 9.9.9 deployed, after ")
 
 

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from capacity import delivery, watch
-from capacity.cost import month_cost_usd
 from capacity.models import Alert, Delivery, HourlyPeak, Metric, Outage, ProbeDay, Rule, Sample
 from tools.demo.load import Minute
 from tools.demo.narrative import GPU_FULL, OUTAGE, SLOW_LENGTH, Quarter
 from tools.demo.rollout import OPERATOR
+from usage.cost import month_cost_usd
 
 BATCH = 5000
 RECEIVER = "operators@example.com"

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from capacity import deployed
+from capacity import deployment
 
 
 @pytest.fixture
 def later(monkeypatch):
     """A function that lets enough simulated time pass for files to be read again."""
     now = [0.0]
-    monkeypatch.setattr("capacity.deployed.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("capacity.deployment.time.monotonic", lambda: now[0])
 
     def pass_by() -> None:
-        now[0] += deployed.READ_EVERY_S
+        now[0] += deployment.READ_EVERY_S
 
     return pass_by
 
@@ -24,17 +24,17 @@ def later(monkeypatch):
 def test_it_works(tmp_path: Path, settings, later) -> None:
     settings.VOICE_MAX_CONCURRENT_USERS = 7
     settings.VOICE_PHASE = 1
-    assert (deployed.most_users(), deployed.phase()) == (7, 1)
+    assert (deployment.most_users(), deployment.phase()) == (7, 1)
     settings.VOICE_PHASE_DIR = str(tmp_path)
-    assert (deployed.most_users(), deployed.phase()) == (7, 1), "no files: the settings"
+    assert (deployment.most_users(), deployment.phase()) == (7, 1), "no files: the settings"
     later()
     (tmp_path / "VOICE_MAX_CONCURRENT_USERS").write_text("200\n")
     (tmp_path / "VOICE_PHASE").write_text("2")
-    assert (deployed.most_users(), deployed.phase()) == (200, 2)
+    assert (deployment.most_users(), deployment.phase()) == (200, 2)
     (tmp_path / "VOICE_PHASE").write_text("3")
-    assert deployed.phase() == 2, "not read for every request"
+    assert deployment.phase() == 2, "not read for every request"
     later()
-    assert deployed.phase() == 3
+    assert deployment.phase() == 3
 
 
 @pytest.mark.parametrize("text", ["many", "", "2.5"])
@@ -42,4 +42,4 @@ def test_a_file_of_no_use_changes_nothing(text: str, tmp_path: Path, settings, l
     settings.VOICE_PHASE_DIR = str(tmp_path)
     settings.VOICE_MAX_CONCURRENT_USERS = 7
     (tmp_path / "VOICE_MAX_CONCURRENT_USERS").write_text(text)
-    assert deployed.most_users() == 7
+    assert deployment.most_users() == 7

@@ -30,7 +30,7 @@ from asr.checkpoint import FULL_CONTEXT_S, Checkpoint
 from asr.drafts import Draft, least_doubtful, max_tokens, phrases
 from asr.languages import RELATIVES
 from asr.lexicon import Lexicon, retimed
-from asr.mandarin import simplified
+from asr.simplified_chinese import simplified
 from asr.units import Hypothesis, SpeechUnit, Task
 from inference.engine import Unit
 

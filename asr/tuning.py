@@ -123,7 +123,7 @@ def parallelism(table: Tuning, checkpoint: Checkpoint, cores: int) -> tuple[int,
     """Return the number of workers and of threads for each.
 
     By rule a small model, which gains little from many threads, has a worker for each core. The workers give way to the
-    threads that feed them (``inference.priority``).
+    threads that feed them (``inference.thread_priority``).
     """
     if table.workers:
         return table.workers, max(1, table.threads)

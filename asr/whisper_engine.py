@@ -14,7 +14,7 @@ from django.conf import settings
 
 from asr.checkpoint import FULL_CONTEXT_S, Checkpoint, configured
 from asr.decoding import Decoded, Decoder, Prepared
-from asr.features import LogMel
+from asr.log_mel import LogMel
 from asr.tuning import (
     Tuning,
     UnusableTable,
@@ -26,7 +26,7 @@ from asr.tuning import (
     tuning,
 )
 from asr.units import SAMPLE_RATE, Hypothesis, Options, SpeechUnit
-from inference import priority, runtime
+from inference import runtime, thread_priority
 from inference.batcher import Batcher
 from inference.engine import Engine, EngineStats
 from inference.errors import DeadlineExceeded, EngineUnavailable
@@ -59,7 +59,7 @@ class WhisperEngine:
             return
         async with self._loading:
             if self._batcher is None:
-                loader = ThreadPoolExecutor(1, initializer=priority.lower)
+                loader = ThreadPoolExecutor(1, initializer=thread_priority.lower)
                 try:
                     batcher = await asyncio.get_running_loop().run_in_executor(loader, self._load)
                 finally:
@@ -169,7 +169,7 @@ class WhisperEngine:
         """
         noise = np.random.default_rng(0).normal(0, WARM_UP_LEVEL, SAMPLE_RATE).astype(np.float32)
         item = self._prepare(SpeechUnit(audio=noise, options=Options(temperatures=(0.0,))))
-        with ThreadPoolExecutor(workers, initializer=priority.lower) as pool:
+        with ThreadPoolExecutor(workers, initializer=thread_priority.lower) as pool:
             list(pool.map(self._run, [[item]] * workers))
 
     def _prepare(self, unit: SpeechUnit) -> Prepared:

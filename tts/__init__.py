@@ -7,9 +7,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gateway.catalogue import ModelCard
 
+DID_NOT_LOAD = (
+    "Kokoro is installed and did not load, so eSpeak NG serves: it sounds like a machine. The service's log says why."
+)
+
 
 def models_offered() -> list[ModelCard]:
     """Return the text-to-speech models that a request may name, the default first."""
-    from tts.offers import models_offered as offered  # here, because training scripts use tts.espeak without Django
+    # Imported late: the training scripts use tts.espeak without Django.
+    from django.conf import settings
 
-    return offered()
+    from gateway.catalogue import ModelCard, Task
+    from inference import runtime
+    from model_store import catalogue as model_store
+    from model_store.choice import chosen
+    from tts.reply_voice import NEURAL
+    from tts.voices import catalogue, default_voice
+
+    engines = {model: voice.engine for model, voice in catalogue().models().items()}
+    first = default_voice().model
+    notice = DID_NOT_LOAD if runtime.is_stood_in_for(NEURAL) else ""
+    if not notice and not settings.VOICE_INFERENCE_URL:
+        notice = str(chosen(model_store.Task.SPEECH).notice)
+    return [
+        ModelCard(model, Task.SPEECH, owned_by=engines[model], notice=notice if model == first else "")
+        for model in sorted(engines, key=lambda model: model != first)
+    ]

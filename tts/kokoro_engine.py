@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from inference import priority
+from inference import thread_priority
 from inference.batcher import Batcher
 from inference.engine import EngineStats
 from inference.errors import EngineUnavailable
@@ -74,7 +74,7 @@ class KokoroEngine:
             if self._batcher.stats().ready:
                 return
             # onnxruntime's threads inherit the lowered priority.
-            with ThreadPoolExecutor(1, initializer=priority.lower) as loader:
+            with ThreadPoolExecutor(1, initializer=thread_priority.lower) as loader:
                 self._model = await asyncio.wrap_future(loader.submit(self._warm_model))
                 fastest = await asyncio.wrap_future(loader.submit(_seconds_per_cost, self._model))
             self._batcher.start(fastest=fastest)
@@ -98,7 +98,7 @@ class KokoroEngine:
 
     def _run(self, units: list[SpeechUnit]) -> list[Speech | Exception]:
         if not getattr(self._thread, "is_lowered", False):
-            priority.lower()
+            thread_priority.lower()
             self._thread.is_lowered = True
         return [self._speak(unit) for unit in units]
 

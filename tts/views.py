@@ -27,7 +27,6 @@ from gateway.views import ApiView, PublicApiView
 from inference.pool import in_first_pool
 from spoken_text.sentences import split_sentences
 from spoken_text.speakable import speakable
-from tts.choice import chosen_voice, follows_text
 from tts.encoding import AudioFormat
 from tts.serializers import (
     ScriptRequestSerializer,
@@ -36,6 +35,7 @@ from tts.serializers import (
     VoiceListSerializer,
 )
 from tts.speech import SpeechFile, SpeechOrder, planned_file
+from tts.voice_choice import chosen_voice, follows_text
 from tts.voices import NAME_PART, Voice, catalogue, default_voice
 
 OUTPUT_TOKENS_PER_SECOND = 20  # as OpenAI counts spoken audio

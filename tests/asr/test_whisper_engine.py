@@ -20,7 +20,7 @@ from asr.transcription import Transcription
 from asr.tuning import by_rule
 from asr.units import Hypothesis, Options, SpeechUnit
 from asr.whisper_engine import BUSY_CALLERS, WhisperEngine
-from inference import priority
+from inference import thread_priority
 from inference.errors import EngineUnavailable
 from tests import sound
 from tests.asr import smallwhisper
@@ -59,7 +59,7 @@ async def test_the_models_threads_let_the_event_loop_go_first(engine: WhisperEng
     own = nice[threading.get_native_id()]
     pythons = {thread.native_id for thread in threading.enumerate()}
     assert {nice[thread] for thread in pythons} == {own}
-    assert own + priority.NICE in {nice[thread] for thread in set(threads) - pythons}
+    assert own + thread_priority.NICE in {nice[thread] for thread in set(threads) - pythons}
 
 
 async def test_it_works(engine: WhisperEngine) -> None:

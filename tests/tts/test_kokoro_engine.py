@@ -132,7 +132,7 @@ async def test_a_model_that_does_not_load_is_stood_in_for_and_the_service_is_rea
     life = Lifecycle()
     await life._load_one(NAME)
     assert life.failures == {}
-    monkeypatch.setattr("tts.offers.default_voice", lambda: VOICES["aisyah"])
+    monkeypatch.setattr("tts.voices.default_voice", lambda: VOICES["aisyah"])
     ready = await stranger.get("/readyz")
     assert (ready.status_code, ready.json()["checks"]["models"]) == (200, "ok")
     assert any("did not load" in notice for notice in ready.json()["notices"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from asr.features import LogMel
+from asr.log_mel import LogMel
 from tests import sound
 
 

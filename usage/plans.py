@@ -192,8 +192,7 @@ def plan_at(client_id: int, user: str, moment: datetime) -> QuerySet[Plan]:
 
 
 def with_share_of_limit(rows: QuerySet[Consumption]) -> QuerySet[Consumption]:
-    """Annotate ``share_of_limit``, the used share of the hard limit of the month's plan: 1.0 is the whole limit; None if
-    there is no limit."""
+    """Annotate ``share_of_limit``, the used share of the month's hard limit: 1.0 is all of it, None means no limit."""
     until_then = PlanAssignment.objects.annotate(starts_in=TruncMonth("starts_at")).filter(
         client=OuterRef("client"), starts_in__date__lte=OuterRef("month")
     )

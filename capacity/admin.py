@@ -1,6 +1,6 @@
 """Admin pages of capacity: alerts to acknowledge and silence, and alert rules to edit.
 
-The other pages are in ``capacity.historyadmin`` and ``capacity.loadtestadmin``.
+The other pages are in ``capacity.history_admin`` and ``capacity.loadtest_admin``.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from capacity import historyadmin, loadtestadmin
-from capacity.historyadmin import DELIVERY_COLOURS
+from capacity import history_admin, loadtest_admin
+from capacity.history_admin import DELIVERY_COLOURS
 from capacity.models import Alert, Delivery, Rule
 from core.admin_base import AuditedAdmin, ReadOnly, exists, found, page_of
 from core.confirmation import Question, ask
 from core.quantities import NONE, ShortFloatField, SpanField, span
 
-__all__ = ["historyadmin", "loadtestadmin"]
+__all__ = ["history_admin", "loadtest_admin"]
 
 SECOND = timedelta(seconds=1)
 SEVERITY_COLOURS = {"Critical": "danger", "Warning": "warning"}

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from django.db.models import Max
 from django.utils import timezone
 
-from capacity import leases
+from capacity import concurrent_users
 from capacity.models import HourlyPeak, Metric, Phase, Rule, Sample
 from capacity.presence import Presence
 from usage.period import start_of
@@ -63,7 +63,7 @@ class Levels:
 def now_served() -> Users | None:
     """Return the users as of the processes' last heartbeats, or None if the leases cannot be read."""
     try:
-        served: Presence = leases.now_served()
+        served: Presence = concurrent_users.now_served()
     except Exception:  # a page without this number is better than none
         logger.warning("the leases cannot be read", exc_info=True)
         return None

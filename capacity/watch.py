@@ -22,7 +22,7 @@ from datetime import date, datetime, timedelta
 from django.db import close_old_connections
 from django.utils import timezone
 
-from capacity import alerts, delivery, deployment, leases, measure, phases, probe
+from capacity import alerts, concurrent_users, delivery, deployment, measure, phases, probe
 from capacity.leader import LEASE_S, Election, election
 from capacity.models import Sample
 from capacity.presence import Presence, united
@@ -46,7 +46,7 @@ Clock = Callable[[], datetime]
 def read_presence() -> Presence | None:
     """Return the presence of all processes and this machine's GPU load, or None if the leases cannot be read."""
     try:
-        served = leases.now_served()
+        served = concurrent_users.now_served()
     except Exception:  # evaluation continues without them
         logger.warning("the leases cannot be read", exc_info=True)
         return None
@@ -101,7 +101,7 @@ class Watcher:
     """
 
     def __init__(self, stopping: threading.Event, *, clock: Clock = timezone.now) -> None:
-        self.name = leases.process_name()
+        self.name = concurrent_users.process_name()
         self._clock = clock
         self._election: Election | None = None
         self._is_leader = threading.Event()
@@ -125,7 +125,7 @@ class Watcher:
         ]
         for helper in helpers:
             helper.start()
-        self._loop(self._tick, leases.beat_s() / TICKS_PER_BEAT, is_for_leaders=False)
+        self._loop(self._tick, concurrent_users.beat_s() / TICKS_PER_BEAT, is_for_leaders=False)
         self._resign()
         for helper in helpers:
             helper.join(STOP_S)
@@ -195,4 +195,4 @@ def count_and_forget(now: datetime, today: date) -> None:
     """Do the slow jobs: count active users, and delete rows that are too old."""
     phases.count_active_users(today)
     Sample.objects.filter(at__lt=now - KEEP_SAMPLES).delete()
-    leases.DatabaseStore().forget_expired()
+    concurrent_users.DatabaseStore().forget_expired()

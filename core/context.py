@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from core.ratelimit import RateLimit
+    from core.rate_limit import RateLimit
 
 
 class Settleable(Protocol):

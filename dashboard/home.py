@@ -16,7 +16,7 @@ from django.utils import timezone
 from capacity import alerts, board, delivery, hardware, phases, probe
 from capacity.board import CURVE_STEP, CurvePoint, Levels, Users
 from capacity.models import Metric, Rule, Sample
-from usage import costboard
+from usage import cost_board
 from usage.cost import month_cost
 from usage.period import start_of
 
@@ -109,7 +109,7 @@ def slow(now: datetime) -> dict[str, Any]:
     outlook = phases.outlook(now)
     runs = hardware.running(now)
     return {
-        "figures": costboard.figures(cost),
+        "figures": cost_board.figures(cost),
         "is_cost_known": cost.forecast_micros > 0,
         "spent_percent": 100 * cost.spent_micros / cost.forecast_micros if cost.forecast_micros else 0.0,
         "month": today,

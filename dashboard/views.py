@@ -169,7 +169,7 @@ def weekly(request: HttpRequest) -> HttpResponseBase:
         "summary": Summary(week, now),
         "before": week - timedelta(weeks=1),
         "after": after if after <= timezone.localdate(now) else None,
-        "receivers": [reader.address for reader in mailing.readers()],
+        "receivers": [recipient.address for recipient in mailing.recipients()],
         "mailed": mailing.mailed(week),
         "problem": problem,
     }

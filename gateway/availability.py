@@ -12,7 +12,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from capacity import leases
+from capacity import concurrent_users
 from core.errors import ApiError, as_api_error
 from core.identity import Caller, caller_of
 from gateway import admission
@@ -87,8 +87,8 @@ async def _first_obstacle(caller: Caller, feature: Feature, decision: policy.Dec
     if exhausted is not None:
         return "quota", as_api_error(exhausted)
     try:
-        await leases.admit(caller.client_id, caller.user)
-    except leases.TooManyUsers as full:
+        await concurrent_users.admit(caller.client_id, caller.user)
+    except concurrent_users.TooManyUsers as full:
         return "capacity", as_api_error(full)
     crowded = admission.obstacle(feature)
     return ("capacity", crowded) if crowded is not None else None

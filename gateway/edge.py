@@ -17,7 +17,7 @@ from asgiref.typing import (
     HTTPScope,
 )
 
-from core import locale, ratelimit, tracing
+from core import locale, rate_limit, tracing
 from core.context import RequestContext, enter
 from core.errors import ApiError, report
 from gateway.lifecycle import lifecycle
@@ -101,7 +101,7 @@ class _Response:
         headers = {
             "X-Request-Id": self._context.id,
             "OpenAI-Processing-Ms": str(self._context.elapsed_ms()),
-            **(self._context.rate or ratelimit.untouched()).headers(),
+            **(self._context.rate or rate_limit.untouched()).headers(),
             **self._context.headers,
         }
         return [(name.encode(), value.encode()) for name, value in headers.items()]

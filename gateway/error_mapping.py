@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from capacity.leases import TooManyUsers
+from capacity.concurrent_users import TooManyUsers
 from core.error_codes import ErrorCode
 from core.errors import UNAVAILABLE_RETRY_AFTER_S, ApiError, answer_with, too_late
 from inference.errors import DeadlineExceeded, EngineUnavailable, OverCapacity

@@ -25,7 +25,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from django.conf import settings
 from django.http import StreamingHttpResponse
 
-from capacity import leases
+from capacity import concurrent_users
 from core.context import current
 from core.errors import ApiError, as_api_error
 from core.identity import Caller, check_still_valid, end_user
@@ -68,7 +68,7 @@ class Work:
         self._admitted: str | None = None
         self._covered = 0
         self._reservation = quota.Reservation(kind)
-        self._slot: leases.ConcurrencySlot | None = None
+        self._slot: concurrent_users.ConcurrencySlot | None = None
         self._checkpoint = UsageCheckpoint()
         self._settled = False
 
@@ -109,7 +109,7 @@ class Work:
         await policy.require(self.caller, self._user, self.feature)
         await quota.check(self.caller, self._user, self.kind)
         self._leave()
-        slot = leases.concurrency_slot(self.caller.client_id, self._user, self.feature)
+        slot = concurrent_users.concurrency_slot(self.caller.client_id, self._user, self.feature)
         await slot.begin()
         self._slot = slot
         self._admitted = self._user
@@ -257,7 +257,7 @@ async def preflight(caller: Caller, kind: Kind) -> None:
     """
     await policy.require(caller, caller.user, FEATURES[kind])
     await quota.check(caller, caller.user, kind)
-    await leases.admit(caller.client_id, caller.user)
+    await concurrent_users.admit(caller.client_id, caller.user)
 
 
 class WorkStream(StreamingHttpResponse):

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 from django.utils.translation import gettext as _
 
-from capacity.leases import leases
+from capacity.concurrent_users import leases
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.per_loop import PerLoop

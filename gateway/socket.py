@@ -35,7 +35,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
-from core import locale, ratelimit, tracing
+from core import locale, rate_limit, tracing
 from core.context import RequestContext, enter
 from core.error_codes import ErrorCode
 from core.errors import ApiError, DomainError, as_api_error, report
@@ -230,7 +230,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             handshake.check_origin()
             caller, preset = await handshake.caller()
             self._context.notes["client"] = caller.client_name
-            await ratelimit.spend(caller)
+            await rate_limit.spend(caller)
             self.work = await self._gate.enter_async_context(request_gate(caller, self.kind))
             self.work.is_live = True
             await self._gate.enter_async_context(stream_slot(caller, self.work.user))

@@ -11,7 +11,7 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 
-from core import identity, ratelimit
+from core import identity, rate_limit
 from core.context import current
 from gateway import idempotency
 from inference.pool import in_first_pool
@@ -74,7 +74,7 @@ class ApiView(APIView):
             request.user = cast(Any, caller)
         if isinstance(request.user, identity.Caller):
             current().notes["client"] = request.user.client_name
-            rate = await ratelimit.spend(request.user)
+            rate = await rate_limit.spend(request.user)
             if not self.gated:
                 rate.check()
         for permission in self.get_permissions():

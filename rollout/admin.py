@@ -1,6 +1,6 @@
 """Admin pages of the roll-out: flags with who has them, allow- and deny-lists, cohorts, and the audit trail.
 
-The pages of ramps are in ``rollout.rampadmin``.
+The pages of ramps are in ``rollout.ramp_admin``.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from unfold.widgets import (
 
 from core.admin_base import AuditedAdmin, ReadOnly, exists, found, page_of
 from core.quantities import NONE, number
-from rollout import preview, rampadmin
+from rollout import preview, ramp_admin
 from rollout.board import UNDER_WAY
 from rollout.confirmation import ask, why_field
-from rollout.eligibility import who_is_in
 from rollout.feature import VOICE
+from rollout.flag_page import who_is_in
 from rollout.models import Change, ClientShare, Cohort, CohortMember, Flag, ListedUser, Ramp, valid_end_user
 from rollout.policy import ACTS_WITHIN_S
 from rollout.share import QUEUE, shown
 
-__all__ = ["rampadmin"]
+__all__ = ["ramp_admin"]
 
 ASK_ABOVE_POINTS = 10  # a larger raise may be a typing error and needs a confirmation
 

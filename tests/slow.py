@@ -33,7 +33,7 @@ _SLOW = {
     "core/test_outages.py": Slow(45, "PostgreSQL and Redis are taken away from a running service and brought back"),
     "e2e/test_product.py": Slow(55, "a quarter of use, drawn, filtered, downloaded and printed in a browser"),
     "voiceproject/test_servers.py": Slow(31, "uvicorn and Daphne, each with real sockets and time limits"),
-    "capacity/test_leases.py": Slow(28, "leases of killed processes run out in three kinds of store"),
+    "capacity/test_concurrent_users.py": Slow(28, "leases of killed processes run out in three kinds of store"),
     "voiceproject/test_serve.py": Slow(32, "the service starts, migrates, and stops with work under way"),
     "e2e/test_frontend.py": Slow(21, "the documented example's conversation, in real time, through a restart"),
     "k8s/test_images.py": Slow(49, "what the image holds, installed for its own Python and started as in the cluster"),

@@ -18,7 +18,7 @@ from typing import Any
 from django.conf import settings
 from prometheus_client import Counter
 
-from capacity.leases import leases
+from capacity.concurrent_users import leases
 from inference import runtime
 from inference.engine import EngineStats
 from inference.errors import EngineUnavailable, OverCapacity, UnitFailed

@@ -1,7 +1,7 @@
 """Admin pages of the ledger, quotas, roll-ups, feedback, plans and costs.
 
 Most pages are read-only. A counter-entry to a ledger row is written only after a confirmation page. Statements have
-their own module, ``usage.statementadmin``.
+their own module, ``usage.statement_admin``.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from unfold.decorators import action, display
 from core.admin_base import AuditedAdmin, ReadOnly, first, found
 from core.confirmation import Question, ask
 from core.quantities import NONE, MicrosField, audio, number, percent, seconds
-from usage import audienceadmin, statementadmin
+from usage import entered_figures_admin, statement_admin
 from usage.confirmation import SecondsForm, UnitsForm
 from usage.cost import InfrastructureCost, month_cost
-from usage.costboard import figures
-from usage.counterentry import left_of, take_back
+from usage.cost_board import figures
+from usage.counter_entry import left_of, take_back
 from usage.entry import Kind, Measure
 from usage.large_table_admin import LargeTableAdmin, MonthFilter
 from usage.models import Consumption, Correction, DailyMix, DailyUse, LedgerEntry, Plan, PlanAssignment, Rating
 from usage.money import exact
 from usage.plans import MS_PER_MINUTE, with_share_of_limit
 
-__all__ = ["audienceadmin", "statementadmin"]
+__all__ = ["entered_figures_admin", "statement_admin"]
 
 
 FILL = "For a try: make run prints requests to paste, manage.py seed_demo makes up a quarter."

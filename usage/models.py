@@ -110,7 +110,7 @@ class LedgerQuerySet(AppendOnlyQuerySet["LedgerEntry"]):
 class LedgerEntry(AppendOnlyModel):
     """One request for speech work, whatever its outcome; ``usage.entry.Entry`` explains the fields.
 
-    A row is never changed. A mistake is corrected by a counter-entry (``usage.counterentry``): a row with negative
+    A row is never changed. A mistake is corrected by a counter-entry (``usage.counter_entry``): a row with negative
     amounts and the same time as the row that it ``counters``, so that sums over any period come out right.
     """
 

@@ -22,7 +22,7 @@ from django.db.models import F, Q
 from core import admin_log
 from core.models import ClientApplication
 from usage import weeks
-from usage.counterentry import without_reason
+from usage.counter_entry import without_reason
 from usage.models import (
     Consumption,
     Correction,

@@ -1,8 +1,8 @@
 """Write to the ledger and reserve quota, in one thread per event loop.
 
 The thread keeps one database connection. Requests that begin or end at the same time share a transaction
-(``usage.groupcommit``). While the database is unavailable, rows go to the spool (``usage.spool``) and from there to the
-database when it is back.
+(``usage.group_commit``). While the database is unavailable, rows go to the spool (``usage.spool``), and from there to
+the database when it is back.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from core.db_health import UNAVAILABLE_ERRORS, database, with_timeout
 from core.per_loop import PerLoop
 from usage.entry import Entry
-from usage.groupcommit import LARGEST_COMMIT, GroupCommit, together_or_each
+from usage.group_commit import LARGEST_COMMIT, GroupCommit, together_or_each
 from usage.models import LedgerEntry, OpenStream
 from usage.posting import post_entries
 from usage.reservations import Claim, Outcome, release, reserve_all

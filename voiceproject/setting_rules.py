@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from core.readers import Reader
+from core.mail_recipients import Recipient
 from voiceproject.environment import Problem
 
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
@@ -189,7 +189,7 @@ RULES: Mapping[str, Rule] = {
     "VOICE_PROBE_URL": address("http", "https"),
     "VOICE_RUNBOOK_URL": address("http", "https"),
     "VOICE_ALERT_EMAILS": all_of(Rule("an e-mail address", lambda value: "@" in value)),
-    "VOICE_SUMMARY_EMAILS": all_of(Rule("an e-mail address, after ms: for Malay", Reader.is_one)),
+    "VOICE_SUMMARY_EMAILS": all_of(Rule("an e-mail address, after ms: for Malay", Recipient.is_one)),
     "VOICE_ALERT_WEBHOOKS": all_of(address("https", "http", optional=False)),
     "VOICE_EMAIL_URL": _ANY,  # checked where it is parsed
     "VOICE_EMAIL_FROM": Rule("an e-mail address", lambda value: "@" in value),

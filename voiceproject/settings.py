@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core import readers
+from core import mail_recipients
 from core.state_directory import kept_secret
 from voiceproject import VERSION
 from voiceproject.environment import Environment, database_config
@@ -148,8 +148,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = usable("VOICE_TIME_ZONE", VOICE_TIME_ZONE, otherwise="UTC")
 FORMAT_MODULE_PATH = "voiceproject.formats"
-LANGUAGE_CODE = readers.DEFAULT_LANGUAGE
-LANGUAGES = list(readers.LANGUAGES.items())
+LANGUAGE_CODE = mail_recipients.DEFAULT_LANGUAGE
+LANGUAGES = list(mail_recipients.LANGUAGES.items())
 LOCALE_PATHS = [BASE_DIR / "locale"]
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

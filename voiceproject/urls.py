@@ -10,7 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from dashboard import homepage
 from gateway import health
 from gateway.availability import AvailabilityView
-from gateway.modelviews import AudioModelsView, ModelsView, ModelView
+from gateway.model_views import AudioModelsView, ModelsView, ModelView
 from gateway.usage_views import CorrectionView, RatingView, UsageView
 from voiceproject import error_pages, playground
 

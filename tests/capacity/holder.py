@@ -16,21 +16,21 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voiceproject.settings")
 django.setup()
 
-from capacity import leases  # noqa: E402
+from capacity import concurrent_users  # noqa: E402
 from rollout.feature import Feature  # noqa: E402
 
 
 async def serve(work: list[str]) -> None:
     for item in work:
         feature, user = item.split(":")
-        await leases.concurrency_slot(1, user, Feature(feature)).begin()
+        await concurrent_users.concurrency_slot(1, user, Feature(feature)).begin()
     print("serving", flush=True)
     await asyncio.Event().wait()
 
 
 def watch() -> None:
     while True:
-        served = leases.now_served()
+        served = concurrent_users.now_served()
         print(len(served.asr), len(served.tts), len(served.together), flush=True)
         time.sleep(0.1)
 

@@ -8,7 +8,7 @@ import pytest
 
 from capacity import board, measure
 from capacity.board import Levels, Users
-from capacity.leases import DatabaseStore
+from capacity.concurrent_users import DatabaseStore
 from capacity.models import Rule
 from capacity.presence import Presence
 from tests.capacity.world import START

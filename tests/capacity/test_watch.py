@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from capacity import watch
+from capacity.concurrent_users import DatabaseStore
 from capacity.leader import DatabaseElection
-from capacity.leases import DatabaseStore
 from capacity.models import ActiveUsers, Alert, ProbeDay, Rule, Sample
 from capacity.presence import Presence
 from inference import gpu

@@ -6,7 +6,7 @@ import httpx
 from asgiref.sync import sync_to_async
 from pytest_django import Settings
 
-from capacity.leases import leases
+from capacity.concurrent_users import leases
 from capacity.presence import person
 from core.models import ClientApplication
 from rollout.feature import Feature

@@ -13,7 +13,7 @@ import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
-from capacity.leases import TooManyUsers
+from capacity.concurrent_users import TooManyUsers
 from core.context import RequestContext, enter
 from core.db_health import database
 from core.error_codes import ErrorCode

@@ -56,4 +56,4 @@ def test_the_adapter_is_told_of_a_metric_that_exists() -> None:
     assert rule["name"]["matches"] == hpa.USERS_METRIC
     assert f"[{round(hpa.USERS_WINDOW_S / 60)}m]" in rule["metricsQuery"]
     assert rule["name"]["matches"] in rule["seriesQuery"]
-    assert rule["name"]["matches"] in (ROOT / "capacity" / "leases.py").read_text()
+    assert rule["name"]["matches"] in (ROOT / "capacity" / "concurrent_users.py").read_text()

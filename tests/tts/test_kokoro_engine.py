@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 
-from capacity.leases import concurrency_slot, leases
+from capacity.concurrent_users import concurrency_slot, leases
 from gateway.lifecycle import Lifecycle
 from inference import runtime
 from inference.engine import EngineStats
@@ -214,7 +214,7 @@ async def test_a_reply_that_would_be_ready_too_late_by_itself_is_spoken_by_espea
 ) -> None:
     busy = offered(Busy(wait_s=0))
     busy.shown = EngineStats(True, 0, 1, 10, 10, 1, 5.0, 0.0, backlog_s=1.0, seconds_per_cost=0.012)
-    monkeypatch.setattr("capacity.leases.Leases.users_here", 2)
+    monkeypatch.setattr("capacity.concurrent_users.Leases.users_here", 2)
 
     def degraded(text: str) -> Reason | None:
         whole = SpeechOrder(text, VOICES["aisyah"]).is_awaited_whole
@@ -238,7 +238,7 @@ async def test_a_reply_that_espeak_speaks_is_counted_at_admission(
     offered: Any, api: httpx.AsyncClient, espeak: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy = offered(Busy(wait_s=0))
-    monkeypatch.setattr("capacity.leases.Leases.users_here", 2)
+    monkeypatch.setattr("capacity.concurrent_users.Leases.users_here", 2)
     costs: list[float] = []
     monkeypatch.setattr("gateway.gate.Work.set_cost", lambda _work, cost: costs.append(cost))
     # The first sentence is spoken in several parts, which cost more than the same text in one.
@@ -259,7 +259,7 @@ async def test_a_caller_who_is_alone_keeps_the_neural_voice(offered: Any, monkey
     slow = offered(Busy(wait_s=0))
     slow.shown = EngineStats(True, 0, 0, 10, 10, 1, 5.0, 0.0, seconds_per_cost=0.1)
     for users, is_too_many in ((1, False), (2, True)):
-        monkeypatch.setattr("capacity.leases.Leases.users_here", users)
+        monkeypatch.setattr("capacity.concurrent_users.Leases.users_here", users)
         assert is_browned_out(cost=100) is is_too_many
 
 

@@ -19,7 +19,7 @@ from core.models import ClientApplication
 from tests.usage.ledgers import Fill
 from tests.usage.test_rebuild import rollups
 from tests.usage.test_statements import last_month, moment
-from usage.counterentry import take_back
+from usage.counter_entry import take_back
 from usage.drafting import draft_month, finalise
 from usage.entry import Kind
 from usage.models import (

@@ -17,7 +17,7 @@ from django.utils import timezone
 from core.models import ClientApplication
 from tests.usage.ledgers import Fill
 from usage import upsert
-from usage.counterentry import take_back
+from usage.counter_entry import take_back
 from usage.entry import Kind
 from usage.models import (
     CohortWeek,

@@ -20,7 +20,7 @@ from django.utils import timezone
 from core.models import ClientApplication
 from tests.usage.ledgers import Fill
 from usage import documents
-from usage.counterentry import CounterEntryError, take_back
+from usage.counter_entry import CounterEntryError, take_back
 from usage.drafting import draft_client, draft_month, finalise, finalise_month, overcharged_sen
 from usage.entry import Kind
 from usage.models import CreditNote, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine

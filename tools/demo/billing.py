@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from core.models import ClientApplication
 from tools.demo.narrative import BASIC, GPU_RELIEVED, PLUS, DemoPlan, Quarter
 from tools.demo.people import Person
-from usage.counterentry import take_back
+from usage.counter_entry import take_back
 from usage.drafting import draft_month, finalise_month, overcharged_sen
 from usage.models import ExchangeRate, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
 from usage.period import end_of_month, month_after, month_of, start_of

@@ -10,9 +10,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone, translation
 
-from core.readers import Reader
+from core.mail_recipients import Recipient
 from dashboard.date_range import BadQuery
-from dashboard.mailing import NotMailed, NotOver, readers, send
+from dashboard.mailing import NotMailed, NotOver, recipients, send
 from dashboard.weekly import Summary, asked_week
 
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         language = options["language"] or settings.LANGUAGE_CODE
         try:
             week = asked_week(options["week"], now)
-            to = [Reader.of(text, language) for text in options["to"]] if options["to"] else readers()
+            to = [Recipient.of(text, language) for text in options["to"]] if options["to"] else recipients()
         except BadQuery as error:
             raise CommandError(error.message) from error
         except ValueError as error:

@@ -13,14 +13,14 @@ LONGEST_ADDRESS = 254  # RFC 5321, by its erratum 1690
 
 
 @dataclass(frozen=True)
-class Reader:
+class Recipient:
     """A recipient of mail, and the language to write to them in."""
 
     address: str
     language: str
 
     @classmethod
-    def of(cls, text: str, language: str = DEFAULT_LANGUAGE) -> Reader:
+    def of(cls, text: str, language: str = DEFAULT_LANGUAGE) -> Recipient:
         """Parse `ms:puteri@example.com`, or an address alone, which gets ``language``. Raises ``ValueError``."""
         chosen, colon, address = text.rpartition(":")
         if colon:

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from core import ratelimit
+from core import rate_limit
 from core.identity import Caller
 from core.per_loop import PerLoop
 
@@ -13,7 +13,7 @@ CALLER = Caller(1, "chat", "key:vk_x", "vk_x", "key:vk_x")
 
 @pytest.fixture(autouse=True)
 def fresh_counters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ratelimit, "_limiter", PerLoop(ratelimit._make_limiter))
+    monkeypatch.setattr(rate_limit, "_limiter", PerLoop(rate_limit._make_limiter))
 
 
 async def test_headers_count_down(api: httpx.AsyncClient, settings: Settings) -> None:
@@ -25,16 +25,16 @@ async def test_headers_count_down(api: httpx.AsyncClient, settings: Settings) ->
 async def test_each_key_has_its_own_count(settings: Settings) -> None:
     settings.VOICE_RATE_LIMIT = 1
     other = Caller(1, "chat", "key:vk_y", "vk_y", "key:vk_y")
-    standings = [await ratelimit.spend(caller) for caller in (CALLER, CALLER, other)]
+    standings = [await rate_limit.spend(caller) for caller in (CALLER, CALLER, other)]
     assert [standing.exceeded for standing in standings] == [False, True, False]
 
 
 async def test_off(settings: Settings) -> None:
     settings.VOICE_RATE_LIMIT = 0
-    assert not (await ratelimit.spend(CALLER)).exceeded
+    assert not (await rate_limit.spend(CALLER)).exceeded
 
 
 async def test_redis_being_away_limits_nobody(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:2/0"
-    assert not (await ratelimit.spend(CALLER)).exceeded
+    assert not (await rate_limit.spend(CALLER)).exceeded
     assert "Redis is away" in caplog.text

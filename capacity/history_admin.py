@@ -14,8 +14,8 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from capacity import delivery, historychart, loadtests
-from capacity.historychart import Chart
+from capacity import delivery, history_chart, loadtests
+from capacity.history_chart import Chart
 from capacity.models import ActiveUsers, Delivery, HourlyPeak, Outage, Phase, ProbeDay, Sample
 from core.admin_base import AuditedAdmin, ReadOnly, page_of
 from core.confirmation import Question, ask
@@ -72,7 +72,7 @@ class PhaseAdmin(AuditedAdmin):
 
 @admin.register(Sample)
 class SampleAdmin(Drawn, ReadOnly, ModelAdmin):
-    draw = staticmethod(historychart.of_samples)
+    draw = staticmethod(history_chart.of_samples)
     empty_text = NO_WATCHER
     list_display = ["at", "all_users", "asr", "tts", "number", "asr_p95", "tts_p95", "errors", "gpu", "memory", "cost"]
     fields = readonly_fields = list_display
@@ -123,7 +123,7 @@ class SampleAdmin(Drawn, ReadOnly, ModelAdmin):
 
 @admin.register(HourlyPeak)
 class HourlyPeakAdmin(Drawn, ReadOnly, ModelAdmin):
-    draw = staticmethod(historychart.of_peaks)
+    draw = staticmethod(history_chart.of_peaks)
     empty_text = NO_WATCHER
     list_display = ["hour", "users", "asr", "tts"]
     date_hierarchy = "hour"
@@ -139,7 +139,7 @@ class HourlyPeakAdmin(Drawn, ReadOnly, ModelAdmin):
 
 @admin.register(ActiveUsers)
 class ActiveUsersAdmin(Drawn, ReadOnly, ModelAdmin):
-    draw = staticmethod(historychart.of_active_users)
+    draw = staticmethod(history_chart.of_active_users)
     empty_text = NO_WATCHER
     list_display = ["day", "in_thirty_days"]
     date_hierarchy = "day"
@@ -184,7 +184,7 @@ class DeliveryAdmin(ReadOnly, ModelAdmin):
 
 @admin.register(ProbeDay)
 class ProbeDayAdmin(Drawn, ReadOnly, ModelAdmin):
-    draw = staticmethod(historychart.of_uptime)
+    draw = staticmethod(history_chart.of_uptime)
     empty_text = NO_WATCHER
     list_display = ["day", "number", "failed", "uptime"]
     date_hierarchy = "day"

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from capacity import leases
-from capacity.leases import DatabaseStore, Leases, RedisStore, TooManyUsers, concurrency_slot
+from capacity import concurrent_users
+from capacity.concurrent_users import DatabaseStore, Leases, RedisStore, TooManyUsers, concurrency_slot
 from capacity.models import ProcessLease
 from capacity.presence import Presence, Present, united
 from core.errors import as_api_error
@@ -33,7 +33,7 @@ def here(monkeypatch, settings) -> PerLoop[Leases]:
     """This process's leases, empty and with a short heartbeat."""
     settings.VOICE_LEASE_S = 0.4
     fresh = PerLoop(Leases)
-    monkeypatch.setattr(leases, "leases", fresh)
+    monkeypatch.setattr(concurrent_users, "leases", fresh)
     return fresh
 
 
@@ -45,7 +45,7 @@ async def eventually(condition, timeout_s: float = 10) -> None:
 
 
 def counts() -> tuple[int, int, int]:
-    served = leases.now_served()
+    served = concurrent_users.now_served()
     return len(served.asr), len(served.tts), len(served.together)
 
 
@@ -151,8 +151,8 @@ async def test_where_there_is_no_room(here: PerLoop[Leases], settings) -> None:
             answer = as_api_error(refusal.value)
             assert (answer.status, answer.code) == (503, "over_capacity")
             assert answer.retry_after
-            await leases.admit(1, "bala")
-        await leases.admit(2, "aminah")
+            await concurrent_users.admit(1, "bala")
+        await concurrent_users.admit(2, "aminah")
     await held.close()
 
 

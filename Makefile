@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 export PORT
-# Where bytecode is not kept, every process that starts compiles Django again: two seconds instead of half of one.
+# Without cached bytecode every process compiles Django at its start, which takes two seconds instead of half a second.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -13,32 +13,32 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make run          serve on http://127.0.0.1:$(PORT), set up on first use"
-	@echo "make models       fetch the speech models that make run serves with, if they are not here"
+	@echo "make models       fetch the speech models that make run uses, if they are missing"
 	@echo "make test         lint, then all tests (PostgreSQL and Redis are started for them)"
-	@echo "make test-coqui   the Coqui voices, in an environment of their own"
-	@echo "make test-cluster Ray, PostgreSQL, Redis and two API processes, parts of them killed"
-	@echo "make test-clients OpenAI's SDKs, the AI SDK, LiteLLM, LiveKit, Pipecat and others against the service"
-	@echo "make test-schema  Schemathesis against what /schema/ says, fifty examples a call from two seeds"
-	@echo "make test-damaged three thousand damaged audio files sent to a service"
-	@echo "make test-faults  PostgreSQL, Redis, the inference tier and the disk gone, refusing, silent, slow or full, under load"
-	@echo "make test-hostile ten minutes of hostile clients beside normal ones (DURATION=60: shorter)"
-	@echo "make test-images  both images' packages and folders, started together without a container runtime"
-	@echo "make test-axe     axe-core on every page of the admin, the dashboard and the playground"
-	@echo "make screenshots  the page's pictures in docs/screenshots"
-	@echo "make lint         ruff, mypy, the layers' import contracts and bandit"
-	@echo "make format       ruff's formatter"
-	@echo "make bench        the figures of the README's performance table (BENCH=\"4 asr plain\": shorter, some parts)"
-	@echo "make bench-voices how well the voices are understood, and what MOS a model predicts for them"
-	@echo "make messages     what the code says into the catalogues of translations; prints what is missing"
-	@echo "make sbom         what each image consists of, as CycloneDX, in build/sbom"
-	@echo "make requirements pin what requirements*.in ask for"
+	@echo "make test-coqui   test the Coqui voices, in an environment of their own"
+	@echo "make test-cluster test Ray, PostgreSQL, Redis and two API processes, and kill parts of them"
+	@echo "make test-clients test OpenAI's SDKs, the AI SDK, LiteLLM, LiveKit, Pipecat and others against the service"
+	@echo "make test-schema  run Schemathesis against /schema/, fifty examples per operation from two seeds"
+	@echo "make test-damaged send three thousand damaged audio files to a service"
+	@echo "make test-faults  test outages under load: PostgreSQL, Redis and the tier gone, refusing, silent or slow; a full disk"
+	@echo "make test-hostile run hostile clients beside normal ones for ten minutes (DURATION=60 for one minute)"
+	@echo "make test-images  start both images' packages and folders together, without a container runtime"
+	@echo "make test-axe     run axe-core on every page of the admin, the dashboard and the playground"
+	@echo "make screenshots  make the pictures in docs/screenshots"
+	@echo "make lint         run ruff, mypy, the import contracts of the layers, and bandit"
+	@echo "make format       run ruff's formatter"
+	@echo "make bench        measure the figures of the README's performance tables (BENCH=\"4 asr plain\" for some parts, shorter)"
+	@echo "make bench-voices measure how well the voices are understood, and predict their MOS"
+	@echo "make messages     update the translation catalogues from the code, and print what is missing"
+	@echo "make sbom         write what each image consists of to build/sbom, as CycloneDX"
+	@echo "make requirements pin the packages of requirements*.in"
 	@echo "make clean        remove environments, caches and local state"
 
 run: export VOICE_CORS_ORIGINS ?= http://localhost:*,http://127.0.0.1:*
 run: $(VENV)/base.stamp
 	@exec $(BIN)/python manage.py serve --demo --install-models
 
-# Without them tests are skipped, and the service runs with smaller models and says so: no reason to stop here.
+# A failure does not stop here: without the models some tests are skipped, and the service runs with smaller models.
 models: $(VENV)/base.stamp
 	@$(BIN)/python manage.py models install --default || { code=$$?; [ $$code -lt 128 ] || exit $$code; \
 	  echo "Going on without. \`make models\` tries again."; }
@@ -64,7 +64,8 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/base.stamp
 services:
 	@scripts/debian-packages.sh postgresql redis-server chromium prometheus
 
-# One worker more than there are cores: many tests wait for processes, intervals and speech. `conftest.py` orders the files.
+# One worker more than there are cores, because many tests wait for processes, intervals and speech. `conftest.py` orders
+# the files.
 IN_WORKERS = --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 test: lint services
 	@VOICE_MODELS_DIR=$${VOICE_TEST_MODELS:-var/models} VOICE_ASR_MODEL= VOICE_TTS_MODEL= $(MAKE) --no-print-directory models
@@ -138,7 +139,7 @@ bench-voices: setup-dev .venv-listen/listen.stamp
 .venv-listen/listen.stamp: requirements-listen.in
 	$(PYTHON) -m venv .venv-listen
 	.venv-listen/bin/python -m pip install --disable-pip-version-check -r requirements-listen.in
-	rm -f .venv-listen/lib/python*/site-packages/torchaudio/lib/*.so  # they want CUDA's libraries; nothing needs them
+	rm -f .venv-listen/lib/python*/site-packages/torchaudio/lib/*.so  # they need CUDA's libraries, and nothing needs them
 	@touch $@
 
 COMPILE = $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --python-version 3.11
@@ -148,10 +149,10 @@ sbom: setup-dev
 requirements: setup-dev
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
-	$(COMPILE) --python-platform x86_64-manylinux_2_28 requirements-gpu.in -o requirements-gpu.txt  # an image's, whole
+	$(COMPILE) --python-platform x86_64-manylinux_2_28 requirements-gpu.in -o requirements-gpu.txt  # complete, for an image
 	for part in train coqui cluster; do \
 	  $(COMPILE) requirements-$$part.in -o requirements-$$part.txt && \
-	  sed -i -E '/^(nvidia|cuda|triton)/d' requirements-$$part.txt; done  # torch itself brings those that its build needs
+	  sed -i -E '/^(nvidia|cuda|triton)/d' requirements-$$part.txt; done  # torch brings the ones that its build needs
 
 clean:
 	rm -rf $(VENV) .venv-coqui .venv-cluster .venv-gpu .venv-listen var .pytest_cache .mypy_cache .ruff_cache

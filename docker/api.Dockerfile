@@ -1,6 +1,7 @@
-# The service's own processes: API, capacity watcher, migrations, jobs. No torch, no CUDA: the models run elsewhere.
+# The image of the service's own processes: API, capacity watcher, migrations, jobs. It has neither torch nor CUDA, because
+# the models run in the inference tier.
 #   docker build -f docker/api.Dockerfile -t voice-api:VERSION .
-# To serve from this image alone, on CPUs: --build-arg MODELS=--default (or ids from `manage.py models`).
+# To run models in this image on CPUs, add --build-arg MODELS=--default (or ids from `manage.py models`).
 # The base image is pinned by the digest of its index; docs/releases.md says how to move to a newer one.
 FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS packages
 COPY requirements.txt /
@@ -41,9 +42,10 @@ ENV PATH=/venv/bin:$PATH \
 RUN python -m compileall -q /app
 USER 10001:10001
 EXPOSE 8000
-# For plain Docker; Kubernetes has its own probes. A process that does not serve (the watcher) runs with --no-healthcheck.
+# For plain Docker; Kubernetes has its own probes. Run a process that does not serve, like the watcher, with
+# --no-healthcheck.
 HEALTHCHECK --start-period=60s --interval=10s --timeout=5s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
-# Python itself is process 1: it handles SIGTERM and has no children to look after.
+# Python itself can be process 1, because it handles SIGTERM and has no child processes to reap.
 ENTRYPOINT ["python", "manage.py"]
 CMD ["serve"]

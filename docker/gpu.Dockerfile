@@ -1,10 +1,10 @@
-# The inference tier: Whisper on CTranslate2 and Coqui's voices in Ray Serve replicas on NVIDIA GPUs.
-# The models are part of the image, so that a model has a version, and going back to the one before is a tag.
+# The image of the inference tier: Whisper on CTranslate2, and Coqui's voices, in Ray Serve replicas on NVIDIA GPUs.
+# The models are part of the image, so the image's tag is their version, and the previous tag brings them back.
 #   docker build -f docker/gpu.Dockerfile --build-context models=DIRECTORY -t voice-gpu:VERSION .
-# MODELS are installed as `manage.py models` knows them, checked by their hashes. DIRECTORY holds what it does not know:
-# `coqui/` (a Coqui checkpoint), Whisper models of your own; and, as `ID/`, what need not be fetched again.
-# No CUDA base image: all CUDA libraries come with the Python packages, locked like everything else. From the machine
-# come the driver and the container toolkit, which NVIDIA_… below speak to.
+# MODELS are ids that `manage.py models` lists; they are installed and checked by their hashes. DIRECTORY holds other
+# models: a Coqui checkpoint in `coqui/`, and Whisper models of your own. A listed model in DIRECTORY as `ID/` is not fetched
+# again. There is no CUDA base image, because all CUDA libraries come with the Python packages, pinned like the rest. The
+# machine provides the driver and the container toolkit, which read the variables NVIDIA_… below.
 FROM scratch AS models
 
 FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS packages
@@ -12,7 +12,7 @@ COPY requirements-gpu.txt /
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /requirements-gpu.txt
 
 FROM python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
-# wget: KubeRay's probes call it. KubeRay starts Ray by a login shell, which sets PATH anew: hence the profile.
+# KubeRay's probes call wget. KubeRay starts Ray in a login shell, which resets PATH, so the profile sets it again.
 # hadolint ignore=DL3008,SC2016
 RUN apt-get update \
     && apt-get install -y --no-install-recommends wget \
@@ -57,4 +57,4 @@ ENV PATH=/venv/bin:$PATH \
     RAY_USAGE_STATS_ENABLED=0
 RUN python -m compileall -q /app
 USER 10001:10001
-# No HEALTHCHECK and no command: KubeRay gives every container its own.
+# No HEALTHCHECK and no command, because KubeRay sets them for every container.

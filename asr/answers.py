@@ -10,7 +10,7 @@ from typing import Any
 from rest_framework import serializers
 
 
-class HeardLanguageSerializer(serializers.Serializer[dict[str, Any]]):
+class DetectedLanguageSerializer(serializers.Serializer[dict[str, Any]]):
     code = serializers.CharField(help_text="ISO 639-1")
 
 
@@ -55,7 +55,7 @@ class TranscriptSerializer(serializers.Serializer[dict[str, Any]]):
 
     text = serializers.CharField()
     usage = DurationUsageSerializer()
-    languages = HeardLanguageSerializer(many=True, required=False, help_text="The most spoken first, if detected.")
+    languages = DetectedLanguageSerializer(many=True, required=False, help_text="The most spoken first, if detected.")
     logprobs = TokenSerializer(many=True, required=False, help_text="With `include[]=logprobs`.")
     warnings = serializers.ListField(
         child=serializers.CharField(), required=False, help_text="What was asked for and could not be done."

@@ -201,9 +201,9 @@ class Board:
         now = self._work.total(self.span.days)
         whole = self._work.total(self.span.finished_days)  # today is not over and would make every figure fall
         before = self._before.total(self.span.compared_days)
-        heard = _change(whole.audio_ms, before.audio_ms)
+        recognised = _change(whole.audio_ms, before.audio_ms)
         minutes = usage_totals.minutes(now.audio_ms)
-        spoken = _change(whole.characters, before.characters)
+        generated = _change(whole.characters, before.characters)
         asked = _change(whole.requests, before.requests)
         adoption = self.adoption
         rate = "–" if adoption.rate is None else f"{100 * adoption.rate:.1f} %"
@@ -212,8 +212,16 @@ class Board:
         return [
             self._active_tile,
             Tile(_("Adoption"), rate, aim.replace(" %", "\N{NO-BREAK SPACE}%"), about="adoption"),
-            Tile(_("Heard"), f"{minutes:,.0f}\N{NO-BREAK SPACE}min", _("in these days"), heard, about="minutes heard"),
-            Tile(_("Spoken"), f"{now.characters:,}", _("characters"), spoken, about="characters spoken"),
+            Tile(
+                _("Speech recognised"),
+                f"{minutes:,.0f}\N{NO-BREAK SPACE}min",
+                _("in these days"),
+                recognised,
+                about="minutes heard",
+            ),
+            Tile(
+                _("Speech generated"), f"{now.characters:,}", _("characters"), generated, about="characters spoken"
+            ),
             Tile(_("Requests"), f"{now.requests:,}", _("in these days"), asked),
             Tile(
                 _("Failed"),

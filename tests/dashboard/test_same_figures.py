@@ -150,9 +150,9 @@ def test_the_figures_at_the_top_are_those_of_the_tables(pages: Client, quarter: 
 
     sums = [total(table, "minutes") for table in ("minutes", "languages", "clients")]
     assert sums == pytest.approx([sums[0]] * len(sums), abs=1e-3)
-    assert tile("Heard", shown) == f"{sums[0]:,.0f}\N{NO-BREAK SPACE}min"
+    assert tile("Speech recognised", shown) == f"{sums[0]:,.0f}\N{NO-BREAK SPACE}min"
     for table in ("characters", "languages", "clients", "cost"):
-        assert tile("Spoken", shown) == f"{total(table, 'characters'):,.0f}", table
+        assert tile("Speech generated", shown) == f"{total(table, 'characters'):,.0f}", table
     voiced = sum(int(row["characters"]) for row in rows_of("daily-mix", shown) if row["voice"])
     assert total("voices", "characters") == voiced
     for table in ("error-rate", "clients", "daily-mix"):

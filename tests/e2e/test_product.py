@@ -87,10 +87,10 @@ async def test_a_product_managers_day(service: Served) -> None:
         await expect(score.filter(has_text="Active voice users")).to_contain_text("not met")
         assert await page.locator(".uplot canvas").count() >= 9
 
-        heard_in_30 = await page.inner_text(".tile:has-text('Heard') b")
+        heard_in_30 = await page.inner_text(".tile:has-text('Speech recognised') b")
         await page.click("text=90 days")
         await page.wait_for_url("**/dashboard/?range=90")
-        assert await page.inner_text(".tile:has-text('Heard') b") != heard_in_30
+        assert await page.inner_text(".tile:has-text('Speech recognised') b") != heard_in_30
         await expect(page.locator("[aria-current=true]")).to_have_text("90 days")
 
         last = await page.input_value("input[name=to]")
@@ -104,7 +104,7 @@ async def test_a_product_managers_day(service: Served) -> None:
         assert name == f"minutes_{first}_{last}.csv"
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         assert [row["day"] for row in rows] == [f"{last[:8]}{day:02}" for day in range(1, int(last[8:]) + 1)]
-        shown = await page.inner_text(".tile:has-text('Heard') b")
+        shown = await page.inner_text(".tile:has-text('Speech recognised') b")
         assert f"{sum(float(row['minutes']) for row in rows):,.0f}\u00a0min" == shown
 
         name, content = await downloaded(page, "text=Download all as CSV")
@@ -136,7 +136,7 @@ async def test_from_a_question_to_one_person_and_the_weekly_mail(service: Served
         assert name.startswith("characters_tts_ms_")
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         assert sum(int(row["requests"]) for row in rows) == _number(some)
-        spoken = await figure(page, "Spoken")
+        spoken = await figure(page, "Speech generated")
         assert sum(int(row["characters"]) for row in rows) == _number(spoken)
         assert any(int(row["characters_before"]) for row in rows)
         await card.locator("summary").click()

@@ -20,7 +20,7 @@ from django.test import TestCase, TransactionTestCase
 from model_store.catalogue import catalogue
 from model_store.files import ModelDirectory
 from tests import services
-from tests.emptying import let_tests_empty_the_books
+from tests.emptying import let_tests_empty_guarded_tables
 from tests.slow import slow_files
 
 CI = os.environ.get("CI", "").lower() in ("1", "true")
@@ -28,7 +28,7 @@ CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 @pytest.fixture(scope="session", autouse=True)
 def emptying() -> None:
-    let_tests_empty_the_books()
+    let_tests_empty_guarded_tables()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -219,9 +219,7 @@ class Board:
                 recognised,
                 about="minutes heard",
             ),
-            Tile(
-                _("Speech generated"), f"{now.characters:,}", _("characters"), generated, about="characters spoken"
-            ),
+            Tile(_("Speech generated"), f"{now.characters:,}", _("characters"), generated, about="characters spoken"),
             Tile(_("Requests"), f"{now.requests:,}", _("in these days"), asked),
             Tile(
                 _("Failed"),

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.backends.sqlite3.base import DatabaseWrapper
 
 
-def let_tests_empty_the_books() -> None:
+def let_tests_empty_guarded_tables() -> None:
     from usage import guards  # imports models, which are not ready when this module is imported
 
     operations = DatabaseWrapper.ops_class

@@ -18,12 +18,18 @@ WORDS = {
     r"\.weigh\(|\.cover\(": "set_cost, reserve",
     r"\bAWAY\b|\bpatiently\b|\bStoreAway\b": "UNAVAILABLE_ERRORS, with_timeout, StoreUnavailable",
     r"\bclass Kept\b|\bdef book\b": "SpooledEntry, post_entries",
+    r"\bclass \w*Book\b|\bbooks_s\b": "EffectivePlans, ledger_s",
+    r"\bclass HeardLanguage|_\(\"(Heard|Spoken)\"\)": "DetectedLanguage, Speech recognised, Speech generated",
     r"\b_Trust\b": "OfflineQuota",
     r"\bclass (Sight|Heard|Line)\b": "PagePermissions, UtteranceResult, AudioInput",
     r"\bBREATHER|\b_?(MOST|LEAST)_[A-Z]|\bSTRANGERS_": "PARTIAL_BACKOFF, MAX_, MIN_, MAX_UNAUTHENTICATED_BODY_BYTES",
     r"JsonWhateverIsAccepted": "IgnoreAcceptHeader",
 }
-FILES = {"whoisin", "story", "quarter", "lookingadmin", "manyrows", "worth", "work", "span", "outage", "books"}
+FILES = {"whoisin", "story", "quarter", "lookingadmin", "manyrows", "worth", "work", "span", "outage", "books"} | {
+    # words run together
+    *"audienceadmin costboard counterentry groupcommit historyadmin historychart loadtestadmin modelviews".split(),
+    *"monthfilter perloop quotashare rampadmin ratelimit statedir statementadmin".split(),
+}
 
 
 @pytest.mark.parametrize(("word", "term"), WORDS.items(), ids=WORDS.values())

@@ -17,7 +17,7 @@ from django.db.models import Sum
 from usage.entry import Kind, Measure
 from usage.money import divide_half_up
 from usage.period import end_of_month, month_after
-from usage.plans import PlanBook
+from usage.plans import EffectivePlans
 from usage.rollups import DailyUse
 
 _ORDER = list(Kind)
@@ -48,7 +48,7 @@ def charges(client_id: int, month: date, *, user: str | None = None) -> Iterator
 
     They are ordered by end user, then by kind in the order of ``Kind``. ``month`` is given by its first day.
     """
-    book = PlanBook(client_id, end_of_month(month) - timedelta(microseconds=1), user=user)
+    plans = EffectivePlans(client_id, end_of_month(month) - timedelta(microseconds=1), user=user)
     rows = DailyUse.objects.filter(client_id=client_id, day__gte=month, day__lt=month_after(month))
     if user is not None:
         rows = rows.filter(user=user)
@@ -57,12 +57,12 @@ def charges(client_id: int, month: date, *, user: str | None = None) -> Iterator
         used = {}
         for _name, kind, audio_ms, characters in of_user:
             used[Kind(kind)] = characters if Kind(kind).measure is Measure.CHARACTERS else audio_ms
-        yield from _of_user(name, used, book)
+        yield from _of_user(name, used, plans)
 
 
-def _of_user(user: str, used: dict[Kind, int], book: PlanBook) -> Iterator[Charge]:
-    plan = book.plan_of(user)
-    terms = book.terms_of(user)
+def _of_user(user: str, used: dict[Kind, int], plans: EffectivePlans) -> Iterator[Charge]:
+    plan = plans.plan_of(user)
+    terms = plans.terms_of(user)
     left = {measure: terms[measure].included for measure in Measure}
     for kind in sorted(used, key=_ORDER.index):
         units = used[kind]

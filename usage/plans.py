@@ -163,7 +163,7 @@ class PlanAssignment(Audited):
         return f"{self.client}{f': {self.user}' if self.user else ''}: {self.plan}"
 
 
-class PlanBook:
+class EffectivePlans:
     """Plans of a client application's end users at one moment."""
 
     def __init__(self, client_id: int, moment: datetime, *, user: str | None = None) -> None:

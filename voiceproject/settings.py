@@ -58,7 +58,7 @@ VOICE_IDEMPOTENCY_BYTES: int = env.int("VOICE_IDEMPOTENCY_BYTES", default=67_108
 VOICE_WS_MAX_BYTES: int = env.int("VOICE_WS_MAX_BYTES", default=65_536)
 VOICE_WS_MAX_JSON_BYTES: int = env.int("VOICE_WS_MAX_JSON_BYTES", default=1_048_576)
 VOICE_WS_IDLE_S: float = env.float("VOICE_WS_IDLE_S", default=60.0)
-VOICE_WS_MAX_S: float = env.float("VOICE_WS_MAX_S", default=3600.0)
+VOICE_WS_MAX_S: float = env.float("VOICE_WS_MAX_S", default=3600.0)  # of one session
 VOICE_WS_DRAIN_S: float = env.float("VOICE_WS_DRAIN_S", default=5.0)
 VOICE_STREAMS_PER_USER: int = env.int("VOICE_STREAMS_PER_USER", default=8)
 VOICE_CLIENT_SECRET_S: int = env.int("VOICE_CLIENT_SECRET_S", default=600)

@@ -49,7 +49,7 @@ def wait_until_ready(server: Served) -> None:
         time.sleep(0.05)
 
 
-def booked(postgres: Neighbour) -> Counter[str]:
+def posted(postgres: Neighbour) -> Counter[str]:
     with psycopg.connect(postgres.url) as connection:
         rows = connection.execute("SELECT request_id FROM usage_ledgerentry WHERE status = 200").fetchall()
     return Counter(name for (name,) in rows)
@@ -59,14 +59,14 @@ def spooled(folder: Path) -> list[Path]:
     return list((folder / "state" / "spool").glob("*.jsonl"))
 
 
-def wait_until_booked(postgres: Neighbour, folder: Path, requests: list[str]) -> None:
+def wait_until_posted(postgres: Neighbour, folder: Path, requests: list[str]) -> None:
     """Wait until the ledger has each of these requests exactly once and the spool is empty."""
     while spooled(folder):
         time.sleep(0.05)
-    assert {name: count for name, count in booked(postgres).items() if name in requests} == dict.fromkeys(requests, 1)
+    assert {name: count for name, count in posted(postgres).items() if name in requests} == dict.fromkeys(requests, 1)
 
 
-def test_without_the_database_known_callers_are_served_and_booked_later(postgres: Neighbour, tmp_path: Path) -> None:
+def test_without_the_database_known_callers_are_served_and_posted_later(postgres: Neighbour, tmp_path: Path) -> None:
     with served(tmp_path, DATABASE_URL=postgres.url) as server:
         before = speak(server)
         postgres.stop()
@@ -79,11 +79,11 @@ def test_without_the_database_known_callers_are_served_and_booked_later(postgres
         postgres.start()
         wait_until_ready(server)
         requests = [response.headers["X-Request-Id"] for response in [before, *meanwhile, speak(server)]]
-        wait_until_booked(postgres, tmp_path, requests)
+        wait_until_posted(postgres, tmp_path, requests)
         assert server.stop() == 0
 
 
-def test_what_a_process_that_is_killed_had_spooled_is_booked_by_the_next(postgres: Neighbour, tmp_path: Path) -> None:
+def test_what_a_process_that_is_killed_had_spooled_is_posted_by_the_next(postgres: Neighbour, tmp_path: Path) -> None:
     with served(tmp_path, DATABASE_URL=postgres.url) as server:
         speak(server)
         postgres.stop()
@@ -91,7 +91,7 @@ def test_what_a_process_that_is_killed_had_spooled_is_booked_by_the_next(postgre
         server.stop(signal.SIGKILL)
     postgres.start()
     with served(tmp_path, DATABASE_URL=postgres.url):
-        wait_until_booked(postgres, tmp_path, requests)
+        wait_until_posted(postgres, tmp_path, requests)
 
 
 def test_a_database_that_does_not_answer_holds_nobody_up_for_long(postgres: Neighbour, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_database_that_does_not_answer_holds_nobody_up_for_long(postgres: Neig
         with postgres.frozen():
             requests += [speak(server).headers["X-Request-Id"] for _ in range(2)]
         wait_until_ready(server)
-        wait_until_booked(postgres, tmp_path, requests)
+        wait_until_posted(postgres, tmp_path, requests)
 
 
 def test_memory_is_trusted_for_a_bounded_time(postgres: Neighbour, tmp_path: Path) -> None:

@@ -188,17 +188,17 @@ def test_the_files_are_their_owners_and_hold_no_more_than_a_row(spool: Spool, en
 
 async def test_the_writer_spools_and_drains(gone, client: ClientApplication, settings, tmp_path, monkeypatch) -> None:
     settings.VOICE_STATE_DIR = tmp_path
-    books = LedgerWriter()
+    ledger_writer = LedgerWriter()
     entries = [entry_of(client) for _ in range(3)]
     for one in entries:
-        await books.write(one)  # the first notices that the database is gone; the others are spooled at once
+        await ledger_writer.write(one)  # the first notices that the database is gone; the others are spooled at once
     assert database.is_away
     assert await LedgerEntry.objects.acount() == 0
-    await books.drain()
+    await ledger_writer.drain()
     assert not database.is_away
     assert {row.settlement async for row in LedgerEntry.objects.all()} == {one.settlement for one in entries}
-    assert books.spool.is_empty
-    await books.close()
+    assert ledger_writer.spool.is_empty
+    await ledger_writer.close()
 
 
 @pytest.mark.parametrize("is_recovered", [False, True])
@@ -229,24 +229,24 @@ async def test_rows_that_nobody_waits_for_are_written_together(client: ClientApp
     commits: list[int] = []
     original = writer.settle
     monkeypatch.setattr(writer, "settle", lambda kept: (commits.append(len(kept)), original(kept))[1])
-    book = LedgerWriter()
+    ledger_writer = LedgerWriter()
     before = timezone.now()
     for number in range(30):
-        book.note(entry_of(client, status=503, characters=0, request_id=f"req_{number}"))
+        ledger_writer.note(entry_of(client, status=503, characters=0, request_id=f"req_{number}"))
     noted_by = timezone.now()
-    await book.drain()
+    await ledger_writer.drain()
     assert commits == [30]
     times = [row.created_at async for row in LedgerEntry.objects.all()]
     assert len(times) == 30
     assert all(before <= time <= noted_by for time in times)
     assert (await DailyUse.objects.aget()).failed == 30
-    await book.close()
+    await ledger_writer.close()
 
 
 async def test_what_was_noted_is_written_before_the_process_ends(client: ClientApplication) -> None:
-    book = LedgerWriter()
-    book.note(entry_of(client, status=503))
-    await book.close()
+    ledger_writer = LedgerWriter()
+    ledger_writer.note(entry_of(client, status=503))
+    await ledger_writer.close()
     assert await LedgerEntry.objects.acount() == 1
 
 
@@ -254,32 +254,32 @@ async def test_what_was_noted_while_the_database_is_gone_is_spooled(client: Clie
     def gone(_kept: object) -> list[SpooledEntry]:
         raise OperationalError("gone")
 
-    book = LedgerWriter()
+    ledger_writer = LedgerWriter()
     with monkeypatch.context() as patched:
         patched.setattr(writer, "settle", gone)
-        book.note(entry_of(client, status=503))
+        ledger_writer.note(entry_of(client, status=503))
         with pytest.raises(OperationalError):
-            await book.drain()
-    assert not book.spool.is_empty
-    await book.drain()
-    assert (book.spool.is_empty, await LedgerEntry.objects.acount()) == (True, 1)
-    await book.close()
+            await ledger_writer.drain()
+    assert not ledger_writer.spool.is_empty
+    await ledger_writer.drain()
+    assert (ledger_writer.spool.is_empty, await LedgerEntry.objects.acount()) == (True, 1)
+    await ledger_writer.close()
 
 
 async def test_what_was_noted_outlives_an_interruption(client: ClientApplication) -> None:
-    book = LedgerWriter()
+    ledger_writer = LedgerWriter()
     may_go_on = threading.Event()
-    busy = asyncio.create_task(book.run(may_go_on.wait))  # keeps the ledger's thread busy
+    busy = asyncio.create_task(ledger_writer.run(may_go_on.wait))  # keeps the ledger's thread busy
     await asyncio.sleep(0)
     for _ in range(3):
-        book.note(entry_of(client, status=503))
-    writing = asyncio.create_task(book.drain())
+        ledger_writer.note(entry_of(client, status=503))
+    writing = asyncio.create_task(ledger_writer.drain())
     await asyncio.sleep(0.05)
     writing.cancel()
     await asyncio.wait([writing])
     may_go_on.set()
     await busy
-    await book.close()
+    await ledger_writer.close()
     assert (writing.cancelled(), await LedgerEntry.objects.acount()) == (True, 3)
 
 
@@ -314,15 +314,15 @@ async def test_with_database_and_disk_gone_it_heals_when_the_database_is_back(
     def full(_kept: object) -> None:
         raise OSError(28, "No space left on device")
 
-    book = LedgerWriter()
-    monkeypatch.setattr(book.spool, "keep", full)
+    ledger_writer = LedgerWriter()
+    monkeypatch.setattr(ledger_writer.spool, "keep", full)
     with monkeypatch.context() as patched:
         patched.setattr(writer, "settle", gone)
-        book.note(entry_of(client, status=503))
+        ledger_writer.note(entry_of(client, status=503))
         with suppress(OperationalError):
-            await book.drain()
+            await ledger_writer.drain()
     for _ in range(2):  # while the disk is still full
         with suppress(OperationalError):
-            await book.drain()
+            await ledger_writer.drain()
     assert (database.away_s, await LedgerEntry.objects.acount()) == (0, 1)
-    await book.close()
+    await ledger_writer.close()

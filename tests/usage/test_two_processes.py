@@ -21,7 +21,7 @@ from usage.models import Plan
 Plan.objects.update(is_default=False)
 Plan.objects.create(name="ten", is_default=True, hard_characters=200)
 """
-BOOKS = """
+COUNTS = """
 from django.db.models import Sum
 from usage.models import Consumption, DailyUse, LedgerEntry
 def said():
@@ -71,4 +71,4 @@ async def test_two_processes_let_ten_of_fifty_pass(two: list[Served], migrated_p
             posts.append(client.post(f"{server.url}/v1/audio/speech", json=body, headers=headers))
         statuses = sorted(response.status_code for response in await asyncio.gather(*posts))
     assert statuses == [200] * 10 + [429] * 40
-    assert manage(BOOKS, two[0], migrated_postgres_url) == "(200, 200, 50, 200, 0) True"
+    assert manage(COUNTS, two[0], migrated_postgres_url) == "(200, 200, 50, 200, 0) True"

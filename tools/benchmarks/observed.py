@@ -3,7 +3,7 @@
     python -m tools.benchmarks.observed DESCRIPTOR
 
 For each line on standard input, one line of JSON is written to that file descriptor. It has the CPU seconds so far by
-role of the thread (loop, pool, engine, books), and the batches since the previous line.
+role of the thread (loop, pool, engine, ledger), and the batches since the previous line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import django
 LOOP = "loop"
 POOL = "pool"
 ENGINE = "engine"
-BOOKS = "books"
+LEDGER = "ledger"
 
 
 def processor_seconds() -> dict[str, float]:
@@ -47,7 +47,7 @@ def _role(name: str | None) -> str:
         return POOL
     from inference import runtime
 
-    return ENGINE if any(name.startswith(f"{engine}-") for engine in runtime.names()) else BOOKS
+    return ENGINE if any(name.startswith(f"{engine}-") for engine in runtime.names()) else LEDGER
 
 
 def main(descriptor: int) -> None:

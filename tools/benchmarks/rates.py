@@ -33,7 +33,7 @@ from tests import sound  # noqa: E402
 from tests.services import ROOT, free_port  # noqa: E402
 from tools.benchmarks import batch_times  # noqa: E402
 from tools.benchmarks.client import Client  # noqa: E402
-from tools.benchmarks.observed import BOOKS, ENGINE, LOOP, POOL  # noqa: E402
+from tools.benchmarks.observed import ENGINE, LEDGER, LOOP, POOL  # noqa: E402
 from tools.benchmarks.report import Result  # noqa: E402
 from tools.benchmarks.through_http import asr, succeeds, tts  # noqa: E402
 from tools.benchmarks.workload import SENTENCES, Call, closed_loop  # noqa: E402
@@ -242,7 +242,7 @@ async def loaded(service: Observed, seconds: float, engines: dict[str, batch_tim
     spent = await spend(service, lambda: live(service, STREAMS, min(STREAM_S, 2 + seconds)))
     heard = sum(spent.result.latencies_s)
     units = sum(size for engine, size, _seconds in spent.batches if engine == engines[ASR].name)
-    api = sum(spent.used.get(role, 0.0) for role in (LOOP, POOL, BOOKS))
+    api = sum(spent.used.get(role, 0.0) for role in (LOOP, POOL, LEDGER))
     rates = Rates(
         device=batch_times.device(),
         machine=environment.machine().rsplit(",", 1)[0],
@@ -274,7 +274,7 @@ async def _of_kind(
         Processor(
             loop_s=spent.each(LOOP),
             pool_s=spent.each(POOL),
-            books_s=spent.each(BOOKS),
+            ledger_s=spent.each(LEDGER),
             engine_s=spent.each(ENGINE),
             client_s=spent.client_s / len(result.latencies_s),
             stages=engine.stages,

@@ -81,7 +81,7 @@ class Processor:
 
     ``loop_s``: the event loop.
     ``pool_s``: the thread pool for audio, before and after the engine.
-    ``books_s``: the thread that writes the ledger.
+    ``ledger_s``: the thread that writes the ledger.
     ``engine_s``: the engine, per unit.
     ``client_s``: the load generator; it runs on the same machine while rates are measured.
     ``stages``: the pool's jobs in their order, each as a share of ``pool_s``.
@@ -90,7 +90,7 @@ class Processor:
 
     loop_s: float
     pool_s: float
-    books_s: float
+    ledger_s: float
     engine_s: float
     client_s: float
     stages: tuple[float, ...]
@@ -99,7 +99,7 @@ class Processor:
     @property
     def api_s(self) -> float:
         """CPU seconds of the API pod: everything except the engine and the client."""
-        return self.loop_s + self.pool_s + self.books_s
+        return self.loop_s + self.pool_s + self.ledger_s
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class Rates:
                 used,
                 loop_s=used.loop_s / processor,
                 pool_s=used.pool_s / processor,
-                books_s=used.books_s / processor,
+                ledger_s=used.ledger_s / processor,
                 engine_s=used.engine_s / engines,
             )
             return replace(kind, batch=batch, processor=used)

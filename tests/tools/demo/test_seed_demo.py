@@ -48,10 +48,10 @@ NOW = datetime(2026, 11, 24, 20, 30, tzinfo=ZoneInfo("Asia/Kuala_Lumpur"))
 
 
 def snapshot() -> dict[str, list[Any]]:
-    books: list[Any] = [*DAILY, Consumption]
+    tables: list[Any] = [*DAILY, Consumption]
     return {
         model.__name__: sorted(model._default_manager.order_by().values_list(*_all_but_id(model)), key=repr)
-        for model in books
+        for model in tables
     }
 
 

@@ -34,7 +34,7 @@ def test_it_works(tmp_path: Path) -> None:
     assert rates.device
     for kind in (rates.asr, rates.tts):
         used = kind.processor
-        assert min(used.loop_s, used.pool_s, used.books_s, used.engine_s, used.client_s) > 0
+        assert min(used.loop_s, used.pool_s, used.ledger_s, used.engine_s, used.client_s) > 0
         assert sum(used.stages) == pytest.approx(1, abs=0.001)
         assert kind.mean_batch >= 1
     assert rates.live.units_per_s > 0

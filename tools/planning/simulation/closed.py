@@ -124,7 +124,7 @@ def _stalled(kind: KindRates) -> KindRates:
         used,
         loop_s=used.loop_s * kind.stall,
         pool_s=used.pool_s * kind.stall,
-        books_s=used.books_s * kind.stall,
+        ledger_s=used.ledger_s * kind.stall,
         engine_s=used.engine_s * kind.stall,
     )
     return replace(kind, processor=used)

@@ -130,7 +130,7 @@ class Pod:
         self._loop = Threads(self.machine, 1)
         self._pool = Threads(self.machine, pool_threads or max(1, round(cores)))
         self._first = Threads(self.machine, pool_threads or max(1, round(cores)))
-        self._books = Threads(self.machine, 1)
+        self._ledger = Threads(self.machine, 1)
         self.under_way = 0
 
     def handle(self, job: Job, answered: Answered) -> None:
@@ -158,7 +158,7 @@ class Pod:
             self._loop.work(answer, lambda: end(False))
 
         def settle() -> None:
-            self._books.work(used.books_s, lambda: self._loop.work(answer, lambda: end(True)))
+            self._ledger.work(used.ledger_s, lambda: self._loop.work(answer, lambda: end(True)))
 
         def spoken(is_done: bool) -> None:
             if is_done:

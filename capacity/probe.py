@@ -61,7 +61,10 @@ def record(now: datetime, failure: str) -> None:
         if failure and outage is None:
             Outage.objects.create(began_at=now, seen_at=now, reason=failure[:300])
         elif outage is not None:
-            outage.seen_at, outage.ended_at = (now, None) if failure else (outage.seen_at, now)
+            if failure:
+                outage.seen_at = now
+            else:
+                outage.ended_at = now
             outage.save(update_fields=["seen_at", "ended_at"])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 
@@ -11,16 +10,13 @@ from django.utils.translation import gettext as _
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from limits.errors import StorageError
 
 from core.context import current
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import Caller
 from core.per_loop import PerLoop
-from core.redis_health import RedisUnavailable, redis_health, redis_options
-
-logger = logging.getLogger(__name__)
+from core.redis_health import redis_health, redis_options, unless_unavailable
 
 UNLIMITED = 1_000_000_000  # the limit that the headers show while none is set
 
@@ -69,20 +65,18 @@ async def spend(caller: Caller) -> RateLimit:
     """
     rate = untouched()
     if settings.VOICE_RATE_LIMIT:
-        try:
-            if settings.REDIS_URL:
-                rate = await redis_health(settings.REDIS_URL).call(lambda: _count(caller.rate_key))
-            else:
-                rate = await _count(caller.rate_key)
-        except RedisUnavailable:
-            pass  # ``redis_health`` has logged the outage
-        except (StorageError, OSError):
-            logger.warning("the rate limit's storage cannot be reached", exc_info=True)
+        rate = await unless_unavailable(_count(caller.rate_key), "the rate limit's storage cannot be reached") or rate
     current().rate = rate
     return rate
 
 
 async def _count(bucket: str) -> RateLimit:
+    if settings.REDIS_URL:
+        return await redis_health(settings.REDIS_URL).call(lambda: _hit(bucket))
+    return await _hit(bucket)
+
+
+async def _hit(bucket: str) -> RateLimit:
     limiter = _limiter()
     item = RateLimitItemPerMinute(settings.VOICE_RATE_LIMIT, namespace="voice")
     allowed = await limiter.hit(item, bucket)

@@ -129,3 +129,20 @@ def redis_health(url: str) -> RedisHealth:
     if url not in healths:
         healths[url] = RedisHealth(url)
     return healths[url]
+
+
+async def unless_unavailable(call: Awaitable[T], warning: str) -> T | None:
+    """Await ``call``, for limits that do not apply while Redis is unavailable. Return None if Redis did not serve it.
+
+    ``warning``: the message to log, except while the outage is known, because ``RedisHealth`` has logged it.
+    """
+    try:
+        return await call
+    except RedisUnavailable:
+        return None
+    except Exception as error:
+        # The libraries' errors by their module: redis-py is imported only where it is used.
+        if not isinstance(error, OSError) and not type(error).__module__.startswith(("redis", "limits")):
+            raise
+        logger.warning(warning, exc_info=True)
+        return None

@@ -2,7 +2,8 @@
 
     async with request_gate(caller_of(request), Kind.SPEECH) as work:
         await work.admit(body.get("user"))
-        work.model, work.characters = "espeak-ng", len(text)
+        work.model = "espeak-ng"
+        work.characters = len(text)
         await work.reserve()
         return await work.stream(chunks, content_type="audio/mpeg")
 

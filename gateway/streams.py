@@ -7,7 +7,6 @@ renewing its members, so they expire.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import uuid
 from collections import Counter
@@ -22,13 +21,12 @@ from core.error_codes import ErrorCode
 from core.errors import ApiError
 from core.identity import Caller
 from core.per_loop import PerLoop
-from core.redis_health import RedisUnavailable, redis_health, redis_options
-
-logger = logging.getLogger(__name__)
+from core.redis_health import redis_health, redis_options, unless_unavailable
 
 RENEWAL_S = 20.0
 EXPIRY_S = 3 * RENEWAL_S
 RETRY_AFTER_S = 5.0
+NOT_COUNTED = "cannot count streams"
 
 
 class StreamLimiter(Protocol):
@@ -107,7 +105,7 @@ async def stream_slot(caller: Caller, user: str) -> AsyncIterator[None]:
         return
     name = f"{caller.client_id}:{user}"
     stream = uuid.uuid4().hex
-    taken = await _unless_unavailable(stream_limiter().take(name, stream), name)
+    taken = await unless_unavailable(stream_limiter().take(name, stream), NOT_COUNTED)
     renewing = asyncio.create_task(_renew(name, stream))
     try:
         if taken is not None and taken > limit:
@@ -119,24 +117,10 @@ async def stream_slot(caller: Caller, user: str) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await renewing
         if taken is not None:
-            await asyncio.shield(_unless_unavailable(stream_limiter().leave(name, stream), name))
+            await asyncio.shield(unless_unavailable(stream_limiter().leave(name, stream), NOT_COUNTED))
 
 
 async def _renew(name: str, stream: str) -> None:
     while True:
         await asyncio.sleep(RENEWAL_S)
-        await _unless_unavailable(stream_limiter().renew(name, stream), name)
-
-
-async def _unless_unavailable(call: Any, name: str) -> Any:
-    try:
-        return await call
-    except RedisUnavailable:
-        return None  # already logged, once for all callers
-    except OSError:
-        logger.warning("cannot count streams", exc_info=True)
-    except Exception as error:  # redis-py's errors, without importing it where it is not used
-        if not type(error).__module__.startswith("redis"):
-            raise
-        logger.warning("cannot count streams", exc_info=True)
-    return None
+        await unless_unavailable(stream_limiter().renew(name, stream), NOT_COUNTED)

@@ -113,7 +113,8 @@ class _Spans(ChangeList):
                 return []
             return [start_of(day) for day in _periods(day_of(span["first"]), day_of(span["last"]), kind)]
 
-        queryset.dates, queryset.datetimes = dates, datetimes  # type: ignore[method-assign,assignment]
+        queryset.dates = dates  # type: ignore[method-assign,assignment]
+        queryset.datetimes = datetimes  # type: ignore[method-assign,assignment]
         return queryset
 
 

@@ -23,10 +23,9 @@ class Corpus:
 
     def __init__(self) -> None:
         kept_out = set(held_out())
-        self._natural, self._generated, self._general = (
-            [line for line in _lines(name) if line not in kept_out]
-            for name in ("natural.txt", "generated.txt", "general.txt")
-        )
+        self._natural = [line for line in _lines("natural.txt") if line not in kept_out]
+        self._generated = [line for line in _lines("generated.txt") if line not in kept_out]
+        self._general = [line for line in _lines("general.txt") if line not in kept_out]
         self._words = sorted({word for line in self._natural + self._general for word in line.split()})
 
     def counts(self) -> Counter[str]:

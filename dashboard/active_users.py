@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from core.models import ClientApplication
-from dashboard.date_range import Span
+from dashboard.date_range import DateRange
 from dashboard.filters import Filters
 from dashboard.tables import Column, Form, Table, Value, shown
 from rollout import policy
@@ -33,7 +33,7 @@ FEATURES = {
 }
 
 
-def active_by_day(span: Span, filters: Filters) -> Table:
+def active_by_day(span: DateRange, filters: Filters) -> Table:
     days = weeks.active_by_day(span.first, span.last, filters.people)
     before = weeks.active_by_day(span.before.first, span.before.last, filters.people)
     return Table(
@@ -153,7 +153,7 @@ class Adoption:
         )
 
 
-def adoption(span: Span, filters: Filters, clients: Mapping[int, str], active: Mapping[int, Active]) -> Adoption:
+def adoption(span: DateRange, filters: Filters, clients: Mapping[int, str], active: Mapping[int, Active]) -> Adoption:
     """Compute adoption.
 
     ``active``: active users on the span's last day, by client application id. With a language filter the number of chat
@@ -312,7 +312,7 @@ class Retention:
         )
 
 
-def retention(span: Span, filters: Filters) -> Retention:
+def retention(span: DateRange, filters: Filters) -> Retention:
     """Compute retention by week of first use, for the weeks in the span.
 
     There are at least ``MIN_COHORTS`` weeks, and at most the newest ``MAX_COHORTS``.

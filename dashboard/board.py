@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from dashboard import active_users, cost_quality, events, margins, people, reliability, usage_totals
-from dashboard.date_range import Span
+from dashboard.date_range import DateRange
 from dashboard.definitions import DEFINITIONS
 from dashboard.filters import ALL, Filters
 from dashboard.tables import Table
@@ -54,7 +54,7 @@ class Tile:
 class Board:
     """The data of the whole page. Each part is queried once, when it is first needed."""
 
-    def __init__(self, span: Span, filters: Filters = ALL) -> None:
+    def __init__(self, span: DateRange, filters: Filters = ALL) -> None:
         self.span = span
         self.filters = filters
 

@@ -11,7 +11,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from capacity import board, loadtests, probe
-from dashboard.date_range import Span
+from dashboard.date_range import DateRange
 from dashboard.filters import ALL, FEATURES, Filters
 from dashboard.tables import Column, Form, Table, Value, usd
 from dashboard.usage_totals import UsageTotals
@@ -58,7 +58,7 @@ class Money:
     by_week: Table
 
 
-def money(span: Span, found: UsageTotals) -> Money:
+def money(span: DateRange, found: UsageTotals) -> Money:
     days = cost.costs_by_day(span.days, span.now)
     heard, spoken = _unit_costs(days, found)
     last = min(span.now, end_of_month(span.last) - timedelta(microseconds=1))
@@ -130,7 +130,7 @@ class Quality:
     by_week: Table
 
 
-def measured_quality(span: Span, filters: Filters = ALL) -> Quality:
+def measured_quality(span: DateRange, filters: Filters = ALL) -> Quality:
     words_in_all, wrong = quality.word_error_rates(span.first, span.last, filters.entries)
     opinion_in_all, liked = quality.opinion_scores(span.first, span.last, filters.entries)
     nothing = Estimate(None, None, None, 0)
@@ -192,7 +192,7 @@ def _estimate_columns(name: str, label: str, form: Form, target: Target) -> list
     ]
 
 
-def peaks(span: Span) -> Table:
+def peaks(span: DateRange) -> Table:
     by_day = dict(board.peaks_by_day(span.first, span.last))
     found = [(day, by_day.get(day)) for day in span.days]
     return Table(
@@ -253,7 +253,7 @@ WHOLE = {
 }  # of the whole service, whatever the filters
 
 
-def scorecard(span: Span, filters: Filters, costs: Money, good: Quality, active: int) -> list[Score]:
+def scorecard(span: DateRange, filters: Filters, costs: Money, good: Quality, active: int) -> list[Score]:
     """Return the scores in the order of ``GOALS``.
 
     ``active``: number of people served in the 30 days that end with the span.
@@ -338,7 +338,7 @@ def _unit_score(metric: Metric, costs: Money, one: UnitCost, per: int, basis: st
     return Score(goal, one.micros / MICROS, unit_dollars(one.micros), words)
 
 
-def _demand(span: Span) -> Score:
+def _demand(span: DateRange) -> Score:
     """Score the peak of concurrent users in the span. It has no target, since a low peak is not a failure."""
     most = board.peak(span.first, span.last)
     if most is None:

@@ -37,7 +37,7 @@ class BadQuery(ValueError):
 
 
 @dataclass(frozen=True)
-class Span:
+class DateRange:
     """The days from ``first`` to ``last`` inclusive.
 
     ``now``: the present moment.
@@ -63,10 +63,10 @@ class Span:
         return start_of(self.last + timedelta(days=1))
 
     @property
-    def before(self) -> Span:
+    def before(self) -> DateRange:
         """The span of as many days that ends just before this one begins."""
         length = timedelta(days=len(self.days))
-        return Span(self.first - length, self.last - length, self.now)
+        return DateRange(self.first - length, self.last - length, self.now)
 
     @property
     def parts(self) -> dict[str, str]:
@@ -111,20 +111,20 @@ class Span:
         return f"{date_format(first, 'j F' if first.year == last.year else 'j F Y')} – {until}"
 
 
-def preset(name: str, now: datetime) -> Span:
+def preset(name: str, now: datetime) -> DateRange:
     """Return the span of a preset that ends today. Raises ``BadQuery`` if there is no such preset."""
     today = day_of(now)
     if name == "month":
-        return Span(today.replace(day=1), today, now, name)
+        return DateRange(today.replace(day=1), today, now, name)
     if name not in PRESETS:
         known = ", ".join(PRESETS)
         raise BadQuery(
             _("There is no range “%(name)s”. Choose one of %(known)s.") % {"name": name, "known": known}, "range"
         )
-    return Span(today - timedelta(days=int(name) - 1), today, now, name)
+    return DateRange(today - timedelta(days=int(name) - 1), today, now, name)
 
 
-def asked(query: Mapping[str, str], now: datetime) -> Span:
+def asked(query: Mapping[str, str], now: datetime) -> DateRange:
     """Return the span that the parameters ``range``, or ``from`` and ``to``, request. Raises ``BadQuery``."""
     own = {field: query.get(field, "").strip() for field in ("from", "to")}
     if not any(own.values()):
@@ -144,7 +144,7 @@ def asked(query: Mapping[str, str], now: datetime) -> Span:
             _("%(days)s days are more than the %(most)s that can be shown at once.") % {"days": days, "most": MAX_DAYS},
             "from",
         )
-    return Span(first, last, now)
+    return DateRange(first, last, now)
 
 
 def _day(text: str, field: str) -> date:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from capacity.models import Outage, Phase
-from dashboard.date_range import Span
+from dashboard.date_range import DateRange
 from dashboard.tables import Column, Form, Table
 from rollout.models import Change, Flag
 from usage import weeks
@@ -42,7 +42,7 @@ class Event:
         return {"place": self.place, "day": self.day.isoformat(), "text": f"{self.kind}: {self.text}"}
 
 
-def events(span: Span) -> list[Event]:
+def events(span: DateRange) -> list[Event]:
     """Return the span's events in order of time."""
     found = sorted([*_rollout(span), *_outages(span), *_phases(span)], key=lambda one: one[0])
     return [Event(place, day_of(at), str(kind), text) for place, (at, kind, text) in enumerate(found, 1)]
@@ -68,7 +68,7 @@ def table(found: Sequence[Event]) -> Table:
 _Found = tuple[datetime, Any, str]
 
 
-def _rollout(span: Span) -> Iterator[_Found]:
+def _rollout(span: DateRange) -> Iterator[_Found]:
     """Yield changes of percentages and switches. The same change of several flags on one day is one event."""
     flags = list(Flag.objects.values_list("name", flat=True))
     changes = Change.objects.filter(subject__in=flags, at__gte=span.start, at__lt=span.end).order_by("at", "id")
@@ -104,7 +104,7 @@ def _short(text: str) -> str:
     return text if len(text) <= MAX_REASON else f"{text[: MAX_REASON - 1].rstrip()}…"
 
 
-def _outages(span: Span) -> Iterator[_Found]:
+def _outages(span: DateRange) -> Iterator[_Found]:
     for outage in Outage.objects.filter(began_at__gte=span.start, began_at__lt=span.end):
         minutes = max(1, round(((outage.ended_at or outage.seen_at) - outage.began_at).total_seconds() / 60))
         yield (
@@ -118,7 +118,7 @@ def _outages(span: Span) -> Iterator[_Found]:
         )
 
 
-def _phases(span: Span) -> Iterator[_Found]:
+def _phases(span: DateRange) -> Iterator[_Found]:
     """Yield, for each phase of growth, the first day with more active users than the phases before it allow."""
     first = DailyActive.objects.aggregate(first=Min("day"))["first"]
     if first is None or first > span.last:

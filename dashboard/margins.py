@@ -15,7 +15,7 @@ from django.db.models import Sum
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from dashboard.date_range import Span
+from dashboard.date_range import DateRange
 from dashboard.filters import Filters
 from dashboard.tables import Column, Form, Table, Value
 from usage import cost
@@ -67,7 +67,7 @@ class Margins:
         return total
 
 
-def margins(span: Span) -> Margins:
+def margins(span: DateRange) -> Margins:
     """Return the margins of the months that the span touches, up to now."""
     months = _months(span)
     by_client: dict[int | None, Margin] = defaultdict(Margin)
@@ -91,14 +91,14 @@ def margins(span: Span) -> Margins:
     return Margins(months, rate, dict(by_client), drafts)
 
 
-def _months(span: Span) -> tuple[date, ...]:
+def _months(span: DateRange) -> tuple[date, ...]:
     found = [month_of(span.start)]
     while (following := month_after(found[-1])) <= span.last:
         found.append(following)
     return tuple(found)
 
 
-def _cost(months: Sequence[date], span: Span) -> dict[tuple[date, int | None], int]:
+def _cost(months: Sequence[date], span: DateRange) -> dict[tuple[date, int | None], int]:
     """Return the cost in millionths of a dollar by month and client application."""
     last = min(month_after(months[-1]) - timedelta(days=1), day_of(span.now))
     days = [months[0] + timedelta(days=number) for number in range((last - months[0]).days + 1)]

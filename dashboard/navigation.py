@@ -16,7 +16,7 @@ from django.urls import reverse
 
 
 @dataclass(frozen=True)
-class Entry:
+class MenuEntry:
     """One line of the side bar. If it has several models, they are shown as tabs."""
 
     title: str
@@ -28,7 +28,7 @@ class Entry:
 class Section:
     title: str
     apps: tuple[str, ...]
-    entries: tuple[Entry, ...] = field(default=())
+    entries: tuple[MenuEntry, ...] = field(default=())
 
 
 SECTIONS = (
@@ -36,42 +36,42 @@ SECTIONS = (
         "Roll-out",
         ("rollout",),
         (
-            Entry("Flags", "toggle_on", ("rollout.flag",)),
-            Entry("Ramps", "trending_up", ("rollout.ramp",)),
-            Entry("Lists and cohorts", "groups", ("rollout.listeduser", "rollout.cohort")),
-            Entry("Audit trail", "history", ("rollout.change",)),
+            MenuEntry("Flags", "toggle_on", ("rollout.flag",)),
+            MenuEntry("Ramps", "trending_up", ("rollout.ramp",)),
+            MenuEntry("Lists and cohorts", "groups", ("rollout.listeduser", "rollout.cohort")),
+            MenuEntry("Audit trail", "history", ("rollout.change",)),
         ),
     ),
     Section(
         "Capacity",
         ("capacity",),
         (
-            Entry("Alerts", "notifications", ("capacity.alert", "capacity.rule", "capacity.delivery")),
-            Entry("Phases", "stairs", ("capacity.phase",)),
-            Entry("History", "monitoring", ("capacity.sample", "capacity.hourlypeak", "capacity.activeusers")),
-            Entry("Uptime", "monitor_heart", ("capacity.probeday", "capacity.outage")),
+            MenuEntry("Alerts", "notifications", ("capacity.alert", "capacity.rule", "capacity.delivery")),
+            MenuEntry("Phases", "stairs", ("capacity.phase",)),
+            MenuEntry("History", "monitoring", ("capacity.sample", "capacity.hourlypeak", "capacity.activeusers")),
+            MenuEntry("Uptime", "monitor_heart", ("capacity.probeday", "capacity.outage")),
         ),
     ),
     Section(
         "Usage and billing",
         ("usage",),
         (
-            Entry("Ledger", "receipt_long", ("usage.ledgerentry", "usage.dailyuse", "usage.dailymix")),
-            Entry("Quotas used", "data_usage", ("usage.consumption",)),
-            Entry("Plans", "sell", ("usage.plan", "usage.planassignment")),
-            Entry("Statements", "request_quote", ("usage.statement",)),
-            Entry("Costs", "payments", ("usage.infrastructurecost", "usage.exchangerate")),
-            Entry("Quality", "star_rate", ("usage.correction", "usage.rating")),
+            MenuEntry("Ledger", "receipt_long", ("usage.ledgerentry", "usage.dailyuse", "usage.dailymix")),
+            MenuEntry("Quotas used", "data_usage", ("usage.consumption",)),
+            MenuEntry("Plans", "sell", ("usage.plan", "usage.planassignment")),
+            MenuEntry("Statements", "request_quote", ("usage.statement",)),
+            MenuEntry("Costs", "payments", ("usage.infrastructurecost", "usage.exchangerate")),
+            MenuEntry("Quality", "star_rate", ("usage.correction", "usage.rating")),
         ),
     ),
     Section(
         "Access",
         ("voiceproject", "auth"),
         (
-            Entry("API keys", "key", ("voiceproject.apikey",)),
-            Entry("Client applications", "apps", ("voiceproject.clientapplication",)),
-            Entry("People", "person", ("auth.user",)),
-            Entry("Roles", "badge", ("auth.group",)),
+            MenuEntry("API keys", "key", ("voiceproject.apikey",)),
+            MenuEntry("Client applications", "apps", ("voiceproject.clientapplication",)),
+            MenuEntry("People", "person", ("auth.user",)),
+            MenuEntry("Roles", "badge", ("auth.group",)),
         ),
     ),
 )
@@ -116,17 +116,17 @@ def tabs(request: HttpRequest) -> list[dict[str, Any]]:
     return found
 
 
-def _entries(section: Section) -> list[Entry]:
+def _entries(section: Section) -> list[MenuEntry]:
     placed = {name for entry in section.entries for name in entry.models}
     others = [
-        Entry(_title(model), "article", (model._meta.label_lower,))
+        MenuEntry(_title(model), "article", (model._meta.label_lower,))
         for model in admin.site._registry
         if model._meta.app_label in section.apps and model._meta.label_lower not in placed
     ]
     return [*section.entries, *others]
 
 
-def _item(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:
+def _item(request: HttpRequest, entry: MenuEntry) -> dict[str, Any] | None:
     seen = _seen(request, entry)
     if not seen:
         return None
@@ -136,7 +136,7 @@ def _item(request: HttpRequest, entry: Entry) -> dict[str, Any] | None:
     return item
 
 
-def _seen(request: HttpRequest, entry: Entry) -> list[type[Model]]:
+def _seen(request: HttpRequest, entry: MenuEntry) -> list[type[Model]]:
     models = [apps.get_model(name) for name in entry.models]
     registered = admin.site._registry
     return [model for model in models if model in registered and registered[model].has_view_permission(request)]

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.models import ClientApplication
-from dashboard.date_range import Span
+from dashboard.date_range import DateRange
 from dashboard.filters import Filters, name_of_kind, name_of_language
 from dashboard.tables import Column, Form, Table, Value
 from dashboard.usage_totals import minutes
@@ -41,7 +41,7 @@ def short(digits: str) -> str:
     return f"p-{digits[:SHORT]}"
 
 
-def busiest(span: Span, filters: Filters, link: Callable[[str], str], limit: int | None = SHOWN_PEOPLE) -> Table:
+def busiest(span: DateRange, filters: Filters, link: Callable[[str], str], limit: int | None = SHOWN_PEOPLE) -> Table:
     """Return the busiest end users of the chosen client application.
 
     A language filter has no effect, because usage by day and end user has no language. ``link`` returns the address of
@@ -117,7 +117,7 @@ class _Sums:
 class Person:
     """What one end user did in a span, read from the ledger."""
 
-    def __init__(self, client: ClientApplication, users: list[str], span: Span, filters: Filters) -> None:
+    def __init__(self, client: ClientApplication, users: list[str], span: DateRange, filters: Filters) -> None:
         self._all = LedgerEntry.objects.filter(client=client, user__in=users)
         self.client = client
         self.span = span

@@ -13,14 +13,14 @@ from django.utils.translation import gettext as _
 from capacity.measure import ASR_KINDS, TTS_KINDS
 from core.error_codes import ErrorCode, Fault
 from core.percentiles import histogram_percentile
-from dashboard.date_range import Span
+from dashboard.date_range import DateRange
 from dashboard.filters import FEATURES, Filters
 from dashboard.tables import Column, Form, Table
 from dashboard.usage_totals import ENOUGH_REQUESTS, FAILURES, UsageTotals, before_column, share
 from usage.rollups import DailyLatency
 
 
-def errors_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Table:
+def errors_by_day(span: DateRange, found: UsageTotals, before: UsageTotals) -> Table:
     rows = []
     for day, earlier in zip(span.days, span.before.days, strict=True):
         codes = found.codes_of(day)
@@ -91,7 +91,7 @@ Halves = dict[str, dict[date, Histogram]]
 RANKS = (50, 95)
 
 
-def speed(span: Span, filters: Filters) -> Speed:
+def speed(span: DateRange, filters: Filters) -> Speed:
     """Return the response times of files and texts. Live streams last as long as people talk, so they do not count."""
     halves = _histograms(span, filters)
     earlier = _histograms(span.before, filters)
@@ -120,7 +120,7 @@ def speed(span: Span, filters: Filters) -> Speed:
     return Speed(asr, tts, table)
 
 
-def _histograms(span: Span, filters: Filters) -> Halves:
+def _histograms(span: DateRange, filters: Filters) -> Halves:
     halves: Halves = {"asr": defaultdict(dict), "tts": defaultdict(dict)}
     rows = DailyLatency.objects.filter(filters.rows, day__range=(span.first, span.last)).order_by()
     sums = rows.values_list("day", "kind", "ceiling_ms").annotate(Sum("requests"))

@@ -12,7 +12,7 @@ from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from core.error_codes import ErrorCode, Fault
-from dashboard.date_range import Span
+from dashboard.date_range import DateRange
 from dashboard.filters import ALL, Filters, name_of_kind, name_of_language
 from dashboard.tables import Column, Form, Table, csv_lines, plain
 from usage.entry import Kind, Measure
@@ -97,7 +97,7 @@ class UsageTotals:
         return failed / requests if requests >= ENOUGH_REQUESTS else None
 
 
-def work(span: Span, filters: Filters = ALL) -> UsageTotals:
+def work(span: DateRange, filters: Filters = ALL) -> UsageTotals:
     found = UsageTotals()
     for day, kind, code, *amounts in _mix(span, filters, "day", "kind", "error_code"):
         found.by_day[day, Kind(kind)].add(*amounts)
@@ -106,7 +106,7 @@ def work(span: Span, filters: Filters = ALL) -> UsageTotals:
     return found
 
 
-def _mix(span: Span, filters: Filters, *by: str) -> Iterator[tuple]:  # type: ignore[type-arg]
+def _mix(span: DateRange, filters: Filters, *by: str) -> Iterator[tuple]:  # type: ignore[type-arg]
     rows = DailyMix.objects.filter(filters.rows, day__range=(span.first, span.last)).order_by()
     sums = rows.values_list(*by).annotate(Sum("requests"), Sum("audio_ms"), Sum("characters"))
     yield from sums
@@ -121,7 +121,7 @@ def before_column(name: str, form: Form, *, plot: str = "", label: str = "") -> 
     return Column(f"{name}_before", label or _("Before"), form, plot=plot, is_ghost=True)
 
 
-def minutes_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Table:
+def minutes_by_day(span: DateRange, found: UsageTotals, before: UsageTotals) -> Table:
     kinds = [kind for kind in Kind if kind.measure is Measure.AUDIO]
     return Table(
         "minutes",
@@ -148,7 +148,7 @@ def minutes_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Table
     )
 
 
-def characters_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Table:
+def characters_by_day(span: DateRange, found: UsageTotals, before: UsageTotals) -> Table:
     days = [
         (day, found.of_day(day, [Kind.SPEECH]), before.of_day(earlier, [Kind.SPEECH]))
         for day, earlier in zip(span.days, span.before.days, strict=True)
@@ -168,7 +168,7 @@ def characters_by_day(span: Span, found: UsageTotals, before: UsageTotals) -> Ta
     )
 
 
-def mixes(span: Span, filters: Filters = ALL) -> tuple[Table, Table]:
+def mixes(span: DateRange, filters: Filters = ALL) -> tuple[Table, Table]:
     """Return the tables of languages and of voices, which share one query."""
     languages: dict[str, Amount] = defaultdict(Amount)
     voices: dict[tuple[str, str], Amount] = defaultdict(Amount)
@@ -222,7 +222,11 @@ def mixes(span: Span, filters: Filters = ALL) -> tuple[Table, Table]:
 
 
 def by_client(
-    span: Span, filters: Filters, clients: Mapping[int, str], active: Mapping[int, Active], link: Callable[[str], str]
+    span: DateRange,
+    filters: Filters,
+    clients: Mapping[int, str],
+    active: Mapping[int, Active],
+    link: Callable[[str], str],
 ) -> Table:
     """Return the table of client applications. ``link`` returns the address for a client application's name."""
     found: dict[int, Amount] = defaultdict(Amount)
@@ -278,7 +282,7 @@ _EVERYTHING = {
 }
 
 
-def everything(span: Span, filters: Filters = ALL) -> Iterator[bytes]:
+def everything(span: DateRange, filters: Filters = ALL) -> Iterator[bytes]:
     """Yield the roll-up that most of the page is made of (``DailyMix``) as CSV."""
     fields = ["client__name" if name == "client" else name for name in _EVERYTHING]
     rows = DailyMix.objects.filter(filters.rows, day__range=(span.first, span.last)).order_by(*fields[:7])

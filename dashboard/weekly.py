@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from dashboard import weekly_pdf
 from dashboard.board import Board, Tile
 from dashboard.cost_quality import Score
-from dashboard.date_range import BadQuery, Span
+from dashboard.date_range import BadQuery, DateRange
 from dashboard.tables import Table, Value, shown
 from usage.period import day_of
 from usage.weeks import week_of
@@ -58,7 +58,7 @@ class Summary:
     """Summary of the week that begins on the Monday ``week``."""
 
     def __init__(self, week: date, now: datetime) -> None:
-        self.board = Board(Span(week, min(week + timedelta(days=6), day_of(now)), now))
+        self.board = Board(DateRange(week, min(week + timedelta(days=6), day_of(now)), now))
         self.week = week
 
     @property

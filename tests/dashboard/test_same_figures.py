@@ -22,7 +22,7 @@ from capacity import phases
 from core.models import ClientApplication
 from dashboard import home, timeline
 from dashboard.board import Board, csv_of
-from dashboard.date_range import Span, preset
+from dashboard.date_range import DateRange, preset
 from dashboard.filters import ALL, Filters
 from dashboard.people import digits_of
 from dashboard.weekly import Summary, last_whole_week
@@ -224,7 +224,7 @@ def test_what_happened_is_told_alike(pages: Client, quarter: date) -> None:
 def test_the_weekly_summary_is_the_dashboard_of_that_week(pages: Client, quarter: date) -> None:
     week = last_whole_week(timezone.now())
     summary = Summary(week, timezone.now())
-    shown = Board(Span(week, week + timedelta(days=6), timezone.now()), ALL)
+    shown = Board(DateRange(week, week + timedelta(days=6), timezone.now()), ALL)
     assert [(tile.name, tile.value) for tile in shown.tiles] == [(name, value) for name, value, _ in summary.figures]
     assert [score.shown for score in shown.scores] == [row[1] for row in summary.sections[0].rows]
     for text in (summary.html(), summary.text(), pages.get(f"/dashboard/?{shown.query}").content.decode()):
@@ -242,6 +242,6 @@ def test_the_present_phase_is_the_same_everywhere(pages: Client, quarter: date) 
 def test_the_funnel_holds_on_any_day_of_the_quarter(pages: Client, quarter: date) -> None:
     for days in range(0, 90, 7):
         last = quarter - timedelta(days=days)
-        shown = Board(Span(last - timedelta(days=6), last, timezone.now()), ALL)
+        shown = Board(DateRange(last - timedelta(days=6), last, timezone.now()), ALL)
         users = [step.users for step in shown.adoption.steps if step.users is not None]
         assert users == sorted(users, reverse=True)

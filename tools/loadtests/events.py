@@ -18,7 +18,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestEvent:
     """A request, at its end.
 
     ``at``: the Unix time of its end.
@@ -55,14 +55,14 @@ class Pulse:
     lag_s: float
 
 
-def line(event: Asked | Pulse) -> bytes:
+def line(event: RequestEvent | Pulse) -> bytes:
     return json.dumps(asdict(event)).encode() + b"\n"
 
 
-def read(text: bytes) -> Asked | Pulse:
+def read(text: bytes) -> RequestEvent | Pulse:
     """Read an event from a line. Raises ``ValueError`` or ``TypeError`` if the line is not an event."""
     fields: dict[str, Any] = json.loads(text)
     if "work" not in fields:
         return Pulse(**fields)
     fields |= {"work": Workload(fields["work"]), "outcome": Outcome(fields["outcome"])}
-    return Asked(**fields)
+    return RequestEvent(**fields)

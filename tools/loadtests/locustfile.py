@@ -27,7 +27,7 @@ from websocket import WebSocketTimeoutException
 from capacity.goals import Workload
 from tools.loadtests import live
 from tools.loadtests.answers import Wrong, check_audio, check_words
-from tools.loadtests.events import Asked, Outcome, Pulse, line
+from tools.loadtests.events import Outcome, Pulse, RequestEvent, line
 from tools.loadtests.live import Live, LiveEndpoint, Refused
 from tools.loadtests.orders import FILE_VARIABLE, LONGEST_TALK_S, PIPE_VARIABLE, Orders
 from tools.loadtests.scenarios import MIX, THINK_S
@@ -55,7 +55,7 @@ class Failed(Exception):
 
 @dataclass
 class Spoken:
-    """What a voice spoke in answer to a request; the fields are those of ``Asked``."""
+    """What a voice spoke in answer to a request; the fields are those of ``RequestEvent``."""
 
     voice: str = ""
     degraded: str = ""
@@ -276,7 +276,7 @@ def _tell(
             outcome = Outcome.FAILED
     why = "" if exception is None else str(exception) or type(exception).__name__
     spoken: Spoken = context["spoken"]
-    asked = Asked(
+    asked = RequestEvent(
         time.time(),
         Workload(name),
         response_time / 1000,

@@ -10,7 +10,7 @@ from typing import Any
 
 from capacity.goals import Workload
 from core.percentiles import percentile
-from tools.loadtests.events import Asked, Outcome, Pulse
+from tools.loadtests.events import Outcome, Pulse, RequestEvent
 
 POINTS = 120  # the most points of a curve
 RECENT_S = 10.0
@@ -21,7 +21,7 @@ def _percentile(values: Collection[float], percent: float) -> float | None:
 
 
 @dataclass
-class Kind:
+class KindTally:
     """The requests of one kind of work. ``seconds``: the latencies of the successful ones."""
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -31,7 +31,7 @@ class Kind:
     def asked(self) -> int:
         return self.outcomes.total()
 
-    def add(self, asked: Asked) -> None:
+    def add(self, asked: RequestEvent) -> None:
         self.outcomes[asked.outcome] += 1
         if asked.outcome is Outcome.OK:
             self.seconds.append(asked.seconds)
@@ -42,12 +42,12 @@ class Tally:
     """All events of a run's load generator. Times are Unix time; ``started`` is the time of the first event."""
 
     started: float
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[RequestEvent] = field(default_factory=list)
     pulses: list[Pulse] = field(default_factory=list)
-    kinds: dict[Workload, Kind] = field(default_factory=lambda: {work: Kind() for work in Workload})
+    kinds: dict[Workload, KindTally] = field(default_factory=lambda: {work: KindTally() for work in Workload})
     reasons: Counter[tuple[Workload, Outcome, str]] = field(default_factory=Counter)
 
-    def add(self, event: Asked | Pulse) -> None:
+    def add(self, event: RequestEvent | Pulse) -> None:
         if not self.pulses and not self.asked:
             self.started = event.at  # the generator's start is not part of the run
         if isinstance(event, Pulse):
@@ -103,7 +103,7 @@ class Tally:
         return {work.value: self._figures(kind, elapsed) for work, kind in self.kinds.items()}
 
     @staticmethod
-    def _figures(kind: Kind, elapsed: float) -> dict[str, Any]:
+    def _figures(kind: KindTally, elapsed: float) -> dict[str, Any]:
         ordered = sorted(kind.seconds)
         latencies = {f"p{percent}_s": _percentile(ordered, percent) for percent in (50, 95, 99)}
         return {
@@ -150,7 +150,7 @@ class Tally:
         pulses: list[list[Pulse]] = [[] for _ in range(number)]
         for pulse in self.pulses:
             pulses[self._index(pulse.at, step, number)].append(pulse)
-        answered: list[list[Asked]] = [[] for _ in range(number)]
+        answered: list[list[RequestEvent]] = [[] for _ in range(number)]
         for asked in self.asked:
             answered[self._index(asked.at, step, number)].append(asked)
         before = math.ceil(RECENT_S / step)  # one step has too few answers for a steady percentile
@@ -176,7 +176,7 @@ class Tally:
         return min(number - 1, max(0, int((at - self.started) / step)))
 
 
-def _of(answers: Sequence[Asked], work: Workload, percent: float) -> float | None:
+def _of(answers: Sequence[RequestEvent], work: Workload, percent: float) -> float | None:
     values = [answer.seconds for answer in answers if answer.work is work and answer.outcome is Outcome.OK]
     return _rounded(_percentile(values, percent))
 

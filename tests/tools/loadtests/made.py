@@ -6,7 +6,7 @@ from typing import Any
 
 from capacity.goals import Workload
 from tools.loadtests import report
-from tools.loadtests.events import Asked, Outcome, Pulse
+from tools.loadtests.events import Outcome, Pulse, RequestEvent
 from tools.loadtests.leak import Trend
 from tools.loadtests.processes import Process, Watch
 from tools.loadtests.run import Options, Result
@@ -40,7 +40,7 @@ def facts(
                 waited = 0.2 + second / 100
                 spoken = {"voice": "alloy", "degraded": "busy" if second % 4 == 0 else "", "audio_s": 2.5}
                 about = spoken if work in (Workload.TTS, Workload.LIVE_TTS) else {}
-                tally.add(Asked(at, work, waited, outcome, text, **about))
+                tally.add(RequestEvent(at, work, waited, outcome, text, **about))
     watch = Watch("http://nowhere/metrics", 60)
     watch.processes[1.0] = Process(1.0, [(STARTED + second, 300.0 * 2**20) for second in range(60)])
     watch.processes[1.0].worked = [(STARTED + second, 1.25 * second) for second in range(60)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from capacity.goals import Workload
-from tools.loadtests.events import Asked, Outcome, Pulse, line, read
+from tools.loadtests.events import Outcome, Pulse, RequestEvent, line, read
 from tools.loadtests.leak import Trend
 from tools.loadtests.scenarios import SCENARIOS
 from tools.loadtests.tally import Tally
@@ -31,7 +31,9 @@ def tally(ok: int = 100, refused: int = 0, failed: int = 0, hung: int = 0, users
             (Outcome.HUNG, hung),
         ):
             for _ in range(number):
-                told.add(Asked(2.0, work, (seconds or {}).get(work, 0.1), outcome, "" if outcome == "ok" else "503"))
+                told.add(
+                    RequestEvent(2.0, work, (seconds or {}).get(work, 0.1), outcome, "" if outcome == "ok" else "503")
+                )
     return told
 
 
@@ -82,7 +84,7 @@ def test_response_times(work: Workload, seconds: float, verdict: str) -> None:
 def test_refusals_have_no_response_time() -> None:
     told = tally()
     for _ in range(50):
-        told.add(Asked(2.0, Workload.ASR, 30.0, Outcome.REFUSED, "503"))
+        told.add(RequestEvent(2.0, Workload.ASR, 30.0, Outcome.REFUSED, "503"))
     assert told.p95_s(Workload.ASR) == 0.1
 
 
@@ -129,7 +131,7 @@ def test_over_time() -> None:
     told = Tally(0.0)
     for second in range(600):
         told.add(Pulse(100.0 + second, min(second, 50), 3, 0.0))
-        told.add(Asked(100.5 + second, Workload.ASR, 0.5, Outcome.OK if second < 300 else Outcome.REFUSED))
+        told.add(RequestEvent(100.5 + second, Workload.ASR, 0.5, Outcome.OK if second < 300 else Outcome.REFUSED))
     points = told.timeline(700.0)
     assert len(points) == 120
     assert [point["at_s"] for point in points[:3]] == [0, 5, 10]
@@ -139,6 +141,8 @@ def test_over_time() -> None:
     assert points[-1]["not_ok"] == 5
 
 
-@pytest.mark.parametrize("event", [Pulse(1.0, 2, 3, 0.5), Asked(1.0, Workload.TTS, 0.25, Outcome.HUNG, "nothing")])
-def test_events_travel(event: Asked | Pulse) -> None:
+@pytest.mark.parametrize(
+    "event", [Pulse(1.0, 2, 3, 0.5), RequestEvent(1.0, Workload.TTS, 0.25, Outcome.HUNG, "nothing")]
+)
+def test_events_travel(event: RequestEvent | Pulse) -> None:
     assert read(line(event)) == event

@@ -1,4 +1,4 @@
-"""Reads a chat answer aloud while the language model is still writing it.
+"""Read a chat answer aloud while the language model is still writing it.
 
     pip install openai websockets
     VOICE_KEY=vk_... CHAT_URL=https://chat.example/v1 CHAT_KEY=... CHAT_MODEL=... \\
@@ -20,7 +20,7 @@ VOICE_URL = os.environ.get("VOICE_URL", "ws://127.0.0.1:8000/ws/tts")
 
 
 async def write(voice: ClientConnection, question: str) -> None:
-    """Every token goes on as it comes, however it is cut: the service finds the sentences."""
+    """Send each piece of the answer as it arrives, however it is split. The service finds the sentences."""
     chat = AsyncOpenAI(base_url=os.environ["CHAT_URL"], api_key=os.environ.get("CHAT_KEY", "none"))
     stream = await chat.chat.completions.create(
         model=os.environ["CHAT_MODEL"], messages=[{"role": "user", "content": question}], stream=True

@@ -26,7 +26,7 @@ from asr.tuning import (
     tuning,
 )
 from asr.units import SAMPLE_RATE, Hypothesis, Options, SpeechUnit
-from inference import runtime, thread_priority
+from inference import memory, runtime, thread_priority
 from inference.batcher import Batcher
 from inference.engine import Engine, EngineStats
 from inference.errors import DeadlineExceeded, EngineUnavailable
@@ -135,6 +135,8 @@ class WhisperEngine:
         self.table = table
         workers, threads = parallelism(table, self.checkpoint, cores_here())
         allow_avx512()
+        if device_here() == "cpu":
+            memory.keep_buffers()
         try:
             self._model = WhisperModel(
                 self.checkpoint.source,

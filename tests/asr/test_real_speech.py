@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pytest_django import Settings
 
 from asr.checkpoint import CONTEXTS_S, Checkpoint
 from asr.transcript import Transcript
@@ -124,3 +126,11 @@ async def test_what_is_no_speech_has_no_words(base: WhisperEngine, seconds: int)
     sounds = [sound.silence(seconds), sound.noise(seconds, 0.2), brown / np.abs(brown).max() / 3, hum, ringing]
     for audio in [*sounds, sound.tone(seconds), sound.hold_music(seconds)]:
         assert (await heard(base, audio)).text == ""
+
+
+async def test_a_batch_has_the_words_that_each_unit_has_alone(base: WhisperEngine, settings: Settings) -> None:
+    settings.VOICE_ASR_BUSY_BEAM = settings.VOICE_ASR_BEAM
+    clips = [ENGLISH, MALAY, sound.joined([ENGLISH, sound.silence(0.3), MALAY]), MALAY[: len(MALAY) // 2]]
+    alone = [(await heard(base, clip)).text for clip in clips]
+    together = await asyncio.gather(*(heard(base, clip) for clip in clips))
+    assert [found.text for found in together] == alone

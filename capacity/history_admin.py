@@ -31,7 +31,7 @@ class NotDelivered(DomainError):
     """Raised when a test notification did not arrive. The message says where and why."""
 
 
-class Drawn:
+class HistoryCharts:
     """Mix-in for an admin list with charts of its history above it. ``draw`` returns the charts at a given time."""
 
     draw: Callable[[datetime], list[Chart]]
@@ -71,7 +71,7 @@ class PhaseAdmin(AuditedAdmin):
 
 
 @admin.register(Sample)
-class SampleAdmin(Drawn, ReadOnly, ModelAdmin):
+class SampleAdmin(HistoryCharts, ReadOnly, ModelAdmin):
     draw = staticmethod(history_chart.of_samples)
     empty_text = NO_WATCHER
     list_display = ["at", "all_users", "asr", "tts", "number", "asr_p95", "tts_p95", "errors", "gpu", "memory", "cost"]
@@ -122,7 +122,7 @@ class SampleAdmin(Drawn, ReadOnly, ModelAdmin):
 
 
 @admin.register(HourlyPeak)
-class HourlyPeakAdmin(Drawn, ReadOnly, ModelAdmin):
+class HourlyPeakAdmin(HistoryCharts, ReadOnly, ModelAdmin):
     draw = staticmethod(history_chart.of_peaks)
     empty_text = NO_WATCHER
     list_display = ["hour", "users", "asr", "tts"]
@@ -138,7 +138,7 @@ class HourlyPeakAdmin(Drawn, ReadOnly, ModelAdmin):
 
 
 @admin.register(ActiveUsers)
-class ActiveUsersAdmin(Drawn, ReadOnly, ModelAdmin):
+class ActiveUsersAdmin(HistoryCharts, ReadOnly, ModelAdmin):
     draw = staticmethod(history_chart.of_active_users)
     empty_text = NO_WATCHER
     list_display = ["day", "in_thirty_days"]
@@ -183,7 +183,7 @@ class DeliveryAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(ProbeDay)
-class ProbeDayAdmin(Drawn, ReadOnly, ModelAdmin):
+class ProbeDayAdmin(HistoryCharts, ReadOnly, ModelAdmin):
     draw = staticmethod(history_chart.of_uptime)
     empty_text = NO_WATCHER
     list_display = ["day", "number", "failed", "uptime"]

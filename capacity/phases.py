@@ -21,7 +21,7 @@ FARTHEST_DAYS = 730.0  # no extrapolation beyond two years
 
 
 @dataclass(frozen=True)
-class Use:
+class MeasuredUse:
     """Measured use in the last 30 days. None means not measured yet.
 
     ``active_users``: distinct end users who were served.
@@ -68,7 +68,7 @@ class Outlook:
     ``next_at``: the earliest day of ``crossings``.
     """
 
-    use: Use
+    use: MeasuredUse
     phase: Phase
     following: Phase | None
     crossings: tuple[Crossing, ...]
@@ -78,11 +78,11 @@ class Outlook:
         return min((crossing.day for crossing in self.crossings if crossing.day), default=None)
 
 
-def measured_use(now: datetime) -> Use:
+def measured_use(now: datetime) -> MeasuredUse:
     today = timezone.localdate(now)
     first = today - timedelta(days=ACTIVE_DAYS - 1)
     most = board.peak(first, today)
-    return Use(_active_now(first, today), most.together if most else None)
+    return MeasuredUse(_active_now(first, today), most.together if most else None)
 
 
 def _active_now(first: date, today: date) -> int | None:
@@ -98,7 +98,7 @@ def _active_now(first: date, today: date) -> int | None:
 
 def expected_peak(users: int) -> int:
     """Return the expected peak of concurrent users for ``users`` voice users, interpolated within their phase."""
-    phase = phase_of(Use(users, None))
+    phase = phase_of(MeasuredUse(users, None))
     if phase is None:
         return 0
     low = phase.users_from
@@ -110,7 +110,7 @@ def expected_peak(users: int) -> int:
     return math.ceil(phase.concurrent_from + share * (most - phase.concurrent_from))
 
 
-def phase_of(use: Use) -> Phase | None:
+def phase_of(use: MeasuredUse) -> Phase | None:
     """Return the first phase that is large enough for this use, or the last one if none is."""
     phases = list(Phase.objects.all())
     large_enough = (phase for phase in phases if phase.holds(use.active_users or 0, use.peak_concurrent or 0))

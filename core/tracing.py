@@ -21,7 +21,7 @@ REQUEST_ID = "request_id"
 Value = str | int | float | bool
 
 
-class Side(Enum):
+class SpanRole(Enum):
     """The role of a span, named as in OpenTelemetry's ``SpanKind``."""
 
     SERVER = "SERVER"
@@ -82,7 +82,7 @@ _NO_SPAN = Span()
 
 @contextmanager
 def span(
-    name: str, side: Side = Side.INTERNAL, *, parent: Mapping[str, str] | None = None, **attributes: Value
+    name: str, role: SpanRole = SpanRole.INTERNAL, *, parent: Mapping[str, str] | None = None, **attributes: Value
 ) -> Iterator[Span]:
     """Open a span around the block. An exception marks the span as failed and is passed on.
 
@@ -97,7 +97,7 @@ def span(
     opening = _Tracing.tracer.start_as_current_span(
         name,
         context=_extracted(parent) if parent else None,
-        kind=SpanKind[side.value],
+        kind=SpanKind[role.value],
         attributes=attributes,
         record_exception=False,
         set_status_on_exception=False,

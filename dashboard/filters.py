@@ -13,7 +13,7 @@ from core.models import ClientApplication
 from dashboard.date_range import BadQuery
 from usage.entry import Kind
 from usage.rollups import DailyMix
-from usage.weeks import Which
+from usage.weeks import PeopleFilter
 
 FEATURES = {
     "asr": gettext_lazy("Speech to text"),
@@ -65,8 +65,8 @@ class Filters:
         return self._rows("entry__")
 
     @property
-    def people(self) -> Which:
-        return Which(self.client_id, self.feature, self.language)
+    def people(self) -> PeopleFilter:
+        return PeopleFilter(self.client_id, self.feature, self.language)
 
     @property
     def kinds(self) -> list[Kind]:

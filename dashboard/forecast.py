@@ -52,7 +52,7 @@ def effects(flag: Flag, percent: Decimal) -> list[Effect]:
     after = _population(rules.with_percent(flag.name, percent), flag, clients, is_told=bool(told))
     use = phases.measured_use(now)
     peak_before, peak, basis = _peaks(use, before, after)
-    phase = phases.phase_of(phases.Use(after.people if not use.active_users else None, peak))
+    phase = phases.phase_of(phases.MeasuredUse(after.people if not use.active_users else None, peak))
     return [
         _people(flag, before, after),
         _peak(peak_before, peak, basis),
@@ -83,7 +83,7 @@ def _people(flag: Flag, before: Population, after: Population) -> Effect:
     return Effect(name, f"{abs(after.people - before.people):,} end users ({share})", have, change < 0)
 
 
-def _peaks(use: phases.Use, before: Population, after: Population) -> tuple[int | None, int, str]:
+def _peaks(use: phases.MeasuredUse, before: Population, after: Population) -> tuple[int | None, int, str]:
     """Return the present peak of concurrent users, the expected one, and the basis of the expectation."""
     if use.peak_concurrent and before.share > 0:
         at = math.ceil(use.peak_concurrent * after.share / before.share)

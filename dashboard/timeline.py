@@ -35,7 +35,7 @@ PLAIN = "unknown"
 
 
 @dataclass(frozen=True)
-class Happening:
+class TimelineEvent:
     """One event of the timeline.
 
     ``why``: the cause as recorded.
@@ -51,9 +51,9 @@ class Happening:
     link: str = ""
 
 
-def latest(now: datetime, *, rollout: bool, capacity: bool) -> list[Happening]:
+def latest(now: datetime, *, rollout: bool, capacity: bool) -> list[TimelineEvent]:
     """Return the newest events that the viewer may see, the newest first."""
-    found: list[Happening] = []
+    found: list[TimelineEvent] = []
     if rollout:
         found += _rollout(now - DAYS)
     if capacity:
@@ -61,7 +61,7 @@ def latest(now: datetime, *, rollout: bool, capacity: bool) -> list[Happening]:
     return nlargest(LATEST, found, key=attrgetter("at"))
 
 
-def _rollout(since: datetime) -> Iterator[Happening]:
+def _rollout(since: datetime) -> Iterator[TimelineEvent]:
     of_ramp = Q()
     for name in FLAGS:
         of_ramp |= Q(subject__startswith=f"{name}: ramp ")
@@ -83,7 +83,7 @@ def _is_lower(change: Change) -> bool:
     return before is not None and after is not None and float(after) < float(before)
 
 
-def _of_ramp(change: Change, flag: str, ramp: str) -> Iterator[Happening]:
+def _of_ramp(change: Change, flag: str, ramp: str) -> Iterator[TimelineEvent]:
     state = change.after.get("state")
     if state is None:
         return
@@ -91,52 +91,52 @@ def _of_ramp(change: Change, flag: str, ramp: str) -> Iterator[Happening]:
     why = change.after.get("reason") or change.why
     tone = {Ramp.State.ROLLED_BACK: BAD, Ramp.State.FINISHED: GOOD}.get(state, PLAIN)
     link = reverse("admin:rollout_ramp_change", args=[ramp.rpartition(" ")[2]])
-    yield Happening(change.at, words, why, change.who, tone, link)
+    yield TimelineEvent(change.at, words, why, change.who, tone, link)
 
 
-def _of_flag(change: Change) -> Iterator[Happening]:
+def _of_flag(change: Change) -> Iterator[TimelineEvent]:
     before = change.before
     after = change.after
     link = reverse("admin:rollout_change_change", args=[change.pk])
     if "killed" in after and before:
         words = "kill switch on: off for everybody" if after["killed"] else "kill switch let go"
         tone = BAD if after["killed"] else GOOD
-        yield Happening(change.at, f"{change.subject}: {words}", change.why, change.who, tone, link)
+        yield TimelineEvent(change.at, f"{change.subject}: {words}", change.why, change.who, tone, link)
     if "everyone" in after and before and after["everyone"] is not None:
         words = "on for everyone" if after["everyone"] else "off for everyone"
-        yield Happening(change.at, f"{change.subject}: {words}", change.why, change.who, link=link)
+        yield TimelineEvent(change.at, f"{change.subject}: {words}", change.why, change.who, link=link)
     if "percent" in after and "percent" in before:
         words = f"{_percent(before['percent'])} → {_percent(after['percent'])}"
-        yield Happening(change.at, f"{change.subject} {words}", change.why, change.who, link=link)
+        yield TimelineEvent(change.at, f"{change.subject} {words}", change.why, change.who, link=link)
 
 
 def _percent(value: str | None) -> str:
     return "as voice" if value is None else shown(float(value))
 
 
-def _alerts(since: datetime) -> Iterator[Happening]:
+def _alerts(since: datetime) -> Iterator[TimelineEvent]:
     rows = Alert.objects.filter(fired_at__gte=since).prefetch_related("deliveries")
     for alert in rows.order_by("-fired_at")[:LATEST]:
         link = reverse("admin:capacity_alert_change", args=[alert.pk])
         words = f"{alert.get_severity_display()} alert: {alert.reading(alert.worst)}"
         assert alert.fired_at is not None  # the filter above excludes None
-        yield Happening(alert.fired_at, words, alert.notified(), tone=alert.severity, link=link)
+        yield TimelineEvent(alert.fired_at, words, alert.notified(), tone=alert.severity, link=link)
         if alert.resolved_at is not None:
             lasted = span(alert.resolved_at - alert.fired_at)
             words = f"Resolved after {lasted}: {alert.condition()}"
-            yield Happening(alert.resolved_at, words, alert.outcome, tone=GOOD, link=link)
+            yield TimelineEvent(alert.resolved_at, words, alert.outcome, tone=GOOD, link=link)
 
 
-def _outages(since: datetime) -> Iterator[Happening]:
+def _outages(since: datetime) -> Iterator[TimelineEvent]:
     for outage in Outage.objects.filter(began_at__gte=since)[:LATEST]:
         link = reverse("admin:capacity_outage_change", args=[outage.pk])
         lasted = f", for {span(outage.ended_at - outage.began_at)}" if outage.ended_at else ", still"
-        yield Happening(outage.began_at, f"Not ready{lasted}", outage.reason, tone=BAD, link=link)
+        yield TimelineEvent(outage.began_at, f"Not ready{lasted}", outage.reason, tone=BAD, link=link)
 
 
-def _deploys(since: datetime) -> Iterator[Happening]:
+def _deploys(since: datetime) -> Iterator[TimelineEvent]:
     for change in Change.objects.filter(subject=DEPLOY, at__gte=since)[:LATEST]:
         before = change.before.get("version")
         after = change.after.get("version")
         words = f"Version {after} deployed" + (f", after {before}" if before else "")
-        yield Happening(change.at, words, link=reverse("admin:rollout_change_change", args=[change.pk]))
+        yield TimelineEvent(change.at, words, link=reverse("admin:rollout_change_change", args=[change.pk]))

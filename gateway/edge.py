@@ -72,7 +72,7 @@ def _traced(
 ) -> Iterator[None]:
     """Trace the whole request as a span, below the caller's own span if the headers name one."""
     about = {"http.request.method": scope["method"], "url.path": scope["path"], tracing.REQUEST_ID: context.id}
-    with tracing.span(f"{scope['method']} {scope['path']}", tracing.Side.SERVER, parent=headers, **about) as span:
+    with tracing.span(f"{scope['method']} {scope['path']}", tracing.SpanRole.SERVER, parent=headers, **about) as span:
         yield
         span.note(**{"http.response.status_code": response.status or 499})
 

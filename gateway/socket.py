@@ -194,7 +194,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         with (
             lifecycle().under_way(),
             metrics.streams_open.labels(self.kind.value).track_inprogress(),
-            tracing.span(name, tracing.Side.SERVER, parent=headers_of(scope), **about),
+            tracing.span(name, tracing.SpanRole.SERVER, parent=headers_of(scope), **about),
         ):
             try:
                 await super().__call__(scope, receive, send)

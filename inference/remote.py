@@ -100,7 +100,7 @@ class RemoteEngine(Generic[U, R]):
         self._tier.budget.earn()
         left_s = None if unit.deadline is None else unit.deadline - time.monotonic()
         try:
-            with tracing.span(f"unit {self._name}", tracing.Side.CLIENT, engine=self._name):
+            with tracing.span(f"unit {self._name}", tracing.SpanRole.CLIENT, engine=self._name):
                 async with asyncio.timeout(left_s):
                     header, payload = await self._insist(PackedUnit(self._codec, unit), is_admitted=unit.admitted)
         except TimeoutError as error:

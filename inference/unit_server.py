@@ -100,7 +100,7 @@ class LocalUnitHandler:
             enter(RequestContext(id=request_id))  # so that log lines name the request that the unit belongs to
         started = time.monotonic()
         try:
-            with tracing.span(f"tier {name}", tracing.Side.SERVER, parent=unit.origin, engine=name):
+            with tracing.span(f"tier {name}", tracing.SpanRole.SERVER, parent=unit.origin, engine=name):
                 result = await engine.submit(unit)
         except InferenceError as error:
             logger.warning("a unit was not run", extra={"engine": name, "reason": type(error).__name__})

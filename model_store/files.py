@@ -33,7 +33,7 @@ def sha256_of(path: Path, on_chunk: Callable[[int], None] = lambda size: None) -
 
 
 @dataclass(frozen=True)
-class Stamped:
+class CheckedFile:
     """The state of a file when its hash was checked.
 
     The time is in whole seconds, because images and archives store no finer one.
@@ -44,7 +44,7 @@ class Stamped:
     changed_s: int
 
     @classmethod
-    def of(cls, path: Path, sha256: str) -> Stamped:
+    def of(cls, path: Path, sha256: str) -> CheckedFile:
         status = path.stat()
         return cls(sha256, status.st_size, int(status.st_mtime))
 
@@ -74,7 +74,7 @@ class ModelDirectory:
                 sha256 = sha256_of(self.path / file.path)
                 if sha256 != file.sha256:
                     return False
-                fresh[file.path] = Stamped.of(self.path / file.path, sha256)
+                fresh[file.path] = CheckedFile.of(self.path / file.path, sha256)
             with suppress(OSError):  # in a read-only directory, the files are hashed at every start
                 self.write_stamp({**stamps, **fresh})
         return True
@@ -101,7 +101,7 @@ class ModelDirectory:
             return False
         return self._vouches(self._stamps().get(file.path), file) or sha256_of(self.path / file.path) == file.sha256
 
-    def write_stamp(self, stamps: Mapping[str, Stamped]) -> None:
+    def write_stamp(self, stamps: Mapping[str, CheckedFile]) -> None:
         """Write the stamp file, replacing an earlier one as a whole."""
         draft = self.path / f".{STAMP}.{os.getpid()}"
         text = json.dumps({path: stamp.__dict__ for path, stamp in sorted(stamps.items())}, indent=1)
@@ -110,14 +110,14 @@ class ModelDirectory:
 
     def stamp(self, paths: Iterable[str], hashes: Mapping[str, str]) -> None:
         """Write the stamp file for ``paths``, whose ``hashes`` have just been checked."""
-        self.write_stamp({path: Stamped.of(self.path / path, hashes[path]) for path in paths})
+        self.write_stamp({path: CheckedFile.of(self.path / path, hashes[path]) for path in paths})
 
-    def _vouches(self, stamp: Stamped | None, file: ModelFile) -> bool:
+    def _vouches(self, stamp: CheckedFile | None, file: ModelFile) -> bool:
         return stamp is not None and stamp.sha256 == file.sha256 and self._is_unchanged(file.path, stamp)
 
-    def _is_unchanged(self, path: str, stamp: Stamped) -> bool:
+    def _is_unchanged(self, path: str, stamp: CheckedFile) -> bool:
         with suppress(OSError):
-            return Stamped.of(self.path / path, stamp.sha256) == stamp
+            return CheckedFile.of(self.path / path, stamp.sha256) == stamp
         return False
 
     def _size_of(self, path: str) -> int | None:
@@ -126,9 +126,9 @@ class ModelDirectory:
         except OSError:
             return None
 
-    def _stamps(self) -> dict[str, Stamped]:
+    def _stamps(self) -> dict[str, CheckedFile]:
         try:
             entries: dict[str, dict[str, Any]] = json.loads((self.path / STAMP).read_text("utf-8"))
-            return {path: Stamped(**entry) for path, entry in entries.items()}
+            return {path: CheckedFile(**entry) for path, entry in entries.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}

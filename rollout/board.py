@@ -18,7 +18,7 @@ UNDER_WAY = (Ramp.State.RUNNING, Ramp.State.PAUSED)
 
 
 @dataclass(frozen=True)
-class Climb:
+class RunningRamp:
     """A ramp under way.
 
     ``step``: the step that is being held.
@@ -60,7 +60,7 @@ class FeatureState:
 
     flag: Flag
     percent: Decimal
-    climb: Climb | None
+    climb: RunningRamp | None
     ended: Ramp | None = None
 
     @property
@@ -95,10 +95,10 @@ def _percent(flag: Flag) -> Decimal:
     return Decimal(100) if flag.everyone else flag.reach
 
 
-def _climb(ramp: Ramp) -> Climb | None:
+def _climb(ramp: Ramp) -> RunningRamp | None:
     if ramp.step is None:
         return None
-    return Climb(ramp, ramp.step, _after(ramp.step, ramp.steps.all()))
+    return RunningRamp(ramp, ramp.step, _after(ramp.step, ramp.steps.all()))
 
 
 def _after(step: RampStep, steps: Iterable[RampStep]) -> RampStep | None:

@@ -242,7 +242,7 @@ class Active:
 
 
 @dataclass(frozen=True)
-class Which:
+class PeopleFilter:
     """The people to count: of one client application, who used one feature, in one language. Empty fields mean all."""
 
     client_id: int | None = None
@@ -255,10 +255,10 @@ class Which:
         return found if self.client_id is None else found & Q(client_id=self.client_id)
 
 
-EVERYBODY = Which()
+EVERYBODY = PeopleFilter()
 
 
-def active_by_day(first: date, last: date, which: Which = EVERYBODY) -> dict[date, Active]:
+def active_by_day(first: date, last: date, which: PeopleFilter = EVERYBODY) -> dict[date, Active]:
     """Return the numbers of active people on each day from ``first`` to ``last``."""
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by("day").values_list("day")
     found = {first + timedelta(days=number): Active() for number in range((last - first).days + 1)}
@@ -273,7 +273,7 @@ def active_by_day(first: date, last: date, which: Which = EVERYBODY) -> dict[dat
     return found
 
 
-def active_by_client(last: date, which: Which = EVERYBODY) -> dict[int, Active]:
+def active_by_client(last: date, which: PeopleFilter = EVERYBODY) -> dict[int, Active]:
     """Return the numbers of active people on the day ``last``, by client application id."""
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by().values_list("client_id")
     return {
@@ -285,7 +285,7 @@ def active_by_client(last: date, which: Which = EVERYBODY) -> dict[int, Active]:
     }
 
 
-def cohorts(first: date, last: date, which: Which = EVERYBODY) -> dict[date, dict[date, int]]:
+def cohorts(first: date, last: date, which: PeopleFilter = EVERYBODY) -> dict[date, dict[date, int]]:
     """Return, for each week of first use, the number of its people served in that week and in each later week.
 
     Weeks are given by their Monday, from the week of ``first`` to the week of ``last``.

@@ -14,7 +14,7 @@ from django.utils import timezone
 from capacity import phases
 from capacity.growth import Shape, fit
 from capacity.models import ActiveUsers, Alert, HourlyPeak, Phase, Rule
-from capacity.phases import Use, outlook, phase_of
+from capacity.phases import MeasuredUse, outlook, phase_of
 from core.models import ClientApplication
 from rollout.models import ClientShare, Flag
 from tests.capacity.world import START, World
@@ -38,7 +38,7 @@ def test_the_phases_are_seeded(seeded) -> None:
     [(None, None, 1), (40, 2, 1), (2000, 50, 1), (2001, 10, 2), (900, 51, 2), (9_000, 120, 3), (50_000, 900, 4)],
 )
 def test_the_current_phase(seeded, users: int | None, peak: int | None, number: int) -> None:
-    phase = phase_of(Use(users, peak))
+    phase = phase_of(MeasuredUse(users, peak))
     assert phase is not None
     assert phase.number == number
 
@@ -78,7 +78,7 @@ def test_when_the_next_phase_comes(seeded) -> None:
     seen = outlook(START)
     assert seen is not None
     assert (seen.phase.number, seen.following.number) == (1, 2)
-    assert seen.use == Use(1500, 30)
+    assert seen.use == MeasuredUse(1500, 30)
     users, peak = seen.crossings
     assert users.day == today + 50 * DAY == seen.next_at
     there = today + 50 * DAY

@@ -75,7 +75,7 @@ def test_cohorts_are_those_of_the_ledger(chat: ClientApplication) -> None:
 @pytest.mark.parametrize(("feature", "language"), [("asr", ""), ("", "en"), ("tts", "ms"), ("realtime", "zh")])
 def test_people_of_a_feature_and_a_language(chat: ClientApplication, feature: str, language: str) -> None:
     first, last = some_use(chat, ClientApplication.objects.create(name="other"))
-    which = weeks.Which(chat.pk, feature, language)
+    which = weeks.PeopleFilter(chat.pk, feature, language)
     rows = [
         (day_of(row.created_at), row.user)
         for row in LedgerEntry.objects.filter(status=200, client=chat)

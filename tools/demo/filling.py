@@ -96,7 +96,7 @@ def _machines(users: int) -> Machines:
 
     A phase that autoscales gets one more of each than the largest phase that does not.
     """
-    phase = phases.phase_of(phases.Use(users, phases.expected_peak(users)))
+    phase = phases.phase_of(phases.MeasuredUse(users, phases.expected_peak(users)))
     if phase is not None and phase.gpus_from and phase.pods_from:
         return Machines(phase.gpus_from, phase.pods_from)
     most = Phase.objects.aggregate(gpus=Max("gpus_to"), pods=Max("pods_to"))

@@ -177,7 +177,7 @@ def test_machines_and_cost_are_those_of_the_phase(db, users: int) -> None:
     machines = _machines(users)
     quarter = Quarter(90, NOW, machines)
     assert make_costs(quarter)
-    phase = phases.phase_of(phases.Use(users, None))
+    phase = phases.phase_of(phases.MeasuredUse(users, None))
     assert phase is not None
     assert hardware.running(NOW).against(phase) in ("what this phase needs", "")
     assert phase.cost_from_usd <= month_cost(NOW).forecast_micros / MICROS <= phase.cost_to_usd

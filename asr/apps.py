@@ -10,7 +10,7 @@ class AsrConfig(AppConfig):
 
     def ready(self) -> None:
         from asr import models_offered
-        from asr.voice_activity import warm_up
+        from asr.segmenting import warm_up
         from asr.whisper_engine import NAME, create
         from asr.wire import SpeechCodec
         from gateway import catalogue, endpoints

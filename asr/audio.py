@@ -44,8 +44,10 @@ class Recording:
         return self.duration_s - self.paused_s
 
     def float32(self, start: int, end: int) -> npt.NDArray[np.float32]:
-        """Return the samples [start, end) as float32 within [-1, 1]."""
-        return self.samples[start:end].astype(np.float32) * np.float32(1 / 32768)
+        """Return the samples [start, end) as float32 within [-1, 1]. After the recording's end there is silence."""
+        samples = self.samples[start:end].astype(np.float32) * np.float32(1 / 32768)
+        missing = end - max(start, len(self.samples))
+        return np.pad(samples, (0, missing)) if missing > 0 else samples
 
 
 def decode(data: bytes, *, max_duration_s: float) -> Recording:

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
+from asr.units import SPEECH_PADDING_MS, TURN_SILENCE_MS
 from model_store.catalogue import Task
 from model_store.choice import AUTO, chosen
 
@@ -27,6 +28,8 @@ TRAINED_SEGMENT_S = 10  # for a model trained for short contexts: short segments
 MARGIN_S = 2.0  # silence after the speech, without which a stock model repeats itself
 #: For a stock model, which was trained on half minutes: it recognises a word better after all that comes before it.
 LONGEST_SEGMENT_S = FULL_CONTEXT_S - int(MARGIN_S)
+#: The longest pause between spans of speech, as padded, in one segment: a recording is cut where a live turn ends.
+MAX_PAUSE_S = (TURN_SILENCE_MS - 2 * SPEECH_PADDING_MS) / 1000
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Checkpoint:
     ``margin_s``: seconds by which a context must be longer than the speech.
     ``languages``: those that it understands; empty: all of Whisper's.
     ``plain``: it writes lower-case words without punctuation.
-    ``longest_pause_s``: longest pause within a segment; longer ones harm recognition.
+    ``longest_pause_s``: longest pause within a segment, at most ``MAX_PAUSE_S``; longer ones harm recognition.
     ``prompt_tokens``: length of the longest prompt that it has learnt to take.
     ``timestamps``: whether its own timestamps are good. If not, each segment is one phrase.
     ``translates``: whether it can write English for speech in another language.
@@ -53,7 +56,7 @@ class Checkpoint:
     margin_s: float = 0.0
     languages: tuple[str, ...] = ()
     plain: bool = False
-    longest_pause_s: float = 0.8
+    longest_pause_s: float = MAX_PAUSE_S
     prompt_tokens: int = 223
     timestamps: bool = True
     translates: bool = True
@@ -116,7 +119,7 @@ def _described(source: str, context: str) -> Checkpoint:
         margin_s=margin_s,
         languages=tuple(about.get("languages", ())),  # type: ignore[arg-type]
         plain=bool(about.get("plain", False)),
-        longest_pause_s=float(about.get("longest_pause_s", Checkpoint.longest_pause_s)),  # type: ignore[arg-type]
+        longest_pause_s=min(MAX_PAUSE_S, float(about.get("longest_pause_s", MAX_PAUSE_S))),  # type: ignore[arg-type]
         prompt_tokens=int(about.get("prompt_tokens", Checkpoint.prompt_tokens)),  # type: ignore[call-overload]
         timestamps=bool(about.get("timestamps", True)),
         translates=bool(about.get("translates", True)),

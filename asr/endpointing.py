@@ -16,8 +16,8 @@ from enum import Enum, auto
 import numpy as np
 import numpy.typing as npt
 
-from asr.units import SAMPLE_RATE, Samples
-from asr.voice_activity import network
+from asr.units import SAMPLE_RATE, TURN_SILENCE_MS, Samples
+from asr.voice_activity import SPEECH, network
 
 FRAME = 512  # samples: 32 ms, what the network was trained on
 FRAME_MS = 1000 * FRAME / SAMPLE_RATE
@@ -25,7 +25,7 @@ _LOOK_BACK = 64  # samples of the previous frame that the network sees with each
 _STATE = (1, 1, 128)
 
 HYSTERESIS = 0.15  # speech that has begun ends only below the threshold minus this, as in Silero's own rules
-MIN_SPEECH_MS = 100  # anything shorter is a click
+MIN_SPEECH_MS = SPEECH.min_speech_duration_ms  # anything shorter is a click
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TurnDetection:
 
     threshold: float = 0.5
     prefix_padding_ms: int = 300
-    silence_duration_ms: int = 500
+    silence_duration_ms: int = TURN_SILENCE_MS
     eagerness: str | None = None
 
 
@@ -70,7 +70,9 @@ class Turn(Enum):
 class Endpointer:
     """Detects turns. Call ``feed`` with the probability of speech in each frame, in order.
 
-    A start is reported once ``MIN_SPEECH_MS`` have been spoken.
+    A start is reported once ``MIN_SPEECH_MS`` have been spoken. A frame between the two thresholds continues what was
+    before it, speech or silence. These are the rules by which ``asr.segmenting`` cuts, so a turn ends where a recording
+    is cut.
 
     ``started_at``: number of the frame in which the last turn's speech began.
     """
@@ -80,7 +82,7 @@ class Endpointer:
         self.started_at = 0
         self._frame = 0  # the number of the next frame
         self._speaking = self._told = False
-        self._voiced_until = 0  # the first frame after the last speech
+        self._silence_from: int | None = None  # the first frame of the current silence
 
     def feed(self, probability: float) -> Turn | None:
         frame = self._frame
@@ -92,14 +94,20 @@ class Endpointer:
             self._speaking = True
             self._told = False
             self.started_at = frame
-        if probability >= max(0.01, threshold - HYSTERESIS):
-            self._voiced_until = frame + 1
-        if not self._told and (self._voiced_until - self.started_at) * FRAME_MS > MIN_SPEECH_MS:
+        if probability >= threshold:
+            self._silence_from = None
+        elif self._silence_from is None and probability < max(0.01, threshold - HYSTERESIS):
+            self._silence_from = frame
+        voiced_until = self._frame if self._silence_from is None else self._silence_from
+        if not self._told and (voiced_until - self.started_at) * FRAME_MS > MIN_SPEECH_MS:
             self._told = True
             return Turn.STARTED
-        if (self._frame - self._voiced_until) * FRAME_MS >= self.detection.silence_duration_ms:
+        silence_ms = (self._frame - voiced_until) * FRAME_MS
+        if self._told and silence_ms >= self.detection.silence_duration_ms:
             self._speaking = False
-            return Turn.STOPPED if self._told else None
+            return Turn.STOPPED
+        if not self._told and silence_ms >= SPEECH.min_silence_duration_ms:
+            self._speaking = False  # it was a click
         return None
 
     def reset(self) -> None:

@@ -80,7 +80,7 @@ class AudioInput:
 
     def _resampled(self, samples: Samples, *, last: bool = False) -> Samples:
         if self._resampler is not None:
-            samples = np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
+            samples = _as_16_bit(self._resampler.resample_chunk(samples, last=last))
         return samples if self._rumble is None else self._rumble.filtered(samples, last=last)
 
     def _decode_opus(self, packet: bytes) -> Samples:
@@ -137,6 +137,11 @@ def _mono(frame: av.AudioFrame) -> Samples:
         data = data.astype(np.float32) * np.float32(1 / 32768)
     rows = data if frame.format.is_planar else data.reshape(-1, channels).T
     return np.asarray(rows.mean(axis=0), np.float32)
+
+
+def _as_16_bit(samples: Samples) -> Samples:
+    """The samples at the steps of 16 bits, as those of a file are (``asr.containers``)."""
+    return np.asarray(np.clip(np.rint(samples * 32768), -32768, 32767), np.float32) * np.float32(1 / 32768)
 
 
 def _bad_packet() -> ApiError:

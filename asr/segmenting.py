@@ -1,21 +1,32 @@
-"""Cut an utterance into segments for the engine while it is spoken, by the rules for recordings.
+"""Cut speech into the segments that the engine works on: recordings, and live speech while it is spoken.
 
-The rules are those of ``asr.voice_activity``: Silero's hysteresis and padding; neighbouring spans are joined up to a
-length, and across a pause that does not harm recognition. So streamed audio reaches the engine in the same pieces as a
-file, and gives the same words. Audio that has been cut is dropped; memory holds only the open segment.
+One ``Segmenter`` does both, so that the same audio reaches the engine in the same pieces and gives the same words. Its
+rules are Silero's as in faster-whisper (``asr.voice_activity``): hysteresis and padding; neighbouring spans are joined
+up to a length and across a short pause. The end of a recording, and of an utterance that the client ends, is followed
+by silence, so that the last segment has all of its padding. Audio that has been cut is dropped; memory holds only the
+open segment.
 """
 
 from __future__ import annotations
 
+import io
+import wave
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from asr.endpointing import FRAME, HYSTERESIS
-from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Samples
+from asr.audio import Recording, decode
+from asr.endpointing import FRAME, HYSTERESIS, FrameVad
+from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, TURN_SILENCE_MS, Samples
 from asr.voice_activity import SPEECH, Segment, quietest
 
 _PER_MS = SAMPLE_RATE // 1000
+#: Silence after the end of the audio: all that is open ends in it, even if the network hears speech a little longer.
+FRAMES_AFTER = (TURN_SILENCE_MS + 150) * _PER_MS // FRAME
+BLOCK_S = 32  # of a recording examined at a time, so that the engine starts before a long file is read through
+_DIGITAL_SILENCE = (TURN_SILENCE_MS + 300) * _PER_MS  # zeros after which nothing that was said before is still open
 
 
 @dataclass(frozen=True)
@@ -36,10 +47,14 @@ class Segmenter:
     ``start``: where the first frame begins, in samples on the stream's clock.
     ``threshold``: probability from which a frame is speech, but at most that of ``SPEECH``.
     ``longest_s``, ``longest_pause_s``: the model's limits for a segment and for a pause within one.
+    ``not_before``: sample before which no piece begins, because the audio there belongs to an earlier one.
     """
 
-    def __init__(self, start: int, *, threshold: float, longest_s: float, longest_pause_s: float) -> None:
-        self.position = self._start = start
+    def __init__(
+        self, start: int, *, threshold: float, longest_s: float, longest_pause_s: float, not_before: int = 0
+    ) -> None:
+        self.position = start
+        self._earliest = max(start, not_before)
         self._threshold = min(SPEECH.threshold, threshold)
         self._longest = int(min(longest_s, MAX_SEGMENT_S) * SAMPLE_RATE)
         self._longest_pause = longest_pause_s * SAMPLE_RATE
@@ -51,6 +66,11 @@ class Segmenter:
         self._silence_from: int | None = None
         self._ended: tuple[int, int] | None = None  # a span whose padding depends on when the next one begins
         self._joined: Segment | None = None  # finished spans that the next may still join
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is speech that belongs to no segment yet."""
+        return self._earliest_open() is not None
 
     @property
     def open_audio(self) -> Samples | None:
@@ -112,18 +132,26 @@ class Segmenter:
         self._forget()
         return pieces
 
-    def flush(self, until: int | None = None) -> list[Piece]:
-        """End the utterance and return its remaining pieces. ``until``: where the audio ends, in the last frame."""
-        last = self.position if until is None else min(until, self.position)
+    def flush(self) -> list[Piece]:
+        """Return the remaining pieces, because no more frames follow."""
         if self._open_from is not None:
-            self._end_span(last if self._silence_from is None else min(last, self._silence_from))
-        pieces = self._finish_span(min(last, self._ended[1] + self._padding)) if self._ended else []
+            self._end_span(self.position if self._silence_from is None else self._silence_from)
+        pieces = self._finish_span(min(self.position, self._ended[1] + self._padding)) if self._ended else []
         return pieces + self._cut_joined()
+
+    def begin_afresh(self, position: int) -> list[Piece]:
+        """Go on at ``position``, where sound begins after digital silence, and return the segments before it."""
+        pieces = self.flush()
+        self._earliest = max(0, position - self._padding)
+        self._kept = [np.zeros(position - self._earliest, np.float32)]
+        self._kept_from = self._earliest
+        self.position = position
+        return pieces
 
     def _begin_span(self, at: int) -> list[Piece]:
         self._voiced_from = at
         if self._ended is None:
-            self._open_from = max(self._start, at - self._padding)
+            self._open_from = max(self._earliest, at - self._padding)
             return []
         share = (at - self._ended[1]) // 2  # neighbours share a pause that is too short for the padding of both
         self._open_from = at - share
@@ -200,3 +228,79 @@ class Segmenter:
             needed = min(needed, earliest)
         while self._kept and self._kept_from + len(self._kept[0]) <= needed:
             self._kept_from += len(self._kept.pop(0))
+
+
+class SoundStarts:
+    """Finds where sound begins after digital silence, samples of zero, which no open microphone gives.
+
+    The detection of speech starts afresh there, on a new grid of frames. So a recording is cut in the same places
+    wherever it is in a stream.
+    """
+
+    def __init__(self) -> None:
+        self._zeros = _DIGITAL_SILENCE  # that came last; before the first sample there was nothing
+
+    def find(self, samples: Samples | npt.NDArray[np.int16]) -> list[int]:
+        """Return the places in the next samples, shape (n,)."""
+        sounding = np.flatnonzero(samples)
+        if not len(sounding):
+            self._zeros += len(samples)
+            return []
+        zeros = np.diff(sounding, prepend=-1 - self._zeros) - 1
+        self._zeros = len(samples) - 1 - int(sounding[-1])
+        return [int(place) for place in sounding[zeros >= _DIGITAL_SILENCE]]
+
+
+def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> Iterator[Segment]:
+    """Yield the segments of a recording in order. The last one may end in the silence that follows the recording.
+
+    ``longest_s``: of a segment, capped at ``MAX_SEGMENT_S``. ``longest_pause_s``: a pause of this length parts them.
+    """
+    segmenter = Segmenter(0, threshold=SPEECH.threshold, longest_s=longest_s, longest_pause_s=longest_pause_s)
+    vad = FrameVad()
+    for start, frames in _framed(recording):
+        if start != segmenter.position:
+            vad = FrameVad()
+            yield from (piece.segment for piece in segmenter.begin_afresh(start))
+        if frames.size >= _DIGITAL_SILENCE and not segmenter.is_open and not frames.any():
+            segmenter.begin_afresh(start + frames.size)  # a pause on the recording's clock, or a muted microphone
+            continue
+        for frame, probability in zip(frames, vad.probabilities(frames).tolist(), strict=True):
+            yield from (piece.segment for piece in segmenter.feed(frame, probability))
+    yield from (piece.segment for piece in segmenter.flush())
+
+
+def _framed(recording: Recording) -> Iterator[tuple[int, Samples]]:
+    """Yield runs of frames, float32 (n, ``FRAME``), each with the sample at which it begins.
+
+    Where ``SoundStarts`` finds a start, a run does not continue the one before it.
+    """
+    starts = SoundStarts()
+    length = len(recording.samples)
+    begin = 0  # of the next run
+    for first in range(0, length, BLOCK_S * SAMPLE_RATE):
+        end = min(length, first + BLOCK_S * SAMPLE_RATE)
+        places = [first + place for place in starts.find(recording.samples[first:end])]
+        for until in [*places, end]:
+            count = (until - begin) // FRAME
+            if count:
+                yield begin, recording.float32(begin, begin + count * FRAME).reshape(-1, FRAME)
+            begin = until if until in places else begin + count * FRAME
+    count = -(-(length - begin) // FRAME) + FRAMES_AFTER
+    yield begin, recording.float32(begin, begin + count * FRAME).reshape(-1, FRAME)
+
+
+def warm_up() -> None:
+    """Decode and examine a second of noise.
+
+    It starts a decoder process and loads the network, so that the first file finds them ready.
+    """
+    rate = SAMPLE_RATE // 2  # not ``SAMPLE_RATE``, which needs no decoding
+    noise = np.random.default_rng(0).integers(-9_000, 9_000, rate, np.int16)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        sound.writeframes(noise.tobytes())
+    list(segments(decode(file.getvalue(), max_duration_s=1), MAX_SEGMENT_S, 0))

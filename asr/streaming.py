@@ -19,6 +19,7 @@ Threads: everything runs on one event loop, but larger pieces of voice activity 
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,12 +31,14 @@ from asr.checkpoint import Checkpoint
 from asr.endpointing import FRAME, FRAME_MS, MIN_SPEECH_MS, Endpointer, FrameVad, Turn, TurnDetection
 from asr.language_choice import Evidence
 from asr.recognition import Recogniser
+from asr.segmenting import FRAMES_AFTER, SoundStarts
 from asr.units import SAMPLE_RATE, Options, Samples, Token, Word
 from asr.utterance import Utterance
+from asr.voice_activity import SPEECH
 from inference.pool import in_pool
 
 FRAMES_AT_ONCE = 2  # voice activity detection waits for this many new frames
-MAX_FRAMES_HERE = 8  # a fifth of a millisecond of work; more is done in another thread
+MAX_FRAMES_HERE = 24  # a quarter of a millisecond of work; more is done in another thread
 MAX_UTTERANCES_PENDING = 4  # a client that sends faster than the engine works is made to wait
 MIN_COMMIT_MS = 100  # OpenAI's rule
 
@@ -146,6 +149,7 @@ class StreamingSession:
         self._emit = emit
         self._turn = asyncio.Lock()
         self._vad = FrameVad()
+        self._sound_starts = SoundStarts()
         self._waiting: list[Samples] = []  # audio that does not fill ``FRAMES_AT_ONCE`` yet
         self._taken = 0  # samples, altogether
         self._position = 0  # how many of these have been through voice activity detection
@@ -153,6 +157,9 @@ class StreamingSession:
         self._concluding: deque[asyncio.Task[None]] = deque()
         self._count = 0
         self._languages: list[Evidence] = []  # of the segments so far
+        self._last_text = ""  # of the last of them
+        self._free_from = 0  # all samples before this belong to earlier utterances, or are forgotten
+        self._sound_from = 0  # the sample at which sound last began after digital silence
         self.detect(detection)
 
     @property
@@ -175,16 +182,24 @@ class StreamingSession:
         """Change the turn detection. An open utterance goes on under the new one."""
         self._endpointer = Endpointer(detection) if detection else None
         self._endpointer_from = self._position
-        padding_ms = detection.prefix_padding_ms + MIN_SPEECH_MS + 2 * FRAME_MS if detection else 0
         # Frames heard before a start of speech was certain. They belong to the utterance as far as its padding reaches.
-        self._before: deque[tuple[Samples, float]] = deque(maxlen=int(padding_ms / FRAME_MS) + 1)
+        certain_ms = MIN_SPEECH_MS + SPEECH.min_silence_duration_ms + 2 * FRAME_MS
+        before_ms = detection.prefix_padding_ms + certain_ms if detection else 0
+        self._before: deque[tuple[Samples, float]] = deque(maxlen=int(before_ms / FRAME_MS) + 1)
 
     async def append(self, samples: Samples) -> None:
         """Take audio, float32 (n,) at 16 kHz. Waits while too many finals are outstanding."""
         async with self._turn:
             self._expect("audio", State.LISTENING, State.SPEAKING)
-            self._waiting.append(samples)
-            self._taken += len(samples)
+            begin = 0
+            for place in self._sound_starts.find(samples):
+                self._waiting.append(samples[begin:place])
+                self._taken += place - begin
+                await self._hear_whole_frames()
+                self._begin_afresh()
+                begin = place
+            self._waiting.append(samples[begin:])
+            self._taken += len(samples) - begin
             ready = sum(map(len, self._waiting)) // (FRAMES_AT_ONCE * FRAME) * FRAMES_AT_ONCE
             if ready:
                 await self._hear(ready)
@@ -199,7 +214,9 @@ class StreamingSession:
             utterance = self._utterance
             if utterance is None or utterance.audio_ms + FRAME_MS < MIN_COMMIT_MS:
                 raise NothingToCommit
+            self._end_in_silence(utterance)
             self._conclude(utterance)
+            self._free_from = self._taken
 
     async def clear(self) -> None:
         """Forget the open utterance and all audio not examined yet."""
@@ -209,18 +226,18 @@ class StreamingSession:
             if self._utterance is not None:
                 self._utterance.abandon()
                 self._close_utterance()
-            self._before.clear()
+            self._free_from = self._taken
 
     async def finish(self) -> None:
         """End the open utterance and wait for all finals."""
         async with self._turn:
             if self.state is not State.FINISHED:
                 await self._hear_whole_frames()
-                if self._utterance is not None:
-                    await self._hear_rest()
+                if self._utterance is not None or self._endpointer is not None:
+                    await self._hear_end()
                 if self._utterance is not None:
                     if self._endpointer is not None:
-                        self._emit(SpeechStopped(self._utterance.number, self._ms(self._position)))
+                        self._emit(SpeechStopped(self._utterance.number, self._ms(self._taken)))
                     self._conclude(self._utterance)
                 self.state = State.FINISHED
             while self._concluding:
@@ -243,7 +260,7 @@ class StreamingSession:
             raise WrongState(f"{what} makes no sense: the stream is {self.state}")
 
     # --- hearing ------------------------------------------------------------------------------------------------------
-    async def _hear(self, count: int) -> None:
+    async def _hear(self, count: int, *, guess: bool = True) -> None:
         """Examine the next ``count`` whole frames of the waiting audio."""
         audio = np.concatenate(self._waiting)
         frames = audio[: count * FRAME].reshape(-1, FRAME)
@@ -256,7 +273,7 @@ class StreamingSession:
             return
         for frame, probability in zip(frames, probabilities.tolist(), strict=True):
             self._take(frame, probability)
-        if self._utterance is not None and self.partials:
+        if self._utterance is not None and self.partials and guess:
             self._utterance.guess()
 
     async def _hear_whole_frames(self) -> None:
@@ -267,25 +284,50 @@ class StreamingSession:
         if count := sum(map(len, self._waiting)) // FRAME:
             await self._hear(count)
 
-    async def _hear_rest(self) -> None:
-        """Fill the last frame with silence and examine it, because no audio follows."""
-        if length := sum(map(len, self._waiting)):
-            self._waiting.append(np.zeros(FRAME - length, np.float32))
-            await self._hear(1)
+    def _begin_afresh(self) -> None:
+        """Pass over the rest of digital silence, less than a frame, after which sound begins."""
+        self._waiting = []
+        self._endpointer_from += self._taken - self._position
+        self._position = self._taken
+        self._vad = FrameVad()
+        self._before.clear()
+        self._sound_from = self._taken
+        if self._utterance is not None:
+            self._utterance.begin_afresh(self._taken)
+
+    async def _hear_end(self) -> None:
+        """Examine the rest of the audio, less than a frame, and some silence after it."""
+        rest = self._rest_and_silence()
+        self._waiting = [rest]
+        await self._hear(len(rest) // FRAME, guess=False)
+
+    def _end_in_silence(self, utterance: Utterance) -> None:
+        """Feed the rest of the audio and some silence to the utterance, as at the end of a recording.
+
+        The stream's own position and voice activity detection stay as they are.
+        """
+        frames = self._rest_and_silence().reshape(-1, FRAME)
+        probabilities = copy.copy(self._vad).probabilities(frames)
+        for frame, probability in zip(frames, probabilities.tolist(), strict=True):
+            utterance.feed(frame, probability)
+
+    def _rest_and_silence(self) -> Samples:
+        """Return the audio that does not fill a frame yet, and silence to complete it and ``FRAMES_AFTER`` more."""
+        missing = -sum(map(len, self._waiting)) % FRAME
+        return np.concatenate([*self._waiting, np.zeros(missing + FRAMES_AFTER * FRAME, np.float32)])
 
     def _take(self, frame: Samples, probability: float) -> None:
         self._position += FRAME
         if self._utterance is None and self._endpointer is None:
             self._open_utterance(self._position - FRAME)
+        self._before.append((frame, probability))
         if self._utterance is not None:
             self._utterance.feed(frame, probability)
-        else:
-            self._before.append((frame, probability))
         match self._endpointer.feed(probability) if self._endpointer else None:
             case Turn.STARTED if self._utterance is None:
                 self._start()
             case Turn.STOPPED if self._utterance is not None:
-                self._emit(SpeechStopped(self._utterance.number, self._ms(self._position)))
+                self._emit(SpeechStopped(self._utterance.number, self._ms(min(self._position, self._taken))))
                 self._conclude(self._utterance)
 
     def _start(self) -> None:
@@ -294,20 +336,28 @@ class StreamingSession:
         began = self._endpointer_from + self._endpointer.started_at * FRAME
         padding = self._endpointer.detection.prefix_padding_ms * SAMPLE_RATE // 1000
         earliest = self._position - len(self._before) * FRAME
-        start = max(earliest, began - padding)
-        skipped = (start - earliest) // FRAME
+        start = max(began - padding, self._free_from)
+        skipped = max(0, start - earliest) // FRAME
         utterance = self._open_utterance(earliest + skipped * FRAME)
         self._emit(SpeechStarted(utterance.number, self._ms(start)))
         for frame, probability in list(self._before)[skipped:]:
             utterance.feed(frame, probability)
-        self._before.clear()
 
     # --- utterances ---------------------------------------------------------------------------------------------------
     def _open_utterance(self, start: int) -> Utterance:
         threshold = self._endpointer.detection.threshold if self._endpointer else 1.0
         self._utterance = Utterance(
-            self._count, start, self._engine, self._checkpoint, self.options, self._tell_partial, threshold=threshold
+            self._count,
+            start,
+            self._engine,
+            self._checkpoint,
+            self.options,
+            self._tell_partial,
+            threshold=threshold,
+            not_before=self._free_from,
         )
+        if start == self._sound_from:  # its padding is digital silence
+            self._utterance.begin_afresh(start)
         self._count += 1
         self.state = State.SPEAKING
         return self._utterance
@@ -320,25 +370,28 @@ class StreamingSession:
 
     def _conclude(self, utterance: Utterance) -> None:
         self._close_utterance()
-        utterance.complete(self._taken)
+        self._free_from = utterance.complete()
         self._emit(Committed(utterance.number))
         before = self._concluding[-1] if self._concluding else None
-        self._concluding.append(asyncio.create_task(self._tell_final(utterance, before)))
+        self._concluding.append(asyncio.create_task(self._tell_final(utterance, before, self._taken)))
 
-    async def _tell_final(self, utterance: Utterance, before: asyncio.Task[None] | None) -> None:
-        """Emit the utterance's final after those of the utterances before it."""
+    async def _tell_final(self, utterance: Utterance, before: asyncio.Task[None] | None, length: int) -> None:
+        """Emit the utterance's final after those of the utterances before it. ``length``: of the stream when the
+        utterance ended, in samples.
+        """
         try:
             await utterance.recognised()
             if before is not None:
                 await asyncio.wait([before])
-            heard = await utterance.heard(self._languages)
+            heard = await utterance.heard(self._languages, self._last_text, length)
+            self._last_text = heard.last_text
             event: Event = Final(
                 utterance.number,
                 heard.text,
                 heard.words,
                 self._ms(heard.start),
                 self._ms(heard.end),
-                round(utterance.audio_ms),
+                self._ms(min(length, utterance.end) - utterance.start),
                 heard.language,
                 heard.tokens,
             )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from asr import languages
 from asr.subtitles import Cue, cues
-from asr.units import FALLBACK_TEMPERATURES, Hypothesis, Phrase, Token, Word
+from asr.units import FALLBACK_TEMPERATURES, SAMPLE_RATE, Hypothesis, Phrase, Token, Word
 from asr.voice_activity import Segment
 
 ONLY_SPEAKER = "A"  # OpenAI's name for the first speaker; speakers are not told apart
@@ -38,6 +38,22 @@ class Part:
     @property
     def words(self) -> list[Word]:
         return [word.shifted(self.segment.start_s) for word in self.hypothesis.words]
+
+    def within(self, length: int) -> Part:
+        """Return the part with no time after the end of the audio, which is ``length`` samples long.
+
+        A segment may end in the silence that follows the audio (``asr.segmenting``).
+        """
+        if self.segment.end <= length:
+            return self
+        most = (length - self.segment.start) / SAMPLE_RATE
+        hypothesis = self.hypothesis
+        phrases = tuple(
+            replace(phrase, start=min(phrase.start, most), end=min(phrase.end, most)) for phrase in hypothesis.phrases
+        )
+        words = tuple(replace(word, start=min(word.start, most), end=min(word.end, most)) for word in hypothesis.words)
+        segment = replace(self.segment, end=length)
+        return Part(segment, replace(hypothesis, phrases=phrases, words=words))
 
 
 @dataclass

@@ -13,24 +13,12 @@ from asr.audio import Recording, decode
 from asr.checkpoint import Checkpoint
 from asr.language_choice import FOLLOWING, Evidence, choose, is_sure
 from asr.recognition import Recogniser, recognise, recognise_without_echo
+from asr.segmenting import segments
 from asr.transcript import Part, Transcript
 from asr.units import Options, SpeechUnit
-from asr.voice_activity import Segment, segments
+from asr.voice_activity import Segment
 from inference.ordered import in_order
 from inference.pool import in_first_pool
-
-#: If the language is not known, a pause this long separates segments, as it separates utterances of a live stream:
-#: people change their language between sentences, and a segment is decoded in one language.
-SWITCHING_PAUSE_S = 0.5
-
-
-def pause_within_segments_s(checkpoint: Checkpoint, options: Options) -> float:
-    """Return the longest pause allowed inside a segment, in seconds; a longer one begins a new segment.
-
-    The rule is the same for recordings and live speech.
-    """
-    detects = options.language is None and len(checkpoint.languages) != 1
-    return min(checkpoint.longest_pause_s, SWITCHING_PAUSE_S) if detects else checkpoint.longest_pause_s
 
 
 class Transcription:
@@ -50,8 +38,7 @@ class Transcription:
         self._deadline = deadline
         self._found: list[Segment] | None = None
         self._detects = options.language is None and len(checkpoint.languages) != 1
-        pause_s = pause_within_segments_s(checkpoint, options)
-        self._segments = segments(recording, checkpoint.segment_s, pause_s)
+        self._segments = segments(recording, checkpoint.segment_s, checkpoint.longest_pause_s)
         fallback = [*options.candidates, *checkpoint.languages, *settings.VOICE_ASR_LANGUAGES][0]
         self.transcript = Transcript(
             recording.duration_s,
@@ -166,5 +153,6 @@ class Transcription:
         parts = self.transcript.parts
         before = parts[-1].text if parts else ""
         said = guard.kept([part], self._recording.float32, self._options, before)
+        said = [part.within(len(self._recording.samples)) for part in said]
         parts += said
         return said[0] if said else None

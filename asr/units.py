@@ -12,6 +12,8 @@ from inference.engine import Unit
 
 SAMPLE_RATE = 16_000
 MAX_SEGMENT_S = 30.0
+SPEECH_PADDING_MS = 200  # before and after what voice activity detection calls speech
+TURN_SILENCE_MS = 500  # of silence, which ends a turn of live speech unless the client says otherwise; OpenAI's default
 
 Samples = npt.NDArray[np.float32]
 Task = Literal["transcribe", "translate"]

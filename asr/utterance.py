@@ -19,7 +19,6 @@ from asr.language_choice import FOLLOWING, Evidence, choose
 from asr.recognition import Recogniser, recognise, recognise_without_echo
 from asr.segmenting import Piece, Segmenter
 from asr.transcript import Part, join
-from asr.transcription import pause_within_segments_s
 from asr.units import SAMPLE_RATE, Options, Samples, SpeechUnit, Token, Word
 from inference.errors import InferenceError
 
@@ -46,6 +45,7 @@ class UtteranceResult:
 
     ``start``, ``end``: limits of the speech, in samples on the stream's clock.
     ``queued_ms``: how long its segments waited for their batches, in total.
+    ``last_text``: text of its last segment, or of the segment before the utterance if nothing was said.
     """
 
     text: str
@@ -55,6 +55,7 @@ class UtteranceResult:
     end: int
     language: str
     queued_ms: float
+    last_text: str
 
 
 @dataclass
@@ -87,14 +88,16 @@ class Utterance:
         tell: Callable[[Utterance, str, str], None],
         *,
         threshold: float,
+        not_before: int = 0,
     ) -> None:
         self.number = number
-        self.start = start
+        self.start = max(start, not_before)
         self.segmenter = Segmenter(
             start,
             threshold=threshold,
             longest_s=checkpoint.segment_s,
-            longest_pause_s=pause_within_segments_s(checkpoint, options),
+            longest_pause_s=checkpoint.longest_pause_s,
+            not_before=not_before,
         )
         self._detects = options.language is None and len(checkpoint.languages) != 1
         self._engine = engine
@@ -110,8 +113,13 @@ class Utterance:
         self._ahead: _Closed | None = None  # the segment that will be the last if the present pause ends the utterance
 
     @property
+    def end(self) -> int:
+        """Where the utterance's audio ends so far, in samples of the stream's clock."""
+        return self.segmenter.position
+
+    @property
     def audio_ms(self) -> float:
-        return 1000 * (self.segmenter.position - self.start) / SAMPLE_RATE
+        return 1000 * (self.end - self.start) / SAMPLE_RATE
 
     @property
     def _awaits_first_word(self) -> bool:
@@ -122,11 +130,16 @@ class Utterance:
         self._recognise(self.segmenter.feed(frame, probability))
         self._recognise_ahead()
 
-    def complete(self, until: int) -> None:
-        """Mark the utterance as complete. ``until``: where its audio ends, in samples on the stream's clock."""
+    def begin_afresh(self, position: int) -> None:
+        """Continue at ``position``, where sound begins after digital silence."""
+        self._recognise(self.segmenter.begin_afresh(position))
+
+    def complete(self) -> int:
+        """Mark the utterance as complete. Return where its last segment ends, in samples on the stream's clock."""
         self._stop_guessing()
-        self._recognise(self.segmenter.flush(until))
+        self._recognise(self.segmenter.flush())
         self._drop_ahead()
+        return self._closed[-1].piece.segment.end if self._closed else self.start
 
     def abandon(self) -> None:
         """Drop the work still under way."""
@@ -139,22 +152,25 @@ class Utterance:
         """Wait until the engine has recognised all segments. Raises the engine's errors."""
         await asyncio.gather(*(closed.task for closed in self._closed))
 
-    async def heard(self, decided: list[Evidence]) -> UtteranceResult:
+    async def heard(self, decided: list[Evidence], before: str, length: int) -> UtteranceResult:
         """Return the utterance's text. Call this after ``recognised``.
 
         ``decided``: evidence of the stream's languages so far; that of this utterance is appended.
+        ``before``: text of the segment before this utterance.
+        ``length``: of the stream so far, in samples; no time in the result is later.
         """
         parts = [part for closed in self._closed for part in closed.task.result()]
         settled = [await self._settled(parts[index:], decided) for index in range(len(parts))]
-        kept = guard.kept(settled, self._audio, self._options)
+        kept = [part.within(length) for part in guard.kept(settled, self._audio, self._options, before)]
         return UtteranceResult(
             text=join(part.text for part in kept),
             words=tuple(word for part in kept for word in part.words),
             tokens=tuple(token for part in kept for token in part.hypothesis.tokens),
             start=kept[0].segment.start if kept else self.start,
-            end=kept[-1].segment.end if kept else self.segmenter.position,
+            end=kept[-1].segment.end if kept else min(length, self.segmenter.position),
             language=kept[0].hypothesis.language if kept else self._options.language or "",
             queued_ms=sum(part.hypothesis.queued_ms for part in parts),
+            last_text=kept[-1].text if kept else before,
         )
 
     def _audio(self, start: int, end: int) -> Samples:

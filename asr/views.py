@@ -39,6 +39,7 @@ _UNTRANSLATED = gettext_noop(
     "The model {} cannot translate: this is what was said, as it was said. Set VOICE_ASR_MODEL to one that can."
 )
 _UNDIARIZED = gettext_noop("Speakers are not told apart: all that was said is given to one speaker.")
+_TIMED_FORMATS = ("srt", "vtt", "verbose_json")  # the events of a stream have no times
 _DIARIZING_MODEL = "gpt-4o-transcribe-diarize"
 
 _RESPONSES = {
@@ -132,6 +133,11 @@ def _valid(data: dict[str, Any], kind: Kind) -> dict[str, Any]:
     if fields["timestamp_granularities"] and fields["response_format"] != "verbose_json":
         message = _("timestamp_granularities needs response_format=verbose_json.")
         raise ApiError(ErrorCode.INVALID_VALUE, message, param="timestamp_granularities")
+    if fields["stream"] and fields["response_format"] in _TIMED_FORMATS:
+        message = _("stream=true sends events of text; {response_format} is answered in one piece only.").format(
+            response_format=fields["response_format"]
+        )
+        raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, message, param="response_format")
     if fields["include"] and fields["response_format"] != "json":
         raise ApiError(ErrorCode.INVALID_VALUE, _("include[]=logprobs needs response_format=json."), param="include")
     return fields

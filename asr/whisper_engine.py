@@ -195,6 +195,8 @@ class WhisperEngine:
             self._model.model.load_model()
         # The bundled model's decoder is so small that a narrow beam would save it nothing.
         is_narrow = self._callers >= BUSY_CALLERS and not self.checkpoint.bundled
+        # The final of live speech has the words that a file would have had, whoever else speaks.
+        is_narrow = is_narrow and not any(item.live for item in batch)
         return self._decoder.decode(batch, settings.VOICE_ASR_BUSY_BEAM if is_narrow else settings.VOICE_ASR_BEAM)
 
     def _watch_idleness(self) -> None:

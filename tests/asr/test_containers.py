@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soxr
 
-from asr import decoder_process, voice_activity
+from asr import decoder_process, segmenting
 from asr.audio import Recording, decode
 from asr.units import SAMPLE_RATE
 from core.errors import ApiError
@@ -184,7 +184,7 @@ def test_the_decoder_gets_no_more_memory_than_it_may_have() -> None:
 
 def test_the_first_file_finds_a_decoder() -> None:
     decoder_process._end_all()
-    voice_activity.warm_up()
+    segmenting.warm_up()
     assert [process.alive for process in decoder_process._idle] == [True]
 
 

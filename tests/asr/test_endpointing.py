@@ -65,6 +65,17 @@ def test_what_is_nearly_speech_goes_on_but_does_not_begin() -> None:
     assert [turn for _, turn in told] == [Turn.STARTED]
 
 
+def test_what_is_nearly_speech_does_not_end_a_silence_either() -> None:
+    told = turns([0.9] * 5 + [0.1] + [0.4] * 30, TurnDetection(silence_duration_ms=320))
+    assert told == [(3, Turn.STARTED), (14, Turn.STOPPED)]
+
+
+def test_a_click_long_before_a_word_is_not_part_of_it() -> None:
+    endpointer = Endpointer(TurnDetection())
+    probabilities = [0.9] * 2 + [0.0] * 8 + [0.9] * 2 + [0.0] * 30
+    assert [endpointer.feed(probability) for probability in probabilities] == [None] * len(probabilities)
+
+
 def test_the_threshold_is_the_callers() -> None:
     assert turns([0.6] * 20, TurnDetection(threshold=0.8)) == []
     assert turns([0.6] * 20, TurnDetection(threshold=0.3))

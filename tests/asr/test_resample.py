@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soxr
 
+from asr.audio import decode
 from asr.resample import RATES, AudioInput, Encoding
 from asr.units import SAMPLE_RATE
 from core.errors import ApiError
@@ -32,6 +33,15 @@ def test_any_rate_in_any_pieces_is_the_same_sound_at_the_same_time(rate: int, si
     length = min(len(found), len(audio))
     expected = soxr.resample(sent, rate, SAMPLE_RATE)[:length] if rate != SAMPLE_RATE else audio[:length]
     np.testing.assert_allclose(found[:length], expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("size", [320, 1_764, 96_000])
+def test_the_samples_are_those_of_a_file(rate: int, size: int) -> None:
+    file = sound.wav(soxr.resample(0.5 * sound.said("selamat pagi"), SAMPLE_RATE, rate).astype(np.float32), rate)
+    recording = decode(file, max_duration_s=10)
+    found = heard(AudioInput(Encoding.PCM16, rate), cut(file[44:], size))
+    np.testing.assert_array_equal(found, recording.float32(0, len(recording.samples)))
 
 
 @pytest.mark.parametrize(("encoding", "codec"), [(Encoding.MULAW, "pcm_mulaw"), (Encoding.ALAW, "pcm_alaw")])

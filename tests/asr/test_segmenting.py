@@ -1,4 +1,4 @@
-"""Streamed audio is cut into the same segments as the same audio in a file."""
+"""Streamed audio is cut into the same segments as the same audio in a file, and both as faster-whisper cuts it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ import itertools
 
 import numpy as np
 import pytest
+from faster_whisper.vad import get_speech_timestamps
 
 from asr.audio import Recording
-from asr.endpointing import FRAME, FrameVad
-from asr.segmenting import Piece, Segmenter
-from asr.voice_activity import Segment, segments
+from asr.endpointing import FRAME, Endpointer, FrameVad, Turn, TurnDetection
+from asr.segmenting import BLOCK_S, FRAMES_AFTER, Piece, Segmenter, SoundStarts, segments
+from asr.units import SAMPLE_RATE
+from asr.voice_activity import SPEECH, Segment, network
 from tests import sound
 
 SENTENCE = "selamat pagi semua apa khabar hari ini"
 SHORT = sound.said("terima kasih")
 
 
+def noisy(audio: sound.Audio) -> sound.Audio:
+    """As an open microphone hears it: nowhere digital silence. At the steps of 16 bits."""
+    noise = np.random.default_rng(0).normal(0, 2e-4, len(audio))
+    return (np.rint((audio + noise) * 32_767) / 32_768).astype(np.float32)
+
+
 def streamed(audio: sound.Audio, longest_s: float, longest_pause_s: float) -> list[Piece]:
-    audio = audio[: len(audio) // FRAME * FRAME]
     segmenter = Segmenter(0, threshold=0.5, longest_s=longest_s, longest_pause_s=longest_pause_s)
-    frames = audio.reshape(-1, FRAME)
+    frames = np.append(audio, np.zeros(-len(audio) % FRAME + FRAMES_AFTER * FRAME, np.float32)).reshape(-1, FRAME)
     pieces = []
     for frame, probability in zip(frames, FrameVad().probabilities(frames), strict=True):
         pieces += segmenter.feed(frame, float(probability))
@@ -46,13 +53,74 @@ def of_file(audio: sound.Audio, longest_s: float, longest_pause_s: float) -> lis
     ids=["sentence", "pauses", "many", "unbroken", "noise", "silence"],
 )
 def test_it_cuts_like_a_recording(audio: sound.Audio, longest_s: float, longest_pause_s: float) -> None:
-    audio = np.round(audio * 32_767) / np.float32(32_768)  # rounded to 16 bits as in a stream and in a file
-    pieces = streamed(audio.astype(np.float32), longest_s, longest_pause_s)
+    audio = noisy(audio)
+    pieces = streamed(audio, longest_s, longest_pause_s)
     expected = of_file(audio, longest_s, longest_pause_s)
-    assert len(pieces) == len(expected)
-    for piece, segment in zip(pieces, expected, strict=True):
-        assert abs(piece.segment.start - segment.start) <= 1
-        assert abs(piece.segment.end - segment.end) <= FRAME  # faster-whisper pads the last frame differently
+    assert [piece.segment for piece in pieces] == expected
+
+
+@pytest.mark.parametrize("pause_s", [0.1, 0.3, 0.5, 1.5])
+def test_spans_are_those_of_faster_whisper(pause_s: float) -> None:
+    network()
+    audio = sound.joined([sound.silence(1), SHORT[3_000:-5_000], sound.silence(pause_s), SHORT, sound.silence(1)])
+    audio = noisy(audio)
+    theirs = get_speech_timestamps(audio, SPEECH)
+    found = of_file(audio, 30, 0)
+    assert [(span["start"], span["end"]) for span in theirs] == [(segment.start, segment.end) for segment in found]
+
+
+def test_what_ends_abruptly_is_followed_by_silence() -> None:
+    speech = sound.said(SENTENCE)
+    loud = np.flatnonzero(np.abs(speech) > 0.1)
+    cut = speech[: loud[-1]]  # in the middle of its last sound
+    [alone] = of_file(cut, 30, 0.1)
+    [followed] = of_file(sound.joined([cut, sound.silence(3)]), 30, 0.1)
+    assert alone == followed
+    assert alone.end > len(cut)
+    samples = Recording((cut * 32768).astype(np.int16)).float32(alone.start, alone.end)
+    assert len(samples) == alone.end - alone.start
+    assert not samples[len(cut) - alone.start :].any()
+
+
+@pytest.mark.parametrize("pause_ms", range(0, 1_000, 50))
+def test_a_recording_is_cut_where_a_turn_ends(pause_ms: int) -> None:
+    """Whatever the pause is: the default turn detection and the cutting of recordings agree on it."""
+    loud = np.flatnonzero(np.abs(SHORT) > 0.05)
+    word = SHORT[loud[0] : loud[-1]]
+    audio = noisy(sound.joined([word, sound.silence(pause_ms / 1000), word, sound.silence(1)]))
+    endpointer = Endpointer(TurnDetection())
+    frames = audio[: len(audio) // FRAME * FRAME].reshape(-1, FRAME)
+    told = [endpointer.feed(probability) for probability in FrameVad().probabilities(frames).tolist()]
+    assert told.count(Turn.STOPPED) == len(of_file(audio, 30, 0.1))
+
+
+@pytest.mark.parametrize("before_s", [0.1, 1.0, BLOCK_S - 0.5, BLOCK_S + 0.7])
+def test_digital_silence_before_a_recording_changes_nothing(before_s: float) -> None:
+    audio = noisy(sound.joined([SHORT, sound.silence(0.7), SHORT]))
+    before = sound.silence(before_s)[:-123]
+    found = of_file(sound.joined([before, audio]), 30, 0.1)
+    expected = of_file(audio, 30, 0.1)
+    assert len(expected) == 2
+    assert [(segment.start - len(before), segment.end - len(before)) for segment in found] == [
+        (segment.start, segment.end) for segment in expected
+    ]
+
+
+def test_sound_starts_after_digital_silence_only() -> None:
+    sounding = np.full(10, 0.1, np.float32)
+    long = np.zeros(SAMPLE_RATE, np.float32)
+    short = np.zeros(SAMPLE_RATE // 2, np.float32)
+    starts = SoundStarts()
+    assert starts.find(np.concatenate([long, sounding, short, sounding])) == [len(long)]
+    assert starts.find(np.concatenate([sounding, long, sounding])) == [len(sounding) + len(long)]
+    assert [starts.find(part) for part in (short, short, sounding, short)] == [[], [], [0], []]
+
+
+def test_a_long_pause_is_passed_over_and_the_clock_stays_right() -> None:
+    far = sound.joined([SHORT, sound.silence(4 * BLOCK_S), SHORT])
+    first, second = of_file(far, 30, 0.1)
+    began = len(SHORT) + 4 * BLOCK_S * SAMPLE_RATE
+    assert (second.start, second.end) == (began + first.start, began + first.end)
 
 
 def test_the_audio_is_that_of_the_segment() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import jiwer
+import numpy as np
 import pytest
 
 from asr.audio import decode
@@ -22,8 +23,9 @@ from asr.streaming import (
     WrongState,
 )
 from asr.transcription import Transcription
-from asr.units import SAMPLE_RATE, Options
+from asr.units import SAMPLE_RATE, Hypothesis, Options, SpeechUnit
 from asr.whisper_engine import WhisperEngine
+from inference.engine import EngineStats
 from spoken_text.error_rate import normalise
 from tests import sound
 from tests.asr.streams import CHUNK, TALK, Listener, session, speak
@@ -45,7 +47,7 @@ async def test_it_works(engine: WhisperEngine) -> None:
 async def test_times_are_those_of_the_audio(engine: WhisperEngine) -> None:
     listener = Listener()
     stream = session(engine, listener, TurnDetection(prefix_padding_ms=300, silence_duration_ms=500))
-    await speak(stream, TALK)
+    await speak(stream, TALK + sound.noise(len(TALK) / SAMPLE_RATE, 3e-4))  # an open microphone
     await stream.finish()
     started, stopped, final = (listener.of(kind)[0] for kind in (SpeechStarted, SpeechStopped, Final))
     spoken_ms = len(sound.said("selamat pagi semua")) / 16 - 600
@@ -260,3 +262,44 @@ async def test_whisper_base_has_the_files_words_live_too(whisper_base: Path, set
             assert normalise((await transcription.whole()).text) == normalise(listener.text) != ""
     finally:
         await engine.close()
+
+
+class Noting:
+    """Notes what it is given to recognise."""
+
+    def __init__(self, engine: WhisperEngine) -> None:
+        self._engine = engine
+        self.units: list[sound.Audio] = []
+
+    async def submit(self, unit: SpeechUnit) -> Hypothesis:
+        self.units.append(unit.audio)
+        return await self._engine.submit(unit)
+
+    def stats(self) -> EngineStats:
+        return self._engine.stats()
+
+
+@pytest.mark.parametrize("chunk", [320, 1_600, 16_000])
+@pytest.mark.parametrize("detection", [TurnDetection(), TurnDetection(silence_duration_ms=900), None])
+async def test_the_engine_gets_what_it_gets_of_a_file(
+    engine: WhisperEngine, chunk: int, detection: TurnDetection | None
+) -> None:
+    word = sound.said("terima kasih")
+    loud = np.flatnonzero(np.abs(word) > 0.05)
+    pauses = [sound.silence(seconds) for seconds in (0.05, 0.4, 0.6, 0.9, 1.3)]
+    audio = sound.joined([part for pause in pauses for part in (TALK, pause, word)] + [word[: loud[-1]]])
+    file = Noting(engine)
+    opened = await Transcription.open(sound.wav(audio), file, configured(), Options(language="ms"))
+    await opened.whole()
+    recording = decode(sound.wav(audio), max_duration_s=60)
+    samples = recording.float32(0, len(recording.samples))
+    live = Noting(engine)
+    stream = session(live, Listener(), detection, partials=False)
+    for start in range(0, len(samples), chunk):
+        await stream.append(samples[start : start + chunk])
+    if detection is None:
+        await stream.commit()
+    await stream.finish()
+    assert len(file.units) > 10
+    for ours, theirs in zip(live.units, file.units, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from asr.audio import Recording
+from asr.segmenting import BLOCK_S, segments
 from asr.units import SAMPLE_RATE
-from asr.voice_activity import WINDOW_S, Segment, segments
+from asr.voice_activity import Segment
 from tests import sound
 
 PAUSE_S = 0.8
@@ -57,14 +58,14 @@ def test_no_segment_is_longer_than_asked_for() -> None:
     assert all(a.end <= b.start for a, b in itertools.pairwise(cut))
 
 
-def test_a_long_recording_is_examined_in_windows_without_losing_what_lies_across() -> None:
+def test_a_long_recording_is_examined_in_blocks_without_losing_what_lies_across() -> None:
     speech = sound.said(SENTENCE)
-    lead = WINDOW_S - len(speech) / SAMPLE_RATE / 2  # the sentence crosses the end of the first window
+    lead = BLOCK_S - len(speech) / SAMPLE_RATE / 2  # the sentence crosses the end of the first block
     audio = sound.joined([sound.silence(lead), speech, sound.silence(20), speech])
     first, second = found(audio)
     assert first.start_s == pytest.approx(lead + 0.3, abs=0.4)
     assert (first.end - first.start) / SAMPLE_RATE == pytest.approx(len(speech) / SAMPLE_RATE - 0.4, abs=0.5)
-    assert second.start_s > WINDOW_S
+    assert second.start_s > BLOCK_S
 
 
 @pytest.mark.parametrize("frames", [1, 2, 250])

@@ -128,7 +128,7 @@ def _seconds(file: bytes) -> float:
 def _speech(file: bytes, checkpoint: Any) -> Any:
     """Return the first speech segment of a WAV file as the engine gets it."""
     from asr.audio import decode
-    from asr.voice_activity import segments
+    from asr.segmenting import segments
 
     recording = decode(file, max_duration_s=60)
     first = next(segments(recording, checkpoint.segment_s, checkpoint.longest_pause_s))
@@ -243,7 +243,7 @@ async def _shares_asr(checkpoint: Any, features: Callable[[Any], Any]) -> tuple[
     """Return the shares of the pool's jobs: decode, find speech, compute features; afterwards, look for more speech."""
 
     from asr.audio import decode
-    from asr.voice_activity import segments
+    from asr.segmenting import segments
 
     file = clips()[0]
     recording = decode(file, max_duration_s=60)

@@ -102,7 +102,7 @@ class Speaker:
             self._sent += len(chunk)
             # A microphone delivers a chunk after its last sample.
             await asyncio.sleep(max(0.0, self._began + self._sent / sound.RATE - time.monotonic()))
-            await self._socket.send((np.clip(chunk, -1, 1) * 32_767).astype("<i2").tobytes())
+            await self._socket.send(np.clip(np.rint(chunk * 32_768), -32_768, 32_767).astype("<i2").tobytes())
         if talk.name:
             self._said.append((first_ms, talk.name))
 

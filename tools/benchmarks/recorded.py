@@ -30,8 +30,8 @@ environment.prepare()
 from asr.audio import decode  # noqa: E402
 from asr.checkpoint import configured  # noqa: E402
 from asr.repetition import repetition  # noqa: E402
+from asr.segmenting import segments  # noqa: E402
 from asr.tuning import compute_type_here  # noqa: E402
-from asr.voice_activity import segments  # noqa: E402
 from spoken_text.error_rate import Errors, compare  # noqa: E402
 from tests import sound  # noqa: E402
 from tests.services import served  # noqa: E402

@@ -1,0 +1,126 @@
+"""Live speech has the words that the same audio has as a file: Whisper base, and one way to cut and to recognise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.conf import settings
+
+from asr.audio import decode
+from asr.checkpoint import CONTEXTS_S, Checkpoint
+from asr.decoding import Decoder
+from asr.endpointing import TurnDetection
+from asr.streaming import Event, Final, StreamingSession
+from asr.transcript import join
+from asr.transcription import Transcription
+from asr.units import FALLBACK_TEMPERATURES, Options, SpeechUnit
+from asr.whisper_engine import BUSY_CALLERS, WhisperEngine
+from tests import sound
+
+MALAY = sound.said("selamat pagi semua apa khabar hari ini saya mahu pergi ke pasar", rate=150)
+ENGLISH = sound.said("please help me to change my password today", "en", rate=150)
+SHORT = sound.said("terima kasih", rate=150)
+
+
+def cut_off(audio: sound.Audio) -> sound.Audio:
+    """Without the silence at its end, and begun in the middle of the silence before it."""
+    loud = np.flatnonzero(np.abs(audio) > 0.05)
+    return audio[max(0, loud[0] - 1_000) : loud[-1]]
+
+
+TALKS = {
+    "one sentence": MALAY,
+    "ends abruptly": cut_off(MALAY),
+    "pauses of all lengths": sound.joined(
+        [MALAY, SHORT, sound.silence(0.1), MALAY, sound.silence(0.6), SHORT, sound.silence(1.5), cut_off(MALAY)]
+    ),
+    "two languages": sound.joined([ENGLISH, sound.silence(0.5), MALAY, sound.silence(0.5), ENGLISH]),
+}
+
+
+@pytest.fixture(scope="module")
+async def base(whisper_base: Path) -> AsyncIterator[WhisperEngine]:
+    engine = WhisperEngine(Checkpoint(str(whisper_base), "whisper-base", contexts_s=CONTEXTS_S, margin_s=2.0))
+    await engine.load()
+    yield engine
+    await engine.close()
+
+
+def on_the_line(audio: sound.Audio) -> sound.Audio:
+    """The samples as the file of ``of_file`` has them."""
+    recording = decode(sound.wav(audio), max_duration_s=120)
+    return recording.float32(0, len(recording.samples))
+
+
+async def of_file(engine: WhisperEngine, audio: sound.Audio, language: str | None) -> str:
+    opened = await Transcription.open(sound.wav(audio), engine, engine.checkpoint, Options(language=language))
+    return (await opened.whole()).text
+
+
+async def live(
+    engine: WhisperEngine,
+    audio: sound.Audio,
+    language: str | None,
+    *,
+    chunk: int = 640,
+    detection: TurnDetection | None = TurnDetection(),  # noqa: B008
+) -> str:
+    events: list[Event] = []
+    options = Options(language=language, words=True)
+    stream = StreamingSession(engine, engine.checkpoint, events.append, options=options, detection=detection)
+    for start in range(0, len(audio), chunk):
+        await stream.append(audio[start : start + chunk])
+        await asyncio.sleep(0)
+    if detection is None:
+        await stream.commit()
+    await stream.finish()
+    return join(event.text for event in events if isinstance(event, Final))
+
+
+@pytest.mark.parametrize("name", TALKS)
+async def test_live_words_are_the_files(base: WhisperEngine, name: str) -> None:
+    """With a microphone that stays open, one that is cut off, and one whose client says where the utterance ends."""
+    audio = on_the_line(TALKS[name])
+    language = None if name == "two languages" else "ms"
+    words = await of_file(base, TALKS[name], language)
+    assert len(words.split()) > 5
+    assert await live(base, sound.joined([audio, sound.silence(2)]), language) == words
+    assert await live(base, audio, language, chunk=16_000) == words
+    assert await live(base, audio, language, chunk=320, detection=None) == words
+
+
+async def test_four_at_once_have_the_words_of_one(base: WhisperEngine) -> None:
+    talk = TALKS["pauses of all lengths"]
+    audio = sound.joined([on_the_line(talk), sound.silence(2)])
+    alone = await of_file(base, talk, "ms")
+    together = await asyncio.gather(*(live(base, audio, "ms", chunk=320 * (1 + number)) for number in range(4)))
+    assert set(together) == {alone}
+
+
+async def test_where_it_stands_in_a_stream_makes_no_difference(base: WhisperEngine) -> None:
+    talk = sound.joined([sound.noise(0.3, 1e-3), cut_off(MALAY)])
+    words = await of_file(base, talk, "ms")
+    pauses = [sound.silence(seconds)[:-123] for seconds in (1.0, 1.7, 3.0)]
+    stream = [part for pause in pauses for part in (on_the_line(talk), pause)]
+    assert await live(base, sound.joined(stream), "ms", chunk=1_600) == " ".join([words] * 3)
+
+
+async def test_finals_are_searched_widely_however_many_speak(base: WhisperEngine, monkeypatch) -> None:
+    beams: list[tuple[bool, int]] = []
+    decode = Decoder.decode
+
+    def noting(self: Decoder, batch, beam_size: int):
+        beams.append((batch[0].live, beam_size))
+        return decode(self, batch, beam_size)
+
+    monkeypatch.setattr(Decoder, "decode", noting)
+    options = Options(language="ms", temperatures=FALLBACK_TEMPERATURES[:1])
+    files = [SpeechUnit(audio=MALAY, options=options) for _ in range(2 * BUSY_CALLERS)]
+    final = SpeechUnit(audio=SHORT, options=options, live=True, admitted=True)
+    await asyncio.gather(*map(base.submit, [*files, final]))
+    assert {beam for is_live, beam in beams if is_live} == {settings.VOICE_ASR_BEAM}
+    assert settings.VOICE_ASR_BUSY_BEAM in {beam for is_live, beam in beams if not is_live}

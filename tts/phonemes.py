@@ -26,16 +26,18 @@ _FINAL_SCHWA = re.compile(r"ə$")
 _INNER_GLOTTAL = re.compile(r"(?<=[aeəiouɪʊ])ʔ(?=[ˈˌ]?[aeəiouɪʊ])")
 _DIPHTHONG = re.compile(r"(?<=[aeo])[ɪʊ]")
 _GLIDES = {"ɪ": "j", "ʊ": "w"}
+_FLAP = "ɾ"  # the t of an American "meeting", which was heard as an r ("miring"): Malaysians say t
 _SWITCH = re.compile(r"\([a-z]{2,3}(?:-[a-z]+)?\)")  # eSpeak NG's mark for a change of language
 
 
 def phonemes(text: str, language: str) -> str:
     """Return the IPA of speakable `text` with its pauses, or "" if there is nothing to say."""
     words = pronunciation.phonemes(text, primary(language), english=_english)
-    return " ".join(filter(None, (_sound(word) for word in words)))
+    in_malay = primary(language) == "ms"
+    return " ".join(filter(None, (_sound(word, in_malay) for word in words)))
 
 
-def _sound(word: pronunciation.SpokenWord) -> str:
+def _sound(word: pronunciation.SpokenWord, in_malay: bool) -> str:
     match word.language:
         case "zh":
             ipa = mandarin(word.text)
@@ -44,7 +46,7 @@ def _sound(word: pronunciation.SpokenWord) -> str:
         case "ms":
             ipa = _clear_malay(word)
         case _:
-            ipa = word.ipa
+            ipa = word.ipa.replace(_FLAP, "t") if in_malay else word.ipa
     return f"{ipa}{word.pause}" if ipa else ""
 
 

@@ -79,6 +79,11 @@ def test_malay_is_said_clearly(text: str, ipa: str) -> None:
     assert phonemes(text, "ms") == ipa
 
 
+def test_english_words_in_malay_have_a_t_where_americans_have_a_flap() -> None:
+    assert phonemes("meeting", "ms") == "mˈiːtɪŋ"  # with the flap it is heard as "miring"
+    assert phonemes("meeting", "en") == "mˈiːɾɪŋ"
+
+
 def test_a_sentence_of_several_languages_is_one_string() -> None:
     said = phonemes("Jangan lupa check email 小明.", "ms")
     assert said.startswith("dʒˈaŋan lˈupa ")

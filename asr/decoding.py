@@ -285,8 +285,12 @@ class Decoder:
             [*item.prompt, *tokenizer.sot_sequence, *([] if options.timestamps else [tokenizer.no_timestamps])]
             for item, tokenizer in zip(batch, tokenizers, strict=True)
         ]
+        is_last_try = batch[0].context_s >= FULL_CONTEXT_S
         limits = [
-            min(max_tokens(language.code, item.unit.duration_s), self._model.max_length - len(prompt))
+            min(
+                max_tokens(language.code, item.unit.duration_s, is_last_try=is_last_try),
+                self._model.max_length - len(prompt),
+            )
             for item, language, prompt in zip(batch, languages, prompts, strict=True)
         ]
         search: dict[str, Any] = {"beam_size": 1 if options.greedy else beam_size}

@@ -80,12 +80,14 @@ async def engine(tmp_path: Path, settings: Settings) -> Iterator[WhisperEngine]:
     await engine.close()
 
 
-async def heard(engine: WhisperEngine, *texts: str, **options: Any) -> tuple[Hypothesis, Script]:
+async def heard(
+    engine: WhisperEngine, *texts: str, audio: sound.Audio = CLIP, **options: Any
+) -> tuple[Hypothesis, Script]:
     script = Script(list(texts))
     real = engine._model.model
     engine._model.model = ScriptedModel(real, engine._model.hf_tokenizer, script)
     try:
-        unit = SpeechUnit(audio=CLIP, options=Options(**{"language": "ms", "timestamps": False} | options))
+        unit = SpeechUnit(audio=audio, options=Options(**{"language": "ms", "timestamps": False} | options))
         return await engine.submit(unit), script
     finally:
         engine._model.model = real
@@ -179,6 +181,19 @@ async def test_no_text_however_bad_costs_more_than_two_encodings_and_three_tries
     assert script.encoded[1:] == [FULL_CONTEXT_S]
     most = drafts.max_tokens("ms", len(CLIP) / sound.RATE)
     assert all(how["max_length"] <= most + 10 for how in script.generated)
+
+
+async def test_very_fast_speech_is_tried_again_and_loses_nothing(engine: WhisperEngine) -> None:
+    clip = sound.noise(4.0, 0.1)
+    limit = drafts.max_tokens("ms", 4.0, is_last_try=False)
+    tokenizer = engine._model.hf_tokenizer
+    numbers = [str(number) for number in range(100, 200)]
+    count = next(count for count in range(100) if len(tokenizer.encode(" " + " ".join(numbers[:count])).ids) > limit)
+    text = " ".join(numbers[:count])
+    hypothesis, script = await heard(engine, text, audio=clip)
+    assert (hypothesis.text, hypothesis.tries) == (text, 2)
+    first, second = (how["max_length"] for how in script.generated)
+    assert first < second
 
 
 async def test_a_guess_is_not_tried_again(engine: WhisperEngine) -> None:

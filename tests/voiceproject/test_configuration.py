@@ -50,6 +50,7 @@ def test_nothing_else_reads_the_environment() -> None:
     allowed = [
         "asr/decoder_process.py",
         "asr/tuning.py",
+        "inference/memory.py",
         "inference/ray_app.py",
         "model_store/packages.py",
         "voiceproject/__init__.py",

@@ -21,8 +21,8 @@ from model_store.choice import AUTO, chosen
 
 BUNDLED = Path(__file__).parent / "bundled"
 FULL_CONTEXT_S = 30
-#: For a model that was not trained for short contexts. In less than 6 s it repeats itself too often, and 7 s rather than 6
-#: hold a question of 5 s with its margin. Closer steps would save the encoder less time than smaller batches cost the
+#: For a model that was not trained for short contexts. In less than 6 s it repeats itself too often, and 7 s instead of
+#: 6 hold a question of 5 s with its margin. Closer steps would save the encoder less time than smaller batches cost the
 #: decoder.
 CONTEXTS_S = (7, 10, 15, 20, FULL_CONTEXT_S)
 TRAINED_SEGMENT_S = 10  # for a model trained for short contexts: short segments of one file run side by side

@@ -85,7 +85,7 @@ def voice_on(transactional_db) -> None:
 
 @pytest.fixture
 def api_key(voice_on) -> str:
-    """Return a new key of the client application `chat-ujian`."""
+    """Return a new key of the client application ``chat-ujian``."""
     from core.identity import forget_lookups
     from core.models import ApiKey, ClientApplication
 
@@ -111,7 +111,7 @@ async def api(server_address: str, api_key: str) -> AsyncIterator[httpx.AsyncCli
 
 @pytest.fixture(scope="session")
 def served_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Served]:
-    """Run `manage.py serve --demo` as a process of its own, for SDKs and load tests."""
+    """Run ``manage.py serve --demo`` as a process of its own, for SDKs and load tests."""
     with services.served(tmp_path_factory.mktemp("live")) as running:
         yield running
 
@@ -185,7 +185,7 @@ def kokoro() -> Path:
 def _installed(model_id: str) -> Path:
     """Return the directory of a model's real weights. Without them the test is skipped; in CI it fails.
 
-    `make test` installs them once below ``VOICE_TEST_MODELS`` (default: ``var/models``).
+    ``make test`` installs them once below ``VOICE_TEST_MODELS`` (default: ``var/models``).
     """
     model = catalogue().find(model_id)
     assert model is not None

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-TOOLS = ("loadtest", "measure_rates", "plan_capacity", "seed_demo")  # commands of `tools/`, which images do not contain
+TOOLS = ("loadtest", "measure_rates", "plan_capacity", "seed_demo")  # commands of ``tools/``, not in the images
 
 
 def load() -> None:

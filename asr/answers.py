@@ -1,4 +1,4 @@
-"""The responses of the transcription endpoints, for the API's description. `asr.transcript` makes them.
+"""The responses of the transcription endpoints, for the API's description. ``asr.transcript`` makes them.
 
 https://platform.openai.com/docs/api-reference/audio/verbose-json-object
 """
@@ -33,7 +33,7 @@ class WordSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class SegmentSerializer(serializers.Serializer[dict[str, Any]]):
-    """`diarized_json` has ``speaker``; `verbose_json` has the model's figures."""
+    """``diarized_json`` has ``speaker``; ``verbose_json`` has the model's figures."""
 
     id = serializers.JSONField(help_text="A number; a string with `diarized_json`.")
     start = serializers.FloatField(help_text="Seconds")
@@ -51,7 +51,7 @@ class SegmentSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class TranscriptSerializer(serializers.Serializer[dict[str, Any]]):
-    """`json` has the text and the usage; `verbose_json` and `diarized_json` have more."""
+    """``json`` has the text and the usage; ``verbose_json`` and ``diarized_json`` have more."""
 
     text = serializers.CharField()
     usage = DurationUsageSerializer()

@@ -1,4 +1,4 @@
-"""`POST /v1/realtime/client_secrets`: a short-lived token for a browser, as in OpenAI's API."""
+"""``POST /v1/realtime/client_secrets``: a short-lived token for a browser, as in OpenAI's API."""
 
 from __future__ import annotations
 

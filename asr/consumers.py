@@ -1,4 +1,4 @@
-"""`/ws/asr`: the plain protocol of live recognition.
+"""``/ws/asr``: the plain protocol of live recognition.
 
     -> {"type": "start", "sample_rate": 16000, "language": "ms", ...}    <- ready
     -> binary messages: audio                   <- speech_started, partial, speech_stopped, final

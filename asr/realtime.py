@@ -1,4 +1,4 @@
-"""`/v1/realtime?intent=transcription`: OpenAI's realtime transcription session, over the same streaming session.
+"""``/v1/realtime?intent=transcription``: OpenAI's realtime transcription session, over the same streaming session.
 
 Deltas carry the words as they become stable (``asr.agreement``), while the speaker still speaks. ``completed`` carries
 the final text; where it differs from the deltas, it is right. A mistake is answered with an ``error`` event and the

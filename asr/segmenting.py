@@ -69,7 +69,7 @@ class Segmenter:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is speech that belongs to no segment yet."""
+        """Whether a segment is open: it has speech and is not complete yet."""
         return self._earliest_open() is not None
 
     @property

@@ -1,4 +1,4 @@
-"""`POST /v1/audio/transcriptions` and `/v1/audio/translations`, as in OpenAI's audio API."""
+"""``POST /v1/audio/transcriptions`` and ``/v1/audio/translations``, as in OpenAI's audio API."""
 
 from __future__ import annotations
 

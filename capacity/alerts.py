@@ -1,6 +1,6 @@
 """Evaluate the alert rules. An alert is pending, then firing, then resolved.
 
-    above the threshold          for `pending_for`                              for `clear_for` at or below the
+    above the threshold          for ``pending_for``                              for ``clear_for`` at or below the
     ──────────────────► pending ──────────────────► firing ───────────────────► clear level, or no data: resolved
                            │ no longer above
                            ▼

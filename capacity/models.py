@@ -137,7 +137,7 @@ class Outage(models.Model):
 
 
 class LoadTestRun(models.Model):
-    """One run of `manage.py loadtest`.
+    """One run of ``manage.py loadtest``.
 
     ``report`` has all facts that its page shows (``capacity.loadtest_report``), among them:
 

@@ -66,7 +66,7 @@ def written(user: str) -> tuple[str, str]:
 
 
 def _label(user: str) -> re.Pattern[str]:
-    """Return a pattern that matches the label of an end user's row: the id alone, or `client: id: plan`."""
+    """Return a pattern that matches the label of an end user's row: the id alone, or ``client: id: plan``."""
     return re.compile(rf"(?P<before>\A|\A[^:]*: ){re.escape(user)}(?P<after>\Z|: .+\Z)", re.DOTALL)
 
 

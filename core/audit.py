@@ -90,7 +90,7 @@ class Change(AppendOnlyModel):
         return f"{self.subject}: {self.summary()}"
 
     def summary(self) -> str:
-        """Return the change in words: `percent 5 → 7`."""
+        """Return the change in words: ``percent 5 → 7``."""
         return ", ".join(f"{name} {before} → {after}" for name, before, after in self.fields_in_words())
 
     def fields_in_words(self) -> list[tuple[str, str, str]]:

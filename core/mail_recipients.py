@@ -21,7 +21,7 @@ class Recipient:
 
     @classmethod
     def of(cls, text: str, language: str = DEFAULT_LANGUAGE) -> Recipient:
-        """Parse `ms:puteri@example.com`, or an address alone, which gets ``language``. Raises ``ValueError``."""
+        """Parse ``ms:puteri@example.com``, or an address alone, which gets ``language``. Raises ``ValueError``."""
         chosen, colon, address = text.rpartition(":")
         if colon:
             language = chosen

@@ -1,4 +1,4 @@
-"""Numbers formatted for people (`4.2 s`, `12.5 min`, `1,204`, `2 days`), and form fields that accept such input."""
+"""Format numbers for people (``4.2 s``, ``12.5 min``, ``1,204``, ``2 days``); form fields that accept such input."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def audio(milliseconds: int) -> str:
 
 
 def span(length: timedelta | None) -> str:
-    """Format a length of time: `30 s`, `45 min`, `3.5 h`, `2 days`."""
+    """Format a length of time: ``30 s``, ``45 min``, ``3.5 h``, ``2 days``."""
     if length is None:
         return NONE
     value = length.total_seconds()
@@ -80,7 +80,7 @@ class MicrosField(forms.DecimalField):
 
 
 class SpanField(forms.DurationField):
-    """A length of time, entered as a number of ``unit``. Django's format (`1 12:00:00`) is accepted as well."""
+    """A length of time, entered as a number of ``unit``. Django's format (``1 12:00:00``) is accepted as well."""
 
     def __init__(self, *, unit: timedelta, **options: Any) -> None:
         self.unit = unit
@@ -100,7 +100,7 @@ class SpanField(forms.DurationField):
 
 
 class ShortFloatField(forms.FloatField):
-    """A number field that shows `80` where Django's own shows `80.0`."""
+    """A number field that shows ``80`` where Django's own shows ``80.0``."""
 
     def __init__(self, **options: Any) -> None:
         options["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal"})

@@ -1,4 +1,4 @@
-"""`GET /v1/voice/availability`: tells the front end whether to show the microphone and the loudspeaker.
+"""``GET /v1/voice/availability``: tell the front end whether to show the microphone and the loudspeaker.
 
 The checks are those of a request, in the same order, but nothing is reserved.
 """

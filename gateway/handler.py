@@ -57,6 +57,6 @@ class Handler(ASGIHandler):
         try:
             await self.send_response(response, send)
         finally:
-            # What `response.close` does, except for sending the signal.
+            # What ``response.close`` does, except for sending the signal.
             for close in response._resource_closers:  # type: ignore[attr-defined]
                 close()

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a POST that is repeated gets the first response, and its work is neither done nor counted twice.
+"""``Idempotency-Key``: a POST that is repeated gets the first response, and its work is neither done nor counted twice.
 
 Only responses that a retry should get again are kept: successes, and errors that are the caller's fault.
 

@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `GET /v1/models/{id}`."""
+"""``GET /v1/models`` and ``GET /v1/models/{id}``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API's schema at `/schema/`: the parts that concern all views.
+"""The API's schema at ``/schema/``: the parts that concern all views.
 
 drf-spectacular describes the views. A hook adds what they share: authentication, common headers, errors, tags by task,
 and for each call an example that works as it stands.
@@ -36,7 +36,7 @@ ERRORS = {
     "503": "`over_capacity`, `engine_unavailable`; refused before work is done, see Retry-After.",
 }
 
-#: One event of a `text/event-stream`; `data` is JSON in a string.
+#: One event of a ``text/event-stream``; ``data`` is JSON in a string.
 SSE_EVENT = {
     "type": "object",
     "properties": {"event": {"type": "string"}, "data": {"type": "string"}},

@@ -1,11 +1,11 @@
-"""The inference tier on Ray Serve: `serve run inference.ray_app:app`, or KubeRay with that import path.
+"""The inference tier on Ray Serve: ``serve run inference.ray_app:app``, or KubeRay with that import path.
 
     API process ── HTTP ──► units (ingress, no model) ── handle ──► asr, tts (replicas with models)
 
-``units`` runs the same ``UnitServer`` as `manage.py serve_inference`, but with another handler, which hands each frame
-to a replica of the deployment that has the engine. Serve's router picks the less busy of two replicas. It lets at most
-``max_queued_requests`` wait; further requests are refused with 503 over_capacity. Replicas are added by how long work
-waits (``inference.scaling``).
+``units`` runs the same ``UnitServer`` as ``manage.py serve_inference``, but with another handler, which hands each
+frame to a replica of the deployment that has the engine. Serve's router picks the less busy of two replicas. It lets at
+most ``max_queued_requests`` wait; further requests are refused with 503 over_capacity. Replicas are added by how long
+work waits (``inference.scaling``).
 
 A replica counts as started once its models have run a unit. It is restarted when its engines are no longer ready, and
 it finishes its units before it is removed. Sizes are settings (``VOICE_RAY_…``); a Serve config file overrides them by
@@ -234,7 +234,7 @@ class Ingress:
 
 
 def _export_batches() -> None:
-    """Export the sizes and durations of batches as metrics of Ray's, `ray_voice_batch_…`."""
+    """Export the sizes and durations of batches as metrics of Ray's, ``ray_voice_batch_…``."""
     tags = ("engine",)
     size = metrics.Histogram("voice_batch_size", "Units run together", [1, 2, 4, 8, 16, 32, 64], tags)
     seconds = metrics.Histogram("voice_batch_seconds", "Running one batch", [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10], tags)

@@ -1,7 +1,7 @@
 """How many replicas an engine of the tier should have: by how long work waits, not by how much is under way.
 
 Each replica measures how many units per second it completes now, and how many when it always has something to do (its
-capacity). `replicas_wanted`, a policy for Ray Serve's autoscaler, asks for the larger of two numbers:
+capacity). ``replicas_wanted``, a policy for Ray Serve's autoscaler, asks for the larger of two numbers:
 
 - Replicas for the units under way, so that each replica has no more units than it can complete within an acceptable
   wait. That is half of what admission control allows, so that replicas are added before anybody is refused.

@@ -133,7 +133,7 @@ class Catalogue:
         return next((model for model in self.models if name == model.id or name in model.aliases), None)
 
     def defaults(self) -> list[Model]:
-        """Return the models that `make run` installs."""
+        """Return the models that ``make run`` installs."""
         return [model for model in self.models if model.default]
 
     def fallback(self, task: Task) -> Model:

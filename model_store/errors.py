@@ -9,7 +9,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ModelStoreError(Exception):
-    """Base class of these errors. ``exit_code``: the exit status of `manage.py models`."""
+    """Base class of these errors. ``exit_code``: the exit status of ``manage.py models``."""
 
     exit_code = 1
 

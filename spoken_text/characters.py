@@ -1,4 +1,4 @@
-"""Replaces characters that are not said, such as emoji and invisible marks, and tidies text for speech."""
+"""Replace characters that are not said, such as emoji and invisible marks, and tidy text for speech."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _SHORTCODE = re.compile(r"(?<![\w:]):(?:[a-z][a-z0-9_+-]{1,30}|[+-]1|100):(?![\w
 
 
 def without_emoticons(text: str) -> str:
-    """Return `text` without ":-)", "T_T", "<3", "¯\\_(ツ)_/¯" and ":tada:".
+    """Return ``text`` without ":-)", "T_T", "<3", "¯\\_(ツ)_/¯" and ":tada:".
 
     Call this before Markdown is removed, because emoticons contain Markdown's marks.
     """
@@ -68,7 +68,7 @@ def without_emoticons(text: str) -> str:
 
 
 def plain_characters(text: str) -> str:
-    """Return `text` in plain characters.
+    """Return ``text`` in plain characters.
 
     Emoji and invisible characters are left out. Digits of any script become ASCII, and so do full-width letters. "½"
     becomes "1/2".
@@ -151,7 +151,7 @@ def tidy(text: str) -> str:
 
 
 def _latin(text: str) -> str:
-    """Return `text` without letters of other scripts and without combining marks."""
+    """Return ``text`` without letters of other scripts and without combining marks."""
     if text.isascii():
         return text
     composed = unicodedata.normalize("NFC", text)

@@ -89,7 +89,7 @@ _NO_X_AFTER = frozenset(
     "bahagi".split()
 )
 
-# Reduplicated words that do not follow the rules of `_doubled`.
+# Reduplicated words that do not follow the rules of ``_doubled``.
 _TWICE = {
     "sekali": "sekali-sekala",
     "beramai": "beramai-ramai",

@@ -84,7 +84,7 @@ _YEAR_CUES = (
 
 
 def date(day: int, month: int, full_year: int | None, language: str) -> str:
-    """Return a date in words: `day`, `month` (1 to 12), and the year unless `full_year` is None."""
+    """Return a date in words: ``day``, ``month`` (1 to 12), and the year unless ``full_year`` is None."""
     if language == "ms":
         spoken = f"{cardinal(day, 'ms')} {_MALAY_MONTHS[month - 1]}"
     else:

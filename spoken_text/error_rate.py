@@ -147,7 +147,7 @@ class Errors:
 
 
 def compare(reference: str, hypothesis: str, language: str = "ms") -> Errors:
-    """Count the word errors of a transcript (`hypothesis`) against what was really said (`reference`).
+    """Count the word errors of a transcript (``hypothesis``) against what was really said (``reference``).
 
     Raises ``ValueError`` if the reference has no words.
     """

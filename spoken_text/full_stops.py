@@ -1,4 +1,4 @@
-"""Decides whether a full stop ends a sentence or only an abbreviation."""
+"""Decide whether a full stop ends a sentence or only an abbreviation."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ _OPENING = "([-–—"
 def full_stop_ends(text: str, at: int, after: int, following: str) -> bool:
     """Return True if the full stop at text[at] ends a sentence.
 
-    `after` is the index behind the closing marks that follow the full stop: text[after:] begins with a space.
-    `following` is the first character after that space and any opening marks.
+    ``after`` is the index behind the closing marks that follow the full stop: text[after:] begins with a space.
+    ``following`` is the first character after that space and any opening marks.
     """
     found = _LAST_WORD.search(text, max(0, at - _LOOKBACK_CHARS), at)
     if found is None:

@@ -1,4 +1,4 @@
-"""Detects the language of a sentence by its script, then by its words."""
+"""Detect the language of a sentence by its script, then by its words."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ _FIRST_WEIGHT = 0.25  # added for the first word that shows a language: it decid
 
 
 def detect_language(text: str, fallback: str = "ms") -> str:
-    """Return the language of one sentence ("ms", "en", "zh" or "ta"), or `fallback` if the text does not show it.
+    """Return the language of one sentence ("ms", "en", "zh" or "ta"), or ``fallback`` if the text does not show it.
 
     A mixed sentence has the language of its grammar: "Deadline dia 30/11, so please submit" is Malay.
     """

@@ -1,4 +1,4 @@
-r"""Turns LaTeX formulas ("\frac{3}{4}") into plain signs that the rules for numbers and mathematics read."""
+r"""Turn LaTeX formulas ("\frac{3}{4}") into plain signs that the rules for numbers and mathematics read."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ _IGNORED_ARGUMENT = frozenset("begin end label tag color hspace vspace".split())
 
 
 def without_latex(text: str) -> str:
-    """Return `text` with its formulas in plain signs. The dollars in "$5 and $6" are prices and stay."""
+    """Return ``text`` with its formulas in plain signs. The dollars in "$5 and $6" are prices and stay."""
     if "$" not in text and "\\" not in text:
         return text
     return _DELIMITED.sub(_formula, text)

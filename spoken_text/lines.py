@@ -1,4 +1,4 @@
-"""Tells what kind of Markdown a line is: a heading, a list item, a table row, text."""
+"""Tell what kind of Markdown a line is: a heading, a list item, a table row, text."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def line_kind(line: str) -> LineKind:
 
 
 def is_delimiter_row(line: str) -> bool:
-    """Return True if the line is the `|---|:--:|` below the head of a table."""
+    """Return True if the line is the ``|---|:--:|`` below the head of a table."""
     return "-" in line and "|" in line and set(line) <= set("|:- \t\r")
 
 

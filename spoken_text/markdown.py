@@ -1,4 +1,4 @@
-"""Turns Markdown into plain text without markup."""
+"""Turn Markdown into plain text without markup."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _LONG_LINE_CHARS = 50  # a shorter line was not wrapped but ended on purpose
 
 
 def plain_pieces(piece: str, language: str) -> list[str]:
-    """Return the plain texts of one piece of `spoken_text.sentences`.
+    """Return the plain texts of one piece of ``spoken_text.sentences``.
 
     A table has one text per row; a rule, a reference or a blank line has none; anything else has one.
     """

@@ -1,4 +1,4 @@
-"""Turns number words into digits: "dua puluh satu" into 21, "nineteen fifty-seven" into 1957, "三十六" into 36.
+"""Turn number words into digits: "dua puluh satu" into 21, "nineteen fifty-seven" into 1957, "三十六" into 36.
 
 This is the inverse of ``numbers_ms`` and ``numbers_en``, for comparing texts. Malay and English number words are read
 together, so a sentence that mixes the languages needs no language setting.

@@ -1,4 +1,4 @@
-"""Puts numbers such as "1,250.50", "ke-3", "2/3", "-5" and "1990-an" into words."""
+"""Put numbers such as "1,250.50", "ke-3", "2/3", "-5" and "1990-an" into words."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def fraction(top: int, bottom: int, language: str) -> str:
 
 
 def digits(text: str, language: str) -> str:
-    """Return the ASCII digits of `text` in words, one by one. Other characters are left out."""
+    """Return the ASCII digits of ``text`` in words, one by one. Other characters are left out."""
     names = numbers_ms.DIGITS if language == "ms" else numbers_en.DIGITS
     return " ".join(names[int(char)] for char in text if char in "0123456789")
 
 
 def digit_groups(text: str, language: str) -> str:
-    """Return the digits of `text` in words, with a pause wherever other characters separate them."""
+    """Return the digits of ``text`` in words, with a pause wherever other characters separate them."""
     return ", ".join(digits(group, language) for group in re.findall(r"\d+", text))
 
 

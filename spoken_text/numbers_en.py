@@ -20,7 +20,7 @@ _ORDINALS = {
 
 
 def cardinal(number: int) -> str:
-    """Return `number` (0 to 10**15 - 1) in words."""
+    """Return ``number`` (0 to 10**15 - 1) in words."""
     if number == 0:
         return "zero"
     parts: list[str] = []
@@ -78,7 +78,7 @@ def year(number: int) -> str:
 
 
 def fraction(top: int, bottom: int) -> str:
-    """Return `top/bottom` in words: "half", "three quarters", "two thirds", "fifteen over sixteen"."""
+    """Return ``top/bottom`` in words: "half", "three quarters", "two thirds", "fifteen over sixteen"."""
     if (top, bottom) == (1, 2):
         return "half"
     if not (2 < bottom <= 10 and 0 < top < bottom):

@@ -9,7 +9,7 @@ _SCALES = ((10**12, "trilion"), (10**9, "bilion"), (10**6, "juta"))
 
 
 def cardinal(number: int) -> str:
-    """Return `number` (0 to 10**15 - 1) in words. Zero is "sifar"; "kosong" is for digits read one by one."""
+    """Return ``number`` (0 to 10**15 - 1) in words. Zero is "sifar"; "kosong" is for digits read one by one."""
     if number == 0:
         return "sifar"
     parts: list[str] = []
@@ -55,7 +55,7 @@ def year(number: int) -> str:
 
 
 def fraction(top: int, bottom: int) -> str:
-    """Return `top/bottom` in words: "setengah", "tiga suku", "dua pertiga", "lima belas per enam belas"."""
+    """Return ``top/bottom`` in words: "setengah", "tiga suku", "dua pertiga", "lima belas per enam belas"."""
     if (top, bottom) == (1, 2):
         return "setengah"
     if bottom == 4 and top in (1, 3):

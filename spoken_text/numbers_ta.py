@@ -17,12 +17,12 @@ _LARGE = ((10**12, "டிரில்லியன்"), (10**9, "பில்�
 
 
 def digits(text: str) -> str:
-    """Return the ASCII digits of `text` in words, one by one. Other characters are left out."""
+    """Return the ASCII digits of ``text`` in words, one by one. Other characters are left out."""
     return " ".join(DIGITS[int(char)] for char in text if char in "0123456789")
 
 
 def cardinal(number: int) -> str:
-    """Return `number` (0 to 10**15 - 1) in words."""
+    """Return ``number`` (0 to 10**15 - 1) in words."""
     if number == 0:
         return DIGITS[0]
     parts: list[str] = []
@@ -43,7 +43,7 @@ def cardinal(number: int) -> str:
 
 
 def _thousands(count: int) -> str:
-    """Return `count` thousands as "…ஆயிர", to which the caller adds "ம்" or "த்து"."""
+    """Return ``count`` thousands as "…ஆயிர", to which the caller adds "ம்" or "த்து"."""
     if count == 1:
         return "ஆயிர"
     if count == 3:
@@ -83,7 +83,7 @@ def number(text: str) -> str:
 
 
 def counted(text: str) -> str:
-    """Return a number as it is said before what is counted: one is "ஒரு", others are as from `number`."""
+    """Return a number as it is said before what is counted: one is "ஒரு", others are as from ``number``."""
     return "ஒரு" if text == "1" else number(text)
 
 
@@ -98,6 +98,6 @@ def with_suffix(text: str, suffix: str) -> str:
 
 
 def fraction(top: int, bottom: int) -> str:
-    """Return `top/bottom` in words: "அரை", "முக்கால்", "மூன்றில் இரண்டு"."""
+    """Return ``top/bottom`` in words: "அரை", "முக்கால்", "மூன்றில் இரண்டு"."""
     named = {(1, 2): "அரை", (1, 4): "கால்", (3, 4): "முக்கால்"}
     return named.get((top, bottom)) or f"{with_suffix(str(bottom), 'ில்')} {cardinal(top)}"

@@ -10,12 +10,12 @@ _GROUPS = ((10**12, "万亿"), (10**8, "亿"), (10**4, "万"))
 
 
 def digits(text: str) -> str:
-    """Return the ASCII digits of `text` in words, one by one. Other characters are left out."""
+    """Return the ASCII digits of ``text`` in words, one by one. Other characters are left out."""
     return "".join(DIGITS[int(char)] for char in text if char in "0123456789")
 
 
 def cardinal(number: int) -> str:
-    """Return `number` (0 to 10**16 - 1) in words. Two is 两 before 百, 千, 万 and 亿."""
+    """Return ``number`` (0 to 10**16 - 1) in words. Two is 两 before 百, 千, 万 and 亿."""
     if number == 0:
         return DIGITS[0]
     parts: list[str] = []
@@ -62,5 +62,5 @@ def number(text: str) -> str:
 
 
 def counted(text: str) -> str:
-    """Return a number as it is said before a measure word: two is 两, others are as from `number`."""
+    """Return a number as it is said before a measure word: two is 两, others are as from ``number``."""
     return "两" if text == "2" else number(text)

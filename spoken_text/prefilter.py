@@ -1,7 +1,7 @@
-"""Finds characters that a text must contain for a pattern to match, so that most rules need not be tried.
+"""Find characters that a text must contain for a pattern to match, so that most rules need not be tried.
 
 There are about three hundred rules, and a sentence needs only a few of them. The characters come from Python's parser
-of regular expressions (`re._parser`, which has no public name). If Python has no such parser, every rule is tried.
+of regular expressions (``re._parser``, which has no public name). If Python has no such parser, every rule is tried.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _of_class(members: Any) -> list[Characters]:
 
 
 def _commonness(chars: Characters) -> int:
-    """Estimate how often texts contain one of `chars`.
+    """Estimate how often texts contain one of ``chars``.
 
     Signs are rarest, then capitals and digits, then small letters and spaces.
     """

@@ -1,4 +1,4 @@
-"""Reads Roman numerals where the word before them shows that they are numerals."""
+"""Read Roman numerals where the word before them shows that they are numerals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules that say how a pattern is spoken. `apply` applies a list of rules in order.
+"""Rules that say how a pattern is spoken. ``apply`` applies a list of rules in order.
 
 Every pattern has bounded repeats ({1,15} instead of +) and starts at the edge of a word. No text, however odd,
 therefore takes more than linear time.
@@ -26,8 +26,8 @@ Say = Callable[[re.Match[str], str], str]
 class Rule(NamedTuple):
     """A pattern, and what to say for it.
 
-    `say`: called with a match and a language ("ms" or "en"); returns the words to speak.
-    `needs`: sets of characters. Every match contains a character of each set, so other texts need not be searched.
+    ``say``: called with a match and a language ("ms" or "en"); returns the words to speak.
+    ``needs``: sets of characters. Every match contains a character of each set, so other texts need not be searched.
     """
 
     pattern: re.Pattern[str]
@@ -41,7 +41,7 @@ def rule(pattern: str, say: Say, flags: int = 0) -> Rule:
 
 
 def in_one_language(pattern: str, say: Callable[[re.Match[str]], str], flags: int = 0) -> Rule:
-    """Return a rule for a module that handles only one language: `say` takes the match alone."""
+    """Return a rule for a module that handles only one language: ``say`` takes the match alone."""
     return rule(pattern, lambda match, language: say(match), flags)
 
 
@@ -67,5 +67,5 @@ def pick(language: str, malay: str, english: str) -> str:
 
 
 def words(malay: str, english: str) -> Say:
-    """Return a `say` function for fixed words that do not depend on the match."""
+    """Return a ``say`` function for fixed words that do not depend on the match."""
     return lambda match, language: pick(language, malay, english)

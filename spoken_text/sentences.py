@@ -1,12 +1,12 @@
-"""Cuts a language model's Markdown into sentences, as a complete text or while it arrives.
+"""Cut a language model's Markdown into sentences, as a complete text or while it arrives.
 
 Every piece is raw text, and speaking the pieces one by one says the same as speaking the whole text. Therefore a code
 fence, a link or a code span stays in one piece. Every row of a table carries the table's head. The marks of a block
 quote are left out.
 
-Lines are sorted into blocks first (`spoken_text.lines`); then the text of a block is searched for ends of sentences. An
-end counts only when no later character could change it, so the result does not depend on how the text was split on its
-way here.
+Lines are sorted into blocks first (``spoken_text.lines``); then the text of a block is searched for ends of sentences.
+An end counts only when no later character could change it, so the result does not depend on how the text was split on
+its way here.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _MIN_CUT_CHARS = 80  # a shorter piece sounds like a hesitation
 class Piece(NamedTuple):
     """A sentence, or a part of one that was too long.
 
-    `text`: raw Markdown.
-    `ends`: False where a long sentence was cut and continues in the next piece.
+    ``text``: raw Markdown.
+    ``ends``: False where a long sentence was cut and continues in the next piece.
     """
 
     text: str
@@ -43,7 +43,7 @@ def split_sentences(text: str) -> list[str]:
 
 
 def split_pieces(text: str) -> list[Piece]:
-    """Return the pieces of a complete text, as `split_sentences` does, each with whether its sentence ends there."""
+    """Return the pieces of a complete text, as ``split_sentences`` does, each with whether its sentence ends there."""
     blocks = _Blocks()
     return blocks.feed(text) + blocks.close()
 
@@ -55,7 +55,7 @@ class SentenceStream:
         self._blocks = _Blocks()
 
     def push(self, text: str) -> list[str]:
-        """Add `text`; return the sentences that are now certainly complete."""
+        """Add ``text``; return the sentences that are now certainly complete."""
         return [piece.text for piece in self._blocks.feed(text)]
 
     def flush(self) -> list[str]:
@@ -66,7 +66,7 @@ class SentenceStream:
 
 
 class _Blocks:
-    """Sorts arriving lines into blocks, and passes running text to `_Sentences` before its line is complete."""
+    """Sorts arriving lines into blocks, and passes running text to ``_Sentences`` before its line is complete."""
 
     def __init__(self) -> None:
         self._line = ""  # text of a line whose kind is not known yet
@@ -191,7 +191,7 @@ class _Blocks:
 
 
 def _lines(text: str) -> list[str]:
-    """Return the lines of `text` with their line feeds. (`str.splitlines` would also cut at other characters.)"""
+    """Return the lines of ``text`` with their line feeds. (``str.splitlines`` would also cut at other characters.)"""
     parts = text.split("\n")
     lines = [part + "\n" for part in parts[:-1]]
     return [*lines, parts[-1]] if parts[-1] else lines
@@ -234,7 +234,7 @@ class _Sentences:
         return [*pieces, Piece(rest, ends=True)] if rest else pieces
 
     def take_table_head(self, delimiter: str) -> str | None:
-        """Remove and return the last line if `delimiter` makes it the head of a table without outer pipes."""
+        """Remove and return the last line if ``delimiter`` makes it the head of a table without outer pipes."""
         if "|" not in delimiter:
             return None
         pending = self._text[self._begin :].rstrip()
@@ -260,7 +260,7 @@ class _Sentences:
             self._reset(self._text[end:].lstrip())
 
     def _scan(self, final: bool) -> int | None:
-        """Scan on from `_scanned`. Return the index after the end of the sentence, or None if no end is certain yet."""
+        """Scan on from ``_scanned``. Return the index after the sentence's end, or None if no end is certain yet."""
         text = self._text
         while True:
             found = _INTEREST.search(text, self._scanned)
@@ -328,7 +328,7 @@ class _Sentences:
 def _ends(text: str, at: int, stop: int, after: int) -> bool | None:
     """Return True if the terminators text[at:stop] end a sentence, None if more text is needed to tell.
 
-    `after` is the index behind the closing marks that follow them.
+    ``after`` is the index behind the closing marks that follow them.
     """
     if after >= len(text):
         return None

@@ -1,4 +1,4 @@
-"""Finds spans in which no sentence ends: links, code, tags, citations, addresses."""
+"""Find spans in which no sentence ends: links, code, tags, citations, addresses."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _URL = re.compile(r"https?://[^\s<>]*")
 
 
 def span(text: str, at: int, final: bool) -> tuple[int | None, int]:
-    """Return the end of the span that opens at `at`, and the number of its characters that are not spoken.
+    """Return the end of the span that opens at ``at``, and the number of its characters that are not spoken.
 
-    The end is at + 1 if no span opens there, and None if more text is needed to tell. `final` says that no more text
+    The end is at + 1 if no span opens there, and None if more text is needed to tell. ``final`` says that no more text
     follows.
     """
     opener = text[at]

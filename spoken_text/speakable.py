@@ -1,4 +1,4 @@
-"""Turns a language model's text into the words and pauses with which a person would read it aloud."""
+"""Turn a language model's text into the words and pauses with which a person would read it aloud."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ _NUMBERS = [*SCALES, *CODES, *NUMBERS]
 
 
 def speakable(text: str, language: str = "ms", *, letters: bool = False) -> str:
-    """Return `text` (Markdown) as words and pauses to be spoken, or "" if there is nothing to say.
+    """Return ``text`` (Markdown) as words and pauses to be spoken, or "" if there is nothing to say.
 
-    Each sentence is read in its own language. `language` ("ms", "en", "zh" or "ta") applies to sentences that do not
-    show theirs. With `letters`, a LETTER_MARK stands before every letter name. Never raises for any `str`.
+    Each sentence is read in its own language. ``language`` ("ms", "en", "zh" or "ta") applies to sentences that do not
+    show theirs. With ``letters``, a LETTER_MARK stands before every letter name. Never raises for any ``str``.
     """
     spoken = _spoken(text, language)
     return spoken if letters else spoken.replace(LETTER_MARK, "")
@@ -79,7 +79,7 @@ def _spoken(text: str, language: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[Piece]:
-    """Yield the pieces of `text`.
+    """Yield the pieces of ``text``.
 
     A piece that begins with a mark ("> Tidak" in "Ya. > Tidak") is split again, because the mark now begins a text.
     """

@@ -21,7 +21,7 @@ _AM_PM = r"[ap]\.?\s?m\b\.?"
 
 
 def clock(hour: int, minute: int, language: str, *, hundred: bool = False) -> str:
-    """Return a time in words. With `hundred`, the minutes of a full hour are said too ("lima belas kosong kosong")."""
+    """Return a time in words. With ``hundred``, a full hour's minutes are said too ("lima belas kosong kosong")."""
     spoken = cardinal(hour, language) if hour else digits("00" if hundred else "0", language)
     if minute == 0:
         return f"{spoken} {pick(language, 'kosong kosong', 'hundred')}" if hundred else spoken

@@ -1,4 +1,4 @@
-"""Let Django empty the database between tests, although the ledger's triggers refuse DELETE (`usage.guards`)."""
+"""Let Django empty the database between tests, although the ledger's triggers refuse DELETE (``usage.guards``)."""
 
 from __future__ import annotations
 

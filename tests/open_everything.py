@@ -1,6 +1,6 @@
 """Open every page of the admin and the help of every command.
 
-Run it as `python -c` in a folder that contains the product, so that all imports come from that folder.
+Run it as ``python -c`` in a folder that contains the product, so that all imports come from that folder.
 """
 
 from __future__ import annotations

@@ -222,7 +222,7 @@ def redis(folder: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Served:
-    """A running `manage.py serve --demo`."""
+    """A running ``manage.py serve --demo``."""
 
     url: str
     key: str
@@ -251,9 +251,9 @@ def served(
 ) -> Iterator[Served]:
     """Run the service with its state in ``folder``; yield it once it is ready.
 
-    ``arguments``: further arguments of `manage.py serve`.
+    ``arguments``: further arguments of ``manage.py serve``.
     ``is_ready``: if false, wait only until it listens.
-    ``code``: the folder of its `manage.py`.
+    ``code``: the folder of its ``manage.py``.
     ``is_first_start``: let it make its tables and demo data; otherwise they exist already, as at every later start.
     ``environment``: further settings.
     """
@@ -318,7 +318,7 @@ def _shared_folder() -> Path:
 def state_of_the_demo() -> Path:
     """Return the state directory of a service that has been started once with ``KEY`` and ``ADMIN_PASSWORD``.
 
-    It has all tables and the data of `--demo`. Making them takes longer than a start, so all tests share them.
+    It has all tables and the data of ``--demo``. Making them takes longer than a start, so all tests share them.
     """
     return made_once("demo", _make_demo_state)
 
@@ -350,7 +350,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @dataclass(frozen=True)
 class InferenceTier:
-    """A running `manage.py serve_inference`."""
+    """A running ``manage.py serve_inference``."""
 
     url: str
     process: subprocess.Popen[bytes]

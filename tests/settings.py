@@ -17,7 +17,7 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # each worker has a state d
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ["VOICE_STATE_DIR"] = str(state)
 
-# Small models that are always available. Tests that need real weights use the fixtures `whisper_base` and `kokoro`.
+# Small models that are always available. Tests that need real weights use the fixtures ``whisper_base`` and ``kokoro``.
 os.environ.setdefault("VOICE_ASR_MODEL", "whisper-ms-demo")
 os.environ.setdefault("VOICE_TTS_MODEL", "espeak-ng")
 

@@ -1,10 +1,10 @@
 """The slow test files, and why each is worth its time.
 
-They start first, so that no worker is left with one at the end (see `conftest.py`). Seconds are for one of three
+They start first, so that no worker is left with one at the end (see ``conftest.py``). Seconds are for one of three
 workers on an idle two-core machine.
 
-Tests that take longer have make targets of their own: `test-hostile`, `test-damaged`, `test-faults`, `test-schema`,
-`test-images` and `test-axe`.
+Tests that take longer have make targets of their own: ``test-hostile``, ``test-damaged``, ``test-faults``,
+``test-schema``, ``test-images`` and ``test-axe``.
 """
 
 from __future__ import annotations

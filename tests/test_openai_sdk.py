@@ -1,4 +1,4 @@
-"""The `openai` SDK works with the running service when only its base URL is changed."""
+"""The ``openai`` SDK works with the running service when only its base URL is changed."""
 
 from __future__ import annotations
 

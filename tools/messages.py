@@ -1,8 +1,8 @@
-"""Update the translation catalogues, `locale/*/LC_MESSAGES/django.po`: `make messages`.
+"""Update the translation catalogues, ``locale/*/LC_MESSAGES/django.po``: ``make messages``.
 
 Messages that are new in the code or the templates are added with an empty translation to be filled in. Messages that
-are no longer used are removed. The compiled `.mo` files are committed, so that neither an image nor a fresh clone needs
-gettext's programs.
+are no longer used are removed. The compiled ``.mo`` files are committed, so that neither an image nor a fresh clone
+needs gettext's programs.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _CALL = re.compile(rf"\b(gettext|ngettext|pgettext|_)\(\s*({_STRING}(?:\s*,\s*{_
 
 @dataclass(frozen=True)
 class Message:
-    """A message to translate. ``context`` distinguishes messages with the same text (`pgettext`)."""
+    """A message to translate. ``context`` distinguishes messages with the same text (``pgettext``)."""
 
     text: str
     context: str | None = None

@@ -1,4 +1,4 @@
-"""Registers this app's engines, models and endpoint when Django starts."""
+"""Register this app's engines, models and endpoint when Django starts."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def register_kokoro() -> None:
     try:
         choice = chosen(Task.SPEECH)
     except ModelNotHere:
-        return  # `serve` refuses to start and says why
+        return  # ``serve`` refuses to start and says why
     if choice.engine == "kokoro":
         offer_kokoro(choice.directory)
 
 
 def offer_kokoro(directory: Path | None) -> None:
-    """Register Kokoro's engine and voices. `directory` holds the model; None if another process has it."""
+    """Register Kokoro's engine and voices. ``directory`` holds the model; None if another process has it."""
     from tts.kokoro_engine import NAME, KokoroEngine
     from tts.kokoro_voices import kokoro_voices
     from tts.voices import catalogue

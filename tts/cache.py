@@ -1,4 +1,4 @@
-"""Caches finished speech in memory, so that speech for the same text is made only once in this process.
+"""Cache finished speech in memory, so that speech for the same text is made only once in this process.
 
 Only the event loop uses the cache, so it needs no lock. Nothing is written to disk.
 """
@@ -20,7 +20,7 @@ class FinishedSpeech:
 
 
 class SpeechCache:
-    """Finished speech by key. The least recently used is dropped first. `max_bytes` 0 turns the cache off."""
+    """Finished speech by key. The least recently used is dropped first. ``max_bytes`` 0 turns the cache off."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes

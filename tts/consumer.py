@@ -1,4 +1,4 @@
-"""The WebSocket `/ws/tts`: speaks text while a language model is still writing it.
+"""The WebSocket ``/ws/tts``: speak text while a language model is still writing it.
 
 Messages from the client (->), and the server's answers (<-):
 

@@ -1,7 +1,7 @@
-"""Coqui models: describes a model given by name or folder, loads it, and speaks batches of sentences with it.
+"""Coqui models: describe a model given by name or folder, load it, and speak batches of sentences with it.
 
-`torch` and Coqui are imported only when a model loads, because the base installation has neither.
-Threads: a `CoquiModel` is loaded and used by one thread at a time (the batcher's only worker).
+``torch`` and Coqui are imported only when a model loads, because the base installation has neither.
+Threads: a ``CoquiModel`` is loaded and used by one thread at a time (the batcher's only worker).
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ ABOUT_FILE = "voice.toml"  # beside config.json; may have name, language, licens
 class ModelSource:
     """A model that the operator has named, described without loading it.
 
-    `source`: the name or folder as given.
-    `commercial_use`: None where nobody knows.
+    ``source``: the name or folder as given.
+    ``commercial_use``: None where nobody knows.
     """
 
     id: str
@@ -128,7 +128,7 @@ class CoquiModel:
     def speak(self, texts: Sequence[str], speaker: str | None, language: str) -> list[Audio | Exception]:
         """Speak sentences with one speaker.
 
-        Returns for each sentence its audio (float32 mono at `sample_rate`) or the error. The audio is empty for a
+        Returns for each sentence its audio (float32 mono at ``sample_rate``) or the error. The audio is empty for a
         sentence without a single letter of the model's alphabet.
         """
         tag = next((one for one in self.languages if primary(one) == primary(language)), None)
@@ -164,10 +164,10 @@ class CoquiModel:
 
 
 def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiModel:
-    """Load a model to `device` (auto, cpu, cuda).
+    """Load a model to ``device`` (auto, cpu, cuda).
 
-    At most `threads` threads of the CPU are used; 0 means all but one. Raises `EngineUnavailable`, which says what to
-    do.
+    At most ``threads`` threads of the CPU are used; 0 means all but one. Raises ``EngineUnavailable``, which says
+    what to do.
     """
     try:
         import torch

@@ -1,7 +1,7 @@
-"""Encodes speech as MP3, Opus, AAC, FLAC, WAV or raw PCM, piece by piece or all at once.
+"""Encode speech as MP3, Opus, AAC, FLAC, WAV or raw PCM, piece by piece or all at once.
 
 An encoder belongs to one response and is used by one thread at a time. All but PCM run off the event loop
-(`inference.pool`).
+(``inference.pool``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from av.container import OutputContainer
 
 from tts import mp3
 
-SAMPLE_RATE = 24_000  # Hz, as OpenAI's `pcm` has it; every codec here takes it
+SAMPLE_RATE = 24_000  # Hz, as OpenAI's ``pcm`` has it; every codec here takes it
 
 Samples = npt.NDArray[np.int16]
 
@@ -85,9 +85,9 @@ _CODECS = {
 
 
 class Encoder(Protocol):
-    """Encodes int16 mono samples at `SAMPLE_RATE`.
+    """Encodes int16 mono samples at ``SAMPLE_RATE``.
 
-    `feed` and `finish` return bytes to send; `finish` ends the container.
+    ``feed`` and ``finish`` return bytes to send; ``finish`` ends the container.
     """
 
     def feed(self, samples: Samples) -> bytes: ...
@@ -122,7 +122,7 @@ def encode(samples: Samples, audio_format: AudioFormat) -> bytes:
 
 
 def wav_header(samples: int | None) -> bytes:
-    """Return the WAV header (44 bytes) for 16-bit mono samples; `samples` is None if their number is not known yet."""
+    """Return the WAV header (44 bytes) for 16-bit mono samples; ``samples`` is None if their number is unknown."""
     size = _UNKNOWN_SIZE if samples is None else samples * _BYTES_PER_SAMPLE
     riff = _UNKNOWN_SIZE if samples is None else size + _WAV_HEADER.size - 8
     fmt = (16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * _BYTES_PER_SAMPLE, _BYTES_PER_SAMPLE, 16)
@@ -166,7 +166,7 @@ class _StreamedWav(_Pcm):
 
 
 class _Pipe:
-    """An output for FFmpeg that cannot seek. PyAV recognises this by the missing method `seek`."""
+    """An output for FFmpeg that cannot seek. PyAV recognises this by the missing method ``seek``."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

@@ -87,7 +87,7 @@ class _Library:
                 raise EspeakError(f"libespeak-ng has no voice {voice!r}")
             clauses: list[str] = []
             rest = ctypes.cast(utf8, ctypes.c_void_p)
-            while rest.value:  # each call reads a clause and moves `rest` on; at the end `rest` is null
+            while rest.value:  # each call reads a clause and moves ``rest`` on; at the end ``rest`` is null
                 clause = self._lib.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _PHONEMES_AS_IPA)
                 clauses.append((clause or b"").decode("utf-8", "replace"))
         return " ".join(" ".join(clauses).split())
@@ -99,7 +99,7 @@ def _library() -> _Library:
 
 
 def start() -> None:
-    """Load the library now instead of at the first `speak`. Raises ``EspeakError`` if it does not start."""
+    """Load the library now instead of at the first ``speak``. Raises ``EspeakError`` if it does not start."""
     _library()
 
 

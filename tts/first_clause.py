@@ -1,4 +1,4 @@
-"""Splits the beginning of a reply into short parts, so that its sound starts soon and each part is ready in time.
+"""Split the beginning of a reply into short parts, so that its sound starts soon and each part is ready in time.
 
 While one part is heard the next one is made, so each part may be about twice as long as the one before it. A sentence
 is cut where a speaker would breathe: after punctuation; else before a word that begins a phrase, before a Malay verb,
@@ -44,7 +44,7 @@ def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[s
     """Cut the first sentence of a reply (speakable text) into parts.
 
     It stays whole if it is short or has no place for a cut. A part that ends between two words gets a comma, which
-    keeps the voice up. `parts` has the minimum and maximum letters of each part.
+    keeps the voice up. ``parts`` has the minimum and maximum letters of each part.
     """
     found: list[str] = []
     for shortest, longest in parts:
@@ -61,7 +61,7 @@ def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[s
 
 
 def in_pieces(text: str, longest: int = LONGEST_PIECE) -> Iterator[str]:
-    """Yield speakable text in pieces of at most `longest` letters.
+    """Yield speakable text in pieces of at most ``longest`` letters.
 
     It is cut after punctuation, else between words, else anywhere.
     """
@@ -76,7 +76,7 @@ def in_pieces(text: str, longest: int = LONGEST_PIECE) -> Iterator[str]:
 
 
 def _last(pattern: re.Pattern[str], text: str, end: int) -> int:
-    """Return the end of the last match within `text[:end]`, or 0 if there is none."""
+    """Return the end of the last match within ``text[:end]``, or 0 if there is none."""
     return max((found.end() for found in pattern.finditer(text, 0, end)), default=0)
 
 
@@ -86,9 +86,9 @@ def length(text: str) -> float:
 
 
 def _cut(text: str, shortest: int, longest: int, *, is_first: bool) -> int:
-    """Return where the first part of `text` ends, or 0 if there is no place for a cut.
+    """Return where the first part of ``text`` ends, or 0 if there is no place for a cut.
 
-    The very first part (`is_first`) ends as early as it can, later ones as late as they can.
+    The very first part (``is_first``) ends as early as it can, later ones as late as they can.
     """
     pauses = [found.end() for found in _PAUSE.finditer(text, 0, len(text) - 1)]
     for latest in (longest, longest * _LATER):
@@ -100,7 +100,7 @@ def _cut(text: str, shortest: int, longest: int, *, is_first: bool) -> int:
 
 
 def _phrases(text: str) -> Iterator[int]:
-    """Yield the places within `text` where a phrase begins."""
+    """Yield the places within ``text`` where a phrase begins."""
     for space in _SPACE.finditer(text):
         before = _WORD_BEFORE.search(text, 0, space.start())
         after = _WORD_AFTER.match(text, space.end())

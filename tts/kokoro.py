@@ -1,6 +1,6 @@
-"""Kokoro-82M on onnxruntime: reads the model's files and the voices' style packs, and speaks one sentence.
+"""Kokoro-82M on onnxruntime: read the model's files and the voices' style packs, and speak one sentence.
 
-Threads: several threads may use a `KokoroModel` at once, because onnxruntime's sessions and the packs allow it.
+Threads: several threads may use a ``KokoroModel`` at once, because onnxruntime's sessions and the packs allow it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _QUIET = 3  # onnxruntime's log level: errors
 
 @dataclass(frozen=True)
 class Files:
-    """A directory that should hold the model. `missing` says what is absent; it is "" if nothing is."""
+    """A directory that should hold the model. ``missing`` says what is absent; it is "" if nothing is."""
 
     directory: Path
 
@@ -55,7 +55,7 @@ class Files:
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:
-    """Return the model's symbols and their numbers. Raises `EngineUnavailable` if the file is not such a table."""
+    """Return the model's symbols and their numbers. Raises ``EngineUnavailable`` if the file is not such a table."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         table = table.get("vocab", table)
@@ -70,8 +70,8 @@ def read_vocabulary(path: Path) -> dict[str, int]:
 def read_pack(path: Path) -> Pack:
     """Read a style pack as float32, shape (rows, 256).
 
-    A published pack (`.bin`) has 510 rows of float32; a pack of this project (`.f16`) has fewer, of float16. Raises
-    `EngineUnavailable` for a file that cannot be a pack.
+    A published pack (``.bin``) has 510 rows of float32; a pack of this project (``.f16``) has fewer, of float16. Raises
+    ``EngineUnavailable`` for a file that cannot be a pack.
     """
     kind, expected = (np.float16, None) if path.suffix == ".f16" else (np.float32, FULL_ROWS)
     try:
@@ -90,7 +90,7 @@ def read_pack(path: Path) -> Pack:
 
 
 def style(pack: Pack, count: int) -> Pack:
-    """Return the style for a sentence of `count` symbols, shape (1, 256).
+    """Return the style for a sentence of ``count`` symbols, shape (1, 256).
 
     If the pack has fewer than 510 rows, the style is interpolated between two of them.
     """
@@ -107,7 +107,7 @@ def style(pack: Pack, count: int) -> Pack:
 def pack_of(name: str) -> Pack:
     """Return the bundled pack of that name, or the operator's pack at that absolute path.
 
-    Raises `EngineUnavailable` if it cannot be read.
+    Raises ``EngineUnavailable`` if it cannot be read.
     """
     path = Path(name)
     return read_pack(path if path.is_absolute() else PACKS / f"{name}.f16")
@@ -124,9 +124,9 @@ class KokoroModel:
         self.vocabulary = vocabulary
 
     def speak(self, ipa: str, pack: Pack, speed: float = 1.0) -> Audio:
-        """Speak phonemes (IPA with punctuation). Return float32 mono at `SAMPLE_RATE`, shape (n,).
+        """Speak phonemes (IPA with punctuation). Return float32 mono at ``SAMPLE_RATE``, shape (n,).
 
-        Silence is cut off at both ends. Phonemes that make no sound give `NOTHING_S` of silence.
+        Silence is cut off at both ends. Phonemes that make no sound give ``NOTHING_S`` of silence.
         """
         said = symbols(ipa, self.vocabulary)
         if not said:
@@ -156,9 +156,9 @@ def _returning_memory() -> onnxruntime.RunOptions:
 
 
 def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroModel:
-    """Load the model from a directory, with `threads` for each sentence.
+    """Load the model from a directory, with ``threads`` for each sentence.
 
-    Raises `EngineUnavailable` with the reason.
+    Raises ``EngineUnavailable`` with the reason.
     """
     files = Files(directory)
     if files.missing:
@@ -184,7 +184,7 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
 def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
     """Return the onnxruntime providers to use, the preferred one first.
 
-    Raises `EngineUnavailable` if the GPU is required and cannot be used.
+    Raises ``EngineUnavailable`` if the GPU is required and cannot be used.
     """
     has_gpu = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if device == "cuda" and not has_gpu:

@@ -35,7 +35,7 @@ _THREADS_OF_ONE = 2  # for one sentence, which gains little from more
 
 
 class KokoroEngine:
-    """Speaks `workers` sentences at once with `threads` each; 0 means as many as the machine allows.
+    """Speaks ``workers`` sentences at once with ``threads`` each; 0 means as many as the machine allows.
 
     A sentence that fails is tried once more with the model loaded anew.
     """

@@ -1,4 +1,4 @@
-"""Turns IPA into the symbols that Kokoro was trained on, and symbols into numbers.
+"""Turn IPA into the symbols that Kokoro was trained on, and symbols into numbers.
 
 Kokoro has one symbol each for affricates and the closing diphthongs of English, and arrows for Mandarin's tones
 (hexgrad/misaki describes the notation). A sound without a symbol is replaced by the nearest one or left out; no phoneme
@@ -134,7 +134,7 @@ def _decomposed(char: str, vocabulary: Mapping[str, int]) -> str:
 
 
 def pieces(said: str, longest: int = MAX_SYMBOLS) -> Iterator[str]:
-    """Yield pieces of at most `longest` symbols.
+    """Yield pieces of at most ``longest`` symbols.
 
     Cuts are after the last pause that fits, else between words, else anywhere.
     """

@@ -1,4 +1,4 @@
-"""Kokoro's voices: those that come with the service (`kokoro_voices.toml`), and packs added by the operator."""
+"""Kokoro's voices: those that come with the service (``kokoro_voices.toml``), and packs added by the operator."""
 
 from __future__ import annotations
 

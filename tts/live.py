@@ -1,4 +1,4 @@
-"""Live speech: takes text as a language model writes it, and gives audio, in order, before the text is complete.
+"""Live speech: take text as a language model writes it, and give audio, in order, before the text is complete.
 
 This module knows nothing of sockets. One task speaks. It takes complete sentences, asks the engine for a few of them
 ahead, and gives the audio in small steps, never much further than the listener has heard. A cancel therefore takes

@@ -1,4 +1,4 @@
-"""Gives every voice and sentence the same loudness, and trims the silence around speech.
+"""Give every voice and sentence the same loudness, and trim the silence around speech.
 
 Arrays are float32 mono in [-1, 1], shape (n,).
 """
@@ -32,7 +32,7 @@ def active_level_db(audio: Audio, sample_rate: int) -> float:
 
 
 def level(audio: Audio, sample_rate: int) -> Audio:
-    """Return the audio at `SPEECH_LEVEL_DB`, or as near to it as `PEAK_LIMIT_DB` allows. Silence stays silence."""
+    """Return the audio at ``SPEECH_LEVEL_DB``, or as near to it as ``PEAK_LIMIT_DB`` allows. Silence stays silence."""
     now = active_level_db(audio, sample_rate) if len(audio) else -np.inf
     if now < _SILENCE_DB - MAX_GAIN_DB:
         return audio
@@ -43,7 +43,7 @@ def level(audio: Audio, sample_rate: int) -> Audio:
 def trim(audio: Audio, sample_rate: int, *, keep_s: float = 0.02) -> Audio:
     """Return the audio without silence at both ends.
 
-    `keep_s` seconds of silence are kept, so that no consonant loses its onset.
+    ``keep_s`` seconds of silence are kept, so that no consonant loses its onset.
     """
     if not len(audio):
         return audio

@@ -1,4 +1,4 @@
-"""Turns Mandarin text into phonemes, in the notation that Kokoro's Mandarin voices were trained on.
+"""Turn Mandarin text into phonemes, in the notation that Kokoro's Mandarin voices were trained on.
 
 Characters become pinyin by pypinyin's dictionary of phrases, which resolves most characters that have several readings.
 A syllable's tone is an arrow at its end: → first, ↗ second, ↓ third, ↘ fourth. The neutral tone has none.
@@ -75,7 +75,7 @@ _FINALS = {
     "ve": "ɥe",
     "vn": "yn",
 }
-_BUZZED = {"zh", "ch", "sh", "r", "z", "c", "s"}  # initials whose `i` only prolongs the consonant
+_BUZZED = {"zh", "ch", "sh", "r", "z", "c", "s"}  # initials whose ``i`` only prolongs the consonant
 _TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
 _NUMERALS = "零一二三四五六七八九"
 _PAUSES = dict(zip("，、。！？：；…", ",,.!?:;.", strict=True))
@@ -128,7 +128,7 @@ def syllable(pinyin: str) -> str:
 
 
 def _words(text: str) -> list[list[str]]:
-    """Return the syllables of each word of `text`, spelled as `syllable` takes them."""
+    """Return the syllables of each word of ``text``, spelled as ``syllable`` takes them."""
     from pypinyin import Style, lazy_pinyin  # here, because its dictionary takes a moment and some memory
     from pypinyin.contrib.tone_convert import to_finals_tone3, to_initials
     from pypinyin.seg.mmseg import seg

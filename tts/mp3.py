@@ -1,4 +1,4 @@
-"""Encodes MP3 by LAME, through ``lameenc``.
+"""Encode MP3 by LAME, through ``lameenc``.
 
 It is the LAME that FFmpeg has, at the same setting, but three times as fast because it was compiled with vector code.
 Unlike FFmpeg, ``lameenc`` does not write the frame that states a file's exact length, so this module writes it.

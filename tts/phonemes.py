@@ -1,4 +1,4 @@
-"""Turns text into phonemes for a neural voice: each word by the rules of its language, all in one string.
+"""Turn text into phonemes for a neural voice: each word by the rules of its language, all in one string.
 
 One speaker speaks all languages, so English words, or a name in Chinese characters, need no second voice within a
 sentence. Punctuation stays, because the model pauses by it.
@@ -31,7 +31,7 @@ _SWITCH = re.compile(r"\([a-z]{2,3}(?:-[a-z]+)?\)")  # eSpeak NG's mark for a ch
 
 
 def phonemes(text: str, language: str) -> str:
-    """Return the IPA of speakable `text` with its pauses, or "" if there is nothing to say."""
+    """Return the IPA of speakable ``text`` with its pauses, or "" if there is nothing to say."""
     words = pronunciation.phonemes(text, primary(language), english=_english)
     in_malay = primary(language) == "ms"
     return " ".join(filter(None, (_sound(word, in_malay) for word in words)))

@@ -1,9 +1,9 @@
-"""Chooses the voice for each sentence of a reply, by the sentence's language and by what the engines can do.
+"""Choose the voice for each sentence of a reply, by the sentence's language and by what the engines can do.
 
 When the neural engine cannot keep up (brown-out), another engine speaks the whole reply. When it fails at a sentence,
 another engine speaks that sentence and the rest.
 
-A `ReplyVoice` belongs to one reply and is used on one event loop.
+A ``ReplyVoice`` belongs to one reply and is used on one event loop.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class Reason(StrEnum):
 
 
 def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
-    """Return the voice for a sentence of `language` in a reply by `voice`.
+    """Return the voice for a sentence of ``language`` in a reply by ``voice``.
 
     If the voice cannot speak the sentence's script, another one speaks, of the same sex if possible. Between Malay and
-    English the voice changes only if `follows_text` is set and its model has a voice for the other language.
+    English the voice changes only if ``follows_text`` is set and its model has a voice for the other language.
     """
     if language not in LATIN:
         return catalogue().companion(voice, language) or voice
@@ -59,8 +59,8 @@ def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
 class ReplyVoice:
     """The voice of one reply.
 
-    `degraded`: why it is not the requested voice; None while it is.
-    `stand_in`: the voice that speaks instead, once it has spoken.
+    ``degraded``: why it is not the requested voice; None while it is.
+    ``stand_in``: the voice that speaks instead, once it has spoken.
     """
 
     def __init__(self, voice: Voice, *, follows_text: bool = False) -> None:
@@ -73,7 +73,7 @@ class ReplyVoice:
     def begin(self, cost: float) -> None:
         """Decide whether this reply may have its neural voice. Later calls change nothing.
 
-        `cost`: cost of the text that its listener waits for (see `SpeechUnit.cost`).
+        ``cost``: cost of the text that its listener waits for (see ``SpeechUnit.cost``).
         """
         if self._begun:
             return
@@ -83,7 +83,7 @@ class ReplyVoice:
 
     @property
     def is_neural(self) -> bool:
-        """True if the neural engine speaks this reply. Call `begin` first."""
+        """True if the neural engine speaks this reply. Call ``begin`` first."""
         return self._voice.engine == NEURAL and self.degraded is None
 
     @property
@@ -95,14 +95,17 @@ class ReplyVoice:
         return self.is_neural and settings.VOICE_TTS_BROWNOUT
 
     def unit(self, *, text: str, language: str, **fields: Any) -> SpeechUnit:
-        """Return a unit for one sentence, with the voice that is to speak it. `fields` are the unit's other fields."""
+        """Return a unit for one sentence, with the voice that is to speak it.
+
+        ``fields``: the unit's other fields.
+        """
         voice = sentence_voice(self._voice, language, follows_text=self._follows_text)
         unit = SpeechUnit(text=text, voice=voice, language=language, **fields)
         self.begin(unit.cost)
         return _embedded(unit) if self.degraded else unit
 
     async def speak(self, unit: SpeechUnit) -> Speech:
-        """Speak a unit made by `unit`. If its neural voice fails, the embedded engine speaks it.
+        """Speak a unit made by ``unit``. If its neural voice fails, the embedded engine speaks it.
 
         Raises the engines' errors.
         """
@@ -141,7 +144,7 @@ class ReplyVoice:
 
 
 class _LogGate:
-    """Lets one log line through in `_LOG_EVERY_S`, because a brown-out concerns every reply."""
+    """Lets one log line through in ``_LOG_EVERY_S``, because a brown-out concerns every reply."""
 
     def __init__(self) -> None:
         self._last = -_LOG_EVERY_S
@@ -160,7 +163,7 @@ _gates = {reason: _LogGate() for reason in Reason}
 def is_browned_out(cost: float = 0.0) -> bool:
     """Return True if the neural engine is too busy for a new reply, which would be late or make others late.
 
-    `cost`: cost of the text that the listener of the new reply waits for.
+    ``cost``: cost of the text that the listener of the new reply waits for.
 
     The estimate counts all work that waits or runs, at the pace measured last. Engines in one process share its cores,
     and the recogniser has no stand-in, so its work counts too. A caller who is alone always gets the neural voice,
@@ -208,7 +211,7 @@ def _log(reason: Reason, why: str) -> None:
 
 
 def _embedded(unit: SpeechUnit) -> SpeechUnit:
-    """Return `unit` for the embedded engine, with a voice of its language and, if possible, of the same sex."""
+    """Return ``unit`` for the embedded engine, with a voice of its language and, if possible, of the same sex."""
     able = [one for one in catalogue().all() if one.engine == EMBEDDED and one.speaks(primary(unit.language))]
     if not able:
         return unit

@@ -1,4 +1,4 @@
-"""Request and response fields of `POST /v1/audio/speech`, of its script, and of `GET /v1/audio/voices`."""
+"""Request and response fields of ``POST /v1/audio/speech``, of its script, and of ``GET /v1/audio/voices``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TextField(StrictCharField):
 
 
 class VoiceField(StrictCharField):
-    """A voice's id, or `{"id": ...}` as OpenAI's API has it for custom voices."""
+    """A voice's id, or ``{"id": ...}`` as OpenAI's API has it for custom voices."""
 
     def to_internal_value(self, data: Any) -> str:
         if isinstance(data, dict):

@@ -1,4 +1,4 @@
-"""Makes the audio file for one speech: from the cache, at once if it is short, or sentence by sentence."""
+"""Make the audio file for one speech: from the cache, at once if it is short, or sentence by sentence."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ SILENCE_S = 0.2  # for a text with nothing to say, such as emoji only, because p
 class SpeechOrder:
     """A request for speech.
 
-    `text`: raw text.
-    `language`: language of the text; None if each sentence shows its own.
-    `deadline`: time after which nobody wants the speech, in `time.monotonic()` seconds; None: no limit.
-    `follows_text`: whether sentences in another language may have another voice, because none was named by its id.
+    ``text``: raw text.
+    ``language``: language of the text; None if each sentence shows its own.
+    ``deadline``: time after which nobody wants the speech, in ``time.monotonic()`` seconds; None: no limit.
+    ``follows_text``: whether sentences in another language may have another voice, because none was named by its id.
     """
 
     text: str
@@ -66,10 +66,10 @@ class SpeechOrder:
 
 @dataclass
 class SpeechFile:
-    """The audio file for an order, with counts of what has been made so far.
+    """The audio file for one request, with counts of what has been made so far.
 
-    `finished`: the complete file, if there is one.
-    `synthesis`: otherwise makes the file while `body` is read.
+    ``finished``: the complete file, if there is one.
+    ``synthesis``: otherwise makes the file while ``body`` is read.
     """
 
     order: SpeechOrder
@@ -132,7 +132,7 @@ class SpeechFile:
 
     @property
     def is_counted_by_its_engine(self) -> bool:
-        """See `ReplyVoice.is_counted_by_its_engine`."""
+        """See ``ReplyVoice.is_counted_by_its_engine``."""
         return self.synthesis is not None and self.synthesis.voice.is_counted_by_its_engine
 
     async def make_if_short(self) -> None:
@@ -163,7 +163,10 @@ async def speech_file(order: SpeechOrder) -> SpeechFile:
 
 
 async def planned_file(order: SpeechOrder) -> SpeechFile:
-    """Decide the sentences and the voice for an order. Nothing is spoken yet; a cached file is complete."""
+    """Prepare the file for a request: split its text into sentences, but speak none yet.
+
+    If the cache has the speech, the file returned is already finished.
+    """
     cached = speech_cache().get(order.key)
     if cached is not None:
         return SpeechFile(order, finished=cached)

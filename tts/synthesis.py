@@ -1,4 +1,4 @@
-"""Turns text into audio: sentences are made speakable, spoken ahead of the listener, and put together in order.
+"""Turn text into audio: sentences are made speakable, spoken ahead of the listener, and put together in order.
 
 While the first sentence is sent, the next ones are being spoken. An engine can therefore batch them with each other and
 with those of other requests.
@@ -39,8 +39,8 @@ PARAGRAPH_PAUSE_MS = 550
 class Sentence:
     """A sentence, or a part of one, to speak.
 
-    `text`: speakable text.
-    `pause_ms`: silence before it at speed 1.
+    ``text``: speakable text.
+    ``pause_ms``: silence before it at speed 1.
     """
 
     text: str
@@ -49,9 +49,9 @@ class Sentence:
 
 
 def sentence_language(text: str, language: str, *, is_given: bool = False) -> str:
-    """Return the language of one raw sentence, or `language` if the sentence does not show it.
+    """Return the language of one raw sentence, or ``language`` if the sentence does not show it.
 
-    If the caller has given the language (`is_given`), it changes only for a sentence in another script.
+    If the caller has given the language (``is_given``), it changes only for a sentence in another script.
     """
     found = detect_language(text, language)
     return language if is_given and found in LATIN else found
@@ -60,7 +60,7 @@ def sentence_language(text: str, language: str, *, is_given: bool = False) -> st
 def sentences_of(text: str, language: str, *, is_given: bool = False) -> list[Sentence]:
     """Return the sentences to speak for a raw text, in order; empty if nothing in it can be said.
 
-    `is_given`: see `sentence_language`.
+    ``is_given``: see ``sentence_language``.
     """
     sentences: list[Sentence] = []
     position = pause_ms = 0
@@ -81,7 +81,7 @@ def sentences_of(text: str, language: str, *, is_given: bool = False) -> list[Se
 
 
 def in_parts(sentences: Sequence[Sentence]) -> list[Sentence]:
-    """Return the sentences with the first one cut into short parts (`tts.first_clause`)."""
+    """Return the sentences with the first one cut into short parts (``tts.first_clause``)."""
     first, *others = sentences
     head, *tail = first_parts(first.text)
     parts = [replace(first, text=text, pause_ms=PART_PAUSE_MS) for text in tail]
@@ -105,11 +105,11 @@ class Synthesis:
     ) -> None:
         """Choose the voice, and cut the first sentence if sound is wanted soon.
 
-        `soon`: sound is wanted before the first sentence is complete.
-        `whole`: the listener waits for the whole speech, not just for its first sentence.
+        ``soon``: sound is wanted before the first sentence is complete.
+        ``whole``: the listener waits for the whole speech, not just for its first sentence.
         """
         self.whole = whole
-        self.samples = 0  # given so far, at `SAMPLE_RATE`
+        self.samples = 0  # given so far, at ``SAMPLE_RATE``
         self.sentences_given = 0
         self.queue_ms = 0  # how long the first sentence waited in the queue
         self.voice = ReplyVoice(voice, follows_text=follows_text)
@@ -135,7 +135,7 @@ class Synthesis:
     async def chunks(self) -> AsyncGenerator[Samples, None]:
         """Yield the sentences' audio in order, each with the pause before it.
 
-        It is int16 mono at `SAMPLE_RATE`, shape (n,). Closing the iterator drops what has not been spoken yet. Raises
+        It is int16 mono at ``SAMPLE_RATE``, shape (n,). Closing the iterator drops what has not been spoken yet. Raises
         the engine's errors.
         """
         spoken = in_order(self._units(), self._speak, ahead=LOOK_AHEAD)
@@ -179,7 +179,7 @@ class Synthesis:
 def finish(speech: Speech) -> Samples:
     """Trim an engine's speech, apply the rest of the requested speed, and bring it to the loudness of all voices.
 
-    Returns int16 mono at `SAMPLE_RATE`, shape (n,).
+    Returns int16 mono at ``SAMPLE_RATE``, shape (n,).
     """
     audio = trim(speech.audio, speech.sample_rate)
     audio = retime(audio, speech.sample_rate, tempo=speech.tempo, to_rate=SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""Changes tempo without changing pitch, and resamples, in one pass through FFmpeg's filters."""
+"""Change tempo without changing pitch, and resample, in one pass through FFmpeg's filters."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from av.filter import Graph
 
 Audio = npt.NDArray[np.float32]
 
-_ATEMPO_MIN = 0.5  # the least of one `atempo` filter; for slower speech several are chained
-_ATEMPO_MAX = 2.0  # a faster `atempo` skips samples instead of blending them
+_ATEMPO_MIN = 0.5  # the least of one ``atempo`` filter; for slower speech several are chained
+_ATEMPO_MAX = 2.0  # a faster ``atempo`` skips samples instead of blending them
 _NEGLIGIBLE = 0.02  # nobody hears two percent
 
 
 def retime(audio: Audio, sample_rate: int, *, tempo: float, to_rate: int) -> Audio:
-    """Return `audio` (float32 mono, shape (n,)) at `tempo` times its speed, resampled to `to_rate` Hz."""
+    """Return ``audio`` (float32 mono, shape (n,)) at ``tempo`` times its speed, resampled to ``to_rate`` Hz."""
     tempos = _steps(tempo)
     if not len(audio) or (not tempos and sample_rate == to_rate):
         return audio

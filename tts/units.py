@@ -25,8 +25,8 @@ def speech_cost(text: str) -> float:
 class SpeechUnit(Unit):
     """One sentence to speak.
 
-    `text`: speakable text.
-    `language`: language of the sentence.
+    ``text``: speakable text.
+    ``language``: language of the sentence.
     """
 
     text: str
@@ -43,8 +43,8 @@ class SpeechUnit(Unit):
 class Speech:
     """Speech as an engine returns it.
 
-    `audio`: float32 mono in [-1, 1], shape (n,).
-    `tempo`: factor by which it must still be sped up.
+    ``audio``: float32 mono in [-1, 1], shape (n,).
+    ``tempo``: factor by which it must still be sped up.
     """
 
     audio: npt.NDArray[np.float32]

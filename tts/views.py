@@ -1,4 +1,4 @@
-"""`POST /v1/audio/speech` and `GET /v1/audio/voices`, as in OpenAI's audio API."""
+"""``POST /v1/audio/speech`` and ``GET /v1/audio/voices``, as in OpenAI's audio API."""
 
 from __future__ import annotations
 

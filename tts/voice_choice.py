@@ -1,4 +1,4 @@
-"""Chooses the voice for a request from its fields."""
+"""Choose the voice for a request from its fields."""
 
 from __future__ import annotations
 

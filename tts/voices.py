@@ -1,7 +1,7 @@
 """The catalogue of voices, and how a request's model, voice and language choose one.
 
-The catalogue is filled from `espeak_voices.toml`, and by `register` when an engine has loaded. Afterwards it is only
-read.
+The catalogue is filled from ``espeak_voices.toml``, and by ``register`` when an engine has loaded. Afterwards it is
+only read.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class LanguageNotFound(LookupError):
 class Voice:
     """One voice.
 
-    `language`: its main language (BCP 47).
-    `commercial_use`: None if not known; ask the model's author.
-    `languages`: all languages it speaks, if there are several.
-    `openai`: names of OpenAI's voices that it stands for.
-    `parameters`: settings for the engine.
+    ``language``: its main language (BCP 47).
+    ``commercial_use``: None if not known; ask the model's author.
+    ``languages``: all languages it speaks, if there are several.
+    ``openai``: names of OpenAI's voices that it stands for.
+    ``parameters``: settings for the engine.
     """
 
     id: str
@@ -81,7 +81,7 @@ class Catalogue:
         self.register(voices)
 
     def register(self, voices: Iterable[Voice], *, first: bool = False) -> None:
-        """Add voices after those that are there, or before them with `first`. A known id replaces the old voice."""
+        """Add voices after those that are there, or before them with ``first``. A known id replaces the old voice."""
         added = {voice.id: voice for voice in voices}
         self._voices = {**added, **self._voices, **added} if first else {**self._voices, **added}
 
@@ -103,11 +103,11 @@ class Catalogue:
     ) -> Voice:
         """Return the voice that a request means.
 
-        `default`: id of the voice for a request that names none.
-        `model`: None means any model; OpenAI's voice names then mean voices of the default voice's model.
-        `voice`: an id, or one of OpenAI's names. A voice named by its id is taken whatever its language.
+        ``default``: id of the voice for a request that names none.
+        ``model``: None means any model; OpenAI's voice names then mean voices of the default voice's model.
+        ``voice``: an id, or one of OpenAI's names. A voice named by its id is taken whatever its language.
 
-        Raises `VoiceNotFound` or `LanguageNotFound`.
+        Raises ``VoiceNotFound`` or ``LanguageNotFound``.
         """
         fallback = self._voices.get(default)
         if fallback is None:
@@ -124,9 +124,9 @@ class Catalogue:
         return spoken
 
     def companion(self, voice: Voice, language: str, *, model: str | None = None) -> Voice | None:
-        """Return the voice that speaks `language` in place of `voice`, or None if there is none.
+        """Return the voice that speaks ``language`` in place of ``voice``, or None if there is none.
 
-        It is `voice` itself if it speaks the language, else the voice nearest to it by model and sex. With `model`,
+        It is ``voice`` itself if it speaks the language, else the voice nearest to it by model and sex. With ``model``,
         only other voices of that model are considered.
         """
         if voice.speaks(language):
@@ -135,7 +135,7 @@ class Catalogue:
         return min(able, key=lambda one: (one.model != voice.model, one.gender != voice.gender), default=None)
 
     def _named(self, model: str, openai_name: str | None, fallback: Voice) -> Voice | None:
-        """Return the voice of `model` for an OpenAI name, or the model's default voice if the name is None.
+        """Return the voice of ``model`` for an OpenAI name, or the model's default voice if the name is None.
 
         None if the model has no voice.
         """
@@ -151,7 +151,7 @@ class Catalogue:
 
 
 def primary(language: str) -> str:
-    """Return the language without region or script: `en` for `en-GB`, `ms` for `zlm`."""
+    """Return the language without region or script: ``en`` for ``en-GB``, ``ms`` for ``zlm``."""
     tag = language.replace("_", "-").split("-")[0].lower()
     return _SAME_LANGUAGE.get(tag, tag)
 
@@ -163,13 +163,13 @@ def default_voice() -> Voice:
 
 
 def read_voices(path: Path) -> list[Voice]:
-    """Return the voices of a TOML file such as `espeak_voices.toml`."""
+    """Return the voices of a TOML file such as ``espeak_voices.toml``."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     return [Voice(**{**data["models"][entry["model"]], **_fields(entry)}) for entry in data["voices"]]
 
 
 def _fields(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn a voice's TOML table into arguments for `Voice`. Only the tool that makes the packs uses `recipe`."""
+    """Turn a voice's TOML table into arguments for ``Voice``. Only the tool that makes the packs uses ``recipe``."""
     tuples = {name: tuple(entry.get(name, ())) for name in ("languages", "openai")}
     return {**{name: value for name, value in entry.items() if name != "recipe"}, **tuples}
 

@@ -1,4 +1,4 @@
-"""Encodes this app's units for the frames of the inference tier (``inference.wire``).
+"""Encode this app's units for the frames of the inference tier (``inference.wire``).
 
 A unit includes its voice, so the tier needs to know only the model.
 """

@@ -67,7 +67,7 @@ def roll_up(rows: Iterable[LedgerEntry], reservations: Sequence[str] = ()) -> No
 class DailyTally:
     """Sums of ledger rows by day, for the daily roll-ups.
 
-    ``served`` collects the slices of successful requests, for ``usage.weeks``.
+    ``served`` collects, for ``usage.weeks``, the day, client, user, feature and language of each successful request.
     """
 
     def __init__(self) -> None:

@@ -61,7 +61,10 @@ def person(client_id: int, user: str) -> int:
 
 
 def served(day: date, client_id: int, user: str, kind: str, language: str) -> Iterator[Served]:
-    """Yield the slices that one successful request counts in: overall, its feature, its language, and both."""
+    """Yield the counts that one successful request adds to: overall, by feature, by language, and by both.
+
+    An empty feature or language means all of them.
+    """
     for feature in ("", Kind(kind).feature):
         for spoken in {"", language}:
             yield day, client_id, user, feature, spoken
@@ -119,7 +122,7 @@ class Activity:
 
 
 def note(what: Iterable[Served]) -> None:
-    """Update the weeks and the counts with served slices, inside the ledger's transaction."""
+    """Update the weeks and the counts, inside the ledger's transaction. ``what``: results of ``served``."""
     days = _by_person(what)
     known_days = _known(days, {week_of(day) for some in days.values() for day in some})
     new = {someone: fresh for someone, some in days.items() if (fresh := some.difference(known_days.get(someone, ())))}
@@ -234,7 +237,7 @@ def erase(client_id: int, before: str, after: str) -> int:
 
 @dataclass
 class Active:
-    """Numbers of people served: on a day, in the 7 days that end with it, and in the 30 days that end with it."""
+    """Numbers of people served: on a day, and in the 7 and the 30 days up to and including it."""
 
     day: int = 0
     week: int = 0
@@ -259,7 +262,10 @@ EVERYBODY = PeopleFilter()
 
 
 def active_by_day(first: date, last: date, which: PeopleFilter = EVERYBODY) -> dict[date, Active]:
-    """Return the numbers of active people on each day from ``first`` to ``last``."""
+    """Return the numbers of active people for each day from ``first`` to ``last``.
+
+    Each ``Active`` counts the day itself, and the 7 and the 30 days up to and including it.
+    """
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by("day").values_list("day")
     found = {first + timedelta(days=number): Active() for number in range((last - first).days + 1)}
     sums = {day: amounts for day, *amounts in rows.annotate(Sum("users"), Sum("change_7"), Sum("change_30"))}
@@ -274,7 +280,10 @@ def active_by_day(first: date, last: date, which: PeopleFilter = EVERYBODY) -> d
 
 
 def active_by_client(last: date, which: PeopleFilter = EVERYBODY) -> dict[int, Active]:
-    """Return the numbers of active people on the day ``last``, by client application id."""
+    """Return the numbers of active people for the day ``last``, by client application id.
+
+    Each ``Active`` counts the day itself, and the 7 and the 30 days up to and including it.
+    """
     rows = DailyActive.objects.filter(which.rows, day__lte=last).order_by().values_list("client_id")
     return {
         client_id: Active(*amounts)

@@ -1,4 +1,4 @@
-"""The Django project: settings, URLs, the ASGI application and `serve`, where all apps are put together."""
+"""The Django project: settings, URLs, the ASGI application and ``serve``, where all apps are put together."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from django.apps import AppConfig
 
 class ProjectConfig(AppConfig):
     name = "voiceproject"
-    label = "project"  # `voiceproject` is the label of core's tables
+    label = "project"  # ``voiceproject`` is the label of core's tables
 
     def ready(self) -> None:
         import_module("voiceproject.checks")  # importing it registers them

@@ -1,4 +1,4 @@
-"""The ASGI application `voiceproject.asgi:application`, for any ASGI server; `manage.py serve` runs it."""
+"""The ASGI application ``voiceproject.asgi:application``, for any ASGI server; ``manage.py serve`` runs it."""
 
 from __future__ import annotations
 

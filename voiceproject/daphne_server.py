@@ -1,9 +1,9 @@
 """Runs Daphne as uvicorn runs here (voiceproject.server): with the same limits, the same start and the same end.
 
-Daphne has no lifespan, trusts the `X-Forwarded-For` of any client, writes larger bodies to the disk, and stops without
-waiting. This module and `daphne_protocol` change that. docs/operations.md says what stays different.
+Daphne has no lifespan, trusts the ``X-Forwarded-For`` of any client, writes larger bodies to the disk, and stops
+without waiting. This module and ``daphne_protocol`` change that. docs/operations.md says what stays different.
 
-Importing this module installs Twisted's reactor on a new asyncio loop, so only `manage.py serve --server daphne`
+Importing this module installs Twisted's reactor on a new asyncio loop, so only ``manage.py serve --server daphne``
 imports it.
 """
 

@@ -1,6 +1,6 @@
 """Reads settings from the environment.
 
-A setting that cannot be read is noted by name and gets its default. `manage.py check` can therefore show all problems
+A setting that cannot be read is noted by name and gets its default. ``manage.py check`` can therefore show all problems
 at once, and nothing is served while there are any.
 """
 
@@ -19,7 +19,7 @@ from core.state_directory import state_directory
 
 SECRETS = ("SECRET", "PASSWORD", "KEY", "_URL")  # the value of a setting with such a name is not printed
 
-Text: TypeAlias = str  # the class below has a method named `str`
+Text: TypeAlias = str  # the class below has a method named ``str``
 DATABASE_ENGINES = ("django.db.backends.postgresql", "django.db.backends.sqlite3")
 
 

@@ -1,4 +1,4 @@
-"""The playground at `/`: visitors speak and read the words, type and hear them, or talk with the service."""
+"""The playground at ``/``: visitors speak and read the words, type and hear them, or talk with the service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LANGUAGES = {
     "ta": gettext_noop("Tamil"),
 }
 gettext_noop("the small bundled Whisper")  # a model's name that can be translated (model_store/catalogue.toml)
-# `blob:` is for the microphone's worklet, whose code is inside voice.js, and for recordings that a visitor chooses.
+# ``blob:`` is for the microphone's worklet, whose code is inside voice.js, and for recordings that a visitor chooses.
 _POLICY = (
     "default-src 'self'; script-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; object-src 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
@@ -55,7 +55,7 @@ def _name(card: ModelCard) -> str:
 
 
 def _script_words() -> dict[str, str]:
-    """Return the texts that the page's scripts show (`static/playground/page.js`)."""
+    """Return the texts that the page's scripts show (``static/playground/page.js``)."""
     return {
         "copied": _("Copied"),
         "press_ctrl_c": _("Press Ctrl+C"),

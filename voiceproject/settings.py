@@ -157,7 +157,7 @@ APPEND_SLASH = False
 LOGIN_REDIRECT_URL = "/admin/"
 X_FRAME_OPTIONS = "DENY"
 
-# For people who sign in. `gateway.middleware` marks cookies `Secure`, and sends HSTS, on requests that came by TLS.
+# For people who sign in. ``gateway.middleware`` marks cookies ``Secure``, and sends HSTS, on requests that came by TLS.
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -171,7 +171,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 INSTALLED_APPS = [
-    *(["daphne"] if DEBUG else []),  # for `runserver`; its imports take half a second, which `serve` saves
+    *(["daphne"] if DEBUG else []),  # for ``runserver``; its imports take half a second, which ``serve`` saves
     "unfold",  # before the admin, whose templates it replaces
     "django.contrib.admin",
     "django.contrib.auth",
@@ -251,7 +251,7 @@ else:
     }
     if VOICE_DATABASE_POOL:
         # Under ASGI every request has its own thread and therefore its own connection. The pool reuses connections and
-        # limits their number. `reconnect_timeout` is short so that the pool gives up and the next request tries anew:
+        # limits their number. ``reconnect_timeout`` is short so that the pool gives up and the next request tries anew:
         # a database that is back is then used within seconds, whereas the pool's own attempts become ever rarer.
         pool = {"min_size": 1, "max_size": VOICE_DATABASE_POOL, "timeout": 3, "reconnect_timeout": 3}
         DATABASES["default"]["OPTIONS"]["pool"] = pool
@@ -350,5 +350,5 @@ LOGGING = {
     },
 }
 
-# Settings that cannot be used. `manage.py check` shows them, and no server starts while there are any.
+# Settings that cannot be used. ``manage.py check`` shows them, and no server starts while there are any.
 SETTING_PROBLEMS = [*env.problems, *broken_rules(globals())]

@@ -1,6 +1,6 @@
 """Serves the static files of the admin and the API page with WhiteNoise, straight from the packages.
 
-`collectstatic` is therefore not needed.
+``collectstatic`` is therefore not needed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class StaticFiles:
     def __init__(self, app: HttpApp, prefix: str) -> None:
         self._app = app
         self._prefix = prefix
-        # With `autorefresh` a file is looked up when it is requested. A scan of all files would delay the start.
+        # With ``autorefresh`` a file is looked up when it is requested. A scan of all files would delay the start.
         self._files = WhiteNoise(None, autorefresh=True, max_age=MAX_AGE_S, allow_all_origins=False)
         for finder in finders.get_finders():
             for storage in getattr(finder, "storages", {}).values():
@@ -83,7 +83,7 @@ _cache: LRUCache[tuple[str, str], bytes] = LRUCache(maxsize=8_388_608, getsizeof
 
 
 def _compressed(path: str, changed: str, read: Callable[[], bytes]) -> bytes:
-    """Return the file as gzip. It is compressed once, and again if its time of change (`changed`) is a new one.
+    """Return the file as gzip. It is compressed once, and again if its time of change (``changed``) is a new one.
 
     Several threads may compress the same file at once, which does no harm.
     """

@@ -100,7 +100,7 @@ class Migration(migrations.Migration):
     ]
 
     # Waffle's tables, and its rows in django_migrations, stay: version 0.2 looks for them when it starts
-    # (`migrate --check`). A later release removes them.
+    # (``migrate --check``). A later release removes them.
     operations = [
         migrations.RunPython(make_voice, migrations.RunPython.noop),
     ]

@@ -1,4 +1,4 @@
-"""Splits Malay words into prefixes, stem and suffixes ("mempertanggungjawabkan" → mem-per-tanggungjawab-kan)."""
+"""Split Malay words into prefixes, stem and suffixes ("mempertanggungjawabkan" → mem-per-tanggungjawab-kan)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NASALS = {
     "peny": ("", "s"),
 }
 _VOWELS = "aeiou"
-# Affixes that `guess` takes off a word whose stem is unknown.
+# Affixes that ``guess`` takes off a word whose stem is unknown.
 _SURE_PREFIXES = frozenset("me mem men meng meny pem pen peng peny ber ter di per se".split())
 _SURE_SUFFIXES = frozenset(["nya", "lah", "kah", "kan", "an"])
 _PLAIN_PREFIXES = "menge penge ber ter per di ke se ku kau".split()
@@ -63,7 +63,7 @@ class Analysis:
 
 
 def analyse(word: str, known: Callable[[str], bool]) -> Analysis | None:
-    """Split `word` into a known stem and as few affixes as possible. Return None if no stem is known."""
+    """Split ``word`` into a known stem and as few affixes as possible. Return None if no stem is known."""
     best: Analysis | None = None
     for found in _readings(word, known):
         if best is None or _cost(found) < _cost(best):

@@ -1,4 +1,4 @@
-"""Finds the English words of a Malay sentence: by word list, and by letters that Malay does not put together."""
+"""Find the English words of a Malay sentence: by word list, and by letters that Malay does not put together."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_english(word: str) -> bool:
 
 
 def _is_inflected(word: str, words: frozenset[str], depth: int = 2) -> bool:
-    """Return True if `word` is a listed word plus one or two endings: "properly" is "prop", "er" and "ly"."""
+    """Return True if ``word`` is a listed word plus one or two endings: "properly" is "prop", "er" and "ly"."""
     for ending in _ENDINGS:
         stem = word.removesuffix(ending)
         if stem == word or len(stem) < _MIN_STEM:
@@ -52,7 +52,7 @@ def _takes(stem: str, ending: str, words: frozenset[str]) -> bool:
 
 
 def _is_compound(word: str, words: frozenset[str]) -> bool:
-    """Return True if `word` is two English words written together ("handphone")."""
+    """Return True if ``word`` is two English words written together ("handphone")."""
     cuts = range(_MIN_PART, len(word) - _MIN_PART + 1)
     return any(word[:cut] in words and word[cut:] in words and word[:cut] != word[cut:] for cut in cuts)
 

@@ -1,4 +1,4 @@
-"""Writes text for eSpeak NG's Malay voice: each word as the library's own phoneme names in ``[[…]]``.
+"""Write text for eSpeak NG's Malay voice: each word as the library's own phoneme names in ``[[…]]``.
 
 The Malay voice also speaks English words, with Malay sounds as Malaysians do. A sentence that is entirely English, and
 words in Chinese or Tamil, go to the library's voices of those languages. The phoneme names come from the library's
@@ -104,8 +104,8 @@ _BRACKETS = re.compile(r"[\[\]<>&]+")
 class EspeakPiece:
     """A stretch of text for one voice of eSpeak NG.
 
-    `language`: "ms", "en", "zh" or "ta".
-    `marked`: whether `text` has phoneme names in ``[[…]]``.
+    ``language``: "ms", "en", "zh" or "ta".
+    ``marked``: whether ``text`` has phoneme names in ``[[…]]``.
     """
 
     language: str
@@ -114,9 +114,9 @@ class EspeakPiece:
 
 
 def espeak_pieces(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[EspeakPiece]:
-    """Cut `text` (one speakable sentence) into a piece for each voice, with Malay words as phoneme names.
+    """Cut ``text`` (one speakable sentence) into a piece for each voice, with Malay words as phoneme names.
 
-    `language` applies if the text does not show its own. `english` returns the IPA of English text.
+    ``language`` applies if the text does not show its own. ``english`` returns the IPA of English text.
     """
     if sentence_language(text, language) == "en":
         return [EspeakPiece("en", plain_text(text))]
@@ -163,12 +163,12 @@ def _with_stress_first(ipa: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Return `text` without what the library would take for a command: brackets, tags and letter marks."""
+    """Return ``text`` without what the library would take for a command: brackets, tags and letter marks."""
     return _BRACKETS.sub(" ", text.replace(LETTER_MARK, ""))
 
 
 def voices_for(pieces: list[EspeakPiece], voice: str) -> Iterator[tuple[EspeakPiece, str]]:
-    """Yield each piece with the voice of its language, in the variant of `voice` ("f3" for "ms+f3")."""
+    """Yield each piece with the voice of its language, in the variant of ``voice`` ("f3" for "ms+f3")."""
     variant = voice.partition("+")[2]
     for piece in pieces:
         name = _VOICES[piece.language]

@@ -1,4 +1,4 @@
-"""Handles scripts other than Latin: Jawi is put in Latin letters, Chinese and Tamil stay, others are left out."""
+"""Handle scripts other than Latin: Jawi is put in Latin letters, Chinese and Tamil stay, others are left out."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def script_of(char: str) -> str:
 
 
 def plain_latin(text: str) -> str:
-    """Return `text` with its Latin letters without accents ("café" → "cafe"). Letters of other scripts stay."""
+    """Return ``text`` with its Latin letters without accents ("café" → "cafe"). Letters of other scripts stay."""
     if text.isascii():
         return text
     return "".join(_plain(char) for char in unicodedata.normalize("NFC", text))
@@ -102,7 +102,7 @@ def _plain(char: str) -> str:
 def jawi_word(word: str, known: dict[str, str]) -> str:
     """Return a Jawi (or Arabic) word in Latin letters, or "" if nothing is left.
 
-    A ligature may give several words. `known` maps Jawi words to their spelling in Latin letters.
+    A ligature may give several words. ``known`` maps Jawi words to their spelling in Latin letters.
     """
     if word in _LIGATURES:
         return _LIGATURES[word]

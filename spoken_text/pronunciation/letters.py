@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Invisible separator that `speakable(…, letters=True)` writes before each letter name: then "en" is N, not "encik".
+# Invisible separator that ``speakable(…, letters=True)`` writes before each letter name: then "en" is N, not "encik".
 LETTER_MARK = "\u2063"
 
 _MALAY_NAMES = "e bi si di i ef ji hec ai je ke el em en o pi kiu ar es ti yu vi dabliu eks wai zet".split()
@@ -23,14 +23,14 @@ _VOWELS = "aɑeɛəiouʌ"
 
 
 def without_letters(text: str) -> str:
-    """Return `text` without its marked letters: "i", the Malay name of E, would pass for an English word."""
+    """Return ``text`` without its marked letters: "i", the Malay name of E, would pass for an English word."""
     return _MARKED.sub(" ", text)
 
 
 def letter_ipa(name: str, language: str, *, itself: bool = False) -> str:
-    """Return the IPA of a letter in `language` ("ms" or "en"), or "" if `name` is not a letter.
+    """Return the IPA of a letter in ``language`` ("ms" or "en"), or "" if ``name`` is not a letter.
 
-    `name` is the letter's Malay name ("i" is E) or, with `itself`, the letter.
+    ``name`` is the letter's Malay name ("i" is E) or, with ``itself``, the letter.
     """
     name = name.lower()
     letter = name if itself else _LETTER_OF.get(name, name)

@@ -1,4 +1,4 @@
-"""The Malay lexicon: words and stems with their respelling, one per line of `malay.tsv`.
+"""The Malay lexicon: words and stems with their respelling, one per line of ``malay.tsv``.
 
 Thread safety: the tables are read once and never changed.
 """
@@ -17,10 +17,10 @@ ENGLISH = "@en"  # instead of a respelling: the word is said in English ("Facebo
 class Lexicon:
     """The tables of words. All keys are in small letters.
 
-    `respellings`: Malay word or stem → its respelling (see `malay`).
-    `brands`: word → how to write it for an English reader.
-    `english`: words that are English even in a Malay sentence.
-    `jawi`: Jawi word → the same word in Latin letters.
+    ``respellings``: Malay word or stem → its respelling (see ``malay``).
+    ``brands``: word → how to write it for an English reader.
+    ``english``: words that are English even in a Malay sentence.
+    ``jawi``: Jawi word → the same word in Latin letters.
     """
 
     respellings: dict[str, str]

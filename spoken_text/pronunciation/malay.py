@@ -1,4 +1,4 @@
-"""Turns Malay spelling into sounds (IPA).
+"""Turn Malay spelling into sounds (IPA).
 
 The input is a respelling: Malay spelling in which every sound is certain. It adds a few marks to what people write:
 

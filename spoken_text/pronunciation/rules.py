@@ -1,4 +1,4 @@
-"""Guesses which e a Malay word has if the lexicon does not know it: é (taling, [e]) or e (pepet, [ə])."""
+"""Guess which e a Malay word has if the lexicon does not know it: é (taling, [e]) or e (pepet, [ə])."""
 
 from __future__ import annotations
 

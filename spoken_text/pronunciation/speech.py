@@ -1,4 +1,4 @@
-"""Turns speakable text into phonemes, word by word, each by the rules of its own language.
+"""Turn speakable text into phonemes, word by word, each by the rules of its own language.
 
 Thread safety: every function may be called from any thread; the caches are bounded.
 """
@@ -39,10 +39,10 @@ _TOKEN = re.compile(
 class SpokenWord:
     """A word and its sounds.
 
-    `language`: "ms", "en", "zh" or "ta".
-    `ipa`: "" for Chinese and Tamil, whose voices read `text` themselves.
-    `pause`: the punctuation that follows, "" or one of ``,.?!:;``.
-    `letter`: whether `text` is the name of a letter.
+    ``language``: "ms", "en", "zh" or "ta".
+    ``ipa``: "" for Chinese and Tamil, whose voices read ``text`` themselves.
+    ``pause``: the punctuation that follows, "" or one of ``,.?!:;``.
+    ``letter``: whether ``text`` is the name of a letter.
     """
 
     text: str
@@ -53,11 +53,11 @@ class SpokenWord:
 
 
 def phonemes(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[SpokenWord]:
-    """Return the words of `text` (one speakable sentence) with their sounds.
+    """Return the words of ``text`` (one speakable sentence) with their sounds.
 
-    `language` applies if the text does not show its own. Malay words are pronounced by the lexicon and rules of this
-    package; English words, also inside a Malay sentence, by `english`. Words in a script that no voice speaks are left
-    out. A LETTER_MARK before a word shows that it is the name of a letter.
+    ``language`` applies if the text does not show its own. Malay words are pronounced by the lexicon and rules of this
+    package; English words, also inside a Malay sentence, by ``english``. Words in a script that no voice speaks are
+    left out. A LETTER_MARK before a word shows that it is the name of a letter.
     """
     language = sentence_language(text, language)
     words = _join_foreign(list(_words(text, language)))
@@ -65,9 +65,9 @@ def phonemes(text: str, language: str = "ms", *, english: EnglishPhonemes) -> li
 
 
 def sentence_language(text: str, fallback: str = "ms") -> str:
-    """Return the language of one speakable sentence, or `fallback` if the sentence does not show it.
+    """Return the language of one speakable sentence, or ``fallback`` if the sentence does not show it.
 
-    Unless `fallback` is "en", a sentence with more Malay than English words is Malay.
+    Unless ``fallback`` is "en", a sentence with more Malay than English words is Malay.
     """
     detected = detect_language(without_letters(text), fallback)
     if detected != "en" or fallback == "en":
@@ -160,7 +160,7 @@ def _join_foreign(words: list[SpokenWord]) -> list[SpokenWord]:
 
 
 def _with_english(words: list[SpokenWord], english: EnglishPhonemes) -> list[SpokenWord]:
-    """Pass consecutive English words to `english` together, so that "the" and "a" are said as in a sentence."""
+    """Pass consecutive English words to ``english`` together, so that "the" and "a" are said as in a sentence."""
     out: list[SpokenWord] = []
     run: list[SpokenWord] = []
     for word in words:

@@ -1,4 +1,4 @@
-"""Decides which language a single word is in, and finds its Malay sounds."""
+"""Decide which language a single word is in, and find its Malay sounds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _malay_ipa(word: str) -> str:
 
 
 def respelling(word: str) -> str:
-    """Return the respelling of a Malay word (see `malay`): from the lexicon, from its stem and affixes, or by rule."""
+    """Return a Malay word's respelling (see ``malay``): from the lexicon, from its stem and affixes, or by rule."""
     table = lexicon()
     if word in table.respellings:
         return table.respellings[word]
@@ -64,7 +64,9 @@ def is_verb(word: str) -> bool:
 def word_language(word: str, names: list[str], index: int, language: str) -> str:
     """Return the language ("ms" or "en") of a word in small letters.
 
-    `names` are the tokens of its sentence, `index` is its place among them, and `language` is the sentence's language.
+    ``names``: tokens of the word's sentence.
+    ``index``: index of the word among them.
+    ``language``: language of the sentence.
     """
     kind = word_kind(word)
     if kind == "both":

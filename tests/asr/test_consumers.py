@@ -1,4 +1,4 @@
-"""`/ws/asr` over real sockets: messages, events, errors and metering."""
+"""``/ws/asr`` over real sockets: messages, events, errors and metering."""
 
 from __future__ import annotations
 

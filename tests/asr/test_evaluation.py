@@ -1,4 +1,4 @@
-"""`manage.py evaluate_asr` on a folder of recordings, as an operator runs it."""
+"""``manage.py evaluate_asr`` on a folder of recordings, as an operator runs it."""
 
 from __future__ import annotations
 

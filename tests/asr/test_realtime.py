@@ -1,4 +1,4 @@
-"""OpenAI's realtime transcription session, with the `openai` SDK (only its base URL is changed) and without it."""
+"""OpenAI's realtime transcription session, with the ``openai`` SDK (only its base URL is changed) and without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lifetime of `/ws/asr` streams: limits, vanished clients, slow handlers, draining and checkpoints."""
+"""The lifetime of ``/ws/asr`` streams: limits, vanished clients, slow handlers, draining and checkpoints."""
 
 from __future__ import annotations
 

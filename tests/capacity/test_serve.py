@@ -1,4 +1,4 @@
-"""The service that `make run` starts also runs the capacity watcher."""
+"""The service that ``make run`` starts also runs the capacity watcher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real client libraries work with `manage.py serve` (small models) when only their base URL and key are changed.
+"""Real client libraries work with ``manage.py serve`` (small models) when only their base URL and key are changed.
 
 Each is used by a program in an environment of its own. Open WebUI and LibreChat are applications; their requests are
 repeated here.
@@ -166,7 +166,7 @@ def recording(clip: Path) -> bytes:
 
 
 async def test_open_webui(service: services.Served, recording: bytes) -> None:
-    """Open WebUI's settings page makes requests without a key; the others are as in its `routers/audio.py`."""
+    """Open WebUI's settings page makes requests without a key; the others are as in its ``routers/audio.py``."""
     async with httpx.AsyncClient(base_url=f"{service.url}/v1", timeout=60) as client:
         voices = (await client.get("/audio/voices")).json()["voices"]
         models = (await client.get("/audio/models")).json()["models"]
@@ -182,7 +182,7 @@ async def test_open_webui(service: services.Served, recording: bytes) -> None:
 
 
 async def test_librechat(service: services.Served, recording: bytes) -> None:
-    """The requests are those of LibreChat's `STTService` and `TTSService` with the `openai` provider and a `url`."""
+    """Send the requests of LibreChat's ``STTService`` and ``TTSService`` with provider ``openai`` and a ``url``."""
     async with httpx.AsyncClient(base_url=f"{service.url}/v1", headers=service.headers(), timeout=60) as client:
         files = {"file": ("audio.wav", recording, "audio/wav")}
         heard = await client.post("/audio/transcriptions", files=files, data={"model": "whisper-1", "language": "ms"})

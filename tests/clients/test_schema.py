@@ -1,6 +1,6 @@
-"""Schemathesis makes requests from `/schema/` and checks that every answer is documented and fits its schema.
+"""Schemathesis makes requests from ``/schema/`` and checks that every answer is documented and fits its schema.
 
-`make test-schema` makes more requests, from two seeds.
+``make test-schema`` makes more requests, from two seeds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Load by many end users at once, who behave as clients should.
 
-Each request has an `Idempotency-Key`. If a connection breaks or the answer is 503, the same request is sent again to
+Each request has an ``Idempotency-Key``. If a connection breaks or the answer is 503, the same request is sent again to
 the next address.
 """
 

@@ -1,4 +1,4 @@
-"""Deploy the inference tier on a running Ray: `python -m tests.cluster.ray_tier ADDRESS PORT`.
+"""Deploy the inference tier on a running Ray: ``python -m tests.cluster.ray_tier ADDRESS PORT``.
 
 The tier keeps running when this program ends, as with KubeRay.
 """

@@ -1,7 +1,7 @@
-"""Run the inference tier on a Ray cluster on this machine, with the same parts as in `k8s/base`.
+"""Run the inference tier on a Ray cluster on this machine, with the same parts as in ``k8s/base``.
 
 A head runs no replica, a worker runs all replicas, and a Redis keeps the head's state. VOICE_TEST_CLUSTER_PYTHON names
-a Python that has Ray (`scripts/test_cluster.sh` makes it).
+a Python that has Ray (``scripts/test_cluster.sh`` makes it).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OBJECT_STORE_BYTES = 80_000_000
 
 
 class RayNode:
-    """A Ray node: `ray start` and its processes, with a session and a folder of its own, as on a separate machine."""
+    """A Ray node: ``ray start`` and its processes, with a session and a folder of its own, as on a separate machine."""
 
     def __init__(self, folder: Path, name: str, arguments: list[str], environment: dict[str, str]) -> None:
         ray = Path(os.environ[PYTHON]).with_name("ray")

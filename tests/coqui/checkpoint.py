@@ -2,7 +2,7 @@
 
     python -m tests.coqui.checkpoint FOLDER
 
-makes `FOLDER/satu`, with one speaker, and `FOLDER/ramai`, with three.
+makes ``FOLDER/satu``, with one speaker, and ``FOLDER/ramai``, with three.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SAMPLE_RATE = 16_000
 
 
 def make_checkpoint(folder: Path, *, speakers: int = 0, about: str = "") -> Path:
-    """Write config.json, model.pth (and voice.toml, if `about` is its text) into `folder`."""
+    """Write config.json, model.pth (and voice.toml, if ``about`` is its text) into ``folder``."""
     folder.mkdir(parents=True)
     torch.manual_seed(0)
     arguments = VitsArgs(

@@ -206,6 +206,6 @@ def test_stylesheets_use_no_token_that_is_not_there() -> None:
     ours = [path for path in Path(settings.BASE_DIR, "static").rglob("*.css") if "vendor" not in path.parts]
     texts = {path.name: path.read_text() for path in ours}
     known = {name for text in texts.values() for name in re.findall(r"(--[\w-]+)\s*:", text)}
-    # A variable with a fallback (`var(--border-radius, 6px)`) belongs to the admin's theme.
+    # A variable with a fallback (``var(--border-radius, 6px)``) belongs to the admin's theme.
     used = {(path, name) for path, text in texts.items() for name in re.findall(r"var\((--[\w-]+)\)", text)}
     assert {(path, name) for path, name in used if name not in known} == set()

@@ -26,10 +26,10 @@ def fill(service: Served, what: str) -> None:
 
     ``what``:
 
-    - `people`: an operator and a product manager;
-    - `day`: also history, load, an alert that will fire, and a running ramp;
-    - `steady`: as `day`, without the ramp;
-    - `rush`: so many more users that a critical alert fires.
+    - ``people``: an operator and a product manager;
+    - ``day``: also history, load, an alert that will fire, and a running ramp;
+    - ``steady``: as ``day``, without the ramp;
+    - ``rush``: so many more users that a critical alert fires.
     """
     services.run_python(service.log.parent / "state", "-m", "tests.e2e.filling", what)
 

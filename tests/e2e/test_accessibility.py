@@ -1,6 +1,6 @@
 """axe-core finds no serious problem on any page, and pages work by keyboard, on a phone and enlarged.
 
-By default only the most visited pages are tested; with `AXE=all` every page of the admin (`make test-axe`).
+By default only the most visited pages are tested; with ``AXE=all`` every page of the admin (``make test-axe``).
 """
 
 from __future__ import annotations

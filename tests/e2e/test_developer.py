@@ -36,7 +36,7 @@ def recording(tmp_path: Path) -> Path:
 
 
 async def picture(page: Page, name: str) -> None:
-    """Take a screenshot; `make screenshots` keeps it."""
+    """Take a screenshot; ``make screenshots`` keeps it."""
     if folder := os.environ.get("SCREENSHOTS"):
         await page.screenshot(path=Path(folder) / f"developer-{name}.png", full_page=True)
 

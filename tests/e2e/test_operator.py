@@ -239,7 +239,7 @@ PAGES = {"home": "/admin/", "flag": "/admin/rollout/flag/4/change/", "alerts": "
 async def test_the_pages_fit_and_can_be_photographed(
     service: Served, names: Iterable[str], size: tuple[int, int], dark: bool
 ) -> None:
-    """The pages fit each screen size. `make screenshots` keeps the pictures."""
+    """The pages fit each screen size. ``make screenshots`` keeps the pictures."""
     look = f"{'phone' if size == browser.PHONE else 'desktop'}-{'dark' if dark else 'light'}"
     async with browser.page(size, dark=dark) as (page, errors):
         await sign_in(page, service)

@@ -1,4 +1,4 @@
-"""The playground at `/`, used in a browser as a visitor uses it."""
+"""The playground at ``/``, used in a browser as a visitor uses it."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ async def test_it_says_that_the_demo_model_is_on(served_service: Served) -> None
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [browser.PHONE, browser.DESKTOP], ids=["phone", "desktop"])
 async def test_the_page_fits_and_can_be_photographed(served_service: Served, size: tuple[int, int], dark: bool) -> None:
-    """The page fits each screen size. `make screenshots` keeps the pictures."""
+    """The page fits each screen size. ``make screenshots`` keeps the pictures."""
     async with browser.page(size, dark=dark) as (page, errors):
         await ready(page, served_service)
         assert await page.evaluate(GROUND) == (DARK if dark else LIGHT)

@@ -1,4 +1,4 @@
-"""The dashboard at `/dashboard/`, used in a browser as a product manager uses it."""
+"""The dashboard at ``/dashboard/``, used in a browser as a product manager uses it."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ async def test_who_may_not_look_is_told_so(service: Served) -> None:
 async def test_the_page_fits_and_can_be_photographed(
     service: Served, cookies: StorageState, size: tuple[int, int], dark: bool
 ) -> None:
-    """The page fits each screen size. `make screenshots` keeps the pictures."""
+    """The page fits each screen size. ``make screenshots`` keeps the pictures."""
     async with browser.page(size, dark=dark, cookies=cookies) as (page, errors):
         await page.goto(f"{service.url}/dashboard/?range=90")
         await drawn(page)

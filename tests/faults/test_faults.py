@@ -1,6 +1,6 @@
 """Every dependency fails in each of four ways, and the disk is full, while callers use the service.
 
-`make test-faults` runs this and prints a table of what callers saw and how long recovery took. It requires that
+``make test-faults`` runs this and prints a table of what callers saw and how long recovery took. It requires that
 
 - no request takes longer than its deadline;
 - every answer is a success or a 503;

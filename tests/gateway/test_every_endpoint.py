@@ -90,7 +90,7 @@ def pages() -> list[str]:
 
 
 def sockets() -> list[str]:
-    """Return the paths of all WebSockets, if any app has a `websockets.py`."""
+    """Return the paths of all WebSockets, if any app has a ``websockets.py``."""
     if not list(settings.BASE_DIR.glob("*/websockets.py")):
         return []
     return list(vars(asgi)["_sockets"]())

@@ -1,6 +1,6 @@
 """A running service answers damaged audio files in time, with a transcript or a refusal, and with little memory.
 
-``VOICE_DAMAGED_FILES``: how many files to send (`make test-damaged`: 3,000).
+``VOICE_DAMAGED_FILES``: how many files to send (``make test-damaged``: 3,000).
 ``VOICE_DAMAGED_SEED``: the seed of the random damage.
 """
 

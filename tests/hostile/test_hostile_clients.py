@@ -1,6 +1,6 @@
 """Normal callers are served well while hostile clients attack: slow, flooding, abandoning, and with bombs.
 
-`make test-hostile` takes ten minutes. The callers ask at a fixed pace, so that their throughput with and without
+``make test-hostile`` takes ten minutes. The callers ask at a fixed pace, so that their throughput with and without
 attacks can be compared. Runs with a ``DURATION_S`` below a minute are too short for the bounds on throughput and p95 on
 a busy machine. They only print these figures, and require that callers are answered and that memory does not grow.
 """

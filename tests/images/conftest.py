@@ -1,4 +1,4 @@
-"""Tests that run both images' file trees together: `make test-images`. It installs seven gigabytes in .venv-gpu."""
+"""Tests that run both images' file trees together: ``make test-images``. It installs seven gigabytes in .venv-gpu."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The inference tier and an API process run from their images' exact packages and folders, as in the manifests.
 
 There is no GPU: Ray is configured with one that does not exist, and the models run on the CPU. Everything else is as in
-the image: lock file, folders, settings, and the models that `manage.py models install` installs.
+the image: lock file, folders, settings, and the models that ``manage.py models install`` installs.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def image(venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoint = [venv / "bin" / "python", "-m", "tests.coqui.checkpoint", root / "made"]
     subprocess.run(checkpoint, check=True, cwd=ROOT, capture_output=True)
     (root / "models").mkdir()
-    (root / "made" / "satu").rename(root / "models" / "coqui")  # as given by `--build-context models=`
+    (root / "made" / "satu").rename(root / "models" / "coqui")  # as given by ``--build-context models=``
     here = Path(os.environ.get("VOICE_TEST_MODELS") or ROOT / "var" / "models").absolute()
     given = [part for part in ("--from", str(here)) if here.is_dir()]
     told = environment(root, VOICE_STATE_DIR=str(root / "build"))
@@ -99,7 +99,7 @@ def test_compose_is_valid() -> None:
 
 
 def models(image: Path) -> dict[str, str]:
-    """Return the settings of `k8s/site/models.env` with the models of this test."""
+    """Return the settings of ``k8s/site/models.env`` with the models of this test."""
     return {"VOICE_ASR_MODEL": MODELS[0], "VOICE_TTS_MODEL": MODELS[1], "VOICE_COQUI_MODELS": f"{image}/models/coqui"}
 
 
@@ -112,7 +112,7 @@ def short() -> Iterator[str]:
 
 @contextmanager
 def ray_tier(image: Path, tmp_path: Path, short: str) -> Iterator[str]:
-    """Run `ray start` and deploy the manifest's Serve configuration, as KubeRay does; yield the tier's address."""
+    """Run ``ray start`` and deploy the manifest's Serve configuration, as KubeRay does; yield the tier's address."""
     config = serve_config(1)
     port = config["http_options"]["port"] = free_port()
     config["http_options"]["host"] = "127.0.0.1"
@@ -141,7 +141,7 @@ def ray_tier(image: Path, tmp_path: Path, short: str) -> Iterator[str]:
 
 
 def _wait_for_cluster(folder: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until Ray has written its address, which `--address=auto` reads."""
+    """Wait until Ray has written its address, which ``--address=auto`` reads."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while not (folder / "ray" / "ray_current_cluster").exists():
         assert process.poll() is None, "Ray ended"

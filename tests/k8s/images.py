@@ -61,7 +61,7 @@ class Image:
         return told
 
     def copy_to(self, folder: Path) -> None:
-        """Copy the contents of the image's `/app` into a folder."""
+        """Copy the contents of the image's ``/app`` into a folder."""
         for source in self.sources():
             if (ROOT / source).is_dir():
                 shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
@@ -69,7 +69,7 @@ class Image:
                 shutil.copy(ROOT / source, folder / source)
 
     def install_to(self, venv: Path) -> None:
-        """Make the image's `/venv` with its version of Python. This uses uv, because pip takes a minute."""
+        """Make the image's ``/venv`` with its version of Python. This uses uv, because pip takes a minute."""
         files = [part for file in self.requirements() for part in ("-r", str(file))]
         here = ["--python", str(venv)]
         for command in (["venv", "--python", self.python(), str(venv)], ["pip", "install", *here, *files]):

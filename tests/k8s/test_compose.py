@@ -53,7 +53,7 @@ def filled(text: str, **given: str) -> str:
 
 
 def shell_line(part: str) -> str:
-    """Return the script of a service whose command is `sh -c SCRIPT`."""
+    """Return the script of a service whose command is ``sh -c SCRIPT``."""
     shell, flag, script = PARTS[part].get("command") or PARTS[part]["entrypoint"]
     assert (shell, flag) == ("sh", "-c")
     return filled(script)

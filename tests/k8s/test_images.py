@@ -91,7 +91,7 @@ def test_what_is_installed_is_locked_and_fits_together(image: Image) -> None:
 
 
 def _version(line: str) -> str:
-    """Return a requirement as `name==version`, without extras and conditions."""
+    """Return a requirement as ``name==version``, without extras and conditions."""
     return re.sub(r"\[.*?\]", "", line.split(" ")[0].split(";")[0]).lower()
 
 
@@ -149,7 +149,7 @@ def venv(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def told(venv: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> dict[str, str]:
-    """The environment variables of `asr-api`, with addresses and paths of this machine."""
+    """The environment variables of ``asr-api``, with addresses and paths of this machine."""
     (pod,) = (one for one in workloads() if one.name == "asr-api")
     container = pod.containers[-1]
     here = {

@@ -32,7 +32,7 @@ REQUIRED_HPA = {
 
 
 def grown(what: str, phase: Phase) -> tuple[int, int]:
-    """Return the lower and upper number of `pods` or `gpus` of a phase.
+    """Return the lower and upper number of ``pods`` or ``gpus`` of a phase.
 
     A phase that scales automatically begins at the upper number of the phase before. Its own upper number is for its
     peak of users, with as many users for each pod or GPU as in the phase before.
@@ -120,7 +120,7 @@ def test_alerts_come_before_refusals(number: int) -> None:
 def test_changing_phase_restarts_nothing() -> None:
     """Pod templates are the same in every phase, so that no stream is cut and no job has to be deleted first.
 
-    Settings that differ between phases are read from files (`voice-phase`).
+    Settings that differ between phases are read from files (``voice-phase``).
     """
     made = [
         {one.name: one.template for one in workloads(number) if one.kind in ("Deployment", "Job")} for number in PHASES
@@ -159,7 +159,7 @@ def test_the_database_has_connections_for_all(number: int) -> None:
 
 @pytest.mark.parametrize("number", PHASES)
 def test_replicas_follow_the_work_as_the_settings_have_it(number: int) -> None:
-    """A Serve configuration replaces all scaling settings of `inference/ray_app.py`, so it must repeat them."""
+    """A Serve configuration replaces all scaling settings of ``inference/ray_app.py``, so it must repeat them."""
     for deployment in serve_config(number)["applications"][0]["deployments"]:
         if deployment["name"] == "units":
             continue

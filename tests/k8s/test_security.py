@@ -85,7 +85,7 @@ def test_kustomize_makes_no_secret() -> None:
 
 # --- Which pods may connect to which: the rules of the network policies, evaluated ------------------------------------
 
-Peer = dict[str, str]  # labels of a pod; also `namespace`, the namespace's name, or `address` for a peer outside
+Peer = dict[str, str]  # labels of a pod; also ``namespace``, the namespace's name, or ``address`` for a peer outside
 
 
 def selects(selector: Manifest, labels: dict[str, str]) -> bool:

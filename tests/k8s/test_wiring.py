@@ -247,7 +247,7 @@ def test_the_host_name_is_the_same_everywhere() -> None:
 
 
 def test_what_an_operator_edits_is_in_one_folder(tmp_path: Path) -> None:
-    """Every value of `k8s/site` that other manifests use gets there, and no placeholder is left."""
+    """Every value of ``k8s/site`` that other manifests use gets there, and no placeholder is left."""
     shutil.copytree(K8S, tmp_path / "k8s")
     plan = tmp_path / "k8s" / "site" / "kustomization.yaml"
     (literals,) = (

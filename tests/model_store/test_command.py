@@ -1,4 +1,4 @@
-"""`manage.py models`, as used in a terminal."""
+"""``manage.py models``, as used in a terminal."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _TABLES = (
 
 
 def patterns(chars: int = 4096) -> list[str]:
-    """Return every pattern, repeated to `chars` characters."""
+    """Return every pattern, repeated to ``chars`` characters."""
     units = [unit for unit in _UNITS.split("|") if unit] + ["|", "| a ", *_TABLES]
     return [(unit * chars)[:chars] for unit in dict.fromkeys(units)]
 

@@ -33,7 +33,7 @@ def read_cases(path: Path) -> list[Case]:
 
 
 def words(text: str) -> str:
-    """Return `text` in lower case and without punctuation."""
+    """Return ``text`` in lower case and without punctuation."""
     kept = (
         char if char == "'" or unicodedata.category(char)[0] in "LMN" else " "
         for char in unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
@@ -42,7 +42,7 @@ def words(text: str) -> str:
 
 
 def is_right(case: Case, spoken: str) -> bool:
-    """Return True if `spoken` is an accepted form of the case; in Chinese, spaces do not count."""
+    """Return True if ``spoken`` is an accepted form of the case; in Chinese, spaces do not count."""
     said = words(spoken)
     if case.language == "ta":
         parts = [part.partition("=")[2] or part for part in re.split(r"\s+(?=\d+=)", case.accepted[0])]

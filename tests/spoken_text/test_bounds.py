@@ -1,6 +1,6 @@
 """The length of the spoken text and the time to make it are bounded by the length of the input.
 
-`hostile.py` prints the figures.
+``hostile.py`` prints the figures.
 """
 
 from __future__ import annotations

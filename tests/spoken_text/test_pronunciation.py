@@ -34,7 +34,7 @@ english = partial(espeak.phonemes, voice="en-us")
 
 
 def sounds(text: str, language: str = "ms") -> str:
-    """Return the IPA of `text` without stress marks."""
+    """Return the IPA of ``text`` without stress marks."""
     said = phonemes(text, language, english=english)
     return " ".join(word.ipa for word in said).replace("ˈ", "").replace("ˌ", "")
 

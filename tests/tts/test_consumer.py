@@ -1,4 +1,4 @@
-"""`/ws/tts` over real sockets: messages, audio, limits and metering."""
+"""``/ws/tts`` over real sockets: messages, audio, limits and metering."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("settled")
 
 
 class Reader:
-    """A client of `/ws/tts`, with the ``events`` and the ``audio`` received so far."""
+    """A client of ``/ws/tts``, with the ``events`` and the ``audio`` received so far."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection

@@ -1,4 +1,4 @@
-"""Kokoro: symbols, voice packs, and errors if the weights are missing; with weights (fixture `kokoro`), speech."""
+"""Kokoro: symbols, voice packs, and errors if the weights are missing; with weights (fixture ``kokoro``), speech."""
 
 from __future__ import annotations
 

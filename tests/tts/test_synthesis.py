@@ -74,7 +74,7 @@ async def test_many_voices_at_once_keep_their_own_words(espeak: None) -> None:
 
 
 class SlowEngine:
-    """An engine that takes `seconds` for each sentence and speaks as many thousand samples as its text says.
+    """An engine that takes ``seconds`` for each sentence and speaks as many thousand samples as its text says.
 
     ``asked``: the texts it got.
     ``dropped``: the texts whose work was cancelled.

@@ -12,7 +12,7 @@ from django.utils import timezone
 from dashboard.board import Board, csv_of
 from dashboard.date_range import asked
 
-DAYS = 45  # length of the history that the fixture `used` makes
+DAYS = 45  # length of the history that the fixture ``used`` makes
 
 
 def board(first: date, last: date) -> Board:

@@ -1,4 +1,4 @@
-"""`manage.py serve` as a process: it starts, prints how to begin, survives outages of its dependencies, and stops."""
+"""``manage.py serve`` as a process: it starts, prints how to begin, survives outages of its dependencies, and stops."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ BAD = {
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of `manage.py` with these environment variables."""
+    """Run a command of ``manage.py`` with these environment variables."""
     return subprocess.run(
         [sys.executable, "manage.py", *command],
         cwd=ROOT,

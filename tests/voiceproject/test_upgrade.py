@@ -1,6 +1,6 @@
 """A database of the previous version, with data in every app's tables, can be migrated and used further.
 
-`database_0_1.sql.gz` is a SQLite dump of a database of version 0.1: requests, roll-ups, statements, flags with their
+``database_0_1.sql.gz`` is a SQLite dump of a database of version 0.1: requests, roll-ups, statements, flags with their
 audit trail, alerts, a load test, an API key.
 """
 

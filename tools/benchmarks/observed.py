@@ -1,4 +1,4 @@
-"""Run `manage.py serve --demo` and report the CPU time of its threads on request.
+"""Run ``manage.py serve --demo`` and report the CPU time of its threads on request.
 
     python -m tools.benchmarks.observed DESCRIPTOR
 

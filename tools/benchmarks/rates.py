@@ -1,6 +1,6 @@
 """Measure the machine time of a request: batch times on an idle machine, and CPU time per thread under load.
 
-`manage.py measure_rates` writes the result to a file, which the planner and the simulator read. CPU time is measured
+``manage.py measure_rates`` writes the result to a file, which the planner and the simulator read. CPU time is measured
 under full load, because a thread that shares caches and memory with others needs more time for the same work.
 """
 

@@ -1,4 +1,4 @@
-"""Compare uvicorn and Daphne by an authenticated `GET /v1/models`, whose time is mostly the ASGI server's own.
+"""Compare uvicorn and Daphne by an authenticated ``GET /v1/models``, whose time is mostly the ASGI server's own.
 
 python -m tools.benchmarks.servers
 """

@@ -46,7 +46,7 @@ def sounds_of(word: str) -> Iterator[tuple[str, int, int]]:
 def missed_sounds(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[int, int]]:
     """Return for each kind of sound how many were missed, and how many there were.
 
-    ``pairs``: said and heard sentences, normalised by `spoken_text.error_rate.alike`.
+    ``pairs``: said and heard sentences, normalised by ``spoken_text.error_rate.alike``.
     """
     missed: Counter[str] = Counter()
     total: Counter[str] = Counter()
@@ -59,7 +59,7 @@ def missed_sounds(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[int, int]
 
 
 def _kept_letters(said: str, heard: str) -> set[int]:
-    """Return the indices of the letters of `said` that are the same in `heard`."""
+    """Return the indices of the letters of ``said`` that are the same in ``heard``."""
     if not said or not heard:
         return set()
     chunks = jiwer.process_characters(said, heard).alignments[0]

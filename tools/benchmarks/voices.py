@@ -3,13 +3,13 @@
     python -m tools.benchmarks.voices [voice ...] [--sentences N] [--held-out | --english] [--sounds] [--save DIR]
                                       [--mix NAME=RECIPE ... [--pace PERCENT]]
 
-Needs Kokoro and Whisper base (`manage.py models install --default`). The text and its transcript are normalised before
-they are compared (`spoken_text.error_rate`), so that "15 peratus" equals "lima belas peratus".
+Needs Kokoro and Whisper base (``manage.py models install --default``). The text and its transcript are normalised
+before they are compared (``spoken_text.error_rate``), so that "15 peratus" equals "lima belas peratus".
 
 --held-out  read sentences that were not used to choose or tune voices
 --english   read Malay sentences with English words, and count the English words that are missed
 --sounds    show for each kind of Malay sound how many were missed
---save      keep the audio for `tools.benchmarks.predicted_mos`
+--save      keep the audio for ``tools.benchmarks.predicted_mos``
 --mix       try a mixture of the published voice packs in the folder of --packs
 """
 

@@ -1,4 +1,4 @@
-"""Demo data: a believable quarter for trying the pages, written only by `manage.py seed_demo`.
+"""Demo data: a believable quarter for trying the pages, written only by ``manage.py seed_demo``.
 
 Modules that decide what happens are pure functions of a seed:
 

@@ -32,7 +32,7 @@ class Statements:
 
 
 def make_plans(quarter: Quarter, clients: list[ClientApplication], people: Iterable[Person], scale: int) -> int:
-    """Assign the plan `basic` to all clients and `plus` to some users; return the number of assignments.
+    """Assign the plan ``basic`` to all clients and ``plus`` to some users; return the number of assignments.
 
     ``scale``: the factor of the plans' limits.
     """

@@ -103,7 +103,7 @@ def write_uptime(quarter: Quarter) -> None:
 
 
 def incidents(quarter: Quarter) -> Iterator[Incident]:
-    """Yield the incidents in order of time, except the one whose alert is still firing."""
+    """Yield the quarter's past incidents, earliest first. The alert that is still firing is not among them."""
     minute = timedelta(minutes=1)
     critical = Rule.Severity.CRITICAL
     warning = Rule.Severity.WARNING

@@ -27,7 +27,7 @@ class Person:
     ``left``: the first day of the quarter without use.
     ``rate``: how much the user asks for, relative to others.
     ``language``: the user's language.
-    ``plus_from``: the day from which the user has the plan `plus`; None without it.
+    ``plus_from``: the day from which the user has the plan ``plus``; None without it.
     """
 
     user: str

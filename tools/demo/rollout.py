@@ -27,7 +27,7 @@ LAST_HOLD = timedelta(hours=72)
 
 
 def is_untouched() -> bool:
-    """Return True if only `make run` and migrations have changed who has voice so far."""
+    """Return True if only ``make run`` and migrations have changed who has voice so far."""
     by_people = Change.objects.exclude(who__in=[demo.STARTED_BY, "migrate"])
     return not Ramp.objects.exists() and not by_people.filter(subject__in=[VOICE, *Feature]).exists()
 

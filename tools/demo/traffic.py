@@ -223,7 +223,10 @@ def hard_limit(plan: DemoPlan, measure: Measure) -> int:
 
 
 def hash_of(person: Person) -> int:
-    """Return a hash that is the same in every process, unlike Python's own, so that users keep their voice."""
+    """Return a hash of the user's id, which chooses the user's TTS voice.
+
+    Unlike Python's ``hash``, it is the same in every process, so a user has the same voice in every run.
+    """
     return int(person.user[1:], 16)
 
 

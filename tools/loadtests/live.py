@@ -83,7 +83,7 @@ class HeardSoFar:
 
 
 def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
-    """Stream a WAV file to `/ws/asr` in real time; measure the time from its end to `done`.
+    """Stream a WAV file to ``/ws/asr`` in real time; measure the time from its end to ``done``.
 
     Raises ``Refused``, ``Wrong``, or an error of the connection.
     """
@@ -111,7 +111,7 @@ def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
 
 
 def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
-    """Send a text to `/ws/tts` word by word; measure the time from its first full stop to the first audio.
+    """Send a text to ``/ws/tts`` word by word; measure the time from its first full stop to the first audio.
 
     Raises ``Refused``, ``Wrong``, or an error of the connection.
     """
@@ -149,7 +149,7 @@ def error_code(body: bytes | str) -> str:
 def _converse(
     line: LiveEndpoint, path: str, start: dict[str, Any], talk: Callable[[WebSocket, HeardSoFar], float]
 ) -> tuple[float, HeardSoFar]:
-    """Open a connection, send ``start``, run ``talk``, and read everything up to `done`.
+    """Open a connection, send ``start``, run ``talk``, and read everything up to ``done``.
 
     ``talk``: sends the user's part of the conversation.
     Returns the result of ``talk``, and what the server sent.

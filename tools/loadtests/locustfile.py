@@ -106,7 +106,7 @@ class VoiceUser(FastHttpUser):
         return waits
 
     def context(self) -> dict[str, Any]:
-        """Return the extra data that Locust passes to `_tell` with each request."""
+        """Return the extra data that Locust passes to ``_tell`` with each request."""
         return {"spoken": self.spoken}
 
     @task
@@ -159,9 +159,9 @@ class VoiceUser(FastHttpUser):
                     answer.failure(error)
 
     def _judge(self, answer: Any, check: Callable[[Any], None]) -> Exception | None:
-        """Return what is wrong with an answer; None if nothing is.
+        """Return what is wrong with a response, or None if nothing is.
 
-        Locust's answers have no types. They have status 0 if there was no answer.
+        ``answer``: the response of Locust's HTTP client; its status is 0 if none arrived.
         """
         match answer.status_code:
             case 200:

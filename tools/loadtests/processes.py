@@ -1,4 +1,4 @@
-"""Watch the server's processes through `/metrics`: their memory over time, and whether one died.
+"""Watch the server's processes through ``/metrics``: their memory over time, and whether one died.
 
 Behind a load balancer, each reading is from whichever process answers. Processes are told apart by their start times.
 """

@@ -66,7 +66,7 @@ def _cores(process: Process, result: Result) -> float | None:
 
 
 def write(told: Facts, folder: Path) -> Path:
-    """Write `report.json` and `report.html` into a folder; return the path of the page."""
+    """Write ``report.json`` and ``report.html`` into a folder; return the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     path = folder / "report.html"

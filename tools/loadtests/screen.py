@@ -1,4 +1,4 @@
-"""What `manage.py loadtest` prints: the progress of a run, and its verdict."""
+"""What ``manage.py loadtest`` prints: the progress of a run, and its verdict."""
 
 from __future__ import annotations
 

@@ -59,9 +59,9 @@ def address(host: str) -> str:
 
 @contextmanager
 def throw_away(folder: Path, root: Path) -> Iterator[Service]:
-    """Run `manage.py serve --demo` with its state in ``folder``. Raises ``Unusable`` if it does not start.
+    """Run ``manage.py serve --demo`` with its state in ``folder``. Raises ``Unusable`` if it does not start.
 
-    ``root``: the folder of `manage.py`.
+    ``root``: the folder of ``manage.py``.
     """
     port = _free_port()
     key = f"vk_demo_{secrets.token_urlsafe(24)}"

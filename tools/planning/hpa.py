@@ -71,7 +71,7 @@ class Specification:
     users_per_pod: int | None = None
 
     def manifest(self) -> dict[str, Any]:
-        """Return the `spec` of the manifest without its `scaleTargetRef`."""
+        """Return the ``spec`` of the manifest without its ``scaleTargetRef``."""
         target = {"type": "Utilization", "averageUtilization": self.target_percent}
         metrics: list[dict[str, Any]] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
         if self.users_per_pod is not None:
@@ -158,7 +158,11 @@ def ceiling(value: float) -> int:
 
 @dataclass
 class Autoscaler:
-    """One HPA and its history: recommendations for the stabilisation windows, changes for the policies."""
+    """One HorizontalPodAutoscaler (HPA) and its history.
+
+    ``_recommended``: times and recommended numbers of pods; the stabilisation windows read these.
+    ``_changes``: times and changes of the number of pods; the policies read these.
+    """
 
     specification: Specification
     _recommended: deque[tuple[float, int]] = field(default_factory=deque)

@@ -43,7 +43,7 @@ def narrative(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
 
 
 def when(run: Run, at_s: float, *, in_minutes: bool, seconds: bool = False) -> str:
-    """Return a moment of a run as text, such as `21:15`.
+    """Return a moment of a run as text, such as ``21:15``.
 
     ``at_s``: seconds since the start.
     ``in_minutes``: give minutes and seconds since the start; otherwise hours and minutes of the day.

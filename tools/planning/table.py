@@ -126,7 +126,7 @@ def _cell(column: Column, case: Case) -> str:
 
 
 def cost_line(cost: UnitCost, unit: str) -> str:
-    """Return a unit cost as text, such as `ASR cost per hour of audio, USD: 0.2103, target < 0.01: not met; …`."""
+    """Return a unit cost as text, such as ``ASR cost per hour of audio, USD: 0.2103, target < 0.01: not met; …``."""
     value = "no use" if cost.value is None else f"{cost.value:.4f}"
     words = f"{cost.name}: {value}, target {cost.target.in_words}: {cost.verdict}; "
     words += f"machine time alone {cost.floor:.5f}"

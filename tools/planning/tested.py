@@ -39,7 +39,7 @@ def as_tested(planner: Planner, number: int, *, gpus: int, pods: int) -> Rates:
 def scaled(planner: Planner, kinds: Mapping[str, Mapping[str, Any]], name: str, *, gpus: int, pods: int) -> Rates:
     """Return the planner's rates, scaled so that a report's throughput just fills the machines.
 
-    ``kinds``: the report's figures by `asr`, `tts`, `live_asr`, `live_tts`.
+    ``kinds``: the report's figures by ``asr``, ``tts``, ``live_asr``, ``live_tts``.
     ``name``: what to call the load test in the notes.
     Raises ``NoSuchTest`` if no request succeeded.
     """

@@ -1,7 +1,7 @@
-"""Make the voices' style packs: `python -m tools.training.voice_packs DIRECTORY`, a directory of Kokoro's *.bin files.
+"""Make the style packs: ``python -m tools.training.voice_packs DIRECTORY``, from Kokoro's *.bin files in DIRECTORY.
 
 A published pack has a row for each length of a text, from 1 to 510 symbols. Neighbouring rows differ little, so this
-project's packs keep only `ROWS` of them, evenly spaced, as float16. `tts.kokoro.style` interpolates between them.
+project's packs keep only ``ROWS`` of them, evenly spaced, as float16. ``tts.kokoro.style`` interpolates between them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def mixed(recipe: str, published: Path) -> Pack:
 
 
 def thinned(pack: Pack, rows: int = ROWS) -> Pack:
-    """Return `rows` evenly spaced rows of a full pack, from the first to the last, interpolated linearly."""
+    """Return ``rows`` evenly spaced rows of a full pack, from the first to the last, interpolated linearly."""
     places = np.linspace(0, FULL_ROWS - 1, rows)
     below = places.astype(int)
     share = (places - below)[:, np.newaxis].astype(np.float32)

@@ -1,4 +1,4 @@
-"""`manage.py voice off` sets the kill switch and `on` releases it, for when the admin is unreachable."""
+"""``manage.py voice off`` sets the kill switch and ``on`` releases it, for when the admin is unreachable."""
 
 from __future__ import annotations
 

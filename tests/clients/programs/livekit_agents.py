@@ -1,4 +1,4 @@
-"""LiveKit's openai plugin: a file, a stream, speech. With `restart`, the server stops during the stream."""
+"""LiveKit's openai plugin: a file, a stream, speech. With ``restart``, the server stops during the stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py seed_demo` writes a quarter into the database, and all its figures agree."""
+"""``manage.py seed_demo`` writes a quarter into the database, and all its figures agree."""
 
 from __future__ import annotations
 

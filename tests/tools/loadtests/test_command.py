@@ -1,4 +1,4 @@
-"""`manage.py loadtest` against a service, both as real processes, with small loads."""
+"""``manage.py loadtest`` against a service, both as real processes, with small loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of the load tests: clips, checks of answers, reading `/metrics`, the report's curves."""
+"""Parts of the load tests: clips, checks of answers, reading ``/metrics``, the report's curves."""
 
 from __future__ import annotations
 

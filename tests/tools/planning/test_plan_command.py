@@ -1,4 +1,4 @@
-"""`manage.py plan_capacity` and the parts behind it."""
+"""``manage.py plan_capacity`` and the parts behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py measure_rates` measures a real service, and a plan can be made from the result."""
+"""``manage.py measure_rates`` measures a real service, and a plan can be made from the result."""
 
 from __future__ import annotations
 

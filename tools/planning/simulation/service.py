@@ -1,7 +1,7 @@
 """The service in simulated time: the steps of one request in their order, and the threads that do them.
 
 An API pod is one process with an event loop, thread pools for audio and a thread for the ledger. Its engines run either
-in the same pod (one machine, as with `make run`) or on GPUs that all pods share.
+in the same pod (one machine, as with ``make run``) or on GPUs that all pods share.
 """
 
 from __future__ import annotations

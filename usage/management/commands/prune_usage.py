@@ -1,4 +1,4 @@
-"""`manage.py prune_usage`, for a daily job: replace end users' ids in old usage by pseudonyms; amounts stay."""
+"""``manage.py prune_usage``, for a daily job: replace end users' ids in old usage by pseudonyms; amounts stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py rebuild_usage`: rebuild roll-ups and quota counters from the ledger, while the service may run."""
+"""``manage.py rebuild_usage``: rebuild roll-ups and quota counters from the ledger, while the service may run."""
 
 from __future__ import annotations
 

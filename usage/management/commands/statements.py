@@ -1,4 +1,4 @@
-"""`manage.py statements`, for a monthly job: draft a month's statements, or make them final."""
+"""``manage.py statements``, for a monthly job: draft a month's statements, or make them final."""
 
 from __future__ import annotations
 

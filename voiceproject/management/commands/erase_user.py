@@ -1,4 +1,4 @@
-"""`manage.py erase_user`: removes one end user's id from every app, at that user's request under the PDPA."""
+"""``manage.py erase_user``: removes one end user's id from every app, at that user's request under the PDPA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py export_user`: writes all that the service holds on one end user, at that user's request under the PDPA."""
+"""``manage.py export_user``: write all data held on one end user, at that user's request under the PDPA."""
 
 from __future__ import annotations
 

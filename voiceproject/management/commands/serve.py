@@ -1,4 +1,4 @@
-"""`manage.py serve`: migrates the database, then serves until SIGINT or SIGTERM."""
+"""``manage.py serve``: migrates the database, then serves until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _server(name: str) -> type[Server] | type[DaphneServer]:
 
 
 def _watch(stopping: threading.Event) -> None:
-    """Run what `manage.py watch_capacity` runs, beside the server."""
+    """Run what ``manage.py watch_capacity`` runs, beside the server."""
     from capacity.watch import Watcher  # imported only after the server has started
 
     Watcher(stopping).run()

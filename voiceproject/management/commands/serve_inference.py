@@ -1,4 +1,4 @@
-"""`manage.py serve_inference`: runs the inference tier in one process, without Ray.
+"""``manage.py serve_inference``: runs the inference tier in one process, without Ray.
 
 API processes find it by ``VOICE_INFERENCE_URL``.
 """

@@ -1,4 +1,4 @@
-"""`manage.py loadtest SCENARIO`: load the service as people do, and write a verdict and a report."""
+"""``manage.py loadtest SCENARIO``: load the service as people do, and write a verdict and a report."""
 
 from __future__ import annotations
 

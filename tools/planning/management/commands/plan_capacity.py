@@ -1,4 +1,4 @@
-"""`manage.py plan_capacity`: compute the machines, monthly cost and latency for a number of users."""
+"""``manage.py plan_capacity``: compute the machines, monthly cost and latency for a number of users."""
 
 from __future__ import annotations
 

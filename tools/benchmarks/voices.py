@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=1000)
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--english", action="store_true", help="English words in Malay sentences")
-    kinds.add_argument("--held-out", action="store_true", help="sentences that no choice was made by")
+    kinds.add_argument("--held-out", action="store_true", help="sentences used for no tuning decision")
     parser.add_argument("--sounds", action="store_true", help="which Malay sounds were not heard")
     parser.add_argument("--save", type=Path)
     parser.add_argument("--show", action="store_true", help="what was heard wrong")

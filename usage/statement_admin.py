@@ -19,10 +19,10 @@ from core.admin_base import ReadOnly, exists, found
 from core.confirmation import Question, ask
 from usage import documents
 from usage.confirmation import CreditForm, MonthForm
-from usage.drafting import draft_month, finalise, overcharged_sen
 from usage.large_table_admin import MonthFilter
 from usage.money import exact
 from usage.period import month_before, month_of
+from usage.statement_drafting import draft_month, finalise, overcharged_sen
 from usage.statements import CreditNote, Statement, StatementError, StatementLine
 
 

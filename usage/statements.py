@@ -1,7 +1,7 @@
 """Statements of a month's charges, each for one end user or for a client application with all its end users.
 
-A draft may be rewritten at any time (``usage.drafting``). A final statement and its lines never change: database
-triggers refuse it (``usage.guards``). Errors found afterwards are refunded by credit notes.
+A draft may be rewritten at any time (``usage.statement_drafting``). A final statement and its lines never change:
+database triggers refuse it (``usage.guards``). Errors found afterwards are refunded by credit notes.
 """
 
 from __future__ import annotations

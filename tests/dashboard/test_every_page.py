@@ -18,7 +18,6 @@ from rollout import roles
 from tests.capacity.world import logged_in
 from tests.e2e import filling
 from tests.tools.loadtests import made
-from usage.drafting import draft_month
 from usage.models import (
     ChatUsers,
     Correction,
@@ -30,6 +29,7 @@ from usage.models import (
     Rating,
 )
 from usage.period import month_of
+from usage.statement_drafting import draft_month
 
 MAX_QUERIES = 20  # for a page of up to 100 rows
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)

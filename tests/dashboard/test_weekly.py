@@ -21,10 +21,10 @@ from dashboard import mailing
 from dashboard.models import MailedSummary
 from dashboard.weekly import Summary, last_whole_week
 from tests.usage.boards import board, table
-from usage.drafting import draft_month
 from usage.exchange import ExchangeRate, rate_of
 from usage.models import CreditNote, InfrastructureCost, LedgerEntry, Plan, Statement
 from usage.period import month_of
+from usage.statement_drafting import draft_month
 
 
 def text_of(pdf: bytes) -> str:

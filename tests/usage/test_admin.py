@@ -13,9 +13,9 @@ from django.utils import timezone
 from core.models import ClientApplication
 from tests.usage.ledgers import Fill
 from tests.usage.test_statements import last_month, moment
-from usage.drafting import draft_month, finalise
 from usage.entry import Kind
 from usage.models import Consumption, InfrastructureCost, LedgerEntry, Plan, PlanAssignment, Statement
+from usage.statement_drafting import draft_month, finalise
 
 LISTS = [
     "ledgerentry",

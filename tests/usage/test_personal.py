@@ -20,7 +20,6 @@ from tests.usage.ledgers import Fill
 from tests.usage.test_rebuild import rollups
 from tests.usage.test_statements import last_month, moment
 from usage.counter_entry import take_back
-from usage.drafting import draft_month, finalise
 from usage.entry import Kind
 from usage.models import (
     Consumption,
@@ -34,6 +33,7 @@ from usage.models import (
 )
 from usage.personal import prune
 from usage.rebuild import rebuild
+from usage.statement_drafting import draft_month, finalise
 from usage.weeks import PSEUDONYM, pseudonym
 
 OLD = timedelta(days=500)

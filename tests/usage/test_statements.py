@@ -21,11 +21,11 @@ from core.models import ClientApplication
 from tests.usage.ledgers import Fill
 from usage import documents
 from usage.counter_entry import CounterEntryError, take_back
-from usage.drafting import draft_client, draft_month, finalise, finalise_month, overcharged_sen
 from usage.entry import Kind
 from usage.models import CreditNote, LedgerEntry, Plan, PlanAssignment, Statement, StatementLine
 from usage.period import month_before, month_of, start_of
 from usage.posting import write
+from usage.statement_drafting import draft_client, draft_month, finalise, finalise_month, overcharged_sen
 from usage.statements import StatementError
 
 

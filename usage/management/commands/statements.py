@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from usage.drafting import draft_month, finalise_month
 from usage.period import month_before, month_of
+from usage.statement_drafting import draft_month, finalise_month
 from usage.statements import StatementError
 
 

@@ -9,7 +9,7 @@ An utterance is cut into segments as a recording is (``asr.segmenting``). Each s
 complete, so most words are known when the speaker stops. The final consists of these words, after the same check as for
 a file (``asr.guard``).
 
-Partials are extra. They are greedy guesses at the open segment: one at a time, at most one for every
+Partial results are extra. They are greedy decodings of the open segment: one at a time, at most one for every
 ``PARTIAL_EVERY_MS`` of new audio, none while the engine is busy. Under load they become rarer, since finals go first.
 
 Threads: everything runs on one event loop, but larger pieces of voice activity detection run in the CPU pool.

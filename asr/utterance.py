@@ -1,7 +1,7 @@
 """One stretch of live speech, from audio to text.
 
 Its segments are recognised as soon as they are complete. In between, the open segment is recognised now and then to
-show a partial text; such a recognition is called a guess.
+show a partial result (``guess``).
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from asr.transcript import Part, join
 from asr.units import SAMPLE_RATE, Options, Samples, SpeechUnit, Token, Word
 from inference.errors import InferenceError
 
-PARTIAL_EVERY_MS = 400  # least new audio between two guesses
+PARTIAL_EVERY_MS = 400  # least new audio between two partial results
 FIRST_PARTIAL_WITHIN_MS = 3_000
-# Together with the padding, this is about a word. A guess at less finds nothing and delays the next one.
+# Together with the padding, this is about a word. A partial result of less has no words and delays the next one.
 FIRST_PARTIAL_SPEECH_S = 0.6
-BUSY_S = 0.25  # a guess that would wait longer than this is not made, unless it is overdue
-OVERDUE_S = 2.0  # after this time without a guess, the next one takes its turn among the finals
-PARTIAL_BACKOFF = 1.0  # pause after a guess, as a multiple of its duration, if the engine had nothing else to do
-BUSY_PARTIAL_BACKOFF = 4.0  # the same if the guess had to wait, so that partials give way first
+BUSY_S = 0.25  # a partial result that would wait longer than this is not made, unless it is overdue
+OVERDUE_S = 2.0  # after this time without a partial result, the next one takes its turn among the finals
+PARTIAL_BACKOFF = 1.0  # pause after a partial result, as a multiple of the time it took, if the engine was otherwise idle
+BUSY_PARTIAL_BACKOFF = 4.0  # the same if it had to wait, so that partial results give way first
 MAX_PARTIAL_BACKOFF_S = 1.5
-WAITED_MS = 30.0  # a guess that waited longer than this for its batch competed with other work
-PARTIAL_DEADLINE_S = 2.0  # nobody wants to see a guess later than this
+WAITED_MS = 30.0  # a partial result that waited longer than this for its batch competed with other work
+PARTIAL_DEADLINE_S = 2.0  # a partial result is of no use later than this
 FINAL_DEADLINE_S = 30.0
 _UNSPACED = ("zh", "yue", "ja")
 
@@ -215,7 +215,7 @@ class Utterance:
         closed = list(self._closed)
         began = time.monotonic()
         waited_ms = 0.0
-        # Greedy, once: a guess is soon replaced. Words are timed in the final only.
+        # Greedy, once: a partial result is soon replaced. Words are timed in the final only.
         options = replace(
             self._known(),
             temperatures=self._options.temperatures[:1],
@@ -236,7 +236,7 @@ class Utterance:
         except InferenceError:
             waited_ms = 1000 * PARTIAL_DEADLINE_S
             return  # the engine is too busy, or the final will report the error
-        except Exception:  # a guess is an extra: its failure must not end the stream
+        except Exception:  # a partial result is an extra: its failure must not end the stream
             logger.exception("a partial could not be recognised")
             return
         finally:

@@ -1,7 +1,7 @@
-"""Choose the voice for each sentence of a reply, by the sentence's language and by what the engines can do.
+"""Choose the voice for each sentence of a reply, by the sentence's language and by the load and state of the engines.
 
-When the neural engine cannot keep up (brown-out), another engine speaks the whole reply. When it fails at a sentence,
-another engine speaks that sentence and the rest.
+If the neural engine is too busy when a reply begins (brown-out), eSpeak NG speaks the whole reply. If the neural engine
+fails at a sentence, eSpeak NG speaks that sentence and the rest.
 
 A ``ReplyVoice`` belongs to one reply and is used on one event loop.
 """

@@ -153,7 +153,7 @@ class SpeechFile:
 
 
 async def speech_file(order: SpeechOrder) -> SpeechFile:
-    """Return the file for an order: complete if it is short or cached, else ready to be streamed.
+    """Return the file for a request: complete if it is short or cached, else ready to be streamed.
 
     Raises the engines' errors.
     """

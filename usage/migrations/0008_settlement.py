@@ -1,5 +1,5 @@
-"""One row for each settlement, however often it is written: what is spooled while the database is away may be settled
-again."""
+"""One row for each settlement, however often it is written: what is spooled while the database is unavailable may be
+settled again."""
 
 from django.db import migrations, models
 

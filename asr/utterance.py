@@ -27,8 +27,8 @@ FIRST_PARTIAL_WITHIN_MS = 3_000
 # Together with the padding, this is about a word. A partial result of less has no words and delays the next one.
 FIRST_PARTIAL_SPEECH_S = 0.6
 BUSY_S = 0.25  # a partial result that would wait longer than this is not made, unless it is overdue
-OVERDUE_S = 2.0  # after this time without a partial result, the next one takes its turn among the finals
-PARTIAL_BACKOFF = 1.0  # pause after a partial result, as a multiple of the time it took, if the engine was otherwise idle
+OVERDUE_S = 2.0  # after this time without one, the next partial result takes its turn among the finals
+PARTIAL_BACKOFF = 1.0  # pause after a partial result, as a multiple of the time it took, on an otherwise idle engine
 BUSY_PARTIAL_BACKOFF = 4.0  # the same if it had to wait, so that partial results give way first
 MAX_PARTIAL_BACKOFF_S = 1.5
 WAITED_MS = 30.0  # a partial result that waited longer than this for its batch competed with other work
@@ -261,7 +261,7 @@ class Utterance:
     def _recognise(self, pieces: list[Piece]) -> None:
         for piece in pieces:
             if self._guess is not None:
-                self._stop_guessing()  # the guess was about this segment
+                self._stop_guessing()  # the partial result was about this segment
             if self._ahead is not None and self._ahead.piece.segment == piece.segment:
                 self._closed.append(self._ahead)
                 self._ahead = None

@@ -72,7 +72,7 @@ class UsageCheckpoint:
         self._noted = entry
 
     async def settle(self, entry: Entry) -> None:
-        """Write the ledger row, or spool it while the database is unavailable. Raises ``DatabaseError`` if both fail."""
+        """Write the ledger row, or spool it if the database is unavailable. Raises ``DatabaseError`` if both fail."""
         whole = self._open(entry)
         rest = _difference(entry, self._noted) if self._noted else entry
         try:

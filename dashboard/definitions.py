@@ -5,62 +5,69 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy
 
 DEFINITIONS = {
-    "active users": gettext_lazy("people served on the day, in the 7 and in the 30 days that end with it"),
+    "active users": gettext_lazy("people served on the day shown, and in the 7 and the 30 days up to and including it"),
     "chat users": gettext_lazy(
-        "entered by hand, because the service sees only voice users. Admin → Chat users, a row for each client "
-        "application and day; the newest counts. Without one no share is shown, and client applications without one "
-        "are left out of it"
+        "entered by hand, because the service sees only voice users: Admin → Chat users, one row for each client "
+        "application and day; the newest row counts. A client application without a row is left out of the share. If "
+        "none has a row, no share is shown"
     ),
     "have voice switched on": gettext_lazy(
-        "chat users × the share that has any part of voice by the roll-out's percentages now (each client "
-        "application's own where it has one); at least those who used it in 30 days. So chat users ≥ "
-        "switched on ≥ used in 30 days ≥ used in 7 days, always"
+        "chat users × the share of users to whom the roll-out's present percentages give any part of voice (a client "
+        "application's own percentages, where it has some); at least those who used voice in 30 days. So always: chat "
+        "users ≥ switched on ≥ used in 30 days ≥ used in 7 days"
     ),
-    "adoption": gettext_lazy("people active in 30 days among the chat users; the aim is 5–10 %"),
+    "adoption": gettext_lazy("people active in 30 days, as a share of the chat users; the aim is 5–10 %"),
     "retention": gettext_lazy(
-        "of those first served in a week (Monday to Sunday), how many were in each later week. At least the last 8 "
-        "weeks, at most 26"
+        "of the people first served in a week (Monday to Sunday), how many were served in each later week. At least "
+        "the last 8 weeks are shown, at most 26"
     ),
     "minutes heard": gettext_lazy(
-        "of transcription, translation and live recognition, as charged: successful requests, and what was heard of "
-        "those that the caller left; what was taken back by counter-entries is off"
+        "charged minutes of transcription, translation and live recognition: all of a successful request, and what "
+        "was recognised before the caller left. Counter-entries are subtracted"
     ),
-    "characters spoken": gettext_lazy("of speech, as charged"),
-    "languages, voices, clients": gettext_lazy("the same, by what the request asked for or was found to be"),
+    "characters spoken": gettext_lazy("charged characters of text to speech"),
+    "languages, voices, clients": gettext_lazy(
+        "minutes heard and characters spoken, by the language, voice or client application of the request; a language "
+        "that the request did not name was detected"
+    ),
     "response times": gettext_lazy(
-        "of files and texts that succeeded, not of live streams; the time that half (p50) and 95 % (p95) of the "
-        "requests stayed below. From a histogram, so at most a fifth too high"
+        "of successful requests with a file or a text, not of live streams: the time within which half (p50) and 95 % "
+        "(p95) of the requests were answered. They come from a histogram, so they are at most a fifth too high"
     ),
     "error rate, failed": gettext_lazy(
-        "our own failures (internal_error, over_capacity, engine_unavailable) among the requests that were served or "
-        "failed. Refusals (roll-out, quota, rates) and callers who left are neither. Fewer than 20 requests give no "
-        "rate"
+        "failures of the service (internal_error, over_capacity, engine_unavailable) as a share of the requests that "
+        "were served or failed. Other refusals (roll-out, quota, rate limits) and callers who left are not counted. "
+        "With fewer than 20 requests no rate is shown"
     ),
-    "most users at once": gettext_lazy("the highest number in the day, as the capacity watcher saw it"),
-    "cost": gettext_lazy("infrastructure at the prices in the admin, by the hour; today until now"),
+    "most users at once": gettext_lazy("the highest number on the day, as the capacity watcher recorded it"),
+    "cost": gettext_lazy("infrastructure at the prices in the admin, counted by the hour; for today, until now"),
     "cost of an hour of audio, of 1,000 characters": gettext_lazy(
-        "what speech to text (the other way: text to speech) cost in those days over what it did in them"
+        "the cost of speech to text (or of text to speech) in those days, divided by the audio (or the characters) "
+        "that it processed in them"
     ),
     "word error rate": gettext_lazy(
-        "errors over words in the corrected transcripts of those days' requests, with the interval that holds the true "
-        "value with 95 % confidence"
+        "errors divided by words, in the corrected transcripts of those days' requests, with the 95 % confidence "
+        "interval"
     ),
-    "mean opinion score": gettext_lazy("mean of the ratings of those days' requests, likewise"),
+    "mean opinion score": gettext_lazy(
+        "mean of the ratings of those days' requests, with the 95 % confidence interval"
+    ),
     "people": gettext_lazy(
-        "a client application's end users by their pseudonyms, the busiest first, from their daily use. The same "
-        "person keeps the pseudonym; whose it is cannot be told without the service's secret key"
+        "a client application's end users under pseudonyms, the busiest first, from their daily use. A person keeps "
+        "the same pseudonym; whose it is cannot be told without the service's secret key"
     ),
     "events": gettext_lazy(
         "changes of the roll-out's percentages and kill switches, outages seen by the service's own probes, and the "
-        "first day on which the users active in 30 days were more than a phase of growth has"
+        "first day on which the users active in 30 days exceeded those that a phase of growth is for"
     ),
     "revenue, cost, margin": gettext_lazy(
-        "of whole months: a client application's statements less its credit notes; infrastructure, shared out by audio "
-        "heard and characters spoken; what is left. In ringgit, a dollar's rate being a row in the admin"
+        "of whole months, in ringgit at the dollar's rate that is entered in the admin. Revenue is a client "
+        "application's statements less its credit notes. Cost is infrastructure, divided among client applications by "
+        "audio heard and characters spoken. Margin is revenue less cost"
     ),
     "before": gettext_lazy(
-        "as many days just before; in charts the faint line. Today, which is not over, is compared with nothing, and "
-        "its point stands apart from the line"
+        "the period of the same length just before; in charts the faint line. Today is not over, so it is compared "
+        "with nothing, and its point stands apart from the line"
     ),
 }
 

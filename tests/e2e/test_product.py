@@ -144,7 +144,7 @@ async def test_from_a_question_to_one_person_and_the_weekly_mail(service: Served
         assert [_number(cell) for cell in cells] == [int(row["characters"]) for row in rows]
 
         await page.get_by_role("button", name="What “Characters spoken” means").focus()
-        await expect(card.get_by_role("tooltip")).to_have_text("of speech, as charged")
+        await expect(card.get_by_role("tooltip")).to_have_text("charged characters of text to speech")
 
         await page.click("section:has(#clients-title) tbody a >> nth=0")  # drill down
         await page.wait_for_url("**client=chat-**")

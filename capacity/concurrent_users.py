@@ -50,7 +50,7 @@ concurrent_users = Gauge("voice_concurrent_users", "Distinct end users with work
 
 
 class TooManyUsers(DomainError):
-    """Raised when as many end users are being served as the limit allows."""
+    """Raised for a further end user when the limit of concurrent end users has been reached."""
 
 
 def beat_s() -> float:
@@ -200,7 +200,7 @@ class Leases:
         return self._present.speaking
 
     def note_stand_in(self) -> None:
-        """Count a reply that began in a substitute voice. Its end user has already been counted."""
+        """Count a reply that began in a substitute voice. This does not count its end user, who is counted already."""
         self._present.note_stand_in()
 
     async def close(self) -> None:

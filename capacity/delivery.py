@@ -45,7 +45,7 @@ def receivers() -> list[tuple[Delivery.Channel, str]]:
 
 
 def put(alert: Alert, now: datetime) -> int:
-    """Queue a notification of this alert for every receiver. Return the number of receivers."""
+    """Queue a notification of this alert for every receiver. Return how many were queued."""
     return len(_put(alert, subject_of(alert), text_of(alert), now))
 
 

@@ -13,7 +13,7 @@ Resource = InfrastructureCost.Resource
 
 @dataclass(frozen=True)
 class Hardware:
-    """The running hardware. ``is_known`` is False if nobody has entered any."""
+    """The GPUs and pods that run, as an operator has entered them. ``is_known`` is False if there is no entry."""
 
     gpus: int
     pods: int

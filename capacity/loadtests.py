@@ -32,9 +32,9 @@ def proven() -> LoadTestRun | None:
 
 
 def latest_for(phase: Phase) -> LoadTestRun | None:
-    """Return the last passed run with at least the phase's concurrent users.
+    """Return the latest passed run that had at least the highest number of concurrent users of the phase.
 
-    None if there is no such run, or if the phase has no upper limit.
+    Return None if there is no such run, or if the phase has no upper limit.
     """
     if phase.concurrent_to is None:
         return None

@@ -67,7 +67,7 @@ class Readings:
     traffic: Traffic = Traffic()
 
     def of(self, rule: Rule) -> float | None:
-        """Return the reading that the rule is about, or None without enough data."""
+        """Return the value of the rule's metric, or None if there is too little data."""
         match Metric(rule.metric):
             case Metric.USERS:
                 return self.users

@@ -62,7 +62,7 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Outlook:
-    """The present phase and when it will end.
+    """The present phase, and when use is expected to exceed its limits.
 
     ``following``: the next phase; None if this is the last one.
     ``next_at``: the earliest day of ``crossings``.

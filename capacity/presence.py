@@ -127,7 +127,7 @@ class Present:
 
     @property
     def people(self) -> Counter[str]:
-        """The end users being served now, each with the number of pieces of work."""
+        """The end users being served now, each with the number of requests and connections in progress."""
         return self._crowds[TOGETHER].here
 
     @property

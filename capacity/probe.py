@@ -48,7 +48,7 @@ def probe(address: str) -> str:
 
 
 def record(now: datetime, failure: str) -> None:
-    """Count one probe, and begin or end an outage. ``failure`` is the reason, or "" for a success."""
+    """Count one probe. A failure begins an outage, a success ends it. ``failure`` is the reason, "" for a success."""
     day = timezone.localdate(now)
     with transaction.atomic():
         ProbeDay.objects.get_or_create(day=day)

@@ -336,7 +336,7 @@ class Phase(Audited):
         return f"{self.number} {self.name}"
 
     def holds(self, users: int, concurrent: int) -> bool:
-        """Return True if this use is within the phase's upper limits."""
+        """Return True if neither the users nor the concurrent users exceed the phase's upper limits."""
         return (self.users_to is None or users <= self.users_to) and (
             self.concurrent_to is None or concurrent <= self.concurrent_to
         )

@@ -54,7 +54,7 @@ def read_presence() -> Presence | None:
 
 
 class Watch:
-    """The leader's work at each tick. Presence and times are arguments, so that tests can supply their own."""
+    """Evaluates the alerts at the ticks of the leading watcher. Tests supply presence and times."""
 
     def __init__(self) -> None:
         self._busiest: Presence | None = None

@@ -60,7 +60,7 @@ class Board:
 
     @property
     def query(self) -> str:
-        """The query string that requests this board."""
+        """The query string of the page that shows this board."""
         return urlencode({**self.span.parts, **self.filters.parts})
 
     def link(self, **changed: str) -> str:
@@ -291,7 +291,7 @@ def csv_of(name: str, board: Board) -> Iterator[bytes]:
 
 
 class _Pipe:
-    """Write-only file for ``zipfile``. What has been written is taken out piece by piece."""
+    """Write-only file for ``zipfile``. ``taken`` returns the bytes written since its last call."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []

@@ -64,7 +64,7 @@ class DateRange:
 
     @property
     def before(self) -> DateRange:
-        """The span of as many days that ends just before this one begins."""
+        """The span of equal length that ends on the day before this one begins."""
         length = timedelta(days=len(self.days))
         return DateRange(self.first - length, self.last - length, self.now)
 

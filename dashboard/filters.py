@@ -92,7 +92,7 @@ ALL = Filters()
 
 
 def asked(query: Mapping[str, str]) -> Filters:
-    """Return the filters that the parameters in ``FIELDS`` request. Raises ``BadQuery``."""
+    """Parse the filters from the query parameters named in ``FIELDS``. Raises ``BadQuery`` if one is invalid."""
     client, feature, language = (query.get(name, "").strip() for name in FIELDS)
     for name, value in zip(FIELDS, (client, feature, language), strict=True):
         if "\0" in value:  # PostgreSQL does not accept null characters

@@ -123,7 +123,7 @@ def slow(now: datetime) -> dict[str, Any]:
 
 
 def _cost_alert() -> str:
-    """Describe the threshold of the cost alert. It differs from the target, so the page shows both."""
+    """Describe the threshold of the cost alert. The page shows it beside the target cost, which is another value."""
     levels = limits().get(Metric.COST, Limits())
     level = levels.warning if levels.warning is not None else levels.critical
     return "no alert watches it" if level is None else f"the alert comes above USD {level:,.0f}, the review level"
@@ -143,7 +143,7 @@ def scale_end(levels: Levels, values: list[int]) -> float:
 
 
 def readings(sample: Sample | None, known: dict[str, Limits]) -> list[Reading]:
-    """Return p95 in both directions, error rate and GPU load; all unknown without a fresh sample."""
+    """Return the readings for p95 of ASR and of TTS, error rate and GPU load. Without a sample they have no values."""
     p95 = known.get(Metric.P95, Limits())
     asr, tts, errors, gpu = (
         (sample.asr_p95_s, sample.tts_p95_s, sample.error_percent, sample.gpu_percent) if sample else (None,) * 4

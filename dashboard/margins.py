@@ -99,7 +99,10 @@ def _months(span: DateRange) -> tuple[date, ...]:
 
 
 def _cost(months: Sequence[date], span: DateRange) -> dict[tuple[date, int | None], int]:
-    """Return the cost in millionths of a dollar by month and client application."""
+    """Return the cost in millionths of a US dollar by month and client application.
+
+    The client application is None for the cost of a month in which nobody used what was paid for.
+    """
     last = min(month_after(months[-1]) - timedelta(days=1), day_of(span.now))
     days = [months[0] + timedelta(days=number) for number in range((last - months[0]).days + 1)]
     spent: dict[tuple[date, Measure], int] = defaultdict(int)

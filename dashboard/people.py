@@ -42,7 +42,7 @@ def short(digits: str) -> str:
 
 
 def busiest(span: DateRange, filters: Filters, link: Callable[[str], str], limit: int | None = SHOWN_PEOPLE) -> Table:
-    """Return the busiest end users of the chosen client application.
+    """Return the end users of the chosen client application that made the most requests.
 
     A language filter has no effect, because usage by day and end user has no language. ``link`` returns the address of
     a person's page.

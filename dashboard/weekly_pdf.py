@@ -39,7 +39,7 @@ FIGURE = ParagraphStyle("figure", parent=BODY, fontName="Helvetica-Bold", fontSi
 
 
 def made(title: str, figures: Sequence[tuple[str, str, str]], sections: Sequence[Section]) -> bytes:
-    """Return the summary as a PDF file. ``figures``: name, value and remark of each headline figure."""
+    """Return the weekly summary as a PDF file. Each of ``figures`` is a headline figure: name, value and remark."""
     pdfmetrics.registerFont(UnicodeCIDFont(CHINESE))
     file = io.BytesIO()
     document = SimpleDocTemplate(

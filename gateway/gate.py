@@ -75,7 +75,7 @@ class Work:
 
     @property
     def user(self) -> str:
-        """The end user, or the API key itself if no end user has been named."""
+        """The end user's id, or ``key:`` and the API key's prefix if no end user has been named."""
         return self._user
 
     @property
@@ -228,7 +228,7 @@ class Work:
 
 @asynccontextmanager
 async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -> AsyncIterator[Work]:
-    """Let one request of an authenticated caller in. Raises the errors for 403, 429 or 503 if it may not enter."""
+    """Admit one request of an authenticated caller. Raises the errors for 403, 429 or 503 if it is refused."""
     work = Work(kind, caller)
     context = current()
     context.work.append(work)

@@ -72,9 +72,9 @@ def _boundary(content_type: str) -> bytes:
 
 
 def _fingerprint(body: bytes, boundary: bytes) -> str:
-    """Return a fingerprint of the body that is equal for equal fields and files.
+    """Return a fingerprint of the body. Bodies with the same fields and files have the same fingerprint.
 
-    It leaves out the multipart boundary, which clients generate anew for each try.
+    The multipart boundary is left out, because clients generate a new one for each attempt.
     """
     digest = hashlib.sha256()
     start = 0

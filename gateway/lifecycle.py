@@ -56,7 +56,7 @@ class Lifecycle:
         return self._loading
 
     async def admit(self, deadline: float) -> None:
-        """Wait until the engines have loaded. Raises the errors for 503 when draining or at the deadline."""
+        """Wait until the engines have loaded. Raises the errors for 503 if the server drains or the deadline passes."""
         if self.draining:
             message = _("This server is shutting down. Try again.")
             raise ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=DRAINING_RETRY_AFTER_S)
@@ -88,7 +88,7 @@ class Lifecycle:
         return self.requests == 0
 
     async def close(self) -> None:
-        """Stop everything that was started. Nothing may be under way any more."""
+        """Stop loading engines and withdraw the lease. Call this only when no request is under way any more."""
         if self._loading is not None and not self._loading.done():
             self._loading.cancel()
             await asyncio.wait([self._loading])

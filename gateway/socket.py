@@ -156,7 +156,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         return {"type": "error", **answer.envelope()}
 
     def send_event(self, event: Mapping[str, Any] | bytes) -> None:
-        """Queue a message. A client for which too many messages wait is cut off."""
+        """Queue a message for the client. If too many messages are queued already, the connection is cut."""
         self._put(event if isinstance(event, bytes) else whole_characters(json.dumps(event, ensure_ascii=False)))
 
     async def sent(self) -> None:

@@ -122,7 +122,7 @@ class Flag(Audited):
 
     @property
     def reach(self) -> Decimal:
-        """The effective percentage. For a part it is an upper limit, since no part reaches further than voice."""
+        """The effective percentage. For a part it is an upper limit, because only users with voice have any part."""
         percent: Decimal | None = self.percent
         if percent is None:
             return NONE if self.is_voice else ALL

@@ -35,7 +35,7 @@ _forecasts: list[Forecast] = []
 
 
 def register(forecast: Forecast) -> None:
-    """Register a forecast: a function that returns the effects of giving a flag a certain percentage."""
+    """Add a forecast to those shown. It takes a flag and a percentage, and returns the effects of setting it."""
     if forecast not in _forecasts:
         _forecasts.append(forecast)
 
@@ -53,7 +53,7 @@ def asked(flag: Flag, text: str) -> Decimal | None:
 
 
 def render(flag: Flag, percent: Decimal) -> SafeString:
-    """Render the preview of ``percent`` as HTML. ``flag`` must be as stored in the database."""
+    """Return HTML that shows the effects of ``percent``. ``flag`` must hold the values stored in the database."""
     effects = [effect for forecast in _forecasts for effect in forecast(flag, percent)]
     context = {"before": shown(flag.reach), "after": shown(percent), "effects": effects}
     return render_to_string("admin/rollout/preview.html", context)

@@ -36,7 +36,7 @@ class RampError(DomainError):
 
 
 def create(flag: Flag, steps: Iterable[tuple[Decimal, timedelta]] = USUAL_STEPS) -> Ramp:
-    """Create a ramp as a draft. ``steps`` are pairs of a percentage and its hold time."""
+    """Create a ramp in the state draft. Each step is a percentage and the time for which to hold it."""
     with transaction.atomic():
         ramp = Ramp.objects.create(flag=flag)
         RampStep.objects.bulk_create([RampStep(ramp=ramp, percent=percent, hold=hold) for percent, hold in steps])

@@ -75,7 +75,7 @@ class GroupCommit(Generic[T, R]):
 def together_or_each(items: list[T], write: Callable[[list[T]], list[R]]) -> list[R | DatabaseError]:
     """Write the items in one transaction or, if that fails, each in its own. Return each item's outcome or error.
 
-    So no item fails because of another one. If the database is unavailable, all items fail after one attempt to
+    So an item never fails because of another item. If the database is unavailable, all items fail after one attempt to
     connect, and the items of later calls fail at once. ``write`` writes items inside a transaction and returns their
     outcomes.
     """

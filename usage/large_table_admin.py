@@ -84,7 +84,7 @@ class LargeTableAdmin(ModelAdmin):
 
 
 def _index_leader(name: str) -> Q:
-    """Return a filter on all client applications if ``name`` is an end user's id, else an empty filter.
+    """Return a filter on all client applications if the field ``name`` holds end users' ids, else an empty filter.
 
     The filter lets the database use the indexes on end users, which begin with the client application.
     """

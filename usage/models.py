@@ -237,6 +237,6 @@ class ChatUsers(models.Model):
 
     @classmethod
     def known_on(cls, day: date) -> dict[int, ChatUsers]:
-        """Return the newest report of each client application up to ``day``, by the application's id."""
+        """Return each client application's newest report dated ``day`` or earlier, by the application's id."""
         rows = cls.objects.filter(day__lte=day).select_related("client").order_by("day", "pk")
         return {row.client_id: row for row in rows}

@@ -196,7 +196,7 @@ def forget() -> None:
 
 
 async def obstacle(caller: Caller, user: str, kind: Kind) -> QuotaExceeded | None:
-    """Return the error that a request of that kind would get now because of its quota, or None."""
+    """Return the error that a request of this kind would get now if its quota is used up, else None."""
     standing = (await account(caller, user)).standings[kind.measure]
     return standing.refusal() if standing.remaining == 0 else None
 

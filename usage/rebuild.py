@@ -58,7 +58,7 @@ def rebuild_day(day: date) -> None:
 def rebuild_activity() -> None:
     """Recount active and returning users from the weeks, for all time.
 
-    Recounting some days would not do, because each day affects the counts of the 30 days after it.
+    Recounting only some days would be wrong, because each day affects the counts of the 30 days after it.
     """
     _lock(UserWeek, DailyActive, CohortWeek)
     weeks.recount()
@@ -88,7 +88,7 @@ def _known_days() -> Iterator[date]:
 
 
 def _lock(*tables: type[models.Model]) -> None:
-    """Lock the tables against all writers until the transaction ends. SQLite has only one writer anyway."""
+    """Lock the tables against other writers until the transaction ends. SQLite has only one writer anyway."""
     if connection.vendor == "postgresql":
         names = ", ".join(upsert.quoted(model._meta.db_table) for model in tables)
         with connection.cursor() as cursor:

@@ -67,9 +67,9 @@ class DailyMix(models.Model):
 
 
 class DailyLatency(models.Model):
-    """Histogram of the response times of a day's successful requests; live streams do not count.
+    """One bar of a histogram of the response times of a day's successful requests, without live streams.
 
-    ``requests`` is the number that took at most ``ceiling_ms`` and longer than the previous ceiling.
+    ``requests`` is the number of requests that took longer than the next lower ceiling, but at most ``ceiling_ms``.
     """
 
     day = models.DateField()

@@ -58,7 +58,10 @@ class LineInline(ReadOnly, TabularInline):
 
 
 class ChargeFilter(admin.SimpleListFilter):
-    """Filter that hides statements without a charge by default, because most end users stay within their plan."""
+    """Filter that by default hides statements without a charge.
+
+    Most statements have none, because most end users stay within their plan.
+    """
 
     title = "charge"
     parameter_name = "charge"

@@ -99,7 +99,7 @@ def overcharged_sen(statement: Statement) -> int:
 
 
 def _lines(found: Iterable[Charge]) -> dict[str, dict[_Key, list[int]]]:
-    """Sum the charges into statement lines by end user; the lines of all end users together are under "".
+    """Sum the charges into statement lines. Return the lines by end user; the key "" has those of all end users.
 
     A line is a list: units, included units, amount in millionths of a ringgit.
     """

@@ -32,7 +32,7 @@ def add(model: type[models.Model], rows: Amounts) -> None:
 
 
 def unite(model: type[models.Model], rows: Amounts) -> None:
-    """Like ``add``, for amounts that are bit sets: combine them with a bitwise OR."""
+    """Insert the rows, or combine their amounts with those of existing rows by a bitwise OR, as ``add`` sums them."""
     table = quoted(model._meta.db_table)
     both = ", ".join(f"{c} = {table}.{c} | EXCLUDED.{c}" for c in map(_column, amount_fields(model)))
     for statement, params in _inserts(model, rows):

@@ -141,7 +141,7 @@ def note(what: Iterable[Served]) -> None:
 
 
 def mark(what: Iterable[Served]) -> None:
-    """Update only the weeks, for a rebuild that recounts afterwards."""
+    """Record the days of use without updating the counts. A rebuild calls this and recounts afterwards."""
     _mark(_by_person(what))
 
 

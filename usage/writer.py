@@ -57,7 +57,9 @@ class LedgerWriter:
         self._claims: GroupCommit[Claim, Outcome] = GroupCommit(self.run, reserve)
 
     async def write(self, entry: Entry) -> None:
-        """Return once the row is committed, or safe in the spool. Raises ``DatabaseError`` if neither is possible.
+        """Write the entry's row to the ledger, or to the spool if the database is unavailable.
+
+        Return once the row is committed or spooled. Raises ``DatabaseError`` if neither is possible.
 
         If the ledger already has the entry's settlement, the row is not written again, and the entry's reservation is
         freed.

@@ -80,7 +80,7 @@ class Measured:
 
 
 class Speaker:
-    """One person on one connection: sends audio in real time, and records when events come back."""
+    """A simulated user with one connection. Sends audio in real time and records when events arrive."""
 
     def __init__(self, socket: Any, measured: Measured) -> None:
         self._socket = socket

@@ -22,11 +22,11 @@ class Outcome:
 
     ``seconds``: the measured time, which starts ``SETTLE_S`` after the beginning.
     ``began``: when the run began (``time.perf_counter``).
-    ``in_time``: successes within ``IN_TIME_S`` of their request that came during the measured time.
+    ``in_time``: successes during the measured time that came within ``IN_TIME_S`` of their request.
     ``statuses``: number of answers by HTTP status; requests without an answer count under their exception's name.
     ``latencies_s``: seconds until each success.
-    ``retry_after_s``: the ``Retry-After`` of each answer that was no success, in seconds.
-    ``refusal_s``: seconds until each of these answers.
+    ``retry_after_s``: the ``Retry-After`` of each answer that was not a success, in seconds; 0 if it had none.
+    ``refusal_s``: seconds until each answer that was not a success.
     """
 
     seconds: float
@@ -39,7 +39,7 @@ class Outcome:
 
     @property
     def goodput(self) -> float:
-        """Successes in time per second."""
+        """Successes within ``IN_TIME_S``, per second of the measured time."""
         return self.in_time / self.seconds
 
     @property
@@ -84,7 +84,10 @@ async def one(ask: Ask, number: int, outcome: Outcome) -> float:
 
 
 async def closed(asks: list[Ask], *, seconds: float) -> Outcome:
-    """Run a closed loop with one caller for each of ``asks``; a refused caller waits for the ``Retry-After``."""
+    """Run a closed loop: one caller for each of ``asks``, who sends the next request after each answer.
+
+    After a refusal, the caller first waits for the ``Retry-After``, or 1 s if there is none.
+    """
     outcome = Outcome(seconds)
 
     async def caller(index: int, ask: Ask) -> None:

@@ -32,7 +32,7 @@ _E = re.compile(r"[eé]")
 
 
 def sounds_of(word: str) -> Iterator[tuple[str, int, int]]:
-    """Yield the counted sounds of a Malay word in lower case: kind, index of the first letter, index after the last."""
+    """Yield kind, start index and end index (exclusive) of each counted sound of a lower-case Malay word."""
     letters = [found.start() for found in re.finditer("e", word)]
     qualities = _E.findall(respelling(word))
     if len(letters) == len(qualities):
@@ -59,7 +59,7 @@ def missed_sounds(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[int, int]
 
 
 def _kept_letters(said: str, heard: str) -> set[int]:
-    """Return the indices of the letters of ``said`` that are the same in ``heard``."""
+    """Align ``heard`` with ``said``. Return the indices of the letters of ``said`` that were recognised."""
     if not said or not heard:
         return set()
     chunks = jiwer.process_characters(said, heard).alignments[0]
@@ -69,9 +69,9 @@ def _kept_letters(said: str, heard: str) -> set[int]:
 
 
 def _places(said: str) -> dict[str, list[range]]:
-    """Return the places of each kind of sound in the Malay words of a sentence.
+    """Find the counted sounds in the Malay words of a sentence. Return their index ranges by kind of sound.
 
-    The indices count the sentence's letters without spaces.
+    The indices are positions in the sentence without its spaces.
     """
     places: dict[str, list[range]] = defaultdict(list)
     offset = 0

@@ -39,7 +39,9 @@ class Incident:
 
 
 def write_load(minutes: Iterable[Minute], quarter: Quarter) -> tuple[int, int]:
-    """Write hourly peaks, and samples for the time that samples are kept. Existing rows are left as they are.
+    """Write the peak of every hour, and the samples that are younger than ``watch.KEEP_SAMPLES``.
+
+    Existing rows are left as they are.
 
     Returns the number of samples and of peaks.
     """

@@ -41,7 +41,7 @@ def make_clients(quarter: Quarter) -> list[ClientApplication]:
 
 
 def count_chat_users(quarter: Quarter, clients: list[ClientApplication], users: int) -> None:
-    """Record monthly numbers of chat users, as the chat's owners would report them. They grow a little."""
+    """Record the number of chat users once a month, growing a little, as the owners of the chat would report it."""
     model = apps.all_models["usage"].get("chatusers")
     if model is None:
         return
@@ -138,7 +138,10 @@ def _write_feedback(requests: list[Request], counts: Counts) -> None:
 
 
 def _date_feedback(since: datetime) -> None:
-    """Backdate all feedback since a time to the time of its request, because people give it soon after."""
+    """Backdate the feedback on all requests since ``since`` to the time of its request.
+
+    People give feedback soon after a request.
+    """
     made = LedgerEntry.objects.filter(pk=OuterRef("entry_id")).order_by().values("created_at")[:1]
     ours = {"entry__client__description__endswith": MADE_BY, "entry__created_at__gte": since}
     corrections = Correction.objects.filter(**ours).values("pk")

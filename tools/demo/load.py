@@ -39,7 +39,7 @@ class Minute(NamedTuple):
 
 
 def reach(people: list[Person], quarter: Quarter) -> list[float]:
-    """Return, for each day, the number of people who use voice over that of the highest day."""
+    """Return the number of people who use voice on each day, as a fraction of the highest day's number."""
     using = [sum(person.joined <= index < person.left for person in people) for index in range(quarter.days)]
     return [number / max(1, *using) for number in using]
 

@@ -104,7 +104,7 @@ class Quarter:
 
     ``days``: its number of days. The last one is today, the date of ``now``.
     ``now``: the end of the quarter, aware, in the service's time zone. Nothing happens after it.
-    ``machines``: the machines at its end.
+    ``machines``: the machines that run at the end of the quarter.
     """
 
     days: int
@@ -126,7 +126,7 @@ class Quarter:
         return min(timedelta(days=1), self.now - self.midnight(index)).total_seconds()
 
     def index(self, place: float) -> int:
-        """Return the number of the day at a place from 0 to 1."""
+        """Return the index of the day at this fraction of the quarter, from 0 to 1."""
         return min(int(place * self.days), self.days - 1)
 
     def moment(self, place: float, hour: float = 10.0) -> datetime:

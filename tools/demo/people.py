@@ -65,7 +65,7 @@ def crowd(seed: int, users: int, quarter: Quarter) -> list[Person]:
 
 
 def population(users: int) -> int:
-    """Return the number of chat users of whom ``users`` have voice at the end."""
+    """Return how many chat users there must be for ``users`` of them to have voice at the end of the quarter."""
     return round(users / (LAST_PERCENT / 100))
 
 

@@ -129,7 +129,7 @@ class Rhythm:
         return before + part * (after - before)
 
     def moment(self, share: float) -> float:
-        """Return the second before which a share of the day's requests comes: the inverse of ``share_before``."""
+        """Return the second of the day by which this share of its requests has come; inverse of ``share_before``."""
         hour = min(bisect_right(self._until, share) - 1, 23)
         before = self._until[hour]
         after = self._until[hour + 1]

@@ -78,7 +78,7 @@ class Traffic:
         self._growth = growth(sizes, [rhythm.weight for rhythm in self._rhythms], quarter)
 
     def busy(self, index: int, second: float) -> float:
-        """Return how busy the service is at a second of a day: about 1 at the peak of the busiest day."""
+        """Return the load at a second of a day. At the peak of the busiest day it is about 1."""
         return self._growth[index] * self._rhythms[index].intensity(second) / BUSIEST
 
     def day(self, index: int) -> list[Request]:

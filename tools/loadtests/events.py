@@ -41,12 +41,12 @@ class RequestEvent:
 
 @dataclass(frozen=True)
 class Pulse:
-    """The state of the generator, once a second.
+    """The state of the load generator, recorded once a second.
 
     ``at``: Unix time.
     ``users``: how many users there are.
     ``in_flight``: how many requests are in progress.
-    ``lag_s``: the generator's own longest delay; its latencies may be too long by as much.
+    ``lag_s``: the generator's own longest delay. Measured latencies may be too long by this much.
     """
 
     at: float

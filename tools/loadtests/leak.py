@@ -85,7 +85,7 @@ def trend(readings: Sequence[Reading]) -> Trend | None:
 
 
 def _troughs(readings: Sequence[Reading]) -> list[Reading]:
-    """Return the lowest reading of each block of equally many readings, at the block's middle time."""
+    """Split the readings into blocks of about equal number. Return each block's lowest value at its middle time."""
     blocks = min(MAX_BLOCKS, len(readings) // 2)
     edges = [round(index * len(readings) / blocks) for index in range(blocks + 1)]
     parts = [readings[start:end] for start, end in pairwise(edges)]

@@ -211,7 +211,7 @@ class VoiceUser(FastHttpUser):
 
 
 class _Counted:
-    """A context manager that counts a request as in flight."""
+    """Context manager that counts a request as in flight while it is open."""
 
     def __enter__(self) -> None:
         global _in_flight

@@ -72,7 +72,7 @@ class Watch:
         self._thread.join(TIMEOUT_S + 1)
 
     def memory(self) -> float | None:
-        """Return the last reading in bytes; None if there is none or it failed."""
+        """Return the memory at the last reading in bytes; None if there was no reading or the last one failed."""
         last = self.readings[-1] if self.readings else None
         return last.memory[-1][1] if last else None
 
@@ -105,7 +105,7 @@ class Watch:
 
     # --- afterwards ---------------------------------------------------------------------------------------------------
     def trends(self, since: float, until: float) -> list[leak.Trend]:
-        """Return the memory trend of each process that was read often enough between two Unix times."""
+        """Return the memory trends between two Unix times, leaving out processes with too few readings."""
         found = (
             leak.trend([reading for reading in process.memory if since <= reading[0] <= until])
             for process in self.processes.values()

@@ -28,7 +28,10 @@ def heading(options: Options, host: str) -> str:
 
 
 class Progress:
-    """Prints the progress: on a terminal a block of lines that is updated, else a line every ``PLAIN_EVERY_S``."""
+    """Prints the progress of a run.
+
+    On a terminal, it updates a block of lines in place. Elsewhere, it adds a line every ``PLAIN_EVERY_S`` seconds.
+    """
 
     def __init__(self, out: OutputWrapper) -> None:
         self._out = out

@@ -10,7 +10,7 @@ from tools.planning.simulation.service import LOOP_BEFORE
 
 
 def measured(rates: Rates) -> list[str]:
-    """Return lines that say where the rates come from, and the main ones in milliseconds."""
+    """Return lines of text: where the rates were measured, and the main rates in milliseconds."""
     lines = [
         f"engines on {rates.device}: {rates.asr_model}, {rates.tts_engine}; measured {rates.measured_at[:10]}",
         f"API's processor time on {rates.machine}",

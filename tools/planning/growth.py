@@ -52,7 +52,7 @@ class Comparison:
 
     @property
     def month_usd(self) -> float:
-        """The larger monthly cost of the two plans, in US dollars."""
+        """The monthly cost of the more expensive of the two plans, in US dollars."""
         return max(self.by_users.money.month_usd, self.by_crowd.money.month_usd)
 
     def in_words(self) -> str:

@@ -84,7 +84,7 @@ class Felt:
     ``pod_utilisation``: the utilisation of the pods, by deployment.
     ``pod_wait_p95_s``: 95th percentile of the wait for a pod in seconds, by deployment.
     ``served``: the mean number of people with a request in progress or an open stream, by Little's law.
-    ``served_most``: the most such people at once in the simulation.
+    ``served_most``: the most people with a request in progress or an open stream at once in the simulation.
     ``talking``: people in conversation including their think time, which load tests count as users.
     """
 
@@ -153,7 +153,7 @@ class Planner:
         self._sized = sized(rates, self.use)
 
     def by_users(self, name: str, demand: Demand) -> Case:
-        """Plan for the busiest hour of a demand. Raises ``TooMuch``."""
+        """Return a plan for the busiest hour of ``demand``. Raises ``TooMuch``."""
         return self._case(name, demand.peak, demand)
 
     def by_crowd(self, name: str, users: int) -> Case:
@@ -222,7 +222,7 @@ class Planner:
 
     # --- Speech engines ----------------------------------------------------------------------------------------------
     def unit_s(self, kind: str) -> float:
-        """Return the mean GPU seconds of one request when all batches are full."""
+        """Return the mean GPU time of one request in seconds, assuming that all batches are full."""
         of = self._sized.kind(kind)
         sizes = Sizes(self.seed)
         time = of.batch

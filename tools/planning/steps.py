@@ -65,7 +65,7 @@ def simulate_steps(planner: Planner, users: Sequence[int], gpus: int) -> dict[st
 
 
 def _stays(users: Sequence[int]) -> Iterator[Stay]:
-    """Yield the stay of each person. When the number falls, those who came last leave first."""
+    """Yield when each person comes and leaves. When the number of users falls, those who came last leave first."""
     came: list[float] = []
     for number, (before, now) in enumerate(itertools.pairwise([0, *users])):
         at = STEP_S * number

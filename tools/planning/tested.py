@@ -19,7 +19,7 @@ class NoSuchTest(ValueError):
 
 
 def as_tested(planner: Planner, number: int, *, gpus: int, pods: int) -> Rates:
-    """Return the planner's rates, scaled so that the throughput of a load test just fills the machines.
+    """Return the planner's rates, scaled so that a load test's throughput is the most that its machines can do.
 
     ``number``: the primary key of the stored run.
     ``gpus``: the GPUs that the test ran on.
@@ -37,7 +37,7 @@ def as_tested(planner: Planner, number: int, *, gpus: int, pods: int) -> Rates:
 
 
 def scaled(planner: Planner, kinds: Mapping[str, Mapping[str, Any]], name: str, *, gpus: int, pods: int) -> Rates:
-    """Return the planner's rates, scaled so that a report's throughput just fills the machines.
+    """Return the planner's rates, scaled so that a report's throughput is the most that its machines can do.
 
     ``kinds``: the report's figures by ``asr``, ``tts``, ``live_asr``, ``live_tts``.
     ``name``: what to call the load test in the notes.

@@ -14,7 +14,7 @@ def _lines(name: str) -> list[str]:
 
 
 def held_out() -> list[str]:
-    """Return sentences that are kept out of training. The model card's error rates are measured on them."""
+    """Return the sentences that are not used in training. The model card's error rates are measured on them."""
     return _lines("heldout.txt")
 
 

@@ -57,7 +57,7 @@ class Trainer:
         return min(1.0, self.trained_s / (60 * self.minutes))
 
     def rate(self) -> float:
-        """Return the learning rate: a linear warm-up, then a cosine down to 1 % of the peak at the end."""
+        """Return the learning rate: a linear warm-up, then cosine decay to 1 % of the peak rate."""
         warm = min(1.0, (self.step + 1) / WARM_UP_STEPS)
         return self.peak_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress)))
 

@@ -152,7 +152,10 @@ def _is_bound(stall: float) -> bool:
 
 
 def _stall(rates: Rates, name: str) -> float:
-    """Find a kind's ``stall`` by bisection. This works because throughput falls as ``stall`` rises."""
+    """Return the ``stall`` with which the simulated throughput is as measured, found by bisection.
+
+    Bisection works because throughput falls as ``stall`` rises.
+    """
     loaded = rates.kind(name).loaded
     if loaded is None:
         return rates.kind(name).stall

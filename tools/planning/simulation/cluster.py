@@ -55,7 +55,7 @@ class Slice:
 
     ``latencies_s``: seconds until each successful answer, by deployment.
     ``arrivals``: how many requests and units of open streams arrived.
-    ``refused``: how many of these were refused.
+    ``refused``: how many of the arrivals were refused.
     ``users``: the most people at once with a request in progress or an open stream.
     ``pods``: pods that take requests, by deployment.
     ``wanted``: pods including those that are starting, by deployment.
@@ -209,7 +209,7 @@ class Cluster:
         return min(self.random.sample(self.gpus, 2), key=lambda gpu: gpu.load)
 
     def request(self, kind: str, *, then: Action = lambda: None, is_stream: bool = False) -> None:
-        """Let a request arrive now.
+        """Simulate the arrival of a request now.
 
         ``then``: called when the request has been answered or refused.
         ``is_stream``: the request is a unit of an open stream, whose user is already counted.

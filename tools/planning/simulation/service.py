@@ -94,8 +94,8 @@ def on_threads(machine: Machine, count: int) -> Run:
 def local(kind: KindRates) -> BatchTime:
     """Return a kind's batch times for engines that share their cores with the rest of the service.
 
-    How the time grows with the cost is as measured on an idle machine. It is scaled so that a batch of mean size takes
-    the CPU time that was measured under load.
+    The times grow with the cost as measured on an idle machine. All are multiplied by one factor, so that a batch of
+    mean size takes the CPU time that was measured under load.
     """
     time = kind.batch
     alone = time.seconds(kind.mean_batch * time.cost(kind.size))

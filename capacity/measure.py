@@ -33,7 +33,11 @@ FAILED = Q(status__gte=500)
 
 @dataclass(frozen=True)
 class Responses:
-    """Successful responses of one direction, speech to text or text to speech. ``p95_s`` is None without any."""
+    """Successful responses of speech to text or of text to speech.
+
+    ``number``: how many there were.
+    ``p95_s``: 95th percentile of their response times in seconds; None if there were none.
+    """
 
     number: int = 0
     p95_s: float | None = None

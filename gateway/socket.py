@@ -121,7 +121,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self.fail(error)
 
     async def wind_down(self) -> None:
-        """Finish open work, because no more messages arrive. Cancelled after ``VOICE_WS_DRAIN_S`` seconds."""
+        """Finish open work after the last message. Cancelled after ``VOICE_WS_DRAIN_S`` seconds."""
 
     async def closed(self) -> None:
         """Release all resources, and meter for the last time. Always called if ``opened`` was."""

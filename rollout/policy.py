@@ -175,7 +175,7 @@ class PartRules:
         return min(self.voice.share(client_id).percent, self.part.share(client_id).percent)
 
     def kept(self, client_id: int) -> Decimal:
-        """Return how far the part reaches in its own earlier queue, in per cent.
+        """Return the percentage of the part's own earlier queue that still has the part.
 
         It is never more than ``reach``, so lowering voice or the part removes users there, too.
         """

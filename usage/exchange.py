@@ -42,6 +42,9 @@ class ExchangeRate(models.Model):
 
 
 def rate_of(newest_first: Sequence[ExchangeRate], day: date) -> ExchangeRate | None:
-    """Return the rate that holds on ``day``, or the oldest one if ``day`` is before it. None if there are no rates."""
+    """Return the rate that holds on ``day``, or the oldest rate if ``day`` is before all of them.
+
+    Return None if there are no rates.
+    """
     holding = (rate for rate in newest_first if rate.day <= day)
     return next(holding, newest_first[-1] if newest_first else None)

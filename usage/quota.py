@@ -135,7 +135,7 @@ def _plan_and_counts(
 ) -> tuple[Plan | None, Mapping[Measure, tuple[int, int]]]:
     """Return the plan, and the used and reserved units by measure.
 
-    For users with a plan this takes one query, because every request asks.
+    For users with a plan this takes only one query, because it is done for every request.
     """
     names = [(measure, column) for measure in Measure for column in ("used", "reserved")]
     columns = {

@@ -172,7 +172,7 @@ class Traffic:
         return [one for one in Feature if person.has(self._quarter.percent(one, index))] or [Feature.ASR]
 
     def _within_quotas(self, requests: list[Request]) -> list[Request]:
-        """Replace the requests of users beyond a hard limit with refusals, until the month ends."""
+        """Replace each request that exceeds its user's hard limit of the month with a refusal."""
         return [self._within_quota(request) for request in requests]
 
     def _within_quota(self, request: Request) -> Request:

@@ -19,8 +19,8 @@ class Upper:
 
     ``users``: voice users.
     ``concurrent``: people at once.
-    ``is_extended``: the phase lacks at least one limit, which was computed from the users per concurrent user of the
-    phase before it.
+    ``is_extended``: True if the phase lacks a limit. The missing one is then computed from the users per concurrent
+    user of the phase before.
     """
 
     users: int

@@ -261,7 +261,7 @@ def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
 
 
 def phases(comparisons: Sequence[Comparison], note: str) -> Figure:
-    """Draw what each phase provides, and what its upper limits of voice users and of people at once need."""
+    """Draw the machines and cost of each phase beside those that the plan needs at the phase's upper limits."""
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):

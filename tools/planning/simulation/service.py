@@ -134,7 +134,7 @@ class Pod:
         self.under_way = 0
 
     def handle(self, job: Job, answered: Answered) -> None:
-        """Serve a request or a unit of an open stream; call ``answered`` with whether it succeeded."""
+        """Serve a request or a unit of an open stream, then call ``answered`` with True if it succeeded, else False."""
         self.under_way += 1
 
         def end(is_success: bool) -> None:

@@ -16,7 +16,7 @@ Facts = dict[str, Any]
 
 
 def page(told: Facts) -> str:
-    """Return the report of a load test as one self-contained HTML document."""
+    """Return the report of a load test as one self-contained HTML document. ``told``: the stored facts."""
     return render_to_string("loadtest/report.html", context(told))
 
 

@@ -14,7 +14,7 @@ from usage.models import ChatUsers
 
 @admin.register(ChatUsers)
 class ChatUsersAdmin(ModelAdmin):
-    """Admin for reported chat users. Rows are added, or deleted if wrong, but never changed, so that the history is kept."""
+    """Admin for reported chat users. Rows are added or deleted, never changed, so that the history is kept."""
 
     list_display = ["client", "day", "users", "note"]
     list_filter = ["client"]
@@ -29,7 +29,7 @@ class ChatUsersAdmin(ModelAdmin):
 
 @admin.register(ExchangeRate)
 class ExchangeRateAdmin(ModelAdmin):
-    """Admin for exchange rates. Rows are added, or deleted if wrong, but never changed, so that the history is kept."""
+    """Admin for exchange rates. Rows are added or deleted, never changed, so that the history is kept."""
 
     list_display = ["day", "ringgit", "source"]
     search_fields = ["source"]

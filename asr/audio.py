@@ -101,7 +101,7 @@ def _plain_wav(data: bytes, layout: WavLayout, max_duration_s: float) -> Recordi
 
 def _collected(chunks: Iterator[Chunk], max_duration_s: float) -> Recording:
     longest = int(max_duration_s * SAMPLE_RATE) + SAMPLE_RATE
-    # Zeros take no memory until they are written to, so a pause costs nothing, however long the file says it is.
+    # Fresh zeros take no memory until they are written to: a pause costs little, however long the file says it is.
     samples = np.zeros(min(longest, _FIRST_S * SAMPLE_RATE), np.int16)
     length = filled = 0
     for chunk in chunks:

@@ -7,6 +7,7 @@ and CTranslate2 does not give. Without that file the model is treated as a stock
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -26,9 +27,9 @@ FULL_CONTEXT_S = 30
 #: decoder.
 CONTEXTS_S = (7, 10, 15, 20, FULL_CONTEXT_S)
 TRAINED_SEGMENT_S = 10  # for a model trained for short contexts: short segments of one file run side by side
-MARGIN_S = 2.0  # silence after the speech, without which a stock model repeats itself
+MARGIN_S = 1.8  # after a segment, which ends in 0.2 s of silence: with less, a stock model repeats itself
 #: For a stock model, which was trained on half minutes: it recognises a word better after all that comes before it.
-LONGEST_SEGMENT_S = FULL_CONTEXT_S - int(MARGIN_S)
+LONGEST_SEGMENT_S = FULL_CONTEXT_S - math.ceil(MARGIN_S)
 #: The longest pause between spans of speech, as padded, in one segment: a recording is cut where a live turn ends.
 MAX_PAUSE_S = (TURN_SILENCE_MS - 2 * SPEECH_PADDING_MS) / 1000
 

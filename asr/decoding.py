@@ -285,7 +285,9 @@ class Decoder:
             [*item.prompt, *tokenizer.sot_sequence, *([] if options.timestamps else [tokenizer.no_timestamps])]
             for item, tokenizer in zip(batch, tokenizers, strict=True)
         ]
-        is_last_try = batch[0].context_s >= FULL_CONTEXT_S
+        # The engine tries again only where the caller leaves the temperature to it (and a guess is soon replaced).
+        can_be_tried_again = len(options.temperatures) > 1 or options.greedy
+        is_last_try = batch[0].context_s >= FULL_CONTEXT_S or not can_be_tried_again
         limits = [
             min(
                 max_tokens(language.code, item.unit.duration_s, is_last_try=is_last_try),

@@ -139,7 +139,7 @@ class Transcription:
             yield segment
 
         def some(source: Iterator[Segment], count: int) -> list[Segment]:
-            return [segment for segment, _ in zip(source, range(count), strict=False)]
+            return list(islice(source, count))
 
         while found := await in_first_pool(some, self._segments, settings.VOICE_ASR_BATCH):
             for segment in found:

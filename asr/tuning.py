@@ -105,7 +105,10 @@ def tuning(checkpoint: Checkpoint, device: str, cores: int) -> Tuning:
             if table.fits(checkpoint, device, cores):
                 return table
             if path == own:
-                logger.warning("the tuning table is for another model, device or number of cores", extra={"path": path})
+                logger.warning(
+                    "the tuning table is for another model, device, number of cores or set of contexts",
+                    extra={"path": path},
+                )
     return by_rule(checkpoint, device)
 
 

@@ -154,6 +154,7 @@ class WhisperEngine:
             languages=settings.VOICE_ASR_LANGUAGES,
         )
         self._warm_up(workers)
+        memory.give_back()
         return Batcher(
             NAME,
             self._run,
@@ -211,6 +212,7 @@ class WhisperEngine:
             self._watch_idleness()
         else:
             self._model.model.unload_model()
+            memory.give_back()
 
 
 def create() -> WhisperEngine:

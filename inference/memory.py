@@ -2,8 +2,8 @@
 
 By default glibc takes each block above 32 MB from the kernel, returns it when it is freed, and does the same with the
 end of a large heap. The kernel fills every page anew: for attention over 30 s of audio, 100,000 page faults and a third
-of the encoder's time. Kept buffers stay mapped, but as they are used again the peak is no higher: with one heap for all
-threads it is lower.
+of the encoder's time. Kept buffers stay mapped and are used again. What a load or an unload leaves behind is returned
+by ``give_back``.
 
 Other C libraries (musl, macOS) have no such options; there nothing changes.
 """
@@ -34,3 +34,10 @@ def keep_buffers() -> None:
     mallopt(_M_ARENA_MAX, 1)
     mallopt(_M_MMAP_MAX, 0)
     mallopt(_M_TRIM_THRESHOLD, _MAX_KEPT_BYTES)
+
+
+def give_back() -> None:
+    """Return to the kernel all memory that is free now. Call this when the model is loaded, and when it is unloaded."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if sys.platform == "linux" and trim is not None:
+        trim(0)

@@ -196,6 +196,11 @@ async def test_very_fast_speech_is_tried_again_and_loses_nothing(engine: Whisper
     assert first < second
 
 
+async def test_a_caller_who_sets_the_temperature_loses_no_word_of_fast_speech(engine: WhisperEngine) -> None:
+    _hypothesis, script = await heard(engine, "apa khabar", audio=sound.noise(4.0, 0.1), temperatures=(0.2,))
+    assert script.generated[0]["max_length"] >= drafts.max_tokens("ms", 4.0)
+
+
 async def test_a_guess_is_not_tried_again(engine: WhisperEngine) -> None:
     hypothesis, script = await heard(engine, "hari ini" + 30 * " lama", temperatures=(0.0,))
     assert hypothesis.text == "hari ini lama"

@@ -156,6 +156,12 @@ async def test_a_long_file_keeps_the_order_of_its_sentences(engine: WhisperEngin
     assert text.index("selamat pagi") < text.index("membantu")
 
 
+async def test_no_segment_of_a_long_file_is_lost(engine: WhisperEngine, settings: Settings) -> None:
+    settings.VOICE_ASR_BATCH = 2  # so many are cut at once, after the first two
+    sentence = [sound.said("selamat pagi"), sound.silence(0.8)]
+    assert (await transcribed(engine, sound.joined(11 * sentence))).split() == 11 * ["selamat", "pagi"]
+
+
 async def test_a_real_checkpoint_directory_is_loaded_by_the_same_path(tmp_path: Path, settings: Settings) -> None:
     settings.VOICE_ASR_MODEL = str(smallwhisper.make(tmp_path / "whisper-small-ms"))
     engine = WhisperEngine(configured())

@@ -25,9 +25,13 @@ print(faults())
 """
 
 
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+
+
 def _faults(how: str, **environment: str) -> int:
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
-    run = subprocess.run([sys.executable, "-c", WORK, how], env=env | environment, capture_output=True, check=True)
+    everything = _environment() | environment
+    run = subprocess.run([sys.executable, "-c", WORK, how], env=everything, capture_output=True, check=True)
     return int(run.stdout)
 
 
@@ -35,6 +39,22 @@ def _faults(how: str, **environment: str) -> int:
 def test_buffers_are_used_again() -> None:
     untouched = _faults("untouched")
     assert _faults("kept") < untouched / 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
+def test_what_is_free_can_be_given_back() -> None:
+    resident = "int(open('/proc/self/statm').read().split()[1])"
+    work = f"""
+import numpy as np
+from inference import memory
+memory.keep_buffers()
+np.full(25_000_000, 1.0, np.float32)
+kept = {resident}
+memory.give_back()
+print(kept - {resident})
+"""
+    run = subprocess.run([sys.executable, "-c", work], env=_environment(), capture_output=True, check=True)
+    assert int(run.stdout) * os.sysconf("SC_PAGE_SIZE") > 80_000_000
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")

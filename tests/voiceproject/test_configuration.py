@@ -46,7 +46,8 @@ def test_nothing_else_reads_the_environment() -> None:
         if re.search(r"os\.(environ|getenv)\b", path.read_text())
     ]
     # Two pass the environment to a child process. One limits numpy's threads before numpy is imported. One asks
-    # CTranslate2 for AVX-512. Two set the settings module. One reads the environment for settings.py.
+    # CTranslate2 for AVX-512. One looks for an operator's settings of malloc. Two set the settings module. One reads
+    # the environment for settings.py.
     allowed = [
         "asr/decoder_process.py",
         "asr/tuning.py",

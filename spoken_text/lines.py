@@ -53,7 +53,7 @@ def line_kind(line: str) -> LineKind:
 
 
 def is_delimiter_row(line: str) -> bool:
-    """Return True if the line is the ``|---|:--:|`` below the head of a table."""
+    """Return True if the line separates a table's head from its body (``|---|:--:|``)."""
     return "-" in line and "|" in line and set(line) <= set("|:- \t\r")
 
 

@@ -165,9 +165,9 @@ def is_browned_out(cost: float = 0.0) -> bool:
 
     ``cost``: cost of the text that the listener of the new reply waits for.
 
-    The estimate counts all work that waits or runs, at the pace measured last. Engines in one process share its cores,
-    and the recogniser has no stand-in, so its work counts too. A caller who is alone always gets the neural voice,
-    because that reply is heard while it is made.
+    The estimate counts all work that waits or runs, at the engines' last measured speed. The recogniser's work counts
+    too if it runs in this process, because it uses the same cores. A caller who is alone always gets the neural voice,
+    because that reply is played while it is made.
     """
     if not settings.VOICE_TTS_BROWNOUT:
         return False

@@ -128,9 +128,9 @@ def _split(sound: str) -> list[str]:
 
 
 def _vowel(units: list[str], position: int) -> tuple[int, str]:
-    """Return how many units the vowel takes, and its sound.
+    """Return how many of the units the vowel at ``position`` takes, and its sound.
 
-    "ai", "au" and "oi" are two vowels in a closed last syllable ("ma-in").
+    In a closed last syllable, "ai", "au" and "oi" are two vowels ("ma-in").
     """
     here = units[position]
     after = units[position + 1 :]

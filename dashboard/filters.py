@@ -38,7 +38,7 @@ FIELDS = ("client", "feature", "language")
 
 @dataclass(frozen=True)
 class Filters:
-    """The chosen filters. An empty one selects everything."""
+    """The chosen filters. A filter without a value selects everything."""
 
     client: str = ""
     feature: str = ""

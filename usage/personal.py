@@ -171,6 +171,6 @@ def _shorten_notes(rows: models.QuerySet[Any]) -> None:
 def _rows(model: type[models.Model]) -> models.QuerySet[Any]:
     """Return the model's rows as a plain query set.
 
-    The ledger's own query set refuses any update; the database triggers let this kind pass (``usage.guards``).
+    The ledger's own query set refuses all updates. The triggers allow those that replace or shorten personal data.
     """
     return models.QuerySet(model)

@@ -92,7 +92,7 @@ def _finalise_client(client_id: int, month: date, by: str, now: datetime) -> int
 
 
 def overcharged_sen(statement: Statement) -> int:
-    """Return the sen by which a final statement, less its credit notes, exceeds the charges as computed now."""
+    """Return by how many sen a final statement, less its credit notes, exceeds the charges as computed now."""
     found = charges(statement.client_id, statement.month, user=statement.user or None)
     total = Statement(total_micros=sum(charge.amount_micros for charge in found))
     return statement.total_sen - statement.credited_sen - total.total_sen

@@ -115,7 +115,7 @@ class Watch:
     def replaced(self) -> list[Process]:
         """Return the processes that disappeared while new ones appeared: killed, crashed or deployed anew.
 
-        If processes only disappear or only appear, that is scaling.
+        If processes only disappeared or only appeared, they were scaled: the result is empty.
         """
         number = max(3, round(EDGE_SHARE * len(self.readings)))
         first = {process.began for process in self.readings[:number] if process}

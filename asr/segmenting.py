@@ -3,8 +3,8 @@
 One ``Segmenter`` does both, so that the same audio reaches the engine in the same pieces and gives the same words. Its
 rules are Silero's as in faster-whisper (``asr.voice_activity``): hysteresis and padding; neighbouring spans are joined
 up to a length and across a short pause. The end of a recording, and of an utterance that the client ends, is followed
-by silence, so that the last segment has all of its padding. What follows long digital silence is cut as if nothing were
-before it. Audio that has been cut is dropped; memory holds only the open segment.
+by silence, so that the last segment has all of its padding. Audio that has been cut is dropped; memory holds only the
+open segment.
 """
 
 from __future__ import annotations
@@ -142,8 +142,10 @@ class Segmenter:
     def begin_afresh(self, position: int) -> list[Piece]:
         """Go on at ``position``, where sound begins after digital silence, and return the segments before it."""
         pieces = self.flush()
-        self._kept = []
-        self.position = self._kept_from = self._earliest = position
+        self._earliest = max(0, position - self._padding)
+        self._kept = [np.zeros(position - self._earliest, np.float32)]
+        self._kept_from = self._earliest
+        self.position = position
         return pieces
 
     def _begin_span(self, at: int) -> list[Piece]:
@@ -231,8 +233,8 @@ class Segmenter:
 class SoundStarts:
     """Finds where sound begins after digital silence, samples of zero, which no open microphone gives.
 
-    The detection of speech starts afresh there, on a new grid of frames, and the silence does not pad the first
-    segment. So a recording is cut in the same places wherever it is in a stream.
+    The detection of speech starts afresh there, on a new grid of frames. So a recording is cut in the same places
+    wherever it is in a stream.
     """
 
     def __init__(self) -> None:
@@ -256,8 +258,8 @@ def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> 
     """
     segmenter = Segmenter(0, threshold=SPEECH.threshold, longest_s=longest_s, longest_pause_s=longest_pause_s)
     vad = FrameVad()
-    for start, frames, is_fresh in _framed(recording):
-        if is_fresh:
+    for start, frames in _framed(recording):
+        if start != segmenter.position:
             vad = FrameVad()
             yield from (piece.segment for piece in segmenter.begin_afresh(start))
         if frames.size >= _DIGITAL_SILENCE and not segmenter.is_open and not frames.any():
@@ -268,29 +270,24 @@ def segments(recording: Recording, longest_s: float, longest_pause_s: float) -> 
     yield from (piece.segment for piece in segmenter.flush())
 
 
-def _framed(recording: Recording) -> Iterator[tuple[int, Samples, bool]]:
-    """Yield runs of frames, float32 (n, ``FRAME``), with the sample at which each begins and whether it starts afresh.
+def _framed(recording: Recording) -> Iterator[tuple[int, Samples]]:
+    """Yield runs of frames, float32 (n, ``FRAME``), each with the sample at which it begins.
 
-    A run starts afresh where ``SoundStarts`` finds a start. Any other continues the one before it.
+    Where ``SoundStarts`` finds a start, a run does not continue the one before it.
     """
     starts = SoundStarts()
     length = len(recording.samples)
     begin = 0  # of the next run
-    is_fresh = False
     for first in range(0, length, BLOCK_S * SAMPLE_RATE):
         end = min(length, first + BLOCK_S * SAMPLE_RATE)
         places = [first + place for place in starts.find(recording.samples[first:end])]
         for until in [*places, end]:
             count = (until - begin) // FRAME
             if count:
-                yield begin, recording.float32(begin, begin + count * FRAME).reshape(-1, FRAME), is_fresh
-                begin += count * FRAME
-                is_fresh = False
-            if until in places:
-                begin = until
-                is_fresh = True
+                yield begin, recording.float32(begin, begin + count * FRAME).reshape(-1, FRAME)
+            begin = until if until in places else begin + count * FRAME
     count = -(-(length - begin) // FRAME) + FRAMES_AFTER
-    yield begin, recording.float32(begin, begin + count * FRAME).reshape(-1, FRAME), is_fresh
+    yield begin, recording.float32(begin, begin + count * FRAME).reshape(-1, FRAME)
 
 
 def warm_up() -> None:

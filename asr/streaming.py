@@ -159,6 +159,7 @@ class StreamingSession:
         self._languages: list[Evidence] = []  # of the segments so far
         self._last_text = ""  # of the last of them
         self._free_from = 0  # all samples before this belong to earlier utterances, or are forgotten
+        self._sound_from = 0  # the sample at which sound last began after digital silence
         self.detect(detection)
 
     @property
@@ -290,6 +291,7 @@ class StreamingSession:
         self._position = self._taken
         self._vad = FrameVad()
         self._before.clear()
+        self._sound_from = self._taken
         if self._utterance is not None:
             self._utterance.begin_afresh(self._taken)
 
@@ -354,6 +356,8 @@ class StreamingSession:
             threshold=threshold,
             not_before=self._free_from,
         )
+        if start == self._sound_from:  # its padding is digital silence
+            self._utterance.begin_afresh(start)
         self._count += 1
         self.state = State.SPEAKING
         return self._utterance

@@ -91,10 +91,14 @@ def _source() -> str:
 
 
 def adopt(about: Mapping[str, Any]) -> None:
-    """Use the checkpoint of the inference tier in this process. ``about``: the checkpoint's fields."""
+    """Use the checkpoint of the inference tier in this process. ``about``: the checkpoint's fields.
+
+    The pause within a segment is limited here too, because a live turn ends in this process.
+    """
     global _adopted
     tuples = {name: tuple(about[name]) for name in ("contexts_s", "languages")}
-    _adopted = Checkpoint(**{**about, **tuples, "lexicon": None})
+    longest_pause_s = min(MAX_PAUSE_S, about.get("longest_pause_s", MAX_PAUSE_S))
+    _adopted = Checkpoint(**{**about, **tuples, "longest_pause_s": longest_pause_s, "lexicon": None})
 
 
 _adopted: Checkpoint | None = None

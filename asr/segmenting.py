@@ -97,8 +97,8 @@ class Segmenter:
         segment = self._joined
         if self._ended is not None:
             start = self._ended[0]
-            end = self._ended[1] + self._padding
-            if self.position < end or end - start > self._longest:
+            end = min(self._ended[1] + self._padding, start + self._longest)
+            if self.position < end:
                 return None
             segment = segment.joined(start, end) if segment and self._fits(segment, start, end) else None
             segment = segment or Segment.of(start, end)
@@ -164,14 +164,12 @@ class Segmenter:
         self._open_from = self._silence_from = None
 
     def _finish_span(self, padded_end: int) -> list[Piece]:
+        """Add the ended span. Padding that would make it too long is left out: no segment consists of silence."""
         assert self._ended is not None
-        (start, _end), self._ended = self._ended, None
-        pieces: list[Piece] = []
-        while padded_end - start > self._longest:
-            cut = start + quietest(self._audio(start, start + self._longest))
-            pieces += self._add(start, cut)
-            start = cut
-        return pieces + self._add(start, padded_end)
+        start, end = self._ended
+        self._ended = None
+        assert end - start <= self._longest  # by ``_cut_long``
+        return self._add(start, min(padded_end, start + self._longest))
 
     def _cut_long(self) -> list[Piece]:
         """Cut the open span as soon as it is certain to be too long."""

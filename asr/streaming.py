@@ -95,7 +95,7 @@ class Final:
     """An utterance's result.
 
     ``start_ms``, ``end_ms``: limits of its speech.
-    ``audio_ms``: length of its audio.
+    ``audio_ms``: length of its audio. No audio is counted for two utterances.
     ``words``: timed on the stream's clock; only if asked for.
     ``tokens``: with their probabilities; only if asked for.
     """
@@ -160,6 +160,7 @@ class StreamingSession:
         self._last_text = ""  # of the last of them
         self._free_from = 0  # all samples before this belong to earlier utterances, or are forgotten
         self._sound_from = 0  # the sample at which sound last began after digital silence
+        self._counted_to = 0  # end of the last utterance; silence before this may also belong to the next
         self.detect(detection)
 
     @property
@@ -339,7 +340,7 @@ class StreamingSession:
         start = max(began - padding, self._free_from)
         skipped = max(0, start - earliest) // FRAME
         utterance = self._open_utterance(earliest + skipped * FRAME)
-        self._emit(SpeechStarted(utterance.number, self._ms(start)))
+        self._emit(SpeechStarted(utterance.number, self._ms(max(start, self._counted_to))))
         for frame, probability in list(self._before)[skipped:]:
             utterance.feed(frame, probability)
 
@@ -371,13 +372,19 @@ class StreamingSession:
     def _conclude(self, utterance: Utterance) -> None:
         self._close_utterance()
         self._free_from = utterance.complete()
+        counted_from = max(utterance.start, self._counted_to)
+        self._counted_to = min(self._taken, utterance.end)
+        audio_ms = self._ms(self._counted_to) - self._ms(counted_from)
         self._emit(Committed(utterance.number))
         before = self._concluding[-1] if self._concluding else None
-        self._concluding.append(asyncio.create_task(self._tell_final(utterance, before, self._taken)))
+        self._concluding.append(asyncio.create_task(self._tell_final(utterance, before, self._taken, audio_ms)))
 
-    async def _tell_final(self, utterance: Utterance, before: asyncio.Task[None] | None, length: int) -> None:
-        """Emit the utterance's final after those of the utterances before it. ``length``: of the stream when the
-        utterance ended, in samples.
+    async def _tell_final(
+        self, utterance: Utterance, before: asyncio.Task[None] | None, length: int, audio_ms: int
+    ) -> None:
+        """Emit the utterance's final after those of the utterances before it.
+
+        ``length``: of the stream when the utterance ended, in samples. ``audio_ms``: of the utterance.
         """
         try:
             await utterance.recognised()
@@ -391,7 +398,7 @@ class StreamingSession:
                 heard.words,
                 self._ms(heard.start),
                 self._ms(heard.end),
-                self._ms(min(length, utterance.end) - utterance.start),
+                audio_ms,
                 heard.language,
                 heard.tokens,
             )

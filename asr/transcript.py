@@ -46,13 +46,14 @@ class Part:
         """
         if self.segment.end <= length:
             return self
-        most = (length - self.segment.start) / SAMPLE_RATE
+        end = max(self.segment.start, length)
+        most = (end - self.segment.start) / SAMPLE_RATE
         hypothesis = self.hypothesis
         phrases = tuple(
             replace(phrase, start=min(phrase.start, most), end=min(phrase.end, most)) for phrase in hypothesis.phrases
         )
         words = tuple(replace(word, start=min(word.start, most), end=min(word.end, most)) for word in hypothesis.words)
-        segment = replace(self.segment, end=length)
+        segment = replace(self.segment, end=end)
         return Part(segment, replace(hypothesis, phrases=phrases, words=words))
 
 

@@ -82,6 +82,26 @@ def test_what_ends_abruptly_is_followed_by_silence() -> None:
     assert not samples[len(cut) - alone.start :].any()
 
 
+@pytest.mark.parametrize("length_s", [9.775, 9.8, 9.825, 9.85, 9.875])
+def test_padding_alone_is_no_segment(length_s: float) -> None:
+    """Speech that is just short enough for one segment, without its padding, is one."""
+    speech = sound.said("selamat pagi semua apa khabar hari ini saya mahu pergi ke pasar", rate=150)
+    loud = np.flatnonzero(np.abs(speech) > 0.05)
+    unbroken = np.tile(speech[loud[0] : loud[-1]], 8)[: int(length_s * SAMPLE_RATE)]
+    assert of_file(unbroken, 10, 0) == [Segment.of(0, 10 * SAMPLE_RATE)]
+    segmenter = Segmenter(0, threshold=0.5, longest_s=10, longest_pause_s=0.1)
+    frames = np.append(unbroken, np.zeros(-len(unbroken) % FRAME + FRAMES_AFTER * FRAME, np.float32)).reshape(-1, FRAME)
+    expected_last = []
+    pieces = []
+    for frame, probability in zip(frames, FrameVad().probabilities(frames).tolist(), strict=True):
+        pieces += segmenter.feed(frame, probability)
+        if segmenter.last_piece:
+            expected_last.append(segmenter.last_piece.segment)
+    [piece] = pieces + segmenter.flush()
+    assert len(piece.audio) == 10 * SAMPLE_RATE
+    assert set(expected_last) == {piece.segment}  # so it can be recognised during the pause
+
+
 @pytest.mark.parametrize("pause_ms", range(0, 1_000, 50))
 def test_a_recording_is_cut_where_a_turn_ends(pause_ms: int) -> None:
     """Whatever the pause is: the default turn detection and the cutting of recordings agree on it."""

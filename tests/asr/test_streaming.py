@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import jiwer
@@ -11,7 +12,7 @@ import pytest
 
 from asr.audio import decode
 from asr.checkpoint import configured
-from asr.endpointing import TurnDetection
+from asr.endpointing import FRAME_MS, TurnDetection
 from asr.streaming import (
     Committed,
     Final,
@@ -58,6 +59,28 @@ async def test_times_are_those_of_the_audio(engine: WhisperEngine) -> None:
     starts = [word.start for word in final.words]
     assert final.start_ms / 1000 <= starts[0] < final.end_ms / 1000
     assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize("prefix_padding_ms", [300, 2_000])
+@pytest.mark.parametrize("pause_s", [0.65, 0.7, 0.75])
+async def test_turns_close_together_do_not_overlap(
+    engine: WhisperEngine, pause_s: float, prefix_padding_ms: int
+) -> None:
+    word = sound.said("terima kasih")
+    loud = np.flatnonzero(np.abs(word) > 0.05)
+    word = word[loud[0] : loud[-1]]
+    pause = sound.noise(pause_s, 3e-4)
+    listener = Listener()
+    detection = TurnDetection(prefix_padding_ms=prefix_padding_ms)
+    stream = session(engine, listener, detection, partials=False)
+    await speak(stream, sound.joined([sound.noise(1, 3e-4), word, pause, word, pause, word, sound.noise(1, 3e-4)]))
+    await stream.finish()
+    times = [event.at_ms for event in listener.events if isinstance(event, SpeechStarted | SpeechStopped)]
+    assert len(times) == 6
+    assert times == sorted(times)
+    finals = listener.of(Final)
+    assert sum(final.audio_ms for final in finals) <= times[-1] - times[0] + FRAME_MS
+    assert all(before.end_ms <= after.start_ms for before, after in itertools.pairwise(finals))
 
 
 async def test_manual_commit(engine: WhisperEngine) -> None:

@@ -48,6 +48,14 @@ def test_verbose_json_has_what_was_asked_for() -> None:
     assert "segments" not in TRANSCRIPT.verbose_json(["word"])
 
 
+@pytest.mark.parametrize(("length_s", "end_s"), [(1.0, 1.0), (0.2, 0.5)])
+def test_no_time_is_after_the_end_of_the_audio_nor_before_the_segment(length_s: float, end_s: float) -> None:
+    cut = part(0.5, "selamat pagi").within(int(length_s * 16_000))
+    assert cut.segment.end == end_s * 16_000
+    assert cut.phrases[-1].end == end_s
+    assert all(0.5 <= word.start <= word.end <= end_s for word in cut.words)
+
+
 def test_subtitles_carry_clock_times() -> None:
     assert TRANSCRIPT.srt() == (
         "1\n00:00:00,500 --> 00:00:01,700\nselamat pagi\n\n2\n01:00:01,250 --> 01:00:02,250\njumpa lagi\n\n"

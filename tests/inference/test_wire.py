@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr import checkpoint
+from asr.checkpoint import MAX_PAUSE_S
 from asr.units import Hypothesis, Options, Phrase, SpeechUnit, Token, Word
 from asr.wire import SpeechCodec
 from inference.engine import EngineStats
@@ -47,6 +49,14 @@ def test_it_works() -> None:
     assert (got.options, got.live, got.admitted) == (options, True, True)
     assert got.deadline is not None
     assert 45 < got.deadline - time.monotonic() <= 50
+
+
+@pytest.mark.parametrize(("tiers", "here"), [(0.8, MAX_PAUSE_S), (0.05, 0.05)])
+def test_a_tiers_model_has_no_longer_pauses_than_a_turn_here(tiers: float, here: float, monkeypatch) -> None:
+    about = SpeechCodec().about()
+    monkeypatch.setattr(checkpoint, "_adopted", None)
+    SpeechCodec().learn({**about, "longest_pause_s": tiers})
+    assert checkpoint.configured().longest_pause_s == here
 
 
 def test_a_hypothesis_travels_whole() -> None:

@@ -166,7 +166,8 @@ class Utterance:
             text=join(part.text for part in kept),
             words=tuple(word for part in kept for word in part.words),
             tokens=tuple(token for part in kept for token in part.hypothesis.tokens),
-            start=kept[0].segment.start if kept else self.start,
+            # After digital silence, the padding may reach back beyond the start.
+            start=max(self.start, kept[0].segment.start) if kept else self.start,
             end=kept[-1].segment.end if kept else min(length, self.segmenter.position),
             language=kept[0].hypothesis.language if kept else self._options.language or "",
             queued_ms=sum(part.hypothesis.queued_ms for part in parts),

@@ -83,6 +83,21 @@ async def test_turns_close_together_do_not_overlap(
     assert all(before.end_ms <= after.start_ms for before, after in itertools.pairwise(finals))
 
 
+@pytest.mark.parametrize("detection", [None, TurnDetection()])
+async def test_nothing_starts_before_a_clear(engine: WhisperEngine, detection: TurnDetection | None) -> None:
+    """Even where the digital silence before it pads what follows."""
+    word = sound.said("terima kasih")
+    word = word[np.flatnonzero(np.abs(word) > 0.05)[0] :]
+    listener = Listener()
+    stream = session(engine, listener, detection)
+    await stream.append(sound.silence(1))
+    await stream.clear()
+    await speak(stream, sound.joined([sound.silence(0.05), word, sound.silence(1)]))
+    await stream.finish()
+    [final] = [final for final in listener.of(Final) if final.text]
+    assert final.start_ms >= 1_000
+
+
 async def test_manual_commit(engine: WhisperEngine) -> None:
     listener = Listener()
     stream = session(engine, listener, None)

@@ -88,7 +88,7 @@ def _ends_in_chunks(data: bytes, position: int) -> bool:
 
 
 def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name, first byte and announced size of each chunk, up to the samples."""
+    """Yield each chunk's name, position of its content and announced size. The last one is ``data``."""
     position = 12
     name = b""
     while position + 8 <= len(data) and name != b"data":

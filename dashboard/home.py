@@ -180,7 +180,7 @@ def _reading(name: str, value: float | None, form: str, known: Limits, why_none:
 
 
 def curve(now: datetime, first_step: int = 0) -> dict[str, Any]:
-    """Return today's curve from ``first_step`` to now, in steps of ``CURVE_STEP`` from midnight."""
+    """Return today's measurements, one per ``CURVE_STEP``, from step number ``first_step`` (0: midnight) to now."""
     today = timezone.localdate(now)
     last = step_of(now)
     first = min(first_step, last)

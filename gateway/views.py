@@ -22,7 +22,7 @@ PARSE_IN_POOL_BYTES = 65_536  # below this, parsing is faster than handing the b
 class IgnoreAcceptHeader(DefaultContentNegotiation):
     """Content negotiation that ignores the Accept header.
 
-    Clients for speech accept only audio, yet their errors are JSON.
+    A client for speech often accepts nothing but audio. Its errors must be sent as JSON all the same.
     """
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:

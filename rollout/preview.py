@@ -35,7 +35,10 @@ _forecasts: list[Forecast] = []
 
 
 def register(forecast: Forecast) -> None:
-    """Add a forecast to those shown. It takes a flag and a percentage, and returns the effects of setting it."""
+    """Have the confirmation page show a forecast.
+
+    The forecast takes a flag and a percentage, and returns the effects of setting that percentage.
+    """
     if forecast not in _forecasts:
         _forecasts.append(forecast)
 

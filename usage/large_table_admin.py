@@ -39,7 +39,10 @@ class FarPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class MonthFilter(admin.SimpleListFilter):
-    """Filter that offers the last twelve months, because finding those with rows would scan the whole table."""
+    """Filter that offers the last twelve months, with rows or without.
+
+    To find the months that have rows, the whole table would have to be read.
+    """
 
     title = "month"
     parameter_name = "month"

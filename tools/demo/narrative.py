@@ -68,7 +68,7 @@ LANGUAGES = {"ms": 0.62, "en": 0.22, "zh": 0.11, "ta": 0.05}
 class DemoPlan:
     """A plan for end users.
 
-    ``minutes``, ``characters``: included, soft limit and hard limit for a month.
+    ``minutes``, ``characters``: three amounts for a month: what is included, the soft limit, the hard limit.
     ``micros_per_minute``, ``micros_per_1000_characters``: prices beyond what is included, in millionths of a ringgit.
     """
 

@@ -137,8 +137,8 @@ def _kind(scope: HTTPScope) -> Kind | None:
     return kind_of(scope["path"]) if scope["method"] == "POST" else None
 
 
-def obstacle(feature: Feature) -> ApiError | None:
-    """Return the refusal that a request would get now, or None. Nothing is reserved."""
+def refusal(feature: Feature) -> ApiError | None:
+    """Return the error that a request would get now, or None. Nothing is reserved."""
     controller = controllers().get(feature)
     return as_api_error(OverCapacity(1.0)) if controller is not None and controller.is_full else None
 

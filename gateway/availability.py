@@ -64,8 +64,7 @@ class AvailabilityView(ApiView):
 
 async def _availability(caller: Caller, feature: Feature) -> dict[str, Any]:
     decision = await policy.decide(caller, caller.user, feature)
-    obstacle = await _first_obstacle(caller, feature, decision)
-    blocked_by, refusal = obstacle or (None, None)
+    blocked_by, refusal = await _first_refusal(caller, feature, decision) or (None, None)
     return {
         "available": refusal is None,
         "reason": decision.reason,
@@ -76,19 +75,16 @@ async def _availability(caller: Caller, feature: Feature) -> dict[str, Any]:
     }
 
 
-async def _first_obstacle(caller: Caller, feature: Feature, decision: policy.Decision) -> tuple[str, ApiError] | None:
-    """Return the obstacle that a request would meet now and its error, or None if there is no obstacle.
-
-    The obstacle is "rollout", "quota" or "capacity".
-    """
+async def _first_refusal(caller: Caller, feature: Feature, decision: policy.Decision) -> tuple[str, ApiError] | None:
+    """Return what would refuse a request now ("rollout", "quota" or "capacity") and its error, or None."""
     if not decision.allowed:
         return "rollout", as_api_error(decision.refusal())
-    exhausted = await quota.obstacle(caller, caller.user, TYPICAL_KINDS[feature])
+    exhausted = await quota.refusal(caller, caller.user, TYPICAL_KINDS[feature])
     if exhausted is not None:
         return "quota", as_api_error(exhausted)
     try:
         await concurrent_users.admit(caller.client_id, caller.user)
     except concurrent_users.TooManyUsers as full:
         return "capacity", as_api_error(full)
-    crowded = admission.obstacle(feature)
+    crowded = admission.refusal(feature)
     return ("capacity", crowded) if crowded is not None else None

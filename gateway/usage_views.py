@@ -40,28 +40,28 @@ class UsageView(ApiView):
             "period_start": month,
             "period_end": end_of_month(account.month),
             "plan": as_json(account.plan),
-            "quotas": [_quota(standing) for standing in account.standings.values()],
+            "quotas": [_quota(status) for status in account.quotas.values()],
             "data": data,
         }
         return Response(UsageAnswer(answer).data)
 
 
-def _quota(standing: quota.Standing) -> dict[str, Any]:
-    is_audio = standing.measure is Measure.AUDIO
+def _quota(status: quota.QuotaStatus) -> dict[str, Any]:
+    is_audio = status.measure is Measure.AUDIO
 
     def amount(units: int | None) -> float | None:
         return units / 1000 if is_audio and units is not None else units
 
     return {
-        "measure": standing.measure.value,
+        "measure": status.measure.value,
         "unit": "seconds" if is_audio else "characters",
-        "included": amount(standing.terms.included),
-        "soft_limit": amount(standing.terms.soft),
-        "hard_limit": amount(standing.terms.hard),
-        "used": amount(standing.used),
-        "reserved": amount(standing.reserved),
-        "remaining": amount(standing.remaining),
-        "warning": standing.is_near,
+        "included": amount(status.terms.included),
+        "soft_limit": amount(status.terms.soft),
+        "hard_limit": amount(status.terms.hard),
+        "used": amount(status.used),
+        "reserved": amount(status.reserved),
+        "remaining": amount(status.remaining),
+        "warning": status.is_near,
     }
 
 

@@ -58,7 +58,7 @@ class QuotaExceeded(DomainError):
 
 
 @dataclass(frozen=True)
-class Standing:
+class QuotaStatus:
     """Use of one quota by an end user in a month. Units are milliseconds or characters."""
 
     terms: Terms
@@ -112,7 +112,7 @@ class Account:
 
     plan: Plan | None
     month: date
-    standings: Mapping[Measure, Standing]
+    quotas: Mapping[Measure, QuotaStatus]
 
 
 def load(client_id: int, user: str) -> Account:
@@ -121,13 +121,13 @@ def load(client_id: int, user: str) -> Account:
     month = month_of(now)
     consumption = Consumption.objects.filter(client_id=client_id, user=user, month=month)
     plan, counted = _plan_and_counts(plan_at(client_id, user, now), consumption)
-    standings = {}
+    quotas = {}
     for measure, terms in (plan.terms if plan else UNLIMITED).items():
         used, reserved = counted[measure]
         if reserved and terms.hard is not None and used + reserved >= terms.hard:
             reserved -= free_stale(consumption.get(measure=measure.value))
-        standings[measure] = Standing(terms, measure, used, reserved)
-    return Account(plan, month, standings)
+        quotas[measure] = QuotaStatus(terms, measure, used, reserved)
+    return Account(plan, month, quotas)
 
 
 def _plan_and_counts(
@@ -153,27 +153,27 @@ def _plan_and_counts(
 
 
 class OfflineQuota:
-    """Quota granted while the database is unavailable, based on the last known standing."""
+    """Quota granted while the database is unavailable, based on the last known status."""
 
     def __init__(self) -> None:
-        self._granted: TTLCache[tuple[int, str, Measure], tuple[Standing, int]]
+        self._granted: TTLCache[tuple[int, str, Measure], tuple[QuotaStatus, int]]
         self._granted = TTLCache(REMEMBERED_ACCOUNTS, settings.VOICE_DATABASE_OUTAGE_S)
 
     def forget(self) -> None:
         self._granted.clear()
 
-    def grant(self, client_id: int, user: str, standing: Standing, units: int) -> bool:
+    def grant(self, client_id: int, user: str, status: QuotaStatus, units: int) -> bool:
         """Return True and count the units if they fit.
 
-        Only units granted on the same ``standing`` count: a newer one was read from the database and includes earlier
+        Only units granted on the same ``status`` count: a newer one was read from the database and includes earlier
         grants.
         """
-        key = (client_id, user, standing.measure)
-        known, before = self._granted.get(key, (standing, 0))
-        granted = units + (before if known is standing else 0)
-        if standing.remaining is not None and granted > standing.remaining:
+        key = (client_id, user, status.measure)
+        known, before = self._granted.get(key, (status, 0))
+        granted = units + (before if known is status else 0)
+        if status.remaining is not None and granted > status.remaining:
             return False
-        self._granted[key] = standing, granted
+        self._granted[key] = status, granted
         return True
 
 
@@ -195,18 +195,18 @@ def forget() -> None:
     _offline_quota().forget()
 
 
-async def obstacle(caller: Caller, user: str, kind: Kind) -> QuotaExceeded | None:
-    """Return the error that a request of this kind would get now if its quota is used up, else None."""
-    standing = (await account(caller, user)).standings[kind.measure]
-    return standing.refusal() if standing.remaining == 0 else None
+async def refusal(caller: Caller, user: str, kind: Kind) -> QuotaExceeded | None:
+    """Return the error that a request of this kind would get now, or None unless its quota is used up."""
+    status = (await account(caller, user)).quotas[kind.measure]
+    return status.refusal() if status.remaining == 0 else None
 
 
 async def check(caller: Caller, user: str, kind: Kind) -> None:
     """Raise ``QuotaExceeded`` if the quota is full; otherwise add the quota's headers to the response."""
-    refusal = await obstacle(caller, user, kind)
-    if refusal is not None:
-        raise refusal
-    _tell((await account(caller, user)).standings[kind.measure])
+    error = await refusal(caller, user, kind)
+    if error is not None:
+        raise error
+    _tell((await account(caller, user)).quotas[kind.measure])
 
 
 class Reservation:
@@ -234,11 +234,11 @@ class Reservation:
         if units <= self._units and not self._is_short_lived():
             return
         known = await account(caller, user)
-        standing = known.standings[self._measure]
-        if standing.terms.hard is None:
+        status = known.quotas[self._measure]
+        if status.terms.hard is None:
             return
         self._month = self._month or known.month
-        await self._claim(caller, user, max(units, self._units), self._month, standing)
+        await self._claim(caller, user, max(units, self._units), self._month, status)
 
     async def let_go(self) -> None:
         """Free the reserved units without a ledger row."""
@@ -250,8 +250,8 @@ class Reservation:
         if key:
             await ledger().run(lambda: release(key))
 
-    async def _claim(self, caller: Caller, user: str, units: int, month: date, standing: Standing) -> None:
-        hard = standing.terms.hard
+    async def _claim(self, caller: Caller, user: str, units: int, month: date, status: QuotaStatus) -> None:
+        hard = status.terms.hard
         assert hard is not None
         lasts = timedelta(seconds=settings.VOICE_DEADLINE_S + MARGIN_S)
         key = self.key or uuid.uuid4().hex
@@ -263,17 +263,17 @@ class Reservation:
         try:
             outcome = await asyncio.shield(asyncio.ensure_future(ledger().reserve(claim)))
         except UNAVAILABLE_ERRORS:
-            if not _offline_quota().grant(caller.client_id, user, standing, units - self._units):
-                raise standing.refusal(units) from None
+            if not _offline_quota().grant(caller.client_id, user, status, units - self._units):
+                raise status.refusal(units) from None
             self._units = units
             self._expires_at = expires_at
             return
-        standing = Standing(standing.terms, self._measure, outcome.used, outcome.reserved)
+        status = QuotaStatus(status.terms, self._measure, outcome.used, outcome.reserved)
         if not outcome.granted:
-            raise standing.refusal(units)
+            raise status.refusal(units)
         self._units = units
         self._expires_at = expires_at
-        _tell(standing)
+        _tell(status)
 
     def _is_short_lived(self) -> bool:
         """Return True after half of the reservation's lifetime, so that long work renews its reservation."""
@@ -281,5 +281,5 @@ class Reservation:
         return self._expires_at is not None and timezone.now() > self._expires_at - half
 
 
-def _tell(standing: Standing) -> None:
-    current().headers.update(standing.headers())
+def _tell(status: QuotaStatus) -> None:
+    current().headers.update(status.headers())

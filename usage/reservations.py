@@ -72,8 +72,8 @@ def _reserve(claim: Claim, fresh: list[ReservedQuota]) -> Outcome:
     if row is None and _expire(claim):
         row = _add(claim, claim.wanted - held)
     if row is None:
-        standing = _consumption(claim).values_list("used", "reserved").first()
-        return Outcome(False, *(standing or (0, 0)))
+        counts = _consumption(claim).values_list("used", "reserved").first()
+        return Outcome(False, *(counts or (0, 0)))
     consumption_id, used, reserved = row
     values = {"consumption_id": consumption_id, "units": claim.wanted, "expires_at": claim.expires_at}
     if held:

@@ -25,8 +25,8 @@ async def test_headers_count_down(api: httpx.AsyncClient, settings: Settings) ->
 async def test_each_key_has_its_own_count(settings: Settings) -> None:
     settings.VOICE_RATE_LIMIT = 1
     other = Caller(1, "chat", "key:vk_y", "vk_y", "key:vk_y")
-    standings = [await rate_limit.spend(caller) for caller in (CALLER, CALLER, other)]
-    assert [standing.exceeded for standing in standings] == [False, True, False]
+    limits = [await rate_limit.spend(caller) for caller in (CALLER, CALLER, other)]
+    assert [limit.exceeded for limit in limits] == [False, True, False]
 
 
 async def test_off(settings: Settings) -> None:

@@ -189,7 +189,7 @@ def test_a_client_application_and_its_people(pages: Client, quarter: date) -> No
         for user in LedgerEntry.objects.filter(client=client).values_list("user", flat=True).distinct()
         if digits_of(client.pk, user) in address
     )
-    used = {one.measure: one.used for one in quota.load(client.pk, user).standings.values()}
+    used = {one.measure: one.used for one in quota.load(client.pk, user).quotas.values()}
     assert used[Measure.CHARACTERS] == spoken
     assert used[Measure.AUDIO] / 60_000 == pytest.approx(float(busiest["minutes"]), abs=1e-3)
 

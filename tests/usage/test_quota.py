@@ -64,7 +64,7 @@ async def cover(caller: Caller, units: int, kind: Kind = Kind.SPEECH) -> Reserva
     return held
 
 
-async def standing(caller: Caller, kind: Kind = Kind.SPEECH) -> tuple[int, int]:
+async def used_and_reserved(caller: Caller, kind: Kind = Kind.SPEECH) -> tuple[int, int]:
     row = await Consumption.objects.aget(client_id=caller.client_id, user=caller.user, measure=kind.measure.value)
     return row.used, row.reserved
 
@@ -100,7 +100,7 @@ async def test_what_is_held_cannot_be_held_again(caller: Caller, small_plan: Pla
     assert as_api_error(refusal.value).retry_after == quota.RETRY_WHEN_HELD_S  # the first may need less
     await ledger().write(entry(caller, 900, first))
     await cover(caller, 100)
-    assert await standing(caller) == (900, 100)
+    assert await used_and_reserved(caller) == (900, 100)
 
 
 async def test_a_full_month_is_refused_until_the_next(caller: Caller, small_plan: Plan, fill: Fill) -> None:
@@ -121,26 +121,26 @@ async def test_a_full_month_is_refused_until_the_next(caller: Caller, small_plan
 async def test_a_failure_gives_its_quota_back(caller: Caller, small_plan: Plan, status: int) -> None:
     held = await cover(caller, 700)
     await ledger().write(entry(caller, 700, held, status=status))
-    assert await standing(caller) == (0, 0)
+    assert await used_and_reserved(caller) == (0, 0)
 
 
 async def test_less_or_more_than_was_held(caller: Caller, small_plan: Plan) -> None:
     for held_units, used_units, expected in ((100, 60, 60), (100, 130, 190)):
         held = await cover(caller, held_units)
         await ledger().write(entry(caller, used_units, held))
-        assert await standing(caller) == (expected, 0)
+        assert await used_and_reserved(caller) == (expected, 0)
 
 
 async def test_a_stream_holds_more_as_it_goes(caller: Caller, small_plan: Plan) -> None:
     held = Reservation(Kind.REALTIME)
     for seconds in (10, 20, 600):
         await held.reserve(caller, "aminah", units=1000 * seconds)
-        assert await standing(caller, Kind.REALTIME) == (0, 1000 * seconds)
+        assert await used_and_reserved(caller, Kind.REALTIME) == (0, 1000 * seconds)
     with pytest.raises(quota.QuotaExceeded):
         await held.reserve(caller, "aminah", units=600_001)
-    assert await standing(caller, Kind.REALTIME) == (0, 600_000)
+    assert await used_and_reserved(caller, Kind.REALTIME) == (0, 600_000)
     await ledger().write(entry(caller, 595_000, held, Kind.REALTIME))
-    assert await standing(caller, Kind.REALTIME) == (595_000, 0)
+    assert await used_and_reserved(caller, Kind.REALTIME) == (595_000, 0)
 
 
 async def test_covering_what_is_covered_asks_nobody(caller: Caller, small_plan: Plan, monkeypatch) -> None:
@@ -153,7 +153,7 @@ async def test_covering_what_is_covered_asks_nobody(caller: Caller, small_plan: 
 async def test_another_end_user_after_all(caller: Caller, small_plan: Plan) -> None:
     held = await cover(caller, 100)
     await held.reserve(caller, "bala", units=100)
-    assert await standing(caller) == (0, 0)
+    assert await used_and_reserved(caller) == (0, 0)
     assert (await Consumption.objects.aget(user="bala")).reserved == 100
 
 
@@ -163,7 +163,7 @@ async def test_what_dead_work_held_expires(caller: Caller, small_plan: Plan) -> 
         await cover(caller, 1)
     await ReservedQuota.objects.aupdate(expires_at=timezone.now() - timedelta(seconds=1))
     await cover(caller, 1000)
-    assert await standing(caller) == (0, 1000)
+    assert await used_and_reserved(caller) == (0, 1000)
     assert not await ReservedQuota.objects.filter(key=dead.key).aexists()
 
 
@@ -172,18 +172,18 @@ async def test_the_door_does_not_count_what_dead_work_held(caller: Caller, small
     await ReservedQuota.objects.aupdate(expires_at=timezone.now() - timedelta(seconds=1))
     quota.forget()
     await quota.check(caller, "aminah", Kind.SPEECH)
-    assert await standing(caller) == (0, 0)
+    assert await used_and_reserved(caller) == (0, 0)
 
 
 async def test_work_thought_dead_that_goes_on(caller: Caller, small_plan: Plan) -> None:
     held = await cover(caller, 300)
     await ReservedQuota.objects.aupdate(expires_at=timezone.now() - timedelta(seconds=1))
     assert await sync_to_async(free_all_stale)() == 1
-    assert await standing(caller) == (0, 0)
+    assert await used_and_reserved(caller) == (0, 0)
     await held.reserve(caller, "aminah", units=400)
-    assert await standing(caller) == (0, 400)
+    assert await used_and_reserved(caller) == (0, 400)
     await ledger().write(entry(caller, 400, held))
-    assert await standing(caller) == (400, 0)
+    assert await used_and_reserved(caller) == (400, 0)
 
 
 async def test_work_that_lasts_past_the_months_end(caller: Caller, small_plan: Plan, monkeypatch) -> None:
@@ -203,7 +203,7 @@ async def test_reservations_that_come_together_share_a_transaction(
 ) -> None:
     outcomes = await asyncio.gather(*(cover(caller, 100) for _ in range(30)), return_exceptions=True)
     assert sum(isinstance(outcome, Reservation) for outcome in outcomes) == 10
-    assert await standing(caller) == (0, 1000)
+    assert await used_and_reserved(caller) == (0, 1000)
 
 
 async def test_without_a_plan_nothing_is_limited(caller: Caller) -> None:
@@ -278,7 +278,7 @@ async def test_a_caller_who_leaves_while_quota_is_being_held(caller: Caller, sma
     covering.cancel()
     await asyncio.gather(covering, return_exceptions=True)
     await ledger().write(entry(caller, 0, held, status=499))
-    assert await standing(caller) == (0, 0)
+    assert await used_and_reserved(caller) == (0, 0)
 
 
 async def test_keys_are_new_each_time(caller: Caller, small_plan: Plan) -> None:
@@ -304,7 +304,7 @@ async def test_without_the_database_the_last_standing_decides(caller: Caller, sm
     finally:
         database.note_back()
     quota._accounts()._tasks.clear()
-    assert await standing(caller) == (300, 0)
+    assert await used_and_reserved(caller) == (300, 0)
     await cover(caller, 700)
 
 
@@ -319,7 +319,7 @@ class TestTheLookUp:
         with django_assert_num_queries(1):
             found = quota.load(caller.client_id, "aminah")
         assert found.plan == plan
-        assert {measure.value: one.used for measure, one in found.standings.items()} == {"audio": 0, "characters": 7}
+        assert {measure.value: one.used for measure, one in found.quotas.items()} == {"audio": 0, "characters": 7}
 
     def test_the_newest_plan_of_the_user_goes_before_the_client_s_and_the_default(self, caller: Caller) -> None:
         client = caller.client_id
@@ -343,7 +343,7 @@ class TestTheLookUp:
         )
         found = quota.load(caller.client_id, "aminah")
         assert found.plan is None
-        assert [(one.used, one.reserved, one.remaining) for one in found.standings.values()] == [
+        assert [(one.used, one.reserved, one.remaining) for one in found.quotas.values()] == [
             (5, 2, None),
             (0, 0, None),
         ]

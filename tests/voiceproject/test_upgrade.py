@@ -41,7 +41,7 @@ key = ApiKey.find("{KEY}")
 assert key is not None and key.client.name == "chat-lama"
 assert Flag.objects.get(name="asr") is not None
 account = quota.load(key.client_id, "user0")
-assert sum(standing.used for standing in account.standings.values()) > 0
+assert sum(status.used for status in account.quotas.values()) > 0
 entry = LedgerEntry.objects.first()
 try:
     LedgerEntry.objects.filter(pk=entry.pk).update(user="other")

@@ -1,7 +1,7 @@
-"""Developer tools: planning, load tests, benchmarks, training and demo data. Container images do not include them.
+"""Developer tools for planning, load tests, benchmarks, training and demo data. No container image includes them.
 
 Some tools need packages that requirements.txt does not list. If such a package is missing, the tool prints one line
-that says what to install, both as ``manage.py COMMAND`` and as ``python -m tools.…``.
+that says what to install. This works for ``manage.py COMMAND`` and for ``python -m tools.…``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ INSTALLED_BY = {
 
 
 def what_is_missing(error: ModuleNotFoundError) -> str | None:
-    """Return a line that says what to install, or None if no extra requirements file has the missing module."""
+    """Return a line that says how to install the missing package; None if no extra requirements file contains it."""
     package = (error.name or "").partition(".")[0]
     if package not in INSTALLED_BY:
         return None

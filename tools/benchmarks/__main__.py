@@ -2,9 +2,9 @@
 
     python -m tools.benchmarks [seconds for each figure] [part ...]
 
-Parts: asr, tts, recorded, plain, goodput, live. If none is named, all of them run, which takes about ten minutes. The
-part "recorded" needs a folder of people's recordings, named by ``BENCH_RECORDINGS``. Both sides of a ratio are measured
-in the same run.
+The parts are asr, tts, recorded, plain, goodput and live. By default all of them run, which takes about ten minutes.
+The part "recorded" needs a folder of recorded human speech, named by the environment variable ``BENCH_RECORDINGS``.
+Both figures of a ratio are measured in the same run.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ async def main(seconds: float, parts: list[str]) -> None:
 
 
 async def compare(direction: str, seconds: float) -> None:
-    """Compare the service with the same work without HTTP, at each concurrency, one right after the other.
+    """Print the throughput of direct engine calls and of HTTP requests, at each number of concurrent requests.
 
     ``direction``: "asr" or "tts".
-    ``seconds``: for how long each is measured.
+    ``seconds``: how long each measurement lasts.
     """
     rows: list[Row] = []
     ratios: list[str] = []

@@ -1,4 +1,4 @@
-"""The app of ``manage.py measure_rates``. It has no tables."""
+"""The Django app that provides ``manage.py measure_rates``. It has no tables."""
 
 from __future__ import annotations
 

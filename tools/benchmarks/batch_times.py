@@ -1,7 +1,7 @@
-"""Measure how long batches of different sizes take on this process's engines, with nothing else running.
+"""Measure how long batches of different sizes take on the engines of this process, with no other load.
 
-For each batch cost, only the fastest run counts, because other programs may have slowed down the others. A slow model
-gets only through the small batches in the given time; a fast one runs every size several times.
+For each batch cost, only the fastest run counts, because other programs may have slowed down the others. In the given
+time, a slow model completes only the small batches, while a fast model runs every size several times.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from tools.planning.rates import ASR, TTS, BatchTime, fit_line  # noqa: E402
 
 BURSTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # units submitted at once
 ROUNDS = 5  # repetitions of all bursts, if there is time
-SURE_UNITS = 6  # single units that are run even if the time is over, so that a line can be fitted
+SURE_UNITS = 6  # single units that are always run, even beyond the given time, because fitting a line needs them
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Measurements of the engine of one kind of work.
+    """Measurements of one engine.
 
     ``name``: the engine's name.
     ``model``: the model's name.
     ``batch``: batch times and limits.
-    ``sizes``: sizes of the benchmarks' requests, in seconds of audio or characters.
-    ``stages``: the jobs of the audio pool in their order, each as a share of the pool's time.
+    ``sizes``: sizes of the benchmark's requests, in seconds of audio or in characters.
+    ``stages``: the share of the audio pool's time that each of its jobs takes, in the order of the jobs.
     """
 
     name: str
@@ -49,14 +49,14 @@ class Engine:
 
 @dataclass(frozen=True)
 class Ran:
-    """A batch that was run, with the total cost of its units."""
+    """One batch that was run: the total cost of its units, and its duration in seconds."""
 
     cost: float
     seconds: float
 
 
 async def measure(seconds: float) -> dict[str, Engine]:
-    """Measure the engines of both kinds, each for about ``seconds``."""
+    """Measure the ASR engine and the TTS engine, each for about ``seconds``; return both measurements by kind."""
     from django.conf import settings
 
     from asr.checkpoint import configured
@@ -126,7 +126,7 @@ def _seconds(file: bytes) -> float:
 
 
 def _speech(file: bytes, checkpoint: Any) -> Any:
-    """Return the first speech segment of a WAV file as the engine gets it."""
+    """Decode a WAV file and return its first speech segment as float32 samples."""
     from asr.audio import decode
     from asr.segmenting import segments
 
@@ -138,7 +138,7 @@ def _speech(file: bytes, checkpoint: Any) -> Any:
 def _texts() -> list[str]:
     """Return sentences of normal, half and double length in turn.
 
-    Different lengths are needed to separate a batch's fixed time from the time that depends on the length.
+    Only with different lengths can the fixed time of a batch be told apart from the time that grows with the length.
     """
     texts = []
     for number, sentence in enumerate(SENTENCES):
@@ -150,14 +150,15 @@ def _texts() -> list[str]:
 
 
 async def _bursts(name: str, engine: Any, units: Sequence[Any], costs: Sequence[float], seconds: float) -> list[Ran]:
-    """Submit bursts of units and return the batches that they became.
+    """Submit units in bursts, and return the batches that the engine made of them.
 
-    A burst may become several batches. Each unit is then taken to have the burst's mean cost. If the engine runs every
-    unit as a batch of its own, units are submitted one by one, because with several workers the times could not be
-    matched to the units.
+    The engine may split a burst into several batches. Each unit is then assumed to have the mean cost of the burst. If
+    the engine runs every unit of a burst as a batch of its own, the units are submitted again one by one, because
+    several workers may finish in any order, so their times could not be matched to the units.
 
+    ``name``: the engine's name.
     ``costs``: the cost of each unit.
-    ``seconds``: when to stop.
+    ``seconds``: how long to measure. At least ``SURE_UNITS`` units are run even if this takes longer.
     """
     from inference import runtime
 
@@ -200,9 +201,9 @@ def _fit(ran: Sequence[Ran]) -> tuple[float, float]:
 
 
 async def _parallel(engine: Any, unit: Any, name: str) -> tuple[int, int]:
-    """Return how many threads a batch runs on, and how many batches run in parallel.
+    """Return the number of threads that one batch uses, and the number of batches that run in parallel.
 
-    The threads are estimated from the CPU time of one batch over its duration.
+    The number of threads is estimated as the CPU time of one batch divided by its duration.
     """
     import threading
 
@@ -230,7 +231,7 @@ def device() -> str:
 
 
 def _timed(work: Callable[[], Any]) -> float:
-    """Return the CPU seconds of the fastest of five runs."""
+    """Run ``work`` five times and return the CPU seconds of the fastest run."""
     times = []
     for _ in range(5):
         began = time.thread_time()
@@ -240,7 +241,15 @@ def _timed(work: Callable[[], Any]) -> float:
 
 
 async def _shares_asr(checkpoint: Any, features: Callable[[Any], Any]) -> tuple[float, ...]:
-    """Return the shares of the pool's jobs: decode, find speech, compute features; afterwards, look for more speech."""
+    """Return the share of the audio pool's time that each ASR job takes, in the order of the jobs.
+
+    The jobs are:
+
+    - decode the file;
+    - find the first speech segment;
+    - compute its features;
+    - after the engine, look for further speech.
+    """
 
     from asr.audio import decode
     from asr.segmenting import segments
@@ -258,7 +267,14 @@ async def _shares_asr(checkpoint: Any, features: Callable[[Any], Any]) -> tuple[
 
 
 def _shares_tts(voice: Any) -> tuple[float, ...]:
-    """Return the shares of the pool's jobs: split into sentences; afterwards, finish the audio and encode it."""
+    """Return the share of the audio pool's time that each TTS job takes, in the order of the jobs.
+
+    The jobs are:
+
+    - split the text into sentences;
+    - after the engine, finish the audio;
+    - encode the audio.
+    """
     import numpy as np
 
     from tts.encoding import AudioFormat, encode

@@ -1,4 +1,4 @@
-"""An HTTP client that uses very little CPU time, because it shares the machine with the measured server.
+"""An HTTP client that uses little CPU time, because it runs on the same machine as the measured server.
 
 A request is built once, as bytes, and can then be sent many times.
 """
@@ -17,7 +17,7 @@ import httptools
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP response. ``headers`` have lower-case names."""
+    """An HTTP response. The names of ``headers`` are in lower case."""
 
     status: int
     body: bytes
@@ -29,7 +29,10 @@ class Answer:
 
 
 class Client:
-    """An HTTP client for one event loop. It keeps as many connections as there have been concurrent requests."""
+    """An HTTP client for one event loop.
+
+    It opens a new connection only if none is idle, and keeps all connections open until the end.
+    """
 
     def __init__(self, url: str, headers: Mapping[str, str], *, timeout_s: float = 300.0) -> None:
         address = urlsplit(url)
@@ -49,13 +52,16 @@ class Client:
             connection.close()
 
     def request(self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b"") -> bytes:
-        """Build the bytes of a request for ``send``."""
+        """Return the bytes of a request, to be passed to ``send``."""
         fields = {**self._headers, **headers, "Content-Length": str(len(body))}
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
         return "\r\n".join(lines).encode() + body
 
     async def send(self, request: bytes) -> Answer:
-        """Send a request and return the answer. Raises ``OSError`` or ``TimeoutError`` if there is none."""
+        """Send a request and return the response.
+
+        Raises ``OSError`` if the connection fails and ``TimeoutError`` if no response arrives in time.
+        """
         connection = await self._connection()
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -77,7 +83,10 @@ class Client:
 
 
 class _Connection(asyncio.Protocol):
-    """A connection that sends one request at a time. The ``on_`` methods are called by the HTTP parser."""
+    """A connection that handles one request at a time.
+
+    The HTTP parser calls the methods whose names begin with ``on_``.
+    """
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None

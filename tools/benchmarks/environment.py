@@ -1,4 +1,4 @@
-"""Set up Django on temporary state for a benchmark, and describe the machine."""
+"""Set up Django with a temporary state folder for benchmarks, and describe the machine."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 
 
 def prepare() -> None:
-    """Set up Django with a temporary state folder, unless it is set up already.
+    """Set up Django with a temporary state folder. Do nothing if Django is set up already.
 
-    A test that imports a benchmark thereby keeps its own environment, which the services that it starts inherit.
+    A test that imports a benchmark thereby keeps its own environment variables, and the services that it starts inherit
+    them.
     """
     from django.apps import apps
 
@@ -36,5 +37,6 @@ def processor() -> str:
 
 
 def machine() -> str:
+    """Return a line that describes the machine: its CPU, cores, Python version and current load average."""
     load = os.getloadavg()[0]
     return f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f} before"

@@ -1,4 +1,4 @@
-"""Measure the time from a text to its first audio with a neural voice, one reply at a time.
+"""Measure how long a neural voice takes from receiving a text to its first audio, one reply at a time.
 
 python -m tools.benchmarks.first_audio [replies] [voice]
 """
@@ -29,7 +29,10 @@ SENTENCES_OF_A_REPLY = 3
 
 
 async def first_audio(text: str, voice: Voice) -> tuple[float, float]:
-    """Return the seconds until the first audio was ready, and the longest gap in playback while waiting for more."""
+    """Synthesise a text, and return the seconds until its first audio and the longest gap in seconds during playback.
+
+    A gap occurs if all audio so far has been played before the next audio is ready.
+    """
     started = time.monotonic()
     first_s = heard_until = gap_s = 0.0
     speech = Synthesis(sentences_of(text, voice.language), voice, soon=True, whole=len(text) <= WHOLE_UP_TO_CHARACTERS)

@@ -2,10 +2,14 @@
 
     python -m tools.benchmarks.goodput [seconds]
 
-Goodput is the number of requests per second that succeed within ``load.IN_TIME_S``. It is measured in a closed loop,
-with one, two and four times the callers that keep the server busy. It is then measured in an open loop, where requests
-arrive at random times at one, two and four times the best goodput so far and do not slow down when the server does.
-Printed are all goodputs, and their ratios to the best of them.
+Goodput is the number of requests per second that succeed within ``load.IN_TIME_S``. It is measured under two loads:
+
+- A closed loop: each caller waits for an answer before it asks again. The number of callers is one, two and four times
+  the number that keeps the server busy.
+- An open loop: requests arrive at random times and do not slow down when the server does. Their rate is one, two and
+  four times the best goodput of the closed loop.
+
+The output has each goodput, and its ratio to the best one.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Measure the latency and memory of live recognition with streams in real time, from another process.
+"""Measure the latency and memory of live recognition, with simulated users who stream audio in real time.
 
     python -m tools.benchmarks.live [--model MODEL] [--recordings DIRECTORY] [streams ...]
 
-Each stream says sentences with pauses between them, or the recordings of a directory with a manifest as for
+Each stream sends synthetic sentences with pauses, or the recordings of a directory that has a manifest as for
 ``evaluate_asr``. For each number of streams the output has:
 
-- the time from the start of an utterance to its first partial;
-- the time from the end of the silence that ends an utterance to its final;
-- the server's memory for each open stream;
-- with recordings, how many words differ from those of the same recordings sent as files.
+- the time from the start of an utterance to its first partial result;
+- the time from the end of the silence that ends an utterance to its final result;
+- the server's memory per open stream;
+- with recordings, how many words differ from the transcript of the same recordings sent as files.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tools.benchmarks.workload import SENTENCES  # noqa: E402
 
 CHUNK_MS = 40
 SILENCE_MS = 500
-PADDING_MS = 300  # how long before the speech the service's start of an utterance is
+PADDING_MS = 300  # the service reports the start of an utterance this long before its speech
 PAUSE_S = 2.0
 UTTERANCES = 5
 LONGEST_RECORDING_S = 60
@@ -50,7 +50,12 @@ LONGEST_RECORDING_S = 60
 
 @dataclass(frozen=True)
 class Talk:
-    """Something to say on a stream. ``name``: the path of the recording, or "" for a sentence."""
+    """Audio to send on a stream.
+
+    ``audio``: the samples, at ``sound.RATE``.
+    ``language``: the spoken language.
+    ``name``: the path of the recording; "" for a synthetic sentence.
+    """
 
     audio: sound.Audio
     language: str = "ms"
@@ -61,13 +66,13 @@ class Talk:
 class Measured:
     """Measurements of live recognition.
 
-    ``first_partial``: seconds from the start of each utterance to its first partial.
-    ``final``: seconds from the end of the silence after each utterance to its final.
+    ``first_partial``: seconds from the start of each utterance to its first partial result.
+    ``final``: seconds from the end of the silence after each utterance to its final result.
     ``utterances``: how many utterances began.
-    ``bytes_per_stream``: the server's memory for each open stream.
-    ``stable``: how many words partials reported as stable.
-    ``changed``: how many of these words are different in the final.
-    ``words``: the text recognised live of each recording, by its path.
+    ``bytes_per_stream``: the server's additional memory per open stream, in bytes.
+    ``stable``: how many words the last partial results reported as stable.
+    ``changed``: how many of these words are different in the final results.
+    ``words``: the transcript of each recording, by the recording's path.
     """
 
     first_partial: Result = field(default_factory=Result)
@@ -80,7 +85,7 @@ class Measured:
 
 
 class Speaker:
-    """A simulated user with one connection. Sends audio in real time and records when events arrive."""
+    """A simulated user with one connection, who sends audio in real time and records when events arrive."""
 
     def __init__(self, socket: Any, measured: Measured) -> None:
         self._socket = socket
@@ -138,7 +143,7 @@ class Speaker:
 
 
 async def measure(service: Served, talks: Sequence[Sequence[Talk]]) -> Measured:
-    """Run one stream for each of ``talks`` at once, and return the measurements."""
+    """Run one stream for each item of ``talks``, all at the same time, and return the measurements."""
     measured = Measured()
     before = memory(service)
     opened = asyncio.Barrier(len(talks) + 1)
@@ -161,6 +166,13 @@ async def stream(
     opened: asyncio.Barrier,
     done: asyncio.Event,
 ) -> None:
+    """Open a stream, send all its audio in real time, and stop it once ``done`` is set.
+
+    ``number``: the stream's number, from which the user's id and a delay before the first audio follow.
+    ``talks``: the audio to send, all in the language of the first item.
+    ``measured``: receives the measurements.
+    ``opened``: the barrier that this stream reaches when it has sent all its audio.
+    """
     headers = service.headers(**{"X-Voice-User": f"user-{number}"})
     async with connect(service.url.replace("http", "ws") + "/ws/asr", additional_headers=headers) as socket:
         start = {"type": "start", "sample_rate": 16_000, "words": False, "language": talks[0].language}
@@ -184,7 +196,7 @@ def memory(service: Served) -> int:
 
 
 def sentences(streams: int, turns: int) -> list[list[Talk]]:
-    """Return ``turns`` sentences for each stream."""
+    """Return ``turns`` synthetic sentences for each of ``streams`` streams."""
     return [
         [Talk(sound.said(SENTENCES[(number + turn) % len(SENTENCES)])) for turn in range(turns)]
         for number in range(streams)
@@ -192,10 +204,12 @@ def sentences(streams: int, turns: int) -> list[list[Talk]]:
 
 
 def recordings(directory: Path, streams: int, limit: int) -> list[list[Talk]]:
-    """Return the recordings that each stream says, all in one language, because a stream has only one.
+    """Return the recordings that each stream sends.
 
-    ``limit``: use only this many recordings. With one stream, return a list for each language. With more, divide the
-    most frequent language's recordings between the streams.
+    A stream has only one language. With one stream, return a list of recordings for each language; the lists are then
+    streamed one after the other. With more streams, divide the recordings of the most frequent language between them.
+
+    ``limit``: how many recordings of the directory to use at most.
     """
     by_language: dict[str, list[Talk]] = {}
     for reference in read_manifest(directory)[:limit]:
@@ -210,7 +224,7 @@ def recordings(directory: Path, streams: int, limit: int) -> list[list[Talk]]:
 
 
 async def as_files(service: Served, talks: Sequence[Talk]) -> dict[str, str]:
-    """Send each recording as a file and return its text by its path."""
+    """Send each recording as a file, and return the transcripts by the recordings' paths."""
     words = {}
     async with httpx.AsyncClient(base_url=service.url, headers=service.headers(), timeout=120) as client:
         for talk in talks:
@@ -222,13 +236,14 @@ async def as_files(service: Served, talks: Sequence[Talk]) -> dict[str, str]:
 
 
 async def report(streams: int, options: argparse.Namespace) -> None:
+    """Start a service, run ``streams`` streams at once, and print the measurements."""
     settings = {"VOICE_LOG_LEVEL": "WARNING"} | ({"VOICE_ASR_MODEL": options.model} if options.model else {})
     with tempfile.TemporaryDirectory() as folder, served(Path(folder), **settings) as service:
         await measure(service, sentences(streams, 1))  # warm up, so that later growth is the streams' own memory
         groups = [sentences(streams, UTTERANCES)]
         if options.recordings:
             talks = recordings(options.recordings, streams, options.limit)
-            # Each language needs a stream of its own. With one stream at a time, they run one after the other.
+            # Each language needs a stream of its own. With one stream at a time, the languages follow one another.
             groups = [[said] for said in talks] if streams == 1 else [talks]
         for group in groups:
             measured = await measure(service, group)
@@ -239,6 +254,10 @@ async def report(streams: int, options: argparse.Namespace) -> None:
 
 
 def print_words(live: dict[str, str], whole: dict[str, str], language: str) -> None:
+    """Print how many words differ between the live transcripts and those of the same recordings sent as files.
+
+    ``live``, ``whole``: the live transcripts and those of the files, by the recording's path.
+    """
     found: dict[str, Errors] = {
         name: compare(text, live.get(name, ""), language) for name, text in whole.items() if text.strip()
     }

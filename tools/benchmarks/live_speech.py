@@ -1,9 +1,9 @@
-"""Measure live text to speech as a chat uses it: text arrives in small pieces, audio is streamed back.
+"""Measure live text to speech as a chat uses it: the text arrives in small pieces, and audio is streamed back.
 
     python -m tools.benchmarks.live_speech
 
-On an idle server, it prints the time from the end of the first sentence's text to its first audio, and the time from a
-cancel to its confirmation.
+The output has the time from the end of the first sentence's text to its first audio, and the time from a cancellation
+to its confirmation. The server has no other load.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROUNDS = 30
 
 
 async def until(socket: ClientConnection, kind: str | None) -> None:
-    """Read messages until an event of this kind arrives, or until audio arrives if ``kind`` is None."""
+    """Read messages until the event ``kind`` arrives. If ``kind`` is None, read until audio arrives."""
     while True:
         message = await socket.recv()
         if (kind is None) == isinstance(message, bytes) and (kind is None or json.loads(message)["type"] == kind):
@@ -36,6 +36,11 @@ async def until(socket: ClientConnection, kind: str | None) -> None:
 
 
 async def one(service: Served, sentence: str, first: Result, silence: Result) -> None:
+    """Speak one sentence, then cancel, and add the two measured latencies to the results.
+
+    ``first``: receives the seconds from the end of the sentence's text to its first audio.
+    ``silence``: receives the seconds from the cancellation to its confirmation.
+    """
     async with connect(service.url.replace("http", "ws") + "/ws/tts", additional_headers=service.headers()) as socket:
         await socket.send(json.dumps({"type": "start"}))
         await until(socket, "ready")

@@ -1,4 +1,4 @@
-"""Load by well-behaved callers, who wait for the ``Retry-After`` of a refusal before they ask again."""
+"""Load from well-behaved callers: after a refusal, they wait as long as ``Retry-After`` says before they ask again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SETTLE_S = 3.0  # time at the beginning until the load is steady; answers in it 
 class Outcome:
     """The outcome of a load run.
 
-    ``seconds``: the measured time, which starts ``SETTLE_S`` after the beginning.
+    ``seconds``: the length of the measured time, which begins ``SETTLE_S`` after the start of the run.
     ``began``: when the run began (``time.perf_counter``).
-    ``in_time``: successes during the measured time that came within ``IN_TIME_S`` of their request.
-    ``statuses``: number of answers by HTTP status; requests without an answer count under their exception's name.
-    ``latencies_s``: seconds until each success.
-    ``retry_after_s``: the ``Retry-After`` of each answer that was not a success, in seconds; 0 if it had none.
-    ``refusal_s``: seconds until each answer that was not a success.
+    ``in_time``: how many requests succeeded during the measured time, each within ``IN_TIME_S``.
+    ``statuses``: number of responses by HTTP status. Requests without a response count under their exception's name.
+    ``latencies_s``: the latency of each success, in seconds.
+    ``retry_after_s``: the ``Retry-After`` of each response that was not a success, in seconds; 0 if it had none.
+    ``refusal_s``: the latency of each response that was not a success, in seconds.
     """
 
     seconds: float
@@ -39,12 +39,12 @@ class Outcome:
 
     @property
     def goodput(self) -> float:
-        """Successes within ``IN_TIME_S``, per second of the measured time."""
+        """The goodput: successes within ``IN_TIME_S``, per second of the measured time."""
         return self.in_time / self.seconds
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until the run ends and no more requests may be made."""
+        """The seconds until the run ends. No requests are made after that."""
         return max(0.0, self.began + SETTLE_S + self.seconds - time.perf_counter())
 
     def succeeded(self, latency_s: float) -> None:
@@ -65,7 +65,7 @@ class Outcome:
 
 
 async def one(ask: Ask, number: int, outcome: Outcome) -> float:
-    """Make a request and record its outcome; return for how many seconds the caller should wait before the next."""
+    """Make request ``number`` and record its outcome; return how many seconds to wait before the next request."""
     asked = time.perf_counter()
     try:
         answer: Answer = await ask(number)
@@ -84,9 +84,9 @@ async def one(ask: Ask, number: int, outcome: Outcome) -> float:
 
 
 async def closed(asks: list[Ask], *, seconds: float) -> Outcome:
-    """Run a closed loop: one caller for each of ``asks``, who sends the next request after each answer.
+    """Run a closed loop: one caller for each item of ``asks``, who waits for each answer before the next request.
 
-    After a refusal, the caller first waits for the ``Retry-After``, or 1 s if there is none.
+    After a refusal, the caller also waits for the seconds in ``Retry-After``, or 1 s if there is none.
     """
     outcome = Outcome(seconds)
 
@@ -102,7 +102,10 @@ async def closed(asks: list[Ask], *, seconds: float) -> Outcome:
 
 
 async def open_loop(ask: Ask, *, per_second: float, seconds: float) -> Outcome:
-    """Send requests at random times (a Poisson process) without waiting for answers or repeating refused requests."""
+    """Run an open loop: send requests at random times (a Poisson process), without waiting for answers.
+
+    Refused requests are not repeated.
+    """
     outcome = Outcome(seconds)
     chance = random.Random(1)
     tasks: list[asyncio.Task[float]] = []

@@ -2,8 +2,8 @@
 
     python -m tools.benchmarks.observed DESCRIPTOR
 
-For each line on standard input, one line of JSON is written to that file descriptor. It has the CPU seconds so far by
-role of the thread (loop, pool, engine, ledger), and the batches since the previous line.
+For each line read from standard input, one line of JSON is written to the file descriptor. This line has the time, the
+CPU seconds used so far by each role of thread (loop, pool, engine, ledger), and the batches since the previous report.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ LEDGER = "ledger"
 
 
 def processor_seconds() -> dict[str, float]:
-    """Return the CPU seconds of this process by role. Threads unknown to Python belong to the engines."""
+    """Return the CPU seconds that this process has used, by role of the thread.
+
+    Threads that were not started by Python count as engine threads.
+    """
     names = {thread.native_id: thread.name for thread in threading.enumerate()}
     used: dict[str, float] = {}
     for task in Path("/proc/self/task").iterdir():

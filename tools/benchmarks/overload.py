@@ -1,10 +1,13 @@
-"""Overload the service with 500 callers for two minutes: does every request get an answer, and does memory stay flat?
+"""Overload the service, and check that every request is answered and that memory does not grow.
 
     python -m tools.benchmarks.overload [seconds] [callers]
 
-Two of three callers send speech to text, the others text to speech. The output has the number of answers by status, the
-requests without an answer, the goodput compared with that of 50 callers on the same server, and the server's memory
-before, during and after. Goodput counts the successes within ``load.IN_TIME_S``.
+By default 500 callers run for two minutes. Two thirds of them use speech to text, the others text to speech. The output
+has:
+
+- the number of answers by HTTP status, and of requests without an answer;
+- the goodput (successes within ``load.IN_TIME_S``, per second), compared with that of 50 callers on the same server;
+- the server's memory before, during and after the overload.
 """
 
 from __future__ import annotations
@@ -74,7 +77,7 @@ async def _sample(service: Served, samples: list[int]) -> None:
 
 
 def _slope(samples: list[int]) -> float:
-    """Return the trend of the second half of the samples in bytes per second, by least squares."""
+    """Return the linear trend (least squares) of the later half of the samples, in bytes per second."""
     later = samples[len(samples) // 2 :]
     middle = (len(later) - 1) / 2
     spread = sum((index - middle) ** 2 for index in range(len(later)))

@@ -1,11 +1,16 @@
-"""Time every page of the admin and the dashboard, and count its queries, with a million rows in the ledger.
+"""Time every page of the admin and the dashboard and count its queries, with a million rows in the ledger.
 
     python -m tools.benchmarks.pages [--rows 1000000] [--users 20000] [--database URL]
 
-The pages are found automatically: for each model of the admin the list (also sorted, searched, filtered, for a month,
-and its last page), a row and the form to add one; every other address below /admin/ or /dashboard/; and the pages that
-these link to. Without ``--database``, a temporary PostgreSQL is started and filled. A database that is named must be
-filled already.
+The pages are found automatically:
+
+- for each model of the admin: the list (also sorted, searched, filtered, for a month, and its last page), one row, and
+  the form that adds a row;
+- every other address below /admin/ or /dashboard/ that takes no argument;
+- the pages that these pages link to.
+
+By default, a temporary PostgreSQL server is started and filled. The database that ``--database`` names must already
+contain data.
 """
 
 from __future__ import annotations
@@ -45,14 +50,16 @@ class Page:
 
 @dataclass(frozen=True)
 class Timing:
-    """The measurements of a page.
+    """The measurements of one page.
 
+    ``page``: the page.
     ``status``: the HTTP status.
-    ``first_s``: seconds of the first run, with cold caches.
-    ``median_s``: median seconds of the later runs.
-    ``queries``: how many queries the last run made.
-    ``slowest_query_s``, ``slowest_sql``: the slowest of these queries.
-    ``size``: bytes of the response.
+    ``first_s``: seconds of the first request, with cold caches.
+    ``median_s``: median seconds of the later requests.
+    ``queries``: number of database queries of the last request.
+    ``slowest_query_s``: seconds of the slowest of these queries.
+    ``slowest_sql``: the SQL of that query.
+    ``size``: size of the response in bytes.
     """
 
     page: Page
@@ -227,7 +234,10 @@ def _of_model(client: Any, model: Any, model_admin: Any, name: str, address: str
 
 
 def _searched(row: Any, fields: Iterable[str]) -> str:
-    """Return the row's value in the last searchable field; "x" if it is neither text nor a whole number."""
+    """Return a text to search for: the row's value in the last search field.
+
+    If the value is neither text nor an integer, return "x".
+    """
     value: Any = row
     for part in list(fields)[-1].strip("=^@").split("__"):
         value = getattr(value, part, "")
@@ -235,7 +245,7 @@ def _searched(row: Any, fields: Iterable[str]) -> str:
 
 
 def _routes() -> Iterator[str]:
-    """Yield all addresses below /admin/ and /dashboard/ that take no argument."""
+    """Yield every address below /admin/ and /dashboard/ that takes no argument."""
     from django.urls import URLPattern, URLResolver, get_resolver
 
     def walk(patterns: Iterable[Any], before: str) -> Iterator[str]:
@@ -250,7 +260,10 @@ def _routes() -> Iterator[str]:
 
 
 def _chosen(client: Any) -> list[str]:
-    """Return the dashboard's addresses for 90 days and for a year, with each single filter and with all combined."""
+    """Return addresses of the dashboard for 90 days and for a year.
+
+    There is one address for each single filter, and one with all filters combined.
+    """
     page = _body(client.get("/dashboard/?range=90")).decode()
     fields = {
         name: re.findall(r'<option value="([^"]+)"', options)
@@ -263,7 +276,10 @@ def _chosen(client: Any) -> list[str]:
 
 
 def _links(client: Any) -> list[str]:
-    """Return the addresses within the areas that are linked from their first pages and from pages of the dashboard."""
+    """Follow links, and return the addresses below /admin/ and /dashboard/ that were found.
+
+    The links are read from the first page of each area, and from all pages of the dashboard.
+    """
     found: dict[str, None] = {}
     waiting = list(AREAS)
     while waiting and len(found) < MAX_LINKS:

@@ -1,9 +1,9 @@
-"""Compare this service with ``plain_server`` on the same weights, clips and number of callers, one after the other.
+"""Compare this service with ``plain_server``, with the same weights, clips and number of callers.
 
     python -m tools.benchmarks.plain [seconds]
 
-The plain server gets the combination of threads and workers that is fastest in a short trial. Word error rates are
-compared on the clips that both servers transcribed.
+The two run one after the other. The plain server gets the numbers of threads and workers that were fastest in a short
+trial. Word error rates are compared on the clips that both servers transcribed.
 """
 
 from __future__ import annotations
@@ -89,6 +89,11 @@ def met(reached: bool) -> str:
 
 @contextmanager
 def plain_server(model: str, threads: int, workers: int) -> Iterator[str]:
+    """Start the plain server and yield its URL when it is ready.
+
+    ``model``: the checkpoint.
+    ``threads``, ``workers``: faster-whisper's ``cpu_threads`` and ``num_workers``.
+    """
     port = free_port()
     variables = {"PLAIN_MODEL": model, "PLAIN_THREADS": str(threads), "PLAIN_WORKERS": str(workers)}
     command = ["-m", "uvicorn", "tools.benchmarks.plain_server:app", "--port", str(port), "--log-level", "warning"]

@@ -1,4 +1,4 @@
-"""A minimal FastAPI server for comparison: it calls ``WhisperModel.transcribe`` once for each request.
+"""A minimal FastAPI server to compare with, which calls ``WhisperModel.transcribe`` once for each request.
 
     uvicorn tools.benchmarks.plain_server:app
 
@@ -9,7 +9,7 @@ Environment variables:
 - ``PLAIN_THREADS``: faster-whisper's ``cpu_threads``.
 - ``PLAIN_WORKERS``: faster-whisper's ``num_workers``.
 
-Everything else is faster-whisper's default, including chunks of 30 s.
+All other settings are faster-whisper's defaults, including chunks of 30 s.
 """
 
 from __future__ import annotations

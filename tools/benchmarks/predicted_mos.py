@@ -3,9 +3,9 @@
     python -m venv .venv-listen && .venv-listen/bin/pip install -r requirements-listen.in
     .venv-listen/bin/python tools/benchmarks/predicted_mos.py DIRECTORY ...
 
-The score is a model's estimate from 1 to 5 and is good for comparing voices. The product's scorecard shows the ratings
-of listeners instead. This script imports nothing of the project, because its environment contains torch but none of the
-service's packages.
+The score, from 1 to 5, is a model's estimate. Use it only to compare voices: the product's scorecard shows the ratings
+of real listeners instead. This script imports nothing of the project, because it runs in an environment that has torch
+but not the service's packages.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ SAMPLE_RATE = 16_000  # required by DistillMOS
 
 
 def scores(directory: Path, model: torch.nn.Module) -> list[float]:
+    """Return the predicted MOS (1 to 5) of each WAV file in a directory."""
     found = []
     for path in sorted(directory.glob("*.wav")):
         samples, rate = soundfile.read(path, dtype="float32")

@@ -1,7 +1,7 @@
 """Measure the machine time of a request: batch times on an idle machine, and CPU time per thread under load.
 
 ``manage.py measure_rates`` writes the result to a file, which the planner and the simulator read. CPU time is measured
-under full load, because a thread that shares caches and memory with others needs more time for the same work.
+under full load, because a thread needs more of it for the same work if it shares caches and memory with other threads.
 """
 
 from __future__ import annotations
@@ -48,20 +48,22 @@ from tools.planning.rates import (  # noqa: E402
 )
 from tools.planning.simulation.closed import fitted  # noqa: E402
 
-BATCH_SHARE = 4  # seconds of measuring batches for each second of load
+BATCH_SHARE = 4  # seconds spent on batch times for each second of load
 BUSY = 24  # callers at once: enough that the machine is never idle, few enough that nothing is refused
 WARM_UP_S = 1.5
 ALONE_S = 2.0
 STREAMS = 4
-STREAM_S = 8.0  # the longest; in a short measurement, streams are shorter
+STREAM_S = 8.0  # the longest stream; in a short measurement, streams are shorter
 
 
 @dataclass
 class Observed:
     """A temporary service that reports the CPU time of its threads when asked.
 
-    ``key``: its API key.
-    ``answers``: the text file from which its reports are read.
+    ``url``: the address of the service.
+    ``key``: an API key for the service.
+    ``process``: the process; a line on its standard input asks for a report.
+    ``answers``: the text file from which the reports are read.
     """
 
     url: str
@@ -73,6 +75,7 @@ class Observed:
         return {"Authorization": f"Bearer {self.key}"}
 
     def read(self) -> dict[str, Any]:
+        """Ask for a report and return it: ``at`` (Unix time), ``used`` (CPU seconds by role) and ``batches``."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
@@ -82,6 +85,7 @@ class Observed:
 
 @contextmanager
 def observed() -> Iterator[Observed]:
+    """Start a temporary service without any limits, and yield it when it is ready."""
     port = free_port()
     key = "vk_rates_0123456789abcdef"
     with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +95,7 @@ def observed() -> Iterator[Observed]:
             "VOICE_DEMO_API_KEY": key,
             "VOICE_TTS_CACHE_BYTES": "0",
             "VOICE_RATE_LIMIT": "0",
-            # With limits, a slow model would refuse callers or let eSpeak NG speak, and that could not be measured.
+            # With these limits, a slow model would refuse requests or fall back to eSpeak NG and not be measured.
             "VOICE_ASR_WAIT_S": "0",
             "VOICE_TTS_WAIT_S": "0",
             "VOICE_TTS_BROWNOUT": "false",
@@ -137,13 +141,13 @@ def _wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
 
 @dataclass(frozen=True)
 class Spent:
-    """A run under load and what it used.
+    """The results of one run under load.
 
     ``result``: the latencies.
     ``used``: CPU seconds of the service, by role of the thread.
     ``client_s``: CPU seconds of the load generator.
     ``batches``: engine, units and seconds of each batch.
-    ``cores``: how many cores were used by the run or idle; the rest were used by other programs.
+    ``cores``: how many cores were idle or used by the run. The other cores were used by other programs.
     """
 
     result: Result
@@ -153,6 +157,7 @@ class Spent:
     cores: float
 
     def each(self, role: str) -> float:
+        """Return the CPU seconds per successful request of the threads with this role."""
         return self.used.get(role, 0.0) / len(self.result.latencies_s)
 
     def mean_batch(self, engine: str) -> float:
@@ -161,6 +166,7 @@ class Spent:
 
 
 async def spend(service: Observed, run: Callable[[], Awaitable[Result]]) -> Spent:
+    """Run a load and return its results together with the CPU time that the service and the client used meanwhile."""
     before = service.read()
     idle = _idle_s()
     client = time.process_time()
@@ -176,15 +182,15 @@ async def spend(service: Observed, run: Callable[[], Awaitable[Result]]) -> Spen
 
 
 def _idle_s() -> float:
-    """Return the idle seconds of all cores since the machine started."""
+    """Return the sum of the idle seconds of all cores since the machine started."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
 async def live(service: Observed, streams: int, seconds: float) -> Result:
-    """Run live recognition streams in real time, of speech and pauses in turn.
+    """Run live recognition streams at once, each alternating speech and pauses in real time.
 
-    The latencies of the result are the seconds of audio that each stream sent.
+    Returns a result whose ``latencies_s`` hold, in place of latencies, the seconds of audio that each stream sent.
     """
     speech = sound.said(SENTENCES[0])
     audio = (speech * 32_767).astype("<i2").tobytes() + bytes(2 * sound.RATE)
@@ -211,9 +217,12 @@ async def live(service: Observed, streams: int, seconds: float) -> Result:
 
 
 def _spread(alone: Result, size_cv: float) -> float:
-    """Return the coefficient of variation of one caller's latencies, without the part that the sizes explain.
+    """Return the coefficient of variation of a single caller's latencies, minus the part that request sizes explain.
 
-    It is estimated from the 95th and 50th percentile, because a single outlier would distort the standard deviation.
+    It is estimated from the 50th and 95th percentile, because a single outlier would distort the standard deviation.
+
+    ``alone``: a closed-loop run with one caller.
+    ``size_cv``: coefficient of variation of the request sizes.
     """
     spread = (alone.percentile_ms(95) / alone.percentile_ms(50) - 1) / 1.645
     return math.sqrt(max(0.0, spread**2 - size_cv**2))
@@ -222,7 +231,7 @@ def _spread(alone: Result, size_cv: float) -> float:
 async def measure(seconds: float, service: Observed | None = None) -> Rates:
     """Measure all rates.
 
-    ``seconds``: how long the load lasts for each kind of work.
+    ``seconds``: how long the load of each kind of work lasts.
     ``service``: the service to load; None starts a temporary one.
     """
     engines = await batch_times.measure(BATCH_SHARE * seconds)
@@ -233,6 +242,11 @@ async def measure(seconds: float, service: Observed | None = None) -> Rates:
 
 
 async def loaded(service: Observed, seconds: float, engines: dict[str, batch_times.Engine]) -> Rates:
+    """Return all rates: batch times from ``engines``, and CPU times from loading ``service``.
+
+    ``seconds``: how long the load of each kind of work lasts.
+    ``engines``: the batch times of each kind, as ``batch_times.measure`` returns them.
+    """
     kinds: dict[str, KindRates] = {}
     cores: list[float] = []
     async with Client(service.url, service.headers()) as client:
@@ -260,7 +274,10 @@ async def loaded(service: Observed, seconds: float, engines: dict[str, batch_tim
 async def _of_kind(
     service: Observed, kind: str, call: Call, engine: batch_times.Engine, seconds: float
 ) -> tuple[KindRates, float]:
-    """Return one kind's rates, and the number of cores that were available to its run."""
+    """Load the service with one kind of request; return its rates, and how many cores were available to the run.
+
+    Raises ``RuntimeError`` if a request fails or none is answered.
+    """
     await closed_loop(call, concurrency=BUSY, seconds=WARM_UP_S)
     alone = await closed_loop(call, concurrency=1, seconds=min(ALONE_S, seconds))
     spent = await spend(service, lambda: closed_loop(call, concurrency=BUSY, seconds=seconds))

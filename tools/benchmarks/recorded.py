@@ -1,12 +1,14 @@
-"""Compare this service with ``plain_server`` on recordings of people: clips per second and word error rate.
+"""Compare this service with ``plain_server`` on recorded human speech: clips per second and word error rate.
 
     BENCH_RECORDINGS=folder python -m tools.benchmarks.recorded [seconds]
 
-The project contains no recordings of people. ``BENCH_RECORDINGS`` names a folder with a ``manifest.jsonl``, whose lines
-have ``audio``, ``language`` and ``text``. Speed is measured on clips of ``SHORTEST_S`` to ``LONGEST_S`` seconds, which
-are cut at the pauses that voice activity detection finds. One set has the clean clips only. The other also has variants
-with noise, music or a second speaker. Word error rates are compared on whole recordings. Both servers use the same
-weights and compute type (``VOICE_ASR_COMPUTE_TYPE``, int8 by default).
+The project contains no recordings of human speech. ``BENCH_RECORDINGS`` names a folder with a ``manifest.jsonl``, each
+line of which has ``audio``, ``language`` and ``text``.
+
+Speed is measured on clips of ``SHORTEST_S`` to ``LONGEST_S`` seconds, cut at the pauses that voice activity detection
+finds. There are two sets of clips: clean clips only, and clean clips together with variants that have noise, music or a
+second speaker. Word error rates are compared on whole recordings. Both servers use the same weights and compute type
+(``VOICE_ASR_COMPUTE_TYPE``, int8 by default).
 """
 
 from __future__ import annotations
@@ -58,7 +60,12 @@ CROWD = 50
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording. ``file``: its bytes as they are sent; ``text``: the reference text, "" if unknown."""
+    """A recording to be transcribed.
+
+    ``file``: the bytes of the audio file.
+    ``language``: the spoken language.
+    ``text``: the reference text; "" if unknown.
+    """
 
     file: bytes
     language: str
@@ -67,16 +74,24 @@ class Clip:
 
 @dataclass(frozen=True)
 class Measured:
+    """The results of one server.
+
+    ``results``: the result of each run, by the name of the set of clips and the number of callers.
+    ``heard``: the transcript of each whole recording; "" if the request failed.
+    """
+
     results: dict[tuple[str, int], Result]
     heard: list[str]
 
 
 def recordings(folder: Path) -> list[Clip]:
+    """Read the recordings that the folder's ``manifest.jsonl`` lists."""
     rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text("utf-8").splitlines() if line.strip()]
     return [Clip((folder / row["audio"]).read_bytes(), row["language"], row["text"]) for row in rows]
 
 
 def clean_clips(whole: Sequence[Clip]) -> list[tuple[sound.Audio, str]]:
+    """Cut the recordings at pauses; return the audio and language of each clip that has an allowed length."""
     clips: list[tuple[sound.Audio, str]] = []
     for each in whole:
         recording = decode(each.file, max_duration_s=600)
@@ -89,9 +104,10 @@ def clean_clips(whole: Sequence[Clip]) -> list[tuple[sound.Audio, str]]:
 
 
 def hard_clips(clips: Sequence[tuple[sound.Audio, str]]) -> list[tuple[sound.Audio, str]]:
-    """Return harder variants of the clips, with noise or music in the background.
+    """Return a harder variant of each clip, with its language.
 
-    In every third one, another clip follows instead, if both together are not too long.
+    Every third clip is followed by another clip, as by a second speaker, if both together are at most ``LONGEST_S``
+    long. The other clips get noise or music in the background.
     """
     hard: list[tuple[sound.Audio, str]] = []
     for number, (audio, language) in enumerate(clips):
@@ -120,11 +136,12 @@ async def measure(
 ) -> Measured:
     """Measure the speed on each set of clips, then transcribe the whole recordings.
 
-    ``url``, ``headers``: the server and the headers for it.
-    ``sets``: sets of clips by their names.
+    ``url``: the address of the server.
+    ``headers``: the headers of each request.
+    ``sets``: the sets of clips, by name.
     ``whole``: the whole recordings.
-    ``seconds``: for how long each set is measured.
-    ``crowds``: numbers of callers; each set is measured with each of them.
+    ``seconds``: how long each run lasts.
+    ``crowds``: numbers of concurrent callers. There is one run for each set of clips and each of these numbers.
     """
     async with Client(url, headers) as client:
 
@@ -192,12 +209,14 @@ async def main(seconds: float) -> None:
 
 
 def words(whole: Sequence[Clip], plain: Sequence[str], ours: Sequence[str]) -> str:
-    """Return a line with both word error rates, their difference, and how many texts of this service repeat themselves.
+    """Return a line that compares the word error rates of the two servers.
 
-    The difference has a 95 % interval, by bootstrap over the recordings.
+    The line also has the difference between the rates, with a 95 % interval by bootstrap over the recordings, and the
+    number of this service's transcripts that contain a repetition loop.
 
     ``whole``: the recordings with their reference texts.
-    ``plain``, ``ours``: the texts of the plain server and of this service.
+    ``plain``: the transcripts of the plain server.
+    ``ours``: the transcripts of this service.
     """
     errors = [
         (compare(clip.text, first or "-", clip.language), compare(clip.text, second or "-", clip.language))

@@ -1,4 +1,4 @@
-"""Results of closed-loop runs, and a table of them."""
+"""The results of closed-loop runs, and a function that formats them as a table."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from core.percentiles import percentile
 class Result:
     """The result of a closed-loop run.
 
-    ``latencies_s``: seconds of each successful call, in any order.
+    ``latencies_s``: the latency of each successful call in seconds, in any order.
     ``failures``: how many calls failed.
-    ``elapsed_s``: seconds of the whole run.
+    ``elapsed_s``: the duration of the whole run in seconds.
     ``cpu_s``: CPU seconds of the process that did the work.
     """
 
@@ -29,7 +29,7 @@ class Result:
 
     @property
     def cpu_ms(self) -> float:
-        """CPU milliseconds of one call."""
+        """The CPU milliseconds per successful call; NaN if no call succeeded."""
         return 1000 * self.cpu_s / len(self.latencies_s) if self.latencies_s else float("nan")
 
     @property

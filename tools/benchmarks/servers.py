@@ -1,6 +1,8 @@
-"""Compare uvicorn and Daphne by an authenticated ``GET /v1/models``, whose time is mostly the ASGI server's own.
+"""Compare the speed of uvicorn and Daphne.
 
-python -m tools.benchmarks.servers
+    python -m tools.benchmarks.servers
+
+The request is an authenticated ``GET /v1/models``, because most of its time is spent in the ASGI server.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ async def measure(url: str, headers: dict[str, str], concurrency: int) -> Result
 
 
 async def wait_for(url: str) -> None:
+    """Wait until the server at ``url`` answers. Raises ``TimeoutError`` if it does not answer within about 20 s."""
     async with httpx.AsyncClient() as client:
         for _ in range(200):
             try:

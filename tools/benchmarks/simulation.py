@@ -1,11 +1,11 @@
-"""Check the simulation: predict the latency of load tests, run them, and compare.
+"""Check the simulation: predict the latencies of load tests, run the load tests, and compare.
 
     python -m tools.benchmarks.simulation [seconds] [--loads ASR TTS both]
 
-A temporary service is started. Rates are measured with 1 and 24 callers. From these rates the 95th percentile with 10,
-50 and 100 callers is predicted before any of these loads is run. Callers ask again as soon as they are answered. In the
-simulation, as in the measurement, they share the cores with the service. A run should last several times as long as its
-slowest answer: 8 s for the bundled model, 20 s for Whisper base.
+A temporary service is started, and its rates are measured with 1 and 24 callers. From these rates, the 95th percentile
+of the latency is predicted for 10, 50 and 100 callers before any of these loads is run. Callers ask again as soon as
+they are answered. They share the machine's cores with the service, both in the simulation and in the measurement. A run
+should last several times as long as its slowest answer: 8 s for the bundled model, 20 s for Whisper base.
 """
 
 from __future__ import annotations
@@ -33,6 +33,17 @@ GOAL = 0.25  # allowed relative error of a predicted 95th percentile
 
 @dataclass(frozen=True)
 class Check:
+    """A predicted load compared with its measurement.
+
+    ``load``: the load, a key of ``LOADS``.
+    ``callers``: how many callers there were.
+    ``foretold_s``: the predicted 95th percentile of the latency, in seconds.
+    ``measured_s``: the measured 95th percentile.
+    ``with_its_cores_s``: the prediction for the number of cores that were available during the run.
+    ``per_second``: the predicted and the measured number of answers per second.
+    ``cores``: the number of cores that were available during the run.
+    """
+
     load: str
     callers: int
     foretold_s: float
@@ -51,13 +62,20 @@ class Check:
 
 
 def foretell(rates: Rates, load: str, callers: int, seconds: float, cores: float | None = None) -> tuple[float, float]:
-    """Predict the 95th percentile of the latency in seconds, and the answers per second."""
+    """Return the predicted 95th percentile of the latency in seconds, and the predicted answers per second.
+
+    ``load``: a key of ``LOADS``.
+    ``seconds``: how long the callers send requests.
+    ``cores``: the number of cores; None for the number that the rates were measured with.
+    """
     answers = one_machine(rates, ClosedLoop(callers, seconds, LOADS[load]), cores=cores)
     return answers.percentile_s(95), answers.per_second_to_the_last
 
 
 @dataclass(frozen=True)
 class Foretold:
+    """The prediction for one load: the 95th percentile of the latency in seconds, and the answers per second."""
+
     load: str
     callers: int
     p95_s: float
@@ -65,7 +83,7 @@ class Foretold:
 
 
 async def one(service: measuring.Observed, call: Call, rates: Rates, told: Foretold, seconds: float) -> Check:
-    """Run one load and compare it with its prediction."""
+    """Run one load and compare the result with its prediction."""
     spent = await measuring.spend(service, lambda: closed_loop(call, concurrency=told.callers, seconds=seconds))
     if spent.result.failures:
         print(f"{told.load}, {told.callers} callers: {spent.result.failures} failed")
@@ -76,6 +94,7 @@ async def one(service: measuring.Observed, call: Call, rates: Rates, told: Foret
 
 
 async def check(seconds: float, loads: list[str]) -> list[Check]:
+    """Predict all loads, then run them; return one comparison for each load and number of callers."""
     engines = await batch_times.measure(measuring.BATCH_SHARE * seconds)
     with measuring.observed() as service:
         rates = await measuring.loaded(service, seconds, engines)

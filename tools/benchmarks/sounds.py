@@ -1,7 +1,7 @@
-"""Count which Malay sounds of a voice are recognised, by comparing the letters of what was said and what was heard.
+"""Count which Malay sounds of a voice are recognised, by aligning each spoken sentence with its transcript.
 
-The shares are only good for comparing voices. They do not measure pronunciation, because spelling differs from sound
-and the speech recogniser makes mistakes of its own.
+The counts are only good for comparing voices. They do not measure pronunciation, because spelling differs from sound,
+and because the speech recogniser also makes mistakes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _E = re.compile(r"[eé]")
 
 
 def sounds_of(word: str) -> Iterator[tuple[str, int, int]]:
-    """Yield kind, start index and end index (exclusive) of each counted sound of a lower-case Malay word."""
+    """Yield the kind, start index and end index (exclusive) of each counted sound in a lower-case Malay word."""
     letters = [found.start() for found in re.finditer("e", word)]
     qualities = _E.findall(respelling(word))
     if len(letters) == len(qualities):
@@ -44,9 +44,9 @@ def sounds_of(word: str) -> Iterator[tuple[str, int, int]]:
 
 
 def missed_sounds(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[int, int]]:
-    """Return for each kind of sound how many were missed, and how many there were.
+    """Return, for each kind of sound, how many were not recognised, and how many there were in total.
 
-    ``pairs``: said and heard sentences, normalised by ``spoken_text.error_rate.alike``.
+    ``pairs``: each spoken sentence with its transcript, both normalised by ``spoken_text.error_rate.alike``.
     """
     missed: Counter[str] = Counter()
     total: Counter[str] = Counter()
@@ -59,7 +59,11 @@ def missed_sounds(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[int, int]
 
 
 def _kept_letters(said: str, heard: str) -> set[int]:
-    """Align ``heard`` with ``said``. Return the indices of the letters of ``said`` that were recognised."""
+    """Align a transcript with the spoken sentence; return the indices of the sentence's letters that were recognised.
+
+    ``said``: the spoken sentence without spaces.
+    ``heard``: its transcript without spaces.
+    """
     if not said or not heard:
         return set()
     chunks = jiwer.process_characters(said, heard).alignments[0]
@@ -69,7 +73,7 @@ def _kept_letters(said: str, heard: str) -> set[int]:
 
 
 def _places(said: str) -> dict[str, list[range]]:
-    """Find the counted sounds in the Malay words of a sentence. Return their index ranges by kind of sound.
+    """Return the index ranges of the counted sounds in a sentence's Malay words, by kind of sound.
 
     The indices are positions in the sentence without its spaces.
     """

@@ -1,4 +1,4 @@
-"""Measure speech to text and text to speech by direct calls in this process, without HTTP."""
+"""Measure speech to text and text to speech by direct function calls in this process, without HTTP."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from tools.benchmarks.workload import clips, closed_loop, said
 
 
 async def measure(direction: str, *, concurrency: int, seconds: float) -> Result:
+    """Run a closed loop of direct calls; the result includes this process's CPU seconds.
+
+    ``direction``: "asr" or "tts".
+    ``concurrency``: how many calls run at once.
+    ``seconds``: how long the calls go on.
+    """
     from inference import runtime
 
     await runtime.load_all()

@@ -1,14 +1,14 @@
-"""An engine of known speed in place of the recogniser, for tests of the inference tier that need no model.
+"""An engine with a fixed speed that replaces the recogniser, for tests of the inference tier that need no model.
 
 With ``DJANGO_SETTINGS_MODULE=tools.benchmarks.throttled_settings`` this app comes last, so its engine replaces the real
-one. The codec, the batcher, the replicas and the metrics are the product's own. The audio is ignored; every unit gets
-the same text.
+one. It ignores the audio and returns the same text for every unit. The codec, the batcher, the replicas and the metrics
+are the real ones.
 
 Environment variables:
 
 - ``THROTTLED_UNITS_S``: units per second of one replica.
-- ``THROTTLED_GPU``: use of time and of memory that a simulated GPU reports, in per cent, such as "92 40". If unset, no
-  GPU is simulated.
+- ``THROTTLED_GPU``: two percentages such as "92 40": the utilisation and the memory use that a simulated GPU reports.
+  If unset, no GPU is simulated.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ThrottledConfig(AppConfig):
 
 
 class ThrottledEngine:
-    """An ``Engine[SpeechUnit, Hypothesis]`` that handles ``per_second`` units per second."""
+    """An engine that handles ``per_second`` units per second. It implements ``Engine[SpeechUnit, Hypothesis]``."""
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second
@@ -85,7 +85,10 @@ class ThrottledEngine:
 
 
 def _nvml(percent: float, memory_percent: float) -> SimpleNamespace:
-    """Return a stand-in for the part of ``pynvml`` that the service uses, with one GPU."""
+    """Return a replacement for the part of ``pynvml`` that the service uses.
+
+    It reports one GPU with this utilisation and memory use, both in percent.
+    """
     return SimpleNamespace(
         NVMLError=OSError,
         nvmlInit=lambda: None,

@@ -1,4 +1,4 @@
-"""Measure requests over HTTP to a service in another process, with API keys and ledger as in production."""
+"""Measure HTTP requests to a service in another process, with API keys and ledger as in production."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ Ask = Callable[[int], Coroutine[Any, Any, Answer]]  # sends the request with thi
 
 
 async def measure(direction: str, folder: Path, *, concurrency: int, seconds: float) -> Result:
+    """Start a service and run a closed loop of HTTP requests; the result includes the server's CPU seconds.
+
+    ``direction``: "asr" or "tts".
+    ``folder``: the folder for the service's state.
+    ``concurrency``: how many callers there are.
+    ``seconds``: how long they send requests.
+    """
     with served(folder, VOICE_TTS_CACHE_BYTES="0", VOICE_LOG_LEVEL="WARNING") as service:
         async with Client(service.url, service.headers()) as client:
             call = succeeds(asr(client) if direction == "asr" else tts(client))
@@ -32,9 +39,9 @@ async def measure(direction: str, folder: Path, *, concurrency: int, seconds: fl
 
 
 def succeeds(ask: Ask) -> Call:
-    """Return a call that is True if the request succeeded.
+    """Return a call that makes the request and returns whether it succeeded.
 
-    After a failure it first waits for the seconds in the answer's ``Retry-After``.
+    After a failure, the call waits for the seconds in the response's ``Retry-After`` before it returns.
     """
 
     async def call(number: int) -> bool:
@@ -47,6 +54,7 @@ def succeeds(ask: Ask) -> Call:
 
 
 def asr(client: Client) -> Ask:
+    """Return a function that sends the transcription request with a given number, counted modulo the clips."""
     forms = [form(clip, {"model": "whisper-1", "language": "ms"}) for clip in clips()]
     requests = [
         client.request("POST", "/v1/audio/transcriptions", {"Content-Type": kind}, body) for kind, body in forms
@@ -55,6 +63,7 @@ def asr(client: Client) -> Ask:
 
 
 def tts(client: Client) -> Ask:
+    """Return a function that sends the speech request with a given number, counted modulo the sentences."""
     headers = {"Content-Type": "application/json"}
     bodies = [
         json.dumps({"model": "tts-1", "voice": "alloy", "input": said(number)}).encode()
@@ -65,9 +74,9 @@ def tts(client: Client) -> Ask:
 
 
 def form(clip: bytes, fields: Mapping[str, str]) -> tuple[str, bytes]:
-    """Return the content type and the body of a multipart form with a WAV file.
+    """Return the content type and the body of a multipart form that uploads a WAV file.
 
-    ``clip``: the WAV file.
+    ``clip``: the bytes of the WAV file.
     ``fields``: the other fields of the form.
     """
     parts = [('Content-Disposition: form-data; name="file"; filename="clip.wav"\r\nContent-Type: audio/wav', clip)]
@@ -78,6 +87,6 @@ def form(clip: bytes, fields: Mapping[str, str]) -> tuple[str, bytes]:
 
 
 def cpu_s(service: Served) -> float:
-    """Return the CPU seconds that the server has used so far."""
+    """Return the CPU seconds that the server's process has used so far."""
     fields = Path(f"/proc/{service.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

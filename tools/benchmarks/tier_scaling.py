@@ -1,10 +1,11 @@
-"""Measure how the inference tier scales with the load, and what callers experience meanwhile.
+"""Measure how the inference tier scales with the load, and how long callers wait meanwhile.
 
     VOICE_TEST_CLUSTER_PYTHON=.venv-cluster/bin/python .venv/bin/python -m tools.benchmarks.tier_scaling
 
-Starts Ray with 1 to 3 replicas of known speed (``tools.benchmarks.throttled``) and an API process in front of it. The
-load first exceeds what one replica can do and then falls. Requests are sent at fixed times, whether or not earlier ones
-have been answered, and are not repeated. A summary is printed and, with ``--plots``, drawn.
+The benchmark starts Ray with 1 to 3 replicas of known speed (``tools.benchmarks.throttled``), and an API process in
+front of it. The load first exceeds the capacity of one replica and then falls. Requests are sent at fixed times,
+whether or not earlier ones have been answered, and are not repeated. A summary is printed; ``--plots`` also draws a
+chart.
 """
 
 from __future__ import annotations
@@ -52,7 +53,12 @@ TIMEOUT_S = 40.0
 
 @dataclass(frozen=True)
 class Answer:
-    """An answered request. ``at``: when it was sent, in seconds from the start; ``seconds``: its latency."""
+    """An answered request.
+
+    ``at``: when the request was sent, in seconds from the start of the run.
+    ``status``: the HTTP status.
+    ``seconds``: the latency.
+    """
 
     at: float
     status: int
@@ -61,7 +67,11 @@ class Answer:
 
 @dataclass
 class Seen:
-    """What was observed in a run. ``replicas``: pairs of seconds from the start and number of running replicas."""
+    """The observations of one run.
+
+    ``answers``: all answered requests.
+    ``replicas``: pairs of a time, in seconds from the start of the run, and the number of running replicas.
+    """
 
     answers: list[Answer] = field(default_factory=list)
     replicas: list[tuple[float, int]] = field(default_factory=list)
@@ -70,7 +80,10 @@ class Seen:
         return [answer for answer in self.answers if begin <= answer.at < end]
 
     def first(self, count: int, after: float = 0.0) -> float | None:
-        """Return the first time from ``after`` on at which exactly ``count`` replicas ran; None if there is none."""
+        """Return the first time, not before ``after``, at which exactly ``count`` replicas were running.
+
+        Times are seconds from the start of the run. Returns None if there is no such time.
+        """
         return next((at for at, running in self.replicas if running == count and at >= after), None)
 
 
@@ -79,7 +92,7 @@ def refused_percent(answers: list[Answer]) -> float:
 
 
 class Run:
-    """Sends requests to ``api`` and records the number of replicas of ``tier``."""
+    """A run that sends requests to an API process and records the number of replicas of its inference tier."""
 
     def __init__(self, api: Served, tier: str) -> None:
         self.seen = Seen()
@@ -103,9 +116,11 @@ class Run:
 
     @property
     def at(self) -> float:
+        """The seconds since the start of the run."""
         return time.monotonic() - self._began
 
     async def ask(self, per_second: float, seconds: float) -> None:
+        """Send requests at a constant rate for this many seconds, without waiting for the answers."""
         begin = self.at
         for number in range(round(per_second * seconds)):
             await asyncio.sleep(max(0.0, begin + number / per_second - self.at))
@@ -131,11 +146,11 @@ class Run:
 
 @contextmanager
 def started(folder: Path, **settings: str) -> Iterator[tuple[Served, str]]:
-    """Start the tier and an API process; yield the API process and the tier's address."""
+    """Start the inference tier and an API process; yield the API process and the tier's address."""
     (folder / "tier").mkdir()
     with (
         ray_tier(folder / "tier", **{**SETTINGS, **settings}) as tier,
-        # All requests come from one client application, as from the chat product, so its rate limit must not count.
+        # All requests come from one client application, as from the chat product, so its rate limit is off.
         served(folder, VOICE_INFERENCE_URL=tier.url, VOICE_RATE_LIMIT="0") as api,
     ):
         yield api, tier.url
@@ -150,6 +165,7 @@ async def follow_plan(api: Served, tier: str) -> Seen:
 
 
 def summary(seen: Seen) -> Iterator[str]:
+    """Yield lines of text: when the number of replicas changed, then refusals and latency for each part of the run."""
     changes = [seen.replicas[0], *(b for a, b in itertools.pairwise(seen.replicas) if a[1] != b[1])]
     yield "replicas: " + ", ".join(f"{running} from {at:.0f} s" for at, running in changes)
     begin = PLAN[0][1]
@@ -167,6 +183,7 @@ def summary(seen: Seen) -> Iterator[str]:
 
 
 def draw(seen: Seen, folder: Path) -> list[Path]:
+    """Draw the requests, latencies and replicas over time; return the paths of the files in ``folder``."""
     import matplotlib.pyplot as plt
 
     from tools.planning.plots import BLUE, GREEN, GREY, ORANGE, STYLE, save

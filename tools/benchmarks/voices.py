@@ -1,16 +1,16 @@
-"""Measure how intelligible voices are: they read sentences, and Whisper base transcribes them.
+"""Measure how intelligible voices are: they read sentences aloud, and Whisper base transcribes the audio.
 
     python -m tools.benchmarks.voices [voice ...] [--sentences N] [--held-out | --english] [--sounds] [--save DIR]
                                       [--mix NAME=RECIPE ... [--pace PERCENT]]
 
-Needs Kokoro and Whisper base (``manage.py models install --default``). The text and its transcript are normalised
-before they are compared (``spoken_text.error_rate``), so that "15 peratus" equals "lima belas peratus".
+Needs Kokoro and Whisper base (``manage.py models install --default``). Text and transcript are normalised before they
+are compared (``spoken_text.error_rate``). For example, "15 peratus" equals "lima belas peratus".
 
 --held-out  read sentences that were not used to choose or tune voices
---english   read Malay sentences with English words, and count the English words that are missed
---sounds    show for each kind of Malay sound how many were missed
+--english   read Malay sentences that contain English words, and count the English words that are not recognised
+--sounds    show how many Malay sounds of each kind are not recognised
 --save      keep the audio for ``tools.benchmarks.predicted_mos``
---mix       try a mixture of the published voice packs in the folder of --packs
+--mix       try a mixture of the published voice packs in the folder that --packs names
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _HEARING_RATE = 16_000
 
 @dataclass(frozen=True)
 class Reader:
-    """A voice, or a mixture of voice packs to try."""
+    """A voice that reads the sentences: one from the catalogue, or a mixture of voice packs to try."""
 
     name: str
     voice: Voice
@@ -67,8 +67,8 @@ class ClipResult:
 
     ``text``: the sentence.
     ``heard``: its transcript.
-    ``made_s``: seconds that the synthesis took.
-    ``audio_s``: seconds of audio.
+    ``made_s``: how long the synthesis took, in seconds.
+    ``audio_s``: the length of the audio in seconds.
     """
 
     text: str
@@ -78,7 +78,7 @@ class ClipResult:
 
 
 class Listener:
-    """Speaks sentences with the voices' engines and transcribes them with Whisper."""
+    """Speaks sentences with the voices' engines, and transcribes the audio with Whisper base."""
 
     def __init__(self, threads: int) -> None:
         self._kokoro = kokoro.load(settings.VOICE_MODELS_DIR / "kokoro-82m", threads=threads)
@@ -87,7 +87,7 @@ class Listener:
         )
 
     def read(self, reader: Reader, text: str, language: str) -> tuple[Samples, float]:
-        """Return the samples, and the seconds that the synthesis took."""
+        """Speak a text; return the samples, and how many seconds the synthesis took."""
         started = time.monotonic()
         if reader.pack is None:
             spoken = speak_unit(SpeechUnit(text=text, voice=reader.voice, language=language))
@@ -101,6 +101,7 @@ class Listener:
         return finish(speech), time.monotonic() - started
 
     def hear(self, samples: Samples, language: str) -> str:
+        """Return Whisper's transcript of samples at ``SAMPLE_RATE``."""
         audio = soxr.resample(samples.astype(np.float32) / 32768, SAMPLE_RATE, _HEARING_RATE)
         segments, _about = self._whisper.transcribe(
             audio, language=language, beam_size=5, condition_on_previous_text=False, without_timestamps=True
@@ -108,6 +109,10 @@ class Listener:
         return " ".join(segment.text.strip() for segment in segments)
 
     def heard(self, reader: Reader, texts: list[str], language: str, save: Path | None) -> Iterator[ClipResult]:
+        """Speak and transcribe each text, and yield the results in order.
+
+        ``save``: the folder for the audio; None to discard it.
+        """
         for index, text in enumerate(texts):
             samples, made_s = self.read(reader, speakable(text, language, letters=True), language)
             if save:
@@ -116,7 +121,7 @@ class Listener:
 
 
 def rates(heard: list[ClipResult], language: str) -> tuple[float, float]:
-    """Return word and character error rate over all sentences; spaces do not count as characters."""
+    """Return the word error rate and the character error rate over all sentences. Spaces do not count as characters."""
     pairs = [alike(one.text, one.heard, language) for one in heard]
     said = [pair[0] for pair in pairs]
     got = [pair[1] for pair in pairs]
@@ -125,7 +130,11 @@ def rates(heard: list[ClipResult], language: str) -> tuple[float, float]:
 
 
 def missed_english(lines: list[str], heard: list[ClipResult]) -> float:
-    """Return the share of the English words (in brackets in ``lines``) that were not heard."""
+    """Return the share of English words that were not recognised, from 0 to 1.
+
+    ``lines``: the sentences, with each English word in square brackets.
+    ``heard``: the result of each sentence.
+    """
     wanted = missed = 0
     for line, one in zip(lines, heard, strict=True):
         got = alike(one.text, one.heard, "ms")[1].replace(" ", "")  # so that words written together count as heard
@@ -196,7 +205,7 @@ def main() -> None:
 
 
 def _print_sounds(sounds: dict[str, dict[str, tuple[int, int]]]) -> None:
-    """Print the percentage of sounds that were missed, with a row for each kind and a column for each voice."""
+    """Print the percentage of sounds that were not recognised: a row for each kind, a column for each voice."""
     print("\n| not heard of | " + " | ".join(sounds) + " |\n|---|" + "---|" * len(sounds))
     for kind in KINDS:
         counts = [of[kind] for of in sounds.values()]

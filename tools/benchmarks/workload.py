@@ -1,4 +1,4 @@
-"""The benchmarks' requests: 4 s clips of Malay to recognise, and the same sentences to speak."""
+"""The requests of the benchmarks: 4 s clips of Malay to transcribe, and the same sentences to speak."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ SENTENCES = [f"{subject} {place} {when}" for subject in _SUBJECTS for place in _
 
 
 def said(number: int) -> str:
-    """Return a sentence with a capital letter and a full stop; numbers beyond the last start again."""
+    """Return sentence ``number``, counted modulo the number of sentences, with a capital letter and a full stop."""
     return SENTENCES[number % len(SENTENCES)].capitalize() + "."
 
 
 def clips() -> list[bytes]:
-    """Return a WAV file of about 4 s (16 kHz, mono) for each sentence."""
+    """Return a WAV file (16 kHz, mono, about 4 s) for each sentence."""
     return [sound.wav(sound.said(sentence)) for sentence in SENTENCES]
 
 
 async def closed_loop(call: Call, *, concurrency: int, seconds: float) -> Result:
-    """Run ``concurrency`` callers that ask again as soon as they are answered, for ``seconds``."""
+    """Run a closed loop: for ``seconds``, each of ``concurrency`` callers asks again as soon as it is answered."""
     result = Result()
     numbers = iter(range(10**9))
     started = time.perf_counter()

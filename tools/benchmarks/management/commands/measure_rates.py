@@ -1,4 +1,4 @@
-"""``manage.py measure_rates FILE``: measure the machine time of a request with the configured models."""
+"""``manage.py measure_rates FILE``: measure the machine time per request with the configured models."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ DEMO_NOTICE = gettext_lazy(
 
 
 def models_offered() -> list[ModelCard]:
+    """Return the entry of the configured transcription model for the list of models."""
     from django.conf import settings
 
     from asr.checkpoint import configured

@@ -1,10 +1,10 @@
-"""Which words of a growing text can be shown for good: LocalAgreement-2.
+"""Find the words of a growing hypothesis that are stable, by the LocalAgreement-2 policy.
 
-Each hypothesis covers more audio than the one before. A word becomes stable when two hypotheses in a row agree on it
+Each hypothesis covers more audio than the one before. A word becomes stable when two successive hypotheses agree on it
 and on all words before it (Macháček, Dabre, Bojar: "Turning Whisper into Real-Time Transcription System", 2023).
 
-Later partials never change a stable word. The final text is recognised from the whole utterance. Where it disagrees
-with a stable word, the final text is right.
+Later partial results never change a stable word. The final text is recognised from the whole utterance. Where it
+differs from a stable word, the final text is right.
 """
 
 from __future__ import annotations
@@ -14,14 +14,20 @@ from collections.abc import Sequence
 
 
 class Agreement:
+    """The stable words of one utterance, found by comparing successive hypotheses.
+
+    ``stable``: the words that later hypotheses will not change.
+    """
+
     def __init__(self) -> None:
         self.stable: list[str] = []
         self._before: list[str] = []
 
     def update(self, words: Sequence[str], *, certain: int = 0) -> list[str]:
-        """Take the next hypothesis and return the words to show, the stable ones first.
+        """Take the next hypothesis and return the words to show: all stable words, then the rest of ``words``.
 
-        ``certain``: how many of the first words are stable without agreement.
+        ``words``: the hypothesis, which starts at the same audio as the previous one.
+        ``certain``: number of leading words that are stable even if the previous hypothesis differs.
         """
         agreed = 0
         for now, before in zip(words, self._before, strict=False):
@@ -34,6 +40,9 @@ class Agreement:
 
 
 def _bare(word: str) -> str:
-    """Return the word without punctuation and case, which Whisper changes without hearing another word."""
+    """Return the word in lower case and without punctuation, so that two hypotheses can be compared.
+
+    Between hypotheses, Whisper often changes only the case or the punctuation of a word.
+    """
     kept = "".join(character for character in word.casefold() if unicodedata.category(character)[0] in "LMN")
     return kept or word

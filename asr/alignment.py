@@ -1,7 +1,7 @@
-"""Time each word of a text, and rate each of its tokens, from the text and its audio.
+"""Find the time of each word and the probability of each token in a recognised text.
 
-CTranslate2's ``align`` follows the attention of the model's alignment heads. Words are cut as in faster-whisper's
-``find_alignment``.
+CTranslate2's ``align`` derives the times from the attention of the model's alignment heads. Words are split as in
+faster-whisper's ``find_alignment``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _APPENDED = "\"'.。,，!！?？:：”)]}、"
 
 @dataclass(frozen=True)
 class Aligned:
+    """The timed words of one text, and its tokens with their log probabilities."""
+
     words: tuple[Word, ...] = ()
     tokens: tuple[Token, ...] = ()
 
@@ -40,11 +42,13 @@ def align(
     frames: list[int],
     durations_s: Sequence[float],
 ) -> list[Aligned]:
-    """Align each row of ``encoded`` with its text.
+    """Return the timed words and the token log probabilities of each text.
 
-    ``texts``: the text tokens of each row; none may be empty.
-    ``frames``: how many feature frames of each row are not padding.
-    ``durations_s``: length of each row's audio; no word ends later.
+    ``encoded``: the encoder's output, one row per text.
+    ``tokenizer``: the tokenizer for the language of all texts.
+    ``texts``: the text tokens of each row; no row may be empty.
+    ``frames``: number of feature frames in each row that are not padding.
+    ``durations_s``: length of each row's audio in seconds; word times are limited to it.
     """
     results = model.align(encoded, tokenizer.sot_sequence, texts, frames)
     return [
@@ -87,9 +91,9 @@ def _words(result: Any, tokenizer: Tokenizer, text: list[int], duration_s: float
 
 
 def whole_characters(tokens: list[int], tokenizer: Tokenizer) -> list[int]:
-    """Return the tokens without those of incomplete characters.
+    """Return the tokens without those that belong to incomplete UTF-8 characters.
 
-    Whisper's way of cutting words would lose everything after such a character.
+    Whisper's word splitting would drop all text after an incomplete character.
     """
     while "\ufffd" in str(tokenizer.decode(tokens)):
         pieces = [_piece(tokenizer, token) for token in tokens]
@@ -101,14 +105,17 @@ def whole_characters(tokens: list[int], tokenizer: Tokenizer) -> list[int]:
             if is_byte:
                 broken.add(owners[at])
             at += 1 if is_byte else len(character.encode())
-        if not broken:  # the model itself wrote the replacement character
+        if not broken:  # the replacement character is part of the model's own text
             return tokens
         tokens = [token for index, token in enumerate(tokens) if index not in broken]
     return tokens
 
 
 def _piece(tokenizer: Tokenizer, token: int) -> bytes:
-    """Return the token's own bytes. GPT-2's byte-level vocabulary spells these in printable characters."""
+    """Return the bytes that the token stands for.
+
+    The vocabulary (GPT-2's byte-level BPE) represents each byte by a printable character.
+    """
     spelt = tokenizer.tokenizer.id_to_token(token) or ""
     return bytes(_byte_of()[character] for character in spelt if character in _byte_of())
 

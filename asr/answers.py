@@ -1,4 +1,6 @@
-"""The responses of the transcription endpoints, for the API's description. ``asr.transcript`` makes them.
+"""Serializers that describe the responses of the transcription endpoints in the API's schema.
+
+The responses themselves come from ``asr.transcript``.
 
 https://platform.openai.com/docs/api-reference/audio/verbose-json-object
 """
@@ -33,7 +35,11 @@ class WordSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class SegmentSerializer(serializers.Serializer[dict[str, Any]]):
-    """``diarized_json`` has ``speaker``; ``verbose_json`` has the model's figures."""
+    """A timed segment of the transcript.
+
+    Only ``diarized_json`` includes ``type`` and ``speaker``. Only ``verbose_json`` includes the language and the
+    model's figures, such as ``avg_logprob``.
+    """
 
     id = serializers.JSONField(help_text="A number; a string with `diarized_json`.")
     start = serializers.FloatField(help_text="Seconds")
@@ -51,7 +57,11 @@ class SegmentSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class TranscriptSerializer(serializers.Serializer[dict[str, Any]]):
-    """``json`` has the text and the usage; ``verbose_json`` and ``diarized_json`` have more."""
+    """A transcript.
+
+    The format ``json`` has only ``text``, ``usage``, ``languages``, ``logprobs`` and ``warnings``. The formats
+    ``verbose_json`` and ``diarized_json`` have more fields.
+    """
 
     text = serializers.CharField()
     usage = DurationUsageSerializer()

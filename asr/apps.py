@@ -1,4 +1,4 @@
-"""Register this app's engine, models and endpoints with the apps of lower layers."""
+"""Configure the Django app: register its engine, models and endpoints at start-up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decode the bytes of an audio file to 16 kHz mono in memory."""
+"""Decode an audio file, given as bytes, to 16 kHz mono samples."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from inference.errors import EngineUnavailable
 
 MIN_DURATION_S = 0.1
 _PLAIN_FORMAT = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)  # PCM, mono, 16 bit
-_FIRST_S = 60  # memory allocated at first; longer audio gets memory for the longest allowed
+_FIRST_S = 60  # seconds to allocate memory for at first; longer audio gets memory for the longest allowed duration
 
 
 @dataclass(frozen=True)
 class Recording:
     """A decoded recording.
 
-    ``samples``: int16 mono at ``SAMPLE_RATE``, shape (n,). An hour of int16 takes only 115 MB.
-    ``paused_s``: seconds of silence that the file does not contain, because its timestamps leave gaps.
+    ``samples``: int16 mono at ``SAMPLE_RATE``, shape (n,). An hour takes 115 MB, half as much as with float32.
+    ``paused_s``: seconds of silence that were inserted where the file's timestamps leave gaps.
     """
 
     samples: npt.NDArray[np.int16]
@@ -40,26 +40,28 @@ class Recording:
 
     @property
     def sound_s(self) -> float:
-        """Seconds of sound that the file contains. These are charged."""
+        """The seconds of audio in the file, without inserted silence. The request is charged for these."""
         return self.duration_s - self.paused_s
 
     def float32(self, start: int, end: int) -> npt.NDArray[np.float32]:
-        """Return the samples [start, end) as float32 within [-1, 1]. After the recording's end there is silence."""
+        """Return the samples [start, end) as float32 within [-1, 1], with silence after the recording's end."""
         samples = self.samples[start:end].astype(np.float32) * np.float32(1 / 32768)
         missing = end - max(start, len(self.samples))
         return np.pad(samples, (0, missing)) if missing > 0 else samples
 
 
 def decode(data: bytes, *, max_duration_s: float) -> Recording:
-    """Decode the default audio track of a file, or the loudest if the default is inaudible.
+    """Decode an audio file to a ``Recording``.
 
-    Audio that is too long is noticed while decoding, so no more than ``max_duration_s`` is ever held in memory.
+    If the file has several tracks, decode the default one, or the loudest if the default one is inaudible. Decoding
+    stops as soon as the audio is longer than ``max_duration_s``, which limits the memory that a long file takes.
 
-    Raises ``EngineUnavailable`` if no decoder process can be started, and ``ApiError``:
+    Raises ``EngineUnavailable`` if no decoder process can be started, and ``ApiError`` with one of these codes:
 
-    - ``invalid_audio`` if the file is empty, undecodable or truncated
-    - ``unsupported_format`` if there is no audio in it
-    - ``audio_too_short``, ``audio_too_long``
+    - ``invalid_audio``: the file is empty, undecodable or truncated
+    - ``unsupported_format``: the file has no audio of a supported format
+    - ``audio_too_short``: the audio is shorter than ``MIN_DURATION_S``
+    - ``audio_too_long``: the audio is longer than ``max_duration_s``
     """
     try:
         recording = _decoded(data, max_duration_s)
@@ -92,7 +94,10 @@ def _decoded(data: bytes, max_duration_s: float) -> Recording:
 
 
 def _plain_wav(data: bytes, layout: WavLayout, max_duration_s: float) -> Recording:
-    """Read a WAV file that already has the wanted sample format, as speech clients often send. Nothing is decoded."""
+    """Return the samples of a WAV file that is 16 kHz mono PCM16 already, without decoding.
+
+    Many speech clients send this format.
+    """
     recording = Recording(np.frombuffer(data, "<i2", layout.size // 2, layout.start))
     if recording.duration_s > max_duration_s:
         raise too_long(max_duration_s)
@@ -101,7 +106,7 @@ def _plain_wav(data: bytes, layout: WavLayout, max_duration_s: float) -> Recordi
 
 def _collected(chunks: Iterator[Chunk], max_duration_s: float) -> Recording:
     longest = int(max_duration_s * SAMPLE_RATE) + SAMPLE_RATE
-    # Fresh zeros take no memory until they are written to: a pause costs little, however long the file says it is.
+    # np.zeros takes no physical memory until it is written to, so a long pause in a file costs little.
     samples = np.zeros(min(longest, _FIRST_S * SAMPLE_RATE), np.int16)
     length = filled = 0
     for chunk in chunks:

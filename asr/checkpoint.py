@@ -1,7 +1,7 @@
-"""Which Whisper checkpoint to load, and what is known about it.
+"""Select the Whisper checkpoint to load, and describe its properties.
 
-A checkpoint directory may hold ``voice.json`` beside the weights, with facts about the model that this service needs
-and CTranslate2 does not give. Without that file the model is treated as a stock Whisper.
+A checkpoint directory may contain ``voice.json`` beside the weights. This file holds properties that the service needs
+and CTranslate2 does not provide. Without it, the checkpoint is treated as a stock Whisper model.
 """
 
 from __future__ import annotations
@@ -22,15 +22,19 @@ from model_store.choice import AUTO, chosen
 
 BUNDLED = Path(__file__).parent / "bundled"
 FULL_CONTEXT_S = 30
-#: For a model that was not trained for short contexts. In less than 6 s it repeats itself too often, and 7 s instead of
-#: 6 hold a question of 5 s with its margin. Closer steps would save the encoder less time than smaller batches cost the
-#: decoder.
+#: Contexts for a model that was not trained for short ones. In less than 6 s it repeats itself too often. The shortest
+#: is 7 s, which holds a question of 5 s and the margin. With more contexts, the decoder would lose more time through
+#: smaller batches than the encoder would save.
 CONTEXTS_S = (7, 10, 15, 20, FULL_CONTEXT_S)
-TRAINED_SEGMENT_S = 10  # for a model trained for short contexts: short segments of one file run side by side
-MARGIN_S = 1.8  # after a segment, which ends in 0.2 s of silence: with less, a stock model repeats itself
-#: For a stock model, which was trained on half minutes: it recognises a word better after all that comes before it.
+TRAINED_SEGMENT_S = (
+    10  # longest segment for a model trained for short contexts, so that segments of a file run in parallel
+)
+MARGIN_S = (
+    1.8  # context left after a segment, which itself ends in 0.2 s of silence; with less, a stock model repeats itself
+)
+#: Longest segment for a stock model. It was trained on 30 s, and recognises a word better with more speech before it.
 LONGEST_SEGMENT_S = FULL_CONTEXT_S - math.ceil(MARGIN_S)
-#: The longest pause between spans of speech, as padded, in one segment: a recording is cut where a live turn ends.
+#: Longest pause within a segment, measured between padded spans of speech. A recording is cut where a turn would end.
 MAX_PAUSE_S = (TURN_SILENCE_MS - 2 * SPEECH_PADDING_MS) / 1000
 
 
@@ -38,18 +42,18 @@ MAX_PAUSE_S = (TURN_SILENCE_MS - 2 * SPEECH_PADDING_MS) / 1000
 class Checkpoint:
     """A Whisper model and its properties.
 
-    ``source``: directory or hub id to load it from.
-    ``name``: its name in the API.
-    ``contexts_s``: lengths of encoder context that it may be given, in seconds, ascending.
+    ``source``: directory or Hugging Face hub id to load the model from.
+    ``name``: name of the model in the API.
+    ``contexts_s``: lengths of encoder context that the model may be given, in seconds, ascending.
     ``margin_s``: seconds by which a context must be longer than the speech.
-    ``languages``: those that it understands; empty: all of Whisper's.
-    ``plain``: it writes lower-case words without punctuation.
-    ``longest_pause_s``: longest pause within a segment, at most ``MAX_PAUSE_S``; longer ones harm recognition.
-    ``prompt_tokens``: length of the longest prompt that it has learnt to take.
-    ``timestamps``: whether its own timestamps are good. If not, each segment is one phrase.
-    ``translates``: whether it can write English for speech in another language.
-    ``lexicon``: a list of words that corrects its spaces (``asr.lexicon``).
-    ``bundled``: it is the small model that comes with this service.
+    ``languages``: codes of the languages that the model understands; empty: all of Whisper's languages.
+    ``plain``: whether the model writes only lower-case words without punctuation.
+    ``longest_pause_s``: longest pause within a segment, at most ``MAX_PAUSE_S``; longer pauses harm recognition.
+    ``prompt_tokens``: number of tokens in the longest prompt that the model can use.
+    ``timestamps``: whether the model's own timestamps are reliable; if not, each segment is one phrase.
+    ``translates``: whether the model can translate speech into English.
+    ``lexicon``: path of a word list that is used to correct spaces (``asr.lexicon``); None: no correction.
+    ``bundled``: whether this is the small model that comes with the service.
     """
 
     source: str
@@ -67,9 +71,9 @@ class Checkpoint:
 
     @property
     def segment_s(self) -> int:
-        """The longest segment worth giving the model, in seconds.
+        """The length, in seconds, up to which speech is put into one segment.
 
-        A model that has only the full context costs the same for any length up to 30 s, so it gets 30 s.
+        A model that has only the full context takes the same time for any segment up to 30 s, so it gets 30 s.
         """
         if self.contexts_s == (FULL_CONTEXT_S,):
             return FULL_CONTEXT_S
@@ -77,23 +81,27 @@ class Checkpoint:
 
 
 def configured() -> Checkpoint:
-    """Return the checkpoint that the settings name, or the one that an inference tier has reported.
+    """Return the checkpoint that the settings name, or the one that the inference tier has reported.
 
-    ``VOICE_ASR_CONTEXT`` overrides the model's own contexts. Raises ``ModelNotHere``.
+    ``VOICE_ASR_CONTEXT`` overrides the contexts of the checkpoint that the settings name.
+
+    Raises ``ModelNotHere`` if that checkpoint is not installed.
     """
     return _adopted or _described(_source(), settings.VOICE_ASR_CONTEXT)
 
 
 def _source() -> str:
-    if settings.VOICE_INFERENCE_URL:  # only the tier has the files; until it reports what it runs, use the setting
+    if settings.VOICE_INFERENCE_URL:  # only the tier has the files; until it reports its checkpoint, use the setting
         return str(BUNDLED) if settings.VOICE_ASR_MODEL in AUTO else settings.VOICE_ASR_MODEL
     return chosen(Task.TRANSCRIPTION).source
 
 
 def adopt(about: Mapping[str, Any]) -> None:
-    """Use the checkpoint of the inference tier in this process. ``about``: the checkpoint's fields.
+    """Make the inference tier's checkpoint the one that ``configured`` returns in this process.
 
-    The pause within a segment is limited here too, because a live turn ends in this process.
+    ``about``: the fields of the tier's ``Checkpoint``.
+
+    ``longest_pause_s`` is limited to ``MAX_PAUSE_S`` here too, because this process decides where a live turn ends.
     """
     global _adopted
     tuples = {name: tuple(about[name]) for name in ("contexts_s", "languages")}

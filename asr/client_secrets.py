@@ -1,4 +1,4 @@
-"""``POST /v1/realtime/client_secrets``: a short-lived token for a browser, as in OpenAI's API."""
+"""``POST /v1/realtime/client_secrets``: issues a short-lived token for a browser, as OpenAI's API does."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class IssuedSecretSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class ClientSecretView(ApiView):
-    """Issue a short-lived token for one end user's browser."""
+    """Issue a short-lived token with which one end user's browser can open a WebSocket."""
 
     @extend_schema(
         operation_id="create_client_secret",

@@ -1,11 +1,13 @@
-"""``/ws/asr``: the plain protocol of live recognition.
+"""``/ws/asr``: the service's own WebSocket protocol for live recognition.
+
+Messages of the client, and the answers of the service:
 
     -> {"type": "start", "sample_rate": 16000, "language": "ms", ...}    <- ready
     -> binary messages: audio                   <- speech_started, partial, speech_stopped, final
     -> {"type": "commit"}, {"type": "clear"}
     -> {"type": "stop"}                         <- final, usage, done
 
-An invalid message ends the connection, after an ``error`` that says what was wrong.
+After an invalid message, the service sends an ``error`` that names the mistake, and closes the connection.
 """
 
 from __future__ import annotations
@@ -25,12 +27,15 @@ from gateway.strict_json import StrictCharField
 
 
 class State(StrEnum):
+    """What a connection has reached in the protocol; decides which messages are allowed next."""
+
     NEW = "waiting for start"
     STREAMING = "streaming"
     STOPPED = "stopped"
 
     @property
     def words(self) -> str:
+        """The state in the client's language, for error messages."""
         named = {
             State.NEW: _("waiting for start"),
             State.STREAMING: _("streaming"),
@@ -49,6 +54,8 @@ class StartSerializer(RecognitionSerializer):
 
 
 class PlainConsumer(LiveConsumer):
+    """The WebSocket consumer of ``/ws/asr``."""
+
     state = State.NEW
 
     async def on_message(self, message: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""Decode any container that FFmpeg reads, piece by piece, to 16 kHz mono on the container's own clock.
+"""Decode any audio container that FFmpeg reads to chunks of 16 kHz mono, timed by the container's clock.
 
-What a file claims (rates, channels, sizes, times) is checked before memory is allocated for it. This module needs
-neither Django nor the rest of the app, so it can run in a process of its own (``asr.decoder_process``).
+Rates, channel counts, sizes and times that a file declares are checked before memory is allocated for them. This module
+does not need Django, so it can run in a child process (``asr.decoder_process``).
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from asr.downmix import Channels, Downmix
 from core.error_codes import ErrorCode
 
 SAMPLE_RATE = 16_000
-#: Demuxers of formats that carry sound. No playlists or scripts, which would make FFmpeg open other addresses.
+#: FFmpeg's names of the accepted formats. Playlists and scripts are left out: they make FFmpeg open other addresses.
 FORMATS = (
     "wav,w64,mp3,mov,ogg,matroska,webm,flac,amr,amrnb,amrwb,aac,aiff,caf,au,ac3,eac3,asf,mpeg,mpegts,loas,latm,avi,gsm"
 )
+#: Formats whose timestamps can leave gaps. In all others, each frame begins where the previous one ends.
 _CLOCKED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "ogg", "mpegts", "mpeg", "asf")
 _FROM_ZERO = _CLOCKED[:2]  # their clocks begin at 0, even if the first sound comes later
 _WITH_DURATION = ("flac", _CLOCKED[0])  # for other formats FFmpeg guesses the duration from the bit rate
@@ -31,22 +32,29 @@ MAX_CHANNELS = 16
 MAX_FRAME_S = 30.0  # of one decoded frame; FLAC's largest at 4 kHz lasts 16 s
 MAX_FRAME_VALUES = 4_000_000  # samples times channels
 MAX_DAMAGED_PACKETS = 100
-MAX_LATE_START_S = 60.0  # a first time stamp beyond this belongs to a clock that started earlier: a piece of a stream
-_CLOCK_TOLERANCE_S = 0.2  # time stamps are rounded, and clocks drift
-_BLOCK_S = 0.25  # resampled at once
+MAX_LATE_START_S = 60.0  # a later first timestamp means part of a longer stream, whose clock started before the file
+_CLOCK_TOLERANCE_S = 0.2  # a smaller gap is ignored: timestamps are rounded, and clocks drift
+_BLOCK_S = 0.25  # length of audio to resample at a time
 _TRACKS_COMPARED = 4
-_TRACK_SAMPLE_S = 120.0  # of each track, compared to choose one
-_INAUDIBLE_DB = 20.0  # this far below the loudest track, a track cannot be heard
+_TRACK_SAMPLE_S = 120.0  # length of each track that is measured to choose one
+_INAUDIBLE_DB = 20.0  # a track this far below the loudest one counts as inaudible
 _EXOTIC = (b"FLV", b"wvpk", b"MAC ", b"TTA", b"MThd", b".RMF", b"DSD ", b"FRM8", b"#!SILK", b"OFR ", b"Creative Voice")
 _NOT_AUDIO = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"PK\x03\x04", b"<", b"{", b"#EXTM3U")
 _DECODING_ERRORS = (av.FFmpegError, ValueError, OSError, ArithmeticError, LookupError, TypeError, NotImplementedError)
 
 
 class UnusableAudio(Exception):
+    """A file has no audio that can be decoded within the limits.
+
+    ``code``: the error code for the client.
+    ``template``: the message, not translated, with placeholders.
+    ``values``: the values of the placeholders.
+    """
+
     def __init__(self, code: ErrorCode, template: str, **values: int | float) -> None:
         super().__init__(template.format(**values))
         self.code = code
-        self.template = template  # translated later, where the caller is known: this may run in a process of its own
+        self.template = template  # translated by the parent process, which knows the client's language
         self.values = values
 
 
@@ -77,8 +85,8 @@ def unsupported() -> UnusableAudio:
 class Chunk:
     """A stretch of decoded audio.
 
-    ``position``: samples from the recording's start to its first sample.
-    ``samples``: int16 at ``SAMPLE_RATE``, shape (n,).
+    ``position``: where the chunk begins, in samples from the start of the recording.
+    ``samples``: int16 mono at ``SAMPLE_RATE``, shape (n,).
     """
 
     position: int
@@ -86,11 +94,16 @@ class Chunk:
 
 
 def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
-    """Decode the default audio track, or the loudest if the default is inaudible, and yield it in chunks.
+    """Decode an audio file and yield its audio in chunks, in ascending order of position.
 
-    Positions increase. Between chunks there may be pauses.
+    If the file has several tracks, decode the default one, or the loudest if the default one is inaudible. A gap
+    between two chunks is a pause in the recording.
 
-    Raises ``UnusableAudio``: ``invalid_audio`` (undecodable, truncated), ``unsupported_format``, ``audio_too_long``.
+    Raises ``UnusableAudio`` with one of these codes:
+
+    - ``invalid_audio``: the file is undecodable or truncated
+    - ``unsupported_format``: the file has no audio of a supported format
+    - ``audio_too_long``: the audio is longer than ``max_duration_s``
     """
     try:
         container = _opened(data)
@@ -99,7 +112,7 @@ def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
             if len(container.streams.audio) == 1:
                 yield from _decoded(container, track, max_duration_s)
                 return
-        with _opened(data) as again:  # opened again, since comparing the tracks has read some of it
+        with _opened(data) as again:  # opened again, because the comparison of tracks has read a part of it
             yield from _decoded(again, track, max_duration_s)
     except MemoryError as error:
         raise invalid("The audio file needs more memory to decode than is allowed.") from error
@@ -110,7 +123,7 @@ def chunks(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
 def _opened(data: bytes) -> av.container.InputContainer:
     options = {"format_whitelist": FORMATS, "protocol_whitelist": "none", "codec_whitelist": _AUDIO_DECODERS}
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        options["probesize"] = "4096"  # else FFmpeg searches the samples for other codecs: 3 ms for 4 s of audio
+        options["probesize"] = "4096"  # else FFmpeg searches the samples for other codecs (3 ms for 4 s of audio)
     form = "gsm" if _is_raw_gsm(data) else None
     try:
         return av.open(io.BytesIO(data), "r", format=form, options=options, metadata_errors="ignore")
@@ -121,16 +134,19 @@ def _opened(data: bytes) -> av.container.InputContainer:
 
 
 def _is_raw_gsm(data: bytes) -> bool:
-    """Return True if this is GSM 06.10 as telephone systems store it.
+    """Return True if the data looks like raw GSM 06.10, a format of telephone systems.
 
-    Such a file has no header. It consists of frames of 33 bytes that all begin with the same four bits.
+    Such a file has no header. It consists of frames of 33 bytes, and each frame begins with the bits 1101.
     """
     return len(data) >= 33 * 4 and len(data) % 33 == 0 and all(byte >> 4 == 0xD for byte in data[::33])
 
 
 # --- tracks -----------------------------------------------------------------------------------------------------------
 def _chosen_track(container: av.container.InputContainer) -> int:
-    """Return the number of the audio stream to decode: the default one if it can be heard, else the loudest."""
+    """Return the index of the audio track to decode: the default track if it is audible, otherwise the loudest.
+
+    Raises ``UnusableAudio`` if there is no track that can be decoded.
+    """
     streams = [stream for stream in container.streams.audio if stream.codec_context][:_TRACKS_COMPARED]
     if not streams:
         raise unsupported()
@@ -146,7 +162,7 @@ def _chosen_track(container: av.container.InputContainer) -> int:
 
 
 def _loudness(container: av.container.InputContainer, streams: list[av.AudioStream]) -> list[float]:
-    """Return the level of each track in dB, measured over the beginning of the file."""
+    """Return the level of each track in dB, measured over the first minutes of the file."""
     energy = {stream.index: 0.0 for stream in streams}
     heard_s = dict.fromkeys(energy, 0.0)
     for packet in container.demux(*streams):
@@ -206,7 +222,7 @@ def _check_format(sample_rate: int, channels: int) -> None:
 
 
 def _origin(container: av.container.InputContainer, stream: av.AudioStream) -> float:
-    """Return the time stamp, in seconds, at which the recording starts."""
+    """Return the timestamp, in seconds, at which the recording starts on the container's clock."""
     starts = [float(s.start_time * s.time_base) for s in container.streams if s.start_time is not None and s.time_base]
     first = min(starts, default=0.0)
     own = float(stream.start_time * stream.time_base) if stream.start_time is not None and stream.time_base else first
@@ -216,7 +232,7 @@ def _origin(container: av.container.InputContainer, stream: av.AudioStream) -> f
 
 
 class _Timeline:
-    """Converts decoded frames to chunks on the recording's clock."""
+    """Places decoded frames on the recording's clock and converts them to chunks."""
 
     def __init__(self, origin_s: float, max_duration_s: float, *, clocked: bool) -> None:
         self.position = 0  # samples yielded so far, including pauses
@@ -224,7 +240,7 @@ class _Timeline:
         self._clocked = clocked
         self._max_duration_s = max_duration_s
         self._resampler: _Resampler | None = None
-        self._clock_s = 0.0  # where the next frame begins if nothing is missing
+        self._clock_s = 0.0  # where the next frame begins if there is no gap
 
     def add(self, frame: av.AudioFrame) -> Iterator[Chunk]:
         values = _values(frame)
@@ -245,7 +261,11 @@ class _Timeline:
         yield from self._flush()
 
     def _start_s(self, frame: av.AudioFrame) -> float:
-        """Return when the frame starts, in seconds: at its time stamp, but not before the previous audio ends."""
+        """Return when the frame starts on the recording's clock, in seconds.
+
+        This is the frame's timestamp if it leaves a gap after the previous frame, and otherwise the previous frame's
+        end.
+        """
         if not self._clocked or frame.time is None:
             return self._clock_s
         stamped = frame.time - self._origin_s
@@ -262,7 +282,7 @@ class _Timeline:
 
 
 class _Resampler:
-    """Mixes frames down to mono and resamples them, a block at a time."""
+    """Mixes frames down to mono and resamples them to ``SAMPLE_RATE``, block by block."""
 
     def __init__(self, sample_rate: int, channels: int) -> None:
         self._sample_rate = sample_rate
@@ -297,9 +317,9 @@ class _Resampler:
 
 
 def _values(frame: av.AudioFrame) -> Channels:
-    """Return a frame's samples, float32 (channels, n) within [-1, 1].
+    """Return the frame's samples, float32 (channels, n), within [-1, 1].
 
-    Raises ``UnusableAudio`` if the frame's rate, channels or size are beyond the limits.
+    Raises ``UnusableAudio`` if the frame's sample rate, number of channels or size exceeds the limits.
     """
     channels = frame.layout.nb_channels
     _check_format(frame.sample_rate, channels)
@@ -316,7 +336,10 @@ def _values(frame: av.AudioFrame) -> Channels:
 
 
 def _audio_decoders() -> str:
-    """Return the names of the decoders that FFmpeg may use. All are audio decoders, so no picture is ever decoded."""
+    """Return a comma-separated list of all audio decoders in FFmpeg.
+
+    FFmpeg may use no other decoders, so it never decodes pictures.
+    """
     return ",".join(sorted(name for name in av.codecs_available if _is_audio_decoder(name)))
 
 

@@ -1,13 +1,13 @@
-"""Run FFmpeg in child processes with little memory, so that a hostile file cannot harm the service.
+"""Run FFmpeg in child processes with limited memory, so that a malicious file cannot harm the service.
 
-A child reads a file, answers with its chunks, and waits for the next file. The kernel refuses it more than
-``MEMORY_BYTES`` beyond what it starts with. A child that crashes, or is silent for ``SILENCE_S``, is killed, and its
-file counts as undecodable.
+A child reads a file, writes the decoded chunks, and waits for the next file. The kernel refuses to give it more than
+``MEMORY_BYTES`` beyond the memory that it has at its start. A child that crashes, or writes nothing for ``SILENCE_S``
+seconds, is killed, and its file is reported as undecodable.
 
     request   8 bytes length, 8 bytes float64 longest duration in seconds, the file
     answers   1 byte kind, 8 bytes position, 4 bytes length, the payload; the last one has the kind DONE or REFUSED
 
-Threads: each child serves one thread at a time; ``_idle`` is guarded by ``_lock``.
+Threads: each child serves one thread at a time; ``_lock`` guards ``_idle``.
 """
 
 from __future__ import annotations
@@ -48,11 +48,14 @@ class DecoderUnavailable(Exception):
 
 
 class _Crashed(Exception):
-    """The child has died or no longer answers."""
+    """The child process has died or stopped answering."""
 
 
 def decoded(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
-    """Run ``asr.containers.chunks`` in a child process. Raises ``UnusableAudio`` and ``DecoderUnavailable``."""
+    """Decode a file in a child process, and yield the chunks of ``asr.containers.chunks``.
+
+    Raises ``UnusableAudio``, also if the child crashes, and ``DecoderUnavailable`` if no child can be started.
+    """
     process = _take()
     finished = False
     try:
@@ -71,6 +74,8 @@ def decoded(data: bytes, max_duration_s: float) -> Iterator[Chunk]:
 
 
 class _DecoderProcess:
+    """A child process that decodes one file after another."""
+
     def __init__(self) -> None:
         command = [sys.executable, "-m", "asr.decoder_process"]
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
@@ -150,13 +155,15 @@ def _end_all() -> None:
             _idle.pop().kill()
 
 
-os.register_at_fork(after_in_child=_idle.clear)  # they belong to the parent
+os.register_at_fork(after_in_child=_idle.clear)  # the decoder processes belong to the parent
 
 
 # --- in the child -----------------------------------------------------------------------------------------------------
 def serve() -> None:
-    """Decode files until the parent process is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    """Decode the files that arrive on standard input, until the parent process closes it."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches all processes; the parent decides when to stop
     av.logging.set_level(av.logging.PANIC)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # printed output must not get between the answers
@@ -182,7 +189,7 @@ def _answer(data: bytes, max_duration_s: float, answers: IO[bytes]) -> None:
 
 
 def _bound_memory() -> None:
-    if sys.platform != "linux":  # elsewhere the checks of ``asr.containers`` must do
+    if sys.platform != "linux":  # other systems rely on the checks in ``asr.containers``
         return
     status = Path("/proc/self/status").read_text("ascii")
     [data_kb] = [line.split()[1] for line in status.splitlines() if line.startswith("VmData:")]
@@ -191,7 +198,7 @@ def _bound_memory() -> None:
 
 
 def _write(file: IO[bytes], data: bytes) -> None:
-    """Write all of the data to an unbuffered file."""
+    """Write all of the data to an unbuffered file, whose ``write`` may take only a part."""
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]

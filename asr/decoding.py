@@ -1,16 +1,17 @@
-"""Decode a batch of features to hypotheses by Whisper's own rules.
+"""Decode a batch of audio features to hypotheses, by Whisper's own rules.
 
 The rules (suppressed tokens, first timestamp, scores) are those of faster-whisper's ``WhisperModel.transcribe``; a test
-compares the words. Only text that looks wrong is handled differently, because here other units share the batch:
+checks that the words are the same. Only implausible text is handled differently, because a unit shares its batch with
+other units:
 
-- A unit is encoded once for each context. A second try at a higher temperature uses the same output of the encoder.
-- The audio's length bounds the number of tokens, so that a loop ends soon.
-- An evident loop is cut to its first turn (``asr.drafts``).
-- A text that is doubtful for another reason goes back to the engine, which runs the unit again in full context. Only a
-  text that is implausible even there is decoded once more, at a higher temperature.
-- A low log probability alone does not make a text doubtful. It is normal for languages that the model knows little of.
+- Each unit is encoded once per context length. A second try at a higher temperature uses the same encoder output.
+- The length of the audio limits the number of tokens, which stops an endless repetition early.
+- A text that only repeats itself is cut after the first repeat (``asr.drafts``).
+- A text that is doubtful for another reason goes back to the engine, which decodes the unit again in the full context.
+  Only if the text is implausible even then, it is decoded once more, at a higher temperature.
+- A low log probability alone does not make a text doubtful. It is normal in languages that the model knows badly.
 
-Threads: a ``Decoder`` holds no state between calls except caches filled under the GIL; several threads may call it.
+Threads: several threads may call a ``Decoder``. It keeps no state between calls except caches, which the GIL protects.
 """
 
 from __future__ import annotations
@@ -41,21 +42,21 @@ COMPRESSION_RATIO_THRESHOLD = 2.4
 LOGPROB_THRESHOLD = -1.0
 NO_SPEECH_THRESHOLD = 0.6
 BEST_OF = 2
-WEAK_LOGPROB = -0.7  # frequent in Malay, so no evidence by itself
-CLOSE_CALL = 0.25  # share of the likeliest language's probability that makes another one a close second
+WEAK_LOGPROB = -0.7  # of a weak text; frequent in Malay, so it is no evidence by itself
+CLOSE_CALL = 0.25  # share of the likeliest language's probability from which the second language is nearly as likely
 FRAMES_PER_SECOND = 100
 LATEST_FIRST_TIMESTAMP = 50  # in steps of 20 ms: the first timestamp is within the first second
-DYNAMIC_RANGE = 2.0  # of normalised log-mel features: silence is this far below the loudest
+DYNAMIC_RANGE = 2.0  # of normalised log-mel features: silence is this far below the loudest value
 
 
 @dataclass(kw_only=True)
 class Prepared(Unit):
-    """A unit ready to be decoded.
+    """A unit with its features, ready to be decoded.
 
     ``features``: float32 (mels, frames).
-    ``context_s``: seconds of encoder context to use.
-    ``prompt``: token ids to begin with.
-    ``is_second_try``: the first try, in less context, was doubtful.
+    ``context_s``: length of the encoder context to use, in seconds.
+    ``prompt``: token ids to put before the decoder's start sequence.
+    ``is_second_try``: whether a first try, in a shorter context, gave a doubtful text.
     """
 
     unit: SpeechUnit
@@ -70,18 +71,21 @@ class Prepared(Unit):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Units with equal keys may share a batch. CTranslate2 needs equal shapes and prompts of equal length."""
+        """The key for batching: units with equal keys may share a batch.
+
+        CTranslate2 needs equal shapes, and prompts of equal length, within a batch.
+        """
         options = self.unit.options
         return self.context_s, options.task, options.timestamps, options.temperatures, options.greedy, len(self.prompt)
 
 
 @dataclass(frozen=True)
 class _Languages:
-    """The language of a unit.
+    """The language chosen for a unit, and the languages that were considered.
 
     ``code``: the language to decode in.
-    ``probability``: how likely it is.
-    ``ranked``: the candidates with their probabilities, likeliest first.
+    ``probability``: the model's probability of that language.
+    ``ranked``: pairs of a language and its probability, likeliest first; empty if no language was detected.
     """
 
     code: str
@@ -90,39 +94,44 @@ class _Languages:
 
     @property
     def is_close_call(self) -> bool:
-        """Whether the audio alone chose this language, and another was nearly as likely."""
+        """Whether the likeliest language was chosen and the second one is nearly as likely."""
         if len(self.ranked) < 2 or self.code != self.ranked[0][0]:
             return False
         return self.ranked[1][1] > CLOSE_CALL * self.ranked[0][1]
 
     def swapped(self) -> _Languages:
-        """Return the same candidates with the second one first."""
+        """Return the same languages with the first two exchanged, so that the second one is chosen."""
         (first, likelier), (second, unlikelier), *rest = self.ranked
         return _Languages(second, likelier, ((second, likelier), (first, unlikelier), *rest))
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The result for one unit. ``is_doubtful``: the unit should be decoded again in full context."""
+    """The result for one unit.
+
+    ``is_doubtful``: whether the unit should be decoded again in the full context.
+    """
 
     hypothesis: Hypothesis
     is_doubtful: bool = False
 
 
 class Decoder:
+    """Decodes batches of units with one Whisper model."""
+
     def __init__(self, model: WhisperModel, checkpoint: Checkpoint, *, languages: list[str]) -> None:
         self._model = model
         self._checkpoint = checkpoint
-        # A stock model sometimes takes Malay for Indonesian or Javanese, so only languages on offer are candidates.
+        # A stock model sometimes mistakes Malay for Indonesian or Javanese, so only languages on offer are candidates.
         self._languages = [code for code in languages if not checkpoint.languages or code in checkpoint.languages]
         self._lexicon = Lexicon.read(checkpoint.lexicon) if checkpoint.lexicon else None
         self.tokenizer = lru_cache(maxsize=64)(self._tokenizer)
         self._suppressed = lru_cache(maxsize=64)(self._suppressed_tokens)
 
     def decode(self, batch: list[Prepared], beam_size: int) -> list[Decoded]:
-        """Return one result for each item. All items have the same ``key``.
+        """Return one result for each item of the batch. All items must have the same ``key``.
 
-        ``beam_size``: width of the beam search. Items with greedy options are decoded greedily instead.
+        ``beam_size``: width of the beam search. If the items ask for greedy decoding, the width is 1.
         """
         encoded = self._encode(batch)
         languages = self._languages_of(batch, encoded)
@@ -140,7 +149,10 @@ class Decoder:
         ]
 
     def prompt(self, unit: SpeechUnit) -> tuple[int, ...]:
-        """Return the token ids of the unit's keywords and prompt, as many as the model takes; () if there are none."""
+        """Return the token ids of the unit's keywords and prompt; () if it has neither.
+
+        If they exceed the model's ``prompt_tokens``, the beginning of the prompt is left out first.
+        """
         options = unit.options
         hints = self._as_written(", ".join(options.keywords))
         earlier = self._as_written(options.prompt)
@@ -148,13 +160,16 @@ class Decoder:
             return ()
         tokenizer = self.tokenizer(options.language or "en", options.task)
         most = self._checkpoint.prompt_tokens
-        # Keywords first, as in faster-whisper. A long prompt loses its beginning, but no keyword.
+        # Keywords come first, as in faster-whisper, so a long prompt loses its own beginning before any keyword.
         named = tokenizer.encode(" " + hints)[:most] if hints else []
         previous = tokenizer.encode(" " + earlier) if earlier else []
         return (tokenizer.sot_prev, *named, *previous[max(0, len(previous) + len(named) - most) :])
 
     def _as_written(self, text: str) -> str:
-        """Return the text as the model would write it. A plain model has never seen capitals or commas."""
+        """Return the text in the style that the model writes.
+
+        A ``plain`` model writes lower-case words without punctuation.
+        """
         if not self._checkpoint.plain:
             return text.strip()
         return " ".join("".join(c if c.isalnum() or c in "-'" else " " for c in text.lower()).split())
@@ -168,9 +183,9 @@ class Decoder:
     def _encode(self, batch: list[Prepared]) -> ctranslate2.StorageView:
         """Return the encoder's output for the batch, float32 (units, frames / 2, width).
 
-        A CPU encodes one unit after the other. It is no slower for a unit that is alone, whereas the attention of a
-        batch fills buffers beyond the size that malloc keeps: eight units of 15 s took 1.9 s instead of 0.9 s, most
-        of the rest being page faults, and 600 MB more memory.
+        On a CPU, the units are encoded one by one. This is as fast for a single unit and faster for a batch: encoding
+        eight units of 15 s together took 1.9 s instead of 0.9 s, and 600 MB more memory. The attention of a batch needs
+        buffers that are larger than malloc keeps, so most of the extra time was spent on page faults.
         """
         if self._model.model.device != "cpu":
             return self._model.encode(np.stack([self._padded(item) for item in batch]))
@@ -180,7 +195,7 @@ class Decoder:
         return ctranslate2.StorageView.from_array(np.concatenate([np.asarray(output) for output in outputs]))
 
     def _padded(self, item: Prepared) -> npt.NDArray[np.float32]:
-        """Return the features of the item's whole context, float32 (mels, frames)."""
+        """Return the item's features, padded to the length of its context, float32 (mels, frames)."""
         frames = item.context_s * FRAMES_PER_SECOND
         width = min(frames, item.features.shape[1])
         padded = np.full((item.features.shape[0], frames), self._silence(item), np.float32)
@@ -188,10 +203,10 @@ class Decoder:
         return padded
 
     def _silence(self, item: Prepared) -> float:
-        """Return the value with which the features are padded.
+        """Return the value with which to pad the item's features.
 
-        It is zero, as in faster-whisper and in the training of the bundled model. But a model that gets less context
-        than it was trained for does better with padding as low as silence.
+        The value is zero, as in faster-whisper and in the training of the bundled model. A stock model that gets a
+        shorter context than it was trained for does better with the value of silence.
         """
         is_as_trained = item.context_s == FULL_CONTEXT_S or not self._checkpoint.margin_s
         return 0.0 if is_as_trained else float(item.features.max()) - DYNAMIC_RANGE
@@ -211,10 +226,10 @@ class Decoder:
         ]
 
     def _likeliest(self, item: Prepared, candidates: list[tuple[str, float]]) -> _Languages:
-        """Return the likeliest of the languages that the caller allows, or else of those on offer.
+        """Return the likeliest of the languages that the request allows; if it names none, of those on offer.
 
-        A language that is not among these counts for its relative in ``RELATIVES``, such as Indonesian for Malay. If
-        the model names none of them, the likeliest of all languages is returned.
+        A detected language that is not among these counts as its relative in ``RELATIVES``: Indonesian, for example,
+        counts as Malay. If the model finds none of these languages, return the likeliest of all languages.
         """
         codes = [(token.strip("<|>"), probability) for token, probability in candidates]
         summed = dict.fromkeys(item.unit.options.candidates or self._languages, 0.0)
@@ -251,9 +266,10 @@ class Decoder:
         beam_size: int,
         drafts: list[Draft],
     ) -> None:
-        """Where the language was a close call and the text is weak, take the second language's text if it is likelier.
+        """Decode weak texts again in their second language, if that is nearly as likely as the first.
 
-        A model that is told the wrong language translates, and badly. Changes ``languages`` and ``drafts`` in place.
+        Keep the likelier text of the two. A model that is told the wrong language translates the speech, and does so
+        badly. Change ``languages`` and ``drafts`` in place.
         """
         unsure = [
             index
@@ -285,7 +301,8 @@ class Decoder:
             [*item.prompt, *tokenizer.sot_sequence, *([] if options.timestamps else [tokenizer.no_timestamps])]
             for item, tokenizer in zip(batch, tokenizers, strict=True)
         ]
-        # The engine tries again only where the caller leaves the temperature to it (and a guess is soon replaced).
+        # A text that reaches the lower token limit is decoded again if the request allows several temperatures. A
+        # partial result needs no second try, because it is soon replaced.
         can_be_tried_again = len(options.temperatures) > 1 or options.greedy
         is_last_try = batch[0].context_s >= FULL_CONTEXT_S or not can_be_tried_again
         limits = [
@@ -326,7 +343,10 @@ class Decoder:
         encoded: ctranslate2.StorageView,
         drafts: list[Draft],
     ) -> list[Aligned]:
-        """Align the items that ask for words or log probabilities. ``align`` takes one language at a time."""
+        """Align the items that request word times or log probabilities; other items get an empty result.
+
+        Items are grouped by language, because ``align`` takes the texts of one language.
+        """
         aligned = [Aligned()] * len(batch)
         rows_of: dict[str, list[int]] = {}
         tokenizer = self.tokenizer("en", "transcribe")  # text tokens are the same in all languages
@@ -378,6 +398,6 @@ class Decoder:
 
 
 def _rows(encoded: ctranslate2.StorageView, rows: list[int]) -> ctranslate2.StorageView:
-    """Return some rows of the encoder's output."""
+    """Return the given rows of the encoder's output."""
     here = encoded if encoded.device == "cpu" else encoded.to_device(ctranslate2.Device.cpu)
     return ctranslate2.StorageView.from_array(np.ascontiguousarray(np.array(here)[rows]))

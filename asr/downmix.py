@@ -1,8 +1,8 @@
-"""Mix several channels into one, so that nothing that was said cancels out.
+"""Mix several audio channels into one, without cancelling out any speech.
 
-The plain mean of a stereo recording is silence if one channel is wired with opposite polarity. So a channel that is
-opposed to the others is inverted first. The sum is scaled by the channels' levels, so that a silent channel does not
-make the others quieter.
+The plain mean of a stereo recording is silence if one channel has inverted polarity. So a channel that correlates
+negatively with the others is inverted first. The sum is scaled by the channels' levels, so that a silent channel does
+not make the others quieter.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-_OPPOSED = -0.3  # correlation; unrelated channels are near 0, those of real stereo rarely below this
-_AUDIBLE = 0.1  # share of the loudest channel's power: enough to compare the others with
-_MEMORY_S = 5.0  # in this time, half of what is known about the channels is forgotten
+_OPPOSED = -0.3  # correlation below which a channel is inverted; unrelated channels are near 0, real stereo is above
+_AUDIBLE = 0.1  # share of the loudest channel's power from which a channel can be the reference for the others
+_MEMORY_S = 5.0  # time after which the past counts half in the channels' correlation
 
 Channels = npt.NDArray[np.float32]
 
 
 class Downmix:
-    """Mixes down the channels of one stream. It remembers how they have correlated so far."""
+    """Mixes the channels of one stream down to mono. Remembers how the channels have correlated so far.
+
+    ``sample_rate``: sample rate of the stream in Hz.
+    """
 
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate
@@ -46,7 +49,7 @@ class Downmix:
         if loudest <= 0:
             return np.full(len(power), 1 / len(power), np.float32)
         levels = np.sqrt(power)
-        reference = int(np.argmax(power >= _AUDIBLE * loudest))  # the first that can be heard
+        reference = int(np.argmax(power >= _AUDIBLE * loudest))  # the first audible channel
         correlation = self._covariance[reference] / np.maximum(levels * levels[reference], 1e-20)
         signs = np.where(correlation < _OPPOSED, -1.0, 1.0)
         return np.asarray(signs * levels.max() / levels.sum(), np.float32)

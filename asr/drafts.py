@@ -1,11 +1,11 @@
-"""One attempt at the words of a unit, and the reasons to doubt it.
+"""Drafts: single attempts to decode the text of a unit, and the reasons to doubt them.
 
-A draft is **implausible** if nobody can have said it in that time. It is **doubtful** if it should be tried again with
-more context. An implausible draft that only repeats itself needs no second try: cut to its first turn, it is as good as
-any.
+A draft is **implausible** if nobody can say its text in the unit's time. It is **doubtful** if the unit should be
+decoded again with more context. An implausible draft that only repeats one phrase needs no second try: cut after the
+first repeat, it is as good as any other.
 
-A text that begins with a timestamp should end with one. If it does not, the decoder broke off. This makes the draft
-doubtful if the text is short for its time, or repeats itself.
+A text that begins with a timestamp should end with one. If it does not, the decoder stopped too early. Then the draft
+is doubtful if its text is short for the unit's time, or repeats itself.
 """
 
 from __future__ import annotations
@@ -20,26 +20,29 @@ from faster_whisper.transcribe import get_compression_ratio
 from asr import repetition
 from asr.units import Phrase
 
-LOGPROB_OF_NOTHING = -10.0  # without tokens there is no mean
+LOGPROB_OF_NOTHING = -10.0  # of a draft without tokens, which has no mean
 SECONDS_PER_TIMESTAMP = 0.02
 REPLACEMENT = "\ufffd"
-#: The most tokens that a second of speech needs, in a language whose letters are mostly whole tokens and in one that is
-#: written in bytes. The lower ones suffice for all but the fastest speakers: 74 clips of real speech needed 7 at most.
+#: Token limits for a second of speech. Those ``IN_BYTES`` are for languages whose letters take several tokens each. The
+#: ``FIRST`` limits suffice for all but the fastest speakers: 74 clips of real speech needed 7 tokens a second at most.
 TOKENS_PER_SECOND = 14
 TOKENS_PER_SECOND_IN_BYTES = 32
 FIRST_TOKENS_PER_SECOND = 9
 FIRST_TOKENS_PER_SECOND_IN_BYTES = 21
 SPARE_TOKENS = 16
 FIRST_SPARE_TOKENS = 24
-SLOWEST_PACE = 6.0  # letters a second; slow speech has 9, pauses for breath included
+SLOWEST_PACE = 6.0  # letters a second; slow speech has 9, including pauses for breath
 _WORD_TOKENS = frozenset(("ms", "en", "zh", "id", "jw", "de", "fr", "es", "it", "pt", "nl", "tl", "yue", "ja", "ko"))
 
 
 def max_tokens(language: str, seconds: float, *, is_last_try: bool = True) -> int:
-    """Return the number of tokens at which a stuck decoder is stopped.
+    """Return the number of tokens at which the decoder is stopped.
 
-    In the last try it is more than the fastest speech of that length needs. In an earlier one a batch of other units
-    waits for a stuck unit, so the limit is lower, and a text that reaches it is tried again.
+    ``language``: code of the language that is decoded.
+    ``seconds``: length of the unit.
+
+    In the last try, the limit is above what the fastest speech needs. In an earlier try it is lower, because the other
+    units of the batch wait for one that repeats itself without end. A text that reaches the lower limit is tried again.
     """
     in_bytes = language not in _WORD_TOKENS
     most = SPARE_TOKENS + round((TOKENS_PER_SECOND_IN_BYTES if in_bytes else TOKENS_PER_SECOND) * seconds)
@@ -50,21 +53,21 @@ def max_tokens(language: str, seconds: float, *, is_last_try: bool = True) -> in
 
 
 def decoded(tokenizer: Tokenizer, tokens: list[int]) -> str:
-    """Return the text of the tokens. A character that lacks some of its bytes is dropped."""
+    """Return the text of the tokens, without timestamps and without incomplete characters."""
     return str(tokenizer.decode([token for token in tokens if token < tokenizer.eot])).replace(REPLACEMENT, "").strip()
 
 
 @dataclass(frozen=True)
 class Draft:
-    """One attempt at a unit's words.
+    """The result of one attempt to decode a unit.
 
-    ``tokens``: includes timestamps.
+    ``tokens``: token ids, including timestamps.
     ``avg_logprob``: mean log probability of the tokens.
-    ``compression_ratio``: UTF-8 bytes over deflated bytes; high for loops.
-    ``no_speech_prob``: the model's own probability that nothing was said.
-    ``seconds``: the unit's length.
-    ``is_cut_off``: the decoder was stopped at the most tokens allowed.
-    ``is_broken_off``: the text begins with a timestamp and does not end with one.
+    ``compression_ratio``: UTF-8 bytes of the text over its deflated bytes; high if the text repeats itself.
+    ``no_speech_prob``: the model's own probability that the unit has no speech.
+    ``seconds``: length of the unit.
+    ``is_cut_off``: whether the decoder was stopped at the token limit.
+    ``is_broken_off``: whether the text begins with a timestamp but does not end with one.
     """
 
     tokens: list[int]
@@ -79,7 +82,11 @@ class Draft:
 
     @classmethod
     def of(cls, result: Any, tokenizer: Tokenizer, temperature: float, seconds: float, limit: int) -> Draft:
-        """Make a draft from a result of CTranslate2. ``limit``: the most tokens that it could have."""
+        """Create a draft from a result of CTranslate2.
+
+        ``seconds``: length of the unit.
+        ``limit``: token limit that the decoder had for this unit.
+        """
         tokens = result.sequences_ids[0]
         text = decoded(tokenizer, tokens)
         # CTranslate2 divides the score by the length without the end token; Whisper counts that token.
@@ -100,12 +107,13 @@ class Draft:
 
     @cached_property
     def is_implausible(self) -> bool:
+        """Whether nobody can say this text in the unit's time, or the decoder was stopped at the token limit."""
         most = repetition.MAX_PACE if self.repetition is None else repetition.MAX_REPEATED_PACE
         return self.is_cut_off or repetition.pace(self.text, self.seconds) > most
 
     @property
     def is_clear_loop(self) -> bool:
-        """Whether the draft is a plausible text several times, and nothing else."""
+        """Whether the draft is a plausible text that is repeated implausibly often, and hardly anything else."""
         again = self.repetition
         if again is None or not self.is_implausible or not again.is_whole or again.start:
             return False
@@ -113,6 +121,7 @@ class Draft:
 
     @property
     def is_doubtful(self) -> bool:
+        """Whether the unit should be decoded again with more context."""
         if self.is_clear_loop:
             return False
         again = self.repetition
@@ -123,7 +132,10 @@ class Draft:
         return self.is_broken_off and repetition.pace(self.text, self.seconds) < SLOWEST_PACE
 
     def once(self, tokenizer: Tokenizer) -> Draft:
-        """Return the draft cut after the first turn of its loop, if it is implausible and has a loop."""
+        """Return the draft with only the first occurrence of the phrase that it repeats.
+
+        A plausible draft, or one without a repeated phrase, is returned unchanged.
+        """
         again = self.repetition
         if again is None or not self.is_implausible:
             return self
@@ -133,9 +145,10 @@ class Draft:
 
 
 def least_doubtful(drafts: list[Draft]) -> Draft:
-    """Return the first draft that is not doubtful, or else the likeliest one.
+    """Return the first draft that has text and is not doubtful.
 
-    Plausible drafts are preferred to implausible ones, and any text to none.
+    If there is none, return the likeliest draft. A draft with text is preferred to an empty one, and a plausible draft
+    to an implausible one.
     """
     for draft in drafts:
         if draft.text and not draft.is_doubtful:
@@ -144,7 +157,7 @@ def least_doubtful(drafts: list[Draft]) -> Draft:
 
 
 def _tokens_of_words(tokens: list[int], count: int, tokenizer: Tokenizer) -> list[int]:
-    """Return the tokens of the first ``count`` words."""
+    """Return the leading tokens that make up the first ``count`` words."""
     for end in range(1, len(tokens) + 1):
         if len(repetition.words_of(decoded(tokenizer, tokens[:end]))) > count:
             return tokens[: end - 1]
@@ -152,9 +165,12 @@ def _tokens_of_words(tokens: list[int], count: int, tokenizer: Tokenizer) -> lis
 
 
 def phrases(tokens: list[int], tokenizer: Tokenizer, duration_s: float) -> list[Phrase]:
-    """Cut the tokens at the timestamps into phrases; without timestamps, the whole unit is one phrase.
+    """Split the tokens into phrases at the timestamps.
 
-    A character that a timestamp splits goes to the phrase in which it ends.
+    Without timestamps, the whole unit is one phrase. If a timestamp splits a character's bytes, the character belongs
+    to the later phrase.
+
+    ``duration_s``: length of the unit in seconds; no phrase ends later.
     """
     found: list[Phrase] = []
     start = 0.0
@@ -174,7 +190,7 @@ def phrases(tokens: list[int], tokenizer: Tokenizer, duration_s: float) -> list[
 
 
 def _whole_characters(tokens: list[int], tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
-    """Split off the tokens at the end (at most three) that begin a character without completing it."""
+    """Split off the last tokens (at most three) if they begin a character without completing it."""
     for kept in range(len(tokens), max(-1, len(tokens) - 4), -1):
         if not str(tokenizer.decode(tokens[:kept])).endswith(REPLACEMENT):
             return tokens[:kept], tokens[kept:]

@@ -1,11 +1,11 @@
-"""Detect when somebody starts and stops speaking, while the audio arrives.
+"""Detect the start and the end of speech while the audio arrives.
 
-``FrameVad`` runs Silero VAD frame by frame. faster-whisper's own function starts from scratch at each call. Here the
-network's state and the samples that it looks back on are kept between calls, so the probabilities are those of the
-whole recording in one call. ``Endpointer`` turns them into OpenAI's speech_started and speech_stopped.
+``FrameVad`` runs Silero VAD frame by frame. It keeps the network's state and the preceding samples between calls. So
+its probabilities are the same as in one call over the whole recording, whereas faster-whisper's function starts from
+scratch at each call. ``Endpointer`` converts the probabilities to the start and the end of a turn.
 
-Threads: a ``FrameVad`` belongs to one stream and is called from one thread at a time. All share one session of ONNX
-Runtime, which may run in several threads at once. ``Endpointer`` is plain arithmetic.
+Threads: a ``FrameVad`` belongs to one stream and is called from one thread at a time. All instances share one ONNX
+Runtime session, which may run in several threads at once. ``Endpointer`` is plain arithmetic.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ import numpy.typing as npt
 from asr.units import SAMPLE_RATE, TURN_SILENCE_MS, Samples
 from asr.voice_activity import SPEECH, network
 
-FRAME = 512  # samples: 32 ms, what the network was trained on
+FRAME = 512  # samples (32 ms); the network was trained on frames of this length
 FRAME_MS = 1000 * FRAME / SAMPLE_RATE
 _LOOK_BACK = 64  # samples of the previous frame that the network sees with each frame
 _STATE = (1, 1, 128)
 
-HYSTERESIS = 0.15  # speech that has begun ends only below the threshold minus this, as in Silero's own rules
+HYSTERESIS = 0.15  # speech starts at the threshold and ends below the threshold minus this, as in Silero's own rules
 MIN_SPEECH_MS = SPEECH.min_speech_duration_ms  # anything shorter is a click
 
 
 @dataclass(frozen=True)
 class TurnDetection:
-    """When a turn starts and ends, as in OpenAI's ``server_vad``.
+    """Settings that decide when a turn starts and ends, as in OpenAI's ``server_vad``.
 
-    ``threshold``: probability from which a frame counts as speech.
+    ``threshold``: probability of speech from which a frame counts as speech.
     ``prefix_padding_ms``: audio before the start of speech that belongs to the utterance.
     ``silence_duration_ms``: silence that ends the utterance.
-    ``eagerness``: the ``semantic_vad`` setting from which that silence was chosen, if it was.
+    ``eagerness``: setting of ``semantic_vad`` that determined ``silence_duration_ms``; None for ``server_vad``.
     """
 
     threshold: float = 0.5
@@ -45,6 +45,8 @@ class TurnDetection:
 
 
 class FrameVad:
+    """Computes the probability of speech in the successive frames of one stream."""
+
     def __init__(self) -> None:
         self._session = network()
         self._h = self._c = np.zeros(_STATE, np.float32)
@@ -53,7 +55,7 @@ class FrameVad:
     def probabilities(self, frames: Samples) -> npt.NDArray[np.float32]:
         """Return the probability of speech in each frame, float32 (n,).
 
-        ``frames``: float32 (n, ``FRAME``). They follow the frames of the previous call.
+        ``frames``: float32 (n, ``FRAME``), directly after the frames of the previous call.
         """
         looking_back = np.vstack([self._before, frames[:-1, -_LOOK_BACK:]])
         self._before = frames[-1, -_LOOK_BACK:].copy()
@@ -63,18 +65,20 @@ class FrameVad:
 
 
 class Turn(Enum):
+    """An event that a frame can cause: a turn starts or stops."""
+
     STARTED = auto()
     STOPPED = auto()
 
 
 class Endpointer:
-    """Detects turns. Call ``feed`` with the probability of speech in each frame, in order.
+    """Detects the turns of one stream. Call ``feed`` for each frame, in order.
 
-    A start is reported once ``MIN_SPEECH_MS`` have been spoken. A frame between the two thresholds continues what was
-    before it, speech or silence. These are the rules by which ``asr.segmenting`` cuts, so a turn ends where a recording
-    is cut.
+    A turn starts once ``MIN_SPEECH_MS`` of speech have arrived. Speech starts at a frame above the threshold, and ends
+    at one below the threshold minus ``HYSTERESIS``; a frame in between changes nothing. ``asr.segmenting`` has the same
+    rules, so a turn ends where a recording is cut.
 
-    ``started_at``: number of the frame in which the last turn's speech began.
+    ``started_at``: number of the frame in which the speech of the latest turn began.
     """
 
     def __init__(self, detection: TurnDetection) -> None:
@@ -82,9 +86,10 @@ class Endpointer:
         self.started_at = 0
         self._frame = 0  # the number of the next frame
         self._speaking = self._told = False
-        self._silence_from: int | None = None  # the first frame of the current silence
+        self._silence_from: int | None = None  # number of the first frame of the current silence
 
     def feed(self, probability: float) -> Turn | None:
+        """Take the probability of speech in the next frame. Return the event that the frame causes, if any."""
         frame = self._frame
         self._frame += 1
         threshold = self.detection.threshold
@@ -111,5 +116,5 @@ class Endpointer:
         return None
 
     def reset(self) -> None:
-        """Forget the open turn, because the caller has ended it."""
+        """Discard the open turn. Call this if the turn was ended by other means, such as a commit."""
         self._speaking = False

@@ -1,4 +1,4 @@
-"""Measure a model's errors and speed on a manifest of recordings with reference texts."""
+"""Measure a model's error rates and speed on recordings with reference texts, listed in a manifest."""
 
 from __future__ import annotations
 
@@ -26,24 +26,25 @@ from core.errors import ApiError
 from spoken_text.error_rate import Errors, alike, compare
 
 MANIFESTS = ("manifest.jsonl", "manifest.csv")
-DURATIONS_S = (3.0, 10.0, 30.0)  # limits between the groups of recordings, by duration
+DURATIONS_S = (3.0, 10.0, 30.0)  # limits between the groups that ``by_duration`` makes
 _AUDIO_KEYS = ("audio", "audio_path", "audio_filepath", "path", "file")
 _TEXT_KEYS = ("text", "sentence", "transcript", "transcription")
-_LOOP = re.compile(r"(?<!\S)(\S.{0,80}?)(?: \1){2,}(?!\S)")  # the same words three times in a row, or more
-_SAMPLES = 1000  # bootstrap samples
+_LOOP = re.compile(r"(?<!\S)(\S.{0,80}?)(?: \1){2,}(?!\S)")  # the same words at least three times in a row
+_SAMPLES = 1000  # number of bootstrap samples
 
 T = TypeVar("T")
 
 
 class BadManifest(ValueError):
-    """The manifest cannot be read; the message names the line."""
+    """The manifest, or a recording that it lists, cannot be used. The message says which."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A recording and the text that is said in it.
+    """A recording and its reference text.
 
-    ``language``: ISO 639-1; "" if the manifest does not say.
+    ``audio``: path of the recording.
+    ``language``: ISO 639-1 code; "" if the manifest gives none.
     """
 
     audio: Path
@@ -55,8 +56,9 @@ class Reference:
 class ClipResult:
     """The text that a model recognised in a recording.
 
+    ``language``: code of the recognised language.
     ``audio_s``: length of the recording in seconds.
-    ``fallbacks``: number of segments that were decoded again.
+    ``fallbacks``: number of segments that were decoded more than once.
     """
 
     text: str
@@ -67,14 +69,17 @@ class ClipResult:
 
 @dataclass(frozen=True)
 class Score:
-    """The result for one recording.
+    """The comparison of one recording's recognised text with its reference text.
 
-    ``said``, ``heard``: the reference and the recognised text, normalised for comparison.
+    ``said``: the reference text, normalised for comparison.
+    ``heard``: the recognised text, normalised for comparison.
     ``errors``: the word errors.
-    ``character_errors``, ``characters``: number of wrong characters, and of characters in the reference.
-    ``loops``: number of phrases that are repeated three times or more, but not in the reference.
-    ``fallbacks``: number of segments that were decoded again.
-    ``audio_s``, ``took_s``: seconds of audio, and seconds that recognition took.
+    ``character_errors``: number of wrong characters.
+    ``characters``: number of characters in the reference text, without spaces.
+    ``loops``: number of phrases that the recognised text, but not the reference, repeats three times or more.
+    ``fallbacks``: number of segments that were decoded more than once.
+    ``audio_s``: length of the recording in seconds.
+    ``took_s``: seconds that recognition took.
     """
 
     reference: Reference
@@ -92,7 +97,14 @@ class Score:
 
 @dataclass(frozen=True)
 class Rate:
-    """A ratio of sums with its 95 % confidence interval, from bootstrap samples of the recordings."""
+    """A ratio over all recordings, such as a word error rate, with its 95 % confidence interval.
+
+    The interval comes from bootstrap samples of the recordings.
+
+    ``value``: sum of the numerators over sum of the denominators.
+    ``low``: lower limit of the interval.
+    ``high``: upper limit of the interval.
+    """
 
     value: float
     low: float
@@ -100,7 +112,7 @@ class Rate:
 
 
 class Hearing(Protocol):
-    """A way to recognise recordings."""
+    """A way to recognise recordings: this service's, or plain faster-whisper."""
 
     async def load(self) -> None: ...
 
@@ -134,8 +146,8 @@ class ServiceHearing:
 class PlainHearing:
     """Recognises a recording with faster-whisper's own ``transcribe`` on the same weights, for comparison.
 
-    Compare its words rather than its speed: in this process it may use wider vector instructions than by itself
-    (``asr.tuning.allow_avx512``).
+    Compare its text rather than its speed. In this process it may be faster than on its own, because
+    ``asr.tuning.allow_avx512`` enables wider vector instructions.
     """
 
     def __init__(self, checkpoint: Checkpoint, options: Options) -> None:
@@ -176,9 +188,11 @@ class PlainHearing:
 
 
 def read_manifest(path: Path) -> list[Reference]:
-    """Read a manifest: JSON lines, or CSV with a header. Audio paths are relative to it. Raises ``BadManifest``.
+    """Read a manifest: JSON lines, or CSV with a header. Audio paths are relative to the manifest.
 
-    ``path``: the manifest, or a directory that holds one.
+    ``path``: the manifest, or a directory that contains one.
+
+    Raises ``BadManifest``.
     """
     if path.is_dir():
         inside = [path / name for name in MANIFESTS if (path / name).is_file()]
@@ -209,9 +223,11 @@ def _reference(path: Path, number: int, row: dict[str, str]) -> Reference:
 
 
 async def scores(references: Sequence[Reference], hearing: Hearing) -> AsyncIterator[Score]:
-    """Recognise the recordings and yield their scores. Raises ``BadManifest``.
+    """Recognise the recordings one after another and yield their scores.
 
-    One recording at a time, so that the real-time factor is that of a lone request.
+    Each recording runs alone, so the real-time factor is that of a single request.
+
+    Raises ``BadManifest`` for a recording that cannot be decoded, or a reference text without words.
     """
     await hearing.load()
     for reference in references:
@@ -227,9 +243,11 @@ async def scores(references: Sequence[Reference], hearing: Hearing) -> AsyncIter
 
 
 def score(reference: Reference, heard: ClipResult, took_s: float) -> Score:
-    """Compare a recording's recognised text with its reference. ``took_s``: seconds that recognition took.
+    """Compare a recording's recognised text with its reference text.
 
-    Raises ``ValueError`` for a reference without words.
+    ``took_s``: seconds that recognition took.
+
+    Raises ``ValueError`` for a reference text without words.
     """
     language = reference.language or heard.language
     said, got = alike(reference.text, heard.text, language)
@@ -256,19 +274,20 @@ def word_error_rate(results: Sequence[Score]) -> Rate:
 
 
 def character_error_rate(results: Sequence[Score]) -> Rate:
-    """Return the error rate over characters without spaces, so that a word written as two is no error."""
+    """Return the character error rate, ignoring spaces. A word that is written as two is no error."""
     return _rate([(score.character_errors, score.characters) for score in results])
 
 
 def real_time_factor(results: Sequence[Score]) -> Rate:
-    """Return the seconds of work per second of audio: below 1 is faster than real time."""
+    """Return the real-time factor: seconds of processing per second of audio. Below 1 is faster than real time."""
     return _rate([(score.took_s, score.audio_s) for score in results])
 
 
 def difference(before: Sequence[Score], after: Sequence[Score]) -> Rate:
-    """Return the word error rate of ``after`` minus that of ``before``, for the same recordings.
+    """Return the word error rate of ``after`` minus that of ``before``.
 
-    They are resampled in pairs, so that a recording that is hard for both does not widen the interval.
+    Both must hold scores of the same recordings in the same order. The recordings are resampled in pairs, so a
+    recording that is hard for both models does not widen the confidence interval.
     """
     pairs = [(b.errors.count, a.errors.count, a.errors.words) for b, a in zip(before, after, strict=True)]
     return _bootstrap(pairs, lambda some: sum(a - b for b, a, _ in some) / sum(words for _, _, words in some))
@@ -279,7 +298,7 @@ def by_language(results: Sequence[Score]) -> dict[str, list[Score]]:
 
 
 def by_duration(results: Sequence[Score]) -> dict[str, list[Score]]:
-    """Group the results by the recordings' duration, shortest first."""
+    """Group the scores by the duration of the recordings, shortest first. The keys are labels such as "under 3 s"."""
 
     def group(score: Score) -> str:
         longest = next((limit for limit in DURATIONS_S if score.audio_s < limit), None)

@@ -51,9 +51,10 @@ class TtsConfig(AppConfig):
 
 
 def register_kokoro() -> None:
-    """Register Kokoro ahead of all other models, if the settings choose it.
+    """Register Kokoro ahead of all other speech models, if the settings choose it.
 
-    With an inference tier the model is in another process, so Kokoro is registered only if the settings name it.
+    If an inference tier is configured, the model's files are not on this machine, so they are not looked for: Kokoro is
+    then registered only if ``VOICE_TTS_MODEL`` names it.
     """
     from model_store.catalogue import Task
     from model_store.catalogue import catalogue as models
@@ -74,7 +75,10 @@ def register_kokoro() -> None:
 
 
 def offer_kokoro(directory: Path | None) -> None:
-    """Register Kokoro's engine and voices. ``directory`` holds the model; None if another process has it."""
+    """Register Kokoro's engine and voices.
+
+    ``directory``: folder of the model's files; None if the model runs in the inference tier.
+    """
     from tts.kokoro_engine import NAME, KokoroEngine
     from tts.kokoro_voices import kokoro_voices
     from tts.voices import catalogue

@@ -1,4 +1,4 @@
-"""Cache finished speech in memory, so that speech for the same text is made only once in this process.
+"""Cache finished audio files in memory, so that this process synthesises the same text only once.
 
 Only the event loop uses the cache, so it needs no lock. Nothing is written to disk.
 """
@@ -15,12 +15,17 @@ from django.conf import settings
 
 @dataclass(frozen=True)
 class FinishedSpeech:
-    data: bytes  # a complete file
+    """A complete audio file, and the duration of its audio."""
+
+    data: bytes
     audio_ms: int
 
 
 class SpeechCache:
-    """Finished speech by key. The least recently used is dropped first. ``max_bytes`` 0 turns the cache off."""
+    """A cache of audio files by key (``cache_key``), limited to ``max_bytes`` in total; 0 turns it off.
+
+    When it is full, the least recently used file is dropped first.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -31,19 +36,19 @@ class SpeechCache:
 
     @property
     def size(self) -> int:
-        """Total bytes of all speech in the cache."""
+        """The total size of the cached files in bytes."""
         return int(self._speech.currsize)
 
     @property
     def largest(self) -> int:
-        """Largest speech that is cached, in bytes. A larger one would push out most of the others."""
+        """The size of the largest file that is cached, in bytes. A larger file would push out too many others."""
         return self.max_bytes // 16
 
     def get(self, key: str) -> FinishedSpeech | None:
         return self._speech.get(key)
 
     def put(self, key: str, speech: FinishedSpeech) -> None:
-        """Store a complete speech, unless it is empty or too large."""
+        """Store a file, unless it is empty or larger than ``largest``."""
         if 0 < len(speech.data) <= self.largest:
             self._speech[key] = speech
 
@@ -55,6 +60,6 @@ def speech_cache() -> SpeechCache:
 
 
 def cache_key(text: str, *, voice: str, language: str, speed: float, audio_format: str) -> str:
-    """Return a digest of what determines a speech. The text itself is not kept."""
+    """Return a digest of everything that determines an audio file. The text cannot be read from it."""
     content = "\0".join([voice, language, f"{speed:.3f}", audio_format, text])
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

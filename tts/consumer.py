@@ -44,6 +44,8 @@ class StartSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class SpeechConsumer(SocketConsumer):
+    """One connection to ``/ws/tts``. Without a ``start`` message, it begins with the default voice and settings."""
+
     kind = Kind.SPEECH
     splittable = frozenset(["text"])
     speech: LiveSpeech | None = None
@@ -79,7 +81,7 @@ class SpeechConsumer(SocketConsumer):
             raise ApiError(ErrorCode.INVALID_VALUE, str(error) + ".", param="type") from error
 
     def _text(self, message: dict[str, Any]) -> str:
-        """Return the message's text up to its last complete character. Raises ``ApiError`` if it is not a string."""
+        """Return the message's text up to its last complete character. Raises ``ApiError`` if ``text`` is no string."""
         text = message.get("text")
         if not isinstance(text, str):
             raise ApiError(ErrorCode.INVALID_VALUE, _("`text` must be a string."), param="text")
@@ -91,7 +93,10 @@ class SpeechConsumer(SocketConsumer):
         raise ApiError(ErrorCode.INVALID_VALUE, _("Text goes in as JSON; binary messages are what comes out."))
 
     async def wind_down(self) -> None:
-        """Speak the text that has arrived. The base class then tells the client why the connection ends."""
+        """Speak all text received so far, and wait until its audio has been sent.
+
+        The base class then tells the client why the connection ends.
+        """
         self.is_winding_down = True
         if self.speech is not None:
             if self.speech.state is State.OPEN:

@@ -1,7 +1,7 @@
 """Coqui models: describe a model given by name or folder, load it, and speak batches of sentences with it.
 
 ``torch`` and Coqui are imported only when a model loads, because the base installation has neither.
-Threads: a ``CoquiModel`` is loaded and used by one thread at a time (the batcher's only worker).
+Threads: a ``CoquiModel`` is used by only one thread at a time (the batcher's only worker).
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ ABOUT_FILE = "voice.toml"  # beside config.json; may have name, language, licens
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model that the operator has named, described without loading it.
+    """Description of a Coqui model that the settings name. It can be made without loading the model.
 
-    ``source``: the name or folder as given.
-    ``commercial_use``: None where nobody knows.
+    ``source``: the model's name or folder, as written in the settings.
+    ``commercial_use``: whether the licence allows it; None if unknown.
     """
 
     id: str
@@ -56,7 +56,11 @@ class ModelSource:
         return _folder(self.source)
 
     def voice(self, speaker: str | None = None, languages: Sequence[str] = ()) -> Voice:
-        """Return the voice of one speaker; None means the model's only or first speaker."""
+        """Return the catalogue entry for one speaker of the model.
+
+        ``speaker``: None means the model's only or first speaker.
+        ``languages``: the languages of a multilingual model.
+        """
         known = [one for one in languages if primary(one) == primary(self.language)]
         return Voice(
             id=f"{self.id}/{speaker}" if speaker else self.id,
@@ -73,7 +77,10 @@ class ModelSource:
 
 
 def describe(source: str) -> ModelSource:
-    """Describe a Coqui model name or a checkpoint folder (config.json and *.pth) without loading the model."""
+    """Describe a model without loading it.
+
+    ``source``: Coqui's name of the model, or a checkpoint folder (config.json and *.pth).
+    """
     folder = _folder(source)
     if folder is not None:
         about = _about(folder)
@@ -99,7 +106,7 @@ def describe(source: str) -> ModelSource:
 
 
 def commercial_use(license_name: str | None) -> bool | None:
-    """Return whether a licence allows commercial use, or None if its name does not tell."""
+    """Return whether the licence of this name allows commercial use, or None if the name does not tell."""
     name = (license_name or "").lower().replace(" ", "-")
     if "cpml" in name or "-nc" in name:
         return False
@@ -108,7 +115,7 @@ def commercial_use(license_name: str | None) -> bool | None:
 
 
 class CoquiModel:
-    """A loaded model."""
+    """A loaded model with its speakers and languages. Both lists are empty if the model does not distinguish any."""
 
     def __init__(self, source: ModelSource, tts: TTS) -> None:
         self._source = source
@@ -126,10 +133,10 @@ class CoquiModel:
         return [replace(first, parameters=named[0].parameters), *named]
 
     def speak(self, texts: Sequence[str], speaker: str | None, language: str) -> list[Audio | Exception]:
-        """Speak sentences with one speaker.
+        """Speak a batch of sentences with one speaker.
 
-        Returns for each sentence its audio (float32 mono at ``sample_rate``) or the error. The audio is empty for a
-        sentence without a single letter of the model's alphabet.
+        Returns one item for each sentence: its audio (float32 mono at ``sample_rate``, shape (n,)), or the error. The
+        audio is empty if none of the sentence's characters is in the model's alphabet.
         """
         tag = next((one for one in self.languages if primary(one) == primary(language)), None)
         if self.languages and tag is None:
@@ -164,10 +171,12 @@ class CoquiModel:
 
 
 def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiModel:
-    """Load a model to ``device`` (auto, cpu, cuda).
+    """Load a model.
 
-    At most ``threads`` threads of the CPU are used; 0 means all but one. Raises ``EngineUnavailable``, which says
-    what to do.
+    ``device``: "auto", "cpu" or "cuda".
+    ``threads``: maximum number of CPU threads; 0 means one fewer than there are cores.
+
+    Raises ``EngineUnavailable`` if Coqui is not installed or the model does not load.
     """
     try:
         import torch
@@ -177,8 +186,8 @@ def load(source: ModelSource, device: str = "auto", threads: int = 0) -> CoquiMo
             f"{source.id} needs Coqui, which does not start: pip install -r requirements-coqui.txt ({error})"
         ) from error
     logging.getLogger("TTS").setLevel(logging.ERROR)  # at lower levels it logs the text that it speaks
-    # Torch's threads spin while they wait for each other. With one for every core, beside a busy event loop, a sentence
-    # was measured to take 25 times as long.
+    # Torch's threads spin while they wait for each other. With one thread per core and a busy event loop, a sentence
+    # took 25 times as long in a measurement.
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 1) - 1))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -207,9 +216,9 @@ def _arguments(source: ModelSource) -> dict[str, str]:
 
 
 def _speak_vits(model: Vits, texts: Sequence[str], speaker: str | None, language: str | None) -> list[Audio]:
-    """Speak a batch with VITS in one pass, for which Coqui's own interface has no function.
+    """Speak a batch of sentences with a VITS model in one forward pass. Coqui's public API has no function for this.
 
-    The input is padded to one length, and each sentence's audio is cut to its own.
+    The inputs are padded to the longest. Each output is cut to the length of its own sentence.
     """
     import torch
 
@@ -246,7 +255,7 @@ def _can_say(model: BaseTTS, text: str, language: str | None) -> bool:
 
 
 def _only(model: BaseTTS, language: str | None) -> str | None:
-    """Return the language for the tokenizer: the requested one, else the model's first, else None."""
+    """Return the language for the tokenizer: ``language``, else the model's first language, else None."""
     return language or next(iter(model.language_manager.language_names), None)
 
 
@@ -261,7 +270,7 @@ def _about(folder: Path) -> Mapping[str, Any]:
 
 
 def _published_license(name: str) -> str | None:
-    """Return the licence in Coqui's own list of models, or None. Coqui itself is not imported."""
+    """Return the licence that Coqui's list of models gives for a model, or None. Coqui itself is not imported."""
     if "/fairseq/" in name:  # Meta's MMS
         return "CC-BY-NC-4.0"
     package = importlib.util.find_spec("TTS")

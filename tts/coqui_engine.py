@@ -1,4 +1,4 @@
-"""The engine for Coqui models. A batch has sentences of one voice and of similar length."""
+"""The engine for Coqui models. A batch holds sentences of one voice and one language, of similar length."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from tts.units import Speech, SpeechUnit
 from tts.voices import Catalogue
 
 _AHEAD = 8
-_BUCKET_CHARACTERS = 80  # lengths in a batch differ by less, because all are padded to the longest
+# Sentences in a batch differ in length by less than this, because all of them are padded to the longest.
+_BUCKET_CHARACTERS = 80
 
 
 class CoquiEngine:
-    """Runs all configured Coqui models. Units for a model that failed to load fail with the reason."""
+    """Runs all configured Coqui models.
+
+    A unit for a model that did not load raises ``EngineUnavailable`` with the reason.
+    """
 
     def __init__(
         self,

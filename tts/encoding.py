@@ -1,7 +1,7 @@
 """Encode speech as MP3, Opus, AAC, FLAC, WAV or raw PCM, piece by piece or all at once.
 
-An encoder belongs to one response and is used by one thread at a time. All but PCM run off the event loop
-(``inference.pool``).
+An encoder belongs to one response and is used by one thread at a time. Encoding runs in the thread pool
+(``inference.pool``), except for PCM in live speech, where it runs on the event loop.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from av.container import OutputContainer
 
 from tts import mp3
 
-SAMPLE_RATE = 24_000  # Hz, as OpenAI's ``pcm`` has it; every codec here takes it
+SAMPLE_RATE = 24_000  # Hz, as in OpenAI's ``pcm`` format; every codec here supports it
 
 Samples = npt.NDArray[np.int16]
 
 _BYTES_PER_SAMPLE = 2
-_UNKNOWN_SIZE = 0xFFFFFFFF  # RIFF's largest; players read on until the stream ends
+_UNKNOWN_SIZE = 0xFFFFFFFF  # the largest size in RIFF; players read on until the stream ends
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 
-# In FLAC's STREAMINFO, the eight bytes that begin with the sample rate have the number of samples in their lower 36
-# bits (RFC 9639, section 8.2).
+# In FLAC's STREAMINFO block, the number of samples is in the lower 36 bits of the eight bytes that begin with the
+# sample rate (RFC 9639, section 8.2).
 _FLAC_TOTAL = struct.Struct(">Q")
 _FLAC_TOTAL_OFFSET = 18
 _FLAC_TOTAL_MASK = (1 << 36) - 1
@@ -69,8 +69,8 @@ class _Codec:
     container_options: Mapping[str, str] = field(default_factory=dict)
 
 
-# Encoding is a large part of the cost of speech. Each encoder runs at the setting beyond which more effort does not
-# improve speech: two to five times as fast as FFmpeg's defaults, at the same spectral distance from the original.
+# Encoding takes a large part of the CPU time for a reply. These settings are two to five times as fast as FFmpeg's
+# defaults, and the spectral distance from the original is the same.
 _CODECS = {
     AudioFormat.OPUS: _Codec(
         "ogg",
@@ -85,18 +85,17 @@ _CODECS = {
 
 
 class Encoder(Protocol):
-    """Encodes int16 mono samples at ``SAMPLE_RATE``.
+    """Encodes int16 mono samples at ``SAMPLE_RATE``, piece by piece."""
 
-    ``feed`` and ``finish`` return bytes to send; ``finish`` ends the container.
-    """
+    def feed(self, samples: Samples) -> bytes:
+        """Encode samples, shape (n,). Return the bytes that are ready to be sent, which may be none."""
 
-    def feed(self, samples: Samples) -> bytes: ...
-
-    def finish(self) -> bytes: ...
+    def finish(self) -> bytes:
+        """End the file. Return its remaining bytes."""
 
 
 def stream_encoder(audio_format: AudioFormat) -> Encoder:
-    """Return an encoder whose bytes can be sent at once: its headers do not state the length."""
+    """Return an encoder whose bytes can be sent before the audio is complete: its headers do not state the length."""
     if audio_format is AudioFormat.PCM:
         return _Pcm()
     if audio_format is AudioFormat.WAV:
@@ -107,7 +106,7 @@ def stream_encoder(audio_format: AudioFormat) -> Encoder:
 
 
 def encode(samples: Samples, audio_format: AudioFormat) -> bytes:
-    """Encode the whole speech as one file with exact headers (length of WAV, frame count of MP3, MD5 of FLAC)."""
+    """Encode complete audio as one file with exact headers (length in WAV, frame count in MP3, MD5 in FLAC)."""
     if audio_format is AudioFormat.PCM:
         return _little_endian(samples)
     if audio_format is AudioFormat.WAV:
@@ -122,7 +121,10 @@ def encode(samples: Samples, audio_format: AudioFormat) -> bytes:
 
 
 def wav_header(samples: int | None) -> bytes:
-    """Return the WAV header (44 bytes) for 16-bit mono samples; ``samples`` is None if their number is unknown."""
+    """Return the header (44 bytes) of a 16-bit mono WAV file.
+
+    ``samples``: number of samples; None if not known yet.
+    """
     size = _UNKNOWN_SIZE if samples is None else samples * _BYTES_PER_SAMPLE
     riff = _UNKNOWN_SIZE if samples is None else size + _WAV_HEADER.size - 8
     fmt = (16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * _BYTES_PER_SAMPLE, _BYTES_PER_SAMPLE, 16)
@@ -130,7 +132,7 @@ def wav_header(samples: int | None) -> bytes:
 
 
 def with_length(data: bytes, audio_format: AudioFormat, samples: int) -> bytes:
-    """Return a streamed file as if its number of samples had been known from the start."""
+    """Return a file made by ``stream_encoder`` with its number of samples in the header. Only WAV and FLAC change."""
     if audio_format is AudioFormat.WAV:
         return wav_header(samples) + data[_WAV_HEADER.size :]
     if audio_format is AudioFormat.FLAC:
@@ -166,7 +168,10 @@ class _StreamedWav(_Pcm):
 
 
 class _Pipe:
-    """An output for FFmpeg that cannot seek. PyAV recognises this by the missing method ``seek``."""
+    """An output file for FFmpeg that cannot seek, because its bytes are sent at once.
+
+    PyAV treats a file object as not seekable if it has no method ``seek``.
+    """
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

@@ -1,7 +1,8 @@
-"""eSpeak NG as a library in this process.
+"""Call eSpeak NG as a library in this process.
 
-Threads: libespeak-ng keeps its voice and parameters in globals, so one lock serialises all calls. A call takes about a
-thousandth of the duration that it speaks. The callback runs on the calling thread, inside ``espeak_Synth``.
+- libespeak-ng keeps its voice and parameters in globals, so one lock serialises all calls.
+- A call takes about a thousandth of the duration of the audio that it makes.
+- The callback runs on the calling thread, inside ``espeak_Synth``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 SAMPLE_RATE = 22_050
-MIN_RATE = 80  # words per minute, the least that libespeak-ng accepts
+MIN_RATE = 80  # words per minute, the minimum that libespeak-ng accepts
 NORMAL_RATE = 175
 MAX_RATE = 450
 
@@ -25,7 +26,7 @@ _PARAMETER_RATE = 1
 _PARAMETER_PITCH = 3
 _BUFFER_MS = 2_000  # audio per callback (default: 60); each callback waits for the GIL, so there should be few
 _CHARS_UTF8 = 1
-_PHONEME_NAMES = 0x100  # [[…]] in the text are names of phonemes
+_PHONEME_NAMES = 0x100  # [[…]] in the text encloses names of phonemes
 _PHONEMES_AS_IPA = 2
 _POSITION_CHARACTER = 1
 
@@ -99,17 +100,18 @@ def _library() -> _Library:
 
 
 def start() -> None:
-    """Load the library now instead of at the first ``speak``. Raises ``EspeakError`` if it does not start."""
+    """Load the library now instead of at the first call. Raises ``EspeakError`` if it does not start."""
     _library()
 
 
 def speak(text: str, voice: str = "ms", *, rate: int = NORMAL_RATE, pitch: int = 50, marked: bool = False) -> _Samples:
-    """Speak ``text``, which is speakable already. Return int16 mono samples, shape (n,), at ``SAMPLE_RATE``.
+    """Speak a text. Return int16 mono samples, shape (n,), at ``SAMPLE_RATE``.
 
-    ``voice``: a language with an optional variant (``ms``, ``ms+f3``).
-    ``rate``: words per minute, limited to [MIN_RATE, MAX_RATE].
-    ``pitch``: 0 to 99.
-    ``marked``: whether ``[[…]]`` in the text encloses eSpeak NG's names of phonemes.
+    ``text``: speakable text (``spoken_text.speakable``).
+    ``voice``: name of an eSpeak NG voice, with an optional variant (``ms``, ``ms+f3``).
+    ``rate``: words per minute, clamped to [MIN_RATE, MAX_RATE].
+    ``pitch``: 0 to 99; values outside are clamped.
+    ``marked``: whether ``[[…]]`` in the text encloses eSpeak NG's phoneme names instead of words.
 
     Raises ``EspeakError`` for an unknown voice.
     """
@@ -118,9 +120,9 @@ def speak(text: str, voice: str = "ms", *, rate: int = NORMAL_RATE, pitch: int =
 
 
 def phonemes(text: str, voice: str = "ms") -> str:
-    """Return the IPA of ``text`` by a voice's rules, with stress marks and without punctuation.
+    """Return the IPA of ``text`` in a voice's pronunciation, with stress marks and without punctuation.
 
-    A change to another language's rules within the text is marked in brackets ("(en)"). Raises ``EspeakError`` for an
-    unknown voice.
+    Where eSpeak NG changes to the rules of another language, the IPA holds that language in brackets, such as "(en)".
+    Raises ``EspeakError`` for an unknown voice.
     """
     return _library().phonemes(text, voice)

@@ -1,4 +1,4 @@
-"""The embedded engine: eSpeak NG in this process, in batches on one thread."""
+"""The engine for eSpeak NG, which runs in this process on one thread."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from tts.espeak import NORMAL_RATE, SAMPLE_RATE, EspeakError, phonemes, speak, s
 from tts.units import Speech, SpeechUnit
 from tts.voices import primary
 
-# Speed is not proportional to words per minute: for each rate, the speed measured for Malay and English.
+# For each of eSpeak NG's rates (words per minute), the speed that was measured in Malay and English, relative to the
+# normal rate. The two are not proportional.
 _RATES = (80, 100, 120, 140, 160, 175, 200, 240, 300, 350, 400, 450)
 _SPEEDS = (0.470, 0.560, 0.672, 0.794, 0.911, 1.0, 1.146, 1.385, 1.740, 2.045, 2.320, 2.510)
 
-_MAX_BATCH = 4  # a batch saves only switches between threads, and its first unit waits for all of it
+_MAX_BATCH = 4  # a batch saves only thread switches, and its first unit waits until the whole batch is done
 _AHEAD = 8
-_ENGLISH = "en"  # British rules, to which Malaysian English is nearer
+_ENGLISH = "en"  # British rules, which are nearer to Malaysian English than American ones
 
 
 class EspeakEngine:
@@ -32,7 +33,7 @@ class EspeakEngine:
         )
 
     async def load(self) -> None:
-        """Load the library and its data, which are part of the package. This takes milliseconds."""
+        """Load the library and its data from the installed Python package. This takes milliseconds."""
         if not self._batcher.stats().ready:
             self._batcher.start()
             await asyncio.to_thread(start)
@@ -52,7 +53,10 @@ class EspeakEngine:
 
 
 def espeak_rate(speed: float) -> tuple[int, float]:
-    """Return eSpeak NG's words per minute for a speed, and the tempo change that is left where it can go no further."""
+    """Return the settings for a speed: eSpeak NG's words per minute, and a tempo factor to apply to its audio.
+
+    The factor is 1 unless the speed is outside the range of eSpeak NG.
+    """
     rate = round(float(np.interp(speed, _SPEEDS, _RATES)))
     return rate, speed / min(max(speed, _SPEEDS[0]), _SPEEDS[-1])
 
@@ -62,6 +66,7 @@ def _run(units: list[SpeechUnit]) -> list[Speech | Exception]:
 
 
 def speak_unit(unit: SpeechUnit) -> Speech | Exception:
+    """Speak one unit. Return eSpeak NG's error instead of raising it."""
     parameters = unit.voice.parameters
     own_pace = int(parameters.get("rate", NORMAL_RATE)) / NORMAL_RATE
     rate, tempo = espeak_rate(unit.speed * own_pace)
@@ -78,9 +83,10 @@ def speak_unit(unit: SpeechUnit) -> Speech | Exception:
 
 
 def _pieces(unit: SpeechUnit, voice: str) -> Iterable[tuple[EspeakPiece, str]]:
-    """Return the unit's pieces, each with the library voice that speaks it.
+    """Return the unit's pieces, each with the eSpeak NG voice that speaks it.
 
-    Only a Malay voice passes words to other voices, and is told the phonemes.
+    For a Malay voice, the pieces hold phonemes, and words of other languages get a voice of their own. Other voices
+    speak the plain text as one piece.
     """
     if primary(unit.voice.language) != "ms":
         return [(EspeakPiece(unit.language, plain_text(unit.text)), voice)]

@@ -1,8 +1,11 @@
-"""Split the beginning of a reply into short parts, so that its sound starts soon and each part is ready in time.
+"""Split the first sentence of a reply into short parts, so that playback starts soon and does not pause.
 
-While one part is heard the next one is made, so each part may be about twice as long as the one before it. A sentence
-is cut where a speaker would breathe: after punctuation; else before a word that begins a phrase, before a Malay verb,
-or after the word that ends its subject ("Kucing itu | tidur").
+Each part is synthesised while the previous one plays, so it may be about twice as long. A sentence is cut where a
+speaker would breathe: after punctuation, or else at one of these places:
+
+- before a word that begins a phrase;
+- before a Malay verb;
+- after a word that ends the subject ("Kucing itu | tidur").
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ from spoken_text.pronunciation.words import is_verb
 
 # Minimum and maximum letters of each part: about 1.2, 3 and 6 seconds of speech. Whole sentences follow.
 PARTS = ((9, 28), (18, 56), (36, 110))
-_LATER = 1.6  # if no place fits, a part may exceed its maximum by this factor
-_WHOLE = 1.4  # the rest is not cut if it exceeds a part's maximum by less; does not apply to the first part
-_LETTERS_OF_HAN = 3.5  # a Chinese character takes about as long as this many letters
+_LATER = 1.6  # if there is no place to cut within its limits, a part may be this many times its maximum
+# What follows the first part is not cut further if it is at most this many times the next part's maximum.
+_WHOLE = 1.4
+_LETTERS_OF_HAN = 3.5  # speaking a Chinese character takes about as long as this many letters
 _PAUSE = re.compile(r"[,;:—，、；：]\s*")
 _SPACE = re.compile(r"\s+")
 _WORD_BEFORE = re.compile(r"[a-z]+$", re.IGNORECASE)
@@ -30,21 +34,23 @@ _BEGIN_PHRASES = frozenset(
     """.split()
 )
 _END_SUBJECTS = frozenset("itu ini tersebut".split())
-# Words that belong to the next word: "tidak dikenali", "mula berjalan".
+# Words that are not separated from the word after them: "tidak dikenali", "mula berjalan".
 _BIND = frozenset(
     "tidak belum bukan perlu mahu ingin nak hendak dapat mesti harus sedang pernah cuba mula sangat".split()
 )
 _HAN = re.compile(r"[\u3400-\u9fff]")
-# Most letters spoken in one piece, about a quarter of a minute. Longer text is cut, because other listeners wait while
-# a worker speaks a piece. Digits in words may be five times as long as before.
+# Maximum letters in one piece: about 15 seconds of speech. Longer text is cut, because other requests wait while a
+# worker speaks a piece. Even a short sentence may be that long once its digits are written out as words.
 LONGEST_PIECE = 200
 
 
 def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[str]:
-    """Cut the first sentence of a reply (speakable text) into parts.
+    """Cut the first sentence of a reply into parts. A sentence that is short or has no place for a cut stays whole.
 
-    It stays whole if it is short or has no place for a cut. A part that ends between two words gets a comma, which
-    keeps the voice up. ``parts`` has the minimum and maximum letters of each part.
+    ``text``: speakable text.
+    ``parts``: minimum and maximum number of letters of each part.
+
+    A part that ends without punctuation gets a comma, so that the voice does not fall as at the end of a sentence.
     """
     found: list[str] = []
     for shortest, longest in parts:
@@ -61,9 +67,9 @@ def first_parts(text: str, parts: tuple[tuple[int, int], ...] = PARTS) -> list[s
 
 
 def in_pieces(text: str, longest: int = LONGEST_PIECE) -> Iterator[str]:
-    """Yield speakable text in pieces of at most ``longest`` letters.
+    """Yield speakable text in pieces that are at most ``longest`` letters long, as ``length`` counts them.
 
-    It is cut after punctuation, else between words, else anywhere.
+    Cuts are after punctuation if possible, else between words, else anywhere.
     """
     while length(text) > longest:
         fitting = int(longest / _LETTERS_OF_HAN) if _HAN.search(text, 0, longest) else longest
@@ -81,14 +87,14 @@ def _last(pattern: re.Pattern[str], text: str, end: int) -> int:
 
 
 def length(text: str) -> float:
-    """Return the text's speaking time, measured in Latin letters. A Chinese character counts as several."""
+    """Return an estimate of the text's speaking time, in Latin letters. A Chinese character counts as several."""
     return len(text) + (_LETTERS_OF_HAN - 1) * len(_HAN.findall(text))
 
 
 def _cut(text: str, shortest: int, longest: int, *, is_first: bool) -> int:
-    """Return where the first part of ``text`` ends, or 0 if there is no place for a cut.
+    """Return the offset in ``text`` where its first part ends, or 0 if there is no place for a cut.
 
-    The very first part (``is_first``) ends as early as it can, later ones as late as they can.
+    ``is_first``: whether this is the first part of the reply. It ends as early as possible, the others as late.
     """
     pauses = [found.end() for found in _PAUSE.finditer(text, 0, len(text) - 1)]
     for latest in (longest, longest * _LATER):
@@ -100,7 +106,7 @@ def _cut(text: str, shortest: int, longest: int, *, is_first: bool) -> int:
 
 
 def _phrases(text: str) -> Iterator[int]:
-    """Yield the places within ``text`` where a phrase begins."""
+    """Yield the offsets in ``text`` at which a phrase begins."""
     for space in _SPACE.finditer(text):
         before = _WORD_BEFORE.search(text, 0, space.start())
         after = _WORD_AFTER.match(text, space.end())

@@ -1,6 +1,7 @@
-"""Kokoro-82M on onnxruntime: read the model's files and the voices' style packs, and speak one sentence.
+"""Kokoro-82M on onnxruntime: read the model's files and the voices' style packs, and speak sentences.
 
-Threads: several threads may use a ``KokoroModel`` at once, because onnxruntime's sessions and the packs allow it.
+Threads: several threads may use a ``KokoroModel`` at once. An onnxruntime session is thread-safe, and the packs are
+only read.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ Pack = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 24_000
 STYLE_VALUES = 256
-FULL_ROWS = 510  # of a published pack: one row for each number of symbols
+FULL_ROWS = 510  # rows of a published pack: one for each number of symbols in a sentence
 MODEL_FILE = "model.onnx"
 VOCABULARY_FILE = "vocab.json"
 PACKS = Path(__file__).with_name("packs")
 
-MIN_SPEED = 0.7  # outside these limits words blur, so the tempo filter does the rest of a speed
+MIN_SPEED = 0.7  # beyond these limits words are slurred, so a tempo filter makes the remaining change of speed
 MAX_SPEED = 1.4
-NOTHING_S = 0.2  # silence for text without a sound
+NOTHING_S = 0.2  # silence for a text with nothing to pronounce
 _JOIN_S = 0.12  # silence between the pieces of a sentence that was too long for the model
 
 _QUIET = 3  # onnxruntime's log level: errors
@@ -42,12 +43,13 @@ _QUIET = 3  # onnxruntime's log level: errors
 
 @dataclass(frozen=True)
 class Files:
-    """A directory that should hold the model. ``missing`` says what is absent; it is "" if nothing is."""
+    """A directory that should hold the model's files."""
 
     directory: Path
 
     @property
     def missing(self) -> str:
+        """A message that says which files are missing, or "" if none is."""
         if not self.directory.is_dir():
             return f"there is no directory {self.directory}"
         absent = [name for name in (MODEL_FILE, VOCABULARY_FILE) if not (self.directory / name).is_file()]
@@ -55,7 +57,10 @@ class Files:
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:
-    """Return the model's symbols and their numbers. Raises ``EngineUnavailable`` if the file is not such a table."""
+    """Read the model's symbol table. Return the token number of each symbol.
+
+    Raises ``EngineUnavailable`` if the file cannot be read or is not Kokoro's table.
+    """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
         table = table.get("vocab", table)
@@ -68,10 +73,10 @@ def read_vocabulary(path: Path) -> dict[str, int]:
 
 
 def read_pack(path: Path) -> Pack:
-    """Read a style pack as float32, shape (rows, 256).
+    """Read a voice's style pack: float32, shape (rows, 256).
 
-    A published pack (``.bin``) has 510 rows of float32; a pack of this project (``.f16``) has fewer, of float16. Raises
-    ``EngineUnavailable`` for a file that cannot be a pack.
+    A published pack (``.bin``) has 510 rows of float32. This project's packs (``.f16``) have fewer rows, of float16.
+    Raises ``EngineUnavailable`` if the file cannot be read or is not a pack.
     """
     kind, expected = (np.float16, None) if path.suffix == ".f16" else (np.float32, FULL_ROWS)
     try:
@@ -90,9 +95,9 @@ def read_pack(path: Path) -> Pack:
 
 
 def style(pack: Pack, count: int) -> Pack:
-    """Return the style for a sentence of ``count`` symbols, shape (1, 256).
+    """Return the style vector for a sentence of ``count`` symbols, shape (1, 256).
 
-    If the pack has fewer than 510 rows, the style is interpolated between two of them.
+    If the pack has fewer than 510 rows, the vector is interpolated between two of them.
     """
     if len(pack) == 1:
         return pack
@@ -105,28 +110,35 @@ def style(pack: Pack, count: int) -> Pack:
 
 @cache
 def pack_of(name: str) -> Pack:
-    """Return the bundled pack of that name, or the operator's pack at that absolute path.
+    """Return a style pack; each is read only once.
 
-    Raises ``EngineUnavailable`` if it cannot be read.
+    ``name``: name of a bundled pack, or absolute path of a pack that the operator has added.
+
+    Raises ``EngineUnavailable`` if the pack cannot be read.
     """
     path = Path(name)
     return read_pack(path if path.is_absolute() else PACKS / f"{name}.f16")
 
 
 def first_pack() -> Pack:
-    """Return any bundled pack, for a warm-up sentence that nobody hears."""
+    """Return a bundled pack for warming up, where the voice does not matter."""
     return pack_of(min(path.stem for path in PACKS.glob("*.f16")))
 
 
 class KokoroModel:
+    """A loaded Kokoro model. It can speak in any voice, because the style pack is an argument of ``speak``."""
+
     def __init__(self, session: onnxruntime.InferenceSession, vocabulary: Mapping[str, int]) -> None:
         self._session = session
         self.vocabulary = vocabulary
 
     def speak(self, ipa: str, pack: Pack, speed: float = 1.0) -> Audio:
-        """Speak phonemes (IPA with punctuation). Return float32 mono at ``SAMPLE_RATE``, shape (n,).
+        """Speak phonemes. Return float32 mono samples at ``SAMPLE_RATE``, shape (n,), trimmed of silence.
 
-        Silence is cut off at both ends. Phonemes that make no sound give ``NOTHING_S`` of silence.
+        ``ipa``: the phonemes in IPA, with punctuation.
+        ``speed``: should be from ``MIN_SPEED`` to ``MAX_SPEED``.
+
+        If nothing can be pronounced, the result is ``NOTHING_S`` seconds of silence.
         """
         said = symbols(ipa, self.vocabulary)
         if not said:
@@ -149,14 +161,17 @@ class KokoroModel:
 
 
 def _returning_memory() -> onnxruntime.RunOptions:
-    """Return run options that free a long sentence's working memory afterwards, instead of keeping it for good."""
+    """Return run options that free a sentence's working memory after the run. By default onnxruntime keeps it."""
     options = onnxruntime.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
 
 def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroModel:
-    """Load the model from a directory, with ``threads`` for each sentence.
+    """Load the model from a directory.
+
+    ``device``: "auto", "cpu" or "cuda".
+    ``threads``: number of CPU threads for one sentence.
 
     Raises ``EngineUnavailable`` with the reason.
     """
@@ -168,8 +183,8 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _QUIET
-    options.enable_mem_pattern = False  # it would keep a plan and its memory for every length
-    # Threads that spin while they wait would take the cores from the recogniser and the event loop.
+    options.enable_mem_pattern = False  # a memory pattern would be kept for every length of input
+    # Threads that spin while they wait would take CPU time from the recogniser and the event loop.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(str(directory / MODEL_FILE), options, providers=_providers(device))
@@ -182,9 +197,9 @@ def load(directory: Path, *, device: str = "auto", threads: int = 1) -> KokoroMo
 
 
 def _providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
-    """Return the onnxruntime providers to use, the preferred one first.
+    """Return the onnxruntime execution providers for a device, the preferred one first.
 
-    Raises ``EngineUnavailable`` if the GPU is required and cannot be used.
+    Raises ``EngineUnavailable`` if ``device`` is "cuda" and onnxruntime has no CUDA provider.
     """
     has_gpu = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if device == "cuda" and not has_gpu:

@@ -1,6 +1,6 @@
-"""The engine for Kokoro. Every worker speaks one sentence at a time.
+"""The engine for Kokoro. Each worker thread speaks one sentence at a time.
 
-The model's graph takes one sentence, so there is nothing to batch. All workers share one session.
+There are no batches, because the model's graph takes one sentence. All workers share one onnxruntime session.
 """
 
 from __future__ import annotations
@@ -31,13 +31,16 @@ NAME = "kokoro"
 _AHEAD = 4
 _WARM_UP = "sˈatu dˈua."
 _WARM_UP_TEXT = "Satu dua."  # the text of _WARM_UP
-_THREADS_OF_ONE = 2  # for one sentence, which gains little from more
+_THREADS_OF_ONE = 2  # threads for one sentence; more make it little faster
 
 
 class KokoroEngine:
-    """Speaks ``workers`` sentences at once with ``threads`` each; 0 means as many as the machine allows.
+    """Speaks sentences with Kokoro, several at once. After a failure, it reloads the model and tries once more.
 
-    A sentence that fails is tried once more with the model loaded anew.
+    ``threads``: number of CPU threads for one sentence; 0 means two, or one on a single core.
+    ``workers``: how many sentences are spoken at once; 0 means as many as the cores allow with ``threads`` each.
+    ``max_queue``: maximum number of waiting units.
+    ``load``: function that loads the model.
     """
 
     def __init__(
@@ -69,7 +72,7 @@ class KokoroEngine:
         )
 
     async def load(self) -> None:
-        """Load the model, and let it speak a few words so that it is warm for the first caller."""
+        """Load the model, warm it up with a few words, and measure its speed."""
         async with self._loading:
             if self._batcher.stats().ready:
                 return
@@ -126,7 +129,7 @@ class KokoroEngine:
 
 
 def _seconds_per_cost(model: KokoroModel) -> float:
-    """Measure how many seconds a cost of 1 takes on a warm, otherwise idle model."""
+    """Measure the seconds that a warm, idle model needs for a cost of 1 (``tts.units.speech_cost``)."""
     began = time.perf_counter()
     model.speak(_WARM_UP, kokoro.first_pack())
     return (time.perf_counter() - began) / speech_cost(_WARM_UP_TEXT)

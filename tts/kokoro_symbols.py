@@ -1,8 +1,8 @@
-"""Turn IPA into the symbols that Kokoro was trained on, and symbols into numbers.
+"""Turn IPA into the symbols that Kokoro was trained on, and symbols into token numbers.
 
-Kokoro has one symbol each for affricates and the closing diphthongs of English, and arrows for Mandarin's tones
-(hexgrad/misaki describes the notation). A sound without a symbol is replaced by the nearest one or left out; no phoneme
-is an error.
+Kokoro writes each affricate and each closing diphthong of English as a single symbol, and the tones of Mandarin as
+arrows (hexgrad/misaki describes the notation). A sound without a symbol is replaced by the nearest one or left out. No
+phoneme raises an error.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping
 
 logger = logging.getLogger(__name__)
 
-# The model takes 510. Its working memory grows with the length (0.5 GB at 500), and so does the wait of other callers.
+# The model takes up to 510 symbols. This limit is lower, because the working memory (0.5 GB at 500 symbols) and the
+# waiting time of other requests grow with the length.
 MAX_SYMBOLS = 200
 _MIN_CUT = 60  # a shorter piece sounds like a hesitation
 
-# Sound of several characters in IPA → its single symbol.
+# Sound that IPA writes with several characters → Kokoro's symbol or symbols.
 _WHOLE = {
     "t͡ʃ": "ʧ",
     "d͡ʒ": "ʤ",
@@ -105,7 +106,7 @@ _NEAREST = {
     "\n": " ",
     "\t": " ",
 }
-_WHOLE_PATTERN = re.compile(  # not before an arrow: Mandarin syllables are in the model's notation already
+_WHOLE_PATTERN = re.compile(  # nothing is replaced before an arrow: Mandarin is already in Kokoro's symbols
     "(?:" + "|".join(sorted(map(re.escape, _WHOLE), key=len, reverse=True)) + r")(?![→↗↓↘])"
 )
 _SPEAKS = re.compile(r"[^\W\d_]")
@@ -114,7 +115,7 @@ _CLAUSE_PAUSE = ",;:—"
 
 
 def symbols(ipa: str, vocabulary: Mapping[str, int]) -> str:
-    """Return ``ipa`` in the model's symbols, or "" if nothing in it makes a sound."""
+    """Turn IPA into the model's symbols. Return "" if nothing in it can be pronounced."""
     text = _WHOLE_PATTERN.sub(lambda found: _WHOLE[found[0]], unicodedata.normalize("NFC", ipa))
     kept: list[str] = []
     for char in text:
@@ -129,14 +130,16 @@ def symbols(ipa: str, vocabulary: Mapping[str, int]) -> str:
 
 
 def _decomposed(char: str, vocabulary: Mapping[str, int]) -> str:
-    """Return a letter without its marks that the model does not know."""
+    """Return a letter without those of its diacritics that are not in the vocabulary."""
     return "".join(one for one in unicodedata.normalize("NFD", char) if one in vocabulary)
 
 
 def pieces(said: str, longest: int = MAX_SYMBOLS) -> Iterator[str]:
-    """Yield pieces of at most ``longest`` symbols.
+    """Yield a sentence in pieces of at most ``longest`` symbols.
 
-    Cuts are after the last pause that fits, else between words, else anywhere.
+    ``said``: the sentence in the model's symbols.
+
+    Each piece ends after the last punctuation mark that fits, else between words, else anywhere.
     """
     while len(said) > longest:
         head = said[:longest]
@@ -149,11 +152,11 @@ def pieces(said: str, longest: int = MAX_SYMBOLS) -> Iterator[str]:
 
 
 def _last(text: str, marks: str) -> int:
-    """Return where to cut after the last of ``marks``, or 0 if none is far enough from the beginning."""
+    """Return the offset after the last of ``marks`` in ``text``, or 0 if the piece before it would be too short."""
     at = max(text.rfind(mark) for mark in marks)
     return at + 1 if at >= _MIN_CUT else 0
 
 
 def tokens(piece: str, vocabulary: Mapping[str, int]) -> list[int]:
-    """Return the numbers of a piece's symbols, with a zero at either end."""
+    """Return the token numbers of a piece's symbols, with the padding token 0 at both ends."""
     return [0, *(vocabulary[char] for char in piece), 0]

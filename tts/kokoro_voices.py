@@ -1,4 +1,4 @@
-"""Kokoro's voices: those that come with the service (``kokoro_voices.toml``), and packs added by the operator."""
+"""The voices of Kokoro: bundled ones (``kokoro_voices.toml``), and style packs that the operator has added."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tts.voices import Voice, read_voices
 logger = logging.getLogger(__name__)
 
 VOICES_FILE = Path(__file__).with_name("kokoro_voices.toml")
-ADDED = "voices"  # folder in the model's directory for added packs, as published
+ADDED = "voices"  # folder within the model's directory; holds published packs (.bin) that the operator has added
 _MALAY_TOO = ("ms", "en-US", "en-GB")
-# The first letter of a published pack's name stands for its language, the second for its sex.
+# The first letter of a published pack's name stands for its language, the second for the speaker's sex.
 _LANGUAGES = {
     "a": "en-US",
     "b": "en-GB",
@@ -30,7 +30,10 @@ _GENDERS = {"f": "female", "m": "male"}
 
 
 def kokoro_voices(directory: Path | None) -> list[Voice]:
-    """Return the voices that can be used. If a voice's pack cannot be read, the log warns and the voice is left out."""
+    """Return the bundled voices and those that the operator has added to ``directory``.
+
+    A voice whose pack cannot be read is left out, with a warning in the log.
+    """
     voices = [*read_voices(VOICES_FILE), *_added(directory)]
     return [voice for voice in voices if _is_usable(voice)]
 

@@ -1,8 +1,8 @@
-"""Live speech: take text as a language model writes it, and give audio, in order, before the text is complete.
+"""Live speech: take text while a language model writes it, and send audio before the text is complete.
 
-This module knows nothing of sockets. One task speaks. It takes complete sentences, asks the engine for a few of them
-ahead, and gives the audio in small steps, never much further than the listener has heard. A cancel therefore takes
-effect at once. Everything runs on one event loop.
+- Every ``LiveSpeech`` has one task, which takes complete sentences and has the engine speak a few of them ahead.
+- Audio is sent in small steps, at most ``LEAD_S`` ahead of playback. A cancel therefore takes effect at once.
+- Everything runs on one event loop. The module does not depend on WebSockets.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from tts.units import speech_cost
 from tts.voices import Voice
 
 STEP_S = 0.1  # duration of the audio in one message
-LEAD_S = 0.4  # how far audio is sent ahead of what the listener has heard; bridges a short gap in the network
-MAX_WAITING_CHARACTERS = 32_768  # of text that has arrived and is not spoken yet: about half an hour of speech
-MAX_UNFINISHED_CHARACTERS = 65_536  # since the last sentence was complete; a block of code counts as one sentence
+LEAD_S = 0.4  # how far audio is sent ahead of playback; bridges a short gap in the network
+MAX_WAITING_CHARACTERS = 32_768  # received and not spoken yet: about half an hour of speech
+# Received since the end of the last complete sentence. A block of code counts as one sentence.
+MAX_UNFINISHED_CHARACTERS = 65_536
 
 
 class State(StrEnum):
@@ -43,16 +44,19 @@ class State(StrEnum):
 
 
 class TooMuchText(ValueError):
-    """More text waits to be spoken, or to become a complete sentence, than the limits allow."""
+    """The text that waits to be spoken, or the incomplete sentence, is longer than the limits allow."""
 
 
 @dataclass(frozen=True)
 class SentenceStarts:
-    """Event: the audio that follows speaks ``text``.
+    """Event: the audio that follows speaks one sentence.
 
-    ``start_ms``: position of the sentence in all audio sent since the beginning.
+    ``index``: number of the sentence, from 0.
+    ``text``: the sentence as it was received.
+    ``start_ms``: position of the sentence in all audio sent on this connection.
     ``degraded``: why another voice than the requested one speaks it, else None.
-    ``waited_s``: silence before the sentence, counted from when it was complete and the audio before it had been heard.
+    ``waited_s``: how long the listener waited in silence for the audio, counted from when the sentence was complete and
+    the previous audio had been played.
     """
 
     index: int
@@ -64,19 +68,21 @@ class SentenceStarts:
 
 @dataclass(frozen=True)
 class Audio:
+    """Event: the next bytes of audio, in the requested format."""
+
     data: bytes
 
 
 @dataclass(frozen=True)
 class Flushed:
-    """Event: all text up to the flush has been spoken."""
+    """Event: the audio of all text before the flush has been sent."""
 
 
 @dataclass(frozen=True)
 class Cancelled:
     """Event: no more audio follows for the text before the cancel.
 
-    ``audio_ms``: all audio sent until then.
+    ``audio_ms``: duration of all audio sent so far.
     """
 
     audio_ms: int
@@ -84,7 +90,7 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class Ended:
-    """Event: everything has been spoken."""
+    """Event: all audio has been sent."""
 
 
 Event = SentenceStarts | Audio | Flushed | Cancelled | Ended
@@ -92,7 +98,7 @@ Event = SentenceStarts | Audio | Flushed | Cancelled | Ended
 
 @dataclass(frozen=True)
 class _Mark:
-    """A place in the text. Its event is sent once the speech has reached it."""
+    """A position in the text. Its event is sent after the audio of the text before it."""
 
     event: Flushed | Ended
 
@@ -110,10 +116,12 @@ class _Sentence:
 
 @dataclass(frozen=True)
 class _Part:
-    """One of the pieces in which a sentence is spoken.
+    """A part of a sentence, spoken as one unit.
 
-    ``sentence``: the raw sentence in its first part, "" in the others.
+    ``sentence``: the sentence as it was received; "" in all parts but the first.
     ``spoken``: the speakable text of this part.
+    ``language``: language of the sentence.
+    ``reply``: chooses the voice.
     ``at``: time when the sentence was complete, by the monotonic clock.
     """
 
@@ -133,10 +141,13 @@ class _Spoken:
 
 
 class LiveSpeech:
-    """Speaks text while it arrives.
+    """Speaks text while it arrives, for one connection.
 
-    ``tell(event)`` is awaited for every event, in order. An engine's error ends the speaking task and is passed to
-    ``failed(error)``.
+    ``tell``: awaited with every event, in order.
+    ``failed``: called with the error that ended the speaking task, usually an engine's.
+    ``language``: language of sentences that do not show their own.
+    ``language_is_given``: whether the client has set the language (see ``sentence_language``).
+    ``follows_text``: whether the voice may change with the language (see ``sentence_voice``).
     """
 
     def __init__(
@@ -152,9 +163,9 @@ class LiveSpeech:
         audio_format: AudioFormat = AudioFormat.PCM,
     ) -> None:
         self.state = State.OPEN
-        self.characters = 0  # of the sentences sent so far, which are billed
+        self.characters = 0  # billed: of all sentences whose audio has begun
         self.samples = 0  # sent so far
-        self.queue_ms = 0.0  # how long the first sentence waited in the queue
+        self.queue_ms = 0.0  # how long the first sentence waited in the engine's queue
         self._voice = voice
         self._follows_text = follows_text
         self._speed = speed
@@ -169,9 +180,9 @@ class LiveSpeech:
         self._unfinished_characters = 0
         self._format = audio_format
         self._encoder = stream_encoder(audio_format)
-        self._spoken_by: Counter[Voice] = Counter()  # samples
+        self._spoken_by: Counter[Voice] = Counter()  # samples spoken by each voice
         self._sentences = 0
-        self._heard_until = 0.0  # when the listener will have heard what was sent, by the monotonic clock
+        self._heard_until = 0.0  # when playback of the audio sent so far ends, by the monotonic clock
         self._speaking = asyncio.create_task(self._speak_all())
 
     @property
@@ -180,7 +191,7 @@ class LiveSpeech:
 
     @property
     def main_voice(self) -> Voice:
-        """The voice that has spoken most so far: the requested one, or a stand-in."""
+        """The voice that has spoken most so far: the requested voice, or the one that replaced it."""
         return max(self._spoken_by, key=lambda voice: self._spoken_by[voice], default=self._voice)
 
     @property
@@ -189,9 +200,9 @@ class LiveSpeech:
         return self._waiting_characters > 0
 
     def push(self, text: str) -> None:
-        """Add text, which may be split anywhere. Sentences that are certainly complete will be spoken.
+        """Add text and speak the sentences that it completes. The text may be split at any character.
 
-        Raises ``TooMuchText``.
+        Raises ``TooMuchText``, or ``ValueError`` after ``end``.
         """
         self._must_be_open("text")
         self._unfinished_characters += len(text)
@@ -201,22 +212,25 @@ class LiveSpeech:
         self._give(self._text.push(text))
 
     def flush(self) -> None:
-        """Speak all text so far, even an incomplete sentence."""
+        """Speak all text so far, even an incomplete sentence, then send ``Flushed``.
+
+        Raises ``ValueError`` after ``end``.
+        """
         self._must_be_open("flush")
         self._give(self._text.flush())
         self._waiting.put_nowait(_Mark(Flushed()))
 
     def end(self) -> None:
-        """Speak all text so far, then send ``Ended``. Only a cancel may follow."""
+        """Speak all text so far, then send ``Ended``. Afterwards only ``cancel`` and ``close`` are allowed."""
         self._must_be_open("end")
         self.state = State.ENDING
         self._give(self._text.flush())
         self._waiting.put_nowait(_Mark(Ended()))
 
     async def cancel(self) -> None:
-        """Be silent at once and forget all text so far. Later text is spoken again.
+        """Stop the audio at once and drop all text so far. Later text is spoken as usual.
 
-        In Opus, later text begins a new stream, because the old encoder still holds the end of the cancelled speech.
+        Later audio begins a new Opus stream, because the old encoder still holds the end of the cancelled audio.
         """
         ending = self.state is State.ENDING
         await self._stop()
@@ -232,11 +246,11 @@ class LiveSpeech:
             self._waiting.put_nowait(_Mark(Ended()))
 
     async def ended(self) -> None:
-        """Wait until all text has been spoken and every event sent."""
+        """Wait until the audio of all text and every event have been sent. Call ``end`` first."""
         await asyncio.wait([self._speaking])
 
     async def close(self) -> None:
-        """Stop speaking and drop all text."""
+        """Stop the audio and drop all text, without an event."""
         self.state = State.ENDED
         await self._stop()
 

@@ -1,4 +1,4 @@
-"""Give every voice and sentence the same loudness, and trim the silence around speech.
+"""Bring speech to one loudness for all voices and sentences, and trim the silence around it.
 
 Arrays are float32 mono in [-1, 1], shape (n,).
 """
@@ -10,17 +10,17 @@ import numpy.typing as npt
 
 Audio = npt.NDArray[np.float32]
 
-SPEECH_LEVEL_DB = -20.0  # root mean square of the speech, relative to full scale
-PEAK_LIMIT_DB = -1.0  # lossy codecs overshoot a little
+SPEECH_LEVEL_DB = -20.0  # root mean square of the frames with speech, relative to full scale
+PEAK_LIMIT_DB = -1.0  # below full scale, because lossy codecs overshoot a little
 MAX_GAIN_DB = 30.0
 
 _FRAME_S = 0.02
-_ACTIVE_BELOW_LOUDEST_DB = 35.0  # quieter frames are pauses, as in ITU-T P.56
+_ACTIVE_BELOW_LOUDEST_DB = 35.0  # frames that are quieter than the loudest by more count as pauses (as in ITU-T P.56)
 _SILENCE_DB = -50.0
 
 
 def active_level_db(audio: Audio, sample_rate: int) -> float:
-    """Return the level of the frames that contain speech, in dB relative to full scale; -inf for silence."""
+    """Return the RMS level of the frames that contain speech, in dB relative to full scale; -inf for silence."""
     frame = int(sample_rate * _FRAME_S)
     count = len(audio) // frame
     frames = audio[: count * frame].reshape(count, frame) if count else audio.reshape(1, -1)
@@ -32,7 +32,10 @@ def active_level_db(audio: Audio, sample_rate: int) -> float:
 
 
 def level(audio: Audio, sample_rate: int) -> Audio:
-    """Return the audio at ``SPEECH_LEVEL_DB``, or as near to it as ``PEAK_LIMIT_DB`` allows. Silence stays silence."""
+    """Scale audio to ``SPEECH_LEVEL_DB``, or as near to it as the limits for gain and peak allow.
+
+    Silence is returned unchanged.
+    """
     now = active_level_db(audio, sample_rate) if len(audio) else -np.inf
     if now < _SILENCE_DB - MAX_GAIN_DB:
         return audio
@@ -41,9 +44,9 @@ def level(audio: Audio, sample_rate: int) -> Audio:
 
 
 def trim(audio: Audio, sample_rate: int, *, keep_s: float = 0.02) -> Audio:
-    """Return the audio without silence at both ends.
+    """Return the audio without the silence at both ends; empty if all of it is silence.
 
-    ``keep_s`` seconds of silence are kept, so that no consonant loses its onset.
+    ``keep_s``: seconds of silence to keep at each end, so that no soft consonant is cut off.
     """
     if not len(audio):
         return audio

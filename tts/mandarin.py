@@ -1,7 +1,7 @@
 """Turn Mandarin text into phonemes, in the notation that Kokoro's Mandarin voices were trained on.
 
-Characters become pinyin by pypinyin's dictionary of phrases, which resolves most characters that have several readings.
-A syllable's tone is an arrow at its end: → first, ↗ second, ↓ third, ↘ fourth. The neutral tone has none.
+pypinyin turns the characters into pinyin. Its dictionary of phrases gives the right reading of most characters that
+have several. An arrow in each syllable marks its tone: → first, ↗ second, ↓ third, ↘ fourth. The neutral tone has none.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _FINALS = {
     "ve": "ɥe",
     "vn": "yn",
 }
-_BUZZED = {"zh", "ch", "sh", "r", "z", "c", "s"}  # initials whose ``i`` only prolongs the consonant
+_BUZZED = {"zh", "ch", "sh", "r", "z", "c", "s"}  # initials after which ``i`` only prolongs the consonant
 _TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
 _NUMERALS = "零一二三四五六七八九"
 _PAUSES = dict(zip("，、。！？：；…", ",,.!?:;.", strict=True))
@@ -84,13 +84,16 @@ _SYLLABLE = re.compile(r"(zh|ch|sh|[bpmfdtnlgkhjqxrzcs])?([a-zê]+)([1-5])")
 
 
 def mandarin(text: str) -> str:
-    """Return the phonemes of Chinese text, with a space between dictionary words and with its punctuation."""
+    """Return the phonemes of Chinese text with its punctuation. Words are separated by spaces."""
     parts = (part if kind == "," else _run(part) for kind, part in _parts(text))
     return "".join(parts).strip()
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """Yield runs of Chinese characters and digits as ("汉", run), and the punctuation between them as (",", mark)."""
+    """Split text into pairs (kind, part): ("汉", Chinese characters) and (",", one ASCII punctuation mark and a space).
+
+    Digits are turned into Chinese numerals. Latin letters and other characters are left out.
+    """
     for found in _PART.finditer(text):
         if found["pause"]:
             yield ",", f"{_PAUSES.get(found['pause'][0], found['pause'][0])} "
@@ -105,14 +108,14 @@ def _run(text: str) -> str:
 
 
 def _digits(digits: str) -> str:
-    """Replace digits one by one by Chinese numerals. Usually the text has no digits any more."""
+    """Replace each digit by its Chinese numeral. Usually none is left, because speakable text has numbers in words."""
     return "".join(_NUMERALS[int(digit)] for digit in digits)
 
 
 def syllable(pinyin: str) -> str:
-    """Return the phonemes of one pinyin syllable such as ``hao3``, or "" if it is not a syllable.
+    """Return the phonemes of one pinyin syllable, or "" if ``pinyin`` is not a syllable.
 
-    It is spelled without the letters y and w: ``ie4``, ``uo3``.
+    ``pinyin``: a syllable with its tone as a digit, and without an initial y or w: ``hao3``, ``ie4``, ``uo3``.
     """
     found = _SYLLABLE.fullmatch(pinyin)
     if found is None:
@@ -128,7 +131,7 @@ def syllable(pinyin: str) -> str:
 
 
 def _words(text: str) -> list[list[str]]:
-    """Return the syllables of each word of ``text``, spelled as ``syllable`` takes them."""
+    """Split Chinese text into words. Return each word's pinyin syllables, spelled as ``syllable`` requires."""
     from pypinyin import Style, lazy_pinyin  # here, because its dictionary takes a moment and some memory
     from pypinyin.contrib.tone_convert import to_finals_tone3, to_initials
     from pypinyin.seg.mmseg import seg

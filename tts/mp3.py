@@ -1,9 +1,10 @@
-"""Encode MP3 by LAME, through ``lameenc``.
+"""Encode MP3 with LAME, through ``lameenc``.
 
-It is the LAME that FFmpeg has, at the same setting, but three times as fast because it was compiled with vector code.
-Unlike FFmpeg, ``lameenc`` does not write the frame that states a file's exact length, so this module writes it.
+FFmpeg uses LAME too, but ``lameenc`` is three times as fast at the same settings, because it was compiled with vector
+instructions. Unlike FFmpeg, ``lameenc`` does not write the frame that states a file's exact length, so this module
+writes it.
 
-An encoder belongs to one response. LAME runs without the GIL.
+An encoder belongs to one response. LAME releases the GIL while it encodes.
 """
 
 from __future__ import annotations
@@ -15,23 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 KBIT_PER_SECOND = 64
-# LAME's quality setting. A lower one does not improve speech: 5 takes twice the time of 7.
+# LAME's quality setting from 0 (best) to 9 (fastest). Lower values do not improve speech: 5 takes twice the time.
 _QUALITY = 7
 
 _FRAME_SAMPLES = 576  # MPEG-2 layer III at 24 kHz and 64 kbit/s
 _FRAME_BYTES = 192
-_FRAME_HEADER = b"\xff\xf3\x84\xc0"  # of such a frame: mono, without padding and checksum
+_FRAME_HEADER = b"\xff\xf3\x84\xc0"  # of a mono frame with the format above, without padding and checksum
 _SIDE_INFORMATION = bytes(9)
-_DELAY = 576  # samples by which LAME's output lags
+_DELAY = 576  # samples of silence that LAME adds at the beginning
 _ALL_FIELDS = 0b1111  # frames, bytes, table of contents, quality
 _LOWPASS_HZ = 11_000
 
 
 class Lame:
-    """Encodes int16 mono samples at ``sample_rate``.
-
-    ``feed`` returns the bytes that are ready, ``finish`` the rest.
-    """
+    """An MP3 encoder for int16 mono samples at ``sample_rate`` Hz. Implements ``tts.encoding.Encoder``."""
 
     def __init__(self, sample_rate: int) -> None:
         self._lame = lameenc.Encoder()
@@ -54,17 +52,23 @@ class Lame:
 
 
 def whole(samples: npt.NDArray[np.int16], sample_rate: int) -> bytes:
-    """Encode a file that states its length, so that players show it and cut off the silence that LAME added."""
+    """Encode complete audio as one file with its exact length.
+
+    From the length, players show the duration and skip the silence that LAME adds at both ends.
+    """
     encoder = Lame(sample_rate)
     frames = encoder.feed(samples) + encoder.finish()
     return information(len(frames), len(samples)) + frames
 
 
 def information(size: int, samples: int) -> bytes:
-    """Return the frame that precedes ``size`` bytes of MP3 frames and states their length.
+    """Return the frame that goes before all others and states the length of the file.
 
-    It has Xing's fields, named "Info" since the bit rate is constant, and LAME's. Layout: Gabriel Bouvigne, "MP3 Info
-    Tag revision 1".
+    ``size``: size of all other frames in bytes.
+    ``samples``: number of samples that were encoded.
+
+    The frame holds an Info tag (the Xing tag for a constant bit rate) and LAME's extension. For the layout, see Gabriel
+    Bouvigne, "MP3 Info Tag revision 1".
     """
     count = size // _FRAME_BYTES
     contents = bytes(256 * percent // 100 for percent in range(100))
@@ -92,7 +96,7 @@ def information(size: int, samples: int) -> bytes:
 
 
 def _crc16(data: bytes) -> int:
-    """Return the CRC-16/ARC of ``data``, which the tag requires."""
+    """Return the CRC-16/ARC of ``data``. LAME's tag ends with this checksum."""
     value = 0
     for byte in data:
         value = value >> 8 ^ _CRC16[(value ^ byte) & 0xFF]

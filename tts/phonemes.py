@@ -1,7 +1,7 @@
-"""Turn text into phonemes for a neural voice: each word by the rules of its language, all in one string.
+"""Turn text into phonemes for a neural voice. Each word follows the pronunciation rules of its own language.
 
-One speaker speaks all languages, so English words, or a name in Chinese characters, need no second voice within a
-sentence. Punctuation stays, because the model pauses by it.
+A neural voice can speak all languages, so it keeps speaking when a sentence has English words or a name in Chinese
+characters. Punctuation is kept, because the model pauses at it.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from tts.voices import primary
 ESPEAK_ENGLISH = "en-us"
 ESPEAK_TAMIL = "ta"
 
-# Malay as careful speakers say it. From voices that were not trained on Malay, it was measured to be understood far
-# better than the sounds of everyday speech (docs/voices.md):
+# Malay in careful pronunciation. With voices that were not trained on Malay, Whisper recognises it far better than
+# everyday pronunciation (docs/voices.md):
 # - final open a is [a], not [ə];
-# - k at the end of a syllable is a k;
-# - there is no glottal stop between vowels, because it was heard as a t ("kerajatan");
-# - a diphthong ends in a glide, because its end was not spoken otherwise ("rame" for "ramai").
+# - k at the end of a syllable is [k], not a glottal stop;
+# - there is no glottal stop between vowels, because it was recognised as a t ("kerajatan");
+# - a diphthong ends in a glide, because otherwise its end was not spoken ("rame" for "ramai").
 _FINAL_SCHWA = re.compile(r"ə$")
 _INNER_GLOTTAL = re.compile(r"(?<=[aeəiouɪʊ])ʔ(?=[ˈˌ]?[aeəiouɪʊ])")
 _DIPHTHONG = re.compile(r"(?<=[aeo])[ɪʊ]")
 _GLIDES = {"ɪ": "j", "ʊ": "w"}
-_FLAP = "ɾ"  # the t of an American "meeting", which was heard as an r ("miring"): Malaysians say t
+_FLAP = "ɾ"  # the t of American "meeting". Malaysians say [t], and the flap was recognised as an r ("miring").
 _SWITCH = re.compile(r"\([a-z]{2,3}(?:-[a-z]+)?\)")  # eSpeak NG's mark for a change of language
 
 
 def phonemes(text: str, language: str) -> str:
-    """Return the IPA of speakable ``text`` with its pauses, or "" if there is nothing to say."""
+    """Return the IPA of a speakable text with its punctuation, or "" if there is nothing to say."""
     words = pronunciation.phonemes(text, primary(language), english=_english)
     in_malay = primary(language) == "ms"
     return " ".join(filter(None, (_sound(word, in_malay) for word in words)))

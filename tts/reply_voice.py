@@ -1,7 +1,7 @@
 """Choose the voice for each sentence of a reply, by the sentence's language and by the load and state of the engines.
 
-If the neural engine is too busy when a reply begins (brown-out), eSpeak NG speaks the whole reply. If the neural engine
-fails at a sentence, eSpeak NG speaks that sentence and the rest.
+- Brown-out: if the neural engine is too busy when a reply begins, eSpeak NG speaks the whole reply.
+- If the neural engine fails at a sentence, eSpeak NG speaks that sentence and the rest of the reply.
 
 A ``ReplyVoice`` belongs to one reply and is used on one event loop.
 """
@@ -44,10 +44,15 @@ class Reason(StrEnum):
 
 
 def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
-    """Return the voice for a sentence of ``language`` in a reply by ``voice``.
+    """Return the voice for one sentence of a reply.
 
-    If the voice cannot speak the sentence's script, another one speaks, of the same sex if possible. Between Malay and
-    English the voice changes only if ``follows_text`` is set and its model has a voice for the other language.
+    ``voice``: the requested voice of the reply.
+    ``language``: language of the sentence.
+    ``follows_text``: whether the voice may change between Malay and English sentences. The other voice must be of the
+    same model.
+
+    For Tamil and Chinese, which have scripts of their own, a voice that cannot speak the language is always replaced,
+    by one of the same sex if possible. If no voice is suitable, the requested one is returned.
     """
     if language not in LATIN:
         return catalogue().companion(voice, language) or voice
@@ -57,10 +62,10 @@ def sentence_voice(voice: Voice, language: str, *, follows_text: bool) -> Voice:
 
 
 class ReplyVoice:
-    """The voice of one reply.
+    """Chooses the voice of one reply, and has its sentences spoken.
 
-    ``degraded``: why it is not the requested voice; None while it is.
-    ``stand_in``: the voice that speaks instead, once it has spoken.
+    ``degraded``: why eSpeak NG speaks instead of the requested neural voice; None while it does not.
+    ``stand_in``: the first eSpeak NG voice that has spoken instead; None before that.
     """
 
     def __init__(self, voice: Voice, *, follows_text: bool = False) -> None:
@@ -71,9 +76,9 @@ class ReplyVoice:
         self._begun = False
 
     def begin(self, cost: float) -> None:
-        """Decide whether this reply may have its neural voice. Later calls change nothing.
+        """Decide whether the neural engine speaks this reply. Only the first call has an effect.
 
-        ``cost``: cost of the text that its listener waits for (see ``SpeechUnit.cost``).
+        ``cost``: cost of the text that the listener waits for (``tts.units.speech_cost``).
         """
         if self._begun:
             return
@@ -88,16 +93,17 @@ class ReplyVoice:
 
     @property
     def is_counted_by_its_engine(self) -> bool:
-        """True if the neural engine speaks this reply and limits its own load.
+        """True if admission control need not count this reply.
 
-        What is beyond its capacity goes to the embedded engine, so admission control need not count the reply.
+        That is so if the neural engine speaks it and brown-out is on: replies beyond the engine's capacity then go to
+        eSpeak NG.
         """
         return self.is_neural and settings.VOICE_TTS_BROWNOUT
 
     def unit(self, *, text: str, language: str, **fields: Any) -> SpeechUnit:
-        """Return a unit for one sentence, with the voice that is to speak it.
+        """Return a unit for one sentence, with the voice that will speak it.
 
-        ``fields``: the unit's other fields.
+        ``fields``: all other fields of ``SpeechUnit``.
         """
         voice = sentence_voice(self._voice, language, follows_text=self._follows_text)
         unit = SpeechUnit(text=text, voice=voice, language=language, **fields)
@@ -105,9 +111,12 @@ class ReplyVoice:
         return _embedded(unit) if self.degraded else unit
 
     async def speak(self, unit: SpeechUnit) -> Speech:
-        """Speak a unit made by ``unit``. If its neural voice fails, the embedded engine speaks it.
+        """Have a unit spoken. If the neural engine fails or its queue is full, eSpeak NG speaks the unit instead.
 
-        Raises the engines' errors.
+        ``unit``: made by the method ``unit``.
+
+        Raises the engines' errors. With a full queue, ``OverCapacity`` is raised if brown-out is off or the unit had
+        been admitted.
         """
         if self.degraded and unit.voice.engine == NEURAL:
             unit = _embedded(unit)
@@ -144,7 +153,7 @@ class ReplyVoice:
 
 
 class _LogGate:
-    """Lets one log line through in ``_LOG_EVERY_S``, because a brown-out concerns every reply."""
+    """Limits a log message to one in ``_LOG_EVERY_S`` seconds, because a brown-out would log it for every reply."""
 
     def __init__(self) -> None:
         self._last = -_LOG_EVERY_S
@@ -161,13 +170,13 @@ _gates = {reason: _LogGate() for reason in Reason}
 
 
 def is_browned_out(cost: float = 0.0) -> bool:
-    """Return True if the neural engine is too busy for a new reply, which would be late or make others late.
+    """Return True if the neural engine is too busy for a new reply: that reply, or others, would be late.
 
     ``cost``: cost of the text that the listener of the new reply waits for.
 
-    The estimate counts all work that waits or runs, at the engines' last measured speed. The recogniser's work counts
-    too if it runs in this process, because it uses the same cores. A caller who is alone always gets the neural voice,
-    because that reply is played while it is made.
+    The estimate covers all work that waits or runs, at the engines' last measured speed. It includes the recogniser's
+    work in this process, because that uses the same cores. If nobody else is served, the neural voice always speaks,
+    because a single reply is synthesised faster than it is played.
     """
     if not settings.VOICE_TTS_BROWNOUT:
         return False
@@ -181,7 +190,7 @@ def is_browned_out(cost: float = 0.0) -> bool:
 
 
 def _sharing_cores() -> dict[str, EngineStats]:
-    """Return the readings of the neural engine and of the engines that compete with it for cores."""
+    """Return the stats of the neural engine and of all engines that compete with it for CPU cores."""
     engines = {NEURAL: runtime.engine(NEURAL).stats()}
     if not settings.VOICE_INFERENCE_URL:
         engines |= {name: stats for name, stats in runtime.status().items() if name not in (NEURAL, EMBEDDED)}
@@ -189,9 +198,9 @@ def _sharing_cores() -> dict[str, EngineStats]:
 
 
 def _is_alone(engines: Iterable[EngineStats]) -> bool:
-    """Return True if this process serves nobody else, no other reply is being made, and nothing waits.
+    """Return True if this process serves one end user at most, speaks one reply at most, and no unit waits.
 
-    A client that names no end users counts as one user, however many use it.
+    All requests of a client that names no end users count as one user.
     """
     here = leases()
     is_only_one = here.users_here <= 1 and here.speaking_here <= 1
@@ -199,7 +208,10 @@ def _is_alone(engines: Iterable[EngineStats]) -> bool:
 
 
 def _why_not_neural(cost: float) -> Reason | None:
-    """Return why a new reply cannot have a neural voice, or None if it can."""
+    """Return why a new reply cannot have a neural voice, or None if it can.
+
+    ``cost``: see ``is_browned_out``.
+    """
     if runtime.is_stood_in_for(NEURAL):
         return Reason.FAILED
     return Reason.BUSY if is_browned_out(cost) else None
@@ -211,7 +223,10 @@ def _log(reason: Reason, why: str) -> None:
 
 
 def _embedded(unit: SpeechUnit) -> SpeechUnit:
-    """Return ``unit`` for the embedded engine, with a voice of its language and, if possible, of the same sex."""
+    """Return the unit with an eSpeak NG voice instead of its own.
+
+    The new voice speaks the unit's language and, if possible, has the same sex and the same OpenAI name.
+    """
     able = [one for one in catalogue().all() if one.engine == EMBEDDED and one.speaks(primary(unit.language))]
     if not able:
         return unit

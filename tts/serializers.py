@@ -1,4 +1,4 @@
-"""Request and response fields of ``POST /v1/audio/speech``, of its script, and of ``GET /v1/audio/voices``."""
+"""Request and response fields of ``/v1/audio/speech``, ``/v1/audio/speech/script`` and ``/v1/audio/voices``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ STREAM_FORMATS = ("audio", "sse")
 
 @extend_schema_field({"type": "string", "minLength": 1})
 class TextField(StrictCharField):
-    """A text field that accepts empty and overlong text, because these have errors of their own."""
+    """A text field that accepts empty and overlong text. The view refuses these with error codes of its own."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_blank=True, trim_whitespace=False, **options)
 
 
 class VoiceField(StrictCharField):
-    """A voice's id, or ``{"id": ...}`` as OpenAI's API has it for custom voices."""
+    """A voice's id, or ``{"id": ...}``, which OpenAI's API uses for custom voices."""
 
     def to_internal_value(self, data: Any) -> str:
         if isinstance(data, dict):

@@ -1,4 +1,4 @@
-"""Make the audio file for one speech: from the cache, at once if it is short, or sentence by sentence."""
+"""Make the audio file for a request: taken from the cache, made as a whole, or streamed sentence by sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tts.units import WHOLE_UP_TO_CHARACTERS
 from tts.voices import Voice, primary
 
 WITH_LENGTH = (AudioFormat.WAV, AudioFormat.FLAC)
-SILENCE_S = 0.2  # for a text with nothing to say, such as emoji only, because players refuse an empty file
+SILENCE_S = 0.2  # audio of a text with nothing to say (only emoji, say), because players refuse an empty file
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class SpeechOrder:
     """A request for speech.
 
     ``text``: raw text.
-    ``language``: language of the text; None if each sentence shows its own.
-    ``deadline``: time after which nobody wants the speech, in ``time.monotonic()`` seconds; None: no limit.
-    ``follows_text``: whether sentences in another language may have another voice, because none was named by its id.
+    ``language``: language of the text; None if it is to be detected for each sentence.
+    ``deadline``: time after which nobody wants the audio, in ``time.monotonic()`` seconds; None: no limit.
+    ``follows_text``: whether the voice may change with the language of a sentence (see ``follows_text``).
     """
 
     text: str
@@ -45,12 +45,12 @@ class SpeechOrder:
 
     @property
     def is_awaited_whole(self) -> bool:
-        """True if the listener waits for the complete speech, instead of hearing it while it is made."""
+        """True if the text is so short that clients usually wait for the whole file before they play it."""
         return len(self.text) <= WHOLE_UP_TO_CHARACTERS
 
     @property
     def is_made_whole(self) -> bool:
-        """True if the file is sent only when complete, because its header states its length."""
+        """True if nothing is sent before the file is complete, because its header states the length."""
         return self.is_awaited_whole and self.audio_format in WITH_LENGTH
 
     @property
@@ -66,10 +66,10 @@ class SpeechOrder:
 
 @dataclass
 class SpeechFile:
-    """The audio file for one request, with counts of what has been made so far.
+    """The audio file for one request, complete or still to be made.
 
-    ``finished``: the complete file, if there is one.
-    ``synthesis``: otherwise makes the file while ``body`` is read.
+    ``finished``: the complete file, or None.
+    ``synthesis``: makes the audio while ``body`` is read; None if the file was complete from the start.
     """
 
     order: SpeechOrder
@@ -84,7 +84,7 @@ class SpeechFile:
 
     @property
     def characters(self) -> int:
-        """Characters of the text that have been spoken so far."""
+        """The number of characters of the text that have been spoken so far."""
         share = 1.0 if self.finished is not None or self.synthesis is None else self.synthesis.share_given
         return math.ceil(len(self.order.text) * share)
 
@@ -94,16 +94,19 @@ class SpeechFile:
 
     @property
     def degraded(self) -> Reason | None:
-        """Why another voice than the requested one speaks, else None."""
+        """The reason why eSpeak NG speaks instead of the requested voice, or None if it does not."""
         return self.synthesis.voice.degraded if self.synthesis else None
 
     @property
     def stand_in(self) -> Voice | None:
-        """The voice that speaks instead of the requested one, else None."""
+        """The first eSpeak NG voice that has spoken instead of the requested voice, or None."""
         return self.synthesis.voice.stand_in if self.synthesis else None
 
     async def body(self) -> AsyncGenerator[bytes, None]:
-        """Yield the file piece by piece, the first piece as soon as the first sentence is spoken."""
+        """Yield the file in pieces. The first is ready when the first sentence, or its first part, has been spoken.
+
+        Raises the engines' errors.
+        """
         if self.finished is not None:
             yield self.finished.data
         elif self.synthesis is not None:
@@ -136,7 +139,7 @@ class SpeechFile:
         return self.synthesis is not None and self.synthesis.voice.is_counted_by_its_engine
 
     async def make_if_short(self) -> None:
-        """Make the whole file now if no part of it could be sent sooner. Raises the engine's errors."""
+        """Make the whole file now if it would be sent in one piece anyway. Raises the engines' errors."""
         synthesis = self.synthesis
         if synthesis is None or not (self.order.is_made_whole or len(synthesis.sentences) == 1):
             return
@@ -147,13 +150,13 @@ class SpeechFile:
 
     def _remember(self, data: bytes) -> FinishedSpeech:
         speech = FinishedSpeech(data, self.audio_ms)
-        if not self.degraded:  # a stand-in is not cached: the next request may get its voice
+        if not self.degraded:  # another voice's speech is not cached: the next request may get the requested voice
             speech_cache().put(self.order.key, speech)
         return speech
 
 
 async def speech_file(order: SpeechOrder) -> SpeechFile:
-    """Return the file for a request: complete if it is short or cached, else ready to be streamed.
+    """Return the audio file for a request: complete if it is short or cached, else to be streamed with ``body``.
 
     Raises the engines' errors.
     """
@@ -163,9 +166,9 @@ async def speech_file(order: SpeechOrder) -> SpeechFile:
 
 
 async def planned_file(order: SpeechOrder) -> SpeechFile:
-    """Prepare the file for a request: split its text into sentences, but speak none yet.
+    """Prepare the audio file for a request: split the text into sentences, but speak none yet.
 
-    If the cache has the speech, the file returned is already finished.
+    The file is already complete if it is in the cache, or if the text has nothing to say.
     """
     cached = speech_cache().get(order.key)
     if cached is not None:

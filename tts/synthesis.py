@@ -1,7 +1,7 @@
-"""Turn text into audio: sentences are made speakable, spoken ahead of the listener, and put together in order.
+"""Turn text into audio: make its sentences speakable, have several spoken ahead, and yield their audio in order.
 
-While the first sentence is sent, the next ones are being spoken. An engine can therefore batch them with each other and
-with those of other requests.
+The following sentences are spoken while the first one is sent. An engine can therefore batch them with each other and
+with sentences of other requests.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from tts.tempo import retime
 from tts.units import Speech, SpeechUnit, speech_cost
 from tts.voices import Voice
 
-LOOK_AHEAD = 8  # sentences of one speech in the engine at once, so that no request fills the queue alone
+LOOK_AHEAD = 8  # maximum sentences of one reply in the engine at once, so that no request fills the queue alone
 
-LETTERS_PER_S = 14.0  # of speech, roughly
-PART_PAUSE_MS = 60  # between the parts of a first sentence that was cut so that sound starts soon
+LETTERS_PER_S = 14.0  # rough speaking rate
+PART_PAUSE_MS = 60  # between the parts of a first sentence that was cut so that playback starts soon
 CLAUSE_PAUSE_MS = 90  # between the parts of a sentence that was too long for one unit
 SENTENCE_PAUSE_MS = 280
 PARAGRAPH_PAUSE_MS = 550
@@ -37,10 +37,10 @@ PARAGRAPH_PAUSE_MS = 550
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence, or a part of one, to speak.
+    """A sentence or part of a sentence to speak.
 
     ``text``: speakable text.
-    ``pause_ms``: silence before it at speed 1.
+    ``pause_ms``: silence before it, at speed 1.
     """
 
     text: str
@@ -49,18 +49,19 @@ class Sentence:
 
 
 def sentence_language(text: str, language: str, *, is_given: bool = False) -> str:
-    """Return the language of one raw sentence, or ``language`` if the sentence does not show it.
+    """Detect the language of one raw sentence.
 
-    If the caller has given the language (``is_given``), it changes only for a sentence in another script.
+    ``language``: language of the reply; returned if the sentence does not show its own.
+    ``is_given``: whether the client has set ``language``. It then applies to all sentences in Latin script.
     """
     found = detect_language(text, language)
     return language if is_given and found in LATIN else found
 
 
 def sentences_of(text: str, language: str, *, is_given: bool = False) -> list[Sentence]:
-    """Return the sentences to speak for a raw text, in order; empty if nothing in it can be said.
+    """Split a raw text into sentences to speak. The list is empty if nothing in the text can be said.
 
-    ``is_given``: see ``sentence_language``.
+    ``language``, ``is_given``: see ``sentence_language``.
     """
     sentences: list[Sentence] = []
     position = pause_ms = 0
@@ -81,7 +82,10 @@ def sentences_of(text: str, language: str, *, is_given: bool = False) -> list[Se
 
 
 def in_parts(sentences: Sequence[Sentence]) -> list[Sentence]:
-    """Return the sentences with the first one cut into short parts (``tts.first_clause``)."""
+    """Cut the first sentence into short parts (``tts.first_clause``). Return the parts and all other sentences.
+
+    ``sentences``: at least one.
+    """
     first, *others = sentences
     head, *tail = first_parts(first.text)
     parts = [replace(first, text=text, pause_ms=PART_PAUSE_MS) for text in tail]
@@ -89,7 +93,7 @@ def in_parts(sentences: Sequence[Sentence]) -> list[Sentence]:
 
 
 class Synthesis:
-    """A speech that is being made."""
+    """Makes the audio of one reply. ``chunks`` does the work; it may be called once."""
 
     def __init__(
         self,
@@ -103,15 +107,18 @@ class Synthesis:
         soon: bool = False,
         whole: bool = False,
     ) -> None:
-        """Choose the voice, and cut the first sentence if sound is wanted soon.
+        """Choose the voice, and cut the first sentence into parts if ``soon`` is set.
 
-        ``soon``: sound is wanted before the first sentence is complete.
-        ``whole``: the listener waits for the whole speech, not just for its first sentence.
+        ``voice``: the requested voice.
+        ``follows_text``: whether the voice may change with the language (see ``sentence_voice``).
+        ``deadline``: time after which nobody wants the audio, in ``time.monotonic()`` seconds; None: no limit.
+        ``soon``: whether playback should start before the whole first sentence has been spoken.
+        ``whole``: whether the listener waits for the whole reply, not just for its first sentence.
         """
         self.whole = whole
-        self.samples = 0  # given so far, at ``SAMPLE_RATE``
+        self.samples = 0  # yielded so far, at ``SAMPLE_RATE``
         self.sentences_given = 0
-        self.queue_ms = 0  # how long the first sentence waited in the queue
+        self.queue_ms = 0  # how long the first sentence waited in the engine's queue
         self.voice = ReplyVoice(voice, follows_text=follows_text)
         parts = in_parts(sentences) if soon else list(sentences)
         awaited = parts if whole else parts[: len(parts) - len(sentences) + 1]
@@ -127,16 +134,16 @@ class Synthesis:
 
     @property
     def share_given(self) -> float:
-        """The share of the text spoken so far, from 0 to 1."""
+        """The fraction of the text that has been spoken so far, from 0 to 1."""
         total = sum(len(sentence.text) for sentence in self.sentences)
         given = sum(len(sentence.text) for sentence in self.sentences[: self.sentences_given])
         return given / total if total else 1.0
 
     async def chunks(self) -> AsyncGenerator[Samples, None]:
-        """Yield the sentences' audio in order, each with the pause before it.
+        """Yield the audio of each sentence in order, with the pause before it.
 
-        It is int16 mono at ``SAMPLE_RATE``, shape (n,). Closing the iterator drops what has not been spoken yet. Raises
-        the engine's errors.
+        Each item is int16 mono at ``SAMPLE_RATE``, shape (n,). Closing the iterator drops the sentences that have not
+        been spoken yet. Raises the engine's errors.
         """
         spoken = in_order(self._units(), self._speak, ahead=LOOK_AHEAD)
         async with aclosing(spoken):
@@ -163,7 +170,7 @@ class Synthesis:
                 deadline=self._deadline,
                 live=self._live,
                 slack_s=0.0 if self.whole else slack_s,
-                admitted=index > 0,  # only the first can be refused: no speech breaks off because of later requests
+                admitted=index > 0,  # only the first sentence can be refused, so that load never cuts a reply off
             )
 
     async def _speak(self, unit: SpeechUnit) -> Samples:
@@ -177,7 +184,7 @@ class Synthesis:
 
 
 def finish(speech: Speech) -> Samples:
-    """Trim an engine's speech, apply the rest of the requested speed, and bring it to the loudness of all voices.
+    """Finish an engine's audio: trim the silence, change the tempo by ``speech.tempo``, resample and set the loudness.
 
     Returns int16 mono at ``SAMPLE_RATE``, shape (n,).
     """

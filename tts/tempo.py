@@ -11,13 +11,18 @@ from av.filter import Graph
 
 Audio = npt.NDArray[np.float32]
 
-_ATEMPO_MIN = 0.5  # the least of one ``atempo`` filter; for slower speech several are chained
-_ATEMPO_MAX = 2.0  # a faster ``atempo`` skips samples instead of blending them
-_NEGLIGIBLE = 0.02  # nobody hears two percent
+_ATEMPO_MIN = 0.5  # lowest factor of one ``atempo`` filter; for slower speech several are chained
+_ATEMPO_MAX = 2.0  # with a higher factor, ``atempo`` skips samples instead of blending them
+_NEGLIGIBLE = 0.02  # smaller changes of tempo are inaudible and are not made
 
 
 def retime(audio: Audio, sample_rate: int, *, tempo: float, to_rate: int) -> Audio:
-    """Return ``audio`` (float32 mono, shape (n,)) at ``tempo`` times its speed, resampled to ``to_rate`` Hz."""
+    """Change the tempo of audio and resample it.
+
+    ``audio``: float32 mono, shape (n,).
+    ``tempo``: factor; 2 halves the duration.
+    ``to_rate``: sample rate of the result in Hz.
+    """
     tempos = _steps(tempo)
     if not len(audio) or (not tempos and sample_rate == to_rate):
         return audio

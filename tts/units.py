@@ -11,13 +11,13 @@ from inference.engine import Unit
 from tts.first_clause import length
 from tts.voices import Voice
 
-# Up to this length a listener waits for the whole reply; a longer one is heard while it is made.
+# Clients usually wait for the whole audio of a text up to this length. Longer replies are played while they are made.
 WHOLE_UP_TO_CHARACTERS = 200
-PIECE_COST = 15.0  # fixed cost of any piece, in letters: the model also makes the silence around it
+PIECE_COST = 15.0  # fixed cost of any piece, in letters, because the model also makes the silence around it
 
 
 def speech_cost(text: str) -> float:
-    """Return the cost of speaking one piece of text, in letters."""
+    """Return the estimated cost of speaking one piece of text, in Latin letters."""
     return PIECE_COST + length(text)
 
 
@@ -41,10 +41,11 @@ class SpeechUnit(Unit):
 
 @dataclass(frozen=True)
 class Speech:
-    """Speech as an engine returns it.
+    """The audio that an engine returns for one unit.
 
     ``audio``: float32 mono in [-1, 1], shape (n,).
-    ``tempo``: factor by which it must still be sped up.
+    ``sample_rate``: in Hz.
+    ``tempo``: factor by which the audio has still to be sped up.
     """
 
     audio: npt.NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""The paths of this app: HTTP endpoints and WebSocket."""
+"""The URL paths of this app: its HTTP endpoints and its WebSocket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``POST /v1/audio/speech`` and ``GET /v1/audio/voices``, as in OpenAI's audio API."""
+"""The HTTP endpoints for text to speech.
+
+``POST /v1/audio/speech`` follows OpenAI's API: https://platform.openai.com/docs/api-reference/audio/createSpeech
+"""
 
 from __future__ import annotations
 
@@ -46,15 +49,15 @@ _RESPONSES = {
     },
     (200, "text/event-stream"): OpenApiResponse(SSE_EVENT, "`stream_format` = sse"),
 }
-# Instructions are not an error: openai-agents sends them by default, and a plain voice is better than none.
+# A request with instructions is not refused, because openai-agents sends some by default.
 _UNINSTRUCTED = gettext_noop("instructions are not followed: the voice speaks as it always does.")
 DEGRADED_HEADER = "X-Voice-Degraded"
-_FORM = SpeechRequestSerializer()  # shared, because making one takes longer than using it; it keeps no request
-_SSE_BYTES = 3 * 16_384  # of audio in one event; a multiple of three needs no base64 padding
+_FORM = SpeechRequestSerializer()  # shared, because making one takes longer than using it; it holds no request data
+_SSE_BYTES = 3 * 16_384  # maximum audio in one event; a multiple of three needs no base64 padding
 
 
 class SpeechView(ApiView):
-    """Speak a text: return an audio file, or a stream of events."""
+    """Speak a text: return an audio file, or a stream of server-sent events."""
 
     gated = True
 
@@ -98,7 +101,7 @@ class SpeechView(ApiView):
 
 
 class ScriptView(ApiView):
-    """Return what would be said for a text, sentence by sentence. Nothing is spoken or billed."""
+    """Return the speakable form of each sentence of a text. Nothing is synthesised or billed."""
 
     @extend_schema(
         operation_id="create_speech_script",
@@ -118,7 +121,7 @@ class VoicesView(PublicApiView):
     @extend_schema(operation_id="list_voices", summary="Voices", responses=VoiceListSerializer)
     async def get(self, request: Request) -> Response:
         voices = catalogue().all()
-        names = [{"id": voice.id, "name": _name(voice)} for voice in voices]  # what Open WebUI reads
+        names = [{"id": voice.id, "name": _name(voice)} for voice in voices]  # read by Open WebUI
         return Response({"object": "list", "data": [_card(voice) for voice in voices], "voices": names})
 
 
@@ -127,7 +130,7 @@ def _script(text: str, language: str) -> list[dict[str, str]]:
 
 
 def _valid(body: Mapping[str, Any], form: Serializer[dict[str, Any]] = _FORM) -> dict[str, Any]:
-    """Return the request's fields, validated. A null counts as a field that was not sent.
+    """Return the validated fields of a request. A null counts as a missing field, except in ``input``.
 
     Raises ``ApiError``, or the serializer's ``ValidationError``.
     """
@@ -157,7 +160,10 @@ def _order(fields: Mapping[str, Any], work: Work) -> SpeechOrder:
 
 
 async def _metered(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
-    """Yield the file's bytes. If the client leaves early, only what was sent is billed."""
+    """Yield the file's bytes and meter them in ``work``.
+
+    If the client disconnects early, only the sentences sent until then are billed.
+    """
     try:
         async with aclosing(file.body()) as body:
             async for data in body:
@@ -170,7 +176,7 @@ async def _metered(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
 
 
 async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
-    """Yield OpenAI's speech events: audio in base64, then the usage."""
+    """Yield OpenAI's server-sent events: ``speech.audio.delta`` with audio in base64, then ``speech.audio.done``."""
     async with aclosing(_metered(file, work)) as body:
         async for data in body:
             for start in range(0, len(data), _SSE_BYTES):
@@ -183,7 +189,7 @@ async def _events(file: SpeechFile, work: Work) -> AsyncGenerator[bytes, None]:
 
 
 def _note_stand_in(work: Work, voice: Voice | None) -> None:
-    """Record in the ledger which voice really spoke."""
+    """Record in ``work``, for the ledger, the voice that spoke instead of the requested one, if any."""
     if voice is not None:
         work.model = voice.model
         work.voice = voice.id
@@ -194,7 +200,10 @@ def _event(body: dict[str, Any]) -> bytes:
 
 
 def _name(voice: Voice) -> str:
-    """Translate a voice's name part by part. A part without a translation, such as a person's name, stays."""
+    """Return a voice's name in the active language.
+
+    Each part of the name is translated separately. A part without a translation, such as a person's name, is kept.
+    """
     return NAME_PART.sub(lambda part: _(part.group()), voice.name)
 
 

@@ -1,4 +1,4 @@
-"""Choose the voice for a request from its fields."""
+"""Choose the voice for a request."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def chosen_voice(fields: Mapping[str, Any]) -> Voice:
 
 
 def follows_text(fields: Mapping[str, Any]) -> bool:
-    """Return True if a sentence in another language may have another voice.
+    """Return True if the voice may change with the language of a sentence.
 
-    That is so if the request names one of OpenAI's voices, or no voice.
+    It may change if the request names no voice, or one of OpenAI's. A voice named by its id is kept.
     """
     return fields.get("voice") in (None, *OPENAI_VOICES)

@@ -1,7 +1,7 @@
-"""The catalogue of voices, and how a request's model, voice and language choose one.
+"""The catalogue of voices, and the choice of a voice by model, name and language.
 
-The catalogue is filled from ``espeak_voices.toml``, and by ``register`` when an engine has loaded. Afterwards it is
-only read.
+The catalogue is read from ``espeak_voices.toml``. Engines add their voices with ``Catalogue.register`` at the start of
+the process and when their models have loaded.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OPENAI_VOICES = (
 DEFAULT_LANGUAGE = "ms"
 NAME_PART = re.compile(r"\w[^,()]*\w")  # part of a voice's name: "Malay, woman, calm (default)" has four
 
-# Other code of a language → its BCP 47 tag.
+# ISO 639 code of a language → the BCP 47 tag that is used here.
 _SAME_LANGUAGE = {"zlm": "ms", "msa": "ms", "may": "ms", "eng": "en", "cmn": "zh", "zho": "zh", "tam": "ta"}
 
 
@@ -48,12 +48,13 @@ class LanguageNotFound(LookupError):
 
 @dataclass(frozen=True)
 class Voice:
-    """One voice.
+    """An entry of the voice catalogue.
 
-    ``language``: its main language (BCP 47).
-    ``commercial_use``: None if not known; ask the model's author.
-    ``languages``: all languages it speaks, if there are several.
-    ``openai``: names of OpenAI's voices that it stands for.
+    ``language``: the voice's main language (BCP 47).
+    ``engine``: name of the engine that speaks it.
+    ``commercial_use``: whether the licence allows it; None if unknown.
+    ``languages``: all languages of the voice, if there are several.
+    ``openai``: names of OpenAI's voices for which this voice is used.
     ``parameters``: settings for the engine.
     """
 
@@ -70,18 +71,22 @@ class Voice:
     parameters: Mapping[str, str | int] = field(default_factory=dict, hash=False)
 
     def speaks(self, language: str) -> bool:
+        """Return True if the voice speaks a language, whatever its region or script."""
         return primary(language) in {primary(one) for one in (self.language, *self.languages)}
 
 
 class Catalogue:
-    """All voices by id, in the order in which they are offered. The first voice of a model is its default."""
+    """All voices, in the order in which they are listed. The first voice of a model is that model's default."""
 
     def __init__(self, voices: Iterable[Voice] = ()) -> None:
         self._voices: dict[str, Voice] = {}
         self.register(voices)
 
     def register(self, voices: Iterable[Voice], *, first: bool = False) -> None:
-        """Add voices after those that are there, or before them with ``first``. A known id replaces the old voice."""
+        """Add voices, and replace those with the same id.
+
+        ``first``: whether new voices are put before all others instead of after them.
+        """
         added = {voice.id: voice for voice in voices}
         self._voices = {**added, **self._voices, **added} if first else {**self._voices, **added}
 
@@ -92,7 +97,7 @@ class Catalogue:
         return list(self._voices.values())
 
     def models(self) -> dict[str, Voice]:
-        """Return every model with its default voice."""
+        """Return the default voice of every model, by the model's id."""
         models: dict[str, Voice] = {}
         for voice in self._voices.values():
             models.setdefault(voice.model, voice)
@@ -101,11 +106,12 @@ class Catalogue:
     def resolve(
         self, *, default: str, model: str | None = None, voice: str | None = None, language: str | None = None
     ) -> Voice:
-        """Return the voice that a request means.
+        """Return the voice for a request.
 
         ``default``: id of the voice for a request that names none.
-        ``model``: None means any model; OpenAI's voice names then mean voices of the default voice's model.
-        ``voice``: an id, or one of OpenAI's names. A voice named by its id is taken whatever its language.
+        ``model``: None allows any model, but then OpenAI's names mean voices of the default voice's model.
+        ``voice``: a voice's id, or one of OpenAI's names. With an id, ``language`` is ignored.
+        ``language``: a language that the voice must speak; None allows any.
 
         Raises ``VoiceNotFound`` or ``LanguageNotFound``.
         """
@@ -124,10 +130,11 @@ class Catalogue:
         return spoken
 
     def companion(self, voice: Voice, language: str, *, model: str | None = None) -> Voice | None:
-        """Return the voice that speaks ``language`` in place of ``voice``, or None if there is none.
+        """Return ``voice`` if it speaks ``language``, else the most similar voice that does, or None.
 
-        It is ``voice`` itself if it speaks the language, else the voice nearest to it by model and sex. With ``model``,
-        only other voices of that model are considered.
+        ``model``: if given, only voices of this model may replace ``voice``.
+
+        A voice of the same model is most similar, then one of the same sex.
         """
         if voice.speaks(language):
             return voice
@@ -135,9 +142,10 @@ class Catalogue:
         return min(able, key=lambda one: (one.model != voice.model, one.gender != voice.gender), default=None)
 
     def _named(self, model: str, openai_name: str | None, fallback: Voice) -> Voice | None:
-        """Return the voice of ``model`` for an OpenAI name, or the model's default voice if the name is None.
+        """Return a model's voice for one of OpenAI's names, or None if the model has no voice.
 
-        None if the model has no voice.
+        ``openai_name``: None means the model's default voice.
+        ``fallback``: the service's default voice. It is the default of its own model.
         """
         voices = [one for one in self._voices.values() if one.model == model]
         if not voices:
@@ -151,25 +159,28 @@ class Catalogue:
 
 
 def primary(language: str) -> str:
-    """Return the language without region or script: ``en`` for ``en-GB``, ``ms`` for ``zlm``."""
+    """Return a language tag's primary language: ``en`` for ``en-GB``, ``ms`` for ``zlm``."""
     tag = language.replace("_", "-").split("-")[0].lower()
     return _SAME_LANGUAGE.get(tag, tag)
 
 
 def default_voice() -> Voice:
-    """Return the voice for requests that name none: the one in the settings, or the first if it is not available."""
+    """Return the voice for requests that name none: ``VOICE_TTS_DEFAULT_VOICE`` if available, else the first voice."""
     voices = catalogue()
     return voices.get(settings.VOICE_TTS_DEFAULT_VOICE) or voices.all()[0]
 
 
 def read_voices(path: Path) -> list[Voice]:
-    """Return the voices of a TOML file such as ``espeak_voices.toml``."""
+    """Read the voices from a TOML file such as ``espeak_voices.toml``."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     return [Voice(**{**data["models"][entry["model"]], **_fields(entry)}) for entry in data["voices"]]
 
 
 def _fields(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn a voice's TOML table into arguments for ``Voice``. Only the tool that makes the packs uses ``recipe``."""
+    """Turn a voice's TOML table into arguments for ``Voice``.
+
+    The key ``recipe`` is left out: only the tool that makes the style packs uses it.
+    """
     tuples = {name: tuple(entry.get(name, ())) for name in ("languages", "openai")}
     return {**{name: value for name, value in entry.items() if name != "recipe"}, **tuples}
 

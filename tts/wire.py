@@ -1,6 +1,6 @@
-"""Encode this app's units for the frames of the inference tier (``inference.wire``).
+"""Encode speech units and their results for transport to and from the inference tier (``inference.wire``).
 
-A unit includes its voice, so the tier needs to know only the model.
+A unit includes all data of its voice, so the tier need not know the voice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from inference.wire import Fields, WireError, pack_samples, unpack_samples
 from tts.units import Speech, SpeechUnit
 from tts.voices import Voice, catalogue
 
-LONGEST_TEXT = 10_000  # characters; a sentence has a few hundred
+LONGEST_TEXT = 10_000  # maximum characters of a unit; a sentence has a few hundred
 
 
 class SpeechCodec:
@@ -39,11 +39,11 @@ class SpeechCodec:
         return Speech(audio, int(fields["sample_rate"]), float(fields["tempo"]))
 
     def about(self) -> Fields:
-        """Return the engine's voices. Those of some models are known only once the engine has loaded."""
+        """Return the engine's voices, for ``learn`` in another process. Some models show theirs only after loading."""
         return {"voices": [_fields(voice) for voice in self._voices()]}
 
     def samples(self) -> list[SpeechUnit]:
-        """Return a one-word unit in the first voice of each model."""
+        """Return a one-word unit for each model, in its first voice."""
         firsts = {voice.model: voice for voice in reversed(self._voices())}
         return [SpeechUnit(text="satu", voice=voice, language=voice.language) for voice in firsts.values()]
 

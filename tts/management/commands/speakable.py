@@ -1,4 +1,4 @@
-"""``manage.py speakable``: print what would be said for a text, to check it by eye."""
+"""``manage.py speakable``: print the speakable form of a text or its phonemes, to check them by eye."""
 
 from __future__ import annotations
 

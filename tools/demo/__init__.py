@@ -1,13 +1,14 @@
-"""Demo data: a believable quarter for trying the pages, written only by ``manage.py seed_demo``.
+"""Demo data: three months of plausible use, for trying the pages. Only ``manage.py seed_demo`` writes them.
 
 Modules that decide what happens are pure functions of a seed:
 
-- ``narrative``: decisions and incidents, and when they were;
-- ``rhythm``: use over the day and the week;
+- ``narrative``: the decisions and incidents, and their times;
+- ``rhythm``: how use varies over the day and the week;
 - ``people``: the end users;
-- ``traffic``, ``outcomes``: their requests, and how these end;
+- ``traffic``: their requests;
+- ``outcomes``: how the requests end;
 - ``load``: the load of the service.
 
-``ledger``, ``billing``, ``rollout`` and ``capacity`` write it to the database through the apps' own models. ``filling``
-calls them all in one transaction.
+The modules ``ledger``, ``billing``, ``rollout`` and ``capacity`` write these data to the database through the apps' own
+models. ``filling`` calls them all in one transaction.
 """

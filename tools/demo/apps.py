@@ -1,4 +1,4 @@
-"""The app of ``manage.py seed_demo``. It has no tables."""
+"""The Django app that provides ``manage.py seed_demo``. It has no tables."""
 
 from __future__ import annotations
 

@@ -26,6 +26,13 @@ Resource = InfrastructureCost.Resource
 
 @dataclass(frozen=True)
 class Statements:
+    """The statements that were made.
+
+    ``final``: number of final statements.
+    ``drafts``: number of drafts.
+    ``credit_note``: the credit note; None if there is none.
+    """
+
     final: int
     drafts: int
     credit_note: CreditNote | None
@@ -34,7 +41,7 @@ class Statements:
 def make_plans(quarter: Quarter, clients: list[ClientApplication], people: Iterable[Person], scale: int) -> int:
     """Assign the plan ``basic`` to all clients and ``plus`` to some users; return the number of assignments.
 
-    ``scale``: the factor of the plans' limits.
+    ``scale``: the factor by which the plans' amounts are multiplied.
     """
     basic, plus = (_plan(plan, scale) for plan in (BASIC, PLUS))
     start = start_of(quarter.first.replace(day=1))
@@ -69,9 +76,10 @@ def _plan(plan: DemoPlan, scale: int) -> Plan:
 
 
 def make_costs(quarter: Quarter) -> bool:
-    """Let the cost rows of the first migration start with the quarter, with its machines before and after the full GPU.
+    """Change the infrastructure costs of the first migration to those of the demo quarter.
 
-    If somebody has changed the costs, nothing is changed. Returns whether anything was.
+    The costs then start with the quarter, and have its machines before and after the full GPU was relieved. Returns
+    False, and changes nothing, if the costs are no longer those of the migration.
     """
     rows = {row.resource: row for row in InfrastructureCost.objects.all()}
     first = {Resource.T4: 1, Resource.API_POD: 2, Resource.OTHER: 1}
@@ -106,7 +114,7 @@ def make_costs(quarter: Quarter) -> bool:
 
 
 def make_exchange_rate(quarter: Quarter) -> None:
-    """Set a round exchange rate, which nobody can mistake for a real one, if there is none yet."""
+    """Set an exchange rate if there is none yet. It is a round number, so that nobody takes it for a real rate."""
     if not ExchangeRate.objects.exists():
         ExchangeRate.objects.create(
             day=quarter.first.replace(day=1), ringgit=RINGGIT_FOR_A_DOLLAR, source="made up for the demo"
@@ -114,7 +122,10 @@ def make_exchange_rate(quarter: Quarter) -> None:
 
 
 def make_statements(quarter: Quarter) -> Statements:
-    """Make final statements of past months, one of them with a credit note, and drafts of this month."""
+    """Make final statements of past months, one of them with a credit note, and drafts of the current month.
+
+    A past month that has not settled yet also gets drafts.
+    """
     this_month = month_of(quarter.now)
     month = quarter.first.replace(day=1)
     final = 0
@@ -135,7 +146,11 @@ def _latest_final(this_month: date) -> date | None:
 
 
 def _credit(final_month: date | None) -> CreditNote | None:
-    """Credit a user for a long reply that was read aloud by mistake; return None if no statement has one."""
+    """Credit one user for a long reply that was read aloud twice by mistake; return the credit note.
+
+    ``final_month``: the month of the statement; None if there is none.
+    Returns None if no statement of that month was charged enough for speech.
+    """
     if final_month is None:
         return None
     charged = StatementLine.objects.filter(

@@ -16,18 +16,20 @@ from usage.cost import month_cost_usd
 
 BATCH = 5000
 RECEIVER = "operators@example.com"
-SLOW_NOW_S = 3.4  # p95 of the alert that is still firing, so that there is one to acknowledge
-SLOW_FOR = timedelta(minutes=4)  # how long answers have been that slow
+SLOW_NOW_S = 3.4  # p95 of the alert that is still firing; without it there would be no alert to acknowledge
+SLOW_FOR = timedelta(minutes=4)  # how long the p95 has been that high
 
 
 @dataclass(frozen=True)
 class Incident:
     """An incident that raised an alert.
 
+    ``severity``: the severity of the alert.
+    ``metric``: the metric that exceeded its limit.
     ``fired_at``: when the alert fired.
-    ``lasted``: the time from then until it was resolved.
-    ``worst``: the worst value that was measured, in the metric's unit.
-    ``acknowledged``: the time until it was acknowledged; None if it never was.
+    ``lasted``: how long the alert took from firing to being resolved.
+    ``worst``: the worst measured value, in the metric's unit.
+    ``acknowledged``: how long the alert took from firing to being acknowledged; None if it never was.
     """
 
     severity: Rule.Severity
@@ -41,9 +43,7 @@ class Incident:
 def write_load(minutes: Iterable[Minute], quarter: Quarter) -> tuple[int, int]:
     """Write the peak of every hour, and the samples that are younger than ``watch.KEEP_SAMPLES``.
 
-    Existing rows are left as they are.
-
-    Returns the number of samples and of peaks.
+    Existing rows are not changed. Returns the number of samples and the number of peaks.
     """
     keep_from = quarter.now - watch.KEEP_SAMPLES
     samples: list[Sample] = []
@@ -85,6 +85,7 @@ def _sample(minute: Minute, quarter: Quarter, cost: float | None) -> Sample:
 
 
 def write_uptime(quarter: Quarter) -> None:
+    """Write the probes of each day, and the outages."""
     per_probe = watch.PROBE_EVERY_S
     days = []
     for index in range(quarter.days):
@@ -105,7 +106,7 @@ def write_uptime(quarter: Quarter) -> None:
 
 
 def incidents(quarter: Quarter) -> Iterator[Incident]:
-    """Yield the quarter's past incidents, earliest first. The alert that is still firing is not among them."""
+    """Yield the incidents of the quarter, earliest first, without the alert that is still firing."""
     minute = timedelta(minutes=1)
     critical = Rule.Severity.CRITICAL
     warning = Rule.Severity.WARNING
@@ -122,16 +123,17 @@ def incidents(quarter: Quarter) -> Iterator[Incident]:
 
 
 def stopping_words(quarter: Quarter) -> str:
-    """Return the reading of the critical alert that stopped the ramp, in words."""
+    """Return a text that describes the critical alert that stopped the ramp, such as its metric and worst value."""
     incident = next(one for one in incidents(quarter) if one.severity == Rule.Severity.CRITICAL)
     rule = _rule(incident)
     return rule.reading(incident.worst) if rule else incident.metric.label
 
 
 def write_alerts(quarter: Quarter) -> int:
-    """Write the quarter's alerts with their notifications, and one alert that is firing now; return their number.
+    """Write the alerts of the quarter with their notifications; return the number of alerts.
 
-    The notifications are recorded as sent to an address that does not exist.
+    One more alert is firing at the end of the quarter. The notifications are recorded as sent to an address that does
+    not exist.
     """
     written = 0
     for incident in incidents(quarter):
@@ -177,7 +179,7 @@ def _still_firing(quarter: Quarter) -> int:
         worst=SLOW_NOW_S,
     )
     alert.save()
-    if delivery.receivers():  # without receivers the pages say that nobody is notified, so there is no notification
+    if delivery.receivers():  # without receivers, the pages say that nobody is notified
         Alert.objects.filter(pk=alert.pk).update(notified_at=fired)
         _tell(alert, SLOW_NOW_S, fired, Alert.State.FIRING)
     return 1
@@ -188,7 +190,10 @@ def _rule(incident: Incident) -> Rule | None:
 
 
 def _tell(alert: Alert, value: float | None, at: datetime, state: Alert.State) -> None:
-    """Record a notification as sent at a time, with the text and the values that it would have had then."""
+    """Record a notification as sent at the time ``at``.
+
+    Its text is made from the alert as it was at that time: in this state, with this value.
+    """
     then = Alert(
         severity=alert.severity,
         metric=alert.metric,

@@ -21,21 +21,23 @@ ROWS_PER_USER_AND_DAY = 1.1
 
 
 class NotEmpty(Exception):
-    """The database is in use; the message says what to do."""
+    """The database already contains requests. The message says how to proceed."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """What was written.
+    """What was written to the database.
 
-    ``quarter``: the quarter.
-    ``people``: how many end users there are.
-    ``ledger``: how many requests, corrections and ratings were written.
-    ``assignments``: how many plan assignments were written.
-    ``statements``: how many statements were made.
-    ``costs``: whether the infrastructure costs were written; if not, somebody had changed them before.
-    ``changes``: how many rows the audit trail got; None if somebody had changed the roll-out before.
-    ``samples``, ``peaks``, ``alerts``: how many of each were written.
+    ``quarter``: the demo quarter.
+    ``people``: number of end users.
+    ``ledger``: numbers of requests, corrections and ratings.
+    ``assignments``: number of plan assignments.
+    ``statements``: the statements that were made.
+    ``costs``: whether infrastructure costs were written. They are not if they had been changed before.
+    ``changes``: number of new rows in the audit trail; None if the roll-out had been changed before.
+    ``samples``: number of samples.
+    ``peaks``: number of hourly peaks.
+    ``alerts``: number of alerts.
     """
 
     quarter: Quarter
@@ -53,14 +55,15 @@ class Filled:
 def fill(
     *, days: int, users: int, rows: int | None = None, seed: int = 1, sure: bool = False, now: datetime | None = None
 ) -> Filled:
-    """Fill the database with a quarter.
+    """Fill the database with a demo quarter.
 
-    ``days``: the length of the quarter.
-    ``users``: end users who have voice at its end.
-    ``rows``: requests in the ledger; by default about one for each user and day.
-    ``sure``: fill even a ledger that has real requests.
+    ``days``: the length of the quarter in days.
+    ``users``: how many end users have voice at the end of the quarter.
+    ``rows``: number of requests in the ledger; by default about one per user and day.
+    ``seed``: the seed of the random numbers.
+    ``sure``: fill the database even if the ledger contains real requests.
     ``now``: the end of the quarter; by default the current time.
-    Raises ``NotEmpty`` if the ledger has demo rows, or real ones and ``sure`` is false.
+    Raises ``NotEmpty`` if the ledger contains demo requests, or contains real requests and ``sure`` is false.
     """
     _check(sure=sure)
     rows = round(ROWS_PER_USER_AND_DAY * users * days) if rows is None else rows
@@ -92,9 +95,9 @@ def fill(
 
 
 def _machines(users: int) -> Machines:
-    """Return the machines of the phase of growth for this many users.
+    """Return the machines of the growth phase for this many users.
 
-    A phase that autoscales gets one more of each than the largest phase that does not.
+    If that phase autoscales, return one GPU and one pod more than the largest phase with fixed numbers has.
     """
     phase = phases.phase_of(phases.MeasuredUse(users, phases.expected_peak(users)))
     if phase is not None and phase.gpus_from and phase.pods_from:

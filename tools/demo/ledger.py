@@ -1,4 +1,4 @@
-"""Write the requests of the demo quarter into the ledger with their roll-ups and quotas, as the service does."""
+"""Write the requests of the demo quarter into the ledger, with roll-ups and quotas as the service would write them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ AT_ONCE = 500  # ids in one query
 
 @dataclass
 class Counts:
+    """How many rows were written: requests, corrections and ratings."""
+
     rows: int = 0
     corrections: int = 0
     ratings: int = 0
 
 
 def make_clients(quarter: Quarter) -> list[ClientApplication]:
-    """Return the client applications in the order of ``CLIENTS``, and create those that do not exist."""
+    """Return the client applications in the order of ``CLIENTS``, after creating those that do not exist."""
     clients = [
         ClientApplication.objects.get_or_create(name=name, defaults={"description": f"{words}; {MADE_BY}"})[0]
         for name, words, _share in CLIENTS
@@ -41,7 +43,10 @@ def make_clients(quarter: Quarter) -> list[ClientApplication]:
 
 
 def count_chat_users(quarter: Quarter, clients: list[ClientApplication], users: int) -> None:
-    """Record the number of chat users once a month, growing a little, as the owners of the chat would report it."""
+    """Record the number of chat users of each client application once a month, growing by 6 % over the quarter.
+
+    ``users``: how many end users have voice at the end of the quarter.
+    """
     model = apps.all_models["usage"].get("chatusers")
     if model is None:
         return
@@ -56,16 +61,17 @@ def count_chat_users(quarter: Quarter, clients: list[ClientApplication], users: 
 
 
 def foreign_rows() -> bool:
-    """Return True if the ledger has rows that seed_demo did not write."""
+    """Return True if the ledger contains requests that seed_demo did not write."""
     return LedgerEntry.objects.exclude(client__description__endswith=MADE_BY).exists()
 
 
 def own_rows() -> bool:
+    """Return True if the ledger contains requests that seed_demo wrote."""
     return LedgerEntry.objects.filter(client__description__endswith=MADE_BY).exists()
 
 
 def write_days(traffic: Traffic, quarter: Quarter, clients: list[ClientApplication]) -> Counts:
-    """Write all requests, corrections and ratings; return how many. Call it in a transaction."""
+    """Write all requests, corrections and ratings, and return their numbers. Call this within a transaction."""
     counts = Counts()
     rows = []
     for index in range(quarter.days):
@@ -138,10 +144,7 @@ def _write_feedback(requests: list[Request], counts: Counts) -> None:
 
 
 def _date_feedback(since: datetime) -> None:
-    """Backdate the feedback on all requests since ``since`` to the time of its request.
-
-    People give feedback soon after a request.
-    """
+    """Backdate corrections and ratings of demo requests made from ``since`` on to the time of their request."""
     made = LedgerEntry.objects.filter(pk=OuterRef("entry_id")).order_by().values("created_at")[:1]
     ours = {"entry__client__description__endswith": MADE_BY, "entry__created_at__gte": since}
     corrections = Correction.objects.filter(**ours).values("pk")

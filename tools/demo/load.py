@@ -1,7 +1,8 @@
-"""Draw the load of the service minute by minute, as its watcher would have seen it.
+"""Draw the load of the service minute by minute, as its watcher would have recorded it.
 
-The demo's ledger has only some hundred end users, of whom hardly two are active at once. So the number of concurrent
-users is not counted from the ledger. It is drawn for a service of that phase of growth, over the same days and hours.
+The demo ledger has only some hundred end users, and hardly ever are two of them active at once. So the concurrent users
+are not counted from the ledger. They are drawn for a service in the growth phase of that size, with the same days and
+hours of use.
 """
 
 from __future__ import annotations
@@ -19,14 +20,19 @@ from tools.demo.traffic import Traffic
 
 STEP = timedelta(minutes=1)
 COARSE_STEP = timedelta(minutes=10)
-FINE_DAYS = 10  # the last days have a STEP; for the days before, of which only hourly peaks are kept, it is coarse
+FINE_DAYS = 10  # only the last days have a STEP; of earlier days, only hourly peaks are kept
 PER_USER_5_MIN = 11  # requests in five minutes for each concurrent user
-ASR_SHARE = 0.62  # the shares sum to more than 1, because some users do both
+ASR_SHARE = 0.62  # both shares sum to more than 1, because some users do both
 TTS_SHARE = 0.47
 STEADY = 0.93  # correlation of the random deviation from one step to the next
 
 
 class Minute(NamedTuple):
+    """The load at one step of the quarter, with the fields of ``capacity.models.Sample``.
+
+    Latencies and error rate are None if there were no requests. Latencies are also None during an outage.
+    """
+
     at: datetime
     users: int
     asr_users: int
@@ -39,7 +45,7 @@ class Minute(NamedTuple):
 
 
 def reach(people: list[Person], quarter: Quarter) -> list[float]:
-    """Return the number of people who use voice on each day, as a fraction of the highest day's number."""
+    """Return for each day how many people use voice, as a fraction of the highest number on any day."""
     using = [sum(person.joined <= index < person.left for person in people) for index in range(quarter.days)]
     return [number / max(1, *using) for number in using]
 
@@ -47,7 +53,7 @@ def reach(people: list[Person], quarter: Quarter) -> list[float]:
 def minutes(seed: int, peak: float, people: list[Person], traffic: Traffic, quarter: Quarter) -> Iterator[Minute]:
     """Yield the load at each step of the quarter.
 
-    ``peak``: the most end users at once, reached about at the end of the quarter.
+    ``peak``: the highest number of concurrent end users, which is reached near the end of the quarter.
     """
     reached = reach(people, quarter)
     surprise = 0.0
@@ -67,7 +73,7 @@ def minutes(seed: int, peak: float, people: list[Person], traffic: Traffic, quar
 
 def _minute(rng: Random, at: datetime, users: int, busy: float, quarter: Quarter) -> Minute:
     asr, tts = (sum(rng.random() < share for _ in range(users)) for share in (ASR_SHARE, TTS_SHARE))
-    asr = max(asr, users - tts)  # everybody does something
+    asr = max(asr, users - tts)  # every concurrent user does at least one of the two
     tts = tts
     requests = round(PER_USER_5_MIN * users * rng.uniform(0.85, 1.15))
     gpu = min(99.0, max(2.0, 6 + 78 * busy**0.8 + rng.gauss(0, 3)))

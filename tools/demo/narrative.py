@@ -1,8 +1,14 @@
-"""The decisions and incidents of the demo quarter. Their places are shares of its length: 0 is the first day, 1 today.
+"""The decisions and incidents of the demo quarter, in the order of their times.
 
-In order: a pilot, 1 % of end users, a ramp to 5 % that slow answers stopped, a second ramp to 5 % that succeeded, more
-capacity for a full GPU, and 7 %. The capacity is another GPU if the phase of growth has several; otherwise it is a
-quantised model with half the work.
+1. A pilot starts.
+2. Voice is on for 1 % of end users.
+3. A ramp to 5 % is stopped by slow answers.
+4. A second ramp to 5 % succeeds.
+5. The full GPU is relieved: by one more GPU if the growth phase has several, otherwise by a quantised model that needs
+   half the work.
+6. A ramp reaches 7 %.
+
+Times are given as a fraction of the quarter's length: 0 is the first day, 1 is today.
 """
 
 from __future__ import annotations
@@ -19,9 +25,9 @@ CLIENTS = (  # name, description, share of end users
     ("chat-mobile", "The chat assistant's app", 0.41),
     ("helpdesk", "A partner's help desk", 0.07),
 )
-MADE_BY = "made by seed_demo"  # ends each demo client application's description, to recognise its rows
+MADE_BY = "made by seed_demo"  # the end of a demo client application's description; marks its ledger rows
 
-# Percentages of end users who have voice, and the places in the quarter from which they do.
+# Percentages of end users who have voice, and the fraction of the quarter at which each percentage starts.
 FIRST_PERCENT = 1
 RAMP_PERCENT = 5
 LAST_PERCENT = 7
@@ -46,13 +52,13 @@ STEPS: dict[Feature, tuple[tuple[float, int], ...]] = {
 }
 
 GPU_RELIEVED = 0.58
-GPU_FULL = 0.555  # the alerts that led to it
+GPU_FULL = 0.555  # the alerts that led to GPU_RELIEVED
 OUTAGE = 0.47
 OUTAGE_LENGTH = timedelta(minutes=34)
 SHORT_OUTAGE = 0.82
 SHORT_OUTAGE_LENGTH = timedelta(minutes=4)
 
-BETTER_MODEL = 0.40  # from here on the second of MODELS is used
+BETTER_MODEL = 0.40  # from this time on, the second of MODELS is used
 MODELS = ("whisper-small", "whisper-small-ms")
 SPEECH_MODEL = "coqui/suara"
 VOICES = {
@@ -68,8 +74,12 @@ LANGUAGES = {"ms": 0.62, "en": 0.22, "zh": 0.11, "ta": 0.05}
 class DemoPlan:
     """A plan for end users.
 
-    ``minutes``, ``characters``: three amounts for a month: what is included, the soft limit, the hard limit.
-    ``micros_per_minute``, ``micros_per_1000_characters``: prices beyond what is included, in millionths of a ringgit.
+    ``name``: the plan's name.
+    ``description``: what the admin shows about the plan.
+    ``minutes``: minutes of speech to text per month: the included amount, the soft limit, the hard limit.
+    ``characters``: characters of text to speech per month: the included amount, the soft limit, the hard limit.
+    ``micros_per_minute``: the price of a minute beyond the included amount, in millionths of a ringgit.
+    ``micros_per_1000_characters``: the price of 1000 characters beyond the included amount, in millionths of a ringgit.
     """
 
     name: str
@@ -87,14 +97,17 @@ PLUS_SHARE = 0.08
 
 @dataclass(frozen=True)
 class Machines:
-    """The machines that run at the end of the quarter: those of the phase of growth for its number of users."""
+    """The GPUs and API pods that run at the end of the quarter."""
 
     gpus: int = 1
     pods: int = 2
 
     @property
     def before(self) -> Machines:
-        """The machines before the full GPU: one GPU and one pod less, if there is more than one GPU at the end."""
+        """The machines before the full GPU was relieved.
+
+        They are one GPU and one pod fewer, or the same if there is only one GPU at the end.
+        """
         return self if self.gpus == 1 else Machines(self.gpus - 1, self.pods - 1)
 
 
@@ -102,8 +115,8 @@ class Machines:
 class Quarter:
     """The demo quarter.
 
-    ``days``: its number of days. The last one is today, the date of ``now``.
-    ``now``: the end of the quarter, aware, in the service's time zone. Nothing happens after it.
+    ``days``: its number of days. The last day is today, the date of ``now``.
+    ``now``: the end of the quarter (timezone-aware, in the service's time zone). Nothing happens after this time.
     ``machines``: the machines that run at the end of the quarter.
     """
 
@@ -122,19 +135,23 @@ class Quarter:
         return datetime.combine(self.date(index), time.min, tzinfo=self.now.tzinfo)
 
     def seconds_of(self, index: int) -> float:
-        """Return how many seconds of a day are over: 86,400, or fewer for today."""
+        """Return how many seconds of a day have passed: 86,400 for past days, fewer for today."""
         return min(timedelta(days=1), self.now - self.midnight(index)).total_seconds()
 
     def index(self, place: float) -> int:
-        """Return the index of the day at this fraction of the quarter, from 0 to 1."""
+        """Return the index of the day at a fraction of the quarter from 0 to 1."""
         return min(int(place * self.days), self.days - 1)
 
     def moment(self, place: float, hour: float = 10.0) -> datetime:
-        """Return the time of an hour on the day at a place from 0 to 1, but not after ``now``."""
+        """Return a time of day on the day at a fraction of the quarter, or ``now`` if that is earlier.
+
+        ``place``: the fraction of the quarter, from 0 to 1.
+        ``hour``: hours since midnight.
+        """
         return min(self.midnight(self.index(place)) + timedelta(hours=hour), self.now)
 
     def percent(self, feature: Feature, index: int) -> int:
-        """Return the percentage of end users who have the feature at the end of that day."""
+        """Return the percentage of end users who have the feature at the end of a day."""
         return self._percents[feature][index]
 
     @cached_property
@@ -148,21 +165,21 @@ class Quarter:
         }
 
     def throughput(self, index: int) -> int:
-        """Return the throughput of the running GPUs, in units of one GPU with the first day's model."""
+        """Return the throughput of all running GPUs on a day, relative to one GPU with the model of the first day."""
         if index < self.index(GPU_RELIEVED):
             return self.machines.before.gpus
         return max(2, self.machines.gpus)
 
     @property
     def relief(self) -> str:
-        """What was done about the full GPU, in words."""
+        """A text that says how the full GPU was relieved."""
         if self.machines.gpus > 1:
             return f"GPU number {self.machines.gpus} is in"
         return "Quantised to int8: the GPU has half the work"
 
     @cached_property
     def slow_spell(self) -> tuple[datetime, datetime]:
-        """The start and end of the spell of slow answers that stopped the ramp."""
+        """The start and end of the period of slow answers that stopped the ramp."""
         begin = self.moment(STOPPED_AT, STOPPED_HOUR) - SLOW_BEFORE
         return begin, min(begin + SLOW_LENGTH, self.now)
 

@@ -11,7 +11,7 @@ from rollout.share import PLACES, place
 from tools.demo.narrative import CLIENTS, LANGUAGES, LAST_PERCENT, PILOT_USERS, PLUS_SHARE, Quarter
 
 DAYS_TO_FIRST_USE = 26.0  # mean time from getting voice to first using it
-WEEKLY_LOSS = (0.30, 0.12, 0.06, 0.02)  # share of users lost in each week of use; the last also holds for later weeks
+WEEKLY_LOSS = (0.30, 0.12, 0.06, 0.02)  # share of users lost in each week of use; the last is for all later weeks
 RATE_SPREAD = 0.85  # sigma of the lognormal distribution of ``Person.rate``
 
 
@@ -21,13 +21,13 @@ class Person:
 
     ``user``: the end user's id.
     ``client``: the index of the client application in ``CLIENTS``.
-    ``place``: the percentage that a roll-out must exceed for the user to have voice.
-    ``is_pilot``: whether the user belongs to the pilot, who always have voice.
-    ``joined``: the day of the quarter of the first use.
-    ``left``: the first day of the quarter without use.
-    ``rate``: how much the user asks for, relative to others.
+    ``place``: the user's position in the roll-out, as a percentage: the user has voice at any higher percentage.
+    ``is_pilot``: whether the user is in the pilot. Users in the pilot always have voice.
+    ``joined``: index of the day on which the user first uses voice.
+    ``left``: index of the first day after the user's last use.
+    ``rate``: how much the user asks for, relative to other users.
     ``language``: the user's language.
-    ``plus_from``: the day from which the user has the plan ``plus``; None without it.
+    ``plus_from``: the day from which the user has the plan ``plus``; None if the user never has it.
     """
 
     user: str
@@ -41,13 +41,14 @@ class Person:
     plus_from: date | None
 
     def has(self, percent: int) -> bool:
+        """Return True if the user has voice when the roll-out is at this percentage."""
         return self.is_pilot or self.place < percent
 
 
 def crowd(seed: int, users: int, quarter: Quarter) -> list[Person]:
-    """Return the end users who have used voice by the end of the quarter, in the order of their first use.
+    """Draw the end users who have used voice by the end of the quarter, in the order of their first use.
 
-    ``users``: how many have voice at the end. Some of them have not used it yet and are not in the result.
+    ``users``: how many end users have voice at the end. Those who have not used it yet are not in the result.
     """
     rng = Random(f"{seed} people")
     found = 0
@@ -65,7 +66,7 @@ def crowd(seed: int, users: int, quarter: Quarter) -> list[Person]:
 
 
 def population(users: int) -> int:
-    """Return how many chat users there must be for ``users`` of them to have voice at the end of the quarter."""
+    """Return how many chat users there are if ``users`` of them have voice at the end of the quarter."""
     return round(users / (LAST_PERCENT / 100))
 
 
@@ -88,13 +89,18 @@ def _person(rng: Random, user: str, at: float, quarter: Quarter, *, is_pilot: bo
 
 
 def _enabled(quarter: Quarter, at: float) -> int:
-    """Return the first day from which a user at this place has voice for good; the number of days if there is none."""
+    """Return the index of the day from which a user permanently has voice.
+
+    If the user does not have voice at the end, this is the number of days.
+
+    ``at``: the user's position in the roll-out, as in ``Person.place``.
+    """
     days = range(quarter.days)
     return next((day + 1 for day in reversed(days) if not at < quarter.percent(Feature.ASR, day)), 0)
 
 
 def _stay(rng: Random) -> int:
-    """Draw the number of days from a user's first use until the last."""
+    """Draw the number of days from a user's first use to the end of use."""
     week = 0
     while rng.random() >= WEEKLY_LOSS[min(week, len(WEEKLY_LOSS) - 1)] and week < 60:
         week += 1

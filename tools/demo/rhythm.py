@@ -1,4 +1,7 @@
-"""When people in Malaysia use a chat assistant: most at lunch and in the evening, less at night and on weekends."""
+"""How the use of a chat assistant in Malaysia varies over the day, the week and the year.
+
+Use is highest at lunch time and in the evening, and lower at night, on weekends and on holidays.
+"""
 
 from __future__ import annotations
 
@@ -89,12 +92,12 @@ MOVING_HOLIDAYS = {
 
 
 def holiday(day: date) -> str:
-    """Return the name of the holiday on a day, or "" if it is none."""
+    """Return the name of the holiday on a day; "" if the day is no holiday."""
     return FIXED_HOLIDAYS.get((day.month, day.day), "") or MOVING_HOLIDAYS.get(day, "")
 
 
 class Rhythm:
-    """The use of the service over one day.
+    """The pattern of use over one day.
 
     Times are seconds since midnight in the service's time zone. An intensity of 1 is the mean of an ordinary day.
     """
@@ -109,11 +112,11 @@ class Rhythm:
 
     @cached_property
     def _until(self) -> list[float]:
-        """The share of the day's requests before each full hour from 0 to 24: 25 values."""
+        """The share of the day's requests that have come by each full hour from 0 to 24 (25 values)."""
         return [done / sum(self._hours) for done in accumulate(self._hours, initial=0.0)]
 
     def intensity(self, second: float) -> float:
-        """Return how busy a moment is; linear between the middles of two hours."""
+        """Return the intensity of use at a time, interpolated linearly between the middles of the hours."""
         place = (second / HOUR_S - 0.5) % 24
         hour = int(place)
         part = place % 1
@@ -122,14 +125,14 @@ class Rhythm:
         return self.weight * (here + part * (following - here))
 
     def share_before(self, second: float) -> float:
-        """Return the share of the day's requests that come before this second, from 0 to 1."""
+        """Return the share of the day's requests that come before a time, from 0 to 1."""
         hour, part = divmod(min(max(second, 0.0), DAY_S - 1e-6) / HOUR_S, 1)
         before = self._until[int(hour)]
         after = self._until[int(hour) + 1]
         return before + part * (after - before)
 
     def moment(self, share: float) -> float:
-        """Return the second of the day by which this share of its requests has come; inverse of ``share_before``."""
+        """Return the time by which this share of the day's requests has come; inverse of ``share_before``."""
         hour = min(bisect_right(self._until, share) - 1, 23)
         before = self._until[hour]
         after = self._until[hour + 1]

@@ -27,26 +27,26 @@ LAST_HOLD = timedelta(hours=72)
 
 
 def is_untouched() -> bool:
-    """Return True if only ``make run`` and migrations have changed who has voice so far."""
+    """Return True if nobody has changed yet who has voice. Changes by ``make run`` and by migrations do not count."""
     by_people = Change.objects.exclude(who__in=[demo.STARTED_BY, "migrate"])
     return not Ramp.objects.exists() and not by_people.filter(subject__in=[VOICE, *Feature]).exists()
 
 
 def make_rollout(quarter: Quarter, people: list[Person], stopped_by: str) -> int:
-    """Write the roll-out; return the number of new rows in the audit trail.
+    """Write the roll-out, and return the number of new rows in the audit trail.
 
-    ``stopped_by``: the critical alert that stopped the ramp, in words.
+    ``stopped_by``: a text that describes the critical alert that stopped the ramp.
     """
     before = Change.objects.count()
     for _at, happen in sorted(_events(quarter, people, stopped_by), key=lambda event: event[0]):
         happen()
-    with _then(quarter.now, PRODUCT, "To be started after the next review"):  # to be tried on the pages
+    with _then(quarter.now, PRODUCT, "To be started after the next review"):  # for trying it on the pages
         ramps.create(Flag.objects.get(name=VOICE), [(Decimal(10), LAST_HOLD)])
     return Change.objects.count() - before
 
 
 def _events(quarter: Quarter, people: list[Person], stopped_by: str) -> Iterator[tuple[datetime, Callable[[], None]]]:
-    """Yield each change of who has voice: its time, and a function that makes it."""
+    """Yield, in any order, each change of who has voice: its time, and a function that makes the change."""
     begin = quarter.moment(0, 0)
     yield begin, partial(_begin, begin, people)
     opted_out = quarter.moment(0.1, 16)
@@ -117,7 +117,7 @@ def _stop(at: datetime, why: str) -> None:
 
 
 def _held(at: datetime, hold: timedelta) -> None:
-    """Record the running ramp's step as watched to its end, with one tick instead of the watcher's thousands."""
+    """Record that the step of the running ramp was watched to its end, with one tick instead of thousands."""
     Ramp.objects.filter(state=Ramp.State.RUNNING).update(watched_s=hold.total_seconds(), ticked_at=at)
     with _then(at):
         ramps.tick(at, [])
@@ -125,7 +125,10 @@ def _held(at: datetime, hold: timedelta) -> None:
 
 @contextmanager
 def _then(at: datetime, who: str = "watcher", why: str = "") -> Iterator[None]:
-    """Date everything that is recorded within the context to the time ``at``."""
+    """Date everything that is recorded within this context to the time ``at``.
+
+    ``who``, ``why``: the author and the reason to record in the audit trail.
+    """
     with acting(who, why, at):
         yield
-    models.QuerySet(Flag).update(modified=at)  # a QuerySet of Django's own, so that the audit trail does not record it
+    models.QuerySet(Flag).update(modified=at)  # Django's own QuerySet, because Flag's would write to the audit trail

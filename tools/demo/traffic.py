@@ -1,4 +1,4 @@
-"""Draw the requests of the demo quarter: user, time, kind, duration, errors and feedback."""
+"""Draw the requests of the demo quarter: user, time, kind, duration, error and feedback of each."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tools.demo.people import Person
 from tools.demo.rhythm import BUSIEST, Rhythm
 from usage.entry import CHARGED_STATUSES, Kind, Measure
 
-FEATURES = {Feature.ASR: 0.52, Feature.TTS: 0.36, Feature.REALTIME: 0.12}  # shares of a user who has all three
+FEATURES = {Feature.ASR: 0.52, Feature.TTS: 0.36, Feature.REALTIME: 0.12}  # shares of requests with all three on
 OTHER_LANGUAGE = 0.12  # share of requests that may be in another language than the user's
 TRANSLATIONS = 0.04  # share of uploaded recordings
 VOICE_NOTES = 0.02  # share of uploaded recordings that are long
-READ_ALOUD_LIVE = 0.15  # share of text to speech
+READ_ALOUD_LIVE = 0.15  # share of text-to-speech requests that are live
 GOES_ON = 0.72  # probability that a user's next request follows soon, after PAUSE_S on average
 PAUSE_S = 40.0
 DAILY_NOISE = 0.07  # sigma of the lognormal factor of a day's requests
@@ -30,8 +30,12 @@ DAILY_NOISE = 0.07  # sigma of the lognormal factor of a day's requests
 class Request(NamedTuple):
     """A request that will become a row of the ledger.
 
-    ``wer``: word error rate and number of reference words of its correction; None if it was not corrected.
-    ``score``: its rating from 1 to 5; None if it was not rated.
+    ``at``: when the request was made.
+    ``person``: the end user.
+    ``wer``: word error rate and number of reference words of the user's correction; None if there is none.
+    ``score``: the user's rating from 1 to 5; None if there is none.
+
+    The other fields are those of ``LedgerEntry``.
     """
 
     at: datetime
@@ -53,16 +57,19 @@ class Request(NamedTuple):
 
 
 def limit_scale(rows: int, users: int, days: int) -> int:
-    """Return a factor for the plans' limits, so that users with many requests a day are not always refused."""
+    """Return the factor for the plans' amounts.
+
+    It grows with the number of requests per user and day, because otherwise most requests would exceed the limits.
+    """
     return max(1, round(30 * rows / max(1, users * days) / 40))
 
 
 class Traffic:
-    """Draws exactly ``rows`` requests of these people in the quarter.
-
-    ``scale``: the factor of the plans' limits.
+    """The requests of the quarter: draws exactly ``rows`` requests of these people.
 
     Call ``day`` for each day in order, because quotas are used up in the course of a month.
+
+    ``scale``: the factor of the plans' limits.
     """
 
     def __init__(self, seed: int, rows: int, people: list[Person], quarter: Quarter, scale: int = 1) -> None:
@@ -78,11 +85,15 @@ class Traffic:
         self._growth = growth(sizes, [rhythm.weight for rhythm in self._rhythms], quarter)
 
     def busy(self, index: int, second: float) -> float:
-        """Return the load at a second of a day. At the peak of the busiest day it is about 1."""
+        """Return the load at a time of a day: 0 if idle, about 1 at the peak of the busiest day.
+
+        ``index``: the index of the day.
+        ``second``: seconds since midnight.
+        """
         return self._growth[index] * self._rhythms[index].intensity(second) / BUSIEST
 
     def day(self, index: int) -> list[Request]:
-        """Return the requests of a day, in the order of their times."""
+        """Draw the requests of a day, in the order of their times."""
         rng = Random(f"{self._seed} requests {index}")
         carried = self._carried[index]
         requests: list[Request] = []
@@ -95,7 +106,7 @@ class Traffic:
         return self._within_quotas(requests)
 
     def _cells(self, index: int) -> Iterator[tuple[Person, float]]:
-        """Yield the people who may use voice on a day, each with a weight for the number of requests."""
+        """Yield each end user of a day, with a weight that is proportional to the expected number of requests."""
         rng = Random(f"{self._seed} day {index}")
         quarter = self._quarter
         rhythm = self._rhythms[index]
@@ -172,7 +183,7 @@ class Traffic:
         return [one for one in Feature if person.has(self._quarter.percent(one, index))] or [Feature.ASR]
 
     def _within_quotas(self, requests: list[Request]) -> list[Request]:
-        """Replace each request that exceeds its user's hard limit of the month with a refusal."""
+        """Replace each request that exceeds the monthly hard limit of its user with a refusal."""
         return [self._within_quota(request) for request in requests]
 
     def _within_quota(self, request: Request) -> Request:
@@ -198,12 +209,12 @@ class Traffic:
 
 
 def growth(sizes: list[float], weights: list[float], quarter: Quarter) -> list[float]:
-    """Return the use per GPU for each day, scaled to a maximum of 1.
+    """Return the use per GPU on each day, scaled to a maximum of 1.
 
-    It is the mean of the last seven days, without the effects of weekdays and holidays.
+    The value is the mean of the last seven days, without the effects of weekdays and holidays.
 
-    ``sizes``: the weight of each day's requests.
-    ``weights``: the rhythm's weight of each day.
+    ``sizes``: the total weight of each day's requests.
+    ``weights``: the weight that ``Rhythm`` gives to each day.
     """
     levels = []
     for index in range(quarter.days):
@@ -214,23 +225,25 @@ def growth(sizes: list[float], weights: list[float], quarter: Quarter) -> list[f
 
 
 def plan_of(person: Person, at: datetime) -> DemoPlan:
+    """Return the plan that the user had at this time."""
     return narrative.PLUS if person.plus_from is not None and at.date() >= person.plus_from else narrative.BASIC
 
 
 def hard_limit(plan: DemoPlan, measure: Measure) -> int:
-    """Return a plan's hard limit in milliseconds or characters."""
+    """Return the monthly hard limit of a plan, in milliseconds of audio or in characters."""
     return plan.characters[2] if measure is Measure.CHARACTERS else plan.minutes[2] * 60_000
 
 
 def hash_of(person: Person) -> int:
-    """Return a hash of the user's id, which chooses the user's TTS voice.
+    """Return a hash of the user's id, by which the user's TTS voice is chosen.
 
-    Unlike Python's ``hash``, it is the same in every process, so a user has the same voice in every run.
+    Unlike Python's ``hash``, this value is the same in every process, so each user keeps the same voice.
     """
     return int(person.user[1:], 16)
 
 
 def spoken_ms(rng: Random, kind: Kind) -> int:
+    """Draw the length of a recording or of a live stream in milliseconds."""
     if kind is Kind.REALTIME:
         return min(900_000, round(rng.lognormvariate(math.log(28_000), 0.8)))
     if rng.random() < VOICE_NOTES:

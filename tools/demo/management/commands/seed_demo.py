@@ -1,4 +1,4 @@
-"""``manage.py seed_demo``: fill an empty database with a believable quarter, so that the pages can be tried."""
+"""``manage.py seed_demo``: fill an empty database with plausible use of three months, for trying the pages."""
 
 from __future__ import annotations
 

@@ -161,9 +161,7 @@ os.register_at_fork(after_in_child=_idle.clear)  # the decoder processes belong 
 # --- in the child -----------------------------------------------------------------------------------------------------
 def serve() -> None:
     """Decode the files that arrive on standard input, until the parent process closes it."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches all processes; the parent decides when to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides when to stop
     av.logging.set_level(av.logging.PANIC)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # printed output must not get between the answers

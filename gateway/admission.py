@@ -1,10 +1,12 @@
-"""Admission control in front of the endpoints that do speech work; ``inference.admission`` decides.
+"""Admission control of the endpoints that do speech work. ``inference.admission`` makes the decisions.
 
-A request is checked before its body is read, so that a refusal costs almost nothing, and again when the body has
-arrived. Only then does the request count.
+Each request is checked twice:
 
-Callers are authenticated first, so a stranger gets 401 whatever the load. Each refusal for lack of capacity has a
-ledger row, so the alerts notice it.
+- before its body is read, because a refusal then costs almost nothing;
+- when its whole body has arrived. Only then does the request count as load.
+
+Callers are authenticated first, so an unknown caller gets 401 whatever the load. Each refusal for lack of capacity has
+a ledger row, because the alerts are based on the ledger.
 """
 
 from __future__ import annotations
@@ -31,14 +33,15 @@ from rollout.feature import Feature
 # Cost assumed for the first requests: 16-bit audio at 16 kHz, and JSON that is almost only text.
 SECONDS_PER_BYTE = 1 / 32_000
 CHARACTERS_PER_BYTE = 0.8
-# The most of one request that is in an engine at once: 32 segments of about 10 s, 8 sentences of about 100 characters.
+# The largest part of one request that is in an engine at once: 32 segments of 10 s, or 8 sentences of 100 characters.
 DEAREST_S = 320
 DEAREST_CHARACTERS = 800
-ASR = "asr"  # the engine for speech to text; all others are for text to speech
+ASR = "asr"  # the speech-to-text engine; all other engines do text to speech
 SLOW_READER_S = 0.25  # while a client takes longer to receive a chunk, its request does not count
 
 
 def _controllers() -> dict[Feature, AdmissionController]:
+    """Return a new admission controller for each feature that has one of its own."""
     return {
         Feature.ASR: AdmissionController(
             longest_s=settings.VOICE_ASR_WAIT_S,
@@ -58,9 +61,10 @@ def _controllers() -> dict[Feature, AdmissionController]:
 
 
 def _speech_growth() -> float:
-    """Return the growth of the speech engine that can grow most, because one deployment of the tier runs all of them.
+    """Return the largest growth of the text-to-speech engines, or 1.0 without such an engine.
 
-    Growth is the factor of ``runtime.growth``: how many times more replicas the tier may have.
+    Growth is how many times more replicas the inference tier may have than now (``runtime.growth``). The largest one
+    holds for all these engines, because the tier runs them in one deployment.
     """
     return max((runtime.growth(name) for name in runtime.names() if name != ASR), default=1.0)
 
@@ -71,7 +75,7 @@ controllers = PerLoop(_controllers)
 class RefuseWhenFull:
     """ASGI middleware that authenticates callers of speech work, and refuses requests while there is no capacity.
 
-    It does both before any of the body is read.
+    Both happen before any of the body is read.
     """
 
     def __init__(self, app: HttpApp) -> None:
@@ -93,7 +97,7 @@ class RefuseWhenFull:
 
 
 class Admission:
-    """ASGI middleware that counts speech work from when its whole body has arrived until it is done."""
+    """ASGI middleware that counts a request for speech work as load, from the arrival of its whole body to its end."""
 
     def __init__(self, app: HttpApp) -> None:
         self._app = app
@@ -119,7 +123,7 @@ class Admission:
             nonlocal succeeded
             if event["type"] == "http.response.start":
                 succeeded = event["status"] == 200
-            # While a client reads slowly its request needs no engine, so it must not count against other requests.
+            # While a client reads slowly, its request needs no engine, so it must not delay other requests.
             slow = loop.call_later(SLOW_READER_S, admitted.pause)
             try:
                 await send(event)
@@ -138,7 +142,7 @@ def _kind(scope: HTTPScope) -> Kind | None:
 
 
 def refusal(feature: Feature) -> ApiError | None:
-    """Return the error that a request would get now, or None. Nothing is reserved."""
+    """Return the error with which a request would be refused now for lack of capacity, or None. Nothing is reserved."""
     controller = controllers().get(feature)
     return as_api_error(OverCapacity(1.0)) if controller is not None and controller.is_full else None
 

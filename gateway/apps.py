@@ -1,4 +1,4 @@
-"""Django app of the gateway: registers its error mapping, its metrics and its part of the API's schema."""
+"""Django app of the gateway. It registers the error mapping, the metrics and the bearer scheme of the API's schema."""
 
 from __future__ import annotations
 

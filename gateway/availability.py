@@ -1,6 +1,6 @@
 """``GET /v1/voice/availability``: tell the front end whether to show the microphone and the loudspeaker.
 
-The checks are those of a request, in the same order, but nothing is reserved.
+The view makes the same checks as the gate of a request, in the same order, but reserves nothing.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ _feature = inline_serializer(
     "VoiceFeature",
     {
         "available": serializers.BooleanField(),
-        "reason": serializers.CharField(help_text="The rule of the roll-out that decided"),
+        "reason": serializers.CharField(help_text="The roll-out rule that decided"),
         "blocked_by": serializers.ChoiceField(["rollout", "quota", "capacity"], allow_null=True),
-        "code": serializers.CharField(allow_null=True, help_text="The error's code that a request would get now"),
-        "message": serializers.CharField(allow_null=True, help_text="The same in words"),
-        "retry_after_s": serializers.FloatField(allow_null=True, help_text="When it is worth asking again"),
+        "code": serializers.CharField(allow_null=True, help_text="Code of the error that a request would get now"),
+        "message": serializers.CharField(allow_null=True, help_text="Message of that error"),
+        "retry_after_s": serializers.FloatField(allow_null=True, help_text="Seconds to wait before asking again"),
     },
 )
 
 
 class AvailabilityView(ApiView):
-    """Tells which features of voice the user can use now, and why the others are unavailable."""
+    """Tells which voice features the end user can use now, and why the others are unavailable."""
 
     authentication_classes = [ClientSecretAuthentication]
 
     @extend_schema(
         operation_id="retrieve_availability",
-        summary="Is voice on for this user",
+        summary="Availability of voice for this user",
         responses=inline_serializer(
             "VoiceAvailability",
             {
                 "object": serializers.CharField(default="voice.availability"),
                 "user": serializers.CharField(),
-                "available": serializers.BooleanField(help_text="At least one feature is"),
+                "available": serializers.BooleanField(help_text="True if at least one feature is"),
                 "features": serializers.DictField(child=_feature),
             },
         ),
@@ -76,7 +76,10 @@ async def _availability(caller: Caller, feature: Feature) -> dict[str, Any]:
 
 
 async def _first_refusal(caller: Caller, feature: Feature, decision: policy.Decision) -> tuple[str, ApiError] | None:
-    """Return what would refuse a request now ("rollout", "quota" or "capacity") and its error, or None."""
+    """Return the first reason for which a request would be refused now, and its error; None if it would be accepted.
+
+    The reason is "rollout", "quota" or "capacity".
+    """
     if not decision.allowed:
         return "rollout", as_api_error(decision.refusal())
     exhausted = await quota.refusal(caller, caller.user, TYPICAL_KINDS[feature])

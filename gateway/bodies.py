@@ -1,7 +1,7 @@
 """Receive request bodies in full before any work starts, within limits on size, time and rate.
 
-A slow upload takes no more than the memory of its bytes: no place in an engine's queue and no thread. It is never
-written to disk here.
+A slow upload occupies only memory for its bytes: it has no place in an engine's queue and no thread. Nothing is written
+to disk here.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ _API = "/v1/"
 
 
 class ReceiveBody:
-    """ASGI middleware that passes a request on when its whole body has arrived, as one event.
+    """ASGI middleware that waits for the whole body, and then passes the request on with the body in one event.
 
-    A body that is too large is refused by its announced length or, if it is sent in chunks, while it arrives. The API
-    reads a body of more than ``MAX_UNAUTHENTICATED_BODY_BYTES`` only if the caller can be authenticated. Outside the
-    API, where forms are sent, the limit is ``VOICE_MAX_JSON_BYTES`` whatever the content type.
+    A body over the limit is refused by its announced length or, if it is sent in chunks, while it arrives:
+
+    - The API accepts ``VOICE_MAX_UPLOAD_BYTES`` (plus overhead) in a multipart body, and ``VOICE_MAX_JSON_BYTES`` in
+      any other. It reads more than ``MAX_UNAUTHENTICATED_BODY_BYTES`` only from callers who can be authenticated.
+    - All other paths accept ``VOICE_MAX_JSON_BYTES``, whatever the content type.
     """
 
     def __init__(self, app: HttpApp) -> None:
@@ -43,7 +45,7 @@ class ReceiveBody:
         body = bytearray()
         try:
             if not await self._receive(body, scope, receive, headers, length):
-                return  # the client disconnected, so nobody waits for a response
+                return  # the client has disconnected
         except ApiError as answer:
             await send_error(answer, send)
             return
@@ -70,11 +72,15 @@ class ReceiveBody:
 async def _receive(
     body: bytearray, receive: ASGIReceiveCallable, headers: Mapping[str, str], limit: int, *, is_known: bool
 ) -> bool:
-    """Append everything that arrives to ``body``. Return False if the client disconnected before the end.
+    """Append the request body to ``body`` as it arrives. Return False if the client disconnected before the end.
 
-    Raises ``ApiError`` 413 for a body of more than ``limit`` bytes, and 401 for a larger one of a caller who cannot be
-    authenticated. Raises 408 for a body that is too slow: below ``VOICE_BODY_MIN_BYTES_S`` bytes per second on average
-    after the first ``VOICE_BODY_GRACE_S`` seconds, or not complete after ``VOICE_DEADLINE_S`` seconds.
+    Raises ``ApiError``:
+
+    - 413 for a body of more than ``limit`` bytes;
+    - 401 for a body of more than ``MAX_UNAUTHENTICATED_BODY_BYTES``, if the caller cannot be authenticated (not checked
+      if ``is_known``);
+    - 408 for a body that arrives too slowly: with less than ``VOICE_BODY_MIN_BYTES_S`` bytes per second on average
+      after the first ``VOICE_BODY_GRACE_S`` seconds, or incomplete after ``VOICE_DEADLINE_S`` seconds.
     """
     started = time.monotonic()
     while True:
@@ -98,9 +104,9 @@ async def _receive(
 
 
 def _announcing(scope: HTTPScope, length: int) -> HTTPScope:
-    """Return the scope with the body's true length announced.
+    """Return ``scope`` with a Content-Length of ``length`` bytes instead of a chunked transfer encoding.
 
-    Django treats a multipart body without an announced length as empty.
+    Django treats a multipart body without a Content-Length as empty.
     """
     if not any(name == b"transfer-encoding" for name, _ in scope["headers"]):
         return scope
@@ -123,12 +129,15 @@ def _replay(body: bytes, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
 
 
 def body_size(scope: HTTPScope) -> int:
-    """Return the length in bytes of a body that ``ReceiveBody`` has received; before that, the announced one or 0."""
+    """Return the length of the request body in bytes.
+
+    After ``ReceiveBody`` this is the true length; before that, the announced length, or 0 if none is announced.
+    """
     return _announced_length(headers_of(scope)) or 0
 
 
 def _announced_length(headers: Mapping[str, str]) -> int | None:
-    """Return the announced length in bytes, or None if the body is sent in chunks."""
+    """Return the Content-Length in bytes, 0 if it is missing or invalid, or None if the body is sent in chunks."""
     if "transfer-encoding" in headers:
         return None
     announced = headers.get("content-length", "0")

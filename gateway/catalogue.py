@@ -1,4 +1,4 @@
-"""The models that a request can name: those that apps register, and OpenAI's names as aliases of the defaults."""
+"""The models that a request can name: those that apps register, and OpenAI's names as aliases of the default models."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class ModelCard:
     """Description of a model.
 
     ``created``: Unix seconds; 0 if unknown.
-    ``languages``: ISO 639-1 codes of the languages in which this service offers it.
-    ``notice``: what a person should know before trying it.
+    ``languages``: ISO 639-1 codes of the languages for which this service offers the model.
+    ``notice``: what users should know before they use the model; empty if nothing.
     """
 
     id: str
@@ -61,7 +61,7 @@ _offers: dict[Task, Callable[[], list[ModelCard]]] = {}
 
 
 def register(task: Task, models: Callable[[], list[ModelCard]]) -> None:
-    """Register a function that returns a task's models, the default first. Apps call this when Django is ready."""
+    """Register a function that returns the models for a task, the default first. Called in ``AppConfig.ready``."""
     _offers[task] = models
 
 
@@ -71,7 +71,10 @@ def offered(task: Task) -> list[ModelCard]:
 
 
 def resolve(name: str | None, task: Task) -> ModelCard:
-    """Return the model that ``name`` stands for; without a name, the default. Raises ``ApiError`` 404."""
+    """Return the model that ``name`` stands for, or the default model if no name is given.
+
+    Raises ``ApiError`` 404 for a name that is not known.
+    """
     cards = offered(task)
     if not name:
         return cards[0]
@@ -86,13 +89,13 @@ def resolve(name: str | None, task: Task) -> ModelCard:
     names = ", ".join(card.id for card in cards)
     raise ApiError(
         ErrorCode.MODEL_NOT_FOUND,
-        _("There is no {task} model {name!r}. There is: {names}.").format(task=task, name=name, names=names),
+        _("There is no {task} model {name!r}. Available: {names}.").format(task=task, name=name, names=names),
         param="model",
     )
 
 
 def notices() -> list[str]:
-    """Return the notices of the default models, which serve requests that name no model."""
+    """Return the notices of the default models. These models serve requests that name no model."""
     first = [offered(task)[0] for task in Task]
     return [card.notice for card in first if card.notice]
 

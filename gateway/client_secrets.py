@@ -1,8 +1,9 @@
-"""Short-lived tokens for browsers: a page opens a WebSocket with one and never sees the application's API key.
+"""Short-lived tokens with which a web page can open a WebSocket without knowing the application's API key.
 
-A token is signed with Django's secret key, so every process accepts what any other issued, and nothing is stored. It
-names one end user. Until it expires, it can open sockets and call ``GET /v1/voice/availability``; an open socket stays
-open. Revoking the API key that the token was made with ends both.
+A token is signed with Django's secret key, so every process accepts the tokens that another one has issued, and nothing
+is stored. A token names one end user. Until it expires, it can open sockets and call ``GET /v1/voice/availability``. A
+socket stays open after its token has expired. Revoking the API key with which the token was issued makes the token
+invalid and closes its sockets.
 """
 
 from __future__ import annotations
@@ -23,18 +24,26 @@ from core.identity import Caller
 
 START = "ek_"
 _SALT = "voiceproject.client_secrets"
-_SEPARATOR = "."  # Django's default, a colon, is not allowed in the name of a WebSocket subprotocol
+_SEPARATOR = "."  # the name of a WebSocket subprotocol may not contain Django's default, a colon
 
 
 @dataclass(frozen=True)
 class ClientSecret:
-    """A token. ``expires_at`` is in Unix seconds."""
+    """A short-lived token for a browser.
+
+    ``value``: the token itself.
+    ``expires_at``: Unix seconds.
+    """
 
     value: str
     expires_at: int
 
 
 def issue(caller: Caller, *, lifetime_s: int, session: Mapping[str, Any]) -> ClientSecret:
+    """Return a new token for the caller and its end user, valid for ``lifetime_s`` seconds.
+
+    ``session``: settings that a socket opened with the token starts with. They are signed, but not encrypted.
+    """
     expires_at = int(time.time()) + lifetime_s
     claims = {
         "client": caller.client_id,
@@ -48,7 +57,10 @@ def issue(caller: Caller, *, lifetime_s: int, session: Mapping[str, Any]) -> Cli
 
 
 async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
-    """Return the caller whom the token stands for, and the session settings in it. Raises ``ApiError`` 401."""
+    """Return the caller for whom the token was issued, and the session settings in the token.
+
+    Raises ``ApiError`` 401 if the token is invalid or expired, or if its API key has been revoked.
+    """
     try:
         claims = _signer().unsign_object(token.removeprefix(START))
     except signing.BadSignature as error:
@@ -62,7 +74,7 @@ async def redeem(token: str) -> tuple[Caller, Mapping[str, Any]]:
 
 
 class ClientSecretAuthentication(identity.BearerAuthentication):
-    """Authentication for the endpoints that a browser may call with its token, besides opening sockets."""
+    """Authentication that accepts a browser's token, or else any credential that ``BearerAuthentication`` accepts."""
 
     async def authenticate(self, request: Request) -> tuple[Caller, None]:  # type: ignore[override]
         scheme, _space, credential = request.headers.get("Authorization", "").partition(" ")

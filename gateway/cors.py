@@ -1,7 +1,7 @@
 """Cross-origin resource sharing (CORS, part of the Fetch standard): which origins' pages may call the API.
 
-No cookie is involved, since a page authenticates with a short-lived token or whatever its own server gave it. So
-allowed origins get no credentials mode, and the admin and the dashboard are never open to other origins.
+Pages authenticate with a short-lived token, or with a credential that they got from their own server, and not with a
+cookie. So allowed origins get no credentials mode, and the admin and the dashboard are never open to other origins.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{0,1000}")
 
 
 def is_allowed(origin: str) -> bool:
-    """Return True if ``VOICE_CORS_ORIGINS`` allows the origin, literally or by a pattern.
+    """Return True if an entry of ``VOICE_CORS_ORIGINS`` matches the origin.
 
-    ``*`` alone matches every origin; within a host it matches any subdomain, and as a port any port.
+    An entry may contain ``*``: alone, it matches every origin; in a host, any subdomain; as a port, any port or none.
     """
     return any(_pattern(allowed).fullmatch(origin) for allowed in settings.VOICE_CORS_ORIGINS)
 
@@ -80,8 +80,8 @@ class Cors:
 async def _answer_preflight(granted: dict[str, str], headers: dict[str, str], send: ASGISendCallable) -> None:
     """Answer a preflight request.
 
-    Every header that the page asks to send is allowed, because the credential decides and not the headers' names.
-    ``granted`` is empty for an origin that is not allowed.
+    Every header that the page asks for is allowed, because access depends on the credential and not on header names.
+    ``granted`` is empty if the origin is not allowed.
     """
     answer = {"Vary": "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"}
     wanted = headers.get("access-control-request-headers", "")

@@ -1,4 +1,4 @@
-"""The outermost layer, in plain ASGI. It applies to every HTTP response, and acts before any body is read."""
+"""The outermost layer of HTTP handling, in plain ASGI. It covers every response, and acts before any body is read."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _QUIET = ("/healthz", "/readyz", "/metrics", "/static/")
 
 
 def headers_of(scope: HTTPScope) -> dict[str, str]:
-    """Return the request's headers with names in lower case. Of a repeated header, the last value counts."""
+    """Return the request's headers, with names in lower case. Of a repeated header, only the last value is returned."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 class Edge:
-    """Outermost ASGI layer: gives each request an id, measures and logs it, and answers uncaught exceptions.
+    """Outermost ASGI layer. It gives each request an id, measures and logs it, and answers uncaught exceptions.
 
-    Exceptions are answered with the error envelope.
+    Exceptions are answered with the API's error envelope.
     """
 
     def __init__(self, app: HttpApp) -> None:
@@ -56,10 +56,10 @@ class Edge:
         with lifecycle().under_way(), nullcontext() if is_quiet else _traced(scope, headers, context, response):
             try:
                 await self._app(scope, receive, response.send)
-            except Exception as error:  # noqa: BLE001 - nothing else would answer
+            except Exception as error:  # noqa: BLE001 - no other code would send a response
                 await response.fail(error)
             finally:
-                for work in list(context.work):  # left by a view that was cancelled before its stream began
+                for work in list(context.work):  # of a view that was cancelled before its stream began
                     await work.settle(asyncio.CancelledError())
         if not is_quiet:
             extra = {"method": scope["method"], "path": scope["path"], "status": response.status or 499}
@@ -70,7 +70,7 @@ class Edge:
 def _traced(
     scope: HTTPScope, headers: Mapping[str, str], context: RequestContext, response: _Response
 ) -> Iterator[None]:
-    """Trace the whole request as a span, below the caller's own span if the headers name one."""
+    """Trace the whole request as a span, as a child of the caller's span if the headers name one."""
     about = {"http.request.method": scope["method"], "url.path": scope["path"], tracing.REQUEST_ID: context.id}
     with tracing.span(f"{scope['method']} {scope['path']}", tracing.SpanRole.SERVER, parent=headers, **about) as span:
         yield
@@ -78,7 +78,7 @@ def _traced(
 
 
 class _Response:
-    """Passes a response on, and adds the headers that every response has."""
+    """The response to one request: passes ASGI events on, and adds the headers that every response has."""
 
     def __init__(self, context: RequestContext, send: ASGISendCallable) -> None:
         self._context = context
@@ -92,7 +92,10 @@ class _Response:
         await self._send(event)
 
     async def fail(self, error: Exception) -> None:
-        """Answer an exception. If the response has already begun, its missing end tells the client."""
+        """Send the error response for an exception.
+
+        If the response has already begun, nothing is sent. The client notices the failure because the end is missing.
+        """
         answer = report(error)
         if self.status is None:
             await send_error(answer, self.send)
@@ -108,6 +111,7 @@ class _Response:
 
 
 async def send_error(answer: ApiError, send: Any) -> None:
+    """Send a complete error response. ``send`` is an ASGI send callable."""
     body = json.dumps(answer.envelope()).encode()
     headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **answer.headers()}
     encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]

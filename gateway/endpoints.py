@@ -1,4 +1,4 @@
-"""The endpoints that do speech work: their kinds of work, and the features that switch them on."""
+"""The endpoints that do speech work: the kind of work of each, and the roll-out feature that each kind belongs to."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ FEATURES = {
     Kind.SPEECH: Feature.TTS,
     Kind.REALTIME: Feature.REALTIME,
 }
-# The kind of work to check for a feature before it is known which endpoint will be called.
+# For each feature, the kind of work to check while it is not yet known which endpoint will be called.
 TYPICAL_KINDS = {Feature.ASR: Kind.TRANSCRIPTION, Feature.TTS: Kind.SPEECH, Feature.REALTIME: Kind.REALTIME}
 
 _kinds: dict[str, Kind] = {}
 
 
 def register(path: str, kind: Kind) -> None:
-    """Register ``path``, where POST requests do this kind of work. Apps call this when Django is ready."""
+    """Register a path whose POST requests do this kind of work. Apps call this in ``AppConfig.ready``."""
     _kinds[path] = kind
 
 
 def kind_of(path: str) -> Kind | None:
-    """Return the kind of work done at ``path``, or None if it does no speech work."""
+    """Return the kind of speech work that POST requests to ``path`` do, or None if they do none."""
     return _kinds.get(path)

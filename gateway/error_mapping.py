@@ -52,7 +52,7 @@ def _over_capacity(error: OverCapacity) -> ApiError:
 def _engine_unavailable(_error: EngineUnavailable) -> ApiError:
     """Return the error for an unavailable engine, without its cause.
 
-    The cause names paths, models and libraries, so only operators see it, in the log (``core.errors.report``).
+    The cause names paths, models and libraries, so it goes only to the log (``core.errors.report``), for operators.
     """
     message = _("The speech engine is not available at the moment. Try again.")
     return ApiError(ErrorCode.ENGINE_UNAVAILABLE, message, retry_after=UNAVAILABLE_RETRY_AFTER_S)

@@ -7,13 +7,16 @@
         await work.reserve()
         return await work.stream(chunks, content_type="audio/mpeg")
 
-The gate admits, measures and settles: whatever happens inside, exactly one ledger row is committed before the response
-is complete. A streamed response keeps the gate open, and settles when its last chunk has been taken.
+The gate admits, measures and settles. Whatever happens inside, exactly one ledger row is committed before the response
+is complete. With a streamed response, the gate stays open until the last chunk has been taken.
 
-To be admitted, an end user needs voice (the roll-out), quota, and room (capacity); they are checked in this order. If a
-header or a token names the end user, the gate admits them at once. If not, the body may still name them, so the view
-calls ``Work.admit`` once it has read the body. It calls ``Work.reserve`` once it knows how much quota is needed. A view
-that forgets either does no harm: nothing is sent before both have been done.
+To admit an end user, the gate checks in this order that voice is enabled for them (roll-out), that they have quota
+left, and that there is room for another user (capacity). If a header or a token names the end user, the gate makes
+these checks when it opens. If not, the body may still name them, so the view calls ``Work.admit`` after reading the
+body.
+
+The view calls ``Work.reserve`` once it knows how much quota the request needs. If a view omits either call, the gate
+makes it before the response is sent.
 """
 
 from __future__ import annotations
@@ -44,9 +47,12 @@ __all__ = ["FEATURES", "Kind", "Work", "WorkStream", "preflight", "request_gate"
 
 
 class Work:
-    """The work of one request. What the view fills in is metered when the gate closes.
+    """One request for speech work: its admission, its usage and its settlement.
 
-    ``deadline``: ``time.monotonic()`` seconds after which the results are worthless.
+    The view sets ``model``, ``voice``, ``language``, ``characters``, ``audio_ms`` and ``queue_ms``. Their values are
+    recorded when the gate closes.
+
+    ``deadline``: when the results must be ready, in ``time.monotonic()`` seconds.
     ``is_streaming``: True once the response is a stream, which closes the gate itself.
     ``is_live``: True if results reach the caller at once, so that nothing can be held back when the gate closes.
     """
@@ -80,28 +86,31 @@ class Work:
 
     @property
     def feature(self) -> Feature:
+        """The roll-out feature that this kind of work belongs to."""
         return FEATURES[self.kind]
 
     @property
     def units(self) -> int:
-        """Units that quotas count for this work, as far as they are known: characters, or milliseconds of audio."""
+        """The units that quotas count for this work so far: characters, or milliseconds of audio."""
         return self.characters if self.kind.measure is Measure.CHARACTERS else round(self.audio_ms)
 
     def set_cost(self, cost: float) -> None:
-        """Tell admission control the actual cost: seconds of audio or characters; 0 if no engine has to work."""
+        """Tell admission control the actual cost in seconds of audio or characters; 0 if no engine is needed."""
         if self._context.admitted is not None:
             self._context.admitted.revise(cost)
 
     def leave_admission(self) -> None:
-        """Stop counting this work in admission control, because an engine counts it itself."""
+        """Stop counting this work in admission control, because an engine counts it instead."""
         if self._context.admitted is not None:
             self._context.admitted.leave(done=False)
 
     async def admit(self, user: str | None = None) -> None:
-        """Admit the end user. ``user``, from the body, counts only if neither a header nor a token named one.
+        """Admit the end user.
+
+        ``user`` is the end user named in the body. It counts only if neither a header nor a token names one.
 
         Raises ``ApiError`` 400 for an invalid id, ``VoiceNotEnabled`` (403) outside the roll-out, ``QuotaExceeded``
-        (429) if the quota is used up, and ``TooManyUsers`` (503) if there is no room.
+        (429) if the quota is used up, and ``TooManyUsers`` (503) if there is no room for another user.
         """
         if user and not self.caller.names_user:
             self._user = end_user(user, "user")
@@ -116,10 +125,10 @@ class Work:
         self._admitted = self._user
 
     async def reserve(self, *, ahead: int = 0) -> None:
-        """Reserve quota for the ``units`` known so far. Raises ``QuotaExceeded`` (429) if they do not fit.
+        """Reserve quota for the ``units`` known so far. Raises ``QuotaExceeded`` (429) if too little quota is left.
 
-        Long-running work reserves some units ``ahead``, so that it rarely has to ask the database. Near the limit it
-        gets only what it needs now.
+        Long-running work reserves ``ahead`` more units each time, so it asks the database less often. Near the limit,
+        only the units known so far are reserved.
         """
         if ahead and self.units > self._covered:
             with suppress(quota.QuotaExceeded):
@@ -131,7 +140,7 @@ class Work:
         self._covered = units
 
     async def recheck(self) -> None:
-        """Check long-running work again.
+        """Check again whether long-running work may continue.
 
         Raises ``VoiceNotEnabled`` (403) if the end user no longer has voice, for example after the kill switch, and
         ``ApiError`` 401 if the caller's key has been revoked or its client application switched off.
@@ -145,9 +154,10 @@ class Work:
     async def stream(
         self, chunks: AsyncGenerator[bytes, None], *, content_type: str, headers: Mapping[str, str] | None = None
     ) -> WorkStream:
-        """Return a streaming response whose end closes the gate.
+        """Return a streaming response that closes the gate when it ends.
 
-        The first chunk is made before this returns, so that a failure until then gets a proper error response.
+        The first chunk is made before the response is returned, so an error until then still gets an error response.
+        Raises the errors of ``admit`` and ``reserve``.
         """
         try:
             await self.admit()
@@ -168,9 +178,9 @@ class Work:
             await self._checkpoint.note(self._entry(None))
 
     async def settle(self, error: BaseException | None = None) -> None:
-        """Commit this request's ledger row, or spool it while the database is unavailable. Only the first call counts.
+        """Commit this request's ledger row, or write the row to the spool while the database is unavailable.
 
-        Raises ``DatabaseError`` if neither is possible.
+        Only the first call does anything. Raises ``DatabaseError`` if neither is possible.
         """
         if self._settled:
             return
@@ -182,9 +192,9 @@ class Work:
             self._leave()
 
     def note(self, refusal: BaseException) -> None:
-        """Settle work that was refused before it began.
+        """Settle work that was refused before it began. ``refusal`` is the error.
 
-        Its row is written within a second, in a batch with others, because a refusal must cost less than the work.
+        The ledger row is written within a second, in a batch with others, to keep refusals cheap.
         """
         ledger().note(self._end(refusal))
 
@@ -204,7 +214,7 @@ class Work:
     def _entry(self, answer: ApiError | None) -> Entry:
         # Each failed try has its own row, but successful tries with the same Idempotency-Key have only one.
         settlement = self._context.once if answer is None else None
-        # A client that disconnected before the response began has received nothing, so it pays nothing.
+        # A client that disconnected before the response began has received nothing, so its usage is not counted.
         is_for_nothing = answer is not None and answer.status == 499 and not (self.is_streaming or self.is_live)
         return Entry(
             request_id=self.request_id,
@@ -228,7 +238,13 @@ class Work:
 
 @asynccontextmanager
 async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -> AsyncIterator[Work]:
-    """Admit one request of an authenticated caller. Raises the errors for 403, 429 or 503 if it is refused."""
+    """Open the gate for one request of an authenticated caller, and settle its work when the block ends.
+
+    ``user`` is the end user named in the request's fields, if any. A header or token that names one takes precedence.
+
+    Raises the errors of ``Work.admit``, ``ApiError`` 429 over the rate limit, and errors that are answered with 503
+    while the process drains or if its engines do not load before the deadline.
+    """
     work = Work(kind, caller)
     context = current()
     context.work.append(work)
@@ -252,9 +268,9 @@ async def request_gate(caller: Caller, kind: Kind, *, user: str | None = None) -
 
 
 async def preflight(caller: Caller, kind: Kind) -> None:
-    """Make the gate's checks for a call that only prepares work, such as issuing a browser's token.
+    """Make the gate's checks for a call that only prepares speech work, such as issuing a browser's token.
 
-    Raises what the gate would raise now. Nothing is reserved.
+    Raises the error that a request would get now. Nothing is reserved.
     """
     await policy.require(caller, caller.user, FEATURES[kind])
     await quota.check(caller, caller.user, kind)
@@ -262,9 +278,9 @@ async def preflight(caller: Caller, kind: Kind) -> None:
 
 
 class WorkStream(StreamingHttpResponse):
-    """Streaming response that settles its ``Work``: at the end, at an error, or when the client disconnects.
+    """Streaming response that settles its ``Work`` at the end, at an error, or when the client disconnects.
 
-    ``on_end``, if set, gets the whole body, or None if the body was not sent completely.
+    ``on_end``: called after settling with the whole body, or with None if the body was not sent completely.
     """
 
     on_end: Callable[[bytes | None], Awaitable[None]] | None = None
@@ -284,8 +300,8 @@ class WorkStream(StreamingHttpResponse):
         self._rest = rest
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        # Django closes this iterator as soon as the client has gone. The base class's iterator would leave the
-        # generator of chunks, and with it the settling, to the garbage collector.
+        # Django closes this iterator as soon as the client disconnects. The base class's iterator would leave the
+        # closing of the chunk generator to the garbage collector, and the work would be settled only then.
         return self._chunks()
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:

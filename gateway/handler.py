@@ -1,9 +1,8 @@
 """Django's ASGI handler, without a thread for every request for speech work.
 
-Django announces the beginning and the end of a request to synchronous signal receivers, in a thread that it starts for
-the request. The receivers close old database connections, for example. Speech work has nothing of the kind to close,
-because the ledger and the gate manage their own connections. So it skips the signals; all other requests go Django's
-usual way.
+Django sends ``request_started`` and ``request_finished`` to synchronous signal receivers, in a thread for each request.
+The receivers close old database connections, for example. Speech work needs none of the receivers, because the ledger
+and the gate manage their own connections. So its requests are handled without these signals.
 """
 
 from __future__ import annotations
@@ -22,6 +21,8 @@ from gateway.endpoints import kind_of
 
 
 class Handler(ASGIHandler):
+    """ASGI handler that sends no request signals for speech work, and handles all other requests as Django does."""
+
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         if kind_of(scope["path"]) is not None:
             await self._handle_work(scope, receive, send)
@@ -40,7 +41,7 @@ class Handler(ASGIHandler):
                 await self.send_response(refusal, send)
                 return
             assert request is not None
-            # Wait until the response has been sent or the client has gone, whichever is first.
+            # Wait until the response has been sent or the client has disconnected, whichever is first.
             answering = asyncio.create_task(self._answer(request, send))
             watching = asyncio.create_task(self.listen_for_disconnect(receive))
             try:
@@ -57,6 +58,6 @@ class Handler(ASGIHandler):
         try:
             await self.send_response(response, send)
         finally:
-            # What ``response.close`` does, except for sending the signal.
+            # The same as ``response.close``, but without sending the signal.
             for close in response._resource_closers:  # type: ignore[attr-defined]
                 close()

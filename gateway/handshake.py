@@ -1,6 +1,6 @@
-"""Identify who opens a WebSocket, and from which page.
+"""Identify the caller who opens a WebSocket, and check which page opens it.
 
-Browsers cannot set headers there, so a token may also come as a subprotocol or in the address.
+Browsers cannot set headers on a WebSocket, so a token may also be sent as a subprotocol or in the URL.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Handshake:
     """The opening request of a WebSocket.
 
     ``headers``: values by name in lower case.
-    ``query``: first value of each query parameter.
-    ``subprotocols``: names that the client offers.
+    ``query``: the first value of each query parameter.
+    ``subprotocols``: the names that the client offers.
     """
 
     headers: Mapping[str, str]
@@ -38,15 +38,17 @@ class Handshake:
 
     @classmethod
     def of(cls, scope: Mapping[str, Any]) -> Handshake:
+        """Return the handshake of an ASGI WebSocket scope."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         query = parse_qs(scope["query_string"].decode("latin-1"))
         return cls(headers, {name: values[0] for name, values in query.items()}, scope["subprotocols"])
 
     @property
     def subprotocol(self) -> str | None:
-        """The subprotocol to answer with, since a browser expects one of those that it offered.
+        """The subprotocol to accept, or None if the client offers none.
 
-        The one with the token is used only if there is no other.
+        A browser requires one of those that it offered. ``realtime`` is preferred. The subprotocol that contains the
+        token is accepted only if no other is offered.
         """
         harmless = [name for name in self.subprotocols if not name.startswith(TOKEN_PROTOCOL)]
         if "realtime" in harmless:
@@ -54,7 +56,10 @@ class Handshake:
         return next(iter([*harmless, *self.subprotocols]), None)
 
     def check_origin(self) -> None:
-        """Raise ``ApiError`` 403 for a page of another site. Programs other than browsers send no origin."""
+        """Raise ``ApiError`` 403 if the Origin header names a page that may not open a connection.
+
+        Pages of this host, of this machine and of ``VOICE_CORS_ORIGINS`` may. So may programs, which send no Origin.
+        """
         origin = self.headers.get("origin")
         if origin is None or is_allowed(origin):
             return
@@ -65,12 +70,15 @@ class Handshake:
             here = False
         if not here:
             message = _(
-                "Pages of this origin may not open a connection. The operator can add it to VOICE_CORS_ORIGINS."
+                "Pages of this origin may not open a connection. The operator can add the origin to VOICE_CORS_ORIGINS."
             )
             raise ApiError(ErrorCode.FORBIDDEN, message, param="origin")
 
     async def caller(self) -> tuple[Caller, Mapping[str, Any]]:
-        """Return the caller, and the settings that came with a browser's token. Raises ``ApiError`` 400 or 401."""
+        """Return the caller, and the session settings in a browser's token (empty for any other credential).
+
+        Raises ``ApiError`` 400 or 401.
+        """
         headers = dict(self.headers)
         if "authorization" not in headers:
             headers["authorization"] = f"Bearer {self._browser_token()}"
@@ -84,7 +92,7 @@ class Handshake:
             if name.startswith(TOKEN_PROTOCOL):
                 return name.removeprefix(TOKEN_PROTOCOL)
         token = self.query.get("token", "")
-        # Addresses end up in browser histories and in the logs of proxies, so no long-lived credential may be in them.
+        # URLs end up in browser histories and in the logs of proxies, so they must not contain long-lived credentials.
         if token and not token.startswith(client_secrets.START) and token.count(".") != 2:
             message = _("Only short-lived tokens may be sent in the address; send an API key as a header.")
             raise ApiError(ErrorCode.INVALID_API_KEY, message)

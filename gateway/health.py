@@ -1,4 +1,4 @@
-"""Liveness and readiness checks, for whatever restarts this process and whatever sends requests to it."""
+"""Liveness and readiness checks, for process supervisors (such as Kubernetes) and load balancers."""
 
 from __future__ import annotations
 
@@ -28,23 +28,26 @@ PAGES = "pages"
 
 @require_safe
 async def live(request: HttpRequest) -> JsonResponse:
-    """Answer that this process is alive.
+    """Answer 200 if this process is alive.
 
-    Nothing else is checked: a database that is unavailable is no reason to restart this process.
+    Nothing else is checked: an unavailable database, for example, is no reason to restart this process.
     """
     return JsonResponse({"status": "ok", "version": settings.VOICE_VERSION})
 
 
 @require_safe
 async def ready(request: HttpRequest) -> JsonResponse:
-    """Answer whether this process takes work: engines loaded, database and Redis reachable, not draining.
+    """Answer 200 if this process can take work, else 503.
 
-    ``?for=traffic`` is for load balancers. All processes share Redis, the database and the inference tier, so a fault
-    of one of these affects every process. The service can bear such a fault for a while (docs/outages.md). If the load
+    It can if its engines are loaded, the database and Redis are reachable, and it is not draining.
+
+    ``?for=traffic`` is for load balancers, and ignores faults that the service can bear for a while (docs/outages.md).
+    Redis, the database and the inference tier are shared, so a fault of one of them affects every process. If the load
     balancer took all processes out of service, the fault would become an outage, and callers would get the load
-    balancer's error page instead of a readable error. So this check ignores faults that the service can bear.
+    balancer's error page instead of a readable error.
 
-    ``?for=pages`` is the same for a process that serves only the admin, the dashboard and usage, and needs no models.
+    ``?for=pages`` ignores the same faults, and does not check the models. It is for a process that serves only the
+    admin, the dashboard and usage.
     """
     purpose = request.GET.get("for", "")
     checks: dict[str, Callable[[], Awaitable[str]]] = {"database": _database}
@@ -64,11 +67,11 @@ async def ready(request: HttpRequest) -> JsonResponse:
 
 
 def _bearable() -> set[str]:
-    """Return the dependencies that this process can do without at the moment."""
+    """Return the names of the checks whose failure this process can bear at the moment."""
     bearable = {"redis"}
     if database.was_there and database.away_s < settings.VOICE_DATABASE_OUTAGE_S:
         bearable.add("database")
-    # A tier that was never reachable may have a wrong address. Such a process must not replace one that works.
+    # If the tier has never been reachable, its address may be wrong. This process must not replace one that works.
     if settings.VOICE_INFERENCE_URL and lifecycle().loaded:
         bearable.add("models")
     return bearable
@@ -78,7 +81,7 @@ async def _outcome(name: str, check: Callable[[], Awaitable[str]]) -> str:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             return await check()
-    except Exception:  # the log has the reason; callers of this page need not know it
+    except Exception:  # the reason is only logged, because callers of this page need not know it
         logger.warning("not ready", exc_info=True, extra={"check": name})
         return "unreachable"
 
@@ -92,7 +95,7 @@ async def _models() -> str:
         return "loading"
     status = runtime.status()
     away = sorted(name for name in status if not status[name].ready and not runtime.is_stood_in_for(name))
-    return "unreachable: " + ", ".join(away) if away else "ok"  # only those of an inference tier become unreachable
+    return "unreachable: " + ", ".join(away) if away else "ok"  # only engines of an inference tier become unreachable
 
 
 async def _database() -> str:

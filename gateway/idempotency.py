@@ -1,13 +1,13 @@
-"""``Idempotency-Key``: a POST that is repeated gets the first response, and its work is neither done nor counted twice.
+"""``Idempotency-Key``: a repeated POST gets the first one's response, and its work is neither done nor counted twice.
 
-Only responses that a retry should get again are kept: successes, and errors that are the caller's fault.
+Only responses that a retry should get again are kept: successes, and errors that another try would not change.
 
 A key is claimed while its request runs, and the claim is renewed. If the process is killed, the claim expires after
-``CLAIM_S`` seconds. Work that the killed process had already written to the ledger is not counted again (see the
-settlement of ``Work``).
+``CLAIM_S`` seconds. Work that the killed process had already written to the ledger is not counted again (see
+``settlement`` in ``Work``).
 
-While Redis is unavailable, nobody can know whether a key was used, so such requests are refused (503). If Redis becomes
-unavailable during a request, its response is still sent.
+While Redis is unavailable, the service cannot know whether a key was used, so requests with a key are refused (503). If
+Redis becomes unavailable during such a request, its response is still sent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from gateway.gate import WorkStream
 from inference.pool import in_first_pool
 
 POLL_S = 0.05
-CLAIM_S = 10.0  # a claim that was not renewed for so long belongs to a process that died
+CLAIM_S = 10.0  # a claim that has not been renewed for this long belongs to a process that was killed
 RENEWALS_PER_CLAIM = 4
 GIVEN_KEYS = 100_000  # keys known to have been answered, even if the response is no longer kept
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -50,7 +50,11 @@ _store = make_store("idempotency", settings.VOICE_IDEMPOTENCY_BYTES, settings.VO
 
 
 async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]]) -> HttpResponseBase:
-    """Return ``run()``'s response, or the stored response to this caller's earlier request with the same key."""
+    """Return ``run()``'s response, or the stored response to this caller's earlier request with the same key.
+
+    Raises ``ApiError`` 400 for an invalid key, 422 if the earlier request had another body, and 503 if the earlier
+    request is still running at the deadline or if the store is unavailable.
+    """
     key = request.headers.get("Idempotency-Key")
     if request.method != "POST" or key is None or not settings.VOICE_IDEMPOTENCY_TTL_S:
         return await run()
@@ -64,7 +68,7 @@ async def once(request: Request, run: Callable[[], Awaitable[HttpResponseBase]])
 
 
 def _boundary(content_type: str) -> bytes:
-    """Return the boundary between the parts of a multipart body; empty for any other body."""
+    """Return the boundary between the parts of a multipart body, or empty bytes for any other content type."""
     header = Message()
     header["Content-Type"] = content_type
     is_multipart = header.get_content_maintype() == "multipart"
@@ -72,7 +76,7 @@ def _boundary(content_type: str) -> bytes:
 
 
 def _fingerprint(body: bytes, boundary: bytes) -> str:
-    """Return a fingerprint of the body. Bodies with the same fields and files have the same fingerprint.
+    """Return a fingerprint that is the same for bodies with the same fields and files.
 
     The multipart boundary is left out, because clients generate a new one for each attempt.
     """
@@ -88,6 +92,12 @@ def _fingerprint(body: bytes, boundary: bytes) -> str:
 
 
 class _Try:
+    """One request with an idempotency key.
+
+    ``name``: digest of the caller, the path and the key; the name under which the response is stored.
+    ``fingerprint``: digest of the body.
+    """
+
     def __init__(self, name: str, fingerprint: str) -> None:
         self._name = name
         self._fingerprint = fingerprint
@@ -136,8 +146,8 @@ class _Try:
     def _settlement(self) -> str:
         """Return a settlement id that all tries with this key share until one of them has been answered.
 
-        So a row that a killed process had written to the ledger is not written again. Work is counted again only if it
-        is repeated because its response was no longer kept.
+        The ledger accepts each settlement id once. So a retry does not write a row again that a killed process had
+        already written. Work is counted again only if it is repeated because its response was no longer kept.
         """
         period = int(time.time() / settings.VOICE_IDEMPOTENCY_TTL_S)
         return _digest(self._name, self._fingerprint, str(period), str(_given.get(self._name, 0)))[:32]

@@ -1,4 +1,4 @@
-"""Life cycle of this process: engines load, requests come and go, then it drains and stops."""
+"""Life cycle of this process: load the engines, serve requests, drain and stop."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Lifecycle:
     """State of this process.
 
     ``draining``: True if new work is refused, because the process is about to stop.
-    ``stopping``: set when draining begins, for tasks that outlast a request and have to be told.
+    ``stopping``: event that is set when draining begins, for tasks that would outlast it, such as open sockets.
     ``requests``: number of requests under way, including open sockets.
-    ``failures``: the engines that did not load, with the reason.
+    ``failures``: the error message of each engine that did not load, by the engine's name.
     """
 
     def __init__(self) -> None:
@@ -43,20 +43,23 @@ class Lifecycle:
 
     @property
     def loaded(self) -> bool:
-        """True if every engine is ready."""
+        """True if all engines have been loaded."""
         return self._loading is not None and self._loading.done() and not self.failures
 
     def start_loading(self) -> asyncio.Task[None]:
-        """Load the engines in the background.
+        """Load the engines in the background, and return the task that loads them.
 
-        A later call loads only those that failed, never one that is ready.
+        A call after a failure tries the failed engines again. Engines that are ready stay as they are.
         """
         if self._loading is None or (self._loading.done() and self.failures):
             self._loading = asyncio.create_task(self._load())
         return self._loading
 
     async def admit(self, deadline: float) -> None:
-        """Wait until the engines have loaded. Raises the errors for 503 if the server drains or the deadline passes."""
+        """Wait until the engines have loaded, at most until ``deadline`` (``time.monotonic()`` seconds).
+
+        Raises ``ApiError`` 503 if the process is draining, and ``TimeoutError`` (answered with 503) at the deadline.
+        """
         if self.draining:
             message = _("This server is shutting down. Try again.")
             raise ApiError(ErrorCode.OVER_CAPACITY, message, retry_after=DRAINING_RETRY_AFTER_S)
@@ -68,7 +71,7 @@ class Lifecycle:
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Count one request from its first byte to its last."""
+        """Count a request as under way while the block runs."""
         self.requests += 1
         self._nothing_under_way.clear()
         try:
@@ -88,7 +91,10 @@ class Lifecycle:
         return self.requests == 0
 
     async def close(self) -> None:
-        """Stop loading engines and withdraw the lease. Call this only when no request is under way any more."""
+        """Stop loading, give this process's user slots back, and close the engines and the ledger.
+
+        Call this only after the last request has ended.
+        """
         if self._loading is not None and not self._loading.done():
             self._loading.cancel()
             await asyncio.wait([self._loading])
@@ -99,7 +105,7 @@ class Lifecycle:
     async def _load(self) -> None:
         self.failures.clear()
         await asyncio.gather(*(self._load_one(name) for name in runtime.names()))
-        # These objects stay for good. The garbage collector stops all threads, so it should not scan them each time.
+        # The loaded objects live as long as the process. Garbage collection stops all threads, so exclude them from it.
         gc.collect()
         gc.freeze()
 

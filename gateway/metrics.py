@@ -16,46 +16,46 @@ _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 120, 300)
 
 requests_total = Counter("voice_requests_total", "Requests for speech work", ["kind", "status", "client"])
 request_seconds = Histogram(
-    "voice_request_seconds", "From arrival to the last byte of a success", ["kind"], buckets=_SECONDS
+    "voice_request_seconds", "From arrival to the last byte of a successful response", ["kind"], buckets=_SECONDS
 )
 queue_seconds = Histogram(
     "voice_queue_seconds", "Waiting for a batch", ["kind"], buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10)
 )
 live_seconds = Histogram(
     "voice_live_seconds",
-    "What people wait for in a conversation: from the end of a turn to its words, from a sentence to its sound",
+    "Wait in a conversation: from the end of a turn to its words, or from a sentence to its sound",
     ["kind"],
     buckets=_SECONDS[:10],
 )
 for _kind in (Kind.REALTIME, Kind.SPEECH):
     live_seconds.labels(_kind.value)
-audio_seconds_total = Counter("voice_audio_seconds_total", "Audio heard or spoken", ["kind"])
-characters_total = Counter("voice_characters_total", "Characters spoken")
+audio_seconds_total = Counter("voice_audio_seconds_total", "Audio recognised or generated", ["kind"])
+characters_total = Counter("voice_characters_total", "Characters of text turned into speech")
 real_time_factor = Histogram(
     "voice_real_time_factor",
     "Seconds of work per second of audio",
     ["kind"],
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
-batch_size = Histogram("voice_batch_size", "Units run together", ["engine"], buckets=(1, 2, 4, 8, 16, 32, 64))
+batch_size = Histogram("voice_batch_size", "Units in one batch", ["engine"], buckets=(1, 2, 4, 8, 16, 32, 64))
 batch_seconds = Histogram("voice_batch_seconds", "Running one batch", ["engine"], buckets=_SECONDS)
 admission_wait_seconds = Gauge(
-    "voice_admission_wait_seconds", "What the newest request has before it, in this process", ["feature"]
+    "voice_admission_wait_seconds", "Estimated wait of the newest request, in this process", ["feature"]
 )
-admission_refused_total = Counter("voice_admission_refused_total", "Requests refused for want of capacity", ["feature"])
-for _feature in ("asr", "tts"):  # export 0, rather than nothing, before the first refusal
+admission_refused_total = Counter("voice_admission_refused_total", "Requests refused for lack of capacity", ["feature"])
+for _feature in ("asr", "tts"):  # export 0 before the first refusal, rather than nothing
     admission_refused_total.labels(_feature)
-build_info = Gauge("voice_build_info", "1; the label says which version runs", ["version"])
+build_info = Gauge("voice_build_info", "Always 1; the label is the version that runs", ["version"])
 streams_open = Gauge("voice_streams_open", "Open WebSockets that do speech work", ["kind"])
 
 
 def observe_work(entry: Entry) -> None:
-    """Count one finished request for speech work."""
+    """Record one finished request for speech work in the metrics."""
     kind = entry.kind.value
     requests_total.labels(kind, entry.status, entry.client_id).inc()
     if entry.status != 200:  # refusals are fast and would hide slow responses
         return
-    if not entry.is_live:  # a stream takes as long as people talk or listen
+    if not entry.is_live:  # a stream lasts as long as people talk or listen
         request_seconds.labels(kind).observe(entry.total_ms / 1000)
     queue_seconds.labels(kind).observe(entry.queue_ms / 1000)
     audio_seconds_total.labels(kind).inc(entry.audio_ms / 1000)
@@ -71,13 +71,13 @@ def _observe_batch(engine: str, size: int, seconds: float) -> None:
 
 
 class EngineCollector(Collector):
-    """Exports the state of the engines, read when Prometheus asks."""
+    """Exports the state of the engines. It is read each time Prometheus scrapes the metrics."""
 
     def collect(self) -> Iterable[Metric]:
-        ready = GaugeMetricFamily("voice_engine_ready", "1 when the engine takes work", labels=["engine"])
+        ready = GaugeMetricFamily("voice_engine_ready", "1 while the engine takes work", labels=["engine"])
         queue = GaugeMetricFamily("voice_queue_length", "Units waiting for a batch", labels=["engine"])
-        running = GaugeMetricFamily("voice_units_running", "Units in a batch that runs", labels=["engine"])
-        wait = GaugeMetricFamily("voice_estimated_wait_seconds", "What a unit would wait now", labels=["engine"])
+        running = GaugeMetricFamily("voice_units_running", "Units in a running batch", labels=["engine"])
+        wait = GaugeMetricFamily("voice_estimated_wait_seconds", "How long a unit would wait now", labels=["engine"])
         for name, stats in runtime.status().items():
             ready.add_metric([name], float(stats.ready))
             queue.add_metric([name], stats.queue_length)

@@ -1,6 +1,6 @@
-"""Django's middleware, kept off the path of API calls.
+"""Django's middleware, adapted so that API calls need no thread.
 
-Django's own classes are synchronous, so each would send every request to a thread and back. Here, middleware for people
+Django's own classes are synchronous, so each would send every request to a thread and back. Here, middleware for users
 who sign in runs only for their pages, and middleware for every request runs on the event loop.
 """
 
@@ -28,7 +28,7 @@ from core import locale
 LANGUAGE_KEPT_S = 365 * 24 * 3600
 FOR_PEOPLE = ("/admin/", "/dashboard/")  # pages for people who sign in; everything else is called with keys and tokens
 
-# The admin's theme has inline scripts and evaluates attributes (Alpine.js), so both have to be allowed.
+# The admin's theme uses inline scripts, and Alpine.js, which evaluates attributes. So both have to be allowed.
 ADMIN_POLICY = "; ".join(
     [
         "default-src 'self'",
@@ -45,7 +45,7 @@ ADMIN_POLICY = "; ".join(
 
 
 class PeopleOnly:
-    """Mix-in that restricts a Django middleware to the pages of people who sign in."""
+    """Mix-in that restricts a Django middleware to pages for users who sign in: the admin and the dashboard."""
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info.startswith(FOR_PEOPLE):
@@ -54,9 +54,9 @@ class PeopleOnly:
 
 
 class Language:
-    """Middleware that serves pages in the language that visitors choose (``?lang=ms``) or else prefer.
+    """Middleware that sets the language of a page: the one chosen with ``?lang=ms``, or else the browser's preference.
 
-    The admin stays English.
+    A cookie keeps the choice. Only the home page and the dashboard are translated.
     """
 
     async_capable = True
@@ -83,7 +83,7 @@ class Language:
 class Security(PeopleOnly, SecurityMiddleware):
     """Adds Django's security headers, a content security policy, and ``Secure`` to cookies sent over TLS.
 
-    A page that has a content security policy of its own keeps it.
+    If a view has set a content security policy, that policy stays.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -120,7 +120,7 @@ class ClickJacking(PeopleOnly, XFrameOptionsMiddleware):
 
 
 class Metrics(PrometheusAfterMiddleware):
-    """django-prometheus's middleware. It only adds numbers, so it needs no thread."""
+    """django-prometheus's middleware, run on the event loop. It only updates counters, so it needs no thread."""
 
     metrics_cls = PrometheusMetrics
 
@@ -140,9 +140,9 @@ class Metrics(PrometheusAfterMiddleware):
 
 
 class Compressed(GZipMiddleware):
-    """Compresses pages with gzip and random padding, so that their length reveals nothing of their content.
+    """Compresses HTML pages with gzip and random padding, so that their length reveals nothing about their content.
 
-    Static files have their own compression (``voiceproject.static``). API responses are small, or audio.
+    Static files are compressed in advance (``voiceproject.static``). API responses are small, or audio.
     """
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
@@ -153,7 +153,7 @@ class Compressed(GZipMiddleware):
 
 
 class ContentLength:
-    """Middleware that announces the length of a known body, so that it is not sent in chunks."""
+    """Middleware that adds a Content-Length to each response whose body is complete, so it is not sent in chunks."""
 
     async_capable = True
     sync_capable = False

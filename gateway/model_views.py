@@ -20,7 +20,7 @@ _model = inline_serializer(
         "object": serializers.CharField(default="model"),
         "created": serializers.IntegerField(help_text="Unix seconds"),
         "owned_by": serializers.CharField(),
-        "notice": serializers.CharField(required=False, help_text="what to know of it, such as that it is a fallback"),
+        "notice": serializers.CharField(required=False, help_text="What users should know about the model"),
     },
 )
 
@@ -63,7 +63,7 @@ class AudioModelsView(PublicApiView):
 
     @extend_schema(
         operation_id="list_audio_models",
-        summary="Models that speak (Open WebUI)",
+        summary="Text-to-speech models (Open WebUI)",
         responses=inline_serializer("AudioModelList", {"models": serializers.ListField(child=_name)}),
     )
     async def get(self, request: Request) -> Response:

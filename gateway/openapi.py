@@ -1,7 +1,7 @@
 """The API's schema at ``/schema/``: the parts that concern all views.
 
-drf-spectacular describes the views. A hook adds what they share: authentication, common headers, errors, tags by task,
-and for each call an example that works as it stands.
+drf-spectacular describes each view. The post-processing hook ``complete`` adds authentication, common headers, errors,
+tags by task, and examples that work as they stand.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ TAGS = {
     "Models": ("/v1/models",),
 }
 PUBLIC = ("/v1/models", "/v1/audio/models", "/v1/audio/voices")  # readable without a key
-WORK = ("/v1/audio/transcriptions", "/v1/audio/translations", "/v1/audio/speech")  # done by an engine
+WORK = ("/v1/audio/transcriptions", "/v1/audio/translations", "/v1/audio/speech")  # speech work
 
 ERRORS = {
     "400": "A field is missing or cannot be used (`missing_field`, `invalid_value`, `unsupported_parameter`, "
     "`invalid_audio`, `audio_too_short`, `unsupported_format`, `empty_input`); `param` names it.",
     "401": "`missing_credentials`, `invalid_api_key`, `expired_token`.",
-    "403": "Voice is not on for this end user (`voice_not_enabled`), or it is somebody else's (`forbidden`).",
+    "403": "Voice is not enabled for this end user (`voice_not_enabled`), or access is denied (`forbidden`).",
     "404": "`model_not_found`, `voice_not_found`, `not_found`.",
     "405": "`method_not_allowed`.",
     "408": "The body arrived too slowly (`request_timeout`).",
     "413": "`file_too_large`, `audio_too_long`, `input_too_long`.",
-    "415": "Not the content type that is asked for (`unsupported_media_type`).",
+    "415": "The content type is not supported (`unsupported_media_type`).",
     "422": "The Idempotency-Key was used with another body (`idempotency_mismatch`).",
     "429": "`rate_limit_exceeded`, `quota_exceeded`, `too_many_streams`; see Retry-After.",
-    "503": "`over_capacity`, `engine_unavailable`; refused before work is done, see Retry-After.",
+    "503": "`over_capacity`, `engine_unavailable`; try again, see Retry-After.",
 }
 
 #: One event of a ``text/event-stream``; ``data`` is JSON in a string.
@@ -66,9 +66,9 @@ ENVELOPE = {
             "type": "object",
             "required": ["message", "type", "param", "code"],
             "properties": {
-                "message": {"type": "string", "description": "For a person"},
+                "message": {"type": "string", "description": "For people to read"},
                 "type": {"type": "string", "example": "invalid_request_error"},
-                "param": {"type": "string", "nullable": True, "description": "The field that it is about"},
+                "param": {"type": "string", "nullable": True, "description": "The field that caused the error"},
                 "code": {"type": "string", "example": "invalid_value"},
             },
         }
@@ -87,10 +87,10 @@ Speech to text and text to speech behind OpenAI's audio API. Malay first.
 **Sockets**, which OpenAPI cannot describe:
 
 - `/v1/realtime?intent=transcription`: OpenAI's realtime transcription session, for its SDKs
-- `/ws/asr`: a `start` message, binary PCM, then partial and final texts
-- `/ws/tts`: text as a language model writes it, audio out, cancelled at any moment
+- `/ws/asr`: a `start` message and binary PCM in; partial and final texts out
+- `/ws/tts`: text in, as a language model writes it; audio out; cancellable at any moment
 
-`docs/realtime.md`, `docs/live-speech.md` and, for web pages, `docs/frontend.md` have their messages.
+Their messages are described in `docs/realtime.md`, `docs/live-speech.md` and, for web pages, `docs/frontend.md`.
 """
 
 
@@ -106,7 +106,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 
 def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Complete the schema. This is a post-processing hook of drf-spectacular."""
+    """Add the common parts to the schema ``result``, and return it. A post-processing hook of drf-spectacular."""
     result["info"]["description"] = SOCKETS.strip()
     result["tags"] = [{"name": name} for name in TAGS]
     result["components"].setdefault("schemas", {})["Error"] = ENVELOPE

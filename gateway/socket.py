@@ -1,10 +1,10 @@
-"""Base of WebSockets that do speech work: the same gate as for requests, and the limits that sockets need.
+"""Base class of the WebSockets that do speech work. They pass the same gate as requests, and have limits of their own.
 
 A protocol inherits ``SocketConsumer`` and defines what its messages mean. The base class does the rest:
 
 - origin and credentials, rate limit, streams per user, gate and ledger;
 - checkpoints, and limits of size, idle time and duration;
-- a bounded queue of outgoing messages, and an error in the envelope before each close;
+- a bounded queue of outgoing messages, and an error event before a close;
 - an orderly end when the process drains.
 
 Tasks, all on one event loop:
@@ -14,7 +14,7 @@ Tasks, all on one event loop:
 - one sends, from a bounded queue;
 - one watches the clock and the process.
 
-``fail`` and ``finish`` may be called from any of them; the first call counts.
+``fail`` and ``finish`` may be called from any of these tasks. Only the first call closes the connection.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ from usage.entry import Measure
 logger = logging.getLogger("voiceproject.requests")
 
 RECHECK_S = 2.0  # a kill switch ends open streams within this time
-# Units that a stream reserves beyond those it has used, so that it need not ask the database for each message.
+# Units that a stream reserves beyond its usage so far, so that it need not ask the database for each message.
 COVER_AHEAD = {Measure.AUDIO: 30_000, Measure.CHARACTERS: 2_000}
 MAX_WAITING = 256  # messages that may wait for a client that does not read, before it is cut off
-TAKEN_WITHIN_S = 10.0  # time for the connection to take what ``sent`` waits for, before the client is cut off
-# About half a minute of 16-bit audio at 16 kHz. Pings wait in line with messages: while the server does not read, a
-# client gets no answer to its pings, and most clients hang up after 20 s of that.
+TAKEN_WITHIN_S = 10.0  # time for the connection to take the queued messages, before the client is cut off
+# About half a minute of 16-bit audio at 16 kHz. Pings are queued with messages. While the server does not read, no
+# ping is answered, and most clients hang up after 20 s without an answer.
 READ_AHEAD_BYTES = 1_048_576
 FAREWELL_S = 5.0  # after a close: time for the client to answer and for a handler to end
 NORMAL = 1000
@@ -76,13 +76,13 @@ def close_code(answer: ApiError) -> int:
 
 
 class SocketConsumer(AsyncWebsocketConsumer):
-    """Base class for WebSocket protocols.
+    """Base class of WebSocket protocols. An instance serves one connection.
 
     Protocols override ``opened``, ``on_message``, ``on_binary`` and, as needed, the other hooks.
     """
 
     kind: ClassVar[Kind]
-    #: Fields that a client may cut anywhere, even within a character. Half a surrogate pair then reaches the protocol.
+    #: Fields that a client may cut anywhere, even within a character. ``on_message`` then gets half a surrogate pair.
     splittable: ClassVar[frozenset[str]] = frozenset()
     channel_layer_alias = None  # nobody sends messages to a socket from elsewhere
     work: Work
@@ -100,7 +100,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self._has_handled = asyncio.Event()
         self._handling: asyncio.Task[None] | None = None
         self._noted_ms = 0.0
-        self._deaf = False  # incoming messages no longer count: the connection is closing, or about to
+        self._deaf = False  # incoming messages are ignored, because the connection is closing or about to close
         self._ending: _Close | None = None
         self._failure: BaseException | None = None
         self._is_cut = False
@@ -108,7 +108,10 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
     # --- for protocols ------------------------------------------------------------------------------------------------
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
-        """Called once the caller is known and ``self.work`` is open. ``preset``: settings in a browser's token."""
+        """Start the protocol. Called once the caller is known and ``self.work`` is open.
+
+        ``preset`` holds the session settings in a browser's token; empty for any other credential.
+        """
 
     async def on_message(self, message: dict[str, Any]) -> None:
         """Handle a text message: a JSON object with a ``type``."""
@@ -117,35 +120,35 @@ class SocketConsumer(AsyncWebsocketConsumer):
         """Handle a binary message."""
 
     async def on_error(self, error: Exception) -> None:
-        """Handle an exception of one of the handlers above. Unless a protocol overrides this, the stream ends."""
+        """Handle an exception that ``on_message`` or ``on_binary`` has raised. By default the stream ends."""
         self.fail(error)
 
     async def wind_down(self) -> None:
-        """Finish open work after the last message. Cancelled after ``VOICE_WS_DRAIN_S`` seconds."""
+        """Finish open work, after the last message has been handled. Cancelled after ``VOICE_WS_DRAIN_S`` seconds."""
 
     async def closed(self) -> None:
-        """Release all resources, and meter for the last time. Always called if ``opened`` was."""
+        """Release all resources, and meter for the last time. Always called if ``opened`` was called."""
 
     @property
     def idle_limit_s(self) -> float:
-        """Seconds for which the client may send nothing; infinite if silence is normal."""
+        """The time in seconds for which the client may send nothing; infinite if silence is normal."""
         return float(settings.VOICE_WS_IDLE_S)
 
     def is_working(self) -> bool:
-        """Return True while the client waits for a result, and so is not idle."""
+        """Return True while the client waits for a result. The idle limit does not apply to such a client."""
         return bool(self._ahead)
 
     def close_for(self, answer: ApiError) -> tuple[int, bool]:
-        """Return the close code for an error, and whether an error event is sent before closing."""
+        """Return the close code for an error, and whether to send an error event before closing."""
         return close_code(answer), True
 
     def meter(self) -> None:
-        """Update the usage in ``self.work``."""
+        """Update the usage so far in ``self.work``: ``audio_ms`` or ``characters``."""
 
     async def name_user(self, user: str | None) -> None:
         """Set the end user that a message names, unless a header or a token has named one.
 
-        Raises what ``Work.admit`` raises, and ``ApiError`` 429 if this user has too many streams.
+        Raises the errors of ``Work.admit``, and ``ApiError`` 429 if this user has too many streams.
         """
         before = self.work.user
         await self.work.admit(user)
@@ -153,16 +156,21 @@ class SocketConsumer(AsyncWebsocketConsumer):
             await self._gate.enter_async_context(stream_slot(self.work.caller, self.work.user))
 
     def error_event(self, answer: ApiError) -> dict[str, Any]:
+        """Return the event that tells the client of an error: the API's error envelope with ``type`` "error"."""
         return {"type": "error", **answer.envelope()}
 
     def send_event(self, event: Mapping[str, Any] | bytes) -> None:
-        """Queue a message for the client. If too many messages are queued already, the connection is cut."""
+        """Queue a message for the client: an event (sent as JSON) or binary data.
+
+        If ``MAX_WAITING`` messages are queued already, the connection is cut.
+        """
         self._put(event if isinstance(event, bytes) else whole_characters(json.dumps(event, ensure_ascii=False)))
 
     async def sent(self) -> None:
-        """Wait until the connection has taken all queued messages. A client that takes nothing is cut off.
+        """Wait until all queued messages have been passed to the connection.
 
-        So audio is made no faster than a client reads, and little of it is on its way at any time.
+        A protocol that calls this produces audio no faster than the client reads. A client that takes nothing for
+        ``TAKEN_WITHIN_S`` seconds is cut off.
         """
         try:
             async with asyncio.timeout(TAKEN_WITHIN_S):
@@ -171,12 +179,12 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._cut()
 
     def finish(self) -> None:
-        """Close the connection normally, after the messages that are queued."""
+        """Close the connection normally, after the queued messages."""
         if self._ending is None:
             self._end_with(_Close(NORMAL, ""))
 
     def fail(self, error: BaseException) -> None:
-        """Send the error and close the connection."""
+        """Send the error to the client, and close the connection."""
         if self._ending is None:
             answer = report(error)
             self._failure = error
@@ -218,13 +226,14 @@ class SocketConsumer(AsyncWebsocketConsumer):
             case "websocket.disconnect":
                 self._left_with = message.get("code")
                 if self._handling is not None:
-                    await asyncio.wait([self._handling])  # messages sent before leaving count
+                    await asyncio.wait([self._handling])  # handle the messages that were sent before the disconnect
                 raise StopConsumer
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         handshake = Handshake.of(self.scope)
         locale.answer_in(locale.accepted(handshake.headers.get("accept-language", "")))
-        await self.accept(handshake.subprotocol)  # even if it is refused below: an event tells the reason
+        # A connection that is refused below is accepted too, so that an event can give the reason.
+        await self.accept(handshake.subprotocol)
         self._tasks.append(asyncio.create_task(self._send_all()))
         try:
             handshake.check_origin()
@@ -284,14 +293,14 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self._cut()
 
     def _cut(self) -> None:
-        """Close without a last message. The client does not read, so the message would only wait behind others."""
+        """Close the connection without a last message, which a client that does not read would not get."""
         if not self._is_cut and self._main is not None:
             logger.warning("cut a client that does not read")
             self._is_cut = self._deaf = True
             self._main.cancel()
 
     def _stop_handling(self) -> None:
-        """End the consumer if it has not ended by itself some time after the close was sent.
+        """Cancel the consumer if it is still running ``FAREWELL_S`` seconds after the close was sent.
 
         Otherwise a handler that waits for the engine could keep the process from stopping.
         """
@@ -302,7 +311,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def _send_all(self) -> None:
         while True:
             item = await self._outgoing.get()
-            with suppress(OSError, RuntimeError):  # the client has gone, which the reading task will notice
+            with suppress(OSError, RuntimeError):  # the client has disconnected, which the reading task will notice
                 await self._send_one(item)
             if isinstance(item, _Close):
                 break
@@ -320,7 +329,10 @@ class SocketConsumer(AsyncWebsocketConsumer):
                 await self.send(text_data=text)
 
     async def _watch(self) -> None:
-        """End the stream if it is idle or too long, if the process drains, or if its user loses voice."""
+        """End the stream when it is idle or has lasted too long, when the process drains, or when a recheck fails.
+
+        The recheck is ``Work.recheck``, every ``RECHECK_S`` seconds.
+        """
         ends_at = time.monotonic() + settings.VOICE_WS_MAX_S
         while not self._deaf:
             if self.is_working():
@@ -350,7 +362,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             await self.work.recheck()
         except (ApiError, DomainError) as error:
             self.fail(error)
-        except DatabaseError:  # checked again soon; watching must go on meanwhile
+        except DatabaseError:  # the next recheck is soon, and this task must go on
             logger.warning("cannot ask whether a stream's user still has voice", exc_info=True)
 
     async def _wind_down(self, reason: ApiError) -> None:
@@ -358,7 +370,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         try:
             async with asyncio.timeout(settings.VOICE_WS_DRAIN_S):
                 if self._handling is not None:
-                    await asyncio.wait([self._handling])  # messages that were read still count
+                    await asyncio.wait([self._handling])  # handle the messages that have been read
                 if self._ending is None:
                     await self.wind_down()
         except TimeoutError:
@@ -392,9 +404,9 @@ class SocketConsumer(AsyncWebsocketConsumer):
             logger.exception("a stream could not be settled")
 
     def _outcome(self) -> BaseException | None:
-        """Return the error to record in the ledger, or None.
+        """Return the error to record in the ledger, or None to record success.
 
-        However a stream ended, its usage until then counts as served, unless the service itself failed (500).
+        A stream with usage is recorded as a success however it ended, unless the service itself failed (500).
         """
         outcome = self._failure
         if self._ending is None:

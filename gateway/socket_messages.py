@@ -1,4 +1,4 @@
-"""Text messages on a WebSocket: parse them, limit their size, and handle characters that were cut in two."""
+"""Text messages on a WebSocket: parse them, limit their size, and repair characters that were cut in two."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def whole_characters(text: str) -> str:
 
 
 async def parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
-    """Parse a text message. Raises ``ApiError`` 400 or 413.
+    """Return the JSON object in a text message. Raises ``ApiError`` 400 or 413.
 
-    Unpaired surrogates are replaced, except in the ``splittable`` fields, whose text may be cut within a character.
+    Unpaired surrogates are replaced, except in the ``splittable`` fields, where a client may cut the text within a
+    character.
     """
     check_size(len(text), settings.VOICE_WS_MAX_JSON_BYTES)
     try:
@@ -49,7 +50,7 @@ async def parsed(text: str, splittable: frozenset[str]) -> dict[str, Any]:
 
 
 def memory_of(message: dict[str, Any]) -> int:
-    """Return the bytes of memory that a queued ASGI event with this message takes."""
+    """Return the approximate memory in bytes of a queued ASGI event with this message."""
     return MESSAGE_BYTES + len(message.get("text") or message.get("bytes") or "")
 
 

@@ -1,7 +1,7 @@
-"""Limit how many streams an end user has open: counted in this process or, with Redis, in all processes.
+"""Limit the number of streams that an end user may have open.
 
-In Redis, each stream is a member of its user's sorted set, scored by its expiry. A process that is killed stops
-renewing its members, so they expire.
+They are counted in this process or, with Redis, in all processes together. In Redis, each user has a sorted set of
+streams, scored by their expiry. If a process is killed, its streams expire because nothing renews them.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ NOT_COUNTED = "cannot count streams"
 
 
 class StreamLimiter(Protocol):
+    """Counts each user's open streams."""
+
     async def take(self, user: str, stream: str) -> int:
-        """Add the stream, and return how many the user now has, including this one."""
+        """Count ``stream`` as open, and return how many streams the user now has, including this one."""
 
     async def renew(self, user: str, stream: str) -> None: ...
 
@@ -93,10 +95,10 @@ stream_limiter: PerLoop[StreamLimiter] = PerLoop(
 
 @asynccontextmanager
 async def stream_slot(caller: Caller, user: str) -> AsyncIterator[None]:
-    """Hold one of the user's ``VOICE_STREAMS_PER_USER`` streams. Raises ``ApiError`` 429 if all are taken.
+    """Count one more open stream of the user while the block runs.
 
-    While Redis is unavailable, nobody is limited. Connections that name no end user are not limited either, because
-    they may belong to any number of people.
+    Raises ``ApiError`` 429 if the user already has ``VOICE_STREAMS_PER_USER`` streams. There is no limit while Redis is
+    unavailable, nor for connections that name no end user, because they may belong to any number of people.
     """
     limit = settings.VOICE_STREAMS_PER_USER
     unnamed = user == f"key:{caller.key_prefix}"

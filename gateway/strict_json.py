@@ -1,7 +1,7 @@
-"""Strict JSON: a parser for request bodies, and fields that accept only the type in the schema.
+"""Strict JSON: a parser for request bodies, and fields that accept only the JSON type in the schema.
 
-Errors that Django REST framework's own parser would answer with 500 become 400. The fields of
-Django REST framework are meant for forms, so they also accept the number 5 for the string "5".
+The parser answers 400 where the one of Django REST framework would cause a 500. The fields are strict because those of
+Django REST framework are meant for forms, and accept the number 5 as the string "5".
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from rest_framework.parsers import JSONParser
 
 
 class JsonParser(JSONParser):
-    """Parser for JSON whose top level must be an object."""
+    """Parser for a JSON body, which must be an object."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         try:
             data = super().parse(stream, media_type, parser_context)
-        except RecursionError as error:  # half a megabyte of "[" is enough
+        except RecursionError as error:  # for example in half a megabyte of "["
             raise ParseError("JSON parse error - nested too deeply") from error
         if not isinstance(data, dict):
             raise ParseError("JSON parse error - the body must be an object")
@@ -28,7 +28,7 @@ class JsonParser(JSONParser):
 
 
 class StrictCharField(serializers.CharField):
-    """Accepts a string and nothing else."""
+    """Field that accepts only a string."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -37,7 +37,7 @@ class StrictCharField(serializers.CharField):
 
 
 class StrictFloatField(serializers.FloatField):
-    """Accepts a number and nothing else: not "1", not true."""
+    """Field that accepts only a number: neither "1" nor true."""
 
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, (str, bool)):
@@ -49,7 +49,7 @@ class StrictFloatField(serializers.FloatField):
 
 
 class StrictIntegerField(serializers.IntegerField):
-    """Accepts a whole number and nothing else: not "1", not true."""
+    """Field that accepts only a whole number: neither "1" nor true."""
 
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, (str, bool)):

@@ -14,19 +14,19 @@ MAX_CORRECTION_CHARACTERS = 100_000
 
 class CorrectionRequest(serializers.Serializer[dict[str, Any]]):
     text = StrictCharField(
-        max_length=MAX_CORRECTION_CHARACTERS, help_text="What was really said, all of it. It is compared, not kept."
+        max_length=MAX_CORRECTION_CHARACTERS, help_text="Everything that was said. The text is compared, but not kept."
     )
 
 
 class CorrectionAnswer(serializers.Serializer[dict[str, Any]]):
     object = serializers.CharField(default="transcription.correction")
     request_id = serializers.CharField()
-    word_error_rate = serializers.FloatField(help_text="Substitutions, deletions and insertions per word really said")
+    word_error_rate = serializers.FloatField(help_text="Substitutions, deletions and insertions per reference word")
     reference_words = serializers.IntegerField()
 
 
 class RatingRequest(serializers.Serializer[dict[str, Any]]):
-    score = StrictIntegerField(min_value=1, max_value=5, help_text="1 bad, 5 excellent")
+    score = StrictIntegerField(min_value=1, max_value=5, help_text="From 1 (bad) to 5 (excellent)")
 
 
 class RatingAnswer(serializers.Serializer[dict[str, Any]]):
@@ -44,17 +44,17 @@ class KindTotals(serializers.Serializer[dict[str, Any]]):
 
 
 class QuotaAnswer(serializers.Serializer[dict[str, Any]]):
-    """A quota of this month. Audio is counted in seconds of speech recognised. A limit of null means not limited."""
+    """A quota of this month. Audio is counted in seconds of recognised speech. A limit of null means unlimited."""
 
     measure = serializers.ChoiceField(choices=[measure.value for measure in Measure])
     unit = serializers.ChoiceField(choices=["seconds", "characters"])
-    included = serializers.FloatField(help_text="What the plan includes; more is paid for")
-    soft_limit = serializers.FloatField(allow_null=True, help_text="From here on answers warn")
-    hard_limit = serializers.FloatField(allow_null=True, help_text="Beyond it requests are refused")
+    included = serializers.FloatField(help_text="Included in the plan; use beyond this is charged")
+    soft_limit = serializers.FloatField(allow_null=True, help_text="From this limit on, responses carry a warning")
+    hard_limit = serializers.FloatField(allow_null=True, help_text="Requests beyond this limit are refused")
     used = serializers.FloatField()
-    reserved = serializers.FloatField(help_text="Held by requests under way")
+    reserved = serializers.FloatField(help_text="Reserved by requests under way")
     remaining = serializers.FloatField(allow_null=True)
-    warning = serializers.BooleanField(help_text="The soft limit is reached")
+    warning = serializers.BooleanField(help_text="True if the soft limit has been reached")
 
 
 class PlanAnswer(serializers.Serializer[dict[str, Any]]):
@@ -66,7 +66,7 @@ class UsageAnswer(serializers.Serializer[dict[str, Any]]):
     object = serializers.CharField(default="usage")
     user = serializers.CharField()
     period_start = serializers.DateTimeField()
-    period_end = serializers.DateTimeField(help_text="When the quota starts anew")
+    period_end = serializers.DateTimeField(help_text="When the quota is reset")
     plan = PlanAnswer(allow_null=True)
     quotas = QuotaAnswer(many=True)
     data = KindTotals(many=True)  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Endpoints for an end user's usage, and for users' feedback on the results."""
+"""Endpoints for an end user's usage, and for feedback on results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from usage.plans import as_json
 
 
 class UsageView(ApiView):
-    """Shows the calling user's plan, and how much of it is used this month."""
+    """Shows the end user's plan, and how much of it has been used this month."""
 
     @extend_schema(operation_id="retrieve_usage", summary="This month's consumption and quota", responses=UsageAnswer)
     async def get(self, request: Request) -> Response:
@@ -65,17 +65,17 @@ def _quota(status: quota.QuotaStatus) -> dict[str, Any]:
     }
 
 
-# A correction is about as long as the transcript, apart from missed words. Comparing a much longer text takes too long.
+# A correct text is about as long as the transcript, apart from missed words. Comparing a much longer one is too slow.
 MAX_GROWTH = 4
 SHORT_CORRECTION_CHARACTERS = 2_000
 
 
 class CorrectionView(ApiView):
-    """Takes the correct text of a transcription, and answers with its word error rate. The text is not kept."""
+    """Compares the correct text with the transcript, and returns the word error rate. The text is not kept."""
 
     @extend_schema(
         operation_id="correct_transcription",
-        summary="What was really said",
+        summary="Correct a transcript",
         request=CorrectionRequest,
         responses=CorrectionAnswer,
     )
@@ -86,10 +86,10 @@ class CorrectionView(ApiView):
         entry = await LedgerEntry.objects.found(request_id, Kind.TRANSCRIPTION, Kind.REALTIME, caller=caller)
         transcript = await recent.recall(caller, request_id)
         if transcript is None:
-            raise ApiError(ErrorCode.NOT_FOUND, _("This transcript is no longer remembered."), param="request_id")
+            raise ApiError(ErrorCode.NOT_FOUND, _("This transcript is no longer available."), param="request_id")
         text = order.validated_data["text"]
         if len(text) > MAX_GROWTH * len(transcript) + SHORT_CORRECTION_CHARACTERS:
-            message = _("The text is much longer than what can have been said in this recording.")
+            message = _("The text is much too long for this recording.")
             raise ApiError(ErrorCode.INPUT_TOO_LONG, message, param="text")
         try:
             found = await in_pool(compare, text, transcript, entry.language or "ms")
@@ -101,10 +101,10 @@ class CorrectionView(ApiView):
 
 
 class RatingView(ApiView):
-    """Takes a rating of how good synthesised speech sounded."""
+    """Records how good synthesised speech sounded, from 1 (bad) to 5 (excellent)."""
 
     @extend_schema(
-        operation_id="rate_speech", summary="How good it sounded", request=RatingRequest, responses=RatingAnswer
+        operation_id="rate_speech", summary="Rate synthesised speech", request=RatingRequest, responses=RatingAnswer
     )
     async def post(self, request: Request, request_id: str) -> Response:
         order = RatingRequest(data=await self.body(request))

@@ -1,4 +1,4 @@
-"""Base classes of the API's views: asynchronous from the socket to the handler, without a thread on the way."""
+"""Base classes of the API's views. A request passes from the server to its view on the event loop, without a thread."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PARSE_IN_POOL_BYTES = 65_536  # below this, parsing is faster than handing the b
 class IgnoreAcceptHeader(DefaultContentNegotiation):
     """Content negotiation that ignores the Accept header.
 
-    A client for speech often accepts nothing but audio. Its errors must be sent as JSON all the same.
+    Clients of text to speech often accept only audio, but their errors must still be sent as JSON.
     """
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
@@ -30,7 +30,7 @@ class IgnoreAcceptHeader(DefaultContentNegotiation):
 
 
 class ApiView(APIView):
-    """Base of every view of the API.
+    """Base class of all views of the API.
 
     ``gated``: True if the view opens ``request_gate``, which refuses requests over the rate limit and records them.
     """
@@ -48,12 +48,12 @@ class ApiView(APIView):
         try:
             await self.prepare(api_request)
             response = await idempotency.once(api_request, self._handle)
-        except Exception as error:  # noqa: BLE001 - the exception handler answers them all
+        except Exception as error:  # noqa: BLE001 - the exception handler answers all errors
             response = self.handle_exception(error)
         return cast(HttpResponseBase, self.finalize_response(api_request, response, *args, **kwargs))
 
     async def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer with the allowed methods. ``gateway.cors`` has already answered preflight requests of browsers."""
+        """Return the allowed methods. Browsers' preflight requests never get here; ``gateway.cors`` answers them."""
         answer = HttpResponse(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
         del answer["Content-Type"]  # there is no content
         return answer
@@ -66,7 +66,10 @@ class ApiView(APIView):
         return cast(HttpResponseBase, await handler(self.request, *self.args, **self.kwargs))
 
     async def prepare(self, request: Request) -> None:
-        """Negotiate, authenticate, count and permit as Django REST framework's ``initial`` does, without its thread."""
+        """Do the work of Django REST framework's ``initial`` on the event loop.
+
+        This is content negotiation, authentication, the rate limit and permissions.
+        """
         self.format_kwarg = None
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         for authenticator in cast("list[identity.BearerAuthentication]", self.get_authenticators()):
@@ -82,9 +85,9 @@ class ApiView(APIView):
                 self.permission_denied(request)
 
     async def body(self, request: Request) -> dict[str, Any]:
-        """Return the parsed body; a large one is parsed in the pool.
+        """Return the parsed body. A large body is parsed in a thread pool.
 
-        Call it inside the gate, so that a request with an invalid body is recorded too.
+        Call this inside the gate, so that a request with an invalid body is recorded too.
         """
         if int(request.META.get("CONTENT_LENGTH") or 0) > PARSE_IN_POOL_BYTES:
             return await in_first_pool(lambda: cast("dict[str, Any]", request.data))
@@ -94,7 +97,7 @@ class ApiView(APIView):
 class OptionalBearerAuthentication(identity.BearerAuthentication):
     """Authentication for endpoints that need no credential.
 
-    A credential that is sent must be valid all the same, so that a client can try its key here.
+    A credential that is sent must still be valid, so a client can test its key with these endpoints.
     """
 
     async def authenticate(self, request: Request) -> tuple[identity.Caller, None] | tuple[None, None]:  # type: ignore[override]
@@ -104,7 +107,7 @@ class OptionalBearerAuthentication(identity.BearerAuthentication):
 
 
 class PublicApiView(ApiView):
-    """Base of views that can be read without a key."""
+    """Base class of views that can be read without a key."""
 
     authentication_classes = [OptionalBearerAuthentication]
     permission_classes: ClassVar[list[type]] = []

@@ -1,6 +1,6 @@
-"""Load tests with simulated users (``manage.py loadtest``), explained in docs/load-tests.md.
+"""Load tests with simulated users (``manage.py loadtest``). docs/load-tests.md explains them.
 
-Locust generates the load in a process of its own (``locustfile``, ``live``), because gevent patches Python's standard
-library and must not be mixed with Django. Modules that both processes import use neither of the two: ``scenarios``,
-``orders``, ``events``, ``sentences``, ``answers``.
+Locust generates the load in a separate process (``locustfile``, ``live``), because gevent patches Python's standard
+library and must not be mixed with Django. Some modules are imported by both processes, and so import neither gevent nor
+Django: ``scenarios``, ``orders``, ``events``, ``sentences``, ``answers``.
 """

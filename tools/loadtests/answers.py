@@ -1,4 +1,4 @@
-"""Check that a successful answer has the requested content: words in a transcript, audible speech in audio."""
+"""Check that a response contains what was asked for: words in a transcript, or audible speech in audio."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy.typing as npt
 
 SHORTEST_S = 0.3
 LIVE_RATE = 24_000
-QUIETEST = 100  # a lower peak (of 32768) counts as silence
+QUIETEST = 100  # audio with a lower peak (of 32768) counts as silence
 
 FORMATS = {"mp3": "mp3", "opus": "ogg", "wav": "wav", "flac": "flac", "aac": "aac"}  # FFmpeg's names
 
 
 class Wrong(Exception):
-    """The service reported success, but the answer is not what was asked for."""
+    """The service reported success, but the response does not contain what was asked for."""
 
 
 def check_words(body: bytes | str) -> None:
-    """Check a transcript in JSON. Raises ``Wrong`` if it has no words."""
+    """Raise ``Wrong`` if the body is not a JSON transcript that contains words."""
     try:
         text = json.loads(body)["text"]
     except (ValueError, KeyError, TypeError) as error:
@@ -32,10 +32,11 @@ def check_words(body: bytes | str) -> None:
 
 
 def check_audio(body: bytes, name: str) -> float:
-    """Return the length of an audio file in seconds.
+    """Check an audio file and return its length in seconds.
 
+    ``body``: the audio file.
     ``name``: the expected format, a key of ``FORMATS``.
-    Raises ``Wrong`` if the file does not decode, has another format, is too short or silent.
+    Raises ``Wrong`` if the file does not decode, has another format, is too short, or is silent.
     """
     try:
         with av.open(io.BytesIO(body), "r") as container:
@@ -52,7 +53,10 @@ def check_audio(body: bytes, name: str) -> float:
 
 
 def check_pcm(body: bytes) -> float:
-    """Return the length in seconds of raw 16-bit mono audio at ``LIVE_RATE``. Raises ``Wrong`` if short or silent."""
+    """Check raw 16-bit mono audio at ``LIVE_RATE`` and return its length in seconds.
+
+    Raises ``Wrong`` if the audio is too short or silent.
+    """
     if len(body) % 2:
         raise Wrong("half a sample")
     return _check_sound(np.frombuffer(body, "<i2"), LIVE_RATE)

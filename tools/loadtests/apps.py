@@ -1,4 +1,4 @@
-"""The app of ``manage.py loadtest``. It has no tables."""
+"""The Django app that provides ``manage.py loadtest``. It has no tables."""
 
 from __future__ import annotations
 

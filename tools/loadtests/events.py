@@ -1,4 +1,4 @@
-"""The events that the load generator writes to a pipe, one JSON object for each line."""
+"""The events that the load generator writes to a pipe, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from capacity.goals import Workload
 
 
 class Outcome(StrEnum):
+    """How a request ended."""
+
     OK = "ok"
     REFUSED = "refused"  # 429 or 503
     FAILED = "failed"
@@ -19,13 +21,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class RequestEvent:
-    """A request, at its end.
+    """A finished request.
 
-    ``at``: the Unix time of its end.
+    ``at``: when the request ended (Unix time).
+    ``work``: the kind of work that was requested.
     ``seconds``: how long the user waited.
-    ``why``: why it did not succeed; "" if it did.
+    ``outcome``: how the request ended.
+    ``why``: why the request did not succeed; "" if it did.
     ``voice``: the requested voice; "" for speech to text.
-    ``degraded``: why another voice spoke; "" if none did.
+    ``degraded``: why a different voice spoke; "" if the requested voice spoke.
     ``audio_s``: seconds of speech received.
     """
 
@@ -43,10 +47,10 @@ class RequestEvent:
 class Pulse:
     """The state of the load generator, recorded once a second.
 
-    ``at``: Unix time.
+    ``at``: when it was recorded (Unix time).
     ``users``: how many users there are.
     ``in_flight``: how many requests are in progress.
-    ``lag_s``: the generator's own longest delay. Measured latencies may be too long by this much.
+    ``lag_s``: the longest delay of the generator itself, in seconds. Measured latencies may be too long by this much.
     """
 
     at: float
@@ -56,11 +60,12 @@ class Pulse:
 
 
 def line(event: RequestEvent | Pulse) -> bytes:
+    """Return an event as a line of JSON that ``read`` can read."""
     return json.dumps(asdict(event)).encode() + b"\n"
 
 
 def read(text: bytes) -> RequestEvent | Pulse:
-    """Read an event from a line. Raises ``ValueError`` or ``TypeError`` if the line is not an event."""
+    """Parse a line that ``line`` made. Raises ``ValueError`` or ``TypeError`` if the line is not an event."""
     fields: dict[str, Any] = json.loads(text)
     if "work" not in fields:
         return Pulse(**fields)

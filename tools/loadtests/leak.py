@@ -1,16 +1,17 @@
 """Decide from memory readings whether a process has a memory leak.
 
-Under load, a service takes memory and gives it back. Only memory that is never given back is a leak, so the test looks
-at the lowest readings:
+A service under load takes memory and gives it back. Memory leaks if it is never given back, so only the lowest readings
+count:
 
-1. After a warm-up, the time is cut into blocks, and the lowest reading of each block is taken.
-2. The trend is the Theil–Sen slope: the median of the slopes of all pairs of points. Outliers hardly move it.
-3. Its 99 % confidence interval follows Sen, from Kendall's rank statistic (Sen 1968, Journal of the American
+1. After a warm-up, the readings are divided into blocks, and the lowest reading of each block is taken.
+2. The trend of these values is the Theil–Sen slope: the median of the slopes of all pairs of points. Outliers hardly
+   change it.
+3. The 99 % confidence interval of the slope follows from Kendall's rank statistic (Sen 1968, Journal of the American
    Statistical Association 63).
 
-There is a leak if two growths are both larger than what memory allocators keep anyway: the one at the lower end of the
-interval, and the one at the slope of the later half. The second condition excludes a single step, such as from the
-first large batch, because a leak continues.
+There is a leak if both of these slopes would mean more growth than is normal for memory allocators: the lower end of
+the confidence interval, and the slope of the later half. The later half counts because a leak continues. A single step,
+such as from the first large batch, does not.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from capacity.goals import WARM_UP_SHARE
 MIN_S = 10.0  # shortest time after the warm-up
 MIN_READINGS = 24
 MAX_BLOCKS = 24
-TOLERATED_SHARE = 0.02  # growth that is no leak, as a share of the memory in use
+TOLERATED_SHARE = 0.02  # growth that does not count as a leak, as a share of the memory in use
 _NORMAL_99 = 2.575829
 
 Reading = tuple[float, float]  # seconds, bytes
@@ -36,10 +37,11 @@ Reading = tuple[float, float]  # seconds, bytes
 class Trend:
     """The trend of a process's memory.
 
-    ``slope``: bytes per second.
-    ``low``, ``high``: the 99 % confidence interval of the slope.
-    ``late``: the slope of the later half, in bytes per second.
-    ``span_s``: seconds that the readings cover, without the warm-up.
+    ``slope``: the growth in bytes per second.
+    ``low``: the lower end of the slope's 99 % confidence interval.
+    ``high``: the upper end of this interval.
+    ``late``: the slope of the later half of the readings.
+    ``span_s``: seconds from the first to the last reading, without the warm-up.
     ``level``: the median reading in bytes.
     """
 
@@ -52,11 +54,12 @@ class Trend:
 
     @property
     def grown(self) -> float:
-        """The growth in bytes over the whole span."""
+        """The growth in bytes over the whole time."""
         return self.slope * self.span_s
 
     @property
     def is_leak(self) -> bool:
+        """Whether the growth is a leak: over ``span_s``, both ``low`` and ``late`` exceed the tolerated growth."""
         return min(self.low, self.late) * self.span_s > TOLERATED_SHARE * self.level
 
     def in_words(self) -> str:
@@ -69,7 +72,10 @@ class Trend:
 
 
 def trend(readings: Sequence[Reading]) -> Trend | None:
-    """Return the trend of readings under load, in order; None if they are too few or cover too short a time."""
+    """Return the trend of memory readings in ascending order of time.
+
+    Returns None if there are too few readings, or if they cover too short a time.
+    """
     if len(readings) < 2:
         return None
     began = readings[0][0]
@@ -85,7 +91,7 @@ def trend(readings: Sequence[Reading]) -> Trend | None:
 
 
 def _troughs(readings: Sequence[Reading]) -> list[Reading]:
-    """Split the readings into blocks of about equal number. Return each block's lowest value at its middle time."""
+    """Divide the readings into blocks; return the middle time and the lowest value of each block."""
     blocks = min(MAX_BLOCKS, len(readings) // 2)
     edges = [round(index * len(readings) / blocks) for index in range(blocks + 1)]
     parts = [readings[start:end] for start, end in pairwise(edges)]
@@ -93,7 +99,7 @@ def _troughs(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def _theil_sen(points: Sequence[Reading]) -> tuple[float, float, float]:
-    """Return the Theil–Sen slope and the ends of its 99 % confidence interval."""
+    """Return the Theil–Sen slope, and the lower and upper end of its 99 % confidence interval."""
     slopes = sorted(
         (later[1] - earlier[1]) / (later[0] - earlier[0])
         for index, earlier in enumerate(points)

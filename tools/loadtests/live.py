@@ -1,4 +1,7 @@
-"""Live speech to text and text to speech over a WebSocket in real time, for the load generator's gevent process."""
+"""Clients for live speech to text and text to speech over a WebSocket, in real time.
+
+They run in the load generator's process, which uses gevent.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ REFUSALS = {code.value: code.status for code in ErrorCode if code.status in (429
 
 
 class Refused(Exception):
-    """The service refused the request (429 or 503). ``retry_after_s``: 0 if it did not say when to ask again."""
+    """The service refused the request (429 or 503).
+
+    ``retry_after_s``: seconds after which the service allows another try; 0 if it named none.
+    """
 
     def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
@@ -32,11 +38,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class LiveEndpoint:
-    """The server's address and credentials.
+    """The address of the service, and the credentials for it.
 
     ``host``: the address, such as http://127.0.0.1:8000.
     ``headers``: the headers with the credentials.
-    ``patience_s``: seconds without a message after which the connection is given up.
+    ``patience_s``: close the connection if no message arrives for this many seconds.
     """
 
     host: str
@@ -46,12 +52,12 @@ class LiveEndpoint:
 
 @dataclass(frozen=True)
 class Live:
-    """The result of live work.
+    """The result of one live stream.
 
     ``seconds``: how long the user waited.
-    ``size``: how many bytes of audio or characters of text were received.
+    ``size``: bytes of audio or characters of text that were received.
     ``audio_s``: seconds of speech received; 0 for speech to text.
-    ``degraded``: why another voice than the requested one spoke; "" if none did.
+    ``degraded``: why a different voice spoke; "" if the requested voice spoke.
     """
 
     seconds: float
@@ -62,13 +68,13 @@ class Live:
 
 @dataclass
 class HeardSoFar:
-    """What the server has sent so far. Times are monotonic.
+    """The messages that the server has sent so far. Times are those of ``time.monotonic``.
 
     ``events``: the last event of each type, with its time of arrival.
-    ``words``: the text of each final.
+    ``words``: the text of each final result.
     ``audio``: the chunks of audio.
     ``first_audio``: when the first audio arrived; None before that.
-    ``failure``: why the conversation failed; None if it has not.
+    ``failure``: the error that ended the stream; None if there is none.
     ``over``: set when the server has finished or failed.
     ``ready``: set when the server is ready or has failed.
     """
@@ -83,8 +89,11 @@ class HeardSoFar:
 
 
 def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
-    """Stream a WAV file to ``/ws/asr`` in real time; measure the time from its end to ``done``.
+    """Stream a WAV file to ``/ws/asr`` in real time, and measure the time from the end of the audio to ``done``.
 
+    ``line``: the service.
+    ``language``: the spoken language.
+    ``recording``: the bytes of the WAV file.
     Raises ``Refused``, ``Wrong``, or an error of the connection.
     """
     with wave.open(io.BytesIO(recording)) as file:
@@ -111,7 +120,7 @@ def recognise(line: LiveEndpoint, language: str, recording: bytes) -> Live:
 
 
 def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
-    """Send a text to ``/ws/tts`` word by word; measure the time from its first full stop to the first audio.
+    """Send a text to ``/ws/tts`` word by word, and measure the time from its first full stop to the first audio.
 
     Raises ``Refused``, ``Wrong``, or an error of the connection.
     """
@@ -138,7 +147,7 @@ def read_aloud(line: LiveEndpoint, voice: str, text: str) -> Live:
 
 
 def error_code(body: bytes | str) -> str:
-    """Return the error code of a JSON error envelope; "" if the body is not one."""
+    """Return the error code of a JSON error response; "" if the body is not one."""
     try:
         code = json.loads(body)["error"]["code"]
     except (ValueError, KeyError, TypeError):
@@ -149,16 +158,16 @@ def error_code(body: bytes | str) -> str:
 def _converse(
     line: LiveEndpoint, path: str, start: dict[str, Any], talk: Callable[[WebSocket, HeardSoFar], float]
 ) -> tuple[float, HeardSoFar]:
-    """Open a connection, send ``start``, run ``talk``, and read everything up to ``done``.
+    """Open a connection, send ``start``, call ``talk``, and read all messages up to ``done``.
 
-    ``talk``: sends the user's part of the conversation.
-    Returns the result of ``talk``, and what the server sent.
+    ``talk``: sends the user's messages; its second argument holds the messages received so far.
+    Returns the result of ``talk``, and the messages from the server.
     """
     address = "ws" + line.host.removeprefix("http") + path
     header = [f"{name}: {value}" for name, value in line.headers.items()]
     try:
         socket = create_connection(address, timeout=line.patience_s, header=header)
-    except WebSocketBadStatusException as error:  # a proxy's own refusal
+    except WebSocketBadStatusException as error:  # refused by a proxy
         if error.status_code in (429, 503):
             retry_after = (error.resp_headers or {}).get("retry-after", "")
             raise Refused(str(error.status_code), float(retry_after) if retry_after.isdecimal() else 0.0) from error
@@ -173,7 +182,7 @@ def _converse(
             try:
                 result = talk(socket, heard)
             except (OSError, WebSocketException):
-                heard.over.wait(1)  # the server has closed; wait until its reason has been read
+                heard.over.wait(1)  # the server has closed the connection; wait until its reason has been read
                 if heard.failure is None:
                     raise
         heard.over.wait()

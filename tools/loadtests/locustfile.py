@@ -1,8 +1,8 @@
-"""The load generator: a Locust file that runs in a process of its own, without Django.
+"""The load generator: a Locust file that runs in a separate process without Django.
 
-Each Locust user is one end user with a connection of its own, who makes a request of one of the four kinds, thinks, and
-makes the next. After a refusal (429, 503) the user waits for as long as ``Retry-After`` says. The generator reads its
-orders from a file (``loadtests.orders``) and writes its events to a pipe (``loadtests.events``).
+Each Locust user is one end user with a separate connection. The user makes a request of one of the four kinds, thinks,
+and makes the next request. After a refusal (429, 503) the user waits as long as ``Retry-After`` says. The generator
+reads its instructions from a file (``loadtests.orders``) and writes its events to a pipe (``loadtests.events``).
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class Hung(Exception):
 
 
 class Failed(Exception):
-    """The request failed: neither a success nor a refusal."""
+    """The request neither succeeded nor was refused."""
 
 
 @dataclass
 class Spoken:
-    """What a voice spoke in answer to a request; the fields are those of ``RequestEvent``."""
+    """The speech that was received for a request, in fields named as in ``RequestEvent``."""
 
     voice: str = ""
     degraded: str = ""
@@ -63,10 +63,10 @@ class Spoken:
 
 
 class Deck:
-    """Deals out the kinds of work to all users.
+    """Chooses the kind of each request, for all users together.
 
-    It deals one of each kind first, then shuffled decks in the proportions of ``MIX``. So even short runs keep the
-    proportions.
+    Like a deck of cards that is dealt out and shuffled again, it keeps the proportions of ``MIX`` exactly, even in a
+    short run. The first four requests are one of each kind.
     """
 
     def __init__(self) -> None:
@@ -84,6 +84,8 @@ _deck = Deck()
 
 
 class VoiceUser(FastHttpUser):
+    """An end user who makes requests of random kinds, with think time between them unless the loop is closed."""
+
     host = orders.host
     network_timeout = connection_timeout = orders.patience_s
     insecure = False
@@ -106,7 +108,7 @@ class VoiceUser(FastHttpUser):
         return waits
 
     def context(self) -> dict[str, Any]:
-        """Return the extra data that Locust passes to ``_tell`` with each request."""
+        """Return the data that Locust passes to ``_tell`` with each request."""
         return {"spoken": self.spoken}
 
     @task
@@ -159,9 +161,10 @@ class VoiceUser(FastHttpUser):
                     answer.failure(error)
 
     def _judge(self, answer: Any, check: Callable[[Any], None]) -> Exception | None:
-        """Return what is wrong with a response, or None if nothing is.
+        """Return the error to record for a response; None if the response is good.
 
-        ``answer``: the response of Locust's HTTP client; its status is 0 if none arrived.
+        ``answer``: the response of Locust's HTTP client. Its status is 0 if no response arrived.
+        ``check``: raises ``Wrong`` if the response does not contain what was asked for.
         """
         match answer.status_code:
             case 200:
@@ -211,7 +214,7 @@ class VoiceUser(FastHttpUser):
 
 
 class _Counted:
-    """Context manager that counts a request as in flight while it is open."""
+    """A context manager that counts a request as in progress."""
 
     def __enter__(self) -> None:
         global _in_flight
@@ -227,10 +230,11 @@ def _reply(at_least: int = 1) -> str:
 
 
 def _form(fields: dict[str, str], file: str, content_type: str) -> tuple[bytes, str]:
-    """Return a multipart body and its content type.
+    """Return the body and the content type of a multipart form.
 
-    ``fields``: the form's text fields.
+    ``fields``: the text fields.
     ``file``: the path of the file to upload.
+    ``content_type``: the content type of that file.
     """
     boundary = uuid.uuid4().hex
     parts = [
@@ -257,7 +261,7 @@ def _seconds(text: str | None) -> float:
 
 
 def _code(body: bytes | None) -> str:
-    """Return the error code of a JSON error envelope, or words that say there is none."""
+    """Return the error code of a JSON error response, or "without an error code"."""
     return live.error_code(body or b"") or "without an error code"
 
 

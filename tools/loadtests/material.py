@@ -1,4 +1,4 @@
-"""The clips that simulated users say: spoken by the bundled voice, or recordings of the operator's own."""
+"""The audio clips that simulated users send: synthetic speech, or the operator's own recordings."""
 
 from __future__ import annotations
 
@@ -38,16 +38,17 @@ Samples = npt.NDArray[np.int16]
 
 
 class NoMaterial(Exception):
-    """The folder has no usable recordings."""
+    """The folder contains no usable recordings."""
 
 
 def spoken(folder: Path, number: int, seed: int) -> Iterator[Clip]:
-    """Speak clips of one or two sentences with eSpeak NG, all with different words and at varying speed.
+    """Synthesise clips of one or two sentences with eSpeak NG, each with different words and at a random speed.
 
-    Half of them are WAV and half Opus, which browsers record.
+    Half of the clips are WAV files. The others are Opus, the format that browsers record.
 
     ``folder``: where the files are written.
-    ``number``: how many clips to speak.
+    ``number``: how many clips to make.
+    ``seed``: the seed of the random numbers.
     """
     generator = random.Random(seed)
     for index in range(number):
@@ -66,9 +67,9 @@ def spoken(folder: Path, number: int, seed: int) -> Iterator[Clip]:
 
 
 def recorded(source: Path, folder: Path) -> Iterator[Clip]:
-    """Yield the recordings in ``source``, at most ``MAX_CLIPS``, with a WAV copy of each in ``folder``.
+    """Yield the recordings in ``source``, at most ``MAX_CLIPS``, and write a WAV copy of each to ``folder``.
 
-    Raises ``NoMaterial`` if there are none, or if one does not decode or is longer than ``LONGEST_S``.
+    Raises ``NoMaterial`` if there are no recordings, or if one does not decode or is longer than ``LONGEST_S``.
     """
     files = sorted(path for path in source.glob("*") if path.suffix.lower() in TYPES) if source.is_dir() else []
     if not files:

@@ -1,4 +1,4 @@
-"""The load generator's orders, and the JSON file that passes them to it.
+"""The instructions for the load generator, and the JSON file that passes them to its process.
 
 Only the owner can read the file, because it contains an API key.
 """
@@ -11,21 +11,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-# Environment variables of the generator: the path of the orders, and the file descriptor of the pipe for events.
+# Environment variables of the generator: the path of this file, and the file descriptor of the pipe for events.
 FILE_VARIABLE = "LOADTEST_ORDERS"
 PIPE_VARIABLE = "LOADTEST_EVENTS"
-LONGEST_TALK_S = 60.0  # time for the talking itself; a live request may take this long plus the patience
+LONGEST_TALK_S = 60.0  # the longest audio of a live request, which may take this long plus PATIENCE_S
 PATIENCE_S = 60.0  # a request without an answer after this time counts as hung
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording.
+    """A recording, in the forms in which it is sent.
 
     ``file``: the path of the file to upload.
     ``content_type``: the content type of that file.
-    ``pcm``: the path of the same recording to stream, as a 16-bit mono WAV file at 16 kHz.
-    ``seconds``: its length.
+    ``pcm``: the path of the WAV file (16-bit mono, 16 kHz) to stream. It contains the same recording.
+    ``seconds``: the length of the recording.
     """
 
     file: str
@@ -36,17 +36,17 @@ class Clip:
 
 @dataclass(frozen=True)
 class Orders:
-    """Orders for the load generator.
+    """Instructions for the load generator.
 
     ``host``: the address of the service.
-    ``key``: an API key of the service.
+    ``key``: an API key for the service.
     ``people``: the prefix of the end users' ids, different in each run.
-    ``first``: the number of the first sentence (see ``sentences``).
+    ``first``: the number of the first sentence to be spoken (see ``sentences``).
     ``is_closed_loop``: whether users ask again without think time.
     ``language``: the language of the clips.
-    ``voice``: the voice that speaks.
+    ``voice``: the TTS voice.
     ``clips``: the recordings to recognise.
-    ``patience_s``: a request that takes longer counts as hung.
+    ``patience_s``: seconds after which a request counts as hung.
     """
 
     host: str

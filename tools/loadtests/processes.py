@@ -1,6 +1,6 @@
-"""Watch the server's processes through ``/metrics``: their memory over time, and whether one died.
+"""Watch the server's processes through ``/metrics``: their memory over time, and whether one of them died.
 
-Behind a load balancer, each reading is from whichever process answers. Processes are told apart by their start times.
+Behind a load balancer, any of the processes may answer. They are told apart by their start times.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ READINGS = 240.0
 _GAUGE = re.compile(
     r"^(process_resident_memory_bytes|process_start_time_seconds|process_cpu_seconds_total) (\S+)$", re.MULTILINE
 )
-EDGE_SHARE = 0.2  # share of the readings that counts as the run's beginning, and as its end
+EDGE_SHARE = 0.2  # share of the readings that count as the beginning of the run; the same share counts as its end
 
 
 @dataclass
 class Process:
     """A process of the server.
 
-    ``began``: the Unix time of its start.
-    ``memory``: pairs of Unix time and bytes of resident memory.
+    ``began``: when it started (Unix time).
+    ``memory``: pairs of Unix time and resident memory in bytes.
     ``worked``: pairs of Unix time and CPU seconds used so far.
     """
 
@@ -38,7 +38,10 @@ class Process:
     worked: list[tuple[float, float]] = field(default_factory=list)
 
     def cores(self, since: float, until: float) -> float | None:
-        """Return how many cores the process used on average between two Unix times; None with too few readings."""
+        """Return how many cores the process used on average between two Unix times.
+
+        Returns None if there are too few readings.
+        """
         readings = [reading for reading in self.worked if since <= reading[0] <= until]
         if len(readings) < 2 or readings[-1][0] <= readings[0][0]:
             return None
@@ -46,12 +49,12 @@ class Process:
 
 
 class Watch:
-    """Reads a metrics address in a thread of its own until it is stopped.
+    """Reads a metrics address repeatedly, in a separate thread, until it is stopped.
 
-    Only ``memory`` may be called before ``stop``; the other results belong to the thread until then.
+    Before ``stop``, only ``memory`` may be called, because the thread is still changing the other results.
 
-    ``processes``: the processes by their start times.
-    ``readings``: the process of each reading, in order; None where the address was not reached.
+    ``processes``: the processes, by start time.
+    ``readings``: the process of each reading, in order; None where the reading failed.
     ``problem``: why the last failed reading failed.
     """
 
@@ -72,7 +75,7 @@ class Watch:
         self._thread.join(TIMEOUT_S + 1)
 
     def memory(self) -> float | None:
-        """Return the memory at the last reading in bytes; None if there was no reading or the last one failed."""
+        """Return the memory at the last reading in bytes; None if that reading failed or there is none."""
         last = self.readings[-1] if self.readings else None
         return last.memory[-1][1] if last else None
 
@@ -83,9 +86,12 @@ class Watch:
             self._stopping.wait(max(0.0, at + self._interval_s - time.monotonic()))
 
     def read(self) -> Process | None:
-        """Read the metrics of the process that answers; None (with the reason in ``problem``) if that fails."""
+        """Read the metrics of whichever process answers, and return that process.
+
+        If that fails, return None and store the reason in ``problem``.
+        """
         try:
-            answer = httpx.get(self._url, timeout=TIMEOUT_S)  # a connection of its own: any process may answer
+            answer = httpx.get(self._url, timeout=TIMEOUT_S)  # a new connection each time, so any process may answer
             answer.raise_for_status()
         except httpx.HTTPError as error:
             self.problem = f"{self._url}: {error or type(error).__name__}"
@@ -103,9 +109,12 @@ class Watch:
             process.worked.append((time.time(), worked))
         return process
 
-    # --- afterwards ---------------------------------------------------------------------------------------------------
+    # --- after the run ------------------------------------------------------------------------------------------------
     def trends(self, since: float, until: float) -> list[leak.Trend]:
-        """Return the memory trends between two Unix times, leaving out processes with too few readings."""
+        """Return the memory trend of each process between two Unix times.
+
+        Processes with too few readings are left out.
+        """
         found = (
             leak.trend([reading for reading in process.memory if since <= reading[0] <= until])
             for process in self.processes.values()
@@ -113,9 +122,9 @@ class Watch:
         return [trend for trend in found if trend is not None]
 
     def replaced(self) -> list[Process]:
-        """Return the processes that disappeared while new ones appeared: killed, crashed or deployed anew.
+        """Return the processes that disappeared while new ones appeared: they crashed, were killed or were redeployed.
 
-        If processes only disappeared or only appeared, they were scaled: the result is empty.
+        If processes only disappeared or only appeared, the service was scaled, and the result is empty.
         """
         number = max(3, round(EDGE_SHARE * len(self.readings)))
         first = {process.began for process in self.readings[:number] if process}

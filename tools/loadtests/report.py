@@ -1,4 +1,4 @@
-"""The report of a run: its facts as JSON, and the HTML page that ``capacity.loadtest_report`` makes of them."""
+"""The report of a run: its data as JSON, and the HTML page that ``capacity.loadtest_report`` makes from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ MAX_READINGS = 240
 
 
 def facts(result: Result) -> Facts:
-    """Return the facts of a run, ready for JSON. ``LoadTestRun`` documents the parts that other code reads."""
+    """Return the data of a run as JSON-compatible values.
+
+    ``LoadTestRun`` documents the parts that other code reads.
+    """
     options = result.options
     tally = result.tally
     reasons = tally.reasons.most_common(MAX_REASONS)
@@ -55,7 +58,10 @@ def facts(result: Result) -> Facts:
 
 
 def _mib(process: Process, started: float, ended: float) -> list[list[float]]:
-    """Return pairs of seconds from the start and MiB, thinned to about ``MAX_READINGS``."""
+    """Return the memory between two Unix times as pairs of seconds since ``started`` and MiB.
+
+    Readings are thinned out to about ``MAX_READINGS``.
+    """
     readings = [(at - started, bytes_ / 2**20) for at, bytes_ in process.memory if started <= at <= ended]
     return [[round(at, 1), round(mib, 2)] for at, mib in readings[:: max(1, len(readings) // MAX_READINGS)]]
 
@@ -66,7 +72,7 @@ def _cores(process: Process, result: Result) -> float | None:
 
 
 def write(told: Facts, folder: Path) -> Path:
-    """Write ``report.json`` and ``report.html`` into a folder; return the path of the page."""
+    """Write ``report.json`` and ``report.html`` to a folder; return the path of the HTML page."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     path = folder / "report.html"

@@ -32,7 +32,7 @@ from tools.loadtests.verdict import Criterion, Server, Verdict, judge, overall
 GENERATOR_STARTS_S = 60.0
 LOOK_S = 1.0
 WARM_UP_S = 15.0
-INTERRUPTED_STOP_S = 3.0  # short, because somebody may be waiting after Ctrl-C
+INTERRUPTED_STOP_S = 3.0  # short, because the user may be waiting after Ctrl-C
 _LOCUSTFILE = "tools/loadtests/locustfile.py"
 
 
@@ -40,10 +40,10 @@ _LOCUSTFILE = "tools/loadtests/locustfile.py"
 class Options:
     """The options of a run.
 
-    ``scenario``: the scenario, unscaled.
-    ``users``: concurrent users, after scaling.
-    ``duration_s``: seconds with all users, after scaling.
-    ``time_scale``: the factor that the duration was scaled by.
+    ``scenario``: the scenario, before scaling.
+    ``users``: number of concurrent users, after scaling.
+    ``duration_s``: seconds with all users present, after scaling.
+    ``time_scale``: the factor by which the duration was scaled.
     ``is_closed_loop``: whether users ask again without think time.
     """
 
@@ -55,31 +55,36 @@ class Options:
 
     @property
     def ramp_s(self) -> float:
+        """The seconds in which the users arrive, before ``duration_s``."""
         return ramp_s(self.duration_s)
 
     @property
     def total_s(self) -> int:
+        """The length of the whole run in seconds, including the arrival of the users."""
         return math.ceil(self.ramp_s + self.duration_s)
 
 
 def warm_up(options: Options) -> Options:
-    """Return the options of a warm-up: the same users in a closed loop for ``WARM_UP_S``.
+    """Return the options of the warm-up before a run: the same users in a closed loop for ``WARM_UP_S``.
 
-    Memory that the service allocates when it is first busy is no leak, so the run must not see it.
+    The service allocates memory when it is first busy. This memory is no leak, so it must be allocated before the run.
     """
     return replace(options, duration_s=WARM_UP_S, is_closed_loop=True)
 
 
 @dataclass(frozen=True)
 class Result:
-    """The results of a run. Times are Unix time.
+    """The results of a run. Times are Unix times.
 
+    ``options``: the options of the run.
     ``host``: the address of the service.
     ``tally``: the requests and their figures.
     ``watch``: the server's processes.
     ``criteria``: the verdict on each criterion.
-    ``full_from``: when all users had arrived; None if they never did.
-    ``incomplete_because``: why the run did not go to its end; "" if it did.
+    ``started``: when the first event arrived.
+    ``ended``: when the run ended.
+    ``full_from``: when all users had arrived; None if they never had.
+    ``incomplete_because``: why the run ended early; "" if it did not.
     """
 
     options: Options
@@ -108,8 +113,10 @@ def locust_is_missing() -> bool:
 class Run:
     """One run against a service.
 
+    ``options``: the options of the run.
+    ``target``: the service.
     ``root``: the folder of the project, in which Locust is started.
-    ``interrupted``: if another thread sets it, the run ends early.
+    ``interrupted``: ends the run early if another thread sets it.
     """
 
     def __init__(self, options: Options, target: Service, root: Path, interrupted: threading.Event) -> None:
@@ -122,9 +129,10 @@ class Run:
         self.interrupted = interrupted
 
     def go(self, orders: Orders, show: Callable[[Run], None]) -> Result:
-        """Run the load to its end and judge it.
+        """Run the load to its end, and return the judged results.
 
-        ``show``: called with the run every second, to print the progress.
+        ``orders``: the instructions for the load generator.
+        ``show``: called every second with this run, to print the progress.
         Raises ``Unusable`` if the generator does not start.
         """
         reading, writing = os.pipe()

@@ -1,4 +1,4 @@
-"""The four load-test scenarios, their required success rates, and how simulated people use voice."""
+"""The four load-test scenarios, their required success rates, and assumptions on how simulated users behave."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from capacity.goals import Workload
 
 @dataclass(frozen=True)
 class Scenario:
-    """A number of concurrent users for a number of minutes.
+    """A load: a number of concurrent users for a number of minutes.
 
-    ``success_percent``: more than this percentage of requests must succeed.
+    ``success_percent``: the percentage of successful requests must be higher than this.
     """
 
     name: str
@@ -30,14 +30,14 @@ SCENARIOS = {
     )
 }
 
-# --- How people use voice: assumptions, not requirements --------------------------------------------------------------
+# --- How users behave: assumptions, not requirements ------------------------------------------------------------------
 MIX = {Workload.ASR: 40, Workload.TTS: 35, Workload.LIVE_ASR: 15, Workload.LIVE_TTS: 10}  # percentages of all requests
-THINK_S = (2.0, 6.0)  # shortest and longest pause between two requests of a user
-RAMP_SHARE = 0.1  # share of the duration in which users arrive one after the other; it is added to the duration
+THINK_S = (2.0, 6.0)  # shortest and longest pause of a user between two requests
+RAMP_SHARE = 0.1  # users arrive one by one in this share of the duration, before the duration begins
 SHORTEST_RAMP_S = 1.0
 LONGEST_RAMP_S = 30.0
 
 
 def ramp_s(duration_s: float) -> float:
-    """Return the seconds in which all users arrive, before a run of ``duration_s``."""
+    """Return the number of seconds in which the users arrive, which is added to a run of ``duration_s``."""
     return min(LONGEST_RAMP_S, max(SHORTEST_RAMP_S, RAMP_SHARE * duration_s))

@@ -1,4 +1,4 @@
-"""What ``manage.py loadtest`` prints: the progress of a run, and its verdict."""
+"""The output of ``manage.py loadtest``: the progress of a run, and its verdict."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def heading(options: Options, host: str) -> str:
 
 
 class Progress:
-    """Prints the progress of a run.
+    """Prints the progress of a run. Call it repeatedly with the run.
 
     On a terminal, it updates a block of lines in place. Elsewhere, it adds a line every ``PLAIN_EVERY_S`` seconds.
     """
@@ -79,7 +79,7 @@ def _seconds(value: float | None) -> str:
 
 
 def verdict(result: Result) -> str:
-    """Return the criteria as a table, how much each voice spoke, and the overall verdict."""
+    """Return a text with the criteria as a table, how much each voice spoke, and the overall verdict."""
     rows = [(_MARKS[criterion.verdict], criterion) for criterion in result.criteria]
     name = max(len(criterion.name) for _mark, criterion in rows)
     limit = max(len(criterion.limit) for _mark, criterion in rows)
@@ -94,6 +94,9 @@ def verdict(result: Result) -> str:
 
 
 def _spoken(row: dict[str, Any]) -> str:
-    """Return a line that says how much one voice spoke."""
+    """Return a line that says how much one voice spoke.
+
+    ``row``: an item of ``Tally.voices``.
+    """
     who = f"eSpeak NG for {row['voice']} ({row['degraded']})" if row["degraded"] else row["voice"]
     return f"    spoken by {who}: {row['replies']:,} replies, {row['audio_s']:,.0f} s, {row['percent']:g} %"

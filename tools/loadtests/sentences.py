@@ -1,4 +1,4 @@
-"""Malay sentences that are all different, so that the service cannot answer from its cache of finished speech."""
+"""Malay sentences that are all different, so the service cannot take their speech from its cache."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ _WHEN = [
 ]
 _PARTS = (_WHO, _DOES, _WHERE, _WHEN)
 NUMBER = prod(len(part) for part in _PARTS)
-_STRIDE = 7_919  # coprime to NUMBER, so that every sentence comes once; neighbours differ in most parts
+_STRIDE = 7_919  # coprime to NUMBER, so no sentence is repeated; consecutive sentences differ in most parts
 
 
 def sentence(number: int) -> str:
-    """Return the sentence with this number. From ``NUMBER`` on sentences repeat, with a ticket number added."""
+    """Return the sentence with this number. From ``NUMBER`` on, sentences repeat with a ticket number added."""
     turn, number = divmod(number, NUMBER)
     rest = number * _STRIDE % NUMBER
     words = []

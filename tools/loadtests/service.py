@@ -1,4 +1,4 @@
-"""The service under test: a running one, which is checked before the load, or a temporary one on this machine."""
+"""The service under test: either a running one, or a temporary one that is started on this machine."""
 
 from __future__ import annotations
 
@@ -38,11 +38,19 @@ THROW_AWAY = {
 
 
 class Unusable(Exception):
-    """The service cannot be tested as it is; the message says why."""
+    """The service cannot be tested. The message says why."""
 
 
 @dataclass(frozen=True)
 class Service:
+    """The service under test.
+
+    ``host``: its address, without a path.
+    ``key``: an API key for it.
+    ``metrics``: the address of its metrics.
+    ``process``: its process; None if it was already running.
+    """
+
     host: str
     key: str
     metrics: str
@@ -50,7 +58,10 @@ class Service:
 
 
 def address(host: str) -> str:
-    """Return a service's address without path or final slash. Raises ``Unusable`` if it is no http(s) address."""
+    """Return a service's address without path or trailing slash.
+
+    Raises ``Unusable`` if it is not an http or https address, or if it has a path or a user name.
+    """
     parts = urlsplit(host)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
         raise Unusable(f"{host}: an address such as https://voice.example.com is needed")
@@ -59,9 +70,11 @@ def address(host: str) -> str:
 
 @contextmanager
 def throw_away(folder: Path, root: Path) -> Iterator[Service]:
-    """Run ``manage.py serve --demo`` with its state in ``folder``. Raises ``Unusable`` if it does not start.
+    """Start a temporary service with ``manage.py serve --demo``, and yield it when it is ready.
 
-    ``root``: the folder of ``manage.py``.
+    ``folder``: the folder for the service's state and log.
+    ``root``: the folder that contains ``manage.py``.
+    Raises ``Unusable`` if the service does not start.
     """
     port = _free_port()
     key = f"vk_demo_{secrets.token_urlsafe(24)}"
@@ -82,7 +95,7 @@ def throw_away(folder: Path, root: Path) -> Iterator[Service]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C must not reach the service, which is stopped last
+            start_new_session=True,  # Ctrl-C must not reach the service, because it is stopped last
         )
         try:
             host = f"http://127.0.0.1:{port}"
@@ -105,10 +118,10 @@ def is_ready(host: str) -> bool:
 
 
 def check(service: Service, people: str, users: int) -> None:
-    """Check that a service is reachable and ready, accepts the key, and has voice on for the users of the run.
+    """Check that a service is ready, accepts the key, and has voice on for the users of the run.
 
     ``people``: the prefix of the users' ids.
-    ``users``: the number of users, of whom a sample is checked.
+    ``users``: the number of users. Only some of them are checked.
     Raises ``Unusable`` if a check fails.
     """
     try:

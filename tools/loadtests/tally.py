@@ -1,4 +1,4 @@
-"""Collect the load generator's events and compute figures from them, per kind of work and over time."""
+"""Collect the load generator's events, and compute figures from them: for each kind of work, and over time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ def _percentile(values: Collection[float], percent: float) -> float | None:
 
 @dataclass
 class KindTally:
-    """The requests of one kind of work. ``seconds``: the latencies of the successful ones."""
+    """The requests of one kind of work.
+
+    ``outcomes``: number of requests by outcome.
+    ``seconds``: the latencies of the successful requests.
+    """
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -39,7 +43,14 @@ class KindTally:
 
 @dataclass
 class Tally:
-    """All events of a run's load generator. Times are Unix time; ``started`` is the time of the first event."""
+    """All events of one run. Times are Unix times.
+
+    ``started``: when the first event happened.
+    ``asked``: all requests.
+    ``pulses``: the states of the load generator.
+    ``kinds``: the requests by kind of work.
+    ``reasons``: number of unsuccessful requests by kind, outcome and reason.
+    """
 
     started: float
     asked: list[RequestEvent] = field(default_factory=list)
@@ -59,13 +70,13 @@ class Tally:
             self.reasons[event.work, event.outcome, event.why] += 1
 
     def count(self, *outcomes: Outcome) -> int:
-        """Count requests of all kinds with these outcomes; with all outcomes if none is named."""
+        """Return the number of requests with any of these outcomes; without arguments, of all requests."""
         wanted = outcomes or tuple(Outcome)
         return sum(kind.outcomes[outcome] for kind in self.kinds.values() for outcome in wanted)
 
     @property
     def success_percent(self) -> float | None:
-        """The percentage of requests that succeeded; a refusal is no success. None if there were no requests."""
+        """The percentage of requests that succeeded; None if there were no requests. A refusal is not a success."""
         total = self.count()
         return 100 * self.count(Outcome.OK) / total if total else None
 
@@ -74,22 +85,23 @@ class Tally:
         return max((pulse.users for pulse in self.pulses), default=0)
 
     def p95_s(self, work: Workload) -> float | None:
+        """Return the 95th percentile of the latency in seconds; None if no request of this kind succeeded."""
         return _percentile(self.kinds[work].seconds, 95)
 
     def lag_s(self) -> float | None:
-        """Return the 95th percentile of the generator's own delay in seconds; None without pulses."""
+        """Return the 95th percentile of the generator's own delay in seconds; None if there are no pulses."""
         return _percentile(sorted(pulse.lag_s for pulse in self.pulses), 95)
 
     def recent(self, now: float) -> tuple[float, dict[Workload, float | None]]:
-        """Return answers per second and each kind's 95th percentile (None without successes) in the last ``RECENT_S``.
+        """Return answers per second, and the 95th percentile of each kind's latency, over the last ``RECENT_S``.
 
-        ``now``: the current Unix time.
+        ``now``: the current Unix time. A percentile is None if no request of that kind succeeded.
         """
         span = max(1.0, min(RECENT_S, now - self.started))
         seconds: dict[Workload, list[float]] = {work: [] for work in Workload}
         number = 0
         for asked in reversed(self.asked):
-            if asked.at < now - span - 1:  # a second of margin: events are only nearly in order
+            if asked.at < now - span - 1:  # a second of margin, because events are only nearly in order
                 break
             if asked.at >= now - span:
                 number += 1
@@ -98,7 +110,10 @@ class Tally:
         return number / span, {work: _percentile(values, 95) for work, values in seconds.items()}
 
     def figures(self, until: float) -> dict[str, dict[str, Any]]:
-        """Return the report's figures of each kind of work. Rates are over the time from the start to ``until``."""
+        """Return the report's figures for each kind of work.
+
+        ``until``: the end of the time over which rates are computed, as a Unix time.
+        """
         elapsed = max(until - self.started, 1e-9)
         return {work.value: self._figures(kind, elapsed) for work, kind in self.kinds.items()}
 
@@ -118,10 +133,10 @@ class Tally:
         }
 
     def voices(self) -> list[dict[str, Any]]:
-        """Return how much each voice spoke, in descending order of seconds.
+        """Return a row for each voice, in descending order of spoken seconds.
 
-        Each row has the requested voice and, as ``degraded``, why the embedded voice spoke in its place ("" if it did
-        not).
+        If eSpeak NG spoke in place of the requested voice, there is a separate row, which gives the reason in
+        ``degraded``.
         """
         spoken: dict[tuple[str, str], list[float]] = defaultdict(list)
         for asked in self.asked:
@@ -141,9 +156,11 @@ class Tally:
         return sorted(rows, key=lambda row: -row["audio_s"])
 
     def timeline(self, until: float) -> list[dict[str, Any]]:
-        """Return the curves of the report in at most ``POINTS`` steps of whole seconds.
+        """Return the points of the report's curves: at most ``POINTS``, at intervals of whole seconds.
 
-        Percentiles are over the ``RECENT_S`` before the end of each step.
+        Percentiles are over the ``RECENT_S`` before the end of each interval.
+
+        ``until``: the Unix time at which the curves end.
         """
         step = max(1, math.ceil((until - self.started) / POINTS))
         number = max(1, math.ceil((until - self.started) / step))

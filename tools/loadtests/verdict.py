@@ -1,4 +1,4 @@
-"""Judge a run: one verdict for each criterion, and an overall one."""
+"""Judge a run: a verdict on each criterion, and an overall verdict."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.loadtests.leak import TOLERATED_SHARE, Trend
 from tools.loadtests.scenarios import Scenario
 from tools.loadtests.tally import Tally
 
-MIN_ANSWERS = 20  # a 95th percentile of fewer answers is their maximum; the output then says how many there were
+MIN_ANSWERS = 20  # with fewer answers, the 95th percentile is their maximum, and the output says how many there were
 
 
 class Verdict(StrEnum):
@@ -23,6 +23,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Criterion:
+    """A criterion with its verdict. ``limit`` and ``measured`` are texts for people to read."""
+
     name: str
     limit: str
     measured: str
@@ -31,12 +33,12 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Server:
-    """Facts about the server besides its answers.
+    """What is known about the server beyond its responses.
 
-    ``trends``: the memory trend of each process; None if the memory could not be read.
+    ``trends``: the memory trend of each process; None if memory could not be read.
     ``replaced``: how many processes died during the run; None if unknown.
-    ``is_ready``: whether the server was ready at the end.
-    ``why``: why the memory or the processes could not be read.
+    ``is_ready``: whether the server was ready at the end of the run.
+    ``why``: why memory or processes could not be read.
     """
 
     trends: Sequence[Trend] | None
@@ -46,9 +48,9 @@ class Server:
 
 
 def judge(scenario: Scenario, users: int, tally: Tally, server: Server) -> list[Criterion]:
-    """Judge a run by each criterion of its scenario.
+    """Return the verdict on each criterion of a scenario.
 
-    ``users``: how many concurrent users there should have been.
+    ``users``: the required number of concurrent users.
     """
     return [
         _users(users, tally),
@@ -61,9 +63,9 @@ def judge(scenario: Scenario, users: int, tally: Tally, server: Server) -> list[
 
 
 def overall(criteria: Sequence[Criterion], *, is_complete: bool = True) -> Verdict:
-    """Return the overall verdict: passed only if every criterion was measured and passed.
+    """Return the overall verdict. A run passes only if every criterion was measured and passed.
 
-    ``is_complete``: whether the run went to its end; if not, the verdict is ``NOT_MEASURED``.
+    ``is_complete``: whether the run reached its end. If not, the verdict is ``NOT_MEASURED``.
     """
     verdicts = {criterion.verdict for criterion in criteria}
     if not is_complete:

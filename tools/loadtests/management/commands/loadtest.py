@@ -1,4 +1,4 @@
-"""``manage.py loadtest SCENARIO``: load the service as people do, and write a verdict and a report."""
+"""``manage.py loadtest SCENARIO``: load the service with simulated users, and write a verdict and a report."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Command(BaseCommand):
     def _warm_up(self, run_options: Options, target: Service, orders: Orders, interrupted: threading.Event) -> None:
         self.stdout.write("Warming up ...")
         gentle = warm_up(run_options)
-        first = orders.first + run_options.users * 1000  # so that its sentences are not those of the run
+        first = orders.first + run_options.users * 1000  # the warm-up must not use the sentences of the run
         Run(gentle, target, settings.BASE_DIR, interrupted).go(
             replace(orders, is_closed_loop=True, first=first), lambda _run: None
         )
@@ -147,7 +147,10 @@ class Command(BaseCommand):
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """Set the yielded event on Ctrl-C or SIGTERM, so that the run ends early but its report is still written."""
+    """Yield an event that Ctrl-C or SIGTERM sets.
+
+    The run can then end early and still write its report.
+    """
     interrupted = threading.Event()
     before = {number: signal.signal(number, lambda *_: interrupted.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

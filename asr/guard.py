@@ -1,8 +1,9 @@
-"""Check each hypothesis against its audio: remove text that nobody said, keep text that somebody said.
+"""Check each hypothesis against its audio, and remove text that the model invented.
 
-Whisper models answer silence, noise and music with phrases that end subtitles ("Terima kasih kerana menonton"), or
-repeat themselves or the prompt. Voice activity detection keeps most such audio from the model; these rules catch the
-rest. People say the same words too, so no text is removed for its words alone: the audio must show that nobody said it.
+For silence, noise and music, Whisper models write phrases that end subtitles ("Terima kasih kerana menonton"), or
+repeat themselves or the prompt. Voice activity detection keeps most of this audio from the model; the rules here catch
+the rest. People say the same phrases, so no text is removed for its words alone: the audio must show that nobody said
+it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from asr.units import SAMPLE_RATE, Hypothesis, Options, Phrase, Samples, Word
 MAX_WORDS_PER_SECOND = 8.0  # fast Malay or English speech is near 4, auctioneers near 6
 MAX_CHARACTERS_PER_SECOND = 50.0
 
-# Measured on Whisper base: notes and chords taken for the start of speech have a no-speech probability of 0.54 to 0.78
-# and at most 0.35 s of voice. Short words said by people have 0.01 to 0.21, and 0.26 s of voice or more.
+# Measured on Whisper base: musical notes and chords taken for the start of speech have a no-speech probability of 0.54
+# to 0.78 and at most 0.35 s of voice. Short words spoken by people have 0.01 to 0.21 and at least 0.26 s of voice.
 DOUBTFUL_NO_SPEECH = 0.5
 BRIEF_VOICE_S = 0.6
 BRIEF_SPEECH_S = 3.0
@@ -31,7 +32,7 @@ FASTEST_LETTERS_PER_S = 25.0
 SLOWEST_LETTERS_PER_S = 3.0
 CAPTION_NO_SPEECH = 0.4
 CAPTION_LOGPROB = -1.2
-CAPTION_PAUSES_S = 2.0  # longest pauses around a caption's few words
+CAPTION_PAUSES_S = 2.0  # longest total of the pauses around the few words of a caption that somebody says
 INAUDIBLE_DBFS = -62.0
 
 #: Phrases that end subtitles and video captions.
@@ -45,10 +46,11 @@ _REPEATED = re.compile(r"\b(.{1,60}?)(?:[\s,.!?]+\1\b){3,}", re.IGNORECASE)
 
 
 def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Options, before: str = "") -> list[Part]:
-    """Return the parts without text that was surely not said.
+    """Return the parts without invented text. Parts that have no other text are left out.
 
-    ``audio(start, end)``: returns samples by the segments' clock.
-    ``before``: the last text spoken before these parts.
+    ``audio``: function that returns the samples [start, end), counted on the clock of the parts' segments.
+    ``options``: the options with which the parts were recognised.
+    ``before``: text of the segment before these parts.
     """
     found: list[Part] = []
     for part in parts:
@@ -66,12 +68,12 @@ def kept(parts: list[Part], audio: Callable[[int, int], Samples], options: Optio
 def checked(
     hypothesis: Hypothesis, *, audio: Samples, speech_s: float, hints: str = "", repeats: bool = False
 ) -> Hypothesis | None:
-    """Return the hypothesis without text that was surely not said; None if nothing is left.
+    """Return the hypothesis without invented text; None if nothing is left.
 
-    ``audio``: the unit's samples.
-    ``speech_s``: seconds of it that voice activity detection took for speech.
-    ``hints``: prompt and keywords.
-    ``repeats``: the same text was said just before.
+    ``audio``: the unit's samples, float32 (n,).
+    ``speech_s``: seconds of the audio that voice activity detection took for speech.
+    ``hints``: the prompt and keywords that the model was given.
+    ``repeats``: whether the segment before had the same text.
     """
     if not any(map(str.isalnum, hypothesis.text)):
         return None
@@ -92,9 +94,9 @@ def _is_silence(hypothesis: Hypothesis) -> bool:
 
 
 def _is_impossible(hypothesis: Hypothesis, speech_s: float) -> bool:
-    """Return True if the text has more words than anybody can say in that time.
+    """Return True if nobody can say this text in ``speech_s`` seconds.
 
-    Half a second is added for short answers. Of a text that repeats itself only the first turn counts.
+    Half a second is added for short answers. Of a text that repeats one phrase, only the first occurrence counts.
     """
     text = hypothesis.text
     if hypothesis.compression_ratio > COMPRESSION_RATIO_THRESHOLD and (loop := _REPEATED.search(text)):
@@ -104,7 +106,10 @@ def _is_impossible(hypothesis: Hypothesis, speech_s: float) -> bool:
 
 
 def _is_echo(text: str, hints: str) -> bool:
-    """Return True if all words of the text are in the hints. A model writes these where it hears no words."""
+    """Return True if all words of the text occur in ``hints``, the prompt and keywords.
+
+    A model writes the words of its hints where it recognises no speech.
+    """
     given = set(_words(hints))
     return bool(given) and given.issuperset(_words(text))
 
@@ -114,9 +119,9 @@ def _words(text: str) -> list[str]:
 
 
 def _is_music(hypothesis: Hypothesis, audio: Samples, speech_s: float) -> bool:
-    """Return True for a brief sound with hardly any voice in it.
+    """Return True for a short sound with hardly any voice in it, such as a note of music.
 
-    Voice activity detection took it for speech, and the model did not.
+    Voice activity detection took the sound for speech, but the model gives it a high probability of no speech.
     """
     if hypothesis.no_speech_prob <= DOUBTFUL_NO_SPEECH or speech_s > BRIEF_SPEECH_S:
         return False
@@ -124,7 +129,7 @@ def _is_music(hypothesis: Hypothesis, audio: Samples, speech_s: float) -> bool:
 
 
 def voice_s(audio: Samples) -> float:
-    """Return how many seconds of the audio, float32 (n,), are certainly a voice."""
+    """Return how many seconds of the audio, float32 (n,) at 16 kHz, are certainly a voice."""
     count = len(audio) // FRAME
     if not count:
         return 0.0
@@ -136,7 +141,7 @@ def voice_s(audio: Samples) -> float:
 def _without_captions(
     hypothesis: Hypothesis, audio: Samples, speech_s: float, *, hints: str, repeats: bool
 ) -> Hypothesis | None:
-    """Drop phrases that are captions, or echoes of the hints, unless the audio shows that they were said."""
+    """Drop captions and echoes of the hints, unless the audio shows that they were said; None if no text is left."""
     if len(hypothesis.phrases) < 2:
         invented = _is_invented(hypothesis, hypothesis.text, audio, speech_s, repeats=repeats)
         return None if invented else hypothesis
@@ -165,7 +170,7 @@ def _is_invented(hypothesis: Hypothesis, text: str, audio: Samples, speech_s: fl
 
 
 def _with_phrases(hypothesis: Hypothesis, phrases: list[Phrase]) -> Hypothesis | None:
-    """Return the hypothesis reduced to these of its phrases; None if there are none."""
+    """Return the hypothesis with only the given phrases and their words; None if there are no phrases."""
     if not phrases:
         return None
     text = " ".join(phrase.text for phrase in phrases)
@@ -179,7 +184,10 @@ def _same(one: str, other: str) -> bool:
 
 # --- loops ------------------------------------------------------------------------------------------------------------
 def _without_loop(hypothesis: Hypothesis) -> Hypothesis | None:
-    """Cut the text after the first turn of a loop that a second try did not remove."""
+    """Cut the text after the first occurrence of a phrase that is repeated more than three times.
+
+    If there is no such phrase, return None for a text with a low log probability, otherwise the hypothesis unchanged.
+    """
     loop = _REPEATED.search(hypothesis.text)
     if loop is None:
         return None if hypothesis.avg_logprob < LOGPROB_THRESHOLD else hypothesis

@@ -1,9 +1,9 @@
-"""Choose the language of each segment of a recording when the request names none.
+"""Choose the language of each segment of a recording if the request names none.
 
-A model knows the language of five seconds of speech, but only guesses that of half a second. So the languages of the
-neighbouring segments count too, the more the shorter a segment is: "okay" in the middle of a Malay call stays Malay, a
-whole English sentence stays English. Choices depend on the recording alone, not on the order in which segments are
-recognised.
+A model can tell the language of five seconds of speech, but hardly that of half a second. So the languages of the
+neighbouring segments count too: the shorter a segment, the more. An "okay" in the middle of a Malay call stays Malay,
+but a whole English sentence stays English. The choices depend only on the recording, not on the order in which its
+segments are recognised.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from dataclasses import dataclass
 
 from asr.transcript import Part
 
-FOLLOWING = 2  # how many of the later segments count; all earlier ones do
-_MIN_PRIOR = 0.05  # no language is ruled out by its neighbours
+FOLLOWING = 2  # number of later segments that count as neighbours; all earlier ones count
+_MIN_PRIOR = 0.05  # neighbours never rule out a language
 _MIN_PROBABILITY = 1e-3
-_UNKNOWN_S = 1.0  # before anything is known: this much speech, spread evenly over all languages
-_BALANCE_S = 1.5  # with this much speech, a segment counts as much as its neighbours
+_UNKNOWN_S = 1.0  # the prior starts with this many seconds of speech, spread evenly over all languages
+_BALANCE_S = 1.5  # a segment with this much speech counts as much as its neighbours
 _MAX_PRIOR_WEIGHT = 1.5
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a segment says about its own language.
+    """The evidence in one segment for the language that is spoken in it.
 
-    ``speech_s``: seconds of speech in it.
-    ``languages``: the languages on offer with the model's probability of each, from the segment's own audio.
+    ``speech_s``: seconds of speech in the segment.
+    ``languages``: pairs of a language on offer and the model's probability of it, from this segment's audio alone.
     """
 
     speech_s: float
@@ -40,11 +40,15 @@ class Evidence:
 
     @property
     def prior_weight(self) -> float:
+        """The weight of the neighbouring segments in the choice, relative to this segment's own evidence."""
         return min(_MAX_PRIOR_WEIGHT, _BALANCE_S / max(self.speech_s, 0.1))
 
 
 def is_sure(own: Evidence) -> bool:
-    """Return True if no neighbours could change the choice, so that it need not wait for later segments."""
+    """Return True if no neighbouring segments could change the choice of language.
+
+    Then the segment need not wait until later segments are recognised.
+    """
     ranked = sorted((_log(probability) for _, probability in own.languages), reverse=True)
     if len(ranked) < 2:
         return True
@@ -52,7 +56,7 @@ def is_sure(own: Evidence) -> bool:
 
 
 def choose(own: Evidence, neighbours: Sequence[Evidence]) -> str:
-    """Return the segment's likeliest language, given its own evidence and that of its neighbours."""
+    """Return the likeliest language of a segment, given its own evidence and that of the neighbouring segments."""
     prior = _prior([code for code, _ in own.languages], neighbours)
     return max(own.languages, key=lambda item: _log(item[1]) + own.prior_weight * math.log(prior[item[0]]))[0]
 

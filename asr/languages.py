@@ -1,4 +1,4 @@
-"""Names of languages, as clients write them and as OpenAI's API returns them."""
+"""Names of languages: those that clients write, and those that OpenAI's API returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from asr.checkpoint import Checkpoint
 from core.error_codes import ErrorCode
 from core.errors import ApiError
 
-#: Languages that the model mistakes short or accented speech for, each with the language that is really spoken.
+#: Languages that the model detects by mistake in short or accented speech, each with the one that is really spoken.
 RELATIVES = {"id": "ms", "jw": "ms", "su": "ms", "tl": "ms", "yue": "zh", "ml": "ta", "te": "ta", "kn": "ta"}
 
 # Whisper's languages: code, the English name in lower case that OpenAI answers with, and ISO 639-2 and 639-3 codes that
@@ -43,13 +43,16 @@ _CODES |= {"bahasa melayu": "ms", "melayu": "ms", "bahasa malaysia": "ms", "baha
 
 
 def name(code: str) -> str:
+    """Return OpenAI's name of a language, such as ``malay`` for ``ms``; the code itself if it is unknown."""
     return NAMES.get(code, code)
 
 
 def parse(text: str, checkpoint: Checkpoint) -> str | None:
-    """Return the code of a language: ``ms`` for ``ms``, ``ms-MY`` or ``Malay``; None for an empty text or ``auto``.
+    """Return Whisper's code of the language that a client names; None for an empty text or ``auto``.
 
-    Raises ``ApiError`` if the language is unknown or the model does not understand it.
+    For example, ``ms``, ``ms-MY`` and ``Malay`` all give ``ms``.
+
+    Raises ``ApiError`` 400 if the language is unknown or the model does not understand it.
     """
     wanted = text.strip().lower()
     if wanted in ("", "auto"):
@@ -61,9 +64,11 @@ def parse(text: str, checkpoint: Checkpoint) -> str | None:
 
 
 def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Return the codes of those languages that the model understands; others cannot be detected.
+    """Return Whisper's codes of the languages that a client names as candidates for detection.
 
-    Raises ``ApiError`` if a language is unknown, or if the model understands none of them.
+    Languages that the model does not understand are left out.
+
+    Raises ``ApiError`` 400 if a language is unknown, or if the model understands none of them.
     """
     codes = list(dict.fromkeys(_code(text, "languages") for text in texts))
     understood = tuple(code for code in codes if not checkpoint.languages or code in checkpoint.languages)
@@ -73,10 +78,14 @@ def parse_candidates(texts: Sequence[str], checkpoint: Checkpoint) -> tuple[str,
 
 
 def chosen(language: str, candidates: Sequence[str], checkpoint: Checkpoint) -> tuple[str | None, tuple[str, ...]]:
-    """Return the requested language, or None and the languages to detect it among.
+    """Return the language to recognise, or None and the languages to detect it among.
 
-    The second value is empty if a language is requested, or if any language on offer may be detected. Raises
-    ``ApiError``.
+    ``language``: the language that the client names, or "".
+    ``candidates``: the languages that the client allows in detection; empty: all on offer.
+
+    The second value is empty if the first one is given, or if all languages on offer are allowed.
+
+    Raises ``ApiError`` 400 if a language is unknown or not understood, or if ``language`` is not among ``candidates``.
     """
     wanted = parse(language, checkpoint)
     allowed = parse_candidates(candidates, checkpoint)

@@ -1,8 +1,9 @@
-"""Correct the spaces between words, for a small model that hears letters well and the ends of words badly.
+"""Correct the spaces in the text of a small model, which recognises letters well but the ends of words badly.
 
-No pause tells "bunga api" from "bungaapi"; a large model knows the words, a small one guesses. A checkpoint may come
-with ``lexicon.txt``, a list of words with their counts. Then the likeliest division of the model's letters into words
-(Viterbi over a unigram model) replaces the model's own, unless that is nearly as likely. Letters are never changed.
+Speech has no pauses that tell "bunga api" from "bungaapi". A large model knows the words; a small one guesses. So a
+checkpoint may include ``lexicon.txt``, a list of words with their counts. The likeliest division of the text's letters
+into words (Viterbi over a unigram model) then replaces the model's own division, unless that one is nearly as likely.
+Letters are never changed.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from pathlib import Path
 from asr.units import Word
 
 LONGEST_WORD = 24
-OWN_CUT = 5.0  # nats by which a division must be likelier than the model's own, for each cut that it moves
-UNKNOWN = 9.0  # nats that an unlisted word costs; each of its letters costs ``UNKNOWN_LETTER``
+OWN_CUT = 5.0  # nats by which a division must be likelier than the model's own, for each boundary that it changes
+UNKNOWN = 9.0  # nats that an unlisted word costs, in addition to ``UNKNOWN_LETTER`` for each of its letters
 UNKNOWN_LETTER = 2.0
 SUFFIXED = 3.0  # nats that a suffix adds to the cost of a known word
 
 
 class Lexicon:
-    """A list of words that corrects spaces.
+    """A list of words and their counts, with which the spaces in a text are corrected.
 
-    ``counts``: how often each word was seen.
-    ``suffixes``: endings that a listed word may have ("bukunya").
+    ``counts``: how often each word occurs in the text that the list was made from.
+    ``suffixes``: endings that a listed word may have, such as "nya" in "bukunya".
     """
 
     def __init__(self, counts: dict[str, int], suffixes: Sequence[str] = ()) -> None:
@@ -34,9 +35,9 @@ class Lexicon:
 
     @classmethod
     def read(cls, path: Path) -> Lexicon:
-        """Read a lexicon. Each line is a word, a space and the word's count.
+        """Read a lexicon file.
 
-        A line may also be a hyphen and a suffix, without a count.
+        A line holds either a word, a space and the word's count, or a hyphen and a suffix.
         """
         lines = path.read_text("utf-8").splitlines()
         suffixes = [line[1:] for line in lines if line.startswith("-")]
@@ -44,7 +45,7 @@ class Lexicon:
         return cls({word: int(count) for word, _, count in words}, suffixes)
 
     def spaced(self, text: str) -> str:
-        """Return the same letters with the likeliest spaces."""
+        """Return the same letters with spaces at the likeliest word boundaries."""
         words = text.split()
         letters = "".join(words)
         own = set[int]()
@@ -62,7 +63,7 @@ class Lexicon:
             for start in range(end - 1, max(-1, end - LONGEST_WORD - 1), -1):
                 word = letters[start:end]
                 known = self._known(word)
-                if moved == 0 or known is not None:  # the model's words are not joined to form an unlisted one
+                if moved == 0 or known is not None:  # join the model's words only if that forms a listed word
                     own_cost = UNKNOWN + UNKNOWN_LETTER * len(word) if known is None else known
                     options.append((best[start][0] + own_cost + OWN_CUT * (moved + (end not in own)), start))
                 moved += start in own
@@ -78,7 +79,7 @@ class Lexicon:
     def _known(self, word: str) -> float | None:
         if word in self._costs:
             return self._costs[word]
-        if not word.endswith(self._suffixes):  # most stretches of letters are no word at all
+        if not word.endswith(self._suffixes):  # a shortcut, as most stretches of letters are no words
             return None
         stems = (word.removesuffix(suffix) for suffix in self._suffixes if word.endswith(suffix))
         costs = [self._costs[stem] + SUFFIXED for stem in stems if stem in self._costs]
@@ -86,10 +87,11 @@ class Lexicon:
 
 
 def retimed(words: Sequence[Word], text: str) -> tuple[Word, ...]:
-    """Return the timed words divided as in ``text``, which has the same letters.
+    """Return the words of ``text`` with the times and probabilities of ``words``.
 
-    Each letter gets an equal share of the time of its word. If the letters differ after all, the words are returned as
-    they were.
+    ``words``: timed words with the same letters as ``text``, but other boundaries.
+
+    The time of a word is shared equally among its letters. If ``text`` has more letters, return ``words`` unchanged.
     """
     starts: list[float] = []
     ends: list[float] = []

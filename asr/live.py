@@ -1,4 +1,4 @@
-"""What the live protocols share: audio input, a streaming session, and its metering."""
+"""Code that the live protocols share: request fields, audio input, streaming session, and metering."""
 
 from __future__ import annotations
 
@@ -31,16 +31,19 @@ from inference.errors import OverCapacity
 from inference.pool import in_pool
 from usage.recent import remember
 
-MAX_WAIT_S = 2.0  # no new streams while finals wait this long
-HEAR_IN_POOL_BYTES = 65_536  # a smaller message is decoded faster than it gets to another thread
+MAX_WAIT_S = 2.0  # no new streams are accepted while final results wait longer than this
+HEAR_IN_POOL_BYTES = 65_536  # smaller messages are decoded here, which is faster than handing them to another thread
 
 
-#: Length of the pause that ends a turn of ``semantic_vad``. High eagerness does not wait for a second thought.
+#: Length of the pause that ends a turn, for each eagerness of ``semantic_vad``.
 SILENCE_BY_EAGERNESS_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400}
 
 
 class UnsupportedField(serializers.Field[None, Any, None, Any]):
-    """A parameter of OpenAI's API that is not supported here. Any value but null is refused by name."""
+    """A parameter of OpenAI's API that this service does not support.
+
+    Any value but null raises ``ApiError`` 400, which names the parameter.
+    """
 
     def __init__(self) -> None:
         super().__init__(required=False, allow_null=True)
@@ -63,7 +66,7 @@ class TurnDetectionSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class RecognitionSerializer(serializers.Serializer[dict[str, Any]]):
-    """How to recognise: the fields that every live protocol accepts."""
+    """The fields for recognition that every live protocol accepts, such as ``model``, ``language`` and ``prompt``."""
 
     model = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=200)
     language = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=40)
@@ -79,14 +82,24 @@ class RecognitionSerializer(serializers.Serializer[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class Recognition:
-    """What a client asks for: a model that exists, and options that it supports."""
+    """The model and the options that a client has requested, both checked.
+
+    ``model``: id of an existing model.
+    ``options``: options that the model supports.
+    """
 
     model: str
     options: Options
 
     @classmethod
     def of(cls, fields: Mapping[str, Any], *, words: bool = False, logprobs: bool = False) -> Recognition:
-        """Build a recognition from the client's fields. Raises ``ApiError`` 400 or 404."""
+        """Create a recognition from a client's fields, those of ``RecognitionSerializer``.
+
+        ``words``: whether final results list timed words.
+        ``logprobs``: whether final results list tokens with their log probabilities.
+
+        Raises ``ApiError``: 400 for a language that cannot be recognised, 404 for an unknown model.
+        """
         language, candidates = languages.chosen(
             fields.get("language") or "", fields.get("languages") or (), configured()
         )
@@ -97,12 +110,13 @@ class Recognition:
             keywords=tuple(fields.get("keywords") or ()),
             words=words,
             logprobs=logprobs,
-            timestamps=True,  # they tell where the model left speech out
+            timestamps=True,  # needed to find speech that the model skipped
         )
         return cls(resolve(fields.get("model"), Task.TRANSCRIPTION).id, options)
 
 
 def turn_detection(fields: Mapping[str, Any] | None) -> TurnDetection | None:
+    """Return the turn detection for the fields of ``TurnDetectionSerializer``; None if ``fields`` is None."""
     if fields is None:
         return None
     given = {name: value for name, value in fields.items() if name not in ("type", "eagerness") and value is not None}
@@ -113,9 +127,12 @@ def turn_detection(fields: Mapping[str, Any] | None) -> TurnDetection | None:
 
 
 class LiveConsumer(SocketConsumer):
-    """Base class of the live protocols.
+    """Base class of the WebSocket consumers for live recognition.
 
-    A subclass sets ``line``, calls ``start``, and overrides ``tell`` to send events in its own format.
+    A subclass sets ``line``, calls ``start``, and overrides ``tell``.
+
+    ``line``: decodes the client's audio messages.
+    ``session``: the streaming session; None before ``start``.
     """
 
     kind = Kind.REALTIME
@@ -125,11 +142,11 @@ class LiveConsumer(SocketConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._texts: list[str] = []
-        self._ended_at: dict[int, float] = {}  # by number: when the utterances ended whose finals are outstanding
+        self._ended_at: dict[int, float] = {}  # when each utterance without a final ended, by its number
 
     @abstractmethod
     def tell(self, event: Event) -> None:
-        """Send an event of the streaming session to the client."""
+        """Send an event of the streaming session to the client, in the format of the subclass's protocol."""
 
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
         wait = whisper().stats().estimated_wait_s
@@ -137,6 +154,11 @@ class LiveConsumer(SocketConsumer):
             raise OverCapacity(wait)
 
     def start(self, recognition: Recognition, detection: TurnDetection | None, *, partials: bool) -> StreamingSession:
+        """Create and return the streaming session.
+
+        ``detection``: how to find the turns; None if the client marks them itself.
+        ``partials``: whether to send partial results.
+        """
         self.work.model = recognition.model
         self.session = StreamingSession(
             whisper(),
@@ -149,7 +171,10 @@ class LiveConsumer(SocketConsumer):
         return self.session
 
     async def hear(self, data: bytes) -> Samples:
-        """Decode a message to samples. Raises ``ApiError`` 400 for data that is not audio."""
+        """Decode the audio of one message to samples, float32 (n,) at 16 kHz.
+
+        Raises ``ApiError`` 400 if the data is not audio.
+        """
         return await in_pool(self.line.hear, data) if len(data) > HEAR_IN_POOL_BYTES else self.line.hear(data)
 
     async def wind_down(self) -> None:

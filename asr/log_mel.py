@@ -1,6 +1,6 @@
-"""Whisper's log-mel features: the numbers of faster-whisper's ``FeatureExtractor`` in a third of its time.
+"""Compute Whisper's log-mel features: the values of faster-whisper's ``FeatureExtractor`` in a third of the time.
 
-Everything stays in float32, and only the frames that are used are transformed.
+All arithmetic is in float32, and only the frames that are used are transformed.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ Array = npt.NDArray[np.float32]
 
 WINDOW = 400  # samples
 HOP = 160
-_DYNAMIC_RANGE = 8.0  # decades; lower values are raised to this far below the loudest
+_DYNAMIC_RANGE = 8.0  # decades; values further below the loudest are raised to this limit
 _FLOOR = np.float32(1e-10)
 
 
 class LogMel:
-    """Computes log-mel features. Safe to call from several threads.
+    """Computes log-mel features. Several threads may call one instance.
 
     ``filters``: the mel filter bank, shape (mels, ``WINDOW`` // 2 + 1).
     """
@@ -28,9 +28,9 @@ class LogMel:
         self._window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 
     def __call__(self, audio: Array) -> Array:
-        """Return features, float32 (mels, frames), of samples, float32 (n,).
+        """Return the log-mel features, float32 (mels, frames), of the audio, float32 (n,) at 16 kHz.
 
-        There is one frame for each ``HOP`` begun, and at least one.
+        There is one frame for each whole ``HOP`` of samples.
         """
         half = WINDOW // 2
         padded = np.pad(np.pad(audio, (0, HOP)), half, mode="reflect")

@@ -1,8 +1,9 @@
-"""Measure how a model runs best on this device, for ``manage.py tune_asr``.
+"""Measure which settings run a model fastest on this device, for ``manage.py tune_asr``.
 
-First, find the numbers of workers and threads with which all stages together recognise most speech per second. Then,
-for each context of the model, find the batch size beyond which an item gets no cheaper. A context that is hardly
-cheaper than the next larger one is dropped, since every context is a queue of its own.
+The first step finds the numbers of workers and threads that recognise the most speech per second, with all stages of
+the engine running. The second step finds, for each context of the model, the smallest batch size beyond which an item
+gets no cheaper. A context that is hardly cheaper than the next larger one is dropped, because each context needs a
+queue of its own.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ from asr.units import MAX_SEGMENT_S, SAMPLE_RATE, Options, Samples, SpeechUnit
 from asr.whisper_engine import WhisperEngine
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-CLEAR_GAIN = 0.03  # a gain smaller than this is noise, and the simpler choice wins
-CALLERS = 32  # enough to keep the engine busy
-SHORT_S = 4.0  # usual length of what people say to an assistant
-LONGEST_BATCH_S = 2.0  # nobody should wait longer than this for the batch before
+CLEAR_GAIN = 0.03  # a smaller gain is noise, so the simpler choice wins
+CALLERS = 32  # number of parallel callers; enough to keep the engine busy
+SHORT_S = 4.0  # usual length of a request to a voice assistant
+LONGEST_BATCH_S = 2.0  # larger batches are not measured, because other requests would wait too long for them
 
 Tell = Callable[[str], None]
 
 
 async def measured(checkpoint: Checkpoint, speech: Samples, *, seconds: float, tell: Tell) -> Tuning:
-    """Measure this model on this device and return the best table for it.
+    """Measure the model on this device and return the best tuning for it.
 
-    ``speech``: float32 (n,), any length of speech.
-    ``seconds``: duration of each measurement of all stages together.
+    ``speech``: recorded speech of any length, float32 (n,) at 16 kHz.
+    ``seconds``: duration of each measurement in the first step.
     ``tell``: called with a line of text after each measurement.
 
-    Raises ``EngineUnavailable``.
+    Raises ``EngineUnavailable`` if the model cannot be loaded.
     """
     device = device_here()
     cores = cores_here()
@@ -72,9 +73,10 @@ async def measured(checkpoint: Checkpoint, speech: Samples, *, seconds: float, t
 
 
 def splits(device: str, cores: int) -> list[tuple[int, int]]:
-    """Return the pairs (workers, threads of each) that are worth trying.
+    """Return the pairs (workers, threads of each worker) to measure.
 
-    On a GPU these are one or two streams; on a CPU they range from many workers with one thread to one with many.
+    On a GPU, the pairs have one or two workers. On a CPU, they range from many workers with one thread each to one
+    worker with many threads.
     """
     if device != "cpu":
         return [(1, 1), (2, 1)]
@@ -83,13 +85,16 @@ def splits(device: str, cores: int) -> list[tuple[int, int]]:
 
 
 def best(rates: dict[tuple[int, int], float]) -> tuple[int, int]:
-    """Return the first pair of workers and threads, fewest threads first, that no other clearly beats."""
+    """Return the pair (workers, threads of each worker) with the fewest threads in all that is nearly the fastest.
+
+    ``rates``: segments per second for each pair.
+    """
     most = max(rates.values())
     return next(split for split in sorted(rates, key=np.prod) if rates[split] >= most * (1 - CLEAR_GAIN))
 
 
 def smallest_good_batch(costs: dict[int, float]) -> int:
-    """Return the smallest batch size beyond which an item gets no cheaper.
+    """Return the smallest batch size whose cost per item is nearly the lowest.
 
     ``costs``: seconds per item for each batch size.
     """
@@ -98,9 +103,11 @@ def smallest_good_batch(costs: dict[int, float]) -> int:
 
 
 def contexts_worth_having(costs: dict[int, dict[int, float]]) -> list[int]:
-    """Return the largest context, and each one that is clearly cheaper per item than the next larger one kept.
+    """Return the contexts to use, in seconds, ascending.
 
-    ``costs``: for each context, seconds per item for each batch size.
+    These are the largest context, and each one that is clearly cheaper per item than the next larger one in the result.
+
+    ``costs``: for each context in seconds, the seconds per item for each batch size.
     """
     kept: list[int] = []
     for context in sorted(costs, reverse=True):
@@ -110,7 +117,7 @@ def contexts_worth_having(costs: dict[int, dict[int, float]]) -> list[int]:
 
 
 async def _rate(checkpoint: Checkpoint, table: Tuning, speech: Samples, seconds: float) -> float:
-    """Return how many segments per second a busy engine recognises."""
+    """Return the number of segments per second that the engine recognises when it is fully busy."""
     engine = WhisperEngine(checkpoint, table)
     await engine.load()
     done = 0
@@ -130,7 +137,10 @@ async def _rate(checkpoint: Checkpoint, table: Tuning, speech: Samples, seconds:
 
 
 async def _costs(engine: WhisperEngine, context_s: int, speech: Samples) -> dict[int, float]:
-    """Return the seconds per item for each batch size in one context; each is the better of two runs."""
+    """Return the seconds per item for each batch size in one context.
+
+    Each figure is the better of two runs. The measurement ends when larger batches get slower or take too long.
+    """
     length = min(0.9 * context_s, MAX_SEGMENT_S)
     costs: dict[int, float] = {}
     with override_settings(VOICE_ASR_BATCH=BATCHES[-1]):
@@ -147,7 +157,7 @@ async def _costs(engine: WhisperEngine, context_s: int, speech: Samples) -> dict
 def _unit(speech: Samples, seconds: float, number: int) -> SpeechUnit:
     length = int(seconds * SAMPLE_RATE)
     repeated = np.resize(speech, max(len(speech), 2 * length))
-    start = number * SAMPLE_RATE // 3 % (len(repeated) - length)  # all different
+    start = number * SAMPLE_RATE // 3 % (len(repeated) - length)  # a different piece of speech for each number
     return SpeechUnit(audio=repeated[start : start + length], options=Options(temperatures=(0.0,)))
 
 
@@ -162,5 +172,5 @@ def _for_people(rates: dict[tuple[int, int], float], costs: dict[int, dict[int, 
 
 
 def batches_of(table: Tuning) -> Sequence[str]:
-    """Describe the batches of a table in words."""
+    """Describe a table's largest batches in words, one text for each context."""
     return [f"up to {batch} together in {context} s" for context, batch in sorted(table.batches.items())]

@@ -1,9 +1,11 @@
-"""``/v1/realtime?intent=transcription``: OpenAI's realtime transcription session, over the same streaming session.
+"""``/v1/realtime?intent=transcription``: OpenAI's realtime transcription protocol.
 
-Deltas carry the words as they become stable (``asr.agreement``), while the speaker still speaks. ``completed`` carries
-the final text; where it differs from the deltas, it is right. A mistake is answered with an ``error`` event and the
-session goes on, as with OpenAI. Clients of the beta (known by its header or subprotocol, or by a
-``transcription_session.update``) get messages in the beta's format.
+The ``delta`` events carry words as soon as they are stable (``asr.agreement``), while the user still speaks. The
+``completed`` event carries the final text; where it differs from the deltas, the final text is right. As with OpenAI, a
+client's mistake is answered with an ``error`` event, and the session goes on.
+
+Clients of OpenAI's beta get messages in the beta's format. They are recognised by a header, a subprotocol, or a
+``transcription_session.update``.
 """
 
 from __future__ import annotations
@@ -35,15 +37,17 @@ _ITEM_TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 
 class RealtimeConsumer(LiveConsumer):
+    """The WebSocket consumer of OpenAI's realtime transcription protocol."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._settings = RealtimeSettings()
         self._id = f"sess_{uuid.uuid4().hex}"
         self._beta = False
-        self._answering: str | None = None  # the client's id of the message that is being handled
+        self._answering: str | None = None  # the client's ``event_id`` of the message that is being handled
         self._is_update = False
         self._previous_item: str | None = None
-        self._sent: dict[int, str] = {}  # the deltas of each utterance that has no final yet
+        self._sent: dict[int, str] = {}  # text sent so far for each utterance without a final, by its number
 
     async def opened(self, handshake: Handshake, preset: Mapping[str, Any]) -> None:
         if handshake.query.get("intent") != "transcription" and preset.get("type") != "transcription":
@@ -88,14 +92,17 @@ class RealtimeConsumer(LiveConsumer):
 
     @property
     def idle_limit_s(self) -> float:
-        """No limit, since a muted microphone is no reason to close. The protocol's pings find dead connections."""
+        """The seconds without messages after which the connection is closed: unlimited.
+
+        A muted microphone is no reason to close. The pings of the WebSocket protocol find dead connections.
+        """
         return math.inf
 
     def close_for(self, answer: ApiError) -> tuple[int, bool]:
-        """Return the close code, and whether to send an ``error`` first.
+        """Return the close code for an error, and whether to send an ``error`` event before closing.
 
-        A temporary failure gets a code on which SDKs reconnect. It gets no ``error``, because SDKs would take that for
-        final.
+        A temporary failure gets a close code on which OpenAI's SDKs reconnect. It gets no ``error`` event, because the
+        SDKs would treat the event as a permanent failure.
         """
         if answer.status == 503:
             return (SERVICE_RESTART if lifecycle().stopping.is_set() else TRY_AGAIN_LATER), False
@@ -158,7 +165,10 @@ class RealtimeConsumer(LiveConsumer):
             self._send(f"conversation.item.{name}", item=message, previous_item_id=previous)
 
     def _tell_delta(self, number: int, item: str, text: str) -> None:
-        """Send the rest of ``text`` if it begins with the text sent so far; otherwise send nothing."""
+        """Send the part of ``text`` that has not been sent yet.
+
+        If ``text`` does not begin with the text sent so far, send nothing.
+        """
         sent = self._sent.setdefault(number, "")
         if len(text) > len(sent) and text.startswith(sent):
             self._sent[number] = text

@@ -1,4 +1,4 @@
-"""The settings of OpenAI's realtime transcription session, in the formats of the present API and of its beta."""
+"""Settings of OpenAI's realtime transcription session, in the formats of the current API (GA) and of its beta."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from gateway.catalogue import Task, resolve, undated
 
 PCM_RATE = 24_000  # the only rate that OpenAI accepts; this service accepts those of ``asr.resample``
 LOGPROBS = "item.input_audio_transcription.logprobs"
-#: Models whose clients mark the end of an utterance themselves, as they do with OpenAI.
+#: Models without turn detection by default: as with OpenAI, their clients mark the end of an utterance themselves.
 MANUAL_MODELS = frozenset(["gpt-realtime-whisper", "gpt-live-transcribe"])
 _GA_FORMATS = {"audio/pcm": Encoding.PCM16, "audio/pcmu": Encoding.MULAW, "audio/pcma": Encoding.ALAW}
 _BETA_FORMATS = {"pcm16": Encoding.PCM16, "g711_ulaw": Encoding.MULAW, "g711_alaw": Encoding.ALAW}
 
 
 class NoiseReduction(serializers.Serializer[dict[str, Any]]):
-    """Noise reduction, the same for near and far microphones.
+    """The client's ``noise_reduction``. Near and far microphones are treated alike.
 
-    Only rumble below speech is removed. Other noise is left to the models, which were trained on it and would miss what
-    a filter removes.
+    Only rumble below the frequencies of speech is removed. The models were trained on other noise, and recognise speech
+    worse after a filter has removed it.
     """
 
     type = serializers.ChoiceField(["near_field", "far_field"])
@@ -69,28 +69,29 @@ class BetaSerializer(serializers.Serializer[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class RealtimeSettings:
-    """The settings of a session. Fields that an update does not mention keep their values.
+    """The settings of one session. An update changes only the fields that it contains.
 
-    ``rate``: sample rate of the client's audio.
-    ``transcription``: the client's fields for recognition, see ``RecognitionSerializer``.
-    ``detection``: finds the turns; None if the client marks them itself.
+    ``rate``: sample rate of the client's audio in Hz.
+    ``transcription``: the client's fields for recognition, as in ``RecognitionSerializer``.
+    ``detection``: how to find the turns; None if the client marks them itself.
+    ``chose_detection``: whether the client chose ``detection``; if not, it is the model's default.
     ``logprobs``: whether to send the tokens' log probabilities.
-    ``noise_reduction``: the type that the client asked for, or None.
+    ``noise_reduction``: the type that the client requested, or None.
     """
 
     encoding: Encoding = Encoding.PCM16
     rate: int = PCM_RATE
     transcription: Mapping[str, Any] = field(default_factory=dict)
     detection: TurnDetection | None = field(default_factory=TurnDetection)
-    chose_detection: bool = False  # by the client; otherwise ``detection`` is the model's default
+    chose_detection: bool = False
     logprobs: bool = False
     noise_reduction: str | None = None
 
     @classmethod
     def starting(cls, model: str) -> RealtimeSettings:
-        """Return the settings of a new connection.
+        """Return the settings with which a new connection starts.
 
-        ``model``: the model in the connection's URL; ignored if it is not for transcription.
+        ``model``: the model in the connection's URL, or "". A model that is not for transcription is ignored.
         """
         try:
             resolve(model or None, Task.TRANSCRIPTION)
@@ -99,9 +100,9 @@ class RealtimeSettings:
         return cls()._common({"transcription": {"model": model}}, "transcription") if model else cls()
 
     def updated(self, session: Any) -> RealtimeSettings:
-        """Return these settings, changed by the ``session`` of a ``session.update``.
+        """Return these settings, changed by the ``session`` object of a ``session.update`` message.
 
-        Raises ``ApiError`` or ``ValidationError``.
+        Raises ``ApiError`` or ``ValidationError`` if the object is invalid or asks for something unsupported.
         """
         form = GaSerializer(data=session)
         form.is_valid(raise_exception=True)
@@ -115,9 +116,9 @@ class RealtimeSettings:
         return changed.checked()
 
     def updated_by_beta(self, session: Any) -> RealtimeSettings:
-        """Return these settings, changed by the ``session`` of a ``transcription_session.update``.
+        """Return these settings, changed by the ``session`` of the beta's ``transcription_session.update`` message.
 
-        Raises ``ApiError`` or ``ValidationError``.
+        Raises ``ApiError`` or ``ValidationError`` if the object is invalid or asks for something unsupported.
         """
         form = BetaSerializer(data=session)
         form.is_valid(raise_exception=True)
@@ -134,15 +135,17 @@ class RealtimeSettings:
         return Recognition.of(self.transcription, logprobs=self.logprobs)
 
     def line(self) -> AudioInput:
+        """Create the audio input that these settings describe."""
         return AudioInput(self.encoding, self.rate, reduces_noise=self.noise_reduction is not None)
 
     def checked(self) -> RealtimeSettings:
-        """Return these settings if the service supports them. Raises ``ApiError`` if not."""
+        """Return these settings unchanged. Raises ``ApiError`` if the service does not support them."""
         self.recognition()
         self.line()
         return self
 
     def ga(self, session_id: str) -> dict[str, Any]:
+        """Return the settings as the ``session`` object of the current API."""
         shape: dict[str, Any] = {"type": _name(_GA_FORMATS, self.encoding)}
         if self.encoding is Encoding.PCM16:
             shape["rate"] = self.rate
@@ -163,6 +166,7 @@ class RealtimeSettings:
         }
 
     def beta(self, session_id: str) -> dict[str, Any]:
+        """Return the settings as the ``session`` object of the beta API."""
         return {
             "object": "realtime.transcription_session",
             "id": session_id,

@@ -1,7 +1,8 @@
-"""Recognise all words of a segment: speech that the model left out, at the end or in between, is recognised again.
+"""Recognise all speech in a segment, including stretches that the model skips.
 
-A Whisper model sometimes closes a segment early: its time stamps end seconds before the speech does. Only voice
-activity detection can tell. Speech that it found outside the time stamps goes to the engine once more, by itself.
+A Whisper model sometimes closes a segment early: its timestamps end seconds before the speech does. Only voice activity
+detection shows this. Speech that it found outside the model's timestamps is sent to the engine again, as a unit of its
+own.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ _LOOP = re.compile(r"(\w{1,20}\W{0,3})\1{3,}")
 
 Recogniser = Engine[SpeechUnit, Hypothesis]
 
-MIN_MISSED_S = 1.0  # time stamps are rough: less speech outside them proves nothing
-MAX_EXTRA_RUNS = 3  # for one segment
+MIN_MISSED_S = 1.0  # less speech outside the timestamps proves nothing, because they are imprecise
+MAX_EXTRA_RUNS = 3  # limit for one segment
 _STAMP_SLACK_S = 0.3
 _JOINED_PAUSE_S = 0.8
 _LULL_S = 0.125  # long enough to be a gap between words rather than a stop consonant
@@ -39,10 +40,11 @@ async def recognise(
     audio: Callable[[int, int], Samples],
     unit: SpeechUnit,
 ) -> list[Part]:
-    """Recognise a segment and return its parts in order, not yet checked by ``asr.guard``.
+    """Recognise a segment and return its parts in order. ``asr.guard`` has not checked them yet.
 
-    ``audio(start, end)``: returns samples by the segment's clock.
-    ``unit``: the segment, ready to be submitted. Its deadline and priority hold for the extra runs too.
+    ``options``: the options for stretches that are sent again.
+    ``audio``: function that returns the samples [start, end), counted on the segment's clock.
+    ``unit``: the unit made from the segment. Stretches that are sent again have the same deadline and priority.
     """
     parts = [Part(segment, await recognise_without_echo(engine, segment, audio, unit))]
     open_parts = list(parts)
@@ -69,9 +71,13 @@ async def recognise_without_echo(
     audio: Callable[[int, int], Samples],
     unit: SpeechUnit,
 ) -> Hypothesis:
-    """Recognise a unit; if its prompt and keywords seem to have spoilt the text, recognise it again without them.
+    """Recognise a unit. If its prompt and keywords seem to have spoilt the text, recognise it again without them.
 
-    That is the case if the model repeats them or itself, or writes nothing that can have been said.
+    They have spoilt the text if the model repeats itself, or if ``asr.guard`` finds nothing that was said, for example
+    only an echo of the prompt. If the engine is too busy for the second run, return the first result.
+
+    ``segment``: the segment from which the unit was made.
+    ``audio``: function that returns the samples [start, end), counted on the segment's clock.
     """
     hypothesis = await engine.submit(unit)
     hints = unit.options.hints
@@ -90,7 +96,10 @@ async def recognise_without_echo(
 
 
 def missed_speech(part: Part, audio: Callable[[int, int], Samples]) -> list[Segment]:
-    """Return the speech within the part that its time stamps leave out."""
+    """Return the stretches of speech within the part that the model's timestamps do not cover.
+
+    ``audio``: function that returns the samples [start, end), counted on the segment's clock.
+    """
     if not part.text or part.hypothesis.text_end is None:
         return []
     slack = int(_STAMP_SLACK_S * SAMPLE_RATE)
@@ -108,7 +117,7 @@ def missed_speech(part: Part, audio: Callable[[int, int], Samples]) -> list[Segm
 
 
 def _left_out(part: Part) -> Iterator[tuple[int, int]]:
-    """Yield the stretches of the part's speech that none of its phrases cover."""
+    """Yield the ranges of the part's speech, in samples, that none of its phrases cover."""
     segment = part.segment
     covered = [
         (segment.start + int(phrase.start * SAMPLE_RATE), segment.start + int(phrase.end * SAMPLE_RATE))
@@ -123,9 +132,9 @@ def _left_out(part: Part) -> Iterator[tuple[int, int]]:
 
 
 def _without(segment: Segment, missed: Segment) -> Segment:
-    """Return the segment without the speech that now belongs to ``missed``.
+    """Return the segment without the speech that is in ``missed``.
 
-    The segment's start stays, because its words are timed from there.
+    The start of the segment stays the same, because the times of its words are relative to it.
     """
     spans = tuple(
         (start, min(end, missed.start) if start < missed.start else end)
@@ -136,9 +145,9 @@ def _without(segment: Segment, missed: Segment) -> Segment:
 
 
 def _is_credible(hypothesis: Hypothesis) -> bool:
-    """Return True if an extra run found words.
+    """Return True if the text of an additional run is likely to be right.
 
-    Such a run is speculative, so text that the model is unsure of does not count.
+    The model may have been right to skip the speech, so an uncertain or repetitive text is not used.
     """
     if not hypothesis.text or hypothesis.no_speech_prob > NO_SPEECH_THRESHOLD:
         return False
@@ -148,7 +157,7 @@ def _is_credible(hypothesis: Hypothesis) -> bool:
 
 
 def _lull(audio: Callable[[int, int], Samples], start: int, end: int) -> int:
-    """Return the quietest position between ``start`` and ``end``, in samples."""
+    """Return the quietest position between ``start`` and ``end``, in samples on the segment's clock."""
     width = int(_LULL_S * SAMPLE_RATE)
     power = np.cumsum(np.square(audio(start, end), dtype=np.float64))
     if len(power) <= width:
@@ -157,7 +166,10 @@ def _lull(audio: Callable[[int, int], Samples], start: int, end: int) -> int:
 
 
 def _says_again(parts: list[Part], extra: Part) -> bool:
-    """Return True if ``extra`` repeats text that is there already: the time stamps were wrong, not the text."""
+    """Return True if ``extra`` only repeats text of the parts before it.
+
+    In that case, the timestamps were wrong, and no speech was missed.
+    """
     said = _letters(" ".join(part.text for part in parts if part.segment.start <= extra.segment.start))
     return _letters(extra.text) in said[-2 * len(_letters(extra.text)) - 10 :]
 

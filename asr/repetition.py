@@ -1,7 +1,7 @@
-"""Detect from a text that the decoder got stuck: repeated words, and more of them than anybody can say.
+"""Detect a text in which the decoder got stuck: repeated words, or more words than anybody can say.
 
-Whisper repeats itself if its context ends soon after the speech. People repeat themselves as well, so a repetition
-alone proves nothing; a repetition at an impossible pace does.
+Whisper repeats itself if its context ends soon after the speech. People repeat themselves too, so a repetition alone
+proves nothing; a repetition at an impossible pace does.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 MAX_PACE = 30.0  # letters a second; fast Malay or English has 18
 MAX_REPEATED_PACE = 20.0  # of a text that repeats itself
-LONG_REPETITION = 4  # words: people repeat shorter phrases
-STUCK = 6  # repetitions, if other words come first; laughter and cheers consist of nothing else
-NEARLY_A_TURN = 0.7  # share of its words that a loop's last turn needs; it may break off or end differently
-SHORTEST_UNLIKE = 8  # shortest turn, in words, to which this applies
-_WEIGHT_OF_IDEOGRAPH = 3.0  # a syllable in one character
-_WEIGHT_OF_INDIC = 0.9  # vowel signs are characters too
+LONG_REPETITION = 4  # words; people repeat only shorter phrases
+STUCK = 6  # occurrences after other words that are doubtful; laughter and cheers have no other words before them
+NEARLY_A_TURN = 0.7  # share of its words from which the last occurrence counts, if it is incomplete or ends differently
+SHORTEST_UNLIKE = 8  # words in the shortest phrase to which ``NEARLY_A_TURN`` applies
+_WEIGHT_OF_IDEOGRAPH = 3.0  # in letters; one character is a syllable
+_WEIGHT_OF_INDIC = 0.9  # in letters; vowel signs are characters of their own
 _PADDING_S = 0.3  # part of a segment's length that is not speech
 
 _IDEOGRAPHS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
@@ -27,14 +27,14 @@ _UNIT = re.compile(rf"[{_IDEOGRAPHS}]|(?:(?![{_IDEOGRAPHS}])[\w\u0900-\u0dff])+(
 
 @dataclass(frozen=True)
 class Repetition:
-    """A stretch of text that consists of the same words several times.
+    """A run of words that a text repeats several times in a row.
 
-    The end of a long one's last turn may be missing or different.
+    The last occurrence of a long run may be incomplete or end differently.
 
-    ``start``: number of its first word.
-    ``period``: words (or ideographs) in a turn.
-    ``count``: number of turns.
-    ``words``: words in the whole text.
+    ``start``: index of the run's first word in the text.
+    ``period``: number of words (or ideographs) in one occurrence.
+    ``count``: number of occurrences.
+    ``words``: number of words in the whole text.
     """
 
     start: int
@@ -44,7 +44,7 @@ class Repetition:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the text consists of little but the repetition."""
+        """Whether the repetition makes up at least 80 % of the text."""
         return self.period * self.count >= 0.8 * self.words
 
 
@@ -54,7 +54,7 @@ def words_of(text: str) -> list[str]:
 
 
 def repetition(text: str) -> Repetition | None:
-    """Return the longest repeated stretch, or None if none is long enough to matter."""
+    """Return the longest repetition in the text; None if there is none that is long enough to matter."""
     words = words_of(text)
     found = max(
         (_longest_run(words, period) for period in range(1, int(len(words) / (1 + NEARLY_A_TURN)) + 1)),
@@ -68,7 +68,12 @@ def repetition(text: str) -> Repetition | None:
 
 
 def pace(text: str, seconds: float) -> float:
-    """Return the letters spoken per second. An ideograph counts as three Latin letters, an Indic character as 0.9."""
+    """Return the number of letters spoken per second.
+
+    An ideograph counts as 3 letters, and an Indic character as 0.9.
+
+    ``seconds``: length of the segment, including its padding of silence.
+    """
     letters = 0.0
     for character in text:
         if not character.isalnum() and not _INDIC.match(character):

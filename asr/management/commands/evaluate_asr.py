@@ -1,4 +1,4 @@
-"""``manage.py evaluate_asr MANIFEST``: a model's error rates and speed on the operator's own recordings."""
+"""``manage.py evaluate_asr MANIFEST``: measures a model's error rates and speed on the operator's own recordings."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Command(BaseCommand):
         return results
 
     def _report(self, models: dict[str, list[Score]]) -> None:
-        """Print the results of one model, or of two with their difference."""
+        """Print the results of one model, or the results of two models and their difference."""
         if self.options["json"]:
             self.stdout.write(json.dumps(_as_json(models)))
             return

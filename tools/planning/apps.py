@@ -1,4 +1,4 @@
-"""The app of ``manage.py plan_capacity``. It has no tables."""
+"""The Django app that provides ``manage.py plan_capacity``. It has no tables."""
 
 from __future__ import annotations
 

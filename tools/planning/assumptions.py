@@ -1,4 +1,4 @@
-"""The assumptions of a plan in words. Each plan prints them, so that nobody mistakes them for measurements."""
+"""Describe the assumptions of a plan. Every plan prints them, because readers could take them for measurements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tools.planning.simulation.service import LOOP_BEFORE
 
 
 def measured(rates: Rates) -> list[str]:
-    """Return lines of text: where the rates were measured, and the main rates in milliseconds."""
+    """Return lines of text that say where the rates were measured, and give the main rates in milliseconds."""
     lines = [
         f"engines on {rates.device}: {rates.asr_model}, {rates.tts_engine}; measured {rates.measured_at[:10]}",
         f"API's processor time on {rates.machine}",
@@ -33,6 +33,7 @@ def measured(rates: Rates) -> list[str]:
 
 
 def assumptions(planner: Planner) -> list[str]:
+    """Return one line of text for each assumption of the plan."""
     use = planner.use
     goals = planner.goals
     crowd = planner.crowd

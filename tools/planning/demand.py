@@ -1,4 +1,4 @@
-"""The demand of chat users in Malaysia: how much they ask for, and at which hour of the day."""
+"""The demand of chat users in Malaysia: how much voice they use, and at which hours of the day."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ HOURS = (
 
 @dataclass(frozen=True)
 class Curve:
-    """The activity over a day, relative to its mean; linear between the middles of two hours.
+    """The activity over a day, relative to its mean. It is interpolated linearly between the middles of the hours.
 
-    ``peak_factor``: the activity of the busiest hour over the mean. None keeps that of ``HOURS``.
+    ``peak_factor``: the activity of the busiest hour divided by the mean. None uses that of ``HOURS``.
     """
 
     peak_factor: float | None = None
 
     @cached_property
     def hours(self) -> npt.NDArray[np.float64]:
-        """The activity of each hour of the day relative to the mean hour, shape (24,)."""
+        """The activity of each hour of the day relative to the mean, shape (24,)."""
         hours = np.array(HOURS, np.float64)
         hours /= hours.mean()
         if self.peak_factor is None:
@@ -70,14 +70,17 @@ class Curve:
         return np.asarray(raised / raised.mean(), np.float64)
 
     def at(self, hour: float | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the activity relative to the mean, ``hour`` hours after midnight."""
+        """Return the activity relative to the mean at a time of day.
+
+        ``hour``: hours since midnight, of any shape. The result has the same shape.
+        """
         middles = np.arange(-1, 25) + 0.5
         values = np.concatenate([self.hours[-1:], self.hours, self.hours[:1]])
         return np.asarray(np.interp(np.asarray(hour) % 24, middles, values))
 
     @property
     def peak(self) -> float:
-        """The busiest hour over the mean one."""
+        """The activity of the busiest hour relative to the mean."""
         return float(self.hours.max())
 
     @property
@@ -85,9 +88,10 @@ class Curve:
         return int(self.hours.argmax())
 
     def arrivals(self, per_day: float, start_h: float, end_h: float, seed: int) -> npt.NDArray[np.float64]:
-        """Draw arrivals from a Poisson process whose rate follows the curve, by thinning.
+        """Draw arrival times from a Poisson process whose rate follows the curve, by thinning.
 
-        ``per_day``: the expected arrivals of a whole day.
+        ``per_day``: the expected number of arrivals on a whole day.
+        ``start_h``, ``end_h``: the hours of the day between which arrivals are drawn.
         Returns ascending times in seconds after ``start_h``, shape (arrivals,).
         """
         generator = np.random.default_rng(seed)
@@ -100,7 +104,12 @@ class Curve:
 
 
 class RequestRate(NamedTuple):
-    """Demand at one moment, per second: ASR requests, TTS requests, and live streams that begin."""
+    """The demand at one moment, in events per second.
+
+    ``asr``: requests for speech to text.
+    ``tts``: requests for text to speech.
+    ``streams``: live streams that begin.
+    """
 
     asr: float
     tts: float
@@ -111,15 +120,15 @@ class RequestRate(NamedTuple):
 class Demand:
     """How much voice a number of chat users use.
 
-    ``users``: chat users.
-    ``voice_share``: the share of them that use voice.
-    ``audio_minutes``: minutes of speech to recognise per voice user and day.
-    ``live_share``: the share of these minutes that comes in live streams.
-    ``characters``: characters to speak per voice user and day.
+    ``users``: the number of chat users.
+    ``voice_share``: the share of them who use voice, from 0 to 1.
+    ``audio_minutes``: minutes of speech to recognise, per voice user and day.
+    ``live_share``: the share of these minutes that comes in live streams, from 0 to 1.
+    ``characters``: characters to speak, per voice user and day.
     ``clip_s``: mean length of a recording in seconds.
     ``text_characters``: mean length of a text to speak.
     ``stream_s``: mean length of a live stream in seconds.
-    ``size_cv``: coefficient of variation of the request sizes (standard deviation over mean).
+    ``size_cv``: coefficient of variation of the request sizes (standard deviation divided by mean).
     ``curve``: the activity over the day.
     """
 
@@ -159,7 +168,7 @@ class Demand:
         return self.voice_users * self.characters * DAYS_PER_MONTH
 
     def rate(self, factor: float) -> RequestRate:
-        """Return the rates at a moment that is ``factor`` times as busy as the mean of the day."""
+        """Return the request rate at a moment that is ``factor`` times as busy as the mean of the day."""
         return RequestRate(
             *(count / 86_400 * factor for count in (self.asr_per_day, self.tts_per_day, self.streams_per_day))
         )

@@ -1,4 +1,4 @@
-"""Choose, simulate and draw the charts of a plan: the day, a rush, the phases, a million users."""
+"""Simulate and draw the charts of a plan: a day, a rush, the phases of growth, and a million users."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ RUSH_BASE = 50
 
 
 def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folder: Path) -> Iterator[Path]:
-    """Draw all charts. Yields each file as soon as it is written, because some take a minute to simulate."""
+    """Draw all charts, and yield the path of each file as soon as it is written.
+
+    Some charts take a minute to simulate.
+
+    ``asked``: the plan that was asked for.
+    ``comparisons``: the phases of growth compared with the plan; if empty, the charts of a rush and of the phases are
+    left out.
+    """
     source = sources(planner)
     goals = planner.goals.p95_s
     demand = asked.demand or planner.use
@@ -53,12 +60,13 @@ def draw(planner: Planner, asked: Case, comparisons: Sequence[Comparison], folde
 
 
 def draw_steps(planner: Planner, runs: Mapping[str, Run], folder: Path) -> list[Path]:
+    """Draw the runs of ``steps.simulate_steps``, and return the paths of the files."""
     targets = (hpa.API.target_percent, steps.USERS_PER_POD)
     return plots.save(plots.scaled_by(runs, sources(planner), targets), folder, "steps")
 
 
 def shape(planner: Planner, gpus: int) -> Shape:
-    """Return a cluster with ``gpus`` GPUs and autoscaled pods, starting from the fewest.
+    """Return a cluster with ``gpus`` GPUs and autoscaled pods that start at the lowest allowed number.
 
     As in the manifests, a pod may use more CPU than it requests.
     """
@@ -69,6 +77,7 @@ def shape(planner: Planner, gpus: int) -> Shape:
 
 
 def rush(planner: Planner, users: int, gpus: int) -> Run:
+    """Simulate a rush: the number of people in conversation rises to ``users`` and falls again (``RUSH_MINUTES``)."""
     begin, there, until, gone, end = (60.0 * minute for minute in RUSH_MINUTES)
     base = min(RUSH_BASE, users)
     coming = users - base
@@ -90,7 +99,7 @@ def rush(planner: Planner, users: int, gpus: int) -> Run:
 
 
 def sources(planner: Planner) -> str:
-    """Return the caption: what was measured on which machine, and how the rates were changed since."""
+    """Return the caption of a chart: the machines and models of the measurements, and any change of the rates."""
     rates = planner.rates
     lines = [
         f"Simulated. Engines as measured on {rates.device} ({rates.asr_model}, {rates.tts_engine}), the API on "

@@ -1,4 +1,4 @@
-"""Compare the plan with the phases of growth: are their machines enough, and is their budget?"""
+"""Compare the plan with the phases of growth: whether their machines and their budgets are enough."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LAUNCH = 1  # number of the phase to which the scorecard's launch targets apply
 class Upper:
     """The upper limits of a phase.
 
-    ``users``: voice users.
-    ``concurrent``: people at once.
-    ``is_extended``: True if the phase lacks a limit. The missing one is then computed from the users per concurrent
-    user of the phase before.
+    ``users``: the number of voice users.
+    ``concurrent``: the number of concurrent users.
+    ``is_extended``: whether the phase lacks one of these limits. The missing limit is then computed with the previous
+    phase's ratio of users to concurrent users.
     """
 
     users: int
@@ -32,11 +32,12 @@ class Upper:
 class Comparison:
     """A phase compared with the plan.
 
-    ``upper``: the phase's upper limits.
-    ``by_users``: the plan for its most voice users.
-    ``by_crowd``: the plan for its most people at once.
+    ``phase``: the phase.
+    ``upper``: the upper limits of the phase.
+    ``by_users``: the plan for its highest number of voice users.
+    ``by_crowd``: the plan for its highest number of concurrent users.
     ``provided``: the machines that the phase specifies; None if it autoscales.
-    ``reasons``: why the phase does not fit; empty if it fits.
+    ``reasons``: why the phase is not enough; empty if it is enough.
     """
 
     phase: Phase
@@ -64,8 +65,8 @@ class Comparison:
 def upper_ends(phases: list[Phase]) -> list[Upper]:
     """Return the upper limits of each phase, in order.
 
-    A missing limit is computed from the ratio of users to concurrent users in the phase before it. Raises
-    ``ValueError`` if the first phase lacks a limit.
+    A missing limit is computed with the previous phase's ratio of users to concurrent users. Raises ``ValueError`` if
+    the first phase lacks a limit.
     """
     ends: list[Upper] = []
     for phase in phases:
@@ -85,7 +86,10 @@ def upper_ends(phases: list[Phase]) -> list[Upper]:
 
 
 def compare(planner: Planner, phase: Phase, upper: Upper) -> Comparison:
-    """Plan for a phase's upper limits and compare the plan with what the phase provides. Raises ``TooMuch``."""
+    """Plan for the upper limits of a phase, and compare the plan with the machines and the budget of the phase.
+
+    Raises ``TooMuch`` if no plausible number of machines is enough.
+    """
     demand: Demand = replace(planner.use, users=float(upper.users), voice_share=1.0)
     by_users = planner.by_users(f"{phase}: {upper.users:,} voice users", demand)
     by_crowd = planner.by_crowd(f"{phase}: {upper.concurrent:,} at once", upper.concurrent)
@@ -118,9 +122,11 @@ SPEED_FACTORS = (0.05, 0.1, 0.25, 0.5, 1.0, 4.0, 16.0)
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a phase needs if a T4 is ``factor`` times as fast as the measured device.
+    """The machines that a phase needs if a T4 is ``factor`` times as fast as the measured device.
 
-    ``gpus`` and ``month_usd`` are None if no number of machines is enough.
+    ``factor``: the assumed speed of a T4 relative to the measured device.
+    ``gpus``: the number of GPUs; None if no number is enough.
+    ``month_usd``: the monthly cost of all machines in US dollars; None if no number is enough.
     """
 
     factor: float
@@ -129,7 +135,10 @@ class Estimate:
 
 
 def estimates(planner: Planner, upper: Upper) -> list[Estimate]:
-    """Return what a phase needs for each of ``SPEED_FACTORS``, for a GPU that has not been measured."""
+    """Return the machines that a phase needs for each of ``SPEED_FACTORS``.
+
+    These estimates are for a GPU that has not been measured.
+    """
     found = []
     for factor in SPEED_FACTORS:
         rates = planner.rates.faster(factor, f"times {factor:g}")
@@ -147,14 +156,14 @@ def estimates(planner: Planner, upper: Upper) -> list[Estimate]:
 
 @dataclass(frozen=True)
 class UnitCost:
-    """One of the scorecard's unit costs: an hour of audio or 1000 characters, in US dollars.
+    """One of the scorecard's unit costs: of an hour of audio or of 1000 characters, in US dollars.
 
-    ``name``: the metric's name.
+    ``name``: the name of the metric.
     ``value``: the cost of a unit; None without monthly use.
     ``floor``: the cost of the machine time alone, at the highest allowed utilisation.
     ``target``: the scorecard's target.
     ``verdict``: whether the value meets the target.
-    ``needed``: units per month from which the same machines meet the target; None if the floor is above the target.
+    ``needed``: how many units per month the same machines must serve to meet the target; None if they cannot.
     """
 
     name: str
@@ -166,6 +175,10 @@ class UnitCost:
 
 
 def unit_costs(case: Case, *, is_launch: bool) -> list[UnitCost]:
+    """Return both unit costs of a plan.
+
+    ``is_launch``: whether the launch targets apply instead of the growth targets.
+    """
     money = case.money
     found = []
     for metric, value, floor, total in (

@@ -1,9 +1,9 @@
-"""The HorizontalPodAutoscaler (HPA) of the API deployments: its specification, and a model of the controller.
+"""The HorizontalPodAutoscaler (HPA) of the API deployments: its specification, and a model of its controller.
 
-``API`` is the required specification and the only copy of its numbers; a test compares the manifest with it. The model
-follows the Kubernetes controller for ``autoscaling/v2``
-(https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/): tolerance, pods that are not
-ready, stabilisation windows and policies. Times are seconds on any clock.
+``API`` is the required specification and the only place that defines its numbers. A test compares the manifest with it.
+The model follows the Kubernetes controller for ``autoscaling/v2``
+(https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/): its tolerance, its treatment of
+pods that are not ready, its stabilisation windows and its policies. Times are in seconds from any fixed point.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """A limit on changes: at most ``value`` pods per period, or percent of the pods at the period's beginning."""
+    """A limit on how much the number of pods may change during a period.
+
+    ``unit``: whether ``value`` is a number of pods, or a percentage of the pods at the beginning of the period.
+    ``value``: the largest allowed change.
+    ``period_s``: the length of the period in seconds.
+    """
 
     unit: Unit
     value: int
@@ -41,7 +46,7 @@ class Behaviour:
     """The scaling behaviour in one direction.
 
     ``stabilisation_s``: length of the stabilisation window in seconds.
-    ``policies``: limits on the change; the one that allows the largest change counts (``selectPolicy: Max``).
+    ``policies``: limits on the change. The policy that allows the largest change applies (``selectPolicy: Max``).
     """
 
     stabilisation_s: float
@@ -56,11 +61,13 @@ ALL_AT_ONCE = (Policy(Unit.PERCENT, 100, 15),)
 class Specification:
     """The specification of an HPA.
 
-    ``least``, ``most``: the fewest and the most pods.
+    ``least``: the minimum number of pods.
+    ``most``: the maximum number of pods.
     ``target_percent``: target CPU use, in percent of the pods' CPU request.
-    ``up``, ``down``: the behaviour in each direction.
-    ``users_per_pod``: target of a second metric, people with work in flight per pod; None if there is no such metric.
-    Of the pods that the two metrics ask for, Kubernetes takes the larger number.
+    ``up``: the behaviour when scaling up.
+    ``down``: the behaviour when scaling down.
+    ``users_per_pod``: target of the second metric, people with work in flight per pod; None if there is no second
+    metric. Kubernetes takes the larger of the numbers of pods that the two metrics ask for.
     """
 
     least: int
@@ -71,7 +78,7 @@ class Specification:
     users_per_pod: int | None = None
 
     def manifest(self) -> dict[str, Any]:
-        """Return the ``spec`` of the manifest without its ``scaleTargetRef``."""
+        """Return the ``spec`` of the manifest, without its ``scaleTargetRef``."""
         target = {"type": "Utilization", "averageUtilization": self.target_percent}
         metrics: list[dict[str, Any]] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
         if self.users_per_pod is not None:
@@ -108,7 +115,7 @@ API = Specification(
 class PodReading:
     """The metrics of one pod at a sync.
 
-    ``ready``: the pod has taken requests for at least a whole metric window.
+    ``ready``: whether the pod has taken requests for at least one metric window.
     ``percent``: CPU use in percent of the request; None if there is no reading.
     ``users``: people with work in flight in the pod; None if there is no reading.
     """
@@ -119,11 +126,18 @@ class PodReading:
 
 
 def wanted(current: int, pods: Sequence[PodReading], target_percent: float) -> int:
-    """Return how many pods the metric asks for, before stabilisation, policies and limits.
+    """Return how many pods a metric asks for, before stabilisation, policies and limits.
 
-    Only ready pods are measured. If they are above the target, pods that are not ready or have no reading count as
-    idle. If they are below it, pods without a reading count as using all they request. If these guesses would reverse
-    the direction of the change, the number stays as it is.
+    ``current``: the number of pods.
+    ``pods``: a reading of each pod.
+    ``target_percent``: the target of the metric.
+
+    The mean is taken over the ready pods that have a reading. Then the other pods are included with assumed readings:
+
+    - If the mean is above the target, pods that are not ready or have no reading count as idle.
+    - If the mean is below the target, ready pods without a reading count as using all they request.
+
+    If the assumed readings would reverse the direction of the change, the number of pods stays the same.
     """
     measured = [pod.percent for pod in pods if pod.ready and pod.percent is not None]
     unready = sum(not pod.ready for pod in pods)
@@ -148,20 +162,22 @@ def wanted(current: int, pods: Sequence[PodReading], target_percent: float) -> i
 
 
 def within_tolerance(ratio: float) -> bool:
+    """Return True if the ratio of a metric to its target is so close to 1 that no change is needed."""
     return abs(1 - ratio) <= TOLERANCE + 1e-12
 
 
 def ceiling(value: float) -> int:
-    """Round up, but ignore rounding errors of the arithmetic just above a whole number."""
+    """Round up to a whole number. Ignore floating-point errors that put a value just above a whole number."""
     return math.ceil(value - 1e-9)
 
 
 @dataclass
 class Autoscaler:
-    """One HorizontalPodAutoscaler (HPA) and its history.
+    """A HorizontalPodAutoscaler (HPA) with its history.
 
-    ``_recommended``: times and recommended numbers of pods; the stabilisation windows read these.
-    ``_changes``: times and changes of the number of pods; the policies read these.
+    ``specification``: the specification of the HPA.
+    ``_recommended``: times and recommended numbers of pods, for the stabilisation windows.
+    ``_changes``: times and changes of the number of pods, for the policies.
     """
 
     specification: Specification
@@ -177,7 +193,7 @@ class Autoscaler:
         """
         rule = self.specification
         if not self._recommended:
-            self._recommended.append((now, current))  # the first recommendation is the number found
+            self._recommended.append((now, current))  # the history begins with the current number
         if current > rule.most:
             return self._change(now, current, rule.most)
         if current < rule.least:
@@ -189,10 +205,10 @@ class Autoscaler:
         return self._change(now, current, self._limited(now, current, self._stable(now, current, desired)))
 
     def _stable(self, now: float, current: int, desired: int) -> int:
-        """Apply the stabilisation windows.
+        """Apply the stabilisation windows to the desired number of pods.
 
-        Scale up no further than the lowest recommendation of the upward window, and down no further than the highest
-        of the downward window.
+        The result is not above the lowest recommendation in the upward window when scaling up, and not below the
+        highest recommendation in the downward window when scaling down.
         """
         up_from = now - self.specification.up.stabilisation_s
         down_from = now - self.specification.down.stabilisation_s
@@ -214,7 +230,9 @@ class Autoscaler:
         return current
 
     def _allowed(self, now: float, current: int, policy: Policy, direction: int) -> int:
-        """Return the furthest number of pods that a policy allows, counted from the beginning of its period.
+        """Return the highest (or lowest) number of pods that a policy allows now.
+
+        The limit is counted from the number of pods at the beginning of the policy's period.
 
         ``direction``: +1 for scaling up, -1 for scaling down.
         """

@@ -1,4 +1,4 @@
-"""A simulated run as text: the load, the latencies, and the changes that the autoscaler made."""
+"""Describe a simulated run as text: the load, the latencies, and the changes made by the autoscaler."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from tools.planning.simulation.cluster import SLICE_S, Run
 
 
 def narrative(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
-    """Return a heading, a line for every ``minutes`` of simulated time, and a line for each change of the autoscaler.
+    """Return a table of the run as lines of text, and a line for each change made by the autoscaler.
 
-    ``in_minutes``: print times since the start instead of times of the day.
+    ``minutes``: simulated minutes per line of the table.
+    ``in_minutes``: show times since the start of the run instead of times of day.
     """
     lines = [
         f"{'from':>6}{'work/s':>9}{'people':>8}{'ASR pods':>10}{'TTS pods':>10}{'live pods':>11}{'GPU %':>7}"
@@ -43,11 +44,11 @@ def narrative(run: Run, *, minutes: int, in_minutes: bool = False) -> list[str]:
 
 
 def when(run: Run, at_s: float, *, in_minutes: bool, seconds: bool = False) -> str:
-    """Return a moment of a run as text, such as ``21:15``.
+    """Return a time of a run as text, such as ``21:15``.
 
-    ``at_s``: seconds since the start.
-    ``in_minutes``: give minutes and seconds since the start; otherwise hours and minutes of the day.
-    ``seconds``: add the seconds to a time of the day.
+    ``at_s``: seconds since the start of the run.
+    ``in_minutes``: show minutes and seconds since the start, instead of hours and minutes of the day.
+    ``seconds``: add the seconds to a time of day.
     """
     whole = round(at_s if in_minutes else run.start_h * 3600 + at_s)
     if in_minutes:

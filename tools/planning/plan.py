@@ -1,11 +1,11 @@
 """Compute how many machines a demand needs, and what they cost.
 
-The first number of machines follows from the work in the busiest hour: no pod and no GPU may be busier than the
-utilisation goal. The service is then simulated at the rate of that hour, because no good formula describes a GPU that
-serves batches. Machines are added until the latency goals are met and few enough requests are refused.
+The first estimate follows from the work in the busiest hour: no pod and no GPU may be busier than the utilisation goal.
+The service is then simulated at the request rate of that hour, because no good formula exists for a GPU that serves
+batches. Machines are added until the latency goals are met and few enough requests are refused.
 
-How long requests wait for an API pod is estimated by an M/G/c queue over its cores (Allen–Cunneen). Each pod gets a
-random share of the requests.
+The time that requests wait for an API pod is estimated with an M/G/c queue over the cores of the pod (Allen–Cunneen).
+Each pod gets a random share of the requests.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class TooMuch(ValueError):
 
 @dataclass(frozen=True)
 class Goals:
-    """What the machines must achieve, and the size of a pod.
+    """The goals that the machines must meet, and the size of a pod.
 
     ``p95_s``: 95th percentile of the latency in seconds, by kind.
-    ``utilisation``: the highest utilisation of a GPU or pod in the busiest hour, from 0 to 1.
+    ``utilisation``: the highest allowed utilisation of a GPU or pod in the busiest hour, from 0 to 1.
     ``pod_cores``: the CPU request of a pod, as in k8s/base/api.
     ``pod_limit_cores``: the CPU limit of a pod.
-    ``least_pods``: the fewest pods of a deployment.
+    ``least_pods``: the minimum number of pods of a deployment.
     """
 
     p95_s: dict[str, float] = field(default_factory=lambda: dict(P95_S))
@@ -58,7 +58,7 @@ class Goals:
     least_pods: int = hpa.API.least
 
     def of(self, name: str) -> float:
-        """Return the latency goal of a deployment in seconds. Live units have the goal of recordings."""
+        """Return the latency goal of a deployment in seconds. A unit of a live stream has the goal of a recording."""
         return self.p95_s[ENGINE[name]]
 
 
@@ -79,13 +79,13 @@ class Felt:
     """What users experience in the busiest hour.
 
     ``p95_s``: 95th percentile of the latency in seconds, by deployment.
-    ``refused_share``: the share of requests that are refused.
-    ``gpu_utilisation``: the mean utilisation of the GPUs.
-    ``pod_utilisation``: the utilisation of the pods, by deployment.
+    ``refused_share``: the share of requests that are refused, from 0 to 1.
+    ``gpu_utilisation``: the mean utilisation of the GPUs, from 0 to 1.
+    ``pod_utilisation``: the utilisation of the pods from 0 to 1, by deployment.
     ``pod_wait_p95_s``: 95th percentile of the wait for a pod in seconds, by deployment.
-    ``served``: the mean number of people with a request in progress or an open stream, by Little's law.
-    ``served_most``: the most people with a request in progress or an open stream at once in the simulation.
-    ``talking``: people in conversation including their think time, which load tests count as users.
+    ``served``: the mean number of people with a request in progress or an open stream (Little's law).
+    ``served_most``: the highest number of such people in the simulation.
+    ``talking``: the number of people in conversation, including their think time. Load tests count users in this way.
     """
 
     p95_s: dict[str, float]
@@ -100,12 +100,15 @@ class Felt:
 
 @dataclass(frozen=True)
 class Money:
-    """The cost of a month and of a unit, in US dollars.
+    """The costs of a month and of a unit of work, in US dollars.
 
-    ``month_usd``: all costs of a month; ``asr_usd`` and ``tts_usd`` are its parts.
-    ``audio_hour_usd``: speech to text per hour of audio; None without monthly use.
-    ``thousand_characters_usd``: text to speech per 1000 characters; None without monthly use.
-    ``*_floor_usd``: the same costs per unit if the machines were always as busy as the utilisation goal allows.
+    ``month_usd``: all costs of a month.
+    ``asr_usd``: the part of ``month_usd`` for speech to text.
+    ``tts_usd``: the part of ``month_usd`` for text to speech.
+    ``audio_hour_usd``: the cost of an hour of audio; None without monthly use.
+    ``thousand_characters_usd``: the cost of 1000 spoken characters; None without monthly use.
+    ``audio_hour_floor_usd``: the cost of an hour of audio if machines always had the highest allowed utilisation.
+    ``thousand_characters_floor_usd``: the cost of 1000 characters if machines always had that utilisation.
     """
 
     month_usd: float
@@ -119,9 +122,14 @@ class Money:
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the plan.
+    """One row of the plan: a load, the machines for it, and the results.
 
-    ``demand``: the demand; None for a number of people at once, who have no monthly use.
+    ``name``: the name of the row.
+    ``rate``: the request rate in the busiest hour.
+    ``demand``: the demand; None if only a number of concurrent users was given, which implies no monthly use.
+    ``machines``: the machines that the load needs.
+    ``felt``: what users experience.
+    ``money``: the costs.
     """
 
     name: str
@@ -133,10 +141,13 @@ class Case:
 
 
 class Planner:
-    """Plans machines by the same rates, goals and prices.
+    """Plans machines for different loads with the same rates, goals and prices.
 
-    ``use``: how one user uses voice. Its number of users is ignored.
-    ``crowd``: how people in conversation behave. Its number of users is ignored.
+    ``rates``: the machine time of requests.
+    ``use``: how one user uses voice. The number of users in it is ignored.
+    ``goals``: the goals that the machines must meet.
+    ``prices``: the prices of the machines.
+    ``crowd``: how people in conversation behave. The number of users in it is ignored.
     """
 
     def __init__(self, rates: Rates, use: Demand, goals: Goals, prices: Prices, crowd: Crowd, *, seed: int = 1) -> None:
@@ -148,7 +159,7 @@ class Planner:
         self.adopt(rates)
 
     def adopt(self, rates: Rates) -> None:
-        """Use these rates from now on."""
+        """Replace the rates that plans are computed with."""
         self.rates = rates
         self._sized = sized(rates, self.use)
 
@@ -157,14 +168,14 @@ class Planner:
         return self._case(name, demand.peak, demand)
 
     def by_crowd(self, name: str, users: int) -> Case:
-        """Plan for ``users`` people in conversation at once, as load tests count them. Raises ``TooMuch``."""
+        """Return a plan for ``users`` people in conversation at once, as load tests count users. Raises ``TooMuch``."""
         return self._case(name, self.crowd_rate(users), None)
 
     def by_work(self, users: Demand, concurrent: int) -> tuple[Machines, Money]:
-        """Return machines and cost from utilisation alone, for the more expensive of two loads.
+        """Return machines and costs from utilisation alone, for the more expensive of two loads.
 
-        The loads are the peak of ``users`` and ``concurrent`` people in conversation. Nothing is simulated, so waiting
-        times are ignored. Raises ``TooMuch`` if even a request on an idle service would miss its latency goal.
+        The loads are the busiest hour of ``users``, and ``concurrent`` people in conversation. Nothing is simulated, so
+        waiting times are ignored. Raises ``TooMuch`` if even a request to an idle service would miss its latency goal.
         """
         late = [kind for kind in KINDS if self.alone_s(kind) > self.goals.of(kind)]
         if late:
@@ -177,14 +188,14 @@ class Planner:
         return max(each, key=lambda one: one[1].month_usd)
 
     def crowd_rate(self, users: int) -> RequestRate:
-        """Return the request rate of ``users`` people in conversation, with answers as fast as on an idle service."""
+        """Return the request rate of ``users`` people in conversation, if answers are as fast as on an idle service."""
         asr, tts, live = self.crowd.mix
         alone = {kind: self.alone_s(kind) for kind in KINDS}
         turn = self.crowd.think_s + asr * alone[ASR] + tts * alone[TTS] + live * self.crowd.stream_s
         return RequestRate(*(users / turn * share for share in self.crowd.mix))
 
     def alone_s(self, kind: str) -> float:
-        """Return the seconds that one request (one unit of a live stream) takes on an idle service."""
+        """Return the latency in seconds of one request (or one unit of a live stream) on an idle service."""
         of = self._sized.kind(ENGINE[kind])
         live = self.rates.live
         api_s = live.api_s_per_s / live.units_per_s if kind == LIVE else of.processor.api_s
@@ -212,7 +223,10 @@ class Planner:
         return Case(name, rate, demand, machines, felt, self.money(rate, demand, use, machines))
 
     def _more(self, machines: Machines, felt: Felt, late: list[str]) -> Machines:
-        """Add a tenth, at least one, of the machines that cause the waits."""
+        """Add a tenth, but at least one, of the machines that cause the high latency: either pods or GPUs.
+
+        ``late``: the deployments that miss their latency goals.
+        """
         waits_for_pod = [name for name in late if felt.pod_wait_p95_s[name] > self.goals.of(name) / 2]
         pods = {
             name: count + (math.ceil(count / 10) if name in waits_for_pod else 0)
@@ -222,7 +236,7 @@ class Planner:
 
     # --- Speech engines ----------------------------------------------------------------------------------------------
     def unit_s(self, kind: str) -> float:
-        """Return the mean GPU time of one request in seconds, assuming that all batches are full."""
+        """Return the mean GPU time of one request in seconds, if all batches are full."""
         of = self._sized.kind(kind)
         sizes = Sizes(self.seed)
         time = of.batch
@@ -230,7 +244,10 @@ class Planner:
         return statistics.fmean(time.fixed_s / time.limit(cost) + time.per_cost_s * cost for cost in costs)
 
     def gpu_work(self, rate: RequestRate, use: Demand) -> dict[str, float]:
-        """Return how many fully used GPUs each kind needs. Each unit of a live stream counts as a request."""
+        """Return how many fully used GPUs each kind of work needs.
+
+        Each unit of a live stream counts as a request for speech to text.
+        """
         units = rate.asr + rate.streams * use.stream_s * self.rates.live.units_per_s
         return {ASR: units * self.unit_s(ASR), TTS: rate.tts * self.unit_s(TTS)}
 
@@ -242,7 +259,11 @@ class Planner:
 
     # --- API pods ----------------------------------------------------------------------------------------------------
     def station(self, name: str, rate: RequestRate, use: Demand, pods: int) -> Station:
-        """Return the queue at one of ``pods`` pods of a deployment."""
+        """Return the queue at one pod of a deployment.
+
+        ``name``: the deployment.
+        ``pods``: the number of its pods, over which the requests are spread.
+        """
         if name == LIVE:
             live = self.rates.live
             per_second = rate.streams * use.stream_s * live.units_per_s
@@ -266,6 +287,7 @@ class Planner:
 
     # --- What users feel ---------------------------------------------------------------------------------------------
     def felt(self, rate: RequestRate, use: Demand, machines: Machines) -> Felt:
+        """Simulate a constant request rate on these machines, and return what users experience."""
         per_second = rate.asr + rate.tts + rate.streams * use.stream_s * self.rates.live.units_per_s
         seconds = min(LONGEST_S, max(SHORTEST_S, EVENTS / max(per_second, 1e-9)))
         shape = Shape(
@@ -296,9 +318,11 @@ class Planner:
 
     # --- Money -------------------------------------------------------------------------------------------------------
     def money(self, rate: RequestRate, demand: Demand | None, use: Demand, machines: Machines) -> Money:
-        """Return the monthly cost, split between speech to text and text to speech.
+        """Return the costs, divided between speech to text and text to speech.
 
-        GPU cost is split by the GPU time of each kind. Each deployment pays for its own pods.
+        GPU costs are divided by the GPU time of each kind of work. The pods of a deployment count for its kind.
+
+        ``demand``: the demand from which unit costs are computed; None for no unit costs.
         """
         prices = self.prices
         work = self.gpu_work(rate, use)
@@ -321,7 +345,7 @@ class Planner:
         )
 
     def _floor_usd(self, kind: str) -> float:
-        """Return the cost of one request's machine time in US dollars, at the highest allowed utilisation."""
+        """Return the cost of the machine time of one request in US dollars, at the highest allowed utilisation."""
         gpu = self.unit_s(kind) * self.prices.t4_hour_usd / 3600
         pod_second = self.prices.pod_month_usd / (self.prices.t4_month_usd / self.prices.t4_hour_usd * 3600)
         pod = self._sized.kind(kind).processor.api_s / self.goals.pod_cores * pod_second

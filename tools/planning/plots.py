@@ -1,7 +1,7 @@
-"""Charts of a plan. Needs matplotlib (requirements-dev).
+"""Draw the charts of a plan. This needs matplotlib (requirements-dev).
 
-The colours are from Okabe and Ito's palette, which colour-blind readers can tell apart. Each kind of work has the same
-colour and dashes in every chart. Times are local.
+The colours are from the palette of Okabe and Ito, which colour-blind readers can tell apart. Each kind of work has the
+same colour and line style in every chart. Times are local times.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GREY = "#6B7280"
 COLOUR = {ASR: BLUE, TTS: ORANGE, LIVE: PINK}
 DASHES: dict[str, Any] = {ASR: "-", TTS: (0, (4, 1.5)), LIVE: (0, (1, 1))}
 NAME = {ASR: "speech to text", TTS: "text to speech", LIVE: "live"}
-OFFSET = {ASR: 0.06, TTS: 0.0, LIVE: -0.06}  # shifts lines, so that equal numbers do not hide each other
+OFFSET = {ASR: 0.06, TTS: 0.0, LIVE: -0.06}  # shifts lines that would otherwise hide each other
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -61,7 +61,7 @@ MIN_ANSWERS = 20  # with fewer answers, a percentile is not drawn
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Save a figure as PNG and SVG and return the two paths. Equal plans give equal bytes."""
+    """Save a figure as PNG and SVG, and return the two paths. Equal figures give identical files."""
     import matplotlib.pyplot as plt
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,8 +78,8 @@ class Axis:
     """The time axis of a chart.
 
     ``run``: the simulated run.
-    ``bin_minutes``: how many minutes make one bin.
-    ``in_minutes``: whether the unit is minutes since the start; otherwise it is the hour of the day.
+    ``bin_minutes``: the length of one bin in minutes.
+    ``in_minutes``: whether the axis shows minutes since the start instead of hours of the day.
     """
 
     run: Run
@@ -88,23 +88,28 @@ class Axis:
 
     @property
     def edges(self) -> Any:
+        """The edges of the bins, in the unit of the axis."""
         minutes = np.arange(0, len(self.run.slices) + 1, self.bin_minutes)
         return minutes if self.in_minutes else self.run.start_h + minutes / 60
 
     def at(self, seconds: float) -> float:
+        """Return the position on the axis of a time in seconds since the start."""
         return seconds / 60 if self.in_minutes else self.run.start_h + seconds / SECONDS_PER_HOUR
 
     def bins(self) -> list[list[Slice]]:
+        """Return the slices of each bin. An incomplete bin at the end is left out."""
         slices = self.run.slices
         width = self.bin_minutes
         return [slices[first : first + width] for first in range(0, len(slices) - width + 1, width)]
 
 
 def timeline(run: Run, title: str, note: str, *, goals_s: dict[str, float], in_minutes: bool = False) -> Figure:
-    """Draw four stacked panels: arrivals, people at once, pods and the 95th percentile of the latency.
+    """Draw four panels below each other: arrivals, people at once, pods, and the 95th percentile of the latency.
 
+    ``title``: the title of the figure.
+    ``note``: the text below the panels.
     ``goals_s``: the latency goal of each kind in seconds.
-    ``in_minutes``: label the axis by minutes since the start instead of by hours of the day.
+    ``in_minutes``: label the time axis with minutes since the start instead of hours of the day.
     """
     import matplotlib.pyplot as plt
 
@@ -130,10 +135,11 @@ def timeline(run: Run, title: str, note: str, *, goals_s: dict[str, float], in_m
 
 
 def scaled_by(runs: Mapping[str, Run], note: str, targets: tuple[int, int]) -> Figure:
-    """Draw a column for each autoscaler: people, its two metrics, and its pods.
+    """Draw one column of panels for each autoscaler: people at once, the two metrics, and pods.
 
-    ``runs``: one run for each autoscaler's name.
-    ``targets``: the targets of the metrics: CPU use in percent, users per pod.
+    ``runs``: the run of each autoscaler, by the autoscaler's name.
+    ``note``: the text below the panels.
+    ``targets``: the targets of the two metrics: CPU use in percent, and users per pod.
     """
     import matplotlib.pyplot as plt
 
@@ -168,7 +174,7 @@ def _readings(
 
 
 def _caption(figure: Figure, title: str, note: str) -> None:
-    """Add a title, and the wrapped note at the bottom."""
+    """Add a title at the top, and the wrapped note at the bottom."""
     figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
     lines = [line for part in note.split("\n") for line in wrap(part, round(14.5 * figure.get_figwidth()))]
     figure.supxlabel("\n".join(lines), x=0.012, ha="left", fontsize=8.5, color=GREY)
@@ -190,7 +196,7 @@ def _people(panel: Axes, axis: Axis) -> None:
 
 
 def _pods(panel: Axes, axis: Axis) -> None:
-    """Draw ready pods as a thick line and wanted pods as a thin one. Between the two lines, pods are starting."""
+    """Draw ready pods as a thick line, and wanted pods as a thin line. Pods between the two lines are starting."""
     run = axis.run
     end = axis.edges[-1]
     most = 0
@@ -261,7 +267,7 @@ def _p95(panel: Axes, axis: Axis, goals_s: dict[str, float]) -> None:
 
 
 def phases(comparisons: Sequence[Comparison], note: str) -> Figure:
-    """Draw the machines and cost of each phase beside those that the plan needs at the phase's upper limits."""
+    """Draw the machines and cost of each phase beside those that the plan needs at the upper limits of the phase."""
     import matplotlib.pyplot as plt
 
     with plt.rc_context(STYLE):
@@ -329,9 +335,10 @@ def _phase_panel(panel: Axes, comparisons: Sequence[Comparison], title: str, uni
 
 
 def scale(cases: Sequence[tuple[float, Case]], note: str) -> Figure:
-    """Draw machines and cost over the number of chat users.
+    """Draw machines and cost against the number of chat users.
 
-    ``cases``: pairs of chat users and plan, in ascending order.
+    ``cases``: pairs of a number of chat users and the plan for it, in ascending order.
+    ``note``: the text below the panels.
     """
     import matplotlib.pyplot as plt
 

@@ -1,4 +1,4 @@
-"""The prices of machines: from arguments, from the rows of ``usage.cost.InfrastructureCost``, or assumed."""
+"""The prices of machines: given as arguments, entered as ``usage.cost.InfrastructureCost``, or assumed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from usage.money import MICROS
 
 HOURS_PER_MONTH = 24 * DAYS_PER_MONTH
 
-# Used if no price is given or entered. About the list prices of large clouds; real prices differ.
+# Used if no price is given or entered. These are close to the list prices of large clouds; real prices differ.
 ASSUMED_T4_HOUR_USD = 0.50
 ASSUMED_POD_MONTH_USD = 40.0
 
@@ -22,11 +22,11 @@ ASSUMED_POD_MONTH_USD = 40.0
 class Prices:
     """The prices of machines in US dollars.
 
-    ``t4_hour_usd``: one T4 GPU for an hour.
-    ``pod_month_usd``: one API pod for a month.
-    ``other_usd``: other monthly costs, whatever the size of the deployment.
-    ``other_asr_share``: the share of ``other_usd`` that belongs to speech to text.
-    ``sources``: one sentence for each price that says where it comes from.
+    ``t4_hour_usd``: the price of one T4 GPU for an hour.
+    ``pod_month_usd``: the price of one API pod for a month.
+    ``other_usd``: other monthly costs, which do not depend on the number of machines.
+    ``other_asr_share``: the share of ``other_usd`` that belongs to speech to text, from 0 to 1.
+    ``sources``: for each price, a sentence that says where the price comes from.
     """
 
     t4_hour_usd: float
@@ -43,9 +43,12 @@ class Prices:
 def prices(
     now: datetime, *, t4_hour_usd: float | None = None, pod_month_usd: float | None = None, pod_share: float = 1.0
 ) -> Prices:
-    """Return the prices: an argument if given, else the highest price in the rows valid at ``now``, else an assumption.
+    """Return the prices of machines.
 
-    ``pod_share``: a pod's CPU request as a share of the cores that the pod's price is for.
+    Each price is the argument if there is one. Otherwise it is the highest price in the admin's infrastructure costs at
+    the time ``now``. If there is none, it is an assumption.
+
+    ``pod_share``: a pod's CPU request, divided by the number of cores that ``pod_month_usd`` pays for.
     """
     Resource = InfrastructureCost.Resource
     rows = list(InfrastructureCost.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), starts_at__lte=now))

@@ -1,8 +1,8 @@
-"""Waiting times in an M/G/c queue: random arrivals, c servers, any distribution of the service time.
+"""Waiting times in an M/G/c queue: random arrivals, c servers, and any distribution of service times.
 
-Erlang's C formula is exact for M/M/c. Allen and Cunneen's approximation extends it to other service times by the
-squared coefficients of variation (SCV: variance over the square of the mean) of arrivals and service. Times are in
-seconds.
+Erlang's C formula is exact for M/M/c. The approximation of Allen and Cunneen extends it to other distributions by the
+squared coefficients of variation (SCV: variance divided by the square of the mean) of arrivals and service. Times are
+in seconds.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 def erlang_c(servers: int, offered: float) -> float:
     """Return the probability that an arrival has to wait (Erlang's C formula).
 
-    ``offered``: the offered load in erlangs, the mean number of arrivals during one service time. If it is at least
-    ``servers``, the probability is 1.
+    ``servers``: the number of servers.
+    ``offered``: the offered load in erlangs: the mean number of arrivals during one service time. If it is at least
+    ``servers``, the result is 1.
     """
     if offered >= servers:
         return 1.0
@@ -27,7 +28,7 @@ def erlang_c(servers: int, offered: float) -> float:
 
 @dataclass(frozen=True)
 class Station:
-    """A queue with several servers.
+    """A queue with one or several servers.
 
     ``servers``: the number of servers.
     ``per_second``: arrivals per second.
@@ -65,7 +66,7 @@ class Station:
     def wait_s(self, percent: float) -> float:
         """Return a percentile of the wait in seconds; infinite if arrivals exceed the capacity.
 
-        The waits that are not zero are assumed to be exponentially distributed, which is exact for M/M/c.
+        Waits longer than zero are assumed to be exponentially distributed. This is exact for M/M/c.
         """
         if not self.is_stable:
             return math.inf
@@ -74,6 +75,6 @@ class Station:
 
     @property
     def _scale_s(self) -> float:
-        """The mean of the waits that are not zero, in seconds."""
+        """The mean in seconds of all waits longer than zero."""
         free = self.servers / self.service_s - self.per_second
         return (self.arrival_scv + self.service_scv) / 2 / free

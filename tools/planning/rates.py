@@ -1,6 +1,6 @@
-"""The machine time of a request, as measured by ``manage.py measure_rates``: read, write and scale it.
+"""The machine time of a request as measured by ``manage.py measure_rates``, with functions to read, write and scale it.
 
-A batch takes ``fixed_s + per_cost_s · cost`` seconds. The cost is the one that the batcher uses: seconds of encoder
+A batch takes ``fixed_s + per_cost_s · cost`` seconds. The cost is the same as in the batcher: seconds of encoder
 context for speech to text, characters for text to speech. Processor time is the CPU time of one request in seconds.
 """
 
@@ -18,8 +18,8 @@ import numpy as np
 ASR = "asr"
 TTS = "tts"
 LIVE = "live"
-KINDS = (ASR, TTS)  # kinds of work with an engine of their own; live recognition runs on the ASR engine
-DEPLOYMENTS = (ASR, TTS, LIVE)  # each has API pods of its own
+KINDS = (ASR, TTS)  # kinds of work that have an engine; live recognition runs on the ASR engine
+DEPLOYMENTS = (ASR, TTS, LIVE)  # each has separate API pods
 ENGINE = {ASR: ASR, TTS: TTS, LIVE: ASR}
 PLANNED_GPU = "T4"
 # The models in the inference tier's image (docker/gpu.Dockerfile).
@@ -34,17 +34,17 @@ class BadRates(ValueError):
 
 @dataclass(frozen=True)
 class BatchTime:
-    """The time of one batch when nothing else runs, and the limits on its size.
+    """The time of one batch on an otherwise idle machine, and the limits on its size.
 
-    ``fixed_s``: seconds for each batch, whatever is in it.
-    ``per_cost_s``: further seconds for each unit of cost in the batch.
-    ``batch_units``: the most units in a batch.
-    ``batch_cost``: the highest total cost of a batch; None if only ``batch_units`` limits it.
-    ``buckets``: allowed costs in ascending order. A unit costs the smallest bucket that holds it and is batched only
-    with units of the same bucket. If empty, a unit costs its own size and is batched with any other.
+    ``fixed_s``: the part of the time that does not depend on the content, in seconds.
+    ``per_cost_s``: additional seconds for each unit of cost.
+    ``batch_units``: the maximum number of units in a batch.
+    ``batch_cost``: the maximum total cost of a batch; None if only ``batch_units`` limits it.
+    ``buckets``: allowed costs in ascending order. A unit costs the smallest bucket that holds it, and is batched only
+    with units of the same bucket. If empty, a unit costs its own size and is batched with any other unit.
     ``workers``: how many batches run in parallel.
     ``queue``: how many units may wait.
-    ``margin_s``: added to a unit's size before its bucket is chosen.
+    ``margin_s``: seconds added to the size of a unit before its bucket is chosen.
     ``threads``: CPU threads of each worker.
     """
 
@@ -59,17 +59,18 @@ class BatchTime:
     threads: int = 1
 
     def seconds(self, cost: float) -> float:
+        """Return the time of a batch with this total cost, in seconds."""
         return self.fixed_s + self.per_cost_s * cost
 
     def cost(self, size: float) -> float:
-        """Return the cost of a unit of ``size`` seconds or characters."""
+        """Return the cost of a unit. ``size`` is in seconds of audio or in characters."""
         if not self.buckets:
             return size
         needed = size + self.margin_s
         return next((bucket for bucket in self.buckets if bucket >= needed), self.buckets[-1])
 
     def limit(self, cost: float) -> int:
-        """Return the most units that a batch may hold if each of them costs ``cost``."""
+        """Return how many units of this cost a batch may hold."""
         if self.batch_cost is None:
             return self.batch_units
         return max(1, min(self.batch_units, int(self.batch_cost // cost)))
@@ -77,14 +78,14 @@ class BatchTime:
 
 @dataclass(frozen=True)
 class Processor:
-    """CPU seconds of one request, by the threads that use them.
+    """The CPU seconds of one request, by the threads that use them.
 
     ``loop_s``: the event loop.
     ``pool_s``: the thread pool for audio, before and after the engine.
     ``ledger_s``: the thread that writes the ledger.
     ``engine_s``: the engine, per unit.
-    ``client_s``: the load generator; it runs on the same machine while rates are measured.
-    ``stages``: the pool's jobs in their order, each as a share of ``pool_s``.
+    ``client_s``: the load generator, which runs on the same machine during the measurement.
+    ``stages``: the share of ``pool_s`` that each job of the pool takes, in the order of the jobs.
     ``stages_before``: how many of these jobs come before the engine.
     """
 
@@ -98,7 +99,7 @@ class Processor:
 
     @property
     def api_s(self) -> float:
-        """CPU seconds of the API pod: everything except the engine and the client."""
+        """The CPU seconds of the API pod: all except those of the engine and the client."""
         return self.loop_s + self.pool_s + self.ledger_s
 
 
@@ -106,10 +107,10 @@ class Processor:
 class Loaded:
     """The result of a closed-loop run without think time.
 
-    ``callers``: how many callers asked in parallel.
-    ``seconds``: for how long they sent requests.
-    ``per_second``: answers per second, counted up to the last answer.
-    ``p50_s``, ``p95_s``: latency percentiles in seconds.
+    ``callers``: the number of concurrent callers.
+    ``seconds``: how long they sent requests.
+    ``per_second``: answers per second, up to the last answer.
+    ``p50_s``, ``p95_s``: percentiles of the latency in seconds.
     """
 
     callers: int
@@ -125,13 +126,13 @@ class KindRates:
 
     ``batch``: the time of a batch.
     ``processor``: the CPU time of a request, from the ``loaded`` run.
-    ``size``: mean size of the measured requests, in seconds of audio or characters.
-    ``size_cv``: coefficient of variation of their size (standard deviation over mean).
+    ``size``: mean size of the measured requests, in seconds of audio or in characters.
+    ``size_cv``: coefficient of variation of these sizes (standard deviation divided by mean).
     ``effort_cv``: coefficient of variation of the time that requests of equal size take on an idle service.
-    ``mean_batch``: mean units per batch in the ``loaded`` run.
+    ``mean_batch``: mean number of units per batch in the ``loaded`` run.
     ``loaded``: a closed-loop run of this kind alone; None if there was none.
-    ``stall``: wall time over CPU time of threads that share a machine. They wait for Python's global interpreter lock
-    while a core is idle. ``simulation.closed.fitted`` finds the value.
+    ``stall``: wall time divided by CPU time, for threads that share a machine. It is not 1 because threads wait for
+    Python's global interpreter lock while a core is idle. ``simulation.closed.fitted`` determines the value.
     """
 
     batch: BatchTime
@@ -146,7 +147,7 @@ class KindRates:
 
 @dataclass(frozen=True)
 class LiveRates:
-    """The work of one open stream of live recognition, per second of audio.
+    """The work for one open stream of live recognition, per second of audio.
 
     ``units_per_s``: units that the engine gets.
     ``api_s_per_s``: CPU seconds of the API pod.
@@ -160,13 +161,16 @@ class LiveRates:
 class Rates:
     """All rates of one measurement.
 
-    ``device``: what the engines ran on.
-    ``machine``: the processor.
-    ``asr_model``, ``tts_engine``: the models that were measured.
-    ``measured_at``: the time of the measurement, in ISO 8601.
-    ``cores``: CPU cores that the measurement could use.
-    ``asr``, ``tts``, ``live``: the rates of each kind of work.
-    ``notes``: one sentence for each change made to the measured values.
+    ``device``: the device on which the engines ran.
+    ``machine``: the CPU of the machine.
+    ``asr_model``: the speech-to-text model that was measured.
+    ``tts_engine``: the text-to-speech model that was measured.
+    ``measured_at``: when the rates were measured (ISO 8601).
+    ``cores``: how many CPU cores were available to the measurement.
+    ``asr``: the rates of speech to text.
+    ``tts``: the rates of text to speech.
+    ``live``: the rates of live recognition.
+    ``notes``: a sentence for each change that was made to the measured values.
     """
 
     device: str
@@ -189,11 +193,11 @@ class Rates:
         return is_device and (self.asr_model, self.tts_engine) == (asr_model, tts_model)
 
     def faster(self, engines: float, note: str, *, processor: float = 1.0) -> Rates:
-        """Return the rates of machines that are faster by these factors.
+        """Return the rates of faster machines.
 
-        ``engines``: the factor for the engines.
-        ``processor``: the factor for the CPUs of the API pods.
+        ``engines``: how many times as fast the engines are.
         ``note``: the sentence to add to ``notes``.
+        ``processor``: how many times as fast the CPUs of the API pods are.
         """
 
         def scaled(kind: KindRates) -> KindRates:
@@ -218,7 +222,10 @@ class Rates:
 
 
 def read(path: Path) -> Rates:
-    """Read rates from a JSON file. Raises ``BadRates`` if it is unreadable, incomplete or has an impossible number."""
+    """Read rates from a JSON file.
+
+    Raises ``BadRates`` if the file is unreadable or incomplete, or contains an impossible number.
+    """
     try:
         given = json.loads(path.read_text("utf-8"))
         rates = Rates(
@@ -254,9 +261,9 @@ def _kind(given: dict[str, Any]) -> KindRates:
 
 
 def fit_line(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Fit a line through (cost, seconds) pairs; return intercept and slope, neither of them negative.
+    """Fit a line through (cost, seconds) pairs; return its intercept and slope, neither of them negative.
 
-    Minimises the squared relative errors, because the spread of a batch's time is proportional to the time.
+    The fit minimises the squared relative errors, because the spread of a batch's time is proportional to that time.
     """
     cost = np.array([pair[0] for pair in pairs], float)
     seconds = np.array([pair[1] for pair in pairs], float)

@@ -1,7 +1,8 @@
-"""Simulate a stepwise growing number of people under two autoscalers, and compare when each of them adds pods.
+"""Simulate a load that grows step by step, and compare when two autoscalers add pods.
 
-The required autoscaler follows CPU use only. People who wait for a GPU use no CPU, so it does not see them. The other
-autoscaler also has the metric of ``k8s/components/scale-by-users``: people with work in flight per pod.
+The required autoscaler follows CPU use only. A user who waits for a GPU uses no CPU, so this autoscaler does not notice
+the load. The other autoscaler also uses the metric of ``k8s/components/scale-by-users``: people with work in flight per
+pod.
 """
 
 from __future__ import annotations
@@ -28,17 +29,21 @@ SCALERS = {
 
 @dataclass(frozen=True)
 class Step:
-    """The second half of a step, when new pods have had time to start."""
+    """The second half of a step. The first half is left out because new pods need time to start.
+
+    ``users``: the number of people at once in this step.
+    ``slices``: the minutes of the second half.
+    """
 
     users: int
     slices: Sequence[Slice]
 
 
 def simulate_steps(planner: Planner, users: Sequence[int], gpus: int) -> dict[str, Run]:
-    """Simulate the steps under each autoscaler.
+    """Simulate all steps once with each autoscaler, and return the runs by the keys of ``SCALERS``.
 
     ``users``: the number of people at once in each step of ``STEP_S`` seconds.
-    Returns one run for each key of ``SCALERS``.
+    ``gpus``: the number of GPUs.
     """
     stays = list(_stays(users))
     runs = {}
@@ -65,7 +70,7 @@ def simulate_steps(planner: Planner, users: Sequence[int], gpus: int) -> dict[st
 
 
 def _stays(users: Sequence[int]) -> Iterator[Stay]:
-    """Yield when each person comes and leaves. When the number of users falls, those who came last leave first."""
+    """Yield the arrival and departure of each person. If the number of people falls, the last to arrive leave first."""
     came: list[float] = []
     for number, (before, now) in enumerate(itertools.pairwise([0, *users])):
         at = STEP_S * number
@@ -76,6 +81,7 @@ def _stays(users: Sequence[int]) -> Iterator[Stay]:
 
 
 def by_step(run: Run, users: Sequence[int]) -> list[Step]:
+    """Return the second half of each step of a run."""
     minutes = int(STEP_S // 60)
     return [
         Step(count, run.slices[number * minutes + minutes // 2 : (number + 1) * minutes])
@@ -84,7 +90,7 @@ def by_step(run: Run, users: Sequence[int]) -> list[Step]:
 
 
 def in_words(runs: dict[str, Run], users: Sequence[int]) -> Iterator[str]:
-    """Yield, for each autoscaler, a table of the second half of each step, then its changes."""
+    """Yield for each autoscaler a table of the second half of each step, then the changes that it made."""
     for name, run in runs.items():
         yield f"The autoscaler {name}"
         heads = "".join(

@@ -1,4 +1,4 @@
-"""A plan as a text table and as CSV."""
+"""Write a plan as a text table and as CSV."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tools.planning.rates import ASR, LIVE, TTS
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table and of the CSV file.
+    """A column of the text table and of the CSV file.
 
-    ``heading``: the first line of the table's heading.
-    ``unit``: the second line of the heading.
-    ``field``: the column's name in the CSV file.
-    ``value``: returns a case's value; None where there is none.
-    ``digits``: decimal places in the table.
+    ``heading``: the first line of the heading in the text table.
+    ``unit``: the second line of this heading.
+    ``field``: the name of the column in the CSV file.
+    ``value``: returns the value for a case; None if the case has none.
+    ``digits``: decimal places in the text table.
     """
 
     heading: str
@@ -65,7 +65,7 @@ MORE = (
 
 
 def table(cases: Sequence[Case]) -> str:
-    """Return the cases as a text table, with columns as wide as their contents."""
+    """Return the cases as a text table. Columns are as wide as their contents."""
     names = ["busiest hour", "", *(case.name for case in cases)]
     rows = [[column.heading for column in COLUMNS], [column.unit for column in COLUMNS]]
     rows += [[_figure(column, case) for column in COLUMNS] for case in cases]
@@ -83,9 +83,9 @@ def _figure(column: Column, case: Case) -> str:
 
 
 def by_speed(estimated: Mapping[str, Sequence[Estimate]]) -> list[str]:
-    """Return a heading and a line for each phase: GPUs and monthly cost for each assumed speed of a T4.
+    """Return a text table: the GPUs and monthly cost of each phase for each assumed speed of a T4.
 
-    ``estimated``: the estimates of each phase, by its name.
+    ``estimated``: the estimates of each phase, by the name of the phase.
     """
     first = max(map(len, estimated), default=0) + 1
     factors = [f"{one.factor:g}" for one in next(iter(estimated.values()), ())]
@@ -102,10 +102,10 @@ def by_speed(estimated: Mapping[str, Sequence[Estimate]]) -> list[str]:
 def write_csv(
     file: IO[str], cases: Iterable[Case], comparisons: Sequence[Comparison], *, is_measured: bool = True
 ) -> None:
-    """Write one line for each case.
+    """Write a line for each case to a CSV file.
 
-    ``is_measured``: whether the rates were measured on the planned GPU. If not, the column "fits" says "not measured"
-    for the cases of a phase.
+    ``comparisons``: the phases compared with the plan. They fill the columns "phase", "fits" and "reasons".
+    ``is_measured``: whether the rates were measured on the planned GPU. If not, the column "fits" says "not measured".
     """
     verdicts = {case.name: each for each in comparisons for case in (each.by_users, each.by_crowd)}
     columns = (*COLUMNS, *MORE)
@@ -126,7 +126,10 @@ def _cell(column: Column, case: Case) -> str:
 
 
 def cost_line(cost: UnitCost, unit: str) -> str:
-    """Return a unit cost as text, such as ``ASR cost per hour of audio, USD: 0.2103, target < 0.01: not met; …``."""
+    """Return a unit cost as text, such as ``ASR cost per hour of audio, USD: 0.2103, target < 0.01: not met; …``.
+
+    ``unit``: the name of the unit, in the plural.
+    """
     value = "no use" if cost.value is None else f"{cost.value:.4f}"
     words = f"{cost.name}: {value}, target {cost.target.in_words}: {cost.verdict}; "
     words += f"machine time alone {cost.floor:.5f}"

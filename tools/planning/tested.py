@@ -1,4 +1,4 @@
-"""Scale rates to a stored load test, whose machines are assumed to have been fully used."""
+"""Scale rates to a stored load test, assuming that the test used its machines fully."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class NoSuchTest(ValueError):
 
 
 def as_tested(planner: Planner, number: int, *, gpus: int, pods: int) -> Rates:
-    """Return the planner's rates, scaled so that a load test's throughput is the most that its machines can do.
+    """Return the planner's rates, scaled to the throughput of a stored load test.
 
-    ``number``: the primary key of the stored run.
-    ``gpus``: the GPUs that the test ran on.
-    ``pods``: the pods of each deployment in the test.
-    Raises ``NoSuchTest`` if the run does not exist, was interrupted, or had no successful request.
+    That throughput is assumed to be the maximum of the machines that the test ran on.
+
+    ``number``: the primary key of the load test.
+    ``gpus``: the number of GPUs that the test ran on.
+    ``pods``: the number of pods of each deployment in the test.
+    Raises ``NoSuchTest`` if the load test does not exist, was interrupted, or had no successful request.
     """
     try:
         stored: Any = apps.get_app_config("capacity").get_model("LoadTestRun")
@@ -37,10 +39,14 @@ def as_tested(planner: Planner, number: int, *, gpus: int, pods: int) -> Rates:
 
 
 def scaled(planner: Planner, kinds: Mapping[str, Mapping[str, Any]], name: str, *, gpus: int, pods: int) -> Rates:
-    """Return the planner's rates, scaled so that a report's throughput is the most that its machines can do.
+    """Return the planner's rates, scaled to the throughput in a load-test report.
 
-    ``kinds``: the report's figures by ``asr``, ``tts``, ``live_asr``, ``live_tts``.
-    ``name``: what to call the load test in the notes.
+    That throughput is assumed to be the maximum of the machines that the test ran on.
+
+    ``kinds``: the report's figures, by ``asr``, ``tts``, ``live_asr`` and ``live_tts``.
+    ``name``: the name of the load test in the notes.
+    ``gpus``: the number of GPUs that the test ran on.
+    ``pods``: the number of pods of each deployment in the test.
     Raises ``NoSuchTest`` if no request succeeded.
     """
 

@@ -1,1 +1,1 @@
-"""A discrete-event simulation of the service: requests, processor time, batches, autoscaling."""
+"""A discrete-event simulation of the service: requests, processor time, batches and autoscaling."""

@@ -1,13 +1,13 @@
-"""The batcher of ``inference.batcher`` in simulated time, with service times instead of a model.
+"""The batcher of ``inference.batcher`` in simulated time, with service times in place of a model.
 
-It follows the same rules:
+It follows the same rules as the real batcher:
 
-- A batch starts with the oldest unit; live units count as ``LIVE_LEAD_S`` older. Other units of the same bucket join
-  it, up to the batch limit and the worker's share.
+- A batch starts with the oldest unit, where units of live streams count as ``LIVE_LEAD_S`` older than they are. Other
+  units of the same bucket join the batch, up to its limit and the worker's share of all units.
 - While other workers are busy, a worker waits a moment for more units.
-- The queue is bounded. A unit whose estimated wait ends after its deadline is refused; the estimate is the queued cost
-  times the smoothed seconds per cost.
-- A unit whose deadline has passed is dropped without being run.
+- The length of the queue is limited. A unit is refused if it would probably not start before its deadline. Its wait is
+  estimated as the queued cost times the smoothed seconds per unit of cost.
+- A unit whose deadline has passed is dropped and not run.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ Outcome = Callable[[bool], None]  # called with True if the unit was run, with F
 
 @dataclass(order=True)
 class Waiting:
+    """A unit in the queue. Units are ordered by ``rank``: their time of arrival, less ``LIVE_LEAD_S`` if live."""
+
     rank: float
     number: int
     cost: float = field(compare=False)
@@ -41,12 +43,16 @@ class Waiting:
 
 
 class BatchServer:
-    """A queue and the workers that run its units in batches.
+    """A queue, and the workers that run its units in batches.
 
     ``time``: the time of a batch, and the limits on its size and on the queue.
-    ``run``: does the work of a batch. By default, a device that nothing else uses.
+    ``run``: does the work of a batch. By default, the work runs on a device that nothing else uses.
 
-    ``batches`` counts the batches by their number of units; ``busy_s`` sums their durations in seconds.
+    Attributes:
+
+    ``running``: the number of units that are running.
+    ``busy_s``: the sum of the durations of all batches, in seconds.
+    ``batches``: the number of batches by their number of units.
     """
 
     def __init__(self, clock: Clock, time: BatchTime, *, run: Run | None = None) -> None:
@@ -64,21 +70,23 @@ class BatchServer:
 
     @property
     def load(self) -> int:
-        """The number of units that wait or run."""
+        """The number of units that are waiting or running."""
         return len(self._queue) + self.running
 
     @property
     def wait_s(self) -> float:
-        """The batcher's estimate of how many seconds a new unit would wait."""
+        """The estimated wait of a new unit in seconds."""
         return sum(item.cost for item in self._queue) * self._seconds_per_cost / self._time.workers
 
     def submit(self, size: float, done: Outcome, *, live: bool = False, deadline: float | None = None) -> bool:
-        """Queue a unit.
+        """Add a unit to the queue and return True, or refuse it and return False.
+
+        A unit is refused if the queue is full, or if it would probably not start before its deadline.
 
         ``size``: seconds of audio or characters.
-        ``done``: called when the unit has been run or dropped.
-        ``deadline``: the simulated time by which the unit must have started.
-        Returns False, without ever calling ``done``, if the queue is full or the estimated wait too long.
+        ``done``: called when the unit has been run or dropped, but not if it is refused.
+        ``live``: whether the unit belongs to a live stream.
+        ``deadline``: the simulated time by which the unit must have started; None for no limit.
         """
         now = self._clock.now
         if len(self._queue) >= self._time.queue or (deadline is not None and now + self.wait_s > deadline):
@@ -120,7 +128,7 @@ class BatchServer:
         return until - self._clock.now
 
     def _most(self) -> int:
-        """Return the most units that a worker would take now."""
+        """Return how many units a worker would take now."""
         share = math.ceil((len(self._queue) + self.running) / self._time.workers)
         return min(self._time.limit(self._queue[0].cost), share)
 

@@ -1,4 +1,4 @@
-"""Simulated time, and a processor whose cores are shared by its runnable threads."""
+"""Simulated time, and a simulated processor whose cores are shared by all threads that have work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ Action = Callable[[], None]
 
 
 class Clock:
-    """Runs scheduled actions in the order of their times; at equal times, in the order of their scheduling."""
+    """Simulated time: runs scheduled actions in the order of their times.
+
+    Actions with equal times run in the order in which they were scheduled.
+
+    ``now``: the current simulated time in seconds.
+    """
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -19,10 +24,11 @@ class Clock:
         self._numbers = itertools.count()
 
     def after(self, seconds: float, action: Action) -> None:
+        """Schedule an action to run after this many simulated seconds."""
         heapq.heappush(self._due, (self.now + seconds, next(self._numbers), action))
 
     def run(self, until: float) -> None:
-        """Run all actions due up to and including the time ``until``."""
+        """Run all actions that are due up to and including the time ``until``."""
         due = self._due
         while due and due[0][0] <= until:
             self.now, _number, action = heapq.heappop(due)
@@ -31,7 +37,10 @@ class Clock:
 
 
 class Level:
-    """A count that changes over time, and its integral."""
+    """A count that changes over simulated time, with its integral over time.
+
+    ``now``: the current count.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -46,15 +55,14 @@ class Level:
 
     @property
     def sum_s(self) -> float:
-        """The integral of the count over time since the beginning, in seconds."""
+        """The integral of the count from the beginning until now, in seconds."""
         return self._sum + self.now * (self._clock.now - self._since)
 
 
 class Machine:
     """A processor whose cores are shared evenly by all threads that have work.
 
-    No thread gets more than one core. This is an operating system's scheduler with infinitely short time slices.
-    ``used_s`` is the CPU time used so far by all threads together, in seconds.
+    No thread gets more than one core. This is like an operating system's scheduler with infinitely short time slices.
     """
 
     def __init__(self, clock: Clock, cores: float) -> None:
@@ -71,6 +79,7 @@ class Machine:
 
     @property
     def used_s(self) -> float:
+        """The CPU time that all threads together have used so far, in seconds."""
         self._advance()
         return self._used
 
@@ -79,7 +88,7 @@ class Machine:
         return len(self._running)
 
     def work(self, seconds: float, done: Action) -> None:
-        """Start a thread that needs this many CPU seconds; call ``done`` when it has had them."""
+        """Start a thread that needs this many CPU seconds, and call ``done`` when it has had them."""
         self._advance()
         heapq.heappush(self._running, (self._done_by_each + seconds, next(self._numbers), done))
         self._plan()
@@ -113,7 +122,7 @@ class Machine:
 
 
 class Threads:
-    """A pool of ``count`` threads on one machine that take jobs from one queue, the oldest first."""
+    """A pool of ``count`` threads on one machine, which take jobs from one queue in the order of arrival."""
 
     def __init__(self, machine: Machine, count: int) -> None:
         self._machine = machine

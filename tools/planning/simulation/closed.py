@@ -10,7 +10,7 @@ from tools.planning.rates import ASR, KINDS, TTS, KindRates, Rates
 from tools.planning.simulation.clock import Clock, Machine, Threads
 from tools.planning.simulation.service import Engines, Pod, Sizes
 
-MAX_STALL = 4.0  # the search is from 1/MAX_STALL to MAX_STALL; below 1, work gains from sharing the machine
+MAX_STALL = 4.0  # the search is from 1/MAX_STALL to MAX_STALL; a value below 1 means that sharing speeds up work
 STALL_STEPS = 9  # bisection steps: enough for one per cent
 
 
@@ -18,9 +18,9 @@ STALL_STEPS = 9  # bisection steps: enough for one per cent
 class Answers:
     """The results of a closed-loop run.
 
-    ``latencies_s``: seconds until each successful answer, by kind.
+    ``latencies_s``: the latency of each successful answer in seconds, by kind.
     ``refused``: how many requests were refused.
-    ``seconds``: for how long requests were sent, without the warm-up.
+    ``seconds``: how long requests were sent, without the warm-up.
     ``last_s``: the simulated time of the last successful answer.
     """
 
@@ -38,13 +38,16 @@ class Answers:
 
     @property
     def per_second_to_the_last(self) -> float:
-        """The throughput up to the last answer, as for a run that ends with its last answer."""
+        """The throughput from the beginning to the last successful answer, in answers per second.
+
+        Measured runs are counted in the same way, because they end with the last answer.
+        """
         return len(self.all()) / self.last_s if self.last_s else 0.0
 
     def percentile_s(self, percent: float, kind: str | None = None) -> float:
-        """Return a percentile of the latency in seconds (nearest rank); NaN without answers.
+        """Return a percentile of the latency in seconds (nearest rank); NaN if there are no answers.
 
-        ``kind``: one kind of work; None for all.
+        ``kind``: a kind of work; None for all kinds.
         """
         return percentile(self.all() if kind is None else self.latencies_s[kind], percent)
 
@@ -53,13 +56,13 @@ class Answers:
 class ClosedLoop:
     """A closed-loop load.
 
-    ``users``: how many users there are.
-    ``seconds``: for how long they send requests after the warm-up.
-    ``asr_share``: the share of requests for speech to text; the others are for text to speech.
+    ``users``: the number of users.
+    ``seconds``: how long they send requests after the warm-up.
+    ``asr_share``: the share of requests that are for speech to text, from 0 to 1. The others are for text to speech.
     ``think_s``: shortest and longest think time in seconds (uniform distribution).
     ``warm_up_s``: seconds at the beginning whose requests do not count.
-    ``deadline_s``: seconds within which a request must have started, else it is refused; None for no limit.
-    ``seed``: seed of the random numbers.
+    ``deadline_s``: seconds after which a request that has not started is refused; None for no limit.
+    ``seed``: the seed of the random numbers.
     """
 
     users: int
@@ -72,16 +75,16 @@ class ClosedLoop:
 
 
 def one_machine(rates: Rates, load: ClosedLoop, *, cores: float | None = None) -> Answers:
-    """Simulate the whole service and its client on one machine.
+    """Simulate the whole service, and the client that loads it, on one machine.
 
-    ``cores``: the cores of the machine; by default those that the rates were measured with.
+    ``cores``: the number of cores; None for the number that the rates were measured with.
     """
     clock = Clock()
     rates = replace(rates, asr=_stalled(rates.asr), tts=_stalled(rates.tts))
     shared = cores or rates.cores
     machine = Machine(clock, shared)
     engines = Engines(clock, rates, machine=machine)
-    # The pool has a thread for each core of the machine, even if other programs use part of the cores.
+    # The pool has a thread for each core of the machine, even if other programs use some of the cores.
     pod = Pod(clock, rates, lambda: engines, cores=shared, machine=machine, pool_threads=whole_cores(shared))
     client = Threads(machine, 1)
     answers = Answers(seconds=load.seconds)
@@ -131,10 +134,11 @@ def _stalled(kind: KindRates) -> KindRates:
 
 
 def fitted(rates: Rates) -> Rates:
-    """Return the rates with ``stall`` fitted to each kind's loaded run.
+    """Return the rates with the ``stall`` of each kind fitted to its ``loaded`` run.
 
-    With the fitted value, the simulation answers as many requests per second as the measured run. Other numbers of
-    callers, and mixtures of both kinds, are then predicted. If no value within the bounds fits, ``notes`` say so.
+    With this value, the simulation of that run answers as many requests per second as the measured run did. The
+    simulation can then predict other numbers of callers, and mixtures of both kinds. If no value within the bounds
+    fits, ``notes`` say so.
     """
     found = {name: replace(rates.kind(name), stall=_stall(rates, name)) for name in KINDS}
     notes = [
@@ -147,14 +151,16 @@ def fitted(rates: Rates) -> Rates:
 
 
 def _is_bound(stall: float) -> bool:
-    """Return True if the bisection ended at a bound, because every step went in the same direction."""
+    """Return True if the bisection ended at one of its bounds, which means that no value fits."""
     return abs(math.log(stall)) > math.log(MAX_STALL) * (1 - 2.0 ** (1 - STALL_STEPS))
 
 
 def _stall(rates: Rates, name: str) -> float:
-    """Return the ``stall`` with which the simulated throughput is as measured, found by bisection.
+    """Find by bisection the ``stall`` with which the simulated throughput equals the measured one.
 
     Bisection works because throughput falls as ``stall`` rises.
+
+    ``name``: the kind of work.
     """
     loaded = rates.kind(name).loaded
     if loaded is None:
@@ -174,5 +180,5 @@ def _stall(rates: Rates, name: str) -> float:
 
 
 def whole_cores(cores: float) -> int:
-    """Return the cores of a machine of which this many are free: rounded up, at least 1."""
+    """Return the number of cores of a machine on which ``cores`` are free: rounded up, and at least 1."""
     return max(1, -int(-cores // 1))

@@ -1,7 +1,7 @@
 """Simulate a cluster: autoscaled API pods, a fixed number of GPUs, and a load of requests and live streams.
 
-Speech to text, text to speech and live recognition have a deployment each, as in the manifests. All of them share the
-GPUs.
+As in the manifests, speech to text, text to speech and live recognition have one deployment each. All deployments share
+the GPUs.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Times = npt.NDArray[np.float64]
 class Shape:
     """The machines of a simulated cluster.
 
-    ``gpus``: the number of GPUs, which is fixed.
-    ``pods``: the pods of each deployment at the start.
+    ``gpus``: the number of GPUs, which does not change.
+    ``pods``: the number of pods of each deployment at the start.
     ``pod_cores``: the CPU request of a pod.
     ``burst_cores``: the CPU limit of a pod; None for the same as ``pod_cores``.
     ``pod_start_s``: seconds from the autoscaler's decision until a new pod takes requests.
-    ``scaling``: the autoscaler's specification; None keeps the pods as they are.
-    ``deadline_s``: seconds within which a request must have started, else it is refused; None for no limit.
+    ``scaling``: the specification of the autoscaler; None for a fixed number of pods.
+    ``deadline_s``: seconds after which a request that has not started is refused; None for no limit.
     """
 
     gpus: int
@@ -53,15 +53,15 @@ class Shape:
 class Slice:
     """One minute of a run.
 
-    ``latencies_s``: seconds until each successful answer, by deployment.
-    ``arrivals``: how many requests and units of open streams arrived.
-    ``refused``: how many of the arrivals were refused.
-    ``users``: the most people at once with a request in progress or an open stream.
-    ``pods``: pods that take requests, by deployment.
-    ``wanted``: pods including those that are starting, by deployment.
+    ``latencies_s``: the latency of each successful answer in seconds, by deployment.
+    ``arrivals``: how many requests and units of live streams arrived.
+    ``refused``: how many of these were refused.
+    ``users``: the highest number of people with a request in progress or an open stream.
+    ``pods``: the number of pods that take requests, by deployment.
+    ``wanted``: the number of pods including those that are starting, by deployment.
     ``gpu_percent``: mean utilisation of the GPUs in percent.
     ``pod_percent``: the autoscaler's last reading of CPU use in percent of the request, by deployment.
-    ``users_per_pod``: the autoscaler's last reading of the users' metric, by deployment.
+    ``users_per_pod``: the autoscaler's last reading of people with work in flight per pod, by deployment.
     """
 
     latencies_s: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in DEPLOYMENTS})
@@ -80,7 +80,12 @@ class Slice:
 
 @dataclass(frozen=True)
 class Change:
-    """A change that the autoscaler made to the number of pods; ``at_s``: seconds since the start."""
+    """A change that the autoscaler made to the number of pods.
+
+    ``at_s``: the time of the change, in seconds since the start.
+    ``deployment``: the deployment that was changed.
+    ``before``, ``after``: the number of pods before and after the change.
+    """
 
     at_s: float
     deployment: str
@@ -92,10 +97,10 @@ class Change:
 class Run:
     """The results of a simulation, minute by minute.
 
-    ``start_h``: the hour of the day at which it starts.
+    ``start_h``: the hour of the day at which the simulation starts.
     ``shape``: the simulated machines.
     ``slices``: the minutes, in order.
-    ``changes``: the autoscaler's changes, in order.
+    ``changes``: the changes made by the autoscalers, in order.
     """
 
     start_h: float
@@ -123,8 +128,9 @@ class Run:
 class _Started:
     """A pod that was started.
 
-    ``ready_at``: the simulated time from which it takes requests.
-    ``read_s``: its CPU seconds at the autoscaler's last reading.
+    ``pod``: the pod.
+    ``ready_at``: the simulated time from which the pod takes requests.
+    ``read_s``: CPU seconds that the pod had used at the autoscaler's last reading.
     """
 
     pod: Pod
@@ -133,7 +139,7 @@ class _Started:
 
 
 class Deployment:
-    """The pods of one deployment. Each request goes to a random ready pod, as behind a Kubernetes service."""
+    """The pods of one deployment. Each request goes to a random ready pod, as behind a Kubernetes Service."""
 
     def __init__(self, cluster: Cluster, name: str, count: int) -> None:
         self._cluster = cluster
@@ -148,17 +154,20 @@ class Deployment:
 
     @property
     def wanted(self) -> int:
+        """The number of pods, including those that are starting."""
         return len(self._started)
 
     def ready(self) -> list[_Started]:
+        """Return the pods that take requests."""
         now = self._cluster.clock.now
         return [each for each in self._started if each.ready_at <= now]
 
     def pod(self) -> Pod:
+        """Return a random ready pod."""
         return self._cluster.random.choice(self.ready()).pod
 
     def sync(self) -> None:
-        """Read the metrics of all pods and let the autoscaler change their number."""
+        """Read the metrics of all pods, and let the autoscaler change the number of pods."""
         now = self._cluster.clock.now
         cores = self._cluster.shape.pod_cores
         self._people_s.append(self.people.sum_s)
@@ -185,6 +194,8 @@ class Deployment:
 
 
 class Cluster:
+    """A simulated cluster with three deployments that share the GPUs. Its results are in ``run``."""
+
     def __init__(self, rates: Rates, shape: Shape, *, start_h: float = 0.0, seed: int = 1) -> None:
         self.clock = Clock()
         self.shape = shape
@@ -203,16 +214,17 @@ class Cluster:
         return Pod(self.clock, self.rates, self._gpu, cores=self.shape.burst_cores or self.shape.pod_cores)
 
     def _gpu(self) -> Engines:
-        """Pick two GPUs at random and return the less loaded one, as Ray Serve does."""
+        """Return the less loaded of two randomly chosen GPUs. Ray Serve chooses replicas in the same way."""
         if len(self.gpus) < 2:
             return self.gpus[0]
         return min(self.random.sample(self.gpus, 2), key=lambda gpu: gpu.load)
 
     def request(self, kind: str, *, then: Action = lambda: None, is_stream: bool = False) -> None:
-        """Simulate the arrival of a request now.
+        """Let a request arrive now.
 
+        ``kind``: the deployment that serves the request.
         ``then``: called when the request has been answered or refused.
-        ``is_stream``: the request is a unit of an open stream, whose user is already counted.
+        ``is_stream``: whether the request is a unit of a live stream, whose user is already counted.
         """
         asked = self.clock.now
         self._slice.arrivals += 1
@@ -232,7 +244,7 @@ class Cluster:
         self.deployments[kind].pod().handle(self.sizes.job(self.rates, kind, deadline), answered)
 
     def stream(self, seconds: float) -> None:
-        """Open a live stream of this many seconds now."""
+        """Open a live stream now, which lasts this many seconds."""
         self._enter(LIVE)
         ends = self.clock.now + seconds
         every = 1 / self.rates.live.units_per_s
@@ -256,7 +268,7 @@ class Cluster:
         self.deployments[kind].people.change(-1)
 
     def watch(self, seconds: float) -> None:
-        """Schedule, for this many seconds, the autoscalers' syncs and the end of each slice."""
+        """Schedule the syncs of the autoscalers and the ends of the slices for the next ``seconds``."""
         for number in range(1, int(seconds // hpa.SYNC_PERIOD_S) + 1):
             self.clock.after(number * hpa.SYNC_PERIOD_S, self._sync)
         for number in range(1, int(seconds // SLICE_S) + 1):
@@ -283,7 +295,10 @@ class Cluster:
 def simulate(
     demand: Demand, rates: Rates, shape: Shape, *, start_h: float = 0.0, end_h: float = 24.0, seed: int = 1
 ) -> Run:
-    """Simulate a day of a demand, or the part from hour ``start_h`` to ``end_h``. Equal seeds give equal days."""
+    """Simulate a day of a demand, or the part of it from hour ``start_h`` to hour ``end_h``.
+
+    Equal arguments give equal results.
+    """
 
     def times(per_day: float, number: int) -> Times:
         return demand.curve.arrivals(per_day, start_h, end_h, seed + 100 + number)
@@ -305,9 +320,12 @@ def simulate_steady(
     warm_up_s: float = 120.0,
     seed: int = 1,
 ) -> Run:
-    """Simulate a constant request rate, as in the busiest hour. The result does not contain the warm-up.
+    """Simulate a constant request rate, such as that of the busiest hour.
 
-    ``demand``: only its sizes of requests and streams count.
+    ``rate``: the request rate.
+    ``demand``: the sizes of requests and streams; the rest of it is not used.
+    ``seconds``: the length of the run, without the warm-up.
+    ``warm_up_s``: the length of the warm-up, which is not in the result.
     """
     generator = np.random.default_rng(seed + 100)
     length = warm_up_s + seconds
@@ -319,10 +337,11 @@ def simulate_steady(
 
 
 def _open(cluster: Cluster, times: Sequence[Times], stream_s: float, hours: float) -> Run:
-    """Run an open loop, in which arrivals do not wait for answers.
+    """Run an open loop, in which arrivals do not depend on answers.
 
-    ``times``: arrival times in seconds of ASR requests, TTS requests and live streams.
+    ``times``: the arrival times of ASR requests, of TTS requests and of live streams, each in seconds.
     ``stream_s``: mean length of a stream in seconds (exponential distribution).
+    ``hours``: the length of the run.
     """
     lengths = random.Random(cluster.seed + 300)
     cluster.watch(hours * SECONDS_PER_HOUR)
@@ -339,11 +358,11 @@ def _open(cluster: Cluster, times: Sequence[Times], stream_s: float, hours: floa
 
 @dataclass(frozen=True)
 class Crowd:
-    """People in conversation at once, and how they behave.
+    """A number of people in conversation at once, and how they behave.
 
-    ``users``: how many people there are.
+    ``users``: the number of people.
     ``think_s``: mean think time in seconds between two requests or streams (exponential distribution).
-    ``mix``: the shares of speech to text, text to speech and live streams; they sum to 1.
+    ``mix``: the shares of speech to text, text to speech and live streams, which sum to 1.
     ``stream_s``: mean length of a live stream in seconds (exponential distribution).
     """
 
@@ -355,7 +374,7 @@ class Crowd:
 
 @dataclass(frozen=True)
 class Stay:
-    """The time during which one member of a crowd is present, in seconds since the start."""
+    """The time during which one person of a crowd is present, in seconds since the start."""
 
     begin_s: float = 0.0
     end_s: float = math.inf
@@ -372,11 +391,13 @@ def simulate_crowd(
     warm_up_s: float = 60.0,
     seed: int = 1,
 ) -> Run:
-    """Simulate a closed loop: each user waits for an answer before thinking and asking again.
+    """Simulate a closed loop: each user waits for an answer, thinks, and asks again.
 
-    ``demand``: only the sizes of its requests count.
-    ``stays``: one for each user; None if all of them stay for the whole run.
-    ``warm_up_s``: seconds at the beginning that the result does not contain.
+    ``crowd``: the users and their behaviour.
+    ``demand``: the sizes of requests; the rest of it is not used.
+    ``seconds``: the length of the run, without the warm-up.
+    ``stays``: when each user is present; None if all users are present during the whole run.
+    ``warm_up_s``: the length of the warm-up, which is not in the result.
     """
     cluster = Cluster(sized(rates, demand), shape, seed=seed)
     chance = random.Random(seed + 200)
@@ -406,9 +427,10 @@ def simulate_crowd(
 
 
 def sized(rates: Rates, demand: Demand) -> Rates:
-    """Return the rates for requests of the demand's mean size and spread.
+    """Return the rates of requests that have the mean size and the spread of a demand.
 
-    The times in the engine and in the audio pool are proportional to the size; the other times do not depend on it.
+    The CPU times in the engine and in the audio pool are proportional to the size. The other CPU times do not depend on
+    it.
     """
     changed = {}
     for kind, size in ((ASR, demand.clip_s), (TTS, demand.text_characters)):
@@ -420,9 +442,9 @@ def sized(rates: Rates, demand: Demand) -> Rates:
 
 
 def _arrive(clock: Clock, times: Times, action: Callable[[], None]) -> None:
-    """Run an action at each of these times in seconds.
+    """Schedule an action at each of these times, which are in seconds and ascending.
 
-    Each run schedules the next one, so that the clock's queue does not hold a whole day.
+    Only the next action is in the clock's queue, because the queue would otherwise hold the arrivals of a whole day.
     """
     coming: Iterator[float] = iter(times.tolist())
 

@@ -1,7 +1,7 @@
-"""The service in simulated time: the steps of one request in their order, and the threads that do them.
+"""The service in simulated time: the steps of one request in their order, and the threads that run them.
 
-An API pod is one process with an event loop, thread pools for audio and a thread for the ledger. Its engines run either
-in the same pod (one machine, as with ``make run``) or on GPUs that all pods share.
+An API pod is one process with an event loop, thread pools for audio, and a thread for the ledger. Its engines run
+either in the same pod (on one machine, as with ``make run``) or on GPUs that all pods share.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Job:
     """The work of one request, or of one unit of a live stream.
 
     ``kind``: one of ``DEPLOYMENTS``.
-    ``factor``: its size over the mean size.
-    ``effort``: its work over the mean work of requests of its size.
-    ``deadline``: the simulated time by which the engine must have started on it.
+    ``factor``: the size of the request, relative to the mean size.
+    ``effort``: the work of the request, relative to the mean work of requests of the same size.
+    ``deadline``: the simulated time by which the engine must have started the job; None for no limit.
     """
 
     kind: str
@@ -37,10 +37,13 @@ class Job:
 
 
 class Engines:
-    """One place where batches run (a GPU or a pod), with an engine for each kind of work."""
+    """A place where batches run (one GPU or one pod), with an engine for each kind of work."""
 
     def __init__(self, clock: Clock, rates: Rates, *, machine: Machine | None = None) -> None:
-        """``machine``: the pod's processor, if the engines run on its cores. If None, they share one GPU."""
+        """Create the engines.
+
+        ``machine``: the processor of the pod if the engines run on its cores; None if they share a GPU.
+        """
         self._clock = clock
         self._rates = rates
         self.servers: dict[str, BatchServer] = {}
@@ -52,29 +55,38 @@ class Engines:
 
     @property
     def load(self) -> int:
+        """The number of units that are waiting or running, in all engines."""
         return sum(server.load for server in self.servers.values())
 
     @property
     def used_s(self) -> float:
-        """For how many seconds the engines were busy."""
+        """The seconds for which the engines were busy."""
         return self._device.used_s if self._device else sum(server.busy_s for server in self.servers.values())
 
     def has_room(self, job: Job) -> bool:
         """Return True if a job that arrived now would start before its deadline.
 
-        The API asks this before it spends any work on a request.
+        The API asks this before it does any work for a request.
         """
         server = self.servers[ENGINE[job.kind]]
         return job.deadline is None or self._clock.now + server.wait_s <= job.deadline
 
     def submit(self, job: Job, done: Answered) -> bool:
+        """Submit a job; return False if it is refused.
+
+        ``done``: called with True when the job has been run, or with False if it is dropped. Not called after a
+        refusal.
+        """
         kind = ENGINE[job.kind]
         size = self._rates.kind(kind).size * job.factor
         return self.servers[kind].submit(size, done, live=job.kind == LIVE, deadline=job.deadline)
 
 
 def on_threads(machine: Machine, count: int) -> Run:
-    """Return a function that splits a batch over ``count`` threads; the batch is done when the last of them is."""
+    """Return a function that splits the work of a batch over ``count`` threads.
+
+    The batch is finished when the last of these threads has finished.
+    """
 
     def run(seconds: float, done: Action) -> None:
         left = count
@@ -92,9 +104,9 @@ def on_threads(machine: Machine, count: int) -> Run:
 
 
 def local(kind: KindRates) -> BatchTime:
-    """Return a kind's batch times for engines that share their cores with the rest of the service.
+    """Return the batch times of an engine that shares its cores with the rest of the service.
 
-    The times grow with the cost as measured on an idle machine. All are multiplied by one factor, so that a batch of
+    The times that were measured on an idle machine are all multiplied by the same factor. With this factor, a batch of
     mean size takes the CPU time that was measured under load.
     """
     time = kind.batch
@@ -107,9 +119,9 @@ class Pod:
     """One API process.
 
     ``choose``: returns the engines for the next unit.
-    ``cores``: the cores that the pod may use.
-    ``machine``: the processor it runs on; None for one of its own.
-    ``pool_threads``: threads of each audio pool; None for one for each core.
+    ``cores``: how many cores the pod may use.
+    ``machine``: the processor that the pod runs on; None for a separate one.
+    ``pool_threads``: the number of threads of each audio pool; None for one per core.
     """
 
     def __init__(
@@ -134,7 +146,10 @@ class Pod:
         self.under_way = 0
 
     def handle(self, job: Job, answered: Answered) -> None:
-        """Serve a request or a unit of an open stream, then call ``answered`` with True if it succeeded, else False."""
+        """Serve a request or a unit of a live stream, then call ``answered``.
+
+        ``answered``: gets True if the request succeeded, else False.
+        """
         self.under_way += 1
 
         def end(is_success: bool) -> None:
@@ -174,8 +189,8 @@ class Pod:
             if not self._choose().has_room(job):
                 refuse()
                 return
-            # The first jobs of a request run in a pool of their own, so that the last job before the engine (and those
-            # after it) need not wait behind them.
+            # The first jobs of a request run in a separate pool. So the last job before the engine, and the jobs after
+            # the engine, do not wait behind them.
             jobs = [(self._first, seconds) for seconds in before[:-1]]
             _in_turn([*jobs, *((self._pool, seconds) for seconds in before[-1:])], ask)
 
@@ -201,9 +216,9 @@ def _in_turn(stages: Sequence[tuple[Threads, float]], then: Action) -> None:
 
 
 def merged(rates: Rates) -> Rates:
-    """Merge the pool's jobs before the engine into one, and those after it into another.
+    """Merge the audio pool's jobs before the engine into one job, and the jobs after it into another.
 
-    The work is the same, but the simulation has fewer events.
+    The work stays the same, but the simulation has fewer events.
     """
 
     def fewer(kind: KindRates) -> KindRates:
@@ -216,15 +231,16 @@ def merged(rates: Rates) -> Rates:
 
 
 class Sizes:
-    """Draws random sizes of requests, relative to their mean."""
+    """Draws random sizes of requests, relative to the mean size."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
 
     def factor(self, variation: float) -> float:
-        """Draw from a lognormal distribution with mean 1.
+        """Draw a number from a lognormal distribution with mean 1.
 
-        ``variation``: standard deviation over mean. If it is not positive, return 1.
+        ``variation``: the coefficient of variation (standard deviation divided by mean). If it is not positive, return
+        1.
         """
         if variation <= 0:
             return 1.0

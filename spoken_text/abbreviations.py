@@ -1,4 +1,4 @@
-"""Rules that write out short forms: titles, addresses, ranks, and words such as "dll."."""
+"""Rules that write out abbreviations, such as titles ("Dr."), parts of addresses ("Jln.") and "dll."."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from spoken_text.rules import Rule, pick, rule, words
 
 
 def _table(text: str) -> dict[str, tuple[str, str]]:
-    """Parse lines of "short=Malay" or "short=Malay=English" into {short: (Malay, English)}.
+    """Parse lines "abbreviation=Malay" or "abbreviation=Malay=English" into {abbreviation: (Malay, English)}.
 
-    A line without an English form uses the Malay form for both languages.
+    If a line has no English form, the Malay form is used for both languages.
     """
     rows = (line.strip().split("=") for line in text.strip().splitlines())
     return {row[0]: (row[1], row[-1]) for row in rows}
 
 
-# Short forms that are written with a full stop, in any language.
+# Abbreviations that are written with a full stop, with their long forms.
 _DOTTED = _table(
     """
     Dr=Doktor=Doctor
@@ -173,14 +173,14 @@ _DOTTED = _table(
     Rev=Reverend
     """
 )
-# Those that are also written without a full stop.
+# Abbreviations of ``_DOTTED`` that are also written without a full stop.
 _BARE = (
     "Dr Prof Tn Pn Hj Hjh Mr Mrs Jln Tmn Kg Lrg Bkt Bdr Sdn Bhd YBhg dll dsb dst dkk cth etc vs approx Ybhg Jl Psn "
     "Mohd Muhd kps samb"
 ).split()
-# Those that are written without a full stop only before a name.
+# Abbreviations of ``_DOTTED`` that are written without a full stop only before a name.
 _NEEDS_NAME = "En Sg Ust Tel Bil Kol Kapt Hlm Lbh Tkt Jr Inc Ltd Corp Dept Kpg Abd Md Tg Tjg Lt Mej Insp Supt".split()
-# Those that are also words: they are short forms only before a capital, a digit or a bracket.
+# Abbreviations that are also ordinary words. They are abbreviations only before a capital, a digit or a bracket.
 _AMBIGUOUS = frozenset("min max Men Tim Pen Pt Rd Kem Sek Gov Rev Ave Hosp Jen Peg Kep Hons".split())
 _END_A_SENTENCE = frozenset("Bhd Inc Ltd Jr Corp Kep Hons Ph.D B.Sc M.Sc B.A M.A Rd Ave Blvd".split())
 
@@ -237,13 +237,13 @@ def _dotted(match: re.Match[str], language: str) -> str:
 
 
 def _numbered(match: re.Match[str], language: str) -> str:
-    """Read "No." as "nombor" or "number" in "No. 5", "No. Telefon" and "No. siri"."""
+    """Write out "No." as "nombor" or "number", as in "No. 5" and "No. siri"."""
     word = pick(language, "nombor", "number")
     return (word.capitalize() if match[1][0] == "N" and not match.start() else word) + " "
 
 
 def _numbered_thing(match: re.Match[str], language: str) -> str:
-    """Read "No." before a word as "number", except where it is an English refusal ("No. I will not")."""
+    """Write out "No." before a word as "nombor" or "number", unless it is the English answer "No."."""
     if language == "en" and not _NUMBERED_IN_ENGLISH.match(match.string, match.end()):
         return match[0]
     return _numbered(match, language)

@@ -1,4 +1,4 @@
-"""Rules for acronyms: which are spelled ("SPM"), and which are said as a word ("UMNO")."""
+"""Rules for acronyms: some are spelled letter by letter ("SPM"), others are said as a word ("UMNO")."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MALAY_LETTERS = dict(
     )
 )
 
-# Acronyms said as words, although they are short or look as if they were spelled.
+# Acronyms that are said as words, although ``is_spelled`` would take them for spelled ones by their length or letters.
 _WORDS = frozenset(
     """
     UMNO PETRONAS FELDA MARA ASEAN UNICEF UNESCO JAKIM FELCRA RISDA MITI MIDA MARDI SIRIM MIMOS PERODUA PROTON BERNAMA
@@ -26,7 +26,7 @@ _WORDS = frozenset(
     JSON WIFI SQLITE NUMPY MYKAD MYSEJAHTERA UNIMAS UNIMAP UNISEL UNITEN UNIKL TOEFL MUET DELIMA
     """.split()
 )
-# Acronyms that are spelled, although they could be said as words.
+# Acronyms that are spelled letter by letter, although they could be said as words.
 _SPELLED = frozenset(
     """
     KLIA UITM USIM UTEM UTHM UNISZA USAS IKBN IPTA IPTS IIUM UIAM AKPK EPF IPO API URL UAE USA EU UN UK AI IT IC
@@ -99,16 +99,13 @@ _UNSAYABLE = re.compile(
 
 
 def spell(letters: str, language: str) -> str:
-    """Spell letters: in Malay by their Malaysian names, in English as separate capitals.
-
-    A LETTER_MARK stands before each of them.
-    """
+    """Return letters one by one, each after a LETTER_MARK: "SPM" as "es pi em" in Malay, "S P M" in English."""
     names = (MALAY_LETTERS.get(char.lower(), char) if language == "ms" else char.upper() for char in letters)
     return " ".join(LETTER_MARK + name for name in names if not name.isspace())
 
 
 def is_spelled(word: str) -> bool:
-    """Return True if a word in capitals is said letter by letter."""
+    """Return True if an acronym is spelled letter by letter. ``word`` is in capitals."""
     if word in _WORDS or word in _SHOUTED:
         return False
     if word in _SPELLED or not _VOWELS & set(word):
@@ -143,9 +140,9 @@ def _letter(match: re.Match[str], language: str) -> str:
 
 
 def unshout(text: str) -> str:
-    """Put a text that is mostly in capitals into small letters, so that its words are not spelled.
+    """Convert a text that is mostly in capitals to lower case, so that its words are not taken for acronyms.
 
-    Acronyms keep their capitals, and so does a text that is a list of acronyms.
+    Real acronyms keep their capitals. A text that is a list of acronyms is returned unchanged.
     """
     found = re.findall(r"[^\W\d_]{2,}", text)
     shouted = [word for word in found if word.isupper()]
@@ -166,11 +163,14 @@ ACRONYMS: list[Rule] = [
     rule(r"(?<![\w])((?:[A-Z]\.){2,6}[A-Z]?)(?!\w)", lambda m, lang: spell(m[1].replace(".", ""), lang) + _stop(m)),
     rule(r"(?<!\w)([A-Z]{2,20})(s|nya|lah|kah)?(?!\w)", _acronym),
     rule(rf"(?<![\w'’{LETTER_MARK}])(?!I\b)([A-Z])(?:\.(?= ?[A-Z]))?(?![\w'’])", _letter),
-    # Two marks mean the letter itself. After one mark, "e" would be the Malay name of the letter A.
+    # After two marks, "e" is the letter E. After one mark it would be the Malay name of the letter A.
     rule(rf"(?<![\w'’\-{LETTER_MARK}])([eE])(?=-[a-z]{{3}})", lambda m, lang: LETTER_MARK * 2 + m[1]),
 ]
 
 
 def _stop(match: re.Match[str]) -> str:
-    """Return "." if "U.S." ends the text, because its last full stop also ends the sentence; else return ""."""
+    """Return "." if an acronym such as "U.S." is at the end of the text, else "".
+
+    The last full stop of the acronym then also ends the sentence.
+    """
     return "." if match[1].endswith(".") and not match.string[match.end() :].strip() else ""

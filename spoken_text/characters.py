@@ -1,4 +1,4 @@
-"""Replace characters that are not said, such as emoji and invisible marks, and tidy text for speech."""
+"""Replace characters that cannot be spoken, such as emoji and invisible characters, and tidy the punctuation."""
 
 from __future__ import annotations
 
@@ -68,10 +68,11 @@ def without_emoticons(text: str) -> str:
 
 
 def plain_characters(text: str) -> str:
-    """Return ``text`` in plain characters.
+    """Replace special characters by plain ones.
 
-    Emoji and invisible characters are left out. Digits of any script become ASCII, and so do full-width letters. "½"
-    becomes "1/2".
+    - Emoji and invisible characters are removed.
+    - Digits of any script and full-width letters become ASCII.
+    - Fractions such as "½" become "1/2".
     """
     if text.isascii():
         return _INVISIBLE.sub("", text)
@@ -124,7 +125,7 @@ _LOUD = re.compile(r"[?!][?!\s]*[?!]")
 _DASHES = re.compile(r"\s+[-–—−]+(?=\s|$)|(?<=\w)\s*[–—]\s*(?=\w)|^[-–—−]+\s*|[–—−]")
 _REST = re.compile(r"[^\w\s.,?!:'’\-\u2063]|_")
 _MARKS_BEHIND = re.compile("[\u0300-\u036f]")
-_FOREIGN = re.compile("[^\\W_\\u0000-\\u024f]")  # letters and numerals that no Malay or English voice can say
+_FOREIGN = re.compile("[^\\W_\\u0000-\\u024f]")  # letters and numerals that no Malay or English voice can speak
 _GLUED = re.compile(r"([,:?!])(?=\w)|(?<=[^\W\dA-Z_])(\.)(?=[A-Z])")
 _DOT_INSIDE = re.compile(r"(?<=\w)\.(?=\w)")
 _PAUSES = re.compile(r"(?:\s*[,:.?!](?=[\s,:.?!]|$)){2,}")
@@ -133,7 +134,10 @@ _LEADING = re.compile(r"^[\s,:.?!\-]+")
 
 
 def tidy(text: str) -> str:
-    """Turn the remaining punctuation into pauses. Only , . ? ! : and marks inside words are kept."""
+    """Turn brackets, dashes and other punctuation into commas or full stops, and tidy the spaces.
+
+    Only ``, . ? ! :`` remain, and hyphens and apostrophes inside words.
+    """
     text = _latin(text).translate(_WIDE_MARKS).replace("\n", " ")
     text = _QUOTES.sub("", _QUOTED.sub(r"\1", text))
     text = _ELLIPSIS.sub(_ellipsis, text)
@@ -151,7 +155,7 @@ def tidy(text: str) -> str:
 
 
 def _latin(text: str) -> str:
-    """Return ``text`` without letters of other scripts and without combining marks."""
+    """Return ``text`` without letters of scripts other than Latin and without combining marks."""
     if text.isascii():
         return text
     composed = unicodedata.normalize("NFC", text)
@@ -160,7 +164,7 @@ def _latin(text: str) -> str:
 
 
 def _base(char: str) -> str:
-    """Return a Latin letter with two marks (Vietnamese) without them, and any other character unchanged."""
+    """Return a letter of the block Latin Extended Additional (Vietnamese) without diacritics, others unchanged."""
     return unicodedata.normalize("NFD", char)[0] if "\u1e00" <= char <= "\u1eff" else char
 
 
@@ -180,5 +184,5 @@ _BETWEEN_IDEOGRAPHS = re.compile(
 
 
 def tidy_spaces(text: str) -> str:
-    """Tidy only the spaces of a text, for engines that read its punctuation themselves."""
+    """Tidy the spaces of a text, but not its punctuation. Used for Chinese and Tamil."""
     return _BETWEEN_IDEOGRAPHS.sub("", re.sub(r"\s+", " ", text)).strip()

@@ -1,4 +1,4 @@
-"""Rules for the short forms of Malay chats, such as "yg", "x", "kata2" and "xde"."""
+"""Rules for the abbreviations of chat messages, mostly Malay, such as "yg", "x", "kata2" and "xde"."""
 
 from __future__ import annotations
 
@@ -133,7 +133,10 @@ def _chat(match: re.Match[str], language: str) -> str:
 
 
 def _in_address(match: re.Match[str]) -> bool:
-    """Return True if the word is part of an address that is already in words ("ms dot wikipedia dot org")."""
+    """Return True if the word is part of a web or e-mail address that has been put into words.
+
+    In "ms dot wikipedia dot org", for example, "ms" must stay.
+    """
     before = match.string[max(0, match.start() - 12) : match.start()]
     if before.endswith((" dot ", " underscore ", " dash ")):
         return True
@@ -143,7 +146,7 @@ def _in_address(match: re.Match[str]) -> bool:
 
 
 def _not(match: re.Match[str], language: str) -> str:
-    """Read a lone x between Malay words as "tak" (not); in algebra it stays a letter."""
+    """Replace a lone x in Malay text by "tak" (not). In algebra the x is kept."""
     before = match.string[: match.start()].split()[-1:]
     after = match[1].lower() if match[1] else ""
     if language != "ms" or after in _NO_X_AFTER or (before and before[0].lower() in _NO_X_BEFORE):
@@ -152,9 +155,9 @@ def _not(match: re.Match[str], language: str) -> str:
 
 
 def _twice(match: re.Match[str], language: str) -> str:
-    """Write out a reduplicated word: "kata2" is "kata-kata", "tertanya2" is "tertanya-tanya".
+    """Write out a reduplicated word: "kata2" becomes "kata-kata", "tertanya2" becomes "tertanya-tanya".
 
-    A suffix comes after the second half: "benda2nya" is "benda-bendanya".
+    A suffix follows the second half: "benda2nya" becomes "benda-bendanya".
     """
     before = match.string[: match.start()].split()[-1:]
     if language != "ms" or match[1].isupper() or (before and before[0][0].isdigit()):
@@ -207,6 +210,6 @@ CHAT: list[Rule] = [
     rule(rf"(?<![\w'’.{LETTER_MARK}-])[A-Za-z][a-z]{{1,12}}(?![\w'’-])", _chat),
     rule(r"(?<!\w)([A-Z])\s?&\s?(?=[A-Z](?!\w))", lambda m, lang: f"{m[1]} {pick(lang, 'en', 'and')} "),
     rule(r"\s?&\s?", words(" dan ", " and ")),
-    rule(r"(?<=[^\W\d_])\s?/\s?(?=(?i:atau|or)\b)", words(" ", " ")),  # "dan/atau": the next word already says it
+    rule(r"(?<=[^\W\d_])\s?/\s?(?=(?i:atau|or)\b)", words(" ", " ")),  # in "dan/atau", "or" is there already
     rule(r"(?<=([^\W\d_]))\s?/\s?(?=([^\W\d_]))", _or),
 ]

@@ -1,4 +1,4 @@
-"""Rules for dates and years, with the day first as in Malaysia."""
+"""Rules that put dates and years into words. Numeric dates have the day first, as in Malaysia."""
 
 from __future__ import annotations
 
@@ -84,7 +84,11 @@ _YEAR_CUES = (
 
 
 def date(day: int, month: int, full_year: int | None, language: str) -> str:
-    """Return a date in words: ``day``, ``month`` (1 to 12), and the year unless ``full_year`` is None."""
+    """Return a date in words.
+
+    ``month``: 1 to 12.
+    ``full_year``: None for a date without a year.
+    """
     if language == "ms":
         spoken = f"{cardinal(day, 'ms')} {_MALAY_MONTHS[month - 1]}"
     else:
@@ -119,9 +123,9 @@ def _iso(match: re.Match[str], language: str) -> str:
 
 
 def _short(match: re.Match[str], language: str) -> str:
-    """Put dates without a year into words ("pada 12/3" is "pada dua belas Mac") unless they may be fractions.
+    """Put dates without a year into words, unless they may be fractions: "pada 12/3" becomes "pada dua belas Mac".
 
-    Without a day above 12, only a cue word before them shows that they are dates.
+    Numbers that could be a fraction or a ratio count as dates only after a cue word such as "pada".
     """
     found = [(int(day), int(month)) for day, month in re.findall(r"(\d{1,2})/(\d{1,2})", match[0])]
     if not all(1 <= day <= 31 and 1 <= month <= 12 for day, month in found):
@@ -189,7 +193,7 @@ def _day_month(match: re.Match[str], language: str) -> str:
 
 
 def _days_month(match: re.Match[str], language: str) -> str:
-    """Put a range of days before a month's name into words: the "1-3" of "1-3 Jun" is "satu hingga tiga"."""
+    """Put the first day of a range before a month's name into words: "1-3 Jun" becomes "satu hingga 3 Jun"."""
     low = int(match[1])
     high = int(match[2])
     joined = pick(language, "hingga", "to")
@@ -216,9 +220,9 @@ def _month_year(match: re.Match[str], language: str) -> str:
 
 
 def _year(match: re.Match[str], language: str) -> str:
-    """Read a number as a year in English where the words beside it allow that: "in 1957" is "in nineteen fifty-seven".
+    """Put an English year into words: "in 1957" becomes "in nineteen fifty-seven".
 
-    Malay reads years like any other number.
+    A number before a counted noun ("1957 people") is not a year. In Malay, years are read like other numbers.
     """
     value = int(match[2])
     if language == "ms":
@@ -278,7 +282,7 @@ DATES: list[Rule] = [
     ),
 ]
 
-#: Rules that also apply to texts without a digit.
+#: Rules that are also applied to texts without a digit.
 NAMED_DAYS: list[Rule] = [
     rule(
         r"(?<!\w)(Jan|Feb|Apr|Jul|Aug|Ogo|Sep|Sept|Oct|Okt|Nov|Dec|Dis)(?=:)",

@@ -1,11 +1,14 @@
-"""Word error rate of a transcript, and the normal form in which two texts are compared.
+"""Compute the word error rate (WER) of a transcript.
 
-Differences of notation do not count as errors: case, punctuation, "6%" or "enam peratus", "RM12.50" or "dua belas
-ringgit lima puluh sen", "KWSP" or "k w s p", "Dr." or "doktor", "e-mel" or "emel", "colour" or "color", "it's" or "it
-is".
+Both texts are normalised first, so that differences of notation do not count as errors:
 
-Both texts are brought to one form in three steps. Numbers in words become digits; signs are put in words; numbers in
-these words become digits too. Chinese is compared by characters.
+- case and punctuation;
+- numbers and amounts: "6%" and "enam peratus", "RM12.50" and "dua belas ringgit lima puluh sen";
+- spelled acronyms and abbreviations: "KWSP" and "k w s p", "Dr." and "doktor";
+- spelling variants and contractions: "e-mel" and "emel", "colour" and "color", "it's" and "it is".
+
+Number words become digits, then symbols are put into words, then the number words among these become digits too.
+Chinese is compared character by character.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ _BEFORE_SIGNS = [
         (r"[\u2018\u2019\u02bc`]", "'"),
     )
 ]
-#: Patterns that restore the capitals of signs, because the rules expect them and the text is in small letters by then.
+#: Patterns that restore the capitals of symbols and units in lower-case text, because the rules expect them.
 _AS_WRITTEN = [
     (re.compile(rf"\b{name.lower()}(?=\.?\s?\d)|(?<=\d){name.lower()}\b|(?<=\d ){name.lower()}\b"), name)
     for name in (
@@ -82,7 +85,7 @@ _AS_WRITTEN = [
         (r"\bno\.\s?(?=\w)", "number "),
     )
 ]
-#: Telephone, identity and account numbers, whose groups of digits become one number.
+#: Telephone, identity card and account numbers. Their groups of digits are joined into one number.
 _GROUPED = re.compile(r"(?<![\w.])\+?(?:0\d{1,3}|1[- ][38]00|60\d{0,2}|\d{6}|\d{3,4})(?:[- ]\d{2,8}){1,4}(?![\w.]?\d)")
 _ACCENTS = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")
 _DOTTED_THOUSANDS = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{3}){2,4}(?![\w.]?\d)")
@@ -126,7 +129,7 @@ _LETTERS_AND_DIGITS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 @dataclass(frozen=True)
 class Errors:
-    """Counts of the word edits that turn the reference into the hypothesis.
+    """The numbers of word errors in a transcript, as edits that turn the reference into the hypothesis.
 
     ``words``: number of words in the reference.
     """
@@ -142,12 +145,16 @@ class Errors:
 
     @property
     def rate(self) -> float:
-        """The errors as a share of the reference's words. Many insertions make it greater than 1."""
+        """The word error rate: errors divided by the words of the reference. It can exceed 1."""
         return self.count / self.words
 
 
 def compare(reference: str, hypothesis: str, language: str = "ms") -> Errors:
-    """Count the word errors of a transcript (``hypothesis``) against what was really said (``reference``).
+    """Count the word errors of a transcript.
+
+    ``reference``: the words that were really said.
+    ``hypothesis``: the transcript.
+    ``language``: language of the texts if they do not show their own.
 
     Raises ``ValueError`` if the reference has no words.
     """
@@ -159,10 +166,10 @@ def compare(reference: str, hypothesis: str, language: str = "ms") -> Errors:
 
 
 def alike(reference: str, hypothesis: str, language: str = "ms") -> tuple[str, str]:
-    """Return both texts as they are compared.
+    """Return both texts in the form in which they are compared.
 
-    Both are normalised (see ``normalise``) in the same language. Differences of spacing alone are removed: "lebuh raya"
-    and "lebuhraya" become the same.
+    Both are normalised (see ``normalise``) with the same language. Words that one text writes together and the other
+    separately ("lebuhraya", "lebuh raya") are joined in both.
     """
     spoken = _language(f"{reference} {hypothesis}", language)
     said, heard = (_words(text, spoken) for text in (reference, hypothesis))
@@ -170,16 +177,17 @@ def alike(reference: str, hypothesis: str, language: str = "ms") -> tuple[str, s
 
 
 def normalise(text: str, language: str = "ms") -> str:
-    """Return lower-case words separated by single spaces, with numbers in digits, one spelling and no punctuation.
+    """Return a text in lower case without punctuation, with numbers in digits and each word in one spelling.
 
-    ``language`` decides how signs are said if the text does not show its language. A hyphen separates words:
-    "anak-anak" and "anak anak" are the same two words.
+    Words are separated by single spaces. A hyphen separates words too: "anak-anak" becomes "anak anak".
+
+    ``language``: language in which symbols are put into words if the text does not show its own.
     """
     return " ".join(_words(text, _language(text, language)))
 
 
 def _language(text: str, fallback: str) -> str:
-    """Return the language in which signs are said: "ms" or "en"."""
+    """Return the language in which symbols are put into words: "ms" or "en"."""
     found = detect_language(text.casefold(), fallback.partition("-")[0].lower())
     return "en" if found in ("en", "zh", "ta") else "ms"
 
@@ -209,7 +217,7 @@ def _words(text: str, language: str) -> list[str]:
 
 
 def _spoken_numbers(text: str) -> str:
-    """Replace numbers in words by digits. Punctuation ends a number."""
+    """Replace number words by digits. Words on both sides of a punctuation mark are not joined into one number."""
     out: list[str] = []
     phrase: list[str] = []
     for chunk in text.split():
@@ -226,7 +234,7 @@ def _spoken_numbers(text: str) -> str:
 
 
 def _kept(text: str) -> str:
-    """Return the text without punctuation, with spaces between Chinese characters, letters and digits."""
+    """Remove the punctuation. Put spaces around each Chinese character, and between letters and digits."""
     text = re.sub(r"(?<!\d)[./](?!\d)|(?<=\d)[./](?!\d)|(?<!\d)[./](?=\d)", " ", text)
     text = text.replace("+", " tambah ").replace("=", " sama dengan ")
     kept = "".join(char if char in "'%./" or unicodedata.category(char)[0] in _IN_WORDS else " " for char in text)
@@ -235,7 +243,7 @@ def _kept(text: str) -> str:
 
 
 def _letters_joined(words: Sequence[str]) -> list[str]:
-    """Join spelled letters into one word, written as letters ("k w s p") or by their names ("ke dabliu es pi")."""
+    """Join spelled letters into one word. They may be single letters ("k w s p") or names ("ke dabliu es pi")."""
     out: list[str] = []
     run: list[str] = []
     for word in [*words, ""]:
@@ -259,7 +267,10 @@ def _spelled(run: list[str]) -> list[str]:
 
 
 def _joined(words: list[str], others: set[str]) -> list[str]:
-    """Join neighbouring words that the other text writes as one word."""
+    """Join two or three adjacent words if the other text has them as one word.
+
+    ``others``: all words of the other text.
+    """
     out: list[str] = []
     index = 0
     while index < len(words):

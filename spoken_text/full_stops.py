@@ -1,4 +1,4 @@
-"""Decide whether a full stop ends a sentence or only an abbreviation."""
+"""Decide whether a full stop ends a sentence or belongs to an abbreviation, an initial or an item number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TITLES = frozenset(
     திரு திருமதி டாக்டர் எண் எ.கா கி.மீ கி.கி மி.மீ செ.மீ மு.ப பி.ப எஸ் எம் ஆர் டி கே வி பி ஜே எல் செல்வி
     """.split()
 )
-# Those that are also words or ends of names: they are abbreviations only with a capital ("Sg. Buloh").
+# Titles that are also words or parts of names. They are abbreviations only with a capital ("Sg. Buloh").
 _ONLY_CAPITALISED = frozenset(
     "encik tuan puan cik dato datuk datin tun en ms st sr jr sg lt ir ts rujuk fig kem sek men pen tim pt mt gen "
     "gov sen rev hon md tg lg jab pej peg keb hosp".split()
@@ -26,7 +26,7 @@ _ONLY_CAPITALISED = frozenset(
 _COUNTERS = frozenset(
     "min maks max nos fig figs eq sec ch bil tel hlm ms m.s bab fasal vol pp p art sek jil jld para rajah".split()
 )
-# Abbreviations that may end a sentence: they do so before a capital, but not before a bracket.
+# Abbreviations that may be the last word of a sentence. A capital after the full stop shows that they are.
 _TAILS = frozenset(
     """
     dll dsb dst dkk etc bhd inc ltd co corp a.m p.m am pm s.w.t a.s r.a r.ha s.a.w et.al al jan feb mar apr jul aug ogo
@@ -48,8 +48,8 @@ _OPENING = "([-–—"
 def full_stop_ends(text: str, at: int, after: int, following: str) -> bool:
     """Return True if the full stop at text[at] ends a sentence.
 
-    ``after`` is the index behind the closing marks that follow the full stop: text[after:] begins with a space.
-    ``following`` is the first character after that space and any opening marks.
+    ``after``: index of the space that follows the full stop and any closing quotes or brackets.
+    ``following``: first character of the next word, without opening quotes or brackets.
     """
     found = _LAST_WORD.search(text, max(0, at - _LOOKBACK_CHARS), at)
     if found is None:
@@ -77,7 +77,10 @@ def full_stop_ends(text: str, at: int, after: int, following: str) -> bool:
 
 
 def _is_enumerator(text: str, start: int, word: str) -> bool:
-    """Return True if the word numbers a heading or a list item, also in running text ("Bahan: 1. Gula 2. Garam")."""
+    """Return True if the word is the number of a heading or a list item, as in "Bahan: 1. Gula 2. Garam".
+
+    ``start``: index of the word in the text.
+    """
     if not (word.isdigit() and len(word) <= 3):
         return False
     before = text[:start]

@@ -1,4 +1,4 @@
-"""Rules for numbers that identify something: telephone, identity card, account, postcode, flight, room, version."""
+"""Rules for numbers that identify something, such as telephone, account, flight and version numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from spoken_text.acronyms import is_spelled, spell
 from spoken_text.numbers import cardinal, digit_groups, digits, number
 from spoken_text.rules import EDGE, END, Rule, pick, rule
 
-_MAX_READ_DIGITS = 2  # beside letters: "B40" is read as a number, "MH370" digit by digit
+# After letters, a number with more digits is read digit by digit ("MH370"); "B40" is read as a number.
+_MAX_READ_DIGITS = 2
 
 
 def _groups(match: re.Match[str], language: str) -> str:
@@ -32,19 +33,22 @@ def _unbroken(match: re.Match[str], language: str) -> str:
 
 
 def _grouped(value: str) -> str:
-    """Return a telephone number in its usual groups: 0123456789 as "012 345 6789", 0321611234 as "03 2161 1234"."""
+    """Split a Malaysian telephone number into its usual groups: 0123456789 becomes "012 345 6789"."""
     cut = 3 if value[1] in "18" else 2
     return f"{value[:cut]} {value[cut:-4]} {value[-4:]}"
 
 
 def _unit_number(match: re.Match[str], language: str) -> str:
-    """Put block, floor and door of a flat into words: "A-12-3" is "A", twelve, three."""
+    """Put the number of a flat (block, floor, door) into words: "A-12-3" becomes "e dua belas tiga" in Malay."""
     block, *rest = match[0].split("-")
     return " ".join([_parts(block, language), *(cardinal(int(part), language) for part in rest)])
 
 
 def _street(match: re.Match[str], language: str) -> str:
-    """Put a street number into words: "Jalan 13/4" is "Jalan tiga belas per empat". Letters ("SS2/24") are spelled."""
+    """Put a street number into words: "Jalan 13/4" becomes "Jalan tiga belas per empat".
+
+    Letters, as in "SS2/24", are spelled.
+    """
     slash = f" {pick(language, 'per', 'slash')} "
     return match[1] + slash.join(_parts(part, language) for part in (match[2] + match[3]).split("/"))
 
@@ -74,7 +78,7 @@ def _cued(match: re.Match[str], language: str) -> str:
 
 
 def _code(match: re.Match[str], language: str) -> str:
-    """Put a code of letters and digits into words: "MH370", "4G", "KLIA2", "B12", "1MDB"."""
+    """Put a code of letters and digits into words, such as "MH370", "4G" or "KLIA2"."""
     spoken: list[str] = []
     for part in re.findall(r"\d+|[^\W\d_]+", match[0]):
         if not part[0].isdigit():

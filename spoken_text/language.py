@@ -1,4 +1,4 @@
-"""Detect the language of a sentence by its script, then by its words."""
+"""Detect the language of a sentence: Chinese and Tamil by their scripts, Malay and English by their words."""
 
 from __future__ import annotations
 
@@ -89,9 +89,11 @@ _FIRST_WEIGHT = 0.25  # added for the first word that shows a language: it decid
 
 
 def detect_language(text: str, fallback: str = "ms") -> str:
-    """Return the language of one sentence ("ms", "en", "zh" or "ta"), or ``fallback`` if the text does not show it.
+    """Return the language of one sentence: "ms", "en", "zh" or "ta".
 
-    A mixed sentence has the language of its grammar: "Deadline dia 30/11, so please submit" is Malay.
+    ``fallback``: returned if nothing in the text shows its language.
+
+    In a mixed sentence, function words count most: "Deadline dia 30/11, so please submit" is Malay.
     """
     han = len(_HAN.findall(text))
     tamil = len(_TAMIL.findall(text))

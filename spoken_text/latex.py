@@ -1,4 +1,4 @@
-r"""Turn LaTeX formulas ("\frac{3}{4}") into plain signs that the rules for numbers and mathematics read."""
+r"""Turn LaTeX formulas ("\frac{3}{4}") into plain symbols ("3/4") that the rules for numbers and maths can read."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ _IGNORED_ARGUMENT = frozenset("begin end label tag color hspace vspace".split())
 
 
 def without_latex(text: str) -> str:
-    """Return ``text`` with its formulas in plain signs. The dollars in "$5 and $6" are prices and stay."""
+    """Replace the LaTeX formulas in a text by plain symbols. Prices ("$5 and $6") are not taken for formulas."""
     if "$" not in text and "\\" not in text:
         return text
     return _DELIMITED.sub(_formula, text)
@@ -100,14 +100,17 @@ def _formula(match: re.Match[str]) -> str:
 
 
 class _Reader:
-    """Reads a formula from left to right. Braces may nest. A broken formula is read as far as possible."""
+    """A parser for one formula, from left to right. Braces may be nested. Malformed LaTeX raises no error."""
 
     def __init__(self, body: str) -> None:
         self._signs: list[str] = _SIGN.findall(body.replace("\n", " "))
         self._at = 0
 
     def read(self, depth: int = 0) -> str:
-        """Return the formula in plain signs, up to the closing brace or the end."""
+        """Return the formula from here to the closing brace, or to its end, in plain symbols.
+
+        ``depth``: number of open braces.
+        """
         parts: list[str] = []
         while self._at < len(self._signs):
             sign = self._next()
@@ -134,7 +137,7 @@ class _Reader:
         return sign
 
     def _argument(self, depth: int) -> str:
-        """Return what a command applies to: a group in braces or a single sign."""
+        """Return the next argument of a command: a group in braces, a command or a single character."""
         while self._at < len(self._signs) and self._signs[self._at] == " ":
             self._at += 1
         if self._at >= len(self._signs) or depth >= _MAX_DEPTH:
@@ -169,5 +172,8 @@ def _power(exponent: str) -> str:
 
 
 def _minus(before: str) -> str:
-    """Return " − " for the sign between two terms, " ¬" for the sign of the term that follows."""
+    """Return the symbol for a minus: " − " for a subtraction, " ¬" for the sign of a negative term.
+
+    ``before``: the formula before the minus.
+    """
     return " − " if re.search(r"[\w)°}]\s*$", before) else " ¬"

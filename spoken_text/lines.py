@@ -1,4 +1,4 @@
-"""Tell what kind of Markdown a line is: a heading, a list item, a table row, text."""
+"""Classify lines of Markdown: heading, list item, table row, plain text and others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 
 
 class LineKind(enum.Enum):
+    """What a line of Markdown is. RULE includes underlines of headings and the row below the head of a table."""
+
     BLANK = "blank"
     RULE = "rule"
     FENCE = "fence"
@@ -31,7 +33,7 @@ _MARKS = frozenset("-*_=+#~`•‣◦▪●–.)(:|>0123456789")
 
 
 def line_kind(line: str) -> LineKind:
-    """Return the kind of a complete line, given without the quote marks at its start."""
+    """Return the kind of a complete line. ``line`` has no block-quote marks (``>``) at its start."""
     line = line.strip()
     if not line:
         return LineKind.BLANK
@@ -53,12 +55,12 @@ def line_kind(line: str) -> LineKind:
 
 
 def is_delimiter_row(line: str) -> bool:
-    """Return True if the line separates a table's head from its body (``|---|:--:|``)."""
+    """Return True if the line is the delimiter row between the head and the body of a table (``|---|:--:|``)."""
     return "-" in line and "|" in line and set(line) <= set("|:- \t\r")
 
 
 def kind_so_far(line: str) -> LineKind | None:
-    """Return the kind of an incomplete line, or None while its kind is not certain."""
+    """Return the kind of an incomplete line, or None if it still depends on the rest of the line."""
     if all(char in _MARKS or char.isspace() or _EMOJI_MARK.match(char) for char in line):
         return None
     if line.startswith(("|", "```", "~~~")):

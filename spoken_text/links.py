@@ -1,4 +1,4 @@
-"""Rules for web and e-mail addresses, @mentions and #hashtags."""
+"""Rules that put web and e-mail addresses, @mentions and #hashtags into words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _host(host: str) -> str:
 
 
 def _url(match: re.Match[str], language: str) -> str:
-    """Put only the host of a web address into words, because nobody reads a path aloud."""
+    """Put the host of a web address into words and drop the rest: "pautan ke wikipedia dot org"."""
     url = match[0]
     tail = url[len(url.rstrip(".,;:!?)\"'”’]*_~}")) :]
     host = re.split(r"[/?#:]", url[: len(url) - len(tail)].split("://", 1)[-1], maxsplit=1)[0].rsplit("@", 1)[-1]

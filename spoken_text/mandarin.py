@@ -7,7 +7,7 @@ import re
 from spoken_text.numbers_zh import NEGATIVE, cardinal, counted, digits, number
 from spoken_text.rules import DASH, Rule, in_one_language
 
-# Regular expressions count Chinese characters as letters, so only ASCII characters bound a number.
+# Only ASCII letters and digits next to a number are excluded. ``\w`` would also match Chinese characters.
 _EDGE = r"(?<![A-Za-z0-9])(?<!\d[.,])"
 _END = r"(?![A-Za-z0-9])"
 _NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,4}(?!\d)|\d{1,16})(?:\.\d{1,15})?"
@@ -185,7 +185,7 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _code(match: re.Match[str]) -> str:
-    """Read the digits of "MH370" one by one, those of "iPhone15" and "G20" as a number."""
+    """Put the digits of a code into words: one by one in "MH370", as a number in "iPhone15" and "G20"."""
     spoken = digits(match[2]) if len(match[2]) > 2 or match[2][0] == "0" else number(match[2])
     return match[1] + spoken
 

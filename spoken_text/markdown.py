@@ -1,4 +1,4 @@
-"""Turn Markdown into plain text without markup."""
+"""Turn Markdown into plain text that can be read aloud."""
 
 from __future__ import annotations
 
@@ -47,13 +47,15 @@ _ENTITY_HINT = re.compile(r"&#?\w{1,31};")
 _LINE_BREAK = re.compile(r"[^\S\n]*\\?\n\s*")
 _UNIT_IN_HEAD = re.compile(r"(.{1,80}?)\s*\(([^()\s\d]{1,6}[²³]?)\)")
 _MAX_NAME_CHARS = 60  # a longer column name is not repeated with every cell
-_LONG_LINE_CHARS = 50  # a shorter line was not wrapped but ended on purpose
+_LONG_LINE_CHARS = 50  # the break after a shorter line was intended: the line was not wrapped for its length
 
 
 def plain_pieces(piece: str, language: str) -> list[str]:
-    """Return the plain texts of one piece of ``spoken_text.sentences``.
+    """Return the plain texts of one piece of Markdown, each to be read as a sentence of its own.
 
-    A table has one text per row; a rule, a reference or a blank line has none; anything else has one.
+    ``piece``: a piece from ``spoken_text.sentences``.
+
+    A table gives one text per row. A rule, a reference or a blank line gives none. Any other piece gives one.
     """
     first = piece.split("\n", 1)[0]
     kind = line_kind(first)
@@ -84,7 +86,7 @@ def _item(piece: str, language: str) -> str:
 
 
 def _stopped(text: str, language: str) -> str:
-    """Return the text with a full stop at its end, so that the voice drops after a heading or an item."""
+    """Add a full stop unless the text ends with punctuation, so that the voice falls after a heading or an item."""
     text = text.rstrip()
     bare = text.rstrip("\"'”’)]*_ ")
     return text if not bare or bare[-1] in ".?!:;,…。！？：；，" else text + _STOPS.get(language, ".")
@@ -112,7 +114,7 @@ def _named(head: list[str], cells: list[str]) -> list[str]:
 
 
 def _pair(name: str, cell: str) -> str:
-    """Return a cell with the name of its column: "205" below "Jarak (km)" is "Jarak: 205 km"."""
+    """Return a table cell after the name of its column: "205" in the column "Jarak (km)" becomes "Jarak: 205 km"."""
     if (unit := _UNIT_IN_HEAD.fullmatch(name)) and re.fullmatch(r"[\d.,–-]{1,30}", cell):
         name = unit[1]
         sign = unit[2]
@@ -128,7 +130,7 @@ def _cells(row: str, language: str) -> list[str]:
 
 
 def _cell(cell: str, language: str) -> str:
-    """Return the text of a cell. A tick is "yes", a cross is "no", a dash is empty."""
+    """Return the plain text of a table cell. A tick becomes "yes", a cross "no", a dash ""."""
     if _YES_CELL.fullmatch(cell):
         return _YES.get(language, _YES["en"])
     if _NO_CELL.fullmatch(cell):
@@ -137,7 +139,7 @@ def _cell(cell: str, language: str) -> str:
 
 
 def inline(text: str) -> str:
-    """Return the text without link addresses, emphasis, tags, citations and escapes."""
+    """Remove inline markup: link addresses, emphasis, HTML tags, citations and escapes."""
     text = _LINE_BREAK.sub(_line_break, text)
     text = without_latex(text)
     text = _CODE.sub(lambda m: m[2].strip().replace("_", " "), text)
@@ -163,7 +165,7 @@ def _label(match: re.Match[str]) -> str:
 
 
 def _line_break(match: re.Match[str]) -> str:
-    """Return a space where a long line was wrapped, or a pause where a short one was ended on purpose."""
+    """Return what replaces a line break: " " if a long line was wrapped, ", " if the break was probably intended."""
     text = match.string
     start = text.rfind("\n", 0, match.start()) + 1
     before = text[start : match.start()].rstrip()

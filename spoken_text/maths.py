@@ -1,4 +1,4 @@
-"""Rules for signs between numbers, for ranges and for scores."""
+"""Rules that put mathematical symbols, ranges and scores into words."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ def _to(language: str) -> str:
 
 
 def _range(match: re.Match[str], language: str) -> str:
-    """Read "5-10" as a range, "3-1" as a score or "10 - 5" as a subtraction.
+    """Put a dash between two numbers into words: "5-10" is a range, "3-1" a score and "10 - 5" a subtraction.
 
-    A score has one or two digits on each side and no spaces. Either a word of sport precedes it, or the first number is
-    larger than the second and below 10. In a subtraction the first number is larger, "=" follows, or the sign is "−".
+    - Score: one or two digits on each side and no spaces. Either a word for a match or a result ("menang") comes before
+      it, or the first number is the larger one and below 10.
+    - Subtraction: the first number is the larger one, "=" follows, or the dash is "−".
+    - Range: anything else.
     """
     low = match[1]
     high = match[3]
@@ -59,7 +61,7 @@ def _range(match: re.Match[str], language: str) -> str:
 
 
 def _term(match: re.Match[str], language: str) -> str:
-    """Put a factor and its unknown into words: the "3x" of "x^2 - 3x" is "tiga x"."""
+    """Put the coefficient of a variable into words: "3x" in "x^2 - 3x" becomes "tiga x"."""
     factor, unknown = (match[1], match[2]) if match[1] else (match[3], match[4])
     return f"{cardinal(int(factor), language)} {unknown}"
 
@@ -73,12 +75,12 @@ def _multiplied(match: re.Match[str], language: str) -> str:
 
 
 def _more_than(match: re.Match[str], language: str) -> str:
-    """Read the "5+" of "5+ tahun" as more than five: "lebih 5"."""
+    """Put the plus after a number into words: "5+" in "5+ tahun" becomes "lebih 5", in English "5 plus"."""
     return f"lebih {match[1]}" if language == "ms" else f"{match[1]} plus"
 
 
 _NOUN = r"[a-z]{1,12}[²³]?|°C"
-#: Signs beside numbers and amounts of money. Applied before these are put in words.
+#: Symbols before or after numbers and amounts of money. Applied before the numbers are put into words.
 SIGNED: list[Rule] = [
     rule(r"(?<=\d),(?=(?:RM|US\$|\$)\d)", words(", ", ", ")),
     rule(
@@ -114,7 +116,7 @@ SIGNED: list[Rule] = [
     rule(rf"(?<=[-+*=(^] ){EDGE}(\d{{1,4}})([a-z])(?![\w])|{EDGE}(\d{{1,4}})(x|y)(?=\s?[-+*=^)])", _term),
 ]
 
-#: Applied before times of day are put in words.
+#: Applied before times of day are put into words.
 TIME_RANGES: list[Rule] = [
     rule(rf"(\d\s?{_PART})\s?{DASH}\s?(?=\d)", lambda m, lang: m[1] + _to(lang), re.IGNORECASE),
     rule(

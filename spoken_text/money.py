@@ -1,4 +1,4 @@
-"""Rules for amounts of money: "RM1,250.50", "RM1.2 juta", "US$5", "50¢", "Rp10.000"."""
+"""Rules that put amounts of money into words, such as "RM1,250.50", "RM1.2 juta", "50¢" and "Rp10.000"."""
 
 from __future__ import annotations
 
@@ -78,7 +78,10 @@ _CODES = "|".join(sign for sign in _CURRENCIES if sign.isalpha() and len(sign) >
 
 
 def amount(value: str, currency: _Currency, language: str) -> str:
-    """Return an amount such as "1250.50" in words. Two decimals are in the smaller unit, such as sen."""
+    """Return an amount such as "1250.50" in words: "… ringgit lima puluh sen".
+
+    One or two decimals are read in the smaller unit of the currency, more decimals digit by digit.
+    """
     whole, _, decimals = value.replace(",", "").partition(".")
     if len(decimals) == 1:
         decimals += "0"
@@ -117,7 +120,7 @@ def _after(match: re.Match[str], language: str) -> str:
 
 
 def _range(match: re.Match[str], language: str) -> str:
-    """Put a range of amounts into words: "RM5-10 juta" is "lima hingga sepuluh juta ringgit"."""
+    """Put a range of amounts into words: "RM5-10 juta" becomes "lima hingga sepuluh juta ringgit"."""
     sign, low, low_size, high, high_size = match.groups()
     joined = pick(language, "hingga", "to")
     end = _scaled(high, high_size, _CURRENCIES[sign], language)
@@ -128,7 +131,7 @@ def _range(match: re.Match[str], language: str) -> str:
 
 
 def _thousands(match: re.Match[str], language: str) -> str:
-    """Remove thousands separators other than the Malaysian comma: "RM1.234.567", "RM 1 250 000"."""
+    """Remove full stops and spaces that separate thousands: "RM1.234.567", "RM 1 250 000"."""
     return f"{match[1]}{re.sub('[. ]', '', match[2])}"
 
 

@@ -1,7 +1,7 @@
 """Turn number words into digits: "dua puluh satu" into 21, "nineteen fifty-seven" into 1957, "三十六" into 36.
 
-This is the inverse of ``numbers_ms`` and ``numbers_en``, for comparing texts. Malay and English number words are read
-together, so a sentence that mixes the languages needs no language setting.
+This is the inverse of ``numbers_ms`` and ``numbers_en``; the error rate uses it. Malay and English number words are
+recognised at the same time, so no language needs to be given.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ _ENDING = "-an"
 _PLURALS = {name[:-1] + "ies": value for name, value in _TENS.items()}  # "nineties"
 _FRACTIONS = {"thirds": 3, "quarters": 4} | {f"{numbers_en.ordinal(value)}s": value for value in range(5, 11)}
 _DIGITS = re.compile(r"\d{1,15}")
-_JOINED_FROM = 3  # digits in all: "tiga tujuh kosong" is 370 (as in MH370), "dua tiga" stays two numbers
+# Minimum digits for joining adjacent numbers: "tiga tujuh kosong" is 370 (as in MH370), "dua tiga" stays two numbers.
+_JOINED_FROM = 3
 
 
 class _Found(NamedTuple):
     """A number found in a sequence of words.
 
     ``text``: the number in digits.
-    ``following``: index after its last word.
-    ``joins``: whether it may be joined to a number right before it.
+    ``following``: index of the word after the number.
+    ``joins``: whether the number may be joined to an adjacent number before it.
     """
 
     text: str
@@ -45,10 +46,12 @@ class _Found(NamedTuple):
 
 
 def with_digits(words: Sequence[str]) -> list[str]:
-    """Return lower-case words with their numbers in digits.
+    """Replace the number words in a text by digits.
 
-    Each number is one word without thousands separators. Digits read one by one, and years read by halves ("nineteen
-    fifty-seven"), become one number.
+    ``words``: words in lower case.
+
+    Each number becomes one item of the result, without thousands separators. Digits read one by one, and years read as
+    two numbers ("nineteen fifty-seven"), become one number.
     """
     words = _decades_split(words)
     out: list[str] = []
@@ -72,14 +75,14 @@ def with_digits(words: Sequence[str]) -> list[str]:
 
 
 def _joined(run: Sequence[str]) -> list[str]:
-    """Join adjacent numbers into one, unless they have too few digits, as in "dua tiga"."""
+    """Join adjacent numbers into one if together they have at least ``_JOINED_FROM`` digits."""
     if len(run) > 1 and sum(char.isdigit() for text in run for char in text) >= _JOINED_FROM:
         return ["".join(run)]
     return list(run)
 
 
 def _decades_split(words: Sequence[str]) -> Sequence[str]:
-    """Split a decade's second word into number and ending: in "sembilan puluhan", "puluh" and "-an"."""
+    """Split the ending from the second word of a decade: "sembilan puluhan" becomes "sembilan puluh -an"."""
     if not any(word in _DECADES for word in words):
         return words
     out: list[str] = []
@@ -90,7 +93,10 @@ def _decades_split(words: Sequence[str]) -> Sequence[str]:
 
 
 def _read(words: Sequence[str], index: int, *, after_number: bool) -> _Found | None:
-    """Return the number that begins at words[index], or None."""
+    """Return the number that begins at words[index], or None if none does.
+
+    ``after_number``: whether the word before it belongs to a number. "oh" is a zero only then.
+    """
     word = words[index]
     following = words[index + 1] if index + 1 < len(words) else ""
     if word in ("oh", "o") and after_number and (following in _UNITS or _DIGITS.fullmatch(following)):
@@ -105,7 +111,11 @@ def _read(words: Sequence[str], index: int, *, after_number: bool) -> _Found | N
 
 
 def _with_tail(words: Sequence[str], value: str, index: int) -> _Found:
-    """Add what follows a number and belongs to it: decimals, a denominator, the ending of a decade."""
+    """Complete a number with its decimals, its denominator or the ending of a decade, if one of these follows.
+
+    ``value``: the number so far, in digits.
+    ``index``: index of the next word.
+    """
     word = words[index] if index < len(words) else ""
     if word in _POINTS and (decimals := _decimals(words, index + 1)):
         return _Found(f"{value}.{decimals.text}", decimals.following, joins=False)
@@ -123,7 +133,10 @@ def _with_tail(words: Sequence[str], value: str, index: int) -> _Found:
 
 
 def _decimals(words: Sequence[str], index: int) -> _Found | None:
-    """Return the digits after the point, read one by one or as numbers below a hundred; None if there are none."""
+    """Return the digits after a decimal point, or None if none begin at words[index].
+
+    They may be read one by one or as numbers below a hundred.
+    """
     text = ""
     while index < len(words) and (part := _small_part(words, index)) is not None:
         text += part[0]
@@ -141,7 +154,10 @@ def _small_part(words: Sequence[str], index: int) -> tuple[str, int] | None:
 
 
 def _ordinal(words: Sequence[str], index: int) -> _Found | None:
-    """Return an ordinal: "kelima" and "ke 5" as ke5, "twenty fifth" as 25th. None if there is none."""
+    """Return the ordinal that begins at words[index], or None if none does.
+
+    "kelima" and "ke 5" become "ke5", "twenty fifth" becomes "25th".
+    """
     word = words[index]
     if word == "pertama":
         return _Found("ke1", index + 1, joins=False)
@@ -164,14 +180,14 @@ def _with_suffix(value: int) -> str:
 
 
 def _cardinal(words: Sequence[str], index: int) -> tuple[str, int] | None:
-    """Return the longest number below 10**15 that begins at words[index], in digits, and the index behind it.
+    """Return the longest number that begins at words[index], or None if none does.
 
-    None if no number begins there.
+    The result is the number in digits (it is below 10**15) and the index of the word after it.
     """
     if index < len(words) and words[index] in _ZEROS:
         return "0", index + 1
     total = 0
-    below = 16  # exponent of the last scale; the next one must be smaller
+    below = 16  # exponent of the last scale word; the next one must be smaller
     first = index
     while index < len(words) and (group := _group(words, index)) is not None:
         amount, following, digits = group
@@ -179,7 +195,7 @@ def _cardinal(words: Sequence[str], index: int) -> tuple[str, int] | None:
         if amount >= 10**below or scale >= below or (scale and len(digits) > 3):
             break
         if not scale and amount >= 1000 and amount in _ONE_OF.values():
-            scale = len(str(amount)) - 1  # "seribu": more may follow
+            scale = len(str(amount)) - 1  # "seribu" is treated as one thousand, after which more may follow
             amount = 1
         elif not scale:
             return (digits if digits and index == first else str(total + amount)), following
@@ -194,9 +210,10 @@ def _cardinal(words: Sequence[str], index: int) -> tuple[str, int] | None:
 
 
 def _group(words: Sequence[str], index: int) -> tuple[int, int, str] | None:
-    """Return a number below a thousand, a number such as "seribu", or digits; None if there is none.
+    """Return the part of a number before a scale word, or None if none begins at words[index].
 
-    The result is the value, the index behind the number and, if it was written in digits, these digits (else "").
+    Such a part is a number below a thousand, a number such as "seribu" (one thousand), or a word of digits. The result
+    is its value, the index of the next word and, if the part was written in digits, these digits (else "").
     """
     word = words[index]
     if _DIGITS.fullmatch(word):
@@ -221,7 +238,10 @@ def _group(words: Sequence[str], index: int) -> tuple[int, int, str] | None:
 
 
 def _with_rest(words: Sequence[str], hundreds: int, index: int) -> tuple[int, int, str]:
-    """Read the part after the hundreds, with or without an "and". Return value, index behind it, and ""."""
+    """Add the number below a hundred that follows ``hundreds``, with or without "and" before it, if there is one.
+
+    The result is that of ``_group``.
+    """
     start = index + 1 if words[index : index + 1] == ["and"] else index
     if start < len(words) and (rest := _below_hundred(words, start)) is not None:
         return hundreds + rest[0], rest[1], ""
@@ -264,7 +284,7 @@ _HAN_PART = re.compile(r"\d+(?:\.\d+)?|.")
 
 
 def han_with_digits(text: str) -> str:
-    """Return Chinese text with its numerals in digits: "三十六" is 36, "二零二四年" 2024年, "百分之六" 6%."""
+    """Replace Chinese numerals by digits: "三十六" becomes "36", "百分之六" becomes "6 %"."""
     if not _HAN_NUMBER.search(text):
         return text
     percent = text.replace("百分之", _PERCENT)

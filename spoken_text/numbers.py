@@ -1,4 +1,4 @@
-"""Put numbers such as "1,250.50", "ke-3", "2/3", "-5" and "1990-an" into words."""
+"""Put numbers such as "1,250.50", "ke-3", "2/3", "-5" and "1990-an" into Malay or English words."""
 
 from __future__ import annotations
 
@@ -33,14 +33,16 @@ def digits(text: str, language: str) -> str:
 
 
 def digit_groups(text: str, language: str) -> str:
-    """Return the digits of ``text`` in words, with a pause wherever other characters separate them."""
+    """Return the digits of ``text`` in words, one by one, with a comma between groups of digits."""
     return ", ".join(digits(group, language) for group in re.findall(r"\d+", text))
 
 
 def number(text: str, language: str) -> str:
-    """Return a number that matches NUMBER in words.
+    """Return a number in words.
 
-    Decimals are read digit by digit, and so are numbers with a leading zero ("007") or more than MAX_DIGITS digits.
+    ``text``: a match of ``rules.NUMBER``.
+
+    Decimals are read digit by digit. So are numbers with a leading zero ("007") or more than MAX_DIGITS digits.
     """
     whole, _, decimals = text.replace(",", "").partition(".")
     if len(whole) > MAX_DIGITS or (len(whole) > 1 and whole[0] == "0"):
@@ -63,7 +65,7 @@ def _ordinal(match: re.Match[str], language: str) -> str:
 
 
 def _decade(match: re.Match[str], language: str) -> str:
-    """Put a decade into words: "1990-an", "20-an"; "1990s" is "nineteen nineties"."""
+    """Put a decade into words: "1990s" becomes "nineteen nineties", in Malay with the ending "-an"."""
     value = int(match[1].replace(",", ""))
     if language == "ms":
         return cardinal(value, "ms") + "an"
@@ -97,11 +99,11 @@ _SCALES = {
     "million": ("juta", "million"),
 }
 _WORD_SCALES = "|".join(sorted((name for name in _SCALES if len(name) > 3), key=len, reverse=True))
-#: Pattern of a scale after an amount of money: "RM5k", "RM2j", "RM1.2 juta", "RM1 JUTA".
+#: Pattern of a scale (thousand, million, …) after an amount of money: "RM5k", "RM2j", "RM1.2 juta", "RM1 JUTA".
 SCALE = (
     f"(?:(?i:{_WORD_SCALES})|{'|'.join(sorted((name for name in _SCALES if len(name) <= 3), key=len, reverse=True))})"
 )
-# Scales after a bare number. They must touch it. "j", "m", "b" and "t" are left out: they may be units or names.
+# Scales that may directly follow a plain number ("5k"). "j", "m", "b" and "t" are left out, because they may be units.
 _TOUCHING = "[kK]|rb|jt|mil|bn"
 _AFTER_HOUSES = re.compile(
     r"\b(?:kelas|rumah|blok|lot|bilik|tingkat|no|nombor|jalan|jln|unit|pintu|gred|tingkatan|seksyen|darjah|lorong|bas|"
@@ -111,12 +113,16 @@ _AFTER_HOUSES = re.compile(
 
 
 def scale(text: str, language: str) -> str:
-    """Return a scale such as "k", "juta" or "bn" (see SCALE) in words."""
+    """Return a scale in words: "k" becomes "ribu" or "thousand". ``text`` is a match of SCALE."""
     return pick(language, *_SCALES[text if text in _SCALES else text.lower()])
 
 
 def scaled(value: str, size: str, language: str) -> str:
-    """Return a number with its scale in words: "1.2 juta", "5k"."""
+    """Return a number with its scale in words: "5k" becomes "lima ribu" or "five thousand".
+
+    ``value``: a match of ``rules.NUMBER``.
+    ``size``: a match of SCALE.
+    """
     if language == "ms" and value == "1" and scale(size, "ms") == "ribu":
         return "seribu"
     return f"{number(value, language)} {scale(size, language)}"
@@ -136,12 +142,12 @@ def _fraction(match: re.Match[str], language: str) -> str:
 
 
 def follows_a_house(match: re.Match[str]) -> bool:
-    """Return True if the word before the number shows that number and letter are a name ("Rumah 12B", "Kelas 5 M")."""
+    """Return True if the word before a number and a letter shows that these are a name, as in "Rumah 12B"."""
     return bool(_AFTER_HOUSES.search(match.string[max(0, match.start() - 20) : match.start()]))
 
 
 def _large(match: re.Match[str], language: str) -> str:
-    """Put a number with M, B or T into words ("2.5M tontonan"), unless it is a name such as "Rumah 12B"."""
+    """Put a number with M, B or T (million, billion, trillion) into words. A name such as "Rumah 12B" is kept."""
     after = match.string[match.end() : match.end() + 2]
     named = follows_a_house(match) or (match[2] != "M" and "." not in match[1] and not re.match(r" [a-z]", after))
     return match[0] if named else scaled(match[1], match[2], language)
@@ -172,7 +178,7 @@ FRACTIONS = [
     rule(rf"{EDGE}(\d{{1,9}}[ -])?(\d{{1,3}})[/⁄](\d{{1,4}})(?![\w/.]{{0,40}}\d){END}", _fraction),
 ]
 
-#: Signs of numbers, applied before units: "-5", but not "10 -5" or "A-5".
+#: Plus and minus signs before a number: in "-5", but not in "10 -5" or "A-5". Applied before units.
 SIGNS = [
     rule(r"(?<![\w+).])\+(?=\d)", words("tambah ", "plus ")),
     rule(rf"(?<![\w.,)%°])(?<![\d)] ){DASH}(?=\d)", lambda m, lang: f"{_minus(lang)} "),
@@ -195,6 +201,6 @@ NUMBERS = [
 
 
 def _dotted(text: str, language: str) -> str:
-    """Put a version or an IP address into words, with a word for each point: "192.168.0.1"."""
+    """Put a version number or an IP address such as "192.168.0.1" into words, with a word for each point."""
     joined = pick(language, " titik ", " point ")
     return joined.join(number(part, language) for part in text.split("."))

@@ -20,7 +20,7 @@ _ORDINALS = {
 
 
 def cardinal(number: int) -> str:
-    """Return ``number`` (0 to 10**15 - 1) in words."""
+    """Return a number in words. ``number`` is from 0 to 10**15 - 1."""
     if number == 0:
         return "zero"
     parts: list[str] = []
@@ -45,6 +45,7 @@ def _below_thousand(number: int) -> str:
 
 
 def below_hundred(number: int) -> str:
+    """Return a number from 0 to 99 in words."""
     tens, ones = divmod(number, 10)
     if tens == 0:
         return DIGITS[ones]

@@ -9,7 +9,10 @@ _SCALES = ((10**12, "trilion"), (10**9, "bilion"), (10**6, "juta"))
 
 
 def cardinal(number: int) -> str:
-    """Return ``number`` (0 to 10**15 - 1) in words. Zero is "sifar"; "kosong" is for digits read one by one."""
+    """Return a number in words. ``number`` is from 0 to 10**15 - 1.
+
+    Zero is "sifar"; its other name, "kosong", is used only for digits read one by one.
+    """
     if number == 0:
         return "sifar"
     parts: list[str] = []

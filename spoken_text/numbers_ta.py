@@ -1,4 +1,4 @@
-"""Tamil number words, joined by the sandhi rules of the written language."""
+"""Tamil number words. Compound numbers are joined by the rules of sandhi, as in written Tamil."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ POINT = "புள்ளி"
 NEGATIVE = "மைனஸ்"
 _TEENS = ("பத்து பதினொன்று பன்னிரண்டு பதின்மூன்று பதினான்கு பதினைந்து பதினாறு பதினேழு பதினெட்டு பத்தொன்பது").split()
 _TENS = " பத்து இருபது முப்பது நாற்பது ஐம்பது அறுபது எழுபது எண்பது தொண்ணூறு".split(" ")
-# Tens before a unit: "இருபத்து" and "ஒன்று" become "இருபத்தொன்று"; before a consonant it stays a separate word.
+# Tens before a unit. Before a vowel they become one word: "இருபத்து" and "ஒன்று" give "இருபத்தொன்று".
 _TENS_JOINED = " பத்து இருபத்து முப்பத்து நாற்பத்து ஐம்பத்து அறுபத்து எழுபத்து எண்பத்து தொண்ணூற்று".split(" ")
 _HUNDREDS = " நூறு இருநூறு முந்நூறு நானூறு ஐநூறு அறுநூறு எழுநூறு எண்ணூறு தொள்ளாயிரம்".split(" ")
 _HUNDREDS_JOINED = " நூற்று இருநூற்று முந்நூற்று நானூற்று ஐநூற்று அறுநூற்று எழுநூற்று எண்ணூற்று தொள்ளாயிரத்து".split(" ")
@@ -22,7 +22,7 @@ def digits(text: str) -> str:
 
 
 def cardinal(number: int) -> str:
-    """Return ``number`` (0 to 10**15 - 1) in words."""
+    """Return a number in words. ``number`` is from 0 to 10**15 - 1."""
     if number == 0:
         return DIGITS[0]
     parts: list[str] = []
@@ -43,7 +43,7 @@ def cardinal(number: int) -> str:
 
 
 def _thousands(count: int) -> str:
-    """Return ``count`` thousands as "…ஆயிர", to which the caller adds "ம்" or "த்து"."""
+    """Return ``count`` thousands in words, as a stem ("…ஆயிர"). The caller adds the ending "ம்" or "த்து"."""
     if count == 1:
         return "ஆயிர"
     if count == 3:
@@ -83,12 +83,15 @@ def number(text: str) -> str:
 
 
 def counted(text: str) -> str:
-    """Return a number as it is said before what is counted: one is "ஒரு", others are as from ``number``."""
+    """Return a number in words, in the form used before a noun: "ஒரு" for one, else as from ``number``."""
     return "ஒரு" if text == "1" else number(text)
 
 
 def with_suffix(text: str, suffix: str) -> str:
-    """Return a number with a case or ordinal ending that begins with a vowel: "ஐந்தாம்", "ஆறில்"."""
+    """Return a number in words with an ending: "ஐந்தாம்", "ஆறில்".
+
+    ``suffix``: a case or ordinal ending that begins with a vowel sign.
+    """
     word = number(text)
     if word.endswith(_SHORT_U):
         return word.removesuffix(_SHORT_U) + suffix

@@ -15,7 +15,7 @@ def digits(text: str) -> str:
 
 
 def cardinal(number: int) -> str:
-    """Return ``number`` (0 to 10**16 - 1) in words. Two is 两 before 百, 千, 万 and 亿."""
+    """Return a number in words. ``number`` is from 0 to 10**16 - 1. Two is 两 before 百, 千, 万 and 亿."""
     if number == 0:
         return DIGITS[0]
     parts: list[str] = []
@@ -62,5 +62,5 @@ def number(text: str) -> str:
 
 
 def counted(text: str) -> str:
-    """Return a number as it is said before a measure word: two is 两, others are as from ``number``."""
+    """Return a number in words, in the form used before a measure word: 两 for two, else as from ``number``."""
     return "两" if text == "2" else number(text)

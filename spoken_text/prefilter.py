@@ -1,7 +1,8 @@
-"""Find characters that a text must contain for a pattern to match, so that most rules need not be tried.
+"""Find characters that a text must contain for a regular expression to match.
 
-There are about three hundred rules, and a sentence needs only a few of them. The characters come from Python's parser
-of regular expressions (``re._parser``, which has no public name). If Python has no such parser, every rule is tried.
+There are about three hundred rules, and a sentence needs only a few of them. A rule is skipped without a search if the
+text lacks these characters. They are found with Python's own regular-expression parser, ``re._parser``, which is
+private. In a Python version without that module, no rule is skipped.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from typing import Any
 Characters = frozenset[str]
 
 _DIGITS = frozenset("0123456789")
-_MAX_CHARS = 40  # a larger set is not worth looking for
+_MAX_CHARS = 40  # larger sets are left out, because nearly every text has one of their characters
 _MAX_SETS = 3
 
 
 def needed_characters(pattern: re.Pattern[str]) -> tuple[Characters, ...]:
-    """Return sets of characters, the rarest set first; every match contains one character of each set.
+    """Return sets of characters, the rarest set first. A text can match only if it has a character of each set.
 
-    A match here includes what its lookarounds see. Digits are ASCII digits only, because texts have no others when
-    rules are tried.
+    Lookarounds are taken into account. ``\\d`` counts as the ASCII digits, because all other digits have been replaced
+    before rules are applied.
     """
     try:
         parsed = import_module("re._parser").parse(pattern.pattern, pattern.flags)
@@ -62,7 +63,10 @@ def _of_item(kind: Any, value: Any) -> list[Characters]:
 
 
 def _of_branches(branches: list[list[Characters]]) -> list[Characters]:
-    """Merge the rarest set of each branch into one set. Return [] if a branch has no set."""
+    """Return the sets for an alternation (``a|b``): the union of the rarest set of each branch, or none.
+
+    There is none if a branch has no set.
+    """
     if not all(branches):
         return []
     return [frozenset().union(*(min(branch, key=_commonness) for branch in branches))]
@@ -84,9 +88,9 @@ def _of_class(members: Any) -> list[Characters]:
 
 
 def _commonness(chars: Characters) -> int:
-    """Estimate how often texts contain one of ``chars``.
+    """Return a rough measure of how often texts contain one of ``chars``.
 
-    Signs are rarest, then capitals and digits, then small letters and spaces.
+    Symbols are rarest, then capitals, digits, and lower-case letters or spaces.
     """
     return sum(map(_weight, chars))
 

@@ -1,4 +1,4 @@
-"""Read Roman numerals where the word before them shows that they are numerals."""
+"""Rules for Roman numerals. The word before a numeral must show that it is one, as in "Bab IV" or "Elizabeth II"."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _part(match: re.Match[str], language: str) -> str:
 
 
 def _chain(match: re.Match[str], language: str) -> str:
-    """Put several numerals in a row into words: "Kelas V dan VI" is "Kelas lima dan enam"."""
+    """Put a list of Roman numerals into words: "Kelas V dan VI" becomes "Kelas lima dan enam"."""
     numeral = re.compile(rf"(?<![\w]){_ROMAN}(?!\w)")
     listed = numeral.sub(lambda m: cardinal(roman(m[0]), language) if m[0] else "", match[2])
     listed = re.sub(r"\s?[-–]\s?(?=[a-z])", " hingga " if language == "ms" else " to ", listed)
@@ -42,7 +42,7 @@ def _chain(match: re.Match[str], language: str) -> str:
 
 
 def _edition(match: re.Match[str], language: str) -> str:
-    """Read the numeral of an event as an ordinal: "SUKMA XXI" is "SUKMA kedua puluh satu"."""
+    """Put the numeral of an event into words as an ordinal: "SUKMA XXI" becomes "SUKMA kedua puluh satu"."""
     the = "" if language == "ms" else "the "
     return f"{match[1]} {the}{ordinal(roman(match[2]), language)}"
 

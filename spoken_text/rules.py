@@ -1,7 +1,7 @@
-"""Rules that say how a pattern is spoken. ``apply`` applies a list of rules in order.
+"""Rules that replace text by how it is spoken, and the function that applies them.
 
-Every pattern has bounded repeats ({1,15} instead of +) and starts at the edge of a word. No text, however odd,
-therefore takes more than linear time.
+Every pattern has bounded repeats ({1,15} instead of +) and starts at the edge of a word. Therefore the time that
+``apply`` takes is at most proportional to the length of the text.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ EDGE = r"(?<!\w)(?<!\d[.,])"  # where a number or a word may start
 END = r"(?![\w])"
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,15})(?:\.\d{1,15})?"
 DASH = r"[-–—−]"
-#: Written before the name of every spelled letter ("TV"), so that a voice can tell "en" (N) from a word.
+#: Invisible character before the name of every spelled letter. It tells "en", the letter N, from the word "en".
 LETTER_MARK = "\u2063"
 
 Say = Callable[[re.Match[str], str], str]
 
 
 class Rule(NamedTuple):
-    """A pattern, and what to say for it.
+    """A pattern, and a function that returns its replacement.
 
     ``say``: called with a match and a language ("ms" or "en"); returns the words to speak.
-    ``needs``: sets of characters. Every match contains a character of each set, so other texts need not be searched.
+    ``needs``: sets of characters. A text without a character of each set cannot match and is not searched.
     """
 
     pattern: re.Pattern[str]
@@ -36,16 +36,18 @@ class Rule(NamedTuple):
 
 
 def rule(pattern: str, say: Say, flags: int = 0) -> Rule:
+    """Compile a rule. ``flags`` are those of ``re.compile``."""
     compiled = re.compile(pattern, flags)
     return Rule(compiled, say, needed_characters(compiled))
 
 
 def in_one_language(pattern: str, say: Callable[[re.Match[str]], str], flags: int = 0) -> Rule:
-    """Return a rule for a module that handles only one language: ``say`` takes the match alone."""
+    """Compile a rule for a module that handles only one language. ``say`` is called with the match alone."""
     return rule(pattern, lambda match, language: say(match), flags)
 
 
 def apply(rules: Iterable[Rule], text: str, language: str) -> str:
+    """Apply rules one after another, each to the result of the rules before it."""
     present = set(text)
     for pattern, say, needs in rules:
         for chars in needs:  # most rules are skipped here
@@ -63,9 +65,10 @@ def _say(say: Say, language: str, match: re.Match[str]) -> str:
 
 
 def pick(language: str, malay: str, english: str) -> str:
+    """Return the Malay text if ``language`` is "ms", else the English text."""
     return malay if language == "ms" else english
 
 
 def words(malay: str, english: str) -> Say:
-    """Return a ``say`` function for fixed words that do not depend on the match."""
+    """Return a ``say`` function that gives the same words for every match."""
     return lambda match, language: pick(language, malay, english)

@@ -1,12 +1,14 @@
-"""Cut a language model's Markdown into sentences, as a complete text or while it arrives.
+"""Split a language model's Markdown into sentences, either a complete text or one that is still arriving.
 
-Every piece is raw text, and speaking the pieces one by one says the same as speaking the whole text. Therefore a code
-fence, a link or a code span stays in one piece. Every row of a table carries the table's head. The marks of a block
-quote are left out.
+Each piece is raw Markdown that can be spoken on its own:
 
-Lines are sorted into blocks first (``spoken_text.lines``); then the text of a block is searched for ends of sentences.
-An end counts only when no later character could change it, so the result does not depend on how the text was split on
-its way here.
+- A code block, a link or a code span is never split.
+- Each row of a table is a piece of its own, with the head of the table before it.
+- Block-quote marks (``>``) are removed.
+
+Lines are grouped into blocks first (``spoken_text.lines``). Then the text of each block is searched for the ends of
+sentences. A sentence ends only where no later character could change that. Therefore the result does not depend on the
+sizes of the parts in which the text arrives.
 """
 
 from __future__ import annotations
@@ -19,18 +21,18 @@ from spoken_text.lines import FENCE_MARK, QUOTE_MARKS, LineKind, is_delimiter_ro
 from spoken_text.spans import span
 
 MAX_SENTENCE_CHARS = 300
-#: A longer head of a table is not repeated with its rows.
+#: Longest head of a table that is repeated with every row.
 MAX_HEAD_CHARS = 300
-#: Total characters after which a head is no longer repeated.
+#: Total characters of a table's repeated heads. After that, its rows come without the head.
 MAX_REPEATED_HEAD_CHARS = 6000
 _MIN_CUT_CHARS = 80  # a shorter piece sounds like a hesitation
 
 
 class Piece(NamedTuple):
-    """A sentence, or a part of one that was too long.
+    """A sentence, or a part of a sentence that was too long.
 
     ``text``: raw Markdown.
-    ``ends``: False where a long sentence was cut and continues in the next piece.
+    ``ends``: whether the sentence ends here; False if it continues in the next piece.
     """
 
     text: str
@@ -38,35 +40,38 @@ class Piece(NamedTuple):
 
 
 def split_sentences(text: str) -> list[str]:
-    """Return the sentences of a complete text, none longer than about 300 characters and none blank."""
+    """Split a complete text into sentences. Longer ones are cut after about 300 characters. None is blank."""
     return [piece.text for piece in split_pieces(text)]
 
 
 def split_pieces(text: str) -> list[Piece]:
-    """Return the pieces of a complete text, as ``split_sentences`` does, each with whether its sentence ends there."""
+    """Split a complete text like ``split_sentences``, but return ``Piece`` objects instead of strings."""
     blocks = _Blocks()
     return blocks.feed(text) + blocks.close()
 
 
 class SentenceStream:
-    """Splits a text that arrives in parts of any length into sentences. Not thread-safe."""
+    """Splits a text into sentences while it arrives, in parts of any length. Not thread-safe."""
 
     def __init__(self) -> None:
         self._blocks = _Blocks()
 
     def push(self, text: str) -> list[str]:
-        """Add ``text``; return the sentences that are now certainly complete."""
+        """Add text. Return the sentences that it completes, in order."""
         return [piece.text for piece in self._blocks.feed(text)]
 
     def flush(self) -> list[str]:
-        """Return what is left. The stream is then empty and may be used for another text."""
+        """Return the rest of the text as sentences. Afterwards the stream is empty and may be used for another text."""
         pieces = self._blocks.close()
         self._blocks = _Blocks()
         return [piece.text for piece in pieces]
 
 
 class _Blocks:
-    """Sorts arriving lines into blocks, and passes running text to ``_Sentences`` before its line is complete."""
+    """Groups arriving lines into blocks, such as a paragraph, a table or a code block.
+
+    Running text is passed on to ``_Sentences`` at once, even before its line is complete.
+    """
 
     def __init__(self) -> None:
         self._line = ""  # text of a line whose kind is not known yet
@@ -162,13 +167,16 @@ class _Blocks:
         elif len(self._head) == 2:
             self._rows += 1
             pieces.append(Piece("\n".join([*self._repeated_head(), row]), ends=True))
-        else:  # no delimiter row: no line is a head
+        else:  # without a delimiter row, the table has no head
             pieces.append(Piece(self._head[0], ends=True))
             self._head = [row]
         return pieces
 
     def _repeated_head(self) -> list[str]:
-        """Return the table's head and delimiter row for the next row, or [] if they have been repeated often enough."""
+        """Return the head and the delimiter row that go before the table's next row.
+
+        Return [] if the head is too long, or if it has been repeated up to the limit.
+        """
         chars = len(self._head[0])
         if chars > MAX_HEAD_CHARS or self._repeated_chars + chars > MAX_REPEATED_HEAD_CHARS:
             return []
@@ -191,7 +199,7 @@ class _Blocks:
 
 
 def _lines(text: str) -> list[str]:
-    """Return the lines of ``text`` with their line feeds. (``str.splitlines`` would also cut at other characters.)"""
+    """Split a text after each line feed. ``str.splitlines`` would also split it at other characters."""
     parts = text.split("\n")
     lines = [part + "\n" for part in parts[:-1]]
     return [*lines, parts[-1]] if parts[-1] else lines
@@ -217,8 +225,8 @@ class _Sentences:
 
     def _reset(self, text: str) -> None:
         self._text = text
-        self._begin = 0  # start of the piece being read
-        self._scanned = 0  # no sentence ends before this point
+        self._begin = 0  # index at which the present piece begins
+        self._scanned = 0  # no sentence ends before this index
         self._spans: list[tuple[int, int, int]] = []  # start, end, and number of characters that are not spoken
 
     def feed(self, text: str) -> list[Piece]:
@@ -234,7 +242,10 @@ class _Sentences:
         return [*pieces, Piece(rest, ends=True)] if rest else pieces
 
     def take_table_head(self, delimiter: str) -> str | None:
-        """Remove and return the last line if ``delimiter`` makes it the head of a table without outer pipes."""
+        """Remove and return the last line if it is the head of a table, else return None.
+
+        ``delimiter``: the line after it, a possible delimiter row. Both lines must contain a pipe.
+        """
         if "|" not in delimiter:
             return None
         pending = self._text[self._begin :].rstrip()
@@ -260,7 +271,12 @@ class _Sentences:
             self._reset(self._text[end:].lstrip())
 
     def _scan(self, final: bool) -> int | None:
-        """Scan on from ``_scanned``. Return the index after the sentence's end, or None if no end is certain yet."""
+        """Search for the end of the sentence, from ``_scanned`` on. Return the index after it.
+
+        Return None if no sentence certainly ends in the text so far.
+
+        ``final``: whether no more text will arrive.
+        """
         text = self._text
         while True:
             found = _INTEREST.search(text, self._scanned)
@@ -297,7 +313,10 @@ class _Sentences:
                 return after
 
     def _cut(self) -> int | None:
-        """Return where to cut a piece that has grown too long, or None. Only text that cannot change is considered."""
+        """Return the index at which to cut the present piece, or None if it is not too long.
+
+        Only text before ``_scanned`` is considered, because later text may still change.
+        """
         window = self._begin + MAX_SENTENCE_CHARS
         for start, after, hidden in self._spans:
             if self._begin <= start < window:
@@ -314,7 +333,10 @@ class _Sentences:
         return words[-1] if words else window
 
     def _joins(self, cut: int) -> bool:
-        """Return True if a cut here would split a span, or separate a number from its unit."""
+        """Return True if the text must not be cut at this index.
+
+        That is so inside a link or code span, beside a number, and where no new word begins.
+        """
         if any(start < cut < after for start, after, _ in self._spans):
             return True
         before = self._text[:cut].rstrip()[-6:]
@@ -326,9 +348,9 @@ class _Sentences:
 
 
 def _ends(text: str, at: int, stop: int, after: int) -> bool | None:
-    """Return True if the terminators text[at:stop] end a sentence, None if more text is needed to tell.
+    """Return True if the punctuation text[at:stop] ends a sentence, or None if that depends on text still to come.
 
-    ``after`` is the index behind the closing marks that follow them.
+    ``after``: index after any closing quotes or brackets that follow the punctuation.
     """
     if after >= len(text):
         return None

@@ -1,4 +1,4 @@
-"""Find spans in which no sentence ends: links, code, tags, citations, addresses."""
+"""Find spans of text that must not be split into sentences: links, code, HTML tags, citations and addresses."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _URL = re.compile(r"https?://[^\s<>]*")
 
 
 def span(text: str, at: int, final: bool) -> tuple[int | None, int]:
-    """Return the end of the span that opens at ``at``, and the number of its characters that are not spoken.
+    """Return the end of the span that begins at text[at], and how many of its characters are not spoken.
 
-    The end is at + 1 if no span opens there, and None if more text is needed to tell. ``final`` says that no more text
-    follows.
+    ``final``: whether no more text will arrive.
+
+    The end is ``at + 1`` if no span begins there, and None if that depends on text still to come.
     """
     opener = text[at]
     if opener == "h":

@@ -1,4 +1,4 @@
-"""Turn a language model's text into the words and pauses with which a person would read it aloud."""
+"""Turn a language model's text into speakable text: the words and pauses of a person who reads it aloud."""
 
 from __future__ import annotations
 
@@ -57,10 +57,11 @@ _NUMBERS = [*SCALES, *CODES, *NUMBERS]
 
 
 def speakable(text: str, language: str = "ms", *, letters: bool = False) -> str:
-    """Return ``text`` (Markdown) as words and pauses to be spoken, or "" if there is nothing to say.
+    """Return the words and punctuation to be spoken for a text, or "" if there is nothing to say.
 
-    Each sentence is read in its own language. ``language`` ("ms", "en", "zh" or "ta") applies to sentences that do not
-    show theirs. With ``letters``, a LETTER_MARK stands before every letter name. Never raises for any ``str``.
+    ``text``: Markdown. No ``str`` raises an error.
+    ``language``: "ms", "en", "zh" or "ta"; applies to sentences that do not show their own language.
+    ``letters``: whether to put a LETTER_MARK before the name of every spelled letter.
     """
     spoken = _spoken(text, language)
     return spoken if letters else spoken.replace(LETTER_MARK, "")
@@ -79,9 +80,10 @@ def _spoken(text: str, language: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[Piece]:
-    """Yield the pieces of ``text``.
+    """Split a text into pieces.
 
-    A piece that begins with a mark ("> Tidak" in "Ya. > Tidak") is split again, because the mark now begins a text.
+    A piece that begins with a symbol is split again, because the symbol may be Markdown now that it begins a text: for
+    example, the ">" of "Ya. > Tidak".
     """
     for piece in split_pieces(text):
         if piece.text[:1].isalnum() or piece.text[:1] == "|":
@@ -97,7 +99,7 @@ def _speak(piece: str, language: str) -> str:
 
 
 def _read(text: str, language: str) -> str:
-    """Put a text without markup into words: at most one sentence, or one row of a table."""
+    """Return the speakable form of a text without markup: at most one sentence, or one row of a table."""
     text = re.sub(r"\s+", " ", plain_characters(text))
     language = detect_language(text, language)
     text = apply(LINKS, text, language)

@@ -1,4 +1,7 @@
-"""One spelling per word, for comparing texts: British and American, short forms, contractions, Malay variants."""
+"""Reduce spelling variants to one spelling, so that texts can be compared.
+
+Variants are British and American spellings, abbreviations, contractions and Malay variants.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,10 @@ def uncontracted(text: str) -> str:
 
 
 def one_spelling(word: str) -> str:
-    """Return the spelling in which a lower-case word is compared. A short form may become several words."""
+    """Return the one spelling that stands for all variants of a lower-case word.
+
+    An abbreviation may become several words, separated by spaces.
+    """
     if word in VARIANTS:
         return VARIANTS[word]
     if len(word) > 4 and word.isascii():

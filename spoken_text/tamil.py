@@ -162,7 +162,7 @@ def _ordinal(match: re.Match[str]) -> str:
 
 
 def _case(match: re.Match[str]) -> str:
-    """Join the locative ending to its number: "2026-இல்", "10ல்"."""
+    """Put a number with the locative ending into words: "2026-இல்", "10ல்"."""
     return with_suffix(match[1], "ில்")
 
 
@@ -183,7 +183,7 @@ def _code(match: re.Match[str]) -> str:
 
 
 def _plain(match: re.Match[str]) -> str:
-    """Put a number into words, with a space between it and any letter that touches it."""
+    """Put a number into words, and separate it by spaces from adjacent letters."""
     before = " " if match.start() and match.string[match.start() - 1].isalpha() else ""
     after = " " if match.end() < len(match.string) and match.string[match.end()].isalpha() else ""
     return before + number(match[0]) + after

@@ -1,4 +1,4 @@
-"""Rules for times of day: "3.30 petang", "3:30pm", "15:30"."""
+"""Rules that put times of day and durations into words: "3.30 petang", "3:30pm", "15:30", "1h 30m"."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _AM_PM = r"[ap]\.?\s?m\b\.?"
 
 
 def clock(hour: int, minute: int, language: str, *, hundred: bool = False) -> str:
-    """Return a time in words. With ``hundred``, a full hour's minutes are said too ("lima belas kosong kosong")."""
+    """Return a time of day in words.
+
+    ``hundred``: whether the minutes of a full hour are said too, as in "lima belas kosong kosong".
+    """
     spoken = cardinal(hour, language) if hour else digits("00" if hundred else "0", language)
     if minute == 0:
         return f"{spoken} {pick(language, 'kosong kosong', 'hundred')}" if hundred else spoken
@@ -30,7 +33,10 @@ def clock(hour: int, minute: int, language: str, *, hundred: bool = False) -> st
 
 
 def _part_of_day(hour: int, mark: str, language: str) -> str:
-    """Return the words for "am" or "pm": a part of the day in Malay, the letters in English."""
+    """Return "am" or "pm" in words: the letters in English, a part of the day such as "petang" in Malay.
+
+    ``mark``: "am" or "pm", possibly with full stops.
+    """
     afternoon = mark.lower().startswith("p")
     if language == "en":
         return "P M" if afternoon else "A M"
@@ -83,7 +89,7 @@ def _bare(match: re.Match[str], language: str) -> str:
 
 
 def _four_digits(match: re.Match[str], language: str) -> str:
-    """Put a time in four digits into words: "jam 1430" is "jam empat belas tiga puluh"."""
+    """Put a time of four digits into words: "jam 1430" becomes "jam empat belas tiga puluh"."""
     hour = int(match[2][:2])
     minute = int(match[2][2:])
     if hour > 24 or minute > 59:
@@ -93,10 +99,14 @@ def _four_digits(match: re.Match[str], language: str) -> str:
 
 
 def _clock_range(match: re.Match[str], language: str) -> str:
-    """Read "9.00-12.45" as a range of times, unless it may be a range of grades.
+    """Put a range of times such as "9.00-12.45" into words, unless it may be a range of other numbers.
 
-    It is a range of times if it has colons, or comes after a cue word or before a part of the day. Otherwise the
-    minutes must be multiples of five, and one of the hours 8 or later.
+    It is a range of times if any of these is true:
+
+    - it has colons;
+    - it follows a cue word such as "buka";
+    - it precedes a part of the day;
+    - the minutes are multiples of five and one of the hours is 8 or later.
     """
     start = (int(match[1]), int(match[2]))
     end = (int(match[4]), int(match[5]))
@@ -115,7 +125,7 @@ def _clock_range(match: re.Match[str], language: str) -> str:
 
 
 def _duration(match: re.Match[str], language: str) -> str:
-    """Put a duration into words: "2j15m" is "dua jam lima belas minit", also "1h 30m 20s" or "3m 20s"."""
+    """Put a duration of hours, minutes and seconds into words: "2j15m" becomes "dua jam lima belas minit"."""
     names = (("jam", "hour"), ("minit", "minute"), ("saat", "second"))
     spoken = []
     for value, (malay, english) in zip(match.groups(), names, strict=True):
@@ -136,11 +146,11 @@ def _seconds(match: re.Match[str], language: str) -> str:
 
 
 def _attached(match: re.Match[str], language: str) -> str:
-    """Put an hour with its part of the day into words: "8pagi" is "lapan pagi", "9mlm" is "sembilan malam"."""
+    """Put an hour with an attached part of the day into words: "9mlm" becomes "sembilan malam"."""
     return f"{number(match[1], language)} {_SHORT_PARTS.get(match[2].lower(), match[2])}"
 
 
-#: Short forms of the parts of a day in chats and notices.
+#: Abbreviations of the parts of a day in chat messages and notices.
 PARTS: list[Rule] = [
     rule(r"(?<![\w/])(?:t/hari|tgh\.? ?hari|t\.hari)(?!\w)", words("tengah hari", "noon"), re.IGNORECASE),
     rule(r"(?<![\w/])(?:t/malam|tgh\.? ?(?:malam|mlm))(?!\w)", words("tengah malam", "midnight"), re.IGNORECASE),
@@ -158,7 +168,7 @@ DURATIONS: list[Rule] = [
 
 
 def _four_digit_range(match: re.Match[str], language: str) -> str:
-    """Put a range of times in four digits into words, digit by digit: "0900 - 1700", "jam 0800 hingga 1430"."""
+    """Put a range of times of four digits into words, digit by digit: "0900 - 1700", "jam 0800 hingga 1430"."""
     joined = pick(language, "hingga", "to")
     return f"{match[1] or ''}{digits(match[2], language)} {joined} {digits(match[3], language)}"
 

@@ -1,4 +1,4 @@
-"""Rules for measures: "5 km", "30°C", "110 km/j", "RM5/kg", "5%"."""
+"""Rules that put units and percentages into words: "5 km", "30°C", "110 km/j", "RM5/kg", "5%"."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def _per(match: re.Match[str], language: str) -> str:
 
 
 def _ratio(match: re.Match[str], language: str) -> str:
-    """Put a unit over another one into words: "3 kg/m²" is "tiga kilogram per meter persegi"."""
+    """Put a quotient of units into words: "3 kg/m²" becomes "tiga kilogram per meter persegi"."""
     value = match[1]
     above = _UNITS[match[2]]
     below = _UNITS[match[3]]
@@ -219,7 +219,7 @@ def _ratio(match: re.Match[str], language: str) -> str:
 
 
 def _each(match: re.Match[str], language: str) -> str:
-    """Put a quantity for each of something into words: "20g/hidangan" is "20g setiap hidangan"."""
+    """Put the slash before a counted noun into words: "20g/hidangan" becomes "20g setiap hidangan"."""
     if match[2] in _PER:
         return match[0]
     return f"{match[1]} {pick(language, 'setiap', 'per')} {match[2]}"
@@ -239,7 +239,7 @@ def _feet(match: re.Match[str], language: str) -> str:
 
 
 def _inches(match: re.Match[str], language: str) -> str:
-    """Read a quotation mark after a number as inches, unless it closes a quotation."""
+    """Put a double quote after a number into words as inches, unless it closes a quotation."""
     before = match.string[: match.start()]
     if before.count('"') % 2 or before.count("“") > before.count("”"):
         return match[0]
@@ -258,7 +258,7 @@ LONE_UNITS: list[Rule] = [
     ),
 ]
 
-#: Applied before amounts of money are put in words.
+#: Applied before amounts of money are put into words.
 EACH: list[Rule] = [
     rule(
         rf"((?<![\w])(?:RM|\$|S\$|USD) ?{NUMBER}|{EDGE}{NUMBER}\s?(?:{_BASES}))\s?/\s?([a-z]{{3,15}})(?![\w/])", _each

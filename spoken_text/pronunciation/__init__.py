@@ -1,4 +1,7 @@
-"""How words are pronounced: Malay by a lexicon and rules, English words by an English reader, letters by name."""
+"""Turn words into phonemes.
+
+Malay words are pronounced by a lexicon and rules, English words by a function that the caller gives.
+"""
 
 from spoken_text.pronunciation.letters import LETTER_MARK
 from spoken_text.pronunciation.speech import EnglishPhonemes, SpokenWord, phonemes

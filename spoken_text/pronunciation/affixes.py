@@ -11,7 +11,7 @@ _SUFFIXES = ("kan", "an", "i")
 _MIN_STEM = 3
 _MIN_BARE_STEM = 5  # shortest stem of a word whose only affix is -i: "serta-i"
 _MAX_DEPTH = 5
-# Nasal prefix as written → the letters it stands before, and the first letter of the stem that it replaces.
+# Nasal prefix → the letters before which it stands, and the first letter of the stem that it may replace instead.
 _NASALS = {
     "me": ("lmnrwy", ""),
     "pe": ("lmnrwybdgjkpst", ""),
@@ -25,7 +25,7 @@ _NASALS = {
     "peny": ("", "s"),
 }
 _VOWELS = "aeiou"
-# Affixes that ``guess`` takes off a word whose stem is unknown.
+# Affixes that ``guess`` removes from a word whose stem is unknown.
 _SURE_PREFIXES = frozenset("me mem men meng meny pem pen peng peny ber ter di per se".split())
 _SURE_SUFFIXES = frozenset(["nya", "lah", "kah", "kan", "an"])
 _PLAIN_PREFIXES = "menge penge ber ter per di ke se ku kau".split()
@@ -49,13 +49,15 @@ _TALING_PREFIXES = {
 
 @dataclass(frozen=True)
 class Analysis:
+    """A Malay word split into prefixes, stem and suffixes, each in the order of writing."""
+
     prefixes: tuple[str, ...]
     stem: str
     suffixes: tuple[str, ...]
     swallowed: bool = False  # whether the prefix replaces the stem's first letter ("memukul" from "pukul")
 
     def joined(self, stem: str) -> str:
-        """Return the respelling of the whole word, given the respelling of its stem."""
+        """Return the respelling of the whole word (see ``malay``). ``stem`` is the respelling of its stem."""
         kept = stem[1:] if self.swallowed else stem
         loan = "~" if kept.endswith("~") and not self.suffixes else ""
         prefixes = (_TALING_PREFIXES.get(prefix, prefix) for prefix in self.prefixes)
@@ -63,7 +65,12 @@ class Analysis:
 
 
 def analyse(word: str, known: Callable[[str], bool]) -> Analysis | None:
-    """Split ``word`` into a known stem and as few affixes as possible. Return None if no stem is known."""
+    """Split a word into a known stem and as few affixes as possible.
+
+    ``known``: whether a stem is known.
+
+    Return None if there is no such split with at least one affix.
+    """
     best: Analysis | None = None
     for found in _readings(word, known):
         if best is None or _cost(found) < _cost(best):
@@ -112,7 +119,7 @@ def _without_prefixes(word: str, depth: int) -> Iterator[tuple[tuple[str, ...], 
         if lost and rest[0] in _VOWELS:
             yield (prefix,), lost + rest, True
     if word.startswith(("ber", "per", "ter")) and len(word) > _MIN_STEM + 2:
-        yield from _deeper(word[:2], word[2:], depth)  # "be-rehat": prefix and stem share an r
+        yield from _deeper(word[:2], word[2:], depth)  # "be-rehat": the prefix has lost its r before the r of the stem
     for prefixes, shortest in ((_PLAIN_PREFIXES, _MIN_STEM - 1), (_LEARNED_PREFIXES, _MIN_LEARNED_STEM)):
         for prefix in prefixes:
             if word.startswith(prefix) and len(word) - len(prefix) >= shortest:
@@ -125,7 +132,7 @@ def _deeper(prefix: str, rest: str, depth: int) -> Iterator[tuple[tuple[str, ...
 
 
 def guess(word: str) -> Analysis:
-    """Split a word whose stem is unknown into a stem and the affixes that it seems to have."""
+    """Split a word whose stem is unknown into its probable affixes and stem. The stem may be the whole word."""
     best = Analysis((), word, ())
     for suffixes, rest in _without_suffixes(word):
         for prefixes, stem, swallowed in _without_prefixes(rest, 2):

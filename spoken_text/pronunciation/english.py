@@ -1,4 +1,4 @@
-"""Find the English words of a Malay sentence: by word list, and by letters that Malay does not put together."""
+"""Recognise English words in Malay sentences: by a word list, and by spellings that do not occur in Malay."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _MIN_PART = 4  # letters of each word in a compound
 
 
 def is_english(word: str) -> bool:
-    """Return True if a word (small letters) is in the English list, is inflected, or is a compound of two of them."""
+    """Return True if a lower-case word is in the English word list, is inflected from it, or is a compound of two."""
     words = lexicon().english
     return word in words or _is_inflected(word, words) or _is_compound(word, words)
 
 
 def _is_inflected(word: str, words: frozenset[str], depth: int = 2) -> bool:
-    """Return True if ``word`` is a listed word plus one or two endings: "properly" is "prop", "er" and "ly"."""
+    """Return True if a word is a word of the list with one to ``depth`` endings, such as "quick-ly"."""
     for ending in _ENDINGS:
         stem = word.removesuffix(ending)
         if stem == word or len(stem) < _MIN_STEM:
@@ -43,7 +43,10 @@ def _is_inflected(word: str, words: frozenset[str], depth: int = 2) -> bool:
 
 
 def _takes(stem: str, ending: str, words: frozenset[str]) -> bool:
-    """Return True if stem and ending spell a form of a listed word: "stopp-ed", "mak-ing", but not "gas-ing"."""
+    """Return True if stem and ending are the correct spelling of an inflected word of the list.
+
+    "stopp-ing" and "mak-ing" are, "stop-ing" is not.
+    """
     if ending[0] not in "ei" or _is_compound(stem, words):
         return stem in words or _is_compound(stem, words)
     if stem + "e" in words or (stem[-1] == stem[-2] and stem[:-1] in words):
@@ -52,11 +55,11 @@ def _takes(stem: str, ending: str, words: frozenset[str]) -> bool:
 
 
 def _is_compound(word: str, words: frozenset[str]) -> bool:
-    """Return True if ``word`` is two English words written together ("handphone")."""
+    """Return True if a word is made of two different words of the list, as in "handphone"."""
     cuts = range(_MIN_PART, len(word) - _MIN_PART + 1)
     return any(word[:cut] in words and word[cut:] in words and word[:cut] != word[cut:] for cut in cuts)
 
 
 def looks_english(word: str) -> bool:
-    """Return True if an unknown word has letters that Malay does not put together."""
+    """Return True if an unknown word has a sequence of letters that does not occur in Malay."""
     return bool(_NOT_MALAY.search(word))

@@ -1,8 +1,8 @@
-"""Write text for eSpeak NG's Malay voice: each word as the library's own phoneme names in ``[[…]]``.
+"""Prepare text for eSpeak NG's Malay voice: each word is written as the library's phoneme names in ``[[…]]``.
 
-The Malay voice also speaks English words, with Malay sounds as Malaysians do. A sentence that is entirely English, and
-words in Chinese or Tamil, go to the library's voices of those languages. The phoneme names come from the library's
-table for Malay and Indonesian (docs/phonemes.md of eSpeak NG describes the notation).
+- The Malay voice also speaks English words within a Malay sentence, with Malay sounds as Malaysians do.
+- English sentences, and words in Chinese or Tamil, go to the library's voices of those languages.
+- The phoneme names are from the library's table for Malay and Indonesian (notation: docs/phonemes.md of eSpeak NG).
 """
 
 from __future__ import annotations
@@ -90,19 +90,19 @@ _NAMES = {
     "ˈ": "'",
     "ˌ": ",",
 }
-# In Malay words: the vowels of closed last syllables as eSpeak NG's Malay says them ("puteh", "puloh").
+# In Malay words, the lax vowels of closed last syllables are those of eSpeak NG's own Malay ("puteh", "puloh").
 _MALAY_NAMES = {**_NAMES, "ɪ": "e", "ʊ": "o"}
 _SYMBOL = re.compile("|".join(sorted(map(re.escape, _NAMES), key=len, reverse=True)))
-# Names that would be read as a different name if nothing stood between them; "|" keeps them apart.
+# Pairs of characters that are themselves a phoneme name. Two names that would form one are separated by "|".
 _JOINED = frozenset(["tS", "dZ", "aI", "aU", "OI", "eI", "oU", "@U", "i@", "U@", "@r", "ar", "Or", "n^", "e@", "u@"])
 _VOICES = {"ms": "ms", "en": "en-us", "zh": "cmn", "ta": "ta"}
-_MAX_NAMES = 60  # in one pair of brackets; with more than 200 the library writes past its buffer
+_MAX_NAMES = 60  # names in one pair of brackets; with more than 200 the library writes past its buffer
 _BRACKETS = re.compile(r"[\[\]<>&]+")
 
 
 @dataclass(frozen=True, slots=True)
 class EspeakPiece:
-    """A stretch of text for one voice of eSpeak NG.
+    """A part of a sentence that one eSpeak NG voice speaks.
 
     ``language``: "ms", "en", "zh" or "ta".
     ``marked``: whether ``text`` has phoneme names in ``[[…]]``.
@@ -114,9 +114,11 @@ class EspeakPiece:
 
 
 def espeak_pieces(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[EspeakPiece]:
-    """Cut ``text`` (one speakable sentence) into a piece for each voice, with Malay words as phoneme names.
+    """Split a sentence into a piece for each voice that is needed. Pieces for the Malay voice hold phoneme names.
 
-    ``language`` applies if the text does not show its own. ``english`` returns the IPA of English text.
+    ``text``: one speakable sentence.
+    ``language``: language of the sentence if it does not show its own.
+    ``english``: function that returns the IPA of English text.
     """
     if sentence_language(text, language) == "en":
         return [EspeakPiece("en", plain_text(text))]
@@ -137,9 +139,9 @@ def _malay_piece(words: list[str]) -> list[EspeakPiece]:
 
 
 def mnemonics(word: SpokenWord) -> list[str]:
-    """Return the phoneme names of a word's IPA; a long word gives several parts.
+    """Return the eSpeak NG phoneme names of a word, joined; several strings for a very long word.
 
-    IPA signs for which the voice has no phoneme are left out.
+    IPA symbols for which the Malay voice has no phoneme are left out.
     """
     table = _MALAY_NAMES if word.language == "ms" and not word.letter else _NAMES
     symbols = _SYMBOL.findall(_with_stress_first(word.ipa))
@@ -157,18 +159,21 @@ def _joined(names: list[str]) -> str:
 
 
 def _with_stress_first(ipa: str) -> str:
-    """Keep only the last main stress of a word; earlier ones become secondary."""
+    """Return a word's IPA with one main stress, the last. Earlier main stresses become secondary ones."""
     head, _, tail = ipa.rpartition("ˈ")
     return head.replace("ˈ", "ˌ") + "ˈ" + tail if head or ipa.startswith("ˈ") else ipa
 
 
 def plain_text(text: str) -> str:
-    """Return ``text`` without what the library would take for a command: brackets, tags and letter marks."""
+    """Remove the characters that eSpeak NG would take for markup (``[ ] < > &``), and the letter marks."""
     return _BRACKETS.sub(" ", text.replace(LETTER_MARK, ""))
 
 
 def voices_for(pieces: list[EspeakPiece], voice: str) -> Iterator[tuple[EspeakPiece, str]]:
-    """Yield each piece with the voice of its language, in the variant of ``voice`` ("f3" for "ms+f3")."""
+    """Yield each piece with the name of the eSpeak NG voice for its language.
+
+    ``voice``: the Malay voice, such as "ms+f3". Its variant ("f3") is used for all languages.
+    """
     variant = voice.partition("+")[2]
     for piece in pieces:
         name = _VOICES[piece.language]

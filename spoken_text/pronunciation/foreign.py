@@ -1,4 +1,4 @@
-"""Handle scripts other than Latin: Jawi is put in Latin letters, Chinese and Tamil stay, others are left out."""
+"""Handle scripts other than Latin: transliterate Jawi, and tell Chinese and Tamil from scripts that no voice reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _HAN = r"\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
 _TAMIL = r"\u0b80-\u0bff"
 _ARABIC = r"\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufefc"
 _SCRIPTS = {"zh": re.compile(f"[{_HAN}]"), "ta": re.compile(f"[{_TAMIL}]"), "arabic": re.compile(f"[{_ARABIC}]")}
-FOREIGN = f"[{_HAN}]+|[{_TAMIL}]+|[{_ARABIC}]+"  # a run of one of these scripts, marks included
+FOREIGN = f"[{_HAN}]+|[{_TAMIL}]+|[{_ARABIC}]+"  # pattern of consecutive characters of one script, with their marks
 
 _LIGATURES = {
     "ﷺ": "sallallahu alaihi wasallam",
@@ -86,7 +86,7 @@ def script_of(char: str) -> str:
 
 
 def plain_latin(text: str) -> str:
-    """Return ``text`` with its Latin letters without accents ("café" → "cafe"). Letters of other scripts stay."""
+    """Remove the accents of Latin letters ("café" becomes "cafe"). Other characters are kept."""
     if text.isascii():
         return text
     return "".join(_plain(char) for char in unicodedata.normalize("NFC", text))
@@ -100,9 +100,11 @@ def _plain(char: str) -> str:
 
 
 def jawi_word(word: str, known: dict[str, str]) -> str:
-    """Return a Jawi (or Arabic) word in Latin letters, or "" if nothing is left.
+    """Transliterate a Jawi or Arabic word into Latin letters. Return "" if it has no letters.
 
-    A ligature may give several words. ``known`` maps Jawi words to their spelling in Latin letters.
+    ``known``: Jawi word → its spelling in Latin letters.
+
+    A ligature such as "ﷺ" may give several words.
     """
     if word in _LIGATURES:
         return _LIGATURES[word]
@@ -113,7 +115,7 @@ def jawi_word(word: str, known: dict[str, str]) -> str:
 
 
 def _by_letters(word: str) -> str:
-    """Put a word in Latin letters one by one, and add the vowels that Jawi does not write."""
+    """Transliterate a Jawi word letter by letter, and add the vowels that Jawi does not write."""
     spelled: list[str] = []
     for index, char in enumerate(word):
         if char in _VOWEL_MARKS:
@@ -128,7 +130,11 @@ def _by_letters(word: str) -> str:
 
 
 def _glide(char: str, before: list[str], rest: str) -> str:
-    """Return و or ي as a consonant at the start and between vowels, else as a vowel. ى becomes "a"."""
+    """Transliterate و, ي or ى: as a consonant at the start of a word and between vowels, else as a vowel.
+
+    ``before``: the transliterated letters so far.
+    ``rest``: the Jawi letters that follow.
+    """
     vowel = "u" if char == "و" else "a" if char == "ى" else "i"
     consonant = "w" if char == "و" else "y"
     first = not before
@@ -140,9 +146,9 @@ def _glide(char: str, before: list[str], rest: str) -> str:
 
 
 def _with_vowels(spelled: str) -> str:
-    """Add an "a", or an "e" for [ə], where Jawi leaves out a vowel.
+    """Insert a vowel ("a", or "e" for [ə]) between two consonants where Jawi leaves it out.
 
-    These places are between consonants at the beginning, between the last two letters, and before two more consonants.
+    That is at the beginning of a word, between its last two letters, and before a third consonant.
     """
     units = re.findall(r"ng|ny|sy|kh|gh|[a-z']", spelled)
     out: list[str] = []

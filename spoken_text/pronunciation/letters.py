@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-# Invisible separator that ``speakable(…, letters=True)`` writes before each letter name: then "en" is N, not "encik".
+# Invisible character that ``speakable(…, letters=True)`` puts before each letter name. It tells "en", the letter N,
+# from the abbreviation "en" (encik).
 LETTER_MARK = "\u2063"
 
 _MALAY_NAMES = "e bi si di i ef ji hec ai je ke el em en o pi kiu ar es ti yu vi dabliu eks wai zet".split()
@@ -23,14 +24,15 @@ _VOWELS = "aɑeɛəiouʌ"
 
 
 def without_letters(text: str) -> str:
-    """Return ``text`` without its marked letters: "i", the Malay name of E, would pass for an English word."""
+    """Remove the marked letter names from a text, because some look like words: "i" is the Malay name of E."""
     return _MARKED.sub(" ", text)
 
 
 def letter_ipa(name: str, language: str, *, itself: bool = False) -> str:
-    """Return the IPA of a letter in ``language`` ("ms" or "en"), or "" if ``name`` is not a letter.
+    """Return the IPA of a letter's name, or "" if ``name`` does not stand for a letter.
 
-    ``name`` is the letter's Malay name ("i" is E) or, with ``itself``, the letter.
+    ``name``: the Malay name of the letter ("i" is E) or, if ``itself`` is set, the letter.
+    ``language``: "ms" or "en"; language of the name to return.
     """
     name = name.lower()
     letter = name if itself else _LETTER_OF.get(name, name)

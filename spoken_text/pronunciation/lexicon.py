@@ -1,6 +1,6 @@
-"""The Malay lexicon: words and stems with their respelling, one per line of ``malay.tsv``.
+"""The word lists: Malay words with their respelling (``malay.tsv``), English words, and words in Jawi.
 
-Thread safety: the tables are read once and never changed.
+Threads: the tables are read once and never changed.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ ENGLISH = "@en"  # instead of a respelling: the word is said in English ("Facebo
 
 @dataclass(frozen=True)
 class Lexicon:
-    """The tables of words. All keys are in small letters.
+    """All word lists. Words in Latin letters are in lower case.
 
     ``respellings``: Malay word or stem → its respelling (see ``malay``).
-    ``brands``: word → how to write it for an English reader.
+    ``brands``: word pronounced as in English, often a brand → the spelling from which an English voice pronounces it.
     ``english``: words that are English even in a Malay sentence.
     ``jawi``: Jawi word → the same word in Latin letters.
     """

@@ -1,15 +1,20 @@
-"""Turn Malay spelling into sounds (IPA).
+"""Turn Malay spelling into phonemes (IPA).
 
-The input is a respelling: Malay spelling in which every sound is certain. It adds a few marks to what people write:
+The input is a respelling: Malay spelling without ambiguous sounds. It adds a few symbols to normal spelling:
 
 - ``é`` is e taling [e]; plain ``e`` is e pepet [ə];
 - ``+`` stands between morphemes (``me+masak+kan``);
 - ``.`` separates two vowels that are not a diphthong (``ma.in``), ``_`` joins two that are (``kau_nter``);
 - ``'`` is a glottal stop inside a word (``ra'yat``);
-- ``~`` at the end marks a loanword, whose last syllable keeps its i, u and k (``politik~``).
+- ``~`` at the end marks a loanword, in which i and u are never lax and k is never a glottal stop (``politik~``).
 
-The sounds are those of Malaysian newsreaders (Johor-Riau): final open a is [ə], i and u are lax in a closed last
-syllable, final k is a glottal stop. Source of the letter values: Pedoman Umum Ejaan Bahasa Melayu (DBP).
+The pronunciation is that of Malaysian newsreaders (Johor-Riau):
+
+- final open a is [ə];
+- i and u are lax in a closed last syllable;
+- final k is a glottal stop.
+
+The sounds of the letters follow Pedoman Umum Ejaan Bahasa Melayu (DBP).
 """
 
 from __future__ import annotations
@@ -70,7 +75,8 @@ _NUCLEUS = re.compile(r"aɪ|aʊ|oɪ|eɪ|[aəeioɪʊu]")
 class _Sound:
     """A consonant or a vowel of a word.
 
-    ``morpheme``: index of the morpheme that it belongs to.
+    ``vowel``: whether it is a vowel. A diphthong is one vowel.
+    ``morpheme``: index of the morpheme to which it belongs.
     """
 
     ipa: str
@@ -79,7 +85,7 @@ class _Sound:
 
 
 def ipa(respelling: str) -> str:
-    """Return the IPA of a respelling, with ˈ directly before the stressed vowel."""
+    """Return the IPA of a respelling (see the module). The stress mark ˈ is directly before the stressed vowel."""
     loan = respelling.endswith("~")
     morphemes = respelling.rstrip("~").split("+")
     stem = _stem_index(morphemes)
@@ -100,7 +106,11 @@ def _stem_index(morphemes: list[str]) -> int:
 
 
 def _sounds(part: str, index: int) -> list[_Sound]:
-    """Return the sounds of one morpheme. A diphthong is one vowel."""
+    """Return the sounds of one morpheme.
+
+    ``part``: the morpheme's respelling.
+    ``index``: the morpheme's index in the word.
+    """
     units = _UNITS.findall(part)
     sounds: list[_Sound] = []
     position = 0
@@ -128,9 +138,9 @@ def _split(sound: str) -> list[str]:
 
 
 def _vowel(units: list[str], position: int) -> tuple[int, str]:
-    """Return how many of the units the vowel at ``position`` takes, and its sound.
+    """Return the vowel or diphthong at units[position]: the number of units that it takes, and its IPA.
 
-    In a closed last syllable, "ai", "au" and "oi" are two vowels ("ma-in").
+    In a closed last syllable, "ai", "au" and "oi" are two vowels, as in "ma-in".
     """
     here = units[position]
     after = units[position + 1 :]
@@ -146,7 +156,7 @@ def _vowel(units: list[str], position: int) -> tuple[int, str]:
 
 
 def _without_doubles(sounds: list[_Sound]) -> list[_Sound]:
-    """Merge doubled consonants inside a morpheme ("Muhammad")."""
+    """Merge doubled consonants into one, as in "Muhammad"."""
     return [
         sound
         for index, sound in enumerate(sounds)
@@ -155,7 +165,7 @@ def _without_doubles(sounds: list[_Sound]) -> list[_Sound]:
 
 
 def _weaken_final_a(sounds: list[_Sound], morphemes: list[str], stem: int) -> None:
-    """Turn final open a into [ə], also before suffixes that begin with a consonant ("buka-kan")."""
+    """Turn a final open a into [ə], also before most suffixes that begin with a consonant ("buka-kan")."""
     for index, sound in enumerate(sounds):
         if sound.ipa != "a" or sound.morpheme < stem or morphemes[sound.morpheme] == "a":
             continue
@@ -168,7 +178,10 @@ def _weaken_final_a(sounds: list[_Sound], morphemes: list[str], stem: int) -> No
 
 
 def _lax_last_syllable(sounds: list[_Sound], stem: int) -> None:
-    """Make i and u lax in the closed last syllable of the stem ("putih", "puluh-nya", not "tulis-an")."""
+    """Make i and u lax in the last syllable of the stem if a consonant closes it.
+
+    That is so in "putih" and "puluh-nya", but not in "tulis-an".
+    """
     of_stem = [index for index, sound in enumerate(sounds) if sound.morpheme == stem]
     vowels = [index for index in of_stem if sounds[index].vowel]
     if len(vowels) < 2 or vowels[-1] == of_stem[-1]:
@@ -182,9 +195,9 @@ def _lax_last_syllable(sounds: list[_Sound], stem: int) -> None:
 
 
 def _glottal_k(sounds: list[_Sound], stem: int, loan: bool) -> None:
-    """Turn k after a vowel into a glottal stop where it closes a syllable. Loanwords keep their k.
+    """Turn k after a vowel into a glottal stop where it ends a syllable, unless the word is a loanword.
 
-    It closes one at the end of a word, before m, n, ny, w and y, and at the end of a morpheme before any consonant.
+    It ends a syllable at the end of a word, before m, n, ny, w and y, and at the end of a morpheme before a consonant.
     """
     for index, sound in enumerate(sounds):
         if sound.ipa != "k" or index == 0 or not sounds[index - 1].vowel or loan:
@@ -208,7 +221,10 @@ def _part_vowels(sounds: list[_Sound]) -> None:
 
 
 def _stressed(sounds: list[_Sound]) -> str:
-    """Return the IPA, stressed on the last syllable but one, or on the last if the one before it has [ə]."""
+    """Return the IPA of a word with its stress mark.
+
+    The stress is on the last syllable but one. If that syllable has [ə], the stress is on the last.
+    """
     vowels = [index for index, sound in enumerate(sounds) if sound.vowel]
     if not vowels:
         return "".join(sound.ipa for sound in sounds)

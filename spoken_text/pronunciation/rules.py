@@ -1,11 +1,11 @@
-"""Guess which e a Malay word has if the lexicon does not know it: é (taling, [e]) or e (pepet, [ə])."""
+"""Predict how an e is pronounced in a Malay word that is not in the lexicon: e taling [e] or e pepet [ə]."""
 
 from __future__ import annotations
 
 import re
 
 _VOWEL = re.compile(r"[aeéiou]")
-# Letters that only words from European languages put together. Their e is taling, except in a final -er.
+# Spellings that occur only in words from European languages. In these words, e is e taling, except in a final -er.
 _FOREIGN_SHAPE = re.compile(r"[fvx]|^(?:str|s[cklmnptw]|[bcdfgkpt][rl]|ps)[aeiou]|ksi|kt[aeiou]|kst|pt[aeiou]|nst|ntr")
 _FOREIGN_ENDING = re.compile(
     r"(?:asi|isi|nsi|psi|rsi|usi|esi|isme|iti|logi|grafi|nomi|metri|[ntrmslfdgp]ik|sif|sial|[ntr]al|men|gen|sen|ens"
@@ -16,14 +16,17 @@ _LOAN_MIN_SYLLABLES = 3
 
 
 def looks_like_loan(stem: str) -> bool:
-    """Return True if the shape of a stem shows that it comes from a European language."""
+    """Return True if the spelling of a stem shows that it comes from a European language."""
     if _FOREIGN_SHAPE.search(_NATIVE_CLUSTER.sub("n", stem)):
         return True
     return len(_VOWEL.findall(stem)) >= _LOAN_MIN_SYLLABLES and bool(_FOREIGN_ENDING.search(stem))
 
 
 def respell(stem: str) -> str:
-    """Return a stem with é for e taling [e]. An e that stays is e pepet [ə]."""
+    """Return the probable respelling of a stem (see ``malay``).
+
+    An e taling becomes "é", and a loanword gets "~" at its end.
+    """
     if looks_like_loan(stem):
         return _loan(stem)
     if "e" not in stem:

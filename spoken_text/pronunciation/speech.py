@@ -1,6 +1,6 @@
-"""Turn speakable text into phonemes, word by word, each by the rules of its own language.
+"""Turn speakable text into phonemes. Each word follows the pronunciation rules of its own language.
 
-Thread safety: every function may be called from any thread; the caches are bounded.
+Threads: every function may be called from any thread.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from spoken_text.pronunciation.words import (
     word_language,
 )
 
-#: Function from English text to IPA with spaces between words, such as eSpeak NG's ``espeak_TextToPhonemes``.
+#: A function that turns English text into IPA with spaces between words, such as ``tts.espeak.phonemes``.
 EnglishPhonemes = Callable[[str], str]
 
 _VOWELS = frozenset("aeiouy")
-_MAX_SPELLED = 6  # letters; a longer word without a vowel is not spelled
+_MAX_SPELLED = 6  # letters; a word without a vowel is spelled only if it is no longer
 PAUSES = ",.?!:;"
 _PAUSE_OF = {"，": ",", "、": ",", "。": ".", "？": "?", "！": "!", "：": ":", "；": ";", "…": ".", "؟": "?", "،": ","}
 _TOKEN = re.compile(
@@ -37,11 +37,11 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word and its sounds.
+    """A word and its pronunciation. Consecutive Chinese or Tamil words are one ``SpokenWord``.
 
     ``language``: "ms", "en", "zh" or "ta".
-    ``ipa``: "" for Chinese and Tamil, whose voices read ``text`` themselves.
-    ``pause``: the punctuation that follows, "" or one of ``,.?!:;``.
+    ``ipa``: phonemes of the word; "" for Chinese and Tamil, which are pronounced from ``text``.
+    ``pause``: the punctuation after the word: one of ``,.?!:;``, or "".
     ``letter``: whether ``text`` is the name of a letter.
     """
 
@@ -53,11 +53,14 @@ class SpokenWord:
 
 
 def phonemes(text: str, language: str = "ms", *, english: EnglishPhonemes) -> list[SpokenWord]:
-    """Return the words of ``text`` (one speakable sentence) with their sounds.
+    """Return the words of a sentence with their pronunciation.
 
-    ``language`` applies if the text does not show its own. Malay words are pronounced by the lexicon and rules of this
-    package; English words, also inside a Malay sentence, by ``english``. Words in a script that no voice speaks are
-    left out. A LETTER_MARK before a word shows that it is the name of a letter.
+    ``text``: one speakable sentence. A LETTER_MARK before a word shows that it is the name of a letter.
+    ``language``: language of the sentence if it does not show its own.
+    ``english``: function that pronounces English words, also those inside a Malay sentence.
+
+    Malay words are pronounced by the lexicon and rules of this package. Words in a script that no voice can read are
+    left out.
     """
     language = sentence_language(text, language)
     words = _join_foreign(list(_words(text, language)))
@@ -65,9 +68,10 @@ def phonemes(text: str, language: str = "ms", *, english: EnglishPhonemes) -> li
 
 
 def sentence_language(text: str, fallback: str = "ms") -> str:
-    """Return the language of one speakable sentence, or ``fallback`` if the sentence does not show it.
+    """Return the language of one speakable sentence.
 
-    Unless ``fallback`` is "en", a sentence with more Malay than English words is Malay.
+    ``fallback``: returned if the sentence does not show its language. Unless it is "en", a sentence counts as English
+    only if it has at least as many English as Malay words.
     """
     detected = detect_language(without_letters(text), fallback)
     if detected != "en" or fallback == "en":
@@ -77,7 +81,10 @@ def sentence_language(text: str, fallback: str = "ms") -> str:
 
 
 def _words(text: str, language: str) -> Iterator[SpokenWord]:
-    """Yield the words, Malay ones with their sounds. English words get theirs later."""
+    """Yield the words and punctuation marks of a sentence. English words have no IPA yet (see ``_with_english``).
+
+    A punctuation mark is a ``SpokenWord`` without text and language (see ``_join_foreign``).
+    """
     tokens = _tokens(text)
     names = [token.lower() for token in tokens]
     for index, token in enumerate(tokens):
@@ -96,9 +103,9 @@ def _tokens(text: str) -> list[str]:
 
 
 def _letter(token: str, language: str) -> Iterator[SpokenWord]:
-    """Yield a spelled letter.
+    """Yield a spelled letter with its pronunciation.
 
-    After one mark the token is the letter's Malay name. After two marks, or as a capital, it is the letter itself.
+    ``token``: after one LETTER_MARK the Malay name of the letter; after two, or as a capital, the letter itself.
     """
     name = token.lstrip(LETTER_MARK)
     itself = token.startswith(LETTER_MARK * 2) or (len(name) == 1 and name.isupper())
@@ -110,7 +117,7 @@ def _letter(token: str, language: str) -> Iterator[SpokenWord]:
 
 
 def _number(token: str, language: str) -> Iterator[SpokenWord]:
-    """Yield a number in digits as Malay words. Chinese and Tamil voices read digits themselves."""
+    """Yield a number as Malay words. For Chinese and Tamil, yield the digits, because their voices read digits."""
     if language in ("zh", "ta"):
         yield SpokenWord(token, language, "")
         return
@@ -160,7 +167,10 @@ def _join_foreign(words: list[SpokenWord]) -> list[SpokenWord]:
 
 
 def _with_english(words: list[SpokenWord], english: EnglishPhonemes) -> list[SpokenWord]:
-    """Pass consecutive English words to ``english`` together, so that "the" and "a" are said as in a sentence."""
+    """Add the IPA of English words.
+
+    Consecutive ones are passed to ``english`` together, so that words like "the" get their unstressed form.
+    """
     out: list[SpokenWord] = []
     run: list[SpokenWord] = []
     for word in words:
@@ -179,6 +189,6 @@ def _english_run(run: list[SpokenWord], english: EnglishPhonemes) -> list[Spoken
     if not run:
         return []
     sounds = english(" ".join(word.text for word in run)).split()
-    if len(sounds) != len(run):  # the engine has joined some ("of the") or read one as several
+    if len(sounds) != len(run):  # ``english`` joined two words ("of the") or read one word as several
         sounds = ["".join(english(word.text).split()) for word in run]
     return [replace(word, ipa=sound) for word, sound in zip(run, sounds, strict=True) if sound]

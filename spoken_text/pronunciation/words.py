@@ -1,4 +1,4 @@
-"""Decide which language a single word is in, and find its Malay sounds."""
+"""Decide whether a single word is Malay or English, and pronounce Malay words."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from spoken_text.pronunciation.malay import ipa
 from spoken_text.pronunciation.rules import respell
 
 _MIN_ENGLISH = 4  # letters of an English stem within a Malay word
-_MAX_WORD = 60  # letters; a longer "word" is said in pieces
+_MAX_WORD = 60  # letters; a longer string of letters is pronounced in pieces
 _CACHED = 16_384
 _UNSTRESSED = frozenset("di ke yang dan pun si sang pada dari oleh para per nak tu ni lah kah".split())
 _VERB_PREFIXES = frozenset("me mem men meng menge meny ber be di".split())  # not "ter-": "terakhir" is not a verb
-# Word of both languages → the English words that, beside it, show that it is English.
+# Word that exists in both languages → English neighbours that show that it is English here.
 _TOGETHER = {
     "jam": frozenset(["traffic"]),
     "air": frozenset(["cond", "conditioner", "fryer", "force", "ticket"]),
@@ -28,7 +28,7 @@ _TOGETHER = {
 
 
 def malay_ipa(word: str) -> str:
-    """Return the IPA of a Malay word (a to z and apostrophes)."""
+    """Return the IPA of a Malay word. ``word`` may have only the letters a to z, in any case, and apostrophes."""
     word = word.lower()
     return "".join(_malay_ipa(word[start : start + _MAX_WORD]) for start in range(0, len(word), _MAX_WORD))
 
@@ -40,7 +40,10 @@ def _malay_ipa(word: str) -> str:
 
 
 def respelling(word: str) -> str:
-    """Return a Malay word's respelling (see ``malay``): from the lexicon, from its stem and affixes, or by rule."""
+    """Return the respelling of a Malay word (see ``malay``).
+
+    It is taken from the lexicon, or made from a stem in the lexicon and affixes, or predicted by rules.
+    """
     table = lexicon()
     if word in table.respellings:
         return table.respellings[word]
@@ -52,7 +55,7 @@ def respelling(word: str) -> str:
 
 @lru_cache(_CACHED)
 def is_verb(word: str) -> bool:
-    """Return True if the prefix of a word (small letters) makes it a Malay verb: "membaca", "berjalan", "dibuka"."""
+    """Return True if a lower-case word has a prefix of Malay verbs, as in "membaca", "berjalan" and "dibuka"."""
     table = lexicon()
     if table.knows(word):
         prefix, *stem = table.respellings[word].split("+")
@@ -62,10 +65,11 @@ def is_verb(word: str) -> bool:
 
 
 def word_language(word: str, names: list[str], index: int, language: str) -> str:
-    """Return the language ("ms" or "en") of a word in small letters.
+    """Return the language of a word in its sentence: "ms" or "en".
 
-    ``names``: tokens of the word's sentence.
-    ``index``: index of the word among them.
+    ``word``: the word in lower case.
+    ``names``: all tokens of the sentence in lower case.
+    ``index``: index of the word in ``names``.
     ``language``: language of the sentence.
     """
     kind = word_kind(word)
@@ -79,13 +83,19 @@ def word_language(word: str, names: list[str], index: int, language: str) -> str
 
 
 def in_english(letter: str, names: list[str], index: int) -> bool:
-    """Return True if a lone letter ("a", "I", or "n" for "and") is a word, because an English word follows."""
+    """Return True if a single letter is an English word ("a", "i", or "n" for "and"), because one follows it.
+
+    ``names``, ``index``: see ``word_language``.
+    """
     after = names[index + 1] if index + 1 < len(names) else ""
     return letter in ("a", "i", "n") and len(after) > 1 and word_kind(after) == "en"
 
 
 def _beside(word: str, names: list[str], index: int) -> bool:
-    """Return True if its neighbours show that a word of both languages is English: "traffic jam", "the main point"."""
+    """Return True if the neighbours of a word that exists in both languages show that it is English here.
+
+    Examples are "jam" in "traffic jam" and "main" in "the main point".
+    """
     before = names[index - 1] if index else ""
     after = names[index + 1] if index + 1 < len(names) else ""
     if {before, after} & _TOGETHER.get(word, frozenset()):
@@ -95,7 +105,7 @@ def _beside(word: str, names: list[str], index: int) -> bool:
 
 @lru_cache(_CACHED)
 def word_kind(word: str) -> str:
-    """Return "ms", "en", "both" or "unknown" for a word in small letters, without regard to its neighbours."""
+    """Return the language of a lower-case word on its own: "ms", "en", "both" or "unknown"."""
     table = lexicon()
     if len(word) > _MAX_WORD:
         return "ms"
@@ -113,9 +123,10 @@ def word_kind(word: str) -> str:
 
 @lru_cache(_CACHED)
 def mixed_parts(word: str) -> tuple[tuple[str, str], ...]:
-    """Split an English word with Malay affixes: "diupdatekan" into di, update and kan, each with its language.
+    """Split an English word with Malay affixes into pairs (part, language), or return () for any other word.
 
-    Any other word gives ().
+    "diupdatekan" gives ("di", "ms"), ("up-date", "en") and ("kan", "ms"). English parts are spelled as in
+    ``english_reading``.
     """
     table = lexicon()
     if len(word) > _MAX_WORD or table.knows(word) or analyse(word, table.knows):
@@ -136,5 +147,8 @@ def _is_english_stem(stem: str) -> bool:
 
 
 def english_reading(token: str) -> str:
-    """Return how to write a word for an English reader: "iPhone" is "eye phone", "Cyberjaya" stays."""
+    """Return the spelling from which an English voice pronounces a word correctly: "eye phone" for "iPhone".
+
+    Most words are returned unchanged.
+    """
     return lexicon().brands.get(token.lower(), token)
